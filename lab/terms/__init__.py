@@ -1,0 +1,1 @@
+"""What both sides mean by a word; pure, no input or output."""

@@ -1,0 +1,1 @@
+"""Two-party cryptography: no storage, no HTTP, no business words."""

@@ -1,0 +1,1 @@
+"""Private set intersection; see README.md beside this file."""

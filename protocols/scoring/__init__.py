@@ -1,0 +1,1 @@
+"""Homomorphic scoring; see README.md beside this file."""

@@ -1,0 +1,1 @@
+"""Bytes that cross between the parties."""

@@ -1,0 +1,157 @@
+"""Frames: the only bytes that the two parties exchange in the protocols.
+
+A frame is a kind, a small canonical JSON object, and a list of binary parts. Parsing is strict and happens before any
+native code sees a byte: every length is checked against a cap first, nothing may follow the last part, and the header
+must be in canonical form (RFC 8785), so that equal frames are equal bytes.
+
+Layout, integers big-endian::
+
+    magic "SHLB" | version u8 | kind u8 | header length u32 | number of parts u32 | header | (part length u32 | part)*
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import rfc8785
+
+MAGIC = b"SHLB"
+VERSION = 1
+_PREFIX = struct.Struct(">4sBBII")
+_LENGTH = struct.Struct(">I")
+
+
+class Kind(IntEnum):
+    """What a frame carries, and who sends it."""
+
+    CONTEXT = 1
+    """Bank to bureau, once: the public key of the homomorphic scheme."""
+    BATCH = 2
+    """Bank to bureau: tags of enterprises and one ciphertext a column."""
+    REPLY = 3
+    """Bureau to bank: one ciphertext an output."""
+    MATCH_SETUP = 4
+    """Bureau to bank: the evaluated register, as the engine packs it."""
+    MATCH_REQUEST = 5
+    """Bank to bureau: blinded identifiers."""
+    MATCH_RESPONSE = 6
+    """Bureau to bank: the blinded identifiers, evaluated."""
+
+
+@dataclass(frozen=True)
+class Caps:
+    """The largest frame that will be parsed: header bytes, number of parts, bytes a part, bytes in all."""
+
+    header: int = 64 * 1024
+    parts: int = 4096
+    part: int = 64 * 1024 * 1024
+    total: int = 1024 * 1024 * 1024
+
+
+CAPS: Mapping[Kind, Caps] = {
+    Kind.CONTEXT: Caps(parts=1, part=2 * 1024 * 1024, total=2 * 1024 * 1024 + 65536),
+    Kind.BATCH: Caps(parts=4097, part=1024 * 1024, total=1024 * 1024 * 1024),
+    Kind.REPLY: Caps(parts=4096, part=1024 * 1024, total=512 * 1024 * 1024),
+    Kind.MATCH_SETUP: Caps(parts=1, part=1024 * 1024 * 1024, total=1024 * 1024 * 1024 + 65536),
+    Kind.MATCH_REQUEST: Caps(parts=1, part=64 * 1024 * 1024, total=64 * 1024 * 1024 + 65536),
+    Kind.MATCH_RESPONSE: Caps(parts=1, part=64 * 1024 * 1024, total=64 * 1024 * 1024 + 65536),
+}
+
+
+class MalformedFrame(ValueError):
+    """Bytes that are not a frame of the kind expected. The message names the rule, never the content."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A parsed frame; ``meta`` holds only JSON strings, numbers, booleans and flat lists of them."""
+
+    kind: Kind
+    meta: Mapping[str, Any] = field(default_factory=dict)
+    parts: Sequence[bytes] = ()
+
+    def pack(self) -> bytes:
+        """The frame as bytes."""
+        header = rfc8785.dumps(dict(self.meta))
+        chunks = [_PREFIX.pack(MAGIC, VERSION, self.kind, len(header), len(self.parts)), header]
+        for part in self.parts:
+            chunks += [_LENGTH.pack(len(part)), part]
+        packed = b"".join(chunks)
+        _check(self.kind, len(header), len(self.parts), len(packed))
+        return packed
+
+    def text(self, name: str) -> str:
+        """The header's string ``name``; raises ``MalformedFrame`` if it is not one."""
+        value = self.meta.get(name)
+        if not isinstance(value, str):
+            raise MalformedFrame(f"a {self.kind.name} frame needs the text {name!r} in its header")
+        return value
+
+    def number(self, name: str, *, low: int, high: int) -> int:
+        """The header's whole number ``name`` within [low, high]; raises ``MalformedFrame`` otherwise."""
+        value = self.meta.get(name)
+        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+            raise MalformedFrame(f"a {self.kind.name} frame needs the number {name!r} from {low} to {high}")
+        return value
+
+
+def unpack(data: bytes, kind: Kind) -> Frame:
+    """Parse ``data`` as a frame of ``kind``; raises ``MalformedFrame``.
+
+    The parts are copies, so a large buffer can be released as soon as its frame is parsed.
+    """
+    if len(data) < _PREFIX.size:
+        raise MalformedFrame(f"a frame has at least {_PREFIX.size} bytes; found {len(data)}")
+    magic, version, found, header_length, count = _PREFIX.unpack_from(data)
+    if magic != MAGIC:
+        raise MalformedFrame("the bytes do not begin as a frame does")
+    if version != VERSION:
+        raise MalformedFrame(f"frame version {VERSION} is spoken here; found {version}")
+    if found != kind:
+        raise MalformedFrame(f"wanted a {kind.name} frame; found kind {found}")
+    _check(kind, header_length, count, len(data))
+    offset = _PREFIX.size + header_length
+    if offset > len(data):
+        raise MalformedFrame("the frame ends inside its header")
+    meta = _header(data[_PREFIX.size : offset])
+    parts = []
+    cap = CAPS[kind].part
+    for _ in range(count):
+        if offset + _LENGTH.size > len(data):
+            raise MalformedFrame("the frame ends before its last part")
+        (length,) = _LENGTH.unpack_from(data, offset)
+        offset += _LENGTH.size
+        if length > cap or offset + length > len(data):
+            raise MalformedFrame("a part is longer than allowed or than the frame")
+        parts.append(data[offset : offset + length])
+        offset += length
+    if offset != len(data):
+        raise MalformedFrame("bytes follow the last part")
+    return Frame(kind, meta, tuple(parts))
+
+
+def is_frame(data: bytes) -> bool:
+    """Whether ``data`` begins as a frame does: what the bank's outlet asks before it sends anything."""
+    return len(data) >= _PREFIX.size and data[:4] == MAGIC and data[4] == VERSION and data[5] in set(Kind)
+
+
+def _check(kind: Kind, header: int, parts: int, total: int) -> None:
+    caps = CAPS[kind]
+    if header > caps.header or parts > caps.parts or total > caps.total:
+        raise MalformedFrame(f"a {kind.name} frame is larger than allowed")
+
+
+def _header(data: bytes) -> dict[str, Any]:
+    try:
+        meta = json.loads(data)
+        canonical = rfc8785.dumps(meta)
+    except (ValueError, RecursionError):
+        raise MalformedFrame("the frame's header is not JSON") from None
+    if not isinstance(meta, dict) or canonical != data:
+        raise MalformedFrame("the frame's header is not an object in canonical form")
+    return meta

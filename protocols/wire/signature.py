@@ -1,0 +1,189 @@
+"""Who sent a request: HTTP Message Signatures (RFC 9421) with Ed25519 (its section 3.3.6), by http-message-signatures.
+
+A signature covers ``@method``, ``@path``, ``@query``, ``content-digest`` (RFC 9530, SHA-256; present for an empty body
+too) and ``shulab-bureau``, the key of the bureau for which the request is meant; its parameters are ``created``,
+``nonce``, ``keyid`` (the public key, 64 hexadecimal digits) and ``tag="shulab"``. The host is not covered, because a
+reverse proxy in front of a service may change it; what takes its place is the bureau's key, so that a request made for
+one bureau is worthless at another. A proxy must keep path and query as they are.
+
+The signing key is never seen here: whoever holds it offers ``sign(bytes) -> bytes`` (``Signer``).
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from http_message_signatures import (
+    ContentDigest,
+    HTTPMessageSignaturesException,
+    HTTPMessageSigner,
+    HTTPMessageVerifier,
+    HTTPSignatureKeyResolver,
+    InvalidSignature,
+    algorithms,
+)
+
+TAG = "shulab"
+BUREAU_HEADER = "shulab-bureau"
+COVERED = ("@method", "@path", "@query", "content-digest", BUREAU_HEADER)
+MAX_AGE = timedelta(seconds=300)
+"""How far the two clocks and the time on the way may differ; a nonce is remembered for at least twice as long."""
+
+_LABEL = "shulab"
+_NONCE_BYTES = 18  # 24 characters of base64url: no two requests of a key meet, without any state at the sender
+_ORIGIN = "https://bureau.invalid"  # never covered; the library wants an absolute URL
+
+
+class SignatureRejected(ValueError):
+    """A request whose signature is missing, wrong, too old or covers too little. Names the rule, never a value."""
+
+
+class Signer(Protocol):
+    """Whoever holds an Ed25519 key and signs with it."""
+
+    @property
+    def public_key_hex(self) -> str: ...
+
+    def sign(self, message: bytes) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class VerifiedRequest:
+    """Whose signature it was (``key``: 64 hexadecimal digits), the nonce, the time, and the digest of the body.
+
+    The signature is checked before a body is read, so that a stranger cannot make the service read one; the body must
+    then pass ``check_body``.
+    """
+
+    key: str
+    nonce: str
+    created: datetime
+    digest: str
+
+    def check_body(self, body: bytes) -> None:
+        """Compare the body to the signed Content-Digest (RFC 9530); raises ``SignatureRejected``."""
+        try:
+            ContentDigest.verify(self.digest, body)
+        except HTTPMessageSignaturesException:
+            raise SignatureRejected("the body does not have the digest that was signed") from None
+
+
+@dataclass
+class _Message:
+    """The neutral view of a request that the library reads: method, absolute URL, header fields."""
+
+    method: str
+    url: str
+    headers: _Fields
+
+
+class _Fields(dict[str, str]):
+    """Header fields with lower-case names; repeated lines are joined by commas (RFC 9110, section 5.3)."""
+
+    @classmethod
+    def of(cls, lines: Iterable[tuple[str, str]]) -> _Fields:
+        fields = cls()
+        for name, value in lines:
+            key = name.lower()
+            fields[key] = f"{fields[key]}, {value}" if key in fields else value
+        return fields
+
+    def __setitem__(self, name: str, value: str) -> None:
+        super().__setitem__(name.lower(), value)
+
+
+class _PublicKeys(HTTPSignatureKeyResolver):
+    """The key id *is* the key; whether that key may do anything is the caller's question."""
+
+    def resolve_public_key(self, key_id: str) -> Ed25519PublicKey | None:
+        if len(key_id) != 64 or any(digit not in "0123456789abcdef" for digit in key_id):
+            return None
+        return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key_id))
+
+
+class _Verifier(HTTPMessageVerifier):
+    """Leaves the age to ``verify_request``, whose clock is an argument."""
+
+    def validate_created_and_expires(self, sig_input: Any, max_age: timedelta | None = None) -> None:
+        return None
+
+
+def sign_request(
+    method: str,
+    target: str,
+    body: bytes,
+    signer: Signer,
+    *,
+    bureau_key: str,
+    created: datetime | None = None,
+    nonce: str | None = None,
+) -> dict[str, str]:
+    """The header fields that authenticate a request: Content-Digest, Shulab-Bureau, Signature-Input, Signature.
+
+    ``target`` is the path with its query exactly as sent, beginning with ``/``; ``bureau_key`` names the bureau meant
+    (64 hexadecimal digits). A request that is sent again must be signed again: its nonce is used up.
+    """
+    message = _Message(method.upper(), _ORIGIN + target, _Fields())
+    message.headers[BUREAU_HEADER] = bureau_key
+    machine = HTTPMessageSigner(signature_algorithm=algorithms.ED25519)
+    prepared = machine.prepare(
+        message,
+        key_id=signer.public_key_hex,
+        created=created or datetime.now(UTC),
+        nonce=nonce or secrets.token_urlsafe(_NONCE_BYTES),
+        label=_LABEL,
+        tag=TAG,
+        covered_component_ids=COVERED,
+        body=body,
+    )
+    machine.apply(message, prepared, signer.sign(prepared.signature_base))
+    return dict(message.headers)
+
+
+def verify_request(
+    method: str,
+    target: str,
+    headers: Iterable[tuple[str, str]],
+    *,
+    bureau_key: str,
+    now: datetime | None = None,
+    max_age: timedelta = MAX_AGE,
+) -> VerifiedRequest:
+    """Check a request's signature, coverage, age and addressee; raises ``SignatureRejected``.
+
+    It does not check the body (``VerifiedRequest.check_body``), nor that the nonce is new, nor that the key may do what
+    it asks: those need state.
+    """
+    message = _Message(method.upper(), _ORIGIN + target, _Fields.of(headers))
+    verifier = _Verifier(signature_algorithm=algorithms.ED25519, key_resolver=_PublicKeys())
+    try:
+        results = verifier.verify(message, max_age=None, expect_tag=TAG, require_components=COVERED)
+    except (InvalidSignature, HTTPMessageSignaturesException):
+        raise SignatureRejected("the request is not signed, or its signature does not verify") from None
+    if len(results) != 1:
+        raise SignatureRejected("a request carries one signature with the tag of this service")
+    parameters = results[0].parameters
+    if message.headers[BUREAU_HEADER] != bureau_key:
+        raise SignatureRejected("the request was signed for another bureau")
+    nonce = parameters.get("nonce")
+    if not isinstance(nonce, str) or not 16 <= len(nonce) <= 128:
+        raise SignatureRejected("the signature needs a nonce of 16 to 128 characters")
+    created = _moment(parameters.get("created"))
+    now = now or datetime.now(UTC)
+    if abs(now - created) > max_age:
+        raise SignatureRejected(f"the signature is not of the last {int(max_age.total_seconds())} seconds")
+    if "expires" in parameters and _moment(parameters["expires"]) < now:
+        raise SignatureRejected("the signature has expired")
+    return VerifiedRequest(str(parameters["keyid"]), nonce, created, message.headers["content-digest"])
+
+
+def _moment(seconds: object) -> datetime:
+    try:
+        return datetime.fromtimestamp(int(str(seconds)), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise SignatureRejected("the signature does not say when it was made") from None
