@@ -1,0 +1,46 @@
+# Every target sets up what it needs by itself; a second run sets nothing up again.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PY := .venv/bin/python
+UV_VERSION := 0.13.9
+LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --extra setup
+
+.PHONY: help setup setup-dev demo test check format lock picture clean
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
+
+setup:  ## .venv with what the lab command needs
+	@sh setup run
+
+setup-dev:  ## .venv with the tools of the tests as well
+	@sh setup dev
+
+demo: setup  ## the main job on made-up data, end to end, in about two minutes
+	@.venv/bin/lab demo
+
+test: check  ## check, then every test
+	@$(PY) -m pytest
+
+check: setup-dev  ## types, style, import contracts, README against --help
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+	@$(PY) -m mypy
+	@.venv/bin/lint-imports
+	@$(PY) -m pytest -q tests/architecture/test_readme.py
+
+format: setup-dev  ## put the code into its form
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+lock:  ## resolve the dependencies anew into requirements*.lock
+	@sh setup run
+	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@$(LOCK) --extra dev --extra notebook -o requirements-dev.lock
+	@$(LOCK) --constraint requirements-dev.lock -o requirements.lock
+
+picture: setup  ## docs/images/portrait.png anew from a demo run (needs chromium and a CJK font)
+	@sh docs/images/picture
+
+clean:  ## remove .venv and everything made by runs
+	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial
