@@ -1,0 +1,364 @@
+"""The bank's only way out: every byte that leaves the bank passes here, and nothing but wire frames and four small JSON
+texts may.
+
+An outlet speaks to one bureau. It signs each request (``protocols.wire.signature``), counts bytes both ways, tries
+again when that is safe, caps what it reads, and turns problem documents (RFC 9457) back into the error family.
+"""
+
+from __future__ import annotations
+
+import base64
+import ipaddress
+import json
+import random
+import re
+import ssl
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+
+from lab.terms.contract import SignedContract, parse_contract
+from lab.terms.errors import (
+    Conflict,
+    InvalidInput,
+    NotAuthentic,
+    NotFound,
+    Refused,
+    ShulabError,
+    Unreachable,
+)
+from protocols.wire.frame import is_frame
+from protocols.wire.signature import Signer, sign_request
+
+_FAMILIES: Mapping[str, type[ShulabError]] = {
+    family.code: family for family in (InvalidInput, Refused, Unreachable, NotAuthentic, NotFound, Conflict)
+}
+_BY_STATUS: Mapping[int, type[ShulabError]] = {
+    401: NotAuthentic,
+    403: Refused,
+    404: NotFound,
+    408: Unreachable,
+    409: Conflict,
+    429: Unreachable,
+    502: Unreachable,
+    503: Unreachable,
+    504: Unreachable,
+}
+_CONTRACT = re.compile(r"^[a-z0-9][a-z0-9-]{3,63}$")
+_HEX = re.compile(r"^[0-9a-f]+$")
+_DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
+
+
+@dataclass(frozen=True)
+class Caps:
+    """The largest answers, in bytes, that will be read: small documents, the bank sheet, frames."""
+
+    document: int = 1024 * 1024
+    sheet: int = 64 * 1024 * 1024
+    frame: int = 1024 * 1024 * 1024 + 65536
+
+
+@dataclass(frozen=True)
+class Patience:
+    """Seconds to connect and to wait for an answer; how often to try in all, and the longest wait between tries."""
+
+    connect: float = 10.0
+    answer: float = 900.0
+    tries: int = 5
+    longest_wait: float = 15.0
+
+
+@dataclass(frozen=True)
+class BureauCard:
+    """What a bureau says of itself, unsigned: compare ``public_key`` to a pin or a fingerprint before trusting it."""
+
+    name: str
+    public_key: str
+    api: str
+    engines: tuple[str, ...]
+    parameters: tuple[str, ...]
+
+
+class Outlet:
+    """A connection to one bureau. Safe to use from several threads.
+
+    ``url`` is the bureau's origin; https is verified against the system's authorities or ``ca_file``; plain http is
+    allowed to this machine only, unless ``insecure_http``. ``bureau_key`` (64 hexadecimal digits) is the pinned key of
+    the bureau; without it the first signed request asks the bureau for it. ``bytes_up`` and ``bytes_down`` count
+    bodies exactly and add an estimate of the HTTP/1.1 header bytes; what TLS and TCP add is not in them.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        keys: Signer,
+        *,
+        bureau_key: str | None = None,
+        insecure_http: bool = False,
+        ca_file: Path | None = None,
+        caps: Caps | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.url = _check_url(url, insecure_http=insecure_http)
+        self.bytes_up = 0
+        self.bytes_down = 0
+        self._keys = keys
+        self._bureau_key = bureau_key
+        self._caps = caps or Caps()
+        self._patience = patience or Patience()
+        self._count_lock = threading.Lock()
+        # trust_env would take credentials from .netrc and send requests through whatever proxy a variable names.
+        self._client = httpx.Client(
+            base_url=self.url,
+            verify=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
+            timeout=httpx.Timeout(self._patience.answer, connect=self._patience.connect),
+            headers={"accept-encoding": "identity", "user-agent": "shulab"},
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def bureau(self) -> BureauCard:
+        """GET /v1/bureau; raises ``Unreachable`` when no bureau answers there."""
+        answer = self._ask("GET", "/v1/bureau", signed=False, cap=self._caps.document)
+        found = _json(answer)
+        try:
+            card = BureauCard(
+                str(found["name"]),
+                str(found["public_key"]),
+                str(found["api"]),
+                tuple(str(engine) for engine in found["engines"]),
+                tuple(str(parameters) for parameters in found["parameters"]),
+            )
+        except (KeyError, TypeError):
+            raise Unreachable("Wanted a bureau's card at this address; found another service.", next_step=_DOWN) from None
+        if len(card.public_key) != 64 or not _HEX.match(card.public_key):
+            raise NotAuthentic("Wanted the bureau's key in its card; it is no key.", next_step="ask the bureau")
+        return card
+
+    def contract(self, contract: str) -> tuple[SignedContract, str]:
+        """GET the signed contract and its state at the bureau. Signatures are not checked here."""
+        found = _json(self._ask("GET", _path(contract), cap=self._caps.document))
+        return parse_contract(json.dumps(found.get("signed"))), str(found.get("state"))
+
+    def sign_contract(self, contract: str, signature: str) -> None:
+        """POST the bank's countersignature (hexadecimal)."""
+        if len(signature) != 128 or not _HEX.match(signature):
+            raise InvalidInput("Wanted a signature of 128 hexadecimal digits.", next_step="sign with `lab bank sign`")
+        body = json.dumps({"signature": signature}).encode()
+        self._ask("POST", _path(contract, "signature"), body, again=False, cap=self._caps.document)
+
+    def sheet(self, contract: str) -> bytes:
+        """GET what the bank must know of the model. The caller compares its SHA-256 to the contract's."""
+        return self._ask("GET", _path(contract, "sheet"), cap=self._caps.sheet).content
+
+    def allowance(self, contract: str) -> dict[str, Any]:
+        """GET what is left under the contract's ceilings."""
+        return _json(self._ask("GET", _path(contract, "allowance"), cap=self._caps.document))
+
+    def matching_setup(self, contract: str, announced: int) -> bytes:
+        """GET the matching set-up (a frame) for a query of at most ``announced`` identifiers."""
+        path = _path(contract, "matching/setup") + f"?announced={int(announced)}"
+        return self._ask("GET", path, cap=self._caps.frame).content
+
+    def match(self, contract: str, frame: bytes) -> bytes:
+        """POST a matching request (a frame); the answer is a frame. Not sent twice: identifiers are charged."""
+        path = _path(contract, "matching")
+        return self._ask("POST", path, _only_frame(frame), again=False, cap=self._caps.frame).content
+
+    def has_context(self, contract: str, sha256: str) -> bool:
+        """HEAD: whether the bureau holds the public context with this hash."""
+        try:
+            self._ask("HEAD", _path(contract, f"contexts/{_digest(sha256)}"), cap=self._caps.document)
+        except NotFound:
+            return False
+        return True
+
+    def put_context(self, contract: str, sha256: str, frame: bytes) -> None:
+        """PUT the public context (a frame) under its hash."""
+        path = _path(contract, f"contexts/{_digest(sha256)}")
+        self._ask("PUT", path, _only_frame(frame), cap=self._caps.document)
+
+    def score(self, contract: str, frame: bytes) -> tuple[bytes, dict[str, Any]]:
+        """POST a batch (a frame); the reply frame and the receipt. Safe to send again: a batch is charged once."""
+        answer = self._ask("POST", _path(contract, "scores"), _only_frame(frame), cap=self._caps.frame)
+        return answer.content, _receipt(answer.headers.get("shulab-receipt"))
+
+    def _ask(
+        self, method: str, target: str, body: bytes = b"", *, cap: int, signed: bool = True, again: bool = True
+    ) -> _Answer:
+        """Send, with bounded retries. ``again``: the request may be repeated though it may have been carried out."""
+        bureau_key = self._addressee() if signed else ""
+        wait = 0.25
+        for left in range(self._patience.tries - 1, -1, -1):
+            headers = {"content-type": _media_type(body)} if body else {}
+            if signed:
+                headers |= sign_request(method, target, body, self._keys, bureau_key=bureau_key)
+            try:
+                answer = self._send(method, target, headers, body, cap)
+            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                failure = Unreachable(f"No answer from {self.url} ({_reason(error)}).", next_step=_DOWN)
+            except httpx.TransportError as error:
+                failure = Unreachable(f"The connection to {self.url} broke off ({_reason(error)}).", next_step=_DOWN)
+                left = left if again else 0
+            else:
+                if answer.status < 300:
+                    return answer
+                # 503 says that the request was not begun, so any request may be repeated then.
+                if answer.status != 503 or left == 0:
+                    raise _error_of(answer)
+                failure = _error_of(answer)
+                wait = max(wait, _retry_after(answer.headers.get("retry-after")))
+            if left == 0:
+                raise failure
+            time.sleep(min(wait, self._patience.longest_wait) * (0.75 + random.random() / 2))  # noqa: S311
+            wait *= 2
+        raise Unreachable(f"No answer from {self.url}.", next_step=_DOWN)
+
+    def _send(self, method: str, target: str, headers: dict[str, str], body: bytes, cap: int) -> _Answer:
+        request = self._client.build_request(method, target, headers=headers, content=body or None)
+        with self._count_lock:
+            self.bytes_up += len(method) + len(target) + 12 + _header_bytes(request.headers) + len(body)
+        response = self._client.send(request, stream=True)
+        received = bytearray()
+        try:
+            for chunk in response.iter_raw():
+                received += chunk
+                if len(received) > cap:
+                    raise InvalidInput(
+                        f"Wanted an answer of at most {cap} bytes; the bureau sends more.", next_step="ask the bureau"
+                    )
+        finally:
+            response.close()
+            with self._count_lock:
+                self.bytes_down += len(received) + _header_bytes(response.headers) + 17
+        return _Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(received))
+
+    def _addressee(self) -> str:
+        if self._bureau_key is None:
+            self._bureau_key = self.bureau().public_key
+        return self._bureau_key
+
+
+@dataclass(frozen=True)
+class _Answer:
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+
+def _check_url(url: str, *, insecure_http: bool) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise InvalidInput("Wanted the bureau's address as https://host[:port].", next_step="check --bureau")
+    if parts.path not in ("", "/"):
+        raise InvalidInput(
+            "Wanted the bureau's address without a path; the service stands at the root.", next_step="check --bureau"
+        )
+    if parts.scheme == "http" and not insecure_http and not _is_loopback(parts.hostname):
+        raise Refused(
+            "Wanted https to a bureau on another machine; found plain http.",
+            next_step="use https, or allow it with --insecure-http inside a protected network",
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _path(contract: str, rest: str = "") -> str:
+    if not _CONTRACT.match(contract):
+        raise InvalidInput("Wanted a contract id (lower-case letters, digits, hyphens).", next_step="check --contract")
+    return f"/v1/contracts/{contract}" + (f"/{rest}" if rest else "")
+
+
+def _digest(sha256: str) -> str:
+    if len(sha256) != 64 or not _HEX.match(sha256):
+        raise InvalidInput("Wanted a SHA-256 hash of 64 hexadecimal digits.", next_step="report this")
+    return sha256
+
+
+def _only_frame(data: bytes) -> bytes:
+    """The bank's last gate: anything but a frame stays inside."""
+    if not isinstance(data, bytes) or not is_frame(data):
+        raise Refused("Only frames of the protocols leave the bank; these bytes are none.", next_step="report this")
+    return data
+
+
+def _media_type(body: bytes) -> str:
+    return "application/octet-stream" if is_frame(body) else "application/json"
+
+
+def _header_bytes(headers: httpx.Headers) -> int:
+    return sum(len(name) + len(value) + 4 for name, value in headers.raw) + 2
+
+
+def _json(answer: _Answer) -> dict[str, Any]:
+    try:
+        found = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise Unreachable("Wanted a JSON object from the bureau; found something else.", next_step=_DOWN)
+    return found
+
+
+def _receipt(header: str | None) -> dict[str, Any]:
+    try:
+        receipt = json.loads(base64.b64decode(header or "", validate=True))
+    except (ValueError, RecursionError):
+        receipt = None
+    if not isinstance(receipt, dict):
+        raise Unreachable("Wanted a receipt with the reply; found none.", next_step="ask the bureau for its version")
+    return receipt
+
+
+def _error_of(answer: _Answer) -> ShulabError:
+    """A problem document as the error it was at the bureau; other answers by their status."""
+    try:
+        problem = json.loads(answer.content)
+    except (ValueError, RecursionError):
+        problem = None
+    problem = problem if isinstance(problem, dict) else {}
+    kind = str(problem.get("type", "")).removeprefix("urn:shulab:error:")
+    family = _FAMILIES.get(kind) or _BY_STATUS.get(answer.status)
+    if family is None:
+        family = InvalidInput if 400 <= answer.status < 500 else Unreachable
+    detail = _printable(problem.get("detail")) or f"The bureau answered with HTTP status {answer.status}."
+    return family(detail, next_step=_printable(problem.get("next_step")) or "ask the bureau; its log has the reason")
+
+
+def _printable(text: object) -> str:
+    """What a stranger wrote, safe for a terminal: no control characters, not endless."""
+    return "".join(c for c in text if c.isprintable())[:1000] if isinstance(text, str) else ""
+
+
+def _retry_after(value: str | None) -> float:
+    return float(value) if value and value.isdigit() else 0.0
+
+
+def _reason(error: httpx.TransportError) -> str:
+    """A word for the failure; httpx's own text may repeat addresses and the like, its type does not."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()
