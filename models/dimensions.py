@@ -1,0 +1,42 @@
+"""The six dimensions of a portrait, their codes and words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lab.terms.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One side of an enterprise's credit. ``code`` is what documents carry; ``zh`` and ``en`` are what people read."""
+
+    code: str
+    zh: str
+    en: str
+
+
+DIMENSIONS: tuple[Dimension, ...] = (
+    Dimension("existence", "存续与稳定", "Existence and stability"),
+    Dimension("tax", "纳税与合规", "Tax and compliance"),
+    Dimension("operations", "经营与成长", "Operations and growth"),
+    Dimension("people", "用工与社保", "People and payroll"),
+    Dimension("conduct", "信贷往来", "Credit conduct with the bank"),
+    Dimension("legal", "司法与处罚", "Legal and penalties"),
+)
+DIMENSION_CODES: tuple[str, ...] = tuple(dimension.code for dimension in DIMENSIONS)
+
+# Where a feature goes that no dictionary describes: what a bank knows of its own client is conduct, what a register
+# knows is how the enterprise runs.
+DEFAULT_DIMENSION: dict[str, str] = {"bank": "conduct", "bureau": "operations"}
+
+
+def dimension(code: str) -> Dimension:
+    """The dimension with this code; raises ``InvalidInput`` when there is none."""
+    for candidate in DIMENSIONS:
+        if candidate.code == code:
+            return candidate
+    raise InvalidInput(
+        f"Wanted one of the dimensions {', '.join(DIMENSION_CODES)}; found another word.",
+        next_step="correct the dimension in the dictionary",
+    )

@@ -1,0 +1,45 @@
+"""Documents of this room as bytes: RFC 8785 canonical JSON out, strict parsing in.
+
+A document is a frozen dataclass of plain values. Parsing runs no code of the document: types are exact, unknown fields,
+infinities and NaN are refused, and the size is checked before anything is parsed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, TypeVar
+
+import rfc8785
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from lab.terms.errors import InvalidInput
+
+STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+T = TypeVar("T")
+
+
+def dump(document: Any) -> bytes:
+    """Canonical bytes (RFC 8785) of a dataclass. Doubles round-trip exactly; minus zero becomes zero."""
+    return rfc8785.dumps(dataclasses.asdict(document))
+
+
+def parse(kind: type[T], data: bytes, *, what: str, max_bytes: int) -> T:
+    """Parse ``data`` as a ``kind``; raises ``InvalidInput`` that names the parts that do not fit, never their values."""
+    if len(data) > max_bytes:
+        raise InvalidInput(
+            f"Wanted {what} of at most {max_bytes} bytes; found {len(data)}.", next_step=f"ask for {what} again"
+        )
+    try:
+        return TypeAdapter(kind).validate_json(data)
+    except ValidationError as error:
+        parts = sorted({".".join(str(p) for p in e["loc"] if not isinstance(p, int)) for e in error.errors()})
+        raise InvalidInput(
+            f"Wanted {what}; these parts do not fit: {', '.join(parts[:8]) or 'not JSON'}.",
+            next_step=f"ask for {what} again from where it was made",
+        ) from None
+
+
+def require(condition: bool, what: str, *, of: str) -> None:
+    """Raise ``InvalidInput`` unless ``condition``: a document ``of`` this sort needs ``what``."""
+    if not condition:
+        raise InvalidInput(f"Wanted {of} with {what}; found otherwise.", next_step=f"ask for {of} again")
