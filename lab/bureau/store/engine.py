@@ -1,0 +1,104 @@
+"""Opening the database: SQLite made safe for several writers, or PostgreSQL by URL."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.orm import Session
+
+from lab.terms.errors import InvalidInput, Unreachable
+
+# How long a writer waits for another one on SQLite before it gives up: longer than any transaction here takes.
+SQLITE_BUSY_MS = 30_000
+_READ = "shulab_read"
+
+
+class Store:
+    """A database of the bureau. ``begin`` is for changes, ``read`` for looking; both are one transaction each."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self._reader = engine.execution_options(**{_READ: True})
+
+    @contextmanager
+    def begin(self) -> Iterator[Session]:
+        """A transaction that may write: commits when the block ends, rolls back when it raises."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """A transaction that only reads, so that it never waits for a writer; always rolled back."""
+        with Session(self._reader, expire_on_commit=False) as session:
+            yield session
+
+    def answers(self) -> bool:
+        """Whether the database answers now."""
+        try:
+            with self.read() as session:
+                session.execute(text("SELECT 1"))
+        except OperationalError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def open_store(url: str) -> Store:
+    """Open the database at ``url`` (``sqlite:///FILE`` or ``postgresql+psycopg://...``).
+
+    Raises ``InvalidInput`` for other URLs and ``Unreachable`` when the database does not answer. Runs no migration.
+    """
+    try:
+        parsed = make_url(url)
+    except ArgumentError:
+        raise InvalidInput(
+            "Wanted a database URL; found something else.", next_step="write sqlite:///FILE or postgresql+psycopg://..."
+        ) from None
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        parsed = parsed.set(drivername="postgresql+psycopg")
+        engine = create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=15, hide_parameters=True)
+    elif backend == "sqlite":
+        engine = create_engine(parsed, hide_parameters=True, connect_args={"check_same_thread": False})
+        _prepare_sqlite(engine)
+    else:
+        raise InvalidInput(f"Wanted an SQLite or PostgreSQL database; found {backend}.", next_step="use one of the two")
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT 1"))
+    except OperationalError:
+        raise Unreachable(
+            f"The bureau's {backend} database does not answer.", next_step="start it, or correct database_url"
+        ) from None
+    return Store(engine)
+
+
+def _prepare_sqlite(engine: Engine) -> None:
+    """Write-ahead log, foreign keys and BEGIN IMMEDIATE.
+
+    Python's driver opens transactions late and on its own; a writer that begins by reading could then fail midway with
+    "database is locked". So the driver is told to keep out, and a writing transaction takes the write lock at once.
+    """
+
+    @event.listens_for(engine, "connect")
+    def _connect(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {SQLITE_BUSY_MS}")
+        cursor.execute("PRAGMA journal_mode = WAL")
+        cursor.execute("PRAGMA synchronous = FULL")
+        cursor.execute("PRAGMA foreign_keys = ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        reading = connection.get_execution_options().get(_READ, False)
+        connection.exec_driver_sql("BEGIN" if reading else "BEGIN IMMEDIATE")

@@ -1,0 +1,1 @@
+"""Alembic's folder; ``lab.bureau.store.migrate`` runs it."""

@@ -1,0 +1,179 @@
+"""The first tables, and the trigger that keeps the ledger append-only."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0001"
+down_revision = None
+branch_labels = None
+depends_on = None
+
+MOMENT = sa.DateTime(timezone=True)
+
+
+def upgrade() -> None:
+    op.create_table(
+        "contracts",
+        sa.Column("id", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("document", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("bank_key", sa.String(length=64), nullable=False),
+        sa.Column("bureau_signature", sa.String(length=128), nullable=True),
+        sa.Column("bank_signature", sa.String(length=128), nullable=True),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("drafted_at", MOMENT, nullable=False),
+        sa.Column("signed_at", MOMENT, nullable=True),
+        sa.Column("approved_at", MOMENT, nullable=True),
+        sa.Column("ended_at", MOMENT, nullable=True),
+        sa.CheckConstraint("state IN ('draft', 'approved', 'expired', 'revoked')", name=op.f("ck_contracts_state")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_contracts")),
+    )
+    op.create_index(op.f("ix_contracts_bank_key"), "contracts", ["bank_key"], unique=False)
+    op.create_table(
+        "ledger_entries",
+        sa.Column("seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("time", MOMENT, nullable=False),
+        sa.Column("kind", sa.String(length=64), nullable=False),
+        sa.Column("contract_id", sa.String(length=64), nullable=True),
+        sa.Column("body", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.PrimaryKeyConstraint("seq", name=op.f("pk_ledger_entries")),
+    )
+    op.create_index(op.f("ix_ledger_entries_contract_id"), "ledger_entries", ["contract_id"], unique=False)
+    op.create_index(op.f("ix_ledger_entries_kind"), "ledger_entries", ["kind"], unique=False)
+    op.create_table(
+        "ledger_size",
+        sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_ledger_size")),
+    )
+    op.create_table(
+        "models",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("register", sa.String(length=64), nullable=False),
+        sa.Column("file", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("sheets", sa.Text(), nullable=False),
+        sa.Column("created_at", MOMENT, nullable=False),
+        sa.Column("published_at", MOMENT, nullable=True),
+        sa.CheckConstraint("state IN ('trained', 'published')", name=op.f("ck_models_state")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_models")),
+        sa.UniqueConstraint("name", "version", name=op.f("uq_models_name_version")),
+    )
+    op.create_table(
+        "nonces",
+        sa.Column("key", sa.String(length=64), nullable=False),
+        sa.Column("nonce", sa.String(length=200), nullable=False),
+        sa.Column("seen_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("key", "nonce", name=op.f("pk_nonces")),
+    )
+    op.create_index(op.f("ix_nonces_seen_at"), "nonces", ["seen_at"], unique=False)
+    op.create_table(
+        "registers",
+        sa.Column("id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("id_column", sa.Text(), nullable=False),
+        sa.Column("id_kind", sa.String(length=16), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("set_aside", sa.Integer(), nullable=False),
+        sa.Column("columns", sa.Text(), nullable=False),
+        sa.Column("file", sa.Text(), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("source_sha256", sa.String(length=64), nullable=False),
+        sa.Column("imported_at", MOMENT, nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_registers")),
+        sa.UniqueConstraint("name", "version", name=op.f("uq_registers_name_version")),
+    )
+    op.create_table(
+        "batches",
+        sa.Column("contract_id", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("rows", sa.Integer(), nullable=False),
+        sa.Column("register_version", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=16), nullable=False),
+        sa.Column("reply_file", sa.Text(), nullable=True),
+        sa.Column("reply_sha256", sa.String(length=64), nullable=True),
+        sa.Column("entry_seq", sa.Integer(), nullable=True),
+        sa.Column("charged_at", MOMENT, nullable=False),
+        sa.Column("answered_at", MOMENT, nullable=True),
+        sa.CheckConstraint("state IN ('charged', 'answered', 'returned')", name=op.f("ck_batches_state")),
+        sa.ForeignKeyConstraint(["contract_id"], ["contracts.id"], name=op.f("fk_batches_contract_id")),
+        sa.PrimaryKeyConstraint("contract_id", "sha256", name=op.f("pk_batches")),
+    )
+    op.create_table(
+        "contexts",
+        sa.Column("contract_id", sa.String(length=64), nullable=False),
+        sa.Column("sha256", sa.String(length=64), nullable=False),
+        sa.Column("file", sa.Text(), nullable=False),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("received_at", MOMENT, nullable=False),
+        sa.ForeignKeyConstraint(["contract_id"], ["contracts.id"], name=op.f("fk_contexts_contract_id")),
+        sa.PrimaryKeyConstraint("contract_id", "sha256", name=op.f("pk_contexts")),
+    )
+    op.create_table(
+        "enterprise_usage",
+        sa.Column("contract_id", sa.String(length=64), nullable=False),
+        sa.Column("tag", sa.String(length=32), nullable=False),
+        sa.Column("used", sa.Integer(), nullable=False),
+        sa.CheckConstraint("used >= 0", name=op.f("ck_enterprise_usage_used")),
+        sa.ForeignKeyConstraint(["contract_id"], ["contracts.id"], name=op.f("fk_enterprise_usage_contract_id")),
+        sa.PrimaryKeyConstraint("contract_id", "tag", name=op.f("pk_enterprise_usage")),
+    )
+    op.create_table(
+        "items",
+        sa.Column("register", sa.String(length=64), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("column", sa.Text(), nullable=False),
+        sa.Column("code", sa.String(length=100), nullable=False),
+        sa.Column("zh", sa.Text(), nullable=False),
+        sa.Column("en", sa.Text(), nullable=False),
+        sa.Column("dimension", sa.String(length=64), nullable=False),
+        sa.Column("domain", sa.String(length=64), nullable=False),
+        sa.Column("grade", sa.String(length=64), nullable=False),
+        sa.Column("described", sa.Boolean(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["register", "version"], ["registers.name", "registers.version"], name=op.f("fk_items_register_version")
+        ),
+        sa.PrimaryKeyConstraint("register", "version", "column", name=op.f("pk_items")),
+        sa.UniqueConstraint("register", "version", "code", name=op.f("uq_items_register_version_code")),
+    )
+    op.create_table(
+        "usage",
+        sa.Column("contract_id", sa.String(length=64), nullable=False),
+        sa.Column("counter", sa.String(length=32), nullable=False),
+        sa.Column("used", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint("used >= 0", name=op.f("ck_usage_used")),
+        sa.ForeignKeyConstraint(["contract_id"], ["contracts.id"], name=op.f("fk_usage_contract_id")),
+        sa.PrimaryKeyConstraint("contract_id", "counter", name=op.f("pk_usage")),
+    )
+    op.execute("INSERT INTO ledger_size (id, size) VALUES (1, 0)")
+    _guard_ledger()
+
+
+def downgrade() -> None:
+    raise NotImplementedError("the first tables are not taken away: restore a copy of the home instead")
+
+
+def _guard_ledger() -> None:
+    if op.get_bind().dialect.name == "sqlite":
+        for change in ("UPDATE", "DELETE"):
+            op.execute(
+                f"CREATE TRIGGER ledger_no_{change.lower()} BEFORE {change} ON ledger_entries "
+                "BEGIN SELECT RAISE(ABORT, 'the ledger is append-only'); END"
+            )
+        return
+    op.execute(
+        "CREATE FUNCTION ledger_refuse() RETURNS trigger LANGUAGE plpgsql AS "
+        "$$ BEGIN RAISE EXCEPTION 'the ledger is append-only'; END $$"
+    )
+    op.execute(
+        "CREATE TRIGGER ledger_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON ledger_entries "
+        "FOR EACH STATEMENT EXECUTE FUNCTION ledger_refuse()"
+    )

@@ -1,0 +1,95 @@
+"""The store on both databases: migrations, drift, transactions, the append-only ledger table."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from sqlalchemy import text, update
+from sqlalchemy.exc import DatabaseError, IntegrityError
+
+from lab.bureau.store import Store, drift, migrate, open_store
+from lab.bureau.store.tables import EntryRow, LedgerSizeRow, NonceRow, UsageRow
+from lab.terms.errors import InvalidInput, Unreachable
+
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+
+def test_migrated_tables_are_those_in_the_code(store: Store) -> None:
+    assert drift(store.engine) == []
+
+
+def test_migrating_again_changes_nothing(store: Store) -> None:
+    migrate(store.engine)
+    assert drift(store.engine) == []
+    with store.read() as session:
+        row = session.get(LedgerSizeRow, 1)
+        assert row is not None and row.size == 0
+
+
+def test_drift_is_seen(store: Store) -> None:
+    with store.begin() as session:
+        session.execute(text("ALTER TABLE nonces ADD COLUMN extra INTEGER"))
+    assert drift(store.engine) != []
+
+
+def test_a_raise_rolls_back(store: Store) -> None:
+    with pytest.raises(RuntimeError), store.begin() as session:
+        session.add(NonceRow(key="a" * 64, nonce="n", seen_at=NOW))
+        session.flush()
+        raise RuntimeError
+    with store.read() as session:
+        assert session.get(NonceRow, ("a" * 64, "n")) is None
+
+
+def test_times_come_back_aware_and_in_utc(store: Store) -> None:
+    there = NOW.astimezone(timezone(timedelta(hours=8)))
+    with store.begin() as session:
+        session.add(NonceRow(key="a" * 64, nonce="n", seen_at=there))
+    with store.read() as session:
+        row = session.get(NonceRow, ("a" * 64, "n"))
+        assert row is not None
+        assert row.seen_at == NOW
+        assert row.seen_at.utcoffset() == timedelta(0)
+
+
+def test_foreign_keys_hold(store: Store) -> None:
+    with pytest.raises(IntegrityError), store.begin() as session:
+        session.add(UsageRow(contract_id="nobody", counter="identifiers", used=1))
+
+
+@pytest.mark.parametrize("change", ["UPDATE ledger_entries SET kind = 'x'", "DELETE FROM ledger_entries"])
+def test_the_ledger_table_refuses_change(store: Store, change: str) -> None:
+    with store.begin() as session:
+        session.add(EntryRow(seq=1, time=NOW, kind="k", contract_id=None, body="{}", sha256="0" * 64))
+    with pytest.raises(DatabaseError, match="append-only"), store.begin() as session:
+        session.execute(text(change))
+    with store.read() as session:
+        entry = session.get(EntryRow, 1)
+        assert entry is not None and entry.kind == "k"
+
+
+def test_writers_wait_for_each_other(store: Store) -> None:
+    def add(_: int) -> None:
+        with store.begin() as session:
+            row = session.get(LedgerSizeRow, 1)
+            assert row is not None
+            session.execute(update(LedgerSizeRow).values(size=LedgerSizeRow.size + 1))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(add, range(40)))
+    with store.read() as session:
+        row = session.get(LedgerSizeRow, 1)
+        assert row is not None and row.size == 40
+
+
+@pytest.mark.parametrize("url", ["mysql://nowhere/x", "not a url"])
+def test_other_databases_are_refused(url: str) -> None:
+    with pytest.raises(InvalidInput):
+        open_store(url)
+
+
+def test_a_database_that_is_down() -> None:
+    with pytest.raises(Unreachable):
+        open_store("postgresql+psycopg://nobody@127.0.0.1:1/none?connect_timeout=2")
