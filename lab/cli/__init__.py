@@ -10,9 +10,10 @@ import importlib
 import importlib.util
 import sys
 from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Annotated
 
-import click
-import typer.main
+import typer
 
 from lab.cli.output import explain
 from lab.terms.errors import NotFound, ShulabError
@@ -20,72 +21,82 @@ from lab.terms.errors import NotFound, ShulabError
 
 @dataclass(frozen=True)
 class Group:
-    """Where a command lives: its module, its one-line help, and the command inside (``""``: the whole group)."""
+    """Where a command lives: its module, its one-line help, and whether it is one command rather than a group."""
 
     module: str
     help: str
-    command: str = ""
+    single: bool = False
 
 
 GROUPS: dict[str, Group] = {
-    "demo": Group("lab.cli.rehearsal", "演示整个流程 The whole job on made-up data, on this machine.", "demo"),
-    "trial": Group("lab.cli.rehearsal", "用两份文件试算 The same job on your own two files, before signing.", "trial"),
+    "demo": Group("lab.cli.rehearsal", "演示整个流程 The whole job on made-up data, on this machine.", single=True),
+    "trial": Group(
+        "lab.cli.rehearsal", "用两份文件试算 The same job on your own two files, before signing.", single=True
+    ),
     "bank": Group("lab.cli.bank", "银行 For the bank: keys, contracts, scoring, portraits."),
     "bureau": Group("lab.cli.bureau", "数据局 For the bureau: set up, import a register, serve."),
     "officer": Group("lab.cli.officer", "数据专员 For data officers: draft, approve and revoke contracts."),
     "model": Group("lab.cli.model", "模型 Train, inspect and publish scoring models at the bureau."),
 }
 
+_HELP = "数字实验室 Shulab: a data bureau and its banks compute on each other's data without showing it."
 
-class LazyGroups(click.Group):
-    """A click group whose members are imported on first use."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(GROUPS)
+def assemble(called: str | None) -> typer.Typer:
+    """The root application with the group ``called`` loaded and the others standing in by their help alone.
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        group = GROUPS.get(cmd_name)
-        if group is None:
-            return None
+    Raises ``NotFound`` if the group called is not part of this installation.
+    """
+    root = typer.Typer(
+        help=_HELP,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    root.callback()(_root)
+    for name, group in GROUPS.items():
+        if name != called:
+            root.add_typer(typer.Typer(), name=name, help=group.help)
+            continue
         if importlib.util.find_spec(group.module) is None:
             raise NotFound(
-                f"`lab {cmd_name}` is not part of this installation.", next_step="run it where that party is installed"
+                f"`lab {name}` is not part of this installation.", next_step="run it where that party is installed"
             )
-        app = typer.main.get_command(importlib.import_module(group.module).app)
-        if group.command:
-            if not isinstance(app, click.Group):
-                raise TypeError(f"{group.module}.app must be a group")
-            command = app.get_command(ctx, group.command)
-            if command is None:
-                raise NotFound(f"`lab {cmd_name}` is missing from {group.module}.")
-            return command
-        app.name = cmd_name
-        return app
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, group.help) for name, group in GROUPS.items()])
+        app: typer.Typer = importlib.import_module(group.module).app
+        if group.single:
+            root.registered_commands += [command for command in app.registered_commands if command.name == name]
+        else:
+            root.add_typer(app, name=name, help=group.help, no_args_is_help=True)
+    return root
 
 
-@click.command(cls=LazyGroups, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="shulab", prog_name="lab")
-def cli() -> None:
-    """数字实验室 Shulab: a data bureau and its banks compute on each other's data without showing it."""
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"lab {version('shulab')}")  # noqa: T201 - the answer itself
+        raise typer.Exit
+
+
+def _root(
+    show_version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Nothing but the options above; every command is a group's."""
+
+
+_root.__doc__ = _HELP
 
 
 def main() -> None:
     """Entry point: runs the command and turns every expected error into its message and exit code."""
+    called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     try:
-        code = cli.main(standalone_mode=False)
+        assemble(called)()
     except ShulabError as error:
         sys.exit(explain(error, as_json="--json" in sys.argv[1:]))
-    except click.exceptions.Abort:
-        click.echo("已中断 aborted", err=True)
+    except KeyboardInterrupt:
         sys.exit(130)
-    except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    sys.exit(code if isinstance(code, int) else 0)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""What a command shows: progress with time left, tables for people, one JSON object for programs, errors with a next step."""
+"""What a command shows: progress with time left, tables for people, one JSON object for programs, errors with a next
+step.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +84,7 @@ class TerminalProgress:
 class Output:
     """How one command speaks. With ``json`` stdout carries exactly one object and all else goes to stderr."""
 
-    def __init__(self, json: bool = False) -> None:  # noqa: A002 - the flag's own name
+    def __init__(self, json: bool = False) -> None:
         self.json = json
         width = None if sys.stderr.isatty() or "COLUMNS" in os.environ else 120
         self.notes = Console(stderr=True, highlight=False, width=width)
@@ -109,13 +111,13 @@ class Output:
     def result(self, facts: Mapping[str, Any]) -> None:
         """The command's outcome as one JSON object, printed only under ``--json``."""
         if self.json:
-            print(json.dumps(facts, ensure_ascii=False, default=str), flush=True)
+            sys.stdout.write(json.dumps(facts, ensure_ascii=False, default=str) + "\n")
 
 
 def explain(error: ShulabError, *, as_json: bool) -> int:
     """Print an expected error for a person (and for a program) and return its exit code."""
     if as_json:
-        print(json.dumps(error.as_dict(), ensure_ascii=False), flush=True)
+        sys.stdout.write(json.dumps(error.as_dict(), ensure_ascii=False) + "\n")
     notes = Console(stderr=True, highlight=False)
     notes.print(f"错误 error ({error.code}): {error.detail}", markup=False, style="red")
     if error.next_step:

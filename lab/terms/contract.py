@@ -44,8 +44,8 @@ class Operation(StrEnum):
 class Detail(StrEnum):
     """How fine a reply is. Every finer form adds up to the total exactly; each gives a dishonest bank more equations.
 
-    ``TOTAL``: one number an enterprise. ``DIMENSIONS``: a subtotal for each dimension. ``FEATURES``: a subtotal for each
-    bank feature, and what the public records alone add. ``FULL``: dimension subtotals and feature subtotals.
+    ``TOTAL``: one number an enterprise. ``DIMENSIONS``: a subtotal for each dimension. ``FEATURES``: a subtotal for
+    each bank feature, and what the public records alone add. ``FULL``: dimension subtotals and feature subtotals.
     """
 
     TOTAL = "total"
@@ -104,7 +104,7 @@ class ModelTerms(_Document):
 class Contract(_Document):
     """A data-use contract, first form."""
 
-    schema_: Annotated[Literal["shulab-contract/1"], Field(alias="schema")] = SCHEMA
+    schema_: Annotated[Literal["shulab-contract/1"], Field(alias="schema")] = "shulab-contract/1"
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{3,63}$")]
     version: Annotated[int, Field(ge=1)] = 1
     bureau: Party

@@ -1,7 +1,7 @@
 """The bureau's side of matching: evaluates its register once, and blinded identifiers as they come.
 
-Plain data in, plain data out: ``respond`` parses group elements from strangers in native code, so it is meant to run in a
-worker process; ``count_request`` runs none and comes first, for the ceiling.
+Plain data in, plain data out: ``respond`` parses group elements from strangers in native code, so it is meant to run
+in a worker process; ``count_request`` runs none and comes first, for the ceiling.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def build_setup(
     announced: int,
     values: NDArray[np.uint8] | None = None,
 ) -> bytes:
-    """The set-up frame for at most ``announced`` identifiers; ``values`` (the evaluated register) spare its evaluation."""
+    """The set-up frame for at most ``announced`` identifiers; ``values``: the evaluated register, if at hand."""
     if announced < 1:
         raise ValueError(f"wanted at least one announced identifier; found {announced}")
     return bureau_engine(engine).build_setup(key, identifiers, announced=announced, values=values).pack()

@@ -75,8 +75,8 @@ class KeyHolder:
     def decrypt(self, reply: bytes, *, rows: int, batch: bytes) -> NDArray[np.int64]:
         """The outputs in quanta, int64 [outputs, rows], of the reply to ``batch``.
 
-        Raises ``MalformedFrame`` for a reply to something else and ``NativeRefusal`` for ciphertexts that are not of this
-        parameter set or whose noise has drowned the message.
+        Raises ``MalformedFrame`` for a reply to something else and ``NativeRefusal`` for ciphertexts that are not of
+        this parameter set or whose noise has drowned the message.
         """
         parts = layout.read_reply(reply, self._params, batch=layout.digest(batch), rows=rows)
         values = np.empty((len(parts), rows), dtype=np.int64)

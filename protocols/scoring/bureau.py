@@ -36,8 +36,8 @@ def evaluate(context: bytes, batch: bytes, terms: Terms, params: ParameterSet, c
     """The reply frame to ``batch``: for every output, its sum over the terms, re-randomised, flooded and switched down.
 
     Each sum starts from a fresh encryption of zero under the bank's public key (so it no longer is a function of the
-    request's randomness), gets the base added, its noise flooded (``ParameterSet.flood_bits``), and is switched down to the
-    smallest modulus, where the reply is shortest.
+    request's randomness), gets the base added, its noise flooded (``ParameterSet.flood_bits``), and is switched down
+    to the smallest modulus, where the reply is shortest.
     """
     head = read_batch(batch, params, contract=contract)
     if head.context != layout.digest(context):

@@ -1,8 +1,8 @@
 """How a scoring job lies in ciphertexts and frames: slots hold enterprises, a ciphertext holds a column.
 
 Row r of a batch is slot r of every ciphertext in it. A batch names its enterprises by their tags (16 bytes each, first
-part of the frame) and carries one ciphertext a column. The bureau's weights come as *terms*: column, outputs, one integer
-a row. A reply carries one ciphertext an output; output o of row r is
+part of the frame) and carries one ciphertext a column. The bureau's weights come as *terms*: column, outputs, one
+integer a row. A reply carries one ciphertext an output; output o of row r is
 
     base[o, r] + sum over terms k that feed o of indicator[column(k), r] * value[k, r]
 """
@@ -26,8 +26,8 @@ MAX_COLUMNS = 4096
 class Terms:
     """A model applied to public records, as integers in quanta.
 
-    ``columns``: int32 [T], the column each term multiplies. ``outputs``: for each term, the outputs its product is added
-    into. ``values``: int64 [T, rows]. ``base``: int64 [outputs, rows], what each output has without any column.
+    ``columns``: int32 [T], the column each term multiplies. ``outputs``: for each term, the outputs its product is
+    added into. ``values``: int64 [T, rows]. ``base``: int64 [outputs, rows], what each output has without any column.
     """
 
     columns: NDArray[np.int32]
@@ -43,10 +43,10 @@ class Terms:
         outputs = len(self.base)
         if not 1 <= outputs <= params.max_outputs:
             raise ValueError(f"wanted 1 to {params.max_outputs} outputs; found {outputs}")
-        if terms and not (0 <= int(self.columns.min()) and int(self.columns.max()) < columns):
+        if terms and not (int(self.columns.min()) >= 0 and int(self.columns.max()) < columns):
             raise ValueError(f"a term names a column beyond the {columns} of the batch")
         fed = [output for group in self.outputs for output in group]
-        if fed and not (0 <= min(fed) and max(fed) < outputs):
+        if fed and not (min(fed) >= 0 and max(fed) < outputs):
             raise ValueError(f"a term names an output beyond the {outputs} of the reply")
         if fed and max(np.bincount(fed)) > params.max_terms:
             raise ValueError(f"more than {params.max_terms} terms feed one output")

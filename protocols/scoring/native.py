@@ -1,8 +1,8 @@
 """SEAL through ``tenseal.sealapi``: contexts, and objects to bytes and back without touching a disk.
 
-The binding saves to and loads from paths only, so a memory file (memfd_create(2)) stands in; a secret key passed through
-it never reaches a file system. Everything here is native code over bytes: at the bureau it runs in worker processes whose
-crash harms nothing.
+The binding saves to and loads from paths only, so a memory file (memfd_create(2)) stands in; a secret key passed
+through it never reaches a file system. Everything here is native code over bytes: at the bureau it runs in worker
+processes whose crash harms nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class NativeRefusal(ValueError):
 
 @cache
 def context(name: str) -> Any:
-    """The SEAL context of a parameter set; raises ``ValueError`` if SEAL would make other primes or finds it insecure."""
+    """The SEAL context of a parameter set; raises ``ValueError`` if SEAL finds other primes or too little security."""
     params = PARAMETERS[name]
     parms = seal.EncryptionParameters(seal.SCHEME_TYPE.BFV)
     parms.set_poly_modulus_degree(params.degree)
@@ -116,7 +116,7 @@ def _seal_header(length: int) -> bytes:
 
 
 def _memory_file() -> str:
-    global _file  # noqa: PLW0603 - one memory file a process, guarded by the lock
+    global _file
     if _file < 0:
         _file = os.memfd_create("shulab-scoring", os.MFD_CLOEXEC)
     return f"/proc/self/fd/{_file}"

@@ -1,9 +1,10 @@
 """The engine interface of matching, and the engines by name.
 
 An engine is a two-party oblivious pseudorandom function: the bureau holds a key s, and for an identifier x the value
-F(x) = H(x)^s. ``bureau`` engines evaluate their own register directly and a bank's blinded identifiers blindly; ``bank``
-engines blind, and find which of their identifiers the bureau's set-up holds. The two halves of an engine are modules of
-their own (``<engine>.bank``, ``<engine>.bureau``), loaded by name, so neither party needs the other's code.
+F(x) = H(x)^s. ``bureau`` engines evaluate their own register directly and a bank's blinded identifiers blindly;
+``bank`` engines blind, and find which of their identifiers the bureau's set-up holds. The two halves of an engine
+are modules of their own (``<engine>.bank``, ``<engine>.bureau``), loaded by name, so neither party needs the other's
+code.
 """
 
 from __future__ import annotations

@@ -58,7 +58,8 @@ class Session:
         """The x-coordinates of H(x)^s, uint8 [n, 32].
 
         The library gives indices only. An elliptic-curve Diffie-Hellman exchange (SP 800-56A, section 5.7.1.2) between
-        c^-1 mod n and the evaluated point returns the x-coordinate of (H(x)^cs)^(1/c), which is what names an enterprise.
+        c^-1 mod n and the evaluated point returns the x-coordinate of (H(x)^cs)^(1/c), which is what names an
+        enterprise.
         """
         _check_evaluated(evaluated)
         inverse = pow(int.from_bytes(self._key, "big"), -1, _ORDER)

@@ -32,7 +32,8 @@ def generate_key() -> bytes:
 def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
     """H(x)^s for each identifier, as compressed points [n, 33], in order.
 
-    The library's server sorts what it evaluates; a client made from the server's key evaluates the same function in order.
+    The library's server sorts what it evaluates; a client made from the server's key evaluates the same function in
+    order.
     """
 
     def chunk(part: Sequence[str]) -> NDArray[np.uint8]:
@@ -42,10 +43,8 @@ def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint
     return np.concatenate(parts) if parts else np.empty((0, WIDTH), dtype=np.uint8)
 
 
-def build_setup(
-    key: bytes, identifiers: Sequence[str], *, announced: int, values: NDArray[np.uint8] | None
-) -> Frame:
-    """A Raw set-up from the evaluated register, sorted so that its order says nothing; a Golomb-coded set if it is large."""
+def build_setup(key: bytes, identifiers: Sequence[str], *, announced: int, values: NDArray[np.uint8] | None) -> Frame:
+    """A Raw set-up from the evaluated register, sorted so that its order says nothing; a coded set if it is large."""
     entries = len(identifiers)
     rate = max(FALSE_POSITIVE_RATE, entries * announced / _RANGE_LIMIT)
     meta = {"engine": "openmined", "entries": entries, "announced": announced}

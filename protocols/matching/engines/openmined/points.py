@@ -1,7 +1,7 @@
 """Compressed P-256 points on the wire, and work split over all cores.
 
-The library releases the interpreter's lock while it computes, but one of its objects must not be shared by threads: each
-thread makes its own from the same key.
+The library releases the interpreter's lock while it computes, but one of its objects must not be shared by threads:
+each thread makes its own from the same key.
 """
 
 from __future__ import annotations
