@@ -149,7 +149,9 @@ class Outlet:
                 tuple(str(parameters) for parameters in found["parameters"]),
             )
         except (KeyError, TypeError):
-            raise Unreachable("Wanted a bureau's card at this address; found another service.", next_step=_DOWN) from None
+            raise Unreachable(
+                "Wanted a bureau's card at this address; found another service.", next_step=_DOWN
+            ) from None
         if len(card.public_key) != 64 or not _HEX.match(card.public_key):
             raise NotAuthentic("Wanted the bureau's key in its card; it is no key.", next_step="ask the bureau")
         return card
@@ -208,28 +210,29 @@ class Outlet:
         """Send, with bounded retries. ``again``: the request may be repeated though it may have been carried out."""
         bureau_key = self._addressee() if signed else ""
         wait = 0.25
-        for left in range(self._patience.tries - 1, -1, -1):
+        for tries_left in range(self._patience.tries - 1, -1, -1):
             headers = {"content-type": _media_type(body)} if body else {}
             if signed:
                 headers |= sign_request(method, target, body, self._keys, bureau_key=bureau_key)
+            failure: ShulabError
             try:
                 answer = self._send(method, target, headers, body, cap)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 failure = Unreachable(f"No answer from {self.url} ({_reason(error)}).", next_step=_DOWN)
+                repeat = True
             except httpx.TransportError as error:
                 failure = Unreachable(f"The connection to {self.url} broke off ({_reason(error)}).", next_step=_DOWN)
-                left = left if again else 0
+                repeat = again
             else:
                 if answer.status < 300:
                     return answer
-                # 503 says that the request was not begun, so any request may be repeated then.
-                if answer.status != 503 or left == 0:
-                    raise _error_of(answer)
                 failure = _error_of(answer)
+                # "busy" says that the request was not begun, so any request may be repeated then.
+                repeat = answer.status == 503 and (again or answer.kind == "busy")
                 wait = max(wait, _retry_after(answer.headers.get("retry-after")))
-            if left == 0:
+            if not repeat or tries_left == 0:
                 raise failure
-            time.sleep(min(wait, self._patience.longest_wait) * (0.75 + random.random() / 2))  # noqa: S311
+            time.sleep(min(wait, self._patience.longest_wait) * (0.75 + random.random() / 2))
             wait *= 2
         raise Unreachable(f"No answer from {self.url}.", next_step=_DOWN)
 
@@ -263,6 +266,20 @@ class _Answer:
     status: int
     headers: Mapping[str, str]
     content: bytes
+
+    @property
+    def problem(self) -> Mapping[str, Any]:
+        """The problem document (RFC 9457) in it, if it is one."""
+        try:
+            problem = json.loads(self.content)
+        except (ValueError, RecursionError):
+            return {}
+        return problem if isinstance(problem, dict) else {}
+
+    @property
+    def kind(self) -> str:
+        """Last part of the problem's type."""
+        return str(self.problem.get("type", "")).removeprefix("urn:shulab:error:")
 
 
 def _check_url(url: str, *, insecure_http: bool) -> str:
@@ -337,13 +354,8 @@ def _receipt(header: str | None) -> dict[str, Any]:
 
 def _error_of(answer: _Answer) -> ShulabError:
     """A problem document as the error it was at the bureau; other answers by their status."""
-    try:
-        problem = json.loads(answer.content)
-    except (ValueError, RecursionError):
-        problem = None
-    problem = problem if isinstance(problem, dict) else {}
-    kind = str(problem.get("type", "")).removeprefix("urn:shulab:error:")
-    family = _FAMILIES.get(kind) or _BY_STATUS.get(answer.status)
+    problem = answer.problem
+    family = _FAMILIES.get(answer.kind) or _BY_STATUS.get(answer.status)
     if family is None:
         family = InvalidInput if 400 <= answer.status < 500 else Unreachable
     detail = _printable(problem.get("detail")) or f"The bureau answered with HTTP status {answer.status}."

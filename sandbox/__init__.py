@@ -1,0 +1,1 @@
+"""The running service: what a bureau shows to banks over HTTP."""

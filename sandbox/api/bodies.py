@@ -1,0 +1,78 @@
+"""Receiving a body: into memory, no further than its cap, and never waiting longer than allowed for the next piece."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import Request
+from fastapi.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from lab.terms.errors import NotAuthentic
+from protocols.wire.signature import SignatureRejected, VerifiedRequest
+from sandbox.api.problems import Problem
+from sandbox.settings import ServiceSettings
+
+FRAME_MEDIA = "application/octet-stream"
+
+
+async def read_body(request: Request, verified: VerifiedRequest, *, cap: int, idle: float, media: str = "") -> bytes:
+    """The body, at most ``cap`` bytes, compared to the digest that was signed.
+
+    Raises ``Problem`` (413 too large, 415 other media type, 408 silence or broken off) and ``NotAuthentic`` when the
+    digest differs.
+    """
+    if media and request.headers.get("content-type", "").partition(";")[0].strip().lower() != media:
+        raise Problem("unsupported-media", f"Wanted a body of {media}; found another type.")
+    announced = request.headers.get("content-length", "")
+    if announced.isdigit() and int(announced) > cap:
+        raise _too_large(cap)
+    body = bytearray()
+    stream = request.stream().__aiter__()
+    try:
+        while True:
+            async with asyncio.timeout(idle):
+                piece = await anext(stream, None)
+            if piece is None:
+                break
+            body += piece
+            if len(body) > cap:
+                raise _too_large(cap)
+    except TimeoutError:
+        raise Problem("timeout", f"Nothing came for {idle:g} seconds; the body is not complete.") from None
+    except ClientDisconnect:
+        raise Problem("timeout", "The connection broke off before the body was complete.") from None
+    received = bytes(body)
+    del body
+    try:
+        await run_in_threadpool(verified.check_body, received)
+    except SignatureRejected as error:
+        raise NotAuthentic(f"The request is not accepted: {error}.", next_step="sign the request again") from None
+    return received
+
+
+def _too_large(cap: int) -> Problem:
+    # The rest of the body is not read, so the connection cannot be used again.
+    return Problem(
+        "too-large",
+        f"Wanted a body of at most {cap} bytes; found a larger one.",
+        next_step="send fewer rows at once, or ask the bureau to raise its limit",
+        headers={"Connection": "close"},
+    )
+
+
+def frame_body(description: str) -> dict[str, Any]:
+    """OpenAPI's words for a request body that is a frame."""
+    schema = {"type": "string", "format": "binary"}
+    return {"requestBody": {"required": True, "description": description, "content": {FRAME_MEDIA: {"schema": schema}}}}
+
+
+def frame_answer(description: str) -> dict[str, Any]:
+    """OpenAPI's words for an answer that is a frame."""
+    return {"description": description, "content": {FRAME_MEDIA: {"schema": {"type": "string", "format": "binary"}}}}
+
+
+async def read_nothing(request: Request, verified: VerifiedRequest, settings: ServiceSettings) -> None:
+    """For routes without a body: there must be none, and the signed digest must be that of none."""
+    await read_body(request, verified, cap=0, idle=settings.body_idle_seconds)

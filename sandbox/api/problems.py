@@ -1,0 +1,155 @@
+"""Errors as problem documents (RFC 9457): what the error family says, in Chinese and English, and never an input value.
+
+An unexpected fault answers 500 and says only where to look: the log has its type and place under the request's id.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from lab.terms.errors import ShulabError
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:shulab:error:"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of problem: its code (last part of ``type``), HTTP status and title in both languages."""
+
+    code: str
+    status: int
+    zh: str
+    en: str
+
+    @property
+    def title(self) -> str:
+        return f"{self.zh} / {self.en}"
+
+
+KINDS: Mapping[str, Kind] = {
+    kind.code: kind
+    for kind in (
+        Kind("invalid-input", 422, "输入不可接受", "Input not acceptable"),
+        Kind("refused", 403, "合同不允许", "Not allowed by the contract"),
+        Kind("not-authentic", 401, "身份未能核实", "Not authenticated"),
+        Kind("not-found", 404, "不存在", "Not found"),
+        Kind("conflict", 409, "状态冲突", "Conflicts with the present state"),
+        Kind("unreachable", 503, "暂时不可用", "Not available now"),
+        Kind("busy", 503, "服务繁忙", "Busy"),
+        Kind("timeout", 408, "请求超时", "Request took too long"),
+        Kind("method-not-allowed", 405, "不支持的方法", "Method not allowed"),
+        Kind("too-large", 413, "内容过大", "Content too large"),
+        Kind("unsupported-media", 415, "不支持的内容类型", "Content type not supported"),
+        Kind("bad-request", 400, "请求格式错误", "Malformed request"),
+        Kind("fault", 500, "服务内部错误", "Fault of the service"),
+    )
+}
+
+
+class Problem(Exception):
+    """A problem of HTTP itself, which no error family has: size, media type, time, room."""
+
+    def __init__(
+        self, code: str, detail: str, *, next_step: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.kind = KINDS[code]
+        self.detail = detail
+        self.next_step = next_step
+        self.headers = dict(headers or {})
+
+
+def problem_body(kind: Kind, detail: str, next_step: str, request_id: str, faults: Sequence[Any] = ()) -> bytes:
+    """The JSON bytes of a problem document; ``instance`` is the request's id, as the log and X-Request-Id have it."""
+    body: dict[str, Any] = {
+        "type": TYPE_PREFIX + kind.code,
+        "title": kind.title,
+        "status": kind.status,
+        "detail": detail,
+        "next_step": next_step,
+        "instance": f"urn:uuid:{request_id}",
+    }
+    if faults:
+        body["faults"] = list(faults)
+    return json.dumps(body, ensure_ascii=False).encode()
+
+
+def answer(
+    request: Request,
+    kind: Kind,
+    detail: str,
+    *,
+    next_step: str = "",
+    headers: Mapping[str, str] | None = None,
+    faults: Sequence[Any] = (),
+) -> Response:
+    """A problem response; leaves the code for the access log."""
+    request.scope.setdefault("state", {})["problem"] = kind.code
+    body = problem_body(kind, detail, next_step, request.scope["state"].get("request_id", ""), faults)
+    extra = dict(headers or {})
+    if kind.status == 401:
+        extra.setdefault("WWW-Authenticate", 'Signature realm="shulab"')
+    return Response(body, kind.status, headers=extra, media_type=MEDIA_TYPE)
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of ``app`` leave as a problem document."""
+    app.add_exception_handler(ShulabError, _on_shulab)
+    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(RequestValidationError, _on_validation)
+    app.add_exception_handler(HTTPException, _on_http)
+
+
+async def _on_shulab(request: Request, error: Exception) -> Response:
+    if not isinstance(error, ShulabError):
+        raise error
+    kind = KINDS.get(error.code, KINDS["fault"])
+    headers = {"Retry-After": "5"} if kind.status == 503 else {}
+    return answer(request, kind, error.detail, next_step=error.next_step, headers=headers)
+
+
+async def _on_problem(request: Request, error: Exception) -> Response:
+    if not isinstance(error, Problem):
+        raise error
+    return answer(request, error.kind, error.detail, next_step=error.next_step, headers=error.headers)
+
+
+async def _on_validation(request: Request, error: Exception) -> Response:
+    """Names the place and the rule; FastAPI's own answer would echo the input."""
+    if not isinstance(error, RequestValidationError):
+        raise error
+    faults = [
+        {"where": ".".join(str(part) for part in fault["loc"]), "rule": str(fault["type"])} for fault in error.errors()
+    ]
+    places = ", ".join(sorted({fault["where"] for fault in faults}))
+    return answer(
+        request,
+        KINDS["invalid-input"],
+        f"These parts of the request do not fit: {places}.",
+        next_step="compare the request to /v1/openapi.json",
+        faults=faults,
+    )
+
+
+_HTTP_CODES = {404: "not-found", 405: "method-not-allowed", 413: "too-large", 415: "unsupported-media"}
+
+
+async def _on_http(request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    default = "bad-request" if error.status_code < 500 else "fault"
+    kind = KINDS[_HTTP_CODES.get(error.status_code, default)]
+    detail = {
+        "not-found": "There is nothing at this path.",
+        "method-not-allowed": "This path does not know this method.",
+    }.get(kind.code, "The request cannot be served as it is.")
+    return answer(request, kind, detail, next_step="see /v1/openapi.json", headers=error.headers)

@@ -1,0 +1,99 @@
+"""The service, composed: nothing is decided here."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI
+
+from lab.bureau.office import Bureau
+from sandbox.api import bureau as bureau_routes
+from sandbox.api import contracts, health, matching, problems, scoring, words
+from sandbox.journal import note, open_journal
+from sandbox.middleware import Surround
+from sandbox.parts import Parts
+from sandbox.places import Places
+from sandbox.settings import ServiceSettings, load_settings
+
+
+def create_app(bureau: Bureau, settings: ServiceSettings, *, logs: Path) -> FastAPI:
+    """The application over an open bureau; writes its log into the folder ``logs``."""
+    logger = open_journal(logs, settings.log_bytes)
+    places = Places(settings.heavy_places, retry_after=settings.retry_after)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        yield
+        places.close()
+
+    app = FastAPI(
+        title="Shulab",
+        version="1",
+        openapi_url="/v1/openapi.json",
+        docs_url=None,  # its page loads scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would lose what was signed
+        lifespan=lifespan,
+    )
+    app.state.parts = Parts(bureau, str(bureau.identity()["public_key"]), settings, places, logger)
+    for room in (health, bureau_routes, contracts, matching, scoring):
+        app.include_router(room.router)
+    problems.install(app)
+    words.describe(app)
+    app.add_middleware(Surround, logger=logger, seconds=settings.request_seconds)
+    return app
+
+
+class _Server(uvicorn.Server):
+    """Writes the port to a file when it listens."""
+
+    def __init__(self, config: uvicorn.Config, port_file: Path | None) -> None:
+        super().__init__(config)
+        self._port_file = port_file
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started and self._port_file is not None:
+            port = self.servers[0].sockets[0].getsockname()[1]
+            draft = self._port_file.with_name(self._port_file.name + ".part")
+            draft.write_text(f"{port}\n")
+            os.replace(draft, self._port_file)
+
+
+def serve(home: Path, host: str, port: int, port_file: Path | None = None) -> None:
+    """Serve the bureau in ``home`` until SIGTERM or SIGINT, then end what is under way and return.
+
+    ``port`` 0 takes a free one; ``port_file`` receives the number once the service listens.
+    """
+    settings = load_settings(home)
+    bureau = Bureau.open(home)
+    try:
+        app = create_app(bureau, settings, logs=home / "logs")
+        config = uvicorn.Config(
+            app,
+            host=host,
+            port=port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            ws="none",
+            timeout_keep_alive=settings.keep_alive_seconds,
+            timeout_graceful_shutdown=settings.drain_seconds,
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
+        )
+        # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
+        for name in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(name, lambda number, frame: None)
+        note(app.state.parts.logger, "serving", host=host, port=port)
+        _Server(config, port_file).run()
+        note(app.state.parts.logger, "stopped")
+    finally:
+        bureau.close()

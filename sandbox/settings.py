@@ -1,0 +1,80 @@
+"""Settings of the service: from the environment (``SHULAB_SERVICE_*``), then ``service.toml`` in the bureau's folder,
+then the defaults here. None of them is a secret; the TLS key is a path.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from lab.terms.errors import InvalidInput
+
+FILE = "service.toml"
+_MIB = 1024 * 1024
+Bytes = Annotated[int, Field(ge=1, le=1024 * _MIB)]
+Seconds = Annotated[float, Field(gt=0, le=86_400)]
+
+
+class ServiceSettings(BaseSettings):
+    """Limits of the running service. Sizes in bytes, times in seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="SHULAB_SERVICE_", extra="forbid", frozen=True)
+
+    document_bytes: Bytes = 16 * 1024
+    """A small JSON text (a countersignature is 145 bytes)."""
+    context_bytes: Bytes = 2 * _MIB + 65_536
+    """A public context; what the frame allows."""
+    match_bytes: Bytes = 64 * _MIB + 65_536
+    """A matching request; what the frame allows, more than a million blinded identifiers."""
+    batch_bytes: Bytes = 512 * _MIB
+    """A scoring batch: 142 kB a column of 8,192 enterprises, so about 3,700 columns."""
+
+    heavy_places: Annotated[int, Field(ge=1, le=256)] = 4
+    """Matching and scoring requests under way at once; the next one is told to come back (503, Retry-After)."""
+    retry_after: Annotated[int, Field(ge=1, le=3600)] = 2
+    """What Retry-After says, in seconds."""
+    body_idle_seconds: Seconds = 30.0
+    """The longest silence while a body is being received."""
+    request_seconds: Seconds = 900.0
+    """The longest time from a request's first byte to its answer."""
+    drain_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    """How long requests under way may go on after SIGTERM."""
+    keep_alive_seconds: Annotated[int, Field(ge=1, le=600)] = 15
+
+    log_bytes: Annotated[int, Field(ge=65_536)] = 10 * _MIB
+    """Size at which the log file is turned over; five are kept."""
+
+    tls_certificate: Path | None = None
+    """PEM chain. Without it the service speaks plain HTTP: to this machine, or behind a proxy that ends TLS."""
+    tls_key: Path | None = None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file; no ``.env`` and no secrets folder. The file's values arrive as ``init``."""
+        return env_settings, init_settings
+
+
+def load_settings(home: Path) -> ServiceSettings:
+    """The settings for a bureau's folder; raises ``InvalidInput`` naming what does not fit, never its value."""
+    try:
+        source = TomlConfigSettingsSource(ServiceSettings, home / FILE)
+        values: dict[str, Any] = source()
+        return ServiceSettings(**values)
+    except ValidationError as error:
+        names = ", ".join(sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors()}))
+        raise InvalidInput(
+            f"Wanted service settings that fit; these do not: {names}.",
+            next_step=f"correct {FILE} in the bureau's folder, or SHULAB_SERVICE_<NAME>",
+        ) from None
+    except ValueError:  # TOMLDecodeError is one
+        raise InvalidInput(f"Wanted {FILE} to be TOML; it is not.", next_step=f"correct {FILE}") from None
