@@ -1,0 +1,69 @@
+"""Files that are the owner's alone: written complete or not at all, and refused when others could have read them."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from lab.terms.errors import Conflict, NotFound, Refused
+
+
+def check_private(folder: Path) -> None:
+    """Raise ``Refused`` unless ``folder`` is a directory of this user's that nobody else may enter."""
+    found = folder.lstat()
+    mode = stat.S_IMODE(found.st_mode)
+    if not stat.S_ISDIR(found.st_mode):
+        raise Refused("Wanted a key folder; found another kind of file (links are not followed).", next_step="move it")
+    if found.st_uid != os.geteuid():
+        raise Refused("Wanted a key folder of the user who runs this; it is another's.", next_step="correct its owner")
+    if mode & 0o077:
+        raise Refused(
+            f"Wanted a key folder that only its owner may read (mode 0700); found mode {mode:04o}.",
+            next_step="run `chmod 700` on the folder, and ask who could read it meanwhile",
+        )
+
+
+def read_private(path: Path) -> bytes:
+    """The bytes of a file that only its owner may read; raises ``NotFound`` or ``Refused``."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        raise NotFound(f"Wanted the file {path.name}; there is none.", next_step="check the path") from None
+    except OSError:
+        raise Refused(f"Wanted to read {path.name}; it cannot be opened.", next_step="check its owner and mode") from None
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(file.fileno())
+        mode = stat.S_IMODE(found.st_mode)
+        if not stat.S_ISREG(found.st_mode):
+            raise Refused(f"Wanted a file in {path.name}; found another kind.", next_step="check the path")
+        if mode & 0o077:
+            raise Refused(
+                f"Wanted {path.name} readable by its owner alone (mode 0600); found mode {mode:04o}.",
+                next_step="run `chmod 600` on it, and ask who could read it meanwhile",
+            )
+        return file.read()
+
+
+def write_private(path: Path, content: bytes) -> None:
+    """Write a new file of mode 0600, complete or not at all; raises ``Conflict`` if it exists."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(partial, path)
+    except FileExistsError:
+        raise Conflict(f"Wanted to write {path.name}; it exists already.", next_step="choose another folder") from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def replace_private(path: Path, content: bytes) -> None:
+    """Write or replace a file of mode 0600, complete or not at all."""
+    fresh = path.with_name(f".{path.name}.{os.getpid()}.fresh")
+    fresh.unlink(missing_ok=True)
+    write_private(fresh, content)
+    os.replace(fresh, path)

@@ -1,0 +1,183 @@
+"""The bank's folder: who the bank is, which bureaus it trusts, its contracts, its runs.
+
+Layout: ``bank.toml`` (name, public key, how keys are sealed), ``keys/``, ``bureaus/<fingerprint>.json`` (pins),
+``contracts/<id>.json``, ``runs/<run id>/``. The folder and everything in it is the owner's alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tomllib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lab.bank.files import check_private, read_private, replace_private, write_private
+from lab.bank.keys import BankKeys
+from lab.terms.contract import Party, SignedContract, parse_contract
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
+from lab.terms.sealed import SealKey
+
+_SETTINGS = "bank.toml"
+_KEY_FILE_BYTES = 32
+
+
+def default_home() -> Path:
+    """``SHULAB_BANK_HOME``, else ``~/.shulab/bank``."""
+    return Path(os.environ.get("SHULAB_BANK_HOME") or Path.home() / ".shulab" / "bank")
+
+
+@dataclass(frozen=True)
+class Pin:
+    """A bureau this bank trusts: its name, key, and the address it was last reached at."""
+
+    bureau: Party
+    url: str
+    pinned: str
+
+
+@dataclass(frozen=True)
+class BankHome:
+    """An existing home. Made by ``create`` or ``open``."""
+
+    folder: Path
+    name: str
+    public_key: str
+    key_file: Path | None
+
+    @classmethod
+    def create(
+        cls, folder: Path, *, name: str, passphrase: str | None = None, key_file: Path | None = None
+    ) -> tuple[BankHome, BankKeys]:
+        """A new home with fresh keys, sealed under ``passphrase`` or ``key_file`` (made if absent, mode 0600).
+
+        Raises ``Conflict`` if there is a bank already, ``InvalidInput`` unless exactly one way of sealing is given.
+        """
+        if not name.strip() or len(name) > 200 or any(not c.isprintable() for c in name):
+            raise InvalidInput("Wanted a bank's name of 1 to 200 printable characters.", next_step="give --name")
+        folder = folder.expanduser().absolute()
+        if (folder / _SETTINGS).exists():
+            raise Conflict("Wanted a new bank home; one exists here.", next_step="use it, or choose another --home")
+        if key_file is not None:
+            key_file = key_file.expanduser().absolute()
+        if key_file is not None and not key_file.exists():
+            key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            write_private(key_file, secrets.token_bytes(_KEY_FILE_BYTES))
+        seal_key = _seal_key(passphrase, key_file)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_private(folder)
+        keys = BankKeys.create(folder / "keys", seal_key)
+        for part in ("bureaus", "contracts", "runs"):
+            (folder / part).mkdir(mode=0o700, exist_ok=True)
+        home = cls(folder, name.strip(), keys.public_key_hex, key_file)
+        write_private(folder / _SETTINGS, home._settings().encode())
+        return home, keys
+
+    @classmethod
+    def open(cls, folder: Path) -> BankHome:
+        """Open a home; raises ``NotFound`` without one, ``Refused`` when others may read it."""
+        folder = folder.expanduser().absolute()
+        path = folder / _SETTINGS
+        if not path.is_file():
+            raise NotFound("Wanted a bank home; there is none here.", next_step="run `lab bank init`, or give --home")
+        check_private(folder)
+        try:
+            settings = tomllib.loads(path.read_text(encoding="utf-8"))
+            key_file = settings.get("key_file")
+            party = Party(name=settings["name"], public_key=settings["public_key"])
+        except (KeyError, ValueError, TypeError):
+            raise InvalidInput(
+                f"Wanted settings with name and public_key in {_SETTINGS}; found otherwise.",
+                next_step="restore the file from a backup",
+            ) from None
+        return cls(folder, party.name, party.public_key, Path(key_file) if key_file else None)
+
+    def keys(self, passphrase: str | None = None) -> BankKeys:
+        """The opened keys; ``passphrase`` where they are not sealed by a key file."""
+        keys = BankKeys.open(self.folder / "keys", _seal_key(None if self.key_file else passphrase, self.key_file))
+        if keys.public_key_hex != self.public_key:
+            raise NotAuthentic(
+                f"The key in the key folder is not the one named in {_SETTINGS}.", next_step="restore either from a backup"
+            )
+        return keys
+
+    @property
+    def card(self) -> Party:
+        """What a bureau must know of this bank: its name and public key."""
+        return Party(name=self.name, public_key=self.public_key)
+
+    @property
+    def runs(self) -> Path:
+        """The folder of runs."""
+        return self.folder / "runs"
+
+    def pins(self) -> tuple[Pin, ...]:
+        """All pinned bureaus."""
+        return tuple(self._read_pin(path) for path in sorted((self.folder / "bureaus").glob("*.json")))
+
+    def find_pin(self, bureau: Party) -> Pin | None:
+        """The pin of this very key, or None. Raises ``NotAuthentic`` if a pin has the name and another key."""
+        same_key = [pin for pin in self.pins() if pin.bureau.public_key == bureau.public_key]
+        if same_key:
+            return same_key[0]
+        if any(pin.bureau.name == bureau.name for pin in self.pins()):
+            raise NotAuthentic(
+                f"This bureau's key (fingerprint {bureau.fingerprint}) is not the one pinned under its name.",
+                next_step="ask the bureau by another channel; if it changed its key, delete the old pin in bureaus/",
+            )
+        return None
+
+    def pin(self, bureau: Party, url: str) -> None:
+        """Trust this bureau's key from now on."""
+        facts = {"name": bureau.name, "public_key": bureau.public_key, "url": url, "pinned": _now()}
+        text = json.dumps(facts, ensure_ascii=False, indent=1)
+        replace_private(self.folder / "bureaus" / f"{bureau.fingerprint}.json", text.encode())
+
+    def _read_pin(self, path: Path) -> Pin:
+        try:
+            facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            return Pin(Party(name=facts["name"], public_key=facts["public_key"]), facts["url"], facts["pinned"])
+        except (KeyError, TypeError, ValueError):
+            raise InvalidInput(
+                f"Wanted a pinned bureau in {path.name}; found otherwise.", next_step="delete it and pin the bureau again"
+            ) from None
+
+    def contract(self, contract: str) -> SignedContract:
+        """The stored contract; raises ``NotFound``."""
+        path = self.folder / "contracts" / f"{Path(contract).name}.json"
+        if not path.is_file():
+            raise NotFound(
+                "Wanted a contract that this bank signed; there is none with this id.",
+                next_step="run `lab bank sign ID --bureau URL`",
+            )
+        return parse_contract(path.read_bytes())
+
+    def store_contract(self, signed: SignedContract) -> None:
+        """Keep the contract (its id names the file)."""
+        text = signed.model_dump_json(by_alias=True, indent=1)
+        replace_private(self.folder / "contracts" / f"{signed.contract.id}.json", text.encode())
+
+    def _settings(self) -> str:
+        lines = {"name": self.name, "public_key": self.public_key, "created": _now()}
+        if self.key_file is not None:
+            lines["key_file"] = str(self.key_file)
+        # A JSON string of printable characters is a TOML basic string.
+        return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
+
+
+def _seal_key(passphrase: str | None, key_file: Path | None) -> SealKey:
+    if (passphrase is None) == (key_file is None):
+        raise InvalidInput(
+            "Wanted either a passphrase or a key file to seal the keys.",
+            next_step="set SHULAB_PASSPHRASE, answer the prompt, or give --key-file",
+        )
+    if key_file is not None:
+        return SealKey.from_file_bytes(read_private(key_file))
+    return SealKey.from_passphrase(passphrase or "")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

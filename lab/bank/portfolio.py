@@ -1,0 +1,125 @@
+"""The bank's own records: read, brought to one written form, each enterprise once.
+
+The first row of a code counts; later rows with the same code are set aside, like rows without a usable code. Nothing is
+dropped: every row of the file ends as accepted or as set aside with a reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lab.terms.csvfile import read_table
+from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import IdKind, Reason, normalise
+
+# Headers under which a code column is found when it is not named.
+ID_COLUMNS = ("id", "code", "uscc", "统一社会信用代码", "社会信用代码", "信用代码")
+
+
+@dataclass(frozen=True, slots=True)
+class SetAsideRow:
+    """A row the job goes on without: its number in the file, what stood in the code column (the bank's own), why."""
+
+    row: int
+    given: str | None
+    reason: Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Portfolio:
+    """The accepted rows, in file order.
+
+    ``frame``: all columns, [n] rows. ``codes``: normalised, unique, [n]. ``given``: as written, [n]. ``numbers``: row
+    numbers in the file, [n]. ``sha256``: of the file's bytes.
+    """
+
+    name: str
+    id_column: str
+    frame: pl.DataFrame
+    codes: tuple[str, ...]
+    given: tuple[str, ...]
+    numbers: NDArray[np.int64]
+    set_aside: tuple[SetAsideRow, ...]
+    rows: int
+    sha256: str
+    warnings: tuple[str, ...]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """How many rows were set aside for each reason, by reason code."""
+        counts: dict[str, int] = {}
+        for row in self.set_aside:
+            counts[row.reason.value] = counts.get(row.reason.value, 0) + 1
+        return counts
+
+
+def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = None) -> Portfolio:
+    """Read a portfolio; raises ``InvalidInput`` or ``NotFound`` as ``read_table`` does, or without a code column."""
+    path = Path(path)
+    table = read_table(path)
+    column = _id_column(table.frame, id_column, kind)
+    given = table.frame[column].to_list()
+    found = normalise(given, kind)
+    seen: set[str] = set()
+    accepted: list[int] = []
+    aside = [SetAsideRow(row.row, None, row.reason) for row in table.set_aside]
+    for index, (code, reason) in enumerate(zip(found.codes, found.reasons, strict=True)):
+        if code is None or code in seen:
+            why = Reason.DUPLICATE if code is not None else Reason(reason or Reason.EMPTY)
+            aside.append(SetAsideRow(int(table.numbers[index]), given[index], why))
+        else:
+            seen.add(code)
+            accepted.append(index)
+    picked = np.array(accepted, dtype=np.int64)
+    return Portfolio(
+        name=path.name,
+        id_column=column,
+        frame=table.frame[picked],
+        codes=tuple(code for index in accepted if (code := found.codes[index]) is not None),
+        given=tuple(given[index] for index in accepted),
+        numbers=table.numbers[picked],
+        set_aside=tuple(sorted(aside, key=lambda row: row.row)),
+        rows=table.rows,
+        sha256=_digest(path),
+        warnings=table.warnings,
+    )
+
+
+def read_codes(path: str | Path, *, kind: IdKind) -> frozenset[str]:
+    """The usable codes in the first column (or the code column) of a table: firms to match but not to score."""
+    table = read_table(path)
+    column = next((name for name in ID_COLUMNS if name in table.frame.columns), table.frame.columns[0])
+    return frozenset(code for code in normalise(table.frame[column].to_list(), kind).codes if code is not None)
+
+
+def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:
+    if wanted is not None:
+        if wanted in frame.columns:
+            return wanted
+        raise InvalidInput(
+            f"Wanted the code column named by --id; the portfolio has {len(frame.columns)} columns, none so named.",
+            next_step="name a column of the header with --id",
+        )
+    lowered = {column.lower(): column for column in reversed(frame.columns)}
+    for name in ID_COLUMNS:
+        if name in lowered:
+            return lowered[name]
+    first = frame.columns[0]
+    sample = frame[first].head(100).to_list()
+    if kind == "uscc" and normalise(sample, kind).accepted * 2 > len(sample):
+        return first
+    raise InvalidInput(
+        "Wanted to know which column holds the enterprises' codes; no column has a usual name for it.",
+        next_step="name it with --id COLUMN",
+    )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
