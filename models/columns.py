@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from models.document import STRICT, require
-from models.features import OTHER_EN, OTHER_ZH, Feature
+from models.features import LARGEST, OTHER_EN, OTHER_ZH, Feature
 
 # LightGBM's kZeroThreshold, a float32 constant; its predictor takes anything this small for zero.
 ZERO_BAND = float(np.float32(1e-35))
@@ -66,7 +66,9 @@ class Binning:
 class Column:
     """A conjunction: for each (binning index, bins) the feature's bin is one of the bins. Never empty."""
 
-    tests: Annotated[tuple[tuple[int, Annotated[tuple[int, ...], Field(max_length=MAX_BINS)]], ...], Field(max_length=64)]
+    tests: Annotated[
+        tuple[tuple[int, Annotated[tuple[int, ...], Field(max_length=MAX_BINS)]], ...], Field(max_length=64)
+    ]
 
     __pydantic_config__ = STRICT
 
@@ -100,7 +102,9 @@ def check_columns(
         feature = features[binning.feature]
         cells = len(binning.cuts) if feature.kind == "numeric" else len(feature.categories)
         require(len(binning.cells) == cells + 1, "one bin for each cell", of=of)
-        require(feature.kind == "numeric" or (not binning.cuts and binning.zero is None), "no cuts in categories", of=of)
+        require(
+            feature.kind == "numeric" or (not binning.cuts and binning.zero is None), "no cuts in categories", of=of
+        )
         require(all(a < b for a, b in zip(binning.cuts, binning.cuts[1:], strict=False)), "ascending cuts", of=of)
         numbers = (*binning.cells, binning.missing, 0 if binning.zero is None else binning.zero)
         require(all(0 <= number < MAX_BINS for number in numbers), "bins numbered from 0", of=of)
@@ -130,8 +134,10 @@ def _bin_words(feature: Feature, binning: Binning, number: int) -> tuple[str, st
         en += [feature.categories[c] if c < len(feature.categories) else OTHER_EN for c in cells]
     else:
         for cell in cells:
+            if cell and binning.cuts[cell - 1] >= LARGEST:
+                continue  # no value lies there: it is the other side of "is there a value at all"
             low = f"{binning.cuts[cell - 1]:.6g} < " if cell else ""
-            high = f" ≤ {binning.cuts[cell]:.6g}" if cell < len(binning.cuts) else ""
+            high = f" ≤ {binning.cuts[cell]:.6g}" if cell < len(binning.cuts) and binning.cuts[cell] < LARGEST else ""
             zh.append(f"{low}x{high}")
             en.append(f"{low}x{high}")
     if binning.zero == number:

@@ -162,7 +162,13 @@ def check_sheet(sheet: BankSheet) -> None:
         Detail.FEATURES: {"feature", "public"},
         Detail.FULL: {"dimension", "feature", "public"},
     }[sheet.detail]
-    require(kinds <= wanted and (sheet.detail is not Detail.TOTAL or len(sheet.outputs) == 1), "outputs as its detail says", of=of)
+    require(
+        kinds <= wanted and (sheet.detail is not Detail.TOTAL or len(sheet.outputs) == 1),
+        "outputs as its detail says",
+        of=of,
+    )
     for output in sheet.outputs:
-        known = {"dimension": DIMENSION_CODES, "feature": names, "total": ("total",), "public": ("public",)}[output.kind]
+        known = {"dimension": DIMENSION_CODES, "feature": names, "total": ("total",), "public": ("public",)}[
+            output.kind
+        ]
         require(output.key in known, "outputs it can name", of=of)

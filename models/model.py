@@ -1,0 +1,275 @@
+"""A model: features, a forest, a quantum and public constants, as one document; and the integer terms it yields.
+
+``terms`` is what the bureau multiplies under encryption. All details share one rounding: a column's weight is rounded to
+the quantum once, its dimension parts are rounded each, and what is left goes to the dimension of the column's own
+feature. So totals are the same integers at every detail and subtotals add up exactly. The intercept is a public
+constant of the model: it stands in the sheet and in no term.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lab.terms.contract import Detail
+from lab.terms.errors import InvalidInput
+from models.calibration import Calibration, Scale
+from models.card import Card
+from models.columns import indicators
+from models.dimensions import DIMENSION_CODES, DIMENSIONS
+from models.document import STRICT
+from models.features import Feature, encode
+from models.sheet import BankSheet, Output, PublicItem, Reference, Slug
+from models.trees import Forest
+from models.weights import CHUNK, Weights, decompose
+
+FINEST = -20  # a quantum below 2^-20 would carry precision that no score needs, and that tells more of the weights
+FLOAT_SLACK = 1e-9  # what double arithmetic may differ, beside rounding to the quantum
+TOTAL = Output("total", "total")
+PUBLIC = Output("public", "public")
+
+
+@dataclass(frozen=True)
+class ScoreTerms:
+    """What an encrypted score is made of, in quanta.
+
+    ``columns`` int32 [T]: the ciphertext column each term multiplies; ``outputs`` (T tuples): the outputs it is added
+    to; ``values`` int64 [T, rows]; ``base`` int64 [O, rows]. Output o = base[o] + sum of answer[columns[t]] * values[t].
+    """
+
+    columns: NDArray[np.int32]
+    outputs: tuple[tuple[int, ...], ...]
+    values: NDArray[np.int64]
+    base: NDArray[np.int64]
+
+    def apply(self, answers: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The sums in clear, int64 [O, rows], from the bank's ``answers`` uint8 [columns, rows]."""
+        sums = self.base.copy()
+        for column, outputs, values in zip(self.columns, self.outputs, self.values, strict=True):
+            for output in outputs:
+                sums[output] += answers[column] * values
+        return sums
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model. ``features``: the bureau's first, then the bank's; the forest counts them in this order."""
+
+    name: Slug
+    version: Annotated[int, Field(ge=1)]
+    family: Literal["boosted", "scorecard"]
+    interactions: Literal["one", "free"]
+    features: Annotated[tuple[Feature, ...], Field(max_length=4000)]
+    forest: Forest
+    quantum: float
+    value_limit: Annotated[int, Field(ge=1, le=2**40)]
+    calibration: Calibration
+    scale: Scale
+    references: Annotated[tuple[Reference, ...], Field(max_length=2020)]
+    card: Card
+    schema: Literal["shulab-model/1"] = "shulab-model/1"
+
+    __pydantic_config__ = STRICT
+
+    @property
+    def public_features(self) -> tuple[Feature, ...]:
+        """The bureau's features, in the order of the forest."""
+        return tuple(feature for feature in self.features if feature.party == "bureau")
+
+    @property
+    def bank_features(self) -> tuple[Feature, ...]:
+        """The bank's features, in the order of the forest."""
+        return tuple(feature for feature in self.features if feature.party == "bank")
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The forest as columns; raises ``InvalidInput`` if it is not what ``interactions`` declares."""
+        numbers = [DIMENSION_CODES.index(feature.dimension) for feature in self.features]
+        return decompose(self.forest, self.features, numbers, one=self.interactions == "one")
+
+    @property
+    def columns(self) -> int:
+        """How many ciphertext columns a batch has."""
+        return len(self.weights.columns)
+
+    def outputs(self, detail: Detail) -> tuple[Output, ...]:
+        """What comes back at this detail, in order. Raises ``InvalidInput`` for feature subtotals of a free model."""
+        if detail is Detail.TOTAL:
+            return (TOTAL,)
+        dimensions = tuple(Output("dimension", DIMENSION_CODES[number]) for number in self._dimension_rows)
+        if detail is Detail.DIMENSIONS:
+            return dimensions
+        if self.interactions == "free":
+            raise InvalidInput(
+                "Feature subtotals need interactions=one: a column of a free model joins several features.",
+                next_step="choose detail total or dimensions, or train with --interactions one",
+            )
+        names = self.bank_features
+        features = (*(Output("feature", names[number].name) for number in self._feature_rows), PUBLIC)
+        return features if detail is Detail.FEATURES else (*dimensions, *features)
+
+    @cached_property
+    def _dimension_rows(self) -> tuple[int, ...]:
+        weights = self.weights
+        used = {*weights.own_dimension, *(dimension for _, dimension in weights.pairs), weights.base_dimension}
+        used |= {int(row) for row in np.flatnonzero(np.diff(weights.base_parts.indptr))}
+        return tuple(sorted(used))
+
+    @cached_property
+    def _feature_rows(self) -> tuple[int, ...]:
+        return tuple(sorted(set(self.weights.own_feature) - {-1}))
+
+    def terms(self, public: pl.DataFrame, detail: Detail) -> ScoreTerms:
+        """The terms for the enterprises of ``public`` (one row each, the bureau's columns)."""
+        return self.terms_of(encode(public, self.public_features), detail)
+
+    def terms_of(self, public: NDArray[np.float64], detail: Detail) -> ScoreTerms:
+        """As ``terms``, from encoded public features, float64 [rows, public features]."""
+        weights, outputs = self.weights, self.outputs(detail)
+        count, rows = len(weights.columns), len(public)
+        by_dimension = detail in (Detail.DIMENSIONS, Detail.FULL)
+        by_feature = detail in (Detail.FEATURES, Detail.FULL)
+        places = {output: place for place, output in enumerate(outputs)}
+        pair_columns = [column for column, _ in weights.pairs] if by_dimension else []
+        pair_dimensions = [dimension for _, dimension in weights.pairs] if by_dimension else []
+        columns = np.asarray([*range(count), *pair_columns], dtype=np.int32)
+        values = np.zeros((len(columns), rows), dtype=np.int64)
+        base = np.zeros((len(outputs), rows), dtype=np.int64)
+        for start in range(0, rows, CHUNK):
+            part = slice(start, min(start + CHUNK, rows))
+            holds = weights.conditions(public[part])
+            values[:count, part] = self._quanta(weights.total @ holds)
+            base_total = self._quanta(weights.base_total @ holds)[0]
+            if by_dimension:
+                pairs = values[count:, part] = self._quanta(weights.parts @ holds)
+                np.subtract.at(values[:, part], pair_columns, pairs)
+                parts = self._quanta(weights.base_parts @ holds)
+                parts[weights.base_dimension] += base_total - parts.sum(axis=0)
+                for number in self._dimension_rows:
+                    base[places[Output("dimension", DIMENSION_CODES[number])], part] = parts[number]
+            if by_feature:
+                base[places[PUBLIC], part] = base_total
+            if detail is Detail.TOTAL:
+                base[0, part] = base_total
+        term_dimensions = [*weights.own_dimension, *pair_dimensions]
+        added = []
+        for column, dimension in zip(columns.tolist(), term_dimensions, strict=True):
+            targets = [places[Output("dimension", DIMENSION_CODES[dimension])]] if by_dimension else []
+            if by_feature:
+                targets.append(places[Output("feature", self.bank_features[weights.own_feature[column]].name)])
+            added.append(tuple(targets) if targets else (0,))
+        order = np.argsort(columns, kind="stable")
+        return ScoreTerms(columns[order], tuple(added[place] for place in order), values[order], base)
+
+    def _quanta(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        return np.rint(values / self.quantum).astype(np.int64)
+
+    def raw_scores(self, public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
+        """Plain evaluation in clear: float64 [rows], unrounded log-odds of default (before calibration)."""
+        return self.forest.raw_scores(
+            np.hstack([encode(public, self.public_features), encode(bank, self.bank_features)])
+        )
+
+    def answers(self, bank: pl.DataFrame) -> NDArray[np.uint8]:
+        """What the bank would answer, uint8 [columns, rows]; the same as ``sheet(...).indicators``."""
+        return self.answers_of(encode(bank, self.bank_features))
+
+    def answers_of(self, bank: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """As ``answers``, from encoded bank features, float64 [rows, bank features]."""
+        return indicators(self.bank_features, self.weights.binnings, self.weights.columns, bank)
+
+    @property
+    def roundings(self) -> int:
+        """How many rounded column weights of one enterprise may differ from zero: one for each bank feature, or tree."""
+        if self.interactions == "one":
+            return len(self._feature_rows)
+        return min(self.columns, len(self.forest.trees))
+
+    @property
+    def error_bound(self) -> float:
+        """Largest difference of a decrypted raw score: half a quantum for each rounded weight and for the base."""
+        return 0.5 * self.quantum * (self.roundings + 1) + FLOAT_SLACK
+
+    def value_bound(self, detail: Detail = Detail.FULL) -> int:
+        """Largest absolute value of any output, in quanta, for honest answers; the same at every detail."""
+        del detail  # one bound holds for all: subtotals are sums of the same parts
+        return math.ceil(self.weights.reach / self.quantum) + _rounding_slack(self.roundings)
+
+    def sheet(self, detail: Detail) -> BankSheet:
+        """What a bank is told of this model under a contract of this detail."""
+        weights, outputs = self.weights, self.outputs(detail)
+        wanted = {TOTAL, *outputs}
+        return BankSheet(
+            model=self.name,
+            version=self.version,
+            family=self.family,
+            interactions=self.interactions,
+            detail=detail,
+            features=self.bank_features,
+            binnings=weights.binnings,
+            columns=weights.columns,
+            quantum=self.quantum,
+            intercept=self.forest.intercept,
+            error_bound=self.error_bound,
+            outputs=outputs,
+            calibration=self.calibration,
+            scale=self.scale,
+            references=tuple(reference for reference in self.references if reference.output in wanted),
+            items=self.items(),
+            facts=self.card.facts,
+        )
+
+    def items(self) -> tuple[PublicItem, ...]:
+        """The bureau's items that the model asks about (those no tree tests are left out)."""
+        asked = {node.split.feature for tree in self.forest.trees for node in tree if node.split is not None}
+        return tuple(
+            PublicItem(
+                code=feature.item or feature.name, zh=feature.label_zh, en=feature.label_en, dimension=feature.dimension
+            )
+            for number, feature in enumerate(self.features)
+            if feature.party == "bureau" and number in asked
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """The model in a few plain values, for ``lab model show --json``."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "family": self.family,
+            "interactions": self.interactions,
+            "trees": len(self.forest.trees),
+            "columns": self.columns,
+            "pairs": self.columns + len(self.weights.pairs),
+            "public_features": [feature.name for feature in self.public_features],
+            "bank_features": [feature.name for feature in self.bank_features],
+            "items": [item.code for item in self.items()],
+            "quantum": self.quantum,
+            "error_bound": self.error_bound,
+            "rows": self.card.rows,
+            "positives": self.card.positives,
+            "date": self.card.date,
+            "seed": self.card.seed,
+            "facts": {fact.name: fact.value for fact in self.card.facts},
+            "warnings": [{"zh": warning.zh, "en": warning.en} for warning in self.card.warnings],
+        }
+
+
+def choose_quantum(reach: float, roundings: int, value_limit: int) -> float:
+    """The finest power of two, not below 2^-20, with which no output passes ``value_limit`` quanta."""
+    room = value_limit - _rounding_slack(roundings) - 1
+    if room <= 0:
+        raise InvalidInput(f"Wanted a value limit above {_rounding_slack(roundings) + 1} quanta; found {value_limit}.")
+    exponent = math.ceil(math.log2(reach / room)) if reach > 0 else FINEST
+    return math.ldexp(1.0, max(exponent, FINEST))
+
+
+def _rounding_slack(roundings: int) -> int:
+    # An own part takes its own rounding and the residues of at most five other dimensions: 3 quanta, and one to spare.
+    return (len(DIMENSIONS) - 2) * (roundings + 1)
