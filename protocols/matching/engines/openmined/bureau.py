@@ -20,7 +20,7 @@ FALSE_POSITIVE_RATE = 2.0**-40
 WORST_RATE = 2.0**-20
 """A Golomb-coded set whose range cannot reach this rate is not used; Raw is."""
 _RANGE_LIMIT = 2.0**62
-"""The library keeps entries * announced / rate in a signed 64-bit number and overflows silently beyond it."""
+"""The library keeps max(entries, announced) * announced / rate in a signed 64-bit number and overflows silently."""
 
 
 def generate_key() -> bytes:
@@ -46,7 +46,7 @@ def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint
 def build_setup(key: bytes, identifiers: Sequence[str], *, announced: int, values: NDArray[np.uint8] | None) -> Frame:
     """A Raw set-up from the evaluated register, sorted so that its order says nothing; a coded set if it is large."""
     entries = len(identifiers)
-    rate = max(FALSE_POSITIVE_RATE, entries * announced / _RANGE_LIMIT)
+    rate = max(FALSE_POSITIVE_RATE, max(entries, announced) * announced / _RANGE_LIMIT)
     meta = {"engine": "openmined", "entries": entries, "announced": announced}
     if entries <= RAW_LIMIT or rate > WORST_RATE:
         points = evaluate_register(key, identifiers) if values is None else values

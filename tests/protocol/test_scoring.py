@@ -1,0 +1,236 @@
+"""Scoring: encrypted equals plain, exactly; and what is not a proper message is refused."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+
+import numpy as np
+import pytest
+import tenseal.sealapi as seal
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from protocols.scoring import bank, bureau, layout, native
+from protocols.scoring.layout import Terms
+from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
+from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
+
+PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
+CONTRACT = "trial-contract"
+HOLDER = bank.KeyHolder(PARAMS, bank.generate_secret(PARAMS))
+CONTEXT = HOLDER.public_context()
+
+
+def tags(rows: int) -> NDArray[np.uint8]:
+    return np.frombuffer(b"".join(n.to_bytes(16, "big") for n in range(rows)), dtype=np.uint8).reshape(rows, 16)
+
+
+def plainly(indicators: NDArray[np.uint8], terms: Terms) -> NDArray[np.int64]:
+    sums = terms.base.copy()
+    for column, outputs, values in zip(terms.columns, terms.outputs, terms.values, strict=True):
+        for output in outputs:
+            sums[output] += indicators[column].astype(np.int64) * values
+    return sums
+
+
+def encrypted(indicators: NDArray[np.uint8], terms: Terms) -> NDArray[np.int64]:
+    rows = indicators.shape[1]
+    batch = HOLDER.encrypt(tags(rows), indicators, contract=CONTRACT)
+    reply = bureau.evaluate(CONTEXT, batch, terms, PARAMS, CONTRACT)
+    return HOLDER.decrypt(reply, rows=rows, batch=batch)
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> tuple[NDArray[np.uint8], Terms]:
+    rows, columns, outputs = draw(st.integers(1, 40)), draw(st.integers(0, 5)), draw(st.integers(1, 4))
+    count = draw(st.integers(0, 8)) if columns else 0
+    random = np.random.default_rng(draw(st.integers(0, 2**32)))
+    limit = PARAMS.value_limit // (count + 1)
+    scale = draw(st.sampled_from([1, 100, limit]))
+    values = random.integers(-scale, scale + 1, (count, rows))
+    values[: count // 3] = 0  # weights that vanish for a whole batch are ordinary
+    targets = tuple(tuple(sorted(set(random.integers(0, outputs, 2).tolist()))) for _ in range(count))
+    chosen = random.integers(0, max(columns, 1), count).astype(np.int32)
+    base = random.integers(-scale, scale + 1, (outputs, rows))
+    return random.integers(0, 2, (columns, rows)).astype(np.uint8), Terms(chosen, targets, values, base)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(jobs())
+def test_encrypted_equals_plain(job: tuple[NDArray[np.uint8], Terms]) -> None:
+    indicators, terms = job
+    assert (encrypted(indicators, terms) == plainly(indicators, terms)).all()
+
+
+def test_a_full_batch_at_the_limits_of_the_values_is_exact() -> None:
+    rows, columns = PARAMS.slots, 6
+    indicators = np.ones((columns, rows), dtype=np.uint8)
+    share = PARAMS.value_limit // (columns + 1)
+    signs = np.where(np.arange(rows) % 2, 1, -1)
+    values = np.tile(share * signs, (columns, 1)).astype(np.int64)
+    terms = Terms(np.arange(columns, dtype=np.int32), ((0,),) * columns, values, (share * signs)[None, :])
+    assert (encrypted(indicators, terms) == plainly(indicators, terms)).all()
+
+
+def test_subtotals_add_up_to_the_total() -> None:
+    random = np.random.default_rng(5)
+    indicators = random.integers(0, 2, (4, 30)).astype(np.uint8)
+    values = random.integers(-900, 900, (4, 30))
+    outputs = ((0, 2), (1, 2), (0, 2), (1, 2))
+    terms = Terms(np.arange(4, dtype=np.int32), outputs, values, np.zeros((3, 30), dtype=np.int64))
+    result = encrypted(indicators, terms)
+    assert (result[0] + result[1] == result[2]).all()
+
+
+def test_two_replies_to_one_batch_differ_in_every_ciphertext() -> None:
+    batch = HOLDER.encrypt(tags(3), np.ones((1, 3), dtype=np.uint8), contract=CONTRACT)
+    terms = Terms(
+        np.zeros(1, dtype=np.int32), ((0,),), np.full((1, 3), 7, dtype=np.int64), np.zeros((1, 3), dtype=np.int64)
+    )
+    one, two = (bureau.evaluate(CONTEXT, batch, terms, PARAMS, CONTRACT) for _ in range(2))
+    assert unpack(one, Kind.REPLY).parts[0] != unpack(two, Kind.REPLY).parts[0]
+
+
+def test_terms_beyond_the_batch_or_the_limits_are_refused() -> None:
+    ok = Terms(np.zeros(1, dtype=np.int32), ((0,),), np.ones((1, 2), dtype=np.int64), np.zeros((1, 2), dtype=np.int64))
+    ok.check(PARAMS, columns=1, rows=2)
+    huge = np.full((1, 2), PARAMS.value_limit + 1)
+    for wrong in (
+        Terms(ok.columns + 1, ok.outputs, ok.values, ok.base),
+        Terms(ok.columns, ((1,),), ok.values, ok.base),
+        Terms(ok.columns, ok.outputs, huge, ok.base),
+        Terms(ok.columns, ok.outputs, ok.values, huge),
+        Terms(ok.columns, ok.outputs, ok.values[:, :1], ok.base),
+        Terms(ok.columns, ok.outputs, ok.values, np.zeros((0, 2), dtype=np.int64)),
+    ):
+        with pytest.raises(ValueError):
+            wrong.check(PARAMS, columns=1, rows=2)
+
+
+# --- contexts ---------------------------------------------------------------------------------------------------------
+
+
+def other_context() -> seal.SEALContext:
+    parms = seal.EncryptionParameters(seal.SCHEME_TYPE.BFV)
+    parms.set_poly_modulus_degree(4096)
+    parms.set_coeff_modulus(seal.CoeffModulus.BFVDefault(4096, seal.SEC_LEVEL_TYPE.TC128))
+    parms.set_plain_modulus(seal.PlainModulus.Batching(4096, 20))
+    return seal.SEALContext(parms, True, seal.SEC_LEVEL_TYPE.TC128)
+
+
+def context_frame(*parts: bytes, name: str = PARAMS.name) -> bytes:
+    return Frame(Kind.CONTEXT, {"parameters": name}, parts).pack()
+
+
+def test_a_context_is_named_by_its_hash() -> None:
+    assert bureau.check_context(CONTEXT, PARAMS) == layout.digest(CONTEXT)
+
+
+def test_a_context_that_bears_a_secret_key_is_refused_as_such() -> None:
+    with pytest.raises(bureau.SecretKeyFound):
+        bureau.check_context(context_frame(bank.generate_secret(PARAMS)), PARAMS)
+
+
+def test_contexts_of_other_parameters_or_shape_are_refused() -> None:
+    public = unpack(CONTEXT, Kind.CONTEXT).parts[0]
+    foreign = seal.PublicKey()
+    seal.KeyGenerator(other_context()).create_public_key(foreign)
+    for wrong in (
+        context_frame(native.dump(foreign)),
+        context_frame(public, name="another"),
+        context_frame(public[:-40]),
+        context_frame(b""),
+        context_frame(),
+        b"",
+        CONTEXT[:100],
+    ):
+        with pytest.raises((MalformedFrame, native.NativeRefusal)):
+            bureau.check_context(wrong, PARAMS)
+
+
+# --- batches and replies ----------------------------------------------------------------------------------------------
+
+SIMPLE = Terms(
+    np.zeros(1, dtype=np.int32), ((0,),), np.array([[3, 4]], dtype=np.int64), np.array([[1, 1]], dtype=np.int64)
+)
+BATCH = HOLDER.encrypt(tags(2), np.array([[1, 0]], dtype=np.uint8), contract=CONTRACT)
+
+
+def rebuilt(*parts: bytes, **meta: object) -> bytes:
+    frame = unpack(BATCH, Kind.BATCH)
+    return Frame(Kind.BATCH, {**frame.meta, **meta}, parts or tuple(frame.parts)).pack()
+
+
+def test_the_head_of_a_batch_is_read_without_its_ciphertexts() -> None:
+    head = bureau.read_batch(BATCH, PARAMS, contract=CONTRACT)
+    assert (head.rows, head.columns, head.context) == (2, 1, layout.digest(CONTEXT))
+    assert (head.tags == tags(2)).all()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        lambda: rebuilt(contract="another"),
+        lambda: rebuilt(parameters="another"),
+        lambda: rebuilt(rows=3),
+        lambda: rebuilt(rows=0),
+        lambda: rebuilt(context="0" * 64),
+        lambda: rebuilt(tags(1).tobytes() * 2, unpack(BATCH, Kind.BATCH).parts[1]),
+        lambda: rebuilt(tags(2).tobytes(), *[unpack(BATCH, Kind.BATCH).parts[1]] * 2),
+        lambda: BATCH[:-1],
+    ],
+    ids=["contract", "parameters", "rows", "no rows", "context", "tag twice", "ciphertext twice", "cut"],
+)
+def test_batches_that_do_not_fit_are_refused(wrong) -> None:
+    with pytest.raises(MalformedFrame):
+        bureau.evaluate(CONTEXT, wrong(), SIMPLE, PARAMS, CONTRACT)
+
+
+def test_ciphertexts_of_other_parameters_transparent_or_switched_are_refused() -> None:
+    context = native.context(PARAMS.name)
+    evaluator = seal.Evaluator(context)
+    foreign_context = other_context()
+    foreign_key = seal.KeyGenerator(foreign_context).secret_key()
+    foreign = seal.Encryptor(foreign_context, foreign_key).encrypt_symmetric(seal.Plaintext("1"))
+    fresh = native.load(seal.Ciphertext, unpack(BATCH, Kind.BATCH).parts[1], PARAMS)
+    switched, transformed = seal.Ciphertext(), seal.Ciphertext()
+    evaluator.mod_switch_to_next(fresh, switched)
+    evaluator.transform_to_ntt(fresh, transformed)
+    for wrong in (foreign, native.noise_ciphertext(PARAMS), switched, transformed):
+        batch = rebuilt(tags(2).tobytes(), native.dump(wrong))
+        with pytest.raises(native.NativeRefusal):
+            bureau.evaluate(CONTEXT, batch, SIMPLE, PARAMS, CONTRACT)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.integers(0, 10**9), st.integers(1, 255))
+def test_a_flipped_byte_in_a_ciphertext_is_refused_or_evaluated_but_never_fatal(place: int, flip: int) -> None:
+    part = bytearray(unpack(BATCH, Kind.BATCH).parts[1])
+    part[place % 200 if place % 2 else place % len(part)] ^= flip
+    try:
+        bureau.evaluate(CONTEXT, rebuilt(tags(2).tobytes(), bytes(part)), SIMPLE, PARAMS, CONTRACT)
+    except (MalformedFrame, native.NativeRefusal):
+        return
+
+
+def test_a_reply_to_another_batch_or_damaged_is_refused() -> None:
+    reply = bureau.evaluate(CONTEXT, BATCH, SIMPLE, PARAMS, CONTRACT)
+    assert HOLDER.decrypt(reply, rows=2, batch=BATCH).tolist() == [[4, 1]]
+    other = HOLDER.encrypt(tags(2), np.array([[1, 0]], dtype=np.uint8), contract=CONTRACT)
+    with pytest.raises(MalformedFrame):
+        HOLDER.decrypt(reply, rows=2, batch=other)
+    with pytest.raises(MalformedFrame):
+        HOLDER.decrypt(reply[:-1], rows=2, batch=BATCH)
+    stranger = bank.KeyHolder(PARAMS, bank.generate_secret(PARAMS))
+    with pytest.raises(native.NativeRefusal):
+        stranger.decrypt(reply, rows=2, batch=BATCH)
+
+
+def test_the_key_holder_cannot_be_printed_pickled_or_copied() -> None:
+    assert "hidden" in repr(HOLDER) and "hidden" in str(HOLDER)
+    for attempt in (pickle.dumps, copy.copy, copy.deepcopy, json.dumps, vars):
+        with pytest.raises(TypeError):
+            attempt(HOLDER)
