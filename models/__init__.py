@@ -1,1 +1,1 @@
-"""What is computed: features, columns, scores, portraits. Arrays cross between this room and the protocols, code does not."""
+"""What is computed: features, columns, scores, portraits. Arrays cross to the protocols, code does not."""

@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Evidence:
-    """The bins of one feature. ``splits`` are asked in order; the first that is true names the bin, none of them the last.
+    """The bins of one feature. ``splits`` are asked in order; the first that is true names the bin, none the last.
 
     The bin of missing values is ``missing``. ``weights``: ln of the share of defaults over the share of the others in
     each bin (half a case added, so that empty bins are finite); higher is riskier, 0 where training had no rows.
@@ -60,7 +60,13 @@ def bin_evidence(
     cuts = _optimal(feature, values[present], label[present]) if present.any() else []
     if feature.kind == "categorical":
         splits = [
-            Split(feature=number, threshold=0.0, missing="nan", default_left=False, categories=tuple(sorted(group)))
+            Split(
+                feature=number,
+                threshold=0.0,
+                missing="nan",
+                default_left=False,
+                categories=tuple(sorted(int(c) for c in group)),
+            )
             for group in cuts
         ]
     else:
@@ -86,9 +92,7 @@ def _numeric(number: int, threshold: float) -> Split:
     return Split(feature=number, threshold=threshold, missing="nan", default_left=False)
 
 
-def _optimal(
-    feature: Feature, values: NDArray[np.float64], label: NDArray[np.int64]
-) -> list[list[float]] | list[list[int]]:
+def _optimal(feature: Feature, values: NDArray[np.float64], label: NDArray[np.int64]) -> list[list[float]]:
     """Cut points (one group) of a numeric feature, or groups of codes of a categorical one; empty if there are none."""
     if len(np.unique(values)) < 2 or len(np.unique(label)) < 2:
         return []
@@ -113,4 +117,4 @@ def _optimal(
             return []
     if numeric:
         return [[float(cut) for cut in found]] if found else []
-    return [[int(code) for code in group] for group in found]
+    return [[float(code) for code in group] for group in found]

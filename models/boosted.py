@@ -1,4 +1,4 @@
-"""The boosted family: LightGBM, with one bank feature a path or free. Imported where models are trained, nowhere else."""
+"""The boosted family: LightGBM, with one bank feature a path or free. Imported only where models are trained."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def fit_boosted(
 
 
 def parameters(rows: int, features: Sequence[Feature], *, interactions: Interactions, seed: int) -> dict[str, Any]:
-    """LightGBM's parameters. Leaves hold at least 1/500 of the rows, between 20 and 200; small samples 1/20, at least 3."""
+    """LightGBM's parameters. A leaf holds 1/500 of the rows, between 20 and 200; of small samples 1/20, at least 3."""
     smallest = min(max(rows // 500, 20), 200) if rows >= 400 else max(rows // 20, 3)
     settings: dict[str, Any] = {
         "objective": "binary",

@@ -24,7 +24,7 @@ def dump(document: Any) -> bytes:
 
 
 def parse(kind: type[T], data: bytes, *, what: str, max_bytes: int) -> T:
-    """Parse ``data`` as a ``kind``; raises ``InvalidInput`` that names the parts that do not fit, never their values."""
+    """Parse ``data`` as a ``kind``; raises ``InvalidInput`` naming the parts that do not fit, never their values."""
     if len(data) > max_bytes:
         raise InvalidInput(
             f"Wanted {what} of at most {max_bytes} bytes; found {len(data)}.", next_step=f"ask for {what} again"

@@ -45,7 +45,7 @@ class FeatureWords:
 
 @dataclass(frozen=True)
 class Feature:
-    """One model input. ``name`` is the column's name; ``categories`` are in code order, code ``len(categories)`` is "other"."""
+    """One model input: a column. ``categories`` are in code order; code ``len(categories)`` is "other"."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     party: Party

@@ -1,7 +1,7 @@
 """A model: features, a forest, a quantum and public constants, as one document; and the integer terms it yields.
 
-``terms`` is what the bureau multiplies under encryption. All details share one rounding: a column's weight is rounded to
-the quantum once, its dimension parts are rounded each, and what is left goes to the dimension of the column's own
+``terms`` is what the bureau multiplies under encryption. All details share one rounding: a column's weight is rounded
+to the quantum once, its dimension parts are rounded each, and what is left goes to the dimension of the column's own
 feature. So totals are the same integers at every detail and subtotals add up exactly. The intercept is a public
 constant of the model: it stands in the sheet and in no term.
 """
@@ -41,7 +41,8 @@ class ScoreTerms:
     """What an encrypted score is made of, in quanta.
 
     ``columns`` int32 [T]: the ciphertext column each term multiplies; ``outputs`` (T tuples): the outputs it is added
-    to; ``values`` int64 [T, rows]; ``base`` int64 [O, rows]. Output o = base[o] + sum of answer[columns[t]] * values[t].
+    to; ``values`` int64 [T, rows]; ``base`` int64 [O, rows]. Output o is
+    base[o] + sum of answer[columns[t]] * values[t].
     """
 
     columns: NDArray[np.int32]
@@ -142,9 +143,10 @@ class Model:
         columns = np.asarray([*range(count), *pair_columns], dtype=np.int32)
         values = np.zeros((len(columns), rows), dtype=np.int64)
         base = np.zeros((len(outputs), rows), dtype=np.int64)
+        literals = weights.outcomes(public)
         for start in range(0, rows, CHUNK):
             part = slice(start, min(start + CHUNK, rows))
-            holds = weights.conditions(public[part])
+            holds = weights.conditions(literals[:, part])
             values[:count, part] = self._quanta(weights.total @ holds)
             base_total = self._quanta(weights.base_total @ holds)[0]
             if by_dimension:
@@ -187,7 +189,7 @@ class Model:
 
     @property
     def roundings(self) -> int:
-        """How many rounded column weights of one enterprise may differ from zero: one for each bank feature, or tree."""
+        """How many rounded weights of one enterprise may differ from zero: one for each bank feature, or each tree."""
         if self.interactions == "one":
             return len(self._feature_rows)
         return min(self.columns, len(self.forest.trees))

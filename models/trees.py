@@ -7,7 +7,7 @@ The semantics are LightGBM's (``include/LightGBM/tree.h``, ``NumericalDecision``
   ``nan``: missing goes the default way;
 * categorical, goes left if the category is in the set; missing, unseen and negative go right.
 
-Nodes of all trees stand in one set of arrays; a node's children come after it, so one pass in order visits parents first.
+A tree is a tuple of nodes; a node's children come after it, so one pass in order visits parents first.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class Forest:
 
     @cached_property
     def expected(self) -> tuple[tuple[float, ...], ...]:
-        """For each tree and node the mean of the leaves below, weighted by training cover (evenly when there is none)."""
+        """For each tree and node the mean of the leaves below, weighted by training cover (evenly without any)."""
         return tuple(_expected(tree) for tree in self.trees)
 
     @property

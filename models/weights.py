@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import scipy.sparse as sp
@@ -36,8 +37,9 @@ class Weights:
     Columns: ``columns`` over ``binnings``; ``own_feature`` (index into bank features, -1 where a column joins several)
     and ``own_dimension`` [columns]. ``pairs`` are the (column, dimension) pairs beside a column's own dimension.
     Matrices over K public conditions: ``total`` [columns, K], ``parts`` [pairs, K], ``base_total`` [1, K],
-    ``base_parts`` [dimensions, K]. ``base_dimension`` takes the rounding residue of the base. ``reach`` bounds every sum
-    of any selection of parts of a score: the sum over trees of the largest absolute path.
+    ``base_parts`` [dimensions, K]. ``base_dimension`` takes the rounding residue of the base. ``reach`` bounds every
+    sum of parts of a score: the sum over trees of the largest absolute path. Row k + 1 of ``chain`` is condition k: an
+    earlier condition (0 is "always"), a public question and the answer it wants.
     """
 
     binnings: tuple[Binning, ...]
@@ -54,14 +56,30 @@ class Weights:
     base_dimension: int
     reach: float
 
-    def conditions(self, public: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Which public conditions hold: float64 [K, rows] of 0 and 1, from ``public`` [rows, public features]."""
-        holds = np.ones((len(self.chain) + 1, len(public)), dtype=bool)
-        outcomes = [test.outcome(public[:, test.feature]) for test in self.tests]
-        opposite = [~outcome for outcome in outcomes]
-        for number, (parent, test, left) in enumerate(self.chain, start=1):
-            np.logical_and(holds[parent], outcomes[test] if left else opposite[test], out=holds[number])
+    def outcomes(self, public: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Each public question once, and its opposite: bool [2 * questions, rows], from ``public`` [rows, features]."""
+        literals = np.empty((2 * len(self.tests), len(public)), dtype=bool)
+        for number, test in enumerate(self.tests):
+            literals[number] = test.outcome(public[:, test.feature])
+        np.logical_not(literals[: len(self.tests)], out=literals[len(self.tests) :])
+        return literals
+
+    def conditions(self, literals: NDArray[np.bool_]) -> NDArray[np.float64]:
+        """Which public conditions hold: float64 [K, rows] of 0 and 1, from ``outcomes`` of (some) rows."""
+        holds = np.ones((len(self.chain) + 1, literals.shape[1]), dtype=bool)
+        for numbers, parents, asked in self._levels:
+            holds[numbers] = holds[parents] & literals[asked]
         return holds.astype(np.float64)
+
+    @cached_property
+    def _levels(self) -> list[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]]:
+        """The chain by depth, so that all conditions of one length are made at once: (condition, parent, literal)."""
+        depth = [0]
+        levels: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
+        for number, (parent, test, left) in enumerate(self.chain, start=1):
+            depth.append(depth[parent] + 1)
+            levels[depth[number]].append((number, parent, test if left else test + len(self.tests)))
+        return [tuple(np.asarray(rows, dtype=np.intp).T) for _, rows in sorted(levels.items())]
 
 
 def decompose(forest: Forest, features: Sequence[Feature], dimensions: Sequence[int], *, one: bool) -> Weights:
@@ -84,7 +102,7 @@ def bin_feature(feature: int, tests: Sequence[Split], categories: int | None) ->
         zero = absent = tuple(False for _ in tests)  # missing is in no set; zero is a code like any other
     else:
         cuts = sorted({test.threshold for test in tests})
-        plain_zero = tuple(0.0 <= test.threshold for test in tests)
+        plain_zero = tuple(test.threshold >= 0.0 for test in tests)
         zero = tuple(t.default_left if t.missing == "zero" else p for t, p in zip(tests, plain_zero, strict=True))
         absent = tuple(p if t.missing == "none" else t.default_left for t, p in zip(tests, plain_zero, strict=True))
         cells = [tuple(cut <= test.threshold for test in tests) for cut in cuts] + [tuple(False for _ in tests)]
