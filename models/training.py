@@ -34,6 +34,7 @@ FEWEST_OF_A_CLASS = 5
 CROSS_FIT_BELOW = 2000  # rows: a fifth of fewer is too little to calibrate on
 FLATTEST = 1e-3  # a calibration slope below this says that the score carries no signal
 HELD_OUT = 0.2
+VALUE_LIMIT = 8_000_000  # quanta: every parameter set of the scoring protocol has room for so many
 REFERENCE_CHUNK = 8192
 CONSTANT_ZH, CONSTANT_EN = (
     "以下列为常量或全部缺失，模型不使用",
@@ -77,7 +78,7 @@ def train(
     version: int = 1,
     public_words: Mapping[str, FeatureWords] | None = None,
     bank_words: Mapping[str, FeatureWords] | None = None,
-    value_limit: int = 2**23 - 1,
+    value_limit: int = VALUE_LIMIT,
     progress: Progress = SILENT,
     date: str = "",
     purpose: str = "企业信用评分 Enterprise credit score",
