@@ -69,3 +69,10 @@ def test_the_noise_ciphertext_decrypts_to_zero_and_carries_the_flood(params: Par
     # SEAL's budget is log2(q) - log2(2 |t * noise|): what the flood leaves of it.
     expected = math.log2(params.modulus) - 1 - math.log2(params.plain_modulus) - params.flood_bits
     assert abs(decryptor.invariant_noise_budget(noise) - expected) <= 1
+
+
+@SETS
+def test_every_model_fits_every_set(params: ParameterSet) -> None:
+    from models.training import VALUE_LIMIT
+
+    assert params.value_limit >= VALUE_LIMIT
