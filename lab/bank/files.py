@@ -31,7 +31,9 @@ def read_private(path: Path) -> bytes:
     except FileNotFoundError:
         raise NotFound(f"Wanted the file {path.name}; there is none.", next_step="check the path") from None
     except OSError:
-        raise Refused(f"Wanted to read {path.name}; it cannot be opened.", next_step="check its owner and mode") from None
+        raise Refused(
+            f"Wanted to read {path.name}; it cannot be opened.", next_step="check its owner and mode"
+        ) from None
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(file.fileno())
         mode = stat.S_IMODE(found.st_mode)

@@ -100,7 +100,8 @@ class BankHome:
         keys = BankKeys.open(self.folder / "keys", _seal_key(None if self.key_file else passphrase, self.key_file))
         if keys.public_key_hex != self.public_key:
             raise NotAuthentic(
-                f"The key in the key folder is not the one named in {_SETTINGS}.", next_step="restore either from a backup"
+                f"The key in the key folder is not the one named in {_SETTINGS}.",
+                next_step="restore either from a backup",
             )
         return keys
 
@@ -142,7 +143,8 @@ class BankHome:
             return Pin(Party(name=facts["name"], public_key=facts["public_key"]), facts["url"], facts["pinned"])
         except (KeyError, TypeError, ValueError):
             raise InvalidInput(
-                f"Wanted a pinned bureau in {path.name}; found otherwise.", next_step="delete it and pin the bureau again"
+                f"Wanted a pinned bureau in {path.name}; found otherwise.",
+                next_step="delete it and pin the bureau again",
             ) from None
 
     def contract(self, contract: str) -> SignedContract:

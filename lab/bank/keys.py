@@ -80,12 +80,12 @@ class BankKeys:
         return self._signing.sign(message)
 
     def holder(self, params: ParameterSet) -> KeyHolder:
-        """One who encrypts and decrypts under ``params``; the key is made at the first call and sealed in the folder."""
+        """One who encrypts and decrypts under ``params``; the key is made and sealed at the first call."""
         secret, _ = self._scoring(params)
         return _make_holder(params, secret)
 
     def public_context(self, params: ParameterSet) -> bytes:
-        """The frame with the public key of ``params``: the same bytes every time, so that it travels to a bureau once."""
+        """The frame with the public key of ``params``: the same bytes every time, so it travels to a bureau once."""
         return self._scoring(params)[1]
 
     def _scoring(self, params: ParameterSet) -> tuple[bytes, bytes]:
