@@ -1,0 +1,109 @@
+"""Worker processes for native code that reads bytes from banks: a crash, a hang or a flood of memory stays in there.
+
+Each worker is an executor of its own with one process, so that a crash takes down the one job that caused it. A job
+that takes too long is ended by the worker's own alarm, which native code cannot hold up.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import queue
+import resource
+import signal
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from typing import Any, TypeVar
+
+from lab.terms.errors import InvalidInput, Unreachable
+
+Result = TypeVar("Result")
+_MIB = 1024 * 1024
+
+
+class WorkerPool:
+    """``count`` worker processes with limits. Safe to use from several threads."""
+
+    def __init__(self, count: int, *, job_seconds: int, memory_mib: int) -> None:
+        self._seconds = job_seconds
+        self._memory = memory_mib * _MIB
+        self._count = count
+        self._closed = False
+        self._places: queue.Queue[ProcessPoolExecutor] = queue.Queue()
+        for _ in range(count):
+            self._places.put(self._start())
+
+    def run(self, function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
+        """Run a top-level ``function`` in a worker and give its result; waits for a free worker.
+
+        What the function raises comes through. Raises ``InvalidInput`` when the worker died or ran out of time or
+        memory, which is what bytes made to do harm look like from here; the next job gets a new worker.
+        """
+        if self._closed:
+            raise Unreachable("The bureau is shutting down.", next_step="try again when it is up")
+        worker = self._places.get()
+        try:
+            return worker.submit(_limited, self._seconds, function, arguments, named).result()
+        except (BrokenProcessPool, MemoryError):
+            worker.shutdown(wait=False, cancel_futures=True)
+            worker = self._start()
+            raise InvalidInput(
+                "The evaluation failed: the worker that read the message was ended.",
+                next_step="make the message again; if it fails again, send smaller batches",
+            ) from None
+        finally:
+            self._places.put(worker)
+
+    def warm(self) -> None:
+        """Start every worker now, so that the first job does not wait for it."""
+        taken = [self._places.get() for _ in range(self._count)]
+        try:
+            for future in [worker.submit(_import_native) for worker in taken]:
+                future.result()
+        finally:
+            for worker in taken:
+                self._places.put(worker)
+
+    def close(self) -> None:
+        """End the workers after the jobs under way."""
+        self._closed = True
+        for _ in range(self._count):
+            self._places.get().shutdown(wait=True, cancel_futures=True)
+
+    def _start(self) -> ProcessPoolExecutor:
+        # Spawned, not forked: a fork would copy the service's threads' locks and the bureau's keys into the worker.
+        context = multiprocessing.get_context("spawn")
+        return ProcessPoolExecutor(1, mp_context=context, initializer=_confine, initargs=(self._memory, os.getpid()))
+
+
+def _confine(memory: int, parent: int) -> None:
+    """Limits of a worker: address space, no core files (they would hold inputs), and no life without its parent."""
+    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the service, which ends its workers in order
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(1.0)
+    os._exit(1)
+
+
+def _limited(
+    seconds: int, function: Callable[..., Result], arguments: tuple[Any, ...], named: dict[str, Any]
+) -> Result:
+    signal.alarm(seconds)
+    try:
+        return function(*arguments, **named)
+    finally:
+        signal.alarm(0)
+
+
+def _import_native() -> None:
+    import protocols.matching.bureau
+    import protocols.scoring.bureau  # noqa: F401

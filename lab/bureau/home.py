@@ -1,0 +1,170 @@
+"""The bureau's folder: what lies where, and the settings in it. Folders are 0700 and files 0600.
+
+====================  =================================================================
+``bureau.toml``       settings (``SHULAB_BUREAU_<NAME>`` in the environment goes first)
+``bureau.db``         the database, unless ``database_url`` names another
+``keys/``             sealed secrets, and the default seal key
+``registers/``        Parquet snapshots, and what each import set aside
+``evaluated/``        evaluated registers (matching)
+``models/``           models and their sheets
+``contexts/``         public contexts of banks, named by their hashes
+``replies/``          replies to batches, named by contract and batch
+====================  =================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+from lab.terms.errors import Conflict, InvalidInput, NotFound
+
+FILE = "bureau.toml"
+FOLDERS = ("keys", "registers", "evaluated", "models", "contexts", "replies", "logs")
+ENVIRONMENT_HOME = "SHULAB_BUREAU_HOME"
+
+
+class BureauSettings(BaseSettings):
+    """Settings of a bureau. None is a secret, except that ``database_url`` may hold a password."""
+
+    model_config = SettingsConfigDict(env_prefix="SHULAB_BUREAU_", extra="ignore", frozen=True)
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    database_url: Annotated[str, Field(repr=False)] = ""
+    """Empty: SQLite in the folder."""
+    key_file: str = ""
+    """The seal key; empty: ``keys/seal.key``."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Processes that run native code on bytes from banks."""
+    job_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
+    """The longest time that one job may take in a worker."""
+    worker_memory_mib: Annotated[int, Field(ge=512)] = 8192
+    """Address space of a worker; several times what a batch of 4,096 columns needs."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Environment before file (whose values arrive as ``init``); no ``.env`` and no secrets folder."""
+        return env_settings, init_settings
+
+
+@dataclass(frozen=True, slots=True)
+class BureauHome:
+    """An existing bureau folder and its settings."""
+
+    folder: Path
+    settings: BureauSettings
+
+    @classmethod
+    def create(cls, folder: Path, *, name: str, database_url: str = "", key_file: Path | None = None) -> BureauHome:
+        """Make the folder and its settings; raises ``Conflict`` if a bureau lives there already."""
+        folder = folder.expanduser().absolute()
+        if (folder / FILE).exists():
+            raise Conflict(f"A bureau lives in {folder} already.", next_step="name another folder with --home")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        for part in FOLDERS:
+            (folder / part).mkdir(mode=0o700, exist_ok=True)
+        written: dict[str, str] = {"name": name}
+        if database_url:
+            written["database_url"] = database_url
+        if key_file is not None:
+            written["key_file"] = str(key_file.expanduser().absolute())
+        _validated(written)
+        lines = ["# 数据局设置 Settings of this bureau; SHULAB_BUREAU_<NAME> in the environment goes first."]
+        lines += [f"{key} = {_toml_string(value)}" for key, value in written.items()]
+        write_private(folder / FILE, ("\n".join(lines) + "\n").encode())
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> BureauHome:
+        """The bureau in ``folder``; raises ``NotFound`` or ``InvalidInput`` naming the settings that do not fit."""
+        folder = folder.expanduser().absolute()
+        if not (folder / FILE).is_file():
+            raise NotFound(f"No bureau lives in {folder}.", next_step="make one with `lab bureau init --name NAME`")
+        try:
+            values: dict[str, Any] = TomlConfigSettingsSource(BureauSettings, folder / FILE)()
+        except ValueError:
+            raise InvalidInput(f"Wanted {FILE} to be TOML; it is not.", next_step=f"correct {folder / FILE}") from None
+        home = cls(folder, _validated(values))
+        for part in FOLDERS:
+            (folder / part).mkdir(mode=0o700, exist_ok=True)
+        return home
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL, as set or the default in this folder."""
+        return self.settings.database_url or f"sqlite:///{self.folder / 'bureau.db'}"
+
+    @property
+    def key_file(self) -> Path:
+        """The seal key's file."""
+        return Path(self.settings.key_file) if self.settings.key_file else self.folder / "keys" / "seal.key"
+
+    def path(self, relative: str) -> Path:
+        """A file that the store names, inside this folder; raises ``InvalidInput`` for a path that leads out."""
+        found = (self.folder / relative).resolve()
+        if not found.is_relative_to(self.folder.resolve()):
+            raise InvalidInput("Wanted a path inside the bureau's folder.", next_step="check the database")
+        return found
+
+
+def write_private(path: Path, content: bytes) -> str:
+    """Write a file of mode 0600 whole or not at all, on disk before this returns; gives its SHA-256."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+    sync_folder(path.parent)
+    return hashlib.sha256(content).hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to disk, so that a renamed file survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def default_folder() -> Path:
+    """``SHULAB_BUREAU_HOME``, or ``~/.shulab/bureau``."""
+    named = os.environ.get(ENVIRONMENT_HOME)
+    return Path(named) if named else Path.home() / ".shulab" / "bureau"
+
+
+def _validated(values: dict[str, Any]) -> BureauSettings:
+    try:
+        return BureauSettings(**values)
+    except ValidationError as error:
+        names = ", ".join(sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors()}))
+        raise InvalidInput(
+            f"Wanted bureau settings that fit; these do not: {names}.", next_step=f"correct them in {FILE}"
+        ) from None
+
+
+def _toml_string(value: str) -> str:
+    escaped = "".join(f"\\u{ord(c):04X}" if ord(c) < 32 or ord(c) == 127 or c in '"\\' else c for c in value)
+    return f'"{escaped}"'

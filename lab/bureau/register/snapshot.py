@@ -1,0 +1,103 @@
+"""Immutable versions of a register: finding them in the store and reading their Parquet files, checked by hash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass
+
+import polars as pl
+from polars.exceptions import PolarsError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lab.bureau.home import BureauHome
+from lab.bureau.store.tables import RegisterRow
+from lab.terms.errors import InvalidInput, NotFound
+
+_KEPT_IN_MEMORY = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of a register, as the store knows it."""
+
+    name: str
+    version: int
+    id_column: str
+    id_kind: str
+    rows: int
+    columns: tuple[str, ...]
+    file: str
+    sha256: str
+
+
+def find_snapshot(session: Session, name: str, version: int | None = None) -> Snapshot:
+    """That version of a register, or its newest; raises ``NotFound``."""
+    query = select(RegisterRow).where(RegisterRow.name == name)
+    if version is not None:
+        query = query.where(RegisterRow.version == version)
+    row = session.scalars(query.order_by(RegisterRow.version.desc()).limit(1)).first()
+    if row is None:
+        which = f"register {name}" + (f" version {version}" if version else "")
+        raise NotFound(f"No {which} is imported here.", next_step="import one with `lab bureau import`")
+    return _snapshot(row)
+
+
+def list_snapshots(session: Session, name: str) -> list[Snapshot]:
+    """All versions of a register, newest first."""
+    query = select(RegisterRow).where(RegisterRow.name == name).order_by(RegisterRow.version.desc())
+    return [_snapshot(row) for row in session.scalars(query)]
+
+
+class Snapshots:
+    """Reads snapshots and keeps the last few in memory. Safe to use from several threads."""
+
+    def __init__(self, home: BureauHome) -> None:
+        self._home = home
+        self._lock = threading.Lock()
+        self._frames: dict[tuple[str, int], pl.DataFrame] = {}
+
+    def frame(self, snapshot: Snapshot) -> pl.DataFrame:
+        """The table, all text, the identifier first; raises ``InvalidInput`` if the file is not the one imported."""
+        key = (snapshot.name, snapshot.version)
+        with self._lock:
+            if key not in self._frames:
+                while len(self._frames) >= _KEPT_IN_MEMORY:
+                    self._frames.pop(next(iter(self._frames)))
+                self._frames[key] = self._read(snapshot)
+            return self._frames[key]
+
+    def identifiers(self, snapshot: Snapshot) -> list[str]:
+        """The identifiers, in row order."""
+        return [str(code) for code in self.frame(snapshot)[snapshot.id_column].to_list()]
+
+    def _read(self, snapshot: Snapshot) -> pl.DataFrame:
+        path = self._home.path(snapshot.file)
+        try:
+            data = path.read_bytes()
+            if hashlib.sha256(data).hexdigest() != snapshot.sha256:
+                raise InvalidInput(
+                    f"The file of register {snapshot.name} version {snapshot.version} is not the one imported.",
+                    next_step="bring the file back from a copy, or import the register again",
+                )
+            return pl.read_parquet(data)
+        except (OSError, PolarsError):
+            raise InvalidInput(
+                f"The file of register {snapshot.name} version {snapshot.version} cannot be read.",
+                next_step="bring the file back from a copy, or import the register again",
+            ) from None
+
+
+def _snapshot(row: RegisterRow) -> Snapshot:
+    return Snapshot(
+        name=row.name,
+        version=row.version,
+        id_column=row.id_column,
+        id_kind=row.id_kind,
+        rows=row.rows,
+        columns=tuple(json.loads(row.columns)),
+        file=row.file,
+        sha256=row.sha256,
+    )
