@@ -50,6 +50,24 @@ def create_app(bureau: Bureau, settings: ServiceSettings, *, logs: Path) -> Fast
     return app
 
 
+def server_config(app: FastAPI, settings: ServiceSettings, host: str, port: int) -> uvicorn.Config:
+    """How uvicorn serves the application: no log of its own, no name in answers, no trust in forwarded headers."""
+    return uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        timeout_keep_alive=settings.keep_alive_seconds,
+        timeout_graceful_shutdown=settings.drain_seconds,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+
+
 class _Server(uvicorn.Server):
     """Writes the port to a file when it listens."""
 
@@ -75,20 +93,7 @@ def serve(home: Path, host: str, port: int, port_file: Path | None = None) -> No
     bureau = Bureau.open(home)
     try:
         app = create_app(bureau, settings, logs=home / "logs")
-        config = uvicorn.Config(
-            app,
-            host=host,
-            port=port,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            timeout_keep_alive=settings.keep_alive_seconds,
-            timeout_graceful_shutdown=settings.drain_seconds,
-            ssl_certfile=settings.tls_certificate,
-            ssl_keyfile=settings.tls_key,
-        )
+        config = server_config(app, settings, host, port)
         # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: None)

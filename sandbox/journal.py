@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import traceback
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -44,12 +46,18 @@ def places(error: BaseException) -> dict[str, object]:
     }
 
 
+class _PrivateFile(RotatingFileHandler):
+    """Makes each file, after a turn-over too, readable by its owner only."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        return TextIOWrapper(open(descriptor, "ab"), encoding="utf-8", line_buffering=True)
+
+
 def open_journal(folder: Path, max_bytes: int) -> logging.Logger:
     """The logger that writes to ``folder`` (made with mode 0700 if missing); uvicorn's own records go there as well."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / FILE
-    path.touch(mode=0o600, exist_ok=True)
-    handler = RotatingFileHandler(path, maxBytes=max_bytes, backupCount=_KEPT, encoding="utf-8")
+    handler = _PrivateFile(folder / FILE, maxBytes=max_bytes, backupCount=_KEPT, encoding="utf-8")
     handler.setFormatter(_JsonLines())
     for name in (NAME, "uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)

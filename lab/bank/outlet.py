@@ -283,9 +283,14 @@ class _Answer:
 
 
 def _check_url(url: str, *, insecure_http: bool) -> str:
-    parts = urlsplit(url)
+    wrong = InvalidInput("Wanted the bureau's address as https://host[:port].", next_step="check --bureau")
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 -- raises when it is no port
+    except ValueError:
+        raise wrong from None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise InvalidInput("Wanted the bureau's address as https://host[:port].", next_step="check --bureau")
+        raise wrong
     if parts.path not in ("", "/"):
         raise InvalidInput(
             "Wanted the bureau's address without a path; the service stands at the root.", next_step="check --bureau"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import cast
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, MappingKeyResolver, algorithms
 
@@ -207,7 +208,8 @@ class TestRfcVector:
 
     def keys(self) -> MappingKeyResolver:
         return MappingKeyResolver(
-            public_keys={"test-key-ed25519": self.PUBLIC}, private_keys={"test-key-ed25519": self.PRIVATE}
+            public_keys={"test-key-ed25519": cast("Ed25519PublicKey", self.PUBLIC)},
+            private_keys={"test-key-ed25519": cast("Ed25519PrivateKey", self.PRIVATE)},
         )
 
     def test_signing_gives_the_published_signature(self):

@@ -1,0 +1,312 @@
+"""The bank's outlet against servers that misbehave in every ordinary way, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from lab.bank.outlet import Caps, Outlet, Patience
+from lab.terms.errors import (
+    Conflict,
+    InvalidInput,
+    NotAuthentic,
+    NotFound,
+    Refused,
+    ShulabError,
+    Unreachable,
+)
+from protocols.wire.frame import Frame, Kind
+from protocols.wire.signature import verify_request
+
+BUREAU = "ab" * 32
+FRAME = Frame(Kind.BATCH, {"n": 1}, (b"part",)).pack()
+QUICK = Patience(connect=5, answer=5, tries=3, longest_wait=0.01)
+
+
+class Key:
+    def __init__(self) -> None:
+        self._private = Ed25519PrivateKey.generate()
+        self.public_key_hex = self._private.public_key().public_bytes_raw().hex()
+
+    def sign(self, message: bytes) -> bytes:
+        return self._private.sign(message)
+
+
+Reply = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Server:
+    """Answers the requests of a test in turn, the last answer again and again; keeps what came."""
+
+    def __init__(self, replies: list[Reply]) -> None:
+        self.seen: list[tuple[str, str, dict[str, str], bytes]] = []
+        self._replies = replies
+        self.url = ""
+
+    def handle(self, handler: BaseHTTPRequestHandler) -> None:
+        body = handler.rfile.read(int(handler.headers.get("content-length", 0)))
+        self.seen.append((handler.command, handler.path, dict(handler.headers.items()), body))
+        self._replies[min(len(self.seen), len(self._replies)) - 1](handler)
+
+
+@contextmanager
+def serving(*replies: Reply) -> Iterator[Server]:
+    server = Server(list(replies))
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args: object) -> None:
+            return None
+
+        def do(self) -> None:
+            server.handle(self)
+
+        do_GET = do_POST = do_PUT = do_HEAD = do
+
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+    thread.start()
+    server.url = f"http://127.0.0.1:{http.server_address[1]}"
+    try:
+        yield server
+    finally:
+        http.shutdown()
+        http.server_close()
+
+
+def say(status: int, body: bytes = b"", **headers: str) -> Reply:
+    def reply(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(status)
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.send_header("content-length", str(len(body)))
+        handler.end_headers()
+        if handler.command != "HEAD":
+            handler.wfile.write(body)
+
+    return reply
+
+
+def problem(status: int, code: str, detail: str = "a detail", step: str = "a step", **headers: str) -> Reply:
+    body = {"type": f"urn:shulab:error:{code}", "title": "t", "status": status, "detail": detail, "next_step": step}
+    return say(status, json.dumps(body).encode(), content_type="application/problem+json", **headers)
+
+
+def hang_up(handler: BaseHTTPRequestHandler) -> None:
+    handler.connection.shutdown(socket.SHUT_RDWR)
+    handler.close_connection = True
+
+
+def break_off(handler: BaseHTTPRequestHandler) -> None:
+    handler.send_response(200)
+    handler.send_header("content-length", "1000")
+    handler.end_headers()
+    handler.wfile.write(b"half")
+    handler.wfile.flush()
+    hang_up(handler)
+
+
+def outlet_to(server: Server, **more) -> Outlet:
+    return Outlet(server.url, Key(), bureau_key=BUREAU, patience=QUICK, **more)
+
+
+def test_a_request_carries_a_signature_that_verifies_and_the_frame_alone():
+    with serving(say(200, FRAME)) as server:
+        key = Key()
+        with Outlet(server.url, key, bureau_key=BUREAU, patience=QUICK) as outlet:
+            assert outlet.match("trial-1", FRAME) == FRAME
+        method, path, headers, body = server.seen[0]
+        assert (method, path, body) == ("POST", "/v1/contracts/trial-1/matching", FRAME)
+        verified = verify_request(method, path, headers.items(), bureau_key=BUREAU)
+        assert verified.key == key.public_key_hex
+        verified.check_body(body)
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"id,name\n1,2\n", b"SHLB", b"SHLB\x01\x63" + bytes(8), "SHLB", bytearray(FRAME)]
+)
+@pytest.mark.parametrize("operation", ["match", "score", "put_context"])
+def test_anything_but_a_frame_stays_inside(data, operation):
+    with serving(say(200)) as server, outlet_to(server) as outlet:
+        arguments = ("trial-1", "cd" * 32, data) if operation == "put_context" else ("trial-1", data)
+        with pytest.raises(Refused, match="Only frames"):
+            getattr(outlet, operation)(*arguments)
+        assert server.seen == []
+        assert outlet.bytes_up == 0
+
+
+def test_neither_ids_nor_hashes_can_change_the_path():
+    with serving(say(200)) as server, outlet_to(server) as outlet:
+        with pytest.raises(InvalidInput):
+            outlet.sheet("../../secret")
+        with pytest.raises(InvalidInput):
+            outlet.has_context("trial-1", "../x")
+        with pytest.raises(InvalidInput):
+            outlet.sign_contract("trial-1", "not hexadecimal")
+        assert server.seen == []
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "family"),
+    [
+        (422, "invalid-input", InvalidInput),
+        (403, "refused", Refused),
+        (401, "not-authentic", NotAuthentic),
+        (404, "not-found", NotFound),
+        (409, "conflict", Conflict),
+        (503, "unreachable", Unreachable),
+        (413, "too-large", InvalidInput),
+        (415, "unsupported-media", InvalidInput),
+        (408, "timeout", Unreachable),
+        (500, "fault", Unreachable),
+    ],
+)
+def test_a_problem_becomes_the_error_it_was(status, code, family):
+    with serving(problem(status, code)) as server, outlet_to(server) as outlet:
+        with pytest.raises(ShulabError) as caught:
+            outlet.sheet("trial-1")
+        assert type(caught.value) is family
+        assert (caught.value.detail, caught.value.next_step) == ("a detail", "a step")
+
+
+def test_what_a_stranger_writes_cannot_drive_the_terminal():
+    with serving(problem(403, "refused", detail="red \x1b[31m alarm\n" + "x" * 5000)) as server:
+        with outlet_to(server) as outlet, pytest.raises(Refused) as caught:
+            outlet.sheet("trial-1")
+        assert "\x1b" not in caught.value.detail
+        assert len(caught.value.detail) <= 1000
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"[" * 100_000, b"\xff\xfe"])
+def test_an_error_that_is_no_problem_document_is_told_by_its_status(body):
+    with serving(say(403, body)) as server, outlet_to(server) as outlet, pytest.raises(Refused, match="status 403"):
+        outlet.sheet("trial-1")
+
+
+def test_busy_is_waited_out_and_each_try_is_signed_anew():
+    busy = problem(503, "busy", Retry_After="0")
+    with serving(busy, busy, say(200, FRAME)) as server, outlet_to(server) as outlet:
+        assert outlet.match("trial-1", FRAME) == FRAME
+        inputs = {headers["signature-input"] for _, _, headers, _ in server.seen}
+        assert len(server.seen) == len(inputs) == 3
+
+
+def test_patience_ends():
+    with serving(problem(503, "busy", Retry_After="0")) as server, outlet_to(server) as outlet:
+        with pytest.raises(Unreachable):
+            outlet.sheet("trial-1")
+        assert len(server.seen) == QUICK.tries
+
+
+@pytest.mark.parametrize("failure", [hang_up, break_off])
+def test_a_broken_connection_is_tried_again_when_that_is_safe(failure):
+    receipt = "eyJlbnRyeSI6IDF9"
+    with serving(failure, say(200, FRAME, Shulab_Receipt=receipt)) as server, outlet_to(server) as outlet:
+        assert outlet.score("trial-1", FRAME) == (FRAME, {"entry": 1})
+        assert [body for *_, body in server.seen] == [FRAME, FRAME]
+
+
+@pytest.mark.parametrize("failure", [hang_up, break_off, problem(503, "unreachable")])
+def test_a_match_that_may_have_been_charged_is_not_sent_again(failure):
+    with serving(failure, say(200, FRAME)) as server, outlet_to(server) as outlet:
+        with pytest.raises(Unreachable):
+            outlet.match("trial-1", FRAME)
+        assert len(server.seen) == 1
+
+
+def test_a_bureau_that_is_down_is_unreachable_with_a_next_step():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # bound, never listening: connections are refused
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+        with Outlet(url, Key(), patience=QUICK) as outlet, pytest.raises(Unreachable) as caught:
+            outlet.bureau()
+    assert "lab bureau serve" in caught.value.next_step
+
+
+def test_an_endless_answer_is_cut():
+    def endless(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("transfer-encoding", "chunked")
+        handler.end_headers()
+        try:
+            while True:
+                handler.wfile.write(b"10000\r\n" + bytes(0x10000) + b"\r\n")
+        except OSError:
+            handler.close_connection = True
+
+    with serving(endless) as server, outlet_to(server, caps=Caps(sheet=1_000_000)) as outlet:
+        with pytest.raises(InvalidInput, match="at most 1000000 bytes"):
+            outlet.sheet("trial-1")
+        assert outlet.bytes_down < 20_000_000
+
+
+def test_a_redirect_is_not_followed():
+    with serving(say(200, b"{}")) as elsewhere, serving(say(307, Location=elsewhere.url)) as server:
+        with outlet_to(server) as outlet, pytest.raises(Unreachable, match="307"):
+            outlet.match("trial-1", FRAME)
+        assert elsewhere.seen == []
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"name":"x","public_key":"y"}'])
+def test_another_service_at_the_address_is_no_bureau(body):
+    with serving(say(200, body)) as server, outlet_to(server) as outlet, pytest.raises(Unreachable):
+        outlet.bureau()
+
+
+def test_without_a_pin_the_first_signed_request_asks_for_the_bureau_key():
+    card = {"name": "b", "public_key": BUREAU, "api": "1", "engines": ["openmined"], "parameters": ["bfv-8192-a"]}
+    with serving(say(200, json.dumps(card).encode()), say(200, b"sheet")) as server:
+        with Outlet(server.url, Key(), patience=QUICK) as outlet:
+            assert outlet.sheet("trial-1") == b"sheet"
+            assert outlet.sheet("trial-1") == b"sheet"
+        assert [path for _, path, _, _ in server.seen] == ["/v1/bureau"] + ["/v1/contracts/trial-1/sheet"] * 2
+        assert "signature" not in server.seen[0][2]
+        assert server.seen[1][2]["shulab-bureau"] == BUREAU
+
+
+def test_bodies_are_counted_exactly_and_headers_nearly():
+    with serving(say(200, b"x" * 100_000)) as server, outlet_to(server) as outlet:
+        big = Frame(Kind.MATCH_REQUEST, {}, (bytes(50_000),)).pack()
+        outlet.match("trial-1", big)
+        assert len(big) < outlet.bytes_up < len(big) + 2000
+        assert 100_000 < outlet.bytes_down < 101_000
+
+
+@pytest.mark.parametrize(
+    ("url", "family"),
+    [
+        ("http://192.0.2.1:8000", Refused),
+        ("http://bureau.example", Refused),
+        ("http://localhost.example", Refused),
+        ("ftp://127.0.0.1", InvalidInput),
+        ("127.0.0.1:8000", InvalidInput),
+        ("http://127.0.0.1/v1", InvalidInput),
+        ("https://user:word@bureau.example", InvalidInput),
+        ("http://[::1", InvalidInput),
+        ("http://127.0.0.1:99999", InvalidInput),
+        ("", InvalidInput),
+    ],
+)
+def test_addresses_that_are_not_allowed(url, family):
+    with pytest.raises(family):
+        Outlet(url, Key())
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://bureau.example"]
+)
+def test_addresses_that_are_allowed(url):
+    Outlet(url, Key()).close()
+
+
+def test_plain_http_elsewhere_only_when_asked_for():
+    Outlet("http://192.0.2.1:8000", Key(), insecure_http=True).close()
