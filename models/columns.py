@@ -21,7 +21,7 @@ from models.features import LARGEST, OTHER_EN, OTHER_ZH, Feature
 # LightGBM's kZeroThreshold, a float32 constant; its predictor takes anything this small for zero.
 ZERO_BAND = float(np.float32(1e-35))
 MAX_BINS = 4096
-MAX_COLUMNS = 8192
+MAX_COLUMNS = 4096
 
 
 @dataclass(frozen=True)

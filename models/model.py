@@ -9,7 +9,7 @@ constant of the model: it stands in the sheet and in no term.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -208,14 +208,15 @@ class Model:
         """What a bank is told of this model under a contract of this detail."""
         weights, outputs = self.weights, self.outputs(detail)
         wanted = {TOTAL, *outputs}
+        used = [binning.feature for binning in weights.binnings]  # a bank need not send what no column asks about
         return BankSheet(
             model=self.name,
             version=self.version,
             family=self.family,
             interactions=self.interactions,
             detail=detail,
-            features=self.bank_features,
-            binnings=weights.binnings,
+            features=tuple(self.bank_features[number] for number in used),
+            binnings=tuple(replace(binning, feature=place) for place, binning in enumerate(weights.binnings)),
             columns=weights.columns,
             quantum=self.quantum,
             intercept=self.forest.intercept,

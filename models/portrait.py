@@ -1,4 +1,4 @@
-"""Portraits: what the bank makes of decrypted sums. Arrays for a whole portfolio first, a ``Portrait`` for one enterprise.
+"""Portraits: what the bank makes of decrypted sums. Arrays for a portfolio first, a ``Portrait`` for one enterprise.
 
 Runs at the bank, from the sheet and the decrypted integers alone.
 

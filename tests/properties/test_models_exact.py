@@ -1,0 +1,246 @@
+"""Properties of W: the columns give what LightGBM gives, at every detail, within the stated bounds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lab.terms.contract import Detail
+from lab.terms.errors import InvalidInput
+from models import registry
+from models.boosted import constraint_groups
+from models.calibration import Calibration, Scale
+from models.card import Card
+from models.columns import indicators
+from models.dimensions import DIMENSION_CODES
+from models.features import Feature, Party, encode
+from models.model import Model, choose_quantum
+from models.portrait import read_outputs
+from models.sheet import BankSheet
+from models.trees import Forest, read_lightgbm
+from models.weights import decompose
+
+CARD = Card("test", "", 1, 1, 0, 0, (), (), (), ())
+LIMIT = 8_000_000
+# Values around every special case: zeros of both signs, LightGBM's zero band, its largest threshold, missing.
+SPECIAL = np.asarray([0.0, -0.0, 1e-36, -1e-36, float(np.float32(1e-35)), 1e-34, -1e-34, 1e10, -1e10, 1e300, np.nan])
+
+
+def draw_features(rng: np.random.Generator) -> tuple[Feature, ...]:
+    features = []
+    counts: tuple[tuple[Party, int], ...] = (("bureau", int(rng.integers(1, 4))), ("bank", int(rng.integers(1, 5))))
+    for party, count in counts:
+        for number in range(count):
+            size = int(rng.integers(2, 7)) if rng.random() < 0.35 else 0
+            features.append(
+                Feature(
+                    name=f"{party}{number}",
+                    party=party,
+                    kind="categorical" if size else "numeric",
+                    categories=tuple(f"c{code}" for code in range(size)),
+                    dimension=str(rng.choice(DIMENSION_CODES)),
+                    label_zh="项",
+                    label_en="item",
+                )
+            )
+    return tuple(features)
+
+
+def draw_values(rng: np.random.Generator, features: tuple[Feature, ...], rows: int) -> np.ndarray:
+    values = np.empty((rows, len(features)))
+    for number, feature in enumerate(features):
+        if feature.kind == "categorical":
+            column = rng.integers(0, len(feature.categories) + 1, rows).astype(float)  # the last code is "other"
+        elif rng.random() < 0.5:
+            column = rng.integers(-3, 4, rows).astype(float)
+        else:
+            column = rng.normal(size=rows)
+        if feature.kind == "numeric":
+            odd = rng.random(rows) < 0.15
+            column[odd] = rng.choice(SPECIAL, odd.sum())
+        if rng.random() < 0.7:
+            column[rng.random(rows) < 0.15] = np.nan
+        values[:, number] = column
+    return values
+
+
+def grow(
+    seed: int, *, one: bool, zero_as_missing: bool, use_missing: bool
+) -> tuple[lgb.Booster, tuple[Feature, ...], np.ndarray]:
+    rng = np.random.default_rng(seed)
+    features = draw_features(rng)
+    values = draw_values(rng, features, int(rng.integers(80, 250)))
+    signal = np.nan_to_num(values, nan=0.7, posinf=1, neginf=-1).clip(-3, 3).sum(axis=1)
+    label = (signal + np.sin(3 * signal) + rng.normal(size=len(values)) > np.median(signal)).astype(int)
+    params: dict[str, Any] = {
+        "objective": "binary",
+        "num_leaves": int(rng.integers(2, 10)),
+        "learning_rate": 0.2,
+        "min_data_in_leaf": 3,
+        "min_data_in_bin": 1,
+        "min_data_per_group": 3,
+        "cat_smooth": 1.0,
+        "max_cat_to_onehot": int(rng.integers(1, 6)),
+        "zero_as_missing": zero_as_missing,
+        "use_missing": use_missing,
+        "verbose": -1,
+        "seed": seed % 2**31,
+        "num_threads": 1,
+    }
+    if one:
+        params["interaction_constraints"] = constraint_groups(features)
+    data = lgb.Dataset(
+        values,
+        label,
+        feature_name=[f"f{n}" for n in range(len(features))],
+        categorical_feature=[n for n, f in enumerate(features) if f.kind == "categorical"],
+        params={"verbose": -1},
+    )
+    booster = lgb.train(params, data, int(rng.integers(1, 9)))
+    return booster, features, draw_values(rng, features, 200)
+
+
+def make_model(forest: Forest, features: tuple[Feature, ...], *, one: bool) -> Model:
+    draft = Model(
+        name="m",
+        version=1,
+        family="boosted",
+        interactions="one" if one else "free",
+        features=features,
+        forest=forest,
+        quantum=1.0,
+        value_limit=LIMIT,
+        calibration=Calibration(1.0, 0.0),
+        scale=Scale(),
+        references=(),
+        card=CARD,
+    )
+    quantum = choose_quantum(draft.weights.reach, draft.roundings, LIMIT)
+    return Model(**{**{f: getattr(draft, f) for f in Model.__dataclass_fields__}, "quantum": quantum})
+
+
+def as_text(values: np.ndarray, features: tuple[Feature, ...]) -> pl.DataFrame:
+    """The table as a file would give it: every cell text, missing in several spellings."""
+    columns: dict[str, list[str | None]] = {}
+    for number, feature in enumerate(features):
+        cells: list[str | None] = []
+        for place, value in enumerate(values[:, number]):
+            if np.isnan(value):
+                cells.append((None, "", "NA", " null ", "NaN")[place % 5])
+            elif feature.kind == "numeric":
+                cells.append(repr(float(value)))
+            else:
+                cells.append((*feature.categories, "never seen")[int(value)])
+        columns[feature.name] = cells
+    return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
+
+
+SETTINGS = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+CASES = {
+    "seed": st.integers(0, 2**32 - 1),
+    "one": st.booleans(),
+    "zero_as_missing": st.booleans(),
+    "use_missing": st.booleans(),
+}
+
+
+@SETTINGS
+@given(**CASES)
+def test_columns_give_the_boosters_raw_score(seed: int, one: bool, zero_as_missing: bool, use_missing: bool) -> None:
+    booster, features, values = grow(seed, one=one, zero_as_missing=zero_as_missing, use_missing=use_missing)
+    forest = read_lightgbm(booster.dump_model())
+    wanted = np.asarray(booster.predict(values, raw_score=True))
+    assert np.abs(forest.raw_scores(values) - wanted).max() <= 1e-9
+
+    numbers = [DIMENSION_CODES.index(feature.dimension) for feature in features]
+    weights = decompose(forest, features, numbers, one=one)
+    split = sum(feature.party == "bureau" for feature in features)
+    answers = indicators(features[split:], weights.binnings, weights.columns, values[:, split:])
+    holds = weights.conditions(weights.outcomes(values[:, :split]))
+    base, total = (weights.base_total @ holds)[0], weights.total @ holds
+    assert np.abs(forest.intercept + base + (answers * total).sum(axis=0) - wanted).max() <= 1e-9
+    if one:
+        # A bank feature's columns are its bins: exactly one answer is yes for each enterprise.
+        for feature in set(weights.own_feature):
+            own = answers[np.asarray(weights.own_feature) == feature]
+            assert (own.sum(axis=0) <= 1).all()
+
+
+@SETTINGS
+@given(**CASES)
+def test_integers_agree_at_every_detail(seed: int, one: bool, zero_as_missing: bool, use_missing: bool) -> None:
+    booster, features, values = grow(seed, one=one, zero_as_missing=zero_as_missing, use_missing=use_missing)
+    model = make_model(read_lightgbm(booster.dump_model()), features, one=one)
+    frame = as_text(values, features)
+    public = frame.select([f.name for f in model.public_features])
+    bank = frame.select([f.name for f in model.bank_features])
+    assert np.array_equal(encode(frame, features), values, equal_nan=True)
+    wanted = np.asarray(booster.predict(values, raw_score=True))
+
+    totals = []
+    for detail in Detail:
+        if not one and detail in (Detail.FEATURES, Detail.FULL):
+            with pytest.raises(InvalidInput, match="interactions=one"):
+                model.terms(public, detail)
+            continue
+        sheet = BankSheet.from_json(model.sheet(detail).to_json())
+        terms = model.terms(public, detail)
+        assert terms.values.dtype == np.int64 and terms.base.shape == (len(sheet.outputs), len(values))
+        sums = terms.apply(sheet.indicators(bank))
+        assert np.abs(sums).max(initial=0) <= model.value_bound(detail) <= LIMIT
+        assert np.abs(terms.values).max(initial=0) <= model.value_bound(detail)
+        outcome = read_outputs(sheet, sums)
+        assert np.abs(outcome.raw - wanted).max() <= sheet.error_bound
+        kinds = {
+            "dimension": [n for n, o in enumerate(sheet.outputs) if o.kind == "dimension"],
+            "feature": [n for n, o in enumerate(sheet.outputs) if o.kind in ("feature", "public")],
+            "total": [n for n, o in enumerate(sheet.outputs) if o.kind == "total"],
+        }
+        totals += [sums[places].sum(axis=0) for places in kinds.values() if places]
+    assert len(totals) == (5 if one else 2)
+    assert all(np.array_equal(totals[0], other) for other in totals)
+
+
+@SETTINGS
+@given(**CASES)
+def test_a_saved_model_gives_the_same_terms(seed: int, one: bool, zero_as_missing: bool, use_missing: bool) -> None:
+    booster, features, values = grow(seed, one=one, zero_as_missing=zero_as_missing, use_missing=use_missing)
+    model = make_model(read_lightgbm(booster.dump_model()), features, one=one)
+    again = registry.load(registry.to_bytes(model))
+    assert registry.to_bytes(again) == registry.to_bytes(model)
+    split = len(model.public_features)
+    for detail in (Detail.TOTAL, Detail.DIMENSIONS):
+        before, after = (m.terms_of(values[:, :split], detail) for m in (model, again))
+        assert np.array_equal(before.values, after.values) and np.array_equal(before.base, after.base)
+        assert before.outputs == after.outputs and np.array_equal(before.columns, after.columns)
+        assert again.sheet(detail).to_json() == model.sheet(detail).to_json()
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_dimension_parts_follow_the_path(seed: int) -> None:
+    """Each split's change goes to its feature's dimension, seen row by row along the tree."""
+    booster, features, values = grow(seed, one=True, zero_as_missing=False, use_missing=True)
+    model = make_model(read_lightgbm(booster.dump_model()), features, one=True)
+    split = len(model.public_features)
+    sheet = model.sheet(Detail.DIMENSIONS)
+    sums = model.terms_of(values[:, :split], Detail.DIMENSIONS).apply(model.answers_of(values[:, split:]))
+    wanted = {code: np.zeros(len(values)) for code in DIMENSION_CODES}
+    for tree, means in zip(model.forest.trees, model.forest.expected, strict=True):
+        for row in range(len(values)):
+            at = 0
+            while (node := tree[at]).split is not None:
+                left = node.split.outcome(values[row : row + 1, node.split.feature])[0]
+                after = node.left if left else node.right
+                wanted[features[node.split.feature].dimension][row] += means[after] - means[at]
+                at = after
+    slack = 3 * model.quantum * (model.roundings + 1) + 1e-9
+    for output, row in zip(sheet.outputs, sums, strict=True):
+        assert np.abs(row * model.quantum - wanted.pop(output.key)).max() <= slack
+    assert all(not part.any() for part in wanted.values())
