@@ -20,8 +20,6 @@ from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdKind, Reason, normalise
 
 PILOT_SHARE = 0.7
-_FEWEST_JOINED = 30  # below this neither training nor a rest of 30 % means anything
-_FEWEST_OF_A_CLASS = 4  # rows of each label value in the pilot: cross-fitting needs some on either side
 _LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 
@@ -180,12 +178,6 @@ def _split(
     labels: NDArray[np.int8], known: NDArray[np.int64], seed: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """70 % of each label value for the pilot, the rest for the test; both in row order."""
-    if len(known) < _FEWEST_JOINED:
-        raise InvalidInput(
-            f"Wanted at least {_FEWEST_JOINED} enterprises in both files with a label, to train on 70 % of them; "
-            f"found {len(known)}.",
-            next_step="give files that share more enterprises",
-        )
     rng = np.random.default_rng([seed, 3])
     pilot = []
     for value in (0, 1):
@@ -195,12 +187,6 @@ def _split(
                 f"Wanted both label values, 0 and 1, among the {len(known):,} joined rows; all are {1 - value}.",
                 next_step="give a file with both outcomes",
             )
-        share = round(PILOT_SHARE * len(rows))
-        if share < _FEWEST_OF_A_CLASS:
-            raise InvalidInput(
-                f"Wanted at least {_FEWEST_OF_A_CLASS} pilot rows of each label value; found {share} of {value}.",
-                next_step="give files that share more enterprises of both outcomes",
-            )
-        pilot.append(rng.permutation(rows)[:share])
+        pilot.append(rng.permutation(rows)[: round(PILOT_SHARE * len(rows))])
     chosen = np.sort(np.concatenate(pilot))
     return chosen, np.setdiff1d(known, chosen)

@@ -97,6 +97,28 @@ class Stage:
                 raise
         return _read_reply(name, text, process.returncode)
 
+    def display(self, *words: str | Path, to_stderr: bool = False) -> None:
+        """Run one ``lab`` command for a person: what it prints goes to our stdout, or stderr.
+
+        Raises ``ShulabError`` if it fails; it has said why itself.
+        """
+        with (self.logs / "commands.log").open("ab") as log:
+            aside = None if self.show else log
+            process = subprocess.Popen(
+                [*_lab(), *map(str, words)],
+                stdout=sys.stderr.fileno() if to_stderr and self.show else aside,
+                stderr=aside,
+                env=environment(),
+            )
+            try:
+                exit_code = process.wait()
+            except BaseException:
+                end_tree(process.pid)
+                process.wait()
+                raise
+        if exit_code:
+            raise _broken("lab " + " ".join(str(word) for word in words[:2]), exit_code)
+
     @contextmanager
     def service(self) -> Iterator[Service]:
         """The bureau's service on a free loopback port, until the block is left."""
@@ -244,6 +266,10 @@ def _read_reply(name: str, text: str, exit_code: int) -> dict[str, Any]:
         raise family(f"`{name}`: {reply.get('detail', '')}", next_step=str(reply.get("next_step", "")))
     if exit_code == 0:
         raise NotFound(f"Wanted one JSON object from `{name}`; found none.", next_step="report this as a fault")
-    raise ShulabError(
+    raise _broken(name, exit_code)
+
+
+def _broken(name: str, exit_code: int) -> ShulabError:
+    return ShulabError(
         f"`{name}` ended with exit code {exit_code}.", next_step="read its output above, or logs/ in the run's folder"
     )
