@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ from models.model import Model
 from models.registry import load, to_bytes
 from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
 
+_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 TRAINED, PUBLISHED = "trained", "published"
 
 
@@ -39,6 +41,24 @@ class Shelved:
     file: str
     sha256: str
     sheets: dict[str, str]
+
+
+def parse_name(text: str) -> tuple[str, int | None]:
+    """``NAME`` or ``NAME@VERSION``; raises ``InvalidInput``."""
+    name, at, number = text.partition("@")
+    check_name(name)
+    if at and ( (not number.isascii() or not number.isdigit() or int(number[:9]) < 1):
+        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
+    return name, int(number[:9]) if at else None
+
+
+def check_name(name: str) -> None:
+    """Raise ``InvalidInput`` unless ``name`` can name a model: it stands in contracts and in file names."""
+    if not _NAME.match(name):
+        raise InvalidInput(
+            "Wanted a model name of lower-case letters, digits, dots and hyphens (at most 64).",
+            next_step="write it as credit or credit@1",
+        )
 
 
 def next_version(session: Session, name: str) -> int:
@@ -65,6 +85,7 @@ def find_model(session: Session, name: str, version: int | None = None, *, publi
 
 def keep_model(store: Store, home: BureauHome, model: Model, register: str) -> Shelved:
     """Keep a model as ``trained``; the same file again changes nothing. Raises ``Conflict`` for another one."""
+    check_name(model.name)
     content = to_bytes(model)
     with store.begin() as session:
         found = session.scalars(

@@ -1,0 +1,159 @@
+"""``lab bureau``: set up a bureau, import a register, serve."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.bureau.catalogue import read_dictionary
+from lab.bureau.home import default_folder
+from lab.bureau.office import Bureau
+from lab.bureau.register import find_snapshot, import_register
+from lab.cli.output import Output
+from protocols.matching.bureau import DEFAULT_ENGINE
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="数据局 For the bureau: set up, import a register, serve."
+)
+
+Home = Annotated[
+    Path | None,
+    typer.Option(help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau]."),
+]
+Json = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
+
+
+class IdKind(StrEnum):
+    """Which identifiers stand in the file."""
+
+    uscc = "uscc"
+    opaque = "opaque"
+
+
+@app.callback()
+def group() -> None:
+    """数据局 For the bureau: set up, import a register, serve."""
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Option(help="数据局名称 The bureau's name, as it stands in contracts.")],
+    home: Home = None,
+    database_url: Annotated[
+        str, typer.Option(help="数据库 PostgreSQL URL, postgresql+psycopg://USER@HOST/NAME [default: SQLite].")
+    ] = "",
+    key_file: Annotated[
+        Path | None,
+        typer.Option(help="密钥文件 File whose bytes seal the keys; made if absent [default: HOME/keys/seal.key]."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """建立数据局 Make the bureau's folder (0700), its keys (sealed) and its database."""
+    out = Output(as_json)
+    folder = home or default_folder()
+    with Bureau.create(folder, name=name, database_url=database_url, key_file=key_file) as bureau:
+        party = bureau.party
+        out.say(f"数据局已建立 The bureau is set up: {party.name}, {bureau.home.folder}")
+        out.say(f"指纹(请电话告知银行) Fingerprint, to be told to banks by voice: {party.fingerprint}")
+        out.say("下一步 Next: lab bureau import REGISTER.csv --id COLUMN")
+        out.result(
+            {
+                "name": party.name,
+                "home": str(bureau.home.folder),
+                "public_key": party.public_key,
+                "fingerprint": party.fingerprint,
+                "database": bureau.store.engine.dialect.name,
+                "key_file": str(bureau.home.key_file),
+            }
+        )
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="登记表 Register file: CSV or Parquet.")],
+    id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")],
+    id_kind: Annotated[
+        IdKind, typer.Option(help="标识种类 Unified social credit codes (checked), or any text.")
+    ] = IdKind.uscc,
+    register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Name of the register.")] = "main",
+    columns: Annotated[str, typer.Option(help="列(逗号分隔) Columns to import, with commas [default: all].")] = "",
+    dictionary: Annotated[
+        Path | None, typer.Option(help="数据项词典 Words for the columns: TOML with [items.COLUMN] tables.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """导入登记表 Import a register as a new version; earlier versions stay.
+
+    坏代码与重复行另存,不中断。 Bad codes and repeated rows are listed with row and reason, and the import goes on.
+    """
+    out = Output(as_json)
+    words = read_dictionary(dictionary) if dictionary else {}
+    with Bureau.open(home or default_folder()) as bureau:
+        done = import_register(
+            bureau.store,
+            bureau.home,
+            file,
+            id_column=id_column,
+            id_kind=id_kind.value,
+            name=register,
+            columns=_listed(columns),
+            words=words,
+            progress=out.progress,
+        )
+        with bureau.store.read() as session:
+            snapshot = find_snapshot(session, done.register, done.version)
+        bureau.evaluated.values(snapshot, DEFAULT_ENGINE, out.progress)
+    out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
+    if done.set_aside:
+        told = ", ".join(f"{reason}: {count}" for reason, count in done.reasons.items())
+        out.say(f"另存 Set aside {done.set_aside} ({told}): {done.rejected}")
+    if done.undescribed:
+        out.say(f"无词典的列 Columns without words in the dictionary: {len(done.undescribed)}")
+    for warning in done.warnings:
+        out.say(f"注意 Note: {warning}")
+    out.say("下一步 Next: lab model train --sample SAMPLE.csv --id COLUMN --label COLUMN")
+    out.result(
+        {
+            "register": done.register,
+            "version": done.version,
+            "rows": done.rows,
+            "set_aside": done.set_aside,
+            "reasons": dict(done.reasons),
+            "columns": list(done.columns),
+            "undescribed": list(done.undescribed),
+            "encoding": done.encoding,
+            "sha256": done.sha256,
+            "rejected": str(done.rejected) if done.rejected else None,
+            "warnings": list(done.warnings),
+        }
+    )
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="监听地址 Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="端口 Port; 0 takes a free one.")] = 8600,
+    port_file: Annotated[
+        Path | None, typer.Option(help="端口文件 File that receives the port once the service listens.")
+    ] = None,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """启动服务 Serve banks over HTTP until SIGTERM or Ctrl-C."""
+    from sandbox.app import serve as run  # the web framework is needed by this command alone
+
+    out = Output(as_json)
+    folder = (home or default_folder()).expanduser().absolute()
+    shown = f"http://{host}:{port}" if port else f"http://{host} (端口见文件 the port goes to the file)"
+    out.say(f"服务启动 Serving {folder} at {shown}; Ctrl-C 结束 ends it")
+    run(folder, host, port, port_file)
+    out.say("服务已结束 The service has ended")
+    out.result({"served": str(folder)})
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
