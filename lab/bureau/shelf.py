@@ -26,7 +26,7 @@ from models.model import Model
 from models.registry import load, to_bytes
 from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
 
-_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 TRAINED, PUBLISHED = "trained", "published"
 
 
@@ -47,14 +47,14 @@ def parse_name(text: str) -> tuple[str, int | None]:
     """``NAME`` or ``NAME@VERSION``; raises ``InvalidInput``."""
     name, at, number = text.partition("@")
     check_name(name)
-    if at and ( (not number.isascii() or not number.isdigit() or int(number[:9]) < 1):
+    if at and (not number.isascii() or not number.isdigit() or int(number[:9]) < 1):
         raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
     return name, int(number[:9]) if at else None
 
 
 def check_name(name: str) -> None:
     """Raise ``InvalidInput`` unless ``name`` can name a model: it stands in contracts and in file names."""
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise InvalidInput(
             "Wanted a model name of lower-case letters, digits, dots and hyphens (at most 64).",
             next_step="write it as credit or credit@1",

@@ -16,7 +16,7 @@ from models.dimensions import DEFAULT_DIMENSION
 from models.features import FeatureWords, read_words
 
 UNDESCRIBED = "undescribed"
-_CODE = re.compile(r"^[^\s\x00-\x1f]{1,100}$")
+_CODE = re.compile(r"[^\s\x00-\x1f]{1,100}")
 _MAX_BYTES = 4_000_000
 
 
@@ -81,7 +81,7 @@ def items_for(register: str, columns: Sequence[str], words: Mapping[str, Feature
             )
         )
     codes = [item.code for item in items]
-    if any(not _CODE.match(code) for code in codes):
+    if any(not _CODE.fullmatch(code) for code in codes):
         raise InvalidInput(
             "Wanted item codes of 1 to 100 characters without spaces.", next_step="correct the dictionary"
         )

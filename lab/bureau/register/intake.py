@@ -26,7 +26,7 @@ from lab.terms.identifiers import IdKind
 from lab.terms.progress import SILENT, Progress
 from models.features import FeatureWords
 
-_NAME = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ def import_register(
     the snapshot's hash and the ledger entry become visible in one transaction; files of an import that was killed are
     overwritten by the next. Raises ``InvalidInput`` if no row is good.
     """
-    if not _NAME.match(name):
+    if not _NAME.fullmatch(name):
         raise InvalidInput(
             "Wanted a register name of lower-case letters, digits, dots, hyphens.", next_step="check --register"
         )
