@@ -2,8 +2,8 @@
 
 contract -> verify -> match -> indicators -> encrypt -> score -> decrypt -> results. Encryption goes on while the bureau
 evaluates what it already has; everything paid for is kept in the run's folder (``lab.bank.run``), so that a job that
-was stopped goes on without new charges. Every row of the portfolio ends in exactly one status: ``scored``, ``not-matched``,
-``skipped`` (matched, but not to be scored) or ``set-aside`` with its reason.
+was stopped goes on without new charges. Every row of the portfolio ends in exactly one status: ``scored``,
+``not-matched``, ``skipped`` (matched, but not to be scored) or ``set-aside`` with its reason.
 """
 
 from __future__ import annotations

@@ -1,0 +1,348 @@
+"""``lab bank``: keys, contracts, scoring and portraits, for the bank."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from lab.bank.home import BankHome, default_home
+from lab.bank.keys import BankKeys
+from lab.bank.outlet import Outlet
+from lab.cli.output import Output
+from lab.terms.contract import Contract, SignedContract
+from lab.terms.errors import InvalidInput
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+
+Home = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", help="银行目录 The bank's folder (default: SHULAB_BANK_HOME or ~/.shulab/bank).", show_default=False
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object on stdout.")]
+BureauUrl = Annotated[
+    str | None,
+    typer.Option("--bureau", help="数据局服务地址 The bureau's address, as https://host[:port].", show_default=False),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option("--ca-file", help="自有 CA 证书 Certificate authority of the bureau's service.", show_default=False),
+]
+InsecureHttp = Annotated[
+    bool,
+    typer.Option("--insecure-http", help="允许明文 HTTP Allow plain http to another machine (protected networks)."),
+]
+RunName = Annotated[
+    str | None, typer.Option("--run", help="运行编号 A run's name (default: the latest).", show_default=False)
+]
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Option("--name", help="银行名称 The bank's name, as contracts will show it.")],
+    home: Home = None,
+    key_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--key-file",
+            help="密钥文件 Seal the keys under this file (made if absent) instead of a passphrase.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """建立银行目录与密钥 Make the bank's folder and keys.
+
+    Keys lie in a folder only you may read, sealed under a key file or a passphrase (SHULAB_PASSPHRASE, else asked for).
+    Send card.json to the bureau: it holds the bank's name and public key, nothing secret.
+    """
+    output = Output(as_json)
+    passphrase = None if key_file else _passphrase(confirm=True)
+    made, _ = BankHome.create(home or default_home(), name=name, passphrase=passphrase, key_file=key_file)
+    card = made.folder / "card.json"
+    card.write_text(_card_text(made), encoding="utf-8")
+    output.say(f"已建立 made: {made.folder}")
+    output.say(f"银行名片 bank card (send it to the bureau): {card}")
+    output.say(f"指纹 fingerprint: {made.card.fingerprint}")
+    output.result(
+        {"home": str(made.folder), "card": str(card), "fingerprint": made.card.fingerprint} | made.card.model_dump()
+    )
+
+
+@app.command()
+def card(
+    home: Home = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="写入文件 Write to this file instead of stdout.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """银行名片 Show the bank's card: name and public key, for the bureau to draft a contract with."""
+    opened = BankHome.open(home or default_home())
+    output = Output(as_json)
+    output.notes.print(f"指纹 fingerprint: {opened.card.fingerprint}")
+    if out is not None:
+        out.write_text(_card_text(opened), encoding="utf-8")
+        output.say(f"已写入 written: {out}")
+    elif not as_json:
+        output.page.print(_card_text(opened), markup=False, soft_wrap=True)
+    output.result(opened.card.model_dump())
+
+
+@app.command()
+def sign(
+    contract: Annotated[str, typer.Argument(help="合同编号 The contract's id, from the bureau.")],
+    bureau: BureauUrl = None,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option(
+            "--fingerprint",
+            help="数据局指纹 The bureau's fingerprint, as it read it out to you; signs without asking when it fits.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="不再询问 Trust the key shown and sign without asking.")] = False,
+    home: Home = None,
+    ca_file: CaFile = None,
+    insecure_http: InsecureHttp = False,
+    as_json: AsJson = False,
+) -> None:
+    """签署合同 Fetch a contract, show it, pin the bureau's key and countersign."""
+    from lab.bank.agreement import countersign
+
+    output = Output(as_json)
+    opened = BankHome.open(home or default_home())
+    keys = _open_keys(opened)
+
+    def agree(document: Contract, known: bool) -> bool:
+        _show_contract(output, document)
+        if yes or fingerprint is not None:
+            return True
+        if not sys.stdin.isatty():
+            raise InvalidInput(
+                "Wanted your agreement; there is no terminal to ask on.", next_step="give --fingerprint F or --yes"
+            )
+        if not known:
+            output.notes.print(f"请电话核对数据局指纹 compare by phone: {document.bureau.fingerprint}", style="bold")
+        return typer.confirm("信任该密钥并签署? Trust this key and sign?", err=True)
+
+    url = bureau or _pinned_url(opened, None)
+    with Outlet(url, keys, ca_file=ca_file, insecure_http=insecure_http) as outlet:
+        signed = countersign(opened, keys, outlet, contract, fingerprint=fingerprint, agree=agree)
+    waiting = signed.bureau_signature is None
+    output.say(
+        "已签署,等待数据局批准 signed; waiting for the bureau's approval"
+        if waiting
+        else "已签署,双方签名齐全 signed by both"
+    )
+    output.result(
+        {
+            "contract": signed.contract.id,
+            "contract_sha256": signed.contract.sha256,
+            "bureau": signed.contract.bureau.name,
+            "fingerprint": signed.contract.bureau.fingerprint,
+            "signed_by": ["bank"] if waiting else ["bank", "bureau"],
+        }
+    )
+
+
+@app.command()
+def score(
+    portfolio: Annotated[Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one firm a row.")],
+    contract: Annotated[str, typer.Option("--contract", help="合同编号 The contract's id.")],
+    out: Annotated[Path, typer.Option("--out", help="结果文件 Where results go: .parquet or .csv.")],
+    bureau: BureauUrl = None,
+    id_column: Annotated[
+        str | None,
+        typer.Option(
+            "--id",
+            help="代码列 Column of the enterprises' codes (default: one named id, code, 统一社会信用代码).",
+            show_default=False,
+        ),
+    ] = None,
+    skip: Annotated[
+        Path | None,
+        typer.Option("--skip", help="不评分名单 A table of codes to match but not to score.", show_default=False),
+    ] = None,
+    home: Home = None,
+    ca_file: CaFile = None,
+    insecure_http: InsecureHttp = False,
+    as_json: AsJson = False,
+) -> None:
+    """评分 Match, encrypt, score and decrypt a portfolio under a contract.
+
+    Every row ends as scored, not-matched, skipped or set-aside with a reason. If the job is stopped, the same command
+    goes on where it stopped, without new charges.
+    """
+    from lab.bank.session import Job, score_portfolio
+
+    output = Output(as_json)
+    opened = BankHome.open(home or default_home())
+    keys = _open_keys(opened)
+    signed = opened.contract(contract)
+    job = Job(portfolio, contract, out, id_column, skip)
+    with Outlet(
+        bureau or _pinned_url(opened, signed),
+        keys,
+        bureau_key=signed.contract.bureau.public_key,
+        ca_file=ca_file,
+        insecure_http=insecure_http,
+    ) as outlet:
+        manifest = score_portfolio(opened, keys, outlet, job, progress=output.progress)
+    _show_run(output, manifest)
+    output.result({key: value for key, value in manifest.items() if key not in ("receipts", "schema")})
+
+
+@app.command()
+def portrait(
+    code: Annotated[
+        str | None,
+        typer.Argument(help="统一社会信用代码 The enterprise's code (default: the first scored).", show_default=False),
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="网页文件 Write a page here.", show_default=False)] = None,
+    lang: Annotated[Literal["zh", "en", "both"], typer.Option("--lang", help="语言 Language of the page.")] = "both",
+    run: RunName = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """企业信用画像 Draw one enterprise's portrait, in the terminal and as a page."""
+    from lab.bank.files import replace_private
+    from lab.bank.page.portrait_page import portrait_page
+    from lab.bank.page.terminal import draw_terminal
+    from lab.bank.portraits import Gallery
+    from lab.bank.run import find_run
+
+    output = Output(as_json)
+    opened = BankHome.open(home or default_home())
+    gallery = Gallery.open(find_run(opened.runs, run))
+    drawn = gallery.portrait(code)
+    output.show(draw_terminal(drawn))
+    if html is not None:
+        replace_private(html.absolute(), portrait_page(drawn, gallery.sheet, lang=lang).encode())
+        output.say(f"画像网页 page: {html}")
+    output.result({"run": gallery.run.folder.name, "html": str(html) if html else None, "portrait": drawn.as_dict()})
+
+
+@app.command()
+def runs(
+    run: Annotated[str | None, typer.Argument(help="运行编号 Show one run.", show_default=False)] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="总览网页 Write an overview page of the run here.", show_default=False)
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """历次运行 List scoring runs, or show one and write its overview page."""
+    from lab.bank.files import replace_private
+    from lab.bank.page.overview_page import overview_page
+    from lab.bank.portraits import Gallery
+    from lab.bank.run import find_run, finished_runs, unfinished_runs
+
+    output = Output(as_json)
+    opened = BankHome.open(home or default_home())
+    if run is None and html is None:
+        found, open_runs = finished_runs(opened.runs), unfinished_runs(opened.runs)
+        shown = ("run", "contract", "model", "rows", "matched", "scored", "finished")
+        output.table(
+            "历次运行 Runs",
+            ("运行 run", "合同 contract", "模型 model", "行 rows", "匹配 matched", "评分 scored", "完成 finished"),
+            [[one.manifest.get(name, "") for name in shown] for one in found],
+        )
+        for name in open_runs:
+            output.say(f"未完成 unfinished: {name} (重新执行同一命令即可继续 the same `lab bank score` goes on)")
+        output.result({"runs": [_brief(one.manifest) for one in found], "unfinished": list(open_runs)})
+        return
+    one = find_run(opened.runs, run)
+    _show_run(output, one.manifest)
+    if html is not None:
+        replace_private(html.absolute(), overview_page(Gallery.open(one)).encode())
+        output.say(f"总览网页 page: {html}")
+    output.result(one.manifest | {"html": str(html) if html else None})
+
+
+def _open_keys(home: BankHome) -> BankKeys:
+    return home.keys(None if home.key_file else _passphrase())
+
+
+def _passphrase(*, confirm: bool = False) -> str:
+    """From SHULAB_PASSPHRASE, else asked on the terminal."""
+    found = os.environ.get("SHULAB_PASSPHRASE")
+    if found:
+        return found
+    if not sys.stdin.isatty():
+        raise InvalidInput(
+            "Wanted the passphrase of the bank's keys; there is no terminal to ask on.",
+            next_step="set SHULAB_PASSPHRASE, or make the bank with --key-file",
+        )
+    asked: str = typer.prompt("口令 passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+    return asked
+
+
+def _pinned_url(home: BankHome, signed: SignedContract | None) -> str:
+    """The address at which the bureau was last reached."""
+    pin = home.find_pin(signed.contract.bureau) if signed is not None else None
+    if pin is None:
+        raise InvalidInput("Wanted the bureau's address.", next_step="give --bureau URL")
+    return pin.url
+
+
+def _card_text(home: BankHome) -> str:
+    return json.dumps(home.card.model_dump(), ensure_ascii=False)
+
+
+def _show_contract(output: Output, contract: Contract) -> None:
+    ceilings = contract.ceilings
+    output.table(
+        "合同 Contract",
+        ("条款 term", "内容 content"),
+        [
+            ("编号 id", contract.id),
+            ("数据局 bureau", f"{contract.bureau.name} ({contract.bureau.fingerprint})"),
+            ("银行 bank", f"{contract.bank.name} ({contract.bank.fingerprint})"),
+            ("用途 purpose", contract.purpose.value),
+            ("操作 operations", ", ".join(contract.operations)),
+            ("模型 model", f"{contract.model.name}@{contract.model.version}"),
+            ("结果粒度 detail", contract.detail.value),
+            ("数据项 items", str(len(contract.items))),
+            ("引擎、参数 engine, parameters", f"{contract.engine}, {contract.parameters}"),
+            ("标识上限 identifiers at most", f"{ceilings.identifiers:,}"),
+            ("每户评分上限 scores an enterprise", f"{ceilings.scores_per_enterprise:,}"),
+            ("期限 term", f"{contract.starts:%Y-%m-%d} — {contract.expires:%Y-%m-%d}"),
+            ("SHA-256", contract.sha256),
+        ],
+    )
+
+
+def _show_run(output: Output, manifest: dict[str, Any]) -> None:
+    seconds = manifest["seconds"]
+    output.table(
+        f"运行 Run {manifest['run']}",
+        ("项目 item", "结果 result"),
+        [
+            ("合同、模型 contract, model", f"{manifest['contract']} · {manifest['model']}"),
+            ("清单行数 rows", f"{manifest['rows']:,}"),
+            ("已接受 accepted", f"{manifest['accepted']:,}"),
+            ("搁置 set aside", f"{manifest['set_aside']:,} {_counts(manifest['set_aside_reasons'])}".strip()),
+            ("匹配 matched", f"{manifest['matched']:,}"),
+            ("已评分 scored", f"{manifest['scored']:,}"),
+            ("用时 seconds", ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())),
+            ("上行、下行 up, down", f"{manifest['bytes_up'] / 1e6:.1f} MB, {manifest['bytes_down'] / 1e6:.1f} MB"),
+            ("结果文件 out", manifest["out"]),
+        ],
+    )
+    for warning in manifest["warnings"]:
+        output.say(f"注意 note: {warning}")
+
+
+def _counts(reasons: dict[str, int]) -> str:
+    return "(" + ", ".join(f"{reason} {count}" for reason, count in reasons.items()) + ")" if reasons else ""
+
+
+def _brief(manifest: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in manifest.items() if name not in ("receipts", "schema", "warnings")}
