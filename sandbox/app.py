@@ -13,8 +13,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from lab.bureau.office import Bureau
+from sandbox import problems
 from sandbox.api import bureau as bureau_routes
-from sandbox.api import contracts, health, matching, problems, scoring, words
+from sandbox.api import contracts, health, matching, scoring, words
 from sandbox.journal import note, open_journal
 from sandbox.middleware import Surround
 from sandbox.parts import Parts
@@ -97,6 +98,7 @@ def serve(home: Path, host: str, port: int, port_file: Path | None = None) -> No
         # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: None)
+        bureau.warm()
         note(app.state.parts.logger, "serving", host=host, port=port)
         _Server(config, port_file).run()
         note(app.state.parts.logger, "stopped")

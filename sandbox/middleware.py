@@ -13,8 +13,8 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.api.problems import KINDS, MEDIA_TYPE, Kind, problem_body
 from sandbox.journal import note
+from sandbox.problems import KINDS, MEDIA_TYPE, Kind, problem_body
 
 _SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),

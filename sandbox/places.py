@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from sandbox.api.problems import Problem
+from sandbox.problems import Problem
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -11,7 +11,7 @@ from starlette.requests import ClientDisconnect
 
 from lab.terms.errors import NotAuthentic
 from protocols.wire.signature import SignatureRejected, VerifiedRequest
-from sandbox.api.problems import Problem
+from sandbox.problems import Problem
 from sandbox.settings import ServiceSettings
 
 FRAME_MEDIA = "application/octet-stream"

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from lab.terms.contract import SCHEMA
-from sandbox.api.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX
+from sandbox.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX
 
 DESCRIPTION = """\
 数联企业信用评分服务。/ Joint enterprise credit scoring between a data bureau and a bank.
