@@ -51,6 +51,7 @@ def assemble(called: str | None) -> typer.Typer:
         help=_HELP,
         no_args_is_help=True,
         add_completion=False,
+        rich_markup_mode="markdown",  # brackets in help texts are brackets, not styles
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
     )
