@@ -1,13 +1,11 @@
 """A made-up town: its register of enterprises, drawn from a seeded latent risk so that there is something to learn.
 
 Everything here is invented: no enterprise, figure or outcome is real, and no code can belong to anyone
-(``lab.rehearsal.codes``). ``python -m lab.rehearsal.town --rows 20000 --out DIR`` writes the files.
+(``lab.rehearsal.codes``). ``python -m lab.rehearsal --rows 20000 --out DIR`` writes the files.
 """
 
 from __future__ import annotations
 
-import argparse
-import sys
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -170,23 +168,6 @@ def _items(souls: Souls, rng: np.random.Generator) -> dict[str, pl.Series]:
     }
 
 
-def main() -> None:
-    """Write a town and its bank's files to a folder."""
-    from lab.rehearsal.portfolio import make_portfolio
-
-    parser = argparse.ArgumentParser(description=NOTICE)
-    parser.add_argument("--rows", type=int, default=20_000, help="enterprises in the register 登记库企业数")
-    parser.add_argument("--portfolio", type=int, default=5_000, help="firms of the bank 银行客户数")
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--out", type=Path, required=True, help="folder to write to 输出文件夹")
-    arguments = parser.parse_args()
-    town = make_town(arguments.rows, arguments.seed)
-    write_town(town, arguments.out)
-    make_portfolio(town, arguments.portfolio, arguments.seed).write(arguments.out)
-    for path in sorted(arguments.out.iterdir()):
-        sys.stdout.write(f"{path}\n")
-
-
 def write_town(town: Town, folder: Path) -> Path:
     """Write ``register.csv``, ``register.toml`` and the notice; the path of the first."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -194,7 +175,3 @@ def write_town(town: Town, folder: Path) -> Path:
     (folder / "register.toml").write_text(town.dictionary, encoding="utf-8")
     town.register.write_csv(folder / "register.csv")
     return folder / "register.csv"
-
-
-if __name__ == "__main__":
-    main()
