@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
@@ -67,6 +69,10 @@ def open_store(url: str) -> Store:
         parsed = parsed.set(drivername="postgresql+psycopg")
         engine = create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=15, hide_parameters=True)
     elif backend == "sqlite":
+        if parsed.database:
+            # SQLite would make the file readable by all; its log files take the mode of the file.
+            with contextlib.suppress(OSError):
+                Path(parsed.database).touch(mode=0o600, exist_ok=True)
         engine = create_engine(parsed, hide_parameters=True, connect_args={"check_same_thread": False})
         _prepare_sqlite(engine)
     else:
