@@ -137,9 +137,9 @@ def sign(
         signed = countersign(opened, keys, outlet, contract, fingerprint=fingerprint, agree=agree)
     waiting = signed.bureau_signature is None
     output.say(
-        "已签署,等待数据局批准 signed; waiting for the bureau's approval"
+        "已签署，等待数据局批准 signed; waiting for the bureau's approval"
         if waiting
-        else "已签署,双方签名齐全 signed by both"
+        else "已签署，双方签名齐全 signed by both"
     )
     output.result(
         {

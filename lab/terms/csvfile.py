@@ -127,11 +127,11 @@ def _read_text(text: str, encoding: str, name: str) -> CsvTable:
     blank = int((width[header_at + 1 :] == 0).sum())
     warnings = []
     if encoding == "gb18030":
-        warnings.append("read as GB18030, because it is not UTF-8 · 不是 UTF-8,按 GB18030 读取")
+        warnings.append("read as GB18030, because it is not UTF-8 · 不是 UTF-8，按 GB18030 读取")
     if blank:
         warnings.append(f"{blank} blank lines are no rows · 空行 {blank} 行不计")
     if ragged.size:
-        warnings.append(f"{ragged.size} rows set aside: {Reason.RAGGED.en} · 搁置 {ragged.size} 行:{Reason.RAGGED.zh}")
+        warnings.append(f"{ragged.size} rows set aside: {Reason.RAGGED.en} · 搁置 {ragged.size} 行：{Reason.RAGGED.zh}")
     set_aside = tuple(SetAside(row, Reason.RAGGED) for row in ragged.tolist())
     return CsvTable(
         frame, encoding, int(numbers.size + ragged.size), tuple(warnings), numbers.astype(np.int64), set_aside

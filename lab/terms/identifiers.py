@@ -57,13 +57,13 @@ _WORDS: dict[Reason, tuple[str, str]] = {
     Reason.CHARACTERS: ("含有代码中不允许的字符", "contains characters that a code can't have"),
     Reason.LENGTH: ("不是 18 位", "is not 18 characters long"),
     Reason.LOOK_ALIKE: (
-        "含有易混淆字母 I、O、Z、S 或 V(标准不使用),未作猜测",
+        "含有易混淆字母 I、O、Z、S 或 V（标准不使用），未作猜测",
         "contains a look-alike letter I, O, Z, S or V, which the standard does not use; not guessed",
     ),
     Reason.FORMAT: ("前 8 位不全是数字", "the first 8 characters are not all digits"),
     Reason.CHECKSUM: ("校验码不符", "the check character does not fit"),
     Reason.TOO_LONG: (f"超过 {OPAQUE_MAX_CHARACTERS} 个字符", f"is longer than {OPAQUE_MAX_CHARACTERS} characters"),
-    Reason.DUPLICATE: ("与前面某行代码相同,以首行为准", "the same code is in an earlier row; the first row counts"),
+    Reason.DUPLICATE: ("与前面某行代码相同，以首行为准", "the same code is in an earlier row; the first row counts"),
     Reason.RAGGED: ("列数与表头不符", "the number of fields differs from the header"),
 }
 

@@ -7,6 +7,7 @@ drawings stay readable in grey: what a colour says is also said by position or b
 from __future__ import annotations
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -97,7 +98,7 @@ def grade_scale(grades: Sequence[str], ranges: Sequence[str], current: int, plac
 
 def radar(axes: Sequence[Axis]) -> Markup:
     """Values 0 to 100 on axes around a centre; rings at 25, 50, 75 and 100; unknown values leave a gap."""
-    width, height, centre_x, centre_y, radius = 400, 330, 200.0, 164.0, 108.0
+    width, height, centre_x, centre_y, radius = 440, 330, 220.0, 164.0, 108.0
     count = len(axes)
     angles = [math.pi / 2 - 2 * math.pi * index / count for index in range(count)]
 
@@ -134,16 +135,20 @@ def radar(axes: Sequence[Axis]) -> Markup:
 
 
 def _axis_label(axis: Axis, angle: float, centre_x: float, centre_y: float, radius: float) -> list[str]:
+    """The value and the labels at an axis's end; a second language goes below, smaller, wrapped."""
     x, y = centre_x + (radius + 14) * math.cos(angle), centre_y - (radius + 14) * math.sin(angle)
-    side = math.cos(angle)
+    side, height = math.cos(angle), math.sin(angle)
     anchor = "middle" if abs(side) < 0.2 else ("start" if side > 0 else "end")
-    value = "—" if axis.value is None else f"{axis.value:.0f}"
-    lines = [(value, 15, 600, INK), *((label, 12 if i == 0 else 10, 400, INK if i == 0 else MUTED)
-             for i, label in enumerate(axis.labels))]  # fmt: skip
-    step = 14.0
-    top = y - step * (len(lines) - 1) if math.sin(angle) > 0.8 else (y + 10 if math.sin(angle) < -0.8 else y - step / 2)
+    lines = [("—" if axis.value is None else f"{axis.value:.0f}", 16, 600, INK)]
+    for index, label in enumerate(axis.labels):
+        # Beside the radar there is room for about 16 Latin letters; above and below there is more.
+        wide = 40 if anchor == "middle" else 16
+        size, colour = (12.5, INK) if index == 0 else (10.5, MUTED)
+        lines += [(row, size, 400, colour) for row in textwrap.wrap(label, wide)]
+    step = 14.5
+    above = len(lines) - 1 if height > 0.8 else (-0.6 if height < -0.8 else (len(lines) - 1) / 2)
     return [
-        _text(x, top + step * row, words, size=size, weight=weight, colour=colour, anchor=anchor)
+        _text(x, y - step * above + step * row, words, size=size, weight=weight, colour=colour, anchor=anchor)
         for row, (words, size, weight, colour) in enumerate(lines)
     ]
 

@@ -45,7 +45,7 @@ def _head(portrait: Portrait) -> RenderableType:
 def _dimensions(portrait: Portrait) -> Table:
     table = Table.grid(padding=(0, 2))
     for part in portrait.dimensions:
-        table.add_row(f"{part.zh} {part.en}", *_level(part))
+        table.add_row(f"{part.zh} {part.en}", *_level(part), _points(part.points))
     return table
 
 
@@ -59,13 +59,22 @@ def _level(part: DimensionPart) -> tuple[Text, str, Text]:
     return bar, f"{part.value:.0f}", Text(f"{part.band_zh} {part.band_en}", style=style)
 
 
+def _points(points: float | None) -> Text:
+    """Score points against the mean, as the reasons give them."""
+    if points is None:
+        return Text()
+    return Text(
+        f"{points:+.0f}", style="dim" if abs(points) < 0.5 else "red" if points < 0 else "green", justify="right"
+    )
+
+
 def _reasons(portrait: Portrait) -> Table:
+    """What moved the score: features where the contract gives them, for the rows above tell of the dimensions."""
     table = Table.grid(padding=(0, 2))
-    shown: tuple[Reason, ...] = portrait.reasons[:_MOST_REASONS]
-    for reason in shown:
-        style = "red" if reason.adverse else "green"
-        number = Text(f"{reason.points:+.0f}" if reason.points else "", style=style, justify="right")
-        table.add_row(number, Text(f"{reason.zh}\n{reason.en}"))
-    if len(portrait.reasons) > len(shown):
-        table.add_row("", Text(f"另有 {len(portrait.reasons) - len(shown)} 项 more", style="dim"))
+    fine = tuple(reason for reason in portrait.reasons if reason.kind in ("feature", "public"))
+    reasons: tuple[Reason, ...] = fine or portrait.reasons
+    for reason in reasons[:_MOST_REASONS]:
+        table.add_row(_points(reason.points if reason.points else None), Text(f"{reason.zh}\n{reason.en}"))
+    if len(reasons) > _MOST_REASONS:
+        table.add_row("", Text(f"另有 {len(reasons) - _MOST_REASONS} 项 more", style="dim"))
     return table
