@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -13,19 +15,20 @@ import uvicorn
 from fastapi import FastAPI
 
 from lab.bureau.office import Bureau
+from lab.terms.errors import Conflict
 from sandbox import problems
 from sandbox.api import bureau as bureau_routes
 from sandbox.api import contracts, health, matching, scoring, words
-from sandbox.journal import note, open_journal
+from sandbox.journal import NAME, note, open_journal
 from sandbox.middleware import Surround
 from sandbox.parts import Parts
 from sandbox.places import Places
 from sandbox.settings import ServiceSettings, load_settings
 
 
-def create_app(bureau: Bureau, settings: ServiceSettings, *, logs: Path) -> FastAPI:
-    """The application over an open bureau; writes its log into the folder ``logs``."""
-    logger = open_journal(logs, settings.log_bytes)
+def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger | None = None) -> FastAPI:
+    """The application over an open bureau; ``logger`` is the journal (``open_journal``), or none."""
+    logger = logger or logging.getLogger(NAME)
     places = Places(settings.heavy_places, retry_after=settings.retry_after)
 
     @asynccontextmanager
@@ -51,12 +54,10 @@ def create_app(bureau: Bureau, settings: ServiceSettings, *, logs: Path) -> Fast
     return app
 
 
-def server_config(app: FastAPI, settings: ServiceSettings, host: str, port: int) -> uvicorn.Config:
+def server_config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
     """How uvicorn serves the application: no log of its own, no name in answers, no trust in forwarded headers."""
     return uvicorn.Config(
         app,
-        host=host,
-        port=port,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -91,16 +92,33 @@ def serve(home: Path, host: str, port: int, port_file: Path | None = None) -> No
     ``port`` 0 takes a free one; ``port_file`` receives the number once the service listens.
     """
     settings = load_settings(home)
-    bureau = Bureau.open(home)
-    try:
-        app = create_app(bureau, settings, logs=home / "logs")
-        config = server_config(app, settings, host, port)
+    with _listen(host, port) as listening, Bureau.open(home) as bureau:
+        logger = open_journal(home / "logs", settings.log_bytes)
+        app = create_app(bureau, settings, logger)
+        config = server_config(app, settings)
         # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: None)
+        threading.Thread(target=_warm, args=(bureau, logger), daemon=True).start()
+        note(logger, "serving", host=host, port=listening.getsockname()[1])
+        _Server(config, port_file).run(sockets=[listening])
+        note(logger, "stopped")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, before anything else is opened; raises ``Conflict`` when there can be none."""
+    try:
+        return socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError):
+        raise Conflict(
+            f"Wanted to listen on port {port} of {host}; it is taken, not allowed, or not of this machine.",
+            next_step="choose another --port (0 takes a free one) or --host",
+        ) from None
+
+
+def _warm(bureau: Bureau, logger: logging.Logger) -> None:
+    """Start the bureau's workers beside the listening, so that neither waits for the other."""
+    try:
         bureau.warm()
-        note(app.state.parts.logger, "serving", host=host, port=port)
-        _Server(config, port_file).run()
-        note(app.state.parts.logger, "stopped")
-    finally:
-        bureau.close()
+    except Exception as error:
+        note(logger, "workers did not start", error=error)

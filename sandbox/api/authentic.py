@@ -54,7 +54,13 @@ async def authentic(request: Request, contract_id: ContractId, parts: Annotated[
     if not hmac.compare_digest(signed.contract.bank.public_key, verified.key):
         raise _stranger()
     request.scope["state"]["contract"] = contract_id
-    await run_in_threadpool(parts.bureau.note_nonce, verified.key, verified.nonce, now)
+    try:
+        await run_in_threadpool(parts.bureau.note_nonce, verified.key, verified.nonce, now)
+    except NotAuthentic as error:
+        # A replay bears the bank's own signature, so it is of the contract's history; other strangers are not, or
+        # anybody could make the ledger grow.
+        await run_in_threadpool(parts.bureau.record_refusal, contract_id, "replay", error)
+        raise
     return Caller(contract_id, signed, state, verified)
 
 

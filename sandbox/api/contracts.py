@@ -51,23 +51,29 @@ class Count(BaseModel):
     left: int
 
 
+class ScoreCount(Count):
+    """The ceiling is for each enterprise, so ``used`` is of the one scored most often; the totals have no ceiling."""
+
+    total: int
+    enterprises: int
+
+
 class Allowance(BaseModel):
-    """What is left under the contract. ``scores``: of all scores; the ceiling for one enterprise is in the contract."""
+    """What is left under the contract."""
 
     model_config = ConfigDict(
-        extra="allow",
         json_schema_extra={
             "examples": [
                 {
                     "identifiers": {"ceiling": 1_000_000, "used": 5_000, "left": 995_000},
-                    "scores": {"ceiling": 100, "used": 1, "left": 99},
+                    "scores": {"ceiling": 100, "used": 1, "left": 99, "total": 4_200, "enterprises": 4_200},
                 }
             ]
         },
     )
 
     identifiers: Count
-    scores: Count
+    scores: ScoreCount
 
 
 @router.get(

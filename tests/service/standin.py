@@ -5,6 +5,7 @@ It decides nothing and stores nothing; what the real bureau answers is tested ov
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,7 @@ from lab.terms.contract import (
 )
 from lab.terms.errors import NotAuthentic, NotFound
 from sandbox.app import create_app, server_config
+from sandbox.journal import open_journal
 from sandbox.settings import ServiceSettings
 
 CONTRACT = "contract-1"
@@ -110,18 +112,23 @@ class StandIn:
 class Running:
     """A service over a stand-in, in a thread of the test."""
 
-    def __init__(self, url: str, bureau: StandIn, key: Key, logs: Path) -> None:
+    def __init__(self, url: str, bureau: StandIn, key: Key, logs: Path, server: uvicorn.Server) -> None:
         self.url = url
         self.bureau = bureau
         self.key = key
         self.logs = logs
         self._outlets: list[Outlet] = []
+        self._server = server
 
     def outlet(self, tries: int = 1) -> Outlet:
         patience = Patience(connect=5, answer=30, tries=tries, longest_wait=0.05)
         outlet = Outlet(self.url, self.key, bureau_key=BUREAU_KEY, patience=patience)
         self._outlets.append(outlet)
         return outlet
+
+    def stop(self) -> None:
+        """Ask the service to end, as SIGTERM does."""
+        self._server.should_exit = True
 
     def close(self) -> None:
         for outlet in self._outlets:
@@ -136,19 +143,21 @@ def running(logs: Path, **settings) -> Iterator[Running]:
     key = Key()
     bureau = StandIn(key.public_key_hex)
     limits = ServiceSettings(**settings)
-    app = create_app(bureau, limits, logs=logs)  # type: ignore[arg-type]
-    server = uvicorn.Server(server_config(app, limits, "127.0.0.1", 0))
-    thread = threading.Thread(target=server.run, daemon=True)
+    app = create_app(bureau, limits, open_journal(logs, limits.log_bytes))  # type: ignore[arg-type]
+    listening = socket.create_server(("127.0.0.1", 0))
+    server = uvicorn.Server(server_config(app, limits))
+    thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
     thread.start()
     while not server.started:
         if not thread.is_alive():
             raise RuntimeError("the service did not start")
         thread.join(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    service = Running(f"http://127.0.0.1:{port}", bureau, key, logs)
+    port = listening.getsockname()[1]
+    service = Running(f"http://127.0.0.1:{port}", bureau, key, logs, server)
     try:
         yield service
     finally:
         service.close()
         server.should_exit = True
         thread.join(20)
+        listening.close()

@@ -1,0 +1,226 @@
+"""A real service in a process of its own, over a real bureau, once on SQLite and once on PostgreSQL."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from time import sleep
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import sqlalchemy
+
+from lab.bank.outlet import Outlet, Patience
+from lab.bureau.contracts import cabinet
+from lab.bureau.contracts.drafting import Choices, draft
+from lab.bureau.office import Bureau
+from lab.bureau.register import import_register
+from lab.bureau.shelf import find_model, keep_model, publish_model
+from lab.bureau.store.tables import EntryRow
+from lab.terms.contract import Ceilings, Contract, Detail, Party, signing_input
+from models.model import Model
+from models.sheet import BankSheet
+from models.training import train
+from protocols.matching.bank import Matcher
+from protocols.scoring.bank import KeyHolder, generate_secret
+from protocols.scoring.layout import digest
+from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
+from tests.service.standin import Key
+
+ROOT = Path(__file__).resolve().parents[2]
+PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
+ROWS = 400
+_SERVE = "import sys; from pathlib import Path; from sandbox.app import serve; " + (
+    "serve(Path(sys.argv[1]), '127.0.0.1', 0, Path(sys.argv[2]))"
+)
+
+
+@dataclass(frozen=True)
+class Pilot:
+    """A made-up town: who is in it, the bank's records of them, and a model of both."""
+
+    public: pl.DataFrame
+    bank: pl.DataFrame
+    model: Model
+
+    def codes(self) -> list[str]:
+        return self.public["id"].to_list()
+
+
+@pytest.fixture(scope="session")
+def pilot() -> Pilot:
+    random = np.random.default_rng(7)
+    risk = random.normal(size=ROWS)
+    texts = {
+        "tax": risk + random.normal(size=ROWS),
+        "staff": random.normal(size=ROWS),
+        "debt": risk + random.normal(size=ROWS),
+        "balance": random.normal(size=ROWS),
+    }
+    columns = {name: [f"{value:.3f}" for value in values] for name, values in texts.items()}
+    ids = pl.Series("id", [f"firm-{row:04d}" for row in range(ROWS)])
+    public = pl.DataFrame({name: columns[name] for name in ("tax", "staff")})
+    bank = pl.DataFrame({name: columns[name] for name in ("debt", "balance")})
+    label = (risk + random.normal(size=ROWS) > 0.7).astype(int)
+    trained = train(public, bank, label, family="scorecard", name="credit", version=1)
+    return Pilot(public.insert_column(0, ids), bank, trained.model)
+
+
+class Process:
+    """The service as its own process, which can be stopped and started again."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self._process: subprocess.Popen[bytes] | None = None
+        self.url = ""
+
+    def start(self) -> None:
+        port_file = self.home / "port"
+        port_file.unlink(missing_ok=True)
+        with (self.home / "logs" / "stderr").open("ab") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, str(self.home), str(port_file)],
+                cwd=ROOT,
+                stdout=stderr,
+                stderr=stderr,
+                env={**os.environ, "SHULAB_SERVICE_MATCH_BYTES": "2000000"},
+            )
+        while not port_file.exists():
+            if self._process.poll() is not None:
+                raise RuntimeError((self.home / "logs" / "stderr").read_text())
+            sleep(0.02)
+        self.url = f"http://127.0.0.1:{port_file.read_text().strip()}"
+
+    def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
+        if self._process is None:
+            return 0
+        self._process.send_signal(number)
+        code = self._process.wait(60)
+        self._process = None
+        return code
+
+
+class Service:
+    """The running service, its bureau (for what officers do), and a bank that may call it."""
+
+    def __init__(self, process: Process, bureau: Bureau, pilot: Pilot) -> None:
+        self.process = process
+        self.bureau = bureau
+        self.pilot = pilot
+        self.key = Key()
+        self.holder = KeyHolder(PARAMS, generate_secret(PARAMS))
+        self.context = self.holder.public_context()
+        self.context_name = digest(self.context)
+        self._outlets: list[Outlet] = []
+
+    @property
+    def url(self) -> str:
+        return self.process.url
+
+    def outlet(self, key: Key | None = None, *, tries: int = 1) -> Outlet:
+        patience = Patience(connect=10, answer=120, tries=tries, longest_wait=0.2)
+        outlet = Outlet(self.url, key or self.key, patience=patience)
+        self._outlets.append(outlet)
+        return outlet
+
+    def close(self) -> None:
+        for outlet in self._outlets:
+            outlet.close()
+
+    def draft(
+        self, *, now: datetime | None = None, detail: Detail = Detail.TOTAL, days: int = 30, **limits
+    ) -> Contract:
+        """A draft for this bank, neither approved nor signed."""
+        now = now or datetime.now(UTC)
+        bank = Party(name="某银行", public_key=self.key.public_key_hex)
+        choices = Choices(detail=detail, days=days, ceilings=Ceilings(**limits))
+        with self.bureau.store.begin() as session:
+            shelved = find_model(session, "credit", published=True)
+            return draft(session, self.bureau.party, bank, shelved, self.pilot.model, choices, now)
+
+    def approve(self, contract: str, now: datetime | None = None) -> None:
+        with self.bureau.store.begin() as session:
+            cabinet.approve(session, contract, self.bureau.keys.sign, now or datetime.now(UTC))
+
+    def revoke(self, contract: str) -> None:
+        with self.bureau.store.begin() as session:
+            cabinet.revoke(session, contract, "test", datetime.now(UTC))
+
+    def sign(self, contract: Contract) -> str:
+        return self.key.sign(signing_input(contract)).hex()
+
+    def contract(self, **choices: Any) -> str:
+        """A contract in force: approved, and signed by the bank through the service."""
+        document = self.draft(**choices)
+        self.approve(document.id)
+        self.outlet().sign_contract(document.id, self.sign(document))
+        return document.id
+
+    def old_contract(self) -> str:
+        """One whose term is over, though it was signed and approved in time."""
+        then = datetime.now(UTC) - timedelta(days=10)
+        document = self.draft(now=then, days=3)
+        with self.bureau.store.begin() as session:
+            cabinet.accept_bank_signature(session, document.id, self.sign(document), then)
+        self.approve(document.id, then)
+        return document.id
+
+    def tags(self, contract: str, codes: list[str]) -> np.ndarray:
+        """Match ``codes`` and return the tags of those in the register."""
+        outlet = self.outlet()
+        matcher = Matcher("openmined", codes)
+        setup = outlet.matching_setup(contract, len(codes))
+        return matcher.finish(setup, outlet.match(contract, matcher.request()), contract=contract).tags
+
+    def batch(self, contract: str, tags: np.ndarray, records: pl.DataFrame) -> bytes:
+        """The encrypted batch of ``records``, whose context has been put."""
+        outlet = self.outlet()
+        outlet.put_context(contract, self.context_name, self.context)
+        sheet = BankSheet.from_json(outlet.sheet(contract))
+        return self.holder.encrypt(tags, sheet.indicators(records), contract=contract)
+
+    def ledger(self, contract: str) -> list[str]:
+        with self.bureau.store.read() as session:
+            query = sqlalchemy.select(EntryRow.kind).where(EntryRow.contract_id == contract).order_by(EntryRow.seq)
+            return list(session.scalars(query))
+
+
+@pytest.fixture(scope="session", params=["sqlite", "postgresql"])
+def service(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, pilot: Pilot
+) -> Iterator[Service]:
+    home = tmp_path_factory.mktemp("bureau")
+    database = "" if request.param == "sqlite" else _new_database(request.getfixturevalue("postgres_url"))
+    source = tmp_path_factory.mktemp("source") / "register.csv"
+    pilot.public.write_csv(source)
+    with Bureau.create(home, name="某征信", database_url=database) as bureau:
+        import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
+        shelved = keep_model(bureau.store, bureau.home, pilot.model, "main")
+        publish_model(bureau.store, bureau.home, shelved.name, shelved.version)
+        process = Process(home)
+        process.start()
+        running = Service(process, bureau, pilot)
+        try:
+            yield running
+        finally:
+            running.close()
+            process.stop()
+
+
+def _new_database(first: str) -> str:
+    url = sqlalchemy.make_url(first)
+    name = f"t{secrets.token_hex(6)}"
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return url.set(database=name).render_as_string(hide_password=False)

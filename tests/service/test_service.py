@@ -1,0 +1,399 @@
+"""The whole service over a real bureau: every route, and every way in which it says no."""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+
+import httpx
+import numpy as np
+import pytest
+import tenseal.sealapi as seal
+
+from lab.terms.contract import Detail
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from models.sheet import BankSheet
+from protocols.matching.bank import Matcher
+from protocols.scoring import native
+from protocols.scoring.bank import generate_secret
+from protocols.scoring.layout import digest
+from protocols.wire.frame import Frame, Kind, unpack
+from protocols.wire.signature import sign_request
+from tests.service.conftest import PARAMS, Service
+from tests.service.standin import Key
+
+HERE = list(range(0, 60))
+
+
+def chosen(service: Service, rows):
+    return [service.pilot.codes()[row] for row in rows], service.pilot.bank[rows]
+
+
+@pytest.fixture
+def job(service):
+    """A contract in force, and a batch of sixty firms under it, ready to be sent."""
+    contract = service.contract()
+    codes, records = chosen(service, HERE)
+    tags = service.tags(contract, codes)
+    assert len(tags) == len(codes)
+    return contract, tags, service.batch(contract, tags, records)
+
+
+# --- public -----------------------------------------------------------------------------------------------------------
+
+
+def test_public_routes_need_no_signature(service):
+    assert httpx.get(service.url + "/v1/health").json() == {"status": "ok"}
+    assert httpx.get(service.url + "/v1/ready").json() == {"status": "ready"}
+    assert httpx.get(service.url + "/v1/openapi.json").json()["openapi"].startswith("3.1")
+    card = service.outlet().bureau()
+    assert card.public_key == service.bureau.keys.public_key_hex
+    assert (card.name, card.api) == ("某征信", "1")
+    assert "openmined" in card.engines
+    assert PARAMS.name in card.parameters
+
+
+@pytest.mark.parametrize("path", ["/", "/docs", "/redoc", "/v1", "/v1/contracts", "/v1/bureau/"])
+def test_there_is_nothing_else(service, path):
+    answer = httpx.get(service.url + path)
+    assert (answer.status_code, answer.json()["type"]) == (404, "urn:shulab:error:not-found")
+
+
+# --- contracts --------------------------------------------------------------------------------------------------------
+
+
+def test_a_contract_is_read_signed_and_comes_into_force(service):
+    document = service.draft()
+    outlet = service.outlet()
+    signed, state = outlet.contract(document.id)
+    assert (signed.contract, state) == (document, "draft")
+    assert signed.bank_signature is None
+    outlet.sign_contract(document.id, service.sign(document))
+    outlet.sign_contract(document.id, service.sign(document))
+    with pytest.raises(Refused):
+        outlet.sheet(document.id)
+    service.approve(document.id)
+    signed, state = outlet.contract(document.id)
+    signed.verify()
+    assert state == "approved"
+    assert hashlib.sha256(outlet.sheet(document.id)).hexdigest() == document.model.sheet_sha256
+
+
+def test_a_signature_of_something_else_is_not_accepted(service):
+    first, second = service.draft(), service.draft()
+    with pytest.raises(NotAuthentic):
+        service.outlet().sign_contract(first.id, service.sign(second))
+    assert service.outlet().contract(first.id)[0].bank_signature is None
+
+
+def test_a_revoked_contract_takes_no_signature(service):
+    document = service.draft()
+    service.revoke(document.id)
+    with pytest.raises(Conflict, match="revoked"):
+        service.outlet().sign_contract(document.id, service.sign(document))
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"signature":"00"}', b"\xff", b'{"signature":1}', b"[" * 9000])
+def test_a_countersignature_must_be_one(service, body):
+    document = service.draft()
+    target = f"/v1/contracts/{document.id}/signature"
+    headers = sign_request("POST", target, body, service.key, bureau_key=service.bureau.keys.public_key_hex)
+    answer = httpx.post(service.url + target, content=body, headers=headers | {"content-type": "application/json"})
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:shulab:error:invalid-input")
+
+
+def test_an_oversized_countersignature_is_too_large(service):
+    document = service.draft()
+    target, body = f"/v1/contracts/{document.id}/signature", b'{"signature":"' + b"0" * 20_000 + b'"}'
+    headers = sign_request("POST", target, body, service.key, bureau_key=service.bureau.keys.public_key_hex)
+    answer = httpx.post(service.url + target, content=body, headers=headers | {"content-type": "application/json"})
+    assert answer.status_code == 413
+
+
+# --- who calls --------------------------------------------------------------------------------------------------------
+
+
+def every_call(service, outlet, contract):
+    frame = Matcher("openmined", ["firm-0001"]).request()
+    context = service.context
+    return {
+        "contract": lambda: outlet.contract(contract),
+        "sign_contract": lambda: outlet.sign_contract(contract, "00" * 64),
+        "sheet": lambda: outlet.sheet(contract),
+        "allowance": lambda: outlet.allowance(contract),
+        "matching_setup": lambda: outlet.matching_setup(contract, 5),
+        "match": lambda: outlet.match(contract, frame),
+        "has_context": lambda: outlet.has_context(contract, service.context_name),
+        "put_context": lambda: outlet.put_context(contract, service.context_name, context),
+        "score": lambda: outlet.score(contract, Frame(Kind.BATCH, {}, (b"x",)).pack()),
+    }
+
+
+def test_every_signed_route_refuses_another_banks_key(service):
+    contract = service.contract()
+    for name, call in every_call(service, service.outlet(Key()), contract).items():
+        with pytest.raises(NotAuthentic):
+            call()
+            pytest.fail(name)
+    assert service.ledger(contract) == ["contract.drafted", "contract.approved", "contract.signed"]
+
+
+def test_every_signed_route_hides_that_a_contract_does_not_exist(service):
+    for name, call in every_call(service, service.outlet(), "c-20200101-00000000").items():
+        with pytest.raises(NotAuthentic):
+            call()
+            pytest.fail(name)
+
+
+def test_a_replayed_match_is_refused_recorded_and_not_charged_again(service):
+    contract = service.contract()
+    body = Matcher("openmined", ["firm-0001"]).request()
+    target = f"/v1/contracts/{contract}/matching"
+    headers = sign_request("POST", target, body, service.key, bureau_key=service.bureau.keys.public_key_hex)
+    headers["content-type"] = "application/octet-stream"
+    answers = [httpx.post(service.url + target, content=body, headers=headers, timeout=60) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [200, 401]
+    assert service.outlet().allowance(contract)["identifiers"]["used"] == 1
+    assert service.ledger(contract)[-1] == "refused"
+
+
+def test_one_nonce_sent_many_times_at_once_passes_once(service):
+    contract = service.contract()
+    target = f"/v1/contracts/{contract}/allowance"
+    headers = sign_request("GET", target, b"", service.key, bureau_key=service.bureau.keys.public_key_hex)
+    with ThreadPoolExecutor(8) as pool:
+        codes = list(pool.map(lambda _: httpx.get(service.url + target, headers=headers).status_code, range(8)))
+    assert sorted(codes) == [200] + [401] * 7
+
+
+# --- states and ceilings ----------------------------------------------------------------------------------------------
+
+OPERATIONS = ["sheet", "matching_setup", "match", "has_context", "put_context"]
+
+
+@pytest.mark.parametrize("state", ["draft", "expired", "revoked"])
+def test_a_contract_that_is_not_in_force_allows_nothing(service, state):
+    if state == "expired":
+        contract = service.old_contract()
+    elif state == "draft":
+        contract = service.draft().id
+    else:
+        contract = service.contract()
+        service.revoke(contract)
+    outlet = service.outlet()
+    assert outlet.contract(contract)[1] == state
+    calls = every_call(service, outlet, contract)
+    for name in OPERATIONS:
+        with pytest.raises(Refused):
+            calls[name]()
+            pytest.fail(name)
+    assert service.ledger(contract).count("refused") == len(OPERATIONS)
+
+
+def test_the_ceiling_for_one_match_holds(service):
+    contract = service.contract(identifiers_per_match=3)
+    outlet = service.outlet()
+    with pytest.raises(Refused, match="identifiers_per_match"):
+        outlet.matching_setup(contract, 4)
+    with pytest.raises(Refused, match="identifiers_per_match"):
+        outlet.match(contract, Matcher("openmined", list("abcd")).request())
+    assert outlet.allowance(contract)["identifiers"] == {"ceiling": 1_000_000, "used": 0, "left": 1_000_000}
+
+
+def test_the_ceiling_of_identifiers_holds_under_parallel_requests(service):
+    contract = service.contract(identifiers=5)
+    body = Matcher("openmined", ["firm-0001", "firm-0002"]).request()
+
+    def ask(_: int) -> bool:
+        try:
+            service.outlet(tries=200).match(contract, body)
+        except Refused:
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(ask, range(6))) == 2
+    assert service.outlet().allowance(contract)["identifiers"] == {"ceiling": 5, "used": 4, "left": 1}
+
+
+def test_the_ceiling_of_scores_holds(service):
+    contract = service.contract(scores_per_enterprise=1)
+    codes, records = chosen(service, [3, 4])
+    tags = service.tags(contract, codes)
+    first, second = (service.batch(contract, tags, records) for _ in range(2))
+    service.outlet().score(contract, first)
+    with pytest.raises(Refused, match="scores_per_enterprise"):
+        service.outlet().score(contract, second)
+
+
+# --- the job ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("detail", [Detail.TOTAL, Detail.FULL])
+def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
+    contract = service.contract(detail=detail)
+    codes, records = chosen(service, HERE)
+    strangers = [f"stranger-{row}" for row in range(10)]
+    outlet = service.outlet()
+    matcher = Matcher("openmined", codes + strangers)
+    setup = outlet.matching_setup(contract, len(codes) + len(strangers))
+    matched = matcher.finish(setup, outlet.match(contract, matcher.request()), contract=contract)
+    assert matched.indices.tolist() == HERE
+    assert not outlet.has_context(contract, service.context_name)
+    outlet.put_context(contract, service.context_name, service.context)
+    outlet.put_context(contract, service.context_name, service.context)
+    assert outlet.has_context(contract, service.context_name)
+    sheet = BankSheet.from_json(outlet.sheet(contract))
+    batch = service.holder.encrypt(matched.tags, sheet.indicators(records), contract=contract)
+    reply, receipt = outlet.score(contract, batch)
+    values = service.holder.decrypt(reply, rows=len(HERE), batch=batch)
+    terms = service.pilot.model.terms(service.pilot.public[HERE], detail)
+    indicators = sheet.indicators(records).astype(np.int64)
+    expected = terms.base.copy()
+    for column, outputs, weights in zip(terms.columns, terms.outputs, terms.values, strict=True):
+        for output in outputs:
+            expected[output] += indicators[column] * weights
+    assert (values == expected).all()
+    assert receipt["batch_sha256"] == digest(batch)
+    assert receipt["reply_sha256"] == digest(reply)
+    assert outlet.allowance(contract)["scores"] == {
+        "ceiling": 100,
+        "used": 1,
+        "left": 99,
+        "total": len(HERE),
+        "enterprises": len(HERE),
+    }
+
+
+def test_the_same_batch_again_gets_the_same_reply_and_no_charge_also_after_a_restart(service, job):
+    contract, _, batch = job
+    first = service.outlet().score(contract, batch)
+    assert service.outlet().score(contract, batch) == first
+    assert service.process.stop() == 0
+    service.process.start()
+    assert service.outlet().score(contract, batch) == first
+    assert service.outlet().allowance(contract)["scores"]["used"] == 1
+
+
+def test_the_same_batch_at_once_is_charged_once(service, job):
+    contract, _, batch = job
+    with ThreadPoolExecutor(3) as pool:
+        replies = list(pool.map(lambda _: service.outlet(tries=200).score(contract, batch), range(3)))
+    assert replies[0] == replies[1] == replies[2]
+    assert service.outlet().allowance(contract)["scores"]["used"] == 1
+
+
+# --- what banks may send by mistake or on purpose ---------------------------------------------------------------------
+
+
+def test_a_context_that_bears_a_secret_key_is_refused_and_not_kept(service):
+    contract = service.contract()
+    bad = Frame(Kind.CONTEXT, {"parameters": PARAMS.name}, (generate_secret(PARAMS),)).pack()
+    with pytest.raises(Refused, match="SECRET"):
+        service.outlet().put_context(contract, digest(bad), bad)
+    assert not service.outlet().has_context(contract, digest(bad))
+    assert not list(service.bureau.home.folder.rglob(f"*{digest(bad)}*"))
+
+
+def test_a_context_under_another_hash_is_not_kept(service):
+    contract = service.contract()
+    with pytest.raises(InvalidInput, match="hash"):
+        service.outlet().put_context(contract, "00" * 32, service.context)
+
+
+def foreign(service):
+    parms = seal.EncryptionParameters(seal.SCHEME_TYPE.BFV)
+    parms.set_poly_modulus_degree(4096)
+    parms.set_coeff_modulus(seal.CoeffModulus.BFVDefault(4096, seal.SEC_LEVEL_TYPE.TC128))
+    parms.set_plain_modulus(seal.PlainModulus.Batching(4096, 20))
+    context = seal.SEALContext(parms, True, seal.SEC_LEVEL_TYPE.TC128)
+    encryptor = seal.Encryptor(context, seal.KeyGenerator(context).secret_key())
+    return native.dump(encryptor.encrypt_symmetric(seal.Plaintext("1")))
+
+
+def changed(batch, *, part=None, index=1, **meta):
+    frame = unpack(batch, Kind.BATCH)
+    parts = list(frame.parts)
+    if part is not None:
+        parts[index] = part
+    return Frame(Kind.BATCH, {**frame.meta, **meta}, parts).pack()
+
+
+def test_a_ciphertext_of_other_parameters_is_refused_and_the_charge_given_back(service, job):
+    contract, _, batch = job
+    with pytest.raises(InvalidInput):
+        service.outlet().score(contract, changed(batch, part=foreign(service)))
+    assert service.outlet().allowance(contract)["scores"]["used"] == 0
+    assert service.outlet().score(contract, batch)
+
+
+def test_batches_that_do_not_fit_are_refused_uncharged(service, job):
+    contract, tags, batch = job
+    unknown = tags.copy()
+    unknown[:7] ^= 255
+    parsed = unpack(batch, Kind.BATCH)
+    short = Frame(Kind.BATCH, parsed.meta, parsed.parts[:-1]).pack()
+    for wrong, family, match in (
+        (batch[:-1], InvalidInput, "not acceptable"),
+        (batch + b"x", InvalidInput, "not acceptable"),
+        (changed(batch, contract="c-20200101-00000000"), InvalidInput, "contract"),
+        (changed(batch, parameters="bfv-4096-a"), InvalidInput, "parameter"),
+        (changed(batch, rows=1), InvalidInput, "not acceptable"),
+        (changed(batch, context="00" * 32), NotFound, "context"),
+        (changed(batch, part=unknown.tobytes(), index=0), Refused, "7 of 60"),
+        (
+            Frame(Kind.BATCH, unpack(batch, Kind.BATCH).meta, unpack(batch, Kind.BATCH).parts[:-1]).pack(),
+            InvalidInput,
+            "columns",
+        ),
+        (Frame(Kind.REPLY, {}, (b"x",)).pack(), InvalidInput, "BATCH"),
+        (service.context, InvalidInput, "BATCH"),
+    ):
+        with pytest.raises(family, match=match):
+            service.outlet().score(contract, wrong)
+    assert service.outlet().allowance(contract)["scores"]["used"] == 0
+
+
+def test_matching_requests_that_do_not_fit_are_refused_uncharged(service):
+    contract = service.contract()
+    good = unpack(Matcher("openmined", ["a", "b"]).request(), Kind.MATCH_REQUEST)
+    for wrong in (
+        Frame(Kind.MATCH_REQUEST, {}, ()).pack(),
+        Frame(Kind.MATCH_REQUEST, good.meta, (good.parts[0][:-1],)).pack(),
+        Frame(Kind.MATCH_REQUEST, good.meta, (bytes(len(good.parts[0])),)).pack(),
+        Frame(Kind.MATCH_REQUEST, {**good.meta, "engine": "other"}, good.parts).pack(),
+        good.pack()[:-1],
+        service.context,
+    ):
+        with pytest.raises(InvalidInput):
+            service.outlet().match(contract, wrong)
+    assert service.outlet().allowance(contract)["identifiers"]["used"] == 0
+
+
+def test_an_oversized_matching_request_is_too_large(service):
+    contract = service.contract()
+    big = Frame(Kind.MATCH_REQUEST, {}, (bytes(3_000_000),)).pack()
+    with pytest.raises(InvalidInput, match="at most 2000000 bytes"):
+        service.outlet().match(contract, big)
+
+
+@pytest.mark.parametrize("announced", ["", "0", "-1", "x", "1e9", "999999999999"])
+def test_an_announced_number_must_be_one(service, announced):
+    contract = service.contract()
+    target = f"/v1/contracts/{contract}/matching/setup?announced={announced}"
+    headers = sign_request("GET", target, b"", service.key, bureau_key=service.bureau.keys.public_key_hex)
+    answer = httpx.get(service.url + target, headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:shulab:error:invalid-input")
+
+
+# --- afterwards -------------------------------------------------------------------------------------------------------
+
+
+def test_logs_and_ledger_hold_neither_codes_nor_records_nor_stack_traces(service, job):
+    contract, tags, batch = job
+    service.outlet().score(contract, batch)
+    logs = b"".join(file.read_bytes() for file in (service.bureau.home.folder / "logs").iterdir())
+    assert contract.encode() in logs
+    for value in ("firm-0001", service.pilot.public["tax"][1], service.pilot.bank["debt"][1], tags[0].tobytes().hex()):
+        assert value.encode() not in logs
+    assert b"Traceback" not in logs
