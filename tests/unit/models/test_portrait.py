@@ -1,0 +1,157 @@
+"""Portraits: points, grades, bands, reasons and what a dishonest or mistaken reply does."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lab.terms.contract import Detail
+from lab.terms.errors import InvalidInput
+from models.calibration import Calibration, Scale
+from models.features import FeatureWords
+from models.model import Model
+from models.portrait import Outcome, Provenance, band, draw_portrait, read_outputs
+from models.sheet import BankSheet
+from models.training import train
+
+WORDS = {"tax": FeatureWords("TAX-1", "近12个月纳税额", "Tax paid in 12 months", "tax")}
+Pilot = tuple[Model, pl.DataFrame, pl.DataFrame]
+
+
+@pytest.fixture(scope="module")
+def pilot() -> Pilot:
+    rng = np.random.default_rng(1)
+    public = pl.DataFrame({"tax": rng.normal(size=1500), "suits": rng.poisson(1.0, 1500).astype(float)})
+    bank = pl.DataFrame({"b": rng.normal(size=1500), "c": rng.normal(size=1500)})
+    risk = -public["tax"].to_numpy() + bank["b"].to_numpy() + 0.3 * public["suits"].to_numpy()
+    label = (risk + rng.normal(size=1500) > 1.5).astype(int)
+    suits = {"suits": FeatureWords("LAW-1", "涉诉次数", "Lawsuits", "legal")}
+    return train(public, bank, label, seed=1, public_words={**WORDS, **suits}).model, public, bank
+
+
+def outcome_of(pilot: Pilot, detail: Detail, rows: int = 1500) -> tuple[BankSheet, Outcome]:
+    model, public, bank = pilot
+    sheet = model.sheet(detail)
+    return sheet, read_outputs(sheet, model.terms(public[:rows], detail).apply(sheet.indicators(bank[:rows])))
+
+
+def test_points_follow_the_odds() -> None:
+    scale, plain = Scale(), Calibration(1.0, 0.0)
+    raw = -np.log(np.asarray([20.0, 40.0, 10.0, 1e9, 1e-9]))
+    assert scale.score(raw, plain).tolist() == [600, 640, 560, 900, 300]
+    assert scale.points(np.log(2.0), plain) == pytest.approx(-40.0)
+
+
+def test_grades_follow_the_probability() -> None:
+    scale = Scale()
+    grades = [scale.grades[n] for n in scale.grade(np.asarray([0.0, 0.005, 0.0051, 0.04, 0.15, 0.4, 0.41, 1.0]))]
+    assert grades == ["AAA", "AAA", "AA", "BBB", "B", "CC", "C", "C"]
+
+
+def test_safer_scores_have_higher_points_and_better_grades(pilot: Pilot) -> None:
+    _, outcome = outcome_of(pilot, Detail.FULL)
+    order = np.argsort(outcome.raw)
+    assert (np.diff(outcome.score[order]) <= 0).all() and (np.diff(outcome.grade[order]) >= 0).all()
+    assert len(np.unique(outcome.grade)) > 3
+
+
+def test_dimensions_are_shares_of_the_pilot_that_are_riskier(pilot: Pilot) -> None:
+    _, outcome = outcome_of(pilot, Detail.DIMENSIONS)
+    assert set(outcome.dimensions) == {"tax", "legal", "conduct"}
+    for output, part in outcome.parts.items():
+        share = outcome.dimensions[output.key]
+        riskier = np.asarray([(part > p).mean() + (part == p).mean() / 2 for p in part]) * 100
+        assert np.abs(share - riskier).max() <= 3.0
+        assert share.min() >= 0 and share.max() <= 100
+    assert [band(value)[0] for value in (100.0, 75.0, 74.9, 50.0, 25.0, 24.9, 0.0)] == [
+        *("strong", "strong", "good", "good", "watch", "weak", "weak")
+    ]
+
+
+def test_reasons_put_adverse_ones_first_and_add_up(pilot: Pilot) -> None:
+    sheet, outcome = outcome_of(pilot, Detail.FULL)
+    worst, best = int(np.argmax(outcome.raw)), int(np.argmin(outcome.raw))
+    for row in (worst, best, 7):
+        portrait = draw_portrait(sheet, outcome, row, enterprise="e")
+        signs = [reason.points < 0 for reason in portrait.reasons]
+        assert signs == sorted(signs, reverse=True)
+        wanted = sheet.scale.points(float(outcome.raw[row] - outcome.raw.mean()), sheet.calibration)
+        dimensions = sum(part.points or 0.0 for part in portrait.dimensions)
+        features = sum(reason.points for reason in portrait.reasons if reason.kind in ("feature", "public"))
+        assert dimensions == pytest.approx(wanted, abs=1e-6)
+        assert features == pytest.approx(
+            wanted, abs=0.5 * len(sheet.outputs)
+        )  # reasons below half a point are left out
+    first = draw_portrait(sheet, outcome, worst).reasons[0]
+    assert first.adverse and "拉低评分" in first.zh and "lowers the score by" in first.en
+
+
+def test_a_portrait_says_where_it_comes_from(pilot: Pilot) -> None:
+    sheet, outcome = outcome_of(pilot, Detail.FULL, rows=5)
+    provenance = Provenance(contract="c-1", register="main@3", receipt="ab")
+    portrait = draw_portrait(sheet, outcome, 0, enterprise="e", provenance=provenance)
+    assert portrait.provenance.register == "main@3" and portrait.model == "credit@1"
+    assert {item.code for item in portrait.items} == {"TAX-1", "LAW-1"}
+    tax = next(part for part in portrait.dimensions if part.code == "tax")
+    assert tax.sources == (("近12个月纳税额", "Tax paid in 12 months"),)
+    assert len(portrait.dimensions) == 6
+    assert next(part for part in portrait.dimensions if part.code == "people").value is None
+    assert json.loads(json.dumps(portrait.as_dict()))["grade"] == portrait.grade
+
+
+def test_small_portfolios_are_compared_with_the_pilot(pilot: Pilot) -> None:
+    sheet, few = outcome_of(pilot, Detail.FULL, rows=29)
+    _, many = outcome_of(pilot, Detail.FULL, rows=30)
+    assert (few.compared_with, many.compared_with) == ("pilot", "portfolio")
+    _, whole = outcome_of(pilot, Detail.FULL)
+    for output, mean in few.means.items():
+        assert mean == pytest.approx(whole.means[output], abs=1e-9)
+    one = draw_portrait(sheet, few, 3), draw_portrait(sheet, whole, 3)
+    assert one[0].score == one[1].score
+    assert [r.key for r in one[0].reasons] == [r.key for r in one[1].reasons]
+    assert [r.points for r in one[0].reasons] == pytest.approx([r.points for r in one[1].reasons])
+
+
+def test_a_total_gives_a_score_and_no_parts(pilot: Pilot) -> None:
+    sheet, outcome = outcome_of(pilot, Detail.TOTAL)
+    portrait = draw_portrait(sheet, outcome, 0)
+    assert portrait.score == outcome_of(pilot, Detail.FULL)[1].score[0]
+    assert all(part.value is None and part.points is None for part in portrait.dimensions)
+    assert any("totals only" in reason.en and "仅提供总分" in reason.zh for reason in portrait.reasons)
+    assert {reason.kind for reason in portrait.reasons} == {"total"}
+
+
+def test_feature_subtotals_give_reasons_without_dimensions(pilot: Pilot) -> None:
+    sheet, outcome = outcome_of(pilot, Detail.FEATURES)
+    portrait = draw_portrait(sheet, outcome, int(np.argmax(outcome.raw)))
+    assert all(part.value is None for part in portrait.dimensions)
+    assert {reason.kind for reason in portrait.reasons} <= {"feature", "public"}
+    assert len(portrait.reasons) >= 2
+
+
+def test_grades_near_their_bound_are_marked(pilot: Pilot) -> None:
+    sheet, _ = outcome_of(pilot, Detail.TOTAL)
+    cut = sheet.scale.cutoffs(sheet.calibration)[3]
+    wide = replace(sheet, error_bound=sheet.quantum * 3)
+    near = round((cut - sheet.intercept) / sheet.quantum)
+    values = np.asarray([[near, near + 2, near - 2, near + 10, near - 10]])
+    assert read_outputs(wide, values).near_cutoff.tolist() == [True, True, True, False, False]
+
+
+def test_replies_of_another_shape_are_refused(pilot: Pilot) -> None:
+    sheet, _ = outcome_of(pilot, Detail.FULL)
+    with pytest.raises(InvalidInput, match="outputs"):
+        read_outputs(sheet, np.zeros((1, 5), dtype=np.int64))
+    lying = np.zeros((len(sheet.outputs), 5), dtype=np.int64)
+    lying[0, 2] = 1
+    with pytest.raises(InvalidInput, match="same total"):
+        read_outputs(sheet, lying)
+
+
+def test_an_empty_portfolio_is_a_valid_outcome(pilot: Pilot) -> None:
+    _, outcome = outcome_of(pilot, Detail.FULL, rows=0)
+    assert outcome.score.shape == (0,) and outcome.compared_with == "pilot"
