@@ -139,7 +139,7 @@ def _axis_label(axis: Axis, angle: float, centre_x: float, centre_y: float, radi
     x, y = centre_x + (radius + 14) * math.cos(angle), centre_y - (radius + 14) * math.sin(angle)
     side, height = math.cos(angle), math.sin(angle)
     anchor = "middle" if abs(side) < 0.2 else ("start" if side > 0 else "end")
-    lines = [("—" if axis.value is None else f"{axis.value:.0f}", 16, 600, INK)]
+    lines: list[tuple[str, float, int, str]] = [("—" if axis.value is None else f"{axis.value:.0f}", 16, 600, INK)]
     for index, label in enumerate(axis.labels):
         # Beside the radar there is room for about 16 Latin letters; above and below there is more.
         wide = 40 if anchor == "middle" else 16

@@ -1,0 +1,191 @@
+"""The bank's secrets stay secrets: not printed, pickled, copied, logged, nor readable by others on the machine."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import logging
+import pickle
+import resource
+import traceback
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lab.bank.keys import BankKeys
+from lab.terms.errors import Conflict, NotAuthentic, NotFound, Refused
+from lab.terms.sealed import SealKey, open_sealed, seal
+from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
+
+PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
+WORDS = "correct horse battery"
+
+
+@pytest.fixture
+def seal_key() -> SealKey:
+    return SealKey.from_file_bytes(b"k" * 32)
+
+
+@pytest.fixture
+def keys(tmp_path: Path, seal_key: SealKey) -> BankKeys:
+    return BankKeys.create(tmp_path / "keys", seal_key)
+
+
+def secrets_of(keys: BankKeys) -> list[bytes]:
+    scoring, _ = keys._scoring(PARAMS)
+    return [keys._signing.private_bytes_raw(), scoring]
+
+
+def test_signing_key_signs_what_its_public_half_verifies(keys: BankKeys, tmp_path: Path, seal_key: SealKey) -> None:
+    from lab.terms.contract import verify_signature
+
+    again = BankKeys.open(tmp_path / "keys", seal_key)
+    assert again.public_key_hex == keys.public_key_hex
+    verify_signature(keys.public_key_hex, again.sign(b"message").hex(), b"message", what="a signature")
+    with pytest.raises(NotAuthentic):
+        verify_signature(keys.public_key_hex, again.sign(b"message").hex(), b"another", what="a signature")
+
+
+def test_text_and_log_show_nothing(keys: BankKeys, caplog: pytest.LogCaptureFixture) -> None:
+    holder = keys.holder(PARAMS)
+    with caplog.at_level(logging.DEBUG):
+        logging.getLogger("bank").warning("%s %r %s %r", keys, keys, holder, {"keys": [keys, holder]})
+    try:
+        raise RuntimeError(keys, holder)
+    except RuntimeError as error:
+        trace = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
+    text = f"{keys} {keys!r} {[keys]} {holder!r}" + caplog.text + trace
+    assert "hidden" in caplog.text and "hidden" in trace
+    for secret in secrets_of(keys):
+        assert secret.hex() not in text and repr(secret) not in text and repr(secret)[2:40] not in text
+
+
+@pytest.mark.parametrize(
+    "leak", [pickle.dumps, copy.copy, copy.deepcopy, vars, json.dumps, dict, list, bytes, lambda k: k.__dict__]
+)
+def test_no_way_of_copying_or_writing_works(keys: BankKeys, leak: Any) -> None:
+    for secretive in (keys, keys.holder(PARAMS)):
+        with pytest.raises((TypeError, AttributeError)):
+            leak(secretive)
+
+
+def test_pickling_is_refused_under_every_protocol_and_inside_other_things(keys: BankKeys) -> None:
+    @dataclass
+    class Box:
+        keys: BankKeys
+
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        with pytest.raises(TypeError):
+            pickle.dumps([keys], protocol=protocol)
+    with pytest.raises(TypeError):
+        asdict(Box(keys))
+
+
+def test_json_with_a_default_gives_the_hidden_form(keys: BankKeys) -> None:
+    assert json.loads(json.dumps({"keys": keys}, default=str)) == {"keys": "BankKeys(hidden)"}
+
+
+def test_no_attribute_or_referent_is_the_bytes_of_a_secret(keys: BankKeys) -> None:
+    secrets = secrets_of(keys)
+    held = [getattr(keys, name) for name in dir(keys)] + gc.get_referents(keys)
+    assert not any(isinstance(thing, (bytes, bytearray, str)) and thing in secrets for thing in held)
+
+
+def test_what_lies_on_disk_is_sealed_and_the_owners_alone(keys: BankKeys, tmp_path: Path) -> None:
+    secrets = secrets_of(keys)
+    assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert len(files) == 2
+    for path in files:
+        content = path.read_bytes()
+        assert path.stat().st_mode & 0o777 == 0o600
+        assert not any(secret[:32] in content or secret[:32].hex().encode() in content for secret in secrets)
+
+
+def test_wrong_passphrase_wrong_kind_and_altered_files_are_not_authentic(tmp_path: Path) -> None:
+    folder = tmp_path / "keys"
+    BankKeys.create(folder, SealKey.from_passphrase(WORDS))
+    BankKeys.open(folder, SealKey.from_passphrase(WORDS))
+    for wrong in (SealKey.from_passphrase(WORDS + "!"), SealKey.from_file_bytes(WORDS.encode() * 2)):
+        with pytest.raises(NotAuthentic) as error:
+            BankKeys.open(folder, wrong)
+        assert WORDS not in str(error.value)
+    sealed = bytearray((folder / "signing.sealed").read_bytes())
+    sealed[-1] ^= 1
+    (folder / "signing.sealed").write_bytes(sealed)
+    with pytest.raises(NotAuthentic):
+        BankKeys.open(folder, SealKey.from_passphrase(WORDS))
+
+
+def test_scoring_key_of_another_file_is_refused(keys: BankKeys, tmp_path: Path, seal_key: SealKey) -> None:
+    keys.holder(PARAMS)
+    path = tmp_path / "keys" / f"scoring-{PARAMS.name}.sealed"
+    path.write_bytes((tmp_path / "keys" / "signing.sealed").read_bytes())
+    with pytest.raises(NotAuthentic):
+        keys.holder(PARAMS)
+    # Sealed with the right label, but no key of this parameter set inside.
+    label = b"shulab bank scoring key v1 " + PARAMS.name.encode()
+    assert open_sealed(seal(b"x", seal_key, label), seal_key, label) == b"x"
+    path.write_bytes(seal((4).to_bytes(4, "big") + b"none" + b"context", seal_key, label))
+    with pytest.raises(NotAuthentic):
+        keys.holder(PARAMS)
+
+
+@pytest.mark.parametrize("mode", [0o750, 0o705, 0o711, 0o770])
+def test_a_folder_that_others_may_enter_is_refused(
+    keys: BankKeys, tmp_path: Path, seal_key: SealKey, mode: int
+) -> None:
+    (tmp_path / "keys").chmod(mode)
+    with pytest.raises(Refused, match=f"{mode:04o}"):
+        BankKeys.open(tmp_path / "keys", seal_key)
+
+
+def test_a_key_file_that_others_may_read_or_a_link_is_refused(
+    keys: BankKeys, tmp_path: Path, seal_key: SealKey
+) -> None:
+    path = tmp_path / "keys" / "signing.sealed"
+    path.chmod(0o640)
+    with pytest.raises(Refused, match="0640"):
+        BankKeys.open(tmp_path / "keys", seal_key)
+    path.chmod(0o600)
+    moved = path.rename(tmp_path / "elsewhere")
+    path.symlink_to(moved)
+    with pytest.raises(Refused):
+        BankKeys.open(tmp_path / "keys", seal_key)
+
+
+def test_keys_are_never_overwritten_and_their_absence_is_said(
+    keys: BankKeys, tmp_path: Path, seal_key: SealKey
+) -> None:
+    with pytest.raises(Conflict):
+        BankKeys.create(tmp_path / "keys", seal_key)
+    assert BankKeys.open(tmp_path / "keys", seal_key).public_key_hex == keys.public_key_hex
+    with pytest.raises(NotFound):
+        BankKeys.open(tmp_path / "none", seal_key)
+
+
+def test_core_dumps_are_off_once_keys_are_open(keys: BankKeys) -> None:
+    assert resource.getrlimit(resource.RLIMIT_CORE) == (0, 0)
+
+
+def test_public_context_is_the_same_at_every_opening_and_holders_agree(
+    keys: BankKeys, tmp_path: Path, seal_key: SealKey
+) -> None:
+    again = BankKeys.open(tmp_path / "keys", seal_key)
+    assert again.public_context(PARAMS) == keys.public_context(PARAMS)
+    assert not any(secret[:64] in keys.public_context(PARAMS) for secret in secrets_of(keys))
+    # A batch of one holder under the kept context is decrypted by another, after the bureau's part.
+    from protocols.scoring.bureau import check_context, evaluate
+    from protocols.scoring.layout import Terms
+
+    context = keys.public_context(PARAMS)
+    tags = np.arange(32, dtype=np.uint8).reshape(2, 16)
+    answers = np.array([[1, 0]], dtype=np.uint8)
+    batch = keys.holder(PARAMS).encrypt(tags, answers, contract="c-1", context=check_context(context, PARAMS))
+    terms = Terms(np.array([0], np.int32), ((0,),), np.array([[5, 7]]), np.array([[100, -200]]))
+    reply = evaluate(context, batch, terms, PARAMS, "c-1")
+    assert again.holder(PARAMS).decrypt(reply, rows=2, batch=batch).tolist() == [[105, -200]]
