@@ -1,0 +1,127 @@
+"""The contract document: one canonical form, signed by both, and strict about what it holds."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from pydantic import ValidationError
+
+from lab.terms.contract import (
+    Ceilings,
+    Contract,
+    Detail,
+    Item,
+    ModelTerms,
+    Operation,
+    Party,
+    Purpose,
+    SignedContract,
+    parse_contract,
+    signing_input,
+)
+from lab.terms.errors import InvalidInput, NotAuthentic
+
+BUREAU, BANK = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def party(name: str, key: Ed25519PrivateKey) -> Party:
+    return Party(name=name, public_key=key.public_key().public_bytes_raw().hex())
+
+
+def contract(**changes: object) -> Contract:
+    terms: dict[str, object] = {
+        "id": "c-test",
+        "bureau": party("局", BUREAU),
+        "bank": party("Bank", BANK),
+        "purpose": Purpose.TRIAL,
+        "items": (Item(code="tax.paid"),),
+        "operations": (Operation.MATCH, Operation.SCORE),
+        "detail": Detail.TOTAL,
+        "model": ModelTerms(name="credit", version=1, sheet_sha256="0" * 64),
+        "id_kind": "uscc",
+        "engine": "openmined",
+        "parameters": "bfv-8192-a",
+        "ceilings": Ceilings(),
+        "starts": NOW,
+        "expires": NOW + timedelta(days=1),
+    }
+    return Contract.model_validate(terms | changes)
+
+
+def signed(document: Contract) -> SignedContract:
+    message = signing_input(document)
+    return SignedContract(
+        contract=document, bureau_signature=BUREAU.sign(message).hex(), bank_signature=BANK.sign(message).hex()
+    )
+
+
+def test_both_signatures_verify_and_survive_a_round_trip() -> None:
+    held = signed(contract())
+    held.verify()
+    again = parse_contract(held.model_dump_json(by_alias=True))
+    again.verify()
+    assert again.contract.canonical() == held.contract.canonical()
+
+
+@pytest.mark.parametrize("changes", [{"detail": Detail.FULL}, {"ceilings": Ceilings(identifiers=2)}, {"version": 2}])
+def test_a_changed_term_breaks_both_signatures(changes: dict[str, object]) -> None:
+    held = signed(contract())
+    altered = SignedContract(
+        contract=contract(**changes), bureau_signature=held.bureau_signature, bank_signature=held.bank_signature
+    )
+    for role in ("bureau", "bank"):
+        with pytest.raises(NotAuthentic, match="verify"):
+            altered.verify(require=(role,))
+
+
+def test_swapped_or_missing_signatures_are_refused() -> None:
+    held = signed(contract())
+    swapped = SignedContract(
+        contract=held.contract, bureau_signature=held.bank_signature, bank_signature=held.bureau_signature
+    )
+    with pytest.raises(NotAuthentic):
+        swapped.verify()
+    with pytest.raises(NotAuthentic, match="needs the bank's signature"):
+        SignedContract(contract=held.contract, bureau_signature=held.bureau_signature).verify()
+    with pytest.raises(NotAuthentic):
+        SignedContract(contract=held.contract, bureau_signature="zz", bank_signature="zz").verify()
+
+
+def test_terms_that_make_no_contract_are_refused() -> None:
+    for changes in (
+        {"expires": NOW},
+        {"operations": ()},
+        {"starts": "2026-01-01T00:00:00"},
+        {"id": "../x"},
+        {"purpose": "anything"},
+        {"extra": 1},
+        {"ceilings": {"rows_per_batch": 10**6}},
+    ):
+        with pytest.raises(ValidationError):
+            contract(**changes)
+
+
+def test_a_parse_error_names_fields_and_no_values() -> None:
+    document = json.loads(signed(contract()).model_dump_json(by_alias=True))
+    document["contract"]["bank"]["public_key"] = "planted-value"
+    with pytest.raises(InvalidInput, match=r"contract\.bank\.public_key") as caught:
+        parse_contract(json.dumps(document))
+    assert "planted-value" not in str(caught.value)
+    with pytest.raises(InvalidInput):
+        parse_contract(b"not json")
+
+
+def test_the_term_includes_its_start_and_not_its_end() -> None:
+    document = contract()
+    assert document.in_force(document.starts)
+    assert not document.in_force(document.expires)
+    assert not document.in_force(document.starts - timedelta(seconds=1))
+
+
+def test_fingerprints_differ_and_can_be_read_aloud() -> None:
+    one, two = party("a", BUREAU).fingerprint, party("a", BANK).fingerprint
+    assert one != two and len(one) == 19 and one.count("-") == 3
