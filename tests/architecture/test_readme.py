@@ -1,4 +1,4 @@
-"""The README says what the commands say: every command and option it shows exists, and every command is in its table."""
+"""The README says what the commands say: each command and option it shows exists, each command is in its table."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ def test_readme_shows_commands() -> None:
 def test_shown_command_and_its_options_exist(line: str) -> None:
     words = [word.rstrip("]") for word in shlex.split(line, comments=True)]
     command, rest = resolve(words[1:])
-    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {"--help"}
+    options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)} | {
+        "--help"
+    }
     for word in rest:
         if word.startswith("-"):
             assert word.split("=")[0] in options, f"README shows {word} with `{line[:40]}…`; its --help does not"
@@ -86,7 +88,9 @@ def test_every_command_explains_itself(name: str) -> None:
     assert any(option.name == "json" or "--json" in option.opts for option in command.params), "no --json"
 
 
-@pytest.mark.parametrize("target", re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", README) + re.findall(r'src="([^":]+)"', README))
+@pytest.mark.parametrize(
+    "target", re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", README) + re.findall(r'src="([^":]+)"', README)
+)
 def test_readme_links_lead_somewhere(target: str) -> None:
     assert (ROOT / target).exists()
 
