@@ -103,7 +103,18 @@ def grow(
         params={"verbose": -1},
     )
     booster = lgb.train(params, data, int(rng.integers(1, 9)))
-    return booster, features, draw_values(rng, features, 200)
+    return booster, features, on_edges(rng, booster, draw_values(rng, features, 200))
+
+
+def on_edges(rng: np.random.Generator, booster: lgb.Booster, values: np.ndarray) -> np.ndarray:
+    """Put a tenth of the values exactly on the model's own thresholds, or on the double next to them."""
+    splits = [n.split for tree in read_lightgbm(booster.dump_model()).trees for n in tree if n.split is not None]
+    for split in splits:
+        if split.categories is None:
+            rows = rng.random(len(values)) < 0.1 / (1 + len(splits) / values.shape[1])
+            near = [split.threshold, *np.nextafter(split.threshold, [-np.inf, np.inf])]
+            values[rows, split.feature] = np.clip(rng.choice(near, rows.sum()), -1e300, 1e300)
+    return values
 
 
 def make_model(forest: Forest, features: tuple[Feature, ...], *, one: bool) -> Model:
