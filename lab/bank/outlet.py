@@ -7,7 +7,6 @@ again when that is safe, caps what it reads, and turns problem documents (RFC 94
 
 from __future__ import annotations
 
-import base64
 import ipaddress
 import json
 import random
@@ -15,7 +14,6 @@ import re
 import ssl
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -24,33 +22,12 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from lab.bank.answers import Answer
 from lab.terms.contract import SignedContract, parse_contract
-from lab.terms.errors import (
-    Conflict,
-    InvalidInput,
-    NotAuthentic,
-    NotFound,
-    Refused,
-    ShulabError,
-    Unreachable,
-)
+from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Refused, ShulabError, Unreachable
 from protocols.wire.frame import is_frame
 from protocols.wire.signature import Signer, sign_request
 
-_FAMILIES: Mapping[str, type[ShulabError]] = {
-    family.code: family for family in (InvalidInput, Refused, Unreachable, NotAuthentic, NotFound, Conflict)
-}
-_BY_STATUS: Mapping[int, type[ShulabError]] = {
-    401: NotAuthentic,
-    403: Refused,
-    404: NotFound,
-    408: Unreachable,
-    409: Conflict,
-    429: Unreachable,
-    502: Unreachable,
-    503: Unreachable,
-    504: Unreachable,
-}
 _CONTRACT = re.compile(r"^[a-z0-9][a-z0-9-]{3,63}$")
 _HEX = re.compile(r"^[0-9a-f]+$")
 _DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
@@ -70,7 +47,7 @@ class Patience:
     """Seconds to connect and to wait for an answer; how often to try in all, and the longest wait between tries."""
 
     connect: float = 10.0
-    answer: float = 900.0
+    answer: float = 960.0  # longer than the service's own limit, so that its answer is heard
     tries: int = 5
     longest_wait: float = 15.0
 
@@ -117,7 +94,7 @@ class Outlet:
         # trust_env would take credentials from .netrc and send requests through whatever proxy a variable names.
         self._client = httpx.Client(
             base_url=self.url,
-            verify=ssl.create_default_context(cafile=str(ca_file)) if ca_file else True,
+            verify=_authorities(ca_file) if ca_file else True,
             timeout=httpx.Timeout(self._patience.answer, connect=self._patience.connect),
             headers={"accept-encoding": "identity", "user-agent": "shulab"},
             follow_redirects=False,
@@ -139,7 +116,7 @@ class Outlet:
     def bureau(self) -> BureauCard:
         """GET /v1/bureau; raises ``Unreachable`` when no bureau answers there."""
         answer = self._ask("GET", "/v1/bureau", signed=False, cap=self._caps.document)
-        found = _json(answer)
+        found = answer.json()
         try:
             card = BureauCard(
                 str(found["name"]),
@@ -158,7 +135,7 @@ class Outlet:
 
     def contract(self, contract: str) -> tuple[SignedContract, str]:
         """GET the signed contract and its state at the bureau. Signatures are not checked here."""
-        found = _json(self._ask("GET", _path(contract), cap=self._caps.document))
+        found = self._ask("GET", _path(contract), cap=self._caps.document).json()
         return parse_contract(json.dumps(found.get("signed"))), str(found.get("state"))
 
     def sign_contract(self, contract: str, signature: str) -> None:
@@ -174,7 +151,7 @@ class Outlet:
 
     def allowance(self, contract: str) -> dict[str, Any]:
         """GET what is left under the contract's ceilings."""
-        return _json(self._ask("GET", _path(contract, "allowance"), cap=self._caps.document))
+        return self._ask("GET", _path(contract, "allowance"), cap=self._caps.document).json()
 
     def matching_setup(self, contract: str, announced: int) -> bytes:
         """GET the matching set-up (a frame) for a query of at most ``announced`` identifiers."""
@@ -202,11 +179,11 @@ class Outlet:
     def score(self, contract: str, frame: bytes) -> tuple[bytes, dict[str, Any]]:
         """POST a batch (a frame); the reply frame and the receipt. Safe to send again: a batch is charged once."""
         answer = self._ask("POST", _path(contract, "scores"), _only_frame(frame), cap=self._caps.frame)
-        return answer.content, _receipt(answer.headers.get("shulab-receipt"))
+        return answer.content, answer.receipt()
 
     def _ask(
         self, method: str, target: str, body: bytes = b"", *, cap: int, signed: bool = True, again: bool = True
-    ) -> _Answer:
+    ) -> Answer:
         """Send, with bounded retries. ``again``: the request may be repeated though it may have been carried out."""
         bureau_key = self._addressee() if signed else ""
         wait = 0.25
@@ -218,6 +195,11 @@ class Outlet:
             try:
                 answer = self._send(method, target, headers, body, cap)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                if _is_certificate(error):
+                    raise NotAuthentic(
+                        f"Wanted a certificate of {self.url} that verifies; it does not.",
+                        next_step="check the address, or name the bureau's certificate authority with --ca-file",
+                    ) from None
                 failure = Unreachable(f"No answer from {self.url} ({_reason(error)}).", next_step=_DOWN)
                 repeat = True
             except httpx.TransportError as error:
@@ -226,17 +208,17 @@ class Outlet:
             else:
                 if answer.status < 300:
                     return answer
-                failure = _error_of(answer)
+                failure = answer.error()
                 # "busy" says that the request was not begun, so any request may be repeated then.
                 repeat = answer.status == 503 and (again or answer.kind == "busy")
-                wait = max(wait, _retry_after(answer.headers.get("retry-after")))
+                wait = max(wait, answer.retry_after)
             if not repeat or tries_left == 0:
                 raise failure
             time.sleep(min(wait, self._patience.longest_wait) * (0.75 + random.random() / 2))
             wait *= 2
         raise Unreachable(f"No answer from {self.url}.", next_step=_DOWN)
 
-    def _send(self, method: str, target: str, headers: dict[str, str], body: bytes, cap: int) -> _Answer:
+    def _send(self, method: str, target: str, headers: dict[str, str], body: bytes, cap: int) -> Answer:
         request = self._client.build_request(method, target, headers=headers, content=body or None)
         with self._count_lock:
             self.bytes_up += len(method) + len(target) + 12 + _header_bytes(request.headers) + len(body)
@@ -253,33 +235,12 @@ class Outlet:
             response.close()
             with self._count_lock:
                 self.bytes_down += len(received) + _header_bytes(response.headers) + 17
-        return _Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(received))
+        return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(received))
 
     def _addressee(self) -> str:
         if self._bureau_key is None:
             self._bureau_key = self.bureau().public_key
         return self._bureau_key
-
-
-@dataclass(frozen=True)
-class _Answer:
-    status: int
-    headers: Mapping[str, str]
-    content: bytes
-
-    @property
-    def problem(self) -> Mapping[str, Any]:
-        """The problem document (RFC 9457) in it, if it is one."""
-        try:
-            problem = json.loads(self.content)
-        except (ValueError, RecursionError):
-            return {}
-        return problem if isinstance(problem, dict) else {}
-
-    @property
-    def kind(self) -> str:
-        """Last part of the problem's type."""
-        return str(self.problem.get("type", "")).removeprefix("urn:shulab:error:")
 
 
 def _check_url(url: str, *, insecure_http: bool) -> str:
@@ -310,6 +271,23 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
+def _authorities(file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(file))
+    except OSError:  # ssl.SSLError is one
+        raise InvalidInput(
+            f"Wanted {file.name} to hold PEM certificates; it does not.", next_step="check --ca-file"
+        ) from None
+
+
+def _is_certificate(error: BaseException) -> bool:
+    """Whether a certificate was the reason, wherever it stands in the chain of causes."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, ssl.SSLCertVerificationError):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
+
+
 def _path(contract: str, rest: str = "") -> str:
     if not _CONTRACT.match(contract):
         raise InvalidInput("Wanted a contract id (lower-case letters, digits, hyphens).", next_step="check --contract")
@@ -335,45 +313,6 @@ def _media_type(body: bytes) -> str:
 
 def _header_bytes(headers: httpx.Headers) -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers.raw) + 2
-
-
-def _json(answer: _Answer) -> dict[str, Any]:
-    try:
-        found = json.loads(answer.content)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise Unreachable("Wanted a JSON object from the bureau; found something else.", next_step=_DOWN)
-    return found
-
-
-def _receipt(header: str | None) -> dict[str, Any]:
-    try:
-        receipt = json.loads(base64.b64decode(header or "", validate=True))
-    except (ValueError, RecursionError):
-        receipt = None
-    if not isinstance(receipt, dict):
-        raise Unreachable("Wanted a receipt with the reply; found none.", next_step="ask the bureau for its version")
-    return receipt
-
-
-def _error_of(answer: _Answer) -> ShulabError:
-    """A problem document as the error it was at the bureau; other answers by their status."""
-    problem = answer.problem
-    family = _FAMILIES.get(answer.kind) or _BY_STATUS.get(answer.status)
-    if family is None:
-        family = InvalidInput if 400 <= answer.status < 500 else Unreachable
-    detail = _printable(problem.get("detail")) or f"The bureau answered with HTTP status {answer.status}."
-    return family(detail, next_step=_printable(problem.get("next_step")) or "ask the bureau; its log has the reason")
-
-
-def _printable(text: object) -> str:
-    """What a stranger wrote, safe for a terminal: no control characters, not endless."""
-    return "".join(c for c in text if c.isprintable())[:1000] if isinstance(text, str) else ""
-
-
-def _retry_after(value: str | None) -> float:
-    return float(value) if value and value.isdigit() else 0.0
 
 
 def _reason(error: httpx.TransportError) -> str:

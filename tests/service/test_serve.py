@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 
 from lab.bank.outlet import Outlet, Patience
 from lab.bureau.office import Bureau
-from lab.terms.errors import Conflict, InvalidInput, NotFound, Unreachable
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Unreachable
 from protocols.wire.frame import Frame, Kind
 from sandbox.app import serve
 from tests.service.conftest import Process
@@ -84,6 +84,12 @@ def test_where_it_cannot_listen_it_does_not_start(home, host, port):
         serve(home, host, port)
 
 
+def test_a_file_without_certificates_is_said_to_be_one(tmp_path):
+    for file in (tmp_path / "missing.pem", tmp_path):
+        with pytest.raises(InvalidInput, match="PEM"):
+            Outlet("https://bureau.example", Key(), ca_file=file)
+
+
 def test_it_speaks_tls_and_the_outlet_checks_it(tmp_path):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bureau.test")])
@@ -107,7 +113,7 @@ def test_it_speaks_tls_and_the_outlet_checks_it(tmp_path):
         url = service.url.replace("http:", "https:")
         with Outlet(url, service.key, ca_file=cert_file, patience=QUICK) as outlet:
             assert outlet.sheet(CONTRACT) == b"{}"
-        with Outlet(url, service.key, patience=QUICK) as outlet, pytest.raises(Unreachable):
+        with Outlet(url, service.key, patience=QUICK) as outlet, pytest.raises(NotAuthentic, match="certificate"):
             outlet.bureau()
         with Outlet(service.url, service.key, patience=QUICK) as outlet, pytest.raises(Unreachable):
             outlet.bureau()
