@@ -44,14 +44,26 @@ def import_register(
 
 
 def agree(
-    stage: Stage, service: Service, cast: Cast, *, model: str, detail: Detail, engine: str, purpose: Purpose
+    stage: Stage,
+    service: Service,
+    cast: Cast,
+    *,
+    model: str,
+    detail: Detail,
+    engine: str,
+    purpose: Purpose,
+    identifiers: int,
 ) -> str:
-    """Bank's keys and card, draft, the bank's signature, the bureau's approval; the contract's id."""
+    """Bank's keys and card, draft, the bank's signature, the bureau's approval; the contract's id.
+
+    ``identifiers`` is how many the bank will ask about: the ceiling of the contract.
+    """
     stage.command("bank", "init", "--name", cast.bank, "--home", stage.bank, "--key-file", stage.key_file("bank"))
     card = stage.bank / "card.json"
     draft = stage.command(
         *("officer", "draft", "--home", stage.bureau, "--bank-card", card, "--model", model),
         *("--detail", detail.value, "--engine", engine, "--purpose", purpose.value),
+        *("--ceiling-identifiers", str(max(1, identifiers))),
     )
     contract = str(draft["contract"])
     stage.command("bank", "sign", contract, "--bureau", service.url, "--yes", "--home", stage.bank)

@@ -105,6 +105,7 @@ def _play(scene: Scene, stage: Stage, steps: _Steps, audience: Audience) -> dict
                 detail=Detail.FULL,
                 engine="openmined",
                 purpose=Purpose.CREDIT_APPROVAL,
+                identifiers=scene.portfolio,
             )
         with steps.step("score", "银行：求交、加密、评分、解密", "Bank: match, encrypt, have scored, decrypt"):
             manifest = score(stage, service, portfolio, out, contract=contract, id_column=ID)

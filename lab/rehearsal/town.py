@@ -93,7 +93,7 @@ def draw_outcomes(souls: Souls, rng: np.random.Generator) -> NDArray[np.int8]:
     """Whether each enterprise defaults within 12 months (0/1, about one in ten)."""
     young = np.exp(-souls.age / 3.0)
     strain = np.clip(souls.public, 0, None) * np.clip(souls.private, 0, None)
-    odds = -5.5 + 2.2 * souls.public + 1.75 * souls.private + 0.9 * young - 0.2 * souls.size + 0.35 * strain
+    odds = -4.05 + 1.3 * souls.public + 1.45 * souls.private + 0.9 * young - 0.2 * souls.size + 0.35 * strain
     return np.asarray(rng.random(len(odds)) < 1 / (1 + np.exp(-odds)), dtype=np.int8)
 
 

@@ -114,6 +114,7 @@ def _score(plan: Plan, stage: Stage, pair: Pair, trained: Trained) -> tuple[dict
             detail=detail,
             engine=plan.engine,
             purpose=Purpose.TRIAL,
+            identifiers=len(pair.bank.codes),
         )
         manifest = score(
             stage,

@@ -1,0 +1,73 @@
+"""The demo at a small size: it runs through, shows a portrait, and leaves nothing running, interrupted or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import psutil
+import pytest
+
+SMALL = ("--rows", "2000", "--portfolio", "600", "--seed", "2")
+SMALLEST = ("--rows", "700", "--portfolio", "60", "--seed", "2")
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "lab.cli", "demo", *map(str, words)]
+
+
+def test_the_whole_job(tmp_path: Path):
+    out = tmp_path / "demo"
+    done = subprocess.run(command(*SMALL, "--json", "--out", out), capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-2000:]
+    facts = json.loads(done.stdout)
+    assert facts["made_up"] is True
+    assert facts["scored"] == facts["matched"] > 500
+    assert facts["set_aside"] > 0
+    assert facts["accepted"] + facts["set_aside"] == 600
+    assert sum(facts["grades"].values()) == facts["scored"]
+    assert facts["auc"] > 0.6
+    page = Path(facts["portrait"]).read_text(encoding="utf-8")
+    assert "<svg" in page and "<script" not in page
+    scores = pl.read_parquet(facts["scores"])
+    assert scores.height == 600
+    assert set(scores["status"]) == {"scored", "not-matched", "set-aside"}
+    assert not (out / "bureau").exists() and not (out / "bank.key").exists()  # not asked to --keep
+    for step in ("match", "encrypt", "score", "decrypt"):
+        assert f" {step}" in done.stderr
+
+
+def interrupt(process: subprocess.Popen[bytes]) -> None:
+    os.killpg(process.pid, signal.SIGINT)  # Ctrl-C in a terminal reaches the whole group
+
+
+def terminate(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+
+
+@pytest.mark.parametrize(("end", "exit_code"), [(interrupt, 130), (terminate, 143)])
+def test_ended_early_it_leaves_nothing_running(
+    tmp_path: Path, end: Callable[[subprocess.Popen[bytes]], None], exit_code: int
+):
+    out = tmp_path / "demo"
+    with (tmp_path / "out.txt").open("wb") as told:
+        process = subprocess.Popen(command(*SMALLEST, "--out", out), stdout=told, stderr=told, start_new_session=True)
+    main = psutil.Process(process.pid)
+    deadline = time.monotonic() + 300
+    while not (out / "port").exists() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert process.poll() is None, (tmp_path / "out.txt").read_text()[-2000:]
+    started = main.children(recursive=True)
+    assert started
+    end(process)
+    assert process.wait(60) == exit_code
+    _, alive = psutil.wait_procs(started, timeout=30)
+    assert alive == []
+    assert "Traceback" not in (tmp_path / "out.txt").read_text()
