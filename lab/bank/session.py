@@ -32,7 +32,7 @@ from lab.bank.outlet import Outlet
 from lab.bank.portfolio import Portfolio, read_codes, read_portfolio
 from lab.bank.results import check_suffix, output_names, score_table, write_scores
 from lab.bank.run import Match, Run, open_run, run_key
-from lab.terms.errors import InvalidInput, Refused
+from lab.terms.errors import InvalidInput, NotAuthentic, Refused
 from lab.terms.progress import SILENT, Progress, Stage
 from models.features import require_columns, unreadable
 from protocols.matching.bank import Matcher
@@ -258,6 +258,7 @@ class _Courier:
     ) -> None:
         with self._clock.step("score"):
             reply, receipt = answer.result()
+        _check_receipt(receipt, batch, reply)
         scoring.advance(1)
         with self._clock.step("decrypt"), _strict("scoring"):
             values = self._holder.decrypt(reply, rows=len(range(*parts[number].indices(total))), batch=batch)
@@ -269,6 +270,16 @@ class _Courier:
         self._run.keep_values(number, values, receipt)
         found[number] = (values, receipt)
         decrypting.advance(1)
+
+
+def _check_receipt(receipt: dict[str, Any], batch: bytes, reply: bytes) -> None:
+    """The receipt is worth keeping only if it names what was sent and what came back."""
+    for name, frame in (("batch_sha256", batch), ("reply_sha256", reply)):
+        if receipt.get(name) != hashlib.sha256(frame).hexdigest():
+            raise NotAuthentic(
+                f"The bureau's receipt does not name this job's {name.partition('_')[0]}.",
+                next_step="ask the bureau; run the same command again to continue",
+            )
 
 
 def _start(task: Callable[[], _T]) -> Future[_T]:

@@ -1,0 +1,280 @@
+"""The bank's whole job against a real service: what comes out, what is charged, and how a stopped job goes on."""
+
+from __future__ import annotations
+
+import copy
+import fcntl
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lab.bank.agreement import countersign
+from lab.bank.home import BankHome
+from lab.bank.outlet import Outlet, Patience
+from lab.bank.portraits import Gallery
+from lab.bank.run import find_run, finished_runs, unfinished_runs
+from lab.bank.session import Job, score_portfolio
+from lab.terms.contract import Contract, Detail, Party
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
+from lab.terms.progress import SILENT, Progress, Stage
+from tests.service.conftest import ROWS, Service
+
+# What the bank does is the same over any database of the bureau's.
+pytestmark = pytest.mark.parametrize("service", ["sqlite"], indirect=True)
+PATIENCE = Patience(connect=5, answer=120, tries=2, longest_wait=0.1)
+
+
+class Bank:
+    """A bank with a home of its own, at a running bureau."""
+
+    def __init__(self, service: Service, folder: Path) -> None:
+        self.folder = folder
+        self.home, self.keys = BankHome.create(folder / "bank", name="某银行", key_file=folder / "bank.key")
+        self.service = copy.copy(service)
+        self.service.key = self.keys  # type: ignore[assignment]
+        self.out = folder / "scores.parquet"
+
+    def outlet(self, url: str = "") -> Outlet:
+        return Outlet(url or self.service.url, self.keys, patience=PATIENCE)
+
+    def sign(self, contract: str, **choices) -> None:
+        with self.outlet() as outlet:
+            countersign(self.home, self.keys, outlet, contract, agree=choices.pop("agree", _agree), **choices)
+
+    def contract(self, **choices) -> str:
+        document = self.service.draft(**choices)
+        self.sign(document.id)
+        self.service.approve(document.id)
+        return document.id
+
+    def portfolio(self, codes: list[str], name: str = "portfolio.csv") -> Path:
+        """Records of firms of the pilot (row by number in the code); of others made-up ones."""
+        numbers = [int(code[-4:].strip() or 0) % ROWS for code in codes]
+        frame = self.service.pilot.bank[numbers] if codes else self.service.pilot.bank.clear()
+        frame.insert_column(0, pl.Series("id", codes, dtype=pl.String)).write_csv(self.folder / name)
+        return self.folder / name
+
+    def score(self, contract: str, portfolio: Path, *, progress: Progress = SILENT, url: str = "", **choices) -> dict:
+        job = Job(portfolio, contract, choices.pop("out", self.out), **choices)
+        with self.outlet(url) as outlet:
+            return score_portfolio(self.home, self.keys, outlet, job, progress=progress)
+
+    def allowance(self, contract: str) -> dict:
+        with self.outlet() as outlet:
+            return outlet.allowance(contract)
+
+    def plain(self, codes: list[str], detail: Detail) -> np.ndarray:
+        """The same sums in clear, int64 [outputs, rows]."""
+        model, numbers = self.service.pilot.model, [int(code[-4:]) for code in codes]
+        answers = model.sheet(detail).indicators(self.service.pilot.bank[numbers])
+        return model.terms(self.service.pilot.public[numbers], detail).apply(answers)
+
+
+def _agree(document: Contract, known: bool) -> bool:
+    return True
+
+
+@pytest.fixture
+def bank(service: Service, tmp_path: Path) -> Bank:
+    return Bank(service, tmp_path)
+
+
+def firms(*numbers: int) -> list[str]:
+    return [f"firm-{number:04d}" for number in numbers]
+
+
+def status_of(bank: Bank) -> dict[str, str]:
+    frame = pl.read_parquet(bank.out)
+    return dict(zip(frame["id"].to_list(), frame["status"].to_list(), strict=True))
+
+
+@pytest.mark.parametrize("detail", [Detail.TOTAL, Detail.FULL])
+def test_encrypted_results_are_the_plain_ones_and_every_row_ends_once(bank: Bank, detail: Detail) -> None:
+    contract = bank.contract(detail=detail)
+    known, strange = firms(*range(5, 60)), [f"outsider-{n:04d}" for n in range(7)]
+    path = bank.portfolio([*strange, *known, known[0], " "])
+    (bank.folder / "skip.csv").write_text("id\n" + "\n".join([*known[:5], strange[0]]))
+    facts = bank.score(contract, path, skip=bank.folder / "skip.csv")
+    assert (facts["rows"], facts["accepted"], facts["set_aside"]) == (64, 62, 2)
+    assert (facts["matched"], facts["skipped"], facts["scored"]) == (55, 5, 50)
+    assert facts["set_aside_reasons"] == {"duplicate": 1, "empty": 1}
+    scores = pl.read_parquet(bank.out)
+    assert scores["row"].to_list() == list(range(2, 66))
+    counts = dict(scores["status"].value_counts().iter_rows())
+    assert counts == {"scored": 50, "skipped": 5, "not-matched": 7, "set-aside": 2}
+    outputs = find_run(bank.home.runs, facts["run"]).outputs
+    values = np.stack([outputs[name].to_numpy() for name in outputs.columns[1:]])
+    assert np.array_equal(values, bank.plain(outputs["code"].to_list(), detail))
+    done = scores.filter(pl.col("status") == "scored")
+    assert done["score"].null_count() == 0 and done["score"].is_between(300, 900).all()
+    assert scores.filter(pl.col("status") != "scored")["raw"].null_count() == 14
+    assert ("dimension_conduct" in scores.columns) == (detail is Detail.FULL)
+    assert len(facts["receipts"]) == 1 and facts["register"] == "main-1"
+    assert all(facts[name] > 0 for name in ("bytes_up", "bytes_down", "peak_rss", "columns"))
+    gallery = Gallery.open(find_run(bank.home.runs, None))
+    portrait = gallery.portrait(known[10])
+    assert portrait.score == done.filter(pl.col("code") == known[10])["score"].item()
+    assert portrait.provenance.contract == contract and portrait.provenance.receipt
+    for code, said in ((strange[0], "not among"), (known[0], "skipped"), ("never", "not in the portfolio")):
+        with pytest.raises(NotFound, match=said):
+            gallery.portrait(code)
+
+
+@pytest.mark.parametrize(
+    ("codes", "matched"),
+    [([], 0), (["outsider-0001", "outsider-0002"], 0), (firms(3), 1), (firms(*range(40)), 40)],
+    ids=["empty", "nothing matched", "one row", "all matched"],
+)
+def test_portfolios_at_the_edges_give_valid_results(bank: Bank, codes: list[str], matched: int) -> None:
+    contract = bank.contract(detail=Detail.DIMENSIONS)
+    facts = bank.score(contract, bank.portfolio(codes), out=bank.folder / "s.csv")
+    assert (facts["accepted"], facts["matched"], facts["scored"]) == (len(codes), matched, matched)
+    assert len(pl.read_csv(bank.folder / "s.csv")) == len(codes)
+    assert (bank.folder / "s.csv").read_bytes().startswith(b"\xef\xbb\xbf")
+    assert bank.allowance(contract)["identifiers"]["used"] == len(codes)
+
+
+class Stopper:
+    """Stops the job (as a power cut would, between two steps) when a stage has advanced so often."""
+
+    def __init__(self, stage: str, after: int) -> None:
+        self.wanted, self.left = stage, after
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Stage]:
+        yield _Counter(self) if name == self.wanted else _Counter(None)
+
+
+class _Counter:
+    def __init__(self, stopper: Stopper | None) -> None:
+        self.stopper = stopper
+
+    def advance(self, units: int = 1) -> None:
+        if self.stopper is not None:
+            self.stopper.left -= 1
+            if self.stopper.left == 0:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize(("stage", "after"), [("match", 2), ("encrypt", 30), ("score", 2), ("decrypt", 3)])
+def test_a_stopped_job_goes_on_without_new_charges(bank: Bank, stage: str, after: int) -> None:
+    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=20, identifiers_per_match=40)
+    codes = firms(*range(100))
+    path = bank.portfolio(codes)
+    with pytest.raises(KeyboardInterrupt):
+        bank.score(contract, path, progress=Stopper(stage, after))
+    assert len(unfinished_runs(bank.home.runs)) == 1 and not bank.out.exists()
+    kept = {p.name: p.read_bytes() for p in bank.home.runs.glob("*/batch-*.frame")}
+    facts = bank.score(contract, path)
+    assert facts["resumed"] and facts["scored"] == 100
+    assert unfinished_runs(bank.home.runs) == ()
+    used = bank.allowance(contract)
+    assert used["identifiers"]["used"] == 100 and used["scores"]["used"] == 1
+    outputs = find_run(bank.home.runs, facts["run"]).outputs
+    assert np.array_equal(outputs["total:total"].to_numpy(), bank.plain(outputs["code"].to_list(), Detail.TOTAL)[0])
+    # What was encrypted before the stop was sent byte for byte: the receipts name those very frames.
+    receipts = {receipt["batch_sha256"] for receipt in facts["receipts"]}
+    assert {hashlib.sha256(frame).hexdigest() for frame in kept.values()} <= receipts
+    assert not list(bank.home.runs.glob("*/batch-*"))
+    # The same call again is a new job: fresh scores, fresh charges.
+    again = bank.score(contract, path)
+    assert not again["resumed"] and again["run"] != facts["run"]
+    assert bank.allowance(contract)["scores"]["used"] == 2
+    assert len(finished_runs(bank.home.runs)) == 2
+
+
+def test_another_process_on_the_same_run_is_told(bank: Bank) -> None:
+    contract = bank.contract(rows_per_batch=20)
+    path = bank.portfolio(firms(*range(50)))
+    with pytest.raises(KeyboardInterrupt):
+        bank.score(contract, path, progress=Stopper("decrypt", 1))
+    with next(bank.home.runs.glob("*/lock")).open("r+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with pytest.raises(Conflict):
+            bank.score(contract, path)
+
+
+def test_a_bureau_that_is_down_loses_nothing(bank: Bank) -> None:
+    contract = bank.contract()
+    path = bank.portfolio(firms(1, 2))
+    with pytest.raises(Unreachable, match="No answer"):
+        bank.score(contract, path, url="http://127.0.0.1:9")
+    assert bank.score(contract, path)["scored"] == 2
+
+
+def test_contracts_that_do_not_stand_are_refused_before_anything_is_sent(bank: Bank, tmp_path: Path) -> None:
+    path = bank.portfolio(firms(1, 2))
+    with pytest.raises(NotFound, match="signed"):
+        bank.score("c-never", path)
+    draft = bank.service.draft()
+    bank.sign(draft.id)
+    with pytest.raises(NotAuthentic, match="bureau's signature"):
+        bank.score(draft.id, path)
+    bank.service.approve(draft.id)
+    bank.service.revoke(draft.id)
+    with pytest.raises(Refused, match="revoked"):
+        bank.score(draft.id, path)
+    contract = bank.contract()
+    for pin in (bank.home.folder / "bureaus").glob("*.json"):
+        pin.unlink()
+    with pytest.raises(NotAuthentic, match="not pinned"):
+        bank.score(contract, path)
+    bank.home.pin(Party(name=bank.service.bureau.party.name, public_key="cd" * 32), "https://elsewhere")
+    with pytest.raises(NotAuthentic, match="not the one pinned"):
+        bank.score(contract, path)
+    assert bank.allowance(contract)["identifiers"]["used"] == 0
+
+
+def test_a_contract_that_changed_since_signing_is_refused(bank: Bank) -> None:
+    one = bank.contract(identifiers=1000)
+    stored = bank.home.folder / "contracts" / f"{one}.json"
+    text = stored.read_text()
+    stored.write_text(text.replace('"identifiers": 1000,', '"identifiers": 999,'))
+    assert stored.read_text() != text
+    with pytest.raises(NotAuthentic, match="not the one this bank signed"):
+        bank.score(one, bank.portfolio(firms(1)))
+
+
+def test_signing_needs_agreement_and_the_right_fingerprint(bank: Bank) -> None:
+    draft = bank.service.draft()
+    shown: list[bool] = []
+
+    def disagree(document: Contract, known: bool) -> bool:
+        shown.append(known)
+        return False
+
+    with pytest.raises(Refused, match="nothing was signed"):
+        bank.sign(draft.id, agree=disagree)
+    assert shown == [False] and bank.home.pins() == ()
+    with pytest.raises(NotAuthentic, match="fingerprint"):
+        bank.sign(draft.id, fingerprint="0000-0000-0000-0000")
+    bank.sign(draft.id, fingerprint=draft.bureau.fingerprint.upper().replace("-", " "))
+    assert bank.home.pins()[0].bureau.public_key == draft.bureau.public_key
+    bank.sign(draft.id)  # signing again is harmless
+
+
+def test_more_than_the_ceiling_and_missing_columns_are_refused_before_charging(bank: Bank) -> None:
+    contract = bank.contract(identifiers=10, identifiers_per_match=10)
+    with pytest.raises(Refused, match="10 identifiers left"):
+        bank.score(contract, bank.portfolio(firms(*range(11))))
+    (bank.folder / "narrow.csv").write_text("id,debt\nfirm-0001,1\n")
+    with pytest.raises(InvalidInput, match="balance"):
+        bank.score(contract, bank.folder / "narrow.csv")
+    for out in (bank.folder / "scores.xlsx", bank.folder / "absent" / "scores.csv"):
+        with pytest.raises((InvalidInput, NotFound)):
+            bank.score(contract, bank.portfolio(firms(1)), out=out)
+    assert bank.allowance(contract)["identifiers"]["used"] == 0
+
+
+def test_unreadable_numbers_are_reported(bank: Bank) -> None:
+    contract = bank.contract()
+    (bank.folder / "p.csv").write_text("id,debt,balance\nfirm-0001,about one,2\nfirm-0002,1e10,\n")
+    facts = bank.score(contract, bank.folder / "p.csv")
+    assert facts["scored"] == 2
+    assert any("debt" in warning and "1 cells" in warning for warning in facts["warnings"])
+    assert not any("about" in warning for warning in facts["warnings"])

@@ -1,0 +1,126 @@
+"""A finished run of a made-up portfolio, scored in clear: pages and commands do not depend on encryption."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lab.bank.home import BankHome
+from lab.bank.portfolio import read_portfolio
+from lab.bank.results import output_names, score_table
+from lab.bank.run import FinishedRun, open_run, read_run, run_key
+from lab.terms.contract import Ceilings, Contract, Detail, ModelTerms, Operation, Party, Purpose, SignedContract
+from models.features import FeatureWords
+from models.model import Model
+from models.training import train
+
+ROWS = 600
+HOSTILE = "<script>alert(1)</script>\"'&"
+
+
+@pytest.fixture(scope="session")
+def trained() -> tuple[Model, pl.DataFrame, pl.DataFrame]:
+    """A model whose words try to break out of a page, and the records it was trained on."""
+    rng = np.random.default_rng(3)
+    public = pl.DataFrame({"tax": rng.normal(size=ROWS), "suits": rng.poisson(1.0, ROWS).astype(float)})
+    bank = pl.DataFrame({"flow": rng.normal(size=ROWS), "late": rng.poisson(1.0, ROWS).astype(float)})
+    risk = -public["tax"].to_numpy() + bank["late"].to_numpy() - bank["flow"].to_numpy()
+    label = (risk + rng.normal(size=ROWS) > 1.5).astype(int)
+    public_words = {
+        "tax": FeatureWords("TAX-1", "近12个月纳税额", "tax paid, 12 months", "tax"),
+        "suits": FeatureWords("LAW-1", "涉诉次数", "lawsuits", "legal"),
+    }
+    bank_words = {
+        "flow": FeatureWords("", "账户流水" + HOSTILE, "turnover" + HOSTILE, "conduct"),
+        "late": FeatureWords("", "逾期次数", "overdue instalments", "conduct"),
+    }
+    model = train(
+        public, bank, label, seed=1, public_words=public_words, bank_words=bank_words, name="credit", version=3
+    ).model
+    return model, public, bank
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> BankHome:
+    return BankHome.create(tmp_path / "bank", name="某银行", key_file=tmp_path / "bank.key")[0]
+
+
+def make_run(
+    home: BankHome, trained: tuple[Model, pl.DataFrame, pl.DataFrame], detail: Detail, *, scored: int = 100
+) -> FinishedRun:
+    """A run as the session leaves it: ``scored`` firms, then two unmatched ones, one badly written, one repeated."""
+    model, public, bank = trained
+    sheet = model.sheet(detail)
+    codes = [f"firm-{n:03d}" for n in range(scored)]
+    records = bank[: len(codes) + 2].insert_column(0, pl.Series("id", [*codes, "outside-1", HOSTILE]))
+    path = home.folder / "portfolio.csv"
+    records.write_csv(path, quote_style="always")
+    with path.open("a") as file:
+        file.write('"","1","1"\n"outside-1","2","2"\n')
+    portfolio = read_portfolio(path, kind="opaque")
+    indices = np.arange(scored)
+    values = model.terms(public[:scored], detail).apply(sheet.indicators(bank[:scored]))
+    document = _contract(home, sheet.sha256, detail)
+    with open_run(home.runs, run_key(detail), now=datetime.now(UTC)) as run:
+        run.finish(
+            scores=score_table(portfolio, indices, indices, sheet, values),
+            outputs=pl.DataFrame({"code": pl.Series(codes, dtype=pl.String)}).with_columns(
+                pl.Series(name, values[row]) for row, name in enumerate(output_names(sheet))
+            ),
+            sheet=sheet.to_json(),
+            contract=SignedContract(contract=document).model_dump_json(by_alias=True).encode(),
+            manifest={
+                "run": run.id,
+                "resumed": False,
+                "bank": home.name,
+                "bureau": "某数据局",
+                "contract": document.id,
+                "contract_sha256": document.sha256,
+                "model": "credit@3",
+                "register": "main-7",
+                "detail": detail.value,
+                "engine": "openmined",
+                "parameters": "bfv-8192-a",
+                "columns": len(sheet.columns),
+                "portfolio": portfolio.name,
+                "rows": portfolio.rows,
+                "accepted": len(portfolio.codes),
+                "set_aside": len(portfolio.set_aside),
+                "set_aside_reasons": portfolio.reasons,
+                "matched": scored,
+                "scored": scored,
+                "false_positive_rate": 1e-9,
+                "warnings": [],
+                "receipts": [{"entry": 41, "entry_sha256": "ef" * 32, "rows": scored}],
+                "seconds": dict.fromkeys(("match", "encrypt", "score", "decrypt", "total"), 1.0),
+                "bytes_up": 10_000_000,
+                "bytes_down": 1_000_000,
+                "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
+                "out": "scores.parquet",
+            },
+        )
+        return read_run(run.folder)
+
+
+def _contract(home: BankHome, sheet_sha256: str, detail: Detail) -> Contract:
+    now = datetime.now(UTC)
+    return Contract(
+        id="c-0001",
+        bureau=Party(name="某数据局", public_key="ab" * 32),
+        bank=home.card,
+        purpose=Purpose.TRIAL,
+        items=(),
+        operations=(Operation.MATCH, Operation.SCORE),
+        detail=detail,
+        model=ModelTerms(name="credit", version=3, sheet_sha256=sheet_sha256),
+        id_kind="opaque",
+        engine="openmined",
+        parameters="bfv-8192-a",
+        ceilings=Ceilings(),
+        starts=now,
+        expires=now + timedelta(days=1),
+    )
