@@ -262,14 +262,14 @@ def _reasons(sheet: BankSheet, outcome: Outcome, row: int) -> tuple[Reason, ...]
         if points is not None and abs(points) >= SMALLEST_REASON:
             zh, en = words[output]
             size = round(abs(points))
-            verb_zh, verb_en = ("拉低", "lowers") if points < 0 else ("提高", "raises")
-            plural = "point" if size == 1 else "points"
+            verb, way = ("拉低", "lower") if points < 0 else ("提高", "higher")
+            unit = "point" if size == 1 else "points"
             reasons.append(
                 Reason(
                     output.kind,
                     output.key,
-                    f"{zh} {verb_zh}评分 {size} 分",
-                    f"{en} {verb_en} the score by {size} {plural}",
+                    f"{zh} {verb}评分 {size} 分",
+                    f"{en}: {size} {unit} {way}",
                     points,
                 )
             )
