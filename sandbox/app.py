@@ -50,7 +50,7 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
         app.include_router(room.router)
     problems.install(app)
     words.describe(app)
-    app.add_middleware(Surround, logger=logger, seconds=settings.request_seconds)
+    app.add_middleware(Surround, logger=logger, seconds=settings.request_seconds, linger=settings.linger_seconds)
     return app
 
 

@@ -7,6 +7,7 @@ server would print its text, which may carry data.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 import uuid
@@ -28,16 +29,17 @@ _HSTS = (b"strict-transport-security", b"max-age=31536000")
 class Surround:
     """The one middleware of the service."""
 
-    def __init__(self, app: ASGIApp, *, logger: logging.Logger, seconds: float) -> None:
+    def __init__(self, app: ASGIApp, *, logger: logging.Logger, seconds: float, linger: float) -> None:
         self._app = app
         self._logger = logger
         self._seconds = seconds
+        self._linger = linger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        visit = _Visit(scope, receive, send)
+        visit = _Visit(scope, receive, send, linger=self._linger)
         try:
             async with asyncio.timeout(self._seconds):
                 await self._app(scope, visit.receive, visit.send)
@@ -53,11 +55,13 @@ class Surround:
 class _Visit:
     """One request on its way: counts bytes and adds headers."""
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, linger: float) -> None:
         self.id = str(uuid.uuid4())
         self._scope = scope
         self._receive = receive
         self._send = send
+        self._linger = linger
+        self._body_ended = False
         self._started = time.monotonic()
         self._status = 0
         self._up = 0
@@ -67,6 +71,7 @@ class _Visit:
     async def receive(self) -> Message:
         message = await self._receive()
         self._up += len(message.get("body", b""))
+        self._body_ended = not message.get("more_body", False)  # a disconnect has no more of it either
         return message
 
     async def send(self, message: Message) -> None:
@@ -78,7 +83,22 @@ class _Visit:
             message = {**message, "headers": headers}
         else:
             self._down += len(message.get("body", b""))
+            if self._status >= 400 and not message.get("more_body", False) and not self._body_ended:
+                await self._send({**message, "more_body": True})
+                await self._drain()
+                message = {"type": "http.response.body", "body": b""}
         await self._send(message)
+
+    async def _drain(self) -> None:
+        """Let a refused body run out, unread, before the connection is closed.
+
+        Closing while the caller still sends resets the connection, and the answer is lost with it: the bank would hear
+        that the connection broke off, and not that its batch is too large or the service busy.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._linger):
+                while not self._body_ended:
+                    await self.receive()
 
     async def fail(self, kind: Kind, detail: str, next_step: str) -> None:
         """Answer with a problem, unless an answer has begun: then the connection must break off."""

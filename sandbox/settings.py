@@ -40,6 +40,8 @@ class ServiceSettings(BaseSettings):
     """The longest silence while a body is being received."""
     request_seconds: Seconds = 900.0
     """The longest time from a request's first byte to its answer."""
+    linger_seconds: Seconds = 30.0
+    """How long the rest of a refused body is let run out, unread, so that the caller hears why."""
     drain_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     """How long requests under way may go on after SIGTERM."""
     keep_alive_seconds: Annotated[int, Field(ge=1, le=600)] = 15

@@ -120,9 +120,9 @@ class Running:
         self._outlets: list[Outlet] = []
         self._server = server
 
-    def outlet(self, tries: int = 1) -> Outlet:
+    def outlet(self, tries: int = 1, key: Key | None = None) -> Outlet:
         patience = Patience(connect=5, answer=30, tries=tries, longest_wait=0.05)
-        outlet = Outlet(self.url, self.key, bureau_key=BUREAU_KEY, patience=patience)
+        outlet = Outlet(self.url, key or self.key, bureau_key=BUREAU_KEY, patience=patience)
         self._outlets.append(outlet)
         return outlet
 

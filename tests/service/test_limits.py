@@ -106,6 +106,42 @@ def test_a_body_beyond_its_cap_is_refused(tmp_path, announce):
             service.outlet().match(CONTRACT, big)
 
 
+def test_a_long_body_that_is_refused_still_hears_why(tmp_path):
+    """The answer comes before the body's end; closing at once would reset the connection and lose it."""
+    long = Frame(Kind.MATCH_REQUEST, {}, (bytes(30_000_000),)).pack()
+    release = threading.Event()
+    with running(tmp_path, heavy_places=1, match_bytes=40_000_000, retry_after=1) as service:
+        stranger = service.outlet(key=Key())
+        with pytest.raises(NotAuthentic, match="its key is not"):
+            stranger.match(CONTRACT, long)
+        service.bureau.work = lambda body: body if release.wait(30) else b""
+        with ThreadPoolExecutor() as pool:
+            first = pool.submit(service.outlet().match, CONTRACT, FRAME)
+            assert service.bureau.entered.acquire(timeout=30)
+            with pytest.raises(Unreachable, match="Every place"):
+                service.outlet().match(CONTRACT, long)
+            release.set()
+            assert first.result(30) == FRAME
+    with running(tmp_path, match_bytes=1000) as service, pytest.raises(InvalidInput, match="at most 1000 bytes"):
+        service.outlet().match(CONTRACT, long)
+
+
+def test_a_connection_is_not_reset_while_a_refused_body_is_still_coming(tmp_path):
+    with running(tmp_path, match_bytes=1000) as service, raw(service, announced=3_000_000) as connection:
+        assert connection.recv(65536).startswith(b"HTTP/1.1 413")
+        for _ in range(30):
+            connection.sendall(bytes(100_000))
+        while connection.recv(65536):  # to a clean end; a reset would raise
+            pass
+
+
+def test_a_refused_body_that_never_ends_is_not_waited_for(tmp_path):
+    limits = {"match_bytes": 1000, "linger_seconds": 0.2}
+    with running(tmp_path, **limits) as service, raw(service, announced=3_000_000) as connection:
+        while connection.recv(65536):
+            pass
+
+
 def test_an_unsigned_body_is_not_read(tmp_path):
     """The answer comes although the body never does."""
     with running(tmp_path) as service:
