@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import json
 import signal
 import stat
@@ -12,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.architecture.parties import BANK_ONLY, BUREAU_ONLY, command, environment, install_without, run
+from tests.architecture.parties import BANK_ONLY, BUREAU_ONLY, ROOT, command, environment, install_without, run
 
 
 @pytest.fixture(scope="module")
@@ -132,3 +133,14 @@ def test_every_module_of_the_bureau_loads_without_the_bank(bureau_tree: Path) ->
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_module_of_models_is_the_banks_or_the_bureaus_alone() -> None:
+    """A new module of ``models`` must be sorted: for the bank, or forbidden to it in .importlinter and its copy."""
+    for_the_bank = {"__init__", "calibration", "columns", "dimensions", "document", "features", "portrait", "sheet"}
+    modules = {path.stem for path in (ROOT / "models").glob("*.py")}
+    contracts = configparser.ConfigParser()
+    contracts.read(ROOT / ".importlinter", "utf-8")
+    forbidden = contracts["importlinter:contract:bank"]["forbidden_modules"].split()
+    assert {name.removeprefix("models.") for name in forbidden if name.startswith("models.")} == modules - for_the_bank
+    assert {name[7:-3] for name in BUREAU_ONLY if name.startswith("models/")} == modules - for_the_bank
