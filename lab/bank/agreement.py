@@ -102,7 +102,9 @@ def check_agreement(home: BankHome, outlet: Outlet, contract: str, *, now: datet
     if state != "approved":
         raise Refused(
             f"Contract {contract} is {state}; it must be approved.",
-            next_step=f"have the bureau's officer run `lab officer approve {contract}`",
+            next_step=f"have the bureau's officer run `lab officer approve {contract}`"
+            if state == "draft"
+            else "ask the bureau for a new contract",
         )
     if not document.in_force(now):
         raise Refused(
