@@ -32,7 +32,8 @@ class WorkerPool:
         self._memory = memory_mib * _MIB
         self._count = count
         self._closed = False
-        self._places: queue.Queue[ProcessPoolExecutor] = queue.Queue()
+        self._closing = threading.Lock()
+        self._places: queue.Queue[ProcessPoolExecutor | None] = queue.Queue()
         for _ in range(count):
             self._places.put(self._start())
 
@@ -42,11 +43,14 @@ class WorkerPool:
         What the function raises comes through. Raises ``InvalidInput`` when the worker died or ran out of time or
         memory, which is what bytes made to do harm look like from here; the next job gets a new worker.
         """
-        if self._closed:
-            raise Unreachable("The bureau is shutting down.", next_step="try again when it is up")
-        worker = self._places.get()
+        worker = self._take()
         try:
-            return worker.submit(_limited, self._seconds, function, arguments, named).result()
+            try:
+                job = worker.submit(_limited, self._seconds, function, arguments, named)
+            except BrokenProcessPool:  # it died while it had nothing to do, so this job is not to blame
+                worker = self._start()
+                job = worker.submit(_limited, self._seconds, function, arguments, named)
+            return job.result()
         except (BrokenProcessPool, MemoryError):
             worker.shutdown(wait=False, cancel_futures=True)
             worker = self._start()
@@ -59,7 +63,7 @@ class WorkerPool:
 
     def warm(self) -> None:
         """Start every worker now, so that the first job does not wait for it."""
-        taken = [self._places.get() for _ in range(self._count)]
+        taken = [self._take() for _ in range(self._count)]
         try:
             for future in [worker.submit(_import_native) for worker in taken]:
                 future.result()
@@ -68,10 +72,23 @@ class WorkerPool:
                 self._places.put(worker)
 
     def close(self) -> None:
-        """End the workers after the jobs under way."""
-        self._closed = True
+        """End the workers after the jobs under way; closing again does nothing."""
+        with self._closing:
+            if self._closed:
+                return
+            self._closed = True
         for _ in range(self._count):
-            self._places.get().shutdown(wait=True, cancel_futures=True)
+            worker = self._places.get()
+            if worker is not None:
+                worker.shutdown(wait=True, cancel_futures=True)
+        self._places.put(None)
+
+    def _take(self) -> ProcessPoolExecutor:
+        worker = self._places.get()
+        if worker is None:
+            self._places.put(None)  # whoever waits behind learns it too
+            raise Unreachable("The bureau is shutting down.", next_step="try again when it is up")
+        return worker
 
     def _start(self) -> ProcessPoolExecutor:
         # Spawned, not forked: a fork would copy the service's threads' locks and the bureau's keys into the worker.

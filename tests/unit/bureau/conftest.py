@@ -1,12 +1,23 @@
-"""Fixtures of the bureau's rooms."""
+"""Fixtures of the bureau's rooms: a store, a small model, and a whole bureau with a register and a contract."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
+import numpy as np
+import polars as pl
 import pytest
 
+from lab.bureau.office import Bureau
+from lab.bureau.register import import_register
+from lab.bureau.shelf import keep_model, publish_model
 from lab.bureau.store import Store, migrate, open_store
+from models.model import Model
+from models.training import train
+from tests.unit.bureau.scene import Bank, Clock, Scene, Tables
+
+ROWS = 240
 
 
 @pytest.fixture
@@ -16,3 +27,56 @@ def store(database_url: str) -> Iterator[Store]:
     migrate(opened.engine)
     yield opened
     opened.close()
+
+
+@pytest.fixture(scope="session")
+def tables() -> Tables:
+    """A small, seeded pair of tables."""
+    rng = np.random.default_rng(7)
+    a, b, u, v = rng.normal(size=(4, ROWS)).round(4)
+    label = (a + 0.5 * b + u - 0.5 * v + rng.normal(size=ROWS) > 0).astype(int)
+    codes = [f"firm-{number:04d}" for number in range(ROWS)]
+    as_text = [pl.DataFrame(pair).cast(pl.String) for pair in ({"a": a, "b": b}, {"u": u, "v": v})]
+    return Tables(codes, as_text[0], as_text[1], label)
+
+
+@pytest.fixture(scope="session")
+def model(tables: Tables) -> Model:
+    """A trained model, credit@1."""
+    return train(tables.public, tables.bank, tables.label, name="credit", version=1).model
+
+
+@pytest.fixture
+def open_scene(
+    tmp_path: Path, tables: Tables, model: Model, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], Scene]]:
+    """Opens a scene over a database URL (``""``: SQLite in the home); closes it in the end."""
+    scenes: list[Scene] = []
+    monkeypatch.setenv("SHULAB_BUREAU_WORKERS", "1")
+
+    def make(database_url: str) -> Scene:
+        home, clock = tmp_path / "bureau", Clock()
+        Bureau.create(home, name="Test bureau", database_url=database_url).close()
+        bureau = Bureau.open(home, clock=clock)
+        scenes.append(Scene(bureau, home, Bank(), clock, tables, model))
+        source = tables.register_csv(tmp_path / "register.csv")
+        import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
+        keep_model(bureau.store, bureau.home, model, "main")
+        publish_model(bureau.store, bureau.home, "credit", 1)
+        return scenes[-1]
+
+    yield make
+    for scene in scenes:
+        scene.bureau.close()
+
+
+@pytest.fixture
+def scene(open_scene: Callable[[str], Scene]) -> Scene:
+    """A scene on SQLite."""
+    return open_scene("")
+
+
+@pytest.fixture
+def scene_on_both(open_scene: Callable[[str], Scene], database_url: str) -> Scene:
+    """A scene on SQLite, and again on PostgreSQL."""
+    return open_scene(database_url)
