@@ -3,7 +3,7 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 UV_VERSION := 0.13.9
-LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --extra setup
+LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
 .PHONY: help setup setup-dev demo test check format lock picture clean
 
