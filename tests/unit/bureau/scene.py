@@ -44,7 +44,7 @@ class Tables:
     codes: list[str]
     public: pl.DataFrame
     bank: pl.DataFrame
-    label: np.ndarray  # type: ignore[type-arg]
+    label: np.ndarray
 
     def register_csv(self, path: Path) -> Path:
         """The register as a file."""
@@ -81,7 +81,7 @@ class Bank:
         bureau.put_context(contract, sha256, frame)
         return sha256
 
-    def batch(self, sheet: BankSheet, tags: np.ndarray, records: pl.DataFrame, contract: str) -> bytes:  # type: ignore[type-arg]
+    def batch(self, sheet: BankSheet, tags: np.ndarray, records: pl.DataFrame, contract: str) -> bytes:
         """An encrypted batch."""
         return self.keys.encrypt(tags, sheet.indicators(records), contract=contract)
 

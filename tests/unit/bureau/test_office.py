@@ -15,7 +15,7 @@ from lab.bureau.exchange import Matching, Scoring, matching, scoring
 from lab.bureau.ledger import verify_entries
 from lab.bureau.office import Bureau
 from lab.bureau.register import import_register
-from lab.bureau.store.tables import EntryRow
+from lab.bureau.store.tables import ContractRow, EntryRow
 from lab.terms.contract import Ceilings, Detail
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from models.sheet import BankSheet
@@ -24,7 +24,7 @@ from protocols.wire.frame import Frame, Kind
 from tests.unit.bureau.scene import PARAMS, Bank, Scene
 
 
-def matched(scene: Scene, contract: str, codes: list[str]) -> tuple[np.ndarray, np.ndarray]:  # type: ignore[type-arg]
+def matched(scene: Scene, contract: str, codes: list[str]) -> tuple[np.ndarray, np.ndarray]:
     found = scene.bank.match(scene.bureau, contract, codes)
     return found.indices, found.tags
 
@@ -238,6 +238,8 @@ def test_a_context_goes_under_its_own_hash_once(scene: Scene) -> None:
             scene.bureau.put_context(contract, hashlib.sha256(bad).hexdigest(), bad)
 
 
+REQUEST = Frame(Kind.MATCH_REQUEST, {"engine": "openmined", "count": 1}, (b"\x02" + b"\x01" * 32,)).pack()
+
 OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
     "Matching.setup": lambda bureau, contract: bureau.matching_setup(contract, 5),
     "Matching.answer": lambda bureau, contract: bureau.match(contract, REQUEST),
@@ -246,7 +248,6 @@ OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
     "Scoring.put_context": lambda bureau, contract: bureau.put_context(contract, "0" * 64, b""),
     "Scoring.score": lambda bureau, contract: bureau.score(contract, one_row(contract)),
 }
-REQUEST = Frame(Kind.MATCH_REQUEST, {"engine": "openmined", "count": 1}, (b"\x02" + b"\x01" * 32,)).pack()
 
 
 def one_row(contract: str) -> bytes:
@@ -299,7 +300,7 @@ def test_every_operation_passes_the_one_enforcement_point(
 def test_an_altered_contract_in_the_database_lets_nothing_through(scene: Scene) -> None:
     contract = scene.contract()
     with scene.bureau.store.begin() as session:
-        row = session.get(cabinet.ContractRow, contract)
+        row = session.get(ContractRow, contract)
         assert row is not None
         row.document = row.document.replace('"identifiers":1000000', '"identifiers":9000000')
         assert "9000000" in row.document

@@ -1,0 +1,150 @@
+"""``lab bureau``, ``lab officer`` and ``lab model`` as a person and a program meet them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from lab.bureau.office import Bureau
+from models.model import Model
+from models.registry import save
+from tests.unit.bureau.scene import Tables
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+class Lab:
+    """Runs ``lab`` commands on one bureau home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+
+    def run(self, *words: str | Path, as_json: bool = True) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "lab.cli", *map(str, words), *(["--json"] if as_json else [])]
+        environment = {**os.environ, "SHULAB_BUREAU_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
+        return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    def ok(self, *words: str | Path) -> dict[str, Any]:
+        done = self.run(*words)
+        assert done.returncode == 0, done.stderr
+        found = json.loads(done.stdout)  # exactly one object on stdout
+        assert isinstance(found, dict)
+        return found
+
+    def fails(self, code: int, *words: str | Path) -> str:
+        done = self.run(*words)
+        assert done.returncode == code, done.stderr
+        assert "Traceback" not in done.stderr
+        problem = json.loads(done.stdout)
+        assert problem["next_step"]
+        return str(problem["detail"])
+
+
+@pytest.fixture
+def lab(tmp_path: Path, tables: Tables) -> Lab:
+    """A bureau with an imported register."""
+    commands = Lab(tmp_path / "bureau")
+    commands.ok("bureau", "init", "--name", "Test bureau")
+    register = tables.register_csv(tmp_path / "register.csv")
+    commands.ok("bureau", "import", register, "--id", "id", "--id-kind", "opaque")
+    return commands
+
+
+def bank_card(folder: Path) -> Path:
+    card = folder / "card.json"
+    key = Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
+    card.write_text(json.dumps({"name": "测试银行", "public_key": key}), encoding="utf-8")
+    return card
+
+
+def test_from_set_up_to_an_approved_contract(lab: Lab, tmp_path: Path, model: Model) -> None:
+    save(model, tmp_path / "model.json")
+    published = lab.ok("model", "publish", "--file", tmp_path / "model.json")
+    assert (published["name"], published["version"], published["state"]) == ("credit", 1, "published")
+    drafted = lab.ok("officer", "draft", "--bank-card", bank_card(tmp_path), "--model", "credit", "--detail", "total")
+    contract = drafted["contract"]
+    assert lab.ok("officer", "show", contract)["state"] == "draft"
+    assert lab.ok("officer", "approve", contract) == {
+        "contract": contract,
+        "state": "approved",
+        "signed_by_bank": False,
+    }
+    lab.fails(8, "officer", "approve", contract)
+    assert [row["state"] for row in lab.ok("officer", "list")["contracts"]] == ["approved"]
+    assert lab.ok("officer", "revoke", contract, "--reason", "test")["state"] == "revoked"
+    lab.fails(8, "officer", "revoke", contract, "--reason", "test")
+    shown = lab.ok("officer", "show", contract)
+    assert shown["state"] == "revoked"
+    assert shown["signed"]["contract"]["model"]["sheet_sha256"] == published["sheets"]["total"]
+
+
+def test_a_model_is_trained_shown_and_published(lab: Lab, tmp_path: Path, tables: Tables) -> None:
+    sample = tmp_path / "sample.csv"
+    tables.bank.select(pl.Series("code", tables.codes), pl.all(), pl.Series("y", tables.label)).write_csv(sample)
+    done = lab.run("model", "train", "--sample", sample, "--id", "code", "--label", "y", "--family", "scorecard")
+    assert done.returncode == 0, done.stderr
+    assert "IN CLEAR" in done.stderr.upper()
+    trained = json.loads(done.stdout)
+    assert (trained["name"], trained["version"], trained["state"]) == ("credit", 1, "trained")
+    assert trained["rows"] == len(tables.codes)
+    assert trained["public_features"] == ["a", "b"] and trained["bank_features"] == ["u", "v"]
+    assert trained["items"] and not {"a", "b"} & set(trained["items"])  # automatic codes, not column names
+    lab.fails(4, "officer", "draft", "--bank-card", bank_card(tmp_path), "--model", "credit@1")
+    assert lab.ok("model", "publish", "credit@1")["state"] == "published"
+    assert lab.ok("model", "show", "credit")["state"] == "published"
+    lab.fails(7, "model", "show", "credit@2")
+    lab.fails(3, "model", "train", "--sample", sample, "--id", "code", "--label", "z")
+
+
+def test_errors_have_codes_and_next_steps_and_no_values(lab: Lab, tmp_path: Path) -> None:
+    lab.fails(8, "bureau", "init", "--name", "Second")
+    lab.fails(7, "bureau", "import", tmp_path / "none.csv", "--id", "id")
+    (tmp_path / "bad.csv").write_text("id,a\nCANARY-1,1\n")
+    assert "CANARY" not in lab.fails(3, "bureau", "import", tmp_path / "bad.csv", "--id", "id")
+    lab.fails(7, "officer", "show", "c-none")
+    lab.fails(3, "model", "publish")
+    (tmp_path / "model.json").write_text('{"schema": "shulab-model/1"}')
+    lab.fails(3, "model", "publish", "--file", tmp_path / "model.json")
+    lab.fails(7, "officer", "list", "--home", tmp_path / "nowhere")
+    assert lab.run("bureau", "import").returncode == 2
+
+
+def test_a_model_file_that_reads_other_columns_is_refused(lab: Lab, tmp_path: Path, model: Model) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("id,c\nx,1\n")
+    lab.ok("bureau", "import", other, "--id", "id", "--id-kind", "opaque", "--register", "other")
+    save(model, tmp_path / "model.json")
+    detail = lab.fails(3, "model", "publish", "--file", tmp_path / "model.json", "--register", "other")
+    assert "a, b" in detail
+
+
+def test_people_see_both_languages(lab: Lab) -> None:
+    shown = lab.run("officer", "list", as_json=False).stdout
+    assert "还没有合同" in shown and "No contracts yet" in shown
+    for group in ("bureau", "officer", "model"):
+        page = lab.run(group, "--help", as_json=False).stdout
+        assert any("一" <= character <= "鿿" for character in page)
+
+
+def test_a_bureau_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
+    import sqlalchemy
+
+    url = sqlalchemy.make_url(postgres_url)
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.execute(sqlalchemy.text("CREATE DATABASE commands"))
+    engine.dispose()
+    target = url.set(database="commands").render_as_string(hide_password=False)
+    made = Lab(tmp_path / "bureau").ok("bureau", "init", "--name", "Test bureau", "--database-url", target)
+    assert made["database"] == "postgresql"
+    assert not (tmp_path / "bureau" / "bureau.db").exists()
+    with Bureau.open(tmp_path / "bureau") as bureau:
+        assert bureau.ready()["database"] == "postgresql"
