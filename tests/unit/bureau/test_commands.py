@@ -14,6 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bureau.office import Bureau
+from lab.bureau.register import import_register
 from models.model import Model
 from models.registry import save
 from tests.unit.bureau.scene import Tables
@@ -50,12 +51,11 @@ class Lab:
 
 @pytest.fixture
 def lab(tmp_path: Path, tables: Tables) -> Lab:
-    """A bureau with an imported register."""
-    commands = Lab(tmp_path / "bureau")
-    commands.ok("bureau", "init", "--name", "Test bureau")
-    register = tables.register_csv(tmp_path / "register.csv")
-    commands.ok("bureau", "import", register, "--id", "id", "--id-kind", "opaque")
-    return commands
+    """A bureau with an imported register, made without commands because each takes seconds to start."""
+    with Bureau.create(tmp_path / "bureau", name="Test bureau") as bureau:
+        register = tables.register_csv(tmp_path / "register.csv")
+        import_register(bureau.store, bureau.home, register, id_column="id", id_kind="opaque")
+    return Lab(tmp_path / "bureau")
 
 
 def bank_card(folder: Path) -> Path:
@@ -65,7 +65,14 @@ def bank_card(folder: Path) -> Path:
     return card
 
 
-def test_from_set_up_to_an_approved_contract(lab: Lab, tmp_path: Path, model: Model) -> None:
+def test_from_set_up_to_an_approved_contract(tmp_path: Path, tables: Tables, model: Model) -> None:
+    lab = Lab(tmp_path / "bureau")
+    made = lab.ok("bureau", "init", "--name", "Test bureau")
+    assert len(made["public_key"]) == 64 and made["database"] == "sqlite"
+    register = tables.register_csv(tmp_path / "register.csv")
+    imported = lab.ok("bureau", "import", register, "--id", "id", "--id-kind", "opaque")
+    assert (imported["rows"], imported["set_aside"], imported["version"]) == (len(tables.codes), 0, 1)
+    assert list((lab.home / "evaluated").glob("main-1-*.npy"))
     save(model, tmp_path / "model.json")
     published = lab.ok("model", "publish", "--file", tmp_path / "model.json")
     assert (published["name"], published["version"], published["state"]) == ("credit", 1, "published")
@@ -77,10 +84,9 @@ def test_from_set_up_to_an_approved_contract(lab: Lab, tmp_path: Path, model: Mo
         "state": "approved",
         "signed_by_bank": False,
     }
-    lab.fails(8, "officer", "approve", contract)
     assert [row["state"] for row in lab.ok("officer", "list")["contracts"]] == ["approved"]
     assert lab.ok("officer", "revoke", contract, "--reason", "test")["state"] == "revoked"
-    lab.fails(8, "officer", "revoke", contract, "--reason", "test")
+    lab.fails(8, "officer", "approve", contract)
     shown = lab.ok("officer", "show", contract)
     assert shown["state"] == "revoked"
     assert shown["signed"]["contract"]["model"]["sheet_sha256"] == published["sheets"]["total"]
@@ -120,7 +126,8 @@ def test_errors_have_codes_and_next_steps_and_no_values(lab: Lab, tmp_path: Path
 def test_a_model_file_that_reads_other_columns_is_refused(lab: Lab, tmp_path: Path, model: Model) -> None:
     other = tmp_path / "other.csv"
     other.write_text("id,c\nx,1\n")
-    lab.ok("bureau", "import", other, "--id", "id", "--id-kind", "opaque", "--register", "other")
+    with Bureau.open(lab.home) as bureau:
+        import_register(bureau.store, bureau.home, other, id_column="id", id_kind="opaque", name="other")
     save(model, tmp_path / "model.json")
     detail = lab.fails(3, "model", "publish", "--file", tmp_path / "model.json", "--register", "other")
     assert "a, b" in detail
