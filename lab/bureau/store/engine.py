@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from lab.terms.errors import InvalidInput, Unreachable
@@ -18,6 +19,8 @@ from lab.terms.errors import InvalidInput, Unreachable
 # How long a writer waits for another one on SQLite before it gives up: longer than any transaction here takes.
 SQLITE_BUSY_MS = 30_000
 _READ = "shulab_read"
+# A connection for each of the 40 threads that the service answers in, so that none waits for another's.
+_POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 30}
 
 
 class Store:
@@ -30,13 +33,13 @@ class Store:
     @contextmanager
     def begin(self) -> Iterator[Session]:
         """A transaction that may write: commits when the block ends, rolls back when it raises."""
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+        with _outages(), Session(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that only reads, so that it never waits for a writer; always rolled back."""
-        with Session(self._reader, expire_on_commit=False) as session:
+        with _outages(), Session(self._reader, expire_on_commit=False) as session:
             yield session
 
     def answers(self) -> bool:
@@ -44,7 +47,7 @@ class Store:
         try:
             with self.read() as session:
                 session.execute(text("SELECT 1"))
-        except OperationalError:
+        except Unreachable:
             return False
         return True
 
@@ -67,13 +70,13 @@ def open_store(url: str) -> Store:
     backend = parsed.get_backend_name()
     if backend == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(parsed, pool_pre_ping=True, pool_size=5, max_overflow=15, hide_parameters=True)
+        engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True, **_POOL)
     elif backend == "sqlite":
         if parsed.database:
             # SQLite would make the file readable by all; its log files take the mode of the file.
             with contextlib.suppress(OSError):
                 Path(parsed.database).touch(mode=0o600, exist_ok=True)
-        engine = create_engine(parsed, hide_parameters=True, connect_args={"check_same_thread": False})
+        engine = create_engine(parsed, hide_parameters=True, connect_args={"check_same_thread": False}, **_POOL)
         _prepare_sqlite(engine)
     else:
         raise InvalidInput(f"Wanted an SQLite or PostgreSQL database; found {backend}.", next_step="use one of the two")
@@ -85,6 +88,17 @@ def open_store(url: str) -> Store:
             f"The bureau's {backend} database does not answer.", next_step="start it, or correct database_url"
         ) from None
     return Store(engine)
+
+
+@contextmanager
+def _outages() -> Iterator[None]:
+    """A database that is down, full or locked for too long is ``Unreachable``, not a fault of ours."""
+    try:
+        yield
+    except (OperationalError, PoolTimeout):
+        raise Unreachable(
+            "The bureau's database does not answer.", next_step="try again in a minute; its operator finds the reason"
+        ) from None
 
 
 def _prepare_sqlite(engine: Engine) -> None:

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
-from lab.bureau.store import Store, drift, migrate, open_store
+from lab.bureau.store import Store, drift, engine, migrate, open_store
 from lab.bureau.store.tables import EntryRow, LedgerSizeRow, NonceRow, UsageRow
 from lab.terms.errors import InvalidInput, Unreachable
 
@@ -93,3 +93,18 @@ def test_other_databases_are_refused(url: str) -> None:
 def test_a_database_that_is_down() -> None:
     with pytest.raises(Unreachable):
         open_store("postgresql+psycopg://nobody@127.0.0.1:1/none?connect_timeout=2")
+
+
+def test_a_database_that_goes_away_is_unreachable(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engine, "SQLITE_BUSY_MS", 50)
+    store.engine.dispose()  # new connections take the shorter patience
+    assert store.answers()
+    if store.engine.dialect.name == "sqlite":
+        with store.begin() as first:
+            first.execute(text("SELECT 1"))  # a look is enough: a transaction that may write takes the lock at once
+            with pytest.raises(Unreachable), store.begin() as second:
+                second.execute(text("SELECT 1"))
+    else:
+        with pytest.raises(Unreachable), store.read() as session:
+            session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+    assert store.answers()

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 import pytest
 
 from lab.bureau.exchange import WorkerPool
 from lab.terms.errors import InvalidInput, Refused, Unreachable
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -97,3 +102,19 @@ def test_a_closed_pool_says_so_also_to_those_who_wait() -> None:
     pool.close()
     with pytest.raises(Unreachable):
         pool.run(os.getpid)
+
+
+def test_workers_do_not_outlive_a_killed_service() -> None:
+    script = (
+        "import os, time\n"
+        "from lab.bureau.exchange import WorkerPool\n"
+        "if __name__ == '__main__':\n"
+        "    pool = WorkerPool(1, job_seconds=600, memory_mib=1024)\n"
+        "    print(pool.run(os.getpid), flush=True)\n"
+        "    pool.run(time.sleep, 600)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True) as service:
+        assert service.stdout is not None
+        worker = psutil.Process(int(service.stdout.readline()))
+        service.kill()
+    worker.wait(60)  # raises if it still is there
