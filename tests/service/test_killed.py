@@ -1,0 +1,79 @@
+"""A job whose service and whose client are killed (SIGKILL) again and again still ends once, and is charged once."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import sqlalchemy
+
+from lab.bank.run import find_run, unfinished_runs
+from lab.bureau.store.tables import BatchRow, EnterpriseUsageRow
+from lab.terms.contract import Detail
+from tests.service.conftest import ROOT, Service
+from tests.service.test_bank_session import Bank, firms
+
+ROWS, ROWS_PER_BATCH, KILLS = 240, 8, 6
+
+
+def start_client(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen[bytes]:
+    words = ["bank", "score", str(portfolio), "--contract", contract, "--id", "id", "--out", str(bank.out)]
+    words += ["--home", str(bank.home.folder), "--bureau", bank.service.url]
+    with (bank.folder / "client.log").open("ab") as log:
+        return subprocess.Popen([sys.executable, "-m", "lab.cli", *words], cwd=ROOT, stdout=log, stderr=log)
+
+
+def progress_of(bank: Bank) -> int:
+    """How many batches the unfinished run has decrypted."""
+    return sum(1 for name in unfinished_runs(bank.home.runs) for _ in (bank.home.runs / name).glob("batch-*.npy"))
+
+
+def test_a_job_survives_kills_of_both_sides_and_ends_once(service: Service, tmp_path: Path) -> None:
+    bank = Bank(service, tmp_path)
+    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=ROWS_PER_BATCH, scores_per_enterprise=1)
+    codes = firms(*range(ROWS))
+    portfolio = bank.portfolio(codes)
+    chance, seen = random.Random(11), []
+    for attempt in range(KILLS):
+        client = start_client(bank, contract, portfolio)
+        before, until = progress_of(bank), time.monotonic() + 60
+        while progress_of(bank) < before + chance.randint(1, 3) and client.poll() is None and time.monotonic() < until:
+            time.sleep(0.01)
+        assert client.poll() is None, (bank.folder / "client.log").read_text()
+        seen.append(progress_of(bank))
+        if attempt % 2:
+            service.process.stop(signal.SIGKILL)
+            service.process.start()
+        client.send_signal(signal.SIGKILL)
+        client.wait(60)
+    # Otherwise the kills came before or after the work, and nothing was shown.
+    assert 0 < seen[-1] < ROWS // ROWS_PER_BATCH
+    client = start_client(bank, contract, portfolio)
+    assert client.wait(120) == os.EX_OK, (bank.folder / "client.log").read_text()
+
+    run = find_run(bank.home.runs, None)
+    assert run.manifest["resumed"] and run.manifest["scored"] == ROWS and not unfinished_runs(bank.home.runs)
+    outputs = run.outputs.sort("code")
+    assert outputs["code"].to_list() == sorted(codes)
+    assert np.array_equal(outputs["total:total"].to_numpy(), bank.plain(sorted(codes), Detail.TOTAL)[0])
+    assert pl.read_parquet(bank.out)["status"].to_list() == ["scored"] * ROWS
+
+    with service.bureau.store.read() as session:
+        usage = list(
+            session.scalars(
+                sqlalchemy.select(EnterpriseUsageRow.used).where(EnterpriseUsageRow.contract_id == contract)
+            )
+        )
+        states = list(session.scalars(sqlalchemy.select(BatchRow.state).where(BatchRow.contract_id == contract)))
+    assert usage == [1] * ROWS
+    assert states == ["answered"] * (ROWS // ROWS_PER_BATCH)
+    kinds = service.ledger(contract)
+    assert kinds.count("score.charged") - kinds.count("score.returned") == ROWS // ROWS_PER_BATCH
+    assert kinds.count("score.answered") == ROWS // ROWS_PER_BATCH
