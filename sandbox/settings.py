@@ -5,12 +5,12 @@ then the defaults here. None of them is a secret; the TLS key is a path.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
-from lab.terms.errors import InvalidInput
+from lab.bureau.settings import FileSettings
 
 FILE = "service.toml"
 _MIB = 1024 * 1024
@@ -18,7 +18,7 @@ Bytes = Annotated[int, Field(ge=1, le=1024 * _MIB)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
-class ServiceSettings(BaseSettings):
+class ServiceSettings(FileSettings):
     """Limits of the running service. Sizes in bytes, times in seconds."""
 
     model_config = SettingsConfigDict(env_prefix="SHULAB_SERVICE_", extra="forbid", frozen=True)
@@ -53,30 +53,7 @@ class ServiceSettings(BaseSettings):
     """PEM chain. Without it the service speaks plain HTTP: to this machine, or behind a proxy that ends TLS."""
     tls_key: Path | None = None
 
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment before file; no ``.env`` and no secrets folder. The file's values arrive as ``init``."""
-        return env_settings, init_settings
-
 
 def load_settings(home: Path) -> ServiceSettings:
     """The settings for a bureau's folder; raises ``InvalidInput`` naming what does not fit, never its value."""
-    try:
-        source = TomlConfigSettingsSource(ServiceSettings, home / FILE)
-        values: dict[str, Any] = source()
-        return ServiceSettings(**values)
-    except ValidationError as error:
-        names = ", ".join(sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors()}))
-        raise InvalidInput(
-            f"Wanted service settings that fit; these do not: {names}.",
-            next_step=f"correct {FILE} in the bureau's folder, or SHULAB_SERVICE_<NAME>",
-        ) from None
-    except ValueError:  # TOMLDecodeError is one
-        raise InvalidInput(f"Wanted {FILE} to be TOML; it is not.", next_step=f"correct {FILE}") from None
+    return ServiceSettings.read(home / FILE)

@@ -20,11 +20,12 @@ import os
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
 
+from lab.bureau.settings import FileSettings
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 
 FILE = "bureau.toml"
@@ -32,7 +33,7 @@ FOLDERS = ("keys", "registers", "evaluated", "models", "contexts", "replies", "l
 ENVIRONMENT_HOME = "SHULAB_BUREAU_HOME"
 
 
-class BureauSettings(BaseSettings):
+class BureauSettings(FileSettings):
     """Settings of a bureau. None is a secret, except that ``database_url`` may hold a password."""
 
     model_config = SettingsConfigDict(env_prefix="SHULAB_BUREAU_", extra="ignore", frozen=True)
@@ -48,18 +49,6 @@ class BureauSettings(BaseSettings):
     """The longest time that one job may take in a worker."""
     worker_memory_mib: Annotated[int, Field(ge=512)] = 8192
     """Address space of a worker; several times what a batch of 4,096 columns needs."""
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Environment before file (whose values arrive as ``init``); no ``.env`` and no secrets folder."""
-        return env_settings, init_settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +73,7 @@ class BureauHome:
             written["database_url"] = database_url
         if key_file is not None:
             written["key_file"] = str(key_file.expanduser().absolute())
-        _validated(written)
+        BureauSettings.checked(written, folder / FILE)
         lines = ["# 数据局设置 Settings of this bureau; SHULAB_BUREAU_<NAME> in the environment goes first."]
         lines += [f"{key} = {_toml_string(value)}" for key, value in written.items()]
         write_private(folder / FILE, ("\n".join(lines) + "\n").encode())
@@ -96,11 +85,7 @@ class BureauHome:
         folder = folder.expanduser().absolute()
         if not (folder / FILE).is_file():
             raise NotFound(f"No bureau lives in {folder}.", next_step="make one with `lab bureau init --name NAME`")
-        try:
-            values: dict[str, Any] = TomlConfigSettingsSource(BureauSettings, folder / FILE)()
-        except ValueError:
-            raise InvalidInput(f"Wanted {FILE} to be TOML; it is not.", next_step=f"correct {folder / FILE}") from None
-        home = cls(folder, _validated(values))
+        home = cls(folder, BureauSettings.read(folder / FILE))
         for part in FOLDERS:
             (folder / part).mkdir(mode=0o700, exist_ok=True)
         return home
@@ -153,16 +138,6 @@ def default_folder() -> Path:
     """``SHULAB_BUREAU_HOME``, or ``~/.shulab/bureau``."""
     named = os.environ.get(ENVIRONMENT_HOME)
     return Path(named) if named else Path.home() / ".shulab" / "bureau"
-
-
-def _validated(values: dict[str, Any]) -> BureauSettings:
-    try:
-        return BureauSettings(**values)
-    except ValidationError as error:
-        names = ", ".join(sorted({".".join(str(part) for part in fault["loc"]) for fault in error.errors()}))
-        raise InvalidInput(
-            f"Wanted bureau settings that fit; these do not: {names}.", next_step=f"correct them in {FILE}"
-        ) from None
 
 
 def _toml_string(value: str) -> str:
