@@ -19,8 +19,8 @@ setup-dev:  ## .venv with the tools of the tests as well
 demo: setup  ## the main job on made-up data, end to end, in about two minutes
 	@.venv/bin/lab demo
 
-test: check  ## check, then every test
-	@$(PY) -m pytest
+test: check  ## check, then every test, two at a time
+	@$(PY) -m pytest -n 2 --dist loadfile
 
 check: setup-dev  ## types, style, import contracts, README against --help
 	@$(PY) -m ruff check .
