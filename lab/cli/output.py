@@ -93,7 +93,7 @@ class Output:
 
     def say(self, line: str) -> None:
         """One line for the person (stderr under ``--json``)."""
-        self.page.print(line, markup=False)
+        self.page.print(line, markup=False, soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
         """Anything rich can draw."""
@@ -119,7 +119,7 @@ def explain(error: ShulabError, *, as_json: bool) -> int:
     if as_json:
         sys.stdout.write(json.dumps(error.as_dict(), ensure_ascii=False) + "\n")
     notes = Console(stderr=True, highlight=False)
-    notes.print(f"错误 error ({error.code}): {error.detail}", markup=False, style="red")
+    notes.print(f"错误 error ({error.code}): {error.detail}", markup=False, style="red", soft_wrap=True)
     if error.next_step:
-        notes.print(f"下一步 next: {error.next_step}", markup=False)
+        notes.print(f"下一步 next: {error.next_step}", markup=False, soft_wrap=True)
     return error.exit_code

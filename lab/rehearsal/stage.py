@@ -87,7 +87,12 @@ class Stage:
             log.write(f"$ {name}\n".encode())
             log.flush()
             process = subprocess.Popen(
-                arguments, stdout=subprocess.PIPE, stderr=None if self.show else log, env=environment(), text=True
+                arguments,
+                stdout=subprocess.PIPE,
+                stderr=None if self.show else log,
+                env=environment(),
+                text=True,
+                start_new_session=True,  # Ctrl-C reaches us alone; we end the command, also one that is just starting
             )
             try:
                 text, _ = process.communicate()
@@ -109,6 +114,7 @@ class Stage:
                 stdout=sys.stderr.fileno() if to_stderr and self.show else aside,
                 stderr=aside,
                 env=environment(),
+                start_new_session=True,
             )
             try:
                 exit_code = process.wait()
