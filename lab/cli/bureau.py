@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +11,7 @@ from lab.bureau.catalogue import read_dictionary
 from lab.bureau.home import default_folder
 from lab.bureau.office import Bureau
 from lab.bureau.register import find_snapshot, import_register
+from lab.cli.choices import IdKind
 from lab.cli.output import Output
 from protocols.matching.bureau import DEFAULT_ENGINE
 
@@ -24,13 +24,6 @@ Home = Annotated[
     typer.Option(help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau]."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
-
-
-class IdKind(StrEnum):
-    """Which identifiers stand in the file."""
-
-    uscc = "uscc"
-    opaque = "opaque"
 
 
 @app.callback()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,6 +14,7 @@ from lab.bureau.office import Bureau
 from lab.bureau.pilot import Pilot, join_pilot
 from lab.bureau.register import find_snapshot
 from lab.bureau.shelf import Shelved, check_name, find_model, keep_model, next_version, parse_name, publish_model
+from lab.cli.choices import Family, Interactions
 from lab.cli.output import Output
 from lab.terms.errors import InvalidInput
 from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
@@ -28,20 +28,6 @@ Home = Annotated[
     typer.Option(help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau]."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
-
-
-class Family(StrEnum):
-    """Which family of models."""
-
-    boosted = "boosted"
-    scorecard = "scorecard"
-
-
-class Interactions(StrEnum):
-    """One bank feature a path, or free."""
-
-    one = "one"
-    free = "free"
 
 
 @app.callback()

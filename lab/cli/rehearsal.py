@@ -3,36 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from lab.cli.choices import Family, IdKind, Interactions
 from lab.cli.output import Output
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="演示与试算 Demo and trial, on one machine.")
-
-
-class IdKind(StrEnum):
-    """Which identifiers stand in the files."""
-
-    uscc = "uscc"
-    opaque = "opaque"
-
-
-class Family(StrEnum):
-    """Which model is trained."""
-
-    boosted = "boosted"
-    scorecard = "scorecard"
-
-
-class Interactions(StrEnum):
-    """One bank feature a path, or free."""
-
-    one = "one"
-    free = "free"
 
 
 @app.callback()
