@@ -69,6 +69,7 @@ class Bureau:
         keys = BureauKeys.open(found)
         store = open_store(found.database_url)
         migrate(store.engine)
+        store.sign = keys.sign
         return cls(found, store, keys, clock)
 
     def __enter__(self) -> Self:

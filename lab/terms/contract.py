@@ -1,8 +1,9 @@
 """The data-use contract: what a bureau lets one bank do with which items, for which purpose, until when.
 
-A contract document never changes: an amendment is a new version. Both parties sign the same bytes, the RFC 8785 (JSON
-Canonicalization Scheme) form of the document, with Ed25519 (RFC 8032). The state of a contract at the bureau (draft,
-approved, expired, revoked) is not part of the document; it lives in ``lab.bureau.contracts``.
+A contract document never changes: an amendment is a new version with the same id, signed again by both. The parties
+sign the same bytes, the RFC 8785 (JSON Canonicalization Scheme) form of the document, with Ed25519 (RFC 8032). Where a
+version stands at the bureau (draft, approved, active, ...) is not part of it; that is ``lab.bureau.contracts.workflow``.
+``lab.terms.odrl`` tells the same document as a W3C ODRL 2.2 Agreement, ``lab.terms.plain`` in Chinese and English.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from lab.terms.errors import InvalidInput, NotAuthentic
+from lab.terms.errors import InvalidInput, NotAuthentic, Refused
 
-SCHEMA = "shulab-contract/1"
+SCHEMA = "shulab-contract/2"
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
@@ -31,14 +32,21 @@ class Purpose(StrEnum):
     CREDIT_APPROVAL = "credit-approval"
     POST_LOAN_MONITORING = "post-loan-monitoring"
     PRODUCT_MATCHING = "product-matching"
-    TRIAL = "trial"
+    RESEARCH = "research"
+    MODEL_TRAINING = "model-training"
 
 
 class Operation(StrEnum):
-    """What the service can be asked to do under a contract."""
+    """What can be asked for under a contract.
+
+    ``SCORE`` gives totals; ``PORTRAIT`` adds the subtotals from which a bank draws portraits (any detail but total);
+    ``RESEARCH_RUN`` is a researcher's code on the real data, inside the lab.
+    """
 
     MATCH = "match"
     SCORE = "score"
+    PORTRAIT = "portrait"
+    RESEARCH_RUN = "research-run"
 
 
 class Detail(StrEnum):
@@ -55,9 +63,22 @@ class Detail(StrEnum):
 
 
 class ReleaseForm(StrEnum):
-    """In which form an item may leave the bureau; in this version items enter a model and nothing else."""
+    """In which form an item may be used, from the least to the most: each allows what stands before it.
 
+    ``NONE``: not at all. ``MODEL_INPUT_ONLY``: as an input of a model's encrypted evaluation. ``BAND``: a coarse band
+    of its value may leave the bureau. ``EXACT``: its value may. No operation of this version releases an item's value or
+    band: the two are terms that later operations are held against.
+    """
+
+    NONE = "none"
     MODEL_INPUT_ONLY = "model-input-only"
+    BAND = "band"
+    EXACT = "exact"
+
+    def allows(self, wanted: ReleaseForm) -> bool:
+        """Whether an item released in this form may be used in form ``wanted``."""
+        order = list(ReleaseForm)
+        return order.index(wanted) <= order.index(self)
 
 
 class _Document(BaseModel):
@@ -85,39 +106,64 @@ class Item(_Document):
 
 
 class Ceilings(_Document):
-    """Limits the bureau counts. All are per contract; ``scores_per_enterprise`` over the contract's whole term."""
+    """Limits the bureau counts, over all versions of the contract and all jobs of the bank under it.
+
+    ``identifiers``: blinded identifiers evaluated over the whole term; the bureau cannot see whether two are the same.
+    ``scores_per_enterprise``: within any ``period_days`` days. ``jobs_per_day``: jobs opened within any 24 hours.
+    ``precision``: the smallest step between two replies, in the model's quanta (1: as the model computes).
+    """
 
     identifiers: Annotated[int, Field(ge=1)] = 1_000_000
     identifiers_per_match: Annotated[int, Field(ge=1)] = 100_000
     scores_per_enterprise: Annotated[int, Field(ge=1)] = 100
+    period_days: Annotated[int, Field(ge=1, le=3660)] = 365
+    jobs_per_day: Annotated[int, Field(ge=1)] = 100
+    rows_per_job: Annotated[int, Field(ge=1)] = 1_000_000
     rows_per_batch: Annotated[int, Field(ge=1, le=8192)] = 8192
+    precision: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
+class ConsentTerms(_Document):
+    """Whether the enterprise itself must have agreed, and why, or why not."""
+
+    required: bool = False
+    why: Annotated[str, Field(min_length=1, max_length=1000)] = "public records, scored for a credit application"
 
 
 class ModelTerms(_Document):
-    """The one model version the contract allows; ``sheet_sha256`` pins what the bank is told of it."""
+    """A model version the contract allows; ``sheet_sha256`` pins what the bank is told of it."""
 
     name: Slug
     version: Annotated[int, Field(ge=1)]
     sheet_sha256: Hex32
 
+    def __str__(self) -> str:
+        return f"{self.name}@{self.version}"
+
 
 class Contract(_Document):
-    """A data-use contract, first form."""
+    """One version of a data-use contract."""
 
-    schema_: Annotated[Literal["shulab-contract/1"], Field(alias="schema")] = "shulab-contract/1"
+    schema_: Annotated[Literal["shulab-contract/2"], Field(alias="schema")] = "shulab-contract/2"
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{3,63}$")]
     version: Annotated[int, Field(ge=1)] = 1
     bureau: Party
     bank: Party
     purpose: Purpose
+    recipients: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
+    """Who in the bank may receive results: departments or systems by name."""
     items: tuple[Item, ...]
     operations: tuple[Operation, ...]
     detail: Detail
-    model: ModelTerms
+    models: Annotated[tuple[ModelTerms, ...], Field(min_length=1, max_length=20)]
+    """Model versions allowed; the first is the one meant when a job names none."""
     id_kind: Literal["uscc", "opaque"]
     engine: Slug
     parameters: Slug
     ceilings: Ceilings
+    consent: ConsentTerms = ConsentTerms()
+    retention_days: Annotated[int, Field(ge=1, le=36_600)] = 365
+    """How long either side may keep what a job left with it."""
     starts: AwareDatetime
     expires: AwareDatetime
 
@@ -129,7 +175,24 @@ class Contract(_Document):
             raise ValueError("a contract must expire after it starts")
         if not self.operations:
             raise ValueError("a contract must allow at least one operation")
+        if len({item.code for item in self.items}) != len(self.items):
+            raise ValueError("a contract names each item once")
+        if len({str(model) for model in self.models}) != len(self.models):
+            raise ValueError("a contract names each model version once")
+        if self.detail is not Detail.TOTAL and Operation.PORTRAIT not in self.operations:
+            raise ValueError("replies finer than totals need the operation portrait")
         return self
+
+    def model(self, name: str | None = None, version: int | None = None) -> ModelTerms:
+        """The model version named, or the first; raises ``Refused`` if the contract does not allow it (term: models)."""
+        for model in self.models:
+            if (name is None or model.name == name) and (version is None or model.version == version):
+                return model
+        allowed = ", ".join(str(model) for model in self.models)
+        raise Refused(
+            f"Contract {self.id} allows the models {allowed}; another was asked for (term: models).",
+            next_step="name one of these, or ask the bureau to amend the contract",
+        )
 
     def canonical(self) -> bytes:
         """The bytes that are signed: RFC 8785 of the document."""
@@ -172,7 +235,7 @@ class SignedContract(_Document):
 
 def signing_input(contract: Contract) -> bytes:
     """Domain-separated message that both parties sign."""
-    return b"shulab contract v1\x00" + contract.canonical()
+    return b"shulab contract v2\x00" + contract.canonical()
 
 
 def verify_signature(public_key: str, signature: str, message: bytes, *, what: str) -> None:

@@ -57,8 +57,11 @@ class Receipt:
         return asdict(self)
 
 
-def record(session: Session, kind: str, contract: str | None, facts: Mapping[str, Fact]) -> Entry:
+def record(session: Session, kind: str, contract: str | None, facts: Mapping[str, Fact], *, by: str) -> Entry:
     """Append an entry in ``session``'s transaction, which also makes the change that the entry tells of.
+
+    ``by`` is who did it: ``bank:<id>``, ``person:<account>``, ``local`` (a command on the bureau's machine) or
+    ``bureau`` (the service itself).
 
     Call it last in the transaction: it takes the lock that puts all writers of the ledger in a line, and holding it
     while waiting for another lock could stop both. The hash covers the RFC 8785 form of the whole entry.

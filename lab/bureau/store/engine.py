@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,12 +28,15 @@ class Store:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.sign: Callable[[bytes], bytes] | None = None
+        """The bureau's Ed25519 key at work; without it a transaction can write no ledger entry."""
         self._reader = engine.execution_options(**{_READ: True})
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
         """A transaction that may write: commits when the block ends, rolls back when it raises."""
         with _outages(), Session(self.engine, expire_on_commit=False) as session, session.begin():
+            session.info["sign"] = self.sign
             yield session
 
     @contextmanager

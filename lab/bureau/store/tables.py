@@ -14,6 +14,7 @@ from sqlalchemy import (
     DateTime,
     ForeignKey,
     ForeignKeyConstraint,
+    Index,
     Integer,
     MetaData,
     String,
@@ -130,24 +131,112 @@ class ModelRow(Base):
     published_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-class ContractRow(Base):
-    """Room ``contracts``: the document, its signatures and its state here."""
+class BankRow(Base):
+    """Room ``contracts``: a bank that the bureau knows, by an id that its keys may change under."""
 
-    __tablename__ = "contracts"
-    __table_args__ = (CheckConstraint("state IN ('draft', 'approved', 'expired', 'revoked')", name="state"),)
+    __tablename__ = "banks"
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
-    version: Mapped[int] = mapped_column(Integer)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    registered_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class BankKeyRow(Base):
+    """Room ``contracts``: an Ed25519 key of a bank. Only an active key's requests are accepted."""
+
+    __tablename__ = "bank_keys"
+    __table_args__ = (CheckConstraint("state IN ('active', 'succeeded', 'revoked')", name="state"),)
+
+    public_key: Mapped[str] = mapped_column(_Hash, primary_key=True)
+    bank_id: Mapped[str] = mapped_column(ForeignKey("banks.id"), index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    successor: Mapped[str | None] = mapped_column(_Hash)
+    added_at: Mapped[datetime] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class ContractRow(Base):
+    """Room ``contracts``: a contract by id; its versions hold the documents. Locking this row orders its charges."""
+
+    __tablename__ = "contracts"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    bank_id: Mapped[str] = mapped_column(ForeignKey("banks.id"), index=True)
+    in_force: Mapped[int | None] = mapped_column(Integer)
+    """The version that became active last, whatever became of it; None until one does."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class ContractVersionRow(Base):
+    """Room ``contracts``: one version: the document, its signatures and its state here."""
+
+    __tablename__ = "contract_versions"
+    __table_args__ = (
+        CheckConstraint(
+            "state IN ('draft', 'submitted', 'under-review', 'approved', 'active', 'suspended', 'rejected', "
+            "'revoked', 'expired', 'retired')",
+            name="state",
+        ),
+    )
+
+    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
     document: Mapped[str] = mapped_column(Text)
     """RFC 8785 JSON, the very bytes that are signed."""
     sha256: Mapped[str] = mapped_column(_Hash)
-    bank_key: Mapped[str] = mapped_column(_Hash, index=True)
+    state: Mapped[str] = mapped_column(String(16))
+    officers_needed: Mapped[int] = mapped_column(Integer)
+    """How many officers must approve: two, of different departments, above a set grade of items."""
+    drafted_by: Mapped[str] = mapped_column(String(64))
     bureau_signature: Mapped[str | None] = mapped_column(String(128))
     bank_signature: Mapped[str | None] = mapped_column(String(128))
-    state: Mapped[str] = mapped_column(String(16))
     drafted_at: Mapped[datetime] = mapped_column(Moment)
     signed_at: Mapped[datetime | None] = mapped_column(Moment)
     approved_at: Mapped[datetime | None] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class ApprovalRow(Base):
+    """Room ``contracts``: an officer's approval of a version; enough of them approve it."""
+
+    __tablename__ = "approvals"
+    __table_args__ = (
+        ForeignKeyConstraint(
+            ["contract_id", "version"], ["contract_versions.contract_id", "contract_versions.version"]
+        ),
+    )
+
+    contract_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    account: Mapped[str] = mapped_column(String(64), primary_key=True)
+    department: Mapped[str] = mapped_column(String(100))
+    approved_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class JobRow(Base):
+    """Room ``exchange``: one job of a bank: for what, for whom, by which model, and in which key epoch."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'stopped', 'ended')", name="state"),
+        CheckConstraint("rows_used >= 0", name="rows_used"),
+    )
+
+    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Chosen by the bank, so that opening a job again is the same job."""
+    version: Mapped[int] = mapped_column(Integer)
+    """The contract's version that was in force when the job was opened."""
+    recipient: Mapped[str] = mapped_column(String(200))
+    model: Mapped[str] = mapped_column(String(64))
+    model_version: Mapped[int] = mapped_column(Integer)
+    epoch: Mapped[int] = mapped_column(Integer)
+    rows: Mapped[int] = mapped_column(Integer)
+    """Enterprises announced."""
+    rows_used: Mapped[int] = mapped_column(Integer)
+    """Enterprises scored so far."""
+    state: Mapped[str] = mapped_column(String(16))
+    opened_at: Mapped[datetime] = mapped_column(Moment, index=True)
     ended_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
@@ -174,25 +263,31 @@ class UsageRow(Base):
     used: Mapped[int] = mapped_column(BigInteger)
 
 
-class EnterpriseUsageRow(Base):
-    """Room ``exchange``: how often one enterprise (by its tag under this contract) was scored."""
+class InquiryRow(Base):
+    """Room ``exchange``: one enterprise (by pseudonym) was scored in one batch: what an enterprise may ask about itself."""
 
-    __tablename__ = "enterprise_usage"
-    __table_args__ = (CheckConstraint("used >= 0", name="used"),)
+    __tablename__ = "inquiries"
+    __table_args__ = (Index(None, "contract_id", "enterprise", "at"),)
 
     contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
-    tag: Mapped[str] = mapped_column(String(32), primary_key=True)
-    used: Mapped[int] = mapped_column(Integer)
+    batch: Mapped[str] = mapped_column(_Hash, primary_key=True)
+    """SHA-256 of the batch."""
+    enterprise: Mapped[str] = mapped_column(String(32), primary_key=True, index=True)
+    at: Mapped[datetime] = mapped_column(Moment)
 
 
 class BatchRow(Base):
     """Room ``exchange``: a scoring batch, charged once and answered with the same reply for ever."""
 
     __tablename__ = "batches"
-    __table_args__ = (CheckConstraint("state IN ('charged', 'answered', 'returned')", name="state"),)
+    __table_args__ = (
+        ForeignKeyConstraint(["contract_id", "job_id"], ["jobs.contract_id", "jobs.id"]),
+        CheckConstraint("state IN ('charged', 'answered', 'returned')", name="state"),
+    )
 
     contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
     sha256: Mapped[str] = mapped_column(_Hash, primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(64), index=True)
     rows: Mapped[int] = mapped_column(Integer)
     register_version: Mapped[int] = mapped_column(Integer)
     state: Mapped[str] = mapped_column(String(16))
@@ -201,6 +296,84 @@ class BatchRow(Base):
     entry_seq: Mapped[int | None] = mapped_column(Integer)
     charged_at: Mapped[datetime] = mapped_column(Moment)
     answered_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class ConsentRow(Base):
+    """Room ``consents``: an enterprise (by pseudonym) agrees that a bank may use its records for a purpose, for a time."""
+
+    __tablename__ = "consents"
+    __table_args__ = (Index(None, "bank_id", "purpose"),)
+
+    id: Mapped[str] = mapped_column(_Hash, primary_key=True)
+    """Hash of the consent's canonical form, so that the same file imported again adds nothing."""
+    enterprise: Mapped[str] = mapped_column(String(32), index=True)
+    bank_id: Mapped[str] = mapped_column(ForeignKey("banks.id"))
+    purpose: Mapped[str] = mapped_column(String(64))
+    starts: Mapped[datetime] = mapped_column(Moment)
+    expires: Mapped[datetime] = mapped_column(Moment)
+    evidence: Mapped[str] = mapped_column(Text)
+    """A reference to where the authorisation is kept, or JSON of a signature and the key it was made with."""
+    imported_at: Mapped[datetime] = mapped_column(Moment)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class ConsentChangeRow(Base):
+    """Room ``consents``: counts changes of consents, so that what was worked out from them is known to be stale."""
+
+    __tablename__ = "consent_changes"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    changes: Mapped[int] = mapped_column(Integer)
+
+
+class EpochRow(Base):
+    """Room ``keys``: an epoch of the matching keys."""
+
+    __tablename__ = "epochs"
+    __table_args__ = (CheckConstraint("state IN ('preparing', 'current', 'closing', 'destroyed')", name="state"),)
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    state: Mapped[str] = mapped_column(String(16))
+    began_at: Mapped[datetime] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class AccountRow(Base):
+    """Room ``people``: a person at the bureau. The password is an Argon2id hash; None for those who sign in elsewhere."""
+
+    __tablename__ = "accounts"
+    __table_args__ = (
+        UniqueConstraint("issuer", "subject"),
+        CheckConstraint("state IN ('active', 'disabled')", name="state"),
+    )
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    shown_name: Mapped[str] = mapped_column(String(200))
+    department: Mapped[str] = mapped_column(String(100))
+    roles: Mapped[str] = mapped_column(Text)
+    """JSON list."""
+    password: Mapped[str | None] = mapped_column(Text)
+    must_change: Mapped[bool] = mapped_column()
+    failures: Mapped[int] = mapped_column(Integer)
+    locked_until: Mapped[datetime | None] = mapped_column(Moment)
+    issuer: Mapped[str | None] = mapped_column(Text)
+    subject: Mapped[str | None] = mapped_column(Text)
+    """Who this is at the OpenID provider ``issuer``."""
+    state: Mapped[str] = mapped_column(String(16))
+    created_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class SignInRow(Base):
+    """Room ``people``: a session of a person, known here by the hashes of its tokens."""
+
+    __tablename__ = "sign_ins"
+
+    token: Mapped[str] = mapped_column(_Hash, primary_key=True)
+    account: Mapped[str] = mapped_column(ForeignKey("accounts.name"), index=True)
+    csrf: Mapped[str] = mapped_column(_Hash)
+    began_at: Mapped[datetime] = mapped_column(Moment)
+    seen_at: Mapped[datetime] = mapped_column(Moment)
+    expires_at: Mapped[datetime] = mapped_column(Moment)
 
 
 class NonceRow(Base):
@@ -214,7 +387,7 @@ class NonceRow(Base):
 
 
 class EntryRow(Base):
-    """Room ``ledger``: one entry; a trigger in the database refuses to change or delete it."""
+    """Room ``ledger``: one entry, a leaf of the Merkle tree; a trigger in the database refuses to change or delete it."""
 
     __tablename__ = "ledger_entries"
 
@@ -223,8 +396,11 @@ class EntryRow(Base):
     kind: Mapped[str] = mapped_column(String(64), index=True)
     contract_id: Mapped[str | None] = mapped_column(String(64), index=True)
     body: Mapped[str] = mapped_column(Text)
-    """RFC 8785 JSON of the whole entry, the bytes that are hashed."""
-    sha256: Mapped[str] = mapped_column(_Hash)
+    """RFC 8785 JSON of the whole entry, the bytes of the leaf."""
+    leaf: Mapped[str] = mapped_column(_Hash)
+    """The leaf's hash (RFC 9162, section 2.1.1)."""
+    signature: Mapped[str] = mapped_column(String(128))
+    """The bureau's over the entry, so that an auditor can tell which entry was altered, not only that one was."""
 
 
 class LedgerSizeRow(Base):
@@ -234,3 +410,14 @@ class LedgerSizeRow(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     size: Mapped[int] = mapped_column(Integer)
+
+
+class TreeHeadRow(Base):
+    """Room ``ledger``: a signed tree head (RFC 9162, section 4.10): size, root and time under the bureau's signature."""
+
+    __tablename__ = "tree_heads"
+
+    size: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    root: Mapped[str] = mapped_column(_Hash)
+    time: Mapped[datetime] = mapped_column(Moment)
+    signature: Mapped[str] = mapped_column(String(128))

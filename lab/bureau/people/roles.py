@@ -1,0 +1,106 @@
+"""Who may do what at the bureau: the one role matrix.
+
+Permission ("may this person?") is settled here; policy ("does the state allow it?") in ``lab.bureau.contracts.policy``
+and ``workflow``. A bank is no person: its machines sign their requests, and a contract says what they may ask for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from lab.terms.errors import InvalidInput, Refused
+
+
+class Role(StrEnum):
+    """What a person is at the bureau."""
+
+    OFFICER = "officer"
+    """Data officer: writes, reviews, approves, suspends and revokes contracts."""
+    STEWARD = "steward"
+    """Data steward: registers, models, consents."""
+    RESEARCHER = "researcher"
+    """Prototypes on look-alike data and asks for runs."""
+    AUDITOR = "auditor"
+    """Reads the ledger and whatever explains it; changes nothing."""
+    ADMINISTRATOR = "administrator"
+    """Accounts, banks' keys, the bureau's key epochs; sees no contract through."""
+
+
+class Permission(StrEnum):
+    """One thing a person may be allowed to do."""
+
+    READ_CONTRACTS = "read contracts"
+    DRAFT_CONTRACTS = "draft contracts"
+    REVIEW_CONTRACTS = "review contracts"
+    APPROVE_CONTRACTS = "approve contracts"
+    SUSPEND_CONTRACTS = "suspend contracts"
+    REVOKE_CONTRACTS = "revoke contracts"
+    READ_BANKS = "read banks"
+    REGISTER_BANKS = "register banks"
+    REVOKE_BANK_KEYS = "revoke banks' keys"
+    READ_CONSENTS = "read consents"
+    KEEP_CONSENTS = "keep consents"
+    READ_LEDGER = "read the ledger"
+    READ_INQUIRIES = "read an enterprise's inquiries"
+    READ_ACCOUNTS = "read accounts"
+    KEEP_ACCOUNTS = "keep accounts"
+    ROTATE_KEYS = "rotate keys"
+
+
+P = Permission
+MATRIX: dict[Role, frozenset[Permission]] = {
+    Role.OFFICER: frozenset(
+        {
+            *(P.READ_CONTRACTS, P.DRAFT_CONTRACTS, P.REVIEW_CONTRACTS, P.APPROVE_CONTRACTS),
+            *(P.SUSPEND_CONTRACTS, P.REVOKE_CONTRACTS, P.READ_BANKS, P.REGISTER_BANKS, P.READ_CONSENTS),
+        }
+    ),
+    Role.STEWARD: frozenset({P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.KEEP_CONSENTS}),
+    Role.RESEARCHER: frozenset(),
+    Role.AUDITOR: frozenset(
+        {P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.READ_LEDGER, P.READ_INQUIRIES, P.READ_ACCOUNTS}
+    ),
+    Role.ADMINISTRATOR: frozenset({P.READ_BANKS, P.REVOKE_BANK_KEYS, P.READ_ACCOUNTS, P.KEEP_ACCOUNTS, P.ROTATE_KEYS}),
+}
+"""The matrix. What a role does not list, it may not do."""
+
+APART: tuple[frozenset[Role], ...] = (
+    frozenset({Role.ADMINISTRATOR, Role.OFFICER}),
+    frozenset({Role.ADMINISTRATOR, Role.STEWARD}),
+    *(frozenset({Role.AUDITOR, other}) for other in Role if other is not Role.AUDITOR),
+)
+"""Separation of duties: roles that no one person has together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """A person who has signed in. ``name`` is the account's, and what the ledger calls them."""
+
+    name: str
+    department: str
+    roles: frozenset[Role]
+
+    def may(self, permission: Permission) -> bool:
+        """Whether one of this person's roles has the permission."""
+        return any(permission in MATRIX[role] for role in self.roles)
+
+    def check(self, permission: Permission) -> None:
+        """Raise ``Refused``, naming the permission and the roles that have it, unless this person may."""
+        if not self.may(permission):
+            able = ", ".join(role.value for role in Role if permission in MATRIX[role]) or "nobody"
+            raise Refused(
+                f"The account {self.name} may not {permission.value}; it needs one of the roles {able}.",
+                next_step="ask someone who has the role, or an administrator",
+            )
+
+
+def check_roles(roles: frozenset[Role]) -> None:
+    """Raise ``InvalidInput`` for no role, or for roles that no one person may have together."""
+    if not roles:
+        raise InvalidInput("Wanted at least one role; found none.", next_step=f"give one of {', '.join(Role)}")
+    for pair in APART:
+        if pair <= roles:
+            raise InvalidInput(
+                f"One person may not be {' and '.join(sorted(pair))}.", next_step="make two accounts for two people"
+            )
