@@ -9,6 +9,7 @@
 ``models/``           models and their sheets
 ``contexts/``         public contexts of banks, named by their hashes
 ``replies/``          replies to batches, named by contract and batch
+``consents/``         signatures of enterprises, and what each import set aside
 ====================  =================================================================
 """
 
@@ -29,7 +30,7 @@ from lab.bureau.settings import FileSettings
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 
 FILE = "bureau.toml"
-FOLDERS = ("keys", "registers", "evaluated", "models", "contexts", "replies", "logs")
+FOLDERS = ("keys", "registers", "evaluated", "models", "contexts", "replies", "consents", "logs")
 ENVIRONMENT_HOME = "SHULAB_BUREAU_HOME"
 
 

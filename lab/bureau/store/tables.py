@@ -324,6 +324,8 @@ class ConsentChangeRow(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     changes: Mapped[int] = mapped_column(Integer)
+    expiries_until: Mapped[datetime | None] = mapped_column(Moment)
+    """Up to when consents that ran out are in the ledger."""
 
 
 class EpochRow(Base):

@@ -44,6 +44,7 @@ def upgrade() -> None:
         "consent_changes",
         sa.Column("id", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("changes", sa.Integer(), nullable=False),
+        sa.Column("expiries_until", MOMENT, nullable=True),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_consent_changes")),
     )
     op.create_table(

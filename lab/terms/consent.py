@@ -1,0 +1,96 @@
+"""An enterprise's consent: that a named bank may use what the bureau holds of it, for one purpose, for a time.
+
+This is what an enterprise signs (Ed25519, RFC 8032, over the RFC 8785 form after ``DOMAIN``) and what the columns of a
+consent file mean. The bureau keeps a consent under a pseudonym of the enterprise, so this form, which holds its code, is
+made when it is needed and not kept.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import rfc8785
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+from lab.terms.contract import Purpose
+
+SCHEMA = "shulab-consent/1"
+DOMAIN = b"shulab consent v1\x00"
+_MOMENT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2}(Z|[+-][0-9]{2}:[0-9]{2}))?")
+COLUMNS: tuple[tuple[str, str, str], ...] = (
+    ("code", "企业统一社会信用代码", "the enterprise's unified social credit code"),
+    ("bank", "获授权银行（名称或编号）", "the bank that is authorised, by name or id"),
+    ("purpose", "用途", "the coded purpose"),
+    ("starts", "生效（日期或时间）", "from when: a date (midnight UTC) or a time such as 2026-01-01T00:00:00+08:00"),
+    ("expires", "失效（日期或时间）", "until when, not included: a date or a time"),
+    ("evidence", "授权凭证编号", "where the authorisation is kept; no code in it"),
+    ("public_key", "企业公钥", "the enterprise's Ed25519 public key, 64 hexadecimal digits"),
+    ("signature", "企业签名", "its Ed25519 signature of this consent, 128 hexadecimal digits"),
+)
+"""Columns of a consent file: name, Chinese, English. A row has evidence, or a key and a signature, or all three."""
+
+
+@dataclass(frozen=True, slots=True)
+class Consent:
+    """One authorisation, as the enterprise gives it. ``bank`` is the bank's name at the bureau; times are aware."""
+
+    code: str
+    bank: str
+    purpose: Purpose
+    starts: datetime
+    expires: datetime
+
+    def signing_input(self) -> bytes:
+        """The message an enterprise signs: domain, then RFC 8785 of the consent, its times in UTC to the second."""
+        document = {
+            "schema": SCHEMA,
+            "enterprise": self.code,
+            "bank": self.bank,
+            "purpose": self.purpose.value,
+            "starts": written(self.starts),
+            "expires": written(self.expires),
+        }
+        return DOMAIN + rfc8785.dumps(document)
+
+    def bears(self, public_key: str, signature: str) -> bool:
+        """Whether ``signature`` is that of the key's holder under this consent; both hexadecimal."""
+        try:
+            key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
+            key.verify(bytes.fromhex(signature), self.signing_input())
+        except (InvalidSignature, ValueError):
+            return False
+        return True
+
+
+def written(moment: datetime) -> str:
+    """A time as consents write it: UTC, to the second."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def read_moment(text: str) -> datetime | None:
+    """A date (its midnight in UTC) or an RFC 3339 time to the second, as a UTC time; None for anything else.
+
+    A time without an offset could mean two moments, so it is not read.
+    """
+    found = _MOMENT.fullmatch(text.strip())
+    try:
+        moment = datetime.fromisoformat(found.group()) if found else None
+        if moment is None or not 1970 <= moment.year <= 9998:
+            return None
+    except ValueError:
+        return None
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def template() -> str:
+    """A consent file's header and two examples: one by evidence, one by a signature (both made up)."""
+    names = ",".join(name for name, _, _ in COLUMNS)
+    by_evidence = "91990100MAEUJQ08XL,示例银行 Sample Bank,credit-approval,2026-01-01,2027-01-01,授权书 2026-000123,,"
+    by_signature = (
+        "91990100MAEUJQ08XL,示例银行 Sample Bank,post-loan-monitoring,"
+        f"2026-01-01T00:00:00+08:00,2028-01-01T00:00:00+08:00,,{'0' * 64},{'0' * 128}"
+    )
+    return "\n".join((names, by_evidence, by_signature)) + "\n"
