@@ -1,0 +1,305 @@
+"""The banks that the bureau knows, and the keys that speak for them.
+
+A bank keeps its id while its keys change. A key is ``active``; or ``succeeded`` by the next one, and still accepted for
+a day (``GRACE``), so that a job under way is not cut off; or ``revoked``, and refused at once. Contracts stay signed
+when the key they were signed with is succeeded or revoked: the ledger proves that the signature came before.
+
+Functions work in a session; ``Banks`` opens the sessions for the service and the commands.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from lab.bureau.ledger import record
+from lab.bureau.people.roles import Permission, Person
+from lab.bureau.store import Store
+from lab.bureau.store.tables import BankKeyRow, BankRow, ContractRow
+from lab.terms.contract import Party
+from lab.terms.errors import Conflict, InvalidInput, NotFound
+from lab.terms.succession import SignedSuccession
+
+GRACE = timedelta(hours=24)
+"""How long a key is accepted after the next one took its place."""
+STATEMENT_AGE = timedelta(minutes=10)
+"""How far the time in a statement of succession may be from the bureau's clock."""
+_REASON = 500
+
+
+class KeyState(StrEnum):
+    """Where a bank's key stands."""
+
+    ACTIVE = "active"
+    SUCCEEDED = "succeeded"
+    REVOKED = "revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class BankKey:
+    """One key of a bank."""
+
+    public_key: str
+    state: KeyState
+    successor: str | None
+    added_at: datetime
+    ended_at: datetime | None
+
+    def accepted(self, now: datetime) -> bool:
+        """Whether a request signed with this key is its bank's at ``now``."""
+        if self.state is KeyState.ACTIVE:
+            return True
+        return self.state is KeyState.SUCCEEDED and self.ended_at is not None and now < self.ended_at + GRACE
+
+
+@dataclass(frozen=True, slots=True)
+class KnownBank:
+    """A bank with all its keys, the oldest first."""
+
+    id: str
+    name: str
+    registered_at: datetime
+    keys: tuple[BankKey, ...]
+
+
+def register(session: Session, party: Party, *, by: str, now: datetime) -> str:
+    """The id of the bank of this card, registered now if it is new; the same card again changes nothing.
+
+    Raises ``Conflict`` if the name is another key's, the key another name's, or the key is no longer the bank's.
+    """
+    row = session.get(BankKeyRow, party.public_key)
+    if row is not None:
+        bank = _bank(session, row.bank_id)
+        if bank.name != party.name:
+            raise Conflict(
+                f"The key {party.fingerprint} is registered under another name than {party.name}.",
+                next_step=f"use the bank's registered name, {bank.name}",
+            )
+        if row.state != KeyState.ACTIVE:
+            raise Conflict(
+                f"The key {party.fingerprint} of {party.name} was {row.state}; it signs no new contract.",
+                next_step="ask the bank for its present card (`lab bank card`)",
+            )
+        return bank.id
+    if session.scalar(select(BankRow.id).where(BankRow.name == party.name)) is not None:
+        raise Conflict(
+            f"A bank named {party.name} is registered with another key than {party.fingerprint}.",
+            next_step="have the bank run `lab bank rotate-key`; if it lost its key, an administrator compares the "
+            "fingerprint by telephone and runs `lab bank-key add CARD`",
+        )
+    bank_id = f"b-{secrets.token_hex(6)}"
+    with _flushed(session):
+        session.add(BankRow(id=bank_id, name=party.name, registered_at=now))
+        session.flush()  # the key refers to the bank
+        session.add(_fresh(party.public_key, bank_id, now))
+    record(session, "bank.registered", None, {"bank": bank_id, "name": party.name, "key": party.public_key}, by=by)
+    return bank_id
+
+
+def bank_of_key(session: Session, key: str) -> tuple[str, KeyState] | None:
+    """The id of the bank that the key is or was of, and where the key stands; None for a stranger's."""
+    row = session.get(BankKeyRow, key)
+    return (row.bank_id, KeyState(row.state)) if row is not None else None
+
+
+def active_party(session: Session, bank_id: str) -> Party:
+    """The bank's name and the key it was given last of those that are active: who a new contract names.
+
+    Raises ``NotFound`` for an unknown bank, ``Conflict`` if every key of it was revoked.
+    """
+    bank = find_bank(session, bank_id)
+    active = [key for key in bank.keys if key.state is KeyState.ACTIVE]
+    if not active:
+        raise Conflict(
+            f"No key of {bank.name} is active.", next_step="have an administrator add one: `lab bank-key add CARD`"
+        )
+    return Party(name=bank.name, public_key=active[-1].public_key)
+
+
+def find_bank(session: Session, bank_id: str) -> KnownBank:
+    """The bank of that id; raises ``NotFound``."""
+    bank = _bank(session, bank_id)
+    rows = session.scalars(
+        select(BankKeyRow).where(BankKeyRow.bank_id == bank_id).order_by(BankKeyRow.added_at, BankKeyRow.public_key)
+    )
+    return KnownBank(bank.id, bank.name, bank.registered_at, tuple(_key(row) for row in rows))
+
+
+def list_banks(session: Session) -> list[KnownBank]:
+    """All banks, by name."""
+    return [find_bank(session, bank_id) for bank_id in session.scalars(select(BankRow.id).order_by(BankRow.name))]
+
+
+def add_key(session: Session, bank_id: str, signed: SignedSuccession, *, now: datetime) -> bool:
+    """The bank's own next key takes the place of its old one; True if this changed anything.
+
+    The statement must name this bank and be signed by both keys (``signed.verify`` is called here). Raises
+    ``NotAuthentic`` for a wrong signature, ``InvalidInput`` for a statement of another bank or time, ``Conflict`` if
+    the old key was succeeded by another or revoked, or the new one is known already.
+    """
+    signed.verify()
+    statement = signed.statement
+    if statement.bank != bank_id or abs(now - statement.time) > STATEMENT_AGE:
+        raise InvalidInput(
+            "Wanted a statement of succession of this bank and of the last minutes; found another.",
+            next_step="run `lab bank rotate-key` again, and check both clocks",
+        )
+    old = _locked_key(session, statement.old_key)
+    if old is None or old.bank_id != bank_id:
+        raise InvalidInput("The old key is not a key of this bank.", next_step="run `lab bank rotate-key` again")
+    new = session.get(BankKeyRow, statement.new_key)
+    if old.state == KeyState.SUCCEEDED and old.successor == statement.new_key and new is not None:
+        return False
+    if old.state != KeyState.ACTIVE or new is not None:
+        raise Conflict(
+            "The old key is no longer active, or the new one is known already.",
+            next_step="ask the bureau which keys it holds for this bank",
+        )
+    with _flushed(session):
+        session.add(_fresh(statement.new_key, bank_id, now))
+        old.state, old.successor, old.ended_at = KeyState.SUCCEEDED.value, statement.new_key, now
+    facts = {
+        "bank": bank_id,
+        "old_key": statement.old_key,
+        "new_key": statement.new_key,
+        "statement_sha256": statement.sha256,
+        "old_key_signature": signed.old_signature,
+        "new_key_signature": signed.new_signature,
+    }
+    record(session, "bank.key-succeeded", None, facts, by=f"bank:{bank_id}")
+    return True
+
+
+def add_key_by_officer(session: Session, party: Party, *, by: str, now: datetime) -> str:
+    """Another key for a bank that lost its own, from a new card whose fingerprint was compared; the bank's id.
+
+    Older keys stay as they are: whoever fears that one was stolen revokes it. The same card again changes nothing.
+    Raises ``NotFound`` if no bank has the card's name, ``Conflict`` if the key is known otherwise.
+    """
+    bank_id = session.scalar(select(BankRow.id).where(BankRow.name == party.name).with_for_update())
+    if bank_id is None:
+        raise NotFound(f"No bank named {party.name} is registered.", next_step="register it: `lab officer draft`")
+    row = session.get(BankKeyRow, party.public_key)
+    if row is not None and (row.bank_id, row.state) == (bank_id, KeyState.ACTIVE):
+        return bank_id
+    if row is not None:
+        raise Conflict(
+            f"The key {party.fingerprint} is another bank's, or is no longer active.",
+            next_step="have the bank make a new key and send its card",
+        )
+    with _flushed(session):
+        session.add(_fresh(party.public_key, bank_id, now))
+    record(session, "bank.key-added", None, {"bank": bank_id, "key": party.public_key}, by=by)
+    return bank_id
+
+
+def revoke_key(session: Session, key: str, reason: str, *, by: str, now: datetime) -> str:
+    """Refuse a key from now on; the bank's id. Revoking it again changes nothing. Raises ``NotFound``."""
+    if not 0 < len(reason.strip()) <= _REASON:
+        raise InvalidInput(f"Wanted a reason of 1 to {_REASON} characters.", next_step="give --reason")
+    row = _locked_key(session, key)
+    if row is None:
+        raise NotFound("No bank has this key.", next_step="list banks' keys with `lab bank-key list`")
+    if row.state != KeyState.REVOKED:
+        row.state, row.ended_at = KeyState.REVOKED.value, now
+        session.flush()
+        facts = {"bank": row.bank_id, "key": key, "reason": reason.strip()}
+        record(session, "bank.key-revoked", None, facts, by=by)
+    return row.bank_id
+
+
+class Banks:
+    """The banks of a bureau, for the service and the commands. Safe to use from several threads."""
+
+    def __init__(self, store: Store, bureau_key: str, clock: Callable[[], datetime]) -> None:
+        self._store, self._bureau_key, self._now = store, bureau_key, clock
+
+    def of_key(self, key: str) -> tuple[KnownBank, BankKey] | None:
+        """The bank that the key is or was of, and the key; None for a stranger's."""
+        with self._store.read() as session:
+            found = bank_of_key(session, key)
+            bank = find_bank(session, found[0]) if found else None
+        return (bank, next(one for one in bank.keys if one.public_key == key)) if bank else None
+
+    def of_contract(self, contract_id: str) -> str | None:
+        """The id of the bank whose contract it is; None if there is no such contract."""
+        with self._store.read() as session:
+            return session.scalar(select(ContractRow.bank_id).where(ContractRow.id == contract_id))
+
+    def known(self) -> list[KnownBank]:
+        """All banks, by name."""
+        with self._store.read() as session:
+            return list_banks(session)
+
+    def find(self, bank_id: str) -> KnownBank:
+        """One bank; raises ``NotFound``."""
+        with self._store.read() as session:
+            return find_bank(session, bank_id)
+
+    def succeed(self, bank_id: str, signed: SignedSuccession) -> None:
+        """The bank's next key takes the place of its old one; raises what ``add_key`` raises."""
+        if signed.statement.bureau != self._bureau_key:
+            raise InvalidInput(
+                "Wanted a statement of succession made for this bureau; found another's.",
+                next_step="run `lab bank rotate-key` again",
+            )
+        with self._store.begin() as session:
+            add_key(session, bank_id, signed, now=self._now())
+
+    def revoke(self, key: str, reason: str, *, by: Person | str) -> KnownBank:
+        """Refuse a key from now on; raises ``NotFound``, and ``Refused`` for a person who may not."""
+        with self._store.begin() as session:
+            return find_bank(session, revoke_key(session, key, reason, by=_who(by), now=self._now()))
+
+    def add(self, party: Party, *, by: Person | str) -> KnownBank:
+        """Another key for a known bank; raises what ``add_key_by_officer`` raises, and ``Refused``."""
+        with self._store.begin() as session:
+            return find_bank(session, add_key_by_officer(session, party, by=_who(by), now=self._now()))
+
+
+@contextmanager
+def _flushed(session: Session) -> Iterator[None]:
+    """Write out what the block added; that another transaction added it a moment ago is a ``Conflict``."""
+    try:
+        yield
+        session.flush()
+    except IntegrityError:
+        raise Conflict(
+            "This bank or key was added a moment ago by another request.", next_step="send the request again"
+        ) from None
+
+
+def _who(by: Person | str) -> str:
+    if isinstance(by, str):
+        return by
+    by.check(Permission.REVOKE_BANK_KEYS)
+    return f"person:{by.name}"
+
+
+def _bank(session: Session, bank_id: str) -> BankRow:
+    row = session.get(BankRow, bank_id)
+    if row is None:
+        raise NotFound("No bank has this id.", next_step="list banks with `lab bank-key list`")
+    return row
+
+
+def _locked_key(session: Session, key: str) -> BankKeyRow | None:
+    return session.get(BankKeyRow, key, with_for_update=True)
+
+
+def _fresh(key: str, bank_id: str, now: datetime) -> BankKeyRow:
+    return BankKeyRow(
+        public_key=key, bank_id=bank_id, state=KeyState.ACTIVE.value, successor=None, added_at=now, ended_at=None
+    )
+
+
+def _key(row: BankKeyRow) -> BankKey:
+    return BankKey(row.public_key, KeyState(row.state), row.successor, row.added_at, row.ended_at)
