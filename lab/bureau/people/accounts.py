@@ -1,0 +1,171 @@
+"""Accounts: who may sign in, in which department and roles. All of it runs in a session that the caller commits."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lab.bureau.people.roles import Person, Role, check_roles
+from lab.bureau.store.tables import AccountRow
+from lab.terms.errors import Conflict, InvalidInput, NotFound
+
+_NAME = re.compile(r"[a-z][a-z0-9._-]{1,63}")
+ACTIVE, DISABLED = "active", "disabled"
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Who somebody is at an OpenID provider: only both together name a person."""
+
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account as administrators see it; no password in any form."""
+
+    name: str
+    shown_name: str
+    department: str
+    roles: frozenset[Role]
+    state: str
+    must_change: bool
+    locked_until: datetime | None
+    failures: int
+    elsewhere: Subject | None
+    created_at: datetime
+
+    @property
+    def person(self) -> Person:
+        """The person whose account this is."""
+        return Person(self.name, self.department, self.roles)
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccount:
+    """What an administrator says of a new account; raises ``InvalidInput`` for what cannot be one."""
+
+    name: str
+    department: str
+    roles: frozenset[Role]
+    shown_name: str = ""
+    elsewhere: Subject | None = None
+
+    def __post_init__(self) -> None:
+        check_name(self.name)
+        check_roles(self.roles)
+        _check_text(self.department, "a department", 100)
+        _check_text(self.shown_name or self.name, "a shown name", 200)
+        if self.elsewhere is not None:
+            _check_text(self.elsewhere.issuer, "an issuer", 500)
+            _check_text(self.elsewhere.subject, "a subject", 255)
+
+
+def check_name(name: str) -> str:
+    """``name``; raises ``InvalidInput`` unless it can be an account's."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            "Wanted an account's name of 2 to 64 small letters, digits, dots, hyphens and underscores, a letter first; "
+            "found something else.",
+            next_step="choose a name such as li.wei",
+        )
+    return name
+
+
+def read_roles(words: Iterable[str]) -> frozenset[Role]:
+    """Roles by their words; raises ``InvalidInput`` naming the words there are."""
+    try:
+        return frozenset(Role(word) for word in words)
+    except ValueError:
+        raise InvalidInput("Wanted roles; found another word.", next_step=f"choose among {', '.join(Role)}") from None
+
+
+def read(row: AccountRow) -> Account:
+    """The row as an account."""
+    elsewhere = Subject(row.issuer, row.subject) if row.issuer is not None and row.subject is not None else None
+    return Account(
+        name=row.name,
+        shown_name=row.shown_name,
+        department=row.department,
+        roles=read_roles(json.loads(row.roles)),
+        state=row.state,
+        must_change=row.must_change,
+        locked_until=row.locked_until,
+        failures=row.failures,
+        elsewhere=elsewhere,
+        created_at=row.created_at,
+    )
+
+
+def write_roles(roles: frozenset[Role]) -> str:
+    """Roles as they stand in the table."""
+    return json.dumps(sorted(roles))
+
+
+def insert(session: Session, new: NewAccount, password: str | None, now: datetime) -> AccountRow:
+    """Add the account; raises ``Conflict`` when its name or its person at the provider has one."""
+    if session.get(AccountRow, new.name) is not None:
+        raise Conflict(f"The account {new.name} exists already.", next_step="choose another name")
+    if new.elsewhere is not None and by_subject(session, new.elsewhere) is not None:
+        raise Conflict("This subject of the provider has an account already.", next_step="use that account")
+    row = AccountRow(
+        name=new.name,
+        shown_name=new.shown_name or new.name,
+        department=new.department,
+        roles=write_roles(new.roles),
+        password=password,
+        must_change=password is not None,
+        failures=0,
+        issuer=new.elsewhere.issuer if new.elsewhere else None,
+        subject=new.elsewhere.subject if new.elsewhere else None,
+        state=ACTIVE,
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def by_subject(session: Session, subject: Subject) -> AccountRow | None:
+    """The account of a provider's subject."""
+    query = select(AccountRow).where(AccountRow.issuer == subject.issuer, AccountRow.subject == subject.subject)
+    return session.scalars(query).one_or_none()
+
+
+def lock(session: Session, name: str) -> AccountRow:
+    """The account's row, locked for a change; raises ``NotFound``."""
+    row = find_locked(session, name)
+    if row is None:
+        raise NotFound("There is no account by this name.", next_step="see `lab account list`")
+    return row
+
+
+def find_locked(session: Session, name: str) -> AccountRow | None:
+    """The account's row, locked for a change, or None."""
+    return session.scalars(select(AccountRow).where(AccountRow.name == name).with_for_update()).one_or_none()
+
+
+def lock_all(session: Session) -> dict[str, AccountRow]:
+    """All rows, locked in the order of their names, for a change that must look at more than one."""
+    query = select(AccountRow).order_by(AccountRow.name).with_for_update()
+    return {row.name: row for row in session.scalars(query)}
+
+
+def check_administrator_left(rows: Iterable[AccountRow]) -> None:
+    """Raise ``Conflict`` if none of ``rows`` is an active administrator: nobody could undo the change."""
+    if not any(row.state == ACTIVE and Role.ADMINISTRATOR in read_roles(json.loads(row.roles)) for row in rows):
+        raise Conflict(
+            "This would leave no administrator who can sign in.", next_step="make another administrator first"
+        )
+
+
+def _check_text(text: str, what: str, longest: int) -> None:
+    if not text.strip() or len(text) > longest or not text.isprintable():
+        raise InvalidInput(f"Wanted {what} of 1 to {longest} printable characters.", next_step="correct it")

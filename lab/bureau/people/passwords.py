@@ -1,0 +1,80 @@
+"""Passwords: Argon2id hashes, rules for new ones, and one-time passwords.
+
+Argon2id runs with the second recommended parameters of RFC 9106, section 4: 3 passes over 64 MiB in 4 lanes, 128 bits
+of salt, 256 bits of hash. A hash carries its parameters, so that one of older parameters is noticed and made anew when
+its password is next typed.
+"""
+
+from __future__ import annotations
+
+import secrets
+import unicodedata
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from argon2.profiles import RFC_9106_LOW_MEMORY
+
+from lab.terms.errors import InvalidInput
+
+SHORTEST, LONGEST = 12, 200
+# No 0, 1, i, l and o, which people mistake for each other: 31 signs, 20 of them, 99 bits.
+_SIGNS = "23456789abcdefghjkmnpqrstuvwxyz"
+_ONE_TIME = (4, 5)
+
+
+class Passwords:
+    """Makes and checks hashes. Each call takes 64 MiB for some ten milliseconds: the service limits how many run."""
+
+    def __init__(self, hasher: PasswordHasher | None = None) -> None:
+        self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
+        # What unknown names are checked against, so that they cost the same work as known ones.
+        self._nobodys = self.hash(secrets.token_urlsafe(32))
+
+    def hash(self, password: str) -> str:
+        """The Argon2id hash of ``password`` under a fresh salt, with its parameters."""
+        return self._hasher.hash(_bytes(_normal(password)))
+
+    def fits(self, stored: str | None, password: str) -> bool:
+        """Whether ``password`` is that of ``stored``; with None the same work is done, and nothing fits."""
+        typed = _normal(password)
+        # What is longer than any password may be costs no more to hash than the longest.
+        if len(typed) > LONGEST:
+            stored, typed = None, typed[:LONGEST]
+        try:
+            return self._hasher.verify(stored or self._nobodys, _bytes(typed)) and stored is not None
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def outdated(self, stored: str) -> bool:
+        """Whether ``stored`` was made with other parameters than those in use."""
+        return self._hasher.check_needs_rehash(stored)
+
+
+def make_one_time() -> str:
+    """A random password of four groups, to be changed at the first sign-in."""
+    groups, length = _ONE_TIME
+    return "-".join("".join(secrets.choice(_SIGNS) for _ in range(length)) for _ in range(groups))
+
+
+def check_new(password: str, *, account: str, old: str) -> None:
+    """Raise ``InvalidInput`` unless ``password`` may follow ``old``: its length, another one, and not the account."""
+    typed = _normal(password)
+    fault = ""
+    if not SHORTEST <= len(typed) <= LONGEST:
+        fault = f"Wanted a new password of {SHORTEST} to {LONGEST} characters; found {len(typed)}."
+    elif typed == _normal(old):
+        fault = "Wanted a new password; found the old one."
+    elif account.casefold() in typed.casefold() and len(typed) - len(account) < SHORTEST:
+        fault = "Wanted a new password that is more than the account's name; found little else."
+    if fault:
+        raise InvalidInput(fault, next_step="choose another; four random words are easy to keep in mind")
+
+
+def _normal(password: str) -> str:
+    """The same characters typed on another keyboard are the same password (NFC, as RFC 8265 section 4.2 has it)."""
+    return unicodedata.normalize("NFC", password)
+
+
+def _bytes(password: str) -> bytes:
+    """What is hashed; half a surrogate pair is no reason to fail differently from any other wrong password."""
+    return password.encode("utf-8", "surrogatepass")

@@ -1,0 +1,108 @@
+"""Sign-ins: what a person holds between two requests. All of it runs in a session that the caller commits.
+
+A sign-in is a random token of 256 bits, known here by its SHA-256 alone, so that the database gives nobody a way in. It
+ends after 30 minutes without a request, after 12 hours in any case, by signing out, when the password changes, and
+when the account is disabled. Beside it goes a token against cross-site requests, for callers whose browser sends the
+first one by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from lab.bureau.people.accounts import ACTIVE, Account, read
+from lab.bureau.store.tables import AccountRow, SignInRow
+
+IDLE = timedelta(minutes=30)
+LONGEST = timedelta(hours=12)
+NOTED = timedelta(minutes=1)
+"""How old ``seen_at`` grows before it is written again: not every request must be a write."""
+_TOKEN_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Tokens:
+    """What the person who has just signed in is given; it cannot be looked up again."""
+
+    token: str
+    csrf: str
+    account: Account
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class SignIn:
+    """A sign-in that a request has shown the token of. ``csrf_sha256`` is all that is known of its second token."""
+
+    token_sha256: str
+    csrf_sha256: str
+    account: Account
+    seen_at: datetime
+    expires_at: datetime
+
+    def csrf_fits(self, csrf: str) -> bool:
+        """Whether ``csrf`` is the token against cross-site requests that belongs to this sign-in."""
+        return hmac.compare_digest(_sha256(csrf), self.csrf_sha256)
+
+
+def begin(session: Session, row: AccountRow, now: datetime) -> Tokens:
+    """A new sign-in of the account; those whose time is over are cleared away."""
+    session.execute(delete(SignInRow).where(or_(SignInRow.expires_at <= now, SignInRow.seen_at <= now - IDLE)))
+    token, csrf = secrets.token_urlsafe(_TOKEN_BYTES), secrets.token_urlsafe(_TOKEN_BYTES)
+    expires = now + LONGEST
+    session.add(
+        SignInRow(
+            token=_sha256(token),
+            account=row.name,
+            csrf=_sha256(csrf),
+            began_at=now,
+            seen_at=now,
+            expires_at=expires,
+        )
+    )
+    session.flush()
+    return Tokens(token, csrf, read(row), expires)
+
+
+def find(session: Session, token: str, now: datetime) -> SignIn | None:
+    """The sign-in of ``token``, if it lasts and its account is active."""
+    query = (
+        select(SignInRow, AccountRow)
+        .join(AccountRow, AccountRow.name == SignInRow.account)
+        .where(SignInRow.token == _sha256(token), AccountRow.state == ACTIVE)
+    )
+    found = session.execute(query).one_or_none()
+    if found is None:
+        return None
+    held, account = found
+    if held.expires_at <= now or held.seen_at <= now - IDLE:
+        return None
+    return SignIn(held.token, held.csrf, read(account), held.seen_at, held.expires_at)
+
+
+def note_seen(session: Session, token_sha256: str, now: datetime) -> None:
+    """The person is still there."""
+    session.execute(update(SignInRow).where(SignInRow.token == token_sha256).values(seen_at=now))
+
+
+def end(session: Session, token_sha256: str) -> bool:
+    """End one sign-in; False if it had ended already."""
+    ended = session.execute(delete(SignInRow).where(SignInRow.token == token_sha256).returning(SignInRow.account))
+    return ended.one_or_none() is not None
+
+
+def end_all(session: Session, account: str) -> int:
+    """End every sign-in of an account; returns how many there were."""
+    ended = session.execute(delete(SignInRow).where(SignInRow.account == account).returning(SignInRow.token))
+    return len(ended.all())
+
+
+def _sha256(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
