@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.home import BureauHome, write_private
-from lab.bureau.ledger import Fact, record
+from lab.bureau.ledger import LOCAL, Fact, record
 from lab.bureau.store import Store
 from lab.bureau.store.tables import ModelRow
 from lab.terms.contract import Detail
@@ -111,7 +111,7 @@ def keep_model(store: Store, home: BureauHome, model: Model, register: str) -> S
         session.flush()
         write_private(home.path(row.file), content)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "register": register, "sha256": row.sha256}
-        record(session, "model.kept", None, facts)
+        record(session, "model.kept", None, facts, by=LOCAL)
     return _shelved(row)
 
 
@@ -150,7 +150,7 @@ def publish_model(store: Store, home: BureauHome, name: str, version: int | None
             write_private(home.path(_sheet_file(shelved, name_of)), content)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "sha256": row.sha256}
         facts |= {f"sheet.{detail}": sha for detail, sha in hashes.items()}
-        record(session, "model.published", None, facts)
+        record(session, "model.published", None, facts, by=LOCAL)
     return _shelved(row)
 
 

@@ -1,9 +1,11 @@
-"""What happened here: an append-only list of entries, each written in the transaction of the change it tells of.
+"""What happened here: a Merkle log of entries, each written in the transaction of the change it tells of.
 
-Entries hold hashes, counts and names of contracts, models and registers; never a record of an enterprise. A Merkle log
-over the same entries can stand behind ``record`` without any caller changing.
+Entries hold hashes, counts and names of contracts, models and registers; never a record of an enterprise. ``record``
+writes, ``Ledger`` reads: it signs tree heads, proves, gives receipts and exports.
 """
 
-from lab.bureau.ledger.entries import Entry, Fact, Receipt, record, verify_entries
+from lab.bureau.ledger.entries import BUREAU, LOCAL, record
+from lab.terms.ledger import Entry, Fact
+from lab.terms.receipt import Receipt
 
-__all__ = ["Entry", "Fact", "Receipt", "record", "verify_entries"]
+__all__ = ["BUREAU", "LOCAL", "Entry", "Fact", "Receipt", "record"]

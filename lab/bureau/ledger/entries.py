@@ -1,110 +1,81 @@
-"""Writing and checking ledger entries."""
+"""Writing ledger entries, each in the transaction of the change that it tells of."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+import re
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
 
-import rfc8785
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
+from stdnum.cn import uscc
 
 from lab.bureau.store.tables import EntryRow, LedgerSizeRow
 from lab.terms.errors import InvalidInput
+from lab.terms.ledger import Entry, Fact, entry_input, hash_leaf, write_body
+from lab.terms.ledger_kinds import KINDS
 
-Fact: TypeAlias = str | int | bool | Sequence[str] | None
-"""What a ledger entry may hold: names, hashes, counts; floats and nested data have no place in it."""
-
-SCHEMA = "shulab-entry/1"
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One entry: its number (from 1, without gaps), when, what, under which contract, and the hash of all that."""
-
-    seq: int
-    time: datetime
-    kind: str
-    contract: str | None
-    facts: Mapping[str, Fact]
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True)
-class Receipt:
-    """What a bank gets beside a reply: the ledger entry that its batch was charged in, and what answered it.
-
-    The first form of a receipt: it is not signed by itself, and names the entry by number and hash.
-    """
-
-    contract: str
-    batch_sha256: str
-    reply_sha256: str
-    rows: int
-    register: str
-    register_version: int
-    model: str
-    model_version: int
-    entry: int
-    entry_sha256: str
-
-    def as_dict(self) -> dict[str, str | int]:
-        """The receipt as JSON members."""
-        return asdict(self)
+LOCAL, BUREAU = "local", "bureau"
+"""Who did it, where it was neither a bank nor a person: a command on the bureau's machine, or the service itself."""
+_BY = re.compile(r"local|bureau|(bank|person):[^\s:]{1,100}")
+_LIKE_A_CODE = re.compile(r"(?<![0-9A-Za-z])[0-9A-HJ-NPQRTUWXY]{18}(?![0-9A-Za-z])")
 
 
 def record(session: Session, kind: str, contract: str | None, facts: Mapping[str, Fact], *, by: str) -> Entry:
     """Append an entry in ``session``'s transaction, which also makes the change that the entry tells of.
 
-    ``by`` is who did it: ``bank:<id>``, ``person:<account>``, ``local`` (a command on the bureau's machine) or
-    ``bureau`` (the service itself).
+    ``kind`` is one of ``lab.terms.ledger_kinds``. ``by`` is who did it: ``bank:<id>``, ``person:<account>``, ``local``
+    (a command on the bureau's machine) or ``bureau`` (the service itself). Raises ``InvalidInput`` when a text among
+    the facts holds a unified social credit code: a reason that a person typed may.
 
     Call it last in the transaction: it takes the lock that puts all writers of the ledger in a line, and holding it
-    while waiting for another lock could stop both. The hash covers the RFC 8785 form of the whole entry.
+    while waiting for another lock could stop both.
     """
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is no kind of entry; lab.terms.ledger_kinds lists them")
+    if not _BY.fullmatch(by):
+        raise ValueError("an entry is by bank:<id>, person:<account>, local or bureau")
+    sign = session.info.get("sign")
+    if sign is None:
+        raise RuntimeError("this session has no signing key, so it can record nothing; sessions come from Store.begin")
+    _check(facts)
     size = session.execute(update(LedgerSizeRow).values(size=LedgerSizeRow.size + 1).returning(LedgerSizeRow.size))
     seq = size.scalar_one()
     time = datetime.now(UTC)
-    body = _canonical(seq, time, kind, contract, facts)
-    digest = hashlib.sha256(body).hexdigest()
-    session.add(EntryRow(seq=seq, time=time, kind=kind, contract_id=contract, body=body.decode(), sha256=digest))
+    body = write_body(seq, time, kind, contract, facts, by)
+    leaf = hash_leaf(body).hex()
+    signature: str = sign(entry_input(body)).hex()
+    session.add(
+        EntryRow(
+            seq=seq, time=time, kind=kind, contract_id=contract, body=body.decode(), leaf=leaf, signature=signature
+        )
+    )
     session.flush()
-    return Entry(seq, time, kind, contract, dict(facts), digest)
+    return Entry(seq, time, kind, contract, by, dict(facts), leaf)
 
 
-def verify_entries(session: Session) -> int:
-    """Check that entries are numbered without gaps and that every hash fits; returns their number.
-
-    Raises ``InvalidInput`` naming the first entry that does not fit.
-    """
-    expected = 0
-    for row in session.scalars(select(EntryRow).order_by(EntryRow.seq)):
-        expected += 1
-        body = json.loads(row.body)
-        told = (body.get("seq"), body.get("kind"), body.get("contract"))
-        fits = hashlib.sha256(row.body.encode()).hexdigest() == row.sha256
-        if row.seq != expected or not fits or told != (row.seq, row.kind, row.contract_id):
-            raise InvalidInput(
-                f"Ledger entry {expected} is missing or was altered.", next_step="compare with a copy of the database"
-            )
-    size = session.get(LedgerSizeRow, 1)
-    if size is None or size.size != expected:
-        raise InvalidInput(f"The ledger ends early: {expected} entries are left.", next_step="compare with a copy")
-    return expected
+def _check(facts: Mapping[str, Fact]) -> None:
+    """Hashes, counts and names only; what a person typed is looked through for codes."""
+    for name, fact in facts.items():
+        if fact is None or isinstance(fact, int):
+            continue
+        for text in [fact] if isinstance(fact, str) else fact:
+            if not isinstance(text, str):
+                raise TypeError(f"the fact {name} is no text, number or list of texts")
+            if any(uscc.is_valid(found) for found in _LIKE_A_CODE.findall(text)):
+                raise InvalidInput(
+                    "The text holds an enterprise's code, and the ledger keeps none.",
+                    next_step="say it without the code",
+                )
 
 
-def _canonical(seq: int, time: datetime, kind: str, contract: str | None, facts: Mapping[str, Fact]) -> bytes:
-    listed = {name: list(fact) if isinstance(fact, (list, tuple)) else fact for name, fact in facts.items()}
-    entry: dict[str, Any] = {
-        "schema": SCHEMA,
-        "seq": seq,
-        "time": time.isoformat(timespec="microseconds"),
-        "kind": kind,
-        "contract": contract,
-        "facts": listed,
-    }
-    return rfc8785.dumps(entry)
+def read_entries(
+    session: Session, *, after: int = 0, kind: str | None = None, contract: str | None = None, limit: int = 100
+) -> Iterator[EntryRow]:
+    """Entries after number ``after`` in order, at most ``limit``."""
+    query = select(EntryRow).where(EntryRow.seq > after).order_by(EntryRow.seq).limit(limit)
+    if kind is not None:
+        query = query.where(EntryRow.kind == kind)
+    if contract is not None:
+        query = query.where(EntryRow.contract_id == contract)
+    yield from session.scalars(query)

@@ -16,7 +16,7 @@ from sqlalchemy.exc import IntegrityError
 
 from lab.bureau.catalogue import Item, items_for, keep_items
 from lab.bureau.home import BureauHome, write_private
-from lab.bureau.ledger import Fact, record
+from lab.bureau.ledger import LOCAL, Fact, record
 from lab.bureau.register.sorting import Sorted, choose_columns, sort_rows
 from lab.bureau.store import Store
 from lab.bureau.store.tables import RegisterRow
@@ -150,5 +150,5 @@ def _keep(
             "sha256": row.sha256,
             "source_sha256": source_sha256,
         }
-        record(session, "register.imported", None, facts)
+        record(session, "register.imported", None, facts, by=LOCAL)
     return row, rejected

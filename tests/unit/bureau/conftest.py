@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bureau.office import Bureau
 from lab.bureau.register import import_register
@@ -25,6 +26,7 @@ def store(database_url: str) -> Iterator[Store]:
     """A migrated, empty store; once on SQLite, once on PostgreSQL."""
     opened = open_store(database_url)
     migrate(opened.engine)
+    opened.sign = Ed25519PrivateKey.generate().sign
     yield opened
     opened.close()
 

@@ -1,0 +1,179 @@
+"""What a bank gets beside each reply: the ledger entry of its batch, the proof that the entry is in the ledger, and the
+signed tree head that the proof leads to.
+
+A receipt says one thing once: which batch, reply, model and register is what the entry says. It can be checked for ever
+with nothing but the bureau's public key.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.terms.errors import InvalidInput, NotAuthentic
+from lab.terms.ledger import SCHEMA as ENTRY_SCHEMA
+from lab.terms.ledger import Proof, SignedHead, hash_leaf, verify_inclusion
+
+SCHEMA = "shulab-receipt/2"
+HEADER_BYTES = 8192
+"""The longest receipt that is read from a header; with 2^40 entries one has about 5,600."""
+
+
+class _Facts(BaseModel):
+    """The facts of an entry ``score.answered`` that a receipt rests on; the entry may have more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    job: str
+    batch_sha256: str
+    reply_sha256: str
+    rows: int
+    register_: str = Field(alias="register")
+    register_version: int
+    model: str
+    model_version: int
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    schema_: Literal["shulab-entry/2"] = Field(alias="schema")
+    seq: int = Field(ge=1)
+    time: str
+    kind: Literal["score.answered"]
+    contract: str
+    by: str
+    facts: _Facts
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A receipt, made by ``lab.bureau.ledger`` or read by ``read``; only ``verify_receipt`` makes it worth something.
+
+    ``body`` is the entry of the kind ``score.answered``; its facts are ``job``, ``batch_sha256``, ``reply_sha256``,
+    ``rows``, ``register``, ``register_version``, ``model`` and ``model_version``.
+    """
+
+    body: Mapping[str, Any]
+    inclusion: Proof
+    head: SignedHead
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the entry says of the batch."""
+        facts: Mapping[str, Any] = self.body["facts"]
+        return facts
+
+    @property
+    def entry(self) -> int:
+        """The entry's number."""
+        return int(self.body["seq"])
+
+    @property
+    def leaf(self) -> str:
+        """The hash of the entry as a leaf of the tree, hexadecimal."""
+        return hash_leaf(rfc8785.dumps(dict(self.body))).hex()
+
+    @property
+    def contract(self) -> str:
+        """The contract's id."""
+        return str(self.body["contract"])
+
+    @property
+    def job(self) -> str:
+        """The job's id, as the bank chose it."""
+        return str(self.facts["job"])
+
+    @property
+    def batch_sha256(self) -> str:
+        """Hash of the batch."""
+        return str(self.facts["batch_sha256"])
+
+    @property
+    def reply_sha256(self) -> str:
+        """Hash of the reply."""
+        return str(self.facts["reply_sha256"])
+
+    @property
+    def rows(self) -> int:
+        """Enterprises in the batch."""
+        return int(self.facts["rows"])
+
+    @property
+    def register(self) -> str:
+        """Name of the register that the batch was scored against."""
+        return str(self.facts["register"])
+
+    @property
+    def register_version(self) -> int:
+        """Version of that register."""
+        return int(self.facts["register_version"])
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return str(self.facts["model"])
+
+    @property
+    def model_version(self) -> int:
+        """Version of the model."""
+        return int(self.facts["model_version"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The receipt as JSON members."""
+        return {
+            "schema": SCHEMA,
+            "entry": dict(self.body),
+            "inclusion": self.inclusion,
+            "head": self.head.as_dict(),
+        }
+
+    def to_header(self) -> str:
+        """The receipt as the header ``Shulab-Receipt`` has it: base64 of JSON."""
+        return base64.b64encode(json.dumps(self.as_dict(), separators=(",", ":")).encode()).decode()
+
+    @classmethod
+    def read(cls, found: object) -> Receipt:
+        """Strictly parse a receipt's JSON; raises ``InvalidInput``. Nothing is verified here."""
+        try:
+            if not isinstance(found, Mapping) or set(found) != {"schema", "entry", "inclusion", "head"}:
+                raise ValueError
+            if found["schema"] != SCHEMA or not isinstance(found["inclusion"], dict):
+                raise ValueError
+            _Body.model_validate(found["entry"])
+            return cls(found["entry"], found["inclusion"], SignedHead.read(found["head"]))
+        except (ValueError, TypeError, InvalidInput):
+            raise InvalidInput(
+                f"Wanted a receipt ({SCHEMA}) of an answered batch (entry {ENTRY_SCHEMA}); found something else.",
+                next_step="ask the bureau for its version",
+            ) from None
+
+    @classmethod
+    def from_header(cls, value: str) -> Receipt:
+        """The receipt in a header; raises ``InvalidInput``."""
+        try:
+            found = json.loads(base64.b64decode(value, validate=True)) if len(value) <= HEADER_BYTES else None
+        except (ValueError, binascii.Error, RecursionError):
+            found = None
+        return cls.read(found)
+
+
+def verify_receipt(receipt: Receipt, bureau_key: str) -> None:
+    """Check the head's signature under ``bureau_key`` (hexadecimal) and the proof that the entry is in its tree.
+
+    Raises ``NotAuthentic``. What the entry says is then what the bureau put into its ledger; whether that is what was
+    sent and came back is for the bank to compare (``lab.bank.witness``).
+    """
+    receipt.head.verify(bureau_key)
+    try:
+        body = rfc8785.dumps(dict(receipt.body))
+    except (rfc8785.CanonicalizationError, ValueError, TypeError, RecursionError):
+        raise NotAuthentic("The receipt's entry has no canonical form.", next_step="ask the bureau") from None
+    verify_inclusion(body, receipt.entry, receipt.head, receipt.inclusion)
