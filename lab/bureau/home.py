@@ -26,6 +26,7 @@ from typing import Annotated
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
+from lab.bureau.catalogue.grades import Grade
 from lab.bureau.settings import FileSettings
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 
@@ -48,6 +49,8 @@ class BureauSettings(FileSettings):
     """Processes that run native code on bytes from banks."""
     job_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
     """The longest time that one job may take in a worker."""
+    two_officers_above: Grade = Grade.INTERNAL
+    """Contracts over items graded above this level need two officers, of different departments."""
     worker_memory_mib: Annotated[int, Field(ge=512)] = 8192
     """Address space of a worker; several times what a batch of 4,096 columns needs."""
 

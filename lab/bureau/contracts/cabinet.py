@@ -1,159 +1,312 @@
-"""Keeping contracts: finding them, and every change of one, each with its ledger entry."""
+"""Keeping contracts: every change of a version, each in the caller's transaction and with its ledger entry.
+
+Each change takes the contract's row first and the ledger last, so that changes of one contract stand in a line. Without
+a version named, a step concerns the newest version whose state has that step. Whether the person may take it at all is
+``lab.bureau.people``'s to say; four eyes are held here.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.workflow import Action, State, advance
-from lab.bureau.ledger import record
-from lab.bureau.store.tables import ContractRow
-from lab.terms.contract import Contract, SignedContract, parse_contract, signing_input, verify_signature
-from lab.terms.errors import Conflict, NotFound
+from lab.bureau.contracts.eyes import check_approver, check_not_author
+from lab.bureau.contracts.holding import (
+    Approval,
+    Held,
+    contract_row,
+    find,
+    held,
+    list_held,
+    newest,
+    standing,
+    version_rows,
+    versions,
+)
+from lab.bureau.contracts.moves import IN_FORCE, activate, check_term, choose, find_row, record_change, step
+from lab.bureau.contracts.workflow import FINAL, SIGNABLE, TRANSITIONS, Action, State, advance
+from lab.bureau.ledger import Fact
+from lab.bureau.people.roles import Person
+from lab.bureau.store.tables import ApprovalRow, BankKeyRow, ContractRow, ContractVersionRow
+from lab.terms.contract import Contract, signing_input, verify_signature
+from lab.terms.errors import Conflict
+
+__all__ = [
+    "Approval",
+    "Held",
+    "accept_bank_signature",
+    "approve",
+    "file_draft",
+    "find",
+    "give_back",
+    "list_held",
+    "newest",
+    "note_expiry",
+    "reject",
+    "resume",
+    "retire",
+    "review",
+    "revoke",
+    "standing",
+    "submit",
+    "suspend",
+    "versions",
+]
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
-    """A contract as the bureau holds it."""
+def file_draft(
+    session: Session, contract: Contract, *, bank_id: str, officers_needed: int, author: Person, now: datetime
+) -> Held:
+    """Keep a new contract, or the next version of one, as a draft.
 
-    signed: SignedContract
-    state: State
-    drafted_at: datetime
+    A draft that it replaces is retired. Raises ``Conflict`` if the id is taken, the version is not the next one,
+    another version is still on its way, or the bank is another.
+    """
+    by = _by(author)
+    if contract.version == 1:
+        if session.get(ContractRow, contract.id) is not None:
+            raise Conflict(f"A contract {contract.id} exists already.", next_step="amend it, or draft under another id")
+        row = ContractRow(id=contract.id, bank_id=bank_id, in_force=None, created_at=now)
+        session.add(row)
+        session.flush()
+    else:
+        row = contract_row(session, contract.id, lock=True)
+        _make_way(session, row, contract, bank_id, by, now)
+    version = ContractVersionRow(
+        contract_id=contract.id,
+        version=contract.version,
+        document=contract.canonical().decode(),
+        sha256=contract.sha256,
+        state=State.DRAFT.value,
+        officers_needed=officers_needed,
+        drafted_by=author.name,
+        drafted_at=now,
+    )
+    session.add(version)
+    session.flush()
+    facts: dict[str, Fact] = {"purpose": contract.purpose.value, "bank": bank_id, "officers_needed": officers_needed}
+    record_change(session, "contract.drafted", version, by, facts)
+    return held(session, row, version)
 
-    @property
-    def contract(self) -> Contract:
-        """The document."""
-        return self.signed.contract
+
+def submit(session: Session, contract_id: str, officer: Person, now: datetime, version: int | None = None) -> Held:
+    """Hand a draft in; the bank may sign it from here on."""
+    contract, row = choose(session, contract_id, Action.SUBMIT, version)
+    return step(session, contract, row, Action.SUBMIT, _by(officer), now)
 
 
-def file_draft(session: Session, contract: Contract, now: datetime) -> None:
-    """Keep a new contract as a draft; raises ``Conflict`` if its id is taken."""
-    if session.get(ContractRow, contract.id) is not None:
-        raise Conflict(f"A contract {contract.id} exists already.", next_step="draft again; ids are drawn at random")
+def give_back(
+    session: Session, contract_id: str, officer: Person, reason: str, now: datetime, version: int | None = None
+) -> Held:
+    """Return a version to its author as a draft; approvals so far are void."""
+    contract, row = choose(session, contract_id, Action.RETURN, version)
+    session.execute(
+        delete(ApprovalRow).where(ApprovalRow.contract_id == contract_id, ApprovalRow.version == row.version)
+    )
+    row.reviewer = None
+    return step(session, contract, row, Action.RETURN, _by(officer), now, reason)
+
+
+def review(session: Session, contract_id: str, officer: Person, now: datetime, version: int | None = None) -> Held:
+    """Take a version into review; raises ``Refused`` for its author."""
+    contract, row = choose(session, contract_id, Action.REVIEW, version)
+    check_not_author(held(session, contract, row), officer, "review")
+    row.reviewer = officer.name
+    return step(session, contract, row, Action.REVIEW, _by(officer), now)
+
+
+def approve(
+    session: Session,
+    contract_id: str,
+    officer: Person,
+    sign: Callable[[bytes], bytes],
+    now: datetime,
+    version: int | None = None,
+) -> Held:
+    """Record an officer's approval. The last one needed lets the bureau sign, and a version the bank has signed
+    already comes into force.
+
+    ``sign`` is the bureau's Ed25519 key at work. Raises ``Refused`` for the author, for an officer who approved
+    before and, where two are needed, for a second one of the same department; ``Conflict`` unless it is under review.
+    """
+    contract, row = choose(session, contract_id, Action.APPROVE, version)
+    advance(contract_id, State(row.state), Action.APPROVE)
+    document = held(session, contract, row)
+    check_term(document.contract, now)
+    check_approver(document, officer)
     session.add(
-        ContractRow(
-            id=contract.id,
-            version=contract.version,
-            document=contract.canonical().decode(),
-            sha256=contract.sha256,
-            bank_key=contract.bank.public_key,
-            state=State.DRAFT.value,
-            drafted_at=now,
+        ApprovalRow(
+            contract_id=contract_id,
+            version=row.version,
+            account=officer.name,
+            department=officer.department,
+            approved_at=now,
         )
     )
     session.flush()
-    record(
-        session,
-        "contract.drafted",
-        contract.id,
-        {"sha256": contract.sha256, "bank_key": contract.bank.public_key, "purpose": contract.purpose.value},
-    )
+    given = len(document.approvals) + 1
+    facts: dict[str, Fact] = {
+        "account": officer.name,
+        "department": officer.department,
+        "approval": given,
+        "officers_needed": row.officers_needed,
+    }
+    record_change(session, "contract.approval", row, _by(officer), facts)
+    if given < row.officers_needed:
+        return held(session, contract, row)
+    row.bureau_signature, row.approved_at = sign(signing_input(document.contract)).hex(), now
+    held(session, contract, row).signed.verify(require=("bureau",))
+    approved = step(session, contract, row, Action.APPROVE, _by(officer), now)
+    if row.bank_signature is None:
+        return approved
+    return activate(session, contract, row, _by(officer), now)
 
 
-def find(session: Session, contract_id: str) -> Held:
-    """The contract of that id; raises ``NotFound``."""
-    return _held(_row(session, contract_id))
+def reject(
+    session: Session, contract_id: str, officer: Person, reason: str, now: datetime, version: int | None = None
+) -> Held:
+    """Turn a version down in review; raises ``Refused`` for its author."""
+    contract, row = choose(session, contract_id, Action.REJECT, version)
+    check_not_author(held(session, contract, row), officer, "reject")
+    return step(session, contract, row, Action.REJECT, _by(officer), now, reason)
 
 
-def standing(held: Held, now: datetime) -> State:
-    """The state as it is at ``now``: a term that is over is expired, also before anybody recorded it."""
-    if held.state in (State.DRAFT, State.APPROVED) and now >= held.contract.expires:
-        return State.EXPIRED
-    return held.state
+def accept_bank_signature(
+    session: Session, contract_id: str, signature: str, now: datetime, by: str, version: int | None = None
+) -> Held:
+    """Keep the bank's signature of a version (without one named: the newest that takes it); an approved version
+    comes into force. The same signature again changes nothing.
 
-
-def list_held(session: Session) -> list[Held]:
-    """All contracts, newest first."""
-    return [_held(row) for row in session.scalars(select(ContractRow).order_by(ContractRow.drafted_at.desc()))]
-
-
-def accept_bank_signature(session: Session, contract_id: str, signature: str, now: datetime) -> None:
-    """Keep the bank's signature; the same signature again changes nothing.
-
-    Raises ``NotAuthentic`` if it does not verify, ``Conflict`` if the contract has ended or is signed otherwise.
+    Raises ``NotAuthentic`` if it does not verify, ``Conflict`` if the version takes none, bears another one, or names
+    a key of the bank that was revoked.
     """
-    row = _row(session, contract_id, lock=True)
-    held = _held(row)
-    if held.state in (State.REVOKED, State.EXPIRED) or now >= held.contract.expires:
-        state = held.state if held.state is State.REVOKED else State.EXPIRED
+    contract = contract_row(session, contract_id, lock=True)
+    rows = version_rows(session, contract_id)
+    signable = [row for row in rows if State(row.state) in SIGNABLE]
+    row = find_row(rows, version) if version is not None else (signable or rows)[0]
+    document = held(session, contract, row)
+    state = standing(document, now)
+    if state in FINAL or state is State.DRAFT:
         raise Conflict(
-            f"Contract {contract_id} is {state.value}; it takes no signature.", next_step="ask for a new contract"
+            f"Contract {contract_id} version {row.version} is {state.value}; it takes no signature.",
+            next_step="ask the bureau to submit it" if state is State.DRAFT else "ask the bureau for a new version",
         )
-    party = held.contract.bank
-    verify_signature(
-        party.public_key, signature, signing_input(held.contract), what=f"the bank's signature of {contract_id}"
-    )
+    party = document.contract.bank
+    message = signing_input(document.contract)
+    verify_signature(party.public_key, signature, message, what=f"the bank's signature of {contract_id}")
     if row.bank_signature == signature:
-        return
+        return document
     if row.bank_signature is not None:
         raise Conflict(
             f"Contract {contract_id} bears another signature of the bank.", next_step="nothing is left to do"
         )
+    key = session.get(BankKeyRow, party.public_key)
+    if key is None or key.bank_id != contract.bank_id or key.state == "revoked":
+        raise Conflict(
+            f"Contract {contract_id} version {row.version} names a key that is not the bank's any more.",
+            next_step="ask the bureau for a new version that names the present key",
+        )
     row.bank_signature, row.signed_at = signature, now
     session.flush()
-    record(session, "contract.signed", contract_id, {"sha256": row.sha256, "by": "bank"})
+    record_change(session, "contract.signed", row, by, {"key": party.public_key})
+    if State(row.state) is not State.APPROVED:
+        return held(session, contract, row)
+    return activate(session, contract, row, by, now)
 
 
-def approve(session: Session, contract_id: str, sign: Callable[[bytes], bytes], now: datetime) -> Held:
-    """An officer approves: the bureau signs. ``sign`` is the bureau's Ed25519 key at work.
-
-    Raises ``Conflict`` unless the contract is a draft within its term.
-    """
-    row = _row(session, contract_id, lock=True)
-    contract = _held(row).contract
-    if now >= contract.expires:
-        raise Conflict(f"The term of contract {contract_id} is over.", next_step="draft a new contract")
-    _move(row, Action.APPROVE)
-    row.bureau_signature, row.approved_at = sign(signing_input(contract)).hex(), now
-    held = _held(row)
-    held.signed.verify(require=("bureau",))
-    session.flush()
-    record(session, "contract.approved", contract_id, {"sha256": row.sha256, "by": "bureau"})
-    return held
+def suspend(
+    session: Session, contract_id: str, officer: Person, reason: str, now: datetime, version: int | None = None
+) -> Held:
+    """Stop everything under the version in force until it is resumed."""
+    contract, row = choose(session, contract_id, Action.SUSPEND, version)
+    return step(session, contract, row, Action.SUSPEND, _by(officer), now, reason)
 
 
-def revoke(session: Session, contract_id: str, reason: str, now: datetime) -> None:
-    """An officer ends the contract before its term; raises ``Conflict`` if it has ended already."""
-    row = _row(session, contract_id, lock=True)
-    _move(row, Action.REVOKE)
-    row.ended_at = now
-    session.flush()
-    record(session, "contract.revoked", contract_id, {"sha256": row.sha256, "reason": reason})
+def resume(
+    session: Session, contract_id: str, officer: Person, reason: str, now: datetime, version: int | None = None
+) -> Held:
+    """Let a suspended version go on; a later one that both have signed meanwhile comes into force at once."""
+    contract, row = choose(session, contract_id, Action.RESUME, version)
+    resumed = step(session, contract, row, Action.RESUME, _by(officer), now, reason)
+    for waiting in version_rows(session, contract_id):
+        if State(waiting.state) is State.APPROVED and waiting.bank_signature is not None:
+            return activate(session, contract, waiting, _by(officer), now)
+    return resumed
+
+
+def revoke(
+    session: Session, contract_id: str, officer: Person, reason: str, now: datetime, version: int | None = None
+) -> Held:
+    """End a contract before its term; without a version, an approved one that waits for the bank ends with it."""
+    contract, row = choose(session, contract_id, Action.REVOKE, version)
+    if version is None:
+        for other in version_rows(session, contract_id):
+            if other is not row and (State(other.state), Action.REVOKE) in TRANSITIONS:
+                step(session, contract, other, Action.REVOKE, _by(officer), now, reason)
+    return step(session, contract, row, Action.REVOKE, _by(officer), now, reason)
+
+
+def retire(
+    session: Session, contract_id: str, officer: Person, reason: str, now: datetime, version: int | None = None
+) -> Held:
+    """Give up a draft, or the version in force; raises ``Conflict`` while an approved one waits to replace that."""
+    contract, row = choose(session, contract_id, Action.RETIRE, version)
+    waiting = [one.version for one in version_rows(session, contract_id) if State(one.state) is State.APPROVED]
+    if State(row.state) in IN_FORCE and waiting:
+        # Otherwise the bank could bring the contract back by signing, after officers had given it up.
+        raise Conflict(
+            f"Version {waiting[0]} of contract {contract_id} is approved and waits for the bank.",
+            next_step="have it signed, or revoke the contract",
+        )
+    return step(session, contract, row, Action.RETIRE, _by(officer), now, reason)
 
 
 def note_expiry(session: Session, contract_id: str, now: datetime) -> bool:
-    """Record that the term is over, if it is and nobody has yet; tells whether it did."""
-    row = _row(session, contract_id, lock=True)
-    state = State(row.state)
-    if state in (State.EXPIRED, State.REVOKED) or now < _held(row).contract.expires:
-        return False
-    _move(row, Action.EXPIRE)
-    row.ended_at = now
-    session.flush()
-    record(session, "contract.expired", contract_id, {"sha256": row.sha256})
-    return True
+    """Record that terms are over, where they are and nobody has yet; tells whether one was of the version in force.
+
+    Its caller stops the contract's jobs if it was.
+    """
+    contract = contract_row(session, contract_id, lock=True)
+    ended = False
+    for row in version_rows(session, contract_id):
+        document, state = held(session, contract, row), State(row.state)
+        if state in FINAL or now < document.contract.expires:
+            continue
+        step(session, contract, row, Action.EXPIRE, "bureau", now)
+        ended = ended or state in IN_FORCE
+        if state is State.SUSPENDED:
+            # A suspension is lifted by an officer, not by a bank that waits and then signs a later version.
+            for other in version_rows(session, contract_id):
+                if State(other.state) is State.APPROVED:
+                    reason = "the version in force was suspended when its term ended"
+                    step(session, contract, other, Action.REVOKE, "bureau", now, reason)
+    return ended
 
 
-def _move(row: ContractRow, action: Action) -> None:
-    row.state = advance(row.id, State(row.state), action).value
+def _make_way(session: Session, row: ContractRow, contract: Contract, bank_id: str, by: str, now: datetime) -> None:
+    last = version_rows(session, contract.id)[0]
+    state = State(last.state)
+    if row.bank_id != bank_id:
+        raise Conflict(
+            f"Contract {contract.id} is with another bank; an amendment keeps the parties.",
+            next_step="draft a new contract",
+        )
+    if contract.version != last.version + 1:
+        raise Conflict(
+            f"The next version of contract {contract.id} is {last.version + 1}; found {contract.version}.",
+            next_step="amend the newest version",
+        )
+    if state is State.DRAFT:
+        step(session, row, last, Action.RETIRE, by, now, f"replaced by version {contract.version}")
+    elif state in (State.SUBMITTED, State.UNDER_REVIEW, State.APPROVED):
+        raise Conflict(
+            f"Version {last.version} of contract {contract.id} is {state.value}; one version is on its way at a time.",
+            next_step="return it, reject it or revoke it first",
+        )
 
 
-def _row(session: Session, contract_id: str, *, lock: bool = False) -> ContractRow:
-    row = session.get(ContractRow, contract_id, with_for_update=lock)
-    if row is None:
-        raise NotFound(f"No contract {contract_id} is held here.", next_step="list contracts with `lab officer list`")
-    return row
-
-
-def _held(row: ContractRow) -> Held:
-    signed = {
-        "contract": json.loads(row.document),
-        "bureau_signature": row.bureau_signature,
-        "bank_signature": row.bank_signature,
-    }
-    return Held(parse_contract(json.dumps(signed)), State(row.state), row.drafted_at)
+def _by(person: Person) -> str:
+    return f"person:{person.name}"

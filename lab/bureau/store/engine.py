@@ -30,19 +30,22 @@ class Store:
         self.engine = engine
         self.sign: Callable[[bytes], bytes] | None = None
         """The bureau's Ed25519 key at work; without it a transaction can write no ledger entry."""
+        self.bureau_key = ""
+        """The bureau's public key, hexadecimal; contracts that name another are no contracts of this bureau."""
         self._reader = engine.execution_options(**{_READ: True})
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
         """A transaction that may write: commits when the block ends, rolls back when it raises."""
         with _outages(), Session(self.engine, expire_on_commit=False) as session, session.begin():
-            session.info["sign"] = self.sign
+            session.info.update(sign=self.sign, bureau_key=self.bureau_key)
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
         """A transaction that only reads, so that it never waits for a writer; always rolled back."""
         with _outages(), Session(self._reader, expire_on_commit=False) as session:
+            session.info["bureau_key"] = self.bureau_key
             yield session
 
     def answers(self) -> bool:

@@ -188,6 +188,8 @@ class ContractVersionRow(Base):
     officers_needed: Mapped[int] = mapped_column(Integer)
     """How many officers must approve: two, of different departments, above a set grade of items."""
     drafted_by: Mapped[str] = mapped_column(String(64))
+    reviewer: Mapped[str | None] = mapped_column(String(64))
+    """The officer who took it into review last."""
     bureau_signature: Mapped[str | None] = mapped_column(String(128))
     bank_signature: Mapped[str | None] = mapped_column(String(128))
     drafted_at: Mapped[datetime] = mapped_column(Moment)

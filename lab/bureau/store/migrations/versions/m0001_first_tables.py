@@ -212,6 +212,7 @@ def upgrade() -> None:
         sa.Column("state", sa.String(length=16), nullable=False),
         sa.Column("officers_needed", sa.Integer(), nullable=False),
         sa.Column("drafted_by", sa.String(length=64), nullable=False),
+        sa.Column("reviewer", sa.String(length=64), nullable=True),
         sa.Column("bureau_signature", sa.String(length=128), nullable=True),
         sa.Column("bank_signature", sa.String(length=128), nullable=True),
         sa.Column("drafted_at", MOMENT, nullable=False),

@@ -1,0 +1,50 @@
+"""Grades of items, in order, and how many officers must approve a contract over them.
+
+A register's dictionary may write a grade as a level of general data by GB/T 43697 (1 to 4) or as a word, Chinese or
+English. What is written otherwise, or not at all, counts as above every level: an item that nobody graded needs as many
+eyes as the most sensitive one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+
+class Grade(StrEnum):
+    """A grade, from the least to the most sensitive."""
+
+    PUBLIC = "public"
+    INTERNAL = "internal"
+    SENSITIVE = "sensitive"
+    RESTRICTED = "restricted"
+
+    @property
+    def rank(self) -> int:
+        """Its place in the order, from 0."""
+        return list(Grade).index(self)
+
+
+WORDS: dict[Grade, tuple[str, ...]] = {
+    Grade.PUBLIC: ("公开", "1"),
+    Grade.INTERNAL: ("内部", "2"),
+    Grade.SENSITIVE: ("敏感", "3"),
+    Grade.RESTRICTED: ("严控", "4"),
+}
+"""Other ways to write each grade."""
+
+_KNOWN = {word: grade for grade, words in WORDS.items() for word in (grade.value, *words)}
+
+
+def find_grade(word: str) -> Grade | None:
+    """The grade that ``word`` means, or None."""
+    return _KNOWN.get(word.strip().lower())
+
+
+def count_officers(grades: Iterable[str], above: Grade) -> int:
+    """How many officers must approve a contract over items of these grades: 2 if one is above ``above``, else 1."""
+    for word in grades:
+        grade = find_grade(word)
+        if grade is None or grade.rank > above.rank:
+            return 2
+    return 1
