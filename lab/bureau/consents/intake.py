@@ -1,0 +1,225 @@
+"""Importing a file of consents: what is good of it in one transaction, the rest set aside with row number and reason.
+
+Everything slow (reading, signatures, pseudonyms) is done before the transaction, which only compares and inserts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+import rfc8785
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lab.bureau.consents import keeping
+from lab.bureau.consents.rows import Fault, Given, sort_rows
+from lab.bureau.home import BureauHome, write_private
+from lab.bureau.ledger import Fact, record
+from lab.bureau.store import Store
+from lab.bureau.store.tables import BankRow
+from lab.terms.consent import SCHEMA, written
+from lab.terms.csvfile import read_table
+from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import IdKind
+from lab.terms.progress import Progress
+
+MAX_ROWS = 200_000
+"""Rows of one file, so that its transaction keeps other writers waiting for seconds and not for minutes."""
+MAX_BYTES = 128 << 20
+
+
+class Pseudonyms(Protocol):
+    """Whoever gives enterprises their pseudonyms: the bureau's keys."""
+
+    def pseudonyms(self, codes: Sequence[str]) -> list[str]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did. ``duplicates``: held already, or twice in the file; ``aside``: row number and reason."""
+
+    rows: int
+    imported: int
+    duplicates: int
+    signed: int
+    aside: tuple[tuple[int, str], ...]
+    reasons: Mapping[str, int]
+    rejected: Path | None
+    file_sha256: str
+    encoding: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A good row and the values that the table is to hold of it."""
+
+    given: Given
+    values: dict[str, Any]
+
+
+def import_consents(
+    store: Store,
+    home: BureauHome,
+    keys: Pseudonyms,
+    source: Path,
+    *,
+    id_kind: IdKind,
+    by: str,
+    now: datetime,
+    progress: Progress,
+) -> Imported:
+    """Import a consent file; the same file again adds nothing.
+
+    Row numbers and reasons of what was set aside go to ``consents/HASH.rejected.csv``, keys and signatures of
+    enterprises to ``consents/HASH.signatures.jsonl``; HASH is the file's. Raises ``InvalidInput`` for a file that is no
+    table of consents, or too large.
+    """
+    table = read_table(source, max_bytes=MAX_BYTES)
+    if table.rows > MAX_ROWS:
+        raise InvalidInput(
+            f"Wanted at most {MAX_ROWS:,} rows in one file of consents; found {table.rows:,}.",
+            next_step="split the file",
+        )
+    with source.open("rb") as file:
+        file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    with store.read() as session:
+        banks = _banks(session)
+    with progress.stage("import", 2 * table.rows) as stage:
+        good, aside = sort_rows(table, id_kind, banks, now, stage)
+        kept = _values(good, keys, file_sha256, now)
+        stage.advance(max(0, table.rows - len(good)))
+        with store.begin() as session:
+            counter = keeping.lock_changes(session)
+            added, duplicates, late = _new(session, kept)
+            _keep_signatures(home, file_sha256, added)
+            aside = sorted([*aside, *late])
+            keeping.add(session, [one.values for one in added])
+            counter.changes += 1 if added else 0
+            session.flush()
+            rejected = _reject(home, file_sha256, aside)
+            facts: dict[str, Fact] = {
+                "file_sha256": file_sha256,
+                "rows": table.rows,
+                "imported": len(added),
+                "duplicates": duplicates,
+                "set_aside": len(aside),
+            }
+            record(session, "consent.imported", None, facts, by=by)
+        stage.advance(table.rows)
+    return Imported(
+        rows=table.rows,
+        imported=len(added),
+        duplicates=duplicates,
+        signed=sum(bool(one.given.signature) for one in added),
+        aside=tuple(aside),
+        reasons=dict(Counter(reason for _, reason in aside)),
+        rejected=rejected,
+        file_sha256=file_sha256,
+        encoding=table.encoding,
+        warnings=table.warnings,
+    )
+
+
+def signature_in(home: BureauHome, file_sha256: str, consent_id: str) -> tuple[str, str] | None:
+    """Public key and signature of a consent, from the file that its import left; None if they are not there."""
+    return _signatures(home, file_sha256).get(consent_id)
+
+
+def _banks(session: Session) -> dict[str, tuple[str, str]]:
+    rows = session.execute(select(BankRow.id, BankRow.name)).all()
+    return {key: (bank_id, name) for bank_id, name in rows for key in (name, bank_id)}
+
+
+def _values(good: Sequence[Given], keys: Pseudonyms, file_sha256: str, now: datetime) -> list[_Kept]:
+    pseudonyms = keys.pseudonyms([given.consent.code for given in good])
+    return [_Kept(given, _row(given, name, file_sha256, now)) for given, name in zip(good, pseudonyms, strict=True)]
+
+
+def _row(given: Given, enterprise: str, file_sha256: str, now: datetime) -> dict[str, Any]:
+    consent, signed = given.consent, given.signature_sha256
+    evidence = {"reference": given.reference} if given.reference else {}
+    evidence |= {"signature_sha256": signed} if signed else {}
+    canonical = {
+        "schema": SCHEMA,
+        "enterprise": enterprise,
+        "bank": given.bank_id,
+        "purpose": consent.purpose.value,
+        "starts": written(consent.starts),
+        "expires": written(consent.expires),
+        "evidence": evidence,
+    }
+    found_in = {"file": file_sha256} if signed else {}
+    return {
+        "id": hashlib.sha256(rfc8785.dumps(canonical)).hexdigest(),
+        "enterprise": enterprise,
+        "bank_id": given.bank_id,
+        "purpose": consent.purpose.value,
+        "starts": consent.starts,
+        "expires": consent.expires,
+        "evidence": json.dumps(evidence | found_in, ensure_ascii=False, sort_keys=True),
+        "imported_at": now,
+        "withdrawn_at": None,
+    }
+
+
+def _new(session: Session, kept: Sequence[_Kept]) -> tuple[list[_Kept], int, list[tuple[int, str]]]:
+    """What is to be added, how many rows are held already, and those that a withdrawal has overtaken.
+
+    An authorisation from before the enterprise withdrew does not count, also when it is found later.
+    """
+    seen = keeping.held_ids(session, [one.values["id"] for one in kept])
+    withdrawals = keeping.last_withdrawals(session, (one.values["enterprise"] for one in kept))
+    added: list[_Kept] = []
+    late: list[tuple[int, str]] = []
+    duplicates = 0
+    for one in kept:
+        values = one.values
+        last = withdrawals.get((values["enterprise"], values["bank_id"], values["purpose"]))
+        if values["id"] in seen:
+            duplicates += 1
+            continue
+        seen.add(values["id"])
+        if last is not None and values["starts"] < last:
+            late.append((one.given.row, Fault.WITHDRAWN.value))
+        else:
+            added.append(one)
+    return added, duplicates, late
+
+
+def _keep_signatures(home: BureauHome, file_sha256: str, added: Sequence[_Kept]) -> None:
+    """Called under the lock of changes, so that two imports of one file add to what the first of them wrote."""
+    fresh = {one.values["id"]: (one.given.public_key, one.given.signature) for one in added if one.given.signature}
+    if fresh:
+        told = _signatures(home, file_sha256) | fresh
+        lines = "".join(f"{json.dumps([name, *pair])}\n" for name, pair in told.items())
+        write_private(_signature_file(home, file_sha256), lines.encode())
+
+
+def _signatures(home: BureauHome, file_sha256: str) -> dict[str, tuple[str, str]]:
+    path = _signature_file(home, file_sha256)
+    if not path.is_file():
+        return {}
+    with path.open(encoding="ascii") as lines:
+        return {name: (key, signature) for name, key, signature in map(json.loads, lines)}
+
+
+def _signature_file(home: BureauHome, file_sha256: str) -> Path:
+    return home.path(f"consents/{file_sha256[:16]}.signatures.jsonl")
+
+
+def _reject(home: BureauHome, file_sha256: str, aside: Sequence[tuple[int, str]]) -> Path | None:
+    if not aside:
+        return None
+    path = home.path(f"consents/{file_sha256[:16]}.rejected.csv")
+    frame = pl.DataFrame({"row": [row for row, _ in aside], "reason": [reason for _, reason in aside]})
+    write_private(path, frame.write_csv().encode())
+    return path
