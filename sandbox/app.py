@@ -18,7 +18,7 @@ from lab.bureau.office import Bureau
 from lab.terms.errors import Conflict
 from sandbox import problems
 from sandbox.api import bureau as bureau_routes
-from sandbox.api import contracts, health, matching, scoring, words
+from sandbox.api import accounts, contracts, health, matching, scoring, sign_in, words
 from sandbox.journal import NAME, note, open_journal
 from sandbox.middleware import Surround
 from sandbox.parts import Parts
@@ -30,11 +30,13 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
     """The application over an open bureau; ``logger`` is the journal (``open_journal``), or none."""
     logger = logger or logging.getLogger(NAME)
     places = Places(settings.heavy_places, retry_after=settings.retry_after)
+    sign_ins = Places(settings.sign_in_places, retry_after=settings.retry_after)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
         places.close()
+        sign_ins.close()
 
     app = FastAPI(
         title="Shulab",
@@ -45,8 +47,8 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
         redirect_slashes=False,  # a redirect would lose what was signed
         lifespan=lifespan,
     )
-    app.state.parts = Parts(bureau, str(bureau.identity()["public_key"]), settings, places, logger)
-    for room in (health, bureau_routes, contracts, matching, scoring):
+    app.state.parts = Parts(bureau, str(bureau.identity()["public_key"]), settings, places, sign_ins, logger)
+    for room in (health, bureau_routes, contracts, matching, scoring, sign_in, accounts):
         app.include_router(room.router)
     problems.install(app)
     words.describe(app)

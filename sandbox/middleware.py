@@ -122,6 +122,7 @@ class _Visit:
             method=self._scope["method"] if self._status != 405 else "",
             route=getattr(route, "path", ""),
             contract=state.get("contract", ""),
+            person=state.get("person", ""),
             status=self._status,
             problem=state.get("problem", ""),
             bytes_in=self._up,

@@ -14,12 +14,13 @@ from sandbox.settings import ServiceSettings
 
 @dataclass(frozen=True)
 class Parts:
-    """The bureau, its settings, the places for heavy work, and the log."""
+    """The bureau, its settings, the places for heavy work and for checking passwords, and the log."""
 
     bureau: Bureau
     bureau_key: str
     settings: ServiceSettings
     places: Places
+    sign_ins: Places
     logger: logging.Logger
 
 

@@ -39,7 +39,7 @@ KINDS: Mapping[str, Kind] = {
     kind.code: kind
     for kind in (
         Kind("invalid-input", 422, "输入不可接受", "Input not acceptable"),
-        Kind("refused", 403, "合同不允许", "Not allowed by the contract"),
+        Kind("refused", 403, "不允许", "Not allowed"),
         Kind("not-authentic", 401, "身份未能核实", "Not authenticated"),
         Kind("not-found", 404, "不存在", "Not found"),
         Kind("conflict", 409, "状态冲突", "Conflicts with the present state"),
@@ -97,7 +97,7 @@ def answer(
     body = problem_body(kind, detail, next_step, request.scope["state"].get("request_id", ""), faults)
     extra = dict(headers or {})
     if kind.status == 401:
-        extra.setdefault("WWW-Authenticate", 'Signature realm="shulab"')
+        extra.setdefault("WWW-Authenticate", request.scope["state"].get("challenge", 'Signature realm="shulab"'))
     return Response(body, kind.status, headers=extra, media_type=MEDIA_TYPE)
 
 

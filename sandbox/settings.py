@@ -1,5 +1,5 @@
 """Settings of the service: from the environment (``SHULAB_SERVICE_*``), then ``service.toml`` in the bureau's folder,
-then the defaults here. None of them is a secret; the TLS key is a path.
+then the defaults here. The one secret among them is the provider's client secret, never shown; the TLS key is a path.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
 from lab.bureau.settings import FileSettings
@@ -45,6 +45,21 @@ class ServiceSettings(FileSettings):
     drain_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     """How long requests under way may go on after SIGTERM."""
     keep_alive_seconds: Annotated[int, Field(ge=1, le=600)] = 15
+
+    sign_in_places: Annotated[int, Field(ge=1, le=64)] = 2
+    """Passwords checked at once, 64 MiB each; the next one is told to come back."""
+    local_accounts: bool = True
+    """Whether people may sign in by a password of the bureau's; false makes sense only with a provider."""
+    public_url: Annotated[str, Field(pattern=r"^(https?://[^/?#@\s]+)?$")] = ""
+    """The service's origin as browsers see it (``https://bureau.example``); needed with a provider."""
+    oidc_issuer: Annotated[str, Field(pattern=r"^(https?://[^?#@\s]+)?$")] = ""
+    """OpenID Connect provider that people sign in at; empty: none."""
+    oidc_client_id: Annotated[str, Field(max_length=500)] = ""
+    oidc_client_secret: Annotated[SecretStr, Field(repr=False)] = SecretStr("")
+    """Best given as ``SHULAB_SERVICE_OIDC_CLIENT_SECRET`` or in a file of its own; empty for a public client."""
+    oidc_client_secret_file: Path | None = None
+    oidc_ca_file: Path | None = None
+    """PEM certificates that the provider's is checked against, instead of the system's."""
 
     log_bytes: Annotated[int, Field(ge=65_536)] = 10 * _MIB
     """Size at which the log file is turned over; five are kept."""

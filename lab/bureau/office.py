@@ -22,6 +22,7 @@ from lab.bureau.exchange.evaluated import EvaluatedRegisters
 from lab.bureau.home import BureauHome
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import Receipt, record
+from lab.bureau.people import People
 from lab.bureau.register import Snapshots
 from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store, migrate, open_store
@@ -42,6 +43,7 @@ class Bureau:
     def __init__(self, home: BureauHome, store: Store, keys: BureauKeys, clock: Callable[[], datetime]) -> None:
         self.home, self.store, self.keys = home, store, keys
         self.now = clock
+        self.people = People(store, clock)
         self.snapshots = Snapshots(home)
         self.shelf = Shelf(home)
         self.evaluated = EvaluatedRegisters(store, home, keys, self.snapshots)
@@ -69,7 +71,7 @@ class Bureau:
         keys = BureauKeys.open(found)
         store = open_store(found.database_url)
         migrate(store.engine)
-        store.sign = keys.sign
+        store.sign, store.bureau_key = keys.sign, keys.public_key_hex
         return cls(found, store, keys, clock)
 
     def __enter__(self) -> Self:

@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from lab.terms.errors import NotAuthentic
 from protocols.wire.signature import SignatureRejected, VerifiedRequest
+from sandbox.parts import Parts, parts_of
 from sandbox.problems import Problem
 from sandbox.settings import ServiceSettings
 
 FRAME_MEDIA = "application/octet-stream"
+JSON_MEDIA = "application/json"
+Document = TypeVar("Document", bound=BaseModel)
 
 
 async def read_body(request: Request, verified: VerifiedRequest, *, cap: int, idle: float, media: str = "") -> bytes:
     """The body, at most ``cap`` bytes, compared to the digest that was signed.
 
-    Raises ``Problem`` (413 too large, 415 other media type, 408 silence or broken off) and ``NotAuthentic`` when the
-    digest differs.
+    Raises what ``receive_body`` raises, and ``NotAuthentic`` when the digest differs.
     """
+    received = await receive_body(request, cap=cap, idle=idle, media=media)
+    try:
+        await run_in_threadpool(verified.check_body, received)
+    except SignatureRejected as error:
+        raise NotAuthentic(f"The request is not accepted: {error}.", next_step="sign the request again") from None
+    return received
+
+
+async def receive_body(request: Request, *, cap: int, idle: float, media: str = "") -> bytes:
+    """The body, at most ``cap`` bytes; raises ``Problem`` (413 too large, 415 other media type, 408 silence or broken
+    off)."""
     if media and request.headers.get("content-type", "").partition(";")[0].strip().lower() != media:
         raise Problem("unsupported-media", f"Wanted a body of {media}; found another type.")
     announced = request.headers.get("content-length", "")
@@ -43,13 +59,7 @@ async def read_body(request: Request, verified: VerifiedRequest, *, cap: int, id
         raise Problem("timeout", f"Nothing came for {idle:g} seconds; the body is not complete.") from None
     except ClientDisconnect:
         raise Problem("timeout", "The connection broke off before the body was complete.") from None
-    received = bytes(body)
-    del body
-    try:
-        await run_in_threadpool(verified.check_body, received)
-    except SignatureRejected as error:
-        raise NotAuthentic(f"The request is not accepted: {error}.", next_step="sign the request again") from None
-    return received
+    return bytes(body)
 
 
 def _too_large(cap: int) -> Problem:
@@ -60,6 +70,32 @@ def _too_large(cap: int) -> Problem:
         next_step="send fewer rows at once, or ask the bureau to raise its limit",
         headers={"Connection": "close"},
     )
+
+
+def document(model: type[Document]) -> Callable[..., Awaitable[Document]]:
+    """A dependency that reads a small JSON body as ``model``: capped, and only when what stands before it let it in.
+
+    FastAPI would read a body of any size by itself. Use it with ``openapi_extra=document_body(model)``.
+    """
+
+    async def read(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> Document:
+        settings = parts.settings
+        body = await receive_body(
+            request, cap=settings.document_bytes, idle=settings.body_idle_seconds, media=JSON_MEDIA
+        )
+        try:
+            return model.model_validate_json(body)
+        except ValidationError as error:
+            faults = error.errors(include_url=False, include_context=False, include_input=False)
+            raise RequestValidationError([{**fault, "loc": ("body", *fault["loc"])} for fault in faults]) from None
+
+    return read
+
+
+def document_body(model: type[BaseModel]) -> dict[str, Any]:
+    """OpenAPI's words for a request body that is a JSON document of ``model``, which must not refer to others."""
+    content = {JSON_MEDIA: {"schema": model.model_json_schema()}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def frame_body(description: str) -> dict[str, Any]:

@@ -19,6 +19,10 @@ Covered: `@method`, `@path`, `@query`, `content-digest` (RFC 9530, for an empty 
 public key, as `/v1/bureau` gives it). Parameters: `created` (at most 300 s off), `nonce` (used once), `keyid` (the
 bank's public key, 64 hexadecimal digits), `tag="shulab"`. The key must be that of the contract in the path.
 
+**人员 / People.** 人员先登录（`/v1/sign-in`），然后带上令牌：命令行用 `Authorization: Bearer`，浏览器用 Cookie 加 `X-CSRF-Token`。
+People sign in (`/v1/sign-in`) and show a token: `Authorization: Bearer` from the command line, a cookie with
+`X-CSRF-Token` from a browser. What they may do is their roles'.
+
 **帧 / Frames.** 二进制正文均为“帧”。Binary bodies are frames: magic `SHLB`, version, kind, header length, part count, a
 canonical JSON header, then parts, each with its length. See `protocols/wire/frame.py`.
 
@@ -109,6 +113,9 @@ def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
 SIGNED = problems("not-authentic", "refused", "invalid-input", "timeout", "unreachable", "fault", "bad-request")
 """What every signed route may answer beside its own errors."""
 
+PERSON = problems("not-authentic", "refused", "invalid-input", "timeout", "unreachable", "fault", "bad-request")
+"""What every route of a person who has signed in may answer beside its own errors."""
+
 _PROBLEM_SCHEMA: dict[str, Any] = {
     "title": "Problem",
     "description": "RFC 9457; `title` is Chinese and English, `next_step` says what the caller can do.",
@@ -150,10 +157,11 @@ def describe(app: FastAPI) -> None:
             )
             components = made.setdefault("components", {})
             components.setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
-            components["securitySchemes"] = {"signature": _SCHEME}
+            components.setdefault("securitySchemes", {})["signature"] = _SCHEME
             for path, methods in made["paths"].items():
                 for operation in methods.values():
-                    operation["security"] = [{"signature": []}] if path.startswith("/v1/contracts/") else []
+                    signed = [{"signature": []}] if path.startswith("/v1/contracts/") else []
+                    operation.setdefault("security", signed)  # routes of people say theirs themselves
             app.openapi_schema = made
         return app.openapi_schema
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import secrets
 import unicodedata
+from functools import cached_property
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
@@ -27,8 +28,11 @@ class Passwords:
 
     def __init__(self, hasher: PasswordHasher | None = None) -> None:
         self._hasher = hasher or PasswordHasher.from_parameters(RFC_9106_LOW_MEMORY)
-        # What unknown names are checked against, so that they cost the same work as known ones.
-        self._nobodys = self.hash(secrets.token_urlsafe(32))
+
+    @cached_property
+    def _nobodys(self) -> str:
+        """What unknown names are checked against, so that they cost the same work as known ones."""
+        return self.hash(secrets.token_urlsafe(32))
 
     def hash(self, password: str) -> str:
         """The Argon2id hash of ``password`` under a fresh salt, with its parameters."""
@@ -36,12 +40,12 @@ class Passwords:
 
     def fits(self, stored: str | None, password: str) -> bool:
         """Whether ``password`` is that of ``stored``; with None the same work is done, and nothing fits."""
-        typed = _normal(password)
+        typed, nobodys = _normal(password), self._nobodys  # made at the first call, whatever the name
         # What is longer than any password may be costs no more to hash than the longest.
         if len(typed) > LONGEST:
             stored, typed = None, typed[:LONGEST]
         try:
-            return self._hasher.verify(stored or self._nobodys, _bytes(typed)) and stored is not None
+            return self._hasher.verify(stored or nobodys, _bytes(typed)) and stored is not None
         except (VerificationError, InvalidHashError):
             return False
 

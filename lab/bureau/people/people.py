@@ -98,7 +98,7 @@ class People:
             if row.state == ACTIVE:
                 raise Conflict(f"The account {name} is not disabled.", next_step="see `lab account list`")
             row.state = ACTIVE
-            record(session, "account.changed", None, {"account": name, "state": ACTIVE}, by=by)
+            record(session, "account.enabled", None, {"account": name}, by=by)
             return accounts.read(row)
 
     def unlock(self, name: str, *, by: str) -> Account:
@@ -123,7 +123,7 @@ class People:
             row.password, row.must_change = stored, True
             row.failures, row.locked_until = 0, None
             ended = sign_ins.end_all(session, name)
-            record(session, "account.changed", None, {"account": name, "password": "reset", "ended": ended}, by=by)
+            record(session, "account.reset", None, {"account": name, "ended": ended}, by=by)
         return password
 
     def sign_in(self, name: str, password: str, new_password: str | None = None) -> Tokens:
