@@ -1,106 +1,209 @@
-"""Drafting a contract from what the bureau holds: a published model, its register, and the officer's choices."""
+"""Writing contracts from what the bureau holds: published models, their register, and the terms an officer chose."""
 
 from __future__ import annotations
 
-import json
 import secrets
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
+from lab.bureau.catalogue import find_items
+from lab.bureau.catalogue.grades import Grade, count_officers
+from lab.bureau.contracts.banks import register
 from lab.bureau.contracts.cabinet import file_draft
+from lab.bureau.contracts.choices import Choices
+from lab.bureau.contracts.holding import Held
+from lab.bureau.people.roles import Person
 from lab.bureau.register import find_snapshot
-from lab.bureau.shelf import PUBLISHED, Shelved
-from lab.terms.contract import Ceilings, Contract, Detail, Item, ModelTerms, Operation, Party, Purpose
-from lab.terms.errors import InvalidInput, NotFound, Refused
+from lab.bureau.shelf import PUBLISHED, Shelf, Shelved, find_model
+from lab.terms.contract import Contract, Detail, Item, ModelTerms, Operation, Party, ReleaseForm
+from lab.terms.errors import InvalidInput, Refused
 from models.model import Model
-from protocols.matching.bureau import DEFAULT_ENGINE, ENGINES
-from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
-
-_CARD_BYTES = 16_384
+from protocols.matching.bureau import ENGINES
+from protocols.scoring.params import PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
-class Choices:
-    """What an officer chooses for a contract."""
+class Work:
+    """A model version that a contract is to allow, as the store knows it and as it computes."""
 
-    purpose: Purpose = Purpose.CREDIT_APPROVAL
-    detail: Detail = Detail.FULL
-    engine: str = DEFAULT_ENGINE
-    parameters: str = DEFAULT_PARAMETERS
-    days: int = 365
-    ceilings: Ceilings = field(default_factory=Ceilings)
+    shelved: Shelved
+    model: Model
 
 
-def read_bank_card(path: Path) -> Party:
-    """A bank's card (JSON with ``name`` and ``public_key``); raises ``NotFound`` or ``InvalidInput``."""
-    if not path.is_file():
-        raise NotFound(f"Wanted a bank card in file {path.name}; there is no such file.", next_step="check the path")
-    try:
-        if path.stat().st_size > _CARD_BYTES:
-            raise ValueError
-        card = json.loads(path.read_bytes())
-        return Party(name=card["name"], public_key=card["public_key"])
-    except (ValueError, KeyError, TypeError, RecursionError):
-        raise InvalidInput(
-            f"Wanted {path.name} to be a bank card with name and public_key; it is not.",
-            next_step="ask the bank for the output of `lab bank card`",
-        ) from None
+def find_works(session: Session, shelf: Shelf, names: Iterable[tuple[str, int | None]]) -> tuple[Work, ...]:
+    """The models of these names and versions (None: newest published); raises ``NotFound``."""
+    found = [find_model(session, name, version, published=version is None) for name, version in names]
+    return tuple(Work(shelved, shelf.model(shelved)) for shelved in found)
 
 
-def draft(
-    session: Session, bureau: Party, bank: Party, shelved: Shelved, model: Model, choices: Choices, now: datetime
+def write_contract(
+    session: Session,
+    bureau: Party,
+    bank: Party,
+    works: Sequence[Work],
+    choices: Choices,
+    now: datetime,
+    *,
+    amends: Contract | None = None,
+    expires: datetime | None = None,
 ) -> Contract:
-    """Write a contract and keep it as a draft.
+    """A contract over these models, or the next version of ``amends``; keeps nothing.
 
-    The items are those the model asks about. Raises ``Refused`` for an unpublished model, ``InvalidInput`` for a
-    detail, engine, parameter set or term that does not exist.
+    The items are those the models read, in the form a model's input needs, and what ``choices.forms`` says. Raises
+    ``Refused`` for an unpublished model, ``InvalidInput`` for a detail, engine, parameter set, item or term that does
+    not exist.
     """
-    if shelved.state != PUBLISHED:
-        raise Refused(
-            f"Model {shelved.name}@{shelved.version} is not published.",
-            next_step=f"run `lab model publish {shelved.name}@{shelved.version}`",
-        )
-    sheet = shelved.sheets.get(choices.detail.value)
-    if sheet is None:
-        raise InvalidInput(
-            f"Model {shelved.name}@{shelved.version} offers the details {', '.join(shelved.sheets)}, "
-            f"not {choices.detail.value}.",
-            next_step="choose another --detail",
-        )
+    register_name = _one_register(works)
     _known("engine", choices.engine, ENGINES)
     _known("parameters", choices.parameters, tuple(PARAMETERS))
-    snapshot = find_snapshot(session, shelved.register)
-    codes = sorted({item.code for item in model.items()})
+    snapshot = find_snapshot(session, register_name)
+    known = {item.code for item in find_items(session, snapshot.name, snapshot.version).values()}
     starts = now.replace(microsecond=0)
+    operations = choices.operations or (
+        (Operation.MATCH, Operation.SCORE)
+        if choices.detail is Detail.TOTAL
+        else (Operation.MATCH, Operation.SCORE, Operation.PORTRAIT)
+    )
+    models = tuple(_model_terms(work.shelved, choices.detail) for work in works)
+    items = _items(works, choices.forms, known)
     try:
-        contract = Contract(
-            id=f"c-{starts:%Y%m%d}-{secrets.token_hex(4)}",
+        return Contract(
+            id=amends.id if amends else f"c-{starts:%Y%m%d}-{secrets.token_hex(4)}",
+            version=amends.version + 1 if amends else 1,
             bureau=bureau,
             bank=bank,
             purpose=choices.purpose,
-            items=tuple(Item(code=code) for code in codes),
-            operations=(Operation.MATCH, Operation.SCORE),
+            recipients=choices.recipients,
+            items=items,
+            operations=operations,
             detail=choices.detail,
-            model=ModelTerms(name=shelved.name, version=shelved.version, sheet_sha256=sheet),
+            models=models,
             id_kind="uscc" if snapshot.id_kind == "uscc" else "opaque",
             engine=choices.engine,
             parameters=choices.parameters,
             ceilings=choices.ceilings,
+            consent=choices.consent,
+            retention_days=choices.retention_days,
             starts=starts,
-            expires=starts + timedelta(days=choices.days),
+            expires=expires or starts + timedelta(days=choices.days),
         )
-    except (ValidationError, OverflowError):
+    except (ValidationError, OverflowError) as error:
         raise InvalidInput(
-            "Wanted a contract whose term is at least a day; the choices do not fit.", next_step="check --days"
+            f"Wanted terms that make a contract; these do not fit: {_reasons(error)}.", next_step="choose others"
         ) from None
-    file_draft(session, contract, now)
+
+
+def keep_draft(session: Session, contract: Contract, *, author: Person, above: Grade, now: datetime) -> Held:
+    """File a contract as a draft of ``author``; its bank is registered if it is new here.
+
+    Contracts over items graded above ``above`` need two officers. Raises ``Conflict`` as ``file_draft`` does.
+    """
+    bank_id = register(session, contract.bank, by=f"person:{author.name}", now=now)
+    shelved = find_model(session, contract.models[0].name, contract.models[0].version)
+    snapshot = find_snapshot(session, shelved.register)
+    grades = {item.code: item.grade for item in find_items(session, snapshot.name, snapshot.version).values()}
+    officers = count_officers((grades.get(item.code, "") for item in contract.items), above)
+    return file_draft(session, contract, bank_id=bank_id, officers_needed=officers, author=author, now=now)
+
+
+def draft(
+    session: Session,
+    bureau: Party,
+    bank: Party,
+    works: Sequence[Work],
+    choices: Choices,
+    now: datetime,
+    *,
+    author: Person,
+    above: Grade = Grade.INTERNAL,
+) -> Contract:
+    """Write a contract and keep it as a draft; raises what ``write_contract`` and ``keep_draft`` raise."""
+    contract = write_contract(session, bureau, bank, works, choices, now)
+    keep_draft(session, contract, author=author, above=above, now=now)
     return contract
+
+
+def check_written_elsewhere(session: Session, contract: Contract, bureau: Party, shelf: Shelf) -> None:
+    """Hold a document that was not written here against what the bureau holds.
+
+    Raises ``InvalidInput`` naming the term unless bureau, models, sheets, items, identifiers, engine and parameters are
+    those of this bureau.
+    """
+    works = find_works(session, shelf, ((model.name, model.version) for model in contract.models))
+    snapshot = find_snapshot(session, _one_register(works))
+    _known("engine", contract.engine, ENGINES)
+    _known("parameters", contract.parameters, tuple(PARAMETERS))
+    codes = {item.code for item in find_items(session, snapshot.name, snapshot.version).values()}
+    usable = {item.code for item in contract.items if item.form.allows(ReleaseForm.MODEL_INPUT_ONLY)}
+    read = {item.code for work in works for item in work.model.items()}
+    sheets = tuple(_model_terms(work.shelved, contract.detail) for work in works)
+    for term, fits in (
+        ("bureau", contract.bureau == bureau),
+        ("models", contract.models == sheets),
+        ("items", {item.code for item in contract.items} <= codes and read <= usable),
+        ("id_kind", contract.id_kind == ("uscc" if snapshot.id_kind == "uscc" else "opaque")),
+    ):
+        if not fits:
+            raise InvalidInput(
+                f"Wanted a contract of this bureau over what it holds now; its term {term} is of something else.",
+                next_step="draft it here with `lab officer draft`",
+            )
+
+
+def _one_register(works: Sequence[Work]) -> str:
+    if not works:
+        raise InvalidInput("A contract names at least one model.", next_step="give --model NAME")
+    for work in works:
+        if work.shelved.state != PUBLISHED:
+            name = f"{work.shelved.name}@{work.shelved.version}"
+            raise Refused(f"Model {name} is not published.", next_step=f"run `lab model publish {name}`")
+    registers = {work.shelved.register for work in works}
+    if len(registers) != 1:
+        raise InvalidInput(
+            f"Wanted models over one register; found {len(registers)}.", next_step="make a contract for each register"
+        )
+    return registers.pop()
+
+
+def _model_terms(shelved: Shelved, detail: Detail) -> ModelTerms:
+    sheet = shelved.sheets.get(detail.value)
+    if sheet is None:
+        raise InvalidInput(
+            f"Model {shelved.name}@{shelved.version} offers the details {', '.join(shelved.sheets)}, "
+            f"not {detail.value}.",
+            next_step="choose another --detail",
+        )
+    return ModelTerms(name=shelved.name, version=shelved.version, sheet_sha256=sheet)
+
+
+def _items(works: Sequence[Work], forms: Mapping[str, ReleaseForm], known: set[str]) -> tuple[Item, ...]:
+    read = {item.code for work in works for item in work.model.items()}
+    if set(forms) - known:
+        raise InvalidInput(
+            f"Wanted items of the catalogue; {len(set(forms) - known)} are not in it.", next_step="check --item"
+        )
+    if any(not forms.get(code, ReleaseForm.MODEL_INPUT_ONLY).allows(ReleaseForm.MODEL_INPUT_ONLY) for code in read):
+        raise InvalidInput(
+            "An item that a model reads cannot have the form none.", next_step="choose another model, or another form"
+        )
+    return tuple(
+        Item(code=code, form=forms.get(code, ReleaseForm.MODEL_INPUT_ONLY)) for code in sorted(read | set(forms))
+    )
 
 
 def _known(what: str, found: str, known: tuple[str, ...]) -> None:
     if found not in known:
         raise InvalidInput(f"Wanted one of the {what} {', '.join(known)}; found another.", next_step=f"check --{what}")
+
+
+def _reasons(error: Exception) -> str:
+    """Which terms, or which rule of the contract, never a value."""
+    found = set()
+    for fault in getattr(error, "errors", lambda: [])():
+        where = ".".join(str(part) for part in fault["loc"])
+        found.add(where or str(fault["msg"]).removeprefix("Value error, "))
+    return "; ".join(sorted(found)) or "the term"

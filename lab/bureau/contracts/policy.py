@@ -48,8 +48,6 @@ class Ask:
     """Codes of the items that the model reads."""
     form: ReleaseForm = ReleaseForm.MODEL_INPUT_ONLY
     """In which form it uses them."""
-    version: int | None = None
-    """The contract's version under which its job was opened."""
 
 
 def check_state(contract: Contract, state: State, now: datetime) -> None:
@@ -163,16 +161,6 @@ def check_items(contract: Contract, items: frozenset[str], form: ReleaseForm) ->
         )
 
 
-def check_version(contract: Contract, version: int) -> None:
-    """The job was opened under the version that is in force now."""
-    if version != contract.version:
-        raise Refused(
-            f"Version {contract.version} of contract {contract.id} is in force; the job was opened under "
-            f"{version} (term: version).",
-            next_step="open the job again",
-        )
-
-
 def check_ask(contract: Contract, ask: Ask) -> None:
     """Whatever a single request asks for is within the terms, and a batch says everything."""
     check_ceilings(contract, ask)
@@ -184,8 +172,6 @@ def check_ask(contract: Contract, ask: Ask) -> None:
         check_detail(contract, ask.detail)
     if ask.items is not None:
         check_items(contract, ask.items, ask.form)
-    if ask.version is not None:
-        check_version(contract, ask.version)
     if ask.rows is None:
         return
     for said, term in (
