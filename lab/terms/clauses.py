@@ -1,7 +1,7 @@
 """What each term of a contract says to a person, in Chinese and English, and when another value of it allows more.
 
-One table, ``TERMS``, has a row for each field of ``Contract``; ``lab.terms.plain`` renders and compares by it, so that a
-term can't be shown and then be forgotten where versions are compared.
+One table, ``TERMS``, has a row for each field of ``Contract``; ``lab.terms.plain`` renders and compares by it, so
+that a term can't be shown and then be forgotten where versions are compared.
 """
 
 from __future__ import annotations
