@@ -43,8 +43,10 @@ class BureauSettings(FileSettings):
     name: Annotated[str, Field(min_length=1, max_length=200)]
     database_url: Annotated[str, Field(repr=False)] = ""
     """Empty: SQLite in the folder."""
+    seal: str = "file"
+    """What seals the secrets: ``file``, ``environment`` or ``pkcs11:...``; see ``lab.bureau.sealing``."""
     key_file: str = ""
-    """The seal key; empty: ``keys/seal.key``."""
+    """The seal key's file; empty: ``keys/seal.key``."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2
     """Processes that run native code on bytes from banks."""
     job_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
@@ -63,7 +65,9 @@ class BureauHome:
     settings: BureauSettings
 
     @classmethod
-    def create(cls, folder: Path, *, name: str, database_url: str = "", key_file: Path | None = None) -> BureauHome:
+    def create(
+        cls, folder: Path, *, name: str, database_url: str = "", key_file: Path | None = None, seal: str = ""
+    ) -> BureauHome:
         """Make the folder and its settings; raises ``Conflict`` if a bureau lives there already."""
         folder = folder.expanduser().absolute()
         if (folder / FILE).exists():
@@ -75,6 +79,8 @@ class BureauHome:
         written: dict[str, str] = {"name": name}
         if database_url:
             written["database_url"] = database_url
+        if seal:
+            written["seal"] = seal
         if key_file is not None:
             written["key_file"] = str(key_file.expanduser().absolute())
         BureauSettings.checked(written, folder / FILE)
@@ -110,6 +116,19 @@ class BureauHome:
         if not found.is_relative_to(self.folder.resolve()):
             raise InvalidInput("Wanted a path inside the bureau's folder.", next_step="check the database")
         return found
+
+
+def change_settings(folder: Path, changes: dict[str, str]) -> None:
+    """Replace these settings in the bureau's file, all at once, and leave the rest of it as it was written."""
+    file = folder / FILE
+    kept = [
+        line
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.partition("=")[0].strip() not in changes or "=" not in line
+    ]
+    # In front, because a table may follow in the file.
+    lines = [f"{key} = {_toml_string(value)}" for key, value in changes.items()] + kept
+    write_private(file, ("\n".join(lines) + "\n").encode())
 
 
 def write_private(path: Path, content: bytes) -> str:

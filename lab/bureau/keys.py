@@ -1,68 +1,68 @@
-"""The bureau's only home of secrets: its Ed25519 signing key and the matching key of each epoch, sealed at rest.
+"""The bureau's only home of secrets: its signing key, its key for pseudonyms, and the matching keys of each epoch.
 
-The object cannot be printed, pickled or copied, and shows no members. Secret bytes leave it in one way: the matching
-key is lent to a function (``with_matching_key``), because the protocol evaluates under it.
+They lie sealed in ``lab.bureau.strongbox``. The object cannot be printed, pickled or copied, and shows no members.
+Secret bytes leave it in one way: a matching key is lent to a function (``with_matching_key``), because the protocol
+evaluates under it.
 """
 
 from __future__ import annotations
 
+import hmac
 import os
-import stat
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from lab.bureau.home import BureauHome, write_private
-from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.sealed import SealKey, open_sealed, seal
-from protocols.matching.bureau import generate_key
+from lab.bureau.home import BureauHome
+from lab.bureau.strongbox import Strongbox
+from lab.terms.errors import Conflict, NotFound, Refused
+from lab.terms.progress import SILENT, Progress
+from protocols.matching.bureau import ENGINES, generate_key
 
-EPOCH = 1
-"""The key epoch in use. Changing it means evaluating every register again; that belongs to a later version."""
-_SEAL_KEY_BYTES = 32
+FIRST_EPOCH = 1
+PSEUDONYM_BYTES = 16
+_SIGNING, _PSEUDONYM = "signing", "pseudonym"
 Result = TypeVar("Result")
 
 
 class BureauKeys:
     """The opened secrets of one bureau."""
 
-    __slots__ = ("_folder", "_matching", "_public", "_seal", "_signing")
+    __slots__ = ("_box", "_matching", "_pseudonym", "_public", "_signing")
 
-    def __init__(self, folder: Path, seal_key: SealKey, signing: Ed25519PrivateKey) -> None:
-        self._folder = folder
-        self._seal = seal_key
+    def __init__(self, box: Strongbox, signing: Ed25519PrivateKey, pseudonym: bytes) -> None:
+        self._box = box
         self._signing = signing
-        self._public = signing.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw).hex()
-        self._matching: dict[str, bytes] = {}
+        self._public = signing.public_key().public_bytes_raw().hex()
+        self._pseudonym = pseudonym
+        self._matching: dict[tuple[str, int], bytes] = {}
 
     @classmethod
     def create(cls, home: BureauHome) -> BureauKeys:
-        """Make the seal key (unless its file exists) and the signing key; raises ``Conflict`` if there is one."""
-        signing_file = _signing_file(home.folder)
-        if signing_file.exists():
+        """Make the seal key (unless there is one) and every secret; raises ``Conflict`` if there are secrets."""
+        box = Strongbox.make(home)
+        if box.has(_SIGNING):
             raise Conflict("This bureau has a signing key already.", next_step="use it, or make another bureau")
-        if not home.key_file.exists():
-            home.key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            write_private(home.key_file, os.urandom(_SEAL_KEY_BYTES))
-        seal_key = _read_seal_key(home.key_file)
-        signing = Ed25519PrivateKey.generate()
-        secret = signing.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-        write_private(signing_file, seal(secret, seal_key, _label("signing")))
-        return cls(home.folder / "keys", seal_key, signing)
+        # The signing key is last: a bureau that has one has them all.
+        box.put(_PSEUDONYM, os.urandom(32))
+        for engine in ENGINES:
+            box.put(_matching_name(engine, FIRST_EPOCH), generate_key(engine))
+        box.put(_SIGNING, Ed25519PrivateKey.generate().private_bytes_raw())
+        return cls._of(box)
 
     @classmethod
     def open(cls, home: BureauHome) -> BureauKeys:
         """Open the bureau's secrets; raises ``NotFound``, ``NotAuthentic`` (wrong seal key) or ``InvalidInput``."""
-        signing_file = _signing_file(home.folder)
-        if not signing_file.is_file():
+        box = Strongbox.open(home)
+        if not box.has(_SIGNING):
             raise NotFound("This bureau has no signing key.", next_step="run `lab bureau init`")
-        check_private(home.folder / "keys")
-        seal_key = _read_seal_key(home.key_file)
-        secret = open_sealed(signing_file.read_bytes(), seal_key, _label("signing"))
-        return cls(home.folder / "keys", seal_key, Ed25519PrivateKey.from_private_bytes(secret))
+        return cls._of(box)
+
+    @classmethod
+    def _of(cls, box: Strongbox) -> BureauKeys:
+        return cls(box, Ed25519PrivateKey.from_private_bytes(box.read(_SIGNING)), box.read(_PSEUDONYM))
 
     @property
     def public_key_hex(self) -> str:
@@ -73,30 +73,50 @@ class BureauKeys:
         """The Ed25519 signature of ``message``, 64 bytes."""
         return self._signing.sign(message)
 
-    def with_matching_key(self, engine: str, use: Callable[[bytes], Result]) -> Result:
-        """Lend the matching key of ``engine`` in the present epoch to ``use``, which must not keep it.
+    def pseudonyms(self, codes: Sequence[str]) -> list[str]:
+        """The pseudonym of each enterprise, 32 hexadecimal digits: HMAC-SHA-256 (FIPS 198-1), cut to 128 bits.
 
-        The key is made and sealed when it is first wanted.
+        Its key never changes, so what is counted for an enterprise is counted over all key epochs. Codes are taken as
+        they stand: whoever calls has brought them into their canonical form.
         """
-        if engine not in self._matching:
-            self._matching[engine] = self._load_matching(engine)
-        return use(self._matching[engine])
+        key = self._pseudonym
+        return [hmac.digest(key, code.encode(), "sha256")[:PSEUDONYM_BYTES].hex() for code in codes]
 
-    def _load_matching(self, engine: str) -> bytes:
-        file = self._folder / f"matching-{engine}-{EPOCH}.sealed"
-        label = _label(f"matching {engine} {EPOCH}")
-        if not file.exists():
-            sealed = seal(generate_key(engine), self._seal, label)
-            draft = self._folder / f".new-{os.urandom(8).hex()}"
-            write_private(draft, sealed)
-            try:
-                # A hard link fails if another process made the key first; then that key is the key.
-                os.link(draft, file)
-            except FileExistsError:
-                pass
-            finally:
-                draft.unlink()
-        return open_sealed(file.read_bytes(), self._seal, label)
+    def make_matching_keys(self, epoch: int) -> None:
+        """Make and seal the matching keys of ``epoch``, one for each engine; those that are there stay."""
+        names = {engine: _matching_name(engine, epoch) for engine in ENGINES}
+        if all(self._box.has(name) for name in names.values()):
+            return
+        with self._box.changing():
+            for engine, name in names.items():
+                self._box.put(name, generate_key(engine))
+
+    def with_matching_key(self, engine: str, epoch: int, use: Callable[[bytes], Result]) -> Result:
+        """Lend the matching key of ``engine`` in ``epoch`` to ``use``, which must not keep it.
+
+        Raises ``Refused`` if the epoch has no key: it was destroyed, by whichever process, or is not begun.
+        """
+        name = _matching_name(engine, epoch)
+        if not self._box.has(name):
+            self._matching.pop((engine, epoch), None)
+            raise Refused(
+                f"The matching key of epoch {epoch} is destroyed, or was never made.",
+                next_step="begin a new job: it is matched and scored under the present keys",
+            )
+        if (engine, epoch) not in self._matching:
+            self._matching[engine, epoch] = self._box.read(name)
+        return use(self._matching[engine, epoch])
+
+    def destroy_matching_keys(self, epoch: int) -> int:
+        """Overwrite and unlink the matching keys of ``epoch``, and forget them here; how many there were."""
+        for held in [held for held in self._matching if held[1] == epoch]:
+            del self._matching[held]
+        with self._box.changing():
+            return sum(self._box.destroy(_matching_name(engine, epoch)) for engine in ENGINES)
+
+    def reseal(self, seal: str, key_file: Path | None = None, progress: Progress = SILENT) -> int:
+        """Seal every secret under another key; see ``Strongbox.reseal``."""
+        return self._box.reseal(seal, key_file, progress)
 
     def __repr__(self) -> str:
         return "BureauKeys(hidden)"
@@ -114,22 +134,5 @@ class BureauKeys:
         raise TypeError("the bureau's keys cannot be pickled or copied")
 
 
-def check_private(path: Path) -> None:
-    """Raise ``InvalidInput`` unless only the owner can read ``path``."""
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise InvalidInput(f"Wanted {path} to be readable by its owner only.", next_step=f"chmod go-rwx {path}")
-
-
-def _read_seal_key(file: Path) -> SealKey:
-    if not file.is_file():
-        raise NotFound(f"The bureau's key file {file} is missing.", next_step="bring it back, or set key_file")
-    check_private(file)
-    return SealKey.from_file_bytes(file.read_bytes())
-
-
-def _signing_file(folder: Path) -> Path:
-    return folder / "keys" / "signing.sealed"
-
-
-def _label(what: str) -> bytes:
-    return f"shulab bureau {what}".encode()
+def _matching_name(engine: str, epoch: int) -> str:
+    return f"matching-{engine}-{epoch}"

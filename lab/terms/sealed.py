@@ -1,15 +1,20 @@
-"""Sealing secrets at rest: AES-256-GCM (NIST SP 800-38D) under a passphrase or a key file.
+"""Sealing secrets at rest: AES-256-GCM (NIST SP 800-38D) under a passphrase, random bytes, or a key in a token.
 
-A passphrase is stretched by scrypt (RFC 7914; N = 2^15, r = 8, p = 1: about 32 MiB and 0.1 s a guess). A key file holds
-at least 32 random bytes and is expanded by HKDF-SHA-256 (RFC 5869). Every sealed value has a fresh 16-byte salt and a
-12-byte nonce, and is bound to a label (what the secret is), so that two sealed files cannot be swapped.
+A passphrase is stretched by scrypt (RFC 7914; N = 2^15, r = 8, p = 1: about 32 MiB and 0.1 s a guess). Random bytes,
+at least 32 of them in a key file or in the environment, are expanded by HKDF-SHA-256 (RFC 5869). A token derives with a
+key that never leaves it: one block of NIST SP 800-108r1 in counter mode (section 4.1) with HMAC-SHA-256, its label and
+context of fixed lengths (``token_input``). Every sealed value has a fresh 16-byte salt and a 12-byte nonce, and is
+bound to a label (what the secret is), so that two sealed files cannot be swapped.
 
-Layout: ``b"SHSEAL1\\n"`` | source (1 byte: P passphrase, F key file) | salt (16) | nonce (12) | ciphertext and tag.
+Layout: ``b"SHSEAL1\\n"`` | source (1 byte: P passphrase, F key file, E environment, T token) | salt (16) | nonce (12) |
+ciphertext and tag.
 """
 
 from __future__ import annotations
 
+import base64
 import os
+from collections.abc import Callable
 from typing import NoReturn
 
 from cryptography.exceptions import InvalidTag
@@ -26,21 +31,27 @@ _KEY_FILE_MIN = 32
 _HEADER = len(_MAGIC) + 1 + _SALT + _NONCE
 
 
+_SOURCES = {b"P": "passphrase", b"F": "key file", b"E": "key in the environment", b"T": "key in a token"}
+_TOKEN_LABEL = b"shulab seal key "
+_BITS = 256
+
+
 class SealKey:
     """What a person or a machine opens sealed secrets with; never printed, pickled or copied."""
 
-    __slots__ = ("_secret", "_source")
+    __slots__ = ("_derive", "_source")
 
-    def __init__(self, source: bytes, secret: bytes) -> None:
+    def __init__(self, source: bytes, derive: Callable[[bytes], bytes]) -> None:
         self._source = source
-        self._secret = secret
+        self._derive = derive
 
     @classmethod
     def from_passphrase(cls, passphrase: str) -> SealKey:
         """From words a person remembers; at least 8 characters, else ``InvalidInput``."""
         if len(passphrase) < 8:
             raise InvalidInput("Wanted a passphrase of at least 8 characters.", next_step="choose a longer one")
-        return cls(b"P", passphrase.encode())
+        secret = passphrase.encode()
+        return cls(b"P", lambda salt: Scrypt(salt=salt, length=32, n=2**15, r=8, p=1).derive(secret))
 
     @classmethod
     def from_file_bytes(cls, content: bytes) -> SealKey:
@@ -50,21 +61,43 @@ class SealKey:
                 f"Wanted a key file of at least {_KEY_FILE_MIN} bytes; found {len(content)}.",
                 next_step="make one with `head -c 32 /dev/urandom > seal.key; chmod 600 seal.key`",
             )
-        return cls(b"F", content)
+        return cls(b"F", lambda salt: _expand(content, salt, b"shulab seal key file"))
+
+    @classmethod
+    def from_environment(cls, value: str) -> SealKey:
+        """From a variable that holds at least 32 random bytes in base64, else ``InvalidInput``."""
+        try:
+            content = base64.b64decode(value.strip(), validate=True)
+        except ValueError:
+            content = b""
+        if len(content) < _KEY_FILE_MIN:
+            raise InvalidInput(
+                f"Wanted base64 of at least {_KEY_FILE_MIN} random bytes in the environment; found less, or no base64.",
+                next_step="make it with `head -c 32 /dev/urandom | base64`",
+            )
+        return cls(b"E", lambda salt: _expand(content, salt, b"shulab seal key environment"))
+
+    @classmethod
+    def from_token(cls, hmac: Callable[[bytes], bytes]) -> SealKey:
+        """From a key that stays where it is: ``hmac`` is its HMAC-SHA-256 at work."""
+        return cls(b"T", lambda salt: hmac(token_input(salt)))
 
     def derive(self, source: bytes, salt: bytes) -> bytes:
         """The AES key for one sealed value (32 bytes)."""
         if source != self._source:
-            wanted = "a passphrase" if source == b"P" else "a key file"
-            found = "a passphrase" if self._source == b"P" else "a key file"
-            raise NotAuthentic(f"This secret was sealed under {wanted}; found {found}.", next_step=f"give {wanted}")
-        if source == b"P":
-            return Scrypt(salt=salt, length=32, n=2**15, r=8, p=1).derive(self._secret)
-        return HKDF(algorithm=SHA256(), length=32, salt=salt, info=b"shulab seal key file").derive(self._secret)
+            wanted = _SOURCES.get(source, "source that this version does not know")
+            raise NotAuthentic(
+                f"This secret was sealed under a {wanted}; found a {_SOURCES[self._source]}.",
+                next_step=f"give the {wanted}",
+            )
+        key = self._derive(salt)
+        if len(key) * 8 != _BITS:
+            raise NotAuthentic("The token derived a key of another length.", next_step="use a key for HMAC-SHA-256")
+        return key
 
     @property
     def source(self) -> bytes:
-        """``b"P"`` for a passphrase, ``b"F"`` for a key file."""
+        """``b"P"``, ``b"F"``, ``b"E"`` or ``b"T"``: passphrase, key file, environment or token."""
         return self._source
 
     def __repr__(self) -> str:
@@ -72,6 +105,15 @@ class SealKey:
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a seal key cannot be pickled or copied")
+
+
+def token_input(salt: bytes) -> bytes:
+    """[1]_32 | Label | 0x00 | Context | [L]_32 of SP 800-108r1: one block of counter mode makes the 256 bits wanted."""
+    return (1).to_bytes(4, "big") + _TOKEN_LABEL + b"\x00" + salt + _BITS.to_bytes(4, "big")
+
+
+def _expand(content: bytes, salt: bytes, info: bytes) -> bytes:
+    return HKDF(algorithm=SHA256(), length=32, salt=salt, info=info).derive(content)
 
 
 def seal(plaintext: bytes, key: SealKey, label: bytes) -> bytes:
@@ -92,6 +134,6 @@ def open_sealed(sealed: bytes, key: SealKey, label: bytes) -> bytes:
         return AESGCM(key.derive(source, salt)).decrypt(nonce, body, header + label)
     except InvalidTag:
         raise NotAuthentic(
-            "The secret does not open: wrong passphrase or key file, or the file was altered.",
-            next_step="give the passphrase or key file it was sealed with",
+            f"The secret does not open: wrong {_SOURCES[key.source]}, or the file was altered.",
+            next_step=f"give the {_SOURCES[key.source]} it was sealed with",
         ) from None

@@ -7,7 +7,7 @@ off as its own. The parties sign the RFC 8785 form of the statement with Ed25519
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import rfc8785
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
@@ -15,7 +15,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationErro
 from lab.terms.contract import Hex32, verify_signature
 from lab.terms.errors import InvalidInput
 
-SCHEMA = "shulab-succession/1"
+SCHEMA: Final = "shulab-succession/1"
 _DOMAIN = b"shulab succession v1\x00"
 _BYTES = 4096
 
