@@ -2,7 +2,8 @@
 
 ``terms`` is what the bureau multiplies under encryption. All details share one rounding: a column's weight is rounded
 to the quantum once, its dimension parts are rounded each, and what is left goes to the dimension of the column's own
-feature. So totals are the same integers at every detail and subtotals add up exactly. The intercept is a public
+feature. So totals are the same integers at every detail and subtotals add up exactly. A contract may ask for coarser
+steps than one quantum: then everything is rounded to multiples of the step in the same way. The intercept is a public
 constant of the model: it stands in the sheet and in no term.
 """
 
@@ -127,11 +128,11 @@ class Model:
     def _feature_rows(self) -> tuple[int, ...]:
         return tuple(sorted(set(self.weights.own_feature) - {-1}))
 
-    def terms(self, public: pl.DataFrame, detail: Detail) -> ScoreTerms:
-        """The terms for the enterprises of ``public`` (one row each, the bureau's columns)."""
-        return self.terms_of(encode(public, self.public_features), detail)
+    def terms(self, public: pl.DataFrame, detail: Detail, *, step: int = 1) -> ScoreTerms:
+        """The terms for the enterprises of ``public`` (one row each, the bureau's columns), multiples of ``step``."""
+        return self.terms_of(encode(public, self.public_features), detail, step=step)
 
-    def terms_of(self, public: NDArray[np.float64], detail: Detail) -> ScoreTerms:
+    def terms_of(self, public: NDArray[np.float64], detail: Detail, *, step: int = 1) -> ScoreTerms:
         """As ``terms``, from encoded public features, float64 [rows, public features]."""
         weights, outputs = self.weights, self.outputs(detail)
         count, rows = len(weights.columns), len(public)
@@ -147,12 +148,12 @@ class Model:
         for start in range(0, rows, CHUNK):
             part = slice(start, min(start + CHUNK, rows))
             holds = weights.conditions(literals[:, part])
-            values[:count, part] = self._quanta(weights.total @ holds)
-            base_total = self._quanta(weights.base_total @ holds)[0]
+            values[:count, part] = self._quanta(weights.total @ holds, step)
+            base_total = self._quanta(weights.base_total @ holds, step)[0]
             if by_dimension:
-                pairs = values[count:, part] = self._quanta(weights.parts @ holds)
+                pairs = values[count:, part] = self._quanta(weights.parts @ holds, step)
                 np.subtract.at(values[:, part], pair_columns, pairs)
-                parts = self._quanta(weights.base_parts @ holds)
+                parts = self._quanta(weights.base_parts @ holds, step)
                 parts[weights.base_dimension] += base_total - parts.sum(axis=0)
                 for number in self._dimension_rows:
                     base[places[Output("dimension", DIMENSION_CODES[number])], part] = parts[number]
@@ -170,8 +171,8 @@ class Model:
         order = np.argsort(columns, kind="stable")
         return ScoreTerms(columns[order], tuple(added[place] for place in order), values[order], base)
 
-    def _quanta(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
-        return np.rint(values / self.quantum).astype(np.int64)
+    def _quanta(self, values: NDArray[np.float64], step: int) -> NDArray[np.int64]:
+        return np.rint(values / (self.quantum * step)).astype(np.int64) * step
 
     def raw_scores(self, public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
         """Plain evaluation in clear: float64 [rows], unrounded log-odds of default (before calibration)."""
@@ -197,12 +198,16 @@ class Model:
     @property
     def error_bound(self) -> float:
         """Largest difference of a decrypted raw score: half a quantum for each rounded weight and for the base."""
-        return 0.5 * self.quantum * (self.roundings + 1) + FLOAT_SLACK
+        return self.error_bound_at(1)
 
-    def value_bound(self, detail: Detail = Detail.FULL) -> int:
+    def error_bound_at(self, step: int) -> float:
+        """As ``error_bound``, where everything is rounded to ``step`` quanta: half a step for each rounding."""
+        return 0.5 * self.quantum * step * (self.roundings + 1) + FLOAT_SLACK
+
+    def value_bound(self, detail: Detail = Detail.FULL, *, step: int = 1) -> int:
         """Largest absolute value of any output, in quanta, for honest answers; the same at every detail."""
         del detail  # one bound holds for all: subtotals are sums of the same parts
-        return math.ceil(self.weights.reach / self.quantum) + _rounding_slack(self.roundings)
+        return math.ceil(self.weights.reach / self.quantum) + _rounding_slack(self.roundings) * step
 
     def sheet(self, detail: Detail) -> BankSheet:
         """What a bank is told of this model under a contract of this detail."""

@@ -14,14 +14,22 @@ from typing import Any, Self
 
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
+from lab.bureau.consents import Consents
 from lab.bureau.contracts import cabinet
-from lab.bureau.exchange import Matching, Scoring, WorkerPool
-from lab.bureau.exchange.charges import used
+from lab.bureau.contracts.banks import Banks
+from lab.bureau.contracts.workflow import FINAL, SIGNABLE
+from lab.bureau.exchange import Contexts, Job, JobTerms, Matching, Passage, Reception, Scoring, WorkerPool
+from lab.bureau.exchange.charges import allowance
 from lab.bureau.exchange.evaluated import EvaluatedRegisters
+from lab.bureau.exchange.jobs import current_epoch, stop_jobs
+from lab.bureau.exchange.passage import bank_of
+from lab.bureau.exchange.retention import Swept, sweep
 from lab.bureau.home import BureauHome
 from lab.bureau.keys import BureauKeys
-from lab.bureau.ledger import Receipt, record
+from lab.bureau.ledger import BUREAU, Receipt, record
+from lab.bureau.ledger.log import Ledger
 from lab.bureau.people import People
 from lab.bureau.register import Snapshots
 from lab.bureau.shelf import Shelf
@@ -44,15 +52,22 @@ class Bureau:
         self.home, self.store, self.keys = home, store, keys
         self.now = clock
         self.people = People(store, clock)
+        self.banks = Banks(store, keys.public_key_hex, clock)
+        self.log = Ledger(store, lambda: self.party, keys.sign, clock)
         self.snapshots = Snapshots(home)
+        self.consents = Consents(store, home, keys, self.snapshots, clock)
         self.shelf = Shelf(home)
         self.evaluated = EvaluatedRegisters(store, home, keys, self.snapshots)
         settings = home.settings
         self._workers = WorkerPool(
             settings.workers, job_seconds=settings.job_seconds, memory_mib=settings.worker_memory_mib
         )
-        self._matching = Matching(store, home, keys, self.snapshots, self.evaluated, self._workers)
-        self._scoring = Scoring(store, home, self.shelf, self.snapshots, self.evaluated, self._workers)
+        passage = Passage(self.shelf)
+        self._reception = Reception(store, home, passage, current_epoch)
+        self._contexts = Contexts(store, home, self._workers, passage)
+        rooms = (store, home, keys, self.snapshots, self.evaluated, self._workers, passage, self.consents)
+        self._matching = Matching(*rooms)
+        self._scoring = Scoring(*rooms, self.shelf)
 
     @classmethod
     def create(cls, home: Path, *, name: str, database_url: str = "", key_file: Path | None = None) -> Bureau:
@@ -110,61 +125,98 @@ class Bureau:
             raise Unreachable("The bureau's database does not answer.", next_step="start it, or correct database_url")
         return {"ready": True, "database": self.store.engine.dialect.name}
 
-    def signed_contract(self, contract_id: str) -> tuple[SignedContract, str]:
-        """A contract and its state; a term that is over reads as expired. Raises ``NotFound``."""
+    def signed_contract(self, contract_id: str, version: int | None = None) -> tuple[SignedContract, str]:
+        """A contract (the version in force, or else the newest, unless one is named) and its state; a term that is
+        over reads as expired. Raises ``NotFound``."""
         with self.store.read() as session:
-            held = cabinet.find(session, contract_id)
+            held = cabinet.find(session, contract_id, version)
         return held.signed, cabinet.standing(held, self.now()).value
 
-    def accept_signature(self, contract_id: str, signature: str) -> None:
-        """Keep the bank's countersignature; raises ``NotFound``, ``NotAuthentic`` or ``Conflict``."""
-        with self.store.begin() as session:
-            cabinet.accept_bank_signature(session, contract_id, signature, self.now())
+    def versions(self, contract_id: str) -> list[dict[str, Any]]:
+        """Every version of a contract, newest first: number, state, hash, who has signed. Raises ``NotFound``."""
+        with self.store.read() as session:
+            found = cabinet.versions(session, contract_id)
+        return [
+            {
+                "version": held.version,
+                "state": cabinet.standing(held, self.now()).value,
+                "sha256": held.contract.sha256,
+                "signable": cabinet.standing(held, self.now()) in SIGNABLE,
+                "signed_by_bank": held.signed.bank_signature is not None,
+                "signed_by_bureau": held.signed.bureau_signature is not None,
+            }
+            for held in found
+        ]
 
-    def sheet(self, contract_id: str) -> bytes:
-        """The model's sheet under a contract in force."""
+    def accept_signature(self, contract_id: str, signature: str, version: int | None = None) -> str:
+        """Keep the bank's countersignature of a version (the newest that takes one); the state after it.
+
+        Raises ``NotFound``, ``NotAuthentic`` or ``Conflict``.
+        """
+        with self.store.begin() as session:
+            by = bank_of(cabinet.find(session, contract_id))
+            held = cabinet.accept_bank_signature(session, contract_id, signature, self.now(), by, version)
+        return cabinet.standing(held, self.now()).value
+
+    def sheet(self, contract_id: str, model: str | None = None, version: int | None = None) -> bytes:
+        """The sheet of a model under a contract in force: the first it allows, unless one is named."""
         with self._refusals(contract_id, "sheet"):
-            return self._scoring.sheet(contract_id, self.now())
+            return self._reception.sheet(contract_id, model, version, self.now())
 
     def allowance(self, contract_id: str) -> dict[str, Any]:
-        """What is used and left.
-
-        ``identifiers``: of the whole contract. ``scores``: of the enterprise that was scored most often, because that
-        ceiling is for each enterprise; ``total`` and ``enterprises`` are counts without a ceiling.
-        """
+        """What is used and left, for both sides; see ``exchange.charges.allowance``."""
         with self.store.read() as session:
-            ceilings = cabinet.find(session, contract_id).contract.ceilings
-            so_far = used(session, contract_id)
-        return {
-            "identifiers": _count(ceilings.identifiers, so_far.identifiers),
-            "scores": _count(ceilings.scores_per_enterprise, so_far.most_scored)
-            | {"total": so_far.scores, "enterprises": so_far.enterprises},
-        }
+            return allowance(session, cabinet.find(session, contract_id).contract, self.now())
 
-    def matching_setup(self, contract_id: str, announced: int) -> bytes:
+    def open_job(self, contract_id: str, job_id: str, terms: JobTerms) -> Job:
+        """Open a job, or the same one again."""
+        with self._refusals(contract_id, "open-job"):
+            return self._reception.open_job(contract_id, job_id, terms, self.now())
+
+    def job(self, contract_id: str, job_id: str) -> Job:
+        """A job as it stands; raises ``NotFound``."""
+        return self._reception.job(contract_id, job_id)
+
+    def end_job(self, contract_id: str, job_id: str) -> Job:
+        """The bank is done with a job; raises ``NotFound``."""
+        return self._reception.end_job(contract_id, job_id, self.now())
+
+    def matching_setup(self, contract_id: str, job_id: str, announced: int) -> bytes:
         """The matching set-up frame for at most ``announced`` identifiers."""
         with self._refusals(contract_id, "matching-setup"):
-            return self._matching.setup(contract_id, announced, self.now())
+            return self._matching.setup(contract_id, job_id, announced, self.now())
 
-    def match(self, contract_id: str, body: bytes) -> bytes:
+    def match(self, contract_id: str, job_id: str, body: bytes) -> bytes:
         """The answer to a matching request frame."""
         with self._refusals(contract_id, "match"):
-            return self._matching.answer(contract_id, body, self.now())
+            return self._matching.answer(contract_id, job_id, body, self.now())
 
-    def put_context(self, contract_id: str, sha256: str, body: bytes) -> bool:
+    def put_context(self, contract_id: str, job_id: str, sha256: str, body: bytes) -> bool:
         """Keep a public context frame; True if it is new."""
         with self._refusals(contract_id, "put-context"):
-            return self._scoring.put_context(contract_id, sha256, body, self.now())
+            return self._contexts.put(contract_id, job_id, sha256, body, self.now())
 
-    def has_context(self, contract_id: str, sha256: str) -> bool:
+    def has_context(self, contract_id: str, job_id: str, sha256: str) -> bool:
         """Whether a context is held."""
         with self._refusals(contract_id, "has-context"):
-            return self._scoring.has_context(contract_id, sha256, self.now())
+            return self._contexts.has(contract_id, job_id, sha256, self.now())
 
-    def score(self, contract_id: str, body: bytes) -> tuple[bytes, Receipt]:
+    def score(self, contract_id: str, job_id: str, body: bytes) -> tuple[bytes, Receipt]:
         """The reply frame to a batch frame, and the receipt."""
         with self._refusals(contract_id, "score"):
-            return self._scoring.score(contract_id, body, self.now())
+            answered = self._scoring.score(contract_id, job_id, body, self.now())
+        return answered.reply, self.log.receipt(answered.entry)
+
+    def sweep(self) -> Swept:
+        """What time asks for: terms that are over are recorded, and what was kept for its time is removed."""
+        now = self.now()
+        with self.store.read() as session:
+            held = cabinet.list_held(session)
+        for one in held:
+            if one.state not in FINAL and now >= one.contract.expires:
+                with self.store.begin() as session:
+                    self._note_expiry(session, one.contract.id)
+        return sweep(self.store, self.home, now)
 
     def note_nonce(self, key: str, nonce: str, now: datetime) -> None:
         """Remember the nonce of a signed request; raises ``NotAuthentic`` if it was used before."""
@@ -178,14 +230,19 @@ class Bureau:
             raise NotAuthentic("This request was received before.", next_step="sign each request afresh") from None
 
     def record_refusal(self, contract_id: str, operation: str, error: ShulabError) -> None:
-        """Write down that something was refused outside this office, for example a signature that does not verify."""
+        """Write down that a bank was refused, also outside this office, for example when it repeats a request."""
         with self.store.begin() as session:
             # The id comes from a stranger; only one that exists goes into the ledger as such.
-            known = session.get(ContractRow, contract_id) is not None
-            if known:
-                cabinet.note_expiry(session, contract_id, self.now())
+            row = session.get(ContractRow, contract_id)
+            by = BUREAU if row is None else f"bank:{row.bank_id}"
+            if row is not None:
+                self._note_expiry(session, contract_id)
             facts = {"operation": operation, "error": error.code, "detail": error.detail}
-            record(session, "refused", contract_id if known else None, facts)
+            record(session, "refused", contract_id if row is not None else None, facts, by=by)
+
+    def _note_expiry(self, session: Session, contract_id: str) -> None:
+        if cabinet.note_expiry(session, contract_id, self.now()):
+            stop_jobs(session, contract_id, self.now(), by=BUREAU)
 
     @contextmanager
     def _refusals(self, contract_id: str, operation: str) -> Iterator[None]:
@@ -194,7 +251,3 @@ class Bureau:
         except Refused as error:
             self.record_refusal(contract_id, operation, error)
             raise
-
-
-def _count(ceiling: int, so_far: int) -> dict[str, int]:
-    return {"ceiling": ceiling, "used": so_far, "left": max(ceiling - so_far, 0)}

@@ -1,11 +1,15 @@
-"""The exchange: what banks ask for under a contract. Matching, contexts, scoring, and the counting of both.
+"""The exchange: what banks ask for under a contract. Jobs, matching, contexts, scoring, and the counting of all of it.
 
-Every public operation of ``Matching`` and ``Scoring`` passes ``lab.bureau.contracts.authorise``; a test goes through
-all of them.
+Every public operation of ``Matching``, ``Contexts`` and ``Scoring`` passes ``lab.bureau.contracts.authorise`` by way of
+``passage``; a test goes through all of them.
 """
 
+from lab.bureau.exchange.contexts import Contexts
+from lab.bureau.exchange.jobs import Job, JobTerms
 from lab.bureau.exchange.matching import Matching
+from lab.bureau.exchange.passage import Passage
+from lab.bureau.exchange.reception import Reception
 from lab.bureau.exchange.scoring import Scoring
 from lab.bureau.exchange.workers import WorkerPool
 
-__all__ = ["Matching", "Scoring", "WorkerPool"]
+__all__ = ["Contexts", "Job", "JobTerms", "Matching", "Passage", "Reception", "Scoring", "WorkerPool"]

@@ -1,26 +1,65 @@
-"""The life of a batch in the store: charged, then answered, or returned when its evaluation failed."""
+"""The life of a batch in the store: charged, then answered, or returned when its evaluation failed or was stopped.
+
+All methods belong to the caller's transaction, which holds the contract's row locked when it changes something.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from lab.bureau.home import BureauHome, write_private
-from lab.bureau.ledger import Fact, Receipt, record
-from lab.bureau.store import Store
-from lab.bureau.store.tables import BatchRow, EntryRow
-from lab.terms.contract import Contract
-from lab.terms.errors import InvalidInput
+from lab.bureau.home import BureauHome
+from lab.bureau.ledger import Fact, record
+from lab.bureau.store.tables import BatchRow
+from lab.terms.errors import Conflict, InvalidInput
 
 CHARGED, ANSWERED, RETURNED = "charged", "answered", "returned"
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A reply that was kept, and the number of the ledger entry that tells of it."""
+
+    reply: bytes
+    entry: int
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the reply."""
+        return hashlib.sha256(self.reply).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFacts:
+    """What the ledger says of a batch, when it is charged and when it is answered."""
+
+    job: str
+    sha256: str
+    rows: int
+    register: str
+    register_version: int
+    model: str
+    model_version: int
+
+    def as_dict(self) -> dict[str, Fact]:
+        """The facts, as an entry and a receipt have them."""
+        return {
+            "job": self.job,
+            "batch_sha256": self.sha256,
+            "rows": self.rows,
+            "register": self.register,
+            "register_version": self.register_version,
+            "model": self.model,
+            "model_version": self.model_version,
+        }
+
+
 class Batches:
-    """Batches and their replies. The methods that take a session belong to the caller's transaction."""
+    """Batches and their replies."""
 
     def __init__(self, home: BureauHome) -> None:
         self._home = home
@@ -30,106 +69,72 @@ class Batches:
         row = session.get(BatchRow, (contract_id, sha256))
         return row.register_version if row is not None and row.state != RETURNED else None
 
-    def is_charged(self, session: Session, contract_id: str, sha256: str) -> bool:
-        """Whether the batch is paid for and waits for its answer: the service was stopped in between."""
-        row = session.get(BatchRow, (contract_id, sha256))
+    def is_charged(self, session: Session, contract_id: str, job_id: str, sha256: str) -> bool:
+        """Whether the batch is paid for and waits for its answer: the service was stopped in between.
+
+        Raises ``Conflict`` if it was sent in another job.
+        """
+        row = session.get(BatchRow, (contract_id, sha256), populate_existing=True)
+        if row is not None and row.state != RETURNED and row.job_id != job_id:
+            raise Conflict("This batch was sent in another job.", next_step="encrypt it afresh for this one")
         return row is not None and row.state == CHARGED
 
     def open(
         self,
         session: Session,
-        contract: Contract,
-        sha256: str,
+        contract_id: str,
+        facts: BatchFacts,
         now: datetime,
         *,
-        rows: int,
-        register: str,
-        register_version: int,
-        facts: Mapping[str, Fact],
+        by: str,
+        more: Mapping[str, Fact],
     ) -> None:
         """Record that the batch is charged, with its ledger entry."""
-        row = session.get(BatchRow, (contract.id, sha256))
+        row = session.get(BatchRow, (contract_id, facts.sha256))
         if row is None:
-            row = BatchRow(contract_id=contract.id, sha256=sha256)
+            row = BatchRow(contract_id=contract_id, sha256=facts.sha256)
             session.add(row)
-        row.rows, row.register_version = rows, register_version
+        row.job_id, row.rows, row.register_version = facts.job, facts.rows, facts.register_version
         row.state, row.charged_at = CHARGED, now
         session.flush()
-        entry = record(
-            session,
-            "score.charged",
-            contract.id,
-            {
-                "batch_sha256": sha256,
-                "rows": rows,
-                "register": register,
-                "register_version": register_version,
-                "model": contract.model.name,
-                "model_version": contract.model.version,
-                "detail": contract.detail.value,
-                "parameters": contract.parameters,
-                **facts,
-            },
-        )
-        row.entry_seq = entry.seq
+        record(session, "score.charged", contract_id, facts.as_dict() | dict(more), by=by)
 
     def keep_reply(
-        self, store: Store, contract: Contract, sha256: str, reply: bytes, now: datetime
-    ) -> tuple[bytes, Receipt]:
-        """Keep the reply and record it; if another process was first, its reply is given instead."""
-        file = f"replies/{contract.id}-{sha256}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
-        write_private(self._home.path(file), reply)
-        with store.begin() as session:
-            row = session.get(BatchRow, (contract.id, sha256), with_for_update=True)
-            if row is not None and row.state == CHARGED:
-                row.state, row.answered_at = ANSWERED, now
-                row.reply_file, row.reply_sha256 = file, hashlib.sha256(reply).hexdigest()
-                session.flush()
-                facts: dict[str, Fact] = {"batch_sha256": sha256, "reply_sha256": row.reply_sha256, "bytes": len(reply)}
-                record(session, "score.answered", contract.id, facts)
-            answered = self.answered(session, contract.id, sha256)
-        if answered is None:
-            raise InvalidInput("The evaluation of this batch was given up elsewhere.", next_step="send the batch again")
-        if answered[1].reply_sha256 != hashlib.sha256(reply).hexdigest():
-            self._home.path(file).unlink(missing_ok=True)
-        return answered
+        self, session: Session, contract_id: str, facts: BatchFacts, file: str, reply: bytes, now: datetime, *, by: str
+    ) -> Answered | None:
+        """Record that the batch is answered by ``reply``, which lies in ``file``.
 
-    def answered(self, session: Session, contract_id: str, sha256: str) -> tuple[bytes, Receipt] | None:
-        """The kept reply and its receipt, or None; raises ``InvalidInput`` if the reply's file was lost or altered."""
-        row = session.get(BatchRow, (contract_id, sha256))
-        if row is None or row.state != ANSWERED or row.reply_file is None:
+        If another process was first, its reply is given instead; None if the charge was given back meanwhile.
+        """
+        row = session.get(BatchRow, (contract_id, facts.sha256), with_for_update=True, populate_existing=True)
+        if row is not None and row.state == CHARGED:
+            row.state, row.answered_at = ANSWERED, now
+            row.reply_file, row.reply_sha256 = file, hashlib.sha256(reply).hexdigest()
+            session.flush()
+            told: dict[str, Fact] = {"reply_sha256": row.reply_sha256, "bytes": len(reply)}
+            row.entry_seq = record(session, "score.answered", contract_id, facts.as_dict() | told, by=by).seq
+            session.flush()
+        return self.answered(session, contract_id, facts.sha256)
+
+    def answered(self, session: Session, contract_id: str, sha256: str) -> Answered | None:
+        """The kept reply, or None; raises ``InvalidInput`` if it was lost, altered, or removed after its time."""
+        row = session.get(BatchRow, (contract_id, sha256), populate_existing=True)
+        if row is None or row.state != ANSWERED or row.entry_seq is None:
             return None
-        path = self._home.path(row.reply_file)
-        reply = path.read_bytes() if path.is_file() else b""
+        path = self._home.path(row.reply_file) if row.reply_file is not None else None
+        reply = path.read_bytes() if path is not None and path.is_file() else b""
         if hashlib.sha256(reply).hexdigest() != row.reply_sha256:
+            why = "its file is lost" if path is not None else "it was kept no longer than agreed (term: retention_days)"
             raise InvalidInput(
-                "The reply to this batch was given before and its file is lost.", next_step="encrypt the batch afresh"
+                f"The reply to this batch was given before, and {why}.", next_step="encrypt the batch afresh"
             )
-        return reply, self._receipt(session, row)
+        return Answered(reply, row.entry_seq)
 
-    def close_unanswered(self, session: Session, contract_id: str, sha256: str) -> bool:
-        """Mark a charged batch as returned; False if it no longer is charged, so nothing is to be given back."""
-        row = session.get(BatchRow, (contract_id, sha256), with_for_update=True)
+    def close_unanswered(self, session: Session, contract_id: str, sha256: str) -> BatchRow | None:
+        """Mark a charged batch as returned; None if it no longer is charged, so nothing is to be given back."""
+        row = session.get(BatchRow, (contract_id, sha256), with_for_update=True, populate_existing=True)
         if row is None or row.state != CHARGED:
-            return False
+            return None
         row.state = RETURNED
         session.flush()
-        return True
-
-    def _receipt(self, session: Session, row: BatchRow) -> Receipt:
-        entry = session.get(EntryRow, row.entry_seq)
-        if entry is None:
-            raise InvalidInput("The ledger entry of this batch is missing.", next_step="check the database")
-        facts = json.loads(entry.body)["facts"]
-        return Receipt(
-            contract=row.contract_id,
-            batch_sha256=row.sha256,
-            reply_sha256=row.reply_sha256 or "",
-            rows=row.rows,
-            register=facts["register"],
-            register_version=row.register_version,
-            model=facts["model"],
-            model_version=facts["model_version"],
-            entry=entry.seq,
-            entry_sha256=entry.sha256,
-        )
+        return row

@@ -1,8 +1,9 @@
-"""Scoring under a contract: public contexts, and batches that are charged once and answered once.
+"""Scoring under a contract: batches that are charged once and answered once.
 
 A batch goes: read (no native code) -> authorise -> tags to register rows -> charge, in the transaction of its ledger
-entry -> the model's terms -> evaluation in a worker -> reply kept and recorded -> out. The same bytes again get the
-same reply and no charge, also after a restart: replies are random, and two to one batch would tell more than one.
+entry -> the model's terms -> evaluation in a worker -> authorise again, reply kept and recorded -> out. A contract that
+was suspended or ended meanwhile gets no reply, and its charge is given back. The same bytes again get the same reply
+and no charge, also after a restart: replies are random, and two to one batch would tell more than one.
 """
 
 from __future__ import annotations
@@ -18,34 +19,52 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts import Ask, authorise
+from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
-from lab.bureau.exchange.batches import Batches
+from lab.bureau.exchange.batches import Answered, Batches, BatchFacts
 from lab.bureau.exchange.charges import charge_scores, return_scores
 from lab.bureau.exchange.evaluated import EvaluatedRegisters
+from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
+from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.exchange.workers import WorkerPool
 from lab.bureau.home import BureauHome, write_private
-from lab.bureau.ledger import Fact, Receipt, record
+from lab.bureau.keys import BureauKeys
+from lab.bureau.ledger import BUREAU, Fact, record
 from lab.bureau.register import Snapshot, Snapshots, find_snapshot
-from lab.bureau.shelf import Shelf, Shelved, find_model, read_sheet
+from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store
 from lab.bureau.store.tables import ContextRow
-from lab.terms.contract import Contract, Operation
+from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, NotFound, Refused, ShulabError
-from protocols.scoring.bureau import BatchHead, SecretKeyFound, Terms, check_context, evaluate, read_batch
+from protocols.scoring.bureau import BatchHead, Terms, evaluate, read_batch
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
 
 @dataclass(frozen=True, slots=True)
-class _Job:
+class _Work:
     """A batch that was let through, and all that its evaluation needs."""
 
-    contract: Contract
+    passed: Passed
     head: BatchHead
     snapshot: Snapshot
-    shelved: Shelved
     context_file: str
     rows: NDArray[np.int64]
+    """The register row of each enterprise of the batch."""
+    enterprises: list[str]
+    """The pseudonym of each."""
+
+    @property
+    def facts(self) -> BatchFacts:
+        shelved, snapshot = self.passed.shelved, self.snapshot
+        return BatchFacts(
+            job=self.passed.job.id,
+            sha256=self.head.sha256,
+            rows=self.head.rows,
+            register=snapshot.name,
+            register_version=snapshot.version,
+            model=shelved.name,
+            model_version=shelved.version,
+        )
 
 
 class Scoring:
@@ -55,158 +74,153 @@ class Scoring:
         self,
         store: Store,
         home: BureauHome,
-        shelf: Shelf,
+        keys: BureauKeys,
         snapshots: Snapshots,
         evaluated: EvaluatedRegisters,
         workers: WorkerPool,
+        passage: Passage,
+        consents: Consents,
+        shelf: Shelf,
     ) -> None:
-        self._store, self._home, self._shelf = store, home, shelf
+        self._store, self._home, self._keys, self._shelf = store, home, keys, shelf
         self._snapshots, self._evaluated, self._workers = snapshots, evaluated, workers
+        self._passage, self._consents = passage, consents
         self._batches = Batches(home)
         self._lock = threading.Lock()
         self._under_way: dict[tuple[str, str], tuple[threading.Lock, int]] = {}
 
-    def sheet(self, contract_id: str, now: datetime) -> bytes:
-        """The model's sheet, whose hash the contract pins. Raises what ``authorise`` raises."""
-        with self._store.read() as session:
-            contract = authorise(session, contract_id, Operation.SCORE, Ask(), now).contract
-            shelved = find_model(session, contract.model.name, contract.model.version)
-        content = read_sheet(self._home, shelved, contract.detail)
-        if hashlib.sha256(content).hexdigest() != contract.model.sheet_sha256:
-            raise Refused(
-                f"The sheet of contract {contract_id} is not the one that was signed (term: model).",
-                next_step="ask the bureau for a new contract",
-            )
-        return content
+    def score(self, contract_id: str, job_id: str, batch: bytes, now: datetime) -> Answered:
+        """The reply frame to a batch, and the number of its ledger entry.
 
-    def has_context(self, contract_id: str, sha256: str, now: datetime) -> bool:
-        """Whether this context is held under the contract. Raises what ``authorise`` raises."""
-        with self._store.read() as session:
-            authorise(session, contract_id, Operation.SCORE, Ask(), now)
-            return session.get(ContextRow, (contract_id, sha256)) is not None
-
-    def put_context(self, contract_id: str, sha256: str, frame: bytes, now: datetime) -> bool:
-        """Keep a public context; True if it is new, False if it was held already.
-
-        It is parsed in a worker first. Raises what ``authorise`` raises, ``Refused`` for a context that bears a secret
-        key (which is not kept), ``InvalidInput`` for a wrong hash, other parameters or anything else.
-        """
-        with self._store.read() as session:
-            contract = authorise(session, contract_id, Operation.SCORE, Ask(), now).contract
-            if session.get(ContextRow, (contract_id, sha256)) is not None:
-                return False
-        if hashlib.sha256(frame).hexdigest() != sha256:
-            raise InvalidInput("The context's hash is not the one it was sent under.", next_step="send it again")
-        try:
-            self._workers.run(check_context, frame, PARAMETERS[contract.parameters])
-        except SecretKeyFound as error:
-            raise Refused(f"{_sentence(error)}.", next_step="make new keys at the bank; these are burnt") from None
-        except ValueError as error:
-            raise InvalidInput(
-                f"The context is not acceptable: {error}.", next_step="send a context of the contract's parameters"
-            ) from None
-        file = f"contexts/{sha256}.frame"
-        write_private(self._home.path(file), frame)
-        with self._store.begin() as session:
-            authorise(session, contract_id, Operation.SCORE, Ask(), now)
-            if session.get(ContextRow, (contract_id, sha256)) is not None:
-                return False
-            row = ContextRow(contract_id=contract_id, sha256=sha256, file=file, size=len(frame), received_at=now)
-            session.add(row)
-            session.flush()
-            record(session, "context.kept", contract_id, {"context_sha256": sha256, "bytes": len(frame)})
-        return True
-
-    def score(self, contract_id: str, batch: bytes, now: datetime) -> tuple[bytes, Receipt]:
-        """The reply frame to a batch, and its receipt.
-
-        Raises what ``authorise`` raises; ``Refused`` for enterprises that are not in the register or have reached their
-        ceiling (with their number), ``NotFound`` for a context that was not put, ``InvalidInput`` for a batch that does
-        not parse or evaluate.
+        Raises what ``Passage.enter`` raises; ``Refused`` for enterprises that are not in the register or have reached
+        their ceiling (with their number), ``NotFound`` for a context that was not put, ``InvalidInput`` for a batch
+        that does not parse or evaluate.
         """
         digest = hashlib.sha256(batch).hexdigest()
         with self._alone(contract_id, digest):
-            job = self._let_through(contract_id, batch, now)
+            work = self._let_through(contract_id, job_id, batch, now)
             with self._store.begin() as session:
-                authorise(session, contract_id, Operation.SCORE, Ask(rows=job.head.rows), now)
+                passed = self._enter_again(session, work, now)
+                charged = self._batches.is_charged(session, contract_id, job_id, digest)
                 answered = self._batches.answered(session, contract_id, digest)
-                if answered is None and not self._batches.is_charged(session, contract_id, digest):
-                    self._charge(session, job, now)
+                if answered is None and not charged:
+                    self._charge(session, work, passed, now)
             if answered is not None:
                 return answered
+            file = ""
             try:
-                reply = self._evaluate(job, batch)
+                reply = self._evaluate(work, batch)
+                file = f"replies/{contract_id}-{digest}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
+                write_private(self._home.path(file), reply)
+                with self._store.begin() as session:
+                    passed = self._enter_again(session, work, now)
+                    kept = self._batches.keep_reply(session, contract_id, work.facts, file, reply, now, by=passed.by)
             except Exception as error:
-                self._give_back(job, error)
+                self._give_back(work, file, error)
                 raise
-            return self._batches.keep_reply(self._store, job.contract, digest, reply, now)
+            if kept is None or kept.sha256 != hashlib.sha256(reply).hexdigest():
+                self._home.path(file).unlink(missing_ok=True)
+            if kept is None:
+                raise InvalidInput(
+                    "The evaluation of this batch was given up elsewhere.", next_step="send the batch again"
+                )
+            return kept
 
-    def _let_through(self, contract_id: str, batch: bytes, now: datetime) -> _Job:
+    def _enter_again(self, session: Session, work: _Work, now: datetime) -> Passed:
+        """What was let through is let through now as well, with the contract locked: state, terms and consents."""
+        contract_id, rows = work.passed.contract.id, work.head.rows
+        passed = self._passage.enter(
+            session, contract_id, Operation.SCORE, work.passed.job.id, now, rows=rows, lock=True
+        )
+        admitted = self._consents.admitted(session, work.snapshot, passed.contract, passed.held.bank_id, now)
+        if admitted is not None:
+            _check_known(np.where(np.isin(work.rows, admitted.rows), work.rows, -1))
+        return passed
+
+    def _let_through(self, contract_id: str, job_id: str, batch: bytes, now: datetime) -> _Work:
         with self._store.read() as session:
             contract = find(session, contract_id).contract
-            params = PARAMETERS[contract.parameters]
-            head = _read(batch, params, contract_id)
-            authorise(session, contract_id, Operation.SCORE, Ask(rows=head.rows), now)
+            head = _read(batch, PARAMETERS[contract.parameters], contract_id)
+            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, rows=head.rows)
+            contract = passed.contract
             context = session.get(ContextRow, (contract_id, head.context))
             if context is None:
                 raise NotFound("The batch names a context that is not held here.", next_step="send the context first")
-            shelved = find_model(session, contract.model.name, contract.model.version)
             version = self._batches.register_version(session, contract_id, head.sha256)
-            snapshot = find_snapshot(session, shelved.register, version)
+            snapshot = find_snapshot(session, passed.shelved.register, version)
+            admitted = self._consents.admitted(session, snapshot, contract, passed.held.bank_id, now)
             file = context.file
-        wanted = self._shelf.model(shelved).columns
-        if head.columns != wanted:
+        model = self._shelf.model(passed.shelved)
+        if head.columns != model.columns:
             raise InvalidInput(
-                f"Wanted {wanted} columns, as the model's sheet says; found {head.columns}.",
-                next_step="encrypt the columns of the contract's sheet",
+                f"Wanted {model.columns} columns, as the model's sheet says; found {head.columns}.",
+                next_step="encrypt the columns of the job's sheet",
             )
-        rows = self._evaluated.index(snapshot, contract.engine, contract_id).find(head.tags)
-        unknown = int((rows < 0).sum())
-        if unknown:
+        index = self._evaluated.index(snapshot, contract.engine, passed.job.epoch, contract_id, admitted)
+        rows = index.find(head.tags)
+        _check_known(rows)
+        limit = PARAMETERS[contract.parameters].value_limit
+        if model.value_bound(passed.detail, step=contract.ceilings.precision) > limit:
             raise Refused(
-                f"{unknown} of {head.rows} enterprises in the batch are not in the register under this contract.",
-                next_step="match first, and score what matched",
+                f"Contract {contract_id} asks for steps of {contract.ceilings.precision} quanta (term: precision); "
+                "rounded so, the model's sums may not fit its parameter set.",
+                next_step="ask the bureau to amend the contract with a smaller step",
             )
-        return _Job(contract, head, snapshot, shelved, file, rows)
+        codes = self._snapshots.frame(snapshot)[snapshot.id_column].gather(rows).to_list()
+        return _Work(passed, head, snapshot, file, rows, self._keys.pseudonyms([str(code) for code in codes]))
 
-    def _charge(self, session: Session, job: _Job, now: datetime) -> None:
-        charge_scores(session, job.contract, job.head.tags)
-        self._batches.open(
-            session,
-            job.contract,
-            job.head.sha256,
-            now,
-            rows=job.head.rows,
-            register=job.snapshot.name,
-            register_version=job.snapshot.version,
-            facts={"columns": job.head.columns, "context_sha256": job.head.context},
-        )
+    def _charge(self, session: Session, work: _Work, passed: Passed, now: datetime) -> None:
+        use_job(session, passed.job, work.head.rows)
+        charge_scores(session, passed.contract, work.head.sha256, work.enterprises, now)
+        more: dict[str, Fact] = {
+            "columns": work.head.columns,
+            "context_sha256": work.head.context,
+            "detail": passed.detail.value,
+            "parameters": passed.contract.parameters,
+            "epoch": passed.job.epoch,
+            "version": passed.held.version,
+        }
+        self._batches.open(session, passed.contract.id, work.facts, now, by=passed.by, more=more)
 
-    def _evaluate(self, job: _Job, batch: bytes) -> bytes:
-        public = self._snapshots.frame(job.snapshot)[job.rows]
-        terms = self._shelf.model(job.shelved).terms(public, job.contract.detail)
-        context = self._home.path(job.context_file).read_bytes()
+    def _evaluate(self, work: _Work, batch: bytes) -> bytes:
+        passed = work.passed
+        public = self._snapshots.frame(work.snapshot)[work.rows]
+        model, precision = self._shelf.model(passed.shelved), passed.contract.ceilings.precision
+        terms = model.terms(public, passed.detail, step=precision)
+        context = self._home.path(work.context_file).read_bytes()
         try:
             return self._workers.run(
                 evaluate,
                 context,
                 batch,
                 Terms(terms.columns, terms.outputs, terms.values, terms.base),
-                PARAMETERS[job.contract.parameters],
-                job.contract.id,
+                PARAMETERS[passed.contract.parameters],
+                passed.contract.id,
             )
         except ShulabError:
             raise
         except ValueError as error:
             raise InvalidInput(f"The evaluation failed: {error}.", next_step="encrypt the batch again") from None
 
-    def _give_back(self, job: _Job, error: Exception) -> None:
+    def _give_back(self, work: _Work, file: str, error: Exception) -> None:
+        """Undo the charge after an evaluation that failed or whose contract was stopped; its reply is not kept."""
+        contract_id = work.passed.contract.id
         with self._store.begin() as session:
-            if self._batches.close_unanswered(session, job.contract.id, job.head.sha256):
-                return_scores(session, job.contract.id, job.head.tags)
+            lock_contract(session, contract_id)
+            row = self._batches.close_unanswered(session, contract_id, work.head.sha256)
+            if row is not None:
+                return_scores(session, contract_id, row.sha256)
+                give_back_rows(session, contract_id, row.job_id, row.rows)
                 why = error.code if isinstance(error, ShulabError) else "fault"
-                facts: dict[str, Fact] = {"batch_sha256": job.head.sha256, "rows": job.head.rows, "error": why}
-                record(session, "score.returned", job.contract.id, facts)
+                facts: dict[str, Fact] = {
+                    "job": row.job_id,
+                    "batch_sha256": row.sha256,
+                    "rows": row.rows,
+                    "error": why,
+                }
+                record(session, "score.returned", contract_id, facts, by=BUREAU)
+        if row is not None and file:
+            self._home.path(file).unlink(missing_ok=True)
 
     @contextmanager
     def _alone(self, contract_id: str, digest: str) -> Iterator[None]:
@@ -234,6 +248,12 @@ def _read(batch: bytes, params: ParameterSet, contract_id: str) -> BatchHead:
         raise InvalidInput(f"The batch is not acceptable: {error}.", next_step="encrypt the batch again") from None
 
 
-def _sentence(error: Exception) -> str:
-    text = str(error)
-    return text[:1].upper() + text[1:]
+def _check_known(rows: NDArray[np.int64]) -> None:
+    """Raise ``Refused`` if an enterprise has no register row (-1): it is not there, or has not consented; the words are
+    the same, because the bank is not to tell the two apart."""
+    unknown = int((rows < 0).sum())
+    if unknown:
+        raise Refused(
+            f"{unknown} of {len(rows)} enterprises in the batch are not in the register under this contract.",
+            next_step="match first, and score what matched",
+        )

@@ -1,0 +1,69 @@
+"""Public contexts of banks: parsed in a worker, kept in a file named by their hash, under the contract they are for."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+
+from lab.bureau.exchange.passage import Passage
+from lab.bureau.exchange.workers import WorkerPool
+from lab.bureau.home import BureauHome, write_private
+from lab.bureau.ledger import Fact, record
+from lab.bureau.store import Store
+from lab.bureau.store.tables import ContextRow
+from lab.terms.contract import Operation
+from lab.terms.errors import InvalidInput, Refused
+from protocols.scoring.bureau import SecretKeyFound, check_context
+from protocols.scoring.params import PARAMETERS
+
+
+class Contexts:
+    """What a bank may ask for about its public contexts. Safe to use from several threads."""
+
+    def __init__(self, store: Store, home: BureauHome, workers: WorkerPool, passage: Passage) -> None:
+        self._store, self._home, self._workers, self._passage = store, home, workers, passage
+
+    def has(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> bool:
+        """Whether this context is held under the contract. Raises what ``Passage.enter`` raises."""
+        with self._store.read() as session:
+            self._passage.enter(session, contract_id, Operation.SCORE, job_id, now)
+            return session.get(ContextRow, (contract_id, sha256)) is not None
+
+    def put(self, contract_id: str, job_id: str, sha256: str, frame: bytes, now: datetime) -> bool:
+        """Keep a public context; True if it is new, False if it was held already.
+
+        It is parsed in a worker first. Raises what ``Passage.enter`` raises, ``Refused`` for a context that bears a
+        secret key (which is not kept), ``InvalidInput`` for a wrong hash, other parameters or anything else.
+        """
+        with self._store.read() as session:
+            contract = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now).contract
+            if session.get(ContextRow, (contract_id, sha256)) is not None:
+                return False
+        if hashlib.sha256(frame).hexdigest() != sha256:
+            raise InvalidInput("The context's hash is not the one it was sent under.", next_step="send it again")
+        try:
+            self._workers.run(check_context, frame, PARAMETERS[contract.parameters])
+        except SecretKeyFound as error:
+            raise Refused(f"{_sentence(error)}.", next_step="make new keys at the bank; these are burnt") from None
+        except ValueError as error:
+            raise InvalidInput(
+                f"The context is not acceptable: {error}.", next_step="send a context of the contract's parameters"
+            ) from None
+        file = f"contexts/{sha256}.frame"
+        with self._store.begin() as session:
+            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, lock=True)
+            if session.get(ContextRow, (contract_id, sha256)) is not None:
+                return False
+            # Written under the lock, so that a sweep that removes the same file for its age comes before or after.
+            write_private(self._home.path(file), frame)
+            row = ContextRow(contract_id=contract_id, sha256=sha256, file=file, size=len(frame), received_at=now)
+            session.add(row)
+            session.flush()
+            facts: dict[str, Fact] = {"job": job_id, "context_sha256": sha256, "bytes": len(frame)}
+            record(session, "context.kept", contract_id, facts, by=passed.by)
+        return True
+
+
+def _sentence(error: Exception) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]

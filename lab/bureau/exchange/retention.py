@@ -1,0 +1,101 @@
+"""Removing what a job left here when its contract's ``retention_days`` are over: replies, contexts, set-ups.
+
+What stays is what the law and the counting need: that a batch was answered, and who inquired about whom (by pseudonym).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from lab.bureau.contracts.cabinet import find
+from lab.bureau.exchange.jobs import lock_contract
+from lab.bureau.home import BureauHome
+from lab.bureau.ledger import BUREAU, record
+from lab.bureau.store import Store
+from lab.bureau.store.tables import BatchRow, ContextRow, ContractRow
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """How many files were removed."""
+
+    replies: int = 0
+    contexts: int = 0
+    setups: int = 0
+
+
+def sweep(store: Store, home: BureauHome, now: datetime) -> Swept:
+    """Remove what is past its time, contract by contract, each in one transaction with its entry.
+
+    A file goes after its transaction, so what is still named is still there; one that a kill left behind is removed by
+    the next sweep.
+    """
+    with store.read() as session:
+        ids = list(session.scalars(select(ContractRow.id).order_by(ContractRow.id)))
+    replies = contexts = 0
+    shortest: int | None = None
+    for contract_id in ids:
+        with store.begin() as session:
+            lock_contract(session, contract_id)
+            days = find(session, contract_id).contract.retention_days
+            shortest = days if shortest is None else min(days, shortest)
+            gone = _release(session, contract_id, now - timedelta(days=days))
+            if any(gone):
+                facts = {"replies": gone[0], "contexts": gone[1], "retention_days": days}
+                record(session, "retention.swept", contract_id, facts, by=BUREAU)
+        replies, contexts = replies + gone[0], contexts + gone[1]
+    _unlink_unnamed(store, home, now)
+    setups = _sweep_setups(home, now - timedelta(days=shortest)) if shortest is not None else 0
+    if setups:
+        with store.begin() as session:
+            record(session, "retention.swept", None, {"setups": setups}, by=BUREAU)
+    return Swept(replies, contexts, setups)
+
+
+def _release(session: Session, contract_id: str, before: datetime) -> tuple[int, int]:
+    """Let the rows go that name files from before ``before``; how many replies and contexts."""
+    replies = session.scalars(
+        select(BatchRow).where(
+            BatchRow.contract_id == contract_id, BatchRow.reply_file.is_not(None), BatchRow.answered_at < before
+        )
+    ).all()
+    for reply in replies:
+        reply.reply_file = None
+    contexts = session.scalars(
+        select(ContextRow).where(ContextRow.contract_id == contract_id, ContextRow.received_at < before)
+    ).all()
+    for context in contexts:
+        session.delete(context)
+    session.flush()
+    return len(replies), len(contexts)
+
+
+def _unlink_unnamed(store: Store, home: BureauHome, now: datetime) -> None:
+    """Remove files of replies and contexts that no row names; only old ones, because a new one may not be named yet."""
+    old = (now - timedelta(days=1)).timestamp()
+    for folder, column in (("replies", BatchRow.reply_file), ("contexts", ContextRow.file)):
+        with store.read() as session:
+            named = set(session.scalars(select(column).where(column.is_not(None))))
+        for path in sorted(home.path(folder).iterdir()):
+            name = f"{folder}/{path.name}"
+            if name in named or path.stat().st_mtime >= old:
+                continue
+            with store.begin() as session:  # a writer's transaction: nobody names the file between look and removal
+                if not session.scalar(select(func.count()).where(column == name)):
+                    path.unlink(missing_ok=True)
+
+
+def _sweep_setups(home: BureauHome, before: datetime) -> int:
+    """Set-ups serve all contracts, so the shortest time holds; whoever needs one again has it made again."""
+    old = [
+        path
+        for path in home.path("evaluated").glob("*.setup-*")
+        if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before
+    ]
+    for path in old:
+        path.unlink(missing_ok=True)
+    return len(old)
