@@ -108,6 +108,15 @@ class LeafTree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no types
     def _get_size(self) -> int:
         return len(self)
 
+    def _get_subroot_uncached(self, offset: int, width: int) -> bytes:
+        """The halves come from pymerkle's cache: without this a subroot twice as wide starts from the leaves again."""
+        if width <= self.threshold:
+            subroot: bytes = super()._get_subroot_uncached(offset, width)
+            return subroot
+        half = width // 2
+        whole: bytes = self.hash_pair(self._get_subroot(offset, half), self._get_subroot(offset + half, half))
+        return whole
+
 
 class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -1,0 +1,208 @@
+"""The ledger's reading side: signed tree heads, proofs, receipts and exports over the entries in the store.
+
+The tree in memory (32 bytes an entry) follows the table; other processes may write entries meanwhile. Before a head is
+signed, the tree is held against the newest head in the store: a bureau whose database was altered or put back signs
+nothing that contradicts what it has signed before.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from lab.bureau.ledger.entries import record
+from lab.bureau.store import Store
+from lab.bureau.store.tables import EntryRow, LedgerSizeRow, TreeHeadRow
+from lab.terms.contract import Party
+from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.ledger import LEAF_BYTES, LeafTree, Proof, SignedHead, head_input
+from lab.terms.ledger_export import write_entry, write_header
+from lab.terms.receipt import Receipt
+
+_PAGE = 1000
+"""Entries read at once for an export, so that no transaction stays open while a slow reader takes them."""
+
+
+class Ledger:
+    """The ledger of one bureau. Safe to use from several threads.
+
+    ``sign`` is the bureau's Ed25519 key at work, ``party`` tells its name and public key.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        party: Callable[[], Party],
+        sign: Callable[[bytes], bytes],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store, self._party, self._sign, self._now = store, party, sign, clock
+        self._tree = LeafTree()
+        self._lock = threading.RLock()
+
+    def size(self) -> int:
+        """How many entries there are."""
+        with self._store.read() as session:
+            return _size(session)
+
+    def newest_head(self) -> SignedHead | None:
+        """The newest head that was signed, or None."""
+        with self._store.read() as session:
+            row = _newest(session)
+            return None if row is None else _head(row)
+
+    def head(self, size: int | None = None) -> SignedHead:
+        """The newest signed head (one is signed now if there is none), or that of ``size``; raises ``NotFound``."""
+        if size is None:
+            return self.newest_head() or self.sign_head()
+        with self._store.read() as session:
+            row = session.get(TreeHeadRow, size)
+        if row is None:
+            raise NotFound(f"No tree head of {size} entries was signed.", next_step="ask for the newest head")
+        return _head(row)
+
+    def sign_head(self) -> SignedHead:
+        """Sign a head over all entries there are, and keep it; if the newest head covers them all, that one is given.
+
+        Raises ``InvalidInput`` when the entries contradict a head that was signed before.
+        """
+        with self._lock:
+            with self._store.read() as session:
+                self._follow(session)
+                size, newest = len(self._tree), _newest(session)
+            if newest is not None and newest.size == size:
+                return _head(newest)
+            root, time = self._tree.get_root(size).hex(), self._now()
+            row = TreeHeadRow(size=size, root=root, time=time, signature=self._sign(head_input(size, root, time)).hex())
+            try:
+                with self._store.begin() as session:
+                    session.add(row)
+            except IntegrityError:
+                return self.head(size)  # another process signed it just now
+            return _head(row)
+
+    def prove_inclusion(self, seq: int, size: int) -> Proof:
+        """The proof that entry ``seq`` is in the tree of the first ``size`` entries; raises ``NotFound``."""
+        with self._lock:
+            self._reach(size)
+            if not 1 <= seq <= size:
+                raise NotFound(f"Wanted an entry from 1 to {size}.", next_step="choose one of them")
+            proof: Proof = self._tree.prove_inclusion(seq, size).serialize()
+            return proof
+
+    def prove_consistency(self, first: int, second: int) -> Proof:
+        """The proof that the tree of the first ``second`` entries continues that of ``first``; raises ``NotFound``."""
+        with self._lock:
+            self._reach(second)
+            if not 1 <= first <= second:
+                raise NotFound(f"Wanted a size from 1 to {second} to prove from.", next_step="choose one of them")
+            proof: Proof = self._tree.prove_consistency(first, second).serialize()
+            return proof
+
+    def receipt(self, seq: int) -> Receipt:
+        """The receipt for entry ``seq`` of kind ``score.answered``; signs a head first if none covers the entry.
+
+        To be called outside of any transaction of the caller's. Raises ``NotFound``.
+        """
+        body = self.entry(seq)
+        head = self.newest_head()
+        if head is None or head.size < seq:
+            head = self.sign_head()
+        return Receipt.read(
+            {
+                "schema": "shulab-receipt/2",
+                "entry": body,
+                "inclusion": self.prove_inclusion(seq, head.size),
+                "head": head.as_dict(),
+            }
+        )
+
+    def entry(self, seq: int) -> dict[str, Any]:
+        """The body of entry ``seq``; raises ``NotFound``."""
+        with self._store.read() as session:
+            row = session.get(EntryRow, seq)
+        if row is None:
+            raise NotFound(f"The ledger has no entry {seq}.", next_step="see its size with `lab audit head`")
+        return read_body(row)
+
+    def export(self, *, by: str) -> Iterator[bytes]:
+        """The whole ledger as lines (see ``lab.terms.ledger_export``), with all heads; itself an entry, the last of it.
+
+        The entry and the head over it are written before this returns; entries are read while lines are taken.
+        """
+        with self._store.begin() as session:
+            record(session, "ledger.exported", None, {"entries": _size(session)}, by=by)
+        return self._lines(self.sign_head())
+
+    def _lines(self, head: SignedHead) -> Iterator[bytes]:
+        yield write_header(self._party(), self._now())
+        done = 0
+        while done < head.size:
+            with self._store.read() as session:
+                query = select(EntryRow.body, EntryRow.leaf, EntryRow.signature)
+                query = query.where(EntryRow.seq > done, EntryRow.seq <= head.size).order_by(EntryRow.seq)
+                page = session.execute(query.limit(_PAGE)).all()
+            if not page:
+                raise InvalidInput(f"Ledger entry {done + 1} is missing.", next_step="compare with a copy")
+            yield b"".join(write_entry(body.encode(), leaf, signature) for body, leaf, signature in page)
+            done += len(page)
+        with self._store.read() as session:
+            query_heads = select(TreeHeadRow).where(TreeHeadRow.size <= head.size).order_by(TreeHeadRow.size)
+            heads = [_head(row) for row in session.scalars(query_heads)]
+        for one in heads:
+            yield one.to_json() + b"\n"
+
+    def _reach(self, size: int) -> None:
+        if size > len(self._tree):
+            with self._store.read() as session:
+                self._follow(session)
+        if size > len(self._tree):
+            raise NotFound(f"The ledger has {len(self._tree)} entries, not {size}.", next_step="ask for a smaller size")
+
+    def _follow(self, session: Session) -> None:
+        """Bring the tree to the present size, and hold it against the newest head.
+
+        The head is read first: one that is signed meanwhile covers entries that this look may not see.
+        """
+        newest = _newest(session)
+        size, known = _size(session), len(self._tree)
+        query = select(EntryRow.seq, EntryRow.leaf).where(EntryRow.seq > known, EntryRow.seq <= size)
+        leaves = bytearray()
+        for seq, leaf in session.execute(query.order_by(EntryRow.seq), execution_options={"yield_per": 10_000}):
+            if seq != known + len(leaves) // LEAF_BYTES + 1:
+                break
+            leaves += bytes.fromhex(leaf)
+        if size < known or known + len(leaves) // LEAF_BYTES != size:
+            missing = min(size, known + len(leaves) // LEAF_BYTES) + 1
+            raise InvalidInput(f"Ledger entry {missing} is missing.", next_step="compare with a copy of the database")
+        self._tree.extend(bytes(leaves[at : at + LEAF_BYTES]) for at in range(0, len(leaves), LEAF_BYTES))
+        if newest is not None and (newest.size > size or self._tree.get_root(newest.size).hex() != newest.root):
+            raise InvalidInput(
+                f"The ledger in the database is not the one whose head of {newest.size} entries was signed.",
+                next_step="compare with a copy of the database, or with an export; sign nothing more until then",
+            )
+
+
+def read_body(row: EntryRow) -> dict[str, Any]:
+    """An entry's body as JSON members."""
+    body: dict[str, Any] = json.loads(row.body)
+    return body
+
+
+def _size(session: Session) -> int:
+    return session.execute(select(LedgerSizeRow.size)).scalar_one()
+
+
+def _newest(session: Session) -> TreeHeadRow | None:
+    return session.scalars(select(TreeHeadRow).order_by(TreeHeadRow.size.desc()).limit(1)).first()
+
+
+def _head(row: TreeHeadRow) -> SignedHead:
+    return SignedHead(size=row.size, root=row.root, time=row.time, signature=row.signature)
