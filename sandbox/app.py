@@ -17,8 +17,8 @@ from fastapi import FastAPI
 from lab.bureau.office import Bureau
 from lab.terms.errors import Conflict
 from sandbox import problems
-from sandbox.api import bureau as bureau_routes
 from sandbox.api import accounts, contracts, health, matching, scoring, sign_in, words
+from sandbox.api import bureau as bureau_routes
 from sandbox.journal import NAME, note, open_journal
 from sandbox.middleware import Surround
 from sandbox.parts import Parts

@@ -10,6 +10,7 @@ import typer
 from lab.bureau.catalogue import read_dictionary
 from lab.bureau.home import default_folder
 from lab.bureau.office import Bureau
+from lab.bureau.people import NewAccount, read_roles
 from lab.bureau.register import find_snapshot, import_register
 from lab.cli.choices import IdKind
 from lab.cli.output import Output
@@ -124,6 +125,34 @@ def import_(
             "warnings": list(done.warnings),
         }
     )
+
+
+@app.command()
+def account(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="账户名 The account's name, such as li.wei.")],
+    role: Annotated[
+        list[str],
+        typer.Option(
+            "--role", help="角色(可重复) Role: officer, steward, researcher, auditor, administrator; repeatable."
+        ),
+    ],
+    department: Annotated[str, typer.Option(help="部门 Department; two approvals come from two of them.")],
+    shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = "",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """新增账户 Make an account here, on the bureau's machine; its one-time password is shown once.
+
+    首个管理员由此产生。 The first administrator comes from here; others can be made with `lab account add`.
+    """
+    out = Output(as_json)
+    new = NewAccount(name, department, read_roles(role), shown_name)
+    with Bureau.open(home or default_folder()) as bureau:
+        password = bureau.people.add(new, by="local")
+    out.say(f"已新增 Added {name} ({', '.join(sorted(new.roles))}, {department})")
+    out.say(f"一次性口令(只显示一次) One-time password, shown once: {password}")
+    out.say(f"下一步 Next: lab account sign-in {name} --service URL")
+    out.result({"account": name, "password": password, "roles": sorted(new.roles), "department": department})
 
 
 @app.command()

@@ -3,6 +3,21 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+AsJson = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
+SessionFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--session",
+        metavar="FILE",
+        help="登录文件 Where your sign-in is kept [default: SHULAB_SESSION or ~/.shulab/session.json].",
+        show_default=False,
+    ),
+]
 
 
 class Family(StrEnum):

@@ -19,7 +19,8 @@ Covered: `@method`, `@path`, `@query`, `content-digest` (RFC 9530, for an empty 
 public key, as `/v1/bureau` gives it). Parameters: `created` (at most 300 s off), `nonce` (used once), `keyid` (the
 bank's public key, 64 hexadecimal digits), `tag="shulab"`. The key must be that of the contract in the path.
 
-**人员 / People.** 人员先登录（`/v1/sign-in`），然后带上令牌：命令行用 `Authorization: Bearer`，浏览器用 Cookie 加 `X-CSRF-Token`。
+**人员 / People.** 人员先登录（`/v1/sign-in`），然后带上令牌：命令行用 `Authorization: Bearer`，
+浏览器用 Cookie 加 `X-CSRF-Token`。
 People sign in (`/v1/sign-in`) and show a token: `Authorization: Bearer` from the command line, a cookie with
 `X-CSRF-Token` from a browser. What they may do is their roles'.
 

@@ -1,0 +1,175 @@
+"""HTTP to one service: https with its certificate checked, or plain http to this machine; problems become errors."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import re
+import ssl
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from lab.terms.errors import InvalidInput, NotAuthentic, Refused, ShulabError, Unreachable
+from lab.terms.problems import error_of, kind_of
+
+LARGEST = 64 * 1024 * 1024
+"""An answer that is read whole; longer ones are streamed."""
+_TRIES = 6
+_LONGEST_WAIT = 5.0
+_DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
+
+
+class Connection:
+    """Requests to one service. ``token`` is the person's, or empty before signing in."""
+
+    def __init__(self, service: str, *, token: str = "", ca_file: str = "") -> None:
+        self.service = check_service(service)
+        # trust_env would take credentials from .netrc and send requests through whatever proxy a variable names.
+        self._client = httpx.Client(
+            base_url=self.service,
+            verify=_authorities(Path(ca_file)) if ca_file else True,
+            timeout=httpx.Timeout(120.0, connect=10.0),
+            headers={"user-agent": "shulab"} | ({"authorization": f"Bearer {token}"} if token else {}),
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        content: bytes | Iterator[bytes] | None = None,
+        media: str = "",
+        query: Mapping[str, Any] | None = None,
+    ) -> Any:
+        """The JSON that the service answers, None for an empty answer. A busy service is asked again for a while."""
+        for left in range(_TRIES - 1, -1, -1):
+            headers = {"content-type": media} if media else {}
+            with self._failures():
+                response = self._client.request(
+                    method, _checked(path), json=body, content=content, headers=headers, params=_present(query)
+                )
+            if response.status_code < 300:
+                return _read(response)
+            # Busy says that the request was not begun; a stream cannot be sent twice.
+            if left == 0 or kind_of(response.content) != "busy" or isinstance(content, Iterator):
+                break
+            time.sleep(_wait(response))
+        raise self._error(response.status_code, response.content)
+
+    @contextlib.contextmanager
+    def stream(self, method: str, path: str, query: Mapping[str, Any] | None = None) -> Iterator[Iterator[bytes]]:
+        """An answer of any length, piece by piece."""
+        request = self._client.build_request(method, _checked(path), params=_present(query))
+        with self._failures():
+            response = self._client.send(request, stream=True)
+        try:
+            if response.status_code >= 300:
+                with self._failures():
+                    content = response.read()
+                raise self._error(response.status_code, content)
+            yield self._pieces(response)
+        finally:
+            response.close()
+
+    def _pieces(self, response: httpx.Response) -> Iterator[bytes]:
+        with self._failures():
+            yield from response.iter_bytes()
+
+    def _error(self, status: int, content: bytes) -> ShulabError:
+        if 300 <= status < 400:
+            return Unreachable(f"{self.service} leads elsewhere; wanted the service itself.", next_step=_DOWN)
+        return error_of(status, content)
+
+    @contextlib.contextmanager
+    def _failures(self) -> Iterator[None]:
+        try:
+            yield
+        except httpx.TransportError as error:
+            if _is_certificate(error):
+                raise NotAuthentic(
+                    f"Wanted a certificate of {self.service} that verifies; it does not.",
+                    next_step="check the address, or name the certificate authority with --ca-file when signing in",
+                ) from None
+            reason = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()
+            raise Unreachable(f"No answer from {self.service} ({reason}).", next_step=_DOWN) from None
+
+
+def check_service(url: str) -> str:
+    """The service's origin; raises ``InvalidInput`` for no address, ``Refused`` for plain http to another machine."""
+    wrong = InvalidInput("Wanted the service's address as https://host[:port].", next_step="check --service")
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 -- raises when it is no port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise wrong
+    if parts.path not in ("", "/"):
+        raise wrong
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        raise Refused(
+            "Wanted https to a service on another machine; found plain http.",
+            next_step="use https: over http anybody on the way could act as you",
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _authorities(file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(file))
+    except OSError:  # ssl.SSLError is one
+        raise InvalidInput(
+            f"Wanted {file.name} to hold PEM certificates; it does not.", next_step="check --ca-file"
+        ) from None
+
+
+def _is_certificate(error: BaseException) -> bool:
+    """Whether a certificate was the reason, wherever it stands in the chain of causes."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, ssl.SSLCertVerificationError):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
+
+
+def _checked(path: str) -> str:
+    """A path of the service; one that names another host would take the token there."""
+    if not path.startswith("/v1/"):
+        raise InvalidInput("Wanted a path of the service, /v1/…; found another.", next_step="report this")
+    return path
+
+
+def _present(query: Mapping[str, Any] | None) -> dict[str, str]:
+    return {name: str(value) for name, value in (query or {}).items() if value is not None}
+
+
+def _read(response: httpx.Response) -> Any:
+    if not response.content:
+        return None
+    try:
+        return response.json()
+    except ValueError:
+        raise Unreachable("Wanted JSON from the service; found something else.", next_step=_DOWN) from None
+
+
+def _wait(response: httpx.Response) -> float:
+    asked = response.headers.get("retry-after", "")
+    return min(float(asked) if asked.isascii() and asked.isdigit() else 1.0, _LONGEST_WAIT)
