@@ -20,10 +20,11 @@ from lab.bureau.consents import Consents
 from lab.bureau.contracts import cabinet
 from lab.bureau.contracts.banks import Banks
 from lab.bureau.contracts.workflow import FINAL, SIGNABLE
+from lab.bureau.epochs import Epochs
 from lab.bureau.exchange import Contexts, Job, JobTerms, Matching, Passage, Reception, Scoring, WorkerPool
 from lab.bureau.exchange.charges import allowance
 from lab.bureau.exchange.evaluated import EvaluatedRegisters
-from lab.bureau.exchange.jobs import current_epoch, stop_jobs
+from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.exchange.passage import bank_of
 from lab.bureau.exchange.retention import Swept, sweep
 from lab.bureau.home import BureauHome
@@ -63,16 +64,19 @@ class Bureau:
             settings.workers, job_seconds=settings.job_seconds, memory_mib=settings.worker_memory_mib
         )
         passage = Passage(self.shelf)
-        self._reception = Reception(store, home, passage, current_epoch)
+        self.epochs = Epochs(store, keys, self.evaluated, clock)
+        self._reception = Reception(store, home, passage, self.epochs.current)
         self._contexts = Contexts(store, home, self._workers, passage)
         rooms = (store, home, keys, self.snapshots, self.evaluated, self._workers, passage, self.consents)
         self._matching = Matching(*rooms)
         self._scoring = Scoring(*rooms, self.shelf)
 
     @classmethod
-    def create(cls, home: Path, *, name: str, database_url: str = "", key_file: Path | None = None) -> Bureau:
+    def create(
+        cls, home: Path, *, name: str, database_url: str = "", key_file: Path | None = None, seal: str = ""
+    ) -> Bureau:
         """Make a bureau: folder, keys, database. Raises ``Conflict`` if one lives in ``home`` already."""
-        made = BureauHome.create(home, name=name, database_url=database_url, key_file=key_file)
+        made = BureauHome.create(home, name=name, database_url=database_url, key_file=key_file, seal=seal)
         BureauKeys.create(made)
         return cls.open(home)
 
@@ -87,7 +91,9 @@ class Bureau:
         store = open_store(found.database_url)
         migrate(store.engine)
         store.sign, store.bureau_key = keys.sign, keys.public_key_hex
-        return cls(found, store, keys, clock)
+        bureau = cls(found, store, keys, clock)
+        bureau.epochs.begin()
+        return bureau
 
     def __enter__(self) -> Self:
         return self
@@ -216,6 +222,7 @@ class Bureau:
             if one.state not in FINAL and now >= one.contract.expires:
                 with self.store.begin() as session:
                     self._note_expiry(session, one.contract.id)
+        self.epochs.close()
         return sweep(self.store, self.home, now)
 
     def note_nonce(self, key: str, nonce: str, now: datetime) -> None:
