@@ -59,7 +59,6 @@ KINDS: Mapping[str, Kind] = {
         Kind("consent.imported", "授权导入", "consents imported"),
         Kind("consent.withdrawn", "授权撤回", "consents withdrawn"),
         Kind("consent.expired", "授权到期", "consents expired"),
-        Kind("keys.resealed", "密钥换封", "secrets sealed under another key"),
         Kind("epoch.preparing", "密钥期准备", "key epoch in preparation"),
         Kind("epoch.current", "密钥期启用", "key epoch in use"),
         Kind("epoch.closing", "密钥期收尾", "key epoch closing"),
