@@ -246,7 +246,8 @@ def revoke(
         for other in version_rows(session, contract_id):
             if other is not row and (State(other.state), Action.REVOKE) in TRANSITIONS:
                 step(session, contract, other, Action.REVOKE, _by(officer), now, reason)
-    return step(session, contract, row, Action.REVOKE, _by(officer), now, reason)
+    step(session, contract, row, Action.REVOKE, _by(officer), now, reason)
+    return find(session, contract_id, version)
 
 
 def retire(

@@ -1,12 +1,12 @@
-"""What an officer chooses for a contract, and where the choices come from: a proposal, or a contract to amend."""
+"""What is chosen for a contract: the usual, or what a contract to amend says, and an officer's wishes over it."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Operation, Purpose, ReleaseForm
-from lab.terms.proposal import Proposal
+from lab.terms.wishes import Wishes
 from protocols.matching.bureau import DEFAULT_ENGINE
 from protocols.scoring.params import DEFAULT_PARAMETERS
 
@@ -32,23 +32,6 @@ class Choices:
     """Release forms by item code, where they differ from what a model's input needs; other items may be added."""
 
     @classmethod
-    def of_proposal(cls, proposal: Proposal, forms: Mapping[str, ReleaseForm] | None = None) -> Choices:
-        """What a proposal asks for."""
-        return cls(
-            purpose=proposal.purpose,
-            detail=proposal.detail,
-            operations=proposal.operations,
-            recipients=proposal.recipients,
-            engine=proposal.engine or DEFAULT_ENGINE,
-            parameters=proposal.parameters or DEFAULT_PARAMETERS,
-            days=proposal.days,
-            retention_days=proposal.retention_days,
-            ceilings=proposal.ceilings,
-            consent=proposal.consent,
-            forms=forms or {},
-        )
-
-    @classmethod
     def of_contract(cls, contract: Contract) -> Choices:
         """What a contract says, for an amendment to start from; its term is left as long as it was."""
         return cls(
@@ -64,3 +47,33 @@ class Choices:
             consent=contract.consent,
             forms={item.code: item.form for item in contract.items if item.form is not ReleaseForm.MODEL_INPUT_ONLY},
         )
+
+    def wished(self, wishes: Wishes) -> Choices:
+        """These choices with an officer's wishes; raises ``InvalidInput`` for ceilings that cannot be."""
+        detail = wishes.detail or self.detail
+        operations = self.operations
+        if wishes.operations is not None:
+            operations = wishes.operations
+        elif detail is not self.detail and operations:
+            kept = (Operation.RESEARCH_RUN,) if Operation.RESEARCH_RUN in operations else ()
+            operations = (*usual_operations(detail), *kept)
+        return replace(
+            self,
+            purpose=wishes.purpose or self.purpose,
+            detail=detail,
+            operations=operations,
+            recipients=wishes.recipients or self.recipients,
+            engine=wishes.engine or self.engine,
+            parameters=wishes.parameters or self.parameters,
+            days=wishes.days or self.days,
+            retention_days=wishes.retention_days or self.retention_days,
+            ceilings=wishes.bound(self.ceilings),
+            consent=wishes.consent or self.consent,
+            forms=self.forms if wishes.forms is None else wishes.forms,
+        )
+
+
+def usual_operations(detail: Detail) -> tuple[Operation, ...]:
+    """What a contract of this detail is for, unless something else is chosen."""
+    usual = (Operation.MATCH, Operation.SCORE)
+    return usual if detail is Detail.TOTAL else (*usual, Operation.PORTRAIT)

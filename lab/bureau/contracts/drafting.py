@@ -14,12 +14,12 @@ from lab.bureau.catalogue import find_items
 from lab.bureau.catalogue.grades import Grade, count_officers
 from lab.bureau.contracts.banks import register
 from lab.bureau.contracts.cabinet import file_draft
-from lab.bureau.contracts.choices import Choices
+from lab.bureau.contracts.choices import Choices, usual_operations
 from lab.bureau.contracts.holding import Held
 from lab.bureau.people.roles import Person
 from lab.bureau.register import find_snapshot
 from lab.bureau.shelf import PUBLISHED, Shelf, Shelved, find_model
-from lab.terms.contract import Contract, Detail, Item, ModelTerms, Operation, Party, ReleaseForm
+from lab.terms.contract import Contract, Detail, Item, ModelTerms, Party, ReleaseForm
 from lab.terms.errors import InvalidInput, Refused
 from models.model import Model
 from protocols.matching.bureau import ENGINES
@@ -63,11 +63,7 @@ def write_contract(
     snapshot = find_snapshot(session, register_name)
     known = {item.code for item in find_items(session, snapshot.name, snapshot.version).values()}
     starts = now.replace(microsecond=0)
-    operations = choices.operations or (
-        (Operation.MATCH, Operation.SCORE)
-        if choices.detail is Detail.TOTAL
-        else (Operation.MATCH, Operation.SCORE, Operation.PORTRAIT)
-    )
+    operations = choices.operations or usual_operations(choices.detail)
     models = tuple(_model_terms(work.shelved, choices.detail) for work in works)
     items = _items(works, choices.forms, known)
     try:

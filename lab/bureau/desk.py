@@ -1,0 +1,299 @@
+"""The officers' desk: whatever a person does with contracts, each in one transaction with its ledger entry.
+
+Every method takes the person first and holds them against the role matrix; what is refused, by the matrix or by a rule
+of the workflow, is written to the ledger as well. It stands above contracts and exchange, because to suspend or to end
+a contract stops its jobs in the same transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lab.bureau.catalogue.grades import Grade
+from lab.bureau.contracts import banks, cabinet
+from lab.bureau.contracts.banks import KnownBank
+from lab.bureau.contracts.cabinet import Held
+from lab.bureau.contracts.choices import Choices
+from lab.bureau.contracts.drafting import check_written_elsewhere, find_works, keep_draft, write_contract
+from lab.bureau.contracts.workflow import FINAL, State
+from lab.bureau.exchange.charges import allowance
+from lab.bureau.exchange.deliveries import Delivery, delivered
+from lab.bureau.exchange.jobs import stop_jobs
+from lab.bureau.ledger import Fact, record
+from lab.bureau.people import People
+from lab.bureau.people.roles import Permission, Person
+from lab.bureau.shelf import Shelf, parse_name
+from lab.bureau.store import Store
+from lab.bureau.store.tables import ContractRow, ContractVersionRow
+from lab.terms.contract import Contract, Party, SignedContract
+from lab.terms.errors import Conflict, InvalidInput, Refused
+from lab.terms.wishes import Wishes
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A version of a contract, its standing now, all versions (newest first), and what is used and left."""
+
+    held: Held
+    standing: State
+    versions: tuple[tuple[Held, State], ...]
+    allowance: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What a suspension or an end left: the version, how many jobs were stopped, and what had been delivered before,
+    for the notice that must follow."""
+
+    held: Held
+    jobs: int
+    delivered: tuple[Delivery, ...]
+
+
+class Desk:
+    """What officers do and look at. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        shelf: Shelf,
+        people: People,
+        bureau: Party,
+        sign: Callable[[bytes], bytes],
+        above: Grade,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._store, self._shelf, self._people = store, shelf, people
+        self._bureau, self._sign, self._above, self._now = bureau, sign, above, clock
+
+    def draft(self, person: Person, bank: Party, wishes: Wishes, *, submit: bool = False) -> Held:
+        """Draft a contract with a bank, which is registered if it is new; hand it in at once if asked to.
+
+        Raises ``InvalidInput``, ``NotFound`` or ``Conflict`` for wishes that no contract here can meet.
+        """
+        with self._at_work(person, Permission.DRAFT_CONTRACTS, "draft"):
+            choices = Choices().wished(wishes)
+            now = self._now()
+            with self._store.begin() as session:
+                works = find_works(session, self._shelf, _names(wishes.models))
+                contract = write_contract(session, self._bureau, bank, works, choices, now)
+                if wishes.id_kind not in (None, contract.id_kind):
+                    raise InvalidInput(
+                        f"Wanted a register of {wishes.id_kind} identifiers; the model's holds {contract.id_kind}.",
+                        next_step="choose a model over another register",
+                    )
+                return self._keep(session, contract, person, submit, now)
+
+    def amend(self, person: Person, contract_id: str, wishes: Wishes, *, submit: bool = False) -> Held:
+        """Draft the next version of a contract: as its newest, but for the wishes, and with the bank's present key.
+
+        Without wished days its term ends as it did. Raises ``Conflict`` if another version is still on its way.
+        """
+        with self._at_work(person, Permission.DRAFT_CONTRACTS, "amend", contract_id):
+            now = self._now()
+            with self._store.begin() as session:
+                last = cabinet.newest(session, contract_id)
+                before = last.contract
+                names = _names(wishes.models) if wishes.models else [(m.name, m.version) for m in before.models]
+                if wishes.days is None and now >= before.expires:
+                    raise Conflict(
+                        f"The term of contract {contract_id} is over.", next_step="say how long the next is: --days"
+                    )
+                contract = write_contract(
+                    session,
+                    self._bureau,
+                    banks.active_party(session, last.bank_id),
+                    find_works(session, self._shelf, names),
+                    Choices.of_contract(before).wished(wishes),
+                    now,
+                    amends=before,
+                    expires=before.expires if wishes.days is None else None,
+                )
+                return self._keep(session, contract, person, submit, now)
+
+    def take_in(self, person: Person, signed: SignedContract) -> Held:
+        """File a contract that was written elsewhere as a draft of this person; its signatures are not taken over.
+
+        Raises ``InvalidInput`` unless it is of this bureau and over what it holds, ``Conflict`` if it is here already.
+        """
+        contract = signed.contract
+        with self._at_work(person, Permission.DRAFT_CONTRACTS, "import"), self._store.begin() as session:
+            check_written_elsewhere(session, contract, self._bureau, self._shelf)
+            held = keep_draft(session, contract, author=person, above=self._above, now=self._now())
+            facts: dict[str, Fact] = {"version": contract.version, "sha256": contract.sha256}
+            record(session, "contract.imported", contract.id, facts, by=_by(person))
+            return held
+
+    def submit(self, person: Person, contract_id: str, version: int | None = None) -> Held:
+        """Hand a draft in."""
+        with self._change(person, Permission.DRAFT_CONTRACTS, "submit", contract_id) as session:
+            return cabinet.submit(session, contract_id, person, self._now(), version)
+
+    def give_back(self, person: Person, contract_id: str, reason: str, version: int | None = None) -> Held:
+        """Return a version to its author."""
+        with self._change(person, Permission.REVIEW_CONTRACTS, "return", contract_id) as session:
+            return cabinet.give_back(session, contract_id, person, reason, self._now(), version)
+
+    def review(self, person: Person, contract_id: str, version: int | None = None) -> Held:
+        """Take a version into review."""
+        with self._change(person, Permission.REVIEW_CONTRACTS, "review", contract_id) as session:
+            return cabinet.review(session, contract_id, person, self._now(), version)
+
+    def approve(self, person: Person, contract_id: str, version: int | None = None) -> Held:
+        """Approve a version; one that is only submitted is taken into review first."""
+        with self._change(person, Permission.APPROVE_CONTRACTS, "approve", contract_id) as session:
+            now = self._now()
+            last = cabinet.find(session, contract_id, version) if version else cabinet.newest(session, contract_id)
+            if last.state is State.SUBMITTED:
+                person.check(Permission.REVIEW_CONTRACTS)
+                cabinet.review(session, contract_id, person, now, last.version)
+            return cabinet.approve(session, contract_id, person, self._sign, now, version)
+
+    def reject(self, person: Person, contract_id: str, reason: str, version: int | None = None) -> Held:
+        """Turn a version down."""
+        with self._change(person, Permission.REVIEW_CONTRACTS, "reject", contract_id) as session:
+            return cabinet.reject(session, contract_id, person, reason, self._now(), version)
+
+    def suspend(self, person: Person, contract_id: str, reason: str, version: int | None = None) -> Stopped:
+        """Stop everything under a contract; its open jobs stop with it."""
+        with self._change(person, Permission.SUSPEND_CONTRACTS, "suspend", contract_id) as session:
+            held = cabinet.suspend(session, contract_id, person, reason, self._now(), version)
+            return self._stop(session, held, person)
+
+    def resume(self, person: Person, contract_id: str, reason: str, version: int | None = None) -> Held:
+        """Let a suspended contract go on; its bank opens its stopped jobs again."""
+        with self._change(person, Permission.SUSPEND_CONTRACTS, "resume", contract_id) as session:
+            return cabinet.resume(session, contract_id, person, reason, self._now(), version)
+
+    def revoke(self, person: Person, contract_id: str, reason: str, version: int | None = None) -> Stopped:
+        """End a contract before its term; its open jobs stop with it."""
+        with self._change(person, Permission.REVOKE_CONTRACTS, "revoke", contract_id) as session:
+            held = cabinet.revoke(session, contract_id, person, reason, self._now(), version)
+            return self._stop(session, held, person)
+
+    def retire(self, person: Person, contract_id: str, reason: str, version: int | None = None) -> Stopped:
+        """Give up a draft, or the version in force, whose open jobs stop with it."""
+        with self._change(person, Permission.REVOKE_CONTRACTS, "retire", contract_id) as session:
+            held = cabinet.retire(session, contract_id, person, reason, self._now(), version)
+            return self._stop(session, held, person)
+
+    def note_expiries(self) -> int:
+        """Record every term that is over and stop the jobs under it; how many contracts it ended."""
+        now = self._now()
+        with self._store.read() as session:
+            running = [state.value for state in State if state not in FINAL]
+            query = select(ContractVersionRow.contract_id).where(ContractVersionRow.state.in_(running)).distinct()
+            names = sorted(session.scalars(query))
+            over = [name for name in names if any(_is_over(one, now) for one in cabinet.versions(session, name))]
+        return sum(self.note_expiry(name) for name in over)
+
+    def note_expiry(self, contract_id: str) -> bool:
+        """Record a term that is over and stop the jobs under it; tells whether it was the version in force's."""
+        with self._store.begin() as session:
+            ended = cabinet.note_expiry(session, contract_id, self._now())
+            if ended:
+                stop_jobs(session, contract_id, self._now(), by="bureau")
+            return ended
+
+    def list(self, person: Person) -> Sequence[tuple[Held, State]]:
+        """Every contract, newest first, with its standing."""
+        with self._look(person, Permission.READ_CONTRACTS, "list") as session:
+            return [(held, cabinet.standing(held, self._now())) for held in cabinet.list_held(session)]
+
+    def show(self, person: Person, contract_id: str, version: int | None = None) -> Shown:
+        """One version of a contract (see ``cabinet.find``) and all there is to say of it."""
+        now = self._now()
+        with self._look(person, Permission.READ_CONTRACTS, "show", contract_id) as session:
+            held = cabinet.find(session, contract_id, version)
+            others = tuple((one, cabinet.standing(one, now)) for one in cabinet.versions(session, contract_id))
+            return Shown(held, cabinet.standing(held, now), others, allowance(session, held.contract, now))
+
+    def compare(self, person: Person, contract_id: str, version: int | None = None) -> tuple[Held | None, Held]:
+        """A version (the newest, unless named) and the last one before it that the bureau approved, or None."""
+        with self._look(person, Permission.READ_CONTRACTS, "diff", contract_id) as session:
+            held = cabinet.versions(session, contract_id)
+            newer = cabinet.find(session, contract_id, version) if version else held[0]
+            older = [one for one in held if one.version < newer.version and one.signed.bureau_signature]
+            return (older[0] if older else None), newer
+
+    def export(self, person: Person, contract_id: str, version: int | None = None) -> SignedContract:
+        """The signed document, to be written to a file; recorded."""
+        with self._change(person, Permission.READ_CONTRACTS, "export", contract_id) as session:
+            held = cabinet.find(session, contract_id, version)
+            facts: dict[str, Fact] = {"version": held.version, "sha256": held.contract.sha256}
+            record(session, "contract.exported", contract_id, facts, by=_by(person))
+            return held.signed
+
+    def delivered(self, person: Person, contract_id: str) -> Sequence[Delivery]:
+        """What left the bureau under a contract so far, over all versions, oldest first."""
+        with self._look(person, Permission.READ_CONTRACTS, "delivered", contract_id) as session:
+            cabinet.find(session, contract_id)
+            return delivered(session, contract_id)
+
+    def register_bank(self, person: Person, party: Party) -> str:
+        """The id of the bank of this card, registered now if it is new."""
+        with self._change(person, Permission.REGISTER_BANKS, "register-bank") as session:
+            return banks.register(session, party, by=_by(person), now=self._now())
+
+    def banks(self, person: Person) -> Sequence[KnownBank]:
+        """All banks, by name."""
+        with self._look(person, Permission.READ_BANKS, "banks") as session:
+            return banks.list_banks(session)
+
+    def _keep(self, session: Session, contract: Contract, person: Person, submit: bool, now: datetime) -> Held:
+        held = keep_draft(session, contract, author=person, above=self._above, now=now)
+        return cabinet.submit(session, contract.id, person, now, contract.version) if submit else held
+
+    def _stop(self, session: Session, held: Held, person: Person) -> Stopped:
+        """Stop the jobs of a contract of which nothing is in force any more."""
+        contract_id = held.contract.id
+        row = session.get_one(ContractRow, contract_id)
+        running = row.in_force is not None and cabinet.find(session, contract_id).state is State.ACTIVE
+        jobs = 0 if running else stop_jobs(session, contract_id, self._now(), by=_by(person))
+        return Stopped(held, jobs, tuple(delivered(session, contract_id)))
+
+    @contextmanager
+    def _change(
+        self, person: Person, permission: Permission, operation: str, contract: str | None = None
+    ) -> Iterator[Session]:
+        with self._at_work(person, permission, operation, contract), self._store.begin() as session:
+            yield session
+
+    @contextmanager
+    def _look(
+        self, person: Person, permission: Permission, operation: str, contract: str | None = None
+    ) -> Iterator[Session]:
+        with self._at_work(person, permission, operation, contract), self._store.read() as session:
+            yield session
+
+    @contextmanager
+    def _at_work(
+        self, person: Person, permission: Permission, operation: str, contract: str | None = None
+    ) -> Iterator[None]:
+        try:
+            person.check(permission)
+            yield
+        except Refused as error:
+            self._people.record_refusal(person, operation, error, contract)
+            raise
+
+
+def _names(models: Sequence[str] | None) -> list[tuple[str, int | None]]:
+    if not models:
+        raise InvalidInput("A contract names at least one model.", next_step="give --model NAME")
+    return [parse_name(model) for model in models]
+
+
+def _is_over(held: Held, now: datetime) -> bool:
+    return held.state not in FINAL and now >= held.contract.expires
+
+
+def _by(person: Person) -> str:
+    return f"person:{person.name}"
