@@ -1,21 +1,22 @@
-"""Who calls: the bank that the contract in the path names, by its signature on the request (RFC 9421).
+"""Which bank calls: the one whose contract the path names, or any that is registered, by its signature (RFC 9421).
 
-The signature is checked before anything is looked up and before a body is read. A contract that does not exist and one
-that names another key give the same answer, so that nobody learns which contracts exist.
+The signature is checked before anything is looked up and before a body is read. Any key that the bureau accepts for the
+bank will do, whichever it signed the contract with. A contract that does not exist, another bank's contract, an unknown
+key and a key that was revoked give the same answer, so that nobody learns which contracts exist, or whose keys.
 """
 
 from __future__ import annotations
 
-import hmac
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import Depends, Path, Request
 from fastapi.concurrency import run_in_threadpool
 
+from lab.bureau.contracts.banks import BankKey
 from lab.terms.contract import SignedContract
-from lab.terms.errors import NotAuthentic, NotFound
+from lab.terms.errors import NotAuthentic
 from protocols.wire.signature import SignatureRejected, VerifiedRequest, verify_request
 from sandbox.parts import Parts, parts_of
 
@@ -28,31 +29,42 @@ ContractId = Annotated[
     ),
 ]
 _NEXT = "sign the request with the key of the bank that the contract names (RFC 9421)"
+SIGNATURE: dict[str, Any] = {"security": [{"signature": []}]}
+"""OpenAPI's word for a route that wants a bank's signature without naming a contract."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """The bank that calls, under which contract, as the contract stands at the bureau."""
+    """The bank that calls (by its id), under which contract, as the contract stands at the bureau."""
 
     contract: str
+    bank: str
     signed: SignedContract
     state: str
     verified: VerifiedRequest
 
 
+@dataclass(frozen=True)
+class Registered:
+    """The bank that calls, whatever contracts it has: its id and name, and the key it signed with."""
+
+    bank: str
+    name: str
+    key: BankKey
+    verified: VerifiedRequest
+
+
 async def authentic(request: Request, contract_id: ContractId, parts: Annotated[Parts, Depends(parts_of)]) -> Caller:
-    """The caller; raises ``NotAuthentic``."""
-    now = datetime.now(UTC)
-    try:
-        verified = await run_in_threadpool(_verify, request, parts.bureau_key, now)
-    except SignatureRejected as error:
-        raise NotAuthentic(f"The request is not accepted: {error}.", next_step=_NEXT) from None
-    try:
-        signed, state = await run_in_threadpool(parts.bureau.signed_contract, contract_id)
-    except NotFound:
-        raise _stranger() from None
-    if not hmac.compare_digest(signed.contract.bank.public_key, verified.key):
+    """The caller under a contract; raises ``NotAuthentic``."""
+    verified, now = await _verified(request, parts)
+    owner = await run_in_threadpool(parts.bureau.banks.of_contract, contract_id)
+    known = await run_in_threadpool(parts.bureau.banks.of_key, verified.key)
+    if known is None or owner is None or known[0].id != owner:
         raise _stranger()
+    if not known[1].accepted(now):
+        await run_in_threadpool(parts.bureau.banks.note_ended_key, owner, known[1], contract_id)
+        raise _stranger()
+    signed, state = await run_in_threadpool(parts.bureau.signed_contract, contract_id)
     request.scope["state"]["contract"] = contract_id
     try:
         await run_in_threadpool(parts.bureau.note_nonce, verified.key, verified.nonce, now)
@@ -61,7 +73,29 @@ async def authentic(request: Request, contract_id: ContractId, parts: Annotated[
         # anybody could make the ledger grow.
         await run_in_threadpool(parts.bureau.record_refusal, contract_id, "replay", error)
         raise
-    return Caller(contract_id, signed, state, verified)
+    return Caller(contract_id, owner, signed, state, verified)
+
+
+async def registered(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> Registered:
+    """The registered bank that calls; raises ``NotAuthentic``."""
+    verified, now = await _verified(request, parts)
+    known = await run_in_threadpool(parts.bureau.banks.of_key, verified.key)
+    if known is None:
+        raise _unknown()
+    bank, key = known
+    if not key.accepted(now):
+        await run_in_threadpool(parts.bureau.banks.note_ended_key, bank.id, key)
+        raise _unknown()
+    await run_in_threadpool(parts.bureau.note_nonce, verified.key, verified.nonce, now)
+    return Registered(bank.id, bank.name, key, verified)
+
+
+async def _verified(request: Request, parts: Parts) -> tuple[VerifiedRequest, datetime]:
+    now = datetime.now(UTC)
+    try:
+        return await run_in_threadpool(_verify, request, parts.bureau_key, now), now
+    except SignatureRejected as error:
+        raise NotAuthentic(f"The request is not accepted: {error}.", next_step=_NEXT) from None
 
 
 def _verify(request: Request, bureau_key: str, now: datetime) -> VerifiedRequest:
@@ -75,5 +109,13 @@ def _stranger() -> NotAuthentic:
     return NotAuthentic("The request is not accepted: its key is not that of a contract by this id.", next_step=_NEXT)
 
 
+def _unknown() -> NotAuthentic:
+    return NotAuthentic(
+        "The request is not accepted: its key is not that of a registered bank.",
+        next_step="send the bureau this bank's card (`lab bank card`); after a change of keys, sign with the new one",
+    )
+
+
 Authentic = Annotated[Caller, Depends(authentic)]
+RegisteredBank = Annotated[Registered, Depends(registered)]
 PartsOf = Annotated[Parts, Depends(parts_of)]

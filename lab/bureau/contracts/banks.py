@@ -25,13 +25,14 @@ from lab.bureau.people.roles import Permission, Person
 from lab.bureau.store import Store
 from lab.bureau.store.tables import BankKeyRow, BankRow, ContractRow
 from lab.terms.contract import Party
-from lab.terms.errors import Conflict, InvalidInput, NotFound
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
 from lab.terms.succession import SignedSuccession
 
 GRACE = timedelta(hours=24)
 """How long a key is accepted after the next one took its place."""
 STATEMENT_AGE = timedelta(minutes=10)
 """How far the time in a statement of succession may be from the bureau's clock."""
+NOTED_EVERY = timedelta(minutes=10)
 _REASON = 500
 
 
@@ -221,6 +222,7 @@ class Banks:
 
     def __init__(self, store: Store, bureau_key: str, clock: Callable[[], datetime]) -> None:
         self._store, self._bureau_key, self._now = store, bureau_key, clock
+        self._noted: dict[str, datetime] = {}
 
     def of_key(self, key: str) -> tuple[KnownBank, BankKey] | None:
         """The bank that the key is or was of, and the key; None for a stranger's."""
@@ -233,6 +235,17 @@ class Banks:
         """The id of the bank whose contract it is; None if there is no such contract."""
         with self._store.read() as session:
             return session.scalar(select(ContractRow.bank_id).where(ContractRow.id == contract_id))
+
+    def note_ended_key(self, bank_id: str, key: BankKey, contract_id: str | None = None) -> None:
+        """Record that a key was used which is no longer accepted; at most once in ten minutes for each key, so that
+        whoever stole one cannot make the ledger grow."""
+        now = self._now()
+        if key.public_key in self._noted and now - self._noted[key.public_key] < NOTED_EVERY:
+            return
+        self._noted[key.public_key] = now
+        facts = {"operation": "sign", "error": NotAuthentic.code, "key": key.public_key, "key_state": key.state.value}
+        with self._store.begin() as session:
+            record(session, "refused", contract_id, facts, by=f"bank:{bank_id}")
 
     def known(self) -> list[KnownBank]:
         """All banks, by name."""
