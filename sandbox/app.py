@@ -14,10 +14,13 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI
 
+from lab.bureau.ledger import LOCAL
+from lab.bureau.ledger.configuration import note_configuration
+from lab.bureau.ledger.notary import Notary
 from lab.bureau.office import Bureau
 from lab.terms.errors import Conflict
 from sandbox import problems
-from sandbox.api import accounts, contracts, health, matching, scoring, sign_in, words
+from sandbox.api import accounts, banks, contracts, health, ledger, matching, scoring, sign_in, words
 from sandbox.api import bureau as bureau_routes
 from sandbox.journal import NAME, note, open_journal
 from sandbox.middleware import Surround
@@ -48,7 +51,7 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
         lifespan=lifespan,
     )
     app.state.parts = Parts(bureau, str(bureau.identity()["public_key"]), settings, places, sign_ins, logger)
-    for room in (health, bureau_routes, contracts, matching, scoring, sign_in, accounts):
+    for room in (health, bureau_routes, contracts, matching, scoring, sign_in, accounts, banks, ledger):
         app.include_router(room.router)
     problems.install(app)
     words.describe(app)
@@ -102,8 +105,20 @@ def serve(home: Path, host: str, port: int, port_file: Path | None = None) -> No
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: None)
         threading.Thread(target=_warm, args=(bureau, logger), daemon=True).start()
+        note_configuration(bureau.store, "service", settings, bureau.keys.pseudonyms, by=LOCAL)
+        notary = Notary(
+            bureau.log,
+            entries=settings.head_entries,
+            seconds=settings.head_seconds,
+            on_error=lambda error: note(logger, "no tree head", error=error),
+            clock=bureau.now,
+        )
+        notary.start()
         note(logger, "serving", host=host, port=listening.getsockname()[1])
-        _Server(config, port_file).run(sockets=[listening])
+        try:
+            _Server(config, port_file).run(sockets=[listening])
+        finally:
+            notary.stop()
         note(logger, "stopped")
 
 

@@ -61,6 +61,11 @@ class ServiceSettings(FileSettings):
     oidc_ca_file: Path | None = None
     """PEM certificates that the provider's is checked against, instead of the system's."""
 
+    head_entries: Annotated[int, Field(ge=1)] = 256
+    """A tree head of the ledger is signed when so many entries have come since the last one,"""
+    head_seconds: Seconds = 60.0
+    """or when there is a new one and so long has passed."""
+
     log_bytes: Annotated[int, Field(ge=65_536)] = 10 * _MIB
     """Size at which the log file is turned over; five are kept."""
 

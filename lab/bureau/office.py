@@ -29,7 +29,8 @@ from lab.bureau.exchange.passage import bank_of
 from lab.bureau.exchange.retention import Swept, sweep
 from lab.bureau.home import BureauHome
 from lab.bureau.keys import BureauKeys
-from lab.bureau.ledger import BUREAU, Receipt, record
+from lab.bureau.ledger import BUREAU, LOCAL, Receipt, record
+from lab.bureau.ledger.configuration import note_configuration
 from lab.bureau.ledger.log import Ledger
 from lab.bureau.people import People
 from lab.bureau.register import Snapshots
@@ -93,6 +94,7 @@ class Bureau:
         store.sign, store.bureau_key = keys.sign, keys.public_key_hex
         bureau = cls(found, store, keys, clock)
         bureau.epochs.begin()
+        note_configuration(store, "bureau", found.settings, keys.pseudonyms, by=LOCAL)
         return bureau
 
     def __enter__(self) -> Self:

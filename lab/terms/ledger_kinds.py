@@ -77,7 +77,6 @@ KINDS: Mapping[str, Kind] = {
         Kind("sign-in.ended", "退出登录", "session ended"),
         Kind("refused", "拒绝", "refused"),
         Kind("ledger.exported", "台账导出", "ledger exported"),
-        Kind("ledger.read", "台账查阅", "ledger read"),
         Kind("inquiries.read", "企业查询记录查阅", "an enterprise's inquiries read"),
         Kind("configuration.changed", "配置变更", "configuration changed"),
         Kind("register.imported", "登记导入", "register imported"),

@@ -17,13 +17,15 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lab.bureau.ledger.entries import record
+from lab.bureau.ledger.entries import read_entries, record
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow, LedgerSizeRow, TreeHeadRow
 from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.ledger import LEAF_BYTES, LeafTree, Proof, SignedHead, head_input
 from lab.terms.ledger_export import write_entry, write_header
+from lab.terms.ledger_kinds import KINDS
+from lab.terms.receipt import SCHEMA as RECEIPT_SCHEMA
 from lab.terms.receipt import Receipt
 
 _PAGE = 1000
@@ -106,8 +108,9 @@ class Ledger:
             proof: Proof = self._tree.prove_consistency(first, second).serialize()
             return proof
 
-    def receipt(self, seq: int) -> Receipt:
-        """The receipt for entry ``seq`` of kind ``score.answered``; signs a head first if none covers the entry.
+    def proven_entry(self, seq: int) -> dict[str, Any]:
+        """Entry ``seq`` (``entry``), the proof that it is in the ledger (``inclusion``), and the head that the proof
+        leads to (``head``), which is signed now if none covers the entry.
 
         To be called outside of any transaction of the caller's. Raises ``NotFound``.
         """
@@ -115,14 +118,11 @@ class Ledger:
         head = self.newest_head()
         if head is None or head.size < seq:
             head = self.sign_head()
-        return Receipt.read(
-            {
-                "schema": "shulab-receipt/2",
-                "entry": body,
-                "inclusion": self.prove_inclusion(seq, head.size),
-                "head": head.as_dict(),
-            }
-        )
+        return {"entry": body, "inclusion": self.prove_inclusion(seq, head.size), "head": head.as_dict()}
+
+    def receipt(self, seq: int) -> Receipt:
+        """The receipt for entry ``seq``, of the kind ``score.answered``; as ``proven_entry``."""
+        return Receipt.read({"schema": RECEIPT_SCHEMA} | self.proven_entry(seq))
 
     def entry(self, seq: int) -> dict[str, Any]:
         """The body of entry ``seq``; raises ``NotFound``."""
@@ -131,6 +131,17 @@ class Ledger:
         if row is None:
             raise NotFound(f"The ledger has no entry {seq}.", next_step="see its size with `lab audit head`")
         return read_body(row)
+
+    def entries(
+        self, *, after: int = 0, kind: str | None = None, contract: str | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        """The bodies of entries after number ``after``, in order, at most ``limit``; raises ``InvalidInput`` for a kind
+        that there is none of."""
+        if kind is not None and kind not in KINDS:
+            raise InvalidInput("Wanted a kind of entry; found another word.", next_step=f"one of {', '.join(KINDS)}")
+        with self._store.read() as session:
+            rows = read_entries(session, after=after, kind=kind, contract=contract, limit=limit)
+            return [read_body(row) for row in rows]
 
     def export(self, *, by: str) -> Iterator[bytes]:
         """The whole ledger as lines (see ``lab.terms.ledger_export``), with all heads; itself an entry, the last of it.

@@ -1,0 +1,94 @@
+"""Who asked about one enterprise: what the bureau tells that enterprise when it wants to know.
+
+The store knows enterprises by pseudonym only. Whoever names a code learns which banks had it scored, when, and for
+what; nobody can list enterprises.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
+
+from lab.bureau.ledger.entries import record
+from lab.bureau.store import Store
+from lab.bureau.store.tables import BankRow, BatchRow, ContractRow, ContractVersionRow, InquiryRow, JobRow
+from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import IdKind, normalise
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """One enterprise was scored once: when, by which bank, under which contract and version, for which purpose, for
+    whom in the bank, by which model; ``entry`` is the number of the ledger entry, where the batch was answered."""
+
+    at: datetime
+    bank: str
+    contract: str
+    version: int
+    purpose: str
+    recipient: str
+    model: str
+    answered: bool
+    entry: int | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the service tells it."""
+        return asdict(self) | {"at": self.at.isoformat(timespec="seconds")}
+
+
+def read_inquiries(
+    store: Store, code: str, hide: Callable[[Sequence[str]], Sequence[str]], *, by: str
+) -> list[Inquiry]:
+    """All inquiries about the enterprise with this code, the oldest first. That they were read is recorded, under a
+    hash of the pseudonym.
+
+    ``hide`` gives pseudonyms (``BureauKeys.pseudonyms``). A register may hold a code in either form of
+    ``lab.terms.identifiers``, so both are looked for. Raises ``InvalidInput`` for a code that can be neither.
+    """
+    kinds: tuple[IdKind, ...] = ("uscc", "opaque")
+    codes = sorted({one for kind in kinds if (one := normalise([code], kind).codes[0]) is not None})
+    if not codes:
+        raise InvalidInput("Wanted an enterprise's code; found none that a register can hold.", next_step="check it")
+    pseudonyms = list(hide(codes))
+    with store.begin() as session:
+        found = _read(session, pseudonyms)
+        hashes = sorted(hashlib.sha256(one.encode()).hexdigest() for one in pseudonyms)
+        record(session, "inquiries.read", None, {"enterprise_sha256": hashes, "inquiries": len(found)}, by=by)
+    return found
+
+
+def _read(session: Session, pseudonyms: list[str]) -> list[Inquiry]:
+    batch = and_(BatchRow.contract_id == InquiryRow.contract_id, BatchRow.sha256 == InquiryRow.batch)
+    job = and_(JobRow.contract_id == BatchRow.contract_id, JobRow.id == BatchRow.job_id)
+    version = and_(ContractVersionRow.contract_id == JobRow.contract_id, ContractVersionRow.version == JobRow.version)
+    query = (
+        select(InquiryRow, BatchRow, JobRow, ContractVersionRow.document, BankRow.name)
+        .join(BatchRow, batch)
+        .join(JobRow, job)
+        .join(ContractVersionRow, version)
+        .join(ContractRow, ContractRow.id == InquiryRow.contract_id)
+        .join(BankRow, BankRow.id == ContractRow.bank_id)
+        .where(InquiryRow.enterprise.in_(pseudonyms))
+        .order_by(InquiryRow.at, InquiryRow.contract_id, InquiryRow.batch)
+    )
+    return [
+        Inquiry(
+            at=inquiry.at,
+            bank=bank,
+            contract=inquiry.contract_id,
+            version=job_row.version,
+            purpose=json.loads(document)["purpose"],
+            recipient=job_row.recipient,
+            model=f"{job_row.model}@{job_row.model_version}",
+            answered=batch_row.answered_at is not None,
+            entry=batch_row.entry_seq,
+        )
+        for inquiry, batch_row, job_row, document, bank in session.execute(query)
+    ]
