@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.contracts.cabinet import Held
 from lab.bureau.ledger import Fact, record
-from lab.bureau.store.tables import ContractRow, EpochRow, JobRow
+from lab.bureau.store.tables import ContractRow, JobRow
 from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
 
 OPEN, STOPPED, ENDED = "open", "stopped", "ended"
@@ -77,11 +77,6 @@ def find_job(session: Session, contract_id: str, job_id: str) -> Job | None:
     """The job, or None."""
     row = session.get(JobRow, (contract_id, job_id), populate_existing=True)
     return None if row is None else _job(row)
-
-
-def current_epoch(session: Session) -> int:
-    """The key epoch in which new jobs begin."""
-    return session.scalars(select(EpochRow.number).where(EpochRow.state == "current")).one()
 
 
 def jobs_opened(session: Session, contract_id: str, now: datetime) -> int:

@@ -26,7 +26,8 @@ def store(database_url: str) -> Iterator[Store]:
     """A migrated, empty store; once on SQLite, once on PostgreSQL."""
     opened = open_store(database_url)
     migrate(opened.engine)
-    opened.sign = Ed25519PrivateKey.generate().sign
+    key = Ed25519PrivateKey.generate()
+    opened.sign, opened.bureau_key = key.sign, key.public_key().public_bytes_raw().hex()
     yield opened
     opened.close()
 

@@ -12,11 +12,14 @@ import polars as pl
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bureau.contracts import cabinet
-from lab.bureau.contracts.drafting import Choices, draft
+from lab.bureau.contracts.choices import Choices
+from lab.bureau.contracts.drafting import draft, find_works, keep_draft
+from lab.bureau.exchange import Job, JobTerms
+from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.office import Bureau
-from lab.bureau.shelf import find_model
+from lab.bureau.people.roles import Person, Role
 from lab.bureau.store.tables import EntryRow
-from lab.terms.contract import Ceilings, Contract, Detail, Party, signing_input
+from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Party, signing_input
 from models.model import Model
 from models.sheet import BankSheet
 from protocols.matching.bank import Matched, Matcher
@@ -25,6 +28,12 @@ from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
 
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+RECIPIENT = "Credit department"
+AUTHOR, APPROVER, SECOND = (
+    Person(name, department, frozenset({Role.OFFICER}))
+    for name, department in (("lin", "Data"), ("wang", "Data"), ("zhao", "Legal"))
+)
+"""Officers: one drafts, the others approve; two departments."""
 
 
 @dataclass
@@ -68,17 +77,22 @@ class Bank:
         """The bank's signature of a contract."""
         return self.signing.sign(signing_input(contract)).hex()
 
-    def match(self, bureau: Bureau, contract: str, codes: list[str]) -> Matched:
-        """Match ``codes``."""
-        matcher = Matcher("openmined", codes)
-        setup = bureau.matching_setup(contract, len(codes))
-        return matcher.finish(setup, bureau.match(contract, matcher.request()), contract=contract)
+    def open_job(self, bureau: Bureau, contract: str, job: str = "job-1", *, rows: int = 1000) -> Job:
+        """Open a job of credit@1."""
+        return bureau.open_job(contract, job, JobTerms(RECIPIENT, "credit", 1, rows))
 
-    def put_context(self, bureau: Bureau, contract: str) -> str:
+    def match(self, bureau: Bureau, contract: str, codes: list[str], job: str = "job-1") -> Matched:
+        """Match ``codes`` in a job, which is opened if it is not."""
+        self.open_job(bureau, contract, job)
+        matcher = Matcher("openmined", codes)
+        setup = bureau.matching_setup(contract, job, len(codes))
+        return matcher.finish(setup, bureau.match(contract, job, matcher.request()), contract=contract)
+
+    def put_context(self, bureau: Bureau, contract: str, job: str = "job-1") -> str:
         """Send the public context; its hash."""
         frame = self.keys.public_context()
         sha256 = hashlib.sha256(frame).hexdigest()
-        bureau.put_context(contract, sha256, frame)
+        bureau.put_context(contract, job, sha256, frame)
         return sha256
 
     def batch(self, sheet: BankSheet, tags: np.ndarray, records: pl.DataFrame, contract: str) -> bytes:
@@ -102,20 +116,75 @@ class Scene:
         *,
         detail: Detail = Detail.FULL,
         ceilings: Ceilings | None = None,
+        consent: ConsentTerms | None = None,
         approved: bool = True,
         signed: bool = True,
     ) -> str:
         """A contract, signed by both unless told otherwise; its id."""
-        choices = Choices(detail=detail, ceilings=ceilings or Ceilings(), days=30)
+        choices = Choices(
+            detail=detail,
+            ceilings=ceilings or Ceilings(),
+            days=30,
+            recipients=(RECIPIENT, "Risk department"),
+            consent=consent or ConsentTerms(),
+        )
+        now = self.clock.now
         with self.bureau.store.begin() as session:
-            shelved = find_model(session, "credit", 1)
-            made = draft(session, self.bureau.party, self.bank.party, shelved, self.model, choices, self.clock.now)
-        if signed:
-            self.bureau.accept_signature(made.id, self.bank.sign(made))
-        if approved:
-            with self.bureau.store.begin() as session:
-                cabinet.approve(session, made.id, self.bureau.keys.sign, self.clock.now)
+            works = find_works(session, self.bureau.shelf, [("credit", 1)])
+            made = draft(session, self.bureau.party, self.bank.party, works, choices, now, author=AUTHOR)
+        self.file(made, approved=approved, signed=signed)
         return made.id
+
+    def file(self, document: Contract, *, approved: bool = True, signed: bool = True) -> None:
+        """Bring a drafted version on its way: submitted, signed by the bank and approved as told."""
+        now = self.clock.now
+        with self.bureau.store.begin() as session:
+            cabinet.submit(session, document.id, AUTHOR, now)
+        if signed:
+            self.bureau.accept_signature(document.id, self.bank.sign(document))
+        if approved:
+            self.approve(document.id)
+
+    def approve(self, contract: str) -> None:
+        """As many officers approve as it takes."""
+        now = self.clock.now
+        with self.bureau.store.begin() as session:
+            cabinet.review(session, contract, APPROVER, now)
+            needed = cabinet.newest(session, contract).officers_needed
+            for officer in (APPROVER, SECOND)[:needed]:
+                cabinet.approve(session, contract, officer, self.bureau.keys.sign, now)
+
+    def amend(self, contract: str, *, file: bool = True, **changes: object) -> Contract:
+        """The next version of a contract with these fields changed; in force unless told otherwise."""
+        now = self.clock.now
+        before = self.document(contract)
+        amended = before.model_copy(update={"version": before.version + 1, **changes})
+        with self.bureau.store.begin() as session:
+            keep_draft(session, amended, author=AUTHOR, above=self.bureau.home.settings.two_officers_above, now=now)
+        if file:
+            self.file(amended)
+        return amended
+
+    def document(self, contract: str) -> Contract:
+        """The document of the version in force, or the newest."""
+        return self.bureau.signed_contract(contract)[0].contract
+
+    def suspend(self, contract: str) -> None:
+        """An officer suspends the contract, which stops its jobs."""
+        with self.bureau.store.begin() as session:
+            cabinet.suspend(session, contract, APPROVER, "test", self.clock.now)
+            stop_jobs(session, contract, self.clock.now, by=f"person:{APPROVER.name}")
+
+    def resume(self, contract: str) -> None:
+        """An officer resumes it."""
+        with self.bureau.store.begin() as session:
+            cabinet.resume(session, contract, APPROVER, "test", self.clock.now)
+
+    def revoke(self, contract: str) -> None:
+        """An officer ends the contract, which stops its jobs."""
+        with self.bureau.store.begin() as session:
+            cabinet.revoke(session, contract, APPROVER, "test", self.clock.now)
+            stop_jobs(session, contract, self.clock.now, by=f"person:{APPROVER.name}")
 
     def reopen(self) -> None:
         """Close the bureau and open it again, as a restart does."""
@@ -127,6 +196,6 @@ class Scene:
         with self.bureau.store.read() as session:
             return [row.kind for row in session.query(EntryRow).order_by(EntryRow.seq)]
 
-    def later(self, days: int) -> None:
+    def later(self, days: int = 0, hours: float = 0) -> None:
         """Move the clock."""
-        self.clock.now += timedelta(days=days)
+        self.clock.now += timedelta(days=days, hours=hours)
