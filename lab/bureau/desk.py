@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lab.bureau.catalogue.grades import Grade
@@ -22,7 +21,7 @@ from lab.bureau.contracts.banks import KnownBank
 from lab.bureau.contracts.cabinet import Held
 from lab.bureau.contracts.choices import Choices
 from lab.bureau.contracts.drafting import check_written_elsewhere, find_works, keep_draft, write_contract
-from lab.bureau.contracts.workflow import FINAL, State
+from lab.bureau.contracts.workflow import State
 from lab.bureau.exchange.charges import allowance
 from lab.bureau.exchange.deliveries import Delivery, delivered
 from lab.bureau.exchange.jobs import stop_jobs
@@ -31,7 +30,7 @@ from lab.bureau.people import People
 from lab.bureau.people.roles import Permission, Person
 from lab.bureau.shelf import Shelf, parse_name
 from lab.bureau.store import Store
-from lab.bureau.store.tables import ContractRow, ContractVersionRow
+from lab.bureau.store.tables import ContractRow
 from lab.terms.contract import Contract, Party, SignedContract
 from lab.terms.errors import Conflict, InvalidInput, Refused
 from lab.terms.wishes import Wishes
@@ -184,24 +183,6 @@ class Desk:
             held = cabinet.retire(session, contract_id, person, reason, self._now(), version)
             return self._stop(session, held, person)
 
-    def note_expiries(self) -> int:
-        """Record every term that is over and stop the jobs under it; how many contracts it ended."""
-        now = self._now()
-        with self._store.read() as session:
-            running = [state.value for state in State if state not in FINAL]
-            query = select(ContractVersionRow.contract_id).where(ContractVersionRow.state.in_(running)).distinct()
-            names = sorted(session.scalars(query))
-            over = [name for name in names if any(_is_over(one, now) for one in cabinet.versions(session, name))]
-        return sum(self.note_expiry(name) for name in over)
-
-    def note_expiry(self, contract_id: str) -> bool:
-        """Record a term that is over and stop the jobs under it; tells whether it was the version in force's."""
-        with self._store.begin() as session:
-            ended = cabinet.note_expiry(session, contract_id, self._now())
-            if ended:
-                stop_jobs(session, contract_id, self._now(), by="bureau")
-            return ended
-
     def list(self, person: Person) -> Sequence[tuple[Held, State]]:
         """Every contract, newest first, with its standing."""
         with self._look(person, Permission.READ_CONTRACTS, "list") as session:
@@ -289,10 +270,6 @@ def _names(models: Sequence[str] | None) -> list[tuple[str, int | None]]:
     if not models:
         raise InvalidInput("A contract names at least one model.", next_step="give --model NAME")
     return [parse_name(model) for model in models]
-
-
-def _is_over(held: Held, now: datetime) -> bool:
-    return held.state not in FINAL and now >= held.contract.expires
 
 
 def _by(person: Person) -> str:

@@ -72,8 +72,9 @@ def _too_large(cap: int) -> Problem:
     )
 
 
-def document(model: type[Document]) -> Callable[..., Awaitable[Document]]:
-    """A dependency that reads a small JSON body as ``model``: capped, and only when what stands before it let it in.
+def document(model: type[Document], cap: int | None = None) -> Callable[..., Awaitable[Document]]:
+    """A dependency that reads a JSON body as ``model``: capped (small, unless ``cap`` says otherwise), and only when
+    what stands before it let it in.
 
     FastAPI would read a body of any size by itself. Use it with ``openapi_extra=document_body(model)``.
     """
@@ -81,7 +82,7 @@ def document(model: type[Document]) -> Callable[..., Awaitable[Document]]:
     async def read(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> Document:
         settings = parts.settings
         body = await receive_body(
-            request, cap=settings.document_bytes, idle=settings.body_idle_seconds, media=JSON_MEDIA
+            request, cap=cap or settings.document_bytes, idle=settings.body_idle_seconds, media=JSON_MEDIA
         )
         try:
             return model.model_validate_json(body)
