@@ -20,6 +20,7 @@ from lab.bureau.consents import Consents
 from lab.bureau.contracts import cabinet
 from lab.bureau.contracts.banks import Banks
 from lab.bureau.contracts.workflow import FINAL, SIGNABLE
+from lab.bureau.desk import Desk
 from lab.bureau.epochs import Epochs
 from lab.bureau.exchange import Contexts, Job, JobTerms, Matching, Passage, Reception, Scoring, WorkerPool
 from lab.bureau.exchange.charges import allowance
@@ -34,6 +35,7 @@ from lab.bureau.ledger.configuration import note_configuration
 from lab.bureau.ledger.log import Ledger
 from lab.bureau.people import People
 from lab.bureau.register import Snapshots
+from lab.bureau.sealing import FILE, check_source
 from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import ContractRow, NonceRow
@@ -71,12 +73,14 @@ class Bureau:
         rooms = (store, home, keys, self.snapshots, self.evaluated, self._workers, passage, self.consents)
         self._matching = Matching(*rooms)
         self._scoring = Scoring(*rooms, self.shelf)
+        self.desk = Desk(store, self.shelf, self.people, self.party, keys.sign, settings.two_officers_above, clock)
 
     @classmethod
     def create(
         cls, home: Path, *, name: str, database_url: str = "", key_file: Path | None = None, seal: str = ""
     ) -> Bureau:
         """Make a bureau: folder, keys, database. Raises ``Conflict`` if one lives in ``home`` already."""
+        check_source(seal or FILE)  # before there is half a bureau
         made = BureauHome.create(home, name=name, database_url=database_url, key_file=key_file, seal=seal)
         BureauKeys.create(made)
         return cls.open(home)

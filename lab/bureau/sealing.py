@@ -34,6 +34,13 @@ def check_seal(seal: str) -> None:
         )
 
 
+def check_source(seal: str) -> None:
+    """Raise what ``find_seal_key`` raises unless the environment or token can seal; in a token a key is made."""
+    check_seal(seal)
+    if seal != FILE:
+        find_seal_key(seal, Path(), make=True)
+
+
 def open_seal_key(home: BureauHome) -> SealKey:
     """The seal key of this bureau; raises ``NotFound``, ``InvalidInput``, ``NotAuthentic`` or what a token raises."""
     return find_seal_key(home.settings.seal, home.key_file)

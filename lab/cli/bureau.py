@@ -12,19 +12,14 @@ from lab.bureau.home import default_folder
 from lab.bureau.office import Bureau
 from lab.bureau.people import NewAccount, read_roles
 from lab.bureau.register import find_snapshot, import_register
-from lab.cli.choices import IdKind
+from lab.cli import bureau_keys
+from lab.cli.choices import AsJson, BureauFolder, IdKind
 from lab.cli.output import Output
 from protocols.matching.bureau import DEFAULT_ENGINE
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="数据局 For the bureau: set up, import a register, serve."
 )
-
-Home = Annotated[
-    Path | None,
-    typer.Option(help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau]."),
-]
-Json = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
 
 
 @app.callback()
@@ -35,7 +30,7 @@ def group() -> None:
 @app.command()
 def init(
     name: Annotated[str, typer.Option(help="数据局名称 The bureau's name, as it stands in contracts.")],
-    home: Home = None,
+    home: BureauFolder = None,
     database_url: Annotated[
         str, typer.Option(help="数据库 PostgreSQL URL, postgresql+psycopg://USER@HOST/NAME [default: SQLite].")
     ] = "",
@@ -43,12 +38,13 @@ def init(
         Path | None,
         typer.Option(help="密钥文件 File whose bytes seal the keys; made if absent [default: HOME/keys/seal.key]."),
     ] = None,
-    as_json: Json = False,
+    seal: Annotated[str, typer.Option(help=bureau_keys.SEAL_HELP)] = "file",
+    as_json: AsJson = False,
 ) -> None:
     """建立数据局 Make the bureau's folder (0700), its keys (sealed) and its database."""
     out = Output(as_json)
     folder = home or default_folder()
-    with Bureau.create(folder, name=name, database_url=database_url, key_file=key_file) as bureau:
+    with Bureau.create(folder, name=name, database_url=database_url, key_file=key_file, seal=seal) as bureau:
         party = bureau.party
         out.say(f"数据局已建立 The bureau is set up: {party.name}, {bureau.home.folder}")
         out.say(f"指纹(请电话告知银行) Fingerprint, to be told to banks by voice: {party.fingerprint}")
@@ -60,6 +56,7 @@ def init(
                 "public_key": party.public_key,
                 "fingerprint": party.fingerprint,
                 "database": bureau.store.engine.dialect.name,
+                "seal": bureau.home.settings.seal,
                 "key_file": str(bureau.home.key_file),
             }
         )
@@ -77,8 +74,8 @@ def import_(
     dictionary: Annotated[
         Path | None, typer.Option(help="数据项词典 Words for the columns: TOML with [items.COLUMN] tables.")
     ] = None,
-    home: Home = None,
-    as_json: Json = False,
+    home: BureauFolder = None,
+    as_json: AsJson = False,
 ) -> None:
     """导入登记表 Import a register as a new version; earlier versions stay.
 
@@ -100,7 +97,8 @@ def import_(
         )
         with bureau.store.read() as session:
             snapshot = find_snapshot(session, done.register, done.version)
-        bureau.evaluated.values(snapshot, DEFAULT_ENGINE, out.progress)
+            epoch = bureau.epochs.current(session)
+        bureau.evaluated.values(snapshot, DEFAULT_ENGINE, epoch, out.progress)
     out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
     if done.set_aside:
         told = ", ".join(f"{reason}: {count}" for reason, count in done.reasons.items())
@@ -138,8 +136,8 @@ def account(
     ],
     department: Annotated[str, typer.Option(help="部门 Department; two approvals come from two of them.")],
     shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = "",
-    home: Home = None,
-    as_json: Json = False,
+    home: BureauFolder = None,
+    as_json: AsJson = False,
 ) -> None:
     """新增账户 Make an account here, on the bureau's machine; its one-time password is shown once.
 
@@ -162,8 +160,8 @@ def serve(
     port_file: Annotated[
         Path | None, typer.Option(help="端口文件 File that receives the port once the service listens.")
     ] = None,
-    home: Home = None,
-    as_json: Json = False,
+    home: BureauFolder = None,
+    as_json: AsJson = False,
 ) -> None:
     """启动服务 Serve banks over HTTP until SIGTERM or Ctrl-C."""
     from sandbox.app import serve as run  # the web framework is needed by this command alone
@@ -175,6 +173,10 @@ def serve(
     run(folder, host, port, port_file)
     out.say("服务已结束 The service has ended")
     out.result({"served": str(folder)})
+
+
+for command in (bureau_keys.rotate_keys, bureau_keys.epochs, bureau_keys.close_epochs, bureau_keys.reseal):
+    app.command(command.__name__.replace("_", "-"))(command)
 
 
 def _listed(text: str) -> list[str]:

@@ -18,6 +18,10 @@ SessionFile = Annotated[
         show_default=False,
     ),
 ]
+BureauFolder = Annotated[
+    Path | None,
+    typer.Option("--home", help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau]."),
+]
 
 
 class Family(StrEnum):
