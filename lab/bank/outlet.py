@@ -25,6 +25,7 @@ import httpx
 from lab.bank.answers import Answer
 from lab.terms.contract import SignedContract, parse_contract
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Refused, ShulabError, Unreachable
+from lab.terms.ledger import Proof
 from protocols.wire.frame import is_frame
 from protocols.wire.signature import Signer, sign_request
 
@@ -180,6 +181,17 @@ class Outlet:
         """POST a batch (a frame); the reply frame and the receipt. Safe to send again: a batch is charged once."""
         answer = self._ask("POST", _path(contract, "scores"), _only_frame(frame), cap=self._caps.frame)
         return answer.content, answer.receipt()
+
+    def ledger_consistency(self, first: int, second: int) -> Proof:
+        """GET the proof that the bureau's ledger of ``second`` entries continues that of ``first``.
+
+        Public, so not signed: who asks need not be known. Raises ``NotFound`` when there is no such ledger.
+        """
+        path = f"/v1/ledger/consistency?from={int(first)}&to={int(second)}"
+        proof = self._ask("GET", path, signed=False, cap=self._caps.document).json().get("proof")
+        if not isinstance(proof, dict):
+            raise Unreachable("Wanted a proof from the bureau; found something else.", next_step=_DOWN)
+        return proof
 
     def _ask(
         self, method: str, target: str, body: bytes = b"", *, cap: int, signed: bool = True, again: bool = True

@@ -11,6 +11,7 @@ from lab.bank.run import FinishedRun
 from lab.terms.contract import parse_contract
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.identifiers import Reason, normalise
+from lab.terms.receipt import Receipt
 from models.portrait import Outcome, Portrait, Provenance, draw_portrait
 from models.sheet import BankSheet
 
@@ -77,10 +78,11 @@ class Gallery:
         )
 
     def _receipt(self, row: int) -> str:
-        """The ledger entry that the enterprise's batch was charged in: number and hash."""
+        """The ledger entry that the enterprise's batch was answered in: number and hash of the leaf."""
         start = 0
-        for receipt in self.run.manifest.get("receipts", []):
-            start += int(receipt.get("rows", 0))
+        for found in self.run.manifest.get("receipts", []):
+            receipt = Receipt.read(found)
+            start += receipt.rows
             if row < start:
-                return f"#{receipt.get('entry')} · {receipt.get('entry_sha256')}"
+                return f"#{receipt.entry} · {receipt.leaf}"
         return ""

@@ -32,8 +32,10 @@ from lab.bank.outlet import Outlet
 from lab.bank.portfolio import Portfolio, read_codes, read_portfolio
 from lab.bank.results import check_suffix, output_names, score_table, write_scores
 from lab.bank.run import Match, Run, open_run, run_key
-from lab.terms.errors import InvalidInput, NotAuthentic, Refused
+from lab.bank.witness import Exchange, Witness
+from lab.terms.errors import InvalidInput, Refused
 from lab.terms.progress import SILENT, Progress, Stage
+from lab.terms.receipt import Receipt
 from models.features import require_columns, unreadable
 from protocols.matching.bank import Matcher
 from protocols.scoring.bank import KeyHolder
@@ -99,7 +101,8 @@ def score_portfolio(
         tags, indices = match.tags[wanted], match.indices[wanted]
         if len(indices):
             _offer_context(outlet, contract.id, context_name, context)
-        courier = _Courier(agreement, keys.holder(agreement.params), outlet, run, clock, context_name)
+        witness = Witness(home, contract.bureau, outlet.ledger_consistency)
+        courier = _Courier(agreement, keys.holder(agreement.params), outlet, run, clock, context_name, witness)
         values, receipts = courier.score(portfolio.frame, tags, indices, progress)
         outputs = pl.DataFrame(
             {"code": pl.Series([portfolio.codes[i] for i in indices.tolist()], dtype=pl.String)}
@@ -190,7 +193,14 @@ class _Courier:
     """Encrypts, sends, decrypts: batch k + 1 is encrypted while the bureau evaluates batch k."""
 
     def __init__(
-        self, agreement: Agreement, holder: KeyHolder, outlet: Outlet, run: Run, clock: _Clock, context: str
+        self,
+        agreement: Agreement,
+        holder: KeyHolder,
+        outlet: Outlet,
+        run: Run,
+        clock: _Clock,
+        context: str,
+        witness: Witness,
     ) -> None:
         self._agreement = agreement
         self._holder = holder
@@ -198,6 +208,7 @@ class _Courier:
         self._run = run
         self._clock = clock
         self._context = context
+        self._witness = witness
 
     def score(
         self, frame: pl.DataFrame, tags: NDArray[np.uint8], indices: NDArray[np.int64], progress: Progress
@@ -258,10 +269,13 @@ class _Courier:
     ) -> None:
         with self._clock.step("score"):
             reply, receipt = answer.result()
-        _check_receipt(receipt, batch, reply)
+        sheet, rows = self._agreement.sheet, len(range(*parts[number].indices(total)))
+        model = f"{sheet.model}@{sheet.version}"
+        exchanged = Exchange(self._agreement.contract.id, self._run.id, model, rows, batch, reply)
+        self._witness.check(receipt, exchanged)
         scoring.advance(1)
         with self._clock.step("decrypt"), _strict("scoring"):
-            values = self._holder.decrypt(reply, rows=len(range(*parts[number].indices(total))), batch=batch)
+            values = self._holder.decrypt(reply, rows=rows, batch=batch)
         wanted = len(self._agreement.sheet.outputs)
         if len(values) != wanted:
             raise InvalidInput(
@@ -270,16 +284,6 @@ class _Courier:
         self._run.keep_values(number, values, receipt)
         found[number] = (values, receipt)
         decrypting.advance(1)
-
-
-def _check_receipt(receipt: dict[str, Any], batch: bytes, reply: bytes) -> None:
-    """The receipt is worth keeping only if it names what was sent and what came back."""
-    for name, frame in (("batch_sha256", batch), ("reply_sha256", reply)):
-        if receipt.get(name) != hashlib.sha256(frame).hexdigest():
-            raise NotAuthentic(
-                f"The bureau's receipt does not name this job's {name.partition('_')[0]}.",
-                next_step="ask the bureau; run the same command again to continue",
-            )
 
 
 def _start(task: Callable[[], _T]) -> Future[_T]:
@@ -320,7 +324,7 @@ def _manifest(
     numbers = unreadable(portfolio.frame, sheet.features)
     warnings = list(portfolio.warnings)
     warnings += [f"column {name}: {count} cells are no numbers and count as missing" for name, count in numbers.items()]
-    registers = sorted({f"{r['register']}-{r['register_version']}" for r in receipts if "register" in r})
+    registers = sorted({f"{r.register}-{r.register_version}" for r in map(Receipt.read, receipts)})
     return {
         "schema": "shulab-run/1",
         "run": run.id,

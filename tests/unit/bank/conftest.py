@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -95,7 +96,7 @@ def make_run(
                 "scored": scored,
                 "false_positive_rate": 1e-9,
                 "warnings": [],
-                "receipts": [{"entry": 41, "entry_sha256": "ef" * 32, "rows": scored}],
+                "receipts": [_receipt(scored)],
                 "seconds": dict.fromkeys(("match", "encrypt", "score", "decrypt", "total"), 1.0),
                 "bytes_up": 10_000_000,
                 "bytes_down": 1_000_000,
@@ -124,3 +125,14 @@ def _contract(home: BankHome, sheet_sha256: str, detail: Detail) -> Contract:
         starts=now,
         expires=now + timedelta(days=1),
     )
+
+
+def _receipt(rows: int) -> dict[str, Any]:
+    """A receipt by its form; nobody signed it."""
+    facts = {"job": "job-1", "batch_sha256": "ab" * 32, "reply_sha256": "cd" * 32, "rows": rows, "register": "main"}
+    facts |= {"register_version": 1, "model": "credit", "model_version": 3}
+    now = datetime.now(UTC).isoformat(timespec="microseconds")
+    body = {"schema": "shulab-entry/2", "seq": 41, "time": now, "kind": "score.answered", "contract": "c-0001"}
+    head = {"schema": "shulab-head/1", "size": 41, "root": "ef" * 32, "time": now, "signature": "0" * 128}
+    entry = body | {"by": "bank:b-0123456789ab", "facts": facts}
+    return {"schema": "shulab-receipt/2", "entry": entry, "inclusion": {}, "head": head}

@@ -1,0 +1,107 @@
+"""The bank as a witness of the bureau's ledger: every receipt is checked, and every tree head against the one before.
+
+The newest head that a bureau has shown is kept in the home. A bureau that rewrites its ledger, or goes back to an
+earlier one, can't prove that its next head continues the kept one; the bank then stops and has both heads as evidence.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.bank.files import read_private, replace_private
+from lab.bank.home import BankHome
+from lab.terms.contract import Party
+from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
+from lab.terms.ledger import Proof, SignedHead, verify_consistency
+from lab.terms.receipt import Receipt, verify_receipt
+
+_ASK = "ask the bureau; run the same command again to continue"
+_EVIDENCE = "stop, and ask the bureau by another channel; both tree heads are kept in bureaus/ as evidence"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """What a receipt must speak of: contract, job, model (``name@version``), enterprises, and the bytes both ways."""
+
+    contract: str
+    job: str
+    model: str
+    rows: int
+    batch: bytes
+    reply: bytes
+
+
+class Witness:
+    """Watches the ledger of one bureau, whose key is pinned.
+
+    ``prove(first, second)`` asks the bureau for the proof that its ledger of ``second`` entries continues that of
+    ``first``; it raises ``NotFound`` when the bureau has no such ledger.
+    """
+
+    def __init__(self, home: BankHome, bureau: Party, prove: Callable[[int, int], Proof]) -> None:
+        self._bureau, self._prove = bureau, prove
+        self._file = home.folder / "bureaus" / f"{bureau.fingerprint}.head"
+
+    def check(self, receipt: Mapping[str, Any], exchange: Exchange) -> Receipt:
+        """The receipt, once it is the bureau's, proven, about this exchange, and of the ledger seen before.
+
+        Raises ``InvalidInput`` for what is no receipt, ``NotAuthentic`` otherwise.
+        """
+        found = Receipt.read(receipt)
+        verify_receipt(found, self._bureau.public_key)
+        for what, told, wanted in (
+            ("contract", found.contract, exchange.contract),
+            ("job", found.job, exchange.job),
+            ("model", f"{found.model}@{found.model_version}", exchange.model),
+            ("rows", found.rows, exchange.rows),
+            ("batch", found.batch_sha256, hashlib.sha256(exchange.batch).hexdigest()),
+            ("reply", found.reply_sha256, hashlib.sha256(exchange.reply).hexdigest()),
+        ):
+            if told != wanted:
+                raise NotAuthentic(f"The bureau's receipt does not name this job's {what}.", next_step=_ASK)
+        self.follow(found.head)
+        return found
+
+    def follow(self, head: SignedHead) -> None:
+        """Hold a head of this bureau against the newest one kept, and keep the newer of the two.
+
+        Two answers may overtake each other, so ``head`` may also be the older. Raises ``NotAuthentic`` when one does
+        not continue the other: the bureau's ledger was rewritten, or put back to an earlier state.
+        """
+        head.verify(self._bureau.public_key)
+        kept = self.kept()
+        if kept is not None:
+            older, newer = sorted((kept, head), key=lambda one: one.size)
+            try:
+                proof = None if older.size == newer.size else self._prove(older.size, newer.size)
+                verify_consistency(older, newer, proof)
+            except (NotFound, NotAuthentic):
+                self._keep(head, self._file.with_suffix(".contradiction"))
+                raise NotAuthentic(
+                    f"The bureau's ledger was rewritten: its tree heads of {older.size} and {newer.size} entries "
+                    "are of two histories.",
+                    next_step=_EVIDENCE,
+                ) from None
+        if kept is None or head.size > kept.size:
+            self._keep(head, self._file)
+
+    def kept(self) -> SignedHead | None:
+        """The newest head that this bureau has shown, or None; raises ``InvalidInput`` if the file was damaged."""
+        if not self._file.exists():
+            return None
+        try:
+            head = SignedHead.read(read_private(self._file))
+            head.verify(self._bureau.public_key)
+        except (InvalidInput, NotAuthentic):
+            raise InvalidInput(
+                f"Wanted a tree head of this bureau in {self._file.name}; found otherwise.",
+                next_step="restore the file from a backup; without it an old ledger could pass for the present one",
+            ) from None
+        return head
+
+    def _keep(self, head: SignedHead, file: Path) -> None:
+        replace_private(file, head.to_json())
