@@ -1,8 +1,8 @@
 """An enterprise's consent: that a named bank may use what the bureau holds of it, for one purpose, for a time.
 
 This is what an enterprise signs (Ed25519, RFC 8032, over the RFC 8785 form after ``DOMAIN``) and what the columns of a
-consent file mean. The bureau keeps a consent under a pseudonym of the enterprise, so this form, which holds its code, is
-made when it is needed and not kept.
+consent file mean. The bureau keeps a consent under a pseudonym of the enterprise, so this form, which holds its code,
+is made when it is needed and not kept.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 
 import rfc8785
 from cryptography.exceptions import InvalidSignature
@@ -65,11 +66,13 @@ class Consent:
         return True
 
 
+@lru_cache(maxsize=4096)
 def written(moment: datetime) -> str:
     """A time as consents write it: UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@lru_cache(maxsize=4096)
 def read_moment(text: str) -> datetime | None:
     """A date (its midnight in UTC) or an RFC 3339 time to the second, as a UTC time; None for anything else.
 

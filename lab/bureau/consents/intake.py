@@ -148,15 +148,8 @@ def _row(given: Given, enterprise: str, file_sha256: str, now: datetime) -> dict
     consent, signed = given.consent, given.signature_sha256
     evidence = {"reference": given.reference} if given.reference else {}
     evidence |= {"signature_sha256": signed} if signed else {}
-    canonical = {
-        "schema": SCHEMA,
-        "enterprise": enterprise,
-        "bank": given.bank_id,
-        "purpose": consent.purpose.value,
-        "starts": written(consent.starts),
-        "expires": written(consent.expires),
-        "evidence": evidence,
-    }
+    begin, end = written(consent.starts), written(consent.expires)
+    canonical = [SCHEMA, enterprise, given.bank_id, consent.purpose.value, begin, end, given.reference, signed]
     found_in = {"file": file_sha256} if signed else {}
     return {
         "id": hashlib.sha256(rfc8785.dumps(canonical)).hexdigest(),

@@ -104,7 +104,7 @@ def last_withdrawals(session: Session, enterprises: Iterable[str]) -> dict[tuple
 def add(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
     """Keep consents, given as column values."""
     for part in _parts(rows):
-        session.execute(insert(ConsentRow), [dict(row) for row in part])
+        session.execute(insert(ConsentRow.__table__), [dict(row) for row in part])  # type: ignore[arg-type]
 
 
 def withdraw(

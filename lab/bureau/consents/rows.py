@@ -23,6 +23,7 @@ _REFERENCE_CHARACTERS = 200
 _SHORTEST_TELLING = 6  # an opaque code shorter than this may stand in a reference by chance
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
 _KEY, _SIGNATURE = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{128}")
+_BETWEEN = re.compile(r"[\W_]+")
 _CODE_LIKE = re.compile(r"(?=([0-9]{8}[0-9A-HJ-NPQRTUWXY]{10}))")
 
 
@@ -167,8 +168,8 @@ def _fault_of_evidence(given: Given) -> Fault | None:
 
 def tells_a_code(text: str, code: str) -> bool:
     """Whether a text that is kept as it is holds this enterprise's code, or any other that checks, however spaced."""
-    plain = "".join(c for c in unicodedata.normalize("NFKC", text) if c.isalnum()).upper()
-    own = "".join(c for c in code if c.isalnum()).upper()
+    plain = _BETWEEN.sub("", unicodedata.normalize("NFKC", text)).upper()
+    own = _BETWEEN.sub("", code).upper()
     if len(own) >= _SHORTEST_TELLING and own in plain:
         return True
     return any(normalise([found.group(1)], "uscc").accepted for found in _CODE_LIKE.finditer(plain))
