@@ -37,6 +37,8 @@ STAGES: dict[str, str] = {
     "score": "密文评分 score",
     "decrypt": "解密 decrypt",
     "portrait": "画像 portraits",
+    "export": "导出台账 export",
+    "verify": "核验台账 verify",
 }
 
 
