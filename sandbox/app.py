@@ -20,13 +20,14 @@ from lab.bureau.ledger.notary import Notary
 from lab.bureau.office import Bureau
 from lab.terms.errors import Conflict
 from sandbox import problems
-from sandbox.api import accounts, banks, contracts, desk, health, ledger, matching, scoring, sign_in, words
+from sandbox.api import accounts, banks, contracts, desk, health, jobs, ledger, matching, scoring, sign_in, words
 from sandbox.api import bureau as bureau_routes
 from sandbox.journal import NAME, note, open_journal
 from sandbox.middleware import Surround
 from sandbox.parts import Parts
 from sandbox.places import Places
 from sandbox.settings import ServiceSettings, load_settings
+from sandbox.sweeper import Sweeper
 
 
 def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger | None = None) -> FastAPI:
@@ -51,7 +52,7 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
         lifespan=lifespan,
     )
     app.state.parts = Parts(bureau, str(bureau.identity()["public_key"]), settings, places, sign_ins, logger)
-    for room in (health, bureau_routes, contracts, matching, scoring, sign_in, accounts, banks, ledger, desk):
+    for room in (health, bureau_routes, contracts, jobs, matching, scoring, sign_in, accounts, banks, ledger, desk):
         app.include_router(room.router)
     problems.install(app)
     words.describe(app)
@@ -113,11 +114,18 @@ def serve(home: Path, host: str, port: int, port_file: Path | None = None) -> No
             on_error=lambda error: note(logger, "no tree head", error=error),
             clock=bureau.now,
         )
+        sweeper = Sweeper(
+            bureau.sweep,
+            seconds=settings.sweep_seconds,
+            on_error=lambda error: note(logger, "sweep failed", error=error),
+        )
         notary.start()
+        sweeper.start()
         note(logger, "serving", host=host, port=listening.getsockname()[1])
         try:
             _Server(config, port_file).run(sockets=[listening])
         finally:
+            sweeper.stop()
             notary.stop()
         note(logger, "stopped")
 

@@ -66,6 +66,8 @@ class ServiceSettings(FileSettings):
     head_seconds: Seconds = 60.0
     """or when there is a new one and so long has passed."""
 
+    sweep_seconds: Seconds = 3600.0
+    """How often terms that ended are recorded and files past their time removed."""
     log_bytes: Annotated[int, Field(ge=65_536)] = 10 * _MIB
     """Size at which the log file is turned over; five are kept."""
 

@@ -1,10 +1,10 @@
-"""A contract as its bank sees it: the document and its state, the countersignature, the model's sheet, what is left."""
+"""A contract as its bank sees it: its versions and their states, the countersignature, models' sheets, what is left."""
 
 from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -18,27 +18,46 @@ from sandbox.api.words import CONTRACT_EXAMPLE, SIGNED, problems
 router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["contracts"])
 
 
+Version = Annotated[
+    int | None,
+    Query(ge=1, le=1_000_000, description="版本 / A version of the contract [the one in force, or the newest]"),
+]
+
+
+class VersionView(BaseModel):
+    """A version: its state, the hash of its document, who has signed, and whether it takes the bank's signature."""
+
+    version: int
+    state: str
+    sha256: str
+    signable: bool
+    signed_by_bank: bool
+    signed_by_bureau: bool
+
+
 class ContractView(BaseModel):
-    """The signed document, as RFC 8785 canonical JSON is made of it, and where it stands at the bureau."""
+    """The signed document, as RFC 8785 canonical JSON is made of it, where it stands, and all versions."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [CONTRACT_EXAMPLE]})
 
     signed: SignedContract
     state: str
+    versions: list[VersionView]
 
 
 class Countersignature(BaseModel):
-    """The bank's Ed25519 signature over ``"shulab contract v1" || 0x00 || canonical document``."""
+    """The bank's Ed25519 signature over ``"shulab contract v2" || 0x00 || canonical document`` of a version."""
 
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"signature": "55" * 64}]})
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"signature": "55" * 64, "version": 1}]})
 
     signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="128 hexadecimal digits")]
+    version: Annotated[int | None, Field(ge=1, le=1_000_000, description="the newest that takes one, if absent")] = None
 
 
 class Accepted(BaseModel):
-    """The contract's state after the countersignature."""
+    """The version's state after the countersignature."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"state": "approved"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"state": "active"}]})
 
     state: str
 
@@ -52,21 +71,36 @@ class Count(BaseModel):
 
 
 class ScoreCount(Count):
-    """The ceiling is for each enterprise, so ``used`` is of the one scored most often; the totals have no ceiling."""
+    """The ceiling is for each enterprise within any ``period_days``, so ``used`` is of the one scored most often.
 
+    ``enterprises`` are those scored within the period; ``total`` counts all scores ever and has no ceiling.
+    """
+
+    period_days: int
     total: int
     enterprises: int
 
 
 class Allowance(BaseModel):
-    """What is left under the contract."""
+    """What is left under the contract, over all its versions; ``jobs`` are of the last 24 hours."""
 
     model_config = ConfigDict(
         json_schema_extra={
             "examples": [
                 {
                     "identifiers": {"ceiling": 1_000_000, "used": 5_000, "left": 995_000},
-                    "scores": {"ceiling": 100, "used": 1, "left": 99, "total": 4_200, "enterprises": 4_200},
+                    "scores": {
+                        "ceiling": 12,
+                        "used": 1,
+                        "left": 11,
+                        "period_days": 365,
+                        "total": 4_200,
+                        "enterprises": 4_200,
+                    },
+                    "jobs": {"ceiling": 10, "used": 1, "left": 9},
+                    "identifiers_per_match": 100_000,
+                    "rows_per_job": 100_000,
+                    "rows_per_batch": 8192,
                 }
             ]
         },
@@ -74,6 +108,10 @@ class Allowance(BaseModel):
 
     identifiers: Count
     scores: ScoreCount
+    jobs: Count
+    identifiers_per_match: int
+    rows_per_job: int
+    rows_per_batch: int
 
 
 @router.get(
@@ -81,12 +119,17 @@ class Allowance(BaseModel):
     operation_id="contract",
     summary="合同及其状态 / The contract and its state",
     response_model=ContractView,
-    responses=SIGNED,
+    responses=SIGNED | problems("not-found"),
 )
-async def contract(request: Request, caller: Authentic, parts: PartsOf) -> Response:
+async def contract(request: Request, caller: Authentic, parts: PartsOf, version: Version = None) -> Response:
     """Also before both parties have signed: this is what a bank reads before it signs."""
     await read_nothing(request, caller.verified, parts.settings)
-    return JSONResponse({"signed": caller.signed.model_dump(mode="json", by_alias=True), "state": caller.state})
+    signed, state = caller.signed, caller.state
+    if version is not None:
+        signed, state = await run_in_threadpool(parts.bureau.signed_contract, caller.contract, version)
+    versions = await run_in_threadpool(parts.bureau.versions, caller.contract)
+    document = signed.model_dump(mode="json", by_alias=True)
+    return JSONResponse({"signed": document, "state": state, "versions": versions})
 
 
 @router.post(
@@ -94,7 +137,7 @@ async def contract(request: Request, caller: Authentic, parts: PartsOf) -> Respo
     operation_id="sign_contract",
     summary="银行会签 / The bank's countersignature",
     response_model=Accepted,
-    responses=SIGNED | problems("conflict", "too-large", "unsupported-media"),
+    responses=SIGNED | problems("not-found", "conflict", "too-large", "unsupported-media"),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -112,15 +155,14 @@ async def sign_contract(request: Request, caller: Authentic, parts: PartsOf) -> 
         media="application/json",
     )
     try:
-        signature = Countersignature.model_validate_json(body).signature
+        given = Countersignature.model_validate_json(body)
     except ValidationError:
         raise InvalidInput(
-            "Wanted one member `signature` of 128 hexadecimal digits; found something else.",
+            "Wanted a member `signature` of 128 hexadecimal digits, and `version` at most; found something else.",
             next_step="sign with `lab bank sign`",
         ) from None
-    await run_in_threadpool(parts.bureau.accept_signature, caller.contract, signature)
-    _, state = await run_in_threadpool(parts.bureau.signed_contract, caller.contract)
-    return Accepted(state=state)
+    accept = parts.bureau.accept_signature
+    return Accepted(state=await run_in_threadpool(accept, caller.contract, given.signature, given.version))
 
 
 @router.get(
@@ -132,17 +174,28 @@ async def sign_contract(request: Request, caller: Authentic, parts: PartsOf) -> 
     | problems("not-found")
     | {
         200: {
-            "description": "Canonical JSON; its SHA-256 is in the contract as model.sheet_sha256.",
+            "description": "Canonical JSON; its SHA-256 stands beside the model in the contract.",
             "content": {
                 "application/json": {"schema": {"type": "object"}, "example": {"model": "credit", "version": 1}}
             },
         }
     },
 )
-async def sheet(request: Request, caller: Authentic, parts: PartsOf) -> Response:
+async def sheet(
+    request: Request,
+    caller: Authentic,
+    parts: PartsOf,
+    model: Annotated[
+        str | None,
+        Query(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="模型 / A model of the contract [its first]"),
+    ] = None,
+    version: Annotated[
+        int | None, Query(ge=1, le=1_000_000, description="模型版本 / The model's version [the first allowed]")
+    ] = None,
+) -> Response:
     """Exactly the bytes whose hash both parties signed."""
     await read_nothing(request, caller.verified, parts.settings)
-    content = await run_in_threadpool(parts.bureau.sheet, caller.contract)
+    content = await run_in_threadpool(parts.bureau.sheet, caller.contract, model, version)
     return Response(content, media_type="application/json")
 
 

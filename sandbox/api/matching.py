@@ -9,6 +9,7 @@ from fastapi.responses import Response
 
 from sandbox.api.authentic import Authentic, PartsOf
 from sandbox.api.bodies import FRAME_MEDIA, frame_answer, frame_body, read_body, read_nothing
+from sandbox.api.jobs import JobName
 from sandbox.api.words import SIGNED, problems
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/matching", tags=["matching"])
@@ -20,18 +21,21 @@ _ANNOUNCED = "How many identifiers will be asked at most; the false-positive rat
     operation_id="matching_setup",
     summary="匹配准备数据 / The matching set-up",
     response_class=Response,
-    responses=SIGNED | problems("busy") | {200: frame_answer("A MATCH_SETUP frame: the evaluated register.")},
+    responses=SIGNED
+    | problems("not-found", "busy")
+    | {200: frame_answer("A MATCH_SETUP frame: the evaluated register.")},
 )
 async def matching_setup(
     request: Request,
     caller: Authentic,
     parts: PartsOf,
+    job: JobName,
     announced: Annotated[int, Query(ge=1, le=100_000_000, description=_ANNOUNCED, examples=[5000])],
 ) -> Response:
-    """Reveals no identifier; the same for every bank under one register version and key."""
+    """Reveals no identifier; the same for every bank under one register version and key, consent aside."""
     async with parts.places.take() as place:
         await read_nothing(request, caller.verified, parts.settings)
-        content = await place.run(parts.bureau.matching_setup, caller.contract, announced)
+        content = await place.run(parts.bureau.matching_setup, caller.contract, job, announced)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -41,11 +45,11 @@ async def matching_setup(
     summary="匹配 / Match",
     response_class=Response,
     responses=SIGNED
-    | problems("busy", "too-large", "unsupported-media")
+    | problems("not-found", "busy", "too-large", "unsupported-media")
     | {200: frame_answer("A MATCH_RESPONSE frame: the same identifiers, evaluated.")},
     openapi_extra=frame_body("A MATCH_REQUEST frame: blinded identifiers. Each is charged against the contract."),
 )
-async def match(request: Request, caller: Authentic, parts: PartsOf) -> Response:
+async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
     """Charged before the answer leaves."""
     async with parts.places.take() as place:
         body = await read_body(
@@ -55,5 +59,5 @@ async def match(request: Request, caller: Authentic, parts: PartsOf) -> Response
             idle=parts.settings.body_idle_seconds,
             media=FRAME_MEDIA,
         )
-        content = await place.run(parts.bureau.match, caller.contract, body)
+        content = await place.run(parts.bureau.match, caller.contract, job, body)
     return Response(content, media_type=FRAME_MEDIA)

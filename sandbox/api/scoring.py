@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -11,10 +10,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
-from lab.bureau.ledger import Receipt
 from lab.terms.errors import NotFound
 from sandbox.api.authentic import Authentic, PartsOf
 from sandbox.api.bodies import FRAME_MEDIA, frame_answer, frame_body, read_body, read_nothing
+from sandbox.api.jobs import JobName
 from sandbox.api.words import SIGNED, problems
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["scoring"])
@@ -38,14 +37,14 @@ class ContextView(BaseModel):
     summary="提交公开上下文 / Send the public context",
     response_model=ContextView,
     responses=SIGNED
-    | problems("too-large", "unsupported-media", "busy")
+    | problems("not-found", "too-large", "unsupported-media", "busy")
     | {
         200: {"description": "Held already; nothing changed."},
         201: {"description": "Stored.", "model": ContextView},
     },
     openapi_extra=frame_body("A CONTEXT frame: public material only. One that bears a secret key is refused."),
 )
-async def put_context(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256) -> Response:
+async def put_context(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256, job: JobName) -> Response:
     """The hash in the path must be the frame's own."""
     async with parts.places.take() as place:
         body = await read_body(
@@ -55,7 +54,7 @@ async def put_context(request: Request, caller: Authentic, parts: PartsOf, sha25
             idle=parts.settings.body_idle_seconds,
             media=FRAME_MEDIA,
         )
-        created = await place.run(parts.bureau.put_context, caller.contract, sha256, body)
+        created = await place.run(parts.bureau.put_context, caller.contract, job, sha256, body)
     return JSONResponse({"sha256": sha256}, 201 if created else 200)
 
 
@@ -66,18 +65,18 @@ async def put_context(request: Request, caller: Authentic, parts: PartsOf, sha25
     response_model=ContextView,
     responses=SIGNED | problems("not-found"),
 )
-async def context(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256) -> ContextView:
+async def context(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256, job: JobName) -> ContextView:
     """404 when it is not held under this contract."""
     await read_nothing(request, caller.verified, parts.settings)
-    if not await run_in_threadpool(parts.bureau.has_context, caller.contract, sha256):
+    if not await run_in_threadpool(parts.bureau.has_context, caller.contract, job, sha256):
         raise NotFound("The bureau holds no context with this hash under this contract.", next_step="send it with PUT")
     return ContextView(sha256=sha256)
 
 
 @router.head("/contexts/{sha256}", operation_id="context_head", include_in_schema=False)
-async def context_head(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256) -> Response:
+async def context_head(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256, job: JobName) -> Response:
     """As GET, without a body."""
-    await context(request, caller, parts, sha256)
+    await context(request, caller, parts, sha256, job)
     return Response(status_code=200)
 
 
@@ -87,22 +86,23 @@ async def context_head(request: Request, caller: Authentic, parts: PartsOf, sha2
     summary="加密评分 / Score a batch",
     response_class=Response,
     responses=SIGNED
-    | problems("not-found", "busy", "too-large", "unsupported-media")
+    | problems("not-found", "conflict", "busy", "too-large", "unsupported-media")
     | {
         200: frame_answer("A REPLY frame: one ciphertext an output, for the bank's key alone.")
         | {
             "headers": {
                 RECEIPT_HEADER: {
-                    "description": "Base64 of JSON: number and SHA-256 of the ledger entry that recorded this.",
+                    "description": "Base64 of JSON (shulab-receipt/2): the ledger entry that recorded this, the proof "
+                    "that it is in the ledger, and the signed tree head that the proof leads to.",
                     "schema": {"type": "string"},
-                    "example": base64.b64encode(b'{"entry":17,"sha256":"77..."}').decode(),
+                    "example": base64.b64encode(b'{"schema":"shulab-receipt/2","entry":{},"inclusion":{}}').decode(),
                 }
             }
         }
     },
     openapi_extra=frame_body("A BATCH frame: tags of enterprises and one ciphertext a column, under a stored context."),
 )
-async def score(request: Request, caller: Authentic, parts: PartsOf) -> Response:
+async def score(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
     """The same batch again gets the same reply and is not charged twice."""
     async with parts.places.take() as place:
         body = await read_body(
@@ -112,9 +112,5 @@ async def score(request: Request, caller: Authentic, parts: PartsOf) -> Response
             idle=parts.settings.body_idle_seconds,
             media=FRAME_MEDIA,
         )
-        reply, receipt = await place.run(parts.bureau.score, caller.contract, body)
-    return Response(reply, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: _receipt(receipt)})
-
-
-def _receipt(receipt: Receipt) -> str:
-    return base64.b64encode(json.dumps(receipt.as_dict()).encode()).decode()
+        reply, receipt = await place.run(parts.bureau.score, caller.contract, job, body)
+    return Response(reply, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})

@@ -40,18 +40,25 @@ CONTRACT_EXAMPLE: dict[str, Any] = {
             "bank": {"name": "示例银行", "public_key": "22" * 32},
             "purpose": "credit-approval",
             "items": [{"code": "tax.declared", "form": "model-input-only"}],
-            "operations": ["match", "score"],
+            "recipients": ["信贷部 credit department"],
+            "operations": ["match", "score", "portrait"],
             "detail": "dimensions",
-            "model": {"name": "credit", "version": 1, "sheet_sha256": "33" * 32},
+            "models": [{"name": "credit", "version": 1, "sheet_sha256": "33" * 32}],
             "id_kind": "uscc",
             "engine": "openmined",
             "parameters": "bfv-8192-a",
             "ceilings": {
                 "identifiers": 1_000_000,
                 "identifiers_per_match": 100_000,
-                "scores_per_enterprise": 100,
+                "scores_per_enterprise": 12,
+                "period_days": 365,
+                "jobs_per_day": 10,
+                "rows_per_job": 100_000,
                 "rows_per_batch": 8192,
+                "precision": 1,
             },
+            "consent": {"required": False, "why": "公共数据，用于授信审批 public records, for a credit application"},
+            "retention_days": 365,
             "starts": "2026-01-01T00:00:00Z",
             "expires": "2027-01-01T00:00:00Z",
         },
@@ -59,6 +66,16 @@ CONTRACT_EXAMPLE: dict[str, Any] = {
         "bank_signature": None,
     },
     "state": "approved",
+    "versions": [
+        {
+            "version": 1,
+            "state": "approved",
+            "sha256": "77" * 32,
+            "signable": True,
+            "signed_by_bank": False,
+            "signed_by_bureau": True,
+        }
+    ],
 }
 
 _DETAILS = {
@@ -160,8 +177,8 @@ def describe(app: FastAPI) -> None:
             components.setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
             components.setdefault("securitySchemes", {})["signature"] = _SCHEME
             for path, methods in made["paths"].items():
+                signed: list[dict[str, list[str]]] = [{"signature": []}] if path.startswith("/v1/contracts/") else []
                 for operation in methods.values():
-                    signed = [{"signature": []}] if path.startswith("/v1/contracts/") else []
                     operation.setdefault("security", signed)  # routes of people say theirs themselves
             app.openapi_schema = made
         return app.openapi_schema

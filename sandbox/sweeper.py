@@ -1,0 +1,33 @@
+"""Calls the bureau's sweep when the service starts and at set intervals: terms that end, files past their time, key
+epochs that nobody needs any more."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+
+
+class Sweeper:
+    """One thread; ``start`` and ``stop`` it. ``on_error`` hears of what went wrong, and the next round tries again."""
+
+    def __init__(self, sweep: Callable[[], object], *, seconds: float, on_error: Callable[[Exception], None]) -> None:
+        self._sweep, self._seconds, self._on_error = sweep, seconds, on_error
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="sweeper", daemon=True)
+
+    def start(self) -> None:
+        """Begin with the first round."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the round under way."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _work(self) -> None:
+        while not self._stopped.is_set():
+            try:
+                self._sweep()
+            except Exception as error:  # the database may be away for a while, and the thread must outlive that
+                self._on_error(error)
+            self._stopped.wait(self._seconds)
