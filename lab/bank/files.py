@@ -69,3 +69,12 @@ def replace_private(path: Path, content: bytes) -> None:
     fresh.unlink(missing_ok=True)
     write_private(fresh, content)
     os.replace(fresh, path)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to disk, so that a renamed file survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

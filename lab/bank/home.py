@@ -1,7 +1,8 @@
 """The bank's folder: who the bank is, which bureaus it trusts, its contracts, its runs.
 
-Layout: ``bank.toml`` (name, public key, how keys are sealed), ``keys/``, ``bureaus/<fingerprint>.json`` (pins),
-``contracts/<id>.json``, ``runs/<run id>/``. The folder and everything in it is the owner's alone.
+Layout: ``bank.toml`` (name, public key, former public keys, how keys are sealed), ``keys/``,
+``bureaus/<fingerprint>.json`` (pins), ``contracts/<id>.json``, ``runs/<run id>/``. The folder and everything in it is
+the owner's alone.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class BankHome:
     name: str
     public_key: str
     key_file: Path | None
+    former: tuple[str, ...] = ()
+    """Public keys that this bank signed with before; contracts that name them stay its own."""
 
     @classmethod
     def create(
@@ -88,22 +91,48 @@ class BankHome:
             settings = tomllib.loads(path.read_text(encoding="utf-8"))
             key_file = settings.get("key_file")
             party = Party(name=settings["name"], public_key=settings["public_key"])
+            former = tuple(Party(name=party.name, public_key=key).public_key for key in settings.get("former", ()))
         except (KeyError, ValueError, TypeError):
             raise InvalidInput(
                 f"Wanted settings with name and public_key in {_SETTINGS}; found otherwise.",
                 next_step="restore the file from a backup",
             ) from None
-        return cls(folder, party.name, party.public_key, Path(key_file) if key_file else None)
+        return cls(folder, party.name, party.public_key, Path(key_file) if key_file else None, former)
 
     def keys(self, passphrase: str | None = None) -> BankKeys:
-        """The opened keys; ``passphrase`` where they are not sealed by a key file."""
+        """The opened keys; ``passphrase`` where they are not sealed by a key file.
+
+        A rotation that was interrupted after the settings had named the new key is finished here.
+        """
         keys = BankKeys.open(self.folder / "keys", _seal_key(None if self.key_file else passphrase, self.key_file))
-        if keys.public_key_hex != self.public_key:
+        named = BankHome.open(self.folder).public_key  # a rotation may have ended since this home was read
+        if keys.public_key_hex != named and not keys.promote(named):
             raise NotAuthentic(
                 f"The key in the key folder is not the one named in {_SETTINGS}.",
                 next_step="restore either from a backup",
             )
         return keys
+
+    def take_up(self, keys: BankKeys) -> BankHome:
+        """Let the next key take the present one's place; the home as it is then.
+
+        The settings are replaced first, all at once: from that moment the new key is the bank's, and ``keys`` brings
+        the key's file to its place if this process does not.
+        """
+        coming = keys.next()
+        if coming is None:
+            raise NotFound("Wanted a next key; there is none.", next_step="run `lab bank rotate-key`")
+        settings = tomllib.loads((self.folder / _SETTINGS).read_text(encoding="utf-8"))
+        former = [*self.former, self.public_key]
+        settings |= {"public_key": coming.public_key_hex, "former": list(dict.fromkeys(former))}
+        replace_private(self.folder / _SETTINGS, _toml(settings).encode())
+        keys.promote(coming.public_key_hex)
+        return BankHome.open(self.folder)
+
+    @property
+    def own_keys(self) -> frozenset[str]:
+        """The present public key and all former ones."""
+        return frozenset({self.public_key, *self.former})
 
     @property
     def card(self) -> Party:
@@ -166,8 +195,7 @@ class BankHome:
         lines = {"name": self.name, "public_key": self.public_key, "created": _now()}
         if self.key_file is not None:
             lines["key_file"] = str(self.key_file)
-        # A JSON string of printable characters is a TOML basic string.
-        return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in lines.items())
+        return _toml(lines)
 
 
 def _seal_key(passphrase: str | None, key_file: Path | None) -> SealKey:
@@ -179,6 +207,11 @@ def _seal_key(passphrase: str | None, key_file: Path | None) -> SealKey:
     if key_file is not None:
         return SealKey.from_file_bytes(read_private(key_file))
     return SealKey.from_passphrase(passphrase or "")
+
+
+def _toml(settings: dict[str, Any]) -> str:
+    # A JSON string of printable characters is a TOML basic string, and a JSON list of them a TOML array.
+    return "".join(f"{key} = {json.dumps(value, ensure_ascii=False)}\n" for key, value in settings.items())
 
 
 def _now() -> str:

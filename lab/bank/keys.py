@@ -1,5 +1,8 @@
 """The only home of the bank's secret keys: the Ed25519 signing key and the decryption keys of encrypted scoring.
 
+While the signing key is rotated there is a next one beside it (``lab.bank.rotation``), and each bureau is spoken to
+with the key that it knows. What is on disk is looked at for each request, so a job under way goes over to the new key.
+
 Secrets lie sealed (``lab.terms.sealed``) in a folder of mode 0700, in files of mode 0600. In memory they are held by
 ``BankKeys``, which signs and hands out ``KeyHolder`` objects, and cannot be printed, pickled, copied or turned into
 JSON; a core dump of the process is switched off before the first secret is opened. What Python cannot promise is that
@@ -9,35 +12,78 @@ freed memory is overwritten: whoever can read the memory of the bank's process c
 from __future__ import annotations
 
 import ctypes
+import json
+import os
 import resource
 from pathlib import Path
 from typing import NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.files import check_private, read_private, write_private
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
+from lab.bank.files import check_private, read_private, replace_private, sync_folder, write_private
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.sealed import SealKey, open_sealed, seal
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
 SIGNING_FILE = "signing.sealed"
+NEXT_FILE = "next.sealed"
+TOLD_FILE = "next.told"
 _SIGNING_LABEL = b"shulab bank signing key v1"
 _SCORING_LABEL = b"shulab bank scoring key v1 "
 _PR_SET_DUMPABLE = 4  # prctl(2)
 _LENGTH_BYTES = 4
 
 
-class BankKeys:
-    """The bank's opened keys. Made by ``create`` or ``open``; never printed, pickled, copied or written as JSON."""
+class _Hidden:
+    """Never printed, pickled, copied or written as JSON."""
 
-    __slots__ = ("_folder", "_public", "_seal_key", "_signing")
+    __slots__ = ()
 
-    def __init__(self, folder: Path, seal_key: SealKey, signing: Ed25519PrivateKey) -> None:
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(hidden)"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("the bank's keys cannot be pickled or copied")
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("the bank's keys have no state to give")
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError("the bank's keys cannot be copied")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise TypeError("the bank's keys cannot be copied")
+
+
+class SigningKey(_Hidden):
+    """One signing key of the bank, opened."""
+
+    __slots__ = ("_private", "_public")
+
+    def __init__(self, private: Ed25519PrivateKey) -> None:
+        self._private = private
+        self._public = private.public_key().public_bytes_raw().hex()
+
+    @property
+    def public_key_hex(self) -> str:
+        """The public half, 64 hexadecimal digits."""
+        return self._public
+
+    def sign(self, message: bytes) -> bytes:
+        """Ed25519 signature (RFC 8032), 64 bytes."""
+        return self._private.sign(message)
+
+
+class BankKeys(_Hidden):
+    """The bank's opened keys. Made by ``create`` or ``open``."""
+
+    __slots__ = ("_folder", "_opened", "_seal_key")
+
+    def __init__(self, folder: Path, seal_key: SealKey) -> None:
         self._folder = folder
         self._seal_key = seal_key
-        self._signing = signing
-        self._public = signing.public_key().public_bytes_raw().hex()
+        self._opened: dict[str, tuple[tuple[int, int], SigningKey]] = {}
 
     @classmethod
     def create(cls, folder: Path, seal_key: SealKey) -> BankKeys:
@@ -52,9 +98,9 @@ class BankKeys:
             raise Conflict(
                 "Wanted an empty key folder; it holds a signing key already.", next_step="choose another --home"
             )
-        signing = Ed25519PrivateKey.generate()
-        write_private(folder / SIGNING_FILE, seal(signing.private_bytes_raw(), seal_key, _SIGNING_LABEL))
-        return cls(folder, seal_key, signing)
+        keys = cls(folder, seal_key)
+        keys._make_signing(SIGNING_FILE)
+        return keys
 
     @classmethod
     def open(cls, folder: Path, seal_key: SealKey) -> BankKeys:
@@ -67,17 +113,98 @@ class BankKeys:
         if not (folder / SIGNING_FILE).is_file():
             raise NotFound("Wanted the bank's keys; there are none in this home.", next_step="run `lab bank init`")
         check_private(folder)
-        secret = open_sealed(read_private(folder / SIGNING_FILE), seal_key, _SIGNING_LABEL)
-        return cls(folder, seal_key, Ed25519PrivateKey.from_private_bytes(secret))
+        keys = cls(folder, seal_key)
+        keys.present()
+        return keys
 
     @property
     def public_key_hex(self) -> str:
-        """The public half of the signing key, 64 hexadecimal digits."""
-        return self._public
+        """The public half of the present signing key, 64 hexadecimal digits."""
+        return self.present().public_key_hex
 
     def sign(self, message: bytes) -> bytes:
-        """Ed25519 signature (RFC 8032), 64 bytes."""
-        return self._signing.sign(message)
+        """Signature by the present signing key, 64 bytes."""
+        return self.present().sign(message)
+
+    def present(self) -> SigningKey:
+        """The signing key that the bank's card shows."""
+        found = self._signing(SIGNING_FILE)
+        if found is None:
+            raise NotFound("Wanted the bank's keys; there are none in this home.", next_step="run `lab bank init`")
+        return found
+
+    def next(self) -> SigningKey | None:
+        """The key that is to take the present one's place, while a rotation is under way."""
+        return self._signing(NEXT_FILE)
+
+    def key_for(self, bureau_key: str) -> SigningKey:
+        """The key that the bureau of this public key knows: the next one as soon as that bureau was told."""
+        coming = self.next() if bureau_key in self.told() else None
+        return coming or self.present()
+
+    def key_named(self, public_key: str) -> SigningKey:
+        """The present or next key with this public half; raises ``Refused`` for a former one, which is gone."""
+        for key in (self.present(), self.next()):
+            if key is not None and key.public_key_hex == public_key:
+                return key
+        raise Refused(
+            "Wanted to sign with a key that this bank no longer has, or never had.",
+            next_step="send the bureau this bank's present card (`lab bank card`) for a new version",
+        )
+
+    def make_next(self) -> SigningKey:
+        """Make and seal the next signing key, unless there is one."""
+        coming = self.next()
+        if coming is None:
+            (self._folder / TOLD_FILE).unlink(missing_ok=True)  # what an earlier rotation left speaks of another key
+            coming = self._make_signing(NEXT_FILE)
+        return coming
+
+    def told(self) -> frozenset[str]:
+        """Public keys of the bureaus that know the next key."""
+        try:
+            return frozenset(json.loads((self._folder / TOLD_FILE).read_bytes()))
+        except FileNotFoundError:
+            return frozenset()
+
+    def note_told(self, bureau_key: str) -> None:
+        """Remember that this bureau knows the next key."""
+        content = json.dumps(sorted(self.told() | {bureau_key})).encode()
+        replace_private(self._folder / TOLD_FILE, content)
+
+    def promote(self, public_key: str) -> bool:
+        """Let the next key take the present one's place if it is the one named; whether it is the present one now."""
+        coming = self.next()
+        if coming is not None and coming.public_key_hex == public_key:
+            os.replace(self._folder / NEXT_FILE, self._folder / SIGNING_FILE)
+            sync_folder(self._folder)
+        if self.present().public_key_hex != public_key:
+            return False
+        if self.next() is None:
+            (self._folder / TOLD_FILE).unlink(missing_ok=True)
+        return True
+
+    def _make_signing(self, name: str) -> SigningKey:
+        signing = Ed25519PrivateKey.generate()
+        write_private(self._folder / name, seal(signing.private_bytes_raw(), self._seal_key, _SIGNING_LABEL))
+        return SigningKey(signing)
+
+    def _signing(self, name: str) -> SigningKey | None:
+        """The signing key in a file, opened again when the file has changed; None without a file."""
+        try:
+            found = (self._folder / name).stat(follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+        stamp = (found.st_ino, found.st_mtime_ns)
+        held = self._opened.get(name)
+        if held is None or held[0] != stamp:
+            try:
+                sealed = read_private(self._folder / name)
+            except NotFound:
+                return None  # it took the present key's place meanwhile
+            secret = open_sealed(sealed, self._seal_key, _SIGNING_LABEL)
+            held = self._opened[name] = (stamp, SigningKey(Ed25519PrivateKey.from_private_bytes(secret)))
+        return held[1]
 
     def holder(self, params: ParameterSet) -> KeyHolder:
         """One who encrypts and decrypts under ``params``; the key is made and sealed at the first call."""
@@ -103,21 +230,6 @@ class BankKeys:
         joined = open_sealed(read_private(path), self._seal_key, label)
         end = _LENGTH_BYTES + int.from_bytes(joined[:_LENGTH_BYTES], "big")
         return joined[_LENGTH_BYTES:end], joined[end:]
-
-    def __repr__(self) -> str:
-        return "BankKeys(hidden)"
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError("the bank's keys cannot be pickled or copied")
-
-    def __getstate__(self) -> NoReturn:
-        raise TypeError("the bank's keys have no state to give")
-
-    def __copy__(self) -> NoReturn:
-        raise TypeError("the bank's keys cannot be copied")
-
-    def __deepcopy__(self, memo: object) -> NoReturn:
-        raise TypeError("the bank's keys cannot be copied")
 
 
 def _make_holder(params: ParameterSet, secret: bytes) -> KeyHolder:

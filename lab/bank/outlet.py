@@ -1,5 +1,5 @@
-"""The bank's only way out: every byte that leaves the bank passes here, and nothing but wire frames and four small JSON
-texts may.
+"""The bank's only way out: every byte that leaves the bank passes here, and nothing but wire frames and a few small
+JSON texts may.
 
 An outlet speaks to one bureau. It signs each request (``protocols.wire.signature``), counts bytes both ways, tries
 again when that is safe, caps what it reads, and turns problem documents (RFC 9457) back into the error family.
@@ -23,9 +23,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from lab.bank.answers import Answer
+from lab.bank.keys import BankKeys
 from lab.terms.contract import SignedContract, parse_contract
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Refused, ShulabError, Unreachable
 from lab.terms.ledger import Proof
+from lab.terms.succession import SignedSuccession
 from protocols.wire.frame import is_frame
 from protocols.wire.signature import Signer, sign_request
 
@@ -193,6 +195,14 @@ class Outlet:
             raise Unreachable("Wanted a proof from the bureau; found something else.", next_step=_DOWN)
         return proof
 
+    def own_bank(self) -> str:
+        """GET this bank's id at the bureau; raises ``NotAuthentic`` if the key that signs is not accepted there."""
+        return str(self._ask("GET", "/v1/banks/self", cap=self._caps.document).json().get("bank"))
+
+    def succeed_key(self, signed: SignedSuccession) -> None:
+        """POST the statement that the bank's next key takes the place of its old one. Safe to send again."""
+        self._ask("POST", "/v1/banks/keys", signed.model_dump_json(by_alias=True).encode(), cap=self._caps.document)
+
     def _ask(
         self, method: str, target: str, body: bytes = b"", *, cap: int, signed: bool = True, again: bool = True
     ) -> Answer:
@@ -202,7 +212,7 @@ class Outlet:
         for tries_left in range(self._patience.tries - 1, -1, -1):
             headers = {"content-type": _media_type(body)} if body else {}
             if signed:
-                headers |= sign_request(method, target, body, self._keys, bureau_key=bureau_key)
+                headers |= sign_request(method, target, body, self._signer(bureau_key), bureau_key=bureau_key)
             failure: ShulabError
             try:
                 answer = self._send(method, target, headers, body, cap)
@@ -248,6 +258,10 @@ class Outlet:
             with self._count_lock:
                 self.bytes_down += len(received) + _header_bytes(response.headers) + 17
         return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, bytes(received))
+
+    def _signer(self, bureau_key: str) -> Signer:
+        """The key that this bureau knows: the bank's may be rotated while the outlet is open."""
+        return self._keys.key_for(bureau_key) if isinstance(self._keys, BankKeys) else self._keys
 
     def _addressee(self) -> str:
         if self._bureau_key is None:

@@ -37,7 +37,7 @@ def keys(tmp_path: Path, seal_key: SealKey) -> BankKeys:
 
 def secrets_of(keys: BankKeys) -> list[bytes]:
     scoring, _ = keys._scoring(PARAMS)
-    return [keys._signing.private_bytes_raw(), scoring]
+    return [keys.present()._private.private_bytes_raw(), scoring]
 
 
 def test_signing_key_signs_what_its_public_half_verifies(keys: BankKeys, tmp_path: Path, seal_key: SealKey) -> None:
