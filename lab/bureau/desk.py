@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.catalogue.grades import Grade
 from lab.bureau.contracts import banks, cabinet
-from lab.bureau.contracts.banks import KnownBank
 from lab.bureau.contracts.cabinet import Held
 from lab.bureau.contracts.choices import Choices
 from lab.bureau.contracts.drafting import check_written_elsewhere, find_works, keep_draft, write_contract
@@ -222,11 +221,6 @@ class Desk:
         """The id of the bank of this card, registered now if it is new."""
         with self._change(person, Permission.REGISTER_BANKS, "register-bank") as session:
             return banks.register(session, party, by=_by(person), now=self._now())
-
-    def banks(self, person: Person) -> Sequence[KnownBank]:
-        """All banks, by name."""
-        with self._look(person, Permission.READ_BANKS, "banks") as session:
-            return banks.list_banks(session)
 
     def _keep(self, session: Session, contract: Contract, person: Person, submit: bool, now: datetime) -> Held:
         held = keep_draft(session, contract, author=person, above=self._above, now=now)

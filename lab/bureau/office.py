@@ -229,6 +229,7 @@ class Bureau:
                 with self.store.begin() as session:
                     self._note_expiry(session, one.contract.id)
         self.epochs.close()
+        self.consents.note_expiry()
         return sweep(self.store, self.home, now)
 
     def note_nonce(self, key: str, nonce: str, now: datetime) -> None:

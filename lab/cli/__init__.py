@@ -35,9 +35,10 @@ GROUPS: dict[str, Group] = {
     ),
     "bank": Group("lab.cli.bank", "银行 For the bank: keys, contracts, scoring, portraits."),
     "bureau": Group("lab.cli.bureau", "数据局 For the bureau: set up, import a register, serve."),
-    "officer": Group("lab.cli.officer", "数据专员 For data officers: draft, approve and revoke contracts."),
+    "officer": Group("lab.cli.officer", "数据专员 For data officers: contracts, from the draft to their end."),
     "audit": Group("lab.cli.audit", "审计 For auditors: the ledger, exports and receipts, checked by anyone."),
     "account": Group("lab.cli.account", "账户 Sign in to a bureau's service, and keep its accounts."),
+    "steward": Group("lab.cli.steward", "数据管理员 For data stewards: consents of enterprises."),
     "model": Group("lab.cli.model", "模型 Train, inspect and publish scoring models at the bureau."),
 }
 

@@ -1,178 +1,282 @@
-"""``lab officer``: draft, approve, revoke and look at contracts at the bureau."""
+"""``lab officer``: contracts at the bureau, from the draft to their end, through its service."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
-from lab.bureau.contracts import cabinet
-from lab.bureau.contracts.drafting import Choices, draft, read_bank_card
-from lab.bureau.home import default_folder
-from lab.bureau.office import Bureau
-from lab.bureau.shelf import find_model, parse_name
+from lab.cli import officer_drafts
+from lab.cli.choices import AsJson, SessionFile
+from lab.cli.officer_pages import name_state, say_next, show_allowance, show_delivered, show_notice, show_standing
 from lab.cli.output import Output
-from lab.terms.contract import Ceilings, Detail, Purpose
-from protocols.matching.bureau import DEFAULT_ENGINE
-from protocols.scoring.params import DEFAULT_PARAMETERS
+from lab.sdk.desk import Desk
+from lab.terms.card import read_card
+from lab.terms.contract import parse_contract
+from lab.terms.errors import Conflict
+from lab.terms.plain import label, render
 
-app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="数据专员 For data officers: draft, approve and revoke contracts."
-)
+HELP = "数据专员 For data officers: contracts, from the draft to their end."
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
+app.command("draft")(officer_drafts.draft)
+app.command("amend")(officer_drafts.amend)
+app.command("import")(officer_drafts.import_)
 
-Home = Annotated[
-    Path | None,
-    typer.Option(help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau]."),
-]
-Json = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
 ContractId = Annotated[str, typer.Argument(metavar="CONTRACT", help="合同编号 Contract id.")]
-DEFAULTS = Ceilings()
+Version = Annotated[int | None, typer.Option(min=1, help="版本 Version [default: the one that is meant].")]
+Reason = Annotated[str, typer.Option(help="原因 Why; kept in the ledger. Name no enterprise.")]
 
 
 @app.callback()
 def group() -> None:
-    """数据专员 For data officers: draft, approve and revoke contracts."""
+    """数据专员 For data officers: contracts, from the draft to their end.
 
-
-@app.command("draft")
-def draft_(
-    bank_card: Annotated[Path, typer.Option(help="银行名片 The bank's card (from `lab bank card`).")],
-    model: Annotated[str, typer.Option(metavar="NAME[@V]", help="模型 Published model [default version: newest].")],
-    detail: Annotated[
-        Detail, typer.Option(help="结果细度 How fine replies are; finer ones tell a dishonest bank more of the model.")
-    ] = Detail.FULL,
-    purpose: Annotated[Purpose, typer.Option(help="用途 Coded purpose.")] = Purpose.CREDIT_APPROVAL,
-    days: Annotated[int, typer.Option(min=1, max=3650, help="期限(天) Term in days, from now.")] = 365,
-    engine: Annotated[str, typer.Option(help="求交引擎 Matching engine.")] = DEFAULT_ENGINE,
-    parameters: Annotated[str, typer.Option(help="加密参数 Parameter set of encrypted scoring.")] = DEFAULT_PARAMETERS,
-    ceiling_identifiers: Annotated[
-        int, typer.Option(min=1, help="标识总上限 Identifiers evaluated over the whole term.")
-    ] = DEFAULTS.identifiers,
-    ceiling_identifiers_per_match: Annotated[
-        int, typer.Option(min=1, help="单次求交上限 Identifiers in one match.")
-    ] = DEFAULTS.identifiers_per_match,
-    ceiling_scores_per_enterprise: Annotated[
-        int, typer.Option(min=1, help="单户评分上限 Scores of one enterprise over the whole term.")
-    ] = DEFAULTS.scores_per_enterprise,
-    ceiling_rows_per_batch: Annotated[
-        int, typer.Option(min=1, max=8192, help="单批上限 Enterprises in one batch.")
-    ] = DEFAULTS.rows_per_batch,
-    home: Home = None,
-    as_json: Json = False,
-) -> None:
-    """起草合同 Draft a contract with a bank over a published model. Signs nothing."""
-    out = Output(as_json)
-    bank = read_bank_card(bank_card)
-    choices = Choices(
-        purpose=purpose,
-        detail=detail,
-        engine=engine,
-        parameters=parameters,
-        days=days,
-        ceilings=Ceilings(
-            identifiers=ceiling_identifiers,
-            identifiers_per_match=ceiling_identifiers_per_match,
-            scores_per_enterprise=ceiling_scores_per_enterprise,
-            rows_per_batch=ceiling_rows_per_batch,
-        ),
-    )
-    name, version = parse_name(model)
-    with Bureau.open(home or default_folder()) as bureau:
-        with bureau.store.read() as session:
-            shelved = find_model(session, name, version, published=version is None)
-        read = bureau.shelf.model(shelved)
-        with bureau.store.begin() as session:
-            contract = draft(session, bureau.party, bank, shelved, read, choices, bureau.now())
-        fingerprint = bureau.party.fingerprint
-    out.say(f"合同已起草 Drafted {contract.id}: {bank.name}, {contract.model.name}@{contract.model.version}")
-    out.say(f"数据局指纹 Fingerprint of this bureau: {fingerprint}")
-    out.say(f"下一步 Next: lab officer approve {contract.id}; 银行 the bank: lab bank sign {contract.id} --bureau URL")
-    out.result({"contract": contract.id, "state": "draft", "sha256": contract.sha256, "fingerprint": fingerprint})
+    先登录。 Sign in first: lab account sign-in NAME --service URL
+    """
 
 
 @app.command()
-def approve(contract: ContractId, home: Home = None, as_json: Json = False) -> None:
-    """批准合同 Approve a draft: sign it with the bureau's key."""
-    out = Output(as_json)
-    with Bureau.open(home or default_folder()) as bureau, bureau.store.begin() as session:
-        held = cabinet.approve(session, contract, bureau.keys.sign, bureau.now())
-    signed = held.signed.bank_signature is not None
-    out.say(f"合同已批准 Approved {contract}")
-    if not signed:
-        out.say(f"还缺银行签名 The bank has still to sign: lab bank sign {contract} --bureau URL")
-    out.result({"contract": contract, "state": held.state.value, "signed_by_bank": signed})
+def submit(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+    """提交 Hand a draft in: another officer can review it, and the bank can sign it."""
+    _take("submit", contract, version, None, session, as_json)
+
+
+@app.command("return")
+def return_(
+    contract: ContractId,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """退回 Return a version to its author as a draft; approvals so far are void."""
+    _take("return", contract, version, reason, session, as_json)
+
+
+@app.command()
+def review(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+    """审查 Take a version into review; not one that you drafted."""
+    _take("review", contract, version, None, session, as_json)
+
+
+@app.command()
+def approve(
+    contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False
+) -> None:
+    """批准 Approve a version; with the last approval needed, the bureau signs it. Not one that you drafted."""
+    _take("approve", contract, version, None, session, as_json)
+
+
+@app.command()
+def reject(
+    contract: ContractId,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """驳回 Turn a version down in review, for good."""
+    _take("reject", contract, version, reason, session, as_json)
+
+
+@app.command()
+def suspend(
+    contract: ContractId,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """中止 Stop everything under a contract, running jobs too, until it is resumed."""
+    _take("suspend", contract, version, reason, session, as_json)
+
+
+@app.command()
+def resume(
+    contract: ContractId,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """恢复 Let a suspended contract go on; its jobs go on at no new charge."""
+    _take("resume", contract, version, reason, session, as_json)
 
 
 @app.command()
 def revoke(
     contract: ContractId,
-    reason: Annotated[str, typer.Option(help="原因 Why; kept in the ledger.")],
-    home: Home = None,
-    as_json: Json = False,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
 ) -> None:
-    """撤销合同 End a contract before its term; nothing is answered under it from now on."""
-    out = Output(as_json)
-    with Bureau.open(home or default_folder()) as bureau, bureau.store.begin() as session:
-        cabinet.revoke(session, contract, reason, bureau.now())
-    out.say(f"合同已撤销 Revoked {contract}")
-    out.result({"contract": contract, "state": "revoked"})
-
-
-@app.command("list")
-def list_(home: Home = None, as_json: Json = False) -> None:
-    """列出合同 List contracts, newest first."""
-    out = Output(as_json)
-    with Bureau.open(home or default_folder()) as bureau:
-        with bureau.store.read() as session:
-            held = cabinet.list_held(session)
-        rows = [_line(one, cabinet.standing(one, bureau.now()).value) for one in held]
-    if rows:
-        out.table(
-            "合同 Contracts",
-            ("编号 id", "状态 state", "银行 bank", "模型 model", "到期 expires"),
-            [(row["contract"], row["state"], row["bank"], row["model"], row["expires"]) for row in rows],
-        )
-    else:
-        out.say("还没有合同 No contracts yet. 下一步 Next: lab officer draft")
-    out.result({"contracts": rows})
+    """撤销 End a contract before its term; nothing is answered under it from now on."""
+    _take("revoke", contract, version, reason, session, as_json)
 
 
 @app.command()
-def show(contract: ContractId, home: Home = None, as_json: Json = False) -> None:
-    """查看合同 Show a contract: terms, signatures, state, and what is used."""
+def retire(
+    contract: ContractId,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """退役 Give up a draft, or the version in force."""
+    _take("retire", contract, version, reason, session, as_json)
+
+
+@app.command("list")
+def list_(session: SessionFile = None, as_json: AsJson = False) -> None:
+    """列出合同 List contracts, newest first."""
     out = Output(as_json)
-    with Bureau.open(home or default_folder()) as bureau:
-        with bureau.store.read() as session:
-            held = cabinet.find(session, contract)
-        state = cabinet.standing(held, bureau.now()).value
-        allowance = bureau.allowance(contract)
-    document = held.contract
-    terms = [
-        ("状态 state", state),
-        ("银行 bank", f"{document.bank.name} ({document.bank.fingerprint})"),
-        ("银行签名 bank's signature", "有 yes" if held.signed.bank_signature else "无 no"),
-        ("数据局签名 bureau's signature", "有 yes" if held.signed.bureau_signature else "无 no"),
-        ("用途 purpose", document.purpose.value),
-        ("模型 model", f"{document.model.name}@{document.model.version}"),
-        ("细度 detail", document.detail.value),
-        ("数据项 items", str(len(document.items))),
-        ("期限 term", f"{document.starts:%Y-%m-%d} – {document.expires:%Y-%m-%d %H:%M} UTC"),
-        ("标识 identifiers", "{used} / {ceiling}".format(**allowance["identifiers"])),
-        ("单户评分 scores an enterprise, most", "{used} / {ceiling}".format(**allowance["scores"])),
-    ]
-    out.table(f"合同 Contract {document.id}", ("项 term", "值 value"), terms)
-    signed = held.signed.model_dump(mode="json", by_alias=True)
-    out.result({"contract": document.id, "state": state, "signed": signed, "allowance": allowance})
+    with Desk.open(session) as desk:
+        found = desk.get("/v1/desk/contracts")
+    rows = found["contracts"]
+    if rows:
+        out.table(
+            "合同 Contracts",
+            ("编号 id", "版本 version", "状态 state", "银行 bank", "模型 models", "到期 expires"),
+            [
+                (
+                    row["contract"],
+                    row["version"],
+                    name_state(row),
+                    row["bank"]["name"],
+                    ", ".join(row["models"]),
+                    row["expires"][:10],
+                )
+                for row in rows
+            ],
+        )
+    else:
+        out.say("还没有合同 No contracts yet. 下一步 Next: lab officer draft")
+    out.result(found)
 
 
-def _line(held: cabinet.Held, state: str) -> dict[str, Any]:
-    document = held.contract
-    return {
-        "contract": document.id,
-        "state": state,
-        "bank": document.bank.name,
-        "model": f"{document.model.name}@{document.model.version}",
-        "signed_by_bank": held.signed.bank_signature is not None,
-        "expires": f"{document.expires:%Y-%m-%d}",
-    }
+@app.command()
+def show(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+    """查看合同 Show a contract: its terms in plain words, signatures, approvals, and what is used."""
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get(_at(contract), version=version)
+    document = parse_contract(json.dumps(found["signed"])).contract
+    out.table(
+        f"合同 Contract {contract}, 版本 version {found['version']}",
+        ("条款 term", "中文", "English"),
+        [("\n".join(label(clause.term)), clause.zh, clause.en) for clause in render(document)],
+    )
+    show_standing(out, found)
+    show_allowance(out, found["allowance"])
+    out.result(found)
+
+
+@app.command()
+def diff(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+    """比较 What a version (the newest) changes of the last one approved before it."""
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get(f"{_at(contract)}/diff", version=version)
+    if found["against"] is None:
+        out.say(f"此前没有批准的版本 No version was approved before {found['version']}: 全文 all of it is new")
+        out.say(f"下一步 Next: lab officer show {contract} --version {found['version']}")
+    elif not found["changes"]:
+        out.say(f"无变化 Version {found['version']} says the same as {found['against']}")
+    else:
+        effects = {True: "放宽 wider", False: "收紧 narrower", None: "不同 different"}
+        out.table(
+            f"合同 Contract {contract}: {found['against']} → {found['version']}",
+            ("条款 term", "", "中文", "English"),
+            [
+                (f"{one['label_zh']}\n{one['label_en']}", effects[one["widens"]], one["zh"], one["en"])
+                for one in found["changes"]
+            ],
+        )
+    out.result(found)
+
+
+@app.command()
+def export(
+    contract: ContractId,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="文件 File to write.")],
+    odrl: Annotated[bool, typer.Option("--odrl", help="ODRL 2.2 (JSON-LD) As a W3C ODRL Agreement.")] = False,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """导出合同 Write the signed document to a file; the ledger notes it."""
+    out = Output(as_json)
+    if file.exists():
+        raise Conflict(f"Wanted to write {file.name}; it exists already.", next_step="choose another name")
+    form = "odrl" if odrl else "signed"
+    with Desk.open(session) as desk:
+        found = desk.get(f"{_at(contract)}/export", version=version, form=form)
+    file.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    out.say(f"已导出 Written: {file}")
+    out.result({"contract": contract, "form": form, "file": str(file)})
+
+
+@app.command()
+def delivered(contract: ContractId, session: SessionFile = None, as_json: AsJson = False) -> None:
+    """已交付 What was delivered under a contract so far, for the notice to the bank."""
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get(f"{_at(contract)}/delivered")
+    show_delivered(out, contract, found["delivered"])
+    out.result(found)
+
+
+@app.command()
+def banks(session: SessionFile = None, as_json: AsJson = False) -> None:
+    """银行 List the banks and their keys."""
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get("/v1/banks")
+    out.table(
+        "银行 Banks",
+        ("编号 id", "名称 name", "密钥指纹 key", "状态 state"),
+        [
+            (bank["id"], bank["name"], key["fingerprint"], key["state"])
+            for bank in found["banks"]
+            for key in bank["keys"]
+        ],
+    )
+    out.result(found)
+
+
+@app.command("register-bank")
+def register_bank(
+    card: Annotated[Path, typer.Argument(metavar="CARD", help="银行名片 The bank's card (from `lab bank card`).")],
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """登记银行 Register a bank before any contract, so that it can plan; compare its fingerprint by telephone first."""
+    out = Output(as_json)
+    party = read_card(card)
+    with Desk.open(session) as desk:
+        found = desk.post("/v1/desk/banks", party.model_dump())
+    out.say(f"已登记 Registered {party.name} as {found['bank']}, 指纹 fingerprint {party.fingerprint}")
+    out.result(found | {"name": party.name, "fingerprint": party.fingerprint})
+
+
+def _take(
+    step: str, contract: str, version: int | None, reason: str | None, session: Path | None, as_json: bool
+) -> None:
+    out = Output(as_json)
+    form = {"version": version, "reason": reason}
+    with Desk.open(session) as desk:
+        found = desk.post(f"{_at(contract)}/steps/{step}", {name: one for name, one in form.items() if one is not None})
+    out.say(f"合同 Contract {contract}, 版本 version {found['version']}: {name_state(found)}")
+    say_next(out, found)
+    if found["stopped_jobs"] is not None:
+        out.say(f"停止的作业 Jobs stopped: {found['stopped_jobs']}")
+        show_notice(out, step, reason or "", found)
+    out.result(found)
+
+
+def _at(contract: str) -> str:
+    return f"/v1/desk/contracts/{quote(contract, safe='')}"

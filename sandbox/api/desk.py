@@ -1,4 +1,4 @@
-"""The officers' desk over HTTP: contracts from the draft to their end, and the banks they are with.
+"""The officers' desk over HTTP: contracts from the draft to their end.
 
 Whoever has signed in may call; what they may do is settled by ``lab.bureau.desk``, which records every refusal too.
 """
@@ -20,7 +20,6 @@ from lab.terms.plain import diff, label
 from lab.terms.wishes import Wishes
 from sandbox.api.bodies import JSON_MEDIA, document, receive_body
 from sandbox.api.desk_views import (
-    BankList,
     Comparison,
     ContractDetail,
     ContractLine,
@@ -28,7 +27,6 @@ from sandbox.api.desk_views import (
     Deliveries,
     Registered,
     Stepped,
-    view_bank,
     view_detail,
     view_line,
     view_stopped,
@@ -263,18 +261,6 @@ async def take_step(
     if step in turning:
         return view_line(await run_in_threadpool(turning[step], person, contract_id, reason, version))
     return view_stopped(await run_in_threadpool(ending[step], person, contract_id, reason, version))
-
-
-@router.get(
-    "/banks",
-    operation_id="desk_banks",
-    summary="银行列表 / All banks",
-    response_model=BankList,
-    responses=PERSON,
-)
-async def list_banks(person: PersonOf, parts: PartsOf) -> Any:
-    """With their keys and where these stand."""
-    return {"banks": [view_bank(bank) for bank in await run_in_threadpool(parts.bureau.desk.banks, person)]}
 
 
 @router.post(

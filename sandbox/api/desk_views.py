@@ -1,4 +1,4 @@
-"""What the officers' desk answers with: contracts in short and in full, deliveries, changes, banks."""
+"""What the officers' desk answers with: contracts in short and in full, deliveries, changes."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from lab.bureau.contracts.banks import KnownBank
 from lab.bureau.contracts.cabinet import Held
 from lab.bureau.contracts.workflow import State
 from lab.bureau.desk import Shown, Stopped
-from lab.terms.contract import Party, SignedContract
-from sandbox.api.desk_words import BANK, CHANGE, CONTRACT, DELIVERY, DETAIL
+from lab.terms.contract import SignedContract
+from sandbox.api.desk_words import CHANGE, CONTRACT, DELIVERY, DETAIL
 
 
 class ApprovalView(BaseModel):
@@ -130,25 +129,6 @@ class Comparison(BaseModel):
     changes: list[ChangeView]
 
 
-class BankView(BaseModel):
-    """A bank and its keys, the oldest first."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [BANK]})
-
-    id: str
-    name: str
-    registered_at: datetime
-    keys: list[dict[str, Any]]
-
-
-class BankList(BaseModel):
-    """All banks, by name."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"banks": [BANK]}]})
-
-    banks: list[BankView]
-
-
 class Registered(BaseModel):
     """The id of the bank of a card."""
 
@@ -197,21 +177,6 @@ def view_stopped(stopped: Stopped) -> dict[str, Any]:
     """A version after it was stopped or ended."""
     told = [one.as_dict() for one in stopped.delivered]
     return view_line(stopped.held) | {"stopped_jobs": stopped.jobs, "delivered": told}
-
-
-def view_bank(bank: KnownBank) -> dict[str, Any]:
-    """A bank and its keys."""
-    keys = [
-        {
-            "public_key": key.public_key,
-            "fingerprint": Party(name=bank.name, public_key=key.public_key).fingerprint,
-            "state": key.state.value,
-            "added_at": _told(key.added_at),
-            "ended_at": _told(key.ended_at) if key.ended_at else None,
-        }
-        for key in bank.keys
-    ]
-    return {"id": bank.id, "name": bank.name, "registered_at": _told(bank.registered_at), "keys": keys}
 
 
 def _told(moment: datetime) -> str:

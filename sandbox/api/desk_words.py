@@ -59,20 +59,6 @@ CHANGE: dict[str, Any] = {
     "en": "Was: 365 days Now: 30 days",
     "widens": False,
 }
-BANK: dict[str, Any] = {
-    "id": "b-0123456789ab",
-    "name": "示例银行",
-    "registered_at": _MOMENT,
-    "keys": [
-        {
-            "public_key": "22" * 32,
-            "fingerprint": "17e0-a979-a490-4fcd",
-            "state": "active",
-            "added_at": _MOMENT,
-            "ended_at": None,
-        }
-    ],
-}
 BANK_FORM: dict[str, Any] = {"name": "示例银行", "public_key": "22" * 32}
 WISHES_FORM: dict[str, Any] = {"wishes": {"retention_days": 30, "ceilings": {"jobs_per_day": 2}}, "submit": True}
 DRAFT_FORM: dict[str, Any] = {
