@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -11,36 +10,24 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lab.bank.home import BankHome, default_home
-from lab.bank.keys import BankKeys
 from lab.bank.outlet import Outlet
+from lab.cli.bank_options import (
+    AsJson,
+    BureauUrl,
+    CaFile,
+    Home,
+    InsecureHttp,
+    RunName,
+    open_keys,
+    pinned_url,
+    read_passphrase,
+)
+from lab.cli.bank_rotation import rotate_key
 from lab.cli.output import Output
-from lab.terms.contract import Contract, SignedContract
+from lab.terms.contract import Contract
 from lab.terms.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
-
-Home = Annotated[
-    Path | None,
-    typer.Option(
-        "--home", help="银行目录 The bank's folder (default: SHULAB_BANK_HOME or ~/.shulab/bank).", show_default=False
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object on stdout.")]
-BureauUrl = Annotated[
-    str | None,
-    typer.Option("--bureau", help="数据局服务地址 The bureau's address, as https://host[:port].", show_default=False),
-]
-CaFile = Annotated[
-    Path | None,
-    typer.Option("--ca-file", help="自有 CA 证书 Certificate authority of the bureau's service.", show_default=False),
-]
-InsecureHttp = Annotated[
-    bool,
-    typer.Option("--insecure-http", help="允许明文 HTTP Allow plain http to another machine (protected networks)."),
-]
-RunName = Annotated[
-    str | None, typer.Option("--run", help="运行编号 A run's name (default: the latest).", show_default=False)
-]
 
 
 @app.command()
@@ -63,7 +50,7 @@ def init(
     Send card.json to the bureau: it holds the bank's name and public key, nothing secret.
     """
     output = Output(as_json)
-    passphrase = None if key_file else _passphrase(confirm=True)
+    passphrase = None if key_file else read_passphrase(confirm=True)
     made, _ = BankHome.create(home or default_home(), name=name, passphrase=passphrase, key_file=key_file)
     card = made.folder / "card.json"
     card.write_text(_card_text(made), encoding="utf-8")
@@ -118,7 +105,7 @@ def sign(
 
     output = Output(as_json)
     opened = BankHome.open(home or default_home())
-    keys = _open_keys(opened)
+    keys = open_keys(opened)
 
     def agree(document: Contract, known: bool) -> bool:
         _show_contract(output, document)
@@ -132,7 +119,7 @@ def sign(
             output.notes.print(f"请电话核对数据局指纹 compare by phone: {document.bureau.fingerprint}", style="bold")
         return typer.confirm("信任该密钥并签署? Trust this key and sign?", err=True)
 
-    url = bureau or _pinned_url(opened, None)
+    url = bureau or pinned_url(opened, None)
     with Outlet(url, keys, ca_file=ca_file, insecure_http=insecure_http) as outlet:
         signed = countersign(opened, keys, outlet, contract, fingerprint=fingerprint, agree=agree)
     waiting = signed.bureau_signature is None
@@ -184,11 +171,11 @@ def score(
 
     output = Output(as_json)
     opened = BankHome.open(home or default_home())
-    keys = _open_keys(opened)
+    keys = open_keys(opened)
     signed = opened.contract(contract)
     job = Job(portfolio, contract, out, id_column, skip)
     with Outlet(
-        bureau or _pinned_url(opened, signed),
+        bureau or pinned_url(opened, signed),
         keys,
         bureau_key=signed.contract.bureau.public_key,
         ca_file=ca_file,
@@ -266,30 +253,7 @@ def runs(
     output.result(one.manifest | {"html": str(html) if html else None})
 
 
-def _open_keys(home: BankHome) -> BankKeys:
-    return home.keys(None if home.key_file else _passphrase())
-
-
-def _passphrase(*, confirm: bool = False) -> str:
-    """From SHULAB_PASSPHRASE, else asked on the terminal."""
-    found = os.environ.get("SHULAB_PASSPHRASE")
-    if found:
-        return found
-    if not sys.stdin.isatty():
-        raise InvalidInput(
-            "Wanted the passphrase of the bank's keys; there is no terminal to ask on.",
-            next_step="set SHULAB_PASSPHRASE, or make the bank with --key-file",
-        )
-    asked: str = typer.prompt("口令 passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
-    return asked
-
-
-def _pinned_url(home: BankHome, signed: SignedContract | None) -> str:
-    """The address at which the bureau was last reached."""
-    pin = home.find_pin(signed.contract.bureau) if signed is not None else None
-    if pin is None:
-        raise InvalidInput("Wanted the bureau's address.", next_step="give --bureau URL")
-    return pin.url
+app.command("rotate-key")(rotate_key)
 
 
 def _card_text(home: BankHome) -> str:

@@ -1,0 +1,65 @@
+"""What the bank's commands have in common: their options, and how they open the bank's keys."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.bank.home import BankHome
+from lab.bank.keys import BankKeys
+from lab.terms.contract import SignedContract
+from lab.terms.errors import InvalidInput
+
+Home = Annotated[
+    Path | None,
+    typer.Option(
+        "--home", help="银行目录 The bank's folder (default: SHULAB_BANK_HOME or ~/.shulab/bank).", show_default=False
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object on stdout.")]
+BureauUrl = Annotated[
+    str | None,
+    typer.Option("--bureau", help="数据局服务地址 The bureau's address, as https://host[:port].", show_default=False),
+]
+CaFile = Annotated[
+    Path | None,
+    typer.Option("--ca-file", help="自有 CA 证书 Certificate authority of the bureau's service.", show_default=False),
+]
+InsecureHttp = Annotated[
+    bool,
+    typer.Option("--insecure-http", help="允许明文 HTTP Allow plain http to another machine (protected networks)."),
+]
+RunName = Annotated[
+    str | None, typer.Option("--run", help="运行编号 A run's name (default: the latest).", show_default=False)
+]
+
+
+def open_keys(home: BankHome) -> BankKeys:
+    """The bank's keys, by its key file or a passphrase."""
+    return home.keys(None if home.key_file else read_passphrase())
+
+
+def read_passphrase(*, confirm: bool = False) -> str:
+    """From SHULAB_PASSPHRASE, else asked on the terminal."""
+    found = os.environ.get("SHULAB_PASSPHRASE")
+    if found:
+        return found
+    if not sys.stdin.isatty():
+        raise InvalidInput(
+            "Wanted the passphrase of the bank's keys; there is no terminal to ask on.",
+            next_step="set SHULAB_PASSPHRASE, or make the bank with --key-file",
+        )
+    asked: str = typer.prompt("口令 passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
+    return asked
+
+
+def pinned_url(home: BankHome, signed: SignedContract | None) -> str:
+    """The address at which the bureau was last reached."""
+    pin = home.find_pin(signed.contract.bureau) if signed is not None else None
+    if pin is None:
+        raise InvalidInput("Wanted the bureau's address.", next_step="give --bureau URL")
+    return pin.url
