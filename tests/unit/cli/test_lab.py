@@ -53,7 +53,7 @@ def test_an_unknown_command_is_a_usage_error() -> None:
 
 
 def test_an_expected_error_has_its_familys_code_a_next_step_and_no_trace(tmp_path) -> None:
-    answer = lab("officer", "list", "--home", str(tmp_path / "absent"), "--json")
+    answer = lab("model", "show", "credit", "--home", str(tmp_path / "absent"), "--json")
     assert answer.returncode == errors.NotFound.exit_code
     told = json.loads(answer.stdout)
     assert told["error"] == "not-found" and told["next_step"]
