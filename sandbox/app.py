@@ -20,7 +20,20 @@ from lab.bureau.ledger.notary import Notary
 from lab.bureau.office import Bureau
 from lab.terms.errors import Conflict
 from sandbox import problems
-from sandbox.api import accounts, banks, contracts, desk, health, jobs, ledger, matching, scoring, sign_in, words
+from sandbox.api import (
+    accounts,
+    banks,
+    consents,
+    contracts,
+    desk,
+    health,
+    jobs,
+    ledger,
+    matching,
+    scoring,
+    sign_in,
+    words,
+)
 from sandbox.api import bureau as bureau_routes
 from sandbox.journal import NAME, note, open_journal
 from sandbox.middleware import Surround
@@ -52,7 +65,20 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
         lifespan=lifespan,
     )
     app.state.parts = Parts(bureau, str(bureau.identity()["public_key"]), settings, places, sign_ins, logger)
-    for room in (health, bureau_routes, contracts, jobs, matching, scoring, sign_in, accounts, banks, ledger, desk):
+    for room in (
+        health,
+        bureau_routes,
+        contracts,
+        jobs,
+        matching,
+        scoring,
+        sign_in,
+        accounts,
+        banks,
+        ledger,
+        desk,
+        consents,
+    ):
         app.include_router(room.router)
     problems.install(app)
     words.describe(app)

@@ -31,6 +31,8 @@ class ServiceSettings(FileSettings):
     """A matching request; what the frame allows, more than a million blinded identifiers."""
     batch_bytes: Bytes = 512 * _MIB
     """A scoring batch: 142 kB a column of 8,192 enterprises, so about 3,700 columns."""
+    consent_bytes: Bytes = 64 * _MIB
+    """A file of consents: 200,000 signed rows."""
 
     heavy_places: Annotated[int, Field(ge=1, le=256)] = 4
     """Matching and scoring requests under way at once; the next one is told to come back (503, Retry-After)."""

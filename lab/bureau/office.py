@@ -33,6 +33,7 @@ from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, LOCAL, Receipt, record
 from lab.bureau.ledger.configuration import note_configuration
 from lab.bureau.ledger.log import Ledger
+from lab.bureau.offers import Offers
 from lab.bureau.people import People
 from lab.bureau.register import Snapshots
 from lab.bureau.sealing import FILE, check_source
@@ -61,6 +62,7 @@ class Bureau:
         self.snapshots = Snapshots(home)
         self.consents = Consents(store, home, keys, self.snapshots, clock)
         self.shelf = Shelf(home)
+        self.offers = Offers(store, home)
         self.evaluated = EvaluatedRegisters(store, home, keys, self.snapshots)
         settings = home.settings
         self._workers = WorkerPool(

@@ -1,10 +1,10 @@
-"""Receiving a body: into memory, no further than its cap, and never waiting longer than allowed for the next piece."""
+"""Receiving a body: no further than its cap, and never waiting longer than allowed for the next piece."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Annotated, Any, BinaryIO, TypeVar
 
 from fastapi import Depends, Request
 from fastapi.concurrency import run_in_threadpool
@@ -39,12 +39,26 @@ async def read_body(request: Request, verified: VerifiedRequest, *, cap: int, id
 async def receive_body(request: Request, *, cap: int, idle: float, media: str = "") -> bytes:
     """The body, at most ``cap`` bytes; raises ``Problem`` (413 too large, 415 other media type, 408 silence or broken
     off)."""
+    body = bytearray()
+    async for piece in _pieces(request, cap=cap, idle=idle, media=media):
+        body += piece
+    return bytes(body)
+
+
+async def receive_file(request: Request, file: BinaryIO, *, cap: int, idle: float, media: str = "") -> None:
+    """Write the body to ``file`` as it comes, at most ``cap`` bytes; raises what ``receive_body`` raises."""
+    async for piece in _pieces(request, cap=cap, idle=idle, media=media):
+        await run_in_threadpool(file.write, piece)
+    await run_in_threadpool(file.flush)
+
+
+async def _pieces(request: Request, *, cap: int, idle: float, media: str) -> AsyncIterator[bytes]:
     if media and request.headers.get("content-type", "").partition(";")[0].strip().lower() != media:
         raise Problem("unsupported-media", f"Wanted a body of {media}; found another type.")
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > cap:
         raise _too_large(cap)
-    body = bytearray()
+    received = 0
     stream = request.stream().__aiter__()
     try:
         while True:
@@ -52,14 +66,14 @@ async def receive_body(request: Request, *, cap: int, idle: float, media: str = 
                 piece = await anext(stream, None)
             if piece is None:
                 break
-            body += piece
-            if len(body) > cap:
+            received += len(piece)
+            if received > cap:
                 raise _too_large(cap)
+            yield piece
     except TimeoutError:
         raise Problem("timeout", f"Nothing came for {idle:g} seconds; the body is not complete.") from None
     except ClientDisconnect:
         raise Problem("timeout", "The connection broke off before the body was complete.") from None
-    return bytes(body)
 
 
 def _too_large(cap: int) -> Problem:

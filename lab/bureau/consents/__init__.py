@@ -6,6 +6,7 @@ consent the exchange asks it for the register rows that are admitted, and works 
 
 from lab.bureau.consents.intake import Imported
 from lab.bureau.consents.keeping import Shown, Tally, Withdrawn
+from lab.bureau.consents.rows import words_of
 from lab.bureau.consents.standing import Admitted, Consents
 
-__all__ = ["Admitted", "Consents", "Imported", "Shown", "Tally", "Withdrawn"]
+__all__ = ["Admitted", "Consents", "Imported", "Shown", "Tally", "Withdrawn", "words_of"]

@@ -14,7 +14,7 @@ from lab.terms.consent import COLUMNS, Consent, read_moment
 from lab.terms.contract import Purpose
 from lab.terms.csvfile import CsvTable
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, normalise
+from lab.terms.identifiers import IdKind, Reason, normalise
 from lab.terms.progress import Stage
 
 _NEEDED = ("code", "bank", "purpose", "starts", "expires")
@@ -67,6 +67,12 @@ _WORDS: dict[Fault, tuple[str, str]] = {
     Fault.SIGNATURE: ("签名与授权内容不符", "the signature is not of this consent"),
     Fault.WITHDRAWN: ("早于企业的撤回；需撤回之后的新授权", "starts before the enterprise withdrew; needs a newer one"),
 }
+
+
+def words_of(reason: str) -> tuple[str, str]:
+    """A reason for setting a row aside in Chinese and English, whether the code gave it or the rest of the row."""
+    found: Fault | Reason = Fault(reason) if reason in _WORDS else Reason(reason)
+    return found.zh, found.en
 
 
 @dataclass(frozen=True, slots=True)

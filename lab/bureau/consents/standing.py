@@ -7,8 +7,12 @@ which a consent begins or ends; both are looked up each time, so a withdrawal co
 from __future__ import annotations
 
 import hashlib
+import shutil
+import tempfile
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -33,6 +37,7 @@ from lab.terms.identifiers import IdKind, normalise
 from lab.terms.progress import SILENT, Progress
 
 REASON_CHARACTERS = 500
+_INCOMING, _A_DAY = ".incoming-", 86_400
 _SNAPSHOTS_IN_MEMORY = 2
 _ANSWERS_IN_MEMORY = 16
 
@@ -122,6 +127,22 @@ class Consents:
             return keeping.withdraw(
                 session, pseudonyms, bank=bank, purpose=purpose, reason=reason, by=by, now=self._now()
             )
+
+    @contextmanager
+    def inbox(self) -> Iterator[Path]:
+        """Where to write a file of consents that is coming in: private, in the bureau's folder, gone after the block.
+
+        What a service that was killed left behind is removed by the next one to come in a day later.
+        """
+        folder = self._home.path("consents")
+        for old in folder.glob(f"{_INCOMING}*"):
+            with suppress(FileNotFoundError):
+                if time.time() - old.stat().st_mtime > _A_DAY:
+                    shutil.rmtree(old)
+        with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=folder) as inside:
+            path = Path(inside) / "consents.csv"
+            path.touch(mode=0o600)
+            yield path
 
     def note_expiry(self, *, by: str = "bureau") -> int:
         """Write into the ledger how many consents ran out since it was last asked; that number."""
