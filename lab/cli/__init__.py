@@ -39,6 +39,7 @@ GROUPS: dict[str, Group] = {
     "audit": Group("lab.cli.audit", "审计 For auditors: the ledger, exports and receipts, checked by anyone."),
     "account": Group("lab.cli.account", "账户 Sign in to a bureau's service, and keep its accounts."),
     "steward": Group("lab.cli.steward", "数据管理员 For data stewards: consents of enterprises."),
+    "bank-key": Group("lab.cli.keyring", "银行密钥 For administrators: the keys by which a bureau knows its banks."),
     "model": Group("lab.cli.model", "模型 Train, inspect and publish scoring models at the bureau."),
 }
 
