@@ -1,37 +1,48 @@
-"""Before anything is sent: whose contract, whose key, which model.
+"""Before anything is sent: whose contract, whose key, which version, which model, for whom.
 
-``countersign`` is how a bank comes to a contract; ``check_agreement`` is what every job begins with. Both fail closed:
-a missing signature, another key than the pinned one, or a sheet that the contract does not pin stops the job here,
-whatever the bureau says.
+``countersign`` is how a bank comes to a version of a contract; ``check_agreement`` is what every job begins with. Both
+fail closed: a missing signature, another key than the pinned one, a version that this bank never signed, or a sheet
+that the contract does not pin stops the job here, whatever the bureau says.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
-from lab.bank.outlet import Outlet
-from lab.terms.contract import Contract, Operation, Party, SignedContract, signing_input
-from lab.terms.errors import InvalidInput, NotAuthentic, Refused
+from lab.bank.outlet import Outlet, VersionStanding
+from lab.terms.contract import Contract, ModelTerms, Operation, Party, SignedContract, signing_input
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from models.sheet import BankSheet
 from protocols.scoring.params import PARAMETERS, ParameterSet
+
+_STEPS = {
+    "draft": "ask the bureau's officers to submit it",
+    "submitted": "another officer of the bureau has to approve it (`lab officer approve`)",
+    "under-review": "another officer of the bureau has to approve it (`lab officer approve`)",
+    "approved": "sign it with `lab bank sign`",
+    "suspended": "ask the bureau; when it is resumed, the same command goes on at no new charge",
+}
+"""What to do about a contract in a state that nothing runs in; of the others, only a new contract helps."""
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """A contract in force, the parameter set it names, and what the bank is told of the model."""
+    """A contract in force, the parameter set it names, the model and recipient of the job, and the model's sheet."""
 
     signed: SignedContract
     params: ParameterSet
+    model: ModelTerms
+    recipient: str
     sheet: BankSheet
 
     @property
     def contract(self) -> Contract:
-        """The contract document."""
+        """The contract document: the version in force."""
         return self.signed.contract
 
 
@@ -44,15 +55,25 @@ def countersign(
     fingerprint: str | None = None,
     agree: Callable[[Contract, bool], bool],
 ) -> SignedContract:
-    """Fetch a contract, have a person (``agree(contract, pinned)``) agree to it, pin the bureau's key, sign, store.
+    """Fetch the newest version that takes a signature, have a person (``agree(contract, pinned)``) agree to it, pin the
+    bureau's key, sign, store.
 
     ``fingerprint`` is what the bureau read out over another channel. Raises ``NotAuthentic`` when the contract, the
-    bureau's card, the fingerprint or an earlier pin disagree, ``Refused`` when the person does not agree.
+    bureau's card, the fingerprint or an earlier pin disagree, ``Refused`` when the person does not agree or no version
+    takes a signature.
     """
     card = outlet.bureau()
-    signed, state = outlet.contract(contract)
+    chosen = _to_sign(contract, outlet.versions(contract))
+    signed, _ = outlet.contract(contract, chosen.version)
     document = signed.contract
     _check_parties(home, document, contract)
+    if document.version != chosen.version:
+        raise NotAuthentic("The bureau answered with another version.", next_step="ask the bureau")
+    if document.bank.public_key != keys.public_key_hex:
+        raise Conflict(
+            f"Contract {contract} names a former key of this bank.",
+            next_step="ask the bureau for a version that names the present key",
+        )
     if document.bureau.public_key != card.public_key:
         raise NotAuthentic(
             "The contract names another bureau key than the service has.", next_step="ask the bureau which is right"
@@ -64,8 +85,6 @@ def countersign(
         )
     if signed.bureau_signature is not None:
         signed.verify(require=("bureau",))
-    if state in ("revoked", "expired"):
-        raise Refused(f"Contract {contract} is {state}.", next_step="ask the bureau for a new contract")
     pinned = home.find_pin(document.bureau) is not None
     if not agree(document, pinned or fingerprint is not None):
         raise Refused(
@@ -74,38 +93,48 @@ def countersign(
     home.pin(document.bureau, outlet.url)
     signature = keys.sign(signing_input(document)).hex()
     if signed.bank_signature is None:
-        outlet.sign_contract(contract, signature)
+        outlet.sign_contract(contract, signature, document.version)
     complete = signed.model_copy(update={"bank_signature": signature})
     complete.verify(require=("bank",))
     home.store_contract(complete)
     return complete
 
 
-def check_agreement(home: BankHome, outlet: Outlet, contract: str, *, now: datetime) -> Agreement:
-    """The contract as it stands, checked against what this bank signed and whom it pinned, and the sheet it pins.
+def check_agreement(
+    home: BankHome,
+    outlet: Outlet,
+    contract: str,
+    *,
+    now: datetime,
+    model: tuple[str, int | None] | None = None,
+    recipient: str | None = None,
+) -> Agreement:
+    """The version in force, checked against what this bank signed and whom it pinned, and the sheet of the model.
 
-    Raises ``NotFound`` for a contract never signed here, ``NotAuthentic`` for a missing or wrong signature, another key
-    or another sheet, ``Refused`` outside its term, state or operations.
+    ``model``: its name and version (None: the first of the name that the contract allows); None means its first model.
+    ``recipient``: who in the bank the results are for; None means the first that the contract names. Raises
+    ``NotFound`` for a contract or version never signed here, ``NotAuthentic`` for a missing or wrong signature, another
+    key or another sheet, ``Refused`` outside its term, state, operations, models or recipients.
     """
-    own = home.contract(contract)
-    _check_parties(home, own.contract, contract)
-    check_pinned(home, own.contract.bureau)
+    newest = home.contract(contract)
+    _check_parties(home, newest.contract, contract)
+    check_pinned(home, newest.contract.bureau)
     signed, state = outlet.contract(contract)
-    if signed.contract.sha256 != own.contract.sha256:
+    document = signed.contract
+    own = _own(home, document, contract)
+    if document.sha256 != own.contract.sha256:
         raise NotAuthentic(
             f"The bureau's text of contract {contract} is not the one this bank signed.",
-            next_step="ask the bureau; sign a new contract if it was amended",
+            next_step="ask the bureau; an amendment has a version of its own",
         )
+    if state != "active":
+        raise Refused(
+            f"Contract {contract} is {state}; it must be active.",
+            next_step=_STEPS.get(state, "ask the bureau for a new contract"),
+        )
+    check_pinned(home, document.bureau)
     signed.verify()
     home.store_contract(signed)
-    document = signed.contract
-    if state != "approved":
-        raise Refused(
-            f"Contract {contract} is {state}; it must be approved.",
-            next_step=f"have the bureau's officer run `lab officer approve {contract}`"
-            if state == "draft"
-            else "ask the bureau for a new contract",
-        )
     if not document.in_force(now):
         raise Refused(
             f"Contract {contract} runs from {document.starts:%Y-%m-%d %H:%M} to {document.expires:%Y-%m-%d %H:%M} UTC.",
@@ -117,12 +146,45 @@ def check_agreement(home: BankHome, outlet: Outlet, contract: str, *, now: datet
                 f"Contract {contract} does not allow to {operation.value}.",
                 next_step="ask the bureau for a contract that names the operation",
             )
+    if recipient is not None and recipient not in document.recipients:
+        raise Refused(
+            f"Contract {contract} names other recipients: {', '.join(document.recipients)} (term: recipients).",
+            next_step="give one of these with --recipient, or ask the bureau to amend the contract",
+        )
+    chosen = document.model(*model) if model is not None else document.model()
     params = PARAMETERS.get(document.parameters)
     if params is None:
         raise InvalidInput(
             "The contract names a parameter set that this version does not know.", next_step="update the software"
         )
-    return Agreement(signed, params, _sheet(outlet, document))
+    sheet = _sheet(outlet, document, chosen)
+    return Agreement(signed, params, chosen, recipient or document.recipients[0], sheet)
+
+
+def _to_sign(contract: str, versions: tuple[VersionStanding, ...]) -> VersionStanding:
+    """The newest version that takes a signature, or the one in force, which was signed (signing again is harmless)."""
+    for version in versions:
+        if version.signable:
+            return version
+    for version in versions:
+        if version.state in ("active", "suspended") and version.signed_by_bank:
+            return version
+    state = versions[0].state
+    raise Refused(
+        f"Contract {contract} is {state}; it takes no signature.",
+        next_step=_STEPS.get(state, "ask the bureau for a new contract"),
+    )
+
+
+def _own(home: BankHome, document: Contract, contract: str) -> SignedContract:
+    try:
+        return home.contract(contract, document.version)
+    except NotFound:
+        raise NotFound(
+            f"Version {document.version} of contract {contract} is the bureau's present one; this bank has not signed "
+            "it here.",
+            next_step=f"run `lab bank sign {contract}`, which shows what changed",
+        ) from None
 
 
 def check_pinned(home: BankHome, bureau: Party) -> None:
@@ -137,26 +199,27 @@ def check_pinned(home: BankHome, bureau: Party) -> None:
 def _check_parties(home: BankHome, document: Contract, contract: str) -> None:
     if document.id != contract:
         raise NotAuthentic("The bureau answered with another contract.", next_step="ask the bureau")
-    if document.bank.public_key != home.public_key:
+    if document.bank.public_key not in home.own_keys:
         raise NotAuthentic(
             f"Contract {contract} names another bank's key.",
             next_step="send the bureau this bank's card (`lab bank card`) for a new contract",
         )
 
 
-def _sheet(outlet: Outlet, contract: Contract) -> BankSheet:
-    data = outlet.sheet(contract.id)
-    if hashlib.sha256(data).hexdigest() != contract.model.sheet_sha256:
+def _sheet(outlet: Outlet, contract: Contract, model: ModelTerms) -> BankSheet:
+    data = outlet.sheet(contract.id, model.name, model.version)
+    if hashlib.sha256(data).hexdigest() != model.sheet_sha256:
         raise NotAuthentic(
             "The model's sheet is not the one that the contract pins.",
             next_step="ask the bureau; a changed model needs a new contract",
         )
     sheet = BankSheet.from_json(data)
-    if (sheet.model, sheet.version, sheet.detail) != (contract.model.name, contract.model.version, contract.detail):
+    if (sheet.model, sheet.version, sheet.detail) != (model.name, model.version, contract.detail):
         raise NotAuthentic(
             "The model's sheet is of another model, version or detail than the contract.", next_step="ask the bureau"
         )
-    return sheet
+    # Replies are rounded to the contract's step, so what is near a cut-off is near it by that many quanta more.
+    return replace(sheet, error_bound=sheet.error_bound * contract.ceilings.precision)
 
 
 def _plain(fingerprint: str) -> str:

@@ -1,8 +1,8 @@
 """The bank's folder: who the bank is, which bureaus it trusts, its contracts, its runs.
 
 Layout: ``bank.toml`` (name, public key, former public keys, how keys are sealed), ``keys/``,
-``bureaus/<fingerprint>.json`` (pins), ``contracts/<id>.json``, ``runs/<run id>/``. The folder and everything in it is
-the owner's alone.
+``bureaus/<fingerprint>.json`` (pins), ``contracts/<id>.v<version>.json``, ``runs/<run id>/``. The folder and everything
+in it is the owner's alone.
 """
 
 from __future__ import annotations
@@ -176,20 +176,30 @@ class BankHome:
                 next_step="delete it and pin the bureau again",
             ) from None
 
-    def contract(self, contract: str) -> SignedContract:
-        """The stored contract; raises ``NotFound``."""
-        path = self.folder / "contracts" / f"{Path(contract).name}.json"
-        if not path.is_file():
+    def contract(self, contract: str, version: int | None = None) -> SignedContract:
+        """A stored version of a contract, or the newest; raises ``NotFound``."""
+        stored = self.versions(contract)
+        wanted = version if version is not None else max(stored, default=0)
+        if wanted not in stored:
+            which = f"version {version} of this id" if stored else "this id"
             raise NotFound(
-                "Wanted a contract that this bank signed; there is none with this id.",
+                f"Wanted a contract that this bank signed; there is none with {which}.",
                 next_step="run `lab bank sign ID --bureau URL`",
             )
-        return parse_contract(path.read_bytes())
+        return parse_contract(self._contract_file(contract, wanted).read_bytes())
+
+    def versions(self, contract: str) -> tuple[int, ...]:
+        """Which versions of a contract this bank has signed."""
+        found = (self.folder / "contracts").glob(f"{Path(contract).name}.v*.json")
+        return tuple(sorted(int(path.name.split(".")[1][1:]) for path in found))
 
     def store_contract(self, signed: SignedContract) -> None:
-        """Keep the contract (its id names the file)."""
+        """Keep the contract (its id and version name the file)."""
         text = signed.model_dump_json(by_alias=True, indent=1)
-        replace_private(self.folder / "contracts" / f"{signed.contract.id}.json", text.encode())
+        replace_private(self._contract_file(signed.contract.id, signed.contract.version), text.encode())
+
+    def _contract_file(self, contract: str, version: int) -> Path:
+        return self.folder / "contracts" / f"{Path(contract).name}.v{version}.json"
 
     def _settings(self) -> str:
         lines = {"name": self.name, "public_key": self.public_key, "created": _now()}

@@ -14,7 +14,7 @@ import re
 import ssl
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -32,7 +32,9 @@ from protocols.wire.frame import is_frame
 from protocols.wire.signature import Signer, sign_request
 
 _CONTRACT = re.compile(r"^[a-z0-9][a-z0-9-]{3,63}$")
+_JOB = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 _HEX = re.compile(r"^[0-9a-f]+$")
+_SLUG = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 _DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
 
 
@@ -53,6 +55,28 @@ class Patience:
     answer: float = 960.0  # longer than the service's own limit, so that its answer is heard
     tries: int = 5
     longest_wait: float = 15.0
+
+
+@dataclass(frozen=True)
+class VersionStanding:
+    """Where a version of a contract stands at the bureau."""
+
+    version: int
+    state: str
+    sha256: str
+    signable: bool
+    signed_by_bank: bool
+    signed_by_bureau: bool
+
+
+@dataclass(frozen=True)
+class JobCard:
+    """What a bank says of a job: for whom, by which model version, and how many enterprises at most."""
+
+    recipient: str
+    model: str
+    model_version: int
+    rows: int
 
 
 @dataclass(frozen=True)
@@ -136,52 +160,90 @@ class Outlet:
             raise NotAuthentic("Wanted the bureau's key in its card; it is no key.", next_step="ask the bureau")
         return card
 
-    def contract(self, contract: str) -> tuple[SignedContract, str]:
-        """GET the signed contract and its state at the bureau. Signatures are not checked here."""
-        found = self._ask("GET", _path(contract), cap=self._caps.document).json()
+    def contract(self, contract: str, version: int | None = None) -> tuple[SignedContract, str]:
+        """GET a version of the signed contract (the one in force, or else the newest) and its state at the bureau.
+
+        Signatures are not checked here.
+        """
+        path = _path(contract) + (f"?version={int(version)}" if version is not None else "")
+        found = self._ask("GET", path, cap=self._caps.document).json()
         return parse_contract(json.dumps(found.get("signed"))), str(found.get("state"))
 
-    def sign_contract(self, contract: str, signature: str) -> None:
-        """POST the bank's countersignature (hexadecimal)."""
+    def versions(self, contract: str) -> tuple[VersionStanding, ...]:
+        """GET every version of the contract and where it stands, newest first."""
+        found = self._ask("GET", _path(contract), cap=self._caps.document).json().get("versions")
+        try:
+            listed = [VersionStanding(**{**one, "version": int(one["version"])}) for one in found or ()]
+        except (KeyError, TypeError, ValueError):
+            listed = []
+        if not listed:
+            raise Unreachable("Wanted the contract's versions from the bureau; found something else.", next_step=_DOWN)
+        return tuple(sorted(listed, key=lambda one: -one.version))
+
+    def sign_contract(self, contract: str, signature: str, version: int | None = None) -> str:
+        """POST the bank's countersignature (hexadecimal) of a version; its state after that."""
         if len(signature) != 128 or not _HEX.match(signature):
             raise InvalidInput("Wanted a signature of 128 hexadecimal digits.", next_step="sign with `lab bank sign`")
-        body = json.dumps({"signature": signature}).encode()
-        self._ask("POST", _path(contract, "signature"), body, again=False, cap=self._caps.document)
+        form: dict[str, str | int] = {"signature": signature}
+        if version is not None:
+            form["version"] = version
+        body = json.dumps(form).encode()
+        answer = self._ask("POST", _path(contract, "signature"), body, again=False, cap=self._caps.document)
+        return str(answer.json().get("state"))
 
-    def sheet(self, contract: str) -> bytes:
-        """GET what the bank must know of the model. The caller compares its SHA-256 to the contract's."""
-        return self._ask("GET", _path(contract, "sheet"), cap=self._caps.sheet).content
+    def sheet(self, contract: str, model: str | None = None, version: int | None = None) -> bytes:
+        """GET what the bank must know of a model, the contract's first unless one is named.
+
+        The caller compares its SHA-256 to the contract's.
+        """
+        query = f"?model={model}&version={int(version)}" if model is not None and version is not None else ""
+        return self._ask("GET", _path(contract, "sheet") + query, cap=self._caps.sheet).content
+
+    def open_job(self, contract: str, job: str, card: JobCard) -> dict[str, Any]:
+        """PUT a job: open it, or go on with the same one. Its state at the bureau."""
+        body = json.dumps(asdict(card), ensure_ascii=False).encode()
+        return self._ask("PUT", _path(contract, f"jobs/{_job(job)}"), body, cap=self._caps.document).json()
+
+    def job(self, contract: str, job: str) -> dict[str, Any]:
+        """GET a job as it stands at the bureau."""
+        return self._ask("GET", _path(contract, f"jobs/{_job(job)}"), cap=self._caps.document).json()
+
+    def end_job(self, contract: str, job: str) -> None:
+        """POST that nothing more will be asked under a job."""
+        self._ask("POST", _path(contract, f"jobs/{_job(job)}/end"), cap=self._caps.document)
 
     def allowance(self, contract: str) -> dict[str, Any]:
         """GET what is left under the contract's ceilings."""
         return self._ask("GET", _path(contract, "allowance"), cap=self._caps.document).json()
 
-    def matching_setup(self, contract: str, announced: int) -> bytes:
+    def matching_setup(self, contract: str, job: str, announced: int) -> bytes:
         """GET the matching set-up (a frame) for a query of at most ``announced`` identifiers."""
-        path = _path(contract, "matching/setup") + f"?announced={int(announced)}"
+        path = _path(contract, "matching/setup") + f"?job={_job(job)}&announced={int(announced)}"
         return self._ask("GET", path, cap=self._caps.frame).content
 
-    def match(self, contract: str, frame: bytes) -> bytes:
+    def match(self, contract: str, job: str, frame: bytes) -> bytes:
         """POST a matching request (a frame); the answer is a frame. Not sent twice: identifiers are charged."""
-        path = _path(contract, "matching")
+        path = _path(contract, "matching") + f"?job={_job(job)}"
         return self._ask("POST", path, _only_frame(frame), again=False, cap=self._caps.frame).content
 
-    def has_context(self, contract: str, sha256: str) -> bool:
+    def has_context(self, contract: str, job: str, sha256: str) -> bool:
         """HEAD: whether the bureau holds the public context with this hash."""
+        path = _path(contract, f"contexts/{_digest(sha256)}") + f"?job={_job(job)}"
         try:
-            self._ask("HEAD", _path(contract, f"contexts/{_digest(sha256)}"), cap=self._caps.document)
+            self._ask("HEAD", path, cap=self._caps.document)
         except NotFound:
             return False
         return True
 
-    def put_context(self, contract: str, sha256: str, frame: bytes) -> None:
+    def put_context(self, contract: str, job: str, sha256: str, frame: bytes) -> None:
         """PUT the public context (a frame) under its hash."""
-        path = _path(contract, f"contexts/{_digest(sha256)}")
+        path = _path(contract, f"contexts/{_digest(sha256)}") + f"?job={_job(job)}"
         self._ask("PUT", path, _only_frame(frame), cap=self._caps.document)
 
-    def score(self, contract: str, frame: bytes) -> tuple[bytes, dict[str, Any]]:
+    def score(self, contract: str, job: str, frame: bytes) -> tuple[bytes, dict[str, Any]]:
         """POST a batch (a frame); the reply frame and the receipt. Safe to send again: a batch is charged once."""
-        answer = self._ask("POST", _path(contract, "scores"), _only_frame(frame), cap=self._caps.frame)
+        path = _path(contract, "scores") + f"?job={_job(job)}"
+        answer = self._ask("POST", path, _only_frame(frame), cap=self._caps.frame)
         return answer.content, answer.receipt()
 
     def ledger_consistency(self, first: int, second: int) -> Proof:
@@ -194,6 +256,13 @@ class Outlet:
         if not isinstance(proof, dict):
             raise Unreachable("Wanted a proof from the bureau; found something else.", next_step=_DOWN)
         return proof
+
+    def offer(self, model: str, version: int | None = None) -> dict[str, Any]:
+        """GET what the bureau offers of a published model, the newest version unless one is named. Needs no contract."""
+        if not _SLUG.match(model):
+            raise InvalidInput("Wanted a model's name (lower-case letters, digits, . _ -).", next_step="check --model")
+        query = f"?version={int(version)}" if version is not None else ""
+        return self._ask("GET", f"/v1/offers/{model}{query}", cap=self._caps.document).json()
 
     def own_bank(self) -> str:
         """GET this bank's id at the bureau; raises ``NotAuthentic`` if the key that signs is not accepted there."""
@@ -318,6 +387,12 @@ def _path(contract: str, rest: str = "") -> str:
     if not _CONTRACT.match(contract):
         raise InvalidInput("Wanted a contract id (lower-case letters, digits, hyphens).", next_step="check --contract")
     return f"/v1/contracts/{contract}" + (f"/{rest}" if rest else "")
+
+
+def _job(job: str) -> str:
+    if not _JOB.match(job):
+        raise InvalidInput("Wanted a job's id (letters, digits, dots, hyphens).", next_step="report this")
+    return job
 
 
 def _digest(sha256: str) -> str:
