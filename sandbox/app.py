@@ -30,6 +30,7 @@ from sandbox.api import (
     jobs,
     ledger,
     matching,
+    offers,
     scoring,
     sign_in,
     words,
@@ -78,6 +79,7 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
         ledger,
         desk,
         consents,
+        offers,
     ):
         app.include_router(room.router)
     problems.install(app)
