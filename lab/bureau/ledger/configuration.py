@@ -50,10 +50,11 @@ def note_configuration(
 
 def _last(session: Session, of: str) -> Mapping[str, str]:
     query = select(EntryRow.body).where(EntryRow.kind == _KIND).order_by(EntryRow.seq.desc())
-    for body in session.scalars(query, execution_options={"yield_per": 10}):
-        facts = json.loads(body)["facts"]
-        if facts["of"] == of:
-            return dict(pair.split("=", 1) for pair in facts["settings"])
+    with session.scalars(query, execution_options={"yield_per": 10}) as bodies:
+        for body in bodies:
+            facts = json.loads(body)["facts"]
+            if facts["of"] == of:
+                return dict(pair.split("=", 1) for pair in facts["settings"])
     return {}
 
 

@@ -18,7 +18,7 @@ from lab.terms.ledger_kinds import KINDS
 LOCAL, BUREAU = "local", "bureau"
 """Who did it, where it was neither a bank nor a person: a command on the bureau's machine, or the service itself."""
 _BY = re.compile(r"local|bureau|(bank|person):[^\s:]{1,100}")
-_LIKE_A_CODE = re.compile(r"(?<![0-9A-Za-z])[0-9A-HJ-NPQRTUWXY]{18}(?![0-9A-Za-z])")
+_LIKE_A_CODE = re.compile(r"(?<![0-9A-Z])[0-9A-HJ-NPQRTUWXY]{18}(?![0-9A-Z])", re.IGNORECASE)
 
 
 def record(session: Session, kind: str, contract: str | None, facts: Mapping[str, Fact], *, by: str) -> Entry:
@@ -59,9 +59,10 @@ def _check(facts: Mapping[str, Fact]) -> None:
     for name, fact in facts.items():
         if fact is None or isinstance(fact, int):
             continue
-        for text in [fact] if isinstance(fact, str) else fact:
-            if not isinstance(text, str):
-                raise TypeError(f"the fact {name} is no text, number or list of texts")
+        texts = [fact] if isinstance(fact, str) else fact
+        if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
+            raise TypeError(f"the fact {name} is no text, whole number or list of texts")
+        for text in texts:
             if any(uscc.is_valid(found) for found in _LIKE_A_CODE.findall(text)):
                 raise InvalidInput(
                     "The text holds an enterprise's code, and the ledger keeps none.",

@@ -186,15 +186,17 @@ class Ledger:
         size, known = _size(session), len(self._tree)
         query = select(EntryRow.seq, EntryRow.leaf).where(EntryRow.seq > known, EntryRow.seq <= size)
         leaves = bytearray()
-        for seq, leaf in session.execute(query.order_by(EntryRow.seq), execution_options={"yield_per": 10_000}):
-            if seq != known + len(leaves) // LEAF_BYTES + 1:
-                break
-            leaves += bytes.fromhex(leaf)
+        with session.execute(query.order_by(EntryRow.seq), execution_options={"yield_per": 10_000}) as rows:
+            for seq, leaf in rows:
+                if seq != known + len(leaves) // LEAF_BYTES + 1:
+                    break
+                leaves += bytes.fromhex(leaf)
         if size < known or known + len(leaves) // LEAF_BYTES != size:
             missing = min(size, known + len(leaves) // LEAF_BYTES) + 1
             raise InvalidInput(f"Ledger entry {missing} is missing.", next_step="compare with a copy of the database")
         self._tree.extend(bytes(leaves[at : at + LEAF_BYTES]) for at in range(0, len(leaves), LEAF_BYTES))
         if newest is not None and (newest.size > size or self._tree.get_root(newest.size).hex() != newest.root):
+            self._tree = LeafTree()  # nothing is proven from it, and the next look starts anew
             raise InvalidInput(
                 f"The ledger in the database is not the one whose head of {newest.size} entries was signed.",
                 next_step="compare with a copy of the database, or with an export; sign nothing more until then",

@@ -62,7 +62,9 @@ def test_foreign_keys_hold(store: Store) -> None:
 @pytest.mark.parametrize("change", ["UPDATE ledger_entries SET kind = 'x'", "DELETE FROM ledger_entries"])
 def test_the_ledger_table_refuses_change(store: Store, change: str) -> None:
     with store.begin() as session:
-        session.add(EntryRow(seq=1, time=NOW, kind="k", contract_id=None, body="{}", sha256="0" * 64))
+        session.add(
+            EntryRow(seq=1, time=NOW, kind="k", contract_id=None, body="{}", leaf="0" * 64, signature="0" * 128)
+        )
     with pytest.raises(DatabaseError, match="append-only"), store.begin() as session:
         session.execute(text(change))
     with store.read() as session:
