@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +11,7 @@ import typer
 
 from lab.bank.home import BankHome, default_home
 from lab.bank.outlet import Outlet
+from lab.cli.bank_contracts import contract, sign
 from lab.cli.bank_options import (
     AsJson,
     BureauUrl,
@@ -24,7 +25,6 @@ from lab.cli.bank_options import (
 )
 from lab.cli.bank_rotation import rotate_key
 from lab.cli.output import Output
-from lab.terms.contract import Contract
 from lab.terms.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -82,61 +82,8 @@ def card(
     output.result(opened.card.model_dump())
 
 
-@app.command()
-def sign(
-    contract: Annotated[str, typer.Argument(help="合同编号 The contract's id, from the bureau.")],
-    bureau: BureauUrl = None,
-    fingerprint: Annotated[
-        str | None,
-        typer.Option(
-            "--fingerprint",
-            help="数据局指纹 The bureau's fingerprint, as it read it out to you; signs without asking when it fits.",
-            show_default=False,
-        ),
-    ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="不再询问 Trust the key shown and sign without asking.")] = False,
-    home: Home = None,
-    ca_file: CaFile = None,
-    insecure_http: InsecureHttp = False,
-    as_json: AsJson = False,
-) -> None:
-    """签署合同 Fetch a contract, show it, pin the bureau's key and countersign."""
-    from lab.bank.agreement import countersign
-
-    output = Output(as_json)
-    opened = BankHome.open(home or default_home())
-    keys = open_keys(opened)
-
-    def agree(document: Contract, known: bool) -> bool:
-        _show_contract(output, document)
-        if yes or fingerprint is not None:
-            return True
-        if not sys.stdin.isatty():
-            raise InvalidInput(
-                "Wanted your agreement; there is no terminal to ask on.", next_step="give --fingerprint F or --yes"
-            )
-        if not known:
-            output.notes.print(f"请电话核对数据局指纹 compare by phone: {document.bureau.fingerprint}", style="bold")
-        return typer.confirm("信任该密钥并签署? Trust this key and sign?", err=True)
-
-    url = bureau or pinned_url(opened, None)
-    with Outlet(url, keys, ca_file=ca_file, insecure_http=insecure_http) as outlet:
-        signed = countersign(opened, keys, outlet, contract, fingerprint=fingerprint, agree=agree)
-    waiting = signed.bureau_signature is None
-    output.say(
-        "已签署，等待数据局批准 signed; waiting for the bureau's approval"
-        if waiting
-        else "已签署，双方签名齐全 signed by both"
-    )
-    output.result(
-        {
-            "contract": signed.contract.id,
-            "contract_sha256": signed.contract.sha256,
-            "bureau": signed.contract.bureau.name,
-            "fingerprint": signed.contract.bureau.fingerprint,
-            "signed_by": ["bank"] if waiting else ["bank", "bureau"],
-        }
-    )
+app.command()(sign)
+app.command()(contract)
 
 
 @app.command()
@@ -157,6 +104,23 @@ def score(
         Path | None,
         typer.Option("--skip", help="不评分名单 A table of codes to match but not to score.", show_default=False),
     ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            "--model",
+            metavar="NAME[@V]",
+            help="模型 One of the models that the contract allows [default: its first].",
+            show_default=False,
+        ),
+    ] = None,
+    recipient: Annotated[
+        str | None,
+        typer.Option(
+            "--recipient",
+            help="接收方 Who in the bank the results are for, as the contract names them [default: its first].",
+            show_default=False,
+        ),
+    ] = None,
     home: Home = None,
     ca_file: CaFile = None,
     insecure_http: InsecureHttp = False,
@@ -173,7 +137,7 @@ def score(
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
     signed = opened.contract(contract)
-    job = Job(portfolio, contract, out, id_column, skip)
+    job = Job(portfolio, contract, out, id_column, skip, _model(model), recipient)
     with Outlet(
         bureau or pinned_url(opened, signed),
         keys,
@@ -256,31 +220,18 @@ def runs(
 app.command("rotate-key")(rotate_key)
 
 
+def _model(text: str | None) -> tuple[str, int | None] | None:
+    """``NAME`` or ``NAME@VERSION``; raises ``InvalidInput``."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"([a-z0-9][a-z0-9._-]{0,63})(?:@([1-9][0-9]{0,8}))?", text)
+    if found is None:
+        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
+    return found[1], int(found[2]) if found[2] else None
+
+
 def _card_text(home: BankHome) -> str:
     return json.dumps(home.card.model_dump(), ensure_ascii=False)
-
-
-def _show_contract(output: Output, contract: Contract) -> None:
-    ceilings = contract.ceilings
-    output.table(
-        "合同 Contract",
-        ("条款 term", "内容 content"),
-        [
-            ("编号 id", contract.id),
-            ("数据局 bureau", f"{contract.bureau.name} ({contract.bureau.fingerprint})"),
-            ("银行 bank", f"{contract.bank.name} ({contract.bank.fingerprint})"),
-            ("用途 purpose", contract.purpose.value),
-            ("操作 operations", ", ".join(contract.operations)),
-            ("模型 model", f"{contract.model.name}@{contract.model.version}"),
-            ("结果粒度 detail", contract.detail.value),
-            ("数据项 items", str(len(contract.items))),
-            ("引擎、参数 engine, parameters", f"{contract.engine}, {contract.parameters}"),
-            ("标识上限 identifiers at most", f"{ceilings.identifiers:,}"),
-            ("每户评分上限 scores an enterprise", f"{ceilings.scores_per_enterprise:,}"),
-            ("期限 term", f"{contract.starts:%Y-%m-%d} — {contract.expires:%Y-%m-%d}"),
-            ("SHA-256", contract.sha256),
-        ],
-    )
 
 
 def _show_run(output: Output, manifest: dict[str, Any]) -> None:
@@ -290,6 +241,7 @@ def _show_run(output: Output, manifest: dict[str, Any]) -> None:
         ("项目 item", "结果 result"),
         [
             ("合同、模型 contract, model", f"{manifest['contract']} · {manifest['model']}"),
+            ("接收方 recipient", manifest["recipient"]),
             ("清单行数 rows", f"{manifest['rows']:,}"),
             ("已接受 accepted", f"{manifest['accepted']:,}"),
             ("搁置 set aside", f"{manifest['set_aside']:,} {_counts(manifest['set_aside_reasons'])}".strip()),
@@ -298,6 +250,7 @@ def _show_run(output: Output, manifest: dict[str, Any]) -> None:
             ("用时 seconds", ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())),
             ("上行、下行 up, down", f"{manifest['bytes_up'] / 1e6:.1f} MB, {manifest['bytes_down'] / 1e6:.1f} MB"),
             ("结果文件 out", manifest["out"]),
+            ("保存至 keep until", manifest["delete_after"]),
         ],
     )
     for warning in manifest["warnings"]:

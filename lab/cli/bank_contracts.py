@@ -1,0 +1,165 @@
+"""``lab bank sign`` and ``lab bank contract``: reading, signing and looking at contracts, for the bank."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from lab.bank.home import BankHome, default_home
+from lab.bank.outlet import Outlet
+from lab.cli.bank_options import AsJson, BureauUrl, CaFile, Home, InsecureHttp, open_keys, pinned_url
+from lab.cli.output import Output
+from lab.terms.contract import Contract
+from lab.terms.errors import InvalidInput, Unreachable
+
+ContractId = Annotated[str, typer.Argument(help="合同编号 The contract's id, from the bureau.")]
+
+
+def sign(
+    contract: ContractId,
+    bureau: BureauUrl = None,
+    fingerprint: Annotated[
+        str | None,
+        typer.Option(
+            "--fingerprint",
+            help="数据局指纹 The bureau's fingerprint, as it read it out to you; signs without asking when it fits.",
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="不再询问 Trust the key shown and sign without asking.")] = False,
+    home: Home = None,
+    ca_file: CaFile = None,
+    insecure_http: InsecureHttp = False,
+    as_json: AsJson = False,
+) -> None:
+    """签署合同 Fetch a contract's newest version, show it, pin the bureau's key and countersign.
+
+    Of an amendment, what differs from the version signed before is shown first.
+    """
+    from lab.bank.agreement import countersign
+
+    output = Output(as_json)
+    opened = BankHome.open(home or default_home())
+    keys = open_keys(opened)
+
+    def agree(document: Contract, known: bool) -> bool:
+        show_terms(output, document)
+        show_changes(output, opened, document)
+        if yes or fingerprint is not None:
+            return True
+        if not sys.stdin.isatty():
+            raise InvalidInput(
+                "Wanted your agreement; there is no terminal to ask on.", next_step="give --fingerprint F or --yes"
+            )
+        if not known:
+            output.notes.print(f"请电话核对数据局指纹 compare by phone: {document.bureau.fingerprint}", style="bold")
+        return typer.confirm("信任该密钥并签署? Trust this key and sign?", err=True)
+
+    stored = opened.contract(contract) if opened.versions(contract) else None
+    url = bureau or pinned_url(opened, stored)
+    with Outlet(url, keys, ca_file=ca_file, insecure_http=insecure_http) as outlet:
+        signed = countersign(opened, keys, outlet, contract, fingerprint=fingerprint, agree=agree)
+    waiting = signed.bureau_signature is None
+    output.say(
+        "已签署，等待数据局批准 signed; waiting for the bureau's approval"
+        if waiting
+        else "已签署，双方签名齐全 signed by both"
+    )
+    output.result(
+        {
+            "contract": signed.contract.id,
+            "version": signed.contract.version,
+            "contract_sha256": signed.contract.sha256,
+            "bureau": signed.contract.bureau.name,
+            "fingerprint": signed.contract.bureau.fingerprint,
+            "signed_by": ["bank"] if waiting else ["bank", "bureau"],
+        }
+    )
+
+
+def contract(
+    contract: ContractId,
+    bureau: BureauUrl = None,
+    home: Home = None,
+    ca_file: CaFile = None,
+    insecure_http: InsecureHttp = False,
+    as_json: AsJson = False,
+) -> None:
+    """查看合同与余量 Show a signed contract's terms, where it stands at the bureau, and what is left under it."""
+    output = Output(as_json)
+    opened = BankHome.open(home or default_home())
+    signed = opened.contract(contract)
+    standing: dict[str, Any] = {"state": None, "versions": [], "allowance": None}
+    document = signed.contract
+    try:
+        with Outlet(
+            bureau or pinned_url(opened, signed),
+            open_keys(opened),
+            bureau_key=document.bureau.public_key,
+            ca_file=ca_file,
+            insecure_http=insecure_http,
+        ) as outlet:
+            present, state = outlet.contract(contract)
+            document = present.contract
+            versions = [{"version": one.version, "state": one.state} for one in outlet.versions(contract)]
+            standing = {"state": state, "versions": versions, "allowance": outlet.allowance(contract)}
+    except Unreachable as error:
+        output.say(
+            f"无法联系数据局，仅显示本地副本 The bureau does not answer; this is the bank's copy. {error.detail}"
+        )
+    show_terms(output, document)
+    if standing["allowance"] is not None:
+        show_allowance(output, standing)
+    if document.version not in opened.versions(contract):
+        output.say(f"本行尚未签署此版本 Not signed here yet: lab bank sign {contract}")
+    output.result({"contract": document.id, "version": document.version, "sha256": document.sha256} | standing)
+
+
+def show_terms(output: Output, document: Contract) -> None:
+    """Every term, in Chinese and English."""
+    from lab.terms.plain import label, render
+
+    output.table(
+        f"合同 Contract {document.id} · 第 {document.version} 版 version {document.version}",
+        ("条款 term", "中文", "English"),
+        [(" ".join(label(clause.term)), clause.zh, clause.en) for clause in render(document)],
+    )
+    output.say(f"数据局指纹 bureau's fingerprint: {document.bureau.fingerprint}")
+    output.say(f"SHA-256: {document.sha256}")
+
+
+def show_changes(output: Output, home: BankHome, document: Contract) -> None:
+    """What differs from the last version that this bank signed, if it signed one."""
+    from lab.terms.plain import diff, label
+
+    earlier = [version for version in home.versions(document.id) if version < document.version]
+    if not earlier:
+        return
+    before = home.contract(document.id, max(earlier)).contract
+    output.table(
+        f"与已签署的第 {before.version} 版相比 What differs from version {before.version}, signed before",
+        ("条款 term", "变化 effect", "中文", "English"),
+        [
+            (" ".join(label(one.term)), " ".join(one.effect), one.zh, one.en)
+            for one in diff(before, document)
+            if one.term != "version"
+        ],
+    )
+
+
+def show_allowance(output: Output, standing: dict[str, Any]) -> None:
+    """Where the contract stands and what is left under it."""
+    allowance = standing["allowance"]
+    versions = ", ".join(f"{one['version']} {one['state']}" for one in standing["versions"])
+    rows = [("状态 state", standing["state"]), ("各版本 versions", versions)]
+    for words, name in (
+        ("标识 identifiers", "identifiers"),
+        (f"单户评分，{allowance['scores']['period_days']} 天内最多者 scores of the most scored enterprise", "scores"),
+        ("24 小时内作业 jobs within 24 hours", "jobs"),
+    ):
+        count = allowance[name]
+        rows.append((words, f"{count['used']:,} / {count['ceiling']:,}，余 left {count['left']:,}"))
+    rows.append(("每作业户数上限 enterprises in a job", f"{allowance['rows_per_job']:,}"))
+    output.table("余量 Allowance", ("项 item", "已用 used / 上限 ceiling"), rows)
