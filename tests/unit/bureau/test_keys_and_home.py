@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import hashlib
+import hmac
 import json
 import logging
 import pickle
@@ -13,9 +15,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from lab.bureau.home import FOLDERS, BureauHome, write_private
-from lab.bureau.keys import BureauKeys
+from lab.bureau.keys import FIRST_EPOCH, BureauKeys
 from lab.bureau.office import Bureau
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 
 
 @pytest.fixture
@@ -85,7 +87,9 @@ def test_keys_reopen_and_sign(home: BureauHome) -> None:
     again = BureauKeys.open(home)
     assert again.public_key_hex == keys.public_key_hex
     Ed25519PublicKey.from_public_bytes(bytes.fromhex(keys.public_key_hex)).verify(again.sign(b"text"), b"text")
-    assert keys.with_matching_key("openmined", bytes) == again.with_matching_key("openmined", bytes)
+    assert keys.with_matching_key("openmined", FIRST_EPOCH, bytes) == again.with_matching_key(
+        "openmined", FIRST_EPOCH, bytes
+    )
     with pytest.raises(Conflict):
         BureauKeys.create(home)
 
@@ -119,16 +123,68 @@ def test_a_key_file_of_ones_own_is_used_and_must_be_private(tmp_path: Path) -> N
 
 def test_sealed_files_cannot_be_swapped(home: BureauHome) -> None:
     keys = BureauKeys.create(home)
-    keys.with_matching_key("openmined", len)
+    keys.with_matching_key("openmined", FIRST_EPOCH, len)
     folder = home.folder / "keys"
     (folder / "signing.sealed").write_bytes((folder / "matching-openmined-1.sealed").read_bytes())
     with pytest.raises(NotAuthentic):
         BureauKeys.open(home)
 
 
+def test_a_destroyed_epoch_serves_nobody_in_no_process(home: BureauHome) -> None:
+    keys = BureauKeys.create(home)
+    another = BureauKeys.open(home)
+    keys.make_matching_keys(2)
+    first = another.with_matching_key("openmined", 1, bytes)
+    second = another.with_matching_key("openmined", 2, bytes)
+    assert first != second
+    keys.make_matching_keys(2)
+    assert keys.with_matching_key("openmined", 2, bytes) == second
+    sealed = (home.folder / "keys" / "matching-openmined-1.sealed").read_bytes()
+    assert keys.destroy_matching_keys(1) == 1 and keys.destroy_matching_keys(1) == 0
+    for holder in (keys, another, BureauKeys.open(home)):  # also the one that had the key in memory
+        with pytest.raises(Refused, match="epoch 1 is destroyed"):
+            holder.with_matching_key("openmined", 1, bytes)
+        assert holder.with_matching_key("openmined", 2, bytes) == second
+    for file in home.folder.rglob("*"):
+        if file.is_file():
+            assert sealed not in file.read_bytes() and first not in file.read_bytes()
+
+
+def test_a_destroyed_key_is_overwritten_before_it_is_unlinked(home: BureauHome) -> None:
+    keys = BureauKeys.create(home)
+    file = home.folder / "keys" / "matching-openmined-1.sealed"
+    before, kept = file.read_bytes(), home.folder / "kept"
+    kept.hardlink_to(file)  # as an undelete tool would see it
+    keys.destroy_matching_keys(1)
+    assert not file.exists() and len(kept.read_bytes()) == len(before)
+    assert kept.read_bytes()[20:] != before[20:]
+
+
+def test_an_epoch_that_was_never_made_is_refused_and_not_made(home: BureauHome) -> None:
+    keys = BureauKeys.create(home)
+    with pytest.raises(Refused):
+        keys.with_matching_key("openmined", 7, bytes)
+    assert not (home.folder / "keys" / "matching-openmined-7.sealed").exists()
+
+
+def test_pseudonyms_are_the_bureaus_own_and_stay_over_epochs_and_sealing(home: BureauHome, tmp_path: Path) -> None:
+    keys = BureauKeys.create(home)
+    codes = ["91990100MAEUJQ08XL", "firm-0001", ""]
+    names = keys.pseudonyms(codes)
+    assert len(set(names)) == 3 and all(len(name) == 32 and int(name, 16) >= 0 for name in names)
+    secret = keys._pseudonym
+    assert names[0] == hmac.new(secret, codes[0].encode(), hashlib.sha256).hexdigest()[:32]
+    keys.make_matching_keys(2)
+    keys.destroy_matching_keys(1)
+    keys.reseal("file", tmp_path / "other.key")
+    assert BureauKeys.open(BureauHome.open(home.folder)).pseudonyms(codes) == names
+    other = BureauKeys.create(BureauHome.create(tmp_path / "other", name="Other"))
+    assert not set(other.pseudonyms(codes)) & set(names)
+
+
 def test_no_secret_can_be_shown_copied_or_kept(home: BureauHome, caplog: pytest.LogCaptureFixture) -> None:
     keys = BureauKeys.create(home)
-    secret = keys.with_matching_key("openmined", lambda key: key)
+    secret = keys.with_matching_key("openmined", FIRST_EPOCH, lambda key: key)
     logging.getLogger("test").warning("%s %r", keys, keys)
     shown = f"{keys} {keys!r} {caplog.text}"
     assert secret.hex() not in shown and repr(secret) not in shown and "hidden" in shown
