@@ -32,6 +32,7 @@ STAGES: dict[str, str] = {
     "evaluate": "登记求值 evaluate register",
     "seal": "封存密钥 seal",
     "train": "训练模型 train",
+    "measure": "测量本机 measure",
     "match": "隐私求交 match",
     "encrypt": "加密 encrypt",
     "score": "密文评分 score",
