@@ -23,6 +23,7 @@ from lab.cli.bank_options import (
     pinned_url,
     read_passphrase,
 )
+from lab.cli.bank_plan import plan
 from lab.cli.bank_rotation import rotate_key
 from lab.cli.output import Output
 from lab.terms.errors import InvalidInput
@@ -84,6 +85,7 @@ def card(
 
 app.command()(sign)
 app.command()(contract)
+app.command()(plan)
 
 
 @app.command()
