@@ -61,7 +61,7 @@ def run_demo(scene: Scene, audience: Audience, *, show: bool = True) -> dict[str
         facts = _play(scene, stage, steps, audience)
     finally:
         if not scene.keep:
-            for home in (stage.bureau, stage.bank):
+            for home in (stage.bureau, stage.bank, stage.sessions):
                 shutil.rmtree(home, ignore_errors=True)
             for party in ("bureau", "bank"):
                 stage.key_file(party).unlink(missing_ok=True)
@@ -95,7 +95,7 @@ def _play(scene: Scene, stage: Stage, steps: _Steps, audience: Audience) -> dict
         with steps.step("serve", "数据局：启动服务", "Bureau: start the service"):
             service = running.enter_context(stage.service())
         with steps.step(
-            "contract", "合约：起草、银行签署、数据局批准", "Contract: drafted, signed by the bank, approved"
+            "contract", "合同：起草、他人批准、银行签署", "Contract: drafted, approved, signed by the bank"
         ):
             contract = agree(
                 stage,

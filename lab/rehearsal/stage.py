@@ -54,6 +54,11 @@ class Stage:
         return self.folder / "bank"
 
     @property
+    def sessions(self) -> Path:
+        """Where the sign-ins of the bureau's officers are kept."""
+        return self.folder / "sessions"
+
+    @property
     def logs(self) -> Path:
         """Where the commands' and the service's output is kept."""
         return self.folder / "logs"
@@ -67,6 +72,7 @@ class Stage:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.folder.chmod(0o700)
         self.logs.mkdir(exist_ok=True)
+        self.sessions.mkdir(mode=0o700, exist_ok=True)
         for party in ("bureau", "bank"):
             path = self.folder / f"{party}.key"
             with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
@@ -76,9 +82,10 @@ class Stage:
         """The key file that seals the secrets of ``bureau`` or ``bank``."""
         return self.folder / f"{party}.key"
 
-    def command(self, *words: str | Path) -> dict[str, Any]:
+    def command(self, *words: str | Path, secrets: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Run one ``lab`` command in its own process and return its JSON object.
 
+        ``secrets`` go to it as variables of its environment, where no list of processes shows them to others.
         Raises the ``ShulabError`` that the command reported, of the same family; ``ShulabError`` if it broke.
         """
         arguments = [*_lab(), *map(str, words), "--json"]
@@ -90,7 +97,7 @@ class Stage:
                 arguments,
                 stdout=subprocess.PIPE,
                 stderr=None if self.show else log,
-                env=environment(),
+                env=environment() | dict(secrets or {}),
                 text=True,
                 start_new_session=True,  # Ctrl-C reaches us alone; we end the command, also one that is just starting
             )

@@ -113,7 +113,7 @@ def _score(plan: Plan, stage: Stage, pair: Pair, trained: Trained) -> tuple[dict
             model=f"{trained.model.name}@{trained.model.version}",
             detail=detail,
             engine=plan.engine,
-            purpose=Purpose.TRIAL,
+            purpose=Purpose.RESEARCH,
             identifiers=len(pair.bank.codes),
         )
         manifest = score(
