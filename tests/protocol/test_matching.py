@@ -154,7 +154,9 @@ GOOD_SETUP = unpack(bureau.build_setup(ENGINE, KEY, ["a", "b", "c"], announced=5
         ({"form": "gcs", "division": 40, "hash_range": "1" * 40}, b"x" * 30),
         ({"form": "gcs", "division": 1, "hash_range": "100", "entries": 10**9}, b"x" * 30),
         ({"entries": 10**9}, None),
-        ({"entries": 0}, b""),
+        ({"entries": 0}, None),
+        ({"entries": 0}, b"x"),
+        ({"form": "gcs", "division": 1, "hash_range": "100", "entries": 0}, b""),
         ({}, b"\x00" * 99),
         ({"announced": 1}, None),
         ({"engine": "another"}, None),
@@ -177,6 +179,13 @@ def test_a_response_of_another_length_or_off_the_curve_is_refused_by_the_bank() 
             bank.Matcher(ENGINE, ["a", "z"]).finish(
                 setup, pack_elements(Kind.MATCH_RESPONSE, ENGINE, wrong), contract="c"
             )
+
+
+def test_nobody_matches_an_empty_set_up() -> None:
+    setup = bureau.build_setup(ENGINE, KEY, [], announced=4)
+    matcher = bank.Matcher(ENGINE, ["a", "z"])
+    found = matcher.finish(setup, bureau.respond(ENGINE, KEY, matcher.request(), ceiling=2), contract="c")
+    assert found.indices.tolist() == [] and found.tags.shape == (0, 16) and found.false_positive_rate == 0
 
 
 def test_unknown_engines_are_refused() -> None:

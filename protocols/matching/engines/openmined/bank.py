@@ -40,6 +40,8 @@ class Session:
         """Indices of evaluated elements whose unblinded value the set-up holds, by the library's own look-up."""
         message = _read_setup(setup)
         _check_evaluated(evaluated)
+        if message is None:
+            return np.empty(0, dtype=np.int64)
 
         def chunk(rows: Sequence[int]) -> NDArray[np.int64]:
             part = to_list(evaluated[rows[0] : rows[-1] + 1])
@@ -81,8 +83,8 @@ def open_session() -> Session:
     return Session()
 
 
-def _read_setup(setup: Frame) -> psi.ServerSetup:
-    """The library's set-up message from a checked frame.
+def _read_setup(setup: Frame) -> psi.ServerSetup | None:
+    """The library's set-up message from a checked frame; None if it has no entry, as when nobody has consented.
 
     Zero ranges abort the library and huge ones hang it, and a Bloom filter would state another error rate, so only a
     sorted Raw set and a Golomb-coded set within bounds are taken.
@@ -90,10 +92,12 @@ def _read_setup(setup: Frame) -> psi.ServerSetup:
     if len(setup.parts) != 1:
         raise MalformedFrame("a set-up has one part")
     form, body = setup.text("form"), setup.parts[0]
-    entries = setup.number("entries", low=1, high=_MAX_REGISTER)
+    entries = setup.number("entries", low=0 if form == "raw" else 1, high=_MAX_REGISTER)
     if form == "raw":
         if len(body) != entries * WIDTH:
             raise MalformedFrame(f"a raw set-up has {WIDTH} bytes an entry")
+        if not entries:
+            return None
         elements = np.frombuffer(body, dtype=np.uint8).reshape(entries, WIDTH)
         try:
             check_form(elements)
