@@ -93,7 +93,9 @@ def verify_export(
     good, fault = _check_heads(found.tree, heads, bureau_key)
     if not any(head.size == size for head in found.heads):
         fault = fault or LedgerFault(
-            How.DROPPED, size + 1, f"No signed tree head covers the last of {size} entries, so the end is missing."
+            How.DROPPED,
+            size + 1,
+            f"Entry {size + 1} is missing: no signed tree head covers the last of {size} entries.",
         )
     if thorough or fault is not None or found.odd is not None:
         start = 1 if thorough else min(good + 1, found.odd or size + 1)
@@ -181,7 +183,7 @@ def _check_heads(tree: LeafTree, heads: Sequence[SignedHead], bureau_key: str) -
             fault = fault or LedgerFault(
                 How.DROPPED,
                 len(tree) + 1,
-                f"The bureau signed a tree head of {head.size} entries; {len(tree)} are left.",
+                f"Entry {len(tree) + 1} is missing: the bureau signed a tree head of {head.size} entries.",
             )
         elif tree.get_root(head.size).hex() == head.root:
             good = head.size
