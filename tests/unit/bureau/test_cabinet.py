@@ -1,4 +1,4 @@
-"""Versions of contracts in the cabinet, on SQLite and on PostgreSQL: every step, four eyes, amendments, altered rows."""
+"""Versions of contracts in the cabinet, on both databases: every step, four eyes, amendments, altered rows."""
 
 from __future__ import annotations
 
@@ -327,7 +327,7 @@ def test_a_row_altered_in_the_database_lets_nothing_through(kept: Store, alterat
         file(session, contract(version=2, ceilings={"identifiers_per_match": 1_000_000}))
         own = session.get_one(ContractVersionRow, ("c-test-1", 1))
         other = session.get_one(ContractVersionRow, ("c-test-2", 1))
-        values: dict[str, object] = {
+        alterations: dict[str, dict[str, object]] = {
             "wider terms": {"document": wider.canonical().decode(), "sha256": wider.sha256},
             "other contract": {
                 "document": other.document,
@@ -338,7 +338,8 @@ def test_a_row_altered_in_the_database_lets_nothing_through(kept: Store, alterat
             "no bank signature": {"bank_signature": None},
             "other bureau": {},
             "draft in force": {},
-        }[alteration]
+        }
+        values = alterations[alteration]
         if alteration == "draft in force":
             session.execute(update(ContractRow).where(ContractRow.id == "c-test-1").values(in_force=2))
             session.execute(update(ContractVersionRow).where(ContractVersionRow.version == 2).values(state="active"))

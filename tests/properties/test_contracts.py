@@ -1,0 +1,216 @@
+"""Nothing outside a contract's terms is ever allowed, and tightening a contract never allows more.
+
+The first is shown against an oracle written apart from the policy, through the one enforcement point over a real
+database. The second is shown for single requests, and for whole histories of charges: whatever sequence a bank can get
+under the tighter contract, it could have got under the other.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lab.bureau.contracts import Ask, authorise, banks, policy
+from lab.bureau.contracts.cabinet import find
+from lab.bureau.contracts.workflow import State
+from lab.bureau.exchange.charges import charge_identifiers, charge_scores
+from lab.bureau.exchange.jobs import JobTerms, open_job
+from lab.bureau.store import Store, migrate, open_store
+from lab.bureau.store.tables import ContractRow, ContractVersionRow
+from lab.terms.contract import Contract, Detail, Operation, ReleaseForm, SignedContract
+from lab.terms.errors import Refused
+from lab.terms.plain import diff
+from tests.properties.drawn_contracts import asks, contracts, fitting_asks, histories, moments, tightened
+from tests.unit.bureau.papers import BUREAU, PARTY, keyed, sign_both
+from tests.unit.bureau.scene import START
+
+KEY = BUREAU.public_key().public_bytes_raw().hex()
+_numbers = itertools.count()
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    opened = open_store(f"sqlite:///{tmp_path_factory.mktemp('store') / 'bureau.db'}")
+    migrate(opened.engine)
+    with keyed(opened).begin() as session:
+        banks.register(session, PARTY, by="local", now=START)
+    yield opened
+    opened.close()
+
+
+def keep(store: Store, signed: SignedContract, state: State) -> None:
+    """Put a version into the database as it is, whatever the workflow would say."""
+    document = signed.contract
+    with store.begin() as session:
+        found = banks.bank_of_key(session, PARTY.public_key)
+        assert found is not None
+        session.add(ContractRow(id=document.id, bank_id=found[0], in_force=document.version, created_at=START))
+        session.flush()
+        session.add(
+            ContractVersionRow(
+                contract_id=document.id,
+                version=document.version,
+                document=document.canonical().decode(),
+                sha256=document.sha256,
+                state=state.value,
+                officers_needed=1,
+                drafted_by="ann",
+                bureau_signature=signed.bureau_signature,
+                bank_signature=signed.bank_signature,
+                drafted_at=START,
+            )
+        )
+
+
+def fits(contract: Contract, operation: Operation, ask: Ask, now: datetime) -> bool:
+    """The oracle: what the terms say, from the document's JSON alone, one rule a line."""
+    text = contract.model_dump(mode="json")
+    ceilings: dict[str, int] = text["ceilings"]
+    strength = {"none": 0, "model-input-only": 1, "band": 2, "exact": 3}
+    forms = {item["code"]: strength[item["form"]] for item in text["items"]}
+    fineness = {"total": set(), "dimensions": {"d"}, "features": {"f"}, "full": {"d", "f"}}
+    numbers = [
+        (ask.identifiers, ceilings["identifiers_per_match"]),
+        (ask.announced, ceilings["identifiers_per_match"]),
+        (ask.job_rows, ceilings["rows_per_job"]),
+        (ask.rows, ceilings["rows_per_batch"]),
+    ]
+    said = [ask.recipient, ask.model, ask.detail, ask.items]
+    form = strength[ask.form.value]
+    rules = [
+        datetime.fromisoformat(text["starts"]) <= now < datetime.fromisoformat(text["expires"]),
+        operation.value in text["operations"],
+        ask.detail in (None, Detail.TOTAL) or "portrait" in text["operations"],
+        all(1 <= number <= ceiling for number, ceiling in numbers if number is not None),
+        ask.recipient is None or ask.recipient in text["recipients"],
+        ask.model is None or ask.model in [(model["name"], model["version"]) for model in text["models"]],
+        ask.detail is None or fineness[ask.detail.value] <= fineness[text["detail"]],
+        not ask.items or (form > 0 and all(forms.get(code, -1) >= form for code in ask.items)),
+        ask.rows is None or None not in said,
+    ]
+    return all(rules)
+
+
+@settings(deadline=None, max_examples=150)
+@given(data=st.data(), operation=st.sampled_from(Operation), now=moments)
+def test_nothing_outside_the_terms_is_ever_allowed_and_all_within_is(
+    store: Store, data: st.DataObject, operation: Operation, now: datetime
+) -> None:
+    document = data.draw(contracts(f"c-terms-{next(_numbers)}"))
+    state = data.draw(st.sampled_from([State.ACTIVE, State.ACTIVE, State.ACTIVE, *State]))
+    signed = sign_both(document)
+    missing = data.draw(st.sampled_from([None, None, None, "bureau_signature", "bank_signature"]))
+    if missing:
+        signed = signed.model_copy(update={missing: None})
+    keep(store, signed, state)
+    for _ in range(4):
+        ask = data.draw(asks | fitting_asks(document))
+        expected = state is State.ACTIVE and missing is None and fits(document, operation, ask, now)
+        with store.read() as session:
+            try:
+                held = authorise(session, document.id, operation, ask, now)
+            except Refused as refusal:
+                assert not expected
+                assert refusal.next_step
+            else:
+                assert expected
+                assert held.contract == document
+
+
+@settings(deadline=None, max_examples=200)
+@given(data=st.data(), operation=st.sampled_from(Operation), state=st.sampled_from(State), now=moments)
+def test_tightening_never_allows_a_request_that_was_not_allowed(
+    data: st.DataObject, operation: Operation, state: State, now: datetime
+) -> None:
+    loose = data.draw(contracts())
+    tight = data.draw(tightened(loose))
+    assert all(change.widens is not True for change in diff(loose, tight))
+    before, after = sign_both(loose), sign_both(tight)
+    for _ in range(4):
+        ask = data.draw(asks | fitting_asks(tight) | fitting_asks(loose))
+        if policy.may_use(after, state, operation, ask, now, KEY):
+            assert policy.may_use(before, state, operation, ask, now, KEY)
+
+
+def charge(store: Store, contract: Contract, kind: str, number: int, how_much: Any, now: datetime) -> bool:
+    """One charge in a transaction of its own; whether it was let through."""
+    try:
+        with store.begin() as session:
+            if kind == "identifiers":
+                charge_identifiers(session, contract, how_much)
+            elif kind == "scores":
+                charge_scores(session, contract, f"{number:064x}", [code * 32 for code in how_much], now)
+            else:
+                terms = JobTerms(contract.recipients[0], "m", 1, how_much)
+                held = find(session, contract.id)
+                policy.check_ask(contract, Ask(job_rows=how_much))
+                open_job(session, held, f"j-{number}", terms, now, epoch=1, by="local")
+    except Refused:
+        return False
+    return True
+
+
+def counted(contract: Contract, history: list[tuple[str, timedelta, Any]]) -> list[bool]:
+    """The oracle of counting: plain lists, no database."""
+    now, given_out, jobs, scores = START, 0, list[datetime](), dict[str, list[datetime]]()
+    ceilings, answers = contract.ceilings, []
+    for kind, wait, how_much in history:
+        now += wait
+        if kind == "identifiers":
+            fine = given_out + how_much <= ceilings.identifiers
+            given_out += how_much * fine
+        elif kind == "job":
+            recent = [at for at in jobs if now - at < timedelta(days=1)]
+            fine = how_much <= ceilings.rows_per_job and len(recent) < ceilings.jobs_per_day
+            jobs += [now] * fine
+        else:
+            period = timedelta(days=ceilings.period_days)
+            most = max(len([at for at in scores.get(code, []) if now - at < period]) for code in how_much)
+            fine = most < ceilings.scores_per_enterprise
+            for code in how_much if fine else ():
+                scores.setdefault(code, []).append(now)
+        answers.append(fine)
+    return answers
+
+
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), history=histories())
+def test_ceilings_count_as_stated_and_a_tighter_contract_gives_no_history_that_the_other_would_not(
+    store: Store, data: st.DataObject, history: list[tuple[str, timedelta, Any]]
+) -> None:
+    loose = data.draw(contracts(f"c-loose-{next(_numbers)}"))
+    tight = data.draw(tightened(loose)).model_copy(update={"id": f"c-tight-{next(_numbers)}"})
+    for document in (loose, tight):
+        keep(store, sign_both(document), State.ACTIVE)
+    expected = counted(tight, history)
+    now, got = START, []
+    for number, (kind, wait, how_much) in enumerate(history):
+        now += wait
+        allowed = charge(store, tight, kind, number, how_much, now)
+        assert allowed is expected[number]
+        if allowed:
+            got.append((kind, number, how_much, now))
+    for kind, number, how_much, at in got:
+        assert charge(store, loose, kind, number, how_much, at)
+
+
+def test_the_oracle_is_not_idle() -> None:
+    """Both answers of the oracle occur for what the strategies draw."""
+    found = set()
+
+    @settings(deadline=None, max_examples=200, database=None)
+    @given(data=st.data())
+    def look(data: st.DataObject) -> None:
+        document = data.draw(contracts())
+        ask = data.draw(fitting_asks(document))
+        found.add(fits(document, document.operations[0], ask, document.starts))
+        found.add(bool(ask.items) and ask.form is ReleaseForm.MODEL_INPUT_ONLY)
+
+    look()
+    assert found == {True, False}
