@@ -158,7 +158,7 @@ def test_a_key_that_can_be_taken_out_is_refused(place: str) -> None:
 
 def test_each_failure_names_its_next_step(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = TokenPlace.parse(place)
-    with pytest.raises(NotFound, match="no secret key") as caught:
+    with pytest.raises(NotFound, match="no secret key"):
         token_key(found)
     key = token_key(found, make=True)
     sealed = seal(b"secret", key, b"label")
@@ -169,9 +169,9 @@ def test_each_failure_names_its_next_step(place: str, tmp_path: Path, monkeypatc
         token_key(found)
     assert PIN_VARIABLE in caught.value.next_step and "wrong-pin-9" not in str(caught.value)
     monkeypatch.delenv(PIN_VARIABLE)
-    with pytest.raises(InvalidInput, match="found none") as caught:
+    with pytest.raises(InvalidInput, match="found none") as missing:
         token_key(found)
-    assert PIN_VARIABLE in caught.value.next_step
+    assert PIN_VARIABLE in missing.value.next_step
     monkeypatch.setenv(PIN_VARIABLE, PIN)
 
     with pytest.raises(NotFound, match="shows none"):
