@@ -16,7 +16,7 @@ from lab.cli import GROUPS, assemble
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCK = re.compile(r"^```(?:sh|bash|console)\n(.*?)^```", re.MULTILINE | re.DOTALL)
-TABLE_ROW = re.compile(r"^\| `lab ([a-z ]+?)`", re.MULTILINE)
+TABLE_ROW = re.compile(r"^\| `lab ([a-z -]+?)`", re.MULTILINE)
 
 
 @cache
@@ -29,10 +29,14 @@ def tree(group: str) -> click.Command:
 def leaves() -> dict[str, click.Command]:
     """Every command a person can call: ``"bank score" -> command``."""
     found: dict[str, click.Command] = {}
-    for group in GROUPS:
-        command = tree(group)
+    waiting = [(group, tree(group)) for group in GROUPS]
+    while waiting:
+        name, command = waiting.pop()
         below = getattr(command, "commands", None)
-        found.update({f"{group} {name}": leaf for name, leaf in below.items()} if below else {group: command})
+        if below:
+            waiting += [(f"{name} {one}", leaf) for one, leaf in below.items()]
+        else:
+            found[name] = command
     return found
 
 
@@ -48,11 +52,10 @@ def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
     group, *rest = words
     assert group in GROUPS, f"README shows `lab {group}`, which does not exist"
     command = tree(group)
-    below = getattr(command, "commands", None)
-    if below is None:
-        return command, rest
-    assert rest and rest[0] in below, f"README shows `lab {' '.join(words[:2])}`, which does not exist"
-    return below[rest[0]], rest[1:]
+    while below := getattr(command, "commands", None):
+        assert rest and rest[0] in below, f"README shows `lab {' '.join(words)}`, which does not exist"
+        command, rest = below[rest[0]], rest[1:]
+    return command, rest
 
 
 def test_readme_shows_commands() -> None:
