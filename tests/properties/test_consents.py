@@ -109,8 +109,8 @@ class Plain:
                     self.given[give] = self.now
         elif act not in self.given and at(act.begin + act.hours) > self.now:
             same = [one for one in self.given if (one.firm, one.bank, one.purpose) == (act.firm, act.bank, act.purpose)]
-            struck = [moment for one in same if (moment := self.given[one]) is not None]
-            if not struck or at(act.begin) >= max(struck):
+            earlier = [moment for one in same if (moment := self.given[one]) is not None]
+            if not earlier or at(act.begin) >= max(earlier):
                 self.given[act] = None
 
     def admitted(self, bank: str, purpose: Purpose, now: datetime) -> set[int]:
@@ -170,7 +170,7 @@ def test_a_withdrawal_never_admits_more(room: Room, history: list[Act], less: Ta
     for act in history:
         play(room, act)
     moments = (room.clock.now, room.clock.now + timedelta(hours=abs(later)))
-    before = {}
+    before: dict[tuple[datetime, str, Purpose], set[int]] = {}
     for room.clock.now in moments:
         before |= {(room.clock.now, b, p): set(rows(room, b, p)) for b in BANKS for p in PURPOSES}
     room.clock.now = moments[0]

@@ -1,0 +1,318 @@
+"""An enterprise that did not consent looks exactly like one that is not in the register, in every byte a bank gets.
+
+The same job runs against two real services, through a recorder of all bytes: one whose register holds firm X, which did
+not consent, and one whose register never had X. The bank asks for X by its code, works X's tag out from the answer, as
+a dishonest bank would, and sends it in to be scored. Message by message the two transcripts must agree in number, kind,
+status, header names, JSON members, refusals and lengths; only what is random by its nature (keys, nonces, group
+elements, ciphertexts, hashes, times) may differ, and is masked by signs of the same number.
+
+Ciphertexts are the one exception to equal lengths: SEAL compresses them, so two encryptions of one thing differ by some
+bytes in a hundred thousand. Here their dimensions must agree, and their lengths to a hundredth.
+
+Why it is so, by construction: the set-up and the tag index are made from the admitted rows alone, so nothing that is
+computed for a request takes the others as an input, and the way through the code is the same; what is left of X is in
+the evaluated register on the bureau's disk, which is made once for each version, whoever consents.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import polars as pl
+import pytest
+import tenseal.sealapi as seal
+
+from lab.bank.outlet import JobCard, Outlet, Patience
+from lab.bureau.office import Bureau
+from lab.bureau.register import import_register
+from lab.bureau.shelf import keep_model, publish_model
+from lab.terms.consent import written
+from lab.terms.contract import ConsentTerms, Detail
+from lab.terms.errors import Refused
+from models.model import Model
+from models.sheet import BankSheet
+from models.training import train
+from protocols.matching.bank import Matcher
+from protocols.matching.layout import contract_tags, read_elements
+from protocols.scoring import native
+from protocols.wire.frame import Kind, is_frame, unpack
+from tests.architecture.recorder import Recorder, recording
+from tests.unit.bureau.scene import PARAMS, RECIPIENT, Bank, Clock, Scene, Tables
+
+ROWS, AGREED, GOING, SILENT = 200, range(10), 10, 11
+"""Firms 0 to 9 consent, firm 10 does and withdraws, firm 11 (X) never did."""
+STRANGER = "firm-9999"
+CONSENT = ConsentTerms(required=True, why="the enterprise is to decide")
+PATIENCE = Patience(connect=10, answer=120, tries=1, longest_wait=0.1)
+SEALED = (Kind.CONTEXT, Kind.BATCH, Kind.REPLY)
+
+
+class Signer:
+    """The scene's bank as the outlet wants it."""
+
+    def __init__(self, bank: Bank) -> None:
+        self._key = bank.signing
+        self.public_key_hex = bank.party.public_key
+
+    def sign(self, message: bytes) -> bytes:
+        return self._key.sign(message)
+
+
+@dataclass
+class Seen:
+    """What a bank saw of one job: every message, and what it made of them."""
+
+    messages: list[tuple[str, bytes]]
+    matched: list[int]
+    found: list[str] = field(default_factory=list)
+    """What came of each attempt to score one that is not to be scored."""
+
+
+@pytest.fixture(scope="module")
+def tables() -> Tables:
+    rng = np.random.default_rng(11)
+    a, b, u, v = rng.normal(size=(4, ROWS)).round(4)
+    label = (a + 0.5 * b + u - 0.5 * v + rng.normal(size=ROWS) > 0).astype(int)
+    codes = [f"firm-{number:04d}" for number in range(ROWS)]
+    public, bank = (pl.DataFrame(pair).cast(pl.String) for pair in ({"a": a, "b": b}, {"u": u, "v": v}))
+    return Tables(codes, public, bank, label)
+
+
+@pytest.fixture(scope="module")
+def model(tables: Tables) -> Model:
+    return train(tables.public, tables.bank, tables.label, family="scorecard", name="credit", version=1).model
+
+
+@contextmanager
+def bureau_of(folder: Path, tables: Tables, model: Model, rows: list[int]) -> Iterator[Scene]:
+    """A bureau whose register has ``rows``."""
+    clock = Clock(datetime.now(UTC).replace(microsecond=0))
+    Bureau.create(folder / "bureau", name="Test bureau").close()
+    with Bureau.open(folder / "bureau", clock=clock) as bureau:
+        scene = Scene(bureau, folder / "bureau", Bank(), clock, tables, model)
+        source = folder / "register.csv"
+        tables.public[rows].insert_column(0, pl.Series("id", [tables.codes[row] for row in rows])).write_csv(source)
+        import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
+        keep_model(bureau.store, bureau.home, model, "main")
+        publish_model(bureau.store, bureau.home, "credit", 1)
+        yield scene
+
+
+@contextmanager
+def serving(home: Path) -> Iterator[int]:
+    """The service of a bureau as a process of its own; its port."""
+    port_file = home / "port"
+    command = [sys.executable, "-m", "lab.cli", "bureau", "serve", "--port", "0", "--port-file", str(port_file)]
+    with (home / "logs" / "said").open("wb") as said:
+        process = subprocess.Popen(
+            [*command, "--home", str(home)], stdout=said, stderr=said, env=os.environ | {"SHULAB_BUREAU_WORKERS": "1"}
+        )
+    try:
+        while not port_file.exists():
+            if process.poll() is not None:
+                raise RuntimeError((home / "logs" / "said").read_text())
+            time.sleep(0.02)
+        yield int(port_file.read_text())
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def run(folder: Path, tables: Tables, model: Model, *, without: int | None = None, agreed: list[int]) -> Seen:
+    """One job of a bank from its first look at the bureau to the last, X's tag and a withdrawal included."""
+    folder.mkdir()
+    with bureau_of(folder, tables, model, [row for row in range(ROWS) if row != without]) as scene:
+        contract = scene.contract(detail=Detail.FULL, consent=CONSENT, signed=False)
+        begin, end = (written(scene.clock.now + timedelta(days=days)) for days in (-1, 20))
+        lines = [f"{tables.codes[row]},Test bank,credit-approval,{begin},{end},sheet" for row in agreed]
+        (folder / "consents.csv").write_text("\n".join(["code,bank,purpose,starts,expires,evidence", *lines]) + "\n")
+        scene.bureau.consents.import_file(folder / "consents.csv", by="person:steward", id_kind="opaque")
+        with serving(scene.home) as port, recording(port) as recorder:
+            return _job(scene, recorder, contract)
+
+
+def _job(scene: Scene, recorder: Recorder, contract: str) -> Seen:
+    bank, codes = scene.bank, scene.tables.codes
+    asked = [*(codes[row] for row in AGREED), codes[GOING], codes[SILENT], STRANGER]
+    seen = Seen([], [])
+
+    def attempt(tags: np.ndarray, rows: list[int]) -> None:
+        batch = bank.batch(sheet, tags, scene.tables.bank[rows], contract)
+        try:
+            outlet.score(contract, "job-0001", batch)
+            seen.found.append("scored")
+        except Refused as error:
+            seen.found.append(str(error))
+
+    with Outlet(recorder.url, Signer(bank), patience=PATIENCE) as outlet:
+        outlet.bureau()
+        document, _ = outlet.contract(contract)
+        outlet.versions(contract)
+        outlet.sign_contract(contract, bank.sign(document.contract))
+        outlet.offer("credit")
+        outlet.allowance(contract)
+        sheet = BankSheet.from_json(outlet.sheet(contract))
+        outlet.open_job(contract, "job-0001", JobCard(RECIPIENT, "credit", 1, 50))
+        matcher = Matcher("openmined", asked)
+        setup = outlet.matching_setup(contract, "job-0001", len(asked))
+        response = outlet.match(contract, "job-0001", matcher.request())
+        matched = matcher.finish(setup, response, contract=contract)
+        seen.matched = matched.indices.tolist()
+        # What the library hides from an honest bank: the value of an identifier that did not match, and so its tag.
+        evaluated = read_elements(response, Kind.MATCH_RESPONSE, "openmined", 33)
+        forged = contract_tags(contract, matcher._session.unblind(evaluated[[SILENT]]))
+        frame = bank.keys.public_context()
+        name = hashlib.sha256(frame).hexdigest()
+        outlet.has_context(contract, "job-0001", name)
+        outlet.put_context(contract, "job-0001", name, frame)
+        outlet.has_context(contract, "job-0001", name)
+        known = matched.tags[: len(AGREED)]
+        batch = bank.batch(sheet, known, scene.tables.bank[list(AGREED)], contract)
+        outlet.score(contract, "job-0001", batch)
+        attempt(np.vstack([known[:5], forged]), [*range(5), SILENT])
+        attempt(forged, [SILENT])
+        withdrawn = [codes[GOING]]
+        scene.bureau.consents.withdraw(withdrawn, reason="by letter", by="person:steward", id_kind="opaque")
+        attempt(np.vstack([known[:5], matched.tags[[GOING]]]), [*range(5), GOING])
+        outlet.matching_setup(contract, "job-0001", len(asked))
+        outlet.allowance(contract)
+        outlet.job(contract, "job-0001")
+        outlet.end_job(contract, "job-0001")
+        head = httpx.get(f"{recorder.url}/v1/ledger/head").json()
+        outlet.ledger_consistency(1, head["size"])
+    for sent, answered in zip(
+        zip(recorder.to_bureau[::2], recorder.to_bureau[1::2], strict=True),
+        zip(recorder.to_bank[::2], recorder.to_bank[1::2], strict=True),
+        strict=True,
+    ):
+        seen.messages += [*sent, *answered]
+    return seen
+
+
+# --- the form of a message --------------------------------------------------------------------------------------------
+
+_RANDOM = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"(?<![0-9a-z])[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}(?![0-9a-z])",  # a request's id
+        r"(?<![0-9a-zA-Z])[0-9a-f]{8,}(?![0-9a-zA-Z])",  # hashes, keys, signatures, parts of ids
+        r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{6})?",
+        r"(?<=:)[A-Za-z0-9+/]{40,}=*(?=:)",  # digests and signatures of RFC 9421
+        r'(?<=nonce=")[^"]+',
+        r"(?<=created=)[0-9]+",
+        r"(?im)(?<=^date: ).+$",
+        r"(?<=127\.0\.0\.1:)[0-9]+",
+        r'(?<="bytes":)[0-9]+',  # of a reply, in its receipt
+    )
+)
+_RECEIPT = re.compile(r"(?im)(?<=^shulab-receipt: )\S+$")
+
+
+def masked(text: str) -> str:
+    """The text with what is random by its nature replaced by as many signs."""
+    for pattern in _RANDOM:
+        text = pattern.sub(lambda found: "#" * len(found.group()), text)
+    return text
+
+
+def form_of_head(head: bytes, *, sealed: bool) -> Any:
+    """First line and header fields. A receipt is opened; the length of a body with ciphertexts is left to the body."""
+    text = head.decode()
+    receipt = _RECEIPT.search(text)
+    opened = ()
+    if receipt:
+        opened = (len(receipt.group()), masked(base64.b64decode(receipt.group()).decode()))
+        text = _RECEIPT.sub("receipt", text)
+    if sealed:
+        text = re.sub(r"(?im)(?<=^content-length: )[0-9]+$", "sealed", text)
+    return masked(text), opened
+
+
+def form_of_body(body: bytes) -> Any:
+    """A frame by its header, the length of each part, and of ciphertexts the dimensions; anything else as text."""
+    if not is_frame(body):
+        return masked(body.decode())
+    frame = unpack(body, Kind(body[5]))
+    parts: list[Any] = [len(part) for part in frame.parts]
+    if frame.kind in SEALED:
+        first = 1 if frame.kind is Kind.BATCH else 0  # tags come first
+        kind = seal.PublicKey if frame.kind is Kind.CONTEXT else seal.Ciphertext
+        parts[first:] = [_dimensions(native.load(kind, part, PARAMS)) for part in frame.parts[first:]]
+    return frame.kind, masked(json.dumps(frame.meta)), parts
+
+
+def _dimensions(thing: Any) -> tuple[int, int, int]:
+    data = thing.data() if isinstance(thing, seal.PublicKey) else thing
+    return data.size(), data.poly_modulus_degree(), data.coeff_modulus_size()
+
+
+def _is_sealed(body: bytes) -> bool:
+    return is_frame(body) and Kind(body[5]) in SEALED
+
+
+def forms(seen: Seen) -> list[tuple[str, Any]]:
+    """The whole transcript: requests and answers in order, each by its name and form."""
+    told: list[tuple[str, Any]] = []
+    for (name, head), (_, body) in zip(seen.messages[::2], seen.messages[1::2], strict=True):
+        told += [(masked(name), form_of_head(head, sealed=_is_sealed(body))), (masked(name), form_of_body(body))]
+    return told
+
+
+def sealed_lengths(seen: Seen) -> np.ndarray:
+    return np.array([len(body) for _, body in seen.messages[1::2] if _is_sealed(body)], dtype=np.float64)
+
+
+@pytest.fixture(scope="module")
+def silent(tmp_path_factory: pytest.TempPathFactory, tables: Tables, model: Model) -> Seen:
+    """X is in the register and did not consent."""
+    return run(tmp_path_factory.mktemp("silent") / "run", tables, model, agreed=[*AGREED, GOING])
+
+
+@pytest.fixture(scope="module")
+def absent(tmp_path_factory: pytest.TempPathFactory, tables: Tables, model: Model) -> Seen:
+    """X is not in the register."""
+    return run(tmp_path_factory.mktemp("absent") / "run", tables, model, without=SILENT, agreed=[*AGREED, GOING])
+
+
+def test_no_byte_of_the_transcript_differs_in_length_or_form(silent: Seen, absent: Seen) -> None:
+    one, other = forms(silent), forms(absent)
+    assert len(one) == len(other) > 60
+    for left, right in zip(one, other, strict=True):
+        assert left == right
+    kinds = {form[0] for _, form in one if isinstance(form, tuple) and isinstance(form[0], Kind)}
+    assert kinds == set(Kind), "every kind of frame is in the transcript"
+    assert sum("403" in str(form) for _, form in one) >= 3, "so are refusals"
+    assert np.allclose(sealed_lengths(silent), sealed_lengths(absent), rtol=0.01, atol=0)
+
+
+def test_the_bank_finds_out_the_same(silent: Seen, absent: Seen) -> None:
+    assert silent.matched == absent.matched == [*AGREED, GOING]
+    assert silent.found == absent.found
+    mixed, alone, withdrawn = silent.found
+    assert mixed == withdrawn, "a firm that withdrew after it matched is refused in the words for an unknown one"
+    assert mixed.startswith("1 of 6 enterprises") and alone.startswith("1 of 1 enterprises")
+
+
+def test_a_transcript_of_one_that_consented_is_told_apart(
+    silent: Seen, tmp_path: Path, tables: Tables, model: Model
+) -> None:
+    """That the comparison sees anything at all: let X consent, and it must."""
+    open_ = run(tmp_path / "run", tables, model, agreed=[*AGREED, GOING, SILENT])
+    assert open_.matched == [*AGREED, GOING, SILENT] and open_.found[:2] == ["scored", "scored"]
+    different = [name for (name, left), (_, right) in zip(forms(open_), forms(silent), strict=True) if left != right]
+    assert any("setup" in name for name in different) and any("scores" in name for name in different)
