@@ -31,6 +31,7 @@ from sandbox.api import (
     ledger,
     matching,
     offers,
+    openid,
     scoring,
     sign_in,
     words,
@@ -38,6 +39,7 @@ from sandbox.api import (
 from sandbox.api import bureau as bureau_routes
 from sandbox.journal import NAME, note, open_journal
 from sandbox.middleware import Surround
+from sandbox.openid import find_provider
 from sandbox.parts import Parts
 from sandbox.places import Places
 from sandbox.settings import ServiceSettings, load_settings
@@ -65,7 +67,9 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
         redirect_slashes=False,  # a redirect would lose what was signed
         lifespan=lifespan,
     )
-    app.state.parts = Parts(bureau, str(bureau.identity()["public_key"]), settings, places, sign_ins, logger)
+    app.state.parts = Parts(
+        bureau, str(bureau.identity()["public_key"]), settings, places, sign_ins, logger, find_provider(settings)
+    )
     for room in (
         health,
         bureau_routes,
@@ -74,6 +78,7 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
         matching,
         scoring,
         sign_in,
+        openid,
         accounts,
         banks,
         ledger,
@@ -133,7 +138,7 @@ def serve(home: Path, host: str, port: int, port_file: Path | None = None) -> No
         # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: None)
-        threading.Thread(target=_warm, args=(bureau, logger), daemon=True).start()
+        threading.Thread(target=_warm, args=(bureau, app, logger), daemon=True).start()
         note_configuration(bureau.store, "service", settings, bureau.keys.pseudonyms, by=LOCAL)
         notary = Notary(
             bureau.log,
@@ -169,9 +174,11 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _warm(bureau: Bureau, logger: logging.Logger) -> None:
-    """Start the bureau's workers beside the listening, so that neither waits for the other."""
+def _warm(bureau: Bureau, app: FastAPI, logger: logging.Logger) -> None:
+    """Start the bureau's workers beside the listening, so that neither waits for the other; and make the OpenAPI
+    document, which takes a second that no other request is to wait for."""
     try:
         bureau.warm()
+        app.openapi()
     except Exception as error:
         note(logger, "workers did not start", error=error)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fastapi import Request
 
 from lab.bureau.office import Bureau
+from sandbox.openid import Provider
 from sandbox.places import Places
 from sandbox.settings import ServiceSettings
+from sandbox.waiting import Waiting
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The bureau, its settings, the places for heavy work and for checking passwords, and the log."""
+    """The bureau, its settings, the places for heavy work and for checking passwords, the log, and
+    the OpenID provider with the sign-ins under way there."""
 
     bureau: Bureau
     bureau_key: str
@@ -22,6 +25,8 @@ class Parts:
     places: Places
     sign_ins: Places
     logger: logging.Logger
+    provider: Provider | None = None
+    waiting: Waiting = field(default_factory=Waiting)
 
 
 def parts_of(request: Request) -> Parts:

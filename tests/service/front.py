@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,9 @@ from lab.bureau.people import NewAccount, Role, Subject
 from lab.bureau.store.tables import EntryRow
 from tests.service.conftest import ROOT, Process
 
+_SERVE = "import sys; from pathlib import Path; from sandbox.app import serve; " + (
+    "serve(Path(sys.argv[1]), '127.0.0.1', int(sys.argv[2]), Path(sys.argv[3]))"
+)
 GOOD, OTHER, WRONG = "correct horse battery", "staple tree and river", "not at all this one"
 
 
@@ -88,12 +93,41 @@ class Front:
         return found
 
 
-def open_front(home: Path, database_url: str = "", **settings: str | bool | int) -> Front:
+def free_port() -> int:
+    """A port that nobody listens on now, for a service whose address must be known before it starts."""
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+class Placed(Process):
+    """A service at a port that was chosen beforehand."""
+
+    def __init__(self, home: Path, port: int) -> None:
+        super().__init__(home)
+        self._port = port
+
+    def start(self) -> None:
+        port_file = self.home / "port"
+        with (self.home / "logs" / "stderr").open("ab") as stderr:
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", _SERVE, str(self.home), str(self._port), str(port_file)],
+                cwd=ROOT,
+                stdout=stderr,
+                stderr=stderr,
+            )
+        while not port_file.exists():
+            if self._process.poll() is not None:
+                raise RuntimeError((self.home / "logs" / "stderr").read_text())
+            time.sleep(0.02)
+        self.url = f"http://127.0.0.1:{self._port}"
+
+
+def open_front(home: Path, database_url: str = "", *, port: int = 0, **settings: str | bool | int) -> Front:
     """A service of its own over a new bureau in ``home``; ``settings`` go into ``service.toml``."""
     bureau = Bureau.create(home, name="某征信", database_url=database_url)
     lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items()]
     (home / "service.toml").write_text("\n".join(lines) + "\n")
-    process = Process(home)
+    process = Placed(home, port) if port else Process(home)
     process.start()
     return Front(bureau, process)
 

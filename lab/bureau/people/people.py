@@ -156,6 +156,11 @@ class People:
             )
         return tokens
 
+    def record_failure(self, detail: str) -> None:
+        """Write down that the provider, or what came from it, let nobody in."""
+        with self._store.begin() as session:
+            record(session, "sign-in.failed", None, {"how": "openid", "reason": detail}, by="bureau")
+
     def whose(self, token: str) -> SignIn:
         """The sign-in of ``token``, which is noted as being in use; raises ``NotAuthentic``."""
         now = self._now()
