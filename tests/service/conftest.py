@@ -19,14 +19,17 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from lab.bank.outlet import Outlet, Patience
+from lab.bank.outlet import JobCard, Outlet, Patience
 from lab.bureau.contracts import cabinet
-from lab.bureau.contracts.drafting import Choices, draft
+from lab.bureau.contracts.choices import Choices
+from lab.bureau.contracts.drafting import draft, find_works, keep_draft
+from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.office import Bureau
+from lab.bureau.people.roles import Person, Role
 from lab.bureau.register import import_register
-from lab.bureau.shelf import find_model, keep_model, publish_model
+from lab.bureau.shelf import keep_model, publish_model
 from lab.bureau.store.tables import EntryRow
-from lab.terms.contract import Ceilings, Contract, Detail, Party, signing_input
+from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Party, signing_input
 from models.model import Model
 from models.sheet import BankSheet
 from models.training import train
@@ -39,6 +42,12 @@ from tests.service.standin import Key
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
 ROWS = 400
+JOB = "job-1"
+RECIPIENT = "信贷部"
+AUTHOR, APPROVER, SECOND = (
+    Person(name, department, frozenset({Role.OFFICER}))
+    for name, department in (("lin", "数据部"), ("wang", "数据部"), ("zhao", "法务部"))
+)
 _SERVE = "import sys; from pathlib import Path; from sandbox.app import serve; " + (
     "serve(Path(sys.argv[1]), '127.0.0.1', 0, Path(sys.argv[2]))"
 )
@@ -126,6 +135,11 @@ class Service:
     def url(self) -> str:
         return self.process.url
 
+    @property
+    def name(self) -> str:
+        """The bank's name: one for each key, as a name is one bank's."""
+        return f"某银行 {self.key.public_key_hex[:8]}"
+
     def outlet(self, key: Key | None = None, *, tries: int = 1) -> Outlet:
         patience = Patience(connect=10, answer=120, tries=tries, longest_wait=0.2)
         outlet = Outlet(self.url, key or self.key, patience=patience)
@@ -137,54 +151,107 @@ class Service:
             outlet.close()
 
     def draft(
-        self, *, now: datetime | None = None, detail: Detail = Detail.TOTAL, days: int = 30, **limits
+        self,
+        *,
+        now: datetime | None = None,
+        detail: Detail = Detail.TOTAL,
+        days: int = 30,
+        consent: ConsentTerms | None = None,
+        retention_days: int = 365,
+        **limits: int,
     ) -> Contract:
-        """A draft for this bank, neither approved nor signed."""
+        """A contract for this bank that was drafted and submitted, neither approved nor signed."""
         now = now or datetime.now(UTC)
-        bank = Party(name="某银行", public_key=self.key.public_key_hex)
-        choices = Choices(detail=detail, days=days, ceilings=Ceilings(**limits))
+        bank = Party(name=self.name, public_key=self.key.public_key_hex)
+        choices = Choices(
+            detail=detail,
+            days=days,
+            recipients=(RECIPIENT, "风险部"),
+            consent=consent or ConsentTerms(),
+            retention_days=retention_days,
+            ceilings=Ceilings(**limits),
+        )
         with self.bureau.store.begin() as session:
-            shelved = find_model(session, "credit", published=True)
-            return draft(session, self.bureau.party, bank, shelved, self.pilot.model, choices, now)
+            works = find_works(session, self.bureau.shelf, [("credit", None)])
+            made = draft(session, self.bureau.party, bank, works, choices, now, author=AUTHOR)
+            cabinet.submit(session, made.id, AUTHOR, now)
+        return made
+
+    def amend(self, contract: str, **changes: object) -> Contract:
+        """The next version with these fields changed, submitted and approved; the bank has yet to sign it."""
+        now = datetime.now(UTC)
+        before = self.bureau.signed_contract(contract)[0].contract
+        amended = before.model_copy(update={"version": before.version + 1, **changes})
+        with self.bureau.store.begin() as session:
+            keep_draft(session, amended, author=AUTHOR, above=self.bureau.home.settings.two_officers_above, now=now)
+            cabinet.submit(session, contract, AUTHOR, now)
+        self.approve(contract)
+        return amended
 
     def approve(self, contract: str, now: datetime | None = None) -> None:
+        """As many officers approve as it takes."""
+        now = now or datetime.now(UTC)
         with self.bureau.store.begin() as session:
-            cabinet.approve(session, contract, self.bureau.keys.sign, now or datetime.now(UTC))
+            cabinet.review(session, contract, APPROVER, now)
+            needed = cabinet.newest(session, contract).officers_needed
+            for officer in (APPROVER, SECOND)[:needed]:
+                cabinet.approve(session, contract, officer, self.bureau.keys.sign, now)
+
+    def suspend(self, contract: str) -> int:
+        """An officer suspends the contract; how many jobs that stopped."""
+        with self.bureau.store.begin() as session:
+            cabinet.suspend(session, contract, APPROVER, "test", datetime.now(UTC))
+            return stop_jobs(session, contract, datetime.now(UTC), by=f"person:{APPROVER.name}")
+
+    def resume(self, contract: str) -> None:
+        """An officer resumes it."""
+        with self.bureau.store.begin() as session:
+            cabinet.resume(session, contract, APPROVER, "test", datetime.now(UTC))
 
     def revoke(self, contract: str) -> None:
+        """An officer ends a contract that is approved or in force."""
         with self.bureau.store.begin() as session:
-            cabinet.revoke(session, contract, "test", datetime.now(UTC))
+            cabinet.revoke(session, contract, APPROVER, "test", datetime.now(UTC))
+            stop_jobs(session, contract, datetime.now(UTC), by=f"person:{APPROVER.name}")
 
     def sign(self, contract: Contract) -> str:
         return self.key.sign(signing_input(contract)).hex()
 
-    def contract(self, **choices: Any) -> str:
-        """A contract in force: approved, and signed by the bank through the service."""
+    def contract(self, *, job: bool = True, **choices: Any) -> str:
+        """A contract in force: approved, and signed by the bank through the service; with an open job, if wanted."""
         document = self.draft(**choices)
         self.approve(document.id)
         self.outlet().sign_contract(document.id, self.sign(document))
+        if job:
+            self.open_job(document.id)
         return document.id
+
+    def open_job(
+        self, contract: str, job: str = JOB, *, rows: int = ROWS, recipient: str = RECIPIENT
+    ) -> dict[str, Any]:
+        """Open a job of credit@1 through the service."""
+        return self.outlet().open_job(contract, job, JobCard(recipient, "credit", 1, rows))
 
     def old_contract(self) -> str:
         """One whose term is over, though it was signed and approved in time."""
         then = datetime.now(UTC) - timedelta(days=10)
         document = self.draft(now=then, days=3)
-        with self.bureau.store.begin() as session:
-            cabinet.accept_bank_signature(session, document.id, self.sign(document), then)
         self.approve(document.id, then)
+        with self.bureau.store.begin() as session:
+            cabinet.accept_bank_signature(session, document.id, self.sign(document), then, "bank:test")
         return document.id
 
-    def tags(self, contract: str, codes: list[str]) -> np.ndarray:
+    def tags(self, contract: str, codes: list[str], job: str = JOB) -> np.ndarray:
         """Match ``codes`` and return the tags of those in the register."""
         outlet = self.outlet()
         matcher = Matcher("openmined", codes)
-        setup = outlet.matching_setup(contract, len(codes))
-        return matcher.finish(setup, outlet.match(contract, matcher.request()), contract=contract).tags
+        setup = outlet.matching_setup(contract, job, len(codes))
+        return matcher.finish(setup, outlet.match(contract, job, matcher.request()), contract=contract).tags
 
-    def batch(self, contract: str, tags: np.ndarray, records: pl.DataFrame) -> bytes:
+    def batch(self, contract: str, tags: np.ndarray, records: pl.DataFrame, job: str = JOB) -> bytes:
         """The encrypted batch of ``records``, whose context has been put."""
         outlet = self.outlet()
-        outlet.put_context(contract, self.context_name, self.context)
+        outlet.put_context(contract, job, self.context_name, self.context)
         sheet = BankSheet.from_json(outlet.sheet(contract))
         return self.holder.encrypt(tags, sheet.indicators(records), contract=contract)
 

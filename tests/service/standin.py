@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -33,6 +34,7 @@ from sandbox.journal import open_journal
 from sandbox.settings import ServiceSettings
 
 CONTRACT = "contract-1"
+JOB = "job-1"
 BUREAU_KEY = "ab" * 32
 
 
@@ -53,11 +55,12 @@ def contract_of(bank_key: str) -> Contract:
         id=CONTRACT,
         bureau=Party(name="bureau", public_key=BUREAU_KEY),
         bank=Party(name="bank", public_key=bank_key),
-        purpose=Purpose.TRIAL,
+        purpose=Purpose.RESEARCH,
+        recipients=("credit department",),
         items=(Item(code="tax"),),
         operations=(Operation.MATCH, Operation.SCORE),
         detail=Detail.TOTAL,
-        model=ModelTerms(name="credit", version=1, sheet_sha256="cd" * 32),
+        models=(ModelTerms(name="credit", version=1, sheet_sha256="cd" * 32),),
         id_kind="opaque",
         engine="openmined",
         parameters="bfv-8192-a",
@@ -67,11 +70,26 @@ def contract_of(bank_key: str) -> Contract:
     )
 
 
+class StandInBanks:
+    """One bank with one key and one contract."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+
+    def of_contract(self, contract_id):
+        return "b-1" if contract_id == CONTRACT else None
+
+    def of_key(self, key):
+        found = SimpleNamespace(id="b-1", name="bank"), SimpleNamespace(accepted=lambda now: True)
+        return found if key == self._key else None
+
+
 class StandIn:
     """Answers as the facade does, for one contract; ``work`` is what matching does."""
 
     def __init__(self, bank_key: str) -> None:
         self._signed = SignedContract(contract=contract_of(bank_key))
+        self.banks = StandInBanks(bank_key)
         self._nonces: set[tuple[str, str]] = set()
         self.work = lambda body: body
         self.entered = threading.Semaphore(0)
@@ -98,11 +116,11 @@ class StandIn:
     def record_refusal(self, contract_id, operation, error):
         return None
 
-    def match(self, contract_id, body):
+    def match(self, contract_id, job, body):
         self.entered.release()
         return self.work(body)
 
-    def sheet(self, contract_id):
+    def sheet(self, contract_id, model=None, version=None):
         return b"{}"
 
     def close(self):

@@ -46,7 +46,7 @@ CASES = [
 
 @pytest.fixture(scope="module")
 def document(service):
-    return httpx.get(service.url + "/v1/openapi.json").json()
+    return httpx.get(service.url + "/v1/openapi.json", timeout=60).json()
 
 
 def operations(document) -> dict[str, Any]:

@@ -14,10 +14,11 @@ import pytest
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
 from protocols.wire.frame import Frame, Kind
 from protocols.wire.signature import sign_request
-from tests.service.standin import BUREAU_KEY, CONTRACT, Key, Running, running
+from tests.service.standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
 
 FRAME = Frame(Kind.MATCH_REQUEST, {}, (b"blinded",)).pack()
-PATH = f"/v1/contracts/{CONTRACT}/matching"
+CONTRACT_PATH = f"/v1/contracts/{CONTRACT}"
+PATH = f"{CONTRACT_PATH}/matching?job={JOB}"
 CANARY = "canary-8c1f"
 
 
@@ -41,7 +42,7 @@ def test_beyond_its_places_the_service_says_when_to_come_back(tmp_path):
     release = threading.Event()
     with running(tmp_path, heavy_places=1, retry_after=7) as service, ThreadPoolExecutor() as pool:
         service.bureau.work = lambda body: body if release.wait(30) else b""
-        first = pool.submit(service.outlet().match, CONTRACT, FRAME)
+        first = pool.submit(service.outlet().match, CONTRACT, JOB, FRAME)
         assert service.bureau.entered.acquire(timeout=30)
         busy = send(service, "POST", PATH, FRAME)
         assert busy.status_code == 503
@@ -51,16 +52,16 @@ def test_beyond_its_places_the_service_says_when_to_come_back(tmp_path):
         assert service.outlet().sheet(CONTRACT) == b"{}"
         release.set()
         assert first.result(30) == FRAME
-        assert service.outlet().match(CONTRACT, FRAME) == FRAME
+        assert service.outlet().match(CONTRACT, JOB, FRAME) == FRAME
 
 
 def test_the_outlet_waits_for_a_place(tmp_path):
     release = threading.Event()
     with running(tmp_path, heavy_places=1, retry_after=1) as service, ThreadPoolExecutor() as pool:
         service.bureau.work = lambda body: body if release.wait(30) else b""
-        first = pool.submit(service.outlet().match, CONTRACT, FRAME)
+        first = pool.submit(service.outlet().match, CONTRACT, JOB, FRAME)
         assert service.bureau.entered.acquire(timeout=30)
-        second = pool.submit(service.outlet(tries=1000).match, CONTRACT, FRAME)
+        second = pool.submit(service.outlet(tries=1000).match, CONTRACT, JOB, FRAME)
         while service.log().count('"busy"') < 2:
             threading.Event().wait(0.02)
         release.set()
@@ -75,20 +76,20 @@ def test_work_that_takes_too_long_is_answered_and_keeps_its_place_until_it_ends(
         assert (late.status_code, late.json()["type"]) == (408, "urn:shulab:error:timeout")
         assert send(service, "POST", PATH, FRAME).status_code == 503
         release.set()
-        assert service.outlet(tries=100).match(CONTRACT, FRAME) == FRAME
+        assert service.outlet(tries=100).match(CONTRACT, JOB, FRAME) == FRAME
 
 
 def test_silence_in_a_body_ends_the_request_and_frees_its_place(tmp_path):
     with running(tmp_path, heavy_places=1, body_idle_seconds=0.2) as service:
         with raw(service, announced=1000, body=b"half") as connection:
             assert connection.recv(65536).startswith(b"HTTP/1.1 408")
-        assert service.outlet(tries=20).match(CONTRACT, FRAME) == FRAME
+        assert service.outlet(tries=20).match(CONTRACT, JOB, FRAME) == FRAME
 
 
 def test_a_connection_that_breaks_off_frees_its_place(tmp_path):
     with running(tmp_path, heavy_places=1) as service:
         raw(service, announced=1000, body=b"half").close()
-        assert service.outlet(tries=100).match(CONTRACT, FRAME) == FRAME
+        assert service.outlet(tries=100).match(CONTRACT, JOB, FRAME) == FRAME
 
 
 @pytest.mark.parametrize("announce", [True, False])
@@ -103,7 +104,7 @@ def test_a_body_beyond_its_cap_is_refused(tmp_path, announce):
             answer = httpx.post(service.url + PATH, content=iter([big[:600], big[600:]]), headers=headers)
         assert (answer.status_code, answer.json()["type"]) == (413, "urn:shulab:error:too-large")
         with pytest.raises(InvalidInput, match="at most 1000 bytes"):
-            service.outlet().match(CONTRACT, big)
+            service.outlet().match(CONTRACT, JOB, big)
 
 
 def test_a_long_body_that_is_refused_still_hears_why(tmp_path):
@@ -113,17 +114,17 @@ def test_a_long_body_that_is_refused_still_hears_why(tmp_path):
     with running(tmp_path, heavy_places=1, match_bytes=40_000_000, retry_after=1) as service:
         stranger = service.outlet(key=Key())
         with pytest.raises(NotAuthentic, match="its key is not"):
-            stranger.match(CONTRACT, long)
+            stranger.match(CONTRACT, JOB, long)
         service.bureau.work = lambda body: body if release.wait(30) else b""
         with ThreadPoolExecutor() as pool:
-            first = pool.submit(service.outlet().match, CONTRACT, FRAME)
+            first = pool.submit(service.outlet().match, CONTRACT, JOB, FRAME)
             assert service.bureau.entered.acquire(timeout=30)
             with pytest.raises(Unreachable, match="Every place"):
-                service.outlet().match(CONTRACT, long)
+                service.outlet().match(CONTRACT, JOB, long)
             release.set()
             assert first.result(30) == FRAME
     with running(tmp_path, match_bytes=1000) as service, pytest.raises(InvalidInput, match="at most 1000 bytes"):
-        service.outlet().match(CONTRACT, long)
+        service.outlet().match(CONTRACT, JOB, long)
 
 
 def test_a_connection_is_not_reset_while_a_refused_body_is_still_coming(tmp_path):
@@ -164,8 +165,8 @@ def test_a_body_other_than_signed_is_not_authentic(tmp_path):
         headers["content-type"] = "application/octet-stream"
         answer = httpx.post(service.url + PATH, content=FRAME + b"x", headers=headers)
         assert answer.status_code == 401
-        get = sign_request("GET", PATH[:-9] + "/sheet", b"", service.key, bureau_key=BUREAU_KEY)
-        smuggled = httpx.request("GET", service.url + PATH[:-9] + "/sheet", content=b"smuggled", headers=get)
+        get = sign_request("GET", CONTRACT_PATH + "/sheet", b"", service.key, bureau_key=BUREAU_KEY)
+        smuggled = httpx.request("GET", service.url + CONTRACT_PATH + "/sheet", content=b"smuggled", headers=get)
         assert smuggled.status_code in (401, 413)
 
 
@@ -203,7 +204,7 @@ def test_neither_log_nor_answer_repeat_what_a_caller_sends(tmp_path):
             httpx.get(f"{service.url}/v1/contracts/{CANARY.upper()}", headers={CANARY: CANARY}),
             httpx.get(f"{service.url}/v1/contracts/{CANARY}/sheet", headers={"signature": CANARY}),
             httpx.request(CANARY, service.url + "/v1/health"),
-            send(service, "GET", f"/v1/contracts/{CONTRACT}/matching/setup?announced={CANARY}"),
+            send(service, "GET", f"/v1/contracts/{CONTRACT}/matching/setup?job={JOB}&announced={CANARY}"),
             send(service, "POST", f"/v1/contracts/{CONTRACT}/signature", CANARY.encode(), media="application/json"),
             send(service, "POST", PATH, CANARY.encode(), media=CANARY),
         ]
@@ -269,7 +270,7 @@ def test_every_error_family_reaches_the_bank_as_itself(tmp_path):
 
             service.bureau.work = fail
             with pytest.raises(family) as caught:
-                service.outlet().match(CONTRACT, FRAME)
+                service.outlet().match(CONTRACT, JOB, FRAME)
             assert type(caught.value) is family
             assert (caught.value.detail, caught.value.next_step) == ("a detail", "a step")
         assert NotAuthentic in ShulabError.__subclasses__()

@@ -19,7 +19,7 @@ from tests.service.standin import CONTRACT, running
 @pytest.fixture(scope="module")
 def document(tmp_path_factory):
     with running(tmp_path_factory.mktemp("logs")) as service:
-        return httpx.get(service.url + "/v1/openapi.json").json()
+        return httpx.get(service.url + "/v1/openapi.json", timeout=60).json()
 
 
 def operations(document):
