@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -241,14 +242,24 @@ def receipt(
 
 def _open_desk(session: Path | None) -> Desk:
     """Loaded only here: what is checked offline needs no client."""
+    _require_client()
     from lab.sdk.desk import Desk
 
     return Desk.open(session)
 
 
+def _require_client() -> None:
+    if importlib.util.find_spec("lab.sdk") is None:
+        raise NotFound(
+            "What asks a service is not part of this installation; verify and receipt work without it.",
+            next_step="run it where lab/sdk is installed",
+        )
+
+
 @contextmanager
 def _asking(service: str | None, session: Path | None) -> Iterator[Callable[[str, dict[str, Any]], Any]]:
     """GET from a service, by its address as anyone, else by the sign-in."""
+    _require_client()
     from lab.sdk.connection import Connection
 
     if service is None:
