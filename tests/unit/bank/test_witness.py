@@ -35,7 +35,7 @@ class Ledger:
         self.asked: list[tuple[int, int]] = []
 
     def add(self, salt: str = "", **changes: Any) -> int:
-        facts = {
+        facts: dict[str, Any] = {
             "job": "job-1",
             "batch_sha256": hashlib.sha256(b"batch").hexdigest(),
             "reply_sha256": hashlib.sha256(b"reply").hexdigest(),

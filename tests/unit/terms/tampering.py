@@ -11,7 +11,7 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.terms.contract import Party
-from lab.terms.ledger import LeafTree, SignedHead, entry_input, hash_leaf, head_input, write_body
+from lab.terms.ledger import Fact, LeafTree, SignedHead, entry_input, hash_leaf, head_input, write_body
 from lab.terms.ledger_export import write_entry, write_header
 from lab.terms.ledger_fault import EntryLine
 from lab.terms.ledger_kinds import KINDS
@@ -74,7 +74,7 @@ def make_export(count_of: Callable[[int], int] = lambda number: 1) -> Export:
     tree, lines, heads = LeafTree(), [], []
     kinds = [kind for number, kind in enumerate(KINDS) for _ in range(count_of(number))]
     for seq, kind in enumerate(kinds, start=1):
-        facts = {"number": seq, "sha256": "ab" * 32, "names": ["一", "b"], "done": True, "none": None}
+        facts: dict[str, Fact] = {"number": seq, "sha256": "ab" * 32, "names": ["一", "b"], "done": True, "none": None}
         contract = f"c-{seq % 3}" if seq % 3 else None
         body = write_body(seq, NOW + timedelta(seconds=seq), kind, contract, facts, "person:li.wei")
         tree.extend([hash_leaf(body)])
