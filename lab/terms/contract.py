@@ -16,13 +16,16 @@ from typing import Annotated, Literal
 import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lab.terms.errors import InvalidInput, NotAuthentic, Refused
+from lab.terms.signers import is_forgeable
 
 SCHEMA = "shulab-contract/2"
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+Count = Annotated[int, Field(ge=1, le=2**53 - 1)]
+"""A number from 1 to the largest that canonical JSON holds exactly (RFC 8785, section 3.2.2.3)."""
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
@@ -91,6 +94,13 @@ class Party(_Document):
     name: Name
     public_key: Hex32
 
+    @field_validator("public_key")
+    @classmethod
+    def _check_key(cls, value: str) -> str:
+        if is_forgeable(value):
+            raise ValueError("anybody can sign under this key")
+        return value
+
     @property
     def fingerprint(self) -> str:
         """First 16 hexadecimal digits of SHA-256 of the public key, in groups of four, to be read aloud."""
@@ -113,12 +123,12 @@ class Ceilings(_Document):
     ``precision``: the smallest step between two replies, in the model's quanta (1: as the model computes).
     """
 
-    identifiers: Annotated[int, Field(ge=1)] = 1_000_000
-    identifiers_per_match: Annotated[int, Field(ge=1)] = 100_000
-    scores_per_enterprise: Annotated[int, Field(ge=1)] = 100
+    identifiers: Count = 1_000_000
+    identifiers_per_match: Count = 100_000
+    scores_per_enterprise: Count = 100
     period_days: Annotated[int, Field(ge=1, le=3660)] = 365
-    jobs_per_day: Annotated[int, Field(ge=1)] = 100
-    rows_per_job: Annotated[int, Field(ge=1)] = 1_000_000
+    jobs_per_day: Count = 100
+    rows_per_job: Count = 1_000_000
     rows_per_batch: Annotated[int, Field(ge=1, le=8192)] = 8192
     precision: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
@@ -134,7 +144,7 @@ class ModelTerms(_Document):
     """A model version the contract allows; ``sheet_sha256`` pins what the bank is told of it."""
 
     name: Slug
-    version: Annotated[int, Field(ge=1)]
+    version: Count
     sheet_sha256: Hex32
 
     def __str__(self) -> str:
@@ -146,7 +156,7 @@ class Contract(_Document):
 
     schema_: Annotated[Literal["shulab-contract/2"], Field(alias="schema")] = "shulab-contract/2"
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{3,63}$")]
-    version: Annotated[int, Field(ge=1)] = 1
+    version: Count = 1
     bureau: Party
     bank: Party
     purpose: Purpose

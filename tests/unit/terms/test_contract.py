@@ -18,11 +18,12 @@ from lab.terms.contract import (
     Operation,
     Party,
     Purpose,
+    ReleaseForm,
     SignedContract,
     parse_contract,
     signing_input,
 )
-from lab.terms.errors import InvalidInput, NotAuthentic
+from lab.terms.errors import InvalidInput, NotAuthentic, Refused
 
 BUREAU, BANK = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -37,11 +38,12 @@ def contract(**changes: object) -> Contract:
         "id": "c-test",
         "bureau": party("局", BUREAU),
         "bank": party("Bank", BANK),
-        "purpose": Purpose.TRIAL,
+        "purpose": Purpose.RESEARCH,
+        "recipients": ("research department",),
         "items": (Item(code="tax.paid"),),
         "operations": (Operation.MATCH, Operation.SCORE),
         "detail": Detail.TOTAL,
-        "model": ModelTerms(name="credit", version=1, sheet_sha256="0" * 64),
+        "models": (ModelTerms(name="credit", version=1, sheet_sha256="0" * 64),),
         "id_kind": "uscc",
         "engine": "openmined",
         "parameters": "bfv-8192-a",
@@ -67,7 +69,16 @@ def test_both_signatures_verify_and_survive_a_round_trip() -> None:
     assert again.contract.canonical() == held.contract.canonical()
 
 
-@pytest.mark.parametrize("changes", [{"detail": Detail.FULL}, {"ceilings": Ceilings(identifiers=2)}, {"version": 2}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"operations": (Operation.MATCH, Operation.PORTRAIT), "detail": Detail.FULL},
+        {"ceilings": Ceilings(identifiers=2)},
+        {"recipients": ("another department",)},
+        {"retention_days": 1},
+        {"version": 2},
+    ],
+)
 def test_a_changed_term_breaks_both_signatures(changes: dict[str, object]) -> None:
     held = signed(contract())
     altered = SignedContract(
@@ -100,9 +111,38 @@ def test_terms_that_make_no_contract_are_refused() -> None:
         {"purpose": "anything"},
         {"extra": 1},
         {"ceilings": {"rows_per_batch": 10**6}},
+        {"ceilings": {"identifiers": 2**53}},  # canonical JSON has no such number
+        {"recipients": ()},
+        {"models": ()},
+        {"models": (ModelTerms(name="credit", version=1, sheet_sha256="0" * 64),) * 2},
+        {"items": (Item(code="tax.paid"),) * 2},
+        {"detail": Detail.FULL},  # without the operation portrait
     ):
         with pytest.raises(ValidationError):
             contract(**changes)
+
+
+def test_the_largest_numbers_can_be_signed() -> None:
+    signed(contract(ceilings=Ceilings(identifiers=2**53 - 1))).verify()
+
+
+def test_a_model_is_one_of_those_the_contract_allows() -> None:
+    models = tuple(
+        ModelTerms(name=name, version=n, sheet_sha256="0" * 64) for name, n in (("a", 2), ("a", 1), ("b", 1))
+    )
+    document = contract(models=models)
+    assert document.model() == document.model("a") == models[0]
+    assert (document.model("a", 1), document.model("b")) == (models[1], models[2])
+    for name, version in (("b", 2), ("c", None)):
+        with pytest.raises(Refused, match="term: models"):
+            document.model(name, version)
+
+
+def test_each_release_form_allows_itself_and_what_is_less() -> None:
+    forms = list(ReleaseForm)
+    assert [form.value for form in forms] == ["none", "model-input-only", "band", "exact"]
+    for one, form in enumerate(forms):
+        assert [form.allows(wanted) for wanted in forms] == [other <= one for other in range(len(forms))]
 
 
 def test_a_parse_error_names_fields_and_no_values() -> None:

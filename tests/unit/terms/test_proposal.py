@@ -107,7 +107,7 @@ OFFER: dict[str, Any] = {
 
 def test_an_offer_is_read_strictly() -> None:
     assert parse_offer(OFFER).details[Detail.TOTAL].columns == 59
-    for wrong in (
+    wrongs: list[Any] = [
         None,
         [],
         OFFER | {"more": 1},
@@ -116,7 +116,8 @@ def test_an_offer_is_read_strictly() -> None:
         OFFER | {"register_entries": -1},
         OFFER | {"model": PLANTED.upper()},
         OFFER | {"engines": []},
-    ):
+    ]
+    for wrong in wrongs:
         with pytest.raises(InvalidInput) as caught:
             parse_offer(wrong)
         assert PLANTED.upper() not in str(caught.value)
