@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from lab.terms.contract import Purpose
+from lab.terms.signers import is_forgeable
 
 SCHEMA = "shulab-consent/1"
 DOMAIN = b"shulab consent v1\x00"
@@ -59,6 +60,8 @@ class Consent:
     def bears(self, public_key: str, signature: str) -> bool:
         """Whether ``signature`` is that of the key's holder under this consent; both hexadecimal."""
         try:
+            if is_forgeable(public_key):
+                return False
             key = Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key))
             key.verify(bytes.fromhex(signature), self.signing_input())
         except (InvalidSignature, ValueError):

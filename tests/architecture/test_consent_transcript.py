@@ -234,7 +234,7 @@ def form_of_head(head: bytes, *, sealed: bool) -> Any:
     """First line and header fields. A receipt is opened; the length of a body with ciphertexts is left to the body."""
     text = head.decode()
     receipt = _RECEIPT.search(text)
-    opened = ()
+    opened: tuple[Any, ...] = ()
     if receipt:
         opened = (len(receipt.group()), masked(base64.b64decode(receipt.group()).decode()))
         text = _RECEIPT.sub("receipt", text)
