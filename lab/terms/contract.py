@@ -2,7 +2,7 @@
 
 A contract document never changes: an amendment is a new version with the same id, signed again by both. The parties
 sign the same bytes, the RFC 8785 (JSON Canonicalization Scheme) form of the document, with Ed25519 (RFC 8032). Where a
-version stands at the bureau (draft, approved, active, ...) is not part of it; that is ``lab.bureau.contracts.workflow``.
+version stands at the bureau (draft, approved, active, ...) is not part of it (``lab.bureau.contracts.workflow``).
 ``lab.terms.odrl`` tells the same document as a W3C ODRL 2.2 Agreement, ``lab.terms.plain`` in Chinese and English.
 """
 
@@ -69,8 +69,8 @@ class ReleaseForm(StrEnum):
     """In which form an item may be used, from the least to the most: each allows what stands before it.
 
     ``NONE``: not at all. ``MODEL_INPUT_ONLY``: as an input of a model's encrypted evaluation. ``BAND``: a coarse band
-    of its value may leave the bureau. ``EXACT``: its value may. No operation of this version releases an item's value or
-    band: the two are terms that later operations are held against.
+    of its value may leave the bureau. ``EXACT``: its value may. No operation of this version releases an item's value
+    or band: the two are terms that later operations are held against.
     """
 
     NONE = "none"
@@ -194,7 +194,7 @@ class Contract(_Document):
         return self
 
     def model(self, name: str | None = None, version: int | None = None) -> ModelTerms:
-        """The model version named, or the first; raises ``Refused`` if the contract does not allow it (term: models)."""
+        """The model version named, or the first; raises ``Refused`` (term: models) if it is not allowed."""
         for model in self.models:
             if (name is None or model.name == name) and (version is None or model.version == version):
                 return model
