@@ -80,7 +80,6 @@ KINDS: Mapping[str, Kind] = {
         Kind("inquiries.read", "企业查询记录查阅", "an enterprise's inquiries read"),
         Kind("configuration.changed", "配置变更", "configuration changed"),
         Kind("register.imported", "登记导入", "register imported"),
-        Kind("register.evaluated", "登记求值", "register evaluated"),
         Kind("model.kept", "模型存入", "model kept"),
         Kind("model.published", "模型发布", "model published"),
         Kind("retention.swept", "到期数据清除", "what was kept for its time removed"),

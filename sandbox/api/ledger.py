@@ -25,7 +25,7 @@ router = APIRouter(prefix="/v1", tags=["ledger"])
 Reader = Annotated[Person, Depends(permitted(Permission.READ_LEDGER))]
 InquiryReader = Annotated[Person, Depends(permitted(Permission.READ_INQUIRIES))]
 PUBLIC = problems("invalid-input", "not-found", "timeout", "unreachable", "fault", "bad-request")
-EXPORT_MEDIA = "application/jsonl"
+EXPORT_MEDIA = "application/octet-stream"
 LONGEST_LIST = 1000
 _ANY = 2**53 - 1  # what JSON numbers hold exactly
 _HEAD: dict[str, Any] = {
@@ -220,7 +220,7 @@ async def inclusion(person: Reader, parts: PartsOf, entry: Annotated[int, Query(
     | {
         200: {
             "description": "JSON lines: a header, one line an entry, all tree heads. See `lab/terms/ledger_export.py`.",
-            "content": {EXPORT_MEDIA: {"schema": {"type": "string"}}},
+            "content": {EXPORT_MEDIA: {"schema": {"type": "string", "format": "binary"}}},
         }
     },
 )
