@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import stat
 from pathlib import Path
 from time import monotonic, sleep
@@ -13,13 +14,14 @@ from sqlalchemy import select
 
 from lab.bank.home import BankHome
 from lab.bank.witness import Exchange, Witness
-from lab.bureau.people import Role
+from lab.bureau.office import Bureau
+from lab.bureau.people import NewAccount, Role
 from lab.bureau.store.tables import EntryRow
-from lab.terms.errors import NotFound
+from lab.terms.errors import NotAuthentic, NotFound
 from lab.terms.ledger import SignedHead, verify_consistency
 from lab.terms.receipt import Receipt, verify_receipt
 from tests.service.conftest import JOB, RECIPIENT, Service
-from tests.service.front import GOOD, Front
+from tests.service.front import GOOD, Front, close_front, open_front
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +99,6 @@ def test_anyone_may_hold_the_bureau_to_its_heads(service: Service) -> None:
 
 def test_the_service_signs_heads_by_itself(front: Front, tmp_path: Path) -> None:
     """A service told to sign at each entry does so within a few looks, with nobody asking for a receipt."""
-    from tests.service.front import close_front, open_front
-
     own = open_front(tmp_path / "bureau", head_entries=1)
     try:
         with own.client() as client:
@@ -189,3 +189,30 @@ def test_an_enterprise_learns_who_asked_about_it(
     assert service.bureau.keys.pseudonyms(["firm-0003"])[0] not in bodies
     log = (service.bureau.home.folder / "logs" / "service.jsonl").read_text()
     assert "firm-0" not in log and "firm-9" not in log
+
+
+def test_a_database_put_back_to_an_earlier_state_is_found_out_by_the_bank(tmp_path: Path) -> None:
+    """The bureau itself can't tell: its own tree heads went back with the database. Who kept a head can."""
+    folder, copy = tmp_path / "bureau", tmp_path / "copy.db"
+    Bureau.create(folder, name="某征信").close()
+    shutil.copy(folder / "bureau.db", copy)
+    home, _ = BankHome.create(tmp_path / "bank", name="某银行", key_file=tmp_path / "key")
+
+    def work(*names: str) -> SignedHead:
+        """The bureau goes on: accounts are added, a head is signed, and the bank is shown it."""
+        with Bureau.open(folder) as bureau:
+            for name in names:
+                bureau.people.add(NewAccount(name, "credit", frozenset({Role.STEWARD}), "", None), by="local")
+            head = bureau.log.sign_head()
+            Witness(home, bureau.party, bureau.log.prove_consistency).follow(head)
+            return head
+
+    first = work("a.one")
+    second = work("a.two", "a.three")
+    assert second.size == first.size + 2
+    for file in folder.glob("bureau.db*"):
+        file.unlink()
+    shutil.copy(copy, folder / "bureau.db")
+    for names in (("b.one",), ("b.two", "b.three", "b.four")):  # shorter than what was shown, then longer
+        with pytest.raises(NotAuthentic, match="rewritten"):
+            work(*names)
