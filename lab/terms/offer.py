@@ -13,6 +13,16 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from lab.terms.contract import Detail, Slug
 from lab.terms.errors import InvalidInput
 
+EXAMPLE: dict[str, Any] = {
+    "model": "credit",
+    "version": 1,
+    "id_kind": "uscc",
+    "register_entries": 51_000,
+    "details": {"total": {"columns": 59, "outputs": 1}, "full": {"columns": 59, "outputs": 20}},
+    "engines": ["openmined"],
+    "parameters": ["bfv-8192-a"],
+}
+
 
 class OfferedDetail(BaseModel):
     """What one detail of a model costs: ciphertext columns up and outputs down, in each batch."""
@@ -26,23 +36,7 @@ class OfferedDetail(BaseModel):
 class Offer(BaseModel):
     """A published model version. ``register_entries``: enterprises in its register, rounded up to two digits."""
 
-    model_config = ConfigDict(
-        frozen=True,
-        extra="forbid",
-        json_schema_extra={
-            "examples": [
-                {
-                    "model": "credit",
-                    "version": 1,
-                    "id_kind": "uscc",
-                    "register_entries": 51_000,
-                    "details": {"total": {"columns": 59, "outputs": 1}, "full": {"columns": 59, "outputs": 20}},
-                    "engines": ["openmined"],
-                    "parameters": ["bfv-8192-a"],
-                }
-            ]
-        },
-    )
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
 
     model: Slug
     version: Annotated[int, Field(ge=1, le=2**31 - 1)]

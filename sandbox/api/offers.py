@@ -6,9 +6,9 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
-from lab.terms.offer import Offer
+from lab.terms.offer import EXAMPLE, Offer
 from sandbox.api.authentic import SIGNATURE, PartsOf, RegisteredBank
 from sandbox.api.bodies import read_nothing
 from sandbox.api.words import SIGNED, problems
@@ -25,6 +25,8 @@ ModelVersion = Annotated[
 
 class OfferList(BaseModel):
     """Every published model version."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"offers": [EXAMPLE]}]})
 
     offers: list[Offer]
 
