@@ -10,6 +10,7 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
+from itertools import islice
 from typing import Any, NoReturn
 
 from rdflib import BNode, Dataset, Graph, Literal, URIRef
@@ -27,6 +28,8 @@ MAX_VALUES = 100_000
 MAX_STATEMENTS = 20_000
 """A contract of a thousand items; what is accepted is validated within about ten seconds."""
 _CONTEXTS = frozenset({CONTEXT, CONTEXT.replace("http:", "https:")})
+_CONTEXT_COST = 1000
+"""Naming the context counts like so many values, so that a small document does not become a large one."""
 _BASE = "urn:shulab:relative:"
 
 
@@ -98,8 +101,10 @@ def read_list(graph: Graph, head: Node | None) -> list[Node] | None:
     at: Node | None = head
     while at is not None and at != RDF.nil:
         ends = list(graph.objects(at, RDF.rest))
-        if at in seen or len(ends) != 1 or len(list(graph.objects(at, RDF.first))) != 1:
-            _refuse("lists that are whole")
+        # A list with two owners would be read once for each of them.
+        owners = len(list(islice(graph.subject_predicates(at), 2)))
+        if at in seen or owners != 1 or len(ends) != 1 or len(list(graph.objects(at, RDF.first))) != 1:
+            _refuse("lists that are whole and have one owner")
         seen.add(at)
         at = ends[0]
     members = list(Collection(graph, head))
@@ -140,6 +145,7 @@ def _close_context(value: Any, depth: int, budget: list[int]) -> Any:
     if isinstance(value, str):
         if value not in _CONTEXTS:
             _refuse(f"no context from elsewhere but {CONTEXT}")
+        budget[0] -= _CONTEXT_COST
         return _odrl_terms()
     if isinstance(value, list | tuple):
         return [_close_context(part, depth + 1, budget) for part in value]

@@ -16,6 +16,7 @@ from rdflib.namespace import SH
 from rdflib.term import Node
 
 from lab.terms.errors import InvalidInput
+from lab.terms.odrl.graph import MAX_STATEMENTS
 from lab.terms.odrl.vocabulary import CEILINGS, ODRL, PROFILE, SHULAB
 
 _O, _S = Namespace(ODRL), Namespace(SHULAB)
@@ -37,6 +38,7 @@ _RANGES = {
 }
 _LOGICAL = (_O["or"], _O.xone, _O["and"], _O.andSequence)
 _SHOWN = 8
+_LARGE = 2_000
 
 
 def check(graph: Graph) -> URIRef:
@@ -66,6 +68,8 @@ def _implied(graph: Graph, agreement: Node) -> Graph:
             implied.remove((agreement, _O[name], value))
             for rule in rules:
                 implied.add((rule, _O[name], value))
+            if len(implied) > 2 * MAX_STATEMENTS:
+                _fail([f"RuleAction (at most {2 * MAX_STATEMENTS} statements, those shared by rules counted for each)"])
     for predicate, kind in _RANGES.items():
         for node in graph.objects(None, predicate):
             implied.add((node, RDF.type, kind))
@@ -90,7 +94,10 @@ def _expanded(name: str) -> URIRef:
 
 def _failures(graph: Graph, shapes: str) -> list[str]:
     """Each failed shape with its path and its rule in words, once."""
-    conforms, report, _ = run_shapes(graph, shacl_graph=_shapes(shapes), inference="none", advanced=False)
+    # Each failure is written down at length, so a large document has to do with the first.
+    conforms, report, _ = run_shapes(
+        graph, shacl_graph=_shapes(shapes), inference="none", advanced=False, abort_on_first=len(graph) > _LARGE
+    )
     if conforms:
         return []
     if not isinstance(report, Graph):
