@@ -251,6 +251,8 @@ def signing_input(contract: Contract) -> bytes:
 def verify_signature(public_key: str, signature: str, message: bytes, *, what: str) -> None:
     """Verify an Ed25519 signature (hexadecimal) under ``public_key`` (hexadecimal); raises ``NotAuthentic``."""
     try:
+        if is_forgeable(public_key):
+            raise InvalidSignature
         Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(bytes.fromhex(signature), message)
     except (InvalidSignature, ValueError):
         raise NotAuthentic(
