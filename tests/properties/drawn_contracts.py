@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,7 +22,6 @@ CEILINGS = (
     *("jobs_per_day", "rows_per_job", "rows_per_batch", "precision"),
 )
 counts = st.integers(1, 6)
-moments = st.integers(-2, HOURS + 2).map(lambda hour: START + timedelta(hours=hour))
 
 
 @st.composite
@@ -82,6 +82,32 @@ def fitting_asks(draw: st.DrawFn, under: Contract) -> Ask:
         detail=draw(st.sampled_from([under.detail, Detail.TOTAL])),
         items=draw(st.frozensets(st.sampled_from(usable))) if usable else frozenset(),
     )
+
+
+_OTHERS: dict[str, list[Any]] = {
+    "identifiers": [None, *range(-1, 8)],
+    "announced": [None, *range(-1, 8)],
+    "job_rows": [None, *range(-1, 8)],
+    "rows": [None, *range(-1, 8)],
+    "recipient": [None, *RECIPIENTS, *STRANGERS[0]],
+    "model": [None, *MODELS, *STRANGERS[2]],
+    "detail": [None, *Detail],
+    "items": [None, *(frozenset({code}) for code in ITEMS + STRANGERS[1]), frozenset(ITEMS)],
+    "form": list(ReleaseForm),
+}
+
+
+def neighbours(ask: Ask, under: Contract) -> Iterator[tuple[Ask, Operation, datetime]]:
+    """A request at every operation and at the edges of the term, and with each one thing in it changed in every way:
+    where one forgotten check would show."""
+    hour = timedelta(hours=1)
+    now, own = under.starts, under.operations[0]
+    for operation in Operation:
+        for moment in (under.starts, under.expires - hour / 60, under.starts - hour, under.expires):
+            yield ask, operation, moment
+    for field, others in _OTHERS.items():
+        for other in others:
+            yield replace(ask, **{field: other}), own, now
 
 
 def _drop(field: str, least: int) -> Callable[[st.DrawFn, dict[str, Any]], None]:
