@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.terms.clauses import TERMS
@@ -108,6 +108,7 @@ def test_a_name_cannot_steer_the_terminal() -> None:
     assert "a\\u000ab" in shown
 
 
+@settings(deadline=None)
 @given(contracts(), contracts(), st.sets(st.sampled_from(sorted(Contract.model_fields))))
 def test_nothing_differs_if_and_only_if_the_documents_are_the_same(
     one: Contract, other: Contract, taken: set[str]
@@ -116,6 +117,7 @@ def test_nothing_differs_if_and_only_if_the_documents_are_the_same(
     assert (diff(one, mixed) == []) == (one.canonical() == mixed.canonical())
 
 
+@settings(deadline=None)
 @given(contracts())
 def test_every_contract_can_be_said(contract: Contract) -> None:
     assert to_text(render(contract)).count("\n") == 3 * len(TERMS)
