@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import fcntl
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from lab.bank.session import Job, score_portfolio
 from lab.terms.contract import Contract, Detail, Party
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
 from lab.terms.progress import SILENT, Progress, Stage
+from lab.terms.receipt import Receipt
 from tests.service.conftest import ROWS, Service
 
 # What the bank does is the same over any database of the bureau's.
@@ -178,7 +179,7 @@ def test_a_stopped_job_goes_on_without_new_charges(bank: Bank, stage: str, after
     outputs = find_run(bank.home.runs, facts["run"]).outputs
     assert np.array_equal(outputs["total:total"].to_numpy(), bank.plain(outputs["code"].to_list(), Detail.TOTAL)[0])
     # What was encrypted before the stop was sent byte for byte: the receipts name those very frames.
-    receipts = {receipt["batch_sha256"] for receipt in facts["receipts"]}
+    receipts = {Receipt.read(receipt).batch_sha256 for receipt in facts["receipts"]}
     assert {hashlib.sha256(frame).hexdigest() for frame in kept.values()} <= receipts
     assert not list(bank.home.runs.glob("*/batch-*"))
     # The same call again is a new job: fresh scores, fresh charges.
@@ -213,9 +214,13 @@ def test_contracts_that_do_not_stand_are_refused_before_anything_is_sent(bank: B
         bank.score("c-never", path)
     draft = bank.service.draft()
     bank.sign(draft.id)
-    with pytest.raises(NotAuthentic, match="bureau's signature"):
+    with pytest.raises(Refused, match="submitted; it must be active"):
         bank.score(draft.id, path)
     bank.service.approve(draft.id)
+    bank.service.suspend(draft.id)
+    with pytest.raises(Refused, match="suspended") as suspended:
+        bank.score(draft.id, path)
+    assert "no new charge" in suspended.value.next_step
     bank.service.revoke(draft.id)
     with pytest.raises(Refused, match="revoked"):
         bank.score(draft.id, path)
@@ -232,7 +237,7 @@ def test_contracts_that_do_not_stand_are_refused_before_anything_is_sent(bank: B
 
 def test_a_contract_that_changed_since_signing_is_refused(bank: Bank) -> None:
     one = bank.contract(identifiers=1000)
-    stored = bank.home.folder / "contracts" / f"{one}.json"
+    stored = bank.home.folder / "contracts" / f"{one}.v1.json"
     text = stored.read_text()
     stored.write_text(text.replace('"identifiers": 1000,', '"identifiers": 999,'))
     assert stored.read_text() != text
@@ -278,3 +283,92 @@ def test_unreadable_numbers_are_reported(bank: Bank) -> None:
     assert facts["scored"] == 2
     assert any("debt" in warning and "1 cells" in warning for warning in facts["warnings"])
     assert not any("about" in warning for warning in facts["warnings"])
+
+
+def test_a_job_is_for_a_recipient_and_a_model_that_the_contract_names(bank: Bank) -> None:
+    contract = bank.contract()
+    path = bank.portfolio(firms(1, 2))
+    for choices, term in (
+        ({"recipient": "别的部门"}, "recipients"),
+        ({"model": ("credit", 2)}, "models"),
+        ({"model": ("other", None)}, "models"),
+    ):
+        with pytest.raises(Refused, match=f"term: {term}"):
+            bank.score(contract, path, **choices)
+    assert bank.allowance(contract)["jobs"]["used"] == 0
+    facts = bank.score(contract, path, model=("credit", None), recipient="风险部")
+    assert (facts["recipient"], facts["model"], facts["version"]) == ("风险部", "credit@1", 1)
+    assert facts["delete_after"] > facts["finished"]
+    with bank.outlet() as outlet:
+        job = outlet.job(contract, facts["run"])
+    assert (job["state"], job["recipient"], job["rows"], job["rows_used"]) == ("ended", "风险部", 2, 2)
+
+
+@pytest.mark.parametrize("stage", ["score", "decrypt"])
+def test_a_job_that_was_stopped_with_its_contract_goes_on_at_no_new_charge(bank: Bank, stage: str) -> None:
+    contract = bank.contract(rows_per_batch=20)
+    path = bank.portfolio(firms(*range(100)))
+    event = Event(stage, 2, lambda: bank.service.suspend(contract))
+    with pytest.raises(Refused, match="suspended"):
+        bank.score(contract, path, progress=event)
+    answered = bank.service.ledger(contract).count("score.answered")
+    with pytest.raises(Refused, match="suspended"):
+        bank.score(contract, path)
+    assert bank.service.ledger(contract).count("score.answered") == answered < 5
+    bank.service.resume(contract)
+    facts = bank.score(contract, path)
+    assert facts["resumed"] and facts["scored"] == 100
+    used = bank.allowance(contract)
+    assert (used["identifiers"]["used"], used["scores"]["total"], used["jobs"]["used"]) == (100, 100, 1)
+    assert "job.reopened" in bank.service.ledger(contract)
+
+
+def test_a_job_goes_on_under_an_amendment_that_the_bank_has_signed(bank: Bank) -> None:
+    contract = bank.contract(rows_per_batch=20)
+    path = bank.portfolio(firms(*range(60)))
+    with pytest.raises(KeyboardInterrupt):
+        bank.score(contract, path, progress=Stopper("decrypt", 1))
+    bank.service.amend(contract, retention_days=30)
+    assert bank.home.versions(contract) == (1,)
+    with bank.outlet() as outlet:
+        assert [(one.version, one.state) for one in outlet.versions(contract)] == [(2, "approved"), (1, "active")]
+    bank.sign(contract)
+    assert bank.home.versions(contract) == (1, 2)
+    facts = bank.score(contract, path)
+    assert facts["resumed"] and facts["version"] == 2 and facts["scored"] == 60
+    assert bank.allowance(contract)["identifiers"]["used"] == 60
+
+
+def test_an_amendment_that_was_not_signed_here_runs_nothing(bank: Bank) -> None:
+    contract = bank.contract()
+    bank.service.amend(contract, retention_days=30)
+    bank.sign(contract)
+    (bank.home.folder / "contracts" / f"{contract}.v2.json").unlink()
+    with pytest.raises(NotFound, match="Version 2") as found:
+        bank.score(contract, bank.portfolio(firms(1)))
+    assert "lab bank sign" in found.value.next_step
+    assert bank.allowance(contract)["jobs"]["used"] == 0
+
+
+class Event(Stopper):
+    """As ``Stopper``, but something happens instead of a power cut."""
+
+    def __init__(self, stage: str, after: int, event: Callable[[], object]) -> None:
+        super().__init__(stage, after)
+        self.event = event
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Stage]:
+        with super().stage(name, total) as stage:
+            yield _Happening(stage, self.event)
+
+
+class _Happening:
+    def __init__(self, stage: Stage, event: Callable[[], object]) -> None:
+        self.wrapped, self.event = stage, event
+
+    def advance(self, units: int = 1) -> None:
+        try:
+            self.wrapped.advance(units)
+        except KeyboardInterrupt:
+            self.event()

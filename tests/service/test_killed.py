@@ -15,7 +15,7 @@ import polars as pl
 import sqlalchemy
 
 from lab.bank.run import find_run, unfinished_runs
-from lab.bureau.store.tables import BatchRow, EnterpriseUsageRow
+from lab.bureau.store.tables import BatchRow, InquiryRow, JobRow
 from lab.terms.contract import Detail
 from tests.service.conftest import ROOT, Service
 from tests.service.test_bank_session import Bank, firms
@@ -37,7 +37,9 @@ def progress_of(bank: Bank) -> int:
 
 def test_a_job_survives_kills_of_both_sides_and_ends_once(service: Service, tmp_path: Path) -> None:
     bank = Bank(service, tmp_path)
-    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=ROWS_PER_BATCH, scores_per_enterprise=1)
+    contract = bank.contract(
+        detail=Detail.TOTAL, rows_per_batch=ROWS_PER_BATCH, scores_per_enterprise=1, jobs_per_day=1
+    )
     codes = firms(*range(ROWS))
     portfolio = bank.portfolio(codes)
     chance, seen = random.Random(11), []
@@ -66,13 +68,13 @@ def test_a_job_survives_kills_of_both_sides_and_ends_once(service: Service, tmp_
     assert pl.read_parquet(bank.out)["status"].to_list() == ["scored"] * ROWS
 
     with service.bureau.store.read() as session:
-        usage = list(
-            session.scalars(
-                sqlalchemy.select(EnterpriseUsageRow.used).where(EnterpriseUsageRow.contract_id == contract)
-            )
+        inquired = list(
+            session.scalars(sqlalchemy.select(InquiryRow.enterprise).where(InquiryRow.contract_id == contract))
         )
+        jobs = list(session.scalars(sqlalchemy.select(JobRow).where(JobRow.contract_id == contract)))
         states = list(session.scalars(sqlalchemy.select(BatchRow.state).where(BatchRow.contract_id == contract)))
-    assert usage == [1] * ROWS
+    assert len(inquired) == len(set(inquired)) == ROWS
+    assert [(job.state, job.rows_used) for job in jobs] == [("ended", ROWS)]
     assert states == ["answered"] * (ROWS // ROWS_PER_BATCH)
     kinds = service.ledger(contract)
     assert kinds.count("score.charged") - kinds.count("score.returned") == ROWS // ROWS_PER_BATCH

@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.outlet import Caps, Outlet, Patience
+from lab.bank.outlet import Caps, JobCard, Outlet, Patience
 from lab.terms.errors import (
     Conflict,
     InvalidInput,
@@ -123,9 +123,9 @@ def test_a_request_carries_a_signature_that_verifies_and_the_frame_alone():
     with serving(say(200, FRAME)) as server:
         key = Key()
         with Outlet(server.url, key, bureau_key=BUREAU, patience=QUICK) as outlet:
-            assert outlet.match("trial-1", FRAME) == FRAME
+            assert outlet.match("trial-1", "job-1", FRAME) == FRAME
         method, path, headers, body = server.seen[0]
-        assert (method, path, body) == ("POST", "/v1/contracts/trial-1/matching", FRAME)
+        assert (method, path, body) == ("POST", "/v1/contracts/trial-1/matching?job=job-1", FRAME)
         verified = verify_request(method, path, headers.items(), bureau_key=BUREAU)
         assert verified.key == key.public_key_hex
         verified.check_body(body)
@@ -137,9 +137,9 @@ def test_a_request_carries_a_signature_that_verifies_and_the_frame_alone():
 @pytest.mark.parametrize("operation", ["match", "score", "put_context"])
 def test_anything_but_a_frame_stays_inside(data, operation):
     with serving(say(200)) as server, outlet_to(server) as outlet:
-        arguments = ("trial-1", "cd" * 32, data) if operation == "put_context" else ("trial-1", data)
+        arguments = ("cd" * 32, data) if operation == "put_context" else (data,)
         with pytest.raises(Refused, match="Only frames"):
-            getattr(outlet, operation)(*arguments)
+            getattr(outlet, operation)("trial-1", "job-1", *arguments)
         assert server.seen == []
         assert outlet.bytes_up == 0
 
@@ -149,7 +149,11 @@ def test_neither_ids_nor_hashes_can_change_the_path():
         with pytest.raises(InvalidInput):
             outlet.sheet("../../secret")
         with pytest.raises(InvalidInput):
-            outlet.has_context("trial-1", "../x")
+            outlet.has_context("trial-1", "job-1", "../x")
+        with pytest.raises(InvalidInput):
+            outlet.has_context("trial-1", "../job", "cd" * 32)
+        with pytest.raises(InvalidInput):
+            outlet.open_job("trial-1", "job?1", JobCard("department", "credit", 1, 5))
         with pytest.raises(InvalidInput):
             outlet.sign_contract("trial-1", "not hexadecimal")
         assert server.seen == []
@@ -195,7 +199,7 @@ def test_an_error_that_is_no_problem_document_is_told_by_its_status(body):
 def test_busy_is_waited_out_and_each_try_is_signed_anew():
     busy = problem(503, "busy", Retry_After="0")
     with serving(busy, busy, say(200, FRAME)) as server, outlet_to(server) as outlet:
-        assert outlet.match("trial-1", FRAME) == FRAME
+        assert outlet.match("trial-1", "job-1", FRAME) == FRAME
         inputs = {headers["signature-input"] for _, _, headers, _ in server.seen}
         assert len(server.seen) == len(inputs) == 3
 
@@ -211,7 +215,7 @@ def test_patience_ends():
 def test_a_broken_connection_is_tried_again_when_that_is_safe(failure):
     receipt = "eyJlbnRyeSI6IDF9"
     with serving(failure, say(200, FRAME, Shulab_Receipt=receipt)) as server, outlet_to(server) as outlet:
-        assert outlet.score("trial-1", FRAME) == (FRAME, {"entry": 1})
+        assert outlet.score("trial-1", "job-1", FRAME) == (FRAME, {"entry": 1})
         assert [body for *_, body in server.seen] == [FRAME, FRAME]
 
 
@@ -219,7 +223,7 @@ def test_a_broken_connection_is_tried_again_when_that_is_safe(failure):
 def test_a_match_that_may_have_been_charged_is_not_sent_again(failure):
     with serving(failure, say(200, FRAME)) as server, outlet_to(server) as outlet:
         with pytest.raises(Unreachable):
-            outlet.match("trial-1", FRAME)
+            outlet.match("trial-1", "job-1", FRAME)
         assert len(server.seen) == 1
 
 
@@ -252,7 +256,7 @@ def test_an_endless_answer_is_cut():
 def test_a_redirect_is_not_followed():
     with serving(say(200, b"{}")) as elsewhere, serving(say(307, Location=elsewhere.url)) as server:
         with outlet_to(server) as outlet, pytest.raises(Unreachable, match="307"):
-            outlet.match("trial-1", FRAME)
+            outlet.match("trial-1", "job-1", FRAME)
         assert elsewhere.seen == []
 
 
@@ -276,7 +280,7 @@ def test_without_a_pin_the_first_signed_request_asks_for_the_bureau_key():
 def test_bodies_are_counted_exactly_and_headers_nearly():
     with serving(say(200, b"x" * 100_000)) as server, outlet_to(server) as outlet:
         big = Frame(Kind.MATCH_REQUEST, {}, (bytes(50_000),)).pack()
-        outlet.match("trial-1", big)
+        outlet.match("trial-1", "job-1", big)
         assert len(big) < outlet.bytes_up < len(big) + 2000
         assert 100_000 < outlet.bytes_down < 101_000
 

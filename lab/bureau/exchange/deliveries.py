@@ -52,7 +52,7 @@ def delivered(session: Session, contract_id: str) -> list[Delivery]:
         )
     ]
     found += _matches(session, contract_id, jobs)
-    return sorted(found, key=lambda one: (one.at, one.entry))
+    return sorted(found, key=lambda one: one.entry)
 
 
 def _matches(session: Session, contract_id: str, jobs: dict[str, JobRow]) -> list[Delivery]:

@@ -1,0 +1,243 @@
+"""Jobs through the office: stopped in the middle, amended, rounded to a contract's step, and forgotten in time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lab.bureau.exchange import JobTerms
+from lab.bureau.exchange.deliveries import delivered
+from lab.bureau.exchange.retention import Swept
+from lab.bureau.exchange.workers import WorkerPool
+from lab.bureau.shelf import keep_model
+from lab.bureau.store.tables import BatchRow, ContextRow, InquiryRow
+from lab.terms.contract import Ceilings, Detail, Item, ModelTerms, Operation, ReleaseForm
+from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
+from models.sheet import BankSheet
+from tests.unit.bureau.scene import RECIPIENT, Scene
+
+JOB = "job-1"
+HERE = slice(10, 16)
+
+
+def batch_of(scene: Scene, contract: str, rows: slice = HERE, job: str = JOB) -> bytes:
+    """An encrypted batch under an open job, whose context is held."""
+    tags = scene.bank.match(scene.bureau, contract, scene.tables.codes[rows], job).tags
+    scene.bank.put_context(scene.bureau, contract, job)
+    sheet = BankSheet.from_json(scene.bureau.sheet(contract))
+    return scene.bank.batch(sheet, tags, scene.tables.bank[rows], contract)
+
+
+@pytest.fixture
+def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[], object]], None]:
+    """Have something happen while a worker evaluates, once."""
+
+    def arrange(event: Callable[[], object]) -> None:
+        run, events = WorkerPool.run, [event]
+
+        def slow(pool: WorkerPool, function: Any, *arguments: Any, **named: Any) -> Any:
+            result = run(pool, function, *arguments, **named)
+            if events:
+                events.pop()()
+            return result
+
+        monkeypatch.setattr(WorkerPool, "run", slow)
+
+    return arrange
+
+
+@pytest.mark.parametrize("step", ["suspend", "revoke"])
+def test_a_batch_under_evaluation_is_not_answered_once_its_contract_is_stopped(
+    scene_on_both: Scene, step: str, meanwhile: Callable[[Callable[[], object]], None]
+) -> None:
+    scene = scene_on_both
+    contract = scene.contract()
+    batch = batch_of(scene, contract)
+    meanwhile(lambda: getattr(scene, step)(contract))
+    with pytest.raises(Refused, match="suspended" if step == "suspend" else "revoked"):
+        scene.bureau.score(contract, JOB, batch)
+    assert list((scene.home / "replies").iterdir()) == []
+    assert scene.bureau.job(contract, JOB).state == "stopped"
+    assert scene.bureau.job(contract, JOB).rows_used == 0
+    assert scene.bureau.allowance(contract)["scores"]["total"] == 0
+    assert scene.ledger()[-4:] == [f"contract.{step.rstrip('e')}ed", "job.stopped", "score.returned", "refused"]
+    with scene.bureau.store.read() as session:
+        assert [one.what for one in delivered(session, contract)] == ["match"]
+        assert session.query(InquiryRow).count() == 0
+    if step == "suspend":
+        scene.resume(contract)
+        with pytest.raises(Refused, match="stopped"):
+            scene.bureau.score(contract, JOB, batch)
+        before = scene.bureau.allowance(contract)["jobs"]
+        assert scene.bank.open_job(scene.bureau, contract).state == "open"
+        assert scene.bureau.allowance(contract)["jobs"] == before
+        scene.bureau.score(contract, JOB, batch)
+        assert scene.bureau.job(contract, JOB).rows_used == 6
+
+
+def test_a_match_under_evaluation_is_not_answered_either(
+    scene: Scene, meanwhile: Callable[[Callable[[], object]], None]
+) -> None:
+    contract = scene.contract()
+    meanwhile(lambda: scene.suspend(contract))
+    with pytest.raises(Refused, match="suspended"):
+        scene.bank.match(scene.bureau, contract, scene.tables.codes[:5])
+    assert scene.bureau.allowance(contract)["identifiers"]["used"] == 0
+    with scene.bureau.store.read() as session:
+        assert delivered(session, contract) == []
+
+
+def test_what_was_delivered_is_listed(scene: Scene) -> None:
+    contract = scene.contract()
+    _, receipt = scene.bureau.score(contract, JOB, batch_of(scene, contract))
+    with scene.bureau.store.read() as session:
+        match, scores = delivered(session, contract)
+    assert (match.what, match.rows, match.recipient, match.model) == ("match", 6, RECIPIENT, "credit@1")
+    assert (scores.what, scores.rows, scores.job, scores.entry) == ("scores", 6, JOB, receipt.entry)
+
+
+def test_a_job_is_what_the_contract_allows(scene: Scene) -> None:
+    contract = scene.contract(ceilings=Ceilings(rows_per_job=10, jobs_per_day=1))
+    terms = JobTerms(RECIPIENT, "credit", 1, 10)
+    for wrong, term in (
+        (replace(terms, recipient="Somebody else"), "recipients"),
+        (replace(terms, model="other"), "models"),
+        (replace(terms, model_version=2), "models"),
+        (replace(terms, rows=11), "rows_per_job"),
+        (replace(terms, rows=0), "rows_per_job"),
+    ):
+        with pytest.raises(Refused, match=f"term: {term}"):
+            scene.bureau.open_job(contract, JOB, wrong)
+    assert scene.bureau.allowance(contract)["jobs"]["used"] == 0
+    with pytest.raises(NotFound, match="no such job"):
+        scene.bureau.matching_setup(contract, JOB, 5)
+    scene.bureau.open_job(contract, JOB, terms)
+    with pytest.raises(Refused, match="jobs_per_day"):
+        scene.bureau.open_job(contract, "job-2", terms)
+    scene.later(hours=24)
+    scene.bureau.open_job(contract, "job-2", terms)
+
+
+def test_a_batch_keeps_within_its_jobs_rows_and_stays_in_its_job(scene: Scene) -> None:
+    contract = scene.contract()
+    scene.bank.open_job(scene.bureau, contract, "small", rows=5)
+    with pytest.raises(Conflict, match="other terms"):
+        scene.bank.open_job(scene.bureau, contract, "small", rows=6)
+    scene.bank.open_job(scene.bureau, contract)
+    batch = batch_of(scene, contract)
+    with pytest.raises(Refused, match=r"5 enterprises \(term: rows_per_job\)"):
+        scene.bureau.score(contract, "small", batch)
+    scene.bureau.score(contract, JOB, batch)
+    with pytest.raises(Conflict, match="another job"):
+        scene.bureau.score(contract, "small", batch)
+
+
+def test_a_job_goes_on_under_an_amendment_that_allows_it(scene: Scene) -> None:
+    contract = scene.contract()
+    first, second = batch_of(scene, contract), batch_of(scene, contract, slice(20, 26))
+    scene.bureau.score(contract, JOB, first)
+    scene.amend(contract, retention_days=30)
+    assert scene.document(contract).version == 2
+    assert [one["state"] for one in scene.bureau.versions(contract)] == ["active", "retired"]
+    scene.bureau.score(contract, JOB, second)
+    assert scene.bureau.allowance(contract)["scores"]["total"] == 12
+
+
+@pytest.mark.parametrize(
+    ("changes", "term"),
+    [
+        ({"recipients": ("Risk department",)}, "recipients"),
+        ({"detail": Detail.TOTAL}, "detail"),
+        ({"operations": (Operation.MATCH,), "detail": Detail.TOTAL}, "operations"),
+        ({"models": (ModelTerms(name="credit", version=2, sheet_sha256="0" * 64),)}, "models"),
+        ({"ceilings": Ceilings(rows_per_job=999)}, "rows_per_job"),
+        ({"ceilings": Ceilings(rows_per_batch=5)}, "rows_per_batch"),
+        ({"items": ()}, "items"),
+        ({"engine": "another"}, "engine"),
+        ({"parameters": "others"}, "parameters"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_a_job_stops_where_an_amendment_no_longer_allows_it(scene: Scene, changes: dict[str, Any], term: str) -> None:
+    contract = scene.contract()
+    batch = batch_of(scene, contract)
+    keep_model(scene.bureau.store, scene.bureau.home, replace(scene.model, version=2), "main")
+    if term == "parameters":
+        with pytest.raises(Refused, match="term: parameters"):
+            scene.amend(contract, **changes)
+            scene.bureau.has_context(contract, JOB, "0" * 64)
+        return
+    scene.amend(contract, **changes)
+    with pytest.raises(Refused, match=f"term: {term}"):
+        scene.bureau.score(contract, JOB, batch)
+    assert scene.bureau.allowance(contract)["scores"]["total"] == 0
+
+
+def test_items_released_for_nothing_stop_the_model_that_reads_them(scene: Scene) -> None:
+    contract = scene.contract()
+    items = scene.document(contract).items
+    assert items
+    scene.amend(contract, items=(Item(code=items[0].code, form=ReleaseForm.NONE), *items[1:]))
+    with pytest.raises(Refused, match="term: items"):
+        scene.bank.open_job(scene.bureau, contract, "job-2")
+
+
+@pytest.mark.parametrize("detail", [Detail.TOTAL, Detail.FULL])
+def test_replies_are_multiples_of_the_contracts_step(scene: Scene, detail: Detail) -> None:
+    step = 1000
+    contract = scene.contract(detail=detail, ceilings=Ceilings(precision=step))
+    batch = batch_of(scene, contract)
+    reply, _ = scene.bureau.score(contract, JOB, batch)
+    values = scene.bank.keys.decrypt(reply, rows=6, batch=batch)
+    assert (values % step == 0).all() and values.any()
+    fine = scene.model.terms(scene.tables.public[HERE], detail)
+    sheet = BankSheet.from_json(scene.bureau.sheet(contract))
+    answers = sheet.indicators(scene.tables.bank[HERE])
+    assert not (fine.apply(answers) % step == 0).all()
+    if detail is Detail.TOTAL:
+        gap = np.abs(values - fine.apply(answers)).max() * scene.model.quantum
+        assert gap <= scene.model.error_bound_at(step) + scene.model.error_bound
+
+
+def test_a_step_too_large_for_the_models_sums_is_refused(scene: Scene) -> None:
+    contract = scene.contract(ceilings=Ceilings(precision=1_000_000))
+    batch = batch_of(scene, contract)
+    with pytest.raises(Refused, match="term: precision"):
+        scene.bureau.score(contract, JOB, batch)
+    assert scene.bureau.allowance(contract)["scores"]["total"] == 0
+
+
+def test_what_is_past_its_time_is_removed_and_recorded(scene_on_both: Scene) -> None:
+    scene = scene_on_both
+    contract = scene.contract()
+    scene.amend(contract, retention_days=7)
+    batch = batch_of(scene, contract)
+    scene.bureau.score(contract, JOB, batch)
+    scene.later(days=6)
+    late = batch_of(scene, contract, slice(20, 26))
+    reply, _ = scene.bureau.score(contract, JOB, late)
+    assert scene.bureau.sweep() == Swept()
+    scene.later(days=1, hours=1)
+    assert scene.bureau.sweep() == Swept(replies=1, contexts=1)
+    assert scene.ledger()[-1] == "retention.swept"
+    assert scene.bureau.sweep() == Swept()
+    with scene.bureau.store.read() as session:
+        assert session.query(ContextRow).count() == 0
+        assert {row.state for row in session.query(BatchRow)} == {"answered"}
+        assert session.query(InquiryRow).count() == 12  # who asked about whom is not the bank's to be forgotten
+    with pytest.raises(NotFound, match="context"):
+        scene.bureau.score(contract, JOB, late)
+    scene.bank.put_context(scene.bureau, contract)
+    assert scene.bureau.score(contract, JOB, late)[0] == reply
+    with pytest.raises(InvalidInput, match="retention_days"):
+        scene.bureau.score(contract, JOB, batch)
+    assert scene.bureau.allowance(contract)["scores"]["total"] == 12
+    scene.later(days=60)
+    scene.bureau.sweep()
+    assert scene.bureau.signed_contract(contract)[1] == "expired"
+    assert scene.bureau.job(contract, JOB).state == "stopped"
+    assert {"contract.expired", "job.stopped"} <= set(scene.ledger()[-4:])
