@@ -85,15 +85,10 @@ class BankList(BaseModel):
     banks: list[BankView]
 
 
-class CardForm(BaseModel):
+class CardForm(Party):
     """A bank's card with its new key, after its fingerprint was compared by telephone."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"name": "示例银行", "public_key": "33" * 32}]}
-    )
-
-    name: Annotated[str, Field(min_length=1, max_length=200)]
-    public_key: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "示例银行", "public_key": "33" * 32}]})
 
 
 class RevocationForm(BaseModel):
