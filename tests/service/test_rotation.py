@@ -1,0 +1,448 @@
+"""Keys change while the work goes on: the bureau's matching keys, and a bank's signing key, against a real service."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+import sqlalchemy
+
+from lab.bank import home as rooms_home
+from lab.bank import keys as rooms_keys
+from lab.bank import rotation as rooms_rotation
+from lab.bank.home import BankHome, Pin
+from lab.bank.keys import BankKeys
+from lab.bank.outlet import Outlet, Patience
+from lab.bank.rotation import NEXT_CARD, Rotation, rotate_key
+from lab.bank.run import unfinished_runs
+from lab.bureau.contracts.banks import GRACE, KeyState, register
+from lab.bureau.exchange.evaluated import files_of
+from lab.bureau.office import Bureau
+from lab.bureau.people import Role
+from lab.bureau.register import import_register
+from lab.bureau.shelf import keep_model, publish_model
+from lab.bureau.store.tables import BankKeyRow, EntryRow, JobRow
+from lab.terms.contract import Detail, Party
+from lab.terms.errors import InvalidInput, NotAuthentic, Unreachable
+from protocols.wire.signature import Signer, sign_request
+from tests.service.conftest import ROOT, Pilot, Process, Service
+from tests.service.front import Front
+from tests.service.standin import Key
+from tests.service.test_bank_session import Bank, firms
+
+PATIENCE = Patience(connect=5, answer=60, tries=1, longest_wait=0.1)
+ROWS, ROWS_PER_BATCH = 160, 8
+
+
+@pytest.fixture
+def service(tmp_path_factory: pytest.TempPathFactory, pilot: Pilot) -> Iterator[Service]:
+    """A service of this test's own: key epochs are the whole bureau's."""
+    home, source = tmp_path_factory.mktemp("own"), tmp_path_factory.mktemp("source") / "register.csv"
+    pilot.public.write_csv(source)
+    with Bureau.create(home, name="某征信") as bureau:
+        import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
+        keep_model(bureau.store, bureau.home, pilot.model, "main")
+        publish_model(bureau.store, bureau.home, "credit", 1)
+        process = Process(home)
+        process.start()
+        running = Service(process, bureau, pilot)
+        try:
+            yield running
+        finally:
+            running.close()
+            process.stop()
+
+
+@pytest.fixture
+def bank(service: Service, tmp_path: Path) -> Bank:
+    return Bank(service, tmp_path)
+
+
+def lab(*words: str | Path) -> dict[str, Any]:
+    done = subprocess.run(
+        [sys.executable, "-m", "lab.cli", *map(str, words), "--json"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def start_client(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen[bytes]:
+    words = ["bank", "score", str(portfolio), "--contract", contract, "--id", "id", "--out", str(bank.out)]
+    words += ["--home", str(bank.home.folder), "--bureau", bank.service.url]
+    with (bank.folder / "client.log").open("ab") as log:
+        return subprocess.Popen([sys.executable, "-m", "lab.cli", *words], cwd=ROOT, stdout=log, stderr=log)
+
+
+def progress_of(bank: Bank) -> int:
+    """How many batches the unfinished run has decrypted."""
+    return sum(1 for name in unfinished_runs(bank.home.runs) for _ in (bank.home.runs / name).glob("batch-*.npy"))
+
+
+def stopped_in_the_middle(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen[bytes]:
+    """A client that has scored some batches and stands still."""
+    client = start_client(bank, contract, portfolio)
+    until = time.monotonic() + 120
+    while progress_of(bank) < 2 and client.poll() is None and time.monotonic() < until:
+        time.sleep(0.01)
+    client.send_signal(signal.SIGSTOP)
+    assert client.poll() is None, (bank.folder / "client.log").read_text()
+    assert 2 <= progress_of(bank) < ROWS // ROWS_PER_BATCH
+    return client
+
+
+def goes_on(bank: Bank, client: subprocess.Popen[bytes]) -> None:
+    client.send_signal(signal.SIGCONT)
+    assert client.wait(180) == os.EX_OK, (bank.folder / "client.log").read_text()
+    assert pl.read_parquet(bank.out)["status"].to_list() == ["scored"] * ROWS
+
+
+def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(service: Service, bank: Bank) -> None:
+    contract = bank.contract(
+        detail=Detail.TOTAL, rows_per_batch=ROWS_PER_BATCH, scores_per_enterprise=2, jobs_per_day=5
+    )
+    portfolio = bank.portfolio(firms(*range(ROWS)))
+    bureau, home = service.bureau, service.bureau.home.folder
+    secret = bureau.keys.with_matching_key("openmined", 1, bytes)
+    client = stopped_in_the_middle(bank, contract, portfolio)
+    sealed = (home / "keys" / "matching-openmined-1.sealed").read_bytes()
+
+    done = lab("bureau", "rotate-keys", "--home", home)
+    assert [(epoch["number"], epoch["state"], epoch["jobs"]) for epoch in done["epochs"]] == [
+        (2, "current", 0),
+        (1, "closing", 1),
+    ]
+    assert lab("bureau", "close-epochs", "--home", home)["destroyed"] == []
+    goes_on(bank, client)
+    assert lab("bureau", "close-epochs", "--home", home)["destroyed"] == [1]
+
+    again = start_client(bank, contract, bank.portfolio(firms(*range(ROWS)), "again.csv"))
+    assert again.wait(180) == os.EX_OK, (bank.folder / "client.log").read_text()
+    with bureau.store.read() as session:
+        jobs = session.execute(sqlalchemy.select(JobRow.epoch, JobRow.rows_used).order_by(JobRow.opened_at)).all()
+    assert [tuple(job) for job in jobs] == [(1, ROWS), (2, ROWS)]
+    assert not files_of(bureau.home, 1)
+    for folder in (home, bank.folder):
+        for file in folder.rglob("*"):
+            if file.is_file():
+                content = file.read_bytes()
+                assert secret not in content and secret.hex().encode() not in content and sealed not in content
+    # What was counted under the old keys still counts: each enterprise was scored twice, which is the ceiling.
+    third = start_client(bank, contract, bank.portfolio(firms(*range(ROWS)), "third.csv"))
+    assert third.wait(180) == 4
+    assert "scores_per_enterprise" in (bank.folder / "client.log").read_text()
+
+
+def test_a_banks_key_changes_while_its_job_runs(service: Service, bank: Bank) -> None:
+    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=ROWS_PER_BATCH)
+    client = stopped_in_the_middle(bank, contract, bank.portfolio(firms(*range(ROWS))))
+    old = bank.home.public_key
+    done = lab("bank", "rotate-key", "--home", bank.home.folder)
+    assert done["done"] and done["old_key"] == old and done["waiting"] == []
+    # A request that was signed before may still be on its way, in the day of grace; after some more batches none is.
+    before = progress_of(bank)
+    client.send_signal(signal.SIGCONT)
+    while progress_of(bank) < before + 3 and client.poll() is None:
+        time.sleep(0.01)
+    service.bureau.banks.revoke(old, "test", by="local")
+    assert client.poll() is None and progress_of(bank) < ROWS // ROWS_PER_BATCH
+    goes_on(bank, client)
+    home = BankHome.open(bank.home.folder)
+    assert home.public_key == done["new_key"] and home.own_keys == {old, done["new_key"]}
+    assert "bank.key-succeeded" in kinds(service)
+
+
+def kinds(service: Service) -> list[str]:
+    with service.bureau.store.read() as session:
+        return list(session.scalars(sqlalchemy.select(EntryRow.kind).order_by(EntryRow.seq)))
+
+
+def asks(service: Service, contract: str, key: Signer) -> httpx.Response:
+    path = f"/v1/contracts/{contract}"
+    bureau_key = service.bureau.keys.public_key_hex
+    with httpx.Client(base_url=service.url, trust_env=False) as client:
+        return client.get(path, headers=sign_request("GET", path, b"", key, bureau_key=bureau_key))
+
+
+def test_a_revoked_an_unknown_and_another_banks_key_and_no_contract_look_the_same(service: Service) -> None:
+    own, other = Key(), Key()
+    service.key = own
+    contract = service.contract(job=False)
+    service.key = other
+    service.contract(job=False)
+    assert asks(service, contract, own).status_code == 200
+    answers = [asks(service, contract, other), asks(service, contract, Key()), asks(service, "c-none", own)]
+    before = kinds(service).count("refused")
+    service.bureau.banks.revoke(own.public_key_hex, "test", by="local")
+    answers += [asks(service, contract, own) for _ in range(3)]
+    bodies = [{name: value for name, value in answer.json().items() if name != "instance"} for answer in answers]
+    assert all(answer.status_code == 401 for answer in answers)
+    assert all(body == bodies[0] for body in bodies)
+    assert len({tuple(answer.headers) for answer in answers}) == 1
+    assert kinds(service).count("refused") == before + 1  # the revoked key, once
+
+
+def test_a_succeeded_key_is_accepted_for_a_day(service: Service) -> None:
+    old = Key()
+    service.key = old
+    contract = service.contract(job=False)
+    for ended, status in ((timedelta(0), 200), (GRACE - timedelta(minutes=1), 200), (GRACE, 401)):
+        with service.bureau.store.begin() as session:
+            row = session.get(BankKeyRow, old.public_key_hex)
+            assert row is not None
+            row.state, row.ended_at = KeyState.SUCCEEDED.value, datetime.now(UTC) - ended
+        assert asks(service, contract, old).status_code == status
+
+
+class Place:
+    """A bureau and its service, and the connection of a bank to it."""
+
+    def __init__(self, bureau: Bureau, process: Process) -> None:
+        self.bureau, self.process = bureau, process
+
+    def know(self, home: BankHome) -> None:
+        with self.bureau.store.begin() as session:
+            register(session, home.card, by="local", now=datetime.now(UTC))
+        home.pin(self.bureau.party, self.process.url)
+
+    def accepts(self, keys: BankKeys) -> bool:
+        """Whether a request of this bank, signed as its outlet signs, is accepted."""
+        with Outlet(self.process.url, keys, patience=PATIENCE) as outlet:
+            try:
+                outlet.own_bank()
+            except NotAuthentic:
+                return False
+            return True
+
+    def active(self) -> list[str]:
+        """Keys of its only bank that are active."""
+        (bank,) = self.bureau.banks.known()
+        return [key.public_key for key in bank.keys if key.state is KeyState.ACTIVE]
+
+
+@pytest.fixture
+def open_place(tmp_path: Path) -> Iterator[Callable[[str], Place]]:
+    """Opens bureaus without registers, each with its service."""
+    places: list[Place] = []
+
+    def make(name: str) -> Place:
+        bureau = Bureau.create(tmp_path / name, name=name)
+        place = Place(bureau, Process(tmp_path / name))
+        place.process.start()
+        places.append(place)
+        return place
+
+    yield make
+    for place in places:
+        place.process.stop()
+        place.bureau.close()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> BankHome:
+    return BankHome.create(tmp_path / "bank", name="某银行", key_file=tmp_path / "bank.key")[0]
+
+
+def connect(pin: Pin, signer: Signer) -> Outlet:
+    return Outlet(pin.url, signer, bureau_key=pin.bureau.public_key, patience=PATIENCE)
+
+
+def rotated(home: BankHome) -> Rotation:
+    now = BankHome.open(home.folder)
+    return rotate_key(now, now.keys(), now.pins(), connect)
+
+
+def test_a_bureau_that_is_away_does_not_stop_the_others(home: BankHome, open_place: Callable[[str], Place]) -> None:
+    here, away = open_place("here"), open_place("away")
+    here.know(home)
+    away.know(home)
+    away.process.stop()
+    running = home.keys()  # another process of the bank, open all the while
+    first = rotated(home)
+    assert first.told == ("here",) and first.waiting == ("away",) and isinstance(first.failure, Unreachable)
+    assert not first.done and BankHome.open(home.folder).public_key == home.public_key
+    with here.bureau.store.begin() as session:  # the day of grace is over at the one that was told
+        row = session.get(BankKeyRow, home.public_key)
+        assert row is not None
+        row.ended_at = datetime.now(UTC) - GRACE
+    away.process.start()
+    assert here.accepts(running) and away.accepts(running)
+    home.pin(away.bureau.party, away.process.url)
+    second = rotated(home)
+    assert second.done and second.new == first.new and set(second.told) == {"here", "away"}
+    assert here.active() == away.active() == [first.new.public_key]
+    assert here.accepts(running) and away.accepts(running) and running.public_key_hex == first.new.public_key
+    assert not (home.folder / NEXT_CARD).exists()
+    third = rotated(home)
+    assert third.done and third.new != second.new
+    assert BankHome.open(home.folder).own_keys == {home.public_key, second.new.public_key, third.new.public_key}
+
+
+def test_only_the_bureaus_named_are_told_and_strangers_are_not(
+    home: BankHome, open_place: Callable[[str], Place], tmp_path: Path
+) -> None:
+    here, there, stranger = (open_place(name) for name in ("here", "there", "stranger"))
+    here.know(home)
+    there.know(home)
+    found = lab("bank", "rotate-key", "--home", home.folder, "--bureau", here.process.url)
+    assert (found["told"], found["waiting"], found["done"]) == (["here"], ["there"], False)
+    from lab.bank.rotation import pins_at
+
+    with pytest.raises(InvalidInput, match="pinned"):
+        pins_at(home, [stranger.process.url], lambda _: stranger.bureau.party.public_key)
+    assert lab("bank", "rotate-key", "--home", home.folder, "--bureau", there.process.url)["done"]
+
+
+def test_a_bank_whose_key_was_revoked_comes_back_by_the_card_of_its_next_key(
+    home: BankHome, open_place: Callable[[str], Place], tmp_path: Path
+) -> None:
+    place = open_place("here")
+    place.know(home)
+    front = Front(place.bureau, place.process)
+    session = tmp_path / "session.json"
+    password = front.account("root", Role.ADMINISTRATOR)
+    front.ok(
+        "account", "sign-in", "root", "--service", front.url,
+        session=session, SHULAB_PASSWORD=password, SHULAB_NEW_PASSWORD="correct horse battery",
+    )  # fmt: skip
+    revoked = front.ok("bank-key", "revoke", home.public_key, "--reason", "stolen", session=session)
+    assert [key["state"] for key in revoked["keys"]] == ["revoked"]
+    done = rotated(home)
+    assert not done.done and isinstance(done.failure, NotAuthentic) and NEXT_CARD in done.failure.next_step
+    card = home.folder / NEXT_CARD
+    wrong = front.lab("bank-key", "add", card, "--fingerprint", "0000-0000-0000-0000", session=session)
+    assert wrong.returncode == 3 and "call the bank" in wrong.stdout
+    fingerprint = Party(**json.loads(card.read_text())).fingerprint
+    added = front.ok("bank-key", "add", card, "--fingerprint", fingerprint, session=session)
+    assert [key["state"] for key in added["keys"]] == ["revoked", "active"]
+    finished = rotated(home)
+    assert finished.done and finished.new == done.new and place.accepts(BankHome.open(home.folder).keys())
+    listed = front.ok("bank-key", "list", session=session)["banks"]
+    assert [key["public_key"] for key in listed[0]["keys"]] == [home.public_key, done.new.public_key]
+    (entry,) = front.entries("bank.key-added")
+    assert entry["by"] == "person:root" and entry["facts"]["key"] == done.new.public_key
+
+
+def test_officers_see_banks_keys_and_cannot_change_them(home: BankHome, open_place: Callable[[str], Place]) -> None:
+    place = open_place("here")
+    place.know(home)
+    front = Front(place.bureau, place.process)
+    officer, auditor = front.settle("li", Role.OFFICER), front.settle("he", Role.AUDITOR)
+    researcher = front.settle("shi", Role.RESEARCHER)
+    for token, status in ((officer, 200), (auditor, 200), (researcher, 403), ("", 401)):
+        with front.client(token) as client:
+            assert client.get("/v1/banks").status_code == status
+    revocation = f"/v1/banks/keys/{home.public_key}/revocation"
+    for token in (officer, auditor, researcher):
+        with front.client(token) as client:
+            assert client.post(revocation, json={"reason": "x"}).status_code == 403
+            card = {"name": "某银行", "public_key": Key().public_key_hex}
+            assert client.post("/v1/banks/keys/added", json=card).status_code == 403
+    assert place.active() == [home.public_key]
+    assert {entry["by"] for entry in front.entries("refused")} >= {"person:li", "person:he", "person:shi"}
+
+
+def test_the_request_must_be_signed_with_the_key_that_is_succeeded(
+    home: BankHome, open_place: Callable[[str], Place]
+) -> None:
+    place = open_place("here")
+    place.know(home)
+    keys = home.keys()
+    pin = home.pins()[0]
+    first = rotated(home)
+    # Whoever has the new key alone cannot hand over the old one again, nor a stranger anything.
+    for signer in (BankHome.open(home.folder).keys(), Key()):
+        with Outlet(pin.url, signer, patience=PATIENCE) as outlet, pytest.raises(NotAuthentic):
+            answer = outlet._ask("POST", "/v1/banks/keys", statement_of(place, keys, first), cap=65536)
+            pytest.fail(str(answer.status))
+
+
+def statement_of(place: Place, keys: BankKeys, done: Rotation) -> bytes:
+    """A well-formed statement from the old key of a rotation to a stranger's."""
+    return json.dumps(
+        {
+            "statement": {
+                "schema": "shulab-succession/1",
+                "bureau": place.bureau.party.public_key,
+                "bank": place.bureau.banks.known()[0].id,
+                "old_key": done.old.public_key,
+                "new_key": Key().public_key_hex,
+                "time": datetime.now(UTC).isoformat(timespec="seconds"),
+            },
+            "old_signature": "44" * 64,
+            "new_signature": "55" * 64,
+        }
+    ).encode()
+
+
+def rotate_killed(home: BankHome, steps: int) -> int:
+    """Rotate in a process that kills itself before or after a step, the one of this number; its exit code."""
+    child = os.fork()
+    if child:
+        return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    left = steps
+
+    def tick() -> None:
+        nonlocal left
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+        left -= 1
+
+    def step(real: Callable[..., Any]) -> Callable[..., Any]:
+        def stepped(*args: Any, **kwargs: Any) -> Any:
+            tick()
+            done = real(*args, **kwargs)
+            tick()
+            return done
+
+        return stepped
+
+    try:
+        for room in (rooms_home, rooms_keys, rooms_rotation):
+            for name in ("write_private", "replace_private", "sync_folder"):
+                if hasattr(room, name):
+                    setattr(room, name, step(getattr(room, name)))
+        os.replace = step(os.replace)
+        Outlet._send = step(Outlet._send)  # type: ignore[method-assign]
+        os._exit(0 if rotated(home).done else 9)
+    except BaseException:
+        os._exit(3)
+
+
+def test_killed_at_any_step_the_home_works_and_the_same_command_finishes(
+    home: BankHome, open_place: Callable[[str], Place]
+) -> None:
+    place = open_place("here")
+    place.know(home)
+    running = home.keys()
+    steps = 0
+    while (code := rotate_killed(home, steps)) != 0:
+        assert code == -signal.SIGKILL
+        now = BankHome.open(home.folder)
+        assert now.keys().public_key_hex == BankHome.open(home.folder).public_key
+        # Every process of the bank is accepted, also one that was open all the while.
+        assert place.accepts(now.keys()) and place.accepts(running)
+        begun = now.keys().next()
+        if begun is not None:
+            done = rotated(home)
+            assert done.done and done.new.public_key == begun.public_key_hex
+            assert place.active() == [done.new.public_key]
+        steps += 1
+    assert steps >= 16
+    assert place.active() == [BankHome.open(home.folder).public_key]
+    assert not BankHome.open(home.folder).keys().told()
