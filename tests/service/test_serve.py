@@ -6,6 +6,7 @@ import signal
 import socket
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -18,6 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from lab.bank.outlet import Outlet, Patience
 from lab.bureau.office import Bureau
+from lab.sdk.connection import Connection
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Unreachable
 from protocols.wire.frame import Frame, Kind
 from sandbox.app import serve
@@ -90,7 +92,7 @@ def test_a_file_without_certificates_is_said_to_be_one(tmp_path):
             Outlet("https://bureau.example", Key(), ca_file=file)
 
 
-def test_it_speaks_tls_and_the_outlet_checks_it(tmp_path):
+def test_it_speaks_tls_and_both_clients_check_it(tmp_path):
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "bureau.test")])
     now = datetime.now(UTC)
@@ -117,3 +119,7 @@ def test_it_speaks_tls_and_the_outlet_checks_it(tmp_path):
             outlet.bureau()
         with Outlet(service.url, service.key, patience=QUICK) as outlet, pytest.raises(Unreachable):
             outlet.bureau()
+        with closing(Connection(url, ca_file=str(cert_file))) as connection:
+            assert connection.ask("GET", "/v1/health") == {"status": "ok"}
+        with closing(Connection(url)) as connection, pytest.raises(NotAuthentic, match="certificate"):
+            connection.ask("GET", "/v1/health")
