@@ -1,9 +1,9 @@
 """The ledger as both sides and every auditor read it: entries, the Merkle tree over them, signed tree heads, proofs.
 
 An entry is RFC 8785 canonical JSON and a leaf of the tree of RFC 9162 (section 2.1: SHA-256, prefixes 0x00 and 0x01),
-which is pymerkle's (``LeafTree`` stores its leaves, and helps its cache). Entry ``seq`` (from 1, without gaps) is leaf ``seq``. The bureau
-signs each entry, so that an altered one can be told from its neighbours, and tree heads (section 4.10: size, root,
-time), so that whoever holds one can tell when the ledger behind it is another.
+which is pymerkle's (``LeafTree`` stores its leaves, and helps its cache). Entry ``seq`` (from 1, without gaps) is leaf
+``seq``. The bureau signs each entry, so that an altered one can be told from its neighbours, and tree heads (section
+4.10: size, root, time), so that whoever holds one can tell when the ledger behind it is another.
 """
 
 from __future__ import annotations
