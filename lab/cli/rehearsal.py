@@ -32,6 +32,9 @@ def demo(
         bool,
         typer.Option("--keep", help="保留双方的库与密钥 Keep both parties' homes and keys, not the results alone."),
     ] = False,
+    consent: Annotated[
+        bool, typer.Option("--consent", help="合同要求企业授权 The contract requires the enterprises' consent.")
+    ] = False,
 ) -> None:
     """演示整个流程（虚构数据） The whole job on made-up data: register, contract, matching, scoring, portraits.
 
@@ -41,7 +44,9 @@ def demo(
     from lab.rehearsal.stage import orderly_end
 
     output = Output(json=as_json)
-    scene = Scene(rows=rows, portfolio=portfolio, seed=seed, out=_folder(out, "shulab-demo"), keep=keep)
+    scene = Scene(
+        rows=rows, portfolio=portfolio, seed=seed, out=_folder(out, "shulab-demo"), keep=keep, consent=consent
+    )
     with orderly_end():
         facts = run_demo(scene, output)
     output.result(facts)

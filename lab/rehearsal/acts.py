@@ -22,15 +22,16 @@ class Cast:
 
 
 @dataclass(frozen=True)
-class Officer:
-    """A data officer of the bureau: the account's name and its department."""
+class Person:
+    """Somebody at the bureau: the account's name, its department and its role."""
 
     name: str
     department: str
+    role: str = "officer"
 
 
-AUTHOR = Officer("officer-a", "数据部 Data")
-APPROVERS = (Officer("officer-b", "数据部 Data"), Officer("officer-c", "法务部 Legal"))
+AUTHOR = Person("officer-a", "数据部 Data")
+APPROVERS = (Person("officer-b", "数据部 Data"), Person("officer-c", "法务部 Legal"))
 """Who drafts may not approve; items above a set grade, or of none, need two officers of two departments."""
 
 
@@ -68,10 +69,12 @@ def agree(
     engine: str,
     purpose: Purpose,
     identifiers: int,
+    consent: str = "",
 ) -> str:
     """Bank's keys and card, officers' accounts, draft, approvals, the bank's signature; the contract's id.
 
-    ``identifiers`` is how many the bank will ask about: the ceiling of the contract.
+    ``identifiers`` is how many the bank will ask about: the ceiling of the contract. ``consent`` says why enterprises
+    must have agreed; without it they need not.
     """
     with ThreadPoolExecutor(3) as hands:
         at_bank = hands.submit(_set_up_bank, stage, cast)
@@ -81,6 +84,7 @@ def agree(
         *("officer", "draft", "--bank-card", card, "--model", model, "--submit", "--session", author),
         *("--detail", detail.value, "--engine", engine, "--purpose", purpose.value),
         *("--ceiling-identifiers", str(max(1, identifiers))),
+        *(("--consent", "--consent-why", consent) if consent else ()),
     )
     contract = str(draft["contract"])
     stage.command("officer", "approve", contract, "--session", first)
@@ -90,15 +94,15 @@ def agree(
     return contract
 
 
-def sign_in(stage: Stage, service: Service, officer: Officer) -> Path:
-    """An account for the officer, whose one-time password is changed at the first sign-in; the file of the sign-in."""
+def sign_in(stage: Stage, service: Service, person: Person) -> Path:
+    """An account for the person, whose one-time password is changed at the first sign-in; the file of the sign-in."""
     made = stage.command(
-        *("bureau", "account", officer.name, "--role", "officer", "--department", officer.department),
+        *("bureau", "account", person.name, "--role", person.role, "--department", person.department),
         *("--home", stage.bureau),
     )
-    session = stage.sessions / f"{officer.name}.json"
+    session = stage.sessions / f"{person.name}.json"
     stage.command(
-        *("account", "sign-in", officer.name, "--service", service.url, "--session", session),
+        *("account", "sign-in", person.name, "--service", service.url, "--session", session),
         secrets={"SHULAB_PASSWORD": str(made["password"]), "SHULAB_NEW_PASSWORD": secrets.token_urlsafe(18)},
     )
     return session

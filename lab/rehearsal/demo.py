@@ -16,6 +16,7 @@ from rich.console import RenderableType
 from rich.table import Table
 
 from lab.rehearsal.acts import Cast, agree, import_register, score, set_up_bureau
+from lab.rehearsal.consents import bring_in, count_agreed, make_consents
 from lab.rehearsal.judge import judge
 from lab.rehearsal.portfolio import LABEL, Portfolio, make_portfolio
 from lab.rehearsal.stage import Stage
@@ -25,6 +26,7 @@ from lab.terms.progress import Progress
 
 CAST = Cast(bureau="示例市数据局 Sample City Data Bureau", bank="示例银行 Sample Bank")
 MODEL = "credit"
+PURPOSE = Purpose.CREDIT_APPROVAL
 _PORTRAIT_AT = 0.2  # the enterprise shown stands at this share of the scores: weak enough to have reasons
 _STEPS = 7
 
@@ -49,6 +51,8 @@ class Scene:
     seed: int
     out: Path
     keep: bool = False
+    consent: bool = False
+    """Whether the contract requires the enterprises' consent, which most of the town then has given."""
 
 
 def run_demo(scene: Scene, audience: Audience, *, show: bool = True) -> dict[str, Any]:
@@ -56,7 +60,7 @@ def run_demo(scene: Scene, audience: Audience, *, show: bool = True) -> dict[str
     begun = time.perf_counter()
     stage = Stage(scene.out, show=show)
     stage.prepare()
-    steps = _Steps(audience)
+    steps = _Steps(audience, _STEPS + scene.consent)
     try:
         facts = _play(scene, stage, steps, audience)
     finally:
@@ -104,9 +108,16 @@ def _play(scene: Scene, stage: Stage, steps: _Steps, audience: Audience) -> dict
                 model=f"{MODEL}@1",
                 detail=Detail.FULL,
                 engine="openmined",
-                purpose=Purpose.CREDIT_APPROVAL,
+                purpose=PURPOSE,
                 identifiers=scene.portfolio,
+                consent="the enterprise is to decide about its own credit portrait" if scene.consent else "",
             )
+        consents: dict[str, int] = {}
+        if scene.consent:
+            with steps.step("consent", "数据管理员：导入企业授权", "Steward: import the enterprises' consents"):
+                given = make_consents(town, CAST.bank, PURPOSE)
+                taken = bring_in(stage, service, given, folder)
+                consents = {"imported": int(taken["imported"]), "count_now": count_agreed(given, PURPOSE)}
         with steps.step("score", "银行：求交、加密、评分、解密", "Bank: match, encrypt, have scored, decrypt"):
             manifest = score(stage, service, portfolio, out, contract=contract, id_column=ID)
     scores = pl.read_parquet(out)
@@ -122,6 +133,7 @@ def _play(scene: Scene, stage: Stage, steps: _Steps, audience: Audience) -> dict
         "seed": scene.seed,
         **{key: manifest[key] for key in ("contract", "accepted", "set_aside", "matched", "scored", "columns")},
         **{key: manifest[key] for key in ("engine", "parameters", "model", "bytes_up", "bytes_down")},
+        "consents": consents or None,
         "auc": verdict,
         "grades": _grades(scores),
         "peak_rss_bureau": service.peak_rss,
@@ -180,13 +192,14 @@ def _summary(manifest: Mapping[str, Any], scores: pl.DataFrame, auc: float | Non
 class _Steps:
     """Announces steps and keeps their seconds."""
 
-    def __init__(self, audience: Audience) -> None:
+    def __init__(self, audience: Audience, total: int) -> None:
         self._audience = audience
+        self._total = total
         self.seconds: dict[str, float] = {}
 
     @contextmanager
     def step(self, name: str, zh: str, en: str) -> Iterator[None]:
         begun = time.perf_counter()
-        self._audience.say(f"[{len(self.seconds) + 1}/{_STEPS}] {zh} · {en}")
+        self._audience.say(f"[{len(self.seconds) + 1}/{self._total}] {zh} · {en}")
         yield
         self.seconds[name] = time.perf_counter() - begun

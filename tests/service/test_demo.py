@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -42,6 +43,28 @@ def test_the_whole_job(tmp_path: Path):
     assert not (out / "bureau").exists() and not (out / "bank.key").exists()  # not asked to --keep
     for step in ("match", "encrypt", "score", "decrypt"):
         assert f" {step}" in done.stderr
+
+
+def test_where_consent_is_required_only_who_gave_it_is_matched(tmp_path: Path):
+    out = tmp_path / "demo"
+    done = subprocess.run(
+        command(*SMALLEST, "--consent", "--json", "--out", out), capture_output=True, text=True, timeout=400
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    facts = json.loads(done.stdout)
+    consents = pl.read_csv(out / "made-up" / "consents.csv")
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    agreed = consents.filter((pl.col("purpose") == "credit-approval") & (pl.col("starts") <= today))
+    assert facts["consents"] == {"imported": consents.height, "count_now": agreed.height}
+    scores, register = pl.read_parquet(facts["scores"]), pl.read_csv(out / "made-up" / "register.csv")
+    wanted = {
+        code: code in set(agreed["code"]) for code in scores["code"].drop_nulls() if code in set(register["uscc"])
+    }
+    told = dict(scores.filter(pl.col("status") != "set-aside").select("code", "status").iter_rows())
+    assert {code for code, status in told.items() if status == "scored"} == {
+        c for c, agrees in wanted.items() if agrees
+    }
+    assert 0 < facts["matched"] < len(wanted)
 
 
 def interrupt(process: subprocess.Popen[bytes]) -> None:
