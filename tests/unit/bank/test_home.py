@@ -78,3 +78,46 @@ def test_a_contract_never_signed_is_not_found_and_its_id_is_no_path(tmp_path: Pa
     for contract in ("c-1", "../../etc/passwd"):
         with pytest.raises(NotFound):
             home.contract(contract)
+
+
+def test_a_next_key_takes_the_old_ones_place_and_the_old_one_stays_its_own(tmp_path: Path) -> None:
+    home, keys = BankHome.create(tmp_path / "bank", name='某"银行', passphrase=WORDS)
+    old, coming = home.public_key, keys.make_next()
+    assert keys.make_next().public_key_hex == coming.public_key_hex and keys.public_key_hex == old
+    running = home.keys(WORDS)  # another process
+    assert running.key_for(BUREAU.public_key).public_key_hex == old
+    keys.note_told(BUREAU.public_key)
+    assert running.key_for(BUREAU.public_key).public_key_hex == coming.public_key_hex
+    assert running.key_for("cd" * 32).public_key_hex == old
+    now = home.take_up(keys)
+    assert now == BankHome.open(home.folder) and now.public_key == coming.public_key_hex and now.former == (old,)
+    assert now.own_keys == {old, coming.public_key_hex} and now.name == '某"银行'
+    assert running.public_key_hex == coming.public_key_hex and not running.told() and running.next() is None
+    assert running.key_named(coming.public_key_hex).sign(b"m") == running.sign(b"m")
+    with pytest.raises(Refused, match="no longer has"):
+        running.key_named(old)
+    with pytest.raises(NotFound):
+        now.take_up(keys)
+    settings = (home.folder / "bank.toml").read_text()
+    assert settings.count("created") == 1
+    # The home that was read before the rotation opens the keys as they are now.
+    assert home.keys(WORDS).public_key_hex == coming.public_key_hex
+
+
+def test_a_rotation_interrupted_after_the_settings_is_finished_at_the_next_opening(tmp_path: Path) -> None:
+    home, keys = BankHome.create(tmp_path / "bank", name="A", key_file=tmp_path / "bank.key")
+    coming = keys.make_next().public_key_hex
+    keys.note_told(BUREAU.public_key)
+    settings = home.folder / "bank.toml"
+    settings.write_text(settings.read_text().replace(home.public_key, coming))
+    opened = BankHome.open(home.folder).keys()
+    assert opened.public_key_hex == coming and opened.next() is None and not opened.told()
+    assert not (home.folder / "keys" / "next.sealed").exists()
+
+
+def test_what_an_earlier_rotation_left_does_not_speak_for_the_next_one(tmp_path: Path) -> None:
+    home, keys = BankHome.create(tmp_path / "bank", name="A", key_file=tmp_path / "bank.key")
+    keys.note_told(BUREAU.public_key)  # killed before it was removed
+    assert keys.key_for(BUREAU.public_key).public_key_hex == home.public_key
+    keys.make_next()
+    assert not keys.told() and keys.key_for(BUREAU.public_key).public_key_hex == home.public_key
