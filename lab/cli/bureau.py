@@ -10,7 +10,7 @@ import typer
 from lab.bureau.catalogue import read_dictionary
 from lab.bureau.home import default_folder
 from lab.bureau.office import Bureau
-from lab.bureau.people import NewAccount, read_roles
+from lab.bureau.people import NewAccount, read_roles, read_subject
 from lab.bureau.register import find_snapshot, import_register
 from lab.cli import bureau_keys
 from lab.cli.choices import AsJson, BureauFolder, IdKind
@@ -136,6 +136,8 @@ def account(
     ],
     department: Annotated[str, typer.Option(help="部门 Department; two approvals come from two of them.")],
     shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = "",
+    issuer: Annotated[str | None, typer.Option(help="身份平台 OpenID provider the person signs in at.")] = None,
+    subject: Annotated[str | None, typer.Option(help="平台上的身份 Who the person is there (claim sub).")] = None,
     home: BureauFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -144,12 +146,13 @@ def account(
     首个管理员由此产生。 The first administrator comes from here; others can be made with `lab account add`.
     """
     out = Output(as_json)
-    new = NewAccount(name, department, read_roles(role), shown_name)
+    new = NewAccount(name, department, read_roles(role), shown_name, read_subject(issuer, subject))
     with Bureau.open(home or default_folder()) as bureau:
         password = bureau.people.add(new, by="local")
     out.say(f"已新增 Added {name} ({', '.join(sorted(new.roles))}, {department})")
-    out.say(f"一次性口令(只显示一次) One-time password, shown once: {password}")
-    out.say(f"下一步 Next: lab account sign-in {name} --service URL")
+    if password is not None:
+        out.say(f"一次性口令(只显示一次) One-time password, shown once: {password}")
+    out.say(f"下一步 Next: lab account sign-in {name if password else '--browser'} --service URL")
     out.result({"account": name, "password": password, "roles": sorted(new.roles), "department": department})
 
 

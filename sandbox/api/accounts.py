@@ -9,8 +9,7 @@ from fastapi import APIRouter, Depends, Path
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.bureau.people import Account, NewAccount, Permission, Person, Subject, read_roles
-from lab.terms.errors import InvalidInput
+from lab.bureau.people import Account, NewAccount, Permission, Person, read_roles, read_subject
 from sandbox.api.bodies import document, document_body
 from sandbox.api.words import PERSON, problems
 from sandbox.people import PartsOf, permitted
@@ -120,7 +119,8 @@ async def add_account(
     person: Keeper, parts: PartsOf, form: Annotated[AccountForm, Depends(document(AccountForm))]
 ) -> Any:
     """The password must be changed at the first sign-in."""
-    new = NewAccount(form.name, form.department, read_roles(form.roles), form.shown_name, _elsewhere(form))
+    elsewhere = read_subject(form.issuer, form.subject)
+    new = NewAccount(form.name, form.department, read_roles(form.roles), form.shown_name, elsewhere)
     async with parts.sign_ins.take() as place:
         password = await place.run(parts.bureau.people.add, new, by=_by(person))
     return {"account": form.name, "password": password}
@@ -194,14 +194,6 @@ async def reset_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
 
 def _by(person: Person) -> str:
     return f"person:{person.name}"
-
-
-def _elsewhere(form: AccountForm) -> Subject | None:
-    if form.issuer is None and form.subject is None:
-        return None
-    if not form.issuer or not form.subject:
-        raise InvalidInput("Wanted an issuer and a subject together; found one of them.", next_step="give both")
-    return Subject(form.issuer, form.subject)
 
 
 def _view(account: Account) -> dict[str, Any]:

@@ -145,6 +145,19 @@ def test_the_command_line_signs_in_by_a_browser(certified: Certified, tmp_path: 
     assert not session.exists()
 
 
+def test_the_first_administrator_may_be_the_providers(certified: Certified, tmp_path: Path) -> None:
+    front = certified.front
+    words = ("bureau", "account", "zhao", "--role", "administrator", "--department", "it")
+    at = ("--home", str(front.process.home), "--issuer", certified.issuer)
+    session = tmp_path / "session.json"
+    front.fails(3, *words, *at, session=session)
+    assert front.ok(*words, *at, "--subject", "u-9", session=session)["password"] is None
+    certified.sits_there("u-9")
+    with front.client() as browser:
+        browser.get("/v1/sign-in/oidc", follow_redirects=True)
+        assert browser.get("/v1/me").json()["roles"] == ["administrator"]
+
+
 def loopback_code(front: Front, port: int = 49152) -> str:
     """Goes the command line's way as far as the loopback address, where nobody listens."""
     with front.client() as browser:

@@ -1,6 +1,6 @@
 """Who may sign in at the bureau, what they may do there, and how they prove who they are."""
 
-from lab.bureau.people.accounts import Account, NewAccount, Subject, read_roles
+from lab.bureau.people.accounts import Account, NewAccount, Subject, read_roles, read_subject
 from lab.bureau.people.passwords import Passwords
 from lab.bureau.people.people import People
 from lab.bureau.people.roles import MATRIX, Permission, Person, Role
@@ -19,4 +19,5 @@ __all__ = [
     "Subject",
     "Tokens",
     "read_roles",
+    "read_subject",
 ]

@@ -68,6 +68,15 @@ class NewAccount:
             _check_text(self.elsewhere.subject, "a subject", 255)
 
 
+def read_subject(issuer: str | None, subject: str | None) -> Subject | None:
+    """Who somebody is at a provider, None for neither; raises ``InvalidInput`` for one without the other."""
+    if not issuer and not subject:
+        return None
+    if not issuer or not subject:
+        raise InvalidInput("Wanted an issuer and a subject together; found one of them.", next_step="give both")
+    return Subject(issuer, subject)
+
+
 def check_name(name: str) -> str:
     """``name``; raises ``InvalidInput`` unless it can be an account's."""
     if not _NAME.fullmatch(name):

@@ -104,3 +104,12 @@ def check_roles(roles: frozenset[Role]) -> None:
             raise InvalidInput(
                 f"One person may not be {' and '.join(sorted(pair))}.", next_step="make two accounts for two people"
             )
+
+
+def matrix_table() -> str:
+    """The matrix as a Markdown table, for the page on people."""
+    lines = [f"| | {' | '.join(Role)} |", f"|---|{'---|' * len(Role)}"]
+    for permission in Permission:
+        marks = " | ".join("✓" if permission in MATRIX[role] else "" for role in Role)
+        lines.append(f"| {permission} | {marks} |")
+    return "\n".join(lines)
