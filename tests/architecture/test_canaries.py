@@ -12,11 +12,13 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import signal
 import struct
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,6 +68,8 @@ class Party:
     home: Path
     said: list[tuple[str, bytes]] = field(default_factory=list)
     planted: list[Canary] = field(default_factory=list)
+    people: list[Canary] = field(default_factory=list)
+    """Passwords and tokens of its people, which only they hold."""
 
     @property
     def kept(self) -> list[tuple[str, bytes]]:
@@ -84,10 +88,14 @@ class Job:
     own_bank_files: list[tuple[str, bytes]]
 
 
-def _lab(party: Party, *words: str | Path, fails: bool = False) -> dict[str, Any]:
-    variables = {name: value for name, value in os.environ.items() if not name.startswith("SHULAB_")}
+def _lab(
+    party: Party, *words: str | Path, fails: bool = False, at_home: bool = True, **passwords: str
+) -> dict[str, Any]:
+    """Run a command of a party; ``at_home``: one that works on the party's folder, and not through the service."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("SHULAB_")} | passwords
+    home = ["--home", str(party.home)] if at_home else []
     done = subprocess.run(
-        [sys.executable, "-m", "lab.cli", *map(str, words), "--home", str(party.home), "--json"],
+        [sys.executable, "-m", "lab.cli", *map(str, words), *home, "--json"],
         capture_output=True,
         env=variables,
         timeout=300,
@@ -97,6 +105,18 @@ def _lab(party: Party, *words: str | Path, fails: bool = False) -> dict[str, Any
     party.said += [(f"{name} (stdout)", done.stdout), (f"{name} (stderr)", done.stderr)]
     assert fails or done.returncode == 0, done.stderr.decode()
     return dict(json.loads(done.stdout))
+
+
+def _officer(bureau: Party, name: str, department: str, url: str, folder: Path) -> Callable[..., dict[str, Any]]:
+    """An officer who has signed in; gives the officer's commands."""
+    made = _lab(bureau, "bureau", "account", name, "--role", "officer", "--department", department)
+    session, password = folder / f"{name}.json", secrets.token_urlsafe(18)
+    passwords = {"SHULAB_PASSWORD": str(made["password"]), "SHULAB_NEW_PASSWORD": password}
+    signing_in = ("account", "sign-in", name, "--service", url, "--session", session)
+    _lab(bureau, *signing_in, at_home=False, **passwords)
+    bureau.people.append(text_canary("an officer's password", password))
+    bureau.people.append(text_canary("an officer's token", str(json.loads(session.read_text())["token"])))
+    return lambda *words: _lab(bureau, "officer", *words, "--session", session, at_home=False)
 
 
 def _draw_tables(bureau: Party, bank: Party, folder: Path) -> tuple[Path, Path, Path, Path]:
@@ -159,8 +179,6 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     _lab(bureau, "model", "train", "--sample", pilot, "--id", "uscc", "--label", "y")
     _lab(bureau, "model", "publish", "credit")
     _lab(bank, "bank", "init", "--name", "Canary bank", "--key-file", bank_key)
-    draft = _lab(bureau, "officer", "draft", "--bank-card", bank.home / "card.json", "--model", "credit")
-    contract = str(draft["contract"])
 
     port_file, log = folder / "port", folder / "service.log"
     with log.open("wb") as sink:
@@ -176,10 +194,18 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
             while not port_file.exists() and service.poll() is None:
                 time.sleep(0.1)
             assert service.poll() is None, log.read_text()
+            address = f"http://127.0.0.1:{port_file.read_text().strip()}"
+            author, first, second = (
+                _officer(bureau, name, department, address, outside)
+                for name, department in (("lin", "Data"), ("wang", "Data"), ("zhao", "Legal"))
+            )
+            draft = author("draft", "--bank-card", bank.home / "card.json", "--model", "credit", "--submit")
+            contract = str(draft["contract"])
             with recording(int(port_file.read_text())) as wire:
                 out = bank_files / "scores.parquet"
                 _lab(bank, "bank", "sign", contract, "--bureau", wire.url, "--yes")
-                _lab(bureau, "officer", "approve", contract)
+                for officer in (first, second)[: int(draft["officers_needed"])]:
+                    officer("approve", contract)
                 scoring = ("bank", "score", portfolio, "--contract", contract, "--bureau", wire.url)
                 manifest = _lab(bank, *scoring, "--out", out)
                 _lab(bank, "bank", "portrait", "--html", bank_files / "portrait.html")
@@ -215,6 +241,7 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     for name, label in (
         ("signing", b"shulab bureau signing"),
         ("matching-openmined-1", b"shulab bureau matching openmined 1"),
+        ("pseudonym", b"shulab bureau pseudonym"),
     ):
         secret = open_sealed((bureau.home / "keys" / f"{name}.sealed").read_bytes(), seal_key, label)
         bureau.planted.append(secret_canary(f"the bureau's {name} key", secret))
@@ -227,6 +254,7 @@ def test_the_job_was_a_real_one(job: Job) -> None:
     assert job.manifest["rows"] == CLIENTS + STRANGERS
     paths = {name.split()[2].rsplit("/", 1)[-1].split("?")[0] for name, _ in job.wire.to_bureau}
     assert {"setup", "matching", "scores", "sheet", "signature", "allowance"} <= paths
+    assert any("/jobs/" in name for name, _ in job.wire.to_bureau)
     assert sum(len(data) for _, data in job.wire.to_bureau) > 1_000_000
 
 
@@ -282,11 +310,16 @@ def test_nothing_of_the_bureau_is_with_the_bank(job: Job) -> None:
     assert sightings(job.bureau.planted, job.bank.kept) == []
 
 
+def test_no_password_or_token_of_people_is_with_anybody(job: Job) -> None:
+    assert len(job.bureau.people) == 6
+    assert sightings(job.bureau.people, [*job.bureau.kept, *job.bank.kept, *job.wire.to_bank]) == []
+
+
 def test_no_weight_or_public_cut_point_is_with_the_bank(job: Job) -> None:
     """Numbers of the model that are not in the sheet stand nowhere at the bank and in no answer."""
     texts = [path.read_bytes() for path in (job.bureau.home / "models").rglob("*.json")]
     model = next(text for text in texts if b'"forest"' in text)
-    sheet = next(data for name, data in job.wire.to_bank if name.endswith("/sheet"))
+    sheet = next(data for name, data in job.wire.to_bank if "/sheet?" in name)
 
     def numbers(text: bytes) -> set[bytes]:
         return {n for n in re.findall(rb"-?\d+\.\d+(?:[eE]-?\d+)?", text) if len(n) >= 14}
@@ -300,7 +333,7 @@ def test_no_weight_or_public_cut_point_is_with_the_bank(job: Job) -> None:
 def test_the_wire_tells_no_score(job: Job) -> None:
     """Scores and probabilities exist at the bank alone (an enterprise may score as a quantile of the pilot does)."""
     table = pl.read_parquet(job.manifest["out"]).filter(pl.col("status") == "scored")
-    sheet = json.loads(next(data for name, data in job.wire.to_bank if name.endswith("/sheet")))
+    sheet = json.loads(next(data for name, data in job.wire.to_bank if "/sheet?" in name))
     quantiles = {value for reference in sheet["references"] for value in reference["quantiles"]}
     raw = [number_canary("a raw score", value) for value in set(table["raw"].to_list()) - quantiles]
     chances = [number_canary("a probability", value) for value in set(table["pd"].to_list())]
