@@ -240,7 +240,7 @@ def banks(session: SessionFile = None, as_json: AsJson = False) -> None:
         "银行 Banks",
         ("编号 id", "名称 name", "密钥指纹 key", "状态 state"),
         [
-            (bank["id"], bank["name"], key["fingerprint"], key["state"])
+            (bank["bank"], bank["name"], key["fingerprint"], key["state"])
             for bank in found["banks"]
             for key in bank["keys"]
         ],

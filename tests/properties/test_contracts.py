@@ -203,7 +203,7 @@ def counted(contract: Contract, history: list[tuple[str, timedelta, Any]]) -> li
 def test_ceilings_count_as_stated_and_a_tighter_contract_gives_no_history_that_the_other_would_not(
     store: Store, data: st.DataObject, history: list[tuple[str, timedelta, Any]]
 ) -> None:
-    loose = data.draw(contracts(f"c-loose-{next(_numbers)}"))
+    loose = data.draw(contracts(f"c-loose-{next(_numbers)}", most=3))
     tight = data.draw(tightened(loose)).model_copy(update={"id": f"c-tight-{next(_numbers)}"})
     for document in (loose, tight):
         keep(store, sign_both(document), State.ACTIVE)

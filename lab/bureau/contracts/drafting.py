@@ -140,7 +140,7 @@ def check_written_elsewhere(session: Session, contract: Contract, bureau: Party,
     for term, fits in (
         ("bureau", contract.bureau == bureau),
         ("models", contract.models == sheets),
-        ("items", {item.code for item in contract.items} <= codes and read <= usable),
+        ("items", {item.code for item in contract.items} <= codes | read and read <= usable),
         ("id_kind", contract.id_kind == ("uscc" if snapshot.id_kind == "uscc" else "opaque")),
     ):
         if not fits:
@@ -178,10 +178,8 @@ def _model_terms(shelved: Shelved, detail: Detail) -> ModelTerms:
 
 def _items(works: Sequence[Work], forms: Mapping[str, ReleaseForm], known: set[str]) -> tuple[Item, ...]:
     read = {item.code for work in works for item in work.model.items()}
-    if set(forms) - known:
-        raise InvalidInput(
-            f"Wanted items of the catalogue; {len(set(forms) - known)} are not in it.", next_step="check --item"
-        )
+    if unknown := set(forms) - known - read:
+        raise InvalidInput(f"Wanted items of the catalogue; {len(unknown)} are not in it.", next_step="check --item")
     if any(not forms.get(code, ReleaseForm.MODEL_INPUT_ONLY).allows(ReleaseForm.MODEL_INPUT_ONLY) for code in read):
         raise InvalidInput(
             "An item that a model reads cannot have the form none.", next_step="choose another model, or another form"
