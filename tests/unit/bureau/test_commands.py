@@ -31,6 +31,7 @@ class Lab:
     def run(self, *words: str | Path, as_json: bool = True) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "lab.cli", *map(str, words), *(["--json"] if as_json else [])]
         environment = {**os.environ, "SHULAB_BUREAU_HOME": str(self.home), "OMP_NUM_THREADS": "1"}
+        environment["SHULAB_SESSION"] = str(self.home / "nobody.json")
         return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 
     def ok(self, *words: str | Path) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def bank_card(folder: Path) -> Path:
     return card
 
 
-def test_from_set_up_to_an_approved_contract(tmp_path: Path, tables: Tables, model: Model) -> None:
+def test_from_set_up_to_an_officers_account(tmp_path: Path, tables: Tables, model: Model) -> None:
     lab = Lab(tmp_path / "bureau")
     made = lab.ok("bureau", "init", "--name", "Test bureau")
     assert len(made["public_key"]) == 64 and made["database"] == "sqlite"
@@ -76,20 +77,9 @@ def test_from_set_up_to_an_approved_contract(tmp_path: Path, tables: Tables, mod
     save(model, tmp_path / "model.json")
     published = lab.ok("model", "publish", "--file", tmp_path / "model.json")
     assert (published["name"], published["version"], published["state"]) == ("credit", 1, "published")
-    drafted = lab.ok("officer", "draft", "--bank-card", bank_card(tmp_path), "--model", "credit", "--detail", "total")
-    contract = drafted["contract"]
-    assert lab.ok("officer", "show", contract)["state"] == "draft"
-    assert lab.ok("officer", "approve", contract) == {
-        "contract": contract,
-        "state": "approved",
-        "signed_by_bank": False,
-    }
-    assert [row["state"] for row in lab.ok("officer", "list")["contracts"]] == ["approved"]
-    assert lab.ok("officer", "revoke", contract, "--reason", "test")["state"] == "revoked"
-    lab.fails(8, "officer", "approve", contract)
-    shown = lab.ok("officer", "show", contract)
-    assert shown["state"] == "revoked"
-    assert shown["signed"]["contract"]["model"]["sheet_sha256"] == published["sheets"]["total"]
+    assert "not signed in" in lab.fails(6, "officer", "draft", "--bank-card", bank_card(tmp_path), "--model", "credit")
+    account = lab.ok("bureau", "account", "li.wei", "--role", "officer", "--department", "credit")
+    assert (account["account"], account["roles"]) == ("li.wei", ["officer"]) and account["password"]
 
 
 def test_a_model_is_trained_shown_and_published(lab: Lab, tmp_path: Path, tables: Tables) -> None:
@@ -103,7 +93,6 @@ def test_a_model_is_trained_shown_and_published(lab: Lab, tmp_path: Path, tables
     assert trained["rows"] == len(tables.codes)
     assert trained["public_features"] == ["a", "b"] and trained["bank_features"] == ["u", "v"]
     assert trained["items"] and not {"a", "b"} & set(trained["items"])  # automatic codes, not column names
-    lab.fails(4, "officer", "draft", "--bank-card", bank_card(tmp_path), "--model", "credit@1")
     assert lab.ok("model", "publish", "credit@1")["state"] == "published"
     assert lab.ok("model", "show", "credit")["state"] == "published"
     lab.fails(7, "model", "show", "credit@2")
@@ -115,11 +104,13 @@ def test_errors_have_codes_and_next_steps_and_no_values(lab: Lab, tmp_path: Path
     lab.fails(7, "bureau", "import", tmp_path / "none.csv", "--id", "id")
     (tmp_path / "bad.csv").write_text("id,a\nCANARY-1,1\n")
     assert "CANARY" not in lab.fails(3, "bureau", "import", tmp_path / "bad.csv", "--id", "id")
-    lab.fails(7, "officer", "show", "c-none")
+    lab.fails(6, "officer", "show", "c-none")
+    lab.fails(7, "officer", "draft", "--bank-card", tmp_path / "none.json", "--model", "credit")
+    lab.fails(3, "officer", "draft", "--model", "credit")
     lab.fails(3, "model", "publish")
     (tmp_path / "model.json").write_text('{"schema": "shulab-model/1"}')
     lab.fails(3, "model", "publish", "--file", tmp_path / "model.json")
-    lab.fails(7, "officer", "list", "--home", tmp_path / "nowhere")
+    lab.fails(7, "model", "show", "credit", "--home", tmp_path / "nowhere")
     assert lab.run("bureau", "import").returncode == 2
 
 
@@ -134,8 +125,8 @@ def test_a_model_file_that_reads_other_columns_is_refused(lab: Lab, tmp_path: Pa
 
 
 def test_people_see_both_languages(lab: Lab) -> None:
-    shown = lab.run("officer", "list", as_json=False).stdout
-    assert "还没有合同" in shown and "No contracts yet" in shown
+    shown = lab.run("bureau", "account", "li.wei", "--role", "officer", "--department", "credit", as_json=False).stdout
+    assert "一次性口令" in shown and "One-time password" in shown
     for group in ("bureau", "officer", "model"):
         page = lab.run(group, "--help", as_json=False).stdout
         assert any("一" <= character <= "鿿" for character in page)
