@@ -69,7 +69,9 @@ class Party:
     said: list[tuple[str, bytes]] = field(default_factory=list)
     planted: list[Canary] = field(default_factory=list)
     people: list[Canary] = field(default_factory=list)
-    """Passwords and tokens of its people, which only they hold."""
+    """Passwords of its people, which only they hold."""
+    tokens: list[bytes] = field(default_factory=list)
+    """Tokens of their sign-ins; the bureau holds a hash of each."""
 
     @property
     def kept(self) -> list[tuple[str, bytes]]:
@@ -115,7 +117,7 @@ def _officer(bureau: Party, name: str, department: str, url: str, folder: Path) 
     signing_in = ("account", "sign-in", name, "--service", url, "--session", session)
     _lab(bureau, *signing_in, at_home=False, **passwords)
     bureau.people.append(text_canary("an officer's password", password))
-    bureau.people.append(text_canary("an officer's token", str(json.loads(session.read_text())["token"])))
+    bureau.tokens.append(str(json.loads(session.read_text())["token"]).encode())
     return lambda *words: _lab(bureau, "officer", *words, "--session", session, at_home=False)
 
 
@@ -311,15 +313,17 @@ def test_nothing_of_the_bureau_is_with_the_bank(job: Job) -> None:
 
 
 def test_no_password_or_token_of_people_is_with_anybody(job: Job) -> None:
-    assert len(job.bureau.people) == 6
-    assert sightings(job.bureau.people, [*job.bureau.kept, *job.bank.kept, *job.wire.to_bank]) == []
+    everything = [*job.bureau.kept, *job.bank.kept, *job.wire.to_bank]
+    assert len(job.bureau.people) == len(job.bureau.tokens) == 3
+    assert sightings(job.bureau.people, everything) == []
+    assert [name for name, data in everything for token in job.bureau.tokens if token in data] == []
 
 
 def test_no_weight_or_public_cut_point_is_with_the_bank(job: Job) -> None:
     """Numbers of the model that are not in the sheet stand nowhere at the bank and in no answer."""
     texts = [path.read_bytes() for path in (job.bureau.home / "models").rglob("*.json")]
     model = next(text for text in texts if b'"forest"' in text)
-    sheet = next(data for name, data in job.wire.to_bank if "/sheet?" in name)
+    sheet = next(data for name, data in job.wire.to_bank if "/sheet?" in name and not name.endswith("(head)"))
 
     def numbers(text: bytes) -> set[bytes]:
         return {n for n in re.findall(rb"-?\d+\.\d+(?:[eE]-?\d+)?", text) if len(n) >= 14}
@@ -333,7 +337,9 @@ def test_no_weight_or_public_cut_point_is_with_the_bank(job: Job) -> None:
 def test_the_wire_tells_no_score(job: Job) -> None:
     """Scores and probabilities exist at the bank alone (an enterprise may score as a quantile of the pilot does)."""
     table = pl.read_parquet(job.manifest["out"]).filter(pl.col("status") == "scored")
-    sheet = json.loads(next(data for name, data in job.wire.to_bank if "/sheet?" in name))
+    sheet = json.loads(
+        next(data for name, data in job.wire.to_bank if "/sheet?" in name and not name.endswith("(head)"))
+    )
     quantiles = {value for reference in sheet["references"] for value in reference["quantiles"]}
     raw = [number_canary("a raw score", value) for value in set(table["raw"].to_list()) - quantiles]
     chances = [number_canary("a probability", value) for value in set(table["pd"].to_list())]
