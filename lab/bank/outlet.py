@@ -7,21 +7,19 @@ again when that is safe, caps what it reads, and turns problem documents (RFC 94
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import random
 import re
-import ssl
 import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
 
 import httpx
 
+from lab.bank.address import authorities, check_url, is_certificate, reason
 from lab.bank.answers import Answer
 from lab.bank.keys import BankKeys
 from lab.terms.contract import SignedContract, parse_contract
@@ -110,7 +108,7 @@ class Outlet:
         caps: Caps | None = None,
         patience: Patience | None = None,
     ) -> None:
-        self.url = _check_url(url, insecure_http=insecure_http)
+        self.url = check_url(url, insecure_http=insecure_http)
         self.bytes_up = 0
         self.bytes_down = 0
         self._keys = keys
@@ -121,7 +119,7 @@ class Outlet:
         # trust_env would take credentials from .netrc and send requests through whatever proxy a variable names.
         self._client = httpx.Client(
             base_url=self.url,
-            verify=_authorities(ca_file) if ca_file else True,
+            verify=authorities(ca_file) if ca_file else True,
             timeout=httpx.Timeout(self._patience.answer, connect=self._patience.connect),
             headers={"accept-encoding": "identity", "user-agent": "shulab"},
             follow_redirects=False,
@@ -258,7 +256,7 @@ class Outlet:
         return proof
 
     def offer(self, model: str, version: int | None = None) -> dict[str, Any]:
-        """GET what the bureau offers of a published model, the newest version unless one is named. Needs no contract."""
+        """GET what the bureau offers of a published model (the newest version, unless named), without a contract."""
         if not _SLUG.match(model):
             raise InvalidInput("Wanted a model's name (lower-case letters, digits, . _ -).", next_step="check --model")
         query = f"?version={int(version)}" if version is not None else ""
@@ -286,15 +284,15 @@ class Outlet:
             try:
                 answer = self._send(method, target, headers, body, cap)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                if _is_certificate(error):
+                if is_certificate(error):
                     raise NotAuthentic(
                         f"Wanted a certificate of {self.url} that verifies; it does not.",
                         next_step="check the address, or name the bureau's certificate authority with --ca-file",
                     ) from None
-                failure = Unreachable(f"No answer from {self.url} ({_reason(error)}).", next_step=_DOWN)
+                failure = Unreachable(f"No answer from {self.url} ({reason(error)}).", next_step=_DOWN)
                 repeat = True
             except httpx.TransportError as error:
-                failure = Unreachable(f"The connection to {self.url} broke off ({_reason(error)}).", next_step=_DOWN)
+                failure = Unreachable(f"The connection to {self.url} broke off ({reason(error)}).", next_step=_DOWN)
                 repeat = again
             else:
                 if answer.status < 300:
@@ -338,51 +336,6 @@ class Outlet:
         return self._bureau_key
 
 
-def _check_url(url: str, *, insecure_http: bool) -> str:
-    wrong = InvalidInput("Wanted the bureau's address as https://host[:port].", next_step="check --bureau")
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 -- raises when it is no port
-    except ValueError:
-        raise wrong from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise wrong
-    if parts.path not in ("", "/"):
-        raise InvalidInput(
-            "Wanted the bureau's address without a path; the service stands at the root.", next_step="check --bureau"
-        )
-    if parts.scheme == "http" and not insecure_http and not _is_loopback(parts.hostname):
-        raise Refused(
-            "Wanted https to a bureau on another machine; found plain http.",
-            next_step="use https, or allow it with --insecure-http inside a protected network",
-        )
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _authorities(file: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=str(file))
-    except OSError:  # ssl.SSLError is one
-        raise InvalidInput(
-            f"Wanted {file.name} to hold PEM certificates; it does not.", next_step="check --ca-file"
-        ) from None
-
-
-def _is_certificate(error: BaseException) -> bool:
-    """Whether a certificate was the reason, wherever it stands in the chain of causes."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, ssl.SSLCertVerificationError):
-        seen = seen.__cause__ or seen.__context__
-    return seen is not None
-
-
 def _path(contract: str, rest: str = "") -> str:
     if not _CONTRACT.match(contract):
         raise InvalidInput("Wanted a contract id (lower-case letters, digits, hyphens).", next_step="check --contract")
@@ -414,8 +367,3 @@ def _media_type(body: bytes) -> str:
 
 def _header_bytes(headers: httpx.Headers) -> int:
     return sum(len(name) + len(value) + 4 for name, value in headers.raw) + 2
-
-
-def _reason(error: httpx.TransportError) -> str:
-    """A word for the failure; httpx's own text may repeat addresses and the like, its type does not."""
-    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()

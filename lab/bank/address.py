@@ -1,0 +1,67 @@
+"""Addresses of bureaus: which are acceptable, whose certificates count, and what went wrong on the way there."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import ssl
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from lab.terms.errors import InvalidInput, Refused
+
+
+def check_url(url: str, *, insecure_http: bool) -> str:
+    """The bureau's origin; https, or plain http to this machine alone unless ``insecure_http``.
+
+    Raises ``InvalidInput`` for what is no such address, ``Refused`` for plain http to another machine.
+    """
+    wrong = InvalidInput("Wanted the bureau's address as https://host[:port].", next_step="check --bureau")
+    try:
+        parts = urlsplit(url)
+        parts.port  # noqa: B018 -- raises when it is no port
+    except ValueError:
+        raise wrong from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
+        raise wrong
+    if parts.path not in ("", "/"):
+        raise InvalidInput(
+            "Wanted the bureau's address without a path; the service stands at the root.", next_step="check --bureau"
+        )
+    if parts.scheme == "http" and not insecure_http and not is_loopback(parts.hostname):
+        raise Refused(
+            "Wanted https to a bureau on another machine; found plain http.",
+            next_step="use https, or allow it with --insecure-http inside a protected network",
+        )
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def authorities(file: Path) -> ssl.SSLContext:
+    """The certificate authorities in a PEM file; raises ``InvalidInput``."""
+    try:
+        return ssl.create_default_context(cafile=str(file))
+    except OSError:  # ssl.SSLError is one
+        raise InvalidInput(
+            f"Wanted {file.name} to hold PEM certificates; it does not.", next_step="check --ca-file"
+        ) from None
+
+
+def is_certificate(error: BaseException) -> bool:
+    """Whether a certificate was the reason, wherever it stands in the chain of causes."""
+    seen: BaseException | None = error
+    while seen is not None and not isinstance(seen, ssl.SSLCertVerificationError):
+        seen = seen.__cause__ or seen.__context__
+    return seen is not None
+
+
+def reason(error: Exception) -> str:
+    """A word for a failure of transport; its own text may repeat addresses and the like, its type does not."""
+    return re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()
