@@ -314,7 +314,8 @@ class ConsentRow(Base):
     starts: Mapped[datetime] = mapped_column(Moment)
     expires: Mapped[datetime] = mapped_column(Moment)
     evidence: Mapped[str] = mapped_column(Text)
-    """A reference to where the authorisation is kept, or JSON of a signature and the key it was made with."""
+    """JSON: where the authorisation is kept (``reference``), or the hash of a key and its signature, and the import whose
+    file in the home has the two: with them here, anybody could try codes until the signature fits."""
     imported_at: Mapped[datetime] = mapped_column(Moment)
     withdrawn_at: Mapped[datetime | None] = mapped_column(Moment)
 
