@@ -18,10 +18,10 @@ from lab.bureau.catalogue import find_items, read_dictionary
 from lab.bureau.exchange.evaluated import EvaluatedRegisters
 from lab.bureau.home import BureauHome
 from lab.bureau.keys import BureauKeys
-from lab.bureau.ledger import verify_entries
 from lab.bureau.register import Imported, Snapshots, find_snapshot, import_register
 from lab.bureau.register.sorting import sort_rows
 from lab.bureau.store import Store, migrate, open_store
+from lab.bureau.store.tables import EntryRow
 from lab.terms.csvfile import read_table
 from lab.terms.errors import InvalidInput, NotFound
 from protocols.matching.bureau import evaluate_register
@@ -84,7 +84,7 @@ def test_versions_stay(store: Store, home: BureauHome) -> None:
     assert read(store, home, 1).rows() == [("x", "1")]
     assert read(store, home).rows() == [("x", "2"), ("y", "3")]
     with store.read() as session:
-        assert verify_entries(session) == 2
+        assert [row.kind for row in session.query(EntryRow)] == ["register.imported"] * 2
         with pytest.raises(NotFound):
             find_snapshot(session, "main", 3)
         with pytest.raises(NotFound):
@@ -114,7 +114,7 @@ def test_what_cannot_be_imported_changes_nothing(
     assert read(store, home).rows() == [("x", "1")]
     assert sorted(home.folder.rglob("*")) == before
     with store.read() as session:
-        assert verify_entries(session) == 1
+        assert [row.kind for row in session.query(EntryRow)] == ["register.imported"]
 
 
 def test_columns_can_be_chosen(store: Store, home: BureauHome) -> None:
@@ -180,7 +180,9 @@ def killed(*arguments, **named):
     os.kill(os.getpid(), 9)
 setattr(intake, {step!r}, killed)
 home = BureauHome.open(Path(sys.argv[1]))
-import_register(open_store(sys.argv[2]), home, Path(sys.argv[3]), id_column="id", id_kind="opaque")
+store = open_store(sys.argv[2])
+store.sign = lambda message: bytes(64)
+import_register(store, home, Path(sys.argv[3]), id_column="id", id_kind="opaque")
 """
 
 
@@ -191,6 +193,7 @@ def test_kill_9_leaves_the_former_version(
 ) -> None:
     """Killed before and after each of the steps inside the transaction, the import never was."""
     store = open_store(database_url)
+    store.sign = lambda message: bytes(64)
     migrate(store.engine)
     bring(store, home, "id,a\nx,1\n")
     source = tmp_path / "new.csv"
@@ -202,7 +205,7 @@ def test_kill_9_leaves_the_former_version(
     assert done.returncode == -9
     assert read(store, home).rows() == [("x", "1")]
     with store.read() as session:
-        assert verify_entries(session) == 1
+        assert [row.kind for row in session.query(EntryRow)] == ["register.imported"]
     assert bring(store, home, source.read_bytes()).version == 2
     assert read(store, home).rows() == [("x", "2"), ("y", "2")]
     store.close()
@@ -215,7 +218,7 @@ def test_an_evaluated_register_is_reused_by_the_next_version(
     bring(store, home, "id,a\nx,1\ny,1\n")
     with store.read() as session:
         first = find_snapshot(session, "main")
-    values = EvaluatedRegisters(store, home, keys, snapshots).values(first, "openmined")
+    values = EvaluatedRegisters(store, home, keys, snapshots).values(first, "openmined", 1)
     assert len(values) == 2
     bring(store, home, "id,a\nz,1\ny,1\nx,1\n")
     with store.read() as session:
@@ -227,18 +230,18 @@ def test_an_evaluated_register_is_reused_by_the_next_version(
         return evaluate_register(engine, key, codes)
 
     monkeypatch.setattr("lab.bureau.exchange.evaluated.evaluate_register", watched)
-    again = EvaluatedRegisters(store, home, keys, snapshots).values(second, "openmined")
+    again = EvaluatedRegisters(store, home, keys, snapshots).values(second, "openmined", 1)
     assert asked == [["z"]]
     assert (again[2] == values[0]).all() and (again[1] == values[1]).all()
     assert (directly(keys, ["z", "y", "x"]) == again).all()
     # and a damaged file is computed afresh, not believed
     for file in (home.folder / "evaluated").glob("main-*"):
         file.write_bytes(b"\x93NUMPY damaged")
-    assert (EvaluatedRegisters(store, home, keys, snapshots).values(second, "openmined") == again).all()
+    assert (EvaluatedRegisters(store, home, keys, snapshots).values(second, "openmined", 1) == again).all()
 
 
 def directly(keys: BureauKeys, codes: list[str]) -> NDArray[np.uint8]:
-    return keys.with_matching_key("openmined", lambda key: evaluate_register("openmined", key, codes))
+    return keys.with_matching_key("openmined", 1, lambda key: evaluate_register("openmined", key, codes))
 
 
 @given(rows=st.lists(st.tuples(st.sampled_from(["", "p", "q", "r"]), st.sampled_from(["1", "2"])), max_size=12))

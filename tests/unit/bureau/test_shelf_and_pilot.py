@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
-from lab.bureau.contracts.drafting import Choices, draft
+from lab.bureau.contracts.choices import Choices
+from lab.bureau.contracts.drafting import draft, find_works
 from lab.bureau.pilot import Pilot, join_pilot
 from lab.bureau.register import Snapshot
 from lab.bureau.shelf import (
@@ -24,8 +26,9 @@ from lab.bureau.shelf import (
 from lab.terms.contract import Detail
 from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
 from models.model import Model
-from tests.unit.bureau.scene import Scene
+from tests.unit.bureau.scene import AUTHOR, RECIPIENT, Scene
 
+CHOICES = Choices(recipients=(RECIPIENT,))
 SNAPSHOT = Snapshot("main", 1, "id", "opaque", 3, ("a", "b"), "", "")
 REGISTER = pl.DataFrame({"id": ["x", "y", "z"], "a": ["1", "2", "3"], "b": ["4", None, "6"]})
 
@@ -59,21 +62,23 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
     with scene.bureau.store.read() as session:
         assert find_model(session, "credit").version == 2
         assert find_model(session, "credit", published=True).version == 1
-        second = find_model(session, "credit", 2)
         with pytest.raises(NotFound):
             find_model(session, "nothing")
     with pytest.raises(Refused, match="not published"), scene.bureau.store.begin() as session:
-        draft(session, scene.bureau.party, scene.bank.party, second, model, Choices(), scene.clock.now)
+        works = find_works(session, scene.bureau.shelf, [("credit", 2)])
+        draft(session, scene.bureau.party, scene.bank.party, works, CHOICES, scene.clock.now, author=AUTHOR)
 
 
 @pytest.mark.parametrize(
-    "choices", [Choices(engine="none"), Choices(parameters="none"), Choices(days=0), Choices(days=10**7)]
+    "changes", [{"engine": "none"}, {"parameters": "none"}, {"days": 0}, {"days": 10**7}, {"recipients": ()}]
 )
-def test_choices_have_to_exist(scene: Scene, model: Model, choices: Choices) -> None:
-    with scene.bureau.store.read() as session:
-        shelved = find_model(session, "credit", 1)
+def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
+    with scene.bureau.store.begin() as session:
+        works = find_works(session, scene.bureau.shelf, [("credit", 1)])
+        draft(session, scene.bureau.party, scene.bank.party, works, CHOICES, scene.clock.now, author=AUTHOR)
     with pytest.raises(InvalidInput), scene.bureau.store.begin() as session:
-        draft(session, scene.bureau.party, scene.bank.party, shelved, model, choices, scene.clock.now)
+        choices = replace(CHOICES, **changes)
+        draft(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now, author=AUTHOR)
 
 
 def test_altered_files_are_noticed(scene: Scene) -> None:
