@@ -219,6 +219,31 @@ def test_integers_agree_at_every_detail(seed: int, one: bool, zero_as_missing: b
 
 
 @SETTINGS
+@given(**CASES, step=st.integers(2, 100_000))
+def test_a_contracts_step_rounds_everything_and_keeps_totals_equal(
+    seed: int, one: bool, zero_as_missing: bool, use_missing: bool, step: int
+) -> None:
+    """Sums are multiples of the step, the same in total at every detail, and off by half a step a rounding at most."""
+    booster, features, values = grow(seed, one=one, zero_as_missing=zero_as_missing, use_missing=use_missing)
+    model = make_model(read_lightgbm(booster.dump_model()), features, one=one)
+    frame = as_text(values, features)
+    public = frame.select([f.name for f in model.public_features])
+    bank = frame.select([f.name for f in model.bank_features])
+    wanted = np.asarray(booster.predict(values, raw_score=True))
+    totals = []
+    for detail in (Detail.TOTAL, Detail.DIMENSIONS, *((Detail.FEATURES, Detail.FULL) if one else ())):
+        sheet = model.sheet(detail)
+        terms = model.terms(public, detail, step=step)
+        assert not (terms.values % step).any() and not (terms.base % step).any()
+        sums = terms.apply(sheet.indicators(bank))
+        assert np.abs(sums).max(initial=0) <= model.value_bound(detail, step=step)
+        outcome = read_outputs(sheet, sums)
+        assert np.abs(outcome.raw - wanted).max() <= model.error_bound_at(step) <= sheet.error_bound * step
+        totals.append(outcome.raw)
+    assert all(np.array_equal(totals[0], other) for other in totals)
+
+
+@SETTINGS
 @given(**CASES)
 def test_a_saved_model_gives_the_same_terms(seed: int, one: bool, zero_as_missing: bool, use_missing: bool) -> None:
     booster, features, values = grow(seed, one=one, zero_as_missing=zero_as_missing, use_missing=use_missing)

@@ -238,6 +238,41 @@ def test_the_ceiling_of_scores_holds(service):
         service.outlet().score(contract, JOB, second)
 
 
+def test_the_ceilings_of_jobs_and_scores_hold_under_parallel_requests(service):
+    contract = service.contract(job=False, jobs_per_day=3, scores_per_enterprise=2)
+
+    def opens(number: int) -> bool:
+        try:
+            service.open_job(contract, f"job-{number}")
+        except Refused as error:
+            assert "jobs_per_day" in error.detail
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        opened = [f"job-{number}" for number, done in enumerate(pool.map(opens, range(8))) if done]
+    assert len(opened) == 3
+    codes, records = chosen(service, [3, 4, 5])
+    tags = service.tags(contract, codes, opened[0])
+    batches = [service.batch(contract, tags, records, opened[0]) for _ in range(6)]
+
+    def scored(number: int) -> bool:
+        try:
+            service.outlet(tries=200).score(contract, opened[number % 3], batches[number])
+        except Refused as error:
+            assert "scores_per_enterprise" in error.detail
+            return False
+        return True
+
+    with ThreadPoolExecutor(6) as pool:
+        assert sum(pool.map(scored, range(6))) == 2
+    allowance = service.outlet().allowance(contract)
+    assert allowance["jobs"] == {"ceiling": 3, "used": 3, "left": 0}
+    assert (allowance["scores"]["used"], allowance["scores"]["total"]) == (2, 6)
+    assert sum(service.outlet().job(contract, job)["rows_used"] for job in opened) == 6
+    assert service.ledger(contract).count("score.answered") == 2
+
+
 # --- the job ----------------------------------------------------------------------------------------------------------
 
 
