@@ -113,9 +113,8 @@ def _officer(bureau: Party, name: str, department: str, url: str, folder: Path) 
     """An officer who has signed in; gives the officer's commands."""
     made = _lab(bureau, "bureau", "account", name, "--role", "officer", "--department", department)
     session, password = folder / f"{name}.json", secrets.token_urlsafe(18)
-    passwords = {"SHULAB_PASSWORD": str(made["password"]), "SHULAB_NEW_PASSWORD": password}
     signing_in = ("account", "sign-in", name, "--service", url, "--session", session)
-    _lab(bureau, *signing_in, at_home=False, **passwords)
+    _lab(bureau, *signing_in, at_home=False, SHULAB_PASSWORD=str(made["password"]), SHULAB_NEW_PASSWORD=password)
     bureau.people.append(text_canary("an officer's password", password))
     bureau.tokens.append(str(json.loads(session.read_text())["token"]).encode())
     return lambda *words: _lab(bureau, "officer", *words, "--session", session, at_home=False)

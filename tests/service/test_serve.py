@@ -24,7 +24,7 @@ from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Unr
 from protocols.wire.frame import Frame, Kind
 from sandbox.app import serve
 from tests.service.conftest import Process
-from tests.service.standin import CONTRACT, Key, running
+from tests.service.standin import CONTRACT, JOB, Key, running
 
 QUICK = Patience(connect=5, answer=30, tries=1)
 
@@ -55,7 +55,7 @@ def test_a_request_under_way_is_answered_before_the_end(tmp_path):
     frame = Frame(Kind.MATCH_REQUEST, {}, (b"x",)).pack()
     with running(tmp_path) as service, ThreadPoolExecutor() as pool:
         service.bureau.work = lambda body: body if release.wait(30) else b""
-        answer = pool.submit(service.outlet().match, CONTRACT, frame)
+        answer = pool.submit(service.outlet().match, CONTRACT, JOB, frame)
         assert service.bureau.entered.acquire(timeout=30)
         service.stop()
         release.set()

@@ -19,7 +19,7 @@ _MATCH_CHARGED, _MATCH_RETURNED = "match.charged", "match.returned"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One result that left the bureau: what, when, for whom, how many enterprises, and the ledger entry that says it."""
+    """One result that left the bureau: what, when, for whom, how many enterprises, and the ledger entry of it."""
 
     what: Literal["match", "scores"]
     at: datetime

@@ -266,7 +266,7 @@ class UsageRow(Base):
 
 
 class InquiryRow(Base):
-    """Room ``exchange``: one enterprise (by pseudonym) was scored in one batch: what an enterprise may ask about itself."""
+    """Room ``exchange``: one enterprise (by pseudonym) was scored in a batch: what it may ask about itself."""
 
     __tablename__ = "inquiries"
     __table_args__ = (Index(None, "contract_id", "enterprise", "at"),)
@@ -301,7 +301,7 @@ class BatchRow(Base):
 
 
 class ConsentRow(Base):
-    """Room ``consents``: an enterprise (by pseudonym) agrees that a bank may use its records for a purpose, for a time."""
+    """Room ``consents``: an enterprise (by pseudonym) lets a bank use its records for a purpose, for a time."""
 
     __tablename__ = "consents"
     __table_args__ = (Index(None, "bank_id", "purpose"),)
@@ -314,14 +314,14 @@ class ConsentRow(Base):
     starts: Mapped[datetime] = mapped_column(Moment)
     expires: Mapped[datetime] = mapped_column(Moment)
     evidence: Mapped[str] = mapped_column(Text)
-    """JSON: where the authorisation is kept (``reference``), or the hash of a key and its signature, and the import whose
-    file in the home has the two: with them here, anybody could try codes until the signature fits."""
+    """JSON: where the authorisation is kept (``reference``), or the hash of a key and its signature, and the import
+    whose file in the home has the two: with them here, anybody could try codes until the signature fits."""
     imported_at: Mapped[datetime] = mapped_column(Moment)
     withdrawn_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class ConsentChangeRow(Base):
-    """Room ``consents``: counts changes of consents, so that what was worked out from them is known to be stale."""
+    """Room ``consents``: counts changes, so that what was worked out before is known to be stale."""
 
     __tablename__ = "consent_changes"
 
@@ -344,7 +344,7 @@ class EpochRow(Base):
 
 
 class AccountRow(Base):
-    """Room ``people``: a person at the bureau. The password is an Argon2id hash; None for those who sign in elsewhere."""
+    """Room ``people``: a person at the bureau. The password is an Argon2id hash, or None: signs in elsewhere."""
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -392,7 +392,7 @@ class NonceRow(Base):
 
 
 class EntryRow(Base):
-    """Room ``ledger``: one entry, a leaf of the Merkle tree; a trigger in the database refuses to change or delete it."""
+    """Room ``ledger``: one entry, a leaf of the Merkle tree; a trigger refuses to change or delete it."""
 
     __tablename__ = "ledger_entries"
 
@@ -418,7 +418,7 @@ class LedgerSizeRow(Base):
 
 
 class TreeHeadRow(Base):
-    """Room ``ledger``: a signed tree head (RFC 9162, section 4.10): size, root and time under the bureau's signature."""
+    """Room ``ledger``: a signed tree head (RFC 9162, section 4.10): size, root, time, the bureau's signature."""
 
     __tablename__ = "tree_heads"
 

@@ -220,7 +220,8 @@ def upgrade() -> None:
         sa.Column("approved_at", MOMENT, nullable=True),
         sa.Column("ended_at", MOMENT, nullable=True),
         sa.CheckConstraint(
-            "state IN ('draft', 'submitted', 'under-review', 'approved', 'active', 'suspended', 'rejected', 'revoked', 'expired', 'retired')",
+            "state IN ('draft', 'submitted', 'under-review', 'approved', 'active', 'suspended', 'rejected', "
+            "'revoked', 'expired', 'retired')",
             name=op.f("ck_contract_versions_state"),
         ),
         sa.ForeignKeyConstraint(["contract_id"], ["contracts.id"], name=op.f("fk_contract_versions_contract_id")),
