@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import delete
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.bureau.consents import Consents
@@ -33,21 +31,20 @@ from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, LOCAL, Receipt, record
 from lab.bureau.ledger.configuration import note_configuration
 from lab.bureau.ledger.log import Ledger
+from lab.bureau.nonces import note_nonce
 from lab.bureau.offers import Offers
 from lab.bureau.people import People
 from lab.bureau.register import Snapshots
 from lab.bureau.sealing import FILE, check_source
 from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store, migrate, open_store
-from lab.bureau.store.tables import ContractRow, NonceRow
+from lab.bureau.store.tables import ContractRow
 from lab.terms.contract import Party, SignedContract
-from lab.terms.errors import NotAuthentic, Refused, ShulabError, Unreachable
+from lab.terms.errors import Refused, ShulabError, Unreachable
 from protocols.matching.bureau import ENGINES
 from protocols.scoring.params import PARAMETERS
 
 API = "1"
-# Twice the age at which a signed request is refused anyhow, so that clocks may differ.
-NONCE_KEPT = timedelta(seconds=1200)
 
 
 class Bureau:
@@ -236,14 +233,7 @@ class Bureau:
 
     def note_nonce(self, key: str, nonce: str, now: datetime) -> None:
         """Remember the nonce of a signed request; raises ``NotAuthentic`` if it was used before."""
-        if len(key) != 64 or not 1 <= len(nonce) <= 200:
-            raise NotAuthentic("Wanted a key and a nonce of 1 to 200 characters.", next_step="sign the request again")
-        try:
-            with self.store.begin() as session:
-                session.execute(delete(NonceRow).where(NonceRow.seen_at < now - NONCE_KEPT))
-                session.add(NonceRow(key=key, nonce=nonce, seen_at=now))
-        except IntegrityError:
-            raise NotAuthentic("This request was received before.", next_step="sign each request afresh") from None
+        note_nonce(self.store, key, nonce, now)
 
     def record_refusal(self, contract_id: str, operation: str, error: ShulabError) -> None:
         """Write down that a bank was refused, also outside this office, for example when it repeats a request."""
