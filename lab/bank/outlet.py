@@ -19,9 +19,9 @@ from typing import Any, Self
 
 import httpx
 
-from lab.bank.address import authorities, check_url, is_certificate, reason
 from lab.bank.answers import Answer
 from lab.bank.keys import BankKeys
+from lab.terms.address import authorities, check_address, is_certificate, reason
 from lab.terms.contract import SignedContract, parse_contract
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Refused, ShulabError, Unreachable
 from lab.terms.ledger import Proof
@@ -33,6 +33,7 @@ _CONTRACT = re.compile(r"^[a-z0-9][a-z0-9-]{3,63}$")
 _JOB = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 _HEX = re.compile(r"^[0-9a-f]+$")
 _SLUG = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
+_PLAIN = "use https, or allow it with --insecure-http inside a protected network"
 _DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
 
 
@@ -108,7 +109,7 @@ class Outlet:
         caps: Caps | None = None,
         patience: Patience | None = None,
     ) -> None:
-        self.url = check_url(url, insecure_http=insecure_http)
+        self.url = check_address(url, option="--bureau", plain_http=insecure_http, instead=_PLAIN)
         self.bytes_up = 0
         self.bytes_down = 0
         self._keys = keys

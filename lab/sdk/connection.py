@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import ipaddress
-import re
-import ssl
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import httpx
 
-from lab.terms.errors import InvalidInput, NotAuthentic, Refused, ShulabError, Unreachable
+from lab.terms.address import authorities, check_address, is_certificate, reason
+from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
 from lab.terms.problems import error_of, kind_of
 
 LARGEST = 64 * 1024 * 1024
 """An answer that is read whole; longer ones are streamed."""
 _TRIES = 6
 _LONGEST_WAIT = 5.0
+_PLAIN = "use https: over http anybody on the way could act as you"
 _DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
 
 
@@ -32,7 +30,7 @@ class Connection:
         # trust_env would take credentials from .netrc and send requests through whatever proxy a variable names.
         self._client = httpx.Client(
             base_url=self.service,
-            verify=_authorities(Path(ca_file)) if ca_file else True,
+            verify=authorities(Path(ca_file)) if ca_file else True,
             timeout=httpx.Timeout(120.0, connect=10.0),
             headers={"user-agent": "shulab"} | ({"authorization": f"Bearer {token}"} if token else {}),
             follow_redirects=False,
@@ -97,57 +95,17 @@ class Connection:
         try:
             yield
         except httpx.TransportError as error:
-            if _is_certificate(error):
+            if is_certificate(error):
                 raise NotAuthentic(
                     f"Wanted a certificate of {self.service} that verifies; it does not.",
                     next_step="check the address, or name the certificate authority with --ca-file when signing in",
                 ) from None
-            reason = re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()
-            raise Unreachable(f"No answer from {self.service} ({reason}).", next_step=_DOWN) from None
+            raise Unreachable(f"No answer from {self.service} ({reason(error)}).", next_step=_DOWN) from None
 
 
 def check_service(url: str) -> str:
-    """The service's origin; raises ``InvalidInput`` for no address, ``Refused`` for plain http to another machine."""
-    wrong = InvalidInput("Wanted the service's address as https://host[:port].", next_step="check --service")
-    try:
-        parts = urlsplit(url)
-        parts.port  # noqa: B018 -- raises when it is no port
-    except ValueError:
-        raise wrong from None
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise wrong
-    if parts.path not in ("", "/"):
-        raise wrong
-    if parts.scheme == "http" and not _is_loopback(parts.hostname):
-        raise Refused(
-            "Wanted https to a service on another machine; found plain http.",
-            next_step="use https: over http anybody on the way could act as you",
-        )
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def _authorities(file: Path) -> ssl.SSLContext:
-    try:
-        return ssl.create_default_context(cafile=str(file))
-    except OSError:  # ssl.SSLError is one
-        raise InvalidInput(
-            f"Wanted {file.name} to hold PEM certificates; it does not.", next_step="check --ca-file"
-        ) from None
-
-
-def _is_certificate(error: BaseException) -> bool:
-    """Whether a certificate was the reason, wherever it stands in the chain of causes."""
-    seen: BaseException | None = error
-    while seen is not None and not isinstance(seen, ssl.SSLCertVerificationError):
-        seen = seen.__cause__ or seen.__context__
-    return seen is not None
+    """The service's origin; raises as ``check_address`` does."""
+    return check_address(url, option="--service", plain_http=False, instead=_PLAIN)
 
 
 def _checked(path: str) -> str:

@@ -1,4 +1,7 @@
-"""Addresses of bureaus: which are acceptable, whose certificates count, and what went wrong on the way there."""
+"""Addresses of services: which are acceptable, whose certificates count, and what went wrong on the way there.
+
+The bank's outlet and the client of people judge them by the same rules. Nothing is opened or asked here.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,13 @@ from urllib.parse import urlsplit
 from lab.terms.errors import InvalidInput, Refused
 
 
-def check_url(url: str, *, insecure_http: bool) -> str:
-    """The bureau's origin; https, or plain http to this machine alone unless ``insecure_http``.
+def check_address(url: str, *, option: str, plain_http: bool, instead: str) -> str:
+    """The service's origin; https, or plain http to this machine alone unless ``plain_http``.
 
-    Raises ``InvalidInput`` for what is no such address, ``Refused`` for plain http to another machine.
+    ``option`` is where the person gave it, ``instead`` what to do about plain http. Raises ``InvalidInput`` for what is
+    no such address, ``Refused`` for plain http to another machine.
     """
-    wrong = InvalidInput("Wanted the bureau's address as https://host[:port].", next_step="check --bureau")
+    wrong = InvalidInput("Wanted the service's address as https://host[:port].", next_step=f"check {option}")
     try:
         parts = urlsplit(url)
         parts.port  # noqa: B018 -- raises when it is no port
@@ -26,13 +30,10 @@ def check_url(url: str, *, insecure_http: bool) -> str:
         raise wrong
     if parts.path not in ("", "/"):
         raise InvalidInput(
-            "Wanted the bureau's address without a path; the service stands at the root.", next_step="check --bureau"
+            "Wanted the service's address without a path; the service stands at the root.", next_step=f"check {option}"
         )
-    if parts.scheme == "http" and not insecure_http and not is_loopback(parts.hostname):
-        raise Refused(
-            "Wanted https to a bureau on another machine; found plain http.",
-            next_step="use https, or allow it with --insecure-http inside a protected network",
-        )
+    if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname):
+        raise Refused("Wanted https to a service on another machine; found plain http.", next_step=instead)
     return f"{parts.scheme}://{parts.netloc}"
 
 
