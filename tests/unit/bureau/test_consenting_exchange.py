@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.evaluated import files_of
 from lab.bureau.home import BureauHome
 from lab.bureau.register import find_snapshot, import_register
@@ -155,6 +156,23 @@ def test_set_up_and_answers_are_functions_of_the_key_and_the_consenting_alone(
             path.unlink()
     assert bureau.matching_setup(contract, "job-1", 8) == before
     assert bureau.match(contract, "job-1", request) == answer
+
+
+def test_the_index_holds_no_tag_of_the_others(scene: Scene) -> None:
+    contract = scene.contract(consent=CONSENT)
+    give(scene, [3, 8])
+    bureau = scene.bureau
+    with bureau.store.read() as session:
+        snapshot = find_snapshot(session, "main")
+        held = find(session, contract)
+        admitted = bureau.consents.admitted(session, snapshot, held.contract, held.bank_id, scene.clock.now)
+    assert admitted is not None
+    everyone = bureau.evaluated.index(snapshot, "openmined", 1, contract, None)
+    narrowed = bureau.evaluated.index(snapshot, "openmined", 1, contract, admitted)
+    assert len(everyone.tags) == snapshot.rows and len(narrowed.tags) == 2
+    tags = np.vstack([tag_of(scene, contract, row) for row in (3, 4, 8)])
+    assert everyone.find(tags).tolist() == [3, 4, 8]
+    assert narrowed.find(tags).tolist() == [3, -1, 8]
 
 
 def test_evaluated_files_carry_their_epoch_and_go_with_it(scene: Scene) -> None:
