@@ -1,0 +1,117 @@
+"""Room ``exchange``, nonces and key epochs: jobs, what was used, what was asked and answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lab.bureau.store.tables.base import Base, Hash, Moment
+
+
+class JobRow(Base):
+    """Room ``exchange``: one job of a bank: for what, for whom, by which model, and in which key epoch."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        CheckConstraint("state IN ('open', 'stopped', 'ended')", name="state"),
+        CheckConstraint("rows_used >= 0", name="rows_used"),
+    )
+
+    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    """Chosen by the bank, so that opening a job again is the same job."""
+    version: Mapped[int] = mapped_column(Integer)
+    """The contract's version that was in force when the job was opened."""
+    recipient: Mapped[str] = mapped_column(String(200))
+    model: Mapped[str] = mapped_column(String(64))
+    model_version: Mapped[int] = mapped_column(Integer)
+    epoch: Mapped[int] = mapped_column(Integer)
+    rows: Mapped[int] = mapped_column(Integer)
+    """Enterprises announced."""
+    rows_used: Mapped[int] = mapped_column(Integer)
+    """Enterprises scored so far."""
+    state: Mapped[str] = mapped_column(String(16))
+    opened_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class ContextRow(Base):
+    """Room ``exchange``: a bank's public homomorphic context, kept in a file named by its hash."""
+
+    __tablename__ = "contexts"
+
+    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(Hash, primary_key=True)
+    file: Mapped[str] = mapped_column(Text)
+    size: Mapped[int] = mapped_column(Integer)
+    received_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class UsageRow(Base):
+    """Room ``exchange``: what a contract has used of one ceiling."""
+
+    __tablename__ = "usage"
+    __table_args__ = (CheckConstraint("used >= 0", name="used"),)
+
+    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
+    counter: Mapped[str] = mapped_column(String(32), primary_key=True)
+    used: Mapped[int] = mapped_column(BigInteger)
+
+
+class InquiryRow(Base):
+    """Room ``exchange``: one enterprise (by pseudonym) was scored in a batch: what it may ask about itself."""
+
+    __tablename__ = "inquiries"
+    __table_args__ = (Index(None, "contract_id", "enterprise", "at"),)
+
+    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
+    batch: Mapped[str] = mapped_column(Hash, primary_key=True)
+    """SHA-256 of the batch."""
+    enterprise: Mapped[str] = mapped_column(String(32), primary_key=True, index=True)
+    at: Mapped[datetime] = mapped_column(Moment)
+
+
+class BatchRow(Base):
+    """Room ``exchange``: a scoring batch, charged once and answered with the same reply for ever."""
+
+    __tablename__ = "batches"
+    __table_args__ = (
+        ForeignKeyConstraint(["contract_id", "job_id"], ["jobs.contract_id", "jobs.id"]),
+        CheckConstraint("state IN ('charged', 'answered', 'returned')", name="state"),
+    )
+
+    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
+    sha256: Mapped[str] = mapped_column(Hash, primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(64), index=True)
+    rows: Mapped[int] = mapped_column(Integer)
+    register_version: Mapped[int] = mapped_column(Integer)
+    state: Mapped[str] = mapped_column(String(16))
+    reply_file: Mapped[str | None] = mapped_column(Text)
+    reply_sha256: Mapped[str | None] = mapped_column(Hash)
+    entry_seq: Mapped[int | None] = mapped_column(Integer)
+    charged_at: Mapped[datetime] = mapped_column(Moment)
+    answered_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class EpochRow(Base):
+    """Room ``keys``: an epoch of the matching keys."""
+
+    __tablename__ = "epochs"
+    __table_args__ = (CheckConstraint("state IN ('preparing', 'current', 'closing', 'destroyed')", name="state"),)
+
+    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    state: Mapped[str] = mapped_column(String(16))
+    began_at: Mapped[datetime] = mapped_column(Moment)
+    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class NonceRow(Base):
+    """Facade: nonces of signed requests, kept as long as a request of that age would be accepted."""
+
+    __tablename__ = "nonces"
+
+    key: Mapped[str] = mapped_column(Hash, primary_key=True)
+    nonce: Mapped[str] = mapped_column(String(200), primary_key=True)
+    seen_at: Mapped[datetime] = mapped_column(Moment, index=True)

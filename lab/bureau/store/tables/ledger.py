@@ -1,0 +1,47 @@
+"""Room ``ledger``: entries, their number, and signed tree heads."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lab.bureau.store.tables.base import Base, Hash, Moment
+
+
+class EntryRow(Base):
+    """Room ``ledger``: one entry, a leaf of the Merkle tree; a trigger refuses to change or delete it."""
+
+    __tablename__ = "ledger_entries"
+
+    seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    time: Mapped[datetime] = mapped_column(Moment)
+    kind: Mapped[str] = mapped_column(String(64), index=True)
+    contract_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    body: Mapped[str] = mapped_column(Text)
+    """RFC 8785 JSON of the whole entry, the bytes of the leaf."""
+    leaf: Mapped[str] = mapped_column(Hash)
+    """The leaf's hash (RFC 9162, section 2.1.1)."""
+    signature: Mapped[str] = mapped_column(String(128))
+    """The bureau's over the entry, so that an auditor can tell which entry was altered, not only that one was."""
+
+
+class LedgerSizeRow(Base):
+    """Room ``ledger``: the number of entries; its row lock puts writers in a line, so numbers have no gaps."""
+
+    __tablename__ = "ledger_size"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    size: Mapped[int] = mapped_column(Integer)
+
+
+class TreeHeadRow(Base):
+    """Room ``ledger``: a signed tree head (RFC 9162, section 4.10): size, root, time, the bureau's signature."""
+
+    __tablename__ = "tree_heads"
+
+    size: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    root: Mapped[str] = mapped_column(Hash)
+    time: Mapped[datetime] = mapped_column(Moment)
+    signature: Mapped[str] = mapped_column(String(128))

@@ -1,0 +1,78 @@
+"""Rooms ``register``, ``catalogue`` and ``shelf``: imported registers, their items, and models."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Integer, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from lab.bureau.store.tables.base import Base, Hash, Moment
+
+
+class RegisterRow(Base):
+    """Room ``register``: one imported, immutable version of a register."""
+
+    __tablename__ = "registers"
+    __table_args__ = (UniqueConstraint("name", "version"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int] = mapped_column(Integer)
+    id_column: Mapped[str] = mapped_column(Text)
+    id_kind: Mapped[str] = mapped_column(String(16))
+    rows: Mapped[int] = mapped_column(Integer)
+    set_aside: Mapped[int] = mapped_column(Integer)
+    columns: Mapped[str] = mapped_column(Text)
+    """JSON list of the column names, the identifier's not among them."""
+    file: Mapped[str] = mapped_column(Text)
+    """Path of the Parquet snapshot, relative to the home."""
+    sha256: Mapped[str] = mapped_column(Hash)
+    """Hash of the Parquet snapshot."""
+    source_sha256: Mapped[str] = mapped_column(Hash)
+    """Hash of the file it was imported from."""
+    imported_at: Mapped[datetime] = mapped_column(Moment)
+
+
+class ItemRow(Base):
+    """Room ``catalogue``: what one column of a register version is called, and where it belongs."""
+
+    __tablename__ = "items"
+    __table_args__ = (
+        ForeignKeyConstraint(["register", "version"], ["registers.name", "registers.version"]),
+        UniqueConstraint("register", "version", "code"),
+    )
+
+    register: Mapped[str] = mapped_column(String(64), primary_key=True)
+    version: Mapped[int] = mapped_column(Integer, primary_key=True)
+    column: Mapped[str] = mapped_column(Text, primary_key=True)
+    code: Mapped[str] = mapped_column(String(100))
+    zh: Mapped[str] = mapped_column(Text)
+    en: Mapped[str] = mapped_column(Text)
+    dimension: Mapped[str] = mapped_column(String(64))
+    domain: Mapped[str] = mapped_column(String(64))
+    grade: Mapped[str] = mapped_column(String(64))
+    described: Mapped[bool] = mapped_column()
+    """False when nobody described the column and the item was made automatically."""
+
+
+class ModelRow(Base):
+    """Room ``shelf`` (models): one version of a model, its file and the sheets that banks may be given."""
+
+    __tablename__ = "models"
+    __table_args__ = (
+        UniqueConstraint("name", "version"),
+        CheckConstraint("state IN ('trained', 'published')", name="state"),
+    )
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    version: Mapped[int] = mapped_column(Integer)
+    register: Mapped[str] = mapped_column(String(64))
+    file: Mapped[str] = mapped_column(Text)
+    sha256: Mapped[str] = mapped_column(Hash)
+    state: Mapped[str] = mapped_column(String(16))
+    sheets: Mapped[str] = mapped_column(Text)
+    """JSON object: detail -> hash of the sheet; empty until published."""
+    created_at: Mapped[datetime] = mapped_column(Moment)
+    published_at: Mapped[datetime | None] = mapped_column(Moment)
