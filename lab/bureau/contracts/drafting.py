@@ -63,6 +63,7 @@ def write_contract(
     snapshot = find_snapshot(session, register_name)
     known = {item.code for item in find_items(session, snapshot.name, snapshot.version).values()}
     starts = now.replace(microsecond=0)
+    _step_fits(works, choices)
     operations = choices.operations or usual_operations(choices.detail)
     models = tuple(_model_terms(work.shelved, choices.detail) for work in works)
     items = _items(works, choices.forms, known)
@@ -187,6 +188,16 @@ def _items(works: Sequence[Work], forms: Mapping[str, ReleaseForm], known: set[s
     return tuple(
         Item(code=code, form=forms.get(code, ReleaseForm.MODEL_INPUT_ONLY)) for code in sorted(read | set(forms))
     )
+
+
+def _step_fits(works: Sequence[Work], choices: Choices) -> None:
+    """Sums rounded to the contract's step must fit the parameter set; scoring would refuse them."""
+    step, limit = choices.ceilings.precision, PARAMETERS[choices.parameters].value_limit
+    if any(work.model.value_bound(choices.detail, step=step) > limit for work in works):
+        raise InvalidInput(
+            f"Wanted a step that the models' sums fit; {step} quanta is too large (term: precision).",
+            next_step="choose a smaller --precision",
+        )
 
 
 def _known(what: str, found: str, known: tuple[str, ...]) -> None:

@@ -204,7 +204,10 @@ def test_replies_are_multiples_of_the_contracts_step(scene: Scene, detail: Detai
 
 
 def test_a_step_too_large_for_the_models_sums_is_refused(scene: Scene) -> None:
-    contract = scene.contract(ceilings=Ceilings(precision=1_000_000))
+    with pytest.raises(InvalidInput, match="term: precision"):
+        scene.contract(ceilings=Ceilings(precision=1_000_000))
+    contract = scene.contract()
+    scene.amend(contract, ceilings=Ceilings(precision=1_000_000))
     batch = batch_of(scene, contract)
     with pytest.raises(Refused, match="term: precision"):
         scene.bureau.score(contract, JOB, batch)
