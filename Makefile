@@ -5,7 +5,7 @@ PY := .venv/bin/python
 UV_VERSION := 0.13.9
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
-.PHONY: help setup setup-dev demo test check format lock picture clean
+.PHONY: help setup setup-dev demo test soak check format lock picture clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
@@ -21,6 +21,9 @@ demo: setup  ## the main job on made-up data, end to end, in about two minutes
 
 test: check  ## check, then every test, two at a time
 	@$(PY) -m pytest -n 2 --dist loadfile
+
+soak: setup-dev  ## the long and exhaustive tests that `make test` leaves out
+	@$(PY) -m pytest -n 2 --dist load -m soak
 
 check: setup-dev  ## types, style, import contracts, README against --help
 	@$(PY) -m ruff check .

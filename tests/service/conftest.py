@@ -53,6 +53,19 @@ _SERVE = "import sys; from pathlib import Path; from sandbox.app import serve; "
 )
 
 
+BOTH_DATABASES = ("test_service", "test_killed")
+"""What runs on PostgreSQL each time: ceilings, charges and kills; the others do so with `make soak`."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave the second database of the other modules here to the long tests; rooms are tested on both by themselves."""
+    for item in items:
+        here = item.path.parent == Path(__file__).parent
+        if here and "postgresql" in item.name and item.path.stem not in BOTH_DATABASES:
+            item.add_marker(pytest.mark.soak)
+
+
 @dataclass(frozen=True)
 class Pilot:
     """A made-up town: who is in it, the bank's records of them, and a model of both."""

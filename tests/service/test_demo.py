@@ -45,6 +45,7 @@ def test_the_whole_job(tmp_path: Path):
         assert f" {step}" in done.stderr
 
 
+@pytest.mark.soak
 def test_where_consent_is_required_only_who_gave_it_is_matched(tmp_path: Path):
     out = tmp_path / "demo"
     done = subprocess.run(
@@ -70,7 +71,7 @@ def terminate(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
 
 
-@pytest.mark.parametrize(("end", "exit_code"), [(interrupt, 130), (terminate, 143)])
+@pytest.mark.parametrize(("end", "exit_code"), [(interrupt, 130), pytest.param(terminate, 143, marks=pytest.mark.soak)])
 def test_ended_early_it_leaves_nothing_running(
     tmp_path: Path, end: Callable[[subprocess.Popen[bytes]], None], exit_code: int
 ):

@@ -20,7 +20,7 @@ from lab.bureau.people import Role
 from tests.service.front import Front, close_front, open_front
 from tests.service.test_fuzz import built
 
-EXAMPLES = 8
+EXAMPLES = 4
 OPEN = {
     *("GET /v1/health", "GET /v1/ready", "GET /v1/bureau", "GET /v1/ledger/head", "GET /v1/ledger/consistency"),
     *("POST /v1/sign-in", "GET /v1/sign-in/oidc", "GET /v1/sign-in/oidc/callback", "POST /v1/sign-in/oidc/code"),

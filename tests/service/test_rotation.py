@@ -267,6 +267,7 @@ def rotated(home: BankHome) -> Rotation:
     return rotate_key(now, now.keys(), now.pins(), connect)
 
 
+@pytest.mark.soak
 def test_a_bureau_that_is_away_does_not_stop_the_others(home: BankHome, open_place: Callable[[str], Place]) -> None:
     here, away = open_place("here"), open_place("away")
     here.know(home)
@@ -293,6 +294,7 @@ def test_a_bureau_that_is_away_does_not_stop_the_others(home: BankHome, open_pla
     assert BankHome.open(home.folder).own_keys == {home.public_key, second.new.public_key, third.new.public_key}
 
 
+@pytest.mark.soak
 def test_only_the_bureaus_named_are_told_and_strangers_are_not(
     home: BankHome, open_place: Callable[[str], Place], tmp_path: Path
 ) -> None:

@@ -121,6 +121,7 @@ def test_messy_files(messy: tuple[Path, Path, dict[str, int]], tmp_path: Path):
     assert dict(scores["status"].value_counts().iter_rows())["set-aside"] == 30
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize(
     ("options", "model"), [({"family": "scorecard"}, "scorecard"), ({"interactions": "free"}, "boosted")]
 )
@@ -134,6 +135,7 @@ def test_other_models(messy: tuple[Path, Path, dict[str, int]], tmp_path: Path, 
     assert report.facts["auc_encrypted"] > 0.65
 
 
+@pytest.mark.soak
 def test_breast_pair(public_data: Path, tmp_path: Path):
     fate = public_data / "fate"
     report = trial(fate / "breast_hetero_host.csv", fate / "breast_hetero_guest.csv", tmp_path / "out")
@@ -142,6 +144,7 @@ def test_breast_pair(public_data: Path, tmp_path: Path):
     assert report.facts["auc_encrypted"] > 0.95
 
 
+@pytest.mark.soak
 def test_loans_to_real_firms(public_data: Path, tmp_path: Path):
     loans = public_data / "sba" / "SBAcase.11.13.17.csv"
     report = trial(
