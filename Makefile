@@ -3,6 +3,8 @@
 SHELL := /bin/sh
 PY := .venv/bin/python
 UV_VERSION := 0.13.9
+# Two tests run at a time: threads of their libraries beyond that would wait for each other, spinning.
+ONE_THREAD = OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
 .PHONY: help setup setup-dev demo test soak check format lock picture clean
@@ -20,10 +22,10 @@ demo: setup  ## the main job on made-up data, end to end, in about two minutes
 	@.venv/bin/lab demo
 
 test: check  ## check, then every test, two at a time
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile
 
 soak: setup-dev  ## the long and exhaustive tests that `make test` leaves out
-	@$(PY) -m pytest -n 2 --dist load -m soak
+	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist load -m soak
 
 check: setup-dev  ## types, style, import contracts, README against --help
 	@$(PY) -m ruff check .

@@ -308,6 +308,7 @@ def test_the_bank_finds_out_the_same(silent: Seen, absent: Seen) -> None:
     assert mixed.startswith("1 of 6 enterprises") and alone.startswith("1 of 1 enterprises")
 
 
+@pytest.mark.soak
 def test_a_transcript_of_one_that_consented_is_told_apart(
     silent: Seen, tmp_path: Path, tables: Tables, model: Model
 ) -> None:

@@ -198,7 +198,7 @@ def counted(contract: Contract, history: list[tuple[str, timedelta, Any]]) -> li
     return answers
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(data=st.data(), history=histories())
 def test_ceilings_count_as_stated_and_a_tighter_contract_gives_no_history_that_the_other_would_not(
     store: Store, data: st.DataObject, history: list[tuple[str, timedelta, Any]]

@@ -15,7 +15,7 @@ from lab.terms.odrl import from_odrl, to_odrl
 from tests.properties.documents import contracts, plain_contract, signed
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(contracts(), st.booleans(), st.booleans())
 def test_any_contract_comes_back_exactly(contract: Contract, bureau: bool, bank: bool) -> None:
     held = signed(contract, bureau=bureau, bank=bank)
@@ -24,7 +24,7 @@ def test_any_contract_comes_back_exactly(contract: Contract, bureau: bool, bank:
     assert (again.bureau_signature, again.bank_signature) == (held.bureau_signature, held.bank_signature)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(contracts(), contracts())
 def test_two_contracts_never_share_an_agreement(one: Contract, other: Contract) -> None:
     same = to_odrl(signed(one)) == to_odrl(signed(other))
@@ -55,7 +55,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path, *(place for key, part in inner for place in places(part, (*path, key)))]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.sampled_from(places(DOCUMENT)[1:]), JSON)
 def test_whatever_is_put_into_an_agreement_it_is_the_same_contract_or_refused(place: tuple[Any, ...], new: Any) -> None:
     document = copy.deepcopy(DOCUMENT)

@@ -71,7 +71,8 @@ def terminate(process: subprocess.Popen[bytes]) -> None:
     process.terminate()
 
 
-@pytest.mark.parametrize(("end", "exit_code"), [(interrupt, 130), pytest.param(terminate, 143, marks=pytest.mark.soak)])
+@pytest.mark.soak
+@pytest.mark.parametrize(("end", "exit_code"), [(interrupt, 130), (terminate, 143)])
 def test_ended_early_it_leaves_nothing_running(
     tmp_path: Path, end: Callable[[subprocess.Popen[bytes]], None], exit_code: int
 ):

@@ -88,6 +88,7 @@ def planning(tmp_path: Path, pilot: Pilot) -> Iterator[Planning]:
     bureau.close()
 
 
+@pytest.mark.soak
 def test_a_bank_that_is_not_registered_is_told_to_send_its_card(planning: Planning, tmp_path: Path) -> None:
     done = planning.plan(tmp_path / "plan.json")
     assert done.returncode == 6, done.stderr
@@ -139,6 +140,7 @@ def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_scored_once(
     assert again.returncode == 4, again.stderr
 
 
+@pytest.mark.soak
 def test_under_less_the_bank_command_is_refused(planning: Planning, tmp_path: Path) -> None:
     planning.bureau.desk.register_bank(AUTHOR, planning.bank.card)
     planning.plan(tmp_path / "plan.json", "--detail", "full")
@@ -150,6 +152,7 @@ def test_under_less_the_bank_command_is_refused(planning: Planning, tmp_path: Pa
     assert done.returncode == 4, done.stderr
 
 
+@pytest.mark.soak
 def test_wrong_wishes_are_refused_with_a_next_step(planning: Planning, tmp_path: Path) -> None:
     planning.bureau.desk.register_bank(AUTHOR, planning.bank.card)
     url, out = planning.process.url, tmp_path / "plan.json"

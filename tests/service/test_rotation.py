@@ -310,6 +310,7 @@ def test_only_the_bureaus_named_are_told_and_strangers_are_not(
     assert lab("bank", "rotate-key", "--home", home.folder, "--bureau", there.process.url)["done"]
 
 
+@pytest.mark.soak
 def test_a_bank_whose_key_was_revoked_comes_back_by_the_card_of_its_next_key(
     home: BankHome, open_place: Callable[[str], Place], tmp_path: Path
 ) -> None:
@@ -340,6 +341,7 @@ def test_a_bank_whose_key_was_revoked_comes_back_by_the_card_of_its_next_key(
     assert entry["by"] == "person:root" and entry["facts"]["key"] == done.new.public_key
 
 
+@pytest.mark.soak
 def test_officers_see_banks_keys_and_cannot_change_them(home: BankHome, open_place: Callable[[str], Place]) -> None:
     place = open_place("here")
     place.know(home)

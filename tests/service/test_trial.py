@@ -100,6 +100,7 @@ def messy(public_data: Path, tmp_path: Path) -> tuple[Path, Path, dict[str, int]
     return bureau_file, bank_file, {"shared": len(shared), "unlabelled": unlabelled}
 
 
+@pytest.mark.soak
 def test_messy_files(messy: tuple[Path, Path, dict[str, int]], tmp_path: Path):
     bureau, bank, truth = messy
     report = trial(bureau, bank, tmp_path / "out", seed=3)
