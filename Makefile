@@ -22,7 +22,7 @@ demo: setup  ## the main job on made-up data, end to end, in about two minutes
 	@.venv/bin/lab demo
 
 test: check  ## check, then every test, two at a time
-	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile
+	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: setup-dev  ## the long and exhaustive tests that `make test` leaves out
 	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist load -m soak

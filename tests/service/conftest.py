@@ -53,8 +53,8 @@ _SERVE = "import sys; from pathlib import Path; from sandbox.app import serve; "
 )
 
 
-BOTH_DATABASES = ("test_service", "test_killed")
-"""What runs on PostgreSQL each time: ceilings, charges and kills; the others do so with `make soak`."""
+BOTH_DATABASES = ("ceiling", "parallel", "charged", "killed", "kills")
+"""What runs on PostgreSQL each time, by words in its name; the others do so with `make soak`."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -62,7 +62,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Leave the second database of the other modules here to the long tests; rooms are tested on both by themselves."""
     for item in items:
         here = item.path.parent == Path(__file__).parent
-        if here and "postgresql" in item.name and item.path.stem not in BOTH_DATABASES:
+        if here and "postgresql" in item.name and not any(word in item.name for word in BOTH_DATABASES):
             item.add_marker(pytest.mark.soak)
 
 

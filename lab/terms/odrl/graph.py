@@ -31,6 +31,7 @@ _CONTEXTS = frozenset({CONTEXT, CONTEXT.replace("http:", "https:")})
 _CONTEXT_COST = 1000
 """Naming the context counts like so many values, so that a small document does not become a large one."""
 _BASE = "urn:shulab:relative:"
+_NOT_IN_IRIS = frozenset('<>" {}|\\^`')
 
 
 def read_graph(document: Mapping[str, Any] | str | bytes) -> Graph:
@@ -55,10 +56,18 @@ def read_graph(document: Mapping[str, Any] | str | bytes) -> Graph:
     for subject, predicate, value, name in dataset.quads():
         if name not in (None, DATASET_DEFAULT_GRAPH_ID):
             _refuse("one graph; it names another")
+        if not all(_is_written(node) for node in (subject, predicate, value)):
+            _refuse("well-formed IRIs")
         graph.add((subject, predicate, value))
         if len(graph) > MAX_STATEMENTS:
             _refuse(f"at most {MAX_STATEMENTS} statements")
     return graph
+
+
+def _is_written(node: object) -> bool:
+    """Whether a node, and a literal's datatype, can be written down: the parser takes signs that no IRI may have."""
+    iri = node.datatype if isinstance(node, Literal) else node
+    return not isinstance(iri, URIRef) or _NOT_IN_IRIS.isdisjoint(iri)
 
 
 def parse_json(text: str | bytes) -> Any:

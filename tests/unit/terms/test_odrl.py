@@ -398,6 +398,12 @@ def test_a_list_that_does_not_end_is_refused(document: Document) -> None:
     assert "lists" in refused(document)
 
 
+@pytest.mark.parametrize("value", [{"@id": "/{"}, {"@value": "1", "@type": "urn:x:{"}])
+def test_an_iri_that_cannot_be_written_is_refused(document: Document, value: dict[str, str]) -> None:
+    document["dct:subject"] = value
+    assert "IRIs" in refused(document)
+
+
 def test_a_list_of_two_owners_is_refused(document: Document) -> None:
     rdf = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
     document["shulab:items"] = {"@id": "_:l", f"{rdf}first": {"@id": "urn:x:1"}, f"{rdf}rest": {"@list": []}}
