@@ -25,7 +25,7 @@ test: check  ## check, then every test, two at a time
 	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 soak: setup-dev  ## the long and exhaustive tests that `make test` leaves out
-	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist load -m soak
+	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile -m soak
 
 check: setup-dev  ## types, style, import contracts, README against --help
 	@$(PY) -m ruff check .

@@ -126,7 +126,7 @@ class Desk:
             check_written_elsewhere(session, contract, self._bureau, self._shelf)
             held = keep_draft(session, contract, author=person, above=self._above, now=self._now())
             facts: dict[str, Fact] = {"version": contract.version, "sha256": contract.sha256}
-            record(session, "contract.imported", contract.id, facts, by=_by(person))
+            record(session, "contract.imported", contract.id, facts, by=person.by)
             return held
 
     def submit(self, person: Person, contract_id: str, version: int | None = None) -> Held:
@@ -208,7 +208,7 @@ class Desk:
         with self._change(person, Permission.READ_CONTRACTS, "export", contract_id) as session:
             held = cabinet.find(session, contract_id, version)
             facts: dict[str, Fact] = {"version": held.version, "sha256": held.contract.sha256}
-            record(session, "contract.exported", contract_id, facts, by=_by(person))
+            record(session, "contract.exported", contract_id, facts, by=person.by)
             return held.signed
 
     def delivered(self, person: Person, contract_id: str) -> Sequence[Delivery]:
@@ -220,7 +220,7 @@ class Desk:
     def register_bank(self, person: Person, party: Party) -> str:
         """The id of the bank of this card, registered now if it is new."""
         with self._change(person, Permission.REGISTER_BANKS, "register-bank") as session:
-            return banks.register(session, party, by=_by(person), now=self._now())
+            return banks.register(session, party, by=person.by, now=self._now())
 
     def _keep(self, session: Session, contract: Contract, person: Person, submit: bool, now: datetime) -> Held:
         held = keep_draft(session, contract, author=person, above=self._above, now=now)
@@ -231,7 +231,7 @@ class Desk:
         contract_id = held.contract.id
         row = session.get_one(ContractRow, contract_id)
         running = row.in_force is not None and cabinet.find(session, contract_id).state is State.ACTIVE
-        jobs = 0 if running else stop_jobs(session, contract_id, self._now(), by=_by(person))
+        jobs = 0 if running else stop_jobs(session, contract_id, self._now(), by=person.by)
         return Stopped(held, jobs, tuple(delivered(session, contract_id)))
 
     @contextmanager
@@ -264,7 +264,3 @@ def _names(models: Sequence[str] | None) -> list[tuple[str, int | None]]:
     if not models:
         raise InvalidInput("A contract names at least one model.", next_step="give --model NAME")
     return [parse_name(model) for model in models]
-
-
-def _by(person: Person) -> str:
-    return f"person:{person.name}"

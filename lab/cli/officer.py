@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import quote
 
 import typer
 
 from lab.cli import officer_drafts
 from lab.cli.choices import AsJson, SessionFile
+from lab.cli.officer_drafts import desk_path
 from lab.cli.officer_pages import name_state, say_next, show_allowance, show_delivered, show_notice, show_standing
 from lab.cli.output import Output
 from lab.sdk.desk import Desk
@@ -163,7 +163,7 @@ def show(contract: ContractId, version: Version = None, session: SessionFile = N
     """查看合同 Show a contract: its terms in plain words, signatures, approvals, and what is used."""
     out = Output(as_json)
     with Desk.open(session) as desk:
-        found = desk.get(_at(contract), version=version)
+        found = desk.get(desk_path(contract), version=version)
     document = parse_contract(json.dumps(found["signed"])).contract
     out.table(
         f"合同 Contract {contract}, 版本 version {found['version']}",
@@ -180,7 +180,7 @@ def diff(contract: ContractId, version: Version = None, session: SessionFile = N
     """比较 What a version (the newest) changes of the last one approved before it."""
     out = Output(as_json)
     with Desk.open(session) as desk:
-        found = desk.get(f"{_at(contract)}/diff", version=version)
+        found = desk.get(f"{desk_path(contract)}/diff", version=version)
     if found["against"] is None:
         out.say(f"此前没有批准的版本 No version was approved before {found['version']}: 全文 all of it is new")
         out.say(f"下一步 Next: lab officer show {contract} --version {found['version']}")
@@ -214,7 +214,7 @@ def export(
         raise Conflict(f"Wanted to write {file.name}; it exists already.", next_step="choose another name")
     form = "odrl" if odrl else "signed"
     with Desk.open(session) as desk:
-        found = desk.get(f"{_at(contract)}/export", version=version, form=form)
+        found = desk.get(f"{desk_path(contract)}/export", version=version, form=form)
     file.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     out.say(f"已导出 Written: {file}")
     out.result({"contract": contract, "form": form, "file": str(file)})
@@ -225,7 +225,7 @@ def delivered(contract: ContractId, session: SessionFile = None, as_json: AsJson
     """已交付 What was delivered under a contract so far, for the notice to the bank."""
     out = Output(as_json)
     with Desk.open(session) as desk:
-        found = desk.get(f"{_at(contract)}/delivered")
+        found = desk.get(f"{desk_path(contract)}/delivered")
     show_delivered(out, contract, found["delivered"])
     out.result(found)
 
@@ -267,16 +267,14 @@ def _take(
     step: str, contract: str, version: int | None, reason: str | None, session: Path | None, as_json: bool
 ) -> None:
     out = Output(as_json)
-    form = {"version": version, "reason": reason}
+    form = {name: one for name, one in (("version", version), ("reason", reason)) if one is not None}
     with Desk.open(session) as desk:
-        found = desk.post(f"{_at(contract)}/steps/{step}", {name: one for name, one in form.items() if one is not None})
+        found = desk.post(
+            f"{desk_path(contract)}/steps/{step}", {name: one for name, one in form.items() if one is not None}
+        )
     out.say(f"合同 Contract {contract}, 版本 version {found['version']}: {name_state(found)}")
     say_next(out, found)
     if found["stopped_jobs"] is not None:
         out.say(f"停止的作业 Jobs stopped: {found['stopped_jobs']}")
         show_notice(out, step, reason or "", found)
     out.result(found)
-
-
-def _at(contract: str) -> str:
-    return f"/v1/desk/contracts/{quote(contract, safe='')}"

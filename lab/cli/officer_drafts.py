@@ -107,9 +107,7 @@ def amend(
     out = Output(as_json)
     asked = options.gather(context.params)
     with Desk.open(session) as desk:
-        made = desk.post(
-            f"/v1/desk/contracts/{quote(contract, safe='')}/amend", {"wishes": _told(asked), "submit": submit}
-        )
+        made = desk.post(f"{desk_path(contract)}/amend", {"wishes": _told(asked), "submit": submit})
         fingerprint = _fingerprint(desk)
     _announce(out, made, fingerprint)
 
@@ -129,6 +127,11 @@ def import_(
         made = desk.upload("/v1/desk/contracts/import", file, "application/json")
         fingerprint = _fingerprint(desk)
     _announce(out, made, fingerprint)
+
+
+def desk_path(contract: str) -> str:
+    """Where a contract stands at the officers' desk."""
+    return f"/v1/desk/contracts/{quote(contract, safe='')}"
 
 
 def _announce(out: Output, made: dict[str, Any], fingerprint: str) -> None:
@@ -162,14 +165,12 @@ def _read_plan(path: Path) -> Proposal:
 
 
 def _bank_of(card: Path | None, proposal: Proposal | None) -> Party:
-    if card is None and proposal is None:
-        raise InvalidInput("Wanted a bank; found none.", next_step="give --bank-card CARD.json, or a plan with --from")
-    bank = read_card(card) if card else None
-    if bank and proposal and bank != proposal.bank:
+    bank, planned = read_card(card) if card else None, proposal.bank if proposal else None
+    if bank and planned and bank != planned:
         raise InvalidInput(
             "The card and the plan are of two banks, or of two keys.", next_step="ask the bank which is right"
         )
-    found = bank or (proposal.bank if proposal else None)
+    found = bank or planned
     if found is None:
-        raise InvalidInput("Wanted a bank; found none.", next_step="give --bank-card CARD.json")
+        raise InvalidInput("Wanted a bank; found none.", next_step="give --bank-card CARD.json, or a plan with --from")
     return found

@@ -122,7 +122,7 @@ async def add_account(
     elsewhere = read_subject(form.issuer, form.subject)
     new = NewAccount(form.name, form.department, read_roles(form.roles), form.shown_name, elsewhere)
     async with parts.sign_ins.take() as place:
-        password = await place.run(parts.bureau.people.add, new, by=_by(person))
+        password = await place.run(parts.bureau.people.add, new, by=person.by)
     return {"account": form.name, "password": password}
 
 
@@ -139,7 +139,7 @@ async def set_roles(
 ) -> Any:
     """From the account's next request on."""
     roles = read_roles(form.roles)
-    return _view(await run_in_threadpool(parts.bureau.people.set_roles, name, roles, by=_by(person)))
+    return _view(await run_in_threadpool(parts.bureau.people.set_roles, name, roles, by=person.by))
 
 
 @router.post(
@@ -151,7 +151,7 @@ async def set_roles(
 )
 async def disable_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
     """Its sign-ins end at once."""
-    return _view(await run_in_threadpool(parts.bureau.people.disable, name, by=_by(person)))
+    return _view(await run_in_threadpool(parts.bureau.people.disable, name, by=person.by))
 
 
 @router.post(
@@ -163,7 +163,7 @@ async def disable_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
 )
 async def enable_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
     """With the password it had."""
-    return _view(await run_in_threadpool(parts.bureau.people.enable, name, by=_by(person)))
+    return _view(await run_in_threadpool(parts.bureau.people.enable, name, by=person.by))
 
 
 @router.post(
@@ -175,7 +175,7 @@ async def enable_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
 )
 async def unlock_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
     """Its failures are forgotten."""
-    return _view(await run_in_threadpool(parts.bureau.people.unlock, name, by=_by(person)))
+    return _view(await run_in_threadpool(parts.bureau.people.unlock, name, by=person.by))
 
 
 @router.post(
@@ -188,12 +188,8 @@ async def unlock_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
 async def reset_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
     """Its sign-ins end, and it gets a one-time password."""
     async with parts.sign_ins.take() as place:
-        password = await place.run(parts.bureau.people.reset, name, by=_by(person))
+        password = await place.run(parts.bureau.people.reset, name, by=person.by)
     return {"account": name, "password": password}
-
-
-def _by(person: Person) -> str:
-    return f"person:{person.name}"
 
 
 def _view(account: Account) -> dict[str, Any]:

@@ -223,7 +223,7 @@ async def import_consents(
                 await receive_file(
                     request, file, cap=settings.consent_bytes, idle=settings.body_idle_seconds, media=MEDIA
                 )
-            found = await place.run(consents.import_file, path, by=_by(person), id_kind=id_kind)
+            found = await place.run(consents.import_file, path, by=person.by, id_kind=id_kind)
     return _view(found)
 
 
@@ -247,7 +247,7 @@ async def withdraw_consents(
         parts.bureau.consents.withdraw,
         form.codes,
         reason=form.reason,
-        by=_by(person),
+        by=person.by,
         bank=form.bank,
         purpose=None if form.purpose is None else Purpose(form.purpose),
         id_kind=form.id_kind,
@@ -268,10 +268,6 @@ async def consents_of_enterprise(
     """Its signatures are verified again."""
     found = await run_in_threadpool(parts.bureau.consents.of_enterprise, form.code, id_kind=form.id_kind)
     return {"consents": found}
-
-
-def _by(person: Person) -> str:
-    return f"person:{person.name}"
 
 
 def _view(found: Imported) -> dict[str, Any]:

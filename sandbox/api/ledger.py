@@ -226,7 +226,7 @@ async def inclusion(person: Reader, parts: PartsOf, entry: Annotated[int, Query(
 )
 async def export(person: Reader, parts: PartsOf) -> StreamingResponse:
     """That it was exported, and by whom, is the last entry in it."""
-    lines = await run_in_threadpool(parts.bureau.log.export, by=f"person:{person.name}")
+    lines = await run_in_threadpool(parts.bureau.log.export, by=person.by)
     return StreamingResponse(lines, media_type=EXPORT_MEDIA)
 
 
@@ -243,6 +243,6 @@ async def inquiries(
 ) -> Any:
     """Read for the enterprise itself; that it was read is recorded without the code."""
     bureau = parts.bureau
-    by = f"person:{person.name}"
+    by = person.by
     found = await run_in_threadpool(read_inquiries, bureau.store, wanted.code, bureau.keys.pseudonyms, by=by)
     return {"inquiries": [one.as_dict() for one in found]}

@@ -294,7 +294,7 @@ def _who(by: Person | str) -> str:
     if isinstance(by, str):
         return by
     by.check(Permission.REVOKE_BANK_KEYS)
-    return f"person:{by.name}"
+    return by.by
 
 
 def _bank(session: Session, bank_id: str) -> BankRow:

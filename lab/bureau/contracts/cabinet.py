@@ -65,7 +65,7 @@ def file_draft(
     A draft that it replaces is retired. Raises ``Conflict`` if the id is taken, the version is not the next one,
     another version is still on its way, or the bank is another.
     """
-    by = _by(author)
+    by = author.by
     if contract.version == 1:
         if session.get(ContractRow, contract.id) is not None:
             raise Conflict(f"A contract {contract.id} exists already.", next_step="amend it, or draft under another id")
@@ -95,7 +95,7 @@ def file_draft(
 def submit(session: Session, contract_id: str, officer: Person, now: datetime, version: int | None = None) -> Held:
     """Hand a draft in; the bank may sign it from here on."""
     contract, row = choose(session, contract_id, Action.SUBMIT, version)
-    return step(session, contract, row, Action.SUBMIT, _by(officer), now)
+    return step(session, contract, row, Action.SUBMIT, officer.by, now)
 
 
 def give_back(
@@ -107,7 +107,7 @@ def give_back(
         delete(ApprovalRow).where(ApprovalRow.contract_id == contract_id, ApprovalRow.version == row.version)
     )
     row.reviewer = None
-    return step(session, contract, row, Action.RETURN, _by(officer), now, reason)
+    return step(session, contract, row, Action.RETURN, officer.by, now, reason)
 
 
 def review(session: Session, contract_id: str, officer: Person, now: datetime, version: int | None = None) -> Held:
@@ -115,7 +115,7 @@ def review(session: Session, contract_id: str, officer: Person, now: datetime, v
     contract, row = choose(session, contract_id, Action.REVIEW, version)
     check_not_author(held(session, contract, row), officer, "review")
     row.reviewer = officer.name
-    return step(session, contract, row, Action.REVIEW, _by(officer), now)
+    return step(session, contract, row, Action.REVIEW, officer.by, now)
 
 
 def approve(
@@ -154,15 +154,15 @@ def approve(
         "approval": given,
         "officers_needed": row.officers_needed,
     }
-    record_change(session, "contract.approval", row, _by(officer), facts)
+    record_change(session, "contract.approval", row, officer.by, facts)
     if given < row.officers_needed:
         return held(session, contract, row)
     row.bureau_signature, row.approved_at = sign(signing_input(document.contract)).hex(), now
     held(session, contract, row).signed.verify(require=("bureau",))
-    approved = step(session, contract, row, Action.APPROVE, _by(officer), now)
+    approved = step(session, contract, row, Action.APPROVE, officer.by, now)
     if row.bank_signature is None:
         return approved
-    return activate(session, contract, row, _by(officer), now)
+    return activate(session, contract, row, officer.by, now)
 
 
 def reject(
@@ -171,7 +171,7 @@ def reject(
     """Turn a version down in review; raises ``Refused`` for its author."""
     contract, row = choose(session, contract_id, Action.REJECT, version)
     check_not_author(held(session, contract, row), officer, "reject")
-    return step(session, contract, row, Action.REJECT, _by(officer), now, reason)
+    return step(session, contract, row, Action.REJECT, officer.by, now, reason)
 
 
 def accept_bank_signature(
@@ -222,7 +222,7 @@ def suspend(
 ) -> Held:
     """Stop everything under the version in force until it is resumed."""
     contract, row = choose(session, contract_id, Action.SUSPEND, version)
-    return step(session, contract, row, Action.SUSPEND, _by(officer), now, reason)
+    return step(session, contract, row, Action.SUSPEND, officer.by, now, reason)
 
 
 def resume(
@@ -230,10 +230,10 @@ def resume(
 ) -> Held:
     """Let a suspended version go on; a later one that both have signed meanwhile comes into force at once."""
     contract, row = choose(session, contract_id, Action.RESUME, version)
-    resumed = step(session, contract, row, Action.RESUME, _by(officer), now, reason)
+    resumed = step(session, contract, row, Action.RESUME, officer.by, now, reason)
     for waiting in version_rows(session, contract_id):
         if State(waiting.state) is State.APPROVED and waiting.bank_signature is not None:
-            return activate(session, contract, waiting, _by(officer), now)
+            return activate(session, contract, waiting, officer.by, now)
     return resumed
 
 
@@ -245,8 +245,8 @@ def revoke(
     if version is None:
         for other in version_rows(session, contract_id):
             if other is not row and (State(other.state), Action.REVOKE) in TRANSITIONS:
-                step(session, contract, other, Action.REVOKE, _by(officer), now, reason)
-    step(session, contract, row, Action.REVOKE, _by(officer), now, reason)
+                step(session, contract, other, Action.REVOKE, officer.by, now, reason)
+    step(session, contract, row, Action.REVOKE, officer.by, now, reason)
     return find(session, contract_id, version)
 
 
@@ -262,7 +262,7 @@ def retire(
             f"Version {waiting[0]} of contract {contract_id} is approved and waits for the bank.",
             next_step="have it signed, or revoke the contract",
         )
-    return step(session, contract, row, Action.RETIRE, _by(officer), now, reason)
+    return step(session, contract, row, Action.RETIRE, officer.by, now, reason)
 
 
 def note_expiry(session: Session, contract_id: str, now: datetime) -> bool:
@@ -307,7 +307,3 @@ def _make_way(session: Session, row: ContractRow, contract: Contract, bank_id: s
             f"Version {last.version} of contract {contract.id} is {state.value}; one version is on its way at a time.",
             next_step="return it, reject it or revoke it first",
         )
-
-
-def _by(person: Person) -> str:
-    return f"person:{person.name}"

@@ -99,7 +99,7 @@ def keep_draft(session: Session, contract: Contract, *, author: Person, above: G
 
     Contracts over items graded above ``above`` need two officers. Raises ``Conflict`` as ``file_draft`` does.
     """
-    bank_id = register(session, contract.bank, by=f"person:{author.name}", now=now)
+    bank_id = register(session, contract.bank, by=author.by, now=now)
     shelved = find_model(session, contract.models[0].name, contract.models[0].version)
     snapshot = find_snapshot(session, shelved.register)
     grades = {item.code: item.grade for item in find_items(session, snapshot.name, snapshot.version).values()}

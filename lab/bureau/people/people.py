@@ -22,7 +22,7 @@ from lab.bureau.people import accounts, sign_ins
 from lab.bureau.people.accounts import ACTIVE, DISABLED, Account, NewAccount, Subject
 from lab.bureau.people.judging import FIRST_LOCK, TRIES, Checked, record_failure, why_not
 from lab.bureau.people.passwords import Passwords, check_new, make_one_time
-from lab.bureau.people.roles import Person, Role, check_roles
+from lab.bureau.people.roles import Person, Role, by_account, check_roles
 from lab.bureau.people.sign_ins import SignIn, Tokens
 from lab.bureau.store import Store
 from lab.bureau.store.tables import AccountRow, ContractRow
@@ -178,14 +178,14 @@ class People:
         with self._store.begin() as session:
             if sign_ins.end(session, sign_in.token_sha256):
                 facts = {"account": sign_in.account.name}
-                record(session, "sign-in.ended", None, facts, by=f"person:{sign_in.account.name}")
+                record(session, "sign-in.ended", None, facts, by=by_account(sign_in.account.name))
 
     def record_refusal(self, person: Person, operation: str, error: ShulabError, contract: str | None = None) -> None:
         """Write down that a person was refused; ``contract`` goes into the entry if there is such a one."""
         with self._store.begin() as session:
             known = contract if contract is not None and session.get(ContractRow, contract) is not None else None
             facts = {"operation": operation, "error": error.code, "detail": error.detail}
-            record(session, "refused", known, facts, by=f"person:{person.name}")
+            record(session, "refused", known, facts, by=person.by)
 
     def _enter(self, name: str, password: str, new_password: str | None, *, how: str) -> Tokens:
         checked = self._check(name, password)
@@ -211,7 +211,7 @@ class People:
                     ended = sign_ins.end_all(session, name)
                 tokens = sign_ins.begin(session, row, now)
                 if new_password is not None:
-                    record(session, "password.changed", None, {"account": name, "ended": ended}, by=f"person:{name}")
+                    record(session, "password.changed", None, {"account": name, "ended": ended}, by=by_account(name))
                 _record_done(session, name, how)
         if tokens is None:
             raise NotAuthentic(
@@ -235,4 +235,4 @@ def _of(rows: dict[str, AccountRow], name: str) -> AccountRow:
 
 
 def _record_done(session: Session, name: str, how: str) -> None:
-    record(session, "sign-in.done", None, {"account": name, "how": how}, by=f"person:{name}")
+    record(session, "sign-in.done", None, {"account": name, "how": how}, by=by_account(name))

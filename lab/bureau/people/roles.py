@@ -81,6 +81,11 @@ class Person:
     department: str
     roles: frozenset[Role]
 
+    @property
+    def by(self) -> str:
+        """What the ledger calls this person as the one who did something."""
+        return by_account(self.name)
+
     def may(self, permission: Permission) -> bool:
         """Whether one of this person's roles has the permission."""
         return any(permission in MATRIX[role] for role in self.roles)
@@ -93,6 +98,11 @@ class Person:
                 f"The account {self.name} may not {permission.value}; it needs one of the roles {able}.",
                 next_step="ask someone who has the role, or an administrator",
             )
+
+
+def by_account(name: str) -> str:
+    """What the ledger calls whoever holds the account ``name``, as the one who did something."""
+    return f"person:{name}"
 
 
 def check_roles(roles: frozenset[Role]) -> None:
