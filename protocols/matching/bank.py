@@ -1,69 +1,113 @@
-"""The bank's side of matching: blinds its identifiers, learns which of them the register holds, and their tags."""
+"""The bank's side of matching: blinds its identifiers, unblinds the answers, and looks them up in the set-up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NoReturn
+from collections.abc import Callable, Sequence
+from typing import NoReturn, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.matching.engines import bank_engine
-from protocols.matching.layout import contract_tags, pack_elements, read_elements
-from protocols.wire.frame import Kind, MalformedFrame, unpack
+from protocols.crew import Crew
+from protocols.matching.engines import DEFAULT_ENGINE, ENGINES, bank_engine
+from protocols.matching.layout import (
+    MAX_ELEMENTS,
+    MIN_COUNTED,
+    TAG_BYTES,
+    VALUE_BYTES,
+    count_marks,
+    digests,
+    pack_elements,
+    read_elements,
+)
+from protocols.matching.marks import BOUND_BITS, Geometry, place
+from protocols.matching.setup import (
+    MAX_SHARD,
+    Setup,
+    apply_delta,
+    check_bucket,
+    decode_bucket,
+    read_delta,
+    read_setup,
+    read_shard,
+)
+from protocols.wire.frame import Kind, MalformedFrame
+
+__all__ = [
+    "BOUND_BITS",
+    "DEFAULT_ENGINE",
+    "ENGINES",
+    "MAX_ELEMENTS",
+    "MAX_SHARD",
+    "MIN_COUNTED",
+    "TAG_BYTES",
+    "VALUE_BYTES",
+    "Blinding",
+    "Geometry",
+    "Setup",
+    "apply_delta",
+    "check_bucket",
+    "count_marks",
+    "decode_bucket",
+    "digests",
+    "place",
+    "read_delta",
+    "read_setup",
+    "read_shard",
+]
+
+_Rows = TypeVar("_Rows", Sequence[str], NDArray[np.uint8])
+_CHUNK = 2048  # rows that one process of a crew takes at a time: about a tenth of a second's work
 
 
-@dataclass(frozen=True)
-class Matched:
-    """The intersection: ``indices`` int64 [m], ascending, into the identifiers asked; ``tags`` uint8 [m, 16].
+class Blinding:
+    """The keys of one matching request; they stay in here and can't be printed, pickled or copied.
 
-    ``false_positive_rate`` is the set-up's own bound for the whole query.
+    Made from the same seed it gives the same request for the same identifiers, byte for byte, so a request that was cut
+    off can be sent again. A seed belongs to one set of identifiers.
     """
 
-    indices: NDArray[np.int64]
-    tags: NDArray[np.uint8]
-    false_positive_rate: float
+    __slots__ = ("_blinding", "_engine", "_half", "_unblinding")
 
+    def __init__(self, engine: str, seed: bytes) -> None:
+        """``seed``: 32 uniform bytes. Raises ``UnknownEngine``."""
+        self._engine, self._half = engine, bank_engine(engine)
+        self._blinding, self._unblinding = self._half.keys_of(seed)
 
-class Matcher:
-    """One matching session. Its blinding key is fresh, never leaves, and can't be printed or pickled."""
+    def request(self, identifiers: Sequence[str], crew: Crew | None = None) -> bytes:
+        """The request frame: one blinded element an identifier, in order; none by itself says anything.
 
-    __slots__ = ("_count", "_engine", "_request", "_session", "_width")
-
-    def __init__(self, engine: str, identifiers: Sequence[str]) -> None:
-        """``identifiers``: unique and normalised; raises ``ValueError`` if one is repeated."""
+        Raises ``ValueError`` if an identifier is repeated.
+        """
         if len(set(identifiers)) != len(identifiers):
             raise ValueError("wanted unique identifiers; at least one is repeated")
-        half = bank_engine(engine)
-        self._engine, self._width, self._count = engine, half.WIDTH, len(identifiers)
-        self._session = half.open_session()
-        self._request = pack_elements(Kind.MATCH_REQUEST, engine, self._session.blind(identifiers))
+        blinded = _by_chunks(self._half.blind, self._blinding, identifiers, self._half.WIDTH, crew)
+        return pack_elements(Kind.MATCH_REQUEST, self._engine, blinded)
 
-    def request(self) -> bytes:
-        """The request frame: one blinded element an identifier, uniform in the group, in order."""
-        return self._request
-
-    def finish(self, setup: bytes, response: bytes, *, contract: str) -> Matched:
-        """The intersection, from the set-up and the response to ``request``; raises ``MalformedFrame``."""
-        frame = unpack(setup, Kind.MATCH_SETUP)
-        if frame.text("engine") != self._engine:
-            raise MalformedFrame(f"the set-up is not one of engine {self._engine}")
-        if frame.number("announced", low=1, high=2**40) < self._count:
-            raise MalformedFrame("the set-up was made for fewer identifiers: its false-positive rate would be wrong")
-        evaluated = read_elements(response, Kind.MATCH_RESPONSE, self._engine, self._width)
-        if len(evaluated) != self._count:
-            raise MalformedFrame(f"wanted {self._count} evaluated elements; found {len(evaluated)}")
-        found = self._session.intersect(frame, evaluated)
-        indices = np.unique(found[(found >= 0) & (found < self._count)])
-        values = self._session.unblind(evaluated[indices])
-        rate = frame.meta.get("false_positive_rate")
-        if not isinstance(rate, (int, float)) or not 0 <= rate < 1:
-            raise MalformedFrame("the set-up does not state its false-positive rate")
-        return Matched(indices, contract_tags(contract, values), float(rate))
+    def finish(self, response: bytes, count: int, crew: Crew | None = None) -> NDArray[np.uint8]:
+        """The values F(x), uint8 [count, 32], in the response's order; raises ``MalformedFrame``."""
+        evaluated = read_elements(response, Kind.MATCH_RESPONSE, self._engine, self._half.WIDTH)
+        if len(evaluated) != count:
+            raise MalformedFrame(f"wanted {count} evaluated elements; found {len(evaluated)}")
+        try:
+            self._half.check_elements(evaluated)
+            return _by_chunks(self._half.unblind, self._unblinding, evaluated, VALUE_BYTES, crew)
+        except ValueError as error:
+            raise MalformedFrame(str(error)) from None
 
     def __repr__(self) -> str:
-        return f"Matcher({self._engine}, {self._count} identifiers, hidden)"
+        return f"Blinding({self._engine}, hidden)"
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a matching session cannot be pickled or copied")
+        raise TypeError("a blinding cannot be pickled or copied")
+
+
+def _by_chunks(
+    work: Callable[[bytes, _Rows], NDArray[np.uint8]], key: bytes, rows: _Rows, width: int, crew: Crew | None
+) -> NDArray[np.uint8]:
+    if not len(rows):
+        return np.zeros((0, width), dtype=np.uint8)
+    if crew is None or len(rows) <= _CHUNK:
+        return work(key, rows)
+    chunks = ((key, rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
+    return np.concatenate(list(crew.map(work, chunks)))

@@ -1,7 +1,8 @@
-"""The bureau's side of matching: evaluates its register once, and blinded identifiers as they come.
+"""The bureau's side of matching: evaluates its register, and blinded identifiers as they come, and makes set-ups.
 
-Plain data in, plain data out: ``respond`` parses group elements from strangers in native code, so it is meant to run
-in a worker process; ``count_request`` runs none and comes first, for the ceiling.
+Plain data in, plain data out. What is heavy (``evaluate_register``, ``evaluate_elements``) is a function of a key and
+rows that runs on one core, so that rows can be split over processes and machines; what reads a stranger's bytes
+(``read_request``) runs no arithmetic on the curve and comes first, for the ceiling.
 """
 
 from __future__ import annotations
@@ -12,19 +13,65 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.matching.engines import DEFAULT_ENGINE, ENGINES, bureau_engine
-from protocols.matching.layout import contract_tags, count_elements, pack_elements, read_elements
+from protocols.matching.layout import (
+    MARK_BYTES,
+    MAX_ELEMENTS,
+    MIN_COUNTED,
+    TAG_BYTES,
+    VALUE_BYTES,
+    count_elements,
+    count_marks,
+    digests,
+    pack_elements,
+    read_elements,
+)
+from protocols.matching.marks import BOUND_BITS, BUCKET, Geometry, differences, place
+from protocols.matching.setup import (
+    MAX_SHARD,
+    Setup,
+    decode_bucket,
+    encode_bucket,
+    pack_delta,
+    pack_setup,
+    pack_shard,
+    read_setup,
+)
 from protocols.wire.frame import Kind, MalformedFrame
 
 __all__ = [
+    "BOUND_BITS",
+    "BUCKET",
     "DEFAULT_ENGINE",
     "ENGINES",
-    "build_setup",
-    "contract_tags",
+    "MARK_BYTES",
+    "MAX_ELEMENTS",
+    "MAX_SHARD",
+    "MIN_COUNTED",
+    "SHARD",
+    "TAG_BYTES",
+    "VALUE_BYTES",
+    "Geometry",
+    "Setup",
+    "count_marks",
     "count_request",
+    "decode_bucket",
+    "differences",
+    "digests",
+    "encode_bucket",
+    "evaluate_elements",
     "evaluate_register",
     "generate_key",
-    "respond",
+    "pack_delta",
+    "pack_response",
+    "pack_setup",
+    "pack_shard",
+    "place",
+    "read_request",
+    "read_setup",
 ]
+
+SHARD = 65_536
+"""Register rows that are evaluated, kept and resumed together."""
 
 
 def generate_key(engine: str) -> bytes:
@@ -33,22 +80,10 @@ def generate_key(engine: str) -> bytes:
 
 
 def evaluate_register(engine: str, key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
-    """The evaluated register, uint8 [n, width >= 32], in the order of ``identifiers``; once a key epoch."""
+    """The values F(x), uint8 [n, 32], in the order of ``identifiers``; on one core."""
+    if not len(identifiers):
+        return np.zeros((0, VALUE_BYTES), dtype=np.uint8)
     return bureau_engine(engine).evaluate_register(key, identifiers)
-
-
-def build_setup(
-    engine: str,
-    key: bytes,
-    identifiers: Sequence[str],
-    *,
-    announced: int,
-    values: NDArray[np.uint8] | None = None,
-) -> bytes:
-    """The set-up frame for at most ``announced`` identifiers; ``values``: the evaluated register, if at hand."""
-    if announced < 1:
-        raise ValueError(f"wanted at least one announced identifier; found {announced}")
-    return bureau_engine(engine).build_setup(key, identifiers, announced=announced, values=values).pack()
 
 
 def count_request(request: bytes) -> int:
@@ -56,10 +91,33 @@ def count_request(request: bytes) -> int:
     return count_elements(request, Kind.MATCH_REQUEST)
 
 
-def respond(engine: str, key: bytes, request: bytes, *, ceiling: int) -> bytes:
-    """The response frame; raises ``MalformedFrame`` beyond ``ceiling`` and ``ValueError`` for non-elements."""
+def read_request(engine: str, request: bytes, *, ceiling: int) -> NDArray[np.uint8]:
+    """The blinded elements of a request, uint8 [n, width], after the rules that need no arithmetic on the curve.
+
+    Raises ``MalformedFrame`` beyond ``ceiling``, and for elements that are not canonical or stand twice.
+    """
     half = bureau_engine(engine)
     blinded = read_elements(request, Kind.MATCH_REQUEST, engine, half.WIDTH)
     if len(blinded) > ceiling:
         raise MalformedFrame(f"wanted at most {ceiling} identifiers in a request; found {len(blinded)}")
-    return pack_elements(Kind.MATCH_RESPONSE, engine, half.evaluate_blinded(key, blinded))
+    try:
+        half.check_elements(blinded)
+    except ValueError as error:
+        raise MalformedFrame(str(error)) from None
+    return blinded
+
+
+def evaluate_elements(engine: str, key: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Evaluated elements, uint8 [n, width], in order; on one core. Raises ``ValueError`` for what is no element."""
+    half = bureau_engine(engine)
+    if not len(elements):
+        return np.zeros((0, half.WIDTH), dtype=np.uint8)
+    return half.evaluate_elements(key, elements)
+
+
+def pack_response(engine: str, evaluated: NDArray[np.uint8], *, counted: bool = False) -> bytes:
+    """The response frame. ``counted``: sorted, so that the order does not say which answer is whose (De Cristofaro,
+    Gasti, Tsudik 2012: cardinality alone)."""
+    if counted:
+        evaluated = evaluated[np.lexsort(evaluated.T[::-1])]
+    return pack_elements(Kind.MATCH_RESPONSE, engine, evaluated)

@@ -1,11 +1,17 @@
-"""How matching lies in frames: elements of fixed width, one after another, and the tags that name enterprises.
+"""How matching lies in frames, and what a value F(x) becomes under a contract.
 
-Elements are cut from the frame by width and count alone; nobody's protobuf is parsed.
+Elements are cut from a frame by width and count alone; nobody's protobuf is parsed.
+
+Under a contract the value of an identifier x becomes H2(contract, x, F(x)), the outer hash of the 2HashDH oblivious
+pseudorandom function (Jarecki, Kiayias, Krawczyk 2014, section 3), with the contract bound in. Its first half, the
+*tag*, names a matched enterprise to the bureau; its second half, the *mark*, says where the enterprise stands in the
+set-up. Neither tells the other, so who reads marks in a set-up can name nobody by them.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +19,13 @@ from numpy.typing import NDArray
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 
 TAG_BYTES = 16
+MARK_BYTES = 16
+VALUE_BYTES = 32
 MAX_ELEMENTS = 1_000_000
-_TAG_DOMAIN = b"shulab tag v1\x00"
+MIN_COUNTED = 100
+"""The fewest identifiers that a count takes: the count of one would say whether it is in the register."""
+_MATCH_DOMAIN = b"shulab match v2\x00"
+_COUNT_DOMAIN = b"shulab count v1\x00"
 
 
 def pack_elements(kind: Kind, engine: str, elements: NDArray[np.uint8]) -> bytes:
@@ -42,15 +53,28 @@ def count_elements(data: bytes, kind: Kind) -> int:
     return count
 
 
-def contract_tags(contract: str, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Tags, uint8 [n, 16]: SHA-256 of a domain, the contract and F(x) (the last 32 bytes of each row), cut to 128 bits.
+def digests(contract: str, identifiers: Sequence[str], values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Tag and mark of each identifier under a contract, uint8 [n, 32], from the values F(x), uint8 [n, 32]."""
+    start, data = hashlib.sha256(_MATCH_DOMAIN + _prefixed(contract)), np.ascontiguousarray(values).tobytes()
+    joined = []
+    for offset, identifier in zip(range(0, len(data), VALUE_BYTES), identifiers, strict=True):
+        state, name = start.copy(), identifier.encode()
+        state.update(len(name).to_bytes(2, "big") + name + data[offset : offset + VALUE_BYTES])
+        joined.append(state.digest())
+    return np.frombuffer(b"".join(joined), dtype=np.uint8).reshape(len(joined), TAG_BYTES + MARK_BYTES)
 
-    Tags of two contracts do not link; a tag says nothing to one who cannot evaluate F.
-    """
-    prefix = hashlib.sha256(_TAG_DOMAIN + contract.encode() + b"\x00")
-    tags = bytearray()
-    for value in np.ascontiguousarray(values[:, -32:]):
-        state = prefix.copy()
-        state.update(value.tobytes())
-        tags += state.digest()[:TAG_BYTES]
-    return np.frombuffer(bytes(tags), dtype=np.uint8).reshape(len(values), TAG_BYTES)
+
+def count_marks(contract: str, job: str, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Marks for counting, uint8 [n, 16]: of one job, and without the identifier, for answers come out of order."""
+    start = hashlib.sha256(_COUNT_DOMAIN + _prefixed(contract) + _prefixed(job))
+    data, joined = np.ascontiguousarray(values).tobytes(), []
+    for offset in range(0, len(data), VALUE_BYTES):
+        state = start.copy()
+        state.update(data[offset : offset + VALUE_BYTES])
+        joined.append(state.digest()[:MARK_BYTES])
+    return np.frombuffer(b"".join(joined), dtype=np.uint8).reshape(len(joined), MARK_BYTES)
+
+
+def _prefixed(text: str) -> bytes:
+    data = text.encode()
+    return len(data).to_bytes(2, "big") + data

@@ -36,11 +36,15 @@ class Kind(IntEnum):
     REPLY = 3
     """Bureau to bank: one ciphertext an output."""
     MATCH_SETUP = 4
-    """Bureau to bank: the evaluated register, as the engine packs it."""
+    """Bureau to bank: the manifest of a set-up."""
     MATCH_REQUEST = 5
     """Bank to bureau: blinded identifiers."""
     MATCH_RESPONSE = 6
     """Bureau to bank: the blinded identifiers, evaluated."""
+    MATCH_SHARD = 7
+    """Bureau to bank: buckets of a set-up."""
+    MATCH_DELTA = 8
+    """Bureau to bank: what leads from one set-up to the next."""
 
 
 @dataclass(frozen=True)
@@ -57,9 +61,11 @@ CAPS: Mapping[Kind, Caps] = {
     Kind.CONTEXT: Caps(parts=1, part=2 * 1024 * 1024, total=2 * 1024 * 1024 + 65536),
     Kind.BATCH: Caps(parts=4097, part=1024 * 1024, total=1024 * 1024 * 1024),
     Kind.REPLY: Caps(parts=4096, part=1024 * 1024, total=512 * 1024 * 1024),
-    Kind.MATCH_SETUP: Caps(parts=1, part=1024 * 1024 * 1024, total=1024 * 1024 * 1024 + 65536),
+    Kind.MATCH_SETUP: Caps(parts=2, part=1024 * 1024, total=2 * 1024 * 1024),
     Kind.MATCH_REQUEST: Caps(parts=1, part=64 * 1024 * 1024, total=64 * 1024 * 1024 + 65536),
     Kind.MATCH_RESPONSE: Caps(parts=1, part=64 * 1024 * 1024, total=64 * 1024 * 1024 + 65536),
+    Kind.MATCH_SHARD: Caps(parts=64, part=2 * 1024 * 1024, total=128 * 1024 * 1024),
+    Kind.MATCH_DELTA: Caps(parts=65_536, part=2 * 1024 * 1024, total=512 * 1024 * 1024),
 }
 
 

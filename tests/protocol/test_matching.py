@@ -1,125 +1,231 @@
-"""Matching: the result is the intersection, for any two sets and either form; and hostile messages are refused."""
+"""Matching end to end, without storage or HTTP: the result is the intersection, and hostile messages are refused.
+
+The reference is openmined-psi's own client and server, which make and read a set-up of their own.
+"""
 
 from __future__ import annotations
 
 import copy
+import hashlib
+import os
 import pickle
+from dataclasses import dataclass
 
 import numpy as np
+import private_set_intersection.python as psi
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
+from protocols.crew import LocalCrew
 from protocols.matching import bank, bureau
 from protocols.matching.engines import UnknownEngine
-from protocols.matching.engines.openmined import bank as engine_bank
-from protocols.matching.engines.openmined import bureau as engine_bureau
-from protocols.matching.layout import contract_tags, pack_elements
+from protocols.matching.engines.openmined import bureau as openmined
+from protocols.matching.layout import pack_elements
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 
-ENGINE = "openmined"
-KEY = bureau.generate_key(ENGINE)
+ENGINES = bureau.ENGINES
+KEYS = {engine: bureau.generate_key(engine) for engine in ENGINES}
 IDENTIFIERS = st.sets(st.text(min_size=1, max_size=18), max_size=25)
+each_engine = pytest.mark.parametrize("engine", ENGINES)
 
 
-def run(register: list[str], portfolio: list[str], contract: str = "c") -> bank.Matched:
-    values = bureau.evaluate_register(ENGINE, KEY, register)
-    setup = bureau.build_setup(ENGINE, KEY, register, announced=max(len(portfolio), 1), values=values)
-    matcher = bank.Matcher(ENGINE, portfolio)
-    response = bureau.respond(ENGINE, KEY, matcher.request(), ceiling=len(portfolio))
-    return matcher.finish(setup, response, contract=contract)
+@dataclass(frozen=True)
+class Made:
+    """A set-up as a bureau would serve it."""
+
+    manifest: bytes
+    coded: list[bytes]
+    tags: NDArray[np.uint8]
 
 
-@pytest.mark.parametrize("form", ["raw", "gcs"])
-@settings(max_examples=25, deadline=None)
-@given(IDENTIFIERS.filter(bool), IDENTIFIERS, IDENTIFIERS)
-def test_the_result_is_the_intersection(form: str, ours: set[str], theirs: set[str], both: set[str]) -> None:
+def made(engine: str, register: list[str], contract: str = "c", geometry: bureau.Geometry | None = None) -> Made:
+    values = bureau.evaluate_register(engine, KEYS[engine], register)
+    digests = bureau.digests(contract, register, values)
+    return made_of(engine, digests[:, :16], digests[:, 16:], geometry)
+
+
+def made_of(
+    engine: str,
+    tags: NDArray[np.uint8],
+    marks: NDArray[np.uint8],
+    geometry: bureau.Geometry | None = None,
+    counting: bool = False,
+) -> Made:
+    geometry = geometry or bureau.Geometry.of(len(marks))
+    buckets, places = bureau.place(geometry, marks)
+    coded = [bureau.encode_bucket(np.sort(places[buckets == b])) for b in range(geometry.buckets)]
+    hashes = [hashlib.sha256(part).digest() for part in coded]
+    sizes = [len(part) for part in coded]
+    manifest = bureau.pack_setup(
+        engine, geometry, len(marks), sizes, hashes, epoch=1, register="main-1", counting=counting
+    )
+    return Made(manifest, coded, tags)
+
+
+def holds(manifest: bytes, coded: list[bytes], marks: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Which marks the set-up holds, read as a bank reads it."""
+    setup = bank.read_setup(manifest)
+    buckets, places = bank.place(setup.geometry, marks)
+    found = np.zeros(len(marks), dtype=bool)
+    for number, part in enumerate(coded):
+        bank.check_bucket(setup, number, part)
+        inside = buckets == number
+        found[inside] = np.isin(places[inside], bank.decode_bucket(part, setup.geometry))
+    return found
+
+
+def evaluated(engine: str, portfolio: list[str], seed: bytes | None = None) -> NDArray[np.uint8]:
+    blinding = bank.Blinding(engine, seed or os.urandom(32))
+    elements = bureau.read_request(engine, blinding.request(portfolio), ceiling=len(portfolio))
+    response = bureau.pack_response(engine, bureau.evaluate_elements(engine, KEYS[engine], elements))
+    return blinding.finish(response, len(portfolio))
+
+
+def matched(engine: str, register: list[str], portfolio: list[str], contract: str = "c") -> dict[str, bytes]:
+    """The intersection, and each identifier's tag."""
+    setup = made(engine, register, contract)
+    digests = bank.digests(contract, portfolio, evaluated(engine, portfolio))
+    found = holds(setup.manifest, setup.coded, digests[:, 16:])
+    return {portfolio[i]: digests[i, :16].tobytes() for i in np.flatnonzero(found)}
+
+
+def reference(register: list[str], portfolio: list[str]) -> set[str]:
+    """openmined-psi by itself."""
+    client, server = psi.client.CreateWithNewKey(True), psi.server.CreateWithNewKey(True)
+    setup = server.CreateSetupMessage(2.0**-40, max(len(portfolio), 1), register, psi.DataStructure.RAW)
+    response = server.ProcessRequest(client.CreateRequest(portfolio))
+    return {portfolio[i] for i in client.GetIntersection(setup, response) if i < len(portfolio)}
+
+
+@settings(max_examples=30, deadline=None)
+@given(IDENTIFIERS, IDENTIFIERS, IDENTIFIERS)
+def test_the_result_is_the_intersection_and_the_engines_agree(ours: set[str], theirs: set[str], both: set[str]) -> None:
     register, portfolio = sorted(ours | both), sorted(theirs | both, reverse=True)
-    limit = engine_bureau.RAW_LIMIT
-    engine_bureau.RAW_LIMIT = limit if form == "raw" else 0
-    try:
-        found = run(register, portfolio)
-    finally:
-        engine_bureau.RAW_LIMIT = limit
-    assert {portfolio[i] for i in found.indices} == set(register) & set(portfolio)
-    where = {identifier: row for row, identifier in enumerate(register)}
-    wanted = contract_tags("c", bureau.evaluate_register(ENGINE, KEY, register))
-    for index, tag in zip(found.indices, found.tags, strict=True):
-        assert (tag == wanted[where[portfolio[index]]]).all()
+    found = {engine: matched(engine, register, portfolio) for engine in ENGINES}
+    for engine, named in found.items():
+        assert set(named) == set(register) & set(portfolio)
+        tags = dict(zip(register, (tag.tobytes() for tag in made(engine, register).tags), strict=True))
+        assert all(tags[name] == tag for name, tag in named.items())
+    if register and portfolio:
+        assert set(found["x25519"]) == reference(register, portfolio)
 
 
-def test_several_chunks_keep_their_order() -> None:
-    register, portfolio = [f"r{i}" for i in range(2500)], [f"r{i}" for i in range(1300, 3700)]
-    assert run(register, portfolio).indices.tolist() == list(range(1200))
+@each_engine
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.text(min_size=1, max_size=9), min_size=1, max_size=30, unique=True), st.data())
+def test_batches_and_order_change_nothing(engine: str, portfolio: list[str], data: st.DataObject) -> None:
+    whole = dict(zip(portfolio, evaluated(engine, portfolio), strict=True))
+    shuffled = data.draw(st.permutations(portfolio))
+    cut = data.draw(st.integers(0, len(shuffled)))
+    for batch in (shuffled[:cut], shuffled[cut:]):
+        for name, value in zip(batch, evaluated(engine, batch), strict=True):
+            assert (whole[name] == value).all()
+    assert (bureau.evaluate_register(engine, KEYS[engine], portfolio) == np.stack(list(whole.values()))).all()
 
 
-def test_all_none_one_and_empty() -> None:
-    assert run(["a", "b"], ["b", "a"]).indices.tolist() == [0, 1]
-    assert run(["a", "b"], ["c"]).indices.tolist() == []
-    assert run(["a"], ["a"]).indices.tolist() == [0]
-    assert run(["a"], []).indices.tolist() == []
+@each_engine
+def test_all_none_one_and_empty(engine: str) -> None:
+    assert set(matched(engine, ["a", "b"], ["b", "a"])) == {"a", "b"}
+    assert set(matched(engine, ["a", "b"], ["c"])) == set()
+    assert set(matched(engine, ["a"], ["a"])) == {"a"}
+    assert set(matched(engine, ["a"], [])) == set()
+    assert set(matched(engine, [], ["a"])) == set()
 
 
-def test_repeated_identifiers_are_refused() -> None:
+@each_engine
+def test_repeated_identifiers_are_refused_by_the_bank_and_repeated_elements_by_the_bureau(engine: str) -> None:
     with pytest.raises(ValueError, match="repeated"):
-        bank.Matcher(ENGINE, ["a", "a"])
+        bank.Blinding(engine, os.urandom(32)).request(["a", "a"])
+    element = bureau.read_request(engine, bank.Blinding(engine, os.urandom(32)).request(["a"]), ceiling=1)
+    twice = pack_elements(Kind.MATCH_REQUEST, engine, np.concatenate([element, element]))
+    with pytest.raises(MalformedFrame, match="repeated"):
+        bureau.read_request(engine, twice, ceiling=5)
 
 
-def test_tags_of_two_contracts_do_not_link() -> None:
-    values = bureau.evaluate_register(ENGINE, KEY, ["a", "b"])
-    one, two = contract_tags("one", values), contract_tags("two", values)
-    assert not (one == two).all(axis=1).any() and one.shape == (2, 16)
+def test_a_point_and_its_negative_count_as_repeated_on_p256() -> None:
+    element = bureau.read_request("openmined", bank.Blinding("openmined", os.urandom(32)).request(["a"]), ceiling=1)
+    negative = element.copy()
+    negative[0, 0] ^= 1
+    both = pack_elements(Kind.MATCH_REQUEST, "openmined", np.concatenate([element, negative]))
+    with pytest.raises(MalformedFrame, match="repeated"):
+        bureau.read_request("openmined", both, ceiling=5)
 
 
-def test_evaluation_agrees_with_another_implementation() -> None:
+@each_engine
+def test_digests_of_two_contracts_do_not_link(engine: str) -> None:
+    values = bureau.evaluate_register(engine, KEYS[engine], ["a", "b"])
+    one, two = bureau.digests("one", ["a", "b"], values), bureau.digests("two", ["a", "b"], values)
+    assert one.shape == (2, 32)
+    assert not (one == two).all(axis=1).any() and not (one[:, :16] == one[:, 16:]).all(axis=1).any()
+
+
+def test_a_digest_binds_contract_identifier_and_value_without_ambiguity() -> None:
+    value = np.zeros((1, 32), dtype=np.uint8)
+    assert (bureau.digests("c", ["ab"], value) != bureau.digests("ca", ["b"], value)).any()
+    wanted = hashlib.sha256(b"shulab match v2\x00" + b"\x00\x01c" + b"\x00\x02ab" + bytes(32)).digest()
+    assert bureau.digests("c", ["ab"], value).tobytes() == wanted
+
+
+def test_openmined_evaluation_agrees_with_another_implementation() -> None:
     """OpenSSL's Diffie-Hellman under the same scalar returns the x-coordinate of the library's evaluated point."""
-    blinded = engine_bank.Session().blind(["x", "y"])
-    evaluated = engine_bureau.evaluate_blinded(KEY, blinded)
-    scalar = ec.derive_private_key(int.from_bytes(KEY, "big"), ec.SECP256R1())
-    for before, after in zip(blinded, evaluated, strict=True):
+    request = bank.Blinding("openmined", os.urandom(32)).request(["x", "y"])
+    blinded = bureau.read_request("openmined", request, ceiling=2)
+    key = KEYS["openmined"]
+    scalar = ec.derive_private_key(int.from_bytes(key, "big"), ec.SECP256R1())
+    for before, after in zip(blinded, openmined.evaluate_elements(key, blinded), strict=True):
         point = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), before.tobytes())
         assert scalar.exchange(ec.ECDH(), point) == after[1:].tobytes()
 
 
-def test_blinding_is_fresh_in_every_session() -> None:
-    assert not (engine_bank.Session().blind(["x"]) == engine_bank.Session().blind(["x"])).all()
+@each_engine
+def test_the_same_seed_makes_the_same_request_and_another_seed_another(engine: str) -> None:
+    seed = os.urandom(32)
+    one, again, other = (bank.Blinding(engine, s).request(["x", "y"]) for s in (seed, seed, os.urandom(32)))
+    assert one == again and one != other
 
 
-def test_a_raw_set_up_does_not_keep_the_registers_order() -> None:
-    register = [f"r{i}" for i in range(50)]
-    body = unpack(bureau.build_setup(ENGINE, KEY, register, announced=5), Kind.MATCH_SETUP).parts[0]
-    assert body == bytes(b for e in sorted(body[i : i + 33] for i in range(0, len(body), 33)) for b in e)
-
-
-def test_the_false_positive_rate_is_for_the_whole_query_and_bounded_by_the_librarys_range() -> None:
-    register = [f"r{i}" for i in range(400)]
-    limit, engine_bureau.RAW_LIMIT = engine_bureau.RAW_LIMIT, 0
+@each_engine
+def test_a_crew_of_processes_changes_no_byte(engine: str) -> None:
+    names, seed = [f"r{i}" for i in range(4500)], os.urandom(32)
+    crew = LocalCrew(2)
     try:
-        small, large, beyond = (
-            unpack(bureau.build_setup(ENGINE, KEY, register, announced=n), Kind.MATCH_SETUP) for n in (10, 2**18, 2**24)
-        )
+        alone, helped = bank.Blinding(engine, seed).request(names), bank.Blinding(engine, seed).request(names, crew)
+        assert alone == helped
+        elements = bureau.read_request(engine, alone, ceiling=5000)
+        response = bureau.pack_response(engine, bureau.evaluate_elements(engine, KEYS[engine], elements))
+        blinding = bank.Blinding(engine, seed)
+        assert (blinding.finish(response, 4500) == blinding.finish(response, 4500, crew)).all()
     finally:
-        engine_bureau.RAW_LIMIT = limit
-    assert small.meta["false_positive_rate"] == 2.0**-40
-    assert large.meta["false_positive_rate"] == 2.0**36 / 2.0**62
-    assert 400 < int(large.text("hash_range")) < 2**63
-    assert beyond.text("form") == "raw" and beyond.meta["false_positive_rate"] == 0.0
+        crew.close()
 
 
-def test_more_identifiers_than_announced_are_refused_by_the_bank() -> None:
-    setup = bureau.build_setup(ENGINE, KEY, ["a"], announced=1)
-    matcher = bank.Matcher(ENGINE, ["a", "b"])
-    response = bureau.respond(ENGINE, KEY, matcher.request(), ceiling=2)
-    with pytest.raises(MalformedFrame, match="false-positive"):
-        matcher.finish(setup, response, contract="c")
+@each_engine
+def test_a_count_is_the_size_of_the_intersection_and_comes_out_of_order(engine: str) -> None:
+    register, portfolio = [f"r{i}" for i in range(400)], [f"r{i}" for i in range(300, 500)]
+    key = KEYS[engine]
+    marks = bureau.count_marks("c", "job-1", bureau.evaluate_register(engine, key, register))
+    setup = made_of(engine, marks[:0], marks, counting=True)
+    blinding = bank.Blinding(engine, os.urandom(32))
+    elements = bureau.read_request(engine, blinding.request(portfolio), ceiling=200)
+    plain = bureau.evaluate_elements(engine, key, elements)
+    response = bureau.pack_response(engine, plain, counted=True)
+    other_order = bureau.pack_response(engine, plain[::-1], counted=True)
+    assert response == other_order != bureau.pack_response(engine, plain)
+    values = blinding.finish(response, 200)
+    assert holds(setup.manifest, setup.coded, bank.count_marks("c", "job-1", values)).sum() == 100
+    assert not holds(setup.manifest, setup.coded, bank.count_marks("c", "job-2", values)).any()
+    assert bank.read_setup(setup.manifest).counting
 
 
-def test_more_identifiers_than_the_ceiling_are_refused_by_the_bureau() -> None:
-    request = bank.Matcher(ENGINE, ["a", "b"]).request()
+@each_engine
+def test_more_identifiers_than_the_ceiling_are_refused(engine: str) -> None:
+    request = bank.Blinding(engine, os.urandom(32)).request(["a", "b"])
     assert bureau.count_request(request) == 2
     with pytest.raises(MalformedFrame, match="at most 1"):
-        bureau.respond(ENGINE, KEY, request, ceiling=1)
+        bureau.read_request(engine, request, ceiling=1)
 
 
 @pytest.mark.parametrize(
@@ -127,77 +233,136 @@ def test_more_identifiers_than_the_ceiling_are_refused_by_the_bureau() -> None:
     [b"\x00" * 33, b"\x02" + b"\xff" * 32, b"\x04" + b"\x01" * 32, b"\x02" + bytes(31) + b"\x07"],
     ids=["infinity", "beyond the field", "another form", "off the curve"],
 )
-def test_what_is_no_point_of_the_curve_is_not_evaluated(element: bytes) -> None:
-    request = pack_elements(Kind.MATCH_REQUEST, ENGINE, np.frombuffer(element, dtype=np.uint8).reshape(1, 33))
+def test_what_is_no_point_of_p256_is_not_evaluated(element: bytes) -> None:
+    row = np.frombuffer(element, dtype=np.uint8).reshape(1, 33)
+    request = pack_elements(Kind.MATCH_REQUEST, "openmined", row)
     with pytest.raises(ValueError):
-        bureau.respond(ENGINE, KEY, request, ceiling=5)
+        elements = bureau.read_request("openmined", request, ceiling=5)
+        bureau.evaluate_elements("openmined", KEYS["openmined"], elements)
 
 
+@each_engine
 @settings(max_examples=60, deadline=None)
-@given(st.binary(max_size=200))
-def test_arbitrary_requests_are_refused(body: bytes) -> None:
-    for request in (body, Frame(Kind.MATCH_REQUEST, {"engine": ENGINE, "count": 2}, (body,)).pack()):
-        with pytest.raises(ValueError):
-            bureau.respond(ENGINE, KEY, request, ceiling=10)
+@given(body=st.binary(max_size=200))
+def test_arbitrary_requests_are_refused(engine: str, body: bytes) -> None:
+    for request in (body, Frame(Kind.MATCH_REQUEST, {"engine": engine, "count": 7}, (body,)).pack()):
+        with pytest.raises(MalformedFrame):
+            bureau.read_request(engine, request, ceiling=10)
 
 
-GOOD_SETUP = unpack(bureau.build_setup(ENGINE, KEY, ["a", "b", "c"], announced=5), Kind.MATCH_SETUP)
+SETUP = made("x25519", [f"r{i}" for i in range(300)], geometry=bureau.Geometry(4, 80))
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=300))
+def test_arbitrary_set_ups_shards_deltas_and_responses_raise_nothing_else(body: bytes) -> None:
+    setup = bank.read_setup(SETUP.manifest)
+    kinds = (Kind.MATCH_SETUP, Kind.MATCH_SHARD, Kind.MATCH_DELTA, Kind.MATCH_RESPONSE)
+    for data in (body, *(Frame(kind, {}, (body,)).pack() for kind in kinds)):
+        for read in (
+            bank.read_setup,
+            lambda d: bank.read_shard(d, setup, 0, 1),
+            lambda d: bank.read_delta(d, setup, setup),
+            lambda d: bank.Blinding("x25519", bytes(32)).finish(d, 1),
+        ):
+            with pytest.raises(MalformedFrame):
+                read(data)
+    with pytest.raises(MalformedFrame):
+        bank.decode_bucket(body or b"\x00", setup.geometry)
 
 
 @pytest.mark.parametrize(
-    ("meta", "body"),
+    ("meta", "parts"),
     [
-        ({"form": "bloom"}, None),
-        ({"form": "gcs", "division": 0, "hash_range": "100"}, b"x" * 30),
-        ({"form": "gcs", "division": 40, "hash_range": "0"}, b"x" * 30),
-        ({"form": "gcs", "division": 40, "hash_range": str(2**63)}, b"x" * 30),
-        ({"form": "gcs", "division": 40, "hash_range": "1" * 40}, b"x" * 30),
-        ({"form": "gcs", "division": 1, "hash_range": "100", "entries": 10**9}, b"x" * 30),
-        ({"entries": 10**9}, None),
-        ({"entries": 0}, None),
-        ({"entries": 0}, b"x"),
-        ({"form": "gcs", "division": 1, "hash_range": "100", "entries": 0}, b""),
-        ({}, b"\x00" * 99),
-        ({"announced": 1}, None),
-        ({"engine": "another"}, None),
-        ({"false_positive_rate": 2.0}, None),
+        ({"buckets": 0}, None),
+        ({"buckets": 5}, None),
+        ({"buckets": 2**20}, None),
+        ({"slots": 0}, None),
+        ({"slots": 2**40}, None),
+        ({"entries": 321}, None),
+        ({"entries": -1}, None),
+        ({"epoch": 0}, None),
+        ({"counting": "no"}, None),
+        ({"engine": 5}, None),
+        ({"register": None}, None),
+        ({}, (b"\xff" * 16, bytes(128))),
+        ({}, (bytes(16),)),
+        ({}, (bytes(15), bytes(128))),
     ],
 )
-def test_hostile_set_ups_are_refused_by_the_bank(meta: dict[str, object], body: bytes | None) -> None:
-    parts = GOOD_SETUP.parts if body is None else (body,)
-    setup = Frame(Kind.MATCH_SETUP, {**GOOD_SETUP.meta, **meta}, parts).pack()
-    matcher = bank.Matcher(ENGINE, ["a", "z"])
-    response = bureau.respond(ENGINE, KEY, matcher.request(), ceiling=2)
+def test_hostile_manifests_are_refused_by_the_bank(meta: dict[str, object], parts: tuple[bytes, ...] | None) -> None:
+    good = unpack(SETUP.manifest, Kind.MATCH_SETUP)
     with pytest.raises(MalformedFrame):
-        matcher.finish(setup, response, contract="c")
+        bank.read_setup(Frame(Kind.MATCH_SETUP, {**good.meta, **meta}, parts or good.parts).pack())
+    assert bank.read_setup(good.pack()).entries == 300
 
 
-def test_a_response_of_another_length_or_off_the_curve_is_refused_by_the_bank() -> None:
-    setup = GOOD_SETUP.pack()
-    for wrong in (np.full((1, 33), 2, dtype=np.uint8), np.full((2, 33), 0, dtype=np.uint8)):
+def test_a_shard_is_the_one_asked_for_or_refused() -> None:
+    setup = bank.read_setup(SETUP.manifest)
+    shard = bureau.pack_shard(setup.sha256, 1, SETUP.coded[1:3])
+    assert bank.read_shard(shard, setup, 1, 2) == SETUP.coded[1:3]
+    for first, count in ((0, 2), (1, 1), (2, 2), (1, 3)):
         with pytest.raises(MalformedFrame):
-            bank.Matcher(ENGINE, ["a", "z"]).finish(
-                setup, pack_elements(Kind.MATCH_RESPONSE, ENGINE, wrong), contract="c"
-            )
+            bank.read_shard(shard, setup, first, count)
+    other = bureau.pack_shard("0" * 64, 1, SETUP.coded[1:3])
+    swapped = bureau.pack_shard(setup.sha256, 1, [SETUP.coded[2], SETUP.coded[1]])
+    flipped = bureau.pack_shard(setup.sha256, 1, [SETUP.coded[1], SETUP.coded[2][:-1] + b"\x00"])
+    for wrong in (other, swapped, flipped):
+        with pytest.raises(MalformedFrame):
+            bank.read_shard(wrong, setup, 1, 2)
 
 
-def test_nobody_matches_an_empty_set_up() -> None:
-    setup = bureau.build_setup(ENGINE, KEY, [], announced=4)
-    matcher = bank.Matcher(ENGINE, ["a", "z"])
-    found = matcher.finish(setup, bureau.respond(ENGINE, KEY, matcher.request(), ceiling=2), contract="c")
-    assert found.indices.tolist() == [] and found.tags.shape == (0, 16) and found.false_positive_rate == 0
+def test_a_delta_leads_to_the_very_set_up_that_its_manifest_names() -> None:
+    geometry = bureau.Geometry(4, 80)
+    old = made("x25519", [f"r{i}" for i in range(300)], geometry=geometry)
+    new = made("x25519", [f"r{i}" for i in range(10, 305)], geometry=geometry)
+    before, after = bank.read_setup(old.manifest), bank.read_setup(new.manifest)
+    pairs = []
+    for one, two in zip(old.coded, new.coded, strict=True):
+        changed = bureau.differences(bureau.decode_bucket(one, geometry), bureau.decode_bucket(two, geometry))
+        pairs.append(tuple(bureau.encode_bucket(part) for part in changed))
+    delta = bureau.pack_delta(before.sha256, after.sha256, [p[0] for p in pairs], [p[1] for p in pairs])
+    assert len(delta) < sum(after.sizes) / 3
+    for number, (added, removed) in enumerate(bank.read_delta(delta, before, after)):
+        coded = bank.apply_delta(old.coded[number], added, removed, geometry)
+        bank.check_bucket(after, number, coded)
+        assert coded == new.coded[number]
+    with pytest.raises(MalformedFrame):
+        bank.read_delta(delta, after, before)
+    with pytest.raises(MalformedFrame):
+        bank.apply_delta(new.coded[0], b"", bureau.encode_bucket(np.array([7], dtype=np.uint64)), geometry)
+
+
+@each_engine
+def test_a_response_of_another_length_repeated_or_of_no_elements_is_refused_by_the_bank(engine: str) -> None:
+    width = 32 if engine == "x25519" else 33
+    for wrong in (
+        np.full((1, width), 2, dtype=np.uint8),
+        np.full((2, width), 2, dtype=np.uint8),
+        np.stack([np.zeros(width, dtype=np.uint8), np.full(width, 255, dtype=np.uint8)]),
+    ):
+        with pytest.raises(MalformedFrame):
+            bank.Blinding(engine, os.urandom(32)).finish(pack_elements(Kind.MATCH_RESPONSE, engine, wrong), 2)
+
+
+def test_a_response_of_another_engine_is_refused() -> None:
+    response = pack_elements(Kind.MATCH_RESPONSE, "openmined", np.zeros((0, 33), dtype=np.uint8))
+    with pytest.raises(MalformedFrame):
+        bank.Blinding("x25519", os.urandom(32)).finish(response, 0)
 
 
 def test_unknown_engines_are_refused() -> None:
     with pytest.raises(UnknownEngine):
-        bank.Matcher("nonsense", ["a"])
+        bank.Blinding("nonsense", os.urandom(32))
     with pytest.raises(UnknownEngine):
         bureau.generate_key("../openmined")
 
 
-def test_a_session_cannot_be_printed_pickled_or_copied() -> None:
-    matcher = bank.Matcher(ENGINE, ["secret name"])
-    assert "secret name" not in repr(matcher)
+@each_engine
+def test_a_blinding_cannot_be_printed_pickled_or_copied(engine: str) -> None:
+    blinding = bank.Blinding(engine, bytes(range(32)))
+    keys = [getattr(blinding, name) for name in ("_blinding", "_unblinding")]
+    assert all(key.hex() not in repr(blinding) and repr(key) not in repr(blinding) for key in keys)
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy, vars):
         with pytest.raises(TypeError):
-            attempt(matcher)
+            attempt(blinding)

@@ -1,10 +1,10 @@
 """The engine interface of matching, and the engines by name.
 
 An engine is a two-party oblivious pseudorandom function: the bureau holds a key s, and for an identifier x the value
-F(x) = H(x)^s. ``bureau`` engines evaluate their own register directly and a bank's blinded identifiers blindly;
-``bank`` engines blind, and find which of their identifiers the bureau's set-up holds. The two halves of an engine
-are modules of their own (``<engine>.bank``, ``<engine>.bureau``), loaded by name, so neither party needs the other's
-code.
+F(x) is 32 bytes made of H(x)^s. The bureau evaluates its own register directly, and a bank's blinded identifiers
+blindly; the bank blinds and unblinds. The two halves of an engine are modules of their own (``<engine>.bank``,
+``<engine>.bureau``), loaded by name, so neither party needs the other's code. Both are plain functions of a key, so
+that work can be split over processes (``protocols.crew``).
 """
 
 from __future__ import annotations
@@ -16,27 +16,13 @@ from typing import Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.wire.frame import Frame
-
-ENGINES: tuple[str, ...] = ("openmined",)
-DEFAULT_ENGINE = "openmined"
+ENGINES: tuple[str, ...] = ("x25519", "openmined")
+"""The first is the one that is used unless another is named."""
+DEFAULT_ENGINE = ENGINES[0]
 
 
 class UnknownEngine(ValueError):
     """An engine name this version does not have."""
-
-
-class BankSession(Protocol):
-    """One matching session at the bank; its blinding key dies with it."""
-
-    def blind(self, identifiers: Sequence[str]) -> NDArray[np.uint8]:
-        """Blinded elements, uint8 [n, width], in the order of ``identifiers``."""
-
-    def intersect(self, setup: Frame, evaluated: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """Indices, ascending, of the identifiers whose evaluated element the set-up holds."""
-
-    def unblind(self, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The 32-byte values F(x), uint8 [n, 32], of evaluated elements."""
 
 
 class BankEngine(Protocol):
@@ -45,12 +31,21 @@ class BankEngine(Protocol):
     WIDTH: int
     """Bytes of an element on the wire."""
 
-    def open_session(self) -> BankSession:
-        """A session under a fresh blinding key."""
+    def keys_of(self, seed: bytes) -> tuple[bytes, bytes]:
+        """The keys that blind and unblind, made from 32 uniform bytes; the same seed gives the same keys."""
+
+    def blind(self, key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
+        """Blinded elements, uint8 [n, width], in the order of ``identifiers``."""
+
+    def check_elements(self, evaluated: NDArray[np.uint8]) -> None:
+        """The cheap rules on elements received; raises ``ValueError``."""
+
+    def unblind(self, key: bytes, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The values F(x), uint8 [n, 32], of evaluated elements; raises ``ValueError`` for what is no element."""
 
 
 class BureauEngine(Protocol):
-    """The bureau's half of an engine; plain functions of a key, so that work can be split over processes."""
+    """The bureau's half of an engine."""
 
     WIDTH: int
     """Bytes of an element on the wire."""
@@ -59,14 +54,12 @@ class BureauEngine(Protocol):
         """A fresh evaluation key."""
 
     def evaluate_register(self, key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
-        """The evaluated register, uint8 [n, >= 32], in order; the last 32 bytes of a row are F(x)."""
+        """The values F(x), uint8 [n, 32], in order."""
 
-    def build_setup(
-        self, key: bytes, identifiers: Sequence[str], *, announced: int, values: NDArray[np.uint8] | None
-    ) -> Frame:
-        """The set-up frame for a bank that announces at most ``announced`` identifiers."""
+    def check_elements(self, blinded: NDArray[np.uint8]) -> None:
+        """The cheap rules on elements received, before any arithmetic; raises ``ValueError``."""
 
-    def evaluate_blinded(self, key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def evaluate_elements(self, key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Evaluated elements, in order; raises ``ValueError`` for what is no group element."""
 
 

@@ -1,5 +1,6 @@
-"""Engine ``openmined``: openmined-psi as it is, ECDH on NIST P-256 (Meadows 1986; Huberman, Franklin, Hogg 1999).
+"""Engine ``openmined``: blinding and evaluation by openmined-psi, on NIST P-256 (Meadows 1986; Huberman, Franklin, Hogg
+1999). F(x) is the x-coordinate of H(x)^s.
 
-The library's own set-up messages (Raw or Golomb-coded set) and its own intersection are used. Its request and response
-are lists of compressed points, which travel in our frames.
+The library's own set-up and intersection are not used by the service, because they are made anew for every bank; the
+tests hold both engines against them.
 """

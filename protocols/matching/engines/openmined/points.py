@@ -1,24 +1,14 @@
-"""Compressed P-256 points on the wire, and work split over all cores.
-
-The library releases the interpreter's lock while it computes, but one of its objects must not be shared by threads:
-each thread makes its own from the same key.
-"""
+"""Compressed P-256 points on the wire."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 WIDTH = 33
 """A compressed point: 0x02 or 0x03, then the x-coordinate (SEC 1, section 2.3.3)."""
-_CHUNK = 512
-_Item = TypeVar("_Item")
-_Done = TypeVar("_Done")
 
 
 def to_array(elements: Sequence[bytes]) -> NDArray[np.uint8]:
@@ -32,16 +22,14 @@ def to_list(elements: NDArray[np.uint8]) -> list[bytes]:
     return [data[start : start + WIDTH] for start in range(0, len(data), WIDTH)]
 
 
-def check_form(elements: NDArray[np.uint8]) -> None:
-    """Raise ``ValueError`` unless every element has the form of a compressed point; the library checks the curve."""
+def check_elements(elements: NDArray[np.uint8]) -> None:
+    """Raise ``ValueError`` unless every element has the form of a compressed point and stands once.
+
+    Two forms of one x-coordinate count as one: a point and its negative lead to the same value.
+    """
     if elements.ndim != 2 or elements.shape[1] != WIDTH or not np.isin(elements[:, 0], (2, 3)).all():
         raise ValueError("wanted compressed P-256 points; found an element of another form")
-
-
-def on_all_cores(work: Callable[[Sequence[_Item]], _Done], items: Sequence[_Item]) -> list[_Done]:
-    """``work`` over consecutive chunks of ``items``, one thread a core; results in order."""
-    cores = os.cpu_count() or 1
-    size = max(_CHUNK, -(-len(items) // (4 * cores)))
-    chunks = [items[start : start + size] for start in range(0, len(items), size)]
-    with ThreadPoolExecutor(cores) as pool:
-        return list(pool.map(work, chunks))
+    words = np.ascontiguousarray(elements[:, 1:]).view("<u8")
+    ordered = words[np.lexsort(words.T)]
+    if (ordered[1:] == ordered[:-1]).all(axis=1).any():
+        raise ValueError("wanted each element once; at least one is repeated")

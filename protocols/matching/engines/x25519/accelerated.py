@@ -1,0 +1,71 @@
+"""X25519 eight at a time by Intel's multi-buffer library (``mbx_x25519_mb8`` of the package ``ipp-crypto``).
+
+The library needs AVX-512 with IFMA. It is loaded from the environment's own ``lib`` folder, where the packages of the
+extra ``[fast]`` put it with the compiler run-time libraries that it links to; nothing is searched for elsewhere. Before
+it is used at all it has to give the results of RFC 7748 and of OpenSSL (``path``).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+WIDTH = 32
+LANES = 8
+_RUNTIME = ("libintlc.so.5", "libimf.so", "libirng.so", "libsvml.so")
+_LIBRARY = "libcrypto_mb.so.13"
+_Lanes = ctypes.c_void_p * LANES
+
+
+class NotAvailable(Exception):
+    """The library can't be used here; the message says why."""
+
+
+@cache
+def load() -> ctypes.CDLL:
+    """The library, loaded once; raises ``NotAvailable`` without the packages or on a processor it has no code for."""
+    folder = Path(sys.prefix) / "lib"
+    if not (folder / _LIBRARY).is_file():
+        raise NotAvailable("the package ipp-crypto is not installed (extra [fast])")
+    try:
+        for name in _RUNTIME:
+            ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL)
+        library = ctypes.CDLL(str(folder / _LIBRARY))
+        library.mbx_is_crypto_mb_applicable.restype = ctypes.c_int
+        library.mbx_is_crypto_mb_applicable.argtypes = (ctypes.c_uint64,)
+        library.mbx_x25519_mb8.restype = ctypes.c_uint32
+        library.mbx_x25519_mb8.argtypes = (_Lanes, _Lanes, _Lanes)
+    except (OSError, AttributeError):
+        raise NotAvailable("the libraries of ipp-crypto and intel-cmplr-lib-rt do not load") from None
+    # 0: "ask the processor which features it has".
+    if not library.mbx_is_crypto_mb_applicable(0):
+        raise NotAvailable("the processor has no AVX-512 IFMA")
+    return library
+
+
+def multiply(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As ``multiplication.multiply``: the same bytes, the same errors."""
+    if len(scalar) != WIDTH:
+        raise ValueError(f"a scalar has {WIDTH} bytes; found {len(scalar)}")
+    count = len(elements)
+    padded = -(-count // LANES) * LANES
+    rows = np.zeros((padded, WIDTH), dtype=np.uint8)
+    rows[:count] = elements
+    rows[count:] = elements[:1]  # lanes to spare repeat the first element
+    products = np.empty_like(rows)
+    kernel, key = load().mbx_x25519_mb8, ctypes.create_string_buffer(scalar, WIDTH)
+    keys = _Lanes(*[ctypes.addressof(key)] * LANES)
+    source, target = rows.ctypes.data, products.ctypes.data
+    status = 0
+    for start in range(0, padded * WIDTH, LANES * WIDTH):
+        offsets = range(start, start + LANES * WIDTH, WIDTH)
+        status |= kernel(_Lanes(*[target + o for o in offsets]), keys, _Lanes(*[source + o for o in offsets]))
+    products = products[:count]
+    if status or not products.any(axis=1).all():
+        raise ValueError("wanted elements of the prime-order group; at least one is of small order")
+    return products

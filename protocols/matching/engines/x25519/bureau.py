@@ -1,0 +1,34 @@
+"""The bureau's half of the x25519 engine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.matching.engines.x25519 import elements, encoding, path, scalars
+from protocols.matching.engines.x25519.encoding import WIDTH
+
+__all__ = ["WIDTH", "check_elements", "evaluate_elements", "evaluate_register", "generate_key"]
+
+
+def generate_key() -> bytes:
+    """A fresh clamped scalar s, 32 bytes."""
+    return scalars.generate()
+
+
+def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
+    """F(x) = s·H(x) for each identifier, uint8 [n, 32], in order."""
+    return path.chosen().multiply(key, encoding.encode(identifiers))
+
+
+def check_elements(blinded: NDArray[np.uint8]) -> None:
+    """Raise ``ValueError`` unless the elements are canonical and all different; no arithmetic on the curve."""
+    elements.check_form(blinded)
+
+
+def evaluate_elements(key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """s·b for each blinded element b, in order; raises ``ValueError`` for one on the twist or of small order."""
+    elements.check_on_curve(blinded)
+    return path.chosen().multiply(key, blinded)

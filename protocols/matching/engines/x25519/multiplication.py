@@ -1,0 +1,20 @@
+"""X25519 (RFC 7748) for many elements under one scalar, by OpenSSL through the ``cryptography`` package."""
+
+from __future__ import annotations
+
+import numpy as np
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from numpy.typing import NDArray
+
+WIDTH = 32
+
+
+def multiply(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """X25519(scalar, u) for each row u, uint8 [n, 32]; raises ``ValueError`` where a result is zero (small order)."""
+    exchange, read = X25519PrivateKey.from_private_bytes(scalar).exchange, X25519PublicKey.from_public_bytes
+    data = np.ascontiguousarray(elements).tobytes()
+    try:
+        products = b"".join(exchange(read(data[start : start + WIDTH])) for start in range(0, len(data), WIDTH))
+    except ValueError:
+        raise ValueError("wanted elements of the prime-order group; at least one is of small order") from None
+    return np.frombuffer(products, dtype=np.uint8).reshape(len(elements), WIDTH)

@@ -1,0 +1,67 @@
+"""Which of two libraries multiplies, chosen once a process: same bytes either way.
+
+``SHULAB_X25519=portable`` in the environment asks for the portable path where both would do.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.matching.engines.x25519 import accelerated, multiplication, scalars
+
+Multiply = Callable[[bytes, NDArray[np.uint8]], NDArray[np.uint8]]
+VARIABLE = "SHULAB_X25519"
+_RFC7748 = (
+    ("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
+     "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
+     "c3da55379de9c6908e94ea4df28d084f32eccf03491c71f754b4075577a28552"),
+    ("4b66e9d4d1b4673c5ad22691957d6af5c11b6421e0ea01d42ca4169e7918ba0d",
+     "e5210f12786811d3f4b7959d0538ae2c31dbe7106fc03c3efc4cd549c715a413",
+     "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957"),
+)  # fmt: skip
+"""Test vectors of RFC 7748, section 5.2; the unused top bit of the second u-coordinate is cleared."""
+_TRIALS = 27  # more than three rounds of lanes, and not a multiple of eight
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A way to multiply: its name, and why it is the one."""
+
+    name: Literal["portable", "accelerated"]
+    why: str
+    multiply: Multiply
+
+
+@cache
+def chosen() -> Way:
+    """The path of this process: the accelerated one if it loads and proves itself, else the portable one."""
+    if os.environ.get(VARIABLE) == "portable":
+        return Way("portable", f"asked for by {VARIABLE}", multiplication.multiply)
+    try:
+        accelerated.load()
+    except accelerated.NotAvailable as reason:
+        return Way("portable", str(reason), multiplication.multiply)
+    if not agrees(accelerated.multiply):
+        return Way("portable", "the accelerated library gave a wrong result", multiplication.multiply)
+    return Way("accelerated", "ipp-crypto on AVX-512 IFMA", accelerated.multiply)
+
+
+def agrees(multiply: Multiply) -> bool:
+    """Whether ``multiply`` gives the results of RFC 7748 and, for fresh elements, those of OpenSSL."""
+    try:
+        for scalar, element, wanted in _RFC7748:
+            row = np.frombuffer(bytes.fromhex(element), dtype=np.uint8).reshape(1, 32)
+            if multiply(bytes.fromhex(scalar), row).tobytes().hex() != wanted:
+                return False
+        key, base = scalars.generate(), np.zeros((_TRIALS, 32), dtype=np.uint8)
+        base[:, 0] = np.arange(_TRIALS) + 9
+        return bool((multiply(key, base) == multiplication.multiply(key, base)).all())
+    except ValueError:
+        return False

@@ -1,0 +1,60 @@
+"""Scalars of X25519: keys, and the pair (c, c') by which a bank blinds and unblinds.
+
+A clamped scalar is a multiple of 8 in [2^254, 2^255) (RFC 7748, section 5). Unblinding needs a clamped c' with
+c·c' ≡ ±1 modulo the group order l. s·Q lies in the prime-order group, because s is a multiple of the cofactor, so there
+c'·c·s·Q = ±s·Q, which has the same u-coordinate. Modulo 8·l each residue class of l has exactly one multiple of 8; of r
+and 8·l - r, those of a value and its negative, one lies in [2^254, 2^255) but for a fraction of about 2^-126 of all c,
+for which another c is drawn.
+
+Up to sign, c/8 runs over all of the group's residues but for a fraction of about 2^-126: c/8 lies in [2^251, 2^252),
+its negatives in (l - 2^252, l - 2^251], and together they fill [1, l). So a blinded element is as good as uniform among
+the u-coordinates of the group, whatever was blinded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+ORDER = 2**252 + 27742317777372353535851937790883648493
+"""Order l of the prime-order subgroup (RFC 7748, section 4.1)."""
+_LOW, _HIGH = 2**254, 2**255
+_DOMAIN = b"shulab x25519 blinding v1\x00"
+
+
+def generate() -> bytes:
+    """A fresh clamped scalar, 32 bytes."""
+    return clamp(os.urandom(32))
+
+
+def clamp(scalar: bytes) -> bytes:
+    """``decodeScalar25519`` (RFC 7748, section 5), as bytes again."""
+    if len(scalar) != 32:
+        raise ValueError(f"a scalar has 32 bytes; found {len(scalar)}")
+    return bytes([scalar[0] & 248, *scalar[1:31], (scalar[31] & 127) | 64])
+
+
+def pair(seed: bytes) -> tuple[bytes, bytes]:
+    """The blinding scalar c made from ``seed`` (at least 32 uniform bytes) and its unblinding scalar c'.
+
+    For any Q on the curve and any clamped s, X25519(c', X25519(s, X25519(c, Q))) = X25519(s, Q).
+    """
+    if len(seed) < 32:
+        raise ValueError(f"a seed has at least 32 bytes; found {len(seed)}")
+    counter = 0
+    while True:
+        blinding = clamp(hashlib.sha512(_DOMAIN + counter.to_bytes(4, "big") + seed).digest()[:32])
+        unblinding = unblinding_of(int.from_bytes(blinding, "little"))
+        if unblinding is not None:
+            return blinding, unblinding.to_bytes(32, "little")
+        counter += 1
+
+
+def unblinding_of(blinding: int) -> int | None:
+    """The clamped c' with c·c' ≡ ±1 modulo the order, or None where there is none."""
+    inverse = pow(blinding, -1, ORDER)
+    residue = inverse + ORDER * (-inverse * pow(ORDER, -1, 8) % 8)  # the multiple of 8 congruent to it, below 8·l
+    for candidate in (residue, 8 * ORDER - residue):
+        if _LOW <= candidate < _HIGH:
+            return candidate
+    return None

@@ -1,0 +1,153 @@
+"""The set of a register's marks: buckets, places in them, and their coding near the least number of bits.
+
+A mark falls into one of B buckets and onto one of M·2^40 places in it; B·M is at least the number of entries, so a mark
+that is not in the set meets one that is with a chance of at most 2^-40. The sorted places of a bucket are written as
+gaps in Golomb-Rice code (Golomb 1966; Putze, Sanders, Singler 2009, "Golomb-compressed sequences"): about 41.55 bits an
+entry, where 41.44 is the least for that chance. Buckets of some 65,536 entries bound the memory of either side, are
+what a download resumes by, and keep what a day changes small.
+
+The two are multisets: two entries on one place count twice, so that removing one leaves the other.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+BITS = 40
+"""A look-up is falsely positive with a chance of at most 2^-BITS."""
+BOUND_BITS = 41.5
+"""Bits an entry that a Golomb-coded set needs at that chance: BITS + log2(e), rounded up."""
+BUCKET = 65_536
+MAX_BUCKETS = 32_768
+MAX_SLOTS = 2 * BUCKET
+_HEAD = struct.Struct("<BII")  # Rice parameter, entries, bytes of the unary part
+_MOST = 4 * MAX_SLOTS
+_ROOM = 64  # a set-up leaves room for one entry in so many more, so that tomorrow's register has the same geometry
+
+
+class MalformedSet(ValueError):
+    """Bytes that are no coded bucket. The message names the rule, never the content."""
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """``buckets`` B, and ``slots`` M for each: places are below M·2^40."""
+
+    buckets: int
+    slots: int
+
+    def __post_init__(self) -> None:
+        if not (1 <= self.buckets <= MAX_BUCKETS and 1 <= self.slots <= MAX_SLOTS):
+            raise ValueError("wanted a geometry within the bounds of this version")
+
+    @classmethod
+    def of(cls, entries: int, kept: Geometry | None = None) -> Geometry:
+        """For a register of ``entries``; ``kept``, that of the version before, if it still fits."""
+        if kept is not None and kept.fits(entries):
+            return kept
+        buckets = max(-(-entries // BUCKET), 1)
+        return cls(buckets, max(-(-(entries + entries // _ROOM) // buckets), 1))
+
+    @property
+    def capacity(self) -> int:
+        """The most entries at the stated chance."""
+        return self.buckets * self.slots
+
+    def fits(self, entries: int) -> bool:
+        """Whether that many entries keep the chance and do not waste more than half a bit each."""
+        return 3 * self.capacity <= 4 * max(entries, 1) <= 4 * self.capacity
+
+    def rate(self, entries: int) -> float:
+        """The chance that one look-up is falsely positive."""
+        return entries / self.capacity / 2.0**BITS
+
+
+def place(geometry: Geometry, marks: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+    """The bucket, uint32 [n], and the place in it, uint64 [n], of each mark, uint8 [n, 16].
+
+    Multiplication takes uniform words to a range (Lemire 2019); words are big-endian halves of the mark.
+    """
+    words = np.ascontiguousarray(marks).view(">u4").reshape(-1, 4).astype(np.uint64)
+    thirty_two, slots = np.uint64(32), np.uint64(geometry.slots)
+    buckets = (words[:, 0] * np.uint64(geometry.buckets)) >> thirty_two
+    # floor(w · M · 2^40 / 2^64) for the 64-bit word w = 2^32·high + low, without leaving 64 bits.
+    places = ((words[:, 2] * slots) << np.uint64(8)) + ((words[:, 3] * slots) >> np.uint64(24))
+    return buckets.astype(np.uint32), places
+
+
+def encode(values: NDArray[np.uint64]) -> bytes:
+    """Sorted values below 2^62 in Golomb-Rice code; no bytes for none. The parameter is the best for these values."""
+    count = len(values)
+    if not count:
+        return b""
+    gaps = np.diff(values, prepend=np.uint64(0))
+    mean = max(int(values[-1]) // count, 1)
+    parameter = min(range(max(mean.bit_length() - 2, 0), mean.bit_length() + 1), key=lambda k: _cost(gaps, k))
+    quotients = gaps >> np.uint64(parameter)
+    ends = np.cumsum(quotients.astype(np.int64) + 1)
+    unary = np.zeros(int(ends[-1]), dtype=np.uint8)
+    unary[ends - 1] = 1
+    bits = np.unpackbits(gaps.astype(">u8").view(np.uint8).reshape(count, 8), axis=1)[:, 64 - parameter :]
+    head = np.packbits(unary).tobytes()
+    return _HEAD.pack(parameter, count, len(head)) + head + np.packbits(bits.reshape(-1)).tobytes()
+
+
+def decode(coded: bytes, below: int) -> NDArray[np.uint64]:
+    """The sorted values of a coded set, all below ``below`` (at most 2^62); raises ``MalformedSet``."""
+    if not coded:
+        return np.zeros(0, dtype=np.uint64)
+    if len(coded) < _HEAD.size:
+        raise MalformedSet("a coded set has a head")
+    parameter, count, length = _HEAD.unpack_from(coded)
+    rest = len(coded) - _HEAD.size - length
+    if parameter > 61 or not 1 <= count <= _MOST or rest != -(-count * parameter // 8) or length < 1:
+        raise MalformedSet("a coded set's lengths do not fit each other")
+    unary = np.unpackbits(np.frombuffer(coded, dtype=np.uint8, count=length, offset=_HEAD.size))
+    ends = np.flatnonzero(unary)
+    if len(ends) != count or ends[-1] < 8 * (length - 1):
+        raise MalformedSet("a coded set's quotients do not fit its entries")
+    quotients = np.diff(ends, prepend=-1).astype(np.uint64) - np.uint64(1)
+    bits = np.unpackbits(np.frombuffer(coded, dtype=np.uint8, count=rest, offset=_HEAD.size + length))
+    if bits[count * parameter :].any():
+        raise MalformedSet("a coded set's last bits are not zero")
+    padded = np.zeros((count, 64), dtype=np.uint8)
+    padded[:, 64 - parameter :] = bits[: count * parameter].reshape(count, parameter)
+    remainders = np.packbits(padded, axis=1).view(">u8").reshape(count).astype(np.uint64)
+    # Sums are bounded before they are taken, so that no 64-bit word overflows unseen.
+    if int(quotients.sum()) > below >> parameter or float(remainders.sum(dtype=np.float64)) > 2.0**63:
+        raise MalformedSet("a coded set's values are beyond its range")
+    values = np.cumsum((quotients << np.uint64(parameter)) + remainders, dtype=np.uint64)
+    if int(values[-1]) >= below:
+        raise MalformedSet("a coded set's values are beyond its range")
+    return values
+
+
+def differences(old: NDArray[np.uint64], new: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """What is added to and removed from sorted ``old`` to make ``new``, as multisets, both sorted."""
+    values = np.union1d(old, new)
+    more = _times(new, values) - _times(old, values)
+    return np.repeat(values, np.maximum(more, 0)), np.repeat(values, np.maximum(-more, 0))
+
+
+def change(old: NDArray[np.uint64], added: NDArray[np.uint64], removed: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Sorted ``old`` with ``added`` and without ``removed``; raises ``MalformedSet`` if one to remove is not there."""
+    values = np.union1d(old, added)
+    left = _times(old, values) + _times(added, values)
+    if not np.isin(removed, values).all():
+        raise MalformedSet("a delta removes what is not there")
+    left -= _times(removed, values)
+    if (left < 0).any():
+        raise MalformedSet("a delta removes what is not there")
+    return np.repeat(values, left)
+
+
+def _times(within: NDArray[np.uint64], values: NDArray[np.uint64]) -> NDArray[np.int64]:
+    return np.searchsorted(within, values, side="right") - np.searchsorted(within, values, side="left")
+
+
+def _cost(gaps: NDArray[np.uint64], parameter: int) -> int:
+    return len(gaps) * (parameter + 1) + int((gaps >> np.uint64(parameter)).sum())

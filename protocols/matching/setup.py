@@ -1,0 +1,165 @@
+"""Set-ups in frames: a manifest that names every bucket by its hash, shards of buckets, and deltas between two set-ups.
+
+The manifest's own SHA-256 names the set-up. Whoever has the manifest can take buckets from anywhere, in any order and
+after any interruption, and can tell whether a delta led where it should.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.matching.marks import BITS, MAX_BUCKETS, MAX_SLOTS, Geometry, MalformedSet, change, decode, encode
+from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
+
+MAX_SHARD = 64
+"""Buckets in one shard frame at most: about 22 MB."""
+MAX_BUCKET_BYTES = 2 * 1024 * 1024
+_HASH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """A set-up's manifest. ``register``: which version it was made of. ``counting``: its marks are of one job alone."""
+
+    engine: str
+    epoch: int
+    register: str
+    counting: bool
+    entries: int
+    geometry: Geometry
+    sizes: tuple[int, ...]
+    hashes: tuple[bytes, ...]
+    sha256: str
+
+    @property
+    def false_positive_rate(self) -> float:
+        """The chance that one look-up is falsely positive."""
+        return self.geometry.rate(self.entries)
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all buckets."""
+        return sum(self.sizes)
+
+
+def pack_setup(
+    engine: str,
+    geometry: Geometry,
+    entries: int,
+    sizes: Sequence[int],
+    hashes: Sequence[bytes],
+    *,
+    epoch: int,
+    register: str,
+    counting: bool = False,
+) -> bytes:
+    """The manifest frame: ``sizes`` and SHA-256 ``hashes`` of the coded buckets, in order."""
+    if not len(sizes) == len(hashes) == geometry.buckets:
+        raise ValueError(f"wanted size and hash of {geometry.buckets} buckets")
+    meta = {
+        "engine": engine,
+        "epoch": epoch,
+        "register": register,
+        "counting": counting,
+        "entries": entries,
+        "buckets": geometry.buckets,
+        "slots": geometry.slots,
+    }
+    return Frame(Kind.MATCH_SETUP, meta, (np.array(sizes, dtype="<u4").tobytes(), b"".join(hashes))).pack()
+
+
+def read_setup(data: bytes) -> Setup:
+    """Parse a manifest frame; raises ``MalformedFrame``."""
+    frame = unpack(data, Kind.MATCH_SETUP)
+    buckets = frame.number("buckets", low=1, high=MAX_BUCKETS)
+    geometry = Geometry(buckets, frame.number("slots", low=1, high=MAX_SLOTS))
+    entries = frame.number("entries", low=0, high=geometry.capacity)
+    counting = frame.meta.get("counting")
+    if not isinstance(counting, bool):
+        raise MalformedFrame("a manifest says whether it is for counting")
+    if len(frame.parts) != 2 or len(frame.parts[0]) != 4 * buckets or len(frame.parts[1]) != _HASH * buckets:
+        raise MalformedFrame("a manifest has a size and a hash for each bucket")
+    sizes = np.frombuffer(frame.parts[0], dtype="<u4")
+    if sizes.max() > MAX_BUCKET_BYTES:
+        raise MalformedFrame(f"a bucket has at most {MAX_BUCKET_BYTES} bytes")
+    return Setup(
+        engine=frame.text("engine"),
+        epoch=frame.number("epoch", low=1, high=2**31),
+        register=frame.text("register"),
+        counting=counting,
+        entries=entries,
+        geometry=geometry,
+        sizes=tuple(sizes.tolist()),
+        hashes=tuple(frame.parts[1][start : start + _HASH] for start in range(0, _HASH * buckets, _HASH)),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+
+
+def pack_shard(setup: str, first: int, coded: Sequence[bytes]) -> bytes:
+    """The frame of coded buckets ``first``, ``first`` + 1, … of the set-up named."""
+    if not 1 <= len(coded) <= MAX_SHARD:
+        raise ValueError(f"wanted 1 to {MAX_SHARD} buckets; found {len(coded)}")
+    return Frame(Kind.MATCH_SHARD, {"setup": setup, "first": first}, tuple(coded)).pack()
+
+
+def read_shard(data: bytes, setup: Setup, first: int, count: int) -> list[bytes]:
+    """The coded buckets that were asked for, each checked against the manifest; raises ``MalformedFrame``."""
+    frame = unpack(data, Kind.MATCH_SHARD)
+    if frame.text("setup") != setup.sha256 or frame.number("first", low=0, high=MAX_BUCKETS) != first:
+        raise MalformedFrame("the shard is not the one that was asked for")
+    if len(frame.parts) != count:
+        raise MalformedFrame(f"wanted {count} buckets; found {len(frame.parts)}")
+    for number, coded in enumerate(frame.parts, start=first):
+        check_bucket(setup, number, coded)
+    return list(frame.parts)
+
+
+def check_bucket(setup: Setup, number: int, coded: bytes) -> None:
+    """Raise ``MalformedFrame`` unless ``coded`` is the set-up's bucket ``number``."""
+    if len(coded) != setup.sizes[number] or hashlib.sha256(coded).digest() != setup.hashes[number]:
+        raise MalformedFrame("a bucket is not the one that the manifest names")
+
+
+def encode_bucket(values: NDArray[np.uint64]) -> bytes:
+    """Sorted places of a bucket, coded."""
+    return encode(values)
+
+
+def decode_bucket(coded: bytes, geometry: Geometry) -> NDArray[np.uint64]:
+    """The sorted places of a coded bucket; raises ``MalformedFrame``."""
+    try:
+        return decode(coded, geometry.slots << BITS)
+    except MalformedSet as error:
+        raise MalformedFrame(str(error)) from None
+
+
+def pack_delta(old: str, new: str, added: Sequence[bytes], removed: Sequence[bytes]) -> bytes:
+    """The frame that leads from set-up ``old`` to ``new``: for each bucket the coded places added and removed."""
+    parts = [part for pair in zip(added, removed, strict=True) for part in pair]
+    return Frame(Kind.MATCH_DELTA, {"from": old, "to": new}, tuple(parts)).pack()
+
+
+def read_delta(data: bytes, old: Setup, new: Setup) -> list[tuple[bytes, bytes]]:
+    """The coded places added and removed, a pair a bucket; raises ``MalformedFrame``."""
+    frame = unpack(data, Kind.MATCH_DELTA)
+    if frame.text("from") != old.sha256 or frame.text("to") != new.sha256 or old.geometry != new.geometry:
+        raise MalformedFrame("the delta does not lead from the one set-up to the other")
+    if len(frame.parts) != 2 * new.geometry.buckets:
+        raise MalformedFrame("a delta has two parts for each bucket")
+    return list(zip(frame.parts[::2], frame.parts[1::2], strict=True))
+
+
+def apply_delta(coded: bytes, added: bytes, removed: bytes, geometry: Geometry) -> bytes:
+    """The coded bucket after a delta; raises ``MalformedFrame``. Whether it is the right one the manifest tells."""
+    if not added and not removed:
+        return coded
+    parts = [decode_bucket(part, geometry) for part in (coded, added, removed)]
+    try:
+        return encode(change(*parts))
+    except MalformedSet as error:
+        raise MalformedFrame(str(error)) from None

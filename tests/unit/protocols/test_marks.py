@@ -1,0 +1,140 @@
+"""Sets of marks: places against plain arithmetic, coding back and forth, deltas, and refusal of anything else."""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from protocols.matching.marks import (
+    BOUND_BITS,
+    MAX_BUCKETS,
+    MAX_SLOTS,
+    Geometry,
+    MalformedSet,
+    change,
+    decode,
+    differences,
+    encode,
+    place,
+)
+
+VALUES = st.lists(st.integers(min_value=0, max_value=2**57 - 1), max_size=200).map(sorted)
+FEW = st.lists(st.integers(min_value=0, max_value=12), max_size=30).map(sorted)
+
+
+def array(values: list[int]) -> NDArray[np.uint64]:
+    return np.array(values, dtype=np.uint64)
+
+
+def marks(count: int) -> NDArray[np.uint8]:
+    joined = b"".join(hashlib.sha256(str(i).encode()).digest()[:16] for i in range(count))
+    return np.frombuffer(joined, dtype=np.uint8).reshape(count, 16)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(min_size=16, max_size=16), st.integers(1, MAX_BUCKETS), st.integers(1, MAX_SLOTS))
+def test_places_are_those_of_plain_arithmetic(mark: bytes, buckets: int, slots: int) -> None:
+    bucket, value = place(Geometry(buckets, slots), np.frombuffer(mark, dtype=np.uint8).reshape(1, 16))
+    assert int(bucket[0]) == int.from_bytes(mark[:4], "big") * buckets >> 32
+    assert int(value[0]) == int.from_bytes(mark[8:], "big") * (slots << 40) >> 64
+    assert int(value[0]) < slots << 40
+
+
+@settings(max_examples=200, deadline=None)
+@given(VALUES)
+def test_coding_comes_back(values: list[int]) -> None:
+    assert decode(encode(array(values)), 2**57).tolist() == values
+
+
+def test_extremes_come_back() -> None:
+    for values in ([0], [0, 0, 0], [2**57 - 1], [0] * 1000 + [2**57 - 1] * 1000, list(range(5000))):
+        assert decode(encode(array(values)), 2**57).tolist() == values
+
+
+def test_a_register_takes_nearly_the_least_number_of_bits() -> None:
+    entries = 200_000
+    geometry = Geometry.of(entries)
+    buckets, places = place(geometry, marks(entries))
+    coded = sum(len(encode(np.sort(places[buckets == b]))) for b in range(geometry.buckets))
+    assert 41.44 < 8 * coded / entries < BOUND_BITS + 0.1
+    assert geometry.rate(entries) <= 2.0**-40
+
+
+def test_marks_spread_evenly() -> None:
+    geometry = Geometry(buckets=4, slots=1000)
+    buckets, places = place(geometry, marks(40_000))
+    assert np.abs(np.bincount(buckets, minlength=4) - 10_000).max() < 500
+    assert np.abs(np.bincount((places >> np.uint64(40)).astype(int) // 250, minlength=4) - 10_000).max() < 500
+
+
+@settings(max_examples=200, deadline=None)
+@given(FEW, FEW)
+def test_a_delta_leads_from_one_multiset_to_the_other(old: list[int], new: list[int]) -> None:
+    added, removed = differences(array(old), array(new))
+    assert change(array(old), added, removed).tolist() == new
+    assert not set(added.tolist()) & set(removed.tolist())
+
+
+def test_a_delta_that_removes_what_is_not_there_is_refused() -> None:
+    for old, removed in (([1, 2], [3]), ([1, 2], [2, 2]), ([], [0])):
+        with pytest.raises(MalformedSet):
+            change(array(old), array([]), array(removed))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=120))
+def test_arbitrary_bytes_raise_nothing_else(coded: bytes) -> None:
+    try:
+        values = decode(coded, 2**57)
+    except MalformedSet:
+        return
+    assert (np.diff(values.astype(np.int64)) >= 0).all() and (values < 2**57).all()
+
+
+@settings(max_examples=300, deadline=None)
+@given(VALUES.filter(bool), st.data())
+def test_a_changed_byte_is_refused_or_stays_in_range(values: list[int], data: st.DataObject) -> None:
+    coded = bytearray(encode(array(values)))
+    coded[data.draw(st.integers(0, len(coded) - 1))] ^= data.draw(st.integers(1, 255))
+    try:
+        found = decode(bytes(coded), 2**57)
+    except MalformedSet:
+        return
+    assert (found < 2**57).all() and (np.diff(found.astype(np.int64)) >= 0).all()
+
+
+@pytest.mark.parametrize(
+    "coded",
+    [
+        b"\x00",
+        b"\x3e" + (1).to_bytes(4, "little") + (1).to_bytes(4, "little") + b"\x80" + bytes(8),  # parameter 62
+        b"\x08" + (0).to_bytes(4, "little") + (1).to_bytes(4, "little") + b"\x00",  # no entries
+        b"\x08" + (2**31).to_bytes(4, "little") + (1).to_bytes(4, "little") + b"\x80",  # more than the bytes hold
+        b"\x08" + (1).to_bytes(4, "little") + (2).to_bytes(4, "little") + b"\x80\x00" + b"\x01",  # unary goes on
+        b"\x04" + (1).to_bytes(4, "little") + (1).to_bytes(4, "little") + b"\x80" + b"\x11",  # last bits set
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(coded: bytes) -> None:
+    with pytest.raises(MalformedSet):
+        decode(coded, 2**57)
+
+
+def test_values_beyond_the_range_are_refused() -> None:
+    coded = encode(array([5, 100]))
+    assert decode(coded, 101).tolist() == [5, 100]
+    with pytest.raises(MalformedSet):
+        decode(coded, 100)
+
+
+def test_a_geometry_is_kept_while_it_fits() -> None:
+    first = Geometry.of(1_000_000)
+    assert Geometry.of(1_010_000, first) == first == Geometry.of(800_000, first)
+    assert Geometry.of(1_100_000, first) != first and Geometry.of(400_000, first) != first
+    for entries in (0, 1, 2, 65_536, 65_537, 6_700_000, 420_000_000):
+        geometry = Geometry.of(entries)
+        assert entries <= geometry.capacity and geometry.rate(entries) <= 2.0**-40 and geometry.fits(entries)
