@@ -14,12 +14,12 @@ def check_private(folder: Path) -> None:
     found = folder.lstat()
     mode = stat.S_IMODE(found.st_mode)
     if not stat.S_ISDIR(found.st_mode):
-        raise Refused("Wanted a key folder; found another kind of file (links are not followed).", next_step="move it")
+        raise Refused("Wanted a folder; found another kind of file (links are not followed).", next_step="move it")
     if found.st_uid != os.geteuid():
-        raise Refused("Wanted a key folder of the user who runs this; it is another's.", next_step="correct its owner")
+        raise Refused("Wanted a folder of the user who runs this; it is another's.", next_step="correct its owner")
     if mode & 0o077:
         raise Refused(
-            f"Wanted a key folder that only its owner may read (mode 0700); found mode {mode:04o}.",
+            f"Wanted a folder that only its owner may read (mode 0700); found mode {mode:04o}.",
             next_step="run `chmod 700` on the folder, and ask who could read it meanwhile",
         )
 
@@ -45,6 +45,20 @@ def read_private(path: Path) -> bytes:
                 next_step="run `chmod 600` on it, and ask who could read it meanwhile",
             )
         return file.read()
+
+
+def claim_private(path: Path) -> None:
+    """Make an empty file of mode 0600 if there is none; raises ``Refused`` for one that others may read, or a link."""
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        sync_folder(path.parent)
+    except FileExistsError:
+        found = path.lstat()
+        if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
+            raise Refused(
+                f"Wanted {path.name} as a file that its owner alone may read (mode 0600); found otherwise.",
+                next_step="run `chmod 600` on it, and ask who could read it meanwhile",
+            ) from None
 
 
 def write_private(path: Path, content: bytes) -> None:
