@@ -1,0 +1,148 @@
+"""Crews: the same answers in order whoever works, a stream in bounded memory, a killed worker that loses nothing."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from protocols.crew import ClusterCrew, CrewLost, LocalCrew, SoloCrew, open_crew
+from protocols.matching.bureau import evaluate_register, generate_key
+
+ROWS = [(number, number + 1) for number in range(40)]
+
+
+def add(one: int, two: int) -> int:
+    return one + two
+
+
+def die_once(folder: str, number: int) -> int:
+    """The first process that gets row 7 is killed in the middle of it."""
+    mark = Path(folder) / "killed"
+    if number == 7 and not mark.exists():
+        mark.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * number
+
+
+def die(number: int) -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def refuse(number: int) -> int:
+    raise ValueError("not this one")
+
+
+def slowly(number: int) -> int:
+    time.sleep(0.2)
+    return number
+
+
+@pytest.fixture(scope="module")
+def crew() -> Iterator[LocalCrew]:
+    made = LocalCrew(2)
+    yield made
+    made.close()
+
+
+def test_answers_come_in_order(crew: LocalCrew) -> None:
+    wanted = [one + two for one, two in ROWS]
+    assert list(crew.map(add, ROWS)) == wanted == list(SoloCrew().map(add, ROWS))
+    assert list(crew.map(add, [])) == []
+
+
+def test_an_endless_stream_is_worked_off_as_it_is_read(crew: LocalCrew) -> None:
+    taken = 0
+
+    def endless() -> Iterator[tuple[int, int]]:
+        nonlocal taken
+        for number in itertools.count():
+            taken += 1
+            yield number, 0
+
+    assert list(itertools.islice(crew.map(add, endless()), 30)) == list(range(30))
+    assert taken <= 30 + 4
+
+
+def test_what_the_function_raises_comes_through_and_the_crew_goes_on(crew: LocalCrew) -> None:
+    with pytest.raises(ValueError, match="not this one"):
+        list(crew.map(refuse, [(1,)]))
+    assert list(crew.map(add, ROWS[:3])) == [1, 3, 5]
+
+
+def test_a_killed_process_loses_no_row(crew: LocalCrew, tmp_path: Path) -> None:
+    rows = [(str(tmp_path), number) for number in range(20)]
+    assert list(crew.map(die_once, rows)) == [number * number for number in range(20)]
+    assert (tmp_path / "killed").exists()
+
+
+def test_work_that_kills_every_process_ends(crew: LocalCrew) -> None:
+    with pytest.raises(CrewLost):
+        list(crew.map(die, [(1,)]))
+
+
+def test_processes_do_not_outlive_their_parent() -> None:
+    code = (
+        "import os, time\n"
+        "from protocols.crew import LocalCrew\n"
+        "if __name__ == '__main__':\n"
+        "    crew = LocalCrew(1)\n"
+        "    print(next(crew.map(os.getpid, [()])), flush=True)\n"
+        "    time.sleep(60)\n"
+    )
+    script = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
+    assert script.stdout is not None
+    with script.stdout as told:
+        worker = int(told.readline())
+    script.kill()
+    script.wait()
+    for _ in range(100):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    pytest.fail("the worker lives on")
+
+
+def test_a_crew_has_as_many_as_asked_for() -> None:
+    assert isinstance(open_crew(1), SoloCrew)
+    made = open_crew(3)
+    assert isinstance(made, LocalCrew) and made.size == 3
+    made.close()
+    with pytest.raises(ValueError):
+        LocalCrew(0)
+
+
+def test_no_scheduler_is_told() -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(CrewLost, match="No Dask scheduler"):
+        ClusterCrew("tcp://127.0.0.1:9", timeout=0.5)
+
+
+def test_a_cluster_gives_the_same_bytes_though_a_worker_is_killed() -> None:
+    """Two workers in processes of their own; one is killed while the register is evaluated."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        crew = open_crew(cluster=cluster.scheduler_address)
+        assert isinstance(crew, ClusterCrew) and crew.size == 2
+        key = generate_key("x25519")
+        shards = [("x25519", key, [f"r{shard}-{i}" for i in range(400)]) for shard in range(30)]
+        wanted = [evaluate_register(*shard).tobytes() for shard in shards]
+        found = []
+        for number, values in enumerate(crew.map(evaluate_register, shards)):
+            found.append(values.tobytes())
+            if number == 5:
+                os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
+        assert found == wanted
+        crew.close()
