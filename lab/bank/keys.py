@@ -1,36 +1,48 @@
-"""The only home of the bank's secret keys: the Ed25519 signing key and the decryption keys of encrypted scoring.
+"""The only home of the bank's secret keys: the Ed25519 signing key, the decryption keys of encrypted scoring, and the
+matching secret, of which the keys that blind identifiers are made.
 
 While the signing key is rotated there is a next one beside it (``lab.bank.rotation``), and each bureau is spoken to
 with the key that it knows. What is on disk is looked at for each request, so a job under way goes over to the new key.
 
 Secrets lie sealed (``lab.terms.sealed``) in a folder of mode 0700, in files of mode 0600. In memory they are held by
-``BankKeys``, which signs and hands out ``KeyHolder`` objects, and cannot be printed, pickled, copied or turned into
-JSON; a core dump of the process is switched off before the first secret is opened. What Python cannot promise is that
-freed memory is overwritten: whoever can read the memory of the bank's process can read its keys.
+``BankKeys``, which signs and hands out ``KeyHolder`` and ``Blinding`` objects, and cannot be printed, pickled, copied
+or turned into JSON; a core dump of the process is switched off before the first secret is opened. What Python cannot
+promise is that freed memory is overwritten: whoever can read the memory of the bank's process can read its keys.
 """
 
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import os
 import resource
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from lab.bank.files import check_private, read_private, replace_private, sync_folder, write_private
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.sealed import SealKey, open_sealed, seal
+from protocols.matching.bank import Blinding
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
 SIGNING_FILE = "signing.sealed"
 NEXT_FILE = "next.sealed"
 TOLD_FILE = "next.told"
+MATCHING_FILE = "matching.sealed"
 _SIGNING_LABEL = b"shulab bank signing key v1"
 _SCORING_LABEL = b"shulab bank scoring key v1 "
+_MATCHING_LABEL = b"shulab bank matching secret v1"
+_BLINDING_INFO = b"shulab blinding v1\x00"
+_SEED_BYTES = 32
 _PR_SET_DUMPABLE = 4  # prctl(2)
 _LENGTH_BYTES = 4
 
@@ -215,6 +227,32 @@ class BankKeys(_Hidden):
         """The frame with the public key of ``params``: the same bytes every time, so it travels to a bureau once."""
         return self._scoring(params)[1]
 
+    def blinding(self, engine: str, contract: str, epoch: int, identifiers: Sequence[str]) -> Blinding:
+        """What blinds these identifiers under a contract and key epoch.
+
+        The same identifiers in the same order always give the same request, so one that was cut off is sent again byte
+        for byte; others, and the same under another contract or epoch, are blinded by keys that do not link.
+        """
+        return Blinding(engine, self._blinding_seed(engine, contract, epoch, identifiers))
+
+    def _blinding_seed(self, engine: str, contract: str, epoch: int, identifiers: Sequence[str]) -> bytes:
+        """HKDF-SHA-256 (RFC 5869) of the matching secret. Fields stand with their lengths: none runs into another."""
+        named = hashlib.sha256()
+        for identifier in identifiers:
+            named.update(_prefixed(identifier.encode()))
+        fields = (engine.encode(), contract.encode(), str(epoch).encode(), named.digest())
+        info = _BLINDING_INFO + b"".join(_prefixed(field) for field in fields)
+        return HKDF(algorithm=SHA256(), length=_SEED_BYTES, salt=None, info=info).derive(self._matching_secret())
+
+    def _matching_secret(self) -> bytes:
+        """32 random bytes, made and sealed at the first call. They outlive rotations of the signing key."""
+        path = self._folder / MATCHING_FILE
+        if not path.exists():
+            fresh = secrets.token_bytes(_SEED_BYTES)
+            with suppress(Conflict):  # another process of the bank made it meanwhile; that one counts
+                write_private(path, seal(fresh, self._seal_key, _MATCHING_LABEL))
+        return open_sealed(read_private(path), self._seal_key, _MATCHING_LABEL)
+
     def _scoring(self, params: ParameterSet) -> tuple[bytes, bytes]:
         """The secret key and the public frame of ``params``, sealed together so that neither can be swapped."""
         if PARAMETERS.get(params.name) != params:
@@ -230,6 +268,10 @@ class BankKeys(_Hidden):
         joined = open_sealed(read_private(path), self._seal_key, label)
         end = _LENGTH_BYTES + int.from_bytes(joined[:_LENGTH_BYTES], "big")
         return joined[_LENGTH_BYTES:end], joined[end:]
+
+
+def _prefixed(field: bytes) -> bytes:
+    return len(field).to_bytes(_LENGTH_BYTES, "big") + field
 
 
 def _make_holder(params: ParameterSet, secret: bytes) -> KeyHolder:

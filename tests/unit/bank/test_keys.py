@@ -23,6 +23,8 @@ from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
 
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
 WORDS = "correct horse battery"
+MATCHING = ("x25519", "c-0001", 1, ("firm-1", "firm-2"))
+"""Engine, contract, epoch and identifiers of a request."""
 
 
 @pytest.fixture
@@ -37,7 +39,8 @@ def keys(tmp_path: Path, seal_key: SealKey) -> BankKeys:
 
 def secrets_of(keys: BankKeys) -> list[bytes]:
     scoring, _ = keys._scoring(PARAMS)
-    return [keys.present()._private.private_bytes_raw(), scoring]
+    seed = keys._blinding_seed(*MATCHING)
+    return [keys.present()._private.private_bytes_raw(), scoring, keys._matching_secret(), seed]
 
 
 def test_signing_key_signs_what_its_public_half_verifies(keys: BankKeys, tmp_path: Path, seal_key: SealKey) -> None:
@@ -51,14 +54,14 @@ def test_signing_key_signs_what_its_public_half_verifies(keys: BankKeys, tmp_pat
 
 
 def test_text_and_log_show_nothing(keys: BankKeys, caplog: pytest.LogCaptureFixture) -> None:
-    holder = keys.holder(PARAMS)
+    holder, blinding = keys.holder(PARAMS), keys.blinding(*MATCHING)
     with caplog.at_level(logging.DEBUG):
-        logging.getLogger("bank").warning("%s %r %s %r", keys, keys, holder, {"keys": [keys, holder]})
+        logging.getLogger("bank").warning("%s %r %s %r", keys, keys, holder, {"keys": [keys, holder, blinding]})
     try:
-        raise RuntimeError(keys, holder)
+        raise RuntimeError(keys, holder, blinding)
     except RuntimeError as error:
         trace = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
-    text = f"{keys} {keys!r} {[keys]} {holder!r}" + caplog.text + trace
+    text = f"{keys} {keys!r} {[keys]} {holder!r} {blinding!r} {blinding}" + caplog.text + trace
     assert "hidden" in caplog.text and "hidden" in trace
     for secret in secrets_of(keys):
         assert secret.hex() not in text and repr(secret) not in text and repr(secret)[2:40] not in text
@@ -68,7 +71,7 @@ def test_text_and_log_show_nothing(keys: BankKeys, caplog: pytest.LogCaptureFixt
     "leak", [pickle.dumps, copy.copy, copy.deepcopy, vars, json.dumps, dict, list, bytes, lambda k: k.__dict__]
 )
 def test_no_way_of_copying_or_writing_works(keys: BankKeys, leak: Any) -> None:
-    for secretive in (keys, keys.holder(PARAMS)):
+    for secretive in (keys, keys.holder(PARAMS), keys.blinding(*MATCHING)):
         with pytest.raises((TypeError, AttributeError)):
             leak(secretive)
 
@@ -79,8 +82,9 @@ def test_pickling_is_refused_under_every_protocol_and_inside_other_things(keys: 
         keys: BankKeys
 
     for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
-        with pytest.raises(TypeError):
-            pickle.dumps([keys], protocol=protocol)
+        for secretive in (keys, keys.blinding(*MATCHING)):
+            with pytest.raises(TypeError):
+                pickle.dumps([secretive], protocol=protocol)
     with pytest.raises(TypeError):
         asdict(Box(keys))
 
@@ -99,7 +103,7 @@ def test_what_lies_on_disk_is_sealed_and_the_owners_alone(keys: BankKeys, tmp_pa
     secrets = secrets_of(keys)
     assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
-    assert len(files) == 2
+    assert len(files) == 3
     for path in files:
         content = path.read_bytes()
         assert path.stat().st_mode & 0o777 == 0o600
@@ -189,3 +193,33 @@ def test_public_context_is_the_same_at_every_opening_and_holders_agree(
     terms = Terms(np.array([0], np.int32), ((0,),), np.array([[5, 7]]), np.array([[100, -200]]))
     reply = evaluate(context, batch, terms, PARAMS, "c-1")
     assert again.holder(PARAMS).decrypt(reply, rows=2, batch=batch).tolist() == [[105, -200]]
+
+
+def test_a_request_is_the_same_bytes_again_and_no_other_is_blinded_by_its_keys(
+    keys: BankKeys, tmp_path: Path, seal_key: SealKey
+) -> None:
+    engine, contract, epoch, codes = MATCHING
+    again = BankKeys.open(tmp_path / "keys", seal_key)
+    assert again.blinding(*MATCHING).request(codes) == keys.blinding(*MATCHING).request(codes)
+    others = [
+        ("openmined", contract, epoch, codes),
+        (engine, "c-0002", epoch, codes),
+        (engine, contract, 2, codes),
+        (engine, contract, epoch, codes[::-1]),
+        (engine, contract, epoch, ("firm-1f", "irm-2")),
+        (engine, "c-00011", 1, codes),
+        (engine, contract, epoch, ()),
+    ]
+    seeds = [again._blinding_seed(*one) for one in (MATCHING, *others)]
+    assert len(set(seeds)) == len(seeds) and all(len(seed) == 32 for seed in seeds)
+
+
+def test_the_matching_secret_is_kept_bound_to_its_name_and_outlives_the_signing_key(
+    keys: BankKeys, tmp_path: Path, seal_key: SealKey
+) -> None:
+    secret = keys._matching_secret()
+    keys.promote(keys.make_next().public_key_hex)
+    assert BankKeys.open(tmp_path / "keys", seal_key)._matching_secret() == secret
+    (tmp_path / "keys" / "matching.sealed").write_bytes((tmp_path / "keys" / "signing.sealed").read_bytes())
+    with pytest.raises(NotAuthentic):
+        keys.blinding(*MATCHING)
