@@ -7,7 +7,7 @@ UV_VERSION := 0.13.9
 ONE_THREAD = OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
-.PHONY: help setup setup-dev demo test soak check format lock picture clean
+.PHONY: help setup setup-dev demo test soak check format lock picture peers clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
@@ -47,5 +47,8 @@ lock:  ## resolve the dependencies anew into requirements*.lock
 picture: setup  ## docs/images/portrait.png anew from a demo run (needs chromium and a CJK font)
 	@sh docs/images/picture
 
+peers:  ## .venv-peers with what a user would take instead (SecretFlow), for bench-matching
+	@sh tests/benchmarks/peers/setup
+
 clean:  ## remove .venv and everything made by runs
-	rm -rf .venv build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial
+	rm -rf .venv .venv-peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial
