@@ -8,7 +8,7 @@ that the contract does not pin stops the job here, whatever the bureau says.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -18,6 +18,7 @@ from lab.bank.outlet import Outlet, VersionStanding
 from lab.terms.contract import Contract, ModelTerms, Operation, Party, SignedContract, signing_input
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from models.sheet import BankSheet
+from protocols.matching.engines import ENGINES
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
 _STEPS = {
@@ -31,19 +32,25 @@ _STEPS = {
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """A contract in force, the parameter set it names, the model and recipient of the job, and the model's sheet."""
+class Standing:
+    """A contract in force, and the model and recipient of the job."""
 
     signed: SignedContract
-    params: ParameterSet
     model: ModelTerms
     recipient: str
-    sheet: BankSheet
 
     @property
     def contract(self) -> Contract:
         """The contract document: the version in force."""
         return self.signed.contract
+
+
+@dataclass(frozen=True)
+class Agreement(Standing):
+    """What a scoring job needs as well: the parameter set that the contract names, and the model's sheet."""
+
+    params: ParameterSet
+    sheet: BankSheet
 
 
 def countersign(
@@ -109,12 +116,38 @@ def check_agreement(
     model: tuple[str, int | None] | None = None,
     recipient: str | None = None,
 ) -> Agreement:
-    """The version in force, checked against what this bank signed and whom it pinned, and the sheet of the model.
+    """What ``check_standing`` checks, for a scoring job, and the sheet of the model.
+
+    Raises what that raises, and ``NotAuthentic`` for another sheet than the contract's.
+    """
+    wanted = (Operation.MATCH, Operation.SCORE)
+    standing = check_standing(home, outlet, contract, now=now, operations=wanted, model=model, recipient=recipient)
+    document = standing.contract
+    params = PARAMETERS.get(document.parameters)
+    if params is None:
+        raise InvalidInput(
+            "The contract names a parameter set that this version does not know.", next_step="update the software"
+        )
+    sheet = _sheet(outlet, document, standing.model)
+    return Agreement(standing.signed, standing.model, standing.recipient, params, sheet)
+
+
+def check_standing(
+    home: BankHome,
+    outlet: Outlet,
+    contract: str,
+    *,
+    now: datetime,
+    operations: Sequence[Operation],
+    model: tuple[str, int | None] | None = None,
+    recipient: str | None = None,
+) -> Standing:
+    """The version in force, checked against what this bank signed and whom it pinned.
 
     ``model``: its name and version (None: the first of the name that the contract allows); None means its first model.
     ``recipient``: who in the bank the results are for; None means the first that the contract names. Raises
-    ``NotFound`` for a contract or version never signed here, ``NotAuthentic`` for a missing or wrong signature, another
-    key or another sheet, ``Refused`` outside its term, state, operations, models or recipients.
+    ``NotFound`` for a contract or version never signed here, ``NotAuthentic`` for a missing or wrong signature or
+    another key, ``Refused`` outside its term, state, operations, models or recipients.
     """
     newest = home.contract(contract)
     _check_parties(home, newest.contract, contract)
@@ -140,7 +173,7 @@ def check_agreement(
             f"Contract {contract} runs from {document.starts:%Y-%m-%d %H:%M} to {document.expires:%Y-%m-%d %H:%M} UTC.",
             next_step="ask the bureau for a new contract",
         )
-    for operation in (Operation.MATCH, Operation.SCORE):
+    for operation in operations:
         if operation not in document.operations:
             raise Refused(
                 f"Contract {contract} does not allow to {operation.value}.",
@@ -152,13 +185,11 @@ def check_agreement(
             next_step="give one of these with --recipient, or ask the bureau to amend the contract",
         )
     chosen = document.model(*model) if model is not None else document.model()
-    params = PARAMETERS.get(document.parameters)
-    if params is None:
+    if document.engine not in ENGINES:
         raise InvalidInput(
-            "The contract names a parameter set that this version does not know.", next_step="update the software"
+            "The contract names a matching engine that this version does not know.", next_step="update the software"
         )
-    sheet = _sheet(outlet, document, chosen)
-    return Agreement(signed, params, chosen, recipient or document.recipients[0], sheet)
+    return Standing(signed, chosen, recipient or document.recipients[0])
 
 
 def _to_sign(contract: str, versions: tuple[VersionStanding, ...]) -> VersionStanding:

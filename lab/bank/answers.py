@@ -6,12 +6,21 @@ A problem document (RFC 9457) becomes the error that it was at the bureau. No HT
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from lab.terms.errors import ShulabError, Unreachable
+from lab.terms.errors import InvalidInput, ShulabError, Unreachable
 from lab.terms.problems import error_of, kind_of, read_object
+
+
+class Busy(Unreachable):
+    """The bureau is there and has not begun the request; ``retry_after``: seconds after which to ask again."""
+
+    def __init__(self, detail: str, *, next_step: str = "", retry_after: float = 0.0) -> None:
+        super().__init__(detail, next_step=next_step)
+        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -56,4 +65,18 @@ class Answer:
 
     def error(self) -> ShulabError:
         """The problem as the error it was at the bureau; an answer that is no problem document by its status."""
-        return error_of(self.status, self.content)
+        found = error_of(self.status, self.content)
+        if self.status == 503 and self.kind == "busy":
+            return Busy(found.detail, next_step=found.next_step, retry_after=self.retry_after)
+        return found
+
+
+@contextmanager
+def strict(what: str) -> Iterator[None]:
+    """A protocol's complaint about the other side's bytes as an error with a next step; it holds no value."""
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidInput(
+            f"The bureau's {what} answer does not fit: {error}.", next_step="ask the bureau; check both versions"
+        ) from None

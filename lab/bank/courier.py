@@ -19,6 +19,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.bank.agreement import Agreement
+from lab.bank.answers import strict
 from lab.bank.outlet import Outlet
 from lab.bank.run import Run
 from lab.bank.witness import Exchange, Witness
@@ -158,14 +159,3 @@ def _start(task: Callable[[], _T]) -> Future[_T]:
 
     threading.Thread(target=work, daemon=True).start()
     return future
-
-
-@contextmanager
-def strict(what: str) -> Iterator[None]:
-    """A protocol's complaint about the other side's bytes as an error with a next step; it holds no value."""
-    try:
-        yield
-    except ValueError as error:
-        raise InvalidInput(
-            f"The bureau's {what} answer does not fit: {error}.", next_step="ask the bureau; check both versions"
-        ) from None

@@ -1,8 +1,9 @@
 """The bank's folder: who the bank is, which bureaus it trusts, its contracts, its runs.
 
 Layout: ``bank.toml`` (name, public key, former public keys, how keys are sealed), ``keys/``,
-``bureaus/<fingerprint>.json`` (pins), ``contracts/<id>.v<version>.json``, ``runs/<run id>/``. The folder and everything
-in it is the owner's alone.
+``bureaus/<fingerprint>.json`` (pins), ``contracts/<id>.v<version>.json``, ``runs/<run id>/`` (scoring),
+``matches/<run id>/`` (matching alone), ``evaluations/`` (what was matched), ``setups/<contract>/`` (of registers). The
+folder and everything in it is the owner's alone.
 """
 
 from __future__ import annotations
@@ -143,6 +144,21 @@ class BankHome:
     def runs(self) -> Path:
         """The folder of runs."""
         return self.folder / "runs"
+
+    @property
+    def matches(self) -> Path:
+        """The folder of runs that match or count and do not score."""
+        return self.folder / "matches"
+
+    @property
+    def evaluations(self) -> Path:
+        """The folder of what the bureau has evaluated, by contract."""
+        return self.folder / "evaluations"
+
+    @property
+    def setups(self) -> Path:
+        """The folder of registers' set-ups, by contract."""
+        return self.folder / "setups"
 
     def pins(self) -> tuple[Pin, ...]:
         """All pinned bureaus."""

@@ -19,8 +19,9 @@ from typing import Any, Self
 
 import httpx
 
-from lab.bank.answers import Answer
+from lab.bank.answers import Answer, Busy
 from lab.bank.keys import BankKeys
+from lab.bank.targets import contract_path, hash_name, job_name
 from lab.terms.address import authorities, check_address, is_certificate, reason
 from lab.terms.contract import SignedContract, parse_contract
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Refused, ShulabError, Unreachable
@@ -29,8 +30,6 @@ from lab.terms.succession import SignedSuccession
 from protocols.wire.frame import is_frame
 from protocols.wire.signature import Signer, sign_request
 
-_CONTRACT = re.compile(r"^[a-z0-9][a-z0-9-]{3,63}$")
-_JOB = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")
 _HEX = re.compile(r"^[0-9a-f]+$")
 _SLUG = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 _PLAIN = "use https, or allow it with --insecure-http inside a protected network"
@@ -48,12 +47,16 @@ class Caps:
 
 @dataclass(frozen=True)
 class Patience:
-    """Seconds to connect and to wait for an answer; how often to try in all, and the longest wait between tries."""
+    """Seconds to connect and to wait for an answer; how often to try in all, and the longest wait between tries.
+
+    ``busy``: seconds in all for a bureau that is still evaluating its register.
+    """
 
     connect: float = 10.0
     answer: float = 960.0  # longer than the service's own limit, so that its answer is heard
     tries: int = 5
     longest_wait: float = 15.0
+    busy: float = 12 * 3600.0  # hundreds of millions of entries take a bureau hours, once a key epoch
 
 
 @dataclass(frozen=True)
@@ -115,13 +118,13 @@ class Outlet:
         self._keys = keys
         self._bureau_key = bureau_key
         self._caps = caps or Caps()
-        self._patience = patience or Patience()
+        self.patience = patience or Patience()
         self._count_lock = threading.Lock()
         # trust_env would take credentials from .netrc and send requests through whatever proxy a variable names.
         self._client = httpx.Client(
             base_url=self.url,
             verify=authorities(ca_file) if ca_file else True,
-            timeout=httpx.Timeout(self._patience.answer, connect=self._patience.connect),
+            timeout=httpx.Timeout(self.patience.answer, connect=self.patience.connect),
             headers={"accept-encoding": "identity", "user-agent": "shulab"},
             follow_redirects=False,
             trust_env=False,
@@ -164,13 +167,13 @@ class Outlet:
 
         Signatures are not checked here.
         """
-        path = _path(contract) + (f"?version={int(version)}" if version is not None else "")
+        path = contract_path(contract) + (f"?version={int(version)}" if version is not None else "")
         found = self._ask("GET", path, cap=self._caps.document).json()
         return parse_contract(json.dumps(found.get("signed"))), str(found.get("state"))
 
     def versions(self, contract: str) -> tuple[VersionStanding, ...]:
         """GET every version of the contract and where it stands, newest first."""
-        found = self._ask("GET", _path(contract), cap=self._caps.document).json().get("versions")
+        found = self._ask("GET", contract_path(contract), cap=self._caps.document).json().get("versions")
         try:
             listed = [VersionStanding(**{**one, "version": int(one["version"])}) for one in found or ()]
         except (KeyError, TypeError, ValueError):
@@ -187,7 +190,7 @@ class Outlet:
         if version is not None:
             form["version"] = version
         body = json.dumps(form).encode()
-        answer = self._ask("POST", _path(contract, "signature"), body, again=False, cap=self._caps.document)
+        answer = self._ask("POST", contract_path(contract, "signature"), body, again=False, cap=self._caps.document)
         return str(answer.json().get("state"))
 
     def sheet(self, contract: str, model: str | None = None, version: int | None = None) -> bytes:
@@ -196,38 +199,61 @@ class Outlet:
         The caller compares its SHA-256 to the contract's.
         """
         query = f"?model={model}&version={int(version)}" if model is not None and version is not None else ""
-        return self._ask("GET", _path(contract, "sheet") + query, cap=self._caps.sheet).content
+        return self._ask("GET", contract_path(contract, "sheet") + query, cap=self._caps.sheet).content
 
     def open_job(self, contract: str, job: str, card: JobCard) -> dict[str, Any]:
         """PUT a job: open it, or go on with the same one. Its state at the bureau."""
         body = json.dumps(asdict(card), ensure_ascii=False).encode()
-        return self._ask("PUT", _path(contract, f"jobs/{_job(job)}"), body, cap=self._caps.document).json()
+        return self._ask("PUT", contract_path(contract, f"jobs/{job_name(job)}"), body, cap=self._caps.document).json()
 
     def job(self, contract: str, job: str) -> dict[str, Any]:
         """GET a job as it stands at the bureau."""
-        return self._ask("GET", _path(contract, f"jobs/{_job(job)}"), cap=self._caps.document).json()
+        return self._ask("GET", contract_path(contract, f"jobs/{job_name(job)}"), cap=self._caps.document).json()
 
     def end_job(self, contract: str, job: str) -> None:
         """POST that nothing more will be asked under a job."""
-        self._ask("POST", _path(contract, f"jobs/{_job(job)}/end"), cap=self._caps.document)
+        self._ask("POST", contract_path(contract, f"jobs/{job_name(job)}/end"), cap=self._caps.document)
 
     def allowance(self, contract: str) -> dict[str, Any]:
         """GET what is left under the contract's ceilings."""
-        return self._ask("GET", _path(contract, "allowance"), cap=self._caps.document).json()
+        return self._ask("GET", contract_path(contract, "allowance"), cap=self._caps.document).json()
 
-    def matching_setup(self, contract: str, job: str, announced: int) -> bytes:
-        """GET the matching set-up (a frame) for a query of at most ``announced`` identifiers."""
-        path = _path(contract, "matching/setup") + f"?job={_job(job)}&announced={int(announced)}"
-        return self._ask("GET", path, cap=self._caps.frame).content
+    def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes:
+        """GET the manifest (a frame) of the matching set-up, or of one for counting. Raises ``Busy``."""
+        path = (
+            contract_path(contract, "matching/setup") + f"?job={job_name(job)}" + ("&counting=true" if counting else "")
+        )
+        return self._ask("GET", path, cap=self._caps.sheet, patient=False).content
+
+    def matching_shard(self, contract: str, job: str, sha256: str, first: int, count: int) -> bytes:
+        """GET buckets ``first`` to ``first + count - 1`` (a frame) of the set-up with this hash. Raises ``Busy``."""
+        path = contract_path(contract, f"matching/setup/{hash_name(sha256)}")
+        query = f"?job={job_name(job)}&first={int(first)}&count={int(count)}"
+        return self._ask("GET", path + query, cap=self._caps.frame, patient=False).content
+
+    def matching_delta(self, contract: str, job: str, sha256: str, since: str) -> bytes:
+        """GET what leads from one set-up to another (a frame); raises ``NotFound`` if there is no way, ``Busy``."""
+        path = (
+            contract_path(contract, f"matching/setup/{hash_name(sha256)}/delta")
+            + f"?job={job_name(job)}&since={hash_name(since)}"
+        )
+        return self._ask("GET", path, cap=self._caps.frame, patient=False).content
 
     def match(self, contract: str, job: str, frame: bytes) -> bytes:
-        """POST a matching request (a frame); the answer is a frame. Not sent twice: identifiers are charged."""
-        path = _path(contract, "matching") + f"?job={_job(job)}"
-        return self._ask("POST", path, _only_frame(frame), again=False, cap=self._caps.frame).content
+        """POST a matching request (a frame); the answer is a frame. Safe to send again: the same bytes are charged
+        once. Raises ``Busy``."""
+        path = contract_path(contract, "matching") + f"?job={job_name(job)}"
+        return self._ask("POST", path, _only_frame(frame), cap=self._caps.frame, patient=False).content
+
+    def count_matches(self, contract: str, job: str, frame: bytes) -> bytes:
+        """POST a matching request (a frame) to be counted; the answer is a frame in an order of its own. Safe to send
+        again. Raises ``Busy``."""
+        path = contract_path(contract, "matching/count") + f"?job={job_name(job)}"
+        return self._ask("POST", path, _only_frame(frame), cap=self._caps.frame, patient=False).content
 
     def has_context(self, contract: str, job: str, sha256: str) -> bool:
         """HEAD: whether the bureau holds the public context with this hash."""
-        path = _path(contract, f"contexts/{_digest(sha256)}") + f"?job={_job(job)}"
+        path = contract_path(contract, f"contexts/{hash_name(sha256)}") + f"?job={job_name(job)}"
         try:
             self._ask("HEAD", path, cap=self._caps.document)
         except NotFound:
@@ -236,12 +262,12 @@ class Outlet:
 
     def put_context(self, contract: str, job: str, sha256: str, frame: bytes) -> None:
         """PUT the public context (a frame) under its hash."""
-        path = _path(contract, f"contexts/{_digest(sha256)}") + f"?job={_job(job)}"
+        path = contract_path(contract, f"contexts/{hash_name(sha256)}") + f"?job={job_name(job)}"
         self._ask("PUT", path, _only_frame(frame), cap=self._caps.document)
 
     def score(self, contract: str, job: str, frame: bytes) -> tuple[bytes, dict[str, Any]]:
         """POST a batch (a frame); the reply frame and the receipt. Safe to send again: a batch is charged once."""
-        path = _path(contract, "scores") + f"?job={_job(job)}"
+        path = contract_path(contract, "scores") + f"?job={job_name(job)}"
         answer = self._ask("POST", path, _only_frame(frame), cap=self._caps.frame)
         return answer.content, answer.receipt()
 
@@ -272,12 +298,23 @@ class Outlet:
         self._ask("POST", "/v1/banks/keys", signed.model_dump_json(by_alias=True).encode(), cap=self._caps.document)
 
     def _ask(
-        self, method: str, target: str, body: bytes = b"", *, cap: int, signed: bool = True, again: bool = True
+        self,
+        method: str,
+        target: str,
+        body: bytes = b"",
+        *,
+        cap: int,
+        signed: bool = True,
+        again: bool = True,
+        patient: bool = True,
     ) -> Answer:
-        """Send, with bounded retries. ``again``: the request may be repeated though it may have been carried out."""
+        """Send, with bounded retries. ``again``: the request may be repeated though it may have been carried out.
+
+        Not ``patient``: ``Busy`` is raised at once, for the caller to wait.
+        """
         bureau_key = self._addressee() if signed else ""
         wait = 0.25
-        for tries_left in range(self._patience.tries - 1, -1, -1):
+        for tries_left in range(self.patience.tries - 1, -1, -1):
             headers = {"content-type": _media_type(body)} if body else {}
             if signed:
                 headers |= sign_request(method, target, body, self._signer(bureau_key), bureau_key=bureau_key)
@@ -300,11 +337,12 @@ class Outlet:
                     return answer
                 failure = answer.error()
                 # "busy" says that the request was not begun, so any request may be repeated then.
-                repeat = answer.status == 503 and (again or answer.kind == "busy")
+                busy = isinstance(failure, Busy)
+                repeat = patient if busy else again and answer.status == 503
                 wait = max(wait, answer.retry_after)
             if not repeat or tries_left == 0:
                 raise failure
-            time.sleep(min(wait, self._patience.longest_wait) * (0.75 + random.random() / 2))
+            time.sleep(min(wait, self.patience.longest_wait) * (0.75 + random.random() / 2))
             wait *= 2
         raise Unreachable(f"No answer from {self.url}.", next_step=_DOWN)
 
@@ -335,24 +373,6 @@ class Outlet:
         if self._bureau_key is None:
             self._bureau_key = self.bureau().public_key
         return self._bureau_key
-
-
-def _path(contract: str, rest: str = "") -> str:
-    if not _CONTRACT.match(contract):
-        raise InvalidInput("Wanted a contract id (lower-case letters, digits, hyphens).", next_step="check --contract")
-    return f"/v1/contracts/{contract}" + (f"/{rest}" if rest else "")
-
-
-def _job(job: str) -> str:
-    if not _JOB.match(job):
-        raise InvalidInput("Wanted a job's id (letters, digits, dots, hyphens).", next_step="report this")
-    return job
-
-
-def _digest(sha256: str) -> str:
-    if len(sha256) != 64 or not _HEX.match(sha256):
-        raise InvalidInput("Wanted a SHA-256 hash of 64 hexadecimal digits.", next_step="report this")
-    return sha256
 
 
 def _only_frame(data: bytes) -> bytes:

@@ -7,6 +7,7 @@ which a person sends.
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -24,19 +25,17 @@ from lab.terms.errors import InvalidInput
 from lab.terms.offer import Offer, OfferedDetail, parse_offer
 from lab.terms.progress import SILENT, Progress
 from lab.terms.proposal import Estimate, Proposal
-from protocols.matching.bank import Matcher
-from protocols.matching.engines import ENGINES, bank_engine
+from protocols.matching.bank import BOUND_BITS, ENGINES, Blinding
+from protocols.matching.engines import bank_engine
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
 DAYS = 14
 """The shortest sensible term: time for review, for both signatures, and for the job once more if it is stopped."""
 MAX_IDENTIFIERS = 100_000
 """Identifiers in one match at most; a larger portfolio is matched in several requests."""
-_SAMPLE = 200
-_PASSES = 4
-"""Blinding, the bureau's evaluation, looking up and unblinding each cost about one multiplication on the curve."""
-_RAW_ENTRIES, _CODED_BYTES = 100_000, 7
-"""Up to so many entries a set-up holds whole elements, beyond it about so many bytes an entry."""
+_SAMPLE = 400
+_PASSES = 3
+"""Blinding, the bureau's evaluation and unblinding: the first, with the hash to the curve, is the dearest."""
 _OUTPUT_COLUMNS = 4
 """An output costs the bureau about as much as so many columns: it is masked with fresh noise."""
 _T = TypeVar("_T")
@@ -133,8 +132,9 @@ def measure(keys: BankKeys, engine: str, params: ParameterSet, progress: Progres
     """Blind some made-up identifiers and encrypt one column, to learn how fast this machine is."""
     with progress.stage("measure", 2) as stage:
         made_up = [f"sample-{number}" for number in range(_SAMPLE)]
-        Matcher(engine, made_up[:1])  # loads the library
-        blind = min(_timed(lambda: Matcher(engine, made_up))[0] for _ in range(2))
+        blinding = Blinding(engine, secrets.token_bytes(32))
+        blinding.request(made_up[:1])  # loads the library
+        blind = min(_timed(lambda: blinding.request(made_up))[0] for _ in range(2))
         stage.advance()
         holder = keys.holder(params)
         tags = np.zeros((params.slots, 16), dtype=np.uint8)
@@ -156,7 +156,7 @@ def estimate(
     batches = -(-rows // params.slots)
     entries = offer.register_entries
     reply = 2 * params.degree * params.primes[0].bit_length() // 8
-    set_up = entries * (width if entries <= _RAW_ENTRIES else _CODED_BYTES)
+    set_up = round(entries * BOUND_BITS / 8)
     return Estimate(
         rows=rows,
         seconds={

@@ -8,6 +8,7 @@ Columns: ``row`` (number in the file), ``id`` (as written there), ``code`` (in o
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 
@@ -28,6 +29,8 @@ SUFFIXES = (".parquet", ".csv")
 class Status(StrEnum):
     """Where a row of the portfolio ended; each in exactly one."""
 
+    MATCHED = "matched"
+    """Matched, in a job that does not score."""
     SCORED = "scored"
     """Matched and scored."""
     NOT_MATCHED = "not-matched"
@@ -50,18 +53,32 @@ def score_table(
     ``matched`` and ``scored``: positions in ``portfolio.codes``; ``values``: int64 [outputs, scored] in quanta.
     """
     outcome = read_outputs(sheet, values)
-    status = np.full(len(portfolio.codes), Status.NOT_MATCHED.value, dtype=object)
-    status[matched] = Status.SKIPPED.value
-    status[scored] = Status.SCORED.value
+    table = _rows(portfolio, ((matched, Status.SKIPPED), (scored, Status.SCORED)))
+    results = outcome_table(outcome, sheet).with_columns(row=pl.Series(portfolio.numbers[scored], dtype=pl.Int64))
+    return table.join(results, on="row", how="left").sort("row")
+
+
+def match_table(portfolio: Portfolio, matched: NDArray[np.int64]) -> pl.DataFrame:
+    """The table of a job that does not score: ``row``, ``id``, ``code``, ``status``, ``reason``."""
+    return _rows(portfolio, ((matched, Status.MATCHED),)).sort("row")
+
+
+def _rows(portfolio: Portfolio, found: Iterable[tuple[NDArray[np.int64], Status]]) -> pl.DataFrame:
+    """A row for each row of the file; of statuses given for positions in ``portfolio.codes`` the last counts."""
+    names = [Status.NOT_MATCHED]
+    status = np.zeros(len(portfolio.codes), dtype=np.int64)
+    for positions, name in found:
+        status[positions] = len(names)
+        names.append(name)
+    words = pl.Series([name.value for name in names], dtype=pl.String)
     accepted = pl.DataFrame(
         {
             "row": portfolio.numbers,
             "id": pl.Series(portfolio.given, dtype=pl.String),
             "code": pl.Series(portfolio.codes, dtype=pl.String),
-            "status": pl.Series(status.tolist(), dtype=pl.String),
-            "reason": pl.Series([None] * len(status), dtype=pl.String),
+            "status": words.gather(status),
         }
-    )
+    ).with_columns(reason=pl.lit(None, dtype=pl.String))
     aside = pl.DataFrame(
         {
             "row": pl.Series([row.row for row in portfolio.set_aside], dtype=pl.Int64),
@@ -71,8 +88,7 @@ def score_table(
             "reason": pl.Series([row.reason.value for row in portfolio.set_aside], dtype=pl.String),
         }
     )
-    results = outcome_table(outcome, sheet).with_columns(row=pl.Series(portfolio.numbers[scored], dtype=pl.Int64))
-    return pl.concat([accepted, aside]).join(results, on="row", how="left").sort("row")
+    return pl.concat([accepted, aside])
 
 
 def outcome_table(outcome: Outcome, sheet: BankSheet) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """One scoring job on disk, so that a job that was stopped goes on where it stopped.
 
-A run keeps what it has paid for: the matches as they came, encrypted batches until their replies are decrypted, and the
+A run keeps what it has paid for: the match, encrypted batches until their replies are decrypted, and the
 decrypted sums. The bureau answers a batch it has seen with the same charge, so sending one again byte for byte costs
 nothing. A run is found again by its key: the same contract, portfolio, code column, codes to skip, encryption key and
 output file. ``manifest.json`` is written last; a run without it is not finished.
@@ -37,7 +37,10 @@ _KEY_DIGITS = 12
 
 @dataclass(frozen=True)
 class Match:
-    """The answer to one matching request: ``indices`` int64 [m] into the portfolio's codes, ``tags`` uint8 [m, 16]."""
+    """What matched: ``indices`` int64 [m], ascending, into the portfolio's codes, ``tags`` uint8 [m, 16].
+
+    ``false_positive_rate``: a bound on the chance that any of the portfolio's codes is in it and not in the register.
+    """
 
     indices: NDArray[np.int64]
     tags: NDArray[np.uint8]
@@ -56,19 +59,19 @@ class Run:
         """The run's name."""
         return self.folder.name
 
-    def match(self, part: int) -> Match | None:
-        """The kept answer of matching request ``part``, or None."""
-        kept = self._read(f"match-{part:05d}.npz")
+    def match(self) -> Match | None:
+        """The kept match, or None. Batches are made in its order, so a run keeps to one."""
+        kept = self._read("match.npz")
         if kept is None:
             return None
         with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
             return Match(arrays["indices"], arrays["tags"], float(arrays["rate"]))
 
-    def keep_match(self, part: int, match: Match) -> None:
-        """Keep the answer of a matching request."""
+    def keep_match(self, match: Match) -> None:
+        """Keep the match."""
         buffer = io.BytesIO()
         np.savez(buffer, indices=match.indices, tags=match.tags, rate=np.float64(match.false_positive_rate))
-        self._write(f"match-{part:05d}.npz", buffer.getvalue())
+        self._write("match.npz", buffer.getvalue())
 
     def batch(self, number: int) -> bytes | None:
         """The kept encrypted batch, or None."""
@@ -93,6 +96,11 @@ class Run:
         self._write(f"batch-{number:05d}.npy", buffer.getvalue())
         (self.folder / f"batch-{number:05d}.frame").unlink(missing_ok=True)
 
+    def finish_match(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest of a run that does not score; nothing else of it stays."""
+        self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
+        (self.folder / "match.npz").unlink(missing_ok=True)
+
     def finish(
         self, *, scores: pl.DataFrame, outputs: pl.DataFrame, sheet: bytes, contract: bytes, manifest: Mapping[str, Any]
     ) -> None:
@@ -104,7 +112,7 @@ class Run:
         self._write(SHEET, sheet)
         self._write(CONTRACT, contract)
         self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
-        for pattern in ("match-*.npz", "batch-*.npy", "batch-*.receipt.json", "batch-*.frame"):
+        for pattern in ("match.npz", "batch-*.npy", "batch-*.receipt.json", "batch-*.frame"):
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
 

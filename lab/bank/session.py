@@ -1,10 +1,10 @@
 """One scoring job from the contract to the results.
 
 contract -> verify -> open the job -> match -> indicators -> encrypt -> score -> decrypt -> results -> end the job.
-Encryption goes on while the bureau evaluates what it already has (``lab.bank.courier``); everything paid for is kept in
-the run's folder (``lab.bank.run``), so that a job that was stopped goes on without new charges. Every row of the
-portfolio ends in exactly one status: ``scored``, ``not-matched``, ``skipped`` (matched, but not to be scored) or
-``set-aside`` with its reason.
+Encryption goes on while the bureau evaluates what it already has (``lab.bank.courier``); everything paid for is kept,
+in the run's folder (``lab.bank.run``) and by contract (``lab.bank.evaluations``), so that a job that was stopped goes
+on without new charges. Every row of the portfolio ends in exactly one status: ``scored``, ``not-matched``, ``skipped``
+(matched, but not to be scored) or ``set-aside`` with its reason.
 """
 
 from __future__ import annotations
@@ -22,19 +22,20 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.bank.agreement import Agreement, check_agreement
-from lab.bank.courier import Clock, Courier, strict
+from lab.bank.counterpart import Counterpart
+from lab.bank.courier import Clock, Courier
 from lab.bank.home import BankHome
+from lab.bank.jobs import check_before, end_job, open_job
 from lab.bank.keys import BankKeys
+from lab.bank.matching import Ask, match
 from lab.bank.outlet import JobCard, Outlet
 from lab.bank.portfolio import Portfolio, read_codes, read_portfolio
 from lab.bank.results import check_suffix, output_names, score_table, write_scores
 from lab.bank.run import Match, Run, open_run, run_key
 from lab.bank.witness import Witness
-from lab.terms.errors import Conflict, Refused, ShulabError
 from lab.terms.progress import SILENT, Progress
 from lab.terms.receipt import Receipt
 from models.features import require_columns, unreadable
-from protocols.matching.bank import Matcher
 
 
 @dataclass(frozen=True)
@@ -50,6 +51,8 @@ class Job:
     """Name and version; None: the contract's first."""
     recipient: str | None = None
     """Who in the bank the results are for; None: the first that the contract names."""
+    processes: int = 0
+    """How many to match with; 0: one for each core."""
 
 
 def score_portfolio(
@@ -72,10 +75,10 @@ def score_portfolio(
     key = run_key(*_terms_of(agreement), portfolio.sha256, portfolio.id_column, *sorted(skip), context_name, _path(job))
     clock = Clock()
     with open_run(home.runs, key, now=started) as run:
-        _open(agreement, portfolio, outlet, run)
-        match = _match(agreement, portfolio, outlet, run, clock, progress)
-        wanted = _wanted(match, portfolio, skip)
-        tags, indices = match.tags[wanted], match.indices[wanted]
+        with clock.step("match"):
+            matched = _match(home, keys, outlet, run, agreement, portfolio.codes, job.processes, progress)
+        wanted = _wanted(matched, portfolio, skip)
+        tags, indices = matched.tags[wanted], matched.indices[wanted]
         if len(indices):
             _offer_context(outlet, contract.id, run.id, context_name, context)
         witness = Witness(home, contract.bureau, outlet.ledger_consistency)
@@ -85,13 +88,13 @@ def score_portfolio(
             {"code": pl.Series([portfolio.codes[i] for i in indices.tolist()], dtype=pl.String)}
             | {name: values[row] for row, name in enumerate(output_names(agreement.sheet))}
         )
-        scores = score_table(portfolio, match.indices, indices, agreement.sheet, values)
+        scores = score_table(portfolio, matched.indices, indices, agreement.sheet, values)
         write_scores(scores, job.out)
-        warnings = _end(agreement, portfolio, outlet, run)
-        manifest = _manifest(home, agreement, portfolio, job, run, match, receipts)
+        warnings = end_job(outlet, contract.id, run.id) if portfolio.codes else []
+        manifest = _manifest(home, agreement, portfolio, job, run, matched, receipts)
         manifest["warnings"] += warnings
         manifest |= {
-            "skipped": len(match.indices) - len(indices),
+            "skipped": len(matched.indices) - len(indices),
             "scored": len(indices),
             "seconds": {k: round(v, 3) for k, v in clock.seconds.items()}
             | {"total": round(time.perf_counter() - begun, 3)},
@@ -124,83 +127,37 @@ def _path(job: Job) -> str:
     return str(job.out.absolute())
 
 
-def _open(agreement: Agreement, portfolio: Portfolio, outlet: Outlet, run: Run) -> None:
-    """Open the run's job at the bureau, or go on with it; what is left is looked at before anything is charged."""
-    contract, codes = agreement.contract, portfolio.codes
-    if not codes:
-        return
-    size = contract.ceilings.identifiers_per_match
-    parts = [codes[start : start + size] for start in range(0, len(codes), size)]
-    asked = sum(len(part) for number, part in enumerate(parts) if run.match(number) is None)
-    if asked:
-        _check_allowance(outlet, contract.id, asked)
-    model = agreement.model
-    try:
-        outlet.open_job(contract.id, run.id, JobCard(agreement.recipient, model.name, model.version, len(codes)))
-    except Conflict as error:
-        raise Conflict(
-            error.detail, next_step=f"remove the folder {run.id} of runs, or give another --out, and begin anew"
-        ) from None
-
-
-def _end(agreement: Agreement, portfolio: Portfolio, outlet: Outlet, run: Run) -> list[str]:
-    """Tell the bureau that the job is done. The results are here already, so a failure is a warning, no error."""
-    if not portfolio.codes:
-        return []
-    try:
-        outlet.end_job(agreement.contract.id, run.id)
-    except ShulabError as error:
-        return [f"the bureau could not be told that the job has ended: {error.detail}"]
-    return []
-
-
 def _match(
-    agreement: Agreement, portfolio: Portfolio, outlet: Outlet, run: Run, clock: Clock, progress: Progress
+    home: BankHome,
+    keys: BankKeys,
+    outlet: Outlet,
+    run: Run,
+    agreement: Agreement,
+    codes: tuple[str, ...],
+    processes: int,
+    progress: Progress,
 ) -> Match:
-    """Which codes the register holds, in portfolio order, by as many requests as the contract's ceiling needs."""
-    contract, codes = agreement.contract, portfolio.codes
-    size = contract.ceilings.identifiers_per_match
-    starts = range(0, len(codes), size)
-    kept = {part: match for part in range(len(starts)) if (match := run.match(part)) is not None}
-    setup: bytes | None = None
-    with progress.stage("match", len(codes)) as stage, clock.step("match"):
-        for part, start in enumerate(starts):
-            chunk = codes[start : start + size]
-            if part not in kept:
-                # One set-up serves all requests of the run: it is made for the longest of them.
-                setup = setup or outlet.matching_setup(contract.id, run.id, min(size, len(codes)))
-                kept[part] = _match_chunk(contract.engine, contract.id, run.id, chunk, setup, outlet)
-                run.keep_match(part, kept[part])
-            stage.advance(len(chunk))
-    return Match(
-        np.concatenate([np.zeros(0, np.int64), *(kept[part].indices + starts[part] for part in range(len(starts)))]),
-        np.concatenate([np.zeros((0, 16), np.uint8), *(kept[part].tags for part in range(len(starts)))]),
-        sum(match.false_positive_rate for match in kept.values()),
-    )
+    """Open the run's job at the bureau, or go on with it, and learn which codes the register holds."""
+    contract, model, kept = agreement.contract, agreement.model, run.match()
+    if not codes:
+        return Match(np.zeros(0, np.int64), np.zeros((0, 16), np.uint8), 0.0)
+    if kept is None:
+        check_before(home, outlet, contract, codes)
+    card = JobCard(agreement.recipient, model.name, model.version, len(codes))
+    epoch = open_job(outlet, contract.id, run.id, card, folder="runs")
+    if kept is None:
+        counterpart = Counterpart(outlet, contract.id, run.id, progress)
+        ask = Ask(contract.engine, epoch, contract.ceilings.identifiers_per_match, processes)
+        kept = match(home, keys, counterpart, ask, codes, progress=progress).match
+        run.keep_match(kept)
+    return kept
 
 
-def _match_chunk(engine: str, contract: str, job: str, chunk: tuple[str, ...], setup: bytes, outlet: Outlet) -> Match:
-    with strict("matching"):
-        matcher = Matcher(engine, chunk)
-        found = matcher.finish(setup, outlet.match(contract, job, matcher.request()), contract=contract)
-    return Match(found.indices, found.tags, found.false_positive_rate)
-
-
-def _check_allowance(outlet: Outlet, contract: str, asked: int) -> None:
-    """Refuse here what the bureau would refuse, before anything is charged."""
-    left = outlet.allowance(contract).get("identifiers", {}).get("left")
-    if isinstance(left, int) and asked > left:
-        raise Refused(
-            f"Contract {contract} has {left} identifiers left to match; the portfolio has {asked}.",
-            next_step="score a smaller portfolio, or ask the bureau for a contract with a higher ceiling",
-        )
-
-
-def _wanted(match: Match, portfolio: Portfolio, skip: frozenset[str]) -> NDArray[np.int64]:
-    """Positions in ``match`` to be scored, by tag: the order of a batch then tells nothing of the portfolio's order."""
-    keep = [place for place, index in enumerate(match.indices.tolist()) if portfolio.codes[index] not in skip]
+def _wanted(matched: Match, portfolio: Portfolio, skip: frozenset[str]) -> NDArray[np.int64]:
+    """Positions in ``matched`` to be scored, by tag: a batch's order then tells nothing of the portfolio's order."""
+    keep = [place for place, index in enumerate(matched.indices.tolist()) if portfolio.codes[index] not in skip]
     places = np.array(keep, dtype=np.int64)
-    return places[np.lexsort(match.tags[places].T[::-1])] if keep else places
+    return places[np.lexsort(matched.tags[places].T[::-1])] if keep else places
 
 
 def _offer_context(outlet: Outlet, contract: str, job: str, name: str, context: bytes) -> None:
@@ -214,7 +171,7 @@ def _manifest(
     portfolio: Portfolio,
     job: Job,
     run: Run,
-    match: Match,
+    matched: Match,
     receipts: list[dict[str, Any]],
 ) -> dict[str, Any]:
     contract, sheet = agreement.contract, agreement.sheet
@@ -247,8 +204,8 @@ def _manifest(
         "accepted": len(portfolio.codes),
         "set_aside": len(portfolio.set_aside),
         "set_aside_reasons": portfolio.reasons,
-        "matched": len(match.indices),
-        "false_positive_rate": match.false_positive_rate,
+        "matched": len(matched.indices),
+        "false_positive_rate": matched.false_positive_rate,
         "warnings": warnings,
         "receipts": receipts,
         "out": str(job.out),

@@ -12,12 +12,14 @@ import typer
 from lab.bank.home import BankHome, default_home
 from lab.bank.outlet import Outlet
 from lab.cli.bank_contracts import contract, sign
+from lab.cli.bank_match import count, match
 from lab.cli.bank_options import (
     AsJson,
     BureauUrl,
     CaFile,
     Home,
     InsecureHttp,
+    Processes,
     RunName,
     open_keys,
     pinned_url,
@@ -86,6 +88,8 @@ def card(
 app.command()(sign)
 app.command()(contract)
 app.command()(plan)
+app.command()(match)
+app.command()(count)
 
 
 @app.command()
@@ -123,6 +127,7 @@ def score(
             show_default=False,
         ),
     ] = None,
+    processes: Processes = 0,
     home: Home = None,
     ca_file: CaFile = None,
     insecure_http: InsecureHttp = False,
@@ -139,7 +144,7 @@ def score(
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
     signed = opened.contract(contract)
-    job = Job(portfolio, contract, out, id_column, skip, _model(model), recipient)
+    job = Job(portfolio, contract, out, id_column, skip, _model(model), recipient, processes)
     with Outlet(
         bureau or pinned_url(opened, signed),
         keys,

@@ -37,6 +37,10 @@ RunName = Annotated[
     str | None, typer.Option("--run", help="运行编号 A run's name (default: the latest).", show_default=False)
 ]
 
+Processes = Annotated[
+    int, typer.Option("--processes", min=0, max=256, help="进程数 Processes to match with (0: one for each core).")
+]
+
 
 def open_keys(home: BankHome) -> BankKeys:
     """The bank's keys, by its key file or a passphrase."""

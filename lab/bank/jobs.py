@@ -1,0 +1,70 @@
+"""A job at the bureau, from the bank's side: what it would take is looked at, it is opened, and it is ended."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.bank.evaluations import held_epochs, open_evaluations
+from lab.bank.home import BankHome
+from lab.bank.outlet import JobCard, Outlet
+from lab.terms.contract import Contract
+from lab.terms.errors import Conflict, Refused, ShulabError, Unreachable
+
+_AT_ONCE = 50_000  # codes looked up together, to bound memory
+
+
+def open_job(outlet: Outlet, contract: str, job: str, card: JobCard, *, folder: str) -> int:
+    """Open a job, or go on with it; the key epoch that it belongs to.
+
+    ``folder``: where the run is kept, to be named if the bureau knows the job otherwise.
+    """
+    try:
+        standing = outlet.open_job(contract, job, card)
+    except Conflict as error:
+        raise Conflict(
+            error.detail, next_step=f"remove the folder {job} of {folder}, or give another --out, and begin anew"
+        ) from None
+    epoch = standing.get("epoch")
+    if not isinstance(epoch, int) or isinstance(epoch, bool) or epoch < 1:
+        raise Unreachable(
+            "Wanted the job's key epoch from the bureau; it does not say.", next_step="bring both versions up to date"
+        )
+    return epoch
+
+
+def end_job(outlet: Outlet, contract: str, job: str) -> list[str]:
+    """Tell the bureau that the job is done. The results are here already, so a failure is a warning, no error."""
+    try:
+        outlet.end_job(contract, job)
+    except ShulabError as error:
+        return [f"the bureau could not be told that the job has ended: {error.detail}"]
+    return []
+
+
+def check_before(home: BankHome, outlet: Outlet, contract: Contract, codes: Sequence[str]) -> None:
+    """Refuse here what the bureau would refuse, before a job is opened and anything is charged.
+
+    What was matched before, in the latest epoch that this bank knows of, is not asked again.
+    """
+    asked = len(codes)
+    known = held_epochs(home.evaluations, contract.id, contract.engine)
+    if known:
+        with open_evaluations(home.evaluations, contract.id, known[-1], contract.engine) as store:
+            paid = frozenset(store.under_way())
+            asked = sum(
+                len([code for code in store.missing(codes[start : start + _AT_ONCE]) if code not in paid])
+                for start in range(0, len(codes), _AT_ONCE)
+            )
+    check_allowance(outlet, contract.id, asked)
+
+
+def check_allowance(outlet: Outlet, contract: str, asked: int) -> None:
+    """Refuse here what the bureau would refuse, before anything is charged."""
+    if not asked:
+        return
+    left = outlet.allowance(contract).get("identifiers", {}).get("left")
+    if isinstance(left, int) and asked > left:
+        raise Refused(
+            f"Contract {contract} has {left} identifiers left to match; the portfolio has {asked} that were not yet.",
+            next_step="take a smaller portfolio, or ask the bureau for a contract with a higher ceiling",
+        )
