@@ -25,7 +25,11 @@ DetailOption = Annotated[
 PurposeOption = Annotated[Purpose | None, typer.Option(help="用途 Coded purpose [draft: credit-approval].")]
 Operations = Annotated[
     list[Operation] | None,
-    typer.Option("--operation", help="操作(可重复) What may be asked for [draft: what the detail needs]; repeatable."),
+    typer.Option(
+        "--operation",
+        help="操作(可重复) What may be asked for [draft: what the detail needs]; repeatable. "
+        "count 单独使用时不涉及数据项 Alone, count needs no items: how many, not which, for a first conversation.",
+    ),
 ]
 Recipients = Annotated[
     list[str] | None,

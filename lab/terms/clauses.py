@@ -24,6 +24,10 @@ PURPOSES: Mapping[Purpose, Words] = {
     Purpose.MODEL_TRAINING: ("模型训练", "training a model"),
 }
 OPERATIONS: Mapping[Operation, Words] = {
+    Operation.COUNT: (
+        "计数（只告知银行的企业中有多少家在登记中，不告知是哪些）",
+        "counting how many of the bank's enterprises the register holds, without telling which",
+    ),
     Operation.MATCH: ("匹配企业（不透露其余企业）", "finding which enterprises both sides know, and no others"),
     Operation.SCORE: ("评分（密文计算）", "scoring them on encrypted data"),
     Operation.PORTRAIT: ("画像（返回分项小计）", "portraits, from subtotals of the score"),
@@ -110,6 +114,28 @@ def _items(contract: Contract) -> Words:
     return f"涉及 {len(contract.items)} 个登记数据项。" + "".join(zh), " ".join(
         [f"Items of the register: {len(contract.items)}.", *en]
     )
+
+
+def _models(contract: Contract) -> Words:
+    zh, en = (joined((words for _, words in _model_parts(contract)), language) for language in (0, 1))
+    if contract.counts_only:
+        return (
+            f"在下列模型所用的登记中计数，模型本身不运行（附其说明书的 SHA-256）：{zh}。",
+            f"Counted in the register of these models, none of which is run, each with the SHA-256 of its sheet: {en}.",
+        )
+    return (
+        f"只能使用以下模型版本（及其说明书的 SHA-256）：{zh}。",
+        f"Only these models, each with the SHA-256 of its sheet: {en}.",
+    )
+
+
+def _detail(contract: Contract) -> Words:
+    if contract.counts_only:
+        return (
+            "只返回一个总数，不返回任何一家企业的结果。",
+            "What comes back: one number, and nothing of any enterprise.",
+        )
+    return f"结果细到：{DETAILS[contract.detail][0]}。", f"What comes back: {DETAILS[contract.detail][1]}."
 
 
 def _model_parts(contract: Contract) -> list[tuple[str, Words]]:
@@ -225,15 +251,12 @@ TERMS: Mapping[str, Term] = {
     ),
     "detail": Term(
         ("结果粒度", "detail"),
-        lambda c: (f"结果细到：{DETAILS[c.detail][0]}。", f"What comes back: {DETAILS[c.detail][1]}."),
+        _detail,
         _superset(lambda c: _FINER[c.detail]),
     ),
     "models": Term(
         ("模型", "models"),
-        lambda c: (
-            f"只能使用以下模型版本（及其说明书的 SHA-256）：{joined((w for _, w in _model_parts(c)), 0)}。",
-            f"Only these models, each with the SHA-256 of its sheet: {joined((w for _, w in _model_parts(c)), 1)}.",
-        ),
+        _models,
         _superset(lambda c: c.models),
         _model_parts,
     ),
@@ -260,7 +283,7 @@ TERMS: Mapping[str, Term] = {
     ),
     "ceilings.identifiers_per_match": _ceiling(
         "identifiers_per_match",
-        ("一次匹配最多 {} 个标识。", "At most {} identifiers in one match."),
+        ("一次匹配或计数最多 {} 个标识。", "At most {} identifiers in one match or count."),
         ("每次匹配", "identifiers a match"),
         _more,
     ),

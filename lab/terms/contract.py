@@ -9,6 +9,7 @@ version stands at the bureau (draft, approved, active, ...) is not part of it (`
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -42,10 +43,13 @@ class Purpose(StrEnum):
 class Operation(StrEnum):
     """What can be asked for under a contract.
 
-    ``SCORE`` gives totals; ``PORTRAIT`` adds the subtotals from which a bank draws portraits (any detail but total);
+    ``COUNT`` gives how many of the bank's identifiers the register holds, and nothing of which: for the first
+    conversation, before a contract names items. ``MATCH`` gives which; neither includes the other. ``SCORE`` gives
+    totals; ``PORTRAIT`` adds the subtotals from which a bank draws portraits (any detail but total);
     ``RESEARCH_RUN`` is a researcher's code on the real data, inside the lab.
     """
 
+    COUNT = "count"
     MATCH = "match"
     SCORE = "score"
     PORTRAIT = "portrait"
@@ -209,6 +213,11 @@ class Contract(_Document):
         return rfc8785.dumps(self.model_dump(mode="json", by_alias=True))
 
     @property
+    def counts_only(self) -> bool:
+        """Whether it allows a count and nothing else; its models then only name the register that is counted in."""
+        return counts_only(self.operations)
+
+    @property
     def sha256(self) -> str:
         """Hash of the canonical bytes, hexadecimal."""
         return hashlib.sha256(self.canonical()).hexdigest()
@@ -241,6 +250,12 @@ class SignedContract(_Document):
                     next_step=f"have the {role} run `{step} {self.contract.id}`",
                 )
             verify_signature(party.public_key, signature, message, what=f"the {role}'s signature of {self.contract.id}")
+
+
+def counts_only(operations: Iterable[Operation]) -> bool:
+    """Whether these operations give a count and nothing else: no item is used, and nothing comes back that has a
+    detail."""
+    return set(operations) == {Operation.COUNT}
 
 
 def signing_input(contract: Contract) -> bytes:

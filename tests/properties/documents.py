@@ -60,8 +60,9 @@ CEILINGS = st.builds(
 
 @st.composite
 def contracts(draw: st.DrawFn) -> Contract:
-    """A contract that the schema allows."""
-    operations = draw(st.lists(st.sampled_from(Operation), min_size=1, max_size=5).map(tuple))
+    """A contract that the schema allows; one in so many allows a count alone, with items or without."""
+    several = st.lists(st.sampled_from(Operation), min_size=1, max_size=6).map(tuple)
+    operations = draw(st.sampled_from([None] * 5 + [(Operation.COUNT,)])) or draw(several)
     fine = Operation.PORTRAIT in operations
     starts = draw(MOMENTS)
     return Contract(

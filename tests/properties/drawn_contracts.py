@@ -25,8 +25,9 @@ CEILINGS = (
 
 @st.composite
 def contracts(draw: st.DrawFn, name: str = "c-test-1", most: int = 6) -> Contract:
-    """A contract over the small world, its ceilings ``most`` at most."""
-    operations = draw(st.lists(st.sampled_from(Operation), min_size=1, unique=True))
+    """A contract over the small world, its ceilings ``most`` at most; one in so many allows a count alone."""
+    several = st.lists(st.sampled_from(Operation), min_size=1, unique=True)
+    operations = draw(st.sampled_from([None] * 5 + [[Operation.COUNT]])) or draw(several)
     details = list(Detail) if Operation.PORTRAIT in operations else [Detail.TOTAL]
     starts = draw(st.integers(0, HOURS - 2))
     codes = draw(st.lists(st.sampled_from(ITEMS), unique=True))

@@ -136,6 +136,20 @@ def test_the_one_enforcement_point_allows_what_is_within_the_terms_in_force_and_
                 assert held.contract == document
 
 
+@settings(deadline=None, max_examples=60)
+@given(data=st.data(), items=st.booleans())
+def test_a_contract_that_allows_a_count_alone_lets_nothing_else_through(data: st.DataObject, items: bool) -> None:
+    drawn = data.draw(contracts())
+    alone = {"operations": ("count",), "detail": "total"} | ({} if items else {"items": ()})
+    document = Contract.model_validate(drawn.model_dump() | alone)
+    count = Ask(identifiers=1, recipient=document.recipients[0], detail=Detail.TOTAL)
+    assert passes(document, Operation.COUNT, count, document.starts)
+    for ask in data.draw(st.tuples(fitting_asks(document), asks, st.just(Ask()))):
+        for near, _, now in neighbours(ask, document):
+            for operation in set(Operation) - {Operation.COUNT}:
+                assert not passes(document, operation, near, now), (near, operation, now)
+
+
 @settings(deadline=None, max_examples=100)
 @given(data=st.data())
 def test_tightening_never_allows_a_request_that_was_not_allowed(data: st.DataObject) -> None:

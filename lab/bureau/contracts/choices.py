@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Operation, Purpose, ReleaseForm
+from lab.terms.contract import (
+    Ceilings,
+    ConsentTerms,
+    Contract,
+    Detail,
+    Operation,
+    Purpose,
+    ReleaseForm,
+    counts_only,
+)
 from lab.terms.wishes import Wishes
 from protocols.matching.bureau import DEFAULT_ENGINE
 from protocols.scoring.params import DEFAULT_PARAMETERS
@@ -49,13 +58,19 @@ class Choices:
         )
 
     def wished(self, wishes: Wishes) -> Choices:
-        """These choices with an officer's wishes; raises ``InvalidInput`` for ceilings that cannot be."""
+        """These choices with an officer's wishes; raises ``InvalidInput`` for ceilings that cannot be.
+
+        Where only a count is wished for, neither the usual detail nor forms of items that stood before are kept.
+        """
         detail = wishes.detail or self.detail
         operations = self.operations
+        forms = self.forms
         if wishes.operations is not None:
             operations = wishes.operations
+            if counts_only(operations):
+                detail, forms = wishes.detail or Detail.TOTAL, {}
         elif detail is not self.detail and operations:
-            kept = (Operation.RESEARCH_RUN,) if Operation.RESEARCH_RUN in operations else ()
+            kept = (one for one in operations if one in (Operation.COUNT, Operation.RESEARCH_RUN))
             operations = (*usual_operations(detail), *kept)
         return replace(
             self,
@@ -69,7 +84,7 @@ class Choices:
             retention_days=wishes.retention_days or self.retention_days,
             ceilings=wishes.bound(self.ceilings),
             consent=wishes.consent or self.consent,
-            forms=self.forms if wishes.forms is None else wishes.forms,
+            forms=forms if wishes.forms is None else wishes.forms,
         )
 
 

@@ -19,10 +19,20 @@ from lab.bureau.contracts.holding import Held
 from lab.bureau.people.roles import Person
 from lab.bureau.register import find_snapshot
 from lab.bureau.shelf import PUBLISHED, Shelf, Shelved, find_model
-from lab.terms.contract import Contract, Detail, Item, ModelTerms, Party, ReleaseForm
+from lab.terms.contract import (
+    Ceilings,
+    Contract,
+    Detail,
+    Item,
+    ModelTerms,
+    Operation,
+    Party,
+    ReleaseForm,
+    counts_only,
+)
 from lab.terms.errors import InvalidInput, Refused
 from models.model import Model
-from protocols.matching.bureau import ENGINES
+from protocols.matching.bureau import ENGINES, MIN_COUNTED
 from protocols.scoring.params import PARAMETERS
 
 
@@ -53,9 +63,9 @@ def write_contract(
 ) -> Contract:
     """A contract over these models, or the next version of ``amends``; keeps nothing.
 
-    The items are those the models read, in the form a model's input needs, and what ``choices.forms`` says. Raises
-    ``Refused`` for an unpublished model, ``InvalidInput`` for a detail, engine, parameter set, item or term that does
-    not exist.
+    The items are those the models read, in the form a model's input needs, and what ``choices.forms`` says; none where
+    only a count is chosen. Raises ``Refused`` for an unpublished model, ``InvalidInput`` for a detail, engine,
+    parameter set, item or term that does not exist.
     """
     register_name = _one_register(works)
     _known("engine", choices.engine, ENGINES)
@@ -66,7 +76,8 @@ def write_contract(
     _step_fits(works, choices)
     operations = choices.operations or usual_operations(choices.detail)
     models = tuple(_model_terms(work.shelved, choices.detail) for work in works)
-    items = _items(works, choices.forms, known)
+    _can_count(operations, choices.ceilings)
+    items = _no_items(choices.forms) if counts_only(operations) else _items(works, choices.forms, known)
     try:
         return Contract(
             id=amends.id if amends else f"c-{starts:%Y%m%d}-{secrets.token_hex(4)}",
@@ -136,7 +147,8 @@ def check_written_elsewhere(session: Session, contract: Contract, bureau: Party,
     _known("parameters", contract.parameters, tuple(PARAMETERS))
     codes = {item.code for item in find_items(session, snapshot.name, snapshot.version).values()}
     usable = {item.code for item in contract.items if item.form.allows(ReleaseForm.MODEL_INPUT_ONLY)}
-    read = {item.code for work in works for item in work.model.items()}
+    _can_count(contract.operations, contract.ceilings)
+    read = set() if contract.counts_only else {item.code for work in works for item in work.model.items()}
     sheets = tuple(_model_terms(work.shelved, contract.detail) for work in works)
     for term, fits in (
         ("bureau", contract.bureau == bureau),
@@ -188,6 +200,25 @@ def _items(works: Sequence[Work], forms: Mapping[str, ReleaseForm], known: set[s
     return tuple(
         Item(code=code, form=forms.get(code, ReleaseForm.MODEL_INPUT_ONLY)) for code in sorted(read | set(forms))
     )
+
+
+def _no_items(forms: Mapping[str, ReleaseForm]) -> tuple[Item, ...]:
+    if forms:
+        raise InvalidInput(
+            f"A contract that allows a count alone uses no item; {len(forms)} were named.",
+            next_step="leave out --item, or name another --operation as well",
+        )
+    return ()
+
+
+def _can_count(operations: Sequence[Operation], ceilings: Ceilings) -> None:
+    """A count of a few identifiers would tell of each; where counting is allowed, one that may be asked must fit."""
+    if Operation.COUNT in operations and min(ceilings.identifiers, ceilings.identifiers_per_match) < MIN_COUNTED:
+        raise InvalidInput(
+            f"A count takes at least {MIN_COUNTED} identifiers; the ceilings allow fewer "
+            "(terms: identifiers, identifiers_per_match).",
+            next_step="choose higher ceilings, or leave out --operation count",
+        )
 
 
 def _step_fits(works: Sequence[Work], choices: Choices) -> None:

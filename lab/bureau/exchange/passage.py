@@ -75,7 +75,7 @@ class Passage:
         opened = find(session, contract_id, job.version).contract
         shelved = find_model(session, job.terms.model, job.terms.model_version)
         ask = replace(ask, recipient=job.terms.recipient, job_rows=job.terms.rows, detail=opened.detail)
-        held = authorise(session, contract_id, operation, self._about(ask, shelved), now)
+        held = authorise(session, contract_id, operation, self._about(ask, shelved, operation), now)
         check_usable(job)
         for term, before, present in (
             ("engine", opened.engine, held.contract.engine),
@@ -89,24 +89,36 @@ class Passage:
         return Passed(held, job, shelved, opened.detail)
 
     def open(self, session: Session, contract_id: str, terms: JobTerms, now: datetime) -> tuple[Held, Shelved]:
-        """Let a job be opened with these terms; locks the contract. Raises what ``authorise`` raises."""
+        """Let a job be opened with these terms; locks the contract. Raises what ``authorise`` raises.
+
+        It is opened for matching, or for counting where a contract allows that and no matching; each request in it
+        is let through for its own operation.
+        """
         lock_contract(session, contract_id)
-        detail = find(session, contract_id).contract.detail
-        ask = Ask(recipient=terms.recipient, job_rows=terms.rows, detail=detail)
+        contract = find(session, contract_id).contract
+        operation = _opened_for(contract)
+        ask = Ask(recipient=terms.recipient, job_rows=terms.rows, detail=contract.detail)
         try:
             shelved = find_model(session, terms.model, terms.model_version)
         except NotFound:
             # Which models stand here is not for a bank to find out by trying: the contract has the first word.
             asked = replace(ask, model=(terms.model, terms.model_version))
-            authorise(session, contract_id, Operation.MATCH, asked, now)
+            authorise(session, contract_id, operation, asked, now)
             raise
-        return authorise(session, contract_id, Operation.MATCH, self._about(ask, shelved), now), shelved
+        return authorise(session, contract_id, operation, self._about(ask, shelved, operation), now), shelved
 
-    def _about(self, ask: Ask, shelved: Shelved) -> Ask:
-        """What the model makes of a request: its version, and the items it reads as inputs."""
+    def _about(self, ask: Ask, shelved: Shelved, operation: Operation) -> Ask:
+        """What the model makes of a request: its version, and the items it reads as inputs. A count reads none."""
+        ask = replace(ask, model=(shelved.name, shelved.version))
+        if operation is Operation.COUNT:
+            return ask
         items = frozenset(item.code for item in self._shelf.model(shelved).items())
-        model = (shelved.name, shelved.version)
-        return replace(ask, model=model, items=items, form=ReleaseForm.MODEL_INPUT_ONLY)
+        return replace(ask, items=items, form=ReleaseForm.MODEL_INPUT_ONLY)
+
+
+def _opened_for(contract: Contract) -> Operation:
+    counts = Operation.COUNT in contract.operations and Operation.MATCH not in contract.operations
+    return Operation.COUNT if counts else Operation.MATCH
 
 
 def bank_of(held: Held) -> str:

@@ -15,6 +15,7 @@ VCARD = "http://www.w3.org/2006/vcard/ns#"
 XSD = "http://www.w3.org/2001/XMLSchema#"
 
 ACTIONS: Mapping[Operation, str] = {
+    Operation.COUNT: "count",
     Operation.MATCH: "match",
     Operation.SCORE: "score",
     Operation.PORTRAIT: "portrait",

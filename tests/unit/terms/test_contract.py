@@ -122,6 +122,16 @@ def test_terms_that_make_no_contract_are_refused() -> None:
             contract(**changes)
 
 
+def test_a_contract_may_allow_a_count_alone_and_then_name_no_item() -> None:
+    alone = contract(operations=(Operation.COUNT,), items=())
+    assert alone.counts_only
+    signed(alone).verify()
+    assert not contract(operations=(Operation.COUNT, Operation.MATCH), items=()).counts_only
+    assert not contract().counts_only
+    with pytest.raises(ValidationError, match="finer than totals"):
+        contract(operations=(Operation.COUNT,), items=(), detail=Detail.DIMENSIONS)
+
+
 def test_the_largest_numbers_can_be_signed() -> None:
     signed(contract(ceilings=Ceilings(identifiers=2**53 - 1))).verify()
 

@@ -17,7 +17,7 @@ import pytest
 from lab.terms.contract import Detail, Item, Operation, Purpose, ReleaseForm, SignedContract
 from lab.terms.errors import InvalidInput
 from lab.terms.odrl import from_odrl, to_odrl, validate
-from lab.terms.odrl.vocabulary import SHULAB
+from lab.terms.odrl.vocabulary import ACTIONS, SHULAB
 from tests.properties.documents import plain_contract, signed
 from tests.unit.terms.odrl_examples import EXAMPLES
 
@@ -221,6 +221,23 @@ def test_a_contract_comes_back_byte_for_byte_and_its_signatures_verify(
     again = from_odrl(json.dumps(document))
     assert again == held and again.contract.canonical() == held.contract.canonical()
     again.verify()
+
+
+@pytest.mark.parametrize("items", [(), (Item(code="TAX-1"),)])
+def test_a_contract_that_allows_a_count_alone_comes_back_byte_for_byte(items: tuple[Item, ...]) -> None:
+    held = signed(plain_contract(operations=(Operation.COUNT,), detail=Detail.TOTAL, items=items))
+    document = json.loads(json.dumps(to_odrl(held)))
+    permitted = [rule["action"] for rule in document["permission"]]
+    assert permitted == ["shulab:count", "shulab:useInModel"][: 1 + len(items)]
+    again = from_odrl(document)
+    assert again == held and again.contract.canonical() == held.contract.canonical()
+    document["permission"][0]["action"] = "odrl:count"  # the left operand of the same name is no action of the profile
+    refused(document)
+
+
+def test_the_pages_words_for_operations_are_those_that_are_written() -> None:
+    page = (ROOT / "docs/odrl-profile.md").read_text("utf-8")
+    assert all(f"| `shulab:{ACTIONS[operation]}` | `odrl:use` |" in page for operation in Operation)
 
 
 def test_another_serialisation_of_the_same_statements_is_the_same_contract(

@@ -79,6 +79,19 @@ def test_both_languages_say_the_terms() -> None:
         assert clause.en.endswith(".") and clause.zh.endswith("。")
 
 
+def test_a_contract_that_allows_a_count_alone_promises_no_reply_about_an_enterprise() -> None:
+    alone = plain_contract(operations=(Operation.COUNT,), detail=Detail.TOTAL, items=())
+    clauses = {clause.term: clause for clause in render(alone)}
+    assert "不告知是哪些" in clauses["operations"].zh and "without telling which" in clauses["operations"].en
+    assert clauses["items"].en == "No item of the register is used."
+    assert "enterprise" in clauses["detail"].en and "one total for each" not in clauses["detail"].en
+    assert "none of which is run" in clauses["models"].en and "credit@1" in clauses["models"].zh
+    widened = diff(alone, plain_contract(operations=(Operation.COUNT, Operation.MATCH), detail=Detail.TOTAL, items=()))
+    assert [(change.term, change.widens) for change in widened] == [("operations", True)]
+    other = diff(alone, plain_contract(operations=(Operation.MATCH,), detail=Detail.TOTAL, items=()))
+    assert [(change.term, change.widens) for change in other] == [("operations", None)]
+
+
 def test_a_replaced_member_widens_nothing_that_can_be_decided() -> None:
     old = plain_contract(recipients=("甲", "乙"), items=(Item(code="A"), Item(code="B")))
     new = plain_contract(recipients=("甲", "丙"), items=(Item(code="A"), Item(code="C")))

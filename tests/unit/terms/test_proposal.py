@@ -87,6 +87,11 @@ def test_a_file_of_any_size_is_not_read() -> None:
         parse_proposal(b" " * MAX_BYTES + proposal().to_json().encode())
 
 
+def test_a_bank_may_propose_a_count_alone() -> None:
+    made = proposal(operations=(Operation.COUNT,))
+    assert parse_proposal(made.to_json()) == made
+
+
 def test_a_proposal_that_no_contract_could_follow_is_refused() -> None:
     with pytest.raises(ValidationError, match="portrait"):
         proposal(detail=Detail.FULL)
