@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from lab.bank.answers import Busy
 from lab.bank.outlet import Caps, JobCard, Outlet, Patience
 from lab.terms.errors import (
     Conflict,
@@ -134,7 +135,7 @@ def test_a_request_carries_a_signature_that_verifies_and_the_frame_alone():
 @pytest.mark.parametrize(
     "data", [b"", b"id,name\n1,2\n", b"SHLB", b"SHLB\x01\x63" + bytes(8), "SHLB", bytearray(FRAME)]
 )
-@pytest.mark.parametrize("operation", ["match", "score", "put_context"])
+@pytest.mark.parametrize("operation", ["match", "count_matches", "score", "put_context"])
 def test_anything_but_a_frame_stays_inside(data, operation):
     with serving(say(200)) as server, outlet_to(server) as outlet:
         arguments = ("cd" * 32, data) if operation == "put_context" else (data,)
@@ -156,6 +157,11 @@ def test_neither_ids_nor_hashes_can_change_the_path():
             outlet.open_job("trial-1", "job?1", JobCard("department", "credit", 1, 5))
         with pytest.raises(InvalidInput):
             outlet.sign_contract("trial-1", "not hexadecimal")
+        for wrong in ("../x", "ab" * 31, "ab" * 32 + "\n", "AB" * 32):
+            with pytest.raises(InvalidInput):
+                outlet.matching_shard("trial-1", "job-1", wrong, 0, 1)
+            with pytest.raises(InvalidInput):
+                outlet.matching_delta("trial-1", "job-1", "ab" * 32, wrong)
         assert server.seen == []
 
 
@@ -199,7 +205,7 @@ def test_an_error_that_is_no_problem_document_is_told_by_its_status(body):
 def test_busy_is_waited_out_and_each_try_is_signed_anew():
     busy = problem(503, "busy", Retry_After="0")
     with serving(busy, busy, say(200, FRAME)) as server, outlet_to(server) as outlet:
-        assert outlet.match("trial-1", "job-1", FRAME) == FRAME
+        assert outlet.sheet("trial-1") == FRAME
         inputs = {headers["signature-input"] for _, _, headers, _ in server.seen}
         assert len(server.seen) == len(inputs) == 3
 
@@ -220,11 +226,45 @@ def test_a_broken_connection_is_tried_again_when_that_is_safe(failure):
 
 
 @pytest.mark.parametrize("failure", [hang_up, break_off, problem(503, "unreachable")])
-def test_a_match_that_may_have_been_charged_is_not_sent_again(failure):
+@pytest.mark.parametrize("operation", ["match", "count_matches"])
+def test_a_matching_request_is_sent_again_byte_for_byte(failure, operation):
     with serving(failure, say(200, FRAME)) as server, outlet_to(server) as outlet:
+        assert getattr(outlet, operation)("trial-1", "job-1", FRAME) == FRAME
+        assert [body for *_, body in server.seen] == [FRAME, FRAME]
+
+
+@pytest.mark.parametrize("failure", [hang_up, break_off, problem(503, "unreachable")])
+def test_a_signature_that_may_have_been_taken_is_not_sent_again(failure):
+    with serving(failure, say(200, b"{}")) as server, outlet_to(server) as outlet:
         with pytest.raises(Unreachable):
-            outlet.match("trial-1", "job-1", FRAME)
+            outlet.sign_contract("trial-1", "ab" * 64)
         assert len(server.seen) == 1
+
+
+def test_the_routes_of_matching_and_that_a_busy_bureau_is_told_at_once():
+    name, older = "cd" * 32, "ef" * 32
+    asked = {
+        "GET /v1/contracts/trial-1/matching/setup?job=job-1": lambda o: o.matching_setup("trial-1", "job-1"),
+        "GET /v1/contracts/trial-1/matching/setup?job=job-1&counting=true": lambda o: o.matching_setup(
+            "trial-1", "job-1", counting=True
+        ),
+        f"GET /v1/contracts/trial-1/matching/setup/{name}?job=job-1&first=16&count=8": lambda o: o.matching_shard(
+            "trial-1", "job-1", name, 16, 8
+        ),
+        f"GET /v1/contracts/trial-1/matching/setup/{name}/delta?job=job-1&since={older}": lambda o: o.matching_delta(
+            "trial-1", "job-1", name, older
+        ),
+        "POST /v1/contracts/trial-1/matching?job=job-1": lambda o: o.match("trial-1", "job-1", FRAME),
+        "POST /v1/contracts/trial-1/matching/count?job=job-1": lambda o: o.count_matches("trial-1", "job-1", FRAME),
+    }
+    for line, ask in asked.items():
+        with serving(say(200, FRAME), problem(503, "busy", Retry_After="7")) as server, outlet_to(server) as outlet:
+            assert ask(outlet) == FRAME
+            assert "{} {}".format(*server.seen[0][:2]) == line
+            with pytest.raises(Busy) as busy:
+                ask(outlet)
+            assert busy.value.retry_after == 7 and busy.value.exit_code == Unreachable.exit_code
+            assert len(server.seen) == 2
 
 
 def test_a_bureau_that_is_down_is_unreachable_with_a_next_step():
