@@ -113,7 +113,7 @@ async def _on_shulab(request: Request, error: Exception) -> Response:
     if not isinstance(error, ShulabError):
         raise error
     kind = KINDS.get(error.code, KINDS["fault"])
-    headers = {"Retry-After": "5"} if kind.status == 503 else {}
+    headers = {"Retry-After": str(getattr(error, "retry_after", 5))} if kind.status == 503 else {}
     return answer(request, kind, error.detail, next_step=error.next_step, headers=headers)
 
 

@@ -59,7 +59,7 @@ class Evaluated(Protocol):
 
     def is_kept(self, snapshot: Snapshot, engine: str, epoch: int) -> bool: ...
 
-    def values(self, snapshot: Snapshot, engine: str, epoch: int, progress: Progress = ...) -> object: ...
+    def register(self, snapshot: Snapshot, engine: str, epoch: int, progress: Progress = ...) -> object: ...
 
     def forget(self, epoch: int) -> None: ...
 
@@ -116,7 +116,7 @@ class Epochs:
         self._keys.make_matching_keys(number)
         for snapshot, engine in self._in_use():
             if not self._evaluated.is_kept(snapshot, engine, number):
-                self._evaluated.values(snapshot, engine, number, progress)
+                self._evaluated.register(snapshot, engine, number, progress)
         return number
 
     def switch(self, *, by: str = "local") -> int:

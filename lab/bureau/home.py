@@ -5,7 +5,7 @@
 ``bureau.db``         the database, unless ``database_url`` names another
 ``keys/``             sealed secrets, and the default seal key
 ``registers/``        Parquet snapshots, and what each import set aside
-``evaluated/``        evaluated registers (matching)
+``evaluated/``        evaluated registers and what is made of them, by key epoch (matching)
 ``models/``           models and their sheets
 ``contexts/``         public contexts of banks, named by their hashes
 ``replies/``          replies to batches, named by contract and batch
@@ -53,6 +53,10 @@ class BureauSettings(FileSettings):
     """The longest time that one job may take in a worker."""
     two_officers_above: Grade = Grade.INTERNAL
     """Contracts over items graded above this level need two officers, of different departments."""
+    processes: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Processes that evaluate registers; 0: one a core."""
+    cluster: str = ""
+    """A Dask scheduler's address; then registers and blinded identifiers are evaluated there."""
     worker_memory_mib: Annotated[int, Field(ge=512)] = 8192
     """Address space of a worker; several times what a batch of 4,096 columns needs."""
 

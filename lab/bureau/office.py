@@ -23,8 +23,10 @@ from lab.bureau.epochs import Epochs
 from lab.bureau.exchange import Contexts, Job, JobTerms, Matching, Passage, Reception, Scoring, WorkerPool
 from lab.bureau.exchange.charges import allowance
 from lab.bureau.exchange.evaluated import EvaluatedRegisters
+from lab.bureau.exchange.indexes import Indexes
 from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.exchange.passage import bank_of
+from lab.bureau.exchange.preparation import Preparation
 from lab.bureau.exchange.retention import Swept, sweep
 from lab.bureau.home import BureauHome
 from lab.bureau.keys import BureauKeys
@@ -41,6 +43,7 @@ from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import ContractRow
 from lab.terms.contract import Party, SignedContract
 from lab.terms.errors import Refused, ShulabError, Unreachable
+from protocols.crew import Crew, open_crew
 from protocols.matching.bureau import ENGINES
 from protocols.scoring.params import PARAMETERS
 
@@ -60,8 +63,11 @@ class Bureau:
         self.consents = Consents(store, home, keys, self.snapshots, clock)
         self.shelf = Shelf(home)
         self.offers = Offers(store, home)
-        self.evaluated = EvaluatedRegisters(store, home, keys, self.snapshots)
         settings = home.settings
+        self._preparation = Preparation()
+        self.evaluated = EvaluatedRegisters(
+            store, home, keys, self.snapshots, lambda: open_crew(settings.processes, settings.cluster)
+        )
         self._workers = WorkerPool(
             settings.workers, job_seconds=settings.job_seconds, memory_mib=settings.worker_memory_mib
         )
@@ -69,8 +75,9 @@ class Bureau:
         self.epochs = Epochs(store, keys, self.evaluated, clock)
         self._reception = Reception(store, home, passage, self.epochs.current)
         self._contexts = Contexts(store, home, self._workers, passage)
-        rooms = (store, home, keys, self.snapshots, self.evaluated, self._workers, passage, self.consents)
-        self._matching = Matching(*rooms)
+        indexes = Indexes(home, self.snapshots, self.evaluated, self._preparation)
+        self._matching = Matching(store, keys, indexes, passage, self.consents, self._crew)
+        rooms = (store, home, keys, self.snapshots, indexes, self._workers, passage, self.consents)
         self._scoring = Scoring(*rooms, self.shelf)
         self.desk = Desk(store, self.shelf, self.people, self.party, keys.sign, settings.two_officers_above, clock)
 
@@ -108,6 +115,7 @@ class Bureau:
 
     def close(self) -> None:
         """End the workers after their jobs and close the database."""
+        self._preparation.close()
         self._workers.close()
         self.store.close()
 
@@ -192,15 +200,32 @@ class Bureau:
         """The bank is done with a job; raises ``NotFound``."""
         return self._reception.end_job(contract_id, job_id, self.now())
 
-    def matching_setup(self, contract_id: str, job_id: str, announced: int) -> bytes:
-        """The matching set-up frame for at most ``announced`` identifiers."""
+    def matching_setup(self, contract_id: str, job_id: str, *, counting: bool = False) -> bytes:
+        """The manifest of the matching set-up; raises ``Busy`` while a large register is prepared."""
         with self._refusals(contract_id, "matching-setup"):
-            return self._matching.setup(contract_id, job_id, announced, self.now())
+            return self._matching.setup(contract_id, job_id, self.now(), counting=counting)
+
+    def matching_shard(
+        self, contract_id: str, job_id: str, sha256: str, first: int, count: int, *, counting: bool = False
+    ) -> bytes:
+        """Buckets of a set-up."""
+        with self._refusals(contract_id, "matching-setup"):
+            return self._matching.shard(contract_id, job_id, sha256, first, count, self.now(), counting=counting)
+
+    def matching_delta(self, contract_id: str, job_id: str, sha256: str, since: str) -> bytes:
+        """What leads from an earlier set-up of the contract to the present one."""
+        with self._refusals(contract_id, "matching-setup"):
+            return self._matching.delta(contract_id, job_id, sha256, since, self.now())
 
     def match(self, contract_id: str, job_id: str, body: bytes) -> bytes:
         """The answer to a matching request frame."""
         with self._refusals(contract_id, "match"):
             return self._matching.answer(contract_id, job_id, body, self.now())
+
+    def count(self, contract_id: str, job_id: str, body: bytes) -> bytes:
+        """The answer to a counting request frame, in an order that tells nothing."""
+        with self._refusals(contract_id, "count"):
+            return self._matching.answer(contract_id, job_id, body, self.now(), counting=True)
 
     def put_context(self, contract_id: str, job_id: str, sha256: str, body: bytes) -> bool:
         """Keep a public context frame; True if it is new."""
@@ -249,6 +274,18 @@ class Bureau:
     def _note_expiry(self, session: Session, contract_id: str) -> None:
         if cabinet.note_expiry(session, contract_id, self.now()):
             stop_jobs(session, contract_id, self.now(), by=BUREAU)
+
+    @contextmanager
+    def _crew(self) -> Iterator[Crew]:
+        """Who evaluates blinded identifiers: the cluster if there is one, else this bureau's own workers."""
+        if not self.home.settings.cluster:
+            yield self._workers
+            return
+        crew = open_crew(cluster=self.home.settings.cluster)
+        try:
+            yield crew
+        finally:
+            crew.close()
 
     @contextmanager
     def _refusals(self, contract_id: str, operation: str) -> Iterator[None]:

@@ -9,10 +9,11 @@ import typer
 
 from lab.bureau.catalogue import read_dictionary
 from lab.bureau.home import default_folder
+from lab.bureau.ledger import LOCAL
 from lab.bureau.office import Bureau
 from lab.bureau.people import NewAccount, read_roles, read_subject
 from lab.bureau.register import find_snapshot, import_register
-from lab.cli import bureau_keys
+from lab.cli import bureau_keys, bureau_register
 from lab.cli.choices import AsJson, BureauFolder, IdKind
 from lab.cli.output import Output
 from protocols.matching.bureau import DEFAULT_ENGINE
@@ -74,6 +75,9 @@ def import_(
     dictionary: Annotated[
         Path | None, typer.Option(help="数据项词典 Words for the columns: TOML with [items.COLUMN] tables.")
     ] = None,
+    evaluate_now: Annotated[
+        bool, typer.Option("--evaluate/--no-evaluate", help="立即求值 Evaluate it for matching right away.")
+    ] = True,
     home: BureauFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -98,7 +102,8 @@ def import_(
         with bureau.store.read() as session:
             snapshot = find_snapshot(session, done.register, done.version)
             epoch = bureau.epochs.current(session)
-        bureau.evaluated.values(snapshot, DEFAULT_ENGINE, epoch, out.progress)
+        if evaluate_now:
+            bureau.evaluated.register(snapshot, DEFAULT_ENGINE, epoch, out.progress, by=LOCAL)
     out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
     if done.set_aside:
         told = ", ".join(f"{reason}: {count}" for reason, count in done.reasons.items())
@@ -178,7 +183,13 @@ def serve(
     out.result({"served": str(folder)})
 
 
-for command in (bureau_keys.rotate_keys, bureau_keys.epochs, bureau_keys.close_epochs, bureau_keys.reseal):
+for command in (
+    bureau_register.evaluate,
+    bureau_keys.rotate_keys,
+    bureau_keys.epochs,
+    bureau_keys.close_epochs,
+    bureau_keys.reseal,
+):
     app.command(command.__name__.replace("_", "-"))(command)
 
 

@@ -67,7 +67,7 @@ def trial(
     interactions: Annotated[
         Interactions, typer.Option(help="每条路径一个银行特征，或不限 One bank feature a path, or free.")
     ] = Interactions.one,
-    engine: Annotated[str, typer.Option(help="求交引擎 Matching engine.")] = "openmined",
+    engine: Annotated[str, typer.Option(help="求交引擎 Matching engine.")] = "x25519",
     bureau_columns: Annotated[
         str, typer.Option(metavar="A,B", help="只用这些数据局列 Use only these columns of the bureau's file.")
     ] = "",

@@ -107,7 +107,7 @@ def _play(scene: Scene, stage: Stage, steps: _Steps, audience: Audience) -> dict
                 CAST,
                 model=f"{MODEL}@1",
                 detail=Detail.FULL,
-                engine="openmined",
+                engine="x25519",
                 purpose=PURPOSE,
                 identifiers=scene.portfolio,
                 consent="the enterprise is to decide about its own credit portrait" if scene.consent else "",

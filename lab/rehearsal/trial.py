@@ -46,7 +46,7 @@ class Plan:
     id_kind: IdKind = "uscc"
     family: FamilyName = "boosted"
     interactions: Interactions = "one"
-    engine: str = "openmined"
+    engine: str = "x25519"
     bureau_columns: Sequence[str] = ()
     bank_columns: Sequence[str] = ()
     seed: int = 1

@@ -74,6 +74,16 @@ class Unreachable(ShulabError):
     status = 503
 
 
+class Busy(Unreachable):
+    """The other party is there and has something to do first; the request was not begun."""
+
+    code = "busy"
+
+    def __init__(self, detail: str, *, next_step: str = "", retry_after: int = 5) -> None:
+        super().__init__(detail, next_step=next_step)
+        self.retry_after = retry_after
+
+
 class NotAuthentic(ShulabError):
     """A signature, key, passphrase or fingerprint does not check."""
 

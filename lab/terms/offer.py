@@ -19,7 +19,7 @@ EXAMPLE: dict[str, Any] = {
     "id_kind": "uscc",
     "register_entries": 51_000,
     "details": {"total": {"columns": 59, "outputs": 1}, "full": {"columns": 59, "outputs": 20}},
-    "engines": ["openmined"],
+    "engines": ["x25519", "openmined"],
     "parameters": ["bfv-8192-a"],
 }
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lab.terms.errors import (
+    Busy,
     Conflict,
     InvalidInput,
     NotAuthentic,
@@ -18,7 +19,7 @@ from lab.terms.errors import (
 
 TYPE_PREFIX = "urn:shulab:error:"
 _FAMILIES: Mapping[str, type[ShulabError]] = {
-    family.code: family for family in (InvalidInput, Refused, Unreachable, NotAuthentic, NotFound, Conflict)
+    family.code: family for family in (InvalidInput, Refused, Unreachable, Busy, NotAuthentic, NotFound, Conflict)
 }
 _BY_STATUS: Mapping[int, type[ShulabError]] = {
     401: NotAuthentic,

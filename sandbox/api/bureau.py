@@ -26,7 +26,7 @@ class BureauCard(BaseModel):
                     "name": "示例征信",
                     "public_key": "11" * 32,
                     "api": "1",
-                    "engines": ["openmined"],
+                    "engines": ["x25519", "openmined"],
                     "parameters": ["bfv-8192-a"],
                 }
             ]

@@ -1,10 +1,10 @@
-"""Private matching: the evaluated register down, blinded identifiers up and evaluated down."""
+"""Private matching: a set-up of the evaluated register down, blinded identifiers up and evaluated down."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from sandbox.api.authentic import Authentic, PartsOf
@@ -13,29 +13,75 @@ from sandbox.api.jobs import JobName
 from sandbox.api.words import SIGNED, problems
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/matching", tags=["matching"])
-_ANNOUNCED = "How many identifiers will be asked at most; the false-positive rate holds for that many."
+_HASH = r"^[0-9a-f]{64}$"
+Counting = Annotated[bool, Query(description="For counting alone, under the operation `count`.")]
+SetupName = Annotated[str, Path(pattern=_HASH, description="SHA-256 of the set-up's manifest.", examples=["5f" * 32])]
 
 
 @router.get(
     "/setup",
     operation_id="matching_setup",
-    summary="匹配准备数据 / The matching set-up",
+    summary="匹配准备数据的清单 / The manifest of the matching set-up",
     response_class=Response,
     responses=SIGNED
     | problems("not-found", "busy")
-    | {200: frame_answer("A MATCH_SETUP frame: the evaluated register.")},
+    | {200: frame_answer("A MATCH_SETUP frame: the buckets of the set-up by size and hash.")},
 )
 async def matching_setup(
+    request: Request, caller: Authentic, parts: PartsOf, job: JobName, counting: Counting = False
+) -> Response:
+    """Reveals no identifier. Answers 503 `busy` with Retry-After while a large register is evaluated."""
+    async with parts.places.take() as place:
+        await read_nothing(request, caller.verified, parts.settings)
+        content = await place.run(parts.bureau.matching_setup, caller.contract, job, counting=counting)
+    return Response(content, media_type=FRAME_MEDIA)
+
+
+@router.get(
+    "/setup/{sha256}",
+    operation_id="matching_shard",
+    summary="匹配准备数据的分片 / Buckets of the matching set-up",
+    response_class=Response,
+    responses=SIGNED | problems("not-found", "busy") | {200: frame_answer("A MATCH_SHARD frame: coded buckets.")},
+)
+async def matching_shard(
     request: Request,
     caller: Authentic,
     parts: PartsOf,
     job: JobName,
-    announced: Annotated[int, Query(ge=1, le=100_000_000, description=_ANNOUNCED, examples=[5000])],
+    sha256: SetupName,
+    first: Annotated[int, Query(ge=0, le=2**31, description="The first bucket.", examples=[0])],
+    count: Annotated[int, Query(ge=1, le=64, description="How many buckets; fewer at the end.", examples=[16])],
+    counting: Counting = False,
 ) -> Response:
-    """Reveals no identifier; the same for every bank under one register version and key, consent aside."""
+    """By name and range, so that an interrupted download goes on where it stopped."""
     async with parts.places.take() as place:
         await read_nothing(request, caller.verified, parts.settings)
-        content = await place.run(parts.bureau.matching_setup, caller.contract, job, announced)
+        content = await place.run(
+            parts.bureau.matching_shard, caller.contract, job, sha256, first, count, counting=counting
+        )
+    return Response(content, media_type=FRAME_MEDIA)
+
+
+@router.get(
+    "/setup/{sha256}/delta",
+    operation_id="matching_delta",
+    summary="匹配准备数据的增量 / What changed since an earlier set-up",
+    response_class=Response,
+    responses=SIGNED | problems("not-found", "busy") | {200: frame_answer("A MATCH_DELTA frame.")},
+)
+async def matching_delta(
+    request: Request,
+    caller: Authentic,
+    parts: PartsOf,
+    job: JobName,
+    sha256: SetupName,
+    since: Annotated[str, Query(pattern=_HASH, description="The set-up held so far.", examples=["5e" * 32])],
+) -> Response:
+    """404 when none leads from there: then fetch the set-up in full."""
+    async with parts.places.take() as place:
+        await read_nothing(request, caller.verified, parts.settings)
+        content = await place.run(parts.bureau.matching_delta, caller.contract, job, sha256, since)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -50,14 +96,36 @@ async def matching_setup(
     openapi_extra=frame_body("A MATCH_REQUEST frame: blinded identifiers. Each is charged against the contract."),
 )
 async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
-    """Charged before the answer leaves."""
+    """Charged before the answer leaves, once: the same bytes again under the contract and key epoch cost nothing."""
     async with parts.places.take() as place:
-        body = await read_body(
-            request,
-            caller.verified,
-            cap=parts.settings.match_bytes,
-            idle=parts.settings.body_idle_seconds,
-            media=FRAME_MEDIA,
-        )
+        body = await _request(request, caller, parts)
         content = await place.run(parts.bureau.match, caller.contract, job, body)
     return Response(content, media_type=FRAME_MEDIA)
+
+
+@router.post(
+    "/count",
+    operation_id="count",
+    summary="计数 / Count",
+    response_class=Response,
+    responses=SIGNED
+    | problems("not-found", "busy", "too-large", "unsupported-media")
+    | {200: frame_answer("A MATCH_RESPONSE frame: evaluated, in sorted order.")},
+    openapi_extra=frame_body("A MATCH_REQUEST frame of at least 100 blinded identifiers. Each is charged."),
+)
+async def count(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
+    """How many match, and not which: the order of the answers says nothing. Under the operation `count`."""
+    async with parts.places.take() as place:
+        body = await _request(request, caller, parts)
+        content = await place.run(parts.bureau.count, caller.contract, job, body)
+    return Response(content, media_type=FRAME_MEDIA)
+
+
+async def _request(request: Request, caller: Authentic, parts: PartsOf) -> bytes:
+    return await read_body(
+        request,
+        caller.verified,
+        cap=parts.settings.match_bytes,
+        idle=parts.settings.body_idle_seconds,
+        media=FRAME_MEDIA,
+    )

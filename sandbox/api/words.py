@@ -45,7 +45,7 @@ CONTRACT_EXAMPLE: dict[str, Any] = {
             "detail": "dimensions",
             "models": [{"name": "credit", "version": 1, "sheet_sha256": "33" * 32}],
             "id_kind": "uscc",
-            "engine": "openmined",
+            "engine": "x25519",
             "parameters": "bfv-8192-a",
             "ceilings": {
                 "identifiers": 1_000_000,

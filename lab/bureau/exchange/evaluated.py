@@ -1,170 +1,232 @@
-"""The evaluated register: the matching value of every enterprise, computed once for a register version and key epoch.
+"""The evaluated register: F(x) of every enterprise, computed once for a register version, an engine and a key epoch.
 
-It is kept in a file, and what an earlier version of the register has evaluated already is taken over. From it come the
-matching set-up and the tags under a contract. Whoever held it could link enterprises across contracts, so it stays.
-
-Where a contract requires consent, the tags of the enterprises that did not give it are not in the index: asked for one
-of them, ``find`` does what it does for an enterprise that is not in the register, a look-up among the same tags.
+It lies in one file of 32 bytes a row, in row order, and is read by memory map. It is made in shards, each kept as soon
+as it is done, so that a process that is killed loses the shards it had in hand and no more; what an earlier version has
+evaluated is taken over, so only what has come since is computed. Whoever held the file could link enterprises across
+contracts, so it stays.
 """
 
 from __future__ import annotations
 
-import io
-import re
+import fcntl
+import os
+import shutil
 import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bureau.consents import Admitted
-from lab.bureau.home import BureauHome, write_private
+from lab.bureau.exchange.carried import Carried
+from lab.bureau.home import BureauHome, sync_folder
 from lab.bureau.keys import BureauKeys
+from lab.bureau.ledger import BUREAU, Fact, record
 from lab.bureau.register import Snapshot, Snapshots
 from lab.bureau.register.snapshot import list_snapshots
 from lab.bureau.store import Store
 from lab.terms.progress import SILENT, Progress
-from protocols.matching.bureau import contract_tags, evaluate_register
+from protocols.crew import Crew, SoloCrew
+from protocols.matching.bureau import SHARD, VALUE_BYTES, evaluate_register
 
-_KEPT_IN_MEMORY = 2
-_INDEXES_IN_MEMORY = 8
-_OF_EPOCH = re.compile(r"-([0-9]+)(?:-[0-9a-f]{16})?\.(?:npy|setup-[0-9]+)$")  # a set-up may name who is admitted
-_CHUNK = 20_000  # identifiers evaluated between two steps of the progress bar: about a second's work
+VALUES = "values"
+_PARTIAL, _DONE, _LOCK = "partial", "done", "lock"
+_VERSIONS_KEPT = 3
+_ALONE = 2 * SHARD  # up to so many rows a crew's start would take longer than the work
 
 
 @dataclass(frozen=True, slots=True)
-class TagIndex:
-    """Tags of one contract, sorted, and the register row of each."""
+class EvaluatedRegister:
+    """One evaluated register: ``values`` uint8 [rows, 32], memory-mapped, in row order."""
 
-    tags: NDArray[np.bytes_]
-    rows: NDArray[np.int64]
+    snapshot: Snapshot
+    engine: str
+    epoch: int
+    folder: Path
+    values: NDArray[np.uint8]
 
-    @classmethod
-    def of(cls, tags: NDArray[np.uint8], rows: NDArray[np.int64]) -> TagIndex:
-        """From tags uint8 [n, 16] and the register row of each, int64 [n]."""
-        words = _as_words(tags)
-        order = np.argsort(words, kind="stable")
-        return cls(words[order], rows[order])
 
-    def find(self, tags: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """The register row of each tag, int64 [m]; -1 where there is none."""
-        words = _as_words(tags)
-        places = np.minimum(np.searchsorted(self.tags, words), max(len(self.tags) - 1, 0))
-        if not len(self.tags):
-            return np.full(len(words), -1, dtype=np.int64)
-        return np.where(self.tags[places] == words, self.rows[places], -1)
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """How an evaluated register came to be: rows in all, computed now, taken over, found from an interrupted run."""
+
+    rows: int
+    computed: int
+    carried: int
+    resumed: int
 
 
 class EvaluatedRegisters:
-    """Evaluated registers and tag indexes, on disk and in memory. Safe to use from several threads."""
+    """Evaluated registers on disk. Safe to use from several threads and processes.
 
-    def __init__(self, store: Store, home: BureauHome, keys: BureauKeys, snapshots: Snapshots) -> None:
-        self._store, self._home, self._keys, self._snapshots = store, home, keys, snapshots
+    ``crew`` opens the crew that evaluates; it is asked for when there is much to do and closed afterwards.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        home: BureauHome,
+        keys: BureauKeys,
+        snapshots: Snapshots,
+        crew: Callable[[], Crew] = SoloCrew,
+    ) -> None:
+        self._store, self._home, self._keys, self._snapshots, self._crew = store, home, keys, snapshots, crew
         self._lock = threading.Lock()
-        self._values: dict[tuple[str, int, str, int], NDArray[np.uint8]] = {}
-        self._indexes: dict[tuple[str, str, int, str, int, str], TagIndex] = {}
 
-    def values(self, snapshot: Snapshot, engine: str, epoch: int, progress: Progress = SILENT) -> NDArray[np.uint8]:
-        """The evaluated register under the keys of ``epoch``, in row order, uint8 [rows, width]."""
-        with self._lock:
-            return self._values_locked(snapshot, engine, epoch, progress)
-
-    def index(
-        self, snapshot: Snapshot, engine: str, epoch: int, contract_id: str, admitted: Admitted | None
-    ) -> TagIndex:
-        """The tag index of ``snapshot`` under a contract: of the admitted rows, or of all (None)."""
-        digest = "" if admitted is None else admitted.digest
-        key = (contract_id, snapshot.name, snapshot.version, engine, epoch, digest)
-        with self._lock:
-            if key not in self._indexes:
-                values = self._values_locked(snapshot, engine, epoch, SILENT)
-                rows = np.arange(len(values), dtype=np.int64) if admitted is None else admitted.rows
-                _make_room(self._indexes, _INDEXES_IN_MEMORY)
-                self._indexes[key] = TagIndex.of(contract_tags(contract_id, values[rows]), rows)
-            return self._indexes[key]
+    def find(self, snapshot: Snapshot, engine: str, epoch: int) -> EvaluatedRegister | None:
+        """The evaluated register, or None if it is not made yet."""
+        folder = self.folder(snapshot, engine, epoch)
+        path = folder / VALUES
+        if not path.is_file() or path.stat().st_size != snapshot.rows * VALUE_BYTES:
+            return None
+        values = np.memmap(path, dtype=np.uint8, mode="r", shape=(snapshot.rows, VALUE_BYTES))
+        return EvaluatedRegister(snapshot, engine, epoch, folder, values)
 
     def is_kept(self, snapshot: Snapshot, engine: str, epoch: int) -> bool:
         """Whether the register is evaluated already under the keys of ``epoch``."""
-        with self._lock:
-            return self._load(snapshot, engine, epoch) is not None
+        return self.find(snapshot, engine, epoch) is not None
+
+    def register(
+        self, snapshot: Snapshot, engine: str, epoch: int, progress: Progress = SILENT, *, by: str = BUREAU
+    ) -> EvaluatedRegister:
+        """The evaluated register, made now if it is not there. Raises ``Refused`` if the epoch has no key."""
+        found = self.find(snapshot, engine, epoch)
+        if found is None:
+            self.evaluate(snapshot, engine, epoch, progress, by=by)
+            found = self.find(snapshot, engine, epoch)
+        if found is None:
+            raise OSError("the evaluated register was removed as it was made")
+        return found
+
+    def evaluate(
+        self,
+        snapshot: Snapshot,
+        engine: str,
+        epoch: int,
+        progress: Progress = SILENT,
+        *,
+        crew: Crew | None = None,
+        by: str = BUREAU,
+    ) -> Evaluation | None:
+        """Make the evaluated register; None if it is there. Interrupted, it goes on after the shards that were kept."""
+        with self._alone(self.folder(snapshot, engine, epoch)) as folder:
+            if self.is_kept(snapshot, engine, epoch):
+                return None
+            own = crew is None
+            workers = crew or (SoloCrew() if snapshot.rows <= _ALONE else self._crew())
+            try:
+                done = self._keys.with_matching_key(
+                    engine, epoch, lambda key: self._evaluate(folder, snapshot, engine, epoch, key, workers, progress)
+                )
+            finally:
+                if own:
+                    workers.close()
+            self._keep(folder, snapshot, engine, epoch, done, by)
+        self._prune(snapshot, engine, epoch)
+        return done
 
     def forget(self, epoch: int) -> None:
-        """Remove everything that was evaluated under the keys of ``epoch``, set-ups too, from memory and disk."""
-        with self._lock:
-            for key in [key for key in self._values if key[3] == epoch]:
-                del self._values[key]
-            for tags in [tags for tags in self._indexes if tags[4] == epoch]:
-                del self._indexes[tags]
-            for path in files_of(self._home, epoch):
-                path.unlink(missing_ok=True)
+        """Remove everything that was made under the keys of ``epoch``: evaluated registers, set-ups, indexes."""
+        shutil.rmtree(self._home.path(f"evaluated/{epoch}"), ignore_errors=True)
 
-    def _values_locked(self, snapshot: Snapshot, engine: str, epoch: int, progress: Progress) -> NDArray[np.uint8]:
-        key = (snapshot.name, snapshot.version, engine, epoch)
-        if key not in self._values:
-            values = self._load(snapshot, engine, epoch)
-            if values is None:
-                values = self._evaluate(snapshot, engine, epoch, progress)
-                buffer = io.BytesIO()
-                np.save(buffer, values, allow_pickle=False)
-                write_private(self._home.path(f"{stem(snapshot, engine, epoch)}.npy"), buffer.getvalue())
-            _make_room(self._values, _KEPT_IN_MEMORY)
-            self._values[key] = values
-        return self._values[key]
+    def folder(self, snapshot: Snapshot, engine: str, epoch: int) -> Path:
+        """Where a register version's values under an epoch lie, and what is made of them."""
+        return self._home.path(f"evaluated/{epoch}/{engine}/{snapshot.name}-{snapshot.version}-{snapshot.sha256[:12]}")
 
-    def _load(self, snapshot: Snapshot, engine: str, epoch: int) -> NDArray[np.uint8] | None:
-        path = self._home.path(f"{stem(snapshot, engine, epoch)}.npy")
-        if not path.is_file():
-            return None
+    def _evaluate(
+        self,
+        folder: Path,
+        snapshot: Snapshot,
+        engine: str,
+        epoch: int,
+        key: bytes,
+        crew: Crew,
+        progress: Progress,
+    ) -> Evaluation:
+        shards = -(-snapshot.rows // SHARD)
+        data = os.open(folder / _PARTIAL, os.O_RDWR | os.O_CREAT, 0o600)
+        marks = os.open(folder / _DONE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            values = np.load(path, allow_pickle=False)
-        except (ValueError, OSError, EOFError):
-            return None
-        fits = values.dtype == np.uint8 and values.ndim == 2 and len(values) == snapshot.rows
-        return np.asarray(values, dtype=np.uint8) if fits else None
+            os.truncate(data, snapshot.rows * VALUE_BYTES)
+            kept = {place for place, mark in enumerate(os.pread(marks, shards, 0)) if mark}
+            under_way: deque[tuple[int, NDArray[np.uint8], NDArray[np.bool_]]] = deque()
+            carried = computed = 0
 
-    def _evaluate(self, snapshot: Snapshot, engine: str, epoch: int, progress: Progress) -> NDArray[np.uint8]:
-        identifiers = self._snapshots.identifiers(snapshot)
-        known = self._known(snapshot, engine, epoch)
-        fresh = [code for code in identifiers if code not in known]
-        with progress.stage("evaluate", len(fresh)) as stage:
-            for start in range(0, len(fresh), _CHUNK):
-                chunk = fresh[start : start + _CHUNK]
-                found = self._keys.with_matching_key(
-                    engine,
-                    epoch,
-                    lambda key, c=chunk: evaluate_register(engine, key, c),  # type: ignore[misc]
-                )
-                known.update(zip(chunk, found, strict=True))
-                stage.advance(len(chunk))
-        return np.stack([known[code] for code in identifiers])
+            def rows() -> Iterator[tuple[Any, ...]]:
+                former = self._former(snapshot, engine, epoch)
+                for shard in (number for number in range(shards) if number not in kept):
+                    codes = self._snapshots.identifiers(snapshot, shard * SHARD, SHARD)
+                    values = np.zeros((len(codes), VALUE_BYTES), dtype=np.uint8)
+                    fresh = np.ones(len(codes), dtype=bool)
+                    if former is not None:
+                        places, known = former.take(codes)
+                        values[places], fresh[places] = known, False
+                    under_way.append((shard, values, fresh))
+                    yield engine, key, [codes[place] for place in np.flatnonzero(fresh).tolist()]
 
-    def _known(self, snapshot: Snapshot, engine: str, epoch: int) -> dict[str, NDArray[np.uint8]]:
-        """Values by identifier from the newest version that was evaluated."""
+            with progress.stage("evaluate", snapshot.rows) as stage:
+                stage.advance(sum(min(SHARD, snapshot.rows - shard * SHARD) for shard in kept))
+                for found in crew.map(evaluate_register, rows()):
+                    shard, values, fresh = under_way.popleft()
+                    values[fresh] = found
+                    os.pwrite(data, values.tobytes(), shard * SHARD * VALUE_BYTES)
+                    os.fdatasync(data)  # the shard is on the disk before it is marked as done
+                    os.pwrite(marks, b"\x01", shard)
+                    computed, carried = computed + len(found), carried + len(values) - len(found)
+                    stage.advance(len(values))
+        finally:
+            os.close(data)
+            os.close(marks)
+        return Evaluation(snapshot.rows, computed, carried, snapshot.rows - computed - carried)
+
+    def _former(self, snapshot: Snapshot, engine: str, epoch: int) -> Carried | None:
+        """The newest other version that is evaluated."""
         with self._store.read() as session:
             others = [other for other in list_snapshots(session, snapshot.name) if other.version != snapshot.version]
         for other in others:
-            values = self._load(other, engine, epoch)
-            if values is not None:
-                return dict(zip(self._snapshots.identifiers(other), values, strict=True))
-        return {}
+            found = self.find(other, engine, epoch)
+            if found is not None:
+                return Carried(self._snapshots, other, found.values)
+        return None
 
+    def _keep(self, folder: Path, snapshot: Snapshot, engine: str, epoch: int, done: Evaluation, by: str) -> None:
+        """The finished file gets its name in the transaction of its entry."""
+        with self._store.begin() as session:
+            facts: dict[str, Fact] = {
+                "register": snapshot.name,
+                "version": snapshot.version,
+                "engine": engine,
+                "epoch": epoch,
+                "rows": done.rows,
+                "computed": done.computed,
+                "carried": done.carried,
+                "resumed": done.resumed,
+            }
+            record(session, "register.evaluated", None, facts, by=by)
+            os.replace(folder / _PARTIAL, folder / VALUES)
+            sync_folder(folder)
+        (folder / _DONE).unlink(missing_ok=True)
 
-def stem(snapshot: Snapshot, engine: str, epoch: int) -> str:
-    """How the names of files begin that hold what ``snapshot`` evaluates to under the keys of ``epoch``."""
-    return f"evaluated/{snapshot.name}-{snapshot.version}-{snapshot.sha256[:12]}-{engine}-{epoch}"
+    def _prune(self, snapshot: Snapshot, engine: str, epoch: int) -> None:
+        """Let old versions go: whoever asks for one again has it made again."""
+        with self._store.read() as session:
+            older = [other for other in list_snapshots(session, snapshot.name) if other.version < snapshot.version]
+        kept = [other for other in older if self.is_kept(other, engine, epoch)]
+        for other in kept[_VERSIONS_KEPT - 1 :]:
+            shutil.rmtree(self.folder(other, engine, epoch), ignore_errors=True)
 
-
-def files_of(home: BureauHome, epoch: int) -> list[Path]:
-    """All files evaluated under the keys of ``epoch``: registers and set-ups."""
-    found = ((path, _OF_EPOCH.search(path.name)) for path in home.path("evaluated").iterdir())
-    return sorted(path for path, name in found if name is not None and int(name.group(1)) == epoch)
-
-
-def _make_room(cache: dict, most: int) -> None:  # type: ignore[type-arg]
-    while len(cache) >= most:
-        cache.pop(next(iter(cache)))
-
-
-def _as_words(tags: NDArray[np.uint8]) -> NDArray[np.bytes_]:
-    return np.ascontiguousarray(tags, dtype=np.uint8).view("S16").reshape(-1)
+    @contextmanager
+    def _alone(self, folder: Path) -> Iterator[Path]:
+        """One thread and one process at a time; another waits, and then finds the work done."""
+        with self._lock:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+                yield folder
+            finally:
+                os.close(descriptor)

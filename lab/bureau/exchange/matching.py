@@ -1,115 +1,208 @@
-"""Matching under a contract: the set-up, made once for many banks, and answers to blinded identifiers.
+"""Matching under a contract: the set-up that a bank fetches once a register version, answers to blinded identifiers.
 
-Both belong to a job and use the matching key of its epoch. Where the contract requires consent, the set-up is made of
-the consenting enterprises alone, so that another enterprise looks exactly like one that is not in the register.
+All of it belongs to a job and uses the matching key of its epoch. Where the contract requires consent, the set-up is
+made of the consenting enterprises alone, so that another enterprise looks exactly like one that is not in the register.
+Counting is an operation of its own: its set-up is of one job, and its answers come in an order that tells nothing.
 """
 
 from __future__ import annotations
 
 import hashlib
-import threading
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import datetime
 
+import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
-from lab.bureau.consents import Admitted, Consents
+from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.charges import charge_identifiers, return_identifiers
-from lab.bureau.exchange.evaluated import EvaluatedRegisters, stem
+from lab.bureau.exchange.index import ContractIndex
+from lab.bureau.exchange.indexes import Indexes
 from lab.bureau.exchange.passage import Passage, Passed
-from lab.bureau.exchange.workers import WorkerPool
-from lab.bureau.home import BureauHome, write_private
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
-from lab.bureau.register import Snapshot, Snapshots, find_snapshot
+from lab.bureau.register import find_snapshot
 from lab.bureau.store import Store
+from lab.bureau.store.tables import MatchRow
 from lab.terms.contract import Operation
-from lab.terms.errors import InvalidInput
-from protocols.matching.bureau import build_setup, count_request, respond
+from lab.terms.errors import InvalidInput, NotFound, Refused, Unreachable
+from protocols.crew import Crew, CrewLost
+from protocols.matching.bureau import (
+    MAX_SHARD,
+    MIN_COUNTED,
+    count_request,
+    evaluate_elements,
+    pack_response,
+    pack_shard,
+    read_request,
+)
+
+_CHUNK = 4_096  # elements that one worker takes at a time: about a fifth of a second's work
 
 
 class Matching:
-    """What a bank may ask in matching. Safe to use from several threads."""
+    """What a bank may ask in matching. Safe to use from several threads.
+
+    ``crew`` lends the workers that evaluate bytes from banks.
+    """
 
     def __init__(
         self,
         store: Store,
-        home: BureauHome,
         keys: BureauKeys,
-        snapshots: Snapshots,
-        evaluated: EvaluatedRegisters,
-        workers: WorkerPool,
+        indexes: Indexes,
         passage: Passage,
         consents: Consents,
+        crew: Callable[[], AbstractContextManager[Crew]],
     ) -> None:
-        self._store, self._home, self._keys = store, home, keys
-        self._snapshots, self._evaluated, self._workers = snapshots, evaluated, workers
-        self._passage, self._consents = passage, consents
-        self._lock = threading.Lock()
+        self._store, self._keys, self._indexes = store, keys, indexes
+        self._passage, self._consents, self._crew = passage, consents, crew
 
-    def setup(self, contract_id: str, job_id: str, announced: int, now: datetime) -> bytes:
-        """The set-up frame for a query of at most ``announced`` identifiers.
+    def setup(self, contract_id: str, job_id: str, now: datetime, *, counting: bool = False) -> bytes:
+        """The manifest of the set-up as register and consents stand now.
 
-        The number is rounded up to a power of two, so that few set-ups serve all banks and the rate of false positives
-        of the whole query can only be better than stated. Raises what ``Passage.enter`` raises.
+        Raises what ``Passage.enter`` raises, and ``Busy`` while a large register is prepared.
         """
+        passed, index = self._present(contract_id, job_id, now, counting)
         with self._store.begin() as session:
-            passed = self._enter(session, contract_id, job_id, now, announced=announced)
-            snapshot = find_snapshot(session, passed.shelved.register)
-            admitted = self._consents.admitted(session, snapshot, passed.contract, passed.held.bank_id, now)
+            # Preparing may have taken long: what was stopped meanwhile is not given out.
+            self._enter(session, contract_id, job_id, now, counting)
             facts: dict[str, Fact] = {
                 "job": job_id,
-                "announced": announced,
-                "register": snapshot.name,
-                "register_version": snapshot.version,
+                "register": passed.shelved.register,
+                "register_version": index.setup.register,
+                "entries": index.setup.entries,
+                "setup_sha256": index.setup.sha256,
+                "counting": counting,
             }
             record(session, "match.setup", contract_id, facts, by=passed.by)
-        frame = self._setup(snapshot, passed, admitted, 1 << (announced - 1).bit_length())
-        self._check_still(contract_id, job_id, now)
-        return frame
+        return index.manifest
 
-    def answer(self, contract_id: str, job_id: str, request: bytes, now: datetime) -> bytes:
-        """The response frame to blinded identifiers.
+    def shard(
+        self,
+        contract_id: str,
+        job_id: str,
+        sha256: str,
+        first: int,
+        count: int,
+        now: datetime,
+        *,
+        counting: bool = False,
+    ) -> bytes:
+        """Buckets ``first`` to ``first`` + ``count`` of a set-up, as a frame.
+
+        Raises ``NotFound`` when the set-up is not the present one any more: register or consents have changed.
+        """
+        index = self._named(contract_id, job_id, sha256, now, counting)
+        if first >= index.setup.geometry.buckets or not 1 <= count <= MAX_SHARD:
+            raise InvalidInput(
+                f"Wanted 1 to {MAX_SHARD} buckets of a set-up of {index.setup.geometry.buckets}; found other numbers.",
+                next_step="ask for buckets that the manifest names",
+            )
+        return pack_shard(sha256, first, index.buckets(first, count))
+
+    def delta(self, contract_id: str, job_id: str, sha256: str, since: str, now: datetime) -> bytes:
+        """What leads from the set-up ``since`` to the present one, as a frame; raises ``NotFound`` if nothing does."""
+        return self._indexes.delta(self._named(contract_id, job_id, sha256, now, False), since, contract_id)
+
+    def answer(self, contract_id: str, job_id: str, request: bytes, now: datetime, *, counting: bool = False) -> bytes:
+        """The response frame to blinded identifiers; for counting, in sorted order.
 
         All identifiers of the request are charged before it is evaluated, whether they are in the register or not
-        (nobody here can tell), and given back if the evaluation fails or the contract is stopped meanwhile. Raises what
-        ``Passage.enter`` raises, ``Refused`` at the ceiling, ``InvalidInput`` for a malformed request.
+        (nobody here can tell), and given back if the evaluation fails or the contract is stopped meanwhile. The same
+        bytes again under the contract and epoch are answered again and not charged again: the answer is the same.
+        Raises what ``Passage.enter`` raises, ``Refused`` at the ceiling, ``InvalidInput`` for a malformed request.
         """
         with self._store.read() as session:
             find(session, contract_id)  # an unknown contract is NotFound before its request is read
         try:
             count = count_request(request)
         except ValueError as error:
-            raise InvalidInput(f"The matching request is not acceptable: {error}.", next_step="make it again") from None
+            raise _unacceptable(error) from None
+        if counting and count < MIN_COUNTED:
+            raise Refused(
+                f"Counting takes at least {MIN_COUNTED} identifiers; {count} were asked.",
+                next_step="count a larger portfolio: the count of a few would tell of each",
+            )
+        digest = hashlib.sha256(request).hexdigest()
         facts: dict[str, Fact] = {
             "job": job_id,
             "identifiers": count,
-            "request_sha256": hashlib.sha256(request).hexdigest(),
+            "request_sha256": digest,
+            "counting": counting,
         }
         with self._store.begin() as session:
-            passed = self._enter(session, contract_id, job_id, now, identifiers=count)
-            charge_identifiers(session, passed.contract, count)
-            record(session, "match.charged", contract_id, facts, by=passed.by)
-        contract = passed.contract
+            passed = self._enter(session, contract_id, job_id, now, counting, identifiers=count, lock=True)
+            key = (contract_id, passed.job.epoch, digest, counting)
+            again = session.get(MatchRow, key) is not None
+            if not again:
+                charge_identifiers(session, passed.contract, count)
+                session.add(_row(passed, job_id, digest, counting, count, now))
+                session.flush()
+            record(session, "match.repeated" if again else "match.charged", contract_id, facts, by=passed.by)
         try:
-            response = self._keys.with_matching_key(
-                contract.engine,
-                passed.job.epoch,
-                lambda key: self._workers.run(
-                    respond, contract.engine, key, request, ceiling=contract.ceilings.identifiers_per_match
-                ),
-            )
-            self._check_still(contract_id, job_id, now)
+            evaluated = self._evaluate(passed, request)
+            with self._store.read() as session:
+                self._enter(session, contract_id, job_id, now, counting)
         except Exception as error:
-            with self._store.begin() as session:
+            if not again:
+                self._give_back(contract_id, key, count, facts)
+            if isinstance(error, ValueError):
+                raise _unacceptable(error) from None
+            raise
+        return pack_response(passed.contract.engine, evaluated, counted=counting)
+
+    def _evaluate(self, passed: Passed, request: bytes) -> NDArray[np.uint8]:
+        engine = passed.contract.engine
+        blinded = read_request(engine, request, ceiling=passed.contract.ceilings.identifiers_per_match)
+
+        def evaluate(key: bytes) -> list[NDArray[np.uint8]]:
+            rows = ((engine, key, blinded[start : start + _CHUNK]) for start in range(0, len(blinded), _CHUNK))
+            with self._crew() as crew:
+                return list(crew.map(evaluate_elements, rows))
+
+        try:
+            return np.concatenate([blinded[:0], *self._keys.with_matching_key(engine, passed.job.epoch, evaluate)])
+        except CrewLost as error:
+            raise Unreachable(str(error), next_step="send it again; the bureau's operator has to look") from None
+
+    def _give_back(self, contract_id: str, key: tuple[str, int, str, bool], count: int, facts: dict[str, Fact]) -> None:
+        with self._store.begin() as session:
+            row = session.get(MatchRow, key)
+            if row is not None:
+                session.delete(row)
+                session.flush()
                 return_identifiers(session, contract_id, count)
                 record(session, "match.returned", contract_id, facts, by=BUREAU)
-            if isinstance(error, ValueError):
-                raise InvalidInput(
-                    f"The matching request is not acceptable: {error}.", next_step="make it again"
-                ) from None
-            raise
-        return response
+
+    def _present(self, contract_id: str, job_id: str, now: datetime, counting: bool) -> tuple[Passed, ContractIndex]:
+        """The index as register and consents stand now."""
+        with self._store.read() as session:
+            passed = self._enter(session, contract_id, job_id, now, counting)
+            snapshot = find_snapshot(session, passed.shelved.register)
+            admitted = self._consents.admitted(session, snapshot, passed.contract, passed.held.bank_id, now)
+        index = self._indexes.index(
+            snapshot,
+            passed.contract.engine,
+            passed.job.epoch,
+            contract_id,
+            admitted,
+            counting=job_id if counting else None,
+        )
+        return passed, index
+
+    def _named(self, contract_id: str, job_id: str, sha256: str, now: datetime, counting: bool) -> ContractIndex:
+        """The present index, if it has that name."""
+        _, index = self._present(contract_id, job_id, now, counting)
+        if index.setup.sha256 != sha256:
+            raise NotFound(
+                "The set-up of this name is not the present one: register or consents have changed, or it never was.",
+                next_step="fetch the manifest anew",
+            )
+        return index
 
     def _enter(
         self,
@@ -117,40 +210,26 @@ class Matching:
         contract_id: str,
         job_id: str,
         now: datetime,
+        counting: bool,
         *,
         identifiers: int | None = None,
-        announced: int | None = None,
+        lock: bool = False,
     ) -> Passed:
-        return self._passage.enter(
-            session,
-            contract_id,
-            Operation.MATCH,
-            job_id,
-            now,
-            identifiers=identifiers,
-            announced=announced,
-            lock=True,
-        )
+        operation = Operation.COUNT if counting else Operation.MATCH
+        return self._passage.enter(session, contract_id, operation, job_id, now, identifiers=identifiers, lock=lock)
 
-    def _check_still(self, contract_id: str, job_id: str, now: datetime) -> None:
-        """What took long may have been stopped meanwhile; then it is not given out."""
-        with self._store.read() as session:
-            self._passage.enter(session, contract_id, Operation.MATCH, job_id, now)
 
-    def _setup(self, snapshot: Snapshot, passed: Passed, admitted: Admitted | None, announced: int) -> bytes:
-        engine, epoch = passed.contract.engine, passed.job.epoch
-        who = f"-{admitted.digest[:16]}" if admitted is not None else ""
-        path = self._home.path(f"{stem(snapshot, engine, epoch)}{who}.setup-{announced}")
-        with self._lock:
-            if path.is_file():
-                return path.read_bytes()
-            identifiers = self._snapshots.identifiers(snapshot)
-            values = self._evaluated.values(snapshot, engine, epoch)
-            if admitted is not None:
-                identifiers = [identifiers[row] for row in admitted.rows.tolist()]
-                values = values[admitted.rows]
-            frame = self._keys.with_matching_key(
-                engine, epoch, lambda key: build_setup(engine, key, identifiers, announced=announced, values=values)
-            )
-            write_private(path, frame)
-            return frame
+def _row(passed: Passed, job_id: str, digest: str, counting: bool, count: int, now: datetime) -> MatchRow:
+    return MatchRow(
+        contract_id=passed.contract.id,
+        epoch=passed.job.epoch,
+        request_sha256=digest,
+        job_id=job_id,
+        counting=counting,
+        identifiers=count,
+        charged_at=now,
+    )
+
+
+def _unacceptable(error: ValueError) -> InvalidInput:
+    return InvalidInput(f"The matching request is not acceptable: {error}.", next_step="make it again")

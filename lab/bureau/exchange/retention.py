@@ -5,6 +5,7 @@ What stays is what the law and the counting need: that a batch was answered, and
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -12,6 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.contracts.cabinet import find
+from lab.bureau.exchange.index import MANIFEST
 from lab.bureau.exchange.jobs import lock_contract
 from lab.bureau.home import BureauHome
 from lab.bureau.ledger import BUREAU, record
@@ -90,12 +92,12 @@ def _unlink_unnamed(store: Store, home: BureauHome, now: datetime) -> None:
 
 
 def _sweep_setups(home: BureauHome, before: datetime) -> int:
-    """Set-ups serve all contracts, so the shortest time holds; whoever needs one again has it made again."""
+    """Whoever needs a set-up again has it made again, so one time holds for all, the shortest."""
     old = [
-        path
-        for path in home.path("evaluated").glob("*.setup-*")
+        path.parent
+        for path in home.path("evaluated").glob(f"*/*/*/contracts/*/*/{MANIFEST}")
         if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before
     ]
-    for path in old:
-        path.unlink(missing_ok=True)
+    for folder in old:
+        shutil.rmtree(folder, ignore_errors=True)
     return len(old)

@@ -23,7 +23,7 @@ from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.batches import Answered, Batches, BatchFacts
 from lab.bureau.exchange.charges import charge_scores, return_scores
-from lab.bureau.exchange.evaluated import EvaluatedRegisters
+from lab.bureau.exchange.indexes import Indexes
 from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
 from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.exchange.workers import WorkerPool
@@ -76,14 +76,14 @@ class Scoring:
         home: BureauHome,
         keys: BureauKeys,
         snapshots: Snapshots,
-        evaluated: EvaluatedRegisters,
+        indexes: Indexes,
         workers: WorkerPool,
         passage: Passage,
         consents: Consents,
         shelf: Shelf,
     ) -> None:
         self._store, self._home, self._keys, self._shelf = store, home, keys, shelf
-        self._snapshots, self._evaluated, self._workers = snapshots, evaluated, workers
+        self._snapshots, self._indexes, self._workers = snapshots, indexes, workers
         self._passage, self._consents = passage, consents
         self._batches = Batches(home)
         self._lock = threading.Lock()
@@ -156,7 +156,7 @@ class Scoring:
                 f"Wanted {model.columns} columns, as the model's sheet says; found {head.columns}.",
                 next_step="encrypt the columns of the job's sheet",
             )
-        index = self._evaluated.index(snapshot, contract.engine, passed.job.epoch, contract_id, admitted)
+        index = self._indexes.index(snapshot, contract.engine, passed.job.epoch, contract_id, admitted)
         rows = index.find(head.tags)
         _check_known(rows)
         limit = PARAMETERS[contract.parameters].value_limit

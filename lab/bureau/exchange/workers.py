@@ -13,8 +13,8 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
@@ -30,7 +30,7 @@ class WorkerPool:
     def __init__(self, count: int, *, job_seconds: int, memory_mib: int) -> None:
         self._seconds = job_seconds
         self._memory = memory_mib * _MIB
-        self._count = count
+        self._count = self.size = count
         self._closed = False
         self._closing = threading.Lock()
         self._places: queue.Queue[ProcessPoolExecutor | None] = queue.Queue()
@@ -60,6 +60,11 @@ class WorkerPool:
             ) from None
         finally:
             self._places.put(worker)
+
+    def map(self, function: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
+        """``function(*row)`` for each row, in order, on all workers; a ``protocols.crew.Crew`` for bytes from banks."""
+        with ThreadPoolExecutor(self._count) as threads:
+            yield from threads.map(lambda row: self.run(function, *row), rows)
 
     def warm(self) -> None:
         """Start every worker now, so that the first job does not wait for it."""

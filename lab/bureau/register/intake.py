@@ -17,6 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from lab.bureau.catalogue import Item, items_for, keep_items
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.ledger import LOCAL, Fact, record
+from lab.bureau.register.snapshot import ROW_GROUP
 from lab.bureau.register.sorting import Sorted, choose_columns, sort_rows
 from lab.bureau.store import Store
 from lab.bureau.store.tables import RegisterRow
@@ -82,7 +83,7 @@ def import_register(
         items = items_for(name, chosen, words or {})
         stage.advance()
         buffer = io.BytesIO()
-        rows.kept.write_parquet(buffer, compression="zstd", statistics=False)
+        rows.kept.write_parquet(buffer, compression="zstd", statistics=False, row_group_size=ROW_GROUP)
         stage.advance()
         row, rejected = _keep(store, home, name, (id_column, id_kind), rows, items, buffer.getvalue(), source)
         stage.advance()
@@ -111,7 +112,8 @@ def _keep(
     parquet: bytes,
     source: Path,
 ) -> tuple[RegisterRow, Path | None]:
-    source_sha256 = hashlib.sha256(source.read_bytes()).hexdigest()
+    with source.open("rb") as opened:
+        source_sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     with store.begin() as session:
         newest = session.scalar(select(func.max(RegisterRow.version)).where(RegisterRow.name == name))
         version = (newest or 0) + 1

@@ -6,6 +6,7 @@ import hashlib
 import json
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import polars as pl
 from polars.exceptions import PolarsError
@@ -17,6 +18,8 @@ from lab.bureau.store.tables import RegisterRow
 from lab.terms.errors import InvalidInput, NotFound
 
 _KEPT_IN_MEMORY = 2
+ROW_GROUP = 65_536
+"""Rows of a Parquet row group: what one reading of identifiers touches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,7 @@ class Snapshots:
         self._home = home
         self._lock = threading.Lock()
         self._frames: dict[tuple[str, int], pl.DataFrame] = {}
+        self._checked: set[str] = set()
 
     def frame(self, snapshot: Snapshot) -> pl.DataFrame:
         """The table, all text, the identifier first; raises ``InvalidInput`` if the file is not the one imported."""
@@ -69,25 +73,49 @@ class Snapshots:
                 self._frames[key] = self._read(snapshot)
             return self._frames[key]
 
-    def identifiers(self, snapshot: Snapshot) -> list[str]:
-        """The identifiers, in row order."""
-        return [str(code) for code in self.frame(snapshot)[snapshot.id_column].to_list()]
+    def identifiers(self, snapshot: Snapshot, first: int = 0, count: int | None = None) -> list[str]:
+        """Identifiers in row order, which is their own order: ``count`` of them from row ``first`` on (None: all).
+
+        Reads the row groups they stand in and no more, so a register of any size is read in bounded memory.
+        """
+        with self._lock:
+            path = self._check(snapshot)
+        try:
+            rows = pl.scan_parquet(path).select(snapshot.id_column).slice(first, count).collect()
+        except (OSError, PolarsError):
+            raise _unreadable(snapshot) from None
+        return [str(code) for code in rows[snapshot.id_column].to_list()]
 
     def _read(self, snapshot: Snapshot) -> pl.DataFrame:
-        path = self._home.path(snapshot.file)
         try:
-            data = path.read_bytes()
-            if hashlib.sha256(data).hexdigest() != snapshot.sha256:
-                raise InvalidInput(
-                    f"The file of register {snapshot.name} version {snapshot.version} is not the one imported.",
-                    next_step="bring the file back from a copy, or import the register again",
-                )
-            return pl.read_parquet(data)
+            return pl.read_parquet(self._check(snapshot))
         except (OSError, PolarsError):
+            raise _unreadable(snapshot) from None
+
+    def _check(self, snapshot: Snapshot) -> Path:
+        """The snapshot's file, after its hash was compared (once a process); raises ``InvalidInput``."""
+        path = self._home.path(snapshot.file)
+        if snapshot.sha256 in self._checked:
+            return path
+        try:
+            with path.open("rb") as file:
+                found = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError:
+            raise _unreadable(snapshot) from None
+        if found != snapshot.sha256:
             raise InvalidInput(
-                f"The file of register {snapshot.name} version {snapshot.version} cannot be read.",
+                f"The file of register {snapshot.name} version {snapshot.version} is not the one imported.",
                 next_step="bring the file back from a copy, or import the register again",
-            ) from None
+            )
+        self._checked.add(snapshot.sha256)
+        return path
+
+
+def _unreadable(snapshot: Snapshot) -> InvalidInput:
+    return InvalidInput(
+        f"The file of register {snapshot.name} version {snapshot.version} cannot be read.",
+        next_step="bring the file back from a copy, or import the register again",
+    )
 
 
 def _snapshot(row: RegisterRow) -> Snapshot:

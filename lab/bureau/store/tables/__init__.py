@@ -9,7 +9,16 @@ from __future__ import annotations
 from lab.bureau.store.tables.base import Base, Moment
 from lab.bureau.store.tables.consents import ConsentChangeRow, ConsentRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
-from lab.bureau.store.tables.exchange import BatchRow, ContextRow, EpochRow, InquiryRow, JobRow, NonceRow, UsageRow
+from lab.bureau.store.tables.exchange import (
+    BatchRow,
+    ContextRow,
+    EpochRow,
+    InquiryRow,
+    JobRow,
+    MatchRow,
+    NonceRow,
+    UsageRow,
+)
 from lab.bureau.store.tables.ledger import EntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
 from lab.bureau.store.tables.registers import ItemRow, ModelRow, RegisterRow
@@ -32,6 +41,7 @@ __all__ = [
     "ItemRow",
     "JobRow",
     "LedgerSizeRow",
+    "MatchRow",
     "ModelRow",
     "Moment",
     "NonceRow",

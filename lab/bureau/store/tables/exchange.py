@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Integer, String, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    ForeignKey,
+    ForeignKeyConstraint,
+    Index,
+    Integer,
+    String,
+    Text,
+)
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lab.bureau.store.tables.base import Base, Hash, Moment
@@ -71,6 +81,21 @@ class InquiryRow(Base):
     """SHA-256 of the batch."""
     enterprise: Mapped[str] = mapped_column(String(32), primary_key=True, index=True)
     at: Mapped[datetime] = mapped_column(Moment)
+
+
+class MatchRow(Base):
+    """Room ``exchange``: a matching request that was charged; the same bytes again are answered and not charged."""
+
+    __tablename__ = "matches"
+
+    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True)
+    request_sha256: Mapped[str] = mapped_column(Hash, primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(64))
+    """The job under which it was charged."""
+    counting: Mapped[bool] = mapped_column(Boolean, primary_key=True)
+    identifiers: Mapped[int] = mapped_column(Integer)
+    charged_at: Mapped[datetime] = mapped_column(Moment)
 
 
 class BatchRow(Base):

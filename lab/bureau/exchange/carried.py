@@ -1,0 +1,57 @@
+"""What an earlier version of a register has evaluated already: two columns of identifiers, merged as they are read.
+
+Both versions are sorted by identifier, so each is read once from the front, a window at a time; memory does not grow
+with the register.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.bureau.register import Snapshot, Snapshots
+
+_WINDOW = 65_536
+
+
+class Carried:
+    """Values of the identifiers that an earlier version has, asked for in ascending order."""
+
+    def __init__(self, snapshots: Snapshots, snapshot: Snapshot, values: NDArray[np.uint8]) -> None:
+        """``values``: the evaluated register of ``snapshot``, uint8 [rows, 32], memory-mapped."""
+        self._snapshots, self._snapshot, self._values = snapshots, snapshot, values
+        self._next = 0
+        self._window: dict[str, int] = {}
+        self._last = ""
+
+    def take(self, identifiers: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+        """Positions in ``identifiers`` that are known, int64 [m], and their values, uint8 [m, 32].
+
+        ``identifiers`` are sorted, and beyond those of the call before.
+        """
+        found: list[tuple[int, int]] = []
+        waiting = 0
+        while waiting < len(identifiers):
+            if not self._window or self._last < identifiers[waiting]:
+                if not self._read():
+                    break
+                continue
+            while waiting < len(identifiers) and identifiers[waiting] <= self._last:
+                row = self._window.get(identifiers[waiting])
+                if row is not None:
+                    found.append((waiting, row))
+                waiting += 1
+        places = np.array(found, dtype=np.int64).reshape(-1, 2)
+        return places[:, 0], self._values[places[:, 1]]
+
+    def _read(self) -> bool:
+        """The next window in place of this one; False at the end."""
+        if self._next >= self._snapshot.rows:
+            return False
+        codes = self._snapshots.identifiers(self._snapshot, self._next, _WINDOW)
+        self._window = {code: self._next + place for place, code in enumerate(codes)}
+        self._next += len(codes)
+        self._last = codes[-1]
+        return True

@@ -1,0 +1,179 @@
+"""The indexes of all contracts: made when first asked for, kept, found again by the name of their set-up.
+
+A contract's set-up keeps its geometry from one register version to the next while it fits, so that a delta between two
+of them is small. The newest few of a contract are kept, for deltas to lead from.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.bureau.consents import Admitted
+from lab.bureau.exchange.evaluated import EvaluatedRegister, EvaluatedRegisters
+from lab.bureau.exchange.index import MANIFEST, STEP, ContractIndex, Source, make_index, open_index
+from lab.bureau.exchange.preparation import Preparation
+from lab.bureau.home import BureauHome
+from lab.bureau.register import Snapshot, Snapshots
+from lab.terms.errors import NotFound
+from lab.terms.progress import Progress
+from protocols.matching.bureau import (
+    Geometry,
+    count_marks,
+    decode_bucket,
+    differences,
+    digests,
+    encode_bucket,
+    pack_delta,
+)
+
+_KEPT = 4
+_OPEN_AT_ONCE = 16
+_FEW = 200_000
+"""Up to so many rows an index is made while the bank waits: about a second's work."""
+_FEW_TO_EVALUATE = 50_000
+"""Up to so many rows a register is evaluated while the bank waits: a few seconds' work."""
+
+
+class Indexes:
+    """Indexes on disk, a few of them open. Safe to use from several threads."""
+
+    def __init__(
+        self, home: BureauHome, snapshots: Snapshots, evaluated: EvaluatedRegisters, preparation: Preparation
+    ) -> None:
+        self._home, self._snapshots, self._evaluated, self._preparation = home, snapshots, evaluated, preparation
+        self._lock = threading.Lock()
+        self._open: dict[Path, ContractIndex] = {}
+
+    def index(
+        self,
+        snapshot: Snapshot,
+        engine: str,
+        epoch: int,
+        contract: str,
+        admitted: Admitted | None,
+        *,
+        counting: str | None = None,
+    ) -> ContractIndex:
+        """The index of a register version under a contract: of the admitted rows, or of all (None).
+
+        ``counting``: the job whose count it is for. Raises ``Busy`` while a large register is evaluated or indexed.
+        """
+        who = admitted.digest[:16] if admitted is not None else "all"
+        name = f"count-{counting}-{who}" if counting is not None else who
+        base = self._evaluated.folder(snapshot, engine, epoch)
+        folder = base / "contracts" / contract / name
+        kept = self._kept(folder)
+        if kept is not None:
+            return kept
+        evaluate = partial(self._evaluated.register, snapshot, engine, epoch)
+        register = self._evaluated.find(snapshot, engine, epoch)
+        if register is None:
+            register = self._preparation.done(base, snapshot.rows <= _FEW_TO_EVALUATE, evaluate)
+        make = partial(self._make, folder, register, contract, admitted, counting)
+        rows = snapshot.rows if admitted is None else len(admitted.rows)
+        return self._preparation.done(folder, rows <= _FEW, make)
+
+    def delta(self, new: ContractIndex, old_sha256: str, contract: str) -> bytes:
+        """The frame that leads from an earlier set-up of the contract to ``new``; raises ``NotFound`` if none does."""
+        setup = new.setup
+        if old_sha256 == setup.sha256:
+            raise _no_delta()
+        for folder in self._of_contract(setup.engine, setup.epoch, contract):
+            old = self._kept(folder)
+            if old is not None and old.setup.sha256 == old_sha256 and old.setup.counting == setup.counting:
+                break
+        else:
+            raise _no_delta()
+        if old.setup.geometry != setup.geometry:
+            raise _no_delta()
+        added, removed = [], []
+        for number in range(setup.geometry.buckets):
+            pair = [decode_bucket(index.buckets(number, 1)[0], setup.geometry) for index in (old, new)]
+            more, fewer = differences(*pair)
+            added.append(encode_bucket(more))
+            removed.append(encode_bucket(fewer))
+        return pack_delta(old_sha256, setup.sha256, added, removed)
+
+    def _make(
+        self,
+        folder: Path,
+        register: EvaluatedRegister,
+        contract: str,
+        admitted: Admitted | None,
+        counting: str | None,
+        progress: Progress,
+    ) -> ContractIndex:
+        kept = self._kept(folder)
+        if kept is not None:
+            return kept
+        snapshot, rows = register.snapshot, None if admitted is None else admitted.rows
+        source = Source(snapshot.rows if rows is None else len(rows), partial(self._parts, register, rows))
+
+        def count(_: object, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            return count_marks(contract, str(counting), values)
+
+        earlier = self._of_contract(register.engine, register.epoch, contract)
+        made = make_index(
+            folder,
+            source,
+            partial(digests, contract) if counting is None else count,
+            Geometry.of(source.rows, self._geometry(earlier) if counting is None else None),
+            progress,
+            engine=register.engine,
+            epoch=register.epoch,
+            register=f"{snapshot.name}-{snapshot.version}",
+            counting=counting is not None,
+        )
+        for old in earlier[_KEPT - 1 :]:
+            shutil.rmtree(old, ignore_errors=True)
+        return made
+
+    def _parts(
+        self, register: EvaluatedRegister, rows: NDArray[np.int64] | None
+    ) -> Iterator[tuple[NDArray[np.int64], list[str], NDArray[np.uint8]]]:
+        """Row numbers, identifiers and values, a stretch of the register at a time."""
+        for start in range(0, register.snapshot.rows, STEP):
+            end = min(start + STEP, register.snapshot.rows)
+            chosen = np.arange(start, end) if rows is None else rows[slice(*np.searchsorted(rows, (start, end)))]
+            if not len(chosen):
+                continue
+            codes = self._snapshots.identifiers(register.snapshot, start, end - start)
+            names = codes if rows is None else [codes[row] for row in (chosen - start).tolist()]
+            yield chosen.astype(np.int64), names, np.asarray(register.values[chosen])
+
+    def _kept(self, folder: Path) -> ContractIndex | None:
+        """The index in ``folder`` if it is there still."""
+        with self._lock:
+            if not (folder / MANIFEST).is_file():
+                self._open.pop(folder, None)
+                return None
+            found = self._open.get(folder) or open_index(folder)
+            if found is not None:
+                while len(self._open) >= _OPEN_AT_ONCE:
+                    self._open.pop(next(iter(self._open)))
+                self._open[folder] = found
+            return found
+
+    def _geometry(self, earlier: list[Path]) -> Geometry | None:
+        for folder in earlier:
+            found = self._kept(folder)
+            if found is not None and not found.setup.counting:
+                return found.setup.geometry
+        return None
+
+    def _of_contract(self, engine: str, epoch: int, contract: str) -> list[Path]:
+        """The folders of a contract's indexes, the newest first."""
+        found = self._home.path(f"evaluated/{epoch}/{engine}").glob(f"*/contracts/{contract}/*/{MANIFEST}")
+        dated = sorted(((path.stat().st_mtime_ns, path.parent) for path in found), reverse=True)
+        return [folder for _, folder in dated if not folder.name.endswith(".new")]
+
+
+def _no_delta() -> NotFound:
+    return NotFound("No delta leads from that set-up to the present one.", next_step="fetch the set-up in full")

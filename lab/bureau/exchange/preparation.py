@@ -1,0 +1,85 @@
+"""Work that a request needs and that takes longer than a request should: in the background, once, for all who ask.
+
+Whoever asks meanwhile is told to come back (``Busy``); nothing was begun for them, so they can. What is quick is done
+at once. A process that is stopped leaves the work where it stands; it goes on from there when it is next asked for.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Hashable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from lab.terms.errors import Busy
+from lab.terms.progress import Progress, Stage
+
+Result = TypeVar("Result")
+RETRY_SECONDS = 5
+
+
+class _Stopped(Exception):
+    """The service is shutting down."""
+
+
+class Preparation:
+    """The background, with one worker: heavy work uses all cores by itself. Safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="preparation")
+        self._under_way: dict[Hashable, tuple[Future[Any], _Watch]] = {}
+        self._at_once: dict[Hashable, threading.Lock] = {}
+        self._stop = threading.Event()
+
+    def done(self, key: Hashable, quick: bool, work: Callable[[Progress], Result]) -> Result:
+        """What ``work`` gives: at once if it is ``quick``; else when it is done, and ``Busy`` until then.
+
+        What the work raises is raised here, once, and the next to ask has it tried again.
+        """
+        if quick:
+            with self._lock:
+                lock = self._at_once.setdefault(key, threading.Lock())
+            with lock:
+                return work(_Watch(self._stop))
+        with self._lock:
+            if key not in self._under_way:
+                watch = _Watch(self._stop)
+                self._under_way[key] = (self._executor.submit(work, watch), watch)
+            future, watch = self._under_way[key]
+            if future.done():
+                del self._under_way[key]
+        if future.done():
+            result: Result = future.result()
+            return result
+        raise Busy(
+            f"The register is being prepared for matching ({watch.told}); the request was not begun.",
+            next_step="send it again later",
+            retry_after=RETRY_SECONDS,
+        )
+
+    def close(self) -> None:
+        """Stop at the next step; what is kept is gone on with later."""
+        self._stop.set()
+        self._executor.shutdown(wait=True, cancel_futures=True)
+
+
+class _Watch:
+    """A progress that tells how far the work is, and ends it when the service stops."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+        self.told = "waiting"
+        self._name, self._total, self._done = "", 1, 0
+
+    @contextmanager
+    def stage(self, name: str, total: int) -> Iterator[Stage]:
+        self._name, self._total, self._done = name, max(total, 1), 0
+        yield self
+
+    def advance(self, units: int = 1) -> None:
+        if self._stop.is_set():
+            raise _Stopped
+        self._done += units
+        self.told = f"{self._name}: {100 * self._done // self._total} %"
