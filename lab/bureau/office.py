@@ -205,12 +205,10 @@ class Bureau:
         with self._refusals(contract_id, "matching-setup"):
             return self._matching.setup(contract_id, job_id, self.now(), counting=counting)
 
-    def matching_shard(
-        self, contract_id: str, job_id: str, sha256: str, first: int, count: int, *, counting: bool = False
-    ) -> bytes:
+    def matching_shard(self, contract_id: str, job_id: str, sha256: str, first: int, count: int) -> bytes:
         """Buckets of a set-up."""
         with self._refusals(contract_id, "matching-setup"):
-            return self._matching.shard(contract_id, job_id, sha256, first, count, self.now(), counting=counting)
+            return self._matching.shard(contract_id, job_id, sha256, first, count, self.now())
 
     def matching_delta(self, contract_id: str, job_id: str, sha256: str, since: str) -> bytes:
         """What leads from an earlier set-up of the contract to the present one."""
@@ -222,7 +220,7 @@ class Bureau:
         with self._refusals(contract_id, "match"):
             return self._matching.answer(contract_id, job_id, body, self.now())
 
-    def count(self, contract_id: str, job_id: str, body: bytes) -> bytes:
+    def count_matches(self, contract_id: str, job_id: str, body: bytes) -> bytes:
         """The answer to a counting request frame, in an order that tells nothing."""
         with self._refusals(contract_id, "count"):
             return self._matching.answer(contract_id, job_id, body, self.now(), counting=True)

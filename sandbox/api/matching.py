@@ -52,14 +52,11 @@ async def matching_shard(
     sha256: SetupName,
     first: Annotated[int, Query(ge=0, le=2**31, description="The first bucket.", examples=[0])],
     count: Annotated[int, Query(ge=1, le=64, description="How many buckets; fewer at the end.", examples=[16])],
-    counting: Counting = False,
 ) -> Response:
     """By name and range, so that an interrupted download goes on where it stopped."""
     async with parts.places.take() as place:
         await read_nothing(request, caller.verified, parts.settings)
-        content = await place.run(
-            parts.bureau.matching_shard, caller.contract, job, sha256, first, count, counting=counting
-        )
+        content = await place.run(parts.bureau.matching_shard, caller.contract, job, sha256, first, count)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -117,7 +114,7 @@ async def count(request: Request, caller: Authentic, parts: PartsOf, job: JobNam
     """How many match, and not which: the order of the answers says nothing. Under the operation `count`."""
     async with parts.places.take() as place:
         body = await _request(request, caller, parts)
-        content = await place.run(parts.bureau.count, caller.contract, job, body)
+        content = await place.run(parts.bureau.count_matches, caller.contract, job, body)
     return Response(content, media_type=FRAME_MEDIA)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -41,6 +42,19 @@ _FEW_TO_EVALUATE = 50_000
 """Up to so many rows a register is evaluated while the bank waits: a few seconds' work."""
 
 
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which index: of a register version under an engine and epoch, for a contract, of the admitted rows or of all
+    (None); ``counting``: the job whose count it is for."""
+
+    snapshot: Snapshot
+    engine: str
+    epoch: int
+    contract: str
+    admitted: Admitted | None
+    counting: str | None = None
+
+
 class Indexes:
     """Indexes on disk, a few of them open. Safe to use from several threads."""
 
@@ -51,34 +65,31 @@ class Indexes:
         self._lock = threading.Lock()
         self._open: dict[Path, ContractIndex] = {}
 
-    def index(
-        self,
-        snapshot: Snapshot,
-        engine: str,
-        epoch: int,
-        contract: str,
-        admitted: Admitted | None,
-        *,
-        counting: str | None = None,
-    ) -> ContractIndex:
-        """The index of a register version under a contract: of the admitted rows, or of all (None).
-
-        ``counting``: the job whose count it is for. Raises ``Busy`` while a large register is evaluated or indexed.
-        """
-        who = admitted.digest[:16] if admitted is not None else "all"
-        name = f"count-{counting}-{who}" if counting is not None else who
-        base = self._evaluated.folder(snapshot, engine, epoch)
-        folder = base / "contracts" / contract / name
-        kept = self._kept(folder)
+    def index(self, which: Which) -> ContractIndex:
+        """The index, made if it is not there. Raises ``Busy`` while a large register is evaluated or indexed."""
+        kept = self.find(which)
         if kept is not None:
             return kept
-        evaluate = partial(self._evaluated.register, snapshot, engine, epoch)
+        snapshot, engine, epoch = which.snapshot, which.engine, which.epoch
         register = self._evaluated.find(snapshot, engine, epoch)
         if register is None:
-            register = self._preparation.done(base, snapshot.rows <= _FEW_TO_EVALUATE, evaluate)
-        make = partial(self._make, folder, register, contract, admitted, counting)
-        rows = snapshot.rows if admitted is None else len(admitted.rows)
-        return self._preparation.done(folder, rows <= _FEW, make)
+            register = self._preparation.done(
+                self._evaluated.folder(snapshot, engine, epoch),
+                snapshot.rows <= _FEW_TO_EVALUATE,
+                partial(self._evaluated.register, snapshot, engine, epoch),
+            )
+        rows = snapshot.rows if which.admitted is None else len(which.admitted.rows)
+        return self._preparation.done(self._folder(which), rows <= _FEW, partial(self._make, which, register))
+
+    def find(self, which: Which) -> ContractIndex | None:
+        """The index if it is made."""
+        return self._kept(self._folder(which))
+
+    def _folder(self, which: Which) -> Path:
+        who = which.admitted.digest[:16] if which.admitted is not None else "all"
+        name = f"count-{which.counting}-{who}" if which.counting is not None else who
+        base = self._evaluated.folder(which.snapshot, which.engine, which.epoch)
+        return base / "contracts" / which.contract / name
 
     def delta(self, new: ContractIndex, old_sha256: str, contract: str) -> bytes:
         """The frame that leads from an earlier set-up of the contract to ``new``; raises ``NotFound`` if none does."""
@@ -101,34 +112,27 @@ class Indexes:
             removed.append(encode_bucket(fewer))
         return pack_delta(old_sha256, setup.sha256, added, removed)
 
-    def _make(
-        self,
-        folder: Path,
-        register: EvaluatedRegister,
-        contract: str,
-        admitted: Admitted | None,
-        counting: str | None,
-        progress: Progress,
-    ) -> ContractIndex:
-        kept = self._kept(folder)
+    def _make(self, which: Which, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
+        kept = self.find(which)
         if kept is not None:
             return kept
-        snapshot, rows = register.snapshot, None if admitted is None else admitted.rows
-        source = Source(snapshot.rows if rows is None else len(rows), partial(self._parts, register, rows))
+        contract, counting = which.contract, which.counting
+        rows = None if which.admitted is None else which.admitted.rows
+        source = Source(register.snapshot.rows if rows is None else len(rows), partial(self._parts, register, rows))
 
         def count(_: object, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
             return count_marks(contract, str(counting), values)
 
         earlier = self._of_contract(register.engine, register.epoch, contract)
         made = make_index(
-            folder,
+            self._folder(which),
             source,
             partial(digests, contract) if counting is None else count,
             Geometry.of(source.rows, self._geometry(earlier) if counting is None else None),
             progress,
             engine=register.engine,
             epoch=register.epoch,
-            register=f"{snapshot.name}-{snapshot.version}",
+            register=f"{register.snapshot.name}-{register.snapshot.version}",
             counting=counting is not None,
         )
         for old in earlier[_KEPT - 1 :]:

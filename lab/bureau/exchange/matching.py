@@ -20,7 +20,7 @@ from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.charges import charge_identifiers, return_identifiers
 from lab.bureau.exchange.index import ContractIndex
-from lab.bureau.exchange.indexes import Indexes
+from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
@@ -66,7 +66,8 @@ class Matching:
 
         Raises what ``Passage.enter`` raises, and ``Busy`` while a large register is prepared.
         """
-        passed, index = self._present(contract_id, job_id, now, counting)
+        passed, which = self._which(contract_id, job_id, now, counting)
+        index = self._indexes.index(which)
         with self._store.begin() as session:
             # Preparing may have taken long: what was stopped meanwhile is not given out.
             self._enter(session, contract_id, job_id, now, counting)
@@ -81,22 +82,12 @@ class Matching:
             record(session, "match.setup", contract_id, facts, by=passed.by)
         return index.manifest
 
-    def shard(
-        self,
-        contract_id: str,
-        job_id: str,
-        sha256: str,
-        first: int,
-        count: int,
-        now: datetime,
-        *,
-        counting: bool = False,
-    ) -> bytes:
+    def shard(self, contract_id: str, job_id: str, sha256: str, first: int, count: int, now: datetime) -> bytes:
         """Buckets ``first`` to ``first`` + ``count`` of a set-up, as a frame.
 
         Raises ``NotFound`` when the set-up is not the present one any more: register or consents have changed.
         """
-        index = self._named(contract_id, job_id, sha256, now, counting)
+        index = self._named(contract_id, job_id, sha256, now)
         if first >= index.setup.geometry.buckets or not 1 <= count <= MAX_SHARD:
             raise InvalidInput(
                 f"Wanted 1 to {MAX_SHARD} buckets of a set-up of {index.setup.geometry.buckets}; found other numbers.",
@@ -106,7 +97,7 @@ class Matching:
 
     def delta(self, contract_id: str, job_id: str, sha256: str, since: str, now: datetime) -> bytes:
         """What leads from the set-up ``since`` to the present one, as a frame; raises ``NotFound`` if nothing does."""
-        return self._indexes.delta(self._named(contract_id, job_id, sha256, now, False), since, contract_id)
+        return self._indexes.delta(self._named(contract_id, job_id, sha256, now), since, contract_id)
 
     def answer(self, contract_id: str, job_id: str, request: bytes, now: datetime, *, counting: bool = False) -> bytes:
         """The response frame to blinded identifiers; for counting, in sorted order.
@@ -178,31 +169,33 @@ class Matching:
                 return_identifiers(session, contract_id, count)
                 record(session, "match.returned", contract_id, facts, by=BUREAU)
 
-    def _present(self, contract_id: str, job_id: str, now: datetime, counting: bool) -> tuple[Passed, ContractIndex]:
-        """The index as register and consents stand now."""
+    def _named(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> ContractIndex:
+        """The present index of that name, for matching or for counting, whichever the contract allows."""
+        refusals = []
+        for counting in (False, True):
+            try:
+                _, which = self._which(contract_id, job_id, now, counting)
+            except Refused as error:
+                refusals.append(error)
+                continue
+            index = self._indexes.find(which)
+            if index is not None and index.setup.sha256 == sha256:
+                return index
+        if len(refusals) == 2:
+            raise refusals[0]
+        raise NotFound(
+            "The set-up of this name is not the present one: register or consents have changed, or it never was.",
+            next_step="fetch the manifest anew",
+        )
+
+    def _which(self, contract_id: str, job_id: str, now: datetime, counting: bool) -> tuple[Passed, Which]:
+        """Which index is the one, as register and consents stand now."""
         with self._store.read() as session:
             passed = self._enter(session, contract_id, job_id, now, counting)
             snapshot = find_snapshot(session, passed.shelved.register)
             admitted = self._consents.admitted(session, snapshot, passed.contract, passed.held.bank_id, now)
-        index = self._indexes.index(
-            snapshot,
-            passed.contract.engine,
-            passed.job.epoch,
-            contract_id,
-            admitted,
-            counting=job_id if counting else None,
-        )
-        return passed, index
-
-    def _named(self, contract_id: str, job_id: str, sha256: str, now: datetime, counting: bool) -> ContractIndex:
-        """The present index, if it has that name."""
-        _, index = self._present(contract_id, job_id, now, counting)
-        if index.setup.sha256 != sha256:
-            raise NotFound(
-                "The set-up of this name is not the present one: register or consents have changed, or it never was.",
-                next_step="fetch the manifest anew",
-            )
-        return index
+        engine, epoch = passed.contract.engine, passed.job.epoch
+        return passed, Which(snapshot, engine, epoch, contract_id, admitted, job_id if counting else None)
 
     def _enter(
         self,

@@ -23,7 +23,7 @@ from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.batches import Answered, Batches, BatchFacts
 from lab.bureau.exchange.charges import charge_scores, return_scores
-from lab.bureau.exchange.indexes import Indexes
+from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
 from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.exchange.workers import WorkerPool
@@ -156,7 +156,8 @@ class Scoring:
                 f"Wanted {model.columns} columns, as the model's sheet says; found {head.columns}.",
                 next_step="encrypt the columns of the job's sheet",
             )
-        index = self._indexes.index(snapshot, contract.engine, passed.job.epoch, contract_id, admitted)
+        which = Which(snapshot, contract.engine, passed.job.epoch, contract_id, admitted)
+        index = self._indexes.index(which)
         rows = index.find(head.tags)
         _check_known(rows)
         limit = PARAMETERS[contract.parameters].value_limit

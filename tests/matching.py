@@ -1,0 +1,61 @@
+"""A bank's part in matching, in one piece: for tests whose matter is something else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from protocols.matching import bank
+
+ENGINE = bank.DEFAULT_ENGINE
+
+
+class Desk(Protocol):
+    """Whoever answers: a bureau, or a bank's outlet to one."""
+
+    def matching_setup(self, contract: str, job: str, /) -> bytes: ...
+
+    def matching_shard(self, contract: str, job: str, sha256: str, first: int, count: int, /) -> bytes: ...
+
+    def match(self, contract: str, job: str, frame: bytes, /) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Matched:
+    """``indices`` into the codes asked, ascending; ``tags`` uint8 [m, 16]; ``digests`` uint8 [n, 32] of all asked."""
+
+    indices: NDArray[np.int64]
+    tags: NDArray[np.uint8]
+    digests: NDArray[np.uint8]
+
+
+def request(codes: Sequence[str], engine: str = ENGINE) -> bytes:
+    """A matching request under keys of its own."""
+    return bank.Blinding(engine, os.urandom(32)).request(codes)
+
+
+def places(desk: Desk, contract: str, job: str) -> tuple[bank.Setup, list[set[int]]]:
+    """The set-up, fetched bucket by bucket."""
+    setup = bank.read_setup(desk.matching_setup(contract, job))
+    held = []
+    for number in range(setup.geometry.buckets):
+        (coded,) = bank.read_shard(desk.matching_shard(contract, job, setup.sha256, number, 1), setup, number, 1)
+        held.append(set(bank.decode_bucket(coded, setup.geometry).tolist()))
+    return setup, held
+
+
+def match(desk: Desk, contract: str, job: str, codes: Sequence[str], engine: str = ENGINE) -> Matched:
+    """Which of ``codes`` are in the register, as a bank finds it out."""
+    setup, held = places(desk, contract, job)
+    blinding = bank.Blinding(engine, os.urandom(32))
+    response = desk.match(contract, job, blinding.request(codes))
+    digests = bank.digests(contract, codes, blinding.finish(response, len(codes)))
+    buckets, found = bank.place(setup.geometry, digests[:, bank.TAG_BYTES :])
+    inside = [int(place) in held[bucket] for bucket, place in zip(buckets, found, strict=True)]
+    indices = np.flatnonzero(np.array(inside, dtype=bool))
+    return Matched(indices, digests[indices, : bank.TAG_BYTES], digests)
