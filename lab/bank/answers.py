@@ -11,16 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from lab.terms.errors import InvalidInput, ShulabError, Unreachable
+from lab.terms.errors import Busy, InvalidInput, ShulabError, Unreachable
 from lab.terms.problems import error_of, kind_of, read_object
-
-
-class Busy(Unreachable):
-    """The bureau is there and has not begun the request; ``retry_after``: seconds after which to ask again."""
-
-    def __init__(self, detail: str, *, next_step: str = "", retry_after: float = 0.0) -> None:
-        super().__init__(detail, next_step=next_step)
-        self.retry_after = retry_after
 
 
 @dataclass(frozen=True)
@@ -66,8 +58,8 @@ class Answer:
     def error(self) -> ShulabError:
         """The problem as the error it was at the bureau; an answer that is no problem document by its status."""
         found = error_of(self.status, self.content)
-        if self.status == 503 and self.kind == "busy":
-            return Busy(found.detail, next_step=found.next_step, retry_after=self.retry_after)
+        if isinstance(found, Busy):
+            return Busy(found.detail, next_step=found.next_step, retry_after=int(self.retry_after))
         return found
 
 

@@ -11,9 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
-from lab.bank.answers import Busy
 from lab.bank.outlet import Patience
-from lab.terms.errors import ShulabError
+from lab.terms.errors import Busy, ShulabError
 from lab.terms.progress import SILENT, Progress
 
 _FIRST_WAIT = 0.25

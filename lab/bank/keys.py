@@ -227,20 +227,25 @@ class BankKeys(_Hidden):
         """The frame with the public key of ``params``: the same bytes every time, so it travels to a bureau once."""
         return self._scoring(params)[1]
 
-    def blinding(self, engine: str, contract: str, epoch: int, identifiers: Sequence[str]) -> Blinding:
-        """What blinds these identifiers under a contract and key epoch.
+    def blinding(
+        self, engine: str, contract: str, epoch: int, identifiers: Sequence[str], *, counting: bool = False
+    ) -> Blinding:
+        """What blinds these identifiers under a contract and key epoch, to be matched, or to be counted.
 
         The same identifiers in the same order always give the same request, so one that was cut off is sent again byte
         for byte; others, and the same under another contract or epoch, are blinded by keys that do not link.
         """
-        return Blinding(engine, self._blinding_seed(engine, contract, epoch, identifiers))
+        return Blinding(engine, self._blinding_seed(engine, contract, epoch, identifiers, counting=counting))
 
-    def _blinding_seed(self, engine: str, contract: str, epoch: int, identifiers: Sequence[str]) -> bytes:
+    def _blinding_seed(
+        self, engine: str, contract: str, epoch: int, identifiers: Sequence[str], *, counting: bool = False
+    ) -> bytes:
         """HKDF-SHA-256 (RFC 5869) of the matching secret. Fields stand with their lengths: none runs into another."""
         named = hashlib.sha256()
         for identifier in identifiers:
             named.update(_prefixed(identifier.encode()))
-        fields = (engine.encode(), contract.encode(), str(epoch).encode(), named.digest())
+        use = b"count" if counting else b"match"
+        fields = (use, engine.encode(), contract.encode(), str(epoch).encode(), named.digest())
         info = _BLINDING_INFO + b"".join(_prefixed(field) for field in fields)
         return HKDF(algorithm=SHA256(), length=_SEED_BYTES, salt=None, info=info).derive(self._matching_secret())
 

@@ -147,7 +147,7 @@ def count(
         with progress.stage("count", len(codes)) as stage:
             for size in sizes:
                 part, chunk = slice(done, done + size), ordered[done : done + size]
-                blinding = keys.blinding(ask.engine, counterpart.contract, ask.epoch, chunk)
+                blinding = keys.blinding(ask.engine, counterpart.contract, ask.epoch, chunk, counting=True)
                 response = counterpart.count(blinding.request(chunk, crew()))
                 with strict("counting"):
                     values = blinding.finish(response, size, crew())

@@ -19,12 +19,12 @@ from typing import Any, Self
 
 import httpx
 
-from lab.bank.answers import Answer, Busy
+from lab.bank.answers import Answer
 from lab.bank.keys import BankKeys
 from lab.bank.targets import contract_path, hash_name, job_name
 from lab.terms.address import authorities, check_address, is_certificate, reason
 from lab.terms.contract import SignedContract, parse_contract
-from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Refused, ShulabError, Unreachable
+from lab.terms.errors import Busy, InvalidInput, NotAuthentic, NotFound, Refused, ShulabError, Unreachable
 from lab.terms.ledger import Proof
 from lab.terms.succession import SignedSuccession
 from protocols.wire.frame import is_frame

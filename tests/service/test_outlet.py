@@ -12,9 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.answers import Busy
 from lab.bank.outlet import Caps, JobCard, Outlet, Patience
 from lab.terms.errors import (
+    Busy,
     Conflict,
     InvalidInput,
     NotAuthentic,

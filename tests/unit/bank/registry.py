@@ -9,13 +9,13 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing.connection import Connection, Listener
 from typing import Any
 
 import numpy as np
 
-from lab.bank.answers import Busy
 from lab.bank.outlet import Patience
-from lab.terms.errors import NotFound, Refused
+from lab.terms.errors import Busy, NotFound, Refused
 from protocols.matching import bureau
 from protocols.matching.bureau import Geometry
 
@@ -126,10 +126,39 @@ class Registry:
         self.calls.append(name)
         if self.busy:
             self.busy -= 1
-            raise Busy("evaluating", retry_after=0.0)
+            raise Busy("evaluating", retry_after=0)
         cut = self.cut is not None and len(self.calls) == self.cut[0]
         if cut and self.cut is not None and not self.cut[1]:
             raise Cut
         yield
         if cut:
             raise Cut
+
+
+def serve(registry: Registry, listener: Listener) -> None:
+    """Let a process on the other side of a socket (``Remote``) ask the registry, until it goes."""
+    with listener.accept() as connection:
+        connection.send(registry.engine)
+        while True:
+            try:
+                name, arguments, words = connection.recv()
+            except EOFError:
+                return
+            connection.send(getattr(registry, name)(*arguments, **words))
+
+
+class Remote:
+    """A registry in another process, so that this one's memory is the bank's alone."""
+
+    patience = Registry.patience
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self.engine = str(connection.recv())
+
+    def __getattr__(self, name: str) -> Any:
+        def ask(*arguments: Any, **words: Any) -> Any:
+            self._connection.send((name, arguments, words))
+            return self._connection.recv()
+
+        return ask

@@ -211,6 +211,7 @@ def test_a_request_is_the_same_bytes_again_and_no_other_is_blinded_by_its_keys(
         (engine, contract, epoch, ()),
     ]
     seeds = [again._blinding_seed(*one) for one in (MATCHING, *others)]
+    seeds.append(again._blinding_seed(*MATCHING, counting=True))
     assert len(set(seeds)) == len(seeds) and all(len(seed) == 32 for seed in seeds)
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 from contextlib import contextmanager
+from multiprocessing.connection import Listener
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +22,9 @@ from lab.bank.matching import Ask, count, even_parts, match
 from lab.terms.errors import InvalidInput, Refused, Unreachable
 from lab.terms.progress import SILENT, Progress
 from protocols.matching.bank import ENGINES
-from tests.unit.bank.registry import CONTRACT, EPOCH, JOB, Cut, Registry
+from tests.unit.bank.registry import CONTRACT, EPOCH, JOB, Cut, Registry, Remote, serve
 
+ROOT = Path(__file__).resolve().parents[3]
 CODES = [f"firm-{number:04d}" for number in range(400)]
 SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -32,7 +37,14 @@ class Party:
         self.home, self.keys = BankHome.create(folder / "bank", name="某银行", key_file=folder / "bank.key")
 
     def match(
-        self, registry: Registry, codes, *, per_request=50_000, progress: Progress = SILENT, job=JOB, processes=1
+        self,
+        registry: Registry | Remote,
+        codes,
+        *,
+        per_request=50_000,
+        progress: Progress = SILENT,
+        job=JOB,
+        processes=1,
     ):
         counterpart = Counterpart(registry, CONTRACT, job, progress)
         ask = Ask(registry.engine, EPOCH, per_request, processes)
@@ -261,3 +273,34 @@ def test_too_few_are_not_counted() -> None:
 def test_parts_add_up_and_none_is_too_small_or_too_large(total: int, most: int) -> None:
     parts = even_parts(total, most)
     assert sum(parts) == total and min(parts) >= 100 and max(parts) <= most and len(parts) == -(-total // most)
+
+
+MILLION = """
+import json, resource, sys
+from multiprocessing.connection import Client
+from pathlib import Path
+from tests.unit.bank.test_matching import Party
+from tests.unit.bank.registry import Remote
+with Client(sys.argv[1], authkey=b"test") as connection:
+    party = Party(Path(sys.argv[2]))
+    codes = tuple(f"firm-{number:013d}" for number in range(0, 2_000_000, 2))
+    found = party.match(Remote(connection), codes, processes=2)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
+    print(json.dumps([len(found.match.indices), found.sent, peak, workers, found.seconds]))
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_million_identifiers_are_matched_in_bounded_memory(tmp_path: Path) -> None:
+    registry = Registry(f"firm-{number:013d}" for number in range(0, 300_000, 3))
+    address = str(tmp_path / "socket")
+    with Listener(address, authkey=b"test") as listener:
+        command = [sys.executable, "-c", MILLION, address, str(tmp_path / "bank")]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+            serve(registry, listener)
+            matched, sent, peak, workers, seconds = json.loads(child.communicate()[0])
+    assert (matched, sent, registry.used) == (50_000, 1_000_000, 1_000_000)
+    assert peak < 512 * 2**20 and workers < 256 * 2**20, (peak, workers, seconds)
+    assert len([call for call in registry.calls if call == "match"]) == 20
