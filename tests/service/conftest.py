@@ -29,14 +29,16 @@ from lab.bureau.people.roles import Person, Role
 from lab.bureau.register import import_register
 from lab.bureau.shelf import keep_model, publish_model
 from lab.bureau.store.tables import EntryRow
-from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Party, signing_input
+from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Operation, Party, signing_input
+from lab.terms.errors import Busy
 from models.model import Model
 from models.sheet import BankSheet
 from models.training import train
-from protocols.matching.bank import Matcher
+from protocols.matching.bank import DEFAULT_ENGINE
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.scoring.layout import digest
 from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
+from tests import matching
 from tests.service.standin import Key
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,6 +173,8 @@ class Service:
         days: int = 30,
         consent: ConsentTerms | None = None,
         retention_days: int = 365,
+        engine: str = DEFAULT_ENGINE,
+        operations: tuple[Operation, ...] = (),
         **limits: int,
     ) -> Contract:
         """A contract for this bank that was drafted and submitted, neither approved nor signed."""
@@ -178,6 +182,8 @@ class Service:
         bank = Party(name=self.name, public_key=self.key.public_key_hex)
         choices = Choices(
             detail=detail,
+            operations=operations,
+            engine=engine,
             days=days,
             recipients=(RECIPIENT, "风险部"),
             consent=consent or ConsentTerms(),
@@ -256,10 +262,16 @@ class Service:
 
     def tags(self, contract: str, codes: list[str], job: str = JOB) -> np.ndarray:
         """Match ``codes`` and return the tags of those in the register."""
-        outlet = self.outlet()
-        matcher = Matcher("openmined", codes)
-        setup = outlet.matching_setup(contract, job, len(codes))
-        return matcher.finish(setup, outlet.match(contract, job, matcher.request()), contract=contract).tags
+        engine = self.bureau.signed_contract(contract)[0].contract.engine
+        return matching.match(self.outlet(), contract, job, codes, engine).tags
+
+    def answer(self, contract: str, request: bytes, job: str = JOB) -> bytes:
+        """What the service answers to a matching request, once it has a place for it."""
+        while True:
+            try:
+                return self.outlet().match(contract, job, request)
+            except Busy:
+                sleep(0.05)
 
     def batch(self, contract: str, tags: np.ndarray, records: pl.DataFrame, job: str = JOB) -> bytes:
         """The encrypted batch of ``records``, whose context has been put."""

@@ -15,12 +15,13 @@ from lab.terms.contract import Detail
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.receipt import Receipt, verify_receipt
 from models.sheet import BankSheet
-from protocols.matching.bank import Matcher
+from protocols.matching import bank
 from protocols.scoring import native
 from protocols.scoring.bank import generate_secret
 from protocols.scoring.layout import digest
 from protocols.wire.frame import Frame, Kind, unpack
 from protocols.wire.signature import sign_request
+from tests import matching
 from tests.service.conftest import JOB, PARAMS, RECIPIENT, Service
 from tests.service.standin import Key
 
@@ -51,7 +52,7 @@ def test_public_routes_need_no_signature(service):
     card = service.outlet().bureau()
     assert card.public_key == service.bureau.keys.public_key_hex
     assert (card.name, card.api) == ("某征信", "1")
-    assert "openmined" in card.engines
+    assert card.engines == ("x25519", "openmined"), "the first is the default"
     assert PARAMS.name in card.parameters
 
 
@@ -121,7 +122,7 @@ def test_an_oversized_countersignature_is_too_large(service):
 
 
 def every_call(service, outlet, contract):
-    frame = Matcher("openmined", ["firm-0001"]).request()
+    frame, many = matching.request(["firm-0001"]), matching.request([f"firm-{row:04d}" for row in range(100)])
     context = service.context
     return {
         "contract": lambda: outlet.contract(contract),
@@ -132,8 +133,12 @@ def every_call(service, outlet, contract):
         "job": lambda: outlet.job(contract, JOB),
         "end_job": lambda: outlet.end_job(contract, JOB),
         "allowance": lambda: outlet.allowance(contract),
-        "matching_setup": lambda: outlet.matching_setup(contract, JOB, 5),
+        "matching_setup": lambda: outlet.matching_setup(contract, JOB),
+        "counting_setup": lambda: outlet.matching_setup(contract, JOB, counting=True),
+        "matching_shard": lambda: outlet.matching_shard(contract, JOB, "5f" * 32, 0, 1),
+        "matching_delta": lambda: outlet.matching_delta(contract, JOB, "5f" * 32, "5e" * 32),
         "match": lambda: outlet.match(contract, JOB, frame),
+        "count_matches": lambda: outlet.count_matches(contract, JOB, many),
         "has_context": lambda: outlet.has_context(contract, JOB, service.context_name),
         "put_context": lambda: outlet.put_context(contract, JOB, service.context_name, context),
         "score": lambda: outlet.score(contract, JOB, Frame(Kind.BATCH, {}, (b"x",)).pack()),
@@ -159,7 +164,7 @@ def test_every_signed_route_hides_that_a_contract_does_not_exist(service):
 
 def test_a_replayed_match_is_refused_recorded_and_not_charged_again(service):
     contract = service.contract()
-    body = Matcher("openmined", ["firm-0001"]).request()
+    body = matching.request(["firm-0001"])
     target = f"/v1/contracts/{contract}/matching?job={JOB}"
     headers = sign_request("POST", target, body, service.key, bureau_key=service.bureau.keys.public_key_hex)
     headers["content-type"] = "application/octet-stream"
@@ -180,7 +185,10 @@ def test_one_nonce_sent_many_times_at_once_passes_once(service):
 
 # --- states and ceilings ----------------------------------------------------------------------------------------------
 
-OPERATIONS = ["sheet", "open_job", "matching_setup", "match", "has_context", "put_context"]
+OPERATIONS = [
+    *("sheet", "open_job", "matching_setup", "counting_setup", "matching_shard", "matching_delta", "match"),
+    *("count_matches", "has_context", "put_context"),
+]
 
 
 @pytest.mark.parametrize("state", ["submitted", "suspended", "expired", "revoked"])
@@ -206,25 +214,23 @@ def test_the_ceiling_for_one_match_holds(service):
     contract = service.contract(identifiers_per_match=3)
     outlet = service.outlet()
     with pytest.raises(Refused, match="identifiers_per_match"):
-        outlet.matching_setup(contract, JOB, 4)
-    with pytest.raises(Refused, match="identifiers_per_match"):
-        outlet.match(contract, JOB, Matcher("openmined", list("abcd")).request())
+        outlet.match(contract, JOB, matching.request(list("abcd")))
     assert outlet.allowance(contract)["identifiers"] == {"ceiling": 1_000_000, "used": 0, "left": 1_000_000}
 
 
 def test_the_ceiling_of_identifiers_holds_under_parallel_requests(service):
     contract = service.contract(identifiers=5)
-    body = Matcher("openmined", ["firm-0001", "firm-0002"]).request()
+    bodies = [matching.request(["firm-0001", "firm-0002"]) for _ in range(6)]
 
-    def ask(_: int) -> bool:
+    def ask(body: bytes) -> bool:
         try:
-            service.outlet(tries=200).match(contract, JOB, body)
+            service.answer(contract, body)
         except Refused:
             return False
         return True
 
     with ThreadPoolExecutor(6) as pool:
-        assert sum(pool.map(ask, range(6))) == 2
+        assert sum(pool.map(ask, bodies)) == 2
     assert service.outlet().allowance(contract)["identifiers"] == {"ceiling": 5, "used": 4, "left": 1}
 
 
@@ -282,9 +288,7 @@ def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
     codes, records = chosen(service, HERE)
     strangers = [f"stranger-{row}" for row in range(10)]
     outlet = service.outlet()
-    matcher = Matcher("openmined", codes + strangers)
-    setup = outlet.matching_setup(contract, JOB, len(codes) + len(strangers))
-    matched = matcher.finish(setup, outlet.match(contract, JOB, matcher.request()), contract=contract)
+    matched = matching.match(outlet, contract, JOB, codes + strangers)
     assert matched.indices.tolist() == HERE
     assert not outlet.has_context(contract, JOB, service.context_name)
     outlet.put_context(contract, JOB, service.context_name, service.context)
@@ -406,7 +410,7 @@ def test_batches_that_do_not_fit_are_refused_uncharged(service, job):
 
 def test_matching_requests_that_do_not_fit_are_refused_uncharged(service):
     contract = service.contract()
-    good = unpack(Matcher("openmined", ["a", "b"]).request(), Kind.MATCH_REQUEST)
+    good = unpack(matching.request(["a", "b"]), Kind.MATCH_REQUEST)
     for wrong in (
         Frame(Kind.MATCH_REQUEST, {}, ()).pack(),
         Frame(Kind.MATCH_REQUEST, good.meta, (good.parts[0][:-1],)).pack(),
@@ -427,10 +431,17 @@ def test_an_oversized_matching_request_is_too_large(service):
         service.outlet().match(contract, JOB, big)
 
 
-@pytest.mark.parametrize("announced", ["", "0", "-1", "x", "1e9", "999999999999"])
-def test_an_announced_number_must_be_one(service, announced):
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("", "first=0", "count=1", "first=-1&count=1", "first=x&count=1", "first=0&count=0", "first=0&count=65"),
+        *("first=1e9&count=1", "first=99999999999&count=1", "first=0&count=1&first=1x"),
+    ],
+)
+def test_a_range_must_be_one(service, query):
     contract = service.contract()
-    target = f"/v1/contracts/{contract}/matching/setup?job={JOB}&announced={announced}"
+    sha256 = bank.read_setup(service.outlet().matching_setup(contract, JOB)).sha256
+    target = f"/v1/contracts/{contract}/matching/setup/{sha256}?job={JOB}&{query}"
     headers = sign_request("GET", target, b"", service.key, bureau_key=service.bureau.keys.public_key_hex)
     answer = httpx.get(service.url + target, headers=headers)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:shulab:error:invalid-input")
