@@ -41,6 +41,7 @@ GROUPS: dict[str, Group] = {
     "steward": Group("lab.cli.steward", "数据管理员 For data stewards: consents of enterprises."),
     "bank-key": Group("lab.cli.keyring", "银行密钥 For administrators: the keys by which a bureau knows its banks."),
     "model": Group("lab.cli.model", "模型 Train, inspect and publish scoring models at the bureau."),
+    "doctor": Group("lab.cli.doctor", "体检 What this machine and this installation can do.", single=True),
 }
 
 _HELP = "数字实验室 Shulab: a data bureau and its banks compute on each other's data without showing it."

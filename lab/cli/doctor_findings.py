@@ -1,0 +1,57 @@
+"""What the doctor finds: one line for each thing looked at, with a verdict and what can be done about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Any
+
+Words = tuple[str, str]
+"""A sentence or a word: Chinese, English."""
+NOTHING: Words = ("", "")
+
+
+class Verdict(StrEnum):
+    """``OK``: works. ``NOTE``: something is absent or weak that can be done without. ``WRONG``: it is needed."""
+
+    OK = "ok"
+    NOTE = "note"
+    WRONG = "wrong"
+
+
+SHOWN = {Verdict.OK: "正常 ok", Verdict.NOTE: "提示 note", Verdict.WRONG: "有误 wrong"}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One line. ``found`` and ``step`` are in both languages; a step may be none.
+
+    ``value`` is what a program compares: a version, a number of cores or bytes, the name of a path.
+    """
+
+    check: str
+    """The line's name for a program."""
+    label: Words
+    verdict: Verdict
+    found: Words
+    step: Words = NOTHING
+    value: str | int | None = None
+
+    def but(self, verdict: Verdict, step: Words) -> Finding:
+        """The same, judged otherwise."""
+        return replace(self, verdict=verdict, step=step)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The line as a program reads it."""
+        return {
+            "check": self.check,
+            "verdict": self.verdict.value,
+            "value": self.value,
+            "found": {"zh": self.found[0], "en": self.found[1]},
+            "next_step": {"zh": self.step[0], "en": self.step[1]},
+        }
+
+
+def both(text: str) -> Words:
+    """A text that is the same in both languages: a version, a number."""
+    return text, text
