@@ -140,7 +140,6 @@ def _manifest(
         "purpose": contract.purpose.value,
         "recipient": standing.recipient,
         "engine": contract.engine,
-        "register": found.setup.register if found else "",
         "portfolio": portfolio.name,
         "portfolio_sha256": portfolio.sha256,
         "rows": portfolio.rows,

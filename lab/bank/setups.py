@@ -29,6 +29,8 @@ from protocols.wire.frame import MalformedFrame
 SHARD = 16
 """Buckets asked for at a time: about 5 MB, so that memory stays small and a broken connection costs little."""
 
+_VERSIONS = 3  # of the register that may come in while one is fetched
+
 
 @dataclass(frozen=True)
 class HeldSetup:
@@ -110,29 +112,40 @@ def bring_setup(
     Raises ``InvalidInput`` for a manifest or bucket that does not fit, and what the routes raise; what was fetched by
     then is kept.
     """
-    manifest = counterpart.setup(counting=counting)
-    with strict("set-up"):
-        setup = read_setup(manifest)
-        if (setup.engine, setup.epoch, setup.counting) != (engine, epoch, counting):
-            raise MalformedFrame("the set-up is of another engine, epoch or kind")
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_private(folder)
-    with _locked(folder):
-        replace_private(folder / f"{setup.sha256}.setup", manifest)
-        held = _open(folder, setup, len(manifest))
-        try:
-            _complete(folder, held, counterpart, progress)
-            os.fsync(held.descriptor)
-            for path in folder.glob("*.setup"):
-                if path.stem != setup.sha256:
-                    remove_setup(folder, path.stem)
-        except BaseException:
-            os.close(held.descriptor)
-            raise
+    for left in range(_VERSIONS, -1, -1):
+        manifest = counterpart.setup(counting=counting)
+        with strict("set-up"):
+            setup = read_setup(manifest)
+            if (setup.engine, setup.epoch, setup.counting) != (engine, epoch, counting):
+                raise MalformedFrame("the set-up is of another engine, epoch or kind")
+        with _locked(folder):
+            try:
+                held = _bring(folder, setup, manifest, counterpart, progress)
+                break
+            except NotFound:
+                if not left:
+                    raise  # else the register has a newer version by now
     try:
         yield held
     finally:
         os.close(held.descriptor)
+
+
+def _bring(folder: Path, setup: Setup, manifest: bytes, counterpart: Counterpart, progress: Progress) -> HeldSetup:
+    replace_private(folder / f"{setup.sha256}.setup", manifest)
+    held = _open(folder, setup, len(manifest))
+    try:
+        _complete(folder, held, counterpart, progress)
+        os.fsync(held.descriptor)
+    except BaseException:
+        os.close(held.descriptor)
+        raise
+    for path in folder.glob("*.setup"):
+        if path.stem != setup.sha256:
+            remove_setup(folder, path.stem)
+    return held
 
 
 def remove_setup(folder: Path, sha256: str) -> None:

@@ -105,7 +105,7 @@ def _show(output: Output, title: str, manifest: dict[str, Any], more: list[tuple
         ("项目 item", "结果 result"),
         [
             ("合同 contract", manifest["contract"]),
-            ("登记 register", f"{manifest['register']} · {manifest['setup_entries']:,}"),
+            ("登记条数 register entries", f"{manifest['setup_entries']:,}"),
             ("清单行数 rows", f"{manifest['rows']:,}"),
             ("已接受 accepted", f"{manifest['accepted']:,}"),
             ("搁置 set aside", f"{manifest['set_aside']:,}" + (f" ({reasons})" if reasons else "")),

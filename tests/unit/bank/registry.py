@@ -75,7 +75,6 @@ class Registry:
                 [len(one) for one in coded],
                 [hashlib.sha256(one).digest() for one in coded],
                 epoch=EPOCH,
-                register=f"main-{self.version}",
                 counting=counting,
             )
             self._setups[hashlib.sha256(frame).hexdigest()] = (geometry, coded)

@@ -164,10 +164,28 @@ def test_neighbours_are_fetched_together_and_not_too_many() -> None:
     assert list(setups._ranges([])) == []
 
 
-def test_a_bureau_without_the_set_up_it_named_is_told(registry: Registry, tmp_path: Path, monkeypatch) -> None:
+def test_a_register_that_changes_while_it_is_fetched_is_fetched_anew(
+    registry: Registry, tmp_path: Path, monkeypatch
+) -> None:
+    made = registry.matching_shard
+    changes = [CODES[:250], CODES[:200]]
+
+    def shard(*of: Any) -> bytes:
+        if changes:
+            registry.update(changes.pop())
+            raise NotFound("the set-up of this name is not the present one")
+        return made(*of)
+
+    monkeypatch.setattr(registry, "matching_shard", shard)
+    assert len(bring(tmp_path, registry)) == 250
+    assert len(list(tmp_path.glob("*.setup"))) == 1
+
+
+def test_a_bureau_without_the_set_up_it_names_is_given_up(registry: Registry, tmp_path: Path, monkeypatch) -> None:
     def gone(*args: object) -> bytes:
         raise NotFound("gone")
 
     monkeypatch.setattr(registry, "matching_shard", gone)
     with pytest.raises(NotFound):
         bring(tmp_path, registry)
+    assert registry.calls == ["setup"] * 4
