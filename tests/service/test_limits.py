@@ -205,7 +205,7 @@ def test_neither_log_nor_answer_repeat_what_a_caller_sends(tmp_path):
             httpx.get(f"{service.url}/v1/contracts/{CANARY.upper()}", headers={CANARY: CANARY}),
             httpx.get(f"{service.url}/v1/contracts/{CANARY}/sheet", headers={"signature": CANARY}),
             httpx.request(CANARY, service.url + "/v1/health"),
-            send(service, "GET", f"/v1/contracts/{CONTRACT}/matching/setup?job={JOB}&announced={CANARY}"),
+            send(service, "GET", f"/v1/contracts/{CONTRACT}/matching/setup?job={JOB}&counting={CANARY}"),
             send(service, "POST", f"/v1/contracts/{CONTRACT}/signature", CANARY.encode(), media="application/json"),
             send(service, "POST", PATH, CANARY.encode(), media=CANARY),
         ]

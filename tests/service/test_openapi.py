@@ -35,7 +35,10 @@ BANKS = (
     "GET /v1/contracts/{contract_id}/jobs/{job_id}",
     "POST /v1/contracts/{contract_id}/jobs/{job_id}/end",
     "GET /v1/contracts/{contract_id}/matching/setup",
+    "GET /v1/contracts/{contract_id}/matching/setup/{sha256}",
+    "GET /v1/contracts/{contract_id}/matching/setup/{sha256}/delta",
     "POST /v1/contracts/{contract_id}/matching",
+    "POST /v1/contracts/{contract_id}/matching/count",
     "PUT /v1/contracts/{contract_id}/contexts/{sha256}",
     "GET /v1/contracts/{contract_id}/contexts/{sha256}",
     "POST /v1/contracts/{contract_id}/scores",
@@ -79,6 +82,7 @@ PEOPLE = (
 )
 FRAMES = (
     "POST /v1/contracts/{contract_id}/matching",
+    "POST /v1/contracts/{contract_id}/matching/count",
     "PUT /v1/contracts/{contract_id}/contexts/{sha256}",
     "POST /v1/contracts/{contract_id}/scores",
 )

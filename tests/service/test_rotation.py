@@ -27,7 +27,6 @@ from lab.bank.outlet import Outlet, Patience
 from lab.bank.rotation import NEXT_CARD, Rotation, rotate_key
 from lab.bank.run import unfinished_runs
 from lab.bureau.contracts.banks import GRACE, KeyState, register
-from lab.bureau.exchange.evaluated import files_of
 from lab.bureau.office import Bureau
 from lab.bureau.people import Role
 from lab.bureau.register import import_register
@@ -35,6 +34,7 @@ from lab.bureau.shelf import keep_model, publish_model
 from lab.bureau.store.tables import BankKeyRow, EntryRow, JobRow
 from lab.terms.contract import Detail, Party
 from lab.terms.errors import InvalidInput, NotAuthentic, Unreachable
+from protocols.matching.bureau import DEFAULT_ENGINE
 from protocols.wire.signature import Signer, sign_request
 from tests.service.conftest import ROOT, Pilot, Process, Service
 from tests.service.front import Front
@@ -118,9 +118,11 @@ def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(
     )
     portfolio = bank.portfolio(firms(*range(ROWS)))
     bureau, home = service.bureau, service.bureau.home.folder
-    secret = bureau.keys.with_matching_key("openmined", 1, bytes)
+    secret = bureau.keys.with_matching_key(DEFAULT_ENGINE, 1, bytes)
     client = stopped_in_the_middle(bank, contract, portfolio)
-    sealed = (home / "keys" / "matching-openmined-1.sealed").read_bytes()
+    sealed = (home / "keys" / f"matching-{DEFAULT_ENGINE}-1.sealed").read_bytes()
+    made = home / "evaluated" / "1"
+    assert (values := list(made.rglob("values"))) and all(path.stat().st_size == 32 * 400 for path in values)
 
     done = lab("bureau", "rotate-keys", "--home", home)
     assert [(epoch["number"], epoch["state"], epoch["jobs"]) for epoch in done["epochs"]] == [
@@ -136,7 +138,7 @@ def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(
     with bureau.store.read() as session:
         jobs = session.execute(sqlalchemy.select(JobRow.epoch, JobRow.rows_used).order_by(JobRow.opened_at)).all()
     assert [tuple(job) for job in jobs] == [(1, ROWS), (2, ROWS)]
-    assert not files_of(bureau.home, 1)
+    assert not made.exists() and (home / "evaluated" / "2").exists()
     for folder in (home, bank.folder):
         for file in folder.rglob("*"):
             if file.is_file():
