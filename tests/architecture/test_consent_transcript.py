@@ -2,14 +2,16 @@
 
 The same job runs against two real services, through a recorder of all bytes: one whose register holds firm X, which did
 not consent, and one whose register never had X. The bank asks for X by its code, works X's tag out from the answer, as
-a dishonest bank would, and sends it in to be scored. Message by message the two transcripts must agree in number, kind,
-status, header names, JSON members, refusals and lengths; only what is random by its nature (keys, nonces, group
-elements, ciphertexts, hashes, times) may differ, and is masked by signs of the same number.
+a dishonest bank would, and sends it in to be scored; another contract only counts, and X is asked there too. Message by
+message the two transcripts must agree in number, kind, status, header names, JSON members, refusals and lengths; only
+what is random by its nature (keys, nonces, ciphertexts, hashes, times) may differ, and is masked by signs of the same
+number. The two bureaus have the same matching keys, and the contracts the same ids, so that in matching nothing is
+random at all: manifests, shards, deltas and answers must agree in every byte.
 
 Ciphertexts are the one exception to equal lengths: SEAL compresses them, so two encryptions of one thing differ by some
 bytes in a hundred thousand. Here their dimensions must agree, and their lengths to a hundredth.
 
-Why it is so, by construction: the set-up and the tag index are made from the admitted rows alone, so nothing that is
+Why it is so, by construction: set-ups and the index of tags are made from the admitted rows alone, so nothing that is
 computed for a request takes the others as an input, and the way through the code is the same; what is left of X is in
 the evaluated register on the bureau's disk, which is made once for each version, whoever consents.
 """
@@ -38,21 +40,24 @@ import pytest
 import tenseal.sealapi as seal
 
 from lab.bank.outlet import JobCard, Outlet, Patience
+from lab.bureau.contracts.choices import Choices
+from lab.bureau.contracts.drafting import find_works, keep_draft, write_contract
 from lab.bureau.office import Bureau
 from lab.bureau.register import import_register
 from lab.bureau.shelf import keep_model, publish_model
 from lab.terms.consent import written
-from lab.terms.contract import ConsentTerms, Detail
-from lab.terms.errors import Refused
+from lab.terms.contract import ConsentTerms, Detail, Operation
+from lab.terms.errors import NotFound, Refused
 from models.model import Model
 from models.sheet import BankSheet
 from models.training import train
-from protocols.matching.bank import Matcher
-from protocols.matching.layout import contract_tags, read_elements
+from protocols.matching import bank as matching
+from protocols.matching.bureau import ENGINES, MIN_COUNTED, generate_key
 from protocols.scoring import native
 from protocols.wire.frame import Kind, is_frame, unpack
 from tests.architecture.recorder import Recorder, recording
-from tests.unit.bureau.scene import PARAMS, RECIPIENT, Bank, Clock, Scene, Tables
+from tests.matching import places
+from tests.unit.bureau.scene import AUTHOR, PARAMS, RECIPIENT, Bank, Clock, Scene, Tables
 
 ROWS, AGREED, GOING, SILENT = 200, range(10), 10, 11
 """Firms 0 to 9 consent, firm 10 does and withdraws, firm 11 (X) never did."""
@@ -60,6 +65,11 @@ STRANGER = "firm-9999"
 CONSENT = ConsentTerms(required=True, why="the enterprise is to decide")
 PATIENCE = Patience(connect=10, answer=120, tries=1, longest_wait=0.1)
 SEALED = (Kind.CONTEXT, Kind.BATCH, Kind.REPLY)
+MATCHING = (Kind.MATCH_SETUP, Kind.MATCH_SHARD, Kind.MATCH_DELTA, Kind.MATCH_REQUEST, Kind.MATCH_RESPONSE)
+KEYS = {engine: generate_key(engine) for engine in ENGINES}
+CONTRACT, COUNTING = "c-20260301-0000000a", "c-20260301-0000000b"
+JOB, COUNT = "job-0001", "count-0001"
+STRANGERS = [f"stranger-{number:04d}" for number in range(MIN_COUNTED)]
 
 
 class Signer:
@@ -78,7 +88,8 @@ class Seen:
     """What a bank saw of one job: every message, and what it made of them."""
 
     messages: list[tuple[str, bytes]]
-    matched: list[int]
+    matched: list[int] = field(default_factory=list)
+    counted: int = 0
     found: list[str] = field(default_factory=list)
     """What came of each attempt to score one that is not to be scored."""
 
@@ -100,9 +111,11 @@ def model(tables: Tables) -> Model:
 
 @contextmanager
 def bureau_of(folder: Path, tables: Tables, model: Model, rows: list[int]) -> Iterator[Scene]:
-    """A bureau whose register has ``rows``."""
+    """A bureau whose register has ``rows``, with the matching keys of every bureau here."""
     clock = Clock(datetime.now(UTC).replace(microsecond=0))
-    Bureau.create(folder / "bureau", name="Test bureau").close()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lab.bureau.keys.generate_key", KEYS.__getitem__)
+        Bureau.create(folder / "bureau", name="Test bureau").close()
     with Bureau.open(folder / "bureau", clock=clock) as bureau:
         scene = Scene(bureau, folder / "bureau", Bank(), clock, tables, model)
         source = folder / "register.csv"
@@ -133,66 +146,111 @@ def serving(home: Path) -> Iterator[int]:
         process.wait(60)
 
 
-def run(folder: Path, tables: Tables, model: Model, *, without: int | None = None, agreed: list[int]) -> Seen:
+def contract_of(scene: Scene, contract: str, engine: str, *operations: Operation) -> None:
+    """A contract of that id that requires consent, approved and not yet signed."""
+    detail = Detail.TOTAL if operations else Detail.FULL
+    choices = Choices(detail=detail, operations=operations, engine=engine, recipients=(RECIPIENT,), consent=CONSENT)
+    with scene.bureau.store.begin() as session:
+        works = find_works(session, scene.bureau.shelf, [("credit", 1)])
+        made = write_contract(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now)
+        document = made.model_copy(update={"id": contract})
+        above = scene.bureau.home.settings.two_officers_above
+        keep_draft(session, document, author=AUTHOR, above=above, now=scene.clock.now)
+    scene.file(document, signed=False)
+
+
+def run(
+    folder: Path, tables: Tables, model: Model, engine: str, *, without: int | None = None, agreed: list[int]
+) -> Seen:
     """One job of a bank from its first look at the bureau to the last, X's tag and a withdrawal included."""
     folder.mkdir()
     with bureau_of(folder, tables, model, [row for row in range(ROWS) if row != without]) as scene:
-        contract = scene.contract(detail=Detail.FULL, consent=CONSENT, signed=False)
+        contract_of(scene, CONTRACT, engine)
+        contract_of(scene, COUNTING, engine, Operation.COUNT)
         begin, end = (written(scene.clock.now + timedelta(days=days)) for days in (-1, 20))
         lines = [f"{tables.codes[row]},Test bank,credit-approval,{begin},{end},sheet" for row in agreed]
         (folder / "consents.csv").write_text("\n".join(["code,bank,purpose,starts,expires,evidence", *lines]) + "\n")
         scene.bureau.consents.import_file(folder / "consents.csv", by="person:steward", id_kind="opaque")
         with serving(scene.home) as port, recording(port) as recorder:
-            return _job(scene, recorder, contract)
+            return _job(scene, recorder, engine)
 
 
-def _job(scene: Scene, recorder: Recorder, contract: str) -> Seen:
+def _blinding(engine: str, which: str) -> matching.Blinding:
+    return matching.Blinding(engine, hashlib.sha256(which.encode()).digest())
+
+
+def _match(outlet: Outlet, engine: str, asked: list[str]) -> tuple[matching.Setup, list[int], np.ndarray]:
+    """The set-up, who of those asked is in it, and the tags of all asked, also of those who are not."""
+    setup, held = places(outlet, CONTRACT, JOB)
+    blinding = _blinding(engine, "match")
+    response = outlet.match(CONTRACT, JOB, blinding.request(asked))
+    assert outlet.match(CONTRACT, JOB, blinding.request(asked)) == response
+    digests = matching.digests(CONTRACT, asked, blinding.finish(response, len(asked)))
+    found = zip(*matching.place(setup.geometry, digests[:, matching.TAG_BYTES :]), strict=True)
+    matched = [row for row, (bucket, place) in enumerate(found) if int(place) in held[bucket]]
+    return setup, matched, digests[:, : matching.TAG_BYTES]
+
+
+def _count(outlet: Outlet, engine: str, asked: list[str]) -> int:
+    """How many of those asked are in the register, as the counting contract tells."""
+    outlet.open_job(COUNTING, COUNT, JobCard(RECIPIENT, "credit", 1, len(asked)))
+    setup = matching.read_setup(outlet.matching_setup(COUNTING, COUNT, counting=True))
+    shard = outlet.matching_shard(COUNTING, COUNT, setup.sha256, 0, setup.geometry.buckets)
+    coded = matching.read_shard(shard, setup, 0, setup.geometry.buckets)
+    held = [set(matching.decode_bucket(one, setup.geometry).tolist()) for one in coded]
+    blinding = _blinding(engine, "count")
+    values = blinding.finish(outlet.count_matches(COUNTING, COUNT, blinding.request(asked)), len(asked))
+    marks = matching.count_marks(COUNTING, COUNT, values)
+    return sum(int(place) in held[bucket] for bucket, place in zip(*matching.place(setup.geometry, marks), strict=True))
+
+
+def _job(scene: Scene, recorder: Recorder, engine: str) -> Seen:
     bank, codes = scene.bank, scene.tables.codes
     asked = [*(codes[row] for row in AGREED), codes[GOING], codes[SILENT], STRANGER]
-    seen = Seen([], [])
+    seen = Seen([])
 
     def attempt(tags: np.ndarray, rows: list[int]) -> None:
-        batch = bank.batch(sheet, tags, scene.tables.bank[rows], contract)
+        batch = bank.batch(sheet, tags, scene.tables.bank[rows], CONTRACT)
         try:
-            outlet.score(contract, "job-0001", batch)
+            outlet.score(CONTRACT, JOB, batch)
             seen.found.append("scored")
         except Refused as error:
             seen.found.append(str(error))
 
     with Outlet(recorder.url, Signer(bank), patience=PATIENCE) as outlet:
         outlet.bureau()
-        document, _ = outlet.contract(contract)
-        outlet.versions(contract)
-        outlet.sign_contract(contract, bank.sign(document.contract))
+        for contract in (CONTRACT, COUNTING):
+            document, _ = outlet.contract(contract)
+            outlet.versions(contract)
+            outlet.sign_contract(contract, bank.sign(document.contract))
         outlet.offer("credit")
-        outlet.allowance(contract)
-        sheet = BankSheet.from_json(outlet.sheet(contract))
-        outlet.open_job(contract, "job-0001", JobCard(RECIPIENT, "credit", 1, 50))
-        matcher = Matcher("openmined", asked)
-        setup = outlet.matching_setup(contract, "job-0001", len(asked))
-        response = outlet.match(contract, "job-0001", matcher.request())
-        matched = matcher.finish(setup, response, contract=contract)
-        seen.matched = matched.indices.tolist()
-        # What the library hides from an honest bank: the value of an identifier that did not match, and so its tag.
-        evaluated = read_elements(response, Kind.MATCH_RESPONSE, "openmined", 33)
-        forged = contract_tags(contract, matcher._session.unblind(evaluated[[SILENT]]))
+        outlet.allowance(CONTRACT)
+        sheet = BankSheet.from_json(outlet.sheet(CONTRACT))
+        outlet.open_job(CONTRACT, JOB, JobCard(RECIPIENT, "credit", 1, 50))
+        setup, seen.matched, tags = _match(outlet, engine, asked)
+        # What an honest bank has no use for: the tag of an identifier that did not match.
+        forged = tags[[SILENT]]
+        seen.counted = _count(outlet, engine, [*asked, *STRANGERS])
         frame = bank.keys.public_context()
         name = hashlib.sha256(frame).hexdigest()
-        outlet.has_context(contract, "job-0001", name)
-        outlet.put_context(contract, "job-0001", name, frame)
-        outlet.has_context(contract, "job-0001", name)
-        known = matched.tags[: len(AGREED)]
-        batch = bank.batch(sheet, known, scene.tables.bank[list(AGREED)], contract)
-        outlet.score(contract, "job-0001", batch)
+        outlet.has_context(CONTRACT, JOB, name)
+        outlet.put_context(CONTRACT, JOB, name, frame)
+        outlet.has_context(CONTRACT, JOB, name)
+        known = tags[: len(AGREED)]
+        batch = bank.batch(sheet, known, scene.tables.bank[list(AGREED)], CONTRACT)
+        outlet.score(CONTRACT, JOB, batch)
         attempt(np.vstack([known[:5], forged]), [*range(5), SILENT])
         attempt(forged, [SILENT])
         withdrawn = [codes[GOING]]
         scene.bureau.consents.withdraw(withdrawn, reason="by letter", by="person:steward", id_kind="opaque")
-        attempt(np.vstack([known[:5], matched.tags[[GOING]]]), [*range(5), GOING])
-        outlet.matching_setup(contract, "job-0001", len(asked))
-        outlet.allowance(contract)
-        outlet.job(contract, "job-0001")
-        outlet.end_job(contract, "job-0001")
+        attempt(np.vstack([known[:5], tags[[GOING]]]), [*range(5), GOING])
+        later = matching.read_setup(outlet.matching_setup(CONTRACT, JOB))
+        outlet.matching_delta(CONTRACT, JOB, later.sha256, setup.sha256)
+        with pytest.raises(NotFound):
+            outlet.matching_shard(CONTRACT, JOB, setup.sha256, 0, 1)
+        outlet.allowance(CONTRACT)
+        outlet.job(CONTRACT, JOB)
+        outlet.end_job(CONTRACT, JOB)
         head = httpx.get(f"{recorder.url}/v1/ledger/head").json()
         outlet.ledger_consistency(1, head["size"])
     for sent, answered in zip(
@@ -277,16 +335,27 @@ def sealed_lengths(seen: Seen) -> np.ndarray:
     return np.array([len(body) for _, body in seen.messages[1::2] if _is_sealed(body)], dtype=np.float64)
 
 
+def matching_frames(seen: Seen) -> list[tuple[str, bytes]]:
+    """Every frame of matching and counting, in order, with the masked name of its message."""
+    return [(masked(name), body) for name, body in seen.messages[1::2] if is_frame(body) and Kind(body[5]) in MATCHING]
+
+
+@pytest.fixture(scope="module", params=[ENGINES[0], pytest.param(ENGINES[1], marks=pytest.mark.soak)])
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def silent(tmp_path_factory: pytest.TempPathFactory, tables: Tables, model: Model) -> Seen:
+def silent(tmp_path_factory: pytest.TempPathFactory, tables: Tables, model: Model, engine: str) -> Seen:
     """X is in the register and did not consent."""
-    return run(tmp_path_factory.mktemp("silent") / "run", tables, model, agreed=[*AGREED, GOING])
+    return run(tmp_path_factory.mktemp("silent") / "run", tables, model, engine, agreed=[*AGREED, GOING])
 
 
 @pytest.fixture(scope="module")
-def absent(tmp_path_factory: pytest.TempPathFactory, tables: Tables, model: Model) -> Seen:
+def absent(tmp_path_factory: pytest.TempPathFactory, tables: Tables, model: Model, engine: str) -> Seen:
     """X is not in the register."""
-    return run(tmp_path_factory.mktemp("absent") / "run", tables, model, without=SILENT, agreed=[*AGREED, GOING])
+    folder = tmp_path_factory.mktemp("absent") / "run"
+    return run(folder, tables, model, engine, without=SILENT, agreed=[*AGREED, GOING])
 
 
 def test_no_byte_of_the_transcript_differs_in_length_or_form(silent: Seen, absent: Seen) -> None:
@@ -300,8 +369,15 @@ def test_no_byte_of_the_transcript_differs_in_length_or_form(silent: Seen, absen
     assert np.allclose(sealed_lengths(silent), sealed_lengths(absent), rtol=0.01, atol=0)
 
 
+def test_no_byte_of_matching_and_counting_differs_at_all(silent: Seen, absent: Seen) -> None:
+    one, other = matching_frames(silent), matching_frames(absent)
+    assert {Kind(body[5]) for _, body in one} == set(MATCHING)
+    assert len(one) >= 12 and one == other
+
+
 def test_the_bank_finds_out_the_same(silent: Seen, absent: Seen) -> None:
     assert silent.matched == absent.matched == [*AGREED, GOING]
+    assert silent.counted == absent.counted == len(AGREED) + 1
     assert silent.found == absent.found
     mixed, alone, withdrawn = silent.found
     assert mixed == withdrawn, "a firm that withdrew after it matched is refused in the words for an unknown one"
@@ -310,10 +386,12 @@ def test_the_bank_finds_out_the_same(silent: Seen, absent: Seen) -> None:
 
 @pytest.mark.soak
 def test_a_transcript_of_one_that_consented_is_told_apart(
-    silent: Seen, tmp_path: Path, tables: Tables, model: Model
+    silent: Seen, tmp_path: Path, tables: Tables, model: Model, engine: str
 ) -> None:
     """That the comparison sees anything at all: let X consent, and it must."""
-    open_ = run(tmp_path / "run", tables, model, agreed=[*AGREED, GOING, SILENT])
+    open_ = run(tmp_path / "run", tables, model, engine, agreed=[*AGREED, GOING, SILENT])
+    assert open_.counted == silent.counted + 1
+    assert matching_frames(open_) != matching_frames(silent)
     assert open_.matched == [*AGREED, GOING, SILENT] and open_.found[:2] == ["scored", "scored"]
     different = [name for (name, left), (_, right) in zip(forms(open_), forms(silent), strict=True) if left != right]
     assert any("setup" in name for name in different) and any("scores" in name for name in different)
