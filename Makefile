@@ -41,7 +41,7 @@ format: setup-dev  ## put the code into its form
 lock:  ## resolve the dependencies anew into requirements*.lock
 	@sh setup run
 	@$(PY) -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
-	@$(LOCK) --extra dev --extra notebook --extra hsm -o requirements-dev.lock
+	@$(LOCK) --extra dev --extra notebook --extra hsm --extra cluster --extra fast -o requirements-dev.lock
 	@$(LOCK) --constraint requirements-dev.lock -o requirements.lock
 
 picture: setup  ## docs/images/portrait.png anew from a demo run (needs chromium and a CJK font)
