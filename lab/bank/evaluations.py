@@ -1,7 +1,7 @@
 """Values of identifiers that the bureau evaluated for this bank, kept so that none is sent, or paid for, twice.
 
 A store belongs to one contract, key epoch and engine: a value means nothing outside them. It is one SQLite file of the
-owner's alone, written through to the disk at each commit. The request under way is kept before anything of it is sent,
+owner's alone, written through to the disk at each commit. A request under way is kept before anything of it is sent,
 and goes in the very transaction that keeps its answer; so a process that is killed at any moment leaves either values
 or a request to be sent again, and the keys that blind a request are made from its identifiers (``lab.bank.keys``), so
 it is the same bytes again, which the bureau answers without a new charge.
@@ -29,7 +29,7 @@ _PATIENCE = 60.0  # seconds that one process waits for another's commit
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS about (schema TEXT, contract TEXT, epoch INTEGER, engine TEXT)",
     "CREATE TABLE IF NOT EXISTS evaluated (code TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS under_way (number INTEGER PRIMARY KEY CHECK (number = 1), codes TEXT NOT NULL)",
+    "CREATE TABLE IF NOT EXISTS under_way (number INTEGER PRIMARY KEY AUTOINCREMENT, codes TEXT NOT NULL)",
 )
 
 
@@ -67,24 +67,20 @@ class Evaluations:
             (count,) = self._connection.execute("SELECT count(*) FROM evaluated").fetchone()
         return int(count)
 
-    def under_way(self) -> tuple[str, ...]:
-        """The identifiers of the request under way, in its order; empty if there is none."""
+    def under_way(self) -> list[tuple[int, list[str]]]:
+        """The requests under way, the first begun first: their numbers, and their identifiers in order."""
         with _sound():
-            found = self._connection.execute("SELECT codes FROM under_way").fetchone()
-        return tuple(json.loads(found[0])) if found else ()
+            found = self._connection.execute("SELECT number, codes FROM under_way ORDER BY number").fetchall()
+        return [(number, json.loads(codes)) for number, codes in found]
 
-    def begin(self, codes: Sequence[str]) -> None:
-        """Keep the identifiers of a request that is about to be sent; raises ``Conflict`` if one is under way."""
-        try:
-            with _sound(), self._connection:
-                self._connection.execute("INSERT INTO under_way VALUES (1, ?)", (json.dumps(list(codes)),))
-        except sqlite3.IntegrityError:
-            raise Conflict(
-                "Wanted to begin a matching request; another is under way.", next_step="run the command again"
-            ) from None
+    def begin(self, codes: Sequence[str]) -> int:
+        """Keep the identifiers of a request that is about to be sent; its number."""
+        with _sound(), self._connection:
+            cursor = self._connection.execute("INSERT INTO under_way (codes) VALUES (?)", (json.dumps(list(codes)),))
+        return int(cursor.lastrowid or 0)
 
-    def keep(self, codes: Sequence[str], values: NDArray[np.uint8]) -> None:
-        """Keep the answer, uint8 [n, 32], of the request under way, which is then done."""
+    def keep(self, number: int, codes: Sequence[str], values: NDArray[np.uint8]) -> None:
+        """Keep the answer, uint8 [n, 32], of a request under way, which is then done."""
         data = np.ascontiguousarray(values).tobytes()
         if values.shape != (len(codes), VALUE_BYTES):
             raise ValueError(f"wanted {VALUE_BYTES} bytes for each of {len(codes)} identifiers")
@@ -93,12 +89,12 @@ class Evaluations:
         rows = sorted((code, data[at : at + VALUE_BYTES]) for code, at in zip(codes, starts, strict=True))
         with _sound(), self._connection:
             self._connection.executemany("INSERT OR IGNORE INTO evaluated VALUES (?, ?)", rows)
-            self._connection.execute("DELETE FROM under_way")
+            self._connection.execute("DELETE FROM under_way WHERE number = ?", (number,))
 
-    def drop(self) -> None:
-        """Forget the request under way: the bureau did not take it."""
+    def drop(self, number: int) -> None:
+        """Forget a request under way: it was not sent, or the bureau did not take it."""
         with _sound(), self._connection:
-            self._connection.execute("DELETE FROM under_way")
+            self._connection.execute("DELETE FROM under_way WHERE number = ?", (number,))
 
     @contextmanager
     def alone(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
@@ -187,8 +183,6 @@ def _sound() -> Iterator[None]:
     """A file that SQLite cannot use as an error with a next step."""
     try:
         yield
-    except sqlite3.IntegrityError:
-        raise
     except sqlite3.OperationalError as error:
         raise Conflict(
             f"The store of evaluations cannot be used ({error.sqlite_errorname}).",

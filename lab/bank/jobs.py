@@ -50,7 +50,7 @@ def check_before(home: BankHome, outlet: Outlet, contract: Contract, codes: Sequ
     known = held_epochs(home.evaluations, contract.id, contract.engine)
     if known:
         with open_evaluations(home.evaluations, contract.id, known[-1], contract.engine) as store:
-            paid = frozenset(store.under_way())
+            paid = frozenset(code for _, request in store.under_way() for code in request)
             asked = sum(
                 len([code for code in store.missing(codes[start : start + _AT_ONCE]) if code not in paid])
                 for start in range(0, len(codes), _AT_ONCE)

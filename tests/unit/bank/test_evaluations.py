@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.bank.evaluations import held_epochs, open_evaluations
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, Refused
+from lab.terms.errors import InvalidInput, NotAuthentic, Refused
 
 ROOT = Path(__file__).resolve().parents[3]
 OF = ("c-0001", 1, "x25519")
@@ -32,10 +32,10 @@ def values_of(codes) -> np.ndarray:
 
 def test_values_come_back_in_the_order_asked_and_the_others_are_missing(tmp_path: Path) -> None:
     with open_evaluations(tmp_path / "e", *OF) as store:
-        store.begin(["b", "a"])
-        assert store.under_way() == ("b", "a") and len(store) == 0
-        store.keep(["b", "a"], values_of(["b", "a"]))
-        assert store.under_way() == () and len(store) == 2
+        number = store.begin(["b", "a"])
+        assert store.under_way() == [(number, ["b", "a"])] and len(store) == 0
+        store.keep(number, ["b", "a"], values_of(["b", "a"]))
+        assert store.under_way() == [] and len(store) == 2
     with open_evaluations(tmp_path / "e", *OF) as store:
         values, held = store.look_up(["a", "x", "b", "a"])
         assert held.tolist() == [True, False, True, True]
@@ -52,8 +52,7 @@ def test_any_sequence_of_requests_leaves_each_code_with_its_value(tmp_path_facto
             codes = [code for code in request if _encodable(code)]
             fresh = store.missing(codes)
             assert set(fresh) == set(codes) - asked
-            store.begin(fresh)
-            store.keep(fresh, values_of(fresh))
+            store.keep(store.begin(fresh), fresh, values_of(fresh))
             asked |= set(codes)
             values, held = store.look_up(sorted(asked))
             assert held.all() and np.array_equal(values, values_of(sorted(asked)))
@@ -63,16 +62,17 @@ def _encodable(text: str) -> bool:
     return not any(0xD800 <= ord(character) < 0xE000 for character in text)
 
 
-def test_one_request_is_under_way_at_a_time_and_one_not_taken_is_dropped(tmp_path: Path) -> None:
+def test_requests_end_by_their_numbers_and_numbers_are_not_used_again(tmp_path: Path) -> None:
     with open_evaluations(tmp_path / "e", *OF) as store:
-        store.begin(["a"])
-        with pytest.raises(Conflict):
-            store.begin(["b"])
-        store.drop()
-        store.begin(["b"])
+        first, second = store.begin(["a"]), store.begin(["b"])
+        assert store.under_way() == [(first, ["a"]), (second, ["b"])]
+        store.drop(second)
         with pytest.raises(ValueError, match="32 bytes"):
-            store.keep(["b"], np.zeros((2, 32), np.uint8))
-        assert store.under_way() == ("b",)
+            store.keep(first, ["a"], np.zeros((2, 32), np.uint8))
+        assert store.under_way() == [(first, ["a"])]
+        assert store.begin(["c"]) > second
+        store.keep(first, ["a"], values_of(["a"]))
+        assert [codes for _, codes in store.under_way()] == [["c"]] and store.missing(["a", "c"]) == ["c"]
 
 
 def test_files_are_the_owners_alone_and_others_files_are_refused(tmp_path: Path) -> None:
@@ -123,10 +123,10 @@ def test_epochs_are_told_for_one_contract_and_engine(tmp_path: Path) -> None:
 
 def _hold(folder: Path, held, release) -> None:
     with open_evaluations(folder, *OF) as store, store.alone():
-        store.begin(["a"])
+        number = store.begin(["a"])
         held.set()
         release.wait(30)
-        store.keep(["a"], values_of(["a"]))
+        store.keep(number, ["a"], values_of(["a"]))
 
 
 def test_two_processes_send_one_after_the_other(tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_two_processes_send_one_after_the_other(tmp_path: Path) -> None:
     other.start()
     assert held.wait(30)
     with open_evaluations(tmp_path, *OF) as store, store.alone(waiting=release.set):
-        assert release.is_set() and store.under_way() == () and store.missing(["a"]) == []
+        assert release.is_set() and store.under_way() == [] and store.missing(["a"]) == []
     other.join(30)
     assert other.exitcode == 0
 
@@ -151,15 +151,15 @@ with open_evaluations(Path(sys.argv[1]), *OF) as store:
     number = 0
     while True:
         with store.alone():
-            for codes in filter(None, [store.under_way()]):
-                store.keep(codes, values_of(codes))
+            for before, codes in store.under_way():
+                store.keep(before, codes, values_of(codes))
             codes = [f"code-{number}-{n}" for n in range(200)]
             number += 1
             fresh = store.missing(codes)
             if fresh:
-                store.begin(fresh)
+                begun = store.begin(fresh)
                 print("sent", number - 1, flush=True)
-                store.keep(fresh, values_of(fresh))
+                store.keep(begun, fresh, values_of(fresh))
                 print("kept", number - 1, flush=True)
 """
 
@@ -181,7 +181,7 @@ def test_a_process_that_is_killed_leaves_values_or_the_request(tmp_path: Path) -
             for number in kept | sent:
                 codes = [f"code-{number}-{n}" for n in range(200)]
                 values, held = store.look_up(codes)
-                assert held.all() or (number not in kept and store.under_way() == tuple(codes))
+                assert held.all() or (number not in kept and [request for _, request in store.under_way()] == [codes])
                 assert not held.any() or np.array_equal(values, values_of(codes))
         with closing(sqlite3.connect(tmp_path / "c-0001.e1.x25519.sqlite")) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)

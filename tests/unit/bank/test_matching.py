@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
+from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from multiprocessing.connection import Listener
 from pathlib import Path
@@ -19,6 +21,7 @@ from lab.bank.counterpart import Counterpart
 from lab.bank.evaluations import open_evaluations
 from lab.bank.home import BankHome
 from lab.bank.matching import Ask, count, even_parts, match
+from lab.bank.sending import Sender
 from lab.terms.errors import InvalidInput, Refused, Unreachable
 from lab.terms.progress import SILENT, Progress
 from protocols.matching.bank import ENGINES
@@ -110,7 +113,7 @@ def test_interrupted_anywhere_it_goes_on_and_charges_each_identifier_once(
     assert names(CODES[:90], found) == CODES[:50]
     assert registry.used == 90 and sum(registry.elements.values()) == 90
     with party.store(engine) as store:
-        assert len(store) == 90 and store.under_way() == ()
+        assert len(store) == 90 and store.under_way() == []
 
 
 def test_tags_are_those_that_the_bureau_derives_and_engines_agree_on_the_match(tmp_path: Path) -> None:
@@ -165,6 +168,53 @@ def test_a_refusal_leaves_nothing_in_the_way_but_what_was_stopped_is_finished(pa
     with pytest.raises(Refused, match="ceiling"):
         party.match(registry, CODES[200:203])
     assert registry.used == 100 and party.match(registry, CODES[:60]).sent == 0
+
+
+def test_what_waited_behind_a_refused_request_has_not_left_and_does_not_stay(party: Party) -> None:
+    registry = Registry(CODES, ceiling=20)
+    with pytest.raises(Refused, match="ceiling"):
+        party.match(registry, CODES[:80], per_request=20)
+    with party.store() as store:
+        assert store.under_way() == [] and len(store) == registry.used == 20
+    assert registry.calls.count("match") == 2
+
+
+def test_the_next_chunk_is_blinded_while_the_bureau_has_one(party: Party, monkeypatch) -> None:
+    registry, blinded, release = Registry(CODES), [], threading.Event()
+    blinding, answer = party.keys.__class__.blinding, registry.match
+
+    def blind(keys, engine, contract, epoch, codes, **more):
+        blinded.append(len(codes))
+        if len(blinded) == 2:
+            release.set()  # the second request is being made; until then the first is not answered
+        return blinding(keys, engine, contract, epoch, codes, **more)
+
+    def match_when_released(contract: str, job: str, frame: bytes) -> bytes:
+        assert release.wait(30), "the second chunk waited for the answer to the first"
+        return answer(contract, job, frame)
+
+    monkeypatch.setattr(party.keys.__class__, "blinding", blind)
+    monkeypatch.setattr(registry, "match", match_when_released)
+    assert len(party.match(registry, CODES[:45], per_request=20).match.indices) == 45
+    assert blinded == [20, 20, 5]
+
+
+def test_after_a_failure_nothing_more_is_sent() -> None:
+    sender: Sender[int] = Sender()
+    going = threading.Event()
+
+    def fail() -> int:
+        going.wait(30)
+        raise Cut
+
+    outcomes = [sender.send(lambda: 1), sender.send(fail), sender.send(lambda: 3)]
+    going.set()
+    assert outcomes[0].result(30) == 1
+    with pytest.raises(Cut):
+        outcomes[1].result(30)
+    with pytest.raises(CancelledError):
+        outcomes[2].result(30)
+    sender.close()
 
 
 def test_a_request_larger_than_an_amendment_allows_is_not_sent_again(party: Party) -> None:
