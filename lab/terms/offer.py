@@ -20,7 +20,7 @@ EXAMPLE: dict[str, Any] = {
     "register_entries": 51_000,
     "details": {"total": {"columns": 59, "outputs": 1}, "full": {"columns": 59, "outputs": 20}},
     "engines": ["x25519", "openmined"],
-    "parameters": ["bfv-8192-a"],
+    "parameters": ["bgv-8192-a"],
 }
 
 

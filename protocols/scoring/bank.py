@@ -1,7 +1,8 @@
 """The bank's side of scoring: the only holder of the decryption key.
 
 Encryption is symmetric, so a ciphertext travels as one polynomial and the seed of the other (SEAL's seeded form). What
-leaves is the public key, once, and batches of ciphertexts; the secret key has no way out of ``KeyHolder``.
+leaves is the public key with the proof that it is one, once, and batches of ciphertexts; the secret key has no way out
+of ``KeyHolder``.
 """
 
 from __future__ import annotations
@@ -13,13 +14,12 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import layout, native
+from protocols.scoring import keyproof, layout, native, noise, ring
 from protocols.scoring.params import ParameterSet
-from protocols.wire.frame import Frame, Kind
 
 
 def generate_secret(params: ParameterSet) -> bytes:
-    """A fresh BFV secret key (ternary), in SEAL's format. Its one proper home is the bank's key room."""
+    """A fresh secret key (ternary), in SEAL's format. Its one proper home is the bank's key room."""
     return native.dump(seal.KeyGenerator(native.context(params.name)).secret_key())
 
 
@@ -36,15 +36,20 @@ class KeyHolder:
         self._params = params
         self._context: Any = native.context(params.name)
         key = native.load(seal.SecretKey, secret, params)
-        public = seal.PublicKey()
-        seal.KeyGenerator(self._context, key).create_public_key(public)
-        self._encryptor = seal.Encryptor(self._context, public, key)
+        self._encryptor = seal.Encryptor(self._context, key)
         self._decryptor = seal.Decryptor(self._context, key)
         self._encoder = seal.BatchEncoder(self._context)
-        self._frame = Frame(Kind.CONTEXT, {"parameters": params.name}, (native.dump(public),)).pack()
+        self._frame = b""
 
     def public_context(self) -> bytes:
-        """The frame with the public key, addressed by its SHA-256; the same bytes at every call of this object."""
+        """The frame with the public key and its proof, addressed by its SHA-256; the same bytes at every call of this
+        object, made at the first (about a second)."""
+        if not self._frame:
+            key = native.dump(self._encryptor.encrypt_zero_symmetric())
+            pk = native.elements(native.load(seal.Ciphertext, key, self._params), self._params)
+            secret = self._secret()
+            proof = keyproof.prove(key, pk, secret, self._error(pk, secret), self._params)
+            self._frame = layout.pack_context(self._params, key, proof)
         return self._frame
 
     def encrypt(
@@ -69,25 +74,44 @@ class KeyHolder:
             self._encoder.encode(column.tolist(), plain)
             ciphertexts.append(native.dump(self._encryptor.encrypt_symmetric(plain)))
             on_column(1)
-        name = context or layout.digest(self._frame)
+        name = context or layout.digest(self.public_context())
         return layout.pack_batch(self._params, contract, name, tags, ciphertexts)
 
     def decrypt(self, reply: bytes, *, rows: int, batch: bytes) -> NDArray[np.int64]:
         """The outputs in quanta, int64 [outputs, rows], of the reply to ``batch``.
 
         Raises ``MalformedFrame`` for a reply to something else and ``NativeRefusal`` for ciphertexts that are not of
-        this parameter set or whose noise has drowned the message.
+        this parameter set and its smallest modulus or whose noise has drowned the message.
         """
         parts = layout.read_reply(reply, self._params, batch=layout.digest(batch), rows=rows)
         values = np.empty((len(parts), rows), dtype=np.int64)
-        plain = seal.Plaintext()
+        plain, last = seal.Plaintext(), self._context.last_parms_id()
         for index, part in enumerate(parts):
             ciphertext = native.load(seal.Ciphertext, part, self._params)
-            if ciphertext.size() != 2 or self._decryptor.invariant_noise_budget(ciphertext) < 1:
+            fits = ciphertext.size() == 2 and ciphertext.is_ntt_form() and ciphertext.parms_id() == last
+            if not fits or self._decryptor.invariant_noise_budget(ciphertext) < 1:
                 raise native.NativeRefusal("a reply's ciphertext cannot be decrypted exactly")
             self._decryptor.decrypt(ciphertext, plain)
             values[index] = self._encoder.decode_int64(plain)[:rows]
         return values
+
+    def _secret(self) -> NDArray[np.int64]:
+        """The secret's coefficients, -1 to 1: what (0, 1) decrypts to."""
+        zero = np.zeros((len(self._params.data_primes), self._params.degree), dtype=np.uint64)
+        one = zero.copy()
+        one[:, 0] = 1
+        plain = seal.Plaintext()
+        self._decryptor.decrypt(native.ciphertext(zero, one, self._params), plain)
+        found = np.zeros(self._params.degree, dtype=np.int64)
+        count = plain.coeff_count()
+        found[:count] = [plain.data(index) for index in range(count)]
+        return np.where(found > 1, found - self._params.plain_modulus, found)
+
+    def _error(self, pk: tuple[noise.Element, noise.Element], secret: NDArray[np.int64]) -> NDArray[np.int64]:
+        """e of pk = (-(a s + t e), a): t e is so small that one prime of q shows it."""
+        prime = self._params.primes[0]
+        row = noise.added(pk[0], ring.product(pk[1], secret, self._params), self._params)[0].astype(np.int64)
+        return np.asarray(-np.where(row > prime // 2, row - prime, row) // self._params.plain_modulus)
 
     def __repr__(self) -> str:
         return f"KeyHolder({self._params.name}, hidden)"

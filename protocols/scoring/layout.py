@@ -77,6 +77,20 @@ def digest(frame: bytes) -> str:
     return hashlib.sha256(frame).hexdigest()
 
 
+def pack_context(params: ParameterSet, key: bytes, proof: bytes) -> bytes:
+    """A context frame: a public key and the proof that it is one."""
+    return Frame(Kind.CONTEXT, {"parameters": params.name}, (key, proof)).pack()
+
+
+def read_context(frame: bytes, params: ParameterSet) -> tuple[bytes, bytes]:
+    """Key and proof of a context frame; raises ``MalformedFrame``. Runs no native code."""
+    context = unpack(frame, Kind.CONTEXT)
+    _same("parameter set", context.text("parameters"), params.name)
+    if len(context.parts) != 2:
+        raise MalformedFrame("a context has a public key, its proof, and nothing else")
+    return context.parts[0], context.parts[1]
+
+
 def pack_batch(
     params: ParameterSet, contract: str, context: str, tags: NDArray[np.uint8], ciphertexts: list[bytes]
 ) -> bytes:

@@ -2,7 +2,9 @@
 
 The binding saves to and loads from paths only, so a memory file (memfd_create(2)) stands in; a secret key passed
 through it never reaches a file system. Everything here is native code over bytes: at the bureau it runs in worker
-processes whose crash harms nothing.
+processes whose crash harms nothing. What SEAL's API cannot make (a plaintext or ciphertext of given coefficients) is
+written in SEAL's uncompressed format and loaded like any other; what it cannot give out (the coefficients of a
+ciphertext) is read one by one, which is slow and only done where a key is made or judged.
 """
 
 from __future__ import annotations
@@ -17,9 +19,12 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
+from protocols.scoring.noise import Element
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
 _Loaded = TypeVar("_Loaded")
+# SEAL has BGV since 4.0; the binding passes the number on but does not name it. ``context`` checks what came of it.
+BGV = seal.SCHEME_TYPE(3)
 _HEADER = struct.Struct("<HBBBBHQ")
 _SEAL_MAGIC = 0xA15E
 _lock = threading.Lock()
@@ -34,7 +39,7 @@ class NativeRefusal(ValueError):
 def context(name: str) -> Any:
     """The SEAL context of a parameter set; raises ``ValueError`` if SEAL finds other primes or too little security."""
     params = PARAMETERS[name]
-    parms = seal.EncryptionParameters(seal.SCHEME_TYPE.BFV)
+    parms = seal.EncryptionParameters(BGV)
     parms.set_poly_modulus_degree(params.degree)
     bits = [prime.bit_length() for prime in params.primes]
     moduli = seal.CoeffModulus.Create(params.degree, bits)
@@ -73,42 +78,38 @@ def load(kind: type[_Loaded], data: bytes, params: ParameterSet) -> _Loaded:
     return thing
 
 
-def noise_ciphertext(params: ParameterSet) -> Any:
-    """A ciphertext (f, 0) whose f is fresh noise, uniform on [-2^flood_bits, 2^flood_bits) in every coefficient.
-
-    It decrypts to zero with noise f. SEAL's API cannot make it, so it is written in SEAL's uncompressed format (header,
-    parms id, form, sizes, scale, correction factor, coefficients) and loaded like any other.
-    """
-    residues = _flood(params)
-    data = np.zeros((2, *residues.shape), dtype="<u8")
-    data[0] = residues
-    body = data.tobytes()
-    array = _seal_header(8 + len(body)) + struct.pack("<Q", data.size) + body
+def ciphertext(first: Element, second: Element, params: ParameterSet) -> Any:
+    """The ciphertext (first, second) of the highest level, in the transformed form that BGV computes in."""
     parms_id = struct.pack("<4Q", *context(params.name).first_parms_id())
-    members = parms_id + struct.pack("<BQQQdQ", 0, 2, params.degree, len(residues), 1.0, 1) + array
-    return load(seal.Ciphertext, _seal_header(len(members)) + members, params)
+    members = struct.pack("<BQQQdQ", 0, 2, params.degree, len(params.data_primes), 1.0, 1)
+    body = parms_id + members + _array(np.stack([first, second]))
+    made = load(seal.Ciphertext, _seal_header(len(body)) + body, params)
+    if not made.is_ntt_form():  # SEAL 4.1 and later transform a BGV ciphertext as they load it
+        seal.Evaluator(context(params.name)).transform_to_ntt_inplace(made)
+    return made
 
 
-def _flood(params: ParameterSet) -> NDArray[np.uint64]:
-    """Residues [data primes, N] of the flood, from the operating system's randomness.
+def plaintext(coefficients: NDArray[np.int64], params: ParameterSet) -> Any:
+    """The plaintext with these signed coefficients, taken modulo t."""
+    values = np.mod(coefficients, params.plain_modulus).astype(np.uint64)
+    body = struct.pack("<4QQd", 0, 0, 0, 0, params.degree, 1.0) + _array(values)
+    return load(seal.Plaintext, _seal_header(len(body)) + body, params)
 
-    A value of flood_bits + 1 random bits, less 2^flood_bits, is reduced limb by limb (Horner): limbs are so short that
-    residue * 2^limb + limb stays below 2^64.
-    """
-    primes = params.primes[:-1]
-    limb = 64 - max(prime.bit_length() for prime in primes)
-    bits = params.flood_bits + 1
-    widths = [bits % limb or limb] + [limb] * ((bits - 1) // limb)
-    words = np.frombuffer(os.urandom(8 * params.degree * len(widths)), dtype="<u8").reshape(len(widths), params.degree)
-    limbs = [row >> np.uint64(64 - width) for row, width in zip(words, widths, strict=True)]
-    residues = np.empty((len(primes), params.degree), dtype=np.uint64)
-    for index, prime in enumerate(primes):
-        value = limbs[0] % np.uint64(prime)
-        for row in limbs[1:]:
-            value = ((value << np.uint64(limb)) + row) % np.uint64(prime)
-        offset = np.uint64(prime - pow(2, params.flood_bits, prime))
-        residues[index] = (value + offset) % np.uint64(prime)
-    return residues
+
+def elements(made: Any, params: ParameterSet) -> tuple[Element, Element]:
+    """The coefficients of a ciphertext of two polynomials at the highest level; slow (50 to 100 ms)."""
+    plain = seal.Ciphertext()
+    seal.Evaluator(context(params.name)).transform_from_ntt(made, plain)
+    array = plain.dyn_array()
+    size = len(params.data_primes) * params.degree
+    values = np.fromiter((array.at(index) for index in range(2 * size)), dtype=np.uint64, count=2 * size)
+    first, second = values.reshape(2, len(params.data_primes), params.degree)
+    return first, second
+
+
+def _array(values: NDArray[np.uint64]) -> bytes:
+    data = values.astype("<u8").tobytes()
+    return _seal_header(8 + len(data)) + struct.pack("<Q", values.size) + data
 
 
 def _seal_header(length: int) -> bytes:

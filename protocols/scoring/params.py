@@ -1,27 +1,54 @@
 """Parameter sets of the scoring protocol, each with the reasons for its numbers.
 
-The scheme is BFV (Fan and Vercauteren, IACR ePrint 2012/144) in its RNS form as Microsoft SEAL computes it. One
-multiplication by a plaintext is all the depth there is, so a set is judged by four numbers:
+The scheme is BGV (Brakerski, Gentry and Vaikuntanathan, IACR ePrint 2011/277) in its RNS form as Microsoft SEAL
+computes it. It holds the same integers as BFV with the same room for noise, and its ciphertexts travel in the form in
+which they are multiplied, which saves the bureau two thirds of its transforms. One multiplication by a plaintext is all
+the depth there is. A set is judged by five numbers, and ``tests/protocol/test_scoring_parameters.py`` recomputes every
+one:
 
 * **security**: degree and total modulus within the table of the Homomorphic Encryption Standard (2018, ternary secret,
   classical, 128 bits: 109 bits at 4096, 218 bits at 8192). SEAL refuses a context beyond it.
-* **exactness**: the result is exact while the noise stays under q / 2t at every step.
-* **flooding**: what the bureau adds to the noise of a reply, against the worst noise a batch can have.
+* **exactness**: the result is exact while noise, counted in units of t, stays under q / 2t at every step.
+* **flooding**: how far the noise of a reply can tell two models apart (``distance``).
+* **precision**: sums lie within ``value_limit`` quanta, so a model's reach divided by it is the finest quantum.
 * **bytes**: a seeded ciphertext is one polynomial modulo q.
 
-Worst-case noise, in the infinity norm, N the degree: a fresh symmetric encryption has |e| <= 21 (centred binomial with
-42 coins), and its scaled message another 1/2 of rounding; multiplying by a plaintext whose coefficients lie within t/2
-gives at most N * 21.5 * t/2; T terms add up to T times that; the fresh encryption of zero under the public key that
-re-randomises the reply adds at most 21 * (2N + 1). ``noise_bound`` is that sum, ``flood_ratio`` compares it with the
-flood, and ``tests/protocol/test_scoring_parameters.py`` recomputes every inequality below.
+Noise, in units of t, infinity norm, N the degree. A fresh symmetric encryption has |e| <= 21 (centred binomial, 42
+coins, variance 10.5). A product with a plaintext whose coefficients lie within t/2 has W*e and the carry of W*m over t:
+at most N * 21 * t/2 and N * t/4, together N * 21.5 * t/2; T terms, T times that. ``worst_noise`` adds the mask and is
+what exactness is judged by, because nothing that a bank encrypts honestly can pass it.
+
+**What the flood hides.** The flood is the sum of three uniform values on [-2^b, 2^b): bounded, so exactness is certain,
+and smooth, so that a shift is hidden in proportion to its Euclidean length and not to its sum over coefficients. For
+independent flood coefficients and a shift d, total variation <= sqrt(I) / 2 * |d|_2 / 2^b, by way of the Hellinger
+distance, where I = sqrt(3) * artanh(1 / sqrt(3)) = 1.1405 is the Fisher information of location of a sum of three
+uniform values on [-1, 1]. (A uniform flood would pay the sum: a factor sqrt(coefficients) more.) The shift that a
+model makes has length at most
+
+    sqrt(coefficients of all replies) * (carry + 9 standard deviations of the e part)
+
+with carry T * N * t/4 in the worst case and, as the bank's e are random and the weights are not chosen after them, a
+standard deviation of sqrt(T * N * 10.5) * t/2 (sub-Gaussian; nine of them are passed with probability 2^-57). The
+figure with e in its worst case as well is ``distance(..., worst=True)``. Literature: noise flooding, Gentry, "A fully
+homomorphic encryption scheme" (2009), section 4.3; Asharov et al., EUROCRYPT 2012 (ePrint 2011/613), lemma 1.
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-FRESH_NOISE = 21.5
-"""Largest coefficient of a fresh symmetric encryption's noise, message rounding included."""
+FRESH_NOISE = 21
+"""Largest coefficient of a fresh encryption's noise: SEAL's centred binomial with 42 coins."""
+FRESH_VARIANCE = 10.5
+FISHER = math.sqrt(3) * math.atanh(1 / math.sqrt(3))
+"""Fisher information of location of the sum of three uniform values on [-1, 1]."""
+TAIL = 9
+"""Standard deviations that a sub-Gaussian noise passes with probability 2 exp(-40.5) < 2^-57."""
+KEY_CHALLENGES = 128
+"""Bits of soundness of the proof that a public key is well formed (``keyproof``)."""
+KEY_MASK_SECRET, KEY_MASK_NOISE = 18, 22
+"""Bits of the masks in that proof: of the secret's part and of the noise's. Rejection leaves half the attempts."""
 
 
 @dataclass(frozen=True)
@@ -32,11 +59,11 @@ class ParameterSet:
     degree: int
     """N: slots of a ciphertext, so enterprises of a batch."""
     primes: tuple[int, ...]
-    """The coefficient modulus; the last prime is SEAL's key-switching prime and not part of q."""
+    """The coefficient modulus; the last prime is SEAL's key-switching prime, is never used, and is not part of q."""
     plain_modulus: int
     """t: a prime that is 1 modulo 2N, so that N integers fit the slots."""
     flood_bits: int
-    """The flood is uniform on [-2^flood_bits, 2^flood_bits)."""
+    """b: the flood is the sum of three uniform values on [-2^b, 2^b)."""
     max_terms: int
     """The most products that may be added into one reply."""
     max_outputs: int
@@ -54,38 +81,99 @@ class ParameterSet:
         return (self.plain_modulus - 1) // 2
 
     @property
+    def data_primes(self) -> tuple[int, ...]:
+        """The primes of q."""
+        return self.primes[:-1]
+
+    @property
     def modulus(self) -> int:
         """q, the product of the data primes."""
-        product = 1
-        for prime in self.primes[:-1]:
-            product *= prime
-        return product
+        return math.prod(self.data_primes)
 
-    def noise_bound(self, terms: int) -> float:
-        """Worst-case noise (infinity norm) of a sum of ``terms`` products, re-randomised, before flooding."""
-        product = self.degree * FRESH_NOISE * (self.plain_modulus / 2)
-        return terms * product + 21 * (2 * self.degree + 1) + 0.5
+    @property
+    def seeded_bytes(self) -> int:
+        """A seeded ciphertext in SEAL's format before compression: one polynomial, headers, and the seed."""
+        return 8 * self.degree * len(self.data_primes) + 178
 
-    def flood_ratio(self, terms: int) -> float:
-        """How many times the flood exceeds the worst-case noise of ``terms`` products."""
-        return float(2**self.flood_bits / self.noise_bound(terms))
+    def worst_noise(self, terms: int) -> float:
+        """Worst-case noise of a coefficient of a sum of ``terms`` products with its mask, before the flood."""
+        product = self.degree * (FRESH_NOISE + 0.5) * (self.plain_modulus / 2)
+        return terms * product + self.mask_noise()
+
+    def mask_noise(self, *, honest: bool = True) -> float:
+        """Worst-case noise of the mask 2 (u pk + e): for an honest key, or for any key that passes ``keyproof``.
+
+        A proof shows 2 pk0 = -(pk1 s + t e) with |s|, |e| up to 2 N times the proof's masks; the mask's noise is then
+        2 e0 + s e1 - u e. In that case u (ternary) and e1, the bureau's own, count as sub-Gaussian (``TAIL``).
+        """
+        if honest:
+            return 2 * FRESH_NOISE + self.degree * (2 * FRESH_NOISE + 2 * FRESH_NOISE)
+        secret, noise = 2 * self.degree * 2.0**KEY_MASK_SECRET, 2 * self.degree * 2.0**KEY_MASK_NOISE
+        return 2 * FRESH_NOISE + TAIL * math.sqrt(self.degree * (secret**2 * FRESH_VARIANCE + noise**2))
+
+    def distance(self, terms: int, replies: int, *, worst: bool = False) -> float:
+        """Bound on the statistical distance of the noises of ``replies`` replies from noises that know no model."""
+        carry = terms * self.degree * self.plain_modulus / 4
+        random = math.sqrt(terms * self.degree * FRESH_VARIANCE) * self.plain_modulus / 2
+        shift = self.worst_noise(terms) if worst else carry + TAIL * random + self.mask_noise()
+        return self._hidden(shift, replies)
+
+    def key_distance(self, replies: int) -> float:
+        """The same for what a dishonest public key that passes ``keyproof`` makes the mask's noise say of the mask."""
+        return self._hidden(self.mask_noise(honest=False), replies)
+
+    def replies(self, terms: int, *, bits: int = 40) -> int:
+        """How many replies of one contract, each of ``terms`` terms, together stay within a distance of 2^-bits."""
+        return int((2.0**-bits / self.distance(terms, 1)) ** 2)
+
+    def _hidden(self, shift: float, replies: int) -> float:
+        return math.sqrt(FISHER) / 2 * math.sqrt(replies * self.degree) * shift / 2.0**self.flood_bits
 
 
 PARAMETERS: dict[str, ParameterSet] = {
-    # q has 120 bits in three primes, the key-switching prime 41 more: 161 of the 218 bits that the standard allows.
-    # t has 24 bits, so a raw score range of +-64 is cut into steps of 2^-17. 2^93 + noise < q / 2t = 2^95, and after
-    # switching down to one prime 2^93 / 2^80 + (N + 1) / 2 = 12,288 < 2^40 / 2t = 2^15: exact at both levels.
-    # Flooding: 2^46 times the worst noise for 80 terms, 2^40.5 for the 4,096 terms allowed.
-    "bfv-8192-a": ParameterSet(
-        name="bfv-8192-a",
+    # q has 120 bits in two primes, the largest that SEAL takes (two of 60 cost a third less than three of 40). With the
+    # smallest third prime 137 of the 218 bits that the standard allows: more would make every ciphertext longer.
+    # t has 24 bits, so a raw score range of +-64 is cut into steps of 2^-17. Exact: the flood is below 3 * 2^92 =
+    # 2^93.6 and q / 2t = 2^95, which leaves SEAL's noise budget its last bit, by which a bank knows a damaged reply;
+    # after switching down to one prime 3 * 2^32 + (N + 1) / 2 < 2^60 / 2t = 2^35. Flood, 80 terms: one reply within
+    # 2^-45, and a thousand together (8 million scores) within 2^-40. With the encryption's noise in its worst case too:
+    # 2^-39.7 and 2^-34.7.
+    "bgv-8192-a": ParameterSet(
+        name="bgv-8192-a",
         degree=8192,
-        primes=(1099510824961, 1099510890497, 1099511480321, 2199023190017),
+        primes=(1152921504606748673, 1152921504606830593, 114689),
         plain_modulus=16760833,
-        flood_bits=93,
+        flood_bits=92,
         max_terms=4096,
         max_outputs=512,
-        security="128 bits, classical (Homomorphic Encryption Standard 2018: 161 of 218 bits at N = 8192)",
+        security="128 bits, classical (Homomorphic Encryption Standard 2018: 137 of 218 bits at N = 8192)",
+    ),
+    # The standard allows 109 bits at N = 4096: 93 in q, and the smallest third prime there is, 16. t = 65537 leaves a
+    # raw score range of +-64 in steps of 2^-9. Flood, 80 terms: the best that this modulus allows, 2^-35.4 for one
+    # reply and 2^-30.4 for a thousand. So it is for contracts that need few replies or accept that figure: see
+    # ``choose``.
+    "bgv-4096-a": ParameterSet(
+        name="bgv-4096-a",
+        degree=4096,
+        primes=(35184371884033, 281474976694273, 40961),
+        plain_modulus=65537,
+        flood_bits=73,
+        max_terms=4096,
+        max_outputs=512,
+        security="128 bits, classical (Homomorphic Encryption Standard 2018: 109 of 109 bits at N = 4096)",
     ),
 }
 
-DEFAULT_PARAMETERS = "bfv-8192-a"
+DEFAULT_PARAMETERS = "bgv-8192-a"
+
+
+def choose(*, bound: int, terms: int, replies: int, bits: int = 40) -> ParameterSet:
+    """The set with the shortest ciphertexts that holds sums up to ``bound`` quanta and floods ``replies`` to 2^-bits.
+
+    Raises ``ValueError`` if no set does both.
+    """
+    fit = [p for p in PARAMETERS.values() if p.value_limit >= bound and p.max_terms >= terms]
+    fit = [p for p in fit if p.distance(terms, replies) <= 2.0**-bits]
+    if not fit:
+        raise ValueError(f"no parameter set holds {bound} quanta and hides {replies} replies within 2^-{bits}")
+    return min(fit, key=lambda p: (p.degree, len(p.primes)))

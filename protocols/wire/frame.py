@@ -30,7 +30,7 @@ class Kind(IntEnum):
     """What a frame carries, and who sends it."""
 
     CONTEXT = 1
-    """Bank to bureau, once: the public key of the homomorphic scheme."""
+    """Bank to bureau, once: the public key of the homomorphic scheme, and the proof that it is one."""
     BATCH = 2
     """Bank to bureau: tags of enterprises and one ciphertext a column."""
     REPLY = 3
@@ -58,7 +58,7 @@ class Caps:
 
 
 CAPS: Mapping[Kind, Caps] = {
-    Kind.CONTEXT: Caps(parts=1, part=2 * 1024 * 1024, total=2 * 1024 * 1024 + 65536),
+    Kind.CONTEXT: Caps(parts=2, part=2 * 1024 * 1024, total=2 * 1024 * 1024 + 65536),
     Kind.BATCH: Caps(parts=4097, part=1024 * 1024, total=1024 * 1024 * 1024),
     Kind.REPLY: Caps(parts=4096, part=1024 * 1024, total=512 * 1024 * 1024),
     Kind.MATCH_SETUP: Caps(parts=2, part=1024 * 1024, total=2 * 1024 * 1024),

@@ -27,7 +27,7 @@ class BureauCard(BaseModel):
                     "public_key": "11" * 32,
                     "api": "1",
                     "engines": ["x25519", "openmined"],
-                    "parameters": ["bfv-8192-a"],
+                    "parameters": ["bgv-8192-a"],
                 }
             ]
         }

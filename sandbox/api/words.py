@@ -46,7 +46,7 @@ CONTRACT_EXAMPLE: dict[str, Any] = {
             "models": [{"name": "credit", "version": 1, "sheet_sha256": "33" * 32}],
             "id_kind": "uscc",
             "engine": "x25519",
-            "parameters": "bfv-8192-a",
+            "parameters": "bgv-8192-a",
             "ceilings": {
                 "identifiers": 1_000_000,
                 "identifiers_per_match": 100_000,

@@ -232,9 +232,9 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
         secret_canary("the bank's seal key", bank_key.read_bytes()),
     ]
     joined = open_sealed(
-        (bank.home / "keys" / "scoring-bfv-8192-a.sealed").read_bytes(),
+        (bank.home / "keys" / "scoring-bgv-8192-a.sealed").read_bytes(),
         SealKey.from_file_bytes(bank_key.read_bytes()),
-        b"shulab bank scoring key v1 bfv-8192-a",
+        b"shulab bank scoring key v1 bgv-8192-a",
     )
     length = int.from_bytes(joined[:4], "big")
     bank.planted.append(secret_canary("the bank's decryption key", joined[4 : 4 + length]))

@@ -308,15 +308,14 @@ def form_of_body(body: bytes) -> Any:
     frame = unpack(body, Kind(body[5]))
     parts: list[Any] = [len(part) for part in frame.parts]
     if frame.kind in SEALED:
-        first = 1 if frame.kind is Kind.BATCH else 0  # tags come first
-        kind = seal.PublicKey if frame.kind is Kind.CONTEXT else seal.Ciphertext
-        parts[first:] = [_dimensions(native.load(kind, part, PARAMS)) for part in frame.parts[first:]]
+        # Tags come first in a batch, and a proof, whose length is fixed, last in a context.
+        sealed = {Kind.BATCH: slice(1, None), Kind.CONTEXT: slice(0, 1)}.get(frame.kind, slice(None))
+        parts[sealed] = [_dimensions(native.load(seal.Ciphertext, part, PARAMS)) for part in frame.parts[sealed]]
     return frame.kind, masked(json.dumps(frame.meta)), parts
 
 
-def _dimensions(thing: Any) -> tuple[int, int, int]:
-    data = thing.data() if isinstance(thing, seal.PublicKey) else thing
-    return data.size(), data.poly_modulus_degree(), data.coeff_modulus_size()
+def _dimensions(ciphertext: Any) -> tuple[int, int, int]:
+    return ciphertext.size(), ciphertext.poly_modulus_degree(), ciphertext.coeff_modulus_size()
 
 
 def _is_sealed(body: bytes) -> bool:

@@ -113,7 +113,7 @@ def plain_contract(**changes: object) -> Contract:
         "models": (ModelTerms(name="credit", version=1, sheet_sha256="0" * 64),),
         "id_kind": "uscc",
         "engine": "openmined",
-        "parameters": "bfv-8192-a",
+        "parameters": "bgv-8192-a",
         "ceilings": Ceilings(),
         "consent": ConsentTerms(required=True, why="records of taxes"),
         "starts": datetime(2026, 1, 1, tzinfo=UTC),

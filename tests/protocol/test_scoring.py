@@ -132,23 +132,32 @@ def test_a_context_is_named_by_its_hash() -> None:
 def test_a_context_that_bears_a_secret_key_is_refused_as_such() -> None:
     with pytest.raises(bureau.SecretKeyFound):
         bureau.check_context(context_frame(bank.generate_secret(PARAMS)), PARAMS)
+    key, _ = unpack(CONTEXT, Kind.CONTEXT).parts
+    with pytest.raises(bureau.SecretKeyFound):
+        bureau.check_context(context_frame(key, bank.generate_secret(PARAMS)), PARAMS)
 
 
 def test_contexts_of_other_parameters_or_shape_are_refused() -> None:
-    public = unpack(CONTEXT, Kind.CONTEXT).parts[0]
-    foreign = seal.PublicKey()
-    seal.KeyGenerator(other_context()).create_public_key(foreign)
+    key, proof = unpack(CONTEXT, Kind.CONTEXT).parts
+    foreign_context = other_context()
+    foreign = seal.Encryptor(foreign_context, seal.KeyGenerator(foreign_context).secret_key()).encrypt_zero_symmetric()
+    public = seal.PublicKey()
+    seal.KeyGenerator(native.context(PARAMS.name)).create_public_key(public)
     for wrong in (
-        context_frame(native.dump(foreign)),
-        context_frame(public, name="another"),
-        context_frame(public[:-40]),
-        context_frame(b""),
+        context_frame(native.dump(foreign), proof),
+        context_frame(native.dump(public), proof),
+        context_frame(key, proof, name="another"),
+        context_frame(key[:-40], proof),
+        context_frame(key, proof[:-4]),
+        context_frame(key),
+        context_frame(b"", b""),
         context_frame(),
         b"",
         CONTEXT[:100],
     ):
-        with pytest.raises((MalformedFrame, native.NativeRefusal)):
+        with pytest.raises(ValueError) as refusal:
             bureau.check_context(wrong, PARAMS)
+        assert not isinstance(refusal.value, bureau.SecretKeyFound)
 
 
 # --- batches and replies ----------------------------------------------------------------------------------------------
@@ -189,20 +198,29 @@ def test_batches_that_do_not_fit_are_refused(wrong) -> None:
         bureau.evaluate(CONTEXT, wrong(), SIMPLE, PARAMS, CONTRACT)
 
 
-def test_ciphertexts_of_other_parameters_transparent_or_switched_are_refused() -> None:
+def test_ciphertexts_of_other_parameters_transparent_switched_or_unseeded_are_refused() -> None:
     context = native.context(PARAMS.name)
     evaluator = seal.Evaluator(context)
     foreign_context = other_context()
     foreign_key = seal.KeyGenerator(foreign_context).secret_key()
     foreign = seal.Encryptor(foreign_context, foreign_key).encrypt_symmetric(seal.Plaintext("1"))
     fresh = native.load(seal.Ciphertext, unpack(BATCH, Kind.BATCH).parts[1], PARAMS)
+    nothing = np.zeros((len(PARAMS.data_primes), PARAMS.degree), dtype=np.uint64)
     switched, transformed = seal.Ciphertext(), seal.Ciphertext()
     evaluator.mod_switch_to_next(fresh, switched)
-    evaluator.transform_to_ntt(fresh, transformed)
-    for wrong in (foreign, native.noise_ciphertext(PARAMS), switched, transformed):
+    evaluator.transform_from_ntt(fresh, transformed)
+    transparent = native.ciphertext(nothing + np.uint64(5), nothing, PARAMS)
+    for wrong in (foreign, transparent, switched, transformed, fresh):
         batch = rebuilt(tags(2).tobytes(), native.dump(wrong))
-        with pytest.raises(native.NativeRefusal):
+        with pytest.raises(MalformedFrame):
             bureau.evaluate(CONTEXT, batch, SIMPLE, PARAMS, CONTRACT)
+    # Were its outside right, its inside would be judged as well.
+    with pytest.raises(native.NativeRefusal):
+        native.load(seal.Ciphertext, native.dump(foreign), PARAMS)
+    for wrong in (transparent, switched, transformed):
+        with pytest.raises(native.NativeRefusal):
+            bureau._fresh(wrong, PARAMS, "a column")
+    assert bureau._fresh(fresh, PARAMS, "a column") is fresh
 
 
 @settings(max_examples=40, deadline=None)

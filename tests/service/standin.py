@@ -63,7 +63,7 @@ def contract_of(bank_key: str) -> Contract:
         models=(ModelTerms(name="credit", version=1, sheet_sha256="cd" * 32),),
         id_kind="opaque",
         engine="openmined",
-        parameters="bfv-8192-a",
+        parameters="bgv-8192-a",
         ceilings=Ceilings(),
         starts=now - timedelta(days=1),
         expires=now + timedelta(days=1),

@@ -307,7 +307,7 @@ def test_another_service_at_the_address_is_no_bureau(body):
 
 
 def test_without_a_pin_the_first_signed_request_asks_for_the_bureau_key():
-    card = {"name": "b", "public_key": BUREAU, "api": "1", "engines": ["openmined"], "parameters": ["bfv-8192-a"]}
+    card = {"name": "b", "public_key": BUREAU, "api": "1", "engines": ["openmined"], "parameters": ["bgv-8192-a"]}
     with serving(say(200, json.dumps(card).encode()), say(200, b"sheet")) as server:
         with Outlet(server.url, Key(), patience=QUICK) as outlet:
             assert outlet.sheet("trial-1") == b"sheet"

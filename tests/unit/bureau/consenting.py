@@ -133,7 +133,7 @@ def make_contract(purpose: Purpose = Purpose.CREDIT_APPROVAL, *, required: bool 
         models=(ModelTerms(name="credit", version=1, sheet_sha256="33" * 32),),
         id_kind="uscc",
         engine="openmined",
-        parameters="bfv-8192-a",
+        parameters="bgv-8192-a",
         ceilings=Ceilings(),
         consent=ConsentTerms(required=required, why="the enterprise is to decide"),
         starts=START - timedelta(days=1),

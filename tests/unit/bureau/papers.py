@@ -47,7 +47,7 @@ def contract(**changes: object) -> Contract:
         ],
         "id_kind": "opaque",
         "engine": "openmined",
-        "parameters": "bfv-8192-a",
+        "parameters": "bgv-8192-a",
         "ceilings": {"identifiers_per_match": 10, "rows_per_batch": 5, "rows_per_job": 20},
         "starts": START,
         "expires": OVER,

@@ -56,7 +56,7 @@ def held_in(store: Store, ceilings: Ceilings, name: str = "c-test-1", bank: Bank
             "models": [{"name": "credit", "version": 1, "sheet_sha256": "0" * 64}],
             "id_kind": "opaque",
             "engine": "openmined",
-            "parameters": "bfv-8192-a",
+            "parameters": "bgv-8192-a",
             "ceilings": ceilings.model_dump(),
             "starts": START,
             "expires": START + timedelta(days=1000),

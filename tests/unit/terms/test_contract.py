@@ -46,7 +46,7 @@ def contract(**changes: object) -> Contract:
         "models": (ModelTerms(name="credit", version=1, sheet_sha256="0" * 64),),
         "id_kind": "uscc",
         "engine": "openmined",
-        "parameters": "bfv-8192-a",
+        "parameters": "bgv-8192-a",
         "ceilings": Ceilings(),
         "starts": NOW,
         "expires": NOW + timedelta(days=1),

@@ -106,7 +106,7 @@ OFFER: dict[str, Any] = {
     "register_entries": 51_000,
     "details": {"total": {"columns": 59, "outputs": 1}},
     "engines": ["openmined"],
-    "parameters": ["bfv-8192-a"],
+    "parameters": ["bgv-8192-a"],
 }
 
 

@@ -1,0 +1,67 @@
+"""The outside of a seeded ciphertext, judged before SEAL reads a byte of it.
+
+SEAL writes a header of 16 bytes and one Zstandard frame (RFC 8878). Only that form is taken, and only with the content
+size that a seeded ciphertext of the parameter set has, declared in the frame and reachable by its blocks. This caps
+what a decompressor may be made to write. It also makes a promise that privacy leans on: a ciphertext of two polynomials
+in those bytes can only be one polynomial and a *seed* of the other, so the other is SEAL's pseudo-random output and not
+what a bank chose.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from protocols.scoring.params import ParameterSet
+from protocols.wire.frame import MalformedFrame
+
+_HEADER = struct.Struct("<HBBBBHQ")
+_MAGIC, _ZSTD, _VERSION = 0xA15E, 2, 4
+_FRAME_MAGIC = 0xFD2FB528
+_BLOCK = 128 * 1024
+"""Largest content of a block (RFC 8878, section 3.1.1.2.3)."""
+
+
+class Unfit(MalformedFrame):
+    """Bytes that are not outwardly a seeded ciphertext of the parameter set. Names the rule, never the content."""
+
+
+def check_seeded(data: bytes, params: ParameterSet) -> None:
+    """Raise ``Unfit`` unless ``data`` outwardly is one seeded ciphertext of ``params``."""
+    if not _HEADER.size + 9 <= len(data) <= params.seeded_bytes + 64:
+        raise Unfit(f"a ciphertext has at most {params.seeded_bytes + 64} bytes; found {len(data)}")
+    magic, size, major, _, compression, reserved, length = _HEADER.unpack_from(data)
+    if (magic, size, major, compression, reserved, length) != (_MAGIC, _HEADER.size, _VERSION, _ZSTD, 0, len(data)):
+        raise Unfit("a ciphertext begins with SEAL's header, for its own length, compressed by Zstandard")
+    offset, content = _frame_header(data, _HEADER.size)
+    if content != params.seeded_bytes:
+        raise Unfit(f"a seeded ciphertext holds {params.seeded_bytes} bytes; the frame declares {content}")
+    if _walk(data, offset) > -(-params.seeded_bytes // _BLOCK) + 1:
+        raise Unfit("the frame has more blocks than its content needs")
+
+
+def _frame_header(data: bytes, start: int) -> tuple[int, int]:
+    """Where the blocks begin, and the declared content size (RFC 8878, section 3.1.1.1)."""
+    magic, descriptor = struct.unpack_from("<IB", data, start)
+    flag, single, checksum, dictionary = descriptor >> 6, descriptor >> 5 & 1, descriptor >> 2 & 1, descriptor & 3
+    if magic != _FRAME_MAGIC or not single or checksum or dictionary or descriptor & 0x18 or flag == 0:
+        raise Unfit("a ciphertext holds one Zstandard frame that declares its content size, without extras")
+    width = (0, 2, 4, 8)[flag]
+    content = int.from_bytes(data[start + 5 : start + 5 + width], "little") + (256 if flag == 1 else 0)
+    return start + 5 + width, content
+
+
+def _walk(data: bytes, offset: int) -> int:
+    """The number of blocks (RFC 8878, section 3.1.1.2), which must end where the data end."""
+    blocks, last = 0, False
+    while not last:
+        if offset + 3 > len(data):
+            raise Unfit("the frame ends before its last block")
+        head = int.from_bytes(data[offset : offset + 3], "little")
+        last, kind, size = bool(head & 1), head >> 1 & 3, head >> 3
+        if kind == 3 or size > _BLOCK:
+            raise Unfit("the frame has a block of no known kind or size")
+        offset += 3 + (1 if kind == 1 else size)
+        blocks += 1
+    if offset != len(data):
+        raise Unfit("the frame does not end where the ciphertext does")
+    return blocks
