@@ -33,6 +33,7 @@ GROUPS: dict[str, Group] = {
     "trial": Group(
         "lab.cli.rehearsal", "用两份文件试算 The same job on your own two files, before signing.", single=True
     ),
+    "bench": Group("lab.cli.bench", "基准 Measure this machine, on made-up data."),
     "bank": Group("lab.cli.bank", "银行 For the bank: keys, contracts, scoring, portraits."),
     "bureau": Group("lab.cli.bureau", "数据局 For the bureau: set up, import a register, serve."),
     "officer": Group("lab.cli.officer", "数据专员 For data officers: contracts, from the draft to their end."),

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
@@ -82,10 +82,13 @@ class Stage:
         """The key file that seals the secrets of ``bureau`` or ``bank``."""
         return self.folder / f"{party}.key"
 
-    def command(self, *words: str | Path, secrets: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def command(
+        self, *words: str | Path, secrets: Mapping[str, str] | None = None, memory: Memory | None = None
+    ) -> dict[str, Any]:
         """Run one ``lab`` command in its own process and return its JSON object.
 
         ``secrets`` go to it as variables of its environment, where no list of processes shows them to others.
+        ``memory`` watches the command and what it starts.
         Raises the ``ShulabError`` that the command reported, of the same family; ``ShulabError`` if it broke.
         """
         arguments = [*_lab(), *map(str, words), "--json"]
@@ -102,7 +105,8 @@ class Stage:
                 start_new_session=True,  # Ctrl-C reaches us alone; we end the command, also one that is just starting
             )
             try:
-                text, _ = process.communicate()
+                with memory.watching(process.pid) if memory else nullcontext():
+                    text, _ = process.communicate()
             except BaseException:
                 end_tree(process.pid)
                 process.wait()
@@ -157,29 +161,50 @@ class Stage:
 
 
 @dataclass
+class Memory:
+    """The largest memory that the processes watched held together so far, in bytes."""
+
+    peak: int = 0
+
+    @contextmanager
+    def watching(self, pid: int) -> Iterator[None]:
+        """Sample the memory of a process and its descendants until the block is left."""
+        over = threading.Event()
+
+        def sample() -> None:
+            while not over.wait(_SAMPLE_SECONDS):
+                self.peak = max(self.peak, tree_rss(pid))
+
+        watcher = threading.Thread(target=sample, name="memory", daemon=True)
+        watcher.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watcher.join()
+
+
+@dataclass
 class Service:
     """A running service: its address, and the largest memory its processes held together so far."""
 
     url: str
     process: subprocess.Popen[bytes]
-    peak_rss: int = 0
-    _over: threading.Event = field(default_factory=threading.Event)
-    _watcher: threading.Thread | None = None
+    memory: Memory = field(default_factory=Memory)
+    _watched: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def peak_rss(self) -> int:
+        """Bytes."""
+        return self.memory.peak
 
     def watch(self) -> None:
         """Sample the memory of the service and its workers until it is stopped."""
-        self._watcher = threading.Thread(target=self._sample, name="memory of the service", daemon=True)
-        self._watcher.start()
-
-    def _sample(self) -> None:
-        while not self._over.wait(_SAMPLE_SECONDS):
-            self.peak_rss = max(self.peak_rss, tree_rss(self.process.pid))
+        self._watched.enter_context(self.memory.watching(self.process.pid))
 
     def stop(self) -> None:
         """Ask the service to end, and end it and its workers if it does not."""
-        self._over.set()
-        if self._watcher is not None:
-            self._watcher.join()
+        self._watched.close()
         tree = _tree(self.process.pid)
         if self.process.poll() is None:
             self.process.terminate()

@@ -65,6 +65,7 @@ __all__ = [
     "pack_response",
     "pack_setup",
     "pack_shard",
+    "path_of",
     "place",
     "read_request",
     "read_setup",
@@ -77,6 +78,11 @@ SHARD = 8_192
 def generate_key(engine: str) -> bytes:
     """A fresh matching key of ``engine``."""
     return bureau_engine(engine).generate_key()
+
+
+def path_of(engine: str) -> str:
+    """Which library does an engine's arithmetic in this process, in a word."""
+    return bureau_engine(engine).path()
 
 
 def evaluate_register(engine: str, key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:

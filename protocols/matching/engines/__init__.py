@@ -50,6 +50,9 @@ class BureauEngine(Protocol):
     WIDTH: int
     """Bytes of an element on the wire."""
 
+    def path(self) -> str:
+        """Which library does the arithmetic in this process, in a word."""
+
     def generate_key(self) -> bytes:
         """A fresh evaluation key."""
 

@@ -10,7 +10,12 @@ from numpy.typing import NDArray
 
 from protocols.matching.engines.openmined.points import WIDTH, check_elements, to_array, to_list
 
-__all__ = ["WIDTH", "check_elements", "evaluate_elements", "evaluate_register", "generate_key"]
+__all__ = ["WIDTH", "check_elements", "evaluate_elements", "evaluate_register", "generate_key", "path"]
+
+
+def path() -> str:
+    """Which library does the arithmetic in this process, in a word."""
+    return "openmined-psi"
 
 
 def generate_key() -> bytes:

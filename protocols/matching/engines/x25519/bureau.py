@@ -7,10 +7,16 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.matching.engines.x25519 import elements, encoding, path, scalars
+from protocols.matching.engines.x25519 import elements, encoding, scalars
+from protocols.matching.engines.x25519 import path as path_
 from protocols.matching.engines.x25519.encoding import WIDTH
 
-__all__ = ["WIDTH", "check_elements", "evaluate_elements", "evaluate_register", "generate_key"]
+__all__ = ["WIDTH", "check_elements", "evaluate_elements", "evaluate_register", "generate_key", "path"]
+
+
+def path() -> str:
+    """Which library does the arithmetic in this process, in a word."""
+    return path_.chosen().name
 
 
 def generate_key() -> bytes:
@@ -20,7 +26,7 @@ def generate_key() -> bytes:
 
 def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
     """F(x) = s·H(x) for each identifier, uint8 [n, 32], in order."""
-    return path.chosen().multiply(key, encoding.encode(identifiers))
+    return path_.chosen().multiply(key, encoding.encode(identifiers))
 
 
 def check_elements(blinded: NDArray[np.uint8]) -> None:
@@ -31,4 +37,4 @@ def check_elements(blinded: NDArray[np.uint8]) -> None:
 def evaluate_elements(key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """s·b for each blinded element b, in order; raises ``ValueError`` for one on the twist or of small order."""
     elements.check_on_curve(blinded)
-    return path.chosen().multiply(key, blinded)
+    return path_.chosen().multiply(key, blinded)

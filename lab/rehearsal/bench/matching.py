@@ -1,0 +1,107 @@
+"""Matching measured end to end: both parties as commands, a real service between them, made-up files of any size.
+
+Set-up is what is done once for a register version: evaluating it, indexing it for the contract, and the bank's download
+of its set-up. Online is what is done for a portfolio: blinding, evaluation, unblinding, look-up. The starts of commands
+and the reading of files are left out of both, as they are for the peers (``tests/benchmarks/peers``).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lab.rehearsal.acts import Cast, agree, set_up_bureau
+from lab.rehearsal.bench.data import ID, LABEL, write_files
+from lab.rehearsal.stage import Memory, Service, Stage
+from lab.terms.contract import Detail, Purpose
+from lab.terms.errors import ShulabError
+from lab.terms.progress import Progress
+
+BOUND_BITS = 41.5
+"""Bits an entry that a Golomb-coded set needs for false positives of 2^-40."""
+_CAST = Cast(bureau="基准数据局 Benchmark bureau", bank="基准银行 Benchmark bank")
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What is measured: sizes, engine, workers; ``folder`` is made and holds both parties' homes."""
+
+    register: int
+    portfolio: int
+    engine: str
+    folder: Path
+    processes: int = 0
+    cluster: str = ""
+    show: bool = True
+
+
+def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
+    """Run it; the figures. Raises what a command raises, and ``ShulabError`` if the intersection is wrong."""
+    stage = Stage(what.folder, show=what.show)
+    stage.prepare()
+    with progress.stage("measure", 5) as steps:
+        files = write_files(what.folder / "files", what.register, what.portfolio)
+        set_up_bureau(stage, _CAST)
+        home = ("--home", stage.bureau)
+        stage.command("bureau", "import", files.register, "--id", ID, "--no-evaluate", *home)
+        steps.advance()
+        sample = ("--sample", files.pilot, "--id", ID, "--label", LABEL, "--family", "scorecard", "--name", "credit")
+        stage.command("model", "train", *sample, *home)
+        stage.command("model", "publish", "credit@1", *home)
+        steps.advance()
+        workers = ("--processes", str(what.processes), *(("--cluster", what.cluster) if what.cluster else ()))
+        evaluating = Memory()
+        evaluated = stage.command("bureau", "evaluate", "--engine", what.engine, *workers, *home, memory=evaluating)
+        steps.advance()
+        with stage.service() as service:
+            contract = agree(
+                stage,
+                service,
+                _CAST,
+                model="credit@1",
+                detail=Detail.TOTAL,
+                engine=what.engine,
+                purpose=Purpose.CREDIT_APPROVAL,
+                identifiers=what.portfolio + 1,
+            )
+            matching = Memory()
+            one = what.folder / "files" / "one.csv"
+            one.write_text("\n".join(files.portfolio.read_text().splitlines()[:2]) + "\n")
+            first = _match(stage, service, what, contract, one, matching)
+            steps.advance()
+            found = _match(stage, service, what, contract, files.portfolio, matching)
+            steps.advance()
+    if found["matched"] != files.common:
+        raise ShulabError(
+            f"Wanted {files.common} matches; found {found['matched']}.", next_step="report this as a fault"
+        )
+    online = sum(float(found["seconds"][step]) for step in ("setup", "match", "look-up"))
+    return {
+        "engine": what.engine,
+        "path": evaluated["path"],
+        "register": what.register,
+        "portfolio": what.portfolio,
+        "matched": found["matched"],
+        "seconds_setup": round(float(evaluated["seconds"]) + float(first["seconds"]["setup"]), 3),
+        "seconds_evaluate": evaluated["seconds"],
+        "seconds_index_and_fetch": first["seconds"]["setup"],
+        "seconds_online": round(online, 3),
+        "seconds_by_step": found["seconds"],
+        "bytes_down": first["bytes_down"] + found["bytes_down"],
+        "bytes_down_online": found["bytes_down"],
+        "bytes_up": found["bytes_up"],
+        "setup_bytes": first["setup_bytes"],
+        "setup_bits_an_entry": round(8 * first["setup_bytes"] / what.register, 3),
+        "bound_bits_an_entry": BOUND_BITS,
+        "peak_rss_bureau": max(evaluating.peak, service.peak_rss),
+        "peak_rss_bank": matching.peak,
+    }
+
+
+def _match(
+    stage: Stage, service: Service, what: Measurement, contract: str, portfolio: Path, memory: Memory
+) -> dict[str, Any]:
+    out = what.folder / f"{portfolio.stem}-matched.csv"
+    words = ("bank", "match", portfolio, "--contract", contract, "--bureau", service.url, "--out", out, "--id", ID)
+    return stage.command(*words, "--processes", str(what.processes), "--home", stage.bank, memory=memory)
