@@ -205,7 +205,7 @@ def test_the_commands_speak_json_and_say_what_went_wrong(bank: Matcher) -> None:
     portfolio = bank.portfolio([*firms(*range(120)), *OUTSIDE[:5]])
 
     def lab(*words: object) -> tuple[int, dict]:
-        command = [sys.executable, "-m", "lab.cli", "bank", *map(str, words), "--json", "--home", bank.home.folder]
+        command = [sys.executable, "-m", "lab.cli", "bank", *map(str, words), "--json", "--home", str(bank.home.folder)]
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
         return done.returncode, json.loads(done.stdout)
 
