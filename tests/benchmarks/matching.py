@@ -1,0 +1,135 @@
+"""Matching beside what a user would pick instead, on the same files and cores in one run; the figures go to RESULTS.md.
+
+``make bench-matching`` runs it. SecretFlow's protocols take part where ``make peers`` has set them up.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lab.rehearsal.bench.data import write_files
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+RESULTS = HERE / "RESULTS.md"
+PEERS = ROOT / ".venv-peers" / "bin" / "python"
+OURS = ("x25519", "openmined")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--register", type=int, default=1_000_000)
+    parser.add_argument("--portfolio", type=int, default=100_000)
+    parser.add_argument("--engines", default=",".join(OURS), help="of ours, with commas")
+    parser.add_argument("--peers", default="openmined-psi,unbalanced,ecdh,rr22", help="of the others, with commas")
+    parser.add_argument("--cores", default="0,1", help="cores that everybody is pinned to")
+    options = parser.parse_args()
+    os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="shulab-peers-") as folder:
+        write_files(Path(folder), options.register, options.portfolio)
+        for name, command in _contestants(options, Path(folder)):
+            sys.stderr.write(f"{name} ...\n")
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=folder)
+            if done.returncode:
+                sys.exit(f"{name} ended with exit code {done.returncode}")
+            rows.append((name, json.loads(done.stdout)))
+    text = _report(options, rows)
+    sys.stdout.write(text)
+    _keep(f"matching {options.register} x {options.portfolio}", text)
+
+
+def _contestants(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, list[str]]]:
+    lab = [sys.executable, "-P", "-m", "lab.cli", "bench", "matching", "--json"]
+    for engine in filter(None, options.engines.split(",")):
+        sizes = ["--register", str(options.register), "--portfolio", str(options.portfolio)]
+        yield f"shulab {engine}", [*lab, *sizes, "--engine", engine]
+    files = ["--register-file", str(folder / "register.csv"), "--portfolio-file", str(folder / "portfolio.csv")]
+    for peer in filter(None, options.peers.split(",")):
+        if peer == "openmined-psi":
+            yield peer, [sys.executable, "-P", str(HERE / "peers" / "openmined_matching.py"), *files, "--json"]
+        elif PEERS.exists():
+            script = [str(PEERS), "-P", str(HERE / "peers" / "spu_matching.py"), *files]
+            yield f"SecretFlow {peer}", [*script, "--protocol", peer, "--cores", options.cores, "--json"]
+        else:
+            sys.stderr.write(f"SecretFlow {peer} takes no part: run `make peers` first\n")
+
+
+def _report(options: argparse.Namespace, rows: list[tuple[str, dict[str, Any]]]) -> str:
+    found = dict(rows)
+    path = next((facts["path"] for name, facts in rows if name == "shulab x25519"), "-")
+    lines = [
+        f"## Matching: register {options.register:,}, portfolio {options.portfolio:,}",
+        "",
+        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, cores {options.cores}, Python {platform.python_version()}; "
+        f"x25519 ran on the {path} path. `make bench-matching REGISTER={options.register} "
+        f"PORTFOLIO={options.portfolio}`.",
+        "",
+        "| | set-up s | online s | MB down | MB up | peak MiB bureau | peak MiB bank | matched |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, facts in rows:
+        cells = (
+            f"{facts['seconds_setup']:.1f}",
+            f"{facts['seconds_online']:.1f}",
+            f"{facts['bytes_down'] / 1e6:.1f}",
+            f"{facts['bytes_up'] / 1e6:.1f}",
+            f"{facts['peak_rss_bureau'] / 2**20:,.0f}",
+            f"{facts['peak_rss_bank'] / 2**20:,.0f}",
+            f"{facts['matched']:,}",
+        )
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    lines += ["", "Ratios (ours / theirs; under 1 is faster):", ""]
+    ours = found.get("shulab x25519")
+    for name, facts in rows:
+        if ours is None or name.startswith("shulab x25519"):
+            continue
+        lines.append(
+            f"* {name}: {_ratio(ours, facts, 'seconds_setup')} set-up, {_ratio(ours, facts, 'seconds_online')} online"
+        )
+    if ours is not None:
+        lines += [
+            "",
+            f"A set-up of ours takes {ours['setup_bits_an_entry']} bits an entry; a Golomb-coded set at 2^-40 needs "
+            f"{ours['bound_bits_an_entry']}.",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def _ratio(ours: dict[str, Any], theirs: dict[str, Any], key: str) -> str:
+    return f"{ours[key] / theirs[key]:.2f}" if theirs[key] else "-"
+
+
+def _processor() -> str:
+    told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    found = re.search(r"model name\s*: (.+)", told)
+    name = found.group(1) if found else platform.processor()
+    return f"{name} ({'with' if 'avx512ifma' in told else 'no'} AVX-512 IFMA)"
+
+
+def _keep(section: str, text: str) -> None:
+    """Put the text in its section of RESULTS.md, in place of an earlier one."""
+    begin, end = f"<!-- {section} -->", f"<!-- end of {section} -->"
+    old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Results\n"
+    block = f"{begin}\n{text}{end}\n"
+    if begin in old:
+        head, rest = old.split(begin, 1)
+        new = head + block.rstrip("\n") + rest.split(end, 1)[1]
+    else:
+        new = old.rstrip("\n") + "\n\n" + block
+    RESULTS.write_text(new, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
