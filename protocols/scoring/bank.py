@@ -14,7 +14,7 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import keyproof, layout, native, noise, ring
+from protocols.scoring import envelope, keyproof, layout, native, noise, ring
 from protocols.scoring.params import ParameterSet
 
 
@@ -87,6 +87,7 @@ class KeyHolder:
         values = np.empty((len(parts), rows), dtype=np.int64)
         plain, last = seal.Plaintext(), self._context.last_parms_id()
         for index, part in enumerate(parts):
+            envelope.check_reply(part, self._params)
             ciphertext = native.load(seal.Ciphertext, part, self._params)
             fits = ciphertext.size() == 2 and ciphertext.is_ntt_form() and ciphertext.parms_id() == last
             if not fits or self._decryptor.invariant_noise_budget(ciphertext) < 1:

@@ -1,10 +1,10 @@
-"""The outside of a seeded ciphertext, judged before SEAL reads a byte of it.
+"""The outside of a ciphertext, judged before SEAL reads a byte of it.
 
 SEAL writes a header of 16 bytes and one Zstandard frame (RFC 8878). Only that form is taken, and only with the content
-size that a seeded ciphertext of the parameter set has, declared in the frame and reachable by its blocks. This caps
-what a decompressor may be made to write. It also makes a promise that privacy leans on: a ciphertext of two polynomials
-in those bytes can only be one polynomial and a *seed* of the other, so the other is SEAL's pseudo-random output and not
-what a bank chose.
+size that the ciphertext wanted has, declared in the frame and reachable by its blocks. This caps what a decompressor
+may be made to write. Of a bank's ciphertexts, which are seeded, it also makes a promise that privacy leans on: a
+ciphertext of two polynomials in those bytes can only be one polynomial and a *seed* of the other, so the other is SEAL's
+pseudo-random output and not what a bank chose.
 """
 
 from __future__ import annotations
@@ -22,20 +22,29 @@ _BLOCK = 128 * 1024
 
 
 class Unfit(MalformedFrame):
-    """Bytes that are not outwardly a seeded ciphertext of the parameter set. Names the rule, never the content."""
+    """Bytes that are not outwardly the ciphertext that is wanted. Names the rule, never the content."""
 
 
 def check_seeded(data: bytes, params: ParameterSet) -> None:
-    """Raise ``Unfit`` unless ``data`` outwardly is one seeded ciphertext of ``params``."""
-    if not _HEADER.size + 9 <= len(data) <= params.seeded_bytes + 64:
-        raise Unfit(f"a ciphertext has at most {params.seeded_bytes + 64} bytes; found {len(data)}")
+    """Raise ``Unfit`` unless ``data`` outwardly is one seeded ciphertext of ``params``, as a bank sends it."""
+    _check(data, params.seeded_bytes)
+
+
+def check_reply(data: bytes, params: ParameterSet) -> None:
+    """Raise ``Unfit`` unless ``data`` outwardly is one ciphertext modulo the smallest modulus, as a bureau answers."""
+    _check(data, params.reply_bytes)
+
+
+def _check(data: bytes, wanted: int) -> None:
+    if not _HEADER.size + 9 <= len(data) <= wanted + 64:
+        raise Unfit(f"a ciphertext has at most {wanted + 64} bytes; found {len(data)}")
     magic, size, major, _, compression, reserved, length = _HEADER.unpack_from(data)
     if (magic, size, major, compression, reserved, length) != (_MAGIC, _HEADER.size, _VERSION, _ZSTD, 0, len(data)):
         raise Unfit("a ciphertext begins with SEAL's header, for its own length, compressed by Zstandard")
     offset, content = _frame_header(data, _HEADER.size)
-    if content != params.seeded_bytes:
-        raise Unfit(f"a seeded ciphertext holds {params.seeded_bytes} bytes; the frame declares {content}")
-    if _walk(data, offset) > -(-params.seeded_bytes // _BLOCK) + 1:
+    if content != wanted:
+        raise Unfit(f"the ciphertext wanted holds {wanted} bytes; the frame declares {content}")
+    if _walk(data, offset) > -(-wanted // _BLOCK) + 1:
         raise Unfit("the frame has more blocks than its content needs")
 
 

@@ -71,6 +71,11 @@ class BatchHead:
         """Enterprises in the batch."""
         return len(self.tags)
 
+    def prints(self) -> tuple[bytes, ...]:
+        """SHA-256 of each ciphertext. Fresh ones never repeat, so one that was seen before, in whatever batch, is no
+        fresh one: whoever keeps them can tell."""
+        return tuple(hashlib.sha256(part).digest() for part in self.ciphertexts)
+
 
 def digest(frame: bytes) -> str:
     """The name of a frame: SHA-256, hexadecimal."""

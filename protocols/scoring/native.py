@@ -71,7 +71,7 @@ def load(kind: type[_Loaded], data: bytes, params: ParameterSet) -> _Loaded:
         os.pwrite(_file, data, 0)
         try:
             thing.load(context(params.name), path)  # type: ignore[attr-defined]
-        except (RuntimeError, ValueError, MemoryError):
+        except (RuntimeError, ValueError, MemoryError, ArithmeticError, LookupError):
             raise NativeRefusal(f"the bytes are no {kind.__name__} of parameter set {params.name}") from None
         finally:
             os.ftruncate(_file, 0)

@@ -95,6 +95,11 @@ class ParameterSet:
         """A seeded ciphertext in SEAL's format before compression: one polynomial, headers, and the seed."""
         return 8 * self.degree * len(self.data_primes) + 178
 
+    @property
+    def reply_bytes(self) -> int:
+        """A ciphertext modulo the smallest modulus in SEAL's format before compression."""
+        return 8 * self.degree * 2 + 97
+
     def worst_noise(self, terms: int) -> float:
         """Worst-case noise of a coefficient of a sum of ``terms`` products with its mask, before the flood."""
         product = self.degree * (FRESH_NOISE + 0.5) * (self.plain_modulus / 2)

@@ -100,7 +100,7 @@ def frame_of(content: bytes, *, declared: int | None = None) -> bytes:
 def seeded(first: NDArray[np.object_], seed: bytes, params: ParameterSet, **other: Any) -> bytes:
     """A seeded ciphertext with a first polynomial of one's choice (transformed form, [primes, N]) and this seed.
 
-    ``other``: ``ntt``, ``size``, ``degree``, ``count``, ``scale``, ``correction``, ``kind``, ``level``, as a liar would.
+    ``other``: what a liar says of ``ntt``, ``size``, ``degree``, ``count``, ``scale``, ``correction``, ``kind``, level.
     """
     context = native.context(params.name)
     parms_id = struct.pack("<4Q", *other.get("level", context.first_parms_id()))

@@ -153,8 +153,8 @@ def _mask_without_flood(insider: Insider) -> Any:
     made = seal.Ciphertext()
     evaluator.multiply_plain(insider.pk, u, made)
     halves = [noise.residues(noise.binomial(params.degree), params) for _ in range(2)]
-    errors = (noise.scaled(half, params.plain_modulus, params) for half in halves)
-    evaluator.add_inplace(made, native.ciphertext(*errors, params))
+    first, second = (noise.scaled(half, params.plain_modulus, params) for half in halves)
+    evaluator.add_inplace(made, native.ciphertext(first, second, params))
     return made
 
 
@@ -314,7 +314,12 @@ def test_a_key_that_shows_the_masks_randomness_would_undo_it_and_an_honest_one_d
     params, insider = DEFAULT, BANKS[DEFAULT.name]
     drawn: list[NDArray[np.int64]] = []
     ternary = noise.ternary
-    monkeypatch.setattr(noise, "ternary", lambda degree: drawn.append(ternary(degree)) or drawn[-1])
+
+    def listened(degree: int) -> NDArray[np.int64]:
+        drawn.append(ternary(degree))
+        return drawn[-1]
+
+    monkeypatch.setattr(noise, "ternary", listened)
     constant = np.zeros(params.degree, dtype=object)
     constant[0] = params.modulus // 6
     shown = native.ciphertext(as_element(constant, params), polynomials(insider.pk, params)[1], params)
