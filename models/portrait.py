@@ -6,7 +6,8 @@ Runs at the bank, from the sheet and the decrypted integers alone.
 * each dimension 0 to 100: the share of the pilot sample that is riskier in it, so higher is safer; four bands;
 * reasons: by how many score points a dimension or feature moves this enterprise from the mean (of the portfolio when
   it has at least 30 enterprises, else of the pilot sample), adverse ones first;
-* a grade is marked as near its bound when the rounding of the reply could move it to the next.
+* within the error of a cut-off (the rounding of the reply, in the contract's steps) no side is picked: the portrait
+  names every grade that the exact score may have.
 """
 
 from __future__ import annotations
@@ -53,8 +54,9 @@ class Outcome:
     """The results of a portfolio, one entry an enterprise, as arrays.
 
     ``raw`` float64 [rows] (log-odds of default before calibration), ``pd`` float64, ``score`` int64, ``grade`` int64
-    (index into the sheet's grades), ``near_cutoff`` bool; ``parts``: each output's contribution in raw units, float64
-    [rows]; ``dimensions``: 0 to 100 by code, empty when the contract gives no dimension subtotals; ``means``: what
+    (index into the sheet's grades); ``safest`` and ``riskiest`` int64, the first and last grade that the exact score
+    may have, as it lies within ``error_bound``; ``parts``: each output's contribution in raw units, float64 [rows];
+    ``dimensions``: 0 to 100 by code, empty when the contract gives no dimension subtotals; ``means``: what
     reasons compare with, in raw units, and ``compared_with`` says what that is.
     """
 
@@ -62,11 +64,18 @@ class Outcome:
     pd: NDArray[np.float64]
     score: NDArray[np.int64]
     grade: NDArray[np.int64]
-    near_cutoff: NDArray[np.bool_]
+    safest: NDArray[np.int64]
+    riskiest: NDArray[np.int64]
+    error_bound: float
     parts: Mapping[Output, NDArray[np.float64]]
     dimensions: Mapping[str, NDArray[np.float64]]
     means: Mapping[Output, float]
     compared_with: Literal["portfolio", "pilot"]
+
+    @property
+    def near_cutoff(self) -> NDArray[np.bool_]:
+        """Whether a cut-off lies within the error: bool [rows]."""
+        return np.asarray(self.safest != self.riskiest)
 
 
 @dataclass(frozen=True)
@@ -113,10 +122,10 @@ class Portrait:
     score_high: int
     pd: float
     grade: str
+    possible_grades: tuple[str, ...]
     grades: tuple[str, ...]
     raw: float
     error_bound: float
-    near_cutoff: bool
     dimensions: tuple[DimensionPart, ...]
     reasons: tuple[Reason, ...]
     compared_with: Literal["portfolio", "pilot"]
@@ -126,13 +135,25 @@ class Portrait:
     bank_inputs: tuple[tuple[str, str], ...]
     provenance: Provenance
 
+    @property
+    def near_cutoff(self) -> bool:
+        """Whether the score lies within the error of a cut-off, so that no grade is picked."""
+        return len(self.possible_grades) > 1
+
+    @property
+    def grade_shown(self) -> str:
+        """The grade; within the error of a cut-off every grade that may be right."""
+        return " / ".join(self.possible_grades)
+
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        return dataclasses.asdict(self)
+        return dataclasses.asdict(self) | {"near_cutoff": self.near_cutoff}
 
 
-def read_outputs(sheet: BankSheet, values: NDArray[np.int64]) -> Outcome:
+def read_outputs(sheet: BankSheet, values: NDArray[np.int64], *, step: int = 1) -> Outcome:
     """Results from decrypted sums, ``values`` int64 [outputs, rows] in the sheet's order of outputs.
+
+    ``step``: the contract's precision in quanta, by which the error of a sum grows.
 
     Raises ``InvalidInput`` when there are not as many outputs as the sheet says, or when a full reply's two splits
     disagree (they add up to the same integer in an honest reply).
@@ -153,6 +174,8 @@ def read_outputs(sheet: BankSheet, values: NDArray[np.int64]) -> Outcome:
     total = {Detail.TOTAL: values[0], Detail.FEATURES: by_feature}.get(sheet.detail, by_dimension)
     raw = total * sheet.quantum + sheet.intercept
     probability = sheet.calibration.probability(raw)
+    grade, error_bound = sheet.scale.grade(probability), sheet.error_bound * step
+    cutoffs = sheet.scale.cutoffs(sheet.calibration)
     parts = {output: row * sheet.quantum for output, row in zip(sheet.outputs, values, strict=True)}
     dimensions = {
         output.key: _safer_share(sheet.reference(output), part)
@@ -166,8 +189,10 @@ def read_outputs(sheet: BankSheet, values: NDArray[np.int64]) -> Outcome:
         raw=raw,
         pd=probability,
         score=sheet.scale.score(raw, sheet.calibration),
-        grade=sheet.scale.grade(probability),
-        near_cutoff=_near(sheet.scale.cutoffs(sheet.calibration), raw, sheet.error_bound),
+        grade=grade,
+        safest=np.minimum(grade, np.searchsorted(cutoffs, raw - error_bound, side="left")),
+        riskiest=np.maximum(grade, np.searchsorted(cutoffs, raw + error_bound, side="right")),
+        error_bound=error_bound,
         parts=parts,
         dimensions=dimensions,
         means={output: float(part.mean()) for output, part in own.items()} if large else known,
@@ -186,10 +211,10 @@ def draw_portrait(
         score_high=sheet.scale.high,
         pd=float(outcome.pd[row]),
         grade=sheet.scale.grades[int(outcome.grade[row])],
+        possible_grades=sheet.scale.grades[int(outcome.safest[row]) : int(outcome.riskiest[row]) + 1],
         grades=sheet.scale.grades,
         raw=float(outcome.raw[row]),
-        error_bound=sheet.error_bound,
-        near_cutoff=bool(outcome.near_cutoff[row]),
+        error_bound=outcome.error_bound,
         dimensions=_dimension_parts(sheet, outcome, row),
         reasons=_reasons(sheet, outcome, row),
         compared_with=outcome.compared_with,
@@ -206,13 +231,6 @@ def draw_portrait(
 def band(value: float) -> tuple[str, str, str]:
     """Code and words (Chinese, English) of the band of a dimension's value, 0 to 100."""
     return next((code, zh, en) for code, zh, en, least in BANDS if value >= least or least == 0.0)
-
-
-def _near(cutoffs: NDArray[np.float64], raw: NDArray[np.float64], bound: float) -> NDArray[np.bool_]:
-    at = np.searchsorted(cutoffs, raw)
-    below = np.abs(raw - cutoffs[np.clip(at - 1, 0, len(cutoffs) - 1)])
-    above = np.abs(raw - cutoffs[np.clip(at, 0, len(cutoffs) - 1)])
-    return np.asarray(np.minimum(below, above) <= bound)
 
 
 def _safer_share(reference: Reference | None, part: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,7 +31,8 @@ class Gallery:
         """Read a run's results; raises ``InvalidInput`` if its parts do not fit each other."""
         sheet = BankSheet.from_json(run.sheet)
         outputs = run.outputs
-        return cls(run, sheet, outcome_of(sheet, outputs), tuple(outputs["code"].to_list()), run.scores)
+        step = parse_contract(run.contract).contract.ceilings.precision
+        return cls(run, sheet, outcome_of(sheet, outputs, step=step), tuple(outputs["code"].to_list()), run.scores)
 
     def find(self, code: str | None) -> str:
         """The code in its written form (None: the first one scored); raises ``InvalidInput`` or ``NotFound``."""

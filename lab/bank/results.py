@@ -47,12 +47,15 @@ def score_table(
     scored: NDArray[np.int64],
     sheet: BankSheet,
     values: NDArray[np.int64],
+    *,
+    step: int = 1,
 ) -> pl.DataFrame:
     """The table of results.
 
-    ``matched`` and ``scored``: positions in ``portfolio.codes``; ``values``: int64 [outputs, scored] in quanta.
+    ``matched`` and ``scored``: positions in ``portfolio.codes``; ``values``: int64 [outputs, scored] in quanta;
+    ``step``: the contract's precision.
     """
-    outcome = read_outputs(sheet, values)
+    outcome = read_outputs(sheet, values, step=step)
     table = _rows(portfolio, ((matched, Status.SKIPPED), (scored, Status.SCORED)))
     results = outcome_table(outcome, sheet).with_columns(row=pl.Series(portfolio.numbers[scored], dtype=pl.Int64))
     return table.join(results, on="row", how="left").sort("row")
@@ -112,13 +115,13 @@ def output_names(sheet: BankSheet) -> list[str]:
     return [f"{output.kind}:{output.key}" for output in sheet.outputs]
 
 
-def outcome_of(sheet: BankSheet, outputs: pl.DataFrame) -> Outcome:
+def outcome_of(sheet: BankSheet, outputs: pl.DataFrame, *, step: int = 1) -> Outcome:
     """The outcome of a finished run, from its table of outputs; raises ``InvalidInput`` if it lacks one."""
     names = output_names(sheet)
     if any(name not in outputs.columns for name in names):
         raise InvalidInput("The run's outputs do not fit its sheet.", next_step="score the portfolio again")
     values = np.stack([outputs[name].to_numpy() for name in names]).astype(np.int64)
-    return read_outputs(sheet, values)
+    return read_outputs(sheet, values, step=step)
 
 
 def check_suffix(out: Path) -> None:

@@ -88,7 +88,8 @@ def score_portfolio(
             {"code": pl.Series([portfolio.codes[i] for i in indices.tolist()], dtype=pl.String)}
             | {name: values[row] for row, name in enumerate(output_names(agreement.sheet))}
         )
-        scores = score_table(portfolio, matched.indices, indices, agreement.sheet, values)
+        step = agreement.contract.ceilings.precision
+        scores = score_table(portfolio, matched.indices, indices, agreement.sheet, values, step=step)
         write_scores(scores, job.out)
         warnings = end_job(outlet, contract.id, run.id) if portfolio.codes else []
         manifest = _manifest(home, agreement, portfolio, job, run, matched, receipts)

@@ -3,8 +3,8 @@
 SEAL writes a header of 16 bytes and one Zstandard frame (RFC 8878). Only that form is taken, and only with the content
 size that the ciphertext wanted has, declared in the frame and reachable by its blocks. This caps what a decompressor
 may be made to write. Of a bank's ciphertexts, which are seeded, it also makes a promise that privacy leans on: a
-ciphertext of two polynomials in those bytes can only be one polynomial and a *seed* of the other, so the other is SEAL's
-pseudo-random output and not what a bank chose.
+ciphertext of two polynomials in those bytes can only be one polynomial and a *seed* of the other, so the other is
+SEAL's pseudo-random output and not what a bank chose.
 """
 
 from __future__ import annotations

@@ -72,13 +72,18 @@ def dial(score: int, low: int, high: int, bounds: Sequence[float], caption: str)
     return _svg(width, 178, parts, f"score {score} of {low} to {high}", "dial")
 
 
-def grade_scale(grades: Sequence[str], ranges: Sequence[str], current: int, place: float) -> Markup:
-    """All grades from safest to riskiest with their ranges of probability; ``place`` 0 to 1 within the current one."""
+def grade_scale(
+    grades: Sequence[str], ranges: Sequence[str], current: int, place: float, *, possible: Sequence[int] = ()
+) -> Markup:
+    """All grades from safest to riskiest with their ranges of probability; ``place`` 0 to 1 within the current one.
+
+    ``possible``: the grades that stand out, where it is not the current one alone.
+    """
     width, height, gap = 620.0, 34.0, 3.0
     cell = (width - gap * (len(grades) - 1)) / len(grades)
     parts = []
     for index, (grade, words) in enumerate(zip(grades, ranges, strict=True)):
-        x, here = index * (cell + gap), index == current
+        x, here = index * (cell + gap), index in (possible or (current,))
         colour = grade_colour(index, len(grades))
         opacity = "1" if here else "0.28"
         parts.append(
@@ -93,7 +98,7 @@ def grade_scale(grades: Sequence[str], ranges: Sequence[str], current: int, plac
         )
     x = current * (cell + gap) + cell * min(max(place, 0.06), 0.94)
     parts.append(f'<polygon points="{x - 5:.1f},6 {x + 5:.1f},6 {x:.1f},15" fill="{INK}"/>')
-    return _svg(width, 74, parts, f"grade {grades[current]}", "scale")
+    return _svg(width, 74, parts, f"grade {' or '.join(grades[index] for index in possible or (current,))}", "scale")
 
 
 def radar(axes: Sequence[Axis]) -> Markup:

@@ -104,7 +104,8 @@ def _scale(portrait: Portrait, sheet: BankSheet) -> Markup:
     pd = min(max(portrait.pd, 1e-4), 0.9999)
     low, high = odds[current], odds[current + 1]
     place = float((np.log(pd / (1 - pd)) - low) / (high - low)) if high > low else 0.5
-    return grade_scale(portrait.grades, grade_ranges(sheet.scale.bounds), current, place)
+    possible = [portrait.grades.index(grade) for grade in portrait.possible_grades]
+    return grade_scale(portrait.grades, grade_ranges(sheet.scale.bounds), current, place, possible=possible)
 
 
 def _groups(portrait: Portrait) -> list[_Group]:

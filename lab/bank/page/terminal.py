@@ -35,10 +35,10 @@ def _head(portrait: Portrait) -> RenderableType:
     line.append(f" {portrait.score_high}", style="dim")
     words = Text()
     words.append(f" {portrait.score} ", style="bold reverse")
-    words.append(f"  {portrait.grade}", style="bold")
+    words.append(f"  {portrait.grade_shown}", style="bold")
     words.append(f"  违约概率 PD {portrait.pd:.2%}")
     if portrait.near_cutoff:
-        words.append("  紧邻等级界线 next to a grade bound", style="yellow")
+        words.append("  在等级界线的误差范围之内 within the error of the cut-off", style="yellow")
     return Group(words, Text(), line)
 
 

@@ -8,6 +8,7 @@ import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from rich.console import Console
 from lab.bank.home import BankHome
 from lab.bank.page.drawings import points_bar
 from lab.bank.page.overview_page import overview_page
-from lab.bank.page.portrait_page import grade_ranges, percent, portrait_page
+from lab.bank.page.portrait_page import Language, grade_ranges, percent, portrait_page
 from lab.bank.page.terminal import draw_terminal
 from lab.bank.portraits import Gallery
 from lab.terms.contract import Detail
@@ -139,6 +140,26 @@ def test_terminal_portrait_fits_its_width(gallery: Gallery) -> None:
     console.print(draw_terminal(portrait))
     text = console.export_text()
     assert str(portrait.score) in text and portrait.grade in text and "…" not in text.replace("[", "")
+
+
+def test_within_the_error_of_a_cut_off_pages_pick_no_side(full: Gallery) -> None:
+    portrait = full.portrait("firm-007")
+    near = replace(portrait, possible_grades=("A", "BBB"))
+    told: tuple[tuple[Language, str, str], ...] = (
+        ("zh", "误差范围之内：A、BBB 均有可能", "cut-off"),
+        ("en", "Within the error of the cut-off: A and BBB may each be right, so none is picked", "误差"),
+    )
+    for lang, wanted, absent in told:
+        text = Elements(portrait_page(near, full.sheet, lang=lang)).text
+        assert wanted in text and absent not in text and "A / BBB" in text
+        assert wanted not in Elements(portrait_page(portrait, full.sheet, lang=lang)).text
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(draw_terminal(near))
+    text = console.export_text()
+    assert "A / BBB" in text and "误差范围之内" in text and "within the error of the cut-off" in text
+    wide = replace(full, outcome=replace(full.outcome, riskiest=full.outcome.riskiest * 0 + 8))
+    counted = int(wide.outcome.near_cutoff.sum())
+    assert f"{counted} 户在等级界线的误差范围之内" in Elements(overview_page(wide)).text
 
 
 @pytest.mark.parametrize(

@@ -133,13 +133,37 @@ def test_feature_subtotals_give_reasons_without_dimensions(pilot: Pilot) -> None
     assert len(portrait.reasons) >= 2
 
 
-def test_grades_near_their_bound_are_marked(pilot: Pilot) -> None:
+def test_within_the_error_of_a_cut_off_no_side_is_picked(pilot: Pilot) -> None:
     sheet, _ = outcome_of(pilot, Detail.TOTAL)
     cut = sheet.scale.cutoffs(sheet.calibration)[3]
-    wide = replace(sheet, error_bound=sheet.quantum * 3)
     near = round((cut - sheet.intercept) / sheet.quantum)
     values = np.asarray([[near, near + 2, near - 2, near + 10, near - 10]])
-    assert read_outputs(wide, values).near_cutoff.tolist() == [True, True, True, False, False]
+    safer, riskier = sheet.scale.grades[3:5]
+    both, wide = (safer, riskier), replace(sheet, error_bound=sheet.quantum * 3)
+    for outcome in (
+        read_outputs(wide, values),
+        read_outputs(replace(sheet, error_bound=sheet.quantum), values, step=3),
+    ):
+        assert outcome.near_cutoff.tolist() == [True, True, True, False, False]
+        portraits = [draw_portrait(wide, outcome, row) for row in range(5)]
+        assert [portrait.possible_grades for portrait in portraits] == [both, both, both, (riskier,), (safer,)]
+        assert [portrait.grade_shown for portrait in portraits[2:]] == [f"{safer} / {riskier}", riskier, safer]
+        assert [portrait.as_dict()["near_cutoff"] for portrait in portraits] == outcome.near_cutoff.tolist()
+    # An error that spans several cut-offs leaves every grade between them.
+    widest = replace(sheet, error_bound=100.0)
+    assert draw_portrait(widest, read_outputs(widest, values), 0).possible_grades == sheet.scale.grades
+
+
+def test_the_exact_grade_is_always_among_those_that_may_be_right(pilot: Pilot) -> None:
+    model, public, bank = pilot
+    for step in (1, 64, 4096):
+        sheet = model.sheet(Detail.TOTAL)
+        values = model.terms(public, Detail.TOTAL, step=step).apply(sheet.indicators(bank))
+        exact = model.terms(public, Detail.TOTAL).apply(sheet.indicators(bank))
+        outcome, finest = read_outputs(sheet, values, step=step), read_outputs(sheet, exact)
+        assert ((outcome.safest <= finest.grade) & (finest.grade <= outcome.riskiest)).all()
+        assert (np.abs(outcome.raw - finest.raw) <= outcome.error_bound + finest.error_bound).all()
+    assert outcome.near_cutoff.any() and (outcome.grade != finest.grade).any()
 
 
 def test_replies_of_another_shape_are_refused(pilot: Pilot) -> None:
