@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import tenseal.sealapi as seal
+from numpy.typing import NDArray
 
 from protocols.scoring import envelope, keyproof, layout, mask, native
 from protocols.scoring.layout import BatchHead, Terms, read_batch
@@ -66,8 +67,8 @@ def add_products(sums: list[Any], head: BatchHead, terms: Terms, params: Paramet
     """
     context = native.context(params.name)
     evaluator, encoder, first = seal.Evaluator(context), seal.BatchEncoder(context), context.first_parms_id()
-    product, current, column = seal.Ciphertext(), -1, None
-    values = terms.values % params.plain_modulus
+    weights, transformed, product, current, column = seal.Plaintext(), seal.Plaintext(), seal.Ciphertext(), -1, None
+    values = _modulo(terms.values, params)
     for term in np.argsort(terms.columns, kind="stable"):
         if int(terms.columns[term]) != current:
             current = int(terms.columns[term])
@@ -75,10 +76,9 @@ def add_products(sums: list[Any], head: BatchHead, terms: Terms, params: Paramet
         row = values[term]
         if not row.any():
             continue  # a product with zero would be "transparent", which SEAL refuses; it adds nothing
-        weights = seal.Plaintext()
-        encoder.encode(row.tolist(), weights)
-        evaluator.transform_to_ntt_inplace(weights, first)
-        evaluator.multiply_plain(column, weights, product)
+        encoder.encode(memoryview(row), weights)  # read in place: a list would make all its integers first
+        evaluator.transform_to_ntt(weights, first, transformed)
+        evaluator.multiply_plain(column, transformed, product)
         for output in terms.outputs[term]:
             evaluator.add_inplace(sums[output], product)
 
@@ -88,12 +88,17 @@ def finish(sums: list[Any], terms: Terms, params: ParameterSet) -> list[bytes]:
     context = native.context(params.name)
     evaluator, encoder, plain = seal.Evaluator(context), seal.BatchEncoder(context), seal.Plaintext()
     replies = []
-    for reply, base in zip(sums, terms.base % params.plain_modulus, strict=True):
-        encoder.encode(base.tolist(), plain)
+    for reply, base in zip(sums, _modulo(terms.base, params), strict=True):
+        encoder.encode(memoryview(base), plain)
         evaluator.add_plain_inplace(reply, plain)
         evaluator.mod_switch_to_inplace(reply, context.last_parms_id())
         replies.append(native.dump(reply))
     return replies
+
+
+def _modulo(values: NDArray[np.int64], params: ParameterSet) -> NDArray[np.int64]:
+    """Values within t/2 on either side of 0 as residues of t; far cheaper than a division."""
+    return np.ascontiguousarray(values + (values < 0) * np.int64(params.plain_modulus))
 
 
 def _public_key(key: bytes, params: ParameterSet) -> Any:

@@ -59,7 +59,11 @@ def dump(thing: Any) -> bytes:
         path = _memory_file()
         os.ftruncate(_file, 0)
         thing.save(path)
-        return os.pread(_file, os.fstat(_file).st_size, 0)
+        try:
+            return os.pread(_file, os.fstat(_file).st_size, 0)
+        finally:
+            if isinstance(thing, seal.SecretKey):
+                os.ftruncate(_file, 0)
 
 
 def load(kind: type[_Loaded], data: bytes, params: ParameterSet) -> _Loaded:
@@ -67,14 +71,15 @@ def load(kind: type[_Loaded], data: bytes, params: ParameterSet) -> _Loaded:
     thing = kind()
     with _lock:
         path = _memory_file()
-        os.ftruncate(_file, 0)
         os.pwrite(_file, data, 0)
+        os.ftruncate(_file, len(data))  # not to nothing first: pages that are kept need no fault
         try:
             thing.load(context(params.name), path)  # type: ignore[attr-defined]
         except (RuntimeError, ValueError, MemoryError, ArithmeticError, LookupError):
             raise NativeRefusal(f"the bytes are no {kind.__name__} of parameter set {params.name}") from None
         finally:
-            os.ftruncate(_file, 0)
+            if kind is seal.SecretKey:
+                os.ftruncate(_file, 0)
     return thing
 
 

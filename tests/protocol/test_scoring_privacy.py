@@ -226,7 +226,7 @@ def test_replies_are_switched_down_to_one_prime_and_others_are_refused(params: P
     assert len(unpack(frame, Kind.REPLY).parts[0]) < 17 * params.slots
     head = bureau.read_batch(batch, params, contract=CONTRACT)
     long = layout.pack_reply(params, head.sha256, 2, [native.dump(masked(insider, head, terms))])
-    with pytest.raises(native.NativeRefusal):
+    with pytest.raises(MalformedFrame):
         insider.holder.decrypt(long, rows=2, batch=batch)
 
 
