@@ -298,6 +298,8 @@ def test_a_key_without_randomness_would_let_a_bank_test_guesses_on_replies_and_a
     one = zero(params)
     one[:, 0] = 1
     dropped = params.modulus // params.primes[0]
+    with pytest.raises(RuntimeError, match="transparent"):
+        mask.draw(native.ciphertext(zero(params), zero(params), params), params)
     for pk, told in ((native.ciphertext(zero(params), one, params), True), (insider.pk, False)):
         for which in (0, 1):
             masking = masked(insider, models.head, models.terms[which], pk)
