@@ -40,13 +40,16 @@ def check_context(frame: bytes, params: ParameterSet) -> str:
     return layout.digest(frame)
 
 
-def evaluate(context: bytes, batch: bytes, terms: Terms, params: ParameterSet, contract: str) -> bytes:
+def evaluate(
+    context: bytes, batch: bytes, terms: Terms, params: ParameterSet, contract: str, *, sha256: str = ""
+) -> bytes:
     """The reply frame to ``batch``: for every output, its sum over the terms, masked, flooded and switched down.
 
     ``context`` is a frame that ``check_context`` let pass. Each sum starts from a fresh mask (``mask.draw``), gets the
-    products and the base added, and is switched down to the smallest modulus, where the reply is shortest.
+    products and the base added, and is switched down to the smallest modulus, where the reply is shortest. ``sha256``:
+    the batch's digest, if the caller has it.
     """
-    head = read_batch(batch, params, contract=contract)
+    head = read_batch(batch, params, contract=contract, sha256=sha256)
     if head.context != layout.digest(context):
         raise MalformedFrame("the batch names another context")
     terms.check(params, columns=head.columns, rows=head.rows)

@@ -105,8 +105,11 @@ def pack_batch(
     return Frame(Kind.BATCH, meta, (tags.astype(np.uint8).tobytes(), *ciphertexts)).pack()
 
 
-def read_batch(frame: bytes, params: ParameterSet, *, contract: str) -> BatchHead:
-    """Parse a batch frame for ``contract``; raises ``MalformedFrame``. Runs no native code."""
+def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str = "") -> BatchHead:
+    """Parse a batch frame for ``contract``; raises ``MalformedFrame``. Runs no native code.
+
+    ``sha256``: the frame's digest, from a caller who computed it already; ten megabytes take a while.
+    """
     batch = unpack(frame, Kind.BATCH)
     _same("parameter set", batch.text("parameters"), params.name)
     _same("contract", batch.text("contract"), contract)
@@ -121,7 +124,7 @@ def read_batch(frame: bytes, params: ParameterSet, *, contract: str) -> BatchHea
         raise MalformedFrame("an enterprise stands twice in one batch")
     if _repeats(batch.parts[1:]):
         raise MalformedFrame("a ciphertext stands twice in one batch")
-    return BatchHead(digest(frame), contract, batch.text("context"), columns, tags, tuple(batch.parts[1:]))
+    return BatchHead(sha256 or digest(frame), contract, batch.text("context"), columns, tags, tuple(batch.parts[1:]))
 
 
 def _repeats(parts: Sequence[bytes]) -> bool:

@@ -197,6 +197,7 @@ class Scoring:
                 Terms(terms.columns, terms.outputs, terms.values, terms.base),
                 PARAMETERS[passed.contract.parameters],
                 passed.contract.id,
+                sha256=work.head.sha256,
             )
         except ShulabError:
             raise
