@@ -34,7 +34,7 @@ def draw(pk: Any, params: ParameterSet) -> Any:
 
 def _errors(params: ParameterSet) -> Any:
     """(t (2 e0 + f), 2 t e1) as a ciphertext."""
-    halves = [noise.residues(2 * noise.binomial(params.degree), params) for _ in range(2)]
-    halves[0] = noise.added(halves[0], noise.flood(params), params)
-    first, second = (noise.scaled(half, params.plain_modulus, params) for half in halves)
-    return native.ciphertext(first, second, params)
+    t = params.plain_modulus
+    first, second = (noise.residues(2 * t * noise.binomial(params.degree), params) for _ in range(2))
+    flood = noise.scaled(noise.flood(params), t, params)
+    return native.ciphertext(noise.added(first, flood, params), second, params)

@@ -60,8 +60,8 @@ def uniform(bits: int, degree: int) -> NDArray[np.int64]:
 
 
 def residues(values: NDArray[np.int64], params: ParameterSet) -> Element:
-    """Signed coefficients as residues."""
-    return np.stack([np.mod(values, prime).astype(np.uint64) for prime in params.data_primes])
+    """Signed coefficients, smaller than every prime, as residues."""
+    return np.stack([(values + (values < 0) * np.int64(prime)).astype(np.uint64) for prime in params.data_primes])
 
 
 def added(one: Element, other: Element, params: ParameterSet) -> Element:
