@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -125,13 +125,16 @@ class _Server(uvicorn.Server):
             os.replace(draft, self._port_file)
 
 
-def serve(home: Path, host: str, port: int, port_file: Path | None = None) -> None:
+def serve(
+    home: Path, host: str, port: int, port_file: Path | None = None, *, changes: Mapping[str, object] | None = None
+) -> None:
     """Serve the bureau in ``home`` until SIGTERM or SIGINT, then end what is under way and return.
 
-    ``port`` 0 takes a free one; ``port_file`` receives the number once the service listens.
+    ``port`` 0 takes a free one; ``port_file`` receives the number once the service listens. ``changes``: settings of
+    the bureau that are others this time.
     """
     settings = load_settings(home)
-    with _listen(host, port) as listening, Bureau.open(home) as bureau:
+    with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
         logger = open_journal(home / "logs", settings.log_bytes)
         app = create_app(bureau, settings, logger)
         config = server_config(app, settings)

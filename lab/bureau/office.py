@@ -6,8 +6,9 @@ transaction of their own, because the refused one was rolled back.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -48,6 +49,7 @@ from protocols.matching.bureau import ENGINES
 from protocols.scoring.params import PARAMETERS
 
 API = "1"
+_FEW_ELEMENTS = 8_192  # so many are evaluated before a cluster has been greeted
 
 
 class Bureau:
@@ -92,12 +94,22 @@ class Bureau:
         return cls.open(home)
 
     @classmethod
-    def open(cls, home: Path, *, clock: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Bureau:
+    def open(
+        cls,
+        home: Path,
+        *,
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        changes: Mapping[str, object] | None = None,
+    ) -> Bureau:
         """Open the bureau in ``home`` and bring its database to the present tables.
+
+        ``changes``: settings that are others as long as it is open.
 
         Raises ``NotFound`` (no bureau there), ``NotAuthentic`` (wrong seal key), ``Unreachable`` (database down).
         """
         found = BureauHome.open(home)
+        if changes:
+            found = replace(found, settings=found.settings.model_copy(update=dict(changes)))
         keys = BureauKeys.open(found)
         store = open_store(found.database_url)
         migrate(store.engine)
@@ -274,9 +286,9 @@ class Bureau:
             stop_jobs(session, contract_id, self.now(), by=BUREAU)
 
     @contextmanager
-    def _crew(self) -> Iterator[Crew]:
-        """Who evaluates blinded identifiers: the cluster if there is one, else this bureau's own workers."""
-        if not self.home.settings.cluster:
+    def _crew(self, elements: int) -> Iterator[Crew]:
+        """Who evaluates blinded identifiers: the cluster if there is one and they are many, else the own workers."""
+        if not self.home.settings.cluster or elements <= _FEW_ELEMENTS:
             yield self._workers
             return
         crew = open_crew(cluster=self.home.settings.cluster)

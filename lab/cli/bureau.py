@@ -168,6 +168,8 @@ def serve(
     port_file: Annotated[
         Path | None, typer.Option(help="端口文件 File that receives the port once the service listens.")
     ] = None,
+    processes: bureau_register.Processes = 0,
+    cluster: bureau_register.Cluster = "",
     home: BureauFolder = None,
     as_json: AsJson = False,
 ) -> None:
@@ -178,7 +180,8 @@ def serve(
     folder = (home or default_folder()).expanduser().absolute()
     shown = f"http://{host}:{port}" if port else f"http://{host} (端口见文件 the port goes to the file)"
     out.say(f"服务启动 Serving {folder} at {shown}; Ctrl-C 结束 ends it")
-    run(folder, host, port, port_file)
+    given: dict[str, object] = {"processes": processes, "cluster": cluster}
+    run(folder, host, port, port_file, changes={name: value for name, value in given.items() if value})
     out.say("服务已结束 The service has ended")
     out.result({"served": str(folder)})
 

@@ -14,9 +14,7 @@ from lab.bureau.office import Bureau
 from lab.bureau.register import find_snapshot
 from lab.cli.choices import AsJson, BureauFolder
 from lab.cli.output import Output
-from lab.terms.errors import Unreachable
-from protocols.crew import CrewLost, open_crew
-from protocols.matching.bureau import DEFAULT_ENGINE, ENGINES
+from protocols.matching.bureau import DEFAULT_ENGINE, ENGINES, path_of
 
 Cluster = Annotated[
     str,
@@ -42,19 +40,13 @@ def evaluate(
     """
     out = Output(as_json)
     begun = time.perf_counter()
-    with Bureau.open(home or default_folder()) as bureau:
+    given: dict[str, object] = {"processes": processes, "cluster": cluster}
+    changes = {name: value for name, value in given.items() if value}
+    with Bureau.open(home or default_folder(), changes=changes) as bureau:
         with bureau.store.read() as session:
             snapshot = find_snapshot(session, register)
             epoch = bureau.epochs.current(session)
-        try:
-            settings = bureau.home.settings
-            crew = open_crew(processes or settings.processes, cluster or settings.cluster)
-            try:
-                done = bureau.evaluated.evaluate(snapshot, engine, epoch, out.progress, crew=crew, by=LOCAL)
-            finally:
-                crew.close()
-        except CrewLost as error:
-            raise Unreachable(str(error), next_step="look at the cluster, or work without --cluster") from None
+        done = bureau.evaluated.evaluate(snapshot, engine, epoch, out.progress, by=LOCAL)
     seconds = time.perf_counter() - begun
     if done is None:
         out.say(f"已求值 Evaluated already: {snapshot.name} v{snapshot.version}, {snapshot.rows} 行 rows")
@@ -74,6 +66,7 @@ def evaluate(
             "computed": done.computed if done else 0,
             "carried": done.carried if done else 0,
             "resumed": done.resumed if done else 0,
+            "path": path_of(engine),
             "seconds": round(seconds, 3),
             "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "peak_rss_worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,

@@ -24,11 +24,14 @@ _HASH = 32
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """A set-up's manifest. ``register``: which version it was made of. ``counting``: its marks are of one job alone."""
+    """A set-up's manifest. ``counting``: its marks are of one job alone.
+
+    Nothing in it but the key, the contract and the marks decides what it is, so a register version that changes nothing
+    for a contract changes no byte of its set-up.
+    """
 
     engine: str
     epoch: int
-    register: str
     counting: bool
     entries: int
     geometry: Geometry
@@ -55,7 +58,6 @@ def pack_setup(
     hashes: Sequence[bytes],
     *,
     epoch: int,
-    register: str,
     counting: bool = False,
 ) -> bytes:
     """The manifest frame: ``sizes`` and SHA-256 ``hashes`` of the coded buckets, in order."""
@@ -64,7 +66,6 @@ def pack_setup(
     meta = {
         "engine": engine,
         "epoch": epoch,
-        "register": register,
         "counting": counting,
         "entries": entries,
         "buckets": geometry.buckets,
@@ -90,7 +91,6 @@ def read_setup(data: bytes) -> Setup:
     return Setup(
         engine=frame.text("engine"),
         epoch=frame.number("epoch", low=1, high=2**31),
-        register=frame.text("register"),
         counting=counting,
         entries=entries,
         geometry=geometry,

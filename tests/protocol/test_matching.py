@@ -59,9 +59,7 @@ def made_of(
     coded = [bureau.encode_bucket(np.sort(places[buckets == b])) for b in range(geometry.buckets)]
     hashes = [hashlib.sha256(part).digest() for part in coded]
     sizes = [len(part) for part in coded]
-    manifest = bureau.pack_setup(
-        engine, geometry, len(marks), sizes, hashes, epoch=1, register="main-1", counting=counting
-    )
+    manifest = bureau.pack_setup(engine, geometry, len(marks), sizes, hashes, epoch=1, counting=counting)
     return Made(manifest, coded, tags)
 
 
@@ -284,7 +282,6 @@ def test_arbitrary_set_ups_shards_deltas_and_responses_raise_nothing_else(body: 
         ({"epoch": 0}, None),
         ({"counting": "no"}, None),
         ({"engine": 5}, None),
-        ({"register": None}, None),
         ({}, (b"\xff" * 16, bytes(128))),
         ({}, (bytes(16),)),
         ({}, (bytes(15), bytes(128))),

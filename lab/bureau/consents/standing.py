@@ -28,6 +28,7 @@ from lab.bureau.consents.keeping import Shown, Tally, Withdrawn
 from lab.bureau.consents.rows import tells_a_code
 from lab.bureau.home import BureauHome
 from lab.bureau.register import Snapshot, Snapshots
+from lab.bureau.register.snapshot import ROW_GROUP
 from lab.bureau.store import Store
 from lab.bureau.store.tables import ConsentChangeRow, ConsentRow
 from lab.terms.consent import Consent
@@ -188,8 +189,7 @@ class Consents:
         row = ConsentRow
         given = (row.bank_id == bank_id, row.purpose == purpose.value, row.withdrawn_at.is_(None))
         agreed = session.scalars(select(row.enterprise).where(*given, row.starts <= now, row.expires > now).distinct())
-        standing = np.array(list(agreed), dtype="S32")
-        rows = np.flatnonzero(np.isin(self._pseudonyms_of(snapshot), standing)).astype(np.int64)
+        rows = _rows_among(self._pseudonyms_of(snapshot), np.array(sorted(agreed), dtype="S32"))
         past = [session.scalar(select(func.max(at)).where(*given, at <= now)) for at in (row.starts, row.expires)]
         ahead = [session.scalar(select(func.min(at)).where(*given, at > now)) for at in (row.starts, row.expires)]
         digest = hashlib.sha256(bytes.fromhex(snapshot.sha256) + rows.astype("<i8").tobytes()).hexdigest()
@@ -203,10 +203,23 @@ class Consents:
     def _pseudonyms_of(self, snapshot: Snapshot) -> NDArray[np.bytes_]:
         """The pseudonym of each register row; they do not change with key epochs."""
         if snapshot.sha256 not in self._pseudonyms:
-            names = self._keys.pseudonyms(self._snapshots.identifiers(snapshot))
+            found = np.empty(snapshot.rows, dtype="S32")
+            for first in range(0, snapshot.rows, ROW_GROUP):
+                codes = self._snapshots.identifiers(snapshot, first, ROW_GROUP)
+                found[first : first + len(codes)] = self._keys.pseudonyms(codes)
             _make_room(self._pseudonyms, _SNAPSHOTS_IN_MEMORY)
-            self._pseudonyms[snapshot.sha256] = np.array(names, dtype="S32")
+            self._pseudonyms[snapshot.sha256] = found
         return self._pseudonyms[snapshot.sha256]
+
+
+def _rows_among(pseudonyms: NDArray[np.bytes_], standing: NDArray[np.bytes_]) -> NDArray[np.int64]:
+    """The rows whose pseudonym is in sorted ``standing``, part by part: a whole register's comparison is large."""
+    found = [np.zeros(0, dtype=np.int64)]
+    for first in range(0, len(pseudonyms) if len(standing) else 0, ROW_GROUP):
+        part = pseudonyms[first : first + ROW_GROUP]
+        places = np.minimum(np.searchsorted(standing, part), len(standing) - 1)
+        found.append(np.flatnonzero(standing[places] == part).astype(np.int64) + first)
+    return np.concatenate(found)
 
 
 def _holds(answer: _Answer, changes: int, now: datetime) -> bool:

@@ -8,13 +8,10 @@ contracts, so it stays.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,18 +20,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.bureau.exchange.carried import Carried
-from lab.bureau.home import BureauHome, sync_folder
+from lab.bureau.home import BureauHome, alone_in, sync_folder
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
 from lab.bureau.register import Snapshot, Snapshots
 from lab.bureau.register.snapshot import list_snapshots
 from lab.bureau.store import Store
+from lab.terms.errors import Unreachable
 from lab.terms.progress import SILENT, Progress
-from protocols.crew import Crew, SoloCrew
+from protocols.crew import Crew, CrewLost, SoloCrew
 from protocols.matching.bureau import SHARD, VALUE_BYTES, evaluate_register
 
 VALUES = "values"
-_PARTIAL, _DONE, _LOCK = "partial", "done", "lock"
+_PARTIAL, _DONE = "partial", f"done-{SHARD}"
 _VERSIONS_KEPT = 3
 _ALONE = 2 * SHARD  # up to so many rows a crew's start would take longer than the work
 
@@ -75,7 +73,6 @@ class EvaluatedRegisters:
         crew: Callable[[], Crew] = SoloCrew,
     ) -> None:
         self._store, self._home, self._keys, self._snapshots, self._crew = store, home, keys, snapshots, crew
-        self._lock = threading.Lock()
 
     def find(self, snapshot: Snapshot, engine: str, epoch: int) -> EvaluatedRegister | None:
         """The evaluated register, or None if it is not made yet."""
@@ -112,19 +109,28 @@ class EvaluatedRegisters:
         crew: Crew | None = None,
         by: str = BUREAU,
     ) -> Evaluation | None:
-        """Make the evaluated register; None if it is there. Interrupted, it goes on after the shards that were kept."""
-        with self._alone(self.folder(snapshot, engine, epoch)) as folder:
+        """Make the evaluated register; None if it is there. Interrupted, it goes on after the shards that were kept.
+
+        Raises ``Unreachable`` if the workers are lost; the shards they have done are kept.
+        """
+        with alone_in(self.folder(snapshot, engine, epoch)) as folder:
             if self.is_kept(snapshot, engine, epoch):
                 return None
-            own = crew is None
-            workers = crew or (SoloCrew() if snapshot.rows <= _ALONE else self._crew())
+
+            def work(key: bytes) -> Evaluation:
+                workers = crew or (SoloCrew() if snapshot.rows <= _ALONE else self._crew())
+                try:
+                    return self._evaluate(folder, snapshot, engine, epoch, key, workers, progress)
+                finally:
+                    if crew is None:
+                        workers.close()
+
             try:
-                done = self._keys.with_matching_key(
-                    engine, epoch, lambda key: self._evaluate(folder, snapshot, engine, epoch, key, workers, progress)
-                )
-            finally:
-                if own:
-                    workers.close()
+                done = self._keys.with_matching_key(engine, epoch, work)
+            except CrewLost as error:
+                raise Unreachable(
+                    str(error), next_step="look at the workers, and begin again: it goes on where it was"
+                ) from None
             self._keep(folder, snapshot, engine, epoch, done, by)
         self._prune(snapshot, engine, epoch)
         return done
@@ -215,18 +221,5 @@ class EvaluatedRegisters:
         """Let old versions go: whoever asks for one again has it made again."""
         with self._store.read() as session:
             older = [other for other in list_snapshots(session, snapshot.name) if other.version < snapshot.version]
-        kept = [other for other in older if self.is_kept(other, engine, epoch)]
-        for other in kept[_VERSIONS_KEPT - 1 :]:
+        for other in older[_VERSIONS_KEPT - 1 :]:
             shutil.rmtree(self.folder(other, engine, epoch), ignore_errors=True)
-
-    @contextmanager
-    def _alone(self, folder: Path) -> Iterator[Path]:
-        """One thread and one process at a time; another waits, and then finds the work done."""
-        with self._lock:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-                yield folder
-            finally:
-                os.close(descriptor)

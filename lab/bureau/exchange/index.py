@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,14 +59,14 @@ class ContractIndex:
     setup: Setup
     manifest: bytes
     _starts: NDArray[np.int64]
+    _coded: NDArray[np.uint8]
     _tags: NDArray[np.void]
 
     def buckets(self, first: int, count: int) -> list[bytes]:
         """The coded buckets ``first``, ``first`` + 1, …; fewer at the end."""
         last = min(first + count, self.setup.geometry.buckets)
-        with (self.folder / BUCKETS).open("rb") as file:
-            file.seek(int(self._starts[first]))
-            return [file.read(self.setup.sizes[number]) for number in range(first, last)]
+        bounds = pairwise(self._starts[first : last + 1].tolist())
+        return [self._coded[start:end].tobytes() for start, end in bounds]
 
     def find(self, tags: NDArray[np.uint8]) -> NDArray[np.int64]:
         """The register row of each tag, uint8 [m, 16] to int64 [m]; -1 where there is none."""
@@ -89,15 +90,14 @@ def open_index(folder: Path) -> ContractIndex | None:
     try:
         manifest = (folder / MANIFEST).read_bytes()
         setup = read_setup(manifest)
-        size = (folder / TAGS).stat().st_size
-        if (folder / BUCKETS).stat().st_size != setup.bytes:
-            return None
+        coded = _mapped(folder / BUCKETS, np.dtype(np.uint8))
+        tags = _mapped(folder / TAGS, _ENTRY)
     except (OSError, ValueError):
         return None
-    entries = size // _ENTRY.itemsize
-    tags = np.memmap(folder / TAGS, dtype=_ENTRY, mode="r", shape=(entries,)) if entries else np.zeros(0, _ENTRY)
+    if len(coded) != setup.bytes or len(tags) not in ((0,) if setup.counting else (setup.entries,)):
+        return None
     starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.array(setup.sizes, dtype=np.int64))])
-    return ContractIndex(folder, setup, manifest, starts, tags)
+    return ContractIndex(folder, setup, manifest, starts, coded, tags)
 
 
 def make_index(
@@ -109,7 +109,6 @@ def make_index(
     *,
     engine: str,
     epoch: int,
-    register: str,
     counting: bool,
 ) -> ContractIndex:
     """Make the index in ``folder``, which appears when it is complete. Memory does not grow with the register."""
@@ -134,9 +133,7 @@ def make_index(
             stage.advance(len(rows))
     sizes, hashes = _write_buckets(scratch, geometry, groups)
     _write_tags(scratch, groups)
-    manifest = pack_setup(
-        engine, geometry, source.rows, sizes, hashes, epoch=epoch, register=register, counting=counting
-    )
+    manifest = pack_setup(engine, geometry, source.rows, sizes, hashes, epoch=epoch, counting=counting)
     write_private(scratch / MANIFEST, manifest)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(scratch, folder)
@@ -169,6 +166,7 @@ def _write_buckets(folder: Path, geometry: Geometry, groups: int) -> tuple[list[
                 file.write(coded)
                 sizes.append(len(coded))
                 hashes.append(hashlib.sha256(coded).digest())
+        _sync(file)
     return sizes, hashes
 
 
@@ -177,6 +175,7 @@ def _write_tags(folder: Path, groups: int) -> None:
         for number in range(groups):
             entries = _gathered(folder, f"tags.{number}", _ENTRY)
             file.write(entries[np.lexsort((entries["low"], entries["high"]))].tobytes())
+        _sync(file)
 
 
 def _gathered(folder: Path, name: str, kind: np.dtype[np.void]) -> NDArray[np.void]:
@@ -188,9 +187,23 @@ def _gathered(folder: Path, name: str, kind: np.dtype[np.void]) -> NDArray[np.vo
     return records
 
 
+def _mapped(path: Path, kind: np.dtype[Any]) -> NDArray[Any]:
+    """A file as an array, read when it is looked at; it stays readable when the file is removed meanwhile."""
+    entries, rest = divmod(path.stat().st_size, kind.itemsize)
+    if rest:
+        raise ValueError("the file ends inside an entry")
+    return np.memmap(path, dtype=kind, mode="r", shape=(entries,)) if entries else np.zeros(0, dtype=kind)
+
+
 def _words(tags: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     words = np.ascontiguousarray(tags, dtype=np.uint8).view(">u8").reshape(-1, 2).astype(np.uint64)
     return words[:, 0], words[:, 1]
+
+
+def _sync(file: BinaryIO) -> None:
+    """Onto the disk, before a manifest says that it is there."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _private(path: str, flags: int) -> int:

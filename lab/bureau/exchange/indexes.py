@@ -20,7 +20,7 @@ from lab.bureau.consents import Admitted
 from lab.bureau.exchange.evaluated import EvaluatedRegister, EvaluatedRegisters
 from lab.bureau.exchange.index import MANIFEST, STEP, ContractIndex, Source, make_index, open_index
 from lab.bureau.exchange.preparation import Preparation
-from lab.bureau.home import BureauHome
+from lab.bureau.home import BureauHome, alone_in
 from lab.bureau.register import Snapshot, Snapshots
 from lab.terms.errors import NotFound
 from lab.terms.progress import Progress
@@ -63,7 +63,7 @@ class Indexes:
     ) -> None:
         self._home, self._snapshots, self._evaluated, self._preparation = home, snapshots, evaluated, preparation
         self._lock = threading.Lock()
-        self._open: dict[Path, ContractIndex] = {}
+        self._open: dict[Path, tuple[int, ContractIndex]] = {}
 
     def index(self, which: Which) -> ContractIndex:
         """The index, made if it is not there. Raises ``Busy`` while a large register is evaluated or indexed."""
@@ -94,11 +94,11 @@ class Indexes:
     def delta(self, new: ContractIndex, old_sha256: str, contract: str) -> bytes:
         """The frame that leads from an earlier set-up of the contract to ``new``; raises ``NotFound`` if none does."""
         setup = new.setup
-        if old_sha256 == setup.sha256:
+        if old_sha256 == setup.sha256 or setup.counting:  # marks for counting are of one job: none are kept in another
             raise _no_delta()
         for folder in self._of_contract(setup.engine, setup.epoch, contract):
             old = self._kept(folder)
-            if old is not None and old.setup.sha256 == old_sha256 and old.setup.counting == setup.counting:
+            if old is not None and old.setup.sha256 == old_sha256:
                 break
         else:
             raise _no_delta()
@@ -113,6 +113,10 @@ class Indexes:
         return pack_delta(old_sha256, setup.sha256, added, removed)
 
     def _make(self, which: Which, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
+        with alone_in(self._folder(which).parent):
+            return self._made(which, register, progress)
+
+    def _made(self, which: Which, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
         kept = self.find(which)
         if kept is not None:
             return kept
@@ -132,7 +136,6 @@ class Indexes:
             progress,
             engine=register.engine,
             epoch=register.epoch,
-            register=f"{register.snapshot.name}-{register.snapshot.version}",
             counting=counting is not None,
         )
         for old in earlier[_KEPT - 1 :]:
@@ -155,14 +158,16 @@ class Indexes:
     def _kept(self, folder: Path) -> ContractIndex | None:
         """The index in ``folder`` if it is there still."""
         with self._lock:
-            if not (folder / MANIFEST).is_file():
-                self._open.pop(folder, None)
+            kept = self._open.pop(folder, None)
+            try:
+                made = (folder / MANIFEST).stat().st_mtime_ns
+            except OSError:
                 return None
-            found = self._open.get(folder) or open_index(folder)
+            found = kept[1] if kept is not None and kept[0] == made else open_index(folder)
             if found is not None:
                 while len(self._open) >= _OPEN_AT_ONCE:
                     self._open.pop(next(iter(self._open)))
-                self._open[folder] = found
+                self._open[folder] = (made, found)  # at the end: the one that was used longest ago goes first
             return found
 
     def _geometry(self, earlier: list[Path]) -> Geometry | None:

@@ -21,6 +21,7 @@ from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.charges import charge_identifiers, return_identifiers
 from lab.bureau.exchange.index import ContractIndex
 from lab.bureau.exchange.indexes import Indexes, Which
+from lab.bureau.exchange.jobs import lock_contract
 from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
@@ -46,7 +47,7 @@ _CHUNK = 4_096  # elements that one worker takes at a time: about a fifth of a s
 class Matching:
     """What a bank may ask in matching. Safe to use from several threads.
 
-    ``crew`` lends the workers that evaluate bytes from banks.
+    ``crew`` lends the workers that evaluate bytes from banks, by the number of elements.
     """
 
     def __init__(
@@ -56,7 +57,7 @@ class Matching:
         indexes: Indexes,
         passage: Passage,
         consents: Consents,
-        crew: Callable[[], AbstractContextManager[Crew]],
+        crew: Callable[[int], AbstractContextManager[Crew]],
     ) -> None:
         self._store, self._keys, self._indexes = store, keys, indexes
         self._passage, self._consents, self._crew = passage, consents, crew
@@ -73,8 +74,8 @@ class Matching:
             self._enter(session, contract_id, job_id, now, counting)
             facts: dict[str, Fact] = {
                 "job": job_id,
-                "register": passed.shelved.register,
-                "register_version": index.setup.register,
+                "register": which.snapshot.name,
+                "register_version": which.snapshot.version,
                 "entries": index.setup.entries,
                 "setup_sha256": index.setup.sha256,
                 "counting": counting,
@@ -136,8 +137,12 @@ class Matching:
             record(session, "match.repeated" if again else "match.charged", contract_id, facts, by=passed.by)
         try:
             evaluated = self._evaluate(passed, request)
-            with self._store.read() as session:
-                self._enter(session, contract_id, job_id, now, counting)
+            with self._store.begin() as session:
+                self._enter(session, contract_id, job_id, now, counting, lock=True)
+                row = session.get(MatchRow, key)
+                if row is None:  # the same bytes failed beside this request, and their charge was given back
+                    raise Unreachable("The evaluation of this request was given up.", next_step="send it again")
+                row.answered_at = row.answered_at or now
         except Exception as error:
             if not again:
                 self._give_back(contract_id, key, count, facts)
@@ -152,7 +157,7 @@ class Matching:
 
         def evaluate(key: bytes) -> list[NDArray[np.uint8]]:
             rows = ((engine, key, blinded[start : start + _CHUNK]) for start in range(0, len(blinded), _CHUNK))
-            with self._crew() as crew:
+            with self._crew(len(blinded)) as crew:
                 return list(crew.map(evaluate_elements, rows))
 
         try:
@@ -162,8 +167,9 @@ class Matching:
 
     def _give_back(self, contract_id: str, key: tuple[str, int, str, bool], count: int, facts: dict[str, Fact]) -> None:
         with self._store.begin() as session:
+            lock_contract(session, contract_id)
             row = session.get(MatchRow, key)
-            if row is not None:
+            if row is not None and row.answered_at is None:
                 session.delete(row)
                 session.flush()
                 return_identifiers(session, contract_id, count)

@@ -30,7 +30,7 @@ class Preparation:
         self._lock = threading.Lock()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="preparation")
         self._under_way: dict[Hashable, tuple[Future[Any], _Watch]] = {}
-        self._at_once: dict[Hashable, threading.Lock] = {}
+        self._at_once: dict[Hashable, tuple[threading.Lock, int]] = {}
         self._stop = threading.Event()
 
     def done(self, key: Hashable, quick: bool, work: Callable[[Progress], Result]) -> Result:
@@ -39,9 +39,7 @@ class Preparation:
         What the work raises is raised here, once, and the next to ask has it tried again.
         """
         if quick:
-            with self._lock:
-                lock = self._at_once.setdefault(key, threading.Lock())
-            with lock:
+            with self._alone(key):
                 return work(_Watch(self._stop))
         with self._lock:
             if key not in self._under_way:
@@ -58,6 +56,21 @@ class Preparation:
             next_step="send it again later",
             retry_after=RETRY_SECONDS,
         )
+
+    @contextmanager
+    def _alone(self, key: Hashable) -> Iterator[None]:
+        """One thread at a time for the same work; nothing is remembered of it afterwards."""
+        with self._lock:
+            lock, waiting = self._at_once.get(key, (threading.Lock(), 0))
+            self._at_once[key] = (lock, waiting + 1)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                lock, waiting = self._at_once.pop(key)
+                if waiting > 1:
+                    self._at_once[key] = (lock, waiting - 1)
 
     def close(self) -> None:
         """Stop at the next step; what is kept is gone on with later."""

@@ -84,7 +84,10 @@ class InquiryRow(Base):
 
 
 class MatchRow(Base):
-    """Room ``exchange``: a matching request that was charged; the same bytes again are answered and not charged."""
+    """Room ``exchange``: a matching request that was charged; the same bytes again are answered and not charged.
+
+    Once it was answered its charge is not given back any more, whatever becomes of the same bytes sent beside it.
+    """
 
     __tablename__ = "matches"
 
@@ -96,6 +99,7 @@ class MatchRow(Base):
     counting: Mapped[bool] = mapped_column(Boolean, primary_key=True)
     identifiers: Mapped[int] = mapped_column(Integer)
     charged_at: Mapped[datetime] = mapped_column(Moment)
+    answered_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
 class BatchRow(Base):

@@ -21,6 +21,7 @@ def upgrade() -> None:
         sa.Column("counting", sa.Boolean(), nullable=False),
         sa.Column("identifiers", sa.Integer(), nullable=False),
         sa.Column("charged_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("answered_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["contract_id"], ["contracts.id"], name=op.f("fk_matches_contract_id")),
         sa.PrimaryKeyConstraint("contract_id", "epoch", "request_sha256", "counting", name=op.f("pk_matches")),
     )
