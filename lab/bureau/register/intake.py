@@ -83,7 +83,8 @@ def import_register(
         items = items_for(name, chosen, words or {})
         stage.advance()
         buffer = io.BytesIO()
-        rows.kept.write_parquet(buffer, compression="zstd", statistics=False, row_group_size=ROW_GROUP)
+        # By identifier, so that two versions can be merged as they are read.
+        rows.kept.sort(id_column).write_parquet(buffer, compression="zstd", statistics=False, row_group_size=ROW_GROUP)
         stage.advance()
         row, rejected = _keep(store, home, name, (id_column, id_kind), rows, items, buffer.getvalue(), source)
         stage.advance()

@@ -15,8 +15,7 @@ from lab.terms.identifiers import IdKind, normalise
 
 @dataclass(frozen=True, slots=True)
 class Sorted:
-    """``kept``: the identifier in normal form and the columns, all text, sorted by identifier, so that two versions can
-    be merged as they are read. ``aside``: row number, reason, the cells."""
+    """``kept``: the identifier in normal form and the columns, all text. ``aside``: row number, reason, the cells."""
 
     kept: pl.DataFrame
     aside: pl.DataFrame
@@ -70,7 +69,6 @@ def sort_rows(table: CsvTable, id_column: str, id_kind: IdKind, columns: Sequenc
 
     keep = pl.Series(good & ~later)
     kept = table.frame.select(columns).with_columns(codes.alias(id_column)).filter(keep).select(id_column, *columns)
-    kept = kept.sort(id_column)
     return Sorted(kept, _aside(table, reasons), counts)
 
 

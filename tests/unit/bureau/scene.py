@@ -22,9 +22,9 @@ from lab.bureau.store.tables import EntryRow
 from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Party, signing_input
 from models.model import Model
 from models.sheet import BankSheet
-from protocols.matching.bank import Matched, Matcher
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
+from tests.matching import Matched, match
 
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -84,9 +84,7 @@ class Bank:
     def match(self, bureau: Bureau, contract: str, codes: list[str], job: str = "job-1") -> Matched:
         """Match ``codes`` in a job, which is opened if it is not."""
         self.open_job(bureau, contract, job)
-        matcher = Matcher("openmined", codes)
-        setup = bureau.matching_setup(contract, job, len(codes))
-        return matcher.finish(setup, bureau.match(contract, job, matcher.request()), contract=contract)
+        return match(bureau, contract, job, codes, bureau.signed_contract(contract)[0].contract.engine)
 
     def put_context(self, bureau: Bureau, contract: str, job: str = "job-1") -> str:
         """Send the public context; its hash."""

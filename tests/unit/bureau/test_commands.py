@@ -73,7 +73,7 @@ def test_from_set_up_to_an_officers_account(tmp_path: Path, tables: Tables, mode
     register = tables.register_csv(tmp_path / "register.csv")
     imported = lab.ok("bureau", "import", register, "--id", "id", "--id-kind", "opaque")
     assert (imported["rows"], imported["set_aside"], imported["version"]) == (len(tables.codes), 0, 1)
-    assert list((lab.home / "evaluated").glob("main-1-*.npy"))
+    assert list((lab.home / "evaluated").glob("1/x25519/main-1-*/values"))
     save(model, tmp_path / "model.json")
     published = lab.ok("model", "publish", "--file", tmp_path / "model.json")
     assert (published["name"], published["version"], published["state"]) == ("credit", 1, "published")

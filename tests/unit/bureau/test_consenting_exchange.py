@@ -11,15 +11,16 @@ import polars as pl
 import pytest
 
 from lab.bureau.contracts.cabinet import find
-from lab.bureau.exchange.evaluated import files_of
+from lab.bureau.exchange.indexes import Indexes, Which
+from lab.bureau.exchange.preparation import Preparation
 from lab.bureau.home import BureauHome
 from lab.bureau.register import find_snapshot, import_register
 from lab.terms.consent import written
 from lab.terms.contract import ConsentTerms
 from lab.terms.errors import Refused
 from models.sheet import BankSheet
-from protocols.matching.bank import Matcher
-from protocols.matching.bureau import contract_tags
+from protocols.matching.bureau import digests
+from tests.matching import ENGINE, request
 from tests.unit.bureau.scene import Scene
 
 CONSENT = ConsentTerms(required=True, why="the enterprise is to decide")
@@ -43,7 +44,8 @@ def tag_of(scene: Scene, contract: str, row: int) -> np.ndarray:
     bureau = scene.bureau
     with bureau.store.read() as session:
         snapshot = find_snapshot(session, "main")
-    return contract_tags(contract, bureau.evaluated.values(snapshot, "openmined", 1)[[row]])
+    (code,) = bureau.snapshots.identifiers(snapshot, row, 1)
+    return digests(contract, [code], bureau.evaluated.register(snapshot, ENGINE, 1).values[[row]])[:, :16]
 
 
 def batch(scene: Scene, contract: str, tags: np.ndarray, rows: list[int]) -> bytes:
@@ -144,18 +146,17 @@ def test_set_up_and_answers_are_functions_of_the_key_and_the_consenting_alone(
     give(scene, range(5))
     bureau, matcher_codes = scene.bureau, firms(scene, range(8))
     scene.bank.open_job(bureau, contract)
-    before = bureau.matching_setup(contract, "job-1", 8)
-    request = Matcher("openmined", matcher_codes).request()
-    answer = bureau.match(contract, "job-1", request)
+    before = bureau.matching_setup(contract, "job-1")
+    asked = request(matcher_codes)
+    answer = bureau.match(contract, "job-1", asked)
     others = [row for row in range(len(scene.tables.codes)) if row != 6]
     source = scene.home.parent / "without.csv"
     scene.tables.public[others].select(pl.Series("id", firms(scene, others)), pl.all()).write_csv(source)
     import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
-    for path in files_of(bureau.home, 1):
-        if ".setup-" in path.name:
-            path.unlink()
-    assert bureau.matching_setup(contract, "job-1", 8) == before
-    assert bureau.match(contract, "job-1", request) == answer
+    assert bureau.matching_setup(contract, "job-1") == before
+    assert bureau.match(contract, "job-1", asked) == answer
+    made = list(bureau.home.path("evaluated").glob(f"1/{ENGINE}/main-*/contracts/{contract}/*/buckets"))
+    assert len(made) == 2 and made[0].read_bytes() == made[1].read_bytes()
 
 
 def test_the_index_holds_no_tag_of_the_others(scene: Scene) -> None:
@@ -167,9 +168,9 @@ def test_the_index_holds_no_tag_of_the_others(scene: Scene) -> None:
         held = find(session, contract)
         admitted = bureau.consents.admitted(session, snapshot, held.contract, held.bank_id, scene.clock.now)
     assert admitted is not None
-    everyone = bureau.evaluated.index(snapshot, "openmined", 1, contract, None)
-    narrowed = bureau.evaluated.index(snapshot, "openmined", 1, contract, admitted)
-    assert len(everyone.tags) == snapshot.rows and len(narrowed.tags) == 2
+    indexes = Indexes(bureau.home, bureau.snapshots, bureau.evaluated, Preparation())
+    everyone, narrowed = (indexes.index(Which(snapshot, ENGINE, 1, contract, who)) for who in (None, admitted))
+    assert everyone.setup.entries == snapshot.rows and narrowed.setup.entries == 2
     tags = np.vstack([tag_of(scene, contract, row) for row in (3, 4, 8)])
     assert everyone.find(tags).tolist() == [3, 4, 8]
     assert narrowed.find(tags).tolist() == [3, -1, 8]
@@ -180,9 +181,7 @@ def test_evaluated_files_carry_their_epoch_and_go_with_it(scene: Scene) -> None:
     give(scene, range(5))
     scene.bank.match(scene.bureau, contract, firms(scene, range(5)))
     home: BureauHome = scene.bureau.home
-    assert len(files_of(home, 1)) == 2 and len(list(home.path("evaluated").iterdir())) == 2
-    (values,) = home.path("evaluated").glob("*-1.npy")
-    shutil.copy(values, values.with_name(values.name.replace("-1.npy", "-11.npy")))
-    assert len(files_of(home, 11)) == 1
+    assert [path.name for path in home.path("evaluated").iterdir()] == ["1"]
+    shutil.copytree(home.path("evaluated/1"), home.path("evaluated/11"))
     scene.bureau.evaluated.forget(1)
-    assert files_of(home, 1) == [] and len(files_of(home, 11)) == 1
+    assert [path.name for path in home.path("evaluated").iterdir()] == ["11"]

@@ -16,7 +16,7 @@ from sqlalchemy import select
 from lab.bureau.contracts.choices import Choices
 from lab.bureau.contracts.drafting import draft, find_works
 from lab.bureau.epochs import EpochState, current
-from lab.bureau.exchange.evaluated import files_of
+from lab.bureau.home import BureauHome
 from lab.bureau.office import Bureau
 from lab.bureau.register import import_register
 from lab.bureau.shelf import find_model, keep_model, publish_model
@@ -28,6 +28,15 @@ from models.training import train
 from tests.unit.bureau.scene import AUTHOR, RECIPIENT, Scene
 
 ROOT = Path(__file__).parents[3]
+
+
+def files_of(home: BureauHome, epoch: int) -> list[Path]:
+    """All that was evaluated under the keys of an epoch, and what was made of it."""
+    return sorted(path for path in home.path(f"evaluated/{epoch}").rglob("*") if path.is_file() and path.stat().st_size)
+
+
+def values_of(home: BureauHome, epoch: int) -> list[Path]:
+    return [path for path in files_of(home, epoch) if path.name == "values"]
 
 
 def states(bureau: Bureau) -> dict[int, EpochState]:
@@ -105,8 +114,8 @@ def test_an_epoch_is_destroyed_when_its_jobs_have_ended_and_leaves_nothing(scene
     contract = scene.contract()
     codes = scene.tables.codes[:5]
     old = scene.bank.match(bureau, contract, codes, "old").tags
-    secret = bureau.keys.with_matching_key("openmined", 1, bytes)
-    sealed = (scene.home / "keys" / "matching-openmined-1.sealed").read_bytes()
+    secret = bureau.keys.with_matching_key("x25519", 1, bytes)
+    sealed = (scene.home / "keys" / "matching-x25519-1.sealed").read_bytes()
     evaluated = [path.read_bytes() for path in files_of(bureau.home, 1)]
     assert len(evaluated) >= 2  # the register and a set-up
     assert bureau.epochs.close() == []  # the current one
@@ -117,7 +126,7 @@ def test_an_epoch_is_destroyed_when_its_jobs_have_ended_and_leaves_nothing(scene
     bureau.end_job(contract, "old")
     bureau.sweep()
     assert states(bureau) == {1: EpochState.DESTROYED, 2: EpochState.CURRENT}
-    assert entries(bureau)[-1] == ("epoch.destroyed", {"epoch": 1, "keys": 1, "jobs_cut_off": 0})
+    assert entries(bureau)[-1] == ("epoch.destroyed", {"epoch": 1, "keys": 2, "jobs_cut_off": 0})
     assert bureau.epochs.close() == []
     for file in scene.home.rglob("*"):
         if file.is_file():
@@ -155,7 +164,7 @@ def test_jobs_that_never_end_can_be_cut_off(scene: Scene) -> None:
     scene.later(days=3)
     assert bureau.epochs.close(force_after=timedelta(days=5)) == []
     assert bureau.epochs.close(force_after=timedelta(days=2), by="local") == [1]
-    assert entries(bureau)[-1] == ("epoch.destroyed", {"epoch": 1, "keys": 1, "jobs_cut_off": 1})
+    assert entries(bureau)[-1] == ("epoch.destroyed", {"epoch": 1, "keys": 2, "jobs_cut_off": 1})
     with pytest.raises(ShulabError) as refused:
         score(scene, contract, "old", tags, 0, 4)
     assert refused.value.next_step
@@ -180,7 +189,8 @@ def test_another_process_sees_the_switch_and_the_end(scene_on_both: Scene) -> No
 def test_late_files_of_a_destroyed_epoch_are_removed(scene: Scene) -> None:
     rotate(scene.bureau)
     assert scene.bureau.epochs.close() == [1]
-    late = scene.home / "evaluated" / "main-1-0123456789ab-openmined-1.npy"
+    late = scene.home / "evaluated" / "1" / "x25519" / "main-1-0123456789ab" / "values"
+    late.parent.mkdir(parents=True)
     late.write_bytes(b"late")
     scene.bureau.sweep()
     assert not late.exists()
@@ -208,6 +218,7 @@ import os, signal, sys
 from pathlib import Path
 from lab.bureau import epochs
 from lab.bureau.exchange.evaluated import EvaluatedRegisters
+from lab.bureau.home import BureauHome
 from lab.bureau.office import Bureau
 
 at, left = sys.argv[2], int(sys.argv[3])
@@ -221,7 +232,7 @@ def counted(real):
     return stepped
 
 if at == "evaluating":
-    EvaluatedRegisters.values = counted(EvaluatedRegisters.values)
+    EvaluatedRegisters.evaluate = counted(EvaluatedRegisters.evaluate)
 with Bureau.open(Path(sys.argv[1])) as bureau:
     if at == "recording":
         epochs.record = counted(epochs.record)
@@ -261,13 +272,13 @@ def test_killed_while_preparing_it_goes_on_and_does_no_register_twice(two_regist
     scene, bureau = two_registers, two_registers.bureau
     killed(scene, "evaluating", 1)
     assert states(bureau) == {1: EpochState.CURRENT, 2: EpochState.PREPARING}
-    first = {path: path.stat().st_mtime_ns for path in files_of(bureau.home, 2)}
+    first = {path: path.stat().st_mtime_ns for path in values_of(bureau.home, 2)}
     assert len(first) == 1
-    key = (scene.home / "keys" / "matching-openmined-2.sealed").read_bytes()
+    key = (scene.home / "keys" / "matching-x25519-2.sealed").read_bytes()
     assert rotate(bureau) == 2
-    assert len(files_of(bureau.home, 2)) == 2
+    assert len(values_of(bureau.home, 2)) == 2
     assert all(path.stat().st_mtime_ns == moment for path, moment in first.items())
-    assert (scene.home / "keys" / "matching-openmined-2.sealed").read_bytes() == key
+    assert (scene.home / "keys" / "matching-x25519-2.sealed").read_bytes() == key
     assert [kind for kind, _ in entries(bureau)].count("epoch.preparing") == 1
 
 
@@ -284,4 +295,4 @@ def test_killed_while_switching_the_old_epoch_serves_and_after_it_the_new_one(sc
     assert scene.bank.open_job(scene.bureau, contract, "new").epoch == 2
     kinds = [kind for kind, _ in entries(scene.bureau)]
     assert kinds == ["epoch.current", "epoch.preparing", "epoch.closing", "epoch.current"]
-    assert (scene.home / "keys" / "matching-openmined-1.sealed").exists()
+    assert (scene.home / "keys" / "matching-x25519-1.sealed").exists()

@@ -114,7 +114,7 @@ def test_a_job_is_what_the_contract_allows(scene: Scene) -> None:
             scene.bureau.open_job(contract, JOB, wrong)
     assert scene.bureau.allowance(contract)["jobs"]["used"] == 0
     with pytest.raises(NotFound, match="no such job"):
-        scene.bureau.matching_setup(contract, JOB, 5)
+        scene.bureau.matching_setup(contract, JOB)
     scene.bureau.open_job(contract, JOB, terms)
     with pytest.raises(Refused, match="jobs_per_day"):
         scene.bureau.open_job(contract, "job-2", terms)

@@ -50,12 +50,12 @@ def test_secrets_are_sealed_anew_and_that_is_recorded(tmp_path: Path, monkeypatc
     with pytest.raises(NotFound, match="in the environment"):
         bureau("reseal", "--home", home, "--seal", "environment")
     monkeypatch.setenv(KEY_VARIABLE, value)
-    assert bureau("reseal", "--home", home, "--seal", "environment") == {"secrets": 3, "source": "environment"}
+    assert bureau("reseal", "--home", home, "--seal", "environment") == {"secrets": 4, "source": "environment"}
     (home / "keys" / "seal.key").unlink()
     with Bureau.open(home) as opened:
         assert opened.party.public_key == public
     (entry,) = recorded(home, "keys.resealed")
-    assert entry["facts"] == {"secrets": 3, "source": "environment"} and entry["by"] == "local"
+    assert entry["facts"] == {"secrets": 4, "source": "environment"} and entry["by"] == "local"
     assert not any(value.encode() in file.read_bytes() for file in home.rglob("*") if file.is_file())
     with pytest.raises(InvalidInput):
         bureau("reseal", "--home", home, "--seal", "paper")

@@ -170,7 +170,7 @@ def test_identifiers_have_ceilings(scene: Scene) -> None:
     contract = scene.contract(ceilings=Ceilings(identifiers=10, identifiers_per_match=6))
     matched(scene, contract, scene.tables.codes[:6])
     with pytest.raises(Refused, match=r"identifiers_per_match"):
-        scene.bureau.matching_setup(contract, JOB, 7)
+        matched(scene, contract, scene.tables.codes[:7])
     with pytest.raises(Refused, match=r"4 are left, 5 were asked"):
         matched(scene, contract, scene.tables.codes[:5])
     matched(scene, contract, scene.tables.codes[:4])
@@ -247,11 +247,13 @@ def test_a_context_goes_under_its_own_hash_once(scene: Scene, contract_with_job:
             scene.bureau.put_context(contract, JOB, hashlib.sha256(bad).hexdigest(), bad)
 
 
-REQUEST = Frame(Kind.MATCH_REQUEST, {"engine": "openmined", "count": 1}, (b"\x02" + b"\x01" * 32,)).pack()
+REQUEST = Frame(Kind.MATCH_REQUEST, {"engine": "x25519", "count": 1}, (b"\x09" + bytes(31),)).pack()
 
 TERMS = JobTerms(RECIPIENT, "credit", 1, 10)
 OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
-    "Matching.setup": lambda bureau, contract: bureau.matching_setup(contract, JOB, 5),
+    "Matching.setup": lambda bureau, contract: bureau.matching_setup(contract, JOB),
+    "Matching.shard": lambda bureau, contract: bureau.matching_shard(contract, JOB, "0" * 64, 0, 1),
+    "Matching.delta": lambda bureau, contract: bureau.matching_delta(contract, JOB, "0" * 64, "1" * 64),
     "Matching.answer": lambda bureau, contract: bureau.match(contract, JOB, REQUEST),
     "Reception.sheet": lambda bureau, contract: bureau.sheet(contract),
     "Reception.open_job": lambda bureau, contract: bureau.open_job(contract, JOB, TERMS),
@@ -324,7 +326,7 @@ def test_an_altered_contract_in_the_database_lets_nothing_through(scene: Scene) 
         row.document = row.document.replace('"identifiers":1000000', '"identifiers":9000000')
         assert "9000000" in row.document
     with pytest.raises(Refused, match="signature"):
-        scene.bureau.matching_setup(contract, JOB, 5)
+        scene.bureau.matching_setup(contract, JOB)
 
 
 def test_contracts_are_signed_and_approved_in_any_order(scene: Scene) -> None:

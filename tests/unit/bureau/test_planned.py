@@ -10,7 +10,7 @@ from lab.terms.contract import Ceilings, Detail
 from lab.terms.errors import Refused
 from lab.terms.offer import Offer, OfferedDetail
 from lab.terms.proposal import Estimate
-from protocols.matching.bank import Matcher
+from tests.matching import match
 from tests.unit.bureau.scene import PARAMS, Scene
 
 ROWS = 6
@@ -21,9 +21,7 @@ def carry_out(scene: Scene, contract: str, job: str = "job-1") -> None:
     bureau, bank = scene.bureau, scene.bank
     codes = scene.tables.codes[:ROWS]
     bank.open_job(bureau, contract, job, rows=ROWS)
-    matcher = Matcher("openmined", codes)
-    setup = bureau.matching_setup(contract, job, len(codes))
-    matched = matcher.finish(setup, bureau.match(contract, job, matcher.request()), contract=contract)
+    matched = match(bureau, contract, job, codes)
     bank.put_context(bureau, contract, job)
     sheet = scene.model.sheet(scene.document(contract).detail)
     records = scene.tables.bank[matched.indices]

@@ -7,24 +7,19 @@ import subprocess
 import sys
 from pathlib import Path
 
-import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from lab.bureau.catalogue import find_items, read_dictionary
-from lab.bureau.exchange.evaluated import EvaluatedRegisters
 from lab.bureau.home import BureauHome
-from lab.bureau.keys import BureauKeys
 from lab.bureau.register import Imported, Snapshots, find_snapshot, import_register
 from lab.bureau.register.sorting import sort_rows
 from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import EntryRow
 from lab.terms.csvfile import read_table
 from lab.terms.errors import InvalidInput, NotFound
-from protocols.matching.bureau import evaluate_register
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD = "91350100M000100Y43"  # a published code, valid by GB 32100-2015
@@ -51,7 +46,7 @@ def test_an_import_keeps_good_rows_and_lists_the_others(store: Store, home: Bure
     done = bring(store, home, "id,a,b\nx,1,\ny,2,2\nx,1,\ny,9,2\n,3,3\nz,4\nw,5,5\n")
     assert (done.rows, done.set_aside, done.version) == (3, 4, 1)
     assert done.reasons == {"empty": 1, "repeats": 1, "differs from": 1, "ragged": 1}
-    assert read(store, home).rows() == [("x", "1", None), ("y", "2", "2"), ("w", "5", "5")]
+    assert read(store, home).rows() == [("w", "5", "5"), ("x", "1", None), ("y", "2", "2")]  # by identifier
     assert done.rejected is not None
     aside = pl.read_csv(done.rejected)
     assert aside.select("row", "reason").rows() == [
@@ -209,39 +204,6 @@ def test_kill_9_leaves_the_former_version(
     assert bring(store, home, source.read_bytes()).version == 2
     assert read(store, home).rows() == [("x", "2"), ("y", "2")]
     store.close()
-
-
-def test_an_evaluated_register_is_reused_by_the_next_version(
-    store: Store, home: BureauHome, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    keys, snapshots = BureauKeys.create(home), Snapshots(home)
-    bring(store, home, "id,a\nx,1\ny,1\n")
-    with store.read() as session:
-        first = find_snapshot(session, "main")
-    values = EvaluatedRegisters(store, home, keys, snapshots).values(first, "openmined", 1)
-    assert len(values) == 2
-    bring(store, home, "id,a\nz,1\ny,1\nx,1\n")
-    with store.read() as session:
-        second = find_snapshot(session, "main")
-    asked: list[list[str]] = []
-
-    def watched(engine: str, key: bytes, codes: list[str]) -> NDArray[np.uint8]:
-        asked.append(codes)
-        return evaluate_register(engine, key, codes)
-
-    monkeypatch.setattr("lab.bureau.exchange.evaluated.evaluate_register", watched)
-    again = EvaluatedRegisters(store, home, keys, snapshots).values(second, "openmined", 1)
-    assert asked == [["z"]]
-    assert (again[2] == values[0]).all() and (again[1] == values[1]).all()
-    assert (directly(keys, ["z", "y", "x"]) == again).all()
-    # and a damaged file is computed afresh, not believed
-    for file in (home.folder / "evaluated").glob("main-*"):
-        file.write_bytes(b"\x93NUMPY damaged")
-    assert (EvaluatedRegisters(store, home, keys, snapshots).values(second, "openmined", 1) == again).all()
-
-
-def directly(keys: BureauKeys, codes: list[str]) -> NDArray[np.uint8]:
-    return keys.with_matching_key("openmined", 1, lambda key: evaluate_register("openmined", key, codes))
 
 
 @given(rows=st.lists(st.tuples(st.sampled_from(["", "p", "q", "r"]), st.sampled_from(["1", "2"])), max_size=12))

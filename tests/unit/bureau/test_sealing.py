@@ -85,14 +85,14 @@ def test_sealing_anew_keeps_every_secret_and_leaves_the_old_key_useless(
     before, second = everything(keys), keys.with_matching_key("openmined", 2, bytes)
     old = {file.name: file.read_bytes() for file in (home.folder / "keys").glob("*.sealed")}
     monkeypatch.setenv(KEY_VARIABLE, key_text())
-    assert keys.reseal("environment") == 4
+    assert keys.reseal("environment") == 6
     assert everything(keys) == before
     (home.folder / "keys" / "seal.key").unlink()
     again = reopened(home)
     assert everything(again) == before and again.with_matching_key("openmined", 2, bytes) == second
     for file in (home.folder / "keys").glob("*.sealed"):
         assert file.read_bytes() != old[file.name]
-    assert again.reseal("file", tmp_path / "third.key") == 4
+    assert again.reseal("file", tmp_path / "third.key") == 6
     monkeypatch.delenv(KEY_VARIABLE)
     assert everything(reopened(home)) == before
     settings = BureauHome.open(home.folder).settings

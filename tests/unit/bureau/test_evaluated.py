@@ -1,0 +1,232 @@
+"""The evaluated register: done in shards that a kill does not undo, taken over from version to version, pruned."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from lab.bureau.exchange.carried import Carried
+from lab.bureau.exchange.evaluated import EvaluatedRegisters, Evaluation
+from lab.bureau.home import BureauHome
+from lab.bureau.keys import BureauKeys
+from lab.bureau.register import Snapshot, Snapshots, find_snapshot, import_register
+from lab.bureau.store import Store, migrate, open_store
+from lab.bureau.store.tables import EntryRow
+from lab.terms.errors import Refused, Unreachable
+from protocols.crew import CrewLost, SoloCrew
+from protocols.matching.bureau import evaluate_register
+
+ROOT = Path(__file__).resolve().parents[3]
+SHARD = 64
+"""Small here, so that a few hundred rows are several shards."""
+
+
+class Watching(SoloCrew):
+    """A crew that remembers which identifiers it was given."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.calls = 0
+
+    def map(self, function: Any, rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        for row in rows:
+            self.calls += 1
+            self.asked += row[2]
+            yield function(*row)
+
+
+class Lost(SoloCrew):
+    """A crew whose workers are gone after some rows."""
+
+    def map(self, function: Any, rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        for number, row in enumerate(rows):
+            if number == 2:
+                raise CrewLost("The workers died.")
+            yield function(*row)
+
+
+class Room:
+    """A bureau's registers and what is evaluated of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = BureauHome.create(folder, name="某局")
+        self.keys = BureauKeys.create(self.home)
+        self.store: Store = open_store(self.home.database_url)
+        migrate(self.store.engine)
+        self.store.sign, self.store.bureau_key = self.keys.sign, self.keys.public_key_hex
+        self.snapshots = Snapshots(self.home)
+        self.evaluated = EvaluatedRegisters(self.store, self.home, self.keys, self.snapshots)
+
+    def bring(self, codes: Iterable[str]) -> Snapshot:
+        source = self.home.folder / "source.csv"
+        pl.DataFrame({"id": list(codes)}).with_columns(a=pl.lit("1")).write_csv(source)
+        import_register(self.store, self.home, source, id_column="id", id_kind="opaque")
+        with self.store.read() as session:
+            return find_snapshot(session, "main")
+
+    def directly(self, codes: Iterable[str], engine: str = "x25519") -> np.ndarray:
+        return self.keys.with_matching_key(engine, 1, lambda key: evaluate_register(engine, key, list(codes)))
+
+    def told(self) -> list[dict[str, Any]]:
+        with self.store.read() as session:
+            rows = session.scalars(select(EntryRow).where(EntryRow.kind == "register.evaluated").order_by(EntryRow.seq))
+            return [json.loads(row.body)["facts"] for row in rows]
+
+
+def codes_of(numbers: Iterable[int]) -> list[str]:
+    return [f"firm-{number:05d}" for number in numbers]
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
+    monkeypatch.setattr("lab.bureau.exchange.evaluated.SHARD", SHARD)
+    made = Room(tmp_path / "bureau")
+    yield made
+    made.store.close()
+
+
+@pytest.mark.parametrize("engine", ["x25519", "openmined"])
+@pytest.mark.parametrize("rows", [1, SHARD - 1, SHARD, SHARD + 1, 3 * SHARD])
+def test_every_row_is_evaluated_whatever_the_shards(room: Room, engine: str, rows: int) -> None:
+    codes = codes_of(range(rows))
+    snapshot = room.bring(reversed(codes))
+    assert room.snapshots.identifiers(snapshot) == codes
+    found = room.evaluated.register(snapshot, engine, 1)
+    assert found.values.tolist() == room.directly(codes, engine).tolist()
+    assert found.folder.joinpath("values").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_changed_alone_is_evaluated_and_the_ledger_counts_it(room: Room) -> None:
+    first = room.bring(codes_of(range(0, 400, 2)))
+    room.evaluated.evaluate(first, "x25519", 1)
+    # Enterprises go (0, 2, …, 18), come (odd ones) and stay; some come before and after all there were.
+    left = codes_of([*range(20, 400, 2), *range(101, 131, 2)]) + ["aaa", "zzz"]
+    second, crew = room.bring(left), Watching()
+    done = room.evaluated.evaluate(second, "x25519", 1, crew=crew)
+    new = {*codes_of(range(101, 131, 2)), "aaa", "zzz"}
+    assert set(crew.asked) == new and len(crew.asked) == len(new)
+    assert done == Evaluation(rows=207, computed=17, carried=190, resumed=0)
+    assert room.evaluated.register(second, "x25519", 1).values.tolist() == room.directly(sorted(left)).tolist()
+    assert [(one["rows"], one["computed"], one["carried"]) for one in room.told()] == [(200, 200, 0), (207, 17, 190)]
+    assert not {"aaa", "firm-00101"} & set(json.dumps(room.told()).split('"'))
+    assert room.evaluated.evaluate(second, "x25519", 1, crew=crew) is None and len(room.told()) == 2
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lab.bureau.exchange import evaluated
+from lab.bureau.office import Bureau
+from lab.bureau.register import find_snapshot
+from protocols.crew import SoloCrew
+
+evaluated.SHARD, left = int(sys.argv[2]), int(sys.argv[3])
+real = os.fdatasync
+def sync(descriptor):
+    global left
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+    real(descriptor)
+os.fdatasync = sync
+with Bureau.open(Path(sys.argv[1])) as bureau:
+    with bureau.store.read() as session:
+        snapshot = find_snapshot(session, "main")
+    bureau.evaluated.evaluate(snapshot, "x25519", 1, crew=SoloCrew())
+"""
+
+
+@pytest.mark.parametrize("shards", [0, 1, 4])
+def test_killed_it_goes_on_and_does_no_finished_shard_again(room: Room, shards: int) -> None:
+    codes = codes_of(range(6 * SHARD + 5))
+    snapshot = room.bring(codes)
+    script = [sys.executable, "-c", _KILLED, str(room.home.folder), str(SHARD), str(shards)]
+    assert subprocess.run(script, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    assert not room.evaluated.is_kept(snapshot, "x25519", 1)
+    crew = Watching()
+    done = room.evaluated.evaluate(snapshot, "x25519", 1, crew=crew)
+    assert crew.asked == codes[shards * SHARD :]
+    assert done == Evaluation(len(codes), len(codes) - shards * SHARD, 0, shards * SHARD)
+    assert room.evaluated.register(snapshot, "x25519", 1).values.tolist() == room.directly(codes).tolist()
+    assert sorted(path.name for path in room.evaluated.folder(snapshot, "x25519", 1).iterdir()) == ["lock", "values"]
+
+
+def test_lost_workers_lose_what_they_had_in_hand_and_no_more(room: Room) -> None:
+    codes = codes_of(range(5 * SHARD))
+    snapshot = room.bring(codes)
+    with pytest.raises(Unreachable, match="died") as lost:
+        room.evaluated.evaluate(snapshot, "x25519", 1, crew=Lost())
+    assert lost.value.next_step
+    crew = Watching()
+    room.evaluated.evaluate(snapshot, "x25519", 1, crew=crew)
+    assert crew.asked == codes[2 * SHARD :]
+
+
+def test_a_file_of_the_wrong_length_is_not_believed(room: Room) -> None:
+    codes = codes_of(range(100))
+    snapshot = room.bring(codes)
+    values = room.evaluated.register(snapshot, "x25519", 1).folder / "values"
+    values.write_bytes(values.read_bytes()[:-1])
+    assert not room.evaluated.is_kept(snapshot, "x25519", 1)
+    assert room.evaluated.register(snapshot, "x25519", 1).values.tolist() == room.directly(codes).tolist()
+
+
+def test_the_newest_three_versions_stay_and_a_removed_one_can_be_had_again(room: Room) -> None:
+    versions = []
+    for count in (10, 20, 30, 40):
+        versions.append(room.bring(codes_of(range(count))))
+        room.evaluated.evaluate(versions[-1], "x25519", 1)
+    assert [room.evaluated.is_kept(one, "x25519", 1) for one in versions] == [False, True, True, True]
+    crew = Watching()
+    room.evaluated.evaluate(versions[0], "x25519", 1, crew=crew)
+    assert crew.asked == []  # the newest has them all
+
+
+def test_a_destroyed_epoch_is_evaluated_no_more(room: Room) -> None:
+    snapshot = room.bring(codes_of(range(10)))
+    room.evaluated.register(snapshot, "x25519", 1)
+    room.keys.destroy_matching_keys(1)
+    room.evaluated.forget(1)
+    with pytest.raises(Refused, match="epoch 1"):
+        room.evaluated.register(snapshot, "x25519", 1)
+
+
+class Listed:
+    """Identifiers from memory, as ``Snapshots`` reads them from a file."""
+
+    def __init__(self, codes: list[str]) -> None:
+        self.codes = codes
+
+    def identifiers(self, _: Snapshot, first: int = 0, count: int | None = None) -> list[str]:
+        return self.codes[first:][:count]
+
+
+@settings(max_examples=200, deadline=None)
+@given(old=st.sets(st.text("abc", max_size=4)), new=st.sets(st.text("abc", max_size=4)), data=st.data())
+def test_merging_finds_what_both_have_in_any_windows(old: set[str], new: set[str], data: st.DataObject) -> None:
+    had, asked = sorted(old), sorted(new)
+    values = np.arange(32 * len(had), dtype=np.uint8).reshape(-1, 32)
+    snapshot = Snapshot("main", 1, "id", "opaque", len(had), (), "", "")
+    window = data.draw(st.integers(1, 5))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lab.bureau.exchange.carried._WINDOW", window)
+        carried = Carried(Listed(had), snapshot, values)  # type: ignore[arg-type]
+        found: dict[str, list[int]] = {}
+        while asked:
+            count = data.draw(st.integers(1, 4))
+            part, asked = asked[:count], asked[count:]
+            places, known = carried.take(part)
+            found |= {part[place]: value.tolist() for place, value in zip(places, known, strict=True)}
+    assert found == {code: values[had.index(code)].tolist() for code in sorted(old & new)}
