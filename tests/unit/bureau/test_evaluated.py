@@ -112,7 +112,7 @@ def test_what_changed_alone_is_evaluated_and_the_ledger_counts_it(room: Room) ->
     first = room.bring(codes_of(range(0, 400, 2)))
     room.evaluated.evaluate(first, "x25519", 1)
     # Enterprises go (0, 2, …, 18), come (odd ones) and stay; some come before and after all there were.
-    left = codes_of([*range(20, 400, 2), *range(101, 131, 2)]) + ["aaa", "zzz"]
+    left = [*codes_of([*range(20, 400, 2), *range(101, 131, 2)]), "aaa", "zzz"]
     second, crew = room.bring(left), Watching()
     done = room.evaluated.evaluate(second, "x25519", 1, crew=crew)
     new = {*codes_of(range(101, 131, 2)), "aaa", "zzz"}
