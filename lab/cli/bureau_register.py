@@ -14,6 +14,7 @@ from lab.bureau.office import Bureau
 from lab.bureau.register import find_snapshot
 from lab.cli.choices import AsJson, BureauFolder
 from lab.cli.output import Output
+from lab.terms.errors import InvalidInput
 from protocols.matching.bureau import DEFAULT_ENGINE, ENGINES, path_of
 
 Cluster = Annotated[
@@ -39,6 +40,10 @@ def evaluate(
     register has evaluated is taken over. The service does this by itself when a bank first asks.
     """
     out = Output(as_json)
+    if engine not in ENGINES:
+        raise InvalidInput(
+            f"Wanted one of the engines {', '.join(ENGINES)}; found another name.", next_step="check --engine"
+        )
     begun = time.perf_counter()
     given: dict[str, object] = {"processes": processes, "cluster": cluster}
     changes = {name: value for name, value in given.items() if value}

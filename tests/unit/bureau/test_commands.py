@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import distributed
 import polars as pl
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -17,6 +18,7 @@ from lab.bureau.office import Bureau
 from lab.bureau.register import import_register
 from models.model import Model
 from models.registry import save
+from protocols.matching.bureau import SHARD
 from tests.unit.bureau.scene import Tables
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -146,3 +148,38 @@ def test_a_bureau_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
     assert not (tmp_path / "bureau" / "bureau.db").exists()
     with Bureau.open(tmp_path / "bureau") as bureau:
         assert bureau.ready()["database"] == "postgresql"
+
+
+def test_a_register_is_evaluated_by_command_and_what_is_done_is_not_done_again(tmp_path: Path, tables: Tables) -> None:
+    lab = Lab(tmp_path / "bureau")
+    lab.ok("bureau", "init", "--name", "Test bureau")
+    lab.fails(7, "bureau", "evaluate")
+    assert "x25519" in lab.fails(3, "bureau", "evaluate", "--engine", "another")
+    source, rows = tmp_path / "register.csv", len(tables.codes)
+    tables.register_csv(source)
+    words = ("bureau", "import", source, "--id", "id", "--id-kind", "opaque", "--no-evaluate")
+    lab.ok(*words)
+    first = lab.ok("bureau", "evaluate", "--processes", "2")
+    assert (first["rows"], first["computed"], first["carried"], first["resumed"]) == (rows, rows, 0, 0)
+    assert first["peak_rss"] > 0 and first["seconds"] >= 0
+    again = lab.ok("bureau", "evaluate")
+    assert (again["rows"], again["computed"], again["carried"]) == (rows, 0, 0)
+    source.write_text(source.read_text() + "another,1,2\n")
+    lab.ok(*words)
+    second = lab.ok("bureau", "evaluate")
+    assert (second["version"], second["computed"], second["carried"]) == (2, 1, rows)
+
+
+def test_a_register_is_evaluated_on_a_cluster_if_there_is_one(tmp_path: Path) -> None:
+    """With as many rows as a crew is worth."""
+    lab = Lab(tmp_path / "bureau")
+    lab.ok("bureau", "init", "--name", "Test bureau")
+    source, rows = tmp_path / "register.csv", 2 * SHARD + 1
+    source.write_text("id,a\n" + "".join(f"firm-{row},1\n" for row in range(rows)))
+    lab.ok("bureau", "import", source, "--id", "id", "--id-kind", "opaque", "--no-evaluate")
+    assert "Dask" in lab.fails(5, "bureau", "evaluate", "--cluster", "tcp://127.0.0.1:9")
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        done = lab.ok("bureau", "evaluate", "--cluster", cluster.scheduler_address)
+    assert done["computed"] == rows
