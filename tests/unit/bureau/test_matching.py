@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import distributed
 import numpy as np
 import pytest
 
 from lab.bureau.exchange import Matching
 from lab.bureau.exchange.deliveries import delivered
+from lab.bureau.office import Bureau
 from lab.bureau.store.tables import MatchRow
 from lab.terms.errors import ShulabError, Unreachable
-from protocols.crew import CrewLost
 from tests import matching
 from tests.unit.bureau.scene import Scene
 
@@ -107,17 +109,35 @@ def test_both_failing_costs_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatc
         assert session.query(MatchRow).count() == 0 and delivered(session, twice.contract) == []
 
 
-def test_a_lost_cluster_costs_nothing_and_is_told(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def opened_on(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Scene]:
+    """Opens the scene's bureau again to work on a cluster, for requests of any size."""
+    monkeypatch.setattr("lab.bureau.office._FEW_ELEMENTS", 0)
+
+    def opened(address: str) -> Scene:
+        scene.bureau.close()
+        scene.bureau = Bureau.open(scene.home, clock=scene.clock, changes={"cluster": address})
+        return scene
+
+    return opened
+
+
+def test_a_cluster_answers_with_the_same_bytes(scene: Scene, opened_on: Callable[[str], Scene]) -> None:
     contract = scene.contract()
     scene.bank.open_job(scene.bureau, contract)
+    request = matching.request([f"firm-{number:05d}" for number in range(9000)])
+    alone = scene.bureau.match(contract, JOB, request)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
+    ) as cluster:
+        assert opened_on(cluster.scheduler_address).bureau.match(contract, JOB, request) == alone
+    scene.reopen()
+    assert scene.bureau.home.settings.cluster == ""  # it was for that once
 
-    def lost(*_: object, **__: object) -> object:
-        raise CrewLost("No Dask scheduler answers at tcp://127.0.0.1:9.")
 
-    monkeypatch.setattr("lab.bureau.office._FEW_ELEMENTS", 0)
-    settings = scene.bureau.home.settings.model_copy(update={"cluster": "tcp://127.0.0.1:9"})
-    monkeypatch.setattr(type(scene.bureau.home), "settings", settings, raising=False)
-    monkeypatch.setattr("lab.bureau.office.open_crew", lost)
+def test_a_lost_cluster_costs_nothing_and_is_told(scene: Scene, opened_on: Callable[[str], Scene]) -> None:
+    contract = scene.contract()
+    scene.bank.open_job(scene.bureau, contract)
     with pytest.raises(Unreachable, match="scheduler"):
-        scene.bureau.match(contract, JOB, matching.request(scene.tables.codes[:5]))
+        opened_on("tcp://127.0.0.1:9").bureau.match(contract, JOB, matching.request(scene.tables.codes[:5]))
     assert scene.bureau.allowance(contract)["identifiers"]["used"] == 0
