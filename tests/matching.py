@@ -25,6 +25,16 @@ class Desk(Protocol):
     def match(self, contract: str, job: str, frame: bytes, /) -> bytes: ...
 
 
+class CountingDesk(Protocol):
+    """Whoever answers a count."""
+
+    def matching_setup(self, contract: str, job: str, /, *, counting: bool = False) -> bytes: ...
+
+    def matching_shard(self, contract: str, job: str, sha256: str, first: int, count: int, /) -> bytes: ...
+
+    def count_matches(self, contract: str, job: str, frame: bytes, /) -> bytes: ...
+
+
 @dataclass(frozen=True)
 class Matched:
     """``indices`` into the codes asked, ascending; ``tags`` uint8 [m, 16]; ``digests`` uint8 [n, 32] of all asked."""
@@ -59,3 +69,17 @@ def match(desk: Desk, contract: str, job: str, codes: Sequence[str], engine: str
     inside = [int(place) in held[bucket] for bucket, place in zip(buckets, found, strict=True)]
     indices = np.flatnonzero(np.array(inside, dtype=bool))
     return Matched(indices, digests[indices, : bank.TAG_BYTES], digests)
+
+
+def count(
+    desk: CountingDesk, contract: str, job: str, codes: Sequence[str], engine: str = ENGINE, seed: bytes = b""
+) -> int:
+    """How many of ``codes`` are in the register, as a bank finds it out; the same ``seed`` makes the same request."""
+    setup = bank.read_setup(desk.matching_setup(contract, job, counting=True))
+    buckets = setup.geometry.buckets
+    coded = bank.read_shard(desk.matching_shard(contract, job, setup.sha256, 0, buckets), setup, 0, buckets)
+    held = [set(bank.decode_bucket(one, setup.geometry).tolist()) for one in coded]
+    blinding = bank.Blinding(engine, seed or os.urandom(32))
+    values = blinding.finish(desk.count_matches(contract, job, blinding.request(codes)), len(codes))
+    found = bank.place(setup.geometry, bank.count_marks(contract, job, values))
+    return sum(int(place) in held[bucket] for bucket, place in zip(*found, strict=True))

@@ -16,7 +16,7 @@ PACKAGES = ("lab", "models", "protocols", "sandbox")
 BUREAU_ONLY = (
     "lab/bureau",
     "sandbox",
-    "protocols/*/bureau.py",
+    "protocols/**/bureau.py",
     "lab/cli/bureau*.py",
     "lab/cli/officer.py",
     "lab/cli/model.py",
@@ -34,7 +34,7 @@ BUREAU_ONLY = (
 )
 """What no bank needs: removed from the bank's copy (the rehearsal belongs to neither)."""
 
-BANK_ONLY = ("lab/bank", "protocols/*/bank.py", "lab/cli/bank*.py", "lab/rehearsal", "lab/cli/rehearsal.py")
+BANK_ONLY = ("lab/bank", "protocols/**/bank.py", "lab/cli/bank*.py", "lab/rehearsal", "lab/cli/rehearsal.py")
 """What no bureau needs: removed from the bureau's copy."""
 
 

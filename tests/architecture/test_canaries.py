@@ -238,16 +238,35 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
     )
     length = int.from_bytes(joined[:4], "big")
     bank.planted.append(secret_canary("the bank's decryption key", joined[4 : 4 + length]))
+    secret = open_sealed(
+        (bank.home / "keys" / "matching.sealed").read_bytes(),
+        SealKey.from_file_bytes(bank_key.read_bytes()),
+        b"shulab bank matching secret v1",
+    )
+    bank.planted.append(secret_canary("the bank's matching secret", secret))
     seal_key = SealKey.from_file_bytes(bureau_key.read_bytes())
     for name, label in (
         ("signing", b"shulab bureau signing"),
+        ("matching-x25519-1", b"shulab bureau matching x25519 1"),
         ("matching-openmined-1", b"shulab bureau matching openmined 1"),
         ("pseudonym", b"shulab bureau pseudonym"),
     ):
         secret = open_sealed((bureau.home / "keys" / f"{name}.sealed").read_bytes(), seal_key, label)
         bureau.planted.append(secret_canary(f"the bureau's {name} key", secret))
+    bureau.planted += _evaluated(bureau)
     own_bureau, own_bank = [(register.name, register.read_bytes())], [(portfolio.name, portfolio.read_bytes())]
     return Job(bureau, bank, wire, manifest, own_bureau, own_bank)
+
+
+def _evaluated(bureau: Party) -> list[Canary]:
+    """The values F(x) of enterprises that nobody asked about: who has one can look for its enterprise everywhere."""
+    (register,) = (bureau.home / "registers").rglob("*.parquet")
+    (path,) = (bureau.home / "evaluated").rglob("values")
+    values = np.fromfile(path, dtype=np.uint8).reshape(ENTERPRISES, 32)
+    unasked = set(make_codes(ENTERPRISES, seed=20)[PILOT + CLIENTS :])
+    chosen = np.flatnonzero(pl.read_parquet(register)["uscc"].is_in(list(unasked)).to_numpy())
+    assert len(chosen) == ENTERPRISES - PILOT - CLIENTS
+    return [secret_canary("an evaluated enterprise nobody asked about", value.tobytes()) for value in values[chosen]]
 
 
 def test_the_job_was_a_real_one(job: Job) -> None:
@@ -271,6 +290,7 @@ def test_the_search_finds_what_is_there(job: Job) -> None:
     } <= owners
     found = {sighting.split(" @ ")[0] for sighting in sightings(job.bureau.planted, job.bureau.kept)}
     assert {"a public value", "a public text", "a register code nobody asked about", "a public column's name"} <= found
+    assert "an evaluated enterprise nobody asked about" in found
     assert any("parquet" in s for s in sightings(job.bureau.planted[:1], job.bureau.kept))
 
 

@@ -56,7 +56,7 @@ from protocols.matching.bureau import ENGINES, MIN_COUNTED, generate_key
 from protocols.scoring import native
 from protocols.wire.frame import Kind, is_frame, unpack
 from tests.architecture.recorder import Recorder, recording
-from tests.matching import places
+from tests.matching import count, places
 from tests.unit.bureau.scene import AUTHOR, PARAMS, RECIPIENT, Bank, Clock, Scene, Tables
 
 ROWS, AGREED, GOING, SILENT = 200, range(10), 10, 11
@@ -69,6 +69,7 @@ MATCHING = (Kind.MATCH_SETUP, Kind.MATCH_SHARD, Kind.MATCH_DELTA, Kind.MATCH_REQ
 KEYS = {engine: generate_key(engine) for engine in ENGINES}
 CONTRACT, COUNTING = "c-20260301-0000000a", "c-20260301-0000000b"
 JOB, COUNT = "job-0001", "count-0001"
+SEED = hashlib.sha256(b"the same blinding each time").digest()
 STRANGERS = [f"stranger-{number:04d}" for number in range(MIN_COUNTED)]
 
 
@@ -175,33 +176,16 @@ def run(
             return _job(scene, recorder, engine)
 
 
-def _blinding(engine: str, which: str) -> matching.Blinding:
-    return matching.Blinding(engine, hashlib.sha256(which.encode()).digest())
-
-
 def _match(outlet: Outlet, engine: str, asked: list[str]) -> tuple[matching.Setup, list[int], np.ndarray]:
     """The set-up, who of those asked is in it, and the tags of all asked, also of those who are not."""
     setup, held = places(outlet, CONTRACT, JOB)
-    blinding = _blinding(engine, "match")
+    blinding = matching.Blinding(engine, SEED)
     response = outlet.match(CONTRACT, JOB, blinding.request(asked))
     assert outlet.match(CONTRACT, JOB, blinding.request(asked)) == response
     digests = matching.digests(CONTRACT, asked, blinding.finish(response, len(asked)))
     found = zip(*matching.place(setup.geometry, digests[:, matching.TAG_BYTES :]), strict=True)
     matched = [row for row, (bucket, place) in enumerate(found) if int(place) in held[bucket]]
     return setup, matched, digests[:, : matching.TAG_BYTES]
-
-
-def _count(outlet: Outlet, engine: str, asked: list[str]) -> int:
-    """How many of those asked are in the register, as the counting contract tells."""
-    outlet.open_job(COUNTING, COUNT, JobCard(RECIPIENT, "credit", 1, len(asked)))
-    setup = matching.read_setup(outlet.matching_setup(COUNTING, COUNT, counting=True))
-    shard = outlet.matching_shard(COUNTING, COUNT, setup.sha256, 0, setup.geometry.buckets)
-    coded = matching.read_shard(shard, setup, 0, setup.geometry.buckets)
-    held = [set(matching.decode_bucket(one, setup.geometry).tolist()) for one in coded]
-    blinding = _blinding(engine, "count")
-    values = blinding.finish(outlet.count_matches(COUNTING, COUNT, blinding.request(asked)), len(asked))
-    marks = matching.count_marks(COUNTING, COUNT, values)
-    return sum(int(place) in held[bucket] for bucket, place in zip(*matching.place(setup.geometry, marks), strict=True))
 
 
 def _job(scene: Scene, recorder: Recorder, engine: str) -> Seen:
@@ -230,7 +214,8 @@ def _job(scene: Scene, recorder: Recorder, engine: str) -> Seen:
         setup, seen.matched, tags = _match(outlet, engine, asked)
         # What an honest bank has no use for: the tag of an identifier that did not match.
         forged = tags[[SILENT]]
-        seen.counted = _count(outlet, engine, [*asked, *STRANGERS])
+        outlet.open_job(COUNTING, COUNT, JobCard(RECIPIENT, "credit", 1, 200))
+        seen.counted = count(outlet, COUNTING, COUNT, [*asked, *STRANGERS], engine, SEED)
         frame = bank.keys.public_context()
         name = hashlib.sha256(frame).hexdigest()
         outlet.has_context(CONTRACT, JOB, name)
