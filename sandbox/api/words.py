@@ -80,7 +80,7 @@ CONTRACT_EXAMPLE: dict[str, Any] = {
 
 _DETAILS = {
     "invalid-input": (
-        "These parts of the request do not fit: query.announced.",
+        "These parts of the request do not fit: query.first.",
         "compare the request to /v1/openapi.json",
     ),
     "refused": ("Contract trial-7f3a allows 100000 identifiers a match; found 250000.", "match fewer at once"),

@@ -56,7 +56,6 @@ def _or_none(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 asks = st.builds(
     Ask,
     identifiers=_or_none(st.integers(-1, 7)),
-    announced=_or_none(st.integers(-1, 7)),
     job_rows=_or_none(st.integers(-1, 7)),
     rows=_or_none(st.integers(-1, 7)),
     recipient=_or_none(st.sampled_from(RECIPIENTS + STRANGERS[0])),
@@ -86,7 +85,6 @@ def fitting_asks(draw: st.DrawFn, under: Contract) -> Ask:
 
 _OTHERS: dict[str, list[Any]] = {
     "identifiers": [None, *range(-1, 8)],
-    "announced": [None, *range(-1, 8)],
     "job_rows": [None, *range(-1, 8)],
     "rows": [None, *range(-1, 8)],
     "recipient": [None, *RECIPIENTS, *STRANGERS[0]],

@@ -83,7 +83,6 @@ def fits(contract: Contract, operation: Operation, ask: Ask, now: datetime) -> b
     fineness = {"total": set(), "dimensions": {"d"}, "features": {"f"}, "full": {"d", "f"}}
     numbers = [
         (ask.identifiers, ceilings["identifiers_per_match"]),
-        (ask.announced, ceilings["identifiers_per_match"]),
         (ask.job_rows, ceilings["rows_per_job"]),
         (ask.rows, ceilings["rows_per_batch"]),
     ]

@@ -32,8 +32,6 @@ class Ask:
 
     identifiers: int | None = None
     """Identifiers to be evaluated in one match."""
-    announced: int | None = None
-    """Identifiers announced for a match to come."""
     job_rows: int | None = None
     """Enterprises announced for a job."""
     rows: int | None = None
@@ -110,7 +108,6 @@ def check_ceilings(contract: Contract, ask: Ask) -> None:
     ceilings = contract.ceilings
     for found, ceiling, term in (
         (ask.identifiers, ceilings.identifiers_per_match, "identifiers_per_match"),
-        (ask.announced, ceilings.identifiers_per_match, "identifiers_per_match"),
         (ask.job_rows, ceilings.rows_per_job, "rows_per_job"),
         (ask.rows, ceilings.rows_per_batch, "rows_per_batch"),
     ):

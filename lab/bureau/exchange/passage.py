@@ -56,7 +56,6 @@ class Passage:
         now: datetime,
         *,
         identifiers: int | None = None,
-        announced: int | None = None,
         rows: int | None = None,
         lock: bool = False,
     ) -> Passed:
@@ -68,7 +67,7 @@ class Passage:
         if lock:
             lock_contract(session, contract_id)
         job = find_job(session, contract_id, job_id)
-        ask = Ask(identifiers=identifiers, announced=announced, rows=rows)
+        ask = Ask(identifiers=identifiers, rows=rows)
         if job is None:
             authorise(session, contract_id, operation, ask, now)
             raise no_job(contract_id)

@@ -100,8 +100,6 @@ def test_operations_are_those_named_and_finer_replies_need_the_portrait() -> Non
         ({"job_rows": 21}, "rows_per_job"),
         ({"identifiers": 11}, "identifiers_per_match"),
         ({"identifiers": 0}, "at least 1"),
-        ({"announced": 11}, "identifiers_per_match"),
-        ({"announced": -1}, "at least 1"),
         ({"recipient": "marketing"}, "recipients"),
         ({"recipient": None}, "recipients"),
         ({"model": ("credit", 3)}, "models"),
