@@ -2,12 +2,14 @@
 .DEFAULT_GOAL := help
 SHELL := /bin/sh
 PY := .venv/bin/python
+REGISTER ?= 1000000
+PORTFOLIO ?= 100000
 UV_VERSION := 0.13.9
 # Two tests run at a time: threads of their libraries beyond that would wait for each other, spinning.
 ONE_THREAD = OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
-.PHONY: help setup setup-dev demo test soak check format lock picture peers clean
+.PHONY: help setup setup-dev demo test soak check format lock picture peers bench-matching clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
@@ -49,6 +51,9 @@ picture: setup  ## docs/images/portrait.png anew from a demo run (needs chromium
 
 peers:  ## .venv-peers with what a user would take instead (SecretFlow), for bench-matching
 	@sh tests/benchmarks/peers/setup
+
+bench-matching: setup  ## our engines and, after `make peers`, SecretFlow's on the same data; REGISTER=1000000 PORTFOLIO=100000
+	@$(PY) -m tests.benchmarks.matching --register $(REGISTER) --portfolio $(PORTFOLIO)
 
 clean:  ## remove .venv and everything made by runs
 	rm -rf .venv .venv-peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial

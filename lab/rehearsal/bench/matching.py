@@ -2,17 +2,20 @@
 
 Set-up is what is done once for a register version: evaluating it, indexing it for the contract, and the bank's download
 of its set-up. Online is what is done for a portfolio: blinding, evaluation, unblinding, look-up. The starts of commands
-and the reading of files are left out of both, as they are for the peers (``tests/benchmarks/peers``).
+and the reading of files are left out of both seconds, as they are for the peers (``tests/benchmarks/peers``), but not
+out of the processor seconds (``cpu_*``). The import stands by itself: its memory is no part of ``peak_rss_bureau``.
 """
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from lab.rehearsal.acts import Cast, agree, set_up_bureau
 from lab.rehearsal.bench.data import ID, LABEL, write_files
+from lab.rehearsal.bench.labour import seconds_of_commands, seconds_of_service
 from lab.rehearsal.stage import Memory, Service, Stage
 from lab.terms.contract import Detail, Purpose
 from lab.terms.errors import ShulabError
@@ -44,15 +47,18 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
         files = write_files(what.folder / "files", what.register, what.portfolio)
         set_up_bureau(stage, _CAST)
         home = ("--home", stage.bureau)
-        stage.command("bureau", "import", files.register, "--id", ID, "--no-evaluate", *home)
+        importing, begun = Memory(), time.perf_counter()
+        stage.command("bureau", "import", files.register, "--id", ID, "--no-evaluate", *home, memory=importing)
+        seconds_import = time.perf_counter() - begun
         steps.advance()
         sample = ("--sample", files.pilot, "--id", ID, "--label", LABEL, "--family", "scorecard", "--name", "credit")
         stage.command("model", "train", *sample, *home)
         stage.command("model", "publish", "credit@1", *home)
         steps.advance()
         workers = ("--processes", str(what.processes), *(("--cluster", what.cluster) if what.cluster else ()))
-        evaluating = Memory()
+        evaluating, spent = Memory(), seconds_of_commands()
         evaluated = stage.command("bureau", "evaluate", "--engine", what.engine, *workers, *home, memory=evaluating)
+        cpu_evaluate = seconds_of_commands() - spent
         steps.advance()
         with stage.service() as service:
             contract = agree(
@@ -68,9 +74,14 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
             matching = Memory()
             one = what.folder / "files" / "one.csv"
             one.write_text("\n".join(files.portfolio.read_text().splitlines()[:2]) + "\n")
+            at_bureau, at_bank = [seconds_of_service(service.process.pid)], [seconds_of_commands()]
             first = _match(stage, service, what, contract, one, matching)
+            at_bureau.append(seconds_of_service(service.process.pid))
+            at_bank.append(seconds_of_commands())
             steps.advance()
             found = _match(stage, service, what, contract, files.portfolio, matching)
+            at_bureau.append(seconds_of_service(service.process.pid))
+            at_bank.append(seconds_of_commands())
             steps.advance()
     if found["matched"] != files.common:
         raise ShulabError(
@@ -88,6 +99,10 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
         "seconds_index_and_fetch": first["seconds"]["setup"],
         "seconds_online": round(online, 3),
         "seconds_by_step": found["seconds"],
+        "seconds_import": round(seconds_import, 3),
+        "cpu_setup": round(cpu_evaluate + at_bureau[1] - at_bureau[0] + at_bank[1] - at_bank[0], 3),
+        "cpu_online_bureau": round(at_bureau[2] - at_bureau[1], 3),
+        "cpu_online_bank": round(at_bank[2] - at_bank[1], 3),
         "bytes_down": first["bytes_down"] + found["bytes_down"],
         "bytes_down_online": found["bytes_down"],
         "bytes_up": found["bytes_up"],
@@ -96,6 +111,7 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
         "bound_bits_an_entry": BOUND_BITS,
         "peak_rss_bureau": max(evaluating.peak, service.peak_rss),
         "peak_rss_bank": matching.peak,
+        "peak_rss_import": importing.peak,
     }
 
 

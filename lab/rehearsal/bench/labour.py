@@ -1,0 +1,26 @@
+"""Processor time of both parties while something runs: what other work on the same cores hardly lengthens."""
+
+from __future__ import annotations
+
+import resource
+from contextlib import suppress
+
+import psutil
+
+
+def seconds_of_commands() -> float:
+    """Processor seconds, so far, of the commands that this process started and saw end, and of all they waited for."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def seconds_of_service(pid: int) -> float:
+    """Processor seconds, so far, of a running process: its own, its children's that have ended, and those running."""
+    total = 0.0
+    with suppress(psutil.Error):
+        root = psutil.Process(pid)
+        for member in (root, *root.children(recursive=True)):
+            with suppress(psutil.Error):
+                used = member.cpu_times()
+                total += used.user + used.system + used.children_user + used.children_system
+    return total
