@@ -153,6 +153,11 @@ def open_crew(processes: int = 0, cluster: str = "") -> Crew:
 def _begin(parent: int) -> None:
     """A worker's first steps: Ctrl-C goes to its parent, and it does not outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    end_with(parent)
+
+
+def end_with(parent: int) -> None:
+    """Let this process end when it loses its parent, whatever it is doing."""
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
 
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lab.bank.home import BankHome, default_home
-from lab.bank.outlet import Outlet
 from lab.cli.bank_contracts import contract, sign
 from lab.cli.bank_match import count, match
 from lab.cli.bank_options import (
@@ -18,11 +17,12 @@ from lab.cli.bank_options import (
     BureauUrl,
     CaFile,
     Home,
+    IdColumn,
     InsecureHttp,
     Processes,
     RunName,
     open_keys,
-    pinned_url,
+    outlet_of,
     read_passphrase,
 )
 from lab.cli.bank_plan import plan
@@ -98,14 +98,7 @@ def score(
     contract: Annotated[str, typer.Option("--contract", help="合同编号 The contract's id.")],
     out: Annotated[Path, typer.Option("--out", help="结果文件 Where results go: .parquet or .csv.")],
     bureau: BureauUrl = None,
-    id_column: Annotated[
-        str | None,
-        typer.Option(
-            "--id",
-            help="代码列 Column of the enterprises' codes (default: one named id, code, 统一社会信用代码).",
-            show_default=False,
-        ),
-    ] = None,
+    id_column: IdColumn = None,
     skip: Annotated[
         Path | None,
         typer.Option("--skip", help="不评分名单 A table of codes to match but not to score.", show_default=False),
@@ -145,13 +138,7 @@ def score(
     keys = open_keys(opened)
     signed = opened.contract(contract)
     job = Job(portfolio, contract, out, id_column, skip, _model(model), recipient, processes)
-    with Outlet(
-        bureau or pinned_url(opened, signed),
-        keys,
-        bureau_key=signed.contract.bureau.public_key,
-        ca_file=ca_file,
-        insecure_http=insecure_http,
-    ) as outlet:
+    with outlet_of(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
         manifest = score_portfolio(opened, keys, outlet, job, progress=output.progress)
     _show_run(output, manifest)
     output.result({key: value for key, value in manifest.items() if key not in ("receipts", "schema")})

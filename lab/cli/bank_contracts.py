@@ -9,7 +9,7 @@ import typer
 
 from lab.bank.home import BankHome, default_home
 from lab.bank.outlet import Outlet
-from lab.cli.bank_options import AsJson, BureauUrl, CaFile, Home, InsecureHttp, open_keys, pinned_url
+from lab.cli.bank_options import AsJson, BureauUrl, CaFile, Home, InsecureHttp, open_keys, outlet_of, pinned_url
 from lab.cli.output import Output
 from lab.terms.contract import Contract
 from lab.terms.errors import InvalidInput, Unreachable
@@ -94,13 +94,7 @@ def contract(
     standing: dict[str, Any] = {"state": None, "versions": [], "allowance": None}
     document = signed.contract
     try:
-        with Outlet(
-            bureau or pinned_url(opened, signed),
-            open_keys(opened),
-            bureau_key=document.bureau.public_key,
-            ca_file=ca_file,
-            insecure_http=insecure_http,
-        ) as outlet:
+        with outlet_of(opened, open_keys(opened), signed, bureau, ca_file, insecure_http) as outlet:
             present, state = outlet.contract(contract)
             document = present.contract
             versions = [{"version": one.version, "state": one.state} for one in outlet.versions(contract)]

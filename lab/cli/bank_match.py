@@ -8,21 +8,21 @@ from typing import Annotated, Any
 import typer
 
 from lab.bank.home import BankHome, default_home
-from lab.bank.keys import BankKeys
-from lab.bank.outlet import Outlet
-from lab.cli.bank_options import AsJson, BureauUrl, CaFile, Home, InsecureHttp, Processes, open_keys, pinned_url
+from lab.cli.bank_options import (
+    AsJson,
+    BureauUrl,
+    CaFile,
+    Home,
+    IdColumn,
+    InsecureHttp,
+    Processes,
+    open_keys,
+    outlet_of,
+)
 from lab.cli.output import Output
 
 Records = Annotated[Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one firm a row.")]
 ContractId = Annotated[str, typer.Option("--contract", help="合同编号 The contract's id.")]
-IdColumn = Annotated[
-    str | None,
-    typer.Option(
-        "--id",
-        help="代码列 Column of the enterprises' codes (default: one named id, code, 统一社会信用代码).",
-        show_default=False,
-    ),
-]
 
 
 def match(
@@ -49,7 +49,7 @@ def match(
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
     errand = Errand(portfolio, contract, id_column, processes)
-    with _outlet(opened, keys, contract, bureau, ca_file, insecure_http) as outlet:
+    with outlet_of(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
         manifest = match_portfolio(opened, keys, outlet, errand, out, progress=output.progress)
     _show(output, "隐私求交 Match", manifest, [("已发送标识 identifiers sent", f"{manifest['sent']:,}")])
     output.say(f"结果文件 out: {manifest['out']}")
@@ -78,23 +78,10 @@ def count(
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
     errand = Errand(portfolio, contract, id_column, processes)
-    with _outlet(opened, keys, contract, bureau, ca_file, insecure_http) as outlet:
+    with outlet_of(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
         manifest = count_portfolio(opened, keys, outlet, errand, progress=output.progress)
     _show(output, "隐私计数 Count", manifest, [])
     output.result({name: value for name, value in manifest.items() if name != "schema"})
-
-
-def _outlet(
-    home: BankHome, keys: BankKeys, contract: str, bureau: str | None, ca_file: Path | None, insecure_http: bool
-) -> Outlet:
-    signed = home.contract(contract)
-    return Outlet(
-        bureau or pinned_url(home, signed),
-        keys,
-        bureau_key=signed.contract.bureau.public_key,
-        ca_file=ca_file,
-        insecure_http=insecure_http,
-    )
 
 
 def _show(output: Output, title: str, manifest: dict[str, Any], more: list[tuple[str, str]]) -> None:

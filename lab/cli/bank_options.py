@@ -11,6 +11,7 @@ import typer
 
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
+from lab.bank.outlet import Outlet
 from lab.terms.contract import SignedContract
 from lab.terms.errors import InvalidInput
 
@@ -37,6 +38,14 @@ RunName = Annotated[
     str | None, typer.Option("--run", help="运行编号 A run's name (default: the latest).", show_default=False)
 ]
 
+IdColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--id",
+        help="代码列 Column of the enterprises' codes (default: one named id, code, 统一社会信用代码).",
+        show_default=False,
+    ),
+]
 Processes = Annotated[
     int, typer.Option("--processes", min=0, max=256, help="进程数 Processes to match with (0: one for each core).")
 ]
@@ -59,6 +68,24 @@ def read_passphrase(*, confirm: bool = False) -> str:
         )
     asked: str = typer.prompt("口令 passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
     return asked
+
+
+def outlet_of(
+    home: BankHome,
+    keys: BankKeys,
+    signed: SignedContract,
+    bureau: str | None,
+    ca_file: Path | None,
+    insecure_http: bool,
+) -> Outlet:
+    """The way to the bureau of a signed contract, whose key is pinned; ``bureau``: its address, if not the last one."""
+    return Outlet(
+        bureau or pinned_url(home, signed),
+        keys,
+        bureau_key=signed.contract.bureau.public_key,
+        ca_file=ca_file,
+        insecure_http=insecure_http,
+    )
 
 
 def pinned_url(home: BankHome, signed: SignedContract | None) -> str:

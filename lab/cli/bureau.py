@@ -180,8 +180,7 @@ def serve(
     folder = (home or default_folder()).expanduser().absolute()
     shown = f"http://{host}:{port}" if port else f"http://{host} (端口见文件 the port goes to the file)"
     out.say(f"服务启动 Serving {folder} at {shown}; Ctrl-C 结束 ends it")
-    given: dict[str, object] = {"processes": processes, "cluster": cluster}
-    run(folder, host, port, port_file, changes={name: value for name, value in given.items() if value})
+    run(folder, host, port, port_file, changes=bureau_register.changes(processes, cluster))
     out.say("服务已结束 The service has ended")
     out.result({"served": str(folder)})
 

@@ -24,6 +24,12 @@ Cluster = Annotated[
 Processes = Annotated[int, typer.Option(min=0, max=1024, help="进程数 Processes to work with; 0: one a core.")]
 
 
+def changes(processes: int, cluster: str) -> dict[str, object]:
+    """The settings that the options change; 0 and "" leave them as they are."""
+    given: dict[str, object] = {"processes": processes, "cluster": cluster}
+    return {name: value for name, value in given.items() if value}
+
+
 def evaluate(
     register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Name of the register.")] = "main",
     engine: Annotated[
@@ -45,9 +51,7 @@ def evaluate(
             f"Wanted one of the engines {', '.join(ENGINES)}; found another name.", next_step="check --engine"
         )
     begun = time.perf_counter()
-    given: dict[str, object] = {"processes": processes, "cluster": cluster}
-    changes = {name: value for name, value in given.items() if value}
-    with Bureau.open(home or default_folder(), changes=changes) as bureau:
+    with Bureau.open(home or default_folder(), changes=changes(processes, cluster)) as bureau:
         with bureau.store.read() as session:
             snapshot = find_snapshot(session, register)
             epoch = bureau.epochs.current(session)

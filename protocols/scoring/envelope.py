@@ -14,8 +14,8 @@ import struct
 from protocols.scoring.params import ParameterSet
 from protocols.wire.frame import MalformedFrame
 
-_HEADER = struct.Struct("<HBBBBHQ")
-_MAGIC, _ZSTD, _VERSION = 0xA15E, 2, 4
+HEADER = struct.Struct("<HBBBBHQ")
+MAGIC, ZSTD, VERSION = 0xA15E, 2, 4
 _FRAME_MAGIC = 0xFD2FB528
 _BLOCK = 128 * 1024
 """Largest content of a block (RFC 8878, section 3.1.1.2.3)."""
@@ -36,12 +36,12 @@ def check_reply(data: bytes, params: ParameterSet) -> None:
 
 
 def _check(data: bytes, wanted: int) -> None:
-    if not _HEADER.size + 9 <= len(data) <= wanted + 64:
+    if not HEADER.size + 9 <= len(data) <= wanted + 64:
         raise Unfit(f"a ciphertext has at most {wanted + 64} bytes; found {len(data)}")
-    magic, size, major, _, compression, reserved, length = _HEADER.unpack_from(data)
-    if (magic, size, major, compression, reserved, length) != (_MAGIC, _HEADER.size, _VERSION, _ZSTD, 0, len(data)):
+    magic, size, major, _, compression, reserved, length = HEADER.unpack_from(data)
+    if (magic, size, major, compression, reserved, length) != (MAGIC, HEADER.size, VERSION, ZSTD, 0, len(data)):
         raise Unfit("a ciphertext begins with SEAL's header, for its own length, compressed by Zstandard")
-    offset, content = _frame_header(data, _HEADER.size)
+    offset, content = _frame_header(data, HEADER.size)
     if content != wanted:
         raise Unfit(f"the ciphertext wanted holds {wanted} bytes; the frame declares {content}")
     if _walk(data, offset) > -(-wanted // _BLOCK) + 1:

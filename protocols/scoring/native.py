@@ -19,14 +19,13 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
+from protocols.scoring.envelope import HEADER, MAGIC, VERSION
 from protocols.scoring.noise import Element
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
 _Loaded = TypeVar("_Loaded")
 # SEAL has BGV since 4.0; the binding passes the number on but does not name it. ``context`` checks what came of it.
 BGV = seal.SCHEME_TYPE(3)
-_HEADER = struct.Struct("<HBBBBHQ")
-_SEAL_MAGIC = 0xA15E
 _lock = threading.Lock()
 _file = -1
 
@@ -118,7 +117,7 @@ def _array(values: NDArray[np.uint64]) -> bytes:
 
 
 def _seal_header(length: int) -> bytes:
-    return _HEADER.pack(_SEAL_MAGIC, _HEADER.size, 4, 3, 0, 0, _HEADER.size + length)
+    return HEADER.pack(MAGIC, HEADER.size, VERSION, 3, 0, 0, HEADER.size + length)
 
 
 def _memory_file() -> str:

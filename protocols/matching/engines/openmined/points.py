@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from protocols.matching.engines.repeats import check_once
+
 WIDTH = 33
 """A compressed point: 0x02 or 0x03, then the x-coordinate (SEC 1, section 2.3.3)."""
 
@@ -29,7 +31,4 @@ def check_elements(elements: NDArray[np.uint8]) -> None:
     """
     if elements.ndim != 2 or elements.shape[1] != WIDTH or not np.isin(elements[:, 0], (2, 3)).all():
         raise ValueError("wanted compressed P-256 points; found an element of another form")
-    words = np.ascontiguousarray(elements[:, 1:]).view("<u8")
-    ordered = words[np.lexsort(words.T)]
-    if (ordered[1:] == ordered[:-1]).all(axis=1).any():
-        raise ValueError("wanted each element once; at least one is repeated")
+    check_once(elements[:, 1:])

@@ -17,6 +17,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
+from protocols.matching.engines.repeats import check_once
 from protocols.matching.engines.x25519.encoding import WIDTH, is_on_curve
 
 _TOP = np.uint64(2**63 - 1)
@@ -32,9 +33,7 @@ def check_form(elements: NDArray[np.uint8]) -> None:
     beyond = (words[:, 3] == _TOP) & (words[:, 2] == _FULL) & (words[:, 1] == _FULL) & (words[:, 0] >= _LOWEST)
     if ((words[:, 3] > _TOP) | beyond).any():
         raise ValueError("wanted canonical u-coordinates; at least one is not below 2^255 - 19")
-    ordered = words[np.lexsort(words.T)]
-    if (ordered[1:] == ordered[:-1]).all(axis=1).any():
-        raise ValueError("wanted each element once; at least one is repeated")
+    check_once(elements)
 
 
 def check_on_curve(elements: NDArray[np.uint8]) -> None:

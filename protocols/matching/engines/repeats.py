@@ -1,0 +1,14 @@
+"""The rule that engines share: within a message each element stands once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def check_once(elements: NDArray[np.uint8]) -> None:
+    """Raise ``ValueError`` if two rows of uint8 [n, 32] are the same."""
+    words = np.ascontiguousarray(elements).view("<u8")
+    ordered = words[np.lexsort(words.T)]
+    if (ordered[1:] == ordered[:-1]).all(axis=1).any():
+        raise ValueError("wanted each element once; at least one is repeated")
