@@ -9,7 +9,7 @@ UV_VERSION := 0.13.9
 ONE_THREAD = OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
-.PHONY: help setup setup-dev demo test soak check format lock picture peers bench-matching clean
+.PHONY: help setup setup-dev demo test soak check format lock picture peers bench-matching bench-costs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
@@ -54,6 +54,9 @@ peers:  ## .venv-peers with what a user would take instead (SecretFlow), for ben
 
 bench-matching: setup  ## our engines and, after `make peers`, SecretFlow's on the same data; REGISTER=1000000 PORTFOLIO=100000
 	@$(PY) -m tests.benchmarks.matching --register $(REGISTER) --portfolio $(PORTFOLIO)
+
+bench-costs: setup  ## what one entry or identifier costs in matching, step by step
+	@$(PY) -m tests.benchmarks.costs
 
 clean:  ## remove .venv and everything made by runs
 	rm -rf .venv .venv-peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial

@@ -1,0 +1,62 @@
+"""What one entry or identifier costs in matching: processor microseconds of one core, step by step, for each engine.
+
+``make bench-costs`` runs it. The smallest of a few repetitions is given, since other work can only lengthen one.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from protocols.matching import bank, bureau
+
+ROWS = 8_192
+REPETITIONS = 5
+
+
+def microseconds(work: Callable[[], object], rows: int) -> float:
+    """Processor time of ``work`` by row."""
+    found = []
+    for _ in range(REPETITIONS):
+        begun = time.process_time()
+        work()
+        found.append(time.process_time() - begun)
+    return min(found) / rows * 1e6
+
+
+def main() -> None:
+    names = [f"91{number:016d}" for number in range(ROWS)]
+    print("| engine | path | evaluate | blind | answer | unblind |\n|---|---|---|---|---|---|")
+    for engine in bureau.ENGINES:
+        key, blinding = bureau.generate_key(engine), bank.Blinding(engine, os.urandom(32))
+        elements = bureau.read_request(engine, blinding.request(names), ceiling=ROWS)
+        response = bureau.pack_response(engine, bureau.evaluate_elements(engine, key, elements))
+        steps: list[Callable[[], object]] = [
+            lambda e=engine, k=key: bureau.evaluate_register(e, k, names),  # type: ignore[misc]
+            lambda b=blinding: b.request(names),  # type: ignore[misc]
+            lambda e=engine, k=key, s=elements: bureau.evaluate_elements(e, k, s),  # type: ignore[misc]
+            lambda b=blinding, r=response: b.finish(r, ROWS),  # type: ignore[misc]
+        ]
+        print(
+            f"| {engine} | {bureau.path_of(engine)} | "
+            + " | ".join(f"{microseconds(s, ROWS):.1f}" for s in steps)
+            + " |"
+        )
+    values = bureau.evaluate_register("x25519", bureau.generate_key("x25519"), names)
+    print(f"\nhash under a contract: {microseconds(lambda: bureau.digests('c-1', names, values), ROWS):.2f}")
+    marks = np.random.default_rng(1).integers(0, 256, (bureau.BUCKET, 16), dtype=np.uint8)
+    geometry = bureau.Geometry.of(bureau.BUCKET)
+
+    def code() -> bytes:
+        return bureau.encode_bucket(np.sort(bureau.place(geometry, marks)[1]))
+
+    coded = code()
+    print(f"place and code a mark: {microseconds(code, bureau.BUCKET):.3f}")
+    print(f"read a coded mark: {microseconds(lambda: bureau.decode_bucket(coded, geometry), bureau.BUCKET):.3f}")
+
+
+if __name__ == "__main__":
+    main()
