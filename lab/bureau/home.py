@@ -8,7 +8,9 @@
 ``evaluated/``        evaluated registers and what is made of them, by key epoch (matching)
 ``models/``           models and their sheets
 ``contexts/``         public contexts of banks, named by their hashes
+``batches/``          batches of banks, named by contract and hash
 ``replies/``          replies to batches, named by contract and batch
+``executors/``        which services run jobs now: a locked file each (and ``jobs.db``, their workflows on SQLite)
 ``consents/``         signatures of enterprises, and what each import set aside
 ====================  =================================================================
 """
@@ -33,7 +35,18 @@ from lab.bureau.settings import FileSettings
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 
 FILE = "bureau.toml"
-FOLDERS = ("keys", "registers", "evaluated", "models", "contexts", "replies", "consents", "logs")
+FOLDERS = (
+    "keys",
+    "registers",
+    "evaluated",
+    "models",
+    "contexts",
+    "batches",
+    "replies",
+    "executors",
+    "consents",
+    "logs",
+)
 ENVIRONMENT_HOME = "SHULAB_BUREAU_HOME"
 
 
@@ -53,6 +66,10 @@ class BureauSettings(FileSettings):
     """Processes that run native code on bytes from banks."""
     job_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
     """The longest time that one job may take in a worker."""
+    waiting_batches: Annotated[int, Field(ge=1, le=100_000)] = 64
+    """Batches that may wait to be evaluated at once, over all contracts; the next one is told to come back."""
+    waiting_batches_per_contract: Annotated[int, Field(ge=1, le=100_000)] = 16
+    """The same for one contract, so that no bank takes all of them."""
     two_officers_above: Grade = Grade.INTERNAL
     """Contracts over items graded above this level need two officers, of different departments."""
     processes: Annotated[int, Field(ge=0, le=1024)] = 0

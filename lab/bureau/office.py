@@ -21,7 +21,18 @@ from lab.bureau.contracts.banks import Banks
 from lab.bureau.contracts.workflow import FINAL, SIGNABLE
 from lab.bureau.desk import Desk
 from lab.bureau.epochs import Epochs
-from lab.bureau.exchange import Contexts, Job, JobTerms, Matching, Passage, Reception, Scoring, WorkerPool
+from lab.bureau.exchange import (
+    Charge,
+    Contexts,
+    Job,
+    JobTerms,
+    Matching,
+    Outcome,
+    Passage,
+    Reception,
+    Scoring,
+    WorkerPool,
+)
 from lab.bureau.exchange.charges import allowance
 from lab.bureau.exchange.evaluated import EvaluatedRegisters
 from lab.bureau.exchange.indexes import Indexes
@@ -247,8 +258,38 @@ class Bureau:
         with self._refusals(contract_id, "has-context"):
             return self._contexts.has(contract_id, job_id, sha256, self.now())
 
+    def job_progress(self, contract_id: str, job_id: str) -> dict[str, Any]:
+        """A job as it stands, and its batches by state; raises ``NotFound``."""
+        return self.job(contract_id, job_id).as_dict() | {"batches": self._scoring.tally(contract_id, job_id)}
+
+    def check_room(self, contract_id: str) -> None:
+        """Raise ``Busy`` when no batch of the contract would be taken now."""
+        self._scoring.check_room(contract_id)
+
+    def receive_batch(self, contract_id: str, job_id: str, body: bytes) -> Charge:
+        """Keep and charge a batch frame, to be evaluated."""
+        with self._refusals(contract_id, "score"):
+            return self._scoring.receive(contract_id, job_id, body, self.now())
+
+    def evaluate_batch(self, contract_id: str, sha256: str, *, again: bool = False) -> Outcome:
+        """Answer a charged batch, or give its charge back; see ``Scoring.evaluate``."""
+        outcome = self._scoring.evaluate(contract_id, sha256, self.now(), again=again)
+        if isinstance(outcome.error, Refused):
+            self.record_refusal(contract_id, "score", outcome.error)
+        return outcome
+
+    def batch_reply(self, contract_id: str, job_id: str, sha256: str) -> tuple[bytes, Receipt] | None:
+        """The reply frame to a batch that was received, and the receipt; None while it waits or is evaluated."""
+        with self._refusals(contract_id, "score"):
+            answered = self._scoring.reply(contract_id, job_id, sha256, self.now())
+        return None if answered is None else (answered.reply, self.log.receipt(answered.entry))
+
+    def waiting_batches(self) -> list[Charge]:
+        """Every batch that is charged and not yet answered, the oldest first."""
+        return self._scoring.waiting()
+
     def score(self, contract_id: str, job_id: str, body: bytes) -> tuple[bytes, Receipt]:
-        """The reply frame to a batch frame, and the receipt."""
+        """The reply frame to a batch frame, and the receipt, in one go."""
         with self._refusals(contract_id, "score"):
             answered = self._scoring.score(contract_id, job_id, body, self.now())
         return answered.reply, self.log.receipt(answered.entry)

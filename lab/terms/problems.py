@@ -18,9 +18,10 @@ from lab.terms.errors import (
 )
 
 TYPE_PREFIX = "urn:shulab:error:"
-_FAMILIES: Mapping[str, type[ShulabError]] = {
+FAMILIES: Mapping[str, type[ShulabError]] = {
     family.code: family for family in (InvalidInput, Refused, Unreachable, Busy, NotAuthentic, NotFound, Conflict)
 }
+"""The error families by their codes."""
 _BY_STATUS: Mapping[int, type[ShulabError]] = {
     401: NotAuthentic,
     403: Refused,
@@ -52,7 +53,7 @@ def kind_of(content: bytes) -> str:
 def error_of(status: int, content: bytes) -> ShulabError:
     """The problem as the error it was at the bureau; an answer that is no problem document by its status."""
     problem = read_object(content) or {}
-    family = _FAMILIES.get(kind_of(content)) or _BY_STATUS.get(status)
+    family = FAMILIES.get(kind_of(content)) or _BY_STATUS.get(status)
     if family is None:
         family = InvalidInput if 400 <= status < 500 else Unreachable
     detail = _printable(problem.get("detail")) or f"The bureau answered with HTTP status {status}."

@@ -4,12 +4,24 @@ Every public operation of ``Matching``, ``Contexts`` and ``Scoring`` passes ``la
 ``passage``; a test goes through all of them.
 """
 
+from lab.bureau.exchange.batches import Charge
 from lab.bureau.exchange.contexts import Contexts
 from lab.bureau.exchange.jobs import Job, JobTerms
 from lab.bureau.exchange.matching import Matching
 from lab.bureau.exchange.passage import Passage
 from lab.bureau.exchange.reception import Reception
-from lab.bureau.exchange.scoring import Scoring
+from lab.bureau.exchange.scoring import Outcome, Scoring
 from lab.bureau.exchange.workers import WorkerPool
 
-__all__ = ["Contexts", "Job", "JobTerms", "Matching", "Passage", "Reception", "Scoring", "WorkerPool"]
+__all__ = [
+    "Charge",
+    "Contexts",
+    "Job",
+    "JobTerms",
+    "Matching",
+    "Outcome",
+    "Passage",
+    "Reception",
+    "Scoring",
+    "WorkerPool",
+]

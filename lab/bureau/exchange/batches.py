@@ -1,23 +1,45 @@
 """The life of a batch in the store: charged, then answered, or returned when its evaluation failed or was stopped.
 
+Its bytes lie in a file from the charge on, so that any process of the bureau can evaluate it. They are removed when it
+is returned, or with the reply when the contract's retention ends.
+
 All methods belong to the caller's transaction, which holds the contract's row locked when it changes something.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.home import BureauHome
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import BatchRow
-from lab.terms.errors import Conflict, InvalidInput
+from lab.terms.errors import Busy, Conflict, InvalidInput, NotFound, ShulabError
+from lab.terms.problems import FAMILIES
 
 CHARGED, ANSWERED, RETURNED = "charged", "answered", "returned"
+_RETRY_AFTER = 2  # seconds: a batch takes about as long
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A batch that is paid for and waits. The same bytes charged again after a return are another charge."""
+
+    contract: str
+    sha256: str
+    job: str
+    at: datetime
+
+    @property
+    def id(self) -> str:
+        """What names the charge, and the workflow that answers it."""
+        return f"{self.contract}/{self.sha256}/{self.at:%Y%m%dT%H%M%S.%f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,23 +101,60 @@ class Batches:
             raise Conflict("This batch was sent in another job.", next_step="encrypt it afresh for this one")
         return row is not None and row.state == CHARGED
 
+    def find(self, session: Session, contract_id: str, sha256: str, job_id: str = "") -> BatchRow:
+        """The batch, of this job if one is named; raises ``NotFound``."""
+        row = session.get(BatchRow, (contract_id, sha256), populate_existing=True)
+        if row is None or (job_id and row.job_id != job_id):
+            raise NotFound("The job has no batch of this hash.", next_step="send the batch first")
+        return row
+
+    def waiting(self, session: Session) -> list[Charge]:
+        """Every batch that is charged and not yet answered, the oldest first."""
+        rows = session.scalars(select(BatchRow).where(BatchRow.state == CHARGED).order_by(BatchRow.charged_at))
+        return [Charge(row.contract_id, row.sha256, row.job_id, row.charged_at) for row in rows]
+
+    def tally(self, session: Session, contract_id: str, job_id: str) -> dict[str, int]:
+        """How many batches of a job are charged, answered and returned."""
+        query = select(BatchRow.state, func.count()).where(BatchRow.contract_id == contract_id)
+        found = {
+            str(state): int(count)
+            for state, count in session.execute(query.where(BatchRow.job_id == job_id).group_by(BatchRow.state))
+        }
+        return {state: found.get(state, 0) for state in (CHARGED, ANSWERED, RETURNED)}
+
+    def check_room(self, session: Session, contract_id: str) -> None:
+        """Raise ``Busy`` when as many batches wait as may, in all or of the contract."""
+        query = select(func.count()).where(BatchRow.state == CHARGED)
+        settings = self._home.settings
+        for counted, most in (
+            (query, settings.waiting_batches),
+            (query.where(BatchRow.contract_id == contract_id), settings.waiting_batches_per_contract),
+        ):
+            if int(session.scalar(counted) or 0) >= most:
+                raise Busy(
+                    f"As many batches wait to be evaluated as may wait ({most}); this one was not taken.",
+                    next_step=f"send it again in {_RETRY_AFTER} seconds",
+                    retry_after=_RETRY_AFTER,
+                )
+
     def open(
         self,
         session: Session,
         contract_id: str,
         facts: BatchFacts,
+        file: str,
         now: datetime,
         *,
         by: str,
         more: Mapping[str, Fact],
     ) -> None:
-        """Record that the batch is charged, with its ledger entry."""
+        """Record that the batch, which lies in ``file``, is charged, with its ledger entry."""
         row = session.get(BatchRow, (contract_id, facts.sha256))
         if row is None:
             row = BatchRow(contract_id=contract_id, sha256=facts.sha256)
             session.add(row)
         row.job_id, row.rows, row.register_version = facts.job, facts.rows, facts.register_version
-        row.state, row.charged_at = CHARGED, now
+        row.state, row.charged_at, row.file, row.failure = CHARGED, now, file, None
         session.flush()
         record(session, "score.charged", contract_id, facts.as_dict() | dict(more), by=by)
 
@@ -130,11 +189,23 @@ class Batches:
             )
         return Answered(reply, row.entry_seq)
 
-    def close_unanswered(self, session: Session, contract_id: str, sha256: str) -> BatchRow | None:
-        """Mark a charged batch as returned; None if it no longer is charged, so nothing is to be given back."""
+    def close_unanswered(
+        self, session: Session, contract_id: str, sha256: str, failure: Mapping[str, str]
+    ) -> tuple[BatchRow, str | None] | None:
+        """Mark a charged batch as returned, for a reason that the bank will hear; the batch, and the file that is to
+        go. None if it no longer is charged, so nothing is to be given back."""
         row = session.get(BatchRow, (contract_id, sha256), with_for_update=True, populate_existing=True)
         if row is None or row.state != CHARGED:
             return None
-        row.state = RETURNED
+        file = row.file
+        row.state, row.file, row.failure = RETURNED, None, json.dumps(dict(failure), ensure_ascii=False)
         session.flush()
-        return row
+        return row, file
+
+
+def failure_of(row: BatchRow) -> ShulabError:
+    """Why a returned batch was not answered, as the error that it was."""
+    told = json.loads(row.failure or "{}")
+    family = FAMILIES.get(told.get("error", ""), Conflict)
+    detail = told.get("detail") or "The batch was not answered, and its charge was given back."
+    return family(detail, next_step=told.get("next_step") or "send the batch again")

@@ -1,4 +1,4 @@
-"""Removing what a job left here when its contract's ``retention_days`` are over: replies, contexts, set-ups.
+"""Removing what a job left here when its contract's ``retention_days`` are over: batches, replies, contexts, set-ups.
 
 What stays is what the law and the counting need: that a batch was answered, and who inquired about whom (by pseudonym).
 """
@@ -66,7 +66,7 @@ def _release(session: Session, contract_id: str, before: datetime) -> tuple[int,
         )
     ).all()
     for reply in replies:
-        reply.reply_file = None
+        reply.reply_file = reply.file = None
     contexts = session.scalars(
         select(ContextRow).where(ContextRow.contract_id == contract_id, ContextRow.received_at < before)
     ).all()
@@ -77,9 +77,9 @@ def _release(session: Session, contract_id: str, before: datetime) -> tuple[int,
 
 
 def _unlink_unnamed(store: Store, home: BureauHome, now: datetime) -> None:
-    """Remove files of replies and contexts that no row names; only old ones, because a new one may not be named yet."""
+    """Remove files that no row names; only old ones, because a new one may not be named yet."""
     old = (now - timedelta(days=1)).timestamp()
-    for folder, column in (("replies", BatchRow.reply_file), ("contexts", ContextRow.file)):
+    for folder, column in (("batches", BatchRow.file), ("replies", BatchRow.reply_file), ("contexts", ContextRow.file)):
         with store.read() as session:
             named = set(session.scalars(select(column).where(column.is_not(None))))
         for path in sorted(home.path(folder).iterdir()):

@@ -1,14 +1,17 @@
 """Scoring under a contract: batches that are charged once and answered once.
 
-A batch goes: read (no native code) -> authorise -> tags to register rows -> charge, in the transaction of its ledger
-entry -> the model's terms -> evaluation in a worker -> authorise again, reply kept and recorded -> out. A contract that
-was suspended or ended meanwhile gets no reply, and its charge is given back. The same bytes again get the same reply
-and no charge, also after a restart: replies are random, and two to one batch would tell more than one.
+``receive``: read (no native code) -> authorise -> tags to register rows -> kept in a file -> charge, in the transaction
+of its ledger entry. ``evaluate``, at any later time and in any process of the bureau: authorise -> the model's terms ->
+evaluation in a worker -> authorise again, reply kept and recorded. ``reply``: authorise -> out. A contract that was
+suspended or ended meanwhile gets no reply, and its charge is given back. The same bytes again get the same reply and no
+charge, also after a restart: replies are random, and two to one batch would tell more than one. Each of the three steps
+may be done again after it was interrupted at any place.
 """
 
 from __future__ import annotations
 
 import hashlib
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,12 +24,12 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
-from lab.bureau.exchange.batches import Answered, Batches, BatchFacts
+from lab.bureau.exchange.batches import ANSWERED, CHARGED, RETURNED, Answered, Batches, BatchFacts, Charge, failure_of
 from lab.bureau.exchange.charges import charge_scores, return_scores
 from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
 from lab.bureau.exchange.passage import Passage, Passed
-from lab.bureau.exchange.workers import WorkerPool
+from lab.bureau.exchange.workers import WorkerLost, WorkerPool
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
@@ -35,7 +38,7 @@ from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store
 from lab.bureau.store.tables import ContextRow
 from lab.terms.contract import Operation
-from lab.terms.errors import InvalidInput, NotFound, Refused, ShulabError
+from lab.terms.errors import Busy, Conflict, InvalidInput, NotFound, Refused, ShulabError, Unreachable
 from protocols.scoring.bureau import BatchHead, Terms, evaluate, read_batch
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
@@ -50,8 +53,8 @@ class _Work:
     context_file: str
     rows: NDArray[np.int64]
     """The register row of each enterprise of the batch."""
-    enterprises: list[str]
-    """The pseudonym of each."""
+    known: bool
+    """Whether the batch is charged or answered already."""
 
     @property
     def facts(self) -> BatchFacts:
@@ -65,6 +68,14 @@ class _Work:
             model=shelved.name,
             model_version=shelved.version,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a charged batch; ``error`` says why it was returned, or is to be evaluated once more."""
+
+    state: str
+    error: Exception | None = None
 
 
 class Scoring:
@@ -90,41 +101,121 @@ class Scoring:
         self._under_way: dict[tuple[str, str], tuple[threading.Lock, int]] = {}
 
     def score(self, contract_id: str, job_id: str, batch: bytes, now: datetime) -> Answered:
-        """The reply frame to a batch, and the number of its ledger entry.
+        """The reply to a batch, received and evaluated in one go, for who needs no queue. Raises what the steps do."""
+        charge = self.receive(contract_id, job_id, batch, now)
+        outcome = self.evaluate(contract_id, charge.sha256, now)
+        if outcome.error is not None:
+            raise outcome.error
+        answered = self.reply(contract_id, job_id, charge.sha256, now)
+        if answered is None:
+            raise Busy("The evaluation of this batch was begun elsewhere.", next_step="send the batch again")
+        return answered
+
+    def receive(self, contract_id: str, job_id: str, batch: bytes, now: datetime) -> Charge:
+        """Keep a batch and charge it; one that is charged or answered already changes nothing.
 
         Raises what ``Passage.enter`` raises; ``Refused`` for enterprises that are not in the register or have reached
         their ceiling (with their number), ``NotFound`` for a context that was not put, ``InvalidInput`` for a batch
-        that does not parse or evaluate.
+        that does not parse, ``Busy`` when too many wait.
         """
         digest = hashlib.sha256(batch).hexdigest()
-        with self._alone(contract_id, digest):
-            work = self._let_through(contract_id, job_id, batch, now)
+        work = self._let_through(contract_id, job_id, batch, now)
+        file, named = f"batches/{contract_id}-{digest}-{secrets.token_hex(8)}.frame", False
+        try:
+            if not work.known:
+                write_private(self._home.path(file), batch)
             with self._store.begin() as session:
                 passed = self._enter_again(session, work, now)
                 charged = self._batches.is_charged(session, contract_id, job_id, digest)
-                answered = self._batches.answered(session, contract_id, digest)
-                if answered is None and not charged:
-                    self._charge(session, work, passed, now)
-            if answered is not None:
-                return answered
+                if not charged and self._batches.answered(session, contract_id, digest) is None:
+                    if work.known:
+                        raise Busy("This batch was given up just now.", next_step="send it again", retry_after=1)
+                    self._batches.check_room(session, contract_id)
+                    self._charge(session, work, passed, file, now)
+                    named = True
+                row = self._batches.find(session, contract_id, digest)
+                return Charge(contract_id, digest, row.job_id, row.charged_at)
+        finally:
+            if not named:
+                self._home.path(file).unlink(missing_ok=True)
+
+    def evaluate(self, contract_id: str, sha256: str, now: datetime, *, again: bool = False) -> Outcome:
+        """Answer a charged batch, or give its charge back; a batch in another state stays as it is.
+
+        ``again``: a batch whose worker died stays charged, for another try. Raises ``Unreachable`` when the database
+        or the workers are not there, and whatever makes it impossible to give back: then it is still charged.
+        """
+        with self._alone(contract_id, sha256):
+            with self._store.read() as session:
+                row = self._batches.find(session, contract_id, sha256)
+                state, job_id, kept = row.state, row.job_id, row.file
+            if state != CHARGED:
+                return Outcome(state)
             file = ""
             try:
+                batch = self._kept(kept)
+                work = self._let_through(contract_id, job_id, batch, now)
                 reply = self._evaluate(work, batch)
-                file = f"replies/{contract_id}-{digest}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
+                file = f"replies/{contract_id}-{sha256}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
                 write_private(self._home.path(file), reply)
                 with self._store.begin() as session:
                     passed = self._enter_again(session, work, now)
-                    kept = self._batches.keep_reply(session, contract_id, work.facts, file, reply, now, by=passed.by)
-            except Exception as error:
-                self._give_back(work, file, error)
+                    found = self._batches.keep_reply(session, contract_id, work.facts, file, reply, now, by=passed.by)
+            except Unreachable:  # perhaps the reply was kept all the same, so its file stays
                 raise
-            if kept is None or kept.sha256 != hashlib.sha256(reply).hexdigest():
+            except WorkerLost as error:
+                if again:
+                    return Outcome(CHARGED, error)
+                self._give_back(contract_id, sha256, file, error)
+                return Outcome(RETURNED, error)
+            except Exception as error:
+                self._give_back(contract_id, sha256, file, error)
+                return Outcome(RETURNED, error)
+            if found is None or found.sha256 != hashlib.sha256(reply).hexdigest():
                 self._home.path(file).unlink(missing_ok=True)
-            if kept is None:
-                raise InvalidInput(
-                    "The evaluation of this batch was given up elsewhere.", next_step="send the batch again"
-                )
-            return kept
+            return Outcome(RETURNED if found is None else ANSWERED)
+
+    def reply(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> Answered | None:
+        """The reply to a batch that was received; None while it waits or is evaluated.
+
+        Raises what ``Passage.enter`` raises, ``NotFound`` for a batch that was not sent in this job, why it was not
+        answered, and ``Refused`` if an enterprise in it has withdrawn its consent.
+        """
+        with self._store.read() as session:
+            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now)
+            row = self._batches.find(session, contract_id, sha256, job_id)
+            if row.state == CHARGED:
+                return None
+            if row.state == RETURNED:
+                raise failure_of(row)
+            answered = self._batches.answered(session, contract_id, sha256)
+            snapshot = find_snapshot(session, passed.shelved.register, row.register_version)
+            admitted = self._consents.admitted(session, snapshot, passed.contract, passed.held.bank_id, now)
+            kept = row.file
+        if admitted is not None:
+            self._let_through(contract_id, job_id, self._kept(kept), now)
+        return answered
+
+    def check_room(self, contract_id: str) -> None:
+        """Raise ``Busy`` when no batch of the contract would be taken, before its bytes have come."""
+        with self._store.read() as session:
+            self._batches.check_room(session, contract_id)
+
+    def waiting(self) -> list[Charge]:
+        """Every batch that is charged and not yet answered, the oldest first."""
+        with self._store.read() as session:
+            return self._batches.waiting(session)
+
+    def tally(self, contract_id: str, job_id: str) -> dict[str, int]:
+        """How many batches of a job are charged, answered and returned."""
+        with self._store.read() as session:
+            return self._batches.tally(session, contract_id, job_id)
+
+    def _kept(self, file: str | None) -> bytes:
+        path = self._home.path(file) if file is not None else None
+        if path is None or not path.is_file():
+            raise Conflict("The batch is not kept here any more.", next_step="send the batch again")
+        return path.read_bytes()
 
     def _enter_again(self, session: Session, work: _Work, now: datetime) -> Passed:
         """What was let through is let through now as well, with the contract locked: state, terms and consents."""
@@ -167,12 +258,13 @@ class Scoring:
                 "rounded so, the model's sums may not fit its parameter set.",
                 next_step="ask the bureau to amend the contract with a smaller step",
             )
-        codes = self._snapshots.frame(snapshot)[snapshot.id_column].gather(rows).to_list()
-        return _Work(passed, head, snapshot, file, rows, self._keys.pseudonyms([str(code) for code in codes]))
+        return _Work(passed, head, snapshot, file, rows, version is not None)
 
-    def _charge(self, session: Session, work: _Work, passed: Passed, now: datetime) -> None:
+    def _charge(self, session: Session, work: _Work, passed: Passed, file: str, now: datetime) -> None:
+        codes = self._snapshots.frame(work.snapshot)[work.snapshot.id_column].gather(work.rows).to_list()
+        enterprises = self._keys.pseudonyms([str(code) for code in codes])
         use_job(session, passed.job, work.head.rows)
-        charge_scores(session, passed.contract, work.head.sha256, work.enterprises, now)
+        charge_scores(session, passed.contract, work.head.sha256, enterprises, now)
         more: dict[str, Fact] = {
             "columns": work.head.columns,
             "context_sha256": work.head.context,
@@ -181,7 +273,7 @@ class Scoring:
             "epoch": passed.job.epoch,
             "version": passed.held.version,
         }
-        self._batches.open(session, passed.contract.id, work.facts, now, by=passed.by, more=more)
+        self._batches.open(session, passed.contract.id, work.facts, file, now, by=passed.by, more=more)
 
     def _evaluate(self, work: _Work, batch: bytes) -> bytes:
         passed = work.passed
@@ -204,25 +296,27 @@ class Scoring:
         except ValueError as error:
             raise InvalidInput(f"The evaluation failed: {error}.", next_step="encrypt the batch again") from None
 
-    def _give_back(self, work: _Work, file: str, error: Exception) -> None:
-        """Undo the charge after an evaluation that failed or whose contract was stopped; its reply is not kept."""
-        contract_id = work.passed.contract.id
+    def _give_back(self, contract_id: str, sha256: str, reply_file: str, error: Exception) -> None:
+        """Undo the charge after an evaluation that failed or whose contract was stopped; neither file is kept."""
+        why = error.as_dict() if isinstance(error, ShulabError) else {"error": "fault"}
         with self._store.begin() as session:
             lock_contract(session, contract_id)
-            row = self._batches.close_unanswered(session, contract_id, work.head.sha256)
-            if row is not None:
-                return_scores(session, contract_id, row.sha256)
-                give_back_rows(session, contract_id, row.job_id, row.rows)
-                why = error.code if isinstance(error, ShulabError) else "fault"
-                facts: dict[str, Fact] = {
-                    "job": row.job_id,
-                    "batch_sha256": row.sha256,
-                    "rows": row.rows,
-                    "error": why,
-                }
-                record(session, "score.returned", contract_id, facts, by=BUREAU)
-        if row is not None and file:
-            self._home.path(file).unlink(missing_ok=True)
+            returned = self._batches.close_unanswered(session, contract_id, sha256, why)
+            if returned is None:
+                return
+            row, file = returned
+            return_scores(session, contract_id, row.sha256)
+            give_back_rows(session, contract_id, row.job_id, row.rows)
+            facts: dict[str, Fact] = {
+                "job": row.job_id,
+                "batch_sha256": row.sha256,
+                "rows": row.rows,
+                "error": why["error"],
+            }
+            record(session, "score.returned", contract_id, facts, by=BUREAU)
+        for gone in (file, reply_file):
+            if gone:
+                self._home.path(gone).unlink(missing_ok=True)
 
     @contextmanager
     def _alone(self, contract_id: str, digest: str) -> Iterator[None]:

@@ -21,6 +21,12 @@ from lab.terms.errors import InvalidInput, Unreachable
 from protocols.crew import end_with
 
 Result = TypeVar("Result")
+
+
+class WorkerLost(InvalidInput):
+    """The worker died in the middle: the bytes did it, or something outside that had nothing to do with them."""
+
+
 _MIB = 1024 * 1024
 
 
@@ -40,10 +46,12 @@ class WorkerPool:
     def run(self, function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """Run a top-level ``function`` in a worker and give its result; waits for a free worker.
 
-        What the function raises comes through. Raises ``InvalidInput`` when the worker died or ran out of time or
-        memory, which is what bytes made to do harm look like from here; the next job gets a new worker.
+        What the function raises comes through. Raises ``InvalidInput`` when the worker ran out of time or memory,
+        which is what bytes made to do harm look like from here, and ``WorkerLost`` when it died; the next job gets a
+        new worker.
         """
         worker = self._take()
+        begun = time.monotonic()
         try:
             try:
                 job = worker.submit(_limited, self._seconds, function, arguments, named)
@@ -51,10 +59,12 @@ class WorkerPool:
                 worker = self._start()
                 job = worker.submit(_limited, self._seconds, function, arguments, named)
             return job.result()
-        except (BrokenProcessPool, MemoryError):
+        except (BrokenProcessPool, MemoryError) as error:
             worker.shutdown(wait=False, cancel_futures=True)
             worker = self._start()
-            raise InvalidInput(
+            in_time = time.monotonic() - begun < self._seconds
+            family = WorkerLost if isinstance(error, BrokenProcessPool) and in_time else InvalidInput
+            raise family(
                 "The evaluation failed: the worker that read the message was ended.",
                 next_step="make the message again; if it fails again, send smaller batches",
             ) from None

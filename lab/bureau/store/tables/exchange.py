@@ -116,7 +116,11 @@ class BatchRow(Base):
     job_id: Mapped[str] = mapped_column(String(64), index=True)
     rows: Mapped[int] = mapped_column(Integer)
     register_version: Mapped[int] = mapped_column(Integer)
-    state: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16), index=True)
+    file: Mapped[str | None] = mapped_column(Text)
+    """The batch itself, from its charge to the end of the contract's retention."""
+    failure: Mapped[str | None] = mapped_column(Text)
+    """Why its charge was given back, in the words of ``ShulabError.as_dict``; JSON."""
     reply_file: Mapped[str | None] = mapped_column(Text)
     reply_sha256: Mapped[str | None] = mapped_column(Hash)
     entry_seq: Mapped[int | None] = mapped_column(Integer)
