@@ -7,13 +7,14 @@ import os
 import signal
 import socket
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
 
+from lab.bureau.exchange import Charge
 from lab.bureau.ledger import LOCAL
 from lab.bureau.ledger.configuration import note_configuration
 from lab.bureau.ledger.notary import Notary
@@ -23,6 +24,7 @@ from sandbox import problems
 from sandbox.api import (
     accounts,
     banks,
+    batches,
     consents,
     contracts,
     desk,
@@ -37,20 +39,34 @@ from sandbox.api import (
     words,
 )
 from sandbox.api import bureau as bureau_routes
+from sandbox.api import metrics as metrics_routes
+from sandbox.jobs import Jobs
 from sandbox.journal import NAME, note, open_journal
+from sandbox.metrics import Metrics
 from sandbox.middleware import Surround
 from sandbox.openid import find_provider
 from sandbox.parts import Parts
-from sandbox.places import Places
+from sandbox.places import Budget, Places
 from sandbox.settings import ServiceSettings, load_settings
 from sandbox.sweeper import Sweeper
 
 
-def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger | None = None) -> FastAPI:
-    """The application over an open bureau; ``logger`` is the journal (``open_journal``), or none."""
-    logger = logger or logging.getLogger(NAME)
+def create_app(
+    bureau: Bureau,
+    settings: ServiceSettings,
+    logger: logging.Logger | None = None,
+    metrics: Metrics | None = None,
+    begin: Callable[[Charge], None] = lambda _: None,
+) -> FastAPI:
+    """The application over an open bureau; ``logger`` is the journal (``open_journal``), or none.
+
+    ``begin`` is told of each charged batch (``Jobs.begin``); by default batches are left to another process.
+    """
+    logger, metrics = logger or logging.getLogger(NAME), metrics or Metrics()
     places = Places(settings.heavy_places, retry_after=settings.retry_after)
     sign_ins = Places(settings.sign_in_places, retry_after=settings.retry_after)
+    uploads = Budget(settings.upload_bytes, retry_after=settings.retry_after)
+    streams = Budget(settings.event_streams, retry_after=settings.retry_after)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -68,7 +84,20 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
         lifespan=lifespan,
     )
     app.state.parts = Parts(
-        bureau, str(bureau.identity()["public_key"]), settings, places, sign_ins, logger, find_provider(settings)
+        bureau,
+        str(bureau.identity()["public_key"]),
+        settings,
+        places,
+        sign_ins,
+        logger,
+        find_provider(settings),
+        uploads,
+        streams,
+        metrics,
+        begin,
+    )
+    metrics.watch(
+        waiting=lambda: len(bureau.waiting_batches()), places=lambda: places.free, uploads=lambda: uploads.free
     )
     for room in (
         health,
@@ -77,6 +106,8 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
         jobs,
         matching,
         scoring,
+        batches,
+        metrics_routes,
         sign_in,
         openid,
         accounts,
@@ -89,7 +120,9 @@ def create_app(bureau: Bureau, settings: ServiceSettings, logger: logging.Logger
         app.include_router(room.router)
     problems.install(app)
     words.describe(app)
-    app.add_middleware(Surround, logger=logger, seconds=settings.request_seconds, linger=settings.linger_seconds)
+    app.add_middleware(
+        Surround, logger=logger, metrics=metrics, seconds=settings.request_seconds, linger=settings.linger_seconds
+    )
     return app
 
 
@@ -136,7 +169,9 @@ def serve(
     settings = load_settings(home)
     with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
         logger = open_journal(home / "logs", settings.log_bytes)
-        app = create_app(bureau, settings, logger)
+        metrics = Metrics()
+        jobs = Jobs(bureau, logger, on_outcome=metrics.batch)
+        app = create_app(bureau, settings, logger, metrics, jobs.begin)
         config = server_config(app, settings)
         # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
         for name in (signal.SIGTERM, signal.SIGINT):
@@ -155,6 +190,7 @@ def serve(
             seconds=settings.sweep_seconds,
             on_error=lambda error: note(logger, "sweep failed", error=error),
         )
+        jobs.start()
         notary.start()
         sweeper.start()
         note(logger, "serving", host=host, port=listening.getsockname()[1])
@@ -163,6 +199,7 @@ def serve(
         finally:
             sweeper.stop()
             notary.stop()
+            jobs.stop(settings.drain_seconds)
         note(logger, "stopped")
 
 

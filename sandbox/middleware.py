@@ -15,6 +15,7 @@ import uuid
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.journal import note
+from sandbox.metrics import Metrics
 from sandbox.problems import KINDS, MEDIA_TYPE, Kind, problem_body
 
 _SECURITY_HEADERS = (
@@ -29,9 +30,12 @@ _HSTS = (b"strict-transport-security", b"max-age=31536000")
 class Surround:
     """The one middleware of the service."""
 
-    def __init__(self, app: ASGIApp, *, logger: logging.Logger, seconds: float, linger: float) -> None:
+    def __init__(
+        self, app: ASGIApp, *, logger: logging.Logger, metrics: Metrics, seconds: float, linger: float
+    ) -> None:
         self._app = app
         self._logger = logger
+        self._metrics = metrics
         self._seconds = seconds
         self._linger = linger
 
@@ -49,7 +53,7 @@ class Surround:
             note(self._logger, "fault", error=error, request=visit.id)
             await visit.fail(KINDS["fault"], "The service failed at this request.", "tell the bureau the instance id")
         finally:
-            visit.write(self._logger)
+            visit.write(self._logger, self._metrics)
 
 
 class _Visit:
@@ -111,21 +115,24 @@ class _Visit:
         await self.send({"type": "http.response.start", "status": kind.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
-    def write(self, logger: logging.Logger) -> None:
+    def write(self, logger: logging.Logger, metrics: Metrics) -> None:
         """The access line: the route's template, not the path, so that nothing a stranger typed is kept."""
-        route = self._scope.get("route")
+        route = getattr(self._scope.get("route"), "path", "")
         state = self._scope["state"]
+        seconds = time.monotonic() - self._started
+        method = self._scope["method"] if route else ""
+        metrics.request(route, method, self._status, seconds, received=self._up, sent=self._down)
         note(
             logger,
             "request",
             request=self.id,
             method=self._scope["method"] if self._status != 405 else "",
-            route=getattr(route, "path", ""),
+            route=route,
             contract=state.get("contract", ""),
             person=state.get("person", ""),
             status=self._status,
             problem=state.get("problem", ""),
             bytes_in=self._up,
             bytes_out=self._down,
-            milliseconds=round((time.monotonic() - self._started) * 1000),
+            milliseconds=round(seconds * 1000),
         )

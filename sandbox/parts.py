@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fastapi import Request
 
+from lab.bureau.exchange import Charge
 from lab.bureau.office import Bureau
+from sandbox.metrics import Metrics
 from sandbox.openid import Provider
-from sandbox.places import Places
+from sandbox.places import Budget, Places
 from sandbox.settings import ServiceSettings
 from sandbox.waiting import Waiting
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The bureau, its settings, the places for heavy work and for checking passwords, the log, and
-    the OpenID provider with the sign-ins under way there."""
+    """The bureau, its settings, the places for heavy work and for checking passwords, the log, the OpenID provider, the
+    memory for batches on their way in, the open streams, the figures, who is told of a charged batch, and the sign-ins
+    under way at the provider."""
 
     bureau: Bureau
     bureau_key: str
@@ -25,7 +29,11 @@ class Parts:
     places: Places
     sign_ins: Places
     logger: logging.Logger
-    provider: Provider | None = None
+    provider: Provider | None
+    uploads: Budget
+    streams: Budget
+    metrics: Metrics
+    begin: Callable[[Charge], None]
     waiting: Waiting = field(default_factory=Waiting)
 
 

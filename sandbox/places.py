@@ -18,6 +18,16 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
+def busy(retry_after: int) -> Problem:
+    """That there is no room now, and when to come back."""
+    return Problem(
+        "busy",
+        "Every place for heavy work is taken; the request was not begun.",
+        next_step=f"send it again in {retry_after} seconds",
+        headers={"Retry-After": str(retry_after), "Connection": "close"},
+    )
+
+
 class Place:
     """One place; ``run`` does blocking work in a thread of its own."""
 
@@ -30,6 +40,29 @@ class Place:
         future = asyncio.get_running_loop().run_in_executor(self._executor, lambda: work(*args, **kwargs))
         self.work = future
         return await asyncio.shield(future)
+
+
+class Budget:
+    """An amount that is shared out (bytes, connections) and never exceeded; used from one event loop."""
+
+    def __init__(self, amount: int, *, retry_after: int) -> None:
+        self.amount = self.free = amount
+        self._retry_after = retry_after
+
+    @asynccontextmanager
+    async def take(self, share: int) -> AsyncIterator[None]:
+        """A share for the time of the block; raises ``Problem`` (503 with Retry-After) when it is not there.
+
+        A share larger than all there is gets all, so that it comes to its turn.
+        """
+        share = min(share, self.amount)
+        if share > self.free:
+            raise busy(self._retry_after)
+        self.free -= share
+        try:
+            yield
+        finally:
+            self.free += share
 
 
 class Places:
@@ -48,12 +81,7 @@ class Places:
     async def take(self) -> AsyncIterator[Place]:
         """A place for the time of the block; raises ``Problem`` (503 with Retry-After) when none is free."""
         if self._free == 0:
-            raise Problem(
-                "busy",
-                "Every place for heavy work is taken; the request was not begun.",
-                next_step=f"send it again in {self._retry_after} seconds",
-                headers={"Retry-After": str(self._retry_after), "Connection": "close"},
-            )
+            raise busy(self._retry_after)
         self._free -= 1
         place = Place(self._executor)
         try:

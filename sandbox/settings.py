@@ -48,6 +48,15 @@ class ServiceSettings(FileSettings):
     """How long requests under way may go on after SIGTERM."""
     keep_alive_seconds: Annotated[int, Field(ge=1, le=600)] = 15
 
+    upload_bytes: Bytes = 1024 * _MIB
+    """Memory for batches on their way in, by their announced sizes; the next one is told to come back."""
+    event_streams: Annotated[int, Field(ge=1, le=10_000)] = 64
+    """Streams of a job's progress that are open at once."""
+    event_seconds: Seconds = 600.0
+    """How long a stream of progress goes on; shorter than ``request_seconds``."""
+    metrics_token: Annotated[SecretStr, Field(repr=False)] = SecretStr("")
+    """Bearer token that /metrics asks for; without one it answers this machine alone."""
+
     sign_in_places: Annotated[int, Field(ge=1, le=64)] = 2
     """Passwords checked at once, 64 MiB each; the next one is told to come back."""
     local_accounts: bool = True

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from lab.bank.agreement import Agreement
 from lab.bank.answers import strict
+from lab.bank.delivery import deliver
 from lab.bank.outlet import Outlet
 from lab.bank.run import Run
 from lab.bank.witness import Exchange, Witness
@@ -115,7 +116,7 @@ class Courier:
         return batch
 
     def _send(self, batch: bytes) -> tuple[bytes, dict[str, Any]]:
-        return self._outlet.score(self._agreement.contract.id, self._run.id, batch)
+        return deliver(self._outlet, self._agreement.contract.id, self._run.id, batch)
 
     def _receive(
         self,

@@ -33,6 +33,7 @@ from protocols.wire.signature import Signer, sign_request
 _HEX = re.compile(r"^[0-9a-f]+$")
 _SLUG = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 _PLAIN = "use https, or allow it with --insecure-http inside a protected network"
+_WAIT, _UNDER_WAY = 20, 202  # seconds that the bureau may hold its answer back, and the status that says "not yet"
 _DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
 
 
@@ -49,7 +50,7 @@ class Caps:
 class Patience:
     """Seconds to connect and to wait for an answer; how often to try in all, and the longest wait between tries.
 
-    ``busy``: seconds in all for a bureau that is still evaluating its register.
+    ``busy``: seconds in all for a bureau that is still evaluating its register, or a batch.
     """
 
     connect: float = 10.0
@@ -265,11 +266,17 @@ class Outlet:
         path = contract_path(contract, f"contexts/{hash_name(sha256)}") + f"?job={job_name(job)}"
         self._ask("PUT", path, _only_frame(frame), cap=self._caps.document)
 
-    def score(self, contract: str, job: str, frame: bytes) -> tuple[bytes, dict[str, Any]]:
-        """POST a batch (a frame); the reply frame and the receipt. Safe to send again: a batch is charged once."""
-        path = contract_path(contract, "scores") + f"?job={job_name(job)}"
-        answer = self._ask("POST", path, _only_frame(frame), cap=self._caps.frame)
-        return answer.content, answer.receipt()
+    def put_batch(self, contract: str, job: str, sha256: str, frame: bytes) -> None:
+        """PUT a batch (a frame) under its hash. Safe to send again: it is charged once. Raises ``Busy``."""
+        path = contract_path(contract, f"jobs/{job_name(job)}/batches/{hash_name(sha256)}")
+        self._ask("PUT", path, _only_frame(frame), cap=self._caps.document, patient=False)
+
+    def batch_reply(self, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]] | None:
+        """GET the reply frame to a batch and the receipt, or None while it is evaluated; the bureau waits with its
+        answer for a while. Raises why the batch was not answered."""
+        path = contract_path(contract, f"jobs/{job_name(job)}/batches/{hash_name(sha256)}/reply?wait={_WAIT}")
+        answer = self._ask("GET", path, cap=self._caps.frame)
+        return None if answer.status == _UNDER_WAY else (answer.content, answer.receipt())
 
     def ledger_consistency(self, first: int, second: int) -> Proof:
         """GET the proof that the bureau's ledger of ``second`` entries continues that of ``first``.

@@ -10,7 +10,8 @@
 ``contexts/``         public contexts of banks, named by their hashes
 ``batches/``          batches of banks, named by contract and hash
 ``replies/``          replies to batches, named by contract and batch
-``executors/``        which services run jobs now: a locked file each (and ``jobs.db``, their workflows on SQLite)
+``executors/``        which services run jobs now: a locked file each
+``jobs.db``           workflows of jobs, unless ``database_url`` names a database
 ``consents/``         signatures of enterprises, and what each import set aside
 ====================  =================================================================
 """

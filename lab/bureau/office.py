@@ -262,9 +262,9 @@ class Bureau:
         """A job as it stands, and its batches by state; raises ``NotFound``."""
         return self.job(contract_id, job_id).as_dict() | {"batches": self._scoring.tally(contract_id, job_id)}
 
-    def check_room(self, contract_id: str) -> None:
-        """Raise ``Busy`` when no batch of the contract would be taken now."""
-        self._scoring.check_room(contract_id)
+    def check_room(self, contract_id: str, sha256: str) -> None:
+        """Raise ``Busy`` when a new batch of the contract would not be taken now."""
+        self._scoring.check_room(contract_id, sha256)
 
     def receive_batch(self, contract_id: str, job_id: str, body: bytes) -> Charge:
         """Keep and charge a batch frame, to be evaluated."""

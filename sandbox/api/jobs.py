@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.bureau.exchange import JobTerms
@@ -13,8 +17,11 @@ from lab.terms.errors import InvalidInput
 from sandbox.api.authentic import Authentic, PartsOf
 from sandbox.api.bodies import read_body, read_nothing
 from sandbox.api.words import SIGNED, problems
+from sandbox.parts import Parts
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/jobs/{job_id}", tags=["jobs"])
+EVENTS = "text/event-stream"
+_LOOK_SECONDS, _QUIET_LOOKS = 1.0, 15
 _PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _EXAMPLE = "20260105T093000-5f2c81aa90be"
 JobId = Annotated[str, Path(pattern=_PATTERN, description="作业编号，由银行自定 / The job's id", examples=[_EXAMPLE])]
@@ -137,3 +144,59 @@ async def end_job(request: Request, caller: Authentic, parts: PartsOf, job_id: J
     await read_nothing(request, caller.verified, parts.settings)
     ended = await run_in_threadpool(parts.bureau.end_job, caller.contract, job_id)
     return ended.as_dict()
+
+
+@router.get(
+    "/events",
+    operation_id="job_events",
+    summary="作业进度 / Progress of a job, as it goes on",
+    response_class=StreamingResponse,
+    responses=SIGNED
+    | problems("not-found", "busy")
+    | {
+        200: {
+            "description": "Server-sent events `progress`: the job as GET tells it, with its batches by state. The "
+            "first comes at once, others as something changes, until the job is not open or the time is over.",
+            "content": {EVENTS: {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def job_events(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId) -> StreamingResponse:
+    """Whatever the contract's state. Counts alone: no hash, no enterprise."""
+    await read_nothing(request, caller.verified, parts.settings)
+    first = await run_in_threadpool(parts.bureau.job_progress, caller.contract, job_id)
+    stream = _progress(request, parts, caller.contract, job_id, first)
+    opening = await anext(stream)  # here, so that there being no room is answered as such
+
+    async def events() -> AsyncIterator[bytes]:
+        try:
+            yield opening
+            async for event in stream:
+                yield event
+        finally:
+            await stream.aclose()
+
+    return StreamingResponse(events(), media_type=EVENTS)
+
+
+async def _progress(
+    request: Request, parts: Parts, contract: str, job_id: str, seen: dict[str, Any]
+) -> AsyncGenerator[bytes, None]:
+    async with parts.streams.take(1):
+        yield _event(seen)
+        quiet, until = 0, asyncio.get_running_loop().time() + parts.settings.event_seconds
+        while seen["state"] == "open" and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if await request.is_disconnected():
+                return
+            present = await run_in_threadpool(parts.bureau.job_progress, contract, job_id)
+            quiet = 0 if present != seen else quiet + 1
+            if present != seen:
+                yield _event(present)
+            elif quiet % _QUIET_LOOKS == 0:
+                yield b":\n\n"  # a comment keeps what lies between from closing a silent connection
+            seen = present
+
+
+def _event(told: dict[str, Any]) -> bytes:
+    return f"event: progress\ndata: {json.dumps(told, ensure_ascii=False)}\n\n".encode()

@@ -1,8 +1,7 @@
-"""Encrypted scoring: the bank's public context once, then batches up and encrypted scores down."""
+"""The bank's public context, once; its batches are in ``batches``."""
 
 from __future__ import annotations
 
-import base64
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -12,12 +11,11 @@ from pydantic import BaseModel, ConfigDict
 
 from lab.terms.errors import NotFound
 from sandbox.api.authentic import Authentic, PartsOf
-from sandbox.api.bodies import FRAME_MEDIA, frame_answer, frame_body, read_body, read_nothing
+from sandbox.api.bodies import FRAME_MEDIA, frame_body, read_body, read_nothing
 from sandbox.api.jobs import JobName
 from sandbox.api.words import SIGNED, problems
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["scoring"])
-RECEIPT_HEADER = "Shulab-Receipt"
 Sha256 = Annotated[
     str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the frame, hexadecimal", examples=["66" * 32])
 ]
@@ -78,39 +76,3 @@ async def context_head(request: Request, caller: Authentic, parts: PartsOf, sha2
     """As GET, without a body."""
     await context(request, caller, parts, sha256, job)
     return Response(status_code=200)
-
-
-@router.post(
-    "/scores",
-    operation_id="score",
-    summary="加密评分 / Score a batch",
-    response_class=Response,
-    responses=SIGNED
-    | problems("not-found", "conflict", "busy", "too-large", "unsupported-media")
-    | {
-        200: frame_answer("A REPLY frame: one ciphertext an output, for the bank's key alone.")
-        | {
-            "headers": {
-                RECEIPT_HEADER: {
-                    "description": "Base64 of JSON (shulab-receipt/2): the ledger entry that recorded this, the proof "
-                    "that it is in the ledger, and the signed tree head that the proof leads to.",
-                    "schema": {"type": "string"},
-                    "example": base64.b64encode(b'{"schema":"shulab-receipt/2","entry":{},"inclusion":{}}').decode(),
-                }
-            }
-        }
-    },
-    openapi_extra=frame_body("A BATCH frame: tags of enterprises and one ciphertext a column, under a stored context."),
-)
-async def score(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
-    """The same batch again gets the same reply and is not charged twice."""
-    async with parts.places.take() as place:
-        body = await read_body(
-            request,
-            caller.verified,
-            cap=parts.settings.batch_bytes,
-            idle=parts.settings.body_idle_seconds,
-            media=FRAME_MEDIA,
-        )
-        reply, receipt = await place.run(parts.bureau.score, caller.contract, job, body)
-    return Response(reply, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})

@@ -39,6 +39,7 @@ import polars as pl
 import pytest
 import tenseal.sealapi as seal
 
+from lab.bank.delivery import deliver
 from lab.bank.outlet import JobCard, Outlet, Patience
 from lab.bureau.contracts.choices import Choices
 from lab.bureau.contracts.drafting import find_works, keep_draft, write_contract
@@ -196,7 +197,7 @@ def _job(scene: Scene, recorder: Recorder, engine: str) -> Seen:
     def attempt(tags: np.ndarray, rows: list[int]) -> None:
         batch = bank.batch(sheet, tags, scene.tables.bank[rows], CONTRACT)
         try:
-            outlet.score(CONTRACT, JOB, batch)
+            deliver(outlet, CONTRACT, JOB, batch)
             seen.found.append("scored")
         except Refused as error:
             seen.found.append(str(error))
@@ -223,7 +224,7 @@ def _job(scene: Scene, recorder: Recorder, engine: str) -> Seen:
         outlet.has_context(CONTRACT, JOB, name)
         known = tags[: len(AGREED)]
         batch = bank.batch(sheet, known, scene.tables.bank[list(AGREED)], CONTRACT)
-        outlet.score(CONTRACT, JOB, batch)
+        deliver(outlet, CONTRACT, JOB, batch)
         attempt(np.vstack([known[:5], forged]), [*range(5), SILENT])
         attempt(forged, [SILENT])
         withdrawn = [codes[GOING]]

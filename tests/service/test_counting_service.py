@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from lab.bank.delivery import deliver
 from lab.bank.outlet import JobCard
 from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, NotFound, Refused
@@ -78,7 +79,7 @@ def test_under_a_counting_contract_nothing_else_is_done(service: Service) -> Non
         "matching set-up": lambda: outlet.matching_setup(contract, JOB),
         "match": lambda: outlet.match(contract, JOB, many),
         "sheet": lambda: outlet.sheet(contract),
-        "score": lambda: outlet.score(contract, JOB, batch),
+        "score": lambda: deliver(outlet, contract, JOB, batch),
     }.items():
         with pytest.raises(Refused, match="term: operations"):
             call()

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import sqlalchemy
 
+from lab.bank.delivery import deliver
 from lab.bureau.people import NewAccount, Role
 from lab.bureau.store.tables import EntryRow
 from lab.sdk.desk import Desk
@@ -189,7 +190,7 @@ def test_suspending_stops_jobs_and_tells_what_was_delivered(hall: Hall) -> None:
     codes = service.pilot.codes()[:20]
     tags = service.tags(contract, codes)
     batch = service.batch(contract, tags, service.pilot.bank[:20])
-    service.outlet().score(contract, JOB, batch)
+    deliver(service.outlet(), contract, JOB, batch)
     stopped = hall.step("hua", contract, "suspend", reason="a complaint")
     assert (stopped["state"], stopped["stopped_jobs"]) == ("suspended", 1)
     assert [(one["what"], one["rows"], one["job"]) for one in stopped["delivered"]] == [

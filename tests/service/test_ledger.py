@@ -12,6 +12,7 @@ import httpx
 import pytest
 from sqlalchemy import select
 
+from lab.bank.delivery import deliver
 from lab.bank.home import BankHome
 from lab.bank.witness import Exchange, Witness
 from lab.bureau.office import Bureau
@@ -47,7 +48,7 @@ def scored(service: Service) -> tuple[str, bytes, bytes, dict]:
     codes = service.pilot.codes()[:20]
     tags = service.tags(contract, codes)
     batch = service.batch(contract, tags, service.pilot.bank[:20])
-    reply, receipt = service.outlet().score(contract, JOB, batch)
+    reply, receipt = deliver(service.outlet(), contract, JOB, batch)
     return contract, batch, reply, receipt
 
 
@@ -67,7 +68,7 @@ def test_a_reply_comes_with_a_receipt_that_proves_itself(
     witness = Witness(home, service.bureau.party, outlet.ledger_consistency)
     exchange = Exchange(contract, JOB, "credit@1", 20, batch, reply)
     witness.check(receipt, exchange)
-    reply_again, receipt_again = outlet.score(contract, JOB, batch)
+    reply_again, receipt_again = deliver(outlet, contract, JOB, batch)
     assert reply_again == reply
     assert witness.check(receipt_again, exchange).entry == found.entry
     size = service.bureau.log.sign_head().size

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import sqlalchemy
 
+from lab.bank.delivery import deliver
 from lab.bureau.store.tables import EntryRow
 from lab.terms.contract import Detail
 from lab.terms.errors import InvalidInput, NotFound, Refused, ShulabError
@@ -315,7 +316,7 @@ def test_both_engines_match_and_score(service: Service, engine: str) -> None:
     assert found.indices.tolist() == list(range(len(STRANGERS), len(STRANGERS) + len(codes)))
     records = service.pilot.bank[rows]
     batch = service.batch(contract, found.tags, records)
-    reply, _ = service.outlet().score(contract, JOB, batch)
+    reply, _ = deliver(service.outlet(), contract, JOB, batch)
     answers = BankSheet.from_json(service.outlet().sheet(contract)).indicators(records)
     expected = service.pilot.model.terms(service.pilot.public[rows], Detail.TOTAL).apply(answers)
     assert np.array_equal(service.holder.decrypt(reply, rows=len(rows), batch=batch), expected)
@@ -323,4 +324,4 @@ def test_both_engines_match_and_score(service: Service, engine: str) -> None:
     assert not len(stray.indices)
     with pytest.raises(Refused, match="1 of 1"):
         tags = stray.digests[:1, : bank.TAG_BYTES]
-        service.outlet().score(contract, JOB, service.batch(contract, tags, service.pilot.bank[[0]]))
+        deliver(service.outlet(), contract, JOB, service.batch(contract, tags, service.pilot.bank[[0]]))

@@ -41,7 +41,7 @@ BANKS = (
     "POST /v1/contracts/{contract_id}/matching/count",
     "PUT /v1/contracts/{contract_id}/contexts/{sha256}",
     "GET /v1/contracts/{contract_id}/contexts/{sha256}",
-    "POST /v1/contracts/{contract_id}/scores",
+    "PUT /v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}",
     "GET /v1/banks/self",
     "POST /v1/banks/keys",
     "GET /v1/offers",
@@ -84,7 +84,7 @@ FRAMES = (
     "POST /v1/contracts/{contract_id}/matching",
     "POST /v1/contracts/{contract_id}/matching/count",
     "PUT /v1/contracts/{contract_id}/contexts/{sha256}",
-    "POST /v1/contracts/{contract_id}/scores",
+    "PUT /v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}",
 )
 
 

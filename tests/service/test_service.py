@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tenseal.sealapi as seal
 
+from lab.bank.delivery import deliver
 from lab.bank.outlet import JobCard
 from lab.terms.contract import Detail
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
@@ -141,7 +142,7 @@ def every_call(service, outlet, contract):
         "count_matches": lambda: outlet.count_matches(contract, JOB, many),
         "has_context": lambda: outlet.has_context(contract, JOB, service.context_name),
         "put_context": lambda: outlet.put_context(contract, JOB, service.context_name, context),
-        "score": lambda: outlet.score(contract, JOB, Frame(Kind.BATCH, {}, (b"x",)).pack()),
+        "score": lambda: deliver(outlet, contract, JOB, Frame(Kind.BATCH, {}, (b"x",)).pack()),
     }
 
 
@@ -239,9 +240,9 @@ def test_the_ceiling_of_scores_holds(service):
     codes, records = chosen(service, [3, 4])
     tags = service.tags(contract, codes)
     first, second = (service.batch(contract, tags, records) for _ in range(2))
-    service.outlet().score(contract, JOB, first)
+    deliver(service.outlet(), contract, JOB, first)
     with pytest.raises(Refused, match="scores_per_enterprise"):
-        service.outlet().score(contract, JOB, second)
+        deliver(service.outlet(), contract, JOB, second)
 
 
 def test_the_ceilings_of_jobs_and_scores_hold_under_parallel_requests(service):
@@ -264,7 +265,7 @@ def test_the_ceilings_of_jobs_and_scores_hold_under_parallel_requests(service):
 
     def scored(number: int) -> bool:
         try:
-            service.outlet(tries=200).score(contract, opened[number % 3], batches[number])
+            deliver(service.outlet(tries=200), contract, opened[number % 3], batches[number])
         except Refused as error:
             assert "scores_per_enterprise" in error.detail
             return False
@@ -296,7 +297,7 @@ def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
     assert outlet.has_context(contract, JOB, service.context_name)
     sheet = BankSheet.from_json(outlet.sheet(contract))
     batch = service.holder.encrypt(matched.tags, sheet.indicators(records), contract=contract)
-    reply, receipt = outlet.score(contract, JOB, batch)
+    reply, receipt = deliver(outlet, contract, JOB, batch)
     values = service.holder.decrypt(reply, rows=len(HERE), batch=batch)
     terms = service.pilot.model.terms(service.pilot.public[HERE], detail)
     indicators = sheet.indicators(records).astype(np.int64)
@@ -325,18 +326,18 @@ def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
 
 def test_the_same_batch_again_gets_the_same_reply_and_no_charge_also_after_a_restart(service, job):
     contract, _, batch = job
-    first = service.outlet().score(contract, JOB, batch)
-    assert service.outlet().score(contract, JOB, batch) == first
+    first = deliver(service.outlet(), contract, JOB, batch)
+    assert deliver(service.outlet(), contract, JOB, batch) == first
     assert service.process.stop() == 0
     service.process.start()
-    assert service.outlet().score(contract, JOB, batch) == first
+    assert deliver(service.outlet(), contract, JOB, batch) == first
     assert service.outlet().allowance(contract)["scores"]["used"] == 1
 
 
 def test_the_same_batch_at_once_is_charged_once(service, job):
     contract, _, batch = job
     with ThreadPoolExecutor(3) as pool:
-        replies = list(pool.map(lambda _: service.outlet(tries=200).score(contract, JOB, batch), range(3)))
+        replies = list(pool.map(lambda _: deliver(service.outlet(tries=200), contract, JOB, batch), range(3)))
     assert replies[0] == replies[1] == replies[2]
     assert service.outlet().allowance(contract)["scores"]["used"] == 1
 
@@ -380,9 +381,9 @@ def changed(batch, *, part=None, index=1, **meta):
 def test_a_ciphertext_of_other_parameters_is_refused_and_the_charge_given_back(service, job):
     contract, _, batch = job
     with pytest.raises(InvalidInput):
-        service.outlet().score(contract, JOB, changed(batch, part=foreign(service)))
+        deliver(service.outlet(), contract, JOB, changed(batch, part=foreign(service)))
     assert service.outlet().allowance(contract)["scores"]["used"] == 0
-    assert service.outlet().score(contract, JOB, batch)
+    assert deliver(service.outlet(), contract, JOB, batch)
 
 
 def test_batches_that_do_not_fit_are_refused_uncharged(service, job):
@@ -404,7 +405,7 @@ def test_batches_that_do_not_fit_are_refused_uncharged(service, job):
         (service.context, InvalidInput, "BATCH"),
     ):
         with pytest.raises(family, match=match):
-            service.outlet().score(contract, JOB, wrong)
+            deliver(service.outlet(), contract, JOB, wrong)
     assert service.outlet().allowance(contract)["scores"]["used"] == 0
 
 
@@ -452,7 +453,7 @@ def test_a_range_must_be_one(service, query):
 
 def test_logs_and_ledger_hold_neither_codes_nor_records_nor_stack_traces(service, job):
     contract, tags, batch = job
-    service.outlet().score(contract, JOB, batch)
+    deliver(service.outlet(), contract, JOB, batch)
     logs = b"".join(file.read_bytes() for file in (service.bureau.home.folder / "logs").iterdir())
     assert contract.encode() in logs
     for value in ("firm-0001", service.pilot.public["tax"][1], service.pilot.bank["debt"][1], tags[0].tobytes().hex()):

@@ -196,10 +196,11 @@ class Scoring:
             self._let_through(contract_id, job_id, self._kept(kept), now)
         return answered
 
-    def check_room(self, contract_id: str) -> None:
-        """Raise ``Busy`` when no batch of the contract would be taken, before its bytes have come."""
+    def check_room(self, contract_id: str, sha256: str) -> None:
+        """Raise ``Busy`` when a batch that is not known yet would not be taken, before its bytes have come."""
         with self._store.read() as session:
-            self._batches.check_room(session, contract_id)
+            if self._batches.register_version(session, contract_id, sha256) is None:
+                self._batches.check_room(session, contract_id)
 
     def waiting(self) -> list[Charge]:
         """Every batch that is charged and not yet answered, the oldest first."""

@@ -1,0 +1,107 @@
+"""Batches of a job: sent once under their hash, evaluated meanwhile, their replies fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict
+
+from lab.terms.errors import InvalidInput
+from sandbox.api.authentic import Authentic, PartsOf
+from sandbox.api.bodies import FRAME_MEDIA, frame_answer, frame_body, read_body, read_nothing
+from sandbox.api.jobs import JobId
+from sandbox.api.scoring import Sha256
+from sandbox.api.words import SIGNED, problems
+
+router = APIRouter(prefix="/v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}", tags=["scoring"])
+RECEIPT_HEADER = "Shulab-Receipt"
+_LONGEST_WAIT = 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+Wait = Annotated[
+    float,
+    Query(ge=0, le=_LONGEST_WAIT, description="Seconds to wait for the reply before answering 202.", examples=[20]),
+]
+
+
+class BatchView(BaseModel):
+    """A batch that the bureau has, and that waits or is evaluated, or is answered."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sha256": "66" * 32}]})
+
+    sha256: str
+
+
+@router.put(
+    "",
+    operation_id="put_batch",
+    summary="提交密文批次 / Send a batch to be scored",
+    status_code=202,
+    response_model=BatchView,
+    responses=SIGNED
+    | problems("not-found", "conflict", "busy", "too-large", "unsupported-media")
+    | {202: {"description": "Kept and charged, now or before; fetch the reply.", "model": BatchView}},
+    openapi_extra=frame_body("A BATCH frame: tags of enterprises and one ciphertext a column, under a stored context."),
+)
+async def put_batch(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId, sha256: Sha256) -> Response:
+    """The same batch again changes nothing and is not charged twice. The hash in the path must be the frame's own."""
+    settings = parts.settings
+    await run_in_threadpool(parts.bureau.check_room, caller.contract, sha256)
+    announced = request.headers.get("content-length", "")
+    size = int(announced) if announced.isdigit() else settings.batch_bytes
+    async with parts.uploads.take(min(size, settings.batch_bytes)), parts.places.take() as place:
+        body = await read_body(
+            request, caller.verified, cap=settings.batch_bytes, idle=settings.body_idle_seconds, media=FRAME_MEDIA
+        )
+        await place.run(_check_name, body, sha256)
+        charge = await place.run(parts.bureau.receive_batch, caller.contract, job_id, body)
+    await run_in_threadpool(parts.begin, charge)
+    return JSONResponse({"sha256": sha256}, 202)
+
+
+@router.get(
+    "/reply",
+    operation_id="batch_reply",
+    summary="取回密文评分 / Fetch the reply to a batch",
+    response_class=Response,
+    responses=SIGNED
+    | problems("not-found", "conflict")
+    | {
+        200: frame_answer("A REPLY frame: one ciphertext an output, for the bank's key alone.")
+        | {
+            "headers": {
+                RECEIPT_HEADER: {
+                    "description": "Base64 of JSON (shulab-receipt/2): the ledger entry that recorded this, the proof "
+                    "that it is in the ledger, and the signed tree head that the proof leads to.",
+                    "schema": {"type": "string"},
+                    "example": base64.b64encode(b'{"schema":"shulab-receipt/2","entry":{},"inclusion":{}}').decode(),
+                }
+            }
+        },
+        202: {"description": "It waits or is evaluated; ask again.", "model": BatchView},
+    },
+)
+async def batch_reply(
+    request: Request, caller: Authentic, parts: PartsOf, job_id: JobId, sha256: Sha256, wait: Wait = 0.0
+) -> Response:
+    """Why a batch was not answered is told as the problem that it was; it was not charged then."""
+    await read_nothing(request, caller.verified, parts.settings)
+    until, pause = asyncio.get_running_loop().time() + wait, _FIRST_PAUSE
+    while (found := await run_in_threadpool(parts.bureau.batch_reply, caller.contract, job_id, sha256)) is None:
+        left = until - asyncio.get_running_loop().time()
+        if left <= 0 or await request.is_disconnected():
+            return JSONResponse({"sha256": sha256}, 202, headers={"Retry-After": "1"})
+        await asyncio.sleep(min(pause, left))
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    reply, receipt = found
+    return Response(reply, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
+
+
+def _check_name(body: bytes, sha256: str) -> None:
+    if hashlib.sha256(body).hexdigest() != sha256:
+        raise InvalidInput("The batch's hash is not the one it was sent under.", next_step="send it again")

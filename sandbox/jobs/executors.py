@@ -1,0 +1,52 @@
+"""Which processes of the bureau run workflows now: each holds a lock on a file of its own, which dies with it.
+
+A lock needs no clock and no beat: the kernel gives it up when the process is killed, and not before, so nobody takes
+over the work of a process that is merely slow. All processes of a bureau share its folder, where batches and replies
+lie as well; the folder's file system has to know ``flock``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import uuid
+from pathlib import Path
+
+
+class Executor:
+    """This process's name among the executors, held until ``close`` or death; no name is given twice."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.id = uuid.uuid4().hex
+        draft = folder / f".{self.id}"
+        self._descriptor = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        draft.rename(folder / self.id)  # seen under its name only when it is locked
+
+    def is_alive(self, other: str) -> bool:
+        """Whether the process of this name still runs."""
+        try:
+            descriptor = os.open(self._folder / Path(other).name, os.O_RDWR)
+        except FileNotFoundError:
+            return False
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+        finally:
+            os.close(descriptor)
+        return False
+
+    def bury(self) -> None:
+        """Remove the files that dead processes left."""
+        for path in self._folder.glob("[0-9a-f]*"):
+            if not self.is_alive(path.name):
+                path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Leave."""
+        with contextlib.suppress(FileNotFoundError):
+            (self._folder / self.id).unlink()
+        os.close(self._descriptor)
