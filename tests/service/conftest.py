@@ -55,7 +55,7 @@ _SERVE = "import sys; from pathlib import Path; from sandbox.app import serve; "
 )
 
 
-BOTH_DATABASES = ("ceiling", "parallel", "charged", "killed", "kills")
+BOTH_DATABASES = ("ceiling", "parallel", "charged", "killed", "kills", "suspended")
 """What runs on PostgreSQL each time, by words in its name; the others do so with `make soak`."""
 
 
@@ -102,13 +102,24 @@ def pilot() -> Pilot:
 class Process:
     """The service as its own process, which can be stopped and started again."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, port_file: str = "port") -> None:
         self.home = home
+        self._port_file = port_file
         self._process: subprocess.Popen[bytes] | None = None
         self.url = ""
 
+    @property
+    def id(self) -> int:
+        """The process's id; 0 when it does not run."""
+        return self._process.pid if self._process is not None else 0
+
+    def send(self, number: signal.Signals) -> None:
+        """A signal that it outlives."""
+        if self._process is not None:
+            self._process.send_signal(number)
+
     def start(self) -> None:
-        port_file = self.home / "port"
+        port_file = self.home / self._port_file
         port_file.unlink(missing_ok=True)
         with (self.home / "logs" / "stderr").open("ab") as stderr:
             self._process = subprocess.Popen(

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.parametrize("service", ["sqlite"], indirect=True, scope
 EXAMPLES = 12
 OPERATIONS = [*PUBLIC, *BANKS]
 FITTING, UNFITTING = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
-UNFIT = ("{sha256}", "{job_id}", "{model}", "setup", "signature", "sheet", "matching", "scores", "keys", "consistency")
+UNFIT = ("{sha256}", "{job_id}", "{model}", "setup", "signature", "sheet", "matching", "batches", "keys", "consistency")
 """Where something can be unfitting beside the contract's id, which is the bank's own contract's."""
 CASES = [
     *[(label, "stranger", FITTING) for label in OPERATIONS],

@@ -221,9 +221,18 @@ def test_patience_ends():
 @pytest.mark.parametrize("failure", [hang_up, break_off])
 def test_a_broken_connection_is_tried_again_when_that_is_safe(failure):
     receipt = "eyJlbnRyeSI6IDF9"
-    with serving(failure, say(200, FRAME, Shulab_Receipt=receipt)) as server, outlet_to(server) as outlet:
+    answers = (failure, say(202, b"{}"), failure, say(202, b"{}"), say(200, FRAME, Shulab_Receipt=receipt))
+    with serving(*answers) as server, outlet_to(server) as outlet:
         assert deliver(outlet, "trial-1", "job-1", FRAME) == (FRAME, {"entry": 1})
-        assert [body for *_, body in server.seen] == [FRAME, FRAME]
+        assert [body for *_, body in server.seen] == [FRAME, FRAME, b"", b"", b""]
+
+
+def test_a_batch_waits_until_the_bureau_has_room_for_it():
+    busy = [problem(503, "busy", Retry_After="0")] * (QUICK.tries + 2)
+    answers = (*busy, say(202, b"{}"), say(200, FRAME, Shulab_Receipt="eyJlbnRyeSI6IDF9"))
+    with serving(*answers) as server, outlet_to(server) as outlet:
+        assert deliver(outlet, "trial-1", "job-1", FRAME)[0] == FRAME
+        assert len(server.seen) == len(answers)
 
 
 @pytest.mark.parametrize("failure", [hang_up, break_off, problem(503, "unreachable")])
