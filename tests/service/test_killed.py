@@ -1,4 +1,4 @@
-"""A job whose service and whose client are killed (SIGKILL) again and again still ends once, and is charged once."""
+"""A job whose service, workers and client are killed (SIGKILL) again and again still ends once, charged once."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
+import psutil
 import sqlalchemy
 
 from lab.bank.run import find_run, unfinished_runs
@@ -20,7 +21,7 @@ from lab.terms.contract import Detail
 from tests.service.conftest import ROOT, Service
 from tests.service.test_bank_session import Bank, firms
 
-ROWS, ROWS_PER_BATCH, KILLS = 240, 8, 6
+ROWS, ROWS_PER_BATCH, KILLS = 240, 8, 9
 
 
 def start_client(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen[bytes]:
@@ -33,6 +34,18 @@ def start_client(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen
 def progress_of(bank: Bank) -> int:
     """How many batches the unfinished run has decrypted."""
     return sum(1 for name in unfinished_runs(bank.home.runs) for _ in (bank.home.runs / name).glob("batch-*.npy"))
+
+
+def kill_workers(service: Service) -> int:
+    """Kill the processes that evaluate; how many there were."""
+    found = [
+        child
+        for child in psutil.Process(service.process.id).children()
+        if any("spawn_main" in word for word in child.cmdline())
+    ]
+    for worker in found:
+        worker.kill()
+    return len(found)
 
 
 def test_a_job_survives_kills_of_both_sides_and_ends_once(service: Service, tmp_path: Path) -> None:
@@ -50,9 +63,14 @@ def test_a_job_survives_kills_of_both_sides_and_ends_once(service: Service, tmp_
             time.sleep(0.01)
         assert client.poll() is None, (bank.folder / "client.log").read_text()
         seen.append(progress_of(bank))
-        if attempt % 2:
+        if attempt % 3 == 1:
             service.process.stop(signal.SIGKILL)
             service.process.start()
+        elif attempt % 3 == 2:
+            assert kill_workers(service)
+            wanted = min(progress_of(bank) + 2, ROWS // ROWS_PER_BATCH)
+            while progress_of(bank) < wanted and client.poll() is None:  # the job goes on, with other workers
+                time.sleep(0.01)
         client.send_signal(signal.SIGKILL)
         client.wait(60)
     # Otherwise the kills came before or after the work, and nothing was shown.

@@ -136,10 +136,10 @@ def test_a_request_carries_a_signature_that_verifies_and_the_frame_alone():
 @pytest.mark.parametrize(
     "data", [b"", b"id,name\n1,2\n", b"SHLB", b"SHLB\x01\x63" + bytes(8), "SHLB", bytearray(FRAME)]
 )
-@pytest.mark.parametrize("operation", ["match", "count_matches", "score", "put_context"])
+@pytest.mark.parametrize("operation", ["match", "count_matches", "put_batch", "put_context"])
 def test_anything_but_a_frame_stays_inside(data, operation):
     with serving(say(200)) as server, outlet_to(server) as outlet:
-        arguments = ("cd" * 32, data) if operation == "put_context" else (data,)
+        arguments = ("cd" * 32, data) if operation.startswith("put_") else (data,)
         with pytest.raises(Refused, match="Only frames"):
             getattr(outlet, operation)("trial-1", "job-1", *arguments)
         assert server.seen == []

@@ -1,0 +1,97 @@
+"""What durable jobs rest on: who is alive is known without a clock, JSON alone is read, room is shared out."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import logging
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dbos._serialization import DBOSPortableJSON, deserialize_value, serialize_value
+
+from lab.terms.errors import Unreachable
+from sandbox.jobs.executors import Executor
+from sandbox.jobs.library import configure
+from sandbox.metrics import Metrics
+from sandbox.places import Budget
+from sandbox.problems import Problem
+
+HOLD = "import sys; from pathlib import Path; from sandbox.jobs.executors import Executor; "
+HOLD += "print(Executor(Path(sys.argv[1])).id, flush=True); sys.stdin.read()"
+
+
+def test_a_process_is_alive_until_it_is_dead_and_then_its_file_goes(tmp_path: Path) -> None:
+    here = Executor(tmp_path)
+    words = [sys.executable, "-c", HOLD, str(tmp_path)]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        name = other.stdout.readline().strip()
+        assert here.is_alive(name) and here.is_alive(here.id)
+        here.bury()
+        assert {path.name for path in tmp_path.iterdir()} == {here.id, name}
+        other.kill()
+    assert not here.is_alive(name) and not here.is_alive("0" * 32)
+    (tmp_path / "jobs.db").write_text("")
+    here.bury()
+    assert {path.name for path in tmp_path.iterdir()} == {here.id, "jobs.db"}
+    here.close()
+    assert Executor(tmp_path).id != here.id
+
+
+class Harm:
+    """What a pickle can do: run a command when it is read."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, ("touch harmed",)
+
+
+def test_what_a_row_calls_pickled_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    configure("sqlite:///x", "e", threads=1, logger=logging.getLogger("test"))
+    harm = base64.b64encode(pickle.dumps(Harm())).decode()
+    with pytest.raises(TypeError, match="JSON alone"):
+        deserialize_value(harm, "py_pickle", DBOSPortableJSON)
+    assert not (tmp_path / "harmed").exists()
+    assert serialize_value("answered", None, DBOSPortableJSON) == ('"answered"', "portable_json")
+
+
+def test_the_librarys_complaints_are_noted_without_their_words(caplog: pytest.LogCaptureFixture) -> None:
+    journal = logging.getLogger("test.jobs")
+    configure("sqlite:///x", "e", threads=1, logger=journal)
+    with caplog.at_level(logging.INFO, "test.jobs"):
+        logging.getLogger("dbos").error("a value: %s", "PLANTED-7731")
+    (line,) = caplog.records
+    assert line.getMessage() == "jobs" and "test_jobs.py" in str(vars(line)["facts"])
+    assert "PLANTED" not in caplog.text
+
+
+def test_a_budget_is_never_exceeded_and_the_largest_comes_to_its_turn() -> None:
+    async def use() -> None:
+        budget = Budget(10, retry_after=3)
+        async with budget.take(6):
+            with pytest.raises(Problem) as caught:
+                async with budget.take(5):
+                    pass
+            assert caught.value.headers["Retry-After"] == "3"
+            async with budget.take(4):
+                assert budget.free == 0
+        async with budget.take(1_000):
+            assert budget.free == 0
+        assert budget.free == 10
+
+    asyncio.run(use())
+
+
+def test_a_figure_that_cannot_be_had_keeps_no_other_back() -> None:
+    def away() -> float:
+        raise Unreachable("The database is away.")
+
+    metrics = Metrics()
+    metrics.watch(waiting=away, places=lambda: 3)
+    text = metrics.text().decode()
+    assert "shulab_waiting NaN" in text and "shulab_places 3.0" in text
