@@ -42,6 +42,8 @@ BANKS = (
     "PUT /v1/contracts/{contract_id}/contexts/{sha256}",
     "GET /v1/contracts/{contract_id}/contexts/{sha256}",
     "PUT /v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}",
+    "GET /v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}/reply",
+    "GET /v1/contracts/{contract_id}/jobs/{job_id}/events",
     "GET /v1/banks/self",
     "POST /v1/banks/keys",
     "GET /v1/offers",
