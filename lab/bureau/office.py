@@ -271,9 +271,9 @@ class Bureau:
         with self._refusals(contract_id, "score"):
             return self._scoring.receive(contract_id, job_id, body, self.now())
 
-    def evaluate_batch(self, contract_id: str, sha256: str, *, again: bool = False) -> Outcome:
+    def evaluate_batch(self, contract_id: str, sha256: str) -> Outcome:
         """Answer a charged batch, or give its charge back; see ``Scoring.evaluate``."""
-        outcome = self._scoring.evaluate(contract_id, sha256, self.now(), again=again)
+        outcome = self._scoring.evaluate(contract_id, sha256, self.now())
         if isinstance(outcome.error, Refused):
             self.record_refusal(contract_id, "score", outcome.error)
         return outcome

@@ -25,8 +25,6 @@ from sandbox.jobs.library import configure
 from sandbox.journal import note
 
 QUEUE = "batches"
-TRIES = 3
-"""How often a batch is evaluated whose worker died: twice it may have been something else's fault."""
 _POLL_SECONDS = 0.1
 _WATCH_SECONDS = 1.0
 _OUTAGE_SECONDS, _OUTAGE_TRIES = 5.0, 100  # what is down is waited for; then the next workflow does
@@ -87,26 +85,22 @@ class Jobs:
             max_attempts=_OUTAGE_TRIES,
             should_retry=lambda _: not self._stopped.is_set(),
         )
-        def evaluate(contract: str, sha256: str, again: bool) -> str:
-            return self._evaluate(contract, sha256, again)
+        def evaluate(contract: str, sha256: str) -> str:
+            return self._evaluate(contract, sha256)
 
         @DBOS.workflow(name="batch", max_recovery_attempts=_RECOVERIES)
         def batch(contract: str, sha256: str) -> str:
-            for left in range(TRIES - 1, -1, -1):  # what a step answered is kept, so tries count over restarts
-                state = evaluate(contract, sha256, left > 0)
-                if state != "charged":
-                    break
-            return state
+            return evaluate(contract, sha256)
 
         return batch
 
-    def _evaluate(self, contract: str, sha256: str, again: bool) -> str:
+    def _evaluate(self, contract: str, sha256: str) -> str:
         """The step: what became of the batch. Raises, and is then tried again, only when something else is down."""
         begun = time.monotonic()
         with self._counted:
             self._under_way += 1
         try:
-            outcome = self._bureau.evaluate_batch(contract, sha256, again=again)
+            outcome = self._bureau.evaluate_batch(contract, sha256)
         except NotFound:  # the contract or the batch is gone from the tables
             return "gone"
         finally:

@@ -29,7 +29,7 @@ from lab.bureau.exchange.charges import charge_scores, return_scores
 from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
 from lab.bureau.exchange.passage import Passage, Passed
-from lab.bureau.exchange.workers import WorkerLost, WorkerPool
+from lab.bureau.exchange.workers import WorkerPool
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
@@ -72,7 +72,7 @@ class _Work:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of a charged batch; ``error`` says why it was returned, or is to be evaluated once more."""
+    """What became of a charged batch; ``error`` says why it was returned."""
 
     state: str
     error: Exception | None = None
@@ -139,11 +139,11 @@ class Scoring:
             if not named:
                 self._home.path(file).unlink(missing_ok=True)
 
-    def evaluate(self, contract_id: str, sha256: str, now: datetime, *, again: bool = False) -> Outcome:
+    def evaluate(self, contract_id: str, sha256: str, now: datetime) -> Outcome:
         """Answer a charged batch, or give its charge back; a batch in another state stays as it is.
 
-        ``again``: a batch whose worker died stays charged, for another try. Raises ``Unreachable`` when the database
-        or the workers are not there, and whatever makes it impossible to give back: then it is still charged.
+        Raises ``Unreachable`` when the database or the workers are not there, and whatever makes it impossible to give
+        back: then it is still charged.
         """
         with self._alone(contract_id, sha256):
             with self._store.read() as session:
@@ -163,11 +163,6 @@ class Scoring:
                     found = self._batches.keep_reply(session, contract_id, work.facts, file, reply, now, by=passed.by)
             except Unreachable:  # perhaps the reply was kept all the same, so its file stays
                 raise
-            except WorkerLost as error:
-                if again:
-                    return Outcome(CHARGED, error)
-                self._give_back(contract_id, sha256, file, error)
-                return Outcome(RETURNED, error)
             except Exception as error:
                 self._give_back(contract_id, sha256, file, error)
                 return Outcome(RETURNED, error)

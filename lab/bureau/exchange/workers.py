@@ -21,13 +21,10 @@ from lab.terms.errors import InvalidInput, Unreachable
 from protocols.crew import end_with
 
 Result = TypeVar("Result")
-
-
-class WorkerLost(InvalidInput):
-    """The worker died in the middle: the bytes did it, or something outside that had nothing to do with them."""
-
-
 _MIB = 1024 * 1024
+_STARTS = 5
+_TRIES = 3
+"""How often a job is done whose worker died: twice something else may have killed it."""
 
 
 class WorkerPool:
@@ -46,28 +43,26 @@ class WorkerPool:
     def run(self, function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """Run a top-level ``function`` in a worker and give its result; waits for a free worker.
 
-        What the function raises comes through. Raises ``InvalidInput`` when the worker ran out of time or memory,
-        which is what bytes made to do harm look like from here, and ``WorkerLost`` when it died; the next job gets a
-        new worker.
+        What the function raises comes through. Raises ``InvalidInput`` when the worker ran out of time or memory, or
+        died again and again, which is what bytes made to do harm look like from here; the next job gets a new worker.
         """
         worker = self._take()
-        begun = time.monotonic()
         try:
-            try:
-                job = worker.submit(_limited, self._seconds, function, arguments, named)
-            except BrokenProcessPool:  # it died while it had nothing to do, so this job is not to blame
-                worker = self._start()
-                job = worker.submit(_limited, self._seconds, function, arguments, named)
-            return job.result()
-        except (BrokenProcessPool, MemoryError) as error:
-            worker.shutdown(wait=False, cancel_futures=True)
-            worker = self._start()
-            in_time = time.monotonic() - begun < self._seconds
-            family = WorkerLost if isinstance(error, BrokenProcessPool) and in_time else InvalidInput
-            raise family(
+            for left in range(_TRIES - 1, -1, -1):
+                worker = self._ready(worker)
+                begun = time.monotonic()
+                try:
+                    return worker.submit(_limited, self._seconds, function, arguments, named).result()
+                except (BrokenProcessPool, MemoryError) as error:
+                    worker.shutdown(wait=False, cancel_futures=True)
+                    worker = self._start()
+                    died = isinstance(error, BrokenProcessPool) and time.monotonic() - begun < self._seconds
+                if not died or not left:
+                    break
+            raise InvalidInput(
                 "The evaluation failed: the worker that read the message was ended.",
                 next_step="make the message again; if it fails again, send smaller batches",
-            ) from None
+            )
         finally:
             self._places.put(worker)
 
@@ -104,6 +99,18 @@ class WorkerPool:
             self._places.put(None)  # whoever waits behind learns it too
             raise Unreachable("The bureau is shutting down.", next_step="try again when it is up")
         return worker
+
+    def _ready(self, worker: ProcessPoolExecutor) -> ProcessPoolExecutor:
+        """A worker that answers: one that died while it had nothing to do, or as it started, is no job's fault."""
+        for _ in range(_STARTS):
+            try:
+                worker.submit(_import_native).result()
+            except BrokenProcessPool:
+                worker.shutdown(wait=False, cancel_futures=True)
+                worker = self._start()
+            else:
+                return worker
+        raise Unreachable("The bureau's workers do not start.", next_step="try again in a minute")
 
     def _start(self) -> ProcessPoolExecutor:
         # Spawned, not forked: a fork would copy the service's threads' locks and the bureau's keys into the worker.

@@ -14,7 +14,7 @@ import pytest
 from lab.bureau.exchange import JobTerms, scoring
 from lab.bureau.exchange.deliveries import delivered
 from lab.bureau.exchange.retention import Swept
-from lab.bureau.exchange.workers import WorkerLost, WorkerPool
+from lab.bureau.exchange.workers import WorkerPool
 from lab.bureau.shelf import keep_model
 from lab.bureau.store.tables import BatchRow, ContextRow, InquiryRow
 from lab.terms.contract import Ceilings, Detail, Item, ModelTerms, Operation, ReleaseForm
@@ -248,26 +248,21 @@ def test_what_is_past_its_time_is_removed_and_recorded(scene_on_both: Scene) -> 
     assert {"contract.expired", "job.stopped"} <= set(scene.ledger()[-4:])
 
 
-def test_a_batch_whose_worker_died_is_tried_again_before_it_is_given_back(
+def test_a_batch_whose_worker_dies_again_and_again_is_given_back_and_says_why(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     contract = scene.contract()
     batch = batch_of(scene, contract)
     sha256 = scene.bureau.receive_batch(contract, JOB, batch).sha256
-    with monkeypatch.context() as patch:
-        patch.setattr(scoring, "evaluate", _die)
-        outcome = scene.bureau.evaluate_batch(contract, sha256, again=True)
-        assert (outcome.state, type(outcome.error)) == ("charged", WorkerLost)
     assert scene.bureau.batch_reply(contract, JOB, sha256) is None
     assert scene.bureau.job_progress(contract, JOB)["batches"] == {"charged": 1, "answered": 0, "returned": 0}
     assert [charge.sha256 for charge in scene.bureau.waiting_batches()] == [sha256]
     assert scene.bureau.evaluate_batch(contract, sha256).state == "answered"
     assert scene.bureau.evaluate_batch(contract, sha256).state == "answered"  # done already
-    found = scene.bureau.batch_reply(contract, JOB, sha256)
-    assert found is not None and scene.ledger().count("score.answered") == 1
+    assert scene.bureau.batch_reply(contract, JOB, sha256) is not None
+    assert scene.ledger().count("score.answered") == 1
 
-    other = batch_of(scene, contract, slice(20, 26))
-    charge = scene.bureau.receive_batch(contract, JOB, other)
+    charge = scene.bureau.receive_batch(contract, JOB, batch_of(scene, contract, slice(20, 26)))
     monkeypatch.setattr(scoring, "evaluate", _die)
     assert scene.bureau.evaluate_batch(contract, charge.sha256).state == "returned"
     with pytest.raises(InvalidInput, match="worker"):
