@@ -273,7 +273,7 @@ def test_the_job_was_a_real_one(job: Job) -> None:
     assert job.manifest["scored"] == CLIENTS
     assert job.manifest["rows"] == CLIENTS + STRANGERS
     paths = {name.split()[2].rsplit("/", 1)[-1].split("?")[0] for name, _ in job.wire.to_bureau}
-    assert {"setup", "matching", "scores", "sheet", "signature", "allowance"} <= paths
+    assert {"setup", "matching", "reply", "sheet", "signature", "allowance"} <= paths
     assert any("/jobs/" in name for name, _ in job.wire.to_bureau)
     assert sum(len(data) for _, data in job.wire.to_bureau) > 1_000_000
 

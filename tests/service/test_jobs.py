@@ -79,6 +79,7 @@ def test_batches_of_a_killed_service_are_answered_by_the_one_that_lives(service:
         assert name in holders(service) and "charged" in states(service, contract)
     finally:
         second.stop(signal.SIGKILL)
+    until(lambda: states(service, contract) == ["answered"] * len(sent))
     replies = [deliver(outlet, contract, JOB, batch) for batch in sent]
     assert states(service, contract) == ["answered"] * len(sent)
     assert len({json.dumps(receipt, sort_keys=True) for _, receipt in replies}) == len(sent)
