@@ -78,8 +78,8 @@ class Courier:
         """Sums int64 [outputs, rows] and the receipts, batch by batch."""
         sheet, size = self._agreement.sheet, self._rows_per_batch
         parts = [slice(start, start + size) for start in range(0, len(indices), size)]
+        open_parts = self.missing(len(indices))
         found = {number: kept for number in range(len(parts)) if (kept := self._run.values(number)) is not None}
-        open_parts = [number for number in range(len(parts)) if number not in found]
         with ExitStack() as stack:
             encrypting = stack.enter_context(progress.stage("encrypt", len(open_parts) * len(sheet.columns)))
             scoring = stack.enter_context(progress.stage("score", len(open_parts)))
@@ -96,6 +96,11 @@ class Courier:
         empty = np.zeros((len(sheet.outputs), 0), dtype=np.int64)
         values = np.concatenate([empty, *(found[number][0] for number in range(len(parts)))], axis=1)
         return values, [found[number][1] for number in range(len(parts))]
+
+    def missing(self, rows: int) -> list[int]:
+        """The batches of a job of so many rows whose sums are not kept yet."""
+        count = -(-rows // self._rows_per_batch)
+        return [number for number in range(count) if self._run.values(number) is None]
 
     @property
     def _rows_per_batch(self) -> int:

@@ -79,10 +79,10 @@ def score_portfolio(
             matched = _match(home, keys, outlet, run, agreement, portfolio.codes, job.processes, progress)
         wanted = _wanted(matched, portfolio, skip)
         tags, indices = matched.tags[wanted], matched.indices[wanted]
-        if len(indices):
-            _offer_context(outlet, contract.id, run.id, context_name, context)
         witness = Witness(home, contract.bureau, outlet.ledger_consistency)
         courier = Courier(agreement, keys.holder(agreement.params), outlet, run, clock, context_name, witness)
+        if courier.missing(len(indices)):  # else the job may have ended at the bureau, just before this was stopped
+            _offer_context(outlet, contract.id, run.id, context_name, context)
         values, receipts = courier.score(portfolio.frame, tags, indices, progress)
         outputs = pl.DataFrame(
             {"code": pl.Series([portfolio.codes[i] for i in indices.tolist()], dtype=pl.String)}

@@ -17,7 +17,7 @@ from lab.bank.agreement import countersign
 from lab.bank.home import BankHome
 from lab.bank.outlet import Outlet, Patience
 from lab.bank.portraits import Gallery
-from lab.bank.run import find_run, finished_runs, unfinished_runs
+from lab.bank.run import Run, find_run, finished_runs, unfinished_runs
 from lab.bank.session import Job, score_portfolio
 from lab.terms.contract import Contract, Detail, Party
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
@@ -372,3 +372,19 @@ class _Happening:
             self.wrapped.advance(units)
         except KeyboardInterrupt:
             self.event()
+
+
+def test_a_job_stopped_when_the_bureau_knew_its_end_and_the_run_did_not_goes_on(
+    bank: Bank, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = bank.contract()
+    path = bank.portfolio(firms(*range(4)))
+    with monkeypatch.context() as patch:
+        patch.setattr(Run, "finish", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            bank.score(contract, path)
+    (job,) = unfinished_runs(bank.home.runs)
+    with bank.outlet() as outlet:
+        assert outlet.job(contract, job)["state"] == "ended"
+    assert bank.score(contract, path)["scored"] == 4 and not unfinished_runs(bank.home.runs)
+    assert bank.allowance(contract)["scores"]["total"] == 4
