@@ -23,7 +23,7 @@ from lab.terms.contract import Detail
 from lab.terms.errors import InvalidInput
 from models.calibration import Calibration, Scale
 from models.card import Card
-from models.columns import indicators
+from models.columns import Column, indicators
 from models.dimensions import DIMENSION_CODES, DIMENSIONS
 from models.document import STRICT
 from models.features import Feature, encode
@@ -58,6 +58,16 @@ class ScoreTerms:
             for output in outputs:
                 sums[output] += answers[column] * values
         return sums
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Where the term of a column goes: its own, or its part for another dimension."""
+
+    column: int
+    feature: int
+    dimension: int
+    outputs: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -99,7 +109,13 @@ class Model:
     @property
     def columns(self) -> int:
         """How many ciphertext columns a batch has."""
-        return len(self.weights.columns)
+        return len(self.asked)
+
+    @cached_property
+    def asked(self) -> tuple[Column, ...]:
+        """The columns that a bank answers: all but those that the others of their feature imply."""
+        implied = set(self.weights.implied)
+        return tuple(column for place, column in enumerate(self.weights.columns) if place not in implied)
 
     def outputs(self, detail: Detail) -> tuple[Output, ...]:
         """What comes back at this detail, in order. Raises ``InvalidInput`` for feature subtotals of a free model."""
@@ -134,17 +150,14 @@ class Model:
 
     def terms_of(self, public: NDArray[np.float64], detail: Detail, *, step: int = 1) -> ScoreTerms:
         """As ``terms``, from encoded public features, float64 [rows, public features]."""
-        weights, outputs = self.weights, self.outputs(detail)
+        weights, outputs, routes = self.weights, self.outputs(detail), self._routes(detail)
         count, rows = len(weights.columns), len(public)
-        by_dimension = detail in (Detail.DIMENSIONS, Detail.FULL)
-        by_feature = detail in (Detail.FEATURES, Detail.FULL)
+        by_dimension, by_feature = _subtotals(detail)
         places = {output: place for place, output in enumerate(outputs)}
-        pair_columns = [column for column, _ in weights.pairs] if by_dimension else []
-        pair_dimensions = [dimension for _, dimension in weights.pairs] if by_dimension else []
-        columns = np.asarray([*range(count), *pair_columns], dtype=np.int32)
-        values = np.zeros((len(columns), rows), dtype=np.int64)
+        pair_columns = [route.column for route in routes[count:]]
+        values = np.zeros((len(routes), rows), dtype=np.int64)
         base = np.zeros((len(outputs), rows), dtype=np.int64)
-        literals = weights.outcomes(public)
+        literals, folded = weights.outcomes(public), self._implied(routes)
         for start in range(0, rows, CHUNK):
             part = slice(start, min(start + CHUNK, rows))
             holds = weights.conditions(literals[:, part])
@@ -161,15 +174,50 @@ class Model:
                 base[places[PUBLIC], part] = base_total
             if detail is Detail.TOTAL:
                 base[0, part] = base_total
-        term_dimensions = [*weights.own_dimension, *pair_dimensions]
-        added = []
-        for column, dimension in zip(columns.tolist(), term_dimensions, strict=True):
-            targets = [places[Output("dimension", DIMENSION_CODES[dimension])]] if by_dimension else []
+            for implied, others in folded:
+                values[others, part] -= values[implied, part]
+                base[list(routes[implied].outputs), part] += values[implied, part]
+        asked = [place for place, route in enumerate(routes) if route.column not in weights.implied]
+        asked.sort(key=lambda place: routes[place].column)
+        columns = np.asarray([routes[place].column for place in asked], dtype=np.int32)
+        columns -= np.searchsorted(weights.implied, columns).astype(np.int32)
+        return ScoreTerms(columns, tuple(routes[place].outputs for place in asked), values[asked], base)
+
+    def term_counts(self, detail: Detail) -> tuple[int, ...]:
+        """How many terms feed each output at this detail, in the order of ``outputs``."""
+        counts = [0] * len(self.outputs(detail))
+        for route in self._routes(detail):
+            if route.column not in self.weights.implied:
+                for output in route.outputs:
+                    counts[output] += 1
+        return tuple(counts)
+
+    def _routes(self, detail: Detail) -> list[_Route]:
+        """The terms of all columns, their own before parts for other dimensions."""
+        weights, (by_dimension, by_feature) = self.weights, _subtotals(detail)
+        places = {output: place for place, output in enumerate(self.outputs(detail))}
+        pairs = weights.pairs if by_dimension else ()
+        routes = []
+        for column, dimension in (*enumerate(weights.own_dimension), *pairs):
+            feature = weights.own_feature[column]
+            outputs = [places[Output("dimension", DIMENSION_CODES[dimension])]] if by_dimension else []
             if by_feature:
-                targets.append(places[Output("feature", self.bank_features[weights.own_feature[column]].name)])
-            added.append(tuple(targets) if targets else (0,))
-        order = np.argsort(columns, kind="stable")
-        return ScoreTerms(columns[order], tuple(added[place] for place in order), values[order], base)
+                outputs.append(places[Output("feature", self.bank_features[feature].name)])
+            routes.append(_Route(column, feature, dimension, tuple(outputs) if outputs else (0,)))
+        return routes
+
+    def _implied(self, routes: list[_Route]) -> list[tuple[int, list[int]]]:
+        """Each term of an implied column, and those of the other columns of its feature and dimension.
+
+        The implied answer is 1 less the others, so its weight goes to the base and off the others': the same integers.
+        """
+        found = []
+        for place, route in enumerate(routes):
+            if route.column in self.weights.implied:
+                same = (route.feature, route.dimension)
+                others = [n for n, one in enumerate(routes) if n != place and (one.feature, one.dimension) == same]
+                found.append((place, others))
+        return found
 
     def _quanta(self, values: NDArray[np.float64], step: int) -> NDArray[np.int64]:
         return np.rint(values / (self.quantum * step)).astype(np.int64) * step
@@ -186,7 +234,7 @@ class Model:
 
     def answers_of(self, bank: NDArray[np.float64]) -> NDArray[np.uint8]:
         """As ``answers``, from encoded bank features, float64 [rows, bank features]."""
-        return indicators(self.bank_features, self.weights.binnings, self.weights.columns, bank)
+        return indicators(self.bank_features, self.weights.binnings, self.asked, bank)
 
     @property
     def roundings(self) -> int:
@@ -222,7 +270,7 @@ class Model:
             detail=detail,
             features=tuple(self.bank_features[number] for number in used),
             binnings=tuple(replace(binning, feature=place) for place, binning in enumerate(weights.binnings)),
-            columns=weights.columns,
+            columns=self.asked,
             quantum=self.quantum,
             intercept=self.forest.intercept,
             error_bound=self.error_bound,
@@ -267,6 +315,11 @@ class Model:
             "facts": {fact.name: fact.value for fact in self.card.facts},
             "warnings": [{"zh": warning.zh, "en": warning.en} for warning in self.card.warnings],
         }
+
+
+def _subtotals(detail: Detail) -> tuple[bool, bool]:
+    """Whether there are subtotals by dimension, and by feature."""
+    return detail in (Detail.DIMENSIONS, Detail.FULL), detail in (Detail.FEATURES, Detail.FULL)
 
 
 def choose_quantum(reach: float, roundings: int, value_limit: int) -> float:

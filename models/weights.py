@@ -35,7 +35,9 @@ class Weights:
     """The columns of a forest and the sparse matrices that turn public conditions into their weights.
 
     Columns: ``columns`` over ``binnings``; ``own_feature`` (index into bank features, -1 where a column joins several)
-    and ``own_dimension`` [columns]. ``pairs`` are the (column, dimension) pairs beside a column's own dimension.
+    and ``own_dimension`` [columns]. ``pairs`` are the (column, dimension) pairs beside a column's own dimension; where
+    one column of a feature has one, all of that feature do. ``implied``: the columns that need no answer, since exactly
+    one column of their feature holds for any record, so the others tell; one for each feature whose bins all have one.
     Matrices over K public conditions: ``total`` [columns, K], ``parts`` [pairs, K], ``base_total`` [1, K],
     ``base_parts`` [dimensions, K]. ``base_dimension`` takes the rounding residue of the base. ``reach`` bounds every
     sum of parts of a score: the sum over trees of the largest absolute path. Row k + 1 of ``chain`` is condition k: an
@@ -47,6 +49,7 @@ class Weights:
     own_feature: tuple[int, ...]
     own_dimension: tuple[int, ...]
     pairs: tuple[tuple[int, int], ...]
+    implied: tuple[int, ...]
     tests: tuple[Split, ...]
     chain: tuple[tuple[int, int, bool], ...]
     total: sp.csr_matrix
@@ -247,7 +250,14 @@ class _Builder:
         rank = {self.columns[column]: place for place, column in enumerate(order)}
         features = [self.binnings[column.tests[0][0]].feature for column in order]
         own = [self.dimensions[self.public_count + feature] for feature in features]
-        pairs = sorted({(rank[c], d) for (c, d, _), v in self.parts.items() if v and d != own[rank[c]]})
+        own_feature = [f if len(c.tests) == 1 else -1 for f, c in zip(features, order, strict=True)]
+        places = defaultdict(list)
+        for place, feature in enumerate(own_feature):
+            places[feature].append(place)
+        beside = {(rank[c], d) for (c, d, _), v in self.parts.items() if v and d != own[rank[c]]}
+        if self.one:
+            beside |= {(place, d) for c, d in beside for place in places[own_feature[c]]}
+        pairs = sorted(beside)
         pair_rank = {pair: place for place, pair in enumerate(pairs)}
         parts = {(pair_rank[rank[c], d], k): v for (c, d, k), v in self.parts.items() if (rank[c], d) in pair_rank}
         weight: dict[int, float] = defaultdict(float)
@@ -257,9 +267,14 @@ class _Builder:
         return Weights(
             binnings=tuple(self.binnings),
             columns=tuple(order),
-            own_feature=tuple(f if len(c.tests) == 1 else -1 for f, c in zip(features, order, strict=True)),
+            own_feature=tuple(own_feature),
             own_dimension=tuple(own),
             pairs=tuple(pairs),
+            implied=tuple(
+                places[binning.feature][0]
+                for binning in self.binnings
+                if self.one and len(places[binning.feature]) == binning.bins
+            ),
             tests=tuple(self.tests),
             chain=tuple(self.chain),
             total=_matrix({(rank[c], k): v for (c, k), v in self.total.items()}, len(order), size),

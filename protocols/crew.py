@@ -29,6 +29,10 @@ class CrewLost(Exception):
     """The workers died again and again, or the cluster is not there. The message says which."""
 
 
+class WorkKills(CrewLost):
+    """Whoever took up the same work died, again and again."""
+
+
 class Crew(Protocol):
     """Someone who does the work."""
 
@@ -83,7 +87,7 @@ class LocalCrew:
             except BrokenProcessPool:
                 failures += 1
                 if failures == _TRIES:
-                    raise CrewLost(f"The worker processes died {failures} times on the same work.") from None
+                    raise WorkKills(f"The worker processes died {failures} times on the same work.") from None
                 self._pool.shutdown(wait=False, cancel_futures=True)
                 self._pool = self._open()
                 under_way = deque((row, self._pool.submit(function, *row)) for row, _ in under_way)
@@ -104,6 +108,10 @@ class LocalCrew:
 class ClusterCrew:
     """A Dask cluster, by its scheduler's address (``tcp://host:8786``)."""
 
+    size: int
+    threads: int
+    """The most threads that one of its workers has."""
+
     def __init__(self, address: str, *, timeout: float = 10.0) -> None:
         """Raises ``CrewLost`` without the extra ``[cluster]``, or if no scheduler with workers answers."""
         try:
@@ -114,7 +122,8 @@ class ClusterCrew:
             self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError):
             raise CrewLost(f"No Dask scheduler answers at {address}.") from None
-        self.size = sum(self._client.nthreads().values())
+        threads = self._client.nthreads().values()
+        self.size, self.threads = sum(threads), max(threads, default=0)
         if not self.size:
             self._client.close()
             raise CrewLost(f"The Dask scheduler at {address} has no workers.")
@@ -128,14 +137,16 @@ class ClusterCrew:
         try:
             while True:
                 while len(under_way) < _AHEAD * self.size and (row := next(waiting, None)) is not None:
-                    under_way.append(self._client.submit(function, *row, pure=False, retries=_TRIES))
+                    under_way.append(self._client.submit(function, *row, pure=False))
                 if not under_way:
                     return
                 result: Result = under_way[0].result()
                 under_way.popleft()
                 yield result
-        except (KilledWorker, CancelledError):
-            raise CrewLost("The cluster's workers died again and again, or its scheduler went away.") from None
+        except KilledWorker:
+            raise WorkKills("The cluster's workers died again and again on the same work.") from None
+        except CancelledError:
+            raise CrewLost("The cluster's scheduler went away.") from None
 
     def close(self) -> None:
         """Part from the cluster; it goes on."""

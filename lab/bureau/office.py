@@ -34,12 +34,14 @@ from lab.bureau.exchange import (
     WorkerPool,
 )
 from lab.bureau.exchange.charges import allowance
+from lab.bureau.exchange.cluster import ClusterPool
 from lab.bureau.exchange.evaluated import EvaluatedRegisters
 from lab.bureau.exchange.indexes import Indexes
 from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.exchange.passage import bank_of
 from lab.bureau.exchange.preparation import Preparation
 from lab.bureau.exchange.retention import Swept, sweep
+from lab.bureau.exchange.workers import Evaluators
 from lab.bureau.home import BureauHome
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, LOCAL, Receipt, record
@@ -84,13 +86,16 @@ class Bureau:
         self._workers = WorkerPool(
             settings.workers, job_seconds=settings.job_seconds, memory_mib=settings.worker_memory_mib
         )
+        self._evaluators: Evaluators = self._workers
+        if settings.cluster:
+            self._evaluators = ClusterPool(settings.cluster, job_seconds=settings.job_seconds)
         passage = Passage(self.shelf)
         self.epochs = Epochs(store, keys, self.evaluated, clock)
         self._reception = Reception(store, home, passage, self.epochs.current)
         self._contexts = Contexts(store, home, self._workers, passage)
         indexes = Indexes(home, self.snapshots, self.evaluated, self._preparation)
         self._matching = Matching(store, keys, indexes, passage, self.consents, self._crew)
-        rooms = (store, home, keys, self.snapshots, indexes, self._workers, passage, self.consents)
+        rooms = (store, home, keys, self.snapshots, indexes, self._evaluators, passage, self.consents)
         self._scoring = Scoring(*rooms, self.shelf)
         self.desk = Desk(store, self.shelf, self.people, self.party, keys.sign, settings.two_officers_above, clock)
 
@@ -139,6 +144,7 @@ class Bureau:
     def close(self) -> None:
         """End the workers after their jobs and close the database."""
         self._preparation.close()
+        self._evaluators.close()
         self._workers.close()
         self.store.close()
 
@@ -277,6 +283,13 @@ class Bureau:
         if isinstance(outcome.error, Refused):
             self.record_refusal(contract_id, "score", outcome.error)
         return outcome
+
+    def batches_at_once(self) -> int:
+        """How many batches are evaluated at once, here or on the cluster; as many as here if that is away."""
+        try:
+            return self._evaluators.size
+        except Unreachable:
+            return self.home.settings.workers
 
     def batch_reply(self, contract_id: str, job_id: str, sha256: str) -> tuple[bytes, Receipt] | None:
         """The reply frame to a batch that was received, and the receipt; None while it waits or is evaluated."""

@@ -53,8 +53,6 @@ def evaluate(
     if head.context != layout.digest(context):
         raise MalformedFrame("the batch names another context")
     terms.check(params, columns=head.columns, rows=head.rows)
-    for column in head.ciphertexts:
-        envelope.check_seeded(column, params)
     pk = _public_key(layout.read_context(context, params)[0], params)
     sums = [mask.draw(pk, params) for _ in range(len(terms.base))]
     add_products(sums, head, terms, params)
@@ -100,7 +98,7 @@ def finish(sums: list[Any], terms: Terms, params: ParameterSet) -> list[bytes]:
 
 
 def _modulo(values: NDArray[np.int64], params: ParameterSet) -> NDArray[np.int64]:
-    """Values within t/2 on either side of 0 as residues of t; far cheaper than a division."""
+    """Values of less than t on either side of 0 as residues of t; far cheaper than a division."""
     return np.ascontiguousarray(values + (values < 0) * np.int64(params.plain_modulus))
 
 

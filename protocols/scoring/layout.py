@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from protocols.scoring.envelope import check_seeded
 from protocols.scoring.params import ParameterSet
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 
@@ -51,9 +52,11 @@ class Terms:
             raise ValueError(f"a term names an output beyond the {outputs} of the reply")
         if fed and max(np.bincount(fed)) > params.max_terms:
             raise ValueError(f"more than {params.max_terms} terms feed one output")
-        for name, numbers in (("values", self.values), ("base", self.base)):
-            if numbers.size and int(np.abs(numbers).max()) > params.value_limit:
-                raise ValueError(f"{name} go beyond {params.value_limit} quanta")
+        # A value may be a difference of two weights: it is taken modulo t, like the sum, which is what has to fit.
+        limits = (2 * params.value_limit, params.value_limit)
+        for name, numbers, limit in zip(("values", "base"), (self.values, self.base), limits, strict=True):
+            if numbers.size and int(np.abs(numbers).max()) > limit:
+                raise ValueError(f"{name} go beyond {limit} quanta")
 
 
 @dataclass(frozen=True)
@@ -106,7 +109,9 @@ def pack_batch(
 
 
 def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str = "") -> BatchHead:
-    """Parse a batch frame for ``contract``; raises ``MalformedFrame``. Runs no native code.
+    """Parse a batch frame for ``contract``, its ciphertexts from outside (``envelope``); raises ``MalformedFrame``.
+
+    Runs no native code.
 
     ``sha256``: the frame's digest, from a caller who computed it already; ten megabytes take a while.
     """
@@ -122,6 +127,8 @@ def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str
     tags = np.frombuffer(batch.parts[0], dtype=np.uint8).reshape(rows, TAG_BYTES)
     if len({batch.parts[0][at : at + TAG_BYTES] for at in range(0, rows * TAG_BYTES, TAG_BYTES)}) != rows:
         raise MalformedFrame("an enterprise stands twice in one batch")
+    for column in batch.parts[1:]:
+        check_seeded(column, params)
     if _repeats(batch.parts[1:]):
         raise MalformedFrame("a ciphertext stands twice in one batch")
     return BatchHead(sha256 or digest(frame), contract, batch.text("context"), columns, tags, tuple(batch.parts[1:]))

@@ -36,6 +36,7 @@ homomorphic encryption scheme" (2009), section 4.3; Asharov et al., EUROCRYPT 20
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 FRESH_NOISE = 21
@@ -68,6 +69,8 @@ class ParameterSet:
     """The most products that may be added into one reply."""
     max_outputs: int
     """The most replies (subtotals) of a batch."""
+    hidden_bits: int
+    """What all replies of a model to one bank stay within: a distance of 2^-hidden_bits. The bureau stops there."""
     security: str
 
     @property
@@ -127,9 +130,16 @@ class ParameterSet:
         """The same for what a dishonest public key that passes ``keyproof`` makes the mask's noise say of the mask."""
         return self._hidden(self.mask_noise(honest=False), replies)
 
-    def replies(self, terms: int, *, bits: int = 40) -> int:
-        """How many replies of one contract, each of ``terms`` terms, together stay within a distance of 2^-bits."""
-        return int((2.0**-bits / self.distance(terms, 1)) ** 2)
+    def spent(self, terms: Sequence[int]) -> float:
+        """What a batch whose outputs have so many ``terms`` each uses up of ``hidden_bits``, as a share of the whole.
+
+        Squares of distances add up over replies: the bound is by the length of all shifts taken as one vector.
+        """
+        return sum((self.distance(count, 1) * 2.0**self.hidden_bits) ** 2 for count in terms)
+
+    def replies(self, terms: int) -> int:
+        """How many replies, each of ``terms`` terms, are within ``hidden_bits`` together."""
+        return int(1 / self.spent([terms]))
 
     def _hidden(self, shift: float, replies: int) -> float:
         return math.sqrt(FISHER) / 2 * math.sqrt(replies * self.degree) * shift / 2.0**self.flood_bits
@@ -149,6 +159,7 @@ PARAMETERS: dict[str, ParameterSet] = {
         primes=(1152921504606748673, 1152921504606830593, 114689),
         plain_modulus=16760833,
         flood_bits=92,
+        hidden_bits=40,
         max_terms=4096,
         max_outputs=512,
         security="128 bits, classical (Homomorphic Encryption Standard 2018: 137 of 218 bits at N = 8192)",
@@ -163,6 +174,7 @@ PARAMETERS: dict[str, ParameterSet] = {
         primes=(35184371884033, 281474976694273, 40961),
         plain_modulus=65537,
         flood_bits=73,
+        hidden_bits=30,
         max_terms=4096,
         max_outputs=512,
         security="128 bits, classical (Homomorphic Encryption Standard 2018: 109 of 109 bits at N = 4096)",

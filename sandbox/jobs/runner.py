@@ -54,7 +54,7 @@ class Jobs:
         self._executor = Executor(home.path("executors"))
         self._workflow = self._declare()
         url = home.settings.database_url or f"sqlite:///{home.path('jobs.db')}"
-        workers = home.settings.workers
+        workers = self._bureau.batches_at_once()
         DBOS(config=configure(url, self._executor.id, threads=workers + 4, logger=self._logger))
         DBOS.launch()
         self._queue = DBOS.register_queue(

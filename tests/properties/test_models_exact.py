@@ -181,6 +181,12 @@ def test_columns_give_the_boosters_raw_score(seed: int, one: bool, zero_as_missi
         for feature in set(weights.own_feature):
             own = answers[np.asarray(weights.own_feature) == feature]
             assert (own.sum(axis=0) <= 1).all()
+        for place in weights.implied:
+            own = answers[np.asarray(weights.own_feature) == weights.own_feature[place]]
+            assert (own.sum(axis=0) == 1).all()
+        assert len(set(weights.implied)) == len(weights.implied)
+    else:
+        assert weights.implied == ()
 
 
 @SETTINGS
@@ -205,7 +211,7 @@ def test_integers_agree_at_every_detail(seed: int, one: bool, zero_as_missing: b
         assert terms.values.dtype == np.int64 and terms.base.shape == (len(sheet.outputs), len(values))
         sums = terms.apply(sheet.indicators(bank))
         assert np.abs(sums).max(initial=0) <= model.value_bound(detail) <= LIMIT
-        assert np.abs(terms.values).max(initial=0) <= model.value_bound(detail)
+        assert np.abs(terms.values).max(initial=0) <= 2 * model.value_bound(detail)  # differences of two weights
         outcome = read_outputs(sheet, sums)
         assert np.abs(outcome.raw - wanted).max() <= sheet.error_bound
         kinds = {

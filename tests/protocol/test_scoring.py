@@ -97,7 +97,7 @@ def test_two_replies_to_one_batch_differ_in_every_ciphertext() -> None:
 def test_terms_beyond_the_batch_or_the_limits_are_refused() -> None:
     ok = Terms(np.zeros(1, dtype=np.int32), ((0,),), np.ones((1, 2), dtype=np.int64), np.zeros((1, 2), dtype=np.int64))
     ok.check(PARAMS, columns=1, rows=2)
-    huge = np.full((1, 2), PARAMS.value_limit + 1)
+    huge = np.full((1, 2), 2 * PARAMS.value_limit + 1)
     for wrong in (
         Terms(ok.columns + 1, ok.outputs, ok.values, ok.base),
         Terms(ok.columns, ((1,),), ok.values, ok.base),

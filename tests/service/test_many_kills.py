@@ -83,7 +83,7 @@ def test_every_job_ends_once_through_kills_of_everything(service: Service, tmp_p
     drivers = Drivers(service, tmp_path, banks)
     try:
         while not drivers.are_done():
-            time.sleep(chance.uniform(0.5, 9.0))
+            time.sleep(chance.uniform(0.5, 20.0))
             victim = VICTIMS[sum(kills.values()) % len(VICTIMS)]
             if victim == "bank":
                 drivers.kill(chance)

@@ -24,6 +24,7 @@ from protocols.scoring.layout import digest
 from protocols.wire.frame import Frame, Kind, unpack
 from protocols.wire.signature import sign_request
 from tests import matching
+from tests.protocol.insider import frame_of
 from tests.service.conftest import JOB, PARAMS, RECIPIENT, Service
 from tests.service.standin import Key
 
@@ -379,10 +380,10 @@ def changed(batch, *, part=None, index=1, **meta):
     return Frame(Kind.BATCH, {**frame.meta, **meta}, parts).pack()
 
 
-def test_a_ciphertext_of_other_parameters_is_refused_and_the_charge_given_back(service, job):
+def test_what_is_no_ciphertext_but_outwardly_is_refused_and_the_charge_given_back(service, job):
     contract, _, batch = job
-    with pytest.raises(InvalidInput):
-        deliver(service.outlet(), contract, JOB, changed(batch, part=foreign(service)))
+    with pytest.raises(InvalidInput, match="evaluation failed"):
+        deliver(service.outlet(), contract, JOB, changed(batch, part=frame_of(bytes(PARAMS.seeded_bytes))))
     assert service.outlet().allowance(contract)["scores"]["used"] == 0
     assert deliver(service.outlet(), contract, JOB, batch)
 
@@ -395,6 +396,7 @@ def test_batches_that_do_not_fit_are_refused_uncharged(service, job):
     short = Frame(Kind.BATCH, parsed.meta, parsed.parts[:-1]).pack()
     for wrong, family, match in (
         (batch[:-1], InvalidInput, "not acceptable"),
+        (changed(batch, part=foreign(service)), InvalidInput, "not acceptable"),
         (batch + b"x", InvalidInput, "not acceptable"),
         (changed(batch, contract="c-20200101-00000000"), InvalidInput, "contract"),
         (changed(batch, parameters="bfv-4096-a"), InvalidInput, "parameter"),

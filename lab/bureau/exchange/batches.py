@@ -147,6 +147,7 @@ class Batches:
         *,
         by: str,
         more: Mapping[str, Fact],
+        spent: float,
     ) -> None:
         """Record that the batch, which lies in ``file``, is charged, with its ledger entry."""
         row = session.get(BatchRow, (contract_id, facts.sha256))
@@ -154,6 +155,7 @@ class Batches:
             row = BatchRow(contract_id=contract_id, sha256=facts.sha256)
             session.add(row)
         row.job_id, row.rows, row.register_version = facts.job, facts.rows, facts.register_version
+        row.spent = spent
         row.state, row.charged_at, row.file, row.failure = CHARGED, now, file, None
         session.flush()
         record(session, "score.charged", contract_id, facts.as_dict() | dict(more), by=by)

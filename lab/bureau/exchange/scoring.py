@@ -26,10 +26,11 @@ from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.batches import ANSWERED, CHARGED, RETURNED, Answered, Batches, BatchFacts, Charge, failure_of
 from lab.bureau.exchange.charges import charge_scores, return_scores
+from lab.bureau.exchange.exposure import check_fresh, check_spent
 from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
 from lab.bureau.exchange.passage import Passage, Passed
-from lab.bureau.exchange.workers import WorkerPool
+from lab.bureau.exchange.workers import Evaluators
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
@@ -88,7 +89,7 @@ class Scoring:
         keys: BureauKeys,
         snapshots: Snapshots,
         indexes: Indexes,
-        workers: WorkerPool,
+        workers: Evaluators,
         passage: Passage,
         consents: Consents,
         shelf: Shelf,
@@ -116,7 +117,7 @@ class Scoring:
 
         Raises what ``Passage.enter`` raises; ``Refused`` for enterprises that are not in the register or have reached
         their ceiling (with their number), ``NotFound`` for a context that was not put, ``InvalidInput`` for a batch
-        that does not parse, ``Busy`` when too many wait.
+        that does not parse, ``Conflict`` for a ciphertext that was sent before, ``Busy`` when too many wait.
         """
         digest = hashlib.sha256(batch).hexdigest()
         work = self._let_through(contract_id, job_id, batch, now)
@@ -259,6 +260,10 @@ class Scoring:
     def _charge(self, session: Session, work: _Work, passed: Passed, file: str, now: datetime) -> None:
         codes = self._snapshots.frame(work.snapshot)[work.snapshot.id_column].gather(work.rows).to_list()
         enterprises = self._keys.pseudonyms([str(code) for code in codes])
+        params = PARAMETERS[passed.contract.parameters]
+        spent = params.spent(self._shelf.model(passed.shelved).term_counts(passed.detail))
+        check_spent(session, passed, params, spent)
+        check_fresh(session, passed.contract.id, work.head)
         use_job(session, passed.job, work.head.rows)
         charge_scores(session, passed.contract, work.head.sha256, enterprises, now)
         more: dict[str, Fact] = {
@@ -269,7 +274,7 @@ class Scoring:
             "epoch": passed.job.epoch,
             "version": passed.held.version,
         }
-        self._batches.open(session, passed.contract.id, work.facts, file, now, by=passed.by, more=more)
+        self._batches.open(session, passed.contract.id, work.facts, file, now, by=passed.by, more=more, spent=spent)
 
     def _evaluate(self, work: _Work, batch: bytes) -> bytes:
         passed = work.passed

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from lab.terms.errors import InvalidInput, Unreachable
 from protocols.crew import end_with
@@ -26,6 +26,20 @@ _MIB = 1024 * 1024
 _STARTS = 5
 _TRIES = 3
 """How often a job is done whose worker died: twice something else may have killed it."""
+
+
+class Evaluators(Protocol):
+    """Whoever runs native code on bytes from banks: this machine's ``WorkerPool``, or a cluster."""
+
+    @property
+    def size(self) -> int:
+        """How many jobs are done at once."""
+
+    def run(self, function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
+        """See ``WorkerPool.run``."""
+
+    def close(self) -> None:
+        """Let the workers go."""
 
 
 class WorkerPool:
@@ -53,17 +67,14 @@ class WorkerPool:
                 worker = self._ready(worker)
                 begun = time.monotonic()
                 try:
-                    return worker.submit(_limited, self._seconds, function, arguments, named).result()
+                    return worker.submit(limited, self._seconds, function, arguments, named).result()
                 except (BrokenProcessPool, MemoryError) as error:
                     worker.shutdown(wait=False, cancel_futures=True)
                     worker = self._start()
                     died = isinstance(error, BrokenProcessPool) and time.monotonic() - begun < self._seconds
                 if not died or not left:
                     break
-            raise InvalidInput(
-                "The evaluation failed: the worker that read the message was ended.",
-                next_step="make the message again; if it fails again, send smaller batches",
-            )
+            raise failed()
         finally:
             self._places.put(worker)
 
@@ -128,9 +139,16 @@ def _confine(memory: int, parent: int) -> None:
     end_with(parent)
 
 
-def _limited(
-    seconds: int, function: Callable[..., Result], arguments: tuple[Any, ...], named: dict[str, Any]
-) -> Result:
+def failed() -> InvalidInput:
+    """What a bank is told whose bytes ended their worker."""
+    return InvalidInput(
+        "The evaluation failed: the worker that read the message was ended.",
+        next_step="make the message again; if it fails again, send smaller batches",
+    )
+
+
+def limited(seconds: int, function: Callable[..., Result], arguments: tuple[Any, ...], named: dict[str, Any]) -> Result:
+    """``function(*arguments, **named)`` in this process, which ends if that takes longer than ``seconds``."""
     signal.alarm(seconds)
     try:
         return function(*arguments, **named)

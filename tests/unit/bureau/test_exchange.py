@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sqlalchemy import select
 
 from lab.bureau.exchange import JobTerms, scoring
 from lab.bureau.exchange.deliveries import delivered
@@ -20,6 +21,8 @@ from lab.bureau.store.tables import BatchRow, ContextRow, InquiryRow
 from lab.terms.contract import Ceilings, Detail, Item, ModelTerms, Operation, ReleaseForm
 from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
 from models.sheet import BankSheet
+from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS, ParameterSet
+from protocols.wire.frame import Frame, Kind, unpack
 from tests.unit.bureau.scene import RECIPIENT, Scene
 
 JOB = "job-1"
@@ -100,6 +103,39 @@ def test_what_was_delivered_is_listed(scene: Scene) -> None:
         match, scores = delivered(session, contract)
     assert (match.what, match.rows, match.recipient, match.model) == ("match", 6, RECIPIENT, "credit@1")
     assert (scores.what, scores.rows, scores.job, scores.entry) == ("scores", 6, JOB, receipt.entry)
+
+
+def test_what_replies_tell_adds_up_for_a_bank_and_model_over_contracts_and_is_refused_beyond_its_bound(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = scene.contract(), scene.contract()
+    batches = [batch_of(scene, first), batch_of(scene, first, slice(16, 20)), batch_of(scene, second)]
+    scene.bureau.score(first, JOB, batches[0])
+    with scene.bureau.store.read() as session:
+        spent = session.scalars(select(BatchRow.spent)).one()
+    counts = scene.model.term_counts(Detail.FULL)
+    assert spent == PARAMETERS[DEFAULT_PARAMETERS].spent(counts) > 0
+    monkeypatch.setattr(ParameterSet, "spent", lambda *_: 0.6)
+    for contract, batch in ((first, batches[1]), (second, batches[2])):
+        if contract == first:
+            scene.bureau.score(contract, JOB, batch)
+            continue
+        with pytest.raises(Refused, match=r"within 2\^-40 .* this batch takes 60\.0%") as refused:
+            scene.bureau.score(contract, JOB, batch)
+        assert "next version" in refused.value.next_step
+    assert scene.bureau.allowance(second)["scores"]["total"] == 0
+
+
+def test_a_ciphertext_that_was_sent_in_another_batch_is_refused(scene: Scene) -> None:
+    contract = scene.contract()
+    batch, other = batch_of(scene, contract), batch_of(scene, contract, slice(16, 20))
+    scene.bureau.score(contract, JOB, batch)
+    first, second = unpack(batch, Kind.BATCH), unpack(other, Kind.BATCH)
+    mixed = Frame(Kind.BATCH, second.meta, (*second.parts[:-1], first.parts[-1])).pack()
+    with pytest.raises(Conflict, match=r"1 of .* ciphertexts in this batch were sent in another one"):
+        scene.bureau.score(contract, JOB, mixed)
+    assert scene.bureau.allowance(contract)["scores"]["total"] == 6
+    scene.bureau.score(contract, JOB, other)
 
 
 def test_a_job_is_what_the_contract_allows(scene: Scene) -> None:

@@ -21,6 +21,7 @@ from lab.terms.receipt import verify_receipt
 from models.sheet import BankSheet
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.wire.frame import Frame, Kind
+from tests.protocol.insider import frame_of
 from tests.unit.bureau.scene import PARAMS, RECIPIENT, Bank, Scene
 
 JOB = "job-1"
@@ -142,7 +143,7 @@ def test_a_failed_evaluation_gives_the_charge_back(scene_on_both: Scene) -> None
     context = scene.bank.put_context(scene.bureau, contract)
     columns = scene.model.columns
     meta = {"parameters": PARAMS.name, "contract": contract, "context": context, "rows": 4}
-    rubbish = [b"no ciphertext %d" % number for number in range(columns)]
+    rubbish = [frame_of(bytes([number]) * PARAMS.seeded_bytes) for number in range(columns)]  # outwardly ciphertexts
     batch = Frame(Kind.BATCH, meta, (tags.tobytes(), *rubbish)).pack()
     with pytest.raises(InvalidInput):
         scene.bureau.score(contract, JOB, batch)
@@ -275,7 +276,7 @@ GIVES_NOTHING_OUT = {
 
 def one_row(contract: str) -> bytes:
     meta = {"parameters": PARAMS.name, "contract": contract, "context": "0" * 64, "rows": 1}
-    return Frame(Kind.BATCH, meta, (bytes(16), b"x")).pack()
+    return Frame(Kind.BATCH, meta, (bytes(16), frame_of(bytes(PARAMS.seeded_bytes)))).pack()
 
 
 def test_the_table_of_operations_is_complete() -> None:

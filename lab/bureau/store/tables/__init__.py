@@ -11,6 +11,7 @@ from lab.bureau.store.tables.consents import ConsentChangeRow, ConsentRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
+    CiphertextRow,
     ContextRow,
     EpochRow,
     InquiryRow,
@@ -30,6 +31,7 @@ __all__ = [
     "BankRow",
     "Base",
     "BatchRow",
+    "CiphertextRow",
     "ConsentChangeRow",
     "ConsentRow",
     "ContextRow",

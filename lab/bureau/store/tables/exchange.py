@@ -8,10 +8,12 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
+    Double,
     ForeignKey,
     ForeignKeyConstraint,
     Index,
     Integer,
+    LargeBinary,
     String,
     Text,
 )
@@ -116,6 +118,8 @@ class BatchRow(Base):
     job_id: Mapped[str] = mapped_column(String(64), index=True)
     rows: Mapped[int] = mapped_column(Integer)
     register_version: Mapped[int] = mapped_column(Integer)
+    spent: Mapped[float] = mapped_column(Double)
+    """The share that its replies use of what a model's replies to a bank may tell (``ParameterSet.spent``)."""
     state: Mapped[str] = mapped_column(String(16), index=True)
     file: Mapped[str | None] = mapped_column(Text)
     """The batch itself, from its charge to the end of the contract's retention."""
@@ -126,6 +130,16 @@ class BatchRow(Base):
     entry_seq: Mapped[int | None] = mapped_column(Integer)
     charged_at: Mapped[datetime] = mapped_column(Moment)
     answered_at: Mapped[datetime | None] = mapped_column(Moment)
+
+
+class CiphertextRow(Base):
+    """Room ``exchange``: a ciphertext that was sent, by its SHA-256: fresh ones never come again in another batch."""
+
+    __tablename__ = "ciphertexts"
+
+    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
+    print: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    batch: Mapped[str] = mapped_column(Hash)
 
 
 class EpochRow(Base):
