@@ -30,6 +30,7 @@ from lab.bureau.people.roles import Permission, Person
 from lab.bureau.shelf import Shelf, parse_name
 from lab.bureau.store import Store
 from lab.bureau.store.tables import ContractRow
+from lab.bureau.watch import Finding, Watch
 from lab.terms.contract import Contract, Party, SignedContract
 from lab.terms.errors import Conflict, InvalidInput, Refused
 from lab.terms.wishes import Wishes
@@ -67,9 +68,11 @@ class Desk:
         sign: Callable[[bytes], bytes],
         above: Grade,
         clock: Callable[[], datetime],
+        watch: Watch,
     ) -> None:
         self._store, self._shelf, self._people = store, shelf, people
         self._bureau, self._sign, self._above, self._now = bureau, sign, above, clock
+        self._watch = watch
 
     def draft(self, person: Person, bank: Party, wishes: Wishes, *, submit: bool = False) -> Held:
         """Draft a contract with a bank, which is registered if it is new; hand it in at once if asked to.
@@ -216,6 +219,11 @@ class Desk:
         with self._look(person, Permission.READ_CONTRACTS, "delivered", contract_id) as session:
             cabinet.find(session, contract_id)
             return delivered(session, contract_id)
+
+    def watch(self, person: Person) -> tuple[Sequence[Finding], Sequence[dict[str, Any]]]:
+        """What looks like probing now, and the rules with this bureau's limits. It stops nothing: an officer does."""
+        with self._look(person, Permission.READ_FINDINGS, "watch") as session:
+            return self._watch.standing(session), self._watch.rules
 
     def register_bank(self, person: Person, party: Party) -> str:
         """The id of the bank of this card, registered now if it is new."""

@@ -73,6 +73,8 @@ class BureauSettings(FileSettings):
     """The same for one contract, so that no bank takes all of them."""
     two_officers_above: Grade = Grade.INTERNAL
     """Contracts over items graded above this level need two officers, of different departments."""
+    watch_limits: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(default_factory=dict)]
+    """Limits of the watch's rules that are others here: ``[watch_limits]``, then for example ``refused = 500``."""
     processes: Annotated[int, Field(ge=0, le=1024)] = 0
     """Processes that evaluate registers; 0: one a core."""
     cluster: str = ""

@@ -55,6 +55,7 @@ from lab.bureau.sealing import FILE, check_source
 from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import ContractRow
+from lab.bureau.watch import Watch
 from lab.terms.contract import Party, SignedContract
 from lab.terms.errors import Refused, ShulabError, Unreachable
 from protocols.crew import Crew, open_crew
@@ -97,7 +98,9 @@ class Bureau:
         self._matching = Matching(store, keys, indexes, passage, self.consents, self._crew)
         rooms = (store, home, keys, self.snapshots, indexes, self._evaluators, passage, self.consents)
         self._scoring = Scoring(*rooms, self.shelf)
-        self.desk = Desk(store, self.shelf, self.people, self.party, keys.sign, settings.two_officers_above, clock)
+        self.watch = Watch(store, self.shelf, clock, settings.watch_limits)
+        above = settings.two_officers_above
+        self.desk = Desk(store, self.shelf, self.people, self.party, keys.sign, above, clock, self.watch)
 
     @classmethod
     def create(
@@ -308,7 +311,8 @@ class Bureau:
         return answered.reply, self.log.receipt(answered.entry)
 
     def sweep(self) -> Swept:
-        """What time asks for: terms that are over are recorded, and what was kept for its time is removed."""
+        """What time asks for: terms that are over are recorded, what was kept for its time is removed, and what the
+        watch finds is recorded."""
         now = self.now()
         with self.store.read() as session:
             held = cabinet.list_held(session)
@@ -318,7 +322,9 @@ class Bureau:
                     self._note_expiry(session, one.contract.id)
         self.epochs.close()
         self.consents.note_expiry()
-        return sweep(self.store, self.home, now)
+        swept = sweep(self.store, self.home, now)
+        self.watch.sweep()
+        return swept
 
     def note_nonce(self, key: str, nonce: str, now: datetime) -> None:
         """Remember the nonce of a signed request; raises ``NotAuthentic`` if it was used before."""

@@ -11,7 +11,15 @@ import typer
 from lab.cli import officer_drafts
 from lab.cli.choices import AsJson, SessionFile
 from lab.cli.officer_drafts import desk_path
-from lab.cli.officer_pages import name_state, say_next, show_allowance, show_delivered, show_notice, show_standing
+from lab.cli.officer_pages import (
+    name_state,
+    say_next,
+    show_allowance,
+    show_delivered,
+    show_findings,
+    show_notice,
+    show_standing,
+)
 from lab.cli.output import Output
 from lab.sdk.desk import Desk
 from lab.terms.card import read_card
@@ -227,6 +235,16 @@ def delivered(contract: ContractId, session: SessionFile = None, as_json: AsJson
     with Desk.open(session) as desk:
         found = desk.get(f"{desk_path(contract)}/delivered")
     show_delivered(out, contract, found["delivered"])
+    out.result(found)
+
+
+@app.command()
+def watch(session: SessionFile = None, as_json: AsJson = False) -> None:
+    """监测 Contracts whose use looks like probing for the model; it stops nothing, officers do."""
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get("/v1/desk/watch")
+    show_findings(out, found)
     out.result(found)
 
 

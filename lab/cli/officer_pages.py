@@ -66,6 +66,31 @@ def show_delivered(out: Output, contract: str, rows: list[dict[str, Any]]) -> No
     )
 
 
+def show_findings(out: Output, found: dict[str, Any]) -> None:
+    """What the watch finds, and what to do first."""
+    if not found["findings"]:
+        out.say(f"未见异常 Nothing looks like probing by {len(found['rules'])} rules of counts")
+        return
+    out.table(
+        "监测 Findings",
+        ("合同 contract", "银行 bank", "规则 rule", "计数 found", "天 days", "始于 since", "台账 entry"),
+        [
+            (
+                one["contract"],
+                one["bank"],
+                f"{one['zh']}\n{one['en']}",
+                f"{one['found']} > {one['limit']}",
+                one["days"] or "–",
+                (one["since"] or "现在 now")[:10],
+                one["entry"] or "–",
+            )
+            for one in found["findings"]
+        ],
+    )
+    for step in dict.fromkeys(one["next_step"] for one in found["findings"]):
+        out.say(f"下一步 Next: {step}")
+
+
 def show_standing(out: Output, found: dict[str, Any]) -> None:
     """Where a version stands: who drafted, reviewed, approved and signed it."""
     approvals = "; ".join(f"{one['account']} ({one['department']}), {one['approved_at']}" for one in found["approvals"])

@@ -39,6 +39,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("contract.revoked", "合同撤销", "contract revoked"),
         Kind("contract.expired", "合同到期", "contract expired"),
         Kind("contract.retired", "合同退役", "contract retired"),
+        Kind("contract.flagged", "合同用法可疑", "contract's use looks like probing"),
         Kind("contract.exported", "合同导出", "contract exported"),
         Kind("contract.imported", "合同导入", "contract imported"),
         Kind("bank.registered", "银行登记", "bank registered"),

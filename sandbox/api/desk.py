@@ -27,6 +27,7 @@ from sandbox.api.desk_views import (
     Deliveries,
     Registered,
     Stepped,
+    Watching,
     view_detail,
     view_line,
     view_stopped,
@@ -261,6 +262,19 @@ async def take_step(
     if step in turning:
         return view_line(await run_in_threadpool(turning[step], person, contract_id, reason, version))
     return view_stopped(await run_in_threadpool(ending[step], person, contract_id, reason, version))
+
+
+@router.get(
+    "/watch",
+    operation_id="desk_watch",
+    summary="监测 / What looks like probing",
+    response_model=Watching,
+    responses=PERSON,
+)
+async def watch(person: PersonOf, parts: PartsOf) -> Any:
+    """For officers and auditors. A finding names counts, no enterprise, and stops nothing by itself."""
+    findings, rules = await run_in_threadpool(parts.bureau.desk.watch, person)
+    return {"findings": [one.as_dict() for one in findings], "rules": rules}
 
 
 @router.post(

@@ -11,7 +11,7 @@ from lab.bureau.contracts.cabinet import Held
 from lab.bureau.contracts.workflow import State
 from lab.bureau.desk import Shown, Stopped
 from lab.terms.contract import SignedContract
-from sandbox.api.desk_words import CHANGE, CONTRACT, DELIVERY, DETAIL
+from sandbox.api.desk_words import CHANGE, CONTRACT, DELIVERY, DETAIL, FINDING, RULE
 
 
 class ApprovalView(BaseModel):
@@ -135,6 +135,44 @@ class Registered(BaseModel):
     model_config = ConfigDict(json_schema_extra={"examples": [{"bank": "b-0123456789ab"}]})
 
     bank: str
+
+
+class FindingView(BaseModel):
+    """A rule that a contract's use has tripped; ``entry`` is null until the next sweep records it."""
+
+    contract: str
+    bank: str
+    rule: str
+    zh: str
+    en: str
+    found: int
+    limit: int
+    days: int | None
+    since: datetime | None
+    entry: int | None
+    step: Literal["look", "suspend"]
+    next_step: str
+
+
+class RuleView(BaseModel):
+    """A rule of the watch: a count that is a finding above its limit, within so many days (null: ever)."""
+
+    code: str
+    zh: str
+    en: str
+    counts: str
+    limit: int
+    days: int | None
+    step: Literal["look", "suspend"]
+
+
+class Watching(BaseModel):
+    """What the rules find now, by contract, and the rules."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"findings": [FINDING], "rules": [RULE]}]})
+
+    findings: list[FindingView]
+    rules: list[RuleView]
 
 
 def view_line(held: Held, standing: State | None = None) -> dict[str, Any]:

@@ -59,6 +59,29 @@ CHANGE: dict[str, Any] = {
     "en": "Was: 365 days Now: 30 days",
     "widens": False,
 }
+RULE: dict[str, Any] = {
+    "code": "one-enterprise",
+    "zh": "一户反复评分",
+    "en": "one enterprise scored over and over",
+    "counts": "scores of the enterprise that the bank scored most, under all its contracts",
+    "limit": 8,
+    "days": 30,
+    "step": "suspend",
+}
+FINDING: dict[str, Any] = {
+    "contract": "c-20260101-1a2b3c4d",
+    "bank": "示例银行",
+    "rule": "one-enterprise",
+    "zh": "一户反复评分",
+    "en": "one enterprise scored over and over",
+    "found": 41,
+    "limit": 8,
+    "days": 30,
+    "since": _MOMENT,
+    "entry": 412,
+    "step": "suspend",
+    "next_step": "lab officer suspend c-20260101-1a2b3c4d --reason …, then ask the bank",
+}
 BANK_FORM: dict[str, Any] = {"name": "示例银行", "public_key": "22" * 32}
 WISHES_FORM: dict[str, Any] = {"wishes": {"retention_days": 30, "ceilings": {"jobs_per_day": 2}}, "submit": True}
 DRAFT_FORM: dict[str, Any] = {

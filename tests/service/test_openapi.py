@@ -76,6 +76,7 @@ PEOPLE = (
     "GET /v1/desk/contracts/{contract_id}/delivered",
     "POST /v1/desk/contracts/{contract_id}/amend",
     "POST /v1/desk/contracts/{contract_id}/steps/{step}",
+    "GET /v1/desk/watch",
     "POST /v1/desk/banks",
     "GET /v1/consents",
     "POST /v1/consents",

@@ -36,6 +36,7 @@ class Permission(StrEnum):
     APPROVE_CONTRACTS = "approve contracts"
     SUSPEND_CONTRACTS = "suspend contracts"
     REVOKE_CONTRACTS = "revoke contracts"
+    READ_FINDINGS = "read the watch's findings"
     READ_BANKS = "read banks"
     REGISTER_BANKS = "register banks"
     REVOKE_BANK_KEYS = "revoke banks' keys"
@@ -54,12 +55,16 @@ MATRIX: dict[Role, frozenset[Permission]] = {
         {
             *(P.READ_CONTRACTS, P.DRAFT_CONTRACTS, P.REVIEW_CONTRACTS, P.APPROVE_CONTRACTS),
             *(P.SUSPEND_CONTRACTS, P.REVOKE_CONTRACTS, P.READ_BANKS, P.REGISTER_BANKS, P.READ_CONSENTS),
+            P.READ_FINDINGS,
         }
     ),
     Role.STEWARD: frozenset({P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.KEEP_CONSENTS}),
     Role.RESEARCHER: frozenset(),
     Role.AUDITOR: frozenset(
-        {P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.READ_LEDGER, P.READ_INQUIRIES, P.READ_ACCOUNTS}
+        {
+            *(P.READ_CONTRACTS, P.READ_FINDINGS, P.READ_BANKS, P.READ_CONSENTS, P.READ_LEDGER, P.READ_INQUIRIES),
+            P.READ_ACCOUNTS,
+        }
     ),
     Role.ADMINISTRATOR: frozenset({P.READ_BANKS, P.REVOKE_BANK_KEYS, P.READ_ACCOUNTS, P.KEEP_ACCOUNTS, P.ROTATE_KEYS}),
 }

@@ -16,6 +16,7 @@ ABLE: dict[Permission, str] = {
     Permission.APPROVE_CONTRACTS: "officer",
     Permission.SUSPEND_CONTRACTS: "officer",
     Permission.REVOKE_CONTRACTS: "officer",
+    Permission.READ_FINDINGS: "officer auditor",
     Permission.READ_BANKS: "officer steward auditor administrator",
     Permission.REGISTER_BANKS: "officer",
     Permission.REVOKE_BANK_KEYS: "administrator",

@@ -1,0 +1,10 @@
+"""The watch: which contracts are used in a way that looks like probing, by the counts that the bureau keeps anyway.
+
+What a bank asks about is encrypted, so only counts and repeats can be seen. A finding stops nothing: it is recorded and
+shown, and an officer decides. What fails closed are the ceilings (``lab.bureau.exchange.charges``).
+"""
+
+from lab.bureau.watch.rules import RULES, Finding, Rule, Step, judge
+from lab.bureau.watch.watch import Watch
+
+__all__ = ["RULES", "Finding", "Rule", "Step", "Watch", "judge"]

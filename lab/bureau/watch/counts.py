@@ -1,0 +1,133 @@
+"""What the watch counts, for each contract: from batches, inquiries and ledger entries, which are kept in any case.
+
+Enterprises are pseudonyms here, the same under every contract, so what a bank does under several of them adds up.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, and_, case, func, select
+from sqlalchemy.orm import Session
+
+from lab.bureau.contracts.cabinet import find
+from lab.bureau.exchange.batches import ANSWERED, RETURNED
+from lab.bureau.shelf import Shelf, find_model
+from lab.bureau.store.tables import BankRow, BatchRow, ContractRow, EntryRow, InquiryRow, JobRow
+from lab.bureau.watch.rules import AGAIN, RULES, SET_ROWS, SMALL_ROWS, WHOLE_AT_LEAST
+from lab.bureau.watch.sets import SKETCH, Sketch, repeats
+from protocols.scoring.params import PARAMETERS
+
+_OF_BATCH = and_(InquiryRow.contract_id == BatchRow.contract_id, InquiryRow.batch == BatchRow.sha256)
+# Entries are canonical JSON, in which a quotation mark inside a text is escaped: only the member itself reads so.
+_BY_A_BANK = EntryRow.body.contains('"by":"bank:', autoescape=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """A contract, its bank (id and name), and its counts by rule."""
+
+    contract: str
+    bank_id: str
+    bank: str
+    counts: Mapping[str, int]
+
+
+def count_all(session: Session, shelf: Shelf, now: datetime) -> list[Counted]:
+    """Every contract that has a count, by id."""
+    counts: dict[str, dict[str, int]] = defaultdict(dict)
+    for contract, (most, many) in _repeated(session, now).items():
+        counts[contract] |= {"one-enterprise": most, "many-again": many}
+    for contract, (same, shared) in repeats(_sketches(session, now)).items():
+        counts[contract] |= {"same-set": same, "shared-set": shared}
+    for code, found in (
+        ("small-batches", _small(session, now)),
+        ("whole-allowance", _whole(session, now)),
+        ("returned", _entries(session, "score.returned", now - _span("returned"))),
+        ("refused", _entries(session, "refused", now - _span("refused"), _BY_A_BANK)),
+        ("replies", _replies(session, shelf)),
+    ):
+        for contract, count in found.items():
+            counts[contract][code] = count
+    banks = select(ContractRow.id, BankRow.id, BankRow.name).join(BankRow, BankRow.id == ContractRow.bank_id)
+    return [
+        Counted(contract, bank_id, bank, counts[contract])
+        for contract, bank_id, bank in session.execute(banks.order_by(ContractRow.id))
+        if contract in counts
+    ]
+
+
+def _span(code: str) -> timedelta:
+    return timedelta(days=RULES[code].days or 0)
+
+
+def _charged(since: datetime) -> ColumnElement[bool]:
+    """Of batches since then that were not returned."""
+    return and_(BatchRow.charged_at > since, BatchRow.state != RETURNED)
+
+
+def _repeated(session: Session, now: datetime) -> dict[str, tuple[int, int]]:
+    """For each contract, of the enterprises scored under it: the scores of the one that its bank scored most, and how
+    many it scored more than ``AGAIN`` times."""
+    times = func.count().over(partition_by=(ContractRow.bank_id, InquiryRow.enterprise)).label("times")
+    scored = select(InquiryRow.contract_id, InquiryRow.enterprise, times).select_from(BatchRow)
+    scored = scored.join(InquiryRow, _OF_BATCH).join(ContractRow, ContractRow.id == InquiryRow.contract_id)
+    each = scored.where(_charged(now - _span("one-enterprise"))).subquery()
+    again = func.count(case((each.c.times > AGAIN, each.c.enterprise)).distinct())
+    rows = session.execute(select(each.c.contract_id, func.max(each.c.times), again).group_by(each.c.contract_id))
+    return {contract: (int(most), int(many)) for contract, most, many in rows}
+
+
+def _sketches(session: Session, now: datetime) -> list[Sketch]:
+    query = select(BatchRow.contract_id, BatchRow.sha256, ContractRow.bank_id)
+    query = query.join(ContractRow, ContractRow.id == BatchRow.contract_id)
+    query = query.where(BatchRow.rows >= SET_ROWS, _charged(now - _span("same-set")))
+    found = []
+    for contract, batch, bank in session.execute(query).all():
+        members = select(InquiryRow.enterprise).where(InquiryRow.contract_id == contract, InquiryRow.batch == batch)
+        smallest = session.scalars(members.order_by(InquiryRow.enterprise).limit(SKETCH))
+        found.append(Sketch(contract, bank, tuple(sorted(smallest))))
+    return found
+
+
+def _small(session: Session, now: datetime) -> dict[str, int]:
+    query = select(BatchRow.contract_id, func.count()).group_by(BatchRow.contract_id)
+    query = query.where(BatchRow.rows < SMALL_ROWS, _charged(now - _span("small-batches")))
+    return {contract: int(count) for contract, count in session.execute(query)}
+
+
+def _whole(session: Session, now: datetime) -> dict[str, int]:
+    """Enterprises that were scored within the rule's day as often as the contract allows within its period."""
+    since, found = now - _span("whole-allowance"), {}
+    for contract in session.scalars(select(BatchRow.contract_id).where(_charged(since)).distinct()).all():
+        allowed = find(session, contract).contract.ceilings.scores_per_enterprise
+        if allowed < WHOLE_AT_LEAST:
+            continue
+        spent = select(InquiryRow.enterprise).where(InquiryRow.contract_id == contract, InquiryRow.at > since)
+        spent = spent.group_by(InquiryRow.enterprise).having(func.count() >= allowed)
+        found[contract] = int(session.scalar(select(func.count()).select_from(spent.subquery())) or 0)
+    return found
+
+
+def _entries(session: Session, kind: str, since: datetime, *more: ColumnElement[bool]) -> dict[str, int]:
+    query = select(EntryRow.contract_id, func.count()).where(EntryRow.kind == kind, EntryRow.time > since, *more)
+    rows = session.execute(query.where(EntryRow.contract_id.is_not(None)).group_by(EntryRow.contract_id))
+    return {str(contract): int(count) for contract, count in rows}
+
+
+def _replies(session: Session, shelf: Shelf) -> dict[str, int]:
+    """Percent used, over all jobs ever: distances add up as the root of the squares, so the shares of unlike models add
+    up as they are. An output is a reply, and takes at most one term of each column."""
+    made = (BatchRow.contract_id, JobRow.model, JobRow.model_version, JobRow.version)
+    query = select(*made, func.count()).where(BatchRow.state == ANSWERED).group_by(*made)
+    same_job = and_(JobRow.contract_id == BatchRow.contract_id, JobRow.id == BatchRow.job_id)
+    used: dict[str, float] = defaultdict(float)
+    for contract, name, number, version, batches in session.execute(query.join(JobRow, same_job)).all():
+        document = find(session, contract, version).contract
+        model = shelf.model(find_model(session, name, number))
+        allowed = PARAMETERS[document.parameters].replies(max(model.columns, 1))
+        used[contract] += batches * len(model.outputs(document.detail)) / max(allowed, 1)
+    return {contract: int(100 * share) for contract, share in used.items()}

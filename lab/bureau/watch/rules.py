@@ -1,0 +1,217 @@
+"""The rules of the watch: one table, and the judging of counts by it.
+
+Every rule is a count that further queries can only raise as long as they lie within its days. A share would be simpler
+to read, but a prober dilutes a share with queries that cost it nothing. That a ceiling is reached is no finding either:
+a contract is meant to be as tight as its use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from lab.terms.errors import InvalidInput
+
+
+class Step(StrEnum):
+    """What an officer should do first about a finding."""
+
+    LOOK = "look"
+    """Look at the contract, and ask the bank what it was for."""
+    SUSPEND = "suspend"
+    """Suspend the contract, then ask: honest use hardly looks like this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A count that is a finding above ``limit``, within ``days`` (None: ever); ``counts`` says of what."""
+
+    code: str
+    zh: str
+    en: str
+    counts: str
+    limit: int
+    days: int | None
+    step: Step
+
+
+AGAIN = 5
+"""Scores of one enterprise within ``MONTH`` that weekly use makes; more are counted by ``many-again``."""
+ALIKE = 0.9
+"""The Jaccard overlap (common enterprises over all of both) from which two batches count as one set."""
+SET_ROWS = 10
+"""The smallest batch that is compared as a set; smaller ones meet by accident."""
+SMALL_ROWS = 16
+"""A batch of fewer enterprises is small: a ciphertext has places for thousands, and costs its sender the same."""
+WHOLE_AT_LEAST = 3
+"""A period's scores for an enterprise below which using them in one day says nothing."""
+MONTH = 30
+
+RULES: Mapping[str, Rule] = {
+    rule.code: rule
+    for rule in (
+        Rule(
+            "one-enterprise",
+            "一户反复评分",
+            "one enterprise scored over and over",
+            "scores of the enterprise that the bank scored most, under all its contracts",
+            limit=8,
+            days=MONTH,
+            step=Step.SUSPEND,
+        ),
+        Rule(
+            "many-again",
+            "多户反复评分",
+            "many enterprises scored again",
+            f"enterprises that the bank scored more than {AGAIN} times, under all its contracts",
+            limit=20,
+            days=MONTH,
+            step=Step.LOOK,
+        ),
+        Rule(
+            "same-set",
+            "同一组企业反复评分",
+            "one set of enterprises scored again and again",
+            f"batches of the bank, under all its contracts, that are one set ({ALIKE:.0%} alike)",
+            limit=5,
+            days=MONTH,
+            step=Step.LOOK,
+        ),
+        Rule(
+            "shared-set",
+            "他行评过同一组企业",
+            "another bank scores the same set",
+            f"batches of other banks that are one set with a batch of the contract ({ALIKE:.0%} alike)",
+            limit=2,
+            days=MONTH,
+            step=Step.LOOK,
+        ),
+        Rule(
+            "small-batches",
+            "零星小批过多",
+            "many small batches",
+            f"batches of fewer than {SMALL_ROWS} enterprises",
+            limit=200,
+            days=MONTH,
+            step=Step.LOOK,
+        ),
+        Rule(
+            "whole-allowance",
+            "一日用尽周期额度",
+            "a period's scores used in one day",
+            f"enterprises scored within 24 hours as often as the contract allows in its period "
+            f"(if that is {WHOLE_AT_LEAST} or more)",
+            limit=10,
+            days=1,
+            step=Step.SUSPEND,
+        ),
+        Rule(
+            "returned",
+            "退回的批次过多",
+            "many batches returned",
+            "batches whose evaluation failed or was stopped, so that their charge was given back",
+            limit=20,
+            days=MONTH,
+            step=Step.LOOK,
+        ),
+        Rule(
+            "refused",
+            "屡遭拒绝",
+            "refused again and again",
+            "requests of the bank that were refused: past a ceiling, outside the terms, or about unknown enterprises",
+            limit=100,
+            days=MONTH,
+            step=Step.LOOK,
+        ),
+        Rule(
+            "replies",
+            "答复数接近噪声所能掩护的上限",
+            "replies near what the flood hides",
+            "percent used of the replies that together stay within 2^-40 (params.py, `ParameterSet.replies`)",
+            limit=80,
+            days=None,
+            step=Step.LOOK,
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that a contract's use has tripped: wanted at most ``limit``, found ``found``. It names no enterprise.
+
+    ``since``: when it was recorded first within the rule's days, in ledger entry ``entry``; None: it is new, and the
+    next sweep records it.
+    """
+
+    contract: str
+    bank: str
+    rule: Rule
+    found: int
+    limit: int
+    since: datetime | None = None
+    entry: int | None = None
+
+    @property
+    def next_step(self) -> str:
+        """What to run."""
+        if self.rule.step is Step.SUSPEND:
+            return f"lab officer suspend {self.contract} --reason …, then ask the bank"
+        return f"lab officer show {self.contract}; ask the bank what it was for"
+
+    def as_dict(self) -> dict[str, Any]:
+        """As the service tells it."""
+        return {
+            "contract": self.contract,
+            "bank": self.bank,
+            "rule": self.rule.code,
+            "zh": self.rule.zh,
+            "en": self.rule.en,
+            "found": self.found,
+            "limit": self.limit,
+            "days": self.rule.days,
+            "since": self.since.isoformat(timespec="seconds") if self.since else None,
+            "entry": self.entry,
+            "step": self.rule.step.value,
+            "next_step": self.next_step,
+        }
+
+
+def choose_limits(changed: Mapping[str, int]) -> dict[str, int]:
+    """The limit of every rule, with those that a bureau has changed; raises ``InvalidInput`` for an unknown rule."""
+    unknown = sorted(set(changed) - set(RULES))
+    if unknown:
+        raise InvalidInput(
+            f"Wanted rules of the watch in watch_limits; these are none: {', '.join(unknown)}.",
+            next_step=f"name some of {', '.join(RULES)}",
+        )
+    return {code: changed.get(code, rule.limit) for code, rule in RULES.items()}
+
+
+def judge(
+    contract: str, bank: str, counts: Mapping[str, int], limits: Mapping[str, int] | None = None
+) -> list[Finding]:
+    """The findings that these counts (by rule; a rule without one counts nothing) make, in the table's order."""
+    chosen = choose_limits({}) if limits is None else limits
+    return [
+        Finding(contract, bank, rule, counts.get(code, 0), chosen[code])
+        for code, rule in RULES.items()
+        if counts.get(code, 0) > chosen[code]
+    ]
+
+
+def rules_table() -> str:
+    """The table as Markdown, for the page on the watch."""
+    lines = ["| rule | | counts | more than | within | first |", "|---|---|---|---|---|---|"]
+    for rule in RULES.values():
+        within = "ever" if rule.days is None else f"{rule.days} d"
+        lines.append(f"| `{rule.code}` | {rule.zh} | {rule.counts} | {rule.limit} | {within} | {rule.step} |")
+    return "\n".join(lines)
+
+
+def rules_list(limits: Mapping[str, int]) -> list[dict[str, Any]]:
+    """The table with a bureau's own limits, as the service tells it."""
+    return [asdict(rule) | {"limit": limits[code], "step": rule.step.value} for code, rule in RULES.items()]
