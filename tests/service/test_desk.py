@@ -211,6 +211,35 @@ def test_suspending_stops_jobs_and_tells_what_was_delivered(hall: Hall) -> None:
         service.tags(contract, codes)
 
 
+def test_one_enterprise_scored_over_and_over_is_a_finding_and_one_entry(hall: Hall) -> None:
+    service = hall.service
+    contract = hall.active()
+    service.open_job(contract)
+    code = service.pilot.codes()[-1]
+    tags = service.tags(contract, [code])
+    for _ in range(9):
+        batch = service.batch(contract, tags, service.pilot.bank[-1:])
+        deliver(service.outlet(), contract, JOB, batch)
+
+    def here(found: dict[str, Any]) -> list[dict[str, Any]]:
+        return [one for one in found["findings"] if (one["contract"], one["rule"]) == (contract, "one-enterprise")]
+
+    (new,) = here(hall.get("mei", "/watch"))
+    assert (new["found"], new["limit"], new["bank"], new["entry"]) == (9, 8, service.name, None)
+    for _ in range(2):
+        service.bureau.sweep()
+    (entry,) = [one for one in hall.entries(contract) if one["kind"] == "contract.flagged"]
+    assert (entry["by"], entry["facts"]["rule"], entry["facts"]["found"]) == ("bureau", "one-enterprise", 9)
+    told = hall.lab("ning", "watch")
+    assert here(told) == [new | {"entry": entry["seq"], "since": here(told)[0]["since"]}]
+    page = hall.lab("mei", "watch", as_json=False)
+    assert "一户反复评分" in page and f"lab officer suspend {contract}" in page
+    for text in (json.dumps(told), json.dumps(entry), page):
+        assert code not in text and service.bureau.keys.pseudonyms([code])[0] not in text
+    assert hall.get("mei", f"/contracts/{contract}")["state"] == "active"  # an officer has to stop it
+    assert hall.step("mei", contract, "suspend", reason="looks like probing")["state"] == "suspended"
+
+
 def test_an_amendment_is_compared_with_the_last_approved_version_and_replaces_it(hall: Hall) -> None:
     contract = hall.active()
     assert hall.get("mei", f"/contracts/{contract}/diff")["against"] is None
