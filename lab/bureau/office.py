@@ -98,7 +98,7 @@ class Bureau:
         self._matching = Matching(store, keys, indexes, passage, self.consents, self._crew)
         rooms = (store, home, keys, self.snapshots, indexes, self._evaluators, passage, self.consents)
         self._scoring = Scoring(*rooms, self.shelf)
-        self.watch = Watch(store, self.shelf, clock, settings.watch_limits)
+        self.watch = Watch(store, clock, settings.watch_limits)
         above = settings.two_officers_above
         self.desk = Desk(store, self.shelf, self.people, self.party, keys.sign, above, clock, self.watch)
 

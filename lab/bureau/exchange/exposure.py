@@ -8,7 +8,7 @@ sent in another batch of the contract is refused. The caller holds the contract'
 
 from __future__ import annotations
 
-from sqlalchemy import func, insert, select
+from sqlalchemy import Select, func, insert, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.exchange.batches import RETURNED
@@ -18,17 +18,30 @@ from lab.terms.errors import Conflict, Refused
 from protocols.scoring.bureau import BatchHead
 from protocols.scoring.params import ParameterSet
 
+_OF_JOB = (JobRow.contract_id == BatchRow.contract_id) & (JobRow.id == BatchRow.job_id)
+
 
 def spent_so_far(session: Session, bank_id: str, model: str, version: int) -> float:
     """The share of what a model's replies to a bank may tell that is used; batches under way count, returned do not."""
-    query = (
-        select(func.coalesce(func.sum(BatchRow.spent), 0.0))
-        .join(JobRow, (JobRow.contract_id == BatchRow.contract_id) & (JobRow.id == BatchRow.job_id))
-        .join(ContractRow, ContractRow.id == BatchRow.contract_id)
-        .where(ContractRow.bank_id == bank_id, JobRow.model == model, JobRow.model_version == version)
-        .where(BatchRow.state != RETURNED)
-    )
-    return float(session.scalar(query) or 0.0)
+    query = _spent().where(ContractRow.bank_id == bank_id, JobRow.model == model, JobRow.model_version == version)
+    return float(session.scalar(query.with_only_columns(func.sum(BatchRow.spent))) or 0.0)
+
+
+def spent_by_contract(session: Session) -> dict[str, float]:
+    """That share for each contract under which something was scored: of its bank, and the most of its models."""
+    whose = (ContractRow.bank_id, JobRow.model, JobRow.model_version)
+    spent = {tuple(row[:3]): float(row[3]) for row in session.execute(_spent().group_by(*whose))}
+    under = _spent().with_only_columns(BatchRow.contract_id, *whose).distinct()
+    shares: dict[str, float] = {}
+    for contract, *key in session.execute(under):
+        shares[contract] = max(shares.get(contract, 0.0), spent[tuple(key)])
+    return shares
+
+
+def _spent() -> Select[str, str, int, float]:
+    columns = (ContractRow.bank_id, JobRow.model, JobRow.model_version, func.sum(BatchRow.spent))
+    joined = select(*columns).select_from(BatchRow).join(JobRow, _OF_JOB)
+    return joined.join(ContractRow, ContractRow.id == BatchRow.contract_id).where(BatchRow.state != RETURNED)
 
 
 def check_spent(session: Session, passed: Passed, params: ParameterSet, spent: float) -> None:

@@ -14,12 +14,11 @@ from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.contracts.cabinet import find
-from lab.bureau.exchange.batches import ANSWERED, RETURNED
-from lab.bureau.shelf import Shelf, find_model
-from lab.bureau.store.tables import BankRow, BatchRow, ContractRow, EntryRow, InquiryRow, JobRow
+from lab.bureau.exchange.batches import RETURNED
+from lab.bureau.exchange.exposure import spent_by_contract
+from lab.bureau.store.tables import BankRow, BatchRow, ContractRow, EntryRow, InquiryRow
 from lab.bureau.watch.rules import AGAIN, RULES, SET_ROWS, SMALL_ROWS, WHOLE_AT_LEAST
 from lab.bureau.watch.sets import SKETCH, Sketch, repeats
-from protocols.scoring.params import PARAMETERS
 
 _OF_BATCH = and_(InquiryRow.contract_id == BatchRow.contract_id, InquiryRow.batch == BatchRow.sha256)
 # Entries are canonical JSON, in which a quotation mark inside a text is escaped: only the member itself reads so.
@@ -36,7 +35,7 @@ class Counted:
     counts: Mapping[str, int]
 
 
-def count_all(session: Session, shelf: Shelf, now: datetime) -> list[Counted]:
+def count_all(session: Session, now: datetime) -> list[Counted]:
     """Every contract that has a count, by id."""
     counts: dict[str, dict[str, int]] = defaultdict(dict)
     for contract, (most, many) in _repeated(session, now).items():
@@ -48,7 +47,7 @@ def count_all(session: Session, shelf: Shelf, now: datetime) -> list[Counted]:
         ("whole-allowance", _whole(session, now)),
         ("returned", _entries(session, "score.returned", now - _span("returned"))),
         ("refused", _entries(session, "refused", now - _span("refused"), _BY_A_BANK)),
-        ("replies", _replies(session, shelf)),
+        ("replies", {one: int(100 * share) for one, share in spent_by_contract(session).items()}),
     ):
         for contract, count in found.items():
             counts[contract][code] = count
@@ -116,18 +115,3 @@ def _entries(session: Session, kind: str, since: datetime, *more: ColumnElement[
     query = select(EntryRow.contract_id, func.count()).where(EntryRow.kind == kind, EntryRow.time > since, *more)
     rows = session.execute(query.where(EntryRow.contract_id.is_not(None)).group_by(EntryRow.contract_id))
     return {str(contract): int(count) for contract, count in rows}
-
-
-def _replies(session: Session, shelf: Shelf) -> dict[str, int]:
-    """Percent used, over all jobs ever: distances add up as the root of the squares, so the shares of unlike models add
-    up as they are. An output is a reply, and takes at most one term of each column."""
-    made = (BatchRow.contract_id, JobRow.model, JobRow.model_version, JobRow.version)
-    query = select(*made, func.count()).where(BatchRow.state == ANSWERED).group_by(*made)
-    same_job = and_(JobRow.contract_id == BatchRow.contract_id, JobRow.id == BatchRow.job_id)
-    used: dict[str, float] = defaultdict(float)
-    for contract, name, number, version, batches in session.execute(query.join(JobRow, same_job)).all():
-        document = find(session, contract, version).contract
-        model = shelf.model(find_model(session, name, number))
-        allowed = PARAMETERS[document.parameters].replies(max(model.columns, 1))
-        used[contract] += batches * len(model.outputs(document.detail)) / max(allowed, 1)
-    return {contract: int(100 * share) for contract, share in used.items()}

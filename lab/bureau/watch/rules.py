@@ -130,7 +130,7 @@ RULES: Mapping[str, Rule] = {
             "replies",
             "答复数接近噪声所能掩护的上限",
             "replies near what the flood hides",
-            "percent used of the replies that together stay within 2^-40 (params.py, `ParameterSet.replies`)",
+            "percent used of what a model's replies may tell the bank by their noise; past 100 they are refused",
             limit=80,
             days=None,
             step=Step.LOOK,

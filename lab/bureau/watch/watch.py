@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.exchange.jobs import lock_contract
 from lab.bureau.ledger import BUREAU, Fact, record
-from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow
 from lab.bureau.watch.counts import Counted, count_all
@@ -29,11 +28,9 @@ FLAGGED = "contract.flagged"
 class Watch:
     """Looks at all contracts of a bureau. Safe to use from several threads."""
 
-    def __init__(
-        self, store: Store, shelf: Shelf, clock: Callable[[], datetime], limits: Mapping[str, int] | None = None
-    ) -> None:
+    def __init__(self, store: Store, clock: Callable[[], datetime], limits: Mapping[str, int] | None = None) -> None:
         """``limits``: those that this bureau has changed; raises ``InvalidInput`` for a rule that does not exist."""
-        self._store, self._shelf, self._now = store, shelf, clock
+        self._store, self._now = store, clock
         self._limits = choose_limits(limits or {})
 
     @property
@@ -43,13 +40,13 @@ class Watch:
 
     def standing(self, session: Session) -> list[Finding]:
         """What the rules find now, by contract."""
-        counted = count_all(session, self._shelf, self._now())
+        counted = count_all(session, self._now())
         return [finding for one in counted for finding in self._judge(session, one)]
 
     def sweep(self) -> list[Finding]:
         """Record what is new, each finding in a transaction of its own; what was recorded."""
         with self._store.read() as session:
-            counted = count_all(session, self._shelf, self._now())
+            counted = count_all(session, self._now())
             fresh = [(one, new) for one in counted for new in self._judge(session, one) if new.entry is None]
         recorded = []
         for one, finding in fresh:

@@ -14,9 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select
 
-from lab.bureau.home import BureauHome
 from lab.bureau.ledger import BUREAU, record
-from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store
 from lab.bureau.store.tables import BatchRow, EntryRow, InquiryRow, JobRow
 from lab.bureau.watch import RULES, Finding, Watch, judge
@@ -24,7 +22,6 @@ from lab.bureau.watch.rules import AGAIN, ALIKE, SET_ROWS, SMALL_ROWS, choose_li
 from lab.bureau.watch.sets import SKETCH, overlap
 from lab.terms.contract import Ceilings, Detail, Party
 from lab.terms.errors import InvalidInput
-from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
 from tests.unit.bureau.scene import START, Bank, Clock, Scene
 from tests.unit.bureau.test_charges import firms, held_in
 
@@ -105,8 +102,7 @@ def made(store: Store) -> Use:
             session.execute(insert(JobRow), [row])
     clock = Clock()
     clock.now = START + timedelta(hours=1)
-    shelf = Shelf(BureauHome(Path("nowhere"), None))  # type: ignore[arg-type]  # nothing answered, so no model is read
-    return Use(store, Watch(store, shelf, clock), clock)
+    return Use(store, Watch(store, clock), clock)
 
 
 # --- each rule --------------------------------------------------------------------------------------------------------
@@ -199,9 +195,14 @@ def test_refusals_and_returns_are_the_ledgers(use: Use) -> None:
 def test_replies_near_what_the_flood_hides(scene: Scene) -> None:
     contract = scene.contract(detail=Detail.FULL)
     scene.bank.open_job(scene.bureau, contract)
-    allowed = PARAMETERS[DEFAULT_PARAMETERS].replies(scene.model.columns)
-    half = allowed // (2 * len(scene.model.outputs(Detail.FULL)))  # batches that use up half of it
-    row = {"contract_id": contract, "job_id": "job-1", "rows": 1, "state": "answered", "register_version": 1}
+    row = {
+        "contract_id": contract,
+        "job_id": "job-1",
+        "rows": 1,
+        "state": "answered",
+        "register_version": 1,
+        "spent": 0.01,
+    }
 
     def answer(name: str, batches: int) -> list[tuple[str, int]]:
         with scene.bureau.store.begin() as session:
@@ -211,8 +212,8 @@ def test_replies_near_what_the_flood_hides(scene: Scene) -> None:
         with scene.bureau.store.read() as session:
             return [(one.rule.code, one.found) for one in scene.bureau.watch.standing(session)]
 
-    assert answer("a", half) == []
-    assert answer("b", half - half // 3) == [("replies", 83)]  # whenever they were made
+    assert answer("a", 50) == []
+    assert answer("b", 34) == [("replies", 84)]  # whenever they were made
 
 
 # --- the table --------------------------------------------------------------------------------------------------------
@@ -228,7 +229,7 @@ def test_a_count_is_a_finding_above_its_limit_and_not_at_it() -> None:
 
 
 def test_a_bureau_has_limits_of_its_own(use: Use) -> None:
-    other = Watch(use.store, Shelf(BureauHome(Path("nowhere"), None)), use.clock, {"one-enterprise": 2})  # type: ignore[arg-type]
+    other = Watch(use.store, use.clock, {"one-enterprise": 2})
     use.score(FIRST, [1], times=3)
     assert use.findings() == {}
     with use.store.read() as session:
@@ -265,7 +266,7 @@ BATCH = st.tuples(
 def test_further_queries_loosen_nothing(store: Store) -> None:
     """What is found of a history is found of it and more, as long as no rule's days go by."""
     use = made(store)
-    use.watch = Watch(store, use.watch._shelf, use.clock, dict.fromkeys(RULES, 1))
+    use.watch = Watch(store, use.clock, dict.fromkeys(RULES, 1))
 
     @settings(max_examples=12, deadline=None, suppress_health_check=list(HealthCheck))
     @given(st.lists(BATCH, min_size=1, max_size=4), st.lists(BATCH, min_size=1, max_size=4))
