@@ -8,8 +8,9 @@ holds no weight and no tree. A contract pins its SHA-256. Neither LightGBM nor s
 from __future__ import annotations
 
 import hashlib
+import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Annotated, Literal
 
@@ -117,6 +118,17 @@ class BankSheet:
     def column_words(self) -> list[tuple[str, str]]:
         """What each column asks, (Chinese, English): for a bank that checks what it encrypts."""
         return [column_words(self.features, self.binnings, column) for column in self.columns]
+
+    @cached_property
+    def questions(self) -> str:
+        """SHA-256, hexadecimal, of what the columns ask of which features: where it is the same for two sheets, answers
+        encrypted for one are answers to the other."""
+        asked = {
+            "features": [(feature.name, feature.kind, feature.categories) for feature in self.features],
+            "binnings": [asdict(binning) for binning in self.binnings],
+            "columns": [column.tests for column in self.columns],
+        }
+        return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
 
     def reference(self, output: Output) -> Reference | None:
         """The pilot's distribution of an output, if the sheet has one."""

@@ -214,6 +214,12 @@ class Bureau:
         with self._refusals(contract_id, "sheet"):
             return self._reception.sheet(contract_id, model, version, self.now())
 
+    def register(self, contract_id: str, model: str | None = None, version: int | None = None) -> dict[str, Any]:
+        """Name and version of the register that a model under a contract in force is evaluated with now."""
+        with self._refusals(contract_id, "register"):
+            snapshot = self._reception.register(contract_id, model, version, self.now())
+        return {"name": snapshot.name, "version": snapshot.version}
+
     def allowance(self, contract_id: str) -> dict[str, Any]:
         """What is used and left, for both sides; see ``exchange.charges.allowance``."""
         with self.store.read() as session:
@@ -271,18 +277,23 @@ class Bureau:
         """A job as it stands, and its batches by state; raises ``NotFound``."""
         return self.job(contract_id, job_id).as_dict() | {"batches": self._scoring.tally(contract_id, job_id)}
 
-    def check_room(self, contract_id: str, sha256: str) -> None:
+    def check_room(self, contract_id: str, job_id: str, sha256: str) -> None:
         """Raise ``Busy`` when a new batch of the contract would not be taken now."""
-        self._scoring.check_room(contract_id, sha256)
+        self._scoring.check_room(contract_id, job_id, sha256)
 
     def receive_batch(self, contract_id: str, job_id: str, body: bytes) -> Charge:
         """Keep and charge a batch frame, to be evaluated."""
         with self._refusals(contract_id, "score"):
             return self._scoring.receive(contract_id, job_id, body, self.now())
 
-    def evaluate_batch(self, contract_id: str, sha256: str) -> Outcome:
+    def receive_batch_again(self, contract_id: str, job_id: str, sha256: str) -> Charge:
+        """Charge a batch that an earlier job sent, to be evaluated by what is new."""
+        with self._refusals(contract_id, "score"):
+            return self._scoring.receive_again(contract_id, job_id, sha256, self.now())
+
+    def evaluate_batch(self, contract_id: str, job_id: str, sha256: str) -> Outcome:
         """Answer a charged batch, or give its charge back; see ``Scoring.evaluate``."""
-        outcome = self._scoring.evaluate(contract_id, sha256, self.now())
+        outcome = self._scoring.evaluate(contract_id, job_id, sha256, self.now())
         if isinstance(outcome.error, Refused):
             self.record_refusal(contract_id, "score", outcome.error)
         return outcome

@@ -51,7 +51,7 @@ class BatchView(BaseModel):
 async def put_batch(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId, sha256: Sha256) -> Response:
     """The same batch again changes nothing and is not charged twice. The hash in the path must be the frame's own."""
     settings = parts.settings
-    await run_in_threadpool(parts.bureau.check_room, caller.contract, sha256)
+    await run_in_threadpool(parts.bureau.check_room, caller.contract, job_id, sha256)
     announced = request.headers.get("content-length", "")
     size = int(announced) if announced.isdigit() else settings.batch_bytes
     async with parts.uploads.take(min(size, settings.batch_bytes)), parts.places.take() as place:
@@ -60,6 +60,28 @@ async def put_batch(request: Request, caller: Authentic, parts: PartsOf, job_id:
         )
         await place.run(_check_name, body, sha256)
         charge = await place.run(parts.bureau.receive_batch, caller.contract, job_id, body)
+    await run_in_threadpool(parts.begin, charge)
+    return JSONResponse({"sha256": sha256}, 202)
+
+
+@router.put(
+    "/again",
+    operation_id="put_batch_again",
+    summary="旧密文重新评分 / Have a batch that an earlier job sent evaluated again",
+    status_code=202,
+    response_model=BatchView,
+    responses=SIGNED
+    | problems("not-found", "conflict", "busy")
+    | {202: {"description": "Charged in this job, now or before; fetch the reply.", "model": BatchView}},
+)
+async def put_batch_again(
+    request: Request, caller: Authentic, parts: PartsOf, job_id: JobId, sha256: Sha256
+) -> Response:
+    """No body: the ciphertexts are here. 409 while neither the register nor the model has changed; nothing is charged
+    then."""
+    await read_nothing(request, caller.verified, parts.settings)
+    async with parts.places.take() as place:
+        charge = await place.run(parts.bureau.receive_batch_again, caller.contract, job_id, sha256)
     await run_in_threadpool(parts.begin, charge)
     return JSONResponse({"sha256": sha256}, 202)
 

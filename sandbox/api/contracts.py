@@ -23,6 +23,23 @@ Version = Annotated[
     Query(ge=1, le=1_000_000, description="版本 / A version of the contract [the one in force, or the newest]"),
 ]
 
+ModelName = Annotated[
+    str | None,
+    Query(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="模型 / A model of the contract [its first]"),
+]
+ModelVersion = Annotated[
+    int | None, Query(ge=1, le=1_000_000, description="模型版本 / The model's version [the first allowed]")
+]
+
+
+class RegisterView(BaseModel):
+    """A register's name and its newest version."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "main", "version": 2}]})
+
+    name: str
+    version: int
+
 
 class VersionView(BaseModel):
     """A version: its state, the hash of its document, who has signed, and whether it takes the bank's signature."""
@@ -166,6 +183,21 @@ async def sign_contract(request: Request, caller: Authentic, parts: PartsOf) -> 
 
 
 @router.get(
+    "/register",
+    operation_id="register",
+    summary="现行登记版本 / The register version that scores come from now",
+    response_model=RegisterView,
+    responses=SIGNED | problems("not-found"),
+)
+async def register(
+    request: Request, caller: Authentic, parts: PartsOf, model: ModelName = None, version: ModelVersion = None
+) -> Any:
+    """For a bank that asks whether there is anything to score again. Receipts name the version as well."""
+    await read_nothing(request, caller.verified, parts.settings)
+    return await run_in_threadpool(parts.bureau.register, caller.contract, model, version)
+
+
+@router.get(
     "/sheet",
     operation_id="sheet",
     summary="模型说明书 / What the bank must know of the model",
@@ -182,16 +214,7 @@ async def sign_contract(request: Request, caller: Authentic, parts: PartsOf) -> 
     },
 )
 async def sheet(
-    request: Request,
-    caller: Authentic,
-    parts: PartsOf,
-    model: Annotated[
-        str | None,
-        Query(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="模型 / A model of the contract [its first]"),
-    ] = None,
-    version: Annotated[
-        int | None, Query(ge=1, le=1_000_000, description="模型版本 / The model's version [the first allowed]")
-    ] = None,
+    request: Request, caller: Authentic, parts: PartsOf, model: ModelName = None, version: ModelVersion = None
 ) -> Response:
     """Exactly the bytes whose hash both parties signed."""
     await read_nothing(request, caller.verified, parts.settings)

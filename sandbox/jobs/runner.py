@@ -65,7 +65,7 @@ class Jobs:
     def begin(self, charge: Charge, past: int = 0) -> None:
         """Hand a charged batch over; again is the same workflow, unless so many ``past`` ones have failed."""
         with SetWorkflowID(f"{charge.id}/{past}"):
-            self._queue.enqueue(self._workflow, charge.contract, charge.sha256)
+            self._queue.enqueue(self._workflow, charge.contract, charge.job, charge.sha256)
 
     def stop(self, seconds: int) -> None:
         """Take no more, and give what is under way so long to end; another process or the next start does the rest."""
@@ -74,7 +74,7 @@ class Jobs:
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=seconds if self._under_way else 0)
         self._executor.close()
 
-    def _declare(self) -> Callable[[str, str], str]:
+    def _declare(self) -> Callable[[str, str, str], str]:
         """The workflow and its step, as the library knows them by name."""
 
         @DBOS.step(
@@ -85,22 +85,22 @@ class Jobs:
             max_attempts=_OUTAGE_TRIES,
             should_retry=lambda _: not self._stopped.is_set(),
         )
-        def evaluate(contract: str, sha256: str) -> str:
-            return self._evaluate(contract, sha256)
+        def evaluate(contract: str, job: str, sha256: str) -> str:
+            return self._evaluate(contract, job, sha256)
 
         @DBOS.workflow(name="batch", max_recovery_attempts=_RECOVERIES)
-        def batch(contract: str, sha256: str) -> str:
-            return evaluate(contract, sha256)
+        def batch(contract: str, job: str, sha256: str) -> str:
+            return evaluate(contract, job, sha256)
 
         return batch
 
-    def _evaluate(self, contract: str, sha256: str) -> str:
+    def _evaluate(self, contract: str, job: str, sha256: str) -> str:
         """The step: what became of the batch. Raises, and is then tried again, only when something else is down."""
         begun = time.monotonic()
         with self._counted:
             self._under_way += 1
         try:
-            outcome = self._bureau.evaluate_batch(contract, sha256)
+            outcome = self._bureau.evaluate_batch(contract, job, sha256)
         except NotFound:  # the contract or the batch is gone from the tables
             return "gone"
         finally:

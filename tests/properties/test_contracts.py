@@ -177,7 +177,7 @@ def charge(store: Store, contract: Contract, kind: str, number: int, how_much: A
             if kind == "identifiers":
                 charge_identifiers(session, contract, how_much)
             elif kind == "scores":
-                charge_scores(session, contract, f"{number:064x}", [code * 32 for code in how_much], now)
+                charge_scores(session, contract, "job-1", f"{number:064x}", [code * 32 for code in how_much], now)
             else:
                 terms = JobTerms(contract.recipients[0], "m", 1, how_much)
                 held = find(session, contract.id)

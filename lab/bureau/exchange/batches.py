@@ -1,7 +1,8 @@
 """The life of a batch in the store: charged, then answered, or returned when its evaluation failed or was stopped.
 
 Its bytes lie in a file from the charge on, so that any process of the bureau can evaluate it. They are removed when it
-is returned, or with the reply when the contract's retention ends.
+is returned, or with the reply when the contract's retention ends. A later job may name them to have them evaluated
+again by another register or model version (``find_sent``, ``check_changed``); that keeps them no longer.
 
 All methods belong to the caller's transaction, which holds the contract's row locked when it changes something.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -19,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.home import BureauHome
 from lab.bureau.ledger import Fact, record
-from lab.bureau.store.tables import BatchRow
+from lab.bureau.store.tables import BatchRow, JobRow
 from lab.terms.errors import Busy, Conflict, InvalidInput, NotFound, ShulabError
 from lab.terms.problems import FAMILIES
 
@@ -39,7 +40,7 @@ class Charge:
     @property
     def id(self) -> str:
         """What names the charge, and the workflow that answers it."""
-        return f"{self.contract}/{self.sha256}/{self.at:%Y%m%dT%H%M%S.%f}"
+        return f"{self.contract}/{self.job}/{self.sha256}/{self.at:%Y%m%dT%H%M%S.%f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,14 @@ class Answered:
     def sha256(self) -> str:
         """Hash of the reply."""
         return hashlib.sha256(self.reply).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """Where the bytes of a batch are: in a file of its own, or in that of the job that sent them."""
+
+    file: str | None = None
+    job: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,27 +95,72 @@ class Batches:
     def __init__(self, home: BureauHome) -> None:
         self._home = home
 
-    def register_version(self, session: Session, contract_id: str, sha256: str) -> int | None:
+    def register_version(self, session: Session, contract_id: str, job_id: str, sha256: str) -> int | None:
         """The register version that a batch was charged for, from which a resumed one is answered too; or None."""
-        row = session.get(BatchRow, (contract_id, sha256))
+        row = session.get(BatchRow, (contract_id, job_id, sha256))
         return row.register_version if row is not None and row.state != RETURNED else None
 
-    def is_charged(self, session: Session, contract_id: str, job_id: str, sha256: str) -> bool:
-        """Whether the batch is paid for and waits for its answer: the service was stopped in between.
+    def is_known(self, session: Session, contract_id: str, job_id: str, sha256: str) -> bool:
+        """Whether the batch is paid for in this job, answered or not."""
+        row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
+        return row is not None and row.state != RETURNED
 
-        Raises ``Conflict`` if it was sent in another job.
-        """
-        row = session.get(BatchRow, (contract_id, sha256), populate_existing=True)
-        if row is not None and row.state != RETURNED and row.job_id != job_id:
-            raise Conflict("This batch was sent in another job.", next_step="encrypt it afresh for this one")
-        return row is not None and row.state == CHARGED
+    def check_first(self, session: Session, contract_id: str, job_id: str, sha256: str) -> None:
+        """Raise ``Conflict`` if the batch was sent in another job."""
+        if any(row.job_id != job_id for row in self._evaluations(session, contract_id, sha256)):
+            raise Conflict(
+                "This batch was sent in another job.",
+                next_step="encrypt it afresh for this one, or have it evaluated again (`lab bank rescore`)",
+            )
 
-    def find(self, session: Session, contract_id: str, sha256: str, job_id: str = "") -> BatchRow:
-        """The batch, of this job if one is named; raises ``NotFound``."""
-        row = session.get(BatchRow, (contract_id, sha256), populate_existing=True)
-        if row is None or (job_id and row.job_id != job_id):
+    def find(self, session: Session, contract_id: str, job_id: str, sha256: str) -> BatchRow:
+        """A job's batch; raises ``NotFound``."""
+        row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
+        if row is None:
             raise NotFound("The job has no batch of this hash.", next_step="send the batch first")
         return row
+
+    def charge(self, session: Session, contract_id: str, job_id: str, sha256: str) -> Charge:
+        """The charge of a job's batch; raises ``NotFound``."""
+        return Charge(contract_id, sha256, job_id, self.find(session, contract_id, job_id, sha256).charged_at)
+
+    def find_sent(self, session: Session, contract_id: str, sha256: str) -> BatchRow:
+        """An answered batch in the job that its bytes were sent in; raises ``NotFound``."""
+        for row in self._evaluations(session, contract_id, sha256):
+            if row.sent_in is None and row.state == ANSWERED:
+                return row
+        raise NotFound(
+            "No answered batch of this hash is known under this contract.",
+            next_step="score these enterprises afresh: match, encrypt and send them",
+        )
+
+    def check_changed(
+        self, session: Session, contract_id: str, sha256: str, register_version: int, model: tuple[str, int]
+    ) -> None:
+        """Raise ``Conflict`` if some job had the batch evaluated by this register and model version already.
+
+        Replies are random, so a second one to the same ciphertexts and weights would tell more than the first.
+        """
+        for row in self._evaluations(session, contract_id, sha256):
+            job = session.get_one(JobRow, (contract_id, row.job_id))
+            if row.register_version == register_version and (job.model, job.model_version) == model:
+                raise Conflict(
+                    f"Nothing has changed: job {row.job_id} has this batch evaluated by the same register version "
+                    f"({register_version}) and model ({model[0]}@{model[1]}); nothing was charged.",
+                    next_step="use the results of that job; ask again when the register or the model has changed",
+                )
+
+    def file(self, session: Session, row: BatchRow) -> str | None:
+        """Where the bytes of a batch lie; None when they are not kept any more."""
+        if row.sent_in is None:
+            return row.file
+        sent = session.get(BatchRow, (row.contract_id, row.sent_in, row.sha256), populate_existing=True)
+        return None if sent is None else sent.file
+
+    def _evaluations(self, session: Session, contract_id: str, sha256: str) -> Sequence[BatchRow]:
+        """The batch in every job that it is charged or answered in."""
+        query = select(BatchRow).where(BatchRow.contract_id == contract_id, BatchRow.sha256 == sha256)
+        return session.scalars(query.where(BatchRow.state != RETURNED)).all()
 
     def waiting(self, session: Session) -> list[Charge]:
         """Every batch that is charged and not yet answered, the oldest first."""
@@ -142,21 +196,22 @@ class Batches:
         session: Session,
         contract_id: str,
         facts: BatchFacts,
-        file: str,
+        bytes_of: Sent,
         now: datetime,
         *,
         by: str,
         more: Mapping[str, Fact],
         spent: float,
     ) -> None:
-        """Record that the batch, which lies in ``file``, is charged, with its ledger entry."""
-        row = session.get(BatchRow, (contract_id, facts.sha256))
+        """Record that the batch, whose bytes are where ``bytes_of`` says, is charged, with its ledger entry."""
+        row = session.get(BatchRow, (contract_id, facts.job, facts.sha256))
         if row is None:
-            row = BatchRow(contract_id=contract_id, sha256=facts.sha256)
+            row = BatchRow(contract_id=contract_id, job_id=facts.job, sha256=facts.sha256)
             session.add(row)
-        row.job_id, row.rows, row.register_version = facts.job, facts.rows, facts.register_version
+        row.rows, row.register_version = facts.rows, facts.register_version
         row.spent = spent
-        row.state, row.charged_at, row.file, row.failure = CHARGED, now, file, None
+        row.file, row.sent_in = bytes_of.file, bytes_of.job
+        row.state, row.charged_at, row.failure = CHARGED, now, None
         session.flush()
         record(session, "score.charged", contract_id, facts.as_dict() | dict(more), by=by)
 
@@ -167,7 +222,8 @@ class Batches:
 
         If another process was first, its reply is given instead; None if the charge was given back meanwhile.
         """
-        row = session.get(BatchRow, (contract_id, facts.sha256), with_for_update=True, populate_existing=True)
+        key = (contract_id, facts.job, facts.sha256)
+        row = session.get(BatchRow, key, with_for_update=True, populate_existing=True)
         if row is not None and row.state == CHARGED:
             row.state, row.answered_at = ANSWERED, now
             row.reply_file, row.reply_sha256 = file, hashlib.sha256(reply).hexdigest()
@@ -175,11 +231,11 @@ class Batches:
             told: dict[str, Fact] = {"reply_sha256": row.reply_sha256, "bytes": len(reply)}
             row.entry_seq = record(session, "score.answered", contract_id, facts.as_dict() | told, by=by).seq
             session.flush()
-        return self.answered(session, contract_id, facts.sha256)
+        return self.answered(session, contract_id, facts.job, facts.sha256)
 
-    def answered(self, session: Session, contract_id: str, sha256: str) -> Answered | None:
+    def answered(self, session: Session, contract_id: str, job_id: str, sha256: str) -> Answered | None:
         """The kept reply, or None; raises ``InvalidInput`` if it was lost, altered, or removed after its time."""
-        row = session.get(BatchRow, (contract_id, sha256), populate_existing=True)
+        row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
         if row is None or row.state != ANSWERED or row.entry_seq is None:
             return None
         path = self._home.path(row.reply_file) if row.reply_file is not None else None
@@ -192,11 +248,11 @@ class Batches:
         return Answered(reply, row.entry_seq)
 
     def close_unanswered(
-        self, session: Session, contract_id: str, sha256: str, failure: Mapping[str, str]
+        self, session: Session, contract_id: str, job_id: str, sha256: str, failure: Mapping[str, str]
     ) -> tuple[BatchRow, str | None] | None:
         """Mark a charged batch as returned, for a reason that the bank will hear; the batch, and the file that is to
-        go. None if it no longer is charged, so nothing is to be given back."""
-        row = session.get(BatchRow, (contract_id, sha256), with_for_update=True, populate_existing=True)
+        go: its bytes, unless another job sent them. None if it no longer is charged, so nothing is to be given back."""
+        row = session.get(BatchRow, (contract_id, job_id, sha256), with_for_update=True, populate_existing=True)
         if row is None or row.state != CHARGED:
             return None
         file = row.file

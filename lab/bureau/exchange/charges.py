@@ -48,12 +48,12 @@ _AT_CEILING = {
 }
 _INQUIRE = {
     backend: text(
-        "INSERT INTO inquiries (contract_id, batch, enterprise, at) "
-        f"SELECT :contract, :batch, enterprise, :at FROM ({asked}) AS asked"
+        "INSERT INTO inquiries (contract_id, job_id, batch, enterprise, at) "
+        f"SELECT :contract, :job, :batch, enterprise, :at FROM ({asked}) AS asked"
     ).bindparams(bindparam("at", type_=Moment()))
     for backend, asked in _LISTS.items()
 }
-_TAKE_BACK_INQUIRIES = text("DELETE FROM inquiries WHERE contract_id = :contract AND batch = :batch")
+_TAKE_BACK_INQUIRIES = text("DELETE FROM inquiries WHERE contract_id = :contract AND job_id = :job AND batch = :batch")
 # No ceiling on the sum of all scores: the contract's ceiling is for each enterprise.
 _NO_CEILING = 2**62
 
@@ -87,8 +87,10 @@ def return_identifiers(session: Session, contract_id: str, count: int) -> None:
     session.execute(_TAKE_BACK, {"contract": contract_id, "counter": IDENTIFIERS, "amount": count})
 
 
-def charge_scores(session: Session, contract: Contract, batch: str, enterprises: Sequence[str], now: datetime) -> None:
-    """Count one score of each enterprise (by pseudonym, all different) and write down the inquiries of the batch.
+def charge_scores(
+    session: Session, contract: Contract, job: str, batch: str, enterprises: Sequence[str], now: datetime
+) -> None:
+    """Count one score of each enterprise (by pseudonym, all different) and write down the inquiries of a job's batch.
 
     Raises ``Refused`` with the number of enterprises that have had as many scores within the period as the ceiling
     allows; then the whole batch is refused and the transaction has to be rolled back. Call it with the contract locked.
@@ -107,12 +109,12 @@ def charge_scores(session: Session, contract: Contract, batch: str, enterprises:
             next_step="leave those enterprises out, or ask for a contract with a higher ceiling",
         )
     _add(session, contract.id, SCORES, len(enterprises), _NO_CEILING)
-    session.execute(_INQUIRE[backend], asked | {"batch": batch, "at": now})
+    session.execute(_INQUIRE[backend], asked | {"job": job, "batch": batch, "at": now})
 
 
-def return_scores(session: Session, contract_id: str, batch: str) -> None:
-    """Give back what ``charge_scores`` took for a batch: it was not answered, so nobody inquired."""
-    done = session.execute(_TAKE_BACK_INQUIRIES, {"contract": contract_id, "batch": batch})
+def return_scores(session: Session, contract_id: str, job: str, batch: str) -> None:
+    """Give back what ``charge_scores`` took for a job's batch: it was not answered, so nobody inquired."""
+    done = session.execute(_TAKE_BACK_INQUIRIES, {"contract": contract_id, "job": job, "batch": batch})
     count = done.rowcount if isinstance(done, CursorResult) else 0
     session.execute(_TAKE_BACK, {"contract": contract_id, "counter": SCORES, "amount": count})
 

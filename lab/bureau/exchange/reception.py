@@ -14,10 +14,11 @@ from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.jobs import Job, JobTerms, check_job_id, end_job, find_job, lock_contract, no_job, open_job
 from lab.bureau.exchange.passage import Passage, bank_of
 from lab.bureau.home import BureauHome
-from lab.bureau.shelf import find_model, read_sheet
+from lab.bureau.register import Snapshot, find_snapshot
+from lab.bureau.shelf import Shelved, find_model, read_sheet
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EpochRow
-from lab.terms.contract import Operation
+from lab.terms.contract import Contract, Operation
 from lab.terms.errors import Conflict, Refused
 
 
@@ -36,20 +37,34 @@ class Reception:
         Raises what ``authorise`` raises.
         """
         with self._store.read() as session:
-            contract = find(session, contract_id).contract
-            # An ask that names no model of the contract goes to ``authorise`` as it is, and is refused there.
-            allowed = [m for m in contract.models if name in (None, m.name) and version in (None, m.version)]
-            model = (allowed[0].name, allowed[0].version) if allowed else (name or "", version or 0)
-            ask = Ask(model=model, detail=contract.detail)
-            contract = authorise(session, contract_id, Operation.SCORE, ask, now).contract
-            shelved = find_model(session, *model)
+            contract, shelved = self._model(session, contract_id, name, version, now)
         content = read_sheet(self._home, shelved, contract.detail)
-        if hashlib.sha256(content).hexdigest() != contract.model(*model).sheet_sha256:
+        if hashlib.sha256(content).hexdigest() != contract.model(shelved.name, shelved.version).sheet_sha256:
             raise Refused(
                 f"The sheet of contract {contract_id} is not the one that was signed (term: models).",
                 next_step="ask the bureau for a new version of the contract",
             )
         return content
+
+    def register(self, contract_id: str, name: str | None, version: int | None, now: datetime) -> Snapshot:
+        """The register version that a batch sent now would be evaluated with, by a model named as for ``sheet``.
+
+        Raises what ``authorise`` raises.
+        """
+        with self._store.read() as session:
+            _, shelved = self._model(session, contract_id, name, version, now)
+            return find_snapshot(session, shelved.register)
+
+    def _model(
+        self, session: Session, contract_id: str, name: str | None, version: int | None, now: datetime
+    ) -> tuple[Contract, Shelved]:
+        contract = find(session, contract_id).contract
+        # An ask that names no model of the contract goes to ``authorise`` as it is, and is refused there.
+        allowed = [m for m in contract.models if name in (None, m.name) and version in (None, m.version)]
+        model = (allowed[0].name, allowed[0].version) if allowed else (name or "", version or 0)
+        ask = Ask(model=model, detail=contract.detail)
+        contract = authorise(session, contract_id, Operation.SCORE, ask, now).contract
+        return contract, find_model(session, *model)
 
     def open_job(self, contract_id: str, job_id: str, terms: JobTerms, now: datetime) -> Job:
         """Open a job, or the same one again. Raises what ``authorise`` and ``jobs.open_job`` raise.

@@ -5,7 +5,8 @@ of its ledger entry. ``evaluate``, at any later time and in any process of the b
 evaluation in a worker -> authorise again, reply kept and recorded. ``reply``: authorise -> out. A contract that was
 suspended or ended meanwhile gets no reply, and its charge is given back. The same bytes again get the same reply and no
 charge, also after a restart: replies are random, and two to one batch would tell more than one. Each of the three steps
-may be done again after it was interrupted at any place.
+may be done again after it was interrupted at any place. ``receive_again`` takes the place of ``receive`` for a batch
+that an earlier job sent, when the register or the model has changed since: a new evaluation, charged like any other.
 """
 
 from __future__ import annotations
@@ -24,12 +25,23 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
-from lab.bureau.exchange.batches import ANSWERED, CHARGED, RETURNED, Answered, Batches, BatchFacts, Charge, failure_of
+from lab.bureau.exchange.batches import (
+    ANSWERED,
+    CHARGED,
+    RETURNED,
+    Answered,
+    Batches,
+    BatchFacts,
+    Charge,
+    Sent,
+    failure_of,
+)
 from lab.bureau.exchange.charges import charge_scores, return_scores
 from lab.bureau.exchange.exposure import check_fresh, check_spent
 from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
 from lab.bureau.exchange.passage import Passage, Passed
+from lab.bureau.exchange.rescoring import check_again
 from lab.bureau.exchange.workers import Evaluators
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.keys import BureauKeys
@@ -37,7 +49,7 @@ from lab.bureau.ledger import BUREAU, Fact, record
 from lab.bureau.register import Snapshot, Snapshots, find_snapshot
 from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store
-from lab.bureau.store.tables import ContextRow
+from lab.bureau.store.tables import BatchRow, ContextRow
 from lab.terms.contract import Operation
 from lab.terms.errors import Busy, Conflict, InvalidInput, NotFound, Refused, ShulabError, Unreachable
 from protocols.scoring.bureau import BatchHead, Terms, evaluate, read_batch
@@ -99,12 +111,12 @@ class Scoring:
         self._passage, self._consents = passage, consents
         self._batches = Batches(home)
         self._lock = threading.Lock()
-        self._under_way: dict[tuple[str, str], tuple[threading.Lock, int]] = {}
+        self._under_way: dict[tuple[str, ...], tuple[threading.Lock, int]] = {}
 
     def score(self, contract_id: str, job_id: str, batch: bytes, now: datetime) -> Answered:
         """The reply to a batch, received and evaluated in one go, for who needs no queue. Raises what the steps do."""
         charge = self.receive(contract_id, job_id, batch, now)
-        outcome = self.evaluate(contract_id, charge.sha256, now)
+        outcome = self.evaluate(contract_id, job_id, charge.sha256, now)
         if outcome.error is not None:
             raise outcome.error
         answered = self.reply(contract_id, job_id, charge.sha256, now)
@@ -127,34 +139,55 @@ class Scoring:
                 write_private(self._home.path(file), batch)
             with self._store.begin() as session:
                 passed = self._enter_again(session, work, now)
-                charged = self._batches.is_charged(session, contract_id, job_id, digest)
-                if not charged and self._batches.answered(session, contract_id, digest) is None:
+                if not self._batches.is_known(session, contract_id, job_id, digest):
                     if work.known:
                         raise Busy("This batch was given up just now.", next_step="send it again", retry_after=1)
-                    self._batches.check_room(session, contract_id)
-                    self._charge(session, work, passed, file, now)
+                    self._batches.check_first(session, contract_id, job_id, digest)
+                    self._charge(session, work, passed, Sent(file=file), now)
                     named = True
-                row = self._batches.find(session, contract_id, digest)
-                return Charge(contract_id, digest, row.job_id, row.charged_at)
+                self._batches.answered(session, contract_id, job_id, digest)  # raises if its reply is lost
+                return self._batches.charge(session, contract_id, job_id, digest)
         finally:
             if not named:
                 self._home.path(file).unlink(missing_ok=True)
 
-    def evaluate(self, contract_id: str, sha256: str, now: datetime) -> Outcome:
+    def receive_again(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> Charge:
+        """Charge, in this job, a batch whose bytes an earlier job sent; one that is charged here changes nothing.
+
+        Raises what ``Passage.enter`` and ``rescoring.check_again`` raise, ``Refused`` if an enterprise in it is not in
+        the register under the contract any more (with their number, for whichever reason) or has reached its ceiling,
+        ``Busy`` when too many batches wait.
+        """
+        with self._store.read() as session:
+            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now)
+            if self._batches.is_known(session, contract_id, job_id, sha256):
+                return self._batches.charge(session, contract_id, job_id, sha256)
+            snapshot = find_snapshot(session, passed.shelved.register)
+            sent = self._check_again(session, passed, sha256, snapshot.version, now)
+            file = sent.file
+        work = self._let_through(contract_id, job_id, self._kept(file, sha256), now)
+        with self._store.begin() as session:
+            passed = self._enter_again(session, work, now)
+            if not self._batches.is_known(session, contract_id, job_id, sha256):
+                sent = self._check_again(session, passed, sha256, work.snapshot.version, now)
+                self._charge(session, work, passed, Sent(job=sent.job_id), now)
+            return self._batches.charge(session, contract_id, job_id, sha256)
+
+    def evaluate(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> Outcome:
         """Answer a charged batch, or give its charge back; a batch in another state stays as it is.
 
         Raises ``Unreachable`` when the database or the workers are not there, and whatever makes it impossible to give
         back: then it is still charged.
         """
-        with self._alone(contract_id, sha256):
+        with self._alone(contract_id, job_id, sha256):
             with self._store.read() as session:
-                row = self._batches.find(session, contract_id, sha256)
-                state, job_id, kept = row.state, row.job_id, row.file
+                row = self._batches.find(session, contract_id, job_id, sha256)
+                state, kept = row.state, self._batches.file(session, row)
             if state != CHARGED:
                 return Outcome(state)
             file = ""
             try:
-                batch = self._kept(kept)
+                batch = self._kept(kept, sha256)
                 work = self._let_through(contract_id, job_id, batch, now)
                 reply = self._evaluate(work, batch)
                 file = f"replies/{contract_id}-{sha256}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
@@ -165,7 +198,7 @@ class Scoring:
             except Unreachable:  # perhaps the reply was kept all the same, so its file stays
                 raise
             except Exception as error:
-                self._give_back(contract_id, sha256, file, error)
+                self._give_back(contract_id, job_id, sha256, file, error)
                 return Outcome(RETURNED, error)
             if found is None or found.sha256 != hashlib.sha256(reply).hexdigest():
                 self._home.path(file).unlink(missing_ok=True)
@@ -179,23 +212,23 @@ class Scoring:
         """
         with self._store.read() as session:
             passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now)
-            row = self._batches.find(session, contract_id, sha256, job_id)
+            row = self._batches.find(session, contract_id, job_id, sha256)
             if row.state == CHARGED:
                 return None
             if row.state == RETURNED:
                 raise failure_of(row)
-            answered = self._batches.answered(session, contract_id, sha256)
+            answered = self._batches.answered(session, contract_id, job_id, sha256)
             snapshot = find_snapshot(session, passed.shelved.register, row.register_version)
             admitted = self._consents.admitted(session, snapshot, passed.contract, passed.held.bank_id, now)
-            kept = row.file
+            kept = self._batches.file(session, row)
         if admitted is not None:
-            self._let_through(contract_id, job_id, self._kept(kept), now)
+            self._let_through(contract_id, job_id, self._kept(kept, sha256), now)
         return answered
 
-    def check_room(self, contract_id: str, sha256: str) -> None:
+    def check_room(self, contract_id: str, job_id: str, sha256: str) -> None:
         """Raise ``Busy`` when a batch that is not known yet would not be taken, before its bytes have come."""
         with self._store.read() as session:
-            if self._batches.register_version(session, contract_id, sha256) is None:
+            if not self._batches.is_known(session, contract_id, job_id, sha256):
                 self._batches.check_room(session, contract_id)
 
     def waiting(self) -> list[Charge]:
@@ -208,11 +241,15 @@ class Scoring:
         with self._store.read() as session:
             return self._batches.tally(session, contract_id, job_id)
 
-    def _kept(self, file: str | None) -> bytes:
+    def _kept(self, file: str | None, sha256: str) -> bytes:
         path = self._home.path(file) if file is not None else None
-        if path is None or not path.is_file():
-            raise Conflict("The batch is not kept here any more.", next_step="send the batch again")
-        return path.read_bytes()
+        batch = path.read_bytes() if path is not None and path.is_file() else b""
+        if hashlib.sha256(batch).hexdigest() != sha256:
+            raise Conflict("The batch is not kept here any more.", next_step="encrypt it afresh and send it")
+        return batch
+
+    def _check_again(self, session: Session, passed: Passed, sha256: str, version: int, now: datetime) -> BatchRow:
+        return check_again(session, self._batches, self._shelf, passed, sha256, version, now)
 
     def _enter_again(self, session: Session, work: _Work, now: datetime) -> Passed:
         """What was let through is let through now as well, with the contract locked: state, terms and consents."""
@@ -234,7 +271,7 @@ class Scoring:
             context = session.get(ContextRow, (contract_id, head.context))
             if context is None:
                 raise NotFound("The batch names a context that is not held here.", next_step="send the context first")
-            version = self._batches.register_version(session, contract_id, head.sha256)
+            version = self._batches.register_version(session, contract_id, job_id, head.sha256)
             snapshot = find_snapshot(session, passed.shelved.register, version)
             admitted = self._consents.admitted(session, snapshot, contract, passed.held.bank_id, now)
             file = context.file
@@ -257,7 +294,8 @@ class Scoring:
             )
         return _Work(passed, head, snapshot, file, rows, version is not None)
 
-    def _charge(self, session: Session, work: _Work, passed: Passed, file: str, now: datetime) -> None:
+    def _charge(self, session: Session, work: _Work, passed: Passed, sent: Sent, now: datetime) -> None:
+        self._batches.check_room(session, passed.contract.id)
         codes = self._snapshots.frame(work.snapshot)[work.snapshot.id_column].gather(work.rows).to_list()
         enterprises = self._keys.pseudonyms([str(code) for code in codes])
         params = PARAMETERS[passed.contract.parameters]
@@ -265,7 +303,7 @@ class Scoring:
         check_spent(session, passed, params, spent)
         check_fresh(session, passed.contract.id, work.head)
         use_job(session, passed.job, work.head.rows)
-        charge_scores(session, passed.contract, work.head.sha256, enterprises, now)
+        charge_scores(session, passed.contract, passed.job.id, work.head.sha256, enterprises, now)
         more: dict[str, Fact] = {
             "columns": work.head.columns,
             "context_sha256": work.head.context,
@@ -274,7 +312,9 @@ class Scoring:
             "epoch": passed.job.epoch,
             "version": passed.held.version,
         }
-        self._batches.open(session, passed.contract.id, work.facts, file, now, by=passed.by, more=more, spent=spent)
+        if sent.job is not None:
+            more["sent_in"] = sent.job
+        self._batches.open(session, passed.contract.id, work.facts, sent, now, by=passed.by, more=more, spent=spent)
 
     def _evaluate(self, work: _Work, batch: bytes) -> bytes:
         passed = work.passed
@@ -297,19 +337,19 @@ class Scoring:
         except ValueError as error:
             raise InvalidInput(f"The evaluation failed: {error}.", next_step="encrypt the batch again") from None
 
-    def _give_back(self, contract_id: str, sha256: str, reply_file: str, error: Exception) -> None:
+    def _give_back(self, contract_id: str, job_id: str, sha256: str, reply_file: str, error: Exception) -> None:
         """Undo the charge after an evaluation that failed or whose contract was stopped; neither file is kept."""
         why = error.as_dict() if isinstance(error, ShulabError) else {"error": "fault"}
         with self._store.begin() as session:
             lock_contract(session, contract_id)
-            returned = self._batches.close_unanswered(session, contract_id, sha256, why)
+            returned = self._batches.close_unanswered(session, contract_id, job_id, sha256, why)
             if returned is None:
                 return
             row, file = returned
-            return_scores(session, contract_id, row.sha256)
-            give_back_rows(session, contract_id, row.job_id, row.rows)
+            return_scores(session, contract_id, job_id, row.sha256)
+            give_back_rows(session, contract_id, job_id, row.rows)
             facts: dict[str, Fact] = {
-                "job": row.job_id,
+                "job": job_id,
                 "batch_sha256": row.sha256,
                 "rows": row.rows,
                 "error": why["error"],
@@ -320,9 +360,8 @@ class Scoring:
                 self._home.path(gone).unlink(missing_ok=True)
 
     @contextmanager
-    def _alone(self, contract_id: str, digest: str) -> Iterator[None]:
+    def _alone(self, *key: str) -> Iterator[None]:
         """One thread a batch: a second request with the same bytes waits, and then finds the reply."""
-        key = (contract_id, digest)
         with self._lock:
             lock, waiting = self._under_way.get(key, (threading.Lock(), 0))
             self._under_way[key] = (lock, waiting + 1)
@@ -352,5 +391,5 @@ def _check_known(rows: NDArray[np.int64]) -> None:
     if unknown:
         raise Refused(
             f"{unknown} of {len(rows)} enterprises in the batch are not in the register under this contract.",
-            next_step="match first, and score what matched",
+            next_step="match afresh, and score what matched",
         )

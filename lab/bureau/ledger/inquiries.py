@@ -65,7 +65,11 @@ def read_inquiries(
 
 
 def _read(session: Session, pseudonyms: list[str]) -> list[Inquiry]:
-    batch = and_(BatchRow.contract_id == InquiryRow.contract_id, BatchRow.sha256 == InquiryRow.batch)
+    batch = and_(
+        BatchRow.contract_id == InquiryRow.contract_id,
+        BatchRow.job_id == InquiryRow.job_id,
+        BatchRow.sha256 == InquiryRow.batch,
+    )
     job = and_(JobRow.contract_id == BatchRow.contract_id, JobRow.id == BatchRow.job_id)
     version = and_(ContractVersionRow.contract_id == JobRow.contract_id, ContractVersionRow.version == JobRow.version)
     query = (
@@ -76,7 +80,7 @@ def _read(session: Session, pseudonyms: list[str]) -> list[Inquiry]:
         .join(ContractRow, ContractRow.id == InquiryRow.contract_id)
         .join(BankRow, BankRow.id == ContractRow.bank_id)
         .where(InquiryRow.enterprise.in_(pseudonyms))
-        .order_by(InquiryRow.at, InquiryRow.contract_id, InquiryRow.batch)
+        .order_by(InquiryRow.at, InquiryRow.contract_id, InquiryRow.job_id, InquiryRow.batch)
     )
     return [
         Inquiry(

@@ -77,7 +77,7 @@ def charge(store: Store, contract: Contract, batch: int, enterprises: list[str],
     try:
         with store.begin() as session:
             lock_contract(session, contract.id)
-            charge_scores(session, contract, f"{batch:064x}", enterprises, now)
+            charge_scores(session, contract, "job-1", f"{batch:064x}", enterprises, now)
     except Refused:
         return False
     return True
@@ -120,7 +120,7 @@ def test_one_enterprise_at_its_ceiling_refuses_the_whole_batch(store: Store) -> 
     contract = held_in(store, Ceilings(scores_per_enterprise=1)).contract
     assert charge(store, contract, 1, firms(5))
     with pytest.raises(Refused, match="1 of 3 enterprises"), store.begin() as session:
-        charge_scores(session, contract, "b" * 64, firms(4, 5, 6), START)
+        charge_scores(session, contract, "job-1", "b" * 64, firms(4, 5, 6), START)
     with store.read() as session:
         assert used(session, contract, START).scores == 1
     assert charge(store, contract, 2, firms(4, 6))
@@ -160,7 +160,7 @@ def test_what_is_given_back_can_be_used_again(store: Store) -> None:
         assert charge(store, contract, 1, firms(1, 2))
         with store.begin() as session:
             return_identifiers(session, contract.id, 5)
-            return_scores(session, contract.id, f"{1:064x}")
+            return_scores(session, contract.id, "job-1", f"{1:064x}")
     with store.read() as session:
         so_far = used(session, contract, START)
         assert (so_far.identifiers, so_far.scores, so_far.enterprises) == (0, 0, 0)

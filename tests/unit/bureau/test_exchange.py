@@ -293,14 +293,14 @@ def test_a_batch_whose_worker_dies_again_and_again_is_given_back_and_says_why(
     assert scene.bureau.batch_reply(contract, JOB, sha256) is None
     assert scene.bureau.job_progress(contract, JOB)["batches"] == {"charged": 1, "answered": 0, "returned": 0}
     assert [charge.sha256 for charge in scene.bureau.waiting_batches()] == [sha256]
-    assert scene.bureau.evaluate_batch(contract, sha256).state == "answered"
-    assert scene.bureau.evaluate_batch(contract, sha256).state == "answered"  # done already
+    assert scene.bureau.evaluate_batch(contract, JOB, sha256).state == "answered"
+    assert scene.bureau.evaluate_batch(contract, JOB, sha256).state == "answered"  # done already
     assert scene.bureau.batch_reply(contract, JOB, sha256) is not None
     assert scene.ledger().count("score.answered") == 1
 
     charge = scene.bureau.receive_batch(contract, JOB, batch_of(scene, contract, slice(20, 26)))
     monkeypatch.setattr(scoring, "evaluate", _die)
-    assert scene.bureau.evaluate_batch(contract, charge.sha256).state == "returned"
+    assert scene.bureau.evaluate_batch(contract, JOB, charge.sha256).state == "returned"
     with pytest.raises(InvalidInput, match="worker"):
         scene.bureau.batch_reply(contract, JOB, charge.sha256)
     assert not list((scene.home / "batches").glob(f"*{charge.sha256}*"))

@@ -257,10 +257,12 @@ OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
     "Matching.delta": lambda bureau, contract: bureau.matching_delta(contract, JOB, "0" * 64, "1" * 64),
     "Matching.answer": lambda bureau, contract: bureau.match(contract, JOB, REQUEST),
     "Reception.sheet": lambda bureau, contract: bureau.sheet(contract),
+    "Reception.register": lambda bureau, contract: bureau.register(contract),
     "Reception.open_job": lambda bureau, contract: bureau.open_job(contract, JOB, TERMS),
     "Contexts.has": lambda bureau, contract: bureau.has_context(contract, JOB, "0" * 64),
     "Contexts.put": lambda bureau, contract: bureau.put_context(contract, JOB, "0" * 64, b""),
     "Scoring.receive": lambda bureau, contract: bureau.receive_batch(contract, JOB, one_row(contract)),
+    "Scoring.receive_again": lambda bureau, contract: bureau.receive_batch_again(contract, JOB, "0" * 64),
     "Scoring.reply": lambda bureau, contract: bureau.batch_reply(contract, JOB, "0" * 64),
     "Scoring.score": lambda bureau, contract: bureau.score(contract, JOB, one_row(contract)),
 }

@@ -79,6 +79,7 @@ class InquiryRow(Base):
     __table_args__ = (Index(None, "contract_id", "enterprise", "at"),)
 
     contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     batch: Mapped[str] = mapped_column(Hash, primary_key=True)
     """SHA-256 of the batch."""
     enterprise: Mapped[str] = mapped_column(String(32), primary_key=True, index=True)
@@ -105,7 +106,10 @@ class MatchRow(Base):
 
 
 class BatchRow(Base):
-    """Room ``exchange``: a scoring batch, charged once and answered with the same reply for ever."""
+    """Room ``exchange``: a scoring batch in a job, charged once and answered with the same reply for ever.
+
+    Its bytes are sent in one job. A later job may have them evaluated again, by another register or model version.
+    """
 
     __tablename__ = "batches"
     __table_args__ = (
@@ -114,8 +118,10 @@ class BatchRow(Base):
     )
 
     contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
-    sha256: Mapped[str] = mapped_column(Hash, primary_key=True)
-    job_id: Mapped[str] = mapped_column(String(64), index=True)
+    job_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    sha256: Mapped[str] = mapped_column(Hash, primary_key=True, index=True)
+    sent_in: Mapped[str | None] = mapped_column(String(64))
+    """The job that its bytes were sent in, where it is not this one: then they lie in that job's file alone."""
     rows: Mapped[int] = mapped_column(Integer)
     register_version: Mapped[int] = mapped_column(Integer)
     spent: Mapped[float] = mapped_column(Double)
