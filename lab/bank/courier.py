@@ -1,14 +1,16 @@
 """Batches on their way: encrypted, sent, evaluated at the bureau, decrypted, with their receipts checked.
 
-Batch k + 1 is encrypted while the bureau evaluates batch k. What is paid for is kept in the run's folder.
+Batch k + 1 is encrypted while the bureau evaluates batch k. What is paid for is kept in the run's folder. Batches of an
+earlier job are named instead of sent, and evaluated again.
 """
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 
 from lab.bank.agreement import Agreement
 from lab.bank.answers import strict
-from lab.bank.delivery import deliver
+from lab.bank.delivery import deliver, deliver_again
 from lab.bank.outlet import Outlet
 from lab.bank.run import Run
 from lab.bank.witness import Exchange, Witness
@@ -32,6 +34,7 @@ IN_FLIGHT = 2
 """Batches that the bureau may have at once: one under evaluation, one on the way; more would only fill memory."""
 
 _T = TypeVar("_T")
+_Reply = tuple[bytes, dict[str, Any]]
 
 
 @dataclass
@@ -76,35 +79,61 @@ class Courier:
         self, frame: pl.DataFrame, tags: NDArray[np.uint8], indices: NDArray[np.int64], progress: Progress
     ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
         """Sums int64 [outputs, rows] and the receipts, batch by batch."""
-        sheet, size = self._agreement.sheet, self._rows_per_batch
-        parts = [slice(start, start + size) for start in range(0, len(indices), size)]
-        open_parts = self.missing(len(indices))
-        found = {number: kept for number in range(len(parts)) if (kept := self._run.values(number)) is not None}
-        with ExitStack() as stack:
-            encrypting = stack.enter_context(progress.stage("encrypt", len(open_parts) * len(sheet.columns)))
-            scoring = stack.enter_context(progress.stage("score", len(open_parts)))
-            decrypting = stack.enter_context(progress.stage("decrypt", len(open_parts)))
-            on_the_way: deque[tuple[int, bytes, Future[tuple[bytes, dict[str, Any]]]]] = deque()
-            for number in open_parts:
-                part = parts[number]
-                batch = self._encrypt(number, frame[indices[part]], tags[part], encrypting)
-                if len(on_the_way) == IN_FLIGHT:
-                    self._receive(*on_the_way.popleft(), parts, found, len(indices), scoring, decrypting)
-                on_the_way.append((number, batch, _start(lambda batch=batch: self._send(batch))))  # type: ignore[misc]
-            while on_the_way:
-                self._receive(*on_the_way.popleft(), parts, found, len(indices), scoring, decrypting)
-        empty = np.zeros((len(sheet.outputs), 0), dtype=np.int64)
-        values = np.concatenate([empty, *(found[number][0] for number in range(len(parts)))], axis=1)
-        return values, [found[number][1] for number in range(len(parts))]
+        sizes = self.sizes(len(indices))
+        starts = np.cumsum([0, *sizes]).tolist()
+        with progress.stage("encrypt", len(self.missing(sizes)) * len(self._agreement.sheet.columns)) as encrypting:
 
-    def missing(self, rows: int) -> list[int]:
-        """The batches of a job of so many rows whose sums are not kept yet."""
-        count = -(-rows // self._rows_per_batch)
-        return [number for number in range(count) if self._run.values(number) is None]
+            def prepare(number: int) -> tuple[str, Future[_Reply]]:
+                part = slice(starts[number], starts[number + 1])
+                batch = self._encrypt(number, frame[indices[part]], tags[part], encrypting)
+                return hashlib.sha256(batch).hexdigest(), _start(
+                    lambda: deliver(self._outlet, self._contract, self._run.id, batch)
+                )
+
+            return self._fetch(sizes, prepare, progress)
+
+    def score_again(
+        self, names: Sequence[str], sizes: Sequence[int], progress: Progress
+    ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
+        """As ``score``, for batches that an earlier job sent: by their hashes, with their rows."""
+
+        def prepare(number: int) -> tuple[str, Future[_Reply]]:
+            name = names[number]
+            return name, _start(lambda: deliver_again(self._outlet, self._contract, self._run.id, name))
+
+        return self._fetch(sizes, prepare, progress)
+
+    def sizes(self, rows: int) -> list[int]:
+        """How many rows each batch of a job of so many has."""
+        most = min(self._agreement.contract.ceilings.rows_per_batch, self._agreement.params.slots)
+        return [min(most, rows - start) for start in range(0, rows, most)]
+
+    def missing(self, sizes: Sequence[int]) -> list[int]:
+        """The batches whose sums are not kept yet."""
+        return [number for number in range(len(sizes)) if self._run.values(number) is None]
 
     @property
-    def _rows_per_batch(self) -> int:
-        return min(self._agreement.contract.ceilings.rows_per_batch, self._agreement.params.slots)
+    def _contract(self) -> str:
+        return self._agreement.contract.id
+
+    def _fetch(
+        self, sizes: Sequence[int], prepare: Callable[[int], tuple[str, Future[_Reply]]], progress: Progress
+    ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
+        """Have each missing batch sent, by its name, and take in its reply."""
+        missing, waiting = self.missing(sizes), deque[tuple[int, str, Future[_Reply]]]()
+        with ExitStack() as stack:
+            scoring = stack.enter_context(progress.stage("score", len(missing)))
+            decrypting = stack.enter_context(progress.stage("decrypt", len(missing)))
+            for number in missing:
+                prepared = prepare(number)
+                if len(waiting) == IN_FLIGHT:
+                    self._receive(*waiting.popleft(), sizes, scoring, decrypting)
+                waiting.append((number, *prepared))
+            while waiting:
+                self._receive(*waiting.popleft(), sizes, scoring, decrypting)
+        found = [kept for number in range(len(sizes)) if (kept := self._run.values(number)) is not None]
+        empty = np.zeros((len(self._agreement.sheet.outputs), 0), dtype=np.int64)
+        return np.concatenate([empty, *(values for values, _ in found)], axis=1), [receipt for _, receipt in found]
 
     def _encrypt(self, number: int, frame: pl.DataFrame, tags: NDArray[np.uint8], stage: Stage) -> bytes:
         kept = self._run.batch(number)
@@ -113,32 +142,26 @@ class Courier:
             return kept
         with self._clock.step("encrypt"):
             answers = self._agreement.sheet.indicators(frame)
-            contract = self._agreement.contract.id
             batch = self._holder.encrypt(
-                tags, answers, contract=contract, context=self._context, on_column=stage.advance
+                tags, answers, contract=self._contract, context=self._context, on_column=stage.advance
             )
         self._run.keep_batch(number, batch)
         return batch
 
-    def _send(self, batch: bytes) -> tuple[bytes, dict[str, Any]]:
-        return deliver(self._outlet, self._agreement.contract.id, self._run.id, batch)
-
     def _receive(
         self,
         number: int,
-        batch: bytes,
-        answer: Future[tuple[bytes, dict[str, Any]]],
-        parts: list[slice],
-        found: dict[int, tuple[NDArray[np.int64], dict[str, Any]]],
-        total: int,
+        batch: str,
+        answer: Future[_Reply],
+        sizes: Sequence[int],
         scoring: Stage,
         decrypting: Stage,
     ) -> None:
         with self._clock.step("score"):
             reply, receipt = answer.result()
-        sheet, rows = self._agreement.sheet, len(range(*parts[number].indices(total)))
+        sheet, rows = self._agreement.sheet, sizes[number]
         model = f"{sheet.model}@{sheet.version}"
-        exchanged = Exchange(self._agreement.contract.id, self._run.id, model, rows, batch, reply)
+        exchanged = Exchange(self._contract, self._run.id, model, rows, batch, reply)
         self._witness.check(receipt, exchanged)
         scoring.advance(1)
         with self._clock.step("decrypt"), strict("scoring"):
@@ -149,7 +172,6 @@ class Courier:
                 f"The bureau's reply has {len(values)} outputs; the sheet says {wanted}.", next_step="ask the bureau"
             )
         self._run.keep_values(number, values, receipt)
-        found[number] = (values, receipt)
         decrypting.advance(1)
 
 

@@ -1,10 +1,12 @@
-"""One batch to the bureau and its reply back: sent, waited for, fetched. Doing all of it again costs nothing."""
+"""One batch to the bureau and its reply back: sent, or named to be evaluated again, then waited for and fetched. Doing
+all of it again costs nothing."""
 
 from __future__ import annotations
 
 import hashlib
 import random
 import time
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from lab.bank.outlet import Patience
@@ -20,6 +22,7 @@ class BatchRoutes(Protocol):
     patience: Patience
 
     def put_batch(self, contract: str, job: str, sha256: str, frame: bytes) -> None: ...
+    def put_batch_again(self, contract: str, job: str, sha256: str) -> None: ...
     def batch_reply(self, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]] | None: ...
 
 
@@ -29,8 +32,19 @@ def deliver(routes: BatchRoutes, contract: str, job: str, batch: bytes) -> tuple
     Raises what the bureau refuses with, and what kept the batch from being answered; it was not charged then.
     """
     sha256 = hashlib.sha256(batch).hexdigest()
+    return _ask(routes, contract, job, sha256, lambda: routes.put_batch(contract, job, sha256, batch))
+
+
+def deliver_again(routes: BatchRoutes, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]]:
+    """As ``deliver``, for a batch that an earlier job sent: its hash alone goes out."""
+    return _ask(routes, contract, job, sha256, lambda: routes.put_batch_again(contract, job, sha256))
+
+
+def _ask(
+    routes: BatchRoutes, contract: str, job: str, sha256: str, put: Callable[[], None]
+) -> tuple[bytes, dict[str, Any]]:
     until = time.monotonic() + routes.patience.busy
-    _send(routes, contract, job, sha256, batch, until)
+    _send(routes, put, until)
     while (answer := routes.batch_reply(contract, job, sha256)) is None:
         if time.monotonic() > until:
             raise Unreachable("The bureau has not evaluated a batch in time.", next_step="run this command again")
@@ -38,11 +52,11 @@ def deliver(routes: BatchRoutes, contract: str, job: str, batch: bytes) -> tuple
     return answer
 
 
-def _send(routes: BatchRoutes, contract: str, job: str, sha256: str, batch: bytes, until: float) -> None:
+def _send(routes: BatchRoutes, put: Callable[[], None], until: float) -> None:
     wait = _FIRST_WAIT
     while True:
         try:
-            return routes.put_batch(contract, job, sha256, batch)
+            return put()
         except Busy as busy:
             if time.monotonic() > until:
                 raise

@@ -32,6 +32,12 @@ def open_job(outlet: Outlet, contract: str, job: str, card: JobCard, *, folder: 
     return epoch
 
 
+def offer_context(outlet: Outlet, contract: str, job: str, name: str, context: bytes) -> None:
+    """Send the public context, unless the bureau holds it."""
+    if not outlet.has_context(contract, job, name):
+        outlet.put_context(contract, job, name, context)
+
+
 def end_job(outlet: Outlet, contract: str, job: str) -> list[str]:
     """Tell the bureau that the job is done. The results are here already, so a failure is a warning, no error."""
     try:

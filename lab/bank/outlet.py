@@ -202,6 +202,15 @@ class Outlet:
         query = f"?model={model}&version={int(version)}" if model is not None and version is not None else ""
         return self._ask("GET", contract_path(contract, "sheet") + query, cap=self._caps.sheet).content
 
+    def register(self, contract: str, model: str, version: int) -> tuple[str, int]:
+        """GET name and version of the register that a model's scores come from now."""
+        query = f"?model={model}&version={int(version)}"
+        found = self._ask("GET", contract_path(contract, "register") + query, cap=self._caps.document).json()
+        name, present = found.get("name"), found.get("version")
+        if not isinstance(name, str) or not isinstance(present, int) or isinstance(present, bool):
+            raise Unreachable("Wanted a register's version from the bureau; found something else.", next_step=_DOWN)
+        return name, present
+
     def open_job(self, contract: str, job: str, card: JobCard) -> dict[str, Any]:
         """PUT a job: open it, or go on with the same one. Its state at the bureau."""
         body = json.dumps(asdict(card), ensure_ascii=False).encode()
@@ -270,6 +279,12 @@ class Outlet:
         """PUT a batch (a frame) under its hash. Safe to send again: it is charged once. Raises ``Busy``."""
         path = contract_path(contract, f"jobs/{job_name(job)}/batches/{hash_name(sha256)}")
         self._ask("PUT", path, _only_frame(frame), cap=self._caps.document, patient=False)
+
+    def put_batch_again(self, contract: str, job: str, sha256: str) -> None:
+        """PUT that a batch which an earlier job sent is to be evaluated again in this one; no body. Safe to send again:
+        it is charged once. Raises ``Busy``, and ``Conflict`` while nothing has changed at the bureau."""
+        path = contract_path(contract, f"jobs/{job_name(job)}/batches/{hash_name(sha256)}/again")
+        self._ask("PUT", path, cap=self._caps.document, patient=False)
 
     def batch_reply(self, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]] | None:
         """GET the reply frame to a batch and the receipt, or None while it is evaluated; the bureau waits with its

@@ -61,6 +61,16 @@ def score_table(
     return table.join(results, on="row", how="left").sort("row")
 
 
+def score_table_again(
+    former: pl.DataFrame, codes: pl.Series, sheet: BankSheet, values: NDArray[np.int64], *, step: int = 1
+) -> pl.DataFrame:
+    """The table of an earlier run with new results: ``values`` int64 [outputs, rows] in quanta, of ``codes`` [rows]."""
+    results = outcome_table(read_outputs(sheet, values, step=step), sheet).with_columns(code=codes)
+    rows = former.select("row", "id", "code", "status", "reason")
+    scored = rows.filter(pl.col("status") == Status.SCORED.value).join(results, on="code", how="left")
+    return pl.concat([scored, rows.filter(pl.col("status") != Status.SCORED.value)], how="diagonal").sort("row")
+
+
 def match_table(portfolio: Portfolio, matched: NDArray[np.int64]) -> pl.DataFrame:
     """The table of a job that does not score: ``row``, ``id``, ``code``, ``status``, ``reason``."""
     return _rows(portfolio, ((matched, Status.MATCHED),)).sort("row")

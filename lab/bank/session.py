@@ -25,7 +25,7 @@ from lab.bank.agreement import Agreement, check_agreement
 from lab.bank.counterpart import Counterpart
 from lab.bank.courier import Clock, Courier
 from lab.bank.home import BankHome
-from lab.bank.jobs import check_before, end_job, open_job
+from lab.bank.jobs import check_before, end_job, offer_context, open_job
 from lab.bank.keys import BankKeys
 from lab.bank.matching import Ask, match
 from lab.bank.outlet import JobCard, Outlet
@@ -72,7 +72,7 @@ def score_portfolio(
     skip = read_codes(job.skip, kind=contract.id_kind) if job.skip else frozenset()
     context = keys.public_context(agreement.params)
     context_name = hashlib.sha256(context).hexdigest()
-    key = run_key(*_terms_of(agreement), portfolio.sha256, portfolio.id_column, *sorted(skip), context_name, _path(job))
+    key = run_key(*terms_of(agreement), portfolio.sha256, portfolio.id_column, *sorted(skip), context_name, _path(job))
     clock = Clock()
     with open_run(home.runs, key, now=started) as run:
         with clock.step("match"):
@@ -81,8 +81,9 @@ def score_portfolio(
         tags, indices = matched.tags[wanted], matched.indices[wanted]
         witness = Witness(home, contract.bureau, outlet.ledger_consistency)
         courier = Courier(agreement, keys.holder(agreement.params), outlet, run, clock, context_name, witness)
-        if courier.missing(len(indices)):  # else the job may have ended at the bureau, just before this was stopped
-            _offer_context(outlet, contract.id, run.id, context_name, context)
+        # If nothing is missing, the job may have ended at the bureau, just before this was stopped.
+        if courier.missing(courier.sizes(len(indices))):
+            offer_context(outlet, contract.id, run.id, context_name, context)
         values, receipts = courier.score(portfolio.frame, tags, indices, progress)
         outputs = pl.DataFrame(
             {"code": pl.Series([portfolio.codes[i] for i in indices.tolist()], dtype=pl.String)}
@@ -95,6 +96,7 @@ def score_portfolio(
         manifest = _manifest(home, agreement, portfolio, job, run, matched, receipts)
         manifest["warnings"] += warnings
         manifest |= {
+            "context_sha256": context_name,
             "skipped": len(matched.indices) - len(indices),
             "scored": len(indices),
             "seconds": {k: round(v, 3) for k, v in clock.seconds.items()}
@@ -116,7 +118,7 @@ def score_portfolio(
     return manifest
 
 
-def _terms_of(agreement: Agreement) -> tuple[str, ...]:
+def terms_of(agreement: Agreement) -> tuple[str, ...]:
     """What of a contract makes a job the same job. An amendment that leaves these as they are lets a run go on."""
     contract, ceilings = agreement.contract, agreement.contract.ceilings
     sizes = (ceilings.identifiers_per_match, ceilings.rows_per_batch, ceilings.precision)
@@ -159,11 +161,6 @@ def _wanted(matched: Match, portfolio: Portfolio, skip: frozenset[str]) -> NDArr
     keep = [place for place, index in enumerate(matched.indices.tolist()) if portfolio.codes[index] not in skip]
     places = np.array(keep, dtype=np.int64)
     return places[np.lexsort(matched.tags[places].T[::-1])] if keep else places
-
-
-def _offer_context(outlet: Outlet, contract: str, job: str, name: str, context: bytes) -> None:
-    if not outlet.has_context(contract, job, name):
-        outlet.put_context(contract, job, name, context)
 
 
 def _manifest(

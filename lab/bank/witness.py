@@ -25,13 +25,14 @@ _EVIDENCE = "stop, and ask the bureau by another channel; both tree heads are ke
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a receipt must speak of: contract, job, model (``name@version``), enterprises, and the bytes both ways."""
+    """What a receipt must speak of: contract, job, model (``name@version``), enterprises, the batch by its SHA-256, and
+    the reply."""
 
     contract: str
     job: str
     model: str
     rows: int
-    batch: bytes
+    batch: str
     reply: bytes
 
 
@@ -58,7 +59,7 @@ class Witness:
             ("job", found.job, exchange.job),
             ("model", f"{found.model}@{found.model_version}", exchange.model),
             ("rows", found.rows, exchange.rows),
-            ("batch", found.batch_sha256, hashlib.sha256(exchange.batch).hexdigest()),
+            ("batch", found.batch_sha256, exchange.batch),
             ("reply", found.reply_sha256, hashlib.sha256(exchange.reply).hexdigest()),
         ):
             if told != wanted:

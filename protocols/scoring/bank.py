@@ -77,13 +77,14 @@ class KeyHolder:
         name = context or layout.digest(self.public_context())
         return layout.pack_batch(self._params, contract, name, tags, ciphertexts)
 
-    def decrypt(self, reply: bytes, *, rows: int, batch: bytes) -> NDArray[np.int64]:
-        """The outputs in quanta, int64 [outputs, rows], of the reply to ``batch``.
+    def decrypt(self, reply: bytes, *, rows: int, batch: bytes | str) -> NDArray[np.int64]:
+        """The outputs in quanta, int64 [outputs, rows], of the reply to ``batch``: its frame, or that frame's digest.
 
         Raises ``MalformedFrame`` for a reply to something else and ``NativeRefusal`` for ciphertexts that are not of
         this parameter set and its smallest modulus or whose noise has drowned the message.
         """
-        parts = layout.read_reply(reply, self._params, batch=layout.digest(batch), rows=rows)
+        name = batch if isinstance(batch, str) else layout.digest(batch)
+        parts = layout.read_reply(reply, self._params, batch=name, rows=rows)
         values = np.empty((len(parts), rows), dtype=np.int64)
         plain, last = seal.Plaintext(), self._context.last_parms_id()
         for index, part in enumerate(parts):

@@ -21,6 +21,7 @@ from lab.bureau.store.tables import EntryRow
 from lab.terms.errors import NotAuthentic, NotFound
 from lab.terms.ledger import SignedHead, verify_consistency
 from lab.terms.receipt import Receipt, verify_receipt
+from protocols.scoring.layout import digest
 from tests.service.conftest import JOB, RECIPIENT, Service
 from tests.service.front import GOOD, Front, close_front, open_front
 
@@ -66,7 +67,7 @@ def test_a_reply_comes_with_a_receipt_that_proves_itself(
     home, _ = BankHome.create(tmp_path / "bank", name="某银行", key_file=tmp_path / "key")
     outlet = service.outlet()
     witness = Witness(home, service.bureau.party, outlet.ledger_consistency)
-    exchange = Exchange(contract, JOB, "credit@1", 20, batch, reply)
+    exchange = Exchange(contract, JOB, "credit@1", 20, digest(batch), reply)
     witness.check(receipt, exchange)
     reply_again, receipt_again = deliver(outlet, contract, JOB, batch)
     assert reply_again == reply

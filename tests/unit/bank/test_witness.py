@@ -24,7 +24,7 @@ from lab.terms.receipt import SCHEMA
 KEY = Ed25519PrivateKey.generate()
 BUREAU = Party(name="某数据局", public_key=KEY.public_key().public_bytes_raw().hex())
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-EXCHANGE = Exchange("c-0001", "job-1", "credit@3", 5, b"batch", b"reply")
+EXCHANGE = Exchange("c-0001", "job-1", "credit@3", 5, hashlib.sha256(b"batch").hexdigest(), b"reply")
 
 
 class Ledger:
