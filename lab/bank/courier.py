@@ -86,9 +86,8 @@ class Courier:
             def prepare(number: int) -> tuple[str, Future[_Reply]]:
                 part = slice(starts[number], starts[number + 1])
                 batch = self._encrypt(number, frame[indices[part]], tags[part], encrypting)
-                return hashlib.sha256(batch).hexdigest(), _start(
-                    lambda: deliver(self._outlet, self._contract, self._run.id, batch)
-                )
+                answer = _start(lambda: deliver(self._outlet, self._contract, self._run.id, batch))
+                return hashlib.sha256(batch).hexdigest(), answer
 
             return self._fetch(sizes, prepare, progress)
 

@@ -28,7 +28,6 @@ from lab.bank.keys import BankKeys
 from lab.bank.outlet import JobCard, Outlet
 from lab.bank.results import check_suffix, output_names, score_table_again, write_scores
 from lab.bank.run import FinishedRun, Run, finished_runs, open_run, run_key
-from lab.bank.session import terms_of
 from lab.bank.witness import Witness
 from lab.terms.errors import InvalidInput, Refused
 from lab.terms.progress import SILENT, Progress
@@ -100,13 +99,12 @@ def rescore(
     shown = (f"{register[0]}-{register[1]}", present[2])
     if all(batch.sha256 in done for batch in batches):
         return Rescored(done[batches[-1].sha256].run.folder.name, *shown, None)
-    if request.out is not None:
-        check_suffix(request.out)
-    key = run_key("again", request.run.folder.name, *terms_of(agreement), str(request.out or ""))
+    check_suffix(request.out or Path(old["out"]))
+    terms = (contract.id, model.sheet_sha256, agreement.recipient, str(contract.ceilings.precision))
+    key = run_key("again", request.run.folder.name, *terms)
     clock = Clock()
     with open_run(home.runs, key, now=started) as run:
         out = request.out or _beside(Path(old["out"]), run.id)
-        check_suffix(out)
         sizes, names = [batch.size for batch in batches], [batch.sha256 for batch in batches]
         witness = Witness(home, contract.bureau, outlet.ledger_consistency)
         courier = Courier(agreement, keys.holder(agreement.params), outlet, run, clock, context_name, witness)

@@ -72,7 +72,7 @@ def score_portfolio(
     skip = read_codes(job.skip, kind=contract.id_kind) if job.skip else frozenset()
     context = keys.public_context(agreement.params)
     context_name = hashlib.sha256(context).hexdigest()
-    key = run_key(*terms_of(agreement), portfolio.sha256, portfolio.id_column, *sorted(skip), context_name, _path(job))
+    key = run_key(*_terms_of(agreement), portfolio.sha256, portfolio.id_column, *sorted(skip), context_name, _path(job))
     clock = Clock()
     with open_run(home.runs, key, now=started) as run:
         with clock.step("match"):
@@ -118,7 +118,7 @@ def score_portfolio(
     return manifest
 
 
-def terms_of(agreement: Agreement) -> tuple[str, ...]:
+def _terms_of(agreement: Agreement) -> tuple[str, ...]:
     """What of a contract makes a job the same job. An amendment that leaves these as they are lets a run go on."""
     contract, ceilings = agreement.contract, agreement.contract.ceilings
     sizes = (ceilings.identifiers_per_match, ceilings.rows_per_batch, ceilings.precision)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,16 +18,20 @@ from lab.cli.bank_options import (
     Home,
     IdColumn,
     InsecureHttp,
+    Model,
     Processes,
+    Recipient,
     RunName,
     open_keys,
     outlet_of,
+    read_model,
     read_passphrase,
 )
 from lab.cli.bank_plan import plan
+from lab.cli.bank_rescoring import drift, rescore
 from lab.cli.bank_rotation import rotate_key
+from lab.cli.bank_runs import brief, show_run
 from lab.cli.output import Output
-from lab.terms.errors import InvalidInput
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
 
@@ -103,23 +106,8 @@ def score(
         Path | None,
         typer.Option("--skip", help="不评分名单 A table of codes to match but not to score.", show_default=False),
     ] = None,
-    model: Annotated[
-        str | None,
-        typer.Option(
-            "--model",
-            metavar="NAME[@V]",
-            help="模型 One of the models that the contract allows [default: its first].",
-            show_default=False,
-        ),
-    ] = None,
-    recipient: Annotated[
-        str | None,
-        typer.Option(
-            "--recipient",
-            help="接收方 Who in the bank the results are for, as the contract names them [default: its first].",
-            show_default=False,
-        ),
-    ] = None,
+    model: Model = None,
+    recipient: Recipient = None,
     processes: Processes = 0,
     home: Home = None,
     ca_file: CaFile = None,
@@ -137,10 +125,10 @@ def score(
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
     signed = opened.contract(contract)
-    job = Job(portfolio, contract, out, id_column, skip, _model(model), recipient, processes)
+    job = Job(portfolio, contract, out, id_column, skip, read_model(model), recipient, processes)
     with outlet_of(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
         manifest = score_portfolio(opened, keys, outlet, job, progress=output.progress)
-    _show_run(output, manifest)
+    show_run(output, manifest)
     output.result({key: value for key, value in manifest.items() if key not in ("receipts", "schema")})
 
 
@@ -200,60 +188,21 @@ def runs(
             [[one.manifest.get(name, "") for name in shown] for one in found],
         )
         for name in open_runs:
-            output.say(f"未完成 unfinished: {name} (重新执行同一命令即可继续 the same `lab bank score` goes on)")
-        output.result({"runs": [_brief(one.manifest) for one in found], "unfinished": list(open_runs)})
+            output.say(f"未完成 unfinished: {name} (重新执行同一命令即可继续 the same command goes on)")
+        output.result({"runs": [brief(one.manifest) for one in found], "unfinished": list(open_runs)})
         return
     one = find_run(opened.runs, run)
-    _show_run(output, one.manifest)
+    show_run(output, one.manifest)
     if html is not None:
         replace_private(html.absolute(), overview_page(Gallery.open(one)).encode())
         output.say(f"总览网页 page: {html}")
     output.result(one.manifest | {"html": str(html) if html else None})
 
 
+app.command()(rescore)
+app.command()(drift)
 app.command("rotate-key")(rotate_key)
-
-
-def _model(text: str | None) -> tuple[str, int | None] | None:
-    """``NAME`` or ``NAME@VERSION``; raises ``InvalidInput``."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"([a-z0-9][a-z0-9._-]{0,63})(?:@([1-9][0-9]{0,8}))?", text)
-    if found is None:
-        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
-    return found[1], int(found[2]) if found[2] else None
 
 
 def _card_text(home: BankHome) -> str:
     return json.dumps(home.card.model_dump(), ensure_ascii=False)
-
-
-def _show_run(output: Output, manifest: dict[str, Any]) -> None:
-    seconds = manifest["seconds"]
-    output.table(
-        f"运行 Run {manifest['run']}",
-        ("项目 item", "结果 result"),
-        [
-            ("合同、模型 contract, model", f"{manifest['contract']} · {manifest['model']}"),
-            ("接收方 recipient", manifest["recipient"]),
-            ("清单行数 rows", f"{manifest['rows']:,}"),
-            ("已接受 accepted", f"{manifest['accepted']:,}"),
-            ("搁置 set aside", f"{manifest['set_aside']:,} {_counts(manifest['set_aside_reasons'])}".strip()),
-            ("匹配 matched", f"{manifest['matched']:,}"),
-            ("已评分 scored", f"{manifest['scored']:,}"),
-            ("用时 seconds", ", ".join(f"{name} {value:.1f}" for name, value in seconds.items())),
-            ("上行、下行 up, down", f"{manifest['bytes_up'] / 1e6:.1f} MB, {manifest['bytes_down'] / 1e6:.1f} MB"),
-            ("结果文件 out", manifest["out"]),
-            ("保存至 keep until", manifest["delete_after"]),
-        ],
-    )
-    for warning in manifest["warnings"]:
-        output.say(f"注意 note: {warning}")
-
-
-def _counts(reasons: dict[str, int]) -> str:
-    return "(" + ", ".join(f"{reason} {count}" for reason, count in reasons.items()) + ")" if reasons else ""
-
-
-def _brief(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in manifest.items() if name not in ("receipts", "schema", "warnings")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -34,6 +35,23 @@ InsecureHttp = Annotated[
     bool,
     typer.Option("--insecure-http", help="允许明文 HTTP Allow plain http to another machine (protected networks)."),
 ]
+Model = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        metavar="NAME[@V]",
+        help="模型 One of the models that the contract allows [default: its first; the run's newest].",
+        show_default=False,
+    ),
+]
+Recipient = Annotated[
+    str | None,
+    typer.Option(
+        "--recipient",
+        help="接收方 Who in the bank the results are for, as the contract names them [default: its first; the run's].",
+        show_default=False,
+    ),
+]
 RunName = Annotated[
     str | None, typer.Option("--run", help="运行编号 A run's name (default: the latest).", show_default=False)
 ]
@@ -54,6 +72,16 @@ Processes = Annotated[
 def open_keys(home: BankHome) -> BankKeys:
     """The bank's keys, by its key file or a passphrase."""
     return home.keys(None if home.key_file else read_passphrase())
+
+
+def read_model(text: str | None) -> tuple[str, int | None] | None:
+    """``NAME`` or ``NAME@VERSION``; raises ``InvalidInput``."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"([a-z0-9][a-z0-9._-]{0,63})(?:@([1-9][0-9]{0,8}))?", text)
+    if found is None:
+        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
+    return found[1], int(found[2]) if found[2] else None
 
 
 def read_passphrase(*, confirm: bool = False) -> str:

@@ -226,6 +226,23 @@ def grade_columns(grades: Sequence[str], counts: Sequence[int]) -> Markup:
     return _svg(width, height + 24, parts, "number of enterprises by grade", "grades")
 
 
+def paired_columns(labels: Sequence[str], before: Sequence[float], now: Sequence[float]) -> Markup:
+    """Two columns a bin, what was (light) and what is (dark), with the shares 0 to 1 in percent."""
+    width, height, gap = 620.0, 140.0, 10.0
+    cell, top = (width - gap * (len(labels) - 1)) / len(labels), max(*before, *now, 1e-9)
+    parts = [_line(0, height, width, height, MUTED, 1)]
+    for index, (label, shares) in enumerate(zip(labels, zip(before, now, strict=True), strict=True)):
+        for place, (share, colour) in enumerate(zip(shares, (HAIR, ACCENT), strict=True)):
+            x, size = index * (cell + gap) + place * cell / 2, (height - 22) * share / top
+            parts.append(
+                f'<rect x="{x:.1f}" y="{height - size:.1f}" width="{cell / 2 - 1:.1f}" height="{size:.1f}"'
+                f' fill="{colour}"/>'
+            )
+            parts.append(_text(x + cell / 4, height - size - 5, f"{100 * share:.0f}", size=10, colour=INK))
+        parts.append(_text(index * (cell + gap) + cell / 2, height + 16, label, size=11, colour=MUTED))
+    return _svg(width, height + 24, parts, "shares by bin, before and now", "paired")
+
+
 def share_bar(parts_of: Sequence[tuple[int, str]]) -> Markup:
     """One bar cut by counts, each (count, colour); zero counts are left out."""
     width, total = 620.0, sum(count for count, _ in parts_of)
