@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -301,12 +302,16 @@ class Service:
 def service(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, pilot: Pilot
 ) -> Iterator[Service]:
-    home = tmp_path_factory.mktemp("bureau")
     database = "" if request.param == "sqlite" else _new_database(request.getfixturevalue("postgres_url"))
-    source = tmp_path_factory.mktemp("source") / "register.csv"
-    pilot.public.write_csv(source)
+    with open_service(tmp_path_factory.mktemp("bureau"), pilot, database) as running:
+        yield running
+
+
+@contextmanager
+def open_service(home: Path, pilot: Pilot, database: str = "") -> Iterator[Service]:
+    """A running service over a new bureau, with the pilot's register and model."""
     with Bureau.create(home, name="某征信", database_url=database) as bureau:
-        import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
+        import_public(bureau, pilot.public)
         shelved = keep_model(bureau.store, bureau.home, pilot.model, "main")
         publish_model(bureau.store, bureau.home, shelved.name, shelved.version)
         process = Process(home)
@@ -317,6 +322,13 @@ def service(
         finally:
             running.close()
             process.stop()
+
+
+def import_public(bureau: Bureau, public: pl.DataFrame) -> None:
+    """The next version of the register."""
+    source = bureau.home.folder / "source.csv"
+    public.write_csv(source)
+    import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
 
 
 def _new_database(first: str) -> str:

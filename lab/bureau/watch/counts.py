@@ -20,7 +20,11 @@ from lab.bureau.store.tables import BankRow, BatchRow, ContractRow, EntryRow, In
 from lab.bureau.watch.rules import AGAIN, RULES, SET_ROWS, SMALL_ROWS, WHOLE_AT_LEAST
 from lab.bureau.watch.sets import SKETCH, Sketch, repeats
 
-_OF_BATCH = and_(InquiryRow.contract_id == BatchRow.contract_id, InquiryRow.batch == BatchRow.sha256)
+_OF_BATCH = and_(
+    InquiryRow.contract_id == BatchRow.contract_id,
+    InquiryRow.job_id == BatchRow.job_id,
+    InquiryRow.batch == BatchRow.sha256,
+)
 # Entries are canonical JSON, in which a quotation mark inside a text is escaped: only the member itself reads so.
 _BY_A_BANK = EntryRow.body.contains('"by":"bank:', autoescape=True)
 

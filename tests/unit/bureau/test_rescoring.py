@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -17,7 +18,10 @@ from lab.terms.errors import Conflict, NotFound, Refused
 from models.sheet import BankSheet
 from models.training import train
 from tests.unit.bureau.scene import RECIPIENT, Scene
-from tests.unit.bureau.test_exchange import HERE, JOB, batch_of
+from tests.unit.bureau.test_consenting_exchange import CONSENT, give
+from tests.unit.bureau.test_exchange import HERE, JOB, batch_of, meanwhile
+
+__all__ = ["meanwhile"]
 
 AGAIN = "job-2"
 
@@ -182,3 +186,35 @@ def test_a_new_model_with_the_same_questions_is_a_new_evaluation_and_with_others
         BankSheet.from_json(scene.bureau.sheet(contract, "credit", 2)).questions
         == scene.model.sheet(Detail.TOTAL).questions
     )
+
+
+@pytest.mark.parametrize("when", ["before", "while it is evaluated", "before it is fetched"])
+def test_a_withdrawal_refuses_in_the_words_of_one_that_left(
+    scene: Scene, when: str, meanwhile: Callable[[Callable[[], object]], None]
+) -> None:
+    contract, rows = scene.contract(consent=CONSENT), list(range(HERE.start, HERE.stop))
+    give(scene, rows)
+    batch = sent(scene, contract)
+    import_again(scene)
+
+    def withdraw() -> None:
+        gone = [scene.tables.codes[rows[0]]]
+        scene.bureau.consents.withdraw(gone, reason="by letter", by="person:steward", id_kind="opaque")
+
+    if when == "before":
+        withdraw()
+    elif when == "while it is evaluated":
+        meanwhile(withdraw)
+    else:
+        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+        assert scene.bureau.evaluate_batch(contract, AGAIN, name_of(batch)).state == "answered"
+        withdraw()
+    with pytest.raises(Refused) as withdrawn:
+        again(scene, contract, batch)
+    assert scene.bureau.allowance(contract)["scores"]["total"] == (12 if "fetched" in when else 6)
+    give(scene, rows, evidence="another sheet")
+    import_again(scene, by=2, without=rows[0])
+    scene.bank.open_job(scene.bureau, contract, "job-3")
+    with pytest.raises(Refused) as left:
+        again(scene, contract, batch, "job-3")
+    assert str(withdrawn.value) == str(left.value) and "1 of 6 enterprises" in str(left.value)

@@ -1,0 +1,182 @@
+"""Fresh scores over HTTP: the register changes, and a bank has its earlier batches evaluated again by their hashes."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lab.bank.outlet import Outlet
+from lab.bank.portraits import Gallery
+from lab.bank.rescoring import Request, Rescored, rescore
+from lab.bank.run import find_run, finished_runs, unfinished_runs
+from lab.terms.contract import Detail
+from lab.terms.errors import Refused
+from lab.terms.progress import SILENT, Progress
+from tests.service.conftest import Pilot, Service, import_public, open_service
+from tests.service.test_bank_session import Bank, Event, Stopper, firms
+from tests.unit.bank.test_commands import lab
+
+BATCH = 20
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory, pilot: Pilot) -> Iterator[Service]:
+    """A bureau of its own, whose register changes."""
+    with open_service(tmp_path_factory.mktemp("bureau"), pilot) as running:
+        yield running
+
+
+class Fresh(Bank):
+    """A bank that asks again."""
+
+    public: pl.DataFrame
+
+    def change(self, *, without: int | None = None) -> None:
+        """The register's next version: each enterprise has the records of another."""
+        records = self.service.pilot.public
+        shift = 1 + self.version()
+        self.public = records.with_columns(
+            pl.Series(name, np.roll(records[name].to_numpy(), shift)) for name in ("tax", "staff")
+        )
+        kept = self.public if without is None else self.public.filter(pl.col("id") != f"firm-{without:04d}")
+        import_public(self.service.bureau, kept)
+
+    def version(self) -> int:
+        return sum(kind == "register.imported" for kind in self.kinds())
+
+    def kinds(self) -> list[str]:
+        from sqlalchemy import select
+
+        from lab.bureau.store.tables import EntryRow
+
+        with self.service.bureau.store.read() as session:
+            return list(session.scalars(select(EntryRow.kind).order_by(EntryRow.seq)))
+
+    def again(self, run: str, *, progress: Progress = SILENT, out: Path | None = None) -> Rescored:
+        with self.outlet() as outlet:
+            return rescore(self.home, self.keys, outlet, Request(find_run(self.home.runs, run), out), progress=progress)
+
+    def fits(self, run: str, public: pl.DataFrame, detail: Detail) -> bool:
+        """Whether a run's sums are those in clear over these public records."""
+        outputs = find_run(self.home.runs, run).outputs
+        model, numbers = self.service.pilot.model, [int(code[-4:]) for code in outputs["code"]]
+        answers = model.sheet(detail).indicators(self.service.pilot.bank[numbers])
+        found = np.stack([outputs[name].to_numpy() for name in outputs.columns[1:]])
+        return np.array_equal(found, model.terms(public[numbers], detail).apply(answers))
+
+
+@pytest.fixture
+def bank(service: Service, tmp_path: Path) -> Fresh:
+    made = Fresh(service, tmp_path)
+    made.change()
+    return made
+
+
+def test_scores_of_the_new_register_come_back_for_hashes_alone(bank: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
+    contract = bank.contract(detail=Detail.FULL, rows_per_batch=BATCH)
+    first = bank.score(contract, bank.portfolio([*firms(*range(55)), "outsider-0001"]))
+    before, entries = bank.allowance(contract), len(bank.service.ledger(contract))
+    nothing = bank.again(first["run"])
+    assert (nothing.manifest, nothing.run) == (None, first["run"])
+    assert bank.allowance(contract) == before and len(bank.service.ledger(contract)) == entries
+
+    old_public = bank.public
+    bank.change()
+    for gone in ("put_batch", "put_context"):
+        monkeypatch.setattr(Outlet, gone, None)
+    done = bank.again(first["run"])
+    facts = done.manifest
+    assert facts is not None and facts["rescored_from"] == first["run"] and facts["register"] == done.register
+    assert bank.fits(done.run, bank.public, Detail.FULL) and not bank.fits(done.run, old_public, Detail.FULL)
+    assert bank.fits(first["run"], old_public, Detail.FULL)  # the old run stays as it was
+    assert facts["bytes_up"] < 20_000 < first["bytes_up"] / 50
+    used = bank.allowance(contract)
+    assert used["identifiers"] == before["identifiers"]
+    assert (used["scores"]["total"], used["scores"]["used"], used["jobs"]["used"]) == (110, 2, 2)
+    assert bank.service.ledger(contract).count("score.charged") == 6
+    table = pl.read_parquet(facts["out"])
+    assert Path(facts["out"]).parent == bank.out.parent and done.run in facts["out"]
+    assert table.select("row", "id", "code", "status", "reason").equals(
+        pl.read_parquet(bank.out).select("row", "id", "code", "status", "reason")
+    )
+    portrait = Gallery.open(find_run(bank.home.runs, done.run)).portrait("firm-0007")
+    assert portrait.score == table.filter(pl.col("code") == "firm-0007")["score"].item()
+    for run in (first["run"], done.run):
+        again = bank.again(run)
+        assert (again.manifest, again.run) == (None, done.run)
+    bank.change()
+    later = bank.again(done.run)
+    assert later.manifest is not None and bank.fits(later.run, bank.public, Detail.FULL)
+
+
+@pytest.mark.parametrize(("stage", "after"), [("score", 1), ("decrypt", 2)])
+def test_interrupted_it_goes_on_and_is_charged_once(bank: Fresh, stage: str, after: int) -> None:
+    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=BATCH)
+    first = bank.score(contract, bank.portfolio(firms(*range(60))))
+    bank.change()
+    with pytest.raises(KeyboardInterrupt):
+        bank.again(first["run"], progress=Stopper(stage, after))
+    bank.service.process.stop(signal.SIGKILL)
+    bank.service.process.start()
+    bank.service = Service(bank.service.process, bank.service.bureau, bank.service.pilot)
+    done = bank.again(first["run"], out=bank.folder / "fresh.csv")
+    assert done.manifest is not None and done.manifest["resumed"] and (bank.folder / "fresh.csv").is_file()
+    assert bank.fits(done.run, bank.public, Detail.TOTAL)
+    used = bank.allowance(contract)
+    assert (used["scores"]["total"], used["jobs"]["used"]) == (120, 2)
+    assert not unfinished_runs(bank.home.runs) and len(finished_runs(bank.home.runs)) == 2
+
+
+def test_a_register_that_changes_in_the_middle_leaves_batches_that_are_not_paid_twice(bank: Fresh) -> None:
+    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=BATCH)
+    first = bank.score(contract, bank.portfolio(firms(*range(80))))
+    bank.change()
+    mixed = bank.again(first["run"], progress=Event("decrypt", 1, bank.change))
+    assert mixed.manifest is not None and len(mixed.manifest["register"].split(", ")) == 2
+    stale = sum(one["entry"]["facts"]["register_version"] != bank.version() for one in mixed.manifest["receipts"])
+    assert 0 < stale < 4
+    done = bank.again(mixed.run)
+    assert done.manifest is not None and bank.fits(done.run, bank.public, Detail.TOTAL)
+    assert bank.allowance(contract)["scores"]["total"] == 160 + stale * BATCH
+    assert Gallery.open(find_run(bank.home.runs, done.run)).portrait("firm-0001").provenance.receipt
+
+
+def test_stopped_contracts_and_enterprises_that_left_refuse_with_what_to_do(bank: Fresh) -> None:
+    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=BATCH)
+    first = bank.score(contract, bank.portfolio(firms(*range(30))))
+    bank.change(without=3)
+    with pytest.raises(Refused, match="1 of 20 enterprises in the batch are not in the register") as caught:
+        bank.again(first["run"])
+    assert "match afresh" in caught.value.next_step
+    bank.change()
+    bank.service.suspend(contract)
+    with pytest.raises(Refused, match="suspended"):
+        bank.again(first["run"])
+    bank.service.resume(contract)
+    total = bank.allowance(contract)["scores"]["total"]
+    bank.service.revoke(contract)
+    with pytest.raises(Refused, match="revoked"):
+        bank.again(first["run"])
+    assert bank.allowance(contract)["scores"]["total"] == total <= 40
+
+
+def test_the_command_tells_what_moved(bank: Fresh) -> None:
+    contract = bank.contract(detail=Detail.DIMENSIONS)
+    run = bank.score(contract, bank.portfolio(firms(*range(40))))["run"]
+    where = ("--bureau", bank.service.url, "--home", bank.home.folder)
+    told = json.loads(lab("rescore", run, *where, "--json").stdout)
+    assert told["changed"] is False and told["run"] == run
+    bank.change()
+    done = lab("rescore", *where)
+    assert done.returncode == 0 and "稳定性" not in done.stderr
+    assert "From grade to grade" in done.stdout and "Siddiqi" in done.stdout + done.stderr
+    latest = finished_runs(bank.home.runs)[0]
+    assert latest.manifest["rescored_from"] == run
+    moved = json.loads(lab("drift", run, latest.folder.name, "--home", bank.home.folder, "--json").stdout)
+    assert (moved["common"], moved["scored_now"]) == (40, 40) and moved["shifts"][0]["index"] > 0
