@@ -85,12 +85,14 @@ def _repeated(session: Session, now: datetime) -> dict[str, tuple[int, int]]:
 
 
 def _sketches(session: Session, now: datetime) -> list[Sketch]:
-    query = select(BatchRow.contract_id, BatchRow.sha256, ContractRow.bank_id)
+    query = select(BatchRow.contract_id, BatchRow.job_id, BatchRow.sha256, ContractRow.bank_id)
     query = query.join(ContractRow, ContractRow.id == BatchRow.contract_id)
     query = query.where(BatchRow.rows >= SET_ROWS, _charged(now - _span("same-set")))
     found = []
-    for contract, batch, bank in session.execute(query).all():
-        members = select(InquiryRow.enterprise).where(InquiryRow.contract_id == contract, InquiryRow.batch == batch)
+    for contract, job, batch, bank in session.execute(query).all():
+        members = select(InquiryRow.enterprise).where(
+            InquiryRow.contract_id == contract, InquiryRow.job_id == job, InquiryRow.batch == batch
+        )
         smallest = session.scalars(members.order_by(InquiryRow.enterprise).limit(SKETCH))
         found.append(Sketch(contract, bank, tuple(sorted(smallest))))
     return found

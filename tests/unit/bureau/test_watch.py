@@ -61,7 +61,8 @@ class Use:
             sha256 = f"{self.batches:064x}"
             row = {"contract_id": contract, "sha256": sha256, "job_id": "job-1", "rows": len(codes), "state": state}
             row |= {"register_version": 1, "charged_at": at}
-            about = [{"contract_id": contract, "batch": sha256, "enterprise": code, "at": at} for code in codes]
+            of = {"contract_id": contract, "job_id": "job-1", "batch": sha256, "at": at}
+            about = [of | {"enterprise": code} for code in codes]
             with self.store.begin() as session:
                 session.execute(insert(BatchRow), [row])
                 if state != "returned":
