@@ -26,7 +26,7 @@ from lab.bank.delivery import deliver, deliver_again
 from lab.bank.outlet import Outlet
 from lab.bank.run import Run
 from lab.bank.witness import Exchange, Witness
-from lab.terms.errors import InvalidInput
+from lab.terms.errors import InvalidInput, Refused
 from lab.terms.progress import Progress, Stage
 from protocols.scoring.bank import KeyHolder
 
@@ -92,15 +92,18 @@ class Courier:
             return self._fetch(sizes, prepare, progress)
 
     def score_again(
-        self, names: Sequence[str], sizes: Sequence[int], progress: Progress
+        self, names: Sequence[str], sizes: Sequence[int], refused: dict[int, Refused], progress: Progress
     ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
-        """As ``score``, for batches that an earlier job sent: by their hashes, with their rows."""
+        """As ``score``, for batches that an earlier job sent: by their hashes, with their rows.
+
+        One that is refused does not hold up the others: it goes into ``refused`` by its number.
+        """
 
         def prepare(number: int) -> tuple[str, Future[_Reply]]:
             name = names[number]
             return name, _start(lambda: deliver_again(self._outlet, self._contract, self._run.id, name))
 
-        return self._fetch(sizes, prepare, progress)
+        return self._fetch(sizes, prepare, progress, refused)
 
     def sizes(self, rows: int) -> list[int]:
         """How many rows each batch of a job of so many has."""
@@ -116,20 +119,34 @@ class Courier:
         return self._agreement.contract.id
 
     def _fetch(
-        self, sizes: Sequence[int], prepare: Callable[[int], tuple[str, Future[_Reply]]], progress: Progress
+        self,
+        sizes: Sequence[int],
+        prepare: Callable[[int], tuple[str, Future[_Reply]]],
+        progress: Progress,
+        refused: dict[int, Refused] | None = None,
     ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
-        """Have each missing batch sent, by its name, and take in its reply."""
+        """Have each missing batch sent, by its name, and take in its reply; the sums of all batches that have any."""
         missing, waiting = self.missing(sizes), deque[tuple[int, str, Future[_Reply]]]()
         with ExitStack() as stack:
             scoring = stack.enter_context(progress.stage("score", len(missing)))
             decrypting = stack.enter_context(progress.stage("decrypt", len(missing)))
+
+            def receive_first() -> None:
+                number, batch, answer = waiting.popleft()
+                try:
+                    self._receive(number, batch, answer, sizes[number], scoring, decrypting)
+                except Refused as error:
+                    if refused is None:
+                        raise
+                    refused[number] = error
+
             for number in missing:
                 prepared = prepare(number)
                 if len(waiting) == IN_FLIGHT:
-                    self._receive(*waiting.popleft(), sizes, scoring, decrypting)
+                    receive_first()
                 waiting.append((number, *prepared))
             while waiting:
-                self._receive(*waiting.popleft(), sizes, scoring, decrypting)
+                receive_first()
         found = [kept for number in range(len(sizes)) if (kept := self._run.values(number)) is not None]
         empty = np.zeros((len(self._agreement.sheet.outputs), 0), dtype=np.int64)
         return np.concatenate([empty, *(values for values, _ in found)], axis=1), [receipt for _, receipt in found]
@@ -152,13 +169,13 @@ class Courier:
         number: int,
         batch: str,
         answer: Future[_Reply],
-        sizes: Sequence[int],
+        rows: int,
         scoring: Stage,
         decrypting: Stage,
     ) -> None:
         with self._clock.step("score"):
             reply, receipt = answer.result()
-        sheet, rows = self._agreement.sheet, sizes[number]
+        sheet = self._agreement.sheet
         model = f"{sheet.model}@{sheet.version}"
         exchanged = Exchange(self._contract, self._run.id, model, rows, batch, reply)
         self._witness.check(receipt, exchanged)

@@ -55,6 +55,7 @@ class Gallery:
             ended = {
                 Status.NOT_MATCHED.value: "it is not among the enterprises the contract allows",
                 Status.SKIPPED.value: "it was to be skipped",
+                Status.NOT_RESCORED.value: "its batch was refused when it was to be scored again",
             }
             why = ended.get(rows[0], "it was not scored") if rows else "it is not in the portfolio"
             raise NotFound(

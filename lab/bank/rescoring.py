@@ -9,32 +9,29 @@ goes on by the same call, without new charges.
 from __future__ import annotations
 
 import hashlib
-import resource
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from lab.bank.agreement import Agreement, check_agreement
 from lab.bank.courier import Clock, Courier
 from lab.bank.home import BankHome
 from lab.bank.jobs import end_job, offer_context, open_job
 from lab.bank.keys import BankKeys
+from lab.bank.lineage import AFRESH, Batch, Origin, batches_of, take_over, up_to_date
 from lab.bank.outlet import JobCard, Outlet
 from lab.bank.results import check_suffix, output_names, score_table_again, write_scores
-from lab.bank.run import FinishedRun, Run, finished_runs, open_run, run_key
+from lab.bank.run import FinishedRun, Run, open_run, run_key
+from lab.bank.session import figures
 from lab.bank.witness import Witness
-from lab.terms.errors import InvalidInput, Refused
+from lab.terms.errors import Refused
 from lab.terms.progress import SILENT, Progress
 from lab.terms.receipt import Receipt
 from models.sheet import BankSheet
-
-_AFRESH = "score the portfolio afresh (`lab bank score`)"
 
 
 @dataclass(frozen=True)
@@ -52,28 +49,11 @@ class Request:
 
 @dataclass(frozen=True)
 class Rescored:
-    """The new run's manifest, or None when nothing has changed since ``run``, whose results are the present ones."""
+    """The new run and its manifest; None for that when nothing has changed since ``run``, whose results are of now."""
 
     run: str
-    register: str
-    model: str
+    origin: Origin
     manifest: dict[str, Any] | None
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """A batch as its run's receipt tells of it, and which of the run's rows it holds."""
-
-    sha256: str
-    rows: slice
-    run: FinishedRun
-    receipt: dict[str, Any]
-    made_by: tuple[str, int, str]
-    """Register, its version, and the model."""
-
-    @property
-    def size(self) -> int:
-        return int(self.rows.stop - self.rows.start)
 
 
 def rescore(
@@ -81,81 +61,73 @@ def rescore(
 ) -> Rescored:
     """Have a run's batches evaluated again, and keep the new scores as a run.
 
-    Raises what the contract check raises, ``Refused`` for a run under other keys, parameters or questions, and what the
-    bureau refuses with: an enterprise that is not in the register under the contract any more, a ceiling, a retention
-    that is over.
+    A batch that the bureau refuses (an enterprise in it is not in the register under the contract any more, or is at
+    its ceiling) does not hold up the others: its enterprises end as ``not-rescored``, with a warning. Raises what the
+    contract check raises, ``Refused`` for a run of nobody, under other keys, parameters or questions, or if every batch
+    is refused.
     """
     begun, started = time.perf_counter(), datetime.now(UTC)
-    old = request.run.manifest
-    batches = _batches(request.run)
+    batches = batches_of(request.run)
+    if not batches:
+        raise Refused("This run scored no enterprise.", next_step="see `lab bank runs`")
     agreement = _agreement(home, outlet, request, started)
     contract, model = agreement.contract, agreement.model
     context = keys.public_context(agreement.params)
     context_name = hashlib.sha256(context).hexdigest()
     _check_fits(request.run, agreement, context_name)
-    register = outlet.register(contract.id, model.name, model.version)
-    present = (*register, f"{model.name}@{model.version}")
-    done = _done(home, contract.id, present)
-    shown = (f"{register[0]}-{register[1]}", present[2])
+    origin = Origin(*outlet.register(contract.id, model.name, model.version), f"{model.name}@{model.version}")
+    done = up_to_date(home.runs, contract.id, origin)
     if all(batch.sha256 in done for batch in batches):
-        return Rescored(done[batches[-1].sha256].run.folder.name, *shown, None)
-    check_suffix(request.out or Path(old["out"]))
+        return Rescored(done[batches[-1].sha256].run.folder.name, origin, None)
+    former_out = Path(request.run.manifest["out"])
+    check_suffix(request.out or former_out)
     terms = (contract.id, model.sheet_sha256, agreement.recipient, str(contract.ceilings.precision))
-    key = run_key("again", request.run.folder.name, *terms)
     clock = Clock()
-    with open_run(home.runs, key, now=started) as run:
-        out = request.out or _beside(Path(old["out"]), run.id)
-        sizes, names = [batch.size for batch in batches], [batch.sha256 for batch in batches]
+    with open_run(home.runs, run_key("again", request.run.folder.name, *terms), now=started) as run:
+        for number, batch in enumerate(batches):
+            if batch.sha256 in done and run.values(number) is None:
+                take_over(run, number, done[batch.sha256], agreement.sheet)
         witness = Witness(home, contract.bureau, outlet.ledger_consistency)
         courier = Courier(agreement, keys.holder(agreement.params), outlet, run, clock, context_name, witness)
-        _take_over(run, batches, done, agreement.sheet)
+        sizes = [len(batch.rows) for batch in batches]
         if courier.missing(sizes):
             card = JobCard(agreement.recipient, model.name, model.version, sum(sizes))
             open_job(outlet, contract.id, run.id, card, folder="runs")
             offer_context(outlet, contract.id, run.id, context_name, context)
-        values, receipts = courier.score_again(names, sizes, progress)
-        codes = request.run.outputs["code"]
+        refused: dict[int, Refused] = {}
+        values, receipts = courier.score_again([batch.sha256 for batch in batches], sizes, refused, progress)
+        if refused:
+            _check_goes_on(home, outlet, request, run)
+            if len(refused) == len(batches):
+                raise refused[0]
+        codes = _codes(request.run, batches, refused)
         outputs = pl.DataFrame([codes]).with_columns(
             pl.Series(name, values[row]) for row, name in enumerate(output_names(agreement.sheet))
         )
         step = contract.ceilings.precision
         scores = score_table_again(request.run.scores, codes, agreement.sheet, values, step=step)
+        out = request.out or former_out.with_name(f"{former_out.stem}-{run.id}{former_out.suffix}")
         write_scores(scores, out)
-        told = _manifest(agreement, request.run, run, receipts) | {"out": str(out), "context_sha256": context_name}
-        told["warnings"] = end_job(outlet, contract.id, run.id)
-        told |= {
-            "seconds": {k: round(v, 3) for k, v in clock.seconds.items()}
-            | {"total": round(time.perf_counter() - begun, 3)},
-            "bytes_up": outlet.bytes_up,
-            "bytes_down": outlet.bytes_down,
-            "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            "started": started.isoformat(timespec="seconds"),
-            "delete_after": f"{started + timedelta(days=contract.retention_days):%Y-%m-%d}",
-            "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
+        warnings = [
+            f"{sizes[number]} enterprises of a batch were not scored again: {error}"
+            for number, error in sorted(refused.items())
+        ]
+        manifest = _manifest(agreement, request.run, run, receipts) | {
+            "context_sha256": context_name,
+            "scored": len(codes),
+            "not_rescored": sum(sizes[number] for number in refused),
+            "warnings": warnings + end_job(outlet, contract.id, run.id),
+            "out": str(out),
         }
+        manifest |= figures(outlet, clock, contract, begun, started)
         run.finish(
             scores=scores,
             outputs=outputs,
             sheet=agreement.sheet.to_json(),
             contract=agreement.signed.model_dump_json(by_alias=True).encode(),
-            manifest=told,
+            manifest=manifest,
         )
-    return Rescored(run.id, *shown, told)
-
-
-def _batches(run: FinishedRun) -> list[_Batch]:
-    """A run's batches in the order of its outputs; raises ``Refused`` without any."""
-    found, start = [], 0
-    for told in run.manifest.get("receipts", []):
-        receipt = Receipt.read(told)
-        made_by = (receipt.register, receipt.register_version, f"{receipt.model}@{receipt.model_version}")
-        found.append(_Batch(receipt.batch_sha256, slice(start, start + receipt.rows), run, told, made_by))
-        start += receipt.rows
-    if not found:
-        raise Refused("This run scored no enterprise.", next_step="see `lab bank runs`")
-    if start != len(run.outputs):
-        raise InvalidInput("The run's outputs do not fit its receipts.", next_step=_AFRESH)
-    return found
+    return Rescored(run.id, origin, manifest)
 
 
 def _agreement(home: BankHome, outlet: Outlet, request: Request, now: datetime) -> Agreement:
@@ -178,37 +150,26 @@ def _check_fits(run: FinishedRun, agreement: Agreement, context: str) -> None:
     """Raise ``Refused`` unless the run's ciphertexts are answers to the model's questions, under the keys of now."""
     sheet, old = agreement.sheet, run.manifest
     if old["parameters"] != agreement.params.name or old.get("context_sha256", context) != context:
-        raise Refused("This run was encrypted under other keys or parameters than the present.", next_step=_AFRESH)
+        raise Refused("This run was encrypted under other keys or parameters than the present.", next_step=AFRESH)
     if BankSheet.from_json(run.sheet).questions != sheet.questions:
         raise Refused(
             f"Model {sheet.model}@{sheet.version} asks other questions than {old['model']}, which this run answered.",
-            next_step=_AFRESH,
+            next_step=AFRESH,
         )
 
 
-def _done(home: BankHome, contract: str, present: tuple[str, int, str]) -> dict[str, _Batch]:
-    """What finished runs under the contract hold already of the present register and model, by hash."""
-    runs = [run for run in finished_runs(home.runs) if run.manifest.get("contract") == contract]
-    scored = [run for run in runs if run.manifest.get("receipts")]
-    return {batch.sha256: batch for run in scored for batch in _batches(run) if batch.made_by == present}
+def _check_goes_on(home: BankHome, outlet: Outlet, request: Request, run: Run) -> None:
+    """Raise what keeps the contract from going on, or ``Refused`` when its job was stopped: then what was refused was
+    not a batch, and the same call goes on later."""
+    contract = _agreement(home, outlet, request, datetime.now(UTC)).contract
+    if outlet.job(contract.id, run.id).get("state") != "open":
+        raise Refused("The job was stopped with its contract.", next_step="run the same command again when it goes on")
 
 
-def _take_over(run: Run, batches: list[_Batch], done: dict[str, _Batch], sheet: BankSheet) -> None:
-    """Where the register changed in the middle of a run, some batches are up to date: the bureau gives no second reply
-    to those, and their sums are here."""
-    names = output_names(sheet)
-    for number, batch in enumerate(batches):
-        kept = done.get(batch.sha256)
-        if kept is not None and run.values(number) is None:
-            outputs = kept.run.outputs[kept.rows]
-            if any(name not in outputs.columns for name in names):
-                raise Refused("The contract's detail has changed since this run.", next_step=_AFRESH)
-            values: NDArray[np.int64] = np.stack([outputs[name].to_numpy() for name in names]).astype(np.int64)
-            run.keep_values(number, values, kept.receipt)
-
-
-def _beside(out: Path, run: str) -> Path:
-    return out.with_name(f"{out.stem}-{run}{out.suffix}")
+def _codes(old: FinishedRun, batches: list[Batch], refused: dict[int, Refused]) -> pl.Series:
+    """The codes of the batches that were answered, in their order."""
+    places = [place for number, batch in enumerate(batches) if number not in refused for place in batch.rows]
+    return old.outputs["code"].gather(places)
 
 
 def _manifest(agreement: Agreement, old: FinishedRun, run: Run, receipts: list[dict[str, Any]]) -> dict[str, Any]:

@@ -37,6 +37,8 @@ class Status(StrEnum):
     """Not among the enterprises that the contract lets this bank match."""
     SKIPPED = "skipped"
     """Matched, but the bank asked not to score it."""
+    NOT_RESCORED = "not-rescored"
+    """Scored in an earlier run; its batch was refused when it was to be evaluated again."""
     SET_ASIDE = "set-aside"
     """Without a usable code, or a second row of one code; ``reason`` says which."""
 
@@ -64,11 +66,17 @@ def score_table(
 def score_table_again(
     former: pl.DataFrame, codes: pl.Series, sheet: BankSheet, values: NDArray[np.int64], *, step: int = 1
 ) -> pl.DataFrame:
-    """The table of an earlier run with new results: ``values`` int64 [outputs, rows] in quanta, of ``codes`` [rows]."""
+    """The table of an earlier run with new results: ``values`` int64 [outputs, rows] in quanta, of ``codes`` [rows].
+
+    Others that were scored in it end as ``not-rescored``.
+    """
     results = outcome_table(read_outputs(sheet, values, step=step), sheet).with_columns(code=codes)
     rows = former.select("row", "id", "code", "status", "reason")
-    scored = rows.filter(pl.col("status") == Status.SCORED.value).join(results, on="code", how="left")
-    return pl.concat([scored, rows.filter(pl.col("status") != Status.SCORED.value)], how="diagonal").sort("row")
+    was_scored = pl.col("status") == Status.SCORED.value
+    left_out = was_scored & ~pl.col("code").is_in(codes.to_list())
+    rows = rows.with_columns(status=pl.when(left_out).then(pl.lit(Status.NOT_RESCORED.value)).otherwise("status"))
+    scored = rows.filter(was_scored).join(results, on="code", how="left")
+    return pl.concat([scored, rows.filter(~was_scored)], how="diagonal").sort("row")
 
 
 def match_table(portfolio: Portfolio, matched: NDArray[np.int64]) -> pl.DataFrame:

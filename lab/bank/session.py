@@ -33,6 +33,7 @@ from lab.bank.portfolio import Portfolio, read_codes, read_portfolio
 from lab.bank.results import check_suffix, output_names, score_table, write_scores
 from lab.bank.run import Match, Run, open_run, run_key
 from lab.bank.witness import Witness
+from lab.terms.contract import Contract
 from lab.terms.progress import SILENT, Progress
 from lab.terms.receipt import Receipt
 from models.features import require_columns, unreadable
@@ -99,15 +100,7 @@ def score_portfolio(
             "context_sha256": context_name,
             "skipped": len(matched.indices) - len(indices),
             "scored": len(indices),
-            "seconds": {k: round(v, 3) for k, v in clock.seconds.items()}
-            | {"total": round(time.perf_counter() - begun, 3)},
-            "bytes_up": outlet.bytes_up,
-            "bytes_down": outlet.bytes_down,
-            "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-            "started": started.isoformat(timespec="seconds"),
-            "delete_after": f"{started + timedelta(days=contract.retention_days):%Y-%m-%d}",
-            "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
-        }
+        } | figures(outlet, clock, contract, begun, started)
         run.finish(
             scores=scores,
             outputs=outputs,
@@ -116,6 +109,20 @@ def score_portfolio(
             manifest=manifest,
         )
     return manifest
+
+
+def figures(outlet: Outlet, clock: Clock, contract: Contract, begun: float, started: datetime) -> dict[str, Any]:
+    """What a run took, and until when it may be kept; ``begun``: by ``time.perf_counter``."""
+    seconds = {name: round(value, 3) for name, value in clock.seconds.items()}
+    return {
+        "seconds": seconds | {"total": round(time.perf_counter() - begun, 3)},
+        "bytes_up": outlet.bytes_up,
+        "bytes_down": outlet.bytes_down,
+        "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "started": started.isoformat(timespec="seconds"),
+        "delete_after": f"{started + timedelta(days=contract.retention_days):%Y-%m-%d}",
+        "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
+    }
 
 
 def _terms_of(agreement: Agreement) -> tuple[str, ...]:

@@ -66,12 +66,11 @@ def rescore(
     request = Request(old, out, read_model(model), recipient)
     with outlet_of(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
         done = have_rescored(opened, keys, outlet, request, progress=output.progress)
+    register, model_name = f"{done.origin.register}-{done.origin.version}", done.origin.model
     if done.manifest is None:
-        output.say(
-            f"登记与模型均未变动，未计费 nothing has changed, nothing was charged: {done.register}, {done.model}"
-        )
+        output.say(f"登记与模型均未变动，未计费 nothing has changed, nothing was charged: {register}, {model_name}")
         output.say(f"现行结果 present results: {done.run}")
-        output.result({"changed": False, "run": done.run, "register": done.register, "model": done.model})
+        output.result({"changed": False, "run": done.run, "register": register, "model": model_name})
         return
     show_run(output, done.manifest)
     moved = compare(Gallery.open(old), Gallery.open(find_run(opened.runs, done.run)))

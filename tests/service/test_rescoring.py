@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from sqlalchemy import select
 
 from lab.bank.outlet import Outlet
 from lab.bank.portraits import Gallery
 from lab.bank.rescoring import Request, Rescored, rescore
 from lab.bank.run import find_run, finished_runs, unfinished_runs
+from lab.bureau.store.tables import EntryRow
 from lab.terms.contract import Detail
-from lab.terms.errors import Refused
+from lab.terms.errors import NotFound, Refused
 from lab.terms.progress import SILENT, Progress
 from tests.service.conftest import Pilot, Service, import_public, open_service
 from tests.service.test_bank_session import Bank, Event, Stopper, firms
@@ -51,10 +53,6 @@ class Fresh(Bank):
         return sum(kind == "register.imported" for kind in self.kinds())
 
     def kinds(self) -> list[str]:
-        from sqlalchemy import select
-
-        from lab.bureau.store.tables import EntryRow
-
         with self.service.bureau.store.read() as session:
             return list(session.scalars(select(EntryRow.kind).order_by(EntryRow.seq)))
 
@@ -79,7 +77,7 @@ def bank(service: Service, tmp_path: Path) -> Fresh:
 
 
 def test_scores_of_the_new_register_come_back_for_hashes_alone(bank: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
-    contract = bank.contract(detail=Detail.FULL, rows_per_batch=BATCH)
+    contract = bank.contract(detail=Detail.DIMENSIONS, rows_per_batch=BATCH)
     first = bank.score(contract, bank.portfolio([*firms(*range(55)), "outsider-0001"]))
     before, entries = bank.allowance(contract), len(bank.service.ledger(contract))
     nothing = bank.again(first["run"])
@@ -92,9 +90,12 @@ def test_scores_of_the_new_register_come_back_for_hashes_alone(bank: Fresh, monk
         monkeypatch.setattr(Outlet, gone, None)
     done = bank.again(first["run"])
     facts = done.manifest
-    assert facts is not None and facts["rescored_from"] == first["run"] and facts["register"] == done.register
-    assert bank.fits(done.run, bank.public, Detail.FULL) and not bank.fits(done.run, old_public, Detail.FULL)
-    assert bank.fits(first["run"], old_public, Detail.FULL)  # the old run stays as it was
+    assert facts is not None and facts["rescored_from"] == first["run"]
+    assert facts["register"] == f"main-{done.origin.version}"
+    assert bank.fits(done.run, bank.public, Detail.DIMENSIONS) and not bank.fits(
+        done.run, old_public, Detail.DIMENSIONS
+    )
+    assert bank.fits(first["run"], old_public, Detail.DIMENSIONS)  # the old run stays as it was
     assert facts["bytes_up"] < 20_000 < first["bytes_up"] / 50
     used = bank.allowance(contract)
     assert used["identifiers"] == before["identifiers"]
@@ -112,16 +113,15 @@ def test_scores_of_the_new_register_come_back_for_hashes_alone(bank: Fresh, monk
         assert (again.manifest, again.run) == (None, done.run)
     bank.change()
     later = bank.again(done.run)
-    assert later.manifest is not None and bank.fits(later.run, bank.public, Detail.FULL)
+    assert later.manifest is not None and bank.fits(later.run, bank.public, Detail.DIMENSIONS)
 
 
-@pytest.mark.parametrize(("stage", "after"), [("score", 1), ("decrypt", 2)])
-def test_interrupted_it_goes_on_and_is_charged_once(bank: Fresh, stage: str, after: int) -> None:
+def test_interrupted_it_goes_on_and_is_charged_once(bank: Fresh) -> None:
     contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=BATCH)
     first = bank.score(contract, bank.portfolio(firms(*range(60))))
     bank.change()
     with pytest.raises(KeyboardInterrupt):
-        bank.again(first["run"], progress=Stopper(stage, after))
+        bank.again(first["run"], progress=Stopper("decrypt", 2))
     bank.service.process.stop(signal.SIGKILL)
     bank.service.process.start()
     bank.service = Service(bank.service.process, bank.service.bureau, bank.service.pilot)
@@ -147,23 +147,45 @@ def test_a_register_that_changes_in_the_middle_leaves_batches_that_are_not_paid_
     assert Gallery.open(find_run(bank.home.runs, done.run)).portrait("firm-0001").provenance.receipt
 
 
-def test_stopped_contracts_and_enterprises_that_left_refuse_with_what_to_do(bank: Fresh) -> None:
+def test_a_batch_of_one_that_left_is_refused_and_holds_up_no_other(bank: Fresh) -> None:
     contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=BATCH)
-    first = bank.score(contract, bank.portfolio(firms(*range(30))))
+    first = bank.score(contract, bank.portfolio(firms(*range(50))))
     bank.change(without=3)
-    with pytest.raises(Refused, match="1 of 20 enterprises in the batch are not in the register") as caught:
-        bank.again(first["run"])
-    assert "match afresh" in caught.value.next_step
+    done = bank.again(first["run"])
+    assert done.manifest is not None and bank.fits(done.run, bank.public, Detail.TOTAL)
+    left = done.manifest["not_rescored"]
+    assert left in (10, 20) and done.manifest["scored"] == 50 - left
+    (warning,) = done.manifest["warnings"]
+    assert f"1 of {left} enterprises in the batch are not in the register" in warning and "match afresh" in warning
+    table = pl.read_parquet(done.manifest["out"])
+    assert dict(table["status"].value_counts().iter_rows()) == {"scored": 50 - left, "not-rescored": left}
+    assert table.filter(pl.col("code") == "firm-0003")["score"].to_list() == [None]
+    assert bank.allowance(contract)["scores"]["total"] == 100 - left
+    with pytest.raises(NotFound, match="its batch was refused"):
+        Gallery.open(find_run(bank.home.runs, done.run)).portrait("firm-0003")
+    only = bank.score(contract, bank.portfolio(firms(*range(3)), "few.csv"))
+    bank.change(without=1)
+    with pytest.raises(Refused, match="1 of 3 enterprises"):
+        bank.again(only["run"])
+
+
+def test_a_contract_that_is_stopped_in_the_middle_or_for_good_refuses(bank: Fresh) -> None:
+    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=BATCH)
+    first = bank.score(contract, bank.portfolio(firms(*range(100))))
     bank.change()
-    bank.service.suspend(contract)
     with pytest.raises(Refused, match="suspended"):
-        bank.again(first["run"])
+        bank.again(first["run"], progress=Event("decrypt", 1, lambda: bank.service.suspend(contract)))
+    assert len(unfinished_runs(bank.home.runs)) == 1
     bank.service.resume(contract)
-    total = bank.allowance(contract)["scores"]["total"]
+    done = bank.again(first["run"])
+    assert done.manifest is not None and done.manifest["resumed"] and done.manifest["scored"] == 100
+    used = bank.allowance(contract)
+    assert (used["scores"]["total"], used["jobs"]["used"]) == (200, 2)
+    bank.change()
     bank.service.revoke(contract)
     with pytest.raises(Refused, match="revoked"):
         bank.again(first["run"])
-    assert bank.allowance(contract)["scores"]["total"] == total <= 40
+    assert bank.allowance(contract)["scores"]["total"] == 200
 
 
 def test_the_command_tells_what_moved(bank: Fresh) -> None:

@@ -29,6 +29,7 @@ _BIN = 20  # points a column of the histogram
 _STATUS: tuple[tuple[Status, str, str, str], ...] = (
     (Status.SCORED, "已评分", "scored", ACCENT),
     (Status.SKIPPED, "匹配未评分", "matched, not scored", "#8fa9b8"),
+    (Status.NOT_RESCORED, "未能重评", "not scored again", "#cfc48d"),
     (Status.NOT_MATCHED, "未匹配", "not matched", HAIR),
     (Status.SET_ASIDE, "搁置", "set aside", BAD),
 )
@@ -67,7 +68,11 @@ def overview_page(gallery: Gallery, *, lang: Language = "both") -> str:
         ),
         "radar": radar([Axis(words(lang, d.zh, d.en), means.get(d.code)) for d in DIMENSIONS]) if means else None,
         "share": share_bar([(counts.get(status.value, 0), colour) for status, _, _, colour in _STATUS]),
-        "statuses": [(swatch(colour), zh, en, counts.get(status.value, 0)) for status, zh, en, colour in _STATUS],
+        "statuses": [
+            (swatch(colour), zh, en, counts.get(status.value, 0))
+            for status, zh, en, colour in _STATUS
+            if status is not Status.NOT_RESCORED or status.value in counts
+        ],
         "reasons": _reasons(gallery.scores),
         "seconds": [(zh, en, manifest["seconds"][name]) for name, zh, en in _SECONDS],
         "receipts": manifest["receipts"],
