@@ -31,6 +31,7 @@ def fit_boosted(
     *,
     interactions: Interactions,
     seed: int,
+    trees: int = TREES,
 ) -> tuple[Forest, lgb.Booster]:
     """Train on ``values`` float64 [rows, features] and ``label`` [rows] of 0 and 1 (1 is default).
 
@@ -43,7 +44,7 @@ def fit_boosted(
         categorical_feature=[number for number, feature in enumerate(features) if feature.kind == "categorical"],
         free_raw_data=True,
     )
-    booster = lgb.train(parameters(len(values), features, interactions=interactions, seed=seed), dataset, TREES)
+    booster = lgb.train(parameters(len(values), features, interactions=interactions, seed=seed), dataset, trees)
     return read_lightgbm(booster.dump_model()), booster
 
 

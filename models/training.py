@@ -74,6 +74,7 @@ def train(
     family: Family = "boosted",
     interactions: boosted.Interactions = "one",
     seed: int = 0,
+    trees: int = boosted.TREES,
     name: str = "credit",
     version: int = 1,
     public_words: Mapping[str, FeatureWords] | None = None,
@@ -92,18 +93,18 @@ def train(
     shape: boosted.Interactions = "one" if family == "scorecard" else interactions
     features = (*describe(public, "bureau", public_words), *describe(bank, "bank", bank_words))
     values = _encode_both(features, public, bank)
-    fit = _fitter(family, shape, seed)
+    fit = _fitter(family, shape, seed, trees)
     with progress.stage("train", 6) as stage:
         learn, test = train_test_split(np.arange(len(target)), test_size=HELD_OUT, random_state=seed, stratify=target)
         held_out = fit(values[learn], target[learn], features).raw_scores(values[test])
         facts = {"auc_model": _auc(target[test], held_out), "ks_model": ks(target[test], held_out)}
         stage.advance()
         # What a party can do alone needs no encryption, so its model is free of the constraint.
-        alone = _fitter(family, "free", seed)
+        alone = _fitter(family, "free", seed, trees)
         for party, fact in (("bank", "auc_bank_only"), ("bureau", "auc_bureau_only")):
             facts[fact] = _auc(target[test], _rival_scores(alone, values, target, features, party, learn, test))
             stage.advance()
-        free = _fitter("boosted", "free", seed)(values[learn], target[learn], features)
+        free = _fitter("boosted", "free", seed, trees)(values[learn], target[learn], features)
         facts["auc_free"] = _auc(target[test], free.raw_scores(values[test]))
         stage.advance()
         if len(target) < CROSS_FIT_BELOW:
@@ -113,7 +114,7 @@ def train(
         stage.advance()
         booster = None
         if family == "boosted":
-            forest, booster = boosted.fit_boosted(values, target, features, interactions=shape, seed=seed)
+            forest, booster = boosted.fit_boosted(values, target, features, interactions=shape, seed=seed, trees=trees)
         else:
             forest = fit(values, target, features)
         card = Card(
@@ -124,7 +125,7 @@ def train(
             held_out=len(test),
             seed=seed,
             facts=tuple(Fact(key, value) for key, value in facts.items()),
-            settings=_settings(family),
+            settings=_settings(family, trees),
             libraries=_libraries(),
             warnings=(),
         )
@@ -204,11 +205,11 @@ def ks(label: NDArray[np.int64], raw: NDArray[np.float64]) -> float:
 Fit = Callable[[NDArray[np.float64], NDArray[np.int64], tuple[Feature, ...]], Forest]
 
 
-def _fitter(family: Family, interactions: boosted.Interactions, seed: int) -> Fit:
+def _fitter(family: Family, interactions: boosted.Interactions, seed: int, trees: int = boosted.TREES) -> Fit:
     if family == "scorecard":
         return scorecard.fit_scorecard
     return lambda values, label, features: boosted.fit_boosted(
-        values, label, features, interactions=interactions, seed=seed
+        values, label, features, interactions=interactions, seed=seed, trees=trees
     )[0]
 
 
@@ -297,8 +298,8 @@ def _auc(label: NDArray[np.int64], raw: NDArray[np.float64]) -> float:
     return float(roc_auc_score(label, raw))
 
 
-def _settings(family: Family) -> tuple[Fact, ...]:
-    settings = {"trees": float(boosted.TREES), **boosted.SETTINGS} if family == "boosted" else scorecard.SETTINGS
+def _settings(family: Family, trees: int) -> tuple[Fact, ...]:
+    settings = {"trees": float(trees), **boosted.SETTINGS} if family == "boosted" else scorecard.SETTINGS
     return tuple(Fact(name, float(value)) for name, value in settings.items())
 
 

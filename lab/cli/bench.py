@@ -11,6 +11,7 @@ import typer
 
 from lab.cli.choices import AsJson
 from lab.cli.output import Output
+from lab.terms.contract import Detail
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="基准 Measure this machine, on made-up data.")
 
@@ -54,6 +55,108 @@ def matching(
         _rows(facts),
     )
     output.result(facts)
+
+
+@app.command()
+def scoring(
+    enterprises: Annotated[int, typer.Option(min=1, max=10_000_000, help="评分户数 Enterprises scored.")] = 16_384,
+    columns: Annotated[int, typer.Option(min=2, max=1000, help="密文列数 Ciphertext columns of the model.")] = 80,
+    trees: Annotated[int, typer.Option(min=1, max=2000, help="树数 Trees of the model.")] = 200,
+    parameters: Annotated[str, typer.Option(metavar="NAME", help="参数集 Parameter set.")] = "bgv-8192-a",
+    peer: Annotated[
+        bool, typer.Option("--peer/--no-peer", help="并测 Concrete-ML（须先 make peers） Concrete-ML too, if set up.")
+    ] = True,
+    as_json: AsJson = False,
+) -> None:
+    """评分基准 Score by itself, on one core: encrypt, evaluate, decrypt, beside LightGBM in clear.
+
+    时间为单核处理器时间。 Times are of one core's processor. The model is trained on made-up data first.
+    """
+    from lab.rehearsal.bench.scoring import Measurement, measure
+
+    output = Output(json=as_json)
+    facts = measure(Measurement(enterprises, columns, trees, parameters, peer), output.progress)
+    output.table(
+        f"评分基准 Scoring: {parameters}, {facts['columns']} × {trees}", ("项目 item", "结果 result"), _scores(facts)
+    )
+    output.result(facts)
+
+
+@app.command()
+def portrait(
+    enterprises: Annotated[int, typer.Option(min=1, max=10_000_000, help="清单户数 Firms asked about.")] = 100_000,
+    register: Annotated[int, typer.Option(min=1, max=50_000_000, help="登记户数 Firms in the register.")] = 200_000,
+    columns: Annotated[int, typer.Option(min=2, max=1000, help="密文列数 Ciphertext columns of the model.")] = 80,
+    detail: Annotated[Detail, typer.Option(help="合同的粒度 Detail of the contract.")] = Detail.DIMENSIONS,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="文件夹 Folder for files and homes, kept afterwards [default: one that is removed]."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """画像基准 From a portfolio's file to portraits over HTTP: match, encrypt, evaluate, decrypt, write.
+
+    双方各为独立进程；登记已导入并求值。 Both parties run as processes; the register is imported and evaluated before.
+    """
+    from lab.rehearsal.bench.portrait import Measurement, measure
+    from lab.rehearsal.stage import orderly_end
+
+    output = Output(json=as_json)
+    place = nullcontext(str(out)) if out is not None else tempfile.TemporaryDirectory(prefix="shulab-bench-")
+    with orderly_end(), place as folder:
+        what = Measurement(enterprises, register, columns, detail, Path(folder).absolute())
+        facts = measure(what, output.progress)
+    steps = [(f"其中 of it: {name}", f"{value:.1f} s") for name, value in facts["seconds_by_step"].items()]
+    output.table(
+        f"画像基准 Portraits: {facts['columns']} × {facts['outputs']}, {facts['engine']}",
+        ("项目 item", "结果 result"),
+        [
+            ("登记户数 × 清单户数 register × portfolio", f"{register:,} × {enterprises:,}"),
+            ("评分户数 scored", f"{facts['scored']:,}"),
+            ("从文件到画像 from file to portraits", f"{facts['seconds_end_to_end']:.1f} s"),
+            *steps,
+            ("处理器时间 processor, bureau / bank", f"{facts['cpu_bureau']:.1f} / {facts['cpu_bank']:.1f} s"),
+            ("画一户画像 one portrait drawn", f"{facts['seconds_one_portrait']:.1f} s"),
+            ("上行、下行 up, down", f"{facts['bytes_up'] / 1e6:.1f} MB, {facts['bytes_down'] / 1e6:.1f} MB"),
+            (
+                "内存峰值 peak memory, bureau / bank",
+                f"{facts['peak_rss_bureau'] / 2**20:,.0f} / {facts['peak_rss_bank'] / 2**20:,.0f} MiB",
+            ),
+        ],
+    )
+    output.result(facts)
+
+
+def _scores(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    seconds = facts["concrete_ml_seconds_per_enterprise"]
+    return [
+        (
+            "户数 enterprises",
+            f"{facts['enterprises']:,}",
+        ),
+        ("加密(微秒/户) encrypt, µs each", f"{facts['us_per_enterprise_encrypt']:.1f}"),
+        ("密文求值 evaluate, µs each", f"{facts['us_per_enterprise_evaluate']:.1f}"),
+        ("解密 decrypt, µs each", f"{facts['us_per_enterprise_decrypt']:.1f}"),
+        ("取权重 take weights from the model, µs each", f"{facts['us_per_enterprise_terms']:.1f}"),
+        ("明文 LightGBM in clear, µs each", f"{facts['us_per_enterprise_plain_lightgbm']:.1f}"),
+        ("求值为明文之倍数 evaluate over LightGBM", f"{facts['evaluate_over_lightgbm']:.2f}"),
+        (
+            "下限 floor, µs each",
+            f"{facts['floor_us_per_enterprise']:.1f} ({facts['floor_ntts_per_batch']} × "
+            f"{facts['floor_us_per_ntt']:.0f} µs NTT, {facts['floor_bytes_per_batch'] / 1e6:.1f} MB)",
+        ),
+        ("求值为下限之倍数 evaluate over floor", f"{facts['evaluate_over_floor']:.2f}"),
+        (
+            "上行、下行(字节/户) up, down, bytes each",
+            f"{facts['bytes_up_per_enterprise']:,.0f}, {facts['bytes_down_per_enterprise']:,.0f}",
+        ),
+        ("内存峰值 peak memory", f"{facts['peak_rss'] / 2**20:,.0f} MiB"),
+        ("最大误差 largest error, raw score", f"{facts['max_abs_error']:.1e}"),
+        (
+            "Concrete-ML（秒/户） seconds each",
+            "- (make peers)" if seconds is None else f"{seconds:,.1f} (× {facts['concrete_ml_over_ours']:,})",
+        ),
+    ]
 
 
 def _rows(facts: dict[str, Any]) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.rehearsal.stage import Service, Stage
+from lab.rehearsal.stage import Memory, Service, Stage
 from lab.terms.contract import Detail, Purpose
 from lab.terms.identifiers import IdKind
 
@@ -123,13 +123,14 @@ def score(
     contract: str,
     id_column: str,
     skip: Path | None = None,
+    memory: Memory | None = None,
 ) -> dict[str, Any]:
-    """The bank's job: match, encrypt, score, decrypt; its manifest."""
+    """The bank's job: match, encrypt, score, decrypt; its manifest. ``memory`` watches it."""
     words: list[str | Path] = ["bank", "score", portfolio, "--contract", contract, "--bureau", service.url]
     words += ["--out", out, "--id", id_column, "--home", stage.bank]
     if skip is not None:
         words += ["--skip", skip]
-    return stage.command(*words)
+    return stage.command(*words, memory=memory)
 
 
 FamilyName = Literal["boosted", "scorecard"]
