@@ -4,13 +4,15 @@ SHELL := /bin/sh
 PY := .venv/bin/python
 REGISTER ?= 1000000
 PORTFOLIO ?= 100000
+COLUMNS ?= 80
+ENTERPRISES ?= 16384
 UV_VERSION := 0.13.9
 # Two tests run at a time: threads of their libraries beyond that would wait for each other, spinning.
 # Thousands of processes are started: with bytecode kept, whatever the environment says, each starts a tenth sooner.
 ONE_THREAD = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
-.PHONY: help setup setup-dev demo test soak check format lock picture peers bench-matching bench-costs clean
+.PHONY: help setup setup-dev demo test soak check format lock picture peers bench-matching bench-scoring bench-costs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
@@ -50,14 +52,17 @@ lock:  ## resolve the dependencies anew into requirements*.lock
 picture: setup  ## docs/images/portrait.png anew from a demo run (needs chromium and a CJK font)
 	@sh docs/images/picture
 
-peers:  ## .venv-peers with what a user would take instead (SecretFlow), for bench-matching
+peers:  ## what a user would take instead (SecretFlow, Concrete-ML), each in an environment of its own, for the benchmarks
 	@sh tests/benchmarks/peers/setup
 
 bench-matching: setup  ## our engines and, after `make peers`, SecretFlow's on the same data; REGISTER=1000000 PORTFOLIO=100000
 	@$(PY) -m tests.benchmarks.matching --register $(REGISTER) --portfolio $(PORTFOLIO)
 
+bench-scoring: setup  ## each parameter set beside LightGBM in clear and, after `make peers`, Concrete-ML; COLUMNS=80 ENTERPRISES=16384
+	@$(ONE_THREAD) $(PY) -m tests.benchmarks.scoring --columns $(COLUMNS) --enterprises $(ENTERPRISES)
+
 bench-costs: setup  ## what one entry or identifier costs in matching, step by step
 	@$(PY) -m tests.benchmarks.costs
 
 clean:  ## remove .venv and everything made by runs
-	rm -rf .venv .venv-peers build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial
+	rm -rf .venv .venv-peers .venv-peers-concrete build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial

@@ -119,7 +119,7 @@ def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> NDArray[np.float
     names are ignored. Raises ``InvalidInput`` naming the columns that are missing.
     """
     require_columns(frame, features)
-    encoded = np.full((frame.height, len(features)), np.nan)
+    encoded = np.full((frame.height, len(features)), np.nan, order="F")  # written and read column by column
     for position, feature in enumerate(features):
         column = frame[feature.name]
         if feature.kind == "numeric":

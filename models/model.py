@@ -154,18 +154,21 @@ class Model:
         count, rows = len(weights.columns), len(public)
         by_dimension, by_feature = _subtotals(detail)
         places = {output: place for place, output in enumerate(outputs)}
-        pair_columns = [route.column for route in routes[count:]]
-        values = np.zeros((len(routes), rows), dtype=np.int64)
+        pair_columns, folded = [route.column for route in routes[count:]], self._implied(routes)
+        asked = [place for place, route in enumerate(routes) if route.column not in weights.implied]
+        asked.sort(key=lambda place: routes[place].column)
+        values = np.empty((len(asked), rows), dtype=np.int64)
         base = np.zeros((len(outputs), rows), dtype=np.int64)
-        literals, folded = weights.outcomes(public), self._implied(routes)
+        literals = weights.outcomes(public)
         for start in range(0, rows, CHUNK):
             part = slice(start, min(start + CHUNK, rows))
             holds = weights.conditions(literals[:, part])
-            values[:count, part] = self._quanta(weights.total @ holds, step)
+            all_terms = np.empty((len(routes), holds.shape[1]), dtype=np.int64)
+            all_terms[:count] = self._quanta(weights.total @ holds, step)
             base_total = self._quanta(weights.base_total @ holds, step)[0]
             if by_dimension:
-                pairs = values[count:, part] = self._quanta(weights.parts @ holds, step)
-                np.subtract.at(values[:, part], pair_columns, pairs)
+                pairs = all_terms[count:] = self._quanta(weights.parts @ holds, step)
+                np.subtract.at(all_terms, pair_columns, pairs)
                 parts = self._quanta(weights.base_parts @ holds, step)
                 parts[weights.base_dimension] += base_total - parts.sum(axis=0)
                 for number in self._dimension_rows:
@@ -175,13 +178,12 @@ class Model:
             if detail is Detail.TOTAL:
                 base[0, part] = base_total
             for implied, others in folded:
-                values[others, part] -= values[implied, part]
-                base[list(routes[implied].outputs), part] += values[implied, part]
-        asked = [place for place, route in enumerate(routes) if route.column not in weights.implied]
-        asked.sort(key=lambda place: routes[place].column)
+                all_terms[others] -= all_terms[implied]
+                base[list(routes[implied].outputs), part] += all_terms[implied]
+            values[:, part] = all_terms[asked]
         columns = np.asarray([routes[place].column for place in asked], dtype=np.int32)
         columns -= np.searchsorted(weights.implied, columns).astype(np.int32)
-        return ScoreTerms(columns, tuple(routes[place].outputs for place in asked), values[asked], base)
+        return ScoreTerms(columns, tuple(routes[place].outputs for place in asked), values, base)
 
     def term_counts(self, detail: Detail) -> tuple[int, ...]:
         """How many terms feed each output at this detail, in the order of ``outputs``."""

@@ -8,21 +8,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
-import re
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from lab.rehearsal.bench.data import write_files
+from tests.benchmarks.results import keep, where
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-RESULTS = HERE / "RESULTS.md"
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
 OURS = ("x25519", "openmined")
 
@@ -47,7 +44,7 @@ def main() -> None:
             rows.append((name, json.loads(done.stdout)))
     text = _report(options, rows)
     sys.stdout.write(text)
-    _keep(f"matching {options.register} x {options.portfolio}", text)
+    keep(f"matching {options.register} x {options.portfolio}", text)
 
 
 def _contestants(options: argparse.Namespace, folder: Path) -> Iterator[tuple[str, list[str]]]:
@@ -72,8 +69,7 @@ def _report(options: argparse.Namespace, rows: list[tuple[str, dict[str, Any]]])
     lines = [
         f"## Matching: register {options.register:,}, portfolio {options.portfolio:,}",
         "",
-        f"{datetime.now(UTC):%Y-%m-%d}, {_processor()}, cores {options.cores}, Python {platform.python_version()}; "
-        f"x25519 ran on the {path} path. `make bench-matching REGISTER={options.register} "
+        f"{where(options.cores)}; x25519 ran on the {path} path. `make bench-matching REGISTER={options.register} "
         f"PORTFOLIO={options.portfolio}`.",
         "",
         "| | set-up s | online s | set-up CPU s | online CPU s | MB down | MB up | peak MiB bureau | peak MiB bank "
@@ -127,26 +123,6 @@ def _cpu_online(facts: dict[str, Any]) -> float:
 
 def _ratio(ours: float, theirs: float) -> str:
     return f"{ours / theirs:.2f}" if theirs else "-"
-
-
-def _processor() -> str:
-    told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
-    found = re.search(r"model name\s*: (.+)", told)
-    name = found.group(1) if found else platform.processor()
-    return f"{name} ({'with' if 'avx512ifma' in told else 'no'} AVX-512 IFMA)"
-
-
-def _keep(section: str, text: str) -> None:
-    """Put the text in its section of RESULTS.md, in place of an earlier one."""
-    begin, end = f"<!-- {section} -->", f"<!-- end of {section} -->"
-    old = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Results\n"
-    block = f"{begin}\n{text}{end}\n"
-    if begin in old:
-        head, rest = old.split(begin, 1)
-        new = head + block.rstrip("\n") + rest.split(end, 1)[1]
-    else:
-        new = old.rstrip("\n") + "\n\n" + block
-    RESULTS.write_text(new, encoding="utf-8")
 
 
 if __name__ == "__main__":

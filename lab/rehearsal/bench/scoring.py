@@ -3,7 +3,8 @@
 What is counted is processor time of this process, the least of a few passes over all batches, since other work on the
 same cores can only lengthen one. Evaluation is everything that a bureau's worker does with a batch: reading it, judging
 its ciphertexts from outside, loading them, encoding the weights, multiplying, adding, mask and flood, switching down,
-serialising. Taking the weights from the model (``terms``) is done before, by the service, and stands by itself.
+serialising. Naming the batch (its digest, ``name``) and taking the weights from the model (``terms``) are done before,
+by the service, and stand by themselves.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,12 +29,11 @@ from lab.terms.progress import Progress
 from models.features import encode
 from models.training import Trained, train
 from protocols.scoring import bank, bureau
-from protocols.scoring.layout import Terms
+from protocols.scoring.layout import Terms, digest
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
 PASSES = 3
 _CONTRACT = "bench"
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -46,16 +46,6 @@ class Measurement:
     parameters: str
     peer: bool = True
     seed: int = 1
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Some firms, as both parties see them: tags uint8 [rows, 16], answers uint8 [columns, rows], and plain scores."""
-
-    firms: Firms
-    tags: NDArray[np.uint8]
-    answers: NDArray[np.uint8]
-    terms: Terms
 
 
 def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
@@ -73,7 +63,7 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
         peer = concrete_ml(pilot, asked, what.trees) if what.peer else None
         stage.advance()
     evaluated, plain = ours["us_per_enterprise_evaluate"], ours["us_per_enterprise_plain_lightgbm"]
-    seconds = peer["seconds_per_enterprise"] if peer else None
+    seconds = peer["cpu_seconds_per_enterprise"] if peer else None  # of the processor, as ours are
     own = sum(ours[f"us_per_enterprise_{step}"] for step in ("encrypt", "evaluate", "decrypt")) / 1e6
     return {
         "enterprises": what.enterprises,
@@ -92,76 +82,94 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
     }
 
 
+class _Parties:
+    """Both parties in one process, batch by batch; each method is one step over all of them."""
+
+    def __init__(self, trained: Trained, asked: Firms, params: ParameterSet) -> None:
+        self.trained, self.params, rows = trained, params, len(asked.label)
+        self.holder = bank.KeyHolder(params, bank.generate_secret(params))
+        self.context = self.holder.public_context()
+        bureau.check_context(self.context, params)
+        self.firms = [asked.take(start, min(start + params.slots, rows)) for start in range(0, rows, params.slots)]
+        self.answers = [trained.model.answers(firms.bank) for firms in self.firms]
+        model, random = trained.model, np.random.default_rng(1)
+        self.tags = [random.integers(0, 256, (len(f.label), 16), dtype=np.uint8) for f in self.firms]
+        self.features = np.hstack(
+            [encode(asked.public, model.public_features), encode(asked.bank, model.bank_features)]
+        )
+        self.frames: list[bytes] = []
+        self.names: list[str] = []
+        self.terms: list[Terms] = []
+        self.replies: list[bytes] = []
+        self.values: list[NDArray[np.int64]] = []
+        self.plain = np.zeros(rows)
+
+    def encrypt(self) -> None:
+        pairs = zip(self.tags, self.answers, strict=True)
+        self.frames = [self.holder.encrypt(tags, answers, contract=_CONTRACT) for tags, answers in pairs]
+
+    def name(self) -> None:
+        # The service names a batch when it charges it, so its worker does not.
+        self.names = [digest(frame) for frame in self.frames]
+
+    def take_terms(self) -> None:
+        made = [self.trained.model.terms(firms.public, Detail.TOTAL) for firms in self.firms]
+        self.terms = [Terms(one.columns, one.outputs, one.values, one.base) for one in made]
+
+    def evaluate(self) -> None:
+        self.replies = [self.evaluate_one(number) for number in range(len(self.frames))]
+
+    def evaluate_one(self, number: int) -> bytes:
+        frame, terms, name = self.frames[number], self.terms[number], self.names[number]
+        return bureau.evaluate(self.context, frame, terms, self.params, _CONTRACT, sha256=name)
+
+    def decrypt(self) -> None:
+        triples = zip(self.replies, self.frames, self.tags, strict=True)
+        self.values = [self.holder.decrypt(reply, rows=len(tags), batch=frame) for reply, frame, tags in triples]
+
+    def predict(self) -> None:
+        self.plain = self.trained.booster.predict(self.features, raw_score=True, num_threads=1)
+
+    @property
+    def largest_error(self) -> float:
+        model = self.trained.model
+        scores = np.concatenate([values[0] for values in self.values]) * model.quantum + model.forest.intercept
+        return float(np.abs(scores - self.plain).max())
+
+
 def _measure_ours(
     trained: Trained, asked: Firms, params: ParameterSet, passed: Callable[[int], None]
 ) -> dict[str, Any]:
-    model, rows = trained.model, len(asked.label)
-    holder = bank.KeyHolder(params, bank.generate_secret(params))
-    context = holder.public_context()
-    bureau.check_context(context, params)
-    parts = [asked.take(start, min(start + params.slots, rows)) for start in range(0, rows, params.slots)]
-    batches = [
-        _Batch(
-            firms,
-            np.random.default_rng(number).integers(0, 256, (len(firms.label), 16), dtype=np.uint8),
-            model.answers(firms.bank),
-            _terms(trained, firms),
-        )
-        for number, firms in enumerate(parts)
-    ]
-    features = np.hstack([encode(asked.public, model.public_features), encode(asked.bank, model.bank_features)])
-    spent: dict[str, list[float]] = {}
-    for _ in range(PASSES):
-        seconds, frames = _timed(lambda: [holder.encrypt(b.tags, b.answers, contract=_CONTRACT) for b in batches])
-        spent.setdefault("encrypt", []).append(seconds)
-        seconds, _ = _timed(lambda: [_terms(trained, b.firms) for b in batches])
-        spent.setdefault("terms", []).append(seconds)
-        seconds, replies = _timed(
-            lambda frames=frames: [  # type: ignore[misc]
-                bureau.evaluate(context, frame, b.terms, params, _CONTRACT)
-                for frame, b in zip(frames, batches, strict=True)
-            ]
-        )
-        spent.setdefault("evaluate", []).append(seconds)
-        seconds, found = _timed(
-            lambda frames=frames, replies=replies: [  # type: ignore[misc]
-                holder.decrypt(reply, rows=len(b.tags), batch=frame)
-                for reply, frame, b in zip(replies, frames, batches, strict=True)
-            ]
-        )
-        spent.setdefault("decrypt", []).append(seconds)
-        seconds, plain = _timed(lambda: trained.booster.predict(features, raw_score=True, num_threads=1))
-        spent.setdefault("plain_lightgbm", []).append(seconds)
-        passed(1)
-    us = {name: round(min(seconds) / rows * 1e6, 3) for name, seconds in spent.items()}
-    scores = np.concatenate([values[0] for values in found]) * model.quantum + model.forest.intercept
-    error = float(np.abs(scores - plain).max())
-    if error > model.error_bound:
-        raise ShulabError(
-            f"A score differs by {error:.1e}; the model says at most {model.error_bound:.1e}.",
-            next_step="report this as a fault",
-        )
-    frame, one = frames[0], batches[0]
-    us_by_step = steps_us(lambda: bureau.evaluate(context, frame, one.terms, params, _CONTRACT), len(one.tags))
-    return {
-        **{f"us_per_enterprise_{name}": value for name, value in us.items()},
-        "bytes_up_per_enterprise": round(sum(map(len, frames)) / rows, 1),
-        "bytes_down_per_enterprise": round(sum(map(len, replies)) / rows, 1),
-        "bytes_context": len(context),
-        "max_abs_error": error,
-        "error_bound": model.error_bound,
-        **floor_us(one.terms, params, len(one.tags)),
-        "evaluate_us_by_step": us_by_step,
-        "binding_us_by_step": binding_us(one.terms, params, len(one.tags)),
+    parties, rows = _Parties(trained, asked, params), len(asked.label)
+    steps = {
+        "encrypt": parties.encrypt,
+        "name": parties.name,
+        "terms": parties.take_terms,
+        "evaluate": parties.evaluate,
+        "decrypt": parties.decrypt,
+        "plain_lightgbm": parties.predict,
     }
-
-
-def _terms(trained: Trained, firms: Firms) -> Terms:
-    made = trained.model.terms(firms.public, Detail.TOTAL)
-    return Terms(made.columns, made.outputs, made.values, made.base)
-
-
-def _timed(work: Callable[[], _T]) -> tuple[float, _T]:
-    begun = time.process_time()
-    done = work()
-    return time.process_time() - begun, done
+    least = dict.fromkeys(steps, float("inf"))
+    for _ in range(PASSES):
+        for name, step in steps.items():
+            begun = time.process_time()
+            step()
+            least[name] = min(least[name], time.process_time() - begun)
+        passed(1)
+    error, bound = parties.largest_error, trained.model.error_bound
+    if error > bound:
+        raise ShulabError(
+            f"A score differs by {error:.1e}; the model says at most {bound:.1e}.", next_step="report this as a fault"
+        )
+    terms, size = parties.terms[0], len(parties.tags[0])
+    return {
+        **{f"us_per_enterprise_{name}": round(seconds / rows * 1e6, 3) for name, seconds in least.items()},
+        "bytes_up_per_enterprise": round(sum(map(len, parties.frames)) / rows, 1),
+        "bytes_down_per_enterprise": round(sum(map(len, parties.replies)) / rows, 1),
+        "bytes_context": len(parties.context),
+        "max_abs_error": error,
+        "error_bound": bound,
+        **floor_us(terms, params, size),
+        "evaluate_us_by_step": steps_us(lambda: parties.evaluate_one(0), size),
+        "binding_us_by_step": binding_us(terms, params, size),
+    }
