@@ -1,4 +1,4 @@
-"""`lab bench matching` at a small size: real commands and a real service; the figures hold together."""
+"""`lab bench` at small sizes: real commands and a real service; the figures hold together."""
 
 from __future__ import annotations
 
@@ -8,20 +8,26 @@ import sys
 
 import pytest
 
+from protocols.scoring.params import PARAMETERS
+
+SCORED = {
+    *(f"us_per_enterprise_{step}" for step in ("encrypt", "evaluate", "decrypt", "plain_lightgbm")),
+    *("bytes_up_per_enterprise", "bytes_down_per_enterprise", "peak_rss", "max_abs_error"),
+}
 ASKED = {"seconds_setup", "seconds_online", "bytes_down", "bytes_up", "peak_rss_bureau", "peak_rss_bank", "matched"}
+
+
+def run(*words):
+    """The JSON of a `lab` command."""
+    done = subprocess.run([sys.executable, "-P", "-m", "lab.cli", *words], capture_output=True, text=True, timeout=400)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("engine", ["x25519", pytest.param("openmined", marks=pytest.mark.soak)])
 def test_the_figures_of_a_small_run(engine, tmp_path):
     words = ["bench", "matching", "--register", "3000", "--portfolio", "401", "--engine", engine, "--json"]
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", "lab.cli", *words, "--processes", "1", "--out", str(tmp_path / "run")],
-        capture_output=True,
-        text=True,
-        timeout=400,
-    )
-    assert done.returncode == 0, done.stderr[-2000:]
-    facts = json.loads(done.stdout)
+    facts = run(*words, "--processes", "1", "--out", str(tmp_path / "run"))
     assert set(facts) >= ASKED
     assert facts["matched"] == 200
     assert facts["engine"] == engine and facts["path"]
@@ -31,3 +37,33 @@ def test_the_figures_of_a_small_run(engine, tmp_path):
     assert 0 < facts["seconds_evaluate"] < facts["seconds_setup"]
     for name in ("cpu_setup", "cpu_online_bureau", "cpu_online_bank", "peak_rss_import", "seconds_import"):
         assert facts[name] > 0
+
+
+@pytest.mark.parametrize("parameters", ["bgv-4096-a", pytest.param("bgv-8192-a", marks=pytest.mark.soak)])
+def test_the_figures_of_a_few_scores(parameters):
+    sizes = ("--enterprises", "4200", "--columns", "6", "--trees", "20", "--parameters", parameters)
+    facts = run("bench", "scoring", *sizes, "--no-peer", "--json")
+    assert set(facts) >= SCORED and all(facts[name] > 0 for name in SCORED)
+    assert facts["columns"] == 6 and facts["trees"] == 20
+    assert facts["max_abs_error"] <= facts["error_bound"]
+    params = PARAMETERS[parameters]
+    batches = -(-4200 // params.slots)
+    assert 6 * batches * params.seeded_bytes * 0.8 < facts["bytes_up_per_enterprise"] * 4200
+    assert facts["bytes_down_per_enterprise"] * 4200 <= batches * (params.reply_bytes + 1000)
+    assert facts["floor_ntts_per_batch"] == 6 * (1 + 2) + (1 + 2) + 3 * 2 + 4
+    assert facts["concrete_ml_seconds_per_enterprise"] is None
+    steps = facts["evaluate_us_by_step"]
+    parts = {name: value for name, value in steps.items() if name != "of_which_flood"}
+    assert all(value > 0 for value in steps.values()), "a step that is not found in the profile was renamed"
+    assert sum(parts.values()) > 0.5 * facts["us_per_enterprise_evaluate"]
+
+
+@pytest.mark.soak
+def test_the_whole_job_over_http(tmp_path):
+    sizes = ("--enterprises", "300", "--register", "500", "--columns", "6", "--out", str(tmp_path / "run"))
+    facts = run("bench", "portrait", *sizes, "--json")
+    assert facts["scored"] == 300 and facts["columns"] == 6
+    steps = facts["seconds_by_step"]
+    assert {"match", "encrypt", "score", "decrypt", "total"} <= set(steps)
+    assert facts["seconds_end_to_end"] >= steps["total"] > 0
+    assert (tmp_path / "run" / "portrait.html").is_file()
