@@ -9,6 +9,7 @@ from contextlib import suppress
 
 import numpy as np
 import tenseal.sealapi as seal
+from numpy.typing import NDArray
 
 from protocols.scoring import native
 from protocols.scoring.params import ParameterSet
@@ -41,7 +42,7 @@ def conversion_us(params: ParameterSet) -> float:
     Measured by a call that is refused for one number too many, after all were converted.
     """
     encoder, plain = seal.BatchEncoder(native.context(params.name)), seal.Plaintext()
-    weights = np.full(params.slots + 1, params.value_limit, dtype=np.int64)
+    weights: NDArray[np.int64] = np.full(params.slots + 1, params.value_limit, dtype=np.int64)
 
     def convert() -> None:
         with suppress(ValueError):

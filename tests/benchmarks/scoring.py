@@ -28,7 +28,7 @@ def main() -> None:
     options = parser.parse_args()
     os.sched_setaffinity(0, {options.core})
     sizes = [f"--{name}={getattr(options, name)}" for name in ("enterprises", "columns", "trees")]
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for name in SETS:
         sys.stderr.write(f"{name} ...\n")
         peer = "--no-peer" if options.no_peer or found else "--peer"

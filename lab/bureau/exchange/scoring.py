@@ -40,6 +40,7 @@ from lab.bureau.exchange.charges import charge_scores, return_scores
 from lab.bureau.exchange.exposure import check_fresh, check_spent
 from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
+from lab.bureau.exchange.kept_terms import About, KeptTerms
 from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.exchange.rescoring import check_again
 from lab.bureau.exchange.workers import Evaluators
@@ -109,7 +110,7 @@ class Scoring:
         self._store, self._home, self._keys, self._shelf = store, home, keys, shelf
         self._snapshots, self._indexes, self._workers = snapshots, indexes, workers
         self._passage, self._consents = passage, consents
-        self._batches = Batches(home)
+        self._batches, self._terms = Batches(home), KeptTerms()
         self._lock = threading.Lock()
         self._under_way: dict[tuple[str, ...], tuple[threading.Lock, int]] = {}
 
@@ -318,9 +319,10 @@ class Scoring:
 
     def _evaluate(self, work: _Work, batch: bytes) -> bytes:
         passed = work.passed
-        public = self._snapshots.frame(work.snapshot)[work.rows]
-        model, precision = self._shelf.model(passed.shelved), passed.contract.ceilings.precision
-        terms = model.terms(public, passed.detail, step=precision)
+        snapshot, shelved, step = work.snapshot, passed.shelved, passed.contract.ceilings.precision
+        about = About(snapshot.name, snapshot.version, snapshot.rows, shelved.sha256, passed.detail, step)
+        table = self._snapshots.frame(snapshot)
+        terms = self._terms.terms(about, self._shelf.model(shelved), work.rows, lambda rows: table[rows])
         context = self._home.path(work.context_file).read_bytes()
         try:
             return self._workers.run(

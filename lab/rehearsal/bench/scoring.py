@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import polars as pl
 from numpy.typing import NDArray
 
 from lab.rehearsal.bench.firms import ITEMS, TAUGHT, Firms, make_firms
@@ -97,6 +98,7 @@ class _Parties:
         both = ((asked.public, model.public_features), (asked.bank, model.bank_features))
         # Row by row, as LightGBM wants them: it would lose time turning them.
         self.features = np.ascontiguousarray(np.hstack([encode(*one) for one in both]))
+        self.public = [firms.public.cast(pl.String) for firms in self.firms]  # as a register is kept
         self.frames: list[bytes] = []
         self.names: list[str] = []
         self.terms: list[Terms] = []
@@ -113,7 +115,7 @@ class _Parties:
         self.names = [digest(frame) for frame in self.frames]
 
     def take_terms(self) -> None:
-        made = [self.trained.model.terms(firms.public, Detail.TOTAL) for firms in self.firms]
+        made = [self.trained.model.terms(texts, Detail.TOTAL) for texts in self.public]
         self.terms = [Terms(one.columns, one.outputs, one.values, one.base) for one in made]
 
     def evaluate(self) -> None:
