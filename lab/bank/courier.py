@@ -42,7 +42,7 @@ class Clock:
     """Seconds by step. Steps overlap, so they may add up to more than the total."""
 
     seconds: dict[str, float] = field(
-        default_factory=lambda: dict.fromkeys(("match", "encrypt", "score", "decrypt"), 0.0)
+        default_factory=lambda: dict.fromkeys(("read", "match", "encrypt", "score", "decrypt", "results"), 0.0)
     )
 
     @contextmanager

@@ -68,13 +68,14 @@ def score_portfolio(
     check_suffix(job.out)
     agreement = check_agreement(home, outlet, job.contract, now=started, model=job.model, recipient=job.recipient)
     contract = agreement.contract
-    portfolio = read_portfolio(job.portfolio, kind=contract.id_kind, id_column=job.id_column)
+    clock = Clock()
+    with clock.step("read"):
+        portfolio = read_portfolio(job.portfolio, kind=contract.id_kind, id_column=job.id_column)
     require_columns(portfolio.frame, agreement.sheet.features)
     skip = read_codes(job.skip, kind=contract.id_kind) if job.skip else frozenset()
     context = keys.public_context(agreement.params)
     context_name = hashlib.sha256(context).hexdigest()
     key = run_key(*_terms_of(agreement), portfolio.sha256, portfolio.id_column, *sorted(skip), context_name, _path(job))
-    clock = Clock()
     with open_run(home.runs, key, now=started) as run:
         with clock.step("match"):
             matched = _match(home, keys, outlet, run, agreement, portfolio.codes, job.processes, progress)
@@ -91,8 +92,9 @@ def score_portfolio(
             | {name: values[row] for row, name in enumerate(output_names(agreement.sheet))}
         )
         step = agreement.contract.ceilings.precision
-        scores = score_table(portfolio, matched.indices, indices, agreement.sheet, values, step=step)
-        write_scores(scores, job.out)
+        with clock.step("results"):
+            scores = score_table(portfolio, matched.indices, indices, agreement.sheet, values, step=step)
+            write_scores(scores, job.out)
         warnings = end_job(outlet, contract.id, run.id) if portfolio.codes else []
         manifest = _manifest(home, agreement, portfolio, job, run, matched, receipts)
         manifest["warnings"] += warnings

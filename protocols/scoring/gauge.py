@@ -6,10 +6,10 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 import tenseal.sealapi as seal
-from numpy.typing import NDArray
 
 from protocols.scoring import native
 from protocols.scoring.params import ParameterSet
@@ -42,7 +42,7 @@ def conversion_us(params: ParameterSet) -> float:
     Measured by a call that is refused for one number too many, after all were converted.
     """
     encoder, plain = seal.BatchEncoder(native.context(params.name)), seal.Plaintext()
-    weights: NDArray[np.int64] = np.full(params.slots + 1, params.value_limit, dtype=np.int64)
+    weights: Any = np.full(params.slots + 1, params.value_limit, dtype=np.int64)
 
     def convert() -> None:
         with suppress(ValueError):
