@@ -121,6 +121,9 @@ class WorkerPool:
                 worker.shutdown(wait=False, cancel_futures=True)
                 worker = self._start()
             else:
+                # Our own end for writing results would keep the pipe open after a worker that died in the middle of
+                # one, and whoever reads the rest would wait for ever. The library leaves it open; workers have theirs.
+                worker._result_queue._writer.close()  # type: ignore[attr-defined]
                 return worker
         raise Unreachable("The bureau's workers do not start.", next_step="try again in a minute")
 

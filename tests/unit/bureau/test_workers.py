@@ -55,6 +55,23 @@ def test_a_job_that_does_harm_ends_alone(pool: WorkerPool, harm: str) -> None:
     assert pool.run(divmod, 17, 5) == (3, 2)
 
 
+@pytest.mark.timeout(120)  # without the pool's care it waits for ever
+def test_a_worker_that_dies_in_the_middle_of_its_result_is_noticed(pool: WorkerPool) -> None:
+    with pytest.raises(InvalidInput, match="evaluation failed"):
+        pool.run(exec, _DIE_MIDWAY)
+    assert pool.run(divmod, 17, 5) == (3, 2)
+
+
+_DIE_MIDWAY = """
+import os
+from multiprocessing.connection import Connection
+def half(connection, buffer):
+    os.write(connection._handle, buffer[: len(buffer) // 2])
+    os.kill(os.getpid(), 9)
+Connection._send = half
+"""
+
+
 def test_a_crash_spares_the_job_beside_it() -> None:
     pool = WorkerPool(2, job_seconds=60, memory_mib=1024)
     try:
