@@ -11,12 +11,14 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.outlet import Outlet, VersionStanding
 from lab.terms.contract import Contract, ModelTerms, Operation, Party, SignedContract, signing_input
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.receipt import Receipt
 from models.sheet import BankSheet
 from protocols.matching.engines import ENGINES
 from protocols.scoring.params import PARAMETERS, ParameterSet
@@ -51,6 +53,21 @@ class Agreement(Standing):
 
     params: ParameterSet
     sheet: BankSheet
+
+    def facts(self, receipts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """What a run's manifest says of the agreement it ran under and of the register that its ``receipts`` name."""
+        contract, sheet = self.contract, self.sheet
+        return {
+            "version": contract.version,
+            "contract_sha256": contract.sha256,
+            "purpose": contract.purpose.value,
+            "recipient": self.recipient,
+            "detail": contract.detail.value,
+            "model": f"{sheet.model}@{sheet.version}",
+            "sheet_sha256": self.model.sheet_sha256,
+            "register": ", ".join(sorted({f"{r.register}-{r.register_version}" for r in map(Receipt.read, receipts)})),
+            "outputs": len(sheet.outputs),
+        }
 
 
 def countersign(

@@ -30,7 +30,6 @@ from lab.bank.session import figures
 from lab.bank.witness import Witness
 from lab.terms.errors import Refused
 from lab.terms.progress import SILENT, Progress
-from lab.terms.receipt import Receipt
 from models.sheet import BankSheet
 
 
@@ -174,20 +173,10 @@ def _codes(old: FinishedRun, batches: list[Batch], refused: dict[int, Refused]) 
 
 def _manifest(agreement: Agreement, old: FinishedRun, run: Run, receipts: list[dict[str, Any]]) -> dict[str, Any]:
     """The old run's manifest, with what is another's in this one."""
-    contract, sheet = agreement.contract, agreement.sheet
-    registers = sorted({f"{r.register}-{r.register_version}" for r in map(Receipt.read, receipts)})
     return old.manifest | {
         "run": run.id,
         "rescored_from": old.folder.name,
         "resumed": run.resumed,
-        "version": contract.version,
-        "contract_sha256": contract.sha256,
-        "purpose": contract.purpose.value,
-        "recipient": agreement.recipient,
-        "detail": contract.detail.value,
-        "model": f"{sheet.model}@{sheet.version}",
-        "sheet_sha256": agreement.model.sheet_sha256,
-        "register": ", ".join(registers),
-        "outputs": len(sheet.outputs),
+        **agreement.facts(receipts),
         "receipts": receipts,
     }

@@ -35,7 +35,6 @@ from lab.bank.run import Match, Run, open_run, run_key
 from lab.bank.witness import Witness
 from lab.terms.contract import Contract
 from lab.terms.progress import SILENT, Progress
-from lab.terms.receipt import Receipt
 from models.features import require_columns, unreadable
 
 
@@ -185,7 +184,6 @@ def _manifest(
     numbers = unreadable(portfolio.frame, sheet.features)
     warnings = list(portfolio.warnings)
     warnings += [f"column {name}: {count} cells are no numbers and count as missing" for name, count in numbers.items()]
-    registers = sorted({f"{r.register}-{r.register_version}" for r in map(Receipt.read, receipts)})
     return {
         "schema": "shulab-run/1",
         "run": run.id,
@@ -193,18 +191,10 @@ def _manifest(
         "bank": home.name,
         "bureau": contract.bureau.name,
         "contract": contract.id,
-        "version": contract.version,
-        "contract_sha256": contract.sha256,
-        "purpose": contract.purpose.value,
-        "recipient": agreement.recipient,
-        "detail": contract.detail.value,
-        "model": f"{sheet.model}@{sheet.version}",
-        "sheet_sha256": agreement.model.sheet_sha256,
-        "register": ", ".join(registers),
+        **agreement.facts(receipts),
         "engine": contract.engine,
         "parameters": agreement.params.name,
         "columns": len(sheet.columns),
-        "outputs": len(sheet.outputs),
         "portfolio": portfolio.name,
         "portfolio_sha256": portfolio.sha256,
         "rows": portfolio.rows,

@@ -93,7 +93,7 @@ class KeptTerms:
     def _make(self, about: About, model: Model, made: ScoreTerms) -> _Table | None:
         """A table of the terms' shape, or the one that another thread has made; None if it may not be kept."""
         size = about.rows * (4 * (len(made.columns) + len(made.base)) + 1)
-        if size > self._budget or model.value_bound(about.detail, step=about.step) > _LARGEST:
+        if size > self._budget or 2 * model.value_bound(about.detail, step=about.step) > _LARGEST:
             return None
         with self._lock:
             if about not in self._tables:
