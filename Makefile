@@ -7,7 +7,8 @@ PORTFOLIO ?= 100000
 COLUMNS ?= 80
 ENTERPRISES ?= 16384
 UV_VERSION := 0.13.9
-# Two tests run at a time: threads of their libraries beyond that would wait for each other, spinning.
+# Three tests run at a time, since a third of the time a test waits for a process to start: threads of their libraries
+# beyond that would wait for each other, spinning.
 # Thousands of processes are started: with bytecode kept, whatever the environment says, each starts a tenth sooner.
 ONE_THREAD = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
@@ -26,8 +27,8 @@ setup-dev:  ## .venv with the tools of the tests as well
 demo: setup  ## the main job on made-up data, end to end, in about two minutes
 	@.venv/bin/lab demo
 
-test: check  ## check, then every test, two at a time
-	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: check  ## check, then every test, three at a time
+	@$(ONE_THREAD) $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 soak: setup-dev  ## the long and exhaustive tests that `make test` leaves out
 	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile -m soak
