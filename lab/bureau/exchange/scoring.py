@@ -19,26 +19,23 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-import numpy as np
-from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
 from lab.bureau.consents import Consents
-from lab.bureau.contracts.cabinet import find
+from lab.bureau.exchange.admission import Admission, Admitted
 from lab.bureau.exchange.batches import (
     ANSWERED,
     CHARGED,
     RETURNED,
     Answered,
     Batches,
-    BatchFacts,
     Charge,
     Sent,
     failure_of,
 )
 from lab.bureau.exchange.charges import charge_scores, return_scores
 from lab.bureau.exchange.exposure import check_fresh, check_spent
-from lab.bureau.exchange.indexes import Indexes, Which
+from lab.bureau.exchange.indexes import Indexes
 from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
 from lab.bureau.exchange.kept_terms import About, KeptTerms
 from lab.bureau.exchange.passage import Passage, Passed
@@ -47,41 +44,14 @@ from lab.bureau.exchange.workers import Evaluators
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
-from lab.bureau.register import Snapshot, Snapshots, find_snapshot
+from lab.bureau.register import Snapshots, find_snapshot
 from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store
-from lab.bureau.store.tables import BatchRow, ContextRow
+from lab.bureau.store.tables import BatchRow
 from lab.terms.contract import Operation
-from lab.terms.errors import Busy, Conflict, InvalidInput, NotFound, Refused, ShulabError, Unreachable
-from protocols.scoring.bureau import BatchHead, Terms, evaluate, read_batch
-from protocols.scoring.params import PARAMETERS, ParameterSet
-
-
-@dataclass(frozen=True, slots=True)
-class _Work:
-    """A batch that was let through, and all that its evaluation needs."""
-
-    passed: Passed
-    head: BatchHead
-    snapshot: Snapshot
-    context_file: str
-    rows: NDArray[np.int64]
-    """The register row of each enterprise of the batch."""
-    known: bool
-    """Whether the batch is charged or answered already."""
-
-    @property
-    def facts(self) -> BatchFacts:
-        shelved, snapshot = self.passed.shelved, self.snapshot
-        return BatchFacts(
-            job=self.passed.job.id,
-            sha256=self.head.sha256,
-            rows=self.head.rows,
-            register=snapshot.name,
-            register_version=snapshot.version,
-            model=shelved.name,
-            model_version=shelved.version,
-        )
+from lab.terms.errors import Busy, Conflict, InvalidInput, ShulabError, Unreachable
+from protocols.scoring.bureau import Terms, evaluate
+from protocols.scoring.params import PARAMETERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +78,9 @@ class Scoring:
         shelf: Shelf,
     ) -> None:
         self._store, self._home, self._keys, self._shelf = store, home, keys, shelf
-        self._snapshots, self._indexes, self._workers = snapshots, indexes, workers
-        self._passage, self._consents = passage, consents
+        self._snapshots, self._workers, self._passage, self._consents = snapshots, workers, passage, consents
         self._batches, self._terms = Batches(home), KeptTerms()
+        self._admission = Admission(store, indexes, passage, consents, shelf, self._batches)
         self._lock = threading.Lock()
         self._under_way: dict[tuple[str, ...], tuple[threading.Lock, int]] = {}
 
@@ -133,13 +103,13 @@ class Scoring:
         that does not parse, ``Conflict`` for a ciphertext that was sent before, ``Busy`` when too many wait.
         """
         digest = hashlib.sha256(batch).hexdigest()
-        work = self._let_through(contract_id, job_id, batch, now)
+        work = self._admission.admit(contract_id, job_id, batch, now)
         file, named = f"batches/{contract_id}-{digest}-{secrets.token_hex(8)}.frame", False
         try:
             if not work.known:
                 write_private(self._home.path(file), batch)
             with self._store.begin() as session:
-                passed = self._enter_again(session, work, now)
+                passed = self._admission.admit_again(session, work, now)
                 if not self._batches.is_known(session, contract_id, job_id, digest):
                     if work.known:
                         raise Busy("This batch was given up just now.", next_step="send it again", retry_after=1)
@@ -166,9 +136,9 @@ class Scoring:
             snapshot = find_snapshot(session, passed.shelved.register)
             sent = self._check_again(session, passed, sha256, snapshot.version, now)
             file = sent.file
-        work = self._let_through(contract_id, job_id, self._kept(file, sha256), now)
+        work = self._admission.admit(contract_id, job_id, self._kept(file, sha256), now)
         with self._store.begin() as session:
-            passed = self._enter_again(session, work, now)
+            passed = self._admission.admit_again(session, work, now)
             if not self._batches.is_known(session, contract_id, job_id, sha256):
                 sent = self._check_again(session, passed, sha256, work.snapshot.version, now)
                 self._charge(session, work, passed, Sent(job=sent.job_id), now)
@@ -189,12 +159,12 @@ class Scoring:
             file = ""
             try:
                 batch = self._kept(kept, sha256)
-                work = self._let_through(contract_id, job_id, batch, now)
+                work = self._admission.admit(contract_id, job_id, batch, now)
                 reply = self._evaluate(work, batch)
                 file = f"replies/{contract_id}-{sha256}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
                 write_private(self._home.path(file), reply)
                 with self._store.begin() as session:
-                    passed = self._enter_again(session, work, now)
+                    passed = self._admission.admit_again(session, work, now)
                     found = self._batches.keep_reply(session, contract_id, work.facts, file, reply, now, by=passed.by)
             except Unreachable:  # perhaps the reply was kept all the same, so its file stays
                 raise
@@ -223,7 +193,7 @@ class Scoring:
             admitted = self._consents.admitted(session, snapshot, passed.contract, passed.held.bank_id, now)
             kept = self._batches.file(session, row)
         if admitted is not None:
-            self._let_through(contract_id, job_id, self._kept(kept, sha256), now)
+            self._admission.admit(contract_id, job_id, self._kept(kept, sha256), now)
         return answered
 
     def check_room(self, contract_id: str, job_id: str, sha256: str) -> None:
@@ -252,50 +222,7 @@ class Scoring:
     def _check_again(self, session: Session, passed: Passed, sha256: str, version: int, now: datetime) -> BatchRow:
         return check_again(session, self._batches, self._shelf, passed, sha256, version, now)
 
-    def _enter_again(self, session: Session, work: _Work, now: datetime) -> Passed:
-        """What was let through is let through now as well, with the contract locked: state, terms and consents."""
-        contract_id, rows = work.passed.contract.id, work.head.rows
-        passed = self._passage.enter(
-            session, contract_id, Operation.SCORE, work.passed.job.id, now, rows=rows, lock=True
-        )
-        admitted = self._consents.admitted(session, work.snapshot, passed.contract, passed.held.bank_id, now)
-        if admitted is not None:
-            _check_known(np.where(np.isin(work.rows, admitted.rows), work.rows, -1))
-        return passed
-
-    def _let_through(self, contract_id: str, job_id: str, batch: bytes, now: datetime) -> _Work:
-        with self._store.read() as session:
-            contract = find(session, contract_id).contract
-            head = _read(batch, PARAMETERS[contract.parameters], contract_id)
-            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, rows=head.rows)
-            contract = passed.contract
-            context = session.get(ContextRow, (contract_id, head.context))
-            if context is None:
-                raise NotFound("The batch names a context that is not held here.", next_step="send the context first")
-            version = self._batches.register_version(session, contract_id, job_id, head.sha256)
-            snapshot = find_snapshot(session, passed.shelved.register, version)
-            admitted = self._consents.admitted(session, snapshot, contract, passed.held.bank_id, now)
-            file = context.file
-        model = self._shelf.model(passed.shelved)
-        if head.columns != model.columns:
-            raise InvalidInput(
-                f"Wanted {model.columns} columns, as the model's sheet says; found {head.columns}.",
-                next_step="encrypt the columns of the job's sheet",
-            )
-        which = Which(snapshot, contract.engine, passed.job.epoch, contract_id, admitted)
-        index = self._indexes.index(which)
-        rows = index.find(head.tags)
-        _check_known(rows)
-        limit = PARAMETERS[contract.parameters].value_limit
-        if model.value_bound(passed.detail, step=contract.ceilings.precision) > limit:
-            raise Refused(
-                f"Contract {contract_id} asks for steps of {contract.ceilings.precision} quanta (term: precision); "
-                "rounded so, the model's sums may not fit its parameter set.",
-                next_step="ask the bureau to amend the contract with a smaller step",
-            )
-        return _Work(passed, head, snapshot, file, rows, version is not None)
-
-    def _charge(self, session: Session, work: _Work, passed: Passed, sent: Sent, now: datetime) -> None:
+    def _charge(self, session: Session, work: Admitted, passed: Passed, sent: Sent, now: datetime) -> None:
         self._batches.check_room(session, passed.contract.id)
         codes = self._snapshots.frame(work.snapshot)[work.snapshot.id_column].gather(work.rows).to_list()
         enterprises = self._keys.pseudonyms([str(code) for code in codes])
@@ -317,7 +244,7 @@ class Scoring:
             more["sent_in"] = sent.job
         self._batches.open(session, passed.contract.id, work.facts, sent, now, by=passed.by, more=more, spent=spent)
 
-    def _evaluate(self, work: _Work, batch: bytes) -> bytes:
+    def _evaluate(self, work: Admitted, batch: bytes) -> bytes:
         passed = work.passed
         snapshot, shelved, step = work.snapshot, passed.shelved, passed.contract.ceilings.precision
         about = About(snapshot.name, snapshot.version, snapshot.rows, shelved.sha256, passed.detail, step)
@@ -377,21 +304,3 @@ class Scoring:
                     del self._under_way[key]
                 else:
                     self._under_way[key] = (lock, waiting - 1)
-
-
-def _read(batch: bytes, params: ParameterSet, contract_id: str) -> BatchHead:
-    try:
-        return read_batch(batch, params, contract=contract_id)
-    except ValueError as error:
-        raise InvalidInput(f"The batch is not acceptable: {error}.", next_step="encrypt the batch again") from None
-
-
-def _check_known(rows: NDArray[np.int64]) -> None:
-    """Raise ``Refused`` if an enterprise has no register row (-1): it is not there, or has not consented; the words are
-    the same, because the bank is not to tell the two apart."""
-    unknown = int((rows < 0).sum())
-    if unknown:
-        raise Refused(
-            f"{unknown} of {len(rows)} enterprises in the batch are not in the register under this contract.",
-            next_step="match afresh, and score what matched",
-        )
