@@ -41,7 +41,6 @@ from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.exchange.passage import bank_of
 from lab.bureau.exchange.preparation import Preparation
 from lab.bureau.exchange.retention import Swept, sweep
-from lab.bureau.exchange.workers import Evaluators
 from lab.bureau.home import BureauHome
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, LOCAL, Receipt, record
@@ -56,6 +55,7 @@ from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import ContractRow
 from lab.bureau.watch import Watch
+from lab.bureau.workers import Evaluators
 from lab.terms.contract import Party, SignedContract
 from lab.terms.errors import Refused, ShulabError, Unreachable
 from protocols.crew import Crew, open_crew

@@ -16,7 +16,7 @@ import tenseal.sealapi as seal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.bureau.exchange.workers import WorkerPool
+from lab.bureau.workers import WorkerPool
 from lab.terms.errors import InvalidInput
 from protocols.scoring import bank, bureau, envelope, layout, native
 from protocols.scoring.params import PARAMETERS

@@ -58,14 +58,18 @@ _SERVE = "import sys; from pathlib import Path; from sandbox.app import serve; "
 
 BOTH_DATABASES = ("ceiling", "parallel", "charged", "killed", "kills", "suspended")
 """What runs on PostgreSQL each time, by words in its name; the others do so with `make soak`."""
+ON_POSTGRESQL_ALONE = "survives_kills"
+"""What takes a minute, and runs on SQLite with `make soak`."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave the second database of the other modules here to the long tests; rooms are tested on both by themselves."""
+    """Leave one of two databases to the long tests here; rooms are tested on both by themselves."""
     for item in items:
-        here = item.path.parent == Path(__file__).parent
-        if here and "postgresql" in item.name and not any(word in item.name for word in BOTH_DATABASES):
+        name = item.name
+        left = "sqlite" in name and ON_POSTGRESQL_ALONE in name
+        left |= "postgresql" in name and not any(word in name for word in BOTH_DATABASES)
+        if left and item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.soak)
 
 

@@ -385,7 +385,10 @@ def test_what_is_no_ciphertext_but_outwardly_is_refused_and_the_charge_given_bac
     with pytest.raises(InvalidInput, match="evaluation failed"):
         deliver(service.outlet(), contract, JOB, changed(batch, part=frame_of(bytes(PARAMS.seeded_bytes))))
     assert service.outlet().allowance(contract)["scores"]["used"] == 0
-    assert deliver(service.outlet(), contract, JOB, batch)
+    with pytest.raises(Conflict, match=r"11 of 12 ciphertexts in this batch were sent in another one"):
+        deliver(service.outlet(), contract, JOB, batch)
+    codes, records = chosen(service, HERE)
+    assert deliver(service.outlet(), contract, JOB, service.batch(contract, service.tags(contract, codes), records))
 
 
 def test_batches_that_do_not_fit_are_refused_uncharged(service, job):

@@ -11,7 +11,7 @@ from lab.bureau.exchange.matching import Matching
 from lab.bureau.exchange.passage import Passage
 from lab.bureau.exchange.reception import Reception
 from lab.bureau.exchange.scoring import Outcome, Scoring
-from lab.bureau.exchange.workers import WorkerPool
+from lab.bureau.workers import WorkerPool
 
 __all__ = [
     "Charge",

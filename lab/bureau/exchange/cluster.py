@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from lab.bureau.exchange.workers import failed, limited
+from lab.bureau.workers import failed, limited
 from lab.terms.errors import Unreachable
 from protocols.crew import ClusterCrew, CrewLost, WorkKills
 

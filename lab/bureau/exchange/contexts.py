@@ -6,11 +6,11 @@ import hashlib
 from datetime import datetime
 
 from lab.bureau.exchange.passage import Passage
-from lab.bureau.exchange.workers import WorkerPool
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Store
 from lab.bureau.store.tables import ContextRow
+from lab.bureau.workers import WorkerPool
 from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, Refused
 from protocols.scoring.bureau import SecretKeyFound, check_context

@@ -40,7 +40,6 @@ from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
 from lab.bureau.exchange.kept_terms import About, KeptTerms
 from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.exchange.rescoring import check_again
-from lab.bureau.exchange.workers import Evaluators
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
@@ -48,6 +47,7 @@ from lab.bureau.register import Snapshots, find_snapshot
 from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store
 from lab.bureau.store.tables import BatchRow
+from lab.bureau.workers import Evaluators
 from lab.terms.contract import Operation
 from lab.terms.errors import Busy, Conflict, InvalidInput, ShulabError, Unreachable
 from protocols.scoring.bureau import Terms, evaluate

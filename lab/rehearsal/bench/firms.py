@@ -19,7 +19,7 @@ ITEMS = 20
 """Public items of a firm."""
 TAUGHT = 20_000
 """Firms of a pilot sample: enough for a model of a few hundred columns."""
-_VALUES = 8  # of a bank's feature, at most
+_VALUES = 8  # of a bank's feature, at most; a column for each but one, which the others imply
 _GRAIN = 32  # values of a public item, as many as LightGBM is told to tell apart
 
 
@@ -50,8 +50,8 @@ class FirmFiles:
 def make_firms(rows: int, columns: int, *, seed: int = 1) -> Firms:
     """``rows`` firms, for a model of ``columns`` columns (at least 2); the same arguments give the same firms."""
     rng = np.random.default_rng([seed, 21])
-    features = -(-columns // _VALUES)
-    values = [columns // features + (place < columns % features) for place in range(features)]
+    features = -(-columns // (_VALUES - 1))
+    values = [1 + columns // features + (place < columns % features) for place in range(features)]
     risk = [np.where(np.arange(count) % 2, 1.0, -1.0) * rng.uniform(0.4, 0.8, count) for count in values]
     weight = rng.normal(size=ITEMS)
     # Most firms have small figures, as in real registers. Uniform ones would flatter us: branches that are harder to

@@ -19,7 +19,6 @@ from protocols.scoring.params import ParameterSet
 _STEPS: dict[str, tuple[str, str]] = {
     # step: the function, and who calls it
     "read": ("read_batch", "evaluate"),
-    "judge_outside": ("check_seeded", "evaluate"),
     "load": ("load", "add_products"),
     "encode": ("encode", "add_products"),
     "transform": ("transform_to_ntt", "add_products"),

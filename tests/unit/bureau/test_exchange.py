@@ -15,9 +15,9 @@ from sqlalchemy import select
 from lab.bureau.exchange import JobTerms, scoring
 from lab.bureau.exchange.deliveries import delivered
 from lab.bureau.exchange.retention import Swept
-from lab.bureau.exchange.workers import WorkerPool
 from lab.bureau.shelf import keep_model
 from lab.bureau.store.tables import BatchRow, ContextRow, InquiryRow
+from lab.bureau.workers import WorkerPool
 from lab.terms.contract import Ceilings, Detail, Item, ModelTerms, Operation, ReleaseForm
 from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
 from models.sheet import BankSheet
