@@ -176,7 +176,8 @@ def serve(
         # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: None)
-        threading.Thread(target=_warm, args=(bureau, app, logger), daemon=True).start()
+        warming = threading.Thread(target=_warm, args=(bureau, app, logger), daemon=True)
+        warming.start()
         note_configuration(bureau.store, "service", settings, bureau.keys.pseudonyms, by=LOCAL)
         notary = Notary(
             bureau.log,
@@ -200,6 +201,8 @@ def serve(
             sweeper.stop()
             notary.stop()
             jobs.stop(settings.drain_seconds)
+            # A thread that the interpreter's end meets in native code takes the process down with SIGABRT.
+            warming.join(settings.drain_seconds)
         note(logger, "stopped")
 
 
