@@ -31,7 +31,6 @@ from lab.bureau.exchange import (
     Passage,
     Reception,
     Scoring,
-    WorkerPool,
 )
 from lab.bureau.exchange.charges import allowance
 from lab.bureau.exchange.cluster import ClusterPool
@@ -55,7 +54,7 @@ from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import ContractRow
 from lab.bureau.watch import Watch
-from lab.bureau.workers import Evaluators
+from lab.bureau.workers import Evaluators, WorkerPool
 from lab.terms.contract import Party, SignedContract
 from lab.terms.errors import Refused, ShulabError, Unreachable
 from protocols.crew import Crew, open_crew

@@ -3,8 +3,8 @@
 Each worker is an executor of its own with one process, so that a crash takes down the one job that caused it. A job
 that takes too long is ended by the worker's own alarm, which native code cannot hold up.
 
-A worker imports this module and the protocols, and nothing of the bureau's other rooms: it starts in a quarter of a
-second, and neither the database nor a key is within reach of a stranger's bytes.
+A worker imports this module and the protocols, and nothing of the bureau's other rooms: it starts sooner, is smaller,
+and holds neither a connection to the database nor an opened key.
 """
 
 from __future__ import annotations

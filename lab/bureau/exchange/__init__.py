@@ -11,7 +11,6 @@ from lab.bureau.exchange.matching import Matching
 from lab.bureau.exchange.passage import Passage
 from lab.bureau.exchange.reception import Reception
 from lab.bureau.exchange.scoring import Outcome, Scoring
-from lab.bureau.workers import WorkerPool
 
 __all__ = [
     "Charge",
@@ -23,5 +22,4 @@ __all__ = [
     "Passage",
     "Reception",
     "Scoring",
-    "WorkerPool",
 ]

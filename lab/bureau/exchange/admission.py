@@ -71,8 +71,8 @@ class Admission:
         self._store, self._indexes, self._passage = store, indexes, passage
         self._consents, self._shelf, self._batches = consents, shelf, batches
 
-    def admit(self, contract_id: str, job_id: str, batch: bytes, now: datetime) -> Admitted:
-        """Read a batch and let it through, without native code.
+    def admit(self, contract_id: str, job_id: str, batch: bytes, sha256: str, now: datetime) -> Admitted:
+        """Read a batch, whose digest is ``sha256``, and let it through, without native code.
 
         Raises what ``Passage.enter`` raises, ``InvalidInput`` for a batch that does not parse or has other columns than
         the model asks for, ``NotFound`` for a context that was not put, ``Refused`` for enterprises that have no row
@@ -80,7 +80,7 @@ class Admission:
         """
         with self._store.read() as session:
             contract = find(session, contract_id).contract
-            head = _read(batch, PARAMETERS[contract.parameters], contract_id)
+            head = _read(batch, PARAMETERS[contract.parameters], contract_id, sha256)
             passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, rows=head.rows)
             contract = passed.contract
             context = session.get(ContextRow, (contract_id, head.context))
@@ -124,9 +124,9 @@ class Admission:
         return passed
 
 
-def _read(batch: bytes, params: ParameterSet, contract_id: str) -> BatchHead:
+def _read(batch: bytes, params: ParameterSet, contract_id: str, sha256: str) -> BatchHead:
     try:
-        return read_batch(batch, params, contract=contract_id)
+        return read_batch(batch, params, contract=contract_id, sha256=sha256)
     except ValueError as error:
         raise InvalidInput(f"The batch is not acceptable: {error}.", next_step="encrypt the batch again") from None
 

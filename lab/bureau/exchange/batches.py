@@ -25,6 +25,8 @@ from lab.terms.errors import Busy, Conflict, InvalidInput, NotFound, ShulabError
 from lab.terms.problems import FAMILIES
 
 CHARGED, ANSWERED, RETURNED = "charged", "answered", "returned"
+AFRESH = "score these enterprises afresh: match, encrypt and send them"
+"""What is left to a bank whose batch can't be evaluated again."""
 _RETRY_AFTER = 2  # seconds: a batch takes about as long
 
 
@@ -131,7 +133,7 @@ class Batches:
                 return row
         raise NotFound(
             "No answered batch of this hash is known under this contract.",
-            next_step="score these enterprises afresh: match, encrypt and send them",
+            next_step=AFRESH,
         )
 
     def check_changed(

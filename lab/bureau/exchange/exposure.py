@@ -8,6 +8,8 @@ sent in another batch of the contract is refused. The caller holds the contract'
 
 from __future__ import annotations
 
+from typing import TypeVarTuple
+
 from sqlalchemy import Select, func, insert, select
 from sqlalchemy.orm import Session
 
@@ -18,30 +20,31 @@ from lab.terms.errors import Conflict, Refused
 from protocols.scoring.bureau import BatchHead
 from protocols.scoring.params import ParameterSet
 
-_OF_JOB = (JobRow.contract_id == BatchRow.contract_id) & (JobRow.id == BatchRow.job_id)
+Columns = TypeVarTuple("Columns")
 
 
 def spent_so_far(session: Session, bank_id: str, model: str, version: int) -> float:
     """The share of what a model's replies to a bank may tell that is used; batches under way count, returned do not."""
-    query = _spent().where(ContractRow.bank_id == bank_id, JobRow.model == model, JobRow.model_version == version)
-    return float(session.scalar(query.with_only_columns(func.sum(BatchRow.spent))) or 0.0)
+    query = _of_batches(select(func.sum(BatchRow.spent)))
+    query = query.where(ContractRow.bank_id == bank_id, JobRow.model == model, JobRow.model_version == version)
+    return float(session.scalar(query) or 0.0)
 
 
 def spent_by_contract(session: Session) -> dict[str, float]:
     """That share for each contract under which something was scored: of its bank, and the most of its models."""
     whose = (ContractRow.bank_id, JobRow.model, JobRow.model_version)
-    spent = {tuple(row[:3]): float(row[3]) for row in session.execute(_spent().group_by(*whose))}
-    under = _spent().with_only_columns(BatchRow.contract_id, *whose).distinct()
-    shares: dict[str, float] = {}
-    for contract, *key in session.execute(under):
-        shares[contract] = max(shares.get(contract, 0.0), spent[tuple(key)])
-    return shares
+    query = _of_batches(select(BatchRow.contract_id, func.sum(BatchRow.spent).over(partition_by=whose))).distinct()
+    found: dict[str, float] = {}
+    for contract, share in session.execute(query):
+        found[contract] = max(found.get(contract, 0.0), share)
+    return found
 
 
-def _spent() -> Select[str, str, int, float]:
-    columns = (ContractRow.bank_id, JobRow.model, JobRow.model_version, func.sum(BatchRow.spent))
-    joined = select(*columns).select_from(BatchRow).join(JobRow, _OF_JOB)
-    return joined.join(ContractRow, ContractRow.id == BatchRow.contract_id).where(BatchRow.state != RETURNED)
+def _of_batches(query: Select[*Columns]) -> Select[*Columns]:
+    """The query over batches that were not returned, with their jobs and contracts."""
+    of_job = (JobRow.contract_id == BatchRow.contract_id) & (JobRow.id == BatchRow.job_id)
+    joined = query.select_from(BatchRow).join(JobRow, of_job).join(ContractRow, ContractRow.id == BatchRow.contract_id)
+    return joined.where(BatchRow.state != RETURNED)
 
 
 def check_spent(session: Session, passed: Passed, params: ParameterSet, spent: float) -> None:

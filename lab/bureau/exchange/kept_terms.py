@@ -46,6 +46,10 @@ class _Table:
         self._numbers: NDArray[np.int32] = np.zeros((rows, self._terms + len(like.base)), dtype=np.int32)
         self.known = np.zeros(rows, dtype=np.bool_)
 
+    @property
+    def size(self) -> int:
+        return self._numbers.nbytes + self.known.nbytes
+
     def keep(self, rows: NDArray[np.int64], made: ScoreTerms) -> None:
         self._numbers[rows, : self._terms] = made.values.T
         self._numbers[rows, self._terms :] = made.base.T
@@ -62,7 +66,6 @@ class KeptTerms:
     def __init__(self, budget: int = BUDGET) -> None:
         self._budget, self._lock = budget, threading.Lock()
         self._tables: OrderedDict[About, _Table] = OrderedDict()
-        self._sizes: dict[About, int] = {}
 
     def terms(
         self,
@@ -97,8 +100,7 @@ class KeptTerms:
             return None
         with self._lock:
             if about not in self._tables:
-                while size + sum(self._sizes.values()) > self._budget:
-                    oldest, _ = self._tables.popitem(last=False)
-                    del self._sizes[oldest]
-                self._tables[about], self._sizes[about] = _Table(about.rows, made), size
+                while size + sum(table.size for table in self._tables.values()) > self._budget:
+                    self._tables.popitem(last=False)
+                self._tables[about] = _Table(about.rows, made)
             return self._tables[about]

@@ -1,7 +1,7 @@
 """When a batch that was answered in one job may be evaluated again in another: its bytes are still here by the
 contract's retention, its tags and columns still mean what they meant, and a register or model version is new.
 
-That the enterprises in it are still there and have not withdrawn is settled as for any batch, by ``scoring``.
+That the enterprises in it are still there and have not withdrawn is settled as for any batch, by ``admission``.
 """
 
 from __future__ import annotations
@@ -10,15 +10,13 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from lab.bureau.exchange.batches import Batches
+from lab.bureau.exchange.batches import AFRESH, Batches
 from lab.bureau.exchange.jobs import find_job, no_job
 from lab.bureau.exchange.passage import Passed
 from lab.bureau.shelf import Shelf, find_model
 from lab.bureau.store.tables import BatchRow
 from lab.terms.contract import Detail
 from lab.terms.errors import Refused
-
-AFRESH = "score these enterprises afresh: match, encrypt and send them"
 
 
 def check_again(

@@ -103,7 +103,7 @@ class Scoring:
         that does not parse, ``Conflict`` for a ciphertext that was sent before, ``Busy`` when too many wait.
         """
         digest = hashlib.sha256(batch).hexdigest()
-        work = self._admission.admit(contract_id, job_id, batch, now)
+        work = self._admission.admit(contract_id, job_id, batch, digest, now)
         file, named = f"batches/{contract_id}-{digest}-{secrets.token_hex(8)}.frame", False
         try:
             if not work.known:
@@ -136,7 +136,7 @@ class Scoring:
             snapshot = find_snapshot(session, passed.shelved.register)
             sent = self._check_again(session, passed, sha256, snapshot.version, now)
             file = sent.file
-        work = self._admission.admit(contract_id, job_id, self._kept(file, sha256), now)
+        work = self._admission.admit(contract_id, job_id, self._kept(file, sha256), sha256, now)
         with self._store.begin() as session:
             passed = self._admission.admit_again(session, work, now)
             if not self._batches.is_known(session, contract_id, job_id, sha256):
@@ -159,7 +159,7 @@ class Scoring:
             file = ""
             try:
                 batch = self._kept(kept, sha256)
-                work = self._admission.admit(contract_id, job_id, batch, now)
+                work = self._admission.admit(contract_id, job_id, batch, sha256, now)
                 reply = self._evaluate(work, batch)
                 file = f"replies/{contract_id}-{sha256}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
                 write_private(self._home.path(file), reply)
@@ -193,7 +193,7 @@ class Scoring:
             admitted = self._consents.admitted(session, snapshot, passed.contract, passed.held.bank_id, now)
             kept = self._batches.file(session, row)
         if admitted is not None:
-            self._admission.admit(contract_id, job_id, self._kept(kept, sha256), now)
+            self._admission.admit(contract_id, job_id, self._kept(kept, sha256), sha256, now)
         return answered
 
     def check_room(self, contract_id: str, job_id: str, sha256: str) -> None:

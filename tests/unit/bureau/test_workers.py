@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from lab.bureau.exchange import WorkerPool
+from lab.bureau.workers import WorkerPool
 from lab.terms.errors import InvalidInput, Refused, Unreachable
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -128,7 +128,7 @@ def test_a_closed_pool_says_so_also_to_those_who_wait() -> None:
 def test_workers_do_not_outlive_a_killed_service() -> None:
     script = (
         "import os, time\n"
-        "from lab.bureau.exchange import WorkerPool\n"
+        "from lab.bureau.workers import WorkerPool\n"
         "if __name__ == '__main__':\n"
         "    pool = WorkerPool(1, job_seconds=600, memory_mib=1024)\n"
         "    print(pool.run(os.getpid), flush=True)\n"
