@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from lab.bank.answers import VersionStanding
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
-from lab.bank.outlet import Outlet, VersionStanding
+from lab.bank.outlet import Outlet
 from lab.terms.contract import Contract, ModelTerms, Operation, Party, SignedContract, signing_input
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.receipt import Receipt

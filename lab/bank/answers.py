@@ -1,4 +1,4 @@
-"""What a bureau answers, read by a bank that does not trust it: JSON objects, receipts, and problem documents.
+"""What a bureau answers, read by a bank that does not trust it: JSON objects, receipts, cards, problem documents.
 
 A problem document (RFC 9457) becomes the error that it was at the bureau. No HTTP here; the outlet does that.
 """
@@ -6,13 +6,17 @@ A problem document (RFC 9457) becomes the error that it was at the bureau. No HT
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from lab.terms.errors import Busy, InvalidInput, ShulabError, Unreachable
+from lab.terms.errors import Busy, InvalidInput, NotAuthentic, ShulabError, Unreachable
 from lab.terms.problems import error_of, kind_of, read_object
+
+DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
+_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,69 @@ class Answer:
         if isinstance(found, Busy):
             return Busy(found.detail, next_step=found.next_step, retry_after=int(self.retry_after))
         return found
+
+
+@dataclass(frozen=True)
+class VersionStanding:
+    """Where a version of a contract stands at the bureau."""
+
+    version: int
+    state: str
+    sha256: str
+    signable: bool
+    signed_by_bank: bool
+    signed_by_bureau: bool
+
+
+@dataclass(frozen=True)
+class BureauCard:
+    """What a bureau says of itself, unsigned: compare ``public_key`` to a pin or a fingerprint before trusting it."""
+
+    name: str
+    public_key: str
+    api: str
+    engines: tuple[str, ...]
+    parameters: tuple[str, ...]
+
+
+def read_card(answer: Answer) -> BureauCard:
+    """The bureau's card; raises ``Unreachable`` if it is something else, ``NotAuthentic`` if its key is none."""
+    found = answer.json()
+    try:
+        card = BureauCard(
+            str(found["name"]),
+            str(found["public_key"]),
+            str(found["api"]),
+            tuple(str(engine) for engine in found["engines"]),
+            tuple(str(parameters) for parameters in found["parameters"]),
+        )
+    except (KeyError, TypeError):
+        raise Unreachable("Wanted a bureau's card at this address; found another service.", next_step=DOWN) from None
+    if not _KEY.fullmatch(card.public_key):
+        raise NotAuthentic("Wanted the bureau's key in its card; it is no key.", next_step="ask the bureau")
+    return card
+
+
+def read_versions(answer: Answer) -> tuple[VersionStanding, ...]:
+    """Every version of a contract, newest first; raises ``Unreachable`` if there are none."""
+    try:
+        listed = [
+            VersionStanding(**{**one, "version": int(one["version"])}) for one in answer.json().get("versions") or ()
+        ]
+    except (KeyError, TypeError, ValueError):
+        listed = []
+    if not listed:
+        raise Unreachable("Wanted the contract's versions from the bureau; found something else.", next_step=DOWN)
+    return tuple(sorted(listed, key=lambda one: -one.version))
+
+
+def read_register(answer: Answer) -> tuple[str, int]:
+    """Name and version of a register; raises ``Unreachable`` for anything else."""
+    found = answer.json()
+    name, version = found.get("name"), found.get("version")
+    if not isinstance(name, str) or not isinstance(version, int) or isinstance(version, bool):
+        raise Unreachable("Wanted a register's version from the bureau; found something else.", next_step=DOWN)
+    return name, version
 
 
 @contextmanager

@@ -86,8 +86,8 @@ class Courier:
             def prepare(number: int) -> tuple[str, Future[_Reply]]:
                 part = slice(starts[number], starts[number + 1])
                 batch = self._encrypt(number, frame[indices[part]], tags[part], encrypting)
-                answer = _start(lambda: deliver(self._outlet, self._contract, self._run.id, batch))
-                return hashlib.sha256(batch).hexdigest(), answer
+                name = hashlib.sha256(batch).hexdigest()
+                return name, _start(lambda: deliver(self._outlet, self._contract, self._run.id, batch, sha256=name))
 
             return self._fetch(sizes, prepare, progress)
 

@@ -26,13 +26,16 @@ class BatchRoutes(Protocol):
     def batch_reply(self, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]] | None: ...
 
 
-def deliver(routes: BatchRoutes, contract: str, job: str, batch: bytes) -> tuple[bytes, dict[str, Any]]:
+def deliver(
+    routes: BatchRoutes, contract: str, job: str, batch: bytes, *, sha256: str = ""
+) -> tuple[bytes, dict[str, Any]]:
     """The reply frame to a batch, and its receipt; waits while the bureau has no room, and while it evaluates.
 
-    Raises what the bureau refuses with, and what kept the batch from being answered; it was not charged then.
+    ``sha256``: the batch's digest, from a caller who has it. Raises what the bureau refuses with, and what kept the
+    batch from being answered; it was not charged then.
     """
-    sha256 = hashlib.sha256(batch).hexdigest()
-    return _ask(routes, contract, job, sha256, lambda: routes.put_batch(contract, job, sha256, batch))
+    name = sha256 or hashlib.sha256(batch).hexdigest()
+    return _ask(routes, contract, job, name, lambda: routes.put_batch(contract, job, name, batch))
 
 
 def deliver_again(routes: BatchRoutes, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]]:

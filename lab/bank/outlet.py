@@ -19,7 +19,7 @@ from typing import Any, Self
 
 import httpx
 
-from lab.bank.answers import Answer
+from lab.bank.answers import DOWN, Answer, BureauCard, VersionStanding, read_card, read_register, read_versions
 from lab.bank.keys import BankKeys
 from lab.bank.targets import contract_path, hash_name, job_name
 from lab.terms.address import authorities, check_address, is_certificate, reason
@@ -34,7 +34,6 @@ _HEX = re.compile(r"^[0-9a-f]+$")
 _SLUG = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 _PLAIN = "use https, or allow it with --insecure-http inside a protected network"
 _WAIT, _UNDER_WAY = 20, 202  # seconds that the bureau may hold its answer back, and the status that says "not yet"
-_DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
 
 
 @dataclass(frozen=True)
@@ -61,18 +60,6 @@ class Patience:
 
 
 @dataclass(frozen=True)
-class VersionStanding:
-    """Where a version of a contract stands at the bureau."""
-
-    version: int
-    state: str
-    sha256: str
-    signable: bool
-    signed_by_bank: bool
-    signed_by_bureau: bool
-
-
-@dataclass(frozen=True)
 class JobCard:
     """What a bank says of a job: for whom, by which model version, and how many enterprises at most."""
 
@@ -80,17 +67,6 @@ class JobCard:
     model: str
     model_version: int
     rows: int
-
-
-@dataclass(frozen=True)
-class BureauCard:
-    """What a bureau says of itself, unsigned: compare ``public_key`` to a pin or a fingerprint before trusting it."""
-
-    name: str
-    public_key: str
-    api: str
-    engines: tuple[str, ...]
-    parameters: tuple[str, ...]
 
 
 class Outlet:
@@ -145,23 +121,7 @@ class Outlet:
 
     def bureau(self) -> BureauCard:
         """GET /v1/bureau; raises ``Unreachable`` when no bureau answers there."""
-        answer = self._ask("GET", "/v1/bureau", signed=False, cap=self._caps.document)
-        found = answer.json()
-        try:
-            card = BureauCard(
-                str(found["name"]),
-                str(found["public_key"]),
-                str(found["api"]),
-                tuple(str(engine) for engine in found["engines"]),
-                tuple(str(parameters) for parameters in found["parameters"]),
-            )
-        except (KeyError, TypeError):
-            raise Unreachable(
-                "Wanted a bureau's card at this address; found another service.", next_step=_DOWN
-            ) from None
-        if len(card.public_key) != 64 or not _HEX.match(card.public_key):
-            raise NotAuthentic("Wanted the bureau's key in its card; it is no key.", next_step="ask the bureau")
-        return card
+        return read_card(self._ask("GET", "/v1/bureau", signed=False, cap=self._caps.document))
 
     def contract(self, contract: str, version: int | None = None) -> tuple[SignedContract, str]:
         """GET a version of the signed contract (the one in force, or else the newest) and its state at the bureau.
@@ -174,14 +134,7 @@ class Outlet:
 
     def versions(self, contract: str) -> tuple[VersionStanding, ...]:
         """GET every version of the contract and where it stands, newest first."""
-        found = self._ask("GET", contract_path(contract), cap=self._caps.document).json().get("versions")
-        try:
-            listed = [VersionStanding(**{**one, "version": int(one["version"])}) for one in found or ()]
-        except (KeyError, TypeError, ValueError):
-            listed = []
-        if not listed:
-            raise Unreachable("Wanted the contract's versions from the bureau; found something else.", next_step=_DOWN)
-        return tuple(sorted(listed, key=lambda one: -one.version))
+        return read_versions(self._ask("GET", contract_path(contract), cap=self._caps.document))
 
     def sign_contract(self, contract: str, signature: str, version: int | None = None) -> str:
         """POST the bank's countersignature (hexadecimal) of a version; its state after that."""
@@ -205,11 +158,7 @@ class Outlet:
     def register(self, contract: str, model: str, version: int) -> tuple[str, int]:
         """GET name and version of the register that a model's scores come from now."""
         query = f"?model={model}&version={int(version)}"
-        found = self._ask("GET", contract_path(contract, "register") + query, cap=self._caps.document).json()
-        name, present = found.get("name"), found.get("version")
-        if not isinstance(name, str) or not isinstance(present, int) or isinstance(present, bool):
-            raise Unreachable("Wanted a register's version from the bureau; found something else.", next_step=_DOWN)
-        return name, present
+        return read_register(self._ask("GET", contract_path(contract, "register") + query, cap=self._caps.document))
 
     def open_job(self, contract: str, job: str, card: JobCard) -> dict[str, Any]:
         """PUT a job: open it, or go on with the same one. Its state at the bureau."""
@@ -301,7 +250,7 @@ class Outlet:
         path = f"/v1/ledger/consistency?from={int(first)}&to={int(second)}"
         proof = self._ask("GET", path, signed=False, cap=self._caps.document).json().get("proof")
         if not isinstance(proof, dict):
-            raise Unreachable("Wanted a proof from the bureau; found something else.", next_step=_DOWN)
+            raise Unreachable("Wanted a proof from the bureau; found something else.", next_step=DOWN)
         return proof
 
     def offer(self, model: str, version: int | None = None) -> dict[str, Any]:
@@ -349,10 +298,10 @@ class Outlet:
                         f"Wanted a certificate of {self.url} that verifies; it does not.",
                         next_step="check the address, or name the bureau's certificate authority with --ca-file",
                     ) from None
-                failure = Unreachable(f"No answer from {self.url} ({reason(error)}).", next_step=_DOWN)
+                failure = Unreachable(f"No answer from {self.url} ({reason(error)}).", next_step=DOWN)
                 repeat = True
             except httpx.TransportError as error:
-                failure = Unreachable(f"The connection to {self.url} broke off ({reason(error)}).", next_step=_DOWN)
+                failure = Unreachable(f"The connection to {self.url} broke off ({reason(error)}).", next_step=DOWN)
                 repeat = again
             else:
                 if answer.status < 300:
@@ -366,7 +315,7 @@ class Outlet:
                 raise failure
             time.sleep(min(wait, self.patience.longest_wait) * (0.75 + random.random() / 2))
             wait *= 2
-        raise Unreachable(f"No answer from {self.url}.", next_step=_DOWN)
+        raise Unreachable(f"No answer from {self.url}.", next_step=DOWN)
 
     def _send(self, method: str, target: str, headers: dict[str, str], body: bytes, cap: int) -> Answer:
         request = self._client.build_request(method, target, headers=headers, content=body or None)
