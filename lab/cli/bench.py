@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +15,10 @@ from lab.cli.output import Output
 from lab.terms.contract import Detail
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="基准 Measure this machine, on made-up data.")
+Out = Annotated[
+    Path | None,
+    typer.Option(help="文件夹 Folder for files and homes, kept afterwards [default: one that is removed]."),
+]
 
 
 @app.callback()
@@ -30,10 +35,7 @@ def matching(
     cluster: Annotated[
         str, typer.Option(metavar="ADDRESS", help="集群 Dask scheduler that evaluates the register.")
     ] = "",
-    out: Annotated[
-        Path | None,
-        typer.Option(help="文件夹 Folder for files and homes, kept afterwards [default: one that is removed]."),
-    ] = None,
+    out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """求交基准 Match end to end: import, evaluate, contract, download, blind, answer, look up, over HTTP.
@@ -42,12 +44,10 @@ def matching(
     portfolio.
     """
     from lab.rehearsal.bench.matching import Measurement, measure
-    from lab.rehearsal.stage import orderly_end
 
     output = Output(json=as_json)
-    place = nullcontext(str(out)) if out is not None else tempfile.TemporaryDirectory(prefix="shulab-bench-")
-    with orderly_end(), place as folder:
-        what = Measurement(register, portfolio, engine, Path(folder).absolute(), processes, cluster)
+    with _folder(out) as folder:
+        what = Measurement(register, portfolio, engine, folder, processes, cluster)
         facts = measure(what, output.progress)
     output.table(
         f"求交基准 Matching: {engine} ({facts['path']})",
@@ -88,10 +88,7 @@ def portrait(
     register: Annotated[int, typer.Option(min=1, max=50_000_000, help="登记户数 Firms in the register.")] = 200_000,
     columns: Annotated[int, typer.Option(min=2, max=1000, help="密文列数 Ciphertext columns of the model.")] = 80,
     detail: Annotated[Detail, typer.Option(help="合同的粒度 Detail of the contract.")] = Detail.DIMENSIONS,
-    out: Annotated[
-        Path | None,
-        typer.Option(help="文件夹 Folder for files and homes, kept afterwards [default: one that is removed]."),
-    ] = None,
+    out: Out = None,
     as_json: AsJson = False,
 ) -> None:
     """画像基准 From a portfolio's file to portraits over HTTP: match, encrypt, evaluate, decrypt, write.
@@ -99,12 +96,10 @@ def portrait(
     双方各为独立进程；登记已导入并求值。 Both parties run as processes; the register is imported and evaluated before.
     """
     from lab.rehearsal.bench.portrait import Measurement, measure
-    from lab.rehearsal.stage import orderly_end
 
     output = Output(json=as_json)
-    place = nullcontext(str(out)) if out is not None else tempfile.TemporaryDirectory(prefix="shulab-bench-")
-    with orderly_end(), place as folder:
-        what = Measurement(enterprises, register, columns, detail, Path(folder).absolute())
+    with _folder(out) as folder:
+        what = Measurement(enterprises, register, columns, detail, folder)
         facts = measure(what, output.progress)
     steps = [(f"其中 of it: {name}", f"{value:.1f} s") for name, value in facts["seconds_by_step"].items()]
     output.table(
@@ -127,13 +122,20 @@ def portrait(
     output.result(facts)
 
 
+@contextmanager
+def _folder(out: Path | None) -> Iterator[Path]:
+    """The folder named, or one that is removed; whatever was started ends with it."""
+    from lab.rehearsal.stage import orderly_end
+
+    place = nullcontext(str(out)) if out is not None else tempfile.TemporaryDirectory(prefix="shulab-bench-")
+    with orderly_end(), place as folder:
+        yield Path(folder).absolute()
+
+
 def _scores(facts: dict[str, Any]) -> list[tuple[str, str]]:
     seconds = facts["concrete_ml_seconds_per_enterprise"]
     return [
-        (
-            "户数 enterprises",
-            f"{facts['enterprises']:,}",
-        ),
+        ("户数 enterprises", f"{facts['enterprises']:,}"),
         ("加密(微秒/户) encrypt, µs each", f"{facts['us_per_enterprise_encrypt']:.1f}"),
         ("密文求值 evaluate, µs each", f"{facts['us_per_enterprise_evaluate']:.1f}"),
         ("解密 decrypt, µs each", f"{facts['us_per_enterprise_decrypt']:.1f}"),

@@ -30,6 +30,7 @@ class Person:
     role: str = "officer"
 
 
+BENCHMARK = Cast(bureau="基准数据局 Benchmark bureau", bank="基准银行 Benchmark bank")
 AUTHOR = Person("officer-a", "数据部 Data")
 APPROVERS = (Person("officer-b", "数据部 Data"), Person("officer-c", "法务部 Legal"))
 """Who drafts may not approve; items above a set grade, or of none, need two officers of two departments."""
@@ -57,6 +58,14 @@ def import_register(
     if dictionary:
         words += ["--dictionary", dictionary]
     return stage.command(*words, "--home", stage.bureau)
+
+
+def train_model(stage: Stage, sample: Path, *more: str | Path, id_column: str, label: str, name: str) -> None:
+    """Train a model on a pilot sample at the bureau and publish it as ``name@1``; ``more``: other words."""
+    home = ("--home", stage.bureau)
+    words = ("--sample", sample, "--id", id_column, "--label", label, "--name", name)
+    stage.command("model", "train", *words, *more, *home)
+    stage.command("model", "publish", f"{name}@1", *home)
 
 
 def agree(

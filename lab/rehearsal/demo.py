@@ -15,7 +15,7 @@ import polars as pl
 from rich.console import RenderableType
 from rich.table import Table
 
-from lab.rehearsal.acts import Cast, agree, import_register, score, set_up_bureau
+from lab.rehearsal.acts import Cast, agree, import_register, score, set_up_bureau, train_model
 from lab.rehearsal.consents import bring_in, count_agreed, make_consents
 from lab.rehearsal.judge import judge
 from lab.rehearsal.portfolio import LABEL, Portfolio, make_portfolio
@@ -89,11 +89,8 @@ def _play(scene: Scene, stage: Stage, steps: _Steps, audience: Audience) -> dict
         set_up_bureau(stage, CAST)
         import_register(stage, register, id_column=ID, id_kind="uscc", dictionary=folder / "register.toml")
     with steps.step("train", "数据局：以试点样本训练并发布模型", "Bureau: train on the pilot sample, publish"):
-        stage.command(
-            *("model", "train", "--sample", pilot, "--id", ID, "--label", LABEL, "--name", MODEL),
-            *("--dictionary", folder / "portfolio.toml", "--seed", str(scene.seed), "--home", stage.bureau),
-        )
-        stage.command("model", "publish", f"{MODEL}@1", "--home", stage.bureau)
+        words = ("--dictionary", folder / "portfolio.toml", "--seed", str(scene.seed))
+        train_model(stage, pilot, *words, id_column=ID, label=LABEL, name=MODEL)
     out = scene.out / "scores.parquet"
     with ExitStack() as running:
         with steps.step("serve", "数据局：启动服务", "Bureau: start the service"):

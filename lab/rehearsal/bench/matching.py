@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.rehearsal.acts import Cast, agree, set_up_bureau
+from lab.rehearsal.acts import BENCHMARK, agree, set_up_bureau, train_model
 from lab.rehearsal.bench.data import ID, LABEL, write_files
 from lab.rehearsal.bench.labour import seconds_of_commands, seconds_of_service
 from lab.rehearsal.stage import Memory, Service, Stage
@@ -23,7 +23,6 @@ from lab.terms.progress import Progress
 
 BOUND_BITS = 41.5
 """Bits an entry that a Golomb-coded set needs for false positives of 2^-40."""
-_CAST = Cast(bureau="基准数据局 Benchmark bureau", bank="基准银行 Benchmark bank")
 
 
 @dataclass(frozen=True)
@@ -45,15 +44,13 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
     stage.prepare()
     with progress.stage("measure", 5) as steps:
         files = write_files(what.folder / "files", what.register, what.portfolio)
-        set_up_bureau(stage, _CAST)
+        set_up_bureau(stage, BENCHMARK)
         home = ("--home", stage.bureau)
         importing, begun = Memory(), time.perf_counter()
         stage.command("bureau", "import", files.register, "--id", ID, "--no-evaluate", *home, memory=importing)
         seconds_import = time.perf_counter() - begun
         steps.advance()
-        sample = ("--sample", files.pilot, "--id", ID, "--label", LABEL, "--family", "scorecard", "--name", "credit")
-        stage.command("model", "train", *sample, *home)
-        stage.command("model", "publish", "credit@1", *home)
+        train_model(stage, files.pilot, "--family", "scorecard", id_column=ID, label=LABEL, name="credit")
         steps.advance()
         workers = ("--processes", str(what.processes), *(("--cluster", what.cluster) if what.cluster else ()))
         evaluating, spent = Memory(), seconds_of_commands()
@@ -64,7 +61,7 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
             contract = agree(
                 stage,
                 service,
-                _CAST,
+                BENCHMARK,
                 model="credit@1",
                 detail=Detail.TOTAL,
                 engine=what.engine,

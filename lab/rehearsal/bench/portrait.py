@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.rehearsal.acts import Cast, agree, import_register, score, set_up_bureau
+from lab.rehearsal.acts import BENCHMARK, agree, import_register, score, set_up_bureau, train_model
 from lab.rehearsal.bench.data import ID, LABEL
 from lab.rehearsal.bench.firms import write_firms
 from lab.rehearsal.bench.labour import seconds_of_commands, seconds_of_service
@@ -21,8 +21,6 @@ from lab.rehearsal.stage import Memory, Stage
 from lab.terms.contract import Detail, Purpose
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
-
-_CAST = Cast(bureau="基准数据局 Benchmark bureau", bank="基准银行 Benchmark bank")
 
 
 @dataclass(frozen=True)
@@ -42,21 +40,18 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
     """Run it; the figures. Raises what a command raises, and ``ShulabError`` if not every enterprise was scored."""
     stage = Stage(what.folder, show=what.show)
     stage.prepare()
-    home = ("--home", stage.bureau)
     with progress.stage("measure", 5) as steps:
         files = write_firms(what.folder / "files", what.register, what.enterprises, what.columns)
-        set_up_bureau(stage, _CAST)
+        set_up_bureau(stage, BENCHMARK)
         import_register(stage, files.register, id_column=ID, id_kind="uscc")
         steps.advance()
-        sample = ("--sample", files.pilot, "--id", ID, "--label", LABEL, "--name", "credit")
-        stage.command("model", "train", *sample, *home)
-        stage.command("model", "publish", "credit@1", *home)
+        train_model(stage, files.pilot, id_column=ID, label=LABEL, name="credit")
         steps.advance()
         with stage.service() as service:
             contract = agree(
                 stage,
                 service,
-                _CAST,
+                BENCHMARK,
                 model="credit@1",
                 detail=what.detail,
                 engine=what.engine,
