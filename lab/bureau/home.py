@@ -174,6 +174,18 @@ def write_private(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
+def place_private(finished: Path, path: Path) -> None:
+    """Give a file that was written on the same disk its name: mode 0600, on disk before this returns."""
+    finished.chmod(0o600)
+    descriptor = os.open(finished, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    finished.replace(path)
+    sync_folder(path.parent)
+
+
 def sync_folder(folder: Path) -> None:
     """Bring a folder's entries to disk, so that a renamed file survives a power cut."""
     descriptor = os.open(folder, os.O_RDONLY)

@@ -1,32 +1,42 @@
-"""Importing a register file as a new version: all of it or nothing, and the version before stays as it is."""
+"""Importing a register file as a new version: all of it or nothing, and the version before stays as it is.
+
+The file is read a stretch at a time, sorted by identifier on disk where it is larger than memory should hold, and
+written in that order; memory does not grow with it.
+"""
 
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import re
-from collections.abc import Mapping, Sequence
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
 from lab.bureau.catalogue import Item, items_for, keep_items
-from lab.bureau.home import BureauHome, write_private
+from lab.bureau.home import BureauHome, alone_in, place_private
 from lab.bureau.ledger import LOCAL, Fact, record
+from lab.bureau.register.runs import Runs
 from lab.bureau.register.snapshot import ROW_GROUP
-from lab.bureau.register.sorting import Sorted, choose_columns, sort_rows
+from lab.bureau.register.sorting import CODE, ROW, choose_columns, judge, settle, told
 from lab.bureau.store import Store
 from lab.bureau.store.tables import RegisterRow
-from lab.terms.csvfile import read_table
+from lab.terms.csvfile import TableFile, open_table
 from lab.terms.errors import Conflict, InvalidInput
 from lab.terms.identifiers import IdKind
 from lab.terms.progress import SILENT, Progress
 from models.features import FeatureWords
 
+MAX_BYTES = 1 << 36  # 64 GiB: some hundred million rows, or tens of millions with a hundred items each
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -47,6 +57,21 @@ class Imported:
     warnings: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """A register on its way: the finished files, not under their names yet, and what is in them."""
+
+    file: Path
+    rows: int
+    rejected: Path | None
+    reasons: Counter[str]
+    blank: int
+
+    @property
+    def set_aside(self) -> int:
+        return self.reasons.total()
+
+
 def import_register(
     store: Store,
     home: BureauHome,
@@ -63,44 +88,90 @@ def import_register(
 
     Bad and repeated rows are set aside with row number and reason in ``registers/NAME-VERSION.rejected.csv``. The rows,
     the snapshot's hash and the ledger entry become visible in one transaction; files of an import that was killed are
-    overwritten by the next. Raises ``InvalidInput`` if no row is good.
+    removed by the next. Raises ``InvalidInput`` if no row is good.
     """
     if not _NAME.fullmatch(name):
         raise InvalidInput(
             "Wanted a register name of lower-case letters, digits, dots, hyphens.", next_step="check --register"
         )
-    with progress.stage("import", 4) as stage:
-        table = read_table(source)
-        chosen = choose_columns(table.frame.columns, id_column, columns)
-        stage.advance()
-        rows = sort_rows(table, id_column, id_kind, chosen)
-        if rows.kept.height == 0:
-            told = ", ".join(f"{reason}: {count}" for reason, count in rows.reasons.items()) or "the file has no rows"
-            raise InvalidInput(
-                f"Wanted at least one row with a good identifier; found none ({told}).",
-                next_step="check --id and --id-kind",
-            )
+    table = open_table(source, max_bytes=MAX_BYTES)
+    chosen = choose_columns(table.columns, id_column, columns)
+    with _workshop(home, name) as folder:
+        found = _sort(table, folder, id_column, id_kind, chosen, progress)
         items = items_for(name, chosen, words or {})
-        stage.advance()
-        buffer = io.BytesIO()
-        # By identifier, so that two versions can be merged as they are read.
-        rows.kept.sort(id_column).write_parquet(buffer, compression="zstd", statistics=False, row_group_size=ROW_GROUP)
-        stage.advance()
-        row, rejected = _keep(store, home, name, (id_column, id_kind), rows, items, buffer.getvalue(), source)
-        stage.advance()
+        row, rejected = _keep(store, home, name, (id_column, id_kind), found, items, source)
     return Imported(
         register=name,
         version=row.version,
         rows=row.rows,
         set_aside=row.set_aside,
-        reasons=rows.reasons,
+        reasons=dict(found.reasons),
         columns=tuple(chosen),
         undescribed=tuple(item.column for item in items if not item.described),
         encoding=table.encoding,
         sha256=row.sha256,
         rejected=rejected,
-        warnings=table.warnings,
+        warnings=table.warnings(found.blank, found.reasons["ragged"]),
     )
+
+
+@contextmanager
+def _workshop(home: BureauHome, name: str) -> Iterator[Path]:
+    """A folder for one import of a register at a time, empty at first and gone at last."""
+    with alone_in(home.path(f"registers/.{name}")) as place:
+        for left in place.glob("import-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=place, prefix="import-") as folder:
+            yield Path(folder)
+
+
+def _sort(
+    table: TableFile, folder: Path, id_column: str, id_kind: IdKind, columns: Sequence[str], progress: Progress
+) -> _Sorted:
+    """Read the table, and write what is kept by identifier and what is not by row number."""
+    good, aside = Runs(folder, "good", CODE, ROW), Runs(folder, "aside", ROW)
+    reasons: Counter[str] = Counter()
+    blank = read = 0
+    with progress.stage("import", 3 * table.size) as stage:
+        for stretch in table.stretches():
+            kept, bad, why = judge(stretch, id_column, id_kind)
+            good.add(kept)
+            aside.add(bad)
+            reasons += why
+            blank += stretch.blank
+            stage.advance(stretch.read - read)
+            read = stretch.read
+        parts: list[Path] = []
+        rows = 0
+        for kept in good.stretches():
+            first, later, why = settle(kept, columns)
+            aside.add(later)
+            reasons += why
+            rows += first.height
+            parts.append(folder / f"part.{len(parts)}")
+            first.select(pl.col(CODE).alias(id_column), *columns).write_parquet(parts[-1], statistics=False)
+            stage.advance(table.size * kept.height // good.rows)
+        if not rows:
+            why_not = ", ".join(f"{reason}: {count}" for reason, count in reasons.items()) or "the file has no rows"
+            raise InvalidInput(
+                f"Wanted at least one row with a good identifier; found none ({why_not}).",
+                next_step="check --id and --id-kind",
+            )
+        # By identifier, so that two versions can be merged as they are read.
+        pl.scan_parquet(parts).sink_parquet(
+            folder / "register", compression="zstd", statistics=False, row_group_size=ROW_GROUP, maintain_order=True
+        )
+        rejected = _list(aside, folder / "rejected") if aside.rows else None
+        stage.advance(table.size)
+    return _Sorted(folder / "register", rows, rejected, reasons, blank)
+
+
+def _list(aside: Runs, path: Path) -> Path:
+    """What was set aside, by row number, as CSV."""
+    with path.open("wb") as file:
+        for number, stretch in enumerate(aside.stretches()):
+            told(stretch).write_csv(file, include_bom=not number, include_header=not number)
+    return path
 
 
 def _keep(
@@ -108,13 +179,11 @@ def _keep(
     home: BureauHome,
     name: str,
     identifier: tuple[str, IdKind],
-    rows: Sorted,
+    found: _Sorted,
     items: Sequence[Item],
-    parquet: bytes,
     source: Path,
 ) -> tuple[RegisterRow, Path | None]:
-    with source.open("rb") as opened:
-        source_sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
+    sha256, source_sha256 = _digest(found.file), _digest(source)
     with store.begin() as session:
         newest = session.scalar(select(func.max(RegisterRow.version)).where(RegisterRow.name == name))
         version = (newest or 0) + 1
@@ -124,11 +193,11 @@ def _keep(
             version=version,
             id_column=identifier[0],
             id_kind=identifier[1],
-            rows=rows.kept.height,
-            set_aside=rows.aside.height,
+            rows=found.rows,
+            set_aside=found.set_aside,
             columns=json.dumps([item.column for item in items], ensure_ascii=False),
             file=file,
-            sha256=hashlib.sha256(parquet).hexdigest(),
+            sha256=sha256,
             source_sha256=source_sha256,
             imported_at=datetime.now(UTC),
         )
@@ -139,19 +208,24 @@ def _keep(
         except IntegrityError:
             raise Conflict("Another import of this register ended just now.", next_step="import again") from None
         keep_items(session, name, version, items)
-        write_private(home.path(file), parquet)
+        place_private(found.file, home.path(file))
         rejected = None
-        if rows.aside.height:
+        if found.rejected is not None:
             rejected = home.path(f"registers/{name}-{version}.rejected.csv")
-            write_private(rejected, rows.aside.write_csv(include_bom=True).encode())
+            place_private(found.rejected, rejected)
         facts: dict[str, Fact] = {
             "register": name,
             "version": version,
             "rows": row.rows,
             "set_aside": row.set_aside,
             "columns": len(items),
-            "sha256": row.sha256,
+            "sha256": sha256,
             "source_sha256": source_sha256,
         }
         record(session, "register.imported", None, facts, by=LOCAL)
     return row, rejected
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

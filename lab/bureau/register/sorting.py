@@ -1,16 +1,20 @@
-"""Which rows of a register file are taken and which are set aside, and why. Pure: a table in, two tables out."""
+"""Which rows of a register file are taken and which are set aside, and why. Pure: tables in, tables out."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
-from lab.terms.csvfile import CsvTable
+from lab.terms.csvfile import CsvTable, Stretch
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdKind, normalise
+
+# Beside the file's own columns; a header's names are stripped, so none of them begins with a space.
+ROW, CODE, REASON = " row", " code", " reason"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,66 +46,61 @@ def choose_columns(found: Sequence[str], id_column: str, wanted: Sequence[str]) 
 
 
 def sort_rows(table: CsvTable, id_column: str, id_kind: IdKind, columns: Sequence[str]) -> Sorted:
-    """Normalise identifiers and settle duplicates.
-
-    The first row of an enterprise counts; a later one is set aside as ``repeats row N`` when all its cells are the same
-    and ``differs from row N`` when not. Rows are numbered as in the file (the header is row 1).
-    """
-    normal = normalise(table.frame[id_column].to_list(), id_kind)
-    codes = pl.Series("code", normal.codes, dtype=pl.String)
-    good = codes.is_not_null().to_numpy()
-    index = np.arange(table.frame.height)
-    first = _first_rows(codes)
-    later = good & (first != index)
-    same = _same_cells(table.frame.select(columns), index[later], first[later])
-
-    reasons: list[str | None] = [None if reason is None else str(reason) for reason in normal.reasons]
-    counts: dict[str, int] = {}
-    for reason in reasons:
-        if reason is not None:
-            counts[reason] = counts.get(reason, 0) + 1
-    for position, equal in zip(index[later], same, strict=True):
-        word = "repeats" if equal else "differs from"
-        reasons[position] = f"{word} row {table.numbers[first[position]]}"
-        counts[word] = counts.get(word, 0) + 1
-    for row in table.set_aside:
-        counts[str(row.reason)] = counts.get(str(row.reason), 0) + 1
-
-    keep = pl.Series(good & ~later)
-    kept = table.frame.select(columns).with_columns(codes.alias(id_column)).filter(keep).select(id_column, *columns)
-    return Sorted(kept, _aside(table, reasons), counts)
-
-
-def _first_rows(codes: pl.Series) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-    frame = pl.DataFrame({"code": codes}).with_row_index("position")
-    first = frame.select(pl.col("position").cast(pl.Int64).min().over("code"))["position"]
-    return np.asarray(first.to_numpy(), dtype=np.int64)
-
-
-def _same_cells(frame: pl.DataFrame, rows: np.ndarray, others: np.ndarray) -> list[bool]:
-    if not len(rows):
-        return []
-    left, right = frame[rows.tolist()], frame[others.tolist()]
-    equal = [left[name].eq_missing(right[name]).to_numpy() for name in frame.columns]
-    return [bool(same) for same in np.logical_and.reduce(equal)]
-
-
-def _aside(table: CsvTable, reasons: Sequence[str | None]) -> pl.DataFrame:
-    row, reason = _free_names(table.frame.columns)
-    told = table.frame.with_columns(
-        pl.Series(row, table.numbers, dtype=pl.Int64), pl.Series(reason, reasons, dtype=pl.String)
-    ).filter(pl.col(reason).is_not_null())
-    ragged = pl.DataFrame(
-        {row: [line.row for line in table.set_aside], reason: [str(line.reason) for line in table.set_aside]},
-        schema={row: pl.Int64, reason: pl.String},
+    """Both steps on a whole table; the rows kept stay in the file's order."""
+    good, bad, reasons = judge(table, id_column, id_kind)
+    kept, later, more = settle(good.sort(CODE, ROW), columns)
+    return Sorted(
+        kept.sort(ROW).select(pl.col(CODE).alias(id_column), *columns),
+        told(pl.concat([bad, later]).sort(ROW)),
+        dict(reasons + more),
     )
-    return pl.concat([told.select(row, reason, *table.frame.columns), ragged], how="diagonal").sort(row)
 
 
-def _free_names(taken: Sequence[str]) -> tuple[str, str]:
+def judge(stretch: Stretch, id_column: str, id_kind: IdKind) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
+    """The rows with a good identifier (row number, identifier in normal form, cells); those set aside (row number,
+    reason, cells); how many for which reason. Rows are numbered as in the file (the header is row 1)."""
+    normal = normalise(stretch.frame[id_column].to_list(), id_kind)
+    cells = stretch.frame.columns
+    rows = stretch.frame.with_columns(
+        pl.Series(ROW, stretch.numbers, dtype=pl.Int64),
+        pl.Series(CODE, normal.codes, dtype=pl.String),
+        pl.Series(REASON, [None if reason is None else str(reason) for reason in normal.reasons], dtype=pl.String),
+    )
+    ragged = pl.DataFrame(
+        {ROW: [line.row for line in stretch.set_aside], REASON: [str(line.reason) for line in stretch.set_aside]},
+        schema={ROW: pl.Int64, REASON: pl.String},
+    ).with_columns(pl.lit(None, dtype=pl.String).alias(column) for column in cells)
+    good = rows.filter(pl.col(CODE).is_not_null()).select(ROW, CODE, *cells)
+    bad = pl.concat([rows.filter(pl.col(CODE).is_null()).select(ROW, REASON, *cells), ragged])
+    return good, bad, Counter(bad[REASON].to_list())
+
+
+def settle(good: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
+    """The first row of each enterprise; the later ones, set aside; how many for which reason.
+
+    ``good``: by identifier and row number, all rows of an enterprise together. A later row is said to repeat the first
+    when its cells in ``columns`` are the same, and to differ from it when not.
+    """
+    codes = good[CODE]
+    begins = (codes != codes.shift(1)).fill_null(True).to_numpy()
+    place = np.arange(good.height)
+    first = np.maximum.accumulate(np.where(begins, place, 0))
+    later = np.flatnonzero(first != place)
+    left, right = (good[rows].select(columns) for rows in (later, first[later]))
+    same = np.logical_and.reduce([left[name].eq_missing(right[name]).to_numpy() for name in columns])
+    words = ["repeats" if equal else "differs from" for equal in np.atleast_1d(same).tolist()] if len(later) else []
+    numbers = good[ROW].gather(first[later]).to_list()
+    reasons = [f"{word} row {number}" for word, number in zip(words, numbers, strict=True)]
+    cells = [name for name in good.columns if name not in (ROW, CODE)]
+    aside = good[later].with_columns(pl.Series(REASON, reasons, dtype=pl.String)).select(ROW, REASON, *cells)
+    return good.filter(pl.Series(begins)), aside, Counter(words)
+
+
+def told(aside: pl.DataFrame) -> pl.DataFrame:
+    """Rows that were set aside under names that people may read, whatever columns the file has."""
     names = []
     for name in ("row", "reason"):
-        while name in taken:
+        while name in aside.columns:
             name = f"_{name}"
         names.append(name)
-    return names[0], names[1]
+    return aside.rename({ROW: names[0], REASON: names[1]})

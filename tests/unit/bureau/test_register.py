@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 
 from lab.bureau.catalogue import find_items, read_dictionary
 from lab.bureau.home import BureauHome
-from lab.bureau.register import Imported, Snapshots, find_snapshot, import_register
+from lab.bureau.register import Imported, Snapshots, find_snapshot, import_register, intake, runs
 from lab.bureau.register.sorting import sort_rows
 from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import EntryRow
-from lab.terms.csvfile import read_table
+from lab.terms import csvfile
+from lab.terms.csvfile import open_table, read_table
 from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.progress import SILENT
 
 ROOT = Path(__file__).resolve().parents[3]
 GOOD = "91350100M000100Y43"  # a published code, valid by GB 32100-2015
@@ -181,7 +183,7 @@ import_register(store, home, Path(sys.argv[3]), id_column="id", id_kind="opaque"
 """
 
 
-@pytest.mark.parametrize("step", [pytest.param("keep_items", marks=pytest.mark.soak), "write_private", "record"])
+@pytest.mark.parametrize("step", [pytest.param("keep_items", marks=pytest.mark.soak), "place_private", "record"])
 @pytest.mark.parametrize("before", ["pass", "real(*arguments, **named)"])
 def test_kill_9_leaves_the_former_version(
     database_url: str, home: BureauHome, tmp_path: Path, step: str, before: str
@@ -220,3 +222,56 @@ def test_every_row_ends_in_exactly_one_place(
     expected = dict(reversed([(code, cell) for code, cell in rows if code]))
     assert dict(out.kept.rows()) == expected
     assert sum(out.reasons.values()) == out.aside.height
+
+
+@given(
+    rows=st.lists(
+        st.tuples(st.sampled_from(["", "p", "q", "r", "s"]), st.sampled_from(["1", "2", "3,4"])), max_size=15
+    ),
+    budget=st.sampled_from([1, 100, 1 << 20]),
+)
+def test_an_import_in_pieces_is_the_import(
+    rows: list[tuple[str, str]], budget: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Whatever is read and sorted at once, the same rows are kept and the same are set aside, for the same reasons."""
+    folder = tmp_path_factory.mktemp("pieces")
+    file = folder / "rows.csv"
+    file.write_text("id,a\n" + "".join(f"{code},{cell}\n" for code, cell in rows))
+    first: dict[str, tuple[int, str]] = {}
+    aside = []
+    for number, (code, cell) in enumerate(rows, start=2):
+        if "," in cell:
+            aside.append((number, "ragged"))
+        elif not code:
+            aside.append((number, "empty"))
+        elif code in first:
+            row, kept = first[code]
+            aside.append((number, f"{'repeats' if kept == cell else 'differs from'} row {row}"))
+        else:
+            first[code] = number, cell
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(csvfile, "STRETCH", 16)
+        patched.setattr(runs, "BUDGET", budget)
+        patched.setattr(runs, "BLOCK", 2)
+        workshop = folder / "workshop"
+        workshop.mkdir()
+        table = open_table(file)
+        if not first:
+            with pytest.raises(InvalidInput, match="good identifier"):
+                intake._sort(table, workshop, "id", "opaque", ["a"], SILENT)
+            return
+        found = intake._sort(table, workshop, "id", "opaque", ["a"], SILENT)
+    assert pl.read_parquet(found.file).rows() == sorted((code, cell) for code, (_, cell) in first.items())
+    assert (found.rows, found.set_aside) == (len(first), len(aside))
+    told = (
+        pl.read_csv(found.rejected, infer_schema=False) if found.rejected else pl.DataFrame({"row": [], "reason": []})
+    )
+    assert [(int(row), reason) for row, reason in told.select("row", "reason").rows()] == aside
+
+
+def test_what_a_killed_import_left_is_gone_with_the_next(store: Store, home: BureauHome) -> None:
+    left = home.folder / "registers" / ".main" / "import-x"
+    left.mkdir(parents=True)
+    (left / "good.0").write_bytes(b"rows")
+    bring(store, home, "id,a\nx,1\n")
+    assert [path.name for path in left.parent.iterdir()] == ["lock"]

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.terms.csvfile import SetAside, read_table
-from lab.terms.errors import InvalidInput, NotFound
+from lab.terms import csvfile
+from lab.terms.csvfile import SetAside, open_table, read_table
+from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.identifiers import Reason
 
 ROWS = [("甲公司", "1"), ("乙公司", None)]
@@ -113,6 +114,7 @@ def test_parquet_becomes_text(tmp_path: Path) -> None:
 CELL = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=8)
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(CELL, CELL), max_size=6))
 def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows) -> None:
     path = tmp_path_factory.mktemp("csv") / "t.csv"
@@ -122,3 +124,60 @@ def test_what_was_written_is_read(tmp_path_factory: pytest.TempPathFactory, rows
     table = read_table(path)
     expected = [tuple(cell if cell.strip() else None for cell in row) for row in rows]
     assert table.frame.rows() == expected
+
+
+LINE = st.sampled_from(["1,2", "x,", ",", "", "1", "1,2,3", "甲,乙", " ,y"])
+
+
+@settings(deadline=None)
+@given(
+    lines=st.lists(LINE, max_size=12),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "gb18030", "utf-16"]),
+    quoted=st.booleans(),
+    size=st.integers(8, 40),
+)
+def test_a_table_read_in_stretches_is_the_table(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[str], end: str, encoding: str, quoted: bool, size: int
+) -> None:
+    """Wherever a file is cut, and whatever stands at the cut."""
+    path = tmp_path_factory.getbasetemp() / "stretches.csv"
+    lines = ["", "名,b", *lines] + (['"z",9'] if quoted else [])
+    path.write_bytes(end.join(lines).encode(encoding))
+    whole = read_table(path)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(csvfile, "STRETCH", size)
+        parts = list(open_table(path).stretches())
+    assert len(parts) > 1 or sum(len(line) + 1 for line in lines) <= 2 * size
+    assert [row for part in parts for row in part.frame.rows()] == whole.frame.rows()
+    assert [number for part in parts for number in part.numbers.tolist()] == whole.numbers.tolist()
+    assert tuple(line for part in parts for line in part.set_aside) == whole.set_aside
+    assert sum(part.blank for part in parts) == whole.blank
+    assert parts[-1].read == path.stat().st_size
+    # And the whole is what a plain reading says.
+    cells = {number: line.replace('"', "").split(",") for number, line in enumerate(lines, start=1) if number > 2}
+    rows = {number: found for number, found in cells.items() if len(found) == 2}
+    assert whole.numbers.tolist() == list(rows)
+    assert whole.frame.rows() == [tuple(cell if cell.strip() else None for cell in row) for row in rows.values()]
+    assert [line.row for line in whole.set_aside] == [
+        n for n, found in cells.items() if len(found) != 2 and found != [""]
+    ]
+
+
+@pytest.mark.parametrize("mark", ["", '"'])
+def test_a_file_without_lines_is_refused_before_it_is_held(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
+) -> None:
+    monkeypatch.setattr(csvfile, "STRETCH", 64)
+    for text in ("a,b\n" + mark + "x" * 200 + mark + ",1\n", "a" * 200 + mark):
+        with pytest.raises(InvalidInput, match="table in lines"):
+            read_table(write(tmp_path, text))
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, TEXT)
+    stretches = open_table(path).stretches()
+    next(stretches)
+    write(tmp_path, TEXT + "丙,3\n")
+    with pytest.raises(Conflict, match="changed"):
+        list(stretches)

@@ -1,0 +1,52 @@
+"""The first line of a table that somebody exported: what separates its fields, and whether it names its columns."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import normalise
+
+MAX_COLUMNS = 10_000
+_SEPARATORS = (",", ";", "\t")
+
+
+def choose_separator(line: str) -> str:
+    """The separator that gives the header line the most fields; the comma on a draw."""
+    outside_quotes = "".join(line.split('"')[::2])
+    return max(_SEPARATORS, key=outside_quotes.count)
+
+
+def check_header(header: list[str], name: str) -> list[str]:
+    """The columns' names; raises ``InvalidInput`` where one is missing or repeated, or the line is one of data."""
+    unnamed = [str(i + 1) for i, cell in enumerate(header) if not cell]
+    if unnamed:
+        raise InvalidInput(
+            f"Wanted a name for each column in the first line of {name}; column {', '.join(unnamed[:10])} has none.",
+            next_step="name the column or delete it",
+        )
+    repeated = {cell for cell, count in Counter(header).items() if count > 1}
+    if repeated:
+        positions = [str(i + 1) for i, cell in enumerate(header) if cell in repeated]
+        raise InvalidInput(
+            f"Wanted different column names in {name}; columns {', '.join(positions[:10])} share a name.",
+            next_step="rename one of them",
+        )
+    if len(header) > MAX_COLUMNS:
+        raise InvalidInput(
+            f"Wanted at most {MAX_COLUMNS:,} columns in {name}; found {len(header):,}.", next_step="select columns"
+        )
+    if all(_is_number(cell) for cell in header) or normalise(header, "uscc").accepted:
+        raise InvalidInput(
+            f"Wanted column names in the first line of {name}; it looks like a row of data.",
+            next_step="add a header line",
+        )
+    return header
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
