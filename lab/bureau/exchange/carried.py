@@ -1,4 +1,4 @@
-"""What an earlier version of a register has evaluated already: two columns of identifiers, merged as they are read.
+"""What another version of a register has evaluated already: two columns of identifiers, merged as they are read.
 
 Both versions are sorted by identifier, so each is read once from the front, a window at a time; memory does not grow
 with the register.
@@ -6,7 +6,7 @@ with the register.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,11 +17,18 @@ _WINDOW = 65_536
 
 
 class Carried:
-    """Values of the identifiers that an earlier version has, asked for in ascending order."""
+    """Values of the identifiers that another version has, asked for in ascending order."""
 
-    def __init__(self, snapshots: Snapshots, snapshot: Snapshot, values: NDArray[np.uint8]) -> None:
-        """``values``: the evaluated register of ``snapshot``, uint8 [rows, 32], memory-mapped."""
-        self._snapshots, self._snapshot, self._values = snapshots, snapshot, values
+    def __init__(
+        self,
+        snapshots: Snapshots,
+        snapshot: Snapshot,
+        values: NDArray[np.uint8],
+        made: Callable[[int], bool] = lambda row: True,
+    ) -> None:
+        """``values``: the evaluated register of ``snapshot``, uint8 [rows, 32], memory-mapped; ``made``: whether a
+        row's value is there, where the evaluation was interrupted."""
+        self._snapshots, self._snapshot, self._values, self._made = snapshots, snapshot, values, made
         self._next = 0
         self._window: dict[str, int] = {}
         self._last = ""
@@ -40,7 +47,7 @@ class Carried:
                 continue
             while waiting < len(identifiers) and identifiers[waiting] <= self._last:
                 row = self._window.get(identifiers[waiting])
-                if row is not None:
+                if row is not None and self._made(row):
                     found.append((waiting, row))
                 waiting += 1
         places = np.array(found, dtype=np.int64).reshape(-1, 2)

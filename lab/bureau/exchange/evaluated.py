@@ -1,9 +1,9 @@
 """The evaluated register: F(x) of every enterprise, computed once for a register version, an engine and a key epoch.
 
 It lies in one file of 32 bytes a row, in row order, and is read by memory map. It is made in shards, each kept as soon
-as it is done, so that a process that is killed loses the shards it had in hand and no more; what an earlier version has
-evaluated is taken over, so only what has come since is computed. Whoever held the file could link enterprises across
-contracts, so it stays.
+as it is done, so that a process that is killed loses the shards it had in hand and no more; what other versions have
+evaluated is taken over, the shards of an interrupted one among it, so only what is new is computed. Whoever held the
+file could link enterprises across contracts, so it stays.
 """
 
 from __future__ import annotations
@@ -163,14 +163,15 @@ class EvaluatedRegisters:
             carried = computed = 0
 
             def rows() -> Iterator[tuple[Any, ...]]:
-                former = self._former(snapshot, engine, epoch)
+                formers = self._formers(snapshot, engine, epoch)
                 for shard in (number for number in range(shards) if number not in kept):
                     codes = self._snapshots.identifiers(snapshot, shard * SHARD, SHARD)
                     values = np.zeros((len(codes), VALUE_BYTES), dtype=np.uint8)
                     fresh = np.ones(len(codes), dtype=bool)
-                    if former is not None:
-                        places, known = former.take(codes)
-                        values[places], fresh[places] = known, False
+                    for former in formers:
+                        open_places = np.flatnonzero(fresh)
+                        places, known = former.take([codes[place] for place in open_places.tolist()])
+                        values[open_places[places]], fresh[open_places[places]] = known, False
                     under_way.append((shard, values, fresh))
                     yield engine, key, [codes[place] for place in np.flatnonzero(fresh).tolist()]
 
@@ -189,15 +190,31 @@ class EvaluatedRegisters:
             os.close(marks)
         return Evaluation(snapshot.rows, computed, carried, snapshot.rows - computed - carried)
 
-    def _former(self, snapshot: Snapshot, engine: str, epoch: int) -> Carried | None:
-        """The newest other version that is evaluated."""
+    def _formers(self, snapshot: Snapshot, engine: str, epoch: int) -> list[Carried]:
+        """Other versions to take values from: the newest that is evaluated, and those newer than it that were begun."""
         with self._store.read() as session:
             others = [other for other in list_snapshots(session, snapshot.name) if other.version != snapshot.version]
+        formers: list[Carried] = []
         for other in others:
-            found = self.find(other, engine, epoch)
-            if found is not None:
-                return Carried(self._snapshots, other, found.values)
-        return None
+            whole = self.find(other, engine, epoch)
+            if whole is not None:
+                return [*formers, Carried(self._snapshots, other, whole.values)]
+            begun = self._begun(other, engine, epoch)
+            if begun is not None:
+                formers.append(begun)
+        return formers
+
+    def _begun(self, snapshot: Snapshot, engine: str, epoch: int) -> Carried | None:
+        """The shards that are done of an evaluation that is under way or was interrupted."""
+        folder = self.folder(snapshot, engine, epoch)
+        try:
+            done = (folder / _DONE).read_bytes()
+            shape = (snapshot.rows, VALUE_BYTES)
+            values = np.memmap(folder / _PARTIAL, dtype=np.uint8, mode="r", shape=shape)
+        except (OSError, ValueError):  # none was begun, or it has come to its end just now
+            return None
+        marks = frozenset(place for place, mark in enumerate(done) if mark)
+        return Carried(self._snapshots, snapshot, values, lambda row: row // SHARD in marks) if marks else None
 
     def _keep(self, folder: Path, snapshot: Snapshot, engine: str, epoch: int, done: Evaluation, by: str) -> None:
         """The finished file gets its name in the transaction of its entry."""

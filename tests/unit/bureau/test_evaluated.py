@@ -174,6 +174,21 @@ def test_lost_workers_lose_what_they_had_in_hand_and_no_more(room: Room) -> None
     assert crew.asked == codes[2 * SHARD :]
 
 
+def test_what_an_interrupted_evaluation_has_done_is_taken_over_by_the_next_version(room: Room) -> None:
+    oldest = room.bring(codes_of(range(100)))
+    room.evaluated.evaluate(oldest, "x25519", 1)
+    begun = room.bring(codes_of(range(50, 50 + 5 * SHARD)))
+    with pytest.raises(Unreachable):
+        room.evaluated.evaluate(begun, "x25519", 1, crew=Lost())
+    left = codes_of(range(40, 50 + 5 * SHARD, 3))
+    newest, crew = room.bring(left), Watching()
+    done = room.evaluated.evaluate(newest, "x25519", 1, crew=crew)
+    known = {*codes_of(range(100)), *codes_of(range(50, 50 + 2 * SHARD))}  # two shards of the second were done
+    assert crew.asked == [code for code in left if code not in known]
+    assert done == Evaluation(len(left), len(crew.asked), len(left) - len(crew.asked), resumed=0)
+    assert room.evaluated.register(newest, "x25519", 1).values.tolist() == room.directly(left).tolist()
+
+
 def test_a_file_of_the_wrong_length_is_not_believed(room: Room) -> None:
     codes = codes_of(range(100))
     snapshot = room.bring(codes)
