@@ -9,6 +9,7 @@ from __future__ import annotations
 import shutil
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from lab.bureau.consents import Admitted
 from lab.bureau.exchange.evaluated import EvaluatedRegister, EvaluatedRegisters
 from lab.bureau.exchange.index import MANIFEST, STEP, ContractIndex, Source, make_index, open_index
 from lab.bureau.exchange.preparation import Preparation
-from lab.bureau.home import BureauHome, alone_in
+from lab.bureau.home import BureauHome, alone_in, write_private
 from lab.bureau.register import Snapshot, Snapshots
 from lab.terms.errors import NotFound
 from lab.terms.progress import Progress
@@ -35,9 +36,12 @@ from protocols.matching.bureau import (
 )
 
 _KEPT = 4
+_COUNT, _DELTA = "count-", "delta-"
 _OPEN_AT_ONCE = 16
 _FEW = 200_000
 """Up to so many rows an index is made while the bank waits: about a second's work."""
+_FEW_TO_COMPARE = 4_000_000
+"""Up to so many entries in both, two set-ups are compared while the bank waits: a third of a second's work."""
 _FEW_TO_EVALUATE = 50_000
 """Up to so many rows a register is evaluated while the bank waits: a few seconds' work."""
 
@@ -87,7 +91,7 @@ class Indexes:
 
     def _folder(self, which: Which) -> Path:
         who = which.admitted.digest[:16] if which.admitted is not None else "all"
-        name = f"count-{which.counting}-{who}" if which.counting is not None else who
+        name = f"{_COUNT}{which.counting}-{who}" if which.counting is not None else who
         base = self._evaluated.folder(which.snapshot, which.engine, which.epoch)
         return base / "contracts" / which.contract / name
 
@@ -104,13 +108,12 @@ class Indexes:
             raise _no_delta()
         if old.setup.geometry != setup.geometry:
             raise _no_delta()
-        added, removed = [], []
-        for number in range(setup.geometry.buckets):
-            pair = [decode_bucket(index.buckets(number, 1)[0], setup.geometry) for index in (old, new)]
-            more, fewer = differences(*pair)
-            added.append(encode_bucket(more))
-            removed.append(encode_bucket(fewer))
-        return pack_delta(old_sha256, setup.sha256, added, removed)
+        kept = new.folder / f"{_DELTA}{old.setup.sha256}"
+        try:
+            return kept.read_bytes()
+        except FileNotFoundError:
+            entries = old.setup.entries + setup.entries
+            return self._preparation.done(kept, entries <= _FEW_TO_COMPARE, partial(_compare, old, new, kept))
 
     def _make(self, which: Which, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
         with alone_in(self._folder(which).parent):
@@ -127,7 +130,7 @@ class Indexes:
         def count(_: object, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
             return count_marks(contract, str(counting), values)
 
-        earlier = self._of_contract(register.engine, register.epoch, contract)
+        earlier = self._of_contract(register.engine, register.epoch, contract, counting=counting is not None)
         made = make_index(
             self._folder(which),
             source,
@@ -173,15 +176,32 @@ class Indexes:
     def _geometry(self, earlier: list[Path]) -> Geometry | None:
         for folder in earlier:
             found = self._kept(folder)
-            if found is not None and not found.setup.counting:
+            if found is not None:
                 return found.setup.geometry
         return None
 
-    def _of_contract(self, engine: str, epoch: int, contract: str) -> list[Path]:
-        """The folders of a contract's indexes, the newest first."""
+    def _of_contract(self, engine: str, epoch: int, contract: str, *, counting: bool = False) -> list[Path]:
+        """The folders of a contract's indexes for matching, or of those for counting, the newest first."""
         found = self._home.path(f"evaluated/{epoch}/{engine}").glob(f"*/contracts/{contract}/*/{MANIFEST}")
         dated = sorted(((path.stat().st_mtime_ns, path.parent) for path in found), reverse=True)
-        return [folder for _, folder in dated if not folder.name.endswith(".new")]
+        finished = [folder for _, folder in dated if not folder.name.endswith(".new")]
+        return [folder for folder in finished if folder.name.startswith(_COUNT) == counting]
+
+
+def _compare(old: ContractIndex, new: ContractIndex, kept: Path, progress: Progress) -> bytes:
+    """The delta between two set-ups of one geometry, kept beside the newer one for whoever asks next."""
+    added, removed = [], []
+    with progress.stage("compare", new.setup.geometry.buckets) as stage:
+        for number in range(new.setup.geometry.buckets):
+            pair = [decode_bucket(index.buckets(number, 1)[0], new.setup.geometry) for index in (old, new)]
+            more, fewer = differences(*pair)
+            added.append(encode_bucket(more))
+            removed.append(encode_bucket(fewer))
+            stage.advance()
+    delta = pack_delta(old.setup.sha256, new.setup.sha256, added, removed)
+    with suppress(FileNotFoundError):  # the index may have been let go meanwhile
+        write_private(kept, delta)
+    return delta
 
 
 def _no_delta() -> NotFound:

@@ -141,11 +141,42 @@ def test_a_delta_leads_from_one_version_to_the_next(room: Room, indexes: Indexes
     for number, (added, removed) in enumerate(bank.read_delta(frame, before, after)):
         changed = bank.apply_delta(old.buckets(number, 1)[0], added, removed, after.geometry)
         bank.check_bucket(after, number, changed)
-    for unknown in (new.setup.sha256, "0" * 64):
+    for unknown in (new.setup.sha256, "0" * 64, "../manifest"):
         with pytest.raises(NotFound, match="delta"):
             indexes.delta(new, unknown, CONTRACT)
     with pytest.raises(NotFound):
         indexes.delta(new, old.setup.sha256, "c-20260301-00000002")
+
+
+def test_a_delta_is_made_once(room: Room, indexes: Indexes, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = indexes.index(which(room.bring(codes_of(range(100)))))
+    new = indexes.index(which(room.bring(codes_of(range(5, 105)))))
+    first = indexes.delta(new, old.setup.sha256, CONTRACT)
+    monkeypatch.setattr("lab.bureau.exchange.indexes.decode_bucket", None)
+    assert indexes.delta(new, old.setup.sha256, CONTRACT) == first
+    monkeypatch.undo()
+    # With a large register it is made while the bank is told to come back.
+    third = indexes.index(which(room.bring(codes_of(range(9, 109)))))
+    monkeypatch.setattr("lab.bureau.exchange.indexes._FEW_TO_COMPARE", 0)
+    frames = []
+    for _ in range(200):
+        try:
+            frames.append(indexes.delta(third, new.setup.sha256, CONTRACT))
+            break
+        except Busy:
+            sleep(0.02)
+    changes = bank.read_delta(frames[0], bank.read_setup(new.manifest), bank.read_setup(third.manifest))
+    assert sum(len(bank.decode_bucket(added, third.setup.geometry)) for added, _ in changes) == 4
+
+
+def test_counts_push_out_nothing_that_a_delta_leads_from(room: Room, indexes: Indexes) -> None:
+    snapshot = room.bring(codes_of(range(100)))
+    old = indexes.index(which(snapshot))
+    for number in range(6):
+        indexes.index(which(snapshot, counting=f"j-{number}"))
+    new = indexes.index(which(room.bring(codes_of(range(5, 105)))))
+    assert indexes.delta(new, old.setup.sha256, CONTRACT)
+    assert len(list(old.folder.parent.glob("count-*"))) == 4
 
 
 def test_a_register_that_outgrows_its_geometry_has_no_delta(room: Room, indexes: Indexes) -> None:
