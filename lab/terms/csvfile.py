@@ -80,23 +80,25 @@ class TableFile:
     columns: tuple[str, ...]
     encoding: str
     size: int
+    _state: tuple[int, int]
     _separator: str = ","
     _quoted: bool = False
 
     def stretches(self) -> Iterator[Stretch]:
         """The table from its first row to its last, in memory that does not grow with it.
 
-        Raises ``InvalidInput`` where a quoted field is not closed, and ``Conflict`` if the file is changed meanwhile.
+        Raises ``InvalidInput`` where a quoted field is not closed, and ``Conflict`` if the file was changed meanwhile.
         """
-        before = self.path.stat()
-        if self.encoding == "parquet":
-            yield from self._parquet()
-        else:
-            with _text(self.path, self.encoding) as file:
-                yield from self._records(file) if self._quoted else self._lines(file)
-        after = self.path.stat()
-        if (after.st_size, after.st_mtime_ns) != (before.st_size, before.st_mtime_ns):
-            raise Conflict(f"{self.path.name} was changed while it was read.", next_step="read it again when it rests")
+        try:
+            if self.encoding == "parquet":
+                yield from self._parquet()
+            else:
+                with _text(self.path, self.encoding) as file:
+                    yield from self._records(file) if self._quoted else self._lines(file)
+        except UnicodeDecodeError:  # all of it could be decoded when it was opened
+            raise _changed(self.path.name) from None
+        if _state(self.path) != self._state:
+            raise _changed(self.path.name)
 
     def warnings(self, blank: int, ragged: int) -> tuple[str, ...]:
         """What a person should know of the reading, after so many blank lines and so many ragged rows."""
@@ -214,8 +216,8 @@ def open_table(path: str | Path, *, max_bytes: int = MAX_BYTES) -> TableFile:
     path = Path(path)
     if not path.is_file():
         raise NotFound(f"Wanted a table in file {path.name}; there is no such file.", next_step="check the path")
-    size = path.stat().st_size
-    if size > max_bytes:
+    state = _state(path)
+    if (size := state[0]) > max_bytes:
         raise InvalidInput(
             f"Wanted a table of at most {max_bytes:,} bytes; {path.name} has {size:,}.",
             next_step="split the file, or save it as Parquet",
@@ -223,7 +225,7 @@ def open_table(path: str | Path, *, max_bytes: int = MAX_BYTES) -> TableFile:
     with path.open("rb") as file:
         head = file.read(4)
     if head == b"PAR1":
-        return _open_parquet(path, size)
+        return _open_parquet(path, state)
     if head == b"PK\x03\x04":
         raise InvalidInput(f"Wanted CSV or Parquet; {path.name} is a workbook or zip archive.", next_step=_AS_CSV)
     encoding, quoted = _decoded(path, head)
@@ -240,10 +242,10 @@ def open_table(path: str | Path, *, max_bytes: int = MAX_BYTES) -> TableFile:
             except csv.Error:
                 raise _unclosed(path.name, reader.line_num) from None
     columns = check_header([cell.strip() for cell in header], path.name)
-    return TableFile(path, tuple(columns), encoding, size, separator, quoted)
+    return TableFile(path, tuple(columns), encoding, size, state, separator, quoted)
 
 
-def _open_parquet(path: Path, size: int) -> TableFile:
+def _open_parquet(path: Path, state: tuple[int, int]) -> TableFile:
     try:
         schema = pl.read_parquet_schema(path)
     except (PolarsError, OSError, ValueError):
@@ -258,7 +260,7 @@ def _open_parquet(path: Path, size: int) -> TableFile:
     if not schema:
         raise InvalidInput(f"Wanted a table with columns; {path.name} has none.", next_step="export it again")
     columns = check_header([column.strip() for column in schema], path.name)
-    return TableFile(path, tuple(columns), "parquet", size)
+    return TableFile(path, tuple(columns), "parquet", state[0], state)
 
 
 def _decoded(path: Path, head: bytes) -> tuple[str, bool]:
@@ -288,6 +290,12 @@ def _decoded(path: Path, head: bytes) -> tuple[str, bool]:
     )
 
 
+def _state(path: Path) -> tuple[int, int]:
+    """Size in bytes, and when it was written last: what tells that a file was changed."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns
+
+
 def _text(path: Path, encoding: str) -> TextIO:
     """The file as text, without byte-order mark; every kind of line end is read as one."""
     return path.open(encoding=encoding)
@@ -303,6 +311,10 @@ def _lines_of(file: TextIO, name: str) -> Iterator[str]:
 
 def _no_lines(name: str) -> InvalidInput:
     return InvalidInput(f"Wanted a table in lines; {name} has one of over {STRETCH:,} characters.", next_step=_AS_CSV)
+
+
+def _changed(name: str) -> Conflict:
+    return Conflict(f"{name} was changed while it was read.", next_step="read it again when it rests")
 
 
 def _unclosed(name: str, line: int) -> InvalidInput:

@@ -174,10 +174,9 @@ def test_a_file_without_lines_is_refused_before_it_is_held(
             read_table(write(tmp_path, text))
 
 
-def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path) -> None:
-    path = write(tmp_path, TEXT)
-    stretches = open_table(path).stretches()
-    next(stretches)
-    write(tmp_path, TEXT + "丙,3\n")
+@pytest.mark.parametrize("later", [TEXT + "丙,3\n", b"\xff" * len(TEXT.encode())])
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, later: str | bytes) -> None:
+    opened = open_table(write(tmp_path, TEXT))
+    write(tmp_path, later)
     with pytest.raises(Conflict, match="changed"):
-        list(stretches)
+        list(opened.stretches())
