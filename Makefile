@@ -13,7 +13,7 @@ UV_VERSION := 0.13.9
 ONE_THREAD = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
-.PHONY: help setup setup-dev demo test soak check format lock picture peers bench-matching bench-scoring bench-costs clean
+.PHONY: help setup setup-dev demo test test-emulated soak check format lock picture peers bench-matching bench-scoring bench-costs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
@@ -32,6 +32,9 @@ test: check  ## check, then every test, three at a time
 
 soak: setup-dev  ## the long and exhaustive tests that `make test` leaves out
 	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile -m soak
+
+test-emulated: setup-dev  ## engine x25519 on an emulated processor with AVX-512 IFMA (Bochs, Debian); some minutes
+	@PYTHONPATH=. $(PY) tests/emulated/processor.py
 
 check: setup-dev  ## types, style, import contracts, README against --help
 	@$(PY) -m ruff check .
