@@ -45,6 +45,8 @@ STAGES: dict[str, str] = {
     "portrait": "画像 portraits",
     "export": "导出台账 export",
     "verify": "核验台账 verify",
+    "standing": "查询合同状态 contracts",
+    "tidy": "清理 tidy",
 }
 
 
