@@ -66,7 +66,7 @@ def make_run(
     portfolio = read_portfolio(path, kind="opaque")
     indices = np.arange(scored)
     values = model.terms(public[:scored], detail).apply(sheet.indicators(bank[:scored]))
-    document = _contract(home, sheet.sha256, detail)
+    document = make_contract(home, sheet.sha256, detail)
     label = Label.of(RunKind.SCORE, document, datetime.now(UTC))
     with open_run(home.runs, run_key(detail), label, now=datetime.now(UTC)) as run:
         run.finish(
@@ -113,7 +113,8 @@ def make_run(
         return read_run(run.folder)
 
 
-def _contract(home: BankHome, sheet_sha256: str, detail: Detail) -> Contract:
+def make_contract(home: BankHome, sheet_sha256: str, detail: Detail) -> Contract:
+    """A contract of a day that begins now; nobody signed it."""
     now = datetime.now(UTC)
     return Contract(
         id="c-0001",
