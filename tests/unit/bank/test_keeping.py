@@ -204,6 +204,7 @@ def test_a_removal_that_is_cut_off_anywhere_is_finished_by_the_next(
         # Whole where it was, or not there at all.
         assert not run.exists() or (run / MANIFEST).exists()
         if any(home.evaluations.glob("*.sqlite")):
+            assert any(home.evaluations.glob("*.lock"))
             with open_evaluations(home.evaluations, contract.id, 1, ENGINE) as store:
                 assert len(store) == 1
         remove(home, survey(home, ended, now=NOW).due)
