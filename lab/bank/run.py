@@ -246,6 +246,8 @@ def find_run(runs: Path, name: str | None) -> FinishedRun:
             return latest[0]
     elif (runs / Path(name).name / MANIFEST).is_file():
         return read_run(runs / Path(name).name)
+    elif (runs / Path(name).name).is_dir():
+        raise NotFound(f"Run {Path(name).name} is not finished.", next_step="the command that began it goes on with it")
     raise NotFound("Wanted a finished run; there is none of this name.", next_step="see `lab bank runs`")
 
 

@@ -34,14 +34,14 @@ def runs(
     from lab.bank.files import replace_private
     from lab.bank.page.overview_page import overview_page
     from lab.bank.portraits import Gallery
-    from lab.bank.run import MANIFEST, find_run
+    from lab.bank.run import find_run
 
     output = Output(as_json)
     opened = BankHome.open(home or default_home())
     if run is None and html is None:
         _list(output, opened)
         return
-    matching = run is not None and (opened.matches / Path(run).name / MANIFEST).is_file()
+    matching = run is not None and (opened.matches / Path(run).name).is_dir()
     one = find_run(opened.matches if matching else opened.runs, run)
     if matching and html is not None:
         raise InvalidInput(
@@ -69,19 +69,17 @@ def _list(output: Output, home: BankHome) -> None:
             "运行 run",
             "类别 kind",
             "合同 contract",
-            "模型 model",
             "行 rows",
             "匹配 matched",
             "评分 scored",
             "完成 finished",
-            "结果文件 out",
+            "结果 out",
         ),
         [
             [
                 one["run"],
-                KINDS[RunKind(one["kind"])],
+                f"{KINDS[RunKind(one['kind'])]} {one.get('model', '')}".rstrip(),
                 one["contract"],
-                one.get("model", ""),
                 f"{one['rows']:,}",
                 f"{one['matched']:,}",
                 f"{one['scored']:,}" if "scored" in one else "",
@@ -90,6 +88,7 @@ def _list(output: Output, home: BankHome) -> None:
             ]
             for one in found
         ],
+        whole="运行 run",
     )
     unfinished = []
     for folder in unfinished_runs(home.runs, home.matches):

@@ -127,6 +127,7 @@ def _show(output: Output, title: str, listed: Sequence[tuple[Kept, int]]) -> Non
                 (_SORTS[kept.sort], kept.name, kept.contract or "", _REASONS[kept.reason], _size(size))
                 for kept, size in listed
             ],
+            whole="名称 name",
         )
 
 

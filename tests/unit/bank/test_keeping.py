@@ -24,7 +24,7 @@ from lab.bank.run import MANIFEST, finished_folders, open_run, run_key, unfinish
 from lab.bureau.contracts.workflow import FINAL
 from lab.cli.bank import app
 from lab.terms.contract import Contract, Detail, SignedContract
-from lab.terms.errors import InvalidInput, Unreachable
+from lab.terms.errors import InvalidInput, NotFound, Unreachable
 from tests.unit.bank.conftest import make_contract
 
 NOW = datetime.now(UTC)
@@ -231,6 +231,8 @@ def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to
     assert lab("runs", run.name)["setup_entries"] == 400
     with pytest.raises(InvalidInput, match="no overview"):
         lab("runs", run.name, "--html", str(tmp_path / "o.html"))
+    with pytest.raises(NotFound, match="not finished"):
+        lab("runs", stopped.name)
     shown = lab("tidy", "--offline")
     assert [(one["name"], one["reason"], one["removed"]) for one in shown["due"]] == [(run.name, "retention", False)]
     assert [one["name"] for one in shown["doubtful"]] == [stopped.name] and run.exists()
