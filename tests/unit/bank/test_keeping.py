@@ -23,6 +23,8 @@ from lab.bank.removal import remove
 from lab.bank.run import MANIFEST, finished_folders, open_run, run_key, unfinished_runs
 from lab.bureau.contracts.workflow import FINAL
 from lab.cli.bank import app
+from lab.cli.bank_tidy import remind
+from lab.cli.output import Output
 from lab.terms.contract import Contract, Detail, SignedContract
 from lab.terms.errors import InvalidInput, NotFound, Unreachable
 from tests.unit.bank.conftest import make_contract
@@ -213,8 +215,10 @@ def test_a_removal_that_is_cut_off_anywhere_is_finished_by_the_next(
 
 
 def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to(
-    home: BankHome, contract: Contract, tmp_path: Path
+    home: BankHome, contract: Contract, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    remind(Output(), home)
+    assert not capsys.readouterr().out
     run = make_match(home, contract, NOW - timedelta(days=DAYS + 1))
     stopped = make_match(home, contract, NOW, finish=False)
 
@@ -223,6 +227,8 @@ def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to
         facts: dict[str, Any] = json.loads(done.stdout)
         return facts
 
+    remind(Output(), home)
+    assert "1 kept past their time" in capsys.readouterr().out
     listed = lab("runs")
     assert [(one["run"], one["kind"], one["matched"], one["out"]) for one in listed["runs"]] == [
         (run.name, "match", 7, "matched.csv")
