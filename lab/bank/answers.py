@@ -67,6 +67,10 @@ class Answer:
         return found
 
 
+ENDED = frozenset({"rejected", "revoked", "expired", "retired"})
+"""Final states of a contract's version; one that is not known here counts as none of them."""
+
+
 @dataclass(frozen=True)
 class VersionStanding:
     """Where a version of a contract stands at the bureau."""
@@ -77,6 +81,11 @@ class VersionStanding:
     signable: bool
     signed_by_bank: bool
     signed_by_bureau: bool
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing leads out of its state."""
+        return self.state in ENDED
 
 
 @dataclass(frozen=True)

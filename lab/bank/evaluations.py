@@ -12,9 +12,11 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +27,9 @@ from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
 
 VALUE_BYTES = 32
 _SCHEMA = "shulab-evaluations/1"
+_STORE_FILE = re.compile(
+    r"(?P<contract>[a-z0-9-]+)\.e(?P<epoch>[0-9]{1,9})\.(?P<engine>[a-z0-9._-]+)\.(?:sqlite|sqlite-journal|lock)"
+)
 _PATIENCE = 60.0  # seconds that one process waits for another's commit
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS about (schema TEXT, contract TEXT, epoch INTEGER, engine TEXT)",
@@ -156,6 +161,29 @@ def held_epochs(folder: Path, contract: str, engine: str) -> tuple[int, ...]:
     found = folder.glob(f"{contract}.e*.{engine}.sqlite")
     numbers = [path.name.removeprefix(f"{contract}.e").removesuffix(f".{engine}.sqlite") for path in found]
     return tuple(sorted(int(number) for number in numbers if number.isascii() and number.isdigit()))
+
+
+@dataclass(frozen=True)
+class StoreFiles:
+    """A store as it lies on the disk: its files, the one that makes it a store first."""
+
+    contract: str
+    epoch: int
+    engine: str
+    paths: tuple[Path, ...]
+
+
+def list_stores(folder: Path) -> tuple[StoreFiles, ...]:
+    """Every store in ``folder``, and what a removal that was cut off has left of one."""
+    found: dict[tuple[str, int, str], list[Path]] = {}
+    for path in folder.glob("*"):
+        named = _STORE_FILE.fullmatch(path.name)
+        if named is not None:
+            found.setdefault((named["contract"], int(named["epoch"]), named["engine"]), []).append(path)
+    return tuple(
+        StoreFiles(*about, tuple(sorted(paths, key=lambda path: (path.suffix != ".sqlite", path.name))))
+        for about, paths in sorted(found.items())
+    )
 
 
 def _prepare(connection: sqlite3.Connection, about: tuple[str, str, int, str]) -> None:

@@ -2,8 +2,8 @@
 
 Layout: ``bank.toml`` (name, public key, former public keys, how keys are sealed), ``keys/``,
 ``bureaus/<fingerprint>.json`` (pins), ``contracts/<id>.v<version>.json``, ``runs/<run id>/`` (scoring),
-``matches/<run id>/`` (matching alone), ``evaluations/`` (what was matched), ``setups/<contract>/`` (of registers). The
-folder and everything in it is the owner's alone.
+``matches/<run id>/`` (matching alone), ``evaluations/`` (what was matched), ``setups/<contract>/`` (of registers),
+``leaving/`` (what is being removed). The folder and everything in it is the owner's alone.
 """
 
 from __future__ import annotations
@@ -159,6 +159,11 @@ class BankHome:
     def setups(self) -> Path:
         """The folder of registers' set-ups, by contract."""
         return self.folder / "setups"
+
+    @property
+    def leaving(self) -> Path:
+        """The folder of what is being removed."""
+        return self.folder / "leaving"
 
     def pins(self) -> tuple[Pin, ...]:
         """All pinned bureaus."""

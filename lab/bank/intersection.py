@@ -21,6 +21,7 @@ from lab.bank.counterpart import Counterpart
 from lab.bank.home import BankHome
 from lab.bank.jobs import check_allowance, check_before, end_job, open_job
 from lab.bank.keys import BankKeys
+from lab.bank.label import Label, RunKind
 from lab.bank.matching import Ask, Counted, Found, count, even_parts, match
 from lab.bank.outlet import JobCard, Outlet
 from lab.bank.portfolio import Portfolio, read_portfolio
@@ -52,7 +53,7 @@ def match_portfolio(
     standing = check_standing(home, outlet, errand.contract, now=started, operations=(Operation.MATCH,))
     contract, portfolio = standing.contract, _read(standing, errand)
     key = run_key("match", contract.id, portfolio.sha256, portfolio.id_column, str(out.absolute()))
-    with open_run(home.matches, key, now=started) as run:
+    with open_run(home.matches, key, Label.of(RunKind.MATCH, contract, started), now=started) as run:
         found, warnings = None, list(portfolio.warnings)
         if portfolio.codes:
             check_before(home, outlet, contract, portfolio.codes)
@@ -85,7 +86,7 @@ def count_portfolio(
     contract, portfolio = standing.contract, _read(standing, errand)
     even_parts(len(portfolio.codes), contract.ceilings.identifiers_per_match)
     key = run_key("count", contract.id, portfolio.sha256, portfolio.id_column)
-    with open_run(home.matches, key, now=started) as run:
+    with open_run(home.matches, key, Label.of(RunKind.COUNT, contract, started), now=started) as run:
         if not run.resumed:
             check_allowance(outlet, contract.id, len(portfolio.codes))
         counterpart, ask = _open(standing, outlet, run, portfolio, errand, progress)
@@ -130,6 +131,7 @@ def _manifest(
     seconds["total"] = time.perf_counter() - begun
     return {
         "schema": "shulab-match/1",
+        "kind": run.label.kind.value,
         "run": run.id,
         "resumed": run.resumed,
         "bank": home.name,
@@ -155,5 +157,6 @@ def _manifest(
         "bytes_down": outlet.bytes_down,
         "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "started": started.isoformat(timespec="seconds"),
+        "delete_after": run.label.delete_after.isoformat(),
         "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
     }

@@ -22,6 +22,7 @@ from lab.bank.courier import Clock, Courier
 from lab.bank.home import BankHome
 from lab.bank.jobs import end_job, offer_context, open_job
 from lab.bank.keys import BankKeys
+from lab.bank.label import Label, RunKind
 from lab.bank.lineage import AFRESH, Batch, Origin, batches_of, take_over, up_to_date
 from lab.bank.outlet import JobCard, Outlet
 from lab.bank.results import check_suffix, output_names, score_table_again, write_scores
@@ -82,7 +83,8 @@ def rescore(
     check_suffix(request.out or former_out)
     terms = (contract.id, model.sheet_sha256, agreement.recipient, str(contract.ceilings.precision))
     clock = Clock()
-    with open_run(home.runs, run_key("again", request.run.folder.name, *terms), now=started) as run:
+    key, label = run_key("again", request.run.folder.name, *terms), Label.of(RunKind.RESCORE, contract, started)
+    with open_run(home.runs, key, label, now=started) as run:
         for number, batch in enumerate(batches):
             if batch.sha256 in done and run.values(number) is None:
                 take_over(run, number, done[batch.sha256], agreement.sheet)
@@ -118,7 +120,7 @@ def rescore(
             "warnings": warnings + end_job(outlet, contract.id, run.id),
             "out": str(out),
         }
-        manifest |= figures(outlet, clock, contract, begun, started)
+        manifest |= figures(outlet, clock, run, begun, started)
         run.finish(
             scores=scores,
             outputs=outputs,

@@ -25,6 +25,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.bank.files import replace_private
+from lab.bank.label import Label, read_label
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 
 MANIFEST = "manifest.json"
@@ -53,6 +54,7 @@ class Run:
 
     folder: Path
     resumed: bool
+    label: Label
 
     @property
     def id(self) -> str:
@@ -130,8 +132,8 @@ def run_key(*parts: str) -> str:
 
 
 @contextmanager
-def open_run(runs: Path, key: str, *, now: datetime) -> Iterator[Run]:
-    """The unfinished run of this key, or a new one; locked while open.
+def open_run(runs: Path, key: str, label: Label, *, now: datetime) -> Iterator[Run]:
+    """The unfinished run of this key, with the label it began with, or a new one; locked while open.
 
     Raises ``Conflict`` when another process works on it.
     """
@@ -139,7 +141,23 @@ def open_run(runs: Path, key: str, *, now: datetime) -> Iterator[Run]:
     short = key[:_KEY_DIGITS]
     unfinished = [path for path in sorted(runs.glob(f"*-{short}*")) if not (path / MANIFEST).exists()]
     folder = unfinished[-1] if unfinished else _new_folder(runs, f"{now:%Y%m%dT%H%M%S}-{short}")
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    with lock_run(folder):
+        if (folder / MANIFEST).exists():
+            raise Conflict(f"Run {folder.name} was just finished elsewhere.", next_step="see `lab bank runs`")
+        kept = read_label(folder)
+        if kept is None:
+            label.write(folder)
+        yield Run(folder, bool(unfinished), kept or label)
+
+
+@contextmanager
+def lock_run(folder: Path) -> Iterator[None]:
+    """While no other process works on a run; raises ``Conflict`` if one does, or if the run was just removed."""
+    gone = Conflict(f"Run {folder.name} was just removed elsewhere.", next_step="run the command again")
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        raise gone from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -147,9 +165,9 @@ def open_run(runs: Path, key: str, *, now: datetime) -> Iterator[Run]:
             raise Conflict(
                 f"Another process works on run {folder.name}.", next_step="wait for it, or give another --out"
             ) from None
-        if (folder / MANIFEST).exists():
-            raise Conflict(f"Run {folder.name} was just finished elsewhere.", next_step="see `lab bank runs`")
-        yield Run(folder, bool(unfinished))
+        if not (folder / "lock").exists():
+            raise gone
+        yield
     finally:
         os.close(descriptor)
 
@@ -163,6 +181,15 @@ def _new_folder(runs: Path, name: str) -> Path:
             continue
         return folder
     raise Conflict("A thousand runs began in one second.", next_step="wait a second")
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether a process works on a run."""
+    try:
+        with lock_run(folder):
+            return False
+    except Conflict:
+        return True
 
 
 @dataclass(frozen=True)
@@ -193,15 +220,22 @@ class FinishedRun:
         return (self.folder / CONTRACT).read_bytes()
 
 
-def finished_runs(runs: Path) -> tuple[FinishedRun, ...]:
-    """All finished runs, the latest first."""
-    found = [read_run(path.parent) for path in runs.glob(f"*/{MANIFEST}")]
+def finished_runs(*folders: Path) -> tuple[FinishedRun, ...]:
+    """All finished runs of these folders of runs, the latest first."""
+    found = map(read_run, finished_folders(*folders))
     return tuple(sorted(found, key=lambda run: str(run.manifest.get("finished")), reverse=True))
 
 
-def unfinished_runs(runs: Path) -> tuple[str, ...]:
-    """Names of runs that were begun and not finished."""
-    return tuple(sorted(path.name for path in runs.glob("*") if path.is_dir() and not (path / MANIFEST).exists()))
+def finished_folders(*folders: Path) -> tuple[Path, ...]:
+    """The folders of finished runs, by their names."""
+    found = (path.parent for runs in folders for path in runs.glob(f"*/{MANIFEST}"))
+    return tuple(sorted(found, key=lambda path: path.name))
+
+
+def unfinished_runs(*folders: Path) -> tuple[Path, ...]:
+    """The folders of runs that were begun and not finished, by their names."""
+    found = (path for runs in folders for path in runs.glob("*") if path.is_dir() and not (path / MANIFEST).exists())
+    return tuple(sorted(found, key=lambda path: path.name))
 
 
 def find_run(runs: Path, name: str | None) -> FinishedRun:
@@ -212,6 +246,8 @@ def find_run(runs: Path, name: str | None) -> FinishedRun:
             return latest[0]
     elif (runs / Path(name).name / MANIFEST).is_file():
         return read_run(runs / Path(name).name)
+    elif (runs / Path(name).name).is_dir():
+        raise NotFound(f"Run {Path(name).name} is not finished.", next_step="the command that began it goes on with it")
     raise NotFound("Wanted a finished run; there is none of this name.", next_step="see `lab bank runs`")
 
 

@@ -13,7 +13,7 @@ import hashlib
 import resource
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,13 @@ from lab.bank.courier import Clock, Courier
 from lab.bank.home import BankHome
 from lab.bank.jobs import check_before, end_job, offer_context, open_job
 from lab.bank.keys import BankKeys
+from lab.bank.label import Label, RunKind
 from lab.bank.matching import Ask, match
 from lab.bank.outlet import JobCard, Outlet
 from lab.bank.portfolio import Portfolio, read_codes, read_portfolio
 from lab.bank.results import check_suffix, output_names, score_table, write_scores
 from lab.bank.run import Match, Run, open_run, run_key
 from lab.bank.witness import Witness
-from lab.terms.contract import Contract
 from lab.terms.progress import SILENT, Progress
 from models.features import require_columns, unreadable
 
@@ -75,7 +75,7 @@ def score_portfolio(
     context = keys.public_context(agreement.params)
     context_name = hashlib.sha256(context).hexdigest()
     key = run_key(*_terms_of(agreement), portfolio.sha256, portfolio.id_column, *sorted(skip), context_name, _path(job))
-    with open_run(home.runs, key, now=started) as run:
+    with open_run(home.runs, key, Label.of(RunKind.SCORE, contract, started), now=started) as run:
         with clock.step("match"):
             matched = _match(home, keys, outlet, run, agreement, portfolio.codes, job.processes, progress)
         wanted = _wanted(matched, portfolio, skip)
@@ -101,7 +101,7 @@ def score_portfolio(
             "context_sha256": context_name,
             "skipped": len(matched.indices) - len(indices),
             "scored": len(indices),
-        } | figures(outlet, clock, contract, begun, started)
+        } | figures(outlet, clock, run, begun, started)
         run.finish(
             scores=scores,
             outputs=outputs,
@@ -112,16 +112,17 @@ def score_portfolio(
     return manifest
 
 
-def figures(outlet: Outlet, clock: Clock, contract: Contract, begun: float, started: datetime) -> dict[str, Any]:
-    """What a run took, and until when it may be kept; ``begun``: by ``time.perf_counter``."""
+def figures(outlet: Outlet, clock: Clock, run: Run, begun: float, started: datetime) -> dict[str, Any]:
+    """What a run is and took, and until when it may be kept; ``begun``: by ``time.perf_counter``."""
     seconds = {name: round(value, 3) for name, value in clock.seconds.items()}
     return {
+        "kind": run.label.kind.value,
         "seconds": seconds | {"total": round(time.perf_counter() - begun, 3)},
         "bytes_up": outlet.bytes_up,
         "bytes_down": outlet.bytes_down,
         "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "started": started.isoformat(timespec="seconds"),
-        "delete_after": f"{started + timedelta(days=contract.retention_days):%Y-%m-%d}",
+        "delete_after": run.label.delete_after.isoformat(),
         "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
     }
 

@@ -30,7 +30,8 @@ from lab.cli.bank_options import (
 from lab.cli.bank_plan import plan
 from lab.cli.bank_rescoring import drift, rescore
 from lab.cli.bank_rotation import rotate_key
-from lab.cli.bank_runs import brief, show_run
+from lab.cli.bank_runs import runs, show_run
+from lab.cli.bank_tidy import remind, tidy
 from lab.cli.output import Output
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
@@ -129,6 +130,7 @@ def score(
     with outlet_of(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
         manifest = score_portfolio(opened, keys, outlet, job, progress=output.progress)
     show_run(output, manifest)
+    remind(output, opened)
     output.result({key: value for key, value in manifest.items() if key not in ("receipts", "schema")})
 
 
@@ -162,45 +164,10 @@ def portrait(
     output.result({"run": gallery.run.folder.name, "html": str(html) if html else None, "portrait": drawn.as_dict()})
 
 
-@app.command()
-def runs(
-    run: Annotated[str | None, typer.Argument(help="运行编号 Show one run.", show_default=False)] = None,
-    html: Annotated[
-        Path | None, typer.Option("--html", help="总览网页 Write an overview page of the run here.", show_default=False)
-    ] = None,
-    home: Home = None,
-    as_json: AsJson = False,
-) -> None:
-    """历次运行 List scoring runs, or show one and write its overview page."""
-    from lab.bank.files import replace_private
-    from lab.bank.page.overview_page import overview_page
-    from lab.bank.portraits import Gallery
-    from lab.bank.run import find_run, finished_runs, unfinished_runs
-
-    output = Output(as_json)
-    opened = BankHome.open(home or default_home())
-    if run is None and html is None:
-        found, open_runs = finished_runs(opened.runs), unfinished_runs(opened.runs)
-        shown = ("run", "contract", "model", "rows", "matched", "scored", "finished")
-        output.table(
-            "历次运行 Runs",
-            ("运行 run", "合同 contract", "模型 model", "行 rows", "匹配 matched", "评分 scored", "完成 finished"),
-            [[one.manifest.get(name, "") for name in shown] for one in found],
-        )
-        for name in open_runs:
-            output.say(f"未完成 unfinished: {name} (重新执行同一命令即可继续 the same command goes on)")
-        output.result({"runs": [brief(one.manifest) for one in found], "unfinished": list(open_runs)})
-        return
-    one = find_run(opened.runs, run)
-    show_run(output, one.manifest)
-    if html is not None:
-        replace_private(html.absolute(), overview_page(Gallery.open(one)).encode())
-        output.say(f"总览网页 page: {html}")
-    output.result(one.manifest | {"html": str(html) if html else None})
-
-
+app.command()(runs)
 app.command()(rescore)
 app.command()(drift)
+app.command()(tidy)
 app.command("rotate-key")(rotate_key)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -19,6 +19,8 @@ from lab.cli.bank_options import (
     open_keys,
     outlet_of,
 )
+from lab.cli.bank_runs import show_match
+from lab.cli.bank_tidy import remind
 from lab.cli.output import Output
 
 Records = Annotated[Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one firm a row.")]
@@ -51,8 +53,8 @@ def match(
     errand = Errand(portfolio, contract, id_column, processes)
     with outlet_of(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
         manifest = match_portfolio(opened, keys, outlet, errand, out, progress=output.progress)
-    _show(output, "隐私求交 Match", manifest, [("已发送标识 identifiers sent", f"{manifest['sent']:,}")])
-    output.say(f"结果文件 out: {manifest['out']}")
+    show_match(output, manifest)
+    remind(output, opened)
     output.result({name: value for name, value in manifest.items() if name != "schema"})
 
 
@@ -80,28 +82,6 @@ def count(
     errand = Errand(portfolio, contract, id_column, processes)
     with outlet_of(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
         manifest = count_portfolio(opened, keys, outlet, errand, progress=output.progress)
-    _show(output, "隐私计数 Count", manifest, [])
+    show_match(output, manifest)
+    remind(output, opened)
     output.result({name: value for name, value in manifest.items() if name != "schema"})
-
-
-def _show(output: Output, title: str, manifest: dict[str, Any], more: list[tuple[str, str]]) -> None:
-    reasons = ", ".join(f"{reason} {number}" for reason, number in manifest["set_aside_reasons"].items())
-    seconds = ", ".join(f"{name} {value:.1f}" for name, value in manifest["seconds"].items())
-    output.table(
-        f"{title} {manifest['run']}",
-        ("项目 item", "结果 result"),
-        [
-            ("合同 contract", manifest["contract"]),
-            ("登记条数 register entries", f"{manifest['setup_entries']:,}"),
-            ("清单行数 rows", f"{manifest['rows']:,}"),
-            ("已接受 accepted", f"{manifest['accepted']:,}"),
-            ("搁置 set aside", f"{manifest['set_aside']:,}" + (f" ({reasons})" if reasons else "")),
-            ("匹配 matched", f"{manifest['matched']:,}"),
-            *more,
-            ("用时 seconds", seconds),
-            ("上行、下行 up, down", f"{manifest['bytes_up'] / 1e6:.1f} MB, {manifest['bytes_down'] / 1e6:.1f} MB"),
-            ("每条登记字节 set-up bytes an entry", f"{manifest['setup_bytes_an_entry']:.2f}"),
-        ],
-    )
-    for warning in manifest["warnings"]:
-        output.say(f"注意 note: {warning}")

@@ -21,6 +21,7 @@ from lab.cli.bank_options import (
     read_model,
 )
 from lab.cli.bank_runs import brief, show_run
+from lab.cli.bank_tidy import remind
 from lab.cli.output import Output
 
 if TYPE_CHECKING:
@@ -75,6 +76,7 @@ def rescore(
     show_run(output, done.manifest)
     moved = compare(Gallery.open(old), Gallery.open(find_run(opened.runs, done.run)))
     _show_drift(output, moved)
+    remind(output, opened)
     output.result({"changed": True} | brief(done.manifest) | {"drift": moved.as_dict()})
 
 

@@ -45,6 +45,8 @@ STAGES: dict[str, str] = {
     "portrait": "画像 portraits",
     "export": "导出台账 export",
     "verify": "核验台账 verify",
+    "standing": "查询合同状态 contracts",
+    "tidy": "清理 tidy",
 }
 
 
@@ -108,11 +110,11 @@ class Output:
         """Anything rich can draw."""
         self.page.print(renderable)
 
-    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
-        """A small table."""
+    def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: str = "") -> None:
+        """A small table. No text of it is lost, and what stands in the column ``whole`` is not broken up either."""
         table = Table(title=title, title_justify="left", header_style="bold")
         for column in columns:
-            table.add_column(column)
+            table.add_column(column, overflow="fold", no_wrap=column == whole)
         for row in rows:
             table.add_row(*(str(cell) for cell in row))
         self.page.print(table)

@@ -141,7 +141,8 @@ class ConsentTerms(_Document):
     """Whether the enterprise itself must have agreed, and why, or why not."""
 
     required: bool = False
-    why: Annotated[str, Field(min_length=1, max_length=1000)] = "public records, scored for a credit application"
+    why: Annotated[str, Field(min_length=1, max_length=1000)] = "公共记录 public records"
+    """As it stands, nobody gave a reason: a draft then says it by what may be asked for."""
 
 
 class ModelTerms(_Document):

@@ -15,7 +15,8 @@ import pytest
 import sqlalchemy
 
 from lab.bank.intersection import Errand, count_portfolio, match_portfolio
-from lab.bank.run import MANIFEST
+from lab.bank.label import LABEL
+from lab.bank.run import MANIFEST, finished_folders
 from lab.bureau.store.tables import EntryRow
 from lab.terms.contract import Detail, Operation
 from lab.terms.errors import InvalidInput, Refused
@@ -173,7 +174,7 @@ def test_a_count_tells_the_number_and_leaves_nothing_of_single_enterprises(bank:
     assert (facts["accepted"], facts["matched"], facts["set_aside"]) == (300, 150, 1)
     assert bank.used(contract) == 300 and bank.charges(contract) == [150, 150]
     left = {path.name for path in bank.home.matches.rglob("*") if path.is_file()}
-    assert left == {MANIFEST, "lock"}
+    assert left == {MANIFEST, LABEL, "lock"}
     assert not bank.home.evaluations.exists()
     for path in bank.home.matches.rglob(MANIFEST):
         assert not any(code in path.read_text() for code in (*firms(*range(250, 400)), *OUTSIDE))
@@ -219,3 +220,17 @@ def test_the_commands_speak_json_and_say_what_went_wrong(bank: Matcher) -> None:
     assert (code, facts["error"]) == (4, "refused")
     code, facts = lab("match", portfolio, "--contract", matching, "--out", bank.folder / "x.xlsx")
     assert (code, facts["error"]) == (3, "invalid-input")
+    _, facts = lab("runs")
+    assert [(one["kind"], one["contract"], one.get("out")) for one in facts["runs"]] == [
+        ("count", counting, None),
+        ("match", matching, str(out)),
+    ]
+    assert lab("tidy", "--remove")[1] == {"due": [], "doubtful": []}  # both contracts live
+    bank.service.revoke(matching)
+    code, facts = lab("tidy", "--remove")
+    assert code == 0 and not facts["doubtful"]
+    assert {(one["sort"], one["reason"], one["removed"]) for one in facts["due"]} == {
+        ("evaluations", "contract-ended", True),
+        ("set-up", "contract-ended", True),
+    }
+    assert not any(bank.home.evaluations.iterdir()) and len(finished_folders(bank.home.matches)) == 2

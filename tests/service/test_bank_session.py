@@ -383,8 +383,8 @@ def test_a_job_stopped_when_the_bureau_knew_its_end_and_the_run_did_not_goes_on(
         patch.setattr(Run, "finish", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             bank.score(contract, path)
-    (job,) = unfinished_runs(bank.home.runs)
+    (folder,) = unfinished_runs(bank.home.runs)
     with bank.outlet() as outlet:
-        assert outlet.job(contract, job)["state"] == "ended"
+        assert outlet.job(contract, folder.name)["state"] == "ended"
     assert bank.score(contract, path)["scored"] == 4 and not unfinished_runs(bank.home.runs)
     assert bank.allowance(contract)["scores"]["total"] == 4

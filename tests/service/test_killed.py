@@ -33,7 +33,7 @@ def start_client(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen
 
 def progress_of(bank: Bank) -> int:
     """How many batches the unfinished run has decrypted."""
-    return sum(1 for name in unfinished_runs(bank.home.runs) for _ in (bank.home.runs / name).glob("batch-*.npy"))
+    return sum(1 for folder in unfinished_runs(bank.home.runs) for _ in folder.glob("batch-*.npy"))
 
 
 def kill_workers(service: Service) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from lab.terms.contract import (
@@ -37,6 +37,7 @@ class Choices:
     retention_days: int = 365
     ceilings: Ceilings = field(default_factory=Ceilings)
     consent: ConsentTerms = field(default_factory=ConsentTerms)
+    """As it is, no consent is needed, for the usual reason (``usual_consent``)."""
     forms: Mapping[str, ReleaseForm] = field(default_factory=dict)
     """Release forms by item code, where they differ from what a model's input needs; other items may be added."""
 
@@ -53,7 +54,7 @@ class Choices:
             days=max((contract.expires - contract.starts).days, 1),
             retention_days=contract.retention_days,
             ceilings=contract.ceilings,
-            consent=contract.consent,
+            consent=ConsentTerms() if contract.consent == usual_consent(contract.operations) else contract.consent,
             forms={item.code: item.form for item in contract.items if item.form is not ReleaseForm.MODEL_INPUT_ONLY},
         )
 
@@ -86,6 +87,19 @@ class Choices:
             consent=wishes.consent or self.consent,
             forms=forms if wishes.forms is None else wishes.forms,
         )
+
+
+def usual_consent(operations: Collection[Operation]) -> ConsentTerms:
+    """That no consent is needed, and why, where nobody says anything of it: by the most that is asked for."""
+    for operation, why in (
+        (Operation.RESEARCH_RUN, "公共记录，在本平台内用于研究 public records, used for research inside the lab"),
+        (Operation.SCORE, "公共记录，仅告知评分 public records, of which scores alone are told"),
+        (Operation.MATCH, "公共记录，仅告知哪些企业已登记 public records, of which is told who is there"),
+        (Operation.COUNT, "公共记录，仅告知数量 public records, of which is told how many are there"),
+    ):
+        if operation in operations:
+            return ConsentTerms(why=why)
+    return ConsentTerms()
 
 
 def usual_operations(detail: Detail) -> tuple[Operation, ...]:

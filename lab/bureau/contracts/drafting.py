@@ -14,13 +14,14 @@ from lab.bureau.catalogue import find_items
 from lab.bureau.catalogue.grades import Grade, count_officers
 from lab.bureau.contracts.banks import register
 from lab.bureau.contracts.cabinet import file_draft
-from lab.bureau.contracts.choices import Choices, usual_operations
+from lab.bureau.contracts.choices import Choices, usual_consent, usual_operations
 from lab.bureau.contracts.holding import Held
 from lab.bureau.people.roles import Person
 from lab.bureau.register import find_snapshot
 from lab.bureau.shelf import PUBLISHED, Shelf, Shelved, find_model
 from lab.terms.contract import (
     Ceilings,
+    ConsentTerms,
     Contract,
     Detail,
     Item,
@@ -94,7 +95,7 @@ def write_contract(
             engine=choices.engine,
             parameters=choices.parameters,
             ceilings=choices.ceilings,
-            consent=choices.consent,
+            consent=usual_consent(operations) if choices.consent == ConsentTerms() else choices.consent,
             retention_days=choices.retention_days,
             starts=starts,
             expires=expires or starts + timedelta(days=choices.days),

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from lab.bank.home import BankHome
+from lab.bank.label import Label, RunKind
 from lab.bank.portfolio import read_portfolio
 from lab.bank.results import output_names, score_table
 from lab.bank.run import FinishedRun, open_run, read_run, run_key
@@ -65,8 +66,9 @@ def make_run(
     portfolio = read_portfolio(path, kind="opaque")
     indices = np.arange(scored)
     values = model.terms(public[:scored], detail).apply(sheet.indicators(bank[:scored]))
-    document = _contract(home, sheet.sha256, detail)
-    with open_run(home.runs, run_key(detail), now=datetime.now(UTC)) as run:
+    document = make_contract(home, sheet.sha256, detail)
+    label = Label.of(RunKind.SCORE, document, datetime.now(UTC))
+    with open_run(home.runs, run_key(detail), label, now=datetime.now(UTC)) as run:
         run.finish(
             scores=score_table(portfolio, indices, indices, sheet, values),
             outputs=pl.DataFrame({"code": pl.Series(codes, dtype=pl.String)}).with_columns(
@@ -76,6 +78,7 @@ def make_run(
             contract=SignedContract(contract=document).model_dump_json(by_alias=True).encode(),
             manifest={
                 "run": run.id,
+                "kind": label.kind.value,
                 "resumed": False,
                 "bank": home.name,
                 "bureau": "某数据局",
@@ -85,7 +88,7 @@ def make_run(
                 "register": "main-7",
                 "version": 1,
                 "recipient": "Credit department",
-                "delete_after": "2027-01-01",
+                "delete_after": label.delete_after.isoformat(),
                 "detail": detail.value,
                 "engine": "openmined",
                 "parameters": "bgv-8192-a",
@@ -110,7 +113,8 @@ def make_run(
         return read_run(run.folder)
 
 
-def _contract(home: BankHome, sheet_sha256: str, detail: Detail) -> Contract:
+def make_contract(home: BankHome, sheet_sha256: str, detail: Detail) -> Contract:
+    """A contract of a day that begins now; nobody signed it."""
     now = datetime.now(UTC)
     return Contract(
         id="c-0001",

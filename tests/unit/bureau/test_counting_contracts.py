@@ -8,7 +8,7 @@ from lab.bureau.contracts.choices import Choices
 from lab.bureau.contracts.drafting import check_written_elsewhere
 from lab.bureau.exchange import JobTerms, Passage
 from lab.bureau.exchange.charges import charge_identifiers
-from lab.terms.contract import Contract, Detail, Item, Operation, ReleaseForm
+from lab.terms.contract import ConsentTerms, Contract, Detail, Item, Operation, ReleaseForm
 from lab.terms.errors import InvalidInput, Refused
 from lab.terms.wishes import Wishes
 from protocols.matching.bureau import MIN_COUNTED
@@ -48,6 +48,18 @@ def test_it_is_drafted_without_items_and_one_officer_passes_it(scene: Scene) -> 
     more = ALONE.model_copy(update={"operations": (Operation.COUNT, Operation.MATCH), "detail": Detail.TOTAL})
     other = scene.bureau.desk.draft(AUTHOR, scene.bank.party, more)
     assert other.contract.items and other.officers_needed == 2
+
+
+def test_the_reason_about_consent_is_of_what_is_asked_for_unless_an_officer_gives_one(scene: Scene) -> None:
+    made = draft(scene)
+    assert "how many" in made.consent.why and "scores" not in made.consent.why
+    more = Wishes(operations=(Operation.MATCH, Operation.SCORE))
+    amended = scene.bureau.desk.amend(AUTHOR, made.id, more).contract
+    assert "scores alone" in amended.consent.why and not amended.consent.required
+    given = ConsentTerms(required=False, why="an officer's own")
+    amended = scene.bureau.desk.amend(AUTHOR, made.id, more.model_copy(update={"consent": given})).contract
+    again = scene.bureau.desk.amend(AUTHOR, made.id, Wishes(operations=(Operation.COUNT,))).contract
+    assert amended.consent == again.consent == given
 
 
 @pytest.mark.parametrize(
