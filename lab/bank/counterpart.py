@@ -15,7 +15,7 @@ from lab.bank.outlet import Patience
 from lab.terms.errors import Busy, ShulabError
 from lab.terms.progress import SILENT, Progress
 
-_FIRST_WAIT = 0.25
+_LEAST_WAIT = 0.25
 _T = TypeVar("_T")
 
 
@@ -73,15 +73,17 @@ class Counterpart:
             return ask()
         except Busy as first:
             busy = first
-        patience, wait = self.routes.patience, _FIRST_WAIT
+        patience = self.routes.patience
         until = time.monotonic() + patience.busy
         with self.progress.stage("wait", 1) as stage:
             while time.monotonic() < until:
-                time.sleep(min(max(wait, busy.retry_after), patience.longest_wait) * (0.75 + random.random() / 2))
+                # The bureau says how long its work will take still, so there is no need to ask less and less often.
+                wait = min(max(_LEAST_WAIT, busy.retry_after), patience.longest_wait)
+                time.sleep(wait * (0.75 + random.random() / 2))
                 try:
                     answer = ask()
                 except Busy as again:
-                    busy, wait = again, wait * 2
+                    busy = again
                 else:
                     stage.advance()
                     return answer

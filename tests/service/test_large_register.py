@@ -109,7 +109,7 @@ def large(tmp_path_factory: pytest.TempPathFactory, pilot: Pilot) -> Iterator[La
 
 
 def test_killed_while_it_evaluates_its_register_it_goes_on_where_it_was(large: Large) -> None:
-    assert (large.busy.code, large.busy.retry_after) == ("busy", 5) and "not begun" in large.busy.detail
+    assert large.busy.code == "busy" and 1 <= large.busy.retry_after <= 15 and "not begun" in large.busy.detail
     # Otherwise the kill came before or after the work, and nothing was shown.
     assert 2 <= large.shards_kept < SHARDS
     facts = large.evaluations()[0]

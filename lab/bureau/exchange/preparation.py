@@ -6,7 +6,9 @@ at once. A process that is stopped leaves the work where it stands; it goes on f
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Hashable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -16,7 +18,8 @@ from lab.terms.errors import Busy
 from lab.terms.progress import Progress, Stage
 
 Result = TypeVar("Result")
-RETRY_SECONDS = 5
+_AT_ONCE, _LATEST = 1, 15
+"""Seconds after which whoever waits should ask again, whatever is left to do."""
 
 
 class _Stopped(Exception):
@@ -54,7 +57,7 @@ class Preparation:
         raise Busy(
             f"The register is being prepared for matching ({watch.told}); the request was not begun.",
             next_step="send it again later",
-            retry_after=RETRY_SECONDS,
+            retry_after=watch.seconds_left(),
         )
 
     @contextmanager
@@ -79,16 +82,16 @@ class Preparation:
 
 
 class _Watch:
-    """A progress that tells how far the work is, and ends it when the service stops."""
+    """A progress that tells how far the work is and when to ask again, and ends it when the service stops."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
         self.told = "waiting"
-        self._name, self._total, self._done = "", 1, 0
+        self._name, self._total, self._done, self._begun = "", 1, 0, 0.0
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Stage]:
-        self._name, self._total, self._done = name, max(total, 1), 0
+        self._name, self._total, self._done, self._begun = name, max(total, 1), 0, time.monotonic()
         yield self
 
     def advance(self, units: int = 1) -> None:
@@ -96,3 +99,10 @@ class _Watch:
             raise _Stopped
         self._done += units
         self.told = f"{self._name}: {100 * self._done // self._total} %"
+
+    def seconds_left(self) -> int:
+        """Of the stage under way, as far as can be told by now."""
+        if not self._done:
+            return _AT_ONCE
+        spent = time.monotonic() - self._begun
+        return min(max(_AT_ONCE, math.ceil(spent * (self._total - self._done) / self._done)), _LATEST)

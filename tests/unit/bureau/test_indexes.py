@@ -19,6 +19,7 @@ from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.preparation import Preparation
 from lab.bureau.register import Snapshot
 from lab.terms.errors import Busy, NotFound
+from lab.terms.progress import Progress
 from protocols.matching import bank
 from protocols.matching.bureau import count_marks, digests
 from tests.unit.bureau.test_evaluated import Room, codes_of
@@ -231,6 +232,32 @@ def test_a_large_register_is_prepared_in_the_background(
             busy += 1
             sleep(0.02)
     assert busy >= 2 and index.setup.entries == 200  # evaluated, then indexed
+
+
+@pytest.mark.parametrize(
+    ("done", "seconds", "left"), [(0, 9.0, 1), (50, 4.0, 4), (90, 9.0, 1), (1, 10.0, 15), (100, 5.0, 1)]
+)
+def test_who_waits_is_told_when_to_come_back(
+    preparation: Preparation, monkeypatch: pytest.MonkeyPatch, done: int, seconds: float, left: int
+) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+    clock = [1000.0]
+    monkeypatch.setattr("lab.bureau.exchange.preparation.time.monotonic", lambda: clock[0])
+
+    def work(progress: Progress) -> None:
+        with progress.stage("index", 100) as stage:
+            clock[0] += seconds
+            stage.advance(done)
+            begun.set()
+            go_on.wait(10)
+
+    with pytest.raises(Busy):
+        preparation.done("work", False, work)
+    assert begun.wait(10)
+    with pytest.raises(Busy) as told:
+        preparation.done("work", False, work)
+    go_on.set()
+    assert told.value.retry_after == left
 
 
 def test_work_that_fails_is_told_once_and_tried_again(preparation: Preparation) -> None:
