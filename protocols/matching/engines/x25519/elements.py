@@ -40,5 +40,5 @@ def check_on_curve(elements: NDArray[np.uint8]) -> None:
     """Raise ``ValueError`` unless every element is the u-coordinate of a point of the curve itself."""
     data = np.ascontiguousarray(elements).tobytes()
     for start in range(0, len(data), WIDTH):
-        if not is_on_curve(mpz(int.from_bytes(data[start : start + WIDTH], "little"))):
+        if not is_on_curve(mpz.from_bytes(data[start : start + WIDTH], "little")):
             raise ValueError("wanted points of the curve; at least one lies on its twist")

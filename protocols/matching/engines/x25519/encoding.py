@@ -34,7 +34,7 @@ def encode(identifiers: Sequence[str], dst: bytes = DST) -> NDArray[np.uint8]:
     for start in range(0, len(identifiers), _BATCH):
         fields = hash_to_field((name.encode() for name in identifiers[start : start + _BATCH]), dst)
         for u in elligator(fields):
-            out += int(u).to_bytes(WIDTH, "little")
+            out += u.to_bytes(WIDTH, "little")
     return np.frombuffer(bytes(out), dtype=np.uint8).reshape(len(identifiers), WIDTH)
 
 
@@ -54,7 +54,7 @@ def hash_to_field(messages: Iterable[bytes], dst: bytes) -> list[mpz]:
         state = padded.copy()
         state.update(message + tail)
         block = sha512(state.digest() + last).digest()
-        fields.append(mpz(int.from_bytes(block[:_L], "big")) % PRIME)
+        fields.append(mpz.from_bytes(block[:_L], "big") % PRIME)
     return fields
 
 
