@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
+from lab.terms.garbage import collect_seldom
+
+collect_seldom()  # as the commands do: a process of tests loads what all of them load together
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 
 
