@@ -45,8 +45,8 @@ def tables() -> Tables:
 
 @pytest.fixture(scope="session")
 def model(tables: Tables) -> Model:
-    """A trained model, credit@1."""
-    return train(tables.public, tables.bank, tables.label, name="credit", version=1).model
+    """A trained model, credit@1, of few trees: each scene keeps, publishes and reads it."""
+    return train(tables.public, tables.bank, tables.label, trees=12, name="credit", version=1).model
 
 
 @pytest.fixture
