@@ -40,7 +40,7 @@ from tests.service.standin import Key
 from tests.service.test_bank_session import Bank, firms
 
 PATIENCE = Patience(connect=5, answer=60, tries=1, longest_wait=0.1)
-ROWS, ROWS_PER_BATCH = 160, 8
+ROWS, ROWS_PER_BATCH = 112, 8
 
 
 @pytest.fixture
