@@ -15,15 +15,18 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 
 from lab.terms.errors import InvalidInput
 from models.columns import MAX_COLUMNS, ZERO_BAND, Binning, Column
 from models.features import Feature
 from models.trees import Forest, Split
+
+if TYPE_CHECKING:
+    import scipy.sparse as sp
 
 CHUNK = 512  # rows at a time: keeps the conditions of a chunk in the processor's cache
 Condition = tuple[tuple[Split, bool], ...]
@@ -287,7 +290,9 @@ class _Builder:
 
 
 def _matrix(entries: Mapping[tuple[int, int], float], rows: int, columns: int) -> sp.csr_matrix:
+    from scipy.sparse import csr_matrix  # 0.2 s to load, which a service that evaluates nothing does without
+
     keys = sorted(entries)
     values = np.asarray([entries[key] for key in keys], dtype=np.float64)
     at = np.asarray(keys, dtype=np.int64).reshape(-1, 2)
-    return sp.csr_matrix((values, (at[:, 0], at[:, 1])), shape=(rows, columns))
+    return csr_matrix((values, (at[:, 0], at[:, 1])), shape=(rows, columns))

@@ -77,7 +77,7 @@ def create_app(
     app = FastAPI(
         title="Shulab",
         version="1",
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,  # `words.describe` has a route that nobody waits for
         docs_url=None,  # its page loads scripts from elsewhere
         redoc_url=None,
         redirect_slashes=False,  # a redirect would lose what was signed
@@ -176,7 +176,7 @@ def serve(
         # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: None)
-        warming = threading.Thread(target=_warm, args=(bureau, app, logger), daemon=True)
+        warming = threading.Thread(target=_warm, args=(bureau, logger), daemon=True)
         warming.start()
         note_configuration(bureau.store, "service", settings, bureau.keys.pseudonyms, by=LOCAL)
         notary = Notary(
@@ -217,11 +217,9 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _warm(bureau: Bureau, app: FastAPI, logger: logging.Logger) -> None:
-    """Start the bureau's workers beside the listening, so that neither waits for the other; and make the OpenAPI
-    document, which takes a second that no other request is to wait for."""
+def _warm(bureau: Bureau, logger: logging.Logger) -> None:
+    """Start the bureau's workers beside the listening, so that neither waits for the other."""
     try:
         bureau.warm()
-        app.openapi()
     except Exception as error:
         note(logger, "workers did not start", error=error)

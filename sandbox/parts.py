@@ -5,16 +5,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from fastapi import Request
 
 from lab.bureau.exchange import Charge
 from lab.bureau.office import Bureau
 from sandbox.metrics import Metrics
-from sandbox.openid import Provider
 from sandbox.places import Budget, Places
 from sandbox.settings import ServiceSettings
 from sandbox.waiting import Waiting
+
+if TYPE_CHECKING:
+    from sandbox.provider import Provider
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,22 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from authlib.oauth2.rfc7636 import create_s256_code_challenge
-
 from lab.bureau.people import Tokens
-from sandbox.openid import Question
 
 T = TypeVar("T")
 MOST = 1000
+CALLBACK = "/v1/sign-in/oidc/callback"
 QUESTION_SECONDS, CODE_SECONDS = 600.0, 60.0
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Question:
+    """One sign-in under way: where the browser is sent, and what its answer must fit."""
+
+    url: str
+    state: str
+    nonce: str
+    verifier: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +97,8 @@ class Waiting:
 
     def take_code(self, code: str, verifier: str) -> Tokens | None:
         """The tokens of ``code``; a wrong verifier spends it too."""
+        from authlib.oauth2.rfc7636 import create_s256_code_challenge
+
         found = self._codes.take(code)
         if found is None or not hmac.compare_digest(create_s256_code_challenge(verifier), found[0]):
             return None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Cookie, Depends, Query, Request
@@ -14,10 +14,12 @@ from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, ShulabError
 from sandbox.api.bodies import document, document_body
 from sandbox.api.sign_in import SignedIn, answer
 from sandbox.api.words import PERSON, problems
-from sandbox.openid import CALLBACK, Provider
 from sandbox.parts import Parts
 from sandbox.people import PartsOf, challenge, set_cookies
-from sandbox.waiting import QUESTION_SECONDS, Begun, Loopback
+from sandbox.waiting import CALLBACK, QUESTION_SECONDS, Begun, Loopback
+
+if TYPE_CHECKING:
+    from sandbox.provider import Provider
 
 router = APIRouter(prefix="/v1/sign-in/oidc", tags=["people"])
 BROWSER = "shulab_oidc"

@@ -51,9 +51,15 @@ AUTHOR, APPROVER, SECOND = (
     Person(name, department, frozenset({Role.OFFICER}))
     for name, department in (("lin", "数据部"), ("wang", "数据部"), ("zhao", "法务部"))
 )
-_SERVE = "import sys; from pathlib import Path; from sandbox.app import serve; " + (
-    "serve(Path(sys.argv[1]), '127.0.0.1', 0, Path(sys.argv[2]))"
-)
+SERVE = """\
+import sys
+from pathlib import Path
+from lab.terms.garbage import collect_seldom
+collect_seldom()  # as the command does
+from sandbox.app import serve
+serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]), Path(sys.argv[3]))
+"""
+"""The service without the command line around it: home, port, port file."""
 
 
 BOTH_DATABASES = ("ceiling", "parallel", "charged", "killed", "kills", "suspended")
@@ -128,7 +134,7 @@ class Process:
         port_file.unlink(missing_ok=True)
         with (self.home / "logs" / "stderr").open("ab") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(self.home), str(port_file)],
+                [sys.executable, "-c", SERVE, str(self.home), "0", str(port_file)],
                 cwd=ROOT,
                 stdout=stderr,
                 stderr=stderr,

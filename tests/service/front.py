@@ -18,11 +18,8 @@ import sqlalchemy
 from lab.bureau.office import Bureau
 from lab.bureau.people import NewAccount, Role, Subject
 from lab.bureau.store.tables import EntryRow
-from tests.service.conftest import ROOT, Process
+from tests.service.conftest import ROOT, SERVE, Process
 
-_SERVE = "import sys; from pathlib import Path; from sandbox.app import serve; " + (
-    "serve(Path(sys.argv[1]), '127.0.0.1', int(sys.argv[2]), Path(sys.argv[3]))"
-)
 GOOD, OTHER, WRONG = "correct horse battery", "staple tree and river", "not at all this one"
 
 
@@ -110,7 +107,7 @@ class Placed(Process):
         port_file = self.home / "port"
         with (self.home / "logs" / "stderr").open("ab") as stderr:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", _SERVE, str(self.home), str(self._port), str(port_file)],
+                [sys.executable, "-c", SERVE, str(self.home), str(self._port), str(port_file)],
                 cwd=ROOT,
                 stdout=stderr,
                 stderr=stderr,

@@ -19,7 +19,7 @@ from tests.service.test_openapi import BANKS, PEOPLE, PUBLIC
 
 # Once is enough here: which database lies behind makes no difference to how a request is read.
 pytestmark = pytest.mark.parametrize("service", ["sqlite"], indirect=True, scope="session")
-EXAMPLES = 12
+EXAMPLES = 8
 OPERATIONS = [*PUBLIC, *BANKS]
 FITTING, UNFITTING = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE
 UNFIT = ("{sha256}", "{job_id}", "{model}", "setup", "signature", "sheet", "matching", "batches", "keys", "consistency")
@@ -37,6 +37,7 @@ def document(service):
     return httpx.get(service.url + "/v1/openapi.json", timeout=60).json()
 
 
+@pytest.fixture(scope="module")
 def operations(document) -> dict[str, Any]:
     found: Any = schemathesis.openapi.from_dict(document).get_all_operations()
     return {each.ok().label: each.ok() for each in found}
@@ -59,14 +60,14 @@ def check(answer: httpx.Response, document) -> None:
         jsonschema.validate(answer.json(), document["components"]["schemas"]["Problem"])
 
 
-def test_every_operation_is_fuzzed(document):
+def test_every_operation_is_fuzzed(operations):
     """Those of people, which need a sign-in, are fuzzed where that is tested."""
-    assert set(operations(document)) - set(PEOPLE) == set(OPERATIONS)
+    assert set(operations) - set(PEOPLE) == set(OPERATIONS)
 
 
 @pytest.mark.parametrize(("label", "who", "mode"), CASES)
-def test_no_request_makes_the_service_fail(service, document, label, who, mode):
-    strategy = operations(document)[label].as_strategy(generation_mode=mode)
+def test_no_request_makes_the_service_fail(service, document, operations, label, who, mode):
+    strategy = operations[label].as_strategy(generation_mode=mode)
     signed = who == "bank"
     contract = service.contract() if signed else ""
     reached = []

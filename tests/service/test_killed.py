@@ -21,7 +21,7 @@ from lab.terms.contract import Detail
 from tests.service.conftest import ROOT, Service
 from tests.service.test_bank_session import Bank, firms
 
-ROWS, ROWS_PER_BATCH, KILLS = 240, 8, 9
+ROWS, ROWS_PER_BATCH, KILLS = 240, 8, 6
 
 
 def start_client(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen[bytes]:

@@ -77,7 +77,7 @@ def test_the_bank_waits_for_a_place(tmp_path):
 
 def test_work_that_takes_too_long_is_answered_and_keeps_its_place_until_it_ends(tmp_path):
     release = threading.Event()
-    with running(tmp_path, heavy_places=1, request_seconds=0.3) as service:
+    with running(tmp_path, heavy_places=1, request_seconds=1.0) as service:
         service.bureau.work = lambda body: body if release.wait(30) else b""
         late = send(service, "POST", PATH, FRAME)
         assert (late.status_code, late.json()["type"]) == (408, "urn:shulab:error:timeout")

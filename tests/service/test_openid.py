@@ -22,9 +22,9 @@ from lab.bureau.people import Role, Subject
 from lab.sdk.browser import sign_in_by_browser
 from lab.sdk.held import Held
 from lab.terms.errors import InvalidInput, Unreachable
-from sandbox.openid import CALLBACK, find_provider
+from sandbox.openid import find_provider
 from sandbox.settings import ServiceSettings
-from sandbox.waiting import MOST, Once
+from sandbox.waiting import CALLBACK, MOST, Once
 from tests.service.conftest import ROOT
 from tests.service.crooked import CLIENT, SECRET, Claims, Crooked, crooked_provider
 from tests.service.front import GOOD, Front, close_front, free_port, open_front

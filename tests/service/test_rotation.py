@@ -29,39 +29,32 @@ from lab.bank.run import unfinished_runs
 from lab.bureau.contracts.banks import GRACE, KeyState, register
 from lab.bureau.office import Bureau
 from lab.bureau.people import Role
-from lab.bureau.register import import_register
-from lab.bureau.shelf import keep_model, publish_model
 from lab.bureau.store.tables import BankKeyRow, EntryRow, JobRow
 from lab.terms.contract import Detail, Party
 from lab.terms.errors import InvalidInput, NotAuthentic, Unreachable
 from protocols.matching.bureau import DEFAULT_ENGINE
 from protocols.wire.signature import Signer, sign_request
-from tests.service.conftest import ROOT, Pilot, Process, Service
+from tests.service.conftest import ROOT, Pilot, Process, Service, open_service
 from tests.service.front import Front
 from tests.service.standin import Key
 from tests.service.test_bank_session import Bank, firms
 
 PATIENCE = Patience(connect=5, answer=60, tries=1, longest_wait=0.1)
-ROWS, ROWS_PER_BATCH = 160, 8
+ROWS, ROWS_PER_BATCH = 112, 8
 
 
 @pytest.fixture
 def service(tmp_path_factory: pytest.TempPathFactory, pilot: Pilot) -> Iterator[Service]:
     """A service of this test's own: key epochs are the whole bureau's."""
-    home, source = tmp_path_factory.mktemp("own"), tmp_path_factory.mktemp("source") / "register.csv"
-    pilot.public.write_csv(source)
-    with Bureau.create(home, name="某征信") as bureau:
-        import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
-        keep_model(bureau.store, bureau.home, pilot.model, "main")
-        publish_model(bureau.store, bureau.home, "credit", 1)
-        process = Process(home)
-        process.start()
-        running = Service(process, bureau, pilot)
-        try:
-            yield running
-        finally:
-            running.close()
-            process.stop()
+    with open_service(tmp_path_factory.mktemp("own"), pilot) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, pilot: Pilot) -> Iterator[Service]:
+    """A service for tests whose matter is a bank's key."""
+    with open_service(tmp_path_factory.mktemp("shared"), pilot) as running:
+        yield running
 
 
 @pytest.fixture
@@ -181,34 +174,34 @@ def asks(service: Service, contract: str, key: Signer) -> httpx.Response:
         return client.get(path, headers=sign_request("GET", path, b"", key, bureau_key=bureau_key))
 
 
-def test_a_revoked_an_unknown_and_another_banks_key_and_no_contract_look_the_same(service: Service) -> None:
+def test_a_revoked_an_unknown_and_another_banks_key_and_no_contract_look_the_same(shared: Service) -> None:
     own, other = Key(), Key()
-    service.key = own
-    contract = service.contract(job=False)
-    service.key = other
-    service.contract(job=False)
-    assert asks(service, contract, own).status_code == 200
-    answers = [asks(service, contract, other), asks(service, contract, Key()), asks(service, "c-none", own)]
-    before = kinds(service).count("refused")
-    service.bureau.banks.revoke(own.public_key_hex, "test", by="local")
-    answers += [asks(service, contract, own) for _ in range(3)]
+    shared.key = own
+    contract = shared.contract(job=False)
+    shared.key = other
+    shared.contract(job=False)
+    assert asks(shared, contract, own).status_code == 200
+    answers = [asks(shared, contract, other), asks(shared, contract, Key()), asks(shared, "c-none", own)]
+    before = kinds(shared).count("refused")
+    shared.bureau.banks.revoke(own.public_key_hex, "test", by="local")
+    answers += [asks(shared, contract, own) for _ in range(3)]
     bodies = [{name: value for name, value in answer.json().items() if name != "instance"} for answer in answers]
     assert all(answer.status_code == 401 for answer in answers)
     assert all(body == bodies[0] for body in bodies)
     assert len({tuple(answer.headers) for answer in answers}) == 1
-    assert kinds(service).count("refused") == before + 1  # the revoked key, once
+    assert kinds(shared).count("refused") == before + 1  # the revoked key, once
 
 
-def test_a_succeeded_key_is_accepted_for_a_day(service: Service) -> None:
+def test_a_succeeded_key_is_accepted_for_a_day(shared: Service) -> None:
     old = Key()
-    service.key = old
-    contract = service.contract(job=False)
+    shared.key = old
+    contract = shared.contract(job=False)
     for ended, status in ((timedelta(0), 200), (GRACE - timedelta(minutes=1), 200), (GRACE, 401)):
-        with service.bureau.store.begin() as session:
+        with shared.bureau.store.begin() as session:
             row = session.get(BankKeyRow, old.public_key_hex)
             assert row is not None
             row.state, row.ended_at = KeyState.SUCCEEDED.value, datetime.now(UTC) - ended
-        assert asks(service, contract, old).status_code == status
+        assert asks(shared, contract, old).status_code == status
 
 
 class Place:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from alembic import command
-from alembic.autogenerate import compare_metadata
-from alembic.config import Config
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, inspect, text
 
 from lab.bureau.store.tables import Base
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 _FOLDER = Path(__file__).parent / "migrations"
 # An arbitrary fixed number: PostgreSQL's advisory lock that keeps two starting processes from migrating at once.
@@ -23,17 +22,38 @@ def migrate(engine: Engine) -> None:
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        command.upgrade(_config(connection), "head")
+        if _version(connection) != newest():
+            from alembic import command  # a quarter of a second to load, and mostly there is nothing to do
+
+            command.upgrade(_config(connection), "head")
+
+
+def newest() -> str:
+    """The number of the last migration, by the names of their files."""
+    return max(path.stem for path in (_FOLDER / "versions").glob("m[0-9]*.py"))[1:5]
 
 
 def drift(engine: Engine) -> list[Any]:
     """What the tables in the code have and the migrated database has not, or the other way; empty when they agree."""
+    from alembic.autogenerate import compare_metadata
+    from alembic.migration import MigrationContext
+
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         return list(compare_metadata(context, Base.metadata))
 
 
+def _version(connection: Connection) -> str | None:
+    """The number of the last migration that the database has had; None for an empty one."""
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
+
+
 def _config(connection: Connection) -> Config:
+    from alembic.config import Config
+
     config = Config()
     # Alembic reads options through ConfigParser, which would take a percent sign in a path for itself.
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import polars as pl
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from lab.bureau.home import BureauHome
+from lab.bureau.keys import BureauKeys
 from lab.bureau.office import Bureau
 from lab.bureau.register import import_register
 from lab.bureau.shelf import keep_model, publish_model
@@ -45,13 +48,13 @@ def tables() -> Tables:
 
 @pytest.fixture(scope="session")
 def model(tables: Tables) -> Model:
-    """A trained model, credit@1."""
-    return train(tables.public, tables.bank, tables.label, name="credit", version=1).model
+    """A trained model, credit@1, of few trees: each scene keeps, publishes and reads it."""
+    return train(tables.public, tables.bank, tables.label, trees=12, name="credit", version=1).model
 
 
 @pytest.fixture
 def open_scene(
-    tmp_path: Path, tables: Tables, model: Model, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, tables: Tables, model: Model, migrated_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Callable[[str], Scene]]:
     """Opens a scene over a database URL (``""``: SQLite in the home); closes it in the end."""
     scenes: list[Scene] = []
@@ -59,7 +62,9 @@ def open_scene(
 
     def make(database_url: str) -> Scene:
         home, clock = tmp_path / "bureau", Clock()
-        Bureau.create(home, name="Test bureau", database_url=database_url).close()
+        BureauKeys.create(BureauHome.create(home, name="Test bureau", database_url=database_url))
+        if not database_url:
+            shutil.copyfile(migrated_file, home / "bureau.db")
         bureau = Bureau.open(home, clock=clock)
         scenes.append(Scene(bureau, home, Bank(), clock, tables, model))
         source = tables.register_csv(tmp_path / "register.csv")

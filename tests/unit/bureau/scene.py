@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -61,12 +62,18 @@ class Tables:
         return path
 
 
+@cache
+def key_holder() -> KeyHolder:
+    """The decryption key of every scene's bank: a scene has one bank, and its keys and their proof take a while."""
+    return KeyHolder(PARAMS, generate_secret(PARAMS))
+
+
 @dataclass
 class Bank:
     """The bank of a test: its keys, and the moves that it makes."""
 
     signing: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
-    keys: KeyHolder = field(default_factory=lambda: KeyHolder(PARAMS, generate_secret(PARAMS)))
+    keys: KeyHolder = field(default_factory=key_holder)
 
     @property
     def party(self) -> Party:

@@ -10,6 +10,7 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import DatabaseError, IntegrityError
 
 from lab.bureau.store import Store, drift, engine, migrate, open_store
+from lab.bureau.store.migrate import newest
 from lab.bureau.store.tables import EntryRow, LedgerSizeRow, NonceRow, UsageRow
 from lab.terms.errors import InvalidInput, Unreachable
 
@@ -26,6 +27,11 @@ def test_migrating_again_changes_nothing(store: Store) -> None:
     with store.read() as session:
         row = session.get(LedgerSizeRow, 1)
         assert row is not None and row.size == 0
+
+
+def test_the_newest_number_is_that_of_the_last_migration(store: Store) -> None:
+    with store.read() as session:
+        assert session.scalar(text("SELECT version_num FROM alembic_version")) == newest()
 
 
 def test_drift_is_seen(store: Store) -> None:
