@@ -224,7 +224,8 @@ class Scoring:
 
     def _charge(self, session: Session, work: Admitted, passed: Passed, sent: Sent, now: datetime) -> None:
         self._batches.check_room(session, passed.contract.id)
-        codes = self._snapshots.frame(work.snapshot)[work.snapshot.id_column].gather(work.rows).to_list()
+        identifier = work.snapshot.id_column
+        codes = self._snapshots.frame(work.snapshot, [identifier])[identifier].gather(work.rows).to_list()
         enterprises = self._keys.pseudonyms([str(code) for code in codes])
         params = PARAMETERS[passed.contract.parameters]
         spent = params.spent(self._shelf.model(passed.shelved).term_counts(passed.detail))
@@ -248,8 +249,11 @@ class Scoring:
         passed = work.passed
         snapshot, shelved, step = work.snapshot, passed.shelved, passed.contract.ceilings.precision
         about = About(snapshot.name, snapshot.version, snapshot.rows, shelved.sha256, passed.detail, step)
-        table = self._snapshots.frame(snapshot)
-        terms = self._terms.terms(about, self._shelf.model(shelved), work.rows, lambda rows: table[rows])
+        model = self._shelf.model(shelved)
+        # With the identifier, because a model may use no public column, and its rows are counted all the same.
+        columns = [snapshot.id_column, *(feature.name for feature in model.public_features)]
+        table = self._snapshots.frame(snapshot, columns)
+        terms = self._terms.terms(about, model, work.rows, lambda rows: table[rows])
         context = self._home.path(work.context_file).read_bytes()
         try:
             return self._workers.run(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,15 +64,24 @@ class Snapshots:
         self._frames: dict[tuple[str, int], pl.DataFrame] = {}
         self._checked: set[str] = set()
 
-    def frame(self, snapshot: Snapshot) -> pl.DataFrame:
-        """The table, all text, the identifier first; raises ``InvalidInput`` if the file is not the one imported."""
-        key = (snapshot.name, snapshot.version)
+    def frame(self, snapshot: Snapshot, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The table, all text, the identifier first; or those of ``columns`` that it has.
+
+        What was asked for stays in memory, and no other column does. Raises ``InvalidInput`` if the file is not the one
+        imported.
+        """
+        key, every = (snapshot.name, snapshot.version), (snapshot.id_column, *snapshot.columns)
+        wanted = every if columns is None else [column for column in columns if column in every]
         with self._lock:
-            if key not in self._frames:
-                while len(self._frames) >= _KEPT_IN_MEMORY:
-                    self._frames.pop(next(iter(self._frames)))
-                self._frames[key] = self._read(snapshot)
-            return self._frames[key]
+            kept = self._frames.pop(key, None)
+            absent = [column for column in wanted if kept is None or column not in kept.columns]
+            if kept is None or absent:
+                read = self._read(snapshot, absent)
+                kept = read if kept is None else kept.hstack(read)
+            while len(self._frames) >= _KEPT_IN_MEMORY:
+                self._frames.pop(next(iter(self._frames)))
+            self._frames[key] = kept
+        return kept.select(wanted)
 
     def identifiers(self, snapshot: Snapshot, first: int = 0, count: int | None = None) -> list[str]:
         """Identifiers in row order, which is their own order: ``count`` of them from row ``first`` on (None: all).
@@ -86,9 +96,9 @@ class Snapshots:
             raise _unreadable(snapshot) from None
         return [str(code) for code in rows[snapshot.id_column].to_list()]
 
-    def _read(self, snapshot: Snapshot) -> pl.DataFrame:
+    def _read(self, snapshot: Snapshot, columns: Sequence[str]) -> pl.DataFrame:
         try:
-            return pl.read_parquet(self._check(snapshot))
+            return pl.read_parquet(self._check(snapshot), columns=list(columns))
         except (OSError, PolarsError):
             raise _unreadable(snapshot) from None
 

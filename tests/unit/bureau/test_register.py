@@ -74,6 +74,18 @@ def test_ordinary_encodings(store: Store, home: BureauHome, encoding: str) -> No
     assert read(store, home).rows() == [("x", "批发")]
 
 
+def test_the_columns_asked_for_are_read_and_no_others(store: Store, home: BureauHome) -> None:
+    bring(store, home, "id,a,b,c\nx,1,2,3\ny,4,5,6\n")
+    with store.read() as session:
+        snapshot = find_snapshot(session, "main")
+    snapshots = Snapshots(home)
+    assert snapshots.frame(snapshot, ["c", "nine", "id"]).rows() == [("3", "x"), ("6", "y")]
+    (kept,) = snapshots._frames.values()
+    assert sorted(kept.columns) == ["c", "id"]
+    assert snapshots.frame(snapshot, ["b", "c"]).rows() == [("2", "3"), ("5", "6")]
+    assert snapshots.frame(snapshot).rows() == [("x", "1", "2", "3"), ("y", "4", "5", "6")]
+
+
 def test_versions_stay(store: Store, home: BureauHome) -> None:
     first = bring(store, home, "id,a\nx,1\n")
     second = bring(store, home, "id,a\nx,2\ny,3\n")
