@@ -7,6 +7,7 @@ touch the disk. (Knuth, The Art of Computer Programming, volume 3, section 5.4; 
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -85,8 +86,8 @@ class Runs:
     def _between(self, run: _Run, low: Any, high: Any) -> pl.DataFrame:
         """A run's rows with low <= key < high; ``None`` for no bound."""
         # Keys repeat: rows equal to ``low`` may begin in the block before the first that starts with it.
-        first = 0 if low is None else max(0, sum(key < low for key in run.keys) - 1)
-        last = len(run.keys) if high is None else sum(key < high for key in run.keys)
+        first = 0 if low is None else max(0, bisect_left(run.keys, low) - 1)
+        last = len(run.keys) if high is None else bisect_left(run.keys, high)
         rows = pl.scan_parquet(run.path).slice(first * BLOCK, (last - first) * BLOCK)
         key = pl.col(self._key[0])
         if low is not None:
