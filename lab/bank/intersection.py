@@ -29,6 +29,7 @@ from lab.bank.results import check_suffix, match_table, write_scores
 from lab.bank.run import Run, open_run, run_key
 from lab.terms.contract import Operation
 from lab.terms.progress import SILENT, Progress
+from protocols.matching.bank import BOUND_BITS
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,7 @@ def _manifest(
         "setup_entries": entries,
         "setup_bytes": found.setup_bytes if found else 0,
         "setup_bytes_an_entry": round(found.setup_bytes / entries, 4) if found and entries else 0.0,
+        "least_bytes_an_entry": BOUND_BITS / 8,
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "bytes_up": outlet.bytes_up,
         "bytes_down": outlet.bytes_down,

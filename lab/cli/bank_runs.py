@@ -113,7 +113,10 @@ def show_match(output: Output, manifest: dict[str, Any]) -> None:
         rows.append(("已发送标识 identifiers sent", f"{manifest['sent']:,}"))
     rows += [
         *_costs(manifest),
-        ("每条登记字节 set-up bytes an entry", f"{manifest['setup_bytes_an_entry']:.2f}"),
+        (
+            "每条登记字节（下限）set-up bytes an entry (least)",
+            f"{manifest['setup_bytes_an_entry']:.2f} ({manifest['least_bytes_an_entry']:.2f})",
+        ),
     ]
     if "out" in manifest:
         rows.append(("结果文件 out", manifest["out"]))

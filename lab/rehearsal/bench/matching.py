@@ -21,9 +21,6 @@ from lab.terms.contract import Detail, Purpose
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
 
-BOUND_BITS = 41.5
-"""Bits an entry that a Golomb-coded set needs for false positives of 2^-40."""
-
 
 @dataclass(frozen=True)
 class Measurement:
@@ -105,7 +102,7 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
         "bytes_up": found["bytes_up"],
         "setup_bytes": first["setup_bytes"],
         "setup_bits_an_entry": round(8 * first["setup_bytes"] / what.register, 3),
-        "bound_bits_an_entry": BOUND_BITS,
+        "bound_bits_an_entry": 8 * first["least_bytes_an_entry"],
         "peak_rss_bureau": max(evaluating.peak, service.peak_rss),
         "peak_rss_bank": matching.peak,
         "peak_rss_import": importing.peak,

@@ -54,7 +54,13 @@ def make_match(home: BankHome, contract: Contract, started: datetime, *, finish:
 
 FACTS: dict[str, Any] = {"recipient": "R", "setup_entries": 400, "rows": 9, "accepted": 9, "set_aside": 0, "matched": 7}
 FACTS |= {"set_aside_reasons": {}, "sent": 9, "seconds": {"total": 1.0}, "bytes_up": 1, "bytes_down": 1}
-FACTS |= {"setup_bytes_an_entry": 5.5, "warnings": [], "delete_after": "2026-01-01", "finished": "2026-01-01T00:00:00"}
+FACTS |= {
+    "setup_bytes_an_entry": 5.5,
+    "least_bytes_an_entry": 5.2,
+    "warnings": [],
+    "delete_after": "2026-01-01",
+    "finished": "2026-01-01T00:00:00",
+}
 
 
 def pay_for(home: BankHome, contract: Contract, *epochs: int) -> None:
