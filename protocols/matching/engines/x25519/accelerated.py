@@ -19,7 +19,7 @@ WIDTH = 32
 LANES = 8
 _RUNTIME = ("libintlc.so.5", "libimf.so", "libirng.so", "libsvml.so")
 _LIBRARY = "libcrypto_mb.so.13"
-_Lanes = ctypes.c_void_p * LANES
+_POINTER = ctypes.sizeof(ctypes.c_void_p)
 
 
 class NotAvailable(Exception):
@@ -39,7 +39,7 @@ def load() -> ctypes.CDLL:
         library.mbx_is_crypto_mb_applicable.restype = ctypes.c_int
         library.mbx_is_crypto_mb_applicable.argtypes = (ctypes.c_uint64,)
         library.mbx_x25519_mb8.restype = ctypes.c_uint32
-        library.mbx_x25519_mb8.argtypes = (_Lanes, _Lanes, _Lanes)
+        library.mbx_x25519_mb8.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
     except (OSError, AttributeError):
         raise NotAvailable("the libraries of ipp-crypto and intel-cmplr-lib-rt do not load") from None
     # 0: "ask the processor which features it has".
@@ -59,12 +59,14 @@ def multiply(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
     rows[count:] = elements[:1]  # lanes to spare repeat the first element
     products = np.empty_like(rows)
     kernel, key = load().mbx_x25519_mb8, ctypes.create_string_buffer(scalar, WIDTH)
-    keys = _Lanes(*[ctypes.addressof(key)] * LANES)
-    source, target = rows.ctypes.data, products.ctypes.data
+    keys = (ctypes.c_void_p * LANES)(*[ctypes.addressof(key)] * LANES)
+    # The library takes arrays of eight pointers; those of all calls are made at once.
+    lanes = np.arange(padded, dtype=np.uint64) * np.uint64(WIDTH)
+    sources, targets = (np.uint64(array.ctypes.data) + lanes for array in (rows, products))
+    source, target = sources.ctypes.data, targets.ctypes.data
     status = 0
-    for start in range(0, padded * WIDTH, LANES * WIDTH):
-        offsets = range(start, start + LANES * WIDTH, WIDTH)
-        status |= kernel(_Lanes(*[target + o for o in offsets]), keys, _Lanes(*[source + o for o in offsets]))
+    for start in range(0, padded * _POINTER, LANES * _POINTER):
+        status |= kernel(target + start, keys, source + start)
     products = products[:count]
     if status or not products.any(axis=1).all():
         raise ValueError("wanted elements of the prime-order group; at least one is of small order")
