@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.bureau.catalogue import find_items, read_dictionary
@@ -220,6 +220,7 @@ def test_kill_9_leaves_the_former_version(
     store.close()
 
 
+@settings(deadline=None)
 @given(rows=st.lists(st.tuples(st.sampled_from(["", "p", "q", "r"]), st.sampled_from(["1", "2"])), max_size=12))
 def test_every_row_ends_in_exactly_one_place(
     rows: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory
@@ -236,6 +237,7 @@ def test_every_row_ends_in_exactly_one_place(
     assert sum(out.reasons.values()) == out.aside.height
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from(["", "p", "q", "r", "s"]), st.sampled_from(["1", "2", "3,4"])), max_size=15
