@@ -158,9 +158,8 @@ def open_evaluations(folder: Path, contract: str, epoch: int, engine: str) -> It
 
 def held_epochs(folder: Path, contract: str, engine: str) -> tuple[int, ...]:
     """The epochs of which there is a store for a contract and engine, ascending."""
-    found = folder.glob(f"{contract}.e*.{engine}.sqlite")
-    numbers = [path.name.removeprefix(f"{contract}.e").removesuffix(f".{engine}.sqlite") for path in found]
-    return tuple(sorted(int(number) for number in numbers if number.isascii() and number.isdigit()))
+    stores = [one for one in list_stores(folder) if (one.contract, one.engine) == (contract, engine)]
+    return tuple(one.epoch for one in stores if one.paths[0].suffix == ".sqlite")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,6 @@ dropped: every row of the file ends as accepted or as set aside with a reason.
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.terms.csvfile import read_table
+from lab.terms.csvfile import digest_of, read_table
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdKind, Reason, normalise
 
@@ -86,7 +85,7 @@ def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = No
         numbers=table.numbers[picked],
         set_aside=tuple(sorted(aside, key=lambda row: row.row)),
         rows=table.rows,
-        sha256=_digest(path),
+        sha256=digest_of(path),
         warnings=table.warnings,
     )
 
@@ -118,8 +117,3 @@ def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:
         "Wanted to know which column holds the enterprises' codes; no column has a usual name for it.",
         next_step="name it with --id COLUMN",
     )
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import codecs
 import csv
+import hashlib
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -243,6 +244,12 @@ def open_table(path: str | Path, *, max_bytes: int = MAX_BYTES) -> TableFile:
                 raise _unclosed(path.name, reader.line_num) from None
     columns = check_header([cell.strip() for cell in header], path.name)
     return TableFile(path, tuple(columns), encoding, size, state, separator, quoted)
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of a file's bytes, by which a table is known; raises ``OSError``."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _open_parquet(path: Path, state: tuple[int, int]) -> TableFile:

@@ -26,7 +26,7 @@ from lab.bureau.ledger import Fact, record
 from lab.bureau.store import Store
 from lab.bureau.store.tables import BankRow
 from lab.terms.consent import SCHEMA, written
-from lab.terms.csvfile import read_table
+from lab.terms.csvfile import digest_of, read_table
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdKind
 from lab.terms.progress import Progress
@@ -89,8 +89,7 @@ def import_consents(
             f"Wanted at most {MAX_ROWS:,} rows in one file of consents; found {table.rows:,}.",
             next_step="split the file",
         )
-    with source.open("rb") as file:
-        file_sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+    file_sha256 = digest_of(source)
     with store.read() as session:
         banks = _banks(session)
     with progress.stage("import", 2 * table.rows) as stage:

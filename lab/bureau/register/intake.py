@@ -6,7 +6,6 @@ written in that order; memory does not grow with it.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -30,7 +29,7 @@ from lab.bureau.register.snapshot import ROW_GROUP
 from lab.bureau.register.sorting import CODE, ROW, choose_columns, judge, settle, told
 from lab.bureau.store import Store
 from lab.bureau.store.tables import RegisterRow
-from lab.terms.csvfile import TableFile, open_table
+from lab.terms.csvfile import TableFile, digest_of, open_table
 from lab.terms.errors import Conflict, InvalidInput
 from lab.terms.identifiers import IdKind
 from lab.terms.progress import SILENT, Progress
@@ -183,7 +182,7 @@ def _keep(
     items: Sequence[Item],
     source: Path,
 ) -> tuple[RegisterRow, Path | None]:
-    sha256, source_sha256 = _digest(found.file), _digest(source)
+    sha256, source_sha256 = digest_of(found.file), digest_of(source)
     with store.begin() as session:
         newest = session.scalar(select(func.max(RegisterRow.version)).where(RegisterRow.name == name))
         version = (newest or 0) + 1
@@ -224,8 +223,3 @@ def _keep(
         }
         record(session, "register.imported", None, facts, by=LOCAL)
     return row, rejected
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -24,10 +24,9 @@ BLOCK = 4_096
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """A run on disk: its rows, and the key of the first row of each block."""
+    """A run on disk, and the key of the first row of each block."""
 
     path: Path
-    rows: int
     keys: list[Any]
 
 
@@ -75,7 +74,7 @@ class Runs:
         frame = self._sorted()
         path = self._folder / f"{self._name}.{len(self._runs)}"
         frame.write_parquet(path, compression="lz4", statistics=False, row_group_size=BLOCK)
-        self._runs.append(_Run(path, frame.height, frame[self._key[0]].gather_every(BLOCK).to_list()))
+        self._runs.append(_Run(path, frame[self._key[0]].gather_every(BLOCK).to_list()))
 
     def _bounds(self) -> list[Any]:
         """Keys that cut the whole into as many stretches as there are runs."""

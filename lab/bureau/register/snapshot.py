@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import threading
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.home import BureauHome
 from lab.bureau.store.tables import RegisterRow
+from lab.terms.csvfile import digest_of
 from lab.terms.errors import InvalidInput, NotFound
 
 _KEPT_IN_MEMORY = 2
@@ -108,8 +108,7 @@ class Snapshots:
         if snapshot.sha256 in self._checked:
             return path
         try:
-            with path.open("rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
+            found = digest_of(path)
         except OSError:
             raise _unreadable(snapshot) from None
         if found != snapshot.sha256:

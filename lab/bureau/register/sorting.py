@@ -88,7 +88,7 @@ def settle(good: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, pl
     later = np.flatnonzero(first != place)
     left, right = (good[rows].select(columns) for rows in (later, first[later]))
     same = np.logical_and.reduce([left[name].eq_missing(right[name]).to_numpy() for name in columns])
-    words = ["repeats" if equal else "differs from" for equal in np.atleast_1d(same).tolist()] if len(later) else []
+    words = ["repeats" if equal else "differs from" for equal in same.tolist()]
     numbers = good[ROW].gather(first[later]).to_list()
     reasons = [f"{word} row {number}" for word, number in zip(words, numbers, strict=True)]
     cells = [name for name in good.columns if name not in (ROW, CODE)]
