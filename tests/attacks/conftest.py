@@ -1,0 +1,40 @@
+"""Fixtures of the attacks: a bureau with a register and a model, and its service in a thread of the test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from tests.attacks.house import House, serving
+from tests.service.conftest import _new_database as new_database
+from tests.unit.bureau.conftest import model, open_scene, scene, scene_on_both, store, tables
+from tests.unit.bureau.scene import Scene
+
+__all__ = ["model", "open_scene", "scene", "scene_on_both", "store", "tables"]
+
+
+@pytest.fixture
+def house(scene: Scene) -> Iterator[House]:
+    """A service over SQLite, whose clock tells the time: signed requests are held against it."""
+    scene.clock.now = datetime.now(UTC)
+    with serving(scene) as running:
+        yield running
+
+
+@pytest.fixture
+def house_on_both(scene_on_both: Scene) -> Iterator[House]:
+    """The same over SQLite, and again over PostgreSQL."""
+    scene_on_both.clock.now = datetime.now(UTC)
+    with serving(scene_on_both) as running:
+        yield running
+
+
+@pytest.fixture
+def house_on_postgresql(open_scene: Callable[[str], Scene], postgres_url: str) -> Iterator[House]:
+    """The same over PostgreSQL alone."""
+    made = open_scene(new_database(postgres_url))
+    made.clock.now = datetime.now(UTC)
+    with serving(made) as running:
+        yield running

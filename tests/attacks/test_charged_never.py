@@ -1,0 +1,78 @@
+"""A bank sends one matching request twice at once, to have it answered and its charge given back.
+
+A request that fails is not charged. The bank has one of the two fail (it cuts off, it times its requests so that the
+bureau is at its limits) when the other has been answered. In the way stands that a charge is given back only while
+nobody was answered for it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from lab.bureau.exchange.charges import return_identifiers
+from lab.bureau.exchange.jobs import lock_contract
+from lab.bureau.exchange.matching import Matching
+from lab.bureau.store.tables import MatchRow
+from lab.terms.errors import ShulabError, Unreachable
+from protocols.matching.bank import Blinding
+from tests.matching import ENGINE
+from tests.unit.bureau.scene import Scene
+
+SEED = bytes(range(32))
+
+
+@pytest.fixture
+def one_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[], threading.Event]:
+    """The first evaluation fails, and not before the event: the answer to the second."""
+
+    def arrange() -> threading.Event:
+        evaluate, first, answered = Matching._evaluate, [True], threading.Event()
+
+        def failing(room: Matching, *work: object) -> object:
+            if first:
+                first.pop()
+                assert answered.wait(30)
+                raise Unreachable("The workers were lost.")
+            return evaluate(room, *work)  # type: ignore[arg-type]
+
+        monkeypatch.setattr(Matching, "_evaluate", failing)
+        return answered
+
+    return arrange
+
+
+def cheat(scene: Scene, answered: threading.Event) -> tuple[int, int]:
+    """How many values the bank has in the end, and what it was charged for them."""
+    contract = scene.contract()
+    scene.bank.open_job(scene.bureau, contract)
+    blinding = Blinding(ENGINE, SEED)
+    request = blinding.request(scene.tables.codes[:30])
+    with ThreadPoolExecutor(1) as threads:
+        failing = threads.submit(scene.bureau.match, contract, "job-1", request)
+        while "match.charged" not in scene.ledger():
+            pass
+        values = blinding.finish(scene.bureau.match(contract, "job-1", request), 30)
+        answered.set()
+        assert isinstance(failing.exception(), ShulabError)
+    return len({bytes(value) for value in values}), scene.bureau.allowance(contract)["identifiers"]["used"]
+
+
+def test_without_the_look_at_who_was_answered_the_values_are_free(
+    scene: Scene, one_fails: Callable[[], threading.Event], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def careless(room: Matching, contract: str, key: tuple[str, int, str, bool], count: int, *_: object) -> None:
+        with room._store.begin() as session:
+            lock_contract(session, contract)
+            session.delete(session.get_one(MatchRow, key))
+            return_identifiers(session, contract, count)
+
+    monkeypatch.setattr(Matching, "_give_back", careless)
+    assert cheat(scene, one_fails()) == (30, 0)
+
+
+def test_what_was_answered_is_charged_once(scene_on_both: Scene, one_fails: Callable[[], threading.Event]) -> None:
+    assert cheat(scene_on_both, one_fails()) == (30, 30)

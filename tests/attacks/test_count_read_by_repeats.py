@@ -1,0 +1,56 @@
+"""A bank that may count repeats its blinded elements, each a number of times of its own, to see which of them match.
+
+The answers to a count come sorted, so that nobody knows whose is whose. An element that stands in the request three
+times stands in the answer three times, and betrays itself. In the way stands that an element may stand there once.
+(Blinding each identifier under a key of its own betrays the order as well; against that see `SECURITY.md`.)
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from lab.terms.contract import Detail, Operation
+from lab.terms.errors import InvalidInput
+from protocols.matching import bank
+from protocols.matching.layout import pack_elements, read_elements
+from protocols.wire.frame import Kind
+from tests.matching import ENGINE
+from tests.unit.bureau.scene import Scene
+
+ASKED = 14
+
+
+def read_who_matches(scene: Scene) -> list[str]:
+    """Which of fourteen identifiers the register holds, under a contract that allows a count alone."""
+    contract = scene.contract(detail=Detail.TOTAL)
+    scene.amend(contract, operations=(Operation.COUNT,), items=())
+    scene.bank.open_job(scene.bureau, contract)
+    codes = [scene.tables.codes[row] if row % 3 else f"stranger-{row:02d}" for row in range(ASKED)]
+    blinding = bank.Blinding(ENGINE, bytes(32))
+    elements = read_elements(blinding.request(codes), Kind.MATCH_REQUEST, ENGINE, 32)
+    times = np.arange(1, ASKED + 1)
+    request = pack_elements(Kind.MATCH_REQUEST, ENGINE, np.repeat(elements, times, axis=0))
+    answer = scene.bureau.count_matches(contract, "job-1", request)
+    evaluated = read_elements(answer, Kind.MATCH_RESPONSE, ENGINE, 32)
+    value_of = {number: value for value, number in Counter(map(bytes, evaluated)).items()}
+    ordered = np.stack([np.frombuffer(value_of[number], dtype=np.uint8) for number in times.tolist()])
+    values = blinding.finish(pack_elements(Kind.MATCH_RESPONSE, ENGINE, ordered), ASKED)
+    setup = bank.read_setup(scene.bureau.matching_setup(contract, "job-1", counting=True))
+    shard = scene.bureau.matching_shard(contract, "job-1", setup.sha256, 0, setup.geometry.buckets)
+    coded = bank.read_shard(shard, setup, 0, setup.geometry.buckets)
+    held = [set(bank.decode_bucket(one, setup.geometry).tolist()) for one in coded]
+    places = zip(*bank.place(setup.geometry, bank.count_marks(contract, "job-1", values)), strict=True)
+    return [code for code, (bucket, place) in zip(codes, places, strict=True) if int(place) in held[bucket]]
+
+
+def test_without_the_rule_on_repeats_each_match_is_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("protocols.matching.engines.x25519.elements.check_once", lambda _: None)
+    assert read_who_matches(scene) == [scene.tables.codes[row] for row in range(ASKED) if row % 3]
+
+
+def test_repeats_are_refused(scene: Scene) -> None:
+    with pytest.raises(InvalidInput, match="repeated"):
+        read_who_matches(scene)

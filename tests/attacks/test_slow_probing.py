@@ -1,0 +1,38 @@
+"""A bank that keeps below every ceiling scores one enterprise again and again, to solve for the model's weights.
+
+Nothing stops that by itself (`SECURITY.md`, "What is not prevented"); it wants that nobody notices. In the way stands
+the watch, which counts what is kept anyway over all contracts of a bank and writes what it finds into the ledger.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.bureau.watch import rules, watch
+from tests.unit.bureau.scene import Scene
+from tests.unit.bureau.test_watch import LIMITS, Use, made
+
+__all__ = ["rules"]
+
+
+@pytest.fixture
+def use(scene: Scene) -> Use:
+    return made(scene.bureau.store)
+
+
+def probe(use: Use) -> list[dict[str, object]]:
+    """Score one enterprise, by turns under two contracts, until past the rule's number; what the ledger says then."""
+    for number in range(LIMITS["one-enterprise"] + 1):
+        use.score("c-first" if number % 2 else "c-second", [7])
+    use.watch.sweep()
+    return use.entries()
+
+
+def test_without_the_rules_nobody_notices(use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "judge", lambda *_, **__: ())
+    assert probe(use) == []
+
+
+def test_the_probing_stands_in_the_ledger(use: Use) -> None:
+    rules_found = {(one["contract"], one["facts"]["rule"]) for one in probe(use)}  # type: ignore[index]
+    assert ("c-first", "one-enterprise") in rules_found and ("c-second", "one-enterprise") in rules_found
