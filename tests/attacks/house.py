@@ -17,11 +17,13 @@ from typing import Any
 
 import httpx
 import uvicorn
+from argon2 import PasswordHasher
 from sqlalchemy import select
 
 from lab.bank.outlet import Outlet, Patience
 from lab.bureau.office import Bureau
 from lab.bureau.people import NewAccount, Role, Subject
+from lab.bureau.people.passwords import Passwords
 from lab.bureau.store.tables import EntryRow
 from protocols.wire.signature import sign_request
 from sandbox.app import create_app, server_config
@@ -102,6 +104,8 @@ def serving(scene: Scene, *, port: int = 0, **settings: Any) -> Iterator[House]:
     """The service of a scene's bureau, in a thread; batches are evaluated as they come."""
     chosen = ServiceSettings(**settings)
     bureau, logs = scene.bureau, scene.home / "logs"
+    # Argon2id with little memory and one pass: how dear a guess is matters to no attack here but two, which say so.
+    bureau.people._passwords = Passwords(PasswordHasher(1, 64, 1))
     with ThreadPoolExecutor(1) as evaluating:
         app = create_app(
             bureau,

@@ -1,0 +1,59 @@
+"""A stranger uses the password check to take the service's memory: each takes 64 MiB, and no account is needed.
+
+They send forty tries at once, 2.5 GiB of them. In the way stands that two are checked at a time, and the others told to
+come back.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+
+import pytest
+
+from lab.bureau.people.passwords import Passwords
+from sandbox.places import Place, Places
+from tests.attacks.house import House
+
+CROWD = 40
+
+
+def storm(house: House, monkeypatch: pytest.MonkeyPatch) -> int:
+    """How many passwords were being checked at the same moment."""
+    under_way, most, lock = [0], [0], threading.Lock()
+
+    def fits(room: Passwords, stored: str | None, password: str) -> bool:
+        with lock:
+            under_way[0] += 1
+            most[0] = max(most[0], under_way[0])
+        time.sleep(0.3)  # as long as a check takes under such a load, without the memory
+        with lock:
+            under_way[0] -= 1
+        return False
+
+    monkeypatch.setattr(Passwords, "fits", fits)
+
+    def knock(number: int) -> int:
+        with house.client() as client:
+            return client.post("/v1/sign-in", json={"name": f"nobody-{number}", "password": "x"}).status_code
+
+    with ThreadPoolExecutor(CROWD) as pool:
+        assert set(pool.map(knock, range(CROWD))) <= {401, 503}
+    return most[0]
+
+
+def test_without_places_the_crowd_is_let_in_together(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    crowd = ThreadPoolExecutor(CROWD)
+
+    @asynccontextmanager
+    async def everybody(places: Places):
+        yield Place(crowd)
+
+    monkeypatch.setattr(Places, "take", everybody)
+    assert storm(house, monkeypatch) > CROWD / 2
+
+
+def test_two_are_let_in_at_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert storm(house, monkeypatch) <= 2

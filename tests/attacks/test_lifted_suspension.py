@@ -1,0 +1,57 @@
+"""A bank whose contract was suspended brings it back by signing: an amendment that lay ready is approved, not signed yet.
+
+It wants to go on while officers look into what it did. In the way stands the transition table: a version that comes
+into force waits while the former one is suspended, also when that one's term ends meanwhile.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.bureau.contracts import cabinet, moves
+from lab.bureau.contracts.workflow import State
+from lab.terms.errors import Refused, ShulabError
+from tests.unit.bureau.scene import Scene
+
+
+def sign_it_back(scene: Scene) -> str:
+    """The contract, suspended, with an approved amendment that the bank signs now."""
+    contract = scene.contract()
+    amended = scene.amend(contract, file=False)
+    scene.file(amended, signed=False)
+    scene.suspend(contract)
+    scene.bureau.accept_signature(contract, scene.bank.sign(amended), amended.version)
+    return contract
+
+
+def go_on(scene: Scene, contract: str) -> int:
+    return len(scene.bank.match(scene.bureau, contract, scene.tables.codes[:3], "job-2").indices)
+
+
+def test_without_the_wait_the_signature_lifts_the_suspension(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    def at_once(session, contract, row, by, now):
+        contract.in_force = row.version
+        return moves.step(session, contract, row, moves.Action.ACTIVATE, by, now)
+
+    monkeypatch.setattr(cabinet, "activate", at_once)
+    assert go_on(scene, sign_it_back(scene)) == 3
+
+
+def test_the_suspension_stays(scene: Scene) -> None:
+    contract = sign_it_back(scene)
+    with pytest.raises(Refused, match="suspended"):
+        go_on(scene, contract)
+    scene.resume(contract)
+    assert scene.bureau.signed_contract(contract)[1] == State.ACTIVE
+
+
+def test_no_step_leads_back_from_an_end(scene: Scene) -> None:
+    contract = scene.contract()
+    scene.revoke(contract)
+    for step in (scene.resume, scene.suspend, scene.approve):
+        with pytest.raises(ShulabError):
+            step(contract)
+    with pytest.raises(ShulabError):
+        scene.bureau.accept_signature(contract, scene.bank.sign(scene.document(contract)))
+    with pytest.raises(Refused, match="revoked"):
+        go_on(scene, contract)

@@ -1,0 +1,72 @@
+"""One officer, in league with a bank, passes a contract that nobody else has looked at.
+
+They write it and want to approve it themselves; or, where two officers of two departments are needed, to do with a
+second account of theirs or with one colleague of their own department. In the way stand the rules of four eyes, held in
+the transaction that approves.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from lab.bureau.contracts import Ask, authorise, cabinet
+from lab.bureau.contracts.eyes import check_approver
+from lab.bureau.contracts.workflow import State
+from lab.bureau.store import Store
+from lab.terms.contract import Operation
+from lab.terms.errors import Refused
+from tests.unit.bureau.papers import ANN, BEN, BUREAU, CAT, contract, file, keyed, officer, sign_by_bank
+from tests.unit.bureau.scene import START
+
+NAME = "c-test-1"
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+COLLEAGUE = officer("ben-two", BEN.department)
+
+
+def alone(store: Store, approvers: list, needed: int) -> State:
+    """Ann writes, the bank signs, ``approvers`` approve: where the contract stands then."""
+    with keyed(store).begin() as session:
+        file(session, contract(), officers=needed)
+        cabinet.submit(session, NAME, ANN, START)
+        sign_by_bank(session, contract())
+        reviewer = approvers[0] if approvers[0] is not ANN else CAT
+        cabinet.review(session, NAME, reviewer, START)
+    for approver in approvers:
+        with store.begin() as session:
+            cabinet.approve(session, NAME, approver, BUREAU.sign, START)
+    with store.read() as session:
+        authorise(session, NAME, Operation.MATCH, Ask(), START + timedelta(hours=1))
+        return cabinet.newest(session, NAME).state
+
+
+WAYS = pytest.mark.parametrize(
+    ("approvers", "needed"),
+    [
+        pytest.param([ANN], 1, id="the author"),
+        pytest.param([BEN, BEN], 2, id="one officer twice"),
+        pytest.param([BEN, COLLEAGUE], 2, id="two of one department"),
+        pytest.param([BEN, officer("ben-three", f" {BEN.department.upper()} ")], 2, id="one department spelt twice"),
+    ],
+)
+
+
+@WAYS
+def test_without_four_eyes_the_contract_is_in_force(
+    store: Store, approvers: list, needed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cabinet, "check_approver", lambda *_: None)
+    if approvers == [BEN, BEN]:
+        # The database would not take the same name twice: the officer's second account has another.
+        approvers = [BEN, officer("ben-again", BEN.department)]
+    assert alone(store, approvers, needed) is State.ACTIVE
+
+
+@WAYS
+def test_the_contract_is_not_passed(store: Store, approvers: list, needed: int) -> None:
+    assert cabinet.check_approver is check_approver
+    with pytest.raises(Refused, match="four eyes|different departments"):
+        alone(store, approvers, needed)
+    with store.read() as session:
+        assert cabinet.newest(session, NAME).state is State.UNDER_REVIEW

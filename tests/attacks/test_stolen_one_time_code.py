@@ -1,0 +1,70 @@
+"""Another program on an officer's machine reads the one-time code on its way to the command line.
+
+It wants the officer's token. In the way stand PKCE (RFC 7636): the code is of use to who knows the verifier alone; that
+a code is taken once, a wrong verifier included; and that it is good for a minute.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from sandbox import waiting
+from sandbox.waiting import Once, Waiting
+from tests.attacks.house import House
+from tests.attacks.providing import VERIFIER, code_of, provided, redeem
+from tests.unit.bureau.scene import Scene
+
+
+@pytest.fixture
+def house(scene: Scene) -> Iterator[House]:
+    with provided(scene) as (running, _):
+        yield running
+
+
+def account_of(house: House, token: str) -> str:
+    with house.client(token) as client:
+        return client.get("/v1/me").json()["account"]
+
+
+def test_without_the_verifier_the_thief_has_the_token(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def whoever(room: Waiting, code: str, verifier: str):
+        found = room._codes.take(code)
+        return found[1] if found else None
+
+    monkeypatch.setattr(Waiting, "take_code", whoever)
+    answer = redeem(house, code_of(house), "thief" * 10)
+    assert account_of(house, answer.json()["token"]) == "li.wei"
+
+
+def test_the_thief_has_nothing_and_has_spent_the_code(house: House) -> None:
+    code = code_of(house)
+    assert redeem(house, code, "thief" * 10).status_code == 401
+    assert redeem(house, code, VERIFIER).status_code == 401
+
+
+def test_without_its_one_use_a_code_and_verifier_read_later_give_a_token(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A log of the command line holds both, long after the officer has signed in."""
+
+    def again(held: Once, key: str):
+        return held._held.get(key, (0.0, None))[1]
+
+    code = code_of(house)
+    monkeypatch.setattr(Once, "take", again)
+    assert redeem(house, code, VERIFIER).status_code == 200
+    assert account_of(house, redeem(house, code, VERIFIER).json()["token"]) == "li.wei"
+
+
+def test_a_code_that_was_used_or_is_a_minute_old_gives_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    code = code_of(house)
+    assert redeem(house, code, VERIFIER).status_code == 200
+    assert redeem(house, code, VERIFIER).status_code == 401
+    assert waiting.CODE_SECONDS == 60
+    now = [0.0]
+    held: Once[str] = Once(waiting.CODE_SECONDS, lambda: now[0])
+    held.put("code", "tokens")
+    now[0] = 61.0
+    assert held.take("code") is None
