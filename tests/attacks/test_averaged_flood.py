@@ -1,0 +1,88 @@
+"""A bank has the same ciphertexts evaluated again and again, to average the protection out of the replies.
+
+A reply hides the model by fresh noise (the flood). Whoever gets many replies to one batch averages the noise away. The
+bank wants as many as it likes for one charge. In the way stands that a batch has one reply for each register and model
+version, whatever is asked how often, and that a new version is charged for every enterprise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lab.bureau.exchange import batches
+from lab.bureau.exchange.scoring import Scoring
+from lab.terms.errors import Conflict
+from protocols.scoring.bank import KeyHolder
+from tests.unit.bureau.scene import Scene
+from tests.unit.bureau.test_exchange import HERE, JOB, batch_of
+from tests.unit.bureau.test_rescoring import name_of
+
+TURNS = 4
+
+
+def ask_again(scene: Scene, contract: str, batch: bytes) -> list[bytes]:
+    """Different replies to one batch, however often it is asked for: sent again, and named again in other jobs."""
+    replies = {scene.bureau.score(contract, JOB, batch)[0] for _ in range(TURNS)}
+    for number in range(TURNS):
+        job = f"again-{number}"
+        scene.bank.open_job(scene.bureau, contract, job)
+        try:
+            charge = scene.bureau.receive_batch_again(contract, job, name_of(batch))
+        except Conflict:
+            continue
+        scene.bureau.evaluate_batch(contract, job, charge.sha256)
+        answer = scene.bureau.batch_reply(contract, job, charge.sha256)
+        assert answer is not None
+        replies.add(answer[0])
+    return sorted(replies)
+
+
+def scores(keys: KeyHolder, reply: bytes, batch: bytes) -> np.ndarray:
+    return keys.decrypt(reply, rows=HERE.stop - HERE.start, batch=batch)
+
+
+def test_without_the_rule_every_turn_brings_another_reply(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batches.Batches, "check_changed", lambda *_: None)
+    monkeypatch.setattr("lab.bureau.exchange.scoring.check_fresh", lambda *_: None)
+    monkeypatch.setattr(Scoring, "_charge", uncharged(Scoring._charge))
+    contract = scene.contract()
+    batch = batch_of(scene, contract)
+    replies = ask_again(scene, contract, batch)
+    assert len(replies) == TURNS + 1
+    assert scene.bureau.allowance(contract)["scores"]["used"] == 1
+    # Each says the same and differs in its noise alone: just what can be averaged.
+    assert len({scores(scene.bank.keys, reply, batch).tobytes() for reply in replies}) == 1
+
+
+def uncharged(charge):
+    """Charging that leaves the ceilings of a batch that was paid for once alone."""
+
+    def once(room, session, work, passed, sent, now):
+        with pytest.MonkeyPatch.context() as patch:
+            if sent.job is not None:
+                patch.setattr("lab.bureau.exchange.scoring.charge_scores", lambda *_: None)
+            return charge(room, session, work, passed, sent, now)
+
+    return once
+
+
+def test_there_is_one_reply(scene: Scene) -> None:
+    contract = scene.contract()
+    batch = batch_of(scene, contract)
+    assert len(ask_again(scene, contract, batch)) == 1
+    assert scene.bureau.allowance(contract)["scores"]["used"] == 1
+
+
+def test_the_ciphertexts_in_another_batch_are_refused(scene: Scene) -> None:
+    """The same columns in other frames: under other tags, or with one column more."""
+    from protocols.wire.frame import Frame, Kind, unpack
+
+    contract = scene.contract()
+    batch = batch_of(scene, contract)
+    scene.bureau.score(contract, JOB, batch)
+    frame = unpack(batch, Kind.BATCH)
+    tags = scene.bank.match(scene.bureau, contract, scene.tables.codes[30:36]).tags
+    other = Frame(Kind.BATCH, frame.meta, (tags.tobytes(), *frame.parts[1:])).pack()
+    with pytest.raises(Conflict, match="were sent in another one"):
+        scene.bureau.score(contract, JOB, other)

@@ -1,0 +1,50 @@
+"""A bank waits for new matching keys, to have its ceilings begin anew.
+
+Under the new keys every enterprise has another tag, so a count by tag would start at nothing, and two scores would be
+had where the contract allows one. In the way stands that enterprises are counted under a pseudonym that outlives the
+matching keys.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.bureau.exchange import scoring
+from lab.terms.contract import Ceilings
+from lab.terms.errors import Refused
+from tests.unit.bureau.scene import Scene
+from tests.unit.bureau.test_epochs import rotate, score
+
+ROWS = 4
+
+
+def score_twice(scene: Scene) -> int:
+    """Scores of each enterprise that the bank has in the end, under a contract that allows one."""
+    contract = scene.contract(ceilings=Ceilings(scores_per_enterprise=1))
+    codes, done = scene.tables.codes[:ROWS], 0
+    for job in ("old", "new"):
+        tags = scene.bank.match(scene.bureau, contract, codes, job).tags
+        score(scene, contract, job, tags, 0, ROWS)
+        done += 1
+        rotate(scene.bureau)
+    return done
+
+
+def test_without_lasting_pseudonyms_the_count_begins_anew(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The former way: who is counted is named by tag, as the bank itself names them."""
+    charge = scoring.Scoring._charge
+
+    def by_tag(room, session, work, passed, sent, now):
+        names = [bytes(tag).hex() for tag in work.head.tags]
+        keys = type("Tags", (), {"pseudonyms": staticmethod(lambda _: names)})
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(room, "_keys", keys)
+            return charge(room, session, work, passed, sent, now)
+
+    monkeypatch.setattr(scoring.Scoring, "_charge", by_tag)
+    assert score_twice(scene) == 2
+
+
+def test_the_count_goes_on(scene: Scene) -> None:
+    with pytest.raises(Refused, match="scores_per_enterprise"):
+        score_twice(scene)

@@ -1,0 +1,55 @@
+"""A bank whose contract ended years ago uses the values of its matches to look enterprises up in set-ups of today.
+
+It has kept F(x) of every identifier it ever asked for. With a new, small contract it fetches a set-up, and wants to see
+which of its old list are in the register now, without asking for them and without a charge. In the way stand key
+epochs: the values are of a key that is no more.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from lab.bureau.keys import BureauKeys
+from lab.terms.contract import Ceilings
+from lab.terms.errors import Refused
+from protocols.matching import bank
+from protocols.matching.bank import Blinding
+from tests.matching import ENGINE, places
+from tests.unit.bureau.scene import Scene
+from tests.unit.bureau.test_epochs import rotate
+
+LIST = 40
+
+
+def look_up_the_old_list(scene: Scene) -> int:
+    """How many of the old list the bank finds in the register, after new keys, under a contract for one identifier."""
+    codes = scene.tables.codes[:LIST]
+    old = scene.contract()
+    scene.bank.open_job(scene.bureau, old)
+    blinding = Blinding(ENGINE, os.urandom(32))
+    values = blinding.finish(scene.bureau.match(old, "job-1", blinding.request(codes)), LIST)
+    scene.bureau.end_job(old, "job-1")
+    scene.revoke(old)
+    rotate(scene.bureau)
+    new = scene.contract(ceilings=Ceilings(identifiers=1))
+    scene.bank.open_job(scene.bureau, new)
+    setup, held = places(scene.bureau, new, "job-1")
+    digests = bank.digests(new, codes, values)
+    found = zip(*bank.place(setup.geometry, digests[:, bank.TAG_BYTES :]), strict=True)
+    return sum(int(place) in held[bucket] for bucket, place in found)
+
+
+def test_without_new_keys_the_old_list_is_looked_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An epoch that takes over the former's keys."""
+    lend = BureauKeys.with_matching_key
+    monkeypatch.setattr(BureauKeys, "with_matching_key", lambda keys, engine, epoch, use: lend(keys, engine, 1, use))
+    assert look_up_the_old_list(scene) == LIST
+
+
+def test_the_old_values_are_nobodys(scene: Scene) -> None:
+    assert look_up_the_old_list(scene) == 0
+    scene.bureau.sweep()
+    with pytest.raises(Refused, match="destroyed"):
+        scene.bureau.keys.with_matching_key(ENGINE, 1, bytes)

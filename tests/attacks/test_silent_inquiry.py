@@ -1,0 +1,39 @@
+"""A bank, with a clerk of the bureau, wants an enterprise scored without the enterprise ever hearing of it.
+
+Credit-reporting rules make the bureau tell an enterprise who asked about it. In the way stands that a score is charged
+by writing the inquiry down, in one transaction, and that the inquiry goes only if the batch is not answered.
+"""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import insert
+
+from lab.bureau.exchange import charges
+from lab.bureau.ledger.inquiries import read_inquiries
+from lab.bureau.store.tables import UsageRow
+from tests.unit.bureau.scene import Scene
+from tests.unit.bureau.test_exchange import HERE, JOB, batch_of
+
+
+def told(scene: Scene) -> list[str]:
+    """Score six enterprises; what the first of them is told of who asked."""
+    contract = scene.contract()
+    assert scene.bureau.score(contract, JOB, batch_of(scene, contract))[0]
+    scene.bureau.sweep()
+    code, hide = scene.tables.codes[HERE.start], scene.bureau.keys.pseudonyms
+    return [one.bank for one in read_inquiries(scene.bureau.store, code, hide, by="person:auditor")]
+
+
+def test_without_the_inquiry_in_the_charge_the_enterprise_hears_nothing(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def count_alone(session, contract, job, batch, enterprises, now):
+        session.execute(insert(UsageRow), [{"contract_id": contract.id, "counter": charges.SCORES, "used": 6}])
+
+    monkeypatch.setattr("lab.bureau.exchange.scoring.charge_scores", count_alone)
+    assert told(scene) == []
+
+
+def test_the_enterprise_is_told_who_asked(scene: Scene) -> None:
+    assert told(scene) == ["Test bank"]

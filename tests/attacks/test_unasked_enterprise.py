@@ -1,0 +1,93 @@
+"""A bank wants to know whether an enterprise is in the register that never consented.
+
+It asks for it by code, compares everything it is told with what it is told of an enterprise that is nowhere, works its
+tag out and sends it to be scored, and compares the refusals. In the way stands that set-up, index and answers are made
+from the consenting alone, and that the words of refusals are one. (Byte by byte over the wire:
+`tests/architecture/test_consent_transcript.py`.)
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lab.bureau.exchange import admission
+from lab.terms.errors import Refused
+from models.sheet import BankSheet
+from protocols.matching import bank
+from protocols.matching.bank import Blinding
+from tests.matching import ENGINE, places
+from tests.unit.bureau.scene import Scene
+from tests.unit.bureau.test_consenting_exchange import CONSENT, give
+
+SILENT, NOWHERE = 30, "firm-9999"
+
+
+@dataclass
+class Learnt:
+    """What the bank has learnt of one enterprise: whether it matched, and what became of its tag."""
+
+    matched: bool
+    told: str
+
+
+def learn(scene: Scene, contract: str, code: str) -> Learnt:
+    setup, held = places(scene.bureau, contract, "job-1")
+    blinding = Blinding(ENGINE, bytes(32))
+    values = blinding.finish(scene.bureau.match(contract, "job-1", blinding.request([code])), 1)
+    digest = bank.digests(contract, [code], values)
+    bucket, place = (int(one[0]) for one in bank.place(setup.geometry, digest[:, bank.TAG_BYTES :]))
+    sheet = BankSheet.from_json(scene.bureau.sheet(contract))
+    scene.bank.put_context(scene.bureau, contract)
+    batch = scene.bank.batch(sheet, digest[:, : bank.TAG_BYTES], scene.tables.bank[[0]], contract)
+    try:
+        scene.bureau.score(contract, "job-1", batch)
+        told = "scored"
+    except Refused as error:
+        told = str(error)
+    return Learnt(place in held[bucket], told)
+
+
+def compare(scene: Scene) -> tuple[Learnt, Learnt]:
+    """What the bank learns of one that is silent, and of one that is nowhere."""
+    contract = scene.contract(consent=CONSENT)
+    give(scene, range(5))
+    scene.bank.open_job(scene.bureau, contract)
+    silent, nowhere = (learn(scene, contract, code) for code in (scene.tables.codes[SILENT], NOWHERE))
+    return silent, nowhere
+
+
+def test_without_the_consents_in_the_set_up_the_silent_one_matches(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = scene.contract(consent=CONSENT)
+    give(scene, range(5))
+    scene.bank.open_job(scene.bureau, contract)
+    monkeypatch.setattr("lab.bureau.consents.Consents.admitted", lambda *_: None)
+    silent, nowhere = (learn(scene, contract, code) for code in (scene.tables.codes[SILENT], NOWHERE))
+    assert (silent.matched, nowhere.matched) == (True, False) and silent.told == "scored"
+
+
+def test_without_one_refusal_the_words_tell(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The former order: every row is found first, and who has not consented is refused in words of its own."""
+
+    def frank(rows: np.ndarray) -> None:
+        if (rows < 0).any():
+            raise Refused("There is no such enterprise.")
+        raise Refused("The enterprise has not consented.")
+
+    monkeypatch.setattr(admission, "_check_known", frank)
+    room = scene.bureau._scoring._admission
+    index = room._indexes.index
+    everybody = SimpleNamespace(index=lambda which: index(replace(which, admitted=None)))
+    monkeypatch.setattr(room, "_indexes", everybody)
+    silent, nowhere = compare(scene)
+    assert (silent.matched, nowhere.matched) == (False, False) and silent.told != nowhere.told
+
+
+def test_the_silent_one_is_like_one_that_is_nowhere(scene: Scene) -> None:
+    silent, nowhere = compare(scene)
+    assert silent == nowhere and not silent.matched and "not in the register under this contract" in silent.told
