@@ -1,0 +1,34 @@
+"""Somebody with write access to the database raises a contract's ceilings, or makes an expired one run.
+
+They have no key of either party. In the way stand both signatures over the document, verified at each use.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.bureau.contracts import policy
+from lab.terms.contract import Ceilings
+from lab.terms.errors import Refused
+from tests.unit.bureau.scene import Scene
+
+
+def raise_the_ceiling(scene: Scene) -> int:
+    """How many identifiers a bank gets under a contract for ten, after the row was edited."""
+    contract = scene.contract(ceilings=Ceilings(identifiers=10, identifiers_per_match=10))
+    with scene.bureau.store.begin() as session:
+        changed = "replace(replace(document, '\"identifiers\":10', '\"identifiers\":1000'), "
+        changed += "'\"identifiers_per_match\":10', '\"identifiers_per_match\":1000')"
+        session.connection().exec_driver_sql(f"UPDATE contract_versions SET document = {changed}")
+    matched = scene.bank.match(scene.bureau, contract, scene.tables.codes[:50])
+    return len(matched.indices)
+
+
+def test_without_the_signatures_the_edited_terms_count(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "check_signatures", lambda *_: None)
+    assert raise_the_ceiling(scene) == 50
+
+
+def test_the_edited_row_lets_nothing_through(scene_on_both: Scene) -> None:
+    with pytest.raises(Refused, match="signature"):
+        raise_the_ceiling(scene_on_both)

@@ -1,0 +1,51 @@
+"""Somebody brings a contract through while the ledger cannot be written: its disk is full, its table locked.
+
+They want the change without its entry, so that nobody can ask later who made it. In the way stands that the entry is
+written in the transaction of the change: both are there, or neither is.
+"""
+
+from __future__ import annotations
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError
+
+from lab.bureau.contracts import moves
+from lab.terms.errors import ShulabError
+from tests.unit.bureau.scene import Scene
+
+
+def revoke_unseen(scene: Scene) -> tuple[str, bool]:
+    """The contract's state after a revocation that the ledger did not take, and whether the ledger tells of one."""
+    contract = scene.contract()
+    with scene.bureau.store.begin() as session:
+        session.execute(
+            text("CREATE TRIGGER full_disk BEFORE INSERT ON ledger_entries BEGIN SELECT RAISE(ABORT, 'full'); END")
+        )
+    try:
+        scene.revoke(contract)
+    except (DBAPIError, ShulabError):
+        pass
+    with scene.bureau.store.begin() as session:
+        session.execute(text("DROP TRIGGER full_disk"))
+    return scene.bureau.signed_contract(contract)[1], "contract.revoked" in scene.ledger()
+
+
+def test_without_one_transaction_the_change_has_no_entry(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The entry is written beside the change, and its failure logged, as audit trails often are."""
+
+    def beside(session, kind: str, contract, facts, *, by: str) -> None:
+        try:
+            with session.begin_nested():
+                write(session, kind, contract, facts, by=by)
+        except DBAPIError:
+            pass
+
+    write = moves.record
+    monkeypatch.setattr(moves, "record", beside)
+    monkeypatch.setattr("lab.bureau.exchange.jobs.record", beside)
+    assert revoke_unseen(scene) == ("revoked", False)
+
+
+def test_the_change_is_not_made(scene: Scene) -> None:
+    assert revoke_unseen(scene) == ("active", False)

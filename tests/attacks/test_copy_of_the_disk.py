@@ -1,0 +1,101 @@
+"""A thief has a copy of the bureau's folder, or of its database: a backup that was lost, a disk that was sold.
+
+They want the signing key, to sign contracts and heads; the matching keys, to try every code there is; and to know whom
+the banks asked about. In the way stand the seal, whose key lies elsewhere, and pseudonyms in the place of codes. As
+shipped the seal's key is a file in the folder itself, and a copy of the whole folder has it: that is the first attack
+here, and it succeeds; what stops it is a key elsewhere (`--seal environment`, a token, `--key-file`).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lab.bureau.home import BureauHome
+from lab.bureau.keys import BureauKeys
+from lab.bureau.office import Bureau
+from lab.bureau.sealing import KEY_VARIABLE
+from lab.terms.errors import ShulabError
+from tests.unit.bureau.scene import Scene
+from tests.unit.bureau.test_exchange import HERE, JOB, batch_of
+
+
+def steal(home: Path, folder: Path) -> BureauKeys:
+    """The keys that the thief opens from a copy of the folder."""
+    shutil.copytree(home, folder)
+    return BureauKeys.open(BureauHome.open(folder))
+
+
+def test_without_a_key_elsewhere_the_copy_opens(tmp_path: Path) -> None:
+    with Bureau.create(tmp_path / "bureau", name="Test bureau") as bureau:
+        signature = bureau.keys.sign(b"a contract")
+    stolen = steal(tmp_path / "bureau", tmp_path / "copy")
+    assert stolen.sign(b"a contract") == signature
+    assert len(stolen.with_matching_key("x25519", 1, bytes)) == 32
+
+
+@pytest.mark.parametrize("where", ["environment", "file elsewhere"])
+def test_with_the_key_elsewhere_the_copy_is_no_use(
+    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = base64.b64encode(os.urandom(32)).decode()
+    if where == "environment":
+        monkeypatch.setenv(KEY_VARIABLE, key)
+        made = Bureau.create(tmp_path / "bureau", name="Test bureau", seal="environment")
+    else:
+        made = Bureau.create(tmp_path / "bureau", name="Test bureau", key_file=tmp_path / "safe" / "seal.key")
+    with made as bureau:
+        secret = bureau.keys.with_matching_key("x25519", 1, bytes)
+    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    if where != "environment":
+        (tmp_path / "safe" / "seal.key").unlink()
+    with pytest.raises(ShulabError):
+        steal(tmp_path / "bureau", tmp_path / "copy")
+    monkeypatch.setenv(KEY_VARIABLE, base64.b64encode(os.urandom(32)).decode())
+    with pytest.raises(ShulabError):
+        BureauKeys.open(BureauHome.open(tmp_path / "copy"))
+    found = b"".join(path.read_bytes() for path in (tmp_path / "copy").rglob("*") if path.is_file())
+    assert secret not in found and secret.hex().encode() not in found
+
+
+def names_in_the_database(scene: Scene) -> set[str]:
+    """The codes of enterprises that a copy of the database tells of, after six were scored."""
+    contract = scene.contract()
+    scene.bureau.score(contract, JOB, batch_of(scene, contract))
+    scene.bureau.close()
+    content = b"".join(path.read_bytes() for path in scene.home.glob("bureau.db*"))
+    return {code for code in scene.tables.codes if code.encode() in content}
+
+
+def test_without_pseudonyms_the_database_names_who_was_scored(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(BureauKeys, "pseudonyms", lambda keys, codes: list(codes))
+    assert names_in_the_database(scene) == set(scene.tables.codes[HERE])
+
+
+def test_the_database_names_nobody(scene: Scene) -> None:
+    assert names_in_the_database(scene) == set()
+
+
+def test_without_the_key_in_the_pseudonym_every_code_is_tried(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plain hash is no pseudonym: there are few enough codes to hash them all."""
+    def plain_hash(codes: list[str]) -> list[str]:
+        return [hashlib.sha256(code.encode()).hexdigest()[:32] for code in codes]
+
+    monkeypatch.setattr(BureauKeys, "pseudonyms", lambda keys, codes: plain_hash(list(codes)))
+    names_in_the_database(scene)
+    content = b"".join(path.read_bytes() for path in scene.home.glob("bureau.db*"))
+    tried = zip(scene.tables.codes, plain_hash(scene.tables.codes), strict=True)
+    assert {code for code, name in tried if name.encode() in content} == set(scene.tables.codes[HERE])
+
+
+def test_trying_every_code_finds_nobody(scene: Scene) -> None:
+    names_in_the_database(scene)
+    content = b"".join(path.read_bytes() for path in scene.home.glob("bureau.db*"))
+    for code in scene.tables.codes:
+        digest = hashlib.sha256(code.encode())
+        assert digest.hexdigest()[:32].encode() not in content and digest.digest()[:16] not in content

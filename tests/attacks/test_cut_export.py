@@ -1,0 +1,46 @@
+"""Whoever hands an export to an auditor cuts it off where an older export ended.
+
+The end holds what they would rather not show: a finding, an amendment. What is left is true, signed, and has a head that
+covers its last entry. In the way stands a later head, from a receipt or another auditor; who brings none sees an older
+export (`SECURITY.md` says so).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.terms.ledger import SignedHead
+from lab.terms.ledger_export import verify_export
+from lab.terms.ledger_fault import How, LedgerFault
+from tests.unit.terms.tampering import HEAD_EVERY, PUBLIC, make_export
+
+
+def cut(folder: Path) -> tuple[Path, SignedHead]:
+    """The export without its last entries, and the head that some bank has seen in a receipt."""
+    export = make_export()
+    later = SignedHead.read(export.heads[-1])
+    del export.entries[2 * HEAD_EVERY :]
+    export.drop_heads(2 * HEAD_EVERY)
+    return export.write(folder / "export.jsonl"), later
+
+
+def test_without_a_later_head_the_cut_passes(tmp_path: Path) -> None:
+    path, _ = cut(tmp_path)
+    assert verify_export(path, PUBLIC, thorough=True).size == 2 * HEAD_EVERY
+
+
+def test_with_a_receipts_head_the_cut_is_named(tmp_path: Path) -> None:
+    path, later = cut(tmp_path)
+    with pytest.raises(LedgerFault) as found:
+        verify_export(path, PUBLIC, held=[later])
+    assert (found.value.how, found.value.entry) == (How.DROPPED, 2 * HEAD_EVERY + 1)
+
+
+def test_a_cut_in_the_middle_of_a_heads_entries_is_named_in_any_case(tmp_path: Path) -> None:
+    export = make_export()
+    del export.entries[-2:]
+    export.drop_heads(len(export.entries))
+    with pytest.raises(LedgerFault):
+        verify_export(export.write(tmp_path / "export.jsonl"), PUBLIC)

@@ -1,0 +1,70 @@
+"""The bureau's machine is put back to yesterday's database, so that what was done since never was.
+
+Everything in it is true and signed, and the bureau alone cannot notice. Whoever did it wants a bank to go on as if
+nothing had been. In the way stands the newest head that the bank has kept.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from lab.bank.home import BankHome
+from lab.bank.witness import Witness
+from lab.bureau.office import Bureau
+from lab.terms.errors import NotAuthentic
+from lab.terms.ledger import SignedHead
+from tests.unit.bureau.scene import Scene
+
+
+@pytest.fixture
+def bank(tmp_path: Path) -> Iterator[BankHome]:
+    yield BankHome.create(tmp_path / "bank", name="某银行", key_file=tmp_path / "seal.key")[0]
+
+
+def follow(scene: Scene, bank: BankHome, head: SignedHead) -> None:
+    bureau: Bureau = scene.bureau
+    Witness(bank, bureau.party, bureau.log.prove_consistency).follow(head)
+
+
+def put_back(scene: Scene, bank: BankHome) -> int:
+    """The bank sees a head; the database goes back to before it and grows again; how large the bank's head is then."""
+    contract = scene.contract()
+    backup = scene.home.parent / "backup.db"
+    scene.bureau.log.sign_head()
+    scene.bureau.close()
+    shutil.copyfile(scene.home / "bureau.db", backup)
+    scene.reopen()
+    scene.bank.match(scene.bureau, contract, scene.tables.codes[:3])
+    follow(scene, bank, scene.bureau.log.sign_head())
+    scene.bureau.close()
+    for file in scene.home.glob("bureau.db*"):
+        file.unlink()
+    shutil.copyfile(backup, scene.home / "bureau.db")
+    scene.reopen()
+    for number in range(20):
+        scene.bank.open_job(scene.bureau, contract, f"another-{number}")
+    head = scene.bureau.log.sign_head()
+    follow(scene, bank, head)
+    kept = Witness(bank, scene.bureau.party, scene.bureau.log.prove_consistency).kept()
+    assert kept is not None
+    return kept.size - head.size
+
+
+def test_without_the_kept_head_the_bank_goes_on(
+    scene: Scene, bank: BankHome, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forgetful(room: Witness, head: SignedHead) -> None:
+        head.verify(room._bureau.public_key)
+        room._keep(head, room._file)
+
+    monkeypatch.setattr(Witness, "follow", forgetful)
+    assert put_back(scene, bank) == 0
+
+
+def test_the_bank_finds_it_out(scene: Scene, bank: BankHome) -> None:
+    with pytest.raises(NotAuthentic, match="two histories"):
+        put_back(scene, bank)

@@ -1,0 +1,36 @@
+"""An administrator of the bureau's machine changes a setting for an afternoon: one officer is enough, the watch is off.
+
+They want no trace of it. In the way stands that a bureau which opens with other settings than it last had writes down
+which ones, before it does anything.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab.bureau import office
+from lab.bureau.home import change_settings
+from tests.unit.bureau.scene import Scene
+from tests.unit.bureau.test_epochs import EntryRow, select
+
+
+def afternoon(scene: Scene) -> list[list[str]]:
+    """What the ledger says of settings after the change and back."""
+    for value in ("sensitive", scene.bureau.home.settings.two_officers_above):
+        change_settings(scene.home, {"two_officers_above": str(value)})
+        scene.reopen()
+    with scene.bureau.store.read() as session:
+        query = select(EntryRow.body).where(EntryRow.kind == "configuration.changed").order_by(EntryRow.seq)
+        bodies = [json.loads(body) for body in session.scalars(query)]
+    return [body["facts"]["changed"] for body in bodies[1:]]
+
+
+def test_without_the_entry_there_is_no_trace(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(office, "note_configuration", lambda *_, **__: None)
+    assert afternoon(scene) == []
+
+
+def test_both_changes_are_in_the_ledger_by_name(scene: Scene) -> None:
+    assert afternoon(scene) == [["two_officers_above"], ["two_officers_above"]]

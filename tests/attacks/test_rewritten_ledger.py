@@ -1,0 +1,73 @@
+"""The bureau rewrites its ledger: an entry that a bank or an enterprise would hold against it says something else now.
+
+It has its own signing key and its own database, so every entry it rewrites is signed and every head verifies. In the way
+stand the heads that banks and auditors keep: the bank holds each new head against the one it has, and an auditor's
+check of an export holds the entries against every head.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import rfc8785
+
+from lab.bank import witness as bank_witness
+from lab.bank.home import BankHome
+from lab.bank.witness import Witness
+from lab.terms import ledger_export
+from lab.terms.errors import NotAuthentic
+from lab.terms.ledger import entry_input
+from lab.terms.ledger_export import verify_export
+from lab.terms.ledger_fault import How, LedgerFault
+from tests.unit.bank.test_witness import BUREAU, EXCHANGE, Ledger
+from tests.unit.terms.tampering import KEY, PUBLIC, make_export
+
+
+def show_the_bank(folder: Path) -> int:
+    """The bank follows six receipts; the bureau rewrites the second entry; how many entries the bank believes then."""
+    home, _ = BankHome.create(folder / "bank", name="某银行", key_file=folder / "seal.key")
+    ledger = Ledger()
+    witness = Witness(home, BUREAU, ledger.prove)
+    for _ in range(6):
+        witness.check(ledger.receipt(ledger.add()), EXCHANGE)
+    ledger.bodies[1] = ledger.bodies[1].replace(b'"rows":5', b'"rows":9')
+    witness.check(ledger.receipt(ledger.add()), EXCHANGE)
+    kept = witness.kept()
+    return kept.size if kept is not None else 0
+
+
+def test_without_the_former_head_the_bank_believes_the_new_history(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bank_witness, "verify_consistency", lambda *_: None)
+    assert show_the_bank(tmp_path) == 7
+
+
+def test_the_bank_stops_and_has_both_heads(tmp_path: Path) -> None:
+    with pytest.raises(NotAuthentic, match="rewritten"):
+        show_the_bank(tmp_path)
+    assert sorted(path.suffix for path in (tmp_path / "bank" / "bureaus").iterdir()) == [".contradiction", ".head"]
+
+
+def show_the_auditor(folder: Path) -> int:
+    """An export in which the bureau has written one entry anew and signed it; how many entries the auditor verifies."""
+    export = make_export()
+    body = json.loads(export.body(20))
+    body["facts"]["number"] = 99
+    fresh = rfc8785.dumps(body)
+    export.replace(20, fresh, KEY.sign(entry_input(fresh)).hex())
+    return verify_export(export.write(folder / "export.jsonl"), PUBLIC, thorough=True).size
+
+
+def test_without_the_heads_the_auditor_verifies_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signatures of single entries alone, as a log without a tree has them."""
+    monkeypatch.setattr(ledger_export, "_check_heads", lambda tree, heads, key: (len(tree), None))
+    assert show_the_auditor(tmp_path) > 20
+
+
+def test_the_auditor_is_told_that_there_are_two_histories(tmp_path: Path) -> None:
+    with pytest.raises(LedgerFault) as found:
+        show_the_auditor(tmp_path)
+    assert found.value.how is How.REWRITTEN

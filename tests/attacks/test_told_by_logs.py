@@ -1,0 +1,50 @@
+"""Whoever reads the service's logs, or its answers to broken requests, looks for data in them.
+
+A bank's request makes the service fail inside, with an exception whose text holds a value: a code, a record, a key. In
+the way stands that the journal keeps of an exception its type and places alone, and that answers name rules.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+
+import pytest
+
+from sandbox import journal
+from tests.attacks.house import House
+from tests.service.standin import Key
+
+PLANTED = "91330000MA27U00016"
+
+
+def break_it(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
+    """What the log and the answer say after a fault whose text holds a value, and of a request that holds it."""
+
+    def fault(*_: object) -> bytes:
+        raise RuntimeError(f"no column for {PLANTED}")
+
+    contract = house.scene.contract()
+    monkeypatch.setattr(house.bureau, "sheet", fault)
+    target = f"/v1/contracts/{contract}/sheet"
+    answers = [house.send("GET", target, house.signed("GET", target)).text]
+    answers.append(house.send("GET", f"/v1/contracts/{contract}/sheet?model={PLANTED}", {"x-code": PLANTED}).text)
+    with house.client(Key().public_key_hex) as client:
+        answers.append(client.post("/v1/sign-in", json={"name": [PLANTED], "password": {"a": PLANTED}}).text)
+    return (house.scene.home / "logs" / journal.FILE).read_text(), "".join(answers)
+
+
+def test_without_the_journals_care_the_log_tells_the_value(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    def telling(error: BaseException) -> dict[str, object]:
+        return {"trace": "".join(traceback.format_exception(error))}
+
+    monkeypatch.setattr(journal, "places", telling)
+    log, _ = break_it(house, monkeypatch)
+    assert PLANTED in log
+
+
+def test_neither_log_nor_answer_tells_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    log, answers = break_it(house, monkeypatch)
+    assert PLANTED not in log and PLANTED not in answers
+    assert "RuntimeError" in log and "Traceback" not in log + answers
+    assert logging.getLogger(journal.NAME).handlers
