@@ -11,7 +11,9 @@ import pytest
 from lab.bank.outlet import JobCard
 from lab.bureau.contracts.banks import BankKey
 from lab.terms.errors import Conflict, NotAuthentic
+from lab.terms.succession import SignedSuccession, Succession
 from tests.attacks.house import House
+from tests.service.standin import Key
 from tests.unit.bureau.scene import RECIPIENT
 
 CARD = JobCard(RECIPIENT, "credit", 1, 10)
@@ -48,3 +50,35 @@ def test_the_thief_binds_the_bank_to_nothing(house: House) -> None:
     house.bureau.banks.revoke(house.scene.bank.party.public_key, "stolen", by="local")
     with pytest.raises(Conflict, match="not the bank's any more"):
         house.bureau.accept_signature(contract, house.scene.bank.sign(document))
+
+
+def test_a_key_that_the_thief_put_in_its_place_has_to_be_revoked_by_itself(house: House) -> None:
+    """Before it was noticed the thief rotated the bank's key to one of their own: that is another key, and the list of
+    a bank's keys names it."""
+    thief, bank = Key(), house.scene.bank
+    house.scene.contract()
+    bank_id = house.outlet().own_bank()
+    statement = Succession(
+        bank=bank_id,
+        bureau=house.bureau.keys.public_key_hex,
+        old_key=bank.party.public_key,
+        new_key=thief.public_key_hex,
+        time=house.scene.clock.now,
+    )
+    message = statement.signing_input()
+    signatures = (bank.signing.sign(message).hex(), thief.sign(message).hex())
+    contract = rob_after(house, SignedSuccession(statement=statement, old_signature=signatures[0],
+                                                 new_signature=signatures[1]))  # fmt: skip
+    house.outlet(thief).open_job(contract, "one", CARD)
+    successor = next(key for key in house.bureau.banks.find(bank_id).keys if key.public_key == bank.party.public_key)
+    assert successor.successor == thief.public_key_hex
+    house.bureau.banks.revoke(str(successor.successor), "the thief's", by="local")
+    with pytest.raises(NotAuthentic):
+        house.outlet(thief).open_job(contract, "two", CARD)
+
+
+def rob_after(house: House, signed: SignedSuccession) -> str:
+    contract = house.scene.contract()
+    house.outlet().succeed_key(signed)
+    house.bureau.banks.revoke(house.scene.bank.party.public_key, "stolen", by="local")
+    return contract

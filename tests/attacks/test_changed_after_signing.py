@@ -1,0 +1,102 @@
+"""The bureau changes what the bank signed: the contract's text, or the sheet of the model, after the signature.
+
+It wants the bank to send finer features, or to a recipient or for a term it did not agree to. In the way stand that the
+bank runs under nothing but its own copy of what it signed, and takes a sheet by the hash in it.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.bank import agreement
+from lab.bank.agreement import Agreement, check_agreement
+from lab.bank.outlet import Outlet
+from lab.terms.contract import SignedContract, signing_input
+from lab.terms.errors import NotAuthentic, NotFound
+from tests.attacks.homes import HomeBank, agree, at_home
+from tests.attacks.house import House
+
+ADDED = "a partner abroad"
+
+
+def go(house: House, bank: HomeBank, contract: str) -> Agreement:
+    return check_agreement(
+        bank.home, house.outlet(bank.opened), contract, now=house.scene.clock.now  # type: ignore[arg-type]
+    )
+
+
+def signed(house: House, folder: Path) -> tuple[HomeBank, str]:
+    bank = at_home(house, folder)
+    contract = house.scene.contract(signed=False)
+    agree(house, bank, contract, fingerprint=house.bureau.party.fingerprint)
+    return bank, contract
+
+
+def exchange_the_text(house: House, monkeypatch: pytest.MonkeyPatch, folder: Path) -> tuple[str, ...]:
+    """The recipients of the job that the bank runs after the bureau has put another one in, and signed that."""
+    bank, contract = signed(house, folder)
+    whole, state = house.bureau.signed_contract(contract)
+    document = whole.contract.model_copy(update={"recipients": (*whole.contract.recipients, ADDED)})
+    signature = house.bureau.keys.sign(signing_input(document)).hex()
+    other = SignedContract(contract=document, bureau_signature=signature, bank_signature=whole.bank_signature)
+    monkeypatch.setattr(Outlet, "contract", lambda *_: (other, state))
+    return go(house, bank, contract).contract.recipients
+
+
+def test_without_the_own_copy_and_signature_the_bank_runs_under_another_text(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A bank that believes the bureau's word that it has signed."""
+    monkeypatch.setattr(agreement, "_own", lambda home, document, contract: SignedContract(contract=document))
+    monkeypatch.setattr(SignedContract, "verify", lambda *_, **__: None)
+    assert ADDED in exchange_the_text(house, monkeypatch, tmp_path)
+
+
+def test_another_text_runs_nothing(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotAuthentic, match="not the one this bank signed"):
+        exchange_the_text(house, monkeypatch, tmp_path)
+
+
+def test_a_version_that_the_bank_never_saw_runs_nothing(house: House, tmp_path: Path) -> None:
+    bank, contract = signed(house, tmp_path)
+    assert go(house, bank, contract).contract.version == 1
+    house.scene.amend(contract, recipients=("Credit department", ADDED))
+    with pytest.raises(NotFound, match="has not signed"):
+        go(house, bank, contract)
+
+
+def exchange_the_sheet(house: House, monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:
+    """How many cut points the bank's sheet has after the bureau has exchanged it for one that asks more finely."""
+    bank, contract = signed(house, folder)
+    sheet = Outlet.sheet
+    own = sheet(house.outlet(bank.opened), contract)  # type: ignore[arg-type]
+    finer = own.replace(b'"score"', b'"Score"', 1) if b'"score"' in own else own + b" "
+    monkeypatch.setattr(Outlet, "sheet", lambda *_: finer)
+    go(house, bank, contract)
+    return len(finer)
+
+
+def test_without_the_hash_another_sheet_is_taken(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Any:
+        """What every hash is equal to."""
+
+        def hexdigest(self) -> Any:
+            return self
+
+        def __ne__(self, other: object) -> bool:
+            return False
+
+    class Hashlib:
+        sha256 = staticmethod(lambda _: Any())
+
+    monkeypatch.setattr(agreement, "hashlib", Hashlib)
+    assert exchange_the_sheet(house, monkeypatch, tmp_path)
+
+
+def test_another_sheet_is_refused(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotAuthentic, match="sheet is not the one"):
+        exchange_the_sheet(house, monkeypatch, tmp_path)

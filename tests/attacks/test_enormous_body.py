@@ -1,0 +1,101 @@
+"""A bank, or whoever has one signed request of its, makes the service take in more than it can hold.
+
+They announce little and send much, send frames whose lengths lie, or headers that are nested a hundred thousand deep. In
+the way stand caps that are held while a body comes in, and a parser that holds each length against a cap before it
+takes a byte for it.
+"""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+
+import pytest
+
+from lab.bank.outlet import JobCard
+from protocols.wire import frame as wire
+from protocols.wire.frame import CAPS, MAGIC, Kind, MalformedFrame, unpack
+from sandbox.api import bodies
+from tests.attacks.house import House
+from tests.unit.bureau.scene import RECIPIENT
+
+MUCH = 8 * 1024 * 1024
+
+
+def send_much(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
+    """The status, and how many bytes the service held, for a document of 8 MiB where 16 KiB may come, in pieces."""
+    held = [0]
+    receive = bodies.receive_body
+
+    async def watch(request, *, cap: int, idle: float, media: str = "") -> bytes:
+        found = await receive(request, cap=cap, idle=idle, media=media)
+        held[0] = max(held[0], len(found))
+        return found
+
+    monkeypatch.setattr(bodies, "receive_body", watch)
+    body = b" " * MUCH
+    with house.client() as client:
+        pieces = (body[start : start + 65536] for start in range(0, MUCH, 65536))
+        answer = client.post("/v1/sign-in", content=pieces, headers={"content-type": "application/json"})
+    return answer.status_code, held[0]
+
+
+def test_without_the_cap_the_body_is_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    pieces = bodies._pieces
+
+    def uncapped(request, *, cap: int, idle: float, media: str):
+        return pieces(request, cap=2**40, idle=idle, media=media)
+
+    monkeypatch.setattr(bodies, "_pieces", uncapped)
+    assert send_much(house, monkeypatch)[1] == MUCH
+
+
+def test_the_body_is_not_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert send_much(house, monkeypatch) == (413, 0)
+
+
+def many_parts() -> bytes:
+    """A frame of a hundred thousand parts of two bytes each: for each of them an object that is six times as large."""
+    count = 100_000
+    return struct.pack(">4sBBII", MAGIC, 1, Kind.BATCH, 2, count) + b"{}" + struct.pack(">IH", 2, 7) * count
+
+
+def cost(data: bytes) -> int:
+    """The memory that reading a frame takes, in bytes."""
+    tracemalloc.start()
+    try:
+        unpack(data, Kind.BATCH)
+    except MalformedFrame:
+        pass
+    finally:
+        _, most = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    return most
+
+
+def test_without_caps_a_frame_takes_a_multiple_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wire, "_check", lambda *_: None)
+    assert cost(many_parts()) > 5 * len(many_parts())
+
+
+def test_a_frame_of_too_many_parts_takes_no_memory() -> None:
+    assert cost(many_parts()) < len(many_parts()) / 5
+    assert CAPS[Kind.BATCH].parts < 10_000
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        pytest.param(struct.pack(">4sBBII", MAGIC, 1, Kind.MATCH_REQUEST, 2**31, 1), id="a header of 2 GiB"),
+        pytest.param(struct.pack(">4sBBII", MAGIC, 1, Kind.MATCH_REQUEST, 2, 1) + b"{}\xff\xff\xff\xff", id="a part"),
+        pytest.param(struct.pack(">4sBBII", MAGIC, 1, Kind.MATCH_REQUEST, 60_000, 0) + b"[" * 60_000, id="a well"),
+    ],
+)
+def test_frames_that_lie_are_refused_and_not_charged(house: House, hostile: bytes) -> None:
+    contract = house.scene.contract()
+    outlet = house.outlet()
+    outlet.open_job(contract, "job-1", JobCard(RECIPIENT, "credit", 1, 10))
+    target = f"/v1/contracts/{contract}/matching?job=job-1"
+    answer = house.send("POST", target, house.signed("POST", target, hostile), hostile)
+    assert answer.status_code == 422, answer.text
+    assert outlet.allowance(contract)["identifiers"]["used"] == 0

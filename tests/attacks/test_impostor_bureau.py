@@ -1,0 +1,69 @@
+"""Somebody else answers at the bureau's address, under the bureau's name, with a key of their own.
+
+They want the bank to sign a contract with them and send them its blinded list and its encrypted portfolio. In the way
+stand the fingerprint that is compared at the first contract, and the pin that every later one is held against.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from lab.bank import agreement
+from lab.bank.home import BankHome
+from lab.terms.errors import NotAuthentic
+from tests.attacks.homes import agree, at_home
+from tests.attacks.house import House, serving
+from tests.unit.bureau.scene import Scene
+
+
+@pytest.fixture
+def impostor(open_scene: Callable[[str], Scene], house: House, tmp_path: Path) -> Iterator[House]:
+    """Another bureau of the same name, and so of another key."""
+    (tmp_path / "bureau").rename(tmp_path / "true")
+    other = open_scene("")
+    other.clock.now = datetime.now(UTC)
+    with serving(other) as running:
+        yield running
+
+
+def lure(house: House, impostor: House, folder: Path, *, known: bool) -> bool:
+    """Whether the bank has signed with the impostor; ``known``: it works with the true bureau already."""
+    bank = at_home(house, folder)
+    told = house.bureau.party.fingerprint
+    if known:
+        bank.home.pin(house.bureau.party, house.url)
+    impostor.scene.bank = bank
+    contract = impostor.scene.contract(signed=False)
+    if known:
+        agree(impostor, bank, contract)
+    else:
+        agree(impostor, bank, contract, fingerprint=told)
+    return impostor.bureau.signed_contract(contract)[1] == "active"
+
+
+def test_without_the_pin_the_bank_signs_with_the_impostor(
+    house: House, impostor: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(BankHome, "find_pin", lambda *_: None)
+    assert lure(house, impostor, tmp_path, known=True)
+
+
+def test_the_pinned_bureaus_name_is_nobody_elses(house: House, impostor: House, tmp_path: Path) -> None:
+    with pytest.raises(NotAuthentic, match="not the one pinned under its name"):
+        lure(house, impostor, tmp_path, known=True)
+
+
+def test_without_the_fingerprint_the_first_contract_is_the_impostors(
+    house: House, impostor: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agreement, "_plain", lambda _: "")
+    assert lure(house, impostor, tmp_path, known=False)
+
+
+def test_the_fingerprint_that_was_read_out_is_another(house: House, impostor: House, tmp_path: Path) -> None:
+    with pytest.raises(NotAuthentic, match="another was given"):
+        lure(house, impostor, tmp_path, known=False)

@@ -1,0 +1,126 @@
+"""A curious bureau, or whoever reads its memory or the network, wants to know whom a bank asks about.
+
+It knows every code there is, so any function of a code that it can compute itself is as good as the code: it tries them
+all. And it looks through every byte for values that were planted in the bank's files. In the way stand the blinding
+under a secret of the bank's, and that records leave the bank encrypted only. (All files, outputs and messages of a whole
+job: `tests/architecture/test_canaries.py`.)
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+
+from lab.bank.outlet import Outlet
+from lab.bank.session import Job, score_portfolio
+from lab.terms.errors import ShulabError
+from protocols.matching.engines import bureau_engine
+from protocols.matching.engines.x25519 import bank as x25519
+from protocols.matching.engines.x25519 import encoding
+from protocols.matching.layout import read_elements
+from protocols.scoring.bank import KeyHolder
+from protocols.wire.frame import Kind, is_frame
+from tests.attacks.homes import agree, at_home
+from tests.attacks.house import House
+from tests.matching import ENGINE
+
+ASKED = 12
+PLANTED = "7.123456789012345"
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """Every body that leaves the bank."""
+    bodies: list[bytes] = []
+    send = Outlet._send
+
+    def listen(outlet: Outlet, method: str, target: str, headers: dict[str, str], body: bytes, cap: int):
+        bodies.append(target.encode() + b"\n" + body)
+        return send(outlet, method, target, headers, body, cap)
+
+    monkeypatch.setattr(Outlet, "_send", listen)
+    return bodies
+
+
+def run_a_job(house: House, folder: Path) -> None:
+    """A bank's whole job over a portfolio of twelve firms, with values planted in its records."""
+    bank = at_home(house, folder)
+    contract = house.scene.contract(signed=False)
+    agree(house, bank, contract, fingerprint=house.bureau.party.fingerprint)
+    records = house.scene.tables.bank[:ASKED].with_columns(pl.lit(PLANTED).alias("unused"))
+    path = folder / "portfolio.csv"
+    records.insert_column(0, pl.Series("id", house.scene.tables.codes[:ASKED])).write_csv(path)
+    outlet = house.outlet(bank.opened)  # type: ignore[arg-type]
+    score_portfolio(bank.home, bank.opened, outlet, Job(path, contract, folder / "scores.parquet"))
+
+
+def tried(house: House, sent: list[bytes]) -> set[str]:
+    """The codes that the bureau finds in matching requests by trying every one it knows."""
+    codes = house.scene.tables.codes
+    known = {bytes(row): code for row, code in zip(multiples(codes), codes, strict=True)}
+    found = set()
+    for body in (one.partition(b"\n")[2] for one in sent):
+        if is_frame(body) and body[5] == Kind.MATCH_REQUEST:
+            elements = read_elements(body, Kind.MATCH_REQUEST, ENGINE, 32)
+            found |= {known[bytes(row)] for row in elements if bytes(row) in known}
+    return found
+
+
+def multiples(codes: list[str]) -> np.ndarray:
+    """8·H(x), which no secret goes into."""
+    return bureau_engine(ENGINE).evaluate_register((8).to_bytes(32, "little"), codes)
+
+
+def test_without_the_blinding_the_bureau_reads_the_list(
+    house: House, sent: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hash in the place of a blinded element: what many call anonymous. The job itself finds nobody then."""
+    monkeypatch.setattr(x25519, "blind", lambda key, codes: multiples(list(codes)))
+    with suppress(ShulabError):
+        run_a_job(house, tmp_path)
+    assert tried(house, sent) == set(house.scene.tables.codes[:ASKED])
+
+
+@pytest.fixture
+def plain(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The answers of the bank's firms to the model's questions, as they are before they are encrypted."""
+    found: list[bytes] = []
+    encrypt = KeyHolder.encrypt
+
+    def beside(holder: KeyHolder, tags: np.ndarray, columns: np.ndarray, *, contract: str, **more: object) -> bytes:
+        found.append(np.packbits(np.asarray(columns, dtype=np.uint8)).tobytes())
+        return encrypt(holder, tags, columns, contract=contract, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(KeyHolder, "encrypt", beside)
+    return found
+
+
+def test_without_encryption_the_answers_are_read(
+    house: House, sent: list[bytes], plain: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch that carries the columns as they are."""
+    put = Outlet.put_batch
+
+    def openly(outlet: Outlet, contract: str, job: str, sha256: str, frame: bytes) -> None:
+        sent.append(plain[-1])
+        put(outlet, contract, job, sha256, frame)
+
+    monkeypatch.setattr(Outlet, "put_batch", openly)
+    run_a_job(house, tmp_path)
+    assert plain and all(one in b"".join(sent) for one in plain)
+
+
+def test_trying_every_code_finds_nobody_and_no_planted_value_leaves(
+    house: House, sent: list[bytes], plain: list[bytes], tmp_path: Path
+) -> None:
+    run_a_job(house, tmp_path)
+    whole = b"".join(sent)
+    assert tried(house, sent) == set() and len(sent) > 8
+    elements = encoding.encode(house.scene.tables.codes[:ASKED])
+    assert not any(bytes(row) in whole for row in elements)
+    assert not any(code.encode() in whole for code in house.scene.tables.codes)
+    assert PLANTED.encode() not in whole and plain and not any(one in whole for one in plain)
