@@ -38,5 +38,5 @@ def at_home(house: House, folder: Path) -> HomeBank:
 
 def agree(house: House, bank: HomeBank, contract: str, **more: Any) -> SignedContract:
     """The bank fetches a contract and signs it, as `lab bank sign` does; its person says yes to whatever is shown."""
-    outlet = house.outlet(bank.opened)  # type: ignore[arg-type]
+    outlet = house.outlet(bank.opened)
     return countersign(bank.home, bank.opened, outlet, contract, agree=lambda *_: True, **more)

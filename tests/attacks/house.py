@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import uvicorn
@@ -21,6 +21,7 @@ from argon2 import PasswordHasher
 from sqlalchemy import select
 
 from lab.bank.outlet import Outlet, Patience
+from lab.bureau.exchange import Charge
 from lab.bureau.office import Bureau
 from lab.bureau.people import NewAccount, Role, Subject
 from lab.bureau.people.passwords import Passwords
@@ -29,11 +30,19 @@ from protocols.wire.signature import sign_request
 from sandbox.app import create_app, server_config
 from sandbox.journal import open_journal
 from sandbox.settings import ServiceSettings
-from tests.service.standin import Key
 from tests.unit.bureau.scene import Bank, Scene
 
 PASSWORD = "correct horse battery"
 PATIENCE = Patience(connect=5, answer=60, tries=1, longest_wait=0.05)
+
+
+class Signs(Protocol):
+    """Whoever signs requests."""
+
+    @property
+    def public_key_hex(self) -> str: ...
+
+    def sign(self, message: bytes) -> bytes: ...
 
 
 class Signer:
@@ -58,20 +67,18 @@ class House:
     def bureau(self) -> Bureau:
         return self.scene.bureau
 
-    def outlet(self, signer: Signer | Key | None = None) -> Outlet:
+    def outlet(self, signer: Signs | None = None) -> Outlet:
         """The scene's bank (or whoever signs with ``signer``) at the service."""
         opened = Outlet(self.url, signer or Signer(self.scene.bank), patience=PATIENCE)
         self._outlets.append(opened)
         return opened
 
     def signed(
-        self, method: str, target: str, body: bytes = b"", *, signer: Signer | Key | None = None, **more: Any
+        self, method: str, target: str, body: bytes = b"", *, signer: Signs | None = None, **more: Any
     ) -> dict[str, str]:
         """The header fields of a request that the scene's bank signs."""
         bureau_key = more.pop("bureau_key", self.bureau.keys.public_key_hex)
-        headers = sign_request(
-            method, target, body, signer or Signer(self.scene.bank), bureau_key=bureau_key, **more
-        )
+        headers = sign_request(method, target, body, signer or Signer(self.scene.bank), bureau_key=bureau_key, **more)
         return headers | ({"content-type": "application/octet-stream"} if body else {})
 
     def send(self, method: str, target: str, headers: dict[str, str], body: bytes = b"") -> httpx.Response:
@@ -107,11 +114,15 @@ def serving(scene: Scene, *, port: int = 0, **settings: Any) -> Iterator[House]:
     # Argon2id with little memory and one pass: how dear a guess is matters to no attack here but two, which say so.
     bureau.people._passwords = Passwords(PasswordHasher(1, 64, 1))
     with ThreadPoolExecutor(1) as evaluating:
+
+        def begin(one: Charge) -> None:
+            evaluating.submit(bureau.evaluate_batch, one.contract, one.job, one.sha256)
+
         app = create_app(
             bureau,
             chosen,
             open_journal(logs, chosen.log_bytes),
-            begin=lambda one: evaluating.submit(bureau.evaluate_batch, one.contract, one.job, one.sha256) and None,
+            begin=begin,
         )
         listening = socket.create_server(("127.0.0.1", port))
         server = uvicorn.Server(server_config(app, chosen))

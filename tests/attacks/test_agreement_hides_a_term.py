@@ -38,8 +38,9 @@ def say_it_beside(document: Document) -> None:
 
 def put_an_obligation_in(document: Document) -> None:
     """An obligation that nobody made."""
-    document["obligation"] = document.get("obligation", []) + [
-        {"@id": "urn:shulab:more", "action": "delete", "assigner": "urn:example:partner"}
+    document["obligation"] = [
+        *document.get("obligation", []),
+        {"@id": "urn:shulab:more", "action": "delete", "assigner": "urn:example:partner"},
     ]
 
 

@@ -6,11 +6,14 @@ written in the transaction of the change: both are there, or neither is.
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
 from lab.bureau.contracts import moves
+from lab.bureau.ledger import record
 from lab.terms.errors import ShulabError
 from tests.unit.bureau.scene import Scene
 
@@ -22,10 +25,8 @@ def revoke_unseen(scene: Scene) -> tuple[str, bool]:
         session.execute(
             text("CREATE TRIGGER full_disk BEFORE INSERT ON ledger_entries BEGIN SELECT RAISE(ABORT, 'full'); END")
         )
-    try:
+    with suppress(DBAPIError, ShulabError):
         scene.revoke(contract)
-    except (DBAPIError, ShulabError):
-        pass
     with scene.bureau.store.begin() as session:
         session.execute(text("DROP TRIGGER full_disk"))
     return scene.bureau.signed_contract(contract)[1], "contract.revoked" in scene.ledger()
@@ -35,13 +36,9 @@ def test_without_one_transaction_the_change_has_no_entry(scene: Scene, monkeypat
     """The entry is written beside the change, and its failure logged, as audit trails often are."""
 
     def beside(session, kind: str, contract, facts, *, by: str) -> None:
-        try:
-            with session.begin_nested():
-                write(session, kind, contract, facts, by=by)
-        except DBAPIError:
-            pass
+        with suppress(DBAPIError), session.begin_nested():
+            record(session, kind, contract, facts, by=by)
 
-    write = moves.record
     monkeypatch.setattr(moves, "record", beside)
     monkeypatch.setattr("lab.bureau.exchange.jobs.record", beside)
     assert revoke_unseen(scene) == ("revoked", False)

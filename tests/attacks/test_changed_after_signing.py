@@ -23,7 +23,10 @@ ADDED = "a partner abroad"
 
 def go(house: House, bank: HomeBank, contract: str) -> Agreement:
     return check_agreement(
-        bank.home, house.outlet(bank.opened), contract, now=house.scene.clock.now  # type: ignore[arg-type]
+        bank.home,
+        house.outlet(bank.opened),
+        contract,
+        now=house.scene.clock.now,  # type: ignore[arg-type]
     )
 
 
@@ -78,9 +81,7 @@ def exchange_the_sheet(house: House, monkeypatch: pytest.MonkeyPatch, folder: Pa
     return len(finer)
 
 
-def test_without_the_hash_another_sheet_is_taken(
-    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_hash_another_sheet_is_taken(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Any:
         """What every hash is equal to."""
 

@@ -40,9 +40,7 @@ def test_without_a_key_elsewhere_the_copy_opens(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["environment", "file elsewhere"])
-def test_with_the_key_elsewhere_the_copy_is_no_use(
-    tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_the_key_elsewhere_the_copy_is_no_use(tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     key = base64.b64encode(os.urandom(32)).decode()
     if where == "environment":
         monkeypatch.setenv(KEY_VARIABLE, key)
@@ -83,6 +81,7 @@ def test_the_database_names_nobody(scene: Scene) -> None:
 
 def test_without_the_key_in_the_pseudonym_every_code_is_tried(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain hash is no pseudonym: there are few enough codes to hash them all."""
+
     def plain_hash(codes: list[str]) -> list[str]:
         return [hashlib.sha256(code.encode()).hexdigest()[:32] for code in codes]
 

@@ -1,6 +1,6 @@
 """Whoever hands an export to an auditor cuts it off where an older export ended.
 
-The end holds what they would rather not show: a finding, an amendment. What is left is true, signed, and has a head that
+The end holds what they would rather not show: a finding, an amendment. What is left is true and signed, and a head
 covers its last entry. In the way stands a later head, from a receipt or another auditor; who brings none sees an older
 export (`SECURITY.md` says so).
 """

@@ -54,9 +54,7 @@ def put_back(scene: Scene, bank: BankHome) -> int:
     return kept.size - head.size
 
 
-def test_without_the_kept_head_the_bank_goes_on(
-    scene: Scene, bank: BankHome, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_the_kept_head_the_bank_goes_on(scene: Scene, bank: BankHome, monkeypatch: pytest.MonkeyPatch) -> None:
     def forgetful(room: Witness, head: SignedHead) -> None:
         head.verify(room._bureau.public_key)
         room._keep(head, room._file)

@@ -1,7 +1,7 @@
 """A bank, or whoever has one signed request of its, makes the service take in more than it can hold.
 
-They announce little and send much, send frames whose lengths lie, or headers that are nested a hundred thousand deep. In
-the way stand caps that are held while a body comes in, and a parser that holds each length against a cap before it
+They announce little and send much, send frames whose lengths lie, or headers that are nested very deep. In the way
+stand caps that are held while a body comes in, and a parser that holds each length against a cap before it
 takes a byte for it.
 """
 

@@ -1,7 +1,7 @@
 """A web site that an administrator looks at makes the browser ask the bureau for something.
 
-The browser sends the cookie by itself. The site wants an account of its own. In the way stand the token that stands in a
-header (which another site cannot read), the origin of the request, and SameSite in the cookie. Each is tried alone.
+The browser sends the cookie by itself. The site wants an account of its own. In the way stand the token in a header
+(which another site cannot read), the origin of the request, and SameSite in the cookie. Each is tried alone.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A bank whose contract was suspended brings it back by signing: an amendment that lay ready is approved, not signed yet.
+"""A bank whose contract was suspended brings it back by signing an amendment that lies there, approved.
 
 It wants to go on while officers look into what it did. In the way stands the transition table: a version that comes
 into force waits while the former one is suspended, also when that one's term ends meanwhile.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import pytest
 
 from lab.bureau.contracts import cabinet, moves
-from lab.bureau.contracts.workflow import State
+from lab.bureau.contracts.workflow import Action, State
 from lab.terms.errors import Refused, ShulabError
 from tests.unit.bureau.scene import Scene
 
@@ -31,7 +31,7 @@ def go_on(scene: Scene, contract: str) -> int:
 def test_without_the_wait_the_signature_lifts_the_suspension(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     def at_once(session, contract, row, by, now):
         contract.in_force = row.version
-        return moves.step(session, contract, row, moves.Action.ACTIVATE, by, now)
+        return moves.step(session, contract, row, Action.ACTIVATE, by, now)
 
     monkeypatch.setattr(cabinet, "activate", at_once)
     assert go_on(scene, sign_it_back(scene)) == 3

@@ -2,8 +2,8 @@
 
 It knows every code there is, so any function of a code that it can compute itself is as good as the code: it tries them
 all. And it looks through every byte for values that were planted in the bank's files. In the way stand the blinding
-under a secret of the bank's, and that records leave the bank encrypted only. (All files, outputs and messages of a whole
-job: `tests/architecture/test_canaries.py`.)
+under a secret of the bank's, and that records leave the bank encrypted only. (All files, outputs and messages of a
+whole job: `tests/architecture/test_canaries.py`.)
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def run_a_job(house: House, folder: Path) -> None:
     records = house.scene.tables.bank[:ASKED].with_columns(pl.lit(PLANTED).alias("unused"))
     path = folder / "portfolio.csv"
     records.insert_column(0, pl.Series("id", house.scene.tables.codes[:ASKED])).write_csv(path)
-    outlet = house.outlet(bank.opened)  # type: ignore[arg-type]
+    outlet = house.outlet(bank.opened)
     score_portfolio(bank.home, bank.opened, outlet, Job(path, contract, folder / "scores.parquet"))
 
 

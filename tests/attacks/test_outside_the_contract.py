@@ -1,8 +1,8 @@
 """A bank asks for more than its contract says: another recipient, another model, more enterprises, finer replies.
 
 It wants to hand scores to a department (or a partner) that the contract does not name, to use a model that is another
-bank's, and subtotals where it may have totals. In the way stands one enforcement point, which holds each request against
-the terms.
+bank's, and subtotals where it may have totals. In the way stands one enforcement point, which holds each request
+against the terms.
 """
 
 from __future__ import annotations

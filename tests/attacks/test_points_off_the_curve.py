@@ -40,9 +40,7 @@ def add(one: Point, two: Point, d: int) -> Point:
     (x1, y1), (x2, y2) = one, two
     if x1 == x2 and (y1 + y2) % P == 0:
         return None
-    slope = (
-        (3 * x1 * x1 - 3) * pow(2 * d * y1, -1, P) if one == two else (y2 - y1) * pow(x2 - x1, -1, P)
-    ) % P
+    slope = ((3 * x1 * x1 - 3) * pow(2 * d * y1, -1, P) if one == two else (y2 - y1) * pow(x2 - x1, -1, P)) % P
     x3 = (d * slope * slope - x1 - x2) % P
     return x3, (slope * (x1 - x3) - y1) % P
 

@@ -1,4 +1,4 @@
-"""A colleague of the bank's reads its logs, a crash report, a pickled job, or a core dump: what a program leaves behind.
+"""A colleague of the bank's reads what a program leaves behind: logs, a crash report, a pickled job, a core dump.
 
 They want the signing key, the decryption key or the keys that blind. In the way stand objects that cannot be printed,
 pickled, copied or written as JSON, files that are sealed, and a process without core dumps.

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 
 import pytest
+from sqlalchemy import select
 
 from lab.bureau import office
 from lab.bureau.home import change_settings
+from lab.bureau.store.tables import EntryRow
 from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_epochs import EntryRow, select
 
 
 def afternoon(scene: Scene) -> list[list[str]]:

@@ -52,7 +52,7 @@ def test_without_the_age_the_replay_waits_until_its_nonce_is_forgotten(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long_ago = datetime.now(UTC) - timedelta(minutes=30)
-    monkeypatch.setitem(signature.verify_request.__kwdefaults__, "max_age", timedelta(days=9))
+    monkeypatch.setitem(signature.verify_request.__kwdefaults__ or {}, "max_age", timedelta(days=9))
     target, headers, sheet = captured(house, created=long_ago)
     forget_nonces(house)
     assert b'"credit"' in sheet and replay(house, target, headers) == sheet

@@ -1,7 +1,7 @@
 """The bureau rewrites its ledger: an entry that a bank or an enterprise would hold against it says something else now.
 
-It has its own signing key and its own database, so every entry it rewrites is signed and every head verifies. In the way
-stand the heads that banks and auditors keep: the bank holds each new head against the one it has, and an auditor's
+It has its own signing key and its own database, so every entry it rewrites is signed and every head verifies. In the
+way stand the heads that banks and auditors keep: the bank holds each new head against the one it has, and an auditor's
 check of an export holds the entries against every head.
 """
 

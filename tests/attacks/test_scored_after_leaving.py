@@ -63,9 +63,7 @@ def test_without_the_look_at_consents_who_withdrew_is_scored(
 
 
 @WAYS
-def test_who_withdrew_is_not_scored(
-    scene: Scene, when: str, meanwhile: Callable[[Callable[[], object]], None]
-) -> None:
+def test_who_withdrew_is_not_scored(scene: Scene, when: str, meanwhile: Callable[[Callable[[], object]], None]) -> None:
     with pytest.raises(Refused, match="1 of 6 enterprises"):
         score_who_withdrew(scene, when, meanwhile)
 

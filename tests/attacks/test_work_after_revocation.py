@@ -51,7 +51,7 @@ def test_without_the_state_the_bank_goes_on(scene: Scene, stop: str, monkeypatch
 
 @ways
 def test_nothing_is_scored_any_more(scene: Scene, stop: str) -> None:
-    with pytest.raises(Refused, match="suspended|revoked|expired"):
+    with pytest.raises(Refused, match=r"suspended|revoked|expired"):
         go_on(scene, stop)
 
 
