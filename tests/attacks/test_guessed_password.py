@@ -6,11 +6,15 @@ account is locked, for longer each time, and of tries at the same moment no more
 
 from __future__ import annotations
 
+import hashlib
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from lab.bureau.people import Role, judging
+from lab.bureau.people.passwords import Passwords
 from tests.attacks.house import PASSWORD, House
 
 GUESSES = [f"password number {number}" for number in range(40)] + [PASSWORD] * 4
@@ -49,3 +53,32 @@ def test_the_account_is_locked_and_the_right_guess_lets_nobody_in(quick: House, 
     assert "locked" in told
     failures = [one["facts"]["failures"] for one in quick.entries("sign-in.locked")]
     assert failures == [judging.TRIES]
+
+
+WORDS = [f"some words {number}" for number in range(20_000)]
+RIGHT = WORDS[15_000]
+
+
+def crack(fits: Callable[[str], bool], seconds: float) -> tuple[bool, int]:
+    """A thief has a hash from the database and a list of words, and tries at home: found within the time, and tries."""
+    end = time.process_time() + seconds
+    for number, word in enumerate(WORDS, 1):
+        if fits(word):
+            return True, number
+        if time.process_time() > end:
+            return False, number
+    return False, len(WORDS)
+
+
+def test_without_argon2_a_stolen_hash_is_cracked_in_a_second() -> None:
+    """A salted SHA-256, as databases have them by the million."""
+    stored = hashlib.sha256(b"salt" + RIGHT.encode()).digest()
+    found, _ = crack(lambda word: hashlib.sha256(b"salt" + word.encode()).digest() == stored, 1.0)
+    assert found
+
+
+def test_a_stolen_hash_is_tried_a_few_dozen_times_in_a_second() -> None:
+    room = Passwords()
+    stored = room.hash(RIGHT)
+    found, tries = crack(lambda word: room.fits(stored, word), 1.0)
+    assert not found and tries < 100

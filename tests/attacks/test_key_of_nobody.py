@@ -1,0 +1,37 @@
+"""Somebody names a party, or an enterprise, by a key under which anybody can sign: a point of small order.
+
+A contract "signed" by such a bank binds nobody, and can be denied; a consent "signed" by such an enterprise can be made
+by anybody. OpenSSL takes these signatures, as RFC 8032 lets it. In the way stands that such a key names nobody here.
+"""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from lab.terms import consent, contract
+from lab.terms.contract import Party, SignedContract, signing_input
+from lab.terms.errors import NotAuthentic
+from tests.properties.documents import plain_contract
+
+KEY = "01" + "00" * 31
+"""The neutral element: under it R = S·B is a signature of every message, for S = 0 this one."""
+SIGNATURE = "01" + "00" * 63
+
+
+def sign_for_nobody() -> bool:
+    """Whether a contract comes to be in force that its bank never signed."""
+    document = plain_contract(bank=Party(name="某银行", public_key=KEY))
+    SignedContract(contract=document, bank_signature=SIGNATURE).verify(require=("bank",))
+    return len(signing_input(document)) > 0
+
+
+def test_without_the_list_anybody_signs_for_the_bank(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in (contract, consent):
+        monkeypatch.setattr(place, "is_forgeable", lambda _: False)
+    assert sign_for_nobody()
+
+
+def test_such_a_key_names_nobody() -> None:
+    with pytest.raises((ValidationError, NotAuthentic)):
+        sign_for_nobody()

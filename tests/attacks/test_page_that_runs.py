@@ -1,0 +1,47 @@
+"""A bureau writes a script into the words of a model, to have it run where a bank's officer reads a portrait.
+
+A portrait's page holds the enterprise's code, its scores and reasons; a script in it could send them anywhere. In the
+way stand escaping of every value, and a policy in the page under which nothing loads or runs.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from lab.bank.home import BankHome
+from lab.bank.page import pages
+from lab.bank.page.portrait_page import portrait_page
+from lab.bank.portraits import Gallery
+from lab.terms.contract import Detail
+from tests.unit.bank.conftest import home, make_run, trained
+
+__all__ = ["home", "trained"]
+SCRIPT = re.compile(r"<script|<img|<iframe|\son\w+=|https?://(?!www\.w3\.org)", re.IGNORECASE)
+
+
+def page(home: BankHome, trained) -> str:
+    """The page of a portrait by a model whose words hold a script."""
+    gallery = Gallery.open(make_run(home, trained, Detail.FULL))
+    return portrait_page(gallery.portrait("firm-007"), gallery.sheet, lang="both")
+
+
+def test_without_escaping_the_script_stands_in_the_page(
+    home: BankHome,
+    trained,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    environment = pages._environment()
+    environment.cache.clear()  # type: ignore[union-attr]
+    monkeypatch.setattr(environment, "autoescape", False)
+    try:
+        assert "<script>alert(1)</script>" in page(home, trained)
+    finally:
+        environment.cache.clear()  # type: ignore[union-attr]
+
+
+def test_no_script_stands_in_the_page_and_none_could_run(home: BankHome, trained) -> None:
+    found = page(home, trained)
+    assert "&lt;script&gt;alert(1)" in found and not SCRIPT.search(found.split("</style>")[1])
+    assert "default-src 'none'" in found

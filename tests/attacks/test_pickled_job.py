@@ -1,0 +1,53 @@
+"""Somebody who can write to the bureau's database wants to run code in the service, and so to have its keys.
+
+The table of jobs says of each value how it is written, and the library that reads it takes pickles: a row that calls
+itself pickled is a program. In the way stands that its reader of pickles is closed when the service configures it.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from dbos._serialization import DBOSPortableJSON, deserialize_value
+
+from sandbox.jobs.library import configure
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+class Program:
+    """What stands in the row: a command that is run when it is read."""
+
+    def __init__(self, mark: Path) -> None:
+        self._mark = mark
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (f"touch {self._mark}",)
+
+
+def row(mark: Path) -> str:
+    return base64.b64encode(pickle.dumps(Program(mark))).decode()
+
+
+def test_without_the_closed_reader_the_program_runs(tmp_path: Path) -> None:
+    """The library as it comes, in a process of its own."""
+    code = (
+        "import sys; from dbos._serialization import DBOSPortableJSON, deserialize_value; "
+        "deserialize_value(sys.argv[1], 'py_pickle', DBOSPortableJSON)"
+    )
+    subprocess.run([sys.executable, "-c", code, row(tmp_path / "mark")], cwd=ROOT, check=True, timeout=60)
+    assert (tmp_path / "mark").exists()
+
+
+def test_the_program_is_not_read(tmp_path: Path) -> None:
+    configure("sqlite:///x", "e", threads=1, logger=logging.getLogger("test"))
+    with pytest.raises(TypeError, match="JSON alone"):
+        deserialize_value(row(tmp_path / "mark"), "py_pickle", DBOSPortableJSON)
+    assert not (tmp_path / "mark").exists()
