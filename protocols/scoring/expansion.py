@@ -26,9 +26,8 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from protocols.scoring.noise import Element
-from protocols.scoring.params import ParameterSet
+from protocols.scoring.params import SEED_BYTES, ParameterSet
 
-SEED_BYTES = 32
 _DOMAIN = b"shulab scoring expansion v1\0"
 _WORD_BYTES = 8
 
