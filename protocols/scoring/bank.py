@@ -64,7 +64,8 @@ class KeyHolder:
         """One batch frame.
 
         ``tags``: uint8 [rows, 16], rows <= slots. ``indicators``: [columns, rows], each 0 or 1. ``context`` names the
-        public context the bureau shall use (default: this object's own). ``on_column`` is told how many columns more are done.
+        public context the bureau shall use (default: this object's own). ``on_column`` is told how many
+        columns more are done.
         """
         rows = len(tags)
         if not 1 <= rows <= self._params.slots or indicators.shape[1:] != (rows,):

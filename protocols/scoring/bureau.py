@@ -1,7 +1,8 @@
 """The bureau's side of scoring: multiplies the bank's columns by public weights without seeing either score or column.
 
 Every function is plain data in, plain data out, so that the caller can run it in a worker process with limits. What a
-bank sends is residues and seeds, judged in numpy; SEAL is handed what is written here (``native``). Errors are ``ValueError``s (``MalformedFrame``, ``NativeRefusal``) that name a rule.
+bank sends is residues and seeds, judged in numpy; SEAL is handed what is written here (``native``). Errors are
+``ValueError``s (``MalformedFrame``, ``NativeRefusal``) that name a rule.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from protocols.scoring.noise import Element
 from protocols.scoring.params import SEED_BYTES, ParameterSet
 from protocols.wire.frame import Kind, MalformedFrame, unpack
 
-__all__ = ["BatchHead", "SecretKeyFound", "Terms", "check_context", "evaluate", "read_batch"]
+RULES = 2
+"""The number of the rules by which ``check_context`` judges; what earlier ones let pass has to be judged again.
+
+1: SEAL's seeded objects, with the proof. 2: seed and residues, with the proof."""
+
+__all__ = ["RULES", "BatchHead", "SecretKeyFound", "Terms", "check_context", "evaluate", "read_batch"]
 
 
 class SecretKeyFound(ValueError):

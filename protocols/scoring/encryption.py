@@ -27,7 +27,7 @@ Message = NDArray[Any] | None
 class Encryption:
     """Encrypts under one secret, which it holds transformed: made for a batch, and dropped after it."""
 
-    __slots__ = ("_context", "_encoder", "_evaluator", "_params", "_secret", "_second_one")
+    __slots__ = ("_context", "_encoder", "_evaluator", "_params", "_second_one", "_secret")
 
     def __init__(self, secret: NDArray[np.int64], params: ParameterSet) -> None:
         """``secret``: coefficients, -1 to 1, int64 [N]."""

@@ -58,7 +58,7 @@ def proof_bytes(params: ParameterSet) -> int:
 def prove(
     key: bytes, pk: tuple[Element, Element], secret: NDArray[np.int64], error: NDArray[np.int64], params: ParameterSet
 ) -> bytes:
-    """The proof for the key whose bytes are ``key`` (seed and residues, as they travel) and whose polynomials are ``pk`` = (-(a secret + t error), a)."""
+    """The proof for the key that travels as ``key`` and has polynomials ``pk`` = (-(a secret + t error), a)."""
     for _ in range(_ATTEMPTS):
         masks = [
             (noise.uniform(KEY_MASK_SECRET, params.degree), noise.uniform(KEY_MASK_NOISE, params.degree))
