@@ -81,8 +81,14 @@ def _unpack_row(data: bytes | memoryview, start: int, width: int, row: NDArray[n
     places, mask = row.reshape(-1, group), np.uint64((1 << width) - 1)
     for k in range(group):
         byte = min(k * width // 8, stride - _WORD_BYTES)  # within the group, so never beyond the row
-        words = np.ndarray(len(places), "<u8", data, start + byte, (stride,))
-        np.bitwise_and(words >> np.uint64(k * width - 8 * byte), mask, out=places[:, k])
+        words, below = np.ndarray(len(places), "<u8", data, start + byte, (stride,)), k * width - 8 * byte
+        above = _WORD - width - below
+        if above and below:
+            np.bitwise_and(words >> np.uint64(below), mask, out=places[:, k])
+        elif above:
+            np.bitwise_and(words, mask, out=places[:, k])
+        else:
+            np.right_shift(words, np.uint64(below), out=places[:, k])
 
 
 def _pack_row(row: NDArray[np.uint64], width: int) -> bytes:
