@@ -53,9 +53,9 @@ class Encryption:
     ) -> tuple[bytes, bytes]:
         params, evaluator = self._params, self._evaluator
         seeds = [os.urandom(SEED_BYTES) for _ in range(2)]
-        product = native.transformed(*(expand(seed, params) for seed in seeds), params)
+        product = native.transformed(expand(seeds[0], params), expand(seeds[1], params), params)
         evaluator.multiply_plain_inplace(product, self._secret)
-        found = native.ciphertext(*(self._scaled(error) for error in errors), params)
+        found = native.ciphertext(self._scaled(errors[0]), self._scaled(errors[1]), params)
         evaluator.sub_inplace(found, product)
         for half, message in enumerate(messages):
             if message is not None and message.any():

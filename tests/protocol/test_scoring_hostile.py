@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from lab.bureau.workers import WorkerPool
 from lab.terms.errors import InvalidInput
-from protocols.scoring import bank, bureau, layout, native
+from protocols.scoring import bank, bureau, layout, mask, native
 from protocols.scoring.params import PARAMETERS, SEED_BYTES
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 from tests.protocol.insider import CONTRACT, Insider, column_of, rubbish, seeded, terms_of
@@ -154,7 +154,7 @@ def test_residues_that_are_none_are_refused_before_native_code(name: str, monkey
     assert len(made) == PARAMS.column_bytes
     assert bureau.read_batch(batch_of(made), PARAMS, contract=CONTRACT).columns == 1
     monkeypatch.setattr(native, "transformed", lambda *_: pytest.fail("it reached native code"))
-    monkeypatch.setattr(bureau.mask, "draw", lambda *_: None)
+    monkeypatch.setattr(mask, "draw", lambda *_: None)
     monkeypatch.setattr(bureau, "_public_key", lambda *_: None)
     with pytest.raises(MalformedFrame, match="residue"):
         bureau.evaluate(CONTEXT, batch_of(made), TERMS, PARAMS, CONTRACT)

@@ -138,7 +138,7 @@ def test_a_word_beyond_the_prime_is_passed_over_and_no_word_too_many_is_taken(nu
         return
     row = np.empty(16, dtype=np.uint64)
     expansion.fill(row, prime, words)
-    wanted, taken = [], 0
+    wanted, taken = list[int](), 0
     while len(wanted) < 16:
         value = numbers[taken % len(numbers)] & mask
         wanted += [value] if value < prime else []
@@ -188,7 +188,9 @@ def test_seal_holds_what_was_packed_in_the_order_that_the_format_says(params: Pa
 def test_the_factor_of_a_reply_is_a_constant_of_the_set(params: ParameterSet) -> None:
     """What the bank writes into a reply's header is what switching down gives; 1 at the highest level."""
     context, evaluator = native.context(params.name), seal.Evaluator(native.context(params.name))
-    made = native.transformed(*(drawn(params.data_primes, params.degree, seed) for seed in (1, 2)), params)
+    made = native.transformed(
+        drawn(params.data_primes, params.degree, 1), drawn(params.data_primes, params.degree, 2), params
+    )
     assert params.correction(len(params.data_primes)) == 1
     evaluator.mod_switch_to_inplace(made, context.last_parms_id())
     first, second = native.residues(made, params)  # raises for another factor
