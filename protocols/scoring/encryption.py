@@ -44,9 +44,15 @@ class Encryption:
         return self._columns((one, other), errors)
 
     def key(self) -> tuple[bytes, NDArray[np.int64]]:
-        """A public key as it travels, an encryption of zero, and its error e: pk = (-(a s + t e), a)."""
-        error = noise.binomial(self._params.degree)
-        return self._columns((None, None), (error, noise.binomial(self._params.degree)))[0], error
+        """A public key as it travels, an encryption of zero, and its error e: pk = (-(a s + t e), a), a invertible.
+
+        One seed in 2^32 or fewer expands to an a without an inverse, which no bureau takes.
+        """
+        while True:
+            error = noise.binomial(self._params.degree)
+            key, _ = self._columns((None, None), (error, noise.binomial(self._params.degree)))
+            if expand(key[:SEED_BYTES], self._params).all():
+                return key, error
 
     def _columns(
         self, messages: tuple[Message, Message], errors: tuple[NDArray[np.int64], NDArray[np.int64]]
