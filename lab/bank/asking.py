@@ -52,7 +52,8 @@ class Ask:
 
 @dataclass
 class _Part:
-    """A request in hand: places of its identifiers in the portfolio (none: it was cut off), and its number in the store."""
+    """A request in hand: the places of its identifiers in the portfolio (none: it was cut off), and its number in the
+    store."""
 
     indices: NDArray[np.int64]
     codes: Sequence[str]

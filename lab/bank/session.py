@@ -37,7 +37,6 @@ from lab.bank.witness import Witness
 from lab.terms.progress import SILENT, Progress
 from models.features import require_columns, unreadable
 
-
 _TAGS = "tags of a key for each contract"
 """A run that was interrupted under tags of another kind is not gone on with: they name nobody any more."""
 

@@ -1,9 +1,9 @@
 """What a bureau states, signed, of a matching key: for which contract, operation, engine and epoch, and its public key.
 
 Signed is ``"shulab matching key statement v1" 0x00`` and the RFC 8785 (JSON Canonicalization Scheme) form of the
-object that ``as_dict`` gives, with the bureau's Ed25519 key (RFC 8032), which contracts name. There is one statement for
-a contract, operation, engine and epoch, for the epoch's whole life; two that differ are a contradiction that the bureau
-has signed, whoever holds them.
+object that ``as_dict`` gives, with the bureau's Ed25519 key (RFC 8032), which contracts name. There is one statement
+for a contract, operation, engine and epoch, for the epoch's whole life; two that differ are a contradiction that the
+bureau has signed, whoever holds them.
 """
 
 from __future__ import annotations

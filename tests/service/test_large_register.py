@@ -121,7 +121,7 @@ def test_killed_while_it_evaluates_its_register_it_goes_on_where_it_was(large: L
     rows = sorted({*range(0, ENTRIES, 631), *(shard * SHARD - 1 for shard in range(1, SHARDS)), ENTRIES - 1})
     keys = large.service.bureau.keys
     engine = matching.ENGINE
-    again = keys.with_matching_key(engine, 1, lambda key: evaluate_register(engine, key, [CODES[row] for row in rows]))
+    again = keys.with_matching_key(engine, 1, "c-0001", "match", lambda key: evaluate_register(engine, key, [CODES[row] for row in rows]))
     assert np.array_equal(values[rows], again)
 
 
