@@ -27,11 +27,13 @@ _FEW = 1_000
 
 @dataclass(frozen=True)
 class SeenKeys:
-    """What was seen under one contract, kept in ``folder``; ``bureau_key``: whose signature counts (hexadecimal)."""
+    """What was seen under one contract, kept in ``folder``; ``bureau_key``: whose signature counts (hexadecimal);
+    ``sized``: whether the register's size is stated, as it is unless the contract requires consent."""
 
     folder: Path
     contract: str
     bureau_key: str
+    sized: bool = True
 
     def check(self, setup: Setup) -> bytes:
         """The public key of a set-up, after its statement was verified and compared with the first one seen.
@@ -48,7 +50,7 @@ class SeenKeys:
         if self._path(setup, "strayed").exists():
             raise self._stop(setup, "answered under another key than the published one before")
         most = int(statement.register_entries * _GROWN) + _FEW
-        if setup.entries > most:
+        if self.sized and setup.entries > most:
             raise InvalidInput(
                 f"The set-up has {setup.entries} entries; what the bureau signed for this key epoch says "
                 f"{statement.register_entries}.",

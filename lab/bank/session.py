@@ -163,7 +163,7 @@ def _match(
     if kept is None:
         counterpart = Counterpart(outlet, contract.id, run.id, progress)
         most = contract.ceilings.identifiers_per_match
-        ask = Ask(contract.engine, epoch, most, contract.bureau.public_key, processes)
+        ask = Ask(contract.engine, epoch, most, contract.bureau.public_key, not contract.consent.required, processes)
         kept = match(home, keys, counterpart, ask, codes, progress=progress).match
         run.keep_match(kept)
     return kept

@@ -22,7 +22,8 @@ _DOMAIN = b"shulab matching key statement v1\x00"
 @dataclass(frozen=True, slots=True)
 class KeyStatement:
     """A statement without its signature. ``public_key``: P = s·B in the engine's encoding, hexadecimal;
-    ``register_entries``: the register's size when the key was first used, rounded up to two digits."""
+    ``register_entries``: the register's size when the key was first used, rounded up to two digits; 0 where the
+    contract requires consent."""
 
     contract: str
     operation: str

@@ -50,12 +50,12 @@ class Party:
         processes=1,
     ):
         counterpart = Counterpart(registry, CONTRACT, job, progress)
-        ask = Ask(registry.engine, EPOCH, per_request + CANARIES, registry.public_key, processes)
+        ask = Ask(registry.engine, EPOCH, per_request + CANARIES, registry.public_key, processes=processes)
         return match(self.home, self.keys, counterpart, ask, codes, progress=progress)
 
     def count(self, registry: Registry, codes, *, per_request=50_000, job=JOB, processes=1):
         counterpart = Counterpart(registry, CONTRACT, job)
-        ask = Ask(registry.engine, EPOCH, per_request + CANARIES, registry.public_key, processes)
+        ask = Ask(registry.engine, EPOCH, per_request + CANARIES, registry.public_key, processes=processes)
         return count(self.home, self.home.matches / job, self.keys, counterpart, ask, codes)
 
     def store(self, engine="x25519"):

@@ -88,7 +88,7 @@ def test_keys_reopen_and_sign(home: BureauHome) -> None:
     assert again.public_key_hex == keys.public_key_hex
     Ed25519PublicKey.from_public_bytes(bytes.fromhex(keys.public_key_hex)).verify(again.sign(b"text"), b"text")
     assert keys.with_matching_key("openmined", FIRST_EPOCH, "c-0001", "match", bytes) == again.with_matching_key(
-        "openmined", FIRST_EPOCH, bytes
+        "openmined", FIRST_EPOCH, "c-0001", "match", bytes
     )
     with pytest.raises(Conflict):
         BureauKeys.create(home)
