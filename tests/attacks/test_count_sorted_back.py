@@ -91,8 +91,10 @@ def test_a_count_gives_nothing_under_any_matching_contract() -> None:
 
 
 def test_within_its_contract_a_count_is_sorted_back_still() -> None:
-    """Not prevented, and stated: this bank learns which clients match, of as many as the contract's ceiling lets it ask.
-    The values are of the counting contract's key, so they name the same clients in its later jobs, and nowhere else."""
+    """Not prevented, and stated: this bank learns which clients match, of as many as the ceiling lets it ask.
+
+    The values are of the counting contract's key, so they name the same clients in its later jobs, and nowhere else.
+    """
     registry = Registry(REGISTER)
     found = sorted_back(registry)
     assert set(found) == set(CLIENTS) & set(REGISTER)

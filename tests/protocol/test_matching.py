@@ -61,7 +61,9 @@ def made_of(
     coded = [bureau.encode_bucket(np.sort(places[buckets == b])) for b in range(geometry.buckets)]
     hashes = [hashlib.sha256(part).digest() for part in coded]
     sizes = [len(part) for part in coded]
-    manifest = bureau.pack_setup(engine, geometry, len(marks), sizes, hashes, STATED[engine], epoch=1, counting=counting)
+    manifest = bureau.pack_setup(
+        engine, geometry, len(marks), sizes, hashes, STATED[engine], epoch=1, counting=counting
+    )
     return Made(manifest, coded, tags)
 
 
@@ -146,7 +148,9 @@ def test_repeated_identifiers_are_refused_by_the_bank_and_repeated_elements_by_t
 
 
 def test_a_point_and_its_negative_count_as_repeated_on_p256() -> None:
-    element = bureau.read_request("openmined", bank.Blinding("openmined", os.urandom(32)).request(["a"]), ceiling=65)[:1]
+    element = bureau.read_request("openmined", bank.Blinding("openmined", os.urandom(32)).request(["a"]), ceiling=65)[
+        :1
+    ]
     negative = element.copy()
     negative[0, 0] ^= 1
     both = pack_elements(Kind.MATCH_REQUEST, "openmined", np.concatenate([element, negative]))

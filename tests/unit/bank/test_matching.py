@@ -231,7 +231,9 @@ def test_a_request_larger_than_an_amendment_allows_is_not_sent_again(party: Part
 def test_a_response_that_does_not_fit_is_refused_and_asked_for_again(party: Party, monkeypatch) -> None:
     registry = Registry(CODES)
     answer = registry._answer
-    monkeypatch.setattr(registry, "_answer", lambda contract, frame, counted: answer(contract, frame, counted=counted)[:-1])
+    monkeypatch.setattr(
+        registry, "_answer", lambda contract, frame, counted: answer(contract, frame, counted=counted)[:-1]
+    )
     with pytest.raises(InvalidInput, match="does not fit"):
         party.match(registry, CODES[:10])
     monkeypatch.undo()

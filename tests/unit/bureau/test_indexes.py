@@ -55,7 +55,9 @@ class Stating(Statements):
     """States keys of a contract that is in no table."""
 
     def of(self, use: Use) -> StatedKey:
-        return StatedKey(self._keys.matching_public_key(use.engine, use.epoch, use.contract, use.operation), 1, bytes(64))
+        return StatedKey(
+            self._keys.matching_public_key(use.engine, use.epoch, use.contract, use.operation), 1, bytes(64)
+        )
 
 
 def opened(room: Room, preparation: Preparation) -> Indexes:
