@@ -213,13 +213,15 @@ def _no_items(forms: Mapping[str, ReleaseForm]) -> tuple[Item, ...]:
 
 
 def _can_ask(operations: Sequence[Operation], ceilings: Ceilings) -> None:
-    """Where matching or counting is allowed, the smallest request must fit: its canaries are counted as identifiers, and
-    a count of a few identifiers would tell of each."""
+    """Where matching or counting is allowed, the smallest request must fit: its canaries count as identifiers.
+
+    A count of a few identifiers would tell of each.
+    """
     most = min(ceilings.identifiers, ceilings.identifiers_per_match)
     if {Operation.MATCH, Operation.COUNT} & set(operations) and most <= CANARIES:
         raise InvalidInput(
-            f"A request has {CANARIES} canaries beside its identifiers, which count as identifiers; the ceilings leave no "
-            "room (terms: identifiers, identifiers_per_match).",
+            f"A request has {CANARIES} canaries beside its identifiers, which count as identifiers; the ceilings leave "
+            "no room (terms: identifiers, identifiers_per_match).",
             next_step=f"choose the portfolio's size and at least {CANARIES} more (`lab bank plan` says how many)",
         )
     if Operation.COUNT in operations and most < MIN_COUNTED + CANARIES:
