@@ -8,7 +8,6 @@ pseudonym, over all epochs. The table says which epoch is which, so a service no
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -22,16 +21,10 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from lab.bureau.keys import FIRST_EPOCH, BureauKeys
 from lab.bureau.ledger import record
-from lab.bureau.register import Snapshot, find_snapshot
-from lab.bureau.shelf import find_model
 from lab.bureau.store import Store
 from lab.bureau.store.tables import ContractRow, ContractVersionRow, EpochRow, JobRow
-from lab.terms.contract import parse_contract
 from lab.terms.errors import Conflict, Refused
 from lab.terms.progress import SILENT, Progress
-
-_IN_USE = ("approved", "active", "suspended")
-"""States of a contract whose registers a new epoch is prepared for; others are evaluated when they are asked for."""
 
 
 class EpochState(StrEnum):
@@ -55,13 +48,11 @@ class Epoch:
 
 
 class Evaluated(Protocol):
-    """Where evaluated registers are kept (``lab.bureau.exchange.evaluated``)."""
+    """What is evaluated for the contracts in use (``lab.bureau.exchange.needed``)."""
 
-    def is_kept(self, snapshot: Snapshot, engine: str, epoch: int) -> bool: ...
+    def prepare(self, epoch: int, progress: Progress, /) -> object: ...
 
-    def register(self, snapshot: Snapshot, engine: str, epoch: int, progress: Progress = ...) -> object: ...
-
-    def forget(self, epoch: int) -> None: ...
+    def forget(self, epoch: int, /) -> None: ...
 
 
 def current(session: Session) -> int:
@@ -107,16 +98,15 @@ class Epochs:
             ]
 
     def prepare(self, progress: Progress = SILENT, *, by: str = "local") -> int:
-        """Make the next epoch's keys and evaluate the registers in use under them; the epoch's number.
+        """Make the next epoch's secrets and evaluate what the contracts in use need, each under its own key of the new
+        epoch; the epoch's number.
 
         Nothing that serves banks changes. Interrupted, it goes on where it stopped: a register that is finished is not
         evaluated again.
         """
         number = self._next(by)
         self._keys.make_matching_keys(number)
-        for snapshot, engine in self._in_use():
-            if not self._evaluated.is_kept(snapshot, engine, number):
-                self._evaluated.register(snapshot, engine, number, progress)
+        self._evaluated.prepare(number, progress)
         return number
 
     def switch(self, *, by: str = "local") -> int:
@@ -179,18 +169,6 @@ class Epochs:
             session.flush()
             record(session, "epoch.preparing", None, {"epoch": number}, by=by)
         return number
-
-    def _in_use(self) -> list[tuple[Snapshot, str]]:
-        """The newest version of each register that contracts read, with the engine they match by."""
-        found: dict[tuple[str, str], Snapshot] = {}
-        with self._store.read() as session:
-            documents = select(ContractVersionRow.document).where(ContractVersionRow.state.in_(_IN_USE))
-            for document in session.scalars(documents):
-                contract = parse_contract(json.dumps({"contract": json.loads(document)})).contract
-                for model in contract.models:
-                    register = find_model(session, model.name, model.version).register
-                    found[register, contract.engine] = find_snapshot(session, register)
-        return [(snapshot, engine) for (_, engine), snapshot in sorted(found.items(), key=lambda pair: pair[0])]
 
 
 def _in(state: EpochState) -> Select[EpochRow]:

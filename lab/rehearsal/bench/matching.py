@@ -1,9 +1,10 @@
 """Matching measured end to end: both parties as commands, a real service between them, made-up files of any size.
 
-Set-up is what is done once for a register version: evaluating it, indexing it for the contract, and the bank's download
-of its set-up. Online is what is done for a portfolio: blinding, evaluation, unblinding, look-up. The starts of commands
-and the reading of files are left out of both seconds, as they are for the peers (``tests/benchmarks/peers``), but not
-out of the processor seconds (``cpu_*``). The import stands by itself: its memory is no part of ``peak_rss_bureau``.
+Set-up is what is done once for a contract and register version: evaluating it under the contract's key, indexing it,
+and the bank's download of its set-up. Online is what is done for a portfolio: blinding, evaluation, unblinding,
+look-up. The starts of commands and the reading of files are left out of both seconds, as they are for the peers
+(``tests/benchmarks/peers``), but not out of the processor seconds (``cpu_*``). The import stands by itself: its memory
+is no part of ``peak_rss_bureau``.
 """
 
 from __future__ import annotations
@@ -49,11 +50,6 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
         steps.advance()
         train_model(stage, files.pilot, "--family", "scorecard", id_column=ID, label=LABEL, name="credit")
         steps.advance()
-        workers = ("--processes", str(what.processes), *(("--cluster", what.cluster) if what.cluster else ()))
-        evaluating, spent = Memory(), seconds_of_commands()
-        evaluated = stage.command("bureau", "evaluate", "--engine", what.engine, *workers, *home, memory=evaluating)
-        cpu_evaluate = seconds_of_commands() - spent
-        steps.advance()
         with stage.service() as service:
             contract = agree(
                 stage,
@@ -65,6 +61,11 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
                 purpose=Purpose.CREDIT_APPROVAL,
                 identifiers=what.portfolio + 1,
             )
+            workers = ("--processes", str(what.processes), *(("--cluster", what.cluster) if what.cluster else ()))
+            evaluating, spent = Memory(), seconds_of_commands()
+            evaluated = stage.command("bureau", "evaluate", *workers, *home, memory=evaluating)
+            cpu_evaluate = seconds_of_commands() - spent
+            steps.advance()
             matching = Memory()
             one = what.folder / "files" / "one.csv"
             one.write_text("\n".join(files.portfolio.read_text().splitlines()[:2]) + "\n")
@@ -84,7 +85,7 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
     online = sum(float(found["seconds"][step]) for step in ("setup", "match", "look-up"))
     return {
         "engine": what.engine,
-        "path": evaluated["path"],
+        "path": evaluated["path"][what.engine],
         "register": what.register,
         "portfolio": what.portfolio,
         "matched": found["matched"],

@@ -32,7 +32,8 @@ ROOT = Path(__file__).parents[3]
 
 def files_of(home: BureauHome, epoch: int) -> list[Path]:
     """All that was evaluated under the keys of an epoch, and what was made of it."""
-    return sorted(path for path in home.path(f"evaluated/{epoch}").rglob("*") if path.is_file() and path.stat().st_size)
+    found = home.path(f"evaluated/by-contract/{epoch}").rglob("*")
+    return sorted(path for path in found if path.is_file() and path.stat().st_size)
 
 
 def values_of(home: BureauHome, epoch: int) -> list[Path]:
@@ -114,7 +115,7 @@ def test_an_epoch_is_destroyed_when_its_jobs_have_ended_and_leaves_nothing(scene
     contract = scene.contract()
     codes = scene.tables.codes[:5]
     old = scene.bank.match(bureau, contract, codes, "old").tags
-    secret = bureau.keys.with_matching_key("x25519", 1, bytes)
+    secret = bureau.keys.with_matching_key("x25519", 1, "c-0001", "match", bytes)
     sealed = (scene.home / "keys" / "matching-x25519-1.sealed").read_bytes()
     evaluated = [path.read_bytes() for path in files_of(bureau.home, 1)]
     assert len(evaluated) >= 2  # the register and a set-up
@@ -189,7 +190,7 @@ def test_another_process_sees_the_switch_and_the_end(scene_on_both: Scene) -> No
 def test_late_files_of_a_destroyed_epoch_are_removed(scene: Scene) -> None:
     rotate(scene.bureau)
     assert scene.bureau.epochs.close() == [1]
-    late = scene.home / "evaluated" / "1" / "x25519" / "main-1-0123456789ab" / "values"
+    late = scene.home / "evaluated/by-contract/1/x25519/c-0001/match/main-1-0123456789ab/all/values"
     late.parent.mkdir(parents=True)
     late.write_bytes(b"late")
     scene.bureau.sweep()
