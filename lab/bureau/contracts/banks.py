@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -25,7 +25,7 @@ from lab.bureau.people.roles import Permission, Person
 from lab.bureau.store import Store
 from lab.bureau.store.tables import BankKeyRow, BankRow, ContractRow
 from lab.terms.contract import Party
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.succession import SignedSuccession
 
 GRACE = timedelta(hours=24)
@@ -33,6 +33,8 @@ GRACE = timedelta(hours=24)
 STATEMENT_AGE = timedelta(minutes=10)
 """How far the time in a statement of succession may be from the bureau's clock."""
 NOTED_EVERY = timedelta(minutes=10)
+KEYS_A_DAY = 10
+"""Keys that a bank may give itself within 24 hours: each is a row and an entry for ever."""
 _REASON = 500
 
 
@@ -144,7 +146,7 @@ def add_key(session: Session, bank_id: str, signed: SignedSuccession, *, now: da
 
     The statement must name this bank and be signed by both keys (``signed.verify`` is called here). Raises
     ``NotAuthentic`` for a wrong signature, ``InvalidInput`` for a statement of another bank or time, ``Conflict`` if
-    the old key was succeeded by another or revoked, or the new one is known already.
+    the old key was succeeded by another or revoked, or the new one is known already, ``Refused`` for too many keys.
     """
     signed.verify()
     statement = signed.statement
@@ -163,6 +165,12 @@ def add_key(session: Session, bank_id: str, signed: SignedSuccession, *, now: da
         raise Conflict(
             "The old key is no longer active, or the new one is known already.",
             next_step="ask the bureau which keys it holds for this bank",
+        )
+    lately = select(func.count()).where(BankKeyRow.bank_id == bank_id, BankKeyRow.added_at > now - timedelta(days=1))
+    if int(session.scalar(lately) or 0) >= KEYS_A_DAY:
+        raise Refused(
+            f"A bank may have {KEYS_A_DAY} new keys within 24 hours; this one has had them.",
+            next_step="go on with the present key, and rotate it tomorrow",
         )
     with _flushed(session):
         session.add(_fresh(statement.new_key, bank_id, now))

@@ -25,6 +25,7 @@ from lab.bureau.exchange.jobs import lock_contract
 from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
+from lab.bureau.ledger.tallies import record_often
 from lab.bureau.register import find_snapshot
 from lab.bureau.store import Store
 from lab.bureau.store.tables import MatchRow
@@ -80,7 +81,9 @@ class Matching:
                 "setup_sha256": index.setup.sha256,
                 "counting": counting,
             }
-            record(session, "match.setup", contract_id, facts, by=passed.by)
+            # Fetched again it is the same, and costs the bank nothing: beyond the first times it is only counted.
+            about: dict[str, Fact] = {"setup_sha256": index.setup.sha256, "counting": counting}
+            record_often(session, "match.setup", contract_id, facts, by=passed.by, about=about, now=now)
         return index.manifest
 
     def shard(self, contract_id: str, job_id: str, sha256: str, first: int, count: int, now: datetime) -> bytes:
@@ -134,7 +137,11 @@ class Matching:
                 charge_identifiers(session, passed.contract, count)
                 session.add(_row(passed, job_id, digest, counting, count, now))
                 session.flush()
-            record(session, "match.repeated" if again else "match.charged", contract_id, facts, by=passed.by)
+            if again:
+                about: dict[str, Fact] = {"counting": counting}
+                record_often(session, "match.repeated", contract_id, facts, by=passed.by, about=about, now=now)
+            else:
+                record(session, "match.charged", contract_id, facts, by=passed.by)
         try:
             evaluated = self._evaluate(passed, request)
             with self._store.begin() as session:

@@ -7,7 +7,7 @@ public feature value: registers lie in Parquet files and tables know their hashe
 from __future__ import annotations
 
 from lab.bureau.store.tables.base import Base, Moment
-from lab.bureau.store.tables.consents import ConsentChangeRow, ConsentRow
+from lab.bureau.store.tables.consents import ConsentChangeRow, ConsentRow, PseudonymRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
@@ -20,7 +20,7 @@ from lab.bureau.store.tables.exchange import (
     NonceRow,
     UsageRow,
 )
-from lab.bureau.store.tables.ledger import EntryRow, LedgerSizeRow, TreeHeadRow
+from lab.bureau.store.tables.ledger import EntryRow, LedgerSizeRow, TallyRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
 from lab.bureau.store.tables.registers import ItemRow, ModelRow, RegisterRow
 
@@ -47,8 +47,10 @@ __all__ = [
     "ModelRow",
     "Moment",
     "NonceRow",
+    "PseudonymRow",
     "RegisterRow",
     "SignInRow",
+    "TallyRow",
     "TreeHeadRow",
     "UsageRow",
 ]
