@@ -54,5 +54,5 @@ def failed_tries(store: Store, now: datetime) -> Counter[str]:
     with store.read() as session:
         for body in session.scalars(sqlalchemy.select(EntryRow.body).where(EntryRow.kind == "sign-in.failed")):
             facts = json.loads(body)["facts"]
-            found[facts["reason"]] += facts.get(TIMES, 1)
+            found[facts.get("reason", "of the provider")] += facts.get(TIMES, 1)
     return found

@@ -55,7 +55,7 @@ def room(keeper: Store, clock: Clock) -> Banks:
 
 def enrol(store: Store, card: Party) -> str:
     with store.begin() as session:
-        return banks.register(session, card, by="person:li.wei", now=START)
+        return banks.register(session, card, by="person:li.wei", now=START, told=card.fingerprint)
 
 
 def statement(bank: str, old: Key, new: Key, clock: Clock, bureau: str = BUREAU_KEY) -> SignedSuccession:
