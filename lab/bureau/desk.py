@@ -125,7 +125,8 @@ class Desk:
     def take_in(self, person: Person, signed: SignedContract, *, told: str | None = None) -> Held:
         """File a contract that was written elsewhere as a draft of this person; its signatures are not taken over.
 
-        ``told`` as in ``draft``. Raises ``InvalidInput`` unless it is of this bureau and over what it holds, ``Conflict`` if it is here already.
+        ``told`` as in ``draft``. Raises ``InvalidInput`` unless it is of this bureau and over what it holds,
+        ``Conflict`` if it is here already.
         """
         contract = signed.contract
         with self._at_work(person, Permission.DRAFT_CONTRACTS, "import"), self._store.begin() as session:

@@ -135,7 +135,7 @@ class Bureau:
         store.sign, store.bureau_key = keys.sign, keys.public_key_hex
         bureau = cls(found, store, keys, clock)
         bureau.epochs.begin()
-        note_configuration(store, "bureau", found.settings, keys.pseudonyms, by=LOCAL)
+        note_configuration(store, "bureau", found.settings, keys.hashes_of_settings, by=LOCAL)
         return bureau
 
     def __enter__(self) -> Self:

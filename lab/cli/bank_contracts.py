@@ -31,7 +31,7 @@ def sign(
         ),
     ] = None,
     yes: Annotated[
-        bool, typer.Option("--yes", help="不再询问 Sign without asking; a bureau's new key still needs its fingerprint.")
+        bool, typer.Option("--yes", help="不再询问 Sign without asking; a key that is new still needs its fingerprint.")
     ] = False,
     home: Home = None,
     ca_file: CaFile = None,

@@ -70,7 +70,7 @@ def draft(
 ) -> None:
     """起草合同 Draft a contract with a bank over published models. Signs nothing.
 
-    新银行的密钥须核对指纹。 A bank whose key is new here is registered by it, once you give the fingerprint it told you.
+    新银行的密钥须核对指纹。 A bank whose key is new here is registered by the fingerprint that it told you.
     """
     out = Output(as_json)
     proposal = _read_plan(plan) if plan else None

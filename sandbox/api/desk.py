@@ -43,7 +43,7 @@ Version = Annotated[
 ]
 Fingerprint = Annotated[
     str | None,
-    Field(max_length=100, description="指纹 / Of the bank's key, as the bank told it; needed for a key that is new here."),
+    Field(max_length=100, description="指纹 / Of the bank's key, as the bank told it; needed for a new key."),
 ]
 Numbered = Annotated[int, Field(ge=1, le=2**31 - 1)]
 DOCUMENT_BYTES = 1024 * 1024

@@ -6,6 +6,7 @@ only with its fingerprint, which came by another channel and is typed by the one
 checks it as well as the command, and its ledger says who confirmed which fingerprint.
 """
 
+# ruff: noqa: F811 (fixtures of another room)
 from __future__ import annotations
 
 import json
@@ -41,7 +42,7 @@ ARRIVED = Party(name="Test bank", public_key=key())
 """The card that the bank sent, and the one that arrived: its name, the attacker's key."""
 
 
-def doors(scene: Scene) -> dict[str, Callable[[Party, str | None], Any]]:  # noqa: F811
+def doors(scene: Scene) -> dict[str, Callable[[Party, str | None], Any]]:
     """Every door by which a bank's key comes into the bureau from outside."""
     desk = scene.bureau.desk
     return {
@@ -51,14 +52,16 @@ def doors(scene: Scene) -> dict[str, Callable[[Party, str | None], Any]]:  # noq
     }
 
 
-def known_keys(scene: Scene) -> set[str]:  # noqa: F811
+def known_keys(scene: Scene) -> set[str]:
     with scene.bureau.store.read() as session:
         return set(session.scalars(sqlalchemy.select(BankKeyRow.public_key)))
 
 
 @pytest.mark.parametrize("door", ["draft", "register"])
 def test_without_the_fingerprint_the_exchanged_card_becomes_the_bank(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, door: str  # noqa: F811
+    scene: Scene,
+    monkeypatch: pytest.MonkeyPatch,
+    door: str,
 ) -> None:
     monkeypatch.setattr(banks, "_check_told", lambda told, party: None)
     doors(scene)[door](ARRIVED, None)
@@ -67,7 +70,7 @@ def test_without_the_fingerprint_the_exchanged_card_becomes_the_bank(
 
 @pytest.mark.parametrize("door", ["draft", "register", "lost key"])
 @pytest.mark.parametrize("told", [None, "", SENT.fingerprint, ARRIVED.fingerprint[:19], "0" * 32])
-def test_the_exchanged_card_is_refused_at_every_door(scene: Scene, door: str, told: str | None) -> None:  # noqa: F811
+def test_the_exchanged_card_is_refused_at_every_door(scene: Scene, door: str, told: str | None) -> None:
     if door == "lost key":
         first = Party(name=SENT.name, public_key=key())
         scene.bureau.desk.register_bank(AUTHOR, first, told=first.fingerprint)
@@ -85,7 +88,7 @@ def test_the_exchanged_card_is_refused_at_every_door(scene: Scene, door: str, to
     assert entry["by"] == ("local" if door == "lost key" else AUTHOR.by), "who confirmed it"
 
 
-def test_a_key_that_is_known_needs_no_fingerprint_again(scene: Scene) -> None:  # noqa: F811
+def test_a_key_that_is_known_needs_no_fingerprint_again(scene: Scene) -> None:
     desk = scene.bureau.desk
     bank = desk.register_bank(AUTHOR, SENT, told=SENT.fingerprint)
     assert desk.register_bank(AUTHOR, SENT) == bank

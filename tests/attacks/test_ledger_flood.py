@@ -1,4 +1,4 @@
-"""A stranger, or a bank, makes the bureau's signed ledger grow as fast as they can send requests that cost them nothing.
+"""A stranger, or a bank, makes the bureau's signed ledger grow as fast as they can send requests that cost nothing.
 
 Every entry is signed, hashed, kept for ever and read by auditors: a million of them bury what matters and fill the
 disk. What stops them: whatever others can cause at will without being charged has some entries of its own within an
@@ -6,12 +6,12 @@ hour, and beyond them is counted; one entry tells the number. What is counted to
 sender makes up.
 """
 
+# ruff: noqa: F811 (fixtures of another room)
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -34,7 +34,7 @@ from lab.terms.errors import NotAuthentic, Refused, ShulabError
 from lab.terms.succession import SignedSuccession, Succession
 from tests.matching import request
 from tests.unit.bureau.conftest import model, open_scene, scene, store, tables  # noqa: F401
-from tests.unit.bureau.guessing import GOOD, WRONG, Counting, failed_tries
+from tests.unit.bureau.guessing import WRONG, Counting, failed_tries
 from tests.unit.bureau.scene import Clock, Scene
 
 FLOOD = 40
@@ -46,14 +46,14 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def people(store: Store, clock: Clock) -> People:  # noqa: F811
+def people(store: Store, clock: Clock) -> People:
     made = People(store, clock, Counting())
     made.add(NewAccount("root", "it", frozenset({Role.ADMINISTRATOR})), by="local")
     made.add(NewAccount("li.wei", "credit", frozenset({Role.OFFICER})), by="local")
     return made
 
 
-def entries(store: Store, kind: str) -> list[dict[str, Any]]:  # noqa: F811
+def entries(store: Store, kind: str) -> list[dict[str, Any]]:
     with store.read() as session:
         query = sqlalchemy.select(EntryRow.body).where(EntryRow.kind == kind).order_by(EntryRow.seq)
         return [json.loads(body) for body in session.scalars(query)]
@@ -70,7 +70,9 @@ def one_entry_each(session: Any, kind: str, contract: Any, facts: Any, *, by: st
 
 
 def test_with_an_entry_a_try_a_stranger_grows_the_ledger(
-    people: People, store: Store, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    people: People,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for room in (people_room, judging_room):
         monkeypatch.setattr(room, "record_often", one_entry_each)
@@ -80,7 +82,9 @@ def test_with_an_entry_a_try_a_stranger_grows_the_ledger(
 
 
 def test_a_flood_of_names_is_a_few_entries_and_a_number(
-    people: People, store: Store, clock: Clock  # noqa: F811
+    people: People,
+    store: Store,
+    clock: Clock,
 ) -> None:
     for number in range(FLOOD):
         fails(people.sign_in, f"guess-{number}", WRONG)
@@ -98,7 +102,9 @@ def test_a_flood_of_names_is_a_few_entries_and_a_number(
 
 
 def test_a_known_account_and_the_provider_are_no_way_round(
-    people: People, store: Store, clock: Clock  # noqa: F811
+    people: People,
+    store: Store,
+    clock: Clock,
 ) -> None:
     """Locked, by the wrong password, changing it, and by an OpenID provider that lets anybody begin."""
     for _ in range(FLOOD):
@@ -113,7 +119,7 @@ def test_a_known_account_and_the_provider_are_no_way_round(
     assert (found["password"], found["locked"], found["no account"]) == (TRIES, FLOOD - TRIES, FLOOD)
 
 
-def test_a_day_of_guessing_at_one_account_is_bounded(people: People, store: Store, clock: Clock) -> None:  # noqa: F811
+def test_a_day_of_guessing_at_one_account_is_bounded(people: People, store: Store, clock: Clock) -> None:
     end = clock.now + timedelta(days=1)
     while clock.now < end:
         fails(people.sign_in, "li.wei", WRONG)
@@ -124,7 +130,7 @@ def test_a_day_of_guessing_at_one_account_is_bounded(people: People, store: Stor
     assert sum(failed_tries(store, clock.now).values()) == 24 * 12
 
 
-def test_a_persons_refusals_are_counted_too(people: People, store: Store, clock: Clock) -> None:  # noqa: F811
+def test_a_persons_refusals_are_counted_too(people: People, store: Store, clock: Clock) -> None:
     person = people.find("li.wei").person
     for number in range(FLOOD):
         people.record_refusal(person, "rotate keys", Refused(f"No, for the {number}th time."))
@@ -136,11 +142,11 @@ def test_a_persons_refusals_are_counted_too(people: People, store: Store, clock:
 
 
 @pytest.fixture
-def contract(scene: Scene) -> Iterator[str]:  # noqa: F811
+def contract(scene: Scene) -> Iterator[str]:
     yield scene.contract()
 
 
-def flood(scene: Scene, contract: str) -> None:  # noqa: F811
+def flood(scene: Scene, contract: str) -> None:
     """What a bank may do for nothing: ask for what it is refused, repeat a match, fetch its set-up."""
     frame = request(scene.tables.codes[:8])
     scene.bank.open_job(scene.bureau, contract)
@@ -152,7 +158,9 @@ def flood(scene: Scene, contract: str) -> None:  # noqa: F811
 
 
 def test_with_an_entry_a_request_a_bank_grows_the_ledger(
-    scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch  # noqa: F811
+    scene: Scene,
+    contract: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(matching, "record_often", one_entry_each)
     monkeypatch.setattr("lab.bureau.office.record_often", one_entry_each)
@@ -162,7 +170,8 @@ def test_with_an_entry_a_request_a_bank_grows_the_ledger(
 
 
 def test_a_bank_that_repeats_itself_is_a_few_entries_and_the_watch_counts_them_all(
-    scene: Scene, contract: str  # noqa: F811
+    scene: Scene,
+    contract: str,
 ) -> None:
     before = scene.size()
     flood(scene, contract)
@@ -179,7 +188,8 @@ def test_a_bank_that_repeats_itself_is_a_few_entries_and_the_watch_counts_them_a
 
 
 def test_what_is_counted_is_counted_in_the_transaction_in_which_it_happens(
-    store: Store, clock: Clock  # noqa: F811
+    store: Store,
+    clock: Clock,
 ) -> None:
     for _ in range(OF_STRANGERS):
         with store.begin() as session:
@@ -191,7 +201,11 @@ def test_what_is_counted_is_counted_in_the_transaction_in_which_it_happens(
 
 
 def succession(
-    store: Store, bank: str, old: Ed25519PrivateKey, new: Ed25519PrivateKey, clock: Clock  # noqa: F811
+    store: Store,
+    bank: str,
+    old: Ed25519PrivateKey,
+    new: Ed25519PrivateKey,
+    clock: Clock,
 ) -> SignedSuccession:
     keys = [key.public_key().public_bytes_raw().hex() for key in (old, new)]
     said = Succession(bureau=store.bureau_key, bank=bank, old_key=keys[0], new_key=keys[1], time=clock.now)
@@ -199,7 +213,7 @@ def succession(
     return SignedSuccession(statement=said, old_signature=signatures[0], new_signature=signatures[1])
 
 
-def test_a_bank_cannot_give_itself_keys_without_end(store: Store, clock: Clock) -> None:  # noqa: F811
+def test_a_bank_cannot_give_itself_keys_without_end(store: Store, clock: Clock) -> None:
     key = Ed25519PrivateKey.generate()
     party = Party(name="Test bank", public_key=key.public_key().public_bytes_raw().hex())
     with store.begin() as session:

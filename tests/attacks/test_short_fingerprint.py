@@ -2,8 +2,8 @@
 
 The two people read fingerprints out to each other, and hear what they expect. For a fingerprint of n bits the attacker
 tries 2^n keys: 64 bits, as it was, is a matter of money; 128 is of nobody's. What stops them: 32 digits that are
-compared whole, from end to end, under a domain of their own. The attack is run against a fingerprint that is short enough
-to be found here in a second.
+compared whole, from end to end, under a domain of their own. The attack is run against a fingerprint that is short
+enough to be found here in a second.
 """
 
 from __future__ import annotations

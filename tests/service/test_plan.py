@@ -58,7 +58,8 @@ class Planning:
     def agree(self, proposal: Proposal) -> str:
         """Officers make the contract that was proposed, and the bank signs it; its id."""
         desk = self.bureau.desk
-        made = desk.draft(AUTHOR, proposal.bank, Wishes.of_proposal(proposal), submit=True, told=proposal.bank.fingerprint).contract
+        bank, wishes = proposal.bank, Wishes.of_proposal(proposal)
+        made = desk.draft(AUTHOR, bank, wishes, submit=True, told=bank.fingerprint).contract
         desk.review(APPROVER, made.id)
         for officer in (APPROVER, SECOND):
             if desk.show(AUTHOR, made.id).standing.value == "under-review":

@@ -43,6 +43,7 @@ from lab.bureau.exchange.rescoring import check_again
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
+from lab.bureau.pseudonyms import pseudonyms_of
 from lab.bureau.register import Snapshots, find_snapshot
 from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store
@@ -226,7 +227,7 @@ class Scoring:
         self._batches.check_room(session, passed.contract.id)
         identifier = work.snapshot.id_column
         codes = self._snapshots.frame(work.snapshot, [identifier])[identifier].gather(work.rows).to_list()
-        enterprises = self._keys.pseudonyms([str(code) for code in codes])
+        enterprises = pseudonyms_of(session, self._keys, [str(code) for code in codes])
         params = PARAMETERS[passed.contract.parameters]
         spent = params.spent(self._shelf.model(passed.shelved).term_counts(passed.detail))
         check_spent(session, passed, params, spent)

@@ -2,9 +2,9 @@
 
 A try to sign in goes this way, whoever's it is. The form of a new password is checked first, against what was sent and
 nothing else, so its refusal tells nothing of the account. Then the account is looked at under its row's lock: one that
-lets nobody in now is compared with nobody's hash, so that nothing which follows can depend on its password. Argon2 takes
-long and holds no lock. Last, the try is judged under the lock again. Of many tries at once only as many are judged as
-would be one after another; the rest find the account locked and learn nothing, not even that they were right.
+lets nobody in now is compared with nobody's hash, so that nothing which follows can depend on its password. Argon2
+takes long and holds no lock. Last, the try is judged under the lock again. Of many tries at once only as many are
+judged as would be one after another; the rest find the account locked and learn nothing, not even that they were right.
 
 Whatever keeps somebody out (no such account, wrong password, locked, disabled, signs in elsewhere) costs the same work
 (one comparison, and one hash where a new password was sent) and gets the same answer. The ledger has the reason.

@@ -115,4 +115,3 @@ def _whole(session: Session, now: datetime) -> dict[str, int]:
         spent = spent.group_by(InquiryRow.enterprise).having(func.count() >= allowed)
         found[contract] = int(session.scalar(select(func.count()).select_from(spent.subquery())) or 0)
     return found
-

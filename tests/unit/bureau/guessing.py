@@ -1,4 +1,4 @@
-"""What tests of passwords play with: cheap hashes that count the work asked for, and the tries that a ledger tells of."""
+"""What tests of passwords play with: cheap hashes that count the work asked for, and tries as the ledger has them."""
 
 from __future__ import annotations
 

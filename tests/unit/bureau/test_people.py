@@ -23,6 +23,7 @@ from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Ref
 from tests.unit.bureau.guessing import CHEAP, GOOD, OTHER, WRONG, Counting, failed_tries
 from tests.unit.bureau.scene import Clock
 
+
 @pytest.fixture
 def clock() -> Clock:
     return Clock()

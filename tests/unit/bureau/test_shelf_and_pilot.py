@@ -66,7 +66,16 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
             find_model(session, "nothing")
     with pytest.raises(Refused, match="not published"), scene.bureau.store.begin() as session:
         works = find_works(session, scene.bureau.shelf, [("credit", 2)])
-        draft(session, scene.bureau.party, scene.bank.party, works, CHOICES, scene.clock.now, author=AUTHOR, told=scene.bank.told)
+        draft(
+            session,
+            scene.bureau.party,
+            scene.bank.party,
+            works,
+            CHOICES,
+            scene.clock.now,
+            author=AUTHOR,
+            told=scene.bank.told,
+        )
 
 
 @pytest.mark.parametrize(
@@ -75,10 +84,28 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
 def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
     with scene.bureau.store.begin() as session:
         works = find_works(session, scene.bureau.shelf, [("credit", 1)])
-        draft(session, scene.bureau.party, scene.bank.party, works, CHOICES, scene.clock.now, author=AUTHOR, told=scene.bank.told)
+        draft(
+            session,
+            scene.bureau.party,
+            scene.bank.party,
+            works,
+            CHOICES,
+            scene.clock.now,
+            author=AUTHOR,
+            told=scene.bank.told,
+        )
     with pytest.raises(InvalidInput), scene.bureau.store.begin() as session:
         choices = replace(CHOICES, **changes)
-        draft(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now, author=AUTHOR, told=scene.bank.told)
+        draft(
+            session,
+            scene.bureau.party,
+            scene.bank.party,
+            works,
+            choices,
+            scene.clock.now,
+            author=AUTHOR,
+            told=scene.bank.told,
+        )
 
 
 def test_altered_files_are_noticed(scene: Scene) -> None:

@@ -38,10 +38,18 @@ def upgrade() -> None:
         sa.Column("keys", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_pseudonyms")),
     )
+    op.create_table(
+        "inquiry_reads",
+        sa.Column("entry_seq", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("enterprise", sa.String(32), nullable=False),
+        sa.PrimaryKeyConstraint("entry_seq", "enterprise", name=op.f("pk_inquiry_reads")),
+    )
+    op.create_index(op.f("ix_inquiry_reads_enterprise"), "inquiry_reads", ["enterprise"], unique=False)
     op.bulk_insert(pseudonyms, [{"id": 1, "keys": 1}])
 
 
 def downgrade() -> None:
+    op.drop_table("inquiry_reads")
     op.drop_table("pseudonyms")
     with op.batch_alter_table("accounts") as table:
         table.drop_column("locks")
