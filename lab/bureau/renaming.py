@@ -12,11 +12,11 @@ While the transaction runs, whoever needs a pseudonym waits for it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Engine, MetaData, Table, func, insert, select, text
+from sqlalchemy import Column, Engine, MetaData, RowMapping, Table, func, insert, select, text
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Session
 
@@ -127,7 +127,7 @@ def _emptying(dialect: str) -> str:
     return "TRUNCATE TABLE" if dialect == "postgresql" else "DELETE FROM"
 
 
-def _renamed(table: Table, part: Sequence[Mapping[str, Any]], over: Rename) -> list[Row]:
+def _renamed(table: Table, part: Sequence[RowMapping], over: Rename) -> list[Row]:
     names = over([row["enterprise"] for row in part])
     found = [dict(row) | {"enterprise": name} for row, name in zip(part, names, strict=True)]
     if table.name == ConsentRow.__tablename__:

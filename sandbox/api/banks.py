@@ -100,7 +100,7 @@ class CardForm(Party):
         }
     )
 
-    fingerprint: Annotated[str, Field(max_length=100)]
+    told: Annotated[str, Field(alias="fingerprint", max_length=100)]
 
 
 class RevocationForm(BaseModel):
@@ -180,7 +180,7 @@ async def banks(person: Reader, parts: PartsOf) -> Any:
 async def add_bank_key(person: Keeper, parts: PartsOf, form: Annotated[CardForm, Depends(document(CardForm))]) -> Any:
     """The ledger names who added it. Older keys stay as they are until they are revoked."""
     party = Party(name=form.name, public_key=form.public_key)
-    return _view(await run_in_threadpool(parts.bureau.banks.add, party, by=person, told=form.fingerprint))
+    return _view(await run_in_threadpool(parts.bureau.banks.add, party, by=person, told=form.told))
 
 
 @router.post(

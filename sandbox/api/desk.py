@@ -84,7 +84,7 @@ class DraftForm(_Form):
 class BankForm(Party):
     """A bank's card, and the fingerprint of its key if that is new here."""
 
-    fingerprint: Fingerprint = None
+    told: Annotated[Fingerprint, Field(alias="fingerprint")] = None
 
 
 class AmendForm(_Form):
@@ -307,7 +307,7 @@ async def register_bank(
 ) -> Any:
     """The same card again changes nothing."""
     card, register = Party(name=form.name, public_key=form.public_key), parts.bureau.desk.register_bank
-    return {"bank": await run_in_threadpool(register, person, card, told=form.fingerprint)}
+    return {"bank": await run_in_threadpool(register, person, card, told=form.told)}
 
 
 def _read(body: bytes) -> SignedContract:
