@@ -9,6 +9,7 @@ sender makes up.
 # ruff: noqa: F811 (fixtures of another room)
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import timedelta
@@ -19,9 +20,9 @@ import sqlalchemy
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bureau.contracts import banks
-from lab.bureau.exchange import matching
+from lab.bureau.exchange import contexts, matching
 from lab.bureau.ledger import record, tallies
-from lab.bureau.ledger.tallies import OF_STRANGERS, OF_THE_KNOWN, TIMES, WINDOW, close_tallies
+from lab.bureau.ledger.tallies import OF_STRANGERS, OF_THE_KNOWN, RETURNS, TIMES, WINDOW, close_tallies
 from lab.bureau.people import NewAccount, People, Role, Subject
 from lab.bureau.people import judging as judging_room
 from lab.bureau.people import people as people_room
@@ -185,6 +186,48 @@ def test_a_bank_that_repeats_itself_is_a_few_entries_and_the_watch_counts_them_a
     with scene.bureau.store.read() as session:
         (counted,) = count_all(session, scene.clock.now + timedelta(hours=2))
         assert counted.counts["refused"] >= FLOOD, "and afterwards, from the entry that tells the number"
+
+
+def spoilt(frame: bytes) -> bytes:
+    """A request whose last element is none of the group: it is found out when it is evaluated, after the charge."""
+    return frame[:-32] + bytes(32)
+
+
+def spoil(scene: Scene, contract: str) -> None:
+    scene.bank.open_job(scene.bureau, contract)
+    for _ in range(FLOOD):
+        fails(scene.bureau.match, contract, "job-1", spoilt(request(scene.tables.codes[:4])))
+
+
+def test_without_a_bound_charges_that_come_back_grow_the_ledger(
+    scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "check_returns", lambda *_: None)
+    spoil(scene, contract)
+    assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == FLOOD
+
+
+def test_charges_that_come_back_are_bounded(scene: Scene, contract: str) -> None:
+    spoil(scene, contract)
+    assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == RETURNS
+    assert scene.ledger().count("refused") <= OF_THE_KNOWN
+    with pytest.raises(Refused, match="within an hour"):
+        scene.bureau.match(contract, "job-1", request(scene.tables.codes[:4]))
+    scene.clock.now += WINDOW
+    scene.bureau.match(contract, "job-1", request(scene.tables.codes[:4]))
+
+
+def test_contexts_are_bounded(scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contexts, "check_context", lambda *_: None)  # whatever it is, it is acceptable
+    monkeypatch.setattr(scene.bureau._workers, "run", lambda work, *arguments: work(*arguments))
+    scene.bank.open_job(scene.bureau, contract)
+    frames = [number.to_bytes(4, "big") for number in range(FLOOD)]
+    with pytest.raises(Refused, match="24 hours"):
+        for frame in frames:
+            scene.bureau.put_context(contract, "job-1", hashlib.sha256(frame).hexdigest(), frame)
+    assert scene.ledger().count("context.kept") == contexts.CONTEXTS_A_DAY
+    again = frames[0]
+    assert not scene.bureau.put_context(contract, "job-1", hashlib.sha256(again).hexdigest(), again)
 
 
 def test_what_is_counted_is_counted_in_the_transaction_in_which_it_happens(

@@ -1,9 +1,9 @@
 """Somebody got hold of the pseudonyms' key of some time ago, and now of a copy of the bureau's database.
 
 The codes of enterprises are public: with the key, each is hashed and looked up, and the copy says which firms which
-bank had scored, and who consented to what. What stops them: pseudonyms are rotated, under one more key over the former ones,
-in every row. What it does not stop: whoever also has a copy from before the rotation can tell rows by what they have in
-common (the batches an enterprise was in), and entries of the ledger stay as they were written.
+bank had scored, and who consented to what. What stops them: pseudonyms are rotated, under one more key over the former
+ones, in every row. What it does not stop: whoever also has a copy from before the rotation can tell rows by what they
+have in common (the batches an enterprise was in), and entries of the ledger stay as they were written.
 """
 
 # ruff: noqa: F811 (fixtures of another room)

@@ -24,10 +24,12 @@ from lab.bureau.office import Bureau
 from lab.bureau.people import Account, NewAccount, People, Role, Subject, Tokens
 from lab.bureau.people.judging import FIRST_LOCK, TRIES, Checked
 from lab.bureau.people.passwords import SHORTEST, check_new
+from lab.bureau.people.sign_ins import IDLE
 from lab.bureau.store.tables import AccountRow, EntryRow
 from lab.terms.errors import NotAuthentic
 from sandbox.app import create_app
 from sandbox.settings import load_settings
+from sandbox.waiting import Waiting
 from tests.unit.bureau.guessing import GOOD, OTHER, WRONG, Counting, failed_tries
 from tests.unit.bureau.scene import Clock
 
@@ -197,6 +199,41 @@ def test_the_password_is_not_confirmed_where_it_is_changed_either(door: Door) ->
         answer = door.post("/v1/me/password", form, authorization=f"Bearer {token}")
         works.append((answer.status_code, door.work))
     assert works[0] == works[1] and works[0][0] == 401
+
+
+def test_a_token_that_never_was_and_one_that_has_ended_get_one_answer(door: Door) -> None:
+    """Tokens that were stolen and have ended: nobody hears whether one was right once, and whose."""
+    people, clock = door.people, door.clock
+    ended = people.sign_in("active", GOOD).token
+    people.sign_out(people.whose(ended))
+    idle = people.sign_in("active", GOOD).token
+    clock.now += IDLE
+    disabled = people.sign_in("active", GOOD).token
+    people.disable("active", by="local")
+    told = set()
+    for token in (ended, idle, disabled, "never-was", "x" * 43):
+        for path in ("/v1/me/password", "/v1/sign-out"):
+            body = {"password": GOOD, "new_password": OTHER}
+            door.passwords.work.clear()
+            answer = door.post(path, body, authorization=f"Bearer {token}")
+            found = {name: part for name, part in answer.json().items() if name != "instance"}
+            headers = sorted((name, value) for name, value in answer.headers.items() if name not in RANDOM)
+            told.add(json.dumps([answer.status_code, found, headers], sort_keys=True))
+            assert not door.work
+    assert len(told) == 1 and "401" in told.pop()
+
+
+def test_a_code_that_is_spent_and_one_that_never_was_are_one(door: Door) -> None:
+    """The one-time codes of an OpenID sign-in: neither tells that it was right, nor that the verifier was wrong."""
+    waiting = Waiting()
+    tokens = door.people.sign_in("active", GOOD)
+    challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636, appendix B
+    verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+    code = waiting.give_code(tokens, challenge)
+    assert waiting.take_code(code, "k" * 43) is None, "the verifier was wrong, and the code is spent"
+    assert waiting.take_code(code, verifier) is None
+    assert waiting.take_code("never-was", verifier) is None
+    assert waiting.take_code(waiting.give_code(tokens, challenge), verifier) is tokens
 
 
 def test_tries_while_locked_count_and_neither_prolong_nor_lengthen_a_lock(door: Door) -> None:

@@ -17,15 +17,19 @@ from datetime import datetime, timedelta
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.orm import Session
 
-from lab.bureau.ledger.entries import record
+from lab.bureau.ledger.entries import BUREAU, record
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow, Moment, TallyRow
+from lab.terms.errors import Refused, Unreachable
 from lab.terms.ledger import Entry, Fact
 
 WINDOW = timedelta(hours=1)
 OF_STRANGERS, OF_THE_KNOWN = 5, 20
 """Entries of their own in a window: for what anybody can cause, and for what a bank or a person of the bureau can."""
 TIMES = "times"
+RETURNS = 20
+"""Charges of a contract that are given back within a window because of what its bank sent: each is two entries."""
+_RETURNS = "charges.returned"  # no kind of entry: only counted
 _BEGIN = text(
     "INSERT INTO ledger_tallies (key, kind, contract_id, by, about, since, written, counted, last) "
     "VALUES (:key, :kind, :contract, :by, :about, :now, 0, 0, :now) ON CONFLICT (key) DO NOTHING"
@@ -48,11 +52,7 @@ def record_often(
     ``about`` are those of the facts by which it is counted together with others; each must come from a closed list.
     Raises what ``record`` raises; like that, call it last in the transaction.
     """
-    told = json.dumps(dict(about), ensure_ascii=False, sort_keys=True)
-    key = hashlib.sha256(json.dumps([kind, contract, by, told]).encode()).hexdigest()
-    session.flush()
-    session.execute(_BEGIN, {"key": key, "kind": kind, "contract": contract, "by": by, "about": told, "now": now})
-    row = session.get_one(TallyRow, key, with_for_update=True, populate_existing=True)
+    row = _locked(session, kind, contract, by, json.dumps(dict(about), ensure_ascii=False, sort_keys=True), now)
     if not row.since <= now < row.since + WINDOW:
         _tell(session, row)
         row.since, row.written, row.counted = now, 0, 0
@@ -64,6 +64,27 @@ def record_often(
     row.counted += 1
     session.flush()
     return None
+
+
+def note_return(session: Session, contract: str, error: Exception, *, now: datetime) -> None:
+    """Count that a charge is given back, unless ``error`` is the bureau's own trouble. Call it before any entry."""
+    if isinstance(error, Unreachable):
+        return
+    row = _locked(session, _RETURNS, contract, BUREAU, "{}", now)
+    if not row.since <= now < row.since + WINDOW:
+        row.since, row.written = now, 0
+    row.written, row.last = row.written + 1, now
+    session.flush()
+
+
+def check_returns(session: Session, contract: str, now: datetime) -> None:
+    """Raise ``Refused`` if so many charges were given back lately that no other is made."""
+    row = session.get(TallyRow, _key(_RETURNS, contract, BUREAU, "{}"), populate_existing=True)
+    if row is not None and row.written >= RETURNS and row.since <= now < row.since + WINDOW:
+        raise Refused(
+            f"{RETURNS} requests under contract {contract} could not be evaluated within an hour; none was charged.",
+            next_step="find out what is wrong with them, and go on in an hour",
+        )
 
 
 def close_tallies(store: Store, now: datetime) -> int:
@@ -99,6 +120,17 @@ def count_by_contract(session: Session, kind: str, since: datetime, *, by: str) 
         if count:
             found[str(contract)] = found.get(str(contract), 0) + int(count)
     return found
+
+
+def _locked(session: Session, kind: str, contract: str | None, by: str, about: str, now: datetime) -> TallyRow:
+    session.flush()
+    key = _key(kind, contract, by, about)
+    session.execute(_BEGIN, {"key": key, "kind": kind, "contract": contract, "by": by, "about": about, "now": now})
+    return session.get_one(TallyRow, key, with_for_update=True, populate_existing=True)
+
+
+def _key(kind: str, contract: str | None, by: str, about: str) -> str:
+    return hashlib.sha256(json.dumps([kind, contract, by, about]).encode()).hexdigest()
 
 
 def _tell(session: Session, row: TallyRow) -> bool:
