@@ -178,7 +178,7 @@ def serve(
             signal.signal(name, lambda number, frame: None)
         warming = threading.Thread(target=_warm, args=(bureau, logger), daemon=True)
         warming.start()
-        note_configuration(bureau.store, "service", settings, bureau.keys.pseudonyms, by=LOCAL)
+        note_configuration(bureau.store, "service", settings, bureau.keys.hashes_of_settings, by=LOCAL)
         notary = Notary(
             bureau.log,
             entries=settings.head_entries,

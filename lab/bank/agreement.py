@@ -19,6 +19,7 @@ from lab.bank.keys import BankKeys
 from lab.bank.outlet import Outlet
 from lab.terms.contract import Contract, ModelTerms, Operation, Party, SignedContract, signing_input
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.fingerprint import check_told
 from lab.terms.receipt import Receipt
 from models.sheet import BankSheet
 from protocols.matching.engines import ENGINES
@@ -77,15 +78,16 @@ def countersign(
     outlet: Outlet,
     contract: str,
     *,
-    fingerprint: str | None = None,
+    fingerprint: str | Callable[[], str] | None = None,
     agree: Callable[[Contract, bool], bool],
 ) -> SignedContract:
     """Fetch the newest version that takes a signature, have a person (``agree(contract, pinned)``) agree to it, pin the
     bureau's key, sign, store.
 
-    ``fingerprint`` is what the bureau read out over another channel. Raises ``NotAuthentic`` when the contract, the
-    bureau's card, the fingerprint or an earlier pin disagree, ``Refused`` when the person does not agree or no version
-    takes a signature.
+    ``fingerprint`` is what the bureau read out over another channel, or asks the person for it; it is asked before the
+    contract is shown, and only for a key that is not pinned. Without it such a key is not trusted. Raises
+    ``NotAuthentic`` when the contract, the bureau's card, the fingerprint or an earlier pin disagree, ``Refused`` when
+    the person does not agree or no version takes a signature.
     """
     card = outlet.bureau()
     chosen = _to_sign(contract, outlet.versions(contract))
@@ -103,15 +105,11 @@ def countersign(
         raise NotAuthentic(
             "The contract names another bureau key than the service has.", next_step="ask the bureau which is right"
         )
-    if fingerprint is not None and _plain(fingerprint) != _plain(document.bureau.fingerprint):
-        raise NotAuthentic(
-            f"The bureau's key has fingerprint {document.bureau.fingerprint}; another was given.",
-            next_step="ask the bureau to read its fingerprint out again; do not sign",
-        )
+    pinned = home.find_pin(document.bureau) is not None
+    _check_fingerprint(document.bureau, fingerprint, pinned)
     if signed.bureau_signature is not None:
         signed.verify(require=("bureau",))
-    pinned = home.find_pin(document.bureau) is not None
-    if not agree(document, pinned or fingerprint is not None):
+    if not agree(document, pinned):
         raise Refused(
             f"Contract {contract} was not agreed to; nothing was signed.", next_step="ask the bureau to amend it"
         )
@@ -271,5 +269,13 @@ def _sheet(outlet: Outlet, contract: Contract, model: ModelTerms) -> BankSheet:
     return replace(sheet, error_bound=sheet.error_bound * contract.ceilings.precision)
 
 
-def _plain(fingerprint: str) -> str:
-    return fingerprint.replace("-", "").replace(" ", "").lower()
+def _check_fingerprint(bureau: Party, told: str | Callable[[], str] | None, pinned: bool) -> None:
+    if callable(told):
+        told = None if pinned else told()
+    if told is not None:
+        check_told(told, bureau.public_key, whose="the bureau")
+    elif not pinned:
+        raise NotAuthentic(
+            "The bureau's key is new to this bank, and nobody has told its fingerprint.",
+            next_step="have the bureau read it out over another channel, and give it with --fingerprint",
+        )

@@ -18,10 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab.bank.files import check_private, read_private, replace_private, write_private
+from lab.bank.files import check_private, read_private, replace_private, sync_folder, write_private
 from lab.bank.keys import BankKeys
 from lab.terms.contract import Party, SignedContract, parse_contract
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
+from lab.terms.fingerprint import fingerprint, former_fingerprint
 from lab.terms.sealed import SealKey
 
 _SETTINGS = "bank.toml"
@@ -99,7 +100,9 @@ class BankHome:
                 f"Wanted settings with name and public_key in {_SETTINGS}; found otherwise.",
                 next_step="restore the file from a backup",
             ) from None
-        return cls(folder, party.name, party.public_key, Path(key_file) if key_file else None, former)
+        home = cls(folder, party.name, party.public_key, Path(key_file) if key_file else None, former)
+        home._rename_pins()
+        return home
 
     def keys(self, passphrase: str | None = None) -> BankKeys:
         """The opened keys; ``passphrase`` where they are not sealed by a key file.
@@ -192,6 +195,33 @@ class BankHome:
         facts = {"name": bureau.name, "public_key": bureau.public_key, "url": url, "pinned": _now()}
         text = json.dumps(facts, ensure_ascii=False, indent=1)
         replace_private(self.folder / "bureaus" / f"{bureau.fingerprint}.json", text.encode())
+
+    def _rename_pins(self) -> None:
+        """Give what was filed under a bureau's fingerprint of before (64 bits) its present name; raises ``Conflict``
+        where both names are taken: of two tree heads one would be forgotten, and with it an older ledger.
+
+        The pin is last, so that an interrupted renaming is done again.
+        """
+        for path in sorted((self.folder / "bureaus").glob("*.json")):
+            key = self._read_pin(path).bureau.public_key
+            present, former = fingerprint(key), former_fingerprint(key)
+            if path.stem == present:
+                continue
+            if path.stem != former:
+                raise InvalidInput(
+                    f"Wanted {path.name} to be named by its bureau's fingerprint; it is named otherwise.",
+                    next_step="restore bureaus/ from a backup, or delete the file and pin the bureau again",
+                )
+            for ending in (".head", ".contradiction", ".json"):
+                old, new = path.with_name(former + ending), path.with_name(present + ending)
+                if old.exists() and new.exists():
+                    raise Conflict(
+                        f"This bureau has two files, {old.name} by its former fingerprint and {new.name}.",
+                        next_step="keep the one that was written last under the new name, and remove the other",
+                    )
+                if old.exists():
+                    old.rename(new)
+            sync_folder(path.parent)
 
     def _read_pin(self, path: Path) -> Pin:
         try:

@@ -74,10 +74,13 @@ class Desk:
         self._bureau, self._sign, self._above, self._now = bureau, sign, above, clock
         self._watch = watch
 
-    def draft(self, person: Person, bank: Party, wishes: Wishes, *, submit: bool = False) -> Held:
-        """Draft a contract with a bank, which is registered if it is new; hand it in at once if asked to.
+    def draft(
+        self, person: Person, bank: Party, wishes: Wishes, *, submit: bool = False, told: str | None = None
+    ) -> Held:
+        """Draft a contract with a bank; hand it in at once if asked to.
 
-        Raises ``InvalidInput``, ``NotFound`` or ``Conflict`` for wishes that no contract here can meet.
+        A bank whose key is new is registered by it, if ``told`` is its fingerprint. Raises what ``banks.register``
+        raises, and ``InvalidInput``, ``NotFound`` or ``Conflict`` for wishes that no contract here can meet.
         """
         with self._at_work(person, Permission.DRAFT_CONTRACTS, "draft"):
             choices = Choices().wished(wishes)
@@ -90,7 +93,7 @@ class Desk:
                         f"Wanted a register of {wishes.id_kind} identifiers; the model's holds {contract.id_kind}.",
                         next_step="choose a model over another register",
                     )
-                return self._keep(session, contract, person, submit, now)
+                return self._keep(session, contract, person, submit, now, told)
 
     def amend(self, person: Person, contract_id: str, wishes: Wishes, *, submit: bool = False) -> Held:
         """Draft the next version of a contract: as its newest, but for the wishes, and with the bank's present key.
@@ -119,15 +122,16 @@ class Desk:
                 )
                 return self._keep(session, contract, person, submit, now)
 
-    def take_in(self, person: Person, signed: SignedContract) -> Held:
+    def take_in(self, person: Person, signed: SignedContract, *, told: str | None = None) -> Held:
         """File a contract that was written elsewhere as a draft of this person; its signatures are not taken over.
 
-        Raises ``InvalidInput`` unless it is of this bureau and over what it holds, ``Conflict`` if it is here already.
+        ``told`` as in ``draft``. Raises ``InvalidInput`` unless it is of this bureau and over what it holds,
+        ``Conflict`` if it is here already.
         """
         contract = signed.contract
         with self._at_work(person, Permission.DRAFT_CONTRACTS, "import"), self._store.begin() as session:
             check_written_elsewhere(session, contract, self._bureau, self._shelf)
-            held = keep_draft(session, contract, author=person, above=self._above, now=self._now())
+            held = keep_draft(session, contract, author=person, above=self._above, now=self._now(), told=told)
             facts: dict[str, Fact] = {"version": contract.version, "sha256": contract.sha256}
             record(session, "contract.imported", contract.id, facts, by=person.by)
             return held
@@ -225,13 +229,15 @@ class Desk:
         with self._look(person, Permission.READ_FINDINGS, "watch") as session:
             return self._watch.standing(session), self._watch.rules
 
-    def register_bank(self, person: Person, party: Party) -> str:
-        """The id of the bank of this card, registered now if it is new."""
+    def register_bank(self, person: Person, party: Party, *, told: str | None = None) -> str:
+        """The id of the bank of this card, registered now if it is new and ``told`` is its key's fingerprint."""
         with self._change(person, Permission.REGISTER_BANKS, "register-bank") as session:
-            return banks.register(session, party, by=person.by, now=self._now())
+            return banks.register(session, party, by=person.by, now=self._now(), told=told)
 
-    def _keep(self, session: Session, contract: Contract, person: Person, submit: bool, now: datetime) -> Held:
-        held = keep_draft(session, contract, author=person, above=self._above, now=now)
+    def _keep(
+        self, session: Session, contract: Contract, person: Person, submit: bool, now: datetime, told: str | None = None
+    ) -> Held:
+        held = keep_draft(session, contract, author=person, above=self._above, now=now, told=told)
         return cabinet.submit(session, contract.id, person, now, contract.version) if submit else held
 
     def _stop(self, session: Session, held: Held, person: Person) -> Stopped:

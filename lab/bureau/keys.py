@@ -1,4 +1,4 @@
-"""The bureau's only home of secrets: its signing key, its key for pseudonyms, and the matching secrets of each epoch.
+"""The bureau's only home of secrets: its signing key, its keys for pseudonyms, and the matching secrets of each epoch.
 
 They lie sealed in ``lab.bureau.strongbox``. The object cannot be printed, pickled or copied, and shows no members.
 Secret bytes leave it in one way: the matching key of one contract and operation is lent to a function
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hmac
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
@@ -24,6 +24,7 @@ from protocols.matching.bureau import ENGINES, Operation, contract_key, generate
 
 FIRST_EPOCH = 1
 PSEUDONYM_BYTES = 16
+_FIRST = 1  # of the pseudonyms' keys; it is sealed as `pseudonym`, the next ones as `pseudonym-2` and so on
 _SIGNING, _PSEUDONYM = "signing", "pseudonym"
 Result = TypeVar("Result")
 
@@ -37,7 +38,7 @@ class BureauKeys:
         self._box = box
         self._signing = signing
         self._public = signing.public_key().public_bytes_raw().hex()
-        self._pseudonym = pseudonym
+        self._pseudonym = {_FIRST: pseudonym}
         self._matching: dict[tuple[str, int], bytes] = {}
 
     @classmethod
@@ -74,14 +75,35 @@ class BureauKeys:
         """The Ed25519 signature of ``message``, 64 bytes."""
         return self._signing.sign(message)
 
-    def pseudonyms(self, codes: Sequence[str]) -> list[str]:
-        """The pseudonym of each enterprise, 32 hexadecimal digits: HMAC-SHA-256 (FIPS 198-1), cut to 128 bits.
+    def pseudonyms(self, codes: Sequence[str], keys: int) -> list[str]:
+        """The pseudonym of each enterprise, 32 hexadecimal digits, under so many keys, one over another
+        (``lab.bureau.pseudonyms`` says how many): HMAC-SHA-256 (FIPS 198-1), cut to 128 bits, of the code, and then of
+        each pseudonym under the next key.
 
-        Its key never changes, so what is counted for an enterprise is counted over all key epochs. Codes are taken as
-        they stand: whoever calls has brought them into their canonical form.
+        The keys of matching change with their epochs and these do not, so what is counted for an enterprise is counted
+        over all epochs. Codes are taken as they stand: whoever calls has brought them into their canonical form.
+        Raises ``NotFound`` if a key is missing.
         """
-        key = self._pseudonym
-        return [hmac.digest(key, code.encode(), "sha256")[:PSEUDONYM_BYTES].hex() for code in codes]
+        names = _hashed(self._pseudonym[_FIRST], (code.encode() for code in codes))
+        for number in range(_FIRST + 1, keys + 1):
+            names = self.over(names, number)
+        return names
+
+    def over(self, names: Sequence[str], number: int) -> list[str]:
+        """The pseudonyms that follow ``names`` under key ``number``; raises ``NotFound`` if that key is missing."""
+        if number not in self._pseudonym:
+            self._pseudonym[number] = self._box.read(_pseudonym_name(number))
+        return _hashed(self._pseudonym[number], map(bytes.fromhex, names))
+
+    def make_pseudonym_key(self, number: int) -> None:
+        """Make and seal the pseudonyms' key of that number; one that is there stays, from a rotation that was ended."""
+        if not self._box.has(_pseudonym_name(number)):
+            with self._box.changing():
+                self._box.put(_pseudonym_name(number), os.urandom(32))
+
+    def hashes_of_settings(self, texts: Sequence[str]) -> list[str]:
+        """A keyed hash of each text, the same for ever: the ledger tells by them that a setting changed."""
+        return _hashed(self._pseudonym[_FIRST], (one.encode() for one in texts))
 
     def make_matching_keys(self, epoch: int) -> None:
         """Make and seal the matching secrets of ``epoch``, one for each engine; those that are there stay."""
@@ -141,6 +163,14 @@ class BureauKeys:
 
     def __deepcopy__(self, memo: object) -> NoReturn:
         raise TypeError("the bureau's keys cannot be pickled or copied")
+
+
+def _hashed(key: bytes, texts: Iterable[bytes]) -> list[str]:
+    return [hmac.digest(key, one, "sha256")[:PSEUDONYM_BYTES].hex() for one in texts]
+
+
+def _pseudonym_name(number: int) -> str:
+    return f"{_PSEUDONYM}-{number}"
 
 
 def _matching_name(engine: str, epoch: int) -> str:

@@ -44,9 +44,10 @@ from lab.bureau.exchange.retention import Swept, sweep, sweep_ended
 from lab.bureau.exchange.statements import Statements
 from lab.bureau.home import BureauHome
 from lab.bureau.keys import BureauKeys
-from lab.bureau.ledger import BUREAU, LOCAL, Receipt, record
+from lab.bureau.ledger import BUREAU, LOCAL, Receipt
 from lab.bureau.ledger.configuration import note_configuration
 from lab.bureau.ledger.log import Ledger
+from lab.bureau.ledger.tallies import close_tallies, record_often
 from lab.bureau.nonces import note_nonce
 from lab.bureau.offers import Offers
 from lab.bureau.people import People
@@ -138,7 +139,7 @@ class Bureau:
         bureau = cls(found, store, keys, clock)
         bureau.epochs.begin()
         bureau.remove_former()
-        note_configuration(store, "bureau", found.settings, keys.pseudonyms, by=LOCAL)
+        note_configuration(store, "bureau", found.settings, keys.hashes_of_settings, by=LOCAL)
         return bureau
 
     def __enter__(self) -> Self:
@@ -345,6 +346,7 @@ class Bureau:
         self.consents.note_expiry()
         swept = sweep(self.store, self.home, now)
         sweep_ended(self.store, self.evaluated, now)
+        close_tallies(self.store, now)
         self.watch.sweep()
         return swept
 
@@ -354,14 +356,16 @@ class Bureau:
 
     def record_refusal(self, contract_id: str, operation: str, error: ShulabError) -> None:
         """Write down that a bank was refused, also outside this office, for example when it repeats a request."""
-        with self.store.begin() as session:
+        about = {"operation": operation, "error": error.code}
+        facts = about | {"detail": error.detail}
+        with self.store.begin() as session:  # by itself: who counts refusals must not hold the ledger's lock already
             # The id comes from a stranger; only one that exists goes into the ledger as such.
             row = session.get(ContractRow, contract_id)
-            by = BUREAU if row is None else f"bank:{row.bank_id}"
             if row is not None:
                 self._note_expiry(session, contract_id)
-            facts = {"operation": operation, "error": error.code, "detail": error.detail}
-            record(session, "refused", contract_id if row is not None else None, facts, by=by)
+        known, by = (None, BUREAU) if row is None else (contract_id, f"bank:{row.bank_id}")
+        with self.store.begin() as session:
+            record_often(session, "refused", known, facts, by=by, about=about, now=self.now())
 
     def _note_expiry(self, session: Session, contract_id: str) -> None:
         if cabinet.note_expiry(session, contract_id, self.now()):

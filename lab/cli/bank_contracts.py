@@ -10,6 +10,7 @@ import typer
 from lab.bank.home import BankHome, default_home
 from lab.bank.outlet import Outlet
 from lab.cli.bank_options import AsJson, BureauUrl, CaFile, Home, InsecureHttp, open_keys, outlet_of, pinned_url
+from lab.cli.fingerprints import ask_fingerprint
 from lab.cli.output import Output
 from lab.terms.contract import Contract
 from lab.terms.errors import InvalidInput, Unreachable
@@ -24,11 +25,14 @@ def sign(
         str | None,
         typer.Option(
             "--fingerprint",
-            help="数据局指纹 The bureau's fingerprint, as it read it out to you; signs without asking when it fits.",
+            help="数据局指纹 The bureau's fingerprint, as it read it out to you; signs without asking when it fits "
+            "[default: asked for if its key is new here].",
             show_default=False,
         ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="不再询问 Trust the key shown and sign without asking.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="不再询问 Sign without asking; a key that is new still needs its fingerprint.")
+    ] = False,
     home: Home = None,
     ca_file: CaFile = None,
     insecure_http: InsecureHttp = False,
@@ -53,14 +57,13 @@ def sign(
             raise InvalidInput(
                 "Wanted your agreement; there is no terminal to ask on.", next_step="give --fingerprint F or --yes"
             )
-        if not known:
-            output.notes.print(f"请电话核对数据局指纹 compare by phone: {document.bureau.fingerprint}", style="bold")
-        return typer.confirm("信任该密钥并签署? Trust this key and sign?", err=True)
+        return typer.confirm("签署该合同? Sign this contract?", err=True)
 
     stored = opened.contract(contract) if opened.versions(contract) else None
     url = bureau or pinned_url(opened, stored)
+    told = fingerprint if fingerprint is not None else lambda: ask_fingerprint("数据局", "the bureau")
     with Outlet(url, keys, ca_file=ca_file, insecure_http=insecure_http) as outlet:
-        signed = countersign(opened, keys, outlet, contract, fingerprint=fingerprint, agree=agree)
+        signed = countersign(opened, keys, outlet, contract, fingerprint=told, agree=agree)
     waiting = signed.bureau_signature is None
     output.say(
         "已签署，等待数据局批准 signed; waiting for the bureau's approval"

@@ -187,6 +187,7 @@ def serve(
 for command in (
     bureau_register.evaluate,
     bureau_keys.rotate_keys,
+    bureau_keys.rotate_pseudonyms,
     bureau_keys.epochs,
     bureau_keys.close_epochs,
     bureau_keys.reseal,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from lab.bureau.epochs import Epoch, EpochState
 from lab.bureau.home import default_folder
 from lab.bureau.ledger import record
 from lab.bureau.office import Bureau
+from lab.bureau.renaming import rename_all
 from lab.bureau.token import SCHEME
 from lab.cli.choices import AsJson, BureauFolder
 from lab.cli.output import Output
@@ -45,6 +47,22 @@ def rotate_keys(home: BureauFolder = None, as_json: AsJson = False) -> None:
         out.say(f"收尾 Closing: {epoch.number}, 未完作业 jobs under way: {epoch.jobs}")
     out.say("旧密钥在其作业结束后销毁 Old keys are destroyed once their jobs have ended: lab bureau close-epochs")
     out.result({"current": number, "epochs": [_facts(epoch) for epoch in known]})
+
+
+def rotate_pseudonyms(home: BureauFolder = None, as_json: AsJson = False) -> None:
+    """更换企业假名 New pseudonyms for all enterprises in the database; what is counted of each goes on.
+
+    旧密钥泄露后执行;期间评分与授权操作须等待。 Run it when an old key may have leaked, at a quiet hour: what needs a
+    pseudonym (scoring, consents) waits for it. Safe to interrupt: then nothing has changed.
+    """
+    out = Output(as_json)
+    with Bureau.open(home or default_folder()) as bureau:
+        done = rename_all(bureau.store, bureau.keys, by="local", progress=out.progress)
+    out.say(f"已更换 Renamed: {done.inquiries} 查询记录 inquiries, {done.consents} 授权 consents")
+    if not done.cleared:
+        out.say("数据库文件仍含旧行 The file still holds old rows: stop the service and run it again, or VACUUM.")
+    out.say("备份仍为旧假名 Backups of before still stand under the old pseudonyms: remove those you need no more.")
+    out.result(asdict(done))
 
 
 def epochs(home: BureauFolder = None, as_json: AsJson = False) -> None:

@@ -8,10 +8,12 @@ from typing import Annotated, Any
 import typer
 
 from lab.cli.choices import AsJson, SessionFile
+from lab.cli.fingerprints import ask_fingerprint
 from lab.cli.output import Output
 from lab.sdk.desk import Desk
 from lab.terms.card import read_card
 from lab.terms.errors import InvalidInput
+from lab.terms.fingerprint import check_told
 
 _HELP = "银行密钥 For administrators: the keys by which a bureau knows its banks."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_HELP)
@@ -50,14 +52,10 @@ def add(
     """
     output = Output(as_json)
     party = read_card(card)
-    told = fingerprint if fingerprint is not None else typer.prompt("银行告知的指纹 fingerprint told", err=True)
-    if _plain(told) != _plain(party.fingerprint):
-        raise InvalidInput(
-            f"The card's key has fingerprint {party.fingerprint}; another was told.",
-            next_step="call the bank at a number you know; do not add the key",
-        )
+    told = fingerprint if fingerprint is not None else ask_fingerprint("银行", "the bank")
+    check_told(told, party.public_key, whose="the bank")
     with Desk.open(session) as desk:
-        bank = desk.post("/v1/banks/keys/added", party.model_dump())
+        bank = desk.post("/v1/banks/keys/added", party.model_dump() | {"fingerprint": told})
     output.say(f"已登记 Added: {bank['name']}, {party.fingerprint}")
     _show(output, [bank])
     output.result(bank)
@@ -96,7 +94,3 @@ def _show(output: Output, banks: list[dict[str, Any]]) -> None:
 def _state(key: dict[str, Any]) -> str:
     grace = " (仍接受 still accepted)" if key["accepted"] and key["state"] != "active" else ""
     return f"{_STATES.get(key['state'], key['state'])}{grace}"
-
-
-def _plain(fingerprint: str) -> str:
-    return fingerprint.replace("-", "").replace(" ", "").lower()

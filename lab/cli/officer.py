@@ -10,7 +10,7 @@ import typer
 
 from lab.cli import officer_drafts
 from lab.cli.choices import AsJson, SessionFile
-from lab.cli.officer_drafts import desk_path
+from lab.cli.officer_drafts import BankFingerprint, desk_path, told_of_bank
 from lab.cli.officer_pages import (
     name_state,
     say_next,
@@ -269,14 +269,17 @@ def banks(session: SessionFile = None, as_json: AsJson = False) -> None:
 @app.command("register-bank")
 def register_bank(
     card: Annotated[Path, typer.Argument(metavar="CARD", help="银行名片 The bank's card (from `lab bank card`).")],
+    fingerprint: BankFingerprint = None,
     session: SessionFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """登记银行 Register a bank before any contract, so that it can plan; compare its fingerprint by telephone first."""
+    """登记银行 Register a bank before any contract, so that it can plan, by the fingerprint that it told you."""
     out = Output(as_json)
     party = read_card(card)
     with Desk.open(session) as desk:
-        found = desk.post("/v1/desk/banks", party.model_dump())
+        told = told_of_bank(desk, party, fingerprint)
+        form = party.model_dump()
+        found = desk.post("/v1/desk/banks", form if told is None else form | {"fingerprint": told})
     out.say(f"已登记 Registered {party.name} as {found['bank']}, 指纹 fingerprint {party.fingerprint}")
     out.result(found | {"name": party.name, "fingerprint": party.fingerprint})
 

@@ -10,14 +10,24 @@ import typer
 
 from lab.cli import wishes as options
 from lab.cli.choices import AsJson, SessionFile
+from lab.cli.fingerprints import ask_fingerprint
 from lab.cli.output import Output
 from lab.sdk.desk import Desk
 from lab.terms.card import read_card
 from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.fingerprint import check_told
 from lab.terms.proposal import Proposal, parse_proposal
 from lab.terms.wishes import Wishes
 
+BankFingerprint = Annotated[
+    str | None,
+    typer.Option(
+        "--fingerprint",
+        help="银行指纹 The fingerprint of the bank's key, as the bank read it out to you [default: asked for if new].",
+        show_default=False,
+    ),
+]
 Submit = Annotated[bool, typer.Option("--submit", help="立即提交 Hand it in at once, for another officer to review.")]
 _DOCUMENT_BYTES = 1024 * 1024
 
@@ -53,11 +63,15 @@ def draft(
     ceiling_rows_per_job: options.CeilingRowsPerJob = None,
     ceiling_rows_per_batch: options.CeilingRowsPerBatch = None,
     precision: options.Precision = None,
+    fingerprint: BankFingerprint = None,
     submit: Submit = False,
     session: SessionFile = None,
     as_json: AsJson = False,
 ) -> None:
-    """起草合同 Draft a contract with a bank over published models. Signs nothing."""
+    """起草合同 Draft a contract with a bank over published models. Signs nothing.
+
+    新银行的密钥须核对指纹。 A bank whose key is new here is registered by the fingerprint that it told you.
+    """
     out = Output(as_json)
     proposal = _read_plan(plan) if plan else None
     bank = _bank_of(bank_card, proposal)
@@ -68,9 +82,10 @@ def draft(
         raise InvalidInput("Wanted a model; found none.", next_step="give --model NAME, or a plan with --from")
     form = {"bank": bank.model_dump(), "wishes": _told(asked), "submit": submit}
     with Desk.open(session) as desk:
-        made = desk.post("/v1/desk/contracts", form)
-        fingerprint = _fingerprint(desk)
-    _announce(out, made, fingerprint)
+        told = told_of_bank(desk, bank, fingerprint)
+        made = desk.post("/v1/desk/contracts", form if told is None else form | {"fingerprint": told})
+        own = _fingerprint(desk)
+    _announce(out, made, own)
 
 
 def amend(
@@ -114,6 +129,7 @@ def amend(
 
 def import_(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="合同文件 A contract, or an ODRL Agreement (JSON-LD).")],
+    fingerprint: BankFingerprint = None,
     session: SessionFile = None,
     as_json: AsJson = False,
 ) -> None:
@@ -124,9 +140,21 @@ def import_(
             f"Wanted a contract of at most {_DOCUMENT_BYTES} bytes; found more.", next_step="check the file"
         )
     with Desk.open(session) as desk:
-        made = desk.upload("/v1/desk/contracts/import", file, "application/json")
-        fingerprint = _fingerprint(desk)
-    _announce(out, made, fingerprint)
+        made = desk.upload("/v1/desk/contracts/import", file, "application/json", fingerprint=fingerprint)
+        own = _fingerprint(desk)
+    _announce(out, made, own)
+
+
+def told_of_bank(desk: Desk, bank: Party, given: str | None) -> str | None:
+    """The fingerprint that goes to the bureau with this bank's card: the one given, or else asked for if the key is new
+    there; None for one that is known. Raises ``NotAuthentic`` if it is another key's."""
+    if given is None:
+        known = {key["public_key"] for one in desk.get("/v1/banks")["banks"] for key in one["keys"]}
+        if bank.public_key in known:
+            return None
+        given = ask_fingerprint("银行", "the bank")
+    check_told(given, bank.public_key, whose="the bank")
+    return given
 
 
 def desk_path(contract: str) -> str:

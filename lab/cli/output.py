@@ -30,6 +30,7 @@ STAGES: dict[str, str] = {
     "generate": "生成数据 generate",
     "import": "导入登记 import",
     "evaluate": "登记求值 evaluate register",
+    "pseudonyms": "更换假名 rename enterprises",
     "seal": "封存密钥 seal",
     "train": "训练模型 train",
     "measure": "测量本机 measure",

@@ -92,9 +92,11 @@ def agree(
     with ThreadPoolExecutor(3) as hands:
         at_bank = hands.submit(_set_up_bank, stage, cast)
         author, first = hands.map(lambda officer: sign_in(stage, service, officer), (AUTHOR, APPROVERS[0]))
-        card = at_bank.result()
+        bank = at_bank.result()
+    # What each side reads out to the other: the bank its fingerprint, the officer that of the bureau.
     draft = stage.command(
-        *("officer", "draft", "--bank-card", card, "--model", model, "--submit", "--session", author),
+        *("officer", "draft", "--bank-card", str(bank["card"]), "--model", model, "--submit", "--session", author),
+        *("--fingerprint", str(bank["fingerprint"])),
         *("--detail", detail.value, "--engine", engine, "--purpose", purpose.value),
         *("--ceiling-identifiers", str(identifiers + max(identifiers // 50, _CANARIES) + _CANARIES)),
         *(("--consent", "--consent-why", consent) if consent else ()),
@@ -103,7 +105,8 @@ def agree(
     stage.command("officer", "approve", contract, "--session", first)
     if int(draft["officers_needed"]) > 1:
         stage.command("officer", "approve", contract, "--session", sign_in(stage, service, APPROVERS[1]))
-    stage.command("bank", "sign", contract, "--bureau", service.url, "--yes", "--home", stage.bank)
+    told = ("--fingerprint", str(draft["fingerprint"]))
+    stage.command("bank", "sign", contract, "--bureau", service.url, *told, "--home", stage.bank)
     return contract
 
 
@@ -121,10 +124,10 @@ def sign_in(stage: Stage, service: Service, person: Person) -> Path:
     return session
 
 
-def _set_up_bank(stage: Stage, cast: Cast) -> Path:
-    """The bank's folder and keys; its card."""
-    stage.command("bank", "init", "--name", cast.bank, "--home", stage.bank, "--key-file", stage.key_file("bank"))
-    return stage.bank / "card.json"
+def _set_up_bank(stage: Stage, cast: Cast) -> dict[str, Any]:
+    """The bank's folder and keys; its card and fingerprint."""
+    words = ("bank", "init", "--name", cast.bank, "--home", stage.bank, "--key-file", stage.key_file("bank"))
+    return stage.command(*words)
 
 
 def score(

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from lab.terms.errors import InvalidInput, NotAuthentic, Refused
+from lab.terms.fingerprint import fingerprint
 from lab.terms.signers import is_forgeable
 
 SCHEMA = "shulab-contract/2"
@@ -107,9 +108,8 @@ class Party(_Document):
 
     @property
     def fingerprint(self) -> str:
-        """First 16 hexadecimal digits of SHA-256 of the public key, in groups of four, to be read aloud."""
-        digits = hashlib.sha256(bytes.fromhex(self.public_key)).hexdigest()[:16]
-        return "-".join(digits[i : i + 4] for i in range(0, 16, 4))
+        """The key's fingerprint, to be read aloud (``lab.terms.fingerprint``)."""
+        return fingerprint(self.public_key)
 
 
 class Item(_Document):

@@ -67,6 +67,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("epoch.closing", "密钥期收尾", "key epoch closing"),
         Kind("epoch.destroyed", "密钥期密钥销毁", "keys of an epoch destroyed"),
         Kind("keys.resealed", "密钥重新封存", "keys sealed anew"),
+        Kind("pseudonyms.rotated", "企业假名更换", "enterprises' pseudonyms changed"),
         Kind("account.added", "账户新增", "account added"),
         Kind("account.changed", "账户变更", "account changed"),
         Kind("account.disabled", "账户停用", "account disabled"),

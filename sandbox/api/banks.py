@@ -27,7 +27,7 @@ Key = Annotated[
 ]
 _KEY: dict[str, Any] = {
     "public_key": "22" * 32,
-    "fingerprint": "0f1e-2d3c-4b5a-6978",
+    "fingerprint": "5f2b-78d1-fc91-f45c-e4cd-47b0-5803-101e",
     "state": "active",
     "accepted": True,
     "successor": None,
@@ -86,9 +86,21 @@ class BankList(BaseModel):
 
 
 class CardForm(Party):
-    """A bank's card with its new key, after its fingerprint was compared by telephone."""
+    """A bank's card with its new key, and the key's fingerprint as the bank told it over another channel."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "示例银行", "public_key": "33" * 32}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "示例银行",
+                    "public_key": "33" * 32,
+                    "fingerprint": "5995-85f5-58c7-db77-465d-b4e8-7d61-176c",
+                }
+            ]
+        }
+    )
+
+    told: Annotated[str, Field(alias="fingerprint", max_length=100)]
 
 
 class RevocationForm(BaseModel):
@@ -168,7 +180,7 @@ async def banks(person: Reader, parts: PartsOf) -> Any:
 async def add_bank_key(person: Keeper, parts: PartsOf, form: Annotated[CardForm, Depends(document(CardForm))]) -> Any:
     """The ledger names who added it. Older keys stay as they are until they are revoked."""
     party = Party(name=form.name, public_key=form.public_key)
-    return _view(await run_in_threadpool(parts.bureau.banks.add, party, by=person))
+    return _view(await run_in_threadpool(parts.bureau.banks.add, party, by=person, told=form.told))
 
 
 @router.post(

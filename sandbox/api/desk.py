@@ -32,7 +32,7 @@ from sandbox.api.desk_views import (
     view_line,
     view_stopped,
 )
-from sandbox.api.desk_words import BANK_FORM, DETAIL, DRAFT_FORM, STEP_FORM, WISHES_FORM, whole_schema
+from sandbox.api.desk_words import BANK_FORM, DETAIL, DRAFT_FORM, FINGERPRINT, STEP_FORM, WISHES_FORM, whole_schema
 from sandbox.api.words import PERSON, problems
 from sandbox.people import PartsOf, PersonOf
 
@@ -40,6 +40,10 @@ router = APIRouter(prefix="/v1/desk", tags=["desk"])
 ContractId = Annotated[str, Path(max_length=64, description="合同编号 / The contract's id")]
 Version = Annotated[
     int | None, Query(ge=1, le=2**31 - 1, description="版本 / Version; default: the one in force, or the newest")
+]
+Fingerprint = Annotated[
+    str | None,
+    Field(max_length=100, description="指纹 / Of the bank's key, as the bank told it; needed for a new key."),
 ]
 Numbered = Annotated[int, Field(ge=1, le=2**31 - 1)]
 DOCUMENT_BYTES = 1024 * 1024
@@ -73,7 +77,14 @@ class DraftForm(_Form):
 
     bank: Party
     wishes: Wishes
+    fingerprint: Fingerprint = None
     submit: bool = False
+
+
+class BankForm(Party):
+    """A bank's card, and the fingerprint of its key if that is new here."""
+
+    told: Annotated[Fingerprint, Field(alias="fingerprint")] = None
 
 
 class AmendForm(_Form):
@@ -115,9 +126,10 @@ async def list_contracts(person: PersonOf, parts: PartsOf) -> Any:
 async def draft(
     person: PersonOf, parts: PartsOf, form: Annotated[DraftForm, Depends(document(DraftForm, DOCUMENT_BYTES))]
 ) -> Any:
-    """Over published models; a bank that is new here is registered. Signs nothing."""
-    desk = parts.bureau.desk
-    return view_line(await run_in_threadpool(desk.draft, person, form.bank, form.wishes, submit=form.submit))
+    """Over published models; a bank whose key is new here is registered by its fingerprint. Signs nothing."""
+    draft = parts.bureau.desk.draft
+    told = form.fingerprint
+    return view_line(await run_in_threadpool(draft, person, form.bank, form.wishes, submit=form.submit, told=told))
 
 
 @router.post(
@@ -134,12 +146,17 @@ async def draft(
         }
     },
 )
-async def take_in(request: Request, person: PersonOf, parts: PartsOf) -> Any:
+async def take_in(
+    request: Request,
+    person: PersonOf,
+    parts: PartsOf,
+    fingerprint: Annotated[str | None, Query(max_length=100, description="指纹 / As in a draft.")] = None,
+) -> Any:
     """As a draft of the person who calls; signatures in it are not taken over."""
     idle = parts.settings.body_idle_seconds
     body = await receive_body(request, cap=DOCUMENT_BYTES, idle=idle, media=JSON_MEDIA)
     signed = await run_in_threadpool(_read, body)
-    return view_line(await run_in_threadpool(parts.bureau.desk.take_in, person, signed))
+    return view_line(await run_in_threadpool(parts.bureau.desk.take_in, person, signed, told=fingerprint))
 
 
 @router.get(
@@ -283,13 +300,14 @@ async def watch(person: PersonOf, parts: PartsOf) -> Any:
     summary="登记银行 / Register a bank by its card",
     response_model=Registered,
     responses=PERSON | _FORMS,
-    openapi_extra=whole_schema(Party, BANK_FORM),
+    openapi_extra=whole_schema(BankForm, BANK_FORM | {"fingerprint": FINGERPRINT}),
 )
 async def register_bank(
-    person: PersonOf, parts: PartsOf, card: Annotated[Party, Depends(document(Party, DOCUMENT_BYTES))]
+    person: PersonOf, parts: PartsOf, form: Annotated[BankForm, Depends(document(BankForm, DOCUMENT_BYTES))]
 ) -> Any:
     """The same card again changes nothing."""
-    return {"bank": await run_in_threadpool(parts.bureau.desk.register_bank, person, card)}
+    card, register = Party(name=form.name, public_key=form.public_key), parts.bureau.desk.register_bank
+    return {"bank": await run_in_threadpool(register, person, card, told=form.told)}
 
 
 def _read(body: bytes) -> SignedContract:

@@ -10,12 +10,13 @@ from sandbox.api.bodies import JSON_MEDIA
 from sandbox.api.words import CONTRACT_EXAMPLE
 
 _MOMENT = "2026-01-01T08:00:00+00:00"
+FINGERPRINT = "5f2b-78d1-fc91-f45c-e4cd-47b0-5803-101e"
 APPROVAL: dict[str, Any] = {"account": "zhao.min", "department": "compliance", "approved_at": _MOMENT}
 CONTRACT: dict[str, Any] = {
     "contract": "c-20260101-1a2b3c4d",
     "version": 1,
     "state": "approved",
-    "bank": {"id": "b-0123456789ab", "name": "示例银行", "fingerprint": "17e0-a979-a490-4fcd"},
+    "bank": {"id": "b-0123456789ab", "name": "示例银行", "fingerprint": FINGERPRINT},
     "models": ["credit@1"],
     "purpose": "credit-approval",
     "detail": "dimensions",
@@ -87,6 +88,7 @@ WISHES_FORM: dict[str, Any] = {"wishes": {"retention_days": 30, "ceilings": {"jo
 DRAFT_FORM: dict[str, Any] = {
     "bank": BANK_FORM,
     "wishes": {"models": ["credit"], "detail": "dimensions", "days": 365, "recipients": ["信贷部 credit department"]},
+    "fingerprint": FINGERPRINT,
     "submit": True,
 }
 STEP_FORM: dict[str, Any] = {"reason": "客户要求 the bank asked for it", "version": 1}

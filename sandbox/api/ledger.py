@@ -244,5 +244,5 @@ async def inquiries(
     """Read for the enterprise itself; that it was read is recorded without the code."""
     bureau = parts.bureau
     by = person.by
-    found = await run_in_threadpool(read_inquiries, bureau.store, wanted.code, bureau.keys.pseudonyms, by=by)
+    found = await run_in_threadpool(read_inquiries, bureau.store, wanted.code, bureau.keys, by=by)
     return {"inquiries": [one.as_dict() for one in found]}

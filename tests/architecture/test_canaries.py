@@ -27,6 +27,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from lab.bank.home import BankHome
 from lab.rehearsal.codes import make_codes
 from lab.terms.sealed import SealKey, open_sealed
 from tests.architecture.canaries import (
@@ -200,11 +201,12 @@ def job(tmp_path_factory: pytest.TempPathFactory) -> Job:
                 _officer(bureau, name, department, address, outside)
                 for name, department in (("lin", "Data"), ("wang", "Data"), ("zhao", "Legal"))
             )
-            draft = author("draft", "--bank-card", bank.home / "card.json", "--model", "credit", "--submit")
+            told = ("--fingerprint", BankHome.open(bank.home).card.fingerprint)
+            draft = author("draft", "--bank-card", bank.home / "card.json", "--model", "credit", "--submit", *told)
             contract = str(draft["contract"])
             with recording(int(port_file.read_text())) as wire:
                 out = bank_files / "scores.parquet"
-                _lab(bank, "bank", "sign", contract, "--bureau", wire.url, "--yes")
+                _lab(bank, "bank", "sign", contract, "--bureau", wire.url, "--fingerprint", str(draft["fingerprint"]))
                 for officer in (first, second)[: int(draft["officers_needed"])]:
                     officer("approve", contract)
                 scoring = ("bank", "score", portfolio, "--contract", contract, "--bureau", wire.url)

@@ -151,7 +151,7 @@ def contract_of(scene: Scene, contract: str, engine: str, *operations: Operation
         made = write_contract(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now)
         document = made.model_copy(update={"id": contract})
         above = scene.bureau.home.settings.two_officers_above
-        keep_draft(session, document, author=AUTHOR, above=above, now=scene.clock.now)
+        keep_draft(session, document, author=AUTHOR, above=above, now=scene.clock.now, told=scene.bank.told)
     scene.file(document, signed=False)
 
 

@@ -45,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
     opened = open_store(f"sqlite:///{tmp_path_factory.mktemp('store') / 'bureau.db'}")
     migrate(opened.engine)
     with keyed(opened).begin() as session:
-        banks.register(session, PARTY, by="local", now=START)
+        banks.register(session, PARTY, by="local", now=START, told=PARTY.fingerprint)
     yield opened
     opened.close()
 

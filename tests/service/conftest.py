@@ -214,7 +214,7 @@ class Service:
         )
         with self.bureau.store.begin() as session:
             works = find_works(session, self.bureau.shelf, [("credit", None)])
-            made = draft(session, self.bureau.party, bank, works, choices, now, author=AUTHOR)
+            made = draft(session, self.bureau.party, bank, works, choices, now, author=AUTHOR, told=bank.fingerprint)
             cabinet.submit(session, made.id, AUTHOR, now)
         return made
 

@@ -46,7 +46,9 @@ class Bank:
 
     def sign(self, contract: str, **choices) -> None:
         with self.outlet() as outlet:
-            countersign(self.home, self.keys, outlet, contract, agree=choices.pop("agree", _agree), **choices)
+            told = choices.pop("fingerprint", self.service.bureau.party.fingerprint)
+            agree = choices.pop("agree", _agree)
+            countersign(self.home, self.keys, outlet, contract, fingerprint=told, agree=agree)
 
     def contract(self, **choices) -> str:
         document = self.service.draft(**choices)
@@ -257,8 +259,9 @@ def test_signing_needs_agreement_and_the_right_fingerprint(bank: Bank) -> None:
     with pytest.raises(Refused, match="nothing was signed"):
         bank.sign(draft.id, agree=disagree)
     assert shown == [False] and bank.home.pins() == ()
-    with pytest.raises(NotAuthentic, match="fingerprint"):
-        bank.sign(draft.id, fingerprint="0000-0000-0000-0000")
+    for wrong in ("0000-0000-0000-0000", "0000" * 8, draft.bureau.fingerprint[:-1], None):
+        with pytest.raises(NotAuthentic, match="fingerprint"):
+            bank.sign(draft.id, fingerprint=wrong)
     bank.sign(draft.id, fingerprint=draft.bureau.fingerprint.upper().replace("-", " "))
     assert bank.home.pins()[0].bureau.public_key == draft.bureau.public_key
     bank.sign(draft.id)  # signing again is harmless

@@ -28,7 +28,8 @@ def front(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     database = "" if request.param == "sqlite" else _new_database(request.getfixturevalue("postgres_url"))
     opened = open_front(tmp_path_factory.mktemp("bureau"), database, consent_bytes=CAP)
     with opened.bureau.store.begin() as session:
-        register(session, Party(name=BANK, public_key="ab" * 32), by="local", now=datetime.now(UTC))
+        party = Party(name=BANK, public_key="ab" * 32)
+        register(session, party, by="local", now=datetime.now(UTC), told=party.fingerprint)
     try:
         yield opened
     finally:

@@ -18,7 +18,7 @@ from lab.bank.delivery import deliver
 from lab.bureau.people import NewAccount, Role
 from lab.bureau.store.tables import EntryRow
 from lab.sdk.desk import Desk
-from lab.terms.contract import Detail, SignedContract, parse_contract, signing_input
+from lab.terms.contract import Detail, Party, SignedContract, parse_contract, signing_input
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from tests.service.conftest import JOB, ROOT, Service
 from tests.service.standin import Key
@@ -68,7 +68,8 @@ class Hall:
         key = key or self.service.key
         bank = {"name": f"某银行 {key.public_key_hex[:8]}", "public_key": key.public_key_hex}
         asked = {"models": ["credit"], "detail": "total", "recipients": ["信贷部"], **wishes}
-        return self.post("mei", "/contracts", {"bank": bank, "wishes": asked, "submit": submit})
+        told = Party(**bank).fingerprint
+        return self.post("mei", "/contracts", {"bank": bank, "wishes": asked, "fingerprint": told, "submit": submit})
 
     def approve(self, contract: str) -> dict[str, Any]:
         self.step("jun", contract, "approve")
@@ -235,7 +236,7 @@ def test_one_enterprise_scored_over_and_over_is_a_finding_and_one_entry(hall: Ha
     page = hall.lab("mei", "watch", as_json=False)
     assert "一户反复评分" in page and f"lab officer suspend {contract}" in page
     for text in (json.dumps(told), json.dumps(entry), page):
-        assert code not in text and service.bureau.keys.pseudonyms([code])[0] not in text
+        assert code not in text and service.bureau.keys.pseudonyms([code], 1)[0] not in text
     assert hall.get("mei", f"/contracts/{contract}")["state"] == "active"  # an officer has to stop it
     assert hall.step("mei", contract, "suspend", reason="looks like probing")["state"] == "suspended"
 
@@ -303,7 +304,9 @@ def test_a_document_goes_out_as_odrl_and_comes_in_as_a_draft(hall: Hall) -> None
 def test_a_bank_can_be_registered_before_any_contract(hall: Hall) -> None:
     key = Key()
     card = {"name": f"新银行 {key.public_key_hex[:6]}", "public_key": key.public_key_hex}
-    bank = hall.post("mei", "/banks", card)["bank"]
+    with pytest.raises(InvalidInput, match="fingerprint"):
+        hall.post("mei", "/banks", card)
+    bank = hall.post("mei", "/banks", card | {"fingerprint": Party(**card).fingerprint})["bank"]
     assert hall.post("jun", "/banks", card)["bank"] == bank
     with pytest.raises(Refused):
         hall.post("ning", "/banks", card)
@@ -319,6 +322,7 @@ def test_the_officers_command_from_the_card_to_the_notice(hall: Hall, tmp_path: 
         *("mei", "draft", "--bank-card", card, "--model", "credit", "--detail", "total", "--recipient", "信贷部"),
         *("--recipient", "风险部", "--days", "30", "--retention-days", "60", "--ceiling-jobs-per-day", "4"),
         *("--consent-why", "公共记录", "--no-consent", "--submit"),
+        *("--fingerprint", Party(name=service.name, public_key=service.key.public_key_hex).fingerprint),
     )
     contract = drafted["contract"]
     assert (drafted["state"], drafted["version"]) == ("submitted", 1)

@@ -188,7 +188,7 @@ def test_an_enterprise_learns_who_asked_about_it(
     with service.bureau.store.read() as session:
         bodies = " ".join(session.scalars(select(EntryRow.body)))
     assert "firm-0" not in bodies and "firm-9" not in bodies
-    assert service.bureau.keys.pseudonyms(["firm-0003"])[0] not in bodies
+    assert service.bureau.keys.pseudonyms(["firm-0003"], 1)[0] not in bodies
     log = (service.bureau.home.folder / "logs" / "service.jsonl").read_text()
     assert "firm-0" not in log and "firm-9" not in log
 

@@ -324,7 +324,7 @@ def test_a_bank_whose_key_was_revoked_comes_back_by_the_card_of_its_next_key(
     assert not done.done and isinstance(done.failure, NotAuthentic) and NEXT_CARD in done.failure.next_step
     card = home.folder / NEXT_CARD
     wrong = front.lab("bank-key", "add", card, "--fingerprint", "0000-0000-0000-0000", session=session)
-    assert wrong.returncode == 3 and "call the bank" in wrong.stdout
+    assert wrong.returncode == 6 and "read out again" in wrong.stdout
     fingerprint = Party(**json.loads(card.read_text())).fingerprint
     added = front.ok("bank-key", "add", card, "--fingerprint", fingerprint, session=session)
     assert [key["state"] for key in added["keys"]] == ["revoked", "active"]

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import polars as pl
 import rfc8785
@@ -20,9 +20,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lab.bureau.consents import keeping
-from lab.bureau.consents.rows import Fault, Given, sort_rows
+from lab.bureau.consents.rows import Fault, Given, hash_pair, sort_rows
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.ledger import Fact, record
+from lab.bureau.pseudonyms import Pseudonyms, keys_in_use
 from lab.bureau.store import Store
 from lab.bureau.store.tables import BankRow
 from lab.terms.consent import SCHEMA, written
@@ -34,12 +35,6 @@ from lab.terms.progress import Progress
 MAX_ROWS = 200_000
 """Rows of one file, so that its transaction keeps other writers waiting for seconds and not for minutes."""
 MAX_BYTES = 128 << 20
-
-
-class Pseudonyms(Protocol):
-    """Whoever gives enterprises their pseudonyms: the bureau's keys."""
-
-    def pseudonyms(self, codes: Sequence[str]) -> list[str]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +86,15 @@ def import_consents(
         )
     file_sha256 = digest_of(source)
     with store.read() as session:
-        banks = _banks(session)
+        banks, number = _banks(session), keys_in_use(session)
     with progress.stage("import", 2 * table.rows) as stage:
         good, aside = sort_rows(table, id_kind, banks, now, stage)
-        kept = _values(good, keys, file_sha256, now)
+        kept = _values(good, keys.pseudonyms(_codes(good), number), file_sha256, now)
         stage.advance(max(0, table.rows - len(good)))
         with store.begin() as session:
+            present = keys_in_use(session)
+            if present != number:  # pseudonyms were rotated meanwhile
+                kept = _values(good, keys.pseudonyms(_codes(good), present), file_sha256, now)
             counter = keeping.lock_changes(session)
             added, duplicates, late = _new(session, kept)
             _keep_signatures(home, file_sha256, added)
@@ -128,9 +126,18 @@ def import_consents(
     )
 
 
-def signature_in(home: BureauHome, file_sha256: str, consent_id: str) -> tuple[str, str] | None:
-    """Public key and signature of a consent, from the file that its import left; None if they are not there."""
-    return _signatures(home, file_sha256).get(consent_id)
+def signature_in(home: BureauHome, file_sha256: str, signature_sha256: str) -> tuple[str, str] | None:
+    """Public key and signature by their hash, from the file that an import left; None if they are not there."""
+    return _signatures(home, file_sha256).get(signature_sha256)
+
+
+def consent_id(values: Mapping[str, Any]) -> str:
+    """The id of a consent with these column values: a hash over all that makes it this one, its pseudonym included."""
+    evidence = json.loads(values["evidence"])
+    begin, end = written(values["starts"]), written(values["expires"])
+    given = [evidence.get("reference", ""), evidence.get("signature_sha256", "")]
+    canonical = [SCHEMA, values["enterprise"], values["bank_id"], values["purpose"], begin, end, *given]
+    return hashlib.sha256(rfc8785.dumps(canonical)).hexdigest()
 
 
 def _banks(session: Session) -> dict[str, tuple[str, str]]:
@@ -138,8 +145,11 @@ def _banks(session: Session) -> dict[str, tuple[str, str]]:
     return {key: (bank_id, name) for bank_id, name in rows for key in (name, bank_id)}
 
 
-def _values(good: Sequence[Given], keys: Pseudonyms, file_sha256: str, now: datetime) -> list[_Kept]:
-    pseudonyms = keys.pseudonyms([given.consent.code for given in good])
+def _codes(good: Sequence[Given]) -> list[str]:
+    return [given.consent.code for given in good]
+
+
+def _values(good: Sequence[Given], pseudonyms: Sequence[str], file_sha256: str, now: datetime) -> list[_Kept]:
     return [_Kept(given, _row(given, name, file_sha256, now)) for given, name in zip(good, pseudonyms, strict=True)]
 
 
@@ -147,11 +157,8 @@ def _row(given: Given, enterprise: str, file_sha256: str, now: datetime) -> dict
     consent, signed = given.consent, given.signature_sha256
     evidence = {"reference": given.reference} if given.reference else {}
     evidence |= {"signature_sha256": signed} if signed else {}
-    begin, end = written(consent.starts), written(consent.expires)
-    canonical = [SCHEMA, enterprise, given.bank_id, consent.purpose.value, begin, end, given.reference, signed]
     found_in = {"file": file_sha256} if signed else {}
-    return {
-        "id": hashlib.sha256(rfc8785.dumps(canonical)).hexdigest(),
+    values = {
         "enterprise": enterprise,
         "bank_id": given.bank_id,
         "purpose": consent.purpose.value,
@@ -161,6 +168,7 @@ def _row(given: Given, enterprise: str, file_sha256: str, now: datetime) -> dict
         "imported_at": now,
         "withdrawn_at": None,
     }
+    return values | {"id": consent_id(values)}
 
 
 def _new(session: Session, kept: Sequence[_Kept]) -> tuple[list[_Kept], int, list[tuple[int, str]]]:
@@ -189,7 +197,8 @@ def _new(session: Session, kept: Sequence[_Kept]) -> tuple[list[_Kept], int, lis
 
 def _keep_signatures(home: BureauHome, file_sha256: str, added: Sequence[_Kept]) -> None:
     """Called under the lock of changes, so that two imports of one file add to what the first of them wrote."""
-    fresh = {one.values["id"]: (one.given.public_key, one.given.signature) for one in added if one.given.signature}
+    signed = [one.given for one in added if one.given.signature]
+    fresh = {given.signature_sha256: (given.public_key, given.signature) for given in signed}
     if fresh:
         told = _signatures(home, file_sha256) | fresh
         lines = "".join(f"{json.dumps([name, *pair])}\n" for name, pair in told.items())
@@ -201,7 +210,9 @@ def _signatures(home: BureauHome, file_sha256: str) -> dict[str, tuple[str, str]
     if not path.is_file():
         return {}
     with path.open(encoding="ascii") as lines:
-        return {name: (key, signature) for name, key, signature in map(json.loads, lines)}
+        pairs = [(key, signature) for _, key, signature in map(json.loads, lines)]
+    # What stands first in a line was once the consent's id, which changes with its pseudonym.
+    return {hash_pair(*pair): pair for pair in pairs}
 
 
 def _signature_file(home: BureauHome, file_sha256: str) -> Path:

@@ -90,7 +90,12 @@ class Given:
     def signature_sha256(self) -> str:
         """Hash of key and signature, or nothing. In the database the two themselves would betray the code: who holds
         them can try every code there is until the signature fits."""
-        return hashlib.sha256(bytes.fromhex(self.public_key + self.signature)).hexdigest() if self.signature else ""
+        return hash_pair(self.public_key, self.signature) if self.signature else ""
+
+
+def hash_pair(public_key: str, signature: str) -> str:
+    """What the database keeps of an enterprise's key and signature."""
+    return hashlib.sha256(bytes.fromhex(public_key + signature)).hexdigest()
 
 
 def sort_rows(

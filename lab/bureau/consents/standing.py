@@ -23,10 +23,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.consents import keeping
-from lab.bureau.consents.intake import Imported, Pseudonyms, import_consents, signature_in
+from lab.bureau.consents.intake import Imported, import_consents, signature_in
 from lab.bureau.consents.keeping import Shown, Tally, Withdrawn
 from lab.bureau.consents.rows import tells_a_code
 from lab.bureau.home import BureauHome
+from lab.bureau.pseudonyms import Pseudonyms, keys_in_use, pseudonyms_of
 from lab.bureau.register import Snapshot, Snapshots
 from lab.bureau.register.snapshot import ROW_GROUP
 from lab.bureau.store import Store
@@ -69,7 +70,7 @@ class Consents:
     ) -> None:
         self._store, self._home, self._keys, self._snapshots, self._now = store, home, keys, snapshots, clock
         self._lock = threading.Lock()
-        self._pseudonyms: dict[str, NDArray[np.bytes_]] = {}
+        self._pseudonyms: dict[tuple[str, int], NDArray[np.bytes_]] = {}
         self._answers: dict[tuple[str, str, str], _Answer] = {}
 
     def admitted(
@@ -123,8 +124,8 @@ class Consents:
             raise InvalidInput(
                 "The reason holds an enterprise's code, which has no place in the ledger.", next_step="check --reason"
             )
-        pseudonyms = self._keys.pseudonyms(wanted)
         with self._store.begin() as session:
+            pseudonyms = pseudonyms_of(session, self._keys, wanted)
             return keeping.withdraw(
                 session, pseudonyms, bank=bank, purpose=purpose, reason=reason, by=by, now=self._now()
             )
@@ -158,18 +159,17 @@ class Consents:
     def of_enterprise(self, code: str, *, id_kind: IdKind = "uscc") -> list[Shown]:
         """All consents of one enterprise, newest first; signatures are verified again. Raises ``InvalidInput``."""
         (wanted,) = _normal([code], id_kind)
-        (pseudonym,) = self._keys.pseudonyms([wanted])
         with self._store.read() as session:
+            (pseudonym,) = pseudonyms_of(session, self._keys, [wanted])
             return [self._show(row, bank, wanted) for row, bank in keeping.of_enterprise(session, pseudonym)]
 
     def _show(self, row: ConsentRow, bank: str, code: str) -> Shown:
         evidence = keeping.evidence_of(row)
         verifies: bool | None = None
         if "signature_sha256" in evidence:
-            pair = signature_in(self._home, evidence["file"], row.id)
-            told = hashlib.sha256(bytes.fromhex("".join(pair or ()))).hexdigest()
+            pair = signature_in(self._home, evidence["file"], evidence["signature_sha256"])
             consent = Consent(code, bank, Purpose(row.purpose), row.starts, row.expires)
-            verifies = pair is not None and told == evidence["signature_sha256"] and consent.bears(*pair)
+            verifies = pair is not None and consent.bears(*pair)
         return Shown(
             id=row.id,
             bank=bank,
@@ -189,7 +189,7 @@ class Consents:
         row = ConsentRow
         given = (row.bank_id == bank_id, row.purpose == purpose.value, row.withdrawn_at.is_(None))
         agreed = session.scalars(select(row.enterprise).where(*given, row.starts <= now, row.expires > now).distinct())
-        rows = _rows_among(self._pseudonyms_of(snapshot), np.array(sorted(agreed), dtype="S32"))
+        rows = _rows_among(self._pseudonyms_of(snapshot, keys_in_use(session)), np.array(sorted(agreed), dtype="S32"))
         past = [session.scalar(select(func.max(at)).where(*given, at <= now)) for at in (row.starts, row.expires)]
         ahead = [session.scalar(select(func.min(at)).where(*given, at > now)) for at in (row.starts, row.expires)]
         digest = hashlib.sha256(bytes.fromhex(snapshot.sha256) + rows.astype("<i8").tobytes()).hexdigest()
@@ -200,16 +200,16 @@ class Consents:
             Admitted(digest, rows),
         )
 
-    def _pseudonyms_of(self, snapshot: Snapshot) -> NDArray[np.bytes_]:
-        """The pseudonym of each register row; they do not change with key epochs."""
-        if snapshot.sha256 not in self._pseudonyms:
+    def _pseudonyms_of(self, snapshot: Snapshot, keys: int) -> NDArray[np.bytes_]:
+        """The pseudonym of each register row under so many keys; they do not change with key epochs."""
+        if (snapshot.sha256, keys) not in self._pseudonyms:
             found = np.empty(snapshot.rows, dtype="S32")
             for first in range(0, snapshot.rows, ROW_GROUP):
                 codes = self._snapshots.identifiers(snapshot, first, ROW_GROUP)
-                found[first : first + len(codes)] = self._keys.pseudonyms(codes)
+                found[first : first + len(codes)] = self._keys.pseudonyms(codes, keys)
             _make_room(self._pseudonyms, _SNAPSHOTS_IN_MEMORY)
-            self._pseudonyms[snapshot.sha256] = found
-        return self._pseudonyms[snapshot.sha256]
+            self._pseudonyms[snapshot.sha256, keys] = found
+        return self._pseudonyms[snapshot.sha256, keys]
 
 
 def _rows_among(pseudonyms: NDArray[np.bytes_], standing: NDArray[np.bytes_]) -> NDArray[np.int64]:

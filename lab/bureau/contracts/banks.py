@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -25,7 +25,8 @@ from lab.bureau.people.roles import Permission, Person
 from lab.bureau.store import Store
 from lab.bureau.store.tables import BankKeyRow, BankRow, ContractRow
 from lab.terms.contract import Party
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.fingerprint import check_told
 from lab.terms.succession import SignedSuccession
 
 GRACE = timedelta(hours=24)
@@ -33,6 +34,8 @@ GRACE = timedelta(hours=24)
 STATEMENT_AGE = timedelta(minutes=10)
 """How far the time in a statement of succession may be from the bureau's clock."""
 NOTED_EVERY = timedelta(minutes=10)
+KEYS_A_DAY = 10
+"""Keys that a bank may give itself within 24 hours: each is a row and an entry for ever."""
 _REASON = 500
 
 
@@ -71,10 +74,13 @@ class KnownBank:
     keys: tuple[BankKey, ...]
 
 
-def register(session: Session, party: Party, *, by: str, now: datetime) -> str:
+def register(session: Session, party: Party, *, by: str, now: datetime, told: str | None = None) -> str:
     """The id of the bank of this card, registered now if it is new; the same card again changes nothing.
 
-    Raises ``Conflict`` if the name is another key's, the key another name's, or the key is no longer the bank's.
+    ``told`` is the fingerprint as the bank told it to ``by`` over another channel: without it no key becomes a bank's,
+    because a card may have been exchanged on its way. That it was told, and by whom it was confirmed, is in the entry.
+    Raises ``Conflict`` if the name is another key's, the key another name's, or the key is no longer the bank's;
+    ``InvalidInput`` for a new key without a fingerprint, ``NotAuthentic`` for another key's.
     """
     row = session.get(BankKeyRow, party.public_key)
     if row is not None:
@@ -96,12 +102,14 @@ def register(session: Session, party: Party, *, by: str, now: datetime) -> str:
             next_step="have the bank run `lab bank rotate-key`; if it lost its key, an administrator compares the "
             "fingerprint by telephone and runs `lab bank-key add CARD`",
         )
+    _check_told(told, party)
     bank_id = f"b-{secrets.token_hex(6)}"
     with _flushed(session):
         session.add(BankRow(id=bank_id, name=party.name, registered_at=now))
         session.flush()  # the key refers to the bank
         session.add(_fresh(party.public_key, bank_id, now))
-    record(session, "bank.registered", None, {"bank": bank_id, "name": party.name, "key": party.public_key}, by=by)
+    facts = {"bank": bank_id, "name": party.name, "key": party.public_key, "fingerprint_told": party.fingerprint}
+    record(session, "bank.registered", None, facts, by=by)
     return bank_id
 
 
@@ -144,7 +152,7 @@ def add_key(session: Session, bank_id: str, signed: SignedSuccession, *, now: da
 
     The statement must name this bank and be signed by both keys (``signed.verify`` is called here). Raises
     ``NotAuthentic`` for a wrong signature, ``InvalidInput`` for a statement of another bank or time, ``Conflict`` if
-    the old key was succeeded by another or revoked, or the new one is known already.
+    the old key was succeeded by another or revoked, or the new one is known already, ``Refused`` for too many keys.
     """
     signed.verify()
     statement = signed.statement
@@ -164,6 +172,12 @@ def add_key(session: Session, bank_id: str, signed: SignedSuccession, *, now: da
             "The old key is no longer active, or the new one is known already.",
             next_step="ask the bureau which keys it holds for this bank",
         )
+    lately = select(func.count()).where(BankKeyRow.bank_id == bank_id, BankKeyRow.added_at > now - timedelta(days=1))
+    if int(session.scalar(lately) or 0) >= KEYS_A_DAY:
+        raise Refused(
+            f"A bank may have {KEYS_A_DAY} new keys within 24 hours; this one has had them.",
+            next_step="go on with the present key, and rotate it tomorrow",
+        )
     with _flushed(session):
         session.add(_fresh(statement.new_key, bank_id, now))
         old.state, old.successor, old.ended_at = KeyState.SUCCEEDED.value, statement.new_key, now
@@ -179,8 +193,8 @@ def add_key(session: Session, bank_id: str, signed: SignedSuccession, *, now: da
     return True
 
 
-def add_key_by_officer(session: Session, party: Party, *, by: str, now: datetime) -> str:
-    """Another key for a bank that lost its own, from a new card whose fingerprint was compared; the bank's id.
+def add_key_by_officer(session: Session, party: Party, *, by: str, now: datetime, told: str | None = None) -> str:
+    """Another key for a bank that lost its own, from a new card; ``told`` as in ``register``. The bank's id.
 
     Older keys stay as they are: whoever fears that one was stolen revokes it. The same card again changes nothing.
     Raises ``NotFound`` if no bank has the card's name, ``Conflict`` if the key is known otherwise.
@@ -196,9 +210,11 @@ def add_key_by_officer(session: Session, party: Party, *, by: str, now: datetime
             f"The key {party.fingerprint} is another bank's, or is no longer active.",
             next_step="have the bank make a new key and send its card",
         )
+    _check_told(told, party)
     with _flushed(session):
         session.add(_fresh(party.public_key, bank_id, now))
-    record(session, "bank.key-added", None, {"bank": bank_id, "key": party.public_key}, by=by)
+    facts = {"bank": bank_id, "key": party.public_key, "fingerprint_told": party.fingerprint}
+    record(session, "bank.key-added", None, facts, by=by)
     return bank_id
 
 
@@ -272,10 +288,10 @@ class Banks:
         with self._store.begin() as session:
             return find_bank(session, revoke_key(session, key, reason, by=_who(by), now=self._now()))
 
-    def add(self, party: Party, *, by: Person | str) -> KnownBank:
+    def add(self, party: Party, *, by: Person | str, told: str | None = None) -> KnownBank:
         """Another key for a known bank; raises what ``add_key_by_officer`` raises, and ``Refused``."""
         with self._store.begin() as session:
-            return find_bank(session, add_key_by_officer(session, party, by=_who(by), now=self._now()))
+            return find_bank(session, add_key_by_officer(session, party, by=_who(by), now=self._now(), told=told))
 
 
 @contextmanager
@@ -288,6 +304,15 @@ def _flushed(session: Session) -> Iterator[None]:
         raise Conflict(
             "This bank or key was added a moment ago by another request.", next_step="send the request again"
         ) from None
+
+
+def _check_told(told: str | None, party: Party) -> None:
+    if told is None:
+        raise InvalidInput(
+            f"The key on the card of {party.name} is new here; wanted its fingerprint, as the bank told it.",
+            next_step="have the bank read it out over another channel, and give it with --fingerprint",
+        )
+    check_told(told, party.public_key, whose="the bank")
 
 
 def _who(by: Person | str) -> str:

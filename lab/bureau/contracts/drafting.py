@@ -106,12 +106,16 @@ def write_contract(
         ) from None
 
 
-def keep_draft(session: Session, contract: Contract, *, author: Person, above: Grade, now: datetime) -> Held:
-    """File a contract as a draft of ``author``; its bank is registered if it is new here.
+def keep_draft(
+    session: Session, contract: Contract, *, author: Person, above: Grade, now: datetime, told: str | None = None
+) -> Held:
+    """File a contract as a draft of ``author``; its bank is registered if it is new here and ``told`` is the
+    fingerprint of its key.
 
-    Contracts over items graded above ``above`` need two officers. Raises ``Conflict`` as ``file_draft`` does.
+    Contracts over items graded above ``above`` need two officers. Raises what ``banks.register`` raises, and
+    ``Conflict`` as ``file_draft`` does.
     """
-    bank_id = register(session, contract.bank, by=author.by, now=now)
+    bank_id = register(session, contract.bank, by=author.by, now=now, told=told)
     shelved = find_model(session, contract.models[0].name, contract.models[0].version)
     snapshot = find_snapshot(session, shelved.register)
     grades = {item.code: item.grade for item in find_items(session, snapshot.name, snapshot.version).values()}
@@ -129,10 +133,11 @@ def draft(
     *,
     author: Person,
     above: Grade = Grade.INTERNAL,
+    told: str | None = None,
 ) -> Contract:
     """Write a contract and keep it as a draft; raises what ``write_contract`` and ``keep_draft`` raise."""
     contract = write_contract(session, bureau, bank, works, choices, now)
-    keep_draft(session, contract, author=author, above=above, now=now)
+    keep_draft(session, contract, author=author, above=above, now=now, told=told)
     return contract
 
 

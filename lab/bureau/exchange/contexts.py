@@ -7,7 +7,9 @@ judged again.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
 
 from sqlalchemy.orm import Session
 
@@ -21,6 +23,9 @@ from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, Refused
 from protocols.scoring.bureau import RULES, SecretKeyFound, check_context
 from protocols.scoring.params import PARAMETERS
+
+CONTEXTS_A_DAY = 20
+"""New contexts of a contract within 24 hours: each is a file and an entry, and a bank needs one for its keys."""
 
 
 class Contexts:
@@ -39,7 +44,8 @@ class Contexts:
         """Keep a public context; True if it is new, False if it was held already.
 
         It is parsed in a worker first. Raises what ``Passage.enter`` raises, ``Refused`` for a context that bears a
-        secret key (which is not kept), ``InvalidInput`` for a wrong hash, other parameters or anything else.
+        secret key (which is not kept) and for too many within a day, ``InvalidInput`` for a wrong hash, other
+        parameters or anything else.
         """
         with self._store.read() as session:
             contract = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now).contract
@@ -60,6 +66,14 @@ class Contexts:
             passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, lock=True)
             if find_context(session, contract_id, sha256) is not None:
                 return False
+            lately = select(func.count()).where(
+                ContextRow.contract_id == contract_id, ContextRow.received_at > now - timedelta(days=1)
+            )
+            if int(session.scalar(lately) or 0) >= CONTEXTS_A_DAY:
+                raise Refused(
+                    f"Contract {contract_id} takes {CONTEXTS_A_DAY} new contexts within 24 hours; it has had them.",
+                    next_step="score with one that is held here, or send another tomorrow",
+                )
             # Written under the lock, so that a sweep that removes the same file for its age comes before or after.
             write_private(self._home.path(file), frame)
             row = ContextRow(contract_id=contract_id, sha256=sha256, file=file, size=len(frame), rules=RULES)

@@ -27,6 +27,7 @@ from lab.bureau.exchange.jobs import lock_contract
 from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
+from lab.bureau.ledger.tallies import check_returns, note_return, record_often
 from lab.bureau.register import find_snapshot
 from lab.bureau.store import Store
 from lab.bureau.store.tables import MatchRow
@@ -85,7 +86,9 @@ class Matching:
                 "setup_sha256": index.setup.sha256,
                 "counting": counting,
             }
-            record(session, "match.setup", contract_id, facts, by=passed.by)
+            # Fetched again it is the same, and costs the bank nothing: beyond the first times it is only counted.
+            about: dict[str, Fact] = {"setup_sha256": index.setup.sha256, "counting": counting}
+            record_often(session, "match.setup", contract_id, facts, by=passed.by, about=about, now=now)
         return index.manifest
 
     def shard(self, contract_id: str, job_id: str, sha256: str, first: int, count: int, now: datetime) -> bytes:
@@ -137,10 +140,15 @@ class Matching:
             key = (contract_id, passed.job.epoch, digest, counting)
             again = session.get(MatchRow, key) is not None
             if not again:
+                check_returns(session, contract_id, now)
                 charge_identifiers(session, passed.contract, count)
                 session.add(_row(passed, job_id, digest, counting, count, now))
                 session.flush()
-            record(session, "match.repeated" if again else "match.charged", contract_id, facts, by=passed.by)
+            if again:
+                about: dict[str, Fact] = {"counting": counting}
+                record_often(session, "match.repeated", contract_id, facts, by=passed.by, about=about, now=now)
+            else:
+                record(session, "match.charged", contract_id, facts, by=passed.by)
         try:
             evaluated = self._evaluate(passed, request, operation_of(counting))
             with self._store.begin() as session:
@@ -151,7 +159,7 @@ class Matching:
                 row.answered_at = row.answered_at or now
         except Exception as error:
             if not again:
-                self._give_back(contract_id, key, count, facts)
+                self._give_back(contract_id, key, count, facts, error, now)
             if isinstance(error, ValueError):
                 raise _unacceptable(error) from None
             raise
@@ -172,7 +180,15 @@ class Matching:
         except CrewLost as error:
             raise Unreachable(str(error), next_step="send it again; the bureau's operator has to look") from None
 
-    def _give_back(self, contract_id: str, key: tuple[str, int, str, bool], count: int, facts: dict[str, Fact]) -> None:
+    def _give_back(
+        self,
+        contract_id: str,
+        key: tuple[str, int, str, bool],
+        count: int,
+        facts: dict[str, Fact],
+        error: Exception,
+        now: datetime,
+    ) -> None:
         with self._store.begin() as session:
             lock_contract(session, contract_id)
             row = session.get(MatchRow, key)
@@ -180,6 +196,7 @@ class Matching:
                 session.delete(row)
                 session.flush()
                 return_identifiers(session, contract_id, count)
+                note_return(session, contract_id, error, now=now)
                 record(session, "match.returned", contract_id, facts, by=BUREAU)
 
     def _named(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> ContractIndex:

@@ -43,6 +43,8 @@ from lab.bureau.exchange.rescoring import check_again
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
+from lab.bureau.ledger.tallies import check_returns, note_return
+from lab.bureau.pseudonyms import pseudonyms_of
 from lab.bureau.register import Snapshots, find_snapshot
 from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store
@@ -169,7 +171,7 @@ class Scoring:
             except Unreachable:  # perhaps the reply was kept all the same, so its file stays
                 raise
             except Exception as error:
-                self._give_back(contract_id, job_id, sha256, file, error)
+                self._give_back(contract_id, job_id, sha256, file, error, now)
                 return Outcome(RETURNED, error)
             if found is None or found.sha256 != hashlib.sha256(reply).hexdigest():
                 self._home.path(file).unlink(missing_ok=True)
@@ -224,9 +226,10 @@ class Scoring:
 
     def _charge(self, session: Session, work: Admitted, passed: Passed, sent: Sent, now: datetime) -> None:
         self._batches.check_room(session, passed.contract.id)
+        check_returns(session, passed.contract.id, now)
         identifier = work.snapshot.id_column
         codes = self._snapshots.frame(work.snapshot, [identifier])[identifier].gather(work.rows).to_list()
-        enterprises = self._keys.pseudonyms([str(code) for code in codes])
+        enterprises = pseudonyms_of(session, self._keys, [str(code) for code in codes])
         params = PARAMETERS[passed.contract.parameters]
         spent = params.spent(self._shelf.model(passed.shelved).term_counts(passed.detail))
         check_spent(session, passed, params, spent)
@@ -270,7 +273,9 @@ class Scoring:
         except ValueError as error:
             raise InvalidInput(f"The evaluation failed: {error}.", next_step="encrypt the batch again") from None
 
-    def _give_back(self, contract_id: str, job_id: str, sha256: str, reply_file: str, error: Exception) -> None:
+    def _give_back(
+        self, contract_id: str, job_id: str, sha256: str, reply_file: str, error: Exception, now: datetime
+    ) -> None:
         """Undo the charge after an evaluation that failed or whose contract was stopped; neither file is kept."""
         why = error.as_dict() if isinstance(error, ShulabError) else {"error": "fault"}
         with self._store.begin() as session:
@@ -281,6 +286,7 @@ class Scoring:
             row, file = returned
             return_scores(session, contract_id, job_id, row.sha256)
             give_back_rows(session, contract_id, job_id, row.rows)
+            note_return(session, contract_id, error, now=now)
             facts: dict[str, Fact] = {
                 "job": job_id,
                 "batch_sha256": row.sha256,

@@ -31,7 +31,8 @@ def note_configuration(
 ) -> Entry | None:
     """Record the settings of ``of`` (``bureau``, ``service``) if they differ from those recorded last; else None.
 
-    ``hide`` gives a keyed hash of each text (``BureauKeys.pseudonyms``). The first time, all settings have changed.
+    ``hide`` gives a keyed hash of each text (``BureauKeys.hashes_of_settings``). The first time, all settings have
+    changed.
     """
     values = {name: getattr(settings, name) for name in sorted(type(settings).model_fields)}
     texts = [f"setting {of} {name} {json.dumps(value, default=_plain)}" for name, value in values.items()]

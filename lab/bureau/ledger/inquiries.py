@@ -6,9 +6,7 @@ what; nobody can list enterprises.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -17,8 +15,17 @@ from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.ledger.entries import record
+from lab.bureau.pseudonyms import Pseudonyms, pseudonyms_of
 from lab.bureau.store import Store
-from lab.bureau.store.tables import BankRow, BatchRow, ContractRow, ContractVersionRow, InquiryRow, JobRow
+from lab.bureau.store.tables import (
+    BankRow,
+    BatchRow,
+    ContractRow,
+    ContractVersionRow,
+    InquiryReadRow,
+    InquiryRow,
+    JobRow,
+)
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdKind, normalise
 
@@ -43,24 +50,23 @@ class Inquiry:
         return asdict(self) | {"at": self.at.isoformat(timespec="seconds")}
 
 
-def read_inquiries(
-    store: Store, code: str, hide: Callable[[Sequence[str]], Sequence[str]], *, by: str
-) -> list[Inquiry]:
-    """All inquiries about the enterprise with this code, the oldest first. That they were read is recorded, under a
-    hash of the pseudonym.
+def read_inquiries(store: Store, code: str, keys: Pseudonyms, *, by: str) -> list[Inquiry]:
+    """All inquiries about the enterprise with this code, the oldest first. That they were read, and by whom, is
+    recorded; about which enterprise stands beside the ledger, by pseudonym, because an entry is for ever and a
+    pseudonym is not.
 
-    ``hide`` gives pseudonyms (``BureauKeys.pseudonyms``). A register may hold a code in either form of
+    A register may hold a code in either form of
     ``lab.terms.identifiers``, so both are looked for. Raises ``InvalidInput`` for a code that can be neither.
     """
     kinds: tuple[IdKind, ...] = ("uscc", "opaque")
     codes = sorted({one for kind in kinds if (one := normalise([code], kind).codes[0]) is not None})
     if not codes:
         raise InvalidInput("Wanted an enterprise's code; found none that a register can hold.", next_step="check it")
-    pseudonyms = list(hide(codes))
     with store.begin() as session:
+        pseudonyms = pseudonyms_of(session, keys, codes)
         found = _read(session, pseudonyms)
-        hashes = sorted(hashlib.sha256(one.encode()).hexdigest() for one in pseudonyms)
-        record(session, "inquiries.read", None, {"enterprise_sha256": hashes, "inquiries": len(found)}, by=by)
+        entry = record(session, "inquiries.read", None, {"inquiries": len(found)}, by=by)
+        session.add_all(InquiryReadRow(entry_seq=entry.seq, enterprise=one) for one in pseudonyms)
     return found
 
 

@@ -132,6 +132,7 @@ def insert(session: Session, new: NewAccount, password: str | None, now: datetim
         password=password,
         must_change=password is not None,
         failures=0,
+        locks=0,
         issuer=new.elsewhere.issuer if new.elsewhere else None,
         subject=new.elsewhere.subject if new.elsewhere else None,
         state=ACTIVE,
@@ -157,7 +158,9 @@ def lock(session: Session, name: str) -> AccountRow:
 
 
 def find_locked(session: Session, name: str) -> AccountRow | None:
-    """The account's row, locked for a change, or None."""
+    """The account's row, locked for a change, or None; what cannot be a name is not looked for."""
+    if not _NAME.fullmatch(name):
+        return None
     return session.scalars(select(AccountRow).where(AccountRow.name == name).with_for_update()).one_or_none()
 
 

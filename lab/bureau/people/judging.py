@@ -10,7 +10,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from lab.bureau.ledger import Fact, record
+from lab.bureau.ledger import BUREAU, Fact, record
+from lab.bureau.ledger.tallies import OF_STRANGERS, record_often
 from lab.bureau.people.accounts import ACTIVE
 from lab.bureau.store.tables import AccountRow
 
@@ -18,6 +19,8 @@ TRIES = 5
 """Failures after which an account is locked."""
 FIRST_LOCK, LONGEST_LOCK = timedelta(minutes=15), timedelta(hours=24)
 """How long the first lock lasts; each further failure doubles it, up to the longest."""
+
+NO_ACCOUNT, LOCKED, PASSWORD = "no account", "locked", "password"
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,37 +32,52 @@ class Checked:
 
 
 def why_not(row: AccountRow | None, checked: Checked, now: datetime) -> str:
-    """Why this account cannot be entered now; empty if it can. ``row`` is locked."""
+    """Why this account is not entered by this try; empty if it is. ``row`` is locked."""
+    reason = why_shut(row, now)
+    if reason or row is None:
+        return reason
+    if row.password != checked.stored:
+        return "changed meanwhile"
+    return "" if checked.fits else PASSWORD
+
+
+def why_shut(row: AccountRow | None, now: datetime) -> str:
+    """Why no password at all lets anybody into this account now; empty if one does. ``row`` is locked."""
     if row is None:
-        return "no account"
+        return NO_ACCOUNT
     if row.state != ACTIVE:
         return "disabled"
     if row.password is None:
         return "signs in elsewhere"
-    if row.locked_until is not None and row.locked_until > now:
-        return "locked"
-    if row.password != checked.stored:
-        return "changed meanwhile"
-    return "" if checked.fits else "password"
+    return LOCKED if row.locked_until is not None and row.locked_until > now else ""
 
 
-def record_failure(session: Session, row: AccountRow | None, reason: str, how: str, now: datetime) -> None:
-    """Count a wrong password, lock the account when there were too many, and write it down.
+def note_failure(session: Session, row: AccountRow | None, reason: str, how: str, now: datetime) -> None:
+    """Count a try that was not let in, lock the account when there were too many, and write it down.
+
+    A try while the account is locked is counted with the others. It neither prolongs the lock nor makes the next one
+    longer: it was compared with nothing, and who knows a name could otherwise keep its owner out by asking.
 
     A name that no account has is not written down: it may be a password typed into the wrong field.
     """
     facts: dict[str, Fact] = {"reason": reason, "how": how}
     if row is not None:
         facts["account"] = row.name
+    about = dict(facts)
     locked: timedelta | None = None
-    if row is not None and reason == "password":
+    if row is not None and reason in (PASSWORD, LOCKED):
         row.failures += 1
         facts["failures"] = row.failures
-        if row.failures >= TRIES:
+        if reason == PASSWORD and row.failures >= TRIES:
             # The exponent is capped so that a count of any size stays a time.
-            locked = min(FIRST_LOCK * 2 ** min(row.failures - TRIES, 10), LONGEST_LOCK)
-            row.locked_until = now + locked
-    record(session, "sign-in.failed", None, facts, by="bureau")
+            locked = min(FIRST_LOCK * 2 ** min(row.locks, 10), LONGEST_LOCK)
+            row.locked_until, row.locks = now + locked, row.locks + 1
+    record_often(session, "sign-in.failed", None, facts, by=BUREAU, about=about, now=now, first=OF_STRANGERS)
     if row is not None and locked is not None:
         facts = {"account": row.name, "seconds": int(locked.total_seconds()), "failures": row.failures}
-        record(session, "sign-in.locked", None, facts, by="bureau")
+        record(session, "sign-in.locked", None, facts, by=BUREAU)
+
+
+def forget_failures(row: AccountRow) -> None:
+    """After a success, or an administrator's word: the count begins anew. ``row`` is locked."""
+    row.failures, row.locks, row.locked_until = 0, 0, None

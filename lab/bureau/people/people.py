@@ -1,11 +1,13 @@
 """The room's door: accounts as administrators keep them, and signing in, each change with its ledger entry.
 
-A password is checked before its transaction and judged inside it: Argon2 takes long and holds no lock, and the count of
-failures is read and raised under the row's lock. Of many tries at once only as many are judged as would be one after
-another; the rest find the account locked and learn nothing, not even that they were right.
+A try to sign in goes this way, whoever's it is. The form of a new password is checked first, against what was sent and
+nothing else, so its refusal tells nothing of the account. Then the account is looked at under its row's lock: one that
+lets nobody in now is compared with nobody's hash, so that nothing which follows can depend on its password. Argon2
+takes long and holds no lock. Last, the try is judged under the lock again. Of many tries at once only as many are
+judged as would be one after another; the rest find the account locked and learn nothing, not even that they were right.
 
 Whatever keeps somebody out (no such account, wrong password, locked, disabled, signs in elsewhere) costs the same work
-and gets the same answer. The ledger has the reason.
+(one comparison, and one hash where a new password was sent) and gets the same answer. The ledger has the reason.
 """
 
 from __future__ import annotations
@@ -17,10 +19,20 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lab.bureau.ledger import Fact, record
+from lab.bureau.ledger import BUREAU, Fact, record
+from lab.bureau.ledger.tallies import OF_STRANGERS, record_often
 from lab.bureau.people import accounts, sign_ins
 from lab.bureau.people.accounts import ACTIVE, DISABLED, Account, NewAccount, Subject
-from lab.bureau.people.judging import FIRST_LOCK, TRIES, Checked, record_failure, why_not
+from lab.bureau.people.judging import (
+    FIRST_LOCK,
+    NO_ACCOUNT,
+    TRIES,
+    Checked,
+    forget_failures,
+    note_failure,
+    why_not,
+    why_shut,
+)
 from lab.bureau.people.passwords import Passwords, check_new, make_one_time
 from lab.bureau.people.roles import Person, Role, by_account, check_roles
 from lab.bureau.people.sign_ins import SignIn, Tokens
@@ -105,7 +117,7 @@ class People:
         """Forget an account's failures before its lock ends by itself."""
         with self._store.begin() as session:
             row = accounts.lock(session, name)
-            row.failures, row.locked_until = 0, None
+            forget_failures(row)
             record(session, "account.unlocked", None, {"account": name}, by=by)
             return accounts.read(row)
 
@@ -121,13 +133,16 @@ class People:
                     next_step="reset it there",
                 )
             row.password, row.must_change = stored, True
-            row.failures, row.locked_until = 0, None
+            forget_failures(row)
             ended = sign_ins.end_all(session, name)
             record(session, "account.reset", None, {"account": name, "ended": ended}, by=by)
         return password
 
     def sign_in(self, name: str, password: str, new_password: str | None = None) -> Tokens:
-        """Sign in, changing the password on the way if a new one is given; raises ``NotAuthentic``."""
+        """Sign in, changing the password on the way if a new one is given.
+
+        Raises ``InvalidInput`` for a new password that cannot be one, whatever the old one is, and ``NotAuthentic``.
+        """
         return self._enter(name, password, new_password, how="password")
 
     def change_password(self, sign_in: SignIn, password: str, new_password: str) -> Tokens:
@@ -142,9 +157,9 @@ class People:
         with self._store.begin() as session:
             row = accounts.by_subject(session, subject)
             if row is None or row.state != ACTIVE:
-                reason = "no account" if row is None else "disabled"
-                facts = {"reason": reason} | ({"account": row.name} if row else {})
-                record(session, "sign-in.failed", None, facts | {"how": "openid"}, by="bureau")
+                facts: dict[str, Fact] = {"how": "openid", "reason": NO_ACCOUNT if row is None else "disabled"}
+                facts |= {"account": row.name} if row is not None else {}
+                _record_failed(session, facts, facts, self._now())
                 tokens = None
             else:
                 tokens = sign_ins.begin(session, row, self._now())
@@ -159,7 +174,7 @@ class People:
     def record_failure(self, detail: str) -> None:
         """Write down that the provider, or what came from it, let nobody in."""
         with self._store.begin() as session:
-            record(session, "sign-in.failed", None, {"how": "openid", "reason": detail}, by="bureau")
+            _record_failed(session, {"how": "openid", "reason": detail}, {"how": "openid"}, self._now())
 
     def whose(self, token: str) -> SignIn:
         """The sign-in of ``token``, which is noted as being in use; raises ``NotAuthentic``."""
@@ -184,33 +199,29 @@ class People:
         """Write down that a person was refused; ``contract`` goes into the entry if there is such a one."""
         with self._store.begin() as session:
             known = contract if contract is not None and session.get(ContractRow, contract) is not None else None
-            facts = {"operation": operation, "error": error.code, "detail": error.detail}
-            record(session, "refused", known, facts, by=person.by)
+            about = {"operation": operation, "error": error.code}
+            facts = about | {"detail": error.detail}
+            record_often(session, "refused", known, facts, by=person.by, about=about, now=self._now())
 
     def _enter(self, name: str, password: str, new_password: str | None, *, how: str) -> Tokens:
-        checked = self._check(name, password)
-        if checked.fits and new_password is not None:
+        if new_password is not None:
             check_new(new_password, account=name, old=password)
-        fresh: str | None = None
-        if checked.fits and checked.stored is not None:
-            if new_password is not None:
-                fresh = self._passwords.hash(new_password)
-            elif self._passwords.outdated(checked.stored):
-                fresh = self._passwords.hash(password)
+        stored = self._comparable(name)
+        checked = Checked(stored, self._passwords.fits(stored, password))
+        fresh = self._passwords.hash(new_password) if new_password is not None else None
         tokens: Tokens | None = None
         with self._store.begin() as session:
             row, now = accounts.find_locked(session, name), self._now()
             reason = why_not(row, checked, now)
             if row is None or reason:
-                record_failure(session, row, reason, how, now)
+                note_failure(session, row, reason, how, now)
             else:
-                row.failures, row.locked_until = 0, None
-                row.password = fresh or row.password
-                if new_password is not None:
-                    row.must_change = False
+                forget_failures(row)
+                if fresh is not None:
+                    row.password, row.must_change = fresh, False
                     ended = sign_ins.end_all(session, name)
                 tokens = sign_ins.begin(session, row, now)
-                if new_password is not None:
+                if fresh is not None:
                     record(session, "password.changed", None, {"account": name, "ended": ended}, by=by_account(name))
                 _record_done(session, name, how)
         if tokens is None:
@@ -219,13 +230,23 @@ class People:
                 f"after {TRIES} failures it is locked, for {int(FIRST_LOCK.total_seconds() // 60)} minutes at first.",
                 next_step="check both, wait, or ask an administrator",
             )
+        if stored is not None and fresh is None and self._passwords.outdated(stored):
+            self._make_anew(name, stored, password)
         return tokens
 
-    def _check(self, name: str, password: str) -> Checked:
-        with self._store.read() as session:
-            row = session.get(AccountRow, name)
-            stored = row.password if row is not None else None
-        return Checked(stored, self._passwords.fits(stored, password))
+    def _comparable(self, name: str) -> str | None:
+        """The hash that a password of this account is compared with now; None if none lets anybody in."""
+        with self._store.begin() as session:
+            row = accounts.find_locked(session, name)
+            return row.password if row is not None and not why_shut(row, self._now()) else None
+
+    def _make_anew(self, name: str, stored: str, password: str) -> None:
+        """Replace a hash of older parameters, once its password has let somebody in."""
+        fresh = self._passwords.hash(password)
+        with self._store.begin() as session:
+            row = accounts.find_locked(session, name)
+            if row is not None and row.password == stored:
+                row.password = fresh
 
 
 def _of(rows: dict[str, AccountRow], name: str) -> AccountRow:
@@ -236,3 +257,7 @@ def _of(rows: dict[str, AccountRow], name: str) -> AccountRow:
 
 def _record_done(session: Session, name: str, how: str) -> None:
     record(session, "sign-in.done", None, {"account": name, "how": how}, by=by_account(name))
+
+
+def _record_failed(session: Session, facts: dict[str, Fact], about: dict[str, Fact], now: datetime) -> None:
+    record_often(session, "sign-in.failed", None, facts, by=BUREAU, about=about, now=now, first=OF_STRANGERS)

@@ -16,7 +16,9 @@ from sqlalchemy.orm import Session
 from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.batches import RETURNED
 from lab.bureau.exchange.exposure import spent_by_contract
-from lab.bureau.store.tables import BankRow, BatchRow, ContractRow, EntryRow, InquiryRow
+from lab.bureau.ledger import BUREAU
+from lab.bureau.ledger.tallies import count_by_contract
+from lab.bureau.store.tables import BankRow, BatchRow, ContractRow, InquiryRow
 from lab.bureau.watch.rules import AGAIN, RULES, SET_ROWS, SMALL_ROWS, WHOLE_AT_LEAST
 from lab.bureau.watch.sets import SKETCH, Sketch, repeats
 
@@ -25,8 +27,6 @@ _OF_BATCH = and_(
     InquiryRow.job_id == BatchRow.job_id,
     InquiryRow.batch == BatchRow.sha256,
 )
-# Entries are canonical JSON, in which a quotation mark inside a text is escaped: only the member itself reads so.
-_BY_A_BANK = EntryRow.body.contains('"by":"bank:', autoescape=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +49,8 @@ def count_all(session: Session, now: datetime) -> list[Counted]:
     for code, found in (
         ("small-batches", _small(session, now)),
         ("whole-allowance", _whole(session, now)),
-        ("returned", _entries(session, "score.returned", now - _span("returned"))),
-        ("refused", _entries(session, "refused", now - _span("refused"), _BY_A_BANK)),
+        ("returned", count_by_contract(session, "score.returned", now - _span("returned"), by=BUREAU)),
+        ("refused", count_by_contract(session, "refused", now - _span("refused"), by="bank:")),
         ("replies", {one: int(100 * share) for one, share in spent_by_contract(session).items()}),
     ):
         for contract, count in found.items():
@@ -115,9 +115,3 @@ def _whole(session: Session, now: datetime) -> dict[str, int]:
         spent = spent.group_by(InquiryRow.enterprise).having(func.count() >= allowed)
         found[contract] = int(session.scalar(select(func.count()).select_from(spent.subquery())) or 0)
     return found
-
-
-def _entries(session: Session, kind: str, since: datetime, *more: ColumnElement[bool]) -> dict[str, int]:
-    query = select(EntryRow.contract_id, func.count()).where(EntryRow.kind == kind, EntryRow.time > since, *more)
-    rows = session.execute(query.where(EntryRow.contract_id.is_not(None)).group_by(EntryRow.contract_id))
-    return {str(contract): int(count) for contract, count in rows}

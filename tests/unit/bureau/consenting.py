@@ -39,9 +39,9 @@ FIRST, SECOND = BANKS
 
 
 class Pseudonyms:
-    """Names enterprises as the bureau's keys do, under a key of this test."""
+    """Names enterprises as the bureau's keys do before a rotation, under a key of this test."""
 
-    def pseudonyms(self, codes: Sequence[str]) -> list[str]:
+    def pseudonyms(self, codes: Sequence[str], keys: int = 1) -> list[str]:
         return [hmac.new(b"test", code.encode(), hashlib.sha256).hexdigest()[:32] for code in codes]
 
 

@@ -71,7 +71,7 @@ def bank_signature(document: Contract) -> str:
 
 def file(session: Session, document: Contract, *, officers: int = 1, now: datetime = START) -> Held:
     """Ann files it as a draft."""
-    bank_id = banks.register(session, document.bank, by="local", now=now)
+    bank_id = banks.register(session, document.bank, by="local", now=now, told=document.bank.fingerprint)
     return cabinet.file_draft(session, document, bank_id=bank_id, officers_needed=officers, author=ANN, now=now)
 
 

@@ -80,6 +80,11 @@ class Bank:
         """The bank as a party."""
         return Party(name="Test bank", public_key=self.signing.public_key().public_bytes_raw().hex())
 
+    @property
+    def told(self) -> str:
+        """The fingerprint that the bank reads out."""
+        return self.party.fingerprint
+
     def sign(self, contract: Contract) -> str:
         """The bank's signature of a contract."""
         return self.signing.sign(signing_input(contract)).hex()
@@ -136,7 +141,8 @@ class Scene:
         now = self.clock.now
         with self.bureau.store.begin() as session:
             works = find_works(session, self.bureau.shelf, [("credit", 1)])
-            made = draft(session, self.bureau.party, self.bank.party, works, choices, now, author=AUTHOR)
+            bureau, bank = self.bureau.party, self.bank.party
+            made = draft(session, bureau, bank, works, choices, now, author=AUTHOR, told=self.bank.told)
         self.file(made, approved=approved, signed=signed)
         return made.id
 
@@ -195,6 +201,10 @@ class Scene:
         """Close the bureau and open it again, as a restart does."""
         self.bureau.close()
         self.bureau = Bureau.open(self.home, clock=self.clock)
+
+    def size(self) -> int:
+        """How many entries the ledger has."""
+        return len(self.ledger())
 
     def ledger(self) -> list[str]:
         """The kinds of all ledger entries, in order."""

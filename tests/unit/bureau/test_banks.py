@@ -55,7 +55,7 @@ def room(keeper: Store, clock: Clock) -> Banks:
 
 def enrol(store: Store, card: Party) -> str:
     with store.begin() as session:
-        return banks.register(session, card, by="person:li.wei", now=START)
+        return banks.register(session, card, by="person:li.wei", now=START, told=card.fingerprint)
 
 
 def statement(bank: str, old: Key, new: Key, clock: Clock, bureau: str = BUREAU_KEY) -> SignedSuccession:
@@ -171,8 +171,9 @@ def test_revoking_is_at_once_and_ends_the_day_of_grace(keeper: Store, room: Bank
 def test_a_lost_key_is_replaced_by_an_administrator(keeper: Store, room: Banks) -> None:
     lost, fresh = Key(), Key()
     bank = enrol(keeper, lost.card())
-    room.add(fresh.card(), by=ADMINISTRATOR)
-    room.add(fresh.card(), by=ADMINISTRATOR)
+    told = fresh.card().fingerprint
+    room.add(fresh.card(), by=ADMINISTRATOR, told=told)
+    room.add(fresh.card(), by=ADMINISTRATOR, told=told)
     kind, body = entries(keeper)[-1]
     assert kind == "bank.key-added" and "person:root" in body and fresh.public in body
     assert sum(kind == "bank.key-added" for kind, _ in entries(keeper)) == 1

@@ -63,7 +63,7 @@ def held_in(store: Store, ceilings: Ceilings, name: str = "c-test-1", bank: Bank
         }
     )
     with store.begin() as session:
-        bank_id = register(session, party, by="local", now=START)
+        bank_id = register(session, party, by="local", now=START, told=party.fingerprint)
         return cabinet.file_draft(session, contract, bank_id=bank_id, officers_needed=1, author=AUTHOR, now=START)
 
 

@@ -264,7 +264,7 @@ def two_registers(scene: Scene, tmp_path: Path) -> Scene:
     choices, now = Choices(detail=Detail.TOTAL, days=30, recipients=(RECIPIENT,)), scene.clock.now
     with bureau.store.begin() as session:
         works = find_works(session, bureau.shelf, [("other", 1)])
-        made = draft(session, bureau.party, scene.bank.party, works, choices, now, author=AUTHOR)
+        made = draft(session, bureau.party, scene.bank.party, works, choices, now, author=AUTHOR, told=scene.bank.told)
     scene.file(made)
     return scene
 

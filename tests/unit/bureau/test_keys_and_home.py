@@ -170,16 +170,16 @@ def test_an_epoch_that_was_never_made_is_refused_and_not_made(home: BureauHome) 
 def test_pseudonyms_are_the_bureaus_own_and_stay_over_epochs_and_sealing(home: BureauHome, tmp_path: Path) -> None:
     keys = BureauKeys.create(home)
     codes = ["91990100MAEUJQ08XL", "firm-0001", ""]
-    names = keys.pseudonyms(codes)
+    names = keys.pseudonyms(codes, 1)
     assert len(set(names)) == 3 and all(len(name) == 32 and int(name, 16) >= 0 for name in names)
-    secret = keys._pseudonym
+    secret = keys._pseudonym[1]
     assert names[0] == hmac.new(secret, codes[0].encode(), hashlib.sha256).hexdigest()[:32]
     keys.make_matching_keys(2)
     keys.destroy_matching_keys(1)
     keys.reseal("file", tmp_path / "other.key")
-    assert BureauKeys.open(BureauHome.open(home.folder)).pseudonyms(codes) == names
+    assert BureauKeys.open(BureauHome.open(home.folder)).pseudonyms(codes, 1) == names
     other = BureauKeys.create(BureauHome.create(tmp_path / "other", name="Other"))
-    assert not set(other.pseudonyms(codes)) & set(names)
+    assert not set(other.pseudonyms(codes, 1)) & set(names)
 
 
 def test_no_secret_can_be_shown_copied_or_kept(home: BureauHome, caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from datetime import timedelta
 
 import pytest
 import sqlalchemy
-from argon2 import PasswordHasher, extract_parameters
+from argon2 import extract_parameters
 from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from lab.bureau.people import Account, NewAccount, Passwords, People, Role, Subject, Tokens
@@ -20,38 +20,8 @@ from lab.bureau.people.sign_ins import IDLE, LONGEST
 from lab.bureau.store import Store
 from lab.bureau.store.tables import AccountRow, Base, EntryRow, SignInRow
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from tests.unit.bureau.guessing import CHEAP, GOOD, OTHER, WRONG, Counting, failed_tries
 from tests.unit.bureau.scene import Clock
-
-GOOD, OTHER, WRONG = "correct horse battery", "staple tree and river", "not at all this one"
-CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
-
-
-class Counting(Passwords):
-    """Counts the Argon2 work that is asked for."""
-
-    def __init__(self) -> None:
-        super().__init__(CHEAP)
-        self.work: list[str] = []
-        self._lock = threading.Lock()
-        inner = self._hasher
-
-        class Hasher:
-            def hash(_, password: bytes) -> str:
-                self._note("hash")
-                return inner.hash(password)
-
-            def verify(_, stored: str, password: bytes) -> bool:
-                self._note("verify " + str(extract_parameters(stored)))
-                return inner.verify(stored, password)
-
-            def check_needs_rehash(_, stored: str) -> bool:
-                return inner.check_needs_rehash(stored)
-
-        self._hasher = Hasher()  # type: ignore[assignment]
-
-    def _note(self, what: str) -> None:
-        with self._lock:
-            self.work.append(what)
 
 
 @pytest.fixture
@@ -166,7 +136,7 @@ def test_an_administrator_ends_a_lock(people: People, officer: Account, store: S
 
 @pytest.mark.parametrize("right", [False, True])
 def test_parallel_tries_are_judged_one_after_another(
-    people: People, officer: Account, store: Store, right: bool
+    people: People, officer: Account, store: Store, clock: Clock, right: bool
 ) -> None:
     """Forty at once are no more tries than five: the rest find the account locked, right or wrong."""
     tries = [WRONG] * 40
@@ -183,12 +153,11 @@ def test_parallel_tries_are_judged_one_after_another(
 
     with ThreadPoolExecutor(len(tries)) as pool:
         let_in = sum(pool.map(go, tries))
-    failed = facts(store, "sign-in.failed")
-    judged = [found for found in failed if found["reason"] == "password"]
+    failed = failed_tries(store, clock.now)
     # A right one among the first ones begins the count anew, once.
     assert let_in <= (1 if right else 0)
-    assert len(judged) <= TRIES * (1 + let_in)
-    assert len(failed) + let_in == len(tries)
+    assert failed["password"] <= TRIES * (1 + let_in)
+    assert sum(failed.values()) + let_in == len(tries), "every try is in the ledger, alone or in a number"
     assert len(facts(store, "sign-in.locked")) == 1
     with pytest.raises(NotAuthentic):
         people.sign_in("li.wei", GOOD)

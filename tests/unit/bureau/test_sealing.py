@@ -38,7 +38,8 @@ def reopened(home: BureauHome) -> BureauKeys:
 
 def everything(keys: BureauKeys) -> tuple[str, list[str], bytes]:
     """What shows that each secret is the one it was."""
-    return keys.public_key_hex, keys.pseudonyms(CODES), keys.with_matching_key("openmined", 1, "c-0001", "match", bytes)
+    matching = keys.with_matching_key("openmined", 1, "c-0001", "match", bytes)
+    return keys.public_key_hex, keys.pseudonyms(CODES, 1), matching
 
 
 def test_a_key_in_the_environment_seals_and_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -23,7 +23,7 @@ from lab.bureau.shelf import (
     read_model,
     read_sheet,
 )
-from lab.terms.contract import Detail
+from lab.terms.contract import Detail, Party
 from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
 from models.model import Model
 from tests.unit.bureau.scene import AUTHOR, RECIPIENT, Scene
@@ -31,6 +31,10 @@ from tests.unit.bureau.scene import AUTHOR, RECIPIENT, Scene
 CHOICES = Choices(recipients=(RECIPIENT,))
 SNAPSHOT = Snapshot("main", 1, "id", "opaque", 3, ("a", "b"), "", "")
 REGISTER = pl.DataFrame({"id": ["x", "y", "z"], "a": ["1", "2", "3"], "b": ["4", None, "6"]})
+
+
+def _parties(scene: Scene) -> tuple[Party, Party]:
+    return scene.bureau.party, scene.bank.party
 
 
 def test_published_sheets_are_the_models_own(scene: Scene, model: Model) -> None:
@@ -66,7 +70,15 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
             find_model(session, "nothing")
     with pytest.raises(Refused, match="not published"), scene.bureau.store.begin() as session:
         works = find_works(session, scene.bureau.shelf, [("credit", 2)])
-        draft(session, scene.bureau.party, scene.bank.party, works, CHOICES, scene.clock.now, author=AUTHOR)
+        draft(
+            session,
+            *_parties(scene),
+            works,
+            CHOICES,
+            scene.clock.now,
+            author=AUTHOR,
+            told=scene.bank.told,
+        )
 
 
 @pytest.mark.parametrize(
@@ -75,10 +87,26 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
 def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
     with scene.bureau.store.begin() as session:
         works = find_works(session, scene.bureau.shelf, [("credit", 1)])
-        draft(session, scene.bureau.party, scene.bank.party, works, CHOICES, scene.clock.now, author=AUTHOR)
+        draft(
+            session,
+            *_parties(scene),
+            works,
+            CHOICES,
+            scene.clock.now,
+            author=AUTHOR,
+            told=scene.bank.told,
+        )
     with pytest.raises(InvalidInput), scene.bureau.store.begin() as session:
         choices = replace(CHOICES, **changes)
-        draft(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now, author=AUTHOR)
+        draft(
+            session,
+            *_parties(scene),
+            works,
+            choices,
+            scene.clock.now,
+            author=AUTHOR,
+            told=scene.bank.told,
+        )
 
 
 def test_altered_files_are_noticed(scene: Scene) -> None:

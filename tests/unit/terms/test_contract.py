@@ -174,4 +174,4 @@ def test_the_term_includes_its_start_and_not_its_end() -> None:
 
 def test_fingerprints_differ_and_can_be_read_aloud() -> None:
     one, two = party("a", BUREAU).fingerprint, party("a", BANK).fingerprint
-    assert one != two and len(one) == 19 and one.count("-") == 3
+    assert one != two and len(one) == 39 and one.count("-") == 7

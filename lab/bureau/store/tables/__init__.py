@@ -7,12 +7,13 @@ public feature value: registers lie in Parquet files and tables know their hashe
 from __future__ import annotations
 
 from lab.bureau.store.tables.base import Base, Moment
-from lab.bureau.store.tables.consents import ConsentChangeRow, ConsentRow
+from lab.bureau.store.tables.consents import ConsentChangeRow, ConsentRow, PseudonymRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
     ContextRow,
     EpochRow,
+    InquiryReadRow,
     InquiryRow,
     JobRow,
     MatchRow,
@@ -20,7 +21,7 @@ from lab.bureau.store.tables.exchange import (
     SeedRow,
     UsageRow,
 )
-from lab.bureau.store.tables.ledger import EntryRow, LedgerSizeRow, TreeHeadRow
+from lab.bureau.store.tables.ledger import EntryRow, LedgerSizeRow, TallyRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
 from lab.bureau.store.tables.registers import ItemRow, ModelRow, RegisterRow
 
@@ -38,6 +39,7 @@ __all__ = [
     "ContractVersionRow",
     "EntryRow",
     "EpochRow",
+    "InquiryReadRow",
     "InquiryRow",
     "ItemRow",
     "JobRow",
@@ -46,9 +48,11 @@ __all__ = [
     "ModelRow",
     "Moment",
     "NonceRow",
+    "PseudonymRow",
     "RegisterRow",
     "SeedRow",
     "SignInRow",
+    "TallyRow",
     "TreeHeadRow",
     "UsageRow",
 ]

@@ -39,3 +39,12 @@ class ConsentChangeRow(Base):
     changes: Mapped[int] = mapped_column(Integer)
     expiries_until: Mapped[datetime | None] = mapped_column(Moment)
     """Up to when consents that ran out are in the ledger."""
+
+
+class PseudonymRow(Base):
+    """Room ``consents``: under how many keys, one over another, the enterprises in this database stand."""
+
+    __tablename__ = "pseudonyms"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    keys: Mapped[int] = mapped_column(Integer)

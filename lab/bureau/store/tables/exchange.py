@@ -88,6 +88,15 @@ class InquiryRow(Base):
     at: Mapped[datetime] = mapped_column(Moment)
 
 
+class InquiryReadRow(Base):
+    """Room ``ledger``: whose inquiries (by pseudonym) were read in which entry: an entry could not be renamed."""
+
+    __tablename__ = "inquiry_reads"
+
+    entry_seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    enterprise: Mapped[str] = mapped_column(String(32), primary_key=True, index=True)
+
+
 class MatchRow(Base):
     """Room ``exchange``: a matching request that was charged; the same bytes again are answered and not charged.
 

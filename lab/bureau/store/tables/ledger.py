@@ -45,3 +45,24 @@ class TreeHeadRow(Base):
     root: Mapped[str] = mapped_column(Hash)
     time: Mapped[datetime] = mapped_column(Moment)
     signature: Mapped[str] = mapped_column(String(128))
+
+
+class TallyRow(Base):
+    """Room ``ledger``: how often something happened that others can cause at will, beyond what has its own entry."""
+
+    __tablename__ = "ledger_tallies"
+
+    key: Mapped[str] = mapped_column(Hash, primary_key=True)
+    """Hash of kind, contract, who did it, and ``about``."""
+    kind: Mapped[str] = mapped_column(String(64))
+    contract_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    by: Mapped[str] = mapped_column(String(120))
+    about: Mapped[str] = mapped_column(Text)
+    """JSON: the facts that all of them share."""
+    since: Mapped[datetime] = mapped_column(Moment)
+    """When the window began."""
+    written: Mapped[int] = mapped_column(Integer)
+    """Entries of their own within the window."""
+    counted: Mapped[int] = mapped_column(Integer)
+    """Those that were counted only; the window's last entry tells their number."""
+    last: Mapped[datetime] = mapped_column(Moment)

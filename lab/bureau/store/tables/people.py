@@ -27,6 +27,9 @@ class AccountRow(Base):
     password: Mapped[str | None] = mapped_column(Text)
     must_change: Mapped[bool] = mapped_column()
     failures: Mapped[int] = mapped_column(Integer)
+    """Tries that were not let in, one after another; those while it was locked count too."""
+    locks: Mapped[int] = mapped_column(Integer)
+    """Locks since the last success: the next one lasts twice as long."""
     locked_until: Mapped[datetime | None] = mapped_column(Moment)
     issuer: Mapped[str | None] = mapped_column(Text)
     subject: Mapped[str | None] = mapped_column(Text)

@@ -1,0 +1,272 @@
+"""A stranger, or a bank, makes the bureau's signed ledger grow as fast as they can send requests that cost nothing.
+
+Every entry is signed, hashed, kept for ever and read by auditors: a million of them bury what matters and fill the
+disk. What stops them: whatever others can cause at will without being charged has some entries of its own within an
+hour, and beyond them is counted; one entry tells the number. What is counted together is chosen by nothing that the
+sender makes up.
+"""
+
+# ruff: noqa: F811 (fixtures of another room)
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import sqlalchemy
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from lab.bureau.contracts import banks
+from lab.bureau.exchange import contexts, matching
+from lab.bureau.ledger import record, tallies
+from lab.bureau.ledger.tallies import OF_STRANGERS, OF_THE_KNOWN, RETURNS, TIMES, WINDOW, close_tallies
+from lab.bureau.people import NewAccount, People, Role, Subject
+from lab.bureau.people import judging as judging_room
+from lab.bureau.people import people as people_room
+from lab.bureau.people.judging import FIRST_LOCK, TRIES
+from lab.bureau.store import Store
+from lab.bureau.store.tables import EntryRow, TallyRow
+from lab.bureau.watch.counts import count_all
+from lab.terms.contract import Party
+from lab.terms.errors import NotAuthentic, Refused, ShulabError
+from lab.terms.succession import SignedSuccession, Succession
+from tests.matching import request
+from tests.unit.bureau.conftest import model, open_scene, scene, store, tables  # noqa: F401
+from tests.unit.bureau.guessing import WRONG, Counting, failed_tries
+from tests.unit.bureau.scene import Clock, Scene
+
+FLOOD = 40
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def people(store: Store, clock: Clock) -> People:
+    made = People(store, clock, Counting())
+    made.add(NewAccount("root", "it", frozenset({Role.ADMINISTRATOR})), by="local")
+    made.add(NewAccount("li.wei", "credit", frozenset({Role.OFFICER})), by="local")
+    return made
+
+
+def entries(store: Store, kind: str) -> list[dict[str, Any]]:
+    with store.read() as session:
+        query = sqlalchemy.select(EntryRow.body).where(EntryRow.kind == kind).order_by(EntryRow.seq)
+        return [json.loads(body) for body in session.scalars(query)]
+
+
+def fails(work: Any, *arguments: Any, **more: Any) -> None:
+    with pytest.raises(ShulabError):
+        work(*arguments, **more)
+
+
+def one_entry_each(session: Any, kind: str, contract: Any, facts: Any, *, by: str, **_: Any) -> Any:
+    """The ledger as it was: what happens is an entry."""
+    return record(session, kind, contract, facts, by=by)
+
+
+def test_with_an_entry_a_try_a_stranger_grows_the_ledger(
+    people: People,
+    store: Store,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for room in (people_room, judging_room):
+        monkeypatch.setattr(room, "record_often", one_entry_each)
+    for number in range(FLOOD):
+        fails(people.sign_in, f"guess-{number}", WRONG)
+    assert len(entries(store, "sign-in.failed")) == FLOOD
+
+
+def test_a_flood_of_names_is_a_few_entries_and_a_number(
+    people: People,
+    store: Store,
+    clock: Clock,
+) -> None:
+    for number in range(FLOOD):
+        fails(people.sign_in, f"guess-{number}", WRONG)
+        fails(people.sign_in, f"NO NAME {number}", WRONG)
+        clock.now += timedelta(seconds=1)
+    assert len(entries(store, "sign-in.failed")) == OF_STRANGERS
+    with store.read() as session:
+        assert session.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(TallyRow)) == 1
+    clock.now += WINDOW
+    fails(people.sign_in, "later", WRONG)
+    told = [entry["facts"] for entry in entries(store, "sign-in.failed")]
+    assert len(told) == OF_STRANGERS + 2
+    assert told[OF_STRANGERS][TIMES] == 2 * FLOOD - OF_STRANGERS, "none is lost"
+    assert "guess" not in json.dumps(told)
+
+
+def test_a_known_account_and_the_provider_are_no_way_round(
+    people: People,
+    store: Store,
+    clock: Clock,
+) -> None:
+    """Locked, by the wrong password, changing it, and by an OpenID provider that lets anybody begin."""
+    for _ in range(FLOOD):
+        fails(people.sign_in, "li.wei", WRONG)
+    for number in range(FLOOD):
+        people.record_failure(f"The provider said {number}.")
+        fails(people.sign_in_elsewhere, Subject("https://id.example", str(number)))
+    # Of the account: wrong, and locked. Of the provider: what it said, and people without an account.
+    assert len(entries(store, "sign-in.failed")) <= 4 * OF_STRANGERS
+    assert len(entries(store, "sign-in.locked")) == 1
+    found = failed_tries(store, clock.now)
+    assert (found["password"], found["locked"], found["no account"]) == (TRIES, FLOOD - TRIES, FLOOD)
+
+
+def test_a_day_of_guessing_at_one_account_is_bounded(people: People, store: Store, clock: Clock) -> None:
+    end = clock.now + timedelta(days=1)
+    while clock.now < end:
+        fails(people.sign_in, "li.wei", WRONG)
+        clock.now += FIRST_LOCK / 3
+    close_tallies(store, clock.now + WINDOW)
+    written = len(entries(store, "sign-in.failed"))
+    assert written <= 24 * 2 * (OF_STRANGERS + 1)
+    assert sum(failed_tries(store, clock.now).values()) == 24 * 12
+
+
+def test_a_persons_refusals_are_counted_too(people: People, store: Store, clock: Clock) -> None:
+    person = people.find("li.wei").person
+    for number in range(FLOOD):
+        people.record_refusal(person, "rotate keys", Refused(f"No, for the {number}th time."))
+    assert len(entries(store, "refused")) == OF_THE_KNOWN
+    assert close_tallies(store, clock.now + WINDOW) == 1
+    last = entries(store, "refused")[-1]
+    assert last["facts"][TIMES] == FLOOD - OF_THE_KNOWN and last["by"] == "person:li.wei"
+    assert close_tallies(store, clock.now + WINDOW) == 0, "told once"
+
+
+@pytest.fixture
+def contract(scene: Scene) -> Iterator[str]:
+    yield scene.contract()
+
+
+def flood(scene: Scene, contract: str) -> None:
+    """What a bank may do for nothing: ask for what it is refused, repeat a match, fetch its set-up."""
+    frame = request(scene.tables.codes[:8])
+    scene.bank.open_job(scene.bureau, contract)
+    for _ in range(FLOOD):
+        scene.bureau.match(contract, "job-1", frame)
+        scene.bureau.matching_setup(contract, "job-1")
+        fails(scene.bureau.sheet, contract, "none", 1)
+        scene.bureau.record_refusal(contract, "replay", NotAuthentic("Used before."))
+
+
+def test_with_an_entry_a_request_a_bank_grows_the_ledger(
+    scene: Scene,
+    contract: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(matching, "record_often", one_entry_each)
+    monkeypatch.setattr("lab.bureau.office.record_often", one_entry_each)
+    before = scene.size()
+    flood(scene, contract)
+    assert scene.size() - before >= 3 * FLOOD
+
+
+def test_a_bank_that_repeats_itself_is_a_few_entries_and_the_watch_counts_them_all(
+    scene: Scene,
+    contract: str,
+) -> None:
+    before = scene.size()
+    flood(scene, contract)
+    # A register evaluated, a job opened, a match charged; beside them four sorts that are counted.
+    assert scene.size() - before <= 3 + 4 * OF_THE_KNOWN
+    with scene.bureau.store.read() as session:
+        (counted,) = count_all(session, scene.clock.now + timedelta(hours=2))
+        assert counted.counts["refused"] >= FLOOD, "also those in a window that is not over"
+    scene.clock.now += WINDOW
+    scene.bureau.sweep()
+    with scene.bureau.store.read() as session:
+        (counted,) = count_all(session, scene.clock.now + timedelta(hours=2))
+        assert counted.counts["refused"] >= FLOOD, "and afterwards, from the entry that tells the number"
+
+
+def spoilt(frame: bytes) -> bytes:
+    """A request whose last element is none of the group: it is found out when it is evaluated, after the charge."""
+    return frame[:-32] + bytes(32)
+
+
+def spoil(scene: Scene, contract: str) -> None:
+    scene.bank.open_job(scene.bureau, contract)
+    for _ in range(FLOOD):
+        fails(scene.bureau.match, contract, "job-1", spoilt(request(scene.tables.codes[:4])))
+
+
+def test_without_a_bound_charges_that_come_back_grow_the_ledger(
+    scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "check_returns", lambda *_: None)
+    spoil(scene, contract)
+    assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == FLOOD
+
+
+def test_charges_that_come_back_are_bounded(scene: Scene, contract: str) -> None:
+    spoil(scene, contract)
+    assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == RETURNS
+    assert scene.ledger().count("refused") <= OF_THE_KNOWN
+    with pytest.raises(Refused, match="within an hour"):
+        scene.bureau.match(contract, "job-1", request(scene.tables.codes[:4]))
+    scene.clock.now += WINDOW
+    scene.bureau.match(contract, "job-1", request(scene.tables.codes[:4]))
+
+
+def test_contexts_are_bounded(scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contexts, "check_context", lambda *_: None)  # whatever it is, it is acceptable
+    monkeypatch.setattr(scene.bureau._workers, "run", lambda work, *arguments: work(*arguments))
+    scene.bank.open_job(scene.bureau, contract)
+    frames = [number.to_bytes(4, "big") for number in range(FLOOD)]
+    with pytest.raises(Refused, match="24 hours"):
+        for frame in frames:
+            scene.bureau.put_context(contract, "job-1", hashlib.sha256(frame).hexdigest(), frame)
+    assert scene.ledger().count("context.kept") == contexts.CONTEXTS_A_DAY
+    again = frames[0]
+    assert not scene.bureau.put_context(contract, "job-1", hashlib.sha256(again).hexdigest(), again)
+
+
+def test_what_is_counted_is_counted_in_the_transaction_in_which_it_happens(
+    store: Store,
+    clock: Clock,
+) -> None:
+    for _ in range(OF_STRANGERS):
+        with store.begin() as session:
+            tallies.record_often(session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=OF_STRANGERS)
+    with pytest.raises(RuntimeError), store.begin() as session:
+        tallies.record_often(session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=OF_STRANGERS)
+        raise RuntimeError("rolled back")
+    assert close_tallies(store, clock.now + WINDOW) == 0
+
+
+def succession(
+    store: Store,
+    bank: str,
+    old: Ed25519PrivateKey,
+    new: Ed25519PrivateKey,
+    clock: Clock,
+) -> SignedSuccession:
+    keys = [key.public_key().public_bytes_raw().hex() for key in (old, new)]
+    said = Succession(bureau=store.bureau_key, bank=bank, old_key=keys[0], new_key=keys[1], time=clock.now)
+    signatures = [key.sign(said.signing_input()).hex() for key in (old, new)]
+    return SignedSuccession(statement=said, old_signature=signatures[0], new_signature=signatures[1])
+
+
+def test_a_bank_cannot_give_itself_keys_without_end(store: Store, clock: Clock) -> None:
+    key = Ed25519PrivateKey.generate()
+    party = Party(name="Test bank", public_key=key.public_key().public_bytes_raw().hex())
+    with store.begin() as session:
+        bank = banks.register(session, party, by="local", now=clock.now, told=party.fingerprint)
+    given = 0
+    with pytest.raises(Refused, match="24 hours"):
+        for _ in range(FLOOD):
+            fresh = Ed25519PrivateKey.generate()
+            with store.begin() as session:
+                banks.add_key(session, bank, succession(store, bank, key, fresh, clock), now=clock.now)
+            key, given = fresh, given + 1
+    assert given == banks.KEYS_A_DAY - 1  # its first key was added today as well
+    assert len(entries(store, "bank.key-succeeded")) == given

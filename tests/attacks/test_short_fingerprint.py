@@ -1,0 +1,128 @@
+"""Somebody on the way between a bank and the bureau exchanges a key for one of their own with the same fingerprint.
+
+The two people read fingerprints out to each other, and hear what they expect. For a fingerprint of n bits the attacker
+tries 2^n keys: 64 bits, as it was, is a matter of money; 128 is of nobody's. What stops them: 32 digits that are
+compared whole, from end to end, under a domain of their own. The attack is run against a fingerprint that is short
+enough to be found here in a second.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from lab.bank.home import BankHome
+from lab.bank.witness import Witness
+from lab.terms.contract import Party
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
+from lab.terms.fingerprint import DIGITS, check_told, fingerprint, former_fingerprint
+
+SHORT = 4
+"""Digits of the stand-in: 16 bits, 2^48 times less work than the 64 bits of before."""
+
+
+def generate() -> str:
+    return Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex()
+
+
+def find_another(wanted: Callable[[str], bool]) -> str:
+    """A fresh key that passes for another's."""
+    for _ in range(2_000_000):
+        key = generate()
+        if wanted(key):
+            return key
+    raise AssertionError("not found")
+
+
+HONEST = generate()
+
+
+@pytest.fixture(scope="module")
+def twin() -> str:
+    """The attacker's key: the honest one's first digits are its own."""
+    return find_another(lambda key: fingerprint(key)[:SHORT] == fingerprint(HONEST)[:SHORT])
+
+
+def test_by_a_short_fingerprint_another_key_passes(twin: str) -> None:
+    def short(told: str, key: str) -> bool:
+        return fingerprint(key)[:SHORT] == told[:SHORT]
+
+    assert twin != HONEST and short(fingerprint(HONEST), twin)
+
+
+def test_by_the_whole_fingerprint_it_does_not(twin: str) -> None:
+    with pytest.raises(NotAuthentic, match="not that of the key"):
+        check_told(fingerprint(HONEST), twin, whose="the bank")
+    check_told(fingerprint(HONEST), HONEST, whose="the bank")
+
+
+def test_a_fingerprint_has_128_bits_and_a_domain_of_its_own() -> None:
+    assert len(fingerprint(HONEST).replace("-", "")) == DIGITS == 32
+    assert not fingerprint(HONEST).startswith(former_fingerprint(HONEST)[:14])
+    assert Party(name="a", public_key=HONEST).fingerprint == fingerprint(HONEST)
+    assert fingerprint("22" * 32) == "5f2b-78d1-fc91-f45c-e4cd-47b0-5803-101e"
+
+
+@pytest.mark.parametrize("cut", [1, 4, 16, 31])
+def test_a_part_of_it_is_not_enough(cut: int) -> None:
+    whole = fingerprint(HONEST).replace("-", "")
+    for part in (whole[:cut], whole[-cut:], whole + whole[:cut], ""):
+        with pytest.raises(NotAuthentic, match="whole fingerprint"):
+            check_told(part, HONEST, whose="the bank")
+
+
+def test_what_was_read_out_in_the_former_form_is_no_longer_taken() -> None:
+    with pytest.raises(NotAuthentic, match="whole fingerprint") as refused:
+        check_told(former_fingerprint(HONEST), HONEST, whose="the bureau")
+    assert "16 digits are of before" in refused.value.next_step
+
+
+def test_however_it_is_typed_it_is_the_same() -> None:
+    told = fingerprint(HONEST)
+    for typed in (told.upper(), told.replace("-", " "), told.replace("-", ""), f" {told}\n", told.replace("-", "–")):
+        check_told(typed, HONEST, whose="the bank")
+
+
+@pytest.fixture
+def home_of_before(tmp_path: Path) -> tuple[BankHome, Party]:
+    """A bank's folder with a pin and a tree head that were filed under 64 bits."""
+    key_file = tmp_path / "key"
+    home, _ = BankHome.create(tmp_path / "bank", name="Test bank", key_file=key_file)
+    bureau = Party(name="Test bureau", public_key=HONEST)
+    home.pin(bureau, "https://bureau.example")
+    folder = home.folder / "bureaus"
+    (folder / f"{bureau.fingerprint}.json").rename(folder / f"{former_fingerprint(HONEST)}.json")
+    (folder / f"{former_fingerprint(HONEST)}.head").write_text("a head")
+    return home, bureau
+
+
+def test_what_a_bank_filed_under_a_short_fingerprint_is_found_again(home_of_before: tuple[BankHome, Party]) -> None:
+    """Otherwise the head of the bureau's ledger would be forgotten, and an older ledger could pass for the present."""
+    home, bureau = home_of_before
+    opened = BankHome.open(home.folder)
+    assert opened.find_pin(bureau) is not None
+    names = {path.name for path in (home.folder / "bureaus").iterdir()}
+    assert names == {f"{bureau.fingerprint}.json", f"{bureau.fingerprint}.head"}
+    assert Witness(opened, bureau, lambda *_: [])._file.read_text() == "a head"  # type: ignore[arg-type, return-value]
+    BankHome.open(home.folder)
+
+
+def test_two_heads_of_one_bureau_are_refused_and_neither_is_lost(home_of_before: tuple[BankHome, Party]) -> None:
+    home, bureau = home_of_before
+    other = home.folder / "bureaus" / f"{bureau.fingerprint}.head"
+    other.write_text("another head")
+    with pytest.raises(Conflict, match="two files"):
+        BankHome.open(home.folder)
+    assert other.read_text() == "another head"
+
+
+def test_a_pin_under_a_name_that_is_neither_is_refused(home_of_before: tuple[BankHome, Party], tmp_path: Path) -> None:
+    home, _ = home_of_before
+    facts = {"name": "Other", "public_key": generate(), "url": "https://x.example", "pinned": "2026-01-01T00:00:00Z"}
+    (home.folder / "bureaus" / f"{former_fingerprint(HONEST)}.json").write_text(json.dumps(facts))
+    with pytest.raises(InvalidInput, match="named otherwise"):
+        BankHome.open(home.folder)

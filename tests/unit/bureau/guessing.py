@@ -1,0 +1,58 @@
+"""What tests of passwords play with: cheap hashes that count the work asked for, and tries as the ledger has them."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import Counter
+from datetime import datetime
+
+import sqlalchemy
+from argon2 import PasswordHasher, extract_parameters
+
+from lab.bureau.ledger.tallies import TIMES, WINDOW, close_tallies
+from lab.bureau.people import Passwords
+from lab.bureau.store import Store
+from lab.bureau.store.tables import EntryRow
+
+GOOD, OTHER, WRONG = "correct horse battery", "staple tree and river", "not at all this one"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
+class Counting(Passwords):
+    """Counts the Argon2 work that is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(CHEAP)
+        self.work: list[str] = []
+        self._lock = threading.Lock()
+        inner = self._hasher
+
+        class Hasher:
+            def hash(_, password: bytes) -> str:
+                self._note("hash")
+                return inner.hash(password)
+
+            def verify(_, stored: str, password: bytes) -> bool:
+                self._note("verify " + str(extract_parameters(stored)))
+                return inner.verify(stored, password)
+
+            def check_needs_rehash(_, stored: str) -> bool:
+                return inner.check_needs_rehash(stored)
+
+        self._hasher = Hasher()  # type: ignore[assignment]
+
+    def _note(self, what: str) -> None:
+        with self._lock:
+            self.work.append(what)
+
+
+def failed_tries(store: Store, now: datetime) -> Counter[str]:
+    """How many tries to sign in failed, by reason: from entries of their own and from those that tell a number."""
+    close_tallies(store, now + WINDOW)
+    found: Counter[str] = Counter()
+    with store.read() as session:
+        for body in session.scalars(sqlalchemy.select(EntryRow.body).where(EntryRow.kind == "sign-in.failed")):
+            facts = json.loads(body)["facts"]
+            found[facts.get("reason", "of the provider")] += facts.get(TIMES, 1)
+    return found
