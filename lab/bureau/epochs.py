@@ -186,7 +186,7 @@ class Epochs:
         with self._store.read() as session:
             documents = select(ContractVersionRow.document).where(ContractVersionRow.state.in_(_IN_USE))
             for document in session.scalars(documents):
-                contract = parse_contract(json.dumps({"contract": json.loads(document)})).contract
+                contract = parse_contract(json.dumps({"contract": json.loads(document)}), kept=True).contract
                 for model in contract.models:
                     register = find_model(session, model.name, model.version).register
                     found[register, contract.engine] = find_snapshot(session, register)

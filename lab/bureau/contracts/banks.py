@@ -26,6 +26,7 @@ from lab.bureau.store import Store
 from lab.bureau.store.tables import BankKeyRow, BankRow, ContractRow
 from lab.terms.contract import Party
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
+from lab.terms.lines import check_line
 from lab.terms.succession import SignedSuccession
 
 GRACE = timedelta(hours=24)
@@ -74,8 +75,10 @@ class KnownBank:
 def register(session: Session, party: Party, *, by: str, now: datetime) -> str:
     """The id of the bank of this card, registered now if it is new; the same card again changes nothing.
 
-    Raises ``Conflict`` if the name is another key's, the key another name's, or the key is no longer the bank's.
+    Raises ``Conflict`` if the name is another key's, the key another name's, or the key is no longer the bank's;
+    ``InvalidInput`` if the name hides something.
     """
+    check_line(party.name, "a bank's name")
     row = session.get(BankKeyRow, party.public_key)
     if row is not None:
         bank = _bank(session, row.bank_id)
@@ -204,15 +207,14 @@ def add_key_by_officer(session: Session, party: Party, *, by: str, now: datetime
 
 def revoke_key(session: Session, key: str, reason: str, *, by: str, now: datetime) -> str:
     """Refuse a key from now on; the bank's id. Revoking it again changes nothing. Raises ``NotFound``."""
-    if not 0 < len(reason.strip()) <= _REASON:
-        raise InvalidInput(f"Wanted a reason of 1 to {_REASON} characters.", next_step="give --reason")
+    reason = check_line(reason.strip(), "a reason", longest=_REASON)
     row = _locked_key(session, key)
     if row is None:
         raise NotFound("No bank has this key.", next_step="list banks' keys with `lab bank-key list`")
     if row.state != KeyState.REVOKED:
         row.state, row.ended_at = KeyState.REVOKED.value, now
         session.flush()
-        facts = {"bank": row.bank_id, "key": key, "reason": reason.strip()}
+        facts = {"bank": row.bank_id, "key": key, "reason": reason}
         record(session, "bank.key-revoked", None, facts, by=by)
     return row.bank_id
 
