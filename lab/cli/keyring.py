@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lab.cli.choices import AsJson, SessionFile
-from lab.cli.output import Output
+from lab.cli.output import Output, ask
 from lab.sdk.desk import Desk
 from lab.terms.card import read_card
 from lab.terms.errors import InvalidInput
@@ -50,7 +50,7 @@ def add(
     """
     output = Output(as_json)
     party = read_card(card)
-    told = fingerprint if fingerprint is not None else typer.prompt("银行告知的指纹 fingerprint told", err=True)
+    told = fingerprint if fingerprint is not None else ask("银行告知的指纹 fingerprint told")
     if _plain(told) != _plain(party.fingerprint):
         raise InvalidInput(
             f"The card's key has fingerprint {party.fingerprint}; another was told.",
