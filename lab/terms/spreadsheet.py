@@ -12,6 +12,7 @@ is read without that apostrophe, as a spreadsheet shows it.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import IO, Final
 
 import polars as pl
