@@ -17,6 +17,7 @@ from rich.table import Table
 from lab.bank.home import BankHome
 from lab.cli import bank_contracts, officer
 from lab.cli.output import Output, Screen
+from lab.sdk.desk import Desk
 from lab.terms.contract import Contract, SignedContract
 from lab.terms.oddities import as_dicts, oddities
 from lab.terms.odrl import to_odrl
@@ -126,7 +127,7 @@ def officers_screen(monkeypatch: pytest.MonkeyPatch, desk: Answering, act: Calla
 
     with monkeypatch.context() as patch:
         patch.setattr(officer, "Output", output)
-        patch.setattr(officer.Desk, "open", lambda session: desk)
+        patch.setattr(Desk, "open", lambda session: desk)
         act()
     return file.getvalue()
 

@@ -18,6 +18,7 @@ import pytest
 from rich.errors import MarkupError
 
 from lab.bank.home import BankHome
+from lab.bureau.contracts import cabinet
 from lab.bureau.contracts.workflow import State
 from lab.bureau.store import Store, migrate, open_store
 from lab.cli import officer
@@ -41,7 +42,7 @@ from tests.attacks.screens import (
     unwrapped,
     written_out,
 )
-from tests.unit.bureau.papers import BEN, BUREAU, CAT, bring, cabinet, contract, file, keyed, sign_both
+from tests.unit.bureau.papers import BEN, BUREAU, CAT, bring, contract, file, keyed, sign_both
 from tests.unit.bureau.scene import START
 
 HIDDEN = "and Another Ltd, for resale"
@@ -210,15 +211,15 @@ def test_it_is_refused_when_drafted_imported_or_fetched(kept: Store, text: str) 
 def test_each_free_text_of_a_contract_is_held_to_it(term: str) -> None:
     plain = contract()
     party = {"name": "x\u200by", "public_key": plain.bank.public_key}
-    changes: dict[str, object] = {
+    by_term: dict[str, dict[str, object]] = {
         "bureau": {"bureau": party},
         "bank": {"bank": party},
         "recipients": {"recipients": ["x\u200by"]},
         "items": {"items": [{"code": "x\u200by"}]},
         "consent.why": {"consent": {"why": "x\u200by"}},
-    }[term]
+    }
     with pytest.raises(InvalidInput, match=term):
-        contract(**changes).check_texts()
+        contract(**by_term[term]).check_texts()
 
 
 def test_one_that_was_kept_from_before_can_be_shown_and_ended_alone(
