@@ -142,16 +142,16 @@ def draw_report(report: TrialReport) -> RenderableType:
     """The figures for a terminal."""
     facts = report.facts
     models = Table(title="区分能力 discrimination", title_justify="left", header_style="bold")
-    models.add_column("模型 model")
+    models.add_column("模型 model", overflow="fold")
     for column in ("AUC", "KS"):
-        models.add_column(column, justify="right")
+        models.add_column(column, justify="right", overflow="fold")
     for name, (zh, en) in MODELS.items():
         style = "bold green" if name == "encrypted" else ""
         row = (figure(report.verdict.auc.get(name)), figure(report.verdict.ks.get(name)))
         models.add_row(Text(f"{zh} {en}"), *row, style=style)
     figures = Table(title="数字 figures", title_justify="left", show_header=False)
-    figures.add_column()
-    figures.add_column(justify="right")
+    figures.add_column(overflow="fold")
+    figures.add_column(justify="right", overflow="fold")
     for key, (zh, en) in FIGURES.items():
         if not key.startswith("auc_"):
             figures.add_row(f"{zh} {en}", Text(visible(_value(key, facts[key]))))

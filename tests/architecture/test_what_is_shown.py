@@ -68,6 +68,8 @@ def test_no_call_turns_markup_on() -> None:
             for option in ("markup", "emoji", "highlight"):
                 assert given.get(option, "False") == "False", (module, node.lineno)
             assert not called.endswith(("from_markup", "from_ansi", "render_str")), (module, node.lineno)
+            if called.endswith("add_column") and module in DRAW:
+                assert given.get("overflow") == "'fold'", (module, node.lineno)  # else what is long is cut
             if called.endswith("TextColumn"):
                 assert given.get("markup") == "False", (module, node.lineno)
             if called.split(".")[-1] == "Typer":

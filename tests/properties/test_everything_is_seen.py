@@ -115,7 +115,10 @@ def test_every_character_is_on_the_pages_and_in_the_drawn_portrait(text: str, dr
     run = replace(drawn.run, manifest=drawn.run.manifest | {"bureau": text, "bank": text})
     overview = bare(html.unescape(overview_page(replace(drawn, run=run))))
     assert written_out(text) in overview and not _steering(overview)
-    terminal = on_screen(lambda output: output.show(draw_terminal(named)))
+    words = tuple(replace(one, zh=text, en=text) for one in named.reasons)
+    terminal = on_screen(lambda output: output.show(draw_terminal(replace(named, reasons=words))))
+    panel = bare("".join(line.strip("│") for line in terminal.split("\n")))
+    assert written_out(text) in panel
     assert not _steering(terminal.replace("\n", ""))
 
 

@@ -11,16 +11,21 @@ from lab.terms.visible import joined_lines, visible
 from models.portrait import DimensionPart, Portrait, Reason
 
 _BAR = 24
+_TITLE = 70
 _MOST_REASONS = 8
 _BAND_STYLES = {"strong": "green", "good": "cyan", "watch": "yellow", "weak": "red"}
 
 
 def draw_terminal(portrait: Portrait) -> RenderableType:
     """What ``rich`` prints."""
+    title = Text(visible(f"企业信用画像 Enterprise credit portrait · {portrait.enterprise}"))
+    subtitle = Text(visible(f"{portrait.model} · 合同 contract {portrait.provenance.contract}"))
+    # A frame would cut what is longer than itself, so that stands inside.
+    inside = [part for words in (title, subtitle) if words.cell_len > _TITLE for part in (words, Text())]
     return Panel(
-        Group(_head(portrait), Text(), _dimensions(portrait), Text(), _reasons(portrait)),
-        title=Text(visible(f"企业信用画像 Enterprise credit portrait · {portrait.enterprise}")),
-        subtitle=Text(visible(f"{portrait.model} · 合同 contract {portrait.provenance.contract}")),
+        Group(*inside, _head(portrait), Text(), _dimensions(portrait), Text(), _reasons(portrait)),
+        title=title if title.cell_len <= _TITLE else None,
+        subtitle=subtitle if subtitle.cell_len <= _TITLE else None,
         padding=(1, 2),
         width=100,
     )
@@ -44,7 +49,7 @@ def _head(portrait: Portrait) -> RenderableType:
 
 
 def _dimensions(portrait: Portrait) -> Table:
-    table = Table.grid(padding=(0, 2))
+    table = _grid(5)
     for part in portrait.dimensions:
         table.add_row(_text(part.zh, part.en), *_level(part), _points(part.points))
     return table
@@ -52,6 +57,14 @@ def _dimensions(portrait: Portrait) -> Table:
 
 def _text(zh: str, en: str, style: str = "") -> Text:
     return Text(visible(f"{zh} {en}"), style=style)
+
+
+def _grid(columns: int) -> Table:
+    """A table without lines in which what is long is broken, and never cut."""
+    table = Table.grid(padding=(0, 2))
+    for _ in range(columns):
+        table.add_column(overflow="fold")
+    return table
 
 
 def _level(part: DimensionPart) -> tuple[Text, str, Text]:
@@ -75,7 +88,7 @@ def _points(points: float | None) -> Text:
 
 def _reasons(portrait: Portrait) -> Table:
     """What moved the score: features where the contract gives them, for the rows above tell of the dimensions."""
-    table = Table.grid(padding=(0, 2))
+    table = _grid(2)
     fine = tuple(reason for reason in portrait.reasons if reason.kind in ("feature", "public"))
     reasons: tuple[Reason, ...] = fine or portrait.reasons
     for reason in reasons[:_MOST_REASONS]:
