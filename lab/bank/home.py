@@ -23,6 +23,7 @@ from lab.bank.keys import BankKeys
 from lab.terms.contract import Party, SignedContract, parse_contract
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
 from lab.terms.fingerprint import fingerprint, former_fingerprint
+from lab.terms.lines import check_line
 from lab.terms.sealed import SealKey
 
 _SETTINGS = "bank.toml"
@@ -62,8 +63,7 @@ class BankHome:
 
         Raises ``Conflict`` if there is a bank already, ``InvalidInput`` unless exactly one way of sealing is given.
         """
-        if not name.strip() or len(name) > 200 or any(not c.isprintable() for c in name):
-            raise InvalidInput("Wanted a bank's name of 1 to 200 printable characters.", next_step="give --name")
+        name = check_line(name.strip(), "a bank's name")
         folder = folder.expanduser().absolute()
         if (folder / _SETTINGS).exists():
             raise Conflict("Wanted a new bank home; one exists here.", next_step="use it, or choose another --home")
@@ -243,7 +243,7 @@ class BankHome:
                 f"Wanted a contract that this bank signed; there is none with {which}.",
                 next_step="run `lab bank sign ID --bureau URL`",
             )
-        return parse_contract(self._contract_file(contract, wanted).read_bytes())
+        return parse_contract(self._contract_file(contract, wanted).read_bytes(), kept=True)
 
     def versions(self, contract: str) -> tuple[int, ...]:
         """Which versions of a contract this bank has signed."""

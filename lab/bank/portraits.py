@@ -31,7 +31,7 @@ class Gallery:
         """Read a run's results; raises ``InvalidInput`` if its parts do not fit each other."""
         sheet = BankSheet.from_json(run.sheet)
         outputs = run.outputs
-        step = parse_contract(run.contract).contract.ceilings.precision
+        step = parse_contract(run.contract, kept=True).contract.ceilings.precision
         return cls(run, sheet, outcome_of(sheet, outputs, step=step), tuple(outputs["code"].to_list()), run.scores)
 
     def find(self, code: str | None) -> str:
@@ -40,7 +40,7 @@ class Gallery:
             raise NotFound("This run scored no enterprise.", next_step="see `lab bank runs`")
         if code is None:
             return self.codes[0]
-        found = normalise([code], parse_contract(self.run.contract).contract.id_kind)
+        found = normalise([code], parse_contract(self.run.contract, kept=True).contract.id_kind)
         written, reason = found.codes[0], found.reasons[0]
         if written is None:
             words = Reason(reason or Reason.EMPTY)

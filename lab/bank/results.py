@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from lab.bank.files import replace_private
 from lab.bank.portfolio import Portfolio
 from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.spreadsheet import write_csv
 from models.dimensions import DIMENSION_CODES
 from models.portrait import Outcome, read_outputs
 from models.sheet import BankSheet
@@ -156,12 +157,12 @@ def check_suffix(out: Path) -> None:
 def write_scores(scores: pl.DataFrame, out: Path) -> None:
     """Write the table as its suffix says, complete or not at all, readable by the owner alone.
 
-    CSV begins with a byte-order mark, so that spreadsheets read Chinese as it is.
+    CSV is written for a spreadsheet (``lab.terms.spreadsheet``): no identifier in it becomes a formula.
     """
     check_suffix(out)
     buffer = io.BytesIO()
     if out.suffix == ".csv":
-        scores.write_csv(buffer, include_bom=True)
+        write_csv(scores, buffer)
     else:
         scores.write_parquet(buffer)
     replace_private(out.absolute(), buffer.getvalue())

@@ -34,6 +34,7 @@ from pydantic_settings import SettingsConfigDict
 from lab.bureau.catalogue.grades import Grade
 from lab.bureau.settings import FileSettings
 from lab.terms.errors import Conflict, InvalidInput, NotFound
+from lab.terms.lines import Line
 
 FILE = "bureau.toml"
 FOLDERS = (
@@ -56,7 +57,7 @@ class BureauSettings(FileSettings):
 
     model_config = SettingsConfigDict(env_prefix="SHULAB_BUREAU_", extra="ignore", frozen=True)
 
-    name: Annotated[str, Field(min_length=1, max_length=200)]
+    name: Annotated[Line, Field(min_length=1, max_length=200)]
     database_url: Annotated[str, Field(repr=False)] = ""
     """Empty: SQLite in the folder."""
     seal: str = "file"

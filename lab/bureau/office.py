@@ -44,7 +44,7 @@ from lab.bureau.exchange.retention import Swept, sweep, sweep_ended
 from lab.bureau.exchange.statements import Statements
 from lab.bureau.home import BureauHome
 from lab.bureau.keys import BureauKeys
-from lab.bureau.ledger import BUREAU, LOCAL, Receipt
+from lab.bureau.ledger import BUREAU, LOCAL, Receipt, record
 from lab.bureau.ledger.configuration import note_configuration
 from lab.bureau.ledger.log import Ledger
 from lab.bureau.ledger.tallies import close_tallies, record_often

@@ -14,8 +14,9 @@ from importlib.metadata import version
 from typing import Annotated
 
 import typer
+from typer.exceptions import TyperException
 
-from lab.cli.output import explain
+from lab.cli.output import explain, tell_fault, tell_usage
 from lab.terms.errors import NotFound, ShulabError
 from lab.terms.garbage import collect_seldom
 
@@ -101,11 +102,18 @@ def main() -> None:
     collect_seldom()
     called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     try:
-        assemble(called)()
+        sys.exit(assemble(called)(standalone_mode=False) or 0)
     except ShulabError as error:
         sys.exit(explain(error, as_json="--json" in sys.argv[1:]))
+    except TyperException as error:
+        sys.exit(tell_usage(error))
     except KeyboardInterrupt:
         sys.exit(130)
+    except typer.Abort:
+        sys.exit(1)
+    except Exception as error:  # its text may be anybody's, so it is not left to Python to print
+        tell_fault(error)
+        sys.exit(1)
 
 
 if __name__ == "__main__":

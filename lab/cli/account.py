@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from lab.cli.choices import AsJson, SessionFile
-from lab.cli.output import Output
+from lab.cli.output import Output, ask
 from lab.sdk.desk import Desk
 from lab.terms.errors import InvalidInput
 
@@ -220,4 +220,4 @@ def _secret(variable: str, asked: str, *, confirm: bool = False) -> str:
             f"Wanted a password in {variable}; it is not set, and there is no terminal to ask on.",
             next_step=f"set {variable}",
         )
-    return str(typer.prompt(asked, hide_input=True, confirmation_prompt=confirm, err=True))
+    return ask(asked, secret=True, confirm=confirm)

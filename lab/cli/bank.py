@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -33,8 +32,9 @@ from lab.cli.bank_rotation import rotate_key
 from lab.cli.bank_runs import runs, show_run
 from lab.cli.bank_tidy import remind, tidy
 from lab.cli.output import Output
+from lab.terms.visible import visible_json
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 
 @app.command()
@@ -80,12 +80,12 @@ def card(
     """银行名片 Show the bank's card: name and public key, for the bureau to draft a contract with."""
     opened = BankHome.open(home or default_home())
     output = Output(as_json)
-    output.notes.print(f"指纹 fingerprint: {opened.card.fingerprint}")
+    output.note(f"指纹 fingerprint: {opened.card.fingerprint}")
     if out is not None:
         out.write_text(_card_text(opened), encoding="utf-8")
         output.say(f"已写入 written: {out}")
     elif not as_json:
-        output.page.print(_card_text(opened), markup=False, soft_wrap=True)
+        output.document(_card_text(opened))
     output.result(opened.card.model_dump())
 
 
@@ -172,4 +172,4 @@ app.command("rotate-key")(rotate_key)
 
 
 def _card_text(home: BankHome) -> str:
-    return json.dumps(home.card.model_dump(), ensure_ascii=False)
+    return visible_json(home.card.model_dump())

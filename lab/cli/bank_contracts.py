@@ -10,10 +10,12 @@ import typer
 from lab.bank.home import BankHome, default_home
 from lab.bank.outlet import Outlet
 from lab.cli.bank_options import AsJson, BureauUrl, CaFile, Home, InsecureHttp, open_keys, outlet_of, pinned_url
+from lab.cli.choices import DespiteWarnings
 from lab.cli.fingerprints import ask_fingerprint
 from lab.cli.output import Output
 from lab.terms.contract import Contract
 from lab.terms.errors import InvalidInput, Unreachable
+from lab.terms.oddities import Oddity, as_dicts, oddities
 
 ContractId = Annotated[str, typer.Argument(help="合同编号 The contract's id, from the bureau.")]
 
@@ -33,6 +35,7 @@ def sign(
     yes: Annotated[
         bool, typer.Option("--yes", help="不再询问 Sign without asking; a key that is new still needs its fingerprint.")
     ] = False,
+    despite_warnings: DespiteWarnings = False,
     home: Home = None,
     ca_file: CaFile = None,
     insecure_http: InsecureHttp = False,
@@ -44,20 +47,25 @@ def sign(
     """
     from lab.bank.agreement import countersign
 
+    odd: list[Oddity] = []
     output = Output(as_json)
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
 
     def agree(document: Contract, known: bool) -> bool:
         show_terms(output, document)
-        show_changes(output, opened, document)
+        before = show_changes(output, opened, document)
+        odd.extend(oddities(document, before))
+        output.warn(odd)
+        if odd and not despite_warnings:
+            output.agree_despite("名称无误? Are these names right?")
         if yes or fingerprint is not None:
             return True
         if not sys.stdin.isatty():
             raise InvalidInput(
                 "Wanted your agreement; there is no terminal to ask on.", next_step="give --fingerprint F or --yes"
             )
-        return typer.confirm("签署该合同? Sign this contract?", err=True)
+        return output.agreed("签署该合同? Sign this contract?")
 
     stored = opened.contract(contract) if opened.versions(contract) else None
     url = bureau or pinned_url(opened, stored)
@@ -78,6 +86,7 @@ def sign(
             "bureau": signed.contract.bureau.name,
             "fingerprint": signed.contract.bureau.fingerprint,
             "signed_by": ["bank"] if waiting else ["bank", "bureau"],
+            "warnings": as_dicts(odd),
         }
     )
 
@@ -107,11 +116,14 @@ def contract(
             f"无法联系数据局，仅显示本地副本 The bureau does not answer; this is the bank's copy. {error.detail}"
         )
     show_terms(output, document)
+    odd = oddities(document)
+    output.warn(odd)
     if standing["allowance"] is not None:
         show_allowance(output, standing)
     if document.version not in opened.versions(contract):
         output.say(f"本行尚未签署此版本 Not signed here yet: lab bank sign {contract}")
-    output.result({"contract": document.id, "version": document.version, "sha256": document.sha256} | standing)
+    facts = {"contract": document.id, "version": document.version, "sha256": document.sha256, "warnings": as_dicts(odd)}
+    output.result(facts | standing)
 
 
 def show_terms(output: Output, document: Contract) -> None:
@@ -127,13 +139,13 @@ def show_terms(output: Output, document: Contract) -> None:
     output.say(f"SHA-256: {document.sha256}")
 
 
-def show_changes(output: Output, home: BankHome, document: Contract) -> None:
-    """What differs from the last version that this bank signed, if it signed one."""
+def show_changes(output: Output, home: BankHome, document: Contract) -> Contract | None:
+    """What differs from the last version that this bank signed, if it signed one; that version."""
     from lab.terms.plain import diff, label
 
     earlier = [version for version in home.versions(document.id) if version < document.version]
     if not earlier:
-        return
+        return None
     before = home.contract(document.id, max(earlier)).contract
     output.table(
         f"与已签署的第 {before.version} 版相比 What differs from version {before.version}, signed before",
@@ -144,6 +156,7 @@ def show_changes(output: Output, home: BankHome, document: Contract) -> None:
             if one.term != "version"
         ],
     )
+    return before
 
 
 def show_allowance(output: Output, standing: dict[str, Any]) -> None:

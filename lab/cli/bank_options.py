@@ -13,6 +13,7 @@ import typer
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.outlet import Outlet
+from lab.cli.output import ask
 from lab.terms.contract import SignedContract
 from lab.terms.errors import InvalidInput
 
@@ -94,8 +95,7 @@ def read_passphrase(*, confirm: bool = False) -> str:
             "Wanted the passphrase of the bank's keys; there is no terminal to ask on.",
             next_step="set SHULAB_PASSPHRASE, or make the bank with --key-file",
         )
-    asked: str = typer.prompt("口令 passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
-    return asked
+    return ask("口令 passphrase", secret=True, confirm=confirm)
 
 
 def outlet_of(

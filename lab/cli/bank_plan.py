@@ -82,7 +82,7 @@ def plan(
         output.say(f"计划 plan: {out}")
         output.say(f"请数据局执行 ask the bureau to run: lab officer draft --from {out.name}")
     elif not as_json:
-        output.page.print(found.to_json(), markup=False, soft_wrap=True)
+        output.document(found.to_json())
     output.result({"out": str(out) if out else None, "plan": found.model_dump(mode="json", by_alias=True)})
 
 

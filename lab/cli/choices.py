@@ -8,6 +8,12 @@ from typing import Annotated
 
 import typer
 
+DespiteWarnings = Annotated[
+    bool,
+    typer.Option(
+        "--despite-warnings", help="已核对警告 Go on although names in the contract look odd; ask nothing about it."
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
 SessionFile = Annotated[
     Path | None,

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from lab.cli.choices import AsJson
 from lab.cli.doctor_findings import SHOWN, Finding, Verdict
@@ -16,6 +15,7 @@ from lab.cli.doctor_homes import BANK, BUREAU, home
 from lab.cli.doctor_installation import look_at_installation
 from lab.cli.doctor_machine import look_at_machine
 from lab.cli.output import Output
+from lab.terms.visible import joined_lines
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="体检 Doctor.")
 
@@ -62,11 +62,9 @@ def doctor(
 
 
 def _row(finding: Finding) -> tuple[str, ...]:
-    cells = ("\n".join(finding.label), SHOWN[finding.verdict], *(map(_told, (finding.found, finding.step))))
-    # The name of an extra stands in brackets, which are no styles.
-    return tuple(escape(cell) for cell in cells)
+    return (joined_lines(finding.label), SHOWN[finding.verdict], _told(finding.found), _told(finding.step))
 
 
 def _told(words: tuple[str, str]) -> str:
     zh, en = words
-    return zh if zh == en else f"{zh}\n{en}"
+    return zh if zh == en else joined_lines((zh, en))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import sys
 
-import typer
-
+from lab.cli.output import ask
 from lab.terms.errors import InvalidInput
 
 
@@ -17,4 +16,4 @@ def ask_fingerprint(zh: str, en: str) -> str:
             next_step="have it read out to you over another channel, then give it with --fingerprint",
         )
     asked = f"{zh}通过其他渠道告知的密钥指纹 The fingerprint that {en} told you over another channel"
-    return str(typer.prompt(asked, err=True))
+    return ask(asked)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from lab.cli import officer_drafts
-from lab.cli.choices import AsJson, SessionFile
+from lab.cli.choices import AsJson, DespiteWarnings, SessionFile
 from lab.cli.officer_drafts import BankFingerprint, desk_path, told_of_bank
 from lab.cli.officer_pages import (
     name_state,
@@ -19,6 +19,7 @@ from lab.cli.officer_pages import (
     show_findings,
     show_notice,
     show_standing,
+    show_warnings,
 )
 from lab.cli.output import Output
 from lab.sdk.desk import Desk
@@ -26,6 +27,7 @@ from lab.terms.card import read_card
 from lab.terms.contract import parse_contract
 from lab.terms.errors import Conflict
 from lab.terms.plain import label, render
+from lab.terms.visible import Shown, joined_lines, visible_json
 
 HELP = "数据专员 For data officers: contracts, from the draft to their end."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
@@ -36,6 +38,8 @@ app.command("import")(officer_drafts.import_)
 ContractId = Annotated[str, typer.Argument(metavar="CONTRACT", help="合同编号 Contract id.")]
 Version = Annotated[int | None, typer.Option(min=1, help="版本 Version [default: the one that is meant].")]
 Reason = Annotated[str, typer.Option(help="原因 Why; kept in the ledger. Name no enterprise.")]
+
+_TO_APPROVE = ("submitted", "under-review")
 
 
 @app.callback()
@@ -72,10 +76,25 @@ def review(contract: ContractId, version: Version = None, session: SessionFile =
 
 @app.command()
 def approve(
-    contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False
+    contract: ContractId,
+    version: Version = None,
+    despite_warnings: DespiteWarnings = False,
+    session: SessionFile = None,
+    as_json: AsJson = False,
 ) -> None:
-    """批准 Approve a version; with the last approval needed, the bureau signs it. Not one that you drafted."""
-    _take("approve", contract, version, None, session, as_json)
+    """批准 Approve a version; with the last approval needed, the bureau signs it. Not one that you drafted.
+
+    名称有异样时先警告并询问。 Where a name in it looks odd, it is pointed out first, and you are asked.
+    """
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get(desk_path(contract), version=version)
+        meant = next((one for one in found["versions"] if one["state"] in _TO_APPROVE), found)
+        chosen = meant if version is None else found
+        show_warnings(out, chosen)
+        if chosen["warnings"] and not despite_warnings:
+            out.agree_despite("仍要批准? Approve it nevertheless?")
+    _take("approve", contract, chosen["version"], None, session, as_json, warned=True)
 
 
 @app.command()
@@ -172,14 +191,15 @@ def show(contract: ContractId, version: Version = None, session: SessionFile = N
     out = Output(as_json)
     with Desk.open(session) as desk:
         found = desk.get(desk_path(contract), version=version)
-    document = parse_contract(json.dumps(found["signed"])).contract
+    document = parse_contract(json.dumps(found["signed"]), kept=True).contract
     out.table(
         f"合同 Contract {contract}, 版本 version {found['version']}",
         ("条款 term", "中文", "English"),
-        [("\n".join(label(clause.term)), clause.zh, clause.en) for clause in render(document)],
+        [(joined_lines(label(clause.term)), clause.zh, clause.en) for clause in render(document)],
     )
     show_standing(out, found)
     show_allowance(out, found["allowance"])
+    show_warnings(out, found)
     out.result(found)
 
 
@@ -200,10 +220,16 @@ def diff(contract: ContractId, version: Version = None, session: SessionFile = N
             f"合同 Contract {contract}: {found['against']} → {found['version']}",
             ("条款 term", "", "中文", "English"),
             [
-                (f"{one['label_zh']}\n{one['label_en']}", effects[one["widens"]], one["zh"], one["en"])
+                (
+                    joined_lines((one["label_zh"], one["label_en"])),
+                    effects[one["widens"]],
+                    Shown(one["zh"]),
+                    Shown(one["en"]),
+                )
                 for one in found["changes"]
             ],
         )
+    show_warnings(out, found)
     out.result(found)
 
 
@@ -223,7 +249,7 @@ def export(
     form = "odrl" if odrl else "signed"
     with Desk.open(session) as desk:
         found = desk.get(f"{desk_path(contract)}/export", version=version, form=form)
-    file.write_text(json.dumps(found, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    file.write_text(visible_json(found, indent=1) + "\n", encoding="utf-8")
     out.say(f"已导出 Written: {file}")
     out.result({"contract": contract, "form": form, "file": str(file)})
 
@@ -285,7 +311,14 @@ def register_bank(
 
 
 def _take(
-    step: str, contract: str, version: int | None, reason: str | None, session: Path | None, as_json: bool
+    step: str,
+    contract: str,
+    version: int | None,
+    reason: str | None,
+    session: Path | None,
+    as_json: bool,
+    *,
+    warned: bool = False,
 ) -> None:
     out = Output(as_json)
     form = {name: one for name, one in (("version", version), ("reason", reason)) if one is not None}
@@ -293,6 +326,8 @@ def _take(
         found = desk.post(
             f"{desk_path(contract)}/steps/{step}", {name: one for name, one in form.items() if one is not None}
         )
+    if not warned:
+        show_warnings(out, found)
     out.say(f"合同 Contract {contract}, 版本 version {found['version']}: {name_state(found)}")
     say_next(out, found)
     if found["stopped_jobs"] is not None:

@@ -11,6 +11,7 @@ import typer
 from lab.cli import wishes as options
 from lab.cli.choices import AsJson, SessionFile
 from lab.cli.fingerprints import ask_fingerprint
+from lab.cli.officer_pages import show_warnings
 from lab.cli.output import Output
 from lab.sdk.desk import Desk
 from lab.terms.card import read_card
@@ -18,6 +19,7 @@ from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.fingerprint import check_told
 from lab.terms.proposal import Proposal, parse_proposal
+from lab.terms.visible import Shown, visible
 from lab.terms.wishes import Wishes
 
 BankFingerprint = Annotated[
@@ -167,13 +169,14 @@ def _announce(out: Output, made: dict[str, Any], fingerprint: str) -> None:
     models = ", ".join(made["models"])
     out.say(f"合同已起草 Drafted {contract} version {made['version']}: {made['bank']['name']}, {models}")
     out.say(f"数据局指纹 Fingerprint of this bureau: {fingerprint}")
+    show_warnings(out, made)
     if made["officers_needed"] > 1:
         out.say("须两个部门的专员各自批准 It needs two other officers, of different departments.")
     if made["state"] == "draft":
         out.say(f"下一步 Next: lab officer submit {contract}")
     else:
-        out.say(f"下一步 Next: 另一位专员 another officer: lab officer approve {contract}; ")
-        out.say(f"            银行 the bank: lab bank sign {contract} --bureau URL")
+        out.say(f"下一步 Next: 另一位专员 another officer: lab officer approve {contract};")
+        out.say(Shown(f"            银行 the bank: lab bank sign {visible(contract)} --bureau URL"))
     out.result(made | {"fingerprint": fingerprint})
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from lab.cli.output import Output
+from lab.terms.oddities import Oddity
+from lab.terms.visible import Shown, joined_lines
 
 STATES = {
     "draft": "草稿",
@@ -19,6 +21,11 @@ STATES = {
     "retired": "退役",
 }
 _WHAT = {"match": "求交 match", "scores": "评分 scores"}
+
+
+def show_warnings(out: Output, found: dict[str, Any]) -> None:
+    """What is odd about the names of a version, as its bureau finds it; in a frame, or not at all."""
+    out.warn(Oddity(one["term"], Shown(one["zh"]), Shown(one["en"])) for one in found["warnings"])
 
 
 def say_next(out: Output, found: dict[str, Any]) -> None:
@@ -39,7 +46,8 @@ def show_notice(out: Output, step: str, reason: str, found: dict[str, Any]) -> N
     if not found["delivered"]:
         out.say("此前没有交付结果，无须通知 Nothing had been delivered; no notice is due.")
         return
-    out.say("\n通知 Notice")
+    out.say("")
+    out.say("通知 Notice")
     out.say(
         f"致{bank}：合同{contract}已{zh}。原因：{reason}。"
         "此前交付的下列结果，请告知接收方不再用于新的决定，并按合同的保存期限处理。"
@@ -78,7 +86,7 @@ def show_findings(out: Output, found: dict[str, Any]) -> None:
             (
                 one["contract"],
                 one["bank"],
-                f"{one['zh']}\n{one['en']}",
+                joined_lines((one["zh"], one["en"])),
                 f"{one['found']} > {one['limit']}",
                 one["days"] or "–",
                 (one["since"] or "现在 now")[:10],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
+import polars as pl
 import typer
 
 from lab.cli.choices import AsJson, IdKind, SessionFile
@@ -16,6 +16,7 @@ from lab.terms.consent import COLUMNS, template
 from lab.terms.contract import Purpose
 from lab.terms.csvfile import read_table
 from lab.terms.errors import InvalidInput
+from lab.terms.spreadsheet import save_csv
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="数据管理员 For data stewards: consents of enterprises."
@@ -169,7 +170,5 @@ def _codes(file: Path) -> list[str]:
 
 
 def _write_rejected(path: Path, aside: list[dict[str, Any]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(("row", "reason"))
-        writer.writerows((one["row"], one["reason"]) for one in aside)
+    rows = {"row": [int(one["row"]) for one in aside], "reason": [str(one["reason"]) for one in aside]}
+    save_csv(pl.DataFrame(rows), path)

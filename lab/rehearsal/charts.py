@@ -10,6 +10,8 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
+from lab.terms.visible import visible
+
 Floats = NDArray[np.float64]
 INK, FAINT, RULE = "#1d2a33", "#6d7a83", "#d9dfe2"
 GOOD, BAD = "#4f7f9b", "#c2553f"
@@ -148,7 +150,7 @@ def _line(x1: float, y1: float, x2: float, y2: float) -> str:
 
 
 def _text(x: float, y: float, words: str, anchor: str, colour: str = FAINT) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(words)}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(visible(words))}</text>'
 
 
 def _end(first: bool) -> str:
@@ -157,6 +159,6 @@ def _end(first: bool) -> str:
 
 def _svg(width: float, height: float, parts: Sequence[str], title: str) -> Markup:
     return Markup(
-        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img" aria-label="{escape(title)}" '
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img" aria-label="{escape(visible(title))}" '
         f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )

@@ -17,6 +17,7 @@ from lab.rehearsal.acts import Person, sign_in
 from lab.rehearsal.stage import Service, Stage
 from lab.rehearsal.town import ID, Town
 from lab.terms.contract import Purpose
+from lab.terms.spreadsheet import save_csv
 
 AGREED, OTHERWISE, TO_COME = 0.7, 0.1, 0.05
 """Shares of the town: consents that count now, those for another purpose, those that begin next year."""
@@ -56,6 +57,6 @@ def count_agreed(consents: pl.DataFrame, purpose: Purpose, *, today: date | None
 def bring_in(stage: Stage, service: Service, consents: pl.DataFrame, folder: Path) -> dict[str, Any]:
     """The steward's part: an account, a sign-in, and the file imported over the service; what the import says."""
     file = folder / "consents.csv"
-    consents.write_csv(file)
+    save_csv(consents, file)
     session = sign_in(stage, service, STEWARD)
     return stage.command("steward", "consent", "import", file, "--session", session)

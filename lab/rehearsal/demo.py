@@ -166,8 +166,8 @@ def _grades(scores: pl.DataFrame) -> dict[str, int]:
 
 def _summary(manifest: Mapping[str, Any], scores: pl.DataFrame, auc: float | None) -> RenderableType:
     table = Table(title="组合结果 the portfolio's results", title_justify="left", show_header=False)
-    table.add_column()
-    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", overflow="fold")
     for words, value in (
         ("客户行数 rows", manifest["rows"]),
         ("搁置（代码有误或重复） set aside", manifest["set_aside"]),

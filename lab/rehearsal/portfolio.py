@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lab.rehearsal.codes import make_codes, write_badly
 from lab.rehearsal.town import ID, Floats, Souls, Town, blank, counts, dictionary, draw_outcomes, draw_souls
+from lab.terms.spreadsheet import save_csv
 
 LABEL = "default_12m"
 _OUTSIDE = 0.06  # share of clients that the register does not hold
@@ -43,8 +44,8 @@ class Portfolio:
         """Write ``portfolio.csv``, ``pilot.csv`` and ``portfolio.toml``; the paths of the first two."""
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "portfolio.toml").write_text(self.dictionary, encoding="utf-8")
-        self.clients.write_csv(folder / "portfolio.csv")
-        self.pilot.write_csv(folder / "pilot.csv")
+        save_csv(self.clients, folder / "portfolio.csv")
+        save_csv(self.pilot, folder / "pilot.csv")
         return folder / "portfolio.csv", folder / "pilot.csv"
 
 

@@ -19,6 +19,7 @@ from rich.text import Text
 
 from lab.rehearsal.charts import BAD, GOOD, STYLES, bar_chart, flow_chart, roc_chart, score_chart, swatch
 from lab.rehearsal.judge import Verdict
+from lab.terms.visible import visible
 
 MODELS: Mapping[str, tuple[str, str]] = {
     "encrypted": ("联合模型，密文评分", "joint model, scored encrypted"),
@@ -79,7 +80,11 @@ class TrialReport:
 def write_report(report: TrialReport, path: Path) -> Path:
     """Write the HTML page; nothing in it is loaded from elsewhere and no script runs."""
     environment = Environment(
-        loader=PackageLoader("lab.rehearsal", "."), autoescape=True, undefined=StrictUndefined, trim_blocks=True
+        loader=PackageLoader("lab.rehearsal", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else visible(value),
     )
     facts = report.facts
     page = environment.get_template("report.html.j2").render(
@@ -137,24 +142,27 @@ def draw_report(report: TrialReport) -> RenderableType:
     """The figures for a terminal."""
     facts = report.facts
     models = Table(title="区分能力 discrimination", title_justify="left", header_style="bold")
-    models.add_column("模型 model")
+    models.add_column("模型 model", overflow="fold")
     for column in ("AUC", "KS"):
-        models.add_column(column, justify="right")
+        models.add_column(column, justify="right", overflow="fold")
     for name, (zh, en) in MODELS.items():
         style = "bold green" if name == "encrypted" else ""
         row = (figure(report.verdict.auc.get(name)), figure(report.verdict.ks.get(name)))
-        models.add_row(f"{zh} {en}", *row, style=style)
+        models.add_row(Text(f"{zh} {en}"), *row, style=style)
     figures = Table(title="数字 figures", title_justify="left", show_header=False)
-    figures.add_column()
-    figures.add_column(justify="right")
+    figures.add_column(overflow="fold")
+    figures.add_column(justify="right", overflow="fold")
     for key, (zh, en) in FIGURES.items():
         if not key.startswith("auc_"):
-            figures.add_row(f"{zh} {en}", _value(key, facts[key]))
+            figures.add_row(f"{zh} {en}", Text(visible(_value(key, facts[key]))))
     for step, (zh, en) in STEPS.items():
         figures.add_row(f"{zh} {en}", f"{facts['seconds'].get(step, 0):.2f} s")
     figures.add_row("合计 total", f"{facts['seconds']['total']:.1f} s")
-    notes = [Text(f"搁置 set aside · {side}: {count:,} 行 rows: {zh} {en}") for side, zh, en, count in report.set_aside]
-    notes += [Text(f"注意 note · {zh} {en}", style="yellow") for zh, en in report.warnings]
+    notes = [
+        Text(visible(f"搁置 set aside · {side}: {count:,} 行 rows: {zh} {en}"))
+        for side, zh, en, count in report.set_aside
+    ]
+    notes += [Text(visible(f"注意 note · {zh} {en}"), style="yellow") for zh, en in report.warnings]
     return Group(models, figures, *notes)
 
 

@@ -15,6 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.rehearsal.codes import make_codes
+from lab.terms.spreadsheet import save_csv
 
 ID = "uscc"
 NOTICE = (
@@ -173,5 +174,5 @@ def write_town(town: Town, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "MADE-UP.txt").write_text(NOTICE, encoding="utf-8")
     (folder / "register.toml").write_text(town.dictionary, encoding="utf-8")
-    town.register.write_csv(folder / "register.csv")
+    save_csv(town.register, folder / "register.csv")
     return folder / "register.csv"

@@ -26,6 +26,7 @@ from lab.terms.contract import Detail, Purpose
 from lab.terms.errors import ShulabError
 from lab.terms.identifiers import IdKind
 from lab.terms.progress import SILENT, Progress
+from lab.terms.spreadsheet import save_csv
 from models.features import encode
 from models.registry import save
 from models.training import Trained, check_label, fit_plain, train
@@ -131,9 +132,9 @@ def _score(plan: Plan, stage: Stage, pair: Pair, trained: Trained) -> tuple[dict
 def _write_portfolio(plan: Plan, pair: Pair) -> tuple[Path, Path]:
     """The bank's whole file without its label, identifiers as written; and the codes that are not to be scored."""
     portfolio, skip = plan.out / "portfolio.csv", plan.out / "not-to-score.csv"
-    pair.bank.raw.select(plan.id_column, *pair.bank.columns).write_csv(portfolio)
+    save_csv(pair.bank.raw.select(plan.id_column, *pair.bank.columns), portfolio)
     codes = [*pair.codes(pair.pilot), *pair.unlabelled]
-    pl.DataFrame({"code": pl.Series(codes, dtype=pl.String)}).write_csv(skip)
+    save_csv(pl.DataFrame({"code": pl.Series(codes, dtype=pl.String)}), skip)
     return portfolio, skip
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.lines import check_line
 
 MAX_BYTES = 16_384
 
@@ -19,9 +20,11 @@ def read_card(path: Path) -> Party:
         if path.stat().st_size > MAX_BYTES:
             raise ValueError
         card = json.loads(path.read_bytes())
-        return Party(name=card["name"], public_key=card["public_key"])
+        party = Party(name=card["name"], public_key=card["public_key"])
     except (ValueError, KeyError, TypeError, RecursionError):
         raise InvalidInput(
             f"Wanted {path.name} to be a bank card with name and public_key; it is not.",
             next_step="ask the bank for the output of `lab bank card`",
         ) from None
+    check_line(party.name, "a bank's name")
+    return party

@@ -1,7 +1,8 @@
 """What each term of a contract says to a person, in Chinese and English, and when another value of it allows more.
 
 One table, ``TERMS``, has a row for each field of ``Contract``; ``lab.terms.plain`` renders and compares by it, so
-that a term can't be shown and then be forgotten where versions are compared.
+that a term can't be shown and then be forgotten where versions are compared. Every name that somebody chose passes
+``visible`` here, so that what is said hides nothing of it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from lab.terms.contract import Contract, Detail, Operation, Party, Purpose, ReleaseForm
+from lab.terms.visible import visible
 
 Words = tuple[str, str]
 """A sentence or a word: Chinese, English."""
@@ -75,13 +77,8 @@ def joined(words: Iterable[Words], language: int) -> str:
     return ("、", ", ")[language].join(one[language] for one in words)
 
 
-def _shown(text: str) -> str:
-    """A name as it may stand on a terminal: what steers one, or turns the direction of writing, is spelled out."""
-    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
-
-
 def _party(label_zh: str, label_en: str, party: Party) -> Words:
-    name, key, print_ = _shown(party.name), party.public_key, party.fingerprint
+    name, key, print_ = visible(party.name), party.public_key, party.fingerprint
     return (
         f"{label_zh}：{name}，签名公钥 {key}，指纹 {print_}。",
         f"{label_en}: {name}, public key {key}, fingerprint {print_}.",
@@ -97,7 +94,7 @@ def _moment(moment: datetime) -> str:
 
 def _item_parts(contract: Contract) -> list[tuple[str, Words]]:
     return [
-        (item.code, (f"{_shown(item.code)}（{FORMS[item.form][0]}）", f"{_shown(item.code)} ({FORMS[item.form][1]})"))
+        (item.code, (f"{visible(item.code)}（{FORMS[item.form][0]}）", f"{visible(item.code)} ({FORMS[item.form][1]})"))
         for item in contract.items
     ]
 
@@ -107,7 +104,7 @@ def _items(contract: Contract) -> Words:
         return "不使用任何登记数据项。", "No item of the register is used."
     zh, en = [], []
     for form in ReleaseForm:
-        codes = [_shown(item.code) for item in contract.items if item.form is form]
+        codes = [visible(item.code) for item in contract.items if item.form is form]
         if codes:
             zh.append(f"{FORMS[form][0]}：{'、'.join(codes)}。")
             en.append(f"{FORMS[form][1].capitalize()}: {', '.join(codes)}.")
@@ -146,7 +143,7 @@ def _model_parts(contract: Contract) -> list[tuple[str, Words]]:
 
 
 def _named(values: Iterable[str]) -> list[tuple[str, Words]]:
-    return [(value, (_shown(value), _shown(value))) for value in values]
+    return [(value, (visible(value), visible(value))) for value in values]
 
 
 def _more(pick: Callable[[Contract], Any]) -> Callable[[Contract, Contract], bool | None]:
@@ -339,7 +336,10 @@ TERMS: Mapping[str, Term] = {
     ),
     "consent.why": Term(
         ("授权理由", "reason about consent"),
-        lambda c: (f"关于授权的理由：{_shown(c.consent.why)}。", f"The reason about consent: {_shown(c.consent.why)}."),
+        lambda c: (
+            f"关于授权的理由：{visible(c.consent.why)}。",
+            f"The reason about consent: {visible(c.consent.why)}.",
+        ),
     ),
     "retention_days": Term(
         ("保存期限", "retention"),

@@ -9,7 +9,7 @@ version stands at the bureau (draft, approved, active, ...) is not part of it (`
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Literal
@@ -22,6 +22,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validato
 from lab.terms.errors import InvalidInput, NotAuthentic, Refused
 from lab.terms.fingerprint import fingerprint
 from lab.terms.signers import is_forgeable
+from lab.terms.visible import hidden, name_of
 
 SCHEMA = "shulab-contract/2"
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -209,6 +210,29 @@ class Contract(_Document):
             next_step="name one of these, or ask the bureau to amend the contract",
         )
 
+    def texts(self) -> Iterator[tuple[str, str]]:
+        """Every text that somebody chose freely, by its term."""
+        yield "bureau", self.bureau.name
+        yield "bank", self.bank.name
+        for recipient in self.recipients:
+            yield "recipients", recipient
+        for item in self.items:
+            yield "items", item.code
+        yield "consent.why", self.consent.why
+
+    def check_texts(self) -> None:
+        """Raise ``InvalidInput``, naming term and character, if a text hides something (``lab.terms.visible``): who
+        signs must be able to see all that is signed."""
+        for term, text in self.texts():
+            char = hidden(text)
+            if char:
+                place = " at an end or twice in a row" if char == " " else ""
+                raise InvalidInput(
+                    f"Wanted texts of which everything is seen; contract {self.id} holds {name_of(char)}{place} "
+                    f"in its term {term}.",
+                    next_step="have it drafted anew without that character",
+                )
+
     def canonical(self) -> bytes:
         """The bytes that are signed: RFC 8785 of the document."""
         return rfc8785.dumps(self.model_dump(mode="json", by_alias=True))
@@ -276,13 +300,20 @@ def verify_signature(public_key: str, signature: str, message: bytes, *, what: s
         ) from None
 
 
-def parse_contract(text: str | bytes) -> SignedContract:
-    """Strictly parse a signed contract from JSON; raises ``InvalidInput`` naming the fields, never their values."""
+def parse_contract(text: str | bytes, *, kept: bool = False) -> SignedContract:
+    """Strictly parse a signed contract from JSON; raises ``InvalidInput`` naming the fields, never their values.
+
+    Its texts must hide nothing (``Contract.check_texts``), unless it was ``kept`` here from before and is to be shown
+    or ended.
+    """
     try:
-        return SignedContract.model_validate_json(text)
+        signed = SignedContract.model_validate_json(text)
     except ValueError as error:
         fields = sorted({".".join(str(part) for part in e["loc"]) for e in getattr(error, "errors", lambda: [])()})
         raise InvalidInput(
             f"Wanted a contract document ({SCHEMA}); these parts do not fit: {', '.join(fields) or 'not JSON'}.",
             next_step="export the contract again from the bureau",
         ) from None
+    if not kept:
+        signed.contract.check_texts()
+    return signed

@@ -5,7 +5,7 @@ at a time (``open_table``). UTF-8 (with or without byte-order mark), GB18030 and
 ordinary; so are commas, semicolons and tabs. Every cell stays a string, so nothing is guessed about types here. A row
 whose number of fields differs from the header is set aside with its number, never dropped silently. Messages name
 columns by position and rows by number; never a value, and not a header either, because the first line of a file without
-a header is data.
+a header is data. What ``lab.terms.spreadsheet`` put before a cell against formulas is taken away.
 
 Rows are numbered as a spreadsheet shows them: the header is row 1.
 """
@@ -30,6 +30,7 @@ from polars.exceptions import PolarsError
 from lab.terms.csvheader import check_header, choose_separator
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.identifiers import Reason
+from lab.terms.spreadsheet import unguarded, unguarded_names
 
 MAX_BYTES = 1 << 30  # 1 GiB: about ten million rows of an ordinary export
 STRETCH = 8 << 20
@@ -150,6 +151,7 @@ class TableFile:
     def _stretch(self, frame: pl.DataFrame, width: NDArray[np.int64], row: int, file: TextIO) -> Stretch:
         """``width``: fields of each line from row number ``row`` on; 0 if it is blank, -1 up to the header."""
         good = width == len(self.columns)
+        frame = frame.select(unguarded(column) for column in frame.get_columns())
         ragged = np.flatnonzero(~good & (width > 0)) + row
         aside = tuple(SetAside(number, Reason.RAGGED) for number in ragged.tolist())
         blank, read = int((width == 0).sum()), file.buffer.tell()
@@ -242,7 +244,7 @@ def open_table(path: str | Path, *, max_bytes: int = MAX_BYTES) -> TableFile:
                 header = next(record for record in reader if record)
             except csv.Error:
                 raise _unclosed(path.name, reader.line_num) from None
-    columns = check_header([cell.strip() for cell in header], path.name)
+    columns = check_header(unguarded_names([cell.strip() for cell in header]), path.name)
     return TableFile(path, tuple(columns), encoding, size, state, separator, quoted)
 
 

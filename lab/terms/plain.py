@@ -8,6 +8,7 @@ from typing import Any
 
 from lab.terms.clauses import TERMS, Term, Words, joined
 from lab.terms.contract import Contract
+from lab.terms.visible import Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,8 +16,8 @@ class Clause:
     """One term of a contract, said to a person who is no programmer."""
 
     term: str
-    zh: str
-    en: str
+    zh: Shown
+    en: Shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,8 @@ class Change:
     can't be said (None)."""
 
     term: str
-    zh: str
-    en: str
+    zh: Shown
+    en: Shown
     widens: bool | None
 
     @property
@@ -37,7 +38,7 @@ class Change:
 
 def render(contract: Contract) -> list[Clause]:
     """Every term of the contract, in the order of the document."""
-    return [Clause(term, *row.say(contract)) for term, row in TERMS.items()]
+    return [Clause(term, *map(Shown, row.say(contract))) for term, row in TERMS.items()]
 
 
 def diff(old: Contract, new: Contract) -> list[Change]:
@@ -73,7 +74,7 @@ def _change(term: str, row: Term, old: Contract, new: Contract) -> Change:
     else:
         (was_zh, was_en), (now_zh, now_en) = row.say(old), row.say(new)
         zh, en = f"原为：{was_zh} 现为：{now_zh}", f"Was: {was_en} Now: {now_en}"
-    return Change(term, zh, en, row.widens(old, new))
+    return Change(term, Shown(zh), Shown(en), row.widens(old, new))
 
 
 def _members(old: Sequence[tuple[str, Words]], new: Sequence[tuple[str, Words]]) -> Words:

@@ -16,6 +16,7 @@ from lab.terms.errors import (
     ShulabError,
     Unreachable,
 )
+from lab.terms.visible import visible
 
 TYPE_PREFIX = "urn:shulab:error:"
 FAMILIES: Mapping[str, type[ShulabError]] = {
@@ -62,5 +63,5 @@ def error_of(status: int, content: bytes) -> ShulabError:
 
 
 def _printable(text: object) -> str:
-    """What a stranger wrote, safe for a terminal: no control characters, not endless."""
-    return "".join(c for c in text if c.isprintable())[:_LONGEST_TEXT] if isinstance(text, str) else ""
+    """What a stranger wrote, with all of it to be seen, but not endless."""
+    return visible(text[:_LONGEST_TEXT]) if isinstance(text, str) else ""

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lab.terms.contract import Ceilings, ConsentTerms, Detail, Name, Operation, Party, Purpose, Slug
+from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Party, Purpose, Slug
 from lab.terms.errors import InvalidInput
+from lab.terms.lines import Name, is_line
 
 SCHEMA = "shulab-proposal/1"
 MAX_BYTES = 65_536
@@ -64,6 +65,8 @@ class Proposal(_Part):
     def _check(self) -> Proposal:
         if len(set(self.operations)) != len(self.operations):
             raise ValueError("a proposal names each operation once")
+        if not is_line(self.bank.name) or not is_line(self.consent.why):
+            raise ValueError("a proposal hides nothing in its texts")
         if self.detail is not Detail.TOTAL and Operation.PORTRAIT not in self.operations:
             raise ValueError("replies finer than totals need the operation portrait")
         return self

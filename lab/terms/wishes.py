@@ -10,12 +10,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.terms.contract import Ceilings, ConsentTerms, Detail, Name, Operation, Purpose, ReleaseForm, Slug
+from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm, Slug
 from lab.terms.errors import InvalidInput
+from lab.terms.lines import Line, Name
 from lab.terms.proposal import Proposal
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$")]
-ItemCode = Annotated[str, Field(min_length=1, max_length=100)]
+ItemCode = Annotated[Line, Field(min_length=1, max_length=100)]
 CeilingName = Literal[
     "identifiers",
     "identifiers_per_match",

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.terms.contract import Party, SignedContract, parse_contract
 from lab.terms.errors import InvalidInput
+from lab.terms.oddities import as_dicts, oddities
 from lab.terms.odrl import from_odrl, to_odrl
 from lab.terms.plain import diff, label
 from lab.terms.wishes import Wishes
@@ -188,7 +189,9 @@ async def compare(person: PersonOf, parts: PartsOf, contract_id: ContractId, ver
         told = {"term": change.term, "label_zh": zh, "label_en": en, "zh": change.zh, "en": change.en}
         changes.append(told | {"widens": change.widens})
     against = older.version if older else None
-    return {"contract": contract_id, "version": newer.version, "against": against, "changes": changes}
+    warnings = as_dicts(oddities(newer.contract, older.contract if older else None))
+    found = {"contract": contract_id, "version": newer.version, "against": against, "changes": changes}
+    return found | {"warnings": warnings}
 
 
 @router.get(

@@ -11,6 +11,7 @@ from lab.bureau.contracts.cabinet import Held
 from lab.bureau.contracts.workflow import State
 from lab.bureau.desk import Shown, Stopped
 from lab.terms.contract import SignedContract
+from lab.terms.oddities import as_dicts, oddities
 from sandbox.api.desk_words import CHANGE, CONTRACT, DELIVERY, DETAIL, FINDING, RULE
 
 
@@ -28,6 +29,14 @@ class BankOf(BaseModel):
     id: str
     name: str
     fingerprint: str
+
+
+class WarningView(BaseModel):
+    """Something odd about a name in the contract, for whoever approves it: look-alikes, letters of unusual scripts."""
+
+    term: str
+    zh: str
+    en: str
 
 
 class ContractLine(BaseModel):
@@ -52,6 +61,7 @@ class ContractLine(BaseModel):
     approvals: list[ApprovalView]
     signed_by_bank: bool
     signed_by_bureau: bool
+    warnings: list[WarningView]
 
 
 class ContractList(BaseModel):
@@ -120,13 +130,16 @@ class Comparison(BaseModel):
     """What a version changes of the last one approved before it; ``against`` is null when there is none."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"contract": "c-1", "version": 2, "against": 1, "changes": [CHANGE]}]}
+        json_schema_extra={
+            "examples": [{"contract": "c-1", "version": 2, "against": 1, "changes": [CHANGE], "warnings": []}]
+        }
     )
 
     contract: str
     version: int
     against: int | None
     changes: list[ChangeView]
+    warnings: list[WarningView]
 
 
 class Registered(BaseModel):
@@ -199,6 +212,7 @@ def view_line(held: Held, standing: State | None = None) -> dict[str, Any]:
         ],
         "signed_by_bank": held.signed.bank_signature is not None,
         "signed_by_bureau": held.signed.bureau_signature is not None,
+        "warnings": as_dicts(oddities(contract)),
     }
 
 

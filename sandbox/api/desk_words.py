@@ -30,6 +30,7 @@ CONTRACT: dict[str, Any] = {
     "approvals": [APPROVAL],
     "signed_by_bank": False,
     "signed_by_bureau": True,
+    "warnings": [],
 }
 DETAIL: dict[str, Any] = CONTRACT | {
     "signed": CONTRACT_EXAMPLE["signed"],

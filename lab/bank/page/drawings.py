@@ -1,7 +1,7 @@
 """Drawings as inline SVG: dial, grade scale, radar, bars and histograms. Numbers in, markup out.
 
-Every text is escaped; colours and sizes are presentation attributes, so a page needs no inline style and no script. All
-drawings stay readable in grey: what a colour says is also said by position or by a word.
+Every text is made visible and escaped; colours and sizes are presentation attributes, so a page needs no inline style
+and no script. All drawings stay readable in grey: what a colour says is also said by position or by a word.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from markupsafe import Markup, escape
+
+from lab.terms.visible import visible
 
 INK, MUTED, HAIR, PAPER = "#17212b", "#5d6976", "#dde2e7", "#ffffff"
 ACCENT, FAINT, GOOD, BAD = "#1d4e6b", "#eef2f5", "#2c6e63", "#ab4631"
@@ -283,10 +285,10 @@ def _text(
 ) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}"'
-        f' fill="{colour}">{escape(words)}</text>'
+        f' fill="{colour}">{escape(visible(words))}</text>'
     )
 
 
 def _svg(width: float, height: float, parts: Sequence[str], title: str, kind: str) -> Markup:
-    head = f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(title)}">'
+    head = f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(visible(title))}">'
     return Markup(head + "".join(parts) + "</svg>")  # every text above is escaped

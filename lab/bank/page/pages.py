@@ -1,7 +1,8 @@
 """How a page is made: one template environment, one style sheet, and a policy under which nothing else may load or run.
 
 A page is one file. It refers to nothing outside itself, has no script, and its Content-Security-Policy allows the one
-style sheet by its hash, so that even a value that slipped through escaping could load nothing.
+style sheet by its hash, so that even a value that slipped through escaping could load nothing. Every value is escaped,
+and shown as ``lab.terms.visible`` writes it: a name can neither hide a part of itself nor turn the line.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
+
+from lab.terms.visible import visible
 
 
 def render(template: str, **values: Any) -> str:
@@ -30,9 +33,15 @@ def _environment() -> Environment:
         loader=FunctionLoader(_read),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=seen,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+
+
+def seen(value: Any) -> Any:
+    """A value as a page shows it: text made visible; a drawing of ours, which was made from such text, as it is."""
+    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _read(name: str) -> str:

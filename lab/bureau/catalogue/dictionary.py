@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.lines import check_line
 from models.dimensions import DEFAULT_DIMENSION
 from models.features import FeatureWords, read_words
 
@@ -48,11 +49,15 @@ def read_dictionary(path: Path) -> dict[str, FeatureWords]:
     if path.stat().st_size > _MAX_BYTES:
         raise InvalidInput(f"Wanted a dictionary of at most {_MAX_BYTES} bytes.", next_step="check the file")
     try:
-        return read_words(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        found = read_words(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidInput(
             f"Wanted {path.name} to be TOML in UTF-8; it is not.", next_step="write [items.<column>] tables"
         ) from None
+    for word in found.values():
+        for text in (word.item, word.zh, word.en, word.domain, word.grade):
+            check_line(text, "a word of the dictionary", least=0)
+    return found
 
 
 def items_for(register: str, columns: Sequence[str], words: Mapping[str, FeatureWords]) -> tuple[Item, ...]:

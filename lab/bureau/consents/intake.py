@@ -6,6 +6,7 @@ Everything slow (reading, signatures, pseudonyms) is done before the transaction
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,6 +32,7 @@ from lab.terms.csvfile import digest_of, read_table
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdKind
 from lab.terms.progress import Progress
+from lab.terms.spreadsheet import write_csv
 
 MAX_ROWS = 200_000
 """Rows of one file, so that its transaction keeps other writers waiting for seconds and not for minutes."""
@@ -224,5 +226,7 @@ def _reject(home: BureauHome, file_sha256: str, aside: Sequence[tuple[int, str]]
         return None
     path = home.path(f"consents/{file_sha256[:16]}.rejected.csv")
     frame = pl.DataFrame({"row": [row for row, _ in aside], "reason": [reason for _, reason in aside]})
-    write_private(path, frame.write_csv().encode())
+    buffer = io.BytesIO()
+    write_csv(frame, buffer, mark=False)
+    write_private(path, buffer.getvalue())
     return path

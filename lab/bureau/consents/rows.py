@@ -15,6 +15,7 @@ from lab.terms.contract import Purpose
 from lab.terms.csvfile import CsvTable
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdKind, Reason, normalise
+from lab.terms.lines import is_line
 from lab.terms.progress import Stage
 
 _NEEDED = ("code", "bank", "purpose", "starts", "expires")
@@ -165,7 +166,7 @@ def _fault_of_evidence(given: Given) -> Fault | None:
     if not given.reference and not (given.public_key and given.signature):
         return Fault.EVIDENCE
     if given.reference:
-        if len(given.reference) > _REFERENCE_CHARACTERS or not given.reference.isprintable():
+        if len(given.reference) > _REFERENCE_CHARACTERS or not is_line(given.reference):
             return Fault.EVIDENCE_FORM
         if tells_a_code(given.reference, given.consent.code):
             return Fault.EVIDENCE_CODE

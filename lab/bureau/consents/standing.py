@@ -36,6 +36,7 @@ from lab.terms.consent import Consent
 from lab.terms.contract import Contract, Purpose
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdKind, normalise
+from lab.terms.lines import check_line
 from lab.terms.progress import SILENT, Progress
 
 REASON_CHARACTERS = 500
@@ -115,11 +116,7 @@ class Consents:
         code that is none and for a reason that is empty, too long or holds a code; ``NotFound`` for an unknown bank.
         """
         wanted = _normal(codes, id_kind)
-        if not reason.strip() or len(reason) > REASON_CHARACTERS or not reason.isprintable():
-            raise InvalidInput(
-                f"Wanted a reason in one line of at most {REASON_CHARACTERS} characters; it goes into the ledger.",
-                next_step="check --reason",
-            )
+        check_line(reason, "a reason, which goes into the ledger,", longest=REASON_CHARACTERS)
         if any(tells_a_code(reason, code) for code in wanted):
             raise InvalidInput(
                 "The reason holds an enterprise's code, which has no place in the ledger.", next_step="check --reason"

@@ -27,6 +27,7 @@ from lab.bureau.store.tables import BankKeyRow, BankRow, ContractRow
 from lab.terms.contract import Party
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.fingerprint import check_told
+from lab.terms.lines import check_line
 from lab.terms.succession import SignedSuccession
 
 GRACE = timedelta(hours=24)
@@ -80,8 +81,10 @@ def register(session: Session, party: Party, *, by: str, now: datetime, told: st
     ``told`` is the fingerprint as the bank told it to ``by`` over another channel: without it no key becomes a bank's,
     because a card may have been exchanged on its way. That it was told, and by whom it was confirmed, is in the entry.
     Raises ``Conflict`` if the name is another key's, the key another name's, or the key is no longer the bank's;
-    ``InvalidInput`` for a new key without a fingerprint, ``NotAuthentic`` for another key's.
+    ``InvalidInput`` for a new key without a fingerprint or a name that hides something, ``NotAuthentic`` for another
+    key's.
     """
+    check_line(party.name, "a bank's name")
     row = session.get(BankKeyRow, party.public_key)
     if row is not None:
         bank = _bank(session, row.bank_id)
@@ -220,15 +223,14 @@ def add_key_by_officer(session: Session, party: Party, *, by: str, now: datetime
 
 def revoke_key(session: Session, key: str, reason: str, *, by: str, now: datetime) -> str:
     """Refuse a key from now on; the bank's id. Revoking it again changes nothing. Raises ``NotFound``."""
-    if not 0 < len(reason.strip()) <= _REASON:
-        raise InvalidInput(f"Wanted a reason of 1 to {_REASON} characters.", next_step="give --reason")
+    reason = check_line(reason.strip(), "a reason", longest=_REASON)
     row = _locked_key(session, key)
     if row is None:
         raise NotFound("No bank has this key.", next_step="list banks' keys with `lab bank-key list`")
     if row.state != KeyState.REVOKED:
         row.state, row.ended_at = KeyState.REVOKED.value, now
         session.flush()
-        facts = {"bank": row.bank_id, "key": key, "reason": reason.strip()}
+        facts = {"bank": row.bank_id, "key": key, "reason": reason}
         record(session, "bank.key-revoked", None, facts, by=by)
     return row.bank_id
 

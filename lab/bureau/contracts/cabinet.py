@@ -63,9 +63,10 @@ def file_draft(
     """Keep a new contract, or the next version of one, as a draft.
 
     A draft that it replaces is retired. Raises ``Conflict`` if the id is taken, the version is not the next one,
-    another version is still on its way, or the bank is another.
+    another version is still on its way, or the bank is another; ``InvalidInput`` if a text of it hides something.
     """
     by = author.by
+    contract.check_texts()
     if contract.version == 1:
         if session.get(ContractRow, contract.id) is not None:
             raise Conflict(f"A contract {contract.id} exists already.", next_step="amend it, or draft under another id")

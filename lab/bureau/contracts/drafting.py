@@ -66,7 +66,7 @@ def write_contract(
 
     The items are those the models read, in the form a model's input needs, and what ``choices.forms`` says; none where
     only a count is chosen. Raises ``Refused`` for an unpublished model, ``InvalidInput`` for a detail, engine,
-    parameter set, item or term that does not exist.
+    parameter set, item or term that does not exist, and for a text that hides something.
     """
     register_name = _one_register(works)
     _known("engine", choices.engine, ENGINES)
@@ -80,7 +80,7 @@ def write_contract(
     _can_ask(operations, choices.ceilings)
     items = _no_items(choices.forms) if counts_only(operations) else _items(works, choices.forms, known)
     try:
-        return Contract(
+        written = Contract(
             id=amends.id if amends else f"c-{starts:%Y%m%d}-{secrets.token_hex(4)}",
             version=amends.version + 1 if amends else 1,
             bureau=bureau,
@@ -104,6 +104,8 @@ def write_contract(
         raise InvalidInput(
             f"Wanted terms that make a contract; these do not fit: {_reasons(error)}.", next_step="choose others"
         ) from None
+    written.check_texts()
+    return written
 
 
 def keep_draft(

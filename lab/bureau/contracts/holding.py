@@ -129,7 +129,7 @@ def _held(contract: ContractRow, row: ContractVersionRow, approvals: Iterable[Ap
         "bureau_signature": row.bureau_signature,
         "bank_signature": row.bank_signature,
     }
-    signed = parse_contract(json.dumps(parts))
+    signed = parse_contract(json.dumps(parts), kept=True)
     if (signed.contract.id, signed.contract.version) != (row.contract_id, row.version):
         raise Refused(
             f"The document held as contract {row.contract_id} version {row.version} is another one's.",

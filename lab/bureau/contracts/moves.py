@@ -13,7 +13,10 @@ from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import ContractRow, ContractVersionRow
 from lab.terms.contract import Contract
 from lab.terms.errors import Conflict, NotFound
+from lab.terms.lines import check_line
 
+REASON = 500
+"""Characters of a reason at most; the ledger keeps it."""
 IN_FORCE = frozenset({State.ACTIVE, State.SUSPENDED})
 KINDS = {
     Action.SUBMIT: "contract.submitted",
@@ -58,7 +61,11 @@ def step(
 ) -> Held:
     after = advance(contract.id, State(row.state), action)
     if action in (Action.SUBMIT, Action.REVIEW, Action.APPROVE, Action.ACTIVATE, Action.RESUME):
-        check_term(held(session, contract, row).contract, now)
+        document = held(session, contract, row).contract
+        check_term(document, now)
+        document.check_texts()  # one that was kept from before may hide something, and then can only be ended
+    if reason is not None:
+        check_line(reason, "a reason", longest=REASON)
     row.state = after.value
     if after in FINAL:
         row.ended_at = now

@@ -10,7 +10,6 @@ import hashlib
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select
-
 from sqlalchemy.orm import Session
 
 from lab.bureau.exchange.passage import Passage

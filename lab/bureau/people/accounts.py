@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from lab.bureau.people.roles import Person, Role, check_roles
 from lab.bureau.store.tables import AccountRow
 from lab.terms.errors import Conflict, InvalidInput, NotFound
+from lab.terms.lines import check_line
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,63}")
 ACTIVE, DISABLED = "active", "disabled"
@@ -61,11 +62,11 @@ class NewAccount:
     def __post_init__(self) -> None:
         check_name(self.name)
         check_roles(self.roles)
-        _check_text(self.department, "a department", 100)
-        _check_text(self.shown_name or self.name, "a shown name", 200)
+        check_line(self.department, "a department", longest=100)
+        check_line(self.shown_name or self.name, "a shown name")
         if self.elsewhere is not None:
-            _check_text(self.elsewhere.issuer, "an issuer", 500)
-            _check_text(self.elsewhere.subject, "a subject", 255)
+            check_line(self.elsewhere.issuer, "an issuer", longest=500)
+            check_line(self.elsewhere.subject, "a subject", longest=255)
 
 
 def read_subject(issuer: str | None, subject: str | None) -> Subject | None:
@@ -176,8 +177,3 @@ def check_administrator_left(rows: Iterable[AccountRow]) -> None:
         raise Conflict(
             "This would leave no administrator who can sign in.", next_step="make another administrator first"
         )
-
-
-def _check_text(text: str, what: str, longest: int) -> None:
-    if not text.strip() or len(text) > longest or not text.isprintable():
-        raise InvalidInput(f"Wanted {what} of 1 to {longest} printable characters.", next_step="correct it")

@@ -33,6 +33,7 @@ from lab.terms.csvfile import TableFile, digest_of, open_table
 from lab.terms.errors import Conflict, InvalidInput
 from lab.terms.identifiers import IdKind
 from lab.terms.progress import SILENT, Progress
+from lab.terms.spreadsheet import write_csv
 from models.features import FeatureWords
 
 MAX_BYTES = 1 << 36  # 64 GiB: some hundred million rows, or tens of millions with a hundred items each
@@ -169,7 +170,7 @@ def _list(aside: Runs, path: Path) -> Path:
     """What was set aside, by row number, as CSV."""
     with path.open("wb") as file:
         for number, stretch in enumerate(aside.stretches()):
-            told(stretch).write_csv(file, include_bom=not number, include_header=not number)
+            write_csv(told(stretch), file, header=not number)
     return path
 
 

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.rehearsal.bench.data import ID, LABEL, make_letters
+from lab.terms.spreadsheet import save_csv
 
 ITEMS = 20
 """Public items of a firm."""
@@ -83,8 +84,8 @@ def write_firms(folder: Path, register: int, portfolio: int, columns: int, *, se
     clients = np.concatenate([order[:portfolio], np.arange(register, max(register, portfolio))])
     taught = order[::-1][:TAUGHT]
     files = FirmFiles(folder / "register.csv", folder / "portfolio.csv", folder / "pilot.csv", min(portfolio, register))
-    firms.public[:register].insert_column(0, codes[:register]).write_csv(files.register)
+    save_csv(firms.public[:register].insert_column(0, codes[:register]), files.register)
     whole = firms.bank.insert_column(0, codes)
-    whole[clients].write_csv(files.portfolio)
-    whole.with_columns(pl.Series(LABEL, firms.label))[taught].write_csv(files.pilot)
+    save_csv(whole[clients], files.portfolio)
+    save_csv(whole.with_columns(pl.Series(LABEL, firms.label))[taught], files.pilot)
     return files

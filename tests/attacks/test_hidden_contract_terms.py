@@ -1,0 +1,301 @@
+"""A drafter at the bureau hides a term from those who are to stop it.
+
+Who: an officer, or a bank whose plan an officer drafts from. What they want: that a recipient, an item or a reason is
+in the bytes that both sides sign and not on the screens of the second officer and of the bank, so that one person
+defeats four eyes. How: markup of the terminal library, escape sequences, characters that are not drawn or that turn the
+line, and letters that look like others. What stops them: ``lab.terms.visible`` writes out what would not be seen,
+``lab.cli.output`` interprets no text, ``Contract.check_texts`` refuses such characters wherever a contract comes in,
+and ``lab.terms.oddities`` points out what only looks ordinary, before anybody signs.
+"""
+
+from __future__ import annotations
+
+import io
+import unicodedata
+from pathlib import Path
+
+import pytest
+from rich.errors import MarkupError
+
+from lab.bank.home import BankHome
+from lab.bureau.contracts import cabinet
+from lab.bureau.contracts.workflow import State
+from lab.bureau.store import Store, migrate, open_store
+from lab.cli import officer
+from lab.cli.output import Output, Screen, explain, grid
+from lab.terms.contract import Contract, parse_contract, signing_input
+from lab.terms.errors import InvalidInput, NotFound, Refused
+from lab.terms.oddities import oddities
+from lab.terms.plain import diff, render, to_text
+from lab.terms.visible import visible
+from lab.terms.wishes import Wishes
+from tests.attacks.screens import (
+    Answering,
+    bare,
+    change_screen,
+    former_name,
+    former_screen,
+    former_table,
+    officers_screen,
+    on_screen,
+    signing_screen,
+    unwrapped,
+    written_out,
+)
+from tests.unit.bureau.papers import BEN, BUREAU, CAT, bring, contract, file, keyed, sign_both
+from tests.unit.bureau.scene import START
+
+HIDDEN = "and Another Ltd, for resale"
+RECIPIENT = f"信贷部 credit department[{HIDDEN}]"
+PLAIN = "信贷部 credit department"
+UNSEEN = {
+    "escape": "\x1b[2K\x1b[1A",
+    "link": "\x1b]8;;https://elsewhere.example\x07",
+    "c1-csi": "\x9b2J",
+    "carriage-return": "\rnobody",
+    "backspace": "\x08" * 4,
+    "line-feed": "\n状态 state active",
+    "override": "\u202edetnarg",
+    "isolate": "\u2066x\u2069",
+    "mark": "\u200e\u200f\u061c",
+    "zero-width": "\u200b\u200c\u200d\u2060\ufeff",
+    "soft-hyphen": "\u00ad",
+    "variation": "\ufe0f\U000e0100",
+    "tag": "\U000e0041\U000e0042",
+    "filler": "\u3164\u115f\u1160\uffa0",
+    "joiner": "\u034f\u17b4\u180b",
+    "blank": "\u2800\u3000\u00a0",
+    "separator": "\u2028\u2029",
+    "private": "\ue000\U000f0000",
+    "unassigned": "\U0003fffd",
+    "strike": "x\u0336y\u0338",
+    "pile": "\u0300\u0301\u0302\u0303",
+    "frame": "│ 无 no │",
+    "spaces": "x" + " " * 60 + "y",
+    "end-space": "x ",
+}
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Store:
+    """A bureau's store."""
+    opened = open_store(f"sqlite:///{tmp_path / 'bureau.db'}")
+    migrate(opened.engine)
+    return keyed(opened)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> BankHome:
+    """The bank's home."""
+    return BankHome.create(tmp_path / "bank", name="某银行", key_file=tmp_path / "bank.key")[0]
+
+
+def hostile(text: str = RECIPIENT) -> Contract:
+    return contract(recipients=[text])
+
+
+# Markup.
+
+
+def test_with_markup_on_the_bank_signs_a_recipient_that_is_not_on_its_screen() -> None:
+    assert HIDDEN in signing_input(hostile()).decode()
+    assert "credit" in former_screen(hostile()) and "Another" not in former_screen(hostile())
+
+
+def test_the_bank_sees_the_whole_recipient() -> None:
+    assert bare(RECIPIENT) in unwrapped(signing_screen(hostile()))
+
+
+def test_the_officer_sees_the_whole_recipient(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = officers_screen(monkeypatch, Answering(hostile()), lambda: officer.show("c-test-1"))
+    assert bare(RECIPIENT) in unwrapped(seen)
+
+
+def test_with_markup_on_an_amendment_adds_a_recipient_unseen() -> None:
+    (change,) = diff(contract(recipients=[PLAIN]), contract(recipients=[PLAIN, f"x[{HIDDEN}]"]))
+    assert "Another" not in former_table([("接收方", str(change.zh), str(change.en))])
+
+
+def test_an_added_recipient_is_seen_whole(home: BankHome, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = contract(recipients=[PLAIN]), contract(version=2, recipients=[PLAIN, f"x[{HIDDEN}]"])
+    assert bare(f"x[{HIDDEN}]") in unwrapped(change_screen(old, new, home))
+    desk = Answering(new, old)
+    assert bare(f"x[{HIDDEN}]") in unwrapped(officers_screen(monkeypatch, desk, lambda: officer.diff("c-test-1")))
+
+
+def test_with_markup_on_a_closing_tag_ends_the_command() -> None:
+    with pytest.raises(MarkupError):
+        former_screen(hostile("department[/x]"))
+
+
+@pytest.mark.parametrize("text", ["department[/x]", "[bold]", "[link=https://elsewhere.example]here[/link]", ":bank:"])
+def test_a_tag_is_text(text: str) -> None:
+    screen = signing_screen(hostile(text))
+    assert bare(text) in unwrapped(screen) and "\x1b" not in screen
+
+
+def test_titles_progress_and_errors_interpret_nothing_either(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "[red]x[/red]\x1b[2J\u202e"
+    seen = on_screen(lambda output: output.table(name, (name,), [(name,)], whole=name))
+    assert seen.count("[red]x[/red]\\u001b[2J\\u202e") == 3
+    output = Output()
+    output.notes = Screen(file=io.StringIO(), width=80)
+    output.progress.__init__(output.notes)  # type: ignore[misc]
+    with output.progress.stage(name, 1) as stage:
+        stage.advance()
+    drawn = output.notes.file.getvalue()  # type: ignore[attr-defined]
+    assert "\\u202e" in drawn and "\u202e" not in drawn and "\x1b[2J" not in drawn
+    explain(NotFound(f"No {name}.", next_step=name), as_json=True)
+    told = capsys.readouterr()
+    assert "[red]x[/red]\\u001b[2J\\u202e" in told.err and "\\u202e" in told.out
+    assert not set(told.err + told.out) & {"\x1b", "\u202e"}
+
+
+# Characters that are not seen.
+
+
+@pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
+def test_in_a_former_table_what_is_not_seen_passes(text: str) -> None:
+    drawn = former_table([(f"x{text}x",)])
+    assert "\\u" not in drawn  # nothing says that it is there
+
+
+@pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
+def test_what_is_not_seen_is_written_out(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = hostile(f"信贷部{text}")
+    desk = Answering(document)
+    screens = {
+        "bank": signing_screen(document),
+        "officer": officers_screen(monkeypatch, desk, lambda: officer.show("c-test-1")),
+        "text": to_text(render(document)),
+        "table": on_screen(lambda output: output.show(grid("t", ("c",), [(document.recipients[0],)]))),
+    }
+    for place, screen in screens.items():
+        assert written_out(f"信贷部{text}") in bare(unwrapped(screen) or screen), place
+        assert all(unicodedata.category(char)[0] != "C" for char in screen.replace("\n", "")), place
+
+
+@pytest.mark.parametrize("text", ["\ufe0f", "\u3164", "\u034f", "\u2800", "│"])
+def test_the_former_clause_left_them_as_they_were(text: str) -> None:
+    assert former_name(text) == text and visible(text) != text
+
+
+def test_no_text_can_be_taken_for_anothers_escape() -> None:
+    assert visible("\\u202e") != visible("\u202e")
+    assert visible("\\\\u202e") != visible("\\u202e") != visible("\\" + "\u202e")
+
+
+# Such a contract does not come in.
+
+
+def test_without_the_check_a_contract_that_hides_something_comes_into_force(
+    kept: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Contract, "check_texts", lambda contract: None)
+    with kept.begin() as session:
+        assert bring(session, hostile("信贷部\u202e"), State.ACTIVE).signed.bureau_signature
+
+
+@pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
+def test_it_is_refused_when_drafted_imported_or_fetched(kept: Store, text: str) -> None:
+    document = hostile(f"信贷部{text}")
+    with kept.begin() as session, pytest.raises(InvalidInput, match="recipients"):
+        file(session, document)
+    with pytest.raises(InvalidInput, match="recipients"):
+        parse_contract(sign_both(document).model_dump_json(by_alias=True))
+    with pytest.raises(ValueError):
+        Wishes(recipients=(f"信贷部{text}",))
+
+
+@pytest.mark.parametrize("term", ["bureau", "bank", "recipients", "items", "consent.why"])
+def test_each_free_text_of_a_contract_is_held_to_it(term: str) -> None:
+    plain = contract()
+    party = {"name": "x\u200by", "public_key": plain.bank.public_key}
+    by_term: dict[str, dict[str, object]] = {
+        "bureau": {"bureau": party},
+        "bank": {"bank": party},
+        "recipients": {"recipients": ["x\u200by"]},
+        "items": {"items": [{"code": "x\u200by"}]},
+        "consent.why": {"consent": {"why": "x\u200by"}},
+    }
+    with pytest.raises(InvalidInput, match=term):
+        contract(**by_term[term]).check_texts()
+
+
+def test_one_that_was_kept_from_before_can_be_shown_and_ended_alone(
+    kept: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = hostile("信贷部\u202e")
+    with kept.begin() as session, monkeypatch.context() as before:
+        before.setattr(Contract, "check_texts", lambda contract: None)
+        bring(session, document, State.UNDER_REVIEW)
+    with kept.begin() as session, pytest.raises(InvalidInput, match="recipients"):
+        cabinet.approve(session, document.id, CAT, BUREAU.sign, START)
+    with kept.begin() as session:
+        assert [one.contract.recipients for one in cabinet.list_held(session)] == [document.recipients]
+        assert cabinet.reject(session, document.id, BEN, "it hides something", START).state is State.REJECTED
+
+
+# Letters that look like others.
+
+TWIN = "сredit department"  # its first letter is Cyrillic
+
+
+def test_a_twin_is_seen_by_nobody() -> None:
+    former = former_screen(contract(recipients=["credit department", TWIN]))
+    assert bare(TWIN) in unwrapped(former) and "Cyrillic" not in former
+
+
+@pytest.mark.parametrize(
+    ("names", "word"),
+    [
+        (["credit department", TWIN], "Cyrillic"),
+        (["Gamma Βank"], "Greek"),
+        (["信贷部", "信贷 部"], "looks like"),
+        (["Risk", "RISK"], "looks like"),
+        (["Risk 1", "Risk l"], "looks like"),
+        (["ＲＩＳＫ"], "unusual form"),
+        (["re\u0301sume\u0301"], "unusual form"),
+    ],
+)
+def test_a_twin_is_pointed_out(names: list[str], word: str) -> None:
+    found = oddities(contract(recipients=names))
+    assert any(word in one.en for one in found) and all(one.zh for one in found)
+
+
+def test_a_name_that_only_looks_like_the_one_before_is_pointed_out() -> None:
+    old, new = contract(recipients=["Risk l"]), contract(recipients=["Risk 1"])
+    assert not oddities(new) and "looks like" in oddities(new, old)[0].en
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "信贷部 credit department",
+        "（示例）银行·北京分行",
+        "某银行 Sample Bank (A&B), No. 3",
+        "みずほ銀行",
+        "신한은행 Bank",
+    ],
+)
+def test_ordinary_names_are_not(name: str) -> None:
+    assert oddities(contract(recipients=[name])) == ()
+
+
+def test_nobody_approves_a_twin_without_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = Answering(contract(recipients=["credit department", TWIN]))
+
+    def approve_unasked() -> None:
+        with pytest.raises(Refused, match="nobody agreed"):
+            officer.approve("c-test-1")
+
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    screen = officers_screen(monkeypatch, desk, approve_unasked)
+    assert desk.steps == [] and "WARNING" in screen and "警告" in screen and "CYRILLIC" in bare(screen)
+    officers_screen(monkeypatch, desk, lambda: officer.approve("c-test-1", despite_warnings=True))
+    assert desk.steps == ["approve"]
+
+
+def test_the_warning_is_in_the_answer_for_programs_too() -> None:
+    line = Answering(contract(recipients=[TWIN])).line
+    assert [one["term"] for one in line["warnings"]] == ["recipients"]
