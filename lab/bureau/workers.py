@@ -175,7 +175,7 @@ def unconfined(error: NotConfined) -> Unreachable:
     """What is said where a protection is missing that the operator did not give up."""
     return Unreachable(
         f"The bureau's workers cannot be confined on this machine: {error}.",
-        next_step="see `lab doctor`; on a machine that cannot, set worker_confinement = \"best\" in bureau.toml",
+        next_step='see `lab doctor`; on a machine that cannot, set worker_confinement = "best" in bureau.toml',
     )
 
 
@@ -185,4 +185,3 @@ def failed() -> InvalidInput:
         "The evaluation failed: the worker that read the message was ended.",
         next_step="make the message again; if it fails again, send smaller batches",
     )
-

@@ -40,7 +40,7 @@ class NoFilter(OSError):
 class _Program(ctypes.Structure):
     """struct sock_fprog of linux/filter.h."""
 
-    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]  # noqa: RUF012
+    _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
 
 
 def build() -> bytes:

@@ -1,7 +1,7 @@
 """What a worker may say to the service: plain data, read with care, since whoever took over a worker wrote it.
 
 A JSON text, its length before it (8 bytes, big-endian), and after it the bytes that it refers to. Values are None,
-truth values, numbers, texts, bytes, arrays of numbers, and tuples and lists of these. An error is a name of a list and
+truth values, numbers, texts, bytes, arrays of numbers, and tuples and lists of these. An error is names of classes and
 its words. Nothing that is read here is code.
 """
 
@@ -33,8 +33,8 @@ def pack(value: Any) -> bytes:
 
 
 def pack_error(error: BaseException) -> bytes:
-    """The answer that says what was raised: its class by name, and its words."""
-    facts: dict[str, Any] = {"error": type(error).__name__, "text": str(error)}
+    """The answer that says what was raised: its class and those that this one is of, by name, and its words."""
+    facts: dict[str, Any] = {"error": [kind.__name__ for kind in type(error).__mro__], "text": str(error)}
     if isinstance(error, ShulabError):
         facts |= {"text": error.detail, "next_step": error.next_step}
     return _message(facts, [])
@@ -49,8 +49,8 @@ def length(head: bytes) -> int:
 
 
 def read(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
-    """The value; raises the error that it says if ``errors`` has its name, ``MemoryError``, or ``RuntimeError`` for
-    another, and ``NoAnswer`` for anything else."""
+    """The value; raises the error that it says if ``errors`` has its name or that of a class that it is of,
+    ``MemoryError``, or ``RuntimeError`` for another, and ``NoAnswer`` for anything else."""
     size = length(answer[:HEAD_BYTES])
     body = memoryview(answer)[HEAD_BYTES + size :]
     try:
@@ -60,16 +60,17 @@ def read(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
             value = taker.value(said["value"])
             taker.end()
             return value
-        name, text, step = str(said["error"]), str(said["text"]), said.get("next_step")
+        names, text, step = [str(name) for name in said["error"]], str(said["text"]), said.get("next_step")
     except NoAnswer:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         raise NoAnswer("the answer is no plain data") from None
-    if name == "MemoryError":
+    if "MemoryError" in names:
         raise MemoryError
-    kind = errors.get(name)
+    kind = next((errors[name] for name in names if name in errors), None)
     if kind is None:
-        raise RuntimeError(f"a worker raised {name if name.isidentifier() else 'something'}")
+        shown = next((name for name in names if name.isidentifier()), "something")
+        raise RuntimeError(f"a worker raised {shown}")
     if issubclass(kind, ShulabError):
         raise kind(text, next_step=str(step or ""))
     raise kind(text)
@@ -108,7 +109,7 @@ class _Taker:
         if "array" in said:
             return self._array(said["array"], said["shape"])
         ways: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "list": list}
-        (way, values), = said.items()
+        ((way, values),) = said.items()
         return ways[way]([self.value(one) for one in values])
 
     def end(self) -> None:

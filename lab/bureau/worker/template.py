@@ -8,6 +8,7 @@ of system calls) is made here once; what a job brings is only ever in the proces
 
 from __future__ import annotations
 
+import codecs
 import gc
 import importlib
 import os
@@ -22,6 +23,14 @@ from protocols.confinement import Confinement, NotConfined, forbid_dumps
 
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 20
+_CODECS = ("ascii", "latin-1", "utf-8-sig", *(f"utf-{end}" for end in ("16", "16-le", "16-be", "32", "32-le", "32-be")))
+    "ascii",
+    "latin-1",
+    "utf-8-sig",
+    *(f"utf-{bits}{end}" for bits in ("16", "32") for end in ("", "-le", "-be")),
+)
+_LATE = ("numpy.fft", "numpy.linalg", "numpy.random")
+"""Both are loaded when they are first met: a JSON text says its codec, whatever it is."""
 
 
 def main(descriptor: int, settings: WorkerSettings) -> None:
@@ -57,7 +66,9 @@ def main(descriptor: int, settings: WorkerSettings) -> None:
 
 def prepare(settings: WorkerSettings) -> None:
     """Load and try everything that the jobs of a room use: nothing can be loaded any more once one is confined."""
-    for module in (ROOMS[settings.room], *settings.modules):
+    for codec in _CODECS:
+        codecs.lookup(codec)
+    for module in (*_LATE, ROOMS[settings.room], *settings.modules):
         importlib.import_module(module)
     if settings.room == "scoring":
         from protocols.scoring import native
