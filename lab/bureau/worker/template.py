@@ -23,12 +23,7 @@ from protocols.confinement import Confinement, NotConfined, forbid_dumps
 
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 20
-_CODECS = ("ascii", "latin-1", "utf-8-sig", *(f"utf-{end}" for end in ("16", "16-le", "16-be", "32", "32-le", "32-be")))
-    "ascii",
-    "latin-1",
-    "utf-8-sig",
-    *(f"utf-{bits}{end}" for bits in ("16", "32") for end in ("", "-le", "-be")),
-)
+_CODECS = ("ascii", "latin-1", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
 _LATE = ("numpy.fft", "numpy.linalg", "numpy.random")
 """Both are loaded when they are first met: a JSON text says its codec, whatever it is."""
 
