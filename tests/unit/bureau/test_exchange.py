@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -12,7 +10,7 @@ import numpy as np
 import pytest
 from sqlalchemy import select
 
-from lab.bureau.exchange import JobTerms, scoring
+from lab.bureau.exchange import JobTerms
 from lab.bureau.exchange.deliveries import delivered
 from lab.bureau.exchange.retention import Swept
 from lab.bureau.shelf import keep_model
@@ -299,13 +297,10 @@ def test_a_batch_whose_worker_dies_again_and_again_is_given_back_and_says_why(
     assert scene.ledger().count("score.answered") == 1
 
     charge = scene.bureau.receive_batch(contract, JOB, batch_of(scene, contract, slice(20, 26)))
-    monkeypatch.setattr(scoring, "evaluate", _die)
+    run = WorkerPool.run
+    monkeypatch.setattr(WorkerPool, "run", lambda pool, *_, **__: run(pool, exec, "import os; os._exit(3)"))
     assert scene.bureau.evaluate_batch(contract, JOB, charge.sha256).state == "returned"
     with pytest.raises(InvalidInput, match="worker"):
         scene.bureau.batch_reply(contract, JOB, charge.sha256)
     assert not list((scene.home / "batches").glob(f"*{charge.sha256}*"))
     assert scene.bureau.allowance(contract)["scores"]["total"] == 6
-
-
-def _die(*_: object, **__: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
