@@ -9,6 +9,7 @@ of system calls) is made here once; what a job brings is only ever in the proces
 from __future__ import annotations
 
 import codecs
+import contextlib
 import gc
 import importlib
 import os
@@ -39,7 +40,7 @@ def main(descriptor: int, settings: WorkerSettings) -> None:
     gc.collect()
     gc.freeze()  # what is here for good is not touched by the forks' collectors, so their pages stay shared
     parent = os.getpid()
-    with socket.socket(fileno=descriptor) as service:
+    with socket.socket(fileno=descriptor) as service, contextlib.suppress(BrokenPipeError, ConnectionResetError):
         service.sendall(b"r")
         while True:
             message, pipes, _, _ = socket.recv_fds(service, 1, 2)
