@@ -49,6 +49,7 @@ from sandbox.parts import Parts
 from sandbox.places import Budget, Places
 from sandbox.settings import ServiceSettings, load_settings
 from sandbox.sweeper import Sweeper
+from sandbox.uploads import Uploads
 
 
 def create_app(
@@ -57,15 +58,28 @@ def create_app(
     logger: logging.Logger | None = None,
     metrics: Metrics | None = None,
     begin: Callable[[Charge], None] = lambda _: None,
+    spool: Path | None = None,
 ) -> FastAPI:
     """The application over an open bureau; ``logger`` is the journal (``open_journal``), or none.
 
     ``begin`` is told of each charged batch (``Jobs.begin``); by default batches are left to another process.
+    ``spool`` is where bodies lie on their way in; by default where temporary files do.
     """
     logger, metrics = logger or logging.getLogger(NAME), metrics or Metrics()
-    places = Places(settings.heavy_places, retry_after=settings.retry_after)
+    places = Places(
+        settings.heavy_places,
+        retry_after=settings.retry_after,
+        share=settings.heavy_places_per_bank,
+        patience=settings.place_seconds,
+    )
     sign_ins = Places(settings.sign_in_places, retry_after=settings.retry_after)
-    uploads = Budget(settings.upload_bytes, retry_after=settings.retry_after)
+    uploads = Uploads(
+        spool,
+        room=settings.upload_bytes,
+        share=settings.upload_bytes_per_bank,
+        count=settings.uploads_per_bank,
+        retry_after=settings.retry_after,
+    )
     streams = Budget(settings.event_streams, retry_after=settings.retry_after)
 
     @asynccontextmanager
@@ -171,7 +185,7 @@ def serve(
         logger = open_journal(home / "logs", settings.log_bytes)
         metrics = Metrics()
         jobs = Jobs(bureau, logger, on_outcome=metrics.batch)
-        app = create_app(bureau, settings, logger, metrics, jobs.begin)
+        app = create_app(bureau, settings, logger, metrics, jobs.begin, bureau.home.path("spool"))
         config = server_config(app, settings)
         # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
         for name in (signal.SIGTERM, signal.SIGINT):

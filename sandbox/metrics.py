@@ -49,7 +49,7 @@ class Metrics:
         texts = {
             "waiting": "Batches charged and not yet answered",
             "places": "Free places for heavy work",
-            "uploads": "Free bytes for batches on their way in",
+            "uploads": "Free bytes for bodies on their way in",
         }
         for name, figure in figures.items():
             Gauge(f"shulab_{name}", texts[name], registry=self._registry).set_function(_or_nothing(figure))

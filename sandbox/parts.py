@@ -14,6 +14,7 @@ from lab.bureau.office import Bureau
 from sandbox.metrics import Metrics
 from sandbox.places import Budget, Places
 from sandbox.settings import ServiceSettings
+from sandbox.uploads import Uploads
 from sandbox.waiting import Waiting
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Parts:
     """The bureau, its settings, the places for heavy work and for checking passwords, the log, the OpenID provider, the
-    memory for batches on their way in, the open streams, the figures, who is told of a charged batch, and the sign-ins
+    room for bodies on their way in, the open streams, the figures, who is told of a charged batch, and the sign-ins
     under way at the provider."""
 
     bureau: Bureau
@@ -33,7 +34,7 @@ class Parts:
     sign_ins: Places
     logger: logging.Logger
     provider: Provider | None
-    uploads: Budget
+    uploads: Uploads
     streams: Budget
     metrics: Metrics
     begin: Callable[[Charge], None]

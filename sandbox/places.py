@@ -7,6 +7,7 @@ thread cannot be stopped from outside, and its memory is in use until then.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -18,13 +19,19 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def busy(retry_after: int) -> Problem:
-    """That there is no room now, and when to come back."""
+def busy(
+    retry_after: int,
+    detail: str = "Every place for heavy work is taken; the request was not begun.",
+    *,
+    status: int | None = None,
+) -> Problem:
+    """That there is no room now, and when to come back; ``status`` 429 where others still have room."""
     return Problem(
         "busy",
-        "Every place for heavy work is taken; the request was not begun.",
+        detail,
         next_step=f"send it again in {retry_after} seconds",
         headers={"Retry-After": str(retry_after), "Connection": "close"},
+        status=status,
     )
 
 
@@ -66,37 +73,100 @@ class Budget:
 
 
 class Places:
-    """``count`` places; used from one event loop."""
+    """``count`` places, of which one caller has ``share`` at most; used from one event loop.
 
-    def __init__(self, count: int, *, retry_after: int) -> None:
+    ``patience``: seconds that someone waits for a place whose body has been received.
+    """
+
+    def __init__(self, count: int, *, retry_after: int, share: int | None = None, patience: float = 0.0) -> None:
         self._free = count
-        self._retry_after = retry_after
+        self._share = share or count
+        self._retry_after, self._patience = retry_after, patience
+        self._held: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="heavy")
 
     @property
     def free(self) -> int:
         return self._free
 
-    @asynccontextmanager
-    async def take(self) -> AsyncIterator[Place]:
-        """A place for the time of the block; raises ``Problem`` (503 with Retry-After) when none is free."""
+    def check(self, who: str) -> None:
+        """Raise ``Problem`` if ``who`` would get no place now (503, or 429 at its own share), with Retry-After."""
         if self._free == 0:
             raise busy(self._retry_after)
-        self._free -= 1
+        if who and self._held[who] >= self._share:
+            raise self._beyond()
+
+    @asynccontextmanager
+    async def take(self, who: str = "", *, wait: bool = False) -> AsyncIterator[Place]:
+        """A place for the time of the block; raises what ``check`` raises.
+
+        ``wait``: for who has been received already, and comes to its turn; callers take turns. Who has no name has no
+        share.
+        """
+        if wait and not self._may(who):
+            await self._turn(who)
+        else:
+            self.check(who)
+            self._give(who)
         place = Place(self._executor)
         try:
             yield place
         finally:
             if place.work is None or place.work.done():
-                self._free += 1
+                self._take_back(who)
             else:
-                place.work.add_done_callback(self._give_back)
-
-    def _give_back(self, work: asyncio.Future[Any]) -> None:
-        self._free += 1
-        if not work.cancelled():
-            work.exception()  # looked at, so that nobody logs its text as "never retrieved"
+                place.work.add_done_callback(lambda work: self._ended(work, who))
 
     def close(self) -> None:
         """Let no more work begin; what runs ends by itself."""
         self._executor.shutdown(wait=False, cancel_futures=True)
+
+    def _may(self, who: str) -> bool:
+        return self._free > 0 and (not who or self._held[who] < self._share)
+
+    def _give(self, who: str) -> None:
+        self._free -= 1
+        self._held[who] += 1
+
+    def _take_back(self, who: str) -> None:
+        self._free += 1
+        self._held[who] -= 1
+        if not self._held[who]:
+            del self._held[who]
+        self._hand_out()
+
+    def _ended(self, work: asyncio.Future[Any], who: str) -> None:
+        self._take_back(who)
+        if not work.cancelled():
+            work.exception()  # looked at, so that nobody logs its text as "never retrieved"
+
+    async def _turn(self, who: str) -> None:
+        """Wait for a place, which is taken when this returns."""
+        turn = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(who, deque()).append(turn)
+        try:
+            async with asyncio.timeout(self._patience):
+                await turn
+        except BaseException as error:
+            if turn.done() and not turn.cancelled():
+                self._take_back(who)
+            if isinstance(error, TimeoutError):
+                raise (busy(self._retry_after) if self._free == 0 else self._beyond()) from None
+            raise
+
+    def _hand_out(self) -> None:
+        """Give free places to those who wait, one a caller in turn."""
+        for who in list(self._waiting):
+            turns = self._waiting.pop(who)
+            while turns and turns[0].done():  # given up
+                turns.popleft()
+            if turns and self._may(who):
+                self._give(who)
+                turns.popleft().set_result(None)
+            if turns:
+                self._waiting[who] = turns  # behind the others
+
+    def _beyond(self) -> Problem:
+        detail = f"This bank has the {self._share} places for heavy work that one may have; the request was not begun."
+        return busy(self._retry_after, detail, status=429)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -59,10 +59,16 @@ class Problem(Exception):
     """A problem of HTTP itself, which no error family has: size, media type, time, room."""
 
     def __init__(
-        self, code: str, detail: str, *, next_step: str = "", headers: Mapping[str, str] | None = None
+        self,
+        code: str,
+        detail: str,
+        *,
+        next_step: str = "",
+        headers: Mapping[str, str] | None = None,
+        status: int | None = None,
     ) -> None:
         super().__init__(detail)
-        self.kind = KINDS[code]
+        self.kind = KINDS[code] if status is None else replace(KINDS[code], status=status)
         self.detail = detail
         self.next_step = next_step
         self.headers = dict(headers or {})

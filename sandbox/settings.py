@@ -35,11 +35,18 @@ class ServiceSettings(FileSettings):
     """A file of consents: 200,000 signed rows."""
 
     heavy_places: Annotated[int, Field(ge=1, le=256)] = 4
-    """Matching and scoring requests under way at once; the next one is told to come back (503, Retry-After)."""
+    """Matching and scoring requests worked on at once; the next one is told to come back (503, Retry-After). A request
+    takes one when its body has been received whole."""
+    heavy_places_per_bank: Annotated[int, Field(ge=1, le=256)] = 3
+    """Those of one bank; its next request is told to come back (429, Retry-After)."""
+    place_seconds: Seconds = 60.0
+    """How long a request whose body has been received waits for its place."""
     retry_after: Annotated[int, Field(ge=1, le=3600)] = 2
     """What Retry-After says, in seconds."""
     body_idle_seconds: Seconds = 30.0
     """The longest silence while a body is being received."""
+    body_bytes_per_second: Annotated[int, Field(ge=0)] = 16 * 1024
+    """The slowest that a large body may come, on the average, once ``body_idle_seconds`` have passed."""
     request_seconds: Seconds = 900.0
     """The longest time from a request's first byte to its answer."""
     linger_seconds: Seconds = 30.0
@@ -48,8 +55,12 @@ class ServiceSettings(FileSettings):
     """How long requests under way may go on after SIGTERM."""
     keep_alive_seconds: Annotated[int, Field(ge=1, le=600)] = 15
 
-    upload_bytes: Bytes = 1024 * _MIB
-    """Memory for batches on their way in, by their announced sizes; the next one is told to come back."""
+    upload_bytes: Annotated[int, Field(ge=1)] = 4096 * _MIB
+    """Room on the bureau's disk for bodies on their way in, by what has come; beyond it, 503."""
+    upload_bytes_per_bank: Bytes = 1024 * _MIB
+    """That of one bank; beyond it, 429. No body can be larger."""
+    uploads_per_bank: Annotated[int, Field(ge=1, le=1000)] = 8
+    """Bodies of one bank that are received at once; the next one is told to come back (429)."""
     event_streams: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Streams of a job's progress that are open at once."""
     event_seconds: Seconds = 600.0

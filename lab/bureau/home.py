@@ -13,6 +13,7 @@
 ``executors/``        which services run jobs now: a locked file each
 ``jobs.db``           workflows of jobs, unless ``database_url`` names a database
 ``consents/``         signatures of enterprises, and what each import set aside
+``spool/``            bodies of requests on their way in; files without a name
 ====================  =================================================================
 """
 
@@ -26,7 +27,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -48,6 +49,7 @@ FOLDERS = (
     "executors",
     "consents",
     "logs",
+    "spool",
 )
 ENVIRONMENT_HOME = "SHULAB_BUREAU_HOME"
 
@@ -82,6 +84,9 @@ class BureauSettings(FileSettings):
     """A Dask scheduler's address; then registers and blinded identifiers are evaluated there."""
     worker_memory_mib: Annotated[int, Field(ge=512)] = 8192
     """Address space of a worker; several times what a batch of 4,096 columns needs."""
+    worker_confinement: Literal["required", "best"] = "required"
+    """``required``: no native code reads bytes from banks without Landlock and a filter of system calls; ``best``: with
+    those of the two that the machine has."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import ContractRow
 from lab.bureau.watch import Watch
+from lab.bureau.worker.settings import RoomName
 from lab.bureau.workers import Evaluators, WorkerPool
 from lab.terms.contract import Party, SignedContract
 from lab.terms.errors import Refused, ShulabError, Unreachable
@@ -86,17 +87,21 @@ class Bureau:
         self.evaluated = EvaluatedRegisters(
             store, home, keys, self.snapshots, lambda: open_crew(settings.processes, settings.cluster)
         )
-        self._workers = WorkerPool(
-            settings.workers, job_seconds=settings.job_seconds, memory_mib=settings.worker_memory_mib
-        )
-        self._evaluators: Evaluators = self._workers
+        # Two pools: no process parses a bank's ciphertexts and evaluates under a matching key.
+        self._scorers, self._matchers = self._pool("scoring"), self._pool("matching")
+        self._evaluators: Evaluators = self._scorers
         if settings.cluster:
-            self._evaluators = ClusterPool(settings.cluster, job_seconds=settings.job_seconds)
+            self._evaluators = ClusterPool(
+                settings.cluster,
+                job_seconds=settings.job_seconds,
+                memory_mib=settings.worker_memory_mib,
+                confinement=settings.worker_confinement,
+            )
         passage = Passage(self.shelf)
         self.needed = Needed(store, self.consents, self.evaluated, clock)
         self.epochs = Epochs(store, keys, self.needed, clock)
         self._reception = Reception(store, home, passage, self.epochs.current)
-        self._contexts = Contexts(store, home, self._workers, passage)
+        self._contexts = Contexts(store, home, self._scorers, passage)
         indexes = Indexes(home, self.snapshots, self.evaluated, Statements(store, keys), self._preparation)
         self._matching = Matching(store, keys, indexes, passage, self.consents, self._crew)
         rooms = (store, home, keys, self.snapshots, indexes, self._evaluators, passage, self.consents)
@@ -152,12 +157,14 @@ class Bureau:
         """End the workers after their jobs and close the database."""
         self._preparation.close()
         self._evaluators.close()
-        self._workers.close()
+        self._scorers.close()
+        self._matchers.close()
         self.store.close()
 
     def warm(self) -> None:
-        """Start the workers now instead of at the first request."""
-        self._workers.warm()
+        """Start the workers now instead of at the first request; raises ``Unreachable`` if they cannot be confined."""
+        self._scorers.warm()
+        self._matchers.warm()
 
     @property
     def party(self) -> Party:
@@ -367,6 +374,16 @@ class Bureau:
         with self.store.begin() as session:
             record_often(session, "refused", known, facts, by=by, about=about, now=self.now())
 
+    def _pool(self, room: RoomName) -> WorkerPool:
+        settings = self.home.settings
+        return WorkerPool(
+            settings.workers,
+            job_seconds=settings.job_seconds,
+            memory_mib=settings.worker_memory_mib,
+            confinement=settings.worker_confinement,
+            room=room,
+        )
+
     def _note_expiry(self, session: Session, contract_id: str) -> None:
         if cabinet.note_expiry(session, contract_id, self.now()):
             stop_jobs(session, contract_id, self.now(), by=BUREAU)
@@ -375,7 +392,7 @@ class Bureau:
     def _crew(self, elements: int) -> Iterator[Crew]:
         """Who evaluates blinded identifiers: the cluster if there is one and they are many, else the own workers."""
         if not self.home.settings.cluster or elements <= _FEW_ELEMENTS:
-            yield self._workers
+            yield self._matchers
             return
         crew = open_crew(cluster=self.home.settings.cluster)
         try:

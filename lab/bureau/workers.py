@@ -1,34 +1,50 @@
-"""Worker processes for native code that reads bytes from banks: a crash, a hang or a flood of memory stays in there.
+"""Workers for native code that reads bytes from banks: a crash, a hang or a flood of memory stays in there, and so does
+whoever took one over.
 
-Each worker is an executor of its own with one process, so that a crash takes down the one job that caused it. A job
-that takes too long is ended by the worker's own alarm, which native code cannot hold up.
+Each job has a confined process of its own (``worker``), so that a crash takes down the one job that caused it. A job
+that takes too long is ended from outside. After a death the template is replaced: its next forks lie at other
+addresses, and what a crash told of the last ones is of no use.
 
-A worker imports this module and the protocols, and nothing of the bureau's other rooms: it starts sooner, is smaller,
-and holds neither a connection to the database nor an opened key.
+``confinement`` says what happens on a machine that lacks a protection: jobs are refused, unless the operator
+chose otherwise.
 """
 
 from __future__ import annotations
 
-import multiprocessing
-import os
+import contextlib
 import queue
-import resource
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from typing import Any, Protocol, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, Literal, Protocol, TypeVar, cast
 
+from lab.bureau.worker.handle import Gone, Template, read
+from lab.bureau.worker.settings import RoomName, WorkerSettings
+from lab.terms import errors
 from lab.terms.errors import InvalidInput, Unreachable
-from protocols.crew import end_with
+from protocols.confinement import NotConfined
+from protocols.matching.engines import UnknownEngine
+from protocols.scoring.bureau import SecretKeyFound
+from protocols.scoring.native import NativeRefusal
+from protocols.wire.frame import MalformedFrame
 
 Result = TypeVar("Result")
+Confining = Literal["required", "best"]
+"""``required``: no job without all protections. ``best``: with those that the machine has."""
 _MIB = 1024 * 1024
 _STARTS = 5
 _TRIES = 3
 """How often a job is done whose worker died: twice something else may have killed it."""
+_ERRORS: dict[str, type[Exception]] = {
+    kind.__name__: kind
+    for kind in (
+        *(one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.ShulabError)),
+        *(ValueError, OverflowError, NotConfined, UnknownEngine, SecretKeyFound, NativeRefusal, MalformedFrame),
+    )
+}
+"""What a worker may say that it raised."""
 
 
 class Evaluators(Protocol):
@@ -46,103 +62,121 @@ class Evaluators(Protocol):
 
 
 class WorkerPool:
-    """``count`` worker processes with limits. Safe to use from several threads."""
+    """``count`` jobs at once, each in a process with limits. Safe to use from several threads.
 
-    def __init__(self, count: int, *, job_seconds: int, memory_mib: int) -> None:
-        self._seconds = job_seconds
-        self._memory = memory_mib * _MIB
-        self._count = self.size = count
+    ``room``: what the workers are for. Workers of ``scoring`` parse ciphertexts and must never be given a key; those
+    of ``matching`` are given keys, and elements that the service has parsed. ``modules`` are loaded besides: of a
+    module that is not, a worker can run nothing.
+    """
+
+    def __init__(
+        self,
+        count: int,
+        *,
+        job_seconds: int,
+        memory_mib: int,
+        confinement: Confining = "required",
+        room: RoomName = "scoring",
+        modules: tuple[str, ...] = (),
+    ) -> None:
+        required = confinement == "required"
+        self._settings = WorkerSettings(room, job_seconds, memory_mib * _MIB, required, modules)
+        self.size = count
         self._closed = False
-        self._closing = threading.Lock()
-        self._places: queue.Queue[ProcessPoolExecutor | None] = queue.Queue()
+        self._lock = threading.Lock()
+        self._places: queue.Queue[bool] = queue.Queue()
         for _ in range(count):
-            self._places.put(self._start())
+            self._places.put(True)
+        self._template = Template(self._settings)
 
     def run(self, function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
-        """Run a top-level ``function`` in a worker and give its result; waits for a free worker.
+        """Run a top-level ``function`` in a worker and give its result, which is plain data; waits for a free place.
 
-        What the function raises comes through. Raises ``InvalidInput`` when the worker ran out of time or memory, or
-        died again and again, which is what bytes made to do harm look like from here; the next job gets a new worker.
+        What the function raises comes through, if it is an error of ours. Raises ``InvalidInput`` when the worker ran
+        out of time or memory, or died again and again, which is what bytes made to do harm look like from here, and
+        ``Unreachable`` where workers cannot be confined.
         """
-        worker = self._take()
+        job = bytes(ForkingPickler.dumps((function, arguments, named)))
+        if not self._places.get():
+            self._places.put(False)  # whoever waits behind learns it too
+            raise Unreachable("The bureau is shutting down.", next_step="try again when it is up")
         try:
-            for left in range(_TRIES - 1, -1, -1):
-                worker = self._ready(worker)
-                begun = time.monotonic()
-                try:
-                    return worker.submit(limited, self._seconds, function, arguments, named).result()
-                except (BrokenProcessPool, MemoryError) as error:
-                    worker.shutdown(wait=False, cancel_futures=True)
-                    worker = self._start()
-                    died = isinstance(error, BrokenProcessPool) and time.monotonic() - begun < self._seconds
-                if not died or not left:
-                    break
+            for _ in range(_TRIES):
+                with contextlib.suppress(Gone):
+                    return cast(Result, self._once(job))
             raise failed()
+        except MemoryError:
+            raise failed() from None
+        except NotConfined as error:
+            raise unconfined(error) from None
         finally:
-            self._places.put(worker)
+            self._places.put(True)
 
     def map(self, function: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
         """``function(*row)`` for each row, in order, on all workers; a ``protocols.crew.Crew`` for bytes from banks."""
-        with ThreadPoolExecutor(self._count) as threads:
+        with ThreadPoolExecutor(self.size) as threads:
             yield from threads.map(lambda row: self.run(function, *row), rows)
 
     def warm(self) -> None:
-        """Start every worker now, so that the first job does not wait for it."""
-        taken = [self._take() for _ in range(self._count)]
-        try:
-            for future in [worker.submit(_import_native) for worker in taken]:
-                future.result()
-        finally:
-            for worker in taken:
-                self._places.put(worker)
+        """Have everything loaded now, so that the first job does not wait for it, and try whether one is done.
+
+        Raises ``Unreachable``."""
+        self.run(int)
 
     def close(self) -> None:
         """End the workers after the jobs under way; closing again does nothing."""
-        with self._closing:
+        with self._lock:
             if self._closed:
                 return
             self._closed = True
-        for _ in range(self._count):
-            worker = self._places.get()
-            if worker is not None:
-                worker.shutdown(wait=True, cancel_futures=True)
-        self._places.put(None)
+        for _ in range(self.size):
+            self._places.get()
+        self._template.close()
+        self._places.put(False)
 
-    def _take(self) -> ProcessPoolExecutor:
-        worker = self._places.get()
-        if worker is None:
-            self._places.put(None)  # whoever waits behind learns it too
-            raise Unreachable("The bureau is shutting down.", next_step="try again when it is up")
-        return worker
+    @property
+    def template(self) -> int:
+        """The template's process."""
+        return self._template.pid
 
-    def _ready(self, worker: ProcessPoolExecutor) -> ProcessPoolExecutor:
-        """A worker that answers: one that died while it had nothing to do, or as it started, is no job's fault."""
+    def _once(self, job: bytes) -> Any:
+        """The job done by a new process; raises ``Gone`` if it is worth another try, else what the job raises."""
+        template, process = self._begin()
+        begun = time.monotonic()
+        try:
+            return read(process.do(job, self._settings.seconds), _ERRORS)
+        except Gone as error:
+            self._replace(template)
+            if error.late or time.monotonic() - begun >= self._settings.seconds:
+                raise failed() from None
+            raise
+        finally:
+            process.close()
+
+    def _begin(self) -> tuple[Template, Any]:
+        """A process for a job: a template that died while it had nothing to do, or as it started, is no job's fault."""
         for _ in range(_STARTS):
+            template = self._template
             try:
-                worker.submit(_import_native).result()
-            except BrokenProcessPool:
-                worker.shutdown(wait=False, cancel_futures=True)
-                worker = self._start()
-            else:
-                # Our own end for writing results would keep the pipe open after a worker that died in the middle of
-                # one, and whoever reads the rest would wait for ever. The library leaves it open; workers have theirs.
-                worker._result_queue._writer.close()  # type: ignore[attr-defined]
-                return worker
+                return template, template.begin()
+            except Gone:
+                self._replace(template)
         raise Unreachable("The bureau's workers do not start.", next_step="try again in a minute")
 
-    def _start(self) -> ProcessPoolExecutor:
-        # Spawned, not forked: a fork would copy the service's threads' locks and the bureau's keys into the worker.
-        context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(1, mp_context=context, initializer=_confine, initargs=(self._memory, os.getpid()))
+    def _replace(self, template: Template) -> None:
+        with self._lock:
+            if self._template is not template:
+                return
+            self._template = Template(self._settings)
+        threading.Thread(target=template.retire, daemon=True).start()
 
 
-def _confine(memory: int, parent: int) -> None:
-    """Limits of a worker: address space, no core files (they would hold inputs), and no life without its parent."""
-    resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the service, which ends its workers in order
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    end_with(parent)
+def unconfined(error: NotConfined) -> Unreachable:
+    """What is said where a protection is missing that the operator did not give up."""
+    return Unreachable(
+        f"The bureau's workers cannot be confined on this machine: {error}.",
+        next_step='see `lab doctor`; on a machine that cannot, set worker_confinement = "best" in bureau.toml',
+    )
 
 
 def failed() -> InvalidInput:
@@ -151,17 +185,3 @@ def failed() -> InvalidInput:
         "The evaluation failed: the worker that read the message was ended.",
         next_step="make the message again; if it fails again, send smaller batches",
     )
-
-
-def limited(seconds: int, function: Callable[..., Result], arguments: tuple[Any, ...], named: dict[str, Any]) -> Result:
-    """``function(*arguments, **named)`` in this process, which ends if that takes longer than ``seconds``."""
-    signal.alarm(seconds)
-    try:
-        return function(*arguments, **named)
-    finally:
-        signal.alarm(0)
-
-
-def _import_native() -> None:
-    import protocols.matching.bureau
-    import protocols.scoring.bureau  # noqa: F401

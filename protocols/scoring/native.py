@@ -158,3 +158,11 @@ def _memory_file() -> str:
     if _file < 0:
         _file = os.memfd_create("shulab-scoring", os.MFD_CLOEXEC)
     return f"/proc/self/fd/{_file}"
+
+
+def _forget_file() -> None:
+    global _file, _lock
+    _file, _lock = -1, threading.Lock()
+
+
+os.register_at_fork(after_in_child=_forget_file)  # a fork that wrote into its parent's file would change its objects

@@ -12,9 +12,10 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
+from lab.bureau.exchange import Charge
 from lab.terms.errors import InvalidInput
 from sandbox.api.authentic import Authentic, PartsOf
-from sandbox.api.bodies import FRAME_MEDIA, frame_answer, frame_body, read_body, read_nothing
+from sandbox.api.bodies import FRAME_MEDIA, frame_answer, frame_body, read_nothing, received
 from sandbox.api.jobs import JobId
 from sandbox.api.scoring import Sha256
 from sandbox.api.words import SIGNED, problems
@@ -50,16 +51,19 @@ class BatchView(BaseModel):
 )
 async def put_batch(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId, sha256: Sha256) -> Response:
     """The same batch again changes nothing and is not charged twice. The hash in the path must be the frame's own."""
-    settings = parts.settings
+
+    def receive() -> Charge:
+        frame = body.read()
+        _check_name(frame, sha256)
+        return parts.bureau.receive_batch(caller.contract, job_id, frame)
+
     await run_in_threadpool(parts.bureau.check_room, caller.contract, job_id, sha256)
-    announced = request.headers.get("content-length", "")
-    size = int(announced) if announced.isdigit() else settings.batch_bytes
-    async with parts.uploads.take(min(size, settings.batch_bytes)), parts.places.take() as place:
-        body = await read_body(
-            request, caller.verified, cap=settings.batch_bytes, idle=settings.body_idle_seconds, media=FRAME_MEDIA
-        )
-        await place.run(_check_name, body, sha256)
-        charge = await place.run(parts.bureau.receive_batch, caller.contract, job_id, body)
+    parts.places.check(caller.bank)
+    async with (
+        received(request, caller, parts, cap=parts.settings.batch_bytes) as body,
+        parts.places.take(caller.bank, wait=True) as place,
+    ):
+        charge = await place.run(receive)
     await run_in_threadpool(parts.begin, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
@@ -80,7 +84,7 @@ async def put_batch_again(
     """No body: the ciphertexts are here. 409 while neither the register nor the model has changed; nothing is charged
     then."""
     await read_nothing(request, caller.verified, parts.settings)
-    async with parts.places.take() as place:
+    async with parts.places.take(caller.bank) as place:
         charge = await place.run(parts.bureau.receive_batch_again, caller.contract, job_id, sha256)
     await run_in_threadpool(parts.begin, charge)
     return JSONResponse({"sha256": sha256}, 202)

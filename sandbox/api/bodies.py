@@ -1,9 +1,15 @@
-"""Receiving a body: no further than its cap, and never waiting longer than allowed for the next piece."""
+"""Receiving a body: no further than its cap, never waiting longer than allowed for the next piece, nor for a trickle.
+
+A large body is received whole (``received``) before a place for heavy work is taken, within its bank's share of the
+room (``sandbox.uploads``): whoever sends slowly, or not at all, keeps nobody else waiting.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Annotated, Any, BinaryIO, TypeVar
 
 from fastapi import Depends, Request
@@ -14,9 +20,11 @@ from starlette.requests import ClientDisconnect
 
 from lab.terms.errors import NotAuthentic
 from protocols.wire.signature import SignatureRejected, VerifiedRequest
+from sandbox.api.authentic import Caller
 from sandbox.parts import Parts, parts_of
 from sandbox.problems import Problem
 from sandbox.settings import ServiceSettings
+from sandbox.uploads import Upload
 
 FRAME_MEDIA = "application/octet-stream"
 JSON_MEDIA = "application/json"
@@ -36,6 +44,44 @@ async def read_body(request: Request, verified: VerifiedRequest, *, cap: int, id
     return received
 
 
+@asynccontextmanager
+async def received(
+    request: Request, caller: Caller, parts: Parts, *, cap: int, media: str = FRAME_MEDIA
+) -> AsyncIterator[Received]:
+    """The body of a bank's signed request, received and not yet looked at.
+
+    Raises what ``receive_body`` and ``Uploads.open`` raise.
+    """
+    settings = parts.settings
+    cap = min(cap, parts.uploads.share)
+    announced = request.headers.get("content-length", "")
+    announced_bytes = int(announced) if announced.isdigit() else 0
+    if announced_bytes > cap:
+        raise _too_large(cap)
+    async with parts.uploads.open(caller.bank, announced_bytes) as upload:
+        async for piece in _pieces(
+            request, cap=cap, idle=settings.body_idle_seconds, media=media, rate=settings.body_bytes_per_second
+        ):
+            await upload.write(piece)
+        yield Received(upload, caller.verified)
+
+
+class Received:
+    """A body that has come whole."""
+
+    def __init__(self, upload: Upload, verified: VerifiedRequest) -> None:
+        self._upload, self._verified = upload, verified
+
+    def read(self) -> bytes:
+        """All of it; blocks. Raises ``NotAuthentic`` when its digest is not the one that was signed."""
+        body = self._upload.read()
+        try:
+            self._verified.check_body(body)
+        except SignatureRejected as error:
+            raise NotAuthentic(f"The request is not accepted: {error}.", next_step="sign the request again") from None
+        return body
+
+
 async def receive_body(request: Request, *, cap: int, idle: float, media: str = "") -> bytes:
     """The body, at most ``cap`` bytes; raises ``Problem`` (413 too large, 415 other media type, 408 silence or broken
     off)."""
@@ -52,7 +98,8 @@ async def receive_file(request: Request, file: BinaryIO, *, cap: int, idle: floa
     await run_in_threadpool(file.flush)
 
 
-async def _pieces(request: Request, *, cap: int, idle: float, media: str) -> AsyncIterator[bytes]:
+async def _pieces(request: Request, *, cap: int, idle: float, media: str, rate: int = 0) -> AsyncIterator[bytes]:
+    begun = time.monotonic()
     if media and request.headers.get("content-type", "").partition(";")[0].strip().lower() != media:
         raise Problem("unsupported-media", f"Wanted a body of {media}; found another type.")
     announced = request.headers.get("content-length", "")
@@ -69,6 +116,13 @@ async def _pieces(request: Request, *, cap: int, idle: float, media: str) -> Asy
             received += len(piece)
             if received > cap:
                 raise _too_large(cap)
+            taken = time.monotonic() - begun
+            if taken > idle and received < rate * taken:
+                raise Problem(
+                    "timeout",
+                    f"Wanted {rate} bytes a second of the body; it came slower.",
+                    headers={"Connection": "close"},
+                )
             yield piece
     except TimeoutError:
         raise Problem("timeout", f"Nothing came for {idle:g} seconds; the body is not complete.") from None

@@ -217,12 +217,11 @@ async def import_consents(
 ) -> Any:
     """Good rows count from now on; the same file again adds nothing."""
     consents, settings = parts.bureau.consents, parts.settings
-    async with parts.places.take() as place:
-        with consents.inbox() as path:
-            with path.open("wb") as file:
-                await receive_file(
-                    request, file, cap=settings.consent_bytes, idle=settings.body_idle_seconds, media=MEDIA
-                )
+    parts.places.check("")
+    with consents.inbox() as path:
+        with path.open("wb") as file:
+            await receive_file(request, file, cap=settings.consent_bytes, idle=settings.body_idle_seconds, media=MEDIA)
+        async with parts.places.take(wait=True) as place:
             found = await place.run(consents.import_file, path, by=person.by, id_kind=id_kind)
     return _view(found)
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from sandbox.api.authentic import Authentic, PartsOf
-from sandbox.api.bodies import FRAME_MEDIA, frame_answer, frame_body, read_body, read_nothing
+from sandbox.api.bodies import FRAME_MEDIA, frame_answer, frame_body, read_nothing, received
 from sandbox.api.jobs import JobName
 from sandbox.api.words import SIGNED, problems
 
@@ -31,8 +31,8 @@ async def matching_setup(
     request: Request, caller: Authentic, parts: PartsOf, job: JobName, counting: Counting = False
 ) -> Response:
     """Reveals no identifier. Answers 503 `busy` with Retry-After while a large register is evaluated."""
-    async with parts.places.take() as place:
-        await read_nothing(request, caller.verified, parts.settings)
+    await read_nothing(request, caller.verified, parts.settings)
+    async with parts.places.take(caller.bank) as place:
         content = await place.run(parts.bureau.matching_setup, caller.contract, job, counting=counting)
     return Response(content, media_type=FRAME_MEDIA)
 
@@ -54,8 +54,8 @@ async def matching_shard(
     count: Annotated[int, Query(ge=1, le=64, description="How many buckets; fewer at the end.", examples=[16])],
 ) -> Response:
     """By name and range, so that an interrupted download goes on where it stopped."""
-    async with parts.places.take() as place:
-        await read_nothing(request, caller.verified, parts.settings)
+    await read_nothing(request, caller.verified, parts.settings)
+    async with parts.places.take(caller.bank) as place:
         content = await place.run(parts.bureau.matching_shard, caller.contract, job, sha256, first, count)
     return Response(content, media_type=FRAME_MEDIA)
 
@@ -76,8 +76,8 @@ async def matching_delta(
     since: Annotated[str, Query(pattern=_HASH, description="The set-up held so far.", examples=["5e" * 32])],
 ) -> Response:
     """404 when none leads from there: then fetch the set-up in full."""
-    async with parts.places.take() as place:
-        await read_nothing(request, caller.verified, parts.settings)
+    await read_nothing(request, caller.verified, parts.settings)
+    async with parts.places.take(caller.bank) as place:
         content = await place.run(parts.bureau.matching_delta, caller.contract, job, sha256, since)
     return Response(content, media_type=FRAME_MEDIA)
 
@@ -94,9 +94,12 @@ async def matching_delta(
 )
 async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
     """Charged before the answer leaves, once: the same bytes again under the contract and key epoch cost nothing."""
-    async with parts.places.take() as place:
-        body = await _request(request, caller, parts)
-        content = await place.run(parts.bureau.match, caller.contract, job, body)
+    parts.places.check(caller.bank)
+    async with (
+        received(request, caller, parts, cap=parts.settings.match_bytes) as body,
+        parts.places.take(caller.bank, wait=True) as place,
+    ):
+        content = await place.run(lambda: parts.bureau.match(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -112,17 +115,10 @@ async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobNam
 )
 async def count(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
     """How many match, and not which: the order of the answers says nothing. Under the operation `count`."""
-    async with parts.places.take() as place:
-        body = await _request(request, caller, parts)
-        content = await place.run(parts.bureau.count_matches, caller.contract, job, body)
+    parts.places.check(caller.bank)
+    async with (
+        received(request, caller, parts, cap=parts.settings.match_bytes) as body,
+        parts.places.take(caller.bank, wait=True) as place,
+    ):
+        content = await place.run(lambda: parts.bureau.count_matches(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA)
-
-
-async def _request(request: Request, caller: Authentic, parts: PartsOf) -> bytes:
-    return await read_body(
-        request,
-        caller.verified,
-        cap=parts.settings.match_bytes,
-        idle=parts.settings.body_idle_seconds,
-        media=FRAME_MEDIA,
-    )

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from lab.terms.errors import NotFound
 from sandbox.api.authentic import Authentic, PartsOf
-from sandbox.api.bodies import FRAME_MEDIA, frame_body, read_body, read_nothing
+from sandbox.api.bodies import frame_body, read_nothing, received
 from sandbox.api.jobs import JobName
 from sandbox.api.words import SIGNED, problems
 
@@ -44,15 +44,12 @@ class ContextView(BaseModel):
 )
 async def put_context(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256, job: JobName) -> Response:
     """The hash in the path must be the frame's own."""
-    async with parts.places.take() as place:
-        body = await read_body(
-            request,
-            caller.verified,
-            cap=parts.settings.context_bytes,
-            idle=parts.settings.body_idle_seconds,
-            media=FRAME_MEDIA,
-        )
-        created = await place.run(parts.bureau.put_context, caller.contract, job, sha256, body)
+    parts.places.check(caller.bank)
+    async with (
+        received(request, caller, parts, cap=parts.settings.context_bytes) as body,
+        parts.places.take(caller.bank, wait=True) as place,
+    ):
+        created = await place.run(lambda: parts.bureau.put_context(caller.contract, job, sha256, body.read()))
     return JSONResponse({"sha256": sha256}, 201 if created else 200)
 
 

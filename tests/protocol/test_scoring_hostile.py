@@ -41,7 +41,7 @@ FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=[HealthChe
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[WorkerPool]:
-    made = WorkerPool(1, job_seconds=20, memory_mib=2048)
+    made = WorkerPool(1, job_seconds=20, memory_mib=2048, modules=(__name__,))
     yield made
     made.close()
 

@@ -41,7 +41,7 @@ def kill_workers(service: Service) -> int:
     found = [
         child
         for child in psutil.Process(service.process.id).children()
-        if any("spawn_main" in word for word in child.cmdline())
+        if any("lab.bureau.worker" in word for word in child.cmdline())
     ]
     for worker in found:
         worker.kill()

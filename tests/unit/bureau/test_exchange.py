@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -302,7 +300,8 @@ def test_a_batch_whose_worker_dies_again_and_again_is_given_back_and_says_why(
     assert scene.ledger().count("score.answered") == 1
 
     charge = scene.bureau.receive_batch(contract, JOB, batch_of(scene, contract, slice(20, 26)))
-    monkeypatch.setattr(scoring, "evaluate", _die)
+    run = WorkerPool.run
+    monkeypatch.setattr(WorkerPool, "run", lambda pool, *_, **__: run(pool, exec, "import os; os._exit(3)"))
     assert scene.bureau.evaluate_batch(contract, JOB, charge.sha256).state == "returned"
     with pytest.raises(InvalidInput, match="worker"):
         scene.bureau.batch_reply(contract, JOB, charge.sha256)
@@ -387,7 +386,3 @@ def _without_its_form(path: Path, kind: Kind) -> str:
     data = Frame(kind, meta, frame.parts).pack()
     path.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
-
-
-def _die(*_: object, **__: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)

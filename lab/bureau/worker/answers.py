@@ -1,0 +1,131 @@
+"""What a worker may say to the service: plain data, read with care, since whoever took over a worker wrote it.
+
+A JSON text, its length before it (8 bytes, big-endian), and after it the bytes that it refers to. Values are None,
+truth values, numbers, texts, bytes, arrays of numbers, and tuples and lists of these. An error is names of classes and
+its words. Nothing that is read here is code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from lab.terms.errors import ShulabError
+
+HEAD_BYTES = 8
+MOST_BYTES = 256 * 1024 * 1024
+"""Of an answer in all: replies are a few MB, evaluated elements 128 kB."""
+_MOST_JSON = 1024 * 1024
+_ARRAYS = ("|b1", "|u1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f8")
+
+
+class NoAnswer(ValueError):
+    """The bytes are no answer."""
+
+
+def pack(value: Any) -> bytes:
+    """The answer that says ``value``; raises ``TypeError`` for what is not plain."""
+    parts: list[bytes] = []
+    return _message({"value": _plain(value, parts)}, parts)
+
+
+def pack_error(error: BaseException) -> bytes:
+    """The answer that says what was raised: its class and those that this one is of, by name, and its words."""
+    facts: dict[str, Any] = {"error": [kind.__name__ for kind in type(error).__mro__], "text": str(error)}
+    if isinstance(error, ShulabError):
+        facts |= {"text": error.detail, "next_step": error.next_step}
+    return _message(facts, [])
+
+
+def length(head: bytes) -> int:
+    """The bytes of JSON that follow the head; raises ``NoAnswer``."""
+    size = int.from_bytes(head, "big")
+    if len(head) != HEAD_BYTES or size > _MOST_JSON:
+        raise NoAnswer("the answer begins with no length")
+    return size
+
+
+def read(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
+    """The value; raises the error that it says if ``errors`` has its name or that of a class that it is of,
+    ``MemoryError``, or ``RuntimeError`` for another, and ``NoAnswer`` for anything else."""
+    size = length(answer[:HEAD_BYTES])
+    body = memoryview(answer)[HEAD_BYTES + size :]
+    try:
+        said = json.loads(answer[HEAD_BYTES : HEAD_BYTES + size])
+        if "error" not in said:
+            taker = _Taker(body)
+            value = taker.value(said["value"])
+            taker.end()
+            return value
+        names, text, step = [str(name) for name in said["error"]], str(said["text"]), said.get("next_step")
+    except NoAnswer:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
+        raise NoAnswer("the answer is no plain data") from None
+    if "MemoryError" in names:
+        raise MemoryError
+    kind = next((errors[name] for name in names if name in errors), None)
+    if kind is None:
+        shown = next((name for name in names if name.isidentifier()), "something")
+        raise RuntimeError(f"a worker raised {shown}")
+    if issubclass(kind, ShulabError):
+        raise kind(text, next_step=str(step or ""))
+    raise kind(text)
+
+
+def _message(facts: dict[str, Any], parts: list[bytes]) -> bytes:
+    text = json.dumps(facts).encode()
+    return b"".join([len(text).to_bytes(HEAD_BYTES, "big"), text, *parts])
+
+
+def _plain(value: Any, parts: list[bytes]) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, (bytes, bytearray)):
+        parts.append(bytes(value))
+        return {"bytes": len(value)}
+    if isinstance(value, np.ndarray) and value.dtype.str in _ARRAYS:
+        parts.append(value.tobytes())
+        return {"array": value.dtype.str, "shape": list(value.shape)}
+    if isinstance(value, (tuple, list)):
+        return {type(value).__name__ if type(value) is list else "tuple": [_plain(one, parts) for one in value]}
+    raise TypeError(f"a worker can't answer with {type(value).__name__}")
+
+
+class _Taker:
+    """Takes the parts in their order."""
+
+    def __init__(self, body: memoryview) -> None:
+        self._body, self._at = body, 0
+
+    def value(self, said: Any) -> Any:
+        if said is None or isinstance(said, (bool, int, float, str)):
+            return said
+        if "bytes" in said:
+            return bytes(self._take(said["bytes"]))
+        if "array" in said:
+            return self._array(said["array"], said["shape"])
+        ways: dict[str, Callable[[Any], Any]] = {"tuple": tuple, "list": list}
+        ((way, values),) = said.items()
+        return ways[way]([self.value(one) for one in values])
+
+    def end(self) -> None:
+        if self._at != len(self._body):
+            raise NoAnswer("the answer says nothing of its last bytes")
+
+    def _array(self, kind: str, shape: list[int]) -> Any:
+        if kind not in _ARRAYS or not all(type(size) is int and 0 <= size <= MOST_BYTES for size in shape):
+            raise NoAnswer("the answer has an array of another kind")
+        dtype, count = np.dtype(kind), 1
+        for size in shape:
+            count *= size
+        return np.frombuffer(self._take(count * dtype.itemsize), dtype=dtype).reshape(shape).copy()
+
+    def _take(self, size: Any) -> memoryview:
+        if type(size) is not int or not 0 <= size <= len(self._body) - self._at:
+            raise NoAnswer("the answer is shorter than it says")
+        self._at += size
+        return self._body[self._at - size : self._at]

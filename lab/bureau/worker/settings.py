@@ -1,0 +1,33 @@
+"""What a pool's workers are for, and their limits."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+RoomName = Literal["scoring", "matching"]
+
+
+ROOMS: dict[str, str] = {"scoring": "protocols.scoring.bureau", "matching": "protocols.matching.bureau"}
+"""What workers load before their first job. ``scoring``: parses contexts and batches of banks with SEAL, and never gets
+a key. ``matching``: evaluates elements that the service has parsed, under the matching key, and no byte of SEAL's."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """Of one template and its jobs: seconds of a job, bytes of address space, whether confinement is required, and
+    what is loaded besides the room's own."""
+
+    room: str
+    seconds: int
+    memory: int
+    required: bool
+    modules: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> WorkerSettings:
+        return cls(**json.loads(text))

@@ -1,0 +1,118 @@
+"""The confinement of a worker that runs native code on bytes from strangers, made by the worker itself.
+
+Landlock (Linux 5.13 and later) leaves it no file but ``/dev/urandom``, no TCP, and no signal to a process outside;
+a filter of system calls (``calls``) leaves it what computing needs; limits of size, and no dumps. What is open stays
+open: close it first. All code has to be loaded first, too, and no other thread may run: both protections are the
+calling thread's. Before it counts as confined it tries what it must not be able to do.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import socket
+from typing import Any
+
+from protocols.confinement import calls
+from protocols.confinement.dumps import forbid_dumps
+
+_MIB = 1024 * 1024
+_FILE_BYTES = 64 * _MIB  # of a memory file: twenty times the largest object of SEAL's that is read here
+_OPEN_FILES = 64
+_READABLE = "/dev/urandom"  # SEAL seeds its generators from it
+
+
+class NotConfined(RuntimeError):
+    """A protection is missing here; the message says which."""
+
+
+class Confinement:
+    """What is prepared before (in a parent that has no strangers' bytes) and then entered, once for each process.
+
+    ``required``: a missing protection raises ``NotConfined`` when it is entered; else the rest is done without it.
+    """
+
+    def __init__(self, *, required: bool = True) -> None:
+        self._required = required
+        self._missing: list[str] = []
+        self._filter: bytes | None = None
+        self._landlock: Any = None
+        try:
+            self._filter = calls.build()
+        except calls.NoFilter as error:
+            self._missing.append(str(error))
+        try:
+            import landlockpy
+
+            landlockpy.abi_version()  # looks for the C library, which takes time, and a confined process cannot
+            self._landlock = landlockpy
+        except ImportError:
+            self._missing.append("the package landlockpy is not installed")
+        except OSError as error:
+            self._missing.append(_no_landlock(error))
+
+    def enter(self, *, memory: int, seconds: int) -> tuple[str, ...]:
+        """Confine the calling thread's process; the protections that are missing, none if it is required.
+
+        ``memory``: bytes of address space. ``seconds``: processor time. Raises ``NotConfined``.
+        """
+        missing = list(self._missing)
+        forbid_dumps()
+        _limit(memory, seconds)
+        if self._landlock is not None:
+            missing += self._restrict_files()
+        if self._filter is not None:
+            try:
+                calls.load(self._filter)
+            except calls.NoFilter as error:
+                missing.append(str(error))
+        if not missing:
+            missing += _holes()
+        if missing and self._required:
+            raise NotConfined("; ".join(missing))
+        return tuple(missing)
+
+    def _restrict_files(self) -> list[str]:
+        landlock = self._landlock
+        try:
+            scope = landlock.Scope.SIGNAL | landlock.Scope.ABSTRACT_UNIX_SOCKET
+            with landlock.Ruleset(scoped=scope) as rules:  # of these, all that this kernel knows
+                rules.allow_path(_READABLE, landlock.AccessFS.READ_FILE)
+                rules.restrict()
+        except OSError as error:
+            return [_no_landlock(error)]
+        return []
+
+
+def _no_landlock(error: OSError) -> str:
+    return f"the kernel has no Landlock that is switched on: {error.strerror or type(error).__name__}"
+
+
+def _limit(memory: int, seconds: int) -> None:
+    limits = {
+        resource.RLIMIT_AS: memory,
+        resource.RLIMIT_CPU: seconds,
+        resource.RLIMIT_NOFILE: _OPEN_FILES,
+        resource.RLIMIT_FSIZE: _FILE_BYTES,
+        resource.RLIMIT_NPROC: 0,
+    }
+    for which, most in limits.items():
+        hard = resource.getrlimit(which)[1]
+        most = most if hard == resource.RLIM_INFINITY else min(most, hard)
+        resource.setrlimit(which, (most, most))
+
+
+def _holes() -> list[str]:
+    """What this process can still do and must not."""
+    found = []
+    try:
+        os.close(os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC))
+        found.append("files can be opened in spite of Landlock")
+    except OSError:
+        pass
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
+        found.append("sockets can be made in spite of the filter of system calls")
+    except OSError:
+        pass
+    return found
