@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from lab.bank.agreement import Standing, check_standing
+from lab.bank.cosigned import await_cosigned, describe
 from lab.bank.counterpart import Counterpart
 from lab.bank.home import BankHome
-from lab.bank.jobs import check_allowance, check_before, end_job, open_job
+from lab.bank.jobs import check_allowance, check_before, end_job, open_job, take_receipts
 from lab.bank.keys import BankKeys
 from lab.bank.label import Label, RunKind
 from lab.bank.matching import Ask, Counted, Found, count, even_parts, match
@@ -27,6 +28,7 @@ from lab.bank.outlet import JobCard, Outlet
 from lab.bank.portfolio import Portfolio, read_portfolio
 from lab.bank.results import check_suffix, match_table, write_scores
 from lab.bank.run import Run, open_run, run_key
+from lab.bank.witness import Witness
 from lab.terms.contract import Operation
 from lab.terms.progress import SILENT, Progress
 from protocols.matching.bank import BOUND_BITS
@@ -58,14 +60,15 @@ def match_portfolio(
         found, warnings = None, list(portfolio.warnings)
         if portfolio.codes:
             check_before(home, outlet, contract, portfolio.codes)
-            counterpart, ask = _open(standing, outlet, run, portfolio, errand, progress)
+            counterpart, ask = _open(home, standing, outlet, run, portfolio, errand, progress)
             found = match(home, keys, counterpart, ask, portfolio.codes, progress=progress)
+        cosigned = await_cosigned(outlet, contract, run.receipts(), progress=progress)
         matched = found.match.indices if found else np.zeros(0, dtype=np.int64)
         write_scores(match_table(portfolio, matched), out)
         if portfolio.codes:
             warnings += end_job(outlet, contract.id, run.id)
         manifest = _manifest(home, standing, outlet, portfolio, run, found, begun, started)
-        manifest |= {
+        manifest |= describe(contract, cosigned) | {
             "sent": found.sent if found else 0,
             "false_positive_rate": found.match.false_positive_rate if found else 0.0,
             "warnings": warnings,
@@ -90,10 +93,12 @@ def count_portfolio(
     with open_run(home.matches, key, Label.of(RunKind.COUNT, contract, started), now=started) as run:
         if not run.resumed:
             check_allowance(outlet, contract.id, len(portfolio.codes))
-        counterpart, ask = _open(standing, outlet, run, portfolio, errand, progress)
+        counterpart, ask = _open(home, standing, outlet, run, portfolio, errand, progress)
         counted = count(run.folder / "setup", keys, counterpart, ask, portfolio.codes, progress=progress)
+        cosigned = await_cosigned(outlet, contract, run.receipts(), progress=progress)
         warnings = [*portfolio.warnings, *end_job(outlet, contract.id, run.id)]
-        manifest = _manifest(home, standing, outlet, portfolio, run, counted, begun, started) | {"warnings": warnings}
+        manifest = _manifest(home, standing, outlet, portfolio, run, counted, begun, started)
+        manifest |= describe(contract, cosigned) | {"warnings": warnings}
         run.finish_match(manifest)
     return manifest
 
@@ -103,14 +108,22 @@ def _read(standing: Standing, errand: Errand) -> Portfolio:
 
 
 def _open(
-    standing: Standing, outlet: Outlet, run: Run, portfolio: Portfolio, errand: Errand, progress: Progress
+    home: BankHome,
+    standing: Standing,
+    outlet: Outlet,
+    run: Run,
+    portfolio: Portfolio,
+    errand: Errand,
+    progress: Progress,
 ) -> tuple[Counterpart, Ask]:
     """The run's job, opened or gone on with."""
     contract, model = standing.contract, standing.model
     card = JobCard(standing.recipient, model.name, model.version, len(portfolio.codes))
     epoch = open_job(outlet, contract.id, run.id, card, folder="matches")
     ask = Ask(contract.engine, epoch, contract.ceilings.identifiers_per_match, errand.processes)
-    return Counterpart(outlet, contract.id, run.id, progress), ask
+    witness = Witness(home, contract.bureau, outlet.ledger_consistency)
+    take = take_receipts(witness, run, contract.id, epoch)
+    return Counterpart(outlet, contract.id, run.id, progress, take), ask
 
 
 def _manifest(
@@ -143,6 +156,7 @@ def _manifest(
         "purpose": contract.purpose.value,
         "recipient": standing.recipient,
         "engine": contract.engine,
+        "receipts": run.receipts(),
         "portfolio": portfolio.name,
         "portfolio_sha256": portfolio.sha256,
         "rows": portfolio.rows,

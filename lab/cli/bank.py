@@ -30,7 +30,7 @@ from lab.cli.bank_options import (
 from lab.cli.bank_plan import plan
 from lab.cli.bank_rescoring import drift, rescore
 from lab.cli.bank_rotation import rotate_key
-from lab.cli.bank_runs import runs, show_run
+from lab.cli.bank_runs import LONG, runs, show_run
 from lab.cli.bank_tidy import remind, tidy
 from lab.cli.output import Output
 
@@ -131,7 +131,7 @@ def score(
         manifest = score_portfolio(opened, keys, outlet, job, progress=output.progress)
     show_run(output, manifest)
     remind(output, opened)
-    output.result({key: value for key, value in manifest.items() if key not in ("receipts", "schema")})
+    output.result({key: value for key, value in manifest.items() if key not in LONG or key == "warnings"})
 
 
 @app.command()

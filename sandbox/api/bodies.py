@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Annotated, Any, BinaryIO, TypeVar
 
@@ -20,6 +21,18 @@ from sandbox.settings import ServiceSettings
 
 FRAME_MEDIA = "application/octet-stream"
 JSON_MEDIA = "application/json"
+RECEIPT_HEADER = "Shulab-Receipt"
+RECEIPT: dict[str, Any] = {
+    "headers": {
+        RECEIPT_HEADER: {
+            "description": "Base64 of JSON (shulab-receipt/2): the ledger entry that recorded this, the proof that it is "
+            "in the ledger, and the signed tree head that the proof leads to.",
+            "schema": {"type": "string"},
+            "example": base64.b64encode(b'{"schema":"shulab-receipt/2","entry":{},"inclusion":{}}').decode(),
+        }
+    }
+}
+"""How the description of an answer names its receipt."""
 Document = TypeVar("Document", bound=BaseModel)
 
 

@@ -8,7 +8,15 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from sandbox.api.authentic import Authentic, PartsOf
-from sandbox.api.bodies import FRAME_MEDIA, frame_answer, frame_body, read_body, read_nothing
+from sandbox.api.bodies import (
+    FRAME_MEDIA,
+    RECEIPT,
+    RECEIPT_HEADER,
+    frame_answer,
+    frame_body,
+    read_body,
+    read_nothing,
+)
 from sandbox.api.jobs import JobName
 from sandbox.api.words import SIGNED, problems
 
@@ -89,15 +97,15 @@ async def matching_delta(
     response_class=Response,
     responses=SIGNED
     | problems("not-found", "busy", "too-large", "unsupported-media")
-    | {200: frame_answer("A MATCH_RESPONSE frame: the same identifiers, evaluated.")},
+    | {200: frame_answer("A MATCH_RESPONSE frame: the same identifiers, evaluated.") | RECEIPT},
     openapi_extra=frame_body("A MATCH_REQUEST frame: blinded identifiers. Each is charged against the contract."),
 )
 async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
     """Charged before the answer leaves, once: the same bytes again under the contract and key epoch cost nothing."""
     async with parts.places.take() as place:
         body = await _request(request, caller, parts)
-        content = await place.run(parts.bureau.match, caller.contract, job, body)
-    return Response(content, media_type=FRAME_MEDIA)
+        content, receipt = await place.run(parts.bureau.match, caller.contract, job, body)
+    return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
 
 
 @router.post(
@@ -107,15 +115,15 @@ async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobNam
     response_class=Response,
     responses=SIGNED
     | problems("not-found", "busy", "too-large", "unsupported-media")
-    | {200: frame_answer("A MATCH_RESPONSE frame: evaluated, in sorted order.")},
+    | {200: frame_answer("A MATCH_RESPONSE frame: evaluated, in sorted order.") | RECEIPT},
     openapi_extra=frame_body("A MATCH_REQUEST frame of at least 100 blinded identifiers. Each is charged."),
 )
 async def count(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
     """How many match, and not which: the order of the answers says nothing. Under the operation `count`."""
     async with parts.places.take() as place:
         body = await _request(request, caller, parts)
-        content = await place.run(parts.bureau.count_matches, caller.contract, job, body)
-    return Response(content, media_type=FRAME_MEDIA)
+        content, receipt = await place.run(parts.bureau.count_matches, caller.contract, job, body)
+    return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
 
 
 async def _request(request: Request, caller: Authentic, parts: PartsOf) -> bytes:

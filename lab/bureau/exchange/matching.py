@@ -18,6 +18,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
+from lab.bureau.exchange.batches import Answered
 from lab.bureau.exchange.charges import charge_identifiers, return_identifiers
 from lab.bureau.exchange.index import ContractIndex
 from lab.bureau.exchange.indexes import Indexes, Which
@@ -100,8 +101,10 @@ class Matching:
         """What leads from the set-up ``since`` to the present one, as a frame; raises ``NotFound`` if nothing does."""
         return self._indexes.delta(self._named(contract_id, job_id, sha256, now), since, contract_id)
 
-    def answer(self, contract_id: str, job_id: str, request: bytes, now: datetime, *, counting: bool = False) -> bytes:
-        """The response frame to blinded identifiers; for counting, in sorted order.
+    def answer(
+        self, contract_id: str, job_id: str, request: bytes, now: datetime, *, counting: bool = False
+    ) -> Answered:
+        """The response frame to blinded identifiers; for counting, in sorted order. With the number of its entry.
 
         All identifiers of the request are charged before it is evaluated, whether they are in the register or not
         (nobody here can tell), and given back if the evaluation fails or the contract is stopped meanwhile. The same
@@ -136,20 +139,26 @@ class Matching:
                 session.flush()
             record(session, "match.repeated" if again else "match.charged", contract_id, facts, by=passed.by)
         try:
-            evaluated = self._evaluate(passed, request)
+            response = pack_response(passed.contract.engine, self._evaluate(passed, request), counted=counting)
             with self._store.begin() as session:
                 self._enter(session, contract_id, job_id, now, counting, lock=True)
                 row = session.get(MatchRow, key)
                 if row is None:  # the same bytes failed beside this request, and their charge was given back
                     raise Unreachable("The evaluation of this request was given up.", next_step="send it again")
                 row.answered_at = row.answered_at or now
+                session.flush()
+                told: dict[str, Fact] = {
+                    "response_sha256": hashlib.sha256(response).hexdigest(),
+                    "epoch": passed.job.epoch,
+                }
+                entry = record(session, "match.answered", contract_id, facts | told, by=passed.by).seq
         except Exception as error:
             if not again:
                 self._give_back(contract_id, key, count, facts)
             if isinstance(error, ValueError):
                 raise _unacceptable(error) from None
             raise
-        return pack_response(passed.contract.engine, evaluated, counted=counting)
+        return Answered(response, entry)
 
     def _evaluate(self, passed: Passed, request: bytes) -> NDArray[np.uint8]:
         engine = passed.contract.engine

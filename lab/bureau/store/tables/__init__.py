@@ -20,7 +20,7 @@ from lab.bureau.store.tables.exchange import (
     NonceRow,
     UsageRow,
 )
-from lab.bureau.store.tables.ledger import EntryRow, LedgerSizeRow, TreeHeadRow
+from lab.bureau.store.tables.ledger import CosignatureRow, EntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
 from lab.bureau.store.tables.registers import ItemRow, ModelRow, RegisterRow
 
@@ -37,6 +37,7 @@ __all__ = [
     "ContextRow",
     "ContractRow",
     "ContractVersionRow",
+    "CosignatureRow",
     "EntryRow",
     "EpochRow",
     "InquiryRow",
