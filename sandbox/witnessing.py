@@ -105,14 +105,14 @@ class Witnessing:
             old = _read_size(content)
             if old > head.size:
                 raise Conflict(
-                    f"Witness {witness.parsed.name} has cosigned {old} entries; this ledger has {head.size} in its head.",
-                    next_step="look whether the database was put back to an earlier state; do not serve until it is known",
+                    f"Witness {witness.parsed.name} has cosigned {old} entries; this ledger's head has {head.size}.",
+                    next_step="look whether the database was put back to an earlier state, and serve no more till then",
                 )
             status, media, content = _post(witness, self._cosigning.request(head, old).to_bytes())
         if status != 200:
             raise Conflict(
                 f"Witness {witness.parsed.name} does not cosign: it answers {status}.",
-                next_step="ask its operator: 404 and 403 say that it does not know this ledger, 422 that it has seen another",
+                next_step="ask its operator: 404 and 403: it does not know this ledger; 422: it has seen another",
             )
         return [NoteSignature.parse(line) for line in content.decode().split("\n") if line]
 

@@ -1,4 +1,4 @@
-"""Before a run counts as finished: the ledger that its receipts are of, cosigned by the witnesses that the contract names.
+"""Before a run counts as finished: the ledger that its receipts are of, cosigned by the contract's witnesses.
 
 A receipt is good against a bureau that rewrites its ledger, and not against one that keeps a ledger for each bank: both
 are consistent. Witnesses see one ledger. So a run's receipts are taken provisionally, and the run ends only when the
@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from lab.bank.outlet import Patience
+from lab.bank.witness import Witness
 from lab.terms.checkpoint import SignedCheckpoint
 from lab.terms.contract import Contract, WitnessTerms
 from lab.terms.cosignature import Cosignature, check_quorum
@@ -39,11 +40,12 @@ def await_cosigned(
     routes: LedgerRoutes,
     contract: Contract,
     receipts: Sequence[dict[str, Any]],
+    witness: Witness,
     *,
     progress: Progress = SILENT,
 ) -> Cosigned | None:
     """The cosigned checkpoint that covers all ``receipts``, which were checked before; None if the contract names no
-    witnesses, or there are no receipts.
+    witnesses, or there are no receipts. ``witness`` keeps it, to be shown to others.
 
     Raises ``Unreachable`` when the quorum is not there in time, saying who is missing; ``NotAuthentic`` for a quorum on
     a checkpoint that does not continue a receipt's tree: the bureau has two ledgers.
@@ -63,6 +65,7 @@ def await_cosigned(
         except NotFound:
             proofs[size] = {}
         check_covered(head, checkpoint, proofs[size])
+    witness.keep_cosigned(checkpoint)
     return Cosigned(checkpoint, proofs, tuple(one.name for one in found), terms.quorum)
 
 

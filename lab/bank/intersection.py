@@ -58,11 +58,12 @@ def match_portfolio(
     key = run_key("match", contract.id, portfolio.sha256, portfolio.id_column, str(out.absolute()))
     with open_run(home.matches, key, Label.of(RunKind.MATCH, contract, started), now=started) as run:
         found, warnings = None, list(portfolio.warnings)
+        witness = Witness(home, contract.bureau, outlet.ledger_consistency)
         if portfolio.codes:
             check_before(home, outlet, contract, portfolio.codes)
-            counterpart, ask = _open(home, standing, outlet, run, portfolio, errand, progress)
+            counterpart, ask = _open(witness, standing, outlet, run, portfolio, errand, progress)
             found = match(home, keys, counterpart, ask, portfolio.codes, progress=progress)
-        cosigned = await_cosigned(outlet, contract, run.receipts(), progress=progress)
+        cosigned = await_cosigned(outlet, contract, run.receipts(), witness, progress=progress)
         matched = found.match.indices if found else np.zeros(0, dtype=np.int64)
         write_scores(match_table(portfolio, matched), out)
         if portfolio.codes:
@@ -93,9 +94,10 @@ def count_portfolio(
     with open_run(home.matches, key, Label.of(RunKind.COUNT, contract, started), now=started) as run:
         if not run.resumed:
             check_allowance(outlet, contract.id, len(portfolio.codes))
-        counterpart, ask = _open(home, standing, outlet, run, portfolio, errand, progress)
+        witness = Witness(home, contract.bureau, outlet.ledger_consistency)
+        counterpart, ask = _open(witness, standing, outlet, run, portfolio, errand, progress)
         counted = count(run.folder / "setup", keys, counterpart, ask, portfolio.codes, progress=progress)
-        cosigned = await_cosigned(outlet, contract, run.receipts(), progress=progress)
+        cosigned = await_cosigned(outlet, contract, run.receipts(), witness, progress=progress)
         warnings = [*portfolio.warnings, *end_job(outlet, contract.id, run.id)]
         manifest = _manifest(home, standing, outlet, portfolio, run, counted, begun, started)
         manifest |= describe(contract, cosigned) | {"warnings": warnings}
@@ -108,7 +110,7 @@ def _read(standing: Standing, errand: Errand) -> Portfolio:
 
 
 def _open(
-    home: BankHome,
+    witness: Witness,
     standing: Standing,
     outlet: Outlet,
     run: Run,
@@ -121,7 +123,6 @@ def _open(
     card = JobCard(standing.recipient, model.name, model.version, len(portfolio.codes))
     epoch = open_job(outlet, contract.id, run.id, card, folder="matches")
     ask = Ask(contract.engine, epoch, contract.ceilings.identifiers_per_match, errand.processes)
-    witness = Witness(home, contract.bureau, outlet.ledger_consistency)
     take = take_receipts(witness, run, contract.id, epoch)
     return Counterpart(outlet, contract.id, run.id, progress, take), ask
 

@@ -260,8 +260,7 @@ class Outlet:
 
     def ledger_checkpoint(self, covering: int, witnesses: Sequence[str]) -> bytes:
         """GET the checkpoint (a signed note) of at least ``covering`` entries that has most cosignatures of these
-        witnesses, by their public keys (hexadecimal). Public, so not signed. Raises ``NotFound`` while there is none.
-        """
+        witnesses, by their keys (hexadecimal). Public, so not signed. Raises ``NotFound`` while there is none."""
         counted = "".join(f"&witness={hash_name(key)}" for key in witnesses)
         path = f"/v1/ledger/checkpoint?covering={int(covering)}{counted}"
         return self._ask("GET", path, signed=False, cap=self._caps.document).content

@@ -102,7 +102,7 @@ def rescore(
             _check_goes_on(home, outlet, request, run)
             if len(refused) == len(batches):
                 raise refused[0]
-        cosigned = await_cosigned(outlet, contract, receipts, progress=progress)
+        cosigned = await_cosigned(outlet, contract, receipts, witness, progress=progress)
         codes = _codes(request.run, batches, refused)
         outputs = pl.DataFrame([codes]).with_columns(
             pl.Series(name, values[row]) for row, name in enumerate(output_names(agreement.sheet))

@@ -88,7 +88,7 @@ def score_portfolio(
             offer_context(outlet, contract.id, run.id, context_name, context)
         values, receipts = courier.score(portfolio.frame, tags, indices, progress)
         of_matching = run.receipts()
-        cosigned = await_cosigned(outlet, contract, [*of_matching, *receipts], progress=progress)
+        cosigned = await_cosigned(outlet, contract, [*of_matching, *receipts], witness, progress=progress)
         outputs = pl.DataFrame(
             {"code": pl.Series([portfolio.codes[i] for i in indices.tolist()], dtype=pl.String)}
             | {name: values[row] for row, name in enumerate(output_names(agreement.sheet))}

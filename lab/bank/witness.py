@@ -14,6 +14,7 @@ from typing import Any, Protocol
 
 from lab.bank.files import read_private, replace_private
 from lab.bank.home import BankHome
+from lab.terms.checkpoint import SignedCheckpoint
 from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.terms.ledger import Fact, Proof, SignedHead, verify_consistency
@@ -24,7 +25,7 @@ _EVIDENCE = "stop, and ask the bureau by another channel; both tree heads are ke
 
 
 class Told(Protocol):
-    """An exchange that a receipt must speak of: its contract and job, the kind of entry, and facts that it must have."""
+    """An exchange that a receipt must speak of: its contract and job, the kind of entry, and facts it must have."""
 
     @property
     def contract(self) -> str: ...
@@ -160,5 +161,29 @@ class Witness:
             ) from None
         return head
 
+    def keep_cosigned(self, checkpoint: SignedCheckpoint) -> None:
+        """Keep the newest cosigned checkpoint too, to be shown to others."""
+        replace_private(self._file.with_suffix(".checkpoint"), str(checkpoint).encode())
+
+    def kept_cosigned(self) -> SignedCheckpoint | None:
+        """The cosigned checkpoint that was kept, or None; raises ``InvalidInput`` if the file was damaged."""
+        path = self._file.with_suffix(".checkpoint")
+        return SignedCheckpoint.parse(read_private(path)) if path.exists() else None
+
     def _keep(self, head: SignedHead, file: Path) -> None:
         replace_private(file, head.to_json())
+
+
+def kept_heads(home: BankHome) -> list[tuple[Party, SignedHead, str | None]]:
+    """What each pinned bureau has shown: its newest head, and the last cosigned checkpoint, if any."""
+    found = []
+    for pin in home.pins():
+        witness = Witness(home, pin.bureau, _nobody)
+        head, checkpoint = witness.kept(), witness.kept_cosigned()
+        if head is not None:
+            found.append((pin.bureau, head, None if checkpoint is None else str(checkpoint)))
+    return found
+
+
+def _nobody(first: int, second: int) -> Proof:
+    raise NotFound("Nobody is asked for a proof here.")

@@ -260,13 +260,13 @@ class Bureau:
         """The answer to a matching request frame, and the receipt."""
         with self._refusals(contract_id, "match"):
             answered = self._matching.answer(contract_id, job_id, body, self.now())
-        return answered.reply, MatchReceipt.read(self.log.receipt(answered.entry))
+        return answered.reply, self.log.receipt(answered.entry, MatchReceipt)
 
     def count_matches(self, contract_id: str, job_id: str, body: bytes) -> tuple[bytes, MatchReceipt]:
         """The answer to a counting request frame, in an order that tells nothing, and the receipt."""
         with self._refusals(contract_id, "count"):
             answered = self._matching.answer(contract_id, job_id, body, self.now(), counting=True)
-        return answered.reply, MatchReceipt.read(self.log.receipt(answered.entry))
+        return answered.reply, self.log.receipt(answered.entry, MatchReceipt)
 
     def put_context(self, contract_id: str, job_id: str, sha256: str, body: bytes) -> bool:
         """Keep a public context frame; True if it is new."""
@@ -314,7 +314,7 @@ class Bureau:
         """The reply frame to a batch that was received, and the receipt; None while it waits or is evaluated."""
         with self._refusals(contract_id, "score"):
             answered = self._scoring.reply(contract_id, job_id, sha256, self.now())
-        return None if answered is None else (answered.reply, ScoreReceipt.read(self.log.receipt(answered.entry)))
+        return None if answered is None else (answered.reply, self.log.receipt(answered.entry, ScoreReceipt))
 
     def waiting_batches(self) -> list[Charge]:
         """Every batch that is charged and not yet answered, the oldest first."""
@@ -324,7 +324,7 @@ class Bureau:
         """The reply frame to a batch frame, and the receipt, in one go."""
         with self._refusals(contract_id, "score"):
             answered = self._scoring.score(contract_id, job_id, body, self.now())
-        return answered.reply, ScoreReceipt.read(self.log.receipt(answered.entry))
+        return answered.reply, self.log.receipt(answered.entry, ScoreReceipt)
 
     def sweep(self) -> Swept:
         """What time asks for: terms that are over are recorded, what was kept for its time is removed, and what the

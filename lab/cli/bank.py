@@ -10,6 +10,7 @@ import typer
 
 from lab.bank.home import BankHome, default_home
 from lab.cli.bank_contracts import contract, sign
+from lab.cli.bank_heads import app as heads
 from lab.cli.bank_match import count, match
 from lab.cli.bank_options import (
     AsJson,
@@ -168,6 +169,7 @@ app.command()(runs)
 app.command()(rescore)
 app.command()(drift)
 app.command()(tidy)
+app.add_typer(heads, name="heads", help="树头 The tree heads that bureaus have shown this bank.")
 app.command("rotate-key")(rotate_key)
 
 

@@ -1,4 +1,4 @@
-"""A bureau's ledger as a transparency log that witnesses know: its origin, and checkpoints (C2SP tlog-checkpoint v1.0.0).
+"""A bureau's ledger as a transparency log that witnesses know: its origin, and checkpoints (C2SP tlog-checkpoint 1.0).
 
 A checkpoint is a signed note whose text is the origin, the number of entries and the root in base64, a line each. It
 says what a signed tree head (``lab.terms.ledger.SignedHead``) says, in the form that witnesses cosign. The bureau's one
@@ -86,7 +86,7 @@ class SignedCheckpoint:
         return self.checkpoint.root
 
     def verify(self, bureau_key: str) -> None:
-        """Raise ``NotAuthentic`` unless it is of the ledger of the bureau with this key (hexadecimal), and signed by it."""
+        """Raise ``NotAuthentic`` unless it is of the ledger of the bureau with this key, and signed by it."""
         if self.checkpoint.origin != origin_of(bureau_key):
             raise NotAuthentic(
                 "The checkpoint is of another log than this bureau's ledger.",

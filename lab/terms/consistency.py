@@ -1,5 +1,5 @@
-"""Consistency proofs as lists of hashes (RFC 6962, section 2.1.2), the form in which witnesses take them, and the body of
-the request that brings one to a witness (C2SP tlog-witness, ``add-checkpoint``).
+"""Consistency proofs as lists of hashes (RFC 6962, section 2.1.2), the form in which witnesses take them, and the body
+of the request that brings one to a witness (C2SP tlog-witness, ``add-checkpoint``).
 """
 
 from __future__ import annotations

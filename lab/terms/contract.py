@@ -204,7 +204,7 @@ class Contract(_Document):
     retention_days: Annotated[int, Field(ge=1, le=36_600)] = 365
     """How long either side may keep what a job left with it."""
     witnesses: WitnessTerms | None = None
-    """Who cosigns the bureau's ledger; none: that each bank is shown a ledger of its own is not found out by receipts."""
+    """Who cosigns the bureau's ledger; none: a ledger made for one bank is not found out by receipts."""
     starts: AwareDatetime
     expires: AwareDatetime
 

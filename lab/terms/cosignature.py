@@ -1,8 +1,8 @@
 """Cosignatures of witnesses on checkpoints (C2SP tlog-cosignature, version 1 over Ed25519), and how many are enough.
 
-A witness that cosigns says: at this time, this was the largest tree that I have seen of this log, and it continues every
-one that I cosigned before. The message is ``cosignature/v1``, ``time`` and the seconds since 1970, a line each, and the
-checkpoint's text; the signature is the time (8 bytes, big-endian) and 64 bytes of Ed25519.
+A witness that cosigns says: at this time, this was the largest tree that I have seen of this log, and it continues
+every one that I cosigned before. The message is ``cosignature/v1``, ``time`` and the seconds since 1970, a line each,
+and the checkpoint's text; the signature is the time (8 bytes, big-endian) and 64 bytes of Ed25519.
 
 Two forks can both have a quorum only if some witness cosigned both, as long as a quorum is more than half of the
 witnesses: ``WitnessTerms`` of a contract asks for that.

@@ -1,5 +1,6 @@
-"""That receipts are of the one ledger which witnesses have seen: a cosigned checkpoint, and the proofs that it continues
-the tree of each receipt. A bank keeps it with a run; it can be checked for ever with the bureau's key and the witnesses'.
+"""That receipts are of the one ledger which witnesses have seen: a cosigned checkpoint, and the proofs that it
+continues the tree of each receipt. A bank keeps it with a run; it can be checked for ever with the bureau's key and the
+witnesses'.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""What a bank gets beside each answer: the ledger entry that tells of it, the proof that the entry is in the ledger, and
-the signed tree head that the proof leads to.
+"""What a bank gets beside each answer: the ledger entry that tells of it, the proof that it is in the ledger, and the
+signed tree head that the proof leads to.
 
 A receipt says one thing once: which batch and reply, or which request and response, is what the entry says. It can be
 checked for ever with nothing but the bureau's public key. Each kind of entry that receipts are given for has its facts

@@ -25,8 +25,8 @@ RECEIPT_HEADER = "Shulab-Receipt"
 RECEIPT: dict[str, Any] = {
     "headers": {
         RECEIPT_HEADER: {
-            "description": "Base64 of JSON (shulab-receipt/2): the ledger entry that recorded this, the proof that it is "
-            "in the ledger, and the signed tree head that the proof leads to.",
+            "description": "Base64 of JSON (shulab-receipt/2): the ledger entry that recorded this, the proof that it "
+            "is in the ledger, and the signed tree head that the proof leads to.",
             "schema": {"type": "string"},
             "example": base64.b64encode(b'{"schema":"shulab-receipt/2","entry":{},"inclusion":{}}').decode(),
         }

@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -27,9 +27,12 @@ from lab.terms.ledger import LEAF_BYTES, LeafTree, Proof, SignedHead, head_input
 from lab.terms.ledger_export import write_entry, write_header
 from lab.terms.ledger_kinds import KINDS
 from lab.terms.receipt import SCHEMA as RECEIPT_SCHEMA
+from lab.terms.receipt import Receipt
 
 _PAGE = 1000
 """Entries read at once for an export, so that no transaction stays open while a slow reader takes them."""
+
+AnyReceipt = TypeVar("AnyReceipt", bound=Receipt)
 
 
 class Ledger:
@@ -109,7 +112,7 @@ class Ledger:
             return proof
 
     def prove_growth(self, first: int, second: int) -> tuple[bytes, ...]:
-        """The same proof as a list of hashes (RFC 6962, section 2.1.2), also from the empty tree; raises ``NotFound``."""
+        """The same proof as a list of hashes (RFC 6962, 2.1.2), also from the empty tree; raises ``NotFound``."""
         with self._lock:
             self._reach(second)
             if not 0 <= first <= second:
@@ -128,9 +131,10 @@ class Ledger:
             head = self.sign_head()
         return {"entry": body, "inclusion": self.prove_inclusion(seq, head.size), "head": head.as_dict()}
 
-    def receipt(self, seq: int) -> dict[str, Any]:
-        """The receipt for entry ``seq`` as its JSON (``lab.terms.receipt``); as ``proven_entry``."""
-        return {"schema": RECEIPT_SCHEMA} | self.proven_entry(seq)
+    def receipt(self, seq: int, of: type[AnyReceipt]) -> AnyReceipt:
+        """The receipt of this class for entry ``seq``; as ``proven_entry``. Raises ``InvalidInput`` for an entry of
+        another kind."""
+        return of.read({"schema": RECEIPT_SCHEMA} | self.proven_entry(seq))
 
     def entry(self, seq: int) -> dict[str, Any]:
         """The body of entry ``seq``; raises ``NotFound``."""

@@ -249,5 +249,5 @@ def test_a_receipt_fits_its_header_in_the_largest_ledger() -> None:
     rule = [0] * 41
     metadata = {"algorithm": "sha256", "security": True, "size": size, "index": size}
     proof = {"type": "inclusion", "metadata": metadata, "rule": rule, "path": ["ab" * 32] * 41}
-    large = Receipt(body, proof, receipt.head.model_copy(update={"size": size}))
+    large = ScoreReceipt(body, proof, receipt.head.model_copy(update={"size": size}))
     assert len(large.to_header()) < 6200 < HEADER_BYTES
