@@ -209,8 +209,8 @@ class Outlet:
         return answer.content, answer.receipt()
 
     def count_matches(self, contract: str, job: str, frame: bytes) -> tuple[bytes, dict[str, Any]]:
-        """POST a matching request (a frame) to be counted; the answer is a frame in an order of its own, and its receipt.
-        Safe to send again. Raises ``Busy``."""
+        """POST a matching request (a frame) to be counted; the answer is a frame in an order of its own, and its
+        receipt. Safe to send again. Raises ``Busy``."""
         path = contract_path(contract, "matching/count") + f"?job={job_name(job)}"
         answer = self._ask("POST", path, _only_frame(frame), cap=self._caps.frame, patient=False)
         return answer.content, answer.receipt()
