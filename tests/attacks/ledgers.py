@@ -1,5 +1,5 @@
-"""What attacks on the ledger are played with: a bureau that keeps as many ledgers as it likes, banks with real homes, and
-real witnesses."""
+"""What attacks on the ledger are played with: a bureau that keeps as many ledgers as it likes, banks with real homes,
+and real witnesses."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class Ledger:
         return str(self.checkpoint(best).with_signatures(tuple(self.lines[best]))).encode()
 
     def ledger_consistency(self, first: int, second: int) -> Proof:
-        if second > len(self.bodies):
+        if not first <= second <= len(self.bodies):
             raise NotFound("no such ledger")
         proof: Proof = self.tree.prove_consistency(first, second).serialize()
         return proof

@@ -75,7 +75,7 @@ def test_a_witness_counts_once_however_often_it_stands_there(tmp_path: Path) -> 
 
 
 def test_a_key_under_two_names_or_a_name_with_two_keys_is_no_term(tmp_path: Path) -> None:
-    _, _, bank, _ = stage(tmp_path)
+    stage(tmp_path)
     first, second, third = named(tmp_path).parties
     for parties in (
         (first, Party(name="another.example", public_key=first.public_key), third),

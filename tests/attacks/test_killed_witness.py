@@ -1,5 +1,5 @@
-"""A bureau has its witness killed (or waits until it dies) between signing a checkpoint and writing down that it did, and
-offers the other fork to the witness that starts again. It wants one witness's cosignatures on two histories.
+"""A bureau has its witness killed (or waits until it dies) between signing a checkpoint and writing down that it did,
+and offers the other fork to the witness that starts again. It wants one witness's cosignatures on two histories.
 
 What stops it: the cosignature leaves the witness only when the checkpoint is on the disk under its name.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -104,7 +105,7 @@ def test_killed_anywhere_it_never_gives_out_cosignatures_of_two_forks(
         folder.mkdir()
         one, other = begin(folder)
         witness = opened(folder)
-        released, killed = released_before_death(lambda: witness.add_checkpoint(request(one)), die_at)
+        released, killed = released_before_death(partial(witness.add_checkpoint, request(one)), die_at)
         died += killed
         again = opened(folder)
         if restarted_with_same:  # the log asks again after the kill: it gets what it is due
