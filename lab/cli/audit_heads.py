@@ -13,7 +13,7 @@ import typer
 from lab.cli.audit_files import Card, Key, Quorum, Service, Witnesses, asking, bureau_key, witness_terms, write_new
 from lab.cli.choices import AsJson, SessionFile
 from lab.cli.output import Output
-from lab.terms.checkpoint import SignedCheckpoint
+from lab.terms.checkpoint import SignedCheckpoint, log_key
 from lab.terms.cosignature import Cosignature, check_quorum
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.heads import LARGEST, as_facts, read_shown
@@ -48,6 +48,7 @@ def checkpoint(
         write_new(out, str(found).encode())
     output.say(f"条目 Entries {found.size}")
     output.say(f"根 Root {found.root}")
+    output.say(f"日志验证密钥 The log's verifier key: {log_key(bureau)}")
     names = [line.name for line in found.note.signatures[1:]]
     if terms is None:
         output.say(f"联署未核验 Cosignatures, not checked: {', '.join(names) or '无 none'}")
@@ -57,6 +58,7 @@ def checkpoint(
         {
             "size": found.size,
             "root": found.root,
+            "log": str(log_key(bureau)),
             "signatures": names,
             "cosigned": [{"by": one.name, "at": one.time.isoformat()} for one in cosigners],
         }
