@@ -14,7 +14,7 @@ from lab.bank.outlet import JobCard, Outlet
 from lab.bank.run import Run
 from lab.bank.witness import MatchExchange, Witness
 from lab.terms.contract import Contract
-from lab.terms.errors import Conflict, Refused, ShulabError, Unreachable
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, Refused, ShulabError, Unreachable
 from protocols.matching.layout import count_elements
 from protocols.wire.frame import Kind
 
@@ -52,7 +52,11 @@ def take_receipts(witness: Witness, run: Run, contract: str, epoch: int) -> Take
     def take(request: bytes, response: bytes, receipt: dict[str, Any], counting: bool) -> None:
         with strict("matching"):
             asked = count_elements(request, Kind.MATCH_REQUEST)
-        witness.check(receipt, MatchExchange(contract, run.id, epoch, asked, request, response, counting))
+        try:
+            witness.check(receipt, MatchExchange(contract, run.id, epoch, asked, request, response, counting))
+        except InvalidInput as error:
+            # The request was charged and answered all the same: it is kept, and sent again as it is.
+            raise NotAuthentic(error.detail, next_step=error.next_step) from None
         run.keep_receipt(hashlib.sha256(request).hexdigest(), receipt)
 
     return take

@@ -2,6 +2,8 @@
 
 The newest head that a bureau has shown is kept in the home. A bureau that rewrites its ledger, or goes back to an
 earlier one, can't prove that its next head continues the kept one; the bank then stops and has both heads as evidence.
+A bureau that keeps a ledger for this bank alone is not found out here: that takes somebody who sees what others are
+shown (``lab.bank.cosigned``).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The ledger: its tree heads and proofs for anyone, its entries for auditors, an enterprise's inquiries for whoever may
 read them out.
 
-Heads and consistency proofs hold hashes only, and are public so that nobody can be shown a ledger of their own.
+Heads, checkpoints and consistency proofs hold hashes only, and are public so that everybody can compare what they were
+shown.
 """
 
 from __future__ import annotations

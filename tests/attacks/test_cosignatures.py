@@ -164,7 +164,7 @@ def past(folder: Path) -> tuple[Bank, Ledger]:
     fork.lines = {1: list(ledger.lines[1])}
     bank = make_bank(folder, "b", fork, named(folder))
     bank.take(fork.answer("b", "job"))
-    fork.ledger_checkpoint = lambda covering, keys: str(  # type: ignore[method-assign]
+    fork.ledger_checkpoint = lambda covering, witnesses: str(  # type: ignore[method-assign]
         fork.checkpoint(1).with_signatures(tuple(fork.lines[1]))
     ).encode()
     return bank, fork

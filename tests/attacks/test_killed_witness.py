@@ -10,6 +10,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -68,8 +69,9 @@ def released_before_death(work: Callable[[], Answer], die_at: int) -> tuple[str,
 
         try:
             real = {name: getattr(os, name) for name in CALLS}
-            files.os = type(os)("os")  # the witness's own view of the system: every other call is as it was
-            files.os.__dict__.update(os.__dict__ | {name: mortal(one) for name, one in real.items()})
+            view = ModuleType("os")  # the witness's own view of the system: every other call is as it was
+            view.__dict__.update(os.__dict__ | {name: mortal(one) for name, one in real.items()})
+            files.__dict__["os"] = view
             os.write(writing, work().body.encode())
         finally:
             os._exit(0)

@@ -66,7 +66,9 @@ def witness_terms(draw: st.DrawFn) -> WitnessTerms:
     names = draw(
         st.lists(st.from_regex(r"[!-*,-~]{1,20}", fullmatch=True), min_size=len(keys), max_size=len(keys), unique=True)
     )
-    publics = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32).public_key().public_bytes_raw().hex() for n in keys]
+    publics = [
+        Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32).public_key().public_bytes_raw().hex() for n in keys
+    ]
     parties = tuple(Party(name=name, public_key=key) for name, key in zip(names, publics, strict=True))
     return WitnessTerms(quorum=draw(st.integers(len(keys) // 2 + 1, len(keys))), parties=parties)
 

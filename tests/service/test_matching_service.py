@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -39,8 +40,14 @@ def used(service: Service, contract: str) -> int:
 
 
 def matches(service: Service, contract: str) -> list[str]:
-    """What the ledger tells of matching requests."""
-    return [kind for kind in service.ledger(contract) if kind.startswith("match.") and kind != "match.setup"]
+    """What the ledger tells of the charges of matching requests; that they were answered is ``answers_of``."""
+    others = ("match.setup", "match.answered")
+    return [kind for kind in service.ledger(contract) if kind.startswith("match.") and kind not in others]
+
+
+def answers_of(service: Service, contract: str) -> list[dict[str, Any]]:
+    """What the ledger tells of the answers to matching requests."""
+    return facts_of(service, contract, "match.answered")
 
 
 def facts_of(service: Service, contract: str | None, *kinds: str) -> list[dict[str, Any]]:
@@ -74,6 +81,8 @@ def test_the_same_request_is_charged_once_also_after_a_restart(service: Service)
     answers += [service.outlet().match(contract, JOB, request)[0] for _ in range(2)]
     assert len(set(answers)) == 1 and used(service, contract) == 25
     assert matches(service, contract) == ["match.charged"] + ["match.repeated"] * 3
+    told = [(one["request_sha256"], one["response_sha256"]) for one in answers_of(service, contract)]
+    assert told == [(hashlib.sha256(request).hexdigest(), hashlib.sha256(answers[0]).hexdigest())] * 4
     service.outlet().match(contract, JOB, matching.request(service.pilot.codes()[:20]))
     assert used(service, contract) == 45, "other bytes are another request: nobody can see that they ask for the same"
     told = facts_of(service, contract, "match.charged", "match.repeated")

@@ -1,4 +1,4 @@
-"""Witnesses as they are run: commands, a service that has its heads cosigned, a bank that waits for the quorum, auditors."""
+"""Witnesses as they are run: commands, a service that has its heads cosigned, a bank that waits for them, auditors."""
 
 from __future__ import annotations
 
