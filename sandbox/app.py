@@ -50,6 +50,7 @@ from sandbox.places import Budget, Places
 from sandbox.settings import ServiceSettings, load_settings
 from sandbox.sweeper import Sweeper
 from sandbox.uploads import Uploads
+from sandbox.witnessing import Witnessing
 
 
 def create_app(
@@ -111,7 +112,10 @@ def create_app(
         begin,
     )
     metrics.watch(
-        waiting=lambda: len(bureau.waiting_batches()), places=lambda: places.free, uploads=lambda: uploads.free
+        waiting=lambda: len(bureau.waiting_batches()),
+        places=lambda: places.free,
+        uploads=lambda: uploads.free,
+        uncosigned=lambda: bureau.cosigning.behind(),
     )
     for room in (
         health,
@@ -205,14 +209,17 @@ def serve(
             seconds=settings.sweep_seconds,
             on_error=lambda error: note(logger, "sweep failed", error=error),
         )
+        witnessing = Witnessing(bureau.cosigning, lambda *outcome: _note_outcome(logger, metrics, *outcome))
         jobs.start()
         notary.start()
+        witnessing.start()
         sweeper.start()
         note(logger, "serving", host=host, port=listening.getsockname()[1])
         try:
             _Server(config, port_file).run(sockets=[listening])
         finally:
             sweeper.stop()
+            witnessing.stop()
             notary.stop()
             jobs.stop(settings.drain_seconds)
             # A thread that the interpreter's end meets in native code takes the process down with SIGABRT.
@@ -229,6 +236,15 @@ def _listen(host: str, port: int) -> socket.socket:
             f"Wanted to listen on port {port} of {host}; it is taken, not allowed, or not of this machine.",
             next_step="choose another --port (0 takes a free one) or --host",
         ) from None
+
+
+def _note_outcome(
+    logger: logging.Logger, metrics: Metrics, witness: str, outcome: str, error: Exception | None
+) -> None:
+    """A witness's answer, counted; what went wrong is in the journal as well."""
+    metrics.cosignature(outcome)
+    if error is not None:
+        note(logger, "no cosignature", error=error, witness=witness, outcome=outcome)
 
 
 def _warm(bureau: Bureau, logger: logging.Logger) -> None:

@@ -32,6 +32,10 @@ class Metrics:
             "shulab_batch_seconds", "Time of an evaluation", buckets=_SECONDS, registry=self._registry
         )
 
+        self._cosignatures = Counter(
+            "shulab_cosignatures", "Answers of witnesses to tree heads", ("outcome",), registry=self._registry
+        )
+
     def request(self, route: str, method: str, status: int, seconds: float, *, received: int, sent: int) -> None:
         """A request was answered; ``route`` is a template, or empty for a path that is none."""
         self._requests.labels(route, method, str(status)).inc()
@@ -44,11 +48,16 @@ class Metrics:
         self._batches.labels(state).inc()
         self._batch_seconds.observe(seconds)
 
+    def cosignature(self, outcome: str) -> None:
+        """A witness was asked to cosign a head: ``cosigned``, ``refused`` or ``failed``."""
+        self._cosignatures.labels(outcome).inc()
+
     def watch(self, **figures: Callable[[], float]) -> None:
         """Figures that are asked for when somebody reads."""
         texts = {
             "waiting": "Batches charged and not yet answered",
             "places": "Free places for heavy work",
+            "uncosigned": "Entries of the newest tree head that some witness has not cosigned",
             "uploads": "Free bytes for bodies on their way in",
         }
         for name, figure in figures.items():

@@ -22,7 +22,7 @@ class Desk(Protocol):
 
     def matching_shard(self, contract: str, job: str, sha256: str, first: int, count: int, /) -> bytes: ...
 
-    def match(self, contract: str, job: str, frame: bytes, /) -> bytes: ...
+    def match(self, contract: str, job: str, frame: bytes, /) -> tuple[bytes, object]: ...
 
 
 class CountingDesk(Protocol):
@@ -32,7 +32,7 @@ class CountingDesk(Protocol):
 
     def matching_shard(self, contract: str, job: str, sha256: str, first: int, count: int, /) -> bytes: ...
 
-    def count_matches(self, contract: str, job: str, frame: bytes, /) -> bytes: ...
+    def count_matches(self, contract: str, job: str, frame: bytes, /) -> tuple[bytes, object]: ...
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def match(desk: Desk, contract: str, job: str, codes: Sequence[str], engine: str
     """Which of ``codes`` are in the register, as a bank finds it out."""
     setup, held = places(desk, contract, job)
     blinding = bank.Blinding(engine, os.urandom(32))
-    response = desk.match(contract, job, blinding.request(codes))
+    response, _ = desk.match(contract, job, blinding.request(codes))
     digests = bank.digests(contract, codes, blinding.finish(response, len(codes), setup.stated.public_key))
     buckets, found = bank.place(setup.geometry, digests[:, bank.TAG_BYTES :])
     inside = [int(place) in held[bucket] for bucket, place in zip(buckets, found, strict=True)]
@@ -80,7 +80,7 @@ def count(
     coded = bank.read_shard(desk.matching_shard(contract, job, setup.sha256, 0, buckets), setup, 0, buckets)
     held = [set(bank.decode_bucket(one, setup.geometry).tolist()) for one in coded]
     blinding = bank.Blinding(engine, seed or os.urandom(32))
-    response = desk.count_matches(contract, job, blinding.request(codes))
+    response, _ = desk.count_matches(contract, job, blinding.request(codes))
     values = blinding.finish(response, len(codes), setup.stated.public_key, counted=True)
     found = bank.place(setup.geometry, bank.count_marks(contract, job, values))
     return sum(int(place) in held[bucket] for bucket, place in zip(*found, strict=True))

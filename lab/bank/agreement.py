@@ -20,7 +20,7 @@ from lab.bank.outlet import Outlet
 from lab.terms.contract import Contract, ModelTerms, Operation, Party, SignedContract, signing_input
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.fingerprint import check_told
-from lab.terms.receipt import Receipt
+from lab.terms.receipt import ScoreReceipt
 from models.sheet import BankSheet
 from protocols.matching.engines import ENGINES
 from protocols.scoring.params import PARAMETERS, ParameterSet
@@ -67,7 +67,9 @@ class Agreement(Standing):
             "detail": contract.detail.value,
             "model": f"{sheet.model}@{sheet.version}",
             "sheet_sha256": self.model.sheet_sha256,
-            "register": ", ".join(sorted({f"{r.register}-{r.register_version}" for r in map(Receipt.read, receipts)})),
+            "register": ", ".join(
+                sorted({f"{r.register}-{r.register_version}" for r in map(ScoreReceipt.read, receipts)})
+            ),
             "outputs": len(sheet.outputs),
         }
 

@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from lab.bank.outlet import Patience
 from lab.terms.errors import Busy, ShulabError
@@ -17,6 +17,12 @@ from lab.terms.progress import SILENT, Progress
 
 _LEAST_WAIT = 0.25
 _T = TypeVar("_T")
+
+
+Receipted: TypeAlias = tuple[bytes, dict[str, Any]]
+"""An answer (a frame), and its receipt as JSON."""
+TakeReceipt: TypeAlias = Callable[[bytes, bytes, dict[str, Any], bool], None]
+"""Checks and keeps a receipt: request, response, receipt, whether it was a count; raises when it does not fit."""
 
 
 class MatchingRoutes(Protocol):
@@ -27,8 +33,8 @@ class MatchingRoutes(Protocol):
     def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes: ...
     def matching_shard(self, contract: str, job: str, sha256: str, first: int, count: int) -> bytes: ...
     def matching_delta(self, contract: str, job: str, sha256: str, since: str) -> bytes: ...
-    def match(self, contract: str, job: str, frame: bytes) -> bytes: ...
-    def count_matches(self, contract: str, job: str, frame: bytes) -> bytes: ...
+    def match(self, contract: str, job: str, frame: bytes) -> Receipted: ...
+    def count_matches(self, contract: str, job: str, frame: bytes) -> Receipted: ...
     def job(self, contract: str, job: str) -> dict[str, Any]: ...
 
 
@@ -40,6 +46,8 @@ class Counterpart:
     contract: str
     job: str
     progress: Progress = SILENT
+    take_receipt: TakeReceipt | None = None
+    """None: where no receipt is wanted."""
 
     def setup(self, *, counting: bool = False) -> bytes:
         """The manifest of the set-up."""
@@ -55,11 +63,13 @@ class Counterpart:
 
     def match(self, request: bytes) -> bytes:
         """The answer to a request, in its order."""
-        return self._patiently(lambda: self.routes.match(self.contract, self.job, request))
+        return self._receipted(request, lambda: self.routes.match(self.contract, self.job, request), counting=False)
 
     def count(self, request: bytes) -> bytes:
         """The answer to a request, in an order that says nothing."""
-        return self._patiently(lambda: self.routes.count_matches(self.contract, self.job, request))
+        return self._receipted(
+            request, lambda: self.routes.count_matches(self.contract, self.job, request), counting=True
+        )
 
     def stands(self) -> bool:
         """Whether the job is open: what is refused then is beyond a ceiling, not stopped."""
@@ -67,6 +77,13 @@ class Counterpart:
             return bool(self.routes.job(self.contract, self.job).get("state") == "open")
         except ShulabError:
             return False
+
+    def _receipted(self, request: bytes, ask: Callable[[], Receipted], *, counting: bool) -> bytes:
+        """The response, once its receipt is taken: no value is made of an answer that the bureau could deny."""
+        response, receipt = self._patiently(ask)
+        if self.take_receipt is not None:
+            self.take_receipt(request, response, receipt, counting)
+        return response
 
     def _patiently(self, ask: Callable[[], _T]) -> _T:
         try:

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 
 from lab.bank.agreement import Standing, check_standing
+from lab.bank.cosigned import await_cosigned, describe
 from lab.bank.counterpart import Counterpart
 from lab.bank.home import BankHome
-from lab.bank.jobs import check_allowance, check_before, end_job, open_job
+from lab.bank.jobs import check_allowance, check_before, end_job, open_job, take_receipts
 from lab.bank.keys import BankKeys
 from lab.bank.label import Label, RunKind
 from lab.bank.matching import CHUNK, Ask, Counted, Found, count, even_parts, match
@@ -27,6 +28,7 @@ from lab.bank.outlet import JobCard, Outlet
 from lab.bank.portfolio import Portfolio, read_portfolio
 from lab.bank.results import check_suffix, match_table, write_scores
 from lab.bank.run import Run, open_run, run_key
+from lab.bank.witness import Witness
 from lab.terms.contract import Operation
 from lab.terms.progress import SILENT, Progress
 from protocols.matching.bank import BOUND_BITS
@@ -56,16 +58,18 @@ def match_portfolio(
     key = run_key("match", contract.id, portfolio.sha256, portfolio.id_column, str(out.absolute()))
     with open_run(home.matches, key, Label.of(RunKind.MATCH, contract, started), now=started) as run:
         found, warnings = None, list(portfolio.warnings)
+        witness = Witness(home, contract.bureau, outlet.ledger_consistency)
         if portfolio.codes:
             check_before(home, outlet, contract, portfolio.codes)
-            counterpart, ask = _open(standing, outlet, run, portfolio, errand, progress)
+            counterpart, ask = _open(witness, standing, outlet, run, portfolio, errand, progress)
             found = match(home, keys, counterpart, ask, portfolio.codes, progress=progress)
+        cosigned = await_cosigned(outlet, contract, run.receipts(), witness, progress=progress)
         matched = found.match.indices if found else np.zeros(0, dtype=np.int64)
         write_scores(match_table(portfolio, matched), out)
         if portfolio.codes:
             warnings += end_job(outlet, contract.id, run.id)
         manifest = _manifest(home, standing, outlet, portfolio, run, found, begun, started)
-        manifest |= {
+        manifest |= describe(contract, cosigned) | {
             "sent": found.sent if found else 0,
             "false_positive_rate": found.match.false_positive_rate if found else 0.0,
             "warnings": warnings,
@@ -90,10 +94,13 @@ def count_portfolio(
     with open_run(home.matches, key, Label.of(RunKind.COUNT, contract, started), now=started) as run:
         if not run.resumed:
             check_allowance(outlet, contract, len(portfolio.codes))
-        counterpart, ask = _open(standing, outlet, run, portfolio, errand, progress)
+        witness = Witness(home, contract.bureau, outlet.ledger_consistency)
+        counterpart, ask = _open(witness, standing, outlet, run, portfolio, errand, progress)
         counted = count(home, run.folder / "setup", keys, counterpart, ask, portfolio.codes, progress=progress)
+        cosigned = await_cosigned(outlet, contract, run.receipts(), witness, progress=progress)
         warnings = [*portfolio.warnings, *end_job(outlet, contract.id, run.id)]
-        manifest = _manifest(home, standing, outlet, portfolio, run, counted, begun, started) | {"warnings": warnings}
+        manifest = _manifest(home, standing, outlet, portfolio, run, counted, begun, started)
+        manifest |= describe(contract, cosigned) | {"warnings": warnings}
         run.finish_match(manifest)
     return manifest
 
@@ -103,7 +110,13 @@ def _read(standing: Standing, errand: Errand) -> Portfolio:
 
 
 def _open(
-    standing: Standing, outlet: Outlet, run: Run, portfolio: Portfolio, errand: Errand, progress: Progress
+    witness: Witness,
+    standing: Standing,
+    outlet: Outlet,
+    run: Run,
+    portfolio: Portfolio,
+    errand: Errand,
+    progress: Progress,
 ) -> tuple[Counterpart, Ask]:
     """The run's job, opened or gone on with."""
     contract, model = standing.contract, standing.model
@@ -111,7 +124,8 @@ def _open(
     epoch = open_job(outlet, contract.id, run.id, card, folder="matches")
     most = contract.ceilings.identifiers_per_match
     ask = Ask(contract.engine, epoch, most, contract.bureau.public_key, not contract.consent.required, errand.processes)
-    return Counterpart(outlet, contract.id, run.id, progress), ask
+    take = take_receipts(witness, run, contract.id, epoch)
+    return Counterpart(outlet, contract.id, run.id, progress, take), ask
 
 
 def _manifest(
@@ -144,6 +158,7 @@ def _manifest(
         "purpose": contract.purpose.value,
         "recipient": standing.recipient,
         "engine": contract.engine,
+        "receipts": run.receipts(),
         "portfolio": portfolio.name,
         "portfolio_sha256": portfolio.sha256,
         "rows": portfolio.rows,

@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from typing import Any
 
+from lab.bank.answers import strict
 from lab.bank.asking import CHUNK, check_room
+from lab.bank.counterpart import TakeReceipt
 from lab.bank.evaluations import held_epochs, open_evaluations
 from lab.bank.home import BankHome
 from lab.bank.outlet import JobCard, Outlet
+from lab.bank.run import Run
+from lab.bank.witness import MatchExchange, Witness
 from lab.terms.contract import Contract
-from lab.terms.errors import Conflict, Refused, ShulabError, Unreachable
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, Refused, ShulabError, Unreachable
 from protocols.matching.bank import elements_for
+from protocols.matching.layout import count_elements
+from protocols.wire.frame import Kind
 
 _AT_ONCE = 50_000  # codes looked up together, to bound memory
 
@@ -38,6 +46,22 @@ def offer_context(outlet: Outlet, contract: str, job: str, name: str, context: b
     """Send the public context, unless the bureau holds it."""
     if not outlet.has_context(contract, job, name):
         outlet.put_context(contract, job, name, context)
+
+
+def take_receipts(witness: Witness, run: Run, contract: str, epoch: int) -> TakeReceipt:
+    """What checks the receipt of each matching answer, and keeps it with the run."""
+
+    def take(request: bytes, response: bytes, receipt: dict[str, Any], counting: bool) -> None:
+        with strict("matching"):
+            asked = count_elements(request, Kind.MATCH_REQUEST)
+        try:
+            witness.check(receipt, MatchExchange(contract, run.id, epoch, asked, request, response, counting))
+        except InvalidInput as error:
+            # The request was charged and answered all the same: it is kept, and sent again as it is.
+            raise NotAuthentic(error.detail, next_step=error.next_step) from None
+        run.keep_receipt(hashlib.sha256(request).hexdigest(), receipt)
+
+    return take
 
 
 def end_job(outlet: Outlet, contract: str, job: str) -> list[str]:

@@ -15,7 +15,7 @@ import numpy as np
 from lab.bank.results import output_names
 from lab.bank.run import FinishedRun, Run, finished_runs
 from lab.terms.errors import InvalidInput, Refused
-from lab.terms.receipt import Receipt
+from lab.terms.receipt import ScoreReceipt
 from models.sheet import BankSheet
 
 AFRESH = "score the portfolio afresh (`lab bank score`)"
@@ -46,7 +46,7 @@ def batches_of(run: FinishedRun) -> list[Batch]:
     found: list[Batch] = []
     start = 0
     for told in run.manifest.get("receipts", []):
-        receipt = Receipt.read(told)
+        receipt = ScoreReceipt.read(told)
         origin = Origin(receipt.register, receipt.register_version, f"{receipt.model}@{receipt.model_version}")
         found.append(Batch(receipt.batch_sha256, range(start, start + receipt.rows), run, told, origin))
         start += receipt.rows

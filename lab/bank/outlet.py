@@ -12,6 +12,7 @@ import random
 import re
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -49,7 +50,8 @@ class Caps:
 class Patience:
     """Seconds to connect and to wait for an answer; how often to try in all, and the longest wait between tries.
 
-    ``busy``: seconds in all for a bureau that is still evaluating its register, or a batch.
+    ``busy``: seconds in all for a bureau that is still evaluating its register, or a batch; ``cosigned``: for its
+    ledger to be cosigned by the contract's witnesses, once everything else of a job is done.
     """
 
     connect: float = 10.0
@@ -57,6 +59,7 @@ class Patience:
     tries: int = 5
     longest_wait: float = 15.0
     busy: float = 12 * 3600.0  # hundreds of millions of entries take a bureau hours, once a key epoch
+    cosigned: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -198,17 +201,19 @@ class Outlet:
         )
         return self._ask("GET", path, cap=self._caps.frame, patient=False).content
 
-    def match(self, contract: str, job: str, frame: bytes) -> bytes:
-        """POST a matching request (a frame); the answer is a frame. Safe to send again: the same bytes are charged
-        once. Raises ``Busy``."""
+    def match(self, contract: str, job: str, frame: bytes) -> tuple[bytes, dict[str, Any]]:
+        """POST a matching request (a frame); the answer is a frame, and its receipt. Safe to send again: the same
+        bytes are charged once. Raises ``Busy``."""
         path = contract_path(contract, "matching") + f"?job={job_name(job)}"
-        return self._ask("POST", path, _only_frame(frame), cap=self._caps.frame, patient=False).content
+        answer = self._ask("POST", path, _only_frame(frame), cap=self._caps.frame, patient=False)
+        return answer.content, answer.receipt()
 
-    def count_matches(self, contract: str, job: str, frame: bytes) -> bytes:
-        """POST a matching request (a frame) to be counted; the answer is a frame in an order of its own. Safe to send
-        again. Raises ``Busy``."""
+    def count_matches(self, contract: str, job: str, frame: bytes) -> tuple[bytes, dict[str, Any]]:
+        """POST a matching request (a frame) to be counted; the answer is a frame in an order of its own, and its
+        receipt. Safe to send again. Raises ``Busy``."""
         path = contract_path(contract, "matching/count") + f"?job={job_name(job)}"
-        return self._ask("POST", path, _only_frame(frame), cap=self._caps.frame, patient=False).content
+        answer = self._ask("POST", path, _only_frame(frame), cap=self._caps.frame, patient=False)
+        return answer.content, answer.receipt()
 
     def has_context(self, contract: str, job: str, sha256: str) -> bool:
         """HEAD: whether the bureau holds the public context with this hash."""
@@ -252,6 +257,13 @@ class Outlet:
         if not isinstance(proof, dict):
             raise Unreachable("Wanted a proof from the bureau; found something else.", next_step=DOWN)
         return proof
+
+    def ledger_checkpoint(self, covering: int, witnesses: Sequence[str]) -> bytes:
+        """GET the checkpoint (a signed note) of at least ``covering`` entries that has most cosignatures of these
+        witnesses, by their keys (hexadecimal). Public, so not signed. Raises ``NotFound`` while there is none."""
+        counted = "".join(f"&witness={hash_name(key)}" for key in witnesses)
+        path = f"/v1/ledger/checkpoint?covering={int(covering)}{counted}"
+        return self._ask("GET", path, signed=False, cap=self._caps.document).content
 
     def offer(self, model: str, version: int | None = None) -> dict[str, Any]:
         """GET what the bureau offers of a published model (the newest version, unless named), without a contract."""

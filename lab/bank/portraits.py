@@ -11,7 +11,7 @@ from lab.bank.run import FinishedRun
 from lab.terms.contract import parse_contract
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.identifiers import Reason, normalise
-from lab.terms.receipt import Receipt
+from lab.terms.receipt import ScoreReceipt
 from models.portrait import Outcome, Portrait, Provenance, draw_portrait
 from models.sheet import BankSheet
 
@@ -83,7 +83,7 @@ class Gallery:
         """The ledger entry that the enterprise's batch was answered in: number and hash of the leaf."""
         start = 0
         for found in self.run.manifest.get("receipts", []):
-            receipt = Receipt.read(found)
+            receipt = ScoreReceipt.read(found)
             start += receipt.rows
             if row < start:
                 return f"#{receipt.entry} · {receipt.leaf}"

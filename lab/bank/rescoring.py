@@ -18,6 +18,7 @@ from typing import Any
 import polars as pl
 
 from lab.bank.agreement import Agreement, check_agreement
+from lab.bank.cosigned import await_cosigned, describe
 from lab.bank.courier import Clock, Courier
 from lab.bank.home import BankHome
 from lab.bank.jobs import end_job, offer_context, open_job
@@ -101,6 +102,7 @@ def rescore(
             _check_goes_on(home, outlet, request, run)
             if len(refused) == len(batches):
                 raise refused[0]
+        cosigned = await_cosigned(outlet, contract, receipts, witness, progress=progress)
         codes = _codes(request.run, batches, refused)
         outputs = pl.DataFrame([codes]).with_columns(
             pl.Series(name, values[row]) for row, name in enumerate(output_names(agreement.sheet))
@@ -113,7 +115,9 @@ def rescore(
             f"{sizes[number]} enterprises of a batch were not scored again: {error}"
             for number, error in sorted(refused.items())
         ]
-        manifest = _manifest(agreement, request.run, run, receipts) | {
+        manifest = _manifest(agreement, request.run, run, receipts) | describe(contract, cosigned)
+        manifest |= {
+            "match_receipts": [],
             "context_sha256": context_name,
             "scored": len(codes),
             "not_rescored": sum(sizes[number] for number in refused),

@@ -98,10 +98,19 @@ class Run:
         self._write(f"batch-{number:05d}.npy", buffer.getvalue())
         (self.folder / f"batch-{number:05d}.frame").unlink(missing_ok=True)
 
+    def receipts(self) -> list[dict[str, Any]]:
+        """The kept receipts of matching requests, in the order of their hashes."""
+        found = sorted(self.folder.glob("match-*.receipt.json"))
+        return [json.loads(path.read_bytes()) for path in found]
+
+    def keep_receipt(self, request: str, receipt: Mapping[str, Any]) -> None:
+        """Keep the receipt for a matching request, by the request's SHA-256; another for the same takes its place."""
+        self._write(f"match-{request}.receipt.json", json.dumps(dict(receipt)).encode())
+
     def finish_match(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest of a run that does not score; nothing else of it stays."""
         self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
-        (self.folder / "match.npz").unlink(missing_ok=True)
+        self._drop("match.npz", "match-*.receipt.json")
 
     def finish(
         self, *, scores: pl.DataFrame, outputs: pl.DataFrame, sheet: bytes, contract: bytes, manifest: Mapping[str, Any]
@@ -114,7 +123,10 @@ class Run:
         self._write(SHEET, sheet)
         self._write(CONTRACT, contract)
         self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
-        for pattern in ("match.npz", "batch-*.npy", "batch-*.receipt.json", "batch-*.frame"):
+        self._drop("match.npz", "match-*.receipt.json", "batch-*.npy", "batch-*.receipt.json", "batch-*.frame")
+
+    def _drop(self, *patterns: str) -> None:
+        for pattern in patterns:
             for path in self.folder.glob(pattern):
                 path.unlink(missing_ok=True)
 

@@ -22,10 +22,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.bank.agreement import Agreement, check_agreement
+from lab.bank.cosigned import await_cosigned, describe
 from lab.bank.counterpart import Counterpart
 from lab.bank.courier import Clock, Courier
 from lab.bank.home import BankHome
-from lab.bank.jobs import check_before, end_job, offer_context, open_job
+from lab.bank.jobs import check_before, end_job, offer_context, open_job, take_receipts
 from lab.bank.keys import BankKeys
 from lab.bank.label import Label, RunKind
 from lab.bank.matching import Ask, match
@@ -79,16 +80,18 @@ def score_portfolio(
     context_name = hashlib.sha256(context).hexdigest()
     key = run_key(*_terms_of(agreement), portfolio.sha256, portfolio.id_column, *sorted(skip), context_name, _path(job))
     with open_run(home.runs, key, Label.of(RunKind.SCORE, contract, started), now=started) as run:
+        witness = Witness(home, contract.bureau, outlet.ledger_consistency)
         with clock.step("match"):
-            matched = _match(home, keys, outlet, run, agreement, portfolio.codes, job.processes, progress)
+            matched = _match(home, keys, outlet, run, agreement, portfolio.codes, job.processes, witness, progress)
         wanted = _wanted(matched, portfolio, skip)
         tags, indices = matched.tags[wanted], matched.indices[wanted]
-        witness = Witness(home, contract.bureau, outlet.ledger_consistency)
         courier = Courier(agreement, keys.holder(agreement.params), outlet, run, clock, context_name, witness)
         # If nothing is missing, the job may have ended at the bureau, just before this was stopped.
         if courier.missing(courier.sizes(len(indices))):
             offer_context(outlet, contract.id, run.id, context_name, context)
         values, receipts = courier.score(portfolio.frame, tags, indices, progress)
+        of_matching = run.receipts()
+        cosigned = await_cosigned(outlet, contract, [*of_matching, *receipts], witness, progress=progress)
         outputs = pl.DataFrame(
             {"code": pl.Series([portfolio.codes[i] for i in indices.tolist()], dtype=pl.String)}
             | {name: values[row] for row, name in enumerate(output_names(agreement.sheet))}
@@ -100,11 +103,16 @@ def score_portfolio(
         warnings = end_job(outlet, contract.id, run.id) if portfolio.codes else []
         manifest = _manifest(home, agreement, portfolio, job, run, matched, receipts)
         manifest["warnings"] += warnings
-        manifest |= {
-            "context_sha256": context_name,
-            "skipped": len(matched.indices) - len(indices),
-            "scored": len(indices),
-        } | figures(outlet, clock, run, begun, started)
+        manifest |= (
+            describe(contract, cosigned)
+            | {
+                "match_receipts": of_matching,
+                "context_sha256": context_name,
+                "skipped": len(matched.indices) - len(indices),
+                "scored": len(indices),
+            }
+            | figures(outlet, clock, run, begun, started)
+        )
         run.finish(
             scores=scores,
             outputs=outputs,
@@ -150,6 +158,7 @@ def _match(
     agreement: Agreement,
     codes: tuple[str, ...],
     processes: int,
+    witness: Witness,
     progress: Progress,
 ) -> Match:
     """Open the run's job at the bureau, or go on with it, and learn which codes the register holds."""
@@ -161,7 +170,8 @@ def _match(
     card = JobCard(agreement.recipient, model.name, model.version, len(codes))
     epoch = open_job(outlet, contract.id, run.id, card, folder="runs")
     if kept is None:
-        counterpart = Counterpart(outlet, contract.id, run.id, progress)
+        take = take_receipts(witness, run, contract.id, epoch)
+        counterpart = Counterpart(outlet, contract.id, run.id, progress, take)
         most = contract.ceilings.identifiers_per_match
         ask = Ask(contract.engine, epoch, most, contract.bureau.public_key, not contract.consent.required, processes)
         kept = match(home, keys, counterpart, ask, codes, progress=progress).match

@@ -2,6 +2,8 @@
 
 The newest head that a bureau has shown is kept in the home. A bureau that rewrites its ledger, or goes back to an
 earlier one, can't prove that its next head continues the kept one; the bank then stops and has both heads as evidence.
+A bureau that keeps a ledger for this bank alone is not found out here: that takes somebody who sees what others are
+shown (``lab.bank.cosigned``).
 """
 
 from __future__ import annotations
@@ -10,23 +12,39 @@ import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lab.bank.files import read_private, replace_private
 from lab.bank.home import BankHome
+from lab.terms.checkpoint import SignedCheckpoint
 from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
-from lab.terms.ledger import Proof, SignedHead, verify_consistency
-from lab.terms.receipt import Receipt, verify_receipt
+from lab.terms.ledger import Fact, Proof, SignedHead, verify_consistency
+from lab.terms.receipt import MATCHED, SCORED, Receipt, verify_receipt
 
 _ASK = "ask the bureau; run the same command again to continue"
 _EVIDENCE = "stop, and ask the bureau by another channel; both tree heads are kept in bureaus/ as evidence"
 
 
+class Told(Protocol):
+    """An exchange that a receipt must speak of: its contract and job, the kind of entry, and facts it must have."""
+
+    @property
+    def contract(self) -> str: ...
+
+    @property
+    def job(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    def facts(self) -> Mapping[str, Fact]: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """What a receipt must speak of: contract, job, model (``name@version``), enterprises, the batch by its SHA-256, and
-    the reply."""
+    """A batch that was scored: contract, job, model (``name@version``), enterprises, the batch by its SHA-256, and the
+    reply."""
 
     contract: str
     job: str
@@ -34,6 +52,50 @@ class Exchange:
     rows: int
     batch: str
     reply: bytes
+
+    @property
+    def kind(self) -> str:
+        """The kind of entry that tells of it."""
+        return SCORED
+
+    def facts(self) -> Mapping[str, Fact]:
+        """What the entry must say."""
+        name, _, version = self.model.rpartition("@")
+        return {
+            "model": name,
+            "model_version": int(version),
+            "rows": self.rows,
+            "batch_sha256": self.batch,
+            "reply_sha256": hashlib.sha256(self.reply).hexdigest(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MatchExchange:
+    """A matching or counting request that was answered: contract, job and its key epoch, identifiers, both frames."""
+
+    contract: str
+    job: str
+    epoch: int
+    identifiers: int
+    request: bytes
+    response: bytes
+    counting: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind of entry that tells of it."""
+        return MATCHED
+
+    def facts(self) -> Mapping[str, Fact]:
+        """What the entry must say."""
+        return {
+            "epoch": self.epoch,
+            "identifiers": self.identifiers,
+            "counting": self.counting,
+            "request_sha256": hashlib.sha256(self.request).hexdigest(),
+            "response_sha256": hashlib.sha256(self.response).hexdigest(),
+        }
 
 
 class Witness:
@@ -47,22 +109,19 @@ class Witness:
         self._bureau, self._prove = bureau, prove
         self._file = home.folder / "bureaus" / f"{bureau.fingerprint}.head"
 
-    def check(self, receipt: Mapping[str, Any], exchange: Exchange) -> Receipt:
+    def check(self, receipt: Mapping[str, Any], exchange: Told) -> Receipt:
         """The receipt, once it is the bureau's, proven, about this exchange, and of the ledger seen before.
 
         Raises ``InvalidInput`` for what is no receipt, ``NotAuthentic`` otherwise.
         """
         found = Receipt.read(receipt)
         verify_receipt(found, self._bureau.public_key)
-        for what, told, wanted in (
-            ("contract", found.contract, exchange.contract),
-            ("job", found.job, exchange.job),
-            ("model", f"{found.model}@{found.model_version}", exchange.model),
-            ("rows", found.rows, exchange.rows),
-            ("batch", found.batch_sha256, exchange.batch),
-            ("reply", found.reply_sha256, hashlib.sha256(exchange.reply).hexdigest()),
-        ):
-            if told != wanted:
+        if found.kind != exchange.kind:
+            raise NotAuthentic("The bureau's receipt is for another kind of exchange.", next_step=_ASK)
+        told = {"contract": found.contract, **found.facts}
+        for name, wanted in {"contract": exchange.contract, "job": exchange.job, **exchange.facts()}.items():
+            if type(told.get(name)) is not type(wanted) or told[name] != wanted:
+                what = name.removesuffix("_sha256").replace("_", " ")
                 raise NotAuthentic(f"The bureau's receipt does not name this job's {what}.", next_step=_ASK)
         self.follow(found.head)
         return found
@@ -104,5 +163,29 @@ class Witness:
             ) from None
         return head
 
+    def keep_cosigned(self, checkpoint: SignedCheckpoint) -> None:
+        """Keep the newest cosigned checkpoint too, to be shown to others."""
+        replace_private(self._file.with_suffix(".checkpoint"), str(checkpoint).encode())
+
+    def kept_cosigned(self) -> SignedCheckpoint | None:
+        """The cosigned checkpoint that was kept, or None; raises ``InvalidInput`` if the file was damaged."""
+        path = self._file.with_suffix(".checkpoint")
+        return SignedCheckpoint.parse(read_private(path)) if path.exists() else None
+
     def _keep(self, head: SignedHead, file: Path) -> None:
         replace_private(file, head.to_json())
+
+
+def kept_heads(home: BankHome) -> list[tuple[Party, SignedHead, str | None]]:
+    """What each pinned bureau has shown: its newest head, and the last cosigned checkpoint, if any."""
+    found = []
+    for pin in home.pins():
+        witness = Witness(home, pin.bureau, _nobody)
+        head, checkpoint = witness.kept(), witness.kept_cosigned()
+        if head is not None:
+            found.append((pin.bureau, head, None if checkpoint is None else str(checkpoint)))
+    return found
+
+
+def _nobody(first: int, second: int) -> Proof:
+    raise NotFound("Nobody is asked for a proof here.")

@@ -33,7 +33,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from lab.bureau.catalogue.grades import Grade
-from lab.bureau.settings import FileSettings
+from lab.bureau.settings import FileSettings, WitnessSetting
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.lines import Line
 
@@ -78,6 +78,8 @@ class BureauSettings(FileSettings):
     """Contracts over items graded above this level need two officers, of different departments."""
     watch_limits: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(default_factory=dict)]
     """Limits of the watch's rules that are others here: ``[watch_limits]``, then for example ``refused = 500``."""
+    witnesses: Annotated[tuple[WitnessSetting, ...], Field(max_length=16)] = ()
+    """Who is asked to cosign the ledger's heads: ``[[witnesses]]`` with ``key`` and ``url`` (docs/witnesses.md)."""
     processes: Annotated[int, Field(ge=0, le=1024)] = 0
     """Processes that evaluate registers; 0: one a core."""
     cluster: str = ""

@@ -44,8 +44,9 @@ from lab.bureau.exchange.retention import Swept, sweep, sweep_ended
 from lab.bureau.exchange.statements import Statements
 from lab.bureau.home import BureauHome
 from lab.bureau.keys import BureauKeys
-from lab.bureau.ledger import BUREAU, LOCAL, Receipt, record
+from lab.bureau.ledger import BUREAU, LOCAL, record
 from lab.bureau.ledger.configuration import note_configuration
+from lab.bureau.ledger.cosigning import Cosigning
 from lab.bureau.ledger.log import Ledger
 from lab.bureau.ledger.tallies import close_tallies, record_often
 from lab.bureau.nonces import note_nonce
@@ -61,6 +62,7 @@ from lab.bureau.worker.settings import RoomName
 from lab.bureau.workers import Evaluators, WorkerPool
 from lab.terms.contract import Party, SignedContract
 from lab.terms.errors import Refused, ShulabError, Unreachable
+from lab.terms.receipt import MatchReceipt, ScoreReceipt
 from protocols.crew import Crew, open_crew
 from protocols.matching.bureau import ENGINES
 from protocols.scoring.params import PARAMETERS
@@ -78,6 +80,8 @@ class Bureau:
         self.people = People(store, clock)
         self.banks = Banks(store, keys.public_key_hex, clock)
         self.log = Ledger(store, lambda: self.party, keys.sign, clock)
+        asked = home.settings.witnesses
+        self.cosigning = Cosigning(store, self.log, keys.public_key_hex, keys.sign, asked, clock)
         self.snapshots = Snapshots(home)
         self.consents = Consents(store, home, keys, self.snapshots, clock)
         self.shelf = Shelf(home)
@@ -264,15 +268,17 @@ class Bureau:
         with self._refusals(contract_id, "matching-setup"):
             return self._matching.delta(contract_id, job_id, sha256, since, self.now())
 
-    def match(self, contract_id: str, job_id: str, body: bytes) -> bytes:
-        """The answer to a matching request frame."""
+    def match(self, contract_id: str, job_id: str, body: bytes) -> tuple[bytes, MatchReceipt]:
+        """The answer to a matching request frame, and the receipt."""
         with self._refusals(contract_id, "match"):
-            return self._matching.answer(contract_id, job_id, body, self.now())
+            answered = self._matching.answer(contract_id, job_id, body, self.now())
+        return answered.reply, self.log.receipt(answered.entry, MatchReceipt)
 
-    def count_matches(self, contract_id: str, job_id: str, body: bytes) -> bytes:
-        """The answer to a counting request frame, in an order that tells nothing."""
+    def count_matches(self, contract_id: str, job_id: str, body: bytes) -> tuple[bytes, MatchReceipt]:
+        """The answer to a counting request frame, in an order that tells nothing, and the receipt."""
         with self._refusals(contract_id, "count"):
-            return self._matching.answer(contract_id, job_id, body, self.now(), counting=True)
+            answered = self._matching.answer(contract_id, job_id, body, self.now(), counting=True)
+        return answered.reply, self.log.receipt(answered.entry, MatchReceipt)
 
     def put_context(self, contract_id: str, job_id: str, sha256: str, body: bytes) -> bool:
         """Keep a public context frame; True if it is new."""
@@ -316,21 +322,21 @@ class Bureau:
         except Unreachable:
             return self.home.settings.workers
 
-    def batch_reply(self, contract_id: str, job_id: str, sha256: str) -> tuple[bytes, Receipt] | None:
+    def batch_reply(self, contract_id: str, job_id: str, sha256: str) -> tuple[bytes, ScoreReceipt] | None:
         """The reply frame to a batch that was received, and the receipt; None while it waits or is evaluated."""
         with self._refusals(contract_id, "score"):
             answered = self._scoring.reply(contract_id, job_id, sha256, self.now())
-        return None if answered is None else (answered.reply, self.log.receipt(answered.entry))
+        return None if answered is None else (answered.reply, self.log.receipt(answered.entry, ScoreReceipt))
 
     def waiting_batches(self) -> list[Charge]:
         """Every batch that is charged and not yet answered, the oldest first."""
         return self._scoring.waiting()
 
-    def score(self, contract_id: str, job_id: str, body: bytes) -> tuple[bytes, Receipt]:
+    def score(self, contract_id: str, job_id: str, body: bytes) -> tuple[bytes, ScoreReceipt]:
         """The reply frame to a batch frame, and the receipt, in one go."""
         with self._refusals(contract_id, "score"):
             answered = self._scoring.score(contract_id, job_id, body, self.now())
-        return answered.reply, self.log.receipt(answered.entry)
+        return answered.reply, self.log.receipt(answered.entry, ScoreReceipt)
 
     def remove_former(self) -> None:
         """Remove what a former version evaluated under keys that all contracts shared; it would be of no use."""

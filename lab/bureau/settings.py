@@ -3,12 +3,40 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 
 from lab.terms.errors import InvalidInput
+from lab.terms.note import COSIGNATURE, NoteKey
+
+
+class WitnessSetting(BaseModel):
+    """A witness to ask: its verifier key (``name+id+base64``, as `lab witness show` prints it) and where it answers.
+
+    Plain http does no harm here: checkpoints are public, and cosignatures are verified.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    key: str
+    url: Annotated[str, Field(pattern=r"^https?://[^?#@\s]+$", max_length=500)]
+    ca_file: Path | None = None
+    """PEM certificates that the witness's is checked against, instead of the system's."""
+
+    @field_validator("key")
+    @classmethod
+    def _check_key(cls, value: str) -> str:
+        try:
+            return str(NoteKey.parse(value, kind=COSIGNATURE))
+        except InvalidInput as error:
+            raise ValueError(error.detail) from None
+
+    @property
+    def parsed(self) -> NoteKey:
+        """The key."""
+        return NoteKey.parse(self.key, kind=COSIGNATURE)
 
 
 class FileSettings(BaseSettings):

@@ -40,6 +40,9 @@ GROUPS: dict[str, Group] = {
     "bureau": Group("lab.cli.bureau", "数据局 For the bureau: set up, import a register, serve."),
     "officer": Group("lab.cli.officer", "数据专员 For data officers: contracts, from the draft to their end."),
     "audit": Group("lab.cli.audit", "审计 For auditors: the ledger, exports and receipts, checked by anyone."),
+    "witness": Group(
+        "lab.cli.witness", "见证人 For a witness of bureaus' ledgers: an auditor, a second bureau, a bank."
+    ),
     "account": Group("lab.cli.account", "账户 Sign in to a bureau's service, and keep its accounts."),
     "steward": Group("lab.cli.steward", "数据管理员 For data stewards: consents of enterprises."),
     "bank-key": Group("lab.cli.keyring", "银行密钥 For administrators: the keys by which a bureau knows its banks."),

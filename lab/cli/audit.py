@@ -2,40 +2,45 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from lab.cli.audit_files import (
+    Card,
+    Key,
+    Quorum,
+    Service,
+    Witnesses,
+    asking,
+    bureau_key,
+    open_desk,
+    open_private,
+    read_head,
+    read_object,
+    witness_terms,
+    write_new,
+)
+from lab.cli.audit_heads import checkpoint, compare, describe_cosigners, read_checkpoint
 from lab.cli.choices import AsJson, SessionFile
 from lab.cli.output import Output
-from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.ledger import SignedHead, verify_consistency
+from lab.terms.contract import WitnessTerms
+from lab.terms.cosignature import check_quorum
+from lab.terms.cosigned import Cosigned
+from lab.terms.errors import Conflict, InvalidInput
+from lab.terms.ledger import HeldHead, SignedHead, verify_consistency
 from lab.terms.ledger_export import verify_export
 from lab.terms.ledger_fault import LedgerFault
 from lab.terms.ledger_kinds import KINDS
-from lab.terms.receipt import Receipt, verify_receipt
-
-if TYPE_CHECKING:
-    from lab.sdk.desk import Desk
+from lab.terms.receipt import MatchReceipt, Receipt, ScoreReceipt, verify_receipt
 
 _HELP = "审计 For auditors: the ledger, who asked about an enterprise, and proofs that anyone can check."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_HELP)
-
-Key = Annotated[
-    str | None, typer.Option("--key", metavar="HEX", help="数据局公钥 The bureau's public key, 64 hexadecimal digits.")
-]
-Card = Annotated[
-    Path | None,
-    typer.Option("--card", help="数据局名片 JSON with the bureau's public_key: its card, or the bank's pin of it."),
-]
 
 
 @app.callback()
@@ -45,9 +50,7 @@ def group() -> None:
 
 @app.command()
 def head(
-    service: Annotated[
-        str | None, typer.Option(help="服务地址 The service's address; without it, that of your sign-in.")
-    ] = None,
+    service: Service = None,
     out: Annotated[Path | None, typer.Option(help="存为文件 Keep the head in this file, for later.")] = None,
     held: Annotated[
         Path | None, typer.Option(help="以前的树头 A head kept earlier: check that the ledger was only continued.")
@@ -59,20 +62,24 @@ def head(
 ) -> None:
     """树头 The newest signed tree head: what the bureau can't take back. Needs no sign-in with --service."""
     output = Output(as_json)
-    bureau = _key(key, card) if key or card else None
-    with _asking(service, session) as ask:
-        found = SignedHead.read(ask("/v1/ledger/head", {}))
+    bureau = bureau_key(key, card) if key or card else None
+    with asking(service, session) as ask:
+        found = SignedHead.read(ask.json("/v1/ledger/head", {}))
         if bureau:
             found.verify(bureau)
         if held is not None:
-            old = _read_head(held)
+            old = read_head(held)
             if bureau:
                 old.verify(bureau)
             # The served head is the newest signed, so it is never the smaller of two unless the ledger was put back.
-            proof = ask("/v1/ledger/consistency", {"from": old.size, "to": found.size}) if old.size < found.size else {}
+            proof = (
+                ask.json("/v1/ledger/consistency", {"from": old.size, "to": found.size})
+                if old.size < found.size
+                else {}
+            )
             verify_consistency(old, found, proof.get("proof"))
     if out is not None:
-        _write_new(out, found.to_json() + b"\n")
+        write_new(out, found.to_json() + b"\n")
     output.say(f"条目 Entries {found.size}, {found.time:%Y-%m-%d %H:%M:%S} UTC")
     output.say(f"根 Root {found.root}")
     output.say("签名已核实 Signature verified" if bureau else "签名未核实 Signature not checked: give --key or --card")
@@ -92,7 +99,7 @@ def entries(
 ) -> None:
     """条目 Entries of the ledger."""
     output = Output(as_json)
-    with _open_desk(session) as desk:
+    with open_desk(session) as desk:
         found = desk.get("/v1/audit/entries", after=after, kind=kind, contract=contract, limit=limit)
     rows = [
         (one["seq"], one["time"][:19], _phrase(one["kind"]), one["contract"] or "", one["by"], _facts(one["facts"]))
@@ -119,7 +126,7 @@ def export(
     partial = file.with_name(f".{file.name}.partial")
     lines = 0
     try:
-        with _open_desk(session) as desk, os.fdopen(_open_private(partial), "wb") as opened:
+        with open_desk(session) as desk, os.fdopen(open_private(partial), "wb") as opened:
             size = desk.get("/v1/audit/entries", limit=1)["size"]
             with output.progress.stage("export", size) as stage, desk.stream("/v1/audit/export") as pieces:
                 for piece in pieces:
@@ -143,6 +150,12 @@ def verify(
         list[Path] | None,
         typer.Option("--head", help="所存树头(可重复) A tree head that you kept, or in a receipt; repeatable."),
     ] = None,
+    checkpoint: Annotated[
+        list[Path] | None,
+        typer.Option("--checkpoint", help="检查点(可重复) A checkpoint from `lab audit checkpoint`; repeatable."),
+    ] = None,
+    witness: Witnesses = None,
+    quorum: Quorum = None,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="逐条验签 Check every entry's signature too; slower, not needed.")
     ] = False,
@@ -154,8 +167,13 @@ def verify(
     --head with any later tree head shows it.
     """
     output = Output(as_json)
-    bureau = _key(key, card)
-    held = [_read_head(file) for file in head or ()]
+    bureau = bureau_key(key, card)
+    terms = witness_terms(witness, quorum)
+    checkpoints = [read_checkpoint(file) for file in checkpoint or ()]
+    if terms is not None and not checkpoints:
+        raise InvalidInput("Wanted a checkpoint for --witness.", next_step="give --checkpoint FILE")
+    held: list[HeldHead] = [*(read_head(file) for file in head or ()), *checkpoints]
+    cosigners = [check_quorum(one, terms, bureau, now=datetime.now(UTC)) for one in checkpoints] if terms else []
     try:
         found = verify_export(export, bureau, held=held, thorough=thorough, progress=output.progress)
     except LedgerFault as fault:
@@ -166,6 +184,10 @@ def verify(
         f"台账完好 The ledger is as the bureau wrote it: {found.size} 条 entries, {found.heads} 个树头 tree heads"
     )
     output.say(f"根 Root {found.root}")
+    for one, cosigned in zip(checkpoints, cosigners, strict=False):
+        describe_cosigners(output, one, cosigned)
+    if not cosigners:
+        output.say("联署未核验 No cosignature was checked: that others were shown another ledger is not found out so")
     output.table(
         f"{found.first[:19]} – {found.last[:19]} UTC",
         ("事项 what", "条数 entries"),
@@ -178,6 +200,9 @@ def verify(
             "root": found.root,
             "heads": found.heads,
             "held": len(held),
+            "cosigned": [
+                {"size": one.size, "by": [w.name for w in by]} for one, by in zip(checkpoints, cosigners, strict=False)
+            ],
             "kinds": dict(found.kinds),
             "first": found.first,
             "last": found.last,
@@ -194,7 +219,7 @@ def inquiries(
     """企业查询记录 Who asked about an enterprise, when and for what; for the enterprise itself."""
     output = Output(as_json)
     wanted = sys.stdin.readline().strip() if code == "-" else code
-    with _open_desk(session) as desk:
+    with open_desk(session) as desk:
         found = desk.post("/v1/audit/inquiries", {"code": wanted})
     columns = (
         "时间 time",
@@ -224,53 +249,72 @@ def receipt(
     file: Annotated[Path, typer.Argument(help="回执或银行的运行清单 A receipt, or a run's manifest.json at the bank.")],
     key: Key = None,
     card: Card = None,
+    witness: Witnesses = None,
+    quorum: Quorum = None,
     as_json: AsJson = False,
 ) -> None:
-    """核验回执 Verify receipts offline: signed by the bureau, and proven to be in its ledger."""
+    """核验回执 Verify receipts offline, of scoring and of matching: signed by the bureau, proven to be in its ledger.
+
+    With --witness a run's cosigned checkpoint is checked as well: that the ledger is the one that witnesses have seen.
+    """
     output = Output(as_json)
-    bureau = _key(key, card)
-    document = _read_object(file)
-    listed = document.get("receipts", [document])
-    found = [Receipt.read(one) for one in (listed if isinstance(listed, list) else [listed])]
+    bureau = bureau_key(key, card)
+    terms = witness_terms(witness, quorum)
+    document = read_object(file)
+    listed = [document]
+    if "receipts" in document:
+        listed = [one for part in ("match_receipts", "receipts") for one in _listed(document.get(part, []))]
+    found = [Receipt.read(one) for one in listed]
     for one in found:
         verify_receipt(one, bureau)
+    cosigned = _check_cosigned(document, found, terms, bureau) if terms is not None else None
     output.say(f"{len(found)} 份回执已核实 receipts verified")
-    columns = ("条目 entry", "合同 contract", "作业 job", "户数 rows", "模型 model", "登记 register", "时间 time")
-    output.table("回执 Receipts", columns, [_line(one) for one in found])
-    output.result({"verified": len(found), "receipts": [_told(one) for one in found]})
+    for title, kind, columns in (
+        ("评分回执 Receipts of scoring", ScoreReceipt, _SCORED),
+        ("求交回执 Receipts of matching", MatchReceipt, _MATCHED),
+    ):
+        rows = [[_told(one)[name] for name in columns] for one in found if isinstance(one, kind)]
+        if rows:
+            output.table(title, tuple(columns.values()), rows)
+    if cosigned is None:
+        output.say("联署未核验 No cosignature was checked: that others were shown another ledger is not found out so")
+    else:
+        output.say(f"已由见证人联署 cosigned by {', '.join(cosigned)}")
+    output.result({"verified": len(found), "receipts": [_told(one) for one in found], "cosigned": cosigned})
 
 
-def _open_desk(session: Path | None) -> Desk:
-    """Loaded only here: what is checked offline needs no client."""
-    _require_client()
-    from lab.sdk.desk import Desk
+app.command()(checkpoint)
+app.command()(compare)
+_SCORED = {
+    "entry": "条目 entry",
+    "contract": "合同 contract",
+    "job": "作业 job",
+    "rows": "户数 rows",
+    "model": "模型 model",
+    "register": "登记 register",
+    "time": "时间 time",
+}
+_MATCHED = {
+    "entry": "条目 entry",
+    "contract": "合同 contract",
+    "job": "作业 job",
+    "identifiers": "标识数 identifiers",
+    "counting": "计数 count",
+    "epoch": "密钥期 epoch",
+    "time": "时间 time",
+}
 
-    return Desk.open(session)
+
+def _listed(found: object) -> list[Any]:
+    if not isinstance(found, list):
+        raise InvalidInput("Wanted receipts in a list; found something else.", next_step="check the file")
+    return found
 
 
-def _require_client() -> None:
-    if importlib.util.find_spec("lab.sdk") is None:
-        raise NotFound(
-            "What asks a service is not part of this installation; verify and receipt work without it.",
-            next_step="run it where lab/sdk is installed",
-        )
-
-
-@contextmanager
-def _asking(service: str | None, session: Path | None) -> Iterator[Callable[[str, dict[str, Any]], Any]]:
-    """GET from a service, by its address as anyone, else by the sign-in."""
-    _require_client()
-    from lab.sdk.connection import Connection
-
-    if service is None:
-        with _open_desk(session) as desk:
-            yield lambda path, query: desk.get(path, **query)
-        return
-    connection = Connection(service)
-    try:
-        yield lambda path, query: connection.ask("GET", path, query=query)
-    finally:
-        connection.close()
+def _check_cosigned(document: dict[str, Any], receipts: list[Receipt], terms: WitnessTerms, bureau: str) -> list[str]:
+    found = Cosigned.read(document.get("cosigned"))
+    heads = [one.head for one in receipts]
+    return [one.name for one in found.verify(heads, terms, bureau, now=datetime.now(UTC))]
 
 
 def _phrase(kind: str) -> str:
@@ -285,66 +329,29 @@ def _facts(facts: dict[str, Any]) -> str:
     )
 
 
-def _line(one: Receipt) -> tuple[object, ...]:
-    told = _told(one)
-    return tuple(told[name] for name in ("entry", "contract", "job", "rows", "model", "register", "time"))
-
-
 def _told(one: Receipt) -> dict[str, Any]:
-    return {
+    told: dict[str, Any] = {
+        "kind": one.kind,
         "entry": one.entry,
         "contract": one.contract,
         "job": one.job,
-        "rows": one.rows,
-        "model": f"{one.model}@{one.model_version}",
-        "register": f"{one.register}-{one.register_version}",
         "time": str(one.body["time"])[:19],
-        "batch_sha256": one.batch_sha256,
-        "reply_sha256": one.reply_sha256,
         "ledger_size": one.head.size,
     }
-
-
-def _key(key: str | None, card: Path | None) -> str:
-    if (key is None) == (card is None):
-        raise InvalidInput("Wanted the bureau's public key.", next_step="give --key HEX or --card FILE, one of them")
-    found = key if key is not None else _read_object(card).get("public_key") if card is not None else None
-    if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
-        raise InvalidInput(
-            "Wanted a public key of 64 hexadecimal digits; found something else.", next_step="check --key or --card"
-        )
-    return found
-
-
-def _read_head(file: Path) -> SignedHead:
-    """A head by itself, or the one in a receipt."""
-    found = _read_object(file)
-    return SignedHead.read(found["head"] if isinstance(found.get("head"), dict) else found)
-
-
-def _read_object(file: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(file.read_bytes())
-    except FileNotFoundError:
-        raise NotFound(f"Wanted the file {file.name}; there is none.", next_step="check the path") from None
-    except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise InvalidInput(f"Wanted a JSON object in {file.name}; found something else.", next_step="check the path")
-    return found
-
-
-def _open_private(file: Path) -> int:
-    try:
-        return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise Conflict(f"Wanted to write {file.name}; it exists already.", next_step="choose another name") from None
-    except OSError:
-        raise InvalidInput(
-            f"Wanted to write {file.name}; it can't be made there.", next_step="check the path"
-        ) from None
-
-
-def _write_new(file: Path, content: bytes) -> None:
-    with os.fdopen(_open_private(file), "wb") as opened:
-        opened.write(content)
+    if isinstance(one, ScoreReceipt):
+        told |= {
+            "rows": one.rows,
+            "model": f"{one.model}@{one.model_version}",
+            "register": f"{one.register}-{one.register_version}",
+            "batch_sha256": one.batch_sha256,
+            "reply_sha256": one.reply_sha256,
+        }
+    if isinstance(one, MatchReceipt):
+        told |= {
+            "identifiers": one.identifiers,
+            "counting": one.counting,
+            "epoch": one.epoch,
+            "request_sha256": one.request_sha256,
+            "response_sha256": one.response_sha256,
+        }
+    return told

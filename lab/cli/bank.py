@@ -9,6 +9,7 @@ import typer
 
 from lab.bank.home import BankHome, default_home
 from lab.cli.bank_contracts import contract, sign
+from lab.cli.bank_heads import app as heads
 from lab.cli.bank_match import count, match
 from lab.cli.bank_options import (
     AsJson,
@@ -29,7 +30,7 @@ from lab.cli.bank_options import (
 from lab.cli.bank_plan import plan
 from lab.cli.bank_rescoring import drift, rescore
 from lab.cli.bank_rotation import rotate_key
-from lab.cli.bank_runs import runs, show_run
+from lab.cli.bank_runs import LONG, runs, show_run
 from lab.cli.bank_tidy import remind, tidy
 from lab.cli.output import Output
 from lab.terms.visible import visible_json
@@ -131,7 +132,7 @@ def score(
         manifest = score_portfolio(opened, keys, outlet, job, progress=output.progress)
     show_run(output, manifest)
     remind(output, opened)
-    output.result({key: value for key, value in manifest.items() if key not in ("receipts", "schema")})
+    output.result({key: value for key, value in manifest.items() if key not in LONG or key == "warnings"})
 
 
 @app.command()
@@ -168,6 +169,7 @@ app.command()(runs)
 app.command()(rescore)
 app.command()(drift)
 app.command()(tidy)
+app.add_typer(heads, name="heads", help="树头 The tree heads that bureaus have shown this bank.")
 app.command("rotate-key")(rotate_key)
 
 

@@ -19,7 +19,7 @@ from lab.cli.bank_options import (
     open_keys,
     outlet_of,
 )
-from lab.cli.bank_runs import show_match
+from lab.cli.bank_runs import LONG, show_match
 from lab.cli.bank_tidy import remind
 from lab.cli.output import Output
 
@@ -55,7 +55,7 @@ def match(
         manifest = match_portfolio(opened, keys, outlet, errand, out, progress=output.progress)
     show_match(output, manifest)
     remind(output, opened)
-    output.result({name: value for name, value in manifest.items() if name != "schema"})
+    output.result({name: value for name, value in manifest.items() if name not in LONG or name == "warnings"})
 
 
 def count(
@@ -84,4 +84,4 @@ def count(
         manifest = count_portfolio(opened, keys, outlet, errand, progress=output.progress)
     show_match(output, manifest)
     remind(output, opened)
-    output.result({name: value for name, value in manifest.items() if name != "schema"})
+    output.result({name: value for name, value in manifest.items() if name not in LONG or name == "warnings"})

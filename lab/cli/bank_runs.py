@@ -21,6 +21,10 @@ KINDS = {
 }
 
 
+LONG = ("receipts", "match_receipts", "cosigned", "schema", "warnings")
+"""What of a manifest is long, or says nothing of the run."""
+
+
 def runs(
     run: Annotated[str | None, typer.Argument(help="运行编号 Show one run.", show_default=False)] = None,
     html: Annotated[
@@ -109,6 +113,8 @@ def show_match(output: Output, manifest: dict[str, Any]) -> None:
         *_portfolio(manifest),
         ("匹配 matched", f"{manifest['matched']:,}"),
     ]
+    rows.append(_receipts(manifest))
+    rows.append(_forks(manifest))
     if "sent" in manifest:
         rows.append(("已发送标识 identifiers sent", f"{manifest['sent']:,}"))
     rows += [
@@ -136,6 +142,8 @@ def show_run(output: Output, manifest: dict[str, Any]) -> None:
             *_portfolio(manifest),
             ("匹配 matched", f"{manifest['matched']:,}"),
             ("已评分 scored", f"{manifest['scored']:,}"),
+            _receipts(manifest),
+            _forks(manifest),
             *_costs(manifest),
             ("结果文件 out", manifest["out"]),
             _keep_until(manifest),
@@ -146,7 +154,7 @@ def show_run(output: Output, manifest: dict[str, Any]) -> None:
 
 def brief(manifest: dict[str, Any]) -> dict[str, Any]:
     """A run's manifest without what is long."""
-    return {name: value for name, value in manifest.items() if name not in ("receipts", "schema", "warnings")}
+    return {name: value for name, value in manifest.items() if name not in LONG}
 
 
 def _portfolio(manifest: dict[str, Any]) -> list[tuple[str, str]]:
@@ -164,6 +172,19 @@ def _costs(manifest: dict[str, Any]) -> list[tuple[str, str]]:
         ("用时 seconds", seconds),
         ("上行、下行 up, down", f"{manifest['bytes_up'] / 1e6:.1f} MB, {manifest['bytes_down'] / 1e6:.1f} MB"),
     ]
+
+
+def _receipts(manifest: dict[str, Any]) -> tuple[str, str]:
+    """How many receipts of each kind: a run that matches alone has those of matching under ``receipts``."""
+    scored, matched = manifest.get("receipts", []), manifest.get("match_receipts")
+    if matched is None:
+        scored, matched = [], scored
+    return ("回执（求交、评分）receipts (matching, scoring)", f"{len(matched)}, {len(scored)}")
+
+
+def _forks(manifest: dict[str, Any]) -> tuple[str, str]:
+    told = str(manifest.get("fork_detection", "off: the run is of a version that had none"))
+    return ("分叉检测 detection of forks", f"{'已联署' if told.startswith('on') else '关闭'} {told}")
 
 
 def _keep_until(manifest: dict[str, Any]) -> tuple[str, str]:

@@ -57,6 +57,7 @@ STAGES: dict[str, str] = {
     "encrypt": "加密 encrypt",
     "score": "密文评分 score",
     "decrypt": "解密 decrypt",
+    "cosign": "等待见证人联署 witnesses",
     "portrait": "画像 portraits",
     "export": "导出台账 export",
     "verify": "核验台账 verify",

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm
 from lab.terms.errors import InvalidInput
+from lab.terms.note import COSIGNATURE, NoteKey
 from lab.terms.wishes import Wishes
 
 USUAL = Ceilings()
@@ -100,6 +101,20 @@ Precision = Annotated[
     ),
 ]
 
+Witnesses = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--witness",
+        metavar="VKEY",
+        help="见证人(可重复) Who must have cosigned the ledger before the bank takes receipts: the verifier key that "
+        "`lab witness show` prints; repeatable; none: nobody [draft: nobody].",
+    ),
+]
+Quorum = Annotated[
+    int | None,
+    typer.Option(min=1, max=16, help="联署数 How many witnesses are enough [draft: more than half, the fewest such]."),
+]
+
 
 def gather(given: Mapping[str, Any]) -> Wishes:
     """What a command's options say, by their names; raises ``InvalidInput`` naming those that do not fit, never their
@@ -112,6 +127,7 @@ def gather(given: Mapping[str, Any]) -> Wishes:
         "recipients": given["recipient"] or None,
         "forms": _forms(items) if items else None,
         "consent": _consent(given["consent"], given["consent_why"]),
+        "witnesses": _witnesses(given["witness"], given["quorum"]),
         "ceilings": {name: count for name, count in ceilings.items() if count is not None},
         **{name: given[name] for name in _PLAIN},
     }
@@ -135,6 +151,18 @@ def _forms(items: Sequence[str]) -> dict[str, ReleaseForm]:
             )
         found[code] = ReleaseForm(form)
     return found
+
+
+def _witnesses(vkeys: Sequence[str] | None, quorum: int | None) -> dict[str, Any] | str | None:
+    if vkeys == ["none"] and quorum is None:
+        return "none"
+    if not vkeys:
+        if quorum is not None:
+            raise InvalidInput("Wanted --witness with --quorum.", next_step="name the witnesses")
+        return None
+    keys = [NoteKey.parse(vkey, kind=COSIGNATURE) for vkey in vkeys]
+    parties = [{"name": key.name, "public_key": key.public_key} for key in keys]
+    return {"quorum": quorum or len(parties) // 2 + 1, "parties": parties}
 
 
 def _consent(consent: bool | None, why: str | None) -> ConsentTerms | None:

@@ -142,6 +142,26 @@ def _model_parts(contract: Contract) -> list[tuple[str, Words]]:
     ]
 
 
+def _witnesses(contract: Contract) -> Words:
+    terms = contract.witnesses
+    if terms is None:
+        return (
+            "未指定见证人：若数据局给各方看不同的台账，回执不能发现（分叉检测关闭）。",
+            "No witness is named: that the bureau shows each party a ledger of its own is not found out by receipts "
+            "(detection of forks is off).",
+        )
+    zh, en = (joined((_witness_words(party) for party in terms.parties), language) for language in (0, 1))
+    return (
+        f"数据局的台账须由下列见证人中至少 {terms.quorum} 个联署，银行才接受回执：{zh}。",
+        f"The bank takes receipts of a ledger that at least {terms.quorum} of these witnesses have cosigned: {en}.",
+    )
+
+
+def _witness_words(party: Party) -> Words:
+    name, key, print_ = _shown(party.name), party.public_key, party.fingerprint
+    return f"{name}（公钥 {key}，指纹 {print_}）", f"{name} (public key {key}, fingerprint {print_})"
+
+
 def _named(values: Iterable[str]) -> list[tuple[str, Words]]:
     return [(value, (visible(value), visible(value))) for value in values]
 
@@ -349,6 +369,7 @@ TERMS: Mapping[str, Term] = {
         ),
         _more(lambda c: c.retention_days),
     ),
+    "witnesses": Term(("见证人", "witnesses"), _witnesses),
     "starts": Term(
         ("生效", "starts"),
         lambda c: (f"自 {_moment(c.starts)} 起有效。", f"In force from {_moment(c.starts)}."),

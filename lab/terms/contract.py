@@ -21,6 +21,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validato
 
 from lab.terms.errors import InvalidInput, NotAuthentic, Refused
 from lab.terms.fingerprint import fingerprint
+from lab.terms.note import is_key_name
 from lab.terms.signers import is_forgeable
 from lab.terms.visible import hidden, name_of
 
@@ -157,6 +158,29 @@ class ModelTerms(_Document):
         return f"{self.name}@{self.version}"
 
 
+class WitnessTerms(_Document):
+    """Who has to have seen the bureau's ledger before the bank takes its receipts: witnesses by name and cosigning key,
+    and how many of them are enough.
+
+    More than half: with fewer, a bureau could have one fork cosigned by some and another by the rest, all of them
+    honest. No two have one name or one key, so that nobody is counted twice.
+    """
+
+    quorum: Annotated[int, Field(ge=1, le=16)]
+    parties: Annotated[tuple[Party, ...], Field(min_length=1, max_length=16)]
+
+    @model_validator(mode="after")
+    def _check(self) -> WitnessTerms:
+        if not len(self.parties) < 2 * self.quorum <= 2 * len(self.parties):
+            raise ValueError("a quorum is more than half of the witnesses, and no more than there are")
+        if any(not is_key_name(party.name) for party in self.parties):
+            raise ValueError("a witness is named by printable ASCII without space and plus")
+        for what in ("name", "public_key"):
+            if len({getattr(party, what) for party in self.parties}) != len(self.parties):
+                raise ValueError("a contract names each witness once")
+        return self
+
+
 class Contract(_Document):
     """One version of a data-use contract."""
 
@@ -180,6 +204,8 @@ class Contract(_Document):
     consent: ConsentTerms = ConsentTerms()
     retention_days: Annotated[int, Field(ge=1, le=36_600)] = 365
     """How long either side may keep what a job left with it."""
+    witnesses: WitnessTerms | None = None
+    """Who cosigns the bureau's ledger; none: a ledger made for one bank is not found out by receipts."""
     starts: AwareDatetime
     expires: AwareDatetime
 
@@ -197,6 +223,9 @@ class Contract(_Document):
             raise ValueError("a contract names each model version once")
         if self.detail is not Detail.TOTAL and Operation.PORTRAIT not in self.operations:
             raise ValueError("replies finer than totals need the operation portrait")
+        keys = {party.public_key for party in self.witnesses.parties} if self.witnesses is not None else set()
+        if keys & {self.bureau.public_key, self.bank.public_key}:
+            raise ValueError("a witness has a key of its own, neither the bureau's nor the bank's")
         return self
 
     def model(self, name: str | None = None, version: int | None = None) -> ModelTerms:
@@ -219,6 +248,8 @@ class Contract(_Document):
         for item in self.items:
             yield "items", item.code
         yield "consent.why", self.consent.why
+        for witness in self.witnesses.parties if self.witnesses else ():
+            yield "witnesses", witness.name
 
     def check_texts(self) -> None:
         """Raise ``InvalidInput``, naming term and character, if a text hides something (``lab.terms.visible``): who
@@ -234,8 +265,12 @@ class Contract(_Document):
                 )
 
     def canonical(self) -> bytes:
-        """The bytes that are signed: RFC 8785 of the document."""
-        return rfc8785.dumps(self.model_dump(mode="json", by_alias=True))
+        """The bytes that are signed: RFC 8785 of the document; a term ``witnesses`` that names none is left out, so a
+        contract from before there was one has the bytes that it had."""
+        document = self.model_dump(mode="json", by_alias=True)
+        if self.witnesses is None:
+            del document["witnesses"]
+        return rfc8785.dumps(document)
 
     @property
     def counts_only(self) -> bool:

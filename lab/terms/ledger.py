@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
 
 import rfc8785
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
@@ -91,6 +91,16 @@ class LeafTree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no types
 
     def __len__(self) -> int:
         return len(self._leaves) // LEAF_BYTES
+
+    def range_root(self, start: int, end: int) -> bytes:
+        """The root over the leaves from place ``start`` (from 0) to before ``end``, as a tree of their own."""
+        width = end - start
+        split = 1 << ((width - 1).bit_length() - 1) if width > 1 else 0
+        if width == 2 * split or width == 1:
+            whole: bytes = self._get_subroot(start, width)
+            return whole
+        joined: bytes = self.hash_pair(self.range_root(start, start + split), self.range_root(start + split, end))
+        return joined
 
     def _encode_entry(self, data: bytes) -> bytes:
         return data
@@ -187,7 +197,23 @@ def verify_inclusion(body: bytes, seq: int, head: SignedHead, proof: Proof) -> N
         ) from None
 
 
-def verify_consistency(old: SignedHead, new: SignedHead, proof: Proof | None) -> None:
+class Head(Protocol):
+    """How many entries, and the root over them: a signed tree head, or a checkpoint."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def root(self) -> str: ...
+
+
+class HeldHead(Head, Protocol):
+    """A head that can be checked against the bureau's key."""
+
+    def verify(self, bureau_key: str, /) -> None: ...
+
+
+def verify_consistency(old: Head, new: Head, proof: Proof | None) -> None:
     """Raise ``NotAuthentic`` unless ``proof`` shows that the tree of ``new`` continues that of ``old``.
 
     Two heads of one size need no proof: their roots must be the same; every tree continues the empty one. The heads'
@@ -200,8 +226,9 @@ def verify_consistency(old: SignedHead, new: SignedHead, proof: Proof | None) ->
         roots = bytes.fromhex(old.root), bytes.fromhex(new.root)
         found.verify(*roots, prior_size=old.size, later_size=new.size, algorithm=HASH)
     except (InvalidProof, TypeError, ValueError):
+        shown = f" on {old.time:%Y-%m-%d}" if isinstance(old, SignedHead) else ""
         raise NotAuthentic(
             f"The bureau's ledger was rewritten: its {new.size} entries do not continue the {old.size} "
-            f"that it showed on {old.time:%Y-%m-%d}.",
+            f"that it showed{shown}.",
             next_step="stop; keep both tree heads as evidence, and ask the bureau",
         ) from None

@@ -22,7 +22,7 @@ import rfc8785
 
 from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
-from lab.terms.ledger import LeafTree, SignedHead, hash_leaf, write_time
+from lab.terms.ledger import HeldHead, LeafTree, SignedHead, hash_leaf, write_time
 from lab.terms.ledger_fault import EntryLine, How, LedgerFault, find_fault
 from lab.terms.progress import SILENT, Progress, Stage
 
@@ -73,7 +73,7 @@ def verify_export(
     path: Path,
     bureau_key: str,
     *,
-    held: Sequence[SignedHead] = (),
+    held: Sequence[HeldHead] = (),
     thorough: bool = False,
     progress: Progress = SILENT,
 ) -> Verified:
@@ -89,7 +89,7 @@ def verify_export(
     with progress.stage("verify", path.stat().st_size) as stage:
         found = _read(path, stage)
     size = len(found.tree)
-    heads = sorted([*found.heads, *held], key=lambda head: head.size)
+    heads: list[HeldHead] = sorted([*found.heads, *held], key=lambda head: head.size)
     good, fault = _check_heads(found.tree, heads, bureau_key)
     if not any(head.size == size for head in found.heads):
         fault = fault or LedgerFault(
@@ -170,7 +170,7 @@ def _read(path: Path, stage: Stage) -> _Reading:
     return found
 
 
-def _check_heads(tree: LeafTree, heads: Sequence[SignedHead], bureau_key: str) -> tuple[int, LedgerFault | None]:
+def _check_heads(tree: LeafTree, heads: Sequence[HeldHead], bureau_key: str) -> tuple[int, LedgerFault | None]:
     """The largest size up to which a signed head fits the tree, and what is wrong with the first that does not."""
     good, fault = 0, None
     for head in heads:

@@ -53,6 +53,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("match.key", "求交公钥声明", "matching key stated for a contract"),
         Kind("match.setup", "求交准备数据发出", "matching set-up given"),
         Kind("match.charged", "求交计数", "match charged"),
+        Kind("match.answered", "求交答复", "match answered"),
         Kind("match.repeated", "求交重复答复", "match answered again, not charged"),
         Kind("match.returned", "求交计数退回", "match not answered, charge returned"),
         Kind("context.kept", "公开上下文存入", "public context kept"),

@@ -10,7 +10,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm, Slug
+from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm, Slug, WitnessTerms
 from lab.terms.errors import InvalidInput
 from lab.terms.lines import Line, Name
 from lab.terms.proposal import Proposal
@@ -50,6 +50,8 @@ class Wishes(BaseModel):
     """Which identifiers the register must hold; nothing can be chosen here."""
     engine: Slug | None = None
     parameters: Slug | None = None
+    witnesses: WitnessTerms | Literal["none"] | None = None
+    """Who cosigns the bureau's ledger; ``none``: nobody, also where the contract to amend names some."""
 
     @classmethod
     def of_proposal(cls, proposal: Proposal) -> Self:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import hashlib
 from typing import Annotated
 
@@ -15,13 +14,20 @@ from pydantic import BaseModel, ConfigDict
 from lab.bureau.exchange import Charge
 from lab.terms.errors import InvalidInput
 from sandbox.api.authentic import Authentic, PartsOf
-from sandbox.api.bodies import FRAME_MEDIA, frame_answer, frame_body, read_nothing, received
+from sandbox.api.bodies import (
+    FRAME_MEDIA,
+    RECEIPT,
+    RECEIPT_HEADER,
+    frame_answer,
+    frame_body,
+    read_nothing,
+    received,
+)
 from sandbox.api.jobs import JobId
 from sandbox.api.scoring import Sha256
 from sandbox.api.words import SIGNED, problems
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}", tags=["scoring"])
-RECEIPT_HEADER = "Shulab-Receipt"
 _LONGEST_WAIT = 30.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 Wait = Annotated[
@@ -98,17 +104,7 @@ async def put_batch_again(
     responses=SIGNED
     | problems("not-found", "conflict")
     | {
-        200: frame_answer("A REPLY frame: one ciphertext an output, for the bank's key alone.")
-        | {
-            "headers": {
-                RECEIPT_HEADER: {
-                    "description": "Base64 of JSON (shulab-receipt/2): the ledger entry that recorded this, the proof "
-                    "that it is in the ledger, and the signed tree head that the proof leads to.",
-                    "schema": {"type": "string"},
-                    "example": base64.b64encode(b'{"schema":"shulab-receipt/2","entry":{},"inclusion":{}}').decode(),
-                }
-            }
-        },
+        200: frame_answer("A REPLY frame: one ciphertext an output, for the bank's key alone.") | RECEIPT,
         202: {"description": "It waits or is evaluated; ask again.", "model": BatchView},
     },
 )

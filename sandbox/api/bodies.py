@@ -7,6 +7,7 @@ room (``sandbox.uploads``): whoever sends slowly, or not at all, keeps nobody el
 from __future__ import annotations
 
 import asyncio
+import base64
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,6 +29,18 @@ from sandbox.uploads import Upload
 
 FRAME_MEDIA = "application/octet-stream"
 JSON_MEDIA = "application/json"
+RECEIPT_HEADER = "Shulab-Receipt"
+RECEIPT: dict[str, Any] = {
+    "headers": {
+        RECEIPT_HEADER: {
+            "description": "Base64 of JSON (shulab-receipt/2): the ledger entry that recorded this, the proof that it "
+            "is in the ledger, and the signed tree head that the proof leads to.",
+            "schema": {"type": "string"},
+            "example": base64.b64encode(b'{"schema":"shulab-receipt/2","entry":{},"inclusion":{}}').decode(),
+        }
+    }
+}
+"""How the description of an answer names its receipt."""
 Document = TypeVar("Document", bound=BaseModel)
 
 

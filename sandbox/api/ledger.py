@@ -1,7 +1,8 @@
 """The ledger: its tree heads and proofs for anyone, its entries for auditors, an enterprise's inquiries for whoever may
 read them out.
 
-Heads and consistency proofs hold hashes only, and are public so that nobody can be shown a ledger of their own.
+Heads, checkpoints and consistency proofs hold hashes only, and are public so that everybody can compare what they were
+shown.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import StreamingResponse
+from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.ledger.inquiries import read_inquiries
@@ -176,6 +177,33 @@ async def consistency(
     """Between any two sizes of this ledger; hashes only."""
     proof = await run_in_threadpool(parts.bureau.log.prove_consistency, first, second)
     return {"from": first, "to": second, "proof": proof}
+
+
+@router.get(
+    "/ledger/checkpoint",
+    operation_id="ledger_checkpoint",
+    summary="台账检查点及见证人联署 / A checkpoint of the ledger with its witnesses' cosignatures",
+    response_class=PlainTextResponse,
+    responses=PUBLIC
+    | {
+        200: {
+            "description": "A signed note: C2SP tlog-checkpoint, with a signature of the bureau and cosignatures (C2SP "
+            "tlog-cosignature, version 1).",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def checkpoint(
+    parts: PartsOf,
+    covering: Annotated[int, Query(ge=0, le=_ANY, description="Of at least so many entries.")] = 0,
+    witness: Annotated[
+        list[Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")]] | None,
+        Query(max_length=16, description="Public key of a witness whose cosignature counts; default: all."),
+    ] = None,
+) -> PlainTextResponse:
+    """The one that most of these witnesses have cosigned, the newest such."""
+    found = await run_in_threadpool(parts.bureau.cosigning.checkpoint, covering, witness or ())
+    return PlainTextResponse(str(found))
 
 
 @router.get(

@@ -8,7 +8,15 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
 from sandbox.api.authentic import Authentic, PartsOf
-from sandbox.api.bodies import FRAME_MEDIA, frame_answer, frame_body, read_nothing, received
+from sandbox.api.bodies import (
+    FRAME_MEDIA,
+    RECEIPT,
+    RECEIPT_HEADER,
+    frame_answer,
+    frame_body,
+    read_nothing,
+    received,
+)
 from sandbox.api.jobs import JobName
 from sandbox.api.words import SIGNED, problems
 
@@ -89,7 +97,7 @@ async def matching_delta(
     response_class=Response,
     responses=SIGNED
     | problems("not-found", "busy", "too-large", "unsupported-media")
-    | {200: frame_answer("A MATCH_RESPONSE frame: the same identifiers, evaluated.")},
+    | {200: frame_answer("A MATCH_RESPONSE frame: the same identifiers, evaluated.") | RECEIPT},
     openapi_extra=frame_body("A MATCH_REQUEST frame: blinded identifiers. Each is charged against the contract."),
 )
 async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
@@ -99,8 +107,8 @@ async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobNam
         received(request, caller, parts, cap=parts.settings.match_bytes) as body,
         parts.places.take(caller.bank, wait=True) as place,
     ):
-        content = await place.run(lambda: parts.bureau.match(caller.contract, job, body.read()))
-    return Response(content, media_type=FRAME_MEDIA)
+        content, receipt = await place.run(lambda: parts.bureau.match(caller.contract, job, body.read()))
+    return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
 
 
 @router.post(
@@ -110,7 +118,7 @@ async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobNam
     response_class=Response,
     responses=SIGNED
     | problems("not-found", "busy", "too-large", "unsupported-media")
-    | {200: frame_answer("A MATCH_RESPONSE frame: evaluated, in sorted order.")},
+    | {200: frame_answer("A MATCH_RESPONSE frame: evaluated, in sorted order.") | RECEIPT},
     openapi_extra=frame_body("A MATCH_REQUEST frame of at least 100 blinded identifiers. Each is charged."),
 )
 async def count(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
@@ -120,5 +128,5 @@ async def count(request: Request, caller: Authentic, parts: PartsOf, job: JobNam
         received(request, caller, parts, cap=parts.settings.match_bytes) as body,
         parts.places.take(caller.bank, wait=True) as place,
     ):
-        content = await place.run(lambda: parts.bureau.count_matches(caller.contract, job, body.read()))
-    return Response(content, media_type=FRAME_MEDIA)
+        content, receipt = await place.run(lambda: parts.bureau.count_matches(caller.contract, job, body.read()))
+    return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})

@@ -175,8 +175,8 @@ def _match(outlet: Outlet, engine: str, asked: list[str]) -> tuple[matching.Setu
     """The set-up, who of those asked is in it, and the tags of all asked, also of those who are not."""
     setup, held = places(outlet, CONTRACT, JOB)
     blinding = matching.Blinding(engine, SEED)
-    response = outlet.match(CONTRACT, JOB, blinding.request(asked))
-    assert outlet.match(CONTRACT, JOB, blinding.request(asked)) == response
+    response = outlet.match(CONTRACT, JOB, blinding.request(asked))[0]
+    assert outlet.match(CONTRACT, JOB, blinding.request(asked))[0] == response
     digests = matching.digests(CONTRACT, asked, blinding.finish(response, len(asked), setup.stated.public_key))
     found = zip(*matching.place(setup.geometry, digests[:, matching.TAG_BYTES :]), strict=True)
     matched = [row for row, (bucket, place) in enumerate(found) if int(place) in held[bucket]]

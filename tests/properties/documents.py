@@ -19,6 +19,7 @@ from lab.terms.contract import (
     Purpose,
     ReleaseForm,
     SignedContract,
+    WitnessTerms,
     signing_input,
 )
 from lab.terms.lines import is_line
@@ -63,6 +64,20 @@ CEILINGS = st.builds(
 
 
 @st.composite
+def witness_terms(draw: st.DrawFn) -> WitnessTerms:
+    """Some witnesses under keys of their own, and more than half of them."""
+    keys = draw(st.lists(st.sampled_from(range(10, 16)), min_size=1, max_size=5, unique=True))
+    names = draw(
+        st.lists(st.from_regex(r"[!-*,-~]{1,20}", fullmatch=True), min_size=len(keys), max_size=len(keys), unique=True)
+    )
+    publics = [
+        Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32).public_key().public_bytes_raw().hex() for n in keys
+    ]
+    parties = tuple(Party(name=name, public_key=key) for name, key in zip(names, publics, strict=True))
+    return WitnessTerms(quorum=draw(st.integers(len(keys) // 2 + 1, len(keys))), parties=parties)
+
+
+@st.composite
 def contracts(draw: st.DrawFn) -> Contract:
     """A contract that the schema allows; one in so many allows a count alone, with items or without."""
     several = st.lists(st.sampled_from(Operation), min_size=1, max_size=6).map(tuple)
@@ -86,6 +101,7 @@ def contracts(draw: st.DrawFn) -> Contract:
         ceilings=draw(CEILINGS),
         consent=draw(st.builds(ConsentTerms, required=st.booleans(), why=LINES)),
         retention_days=draw(st.integers(1, 36_600)),
+        witnesses=draw(st.none() | witness_terms()),
         starts=starts,
         expires=starts + timedelta(seconds=draw(st.integers(1, 10**8)), microseconds=draw(st.integers(0, 10**6))),
     )

@@ -291,7 +291,7 @@ class Service:
         """What the service answers to a matching request, once it has a place for it."""
         while True:
             try:
-                return self.outlet().match(contract, job, request)
+                return self.outlet().match(contract, job, request)[0]
             except Busy:
                 sleep(0.05)
 

@@ -84,6 +84,10 @@ class StandInBanks:
         return found if key == self._key else None
 
 
+RECEIPT = "eyJlbnRyeSI6IDF9"
+"""A receipt's header, of an entry that nobody looks at here."""
+
+
 class StandIn:
     """Answers as the facade does, for one contract; ``work`` is what matching does."""
 
@@ -118,7 +122,7 @@ class StandIn:
 
     def match(self, contract_id, job, body):
         self.entered.release()
-        return self.work(body)
+        return self.work(body), SimpleNamespace(to_header=lambda: RECEIPT)
 
     def sheet(self, contract_id, model=None, version=None):
         return b"{}"

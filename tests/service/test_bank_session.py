@@ -22,7 +22,7 @@ from lab.bank.session import Job, score_portfolio
 from lab.terms.contract import Contract, Detail, Party
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
 from lab.terms.progress import SILENT, Progress, Stage
-from lab.terms.receipt import Receipt
+from lab.terms.receipt import ScoreReceipt
 from protocols.matching.bank import CANARIES, canaries_for
 from tests.service.conftest import ROWS, Service
 
@@ -182,7 +182,7 @@ def test_a_stopped_job_goes_on_without_new_charges(bank: Bank, stage: str, after
     outputs = find_run(bank.home.runs, facts["run"]).outputs
     assert np.array_equal(outputs["total:total"].to_numpy(), bank.plain(outputs["code"].to_list(), Detail.TOTAL)[0])
     # What was encrypted before the stop was sent byte for byte: the receipts name those very frames.
-    receipts = {Receipt.read(receipt).batch_sha256 for receipt in facts["receipts"]}
+    receipts = {ScoreReceipt.read(receipt).batch_sha256 for receipt in facts["receipts"]}
     assert {hashlib.sha256(frame).hexdigest() for frame in kept.values()} <= receipts
     assert not list(bank.home.runs.glob("*/batch-*"))
     # The same call again is a new job: fresh scores, fresh charges.

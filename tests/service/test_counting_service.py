@@ -43,7 +43,7 @@ def test_the_answers_to_a_count_come_in_an_order_that_says_nothing(service: Serv
     asked = read_elements(matching.request(STRANGERS, engine), Kind.MATCH_REQUEST, engine, WIDTH[engine])
     orders = [np.arange(264), np.arange(264)[::-1], np.random.default_rng(1).permutation(264)]
     requests = [pack_elements(Kind.MATCH_REQUEST, engine, asked[order]) for order in orders]
-    answers = {service.outlet().count_matches(contract, JOB, request) for request in requests}
+    answers = {service.outlet().count_matches(contract, JOB, request)[0] for request in requests}
     assert len(answers) == 1
     rows = read_elements(answers.pop(), Kind.MATCH_RESPONSE, engine, WIDTH[engine])
     assert [row.tobytes() for row in rows] == sorted(row.tobytes() for row in rows)
@@ -119,8 +119,8 @@ def test_the_same_bytes_to_match_and_to_count_are_two_requests(service: Service)
     """Where a contract allows both: an answer in order that was paid for as a count would tell more than a count."""
     contract = service.contract(operations=(Operation.MATCH, Operation.SCORE, Operation.COUNT))
     request = matching.request(STRANGERS)
-    matched = service.outlet().match(contract, JOB, request)
-    counted = service.outlet().count_matches(contract, JOB, request)
+    matched = service.outlet().match(contract, JOB, request)[0]
+    counted = service.outlet().count_matches(contract, JOB, request)[0]
     assert matched != counted and sorted(_rows(matched)) == _rows(counted)
     assert used(service, contract) == 400 + 2 * bank.CANARIES
 

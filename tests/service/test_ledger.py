@@ -20,7 +20,7 @@ from lab.bureau.people import NewAccount, Role
 from lab.bureau.store.tables import EntryRow
 from lab.terms.errors import NotAuthentic, NotFound
 from lab.terms.ledger import SignedHead, verify_consistency
-from lab.terms.receipt import Receipt, verify_receipt
+from lab.terms.receipt import ScoreReceipt, verify_receipt
 from protocols.scoring.layout import digest
 from tests.service.conftest import JOB, RECIPIENT, Service
 from tests.service.front import GOOD, Front, close_front, open_front
@@ -61,7 +61,7 @@ def test_a_reply_comes_with_a_receipt_that_proves_itself(
     service: Service, scored: tuple[str, bytes, bytes, dict], tmp_path: Path
 ) -> None:
     contract, batch, reply, receipt = scored
-    found = Receipt.read(receipt)
+    found = ScoreReceipt.read(receipt)
     verify_receipt(found, key_of(service))
     assert (found.contract, found.job, found.rows) == (contract, JOB, 20)
     home, _ = BankHome.create(tmp_path / "bank", name="某银行", key_file=tmp_path / "key")
@@ -181,7 +181,7 @@ def test_an_enterprise_learns_who_asked_about_it(
     assert len(mine) == 1
     assert (mine[0]["bank"], mine[0]["purpose"], mine[0]["recipient"]) == (service.name, "credit-approval", RECIPIENT)
     assert (mine[0]["model"], mine[0]["version"], mine[0]["answered"]) == ("credit@1", 1, True)
-    assert mine[0]["entry"] == Receipt.read(scored[3]).entry
+    assert mine[0]["entry"] == ScoreReceipt.read(scored[3]).entry
     assert not front.ok("audit", "inquiries", "firm-9999", session=auditor)["inquiries"]
     read = front.entries("inquiries.read")[-2:]
     assert [entry["facts"]["inquiries"] for entry in read] == [len(found), 0]

@@ -58,8 +58,8 @@ def test_beyond_its_places_the_service_says_when_to_come_back(tmp_path):
         # What is not heavy is served meanwhile.
         assert service.outlet().sheet(CONTRACT) == b"{}"
         release.set()
-        assert first.result(30) == FRAME
-        assert service.outlet().match(CONTRACT, JOB, FRAME) == FRAME
+        assert first.result(30)[0] == FRAME
+        assert service.outlet().match(CONTRACT, JOB, FRAME)[0] == FRAME
 
 
 def test_the_bank_waits_for_a_place(tmp_path):
@@ -72,7 +72,7 @@ def test_the_bank_waits_for_a_place(tmp_path):
         while service.log().count('"busy"') < 2:
             threading.Event().wait(0.02)
         release.set()
-        assert first.result(30) == second.result(30) == FRAME
+        assert first.result(30)[0] == second.result(30) == FRAME
 
 
 def test_work_that_takes_too_long_is_answered_and_keeps_its_place_until_it_ends(tmp_path):
@@ -129,7 +129,7 @@ def test_a_long_body_that_is_refused_still_hears_why(tmp_path):
             with pytest.raises(Unreachable, match="Every place"):
                 service.outlet().match(CONTRACT, JOB, long)
             release.set()
-            assert first.result(30) == FRAME
+            assert first.result(30)[0] == FRAME
     with running(tmp_path, match_bytes=1000) as service, pytest.raises(InvalidInput, match="at most 1000 bytes"):
         service.outlet().match(CONTRACT, JOB, long)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import signal
@@ -40,8 +41,14 @@ def used(service: Service, contract: str) -> int:
 
 
 def matches(service: Service, contract: str) -> list[str]:
-    """What the ledger tells of matching requests."""
-    return [kind for kind in service.ledger(contract) if kind.startswith("match.") and kind != "match.setup"]
+    """What the ledger tells of the charges of matching requests; that they were answered is ``answers_of``."""
+    others = ("match.setup", "match.answered")
+    return [kind for kind in service.ledger(contract) if kind.startswith("match.") and kind not in others]
+
+
+def answers_of(service: Service, contract: str) -> list[dict[str, Any]]:
+    """What the ledger tells of the answers to matching requests."""
+    return facts_of(service, contract, "match.answered")
 
 
 def facts_of(service: Service, contract: str | None, *kinds: str) -> list[dict[str, Any]]:
@@ -69,12 +76,14 @@ def signed(service: Service, method: str, target: str, body: bytes = b"") -> dic
 def test_the_same_request_is_charged_once_also_after_a_restart(service: Service) -> None:
     contract = service.contract()
     request = matching.request(service.pilot.codes()[:20] + STRANGERS[:5])
-    answers = [service.outlet().match(contract, JOB, request) for _ in range(2)]
+    answers = [service.outlet().match(contract, JOB, request)[0] for _ in range(2)]
     assert matches(service, contract) == ["match.charged", "match.repeated"]
     restart(service)
-    answers += [service.outlet().match(contract, JOB, request) for _ in range(2)]
+    answers += [service.outlet().match(contract, JOB, request)[0] for _ in range(2)]
     assert len(set(answers)) == 1 and used(service, contract) == 25 + CANARIES
     assert matches(service, contract) == ["match.charged"] + ["match.repeated"] * 3
+    told = [(one["request_sha256"], one["response_sha256"]) for one in answers_of(service, contract)]
+    assert told == [(hashlib.sha256(request).hexdigest(), hashlib.sha256(answers[0]).hexdigest())] * 4
     service.outlet().match(contract, JOB, matching.request(service.pilot.codes()[:20]))
     assert used(service, contract) == 45 + 2 * CANARIES, (
         "other bytes are another request: nobody can see that they ask for the same"
@@ -107,10 +116,10 @@ def test_it_is_charged_again_under_another_contract_and_not_in_another_job(servi
 def test_at_the_ceiling_what_is_paid_for_is_answered_and_nothing_else(service: Service) -> None:
     contract = service.contract(identifiers=5 + CANARIES)
     request = matching.request(STRANGERS[:5])
-    first = service.outlet().match(contract, JOB, request)
+    first = service.outlet().match(contract, JOB, request)[0]
     with pytest.raises(Refused, match="term: identifiers"):
         service.outlet().match(contract, JOB, matching.request(STRANGERS[:1]))
-    assert service.outlet().match(contract, JOB, request) == first
+    assert service.outlet().match(contract, JOB, request)[0] == first
     service.suspend(contract)
     with pytest.raises(Refused):
         service.outlet().match(contract, JOB, request)

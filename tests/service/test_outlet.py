@@ -29,6 +29,7 @@ from protocols.wire.signature import verify_request
 
 BUREAU = "ab" * 32
 FRAME = Frame(Kind.BATCH, {"n": 1}, (b"part",)).pack()
+RECEIPT = "eyJlbnRyeSI6IDF9"
 QUICK = Patience(connect=5, answer=5, tries=3, longest_wait=0.01)
 
 
@@ -122,10 +123,10 @@ def outlet_to(server: Server, **more) -> Outlet:
 
 
 def test_a_request_carries_a_signature_that_verifies_and_the_frame_alone():
-    with serving(say(200, FRAME)) as server:
+    with serving(say(200, FRAME, Shulab_Receipt=RECEIPT)) as server:
         key = Key()
         with Outlet(server.url, key, bureau_key=BUREAU, patience=QUICK) as outlet:
-            assert outlet.match("trial-1", "job-1", FRAME) == FRAME
+            assert outlet.match("trial-1", "job-1", FRAME) == (FRAME, {"entry": 1})
         method, path, headers, body = server.seen[0]
         assert (method, path, body) == ("POST", "/v1/contracts/trial-1/matching?job=job-1", FRAME)
         verified = verify_request(method, path, headers.items(), bureau_key=BUREAU)
@@ -220,8 +221,7 @@ def test_patience_ends():
 
 @pytest.mark.parametrize("failure", [hang_up, break_off])
 def test_a_broken_connection_is_tried_again_when_that_is_safe(failure):
-    receipt = "eyJlbnRyeSI6IDF9"
-    answers = (failure, say(202, b"{}"), failure, say(202, b"{}"), say(200, FRAME, Shulab_Receipt=receipt))
+    answers = (failure, say(202, b"{}"), failure, say(202, b"{}"), say(200, FRAME, Shulab_Receipt=RECEIPT))
     with serving(*answers) as server, outlet_to(server) as outlet:
         assert deliver(outlet, "trial-1", "job-1", FRAME) == (FRAME, {"entry": 1})
         assert [body for *_, body in server.seen] == [FRAME, FRAME, b"", b"", b""]
@@ -264,11 +264,12 @@ def test_the_routes_of_matching_and_that_a_busy_bureau_is_told_at_once():
         f"GET /v1/contracts/trial-1/matching/setup/{name}/delta?job=job-1&since={older}": lambda o: o.matching_delta(
             "trial-1", "job-1", name, older
         ),
-        "POST /v1/contracts/trial-1/matching?job=job-1": lambda o: o.match("trial-1", "job-1", FRAME),
-        "POST /v1/contracts/trial-1/matching/count?job=job-1": lambda o: o.count_matches("trial-1", "job-1", FRAME),
+        "POST /v1/contracts/trial-1/matching?job=job-1": lambda o: o.match("trial-1", "job-1", FRAME)[0],
+        "POST /v1/contracts/trial-1/matching/count?job=job-1": lambda o: o.count_matches("trial-1", "job-1", FRAME)[0],
     }
     for line, ask in asked.items():
-        with serving(say(200, FRAME), problem(503, "busy", Retry_After="7")) as server, outlet_to(server) as outlet:
+        answered = say(200, FRAME, Shulab_Receipt=RECEIPT)
+        with serving(answered, problem(503, "busy", Retry_After="7")) as server, outlet_to(server) as outlet:
             assert ask(outlet) == FRAME
             assert "{} {}".format(*server.seen[0][:2]) == line
             with pytest.raises(Busy) as busy:
@@ -328,7 +329,7 @@ def test_without_a_pin_the_first_signed_request_asks_for_the_bureau_key():
 
 
 def test_bodies_are_counted_exactly_and_headers_nearly():
-    with serving(say(200, b"x" * 100_000)) as server, outlet_to(server) as outlet:
+    with serving(say(200, b"x" * 100_000, Shulab_Receipt=RECEIPT)) as server, outlet_to(server) as outlet:
         big = Frame(Kind.MATCH_REQUEST, {}, (bytes(50_000),)).pack()
         outlet.match("trial-1", "job-1", big)
         assert len(big) < outlet.bytes_up < len(big) + 2000

@@ -15,7 +15,7 @@ from lab.bank.delivery import deliver
 from lab.bank.outlet import JobCard
 from lab.terms.contract import Detail
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
-from lab.terms.receipt import Receipt, verify_receipt
+from lab.terms.receipt import ScoreReceipt, verify_receipt
 from models.sheet import BankSheet
 from protocols.matching import bank
 from protocols.matching.bank import CANARIES
@@ -310,7 +310,7 @@ def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
         for output in outputs:
             expected[output] += indicators[column] * weights
     assert (values == expected).all()
-    found = Receipt.read(receipt)
+    found = ScoreReceipt.read(receipt)
     verify_receipt(found, service.bureau.keys.public_key_hex)
     assert (found.batch_sha256, found.reply_sha256, found.job) == (digest(batch), digest(reply), JOB)
     allowance = outlet.allowance(contract)

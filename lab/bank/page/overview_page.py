@@ -75,7 +75,7 @@ def overview_page(gallery: Gallery, *, lang: Language = "both") -> str:
         ],
         "reasons": _reasons(gallery.scores),
         "seconds": [(zh, en, manifest["seconds"][name]) for name, zh, en in _SECONDS],
-        "receipts": manifest["receipts"],
+        "receipts": [*manifest.get("match_receipts", []), *manifest["receipts"]],
     }
     return render("overview.html.j2", **context)
 

@@ -13,6 +13,7 @@ from lab.terms.contract import (
     Operation,
     Purpose,
     ReleaseForm,
+    WitnessTerms,
     counts_only,
 )
 from lab.terms.wishes import Wishes
@@ -40,6 +41,8 @@ class Choices:
     """As it is, no consent is needed, for the usual reason (``usual_consent``)."""
     forms: Mapping[str, ReleaseForm] = field(default_factory=dict)
     """Release forms by item code, where they differ from what a model's input needs; other items may be added."""
+    witnesses: WitnessTerms | None = None
+    """Who cosigns the ledger before the bank takes receipts of it."""
 
     @classmethod
     def of_contract(cls, contract: Contract) -> Choices:
@@ -56,6 +59,7 @@ class Choices:
             ceilings=contract.ceilings,
             consent=ConsentTerms() if contract.consent == usual_consent(contract.operations) else contract.consent,
             forms={item.code: item.form for item in contract.items if item.form is not ReleaseForm.MODEL_INPUT_ONLY},
+            witnesses=contract.witnesses,
         )
 
     def wished(self, wishes: Wishes) -> Choices:
@@ -86,6 +90,7 @@ class Choices:
             ceilings=wishes.bound(self.ceilings),
             consent=wishes.consent or self.consent,
             forms=forms if wishes.forms is None else wishes.forms,
+            witnesses=None if wishes.witnesses == "none" else wishes.witnesses or self.witnesses,
         )
 
 

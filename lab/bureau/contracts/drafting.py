@@ -97,6 +97,7 @@ def write_contract(
             ceilings=choices.ceilings,
             consent=usual_consent(operations) if choices.consent == ConsentTerms() else choices.consent,
             retention_days=choices.retention_days,
+            witnesses=choices.witnesses,
             starts=starts,
             expires=expires or starts + timedelta(days=choices.days),
         )

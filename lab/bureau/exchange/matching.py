@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
+from lab.bureau.exchange.batches import Answered
 from lab.bureau.exchange.charges import charge_identifiers, return_identifiers
 from lab.bureau.exchange.extent import Extent, Use
 from lab.bureau.exchange.index import ContractIndex
@@ -30,7 +31,7 @@ from lab.bureau.ledger import BUREAU, Fact, record
 from lab.bureau.ledger.tallies import check_returns, note_return, record_often
 from lab.bureau.register import find_snapshot
 from lab.bureau.store import Store
-from lab.bureau.store.tables import MatchRow
+from lab.bureau.store.tables import MatchAnswerRow, MatchRow
 from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, NotFound, Refused, Unreachable
 from protocols.crew import Crew, CrewLost
@@ -108,8 +109,10 @@ class Matching:
         """What leads from the set-up ``since`` to the present one, as a frame; raises ``NotFound`` if nothing does."""
         return self._indexes.delta(self._named(contract_id, job_id, sha256, now), since, contract_id)
 
-    def answer(self, contract_id: str, job_id: str, request: bytes, now: datetime, *, counting: bool = False) -> bytes:
-        """The response frame to blinded identifiers; for counting, in sorted order.
+    def answer(
+        self, contract_id: str, job_id: str, request: bytes, now: datetime, *, counting: bool = False
+    ) -> Answered:
+        """The response frame to blinded identifiers; for counting, in sorted order. With the number of its entry.
 
         All identifiers of the request are charged before it is evaluated, whether they are in the register or not
         (nobody here can tell), and given back if the evaluation fails or the contract is stopped meanwhile. The same
@@ -151,19 +154,22 @@ class Matching:
                 record(session, "match.charged", contract_id, facts, by=passed.by)
         try:
             evaluated = self._evaluate(passed, request, operation_of(counting))
+            response = pack_response(passed.contract.engine, evaluated, counted=counting)
             with self._store.begin() as session:
                 self._enter(session, contract_id, job_id, now, counting, lock=True)
                 row = session.get(MatchRow, key)
                 if row is None:  # the same bytes failed beside this request, and their charge was given back
                     raise Unreachable("The evaluation of this request was given up.", next_step="send it again")
                 row.answered_at = row.answered_at or now
+                session.flush()
+                entry = _entry_of(session, (*key, job_id), response, facts, by=passed.by)
         except Exception as error:
             if not again:
                 self._give_back(contract_id, key, count, facts, error, now)
             if isinstance(error, ValueError):
                 raise _unacceptable(error) from None
             raise
-        return pack_response(passed.contract.engine, evaluated, counted=counting)
+        return Answered(response, entry)
 
     def _evaluate(self, passed: Passed, request: bytes, operation: Kind) -> NDArray[np.uint8]:
         engine, contract, epoch = passed.contract.engine, passed.contract.id, passed.job.epoch
@@ -240,6 +246,28 @@ class Matching:
     ) -> Passed:
         operation = Operation.COUNT if counting else Operation.MATCH
         return self._passage.enter(session, contract_id, operation, job_id, now, identifiers=identifiers, lock=lock)
+
+
+def _entry_of(
+    session: Session, key: tuple[str, int, str, bool, str], response: bytes, facts: dict[str, Fact], *, by: str
+) -> int:
+    """The number of the entry that tells of this answer in this job: written once, however often the request is sent,
+    so that nobody makes the ledger grow by repeating what costs nothing."""
+    contract_id, epoch, request, counting, job_id = key
+    digest = hashlib.sha256(response).hexdigest()
+    kept = session.get(MatchAnswerRow, key)
+    if kept is not None and kept.response_sha256 == digest:
+        return kept.entry
+    told: dict[str, Fact] = {"response_sha256": digest, "epoch": epoch}
+    entry = record(session, "match.answered", contract_id, facts | told, by=by).seq
+    if kept is None:
+        kept = MatchAnswerRow(
+            contract_id=contract_id, epoch=epoch, request_sha256=request, counting=counting, job_id=job_id
+        )
+        session.add(kept)
+    kept.response_sha256, kept.entry = digest, entry
+    session.flush()
+    return entry
 
 
 def _row(passed: Passed, job_id: str, digest: str, counting: bool, count: int, now: datetime) -> MatchRow:

@@ -6,6 +6,5 @@ writes, ``Ledger`` reads: it signs tree heads, proves, gives receipts and export
 
 from lab.bureau.ledger.entries import BUREAU, LOCAL, record
 from lab.terms.ledger import Entry, Fact
-from lab.terms.receipt import Receipt
 
-__all__ = ["BUREAU", "LOCAL", "Entry", "Fact", "Receipt", "record"]
+__all__ = ["BUREAU", "LOCAL", "Entry", "Fact", "record"]

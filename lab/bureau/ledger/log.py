@@ -11,7 +11,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from lab.bureau.ledger.entries import read_entries, record
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow, LedgerSizeRow, TreeHeadRow
+from lab.terms.consistency import prove
 from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.ledger import LEAF_BYTES, LeafTree, Proof, SignedHead, head_input
@@ -30,6 +31,8 @@ from lab.terms.receipt import Receipt
 
 _PAGE = 1000
 """Entries read at once for an export, so that no transaction stays open while a slow reader takes them."""
+
+AnyReceipt = TypeVar("AnyReceipt", bound=Receipt)
 
 
 class Ledger:
@@ -108,6 +111,14 @@ class Ledger:
             proof: Proof = self._tree.prove_consistency(first, second).serialize()
             return proof
 
+    def prove_growth(self, first: int, second: int) -> tuple[bytes, ...]:
+        """The same proof as a list of hashes (RFC 6962, 2.1.2), also from the empty tree; raises ``NotFound``."""
+        with self._lock:
+            self._reach(second)
+            if not 0 <= first <= second:
+                raise NotFound(f"Wanted a size from 0 to {second} to prove from.", next_step="choose one of them")
+            return prove(self._tree.range_root, first, second)
+
     def proven_entry(self, seq: int) -> dict[str, Any]:
         """Entry ``seq`` (``entry``), the proof that it is in the ledger (``inclusion``), and the head that the proof
         leads to (``head``), which is signed now if none covers the entry.
@@ -120,9 +131,10 @@ class Ledger:
             head = self.sign_head()
         return {"entry": body, "inclusion": self.prove_inclusion(seq, head.size), "head": head.as_dict()}
 
-    def receipt(self, seq: int) -> Receipt:
-        """The receipt for entry ``seq``, of the kind ``score.answered``; as ``proven_entry``."""
-        return Receipt.read({"schema": RECEIPT_SCHEMA} | self.proven_entry(seq))
+    def receipt(self, seq: int, of: type[AnyReceipt]) -> AnyReceipt:
+        """The receipt of this class for entry ``seq``; as ``proven_entry``. Raises ``InvalidInput`` for an entry of
+        another kind."""
+        return of.read({"schema": RECEIPT_SCHEMA} | self.proven_entry(seq))
 
     def entry(self, seq: int) -> dict[str, Any]:
         """The body of entry ``seq``; raises ``NotFound``."""

@@ -55,6 +55,9 @@ def to_odrl(signed: SignedContract) -> Node:
     for name, signature in (("bureau", signed.bureau_signature), ("bank", signed.bank_signature)):
         if signature is not None:
             document[f"shulab:{name}Signature"] = signature
+    if contract.witnesses is not None:
+        document["shulab:witnessQuorum"] = contract.witnesses.quorum
+        document["shulab:witnesses"] = {"@list": [_witness(contract, party) for party in contract.witnesses.parties]}
     writer = _Writer(contract)
     document["permission"] = writer.operations() + writer.permissions()
     document["prohibition"] = writer.prohibitions()
@@ -184,6 +187,11 @@ class _Writer:
 
     def _iri(self, name: str) -> str:
         return f"{self._policy}#{name}"
+
+
+def _witness(contract: Contract, party: Party) -> Node:
+    iri = f"{policy_iri(contract)}#witness:{party.public_key}"
+    return {"@id": iri, "shulab:witnessName": party.name, "shulab:publicKey": party.public_key}
 
 
 def _local(item: Item) -> str:

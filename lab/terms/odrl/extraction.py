@@ -95,12 +95,23 @@ class _Reading:
                 "why": self._text(policy, _S.consentReason),
             },
             "retention_days": self._days(self._constraint("elapsedTime", "lteq"), _O.rightOperand),
+            "witnesses": self._witnesses(),
             "starts": str(self._right("dateTime", "gteq")),
             "expires": str(self._right("dateTime", "lt")),
         }
 
     def _party(self, node: Node) -> dict[str, str]:
         return {"name": self._text(node, _V.fn), "public_key": self._text(node, _S.publicKey)}
+
+    def _witnesses(self) -> dict[str, Any] | None:
+        head = self._graph.value(self._agreement, _S.witnesses)
+        if head is None:
+            return None
+        parties = [
+            {"name": self._text(node, _S.witnessName), "public_key": self._text(node, _S.publicKey)}
+            for node in self._list(head)
+        ]
+        return {"quorum": self._whole(self._agreement, _S.witnessQuorum), "parties": parties}
 
     def _item(self, node: Node) -> dict[str, str]:
         form = self._items.get(node, ReleaseForm.NONE)

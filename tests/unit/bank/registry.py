@@ -105,13 +105,13 @@ class Registry:
             added, removed = ([bureau.encode_bucket(pair[side]) for pair in changes] for side in (0, 1))
             return bureau.pack_delta(since, sha256, added, removed)
 
-    def match(self, contract: str, job: str, frame: bytes) -> bytes:
+    def match(self, contract: str, job: str, frame: bytes) -> tuple[bytes, dict[str, Any]]:
         with self._call("match"):
-            return self._answer(contract, frame, counted=False)
+            return self._answer(contract, frame, counted=False), {}
 
-    def count_matches(self, contract: str, job: str, frame: bytes) -> bytes:
+    def count_matches(self, contract: str, job: str, frame: bytes) -> tuple[bytes, dict[str, Any]]:
         with self._call("count"):
-            return self._answer(contract, frame, counted=True)
+            return self._answer(contract, frame, counted=True), {}
 
     def job(self, contract: str, job: str) -> dict[str, Any]:
         return {"state": self.state}

@@ -189,7 +189,7 @@ def test_the_next_chunk_is_blinded_while_the_bureau_has_one(party: Party, monkey
             release.set()  # the second request is being made; until then the first is not answered
         return blinding(keys, engine, contract, epoch, codes, **more)
 
-    def match_when_released(contract: str, job: str, frame: bytes) -> bytes:
+    def match_when_released(contract: str, job: str, frame: bytes) -> tuple[bytes, dict]:
         assert release.wait(30), "the second chunk waited for the answer to the first"
         return answer(contract, job, frame)
 

@@ -158,13 +158,13 @@ def test_set_up_and_answers_are_functions_of_the_key_and_the_consenting_alone(
     scene.bank.open_job(bureau, contract)
     before = bureau.matching_setup(contract, "job-1")
     asked = request(matcher_codes)
-    answer = bureau.match(contract, "job-1", asked)
+    answer = bureau.match(contract, "job-1", asked)[0]
     others = [row for row in range(len(scene.tables.codes)) if row != 6]
     source = scene.home.parent / "without.csv"
     scene.tables.public[others].select(pl.Series("id", firms(scene, others)), pl.all()).write_csv(source)
     import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
     assert bureau.matching_setup(contract, "job-1") == before
-    assert bureau.match(contract, "job-1", asked) == answer
+    assert bureau.match(contract, "job-1", asked)[0] == answer
     made = list(bureau.home.path("evaluated").glob(f"by-contract/1/{ENGINE}/{contract}/match/main-*/*/sets/*/buckets"))
     assert len(made) == 2 and made[0].read_bytes() == made[1].read_bytes()
 

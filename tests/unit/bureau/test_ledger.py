@@ -27,7 +27,7 @@ from lab.terms.contract import Party, verify_signature
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.ledger import Fact, entry_input, hash_leaf, verify_consistency, verify_inclusion
 from lab.terms.ledger_kinds import KINDS
-from lab.terms.receipt import verify_receipt
+from lab.terms.receipt import ScoreReceipt, verify_receipt
 
 KEY = Ed25519PrivateKey.generate()
 PARTY = Party(name="某数据局", public_key=KEY.public_key().public_bytes_raw().hex())
@@ -166,18 +166,18 @@ def test_entries_are_proven_and_receipts_prove_themselves(store: Store, log: Led
     facts |= {"register": "main", "register_version": 1, "model": "credit", "model_version": 2, "bytes": 9}
     with store.begin() as session:
         seq = record(session, "score.answered", "c-1", facts, by="bank:b-0123456789ab").seq
-    receipt = log.receipt(seq)
+    receipt = log.receipt(seq, ScoreReceipt)
     verify_receipt(receipt, PARTY.public_key)
     assert (receipt.entry, receipt.rows, receipt.head.size) == (4, 5, 4)
     write(store, 1)
-    assert log.receipt(seq).head.size == 4  # a head covers it already
+    assert log.receipt(seq, ScoreReceipt).head.size == 4  # a head covers it already
     proven = log.proven_entry(5)
     body = rfc8785.dumps(proven["entry"])
     verify_inclusion(body, 5, log.head(), proven["inclusion"])
     with pytest.raises(NotFound):
         log.proven_entry(6)
     with pytest.raises(InvalidInput):
-        log.receipt(1)  # an entry, and no answered batch
+        log.receipt(1, ScoreReceipt)  # an entry, and no answered batch
 
 
 def test_entries_are_listed(store: Store, log: Ledger) -> None:

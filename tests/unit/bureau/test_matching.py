@@ -50,7 +50,7 @@ class Twice:
         """What happens between the second's evaluation and its answer."""
 
     def ask(self) -> bytes:
-        return self.scene.bureau.match(self.contract, JOB, self.request)
+        return self.scene.bureau.match(self.contract, JOB, self.request)[0]
 
     def first(self, threads: ThreadPoolExecutor) -> Future[bytes]:
         asked = threads.submit(self.ask)
@@ -127,11 +127,11 @@ def test_a_cluster_answers_with_the_same_bytes(scene: Scene, opened_on: Callable
     contract = scene.contract()
     scene.bank.open_job(scene.bureau, contract)
     request = matching.request([f"firm-{number:05d}" for number in range(9000)])
-    alone = scene.bureau.match(contract, JOB, request)
+    alone = scene.bureau.match(contract, JOB, request)[0]
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as cluster:
-        assert opened_on(cluster.scheduler_address).bureau.match(contract, JOB, request) == alone
+        assert opened_on(cluster.scheduler_address).bureau.match(contract, JOB, request)[0] == alone
     scene.reopen()
     assert scene.bureau.home.settings.cluster == ""  # it was for that once
 

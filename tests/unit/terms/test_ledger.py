@@ -19,7 +19,7 @@ from lab.terms.ledger import (
     verify_inclusion,
     write_body,
 )
-from lab.terms.receipt import HEADER_BYTES, Receipt, verify_receipt
+from lab.terms.receipt import HEADER_BYTES, ScoreReceipt, verify_receipt
 from tests.unit.terms import rfc9162
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 5, tzinfo=UTC)
@@ -185,20 +185,20 @@ FACTS = {
 }
 
 
-def receipt_of(size: int, seq: int, **changes: object) -> Receipt:
+def receipt_of(size: int, seq: int, **changes: object) -> ScoreReceipt:
     entries = entries_of(size)
     contract = "c-0123456789ab"
     entries[seq - 1] = write_body(seq, NOW, "score.answered", contract, FACTS | changes, "bank:b-0123456789ab")  # type: ignore[arg-type]
     tree = tree_of(entries)
-    return Receipt(json.loads(entries[seq - 1]), tree.prove_inclusion(seq, size).serialize(), head_of(tree, size))
+    return ScoreReceipt(json.loads(entries[seq - 1]), tree.prove_inclusion(seq, size).serialize(), head_of(tree, size))
 
 
 def test_a_receipt_is_verified_and_says_what_the_entry_says() -> None:
-    receipt = Receipt.from_header(receipt_of(9, 5).to_header())
+    receipt = ScoreReceipt.from_header(receipt_of(9, 5).to_header())
     verify_receipt(receipt, PUBLIC)
     assert (receipt.entry, receipt.contract, receipt.rows, receipt.model_version) == (5, "c-0123456789ab", 8192, 3)
     assert (receipt.job, receipt.register, receipt.register_version) == (FACTS["job"], "main", 12)
-    assert Receipt.read(json.loads(json.dumps(receipt.as_dict()))) == receipt
+    assert ScoreReceipt.read(json.loads(json.dumps(receipt.as_dict()))) == receipt
 
 
 def test_nothing_in_a_receipt_can_be_changed() -> None:
@@ -228,17 +228,17 @@ def test_nothing_in_a_receipt_can_be_changed() -> None:
         else:
             target[path[-1]] = ("1" if value[:1] != "1" else "2") + value[1:]  # type: ignore[index]
         with pytest.raises((InvalidInput, NotAuthentic)):
-            verify_receipt(Receipt.read(changed), PUBLIC)
+            verify_receipt(ScoreReceipt.read(changed), PUBLIC)
         refused += 1
     assert refused > 30
     with pytest.raises(NotAuthentic):
-        verify_receipt(Receipt.read(good), Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex())
+        verify_receipt(ScoreReceipt.read(good), Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex())
 
 
 @pytest.mark.parametrize("value", ["", "!", "e30=", "W10=", "A" * (HEADER_BYTES + 4)])
 def test_what_is_no_receipt_is_refused(value: str) -> None:
     with pytest.raises(InvalidInput):
-        Receipt.from_header(value)
+        ScoreReceipt.from_header(value)
 
 
 def test_a_receipt_fits_its_header_in_the_largest_ledger() -> None:
@@ -249,5 +249,5 @@ def test_a_receipt_fits_its_header_in_the_largest_ledger() -> None:
     rule = [0] * 41
     metadata = {"algorithm": "sha256", "security": True, "size": size, "index": size}
     proof = {"type": "inclusion", "metadata": metadata, "rule": rule, "path": ["ab" * 32] * 41}
-    large = Receipt(body, proof, receipt.head.model_copy(update={"size": size}))
+    large = ScoreReceipt(body, proof, receipt.head.model_copy(update={"size": size}))
     assert len(large.to_header()) < 6200 < HEADER_BYTES

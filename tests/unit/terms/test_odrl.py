@@ -272,6 +272,11 @@ PROFILE_BROKEN: dict[str, tuple[str, Callable[[Document], object]]] = {
         "ModelNamed",
         lambda found: found["permission"][0]["constraint"][4]["rightOperand"]["@list"][0].pop("shulab:name"),
     ),
+    "a quorum of nobody": ("ContractWitnesses", policy(**{"shulab:witnessQuorum": 0})),
+    "no witness's key": (
+        "WitnessNamed",
+        policy(**{"shulab:witnesses": {"@list": [{"@id": "urn:x:w", "shulab:witnessName": PLANTED}]}}),
+    ),
     "a ceiling of nothing": (
         "CountIsWhole",
         lambda found: found["permission"][0]["constraint"][6].update(rightOperand=0),

@@ -9,7 +9,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.terms.clauses import TERMS
-from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Item, ModelTerms, Operation, Party, Purpose
+from lab.terms.contract import (
+    Ceilings,
+    ConsentTerms,
+    Contract,
+    Detail,
+    Item,
+    ModelTerms,
+    Operation,
+    Party,
+    Purpose,
+    WitnessTerms,
+)
 from lab.terms.plain import diff, render, to_text
 from tests.properties.documents import contracts, plain_contract
 
@@ -39,6 +50,10 @@ CHANGED: dict[str, tuple[dict[str, object], bool | None]] = {
     "consent.required": ({"consent": ConsentTerms(required=False, why="records of taxes")}, True),
     "consent.why": ({"consent": ConsentTerms(required=True, why="another reason")}, None),
     "retention_days": ({"retention_days": 366}, True),
+    "witnesses": (
+        {"witnesses": WitnessTerms(quorum=1, parties=(Party(name="audit.example", public_key="cd" * 32),))},
+        None,
+    ),
     "starts": ({"starts": START + timedelta(days=1)}, False),
     "expires": ({"expires": START + timedelta(days=9000)}, True),
 }

@@ -16,12 +16,13 @@ from lab.bureau.store.tables.exchange import (
     InquiryReadRow,
     InquiryRow,
     JobRow,
+    MatchAnswerRow,
     MatchRow,
     NonceRow,
     SeedRow,
     UsageRow,
 )
-from lab.bureau.store.tables.ledger import EntryRow, LedgerSizeRow, TallyRow, TreeHeadRow
+from lab.bureau.store.tables.ledger import CosignatureRow, EntryRow, LedgerSizeRow, TallyRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
 from lab.bureau.store.tables.registers import ItemRow, ModelRow, RegisterRow
 
@@ -37,6 +38,7 @@ __all__ = [
     "ContextRow",
     "ContractRow",
     "ContractVersionRow",
+    "CosignatureRow",
     "EntryRow",
     "EpochRow",
     "InquiryReadRow",
@@ -44,6 +46,7 @@ __all__ = [
     "ItemRow",
     "JobRow",
     "LedgerSizeRow",
+    "MatchAnswerRow",
     "MatchRow",
     "ModelRow",
     "Moment",

@@ -116,6 +116,21 @@ class MatchRow(Base):
     answered_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
+class MatchAnswerRow(Base):
+    """Room ``exchange``: the ledger entry of the answer to a matching request in a job; the same bytes again have the
+    same answer, and its receipt rests on the same entry."""
+
+    __tablename__ = "match_answers"
+
+    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
+    epoch: Mapped[int] = mapped_column(Integer, primary_key=True)
+    request_sha256: Mapped[str] = mapped_column(Hash, primary_key=True)
+    counting: Mapped[bool] = mapped_column(Boolean, primary_key=True)
+    job_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    response_sha256: Mapped[str] = mapped_column(Hash)
+    entry: Mapped[int] = mapped_column(BigInteger)
+
+
 class BatchRow(Base):
     """Room ``exchange``: a scoring batch in a job, charged once and answered with the same reply for ever.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import Integer, String, Text
+from sqlalchemy import ForeignKey, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from lab.bureau.store.tables.base import Base, Hash, Moment
@@ -66,3 +66,16 @@ class TallyRow(Base):
     counted: Mapped[int] = mapped_column(Integer)
     """Those that were counted only; the window's last entry tells their number."""
     last: Mapped[datetime] = mapped_column(Moment)
+
+
+class CosignatureRow(Base):
+    """Room ``ledger``: a witness's cosignature of a tree head, as the line of a note that it gave."""
+
+    __tablename__ = "cosignatures"
+
+    size: Mapped[int] = mapped_column(ForeignKey("tree_heads.size"), primary_key=True, autoincrement=False)
+    public_key: Mapped[str] = mapped_column(Hash, primary_key=True)
+    """The witness's, 64 hexadecimal digits."""
+    name: Mapped[str] = mapped_column(String(255))
+    line: Mapped[str] = mapped_column(Text)
+    time: Mapped[datetime] = mapped_column(Moment)

@@ -1,0 +1,152 @@
+"""A witness's folder: who it is, which ledgers it watches, and what it cosigned last of each.
+
+Layout: ``witness.toml`` (name, public key, how the key is sealed), ``witness.sealed``, ``seal.key`` (unless a
+passphrase seals), ``logs/<hash of the origin>/``: ``log.json`` (whose ledger), ``cosigned`` (the last checkpoint with
+the cosignature), ``refused-N`` (evidence), ``lock``. The folder and everything in it is the owner's alone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.terms.checkpoint import log_key, origin_of
+from lab.terms.contract import Party
+from lab.terms.errors import Conflict, InvalidInput, NotFound
+from lab.terms.note import COSIGNATURE, NoteKey, is_key_name
+from lab.terms.sealed import SealKey
+from lab.witness.files import check_private, read_private, replace_durably
+from lab.witness.keys import WitnessKey
+
+ENVIRONMENT_HOME = "SHULAB_WITNESS_HOME"
+_SETTINGS, _SEAL, _LOG = "witness.toml", "seal.key", "log.json"
+
+
+def default_folder() -> Path:
+    """``SHULAB_WITNESS_HOME``, or ``~/.shulab/witness``."""
+    named = os.environ.get(ENVIRONMENT_HOME)
+    return Path(named) if named else Path.home() / ".shulab" / "witness"
+
+
+@dataclass(frozen=True, slots=True)
+class WitnessHome:
+    """An existing folder. Made by ``create`` or ``open``."""
+
+    folder: Path
+    name: str
+    public_key: str
+    passphrase: bool
+
+    @classmethod
+    def create(cls, folder: Path, *, name: str, passphrase: str | None = None) -> WitnessHome:
+        """A new witness with a fresh key, sealed under ``passphrase`` or else a key file beside it (mode 0600).
+
+        Raises ``Conflict`` if a witness lives there, ``InvalidInput`` for a name that cannot stand in a note.
+        """
+        if not is_key_name(name) or len(name) > 100:
+            raise InvalidInput(
+                "Wanted a witness's name of at most 100 printable ASCII characters without space and plus.",
+                next_step="take one like audit.example/witness",
+            )
+        folder = folder.expanduser().absolute()
+        if (folder / _SETTINGS).exists():
+            raise Conflict("A witness lives in this folder already.", next_step="use it, or choose another --home")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_private(folder)
+        (folder / "logs").mkdir(mode=0o700, exist_ok=True)
+        if passphrase is None and not (folder / _SEAL).exists():
+            replace_durably(folder / _SEAL, os.urandom(32))
+        key = WitnessKey.create(folder, name, _seal_key(folder, passphrase))
+        home = cls(folder, name, key.public.public_key, passphrase is not None)
+        # A JSON string of printable ASCII is a TOML basic string. The settings are last: who has them has all.
+        lines = [f"name = {json.dumps(name)}", f"public_key = {json.dumps(home.public_key)}"]
+        lines.append(f"sealed_by = {json.dumps('passphrase' if home.passphrase else 'file')}")
+        replace_durably(folder / _SETTINGS, ("\n".join(lines) + "\n").encode())
+        return home
+
+    @classmethod
+    def open(cls, folder: Path) -> WitnessHome:
+        """The witness in ``folder``; raises ``NotFound``, ``Refused`` when others may read it, ``InvalidInput``."""
+        folder = folder.expanduser().absolute()
+        if not (folder / _SETTINGS).is_file():
+            raise NotFound("No witness lives in this folder.", next_step="run `lab witness init`, or give --home")
+        check_private(folder)
+        try:
+            found = tomllib.loads(read_private(folder / _SETTINGS).decode())
+            sealed_by = str(found["sealed_by"])
+            party = Party(name=found["name"], public_key=found["public_key"])
+            if sealed_by not in ("file", "passphrase"):
+                raise ValueError
+        except (KeyError, ValueError, TypeError):
+            raise InvalidInput(
+                f"Wanted settings with name, public_key and sealed_by in {_SETTINGS}; found otherwise.",
+                next_step="restore the file from a backup",
+            ) from None
+        return cls(folder, party.name, party.public_key, sealed_by == "passphrase")
+
+    def key(self, passphrase: str | None = None) -> WitnessKey:
+        """The opened key; ``passphrase`` where that seals it. Raises ``NotAuthentic``, or ``InvalidInput`` if the key
+        is not the one that the settings name."""
+        key = WitnessKey.open(self.folder, self.name, _seal_key(self.folder, passphrase if self.passphrase else None))
+        if key.public.public_key != self.public_key:
+            raise InvalidInput(
+                f"The sealed key is not the one named in {_SETTINGS}.", next_step="restore either from a backup"
+            )
+        return key
+
+    @property
+    def public(self) -> NoteKey:
+        """Name and public key, as contracts and bureaus name the witness."""
+        return NoteKey(self.name, self.public_key, COSIGNATURE)
+
+    def trust(self, bureau: Party) -> str:
+        """Watch this bureau's ledger from now on; its origin. Raises ``Conflict`` for a known name with another key."""
+        if any(log.name == bureau.name and log.public_key != bureau.public_key for log in self.logs()):
+            raise Conflict(
+                "A bureau of this name has another key here.",
+                next_step="ask the bureau by another channel; a new key is a new ledger, and needs a name of its own",
+            )
+        folder = self.log_folder(origin_of(bureau.public_key))
+        folder.mkdir(mode=0o700, exist_ok=True)
+        replace_durably(folder / _LOG, json.dumps(bureau.model_dump(), ensure_ascii=False).encode())
+        return origin_of(bureau.public_key)
+
+    def logs(self) -> tuple[Party, ...]:
+        """The bureaus whose ledgers are watched."""
+        return tuple(self._log(path) for path in sorted((self.folder / "logs").glob(f"*/{_LOG}")))
+
+    def find_log(self, origin: str) -> NoteKey | None:
+        """The key that signs checkpoints of this origin, or None for a ledger that is not watched."""
+        path = self.log_folder(origin) / _LOG
+        if not path.is_file():
+            return None
+        key = log_key(self._log(path).public_key)
+        return key if key.name == origin else None
+
+    def log_folder(self, origin: str) -> Path:
+        """Where a ledger's state lies."""
+        return self.folder / "logs" / hash_origin(origin)
+
+    def _log(self, path: Path) -> Party:
+        try:
+            return Party.model_validate_json(read_private(path))
+        except ValueError:
+            raise InvalidInput(
+                f"Wanted a bureau's name and key in {path.parent.name}/{path.name}; found otherwise.",
+                next_step="restore the file from a backup",
+            ) from None
+
+
+def hash_origin(origin: str) -> str:
+    """SHA-256 of an origin, hexadecimal: how the protocol names a log in an address."""
+    return hashlib.sha256(origin.encode()).hexdigest()
+
+
+def _seal_key(folder: Path, passphrase: str | None) -> SealKey:
+    if passphrase is not None:
+        return SealKey.from_passphrase(passphrase)
+    return SealKey.from_file_bytes(read_private(folder / _SEAL))

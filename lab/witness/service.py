@@ -1,0 +1,125 @@
+"""The witness over HTTP: ``POST /add-checkpoint`` and ``GET /<hash of the origin>/checkpoint`` (C2SP tlog-witness).
+
+Nothing here is secret, and requests are as good as the signatures in them, so there is no sign-in. Bodies are bounded
+in size and time, and few requests are served at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import socket
+from pathlib import Path
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse, Response
+from starlette.requests import ClientDisconnect
+
+from lab.terms.consistency import LONGEST_REQUEST
+from lab.terms.errors import Conflict, ShulabError
+from lab.witness.watching import Watching
+
+SIZE_MEDIA = "text/x.tlog.size"
+_BODY_SECONDS = 15.0
+_AT_ONCE = 64
+_HASH = re.compile(r"[0-9a-f]{64}")
+
+
+def create_app(watching: Watching) -> FastAPI:
+    """The application over an opened witness."""
+    app = FastAPI(title="Shulab witness", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
+
+    @app.post("/add-checkpoint")
+    async def add_checkpoint(request: Request) -> Response:
+        try:
+            async with asyncio.timeout(_BODY_SECONDS):
+                body = await _read(request)
+        except TimeoutError:
+            return PlainTextResponse("the request took too long\n", 408)
+        except ClientDisconnect:
+            return PlainTextResponse("broken off\n", 400)
+        if body is None:
+            return PlainTextResponse(f"at most {LONGEST_REQUEST} bytes\n", 413)
+        answer = await run_in_threadpool(watching.add_checkpoint, body)
+        media = SIZE_MEDIA if answer.is_size else "text/plain; charset=utf-8"
+        return Response(answer.body.encode(), answer.status, headers={"content-type": media})
+
+    @app.get("/{folder}/checkpoint")
+    async def checkpoint(folder: str) -> Response:
+        found = await run_in_threadpool(watching.checkpoint, folder) if _HASH.fullmatch(folder) else None
+        return PlainTextResponse("nothing cosigned\n", 404) if found is None else PlainTextResponse(found)
+
+    @app.exception_handler(ShulabError)
+    async def failed(_: Request, error: ShulabError) -> Response:
+        """What is wrong with the witness's own folder is for its operator to see, not for a stranger."""
+        return PlainTextResponse("the witness cannot work; its operator has to look\n", 500)
+
+    return app
+
+
+async def _read(request: Request) -> bytes | None:
+    body = bytearray()
+    async for piece in request.stream():
+        body += piece
+        if len(body) > LONGEST_REQUEST:
+            return None
+    return bytes(body)
+
+
+class _Server(uvicorn.Server):
+    """Writes the port to a file when it listens."""
+
+    def __init__(self, config: uvicorn.Config, port_file: Path | None) -> None:
+        super().__init__(config)
+        self._port_file = port_file
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets=sockets)
+        if self.started and self._port_file is not None:
+            draft = self._port_file.with_name(self._port_file.name + ".part")
+            draft.write_text(f"{self.servers[0].sockets[0].getsockname()[1]}\n")
+            os.replace(draft, self._port_file)
+
+
+def serve(
+    watching: Watching,
+    host: str,
+    port: int,
+    *,
+    port_file: Path | None = None,
+    certificate: Path | None = None,
+    key: Path | None = None,
+) -> None:
+    """Serve until SIGTERM or SIGINT. ``port`` 0 takes a free one; ``certificate`` and ``key`` are PEM files for TLS.
+
+    Raises ``Conflict`` when it cannot listen there.
+    """
+    try:
+        listening = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    except (OSError, OverflowError):
+        raise Conflict(
+            f"Wanted to listen on port {port} of {host}; it is taken, not allowed, or not of this machine.",
+            next_step="choose another --port (0 takes a free one) or --host",
+        ) from None
+    config = uvicorn.Config(
+        create_app(watching),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        limit_concurrency=_AT_ONCE,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=10,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
+    for name in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(name, lambda number, frame: None)
+    with listening:
+        _Server(config, port_file).run(sockets=[listening])

@@ -1,0 +1,119 @@
+"""A bureau keeps two ledgers, each consistent in itself, and shows one to each bank (or one to a bank and one to the
+auditor). It wants to be able to deny later, to one of them, what it put into the ledger of the other.
+
+What stops it: the contract names witnesses, a quorum of which is more than half, and a bank's run ends only under a
+checkpoint that such a quorum has cosigned; a witness cosigns one history. Where no witness is named, parties that
+exchange their heads by file find out.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from lab.bank.cosigned import describe
+from lab.bank.witness import kept_heads
+from lab.terms.errors import NotAuthentic, NotFound, Unreachable
+from lab.terms.heads import Shown, compare, read_shown, write_heads
+from tests.attacks.ledgers import Bank, Ledger, make_bank, make_witnesses, named
+
+
+def work(ledger: Ledger, bank: Bank, jobs: int = 3) -> None:
+    """Some jobs of a bank, under a ledger that other entries go into as well."""
+    for number in range(jobs):
+        ledger.answer("other", f"other-{number}")
+        bank.take(ledger.answer(bank.home.name, "job"))
+
+
+def two_forks() -> tuple[Ledger, Ledger]:
+    one = Ledger()
+    one.answer("other", "before the fork")
+    return one, one.fork()
+
+
+def test_without_witnesses_each_bank_notices_nothing(tmp_path: Path) -> None:
+    """Every receipt verifies, every head continues the last one, every run ends; what is said of it is that forks are
+    not found out."""
+    for_a, for_b = two_forks()
+    a, b = make_bank(tmp_path, "a", for_a), make_bank(tmp_path, "b", for_b)
+    for _ in range(3):
+        for ledger, bank in ((for_a, a), (for_b, b)):
+            work(ledger, bank)
+            assert bank.finish() is None
+            assert str(describe(bank.contract, None)["fork_detection"]).startswith("off")
+    assert for_a.head().size == for_b.head().size and for_a.head().root != for_b.head().root
+
+
+def test_of_two_ledgers_at_most_one_is_taken(tmp_path: Path) -> None:
+    """However the bureau divides three witnesses between its forks, runs end for one bank at most."""
+    for split in range(4):
+        folder = tmp_path / str(split)
+        folder.mkdir()
+        for_a, for_b = two_forks()
+        witnesses = make_witnesses(folder, for_a)
+        a, b = (make_bank(folder, name, one, named(folder)) for name, one in (("a", for_a), ("b", for_b)))
+        for ledger, bank in ((for_a, a), (for_b, b)):
+            work(ledger, bank)
+        for number, witness in enumerate(witnesses):
+            first, second = (for_a, for_b) if number < split else (for_b, for_a)
+            assert first.offer_anyhow(witness).status == 200
+            assert second.offer_anyhow(witness).status in (409, 422)  # and the other is tried as well
+        ended = []
+        for bank in (a, b):
+            try:
+                assert bank.finish() is not None
+                ended.append(bank.home.name)
+            except Unreachable as error:
+                assert "of the contract's 3 witnesses; 2 are wanted" in error.detail
+        assert ended == (["b"] if split < 2 else ["a"])
+
+
+def test_the_other_ledgers_cosigned_checkpoint_is_of_no_use(tmp_path: Path) -> None:
+    """The bureau shows bank B the checkpoint that its witnesses cosigned of A's ledger: B has proof of two ledgers."""
+    for_a, for_b = two_forks()
+    witnesses = make_witnesses(tmp_path, for_a)
+    b = make_bank(tmp_path, "b", for_b, named(tmp_path))
+    work(for_b, b)
+    for number in range(10):
+        for_a.answer("a", f"job-{number}")
+    for witness in witnesses:
+        for_a.offer_anyhow(witness)
+    for_b.ledger_checkpoint = for_a.ledger_checkpoint  # type: ignore[method-assign]
+    with pytest.raises(NotAuthentic, match="two ledgers"):
+        b.finish()
+    for_b.ledger_consistency = for_a.ledger_consistency  # type: ignore[method-assign]
+    with pytest.raises(NotAuthentic, match="two ledgers"):
+        b.finish()
+
+
+def test_parties_that_exchange_heads_by_file_find_out(tmp_path: Path) -> None:
+    """No witness at all: two banks, or a bank and an auditor, put their files side by side."""
+    for_a, for_b = two_forks()
+    a, b = make_bank(tmp_path, "a", for_a), make_bank(tmp_path, "b", for_b)
+    work(for_a, a)
+    work(for_b, b, jobs=5)
+    shown: list[Shown] = []
+    for bank in (a, b):
+        shown += read_shown(write_heads(bank.home.name, kept_heads(bank.home)), bank.home.name, for_a.public)
+    assert {one.head.size for one in shown} == {7, 11}
+    for ledger in (for_a, for_b):  # whichever of its two ledgers the bureau answers from
+        with pytest.raises(NotAuthentic, match="two ledgers: its head of 7 entries \\(a\\) and that of 11 \\(b\\)"):
+            compare(shown, ledger.ledger_consistency)
+    honest = [Shown("a", for_a.head()), Shown("auditor", for_a.checkpoint(3))]
+    assert compare(honest, for_a.ledger_consistency) == 2
+    same = [Shown("a", for_a.head()), Shown("b", for_b.checkpoint(7))]
+    with pytest.raises(NotAuthentic, match="two ledgers"):
+        compare(same, None)  # two heads of one size need nobody's proof
+
+
+def test_a_bureau_that_will_not_prove_is_not_believed(tmp_path: Path) -> None:
+    ledger = Ledger()
+    for number in range(5):
+        ledger.answer("a", f"job-{number}")
+
+    def silent(first: int, second: int) -> dict:
+        raise NotFound("none")
+
+    with pytest.raises(NotAuthentic):
+        compare([Shown("a", ledger.head()), Shown("b", ledger.checkpoint(2))], silent)
