@@ -158,7 +158,7 @@ def _witnesses(contract: Contract) -> Words:
 
 
 def _witness_words(party: Party) -> Words:
-    name, key, print_ = _shown(party.name), party.public_key, party.fingerprint
+    name, key, print_ = visible(party.name), party.public_key, party.fingerprint
     return f"{name}（公钥 {key}，指纹 {print_}）", f"{name} (public key {key}, fingerprint {print_})"
 
 

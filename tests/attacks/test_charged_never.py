@@ -18,7 +18,7 @@ from lab.bureau.exchange.jobs import lock_contract
 from lab.bureau.exchange.matching import Matching
 from lab.bureau.store.tables import MatchRow
 from lab.terms.errors import ShulabError, Unreachable
-from protocols.matching.bank import Blinding
+from protocols.matching.bank import CANARIES, Blinding, read_setup
 from tests.matching import ENGINE
 from tests.unit.bureau.scene import Scene
 
@@ -55,7 +55,8 @@ def cheat(scene: Scene, answered: threading.Event) -> tuple[int, int]:
         failing = threads.submit(scene.bureau.match, contract, "job-1", request)
         while "match.charged" not in scene.ledger():
             pass
-        values = blinding.finish(scene.bureau.match(contract, "job-1", request), 30)
+        stated = read_setup(scene.bureau.matching_setup(contract, "job-1")).stated
+        values = blinding.finish(scene.bureau.match(contract, "job-1", request)[0], 30, stated.public_key)
         answered.set()
         assert isinstance(failing.exception(), ShulabError)
     return len({bytes(value) for value in values}), scene.bureau.allowance(contract)["identifiers"]["used"]
@@ -75,4 +76,4 @@ def test_without_the_look_at_who_was_answered_the_values_are_free(
 
 
 def test_what_was_answered_is_charged_once(scene_on_both: Scene, one_fails: Callable[[], threading.Event]) -> None:
-    assert cheat(scene_on_both, one_fails()) == (30, 30)
+    assert cheat(scene_on_both, one_fails()) == (30, 30 + CANARIES)

@@ -36,7 +36,7 @@ def test_without_a_key_elsewhere_the_copy_opens(tmp_path: Path) -> None:
         signature = bureau.keys.sign(b"a contract")
     stolen = steal(tmp_path / "bureau", tmp_path / "copy")
     assert stolen.sign(b"a contract") == signature
-    assert len(stolen.with_matching_key("x25519", 1, bytes)) == 32
+    assert len(stolen.with_matching_key("x25519", 1, "c-0001", "match", bytes)) == 32
 
 
 @pytest.mark.parametrize("where", ["environment", "file elsewhere"])
@@ -48,7 +48,7 @@ def test_with_the_key_elsewhere_the_copy_is_no_use(tmp_path: Path, where: str, m
     else:
         made = Bureau.create(tmp_path / "bureau", name="Test bureau", key_file=tmp_path / "safe" / "seal.key")
     with made as bureau:
-        secret = bureau.keys.with_matching_key("x25519", 1, bytes)
+        secret = bureau.keys.with_matching_key("x25519", 1, "c-0001", "match", bytes)
     monkeypatch.delenv(KEY_VARIABLE, raising=False)
     if where != "environment":
         (tmp_path / "safe" / "seal.key").unlink()
@@ -71,7 +71,7 @@ def names_in_the_database(scene: Scene) -> set[str]:
 
 
 def test_without_pseudonyms_the_database_names_who_was_scored(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(BureauKeys, "pseudonyms", lambda keys, codes: list(codes))
+    monkeypatch.setattr(BureauKeys, "pseudonyms", lambda keys, codes, number: list(codes))
     assert names_in_the_database(scene) == set(scene.tables.codes[HERE])
 
 

@@ -15,29 +15,30 @@ import pytest
 from lab.terms.contract import Detail, Operation
 from lab.terms.errors import InvalidInput
 from protocols.matching import bank
+from protocols.matching.engines.x25519 import bank as x25519
 from protocols.matching.layout import pack_elements, read_elements
 from protocols.wire.frame import Kind
 from tests.matching import ENGINE
 from tests.unit.bureau.scene import Scene
 
-ASKED = 14
+ASKED = 18
 
 
 def read_who_matches(scene: Scene) -> list[str]:
-    """Which of fourteen identifiers the register holds, under a contract that allows a count alone."""
+    """Which of eighteen identifiers the register holds, under a contract that allows a count alone."""
     contract = scene.contract(detail=Detail.TOTAL)
     scene.amend(contract, operations=(Operation.COUNT,), items=())
     scene.bank.open_job(scene.bureau, contract)
     codes = [scene.tables.codes[row] if row % 3 else f"stranger-{row:02d}" for row in range(ASKED)]
-    blinding = bank.Blinding(ENGINE, bytes(32))
-    elements = read_elements(blinding.request(codes), Kind.MATCH_REQUEST, ENGINE, 32)
+    key, unblinding = x25519.keys_of(bytes(32))
+    elements = x25519.blind(key, codes)
     times = np.arange(1, ASKED + 1)
     request = pack_elements(Kind.MATCH_REQUEST, ENGINE, np.repeat(elements, times, axis=0))
-    answer = scene.bureau.count_matches(contract, "job-1", request)
+    answer, _ = scene.bureau.count_matches(contract, "job-1", request)
     evaluated = read_elements(answer, Kind.MATCH_RESPONSE, ENGINE, 32)
     value_of = {number: value for value, number in Counter(map(bytes, evaluated)).items()}
     ordered = np.stack([np.frombuffer(value_of[number], dtype=np.uint8) for number in times.tolist()])
-    values = blinding.finish(pack_elements(Kind.MATCH_RESPONSE, ENGINE, ordered), ASKED)
+    values = x25519.unblind(unblinding, ordered)
     setup = bank.read_setup(scene.bureau.matching_setup(contract, "job-1", counting=True))
     shard = scene.bureau.matching_shard(contract, "job-1", setup.sha256, 0, setup.geometry.buckets)
     coded = bank.read_shard(shard, setup, 0, setup.geometry.buckets)

@@ -55,7 +55,7 @@ def sorted_back(registry: Registry) -> dict[str, NDArray[np.uint8]]:
     pairs = [x25519.keys_of(os.urandom(32)) for _ in CLIENTS]
     rows = [x25519.blind(key, [code]) for (key, _), code in zip(pairs, CLIENTS, strict=True)]
     request = pack_elements(Kind.MATCH_REQUEST, "x25519", np.concatenate(rows))
-    answers = read_elements(registry.count_matches(CONTRACT, JOB, request), Kind.MATCH_RESPONSE, "x25519", 32)
+    answers = read_elements(registry.count_matches(CONTRACT, JOB, request)[0], Kind.MATCH_RESPONSE, "x25519", 32)
     found = {}
     for code, (_, unblinding) in zip(CLIENTS, pairs, strict=True):
         values = x25519.unblind(unblinding, answers)
@@ -109,7 +109,7 @@ def test_padding_defeats_the_least_count_still(few: int) -> None:
     codes = [*REGISTER[:few], *(f"nobody-{number:03d}" for number in range(164 - few))]
     key, unblinding = x25519.keys_of(os.urandom(32))
     request = pack_elements(Kind.MATCH_REQUEST, "x25519", x25519.blind(key, codes))
-    answers = read_elements(registry.count_matches(CONTRACT, JOB, request), Kind.MATCH_RESPONSE, "x25519", 32)
+    answers = read_elements(registry.count_matches(CONTRACT, JOB, request)[0], Kind.MATCH_RESPONSE, "x25519", 32)
     marks = count_marks(CONTRACT, JOB, x25519.unblind(unblinding, answers))
     at = zip(*(part.tolist() for part in bureau.place(setup.geometry, marks)), strict=True)
     assert sum(place in held for place in at) == few

@@ -29,7 +29,8 @@ def look_up_the_old_list(scene: Scene) -> int:
     old = scene.contract()
     scene.bank.open_job(scene.bureau, old)
     blinding = Blinding(ENGINE, os.urandom(32))
-    values = blinding.finish(scene.bureau.match(old, "job-1", blinding.request(codes)), LIST)
+    stated = places(scene.bureau, old, "job-1")[0].stated
+    values = blinding.finish(scene.bureau.match(old, "job-1", blinding.request(codes))[0], LIST, stated.public_key)
     scene.bureau.end_job(old, "job-1")
     scene.revoke(old)
     rotate(scene.bureau)
@@ -42,9 +43,13 @@ def look_up_the_old_list(scene: Scene) -> int:
 
 
 def test_without_new_keys_the_old_list_is_looked_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An epoch that takes over the former's keys."""
+    """One key for every epoch and every contract."""
     lend = BureauKeys.with_matching_key
-    monkeypatch.setattr(BureauKeys, "with_matching_key", lambda keys, engine, epoch, use: lend(keys, engine, 1, use))
+    monkeypatch.setattr(
+        BureauKeys,
+        "with_matching_key",
+        lambda keys, engine, epoch, contract, operation, use: lend(keys, engine, 1, "every-contract", operation, use),
+    )
     assert look_up_the_old_list(scene) == LIST
 
 
@@ -52,4 +57,4 @@ def test_the_old_values_are_nobodys(scene: Scene) -> None:
     assert look_up_the_old_list(scene) == 0
     scene.bureau.sweep()
     with pytest.raises(Refused, match="destroyed"):
-        scene.bureau.keys.with_matching_key(ENGINE, 1, bytes)
+        scene.bureau.keys.with_matching_key(ENGINE, 1, "c-0001", "match", bytes)

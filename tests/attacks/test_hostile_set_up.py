@@ -15,11 +15,15 @@ import pytest
 
 from lab.bank import setups
 from lab.bank.counterpart import Counterpart
+from lab.bank.seen_keys import SeenKeys
 from lab.terms.errors import ShulabError
 from protocols.matching import bank, bureau
 from protocols.matching import setup as layout
 from protocols.wire.frame import Frame, Kind, MalformedFrame
+from tests.unit.bank.registry import CONTRACT, Registry
 
+BUREAU = Registry([])
+"""Who states the key that each manifest names."""
 PLACES = np.arange(7, 7 + 500, dtype=np.uint64) << np.uint64(20)
 GEOMETRY = bureau.Geometry(2, 300)
 ENORMOUS = 32 * 1024 * 1024
@@ -45,14 +49,15 @@ class Hostile(Counterpart):
 def manifest_of(coded: list[bytes], sizes: list[int] | None = None) -> bytes:
     hashes = [hashlib.sha256(one).digest() for one in coded]
     found = sizes or [len(one) for one in coded]
-    return bureau.pack_setup("x25519", GEOMETRY, 500, found, hashes, epoch=1)
+    return bureau.pack_setup("x25519", GEOMETRY, 500, found, hashes, BUREAU.stated(CONTRACT, "match"), epoch=1)
 
 
 def bring(folder: Path, hostile: Hostile) -> tuple[int, int]:
     """Bytes of disk that the bank's files claim, and how many entries its buckets hold in the end."""
     made = folder / "setup"
     try:
-        with setups.bring_setup(made, hostile, engine="x25519", epoch=1) as held:
+        seen = SeenKeys(folder / "keys", CONTRACT, BUREAU.public_key)
+        with setups.bring_setup(made, hostile, seen, engine="x25519", epoch=1) as held:
             entries = sum(len(held.bucket(number)) for number in range(GEOMETRY.buckets))
     except ShulabError:
         entries = 0

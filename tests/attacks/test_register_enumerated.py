@@ -17,12 +17,14 @@ from lab.bureau.exchange import charges
 from lab.bureau.store.tables import UsageRow
 from lab.terms.contract import Ceilings
 from lab.terms.errors import Refused, ShulabError
-from protocols.matching.bank import Blinding
+from protocols.matching.bank import CANARIES, Blinding, read_setup
 from tests.attacks.house import House
 from tests.matching import ENGINE
 from tests.unit.bureau.scene import Scene
 
-CEILING, PIECE = 60, 30
+PIECE, PIECES = 30, 2
+CEILING = PIECES * (PIECE + CANARIES)
+"""For two requests of thirty codes, with what goes along with them."""
 
 
 def enumerate_all(house: House, threads: int) -> set[str]:
@@ -37,12 +39,13 @@ def enumerate_all(house: House, threads: int) -> set[str]:
         asked, blinding = codes[number * PIECE : (number + 1) * PIECE], Blinding(ENGINE, bytes([number] * 32))
         while True:
             try:
-                answer = outlets[number].match(contract, "job-1", blinding.request(asked))
+                stated = read_setup(outlets[number].matching_setup(contract, "job-1")).stated
+                answer, _ = outlets[number].match(contract, "job-1", blinding.request(asked))
             except Refused:
                 return []
             except ShulabError:  # every place was taken: once more
                 continue
-            blinding.finish(answer, len(asked))
+            blinding.finish(answer, len(asked), stated.public_key)
             return asked
 
     with ThreadPoolExecutor(threads) as pool:
@@ -79,7 +82,7 @@ def test_without_one_statement_parallel_requests_pass_the_ceiling(
     asked = [scene.tables.codes[number * PIECE : (number + 1) * PIECE] for number in range(3)]
     with ThreadPoolExecutor(3) as pool:
         found = list(pool.map(lambda codes: ask_once(scene, contract, codes), asked))
-    assert sum(found) > CEILING
+    assert sum(found) > PIECES * PIECE
 
 
 def ask_once(scene: Scene, contract: str, codes: list[str]) -> int:
@@ -91,4 +94,4 @@ def ask_once(scene: Scene, contract: str, codes: list[str]) -> int:
 
 
 def test_no_number_of_requests_at_once_reads_more_than_the_ceiling(house_on_both: House) -> None:
-    assert len(enumerate_all(house_on_both, 8)) == CEILING
+    assert len(enumerate_all(house_on_both, 8)) == PIECES * PIECE

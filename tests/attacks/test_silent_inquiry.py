@@ -21,8 +21,8 @@ def told(scene: Scene) -> list[str]:
     contract = scene.contract()
     assert scene.bureau.score(contract, JOB, batch_of(scene, contract))[0]
     scene.bureau.sweep()
-    code, hide = scene.tables.codes[HERE.start], scene.bureau.keys.pseudonyms
-    return [one.bank for one in read_inquiries(scene.bureau.store, code, hide, by="person:auditor")]
+    code, keys = scene.tables.codes[HERE.start], scene.bureau.keys
+    return [one.bank for one in read_inquiries(scene.bureau.store, code, keys, by="person:auditor")]
 
 
 def test_without_the_inquiry_in_the_charge_the_enterprise_hears_nothing(

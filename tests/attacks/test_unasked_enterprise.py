@@ -37,7 +37,9 @@ class Learnt:
 def learn(scene: Scene, contract: str, code: str) -> Learnt:
     setup, held = places(scene.bureau, contract, "job-1")
     blinding = Blinding(ENGINE, bytes(32))
-    values = blinding.finish(scene.bureau.match(contract, "job-1", blinding.request([code])), 1)
+    values = blinding.finish(
+        scene.bureau.match(contract, "job-1", blinding.request([code]))[0], 1, setup.stated.public_key
+    )
     digest = bank.digests(contract, [code], values)
     bucket, place = (int(one[0]) for one in bank.place(setup.geometry, digest[:, bank.TAG_BYTES :]))
     sheet = BankSheet.from_json(scene.bureau.sheet(contract))
