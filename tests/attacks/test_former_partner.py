@@ -15,7 +15,7 @@ from lab.bureau.keys import BureauKeys
 from lab.terms.contract import Ceilings
 from lab.terms.errors import Refused
 from protocols.matching import bank
-from protocols.matching.bank import Blinding
+from protocols.matching.bank import CANARIES, Blinding
 from tests.matching import ENGINE, places
 from tests.unit.bureau.scene import Scene
 from tests.unit.bureau.test_epochs import rotate
@@ -34,7 +34,7 @@ def look_up_the_old_list(scene: Scene) -> int:
     scene.bureau.end_job(old, "job-1")
     scene.revoke(old)
     rotate(scene.bureau)
-    new = scene.contract(ceilings=Ceilings(identifiers=1))
+    new = scene.contract(ceilings=Ceilings(identifiers=1 + CANARIES))
     scene.bank.open_job(scene.bureau, new)
     setup, held = places(scene.bureau, new, "job-1")
     digests = bank.digests(new, codes, values)
