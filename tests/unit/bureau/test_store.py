@@ -127,6 +127,8 @@ def test_contexts_of_an_older_home_are_marked_and_its_prints_of_ciphertexts_are_
             present = MetaData()
             present.reflect(connection)
             present.drop_all(connection)
+            if connection.dialect.name == "postgresql":
+                connection.execute(text("DROP FUNCTION IF EXISTS ledger_refuse"))
             command.upgrade(_config(connection), "0005")
             for statement in (
                 "DROP TABLE contexts",  # and again without its foreign key, so that one row says what is to be said
