@@ -74,7 +74,10 @@ def review(contract: ContractId, version: Version = None, session: SessionFile =
 def approve(
     contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False
 ) -> None:
-    """批准 Approve a version; with the last approval needed, the bureau signs it. Not one that you drafted."""
+    """批准 Approve a version; with the last approval needed, the bureau signs it. Not one that you drafted.
+
+    修订须以 --version 指明所读版本。 From the second version on, name the one that you have read: --version.
+    """
     _take("approve", contract, version, None, session, as_json)
 
 
