@@ -5,6 +5,9 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
 from lab.bureau.exchange.passage import Passage
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.ledger import Fact, record
@@ -15,6 +18,10 @@ from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, Refused
 from protocols.scoring.bureau import SecretKeyFound, check_context
 from protocols.scoring.params import PARAMETERS
+
+MOST = 16
+"""Contexts held at once under a contract. A bank has one for a parameter set, and another when it makes new keys; each
+is 2 MiB of the bureau's disk that nothing else bounds."""
 
 
 class Contexts:
@@ -33,7 +40,8 @@ class Contexts:
         """Keep a public context; True if it is new, False if it was held already.
 
         It is parsed in a worker first. Raises what ``Passage.enter`` raises, ``Refused`` for a context that bears a
-        secret key (which is not kept), ``InvalidInput`` for a wrong hash, other parameters or anything else.
+        secret key (which is not kept) or for one too many, ``InvalidInput`` for a wrong hash, other parameters or
+        anything else.
         """
         with self._store.read() as session:
             contract = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now).contract
@@ -54,6 +62,7 @@ class Contexts:
             passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, lock=True)
             if session.get(ContextRow, (contract_id, sha256)) is not None:
                 return False
+            _check_number(session, contract_id)
             # Written under the lock, so that a sweep that removes the same file for its age comes before or after.
             write_private(self._home.path(file), frame)
             row = ContextRow(contract_id=contract_id, sha256=sha256, file=file, size=len(frame), received_at=now)
@@ -62,6 +71,16 @@ class Contexts:
             facts: dict[str, Fact] = {"job": job_id, "context_sha256": sha256, "bytes": len(frame)}
             record(session, "context.kept", contract_id, facts, by=passed.by)
         return True
+
+
+def _check_number(session: Session, contract_id: str) -> None:
+    """Raise ``Refused`` when as many contexts of a contract are held as may be. Call it with the contract locked."""
+    held = session.scalar(select(func.count()).where(ContextRow.contract_id == contract_id)) or 0
+    if held >= MOST:
+        raise Refused(
+            f"As many contexts are held under contract {contract_id} as may be ({MOST}).",
+            next_step="use one of those that were sent; they are removed when the contract's retention is over",
+        )
 
 
 def _sentence(error: Exception) -> str:
