@@ -152,10 +152,19 @@ class Desk:
             return cabinet.review(session, contract_id, person, self._now(), version)
 
     def approve(self, person: Person, contract_id: str, version: int | None = None) -> Held:
-        """Approve a version; one that is only submitted is taken into review first."""
+        """Approve a version; one that is only submitted is taken into review first.
+
+        From the second version on it must be named: its author could otherwise put another in the place of the one
+        that this officer has read, between the reading and the approval. Raises ``InvalidInput`` if it is not.
+        """
         with self._change(person, Permission.APPROVE_CONTRACTS, "approve", contract_id) as session:
             now = self._now()
             last = cabinet.find(session, contract_id, version) if version else cabinet.newest(session, contract_id)
+            if version is None and last.version > 1:
+                raise InvalidInput(
+                    f"Wanted the version that you have read; contract {contract_id} has {last.version} of them.",
+                    next_step=f"read it (`lab officer show {contract_id}`), and approve it by its number: --version",
+                )
             if last.state is State.SUBMITTED:
                 person.check(Permission.REVIEW_CONTRACTS)
                 cabinet.review(session, contract_id, person, now, last.version)

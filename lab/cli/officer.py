@@ -84,13 +84,19 @@ def approve(
 ) -> None:
     """批准 Approve a version; with the last approval needed, the bureau signs it. Not one that you drafted.
 
-    名称有异样时先警告并询问。 Where a name in it looks odd, it is pointed out first, and you are asked.
+    修订须以 --version 指明所读版本;名称有异样时先警告并询问。 From the second version on, name the one that you have
+    read: --version. Where a name in it looks odd, it is pointed out first, and you are asked.
     """
     out = Output(as_json)
     with Desk.open(session) as desk:
         found = desk.get(desk_path(contract), version=version)
         meant = next((one for one in found["versions"] if one["state"] in _TO_APPROVE), found)
         chosen = meant if version is None else found
+        if version is None and chosen["version"] > 1:
+            raise InvalidInput(
+                f"Wanted the number of the version that you have read; contract {contract} has been amended.",
+                next_step=f"read it (lab officer show {contract}), then approve with --version N",
+            )
         show_warnings(out, chosen)
         if chosen["warnings"] and not despite_warnings:
             out.agree_despite("仍要批准? Approve it nevertheless?")

@@ -179,7 +179,8 @@ def _announce(out: Output, made: dict[str, Any], fingerprint: str) -> None:
     if made["state"] == "draft":
         out.say(f"下一步 Next: lab officer submit {contract}")
     else:
-        out.say(f"下一步 Next: 另一位专员 another officer: lab officer approve {contract};")
+        again = f"lab officer approve {contract} --version {made['version']}"
+        out.say(f"下一步 Next: 另一位专员 another officer: {again};")
         out.say(Shown(f"            银行 the bank: lab bank sign {visible(contract)} --bureau URL"))
     out.result(made | {"fingerprint": fingerprint})
 

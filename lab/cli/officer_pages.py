@@ -33,7 +33,8 @@ def say_next(out: Output, found: dict[str, Any]) -> None:
     contract, missing = found["contract"], found["officers_needed"] - len(found["approvals"])
     if found["state"] in ("submitted", "under-review") and missing > 0:
         out.say(
-            f"还须批准 Approvals still needed: {missing}. 下一步 Next: another officer: lab officer approve {contract}"
+            f"还须批准 Approvals still needed: {missing}. 下一步 Next: another officer: "
+            f"lab officer approve {contract} --version {found['version']}"
         )
     if found["state"] in ("submitted", "under-review", "approved") and not found["signed_by_bank"]:
         out.say(f"还缺银行签名 The bank has still to sign: lab bank sign {contract} --bureau URL")

@@ -96,8 +96,8 @@ class AmendForm(_Form):
 
 
 class StepForm(_Form):
-    """A step of one version (default: the newest that has the step). All but submit, review and approve need a reason,
-    which the ledger keeps; it names no enterprise."""
+    """A step of one version (default: the newest that has the step; an amendment is approved by its number alone). All
+    but submit, review and approve need a reason, which the ledger keeps; it names no enterprise."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     version: Numbered | None = None

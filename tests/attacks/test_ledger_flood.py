@@ -222,10 +222,10 @@ def test_contexts_are_bounded(scene: Scene, contract: str, monkeypatch: pytest.M
     monkeypatch.setattr(scene.bureau._scorers, "run", lambda work, *arguments: work(*arguments))
     scene.bank.open_job(scene.bureau, contract)
     frames = [number.to_bytes(4, "big") for number in range(FLOOD)]
-    with pytest.raises(Refused, match="24 hours"):
+    with pytest.raises(Refused, match="as may be"):
         for frame in frames:
             scene.bureau.put_context(contract, "job-1", hashlib.sha256(frame).hexdigest(), frame)
-    assert scene.ledger().count("context.kept") == contexts.CONTEXTS_A_DAY
+    assert scene.ledger().count("context.kept") == contexts.MOST
     again = frames[0]
     assert not scene.bureau.put_context(contract, "job-1", hashlib.sha256(again).hexdigest(), again)
 
@@ -262,7 +262,7 @@ def test_a_bank_cannot_give_itself_keys_without_end(store: Store, clock: Clock) 
     with store.begin() as session:
         bank = banks.register(session, party, by="local", now=clock.now, told=party.fingerprint)
     given = 0
-    with pytest.raises(Refused, match="24 hours"):
+    with pytest.raises(Refused, match="as may be"):
         for _ in range(FLOOD):
             fresh = Ed25519PrivateKey.generate()
             with store.begin() as session:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 from functools import cache
 
+import gmpy2
 import numpy as np
 import pytest
 
 from lab.terms.errors import InvalidInput
 from protocols.matching.engines.openmined import bureau as openmined
+from protocols.matching.engines.x25519 import multiplication, scalars
 from protocols.matching.layout import pack_elements
 from protocols.wire.frame import Kind
 from tests.unit.bureau.scene import Scene
@@ -131,3 +133,12 @@ def test_the_bureau_evaluates_none_of_x25519_and_charges_nothing(scene: Scene) -
         with pytest.raises(InvalidInput):
             scene.bureau.match(contract, "job-1", pack_elements(Kind.MATCH_REQUEST, "x25519", elements))
     assert scene.bureau.allowance(contract)["identifiers"]["used"] == 0
+
+
+def test_on_the_twist_of_x25519_nothing_small_would_be_learnt() -> None:
+    """Why the rule is the second line there: the twist's order is 4 times a prime, and clamped scalars kill the 4."""
+    order = 2 * (2**255 - 19) + 2 - 8 * scalars.ORDER
+    assert order % 4 == 0 and gmpy2.is_prime(order // 4)
+    for u in SMALL:
+        with pytest.raises(ValueError, match="small order"):
+            multiplication.multiply(scalars.generate(), as_rows(u % 2**256))

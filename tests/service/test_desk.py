@@ -71,9 +71,9 @@ class Hall:
         told = Party(**bank).fingerprint
         return self.post("mei", "/contracts", {"bank": bank, "wishes": asked, "fingerprint": told, "submit": submit})
 
-    def approve(self, contract: str) -> dict[str, Any]:
-        self.step("jun", contract, "approve")
-        return self.step("hua", contract, "approve")
+    def approve(self, contract: str, **form: Any) -> dict[str, Any]:
+        self.step("jun", contract, "approve", **form)
+        return self.step("hua", contract, "approve", **form)
 
     def sign(self, contract: str) -> str:
         signed = parse_contract(json.dumps(self.get("mei", f"/contracts/{contract}/export")))
@@ -264,7 +264,7 @@ def test_an_amendment_is_compared_with_the_last_approved_version_and_replaces_it
     assert changed["retention_days"]["zh"] and changed["retention_days"]["en"]
     with pytest.raises(Conflict):
         hall.post("mei", f"/contracts/{contract}/amend", {"wishes": {}})
-    hall.approve(contract)
+    hall.approve(contract, version=2)
     assert hall.get("mei", f"/contracts/{contract}")["version"] == 1
     assert hall.sign(contract) == "active"
     shown = hall.get("mei", f"/contracts/{contract}")

@@ -7,7 +7,7 @@ judged again.
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -23,8 +23,9 @@ from lab.terms.errors import InvalidInput, Refused
 from protocols.scoring.bureau import RULES, SecretKeyFound, check_context
 from protocols.scoring.params import PARAMETERS
 
-CONTEXTS_A_DAY = 20
-"""New contexts of a contract within 24 hours: each is a file and an entry, and a bank needs one for its keys."""
+MOST = 16
+"""Contexts held at once under a contract. A bank has one for a parameter set, and another when it makes new keys; each
+is 2 MiB of the bureau's disk that nothing else bounds."""
 
 
 class Contexts:
@@ -43,8 +44,8 @@ class Contexts:
         """Keep a public context; True if it is new, False if it was held already.
 
         It is parsed in a worker first. Raises what ``Passage.enter`` raises, ``Refused`` for a context that bears a
-        secret key (which is not kept) and for too many within a day, ``InvalidInput`` for a wrong hash, other
-        parameters or anything else.
+        secret key (which is not kept) or for one too many, ``InvalidInput`` for a wrong hash, other parameters or
+        anything else.
         """
         with self._store.read() as session:
             contract = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now).contract
@@ -65,14 +66,7 @@ class Contexts:
             passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, lock=True)
             if find_context(session, contract_id, sha256) is not None:
                 return False
-            lately = select(func.count()).where(
-                ContextRow.contract_id == contract_id, ContextRow.received_at > now - timedelta(days=1)
-            )
-            if int(session.scalar(lately) or 0) >= CONTEXTS_A_DAY:
-                raise Refused(
-                    f"Contract {contract_id} takes {CONTEXTS_A_DAY} new contexts within 24 hours; it has had them.",
-                    next_step="score with one that is held here, or send another tomorrow",
-                )
+            _check_number(session, contract_id)
             # Written under the lock, so that a sweep that removes the same file for its age comes before or after.
             write_private(self._home.path(file), frame)
             row = ContextRow(contract_id=contract_id, sha256=sha256, file=file, size=len(frame), rules=RULES)
@@ -88,6 +82,17 @@ def find_context(session: Session, contract_id: str, sha256: str) -> ContextRow 
     """A context that the present rules let pass, or None."""
     row = session.get(ContextRow, (contract_id, sha256))
     return row if row is not None and row.rules == RULES else None
+
+
+def _check_number(session: Session, contract_id: str) -> None:
+    """Raise ``Refused`` when as many contexts of a contract are held as may be. Call it with the contract locked."""
+    of_now = (ContextRow.contract_id == contract_id, ContextRow.rules == RULES)
+    held = session.scalar(select(func.count()).where(*of_now)) or 0
+    if held >= MOST:
+        raise Refused(
+            f"As many contexts are held under contract {contract_id} as may be ({MOST}).",
+            next_step="use one of those that were sent; they are removed when the contract's retention is over",
+        )
 
 
 def _sentence(error: Exception) -> str:

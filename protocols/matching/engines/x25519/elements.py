@@ -5,8 +5,9 @@
   spellings of one element could then pass the rule on repeats.
 * **Repeats**: within a request each element stands once. A bank blinds different identifiers under one scalar, so two
   are never equal; who repeats one wants something else than a match.
-* **On the curve**: X25519 is defined for every u, but about half of them belong to the twist, a group of another order,
-  whose small subgroups would give away the key modulo small primes. Legendre's symbol of u³ + 486662·u² + u tells.
+* **On the curve**: X25519 is defined for every u, but about half of them belong to the twist. Its order is 4 times a
+  prime, and clamped scalars are multiples of 8, so nothing small of the key is to be learnt there; but the bureau would
+  answer for two groups under one key, and the argument is for one. Legendre's symbol of u³ + 486662·u² + u tells.
 * **Small order**: an element of order 1, 2, 4 or 8 gives zero under every clamped scalar (RFC 7748, section 6.1). A
   zero result is refused, by the bank as well.
 """

@@ -1,0 +1,47 @@
+"""A bank makes key after key and sends each to the bureau, to fill its disk.
+
+A public key is two megabytes, is charged to nobody, and is kept until the retention of the contract is over: a year of
+them at one a second is more than any disk. In the way stands how many may be held under a contract at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+
+from lab.bureau.exchange import contexts
+from lab.terms.errors import Refused
+from protocols.scoring.bank import KeyHolder, generate_secret
+from tests.unit.bureau.scene import PARAMS, Scene
+
+SENT, ALLOWED = 4, 2
+
+
+def fill(scene: Scene) -> int:
+    """How many keys lie on the bureau's disk after the bank has sent four."""
+    contract = scene.contract()
+    scene.bank.open_job(scene.bureau, contract)
+    for _ in range(SENT):
+        frame = KeyHolder(PARAMS, generate_secret(PARAMS)).public_context()
+        try:
+            scene.bureau.put_context(contract, "job-1", hashlib.sha256(frame).hexdigest(), frame)
+        except Refused:
+            break
+    return len(list((scene.home / "contexts").iterdir()))
+
+
+def test_without_the_number_every_key_is_kept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contexts, "_check_number", lambda *_: None)
+    monkeypatch.setattr(contexts, "MOST", ALLOWED)
+    assert fill(scene) == SENT
+
+
+def test_no_more_keys_are_kept_than_may_be(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contexts, "MOST", ALLOWED)
+    assert fill(scene) == ALLOWED
+    assert scene.ledger().count("refused") == 1
+
+
+def test_a_year_of_contexts_is_bounded() -> None:
+    assert contexts.MOST * 2 <= 64, "megabytes under a contract"

@@ -1,0 +1,64 @@
+"""An author takes a contract back that two officers have just read, and puts another version in its place.
+
+The officers approve what they take for what they read, without a number: the newest. So one officer passes a recipient
+that nobody has looked at, though two approve. In the way stands that from the second version on an approval names the
+version; a version's text never changes.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.bureau.contracts import cabinet
+from lab.bureau.contracts.workflow import State
+from lab.bureau.desk import Desk
+from lab.bureau.people import Permission, Role
+from tests.attacks.house import House
+from tests.unit.bureau.scene import RECIPIENT
+
+ADDED = "a partner abroad"
+OFFICERS = {"a.one": "data", "b.one": "legal", "c.one": "risk"}
+
+
+def swap(house: House, form: dict[str, int]) -> tuple[list[int], tuple[str, ...], str]:
+    """The status of both approvals (sent with ``form``), and the newest version's recipients and state."""
+    author, *readers = (house.settle(name, Role.OFFICER, department=where) for name, where in OFFICERS.items())
+    wishes = {"models": ["credit"], "recipients": [RECIPIENT]}
+    drafted = {"bank": house.scene.bank.party.model_dump(), "wishes": wishes, "submit": True}
+    with house.client(author) as client:
+        path = f"/v1/desk/contracts/{client.post('/v1/desk/contracts', json=drafted).json()['contract']}"
+        for token in readers:
+            with house.client(token) as reading:
+                assert reading.get(path).json()["signed"]["contract"]["recipients"] == [RECIPIENT]
+        assert client.post(f"{path}/steps/return", json={"reason": "a typing error"}).status_code == 200
+        other = {"wishes": {"recipients": [RECIPIENT, ADDED]}, "submit": True}
+        assert client.post(f"{path}/amend", json=other).json()["version"] == 2
+    statuses = []
+    for token in readers:
+        with house.client(token) as approving:
+            statuses.append(approving.post(f"{path}/steps/approve", json=form).status_code)
+    with house.bureau.store.read() as session:
+        held = cabinet.newest(session, path.rpartition("/")[2])
+    return statuses, held.contract.recipients, held.state
+
+
+def test_without_the_number_two_officers_approve_what_they_did_not_read(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def newest(desk: Desk, person, contract_id: str, version: int | None = None):
+        """The former way."""
+        with desk._change(person, Permission.APPROVE_CONTRACTS, "approve", contract_id) as session:
+            now, last = desk._now(), cabinet.newest(session, contract_id)
+            if last.state is State.SUBMITTED:
+                cabinet.review(session, contract_id, person, now, last.version)
+            return cabinet.approve(session, contract_id, person, desk._sign, now, version)
+
+    monkeypatch.setattr(Desk, "approve", newest)
+    statuses, recipients, state = swap(house, {})
+    assert (statuses, state) == ([200, 200], State.APPROVED) and ADDED in recipients
+
+
+@pytest.mark.parametrize(("form", "status"), [({}, 422), ({"version": 1}, 409)])
+def test_the_version_that_was_put_in_its_place_is_not_approved(house: House, form: dict[str, int], status: int) -> None:
+    statuses, _, state = swap(house, form)
+    assert (statuses, state) == ([status, status], State.SUBMITTED)
