@@ -7,7 +7,6 @@ and the places in the code.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import traceback
@@ -15,6 +14,8 @@ from datetime import UTC, datetime
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+
+from lab.terms.visible import visible_json
 
 NAME = "shulab.service"
 FILE = "service.jsonl"
@@ -34,7 +35,7 @@ class _JsonLines(logging.Formatter):
         line |= getattr(record, "facts", {})
         if record.exc_info and record.exc_info[1]:
             line["fault"] = places(record.exc_info[1])
-        return json.dumps(line, ensure_ascii=False)
+        return visible_json(line)
 
 
 def places(error: BaseException) -> dict[str, object]:

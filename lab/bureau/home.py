@@ -35,7 +35,7 @@ from pydantic_settings import SettingsConfigDict
 from lab.bureau.catalogue.grades import Grade
 from lab.bureau.settings import FileSettings, WitnessSetting
 from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.lines import Line
+from lab.terms.lines import Line, check_line
 
 FILE = "bureau.toml"
 FOLDERS = (
@@ -102,10 +102,12 @@ class BureauHome:
     def create(
         cls, folder: Path, *, name: str, database_url: str = "", key_file: Path | None = None, seal: str = ""
     ) -> BureauHome:
-        """Make the folder and its settings; raises ``Conflict`` if a bureau lives there already."""
+        """Make the folder and its settings; raises ``Conflict`` if a bureau lives there already, and ``InvalidInput``
+        for a name that is no line (``lab.terms.lines``)."""
         folder = folder.expanduser().absolute()
         if (folder / FILE).exists():
             raise Conflict(f"A bureau lives in {folder} already.", next_step="name another folder with --home")
+        check_line(name, "a bureau's name")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         for part in FOLDERS:

@@ -314,6 +314,35 @@ def test_a_bank_can_be_registered_before_any_contract(hall: Hall) -> None:
         hall.post("mei", "/banks", card | {"public_key": Key().public_key_hex})
 
 
+def test_a_name_that_only_looks_ordinary_is_pointed_out_before_it_is_approved(hall: Hall) -> None:
+    twin = "сredit department"  # its first letter is Cyrillic
+    drafted = hall.draft(recipients=["credit department", twin])
+    contract = drafted["contract"]
+    assert {one["term"] for one in drafted["warnings"]} == {"recipients"}
+    page = hall.lab("jun", "approve", contract, code=4, as_json=False)
+    assert "警告" in page and "CYRILLIC SMALL LETTER ES" in page and "--despite-warnings" in page
+    assert hall.get("jun", f"/contracts/{contract}")["approvals"] == []
+    assert "looks like" in hall.lab("ning", "show", contract, as_json=False)
+    approved = hall.lab("jun", "approve", contract, "--despite-warnings")
+    assert approved["state"] == "under-review" and len(approved["warnings"]) == 2
+    assert hall.step("hua", contract, "reject", reason="冒名")["state"] == "rejected"
+
+
+def test_a_name_that_hides_something_is_not_drafted(hall: Hall) -> None:
+    for recipient in ("信贷部\u202e", "信贷部\u200b", "信贷部\x1b[2J", "信贷部 ", "信贷部\n批准"):
+        with pytest.raises(InvalidInput):
+            hall.draft(recipients=[recipient])
+    contract = hall.draft()["contract"]
+    hall.step("jun", contract, "review")
+    with pytest.raises(InvalidInput):
+        hall.step("jun", contract, "reject", reason="x\x1b[2J")
+    card = {"name": "某\u2066银行", "public_key": Key().public_key_hex}
+    with pytest.raises(InvalidInput):
+        hall.post("mei", "/banks", card)
+    markup = hall.draft(recipients=["信贷部 credit department[and Another Ltd, for resale]"])["contract"]
+    assert "[and Another Ltd, for resale]" in hall.lab("jun", "show", markup, as_json=False)
+
+
 def test_the_officers_command_from_the_card_to_the_notice(hall: Hall, tmp_path: Path) -> None:
     service = hall.service
     card = tmp_path / "card.json"
