@@ -63,13 +63,17 @@ Parameters = Annotated[
     str | None, typer.Option(help="加密参数 Parameter set of encrypted scoring [draft: the bureau's usual one].")
 ]
 CeilingIdentifiers = Annotated[
-    int | None, typer.Option(min=1, help=f"标识总上限 Identifiers evaluated over the whole term [{USUAL.identifiers}].")
+    int | None,
+    typer.Option(
+        min=1,
+        help=f"标识总上限 Identifiers in all, canaries among them [{USUAL.identifiers}; a count alone: 100000].",
+    ),
 ]
 CeilingPerMatch = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help=f"单次求交上限 Identifiers in one match [{USUAL.identifiers_per_match}].",
+        help=f"单次求交上限 Identifiers in one match, 64 canaries or more among them [{USUAL.identifiers_per_match}].",
     ),
 ]
 CeilingScores = Annotated[
@@ -84,7 +88,7 @@ PeriodDays = Annotated[
 ]
 CeilingJobs = Annotated[
     int | None,
-    typer.Option(min=1, help=f"每日作业上限 Jobs within 24 hours [{USUAL.jobs_per_day}]."),
+    typer.Option(min=1, help=f"每日作业上限 Jobs within 24 hours [{USUAL.jobs_per_day}; a count alone: 1]."),
 ]
 CeilingRowsPerJob = Annotated[
     int | None, typer.Option(min=1, help=f"单作业上限 Enterprises in one job [{USUAL.rows_per_job}].")

@@ -292,15 +292,18 @@ TERMS: Mapping[str, Term] = {
     "ceilings.identifiers": _ceiling(
         "identifiers",
         (
-            "整个合同期内最多查询 {} 个企业标识（重复的也计入）。",
-            "At most {} identifiers may be asked about in all, repeated ones counted again.",
+            "整个合同期内最多查询 {} 个企业标识（重复的、随附的校验元素也计入）。",
+            "At most {} identifiers may be asked about in all, repeated ones and canaries counted too.",
         ),
         ("标识总数", "identifiers in all"),
         _more,
     ),
     "ceilings.identifiers_per_match": _ceiling(
         "identifiers_per_match",
-        ("一次匹配或计数最多 {} 个标识。", "At most {} identifiers in one match or count."),
+        (
+            "一次匹配或计数最多 {} 个标识（含校验元素）。",
+            "At most {} identifiers in one match or count, canaries among them.",
+        ),
         ("每次匹配", "identifiers a match"),
         _more,
     ),

@@ -124,7 +124,8 @@ class Item(_Document):
 class Ceilings(_Document):
     """Limits the bureau counts, over all versions of the contract and all jobs of the bank under it.
 
-    ``identifiers``: blinded identifiers evaluated over the whole term; the bureau cannot see whether two are the same.
+    ``identifiers``: blinded identifiers evaluated over the whole term; the bureau cannot see whether two are the same,
+    nor which are canaries (``protocols/matching``), so both count.
     ``scores_per_enterprise``: within any ``period_days`` days. ``jobs_per_day``: jobs opened within any 24 hours.
     ``precision``: the smallest step between two replies, in the model's quanta (1: as the model computes).
     """

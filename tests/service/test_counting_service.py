@@ -121,7 +121,8 @@ def test_the_same_bytes_to_match_and_to_count_are_two_requests(service: Service)
     request = matching.request(STRANGERS)
     matched = service.outlet().match(contract, JOB, request)[0]
     counted = service.outlet().count_matches(contract, JOB, request)[0]
-    assert matched != counted and sorted(_rows(matched)) == _rows(counted)
+    # The key of counting is another one: neither answer says anything of the other.
+    assert sorted(_rows(counted)) == _rows(counted) and not set(_rows(matched)) & set(_rows(counted))
     assert used(service, contract) == 400 + 2 * bank.CANARIES
 
 

@@ -24,6 +24,11 @@ RECIPIENT = "信贷部 credit department"
 """Who receives results when nobody is named."""
 
 
+COUNTING = Ceilings(identifiers=100_000, jobs_per_day=1)
+"""The usual ceilings where a count alone is allowed: one portfolio, since sets that differ a little tell of single
+enterprises (``protocols/matching``)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choices:
     """What an officer chooses for a contract. No operations: those that the detail needs."""
@@ -69,11 +74,12 @@ class Choices:
         """
         detail = wishes.detail or self.detail
         operations = self.operations
-        forms = self.forms
+        forms, ceilings = self.forms, self.ceilings
         if wishes.operations is not None:
             operations = wishes.operations
             if counts_only(operations):
                 detail, forms = wishes.detail or Detail.TOTAL, {}
+                ceilings = COUNTING if ceilings == Ceilings() else ceilings
         elif detail is not self.detail and operations:
             kept = (one for one in operations if one in (Operation.COUNT, Operation.RESEARCH_RUN))
             operations = (*usual_operations(detail), *kept)
@@ -87,7 +93,7 @@ class Choices:
             parameters=wishes.parameters or self.parameters,
             days=wishes.days or self.days,
             retention_days=wishes.retention_days or self.retention_days,
-            ceilings=wishes.bound(self.ceilings),
+            ceilings=wishes.bound(ceilings),
             consent=wishes.consent or self.consent,
             forms=forms if wishes.forms is None else wishes.forms,
             witnesses=None if wishes.witnesses == "none" else wishes.witnesses or self.witnesses,

@@ -44,6 +44,7 @@ def test_it_is_drafted_without_items_and_one_officer_passes_it(scene: Scene) -> 
     assert (made.operations, made.detail, made.items) == ((Operation.COUNT,), Detail.TOTAL, ())
     assert [str(model) for model in made.models] == ["credit@1"]
     assert held.officers_needed == 1
+    assert (made.ceilings.jobs_per_day, made.ceilings.identifiers) == (1, 100_000)
     # The same wishes with matching name the model's items, which nobody graded.
     more = ALONE.model_copy(update={"operations": (Operation.COUNT, Operation.MATCH), "detail": Detail.TOTAL})
     other = scene.bureau.desk.draft(AUTHOR, scene.bank.party, more)
