@@ -22,7 +22,7 @@ from lab.terms.consistency import AddCheckpoint, prove
 from lab.terms.contract import Contract, Party, WitnessTerms
 from lab.terms.cosigned import Cosigned
 from lab.terms.errors import NotFound
-from lab.terms.ledger import LeafTree, Proof, SignedHead, hash_leaf, head_input, write_body
+from lab.terms.ledger import Fact, LeafTree, Proof, SignedHead, hash_leaf, head_input, write_body
 from lab.terms.note import NoteSignature
 from lab.terms.receipt import SCHEMA
 from lab.witness.home import WitnessHome
@@ -60,7 +60,7 @@ class Ledger:
 
     def answer(self, bank: str, job: str) -> dict[str, Any]:
         """Answer a batch of a bank: the entry in this ledger, and the receipt."""
-        facts = {
+        facts: dict[str, Fact] = {
             "job": job,
             "batch_sha256": hashlib.sha256(BATCH).hexdigest(),
             "reply_sha256": hashlib.sha256(REPLY).hexdigest(),
