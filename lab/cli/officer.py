@@ -25,7 +25,7 @@ from lab.cli.output import Output
 from lab.sdk.desk import Desk
 from lab.terms.card import read_card
 from lab.terms.contract import parse_contract
-from lab.terms.errors import Conflict
+from lab.terms.errors import Conflict, InvalidInput
 from lab.terms.plain import label, render
 from lab.terms.visible import Shown, joined_lines, visible_json
 

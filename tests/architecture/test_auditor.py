@@ -12,6 +12,7 @@ from tests.unit.terms.tampering import PUBLIC, make_export
 
 ALL_BUT_WORDS = (
     *("lab/bank", "lab/bureau", "lab/rehearsal", "lab/sdk", "models", "protocols", "sandbox"),
+    *("lab/witness", "lab/cli/witness.py"),
     *("lab/cli/bank*.py", "lab/cli/bureau*.py", "lab/cli/model.py", "lab/cli/officer.py", "lab/cli/rehearsal.py"),
 )
 

@@ -82,8 +82,8 @@ def test_the_same_request_is_charged_once_also_after_a_restart(service: Service)
     answers += [service.outlet().match(contract, JOB, request)[0] for _ in range(2)]
     assert len(set(answers)) == 1 and used(service, contract) == 25 + CANARIES
     assert matches(service, contract) == ["match.charged"] + ["match.repeated"] * 3
-    told = [(one["request_sha256"], one["response_sha256"]) for one in answers_of(service, contract)]
-    assert told == [(hashlib.sha256(request).hexdigest(), hashlib.sha256(answers[0]).hexdigest())]
+    pairs = [(one["request_sha256"], one["response_sha256"]) for one in answers_of(service, contract)]
+    assert pairs == [(hashlib.sha256(request).hexdigest(), hashlib.sha256(answers[0]).hexdigest())]
     service.outlet().match(contract, JOB, matching.request(service.pilot.codes()[:20]))
     assert used(service, contract) == 45 + 2 * CANARIES, (
         "other bytes are another request: nobody can see that they ask for the same"

@@ -24,6 +24,7 @@ PUBLIC = (
     "GET /v1/sign-in/oidc/callback",
     "POST /v1/sign-in/oidc/code",
     "GET /v1/ledger/head",
+    "GET /v1/ledger/checkpoint",
     "GET /v1/ledger/consistency",
 )
 BANKS = (

@@ -238,8 +238,8 @@ def test_a_batch_waits_until_the_bureau_has_room_for_it():
 @pytest.mark.parametrize("failure", [hang_up, break_off, problem(503, "unreachable")])
 @pytest.mark.parametrize("operation", ["match", "count_matches"])
 def test_a_matching_request_is_sent_again_byte_for_byte(failure, operation):
-    with serving(failure, say(200, FRAME)) as server, outlet_to(server) as outlet:
-        assert getattr(outlet, operation)("trial-1", "job-1", FRAME) == FRAME
+    with serving(failure, say(200, FRAME, Shulab_Receipt=RECEIPT)) as server, outlet_to(server) as outlet:
+        assert getattr(outlet, operation)("trial-1", "job-1", FRAME) == (FRAME, {"entry": 1})
         assert [body for *_, body in server.seen] == [FRAME, FRAME]
 
 
