@@ -5,7 +5,7 @@
 ``bureau.db``         the database, unless ``database_url`` names another
 ``keys/``             sealed secrets, and the default seal key
 ``registers/``        Parquet snapshots, and what each import set aside
-``evaluated/``        evaluated registers and what is made of them, by key epoch (matching)
+``evaluated/``        evaluated registers and set-ups, by key epoch, engine and contract
 ``models/``           models and their sheets
 ``contexts/``         public contexts of banks, named by their hashes
 ``batches/``          batches of banks, named by contract and hash

@@ -112,8 +112,8 @@ def _show(output: Output, found: Proposal) -> None:
         ("结果粒度 detail", found.detail.value),
         ("操作 operations", ", ".join(found.operations)),
         ("接收方 recipients", ", ".join(found.recipients)),
-        ("标识总数 identifiers in all", f"{ceilings.identifiers:,}"),
-        ("每次匹配 identifiers a match", f"{ceilings.identifiers_per_match:,}"),
+        ("标识总数(含校验元素) identifiers in all, canaries included", f"{ceilings.identifiers:,}"),
+        ("每次匹配(含校验元素) identifiers a match, canaries included", f"{ceilings.identifiers_per_match:,}"),
         (
             "每户评分 scores an enterprise",
             f"{ceilings.scores_per_enterprise:,} / {ceilings.period_days:,} 天 days",

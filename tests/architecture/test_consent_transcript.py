@@ -34,6 +34,7 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bank.delivery import deliver
 from lab.bank.outlet import JobCard, Outlet, Patience
@@ -66,6 +67,17 @@ CONTRACT, COUNTING = "c-20260301-0000000a", "c-20260301-0000000b"
 JOB, COUNT = "job-0001", "count-0001"
 SEED = hashlib.sha256(b"the same blinding each time").digest()
 STRANGERS = [f"stranger-{number:04d}" for number in range(MIN_COUNTED)]
+
+
+class SameSigner:
+    """Makes one signing key for every bureau here."""
+
+    _made = Ed25519PrivateKey.generate()
+    from_private_bytes = staticmethod(Ed25519PrivateKey.from_private_bytes)
+
+    @classmethod
+    def generate(cls) -> Ed25519PrivateKey:
+        return cls._made
 
 
 class Signer:
@@ -111,6 +123,8 @@ def bureau_of(folder: Path, tables: Tables, model: Model, rows: list[int]) -> It
     clock = Clock(datetime.now(UTC).replace(microsecond=0))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lab.bureau.keys.generate_key", KEYS.__getitem__)
+        # Set-ups carry a signature; like the matching keys, the signing key is the same everywhere here.
+        patch.setattr("lab.bureau.keys.Ed25519PrivateKey", SameSigner)
         Bureau.create(folder / "bureau", name="Test bureau").close()
     with Bureau.open(folder / "bureau", clock=clock) as bureau:
         scene = Scene(bureau, folder / "bureau", Bank(), clock, tables, model)

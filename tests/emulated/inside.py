@@ -30,6 +30,9 @@ def main() -> int:
     names, key = [f"91{number:016d}" for number in range(COUNT)], scalars.generate()
     points = encoding.encode(names)
     same = np.array_equal(accelerated.multiply(key, points), multiplication.multiply(key, points))
+    keys = np.frombuffer(b"".join(scalars.generate() for _ in range(19)), dtype=np.uint8).reshape(-1, 32)
+    each = (accelerated.multiply_each(keys, points[0]), multiplication.multiply_each(keys, points[0]))
+    same = same and np.array_equal(*each)
     print(f"the same bytes on both paths: {same}")
     portable = instructions(lambda: multiplication.multiply(key, points))
     for name, work in (

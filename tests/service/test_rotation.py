@@ -111,10 +111,11 @@ def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(
     )
     portfolio = bank.portfolio(firms(*range(ROWS)))
     bureau, home = service.bureau, service.bureau.home.folder
-    secret = bureau.keys.with_matching_key(DEFAULT_ENGINE, 1, "c-0001", "match", bytes)
+    own = bureau.keys.with_matching_key(DEFAULT_ENGINE, 1, contract, "match", bytes)
+    secrets = [own, bureau.keys._matching[DEFAULT_ENGINE, 1]]
     client = stopped_in_the_middle(bank, contract, portfolio)
     sealed = (home / "keys" / f"matching-{DEFAULT_ENGINE}-1.sealed").read_bytes()
-    made = home / "evaluated" / "1"
+    made = home / "evaluated/by-contract/1"
     assert (values := list(made.rglob("values"))) and all(path.stat().st_size == 32 * 400 for path in values)
 
     done = lab("bureau", "rotate-keys", "--home", home)
@@ -131,12 +132,13 @@ def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(
     with bureau.store.read() as session:
         jobs = session.execute(sqlalchemy.select(JobRow.epoch, JobRow.rows_used).order_by(JobRow.opened_at)).all()
     assert [tuple(job) for job in jobs] == [(1, ROWS), (2, ROWS)]
-    assert not made.exists() and (home / "evaluated" / "2").exists()
+    assert not made.exists() and (home / "evaluated/by-contract/2").exists()
     for folder in (home, bank.folder):
         for file in folder.rglob("*"):
             if file.is_file():
                 content = file.read_bytes()
-                assert secret not in content and secret.hex().encode() not in content and sealed not in content
+                assert sealed not in content
+                assert not any(one in content or one.hex().encode() in content for one in secrets)
     # What was counted under the old keys still counts: each enterprise was scored twice, which is the ceiling.
     third = start_client(bank, contract, bank.portfolio(firms(*range(ROWS)), "third.csv"))
     assert third.wait(180) == 4

@@ -51,13 +51,15 @@ class Preparation:
             future, watch = self._under_way[key]
             if future.done():
                 del self._under_way[key]
+            # Work that waits behind another, for example of another contract, takes at least as long as that.
+            before = [] if watch.begun else [other for _, other in self._under_way.values() if other.begun]
         if future.done():
             result: Result = future.result()
             return result
         raise Busy(
             f"The register is being prepared for matching ({watch.told}); the request was not begun.",
             next_step="send it again later",
-            retry_after=watch.seconds_left(),
+            retry_after=max(one.seconds_left() for one in (watch, *before)),
         )
 
     @contextmanager
@@ -86,12 +88,13 @@ class _Watch:
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
-        self.told = "waiting"
+        self.told, self.begun = "waiting", False
         self._name, self._total, self._done, self._begun = "", 1, 0, 0.0
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[Stage]:
         self._name, self._total, self._done, self._begun = name, max(total, 1), 0, time.monotonic()
+        self.begun = True
         yield self
 
     def advance(self, units: int = 1) -> None:

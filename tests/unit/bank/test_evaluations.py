@@ -186,3 +186,16 @@ def test_a_process_that_is_killed_leaves_values_or_the_request(tmp_path: Path) -
         with closing(sqlite3.connect(tmp_path / "c-0001.e1.x25519.sqlite")) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     assert kept
+
+
+def test_a_store_of_the_former_kind_is_emptied_and_never_read(tmp_path: Path) -> None:
+    """Its values are of a key that all contracts shared: under a contract's own they would name nobody."""
+    with open_evaluations(tmp_path / "e", *OF) as store:
+        store.keep(store.begin(["a"]), ["a"], np.ones((1, 32), dtype=np.uint8))
+        store.begin(["b"])
+    (path,) = (tmp_path / "e").glob("*.sqlite")
+    with sqlite3.connect(path) as connection:
+        connection.execute("UPDATE about SET schema = 'shulab-evaluations/1'")
+    connection.close()
+    with open_evaluations(tmp_path / "e", *OF) as store:
+        assert len(store) == 0 and store.under_way() == []

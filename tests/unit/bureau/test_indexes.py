@@ -279,6 +279,25 @@ def test_who_waits_is_told_when_to_come_back(
     assert told.value.retry_after == left
 
 
+def test_who_waits_behind_other_work_is_told_when_that_is_done(preparation: Preparation) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def work(progress: Progress) -> None:
+        with progress.stage("evaluate", 1000) as stage:
+            sleep(0.02)
+            stage.advance(1)
+            begun.set()
+            go_on.wait(10)
+
+    with pytest.raises(Busy):
+        preparation.done("one contract", False, work)
+    assert begun.wait(10)
+    with pytest.raises(Busy) as told:
+        preparation.done("another", False, work)
+    go_on.set()
+    assert told.value.retry_after > 1
+
+
 def test_work_that_fails_is_told_once_and_tried_again(preparation: Preparation) -> None:
     tries: list[int] = []
 
