@@ -171,10 +171,10 @@ class WorkerPool:
         threading.Thread(target=template.retire, daemon=True).start()
 
 
-def unconfined(error: NotConfined) -> Unreachable:
+def unconfined(why: object) -> Unreachable:
     """What is said where a protection is missing that the operator did not give up."""
     return Unreachable(
-        f"The bureau's workers cannot be confined on this machine: {error}.",
+        f"The bureau's workers cannot be confined on this machine: {why}.",
         next_step='see `lab doctor`; on a machine that cannot, set worker_confinement = "best" in bureau.toml',
     )
 

@@ -18,6 +18,7 @@ import typer
 from lab.cli.output import explain
 from lab.terms.errors import NotFound, ShulabError
 from lab.terms.garbage import collect_seldom
+from protocols.confinement import forbid_dumps
 
 
 @dataclass(frozen=True)
@@ -99,6 +100,7 @@ _root.__doc__ = _HELP
 def main() -> None:
     """Entry point: runs the command and turns every expected error into its message and exit code."""
     collect_seldom()
+    forbid_dumps()  # whatever the command does, keys may come into its memory
     called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     try:
         assemble(called)()
