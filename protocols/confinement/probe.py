@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from protocols.confinement.dumps import forbid_dumps
 from protocols.confinement.worker import Confinement, NotConfined
 
 _PR_GET_DUMPABLE = 3
@@ -34,9 +35,7 @@ class Found:
 
 def probe() -> list[Found]:
     """Every protection, tried in a process of its own."""
-    begin = (
-        "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from protocols.confinement.probe import main; main()"
-    )
+    begin = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import protocols.confinement.probe as p; p.main()"
     paths = json.dumps([os.path.abspath(one) for one in sys.path])
     try:
         done = subprocess.run(
@@ -55,7 +54,7 @@ def probe() -> list[Found]:
 def main() -> None:
     """What the process does: try, confine itself, try again, and tell."""
     before = {name: _fails(attempt) for name, attempt in _ATTEMPTS.items()}
-    told: dict[str, tuple[bool, str]] = {}
+    told: dict[str, tuple[bool, str]] = {"dumps": _undumpable()}
     try:
         missing = Confinement(required=False).enter(memory=_MEMORY, seconds=_SECONDS)
     except (OSError, NotConfined) as error:
@@ -89,18 +88,17 @@ def _open_socket() -> None:
     socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
 
 
-def _be_dumped() -> None:
+def _undumpable() -> tuple[bool, str]:
     try:
-        dumpable = ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0)
-    except AttributeError:
-        return
-    if dumpable in (0, -1):  # -1: it may not even ask any more
-        raise PermissionError
+        forbid_dumps()
+        works = ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
+    except (OSError, AttributeError) as error:
+        return False, type(error).__name__
+    return works, "refused" if works else "allowed"
 
 
 _ATTEMPTS: dict[str, Callable[[], None]] = {
     "landlock": _open_file,
     "seccomp": _call_forbidden,
     "network": _open_socket,
-    "dumps": _be_dumped,
 }
