@@ -17,7 +17,7 @@ _LEAST = 16
 def metrics_token(folder: Path) -> str:
     """The token in the bureau's ``folder``; raises ``InvalidInput`` for a file that holds none."""
     file = folder / FILE
-    with alone_in(folder / "spool"):
+    with alone_in(folder / "executors"):
         if not file.exists():
             write_private(file, secrets.token_urlsafe(32).encode() + b"\n")
         token = file.read_text("ascii", errors="replace").strip()
