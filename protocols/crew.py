@@ -20,6 +20,8 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol, TypeVar
 
+from protocols.confinement import forbid_dumps
+
 Result = TypeVar("Result")
 _AHEAD = 2  # rows of arguments in hand for each process: one at work, one waiting
 _TRIES = 3
@@ -162,7 +164,8 @@ def open_crew(processes: int = 0, cluster: str = "") -> Crew:
 
 
 def _begin(parent: int) -> None:
-    """A worker's first steps: Ctrl-C goes to its parent, and it does not outlive it."""
+    """A worker's first steps: no dumps of its keys, Ctrl-C goes to its parent, and it does not outlive it."""
+    forbid_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     end_with(parent)
 

@@ -13,13 +13,16 @@ from pathlib import Path
 
 import uvicorn
 from fastapi import FastAPI
+from pydantic import SecretStr
 
 from lab.bureau.exchange import Charge
 from lab.bureau.ledger import LOCAL
 from lab.bureau.ledger.configuration import note_configuration
 from lab.bureau.ledger.notary import Notary
 from lab.bureau.office import Bureau
+from lab.bureau.scraping import metrics_token
 from lab.terms.errors import Conflict
+from protocols.confinement import forbid_dumps
 from sandbox import problems
 from sandbox.api import (
     accounts,
@@ -184,12 +187,16 @@ def serve(
     ``port`` 0 takes a free one; ``port_file`` receives the number once the service listens. ``changes``: settings of
     the bureau that are others this time.
     """
+    forbid_dumps()
     settings = load_settings(home)
     with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
+        bureau.check_workers()
         logger = open_journal(home / "logs", settings.log_bytes)
         metrics = Metrics()
         jobs = Jobs(bureau, logger, on_outcome=metrics.batch)
-        app = create_app(bureau, settings, logger, metrics, jobs.begin, bureau.home.path("spool"))
+        token = settings.metrics_token.get_secret_value() or metrics_token(bureau.home.folder)
+        scraped = settings.model_copy(update={"metrics_token": SecretStr(token)})
+        app = create_app(bureau, scraped, logger, metrics, jobs.begin, bureau.home.path("spool"))
         config = server_config(app, settings)
         # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
         for name in (signal.SIGTERM, signal.SIGINT):

@@ -66,7 +66,7 @@ class ServiceSettings(FileSettings):
     event_seconds: Seconds = 600.0
     """How long a stream of progress goes on; shorter than ``request_seconds``."""
     metrics_token: Annotated[SecretStr, Field(repr=False)] = SecretStr("")
-    """Bearer token that /metrics asks for; without one it answers this machine alone."""
+    """Bearer token that /metrics asks for; empty: the one in the file ``metrics.token`` of the bureau's folder."""
 
     sign_in_places: Annotated[int, Field(ge=1, le=64)] = 2
     """Passwords checked at once, 64 MiB each; the next one is told to come back."""

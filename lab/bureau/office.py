@@ -59,10 +59,11 @@ from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import ContractRow
 from lab.bureau.watch import Watch
 from lab.bureau.worker.settings import RoomName
-from lab.bureau.workers import Evaluators, WorkerPool
+from lab.bureau.workers import Evaluators, WorkerPool, unconfined
 from lab.terms.contract import Party, SignedContract
 from lab.terms.errors import Refused, ShulabError, Unreachable
 from lab.terms.receipt import MatchReceipt, ScoreReceipt
+from protocols.confinement.probe import probe
 from protocols.crew import Crew, open_crew
 from protocols.matching.bureau import ENGINES
 from protocols.scoring.params import PARAMETERS
@@ -164,6 +165,16 @@ class Bureau:
         self._scorers.close()
         self._matchers.close()
         self.store.close()
+
+    def check_workers(self) -> None:
+        """Raise ``Unreachable`` if the setting wants confined workers and this machine has not what that takes.
+
+        A process tries; it loads nothing heavy, so that this is done before the service listens.
+        """
+        if self.home.settings.worker_confinement == "required":
+            missing = [found.name for found in probe() if not found.works and found.needed]
+            if missing:
+                raise unconfined(", ".join(missing))
 
     def warm(self) -> None:
         """Start the workers now instead of at the first request; raises ``Unreachable`` if they cannot be confined."""

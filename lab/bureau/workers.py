@@ -87,7 +87,7 @@ class WorkerPool:
         self._places: queue.Queue[bool] = queue.Queue()
         for _ in range(count):
             self._places.put(True)
-        self._template = Template(self._settings)
+        self._template: Template | None = None  # started when there is work: most commands have none
 
     def run(self, function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """Run a top-level ``function`` in a worker and give its result, which is plain data; waits for a free place.
@@ -131,13 +131,14 @@ class WorkerPool:
             self._closed = True
         for _ in range(self.size):
             self._places.get()
-        self._template.close()
+        if self._template is not None:
+            self._template.close()
         self._places.put(False)
 
     @property
     def template(self) -> int:
-        """The template's process."""
-        return self._template.pid
+        """The template's process; 0 while none was started."""
+        return 0 if self._template is None else self._template.pid
 
     def _once(self, job: bytes) -> Any:
         """The job done by a new process; raises ``Gone`` if it is worth another try, else what the job raises."""
@@ -156,7 +157,8 @@ class WorkerPool:
     def _begin(self) -> tuple[Template, Any]:
         """A process for a job: a template that died while it had nothing to do, or as it started, is no job's fault."""
         for _ in range(_STARTS):
-            template = self._template
+            with self._lock:
+                template = self._template = self._template or Template(self._settings)
             try:
                 return template, template.begin()
             except Gone:
@@ -171,10 +173,10 @@ class WorkerPool:
         threading.Thread(target=template.retire, daemon=True).start()
 
 
-def unconfined(error: NotConfined) -> Unreachable:
+def unconfined(why: object) -> Unreachable:
     """What is said where a protection is missing that the operator did not give up."""
     return Unreachable(
-        f"The bureau's workers cannot be confined on this machine: {error}.",
+        f"The bureau's workers cannot be confined on this machine: {why}.",
         next_step='see `lab doctor`; on a machine that cannot, set worker_confinement = "best" in bureau.toml',
     )
 

@@ -19,6 +19,7 @@ from typer.exceptions import TyperException
 from lab.cli.output import explain, tell_fault, tell_usage
 from lab.terms.errors import NotFound, ShulabError
 from lab.terms.garbage import collect_seldom
+from protocols.confinement import forbid_dumps
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,7 @@ _root.__doc__ = _HELP
 def main() -> None:
     """Entry point: runs the command and turns every expected error into its message and exit code."""
     collect_seldom()
+    forbid_dumps()  # whatever the command does, keys may come into its memory
     called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     try:
         sys.exit(assemble(called)(standalone_mode=False) or 0)

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from lab.bureau.catalogue import read_dictionary
-from lab.bureau.home import default_folder
+from lab.bureau.home import BureauHome, default_folder
 from lab.bureau.ledger import LOCAL
 from lab.bureau.office import Bureau
 from lab.bureau.people import NewAccount, read_roles, read_subject
 from lab.bureau.register import import_register
+from lab.bureau.scraping import FILE, metrics_token, prometheus
 from lab.cli import bureau_keys, bureau_register
 from lab.cli.choices import AsJson, BureauFolder, IdKind
 from lab.cli.output import Output
@@ -182,6 +183,26 @@ def serve(
     run(folder, host, port, port_file, changes=bureau_register.changes(processes, cluster))
     out.say("服务已结束 The service has ended")
     out.result({"served": str(folder)})
+
+
+@app.command()
+def metrics(
+    address: Annotated[str, typer.Option(help="服务地址 Where the service is, HOST:PORT.")] = "127.0.0.1:8600",
+    tls: Annotated[bool, typer.Option("--tls/--no-tls", help="用 TLS Ask over TLS, its own or a proxy's.")] = False,
+    home: BureauFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """监控指标 How Prometheus reads the service's figures: what to put in its configuration.
+
+    只认令牌，不认来源地址。 The figures are for who has the token, whatever address asks.
+    """
+    out = Output(as_json)
+    folder = BureauHome.open(home or default_folder()).folder
+    metrics_token(folder)
+    text = prometheus(folder / FILE, address, tls=tls)
+    out.say(text)
+    out.say("service.toml 的 metrics_token 优先 A metrics_token in service.toml goes first")
+    out.result({"token_file": str(folder / FILE), "prometheus": text})
 
 
 for command in (

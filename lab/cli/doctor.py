@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from lab.cli.choices import AsJson
+from lab.cli.doctor_confinement import look_at_confinement
 from lab.cli.doctor_findings import SHOWN, Finding, Verdict
 from lab.cli.doctor_homes import BANK, BUREAU, home
 from lab.cli.doctor_installation import look_at_installation
@@ -49,6 +50,7 @@ def doctor(
     out = Output(as_json)
     homes = {party.check: party.folder(named) for party, named in ((BANK, bank_home), (BUREAU, bureau_home))}
     findings = look_at_machine(homes) + look_at_installation()
+    findings += look_at_confinement(serves=(homes[BUREAU.check] / BUREAU.settings).is_file())
     findings += [home(party, homes[party.check]) for party in (BANK, BUREAU)]
     wrong = [finding for finding in findings if finding.verdict is Verdict.WRONG]
     out.table("体检 Doctor", ("检查 check", "结论 verdict", "情况 found", "下一步 next step"), [*map(_row, findings)])

@@ -27,7 +27,8 @@ import pytest
 import sandbox.app
 from protocols.wire.frame import Frame, Kind
 from protocols.wire.signature import sign_request
-from sandbox.api import bodies, matching
+from sandbox.api import matching
+from sandbox.api.bodies import received
 from sandbox.places import Budget
 from sandbox.uploads import Uploads
 from tests.service.standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
@@ -120,7 +121,7 @@ async def place_first(request: Any, caller: Any, parts: Any, **named: Any) -> As
         yield body
 
 
-matching_received = bodies.received
+matching_received = received
 
 
 def test_where_the_place_is_taken_first_four_slow_senders_hold_everybody(

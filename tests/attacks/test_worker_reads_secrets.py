@@ -1,9 +1,9 @@
 """A bank's bytes take over the native code of a worker at the bureau, and its code now wants what lies around it.
 
 The attacker has SEAL execute code of their choice; a function that is handed to the pool stands in for it. They want
-the sealed secrets and the key that seals them, the database, the settings; the memory and the environment of the service,
-where opened keys are; the network, to carry it all away; other processes; a matching key, or what another bank's job
-brought, in their own memory; and, by what they answer, code in the service itself.
+the sealed secrets and the key that seals them, the database, the settings; the memory and the environment of the
+service, where opened keys are; the network, to carry it all away; other processes; a matching key, or what another
+bank's job brought, in their own memory; and, by what they answer, code in the service itself.
 
 What stops it: each job has a process of its own, which has given up files (Landlock), all system calls but computing
 (seccomp), dumps and its inherited descriptors before it reads the job; ends with it; and whose answer is plain data.
@@ -176,21 +176,21 @@ def test_the_strongbox_is_read_without_confinement_and_not_with_it(
 
 IMPLANT = """
 import builtins
-if not hasattr(builtins, 'loot'):
-    builtins.loot, builtins.old = [], builtins.len
-    builtins.len = lambda x: (builtins.loot.append(x), builtins.old(x))[1]
+builtins.loot = []
+builtins.sum = lambda x, old=builtins.sum, loot=builtins.loot: (loot.append(x), old(x))[1]
 """
+"""The attacker's function in the place of one that later jobs call."""
 
 
 def test_an_implant_in_a_kept_worker_reads_the_next_job(former: FormerPool) -> None:
     former.run(exec, IMPLANT)
-    former.run(eval, "len(given)", {"given": SECRET})
+    former.run(eval, "sum(given)", {"given": SECRET})
     assert SECRET in former.run(eval, "loot")
 
 
 def test_an_implant_ends_with_its_job(pool: WorkerPool) -> None:
     pool.run(exec, IMPLANT)
-    assert pool.run(eval, "len(given)", {"given": SECRET}) == len(SECRET)
+    assert pool.run(eval, "sum(given)", {"given": SECRET}) == sum(SECRET)
     with pytest.raises(RuntimeError, match="NameError"):
         pool.run(eval, "loot")
 
@@ -264,10 +264,14 @@ def test_in_one_pool_keys_meet_strangers_bytes(
     scene: Scene,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    spare, scene.bureau._matchers = scene.bureau._matchers, scene.bureau._scorers
+    one = WorkerPool(1, job_seconds=20, memory_mib=4096, room="matching", modules=("protocols.scoring.bureau",))
+    spare, scene.bureau._matchers = scene.bureau._matchers, one
+    monkeypatch.setattr(scene.bureau._contexts, "_workers", one)
+    monkeypatch.setattr(scene.bureau._scoring, "_workers", one)
     try:
-        assert Handed(scene, monkeypatch).met("scoring")
+        assert Handed(scene, monkeypatch).met("matching")
     finally:
+        one.close()
         scene.bureau._matchers = spare
 
 

@@ -13,6 +13,7 @@ import pytest
 import sqlalchemy
 
 from lab.bank.delivery import deliver
+from lab.bureau.scraping import metrics_token
 from lab.bureau.store.tables import BatchRow, JobRow
 from lab.terms.contract import Detail
 from lab.terms.errors import Busy, InvalidInput, NotFound, Refused
@@ -186,11 +187,12 @@ def test_a_jobs_progress_comes_as_events(service: Service) -> None:
 
 
 @pytest.mark.parametrize("service", ["sqlite"], indirect=True)
-def test_figures_are_for_this_machine_and_tell_of_no_contract(service: Service) -> None:
+def test_figures_are_for_who_has_the_token_and_tell_of_no_contract(service: Service) -> None:
     contract = service.contract(detail=Detail.TOTAL)
     (batch,) = batches(service, contract, 1)
     deliver(service.outlet(), contract, JOB, batch)
-    answer = httpx.get(service.url + "/metrics")
+    token = {"authorization": f"Bearer {metrics_token(service.bureau.home.folder)}"}
+    answer = httpx.get(service.url + "/metrics", headers=token)
     figures = answer.raise_for_status().text
     assert 'shulab_batches_total{state="answered"}' in figures and "shulab_waiting 0.0" in figures
     route = "/v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}"
@@ -199,6 +201,7 @@ def test_figures_are_for_this_machine_and_tell_of_no_contract(service: Service) 
         assert word not in figures
     for passed_on in ({"x-forwarded-for": "203.0.113.9"}, {"forwarded": "for=203.0.113.9"}, {"via": "1.1 proxy"}):
         assert httpx.get(service.url + "/metrics", headers=passed_on).status_code == 401
+    assert httpx.get(service.url + "/metrics").status_code == 401
 
 
 @pytest.mark.parametrize("service", ["sqlite"], indirect=True)
@@ -213,7 +216,8 @@ def test_planted_values_are_in_no_log_no_figure_and_no_table_of_jobs(service: Se
         client.get(f"{service.url}/{PLANTED}/{PLANTED}")
         client.put(f"{base}/batches/{PLANTED}", content=PLANTED.encode())
         client.get(f"{service.url}/metrics", params={"q": PLANTED}, headers={"authorization": f"Bearer {PLANTED}"})
-        figures = client.get(f"{service.url}/metrics").text
+        token = metrics_token(service.bureau.home.folder)
+        figures = client.get(f"{service.url}/metrics", headers={"authorization": f"Bearer {token}"}).text
     planted = Frame(Kind.BATCH, {"planted": PLANTED}, (PLANTED.encode(),)).pack()
     with pytest.raises(InvalidInput):
         service.outlet().put_batch(contract, JOB, name_of(planted), planted)

@@ -32,7 +32,9 @@ from tests.architecture.parties import BANK_ONLY, BUREAU_ONLY, ROOT, install_wit
 CHECKS = [
     *("python", "system", "cores", "memory", "disk_bank", "disk_bureau", "clock"),
     *(one.check for one in LIBRARIES),
-    *("x25519", "home_bank", "home_bureau"),
+    "x25519",
+    *("confined_landlock", "confined_seccomp", "confined_network", "confined_dumps"),
+    *("home_bank", "home_bureau"),
 ]
 PLANTED = "planted-value"
 

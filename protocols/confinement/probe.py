@@ -1,0 +1,104 @@
+"""Whether workers can be confined on this machine: a process confines itself, as a worker does, and then tries.
+
+No version is looked at. What is told is what the process could do before and could not do after.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from protocols.confinement.dumps import forbid_dumps
+from protocols.confinement.worker import Confinement, NotConfined
+
+_PR_GET_DUMPABLE = 3
+_SECONDS = 60
+_MEMORY = 4 * 1024**3
+NAMES = ("landlock", "seccomp", "network", "dumps")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A protection: whether it holds, whether a worker is refused its jobs without it, and what was seen."""
+
+    name: str
+    works: bool
+    needed: bool
+    seen: str
+
+
+def probe() -> list[Found]:
+    """Every protection, tried in a process of its own."""
+    begin = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import protocols.confinement.probe as p; p.main()"
+    paths = json.dumps([os.path.abspath(one) for one in sys.path])
+    try:
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", begin, paths],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+        told = json.loads(done.stdout)
+        return [Found(name, bool(told[name][0]), True, str(told[name][1])) for name in NAMES]
+    except (OSError, ValueError, KeyError, IndexError, TypeError, subprocess.TimeoutExpired):
+        return [Found(name, False, True, "the process that tries ended without a word") for name in NAMES]
+
+
+def main() -> None:
+    """What the process does: try, confine itself, try again, and tell."""
+    before = {name: _fails(attempt) for name, attempt in _ATTEMPTS.items()}
+    told: dict[str, tuple[bool, str]] = {"dumps": _undumpable()}
+    try:
+        missing = Confinement(required=False).enter(memory=_MEMORY, seconds=_SECONDS)
+    except (OSError, NotConfined) as error:
+        missing = (type(error).__name__,)
+    after = {name: _fails(attempt) for name, attempt in _ATTEMPTS.items()}
+    for name, attempt in after.items():
+        told[name] = (attempt, "refused" if attempt else "; ".join(missing) or "allowed")
+        if before[name] and attempt:
+            told[name] = (True, "refused, also to a process that is not confined")
+    os.write(1, json.dumps(told).encode())
+
+
+def _fails(attempt: Callable[[], None]) -> bool:
+    try:
+        attempt()
+    except OSError:
+        return True
+    return False
+
+
+def _open_file() -> None:
+    os.close(os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC))
+
+
+def _call_forbidden() -> None:
+    """getpriority(2): harmless, and not on the list."""
+    os.getpriority(os.PRIO_PROCESS, 0)
+
+
+def _open_socket() -> None:
+    socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
+
+
+def _undumpable() -> tuple[bool, str]:
+    try:
+        forbid_dumps()
+        works = ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
+    except (OSError, AttributeError) as error:
+        return False, type(error).__name__
+    return works, "refused" if works else "allowed"
+
+
+_ATTEMPTS: dict[str, Callable[[], None]] = {
+    "landlock": _open_file,
+    "seccomp": _call_forbidden,
+    "network": _open_socket,
+}
