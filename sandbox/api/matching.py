@@ -108,7 +108,9 @@ async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobNam
     responses=SIGNED
     | problems("not-found", "busy", "too-large", "unsupported-media")
     | {200: frame_answer("A MATCH_RESPONSE frame: evaluated, in sorted order.")},
-    openapi_extra=frame_body("A MATCH_REQUEST frame of at least 164 elements: 100 identifiers and their canaries. Each is charged."),
+    openapi_extra=frame_body(
+        "A MATCH_REQUEST frame of at least 164 elements: 100 identifiers and their canaries. Each is charged."
+    ),
 )
 async def count(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
     """How many match, and not which: the order of the answers says nothing. Under the operation `count`."""
