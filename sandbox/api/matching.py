@@ -98,7 +98,7 @@ async def matching_delta(
     responses=SIGNED
     | problems("not-found", "busy", "too-large", "unsupported-media")
     | {200: frame_answer("A MATCH_RESPONSE frame: the same identifiers, evaluated.") | RECEIPT},
-    openapi_extra=frame_body("A MATCH_REQUEST frame: blinded identifiers. Each is charged against the contract."),
+    openapi_extra=frame_body("A MATCH_REQUEST frame: blinded identifiers, canaries among them. Each is charged."),
 )
 async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
     """Charged before the answer leaves, once: the same bytes again under the contract and key epoch cost nothing."""
@@ -119,7 +119,9 @@ async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobNam
     responses=SIGNED
     | problems("not-found", "busy", "too-large", "unsupported-media")
     | {200: frame_answer("A MATCH_RESPONSE frame: evaluated, in sorted order.") | RECEIPT},
-    openapi_extra=frame_body("A MATCH_REQUEST frame of at least 100 blinded identifiers. Each is charged."),
+    openapi_extra=frame_body(
+        "A MATCH_REQUEST frame of at least 164 elements: 100 identifiers and their canaries. Each is charged."
+    ),
 )
 async def count(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
     """How many match, and not which: the order of the answers says nothing. Under the operation `count`."""

@@ -17,6 +17,7 @@ BUREAU_ONLY = (
     "lab/bureau",
     "sandbox",
     "protocols/**/bureau.py",
+    "protocols/matching/contract_keys.py",
     "lab/cli/bureau*.py",
     "lab/cli/officer.py",
     "lab/cli/model.py",
