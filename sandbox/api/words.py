@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import FastAPI
@@ -105,8 +106,11 @@ _DETAILS = {
 def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for problem kinds, one example each; kinds of one status share an entry."""
     found: dict[int | str, dict[str, Any]] = {}
-    for code in codes:
-        kind = KINDS[code]
+    kinds = [KINDS[code] for code in codes]
+    # Where there is room for others and not for this bank, it is told so by the status.
+    kinds += [replace(kind, status=429) for kind in kinds if kind.code == "busy"]
+    for kind in kinds:
+        code = kind.code
         detail, step = _DETAILS[code]
         example = {
             "type": TYPE_PREFIX + code,
