@@ -21,7 +21,7 @@ from lab.terms.note import COSIGNATURE, ED25519, LONGEST, Note, NoteKey
 from tests.unit.terms import rfc9162
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-KEY = Ed25519PrivateKey.generate()
+KEY = Ed25519PrivateKey.from_private_bytes(b"w" * 32)
 BUREAU = KEY.public_key().public_bytes_raw().hex()
 
 # C2SP signed-note v1.0.0, section Verifier keys, Example.
@@ -77,7 +77,10 @@ class Cosigner:
         return checkpoint.with_signatures((cosign(self.key, self.secret.sign, checkpoint.note.text, time),))
 
 
-WITNESSES = tuple(Cosigner(f"w{number}.example") for number in range(3))
+WITNESSES = tuple(
+    Cosigner(f"w{number}.example", Ed25519PrivateKey.from_private_bytes(bytes([number + 1] * 32)))
+    for number in range(3)
+)
 TERMS = WitnessTerms(quorum=2, parties=tuple(one.party for one in WITNESSES))
 
 
