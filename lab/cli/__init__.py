@@ -16,9 +16,9 @@ from typing import Annotated
 import typer
 
 from lab.cli.output import explain
+from lab.terms.dumps import forbid_dumps
 from lab.terms.errors import NotFound, ShulabError
 from lab.terms.garbage import collect_seldom
-from protocols.confinement import forbid_dumps
 
 
 @dataclass(frozen=True)
