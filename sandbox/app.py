@@ -21,8 +21,8 @@ from lab.bureau.ledger.configuration import note_configuration
 from lab.bureau.ledger.notary import Notary
 from lab.bureau.office import Bureau
 from lab.bureau.scraping import metrics_token
+from lab.terms.dumps import forbid_dumps
 from lab.terms.errors import Conflict
-from protocols.confinement import forbid_dumps
 from sandbox import problems
 from sandbox.api import (
     accounts,

@@ -17,9 +17,9 @@ import typer
 from typer.exceptions import TyperException
 
 from lab.cli.output import explain, tell_fault, tell_usage
+from lab.terms.dumps import forbid_dumps
 from lab.terms.errors import NotFound, ShulabError
 from lab.terms.garbage import collect_seldom
-from protocols.confinement import forbid_dumps
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,8 @@
-"""What a process may do, given up by the process itself, before it touches bytes from strangers; and no memory dumps.
+"""What a process that runs native code on strangers' bytes may do: given up by itself, before it touches them.
 
-``forbid_dumps``: for every process that holds keys. ``Confinement``: for a process that runs native code on bytes from
-strangers. Neither needs a privilege, and neither can be undone.
+``Confinement`` needs no privilege and cannot be undone. What every process with keys gives up: ``lab.terms.dumps``.
 """
 
-from protocols.confinement.dumps import forbid_dumps
 from protocols.confinement.worker import Confinement, NotConfined
 
-__all__ = ["Confinement", "NotConfined", "forbid_dumps"]
+__all__ = ["Confinement", "NotConfined"]

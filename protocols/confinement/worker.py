@@ -13,8 +13,8 @@ import resource
 import socket
 from typing import Any
 
+from lab.terms.dumps import forbid_dumps
 from protocols.confinement import calls
-from protocols.confinement.dumps import forbid_dumps
 
 _MIB = 1024 * 1024
 _FILE_BYTES = 64 * _MIB  # of a memory file: twenty times the largest object of SEAL's that is read here

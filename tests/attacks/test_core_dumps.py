@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 AS_NOBODY = f"""
 import ctypes, os, sys
-from protocols.confinement import forbid_dumps
+from lab.terms.dumps import forbid_dumps
 def drop():
     if os.getuid() == 0:
         os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})

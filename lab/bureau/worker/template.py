@@ -20,7 +20,8 @@ from multiprocessing.reduction import ForkingPickler
 
 from lab.bureau.worker import answers
 from lab.bureau.worker.settings import ROOMS, WorkerSettings
-from protocols.confinement import Confinement, NotConfined, forbid_dumps
+from lab.terms.dumps import forbid_dumps
+from protocols.confinement import Confinement, NotConfined
 
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 20
