@@ -20,6 +20,7 @@ from lab.bureau.store.tables import EntryRow
 from lab.sdk.desk import Desk
 from lab.terms.contract import Detail, Party, SignedContract, parse_contract, signing_input
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from protocols.matching.bureau import CANARIES
 from tests.service.conftest import JOB, ROOT, Service
 from tests.service.standin import Key
 
@@ -195,7 +196,7 @@ def test_suspending_stops_jobs_and_tells_what_was_delivered(hall: Hall) -> None:
     stopped = hall.step("hua", contract, "suspend", reason="a complaint")
     assert (stopped["state"], stopped["stopped_jobs"]) == ("suspended", 1)
     assert [(one["what"], one["rows"], one["job"]) for one in stopped["delivered"]] == [
-        ("match", 20, JOB),
+        ("match", 20 + CANARIES, JOB),
         ("scores", 20, JOB),
     ]
     assert hall.get("ning", f"/contracts/{contract}/delivered")["delivered"] == stopped["delivered"]
