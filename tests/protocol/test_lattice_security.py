@@ -7,7 +7,7 @@ Wunderer 2017, section 4): BKZ with blocks of b finds the short vector once
 
 in the embedding of Bai and Galbraith (2014) of m samples, d = m + N + 1, Vol = q^m xi^N, where xi makes the ternary
 secret as long as the noise. Core-SVP then counts 2^(0.292 b) steps, and 2^(0.265 b) with a quantum computer (Becker,
-Ducas, Gama, Laarhoven 2016; Laarhoven 2015). The table in ``protocols/scoring/README.md`` is the lattice estimator's and
+Ducas, Gama, Laarhoven 2016; Laarhoven 2015). The table in ``protocols/scoring/README.md``, the lattice estimator's,
 is held to this.
 """
 
