@@ -1,8 +1,8 @@
 """Runs targets for a while each: ``python -m tests.fuzz.run [--seconds N] [--keep] [TARGET ...]``.
 
 It begins from the good examples and the kept corpus. ``--keep`` puts into ``corpus/`` the smallest inputs that reach
-all that was reached. An input that raises what it should not, hangs or eats memory is written into ``found/`` (which git
-ignores) and named; once its fault is mended it belongs into ``corpus/``.
+all that was reached. An input that raises what it should not, hangs or eats memory is written into ``found/`` (git
+ignores it) and named; once its fault is mended it belongs into ``corpus/``.
 """
 
 from __future__ import annotations
