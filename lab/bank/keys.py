@@ -13,6 +13,7 @@ promise is that freed memory is overwritten: whoever can read the memory of the 
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import hashlib
 import json
 import os
@@ -32,6 +33,7 @@ from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Ref
 from lab.terms.sealed import SealKey, open_sealed, seal
 from protocols.matching.bank import Blinding
 from protocols.scoring.bank import KeyHolder, generate_secret
+from protocols.scoring.layout import is_current
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
 SIGNING_FILE = "signing.sealed"
@@ -267,12 +269,34 @@ class BankKeys(_Hidden):
         if not path.exists():
             secret = generate_secret(params)
             context = KeyHolder(params, secret).public_context()
-            joined = len(secret).to_bytes(_LENGTH_BYTES, "big") + secret + context
-            write_private(path, seal(joined, self._seal_key, label))
+            write_private(path, seal(_prefixed(secret) + context, self._seal_key, label))
             return secret, context
-        joined = open_sealed(read_private(path), self._seal_key, label)
-        end = _LENGTH_BYTES + int.from_bytes(joined[:_LENGTH_BYTES], "big")
-        return joined[_LENGTH_BYTES:end], joined[end:]
+        secret, context = _parted(open_sealed(read_private(path), self._seal_key, label))
+        if not is_current(context):
+            return self._renew(path, label, params)
+        return secret, context
+
+    def _renew(self, path: Path, label: bytes, params: ParameterSet) -> tuple[bytes, bytes]:
+        """The secret key with a public frame of the present form, in place of one of an earlier form.
+
+        It is another public key of the same secret, under another name: bureaus are sent it, and a run that was sealed
+        under the former name is begun afresh.
+        """
+        descriptor = os.open(self._folder, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)  # another process of the bank may be at it
+            secret, context = _parted(open_sealed(read_private(path), self._seal_key, label))
+            if not is_current(context):
+                context = _make_holder(params, secret).public_context()
+                replace_private(path, seal(_prefixed(secret) + context, self._seal_key, label))
+        finally:
+            os.close(descriptor)
+        return secret, context
+
+
+def _parted(joined: bytes) -> tuple[bytes, bytes]:
+    end = _LENGTH_BYTES + int.from_bytes(joined[:_LENGTH_BYTES], "big")
+    return joined[_LENGTH_BYTES:end], joined[end:]
 
 
 def _prefixed(field: bytes) -> bytes:

@@ -1,6 +1,6 @@
 """The bank's side of scoring: the only holder of the decryption key.
 
-Encryption is symmetric, so a ciphertext travels as one polynomial and the seed of the other (SEAL's seeded form). What
+Encryption is symmetric, so a ciphertext travels as one polynomial and the seed of the other (``encryption``). What
 leaves is the public key with the proof that it is one, once, and batches of ciphertexts; the secret key has no way out
 of ``KeyHolder``.
 """
@@ -14,7 +14,8 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import envelope, keyproof, layout, native, noise, ring
+from protocols.scoring import keyproof, layout, native
+from protocols.scoring.encryption import Encryption
 from protocols.scoring.params import ParameterSet
 
 
@@ -29,14 +30,13 @@ class KeyHolder:
     It can't be printed, pickled or copied, and has no attribute from which the key can be read as bytes.
     """
 
-    __slots__ = ("_context", "_decryptor", "_encoder", "_encryptor", "_frame", "_params")
+    __slots__ = ("_context", "_decryptor", "_encoder", "_frame", "_params")
 
     def __init__(self, params: ParameterSet, secret: bytes) -> None:
         """``secret`` as ``generate_secret`` made it; raises ``ValueError`` for another parameter set's key."""
         self._params = params
         self._context: Any = native.context(params.name)
-        key = native.load(seal.SecretKey, secret, params)
-        self._encryptor = seal.Encryptor(self._context, key)
+        key = native.secret_key(secret, params)
         self._decryptor = seal.Decryptor(self._context, key)
         self._encoder = seal.BatchEncoder(self._context)
         self._frame = b""
@@ -45,10 +45,10 @@ class KeyHolder:
         """The frame with the public key and its proof, addressed by its SHA-256; the same bytes at every call of this
         object, made at the first (about a second)."""
         if not self._frame:
-            key = native.dump(self._encryptor.encrypt_zero_symmetric())
-            pk = native.elements(native.load(seal.Ciphertext, key, self._params), self._params)
             secret = self._secret()
-            proof = keyproof.prove(key, pk, secret, self._error(pk, secret), self._params)
+            key, error = Encryption(secret, self._params).key()
+            pk = native.elements(native.transformed(*layout.read_seeded(key, self._params), self._params), self._params)
+            proof = keyproof.prove(key, pk, secret, error, self._params)
             self._frame = layout.pack_context(self._params, key, proof)
         return self._frame
 
@@ -64,34 +64,35 @@ class KeyHolder:
         """One batch frame.
 
         ``tags``: uint8 [rows, 16], rows <= slots. ``indicators``: [columns, rows], each 0 or 1. ``context`` names the
-        public context the bureau shall use (default: this object's own). ``on_column`` is told after each column.
+        public context the bureau shall use (default: this object's own). ``on_column`` is told how many
+        columns more are done.
         """
         rows = len(tags)
         if not 1 <= rows <= self._params.slots or indicators.shape[1:] != (rows,):
             raise ValueError(f"wanted 1 to {self._params.slots} rows, the same in tags and indicators")
-        plain, ciphertexts = seal.Plaintext(), []
-        for column in indicators:
-            self._encoder.encode(column.tolist(), plain)
-            ciphertexts.append(native.dump(self._encryptor.encrypt_symmetric(plain)))
-            on_column(1)
+        encryption, columns = Encryption(self._secret(), self._params), list[bytes]()
+        for start in range(0, len(indicators), 2):
+            pair = indicators[start : start + 2]
+            made = encryption.columns(pair[0], pair[1] if len(pair) == 2 else None)
+            columns += made[: len(pair)]
+            on_column(len(pair))
         name = context or layout.digest(self.public_context())
-        return layout.pack_batch(self._params, contract, name, tags, ciphertexts)
+        return layout.pack_batch(self._params, contract, name, tags, columns)
 
     def decrypt(self, reply: bytes, *, rows: int, batch: bytes | str) -> NDArray[np.int64]:
         """The outputs in quanta, int64 [outputs, rows], of the reply to ``batch``: its frame, or that frame's digest.
 
-        Raises ``MalformedFrame`` for a reply to something else and ``NativeRefusal`` for ciphertexts that are not of
-        this parameter set and its smallest modulus or whose noise has drowned the message.
+        Raises ``MalformedFrame`` for a reply to something else, of another length, or with residues that are none, and
+        ``NativeRefusal`` for ciphertexts that hide nothing or whose noise has drowned the message.
         """
         name = batch if isinstance(batch, str) else layout.digest(batch)
         parts = layout.read_reply(reply, self._params, batch=name, rows=rows)
         values = np.empty((len(parts), rows), dtype=np.int64)
-        plain, last = seal.Plaintext(), self._context.last_parms_id()
+        plain = seal.Plaintext()
         for index, part in enumerate(parts):
-            envelope.check_reply(part, self._params)
-            ciphertext = native.load(seal.Ciphertext, part, self._params)
-            fits = ciphertext.size() == 2 and ciphertext.is_ntt_form() and ciphertext.parms_id() == last
-            if not fits or self._decryptor.invariant_noise_budget(ciphertext) < 1:
+            first, second = layout.read_output(part, self._params)
+            ciphertext = native.reply(first, second, self._params)
+            if not second.any() or self._decryptor.invariant_noise_budget(ciphertext) < 1:
                 raise native.NativeRefusal("a reply's ciphertext cannot be decrypted exactly")
             self._decryptor.decrypt(ciphertext, plain)
             values[index] = self._encoder.decode_int64(plain)[:rows]
@@ -108,12 +109,6 @@ class KeyHolder:
         count = plain.coeff_count()
         found[:count] = [plain.data(index) for index in range(count)]
         return np.where(found > 1, found - self._params.plain_modulus, found)
-
-    def _error(self, pk: tuple[noise.Element, noise.Element], secret: NDArray[np.int64]) -> NDArray[np.int64]:
-        """e of pk = (-(a s + t e), a): t e is so small that one prime of q shows it."""
-        prime = self._params.primes[0]
-        row = noise.added(pk[0], ring.product(pk[1], secret, self._params), self._params)[0].astype(np.int64)
-        return np.asarray(-np.where(row > prime // 2, row - prime, row) // self._params.plain_modulus)
 
     def __repr__(self) -> str:
         return f"KeyHolder({self._params.name}, hidden)"

@@ -1,7 +1,8 @@
 """The bureau's side of scoring: multiplies the bank's columns by public weights without seeing either score or column.
 
-Every function is plain data in, plain data out, so that the caller can run it in a worker process with limits: SEAL
-parses bytes from strangers here. Errors are ``ValueError``s (``MalformedFrame``, ``NativeRefusal``) that name a rule.
+Every function is plain data in, plain data out, so that the caller can run it in a worker process with limits. What a
+bank sends is residues and seeds, judged in numpy; SEAL is handed what is written here (``native``). Errors are
+``ValueError``s (``MalformedFrame``, ``NativeRefusal``) that name a rule.
 """
 
 from __future__ import annotations
@@ -12,12 +13,18 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import envelope, keyproof, layout, mask, native
+from protocols.scoring import keyproof, layout, mask, native, sealform
 from protocols.scoring.layout import BatchHead, Terms, read_batch
-from protocols.scoring.params import ParameterSet
+from protocols.scoring.noise import Element
+from protocols.scoring.params import SEED_BYTES, ParameterSet
 from protocols.wire.frame import Kind, MalformedFrame, unpack
 
-__all__ = ["BatchHead", "SecretKeyFound", "Terms", "check_context", "evaluate", "read_batch"]
+RULES = 2
+"""The number of the rules by which ``check_context`` judges; what earlier ones let pass has to be judged again.
+
+1: SEAL's seeded objects, with the proof. 2: seed and residues, with the proof."""
+
+__all__ = ["RULES", "BatchHead", "SecretKeyFound", "Terms", "check_context", "evaluate", "read_batch"]
 
 
 class SecretKeyFound(ValueError):
@@ -34,7 +41,7 @@ def check_context(frame: bytes, params: ParameterSet) -> str:
         key, proof = layout.read_context(frame, params)
         keyproof.check(key, native.elements(_public_key(key, params), params), proof, params)
     except ValueError:
-        if any(_is_secret_key(part, params) for part in unpack(frame, Kind.CONTEXT).parts):
+        if any(sealform.is_secret_key(part, params) for part in unpack(frame, Kind.CONTEXT).parts):
             raise SecretKeyFound("the context bears a SECRET key; it was refused and not kept") from None
         raise
     return layout.digest(frame)
@@ -53,7 +60,10 @@ def evaluate(
     if head.context != layout.digest(context):
         raise MalformedFrame("the batch names another context")
     terms.check(params, columns=head.columns, rows=head.rows)
-    pk = _public_key(layout.read_context(context, params)[0], params)
+    key, _ = layout.read_context(context, params)
+    if key[:SEED_BYTES] in head.seeds():
+        raise MalformedFrame("a column has the public key's seed")
+    pk = _public_key(key, params)
     sums = [mask.draw(pk, params) for _ in range(len(terms.base))]
     add_products(sums, head, terms, params)
     return layout.pack_reply(params, head.sha256, head.rows, finish(sums, terms, params))
@@ -62,18 +72,19 @@ def evaluate(
 def add_products(sums: list[Any], head: BatchHead, terms: Terms, params: ParameterSet) -> None:
     """Add every term's product into the sums of its outputs.
 
-    Terms are taken column by column: a ciphertext is parsed once, whatever the number of outputs it feeds, and a
+    Terms are taken column by column: a ciphertext is read once, whatever the number of outputs it feeds, and a
     product that feeds several outputs is computed once. A product that is added to one mask alone goes nowhere
     unmasked.
     """
     context = native.context(params.name)
     evaluator, encoder, first = seal.Evaluator(context), seal.BatchEncoder(context), context.first_parms_id()
     weights, transformed, product, current, column = seal.Plaintext(), seal.Plaintext(), seal.Ciphertext(), -1, None
-    values = _modulo(terms.values, params)
+    values, polynomials = _modulo(terms.values, params), _room(params)
     for term in np.argsort(terms.columns, kind="stable"):
         if int(terms.columns[term]) != current:
             current = int(terms.columns[term])
-            column = _fresh(native.load(seal.Ciphertext, head.ciphertexts[current], params), params, "a column")
+            layout.read_seeded(head.ciphertexts[current], params, polynomials)
+            column = native.transformed(*polynomials, params)
         row = values[term]
         if not row.any():
             continue  # a product with zero would be "transparent", which SEAL refuses; it adds nothing
@@ -85,7 +96,7 @@ def add_products(sums: list[Any], head: BatchHead, terms: Terms, params: Paramet
 
 
 def finish(sums: list[Any], terms: Terms, params: ParameterSet) -> list[bytes]:
-    """Add the base to every sum and switch it down: the ciphertexts of the reply, in SEAL's format."""
+    """Add the base to every sum and switch it down: the ciphertexts of the reply, packed."""
     context = native.context(params.name)
     evaluator, encoder, plain = seal.Evaluator(context), seal.BatchEncoder(context), seal.Plaintext()
     replies = []
@@ -93,7 +104,7 @@ def finish(sums: list[Any], terms: Terms, params: ParameterSet) -> list[bytes]:
         encoder.encode(memoryview(base), plain)
         evaluator.add_plain_inplace(reply, plain)
         evaluator.mod_switch_to_inplace(reply, context.last_parms_id())
-        replies.append(native.dump(reply))
+        replies.append(layout.pack_output(*native.residues(reply, params), params))
     return replies
 
 
@@ -103,21 +114,10 @@ def _modulo(values: NDArray[np.int64], params: ParameterSet) -> NDArray[np.int64
 
 
 def _public_key(key: bytes, params: ParameterSet) -> Any:
-    envelope.check_seeded(key, params)
-    return _fresh(native.load(seal.Ciphertext, key, params), params, "a public key")
+    return native.transformed(*layout.read_seeded(key, params), params)
 
 
-def _fresh(ciphertext: Any, params: ParameterSet, what: str) -> Any:
-    first = native.context(params.name).first_parms_id()
-    fits = ciphertext.size() == 2 and ciphertext.is_ntt_form() and ciphertext.parms_id() == first
-    if not fits or ciphertext.is_transparent():
-        raise native.NativeRefusal(f"{what} is no fresh ciphertext: wrong size, form, level, or transparent")
-    return ciphertext
-
-
-def _is_secret_key(data: bytes, params: ParameterSet) -> bool:
-    try:
-        native.load(seal.SecretKey, data, params)
-    except native.NativeRefusal:
-        return False
-    return True
+def _room(params: ParameterSet) -> tuple[Element, Element]:
+    """Where the polynomials of a column lie until SEAL has them."""
+    shape = (len(params.data_primes), params.degree)
+    return np.empty(shape, dtype=np.uint64), np.empty(shape, dtype=np.uint64)

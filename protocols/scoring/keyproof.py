@@ -2,7 +2,7 @@
 
 A reply is masked by 2 (u pk + e). That hides nothing if a bank makes its key so that the mask says what u is: with
 pk = (0, 0) there is no mask at all, and with pk = (2^90, a) the first half shows u in its high bits. So the bureau
-takes a key only with this proof, and only in seeded form, where pk1 is the output of a pseudo-random function.
+takes a key only with this proof, and pk1 only as what a seed expands to (``expansion``): nobody can choose it.
 
 It is the proof of knowledge of Lyubashevsky (EUROCRYPT 2012, ePrint 2011/537: masks and rejection) with the monomial
 challenges of Benhamouda, Camenisch, Krenn, Lyubashevsky and Neven (ASIACRYPT 2014, ePrint 2014/889), made
@@ -35,7 +35,7 @@ from protocols.scoring.params import (
     ParameterSet,
 )
 
-_DOMAIN = b"shulab scoring key proof v1\0"
+_DOMAIN = b"shulab scoring key proof v2\0"
 _ATTEMPTS = 200  # each is rejected with probability about 1/2
 _SECRET_RANGE = (1 << KEY_MASK_SECRET) - 2
 _NOISE_RANGE = (1 << KEY_MASK_NOISE) - FRESH_NOISE - 1
@@ -58,7 +58,7 @@ def proof_bytes(params: ParameterSet) -> int:
 def prove(
     key: bytes, pk: tuple[Element, Element], secret: NDArray[np.int64], error: NDArray[np.int64], params: ParameterSet
 ) -> bytes:
-    """The proof for the key whose bytes are ``key`` and whose polynomials are ``pk`` = (-(a secret + t error), a)."""
+    """The proof for the key that travels as ``key`` and has polynomials ``pk`` = (-(a secret + t error), a)."""
     for _ in range(_ATTEMPTS):
         masks = [
             (noise.uniform(KEY_MASK_SECRET, params.degree), noise.uniform(KEY_MASK_NOISE, params.degree))

@@ -1,25 +1,41 @@
 """How a scoring job lies in ciphertexts and frames: slots hold enterprises, a ciphertext holds a column.
 
-Row r of a batch is slot r of every ciphertext in it. A batch names its enterprises by their tags (16 bytes each, first
-part of the frame) and carries one ciphertext a column. The bureau's weights come as *terms*: column, outputs, one
-integer a row. A reply carries one ciphertext an output; output o of row r is
+Row r of a batch is slot r of every ciphertext in it. The bureau's weights come as *terms*: column, outputs, one integer
+a row. A reply carries one ciphertext an output; output o of row r is
 
     base[o, r] + sum over terms k that feed o of indicator[column(k), r] * value[k, r]
+
+Frames (``protocols.wire.frame``), their headers and parts, each part of one length only, in bytes:
+
+    CONTEXT  {form, parameters}                            key | proof
+    BATCH    {context, contract, form, parameters, rows}   tags (16 a row) | column | column | ...
+    REPLY    {batch, form, parameters, rows}               output | output | ...
+
+    key, column  =  seed (32) | polynomial modulo q               122,912 (bgv-8192-a)  47,648 (bgv-4096-a)
+    output       =  two polynomials modulo the smallest prime     122,880               46,080
+    proof        =  see ``keyproof``                              655,400               360,492
+
+``form`` is the number 2. A *polynomial* is packed residues (``packing``) in transformed form. A key or column is the
+ciphertext (c0, a): c0 is the polynomial, a is ``expansion.expand(seed)``. An output is c0 and then c1. All else that a
+ciphertext has in SEAL (level, form, scale, correction factor) is no matter of the sender's: ``native`` writes it.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.scoring.envelope import check_seeded
-from protocols.scoring.params import ParameterSet
+from protocols.scoring import packing
+from protocols.scoring.expansion import expand
+from protocols.scoring.noise import Element
+from protocols.scoring.params import SEED_BYTES, ParameterSet
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 
+FORM = 2
+"""The number of this form of frames. In form 1 ciphertexts travelled in SEAL's own format."""
 TAG_BYTES = 16
 MAX_COLUMNS = 4096
 
@@ -75,10 +91,10 @@ class BatchHead:
         """Enterprises in the batch."""
         return len(self.tags)
 
-    def prints(self) -> tuple[bytes, ...]:
-        """SHA-256 of each ciphertext. Fresh ones never repeat, so one that was seen before, in whatever batch, is no
-        fresh one: whoever keeps them can tell."""
-        return tuple(hashlib.sha256(part).digest() for part in self.ciphertexts)
+    def seeds(self) -> tuple[bytes, ...]:
+        """The seed of each column. Fresh ones never repeat, so one that was seen before, in whatever batch and with
+        whatever residues, is no fresh one: whoever keeps them can tell."""
+        return tuple(part[:SEED_BYTES] for part in self.ciphertexts)
 
 
 def digest(frame: bytes) -> str:
@@ -86,17 +102,53 @@ def digest(frame: bytes) -> str:
     return hashlib.sha256(frame).hexdigest()
 
 
+def pack_seeded(seed: bytes, first: Element, params: ParameterSet) -> bytes:
+    """A key or a column: the seed of its second polynomial, and its first, transformed."""
+    return seed + packing.pack(first, params.data_primes)
+
+
+def read_seeded(
+    part: bytes, params: ParameterSet, out: tuple[Element, Element] | None = None
+) -> tuple[Element, Element]:
+    """Both polynomials of a key or a column, transformed, uint64 [data primes, N]; raises ``MalformedFrame``.
+
+    ``out``: arrays of that shape to fill.
+    """
+    if len(part) != params.column_bytes:
+        raise MalformedFrame(f"a key or a column has {params.column_bytes} bytes; found {len(part)}")
+    first, second = out if out is not None else (None, None)
+    first = packing.unpack(memoryview(part)[SEED_BYTES:], params.data_primes, params.degree, first)
+    return first, expand(part[:SEED_BYTES], params, second)
+
+
+def pack_output(first: Element, second: Element, params: ParameterSet) -> bytes:
+    """An output of a reply: two polynomials modulo the smallest prime, transformed, uint64 [1, N] each."""
+    return packing.pack(first, params.primes[:1]) + packing.pack(second, params.primes[:1])
+
+
+def read_output(part: bytes, params: ParameterSet) -> tuple[Element, Element]:
+    """The two polynomials of an output; raises ``MalformedFrame``."""
+    if len(part) != params.output_bytes:
+        raise MalformedFrame(f"an output has {params.output_bytes} bytes; found {len(part)}")
+    half, whole = params.output_bytes // 2, memoryview(part)
+    first, second = (packing.unpack(piece, params.primes[:1], params.degree) for piece in (whole[:half], whole[half:]))
+    return first, second
+
+
 def pack_context(params: ParameterSet, key: bytes, proof: bytes) -> bytes:
     """A context frame: a public key and the proof that it is one."""
-    return Frame(Kind.CONTEXT, {"parameters": params.name}, (key, proof)).pack()
+    return Frame(Kind.CONTEXT, {"parameters": params.name, "form": FORM}, (key, proof)).pack()
 
 
 def read_context(frame: bytes, params: ParameterSet) -> tuple[bytes, bytes]:
     """Key and proof of a context frame; raises ``MalformedFrame``. Runs no native code."""
     context = unpack(frame, Kind.CONTEXT)
     _same("parameter set", context.text("parameters"), params.name)
+    _check_form(context)
     if len(context.parts) != 2:
         raise MalformedFrame("a context has a public key, its proof, and nothing else")
+    if len(context.parts[0]) != params.column_bytes:
+        raise MalformedFrame(f"a public key has {params.column_bytes} bytes; found {len(context.parts[0])}")
     return context.parts[0], context.parts[1]
 
 
@@ -104,19 +156,20 @@ def pack_batch(
     params: ParameterSet, contract: str, context: str, tags: NDArray[np.uint8], ciphertexts: list[bytes]
 ) -> bytes:
     """A batch frame."""
-    meta = {"parameters": params.name, "contract": contract, "context": context, "rows": len(tags)}
+    meta = {"parameters": params.name, "form": FORM, "contract": contract, "context": context, "rows": len(tags)}
     return Frame(Kind.BATCH, meta, (tags.astype(np.uint8).tobytes(), *ciphertexts)).pack()
 
 
 def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str = "") -> BatchHead:
-    """Parse a batch frame for ``contract``, its ciphertexts from outside (``envelope``); raises ``MalformedFrame``.
+    """Parse a batch frame for ``contract``; raises ``MalformedFrame``. Runs no native code.
 
-    Runs no native code.
+    Columns are judged by their length and seed here, and by their residues when they are read (``read_seeded``).
 
     ``sha256``: the frame's digest, from a caller who computed it already; ten megabytes take a while.
     """
     batch = unpack(frame, Kind.BATCH)
     _same("parameter set", batch.text("parameters"), params.name)
+    _check_form(batch)
     _same("contract", batch.text("contract"), contract)
     rows = batch.number("rows", low=1, high=params.slots)
     columns = len(batch.parts) - 1
@@ -127,32 +180,49 @@ def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str
     tags = np.frombuffer(batch.parts[0], dtype=np.uint8).reshape(rows, TAG_BYTES)
     if len({batch.parts[0][at : at + TAG_BYTES] for at in range(0, rows * TAG_BYTES, TAG_BYTES)}) != rows:
         raise MalformedFrame("an enterprise stands twice in one batch")
-    for column in batch.parts[1:]:
-        check_seeded(column, params)
-    if _repeats(batch.parts[1:]):
-        raise MalformedFrame("a ciphertext stands twice in one batch")
-    return BatchHead(sha256 or digest(frame), contract, batch.text("context"), columns, tags, tuple(batch.parts[1:]))
-
-
-def _repeats(parts: Sequence[bytes]) -> bool:
-    """Whether a part stands twice. Parts that differ in a short piece need not be read whole."""
-    return len({part[64:128] for part in parts}) != len(parts) and len(set(parts)) != len(parts)
+    if any(len(column) != params.column_bytes for column in batch.parts[1:]):
+        raise MalformedFrame(f"a column has {params.column_bytes} bytes; one of another length was found")
+    head = BatchHead(sha256 or digest(frame), contract, batch.text("context"), columns, tags, tuple(batch.parts[1:]))
+    if len(set(head.seeds())) != columns:
+        raise MalformedFrame("a seed stands twice in one batch")
+    return head
 
 
 def pack_reply(params: ParameterSet, batch: str, rows: int, ciphertexts: list[bytes]) -> bytes:
     """A reply frame to the batch named ``batch``."""
-    return Frame(Kind.REPLY, {"parameters": params.name, "batch": batch, "rows": rows}, tuple(ciphertexts)).pack()
+    meta = {"parameters": params.name, "form": FORM, "batch": batch, "rows": rows}
+    return Frame(Kind.REPLY, meta, tuple(ciphertexts)).pack()
 
 
 def read_reply(frame: bytes, params: ParameterSet, *, batch: str, rows: int) -> tuple[bytes, ...]:
     """The ciphertexts of the reply to ``batch``; raises ``MalformedFrame``."""
     reply = unpack(frame, Kind.REPLY)
     _same("parameter set", reply.text("parameters"), params.name)
+    _check_form(reply)
     _same("batch", reply.text("batch"), batch)
     reply.number("rows", low=rows, high=rows)
     if not 1 <= len(reply.parts) <= params.max_outputs:
         raise MalformedFrame(f"a reply has 1 to {params.max_outputs} outputs; found {len(reply.parts)}")
+    if any(len(output) != params.output_bytes for output in reply.parts):
+        raise MalformedFrame(f"an output has {params.output_bytes} bytes; one of another length was found")
     return tuple(reply.parts)
+
+
+def is_current(frame: bytes) -> bool:
+    """Whether a context that was kept is of the present form: one of an earlier form has to be made anew."""
+    try:
+        _check_form(unpack(frame, Kind.CONTEXT))
+    except MalformedFrame:
+        return False
+    return True
+
+
+def _check_form(frame: Frame) -> None:
+    if "form" not in frame.meta:
+        raise MalformedFrame(
+            f"the frame is of an earlier form than {FORM}, with SEAL's objects; its sender has to update"
+        )
+    frame.number("form", low=FORM, high=FORM)
 
 
 def _same(what: str, found: str, wanted: str) -> None:

@@ -1,10 +1,9 @@
-"""SEAL through ``tenseal.sealapi``: contexts, and objects to bytes and back without touching a disk.
+"""SEAL through ``tenseal.sealapi``: contexts, and polynomials into SEAL's objects and back without touching a disk.
 
 The binding saves to and loads from paths only, so a memory file (memfd_create(2)) stands in; a secret key passed
-through it never reaches a file system. Everything here is native code over bytes: at the bureau it runs in worker
-processes whose crash harms nothing. What SEAL's API cannot make (a plaintext or ciphertext of given coefficients) is
-written in SEAL's uncompressed format and loaded like any other; what it cannot give out (the coefficients of a
-ciphertext) is read one by one, which is slow and only done where a key is made or judged.
+through it never reaches a file system. SEAL is never handed a byte that another party sent. What it loads is written
+here, field by field: level, form, size, scale, correction factor, no compression, and residues that ``packing`` has
+judged. What it saves is read back by the process that had it saved.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from __future__ import annotations
 import os
 import struct
 import threading
+from collections.abc import Sequence
 from functools import cache
 from typing import Any, TypeVar
 
@@ -19,7 +19,7 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring.envelope import HEADER, MAGIC, VERSION
+from protocols.scoring import sealform
 from protocols.scoring.noise import Element
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
@@ -53,7 +53,7 @@ def context(name: str) -> Any:
 
 
 def dump(thing: Any) -> bytes:
-    """The bytes of a SEAL object, in SEAL's own format."""
+    """The bytes of a SEAL object, in SEAL's own format, which never leave this process but for a secret key."""
     with _lock:
         path = _memory_file()
         os.ftruncate(_file, 0)
@@ -65,13 +65,13 @@ def dump(thing: Any) -> bytes:
                 os.ftruncate(_file, 0)
 
 
-def load(kind: type[_Loaded], data: bytes, params: ParameterSet) -> _Loaded:
-    """A SEAL object from bytes, checked against the parameter set; raises ``NativeRefusal``."""
+def load(kind: type[_Loaded], pieces: Sequence[Any], params: ParameterSet) -> _Loaded:
+    """A SEAL object from bytes that we wrote, in pieces (buffers); raises ``NativeRefusal``."""
     thing = kind()
     with _lock:
         path = _memory_file()
-        os.pwrite(_file, data, 0)
-        os.ftruncate(_file, len(data))  # not to nothing first: pages that are kept need no fault
+        size = os.pwritev(_file, pieces, 0)
+        os.ftruncate(_file, size)  # not to nothing first: pages that are kept need no fault
         try:
             thing.load(context(params.name), path)  # type: ignore[attr-defined]
         except (RuntimeError, ValueError, MemoryError, ArithmeticError, LookupError):
@@ -82,42 +82,75 @@ def load(kind: type[_Loaded], data: bytes, params: ParameterSet) -> _Loaded:
     return thing
 
 
+def secret_key(data: bytes, params: ParameterSet) -> Any:
+    """A secret key that this party has saved at its own home; raises ``NativeRefusal`` if it is outwardly none."""
+    if not sealform.is_secret_key(data, params):
+        raise NativeRefusal(f"the bytes are outwardly no secret key of parameter set {params.name}")
+    return load(seal.SecretKey, (data,), params)
+
+
 def ciphertext(first: Element, second: Element, params: ParameterSet) -> Any:
-    """The ciphertext (first, second) of the highest level, in the transformed form that BGV computes in."""
-    parms_id = struct.pack("<4Q", *context(params.name).first_parms_id())
-    members = struct.pack("<BQQQdQ", 0, 2, params.degree, len(params.data_primes), 1.0, 1)
-    body = parms_id + members + _array(np.stack([first, second]))
-    made = load(seal.Ciphertext, _seal_header(len(body)) + body, params)
+    """The ciphertext (first, second) of the highest level, given by coefficients; it computes in transformed form."""
+    made = load(seal.Ciphertext, (_head(params.name, False, False), _rows(first), _rows(second)), params)
     if not made.is_ntt_form():  # SEAL 4.1 and later transform a BGV ciphertext as they load it
         seal.Evaluator(context(params.name)).transform_to_ntt_inplace(made)
     return made
 
 
+def transformed(first: Element, second: Element, params: ParameterSet) -> Any:
+    """The ciphertext (first, second) of the highest level, given by transformed residues, as a fresh one is."""
+    return load(seal.Ciphertext, (_head(params.name, True, False), _rows(first), _rows(second)), params)
+
+
+def reply(first: Element, second: Element, params: ParameterSet) -> Any:
+    """The ciphertext of the smallest level, as switching down leaves it, by transformed residues: uint64 [1, N]."""
+    return load(seal.Ciphertext, (_head(params.name, True, True), _rows(first), _rows(second)), params)
+
+
 def plaintext(coefficients: NDArray[np.int64], params: ParameterSet) -> Any:
     """The plaintext with these signed coefficients, taken modulo t."""
     values = np.mod(coefficients, params.plain_modulus).astype(np.uint64)
-    body = struct.pack("<4QQd", 0, 0, 0, 0, params.degree, 1.0) + _array(values)
-    return load(seal.Plaintext, _seal_header(len(body)) + body, params)
+    body = struct.pack("<4QQd", 0, 0, 0, 0, params.degree, 1.0) + sealform.array_head(values.size) + _rows(values)
+    return load(seal.Plaintext, (sealform.header(len(body)), body), params)
 
 
-def elements(made: Any, params: ParameterSet) -> tuple[Element, Element]:
-    """The coefficients of a ciphertext of two polynomials at the highest level; slow (50 to 100 ms)."""
-    plain = seal.Ciphertext()
-    seal.Evaluator(context(params.name)).transform_from_ntt(made, plain)
-    array = plain.dyn_array()
-    size = len(params.data_primes) * params.degree
-    values = np.fromiter((array.at(index) for index in range(2 * size)), dtype=np.uint64, count=2 * size)
-    first, second = values.reshape(2, len(params.data_primes), params.degree)
+def residues(made: Any, params: ParameterSet) -> tuple[Element, Element]:
+    """The two polynomials of a ciphertext as SEAL holds them: transformed, uint64 [primes left, N] each.
+
+    Raises ``NativeRefusal`` for a ciphertext with a factor or scale that one of its level does not have.
+    """
+    content = sealform.content(dump(made))
+    *_, size, degree, primes, scale, correction = sealform.CIPHERTEXT.unpack_from(content)
+    start = sealform.CIPHERTEXT.size + len(sealform.array_head(0))
+    fits = (size, degree, scale, correction) == (2, params.degree, 1.0, params.correction(primes))
+    if not fits or len(content) != start + 8 * 2 * primes * degree:
+        raise NativeRefusal("SEAL has made another ciphertext than is sent")
+    first, second = np.frombuffer(content, dtype="<u8", offset=start).reshape(2, primes, degree)
     return first, second
 
 
-def _array(values: NDArray[np.uint64]) -> bytes:
-    data = values.astype("<u8").tobytes()
-    return _seal_header(8 + len(data)) + struct.pack("<Q", values.size) + data
+def elements(made: Any, params: ParameterSet) -> tuple[Element, Element]:
+    """The coefficients of a ciphertext of two polynomials, at whatever level."""
+    plain = seal.Ciphertext()
+    seal.Evaluator(context(params.name)).transform_from_ntt(made, plain)
+    return residues(plain, params)
 
 
-def _seal_header(length: int) -> bytes:
-    return HEADER.pack(MAGIC, HEADER.size, VERSION, 3, 0, 0, HEADER.size + length)
+@cache
+def _head(name: str, in_transformed_form: bool, smallest: bool) -> bytes:
+    """Every byte of a ciphertext before its residues."""
+    params, made = PARAMETERS[name], context(name)
+    primes = 1 if smallest else len(params.data_primes)
+    level = made.last_parms_id() if smallest else made.first_parms_id()
+    fields = (*level, in_transformed_form, 2, params.degree, primes, 1.0, params.correction(primes))
+    count = 2 * primes * params.degree
+    body = sealform.CIPHERTEXT.pack(*fields) + sealform.array_head(count)
+    return sealform.header(len(body) + 8 * count) + body
+
+
+def _rows(values: NDArray[np.uint64]) -> Any:
+    """Numbers as the buffer that SEAL reads, little-endian, in place where they lie so already."""
+    return np.ascontiguousarray(values, dtype="<u8").data.cast("B")
 
 
 def _memory_file() -> str:

@@ -11,7 +11,7 @@ one:
 * **exactness**: the result is exact while noise, counted in units of t, stays under q / 2t at every step.
 * **flooding**: how far the noise of a reply can tell two models apart (``distance``).
 * **precision**: sums lie within ``value_limit`` quanta, so a model's reach divided by it is the finest quantum.
-* **bytes**: a seeded ciphertext is one polynomial modulo q.
+* **bytes**: a column is one polynomial modulo q, and the seed of another.
 
 Noise, in units of t, infinity norm, N the degree. A fresh symmetric encryption has |e| <= 21 (centred binomial, 42
 coins, variance 10.5). A product with a plaintext whose coefficients lie within t/2 has W*e and the carry of W*m over t:
@@ -39,6 +39,10 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from protocols.scoring.packing import packed_bytes
+
+SEED_BYTES = 32
+"""What the second polynomial of a column or a key is expanded from (``expansion``)."""
 FRESH_NOISE = 21
 """Largest coefficient of a fresh encryption's noise: SEAL's centred binomial with 42 coins."""
 FRESH_VARIANCE = 10.5
@@ -94,14 +98,20 @@ class ParameterSet:
         return math.prod(self.data_primes)
 
     @property
-    def seeded_bytes(self) -> int:
-        """A seeded ciphertext in SEAL's format before compression: one polynomial, headers, and the seed."""
-        return 8 * self.degree * len(self.data_primes) + 178
+    def column_bytes(self) -> int:
+        """A column or a public key as it travels (``layout``): the seed of one polynomial and the other's residues."""
+        return SEED_BYTES + packed_bytes(self.data_primes, self.degree)
 
     @property
-    def reply_bytes(self) -> int:
-        """A ciphertext modulo the smallest modulus in SEAL's format before compression."""
-        return 8 * self.degree * 2 + 97
+    def output_bytes(self) -> int:
+        """An output of a reply as it travels: two polynomials modulo the smallest modulus."""
+        return 2 * packed_bytes(self.primes[:1], self.degree)
+
+    def correction(self, primes: int) -> int:
+        """SEAL's correction factor of a ciphertext when ``primes`` data primes are left: what switching down multiplies
+        a message by, modulo t. 1 at the highest level."""
+        dropped = math.prod(self.data_primes[primes:])
+        return pow(dropped, -1, self.plain_modulus)
 
     def worst_noise(self, terms: int) -> float:
         """Worst-case noise of a coefficient of a sum of ``terms`` products with its mask, before the flood."""

@@ -8,9 +8,6 @@ what is random by its nature (keys, nonces, ciphertexts, hashes, times) may diff
 number. The two bureaus have the same matching keys, and the contracts the same ids, so that in matching nothing is
 random at all: manifests, shards, deltas and answers must agree in every byte.
 
-Ciphertexts are the one exception to equal lengths: SEAL compresses them, so two encryptions of one thing differ by some
-bytes in a hundred thousand. Here their dimensions must agree, and their lengths to a hundredth.
-
 Why it is so, by construction: set-ups and the index of tags are made from the admitted rows alone, so nothing that is
 computed for a request takes the others as an input, and the way through the code is the same; what is left of X is in
 the evaluated register on the bureau's disk, which is made once for each version, whoever consents.
@@ -37,7 +34,6 @@ import httpx
 import numpy as np
 import polars as pl
 import pytest
-import tenseal.sealapi as seal
 
 from lab.bank.delivery import deliver
 from lab.bank.outlet import JobCard, Outlet, Patience
@@ -54,18 +50,16 @@ from models.sheet import BankSheet
 from models.training import train
 from protocols.matching import bank as matching
 from protocols.matching.bureau import ENGINES, MIN_COUNTED, generate_key
-from protocols.scoring import native
 from protocols.wire.frame import Kind, is_frame, unpack
 from tests.architecture.recorder import Recorder, recording
 from tests.matching import count, places
-from tests.unit.bureau.scene import AUTHOR, PARAMS, RECIPIENT, Bank, Clock, Scene, Tables
+from tests.unit.bureau.scene import AUTHOR, RECIPIENT, Bank, Clock, Scene, Tables
 
 ROWS, AGREED, GOING, SILENT = 200, range(10), 10, 11
 """Firms 0 to 9 consent, firm 10 does and withdraws, firm 11 (X) never did."""
 STRANGER = "firm-9999"
 CONSENT = ConsentTerms(required=True, why="the enterprise is to decide")
 PATIENCE = Patience(connect=10, answer=120, tries=1, longest_wait=0.1)
-SEALED = (Kind.CONTEXT, Kind.BATCH, Kind.REPLY)
 MATCHING = (Kind.MATCH_SETUP, Kind.MATCH_SHARD, Kind.MATCH_DELTA, Kind.MATCH_REQUEST, Kind.MATCH_RESPONSE)
 KEYS = {engine: generate_key(engine) for engine in ENGINES}
 CONTRACT, COUNTING = "c-20260301-0000000a", "c-20260301-0000000b"
@@ -274,50 +268,31 @@ def masked(text: str) -> str:
     return text
 
 
-def form_of_head(head: bytes, *, sealed: bool) -> Any:
-    """First line and header fields. A receipt is opened; the length of a body with ciphertexts is left to the body."""
+def form_of_head(head: bytes) -> Any:
+    """First line and header fields. A receipt is opened."""
     text = head.decode()
     receipt = _RECEIPT.search(text)
     opened: tuple[Any, ...] = ()
     if receipt:
         opened = (len(receipt.group()), masked(base64.b64decode(receipt.group()).decode()))
         text = _RECEIPT.sub("receipt", text)
-    if sealed:
-        text = re.sub(r"(?im)(?<=^content-length: )[0-9]+$", "sealed", text)
     return masked(text), opened
 
 
 def form_of_body(body: bytes) -> Any:
-    """A frame by its header, the length of each part, and of ciphertexts the dimensions; anything else as text."""
+    """A frame by its header and the length of each part; anything else as text."""
     if not is_frame(body):
         return masked(body.decode())
     frame = unpack(body, Kind(body[5]))
-    parts: list[Any] = [len(part) for part in frame.parts]
-    if frame.kind in SEALED:
-        # Tags come first in a batch, and a proof, whose length is fixed, last in a context.
-        sealed = {Kind.BATCH: slice(1, None), Kind.CONTEXT: slice(0, 1)}.get(frame.kind, slice(None))
-        parts[sealed] = [_dimensions(native.load(seal.Ciphertext, part, PARAMS)) for part in frame.parts[sealed]]
-    return frame.kind, masked(json.dumps(frame.meta)), parts
-
-
-def _dimensions(ciphertext: Any) -> tuple[int, int, int]:
-    return ciphertext.size(), ciphertext.poly_modulus_degree(), ciphertext.coeff_modulus_size()
-
-
-def _is_sealed(body: bytes) -> bool:
-    return is_frame(body) and Kind(body[5]) in SEALED
+    return frame.kind, masked(json.dumps(frame.meta)), [len(part) for part in frame.parts]
 
 
 def forms(seen: Seen) -> list[tuple[str, Any]]:
     """The whole transcript: requests and answers in order, each by its name and form."""
     told: list[tuple[str, Any]] = []
     for (name, head), (_, body) in zip(seen.messages[::2], seen.messages[1::2], strict=True):
-        told += [(masked(name), form_of_head(head, sealed=_is_sealed(body))), (masked(name), form_of_body(body))]
+        told += [(masked(name), form_of_head(head)), (masked(name), form_of_body(body))]
     return told
-
-
-def sealed_lengths(seen: Seen) -> np.ndarray:
-    return np.array([len(body) for _, body in seen.messages[1::2] if _is_sealed(body)], dtype=np.float64)
 
 
 def matching_frames(seen: Seen) -> list[tuple[str, bytes]]:
@@ -351,7 +326,6 @@ def test_no_byte_of_the_transcript_differs_in_length_or_form(silent: Seen, absen
     kinds = {form[0] for _, form in one if isinstance(form, tuple) and isinstance(form[0], Kind)}
     assert kinds == set(Kind), "every kind of frame is in the transcript"
     assert sum("403" in str(form) for _, form in one) >= 3, "so are refusals"
-    assert np.allclose(sealed_lengths(silent), sealed_lengths(absent), rtol=0.01, atol=0)
 
 
 def test_no_byte_of_matching_and_counting_differs_at_all(silent: Seen, absent: Seen) -> None:

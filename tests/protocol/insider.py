@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import struct
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -16,12 +15,12 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import bank, native, noise, ring
+from protocols.scoring import bank, layout, native, noise, ring
+from protocols.scoring.expansion import expand
 from protocols.scoring.layout import BatchHead, Terms
 from protocols.scoring.noise import Element
-from protocols.scoring.params import ParameterSet
+from protocols.scoring.params import SEED_BYTES, ParameterSet
 
-BLAKE2XB = 1
 CONTRACT = "trial-contract"
 
 
@@ -51,7 +50,7 @@ def at_level(params: ParameterSet, count: int) -> ParameterSet:
 
 def polynomials(ciphertext: Any, params: ParameterSet) -> tuple[Element, Element]:
     """Both polynomials at whatever level the ciphertext is."""
-    first, second = native.elements(ciphertext, at_level(params, ciphertext.coeff_modulus_size()))
+    first, second = native.elements(ciphertext, params)
     return first, second
 
 
@@ -73,10 +72,17 @@ def slots(polynomial: NDArray[np.int64], params: ParameterSet) -> NDArray[np.int
 
 def transformed(rows: Element, params: ParameterSet) -> Any:
     """A ciphertext whose two halves both *are* these values in transformed form."""
-    both = np.stack([rows, rows])
-    parms_id = struct.pack("<4Q", *native.context(params.name).first_parms_id())
-    body = parms_id + struct.pack("<BQQQdQ", 1, 2, params.degree, len(rows), 1.0, 1) + native._array(both)
-    return native.load(seal.Ciphertext, native._seal_header(len(body)) + body, params)
+    return native.transformed(rows, rows, params)
+
+
+def column_of(part: bytes, params: ParameterSet) -> Any:
+    """The ciphertext that a column or a key stands for."""
+    return native.transformed(*layout.read_seeded(part, params), params)
+
+
+def output_of(part: bytes, params: ParameterSet) -> Any:
+    """The ciphertext that an output of a reply stands for."""
+    return native.reply(*layout.read_output(part, params), params)
 
 
 def values_of(ciphertext: Any, half: int, params: ParameterSet) -> NDArray[np.object_]:
@@ -86,38 +92,18 @@ def values_of(ciphertext: Any, half: int, params: ParameterSet) -> NDArray[np.ob
     return found.reshape(-1, params.degree)
 
 
-def frame_of(content: bytes, *, declared: int | None = None) -> bytes:
-    """Content as SEAL would save it, in a Zstandard frame (RFC 8878) of raw blocks, without a compressor."""
-    size = len(content) if declared is None else declared
-    blocks = [content[start : start + 131072] for start in range(0, len(content), 131072)] or [b""]
-    head = struct.pack("<IBI", 0xFD2FB528, 0xA0, size)
-    body = b"".join(
-        (len(b) << 3 | (index == len(blocks) - 1)).to_bytes(3, "little") + b for index, b in enumerate(blocks)
-    )
-    return struct.pack("<HBBBBHQ", 0xA15E, 16, 4, 3, 2, 0, 16 + len(head) + len(body)) + head + body
+def seeded(first: NDArray[np.object_], seed: bytes, params: ParameterSet) -> bytes:
+    """A key or column with a first polynomial of one's choice (transformed form, [primes, N]) and this seed."""
+    return layout.pack_seeded(seed, reduced(first, params), params)
 
 
-def seeded(first: NDArray[np.object_], seed: bytes, params: ParameterSet, **other: Any) -> bytes:
-    """A seeded ciphertext with a first polynomial of one's choice (transformed form, [primes, N]) and this seed.
+def reduced(first: NDArray[np.object_], params: ParameterSet) -> Element:
+    return np.array([[int(v) % p for v in row] for row, p in zip(first, params.data_primes, strict=True)], np.uint64)
 
-    ``other``: what a liar says of ``ntt``, ``size``, ``degree``, ``count``, ``scale``, ``correction``, ``kind``, level.
-    """
-    context = native.context(params.name)
-    parms_id = struct.pack("<4Q", *other.get("level", context.first_parms_id()))
-    members = struct.pack(
-        "<BQQQdQ",
-        other.get("ntt", 1),
-        other.get("size", 2),
-        other.get("degree", params.degree),
-        other.get("count", len(params.data_primes)),
-        other.get("scale", 1.0),
-        other.get("correction", 1),
-    )
-    rows = np.array(
-        [[int(v) % p for v in row] for row, p in zip(first, params.data_primes, strict=True)], dtype=np.uint64
-    )
-    expander = native._seal_header(65) + bytes([other.get("kind", BLAKE2XB)]) + seed
-    return frame_of(parms_id + members + native._array(rows) + expander)
+
+def rubbish(number: int, params: ParameterSet) -> bytes:
+    """A part of a column's length whose residues are none: it passes until they are read."""
+    return number.to_bytes(SEED_BYTES, "big") + b"\xff" * (params.column_bytes - SEED_BYTES)
 
 
 @dataclass
@@ -130,7 +116,7 @@ class Insider:
         self.secret_bytes = bank.generate_secret(self.params)
         self.holder = bank.KeyHolder(self.params, self.secret_bytes)
         self.context = native.context(self.params.name)
-        key = native.load(seal.SecretKey, self.secret_bytes, self.params)
+        key = native.secret_key(self.secret_bytes, self.params)
         self.encryptor = seal.Encryptor(self.context, key)
         self.decryptor = seal.Decryptor(self.context, key)
         self.secret = self.holder._secret()
@@ -153,30 +139,25 @@ class Insider:
         message = inside % t
         return (inside - np.where(message > t // 2, message - t, message)) // t
 
-    def craft(self, message: NDArray[np.int64], error: NDArray[np.int64]) -> Any:
-        """An encryption of any polynomial with any noise: what a bank may make that keeps to no rule."""
-        second = np.stack(
-            [
-                np.array(
-                    [int.from_bytes(os.urandom(8), "little") % p for _ in range(self.params.degree)], dtype=np.uint64
-                )
-                for p in self.params.data_primes
-            ]
-        )
-        product = ring.product(second, -self.secret, self.params)
-        inside = noise.scaled(noise.residues(error, self.params), self.params.plain_modulus, self.params)
-        inside = noise.added(inside, noise.residues(message, self.params), self.params)
-        return native.ciphertext(noise.added(product, inside, self.params), second, self.params)
+    def craft(self, message: NDArray[np.int64], error: NDArray[np.int64]) -> bytes:
+        """An encryption of any polynomial with any noise, as it travels: what a bank may make that keeps to no rule."""
+        params, seed = self.params, os.urandom(SEED_BYTES)
+        second = expand(seed, params)
+        product = ring.product(polynomials(transformed(second, params), params)[0], -self.secret, params)
+        inside = noise.scaled(noise.residues(error, params), params.plain_modulus, params)
+        inside = noise.added(inside, noise.residues(message, params), params)
+        whole = native.ciphertext(noise.added(product, inside, params), second, params)
+        return layout.pack_seeded(seed, native.residues(whole, params)[0], params)
 
     def nothing(self) -> Any:
         """A sum with no mask in it, for what protection is measured against."""
         return native.ciphertext(zero(self.params), zero(self.params), self.params)
 
 
-def head_of(columns: list[Any], rows: int) -> BatchHead:
+def head_of(columns: list[bytes], rows: int) -> BatchHead:
     """What the bureau adds up from, for columns that no honest batch could bring."""
     tags = np.zeros((rows, 16), dtype=np.uint8)
-    return BatchHead("", CONTRACT, "", len(columns), tags, tuple(native.dump(column) for column in columns))
+    return BatchHead("", CONTRACT, "", len(columns), tags, tuple(columns))
 
 
 def terms_of(weights: NDArray[np.int64], base: NDArray[np.int64] | None = None) -> Terms:

@@ -122,7 +122,7 @@ def other_context() -> seal.SEALContext:
 
 
 def context_frame(*parts: bytes, name: str = PARAMS.name) -> bytes:
-    return Frame(Kind.CONTEXT, {"parameters": name}, parts).pack()
+    return Frame(Kind.CONTEXT, {"parameters": name, "form": 2}, parts).pack()
 
 
 def test_a_context_is_named_by_its_hash() -> None:
@@ -198,13 +198,13 @@ def test_batches_that_do_not_fit_are_refused(wrong) -> None:
         bureau.evaluate(CONTEXT, wrong(), SIMPLE, PARAMS, CONTRACT)
 
 
-def test_ciphertexts_of_other_parameters_transparent_switched_or_unseeded_are_refused() -> None:
+def test_columns_in_seals_own_form_are_refused_whatever_they_hold() -> None:
     context = native.context(PARAMS.name)
     evaluator = seal.Evaluator(context)
     foreign_context = other_context()
     foreign_key = seal.KeyGenerator(foreign_context).secret_key()
     foreign = seal.Encryptor(foreign_context, foreign_key).encrypt_symmetric(seal.Plaintext("1"))
-    fresh = native.load(seal.Ciphertext, unpack(BATCH, Kind.BATCH).parts[1], PARAMS)
+    fresh = native.transformed(*layout.read_seeded(unpack(BATCH, Kind.BATCH).parts[1], PARAMS), PARAMS)
     nothing = np.zeros((len(PARAMS.data_primes), PARAMS.degree), dtype=np.uint64)
     switched, transformed = seal.Ciphertext(), seal.Ciphertext()
     evaluator.mod_switch_to_next(fresh, switched)
@@ -214,13 +214,36 @@ def test_ciphertexts_of_other_parameters_transparent_switched_or_unseeded_are_re
         batch = rebuilt(tags(2).tobytes(), native.dump(wrong))
         with pytest.raises(MalformedFrame):
             bureau.evaluate(CONTEXT, batch, SIMPLE, PARAMS, CONTRACT)
-    # Were its outside right, its inside would be judged as well.
-    with pytest.raises(native.NativeRefusal):
-        native.load(seal.Ciphertext, native.dump(foreign), PARAMS)
-    for wrong in (transparent, switched, transformed):
-        with pytest.raises(native.NativeRefusal):
-            bureau._fresh(wrong, PARAMS, "a column")
-    assert bureau._fresh(fresh, PARAMS, "a column") is fresh
+
+
+def test_columns_in_pairs_and_alone_zero_and_not_are_encrypted_as_they_are() -> None:
+    """Each half of a pair, a last column without a partner, and answers that are 0 for everybody."""
+    random = np.random.default_rng(3)
+    for columns in (1, 2, 3):
+        for zeros in range(2**columns):
+            indicators = random.integers(0, 2, (columns, 5)).astype(np.uint8)
+            indicators[:, 0] = 1
+            indicators[[bool(zeros >> column & 1) for column in range(columns)]] = 0
+            values = random.integers(-50, 50, (columns, 5))
+            terms = Terms(np.arange(columns, dtype=np.int32), ((0,),) * columns, values, np.zeros((1, 5), np.int64))
+            assert (encrypted(indicators, terms) == plainly(indicators, terms)).all()
+
+
+def test_a_fresh_column_decrypts_with_seals_own_decryptor_and_its_noise_is_small() -> None:
+    """What the bank puts together is the encryption that SEAL knows: the same noise budget as SEAL's own."""
+    secret = bank.generate_secret(PARAMS)
+    holder, context = bank.KeyHolder(PARAMS, secret), native.context(PARAMS.name)
+    answers = np.random.default_rng(4).integers(0, 2, (2, PARAMS.slots)).astype(np.uint8)
+    batch = holder.encrypt(tags(PARAMS.slots), answers, contract=CONTRACT)
+    key = native.secret_key(secret, PARAMS)
+    decryptor, encoder, plain = seal.Decryptor(context, key), seal.BatchEncoder(context), seal.Plaintext()
+    own = seal.Ciphertext()
+    seal.Encryptor(context, key).encrypt_zero_symmetric(own)
+    for part, column in zip(unpack(batch, Kind.BATCH).parts[1:], answers, strict=True):
+        fresh = native.transformed(*layout.read_seeded(part, PARAMS), PARAMS)
+        assert abs(decryptor.invariant_noise_budget(fresh) - decryptor.invariant_noise_budget(own)) <= 2
+        decryptor.decrypt(fresh, plain)
+        assert (np.asarray(encoder.decode_int64(plain)) == column).all()
 
 
 @settings(max_examples=40, deadline=None)

@@ -174,7 +174,7 @@ def test_products_in_the_ring_are_those_of_the_transforms(params: ParameterSet) 
 
 @SETS
 def test_a_mask_decrypts_to_zero_and_carries_the_flood(params: ParameterSet) -> None:
-    key = native.load(seal.SecretKey, bank.generate_secret(params), params)
+    key = native.secret_key(bank.generate_secret(params), params)
     context = native.context(params.name)
     pk, plain = seal.Ciphertext(), seal.Plaintext()
     seal.Encryptor(context, key).encrypt_zero_symmetric(pk)

@@ -15,7 +15,7 @@ import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from protocols.scoring import bureau, keyproof, layout, mask, native, noise, ring
-from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS, ParameterSet
+from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES, ParameterSet
 from protocols.wire.frame import Kind, MalformedFrame, unpack
 from tests.protocol.insider import (
     CONTRACT,
@@ -23,8 +23,10 @@ from tests.protocol.insider import (
     as_element,
     at_level,
     coefficients,
+    column_of,
     head_of,
     integers,
+    output_of,
     polynomials,
     seeded,
     slots,
@@ -44,7 +46,7 @@ def tags(rows: int) -> NDArray[np.uint8]:
 
 
 def of_reply(frame: bytes, params: ParameterSet) -> Any:
-    return native.load(seal.Ciphertext, unpack(frame, Kind.REPLY).parts[0], params)
+    return output_of(unpack(frame, Kind.REPLY).parts[0], params)
 
 
 def bare(insider: Insider, head: layout.BatchHead, terms: layout.Terms) -> Any:
@@ -72,7 +74,7 @@ class TwoModels:
         self.terms = (terms_of(first), terms_of(second))
         self.batch = insider.holder.encrypt(tags(rows), self.answers, contract=CONTRACT)
         self.head = bureau.read_batch(self.batch, params, contract=CONTRACT)
-        loaded = [native.load(seal.Ciphertext, part, params) for part in self.head.ciphertexts]
+        loaded = [column_of(part, params) for part in self.head.ciphertexts]
         inside = [as_element(insider.inside(column), params) for column in loaded]
         halves = [polynomials(column, params)[1] for column in loaded]
         weights = [[coefficients(row, params) for row in terms.values] for terms in self.terms]
@@ -203,7 +205,7 @@ def test_the_most_terms_at_every_limit_are_still_exact(params: ParameterSet, sig
         np.zeros(count, dtype=np.int32), ((0,),) * count, np.tile(weight, (count, 1)), np.full((1, params.slots), half)
     )
     sums = [masked(insider, head_of([column], params.slots), job)]
-    reply = native.load(seal.Ciphertext, bureau.finish(sums, job, params)[0], params)
+    reply = output_of(bureau.finish(sums, job, params)[0], params)
     plain = seal.Plaintext()
     insider.decryptor.decrypt(reply, plain)
     assert insider.decryptor.invariant_noise_budget(reply) >= 1
@@ -223,7 +225,7 @@ def test_replies_are_switched_down_to_one_prime_and_others_are_refused(params: P
     frame = bureau.evaluate(insider.holder.public_context(), batch, terms, params, CONTRACT)
     reply = of_reply(frame, params)
     assert reply.coeff_modulus_size() == 1 and reply.parms_id() == insider.context.last_parms_id()
-    assert len(unpack(frame, Kind.REPLY).parts[0]) < 17 * params.slots
+    assert len(unpack(frame, Kind.REPLY).parts[0]) == params.output_bytes <= 15 * params.slots
     head = bureau.read_batch(batch, params, contract=CONTRACT)
     long = layout.pack_reply(params, head.sha256, 2, [native.dump(masked(insider, head, terms))])
     with pytest.raises(MalformedFrame):
@@ -242,7 +244,7 @@ def test_dividing_by_the_requests_randomness_gives_the_weights_of_a_bare_sum_and
     weights = random.integers(-params.value_limit, params.value_limit + 1, (1, params.slots))
     batch = insider.holder.encrypt(tags(params.slots), np.ones((1, params.slots), np.uint8), contract=CONTRACT)
     head = bureau.read_batch(batch, params, contract=CONTRACT)
-    randomness = values_of(native.load(seal.Ciphertext, head.ciphertexts[0], params), 1, params)
+    randomness = layout.read_seeded(head.ciphertexts[0], params)[1].astype(object)
 
     def divided(second: NDArray[np.object_]) -> NDArray[np.object_]:
         """The polynomial w with w * (the request's second half) = ``second``, coefficients between -q/2 and q/2."""
@@ -303,9 +305,7 @@ def test_a_key_without_randomness_would_let_a_bank_test_guesses_on_replies_and_a
     for pk, told in ((native.ciphertext(zero(params), one, params), True), (insider.pk, False)):
         for which in (0, 1):
             masking = masked(insider, models.head, models.terms[which], pk)
-            second = polynomials(
-                native.load(seal.Ciphertext, bureau.finish([masking], models.terms[which], params)[0], params), params
-            )[1]
+            second = polynomials(output_of(bureau.finish([masking], models.terms[which], params)[0], params), params)[1]
             right, wrong = (_fit(insider, second, models.halves[guess], dropped) for guess in (which, 1 - which))
             assert 0.24 < wrong < 0.26
             assert (right < 2**-20) if told else (0.24 < right < 0.26)
@@ -334,8 +334,8 @@ def test_a_key_that_shows_the_masks_randomness_would_undo_it_and_an_honest_one_d
 
 def crafted(first: NDArray[np.object_], params: ParameterSet) -> tuple[bytes, Any]:
     """A seeded key with this first half (transformed form), which is outwardly all right."""
-    key = seeded(first, os.urandom(64), params)
-    return key, native.load(seal.Ciphertext, key, params)
+    key = seeded(first, os.urandom(SEED_BYTES), params)
+    return key, column_of(key, params)
 
 
 @SETS
@@ -358,7 +358,7 @@ def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
     inside = noise.scaled(noise.residues(huge, params), params.plain_modulus, params)
     half = noise.added(ring.product(second, -insider.secret, params), inside, params)
     values = values_of(native.ciphertext(half, half, params), 0, params)
-    tried.append((seeded(values, os.urandom(64), params), proof))
+    tried.append((seeded(values, os.urandom(SEED_BYTES), params), proof))
     for wrong_key, wrong_proof in tried:
         with pytest.raises(keyproof.NoProof):
             bureau.check_context(layout.pack_context(params, wrong_key, wrong_proof), params)

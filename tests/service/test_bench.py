@@ -48,8 +48,9 @@ def test_the_figures_of_a_few_scores(parameters):
     assert facts["max_abs_error"] <= facts["error_bound"]
     params = PARAMETERS[parameters]
     batches = -(-4200 // params.slots)
-    assert 6 * batches * params.seeded_bytes * 0.8 < facts["bytes_up_per_enterprise"] * 4200
-    assert facts["bytes_down_per_enterprise"] * 4200 <= batches * (params.reply_bytes + 1000)
+    columns, outputs = 6 * batches * params.column_bytes, batches * params.output_bytes
+    assert columns < facts["bytes_up_per_enterprise"] * 4200 < columns + 4200 * 17 + batches * 1000
+    assert outputs < facts["bytes_down_per_enterprise"] * 4200 < outputs + batches * 1000
     assert facts["floor_ntts_per_batch"] == 6 * (1 + 2) + (1 + 2) + 3 * 2 + 4
     assert facts["concrete_ml_seconds_per_enterprise"] is None
     steps = facts["evaluate_us_by_step"]

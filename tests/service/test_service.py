@@ -24,7 +24,7 @@ from protocols.scoring.layout import digest
 from protocols.wire.frame import Frame, Kind, unpack
 from protocols.wire.signature import sign_request
 from tests import matching
-from tests.protocol.insider import frame_of
+from tests.protocol.insider import rubbish
 from tests.service.conftest import JOB, PARAMS, RECIPIENT, Service
 from tests.service.standin import Key
 
@@ -383,7 +383,7 @@ def changed(batch, *, part=None, index=1, **meta):
 def test_what_is_no_ciphertext_but_outwardly_is_refused_and_the_charge_given_back(service, job):
     contract, _, batch = job
     with pytest.raises(InvalidInput, match="evaluation failed"):
-        deliver(service.outlet(), contract, JOB, changed(batch, part=frame_of(bytes(PARAMS.seeded_bytes))))
+        deliver(service.outlet(), contract, JOB, changed(batch, part=rubbish(1, PARAMS)))
     assert service.outlet().allowance(contract)["scores"]["used"] == 0
     with pytest.raises(Conflict, match=r"11 of 12 ciphertexts in this batch were sent in another one"):
         deliver(service.outlet(), contract, JOB, batch)

@@ -16,12 +16,12 @@ from sqlalchemy.orm import Session
 from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.batches import Batches, BatchFacts
+from lab.bureau.exchange.contexts import find_context
 from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.register import Snapshot, find_snapshot
 from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store
-from lab.bureau.store.tables import ContextRow
 from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, NotFound, Refused
 from protocols.scoring.bureau import BatchHead, read_batch
@@ -83,7 +83,7 @@ class Admission:
             head = _read(batch, PARAMETERS[contract.parameters], contract_id, sha256)
             passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, rows=head.rows)
             contract = passed.contract
-            context = session.get(ContextRow, (contract_id, head.context))
+            context = find_context(session, contract_id, head.context)
             if context is None:
                 raise NotFound("The batch names a context that is not held here.", next_step="send the context first")
             version = self._batches.register_version(session, contract_id, job_id, head.sha256)

@@ -1,9 +1,15 @@
-"""Public contexts of banks: parsed in a worker, kept in a file named by their hash, under the contract they are for."""
+"""Public contexts of banks: parsed in a worker, kept in a file named by their hash, under the contract they are for.
+
+One that was judged by earlier rules than the present is as good as not held: the bank is asked for it again, and it is
+judged again.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+
+from sqlalchemy.orm import Session
 
 from lab.bureau.exchange.passage import Passage
 from lab.bureau.home import BureauHome, write_private
@@ -13,7 +19,7 @@ from lab.bureau.store.tables import ContextRow
 from lab.bureau.workers import WorkerPool
 from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, Refused
-from protocols.scoring.bureau import SecretKeyFound, check_context
+from protocols.scoring.bureau import RULES, SecretKeyFound, check_context
 from protocols.scoring.params import PARAMETERS
 
 
@@ -27,7 +33,7 @@ class Contexts:
         """Whether this context is held under the contract. Raises what ``Passage.enter`` raises."""
         with self._store.read() as session:
             self._passage.enter(session, contract_id, Operation.SCORE, job_id, now)
-            return session.get(ContextRow, (contract_id, sha256)) is not None
+            return find_context(session, contract_id, sha256) is not None
 
     def put(self, contract_id: str, job_id: str, sha256: str, frame: bytes, now: datetime) -> bool:
         """Keep a public context; True if it is new, False if it was held already.
@@ -37,7 +43,7 @@ class Contexts:
         """
         with self._store.read() as session:
             contract = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now).contract
-            if session.get(ContextRow, (contract_id, sha256)) is not None:
+            if find_context(session, contract_id, sha256) is not None:
                 return False
         if hashlib.sha256(frame).hexdigest() != sha256:
             raise InvalidInput("The context's hash is not the one it was sent under.", next_step="send it again")
@@ -52,16 +58,23 @@ class Contexts:
         file = f"contexts/{sha256}.frame"
         with self._store.begin() as session:
             passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, lock=True)
-            if session.get(ContextRow, (contract_id, sha256)) is not None:
+            if find_context(session, contract_id, sha256) is not None:
                 return False
             # Written under the lock, so that a sweep that removes the same file for its age comes before or after.
             write_private(self._home.path(file), frame)
-            row = ContextRow(contract_id=contract_id, sha256=sha256, file=file, size=len(frame), received_at=now)
-            session.add(row)
+            row = ContextRow(contract_id=contract_id, sha256=sha256, file=file, size=len(frame), rules=RULES)
+            row.received_at = now
+            session.merge(row)  # in place of one that earlier rules let pass
             session.flush()
             facts: dict[str, Fact] = {"job": job_id, "context_sha256": sha256, "bytes": len(frame)}
             record(session, "context.kept", contract_id, facts, by=passed.by)
         return True
+
+
+def find_context(session: Session, contract_id: str, sha256: str) -> ContextRow | None:
+    """A context that the present rules let pass, or None."""
+    row = session.get(ContextRow, (contract_id, sha256))
+    return row if row is not None and row.rules == RULES else None
 
 
 def _sentence(error: Exception) -> str:

@@ -2,8 +2,11 @@
 
 A reply is flooded so that its noise tells next to nothing of the model; what is left adds up over replies
 (``ParameterSet.spent``). It is added up for each bank and model version, over all contracts and periods, and the bureau
-stops before it passes what the parameter set promises. A fresh encryption never comes again, so a ciphertext that was
-sent in another batch of the contract is refused. The caller holds the contract's row locked.
+stops before it passes what the parameter set promises. A fresh encryption has a seed that never comes again, so one
+that the bank sent in another batch, under whatever contract and with whatever residues, is refused. The same batch is
+no repeat of itself: sent again after its charge was given back, or evaluated again by what is new, its seeds are its
+own.
+The caller holds the contract's row locked; two contracts of a bank at once meet at the table's key.
 """
 
 from __future__ import annotations
@@ -11,11 +14,12 @@ from __future__ import annotations
 from typing import TypeVarTuple
 
 from sqlalchemy import Select, func, insert, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.bureau.exchange.batches import RETURNED
 from lab.bureau.exchange.passage import Passed
-from lab.bureau.store.tables import BatchRow, CiphertextRow, ContractRow, JobRow
+from lab.bureau.store.tables import BatchRow, ContractRow, JobRow, SeedRow
 from lab.terms.errors import Conflict, Refused
 from protocols.scoring.bureau import BatchHead
 from protocols.scoring.params import ParameterSet
@@ -60,21 +64,26 @@ def check_spent(session: Session, passed: Passed, params: ParameterSet, spent: f
         )
 
 
-def check_fresh(session: Session, contract_id: str, head: BatchHead) -> None:
-    """Note the batch's ciphertexts; raise ``Conflict`` if one of them was sent in another batch of the contract."""
-    prints = head.prints()
-    known = session.execute(
-        select(CiphertextRow.print, CiphertextRow.batch).where(
-            CiphertextRow.contract_id == contract_id, CiphertextRow.print.in_(prints)
-        )
-    ).all()
+def check_fresh(session: Session, bank_id: str, head: BatchHead) -> None:
+    """Note the batch's seeds; raise ``Conflict`` if the bank sent one of them in another batch."""
+    seeds = sorted(head.seeds())  # in one order, so that two transactions cannot wait for each other
+    query = select(SeedRow.seed, SeedRow.batch).where(SeedRow.bank_id == bank_id, SeedRow.seed.in_(seeds))
+    known = session.execute(query).all()
     elsewhere = sum(batch != head.sha256 for _, batch in known)
     if elsewhere:
-        raise Conflict(
-            f"{elsewhere} of {head.columns} ciphertexts in this batch were sent in another one.",
-            next_step="encrypt the batch afresh",
-        )
-    seen = {row.print for row in known}
-    new = [{"contract_id": contract_id, "print": one, "batch": head.sha256} for one in prints if one not in seen]
+        raise _repeated(f"{elsewhere} of {head.columns}")
+    seen = {row.seed for row in known}
+    new = [{"bank_id": bank_id, "seed": seed, "batch": head.sha256} for seed in seeds if seed not in seen]
     if new:
-        session.execute(insert(CiphertextRow), new)
+        try:
+            with session.begin_nested():
+                session.execute(insert(SeedRow), new)
+        except IntegrityError:  # under another contract of the bank, at this moment
+            raise _repeated("Some") from None
+
+
+def _repeated(how_many: str) -> Conflict:
+    return Conflict(
+        f"{how_many} ciphertexts in this batch were sent in another one: their seeds were seen before.",
+        next_step="encrypt the batch afresh",
+    )

@@ -230,7 +230,7 @@ class Scoring:
         params = PARAMETERS[passed.contract.parameters]
         spent = params.spent(self._shelf.model(passed.shelved).term_counts(passed.detail))
         check_spent(session, passed, params, spent)
-        check_fresh(session, passed.contract.id, work.head)
+        check_fresh(session, passed.held.bank_id, work.head)
         use_job(session, passed.job, work.head.rows)
         charge_scores(session, passed.contract, passed.job.id, work.head.sha256, enterprises, now)
         more: dict[str, Fact] = {

@@ -1,10 +1,10 @@
 """Scoring measured by itself, on one core and without a service: encrypt, evaluate, decrypt, beside LightGBM in clear.
 
 What is counted is processor time of this process, the least of a few passes over all batches, since other work on the
-same cores can only lengthen one. Evaluation is everything that a bureau's worker does with a batch: reading it, judging
-its ciphertexts from outside, loading them, encoding the weights, multiplying, adding, mask and flood, switching down,
-serialising. Naming the batch (its digest, ``name``) and taking the weights from the model (``terms``) are done before,
-by the service, and stand by themselves.
+same cores can only lengthen one. Evaluation is everything that a bureau's worker does with a batch: reading it,
+unpacking and judging its residues, expanding its seeds, handing both to SEAL, encoding the weights, multiplying,
+adding, mask and flood, switching down, packing. Naming the batch (its digest, ``name``) and taking the weights from
+the model (``terms``) are done before, by the service, and stand by themselves.
 """
 
 from __future__ import annotations

@@ -19,7 +19,9 @@ from protocols.scoring.params import ParameterSet
 _STEPS: dict[str, tuple[str, str]] = {
     # step: the function, and who calls it
     "read": ("read_batch", "evaluate"),
-    "load": ("load", "add_products"),
+    "unpack": ("unpack", "read_seeded"),
+    "expand": ("expand", "read_seeded"),
+    "load": ("transformed", "add_products"),
     "encode": ("encode", "add_products"),
     "transform": ("transform_to_ntt", "add_products"),
     "multiply": ("multiply_plain", "add_products"),
@@ -48,7 +50,7 @@ def binding_us(terms: Terms, params: ParameterSet, rows: int) -> dict[str, float
     columns = len(set(terms.columns.tolist()))
     return {
         "convert_weights": round(len(terms.columns) * conversion_us(params) / rows, 3),
-        "columns_through_a_file": round(columns * file_us(params.seeded_bytes) / rows, 3),
+        "columns_through_a_file": round(columns * file_us(2 * 8 * params.degree * len(params.data_primes)) / rows, 3),
     }
 
 

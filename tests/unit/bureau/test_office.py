@@ -21,7 +21,7 @@ from lab.terms.receipt import verify_receipt
 from models.sheet import BankSheet
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.wire.frame import Frame, Kind
-from tests.protocol.insider import frame_of
+from tests.protocol.insider import rubbish
 from tests.unit.bureau.scene import PARAMS, RECIPIENT, Bank, Scene
 
 JOB = "job-1"
@@ -142,9 +142,9 @@ def test_a_failed_evaluation_gives_the_charge_back(scene_on_both: Scene) -> None
     _, tags = matched(scene, contract, scene.tables.codes[:4])
     context = scene.bank.put_context(scene.bureau, contract)
     columns = scene.model.columns
-    meta = {"parameters": PARAMS.name, "contract": contract, "context": context, "rows": 4}
-    rubbish = [frame_of(bytes([number]) * PARAMS.seeded_bytes) for number in range(columns)]  # outwardly ciphertexts
-    batch = Frame(Kind.BATCH, meta, (tags.tobytes(), *rubbish)).pack()
+    meta = {"parameters": PARAMS.name, "form": 2, "contract": contract, "context": context, "rows": 4}
+    parts = [rubbish(number, PARAMS) for number in range(columns)]  # of a column's length
+    batch = Frame(Kind.BATCH, meta, (tags.tobytes(), *parts)).pack()
     with pytest.raises(InvalidInput):
         scene.bureau.score(contract, JOB, batch)
     assert scene.bureau.allowance(contract)["scores"] == COUNTS
@@ -277,8 +277,8 @@ GIVES_NOTHING_OUT = {
 
 
 def one_row(contract: str) -> bytes:
-    meta = {"parameters": PARAMS.name, "contract": contract, "context": "0" * 64, "rows": 1}
-    return Frame(Kind.BATCH, meta, (bytes(16), frame_of(bytes(PARAMS.seeded_bytes)))).pack()
+    meta = {"parameters": PARAMS.name, "form": 2, "contract": contract, "context": "0" * 64, "rows": 1}
+    return Frame(Kind.BATCH, meta, (bytes(16), rubbish(1, PARAMS))).pack()
 
 
 def test_the_table_of_operations_is_complete() -> None:

@@ -11,13 +11,13 @@ from lab.bureau.store.tables.consents import ConsentChangeRow, ConsentRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
-    CiphertextRow,
     ContextRow,
     EpochRow,
     InquiryRow,
     JobRow,
     MatchRow,
     NonceRow,
+    SeedRow,
     UsageRow,
 )
 from lab.bureau.store.tables.ledger import EntryRow, LedgerSizeRow, TreeHeadRow
@@ -31,7 +31,6 @@ __all__ = [
     "BankRow",
     "Base",
     "BatchRow",
-    "CiphertextRow",
     "ConsentChangeRow",
     "ConsentRow",
     "ContextRow",
@@ -48,6 +47,7 @@ __all__ = [
     "Moment",
     "NonceRow",
     "RegisterRow",
+    "SeedRow",
     "SignInRow",
     "TreeHeadRow",
     "UsageRow",

@@ -58,6 +58,8 @@ class ContextRow(Base):
     sha256: Mapped[str] = mapped_column(Hash, primary_key=True)
     file: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(Integer)
+    rules: Mapped[int] = mapped_column(Integer)
+    """By which rules it was judged (``protocols.scoring.bureau.RULES``): by earlier ones it is as good as not held."""
     received_at: Mapped[datetime] = mapped_column(Moment)
 
 
@@ -138,14 +140,16 @@ class BatchRow(Base):
     answered_at: Mapped[datetime | None] = mapped_column(Moment)
 
 
-class CiphertextRow(Base):
-    """Room ``exchange``: a ciphertext that was sent, by its SHA-256: fresh ones never come again in another batch."""
+class SeedRow(Base):
+    """Room ``exchange``: the seed of a ciphertext that a bank sent: a fresh one never comes again in another batch,
+    under whatever contract of the bank."""
 
-    __tablename__ = "ciphertexts"
+    __tablename__ = "seeds"
 
-    contract_id: Mapped[str] = mapped_column(ForeignKey("contracts.id"), primary_key=True)
-    print: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
+    bank_id: Mapped[str] = mapped_column(ForeignKey("banks.id"), primary_key=True)
+    seed: Mapped[bytes] = mapped_column(LargeBinary(32), primary_key=True)
     batch: Mapped[str] = mapped_column(Hash)
+    """The one batch that it came in, by its SHA-256."""
 
 
 class EpochRow(Base):

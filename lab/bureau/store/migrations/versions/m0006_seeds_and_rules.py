@@ -1,0 +1,35 @@
+"""A ciphertext is known by its seed, and for a bank; a context by the rules that it was judged by."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    # What was sent before in SEAL's form is not taken any more, so its prints can never be met again.
+    op.drop_table("ciphertexts")
+    op.create_table(
+        "seeds",
+        sa.Column("bank_id", sa.String(64), nullable=False),
+        sa.Column("seed", sa.LargeBinary(32), nullable=False),
+        sa.Column("batch", sa.String(64), nullable=False),
+        sa.ForeignKeyConstraint(["bank_id"], ["banks.id"], name=op.f("fk_seeds_bank_id")),
+        sa.PrimaryKeyConstraint("bank_id", "seed", name=op.f("pk_seeds")),
+    )
+    # Contexts of before were judged by the first rules, so none of them is used: banks are asked for theirs again.
+    with op.batch_alter_table("contexts") as table:
+        table.add_column(sa.Column("rules", sa.Integer(), nullable=False, server_default="1"))
+    with op.batch_alter_table("contexts") as table:
+        table.alter_column("rules", existing_type=sa.Integer(), server_default=None)
+
+
+def downgrade() -> None:
+    raise NotImplementedError(
+        "contexts and batches of now mean nothing before this: restore a copy of the home instead"
+    )

@@ -1,0 +1,80 @@
+"""Symmetric encryption as the bank does it: (c0, a) with c0 = m - (a s + t e) and a expanded from a fresh seed.
+
+It is the encryption of BGV (ePrint 2011/277, section 3.2), put together out of SEAL's evaluation and errors of
+``noise``, as ``mask.draw`` puts together an encryption of zero: SEAL's own encryption expands its seeds otherwise
+(decision 0017). The pseudo-random a is in transformed form from the beginning, so nothing but the small t e and the
+message is transformed. Two columns share a ciphertext object, one in each half, and what is read back of it is public.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+import tenseal.sealapi as seal
+from numpy.typing import NDArray
+
+from protocols.scoring import layout, native, noise
+from protocols.scoring.expansion import expand
+from protocols.scoring.noise import Element
+from protocols.scoring.params import SEED_BYTES, ParameterSet
+
+Message = NDArray[Any] | None
+"""Slots, integers of either sign within t / 2; None: zero."""
+
+
+class Encryption:
+    """Encrypts under one secret, which it holds transformed: made for a batch, and dropped after it."""
+
+    __slots__ = ("_context", "_encoder", "_evaluator", "_params", "_second_one", "_secret")
+
+    def __init__(self, secret: NDArray[np.int64], params: ParameterSet) -> None:
+        """``secret``: coefficients, -1 to 1, int64 [N]."""
+        self._params, self._context = params, native.context(params.name)
+        self._evaluator, self._encoder = seal.Evaluator(self._context), seal.BatchEncoder(self._context)
+        self._secret = native.plaintext(secret, params)
+        self._evaluator.transform_to_ntt_inplace(self._secret, self._context.first_parms_id())
+        zeros = np.zeros((len(params.data_primes), params.degree), dtype=np.uint64)
+        self._second_one = native.transformed(zeros, zeros + np.uint64(1), params)
+
+    def columns(self, one: Message, other: Message) -> tuple[bytes, bytes]:
+        """Two columns as they travel: seed and residues each."""
+        errors = noise.binomial(self._params.degree), noise.binomial(self._params.degree)
+        return self._columns((one, other), errors)
+
+    def key(self) -> tuple[bytes, NDArray[np.int64]]:
+        """A public key as it travels, an encryption of zero, and its error e: pk = (-(a s + t e), a)."""
+        error = noise.binomial(self._params.degree)
+        return self._columns((None, None), (error, noise.binomial(self._params.degree)))[0], error
+
+    def _columns(
+        self, messages: tuple[Message, Message], errors: tuple[NDArray[np.int64], NDArray[np.int64]]
+    ) -> tuple[bytes, bytes]:
+        params, evaluator = self._params, self._evaluator
+        seeds = [os.urandom(SEED_BYTES) for _ in range(2)]
+        product = native.transformed(*(expand(seed, params) for seed in seeds), params)
+        evaluator.multiply_plain_inplace(product, self._secret)
+        found = native.ciphertext(*(self._scaled(error) for error in errors), params)
+        evaluator.sub_inplace(found, product)
+        for half, message in enumerate(messages):
+            if message is not None and message.any():
+                self._add(found, message, half)
+        first, second = native.residues(found, params)
+        return layout.pack_seeded(seeds[0], first, params), layout.pack_seeded(seeds[1], second, params)
+
+    def _scaled(self, error: NDArray[np.int64]) -> Element:
+        """-t e as residues."""
+        return noise.residues(-self._params.plain_modulus * error, self._params)
+
+    def _add(self, found: Any, message: NDArray[Any], half: int) -> None:
+        """Add a message to the first or the second half."""
+        plain = seal.Plaintext()
+        self._encoder.encode(message.tolist(), plain)
+        if half == 0:
+            self._evaluator.add_plain_inplace(found, plain)
+            return
+        self._evaluator.transform_to_ntt_inplace(plain, self._context.first_parms_id())
+        placed = seal.Ciphertext()
+        self._evaluator.multiply_plain(self._second_one, plain, placed)
+        self._evaluator.add_inplace(found, placed)
