@@ -26,7 +26,9 @@ from lab.bank.files import check_private, claim_private
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
 
 VALUE_BYTES = 32
-_SCHEMA = "shulab-evaluations/1"
+_SCHEMA = "shulab-evaluations/2"
+_FORMER = "shulab-evaluations/1"
+"""Values under a key that all contracts shared: they mean nothing under a contract's own, and are let go."""
 _STORE_FILE = re.compile(
     r"(?P<contract>[a-z0-9-]+)\.e(?P<epoch>[0-9]{1,9})\.(?P<engine>[a-z0-9._-]+)\.(?:sqlite|sqlite-journal|lock)"
 )
@@ -139,6 +141,7 @@ class Evaluations:
 def open_evaluations(folder: Path, contract: str, epoch: int, engine: str) -> Iterator[Evaluations]:
     """The store of a contract, epoch and engine in ``folder``, made if absent.
 
+    What a former version kept there, of a key that all contracts shared, is removed: it would be misread.
     Raises ``NotAuthentic`` if the file is another's, ``Refused`` if others may read it, ``InvalidInput`` if it is
     damaged.
     """
@@ -195,6 +198,9 @@ def _prepare(connection: sqlite3.Connection, about: tuple[str, str, int, str]) -
         connection.execute("BEGIN IMMEDIATE")
         for statement in _TABLES:
             connection.execute(statement)
+        if connection.execute("SELECT count(*) FROM about WHERE schema = ?", (_FORMER,)).fetchone() != (0,):
+            for table in ("about", "evaluated", "under_way"):
+                connection.execute(f"DELETE FROM {table}")
         if connection.execute("SELECT count(*) FROM about").fetchone() == (0,):
             connection.execute("INSERT INTO about VALUES (?, ?, ?, ?)", about)
         found = connection.execute("SELECT schema, contract, epoch, engine FROM about").fetchall()

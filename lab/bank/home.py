@@ -3,7 +3,7 @@
 Layout: ``bank.toml`` (name, public key, former public keys, how keys are sealed), ``keys/``,
 ``bureaus/<fingerprint>.json`` (pins), ``contracts/<id>.v<version>.json``, ``runs/<run id>/`` (scoring),
 ``matches/<run id>/`` (matching alone), ``evaluations/`` (what was matched), ``setups/<contract>/`` (of registers),
-``leaving/`` (what is being removed). The folder and everything in it is the owner's alone.
+``matching-keys/`` (of bureaus, as first seen), ``leaving/`` (what is being removed). The folder and everything in it is the owner's alone.
 """
 
 from __future__ import annotations
@@ -159,6 +159,11 @@ class BankHome:
     def setups(self) -> Path:
         """The folder of registers' set-ups, by contract."""
         return self.folder / "setups"
+
+    @property
+    def matching_keys(self) -> Path:
+        """The folder of the bureaus' matching keys as they were first seen, and of what contradicts them."""
+        return self.folder / "matching-keys"
 
     @property
     def leaving(self) -> Path:

@@ -22,7 +22,7 @@ from lab.bank.home import BankHome
 from lab.bank.jobs import check_allowance, check_before, end_job, open_job
 from lab.bank.keys import BankKeys
 from lab.bank.label import Label, RunKind
-from lab.bank.matching import Ask, Counted, Found, count, even_parts, match
+from lab.bank.matching import CHUNK, Ask, Counted, Found, count, even_parts, match
 from lab.bank.outlet import JobCard, Outlet
 from lab.bank.portfolio import Portfolio, read_portfolio
 from lab.bank.results import check_suffix, match_table, write_scores
@@ -85,13 +85,13 @@ def count_portfolio(
     begun, started = time.perf_counter(), datetime.now(UTC)
     standing = check_standing(home, outlet, errand.contract, now=started, operations=(Operation.COUNT,))
     contract, portfolio = standing.contract, _read(standing, errand)
-    even_parts(len(portfolio.codes), contract.ceilings.identifiers_per_match)
+    even_parts(len(portfolio.codes), min(contract.ceilings.identifiers_per_match, CHUNK))
     key = run_key("count", contract.id, portfolio.sha256, portfolio.id_column)
     with open_run(home.matches, key, Label.of(RunKind.COUNT, contract, started), now=started) as run:
         if not run.resumed:
-            check_allowance(outlet, contract.id, len(portfolio.codes))
+            check_allowance(outlet, contract, len(portfolio.codes))
         counterpart, ask = _open(standing, outlet, run, portfolio, errand, progress)
-        counted = count(run.folder / "setup", keys, counterpart, ask, portfolio.codes, progress=progress)
+        counted = count(home, run.folder / "setup", keys, counterpart, ask, portfolio.codes, progress=progress)
         warnings = [*portfolio.warnings, *end_job(outlet, contract.id, run.id)]
         manifest = _manifest(home, standing, outlet, portfolio, run, counted, begun, started) | {"warnings": warnings}
         run.finish_match(manifest)
@@ -109,7 +109,8 @@ def _open(
     contract, model = standing.contract, standing.model
     card = JobCard(standing.recipient, model.name, model.version, len(portfolio.codes))
     epoch = open_job(outlet, contract.id, run.id, card, folder="matches")
-    ask = Ask(contract.engine, epoch, contract.ceilings.identifiers_per_match, errand.processes)
+    most = contract.ceilings.identifiers_per_match
+    ask = Ask(contract.engine, epoch, most, contract.bureau.public_key, errand.processes)
     return Counterpart(outlet, contract.id, run.id, progress), ask
 
 

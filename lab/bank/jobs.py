@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from lab.bank.asking import CHUNK, check_room
 from lab.bank.evaluations import held_epochs, open_evaluations
 from lab.bank.home import BankHome
 from lab.bank.outlet import JobCard, Outlet
 from lab.terms.contract import Contract
 from lab.terms.errors import Conflict, Refused, ShulabError, Unreachable
+from protocols.matching.bank import elements_for
 
 _AT_ONCE = 50_000  # codes looked up together, to bound memory
 
@@ -61,16 +63,20 @@ def check_before(home: BankHome, outlet: Outlet, contract: Contract, codes: Sequ
                 len([code for code in store.missing(codes[start : start + _AT_ONCE]) if code not in paid])
                 for start in range(0, len(codes), _AT_ONCE)
             )
-    check_allowance(outlet, contract.id, asked)
+    check_allowance(outlet, contract, asked)
 
 
-def check_allowance(outlet: Outlet, contract: str, asked: int) -> None:
-    """Refuse here what the bureau would refuse, before anything is charged."""
+def check_allowance(outlet: Outlet, contract: Contract, asked: int) -> None:
+    """Refuse here what the bureau would refuse, before anything is charged; ``asked``: identifiers, without canaries."""
     if not asked:
         return
-    left = outlet.allowance(contract).get("identifiers", {}).get("left")
-    if isinstance(left, int) and asked > left:
+    most = min(contract.ceilings.identifiers_per_match, CHUNK)
+    check_room(contract.id, most)
+    elements = elements_for(asked, most)
+    left = outlet.allowance(contract.id).get("identifiers", {}).get("left")
+    if isinstance(left, int) and elements > left:
         raise Refused(
-            f"Contract {contract} has {left} identifiers left to match; the portfolio has {asked} that were not yet.",
+            f"Contract {contract.id} has {left} identifiers left to match; the portfolio has {asked} that were not yet, "
+            f"and {elements - asked} canaries go with them: {elements} in all (term: identifiers).",
             next_step="take a smaller portfolio, or ask the bureau for a contract with a higher ceiling",
         )

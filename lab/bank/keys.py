@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import ctypes
 import fcntl
-import hashlib
 import json
 import os
 import resource
@@ -24,14 +23,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
+import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from numpy.typing import NDArray
 
 from lab.bank.files import check_private, read_private, replace_private, sync_folder, write_private
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.sealed import SealKey, open_sealed, seal
-from protocols.matching.bank import Blinding
+from protocols.matching.bank import Blinding, operation_of, order_seed, request_seed, secret_order
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.scoring.layout import is_current
 from protocols.scoring.params import PARAMETERS, ParameterSet
@@ -43,7 +42,6 @@ MATCHING_FILE = "matching.sealed"
 _SIGNING_LABEL = b"shulab bank signing key v1"
 _SCORING_LABEL = b"shulab bank scoring key v1 "
 _MATCHING_LABEL = b"shulab bank matching secret v1"
-_BLINDING_INFO = b"shulab blinding v1\x00"
 _SEED_BYTES = 32
 _PR_SET_DUMPABLE = 4  # prctl(2)
 _LENGTH_BYTES = 4
@@ -235,21 +233,19 @@ class BankKeys(_Hidden):
         """What blinds these identifiers under a contract and key epoch, to be matched, or to be counted.
 
         The same identifiers in the same order always give the same request, so one that was cut off is sent again byte
-        for byte; others, and the same under another contract or epoch, are blinded by keys that do not link.
+        for byte; others, and the same under another contract or epoch, are blinded by keys that do not link
+        (``protocols.matching.hiding``).
         """
-        return Blinding(engine, self._blinding_seed(engine, contract, epoch, identifiers, counting=counting))
+        about = (operation_of(counting), engine, contract, epoch)
+        return Blinding(engine, request_seed(self._matching_secret(), *about, identifiers))
 
-    def _blinding_seed(
+    def order(
         self, engine: str, contract: str, epoch: int, identifiers: Sequence[str], *, counting: bool = False
-    ) -> bytes:
-        """HKDF-SHA-256 (RFC 5869) of the matching secret. Fields stand with their lengths: none runs into another."""
-        named = hashlib.sha256()
-        for identifier in identifiers:
-            named.update(_prefixed(identifier.encode()))
-        use = b"count" if counting else b"match"
-        fields = (use, engine.encode(), contract.encode(), str(epoch).encode(), named.digest())
-        info = _BLINDING_INFO + b"".join(_prefixed(field) for field in fields)
-        return HKDF(algorithm=SHA256(), length=_SEED_BYTES, salt=None, info=info).derive(self._matching_secret())
+    ) -> NDArray[np.int64]:
+        """The secret order in which a portfolio is asked for: a permutation of its identifiers sorted by text, int64
+        [n]. The same identifiers are always asked in the same order."""
+        about = (operation_of(counting), engine, contract, epoch)
+        return secret_order(order_seed(self._matching_secret(), *about, identifiers), len(identifiers))
 
     def _matching_secret(self) -> bytes:
         """32 random bytes, made and sealed at the first call. They outlive rotations of the signing key."""
@@ -294,13 +290,13 @@ class BankKeys(_Hidden):
         return secret, context
 
 
+def _prefixed(field: bytes) -> bytes:
+    return len(field).to_bytes(_LENGTH_BYTES, "big") + field
+
+
 def _parted(joined: bytes) -> tuple[bytes, bytes]:
     end = _LENGTH_BYTES + int.from_bytes(joined[:_LENGTH_BYTES], "big")
     return joined[_LENGTH_BYTES:end], joined[end:]
-
-
-def _prefixed(field: bytes) -> bytes:
-    return len(field).to_bytes(_LENGTH_BYTES, "big") + field
 
 
 def _make_holder(params: ParameterSet, secret: bytes) -> KeyHolder:

@@ -16,6 +16,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from lab.bank.asking import CHUNK
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.outlet import Outlet
@@ -25,14 +26,14 @@ from lab.terms.errors import InvalidInput
 from lab.terms.offer import Offer, OfferedDetail, parse_offer
 from lab.terms.progress import SILENT, Progress
 from lab.terms.proposal import Estimate, Proposal
-from protocols.matching.bank import BOUND_BITS, ENGINES, Blinding
+from protocols.matching.bank import BOUND_BITS, ENGINES, Blinding, canaries_for, elements_for
 from protocols.matching.engines import bank_engine
 from protocols.scoring.params import PARAMETERS, ParameterSet
 
 DAYS = 14
 """The shortest sensible term: time for review, for both signatures, and for the job once more if it is stopped."""
 MAX_IDENTIFIERS = 100_000
-"""Identifiers in one match at most; a larger portfolio is matched in several requests."""
+"""Identifiers and canaries in one match at most; a larger portfolio is matched in several requests."""
 _SAMPLE = 400
 _PASSES = 3
 """Blinding, the bureau's evaluation and unblinding: the first, with the hash to the curve, is the dearest."""
@@ -115,11 +116,12 @@ def plan_job(
 def smallest(rows: int, params: ParameterSet, days: int) -> Ceilings:
     """The lowest ceilings under which ``rows`` enterprises, all of them matched, can be scored once, in one job.
 
-    The period over which an enterprise's scores are counted is the whole term: a shorter one would allow more.
+    Identifiers are counted with the canaries that go with them: the bureau can't tell them apart. The period over which an enterprise's scores are counted is the whole term: a shorter one would allow more.
     """
+    most = min(rows + canaries_for(rows), MAX_IDENTIFIERS)
     return Ceilings(
-        identifiers=rows,
-        identifiers_per_match=min(rows, MAX_IDENTIFIERS),
+        identifiers=elements_for(rows, min(most, CHUNK)),
+        identifiers_per_match=most,
         scores_per_enterprise=1,
         period_days=min(days, 3660),
         jobs_per_day=1,
@@ -153,20 +155,20 @@ def estimate(
 
     The bureau is taken to be as fast as this machine, and alone. ``width``: bytes of an element of the matching engine.
     """
-    batches = -(-rows // params.slots)
+    batches, elements = -(-rows // params.slots), elements_for(rows, CHUNK)
     entries = offer.register_entries
     reply = 2 * params.degree * params.primes[0].bit_length() // 8
     set_up = round(entries * BOUND_BITS / 8)
     return Estimate(
         rows=rows,
         seconds={
-            "match": round(rows * speed.blind * _PASSES, 3),
+            "match": round(elements * speed.blind * _PASSES, 3),
             "encrypt": round(batches * size.columns * speed.encrypt, 3),
             "score": round(batches * (size.columns + _OUTPUT_COLUMNS * size.outputs) * speed.encrypt, 3),
             "decrypt": round(batches * size.outputs * speed.encrypt / 2, 3),
         },
-        bytes_up=context + rows * (width + 16) + batches * size.columns * speed.column_bytes,
-        bytes_down=set_up + rows * width + batches * size.outputs * reply,
+        bytes_up=context + elements * width + rows * 16 + batches * size.columns * speed.column_bytes,
+        bytes_down=set_up + elements * width + batches * size.outputs * reply,
     )
 
 

@@ -38,6 +38,10 @@ from lab.terms.progress import SILENT, Progress
 from models.features import require_columns, unreadable
 
 
+_TAGS = "tags of a key for each contract"
+"""A run that was interrupted under tags of another kind is not gone on with: they name nobody any more."""
+
+
 @dataclass(frozen=True)
 class Job:
     """What is asked for: a portfolio, a contract, and where the scores go."""
@@ -132,7 +136,7 @@ def _terms_of(agreement: Agreement) -> tuple[str, ...]:
     contract, ceilings = agreement.contract, agreement.contract.ceilings
     sizes = (ceilings.identifiers_per_match, ceilings.rows_per_batch, ceilings.precision)
     terms = (contract.id, agreement.model.sheet_sha256, contract.engine, contract.parameters, agreement.recipient)
-    return (*terms, *map(str, sizes))
+    return (_TAGS, *terms, *map(str, sizes))
 
 
 def _path(job: Job) -> str:
@@ -159,7 +163,8 @@ def _match(
     epoch = open_job(outlet, contract.id, run.id, card, folder="runs")
     if kept is None:
         counterpart = Counterpart(outlet, contract.id, run.id, progress)
-        ask = Ask(contract.engine, epoch, contract.ceilings.identifiers_per_match, processes)
+        most = contract.ceilings.identifiers_per_match
+        ask = Ask(contract.engine, epoch, most, contract.bureau.public_key, processes)
         kept = match(home, keys, counterpart, ask, codes, progress=progress).match
         run.keep_match(kept)
     return kept

@@ -21,14 +21,25 @@ from numpy.typing import NDArray
 from lab.bank.answers import strict
 from lab.bank.counterpart import Counterpart
 from lab.bank.files import check_private, claim_private, read_private, replace_private
+from lab.bank.seen_keys import SeenKeys
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.progress import SILENT, Progress, Stage
-from protocols.matching.bank import Setup, apply_delta, check_bucket, decode_bucket, read_delta, read_setup, read_shard
+from protocols.matching.bank import (
+    Setup,
+    apply_delta,
+    check_bucket,
+    count_bucket,
+    decode_bucket,
+    read_delta,
+    read_setup,
+    read_shard,
+)
 from protocols.wire.frame import MalformedFrame
 
 SHARD = 16
 """Buckets asked for at a time: about 5 MB, so that memory stays small and a broken connection costs little."""
 
+_HEAD = 16  # bytes that a coded bucket's number of entries stands in
 _VERSIONS = 3  # of the register that may come in while one is fetched
 
 
@@ -68,6 +79,16 @@ class HeldSetup:
         check_bucket(self.setup, number, coded)
         os.pwrite(self.descriptor, coded, self.offsets[number])
 
+    def check_entries(self) -> None:
+        """Raise ``MalformedFrame`` unless the buckets have together as many entries as the manifest says."""
+        heads = (
+            os.pread(self.descriptor, min(size, _HEAD), at)
+            for size, at in zip(self.setup.sizes, self.offsets, strict=True)
+        )
+        found = sum(map(count_bucket, heads))
+        if found != self.setup.entries:
+            raise MalformedFrame(f"the manifest says {self.setup.entries} entries; the buckets have {found}")
+
     def missing(self) -> list[int]:
         """The buckets that are not held."""
         return [number for number in range(self.setup.geometry.buckets) if not self.sound(number)]
@@ -101,6 +122,7 @@ class HeldSetup:
 def bring_setup(
     folder: Path,
     counterpart: Counterpart,
+    seen: SeenKeys,
     *,
     engine: str,
     epoch: int,
@@ -109,8 +131,8 @@ def bring_setup(
 ) -> Iterator[HeldSetup]:
     """The set-up that the bureau has now, in ``folder`` (one contract's), with all its buckets; older ones go.
 
-    Raises ``InvalidInput`` for a manifest or bucket that does not fit, and what the routes raise; what was fetched by
-    then is kept.
+    Raises ``InvalidInput`` for a manifest or bucket that does not fit, or a false number of entries; what
+    ``SeenKeys.check`` raises; and what the routes raise: what was fetched by then is kept.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_private(folder)
@@ -120,6 +142,7 @@ def bring_setup(
             setup = read_setup(manifest)
             if (setup.engine, setup.epoch, setup.counting) != (engine, epoch, counting):
                 raise MalformedFrame("the set-up is of another engine, epoch or kind")
+        seen.check(setup)
         with _locked(folder):
             try:
                 held = _bring(folder, setup, manifest, counterpart, progress)
@@ -139,6 +162,8 @@ def _bring(folder: Path, setup: Setup, manifest: bytes, counterpart: Counterpart
     try:
         _complete(folder, held, counterpart, progress)
         os.fsync(held.descriptor)
+        with strict("set-up"):
+            held.check_entries()
     except BaseException:
         os.close(held.descriptor)
         raise

@@ -8,12 +8,11 @@ pseudonym, over all epochs. The table says which epoch is which, so a service no
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -22,16 +21,14 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from lab.bureau.keys import FIRST_EPOCH, BureauKeys
 from lab.bureau.ledger import record
-from lab.bureau.register import Snapshot, find_snapshot
-from lab.bureau.shelf import find_model
 from lab.bureau.store import Store
 from lab.bureau.store.tables import ContractRow, ContractVersionRow, EpochRow, JobRow
-from lab.terms.contract import parse_contract
 from lab.terms.errors import Conflict, Refused
 from lab.terms.progress import SILENT, Progress
 
-_IN_USE = ("approved", "active", "suspended")
-"""States of a contract whose registers a new epoch is prepared for; others are evaluated when they are asked for."""
+U, E = TypeVar("U"), TypeVar("E")
+_Use = TypeVar("_Use", contravariant=True)
+_Extent = TypeVar("_Extent", contravariant=True)
 
 
 class EpochState(StrEnum):
@@ -54,14 +51,14 @@ class Epoch:
     jobs: int
 
 
-class Evaluated(Protocol):
+class Evaluated(Protocol[_Use, _Extent]):
     """Where evaluated registers are kept (``lab.bureau.exchange.evaluated``)."""
 
-    def is_kept(self, snapshot: Snapshot, engine: str, epoch: int) -> bool: ...
+    def is_kept(self, use: _Use, extent: _Extent, /) -> bool: ...
 
-    def register(self, snapshot: Snapshot, engine: str, epoch: int, progress: Progress = ...) -> object: ...
+    def register(self, use: _Use, extent: _Extent, progress: Progress = ..., /) -> object: ...
 
-    def forget(self, epoch: int) -> None: ...
+    def forget(self, epoch: int, /) -> None: ...
 
 
 def current(session: Session) -> int:
@@ -74,11 +71,19 @@ def current(session: Session) -> int:
     return row.number
 
 
-class Epochs:
+class Epochs(Generic[U, E]):
     """The epochs of one bureau. Safe to use from several threads and processes."""
 
-    def __init__(self, store: Store, keys: BureauKeys, evaluated: Evaluated, clock: Callable[[], datetime]) -> None:
-        self._store, self._keys, self._evaluated, self._now = store, keys, evaluated, clock
+    def __init__(
+        self,
+        store: Store,
+        keys: BureauKeys,
+        evaluated: Evaluated[U, E],
+        needed: Callable[[int], Iterable[tuple[U, E]]],
+        clock: Callable[[], datetime],
+    ) -> None:
+        """``needed``: what the contracts in use need evaluated under the keys of an epoch."""
+        self._store, self._keys, self._evaluated, self._needed, self._now = store, keys, evaluated, needed, clock
 
     def begin(self) -> None:
         """Put the first epoch in the table if there is none; its keys were made with the bureau."""
@@ -107,16 +112,17 @@ class Epochs:
             ]
 
     def prepare(self, progress: Progress = SILENT, *, by: str = "local") -> int:
-        """Make the next epoch's keys and evaluate the registers in use under them; the epoch's number.
+        """Make the next epoch's secrets and evaluate what the contracts in use need, each under its own key of the new
+        epoch; the epoch's number.
 
         Nothing that serves banks changes. Interrupted, it goes on where it stopped: a register that is finished is not
         evaluated again.
         """
         number = self._next(by)
         self._keys.make_matching_keys(number)
-        for snapshot, engine in self._in_use():
-            if not self._evaluated.is_kept(snapshot, engine, number):
-                self._evaluated.register(snapshot, engine, number, progress)
+        for use, extent in self._needed(number):
+            if not self._evaluated.is_kept(use, extent):
+                self._evaluated.register(use, extent, progress)
         return number
 
     def switch(self, *, by: str = "local") -> int:
@@ -179,18 +185,6 @@ class Epochs:
             session.flush()
             record(session, "epoch.preparing", None, {"epoch": number}, by=by)
         return number
-
-    def _in_use(self) -> list[tuple[Snapshot, str]]:
-        """The newest version of each register that contracts read, with the engine they match by."""
-        found: dict[tuple[str, str], Snapshot] = {}
-        with self._store.read() as session:
-            documents = select(ContractVersionRow.document).where(ContractVersionRow.state.in_(_IN_USE))
-            for document in session.scalars(documents):
-                contract = parse_contract(json.dumps({"contract": json.loads(document)})).contract
-                for model in contract.models:
-                    register = find_model(session, model.name, model.version).register
-                    found[register, contract.engine] = find_snapshot(session, register)
-        return [(snapshot, engine) for (_, engine), snapshot in sorted(found.items(), key=lambda pair: pair[0])]
 
 
 def _in(state: EpochState) -> Select[EpochRow]:

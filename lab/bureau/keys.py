@@ -1,8 +1,9 @@
-"""The bureau's only home of secrets: its signing key, its key for pseudonyms, and the matching keys of each epoch.
+"""The bureau's only home of secrets: its signing key, its key for pseudonyms, and the matching secrets of each epoch.
 
 They lie sealed in ``lab.bureau.strongbox``. The object cannot be printed, pickled or copied, and shows no members.
-Secret bytes leave it in one way: a matching key is lent to a function (``with_matching_key``), because the protocol
-evaluates under it.
+Secret bytes leave it in one way: the matching key of one contract and operation is lent to a function
+(``with_matching_key``), because the protocol evaluates under it. The secret of an epoch, of which those keys are made,
+does not.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from lab.bureau.home import BureauHome
 from lab.bureau.strongbox import Strongbox
 from lab.terms.errors import Conflict, NotFound, Refused
 from lab.terms.progress import SILENT, Progress
-from protocols.matching.bureau import ENGINES, generate_key
+from protocols.matching.bureau import ENGINES, Operation, contract_key, generate_key, public_key
 
 FIRST_EPOCH = 1
 PSEUDONYM_BYTES = 16
@@ -83,7 +84,7 @@ class BureauKeys:
         return [hmac.digest(key, code.encode(), "sha256")[:PSEUDONYM_BYTES].hex() for code in codes]
 
     def make_matching_keys(self, epoch: int) -> None:
-        """Make and seal the matching keys of ``epoch``, one for each engine; those that are there stay."""
+        """Make and seal the matching secrets of ``epoch``, one for each engine; those that are there stay."""
         names = {engine: _matching_name(engine, epoch) for engine in ENGINES}
         if all(self._box.has(name) for name in names.values()):
             return
@@ -91,10 +92,13 @@ class BureauKeys:
             for engine, name in names.items():
                 self._box.put(name, generate_key(engine))
 
-    def with_matching_key(self, engine: str, epoch: int, use: Callable[[bytes], Result]) -> Result:
-        """Lend the matching key of ``engine`` in ``epoch`` to ``use``, which must not keep it.
+    def with_matching_key(
+        self, engine: str, epoch: int, contract: str, operation: Operation, use: Callable[[bytes], Result]
+    ) -> Result:
+        """Lend the matching key of a contract and operation, made of the secret of ``engine`` in ``epoch``
+        (``protocols.matching.contract_keys``), to ``use``, which must not keep it.
 
-        Raises ``Refused`` if the epoch has no key: it was destroyed, by whichever process, or is not begun.
+        Raises ``Refused`` if the epoch has no secret: it was destroyed, by whichever process, or is not begun.
         """
         name = _matching_name(engine, epoch)
         if not self._box.has(name):
@@ -105,10 +109,14 @@ class BureauKeys:
             )
         if (engine, epoch) not in self._matching:
             self._matching[engine, epoch] = self._box.read(name)
-        return use(self._matching[engine, epoch])
+        return use(contract_key(self._matching[engine, epoch], engine, contract, operation))
+
+    def matching_public_key(self, engine: str, epoch: int, contract: str, operation: Operation) -> bytes:
+        """P = s·B of a matching key, in the engine's encoding. Raises as ``with_matching_key``."""
+        return self.with_matching_key(engine, epoch, contract, operation, lambda key: public_key(engine, key))
 
     def destroy_matching_keys(self, epoch: int) -> int:
-        """Overwrite and unlink the matching keys of ``epoch``, and forget them here; how many there were."""
+        """Overwrite and unlink the matching secrets of ``epoch``, and with them every contract's key, and forget them here; how many there were."""
         for held in [held for held in self._matching if held[1] == epoch]:
             del self._matching[held]
         with self._box.changing():

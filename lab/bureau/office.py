@@ -37,9 +37,11 @@ from lab.bureau.exchange.cluster import ClusterPool
 from lab.bureau.exchange.evaluated import EvaluatedRegisters
 from lab.bureau.exchange.indexes import Indexes
 from lab.bureau.exchange.jobs import stop_jobs
+from lab.bureau.exchange.needed import Needed
 from lab.bureau.exchange.passage import bank_of
 from lab.bureau.exchange.preparation import Preparation
-from lab.bureau.exchange.retention import Swept, sweep
+from lab.bureau.exchange.retention import Swept, sweep, sweep_ended
+from lab.bureau.exchange.statements import Statements
 from lab.bureau.home import BureauHome
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, LOCAL, Receipt, record
@@ -90,10 +92,11 @@ class Bureau:
         if settings.cluster:
             self._evaluators = ClusterPool(settings.cluster, job_seconds=settings.job_seconds)
         passage = Passage(self.shelf)
-        self.epochs = Epochs(store, keys, self.evaluated, clock)
+        self.needed = Needed(store, self.consents, clock)
+        self.epochs = Epochs(store, keys, self.evaluated, self.needed.list, clock)
         self._reception = Reception(store, home, passage, self.epochs.current)
         self._contexts = Contexts(store, home, self._workers, passage)
-        indexes = Indexes(home, self.snapshots, self.evaluated, self._preparation)
+        indexes = Indexes(home, self.snapshots, self.evaluated, Statements(store, keys), self._preparation)
         self._matching = Matching(store, keys, indexes, passage, self.consents, self._crew)
         rooms = (store, home, keys, self.snapshots, indexes, self._evaluators, passage, self.consents)
         self._scoring = Scoring(*rooms, self.shelf)
@@ -134,6 +137,7 @@ class Bureau:
         store.sign, store.bureau_key = keys.sign, keys.public_key_hex
         bureau = cls(found, store, keys, clock)
         bureau.epochs.begin()
+        bureau.remove_former()
         note_configuration(store, "bureau", found.settings, keys.pseudonyms, by=LOCAL)
         return bureau
 
@@ -320,6 +324,13 @@ class Bureau:
             answered = self._scoring.score(contract_id, job_id, body, self.now())
         return answered.reply, self.log.receipt(answered.entry)
 
+    def remove_former(self) -> None:
+        """Remove what a former version evaluated under keys that all contracts shared; it would be of no use."""
+        epochs = self.evaluated.remove_former()
+        if epochs:
+            with self.store.begin() as session:
+                record(session, "retention.swept", None, {"evaluated_for_all_contracts": epochs}, by=LOCAL)
+
     def sweep(self) -> Swept:
         """What time asks for: terms that are over are recorded, what was kept for its time is removed, and what the
         watch finds is recorded."""
@@ -333,6 +344,7 @@ class Bureau:
         self.epochs.close()
         self.consents.note_expiry()
         swept = sweep(self.store, self.home, now)
+        sweep_ended(self.store, self.evaluated, now)
         self.watch.sweep()
         return swept
 

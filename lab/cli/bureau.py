@@ -12,11 +12,10 @@ from lab.bureau.home import default_folder
 from lab.bureau.ledger import LOCAL
 from lab.bureau.office import Bureau
 from lab.bureau.people import NewAccount, read_roles, read_subject
-from lab.bureau.register import find_snapshot, import_register
+from lab.bureau.register import import_register
 from lab.cli import bureau_keys, bureau_register
 from lab.cli.choices import AsJson, BureauFolder, IdKind
 from lab.cli.output import Output
-from protocols.matching.bureau import DEFAULT_ENGINE
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="数据局 For the bureau: set up, import a register, serve."
@@ -76,7 +75,8 @@ def import_(
         Path | None, typer.Option(help="数据项词典 Words for the columns: TOML with [items.COLUMN] tables.")
     ] = None,
     evaluate_now: Annotated[
-        bool, typer.Option("--evaluate/--no-evaluate", help="立即求值 Evaluate it for matching right away.")
+        bool,
+        typer.Option("--evaluate/--no-evaluate", help="立即求值 Evaluate it right away, for each contract in use."),
     ] = True,
     home: BureauFolder = None,
     as_json: AsJson = False,
@@ -99,11 +99,8 @@ def import_(
             words=words,
             progress=out.progress,
         )
-        with bureau.store.read() as session:
-            snapshot = find_snapshot(session, done.register, done.version)
-            epoch = bureau.epochs.current(session)
         if evaluate_now:
-            bureau.evaluated.register(snapshot, DEFAULT_ENGINE, epoch, out.progress, by=LOCAL)
+            bureau_register.evaluate_needed(bureau, out.progress, register=done.register)
     out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
     if done.set_aside:
         told = ", ".join(f"{reason}: {count}" for reason, count in done.reasons.items())

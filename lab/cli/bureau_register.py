@@ -8,14 +8,16 @@ from typing import Annotated
 
 import typer
 
+from lab.bureau.exchange.evaluated import Evaluation
+from lab.bureau.exchange.extent import Extent, Use
 from lab.bureau.home import default_folder
 from lab.bureau.ledger import LOCAL
 from lab.bureau.office import Bureau
 from lab.bureau.register import find_snapshot
 from lab.cli.choices import AsJson, BureauFolder
 from lab.cli.output import Output
-from lab.terms.errors import InvalidInput
-from protocols.matching.bureau import DEFAULT_ENGINE, ENGINES, path_of
+from lab.terms.progress import Progress
+from protocols.matching.bureau import path_of
 
 Cluster = Annotated[
     str,
@@ -30,52 +32,64 @@ def changes(processes: int, cluster: str) -> dict[str, object]:
     return {name: value for name, value in given.items() if value}
 
 
+def evaluate_needed(
+    bureau: Bureau, progress: Progress, *, register: str | None = None, contract: str | None = None
+) -> list[tuple[Use, Extent, Evaluation | None]]:
+    """Evaluate what the contracts in use need under the present keys; what was made for each, None if it was there."""
+    with bureau.store.read() as session:
+        epoch = bureau.epochs.current(session)
+    needed = bureau.needed.list(epoch, register=register, contract=contract)
+    return [(use, extent, bureau.evaluated.evaluate(use, extent, progress, by=LOCAL)) for use, extent in needed]
+
+
 def evaluate(
     register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Name of the register.")] = "main",
-    engine: Annotated[
-        str, typer.Option(metavar="NAME", help=f"求交引擎 Matching engine: {', '.join(ENGINES)}.")
-    ] = DEFAULT_ENGINE,
+    contract: Annotated[
+        str, typer.Option(metavar="ID", help="仅此合同 For this contract alone [default: each in use].")
+    ] = "",
     processes: Processes = 0,
     cluster: Cluster = "",
     home: BureauFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """登记求值 Evaluate the newest version of a register for matching, under the present keys.
+    """登记求值 Evaluate the newest version of a register for matching, for each contract in use, under the present keys.
 
-    中断后再次执行即可继续。 Interrupted, it goes on after the last shard that was kept; what an earlier version of the
-    register has evaluated is taken over. The service does this by itself when a bank first asks.
+    每份合同、每种操作各有密钥,故各求值一次。 Each contract and operation has a key of its own, so each takes an
+    evaluation. 中断后再次执行即可继续。 Interrupted, it goes on after the last shard that was kept; what was evaluated
+    for the contract before is taken over. The service does this by itself when a bank first asks.
     """
     out = Output(as_json)
-    if engine not in ENGINES:
-        raise InvalidInput(
-            f"Wanted one of the engines {', '.join(ENGINES)}; found another name.", next_step="check --engine"
-        )
     begun = time.perf_counter()
     with Bureau.open(home or default_folder(), changes=changes(processes, cluster)) as bureau:
         with bureau.store.read() as session:
             snapshot = find_snapshot(session, register)
             epoch = bureau.epochs.current(session)
-        done = bureau.evaluated.evaluate(snapshot, engine, epoch, out.progress, by=LOCAL)
+        made = evaluate_needed(bureau, out.progress, register=register, contract=contract or None)
     seconds = time.perf_counter() - begun
-    if done is None:
-        out.say(f"已求值 Evaluated already: {snapshot.name} v{snapshot.version}, {snapshot.rows} 行 rows")
-    else:
-        out.say(
-            f"已求值 Evaluated {snapshot.name} v{snapshot.version}: {done.rows} 行 rows, "
-            f"计算 computed {done.computed}, 沿用 taken over {done.carried}, "
-            f"续作 resumed {done.resumed}, {seconds:.1f} s"
-        )
+    if not made:
+        out.say(f"无合同需要 No contract in use reads {snapshot.name}: it is evaluated when one does")
+    for use, extent, done in made:
+        what = f"{snapshot.name} v{snapshot.version}, {use.contract} ({use.operation}): {extent.count} 行 rows"
+        if done is None:
+            out.say(f"已求值 Evaluated already: {what}")
+        else:
+            out.say(
+                f"已求值 Evaluated {what}, 计算 computed {done.computed}, 沿用 taken over {done.carried}, "
+                f"续作 resumed {done.resumed}"
+            )
+    new = [done for _, _, done in made if done is not None]
     out.result(
         {
             "register": snapshot.name,
             "version": snapshot.version,
-            "engine": engine,
             "epoch": epoch,
-            "rows": snapshot.rows,
-            "computed": done.computed if done else 0,
-            "carried": done.carried if done else 0,
-            "resumed": done.resumed if done else 0,
-            "path": path_of(engine),
+            "contracts": len({use.contract for use, _, _ in made}),
+            "evaluations": len(made),
+            "rows": sum(extent.count for _, extent, _ in made),
+            "computed": sum(done.computed for done in new),
+            "carried": sum(done.carried for done in new),
+            "resumed": sum(done.resumed for done in new),
+            "path": {engine: path_of(engine) for engine in sorted({use.engine for use, _, _ in made})},
             "seconds": round(seconds, 3),
             "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "peak_rss_worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,

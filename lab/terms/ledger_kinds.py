@@ -50,6 +50,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("job.stopped", "作业中止", "job stopped"),
         Kind("job.reopened", "作业恢复", "job reopened"),
         Kind("job.ended", "作业结束", "job ended"),
+        Kind("match.key", "求交公钥声明", "matching key stated for a contract"),
         Kind("match.setup", "求交准备数据发出", "matching set-up given"),
         Kind("match.charged", "求交计数", "match charged"),
         Kind("match.repeated", "求交重复答复", "match answered again, not charged"),

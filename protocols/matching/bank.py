@@ -10,13 +10,27 @@ from numpy.typing import NDArray
 
 from protocols.crew import Crew
 from protocols.matching.engines import DEFAULT_ENGINE, ENGINES, bank_engine
+from protocols.matching.hiding import (
+    CANARIES,
+    canaries_for,
+    canary_material,
+    canary_places,
+    elements_for,
+    order_seed,
+    request_seed,
+    request_sizes,
+    room,
+    secret_order,
+)
 from protocols.matching.layout import (
     MAX_ELEMENTS,
     MIN_COUNTED,
     TAG_BYTES,
     VALUE_BYTES,
+    Operation,
     count_marks,
     digests,
+    operation_of,
     pack_elements,
     read_elements,
 )
@@ -24,8 +38,10 @@ from protocols.matching.marks import BOUND_BITS, Geometry, place
 from protocols.matching.setup import (
     MAX_SHARD,
     Setup,
+    StatedKey,
     apply_delta,
     check_bucket,
+    count_bucket,
     decode_bucket,
     read_delta,
     read_setup,
@@ -35,6 +51,7 @@ from protocols.wire.frame import Kind, MalformedFrame
 
 __all__ = [
     "BOUND_BITS",
+    "CANARIES",
     "DEFAULT_ENGINE",
     "ENGINES",
     "MAX_ELEMENTS",
@@ -44,62 +61,135 @@ __all__ = [
     "VALUE_BYTES",
     "Blinding",
     "Geometry",
+    "Operation",
     "Setup",
+    "StatedKey",
+    "StrayedKey",
     "apply_delta",
+    "canaries_for",
     "check_bucket",
+    "check_public_key",
+    "count_bucket",
     "count_marks",
     "decode_bucket",
     "digests",
+    "elements_for",
+    "operation_of",
+    "order_seed",
     "place",
     "read_delta",
     "read_setup",
     "read_shard",
+    "request_seed",
+    "request_sizes",
+    "room",
+    "secret_order",
 ]
 
 _Rows = TypeVar("_Rows", Sequence[str], NDArray[np.uint8])
 _CHUNK = 2048  # rows that one process of a crew takes at a time: about a tenth of a second's work
 
 
+class StrayedKey(Exception):
+    """An answer in which a canary is not what the published key makes of it. The message says how many, nothing else."""
+
+
+def check_public_key(engine: str, public_key: bytes) -> None:
+    """Raise ``MalformedFrame`` unless it can be the public key of a bureau under ``engine``."""
+    try:
+        bank_engine(engine).check_public_key(public_key)
+    except ValueError as error:
+        raise MalformedFrame(str(error)) from None
+
+
 class Blinding:
     """The keys of one matching request; they stay in here and can't be printed, pickled or copied.
 
     Made from the same seed it gives the same request for the same identifiers, byte for byte, so a request that was cut
-    off can be sent again. A seed belongs to one set of identifiers.
+    off can be sent again. A seed belongs to one list of identifiers (``hiding.request_seed``).
     """
 
-    __slots__ = ("_blinding", "_engine", "_half", "_unblinding")
+    __slots__ = ("_blinding", "_engine", "_half", "_seed", "_unblinding")
 
     def __init__(self, engine: str, seed: bytes) -> None:
         """``seed``: 32 uniform bytes. Raises ``UnknownEngine``."""
-        self._engine, self._half = engine, bank_engine(engine)
+        self._engine, self._half, self._seed = engine, bank_engine(engine), seed
         self._blinding, self._unblinding = self._half.keys_of(seed)
 
     def request(self, identifiers: Sequence[str], crew: Crew | None = None) -> bytes:
-        """The request frame: one blinded element an identifier, in order; none by itself says anything.
+        """The request frame: one blinded element an identifier, in order, with the canaries at their secret places;
+        none by itself says anything, nor which sort it is of.
 
         Raises ``ValueError`` if an identifier is repeated.
         """
         if len(set(identifiers)) != len(identifiers):
             raise ValueError("wanted unique identifiers; at least one is repeated")
         blinded = _by_chunks(self._half.blind, self._blinding, identifiers, self._half.WIDTH, crew)
+        if len(blinded):
+            places = canary_places(self._seed, len(blinded))
+            elements = np.empty((len(blinded) + len(places), self._half.WIDTH), dtype=np.uint8)
+            elements[_others(places, len(elements))] = blinded
+            elements[places] = self._half.canaries(self._material(len(places)))
+            blinded = elements
         return pack_elements(Kind.MATCH_REQUEST, self._engine, blinded)
 
-    def finish(self, response: bytes, count: int, crew: Crew | None = None) -> NDArray[np.uint8]:
-        """The values F(x), uint8 [count, 32], in the response's order; raises ``MalformedFrame``."""
+    def finish(
+        self, response: bytes, count: int, public_key: bytes, crew: Crew | None = None, *, counted: bool = False
+    ) -> NDArray[np.uint8]:
+        """The values F(x) of ``count`` identifiers, uint8 [n, 32], in the order they were asked in; ``counted``: in the
+        response's order, which says nothing.
+
+        Raises ``MalformedFrame``, and ``StrayedKey`` unless every canary was answered under the key whose public key is
+        ``public_key``: then nothing of the answer is to be used.
+        """
         evaluated = read_elements(response, Kind.MATCH_RESPONSE, self._engine, self._half.WIDTH)
-        if len(evaluated) != count:
-            raise MalformedFrame(f"wanted {count} evaluated elements; found {len(evaluated)}")
+        canaries = canaries_for(count)
+        if len(evaluated) != count + canaries:
+            raise MalformedFrame(f"wanted {count + canaries} evaluated elements; found {len(evaluated)}")
         try:
             self._half.check_elements(evaluated)
+            if canaries:
+                evaluated = evaluated[self._identifiers(evaluated, count, public_key, counted)]
             return _by_chunks(self._half.unblind, self._unblinding, evaluated, VALUE_BYTES, crew)
         except ValueError as error:
             raise MalformedFrame(str(error)) from None
+
+    def _identifiers(
+        self, evaluated: NDArray[np.uint8], count: int, public_key: bytes, counted: bool
+    ) -> NDArray[np.int64]:
+        """Where in an answer identifiers stand, int64 [count], after every canary was found in it as it should be."""
+        places = canary_places(self._seed, count)
+        wanted = self._half.answers(self._material(len(places)), public_key)
+        shown = self._half.shown(evaluated)
+        if counted:
+            places = np.flatnonzero(np.isin(_whole(shown), _whole(wanted)))
+            strayed = len(wanted) - len(places)
+        else:
+            strayed = int((shown[places] != wanted).any(axis=1).sum())
+        if strayed:
+            raise StrayedKey(f"{strayed} of {len(wanted)} canaries were not answered under the published key")
+        return _others(places, len(evaluated))
+
+    def _material(self, count: int) -> list[bytes]:
+        return canary_material(self._seed, count, self._half.MATERIAL_BYTES)
 
     def __repr__(self) -> str:
         return f"Blinding({self._engine}, hidden)"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a blinding cannot be pickled or copied")
+
+
+def _others(places: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """Which of ``range(count)`` are not among ``places``, ascending."""
+    free = np.ones(count, dtype=np.bool_)
+    free[places] = False
+    return np.flatnonzero(free)
+
+
+def _whole(rows: NDArray[np.uint8]) -> NDArray[np.void]:
+    """uint8 [n, 32] as n things to be compared whole."""
+    return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1]))).reshape(-1)
 
 
 def _by_chunks(

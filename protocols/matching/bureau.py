@@ -12,16 +12,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from protocols.matching.contract_keys import contract_key, public_key
 from protocols.matching.engines import DEFAULT_ENGINE, ENGINES, bureau_engine
+from protocols.matching.hiding import CANARIES
 from protocols.matching.layout import (
     MARK_BYTES,
     MAX_ELEMENTS,
     MIN_COUNTED,
     TAG_BYTES,
     VALUE_BYTES,
+    Operation,
     count_elements,
     count_marks,
     digests,
+    operation_of,
     pack_elements,
     read_elements,
 )
@@ -29,6 +33,7 @@ from protocols.matching.marks import BOUND_BITS, BUCKET, Geometry, differences, 
 from protocols.matching.setup import (
     MAX_SHARD,
     Setup,
+    StatedKey,
     decode_bucket,
     encode_bucket,
     pack_delta,
@@ -41,6 +46,7 @@ from protocols.wire.frame import Kind, MalformedFrame
 __all__ = [
     "BOUND_BITS",
     "BUCKET",
+    "CANARIES",
     "DEFAULT_ENGINE",
     "ENGINES",
     "MARK_BYTES",
@@ -51,7 +57,10 @@ __all__ = [
     "TAG_BYTES",
     "VALUE_BYTES",
     "Geometry",
+    "Operation",
     "Setup",
+    "StatedKey",
+    "contract_key",
     "count_marks",
     "count_request",
     "decode_bucket",
@@ -61,12 +70,14 @@ __all__ = [
     "evaluate_elements",
     "evaluate_register",
     "generate_key",
+    "operation_of",
     "pack_delta",
     "pack_response",
     "pack_setup",
     "pack_shard",
     "path_of",
     "place",
+    "public_key",
     "read_request",
     "read_setup",
 ]
@@ -76,7 +87,7 @@ SHARD = 8_192
 
 
 def generate_key(engine: str) -> bytes:
-    """A fresh matching key of ``engine``."""
+    """A fresh secret of an epoch and ``engine``; the keys of contracts come from it (``contract_keys``)."""
     return bureau_engine(engine).generate_key()
 
 

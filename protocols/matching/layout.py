@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,10 +23,22 @@ TAG_BYTES = 16
 MARK_BYTES = 16
 VALUE_BYTES = 32
 MAX_ELEMENTS = 1_000_000
+Operation = Literal["match", "count"]
+"""What a key, a request or a set-up is for."""
 MIN_COUNTED = 100
 """The fewest identifiers that a count takes: the count of one would say whether it is in the register."""
 _MATCH_DOMAIN = b"shulab match v2\x00"
 _COUNT_DOMAIN = b"shulab count v1\x00"
+
+
+def fields(*values: bytes) -> bytes:
+    """Values one after another, each with its length in 4 bytes (big-endian) before it: none runs into another."""
+    return b"".join(len(value).to_bytes(4, "big") + value for value in values)
+
+
+def operation_of(counting: bool) -> Operation:
+    """``count`` or ``match``."""
+    return "count" if counting else "match"
 
 
 def pack_elements(kind: Kind, engine: str, elements: NDArray[np.uint8]) -> bytes:

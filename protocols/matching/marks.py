@@ -96,6 +96,15 @@ def encode(values: NDArray[np.uint64]) -> bytes:
     return _HEAD.pack(parameter, count, len(head)) + head + np.packbits(bits.reshape(-1)).tobytes()
 
 
+def count(coded: bytes) -> int:
+    """How many values a coded set says that it has: what ``decode`` finds, or refuses. Raises ``MalformedSet``."""
+    if not coded:
+        return 0
+    if len(coded) < _HEAD.size:
+        raise MalformedSet("a coded set has a head")
+    return int(_HEAD.unpack_from(coded)[1])
+
+
 def decode(coded: bytes, below: int) -> NDArray[np.uint64]:
     """The sorted values of a coded set, all below ``below`` (at most 2^62); raises ``MalformedSet``."""
     if not coded:

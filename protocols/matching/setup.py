@@ -7,19 +7,34 @@ after any interruption, and can tell whether a delta led where it should.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.matching.marks import BITS, MAX_BUCKETS, MAX_SLOTS, Geometry, MalformedSet, change, decode, encode
+from protocols.matching.marks import BITS, MAX_BUCKETS, MAX_SLOTS, Geometry, MalformedSet, change, count, decode, encode
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 
 MAX_SHARD = 64
 """Buckets in one shard frame at most: about 22 MB."""
 MAX_BUCKET_BYTES = 2 * 1024 * 1024
+MAX_ENTRIES = MAX_BUCKETS * MAX_SLOTS
+_KEY = re.compile(r"([0-9a-f]{64}|[0-9a-f]{66})")
+_SIGNATURE = re.compile(r"[0-9a-f]{128}")
 _HASH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class StatedKey:
+    """What a bureau states, signed, of the key of a contract, operation and epoch: its public key P = s·B in the
+    engine's encoding, the size of the register when the key was first used (rounded up to two digits), and the Ed25519
+    signature of both (``lab.terms.matching_key``), 64 bytes."""
+
+    public_key: bytes
+    register_entries: int
+    signature: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +52,7 @@ class Setup:
     geometry: Geometry
     sizes: tuple[int, ...]
     hashes: tuple[bytes, ...]
+    stated: StatedKey
     sha256: str
 
     @property
@@ -56,11 +72,12 @@ def pack_setup(
     entries: int,
     sizes: Sequence[int],
     hashes: Sequence[bytes],
+    stated: StatedKey,
     *,
     epoch: int,
     counting: bool = False,
 ) -> bytes:
-    """The manifest frame: ``sizes`` and SHA-256 ``hashes`` of the coded buckets, in order."""
+    """The manifest frame: ``sizes`` and SHA-256 ``hashes`` of the coded buckets, in order, and the key's statement."""
     if not len(sizes) == len(hashes) == geometry.buckets:
         raise ValueError(f"wanted size and hash of {geometry.buckets} buckets")
     meta = {
@@ -70,6 +87,9 @@ def pack_setup(
         "entries": entries,
         "buckets": geometry.buckets,
         "slots": geometry.slots,
+        "public_key": stated.public_key.hex(),
+        "register_entries": stated.register_entries,
+        "key_signature": stated.signature.hex(),
     }
     return Frame(Kind.MATCH_SETUP, meta, (np.array(sizes, dtype="<u4").tobytes(), b"".join(hashes))).pack()
 
@@ -83,6 +103,12 @@ def read_setup(data: bytes) -> Setup:
     counting = frame.meta.get("counting")
     if not isinstance(counting, bool):
         raise MalformedFrame("a manifest says whether it is for counting")
+    key, signature = frame.text("public_key"), frame.text("key_signature")
+    if not _KEY.fullmatch(key) or not _SIGNATURE.fullmatch(signature):
+        raise MalformedFrame("a manifest has a public key of 32 or 33 bytes and a signature of 64, hexadecimal")
+    stated = StatedKey(
+        bytes.fromhex(key), frame.number("register_entries", low=0, high=MAX_ENTRIES), bytes.fromhex(signature)
+    )
     if len(frame.parts) != 2 or len(frame.parts[0]) != 4 * buckets or len(frame.parts[1]) != _HASH * buckets:
         raise MalformedFrame("a manifest has a size and a hash for each bucket")
     sizes = np.frombuffer(frame.parts[0], dtype="<u4")
@@ -96,6 +122,7 @@ def read_setup(data: bytes) -> Setup:
         geometry=geometry,
         sizes=tuple(sizes.tolist()),
         hashes=tuple(frame.parts[1][start : start + _HASH] for start in range(0, _HASH * buckets, _HASH)),
+        stated=stated,
         sha256=hashlib.sha256(data).hexdigest(),
     )
 
@@ -128,6 +155,14 @@ def check_bucket(setup: Setup, number: int, coded: bytes) -> None:
 def encode_bucket(values: NDArray[np.uint64]) -> bytes:
     """Sorted places of a bucket, coded."""
     return encode(values)
+
+
+def count_bucket(coded: bytes) -> int:
+    """How many places a coded bucket says that it has, without decoding it; raises ``MalformedFrame``."""
+    try:
+        return count(coded)
+    except MalformedSet as error:
+        raise MalformedFrame(str(error)) from None
 
 
 def decode_bucket(coded: bytes, geometry: Geometry) -> NDArray[np.uint64]:

@@ -17,6 +17,7 @@ from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.batches import Batches, BatchFacts
 from lab.bureau.exchange.contexts import find_context
+from lab.bureau.exchange.extent import Extent, Use
 from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.register import Snapshot, find_snapshot
@@ -96,7 +97,8 @@ class Admission:
                 f"Wanted {model.columns} columns, as the model's sheet says; found {head.columns}.",
                 next_step="encrypt the columns of the job's sheet",
             )
-        which = Which(snapshot, contract.engine, passed.job.epoch, contract_id, consenting)
+        use = Use(contract_id, "match", contract.engine, passed.job.epoch)
+        which = Which(use, Extent(snapshot, consenting))
         index = self._indexes.index(which)
         rows = index.find(head.tags)
         _check_known(rows)

@@ -1,6 +1,6 @@
-"""What another version of a register has evaluated already: two columns of identifiers, merged as they are read.
+"""What was evaluated already for the same contract and operation: two columns of identifiers, merged as they are read.
 
-Both versions are sorted by identifier, so each is read once from the front, a window at a time; memory does not grow
+Both are sorted by identifier, so each is read once from the front, a window at a time; memory does not grow
 with the register.
 """
 
@@ -11,24 +11,25 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bureau.register import Snapshot, Snapshots
+from lab.bureau.exchange.extent import Extent
+from lab.bureau.register import Snapshots
 
 _WINDOW = 65_536
 
 
 class Carried:
-    """Values of the identifiers that another version has, asked for in ascending order."""
+    """Values of the identifiers that another version, or other admitted rows, have, asked for in ascending order."""
 
     def __init__(
         self,
         snapshots: Snapshots,
-        snapshot: Snapshot,
+        extent: Extent,
         values: NDArray[np.uint8],
         made: Callable[[int], bool] = lambda row: True,
     ) -> None:
-        """``values``: the evaluated register of ``snapshot``, uint8 [rows, 32], memory-mapped; ``made``: whether a
-        row's value is there, where the evaluation was interrupted."""
-        self._snapshots, self._snapshot, self._values, self._made = snapshots, snapshot, values, made
+        """``values``: the evaluated rows of ``extent``, uint8 [rows, 32], memory-mapped; ``made``: whether the value at
+        a place is there, where the evaluation was interrupted."""
+        self._snapshots, self._extent, self._values, self._made = snapshots, extent, values, made
         self._next = 0
         self._window: dict[str, int] = {}
         self._last = ""
@@ -55,9 +56,9 @@ class Carried:
 
     def _read(self) -> bool:
         """The next window in place of this one; False at the end."""
-        if self._next >= self._snapshot.rows:
+        if self._next >= self._extent.count:
             return False
-        codes = self._snapshots.identifiers(self._snapshot, self._next, _WINDOW)
+        codes = self._extent.identifiers(self._snapshots, self._next, _WINDOW)
         self._window = {code: self._next + place for place, code in enumerate(codes)}
         self._next += len(codes)
         self._last = codes[-1]

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.bureau.exchange.extent import Use
 from lab.bureau.home import sync_folder, write_private
 from lab.terms.progress import Progress
 from protocols.matching.bureau import (
@@ -26,6 +27,7 @@ from protocols.matching.bureau import (
     TAG_BYTES,
     Geometry,
     Setup,
+    StatedKey,
     encode_bucket,
     pack_setup,
     place,
@@ -106,12 +108,11 @@ def make_index(
     hash_: Hash,
     geometry: Geometry,
     progress: Progress,
-    *,
-    engine: str,
-    epoch: int,
-    counting: bool,
+    use: Use,
+    stated: StatedKey,
 ) -> ContractIndex:
     """Make the index in ``folder``, which appears when it is complete. Memory does not grow with the register."""
+    counting = use.operation == "count"
     scratch = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(mode=0o700, parents=True)
@@ -133,7 +134,7 @@ def make_index(
             stage.advance(len(rows))
     sizes, hashes = _write_buckets(scratch, geometry, groups)
     _write_tags(scratch, groups)
-    manifest = pack_setup(engine, geometry, source.rows, sizes, hashes, epoch=epoch, counting=counting)
+    manifest = pack_setup(use.engine, geometry, source.rows, sizes, hashes, stated, epoch=use.epoch, counting=counting)
     write_private(scratch / MANIFEST, manifest)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(scratch, folder)

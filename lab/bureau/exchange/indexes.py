@@ -17,12 +17,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bureau.consents import Admitted
-from lab.bureau.exchange.evaluated import EvaluatedRegister, EvaluatedRegisters
+from lab.bureau.exchange.evaluated import ROOT, EvaluatedRegister, EvaluatedRegisters
+from lab.bureau.exchange.extent import Extent, Use
 from lab.bureau.exchange.index import MANIFEST, STEP, ContractIndex, Source, make_index, open_index
 from lab.bureau.exchange.preparation import Preparation
+from lab.bureau.exchange.statements import Statements
 from lab.bureau.home import BureauHome, alone_in, write_private
-from lab.bureau.register import Snapshot, Snapshots
+from lab.bureau.register import Snapshots
 from lab.terms.errors import NotFound
 from lab.terms.progress import Progress
 from protocols.matching.bureau import (
@@ -36,7 +37,7 @@ from protocols.matching.bureau import (
 )
 
 _KEPT = 4
-_COUNT, _DELTA = "count-", "delta-"
+_SETS, _MATCH, _COUNT, _DELTA = "sets", "match", "count-", "delta-"
 _OPEN_AT_ONCE = 16
 _FEW = 200_000
 """Up to so many rows an index is made while the bank waits: about a second's work."""
@@ -48,14 +49,11 @@ _FEW_TO_EVALUATE = 50_000
 
 @dataclass(frozen=True, slots=True)
 class Which:
-    """Which index: of a register version under an engine and epoch, for a contract, of the admitted rows or of all
-    (None); ``counting``: the job whose count it is for."""
+    """Which index: for a contract and operation under the keys of an epoch, of which rows; ``counting``: the job whose
+    count it is for."""
 
-    snapshot: Snapshot
-    engine: str
-    epoch: int
-    contract: str
-    admitted: Admitted | None
+    use: Use
+    extent: Extent
     counting: str | None = None
 
 
@@ -63,9 +61,15 @@ class Indexes:
     """Indexes on disk, a few of them open. Safe to use from several threads."""
 
     def __init__(
-        self, home: BureauHome, snapshots: Snapshots, evaluated: EvaluatedRegisters, preparation: Preparation
+        self,
+        home: BureauHome,
+        snapshots: Snapshots,
+        evaluated: EvaluatedRegisters,
+        statements: Statements,
+        preparation: Preparation,
     ) -> None:
-        self._home, self._snapshots, self._evaluated, self._preparation = home, snapshots, evaluated, preparation
+        self._home, self._snapshots, self._evaluated = home, snapshots, evaluated
+        self._statements, self._preparation = statements, preparation
         self._lock = threading.Lock()
         self._open: dict[Path, tuple[int, ContractIndex]] = {}
 
@@ -74,33 +78,30 @@ class Indexes:
         kept = self.find(which)
         if kept is not None:
             return kept
-        snapshot, engine, epoch = which.snapshot, which.engine, which.epoch
-        register = self._evaluated.find(snapshot, engine, epoch)
+        use, extent = which.use, which.extent
+        register = self._evaluated.find(use, extent)
         if register is None:
             register = self._preparation.done(
-                self._evaluated.folder(snapshot, engine, epoch),
-                snapshot.rows <= _FEW_TO_EVALUATE,
-                partial(self._evaluated.register, snapshot, engine, epoch),
+                self._evaluated.folder(use, extent),
+                extent.count <= _FEW_TO_EVALUATE,
+                partial(self._evaluated.register, use, extent),
             )
-        rows = snapshot.rows if which.admitted is None else len(which.admitted.rows)
-        return self._preparation.done(self._folder(which), rows <= _FEW, partial(self._make, which, register))
+        return self._preparation.done(self._folder(which), extent.count <= _FEW, partial(self._make, which, register))
 
     def find(self, which: Which) -> ContractIndex | None:
         """The index if it is made."""
         return self._kept(self._folder(which))
 
     def _folder(self, which: Which) -> Path:
-        who = which.admitted.digest[:16] if which.admitted is not None else "all"
-        name = f"{_COUNT}{which.counting}-{who}" if which.counting is not None else who
-        base = self._evaluated.folder(which.snapshot, which.engine, which.epoch)
-        return base / "contracts" / which.contract / name
+        name = _MATCH if which.counting is None else f"{_COUNT}{which.counting}"
+        return self._evaluated.folder(which.use, which.extent) / _SETS / name
 
     def delta(self, new: ContractIndex, old_sha256: str, contract: str) -> bytes:
         """The frame that leads from an earlier set-up of the contract to ``new``; raises ``NotFound`` if none does."""
         setup = new.setup
         if old_sha256 == setup.sha256 or setup.counting:  # marks for counting are of one job: none are kept in another
             raise _no_delta()
-        for folder in self._of_contract(setup.engine, setup.epoch, contract):
+        for folder in self._made_for(Use(contract, "match", setup.engine, setup.epoch)):
             old = self._kept(folder)
             if old is not None and old.setup.sha256 == old_sha256:
                 break
@@ -123,40 +124,33 @@ class Indexes:
         kept = self.find(which)
         if kept is not None:
             return kept
-        contract, counting = which.contract, which.counting
-        rows = None if which.admitted is None else which.admitted.rows
-        source = Source(register.snapshot.rows if rows is None else len(rows), partial(self._parts, register, rows))
+        use, extent, counting = which.use, which.extent, which.counting
+        source = Source(extent.count, partial(self._parts, register))
 
         def count(_: object, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            return count_marks(contract, str(counting), values)
+            return count_marks(use.contract, str(counting), values)
 
-        earlier = self._of_contract(register.engine, register.epoch, contract, counting=counting is not None)
+        earlier = self._made_for(use)
         made = make_index(
             self._folder(which),
             source,
-            partial(digests, contract) if counting is None else count,
+            partial(digests, use.contract) if counting is None else count,
             Geometry.of(source.rows, self._geometry(earlier) if counting is None else None),
             progress,
-            engine=register.engine,
-            epoch=register.epoch,
-            counting=counting is not None,
+            use,
+            self._statements.of(use),
         )
         for old in earlier[_KEPT - 1 :]:
             shutil.rmtree(old, ignore_errors=True)
         return made
 
-    def _parts(
-        self, register: EvaluatedRegister, rows: NDArray[np.int64] | None
-    ) -> Iterator[tuple[NDArray[np.int64], list[str], NDArray[np.uint8]]]:
-        """Row numbers, identifiers and values, a stretch of the register at a time."""
-        for start in range(0, register.snapshot.rows, STEP):
-            end = min(start + STEP, register.snapshot.rows)
-            chosen = np.arange(start, end) if rows is None else rows[slice(*np.searchsorted(rows, (start, end)))]
-            if not len(chosen):
-                continue
-            codes = self._snapshots.identifiers(register.snapshot, start, end - start)
-            names = codes if rows is None else [codes[row] for row in (chosen - start).tolist()]
-            yield chosen.astype(np.int64), names, np.asarray(register.values[chosen])
+    def _parts(self, register: EvaluatedRegister) -> Iterator[tuple[NDArray[np.int64], list[str], NDArray[np.uint8]]]:
+        """Row numbers, identifiers and values, a stretch at a time."""
+        extent = register.extent
+        for start in range(0, extent.count, STEP):
+            rows = np.array(extent.rows(start, STEP), dtype=np.int64)
+            names = extent.identifiers(self._snapshots, start, STEP)
+            yield rows, names, np.asarray(register.values[start : start + len(rows)])
 
     def _kept(self, folder: Path) -> ContractIndex | None:
         """The index in ``folder`` if it is there still."""
@@ -180,12 +174,12 @@ class Indexes:
                 return found.setup.geometry
         return None
 
-    def _of_contract(self, engine: str, epoch: int, contract: str, *, counting: bool = False) -> list[Path]:
-        """The folders of a contract's indexes for matching, or of those for counting, the newest first."""
-        found = self._home.path(f"evaluated/{epoch}/{engine}").glob(f"*/contracts/{contract}/*/{MANIFEST}")
+    def _made_for(self, use: Use) -> list[Path]:
+        """The folders of the indexes that were made for a contract and operation, the newest first."""
+        base = f"{ROOT}/{use.epoch}/{use.engine}/{use.contract}/{use.operation}"
+        found = self._home.path(base).glob(f"*/*/{_SETS}/*/{MANIFEST}")
         dated = sorted(((path.stat().st_mtime_ns, path.parent) for path in found), reverse=True)
-        finished = [folder for _, folder in dated if not folder.name.endswith(".new")]
-        return [folder for folder in finished if folder.name.startswith(_COUNT) == counting]
+        return [folder for _, folder in dated if not folder.name.endswith(".new")]
 
 
 def _compare(old: ContractIndex, new: ContractIndex, kept: Path, progress: Progress) -> bytes:

@@ -1,6 +1,6 @@
 """Matching under a contract: the set-up that a bank fetches once a register version, answers to blinded identifiers.
 
-All of it belongs to a job and uses the matching key of its epoch. Where the contract requires consent, the set-up is
+All of it belongs to a job and uses the matching key of its epoch for the contract and operation. Where the contract requires consent, the set-up is
 made of the consenting enterprises alone, so that another enterprise looks exactly like one that is not in the register.
 Counting is an operation of its own: its set-up is of one job, and its answers come in an order that tells nothing.
 """
@@ -19,6 +19,7 @@ from sqlalchemy.orm import Session
 from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.charges import charge_identifiers, return_identifiers
+from lab.bureau.exchange.extent import Extent, Use
 from lab.bureau.exchange.index import ContractIndex
 from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.jobs import lock_contract
@@ -31,11 +32,14 @@ from lab.bureau.store.tables import MatchRow
 from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, NotFound, Refused, Unreachable
 from protocols.crew import Crew, CrewLost
+from protocols.matching.bureau import Operation as Kind
 from protocols.matching.bureau import (
+    CANARIES,
     MAX_SHARD,
     MIN_COUNTED,
     count_request,
     evaluate_elements,
+    operation_of,
     pack_response,
     pack_shard,
     read_request,
@@ -74,8 +78,8 @@ class Matching:
             self._enter(session, contract_id, job_id, now, counting)
             facts: dict[str, Fact] = {
                 "job": job_id,
-                "register": which.snapshot.name,
-                "register_version": which.snapshot.version,
+                "register": which.extent.snapshot.name,
+                "register_version": which.extent.snapshot.version,
                 "entries": index.setup.entries,
                 "setup_sha256": index.setup.sha256,
                 "counting": counting,
@@ -114,9 +118,10 @@ class Matching:
             count = count_request(request)
         except ValueError as error:
             raise _unacceptable(error) from None
-        if counting and count < MIN_COUNTED:
+        if counting and count < MIN_COUNTED + CANARIES:
             raise Refused(
-                f"Counting takes at least {MIN_COUNTED} identifiers; {count} were asked.",
+                f"Counting takes at least {MIN_COUNTED} identifiers and their {CANARIES} canaries; {count} elements were "
+                "asked.",
                 next_step="count a larger portfolio: the count of a few would tell of each",
             )
         digest = hashlib.sha256(request).hexdigest()
@@ -136,7 +141,7 @@ class Matching:
                 session.flush()
             record(session, "match.repeated" if again else "match.charged", contract_id, facts, by=passed.by)
         try:
-            evaluated = self._evaluate(passed, request)
+            evaluated = self._evaluate(passed, request, operation_of(counting))
             with self._store.begin() as session:
                 self._enter(session, contract_id, job_id, now, counting, lock=True)
                 row = session.get(MatchRow, key)
@@ -151,8 +156,8 @@ class Matching:
             raise
         return pack_response(passed.contract.engine, evaluated, counted=counting)
 
-    def _evaluate(self, passed: Passed, request: bytes) -> NDArray[np.uint8]:
-        engine = passed.contract.engine
+    def _evaluate(self, passed: Passed, request: bytes, operation: Kind) -> NDArray[np.uint8]:
+        engine, contract, epoch = passed.contract.engine, passed.contract.id, passed.job.epoch
         blinded = read_request(engine, request, ceiling=passed.contract.ceilings.identifiers_per_match)
 
         def evaluate(key: bytes) -> list[NDArray[np.uint8]]:
@@ -161,7 +166,8 @@ class Matching:
                 return list(crew.map(evaluate_elements, rows))
 
         try:
-            return np.concatenate([blinded[:0], *self._keys.with_matching_key(engine, passed.job.epoch, evaluate)])
+            parts = self._keys.with_matching_key(engine, epoch, contract, operation, evaluate)
+            return np.concatenate([blinded[:0], *parts])
         except CrewLost as error:
             raise Unreachable(str(error), next_step="send it again; the bureau's operator has to look") from None
 
@@ -200,8 +206,8 @@ class Matching:
             passed = self._enter(session, contract_id, job_id, now, counting)
             snapshot = find_snapshot(session, passed.shelved.register)
             admitted = self._consents.admitted(session, snapshot, passed.contract, passed.held.bank_id, now)
-        engine, epoch = passed.contract.engine, passed.job.epoch
-        return passed, Which(snapshot, engine, epoch, contract_id, admitted, job_id if counting else None)
+        use = Use(contract_id, operation_of(counting), passed.contract.engine, passed.job.epoch)
+        return passed, Which(use, Extent(snapshot, admitted), job_id if counting else None)
 
     def _enter(
         self,

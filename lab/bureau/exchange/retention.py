@@ -12,7 +12,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.cabinet import find
+from lab.bureau.contracts.cabinet import find, standing, versions
+from lab.bureau.contracts.workflow import FINAL
+from lab.bureau.exchange.evaluated import ROOT, EvaluatedRegisters
 from lab.bureau.exchange.index import MANIFEST
 from lab.bureau.exchange.jobs import lock_contract
 from lab.bureau.home import BureauHome
@@ -58,6 +60,19 @@ def sweep(store: Store, home: BureauHome, now: datetime) -> Swept:
     return Swept(replies, contexts, setups)
 
 
+def sweep_ended(store: Store, evaluated: EvaluatedRegisters, now: datetime) -> int:
+    """Remove what was evaluated for contracts that have ended, of which no version can come into force any more; how
+    many registers' values, by contract and epoch."""
+    with store.read() as session:
+        ids = list(session.scalars(select(ContractRow.id)))
+        lasting = {one for one in ids if any(standing(held, now) not in FINAL for held in versions(session, one))}
+    removed = evaluated.forget_contracts(lambda contract: contract not in lasting)
+    if removed:
+        with store.begin() as session:
+            record(session, "retention.swept", None, {"evaluated": removed}, by=BUREAU)
+    return removed
+
+
 def _release(session: Session, contract_id: str, before: datetime) -> tuple[int, int]:
     """Let the rows go that name files from before ``before``; how many replies and contexts."""
     replies = session.scalars(
@@ -95,7 +110,7 @@ def _sweep_setups(home: BureauHome, before: datetime) -> int:
     """Whoever needs a set-up again has it made again, so one time holds for all, the shortest."""
     old = [
         path.parent
-        for path in home.path("evaluated").glob(f"*/*/*/contracts/*/*/{MANIFEST}")
+        for path in home.path(ROOT).glob(f"*/*/*/*/*/*/sets/*/{MANIFEST}")
         if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before
     ]
     for folder in old:

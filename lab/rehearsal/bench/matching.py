@@ -1,6 +1,6 @@
 """Matching measured end to end: both parties as commands, a real service between them, made-up files of any size.
 
-Set-up is what is done once for a register version: evaluating it, indexing it for the contract, and the bank's download
+Set-up is what is done once for a contract and register version: evaluating it under the contract's key, indexing it, and the bank's download
 of its set-up. Online is what is done for a portfolio: blinding, evaluation, unblinding, look-up. The starts of commands
 and the reading of files are left out of both seconds, as they are for the peers (``tests/benchmarks/peers``), but not
 out of the processor seconds (``cpu_*``). The import stands by itself: its memory is no part of ``peak_rss_bureau``.
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lab.bank.asking import CHUNK
 from lab.rehearsal.acts import BENCHMARK, agree, set_up_bureau, train_model
 from lab.rehearsal.bench.data import ID, LABEL, write_files
 from lab.rehearsal.bench.labour import seconds_of_commands, seconds_of_service
@@ -20,6 +21,7 @@ from lab.rehearsal.stage import Memory, Service, Stage
 from lab.terms.contract import Detail, Purpose
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
+from protocols.matching.bank import elements_for
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,6 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
         steps.advance()
         train_model(stage, files.pilot, "--family", "scorecard", id_column=ID, label=LABEL, name="credit")
         steps.advance()
-        workers = ("--processes", str(what.processes), *(("--cluster", what.cluster) if what.cluster else ()))
-        evaluating, spent = Memory(), seconds_of_commands()
-        evaluated = stage.command("bureau", "evaluate", "--engine", what.engine, *workers, *home, memory=evaluating)
-        cpu_evaluate = seconds_of_commands() - spent
-        steps.advance()
         with stage.service() as service:
             contract = agree(
                 stage,
@@ -63,8 +60,13 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
                 detail=Detail.TOTAL,
                 engine=what.engine,
                 purpose=Purpose.CREDIT_APPROVAL,
-                identifiers=what.portfolio + 1,
+                identifiers=elements_for(1, CHUNK) + elements_for(what.portfolio, CHUNK),
             )
+            workers = ("--processes", str(what.processes), *(("--cluster", what.cluster) if what.cluster else ()))
+            evaluating, spent = Memory(), seconds_of_commands()
+            evaluated = stage.command("bureau", "evaluate", *workers, *home, memory=evaluating)
+            cpu_evaluate = seconds_of_commands() - spent
+            steps.advance()
             matching = Memory()
             one = what.folder / "files" / "one.csv"
             one.write_text("\n".join(files.portfolio.read_text().splitlines()[:2]) + "\n")
@@ -84,7 +86,7 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
     online = sum(float(found["seconds"][step]) for step in ("setup", "match", "look-up"))
     return {
         "engine": what.engine,
-        "path": evaluated["path"],
+        "path": evaluated["path"][what.engine],
         "register": what.register,
         "portfolio": what.portfolio,
         "matched": found["matched"],

@@ -10,12 +10,30 @@ import private_set_intersection.python as psi
 from cryptography.hazmat.primitives.asymmetric import ec
 from numpy.typing import NDArray
 
-from protocols.matching.engines.openmined.points import WIDTH, check_elements, to_array, to_list
+from protocols.matching.engines.openmined.points import (
+    MATERIAL_BYTES,
+    ORDER,
+    WIDTH,
+    check_elements,
+    multiple_of_base,
+    scalar_of,
+    to_array,
+    to_list,
+)
 
-__all__ = ["WIDTH", "blind", "check_elements", "keys_of", "unblind"]
+__all__ = [
+    "MATERIAL_BYTES",
+    "WIDTH",
+    "answers",
+    "blind",
+    "canaries",
+    "check_elements",
+    "check_public_key",
+    "keys_of",
+    "shown",
+    "unblind",
+]
 
-_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
-"""Order of the P-256 group (FIPS 186-5 / SP 800-186, section 3.2.1.3)."""
 _DOMAIN = b"shulab openmined blinding v1\x00"
 
 
@@ -23,8 +41,8 @@ def keys_of(seed: bytes) -> tuple[bytes, bytes]:
     """The scalar c and 1/c modulo the order, made from ``seed``: 512 bits reduced, so the bias is negligible."""
     if len(seed) < 32:
         raise ValueError(f"a seed has at least 32 bytes; found {len(seed)}")
-    scalar = int.from_bytes(hashlib.sha512(_DOMAIN + seed).digest(), "big") % (_ORDER - 1) + 1
-    return scalar.to_bytes(32, "big"), pow(scalar, -1, _ORDER).to_bytes(32, "big")
+    scalar = int.from_bytes(hashlib.sha512(_DOMAIN + seed).digest(), "big") % (ORDER - 1) + 1
+    return scalar.to_bytes(32, "big"), pow(scalar, -1, ORDER).to_bytes(32, "big")
 
 
 def blind(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
@@ -45,3 +63,34 @@ def unblind(key: bytes, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
     except ValueError:
         raise ValueError("an evaluated element is no point of the curve") from None
     return np.frombuffer(joined, dtype=np.uint8).reshape(len(evaluated), 32)
+
+
+def canaries(material: Sequence[bytes]) -> NDArray[np.uint8]:
+    """r·G for the scalar of each piece, as compressed points [m, 33]: uniform in the group, as H(x)^c is."""
+    return to_array([multiple_of_base(scalar_of(piece)) for piece in material])
+
+
+def answers(material: Sequence[bytes], public_key: bytes) -> NDArray[np.uint8]:
+    """The x-coordinate of r·P for each canary, uint8 [m, 32]; raises ``ValueError`` for a P off the curve."""
+    point, curve = _public(public_key), ec.SECP256R1()
+    shared = [ec.derive_private_key(scalar_of(piece), curve).exchange(ec.ECDH(), point) for piece in material]
+    return np.frombuffer(b"".join(shared), dtype=np.uint8).reshape(len(material), 32)
+
+
+def shown(evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The x-coordinates: of a point and its negative comes the same value."""
+    return np.ascontiguousarray(evaluated[:, 1:])
+
+
+def check_public_key(public_key: bytes) -> None:
+    """Raise ``ValueError`` unless P is a compressed point of the curve."""
+    _public(public_key)
+
+
+def _public(public_key: bytes) -> ec.EllipticCurvePublicKey:
+    if len(public_key) != WIDTH:
+        raise ValueError(f"a public key has {WIDTH} bytes; found {len(public_key)}")
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public_key)
+    except ValueError:
+        raise ValueError("a public key is no point of the curve") from None

@@ -8,9 +8,27 @@ import numpy as np
 import private_set_intersection.python as psi
 from numpy.typing import NDArray
 
-from protocols.matching.engines.openmined.points import WIDTH, check_elements, to_array, to_list
+from protocols.matching.engines.openmined.points import (
+    MATERIAL_BYTES,
+    WIDTH,
+    check_elements,
+    multiple_of_base,
+    scalar_of,
+    to_array,
+    to_list,
+)
 
-__all__ = ["WIDTH", "check_elements", "evaluate_elements", "evaluate_register", "generate_key", "path"]
+__all__ = [
+    "MATERIAL_BYTES",
+    "WIDTH",
+    "check_elements",
+    "evaluate_elements",
+    "evaluate_register",
+    "generate_key",
+    "key_of",
+    "path",
+    "public_key",
+]
 
 
 def path() -> str:
@@ -22,6 +40,16 @@ def generate_key() -> bytes:
     """A fresh scalar s of P-256, 32 bytes."""
     key: bytes = psi.server.CreateWithNewKey(True).GetPrivateKeyBytes()
     return key
+
+
+def key_of(material: bytes) -> bytes:
+    """A scalar of 48 uniform bytes, as the library takes it: 32 bytes, big-endian."""
+    return scalar_of(material).to_bytes(32, "big")
+
+
+def public_key(key: bytes) -> bytes:
+    """P = s·G as a compressed point, 33 bytes."""
+    return multiple_of_base(int.from_bytes(key, "big"))
 
 
 def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:

@@ -5,12 +5,30 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from numpy.typing import NDArray
 
 from protocols.matching.engines.repeats import check_once
 
+ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+"""Order n of the P-256 group (FIPS 186-5 / SP 800-186, section 3.2.1.3)."""
+MATERIAL_BYTES = 48
 WIDTH = 33
 """A compressed point: 0x02 or 0x03, then the x-coordinate (SEC 1, section 2.3.3)."""
+
+
+def scalar_of(material: bytes) -> int:
+    """A scalar in [1, n) of 48 uniform bytes: (c mod (n - 1)) + 1 (FIPS 186-5, appendix A.2.1); bias below 2^-127."""
+    if len(material) != MATERIAL_BYTES:
+        raise ValueError(f"a scalar is made of {MATERIAL_BYTES} bytes; found {len(material)}")
+    return int.from_bytes(material, "big") % (ORDER - 1) + 1
+
+
+def multiple_of_base(scalar: int) -> bytes:
+    """scalar·G as a compressed point, 33 bytes."""
+    public = ec.derive_private_key(scalar, ec.SECP256R1()).public_key()
+    return public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
 
 
 def to_array(elements: Sequence[bytes]) -> NDArray[np.uint8]:

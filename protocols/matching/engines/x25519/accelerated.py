@@ -52,21 +52,39 @@ def multiply(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """As ``multiplication.multiply``: the same bytes, the same errors."""
     if len(scalar) != WIDTH:
         raise ValueError(f"a scalar has {WIDTH} bytes; found {len(scalar)}")
-    count = len(elements)
-    padded = -(-count // LANES) * LANES
-    rows = np.zeros((padded, WIDTH), dtype=np.uint8)
-    rows[:count] = elements
-    rows[count:] = elements[:1]  # lanes to spare repeat the first element
-    products = np.empty_like(rows)
-    kernel, key = load().mbx_x25519_mb8, ctypes.create_string_buffer(scalar, WIDTH)
-    keys = (ctypes.c_void_p * LANES)(*[ctypes.addressof(key)] * LANES)
+    key = np.frombuffer(scalar, dtype=np.uint8)
+    # The library takes arrays of eight pointers to keys: here eight to the same one.
+    return _multiply(np.full(LANES, key.ctypes.data, dtype=np.uint64), 0, _padded(elements), len(elements))
+
+
+def multiply_each(scalars: NDArray[np.uint8], element: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """As ``multiplication.multiply_each``: the same bytes, the same errors."""
+    keys = _padded(scalars)
+    rows = np.repeat(element.reshape(1, WIDTH), len(keys), axis=0)
+    pointers = np.uint64(keys.ctypes.data) + np.arange(len(keys), dtype=np.uint64) * np.uint64(WIDTH)
+    return _multiply(pointers, LANES * _POINTER, rows, len(scalars))
+
+
+def _padded(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Rows up to whole rounds of lanes; lanes to spare repeat the first."""
+    count = len(rows)
+    padded = np.zeros((-(-count // LANES) * LANES, WIDTH), dtype=np.uint8)
+    padded[:count] = rows
+    padded[count:] = rows[:1]
+    return padded
+
+
+def _multiply(keys: NDArray[np.uint64], step: int, rows: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
+    """``rows`` under the scalars that ``keys`` points to, ``step`` bytes of pointers further on at each round; the first
+    ``count`` products."""
+    products, kernel = np.empty_like(rows), load().mbx_x25519_mb8
     # The library takes arrays of eight pointers; those of all calls are made at once.
-    lanes = np.arange(padded, dtype=np.uint64) * np.uint64(WIDTH)
+    lanes = np.arange(len(rows), dtype=np.uint64) * np.uint64(WIDTH)
     sources, targets = (np.uint64(array.ctypes.data) + lanes for array in (rows, products))
-    source, target = sources.ctypes.data, targets.ctypes.data
+    source, target, key = sources.ctypes.data, targets.ctypes.data, keys.ctypes.data
     status = 0
-    for start in range(0, padded * _POINTER, LANES * _POINTER):
-        status |= kernel(target + start, keys, source + start)
+    for round_, start in enumerate(range(0, len(rows) * _POINTER, LANES * _POINTER)):
+        status |= kernel(target + start, key + round_ * step, source + start)
     products = products[:count]
     if status or not products.any(axis=1).all():
         raise ValueError("wanted elements of the prime-order group; at least one is of small order")

@@ -10,7 +10,20 @@ from numpy.typing import NDArray
 from protocols.matching.engines.x25519 import elements, encoding, path, scalars
 from protocols.matching.engines.x25519.encoding import WIDTH
 
-__all__ = ["WIDTH", "blind", "check_elements", "keys_of", "unblind"]
+__all__ = [
+    "MATERIAL_BYTES",
+    "WIDTH",
+    "answers",
+    "blind",
+    "canaries",
+    "check_elements",
+    "check_public_key",
+    "keys_of",
+    "shown",
+    "unblind",
+]
+
+MATERIAL_BYTES = 32
 
 
 def keys_of(seed: bytes) -> tuple[bytes, bytes]:
@@ -35,3 +48,38 @@ def unblind(key: bytes, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """
     elements.check_on_curve(evaluated)
     return path.chosen().multiply(key, evaluated)
+
+
+def canaries(material: Sequence[bytes]) -> NDArray[np.uint8]:
+    """X25519(r, 9) for r the clamped piece, uint8 [m, 32].
+
+    r is drawn as a blinding scalar is, and r·B = (r/8)·(8·B) with 8·B a generator: within 2^-126 of uniform among the
+    u-coordinates of the group, as c·H(x) is (``scalars``).
+    """
+    return _each(material, scalars.BASE)
+
+
+def answers(material: Sequence[bytes], public_key: bytes) -> NDArray[np.uint8]:
+    """X25519(r, P) = r·s·B for each canary, uint8 [m, 32]; raises ``ValueError`` for a P of small order."""
+    return _each(material, public_key)
+
+
+def shown(evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """The elements themselves: a u-coordinate stands for its class."""
+    return evaluated
+
+
+def check_public_key(public_key: bytes) -> None:
+    """Raise ``ValueError`` unless P is a canonical u-coordinate of the curve and not of small order."""
+    if len(public_key) != WIDTH:
+        raise ValueError(f"a public key has {WIDTH} bytes; found {len(public_key)}")
+    row = np.frombuffer(public_key, dtype=np.uint8).reshape(1, WIDTH)
+    elements.check_form(row)
+    elements.check_on_curve(row)
+    _each([bytes(WIDTH)], public_key)
+
+
+def _each(material: Sequence[bytes], element: bytes) -> NDArray[np.uint8]:
+    """One element under a scalar of each piece."""
+    keys = np.frombuffer(b"".join(map(scalars.clamp, material)), dtype=np.uint8).reshape(len(material), WIDTH)
+    return path.chosen().multiply_each(keys, np.frombuffer(element, dtype=np.uint8))

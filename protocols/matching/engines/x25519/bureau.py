@@ -7,11 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.matching.engines.x25519 import elements, encoding, scalars
+from protocols.matching.engines.x25519 import elements, encoding, multiplication, scalars
 from protocols.matching.engines.x25519 import path as path_
 from protocols.matching.engines.x25519.encoding import WIDTH
 
-__all__ = ["WIDTH", "check_elements", "evaluate_elements", "evaluate_register", "generate_key", "path"]
+__all__ = [
+    "MATERIAL_BYTES",
+    "WIDTH",
+    "check_elements",
+    "evaluate_elements",
+    "evaluate_register",
+    "generate_key",
+    "key_of",
+    "path",
+    "public_key",
+]
+
+MATERIAL_BYTES = 32
 
 
 def path() -> str:
@@ -22,6 +34,16 @@ def path() -> str:
 def generate_key() -> bytes:
     """A fresh clamped scalar s, 32 bytes."""
     return scalars.generate()
+
+
+def key_of(material: bytes) -> bytes:
+    """32 uniform bytes, clamped (RFC 7748, section 5)."""
+    return scalars.clamp(material)
+
+
+def public_key(key: bytes) -> bytes:
+    """P = X25519(s, 9), 32 bytes: of prime order, as B is."""
+    return multiplication.multiply(key, np.frombuffer(scalars.BASE, dtype=np.uint8).reshape(1, WIDTH)).tobytes()
 
 
 def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:

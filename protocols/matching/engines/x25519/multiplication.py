@@ -18,3 +18,9 @@ def multiply(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
     except ValueError:
         raise ValueError("wanted elements of the prime-order group; at least one is of small order") from None
     return np.frombuffer(products, dtype=np.uint8).reshape(len(elements), WIDTH)
+
+
+def multiply_each(scalars: NDArray[np.uint8], element: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """X25519(k, u) for each row k of ``scalars``, uint8 [n, 32], and one element u; raises as ``multiply``."""
+    rows = [multiply(scalar.tobytes(), element.reshape(1, WIDTH)) for scalar in scalars]
+    return np.concatenate([scalars[:0], *rows])

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from protocols.matching.engines.x25519 import accelerated, multiplication, scalars
 
 Multiply = Callable[[bytes, NDArray[np.uint8]], NDArray[np.uint8]]
+MultiplyEach = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]
 VARIABLE = "SHULAB_X25519"
 _RFC7748 = (
     ("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
@@ -37,20 +38,26 @@ class Way:
     name: Literal["portable", "accelerated"]
     why: str
     multiply: Multiply
+    """One scalar, many elements."""
+    multiply_each: MultiplyEach
+    """Many scalars, one element."""
+
+
+_PORTABLE = (multiplication.multiply, multiplication.multiply_each)
 
 
 @cache
 def chosen() -> Way:
     """The path of this process: the accelerated one if it loads and proves itself, else the portable one."""
     if os.environ.get(VARIABLE) == "portable":
-        return Way("portable", f"asked for by {VARIABLE}", multiplication.multiply)
+        return Way("portable", f"asked for by {VARIABLE}", *_PORTABLE)
     try:
         accelerated.load()
     except accelerated.NotAvailable as reason:
-        return Way("portable", str(reason), multiplication.multiply)
-    if not agrees(accelerated.multiply):
-        return Way("portable", "the accelerated library gave a wrong result", multiplication.multiply)
-    return Way("accelerated", "ipp-crypto on AVX-512 IFMA", accelerated.multiply)
+        return Way("portable", str(reason), *_PORTABLE)
+    if not (agrees(accelerated.multiply) and agrees_each(accelerated.multiply_each)):
+        return Way("portable", "the accelerated library gave a wrong result", *_PORTABLE)
+    return Way("accelerated", "ipp-crypto on AVX-512 IFMA", accelerated.multiply, accelerated.multiply_each)
 
 
 def agrees(multiply: Multiply) -> bool:
@@ -63,5 +70,15 @@ def agrees(multiply: Multiply) -> bool:
         key, base = scalars.generate(), np.zeros((_TRIALS, 32), dtype=np.uint8)
         base[:, 0] = np.arange(_TRIALS) + 9
         return bool((multiply(key, base) == multiplication.multiply(key, base)).all())
+    except ValueError:
+        return False
+
+
+def agrees_each(multiply_each: MultiplyEach) -> bool:
+    """Whether ``multiply_each`` gives OpenSSL's results for fresh scalars."""
+    try:
+        keys = np.frombuffer(b"".join(scalars.generate() for _ in range(_TRIALS)), dtype=np.uint8).reshape(-1, 32)
+        element = multiply_each(keys[:1], np.frombuffer(scalars.BASE, dtype=np.uint8))[0]
+        return bool((multiply_each(keys, element) == multiplication.multiply_each(keys, element)).all())
     except ValueError:
         return False

@@ -18,6 +18,8 @@ import os
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
 """Order l of the prime-order subgroup (RFC 7748, section 4.1)."""
+BASE = (9).to_bytes(32, "little")
+"""The base point B, of prime order (RFC 7748, section 4.1)."""
 _LOW, _HIGH = 2**254, 2**255
 _DOMAIN = b"shulab x25519 blinding v1\x00"
 

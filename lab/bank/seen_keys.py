@@ -1,0 +1,117 @@
+"""The bureau's matching keys as this bank has seen them: the first for a contract, operation and epoch is the one.
+
+Whoever may show another key to each of a bank's requests learns what the requests hide. So the public key comes signed
+(``lab.terms.matching_key``), the first is kept, and another one stops the bank, which then holds two signed statements
+that contradict each other. An answer in which a canary was not evaluated under that key stops it as well, for as long
+as the epoch lasts: a request that is made again would let the bureau try until it has found out the canaries' places.
+"""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from lab.bank.answers import strict
+from lab.bank.files import check_private, read_private, replace_private, write_private
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
+from lab.terms.matching_key import KeyStatement
+from protocols.matching.bank import Setup, StrayedKey, check_public_key, operation_of
+
+_GROWN = 1.25
+_FEW = 1_000
+"""A register may have grown by a quarter, and by a thousand, since the key was first used in an epoch."""
+
+
+@dataclass(frozen=True)
+class SeenKeys:
+    """What was seen under one contract, kept in ``folder``; ``bureau_key``: whose signature counts (hexadecimal)."""
+
+    folder: Path
+    contract: str
+    bureau_key: str
+
+    def check(self, setup: Setup) -> bytes:
+        """The public key of a set-up, after its statement was verified and compared with the first one seen.
+
+        Raises ``NotAuthentic`` for a statement that does not verify, for another key than the first, and after answers
+        that strayed from it; ``InvalidInput`` for what is no key, or a register larger than was stated.
+        """
+        with strict("set-up"):
+            check_public_key(setup.engine, setup.stated.public_key)
+        statement, signature = self._statement(setup), setup.stated.signature.hex()
+        statement.verify(self.bureau_key, signature)
+        shown = {"statement": statement.as_dict(), "signature": signature, "bureau": self.bureau_key}
+        self._compare(setup, shown)
+        if self._path(setup, "strayed").exists():
+            raise self._stop(setup, "answered under another key than the published one before")
+        most = int(statement.register_entries * _GROWN) + _FEW
+        if setup.entries > most:
+            raise InvalidInput(
+                f"The set-up has {setup.entries} entries; the bureau's signed statement says {statement.register_entries} "
+                "for this key epoch.",
+                next_step="ask the bureau: a register that has grown so much takes a new key epoch "
+                "(`lab bureau rotate-keys`); otherwise it plants marks",
+            )
+        return setup.stated.public_key
+
+    def strayed(self, setup: Setup, request_sha256: str, found: StrayedKey) -> NotAuthentic:
+        """Keep that an answer strayed, and stop what is under this contract, operation and epoch; the error to raise."""
+        told: dict[str, object] = {
+            "found": str(found),
+            "request_sha256": request_sha256,
+            "at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        self._make_folder()
+        replace_private(self._path(setup, "strayed"), _text(told))
+        return self._stop(setup, f"answered wrongly: {found}; nothing of that answer was kept")
+
+    def _compare(self, setup: Setup, shown: dict[str, object]) -> None:
+        path = self._path(setup, "key")
+        self._make_folder()
+        with suppress(Conflict):  # the first that is written counts, whichever process was first
+            write_private(path, _text(shown))
+        try:
+            first = json.loads(read_private(path))
+        except ValueError:
+            raise InvalidInput(
+                f"Wanted the first statement of a matching key in {path.name}; found otherwise.",
+                next_step="restore the folder matching-keys from a backup",
+            ) from None
+        if first != shown:
+            replace_private(self._path(setup, "other-key"), _text(shown))
+            raise NotAuthentic(
+                f"The bureau shows another matching key for contract {self.contract} in epoch {setup.epoch} than before. "
+                f"Both signed statements are kept in {self.folder}.",
+                next_step="match nothing more with this bureau; show both statements to it and to an auditor",
+            )
+
+    def _stop(self, setup: Setup, what: str) -> NotAuthentic:
+        return NotAuthentic(
+            f"The bureau {what} (contract {self.contract}, {operation_of(setup.counting)}, epoch {setup.epoch}).",
+            next_step="do not send again: nothing more is sent in this key epoch. Tell the bureau and an auditor; if it "
+            "was a fault, matching goes on after `lab bureau rotate-keys`",
+        )
+
+    def _statement(self, setup: Setup) -> KeyStatement:
+        return KeyStatement(
+            contract=self.contract,
+            operation=operation_of(setup.counting),
+            engine=setup.engine,
+            epoch=setup.epoch,
+            public_key=setup.stated.public_key.hex(),
+            register_entries=setup.stated.register_entries,
+        )
+
+    def _path(self, setup: Setup, sort: str) -> Path:
+        return self.folder / f"{self.contract}.e{setup.epoch}.{setup.engine}.{operation_of(setup.counting)}.{sort}.json"
+
+    def _make_folder(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        check_private(self.folder)
+
+
+def _text(facts: dict[str, object]) -> bytes:
+    return json.dumps(facts, ensure_ascii=False, indent=1).encode()

@@ -1,0 +1,58 @@
+"""What the contracts in use need evaluated: for each contract and operation, the rows of its registers it may touch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lab.bureau.consents import Consents
+from lab.bureau.contracts.cabinet import Held, find
+from lab.bureau.exchange.extent import Extent, Use
+from lab.bureau.register import find_snapshot
+from lab.bureau.shelf import find_model
+from lab.bureau.store import Store
+from lab.bureau.store.tables import ContractVersionRow
+from lab.terms.contract import Operation
+from protocols.matching.bureau import Operation as Kind
+
+_IN_USE = ("approved", "active", "suspended")
+"""States of a contract for which registers are evaluated ahead; for others, when they are asked for."""
+_MATCHING = frozenset({Operation.MATCH, Operation.SCORE, Operation.PORTRAIT})
+
+
+class Needed:
+    """Looks through the contracts. Safe to use from several threads."""
+
+    def __init__(self, store: Store, consents: Consents, clock: Callable[[], datetime]) -> None:
+        self._store, self._consents, self._now = store, consents, clock
+
+    def list(self, epoch: int, *, register: str | None = None, contract: str | None = None) -> list[tuple[Use, Extent]]:
+        """What is needed under the keys of ``epoch``: of one register, or for one contract, if named."""
+        query = select(ContractVersionRow.contract_id).where(ContractVersionRow.state.in_(_IN_USE)).distinct()
+        if contract is not None:
+            query = query.where(ContractVersionRow.contract_id == contract)
+        found: dict[tuple[Use, str], Extent] = {}
+        with self._store.read() as session:
+            for name in session.scalars(query.order_by(ContractVersionRow.contract_id)).all():
+                for use, extent in self._of(session, find(session, name), epoch):
+                    if register in (None, extent.snapshot.name):
+                        found[use, extent.snapshot.name] = extent
+        return [(use, extent) for (use, _), extent in found.items()]
+
+    def _of(self, session: Session, held: Held, epoch: int) -> list[tuple[Use, Extent]]:
+        contract = held.contract
+        kinds: list[Kind] = []
+        if _MATCHING & set(contract.operations):
+            kinds.append("match")
+        if Operation.COUNT in contract.operations:
+            kinds.append("count")
+        registers = {find_model(session, model.name, model.version).register for model in contract.models}
+        found = []
+        for register in sorted(registers):
+            snapshot = find_snapshot(session, register)
+            admitted = self._consents.admitted(session, snapshot, contract, held.bank_id, self._now())
+            found += [(Use(contract.id, kind, contract.engine, epoch), Extent(snapshot, admitted)) for kind in kinds]
+        return found
