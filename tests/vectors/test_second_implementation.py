@@ -65,22 +65,57 @@ def test_x25519_and_pairs_of_scalars() -> None:
         assert (blinding.hex(), unblinding.hex()) == (each["blinding"], each["unblinding"])
 
 
-def test_one_run_of_matching_from_identifiers_to_tags_and_marks() -> None:
-    run = load("oprf")
-    key = bytes.fromhex(run["key"])
-    blinding, unblinding = curve25519.blinding(bytes.fromhex(run["seed"]))
-    for index, identifier in enumerate(run["identifiers"]):
-        point = curve25519.encode(curve25519.hash_to_curve(identifier.encode()))
-        blinded = curve25519.x25519(blinding, point)
-        evaluated = curve25519.x25519(key, blinded)
-        value = curve25519.x25519(unblinding, evaluated)
-        assert value == curve25519.x25519(key, point)
-        assert [blinded.hex(), evaluated.hex(), value.hex()] == [
-            run[name][index] for name in ("blinded", "evaluated", "values")
-        ]
-        tag, mark = matching.tag_and_mark(run["contract"], identifier, value)
-        assert (tag.hex(), mark.hex()) == (run["tags"][index], run["marks"][index])
-        assert matching.count_mark(run["contract"], run["job"], value).hex() == run["count_marks"][index]
+@pytest.mark.parametrize("number", [0, 1], ids=["match", "count"])
+def test_one_run_from_secrets_and_identifiers_to_tags_and_marks(number: int) -> None:
+    found = load("oprf")
+    run, bank, names = found["runs"][number], bytes.fromhex(found["bank_secret"]), sorted(found["identifiers"])
+    counting = run["operation"] == "count"
+    about = (run["operation"], found["engine"], found["contract"], found["epoch"])
+    order_seed = matching.seed(b"shulab order v1", bank, *about, names)
+    asked = [names[place] for place in matching.order(b"shulab order v1", order_seed, len(names))]
+    seed = matching.seed(b"shulab request v2", bank, *about, asked)
+    assert (order_seed.hex(), asked, seed.hex()) == (run["order_seed"], run["asked"], run["request_seed"])
+    assert matching.canaries(seed, len(asked))[0] == run["canary_places"]
+    elements = matching.request(seed, asked)
+    header = {"count": len(elements), "engine": found["engine"]}
+    assert frame.write("match-request", header, [b"".join(elements)]).hex() == run["request"]
+
+    key = matching.contract_key(bytes.fromhex(found["epoch_secret"]), *about[1:3], run["operation"])
+    public = curve25519.x25519(key, matching.BASE)
+    assert (key.hex(), public.hex()) == (run["key"], run["public_key"])
+    answers = [curve25519.x25519(key, element) for element in elements]
+    answers = sorted(answers) if counting else answers
+    assert frame.write("match-response", header, [b"".join(answers)]).hex() == run["response"]
+    message = b"shulab matching key statement v1\x00" + canonical.canonical(run["statement"])
+    bureau = bytes.fromhex(load("contract")["bureau_secret"])
+    assert ed25519.sign(bureau, message).hex() == run["statement_signature"]
+    assert run["statement"]["public_key"] == public.hex()
+
+    values = matching.finish(seed, len(asked), answers, public, counting)
+    assert [value.hex() for value in values] == run["values"]
+    direct = [curve25519.x25519(key, curve25519.encode(curve25519.hash_to_curve(name.encode()))) for name in asked]
+    assert sorted(values) == sorted(direct) and (counting or values == direct)
+    if counting:
+        assert [matching.count_mark(found["contract"], found["job"], value).hex() for value in values] == run["marks"]
+        return
+    halves = [matching.tag_and_mark(found["contract"], *pair) for pair in zip(asked, values, strict=True)]
+    assert [[half.hex() for half in pair] for pair in zip(*halves, strict=True)] == [run["tags"], run["marks"]]
+
+
+def test_an_answer_under_another_key_is_refused_by_the_second_implementation_too() -> None:
+    found = load("oprf")
+    seed, other = bytes.fromhex(found["runs"][0]["request_seed"]), bytes.fromhex(found["runs"][1]["key"])
+    public = bytes.fromhex(found["runs"][0]["public_key"])
+    answers = [curve25519.x25519(other, element) for element in matching.request(seed, found["runs"][0]["asked"])]
+    with pytest.raises(ValueError, match="another key"):
+        matching.finish(seed, len(found["runs"][0]["asked"]), answers, public, False)
+
+
+def test_keys_of_the_other_engine() -> None:
+    found = load("oprf")
+    for operation, key in found["openmined_keys"].items():
+        secret = bytes.fromhex(found["epoch_secret"])
+        assert matching.contract_key(secret, "openmined", found["contract"], operation).hex() == key
 
 
 def test_places_and_coded_sets() -> None:
@@ -96,14 +131,14 @@ def test_places_and_coded_sets() -> None:
 def test_frames_of_matching() -> None:
     found = {each["kind"]: frame.read(bytes.fromhex(each["frame"])) for each in load("matching-frames")["frames"]}
     assert all(kind == read[0] for kind, read in found.items())
-    run = load("oprf")
-    for kind, elements in (("match-request", run["blinded"]), ("match-response", run["evaluated"])):
-        assert found[kind][1:] == ({"count": len(elements), "engine": "x25519"}, [bytes.fromhex("".join(elements))])
+    run = load("oprf")["runs"][0]
     _, manifest, (sizes, hashes) = found["match-setup"]
     shards = found["match-shard"][2]
     assert sizes == b"".join(len(part).to_bytes(4, "little") for part in shards)
     assert hashes == b"".join(hashlib.sha256(part).digest() for part in shards)
     assert sum(len(matching.decode(part)) for part in shards) == manifest["entries"]
+    stated = (manifest["public_key"], manifest["key_signature"], manifest["register_entries"])
+    assert stated == (run["public_key"], run["statement_signature"], run["statement"]["register_entries"])
     name = hashlib.sha256(frame.write("match-setup", manifest, [sizes, hashes])).hexdigest()
     assert found["match-shard"][1] == {"first": 0, "setup": name}
     assert found["match-delta"][1:] == ({"from": "00" * 32, "to": name}, [shards[0], b"", b"", shards[1]])

@@ -7,13 +7,18 @@ from typing import Any
 
 import numpy as np
 
-from protocols.matching import bank, bureau, layout, marks, setup
+from lab.terms.matching_key import KeyStatement
+from protocols.matching import bank, bureau, hiding, layout, marks, setup
+from protocols.matching.contract_keys import contract_key, public_key
 from protocols.matching.engines.x25519 import encoding, multiplication, scalars
-from protocols.wire.frame import Kind
+from tests.vectors.making.keys import BUREAU
 
 IDENTIFIERS = ["91110000100000044W", "91310000MA1FL0LQ3Y", "客户-0001", "a", "x" * 200]
-SEED, KEY = bytes(range(32)), scalars.clamp(hashlib.sha256(b"shulab vectors: matching key").digest())
-CONTRACT, JOB = "c-vectors", "j-0123456789abcdef"
+KEY = scalars.clamp(hashlib.sha256(b"shulab vectors: matching key").digest())
+BANK_SECRET, EPOCH_SECRET = bytes(range(32)), bytes(range(64, 96))
+ENGINE, CONTRACT, EPOCH, JOB = "x25519", "c-vectors", 4, "j-0123456789abcdef"
+REGISTER = 51_000
+OPERATIONS: tuple[layout.Operation, ...] = ("match", "count")
 
 
 def rows(elements: np.ndarray) -> list[str]:
@@ -52,23 +57,52 @@ def x25519() -> dict[str, Any]:
 
 
 def oprf() -> dict[str, Any]:
-    """One run: blinded, evaluated, unblinded, and the tags and marks that come of it."""
-    evaluated = bureau.evaluate_elements("x25519", KEY, multiplication.multiply(scalars.pair(SEED)[0], _points()))
-    values = bureau.evaluate_register("x25519", KEY, IDENTIFIERS)
-    digests = layout.digests(CONTRACT, IDENTIFIERS, values)
+    """Runs of matching and counting: from the secrets and the identifiers to tags and marks."""
     return {
-        "key": KEY.hex(),
-        "seed": SEED.hex(),
+        "bank_secret": BANK_SECRET.hex(),
+        "epoch_secret": EPOCH_SECRET.hex(),
+        "engine": ENGINE,
         "contract": CONTRACT,
+        "epoch": EPOCH,
         "job": JOB,
         "identifiers": IDENTIFIERS,
-        "blinded": rows(multiplication.multiply(scalars.pair(SEED)[0], _points())),
-        "evaluated": rows(evaluated),
-        "values": rows(values),
-        "tags": rows(digests[:, :16]),
-        "marks": rows(digests[:, 16:]),
-        "count_marks": rows(layout.count_marks(CONTRACT, JOB, values)),
+        "runs": [_run(operation) for operation in OPERATIONS],
+        "openmined_keys": {one: contract_key(EPOCH_SECRET, "openmined", CONTRACT, one).hex() for one in OPERATIONS},
     }
+
+
+def _run(operation: layout.Operation) -> dict[str, Any]:
+    about = (operation, ENGINE, CONTRACT, EPOCH)
+    order = bank.order_seed(BANK_SECRET, *about, IDENTIFIERS)
+    sorted_ = sorted(IDENTIFIERS)
+    asked = [sorted_[place] for place in bank.secret_order(order, len(sorted_))]
+    seed = bank.request_seed(BANK_SECRET, *about, asked)
+    blinding = bank.Blinding(ENGINE, seed)
+    request = blinding.request(asked)
+    key, counting = contract_key(EPOCH_SECRET, ENGINE, CONTRACT, operation), operation == "count"
+    public = public_key(ENGINE, key)
+    elements = bureau.read_request(ENGINE, request, ceiling=1000)
+    response = bureau.pack_response(ENGINE, bureau.evaluate_elements(ENGINE, key, elements), counted=counting)
+    values = blinding.finish(response, len(asked), public, counted=counting)
+    statement = KeyStatement(CONTRACT, operation, ENGINE, EPOCH, public.hex(), REGISTER)
+    run = {
+        "operation": operation,
+        "order_seed": order.hex(),
+        "asked": asked,
+        "request_seed": seed.hex(),
+        "canary_places": hiding.canary_places(seed, len(asked)).tolist(),
+        "request": request.hex(),
+        "key": key.hex(),
+        "public_key": public.hex(),
+        "statement": statement.as_dict(),
+        "statement_signature": BUREAU.sign(statement.message()).hex(),
+        "response": response.hex(),
+        "values": rows(values),
+    }
+    if counting:
+        return run | {"marks": rows(layout.count_marks(CONTRACT, JOB, values))}
+    digests = layout.digests(CONTRACT, asked, values)
+    return run | {"tags": rows(digests[:, :16]), "marks": rows(digests[:, 16:])}
 
 
 def coded_set() -> dict[str, Any]:
@@ -91,31 +125,22 @@ def coded_set() -> dict[str, Any]:
 
 
 def frames() -> dict[str, Any]:
-    """Every frame of matching."""
-    run, found = oprf(), []
-    for kind, name, elements in (
-        (Kind.MATCH_REQUEST, "match-request", run["blinded"]),
-        (Kind.MATCH_RESPONSE, "match-response", run["evaluated"]),
-    ):
-        data = np.frombuffer(bytes.fromhex("".join(elements)), dtype=np.uint8).reshape(-1, 32)
-        found.append(_frame(name, layout.pack_elements(kind, "x25519", data)))
+    """The frames of a set-up."""
+    run = _run("match")
     geometry = marks.Geometry(2, 3)
     coded = [marks.encode(np.array(one, dtype=np.uint64)) for one in ([7, 1 << 30], [9])]
-    manifest = setup.pack_setup(
-        "x25519", geometry, 3, [len(one) for one in coded], [hashlib.sha256(one).digest() for one in coded], epoch=4
-    )
+    stated = setup.StatedKey(bytes.fromhex(run["public_key"]), REGISTER, bytes.fromhex(run["statement_signature"]))
+    hashes = [hashlib.sha256(one).digest() for one in coded]
+    manifest = setup.pack_setup(ENGINE, geometry, 3, [len(one) for one in coded], hashes, stated, epoch=EPOCH)
     name = bank.read_setup(manifest).sha256
-    found += [
-        _frame("match-setup", manifest),
-        _frame("match-shard", setup.pack_shard(name, 0, coded)),
-        _frame("match-delta", setup.pack_delta("00" * 32, name, [coded[0], b""], [b"", coded[1]])),
-    ]
-    return {"frames": found}
+    return {
+        "frames": [
+            _frame("match-setup", manifest),
+            _frame("match-shard", setup.pack_shard(name, 0, coded)),
+            _frame("match-delta", setup.pack_delta("00" * 32, name, [coded[0], b""], [b"", coded[1]])),
+        ]
+    }
 
 
 def _frame(name: str, data: bytes) -> dict[str, str]:
     return {"kind": name, "frame": data.hex()}
-
-
-def _points() -> np.ndarray:
-    return encoding.encode(IDENTIFIERS)

@@ -1,8 +1,77 @@
-"""Matching: tags and marks from values F(x), places of marks, and the coded sets of places."""
+"""Matching: keys, requests with their canaries, tags and marks from values F(x), places of marks, coded sets."""
 
 from __future__ import annotations
 
 import hashlib
+
+from tests.vectors.plain import curve25519
+from tests.vectors.plain.hkdf import hkdf
+
+P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+BASE = (9).to_bytes(32, "little")
+
+
+def fields(*values: bytes) -> bytes:
+    """Values behind their lengths in four bytes."""
+    return b"".join(len(value).to_bytes(4, "big") + value for value in values)
+
+
+def contract_key(secret: bytes, engine: str, contract: str, operation: str) -> bytes:
+    """The key of a contract and operation from the secret of an epoch."""
+    info = b"shulab matching key v1\x00" + fields(engine.encode(), contract.encode(), operation.encode())
+    if engine == "x25519":
+        return curve25519.encode(curve25519.clamp(hkdf(secret, b"", info, 32)))
+    number = int.from_bytes(hkdf(secret, b"", info, 48), "big")
+    return (number % (P256_ORDER - 1) + 1).to_bytes(32, "big")
+
+
+def seed(
+    domain: bytes, secret: bytes, operation: str, engine: str, contract: str, epoch: int, names: list[str]
+) -> bytes:
+    """The seed of a request (names as asked) or of an order (names sorted)."""
+    digest = hashlib.sha256(b"".join(fields(name.encode()) for name in names)).digest()
+    about = fields(operation.encode(), engine.encode(), contract.encode(), str(epoch).encode(), digest)
+    return hkdf(secret, b"", domain + b"\x00" + about, 32)
+
+
+def order(domain: bytes, seed_: bytes, count: int) -> list[int]:
+    """Who stands first, second, ...: the places sorted by sixteen bytes each."""
+    stream = hashlib.shake_256(domain + b"\x00" + seed_).digest(16 * count)
+    return sorted(range(count), key=lambda place: stream[16 * place : 16 * place + 16])
+
+
+def canaries(seed_: bytes, identifiers: int) -> tuple[list[int], list[bytes]]:
+    """Places and scalars of a request's canaries."""
+    count = max(64, -(-identifiers // 99))
+    places = order(b"shulab canary places v1", seed_, identifiers + count)[:count]
+    stream = hashlib.shake_256(b"shulab canary scalars v1\x00" + seed_).digest(32 * count)
+    return places, [stream[at : at + 32] for at in range(0, len(stream), 32)]
+
+
+def request(seed_: bytes, names: list[str]) -> list[bytes]:
+    """The elements of a request: blinded identifiers in order, and canaries at their places."""
+    blinding, _ = curve25519.blinding(seed_)
+    points = [curve25519.encode(curve25519.hash_to_curve(name.encode())) for name in names]
+    blinded = iter([curve25519.x25519(blinding, point) for point in points])
+    places, scalars = canaries(seed_, len(names))
+    there = dict(zip(places, scalars, strict=True))
+    total = len(names) + len(places)
+    return [curve25519.x25519(there[at], BASE) if at in there else next(blinded) for at in range(total)]
+
+
+def finish(seed_: bytes, count: int, answers: list[bytes], public_key: bytes, counted: bool) -> list[bytes]:
+    """The values F(x) of an answer; raises ``ValueError`` if a canary was answered under another key."""
+    places, scalars = canaries(seed_, count)
+    wanted = [curve25519.x25519(scalar, public_key) for scalar in scalars]
+    if counted:
+        found = [at for at, answer in enumerate(answers) if answer in wanted]
+        strayed = len(found) != len(wanted)
+    else:
+        found, strayed = places, [answers[at] for at in places] != wanted
+    if strayed:
+        raise ValueError("a canary was answered under another key")
+    _, unblinding = curve25519.blinding(seed_)
+    return [curve25519.x25519(unblinding, answer) for at, answer in enumerate(answers) if at not in found]
 
 
 def prefixed(text: str) -> bytes:

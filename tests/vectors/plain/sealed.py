@@ -7,6 +7,7 @@ import hashlib
 import hmac
 
 from tests.vectors.plain.aes_gcm import open_box
+from tests.vectors.plain.hkdf import hkdf
 
 
 def derive(source: str, secret: bytes, salt: bytes) -> bytes:
@@ -14,9 +15,9 @@ def derive(source: str, secret: bytes, salt: bytes) -> bytes:
     if source == "P":
         return hashlib.scrypt(secret, salt=salt, n=2**15, r=8, p=1, maxmem=2**26, dklen=32)
     if source == "F":
-        return _hkdf(secret, salt, b"shulab seal key file")
+        return hkdf(secret, salt, b"shulab seal key file", 32)
     if source == "E":
-        return _hkdf(base64.b64decode(secret.strip()), salt, b"shulab seal key environment")
+        return hkdf(base64.b64decode(secret.strip()), salt, b"shulab seal key environment", 32)
     message = (1).to_bytes(4, "big") + b"shulab seal key " + b"\x00" + salt + (256).to_bytes(4, "big")
     return hmac.digest(secret, message, "sha256")
 
@@ -27,7 +28,3 @@ def open_sealed(sealed: bytes, secret: bytes, label: bytes) -> bytes:
         raise ValueError("not a sealed box")
     source, salt, nonce = chr(sealed[8]), sealed[9:25], sealed[25:37]
     return open_box(derive(source, secret, salt), nonce, sealed[37:], sealed[:37] + label)
-
-
-def _hkdf(secret: bytes, salt: bytes, info: bytes) -> bytes:
-    return hmac.digest(hmac.digest(salt, secret, "sha256"), info + b"\x01", "sha256")
