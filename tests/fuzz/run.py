@@ -42,7 +42,8 @@ def fuzz(name: str, seconds: int, *, keep: bool = False, found: Path = FOUND) ->
         ]
         ended = _run(name, [str(work), str(kept), f"-max_total_time={seconds}", *limits])
         if ended.returncode:
-            return ended.stderr[-4000:]
+            lines = (ended.stdout + ended.stderr).splitlines()
+            return "\n".join(line for line in lines if not line.startswith("INFO"))[-4000:]
         if keep:
             _run(name, ["-merge=1", str(least), str(kept), str(work), *limits]).check_returncode()
             shutil.rmtree(kept)

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 
 from protocols.matching import bank, bureau, marks, setup
+from protocols.matching.contract_keys import contract_key, public_key
 from protocols.matching.marks import Geometry, MalformedSet
 from protocols.wire.frame import Frame, Kind, MalformedFrame
 from tests.fuzz.target import Target, vectors
 
 _ENGINES = ("x25519", "openmined")
-_KEYS = {engine: bureau.generate_key(engine) for engine in _ENGINES}
+_KEYS = {engine: contract_key(bytes(32), engine, "c-vectors", "match") for engine in _ENGINES}
+_PUBLIC = {engine: public_key(engine, _KEYS[engine]) for engine in _ENGINES}
 _BLINDINGS = {engine: bank.Blinding(engine, bytes(32)) for engine in _ENGINES}
+_ASKED = ["a", "b", "c", "d", "e"]
 _CODED = [marks.encode(np.array(one, dtype=np.uint64)) for one in ([7, 1 << 30], [9])]
 _GEOMETRY = Geometry(2, 3)
 
 
 def _frame(kind: str) -> bytes:
     return next(bytes.fromhex(each["frame"]) for each in vectors("matching-frames")["frames"] if each["kind"] == kind)
-
-
-def _with_engine(frame: bytes) -> list[bytes]:
-    return [bytes([number]) + frame for number in range(len(_ENGINES))]
 
 
 def read_request(data: bytes) -> None:
@@ -41,22 +41,26 @@ def read_request(data: bytes) -> None:
 
 def requests() -> list[bytes]:
     """A request of each engine."""
-    other = _BLINDINGS["openmined"].request(["a", "b"])
-    return [*_with_engine(_frame("match-request")), b"\x01" + other]
+    return [bytes([number]) + _BLINDINGS[engine].request(_ASKED) for number, engine in enumerate(_ENGINES)]
 
 
 def read_response(data: bytes) -> None:
-    """At the bank: as many elements as were asked for, on the curve, and different."""
-    engine = _ENGINES[data[0] % 2] if data else _ENGINES[0]
-    assert _BLINDINGS[engine].finish(data[1:], 5).shape == (5, 32)
+    """At the bank: as many elements as were asked for, on the curve, different, every canary under the key named."""
+    number = data[0] if data else 0
+    engine, counted = _ENGINES[number % 2], bool(number & 2)
+    values = _BLINDINGS[engine].finish(data[1:], len(_ASKED), _PUBLIC[engine], counted=counted)
+    assert values.shape == (len(_ASKED), 32)
 
 
 def responses() -> list[bytes]:
-    """A response of each engine."""
-    asked = _BLINDINGS["openmined"].request(["a", "b", "c", "d", "e"])
-    elements = bureau.read_request("openmined", asked, ceiling=5)
-    evaluated = bureau.evaluate_elements("openmined", _KEYS["openmined"], elements)
-    return [*_with_engine(_frame("match-response")), b"\x01" + bureau.pack_response("openmined", evaluated)]
+    """Responses of each engine, in order and for a count."""
+    found = []
+    for number, engine in enumerate(_ENGINES):
+        elements = bureau.read_request(engine, _BLINDINGS[engine].request(_ASKED), ceiling=100)
+        evaluated = bureau.evaluate_elements(engine, _KEYS[engine], elements)
+        for counted in (False, True):
+            found.append(bytes([number + 2 * counted]) + bureau.pack_response(engine, evaluated, counted=counted))
+    return found
 
 
 def read_shard(data: bytes) -> None:
@@ -68,7 +72,7 @@ def read_shard(data: bytes) -> None:
 def read_delta(data: bytes) -> None:
     """What a delta leads to is a set, or refused."""
     new = bank.read_setup(_frame("match-setup"))
-    old = setup.Setup(new.engine, 4, False, 3, new.geometry, new.sizes, new.hashes, "00" * 32)
+    old = replace(new, sha256="00" * 32)
     for coded, (added, removed) in zip(_CODED, bank.read_delta(data, old, new), strict=True):
         bank.decode_bucket(bank.apply_delta(coded, added, removed, _GEOMETRY), _GEOMETRY)
 
@@ -95,7 +99,7 @@ def read_coded(data: bytes) -> None:
 
 TARGETS = (
     Target("match-request", read_request, (MalformedFrame,), requests),
-    Target("match-response", read_response, (MalformedFrame,), responses),
+    Target("match-response", read_response, (MalformedFrame, bank.StrayedKey), responses),
     Target(
         "match-setup",
         bank.read_setup,

@@ -11,7 +11,7 @@ from protocols.wire.signature import SignatureRejected, verify_request
 from tests.fuzz.target import Target, vectors
 
 _NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
-_BUREAU = "8a88e3dd7409f195fd52db2d3cba5d72ca6709bf1d94121bf3748801b40f6f5c"
+_BUREAU = vectors("receipt")["bureau"]
 
 
 def read_frame(data: bytes) -> None:
@@ -29,6 +29,7 @@ def read_frame(data: bytes) -> None:
 def frames() -> list[bytes]:
     """Frames of every kind."""
     found = [bytes.fromhex(each["frame"]) for each in vectors("matching-frames")["frames"]]
+    found += [Frame(kind, {"count": 1}, (bytes(32),)).pack() for kind in (Kind.MATCH_REQUEST, Kind.MATCH_RESPONSE)]
     found += [
         Frame(Kind.CONTEXT, {"parameters": "bgv-8192-a"}, (b"key", b"proof")).pack(),
         Frame(Kind.BATCH, {"rows": 1, "list": [1, "a", True, None]}, (bytes(16), b"column")).pack(),
