@@ -6,6 +6,8 @@ REGISTER ?= 1000000
 PORTFOLIO ?= 100000
 COLUMNS ?= 80
 ENTERPRISES ?= 16384
+SECONDS ?= 30
+TARGETS ?=
 UV_VERSION := 0.13.9
 # Three tests run at a time, since a third of the time a test waits for a process to start: threads of their libraries
 # beyond that would wait for each other, spinning.
@@ -32,6 +34,9 @@ test: check  ## check, then every test, three at a time
 
 soak: setup-dev  ## the long and exhaustive tests that `make test` leaves out
 	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile -m soak
+
+fuzz: setup-dev  ## coverage-guided fuzzing of every parser that strangers reach; SECONDS=30 each, TARGETS="csv frame"
+	@$(PY) -m tests.fuzz.run --seconds $(SECONDS) --keep $(TARGETS)
 
 test-emulated: setup-dev  ## engine x25519 on an emulated processor with AVX-512 IFMA (Bochs, Debian); some minutes
 	@PYTHONPATH=. $(PY) tests/emulated/processor.py
