@@ -39,7 +39,11 @@ def check_context(frame: bytes, params: ParameterSet) -> str:
     """
     try:
         key, proof = layout.read_context(frame, params)
-        keyproof.check(key, native.elements(_public_key(key, params), params), proof, params)
+        first, second = layout.read_seeded(key, params)
+        if not second.all():
+            raise MalformedFrame("the key's second polynomial has no inverse; draw another seed")
+        pk = native.elements(native.transformed(first, second, params), params)
+        keyproof.check(key, pk, proof, params)
     except ValueError:
         if any(sealform.is_secret_key(part, params) for part in unpack(frame, Kind.CONTEXT).parts):
             raise SecretKeyFound("the context bears a SECRET key; it was refused and not kept") from None

@@ -44,18 +44,24 @@ class Encryption:
         return self._columns((one, other), errors)
 
     def key(self) -> tuple[bytes, NDArray[np.int64]]:
-        """A public key as it travels, an encryption of zero, and its error e: pk = (-(a s + t e), a)."""
-        error = noise.binomial(self._params.degree)
-        return self._columns((None, None), (error, noise.binomial(self._params.degree)))[0], error
+        """A public key as it travels, an encryption of zero, and its error e: pk = (-(a s + t e), a), a invertible.
+
+        One seed in 2^32 or fewer expands to an a without an inverse, which no bureau takes.
+        """
+        while True:
+            error = noise.binomial(self._params.degree)
+            key, _ = self._columns((None, None), (error, noise.binomial(self._params.degree)))
+            if expand(key[:SEED_BYTES], self._params).all():
+                return key, error
 
     def _columns(
         self, messages: tuple[Message, Message], errors: tuple[NDArray[np.int64], NDArray[np.int64]]
     ) -> tuple[bytes, bytes]:
         params, evaluator = self._params, self._evaluator
         seeds = [os.urandom(SEED_BYTES) for _ in range(2)]
-        product = native.transformed(*(expand(seed, params) for seed in seeds), params)
+        product = native.transformed(expand(seeds[0], params), expand(seeds[1], params), params)
         evaluator.multiply_plain_inplace(product, self._secret)
-        found = native.ciphertext(*(self._scaled(error) for error in errors), params)
+        found = native.ciphertext(self._scaled(errors[0]), self._scaled(errors[1]), params)
         evaluator.sub_inplace(found, product)
         for half, message in enumerate(messages):
             if message is not None and message.any():

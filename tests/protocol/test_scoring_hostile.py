@@ -19,8 +19,8 @@ from hypothesis import strategies as st
 
 from lab.bureau.workers import WorkerPool
 from lab.terms.errors import InvalidInput
-from protocols.scoring import bank, bureau, layout, native
-from protocols.scoring.params import PARAMETERS, SEED_BYTES
+from protocols.scoring import bank, bureau, encryption, expansion, layout, mask, native
+from protocols.scoring.params import PARAMETERS, SEED_BYTES, ParameterSet
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 from tests.protocol.insider import CONTRACT, Insider, column_of, rubbish, seeded, terms_of
 
@@ -154,7 +154,7 @@ def test_residues_that_are_none_are_refused_before_native_code(name: str, monkey
     assert len(made) == PARAMS.column_bytes
     assert bureau.read_batch(batch_of(made), PARAMS, contract=CONTRACT).columns == 1
     monkeypatch.setattr(native, "transformed", lambda *_: pytest.fail("it reached native code"))
-    monkeypatch.setattr(bureau.mask, "draw", lambda *_: None)
+    monkeypatch.setattr(mask, "draw", lambda *_: None)
     monkeypatch.setattr(bureau, "_public_key", lambda *_: None)
     with pytest.raises(MalformedFrame, match="residue"):
         bureau.evaluate(CONTEXT, batch_of(made), TERMS, PARAMS, CONTRACT)
@@ -208,6 +208,29 @@ def test_keys_that_keep_the_form_and_are_none_are_refused(pool: WorkerPool) -> N
         pool.run(bureau.check_context, layout.pack_context(PARAMS, other_seed, proof), PARAMS)
     assert pool.run(bureau.check_context, CONTEXT, PARAMS) == layout.digest(CONTEXT)
     assert alive(pool)
+
+
+def test_a_key_without_an_inverse_is_neither_taken_nor_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who draws 2^33 seeds for it finds one that expands to a polynomial which is 0 at one place."""
+    key = unpack(CONTEXT, Kind.CONTEXT).parts[0]
+    expand, drawn, weak = expansion.expand, list[bytes](), {key[:SEED_BYTES]}
+
+    def with_a_zero(seed: bytes, params: ParameterSet, out: Any = None) -> Any:
+        made = expand(seed, params, out)
+        if not drawn:
+            weak.add(seed)
+        if seed in weak:
+            made[1, 17] = 0
+        drawn.append(seed)
+        return made
+
+    monkeypatch.setattr(layout, "expand", with_a_zero)
+    with pytest.raises(MalformedFrame, match="inverse"):
+        bureau.check_context(CONTEXT, PARAMS)
+    drawn.clear()
+    monkeypatch.setattr(encryption, "expand", with_a_zero)
+    made, _ = encryption.Encryption(INSIDER.secret, PARAMS).key()
+    assert len(drawn) == 6 and expand(made[:SEED_BYTES], PARAMS).all()  # two a pair and one to look, twice
 
 
 def test_frames_of_the_earlier_form_are_refused_by_name() -> None:

@@ -19,7 +19,9 @@ import pytest
 from lab.bank.keys import BankKeys
 from lab.terms.errors import Conflict, NotAuthentic, NotFound, Refused
 from lab.terms.sealed import SealKey, open_sealed, seal
+from protocols.scoring.bureau import check_context
 from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
+from protocols.wire.frame import Frame, Kind, unpack
 
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
 WORDS = "correct horse battery"
@@ -183,7 +185,7 @@ def test_public_context_is_the_same_at_every_opening_and_holders_agree(
     assert again.public_context(PARAMS) == keys.public_context(PARAMS)
     assert not any(secret[:64] in keys.public_context(PARAMS) for secret in secrets_of(keys))
     # A batch of one holder under the kept context is decrypted by another, after the bureau's part.
-    from protocols.scoring.bureau import check_context, evaluate
+    from protocols.scoring.bureau import evaluate
     from protocols.scoring.layout import Terms
 
     context = keys.public_context(PARAMS)
@@ -224,3 +226,33 @@ def test_the_matching_secret_is_kept_bound_to_its_name_and_outlives_the_signing_
     (tmp_path / "keys" / "matching.sealed").write_bytes((tmp_path / "keys" / "signing.sealed").read_bytes())
     with pytest.raises(NotAuthentic):
         keys.blinding(*MATCHING)
+
+
+def test_a_public_context_of_an_earlier_form_is_made_anew_for_the_same_secret(
+    keys: BankKeys, tmp_path: Path, seal_key: SealKey
+) -> None:
+    secret, context = keys._scoring(PARAMS)
+    path = tmp_path / "keys" / f"scoring-{PARAMS.name}.sealed"
+    label = b"shulab bank scoring key v1 " + PARAMS.name.encode()
+    frame = unpack(context, Kind.CONTEXT)
+    former = Frame(Kind.CONTEXT, {"parameters": PARAMS.name}, frame.parts).pack()
+    path.write_bytes(seal(len(secret).to_bytes(4, "big") + secret + former, seal_key, label))
+    again = BankKeys.open(tmp_path / "keys", seal_key)
+    made = again.public_context(PARAMS)
+    assert made not in (former, context) and check_context(made, PARAMS)
+    assert again._scoring(PARAMS) == (secret, made)
+    assert BankKeys.open(tmp_path / "keys", seal_key).public_context(PARAMS) == made
+    assert path.stat().st_mode & 0o777 == 0o600 and {one.name for one in path.parent.iterdir()} == {
+        "signing.sealed",
+        path.name,
+    }
+
+
+def test_a_sealed_scoring_key_of_another_length_is_no_key(keys: BankKeys, tmp_path: Path, seal_key: SealKey) -> None:
+    secret, context = keys._scoring(PARAMS)
+    path = tmp_path / "keys" / f"scoring-{PARAMS.name}.sealed"
+    label = b"shulab bank scoring key v1 " + PARAMS.name.encode()
+    for wrong in (secret[:-1], secret + b"\0", secret * 2, b""):
+        path.write_bytes(seal(len(wrong).to_bytes(4, "big") + wrong + context, seal_key, label))
+        with pytest.raises(NotAuthentic, match="no key"):
+            BankKeys.open(tmp_path / "keys", seal_key).holder(PARAMS)

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from lab.bureau.exchange import JobTerms, scoring
 from lab.bureau.exchange.deliveries import delivered
 from lab.bureau.exchange.retention import Swept
+from lab.bureau.register import import_register
 from lab.bureau.shelf import keep_model
 from lab.bureau.store.tables import BatchRow, ContextRow, InquiryRow
 from lab.bureau.workers import WorkerPool
@@ -305,6 +308,85 @@ def test_a_batch_whose_worker_dies_again_and_again_is_given_back_and_says_why(
         scene.bureau.batch_reply(contract, JOB, charge.sha256)
     assert not list((scene.home / "batches").glob(f"*{charge.sha256}*"))
     assert scene.bureau.allowance(contract)["scores"]["total"] == 6
+
+
+def test_a_context_that_earlier_rules_let_pass_is_not_held_and_is_judged_again(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    contract = scene.contract()
+    batch = batch_of(scene, contract)
+    with scene.bureau.store.begin() as session:
+        row = session.scalars(select(ContextRow)).one()
+        name, row.rules = row.sha256, 1
+    assert not scene.bureau.has_context(contract, JOB, name)
+    with pytest.raises(NotFound, match="context"):
+        scene.bureau.score(contract, JOB, batch)
+    assert scene.bureau.allowance(contract)["scores"]["total"] == 0
+    judged: list[str] = []
+    run = WorkerPool.run
+
+    def listened(pool: WorkerPool, function: Any, *arguments: Any, **named: Any) -> Any:
+        judged.append(function.__name__)
+        return run(pool, function, *arguments, **named)
+
+    monkeypatch.setattr(WorkerPool, "run", listened)
+    assert scene.bank.put_context(scene.bureau, contract) == name
+    assert judged == ["check_context"] and scene.bureau.has_context(contract, JOB, name)
+    scene.bureau.score(contract, JOB, batch)
+
+
+def test_what_an_older_home_holds_ends_in_a_clear_state(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Contexts and batches in SEAL's form, as an older version kept them: none is used, and each says why."""
+    contract = scene.contract()
+    waits, answered = batch_of(scene, contract), batch_of(scene, contract, slice(16, 20))
+    scene.bureau.score(contract, JOB, answered)
+    with monkeypatch.context() as patch:  # charged, and the service ended before it was evaluated
+        patch.setattr(scoring.Scoring, "_evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            scene.bureau.score(contract, JOB, waits)
+    _as_an_older_version_left_it(scene)
+    scene.reopen()
+
+    [charge] = scene.bureau.waiting_batches()
+    assert scene.bureau.evaluate_batch(contract, JOB, charge.sha256).state == "returned"
+    with pytest.raises(InvalidInput, match="earlier form"):
+        scene.bureau.batch_reply(contract, JOB, charge.sha256)
+    assert scene.bureau.allowance(contract)["scores"]["total"] == 4
+    scene.bank.open_job(scene.bureau, contract, "job-2", rows=4)
+    with scene.bureau.store.read() as session:
+        former = session.scalars(select(BatchRow.sha256).where(BatchRow.state == "answered")).one()
+    source = scene.tables.register_csv(scene.home.parent / "second.csv")
+    import_register(scene.bureau.store, scene.bureau.home, source, id_column="id", id_kind="opaque", columns=["a", "b"])
+    with pytest.raises(InvalidInput, match="earlier form"):
+        scene.bureau.receive_batch_again(contract, "job-2", former)
+
+    with scene.bureau.store.read() as session:
+        kept = session.scalars(select(ContextRow)).one()
+        older = (scene.home / kept.file).read_bytes()
+    assert not scene.bureau.has_context(contract, JOB, kept.sha256)
+    with pytest.raises(InvalidInput, match="earlier form"):
+        scene.bureau.put_context(contract, JOB, kept.sha256, older)
+    fresh = batch_of(scene, contract, slice(20, 26))
+    scene.bureau.score(contract, JOB, fresh)
+
+
+def _as_an_older_version_left_it(scene: Scene) -> None:
+    """Contexts and batches lose what tells the present form, and are named by what is left."""
+    with scene.bureau.store.begin() as session:
+        for context in session.scalars(select(ContextRow)):
+            context.sha256, context.rules = _without_its_form(scene.home / context.file, Kind.CONTEXT), 1
+        for batch in session.scalars(select(BatchRow)):
+            assert batch.file is not None
+            former, batch.sha256 = batch.sha256, _without_its_form(scene.home / batch.file, Kind.BATCH)
+            session.execute(update(InquiryRow).where(InquiryRow.batch == former).values(batch=batch.sha256))
+
+
+def _without_its_form(path: Path, kind: Kind) -> str:
+    frame = unpack(path.read_bytes(), kind)
+    meta = {name: value for name, value in frame.meta.items() if name != "form"}
+    data = Frame(kind, meta, frame.parts).pack()
+    path.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _die(*_: object, **__: object) -> None:

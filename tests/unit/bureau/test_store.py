@@ -116,3 +116,30 @@ def test_a_database_that_goes_away_is_unreachable(store: Store, monkeypatch: pyt
         with pytest.raises(Unreachable), store.read() as session:
             session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
     assert store.answers()
+
+
+def test_contexts_of_an_older_home_are_marked_and_its_prints_of_ciphertexts_are_gone(database_url: str) -> None:
+    """From the tables before the sixth migration, filled, to those of now."""
+    opened = open_store(database_url)
+    try:
+        with opened.engine.begin() as connection:
+            for table in ("seeds", "contexts", "ciphertexts"):
+                connection.execute(text(f"DROP TABLE IF EXISTS {table}"))
+            for statement in (
+                "CREATE TABLE contexts (contract_id VARCHAR(64) NOT NULL, sha256 VARCHAR(64) NOT NULL, "
+                "file TEXT NOT NULL, size INTEGER NOT NULL, received_at TIMESTAMP NOT NULL, "
+                "CONSTRAINT pk_contexts PRIMARY KEY (contract_id, sha256))",
+                "CREATE TABLE ciphertexts (contract_id VARCHAR(64) NOT NULL, print BYTEA NOT NULL, "
+                "batch VARCHAR(64) NOT NULL)",
+                "INSERT INTO contexts VALUES ('c', 'name', 'contexts/name.frame', 7, '2026-03-01 12:00:00')",
+                "UPDATE alembic_version SET version_num = '0005'",
+            ):
+                connection.execute(text(statement))
+        migrate(opened.engine)
+        with opened.engine.connect() as connection:
+            assert connection.execute(text("SELECT sha256, rules FROM contexts")).all() == [("name", 1)]
+            assert connection.execute(text("SELECT * FROM seeds")).all() == []
+            with pytest.raises(DatabaseError):
+                connection.execute(text("SELECT * FROM ciphertexts"))
+    finally:
+        opened.close()
