@@ -64,7 +64,7 @@ def match(desk: Desk, contract: str, job: str, codes: Sequence[str], engine: str
     setup, held = places(desk, contract, job)
     blinding = bank.Blinding(engine, os.urandom(32))
     response = desk.match(contract, job, blinding.request(codes))
-    digests = bank.digests(contract, codes, blinding.finish(response, len(codes)))
+    digests = bank.digests(contract, codes, blinding.finish(response, len(codes), setup.stated.public_key))
     buckets, found = bank.place(setup.geometry, digests[:, bank.TAG_BYTES :])
     inside = [int(place) in held[bucket] for bucket, place in zip(buckets, found, strict=True)]
     indices = np.flatnonzero(np.array(inside, dtype=bool))
@@ -80,6 +80,7 @@ def count(
     coded = bank.read_shard(desk.matching_shard(contract, job, setup.sha256, 0, buckets), setup, 0, buckets)
     held = [set(bank.decode_bucket(one, setup.geometry).tolist()) for one in coded]
     blinding = bank.Blinding(engine, seed or os.urandom(32))
-    values = blinding.finish(desk.count_matches(contract, job, blinding.request(codes)), len(codes))
+    response = desk.count_matches(contract, job, blinding.request(codes))
+    values = blinding.finish(response, len(codes), setup.stated.public_key, counted=True)
     found = bank.place(setup.geometry, bank.count_marks(contract, job, values))
     return sum(int(place) in held[bucket] for bucket, place in zip(*found, strict=True))

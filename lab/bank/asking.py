@@ -36,12 +36,14 @@ _AHEAD = 2  # chunks in hand: one at the bureau, one before or after it
 @dataclass(frozen=True)
 class Ask:
     """Under what is matched: engine and key epoch of the job, most elements in a request (identifiers and canaries),
-    whose statement of the matching key counts (public key, hexadecimal), processes (0: a core each)."""
+    whose statement of the matching key counts (public key, hexadecimal), whether it states the register's size, as it
+    does unless the contract requires consent, and processes (0: a core each)."""
 
     engine: str
     epoch: int
     per_request: int
     bureau_key: str
+    sized: bool = True
     processes: int = 0
 
     @property
@@ -52,7 +54,8 @@ class Ask:
 
 @dataclass
 class _Part:
-    """A request in hand: places of its identifiers in the portfolio (none: it was cut off), and its number in the store."""
+    """A request in hand: the places of its identifiers in the portfolio (none: it was cut off), and its number in the
+    store."""
 
     indices: NDArray[np.int64]
     codes: Sequence[str]

@@ -3,7 +3,8 @@
 Layout: ``bank.toml`` (name, public key, former public keys, how keys are sealed), ``keys/``,
 ``bureaus/<fingerprint>.json`` (pins), ``contracts/<id>.v<version>.json``, ``runs/<run id>/`` (scoring),
 ``matches/<run id>/`` (matching alone), ``evaluations/`` (what was matched), ``setups/<contract>/`` (of registers),
-``matching-keys/`` (of bureaus, as first seen), ``leaving/`` (what is being removed). The folder and everything in it is the owner's alone.
+``matching-keys/`` (of bureaus, as first seen), ``leaving/`` (what is being removed). The folder and everything in it is
+the owner's alone.
 """
 
 from __future__ import annotations

@@ -110,7 +110,7 @@ def _open(
     card = JobCard(standing.recipient, model.name, model.version, len(portfolio.codes))
     epoch = open_job(outlet, contract.id, run.id, card, folder="matches")
     most = contract.ceilings.identifiers_per_match
-    ask = Ask(contract.engine, epoch, most, contract.bureau.public_key, errand.processes)
+    ask = Ask(contract.engine, epoch, most, contract.bureau.public_key, not contract.consent.required, errand.processes)
     return Counterpart(outlet, contract.id, run.id, progress), ask
 
 

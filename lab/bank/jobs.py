@@ -67,7 +67,7 @@ def check_before(home: BankHome, outlet: Outlet, contract: Contract, codes: Sequ
 
 
 def check_allowance(outlet: Outlet, contract: Contract, asked: int) -> None:
-    """Refuse here what the bureau would refuse, before anything is charged; ``asked``: identifiers, without canaries."""
+    """Refuse here what the bureau would refuse, before anything is charged; ``asked``: without canaries."""
     if not asked:
         return
     most = min(contract.ceilings.identifiers_per_match, CHUNK)
@@ -76,7 +76,7 @@ def check_allowance(outlet: Outlet, contract: Contract, asked: int) -> None:
     left = outlet.allowance(contract.id).get("identifiers", {}).get("left")
     if isinstance(left, int) and elements > left:
         raise Refused(
-            f"Contract {contract.id} has {left} identifiers left to match; the portfolio has {asked} that were not yet, "
+            f"Contract {contract.id} has {left} identifiers left to match; the portfolio has {asked} that were not, "
             f"and {elements - asked} canaries go with them: {elements} in all (term: identifiers).",
             next_step="take a smaller portfolio, or ask the bureau for a contract with a higher ceiling",
         )

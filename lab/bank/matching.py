@@ -93,7 +93,7 @@ def match(
     times = [time.perf_counter()]
     tags = np.zeros((len(codes), TAG_BYTES), dtype=np.uint8)
     buckets, places = np.zeros(len(codes), dtype=np.uint32), np.zeros(len(codes), dtype=np.uint64)
-    seen = SeenKeys(home.matching_keys, counterpart.contract, ask.bureau_key)
+    seen = SeenKeys(home.matching_keys, counterpart.contract, ask.bureau_key, ask.sized)
     with ExitStack() as stack:
         store = stack.enter_context(open_evaluations(home.evaluations, counterpart.contract, ask.epoch, ask.engine))
         crew = stack.enter_context(closing(_Crew(ask, _about_to_be_sent(store, codes))))
@@ -136,7 +136,7 @@ def count(
     """
     buckets, places = np.zeros(len(codes), dtype=np.uint32), np.zeros(len(codes), dtype=np.uint64)
     done, times = 0, [time.perf_counter()]
-    seen = SeenKeys(home.matching_keys, counterpart.contract, ask.bureau_key)
+    seen = SeenKeys(home.matching_keys, counterpart.contract, ask.bureau_key, ask.sized)
     with ExitStack() as stack:
         sizes = even_parts(len(codes), ask.chunk)
         held = stack.enter_context(

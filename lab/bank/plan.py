@@ -116,7 +116,8 @@ def plan_job(
 def smallest(rows: int, params: ParameterSet, days: int) -> Ceilings:
     """The lowest ceilings under which ``rows`` enterprises, all of them matched, can be scored once, in one job.
 
-    Identifiers are counted with the canaries that go with them: the bureau can't tell them apart. The period over which an enterprise's scores are counted is the whole term: a shorter one would allow more.
+    Identifiers are counted with the canaries that go with them: the bureau can't tell them apart. The period over which
+    an enterprise's scores are counted is the whole term: a shorter one would allow more.
     """
     most = min(rows + canaries_for(rows), MAX_IDENTIFIERS)
     return Ceilings(

@@ -27,11 +27,13 @@ _FEW = 1_000
 
 @dataclass(frozen=True)
 class SeenKeys:
-    """What was seen under one contract, kept in ``folder``; ``bureau_key``: whose signature counts (hexadecimal)."""
+    """What was seen under one contract, kept in ``folder``; ``bureau_key``: whose signature counts (hexadecimal);
+    ``sized``: whether the register's size is stated, as it is unless the contract requires consent."""
 
     folder: Path
     contract: str
     bureau_key: str
+    sized: bool = True
 
     def check(self, setup: Setup) -> bytes:
         """The public key of a set-up, after its statement was verified and compared with the first one seen.
@@ -43,22 +45,22 @@ class SeenKeys:
             check_public_key(setup.engine, setup.stated.public_key)
         statement, signature = self._statement(setup), setup.stated.signature.hex()
         statement.verify(self.bureau_key, signature)
-        shown = {"statement": statement.as_dict(), "signature": signature, "bureau": self.bureau_key}
+        shown: dict[str, object] = {"statement": statement.as_dict(), "signature": signature, "bureau": self.bureau_key}
         self._compare(setup, shown)
         if self._path(setup, "strayed").exists():
             raise self._stop(setup, "answered under another key than the published one before")
         most = int(statement.register_entries * _GROWN) + _FEW
-        if setup.entries > most:
+        if self.sized and setup.entries > most:
             raise InvalidInput(
-                f"The set-up has {setup.entries} entries; the bureau's signed statement says {statement.register_entries} "
-                "for this key epoch.",
+                f"The set-up has {setup.entries} entries; what the bureau signed for this key epoch says "
+                f"{statement.register_entries}.",
                 next_step="ask the bureau: a register that has grown so much takes a new key epoch "
                 "(`lab bureau rotate-keys`); otherwise it plants marks",
             )
         return setup.stated.public_key
 
     def strayed(self, setup: Setup, request_sha256: str, found: StrayedKey) -> NotAuthentic:
-        """Keep that an answer strayed, and stop what is under this contract, operation and epoch; the error to raise."""
+        """Keep that an answer strayed: nothing more is sent under this contract, operation and epoch. The error."""
         told: dict[str, object] = {
             "found": str(found),
             "request_sha256": request_sha256,
@@ -83,16 +85,16 @@ class SeenKeys:
         if first != shown:
             replace_private(self._path(setup, "other-key"), _text(shown))
             raise NotAuthentic(
-                f"The bureau shows another matching key for contract {self.contract} in epoch {setup.epoch} than before. "
-                f"Both signed statements are kept in {self.folder}.",
+                f"The bureau shows another matching key for contract {self.contract} in epoch {setup.epoch} than "
+                f"before. Both signed statements are kept in {self.folder}.",
                 next_step="match nothing more with this bureau; show both statements to it and to an auditor",
             )
 
     def _stop(self, setup: Setup, what: str) -> NotAuthentic:
         return NotAuthentic(
             f"The bureau {what} (contract {self.contract}, {operation_of(setup.counting)}, epoch {setup.epoch}).",
-            next_step="do not send again: nothing more is sent in this key epoch. Tell the bureau and an auditor; if it "
-            "was a fault, matching goes on after `lab bureau rotate-keys`",
+            next_step="do not send again: nothing more is sent in this key epoch. Tell the bureau and an auditor; "
+            "if it was a fault, matching goes on after `lab bureau rotate-keys`",
         )
 
     def _statement(self, setup: Setup) -> KeyStatement:

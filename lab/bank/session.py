@@ -37,7 +37,6 @@ from lab.bank.witness import Witness
 from lab.terms.progress import SILENT, Progress
 from models.features import require_columns, unreadable
 
-
 _TAGS = "tags of a key for each contract"
 """A run that was interrupted under tags of another kind is not gone on with: they name nobody any more."""
 
@@ -164,7 +163,7 @@ def _match(
     if kept is None:
         counterpart = Counterpart(outlet, contract.id, run.id, progress)
         most = contract.ceilings.identifiers_per_match
-        ask = Ask(contract.engine, epoch, most, contract.bureau.public_key, processes)
+        ask = Ask(contract.engine, epoch, most, contract.bureau.public_key, not contract.consent.required, processes)
         kept = match(home, keys, counterpart, ask, codes, progress=progress).match
         run.keep_match(kept)
     return kept

@@ -8,11 +8,11 @@ pseudonym, over all epochs. The table says which epoch is which, so a service no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Generic, Protocol, TypeVar
+from typing import Protocol
 
 from sqlalchemy import Select, and_, func, or_, select
 from sqlalchemy.exc import IntegrityError
@@ -25,10 +25,6 @@ from lab.bureau.store import Store
 from lab.bureau.store.tables import ContractRow, ContractVersionRow, EpochRow, JobRow
 from lab.terms.errors import Conflict, Refused
 from lab.terms.progress import SILENT, Progress
-
-U, E = TypeVar("U"), TypeVar("E")
-_Use = TypeVar("_Use", contravariant=True)
-_Extent = TypeVar("_Extent", contravariant=True)
 
 
 class EpochState(StrEnum):
@@ -51,12 +47,10 @@ class Epoch:
     jobs: int
 
 
-class Evaluated(Protocol[_Use, _Extent]):
-    """Where evaluated registers are kept (``lab.bureau.exchange.evaluated``)."""
+class Evaluated(Protocol):
+    """What is evaluated for the contracts in use (``lab.bureau.exchange.needed``)."""
 
-    def is_kept(self, use: _Use, extent: _Extent, /) -> bool: ...
-
-    def register(self, use: _Use, extent: _Extent, progress: Progress = ..., /) -> object: ...
+    def prepare(self, epoch: int, progress: Progress, /) -> object: ...
 
     def forget(self, epoch: int, /) -> None: ...
 
@@ -71,19 +65,11 @@ def current(session: Session) -> int:
     return row.number
 
 
-class Epochs(Generic[U, E]):
+class Epochs:
     """The epochs of one bureau. Safe to use from several threads and processes."""
 
-    def __init__(
-        self,
-        store: Store,
-        keys: BureauKeys,
-        evaluated: Evaluated[U, E],
-        needed: Callable[[int], Iterable[tuple[U, E]]],
-        clock: Callable[[], datetime],
-    ) -> None:
-        """``needed``: what the contracts in use need evaluated under the keys of an epoch."""
-        self._store, self._keys, self._evaluated, self._needed, self._now = store, keys, evaluated, needed, clock
+    def __init__(self, store: Store, keys: BureauKeys, evaluated: Evaluated, clock: Callable[[], datetime]) -> None:
+        self._store, self._keys, self._evaluated, self._now = store, keys, evaluated, clock
 
     def begin(self) -> None:
         """Put the first epoch in the table if there is none; its keys were made with the bureau."""
@@ -120,9 +106,7 @@ class Epochs(Generic[U, E]):
         """
         number = self._next(by)
         self._keys.make_matching_keys(number)
-        for use, extent in self._needed(number):
-            if not self._evaluated.is_kept(use, extent):
-                self._evaluated.register(use, extent, progress)
+        self._evaluated.prepare(number, progress)
         return number
 
     def switch(self, *, by: str = "local") -> int:

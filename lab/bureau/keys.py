@@ -116,7 +116,8 @@ class BureauKeys:
         return self.with_matching_key(engine, epoch, contract, operation, lambda key: public_key(engine, key))
 
     def destroy_matching_keys(self, epoch: int) -> int:
-        """Overwrite and unlink the matching secrets of ``epoch``, and with them every contract's key, and forget them here; how many there were."""
+        """Overwrite and unlink the matching secrets of ``epoch``, and with them every contract's key, and forget them
+        here; how many there were."""
         for held in [held for held in self._matching if held[1] == epoch]:
             del self._matching[held]
         with self._box.changing():

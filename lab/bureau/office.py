@@ -92,8 +92,8 @@ class Bureau:
         if settings.cluster:
             self._evaluators = ClusterPool(settings.cluster, job_seconds=settings.job_seconds)
         passage = Passage(self.shelf)
-        self.needed = Needed(store, self.consents, clock)
-        self.epochs = Epochs(store, keys, self.evaluated, self.needed.list, clock)
+        self.needed = Needed(store, self.consents, self.evaluated, clock)
+        self.epochs = Epochs(store, keys, self.needed, clock)
         self._reception = Reception(store, home, passage, self.epochs.current)
         self._contexts = Contexts(store, home, self._workers, passage)
         indexes = Indexes(home, self.snapshots, self.evaluated, Statements(store, keys), self._preparation)

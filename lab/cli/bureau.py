@@ -100,7 +100,9 @@ def import_(
             progress=out.progress,
         )
         if evaluate_now:
-            bureau_register.evaluate_needed(bureau, out.progress, register=done.register)
+            with bureau.store.read() as session:
+                epoch = bureau.epochs.current(session)
+            bureau.needed.prepare(epoch, out.progress, register=done.register, by=LOCAL)
     out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
     if done.set_aside:
         told = ", ".join(f"{reason}: {count}" for reason, count in done.reasons.items())

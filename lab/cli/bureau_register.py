@@ -8,15 +8,12 @@ from typing import Annotated
 
 import typer
 
-from lab.bureau.exchange.evaluated import Evaluation
-from lab.bureau.exchange.extent import Extent, Use
 from lab.bureau.home import default_folder
 from lab.bureau.ledger import LOCAL
 from lab.bureau.office import Bureau
 from lab.bureau.register import find_snapshot
 from lab.cli.choices import AsJson, BureauFolder
 from lab.cli.output import Output
-from lab.terms.progress import Progress
 from protocols.matching.bureau import path_of
 
 Cluster = Annotated[
@@ -32,16 +29,6 @@ def changes(processes: int, cluster: str) -> dict[str, object]:
     return {name: value for name, value in given.items() if value}
 
 
-def evaluate_needed(
-    bureau: Bureau, progress: Progress, *, register: str | None = None, contract: str | None = None
-) -> list[tuple[Use, Extent, Evaluation | None]]:
-    """Evaluate what the contracts in use need under the present keys; what was made for each, None if it was there."""
-    with bureau.store.read() as session:
-        epoch = bureau.epochs.current(session)
-    needed = bureau.needed.list(epoch, register=register, contract=contract)
-    return [(use, extent, bureau.evaluated.evaluate(use, extent, progress, by=LOCAL)) for use, extent in needed]
-
-
 def evaluate(
     register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Name of the register.")] = "main",
     contract: Annotated[
@@ -52,7 +39,7 @@ def evaluate(
     home: BureauFolder = None,
     as_json: AsJson = False,
 ) -> None:
-    """登记求值 Evaluate the newest version of a register for matching, for each contract in use, under the present keys.
+    """登记求值 Evaluate the newest version of a register for matching, for each contract in use.
 
     每份合同、每种操作各有密钥,故各求值一次。 Each contract and operation has a key of its own, so each takes an
     evaluation. 中断后再次执行即可继续。 Interrupted, it goes on after the last shard that was kept; what was evaluated
@@ -64,7 +51,7 @@ def evaluate(
         with bureau.store.read() as session:
             snapshot = find_snapshot(session, register)
             epoch = bureau.epochs.current(session)
-        made = evaluate_needed(bureau, out.progress, register=register, contract=contract or None)
+        made = bureau.needed.prepare(epoch, out.progress, register=register, contract=contract or None, by=LOCAL)
     seconds = time.perf_counter() - begun
     if not made:
         out.say(f"无合同需要 No contract in use reads {snapshot.name}: it is evaluated when one does")

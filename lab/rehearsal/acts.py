@@ -68,6 +68,9 @@ def train_model(stage: Stage, sample: Path, *more: str | Path, id_column: str, l
     stage.command("model", "publish", f"{name}@1", *home)
 
 
+_CANARIES = 64
+
+
 def agree(
     stage: Stage,
     service: Service,
@@ -82,7 +85,8 @@ def agree(
 ) -> str:
     """Bank's keys and card, officers' accounts, draft, approvals, the bank's signature; the contract's id.
 
-    ``identifiers`` is how many the bank will ask about: the ceiling of the contract. ``consent`` says why enterprises
+    ``identifiers`` is how many the bank will ask about: with the canaries that go with them (``protocols/matching``:
+    64 a request, or one in a hundred elements) the ceiling of the contract. ``consent`` says why enterprises
     must have agreed; without it they need not.
     """
     with ThreadPoolExecutor(3) as hands:
@@ -92,7 +96,7 @@ def agree(
     draft = stage.command(
         *("officer", "draft", "--bank-card", card, "--model", model, "--submit", "--session", author),
         *("--detail", detail.value, "--engine", engine, "--purpose", purpose.value),
-        *("--ceiling-identifiers", str(max(1, identifiers))),
+        *("--ceiling-identifiers", str(identifiers + max(identifiers // 50, _CANARIES) + _CANARIES)),
         *(("--consent", "--consent-why", consent) if consent else ()),
     )
     contract = str(draft["contract"])

@@ -91,7 +91,7 @@ _CHUNK = 2048  # rows that one process of a crew takes at a time: about a tenth 
 
 
 class StrayedKey(Exception):
-    """An answer in which a canary is not what the published key makes of it. The message says how many, nothing else."""
+    """An answer in which a canary is not what the published key makes of it. The message says how many."""
 
 
 def check_public_key(engine: str, public_key: bytes) -> None:

@@ -17,10 +17,10 @@ those 16 bytes. For a portfolio the domain is ``"shulab order v1" 0x00`` and the
 their bytes. It is uniform among all n! orders but for the chance that two of the 128-bit words meet.
 
 **Canaries.** A request for n identifiers has m = ``canaries_for(n)`` elements more, n + m = t in all. The order of t
-places under the domain ``"shulab canary places v1" 0x00`` and the request's seed begins with the places of the canaries,
-the first canary's first; the identifiers fill the other places, from the front, in the order they are asked in. Canary j
-is r_j·B, with r_j made by the engine (``bank.canary_scalars``) of piece j of SHAKE-256(``"shulab canary scalars v1"
-0x00 ‖ seed``), as many bytes a piece as the engine takes.
+places under the domain ``"shulab canary places v1" 0x00`` and the request's seed begins with the places of the
+canaries, the first canary's first; the identifiers fill the other places, from the front, in the order they are asked
+in. Canary j is r_j·B, with r_j made by the engine of piece j of SHAKE-256(``"shulab canary scalars v1" 0x00 ‖ seed``),
+as many bytes a piece as the engine takes: for ``x25519`` 32, clamped; for ``openmined`` 48, (c mod (n - 1)) + 1.
 
 Who answers k of the t elements under another key than the one published is not noticed only if no canary is among the
 k: with the chance C(t - k, m) / C(t, m) (``undetected``).

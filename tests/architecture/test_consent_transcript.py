@@ -177,7 +177,7 @@ def _match(outlet: Outlet, engine: str, asked: list[str]) -> tuple[matching.Setu
     blinding = matching.Blinding(engine, SEED)
     response = outlet.match(CONTRACT, JOB, blinding.request(asked))
     assert outlet.match(CONTRACT, JOB, blinding.request(asked)) == response
-    digests = matching.digests(CONTRACT, asked, blinding.finish(response, len(asked)))
+    digests = matching.digests(CONTRACT, asked, blinding.finish(response, len(asked), setup.stated.public_key))
     found = zip(*matching.place(setup.geometry, digests[:, matching.TAG_BYTES :]), strict=True)
     matched = [row for row, (bucket, place) in enumerate(found) if int(place) in held[bucket]]
     return setup, matched, digests[:, : matching.TAG_BYTES]

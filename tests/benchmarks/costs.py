@@ -1,5 +1,7 @@
 """What one entry or identifier costs in matching: processor microseconds of one core, step by step, for each engine.
 
+What the canaries of a request cost is in it.
+
 ``make bench-costs`` runs it. The smallest of a few repetitions is given, since other work can only lengthen one.
 """
 
@@ -33,13 +35,14 @@ def main() -> None:
     print("| engine | path | evaluate | blind | answer | unblind |\n|---|---|---|---|---|---|")
     for engine in bureau.ENGINES:
         key, blinding = bureau.generate_key(engine), bank.Blinding(engine, os.urandom(32))
-        elements = bureau.read_request(engine, blinding.request(names), ceiling=ROWS)
+        public = bureau.public_key(engine, key)
+        elements = bureau.read_request(engine, blinding.request(names), ceiling=2 * ROWS)
         response = bureau.pack_response(engine, bureau.evaluate_elements(engine, key, elements))
         steps: list[Callable[[], object]] = [
             lambda e=engine, k=key: bureau.evaluate_register(e, k, names),  # type: ignore[misc]
             lambda b=blinding: b.request(names),  # type: ignore[misc]
             lambda e=engine, k=key, s=elements: bureau.evaluate_elements(e, k, s),  # type: ignore[misc]
-            lambda b=blinding, r=response: b.finish(r, ROWS),  # type: ignore[misc]
+            lambda b=blinding, r=response, p=public: b.finish(r, ROWS, p),  # type: ignore[misc]
         ]
         print(
             f"| {engine} | {bureau.path_of(engine)} | "

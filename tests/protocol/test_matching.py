@@ -27,7 +27,9 @@ from protocols.matching.layout import pack_elements
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 
 ENGINES = bureau.ENGINES
-KEYS = {engine: bureau.generate_key(engine) for engine in ENGINES}
+KEYS = {engine: bureau.contract_key(bureau.generate_key(engine), engine, "c", "match") for engine in ENGINES}
+PUBLIC = {engine: bureau.public_key(engine, key) for engine, key in KEYS.items()}
+STATED = {engine: bureau.StatedKey(key, 400, bytes(64)) for engine, key in PUBLIC.items()}
 IDENTIFIERS = st.sets(st.text(min_size=1, max_size=18), max_size=25)
 each_engine = pytest.mark.parametrize("engine", ENGINES)
 
@@ -59,7 +61,9 @@ def made_of(
     coded = [bureau.encode_bucket(np.sort(places[buckets == b])) for b in range(geometry.buckets)]
     hashes = [hashlib.sha256(part).digest() for part in coded]
     sizes = [len(part) for part in coded]
-    manifest = bureau.pack_setup(engine, geometry, len(marks), sizes, hashes, epoch=1, counting=counting)
+    manifest = bureau.pack_setup(
+        engine, geometry, len(marks), sizes, hashes, STATED[engine], epoch=1, counting=counting
+    )
     return Made(manifest, coded, tags)
 
 
@@ -77,9 +81,9 @@ def holds(manifest: bytes, coded: list[bytes], marks: NDArray[np.uint8]) -> NDAr
 
 def evaluated(engine: str, portfolio: list[str], seed: bytes | None = None) -> NDArray[np.uint8]:
     blinding = bank.Blinding(engine, seed or os.urandom(32))
-    elements = bureau.read_request(engine, blinding.request(portfolio), ceiling=len(portfolio))
+    elements = bureau.read_request(engine, blinding.request(portfolio), ceiling=1000)
     response = bureau.pack_response(engine, bureau.evaluate_elements(engine, KEYS[engine], elements))
-    return blinding.finish(response, len(portfolio))
+    return blinding.finish(response, len(portfolio), PUBLIC[engine])
 
 
 def matched(engine: str, register: list[str], portfolio: list[str], contract: str = "c") -> dict[str, bytes]:
@@ -137,14 +141,16 @@ def test_all_none_one_and_empty(engine: str) -> None:
 def test_repeated_identifiers_are_refused_by_the_bank_and_repeated_elements_by_the_bureau(engine: str) -> None:
     with pytest.raises(ValueError, match="repeated"):
         bank.Blinding(engine, os.urandom(32)).request(["a", "a"])
-    element = bureau.read_request(engine, bank.Blinding(engine, os.urandom(32)).request(["a"]), ceiling=1)
+    element = bureau.read_request(engine, bank.Blinding(engine, os.urandom(32)).request(["a"]), ceiling=65)[:1]
     twice = pack_elements(Kind.MATCH_REQUEST, engine, np.concatenate([element, element]))
     with pytest.raises(MalformedFrame, match="repeated"):
         bureau.read_request(engine, twice, ceiling=5)
 
 
 def test_a_point_and_its_negative_count_as_repeated_on_p256() -> None:
-    element = bureau.read_request("openmined", bank.Blinding("openmined", os.urandom(32)).request(["a"]), ceiling=1)
+    element = bureau.read_request("openmined", bank.Blinding("openmined", os.urandom(32)).request(["a"]), ceiling=65)[
+        :1
+    ]
     negative = element.copy()
     negative[0, 0] ^= 1
     both = pack_elements(Kind.MATCH_REQUEST, "openmined", np.concatenate([element, negative]))
@@ -170,7 +176,7 @@ def test_a_digest_binds_contract_identifier_and_value_without_ambiguity() -> Non
 def test_openmined_evaluation_agrees_with_another_implementation() -> None:
     """OpenSSL's Diffie-Hellman under the same scalar returns the x-coordinate of the library's evaluated point."""
     request = bank.Blinding("openmined", os.urandom(32)).request(["x", "y"])
-    blinded = bureau.read_request("openmined", request, ceiling=2)
+    blinded = bureau.read_request("openmined", request, ceiling=66)
     key = KEYS["openmined"]
     scalar = ec.derive_private_key(int.from_bytes(key, "big"), ec.SECP256R1())
     for before, after in zip(blinded, openmined.evaluate_elements(key, blinded), strict=True):
@@ -195,7 +201,9 @@ def test_a_crew_of_processes_changes_no_byte(engine: str) -> None:
         elements = bureau.read_request(engine, alone, ceiling=5000)
         response = bureau.pack_response(engine, bureau.evaluate_elements(engine, KEYS[engine], elements))
         blinding = bank.Blinding(engine, seed)
-        assert (blinding.finish(response, 4500) == blinding.finish(response, 4500, crew)).all()
+        assert (
+            blinding.finish(response, 4500, PUBLIC[engine]) == blinding.finish(response, 4500, PUBLIC[engine], crew)
+        ).all()
     finally:
         crew.close()
 
@@ -207,12 +215,12 @@ def test_a_count_is_the_size_of_the_intersection_and_comes_out_of_order(engine: 
     marks = bureau.count_marks("c", "job-1", bureau.evaluate_register(engine, key, register))
     setup = made_of(engine, marks[:0], marks, counting=True)
     blinding = bank.Blinding(engine, os.urandom(32))
-    elements = bureau.read_request(engine, blinding.request(portfolio), ceiling=200)
+    elements = bureau.read_request(engine, blinding.request(portfolio), ceiling=264)
     plain = bureau.evaluate_elements(engine, key, elements)
     response = bureau.pack_response(engine, plain, counted=True)
     other_order = bureau.pack_response(engine, plain[::-1], counted=True)
     assert response == other_order != bureau.pack_response(engine, plain)
-    values = blinding.finish(response, 200)
+    values = blinding.finish(response, 200, PUBLIC[engine], counted=True)
     assert holds(setup.manifest, setup.coded, bank.count_marks("c", "job-1", values)).sum() == 100
     assert not holds(setup.manifest, setup.coded, bank.count_marks("c", "job-2", values)).any()
     assert bank.read_setup(setup.manifest).counting
@@ -221,9 +229,9 @@ def test_a_count_is_the_size_of_the_intersection_and_comes_out_of_order(engine: 
 @each_engine
 def test_more_identifiers_than_the_ceiling_are_refused(engine: str) -> None:
     request = bank.Blinding(engine, os.urandom(32)).request(["a", "b"])
-    assert bureau.count_request(request) == 2
-    with pytest.raises(MalformedFrame, match="at most 1"):
-        bureau.read_request(engine, request, ceiling=1)
+    assert bureau.count_request(request) == 2 + bank.CANARIES
+    with pytest.raises(MalformedFrame, match="at most 65"):
+        bureau.read_request(engine, request, ceiling=65)
 
 
 @pytest.mark.parametrize(
@@ -261,7 +269,7 @@ def test_arbitrary_set_ups_shards_deltas_and_responses_raise_nothing_else(body: 
             bank.read_setup,
             lambda d: bank.read_shard(d, setup, 0, 1),
             lambda d: bank.read_delta(d, setup, setup),
-            lambda d: bank.Blinding("x25519", bytes(32)).finish(d, 1),
+            lambda d: bank.Blinding("x25519", bytes(32)).finish(d, 1, PUBLIC["x25519"]),
         ):
             with pytest.raises(MalformedFrame):
                 read(data)
@@ -282,6 +290,11 @@ def test_arbitrary_set_ups_shards_deltas_and_responses_raise_nothing_else(body: 
         ({"epoch": 0}, None),
         ({"counting": "no"}, None),
         ({"engine": 5}, None),
+        ({"public_key": "00"}, None),
+        ({"public_key": 5}, None),
+        ({"public_key": "A" * 64}, None),
+        ({"key_signature": "00"}, None),
+        ({"register_entries": -1}, None),
         ({}, (b"\xff" * 16, bytes(128))),
         ({}, (bytes(16),)),
         ({}, (bytes(15), bytes(128))),
@@ -336,16 +349,18 @@ def test_a_response_of_another_length_repeated_or_of_no_elements_is_refused_by_t
     for wrong in (
         np.full((1, width), 2, dtype=np.uint8),
         np.full((2, width), 2, dtype=np.uint8),
+        np.full((66, width), 2, dtype=np.uint8),
         np.stack([np.zeros(width, dtype=np.uint8), np.full(width, 255, dtype=np.uint8)]),
     ):
+        response = pack_elements(Kind.MATCH_RESPONSE, engine, wrong)
         with pytest.raises(MalformedFrame):
-            bank.Blinding(engine, os.urandom(32)).finish(pack_elements(Kind.MATCH_RESPONSE, engine, wrong), 2)
+            bank.Blinding(engine, os.urandom(32)).finish(response, 2, PUBLIC[engine])
 
 
 def test_a_response_of_another_engine_is_refused() -> None:
     response = pack_elements(Kind.MATCH_RESPONSE, "openmined", np.zeros((0, 33), dtype=np.uint8))
     with pytest.raises(MalformedFrame):
-        bank.Blinding("x25519", os.urandom(32)).finish(response, 0)
+        bank.Blinding("x25519", os.urandom(32)).finish(response, 0, PUBLIC["x25519"])
 
 
 def test_unknown_engines_are_refused() -> None:
@@ -358,7 +373,7 @@ def test_unknown_engines_are_refused() -> None:
 @each_engine
 def test_a_blinding_cannot_be_printed_pickled_or_copied(engine: str) -> None:
     blinding = bank.Blinding(engine, bytes(range(32)))
-    keys = [getattr(blinding, name) for name in ("_blinding", "_unblinding")]
+    keys = [getattr(blinding, name) for name in ("_blinding", "_unblinding", "_seed")]
     assert all(key.hex() not in repr(blinding) and repr(key) not in repr(blinding) for key in keys)
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy, vars):
         with pytest.raises(TypeError):

@@ -21,7 +21,7 @@ from lab.bureau.store.tables import EntryRow
 from lab.terms.contract import Detail, Operation
 from lab.terms.errors import InvalidInput, Refused
 from lab.terms.progress import SILENT
-from protocols.matching.bank import DEFAULT_ENGINE, ENGINES
+from protocols.matching.bank import CANARIES, DEFAULT_ENGINE, ENGINES, room
 from tests.service.conftest import ROOT, Service
 from tests.service.test_bank_session import Bank, Stopper, firms
 
@@ -47,14 +47,15 @@ class Matcher(Bank):
             return count_portfolio(self.home, self.keys, outlet, errand, progress=progress)
 
     def used(self, contract: str) -> int:
-        return self.allowance(contract)["identifiers"]["used"]
+        """Identifiers charged, without the canaries that went with each request."""
+        return self.allowance(contract)["identifiers"]["used"] - CANARIES * len(self.charges(contract))
 
     def statuses(self) -> dict[str, str]:
         table = pl.read_csv(self.folder / "matched.csv")
         return dict(zip(table["id"].to_list(), table["status"].to_list(), strict=True))
 
     def charges(self, contract: str) -> list[int]:
-        """Identifiers of each charge that the ledger tells of and that was not given back."""
+        """Identifiers of each charge that the ledger tells of and that was not given back, without their canaries."""
         with self.service.bureau.store.read() as session:
             query = sqlalchemy.select(EntryRow.kind, EntryRow.body).where(
                 EntryRow.contract_id == contract, EntryRow.kind.in_(("match.charged", "match.returned"))
@@ -64,7 +65,7 @@ class Matcher(Bank):
         for kind, facts in found:
             if kind == "match.charged":
                 assert facts["request_sha256"] not in charged, "the same request was charged twice"
-                charged[facts["request_sha256"]] = facts["identifiers"]
+                charged[facts["request_sha256"]] = room(facts["identifiers"])
             else:
                 del charged[facts["request_sha256"]]
         return list(charged.values())
@@ -95,7 +96,7 @@ def test_a_portfolio_is_matched_and_every_row_ends_once(bank: Matcher, engine: s
 
 
 def test_what_was_matched_is_neither_sent_nor_charged_again_whatever_it_is_in(bank: Matcher) -> None:
-    contract = bank.contract_for(Operation.MATCH, Operation.SCORE, identifiers_per_match=30)
+    contract = bank.contract_for(Operation.MATCH, Operation.SCORE, identifiers_per_match=30 + CANARIES)
     assert bank.match(contract, firms(*range(50)))["sent"] == 50
     facts = bank.match(contract, firms(*range(30, 70))[::-1], name="other.csv")
     assert (facts["sent"], facts["matched"]) == (20, 40) and bank.used(contract) == 70
@@ -113,24 +114,24 @@ def test_a_portfolio_without_a_usable_code_asks_nothing(bank: Matcher) -> None:
 
 
 def test_beyond_the_ceiling_nothing_is_opened_and_what_was_matched_does_not_count(bank: Matcher) -> None:
-    contract = bank.contract_for(Operation.MATCH, identifiers=60, identifiers_per_match=40)
-    with pytest.raises(Refused, match="60 identifiers left"):
-        bank.match(contract, firms(*range(61)))
+    contract = bank.contract_for(Operation.MATCH, identifiers=60 + 3 * CANARIES, identifiers_per_match=40 + CANARIES)
+    with pytest.raises(Refused, match="252 identifiers left"):
+        bank.match(contract, firms(*range(130)))
     assert bank.allowance(contract)["jobs"]["used"] == 0
     bank.match(contract, firms(*range(50)))
     assert bank.match(contract, firms(*range(60)))["sent"] == 10
-    with pytest.raises(Refused, match="0 identifiers left to match; the portfolio has 1 "):
+    with pytest.raises(Refused, match="0 identifiers left to match; the portfolio has 1 that were not, and 64"):
         bank.match(contract, firms(*range(61)))
 
 
 @pytest.mark.parametrize("after", [1, 2, 4])
 def test_a_stopped_match_goes_on(bank: Matcher, after: int) -> None:
-    contract = bank.contract_for(Operation.MATCH, identifiers_per_match=30)
+    contract = bank.contract_for(Operation.MATCH, identifiers_per_match=30 + CANARIES)
     with pytest.raises(KeyboardInterrupt):
         bank.match(contract, firms(*range(100)), progress=Stopper("match", after))
     facts = bank.match(contract, firms(*range(100)))
     assert facts["resumed"] and facts["matched"] == 100
-    assert bank.used(contract) == 100 and bank.charges(contract) == [30, 30, 30, 10]
+    assert bank.used(contract) == 100 and bank.charges(contract) == [25, 25, 25, 25]
     assert bank.allowance(contract)["jobs"]["used"] == 1
 
 
@@ -142,7 +143,7 @@ def start(bank: Matcher, *words: object) -> subprocess.Popen[bytes]:
 
 
 def test_kills_of_either_side_charge_each_identifier_once(bank: Matcher) -> None:
-    contract = bank.contract_for(Operation.MATCH, Operation.SCORE, identifiers_per_match=5)
+    contract = bank.contract_for(Operation.MATCH, Operation.SCORE, identifiers_per_match=5 + CANARIES)
     codes = firms(*range(0, 400, 2)) + OUTSIDE[:200]
     portfolio, out = bank.portfolio(codes), bank.folder / "matched.csv"
     words = ("match", portfolio, "--contract", contract, "--out", out)
@@ -169,7 +170,7 @@ def test_kills_of_either_side_charge_each_identifier_once(bank: Matcher) -> None
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_count_tells_the_number_and_leaves_nothing_of_single_enterprises(bank: Matcher, engine: str) -> None:
-    contract = bank.contract_for(Operation.COUNT, engine=engine, identifiers_per_match=150)
+    contract = bank.contract_for(Operation.COUNT, engine=engine, identifiers_per_match=150 + CANARIES)
     facts = bank.count(contract, [*firms(*range(250, 400)), *OUTSIDE[:150], " "])
     assert (facts["accepted"], facts["matched"], facts["set_aside"]) == (300, 150, 1)
     assert bank.used(contract) == 300 and bank.charges(contract) == [150, 150]
@@ -192,7 +193,7 @@ def test_few_are_not_counted_and_a_matching_contract_counts_nothing(bank: Matche
 
 
 def test_a_stopped_count_goes_on_without_new_charges(bank: Matcher) -> None:
-    contract = bank.contract_for(Operation.COUNT, identifiers_per_match=100)
+    contract = bank.contract_for(Operation.COUNT, identifiers_per_match=100 + CANARIES)
     codes = [*firms(*range(200)), *OUTSIDE[:100]]
     with pytest.raises(KeyboardInterrupt):
         bank.count(contract, codes, progress=Stopper("count", 2))

@@ -23,6 +23,7 @@ from lab.terms.contract import Contract, Detail, Party
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
 from lab.terms.progress import SILENT, Progress, Stage
 from lab.terms.receipt import Receipt
+from protocols.matching.bank import CANARIES, canaries_for
 from tests.service.conftest import ROWS, Service
 
 # What the bank does is the same over any database of the bureau's.
@@ -137,7 +138,7 @@ def test_portfolios_at_the_edges_give_valid_results(bank: Bank, codes: list[str]
     assert (facts["accepted"], facts["matched"], facts["scored"]) == (len(codes), matched, matched)
     assert len(pl.read_csv(bank.folder / "s.csv")) == len(codes)
     assert (bank.folder / "s.csv").read_bytes().startswith(b"\xef\xbb\xbf")
-    assert bank.allowance(contract)["identifiers"]["used"] == len(codes)
+    assert bank.allowance(contract)["identifiers"]["used"] == len(codes) + canaries_for(len(codes))
 
 
 class Stopper:
@@ -164,7 +165,7 @@ class _Counter:
 
 @pytest.mark.parametrize(("stage", "after"), [("match", 2), ("encrypt", 30), ("score", 2), ("decrypt", 3)])
 def test_a_stopped_job_goes_on_without_new_charges(bank: Bank, stage: str, after: int) -> None:
-    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=20, identifiers_per_match=40)
+    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=20, identifiers_per_match=40 + CANARIES)
     codes = firms(*range(100))
     path = bank.portfolio(codes)
     with pytest.raises(KeyboardInterrupt):
@@ -175,7 +176,7 @@ def test_a_stopped_job_goes_on_without_new_charges(bank: Bank, stage: str, after
     assert facts["resumed"] and facts["scored"] == 100
     assert unfinished_runs(bank.home.runs) == ()
     used = bank.allowance(contract)
-    assert used["identifiers"]["used"] == 100 and used["scores"]["used"] == 1
+    assert used["identifiers"]["used"] == 100 + 3 * CANARIES and used["scores"]["used"] == 1
     outputs = find_run(bank.home.runs, facts["run"]).outputs
     assert np.array_equal(outputs["total:total"].to_numpy(), bank.plain(outputs["code"].to_list(), Detail.TOTAL)[0])
     # What was encrypted before the stop was sent byte for byte: the receipts name those very frames.
@@ -264,8 +265,8 @@ def test_signing_needs_agreement_and_the_right_fingerprint(bank: Bank) -> None:
 
 
 def test_more_than_the_ceiling_and_missing_columns_are_refused_before_charging(bank: Bank) -> None:
-    contract = bank.contract(identifiers=10, identifiers_per_match=10)
-    with pytest.raises(Refused, match="10 identifiers left"):
+    contract = bank.contract(identifiers=10 + CANARIES, identifiers_per_match=10 + CANARIES)
+    with pytest.raises(Refused, match="74 identifiers left to match; the portfolio has 11 that were not, and 128"):
         bank.score(contract, bank.portfolio(firms(*range(11))))
     (bank.folder / "narrow.csv").write_text("id,debt\nfirm-0001,1\n")
     with pytest.raises(InvalidInput, match="balance"):
@@ -319,7 +320,7 @@ def test_a_job_that_was_stopped_with_its_contract_goes_on_at_no_new_charge(bank:
     facts = bank.score(contract, path)
     assert facts["resumed"] and facts["scored"] == 100
     used = bank.allowance(contract)
-    assert (used["identifiers"]["used"], used["scores"]["total"], used["jobs"]["used"]) == (100, 100, 1)
+    assert (used["identifiers"]["used"], used["scores"]["total"], used["jobs"]["used"]) == (100 + CANARIES, 100, 1)
     assert "job.reopened" in bank.service.ledger(contract)
 
 
@@ -336,7 +337,7 @@ def test_a_job_goes_on_under_an_amendment_that_the_bank_has_signed(bank: Bank) -
     assert bank.home.versions(contract) == (1, 2)
     facts = bank.score(contract, path)
     assert facts["resumed"] and facts["version"] == 2 and facts["scored"] == 60
-    assert bank.allowance(contract)["identifiers"]["used"] == 60
+    assert bank.allowance(contract)["identifiers"]["used"] == 60 + CANARIES
 
 
 def test_an_amendment_that_was_not_signed_here_runs_nothing(bank: Bank) -> None:

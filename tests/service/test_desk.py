@@ -361,7 +361,7 @@ def test_a_plan_becomes_a_draft_and_options_go_over_it(hall: Hall, tmp_path: Pat
         "detail": Detail.TOTAL.value,
         "operations": ["match", "score"],
         "recipients": ["信贷部"],
-        "ceilings": {"identifiers": 50, "identifiers_per_match": 50, "rows_per_job": 50, "jobs_per_day": 1},
+        "ceilings": {"identifiers": 150, "identifiers_per_match": 150, "rows_per_job": 50, "jobs_per_day": 1},
         "id_kind": "opaque",
         "days": 3,
         "retention_days": 30,
@@ -369,7 +369,7 @@ def test_a_plan_becomes_a_draft_and_options_go_over_it(hall: Hall, tmp_path: Pat
     plan.write_text(json.dumps(document))
     drafted = hall.lab("mei", "draft", "--from", plan, "--days", "5", "--item", "main.001=band")
     signed = hall.get("mei", f"/contracts/{drafted['contract']}")["signed"]["contract"]
-    assert (signed["ceilings"]["identifiers"], signed["retention_days"]) == (50, 30)
+    assert (signed["ceilings"]["identifiers"], signed["retention_days"]) == (150, 30)
     assert {item["code"]: item["form"] for item in signed["items"]}["main.001"] == "band"
     assert drafted["expires"][:10] > drafted["starts"][:10]
     assert drafted["state"] == "draft"

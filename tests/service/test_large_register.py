@@ -116,12 +116,15 @@ def test_killed_while_it_evaluates_its_register_it_goes_on_where_it_was(large: L
     assert (facts["rows"], facts["carried"]) == (ENTRIES, 0)
     assert facts["resumed"] + facts["computed"] == ENTRIES
     assert facts["resumed"] >= (large.shards_kept - 1) * SHARD
-    (path,) = (large.service.bureau.home.folder / "evaluated").rglob("main-1-*/values")
+    (path,) = (large.service.bureau.home.folder / "evaluated").rglob("main-1-*/all/values")
     values = np.fromfile(path, dtype=np.uint8).reshape(ENTRIES, 32)
     rows = sorted({*range(0, ENTRIES, 631), *(shard * SHARD - 1 for shard in range(1, SHARDS)), ENTRIES - 1})
     keys = large.service.bureau.keys
     engine = matching.ENGINE
-    again = keys.with_matching_key(engine, 1, lambda key: evaluate_register(engine, key, [CODES[row] for row in rows]))
+    codes = [CODES[row] for row in rows]
+    again = keys.with_matching_key(
+        engine, 1, large.contract, "match", lambda key: evaluate_register(engine, key, codes)
+    )
     assert np.array_equal(values[rows], again)
 
 

@@ -146,7 +146,7 @@ def test_under_less_the_bank_command_is_refused(planning: Planning, tmp_path: Pa
     planning.plan(tmp_path / "plan.json", "--detail", "full")
     proposal = parse_proposal((tmp_path / "plan.json").read_bytes())
     assert Operation.PORTRAIT in proposal.operations
-    lower = proposal.ceilings.model_copy(update={"identifiers": 19})
+    lower = proposal.ceilings.model_copy(update={"identifiers": 83})
     contract = planning.agree(proposal.model_copy(update={"ceilings": lower}))
     done = planning.lab("score", planning.portfolio, "--contract", contract, "--out", tmp_path / "scores.csv")
     assert done.returncode == 4, done.stderr

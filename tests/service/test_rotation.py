@@ -111,7 +111,7 @@ def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(
     )
     portfolio = bank.portfolio(firms(*range(ROWS)))
     bureau, home = service.bureau, service.bureau.home.folder
-    secret = bureau.keys.with_matching_key(DEFAULT_ENGINE, 1, bytes)
+    secret = bureau.keys.with_matching_key(DEFAULT_ENGINE, 1, "c-0001", "match", bytes)
     client = stopped_in_the_middle(bank, contract, portfolio)
     sealed = (home / "keys" / f"matching-{DEFAULT_ENGINE}-1.sealed").read_bytes()
     made = home / "evaluated" / "1"

@@ -18,6 +18,7 @@ from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Ref
 from lab.terms.receipt import Receipt, verify_receipt
 from models.sheet import BankSheet
 from protocols.matching import bank
+from protocols.matching.bank import CANARIES
 from protocols.scoring import native
 from protocols.scoring.bank import generate_secret
 from protocols.scoring.layout import digest
@@ -173,7 +174,7 @@ def test_a_replayed_match_is_refused_recorded_and_not_charged_again(service):
     headers["content-type"] = "application/octet-stream"
     answers = [httpx.post(service.url + target, content=body, headers=headers, timeout=60) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 401]
-    assert service.outlet().allowance(contract)["identifiers"]["used"] == 1
+    assert service.outlet().allowance(contract)["identifiers"]["used"] == 1 + CANARIES
     assert service.ledger(contract)[-1] == "refused"
 
 
@@ -214,7 +215,7 @@ def test_a_contract_that_is_not_in_force_allows_nothing(service, state):
 
 
 def test_the_ceiling_for_one_match_holds(service):
-    contract = service.contract(identifiers_per_match=3)
+    contract = service.contract(identifiers_per_match=3 + CANARIES)
     outlet = service.outlet()
     with pytest.raises(Refused, match="identifiers_per_match"):
         outlet.match(contract, JOB, matching.request(list("abcd")))
@@ -222,7 +223,7 @@ def test_the_ceiling_for_one_match_holds(service):
 
 
 def test_the_ceiling_of_identifiers_holds_under_parallel_requests(service):
-    contract = service.contract(identifiers=5)
+    contract = service.contract(identifiers=5 + 2 * CANARIES)
     bodies = [matching.request(["firm-0001", "firm-0002"]) for _ in range(6)]
 
     def ask(body: bytes) -> bool:
@@ -234,7 +235,8 @@ def test_the_ceiling_of_identifiers_holds_under_parallel_requests(service):
 
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(ask, bodies)) == 2
-    assert service.outlet().allowance(contract)["identifiers"] == {"ceiling": 5, "used": 4, "left": 1}
+    used = service.outlet().allowance(contract)["identifiers"]
+    assert used == {"ceiling": 5 + 2 * CANARIES, "used": 4 + 2 * CANARIES, "left": 1}
 
 
 def test_the_ceiling_of_scores_holds(service):

@@ -33,7 +33,7 @@ from lab.terms.contract import (
 )
 from lab.terms.errors import InvalidInput, Refused
 from models.model import Model
-from protocols.matching.bureau import ENGINES, MIN_COUNTED
+from protocols.matching.bureau import CANARIES, ENGINES, MIN_COUNTED
 from protocols.scoring.params import PARAMETERS
 
 
@@ -77,7 +77,7 @@ def write_contract(
     _step_fits(works, choices)
     operations = choices.operations or usual_operations(choices.detail)
     models = tuple(_model_terms(work.shelved, choices.detail) for work in works)
-    _can_count(operations, choices.ceilings)
+    _can_ask(operations, choices.ceilings)
     items = _no_items(choices.forms) if counts_only(operations) else _items(works, choices.forms, known)
     try:
         return Contract(
@@ -148,7 +148,7 @@ def check_written_elsewhere(session: Session, contract: Contract, bureau: Party,
     _known("parameters", contract.parameters, tuple(PARAMETERS))
     codes = {item.code for item in find_items(session, snapshot.name, snapshot.version).values()}
     usable = {item.code for item in contract.items if item.form.allows(ReleaseForm.MODEL_INPUT_ONLY)}
-    _can_count(contract.operations, contract.ceilings)
+    _can_ask(contract.operations, contract.ceilings)
     read = set() if contract.counts_only else {item.code for work in works for item in work.model.items()}
     sheets = tuple(_model_terms(work.shelved, contract.detail) for work in works)
     for term, fits in (
@@ -212,11 +212,21 @@ def _no_items(forms: Mapping[str, ReleaseForm]) -> tuple[Item, ...]:
     return ()
 
 
-def _can_count(operations: Sequence[Operation], ceilings: Ceilings) -> None:
-    """A count of a few identifiers would tell of each; where counting is allowed, one that may be asked must fit."""
-    if Operation.COUNT in operations and min(ceilings.identifiers, ceilings.identifiers_per_match) < MIN_COUNTED:
+def _can_ask(operations: Sequence[Operation], ceilings: Ceilings) -> None:
+    """Where matching or counting is allowed, the smallest request must fit: its canaries count as identifiers.
+
+    A count of a few identifiers would tell of each.
+    """
+    most = min(ceilings.identifiers, ceilings.identifiers_per_match)
+    if {Operation.MATCH, Operation.COUNT} & set(operations) and most <= CANARIES:
         raise InvalidInput(
-            f"A count takes at least {MIN_COUNTED} identifiers; the ceilings allow fewer "
+            f"A request has {CANARIES} canaries beside its identifiers, which count as identifiers; the ceilings leave "
+            "no room (terms: identifiers, identifiers_per_match).",
+            next_step=f"choose the portfolio's size and at least {CANARIES} more (`lab bank plan` says how many)",
+        )
+    if Operation.COUNT in operations and most < MIN_COUNTED + CANARIES:
+        raise InvalidInput(
+            f"A count takes at least {MIN_COUNTED} identifiers and {CANARIES} canaries; the ceilings allow fewer "
             "(terms: identifiers, identifiers_per_match).",
             next_step="choose higher ceilings, or leave out --operation count",
         )

@@ -1,4 +1,4 @@
-"""The evaluated register: F(x) of every enterprise that a contract may touch, under the key of the contract and operation.
+"""The evaluated register: F(x) of every enterprise that a contract may touch, under its key for an operation.
 
 It is computed once for a register version and a key epoch, and where the contract requires consent, of the admitted
 rows alone. It lies in one file of 32 bytes a row, in row order, and is read by memory map. It is made in shards, each

@@ -1,8 +1,9 @@
 """Matching under a contract: the set-up that a bank fetches once a register version, answers to blinded identifiers.
 
-All of it belongs to a job and uses the matching key of its epoch for the contract and operation. Where the contract requires consent, the set-up is
-made of the consenting enterprises alone, so that another enterprise looks exactly like one that is not in the register.
-Counting is an operation of its own: its set-up is of one job, and its answers come in an order that tells nothing.
+All of it belongs to a job and uses the matching key of its epoch for the contract and operation. Where the contract
+requires consent, the set-up is made of the consenting enterprises alone, so that another enterprise looks exactly like
+one that is not in the register. Counting is an operation of its own: its set-up is of one job, and its answers come in
+an order that tells nothing.
 """
 
 from __future__ import annotations
@@ -32,7 +33,6 @@ from lab.bureau.store.tables import MatchRow
 from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, NotFound, Refused, Unreachable
 from protocols.crew import Crew, CrewLost
-from protocols.matching.bureau import Operation as Kind
 from protocols.matching.bureau import (
     CANARIES,
     MAX_SHARD,
@@ -44,6 +44,7 @@ from protocols.matching.bureau import (
     pack_shard,
     read_request,
 )
+from protocols.matching.bureau import Operation as Kind
 
 _CHUNK = 4_096  # elements that one worker takes at a time: about a fifth of a second's work
 
@@ -120,8 +121,8 @@ class Matching:
             raise _unacceptable(error) from None
         if counting and count < MIN_COUNTED + CANARIES:
             raise Refused(
-                f"Counting takes at least {MIN_COUNTED} identifiers and their {CANARIES} canaries; {count} elements were "
-                "asked.",
+                f"Counting takes at least {MIN_COUNTED} identifiers and their {CANARIES} canaries; {count} were "
+                "asked in all.",
                 next_step="count a larger portfolio: the count of a few would tell of each",
             )
         digest = hashlib.sha256(request).hexdigest()

@@ -10,12 +10,15 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import Held, find
+from lab.bureau.exchange.evaluated import EvaluatedRegisters, Evaluation
 from lab.bureau.exchange.extent import Extent, Use
+from lab.bureau.ledger import BUREAU
 from lab.bureau.register import find_snapshot
 from lab.bureau.shelf import find_model
 from lab.bureau.store import Store
 from lab.bureau.store.tables import ContractVersionRow
 from lab.terms.contract import Operation
+from lab.terms.progress import SILENT, Progress
 from protocols.matching.bureau import Operation as Kind
 
 _IN_USE = ("approved", "active", "suspended")
@@ -24,13 +27,35 @@ _MATCHING = frozenset({Operation.MATCH, Operation.SCORE, Operation.PORTRAIT})
 
 
 class Needed:
-    """Looks through the contracts. Safe to use from several threads."""
+    """Looks through the contracts, and has evaluated what they need. Safe to use from several threads and processes."""
 
-    def __init__(self, store: Store, consents: Consents, clock: Callable[[], datetime]) -> None:
-        self._store, self._consents, self._now = store, consents, clock
+    def __init__(
+        self, store: Store, consents: Consents, evaluated: EvaluatedRegisters, clock: Callable[[], datetime]
+    ) -> None:
+        self._store, self._consents, self._evaluated, self._now = store, consents, evaluated, clock
 
-    def list(self, epoch: int, *, register: str | None = None, contract: str | None = None) -> list[tuple[Use, Extent]]:
-        """What is needed under the keys of ``epoch``: of one register, or for one contract, if named."""
+    def prepare(
+        self,
+        epoch: int,
+        progress: Progress = SILENT,
+        *,
+        register: str | None = None,
+        contract: str | None = None,
+        by: str = BUREAU,
+    ) -> list[tuple[Use, Extent, Evaluation | None]]:
+        """Have evaluated what is needed under the keys of ``epoch``, of one register or for one contract if named; what
+        was made for each, None if it was there. Interrupted, it goes on where it stopped."""
+        needed = self.known(epoch, register=register, contract=contract)
+        return [(use, extent, self._evaluated.evaluate(use, extent, progress, by=by)) for use, extent in needed]
+
+    def forget(self, epoch: int) -> None:
+        """Remove everything that was made under the keys of ``epoch``."""
+        self._evaluated.forget(epoch)
+
+    def known(
+        self, epoch: int, *, register: str | None = None, contract: str | None = None
+    ) -> list[tuple[Use, Extent]]:
+        """What the contracts in use need under the keys of ``epoch``."""
         query = select(ContractVersionRow.contract_id).where(ContractVersionRow.state.in_(_IN_USE)).distinct()
         if contract is not None:
             query = query.where(ContractVersionRow.contract_id == contract)

@@ -79,9 +79,12 @@ def _stated(session: Session, use: Use) -> Iterator[dict[str, Any]]:
 
 
 def _entries(session: Session, contract: str) -> int:
-    """The size of the largest register that the contract's models read, rounded up as in offers."""
-    models = find(session, contract).contract.models
-    registers = {find_model(session, model.name, model.version).register for model in models}
+    """The size of the largest register that the contract's models read, rounded up as in offers; 0 where consent is
+    required: what a bank gets there tells nothing of others than those who consented."""
+    document = find(session, contract).contract
+    if document.consent.required:
+        return 0
+    registers = {find_model(session, model.name, model.version).register for model in document.models}
     return max(round_up(find_snapshot(session, register).rows) for register in registers)
 
 

@@ -1,9 +1,10 @@
 """Matching measured end to end: both parties as commands, a real service between them, made-up files of any size.
 
-Set-up is what is done once for a contract and register version: evaluating it under the contract's key, indexing it, and the bank's download
-of its set-up. Online is what is done for a portfolio: blinding, evaluation, unblinding, look-up. The starts of commands
-and the reading of files are left out of both seconds, as they are for the peers (``tests/benchmarks/peers``), but not
-out of the processor seconds (``cpu_*``). The import stands by itself: its memory is no part of ``peak_rss_bureau``.
+Set-up is what is done once for a contract and register version: evaluating it under the contract's key, indexing it,
+and the bank's download of its set-up. Online is what is done for a portfolio: blinding, evaluation, unblinding,
+look-up. The starts of commands and the reading of files are left out of both seconds, as they are for the peers
+(``tests/benchmarks/peers``), but not out of the processor seconds (``cpu_*``). The import stands by itself: its memory
+is no part of ``peak_rss_bureau``.
 """
 
 from __future__ import annotations
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.bank.asking import CHUNK
 from lab.rehearsal.acts import BENCHMARK, agree, set_up_bureau, train_model
 from lab.rehearsal.bench.data import ID, LABEL, write_files
 from lab.rehearsal.bench.labour import seconds_of_commands, seconds_of_service
@@ -21,7 +21,6 @@ from lab.rehearsal.stage import Memory, Service, Stage
 from lab.terms.contract import Detail, Purpose
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
-from protocols.matching.bank import elements_for
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
                 detail=Detail.TOTAL,
                 engine=what.engine,
                 purpose=Purpose.CREDIT_APPROVAL,
-                identifiers=elements_for(1, CHUNK) + elements_for(what.portfolio, CHUNK),
+                identifiers=what.portfolio + 1,
             )
             workers = ("--processes", str(what.processes), *(("--cluster", what.cluster) if what.cluster else ()))
             evaluating, spent = Memory(), seconds_of_commands()

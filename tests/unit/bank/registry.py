@@ -13,10 +13,14 @@ from multiprocessing.connection import Connection, Listener
 from typing import Any
 
 import numpy as np
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from numpy.typing import NDArray
 
 from lab.bank.outlet import Patience
 from lab.terms.errors import Busy, NotFound, Refused
+from lab.terms.matching_key import KeyStatement
 from protocols.matching import bureau
+from protocols.matching.bank import room
 from protocols.matching.bureau import Geometry
 
 CONTRACT, JOB, EPOCH = "c-0001", "job-1", 1
@@ -32,7 +36,10 @@ class Registry:
     patience = Patience(longest_wait=0.001, busy=5.0)
 
     def __init__(self, identifiers: Iterable[str], engine: str = "x25519", *, ceiling: int = 10**9) -> None:
-        self.engine, self.key, self.ceiling = engine, bureau.generate_key(engine), ceiling
+        self.engine, self.secret, self.ceiling = engine, bureau.generate_key(engine), ceiling
+        self.signing = Ed25519PrivateKey.generate()
+        self.public_key = self.signing.public_key().public_bytes_raw().hex()
+        self.register_entries = 1_000_000
         self.identifiers = sorted(identifiers)
         self.version = 1
         self.state = "open"
@@ -47,7 +54,7 @@ class Registry:
 
     @property
     def used(self) -> int:
-        """Identifiers charged."""
+        """Identifiers charged, without the canaries that went with them."""
         return sum(self.charged.values())
 
     def update(self, identifiers: Iterable[str]) -> None:
@@ -56,7 +63,8 @@ class Registry:
 
     def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes:
         with self._call("setup"):
-            values = bureau.evaluate_register(self.engine, self.key, self.identifiers)
+            operation = bureau.operation_of(counting)
+            values = bureau.evaluate_register(self.engine, self.key(contract, operation), self.identifiers)
             if counting:
                 marks, kept = bureau.count_marks(contract, job, values), None
             else:
@@ -74,6 +82,7 @@ class Registry:
                 len(self.identifiers),
                 [len(one) for one in coded],
                 [hashlib.sha256(one).digest() for one in coded],
+                self.stated(contract, operation),
                 epoch=EPOCH,
                 counting=counting,
             )
@@ -98,27 +107,43 @@ class Registry:
 
     def match(self, contract: str, job: str, frame: bytes) -> bytes:
         with self._call("match"):
-            return self._answer(frame, counted=False)
+            return self._answer(contract, frame, counted=False)
 
     def count_matches(self, contract: str, job: str, frame: bytes) -> bytes:
         with self._call("count"):
-            return self._answer(frame, counted=True)
+            return self._answer(contract, frame, counted=True)
 
     def job(self, contract: str, job: str) -> dict[str, Any]:
         return {"state": self.state}
 
-    def _answer(self, frame: bytes, *, counted: bool) -> bytes:
+    def _answer(self, contract: str, frame: bytes, *, counted: bool) -> bytes:
         if self.state != "open":
             raise Refused("stopped")
         blinded = bureau.read_request(self.engine, frame, ceiling=10**9)
         name = hashlib.sha256(frame).hexdigest()
         if name not in self.charged:
-            if self.used + len(blinded) > self.ceiling:
+            identifiers = room(len(blinded))
+            if self.used + identifiers > self.ceiling:
                 raise Refused("ceiling")
-            self.charged[name] = len(blinded)
+            self.charged[name] = identifiers
             self.elements.update(row.tobytes() for row in blinded)
-        evaluated = bureau.evaluate_elements(self.engine, self.key, blinded)
+        evaluated = self.evaluate(self.key(contract, bureau.operation_of(counted)), blinded)
         return bureau.pack_response(self.engine, evaluated, counted=counted)
+
+    def evaluate(self, key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """What it answers; another bureau may stray."""
+        return bureau.evaluate_elements(self.engine, key, blinded)
+
+    def key(self, contract: str, operation: bureau.Operation) -> bytes:
+        """The key of a contract and operation."""
+        return bureau.contract_key(self.secret, self.engine, contract, operation)
+
+    def stated(self, contract: str, operation: bureau.Operation) -> bureau.StatedKey:
+        """What it states of that key, signed."""
+        public_key = bureau.public_key(self.engine, self.key(contract, operation))
+        about = (contract, operation, self.engine, EPOCH, public_key.hex(), self.register_entries)
+        signature = self.signing.sign(KeyStatement(*about).message())
+        return bureau.StatedKey(public_key, self.register_entries, signature)
 
     @contextmanager
     def _call(self, name: str) -> Iterator[None]:
@@ -137,7 +162,7 @@ class Registry:
 def serve(registry: Registry, listener: Listener) -> None:
     """Let a process on the other side of a socket (``Remote``) ask the registry, until it goes."""
     with listener.accept() as connection:
-        connection.send(registry.engine)
+        connection.send((registry.engine, registry.public_key))
         while True:
             try:
                 name, arguments, words = connection.recv()
@@ -153,7 +178,7 @@ class Remote:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.engine = str(connection.recv())
+        self.engine, self.public_key = connection.recv()
 
     def __getattr__(self, name: str) -> Any:
         def ask(*arguments: Any, **words: Any) -> Any:

@@ -9,6 +9,7 @@ import logging
 import pickle
 import resource
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,36 @@ def keys(tmp_path: Path, seal_key: SealKey) -> BankKeys:
     return BankKeys.create(tmp_path / "keys", seal_key)
 
 
+def seed_of(
+    keys: BankKeys, engine: str, contract: str, epoch: int, codes: Sequence[str], *, counting: bool = False
+) -> bytes:
+    """The seed that a request is made from."""
+    seed: bytes = keys.blinding(engine, contract, epoch, codes, counting=counting)._seed  # type: ignore[attr-defined]
+    return seed
+
+
+def test_a_portfolio_is_asked_in_an_order_that_is_secret_and_always_the_same(keys: BankKeys, tmp_path: Path) -> None:
+    engine, contract, epoch, _ = MATCHING
+    codes = [f"firm-{number:03d}" for number in range(200)]
+    order = keys.order(engine, contract, epoch, codes)
+    assert sorted(order.tolist()) == list(range(200)) and order.tolist() != list(range(200))
+    assert keys.order(engine, contract, epoch, codes[::-1]).tolist() == order.tolist()
+    other = BankKeys.create(tmp_path / "other", SealKey.from_file_bytes(b"k" * 32))
+    others = [
+        other.order(engine, contract, epoch, codes),
+        keys.order(engine, "c-0002", epoch, codes),
+        keys.order(engine, contract, 2, codes),
+        keys.order(engine, contract, epoch, [*codes[:-1], "firm-999"]),
+        keys.order(engine, contract, epoch, codes, counting=True),
+    ]
+    assert len({tuple(one.tolist()) for one in (order, *others)}) == 6
+    # No relation of places to the text's order: a rank correlation of 200 is within 5 sigma of none.
+    assert abs(np.corrcoef(order, np.arange(200))[0, 1]) < 5 / 200**0.5
+
+
 def secrets_of(keys: BankKeys) -> list[bytes]:
     scoring, _ = keys._scoring(PARAMS)
-    seed = keys._blinding_seed(*MATCHING)
+    seed = seed_of(keys, *MATCHING)
     return [keys.present()._private.private_bytes_raw(), scoring, keys._matching_secret(), seed]
 
 
@@ -212,8 +240,8 @@ def test_a_request_is_the_same_bytes_again_and_no_other_is_blinded_by_its_keys(
         (engine, "c-00011", 1, codes),
         (engine, contract, epoch, ()),
     ]
-    seeds = [again._blinding_seed(*one) for one in (MATCHING, *others)]
-    seeds.append(again._blinding_seed(*MATCHING, counting=True))
+    seeds = [seed_of(again, *one) for one in (MATCHING, *others)]
+    seeds.append(seed_of(again, *MATCHING, counting=True))
     assert len(set(seeds)) == len(seeds) and all(len(seed) == 32 for seed in seeds)
 
 

@@ -24,7 +24,7 @@ from lab.bank.matching import Ask, count, even_parts, match
 from lab.bank.sending import Sender
 from lab.terms.errors import InvalidInput, Refused, Unreachable
 from lab.terms.progress import SILENT, Progress
-from protocols.matching.bank import ENGINES
+from protocols.matching.bank import CANARIES, ENGINES, canaries_for
 from tests.unit.bank.registry import CONTRACT, EPOCH, JOB, Cut, Registry, Remote, serve
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -33,7 +33,7 @@ SLOW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthChe
 
 
 class Party:
-    """A bank's home and keys, and matching at a registry."""
+    """A bank's home and keys, and matching at a registry; ``per_request``: identifiers, beside their canaries."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -50,13 +50,13 @@ class Party:
         processes=1,
     ):
         counterpart = Counterpart(registry, CONTRACT, job, progress)
-        ask = Ask(registry.engine, EPOCH, per_request, processes)
+        ask = Ask(registry.engine, EPOCH, per_request + CANARIES, registry.public_key, processes=processes)
         return match(self.home, self.keys, counterpart, ask, codes, progress=progress)
 
     def count(self, registry: Registry, codes, *, per_request=50_000, job=JOB, processes=1):
         counterpart = Counterpart(registry, CONTRACT, job)
-        ask = Ask(registry.engine, EPOCH, per_request, processes)
-        return count(self.home.matches / job, self.keys, counterpart, ask, codes)
+        ask = Ask(registry.engine, EPOCH, per_request + CANARIES, registry.public_key, processes=processes)
+        return count(self.home, self.home.matches / job, self.keys, counterpart, ask, codes)
 
     def store(self, engine="x25519"):
         return open_evaluations(self.home.evaluations, CONTRACT, EPOCH, engine)
@@ -111,7 +111,7 @@ def test_interrupted_anywhere_it_goes_on_and_charges_each_identifier_once(
     registry.cut = None
     found = party.match(registry, CODES[:90], per_request=20)
     assert names(CODES[:90], found) == CODES[:50]
-    assert registry.used == 90 and sum(registry.elements.values()) == 90
+    assert registry.used == 90 and set(registry.elements.values()) == {1}
     with party.store(engine) as store:
         assert len(store) == 90 and store.under_way() == []
 
@@ -123,7 +123,7 @@ def test_tags_are_those_that_the_bureau_derives_and_engines_agree_on_the_match(t
     for engine in ENGINES:
         party, registry = Party(tmp_path / engine), Registry(CODES[:120], engine)
         found[engine] = party.match(registry, CODES[100:200])
-        values = evaluate_register(engine, registry.key, CODES[100:120])
+        values = evaluate_register(engine, registry.key(CONTRACT, "match"), CODES[100:120])
         assert np.array_equal(found[engine].match.tags, digests(CONTRACT, CODES[100:120], values)[:, :16])
     assert len({tuple(one.match.indices.tolist()) for one in found.values()}) == 1
 
@@ -196,7 +196,7 @@ def test_the_next_chunk_is_blinded_while_the_bureau_has_one(party: Party, monkey
     monkeypatch.setattr(party.keys.__class__, "blinding", blind)
     monkeypatch.setattr(registry, "match", match_when_released)
     assert len(party.match(registry, CODES[:45], per_request=20).match.indices) == 45
-    assert blinded == [20, 20, 5]
+    assert blinded == [15, 15, 15]
 
 
 def test_after_a_failure_nothing_more_is_sent() -> None:
@@ -231,7 +231,9 @@ def test_a_request_larger_than_an_amendment_allows_is_not_sent_again(party: Part
 def test_a_response_that_does_not_fit_is_refused_and_asked_for_again(party: Party, monkeypatch) -> None:
     registry = Registry(CODES)
     answer = registry._answer
-    monkeypatch.setattr(registry, "_answer", lambda frame, counted: answer(frame, counted=counted)[:-1])
+    monkeypatch.setattr(
+        registry, "_answer", lambda contract, frame, counted: answer(contract, frame, counted=counted)[:-1]
+    )
     with pytest.raises(InvalidInput, match="does not fit"):
         party.match(registry, CODES[:10])
     monkeypatch.undo()
@@ -312,17 +314,17 @@ def test_too_few_are_not_counted() -> None:
     for total in (0, 1, 99):
         with pytest.raises(InvalidInput, match="at least 100"):
             even_parts(total, 50_000)
-    with pytest.raises(Refused, match="identifiers_per_match"):
-        even_parts(150, 100)
-    with pytest.raises(Refused, match="identifiers_per_match"):
-        even_parts(1000, 99)
-    assert even_parts(100, 100) == [100] and even_parts(401, 200) == [134, 134, 133]
+    for total, most in ((150, 100 + CANARIES), (1000, 99 + CANARIES), (100, CANARIES), (100, 1)):
+        with pytest.raises(Refused, match="identifiers_per_match"):
+            even_parts(total, most)
+    assert even_parts(100, 100 + CANARIES) == [100] and even_parts(401, 200 + CANARIES) == [134, 134, 133]
 
 
-@given(total=st.integers(100, 10**6), most=st.integers(200, 50_000))
+@given(total=st.integers(100, 10**6), most=st.integers(200 + CANARIES, 50_000))
 def test_parts_add_up_and_none_is_too_small_or_too_large(total: int, most: int) -> None:
     parts = even_parts(total, most)
-    assert sum(parts) == total and min(parts) >= 100 and max(parts) <= most and len(parts) == -(-total // most)
+    assert sum(parts) == total and min(parts) >= 100
+    assert all(part + canaries_for(part) <= most for part in parts)
 
 
 MILLION = """
@@ -353,4 +355,4 @@ def test_a_million_identifiers_are_matched_in_bounded_memory(tmp_path: Path) -> 
             matched, sent, peak, workers, seconds = json.loads(child.communicate()[0])
     assert (matched, sent, registry.used) == (50_000, 1_000_000, 1_000_000)
     assert peak < 512 * 2**20 and workers < 256 * 2**20, (peak, workers, seconds)
-    assert len([call for call in registry.calls if call == "match"]) == 20
+    assert len([call for call in registry.calls if call == "match"]) == 21

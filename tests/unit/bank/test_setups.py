@@ -11,6 +11,7 @@ import pytest
 
 from lab.bank import setups
 from lab.bank.counterpart import Counterpart
+from lab.bank.seen_keys import SeenKeys
 from lab.bank.setups import bring_setup, remove_setup
 from lab.terms.errors import InvalidInput, NotFound, Refused
 from protocols.matching.bank import MAX_SHARD
@@ -25,9 +26,14 @@ def registry() -> Registry:
     return Registry(CODES)
 
 
+def seen(folder: Path, registry: Registry) -> SeenKeys:
+    """Keys as this bank saw them, beside the folder."""
+    return SeenKeys(folder.with_name(f"{folder.name}-keys"), CONTRACT, registry.public_key)
+
+
 def bring(folder: Path, registry: Registry, **of: Any) -> list[int]:
     """All places of the set-up, bucket by bucket."""
-    with bring_setup(folder, Counterpart(registry, CONTRACT, JOB), **OF | of) as held:
+    with bring_setup(folder, Counterpart(registry, CONTRACT, JOB), seen(folder, registry), **OF | of) as held:
         return [place for number in range(held.setup.geometry.buckets) for place in held.bucket(number).tolist()]
 
 
@@ -62,7 +68,7 @@ def test_a_bucket_that_the_disk_changed_is_noticed_and_fetched_anew(registry: Re
     places = bring(tmp_path, registry)
     path = next(tmp_path.glob("*.buckets"))
     counterpart = Counterpart(registry, CONTRACT, JOB)
-    with bring_setup(tmp_path, counterpart, **OF) as held:
+    with bring_setup(tmp_path, counterpart, seen(tmp_path, registry), **OF) as held:
         content = bytearray(path.read_bytes())
         content[held.offsets[3] + 5] ^= 1
         path.write_bytes(content)
@@ -151,7 +157,7 @@ def test_an_empty_register_has_a_set_up(tmp_path: Path) -> None:
 
 
 def test_who_has_a_set_up_open_can_go_on_with_it_when_it_is_removed(registry: Registry, tmp_path: Path) -> None:
-    with bring_setup(tmp_path, Counterpart(registry, CONTRACT, JOB), **OF) as held:
+    with bring_setup(tmp_path, Counterpart(registry, CONTRACT, JOB), seen(tmp_path, registry), **OF) as held:
         before = held.bucket(0)
         remove_setup(tmp_path, held.setup.sha256)
         assert np.array_equal(held.bucket(0), before)

@@ -11,8 +11,11 @@ import polars as pl
 import pytest
 
 from lab.bureau.contracts.cabinet import find
+from lab.bureau.exchange.evaluated import EvaluatedRegister
+from lab.bureau.exchange.extent import Extent, Use
 from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.preparation import Preparation
+from lab.bureau.exchange.statements import Statements
 from lab.bureau.home import BureauHome
 from lab.bureau.register import find_snapshot, import_register
 from lab.terms.consent import written
@@ -45,7 +48,14 @@ def tag_of(scene: Scene, contract: str, row: int) -> np.ndarray:
     with bureau.store.read() as session:
         snapshot = find_snapshot(session, "main")
     (code,) = bureau.snapshots.identifiers(snapshot, row, 1)
-    return digests(contract, [code], bureau.evaluated.register(snapshot, ENGINE, 1).values[[row]])[:, :16]
+    return digests(contract, [code], everyone(scene, contract).values[[row]])[:, :16]
+
+
+def everyone(scene: Scene, contract: str) -> EvaluatedRegister:
+    """The whole register under the contract's key, as the product never evaluates it for this contract."""
+    with scene.bureau.store.read() as session:
+        snapshot = find_snapshot(session, "main")
+    return scene.bureau.evaluated.register(Use(contract, "match", ENGINE, 1), Extent(snapshot))
 
 
 def batch(scene: Scene, contract: str, tags: np.ndarray, rows: list[int]) -> bytes:
@@ -155,7 +165,7 @@ def test_set_up_and_answers_are_functions_of_the_key_and_the_consenting_alone(
     import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
     assert bureau.matching_setup(contract, "job-1") == before
     assert bureau.match(contract, "job-1", asked) == answer
-    made = list(bureau.home.path("evaluated").glob(f"1/{ENGINE}/main-*/contracts/{contract}/*/buckets"))
+    made = list(bureau.home.path("evaluated").glob(f"by-contract/1/{ENGINE}/{contract}/match/main-*/*/sets/*/buckets"))
     assert len(made) == 2 and made[0].read_bytes() == made[1].read_bytes()
 
 
@@ -168,11 +178,13 @@ def test_the_index_holds_no_tag_of_the_others(scene: Scene) -> None:
         held = find(session, contract)
         admitted = bureau.consents.admitted(session, snapshot, held.contract, held.bank_id, scene.clock.now)
     assert admitted is not None
-    indexes = Indexes(bureau.home, bureau.snapshots, bureau.evaluated, Preparation())
-    everyone, narrowed = (indexes.index(Which(snapshot, ENGINE, 1, contract, who)) for who in (None, admitted))
-    assert everyone.setup.entries == snapshot.rows and narrowed.setup.entries == 2
+    statements = Statements(bureau.store, bureau.keys)
+    indexes = Indexes(bureau.home, bureau.snapshots, bureau.evaluated, statements, Preparation())
+    use = Use(contract, "match", ENGINE, 1)
+    all_, narrowed = (indexes.index(Which(use, Extent(snapshot, who))) for who in (None, admitted))
+    assert all_.setup.entries == snapshot.rows and narrowed.setup.entries == 2
     tags = np.vstack([tag_of(scene, contract, row) for row in (3, 4, 8)])
-    assert everyone.find(tags).tolist() == [3, 4, 8]
+    assert all_.find(tags).tolist() == [3, 4, 8]
     assert narrowed.find(tags).tolist() == [3, -1, 8]
 
 
@@ -181,7 +193,7 @@ def test_evaluated_files_carry_their_epoch_and_go_with_it(scene: Scene) -> None:
     give(scene, range(5))
     scene.bank.match(scene.bureau, contract, firms(scene, range(5)))
     home: BureauHome = scene.bureau.home
-    assert [path.name for path in home.path("evaluated").iterdir()] == ["1"]
-    shutil.copytree(home.path("evaluated/1"), home.path("evaluated/11"))
+    assert [path.name for path in home.path("evaluated/by-contract").iterdir()] == ["1"]
+    shutil.copytree(home.path("evaluated/by-contract/1"), home.path("evaluated/by-contract/11"))
     scene.bureau.evaluated.forget(1)
-    assert [path.name for path in home.path("evaluated").iterdir()] == ["11"]
+    assert [path.name for path in home.path("evaluated/by-contract").iterdir()] == ["11"]

@@ -11,7 +11,7 @@ from lab.bureau.exchange.charges import charge_identifiers
 from lab.terms.contract import ConsentTerms, Contract, Detail, Item, Operation, ReleaseForm
 from lab.terms.errors import InvalidInput, Refused
 from lab.terms.wishes import Wishes
-from protocols.matching.bureau import MIN_COUNTED
+from protocols.matching.bureau import CANARIES, MIN_COUNTED
 from tests.unit.bureau.papers import contract
 from tests.unit.bureau.scene import AUTHOR, RECIPIENT, Scene
 
@@ -67,8 +67,8 @@ def test_the_reason_about_consent_is_of_what_is_asked_for_unless_an_officer_give
     [
         ({"forms": {"a": ReleaseForm.BAND}}, "uses no item; 1 were named"),
         ({"detail": Detail.FULL}, "finer than totals"),
-        ({"ceilings": {"identifiers_per_match": MIN_COUNTED - 1}}, "identifiers_per_match"),
-        ({"ceilings": {"identifiers": MIN_COUNTED - 1}}, "identifiers"),
+        ({"ceilings": {"identifiers_per_match": MIN_COUNTED + CANARIES - 1}}, "identifiers_per_match"),
+        ({"ceilings": {"identifiers": MIN_COUNTED + CANARIES - 1}}, "identifiers"),
     ],
 )
 def test_what_a_count_has_no_use_for_is_not_drafted(scene: Scene, changes: dict[str, object], reason: str) -> None:
@@ -100,15 +100,15 @@ def test_a_job_for_counting_keeps_to_the_other_terms(scene: Scene, counting: str
 
 
 def test_a_count_keeps_to_the_ceilings_of_identifiers(scene: Scene) -> None:
-    ceilings = {"identifiers_per_match": 150, "identifiers": 200}
+    ceilings = {"identifiers_per_match": 250, "identifiers": 300}
     made = draft(scene, Wishes.model_validate(ALONE.model_dump(exclude_none=True) | {"ceilings": ceilings}))
     scene.file(made)
     scene.bureau.open_job(made.id, JOB, TERMS)
-    enter(scene, made.id, Operation.COUNT, identifiers=150)
+    enter(scene, made.id, Operation.COUNT, identifiers=250)
     with pytest.raises(Refused, match="term: identifiers_per_match"):
-        enter(scene, made.id, Operation.COUNT, identifiers=151)
+        enter(scene, made.id, Operation.COUNT, identifiers=251)
     with scene.bureau.store.begin() as session:
-        charge_identifiers(session, made, 150)
+        charge_identifiers(session, made, 250)
         with pytest.raises(Refused, match="identifiers"):
             charge_identifiers(session, made, 51)
 

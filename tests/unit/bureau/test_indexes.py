@@ -7,6 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from time import sleep
 
@@ -14,18 +15,21 @@ import numpy as np
 import pytest
 
 from lab.bureau.consents import Admitted
+from lab.bureau.exchange.extent import Extent, Use
 from lab.bureau.exchange.index import BUCKETS, MANIFEST, TAGS, open_index
 from lab.bureau.exchange.indexes import Indexes, Which
 from lab.bureau.exchange.preparation import Preparation
+from lab.bureau.exchange.statements import Statements
 from lab.bureau.register import Snapshot
 from lab.terms.errors import Busy, NotFound
 from lab.terms.progress import Progress
 from protocols.matching import bank
-from protocols.matching.bureau import count_marks, digests
+from protocols.matching.bureau import StatedKey, count_marks, digests, operation_of
 from tests.unit.bureau.test_evaluated import Room, codes_of
 
 CONTRACT = "c-20260301-00000001"
 ENGINE = "x25519"
+MATCH = Use(CONTRACT, "match", ENGINE, 1)
 
 
 @pytest.fixture
@@ -44,14 +48,28 @@ def preparation() -> Iterator[Preparation]:
 
 @pytest.fixture
 def indexes(room: Room, preparation: Preparation) -> Indexes:
-    return Indexes(room.home, room.snapshots, room.evaluated, preparation)
+    return opened(room, preparation)
+
+
+class Stating(Statements):
+    """States keys of a contract that is in no table."""
+
+    def of(self, use: Use) -> StatedKey:
+        return StatedKey(
+            self._keys.matching_public_key(use.engine, use.epoch, use.contract, use.operation), 1, bytes(64)
+        )
+
+
+def opened(room: Room, preparation: Preparation) -> Indexes:
+    return Indexes(room.home, room.snapshots, room.evaluated, Stating(room.store, room.keys), preparation)
 
 
 def which(snapshot: Snapshot, rows: list[int] | None = None, *, counting: str | None = None) -> Which:
     admitted = None
     if rows is not None:
         admitted = Admitted(hashlib.sha256(repr((snapshot.version, rows)).encode()).hexdigest(), np.array(rows))
-    return Which(snapshot, ENGINE, 1, CONTRACT, admitted, counting)
+    use = Use(CONTRACT, operation_of(counting is not None), ENGINE, 1)
+    return Which(use, Extent(snapshot, admitted), counting)
 
 
 def held(indexes: Indexes, wanted: Which) -> Counter[tuple[int, int]]:
@@ -82,7 +100,7 @@ def test_an_index_holds_every_enterprise_and_nothing_else(
     codes = codes_of(range(rows))
     snapshot = room.bring(codes)
     index = indexes.index(which(snapshot))
-    wanted = digests(CONTRACT, codes, room.directly(codes))
+    wanted = digests(CONTRACT, codes, room.directly(codes, use=MATCH))
     assert index.setup.entries == rows and held(indexes, which(snapshot)) == placed(index.setup, wanted[:, 16:])
     assert index.find(wanted[:, :16]).tolist() == list(range(rows))
     strange = wanted[:, :16].copy()
@@ -102,7 +120,7 @@ def test_tags_that_begin_alike_are_told_apart(room: Room, indexes: Indexes, monk
     monkeypatch.setattr("lab.bureau.exchange.indexes.digests", alike)
     codes = codes_of(range(40))
     index = indexes.index(which(room.bring(codes)))
-    wanted = alike(CONTRACT, codes, room.directly(codes))
+    wanted = alike(CONTRACT, codes, room.directly(codes, use=MATCH))
     assert index.find(wanted[:, :16]).tolist() == list(range(40))
 
 
@@ -110,7 +128,7 @@ def test_admitted_rows_alone_are_in_it(room: Room, indexes: Indexes) -> None:
     codes = codes_of(range(300))
     snapshot, chosen = room.bring(codes), [0, 7, 8, 299]
     index = indexes.index(which(snapshot, chosen))
-    wanted = digests(CONTRACT, codes, room.directly(codes))
+    wanted = digests(CONTRACT, codes, room.directly(codes, use=MATCH))
     assert held(indexes, which(snapshot, chosen)) == placed(index.setup, wanted[chosen][:, 16:])
     found = index.find(wanted[:, :16])
     assert np.flatnonzero(found >= 0).tolist() == chosen and found[chosen].tolist() == chosen
@@ -122,7 +140,7 @@ def test_a_counting_index_is_of_its_job_and_has_no_tags(room: Room, indexes: Ind
     codes = codes_of(range(100))
     snapshot = room.bring(codes)
     one, two = (indexes.index(which(snapshot, counting=job)) for job in ("one", "two"))
-    values = room.directly(codes)
+    values = room.directly(codes, use=replace(MATCH, operation="count"))
     assert one.setup.counting and (one.folder / TAGS).stat().st_size == 0
     for job, index in (("one", one), ("two", two)):
         found = held(indexes, which(snapshot, counting=job))
@@ -177,7 +195,8 @@ def test_counts_push_out_nothing_that_a_delta_leads_from(room: Room, indexes: In
         indexes.index(which(snapshot, counting=f"j-{number}"))
     new = indexes.index(which(room.bring(codes_of(range(5, 105)))))
     assert indexes.delta(new, old.setup.sha256, CONTRACT)
-    assert len(list(old.folder.parent.glob("count-*"))) == 4
+    base = room.evaluated.folder(replace(MATCH, operation="count"), Extent(snapshot))
+    assert len(list((base / "sets").glob("count-*"))) == 4
 
 
 def test_a_register_that_outgrows_its_geometry_has_no_delta(room: Room, indexes: Indexes) -> None:
@@ -190,14 +209,14 @@ def test_a_register_that_outgrows_its_geometry_has_no_delta(room: Room, indexes:
 def test_an_index_is_found_again_and_made_anew_where_it_is_damaged(room: Room, indexes: Indexes) -> None:
     wanted = which(room.bring(codes_of(range(50))))
     made = indexes.index(wanted)
-    again = Indexes(room.home, room.snapshots, room.evaluated, Preparation())
+    again = opened(room, Preparation())
     found = again.find(wanted)
     assert found is not None and found.manifest == made.manifest
     for name in (TAGS, BUCKETS):
         whole = (made.folder / name).read_bytes()
         (made.folder / name).write_bytes(whole[:-1])
         assert open_index(made.folder) is None
-        fresh = Indexes(room.home, room.snapshots, room.evaluated, Preparation())
+        fresh = opened(room, Preparation())
         assert fresh.index(wanted).manifest == made.manifest
         assert (made.folder / name).read_bytes() == whole
 

@@ -87,8 +87,8 @@ def test_keys_reopen_and_sign(home: BureauHome) -> None:
     again = BureauKeys.open(home)
     assert again.public_key_hex == keys.public_key_hex
     Ed25519PublicKey.from_public_bytes(bytes.fromhex(keys.public_key_hex)).verify(again.sign(b"text"), b"text")
-    assert keys.with_matching_key("openmined", FIRST_EPOCH, bytes) == again.with_matching_key(
-        "openmined", FIRST_EPOCH, bytes
+    assert keys.with_matching_key("openmined", FIRST_EPOCH, "c-0001", "match", bytes) == again.with_matching_key(
+        "openmined", FIRST_EPOCH, "c-0001", "match", bytes
     )
     with pytest.raises(Conflict):
         BureauKeys.create(home)
@@ -123,7 +123,7 @@ def test_a_key_file_of_ones_own_is_used_and_must_be_private(tmp_path: Path) -> N
 
 def test_sealed_files_cannot_be_swapped(home: BureauHome) -> None:
     keys = BureauKeys.create(home)
-    keys.with_matching_key("openmined", FIRST_EPOCH, len)
+    keys.with_matching_key("openmined", FIRST_EPOCH, "c-0001", "match", len)
     folder = home.folder / "keys"
     (folder / "signing.sealed").write_bytes((folder / "matching-openmined-1.sealed").read_bytes())
     with pytest.raises(NotAuthentic):
@@ -134,17 +134,17 @@ def test_a_destroyed_epoch_serves_nobody_in_no_process(home: BureauHome) -> None
     keys = BureauKeys.create(home)
     another = BureauKeys.open(home)
     keys.make_matching_keys(2)
-    first = another.with_matching_key("openmined", 1, bytes)
-    second = another.with_matching_key("openmined", 2, bytes)
+    first = another.with_matching_key("openmined", 1, "c-0001", "match", bytes)
+    second = another.with_matching_key("openmined", 2, "c-0001", "match", bytes)
     assert first != second
     keys.make_matching_keys(2)
-    assert keys.with_matching_key("openmined", 2, bytes) == second
+    assert keys.with_matching_key("openmined", 2, "c-0001", "match", bytes) == second
     sealed = (home.folder / "keys" / "matching-openmined-1.sealed").read_bytes()
     assert keys.destroy_matching_keys(1) == 2 and keys.destroy_matching_keys(1) == 0
     for holder in (keys, another, BureauKeys.open(home)):  # also the one that had the key in memory
         with pytest.raises(Refused, match="epoch 1 is destroyed"):
-            holder.with_matching_key("openmined", 1, bytes)
-        assert holder.with_matching_key("openmined", 2, bytes) == second
+            holder.with_matching_key("openmined", 1, "c-0001", "match", bytes)
+        assert holder.with_matching_key("openmined", 2, "c-0001", "match", bytes) == second
     for file in home.folder.rglob("*"):
         if file.is_file():
             assert sealed not in file.read_bytes() and first not in file.read_bytes()
@@ -163,7 +163,7 @@ def test_a_destroyed_key_is_overwritten_before_it_is_unlinked(home: BureauHome) 
 def test_an_epoch_that_was_never_made_is_refused_and_not_made(home: BureauHome) -> None:
     keys = BureauKeys.create(home)
     with pytest.raises(Refused):
-        keys.with_matching_key("openmined", 7, bytes)
+        keys.with_matching_key("openmined", 7, "c-0001", "match", bytes)
     assert not (home.folder / "keys" / "matching-openmined-7.sealed").exists()
 
 
@@ -184,7 +184,7 @@ def test_pseudonyms_are_the_bureaus_own_and_stay_over_epochs_and_sealing(home: B
 
 def test_no_secret_can_be_shown_copied_or_kept(home: BureauHome, caplog: pytest.LogCaptureFixture) -> None:
     keys = BureauKeys.create(home)
-    secret = keys.with_matching_key("openmined", FIRST_EPOCH, lambda key: key)
+    secret = keys.with_matching_key("openmined", FIRST_EPOCH, "c-0001", "match", lambda key: key)
     logging.getLogger("test").warning("%s %r", keys, keys)
     shown = f"{keys} {keys!r} {caplog.text}"
     assert secret.hex() not in shown and repr(secret) not in shown and "hidden" in shown

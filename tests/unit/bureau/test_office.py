@@ -19,6 +19,7 @@ from lab.terms.contract import Ceilings, Detail
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.receipt import verify_receipt
 from models.sheet import BankSheet
+from protocols.matching.bureau import CANARIES
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.wire.frame import Frame, Kind
 from tests.protocol.insider import rubbish
@@ -168,14 +169,14 @@ def test_scores_of_an_enterprise_have_a_ceiling(scene: Scene) -> None:
 
 
 def test_identifiers_have_ceilings(scene: Scene) -> None:
-    contract = scene.contract(ceilings=Ceilings(identifiers=10, identifiers_per_match=6))
+    contract = scene.contract(ceilings=Ceilings(identifiers=10 + 2 * CANARIES, identifiers_per_match=6 + CANARIES))
     matched(scene, contract, scene.tables.codes[:6])
     with pytest.raises(Refused, match=r"identifiers_per_match"):
         matched(scene, contract, scene.tables.codes[:7])
-    with pytest.raises(Refused, match=r"4 are left, 5 were asked"):
+    with pytest.raises(Refused, match=r"68 are left, 69 were asked"):
         matched(scene, contract, scene.tables.codes[:5])
     matched(scene, contract, scene.tables.codes[:4])
-    assert scene.bureau.allowance(contract)["identifiers"] == {"ceiling": 10, "used": 10, "left": 0}
+    assert scene.bureau.allowance(contract)["identifiers"] == {"ceiling": 138, "used": 138, "left": 0}
 
 
 def test_a_malformed_request_costs_nothing(scene: Scene, contract_with_job: str) -> None:

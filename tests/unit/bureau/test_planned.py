@@ -58,7 +58,7 @@ def test_scores_are_counted_over_the_whole_planned_term() -> None:
 
 def test_a_large_portfolio_is_planned_in_requests_that_the_service_takes() -> None:
     planned = smallest(1_234_567, PARAMS, DAYS)
-    assert (planned.identifiers, planned.rows_per_job) == (1_234_567, 1_234_567)
+    assert (planned.identifiers, planned.rows_per_job) == (1_234_567 + 12_475, 1_234_567)
     assert (planned.identifiers_per_match, planned.rows_per_batch) == (MAX_IDENTIFIERS, PARAMS.slots)
 
 

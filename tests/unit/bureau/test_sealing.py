@@ -38,7 +38,7 @@ def reopened(home: BureauHome) -> BureauKeys:
 
 def everything(keys: BureauKeys) -> tuple[str, list[str], bytes]:
     """What shows that each secret is the one it was."""
-    return keys.public_key_hex, keys.pseudonyms(CODES), keys.with_matching_key("openmined", 1, bytes)
+    return keys.public_key_hex, keys.pseudonyms(CODES), keys.with_matching_key("openmined", 1, "c-0001", "match", bytes)
 
 
 def test_a_key_in_the_environment_seals_and_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -82,14 +82,14 @@ def test_sealing_anew_keeps_every_secret_and_leaves_the_old_key_useless(
 ) -> None:
     keys = reopened(home)
     keys.make_matching_keys(2)
-    before, second = everything(keys), keys.with_matching_key("openmined", 2, bytes)
+    before, second = everything(keys), keys.with_matching_key("openmined", 2, "c-0001", "match", bytes)
     old = {file.name: file.read_bytes() for file in (home.folder / "keys").glob("*.sealed")}
     monkeypatch.setenv(KEY_VARIABLE, key_text())
     assert keys.reseal("environment") == 6
     assert everything(keys) == before
     (home.folder / "keys" / "seal.key").unlink()
     again = reopened(home)
-    assert everything(again) == before and again.with_matching_key("openmined", 2, bytes) == second
+    assert everything(again) == before and again.with_matching_key("openmined", 2, "c-0001", "match", bytes) == second
     for file in (home.folder / "keys").glob("*.sealed"):
         assert file.read_bytes() != old[file.name]
     assert again.reseal("file", tmp_path / "third.key") == 6
@@ -103,7 +103,7 @@ def test_a_service_that_runs_on_finds_the_secrets_after_sealing_anew(home: Burea
     service = reopened(home)  # has not yet wanted a matching key
     reopened(home).reseal("file", tmp_path / "new.key")
     (home.folder / "keys" / "seal.key").unlink()
-    assert len(service.with_matching_key("openmined", 1, bytes)) == 32
+    assert len(service.with_matching_key("openmined", 1, "c-0001", "match", bytes)) == 32
 
 
 def test_sealing_anew_changes_nothing_when_the_new_key_is_not_there(

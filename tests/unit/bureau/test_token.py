@@ -71,11 +71,14 @@ def test_a_bureau_sealed_under_a_token_opens_in_another_process(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Bureau.create(tmp_path / "bureau", name="Test bureau", seal=place) as bureau:
-        public, secret = bureau.keys.public_key_hex, bureau.keys.with_matching_key("openmined", 1, bytes)
+        public, secret = (
+            bureau.keys.public_key_hex,
+            bureau.keys.with_matching_key("openmined", 1, "c-0001", "match", bytes),
+        )
     assert not (tmp_path / "bureau" / "keys" / "seal.key").exists()
     again = "import sys; from pathlib import Path; from lab.bureau.home import BureauHome; " + (
         "from lab.bureau.keys import BureauKeys; keys = BureauKeys.open(BureauHome.open(Path(sys.argv[1]))); "
-        "print(keys.public_key_hex, keys.with_matching_key('openmined', 1, bytes).hex())"
+        "print(keys.public_key_hex, keys.with_matching_key('openmined', 1, 'c-0001', 'match', bytes).hex())"
     )
     done = subprocess.run(
         [sys.executable, "-c", again, str(tmp_path / "bureau")], cwd=ROOT, capture_output=True, text=True, check=True

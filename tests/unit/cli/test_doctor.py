@@ -323,7 +323,8 @@ def test_why_it_is_not_the_faster_one_is_told_with_what_would_make_it_so(
     cpus = tmp_path / "cpuinfo"
     cpus.write_text("processor : 0\n" + (f"flags\t\t: {flags}\n" if flags else ""), encoding="utf-8")
     assert has_ifma(cpus) is able
-    way = x25519_path.Way("portable", "the package ipp-crypto is not installed (extra [fast])", lambda key, rows: rows)
+    why = "the package ipp-crypto is not installed (extra [fast])"
+    way = x25519_path.Way("portable", why, lambda key, rows: rows, lambda keys, row: keys)
     monkeypatch.delenv(x25519_path.VARIABLE, raising=False)
     monkeypatch.setattr(x25519_path, "chosen", lambda: way)
     monkeypatch.setattr(doctor_installation, "has_ifma", lambda: has_ifma(cpus))

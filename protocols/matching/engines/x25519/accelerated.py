@@ -75,8 +75,7 @@ def _padded(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _multiply(keys: NDArray[np.uint64], step: int, rows: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
-    """``rows`` under the scalars that ``keys`` points to, ``step`` bytes of pointers further on at each round; the first
-    ``count`` products."""
+    """The first ``count`` of ``rows`` under the scalars that ``keys`` points to, ``step`` bytes further on a round."""
     products, kernel = np.empty_like(rows), load().mbx_x25519_mb8
     # The library takes arrays of eight pointers; those of all calls are made at once.
     lanes = np.arange(len(rows), dtype=np.uint64) * np.uint64(WIDTH)

@@ -1,0 +1,178 @@
+"""A bureau that answers some elements of a request under another key than the one it published.
+
+Who: the bureau. What it wants: to tell a bank's clients apart by the key that their tags were made under (a stretch, a
+class, or a single client), or to make chosen ones fail to match, unnoticed. What stops it: m canaries hidden among the
+t elements of a request. Straying on k elements is unnoticed with the chance C(t - k, m) / C(t, m) and no better, since
+a canary is as uniform as a blinded identifier; once noticed, nothing of the answer is kept and nothing more is sent in
+the key epoch, so that it can't be tried again until it works.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from math import comb
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lab.terms.errors import InvalidInput, NotAuthentic
+from protocols.matching import bank, bureau
+from protocols.matching.hiding import canary_places, undetected
+from tests.attacks.test_many_keys_read_the_spread import unchecked
+from tests.unit.bank.registry import CONTRACT, Registry
+from tests.unit.bank.test_matching import CODES, Party
+
+each_engine = pytest.mark.parametrize("engine", bank.ENGINES)
+
+
+class Straying(Registry):
+    """Answers the elements at some places under a key of its own."""
+
+    strayed: tuple[int, ...] = ()
+
+    def evaluate(self, key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        answers = super().evaluate(key, blinded).copy()
+        other = bureau.contract_key(self.secret, self.engine, "another", "match")
+        places = [place for place in self.strayed if place < len(blinded)]
+        answers[places] = super().evaluate(other, blinded[places])
+        return answers
+
+
+@each_engine
+def test_without_a_look_at_the_canaries_it_goes_unnoticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
+) -> None:
+    monkeypatch.setattr(bank.Blinding, "_identifiers", unchecked)
+    hostile = Straying(CODES, engine)
+    hostile.strayed = tuple(range(200))
+    found = Party(tmp_path).match(hostile, CODES)
+    assert (
+        0 < len(found.match.indices) < len(CODES)
+    )  # some clients are lost, chosen by the bureau; the bank sees a match
+
+
+@each_engine
+@pytest.mark.parametrize("counting", [False, True])
+def test_it_is_caught_and_nothing_is_kept_or_sent_again(tmp_path: Path, engine: str, counting: bool) -> None:
+    party, hostile = Party(tmp_path), Straying(CODES, engine)
+    hostile.strayed = tuple(range(200))
+    ask = party.count if counting else party.match
+    with pytest.raises(NotAuthentic, match="canaries were not answered under the published key") as caught:
+        ask(hostile, CODES)
+    assert "do not send again" in (caught.value.next_step or "")
+    if not counting:
+        with party.store(engine) as store:
+            assert len(store) == 0
+    (kept,) = party.home.matching_keys.glob("*.strayed.json")
+    assert set(json.loads(kept.read_text())) == {"found", "request_sha256", "at"}
+    # An honest answer now would tell the bureau that what it strayed on before held a canary: nothing is sent.
+    hostile.strayed = ()
+    hostile.calls.clear()
+    with pytest.raises(NotAuthentic, match="before"):
+        ask(hostile, CODES)
+    assert hostile.calls == ["setup"]
+
+
+def test_another_public_key_for_the_same_epoch_stops_the_bank_with_both_statements(tmp_path: Path) -> None:
+    """Instead of straying from a key it can publish another one; then it has signed both."""
+    party, hostile = Party(tmp_path), Registry(CODES)
+    party.match(hostile, CODES[:10])
+    hostile.secret = bureau.generate_key(hostile.engine)
+    with pytest.raises(NotAuthentic, match="another matching key") as caught:
+        party.match(hostile, CODES)
+    assert "auditor" in (caught.value.next_step or "") and hostile.used == 10
+    shown = [json.loads(path.read_text()) for path in sorted(party.home.matching_keys.glob("*key.json"))]
+    assert len(shown) == 2 and shown[0]["bureau"] == shown[1]["bureau"] == hostile.public_key
+    assert shown[0]["statement"]["public_key"] != shown[1]["statement"]["public_key"]
+
+
+def test_a_statement_that_the_bureau_did_not_sign_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    party, hostile = Party(tmp_path), Registry(CODES)
+    stated = hostile.stated
+
+    def altered(contract: str, operation: bureau.Operation) -> bureau.StatedKey:
+        good = stated(contract, operation)
+        return bureau.StatedKey(good.public_key, good.register_entries + 1, good.signature)
+
+    monkeypatch.setattr(hostile, "stated", altered)
+    with pytest.raises(NotAuthentic, match="statement of its matching key"):
+        party.match(hostile, CODES)
+    assert not list(party.home.matching_keys.glob("*")) if party.home.matching_keys.exists() else True
+
+
+@pytest.mark.parametrize(
+    "public_key", [bytes(32), (1).to_bytes(32, "little"), b"\xff" * 32, (2).to_bytes(32, "little")]
+)
+def test_a_public_key_that_takes_every_answer_is_refused(public_key: bytes) -> None:
+    """Zero, small order, not canonical, or on the twist: against such a P wrong answers might pass for right ones."""
+    with pytest.raises(ValueError):
+        bank.check_public_key("x25519", public_key)
+
+
+def test_a_false_number_of_entries_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marks beyond those that the manifest admits would raise the rate of false positives that the bank reckons by."""
+    real, party, hostile = bureau.pack_setup, Party(tmp_path), Registry(CODES)
+
+    def fewer(engine: str, geometry: bureau.Geometry, entries: int, *more: object, **named: object) -> bytes:
+        return real(engine, geometry, entries - 7, *more, **named)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(bureau, "pack_setup", fewer)
+    with pytest.raises(InvalidInput, match="393 entries; the buckets have 400"):
+        party.match(hostile, CODES)
+    assert "match" not in hostile.calls
+
+
+@pytest.mark.parametrize("strayed", [1, 3, 8, 20, 50])
+def test_it_is_caught_as_often_as_the_formula_says(strayed: int) -> None:
+    """Over many requests for 100 identifiers, by their canaries' places; the bureau strays where it likes best."""
+    tries, elements = 4_000, 164
+    stray, missed = set(range(strayed)), 0
+    for number in range(tries):
+        places = set(canary_places(number.to_bytes(32, "big"), 100).tolist())
+        assert len(places) == 64
+        missed += not places & stray
+    chance = comb(elements - strayed, 64) / comb(elements, 64)
+    assert undetected(elements, 64, strayed) == pytest.approx(chance)
+    assert abs(missed / tries - chance) < 5 * (chance * (1 - chance) / tries) ** 0.5 + 1e-3
+
+
+def test_it_is_caught_end_to_end_as_often_as_the_formula_says() -> None:
+    key, other = (bureau.generate_key("x25519") for _ in range(2))
+    public, names, tries, strayed, caught = bureau.public_key("x25519", key), [f"n{i}" for i in range(40)], 120, 2, 0
+    for _ in range(tries):
+        blinding = bank.Blinding("x25519", os.urandom(32))
+        elements = bureau.read_request("x25519", blinding.request(names), ceiling=200)
+        answers = bureau.evaluate_elements("x25519", key, elements).copy()
+        answers[:strayed] = bureau.evaluate_elements("x25519", other, elements[:strayed])
+        try:
+            blinding.finish(bureau.pack_response("x25519", answers), len(names), public)
+        except bank.StrayedKey:
+            caught += 1
+    chance = 1 - undetected(104, 64, strayed)
+    assert abs(caught / tries - chance) < 5 * (chance * (1 - chance) / tries) ** 0.5
+
+
+def test_canaries_can_be_told_from_identifiers_by_nothing_in_their_bytes() -> None:
+    """Both are uniform: over many requests, what a classifier by any single bit would gain is within chance."""
+    canaries, others = [], []
+    for _ in range(40):
+        seed = os.urandom(32)
+        elements = bureau.read_request("x25519", bank.Blinding("x25519", seed).request(CODES[:64]), ceiling=200)
+        places = canary_places(seed, 64)
+        canaries.append(elements[places])
+        others.append(np.delete(elements, places, axis=0))
+    bits = [np.unpackbits(np.concatenate(rows), axis=1).mean(axis=0) for rows in (canaries, others)]
+    free = bits[0] > 0  # the top bit of a u-coordinate is zero
+    assert free.sum() == 255 and ((bits[1] > 0) == free).all()
+    # 2,560 of each: a bit's share differs by 0.0099 (one sigma)
+    assert np.abs(bits[0] - bits[1])[free].max() < 5 * (0.5 / 2560) ** 0.5
+
+
+def test_a_request_is_the_same_bytes_again_with_the_same_canaries(tmp_path: Path) -> None:
+    """An interrupted request shows its canaries to nobody by being sent again."""
+    party = Party(tmp_path)
+    one, again = (party.keys.blinding("x25519", CONTRACT, 1, CODES[:70]).request(CODES[:70]) for _ in range(2))
+    assert one == again
