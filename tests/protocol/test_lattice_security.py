@@ -20,11 +20,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tenseal.sealapi as seal
+from numpy.typing import NDArray
 
-from protocols.scoring import native, noise, ring
+from protocols.scoring import layout, native, noise, ring
 from protocols.scoring.bank import KeyHolder, generate_secret
-from protocols.scoring.params import DEFAULT_PARAMETERS, FRESH_VARIANCE, PARAMETERS, ParameterSet
+from protocols.scoring.encryption import Encryption
+from protocols.scoring.params import (
+    DEFAULT_PARAMETERS,
+    FRESH_NOISE,
+    FRESH_VARIANCE,
+    PARAMETERS,
+    SEED_BYTES,
+    ParameterSet,
+)
 
 ROOT = Path(__file__).parents[2]
 TERNARY_VARIANCE = 2 / 3
@@ -104,34 +112,36 @@ def test_the_default_set_stands_up_to_core_svp() -> None:
 
 @SETS
 def test_no_ciphertext_is_ever_modulo_the_special_prime(params: ParameterSet) -> None:
-    """Keys and ciphertexts live modulo the data primes; what would use the special prime is never made."""
+    """Keys and columns are residues modulo the data primes; what would use the special prime is never made."""
     context = native.context(params.name)
-    encryptor = seal.Encryptor(context, seal.KeyGenerator(context).secret_key())
-    fresh, zero = seal.Ciphertext(), seal.Ciphertext()
-    encryptor.encrypt_symmetric(seal.Plaintext("1"), fresh)
-    encryptor.encrypt_zero_symmetric(zero)
-    for made in (fresh, zero):
-        assert made.coeff_modulus_size() == len(params.data_primes)
-        assert made.parms_id() == context.first_parms_id() != context.key_parms_id()
+    assert context.first_parms_id() != context.key_parms_id()
+    key, _ = Encryption(secret_of(params), params).key()
+    assert len(key) == SEED_BYTES + sum(prime.bit_length() * params.degree // 8 for prime in params.data_primes)
+    first, second = layout.read_seeded(key, params)
+    made = native.transformed(first, second, params)
+    assert made.coeff_modulus_size() == len(params.data_primes) == len(params.primes) - 1
+    assert made.parms_id() == context.first_parms_id()
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "protocols").rglob("*.py"))
     assert not re.findall(r"RelinKeys|GaloisKeys|relin_keys|galois_keys|create_public_key|seal\.PublicKey", source)
 
 
 @SETS
 def test_secret_and_noise_are_distributed_as_the_formula_takes_them(params: ParameterSet) -> None:
-    context = native.context(params.name)
-    stored = generate_secret(params)
-    secret = KeyHolder(params, stored)._secret()
+    secret = secret_of(params)
     counts = np.array([(secret == value).sum() for value in (-1, 0, 1)])
     assert counts.sum() == params.degree
     assert np.abs(counts - params.degree / 3).max() < 6 * math.sqrt(params.degree * 2 / 9)
-    made = seal.Ciphertext()
-    seal.Encryptor(context, native.load(seal.SecretKey, stored, params)).encrypt_zero_symmetric(made)
-    first, second = native.elements(made, params)
-    row = noise.added(first, ring.product(second, secret, params), params)[0].astype(object)
+    key, told = Encryption(secret, params).key()
+    first, second = native.elements(native.transformed(*layout.read_seeded(key, params), params), params)
     prime = params.primes[0]
-    centred = np.array([int(x) - prime if x > prime // 2 else int(x) for x in row])
+    row = [int(x) for x in noise.added(first, ring.product(second, secret, params), params)[0]]
+    centred = np.array([x - prime if x > prime // 2 else x for x in row])
     assert (centred % params.plain_modulus == 0).all()
-    error = centred // params.plain_modulus
-    assert np.abs(error).max() <= 21
+    error = -centred // params.plain_modulus
+    assert (error == told).all()
+    assert np.abs(error).max() <= FRESH_NOISE
     assert error.var() == pytest.approx(FRESH_VARIANCE, rel=6 * math.sqrt(2 / params.degree))
+
+
+def secret_of(params: ParameterSet) -> NDArray[np.int64]:
+    return KeyHolder(params, generate_secret(params))._secret()
