@@ -21,7 +21,7 @@ from protocols.scoring.noise import Element
 from protocols.scoring.params import SEED_BYTES, ParameterSet
 
 Message = NDArray[Any] | None
-"""Slots, integers of either sign within t / 2; None: zero."""
+"""Slots, integers from 0 to t / 2; None: zero."""
 
 
 class Encryption:
@@ -64,7 +64,7 @@ class Encryption:
         found = native.ciphertext(self._scaled(errors[0]), self._scaled(errors[1]), params)
         evaluator.sub_inplace(found, product)
         for half, message in enumerate(messages):
-            if message is not None and message.any():
+            if message is not None:
                 self._add(found, message, half)
         first, second = native.residues(found, params)
         return layout.pack_seeded(seeds[0], first, params), layout.pack_seeded(seeds[1], second, params)
@@ -74,13 +74,18 @@ class Encryption:
         return noise.residues(-self._params.plain_modulus * error, self._params)
 
     def _add(self, found: Any, message: NDArray[Any], half: int) -> None:
-        """Add a message to the first or the second half."""
+        """Add a message to the first or the second half; what is done is the same for every message.
+
+        To the second it goes as (0, 1) times one more in every slot, less (0, 1): SEAL refuses a product that is zero.
+        """
         plain = seal.Plaintext()
-        self._encoder.encode(message.tolist(), plain)
         if half == 0:
+            self._encoder.encode(message.tolist(), plain)
             self._evaluator.add_plain_inplace(found, plain)
             return
+        self._encoder.encode((message.astype(np.int64) + 1).tolist(), plain)
         self._evaluator.transform_to_ntt_inplace(plain, self._context.first_parms_id())
         placed = seal.Ciphertext()
         self._evaluator.multiply_plain(self._second_one, plain, placed)
         self._evaluator.add_inplace(found, placed)
+        self._evaluator.sub_inplace(found, self._second_one)

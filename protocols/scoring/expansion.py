@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
@@ -42,8 +43,8 @@ def expand(seed: bytes, params: ParameterSet, out: Element | None = None) -> Ele
     key = hashlib.shake_256(_DOMAIN + params.name.encode() + b"\0" + seed).digest(32)
     encryptor = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
 
-    def words(count: int) -> NDArray[np.uint64]:
-        return np.frombuffer(encryptor.update(bytes(_WORD_BYTES * count)), dtype="<u8")
+    def words(into: NDArray[np.uint64]) -> None:
+        encryptor.update_into(_zeros(_WORD_BYTES * len(into)), into.data.cast("B"))
 
     found = np.empty((len(params.data_primes), params.degree), dtype=np.uint64) if out is None else out
     for row, prime in zip(found, params.data_primes, strict=True):
@@ -51,14 +52,23 @@ def expand(seed: bytes, params: ParameterSet, out: Element | None = None) -> Ele
     return found
 
 
-def fill(row: NDArray[np.uint64], prime: int, words: Callable[[int], NDArray[np.uint64]]) -> None:
-    """Fill a row from the words that ``words`` gives by their number: it is asked for what is missing, no more."""
-    mask = np.uint64((1 << prime.bit_length()) - 1)
-    np.bitwise_and(words(len(row)), mask, out=row)
-    if int(row.max()) < prime:
-        return  # of the primes in use no more than one word in 10^8 is passed over
-    taken = row[row < prime]
-    while len(taken) < len(row):
-        drawn = words(len(row) - len(taken)) & mask
-        taken = np.concatenate([taken, drawn[drawn < prime]])
-    row[:] = taken
+def fill(row: NDArray[np.uint64], prime: int, words: Callable[[NDArray[np.uint64]], None]) -> None:
+    """Fill a row with residues: ``words`` fills an array with the next words, little-endian, as many as it holds.
+
+    It is asked for what is missing and no more. The row is contiguous.
+    """
+    mask, missing = np.uint64((1 << prime.bit_length()) - 1), row
+    while len(missing):
+        words(missing)
+        np.bitwise_and(missing.view("<u8"), mask, out=missing)
+        if int(missing.max()) < prime:
+            return  # at once for all but one row in 10^4: of the primes in use one word in 10^8 is passed over, at most
+        taken = missing[missing < prime]
+        missing[: len(taken)] = taken
+        missing = missing[len(taken) :]
+
+
+@lru_cache(maxsize=8)
+def _zeros(count: int) -> bytes:
+    """What is encrypted to have the stream itself: always of the same few lengths."""
+    return bytes(count)

@@ -128,10 +128,10 @@ def test_a_word_beyond_the_prime_is_passed_over_and_no_word_too_many_is_taken(nu
     mask = (1 << prime.bit_length()) - 1
     asked: list[int] = []
 
-    def words(count: int) -> NDArray[np.uint64]:
+    def words(into: NDArray[np.uint64]) -> None:
+        start, count = sum(asked), len(into)
         asked.append(count)
-        start = sum(asked) - count
-        return np.array([numbers[(start + index) % len(numbers)] for index in range(count)], dtype=np.uint64)
+        into[:] = [numbers[(start + index) % len(numbers)] for index in range(count)]
 
     fitting = [number & mask for number in numbers if number & mask < prime]
     if not fitting:
