@@ -19,7 +19,7 @@ from lab.bureau.register import import_register
 from models.model import Model
 from models.registry import save
 from protocols.matching.bureau import SHARD
-from tests.unit.bureau.scene import Tables
+from tests.unit.bureau.scene import Scene, Tables
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -75,7 +75,7 @@ def test_from_set_up_to_an_officers_account(tmp_path: Path, tables: Tables, mode
     register = tables.register_csv(tmp_path / "register.csv")
     imported = lab.ok("bureau", "import", register, "--id", "id", "--id-kind", "opaque")
     assert (imported["rows"], imported["set_aside"], imported["version"]) == (len(tables.codes), 0, 1)
-    assert list((lab.home / "evaluated").glob("1/x25519/main-1-*/values"))
+    assert not list((lab.home / "evaluated").rglob("values"))  # no contract needs it yet
     save(model, tmp_path / "model.json")
     published = lab.ok("model", "publish", "--file", tmp_path / "model.json")
     assert (published["name"], published["version"], published["state"]) == ("credit", 1, "published")
@@ -150,33 +150,34 @@ def test_a_bureau_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
         assert bureau.ready()["database"] == "postgresql"
 
 
-def test_a_register_is_evaluated_by_command_and_what_is_done_is_not_done_again(tmp_path: Path, tables: Tables) -> None:
-    lab = Lab(tmp_path / "bureau")
-    lab.ok("bureau", "init", "--name", "Test bureau")
-    lab.fails(7, "bureau", "evaluate")
-    assert "x25519" in lab.fails(3, "bureau", "evaluate", "--engine", "another")
-    source, rows = tmp_path / "register.csv", len(tables.codes)
-    tables.register_csv(source)
-    words = ("bureau", "import", source, "--id", "id", "--id-kind", "opaque", "--no-evaluate")
-    lab.ok(*words)
-    first = lab.ok("bureau", "evaluate", "--processes", "2")
+def test_a_register_is_evaluated_by_command_and_what_is_done_is_not_done_again(scene: Scene, tmp_path: Path) -> None:
+    empty = Lab(tmp_path / "empty")
+    empty.ok("bureau", "init", "--name", "Test bureau")
+    empty.fails(7, "bureau", "evaluate")
+    lab, rows = Lab(scene.home), len(scene.tables.codes)
+    none = lab.ok("bureau", "evaluate")
+    assert (none["evaluations"], none["rows"], none["path"]) == (0, 0, {})
+    one, other = scene.contract(), scene.contract()
+    first = lab.ok("bureau", "evaluate", "--processes", "2", "--contract", one)
     assert (first["rows"], first["computed"], first["carried"], first["resumed"]) == (rows, rows, 0, 0)
-    assert first["peak_rss"] > 0 and first["seconds"] >= 0
-    again = lab.ok("bureau", "evaluate")
-    assert (again["rows"], again["computed"], again["carried"]) == (rows, 0, 0)
+    assert first["peak_rss"] > 0 and first["seconds"] >= 0 and set(first["path"]) == {"x25519"}
+    both = lab.ok("bureau", "evaluate")
+    assert (both["contracts"], both["rows"], both["computed"], both["carried"]) == (2, 2 * rows, rows, 0)
+    source = tmp_path / "register.csv"
     source.write_text(source.read_text() + "another,1,2\n")
-    lab.ok(*words)
-    second = lab.ok("bureau", "evaluate")
-    assert (second["version"], second["computed"], second["carried"]) == (2, 1, rows)
+    lab.ok("bureau", "import", source, "--id", "id", "--id-kind", "opaque")  # evaluates right away
+    values = list((scene.home / "evaluated/by-contract/1/x25519").glob("*/match/main-2-*/all/values"))
+    assert {path.parents[3].name for path in values} == {one, other}
+    assert lab.ok("bureau", "evaluate")["computed"] == 0
 
 
-def test_a_register_is_evaluated_on_a_cluster_if_there_is_one(tmp_path: Path) -> None:
+def test_a_register_is_evaluated_on_a_cluster_if_there_is_one(scene: Scene, tmp_path: Path) -> None:
     """With as many rows as a crew is worth."""
-    lab = Lab(tmp_path / "bureau")
-    lab.ok("bureau", "init", "--name", "Test bureau")
-    source, rows = tmp_path / "register.csv", 2 * SHARD + 1
-    source.write_text("id,a\n" + "".join(f"firm-{row},1\n" for row in range(rows)))
+    lab = Lab(scene.home)
+    source, rows = tmp_path / "large.csv", 2 * SHARD + 1
+    source.write_text("id,a,b\n" + "".join(f"firm-{row:06d},1,2\n" for row in range(rows)))
     lab.ok("bureau", "import", source, "--id", "id", "--id-kind", "opaque", "--no-evaluate")
+    scene.contract()
     assert "Dask" in lab.fails(5, "bureau", "evaluate", "--cluster", "tcp://127.0.0.1:9")
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"

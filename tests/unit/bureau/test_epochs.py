@@ -32,7 +32,8 @@ ROOT = Path(__file__).parents[3]
 
 def files_of(home: BureauHome, epoch: int) -> list[Path]:
     """All that was evaluated under the keys of an epoch, and what was made of it."""
-    return sorted(path for path in home.path(f"evaluated/{epoch}").rglob("*") if path.is_file() and path.stat().st_size)
+    found = home.path(f"evaluated/by-contract/{epoch}").rglob("*")
+    return sorted(path for path in found if path.is_file() and path.stat().st_size)
 
 
 def values_of(home: BureauHome, epoch: int) -> list[Path]:
@@ -189,7 +190,7 @@ def test_another_process_sees_the_switch_and_the_end(scene_on_both: Scene) -> No
 def test_late_files_of_a_destroyed_epoch_are_removed(scene: Scene) -> None:
     rotate(scene.bureau)
     assert scene.bureau.epochs.close() == [1]
-    late = scene.home / "evaluated" / "1" / "x25519" / "main-1-0123456789ab" / "values"
+    late = scene.home / "evaluated/by-contract/1/x25519/c-0001/match/main-1-0123456789ab/all/values"
     late.parent.mkdir(parents=True)
     late.write_bytes(b"late")
     scene.bureau.sweep()

@@ -24,6 +24,7 @@ from lab.bureau.workers import WorkerPool
 from lab.terms.contract import Ceilings, Detail, Item, ModelTerms, Operation, ReleaseForm
 from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
 from models.sheet import BankSheet
+from protocols.matching.bureau import CANARIES
 from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS, ParameterSet
 from protocols.wire.frame import Frame, Kind, unpack
 from tests.unit.bureau.scene import RECIPIENT, Scene
@@ -104,7 +105,7 @@ def test_what_was_delivered_is_listed(scene: Scene) -> None:
     _, receipt = scene.bureau.score(contract, JOB, batch_of(scene, contract))
     with scene.bureau.store.read() as session:
         match, scores = delivered(session, contract)
-    assert (match.what, match.rows, match.recipient, match.model) == ("match", 6, RECIPIENT, "credit@1")
+    assert (match.what, match.rows, match.recipient, match.model) == ("match", 6 + CANARIES, RECIPIENT, "credit@1")
     assert (scores.what, scores.rows, scores.job, scores.entry) == ("scores", 6, JOB, receipt.entry)
 
 

@@ -15,6 +15,7 @@ from lab.bureau.exchange.deliveries import delivered
 from lab.bureau.office import Bureau
 from lab.bureau.store.tables import MatchRow
 from lab.terms.errors import ShulabError, Unreachable
+from protocols.matching.bureau import CANARIES
 from tests import matching
 from tests.unit.bureau.scene import Scene
 
@@ -71,9 +72,9 @@ def test_what_was_answered_stays_charged_though_the_first_to_ask_fails(
         twice.go_on.set()
         with pytest.raises(Unreachable):
             first.result(30)
-    assert twice.used == 5
+    assert twice.used == 5 + CANARIES
     with scene_on_both.bureau.store.read() as session:
-        assert [one.rows for one in delivered(session, twice.contract)] == [5]
+        assert [one.rows for one in delivered(session, twice.contract)] == [5 + CANARIES]
 
 
 def test_what_was_given_back_meanwhile_is_not_answered(scene_on_both: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,10 +91,10 @@ def test_what_was_given_back_meanwhile_is_not_answered(scene_on_both: Scene, mon
             twice.ask()
         assert twice.used == 0
         monkeypatch.setattr(twice, "evaluated", lambda: None)
-        assert twice.ask() and twice.used == 5
+        assert twice.ask() and twice.used == 5 + CANARIES
     with scene_on_both.bureau.store.read() as session:
         (row,) = session.query(MatchRow)
-        assert row.answered_at is not None and row.identifiers == 5
+        assert row.answered_at is not None and row.identifiers == 5 + CANARIES
 
 
 def test_both_failing_costs_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:

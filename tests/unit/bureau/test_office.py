@@ -65,7 +65,7 @@ def test_the_job_end_to_end_on_both_databases(scene_on_both: Scene) -> None:
     assert (receipt.rows, receipt.register, receipt.register_version) == (50, "main", 1)
     assert (receipt.contract, receipt.job, receipt.model) == (contract, JOB, "credit")
     allowance = scene.bureau.allowance(contract)
-    assert allowance["identifiers"]["used"] == 52
+    assert allowance["identifiers"]["used"] == 52 + CANARIES
     assert allowance["scores"] == COUNTS | {"used": 1, "left": 99, "total": 50, "enterprises": 50}
     assert allowance["jobs"] == {"ceiling": 100, "used": 1, "left": 99}
     job = scene.bureau.job(contract, JOB)
