@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -37,7 +38,7 @@ def contract() -> dict[str, Any]:
     )
     message = signing_input(document)
     return {
-        "document": document.model_dump(mode="json", by_alias=True),
+        "document": json.loads(document.canonical()),
         "signed_bytes": message.hex(),
         "sha256": document.sha256,
         "bureau_secret": BUREAU_SECRET.hex(),
