@@ -6,6 +6,8 @@ REGISTER ?= 1000000
 PORTFOLIO ?= 100000
 COLUMNS ?= 80
 ENTERPRISES ?= 16384
+SECONDS ?= 30
+TARGETS ?=
 UV_VERSION := 0.13.9
 # Three tests run at a time, since a third of the time a test waits for a process to start: threads of their libraries
 # beyond that would wait for each other, spinning.
@@ -13,7 +15,7 @@ UV_VERSION := 0.13.9
 ONE_THREAD = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
-.PHONY: help setup setup-dev demo test test-emulated soak check format lock picture peers bench-matching bench-scoring bench-costs clean
+.PHONY: help setup setup-dev demo test test-emulated soak fuzz check format lock release picture peers bench-matching bench-scoring bench-costs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
@@ -32,6 +34,9 @@ test: check  ## check, then every test, three at a time
 
 soak: setup-dev  ## the long and exhaustive tests that `make test` leaves out
 	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile -m soak
+
+fuzz: setup-dev  ## coverage-guided fuzzing of every parser that strangers reach; SECONDS=30 each, TARGETS="csv frame"
+	@$(PY) -m tests.fuzz.run --seconds $(SECONDS) --keep $(TARGETS)
 
 test-emulated: setup-dev  ## engine x25519 on an emulated processor with AVX-512 IFMA (Bochs, Debian); some minutes
 	@PYTHONPATH=. $(PY) tests/emulated/processor.py
@@ -53,6 +58,9 @@ lock:  ## resolve the dependencies anew into requirements*.lock
 	@$(LOCK) --extra dev --extra notebook --extra hsm --extra cluster --extra fast -o requirements-dev.lock
 	@$(LOCK) --constraint requirements-dev.lock -o requirements.lock
 
+release: setup-dev  ## wheel, source archive, bill of materials (CycloneDX) and hashes of the last commit, in dist/
+	@$(PY) tools/release.py
+
 picture: setup  ## docs/images/portrait.png anew from a demo run (needs chromium and a CJK font)
 	@sh docs/images/picture
 
@@ -69,4 +77,4 @@ bench-costs: setup  ## what one entry or identifier costs in matching, step by s
 	@$(PY) -m tests.benchmarks.costs
 
 clean:  ## remove .venv and everything made by runs
-	rm -rf .venv .venv-peers .venv-peers-concrete build *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial
+	rm -rf .venv .venv-peers .venv-peers-concrete build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial

@@ -290,6 +290,10 @@ class BankKeys(_Hidden):
         return secret, context
 
 
+def _prefixed(field: bytes) -> bytes:
+    return len(field).to_bytes(_LENGTH_BYTES, "big") + field
+
+
 def _parted(joined: bytes) -> tuple[bytes, bytes]:
     end = _LENGTH_BYTES + int.from_bytes(joined[:_LENGTH_BYTES], "big")
     return joined[_LENGTH_BYTES:end], joined[end:]

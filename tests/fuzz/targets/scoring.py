@@ -1,0 +1,106 @@
+"""What the two parties send each other in scoring.
+
+Frames are read under a set like the default one but of degree 16, so that a whole column is some hundred bytes; nothing
+of what reads them depends on the degree. SEAL, which is given only what the bureau writes itself, is not reached.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from protocols.scoring import keyproof, layout, noise, packing, ring, sealform
+from protocols.scoring.expansion import expand
+from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
+from protocols.wire.frame import MalformedFrame
+from tests.fuzz.target import Target
+
+_SETS = tuple(replace(each, degree=16, max_outputs=4) for each in PARAMETERS.values())
+_SET = replace(PARAMETERS[DEFAULT_PARAMETERS], degree=16, max_outputs=4)
+_CONTRACT, _BATCH = "c-vectors", "ab" * 32
+
+
+def _rows(number: int) -> np.ndarray:
+    return np.array([[(number * 7 + i) ** 5 % prime for i in range(16)] for prime in _SET.data_primes], dtype=np.uint64)
+
+
+def _column(number: int) -> bytes:
+    return layout.pack_seeded(bytes([number]) * 32, _rows(number), _SET)
+
+
+def read_context(data: bytes) -> None:
+    """A key is residues in range and a seed; its proof is right, or refused."""
+    assert not sealform.is_secret_key(data, _SET)
+    key, proof = layout.read_context(data, _SET)
+    layout.is_current(data)
+    first, second = layout.read_seeded(key, _SET)
+    assert layout.pack_seeded(key[:32], first, _SET) == key
+    keyproof.check(key, (first, second), proof, _SET)
+
+
+def contexts() -> list[bytes]:
+    """A key with its proof, and one with a proof of something else."""
+    seed, secret = bytes(32), np.array([-1, 0, 1, 1] * 4, dtype=np.int64)
+    error, second = np.arange(16, dtype=np.int64) - 8, expand(seed, _SET)
+    scaled = noise.scaled(noise.residues(error, _SET), _SET.plain_modulus, _SET)
+    whole = noise.added(ring.product(second, secret, _SET), scaled, _SET)
+    primes = np.array(_SET.data_primes, dtype=np.uint64)[:, None]
+    first = (primes - whole) % primes
+    key = layout.pack_seeded(seed, first, _SET)
+    proof = keyproof.prove(key, (first, second), secret, error, _SET)
+    return [layout.pack_context(_SET, key, proof), layout.pack_context(_SET, _column(1), proof)]
+
+
+def read_batch(data: bytes) -> None:
+    """Columns that are taken are of known length, and of residues that are written again as they were."""
+    head = layout.read_batch(data, _SET, contract=_CONTRACT)
+    assert head.rows == len(head.tags) <= _SET.slots and len(head.seeds()) == head.columns
+    for part in head.ciphertexts:
+        first, second = layout.read_seeded(part, _SET)
+        assert layout.pack_seeded(part[:32], first, _SET) == part
+        assert all(int(row.max()) < prime for row, prime in zip(second, _SET.data_primes, strict=True))
+
+
+def batches() -> list[bytes]:
+    """Batches of two columns and of none."""
+    tags = np.arange(48, dtype=np.uint8).reshape(3, 16)
+    both = [[_column(1), _column(2)], []]
+    return [layout.pack_batch(_SET, _CONTRACT, _BATCH, tags, columns) for columns in both]
+
+
+def read_reply(data: bytes) -> None:
+    """Outputs that are taken are residues in range."""
+    for part in layout.read_reply(data, _SET, batch=_BATCH, rows=3):
+        assert layout.pack_output(*layout.read_output(part, _SET), _SET) == part
+
+
+def replies() -> list[bytes]:
+    """A reply of two outputs."""
+    output = layout.pack_output(_rows(1)[:1], _rows(2)[:1], _SET)
+    return [layout.pack_reply(_SET, _BATCH, 3, [output, output])]
+
+
+def read_polynomial(data: bytes) -> None:
+    """Packed residues of every set: one form each."""
+    params = _SETS[data[0] % len(_SETS)] if data else _SET
+    rows = packing.unpack(data[1:], params.data_primes, params.degree)
+    assert packing.pack(rows, params.data_primes) == data[1:]
+
+
+def polynomials() -> list[bytes]:
+    """Zero, and the largest residues."""
+    found = []
+    for number, params in enumerate(_SETS):
+        largest = np.array([[prime - 1] * 16 for prime in params.data_primes], dtype=np.uint64)
+        zero = np.zeros_like(largest)
+        found += [bytes([number]) + packing.pack(rows, params.data_primes) for rows in (zero, largest)]
+    return found
+
+
+TARGETS = (
+    Target("scoring-context", read_context, (MalformedFrame, keyproof.NoProof), contexts),
+    Target("scoring-batch", read_batch, (MalformedFrame,), batches),
+    Target("scoring-reply", read_reply, (MalformedFrame,), replies),
+    Target("scoring-polynomial", read_polynomial, (MalformedFrame,), polynomials),
+)

@@ -1,0 +1,147 @@
+"""How hard the lattice problems behind scoring are, by a short formula, and that they are the problems stated.
+
+The formula is the primal attack's (Alkim, Ducas, Pöppelmann, Schwabe 2016, section 6.3; Albrecht, Göpfert, Virdia,
+Wunderer 2017, section 4): BKZ with blocks of b finds the short vector once
+
+    sigma sqrt(b)  <=  delta(b)^(2 b - d - 1) * Vol^(1 / d)
+
+in the embedding of Bai and Galbraith (2014) of m samples, d = m + N + 1, Vol = q^m xi^N, where xi makes the ternary
+secret as long as the noise. Core-SVP then counts 2^(0.292 b) steps, and 2^(0.265 b) with a quantum computer (Becker,
+Ducas, Gama, Laarhoven 2016; Laarhoven 2015). The table in ``protocols/scoring/README.md``, the lattice estimator's,
+is held to this.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from protocols.scoring import layout, native, noise, ring
+from protocols.scoring.bank import KeyHolder, generate_secret
+from protocols.scoring.encryption import Encryption
+from protocols.scoring.params import (
+    DEFAULT_PARAMETERS,
+    FRESH_NOISE,
+    FRESH_VARIANCE,
+    PARAMETERS,
+    SEED_BYTES,
+    ParameterSet,
+)
+
+ROOT = Path(__file__).parents[2]
+TERNARY_VARIANCE = 2 / 3
+CLASSICAL, QUANTUM = 0.292, 0.265
+WANTED = 128
+SETS = pytest.mark.parametrize("params", PARAMETERS.values(), ids=lambda p: p.name)
+
+
+def log_delta(block: int) -> float:
+    """log2 of the root-Hermite factor that BKZ with blocks of this size reaches (Chen 2013)."""
+    return math.log2(block / (2 * math.pi * math.e) * (math.pi * block) ** (1 / block)) / (2 * (block - 1))
+
+
+def reaches(block: int, samples: int, degree: int, modulus: int) -> bool:
+    dimension = samples + degree + 1
+    volume = samples * math.log2(modulus) + degree * math.log2(FRESH_VARIANCE / TERNARY_VARIANCE) / 2
+    short = (math.log2(FRESH_VARIANCE) + math.log2(block)) / 2
+    return short <= (2 * block - dimension - 1) * log_delta(block) + volume / dimension
+
+
+@cache
+def block_size(degree: int, modulus: int) -> int:
+    """The smallest block size that any number of samples lets succeed."""
+    low, high = 60, 4 * degree
+    while low < high:
+        block = (low + high) // 2
+        if any(reaches(block, samples, degree, modulus) for samples in range(degree // 2, 2 * degree, 4)):
+            high = block
+        else:
+            low = block + 1
+    return low
+
+
+def table() -> dict[str, dict[str, float]]:
+    """The rows of the README's table by their sets: the last column of each set is read."""
+    text = (ROOT / "protocols/scoring/README.md").read_text(encoding="utf-8")
+    section = text.partition("## Security level")[2].partition("\n## ")[0]
+    lines = [[cell.strip(" `*") for cell in line.strip("|").split("|")] for line in section.splitlines() if "|" in line]
+    sets = lines[0][1:]
+    return {
+        name: {line[0]: float(found[0]) for line in lines[2:] if (found := re.findall(r"^[\d.]+", line[column]))}
+        for column, name in enumerate(sets, start=1)
+    }
+
+
+@pytest.mark.parametrize(
+    ("degree", "modulus", "block"),
+    [(1024, 2**27, 347), (4096, 2**109, 327), (4096, 2**88, 445), (8192, 2**218, 325)],
+)
+def test_the_formula_gives_the_block_sizes_that_the_estimator_gives(degree: int, modulus: int, block: int) -> None:
+    assert abs(block_size(degree, modulus) - block) <= 1
+
+
+@SETS
+def test_the_table_is_what_the_formula_gives(params: ParameterSet) -> None:
+    row, block = table()[params.name], block_size(params.degree, params.modulus)
+    assert row["N"] == params.degree
+    assert row["q, bits"] == pytest.approx(math.log2(params.modulus), abs=0.5)
+    assert abs(row["block size, primal attack"] - block) <= 1
+    assert row["core-SVP, classical, primal"] == pytest.approx(CLASSICAL * block, abs=0.4)
+    assert row["core-SVP, quantum, primal"] == pytest.approx(QUANTUM * block, abs=0.4)
+
+
+@SETS
+def test_a_set_that_does_not_reach_128_bits_of_core_svp_says_so(params: ParameterSet) -> None:
+    least = CLASSICAL * block_size(params.degree, params.modulus)
+    section = (ROOT / "protocols/scoring/README.md").read_text(encoding="utf-8").partition("## Security level")[2]
+    warned = f"`{params.name}` is below 128 bits" in " ".join(section.split())
+    assert warned == (least < WANTED)
+
+
+def test_the_default_set_stands_up_to_core_svp() -> None:
+    params = PARAMETERS[DEFAULT_PARAMETERS]
+    assert CLASSICAL * block_size(params.degree, params.modulus) > WANTED
+    assert QUANTUM * block_size(params.degree, params.modulus) > WANTED
+
+
+@SETS
+def test_no_ciphertext_is_ever_modulo_the_special_prime(params: ParameterSet) -> None:
+    """Keys and columns are residues modulo the data primes; what would use the special prime is never made."""
+    context = native.context(params.name)
+    assert context.first_parms_id() != context.key_parms_id()
+    key, _ = Encryption(secret_of(params), params).key()
+    assert len(key) == SEED_BYTES + sum(prime.bit_length() * params.degree // 8 for prime in params.data_primes)
+    first, second = layout.read_seeded(key, params)
+    made = native.transformed(first, second, params)
+    assert made.coeff_modulus_size() == len(params.data_primes) == len(params.primes) - 1
+    assert made.parms_id() == context.first_parms_id()
+    source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "protocols").rglob("*.py"))
+    assert not re.findall(r"RelinKeys|GaloisKeys|relin_keys|galois_keys|create_public_key|seal\.PublicKey", source)
+
+
+@SETS
+def test_secret_and_noise_are_distributed_as_the_formula_takes_them(params: ParameterSet) -> None:
+    secret = secret_of(params)
+    counts = np.array([(secret == value).sum() for value in (-1, 0, 1)])
+    assert counts.sum() == params.degree
+    assert np.abs(counts - params.degree / 3).max() < 6 * math.sqrt(params.degree * 2 / 9)
+    key, told = Encryption(secret, params).key()
+    first, second = native.elements(native.transformed(*layout.read_seeded(key, params), params), params)
+    prime = params.primes[0]
+    row = [int(x) for x in noise.added(first, ring.product(second, secret, params), params)[0]]
+    centred = np.array([x - prime if x > prime // 2 else x for x in row])
+    assert (centred % params.plain_modulus == 0).all()
+    error = -centred // params.plain_modulus
+    assert (error == told).all()
+    assert np.abs(error).max() <= FRESH_NOISE
+    assert error.var() == pytest.approx(FRESH_VARIANCE, rel=6 * math.sqrt(2 / params.degree))
+
+
+def secret_of(params: ParameterSet) -> NDArray[np.int64]:
+    return KeyHolder(params, generate_secret(params))._secret()

@@ -1,0 +1,1 @@
+"""How the product makes the vectors."""
