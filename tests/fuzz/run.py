@@ -28,7 +28,10 @@ def fuzz(name: str, seconds: int, *, keep: bool = False, found: Path = FOUND) ->
     target, kept = TARGETS[name], CORPUS / name
     kept.mkdir(parents=True, exist_ok=True)
     found.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="shulab-fuzz-") as folder:
+    memory = Path("/dev/shm")
+    with tempfile.TemporaryDirectory(
+        prefix="shulab-fuzz-", dir=memory if os.access(memory, os.W_OK) else None
+    ) as folder:
         work, least = Path(folder, "work"), Path(folder, "least")
         work.mkdir()
         least.mkdir()
@@ -40,12 +43,12 @@ def fuzz(name: str, seconds: int, *, keep: bool = False, found: Path = FOUND) ->
             "-rss_limit_mb=4096",
             f"-artifact_prefix={found}/{name}-",
         ]
-        ended = _run(name, [str(work), str(kept), f"-max_total_time={seconds}", *limits])
+        ended = _run(name, folder, [str(work), str(kept), f"-max_total_time={seconds}", *limits])
         if ended.returncode:
             lines = (ended.stdout + ended.stderr).splitlines()
             return "\n".join(line for line in lines if not line.startswith("INFO"))[-4000:]
         if keep:
-            _run(name, ["-merge=1", str(least), str(kept), str(work), *limits]).check_returncode()
+            _run(name, folder, ["-merge=1", str(least), str(kept), str(work), *limits]).check_returncode()
             shutil.rmtree(kept)
             kept.mkdir()
             room = KEPT_BYTES
@@ -56,9 +59,9 @@ def fuzz(name: str, seconds: int, *, keep: bool = False, found: Path = FOUND) ->
     return None
 
 
-def _run(name: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
+def _run(name: str, folder: str, arguments: list[str]) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "tests.fuzz.one", name, *arguments]
-    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1])}
+    environment = os.environ | {"PYTHONPATH": str(HERE.parents[1]), "TMPDIR": folder}
     return subprocess.run(command, capture_output=True, text=True, errors="replace", env=environment)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -42,16 +41,16 @@ def vectors(name: str) -> Any:
 
 
 @cache
-def _place() -> Path:
-    memory = Path("/dev/shm")
-    return Path(tempfile.mkdtemp(prefix="shulab-fuzz-", dir=memory if os.access(memory, os.W_OK) else None))
+def _place() -> tempfile.TemporaryDirectory[str]:
+    """Removed with the process; libFuzzer ends its own at once, so ``run`` gives it a folder to leave things in."""
+    return tempfile.TemporaryDirectory(prefix="shulab-fuzz-")
 
 
 def as_file(read: Callable[[Path], object], suffix: str = "") -> Callable[[bytes], object]:
     """A parser of files as one of bytes."""
 
     def read_bytes(data: bytes) -> object:
-        path = _place() / f"input{suffix}"
+        path = Path(_place().name, f"input{suffix}")
         path.write_bytes(data)
         return read(path)
 

@@ -51,6 +51,7 @@ def test_a_polynomial_is_its_residues_one_after_another(params: ParameterSet) ->
     assert (into == rows).all()
 
 
+@settings(deadline=None)
 @given(PRIMES, st.data())
 def test_packing_and_unpacking_are_each_others_inverse(prime: int, data: st.DataObject) -> None:
     values = data.draw(st.lists(st.integers(0, prime - 1), min_size=DEGREE, max_size=DEGREE))
@@ -60,7 +61,7 @@ def test_packing_and_unpacking_are_each_others_inverse(prime: int, data: st.Data
     assert (packing.unpack(packed, (prime,), DEGREE) == rows).all()
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(PRIMES, st.data())
 def test_any_bytes_are_refused_or_have_this_one_form(prime: int, data: st.DataObject) -> None:
     length = packing.packed_bytes((prime,), DEGREE)
@@ -122,6 +123,7 @@ def test_a_seed_expands_to_what_its_definition_says(params: ParameterSet) -> Non
         assert expansion.expand(seed, params).tolist() == wanted
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=40, max_size=400), st.sampled_from([17, 97, 193, 257]))
 def test_a_word_beyond_the_prime_is_passed_over_and_no_word_too_many_is_taken(numbers: list[int], prime: int) -> None:
     """With small primes, of whose words up to half are passed over."""
