@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.vectors.making import ledger, matching, papers, scoring, secrets
+from tests.vectors.making import checkpoint, ledger, matching, papers, scoring, secrets
 
 HERE = Path(__file__).parent
 FORMAT = "shulab-vectors/1"
@@ -29,6 +29,7 @@ FIXED: dict[str, Make] = {
     "request-signature": papers.request,
     "ledger": ledger.tree,
     "receipt": ledger.receipt,
+    "checkpoint": checkpoint.checkpoint,
     "scoring": scoring.scoring,
 }
 DRAWN: dict[str, Make] = {"sealed": secrets.sealed}

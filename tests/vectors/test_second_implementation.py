@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import base64
 import hashlib
 import json
 import sys
@@ -12,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from tests.vectors.plain import canonical, curve25519, ed25519, frame, http_signature, matching, merkle, sealed
+from tests.vectors.plain import canonical, curve25519, ed25519, frame, http_signature, matching, merkle, note, sealed
 
 HERE = Path(__file__).parent
 
@@ -213,6 +214,20 @@ def test_receipt() -> None:
     assert first == merkle.leaf(canonical.canonical(receipt["entry"]))
     assert proof["metadata"]["index"] == receipt["entry"]["seq"] and proof["metadata"]["size"] == head["size"]
     assert merkle.root_of_path(first, receipt["entry"]["seq"] - 1, head["size"], path).hex() == head["root"]
+
+
+def test_checkpoint_and_cosignature() -> None:
+    found, ledger = load("checkpoint"), load("ledger")
+    bureau, secret = bytes.fromhex(found["bureau"]), bytes.fromhex(ledger["bureau_secret"])
+    assert (found["size"], found["root"]) == (ledger["heads"][-1]["size"], ledger["heads"][-1]["root"])
+    text = note.checkpoint(note.origin(bureau), found["size"], bytes.fromhex(found["root"]))
+    witness = bytes.fromhex(found["witness_secret"])
+    lines = note.sign(secret, note.origin(bureau), text) + note.cosign(witness, found["witness"], text, found["time"])
+    assert text.startswith(found["origin"] + "\n") and found["note"] == text + "\n" + lines
+    public = ed25519.public_key(witness)
+    name, number, material = found["witness_key"].split("+", 2)
+    assert (name, number) == (found["witness"], note.key_id(name, 4, public).hex())
+    assert base64.b64decode(material) == b"\x04" + public
 
 
 def test_sealed_secrets() -> None:

@@ -6,6 +6,10 @@ import hmac
 import json
 from base64 import b64encode
 
+from lab.terms.checkpoint import SignedCheckpoint
+from lab.terms.cosignature import read_cosignature
+from lab.terms.note import COSIGNATURE, NoteKey
+
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.ledger import SignedHead, verify_consistency, verify_inclusion
 from lab.terms.ledger_export import verify_export
@@ -82,7 +86,25 @@ def read_sealed(data: bytes) -> None:
             continue
 
 
+def read_checkpoint(data: bytes) -> None:
+    """A checkpoint that is taken is written as it was read; its signatures are looked at."""
+    signed = SignedCheckpoint.parse(data)
+    assert str(signed).encode() == data
+    assert signed.checkpoint.text == signed.note.text
+    key = NoteKey.parse(vectors("checkpoint")["witness_key"], kind=COSIGNATURE)
+    for line in signed.note.signatures:
+        if line.is_by(key):
+            read_cosignature(key, line, signed.note.text)
+    signed.verify(_BUREAU)
+
+
 TARGETS = (
+    Target(
+        "checkpoint",
+        read_checkpoint,
+        (InvalidInput, NotAuthentic),
+        lambda: [vectors("checkpoint")["note"].encode()],
+    ),
     Target(
         "receipt",
         read_receipt,
