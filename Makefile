@@ -59,7 +59,7 @@ lock:  ## resolve the dependencies anew into requirements*.lock
 	@$(LOCK) --constraint requirements-dev.lock -o requirements.lock
 
 release: setup-dev  ## wheel, source archive, bill of materials (CycloneDX) and hashes of the last commit, in dist/
-	@$(PY) tools/release.py
+	@$(PY) release.py
 
 picture: setup  ## docs/images/portrait.png anew from a demo run (needs chromium and a CJK font)
 	@sh docs/images/picture

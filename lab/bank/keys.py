@@ -299,10 +299,6 @@ def _parted(joined: bytes) -> tuple[bytes, bytes]:
     return joined[_LENGTH_BYTES:end], joined[end:]
 
 
-def _prefixed(field: bytes) -> bytes:
-    return len(field).to_bytes(_LENGTH_BYTES, "big") + field
-
-
 def _make_holder(params: ParameterSet, secret: bytes) -> KeyHolder:
     try:
         return KeyHolder(params, secret)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.release import ROOT, SUMS, build
+from release import ROOT, SUMS, build
 
 
 @pytest.fixture(scope="module")

@@ -8,11 +8,10 @@ from base64 import b64encode
 
 from lab.terms.checkpoint import SignedCheckpoint
 from lab.terms.cosignature import read_cosignature
-from lab.terms.note import COSIGNATURE, NoteKey
-
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.ledger import SignedHead, verify_consistency, verify_inclusion
 from lab.terms.ledger_export import verify_export
+from lab.terms.note import COSIGNATURE, NoteKey
 from lab.terms.receipt import Receipt, verify_receipt
 from lab.terms.sealed import SealKey, open_sealed
 from tests.fuzz.target import Target, as_file, vectors

@@ -7,7 +7,6 @@ from typing import Any
 from lab.terms.checkpoint import origin_of, sign_checkpoint
 from lab.terms.cosignature import cosign
 from lab.terms.note import COSIGNATURE, NoteKey
-
 from tests.vectors.making import ledger
 from tests.vectors.making.keys import BUREAU, NEXT, NEXT_SECRET
 from tests.vectors.making.papers import START

@@ -3,7 +3,7 @@
 The same commit gives the same bytes: it is built from what git holds and not from what lies in the tree, and every
 time in the files is the commit's (SOURCE_DATE_EPOCH). The wheel comes so from setuptools; its source archive is packed
 again here, because setuptools writes the hour and the user into it. The bill of materials (CycloneDX 1.6) lists what
-``requirements.lock`` pins, with hashes. ``python tools/release.py FOLDER`` writes elsewhere.
+``requirements.lock`` pins, with hashes. ``python release.py FOLDER`` writes elsewhere.
 """
 
 from __future__ import annotations
