@@ -23,13 +23,14 @@ from lab.bank.run import Run, open_run, run_key
 from lab.terms.errors import NotAuthentic
 from lab.terms.ledger import Fact, write_body
 from lab.terms.receipt import SCHEMA, MatchReceipt, verify_receipt
-from protocols.matching.bureau import pack_response, read_request
+from protocols.matching.bureau import count_request, pack_response, read_request
 from tests import matching
 from tests.attacks.ledgers import Bank, Ledger, make_bank
 
 CONTRACT, EPOCH = "c-test-1", 3
 REQUEST = matching.request(["a", "b", "c"])
-RESPONSE = pack_response(matching.ENGINE, read_request(matching.ENGINE, REQUEST, ceiling=3))
+ASKED = count_request(REQUEST)
+RESPONSE = pack_response(matching.ENGINE, read_request(matching.ENGINE, REQUEST, ceiling=ASKED))
 
 
 class Denying:
@@ -42,7 +43,7 @@ class Denying:
     def _answer(self, contract: str, job: str, frame: bytes, counting: bool) -> tuple[bytes, dict[str, Any]]:
         facts: dict[str, Fact] = {
             "job": job,
-            "identifiers": 3,
+            "identifiers": ASKED,
             "request_sha256": hashlib.sha256(frame).hexdigest(),
             "response_sha256": hashlib.sha256(RESPONSE).hexdigest(),
             "counting": counting,
@@ -56,7 +57,7 @@ class Denying:
         receipt = {"schema": SCHEMA, "entry": json.loads(self.ledger.bodies[-1]), "inclusion": proof}
         receipt["head"] = self.ledger.head().as_dict()
         if self.lies.get("denied"):  # the entry is not in the ledger that everybody else sees
-            receipt["entry"]["facts"]["identifiers"] = 3
+            receipt["entry"]["facts"]["identifiers"] = ASKED
             self.ledger.bodies[-1] = write_body(seq, datetime.now(UTC), "refused", named, {}, "bank:b")
             receipt["head"] = self.ledger.head().as_dict()
         return RESPONSE, receipt
@@ -119,5 +120,5 @@ def test_what_is_kept_proves_the_answer_for_ever(bank: Bank, counting: bool) -> 
         (kept,) = run.receipts()
     receipt = MatchReceipt.read(kept)
     verify_receipt(receipt, bank.ledger.public)
-    assert (receipt.identifiers, receipt.counting, receipt.epoch) == (3, counting, EPOCH)
+    assert (receipt.identifiers, receipt.counting, receipt.epoch) == (ASKED, counting, EPOCH)
     assert receipt.response_sha256 == hashlib.sha256(RESPONSE).hexdigest()

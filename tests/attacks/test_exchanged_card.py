@@ -69,7 +69,11 @@ def test_without_the_fingerprint_the_exchanged_card_becomes_the_bank(
 
 
 @pytest.mark.parametrize("door", ["draft", "register", "lost key"])
-@pytest.mark.parametrize("told", [None, "", SENT.fingerprint, ARRIVED.fingerprint[:19], "0" * 32])
+@pytest.mark.parametrize(
+    "told",
+    [None, "", SENT.fingerprint, ARRIVED.fingerprint[:19], "0" * 32],
+    ids=["none", "empty", "the other key's", "a part", "zeros"],
+)
 def test_the_exchanged_card_is_refused_at_every_door(scene: Scene, door: str, told: str | None) -> None:
     if door == "lost key":
         first = Party(name=SENT.name, public_key=key())
@@ -119,7 +123,9 @@ def typing(monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
     return shown
 
 
-@pytest.mark.parametrize("typed", ["y", "yes", "Y", "", SENT.fingerprint])
+@pytest.mark.parametrize(
+    "typed", ["y", "yes", "Y", "", SENT.fingerprint], ids=["y", "yes", "Y", "nothing", "the other key's"]
+)
 def test_the_officers_command_wants_it_typed_and_shows_nothing_to_copy(
     monkeypatch: pytest.MonkeyPatch, typed: str
 ) -> None:
