@@ -23,7 +23,7 @@ from lab.terms.fingerprint import check_told
 from lab.terms.receipt import ScoreReceipt
 from models.sheet import BankSheet
 from protocols.matching.engines import ENGINES
-from protocols.scoring.params import PARAMETERS, ParameterSet
+from protocols.scoring.params import ParameterSet, find_parameters
 
 _STEPS = {
     "draft": "ask the bureau's officers to submit it",
@@ -136,16 +136,13 @@ def check_agreement(
 ) -> Agreement:
     """What ``check_standing`` checks, for a scoring job, and the sheet of the model.
 
-    Raises what that raises, and ``NotAuthentic`` for another sheet than the contract's.
+    Raises what that raises, ``InvalidInput`` for a parameter set that is not offered, and ``NotAuthentic`` for another
+    sheet than the contract's.
     """
     wanted = (Operation.MATCH, Operation.SCORE)
     standing = check_standing(home, outlet, contract, now=now, operations=wanted, model=model, recipient=recipient)
     document = standing.contract
-    params = PARAMETERS.get(document.parameters)
-    if params is None:
-        raise InvalidInput(
-            "The contract names a parameter set that this version does not know.", next_step="update the software"
-        )
+    params = find_parameters(document.parameters)
     sheet = _sheet(outlet, document, standing.model)
     return Agreement(standing.signed, standing.model, standing.recipient, params, sheet)
 

@@ -28,7 +28,7 @@ from lab.terms.progress import SILENT, Progress
 from lab.terms.proposal import Estimate, Proposal
 from protocols.matching.bank import BOUND_BITS, ENGINES, Blinding, canaries_for, elements_for
 from protocols.matching.engines import bank_engine
-from protocols.scoring.params import PARAMETERS, ParameterSet
+from protocols.scoring.params import PARAMETERS, ParameterSet, find_parameters
 
 DAYS = 14
 """The shortest sensible term: time for review, for both signatures, and for the job once more if it is stopped."""
@@ -87,7 +87,7 @@ def plan_job(
             next_step="choose another --detail",
         )
     engine = _known("matching engine", offer.engines, ENGINES)
-    params = PARAMETERS[_known("parameter set", offer.parameters, tuple(PARAMETERS))]
+    params = find_parameters(_known("parameter set", offer.parameters, tuple(PARAMETERS)))
     codes = read_portfolio(portfolio, kind=offer.id_kind, id_column=id_column).codes
     if not codes:
         raise InvalidInput(

@@ -11,9 +11,9 @@ Frames (``protocols.wire.frame``), their headers and parts, each part of one len
     BATCH    {context, contract, form, parameters, rows}   tags (16 a row) | column | column | ...
     REPLY    {batch, form, parameters, rows}               output | output | ...
 
-    key, column  =  seed (32) | polynomial modulo q               122,912 (bgv-8192-a)  47,648 (bgv-4096-a)
-    output       =  two polynomials modulo the smallest prime     122,880               46,080
-    proof        =  see ``keyproof``                              655,400               327,720
+    key, column  =  seed (32) | polynomial modulo q               122,912 (bgv-8192-a)
+    output       =  two polynomials modulo the smallest prime     122,880
+    proof        =  see ``keyproof``                              655,400
 
 ``form`` is the number 2. A *polynomial* is packed residues (``packing``) in transformed form. A key or column is the
 ciphertext (c0, a): c0 is the polynomial, a is ``expansion.expand(seed)``. An output is c0 and then c1. All else that a

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from protocols.scoring import sealform
 from protocols.scoring.noise import Element
-from protocols.scoring.params import PARAMETERS, ParameterSet
+from protocols.scoring.params import ParameterSet, find_parameters
 
 _Loaded = TypeVar("_Loaded")
 # SEAL has BGV since 4.0; the binding passes the number on but does not name it. ``context`` checks what came of it.
@@ -37,7 +37,7 @@ class NativeRefusal(ValueError):
 @cache
 def context(name: str) -> Any:
     """The SEAL context of a parameter set; raises ``ValueError`` if SEAL finds other primes or too little security."""
-    params = PARAMETERS[name]
+    params = find_parameters(name)
     parms = seal.EncryptionParameters(BGV)
     parms.set_poly_modulus_degree(params.degree)
     bits = [prime.bit_length() for prime in params.primes]
@@ -70,7 +70,8 @@ def load(kind: type[_Loaded], pieces: Sequence[Any], params: ParameterSet) -> _L
     thing = kind()
     with _lock:
         path = _memory_file()
-        size = os.pwritev(_file, pieces, 0)
+        os.lseek(_file, 0, os.SEEK_SET)
+        size = os.writev(_file, pieces)  # pwritev2(2), which pwritev takes, is no call that a confined worker has
         os.ftruncate(_file, size)  # not to nothing first: pages that are kept need no fault
         try:
             thing.load(context(params.name), path)  # type: ignore[attr-defined]
@@ -139,7 +140,7 @@ def elements(made: Any, params: ParameterSet) -> tuple[Element, Element]:
 @cache
 def _head(name: str, in_transformed_form: bool, smallest: bool) -> bytes:
     """Every byte of a ciphertext before its residues."""
-    params, made = PARAMETERS[name], context(name)
+    params, made = find_parameters(name), context(name)
     primes = 1 if smallest else len(params.data_primes)
     level = made.last_parms_id() if smallest else made.first_parms_id()
     fields = (*level, in_transformed_form, 2, params.degree, primes, 1.0, params.correction(primes))

@@ -12,7 +12,6 @@ that is not below its prime are refused. So a polynomial has exactly one form as
 
     set         primes (w)   a row, bytes      modulo q   modulo the smallest prime
     bgv-8192-a  60, 60       61,440, 61,440    122,880    61,440
-    bgv-4096-a  45, 48       23,040, 24,576     47,616    23,040
 
 What is in a row: with psi the smallest primitive 2N-th root of unity modulo p, residue i of a transformed row is the
 polynomial's value at psi^(2 rev(i) + 1), where rev reverses the log2(N) bits of i (the order of SEAL's ``ntt.h``,

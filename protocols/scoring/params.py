@@ -7,7 +7,7 @@ the depth there is. A set is judged by five numbers, and ``tests/protocol/test_s
 one:
 
 * **security**: degree and total modulus within the table of the Homomorphic Encryption Standard (2018, ternary secret,
-  classical, 128 bits: 109 bits at 4096, 218 bits at 8192). SEAL refuses a context beyond it.
+  classical, 128 bits: 218 bits at 8192), SEAL refuses a context beyond it; and 128 bits of core-SVP (README).
 * **exactness**: the result is exact while noise, counted in units of t, stays under q / 2t at every step.
 * **flooding**: how far the noise of a reply can tell two models apart (``distance``).
 * **precision**: sums lie within ``value_limit`` quanta, so a model's reach divided by it is the finest quantum.
@@ -39,6 +39,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lab.terms.errors import InvalidInput
 from protocols.scoring.packing import packed_bytes
 
 SEED_BYTES = 32
@@ -174,33 +175,18 @@ PARAMETERS: dict[str, ParameterSet] = {
         max_outputs=512,
         security="128 bits, classical (Homomorphic Encryption Standard 2018: 137 of 218 bits at N = 8192)",
     ),
-    # The standard allows 109 bits at N = 4096: 93 in q, and the smallest third prime there is, 16. t = 65537 leaves a
-    # raw score range of +-64 in steps of 2^-9. Flood, 80 terms: the best that this modulus allows, 2^-35.4 for one
-    # reply and 2^-30.4 for a thousand. So it is for contracts that need few replies or accept that figure: see
-    # ``choose``.
-    "bgv-4096-a": ParameterSet(
-        name="bgv-4096-a",
-        degree=4096,
-        primes=(35184371884033, 281474976694273, 40961),
-        plain_modulus=65537,
-        flood_bits=73,
-        hidden_bits=30,
-        max_terms=4096,
-        max_outputs=512,
-        security="128 bits, classical (Homomorphic Encryption Standard 2018: 109 of 109 bits at N = 4096)",
-    ),
 }
 
 DEFAULT_PARAMETERS = "bgv-8192-a"
 
 
-def choose(*, bound: int, terms: int, replies: int, bits: int = 40) -> ParameterSet:
-    """The set with the shortest ciphertexts that holds sums up to ``bound`` quanta and floods ``replies`` to 2^-bits.
-
-    Raises ``ValueError`` if no set does both.
-    """
-    fit = [p for p in PARAMETERS.values() if p.value_limit >= bound and p.max_terms >= terms]
-    fit = [p for p in fit if p.distance(terms, replies) <= 2.0**-bits]
-    if not fit:
-        raise ValueError(f"no parameter set holds {bound} quanta and hides {replies} replies within 2^-{bits}")
-    return min(fit, key=lambda p: (p.degree, len(p.primes)))
+def find_parameters(name: str) -> ParameterSet:
+    """The set of that name; raises ``InvalidInput`` for one that is not offered: dropped since, or not there yet."""
+    found = PARAMETERS.get(name)
+    if found is None:
+        raise InvalidInput(
+            f"Wanted one of the parameter sets {', '.join(PARAMETERS)}; found {name}, which is not offered (any more).",
+            next_step="name one of these; a contract that names another has to be amended (term: parameters) "
+            "by `lab officer amend`, and signed by the bank",
+        )
+    return found

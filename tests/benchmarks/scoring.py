@@ -13,9 +13,10 @@ import subprocess
 import sys
 from typing import Any
 
+from protocols.scoring.params import PARAMETERS
 from tests.benchmarks.results import keep, where
 
-SETS = ("bgv-8192-a", "bgv-4096-a")
+SETS = tuple(PARAMETERS)
 
 
 def main() -> None:

@@ -9,8 +9,9 @@ import pytest
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
+from lab.terms.errors import InvalidInput
 from protocols.scoring import bank, mask, native, noise, ring
-from protocols.scoring.params import DEFAULT_PARAMETERS, FISHER, PARAMETERS, TAIL, ParameterSet, choose
+from protocols.scoring.params import DEFAULT_PARAMETERS, FISHER, PARAMETERS, TAIL, ParameterSet, find_parameters
 
 # Homomorphic Encryption Standard (2018), table 1: ternary secret, classical, 128 bits.
 STANDARD_128 = {1024: 27, 2048: 54, 4096: 109, 8192: 218, 16384: 438, 32768: 881}
@@ -68,14 +69,6 @@ def test_the_flood_of_the_default_set_hides_a_thousand_replies_within_2_to_minus
     assert params.distance(TERMS, 1, worst=True) <= 2**-39.6
     assert params.distance(params.max_terms, 1) <= 2**-39.3
     assert params.key_distance(1) <= 2**-40 and params.key_distance(THOUSAND) <= 2**-35
-
-
-def test_the_flood_of_the_short_set_is_what_its_reasons_state() -> None:
-    params = PARAMETERS["bgv-4096-a"]
-    assert 2**-35.5 <= params.distance(TERMS, 1) <= 2**-35.4
-    assert 2**-30.5 <= params.distance(TERMS, THOUSAND) <= 2**-30.4
-    assert params.distance(TERMS, 1, worst=True) <= 2**-30
-    assert params.key_distance(1) <= 2**-23.7
 
 
 @SETS
@@ -187,15 +180,17 @@ def test_a_mask_decrypts_to_zero_and_carries_the_flood(params: ParameterSet) -> 
     assert decryptor.invariant_noise_budget(pk) > params.flood_bits - 40
 
 
-def test_every_model_fits_the_default_set_and_a_set_is_chosen_by_bound_and_flood() -> None:
+def test_every_model_fits_the_default_set() -> None:
     from models.training import VALUE_LIMIT
 
-    default, short = PARAMETERS[DEFAULT_PARAMETERS], PARAMETERS["bgv-4096-a"]
-    assert default.value_limit >= VALUE_LIMIT
-    assert choose(bound=VALUE_LIMIT, terms=TERMS, replies=THOUSAND) == default
-    assert choose(bound=30_000, terms=TERMS, replies=THOUSAND) == default
-    assert choose(bound=30_000, terms=TERMS, replies=THOUSAND, bits=30) == short
-    assert choose(bound=VALUE_LIMIT, terms=TERMS, replies=THOUSAND, bits=30) == default
-    for bound, replies in ((VALUE_LIMIT, 10**6), (2 * default.value_limit, 1)):
-        with pytest.raises(ValueError):
-            choose(bound=bound, terms=TERMS, replies=replies)
+    assert PARAMETERS[DEFAULT_PARAMETERS].value_limit >= VALUE_LIMIT
+
+
+def test_a_set_is_found_by_its_name_and_one_that_is_not_offered_is_refused_with_what_to_do() -> None:
+    assert {name: find_parameters(name) for name in PARAMETERS} == PARAMETERS
+    for name in ("bgv-4096-a", "BGV-8192-A", "bgv-8192-b", ""):
+        with pytest.raises(InvalidInput, match=f"one of the parameter sets bgv-8192-a; found {name},") as refused:
+            find_parameters(name)
+        assert "amended (term: parameters)" in refused.value.next_step
+        with pytest.raises(InvalidInput):
+            native.context(name)

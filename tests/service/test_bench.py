@@ -39,18 +39,18 @@ def test_the_figures_of_a_small_run(engine, tmp_path):
         assert facts[name] > 0
 
 
-@pytest.mark.parametrize("parameters", ["bgv-4096-a", pytest.param("bgv-8192-a", marks=pytest.mark.soak)])
+@pytest.mark.parametrize("parameters", PARAMETERS)
 def test_the_figures_of_a_few_scores(parameters):
-    sizes = ("--enterprises", "4200", "--columns", "6", "--trees", "20", "--parameters", parameters)
+    sizes = ("--enterprises", "8200", "--columns", "6", "--trees", "20", "--parameters", parameters)
     facts = run("bench", "scoring", *sizes, "--no-peer", "--json")
     assert set(facts) >= SCORED and all(facts[name] > 0 for name in SCORED)
     assert facts["columns"] == 6 and facts["trees"] == 20
     assert facts["max_abs_error"] <= facts["error_bound"]
     params = PARAMETERS[parameters]
-    batches = -(-4200 // params.slots)
+    batches = -(-8200 // params.slots)
     columns, outputs = 6 * batches * params.column_bytes, batches * params.output_bytes
-    assert columns < facts["bytes_up_per_enterprise"] * 4200 < columns + 4200 * 17 + batches * 1000
-    assert outputs < facts["bytes_down_per_enterprise"] * 4200 < outputs + batches * 1000
+    assert columns < facts["bytes_up_per_enterprise"] * 8200 < columns + 8200 * 17 + batches * 1000
+    assert outputs < facts["bytes_down_per_enterprise"] * 8200 < outputs + batches * 1000
     assert facts["floor_ntts_per_batch"] == 6 * (1 + 2) + (1 + 2) + 3 * 2 + 4
     assert facts["concrete_ml_seconds_per_enterprise"] is None
     steps = facts["evaluate_us_by_step"]

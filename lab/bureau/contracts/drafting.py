@@ -34,7 +34,7 @@ from lab.terms.contract import (
 from lab.terms.errors import InvalidInput, Refused
 from models.model import Model
 from protocols.matching.bureau import CANARIES, ENGINES, MIN_COUNTED
-from protocols.scoring.params import PARAMETERS
+from protocols.scoring.params import find_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ def write_contract(
     """
     register_name = _one_register(works)
     _known("engine", choices.engine, ENGINES)
-    _known("parameters", choices.parameters, tuple(PARAMETERS))
+    find_parameters(choices.parameters)
     snapshot = find_snapshot(session, register_name)
     known = {item.code for item in find_items(session, snapshot.name, snapshot.version).values()}
     starts = now.replace(microsecond=0)
@@ -153,7 +153,7 @@ def check_written_elsewhere(session: Session, contract: Contract, bureau: Party,
     works = find_works(session, shelf, ((model.name, model.version) for model in contract.models))
     snapshot = find_snapshot(session, _one_register(works))
     _known("engine", contract.engine, ENGINES)
-    _known("parameters", contract.parameters, tuple(PARAMETERS))
+    find_parameters(contract.parameters)
     codes = {item.code for item in find_items(session, snapshot.name, snapshot.version).values()}
     usable = {item.code for item in contract.items if item.form.allows(ReleaseForm.MODEL_INPUT_ONLY)}
     _can_ask(contract.operations, contract.ceilings)
@@ -242,7 +242,7 @@ def _can_ask(operations: Sequence[Operation], ceilings: Ceilings) -> None:
 
 def _step_fits(works: Sequence[Work], choices: Choices) -> None:
     """Sums rounded to the contract's step must fit the parameter set; scoring would refuse them."""
-    step, limit = choices.ceilings.precision, PARAMETERS[choices.parameters].value_limit
+    step, limit = choices.ceilings.precision, find_parameters(choices.parameters).value_limit
     if any(work.model.value_bound(choices.detail, step=step) > limit for work in works):
         raise InvalidInput(
             f"Wanted a step that the models' sums fit; {step} quanta is too large (term: precision).",

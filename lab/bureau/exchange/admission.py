@@ -26,7 +26,7 @@ from lab.bureau.store import Store
 from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, NotFound, Refused
 from protocols.scoring.bureau import BatchHead, read_batch
-from protocols.scoring.params import PARAMETERS, ParameterSet
+from protocols.scoring.params import ParameterSet, find_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,13 +75,14 @@ class Admission:
     def admit(self, contract_id: str, job_id: str, batch: bytes, sha256: str, now: datetime) -> Admitted:
         """Read a batch, whose digest is ``sha256``, and let it through, without native code.
 
-        Raises what ``Passage.enter`` raises, ``InvalidInput`` for a batch that does not parse or has other columns than
-        the model asks for, ``NotFound`` for a context that was not put, ``Refused`` for enterprises that have no row
-        under the contract (with their number) or a step that is too coarse for the parameter set.
+        Raises what ``Passage.enter`` raises, ``InvalidInput`` for a contract whose parameter set is not offered and a
+        batch that does not parse or has other columns than the model asks for, ``NotFound`` for a context that was not
+        put, ``Refused`` for enterprises that have no row under the contract (with their number) or a step that is too
+        coarse for the parameter set.
         """
         with self._store.read() as session:
             contract = find(session, contract_id).contract
-            head = _read(batch, PARAMETERS[contract.parameters], contract_id, sha256)
+            head = _read(batch, find_parameters(contract.parameters), contract_id, sha256)
             passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, rows=head.rows)
             contract = passed.contract
             context = find_context(session, contract_id, head.context)
@@ -102,7 +103,7 @@ class Admission:
         index = self._indexes.index(which)
         rows = index.find(head.tags)
         _check_known(rows)
-        limit = PARAMETERS[contract.parameters].value_limit
+        limit = find_parameters(contract.parameters).value_limit
         if model.value_bound(passed.detail, step=contract.ceilings.precision) > limit:
             raise Refused(
                 f"Contract {contract_id} asks for steps of {contract.ceilings.precision} quanta (term: precision); "

@@ -21,7 +21,7 @@ from lab.bureau.workers import WorkerPool
 from lab.terms.contract import Operation
 from lab.terms.errors import InvalidInput, Refused
 from protocols.scoring.bureau import RULES, SecretKeyFound, check_context
-from protocols.scoring.params import PARAMETERS
+from protocols.scoring.params import find_parameters
 
 MOST = 16
 """Contexts held at once under a contract. A bank has one for a parameter set, and another when it makes new keys; each
@@ -44,8 +44,8 @@ class Contexts:
         """Keep a public context; True if it is new, False if it was held already.
 
         It is parsed in a worker first. Raises what ``Passage.enter`` raises, ``Refused`` for a context that bears a
-        secret key (which is not kept) or for one too many, ``InvalidInput`` for a wrong hash, other parameters or
-        anything else.
+        secret key (which is not kept) or for one too many, ``InvalidInput`` for a wrong hash, other parameters, a
+        contract whose set is not offered or anything else.
         """
         with self._store.read() as session:
             contract = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now).contract
@@ -53,8 +53,9 @@ class Contexts:
                 return False
         if hashlib.sha256(frame).hexdigest() != sha256:
             raise InvalidInput("The context's hash is not the one it was sent under.", next_step="send it again")
+        params = find_parameters(contract.parameters)
         try:
-            self._workers.run(check_context, frame, PARAMETERS[contract.parameters])
+            self._workers.run(check_context, frame, params)
         except SecretKeyFound as error:
             raise Refused(f"{_sentence(error)}.", next_step="make new keys at the bank; these are burnt") from None
         except ValueError as error:

@@ -53,7 +53,7 @@ from lab.bureau.workers import Evaluators
 from lab.terms.contract import Operation
 from lab.terms.errors import Busy, Conflict, InvalidInput, ShulabError, Unreachable
 from protocols.scoring.bureau import Terms, evaluate
-from protocols.scoring.params import PARAMETERS
+from protocols.scoring.params import find_parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,7 +230,7 @@ class Scoring:
         identifier = work.snapshot.id_column
         codes = self._snapshots.frame(work.snapshot, [identifier])[identifier].gather(work.rows).to_list()
         enterprises = pseudonyms_of(session, self._keys, [str(code) for code in codes])
-        params = PARAMETERS[passed.contract.parameters]
+        params = find_parameters(passed.contract.parameters)
         spent = params.spent(self._shelf.model(passed.shelved).term_counts(passed.detail))
         check_spent(session, passed, params, spent)
         check_fresh(session, passed.held.bank_id, work.head)
@@ -264,7 +264,7 @@ class Scoring:
                 context,
                 batch,
                 Terms(terms.columns, terms.outputs, terms.values, terms.base),
-                PARAMETERS[passed.contract.parameters],
+                find_parameters(passed.contract.parameters),
                 passed.contract.id,
                 sha256=work.head.sha256,
             )

@@ -31,7 +31,7 @@ from models.features import encode
 from models.training import Trained, train
 from protocols.scoring import bank, bureau
 from protocols.scoring.layout import Terms, digest
-from protocols.scoring.params import PARAMETERS, ParameterSet
+from protocols.scoring.params import ParameterSet, find_parameters
 
 PASSES = 3
 _CONTRACT = "bench"
@@ -50,8 +50,9 @@ class Measurement:
 
 
 def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
-    """The figures. Raises ``ShulabError`` if a decrypted score is further from the plain one than the model says."""
-    params = PARAMETERS[what.parameters]
+    """The figures. Raises ``ShulabError`` if a decrypted score is further from the plain one than the model says,
+    and for a parameter set that is not offered."""
+    params = find_parameters(what.parameters)
     with progress.stage("measure", PASSES + 3) as stage:
         firms = make_firms(TAUGHT + what.enterprises, what.columns, seed=what.seed)
         pilot, asked = firms.take(0, TAUGHT), firms.take(TAUGHT, TAUGHT + what.enterprises)

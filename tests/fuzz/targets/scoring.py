@@ -15,8 +15,9 @@ from protocols.scoring.expansion import expand
 from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
 from protocols.wire.frame import MalformedFrame
 from tests.fuzz.target import Target
+from tests.protocol.sets import NARROW
 
-_SETS = tuple(replace(each, degree=16, max_outputs=4) for each in PARAMETERS.values())
+_SETS = tuple(replace(each, degree=16, max_outputs=4) for each in (*PARAMETERS.values(), NARROW))
 _SET = replace(PARAMETERS[DEFAULT_PARAMETERS], degree=16, max_outputs=4)
 _CONTRACT, _BATCH = "c-vectors", "ab" * 32
 
@@ -82,7 +83,7 @@ def replies() -> list[bytes]:
 
 
 def read_polynomial(data: bytes) -> None:
-    """Packed residues of every set: one form each."""
+    """Packed residues of the offered sets, and of one with other widths: one form each."""
     params = _SETS[data[0] % len(_SETS)] if data else _SET
     rows = packing.unpack(data[1:], params.data_primes, params.degree)
     assert packing.pack(rows, params.data_primes) == data[1:]

@@ -10,7 +10,7 @@ import pickle
 import resource
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from lab.bank.keys import BankKeys
-from lab.terms.errors import Conflict, NotAuthentic, NotFound, Refused
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.sealed import SealKey, open_sealed, seal
 from protocols.scoring.bureau import check_context
 from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
@@ -284,3 +284,24 @@ def test_a_sealed_scoring_key_of_another_length_is_no_key(keys: BankKeys, tmp_pa
         path.write_bytes(seal(len(wrong).to_bytes(4, "big") + wrong + context, seal_key, label))
         with pytest.raises(NotAuthentic, match="no key"):
             BankKeys.open(tmp_path / "keys", seal_key).holder(PARAMS)
+
+
+def test_a_key_of_a_set_that_is_not_offered_any_more_is_in_nobodys_way(
+    keys: BankKeys, tmp_path: Path, seal_key: SealKey
+) -> None:
+    folder, former = tmp_path / "keys", replace(PARAMS, name="bgv-4096-a")
+    secret, context = keys._scoring(PARAMS)
+    path = folder / f"scoring-{former.name}.sealed"
+    label = b"shulab bank scoring key v1 " + former.name.encode()
+    path.write_bytes(seal(len(secret).to_bytes(4, "big") + secret + context, seal_key, label))
+    path.chmod(0o600)
+    sealed = path.read_bytes()
+    again = BankKeys.open(folder, seal_key)
+    for asked in (again.holder, again.public_context):
+        with pytest.raises(InvalidInput, match="parameter set"):
+            asked(former)
+    assert again.public_context(PARAMS) == context
+    again.promote(again.make_next().public_key_hex)
+    assert path.read_bytes() == sealed
+    path.unlink()
+    assert BankKeys.open(folder, seal_key).public_context(PARAMS) == context

@@ -12,6 +12,8 @@ import numpy as np
 import pytest
 from sqlalchemy import select, update
 
+from lab.bureau.contracts.choices import Choices
+from lab.bureau.contracts.drafting import find_works, write_contract
 from lab.bureau.exchange import JobTerms, scoring
 from lab.bureau.exchange.deliveries import delivered
 from lab.bureau.exchange.retention import Swept
@@ -368,6 +370,45 @@ def test_what_an_older_home_holds_ends_in_a_clear_state(scene: Scene, monkeypatc
         scene.bureau.put_context(contract, JOB, kept.sha256, older)
     fresh = batch_of(scene, contract, slice(20, 26))
     scene.bureau.score(contract, JOB, fresh)
+
+
+def test_a_contract_whose_set_is_not_offered_any_more_is_refused_with_what_to_do(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A set is dropped while a batch waits: the contract still matches, all else says why, an amendment mends it."""
+    contract = scene.contract()
+    with monkeypatch.context() as former:
+        former.setitem(PARAMETERS, "bgv-4096-a", PARAMETERS[DEFAULT_PARAMETERS])
+        scene.amend(contract, parameters="bgv-4096-a")
+        waits, answered = batch_of(scene, contract), batch_of(scene, contract, slice(16, 20))
+        reply = scene.bureau.score(contract, JOB, answered)
+        charge = scene.bureau.receive_batch(contract, JOB, waits)
+    scene.reopen()
+
+    assert scene.bureau.evaluate_batch(contract, JOB, charge.sha256).state == "returned"
+    assert scene.bureau.allowance(contract)["scores"]["total"] == 4
+
+    def drafted() -> None:
+        with scene.bureau.store.begin() as session:
+            works, choices = find_works(session, scene.bureau.shelf, [("credit", 1)]), Choices(parameters="bgv-4096-a")
+            write_contract(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now)
+
+    frame = scene.bank.keys.public_context() + b"\0"
+    for refused in (
+        lambda: scene.bureau.batch_reply(contract, JOB, charge.sha256),
+        lambda: scene.bureau.score(contract, JOB, waits),
+        lambda: scene.bureau.put_context(contract, JOB, hashlib.sha256(frame).hexdigest(), frame),
+        drafted,
+    ):
+        with pytest.raises(InvalidInput, match="one of the parameter sets bgv-8192-a; found bgv-4096-a") as error:
+            refused()
+        assert "amended (term: parameters)" in error.value.next_step
+    assert scene.bureau.batch_reply(contract, JOB, hashlib.sha256(answered).hexdigest()) == reply
+    scene.bank.match(scene.bureau, contract, scene.tables.codes[:5])
+
+    scene.amend(contract, parameters=DEFAULT_PARAMETERS)
+    scene.bank.open_job(scene.bureau, contract, "job-2")
+    scene.bureau.score(contract, "job-2", batch_of(scene, contract, slice(20, 26), "job-2"))
 
 
 def _as_an_older_version_left_it(scene: Scene) -> None:

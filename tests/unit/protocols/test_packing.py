@@ -15,11 +15,15 @@ from numpy.typing import NDArray
 from protocols.scoring import expansion, layout, native, packing
 from protocols.scoring.params import PARAMETERS, SEED_BYTES, ParameterSet
 from protocols.wire.frame import MalformedFrame
+from tests.protocol.sets import NARROW
 
-SETS = pytest.mark.parametrize("params", PARAMETERS.values(), ids=lambda p: p.name)
+EVERY = (*PARAMETERS.values(), NARROW)
+SETS = pytest.mark.parametrize("params", EVERY, ids=lambda p: p.name)
+OFFERED = pytest.mark.parametrize("params", PARAMETERS.values(), ids=lambda p: p.name)
+"""Those that SEAL is set up for."""
 DEGREE = 64
 """Of the polynomials that the properties draw: the format does not depend on it."""
-PRIMES = st.sampled_from([prime for params in PARAMETERS.values() for prime in params.data_primes])
+PRIMES = st.sampled_from([prime for params in EVERY for prime in params.data_primes])
 
 
 def drawn(primes: tuple[int, ...], degree: int, seed: int = 1) -> NDArray[np.uint64]:
@@ -90,7 +94,7 @@ def test_a_residue_that_is_its_prime_is_refused_wherever_it_stands(params: Param
 
 
 def test_rows_of_another_shape_are_not_packed() -> None:
-    prime = PARAMETERS["bgv-8192-a"].primes[0]
+    prime = NARROW.primes[0]
     for rows in (np.zeros((2, 8), np.uint64), np.zeros((1, 12), np.uint64)):
         with pytest.raises(ValueError):
             packing.pack(rows, (prime,))
@@ -156,7 +160,7 @@ def test_what_seeds_expand_to_is_spread_evenly_and_sets_have_nothing_in_common(p
         counts = np.histogram(row.astype(np.float64) / prime, bins=16, range=(0, 1))[0]
         wanted = params.degree / 16
         assert ((counts - wanted) ** 2 / wanted).sum() < 60  # 15 degrees: passed by chance with probability 2e-7
-    sets = [expansion.expand(bytes(SEED_BYTES), one)[0, :64] & np.uint64((1 << 45) - 1) for one in PARAMETERS.values()]
+    sets = [expansion.expand(bytes(SEED_BYTES), one)[0, :64] & np.uint64((1 << 45) - 1) for one in EVERY]
     assert (sets[0] != sets[1]).all()
     for wrong in (b"", bytes(SEED_BYTES - 1), bytes(SEED_BYTES + 1)):
         with pytest.raises(ValueError):
@@ -166,7 +170,7 @@ def test_what_seeds_expand_to_is_spread_evenly_and_sets_have_nothing_in_common(p
 # --- what SEAL makes of it --------------------------------------------------------------------------------------------
 
 
-@SETS
+@OFFERED
 def test_seal_holds_what_was_packed_in_the_order_that_the_format_says(params: ParameterSet) -> None:
     """Residue i of a transformed row is the polynomial's value at psi^(2 rev(i) + 1)."""
     rows = drawn(params.data_primes, params.degree, 5)
@@ -186,7 +190,7 @@ def test_seal_holds_what_was_packed_in_the_order_that_the_format_says(params: Pa
             assert int(row[index]) == value % prime
 
 
-@SETS
+@OFFERED
 def test_the_factor_of_a_reply_is_a_constant_of_the_set(params: ParameterSet) -> None:
     """What the bank writes into a reply's header is what switching down gives; 1 at the highest level."""
     context, evaluator = native.context(params.name), seal.Evaluator(native.context(params.name))

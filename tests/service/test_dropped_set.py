@@ -1,0 +1,49 @@
+"""A bank under a contract whose parameter set is not offered any more: it is told what to do, and sends nothing."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from lab.bank.agreement import check_agreement, check_standing
+from lab.bank.session import Job, score_portfolio
+from lab.terms.contract import Operation
+from lab.terms.errors import InvalidInput
+from tests.attacks.homes import agree, at_home
+from tests.attacks.house import serving
+from tests.unit.bureau.conftest import model, open_scene, scene, store, tables
+from tests.unit.bureau.scene import Scene
+
+__all__ = ["model", "open_scene", "scene", "store", "tables"]
+
+
+def test_a_job_is_refused_before_anything_is_sent_and_the_bank_is_told_to_have_the_contract_amended(
+    scene: Scene, tmp_path: Path
+) -> None:
+    scene.clock.now = datetime.now(UTC)
+    with serving(scene) as house:
+        bank = at_home(house, tmp_path)
+        contract = scene.contract(signed=False)
+        agree(house, bank, contract, fingerprint=house.bureau.party.fingerprint)
+        dropped = scene.amend(contract, file=False, parameters="bgv-4096-a")
+        scene.file(dropped, signed=False, approved=False)
+        agree(house, bank, contract)
+        scene.approve(contract)
+        portfolio = tmp_path / "portfolio.csv"
+        scene.tables.bank.select(pl.Series("id", scene.tables.codes), pl.all()).write_csv(portfolio)
+        outlet, now = house.outlet(bank.opened), scene.clock.now
+        for refused in (
+            lambda: check_agreement(bank.home, outlet, contract, now=now),
+            lambda: score_portfolio(
+                bank.home, bank.opened, outlet, Job(portfolio, contract, tmp_path / "scores.csv", id_column="id")
+            ),
+        ):
+            with pytest.raises(InvalidInput, match="one of the parameter sets bgv-8192-a; found bgv-4096-a") as error:
+                refused()
+            assert "amended (term: parameters)" in error.value.next_step
+        assert house.entries("job.opened") == [] and not list(bank.home.folder.rglob("scoring-*"))
+        standing = check_standing(bank.home, outlet, contract, now=now, operations=(Operation.MATCH,))
+        assert standing.contract.parameters == "bgv-4096-a"  # matching needs no set
