@@ -11,7 +11,7 @@ from lab.bank.home import BankHome, default_home
 from lab.cli.bank_options import AsJson, Home
 from lab.cli.output import Output
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.callback()

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.output import Output
+from lab.cli.output import Output, ask
 from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.witness.home import WitnessHome, default_folder
@@ -166,5 +166,4 @@ def _passphrase(*, confirm: bool = False) -> str:
             "Wanted the passphrase of the witness's key; there is no terminal to ask on.",
             next_step=f"set {PASSPHRASE}, or make the witness without --passphrase",
         )
-    asked: str = typer.prompt("口令 passphrase", hide_input=True, confirmation_prompt=confirm, err=True)
-    return asked
+    return ask("口令 passphrase", secret=True, confirm=confirm)

@@ -10,15 +10,18 @@ import pytest
 from lab.bureau.contracts import policy
 from lab.terms.contract import Ceilings
 from lab.terms.errors import Refused
+from protocols.matching.bank import CANARIES
 from tests.unit.bureau.scene import Scene
+
+TEN = 10 + CANARIES
 
 
 def raise_the_ceiling(scene: Scene) -> int:
     """How many identifiers a bank gets under a contract for ten, after the row was edited."""
-    contract = scene.contract(ceilings=Ceilings(identifiers=10, identifiers_per_match=10))
+    contract = scene.contract(ceilings=Ceilings(identifiers=TEN, identifiers_per_match=TEN))
     with scene.bureau.store.begin() as session:
-        changed = "replace(replace(document, '\"identifiers\":10', '\"identifiers\":1000'), "
-        changed += "'\"identifiers_per_match\":10', '\"identifiers_per_match\":1000')"
+        changed = f"replace(replace(document, '\"identifiers\":{TEN}', '\"identifiers\":1000'), "
+        changed += f"'\"identifiers_per_match\":{TEN}', '\"identifiers_per_match\":1000')"
         session.connection().exec_driver_sql(f"UPDATE contract_versions SET document = {changed}")
     matched = scene.bank.match(scene.bureau, contract, scene.tables.codes[:50])
     return len(matched.indices)

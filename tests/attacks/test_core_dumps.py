@@ -138,7 +138,7 @@ serve(Path(sys.argv[1]), "127.0.0.1", 0, Path(sys.argv[2]))
 COMMAND = f"""
 import sys
 from lab import cli
-cli.assemble = lambda called: lambda: print({DUMPABLE}, flush=True)
+cli.assemble = lambda called: lambda **_: print({DUMPABLE}, flush=True)
 sys.argv = ["lab", "bank", "whatever"]
 cli.main()
 """

@@ -21,7 +21,7 @@ def contract() -> dict[str, Any]:
             "id": "c-vectors",
             "version": 2,
             "bureau": Party(name="某市数据局 “Bureau”", public_key=BUREAU.public_key_hex),
-            "bank": Party(name="Bank\\of\tVectors 😀", public_key=BANK.public_key_hex),
+            "bank": Party(name="Bank\\of/Vectors 😀", public_key=BANK.public_key_hex),
             "purpose": "credit-approval",
             "recipients": ["信贷部 credit department"],
             "items": [{"code": "tax.paid"}, {"code": "court.debtor", "form": "none"}],
