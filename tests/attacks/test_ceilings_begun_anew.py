@@ -36,7 +36,7 @@ def test_without_lasting_pseudonyms_the_count_begins_anew(scene: Scene, monkeypa
 
     def by_tag(room, session, work, passed, sent, now):
         names = [bytes(tag).hex() for tag in work.head.tags]
-        keys = type("Tags", (), {"pseudonyms": staticmethod(lambda _: names)})
+        keys = type("Tags", (), {"pseudonyms": staticmethod(lambda *_: names)})
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(room, "_keys", keys)
             return charge(room, session, work, passed, sent, now)

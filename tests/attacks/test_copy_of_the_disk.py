@@ -85,7 +85,7 @@ def test_without_the_key_in_the_pseudonym_every_code_is_tried(scene: Scene, monk
     def plain_hash(codes: list[str]) -> list[str]:
         return [hashlib.sha256(code.encode()).hexdigest()[:32] for code in codes]
 
-    monkeypatch.setattr(BureauKeys, "pseudonyms", lambda keys, codes: plain_hash(list(codes)))
+    monkeypatch.setattr(BureauKeys, "pseudonyms", lambda keys, codes, number: plain_hash(list(codes)))
     names_in_the_database(scene)
     content = b"".join(path.read_bytes() for path in scene.home.glob("bureau.db*"))
     tried = zip(scene.tables.codes, plain_hash(scene.tables.codes), strict=True)
