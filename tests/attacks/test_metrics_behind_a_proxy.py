@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,8 +62,9 @@ def was_local(request: Any, token: str) -> bool:
 
 
 def watch(service: Any) -> None:
-    """The stand-in has no batches to count."""
+    """The stand-in has no batches to count and no witnesses."""
     service.bureau.waiting_batches = lambda: []
+    service.bureau.cosigning = SimpleNamespace(behind=lambda: 0)
 
 
 def test_by_address_a_stranger_behind_the_proxy_is_of_this_machine(

@@ -24,7 +24,8 @@ def swap(house: House, form: dict[str, int]) -> tuple[list[int], tuple[str, ...]
     """The status of both approvals (sent with ``form``), and the newest version's recipients and state."""
     author, *readers = (house.settle(name, Role.OFFICER, department=where) for name, where in OFFICERS.items())
     wishes = {"models": ["credit"], "recipients": [RECIPIENT]}
-    drafted = {"bank": house.scene.bank.party.model_dump(), "wishes": wishes, "submit": True}
+    party = house.scene.bank.party
+    drafted = {"bank": party.model_dump(), "fingerprint": party.fingerprint, "wishes": wishes, "submit": True}
     with house.client(author) as client:
         path = f"/v1/desk/contracts/{client.post('/v1/desk/contracts', json=drafted).json()['contract']}"
         for token in readers:

@@ -84,7 +84,7 @@ def test_without_one_refusal_the_words_tell(scene: Scene, monkeypatch: pytest.Mo
     monkeypatch.setattr(admission, "_check_known", frank)
     room = scene.bureau._scoring._admission
     index = room._indexes.index
-    everybody = SimpleNamespace(index=lambda which: index(replace(which, admitted=None)))
+    everybody = SimpleNamespace(index=lambda which: index(replace(which, extent=replace(which.extent, admitted=None))))
     monkeypatch.setattr(room, "_indexes", everybody)
     silent, nowhere = compare(scene)
     assert (silent.matched, nowhere.matched) == (False, False) and silent.told != nowhere.told
