@@ -265,14 +265,14 @@ def test_in_one_pool_keys_meet_strangers_bytes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     one = WorkerPool(1, job_seconds=20, memory_mib=4096, room="matching", modules=("protocols.scoring.bureau",))
-    spare, scene.bureau._matchers = scene.bureau._matchers, one
+    spare, scene.bureau._pools.matching = scene.bureau._pools.matching, one
     monkeypatch.setattr(scene.bureau._contexts, "_workers", one)
     monkeypatch.setattr(scene.bureau._scoring, "_workers", one)
     try:
         assert Handed(scene, monkeypatch).met("matching")
     finally:
         one.close()
-        scene.bureau._matchers = spare
+        scene.bureau._pools.matching = spare
 
 
 def test_a_worker_that_parses_ciphertexts_is_never_given_a_key(
