@@ -42,7 +42,7 @@ class Pools:
         A process tries; it loads nothing heavy, so that this is done before the service listens.
         """
         if self._settings.worker_confinement == "required":
-            missing = [found.name for found in probe() if not found.works and found.needed]
+            missing = [found.name for found in probe() if not found.works]
             if missing:
                 raise unconfined(", ".join(missing))
 
