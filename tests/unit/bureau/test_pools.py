@@ -1,4 +1,4 @@
-"""A machine that lacks a protection of workers: no job is done there, unless the operator chose otherwise."""
+"""The bureau's pools of workers: what is looked at before the service listens."""
 
 from __future__ import annotations
 
@@ -7,27 +7,8 @@ import pytest
 from lab.bureau import pools
 from lab.bureau.home import BureauSettings
 from lab.bureau.pools import Pools
-from lab.bureau.workers import Confining, WorkerPool
 from lab.terms.errors import Unreachable
 from protocols.confinement.probe import NAMES, Protection
-
-
-def length(confinement: Confining) -> int:
-    lacking = ("tests.unit.bureau.without_filter",)
-    pool = WorkerPool(1, job_seconds=20, memory_mib=4096, confinement=confinement, room="matching", modules=lacking)
-    try:
-        return pool.run(len, "job")
-    finally:
-        pool.close()
-
-
-def test_a_worker_without_the_filter_of_system_calls_is_given_no_job() -> None:
-    with pytest.raises(Unreachable, match="cannot be confined on this machine: libseccomp is not here"):
-        length("required")
-
-
-def test_the_operator_may_do_without() -> None:
-    assert length("best") == 3
 
 
 @pytest.mark.parametrize("missing", NAMES)
