@@ -12,11 +12,9 @@ promise is that freed memory is overwritten: whoever can read the memory of the 
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import json
 import os
-import resource
 import secrets
 from collections.abc import Sequence
 from contextlib import suppress
@@ -28,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from lab.bank.files import check_private, read_private, replace_private, sync_folder, write_private
+from lab.terms.dumps import forbid_dumps
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.sealed import SealKey, open_sealed, seal
 from protocols.matching.bank import Blinding, operation_of, order_seed, request_seed, secret_order
@@ -43,7 +42,6 @@ _SIGNING_LABEL = b"shulab bank signing key v1"
 _SCORING_LABEL = b"shulab bank scoring key v1 "
 _MATCHING_LABEL = b"shulab bank matching secret v1"
 _SEED_BYTES = 32
-_PR_SET_DUMPABLE = 4  # prctl(2)
 _LENGTH_BYTES = 4
 
 
@@ -103,7 +101,7 @@ class BankKeys(_Hidden):
 
         Raises ``Conflict`` if a signing key lies there already: keys are never overwritten.
         """
-        forbid_core_dumps()
+        forbid_dumps()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_private(folder)
         if (folder / SIGNING_FILE).exists():
@@ -121,7 +119,7 @@ class BankKeys(_Hidden):
         Raises ``NotFound`` without keys, ``Refused`` when others may read the folder or a file in it, ``NotAuthentic``
         for a wrong passphrase or key file.
         """
-        forbid_core_dumps()
+        forbid_dumps()
         if not (folder / SIGNING_FILE).is_file():
             raise NotFound("Wanted the bank's keys; there are none in this home.", next_step="run `lab bank init`")
         check_private(folder)
@@ -307,12 +305,3 @@ def _make_holder(params: ParameterSet, secret: bytes) -> KeyHolder:
             f"The sealed key is no key of parameter set {params.name}.",
             next_step="restore the key folder from a backup",
         ) from None
-
-
-def forbid_core_dumps() -> None:
-    """Switch core dumps off for this process (setrlimit(2), prctl(2)), so that a crash writes no key to a disk."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    try:
-        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    except (OSError, AttributeError):
-        return  # not Linux: the limit above has to do

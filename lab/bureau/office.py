@@ -33,7 +33,6 @@ from lab.bureau.exchange import (
     Scoring,
 )
 from lab.bureau.exchange.charges import allowance
-from lab.bureau.exchange.cluster import ClusterPool
 from lab.bureau.exchange.evaluated import EvaluatedRegisters
 from lab.bureau.exchange.indexes import Indexes
 from lab.bureau.exchange.jobs import stop_jobs
@@ -52,24 +51,21 @@ from lab.bureau.ledger.tallies import close_tallies, record_often
 from lab.bureau.nonces import note_nonce
 from lab.bureau.offers import Offers
 from lab.bureau.people import People
+from lab.bureau.pools import Pools
 from lab.bureau.register import Snapshots
 from lab.bureau.sealing import FILE, check_source
 from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import ContractRow
 from lab.bureau.watch import Watch
-from lab.bureau.worker.settings import RoomName
-from lab.bureau.workers import Evaluators, WorkerPool, unconfined
 from lab.terms.contract import Party, SignedContract
 from lab.terms.errors import Refused, ShulabError, Unreachable
 from lab.terms.receipt import MatchReceipt, ScoreReceipt
-from protocols.confinement.probe import probe
-from protocols.crew import Crew, open_crew
+from protocols.crew import open_crew
 from protocols.matching.bureau import ENGINES
 from protocols.scoring.params import PARAMETERS
 
 API = "1"
-_FEW_ELEMENTS = 8_192  # so many are evaluated before a cluster has been greeted
 
 
 class Bureau:
@@ -92,24 +88,15 @@ class Bureau:
         self.evaluated = EvaluatedRegisters(
             store, home, keys, self.snapshots, lambda: open_crew(settings.processes, settings.cluster)
         )
-        # Two pools: no process parses a bank's ciphertexts and evaluates under a matching key.
-        self._scorers, self._matchers = self._pool("scoring"), self._pool("matching")
-        self._evaluators: Evaluators = self._scorers
-        if settings.cluster:
-            self._evaluators = ClusterPool(
-                settings.cluster,
-                job_seconds=settings.job_seconds,
-                memory_mib=settings.worker_memory_mib,
-                confinement=settings.worker_confinement,
-            )
+        self._pools = Pools(settings)
         passage = Passage(self.shelf)
         self.needed = Needed(store, self.consents, self.evaluated, clock)
         self.epochs = Epochs(store, keys, self.needed, clock)
         self._reception = Reception(store, home, passage, self.epochs.current)
-        self._contexts = Contexts(store, home, self._scorers, passage)
+        self._contexts = Contexts(store, home, self._pools.scoring, passage)
         indexes = Indexes(home, self.snapshots, self.evaluated, Statements(store, keys), self._preparation)
-        self._matching = Matching(store, keys, indexes, passage, self.consents, self._crew)
-        rooms = (store, home, keys, self.snapshots, indexes, self._evaluators, passage, self.consents)
+        self._matching = Matching(store, keys, indexes, passage, self.consents, self._pools.crew)
+        rooms = (store, home, keys, self.snapshots, indexes, self._pools.evaluators, passage, self.consents)
         self._scoring = Scoring(*rooms, self.shelf)
         self.watch = Watch(store, clock, settings.watch_limits)
         above = settings.two_officers_above
@@ -161,25 +148,16 @@ class Bureau:
     def close(self) -> None:
         """End the workers after their jobs and close the database."""
         self._preparation.close()
-        self._evaluators.close()
-        self._scorers.close()
-        self._matchers.close()
+        self._pools.close()
         self.store.close()
 
     def check_workers(self) -> None:
-        """Raise ``Unreachable`` if the setting wants confined workers and this machine has not what that takes.
-
-        A process tries; it loads nothing heavy, so that this is done before the service listens.
-        """
-        if self.home.settings.worker_confinement == "required":
-            missing = [found.name for found in probe() if not found.works and found.needed]
-            if missing:
-                raise unconfined(", ".join(missing))
+        """See ``Pools.check``."""
+        self._pools.check()
 
     def warm(self) -> None:
-        """Start the workers now instead of at the first request; raises ``Unreachable`` if they cannot be confined."""
-        self._scorers.warm()
-        self._matchers.warm()
+        """See ``Pools.warm``."""
+        self._pools.warm()
 
     @property
     def party(self) -> Party:
@@ -327,11 +305,8 @@ class Bureau:
         return outcome
 
     def batches_at_once(self) -> int:
-        """How many batches are evaluated at once, here or on the cluster; as many as here if that is away."""
-        try:
-            return self._evaluators.size
-        except Unreachable:
-            return self.home.settings.workers
+        """See ``Pools.batches_at_once``."""
+        return self._pools.batches_at_once()
 
     def batch_reply(self, contract_id: str, job_id: str, sha256: str) -> tuple[bytes, ScoreReceipt] | None:
         """The reply frame to a batch that was received, and the receipt; None while it waits or is evaluated."""
@@ -391,31 +366,9 @@ class Bureau:
         with self.store.begin() as session:
             record_often(session, "refused", known, facts, by=by, about=about, now=self.now())
 
-    def _pool(self, room: RoomName) -> WorkerPool:
-        settings = self.home.settings
-        return WorkerPool(
-            settings.workers,
-            job_seconds=settings.job_seconds,
-            memory_mib=settings.worker_memory_mib,
-            confinement=settings.worker_confinement,
-            room=room,
-        )
-
     def _note_expiry(self, session: Session, contract_id: str) -> None:
         if cabinet.note_expiry(session, contract_id, self.now()):
             stop_jobs(session, contract_id, self.now(), by=BUREAU)
-
-    @contextmanager
-    def _crew(self, elements: int) -> Iterator[Crew]:
-        """Who evaluates blinded identifiers: the cluster if there is one and they are many, else the own workers."""
-        if not self.home.settings.cluster or elements <= _FEW_ELEMENTS:
-            yield self._matchers
-            return
-        crew = open_crew(cluster=self.home.settings.cluster)
-        try:
-            yield crew
-        finally:
-            crew.close()
 
     @contextmanager
     def _refusals(self, contract_id: str, operation: str) -> Iterator[None]:

@@ -5,7 +5,7 @@ not be able to do. Needed where a bureau serves; a note elsewhere.
 from __future__ import annotations
 
 from lab.cli.doctor_findings import Finding, Verdict, Words
-from protocols.confinement.probe import Found, probe
+from protocols.confinement.probe import Protection, probe
 
 LABELS: dict[str, Words] = {
     "landlock": ("工作进程：文件（Landlock）", "workers: files (Landlock)"),
@@ -34,7 +34,7 @@ def look_at_confinement(*, serves: bool) -> list[Finding]:
     return [judge(found, serves=serves) for found in probe()]
 
 
-def judge(found: Found, *, serves: bool) -> Finding:
+def judge(found: Protection, *, serves: bool) -> Finding:
     """The line of one protection."""
     told = ("已尝试，被拒绝", "tried, and refused") if found.works else ("已尝试，未被拒绝", f"tried: {found.seen}")
     line = Finding(f"confined_{found.name}", LABELS[found.name], Verdict.OK, told)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from pathlib import Path
@@ -10,9 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from lab.cli.choices import AsJson
 from lab.cli.output import Output, ask
+from lab.terms.card import read_card
 from lab.terms.contract import Party
-from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
+from lab.terms.errors import InvalidInput
+from lab.terms.fingerprint import check_told
 from lab.witness.home import WitnessHome, default_folder
 
 _HELP = "见证人 For a witness of bureaus' ledgers: an auditor, a second bureau, a bank."
@@ -27,7 +29,6 @@ Home = Annotated[
         show_default=False,
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
 
 
 @app.callback()
@@ -71,12 +72,8 @@ def trust(
     """见证此数据局 Watch this bureau's ledger from now on. Its first checkpoint is taken as it comes."""
     output = Output(as_json)
     opened = WitnessHome.open(home or default_folder())
-    bureau = _read_card(card)
-    if fingerprint.replace("-", "").replace(" ", "").lower() != bureau.fingerprint.replace("-", ""):
-        raise NotAuthentic(
-            f"The card's key has fingerprint {bureau.fingerprint}; another was given.",
-            next_step="ask the bureau to read its fingerprint out again; nothing was changed",
-        )
+    bureau = read_card(card, of="bureau")
+    check_told(fingerprint, bureau.public_key, whose="the bureau")
     origin = opened.trust(bureau)
     output.say(f"已信任 watched: {bureau.name}")
     output.say(f"日志 origin: {origin}")
@@ -142,19 +139,6 @@ def serve(
     output.say(f"见证服务 serving {opened.name} on {host}:{port}; {len(opened.logs())} 个台账 ledgers")
     run(Watching(opened, key), host, port, port_file=port_file, certificate=tls_certificate, key=tls_key)
     output.result({"served": opened.name})
-
-
-def _read_card(card: Path) -> Party:
-    try:
-        found = json.loads(card.read_bytes())
-        return Party(name=found["name"], public_key=found["public_key"])
-    except FileNotFoundError:
-        raise NotFound(f"Wanted the file {card.name}; there is none.", next_step="check the path") from None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        raise InvalidInput(
-            f"Wanted a bureau's card with name and public_key in {card.name}; found something else.",
-            next_step="take it from the bureau's /v1/bureau",
-        ) from None
 
 
 def _passphrase(*, confirm: bool = False) -> str:

@@ -23,7 +23,7 @@ _NOTE = "shulab/ledger/"
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ShownHead:
     """A head that somebody was shown: ``by`` says where it comes from."""
 
     by: str
@@ -39,7 +39,7 @@ def write_heads(by: str, heads: Sequence[tuple[Party, SignedHead, str | None]]) 
     return json.dumps({"schema": SCHEMA, "by": by, "heads": listed}, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def read_shown(content: bytes, name: str, bureau_key: str) -> list[Shown]:
+def read_shown(content: bytes, name: str, bureau_key: str) -> list[ShownHead]:
     """The heads of this bureau (its key, hexadecimal) in a file: of ``write_heads``, a head or receipt by itself, a
     run's manifest, or a checkpoint. ``name`` stands for a file that does not say whose it is.
 
@@ -56,7 +56,7 @@ def read_shown(content: bytes, name: str, bureau_key: str) -> list[Shown]:
     )
     for head in found:
         head.verify(bureau_key)
-    return [Shown(name, head) for head in found]
+    return [ShownHead(name, head) for head in found]
 
 
 def _read_json(content: bytes, name: str, bureau_key: str) -> list[HeldHead]:
@@ -81,7 +81,7 @@ def _read_json(content: bytes, name: str, bureau_key: str) -> list[HeldHead]:
         ) from None
 
 
-def compare(shown: Sequence[Shown], prove: Callable[[int, int], Proof] | None) -> int:
+def compare(shown: Sequence[ShownHead], prove: Callable[[int, int], Proof] | None) -> int:
     """Hold all heads of one bureau against each other; how many different sizes there were.
 
     ``prove(first, second)`` asks the bureau; None: only heads of one size are compared. Raises ``NotAuthentic`` naming
@@ -112,6 +112,6 @@ def _continues(older: HeldHead, newer: HeldHead, prove: Callable[[int, int], Pro
     return True
 
 
-def as_facts(shown: Sequence[Shown]) -> list[dict[str, Any]]:
+def as_facts(shown: Sequence[ShownHead]) -> list[dict[str, Any]]:
     """The heads as a program reads them."""
     return [{"by": one.by, "size": one.head.size, "root": one.head.root} for one in shown]

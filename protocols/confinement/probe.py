@@ -24,16 +24,15 @@ NAMES = ("landlock", "seccomp", "network", "dumps")
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """A protection: whether it holds, whether a worker is refused its jobs without it, and what was seen."""
+class Protection:
+    """A protection: whether it holds, and what was seen. A worker is refused its jobs without any of them."""
 
     name: str
     works: bool
-    needed: bool
     seen: str
 
 
-def probe() -> list[Found]:
+def probe() -> list[Protection]:
     """Every protection, tried in a process of its own."""
     begin = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import protocols.confinement.probe as p; p.main()"
     paths = json.dumps([os.path.abspath(one) for one in sys.path])
@@ -46,9 +45,9 @@ def probe() -> list[Found]:
             check=False,
         )
         told = json.loads(done.stdout)
-        return [Found(name, bool(told[name][0]), True, str(told[name][1])) for name in NAMES]
+        return [Protection(name, bool(told[name][0]), str(told[name][1])) for name in NAMES]
     except (OSError, ValueError, KeyError, IndexError, TypeError, subprocess.TimeoutExpired):
-        return [Found(name, False, True, "the process that tries ended without a word") for name in NAMES]
+        return [Protection(name, False, "the process that tries ended without a word") for name in NAMES]
 
 
 def main() -> None:

@@ -219,7 +219,7 @@ def test_charges_that_come_back_are_bounded(scene: Scene, contract: str) -> None
 
 def test_contexts_are_bounded(scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(contexts, "check_context", lambda *_: None)  # whatever it is, it is acceptable
-    monkeypatch.setattr(scene.bureau._scorers, "run", lambda work, *arguments: work(*arguments))
+    monkeypatch.setattr(scene.bureau._pools.scoring, "run", lambda work, *arguments: work(*arguments))
     scene.bank.open_job(scene.bureau, contract)
     frames = [number.to_bytes(4, "big") for number in range(FLOOD)]
     with pytest.raises(Refused, match="as may be"):

@@ -15,7 +15,7 @@ import pytest
 from lab.bank.cosigned import describe
 from lab.bank.witness import kept_heads
 from lab.terms.errors import NotAuthentic, NotFound, Unreachable
-from lab.terms.heads import Shown, compare, read_shown, write_heads
+from lab.terms.heads import ShownHead, compare, read_shown, write_heads
 from tests.attacks.ledgers import Bank, Ledger, make_bank, make_witnesses, named
 
 
@@ -93,16 +93,16 @@ def test_parties_that_exchange_heads_by_file_find_out(tmp_path: Path) -> None:
     a, b = make_bank(tmp_path, "a", for_a), make_bank(tmp_path, "b", for_b)
     work(for_a, a)
     work(for_b, b, jobs=5)
-    shown: list[Shown] = []
+    shown: list[ShownHead] = []
     for bank in (a, b):
         shown += read_shown(write_heads(bank.home.name, kept_heads(bank.home)), bank.home.name, for_a.public)
     assert {one.head.size for one in shown} == {7, 11}
     for ledger in (for_a, for_b):  # whichever of its two ledgers the bureau answers from
         with pytest.raises(NotAuthentic, match="two ledgers: its head of 7 entries \\(a\\) and that of 11 \\(b\\)"):
             compare(shown, ledger.ledger_consistency)
-    honest = [Shown("a", for_a.head()), Shown("auditor", for_a.checkpoint(3))]
+    honest = [ShownHead("a", for_a.head()), ShownHead("auditor", for_a.checkpoint(3))]
     assert compare(honest, for_a.ledger_consistency) == 2
-    same = [Shown("a", for_a.head()), Shown("b", for_b.checkpoint(7))]
+    same = [ShownHead("a", for_a.head()), ShownHead("b", for_b.checkpoint(7))]
     with pytest.raises(NotAuthentic, match="two ledgers"):
         compare(same, None)  # two heads of one size need nobody's proof
 
@@ -116,4 +116,4 @@ def test_a_bureau_that_will_not_prove_is_not_believed(tmp_path: Path) -> None:
         raise NotFound("none")
 
     with pytest.raises(NotAuthentic):
-        compare([Shown("a", ledger.head()), Shown("b", ledger.checkpoint(2))], silent)
+        compare([ShownHead("a", ledger.head()), ShownHead("b", ledger.checkpoint(2))], silent)

@@ -125,8 +125,11 @@ def count_by_contract(session: Session, kind: str, since: datetime, *, by: str) 
 def _locked(session: Session, kind: str, contract: str | None, by: str, about: str, now: datetime) -> TallyRow:
     session.flush()
     key = _key(kind, contract, by, about)
-    session.execute(_BEGIN, {"key": key, "kind": kind, "contract": contract, "by": by, "about": about, "now": now})
-    return session.get_one(TallyRow, key, with_for_update=True, populate_existing=True)
+    found: TallyRow | None = None
+    while found is None:  # a sweep may take the row away between the two statements
+        session.execute(_BEGIN, {"key": key, "kind": kind, "contract": contract, "by": by, "about": about, "now": now})
+        found = session.get(TallyRow, key, with_for_update=True, populate_existing=True)
+    return found
 
 
 def _key(kind: str, contract: str | None, by: str, about: str) -> str:

@@ -1,7 +1,8 @@
 """Where the bureau's state lives: typed tables and their migrations, on SQLite (default) or PostgreSQL (by URL).
 
-Rooms come in through ``open_store`` and take sessions; none of them writes SQL text of a dialect's own except the one
-counting statement in ``lab.bureau.exchange.charges``.
+Rooms come in through ``open_store`` and take sessions; none of them writes SQL text except where the two
+dialects have no common form in SQLAlchemy: counting (``lab.bureau.exchange.charges``, ``lab.bureau.ledger.tallies``),
+and emptying and clearing tables when pseudonyms change (``lab.bureau.renaming``).
 """
 
 from lab.bureau.store.engine import Store, open_store

@@ -120,7 +120,7 @@ def test_a_withdrawal_while_a_batch_is_evaluated_keeps_its_reply_back(
     give(scene, range(3))
     matched = scene.bank.match(scene.bureau, contract, firms(scene, range(3)))
     sent = batch(scene, contract, matched.tags, [0, 1, 2])
-    workers = scene.bureau._scorers
+    workers = scene.bureau._pools.scoring
     run = workers.run
 
     def run_and_withdraw(*work, **more):

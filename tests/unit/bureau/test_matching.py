@@ -113,7 +113,7 @@ def test_both_failing_costs_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatc
 @pytest.fixture
 def opened_on(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Scene]:
     """Opens the scene's bureau again to work on a cluster, for requests of any size."""
-    monkeypatch.setattr("lab.bureau.office._FEW_ELEMENTS", 0)
+    monkeypatch.setattr("lab.bureau.pools.FEW_ELEMENTS", 0)
 
     def opened(address: str) -> Scene:
         scene.bureau.close()
