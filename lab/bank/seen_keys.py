@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from lab.bank.answers import strict
 from lab.bank.files import check_private, read_private, replace_private, write_private
@@ -22,7 +23,7 @@ from protocols.matching.bank import Setup, StrayedKey, check_public_key, operati
 
 _GROWN = 1.25
 _FEW = 1_000
-"""A register may have grown by a quarter, and by a thousand, since the key was first used in an epoch."""
+"""A register may have grown by a quarter, and by a thousand, since its size was stated."""
 
 
 @dataclass(frozen=True)
@@ -45,17 +46,16 @@ class SeenKeys:
             check_public_key(setup.engine, setup.stated.public_key)
         statement, signature = self._statement(setup), setup.stated.signature.hex()
         statement.verify(self.bureau_key, signature)
-        shown: dict[str, object] = {"statement": statement.as_dict(), "signature": signature, "bureau": self.bureau_key}
+        shown: dict[str, Any] = {"statement": statement.as_dict(), "signature": signature, "bureau": self.bureau_key}
         self._compare(setup, shown)
         if self._path(setup, "strayed").exists():
             raise self._stop(setup, "answered under another key than the published one before")
         most = int(statement.register_entries * _GROWN) + _FEW
         if self.sized and setup.entries > most:
             raise InvalidInput(
-                f"The set-up has {setup.entries} entries; what the bureau signed for this key epoch says "
+                f"The set-up has {setup.entries} entries; what the bureau signed with it says "
                 f"{statement.register_entries}.",
-                next_step="ask the bureau: a register that has grown so much takes a new key epoch "
-                "(`lab bureau rotate-keys`); otherwise it plants marks",
+                next_step="ask the bureau: it states the size anew when its register grows; otherwise it plants marks",
             )
         return setup.stated.public_key
 
@@ -70,19 +70,19 @@ class SeenKeys:
         replace_private(self._path(setup, "strayed"), _text(told))
         return self._stop(setup, f"answered wrongly: {found}; nothing of that answer was kept")
 
-    def _compare(self, setup: Setup, shown: dict[str, object]) -> None:
+    def _compare(self, setup: Setup, shown: dict[str, Any]) -> None:
         path = self._path(setup, "key")
         self._make_folder()
         with suppress(Conflict):  # the first that is written counts, whichever process was first
             write_private(path, _text(shown))
         try:
-            first = json.loads(read_private(path))
-        except ValueError:
+            known = _key_of(json.loads(read_private(path)))
+        except (ValueError, KeyError, TypeError):
             raise InvalidInput(
                 f"Wanted the first statement of a matching key in {path.name}; found otherwise.",
                 next_step="restore the folder matching-keys from a backup",
             ) from None
-        if first != shown:
+        if known != _key_of(shown):
             replace_private(self._path(setup, "other-key"), _text(shown))
             raise NotAuthentic(
                 f"The bureau shows another matching key for contract {self.contract} in epoch {setup.epoch} than "
@@ -113,6 +113,11 @@ class SeenKeys:
     def _make_folder(self) -> None:
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_private(self.folder)
+
+
+def _key_of(shown: dict[str, Any]) -> tuple[object, object]:
+    """What no two statements of one contract, operation and epoch may differ in: the key, and whose signature it is."""
+    return shown["bureau"], shown["statement"]["public_key"]
 
 
 def _text(facts: dict[str, object]) -> bytes:

@@ -1,9 +1,9 @@
 """What a bureau states, signed, of a matching key: for which contract, operation, engine and epoch, and its public key.
 
 Signed is ``"shulab matching key statement v1" 0x00`` and the RFC 8785 (JSON Canonicalization Scheme) form of the
-object that ``as_dict`` gives, with the bureau's Ed25519 key (RFC 8032), which contracts name. There is one statement
-for a contract, operation, engine and epoch, for the epoch's whole life; two that differ are a contradiction that the
-bureau has signed, whoever holds them.
+object that ``as_dict`` gives, with the bureau's Ed25519 key (RFC 8032), which contracts name. There is one key for a
+contract, operation, engine and epoch, for the epoch's whole life; two statements of different keys are a contradiction
+that the bureau has signed, whoever holds them. The size may differ: registers grow.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ _DOMAIN = b"shulab matching key statement v1\x00"
 @dataclass(frozen=True, slots=True)
 class KeyStatement:
     """A statement without its signature. ``public_key``: P = s·B in the engine's encoding, hexadecimal;
-    ``register_entries``: the register's size when the key was first used, rounded up to two digits; 0 where the
-    contract requires consent."""
+    ``register_entries``: the register's size when it was stated, rounded up to two digits; 0 where the contract
+    requires consent."""
 
     contract: str
     operation: str

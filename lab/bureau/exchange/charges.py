@@ -18,7 +18,10 @@ from typing import Any
 from sqlalchemy import CursorResult, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
+from lab.bureau.contracts.cabinet import find
+from lab.bureau.contracts.workflow import State
 from lab.bureau.exchange.jobs import jobs_opened
+from lab.bureau.ledger.tallies import note_return
 from lab.bureau.store.tables import InquiryRow, Moment, UsageRow
 from lab.terms.contract import Contract
 from lab.terms.errors import Refused
@@ -171,3 +174,10 @@ def _add(session: Session, contract_id: str, counter: str, amount: int, ceiling:
     values = {"contract": contract_id, "counter": counter, "amount": amount, "ceiling": ceiling}
     done = session.execute(_ADD, values)
     return isinstance(done, CursorResult) and done.rowcount == 1
+
+
+def count_return(session: Session, contract_id: str, error: Exception, now: datetime) -> None:
+    """Count that a charge is given back (``check_returns`` bounds their number), if the bank is the cause: not where
+    officers have stopped the contract. Call it with the contract locked, before any entry."""
+    if find(session, contract_id).state is State.ACTIVE:
+        note_return(session, contract_id, error, now=now)

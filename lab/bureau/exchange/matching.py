@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from lab.bureau.consents import Consents
 from lab.bureau.contracts.cabinet import find
 from lab.bureau.exchange.batches import Answered
-from lab.bureau.exchange.charges import charge_identifiers, return_identifiers
+from lab.bureau.exchange.charges import charge_identifiers, count_return, return_identifiers
 from lab.bureau.exchange.extent import Extent, Use
 from lab.bureau.exchange.index import ContractIndex
 from lab.bureau.exchange.indexes import Indexes, Which
@@ -28,7 +28,7 @@ from lab.bureau.exchange.jobs import lock_contract
 from lab.bureau.exchange.passage import Passage, Passed
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
-from lab.bureau.ledger.tallies import check_returns, note_return, record_often
+from lab.bureau.ledger.tallies import check_returns, record_often
 from lab.bureau.register import find_snapshot
 from lab.bureau.store import Store
 from lab.bureau.store.tables import MatchAnswerRow, MatchRow
@@ -202,7 +202,7 @@ class Matching:
                 session.delete(row)
                 session.flush()
                 return_identifiers(session, contract_id, count)
-                note_return(session, contract_id, error, now=now)
+                count_return(session, contract_id, error, now)
                 record(session, "match.returned", contract_id, facts, by=BUREAU)
 
     def _named(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> ContractIndex:

@@ -33,7 +33,7 @@ from lab.bureau.exchange.batches import (
     Sent,
     failure_of,
 )
-from lab.bureau.exchange.charges import charge_scores, return_scores
+from lab.bureau.exchange.charges import charge_scores, count_return, return_scores
 from lab.bureau.exchange.exposure import check_fresh, check_spent
 from lab.bureau.exchange.indexes import Indexes
 from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
@@ -43,7 +43,7 @@ from lab.bureau.exchange.rescoring import check_again
 from lab.bureau.home import BureauHome, write_private
 from lab.bureau.keys import BureauKeys
 from lab.bureau.ledger import BUREAU, Fact, record
-from lab.bureau.ledger.tallies import check_returns, note_return
+from lab.bureau.ledger.tallies import check_returns
 from lab.bureau.pseudonyms import pseudonyms_of
 from lab.bureau.register import Snapshots, find_snapshot
 from lab.bureau.shelf import Shelf
@@ -286,7 +286,7 @@ class Scoring:
             row, file = returned
             return_scores(session, contract_id, job_id, row.sha256)
             give_back_rows(session, contract_id, job_id, row.rows)
-            note_return(session, contract_id, error, now=now)
+            count_return(session, contract_id, error, now)
             facts: dict[str, Fact] = {
                 "job": job_id,
                 "batch_sha256": row.sha256,

@@ -1,8 +1,9 @@
-"""The bureau's signed statements of its matching keys: one for a contract, operation, engine and epoch, in its ledger.
+"""The bureau's signed statements of its matching keys: one key for a contract, operation, engine and epoch, in its
+ledger.
 
-The entry is made when the key is first used for the contract in the epoch, and every set-up that the key makes carries
-the same statement (``lab.terms.matching_key``). A bureau that shows two banks, or one bank twice, different keys for
-the same has signed a contradiction.
+The entry is made when the key is first used for the contract in the epoch, and again when the register's size, rounded,
+has become another: every set-up carries the newest statement of its time (``lab.terms.matching_key``). A bureau that
+shows two banks, or one bank twice, different keys for the same has signed a contradiction.
 """
 
 from __future__ import annotations
@@ -38,13 +39,14 @@ class Statements:
         self._store, self._keys = store, keys
 
     def of(self, use: Use) -> StatedKey:
-        """The statement of a key, made and recorded now if there is none yet.
+        """The statement of a key, made and recorded now if there is none yet that gives the register's present size.
 
         Raises ``Refused`` if the epoch has no key, ``NotAuthentic`` if another key was stated before.
         """
         public_key = self._keys.matching_public_key(use.engine, use.epoch, use.contract, use.operation).hex()
         with self._store.begin() as session:
             lock_contract(session, use.contract)
+            entries = _entries(session, use.contract)
             for facts in _stated(session, use):
                 if facts["public_key"] != public_key:
                     raise NotAuthentic(
@@ -52,14 +54,16 @@ class Statements:
                         "the sealed secrets give.",
                         next_step="bring keys/ and the database back from backups of the same time",
                     )
-                return _key(public_key, int(facts["register_entries"]), str(facts["signature"]))
+                if facts["register_entries"] == entries:
+                    return _key(public_key, entries, str(facts["signature"]))
+                break
             statement = KeyStatement(
                 contract=use.contract,
                 operation=use.operation,
                 engine=use.engine,
                 epoch=use.epoch,
                 public_key=public_key,
-                register_entries=_entries(session, use.contract),
+                register_entries=entries,
             )
             signature = self._keys.sign(statement.message()).hex()
             facts = statement.as_dict() | {"signature": signature}
@@ -69,10 +73,10 @@ class Statements:
 
 
 def _stated(session: Session, use: Use) -> Iterator[dict[str, Any]]:
-    """What was stated of this key, the first statement first."""
+    """What was stated of this key, the newest statement first."""
     query = select(EntryRow.body).where(EntryRow.kind == KIND, EntryRow.contract_id == use.contract)
     wanted = {"operation": use.operation, "engine": use.engine, "epoch": use.epoch}
-    for body in session.scalars(query.order_by(EntryRow.seq)):
+    for body in session.scalars(query.order_by(EntryRow.seq.desc())):
         facts = json.loads(body)["facts"]
         if all(facts.get(name) == value for name, value in wanted.items()):
             yield facts

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
+from lab.bank import seen_keys
+from lab.bank.seen_keys import SeenKeys
 from lab.bureau.exchange.extent import Use
 from lab.bureau.exchange.statements import Statements
 from lab.bureau.store.tables import EntryRow
@@ -88,3 +91,20 @@ def test_a_home_of_the_former_kind_loses_what_was_evaluated_for_all_and_the_ledg
     (former / "values").write_bytes(bytes(320))
     scene.reopen()
     assert not former.exists() and "retention.swept" in scene.ledger()
+
+
+def test_an_amendment_that_asks_for_no_consent_states_the_register_under_the_same_key(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seen_keys, "_FEW", 0)  # the register of the scene has fewer than a thousand
+    contract = scene.contract(consent=CONSENT)
+    give(scene, range(7))
+    scene.bank.open_job(scene.bureau, contract)
+    few = bank.read_setup(scene.bureau.matching_setup(contract, "job-1"))
+    SeenKeys(tmp_path, contract, scene.bureau.party.public_key, sized=False).check(few)
+    scene.amend(contract, consent=ConsentTerms(required=False, why="public records"))
+    scene.bank.open_job(scene.bureau, contract, "job-2")
+    whole = bank.read_setup(scene.bureau.matching_setup(contract, "job-2"))
+    SeenKeys(tmp_path, contract, scene.bureau.party.public_key).check(whole)
+    assert (few.stated.register_entries, whole.stated.register_entries) == (0, 240)
+    assert len(stated(scene)) == 2 and few.stated.public_key == whole.stated.public_key
