@@ -93,7 +93,7 @@ def add_products(sums: list[Any], head: BatchHead, terms: Terms, params: Paramet
         _fill(row, values[term], params)
         if not row.any():
             continue  # a product with zero would be "transparent", which SEAL refuses; it adds nothing
-        encoder.encode(memoryview(row), weights)  # read in place: a list would make all its integers first
+        encoder.encode(row.data, weights)  # read in place: a list would make all its integers first
         evaluator.transform_to_ntt(weights, first, transformed)
         evaluator.multiply_plain(column, transformed, product)
         for output in terms.outputs[term]:
@@ -108,7 +108,7 @@ def finish(sums: list[Any], terms: Terms, params: ParameterSet) -> list[bytes]:
     replies = []
     for reply, base in zip(sums, _modulo(terms.base, params), strict=True):
         _fill(row, base, params)
-        encoder.encode(memoryview(row), plain)
+        encoder.encode(row.data, plain)
         evaluator.add_plain_inplace(reply, plain)
         evaluator.mod_switch_to_inplace(reply, context.last_parms_id())
         replies.append(layout.pack_output(*native.residues(reply, params), params))
