@@ -7,6 +7,7 @@ more; the others of its are told at once that there is no reply yet, and when to
 
 from __future__ import annotations
 
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic
 
@@ -46,7 +47,7 @@ def who_waited(scene: Scene, target: str) -> int:
 
 def test_without_a_share_the_whole_crowd_waits(scene: Scene, waiting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def any_number(waits: places.Waits, share: int) -> None:
-        waits._share, waits._held = CROWD, places.Counter()
+        waits._share, waits._held = CROWD, Counter()
 
     monkeypatch.setattr(places.Waits, "__init__", any_number)
     assert who_waited(scene, waiting) == CROWD

@@ -20,7 +20,7 @@ import pytest
 from lab.bureau.exchange import exposure, scoring
 from lab.terms.errors import Refused
 from protocols.scoring.params import ParameterSet
-from tests.attacks.conftest import new_database
+from tests.service.conftest import _new_database as new_database
 from tests.unit.bureau.scene import Scene
 from tests.unit.bureau.test_exchange import JOB, batch_of
 
@@ -36,7 +36,7 @@ def both_at_once(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each of two batches, under a contract each, was charged; they meet after what is spent was added up."""
     contracts = [bank.contract(), bank.contract()]
     batches = [batch_of(bank, contract) for contract in contracts]
-    check_fresh, meeting = scoring.check_fresh, Barrier(2, timeout=2)
+    check_fresh, meeting = exposure.check_fresh, Barrier(2, timeout=2)
 
     def meet(*arguments: Any) -> None:
         with suppress(BrokenBarrierError):  # the other one waits at the lock
