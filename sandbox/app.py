@@ -49,7 +49,7 @@ from sandbox.metrics import Metrics
 from sandbox.middleware import Surround
 from sandbox.openid import find_provider
 from sandbox.parts import Parts
-from sandbox.places import Budget, Places
+from sandbox.places import Budget, Places, Waits
 from sandbox.settings import ServiceSettings, load_settings
 from sandbox.sweeper import Sweeper
 from sandbox.uploads import Uploads
@@ -111,6 +111,7 @@ def create_app(
         find_provider(settings),
         uploads,
         streams,
+        Waits(settings.reply_waits_per_bank),
         metrics,
         begin,
     )

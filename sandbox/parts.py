@@ -12,7 +12,7 @@ from fastapi import Request
 from lab.bureau.exchange import Charge
 from lab.bureau.office import Bureau
 from sandbox.metrics import Metrics
-from sandbox.places import Budget, Places
+from sandbox.places import Budget, Places, Waits
 from sandbox.settings import ServiceSettings
 from sandbox.uploads import Uploads
 from sandbox.waiting import Waiting
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 @dataclass(frozen=True)
 class Parts:
     """The bureau, its settings, the places for heavy work and for checking passwords, the log, the OpenID provider, the
-    room for bodies on their way in, the open streams, the figures, who is told of a charged batch, and the sign-ins
-    under way at the provider."""
+    room for bodies on their way in, the open streams, who waits for replies, the figures, who is told of a charged
+    batch, and the sign-ins under way at the provider."""
 
     bureau: Bureau
     bureau_key: str
@@ -36,6 +36,7 @@ class Parts:
     provider: Provider | None
     uploads: Uploads
     streams: Budget
+    waits: Waits
     metrics: Metrics
     begin: Callable[[Charge], None]
     waiting: Waiting = field(default_factory=Waiting)

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
 from sandbox.problems import Problem
@@ -70,6 +70,28 @@ class Budget:
             yield
         finally:
             self.free += share
+
+
+class Waits:
+    """How many requests of one caller may wait at once, each looking again and again; used from one event loop."""
+
+    def __init__(self, share: int) -> None:
+        self._share = share
+        self._held: Counter[str] = Counter()
+
+    @contextmanager
+    def hold(self, who: str) -> Iterator[bool]:
+        """Whether this request may wait, for the time of the block."""
+        if self._held[who] >= self._share:
+            yield False
+            return
+        self._held[who] += 1
+        try:
+            yield True
+        finally:
+            self._held[who] -= 1
+            if not self._held[who]:
+                del self._held[who]
 
 
 class Places:

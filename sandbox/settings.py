@@ -61,6 +61,8 @@ class ServiceSettings(FileSettings):
     """That of one bank; beyond it, 429. No body can be larger."""
     uploads_per_bank: Annotated[int, Field(ge=1, le=1000)] = 8
     """Bodies of one bank that are received at once; the next one is told to come back (429)."""
+    reply_waits_per_bank: Annotated[int, Field(ge=1, le=10_000)] = 16
+    """Requests of one bank that wait for a reply at once; the next one is told at once that there is none yet."""
     event_streams: Annotated[int, Field(ge=1, le=10_000)] = 64
     """Streams of a job's progress that are open at once."""
     event_seconds: Seconds = 600.0

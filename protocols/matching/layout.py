@@ -61,7 +61,7 @@ def count_elements(data: bytes, kind: Kind) -> int:
     """How many elements a frame announces and its length bears out, before any native code sees it."""
     frame = unpack(data, kind)
     count = frame.number("count", low=0, high=MAX_ELEMENTS)
-    if len(frame.parts) != 1 or (len(frame.parts[0]) % count if count else len(frame.parts[0])):
+    if len(frame.parts) != 1 or bool(frame.parts[0]) != bool(count) or (count and len(frame.parts[0]) % count):
         raise MalformedFrame("the frame's length does not fit the number of elements it announces")
     return count
 

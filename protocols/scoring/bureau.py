@@ -13,7 +13,7 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import keyproof, layout, mask, native, sealform
+from protocols.scoring import keyproof, layout, mask, native, noise, sealform
 from protocols.scoring.layout import BatchHead, Terms, read_batch
 from protocols.scoring.noise import Element
 from protocols.scoring.params import SEED_BYTES, ParameterSet
@@ -84,15 +84,16 @@ def add_products(sums: list[Any], head: BatchHead, terms: Terms, params: Paramet
     evaluator, encoder, first = seal.Evaluator(context), seal.BatchEncoder(context), context.first_parms_id()
     weights, transformed, product, current, column = seal.Plaintext(), seal.Plaintext(), seal.Ciphertext(), -1, None
     values, polynomials = _modulo(terms.values, params), _room(params)
+    row: NDArray[np.int64] = np.empty(params.slots, dtype=np.int64)
     for term in np.argsort(terms.columns, kind="stable"):
         if int(terms.columns[term]) != current:
             current = int(terms.columns[term])
             layout.read_seeded(head.ciphertexts[current], params, polynomials)
             column = native.transformed(*polynomials, params)
-        row = values[term]
+        _fill(row, values[term], params)
         if not row.any():
             continue  # a product with zero would be "transparent", which SEAL refuses; it adds nothing
-        encoder.encode(memoryview(row), weights)  # read in place: a list would make all its integers first
+        encoder.encode(row.data, weights)  # read in place: a list would make all its integers first
         evaluator.transform_to_ntt(weights, first, transformed)
         evaluator.multiply_plain(column, transformed, product)
         for output in terms.outputs[term]:
@@ -103,9 +104,11 @@ def finish(sums: list[Any], terms: Terms, params: ParameterSet) -> list[bytes]:
     """Add the base to every sum and switch it down: the ciphertexts of the reply, packed."""
     context = native.context(params.name)
     evaluator, encoder, plain = seal.Evaluator(context), seal.BatchEncoder(context), seal.Plaintext()
+    row: NDArray[np.int64] = np.empty(params.slots, dtype=np.int64)
     replies = []
     for reply, base in zip(sums, _modulo(terms.base, params), strict=True):
-        encoder.encode(memoryview(base), plain)
+        _fill(row, base, params)
+        encoder.encode(row.data, plain)
         evaluator.add_plain_inplace(reply, plain)
         evaluator.mod_switch_to_inplace(reply, context.last_parms_id())
         replies.append(layout.pack_output(*native.residues(reply, params), params))
@@ -115,6 +118,17 @@ def finish(sums: list[Any], terms: Terms, params: ParameterSet) -> list[bytes]:
 def _modulo(values: NDArray[np.int64], params: ParameterSet) -> NDArray[np.int64]:
     """Values of less than t on either side of 0 as residues of t; far cheaper than a division."""
     return np.ascontiguousarray(values + (values < 0) * np.int64(params.plain_modulus))
+
+
+def _fill(row: NDArray[np.int64], values: NDArray[np.int64], params: ParameterSet) -> None:
+    """Set ``row``, int64 [slots], to ``values`` and, in slots that no enterprise of the batch has, random numbers.
+
+    Fresh for each term and base. With nothing in those slots every coefficient of a term's polynomial would be a known
+    multiple of the few weights there are, and the 26 bits that a reply shows of each of 8,192 coefficients would say
+    many terms' weights at once, to a bank that lets its columns wrap around q. So they say one polynomial's at most.
+    """
+    row[: len(values)] = values
+    row[len(values) :] = noise.modulo(params.plain_modulus, params.slots - len(values))
 
 
 def _public_key(key: bytes, params: ParameterSet) -> Any:

@@ -23,6 +23,7 @@ ciphertext has in SEAL (level, form, scale, correction factor) is no matter of t
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +39,7 @@ FORM = 2
 """The number of this form of frames. In form 1 ciphertexts travelled in SEAL's own format."""
 TAG_BYTES = 16
 MAX_COLUMNS = 4096
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,10 @@ def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str
         raise MalformedFrame("an enterprise stands twice in one batch")
     if any(len(column) != params.column_bytes for column in batch.parts[1:]):
         raise MalformedFrame(f"a column has {params.column_bytes} bytes; one of another length was found")
-    head = BatchHead(sha256 or digest(frame), contract, batch.text("context"), columns, tags, tuple(batch.parts[1:]))
+    context = batch.text("context")
+    if not _DIGEST.fullmatch(context):
+        raise MalformedFrame("a batch names its context by SHA-256, 64 hexadecimal digits")
+    head = BatchHead(sha256 or digest(frame), contract, context, columns, tags, tuple(batch.parts[1:]))
     if len(set(head.seeds())) != columns:
         raise MalformedFrame("a seed stands twice in one batch")
     return head

@@ -59,6 +59,15 @@ def uniform(bits: int, degree: int) -> NDArray[np.int64]:
     return words.astype(np.int64) - (1 << bits)
 
 
+def modulo(modulus: int, count: int) -> NDArray[np.int64]:
+    """Numbers uniform on [0, modulus), modulus < 2^32: int64 [count]. Words beyond it are drawn again."""
+    found, mask = np.empty(0, dtype=np.int64), np.uint32((1 << modulus.bit_length()) - 1)
+    while len(found) < count:
+        drawn = np.frombuffer(os.urandom(4 * (count - len(found))), dtype="<u4") & mask
+        found = np.concatenate([found, drawn[drawn < modulus].astype(np.int64)])
+    return found
+
+
 def residues(values: NDArray[np.int64], params: ParameterSet) -> Element:
     """Signed coefficients, smaller than every prime, as residues."""
     return np.stack([(values + (values < 0) * np.int64(prime)).astype(np.uint64) for prime in params.data_primes])

@@ -114,12 +114,13 @@ async def batch_reply(
     """Why a batch was not answered is told as the problem that it was; it was not charged then."""
     await read_nothing(request, caller.verified, parts.settings)
     until, pause = asyncio.get_running_loop().time() + wait, _FIRST_PAUSE
-    while (found := await run_in_threadpool(parts.bureau.batch_reply, caller.contract, job_id, sha256)) is None:
-        left = until - asyncio.get_running_loop().time()
-        if left <= 0 or await request.is_disconnected():
-            return JSONResponse({"sha256": sha256}, 202, headers={"Retry-After": "1"})
-        await asyncio.sleep(min(pause, left))
-        pause = min(pause * 1.5, _LONGEST_PAUSE)
+    with parts.waits.hold(caller.bank) as may_wait:
+        while (found := await run_in_threadpool(parts.bureau.batch_reply, caller.contract, job_id, sha256)) is None:
+            left = until - asyncio.get_running_loop().time()
+            if left <= 0 or not may_wait or await request.is_disconnected():
+                return JSONResponse({"sha256": sha256}, 202, headers={"Retry-After": "1"})
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
     reply, receipt = found
     return Response(reply, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
 

@@ -30,7 +30,7 @@ from lab.bureau.people.judging import FIRST_LOCK, TRIES
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow, TallyRow
 from lab.bureau.watch.counts import count_all
-from lab.terms.contract import Party
+from lab.terms.contract import Ceilings, Party
 from lab.terms.errors import NotAuthentic, Refused, ShulabError
 from lab.terms.succession import SignedSuccession, Succession
 from tests.matching import request
@@ -186,6 +186,31 @@ def test_a_bank_that_repeats_itself_is_a_few_entries_and_the_watch_counts_them_a
     with scene.bureau.store.read() as session:
         (counted,) = count_all(session, scene.clock.now + timedelta(hours=2))
         assert counted.counts["refused"] >= FLOOD, "and afterwards, from the entry that tells the number"
+
+
+def answered_in_many_jobs(scene: Scene) -> int:
+    """Entries that tell of the answer to one request, which was charged once and sent again in each of many jobs."""
+    contract, frame = scene.contract(ceilings=Ceilings(jobs_per_day=100)), request(scene.tables.codes[:8])
+    try:
+        for number in range(FLOOD):
+            scene.bank.open_job(scene.bureau, contract, f"job-{number}")
+            scene.bureau.match(contract, f"job-{number}", frame)
+    except Refused as refused:
+        assert "make the request anew" in refused.next_step
+        scene.bureau.match(contract, "job-0", frame)  # where it was answered it is answered
+    assert scene.ledger().count("match.charged") == 1
+    return scene.ledger().count("match.answered")
+
+
+def test_answered_in_any_number_of_jobs_one_request_is_any_number_of_entries(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(matching, "_check_answers", lambda *_: None)
+    assert answered_in_many_jobs(scene) == FLOOD
+
+
+def test_one_request_is_answered_in_so_many_jobs(scene: Scene) -> None:
+    assert answered_in_many_jobs(scene) == matching.MOST_ANSWERED < FLOOD
 
 
 def spoilt(frame: bytes) -> bytes:

@@ -226,6 +226,12 @@ def test_a_count_is_the_size_of_the_intersection_and_comes_out_of_order(engine: 
     assert bank.read_setup(setup.manifest).counting
 
 
+@pytest.mark.parametrize(("count", "data"), [(1000, b""), (0, bytes(32)), (3, bytes(32))])
+def test_a_number_of_elements_that_their_bytes_do_not_bear_out_is_refused(count: int, data: bytes) -> None:
+    with pytest.raises(MalformedFrame, match="number of elements"):
+        bureau.count_request(Frame(Kind.MATCH_REQUEST, {"engine": "x25519", "count": count}, (data,)).pack())
+
+
 @each_engine
 def test_more_identifiers_than_the_ceiling_are_refused(engine: str) -> None:
     request = bank.Blinding(engine, os.urandom(32)).request(["a", "b"])

@@ -179,6 +179,13 @@ def test_the_head_of_a_batch_is_read_without_its_ciphertexts() -> None:
     assert (head.tags == tags(2)).all()
 
 
+@pytest.mark.parametrize("name", ["", "\0", "a\0" * 32, "0" * 63, "0" * 64 + "\n", "A" * 64, "名" * 64])
+def test_a_batch_names_its_context_by_a_hash_and_nothing_else(name: str) -> None:
+    """It is looked up in the database: PostgreSQL takes no NUL in a text, and that was a fault of the service."""
+    with pytest.raises(MalformedFrame, match="SHA-256"):
+        bureau.read_batch(rebuilt(context=name), PARAMS, contract=CONTRACT)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

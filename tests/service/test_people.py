@@ -217,7 +217,7 @@ def test_cookies_are_for_https_alone_where_there_is_https(front: Front, scheme: 
     class Settings:
         public_url = public
 
-    parts = Parts(front.bureau, "", Settings(), *[None] * 8)  # type: ignore[arg-type]
+    parts = Parts(front.bureau, "", Settings(), *[None] * 9)  # type: ignore[arg-type]
     response = Response()
     set_cookies(response, request, parts, tokens)
     lines = [value.decode().lower() for name, value in response.raw_headers if name == b"set-cookie"]

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.exchange.batches import RETURNED
 from lab.bureau.exchange.passage import Passed
-from lab.bureau.store.tables import BatchRow, ContractRow, JobRow, SeedRow
+from lab.bureau.store.tables import BankRow, BatchRow, ContractRow, JobRow, SeedRow
 from lab.terms.errors import Conflict, Refused
 from protocols.scoring.bureau import BatchHead
 from protocols.scoring.params import ParameterSet
@@ -51,8 +51,17 @@ def _of_batches(query: Select[*Columns]) -> Select[*Columns]:
     return joined.where(BatchRow.state != RETURNED)
 
 
+def lock_bank(session: Session, bank_id: str) -> None:
+    """Wait for, and keep, the lock that orders what is counted for a bank over its contracts. Lock a contract first."""
+    session.execute(select(BankRow.id).where(BankRow.id == bank_id).with_for_update())
+
+
 def check_spent(session: Session, passed: Passed, params: ParameterSet, spent: float) -> None:
-    """Raise ``Refused`` if a batch that spends so much is more than is left."""
+    """Raise ``Refused`` if a batch that spends so much is more than is left.
+
+    What a bank has spent is of all its contracts, so its own row is locked as well as the contract's, in this order.
+    """
+    lock_bank(session, passed.held.bank_id)
     shelved = passed.shelved
     used = spent_so_far(session, passed.held.bank_id, shelved.name, shelved.version)
     if used + spent > 1:

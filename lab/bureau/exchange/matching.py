@@ -15,6 +15,7 @@ from datetime import datetime
 
 import numpy as np
 from numpy.typing import NDArray
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.consents import Consents
@@ -48,6 +49,9 @@ from protocols.matching.bureau import (
 )
 from protocols.matching.bureau import Operation as Kind
 
+MOST_ANSWERED = 32
+"""Jobs in which one request is answered. It is charged once, and each job in which it is answered has an entry of its
+own for the receipt: without a bound a bank would grow the ledger by as much as it has ever asked, with every job."""
 _CHUNK = 4_096  # elements that one worker takes at a time: about a fifth of a second's work
 
 
@@ -148,6 +152,7 @@ class Matching:
                 session.add(_row(passed, job_id, digest, counting, count, now))
                 session.flush()
             if again:
+                _check_answers(session, key, job_id)
                 about: dict[str, Fact] = {"counting": counting}
                 record_often(session, "match.repeated", contract_id, facts, by=passed.by, about=about, now=now)
             else:
@@ -246,6 +251,24 @@ class Matching:
     ) -> Passed:
         operation = Operation.COUNT if counting else Operation.MATCH
         return self._passage.enter(session, contract_id, operation, job_id, now, identifiers=identifiers, lock=lock)
+
+
+def _check_answers(session: Session, key: tuple[str, int, str, bool], job_id: str) -> None:
+    """Raise ``Refused`` if a request would be answered in one job too many. Call it with the contract locked."""
+    if session.get(MatchAnswerRow, (*key, job_id)) is not None:
+        return
+    contract_id, epoch, request, counting = key
+    answered = select(func.count()).where(
+        MatchAnswerRow.contract_id == contract_id,
+        MatchAnswerRow.epoch == epoch,
+        MatchAnswerRow.request_sha256 == request,
+        MatchAnswerRow.counting == counting,
+    )
+    if (session.scalar(answered) or 0) >= MOST_ANSWERED:
+        raise Refused(
+            f"This request was answered in {MOST_ANSWERED} jobs already; it is not answered in another.",
+            next_step="keep the answer, or make the request anew",
+        )
 
 
 def _entry_of(

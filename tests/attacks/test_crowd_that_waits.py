@@ -1,0 +1,57 @@
+"""A bank sends one batch and asks for its reply in hundreds of requests at once, each of which waits half a minute.
+
+Every request that waits looks into the database again and again, and for its contract's signatures: the other banks'
+requests, which share threads and database, come to their turn late. What stops it: of one bank so many wait and no
+more; the others of its are told at once that there is no reply yet, and when to ask again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+
+import pytest
+
+from protocols.scoring.layout import digest
+from sandbox import places
+from tests.attacks.house import House, serving
+from tests.unit.bureau.scene import Scene
+from tests.unit.bureau.test_exchange import JOB, batch_of
+
+CROWD, SHARE, SECONDS = 12, 3, 3
+
+
+@pytest.fixture
+def waiting(house: House) -> str:
+    """Where a reply would be that does not come: nobody evaluates the batch."""
+    contract = house.scene.contract()
+    batch = batch_of(house.scene, contract)
+    house.bureau.receive_batch(contract, JOB, batch)
+    return f"/v1/contracts/{contract}/jobs/{JOB}/batches/{digest(batch)}/reply?wait={SECONDS}"
+
+
+def who_waited(scene: Scene, target: str) -> int:
+    """How many of a crowd of requests were let wait, at a service where a bank has ``SHARE``."""
+    with serving(scene, reply_waits_per_bank=SHARE) as house, ThreadPoolExecutor(CROWD) as crowd:
+        headers = [house.signed("GET", target) for _ in range(CROWD)]
+        begun = monotonic()
+
+        def ask(signed: dict[str, str]) -> bool:
+            answer = house.send("GET", target, signed)
+            assert (answer.status_code, answer.headers["retry-after"]) == (202, "1")
+            return monotonic() - begun > SECONDS
+
+        return sum(crowd.map(ask, headers))
+
+
+def test_without_a_share_the_whole_crowd_waits(scene: Scene, waiting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def any_number(waits: places.Waits, share: int) -> None:
+        waits._share, waits._held = CROWD, Counter()
+
+    monkeypatch.setattr(places.Waits, "__init__", any_number)
+    assert who_waited(scene, waiting) == CROWD
+
+
+def test_a_banks_share_waits_and_the_others_are_told_when_to_come_back(scene: Scene, waiting: str) -> None:
+    assert who_waited(scene, waiting) == SHARE

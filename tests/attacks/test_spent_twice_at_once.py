@@ -1,0 +1,66 @@
+"""A bank that has a batch charged under each of two contracts in the same moment, to pass what replies may tell it.
+
+What replies tell of a model adds up for a bank over all its contracts, and a contract's lock orders what happens under
+that contract alone: of two batches at once, neither sees what the other spends. With as many contracts as a bank has,
+the bound is passed by as many batches, each time it is nearly used.
+
+What stops it: who adds up what a bank has spent holds the bank's row until its charge is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier, BrokenBarrierError
+from typing import Any
+
+import pytest
+
+from lab.bureau.exchange import exposure, scoring
+from lab.terms.errors import Refused
+from protocols.scoring.params import ParameterSet
+from tests.service.conftest import _new_database as new_database
+from tests.unit.bureau.scene import Scene
+from tests.unit.bureau.test_exchange import JOB, batch_of
+
+
+@pytest.fixture
+def bank(open_scene: Callable[[str], Scene], postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Scene:
+    """On PostgreSQL: SQLite has one writer at a time in any case. A batch spends more than half of all."""
+    monkeypatch.setattr(ParameterSet, "spent", lambda *_: 0.6)
+    return open_scene(new_database(postgres_url))
+
+
+def both_at_once(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Whether each of two batches, under a contract each, was charged; they meet after what is spent was added up."""
+    contracts = [bank.contract(), bank.contract()]
+    batches = [batch_of(bank, contract) for contract in contracts]
+    check_fresh, meeting = exposure.check_fresh, Barrier(2, timeout=2)
+
+    def meet(*arguments: Any) -> None:
+        with suppress(BrokenBarrierError):  # the other one waits at the lock
+            meeting.wait()
+        check_fresh(*arguments)
+
+    monkeypatch.setattr(scoring, "check_fresh", meet)
+
+    def charged(contract: str, batch: bytes) -> bool:
+        try:
+            bank.bureau.receive_batch(contract, JOB, batch)
+        except Refused as refused:
+            assert "60.0% is used" in str(refused)
+            return False
+        return True
+
+    with ThreadPoolExecutor(2) as threads:
+        return sorted(threads.map(charged, contracts, batches))
+
+
+def test_without_the_banks_lock_two_batches_pass_the_bound(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exposure, "lock_bank", lambda *_: None)
+    assert both_at_once(bank, monkeypatch) == [True, True]
+
+
+def test_one_of_two_batches_at_once_is_refused(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert both_at_once(bank, monkeypatch) == [False, True]
