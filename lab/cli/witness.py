@@ -118,7 +118,9 @@ def show(home: Home = None, as_json: AsJson = False) -> None:
         for path in one["refused"]:
             output.say(f"分叉证据 a checkpoint that contradicts one that was cosigned: {path}")
         for path in one["unproven"]:
-            output.say(f"未附证明，任何人都可送来 came without a proof, from anybody; `lab audit compare` asks for it: {path}")
+            output.say(
+                f"未附证明，任何人都可送来 came without a proof, from anybody; `lab audit compare` asks for it: {path}"
+            )
     output.result({"name": opened.name, "key": str(opened.public), "fingerprint": party.fingerprint, "logs": logs})
 
 

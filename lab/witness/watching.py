@@ -79,8 +79,8 @@ class Watching:
         return tuple(sorted(self._home.log_folder(origin).glob("refused-*")))
 
     def unproven(self, origin: str) -> tuple[Path, ...]:
-        """Checkpoints of a ledger, signed by its bureau, that came without a proof that they continue what was cosigned,
-        from whomever: no evidence until the bureau cannot give that proof (``lab audit compare``)."""
+        """Checkpoints of a ledger, signed by its bureau, that came from whomever without a proof that they continue what
+        was cosigned: no evidence until the bureau cannot give that proof (``lab audit compare``)."""
         return tuple(sorted(self._home.log_folder(origin).glob("unproven-*")))
 
     def _cosign(self, folder: Path, asked: AddCheckpoint, log: NoteKey) -> Answer:
@@ -102,9 +102,9 @@ class Watching:
         replace_durably(folder / _COSIGNED, str(cosigned).encode())
 
     def _keep(self, folder: Path, signed: SignedCheckpoint, log: NoteKey, *, contradicts: bool) -> None:
-        """Keep a checkpoint that was not cosigned. Of the size of the last one with another root it ``contradicts`` that
-        by itself. A larger one does not: anybody can send the log's newest with a wrong proof, so what is kept of such
-        neither counts as evidence nor takes its room."""
+        """Keep a checkpoint that was not cosigned. Of the size of the last one, with another root, it ``contradicts``
+        that by itself. A larger one does not: anybody can send the log's newest with a wrong proof, so what is kept of
+        such neither counts as evidence nor takes its room."""
         stem = "refused" if contradicts else "unproven"
         kept = sorted(folder.glob(f"{stem}-*"), key=lambda path: path.stat().st_mtime_ns)
         content = str(SignedCheckpoint(signed.checkpoint, Note(signed.note.text, _own(signed, log)))).encode()

@@ -117,7 +117,9 @@ def keys_for_each(folder: Path) -> tuple[str, list[tuple[str, bytes]]]:
     banks = [make_bank(folder, name, one) for name, one in (("a", known), ("b", known), ("c", other))]
     for bank in banks:
         work(bank.ledger, bank, 1)
-    return known.public, [(f"{bank.home.name}.json", write_heads(bank.home.name, kept_heads(bank.home))) for bank in banks]
+    return known.public, [
+        (f"{bank.home.name}.json", write_heads(bank.home.name, kept_heads(bank.home))) for bank in banks
+    ]
 
 
 def test_where_a_file_of_another_key_is_passed_over_the_comparison_finds_one_ledger(tmp_path: Path) -> None:
@@ -132,7 +134,7 @@ def test_where_a_file_of_another_key_is_passed_over_the_comparison_finds_one_led
 
 def test_a_file_of_another_key_is_pointed_out(tmp_path: Path) -> None:
     key, files = keys_for_each(tmp_path)
-    with pytest.raises(InvalidInput, match="c.json"):
+    with pytest.raises(InvalidInput, match=r"c\.json"):
         for name, content in files:
             read_shown(content, name, key)
 
