@@ -170,11 +170,7 @@ def check_standing(
     signed, state = outlet.contract(contract)
     document = signed.contract
     own = _own(home, document, contract)
-    if document.sha256 != own.contract.sha256:
-        raise NotAuthentic(
-            f"The bureau's text of contract {contract} is not the one this bank signed.",
-            next_step="ask the bureau; an amendment has a version of its own",
-        )
+    _check_text(document, own.contract)
     _check_not_retired(home, document, contract)
     if state != "active":
         raise Refused(
@@ -232,6 +228,23 @@ def _own(home: BankHome, document: Contract, contract: str) -> SignedContract:
             "it here.",
             next_step=f"run `lab bank sign {contract}`, which shows what changed",
         ) from None
+
+
+def own_text(home: BankHome, contract: str, shown: Contract) -> Contract:
+    """``shown``, what the bureau says that a contract is, if it is the contract asked for and, of a version that this
+    bank has signed, the very text. Raises ``NotAuthentic`` otherwise."""
+    _check_parties(home, shown, contract)
+    if shown.version in home.versions(contract):
+        _check_text(shown, home.contract(contract, shown.version).contract)
+    return shown
+
+
+def _check_text(shown: Contract, own: Contract) -> None:
+    if shown.sha256 != own.sha256:
+        raise NotAuthentic(
+            f"The bureau's text of contract {own.id} is not the one this bank signed.",
+            next_step="ask the bureau; an amendment has a version of its own",
+        )
 
 
 def _check_not_retired(home: BankHome, document: Contract, contract: str) -> None:

@@ -79,8 +79,8 @@ class Watching:
         return tuple(sorted(self._home.log_folder(origin).glob("refused-*")))
 
     def unproven(self, origin: str) -> tuple[Path, ...]:
-        """Checkpoints of a ledger, signed by its bureau, that came from whomever without a proof that they continue what
-        was cosigned: no evidence until the bureau cannot give that proof (``lab audit compare``)."""
+        """Checkpoints of a ledger, signed by its bureau, that came from whomever with a wrong proof: no evidence until
+        the bureau cannot give a right one (``lab audit compare``)."""
         return tuple(sorted(self._home.log_folder(origin).glob("unproven-*")))
 
     def _cosign(self, folder: Path, asked: AddCheckpoint, log: NoteKey) -> Answer:

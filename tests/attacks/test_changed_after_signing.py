@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.bank import agreement
-from lab.bank.agreement import Agreement, check_agreement
+from lab.bank.agreement import Agreement, check_agreement, own_text
 from lab.bank.outlet import Outlet
 from lab.terms.contract import SignedContract, signing_input
 from lab.terms.errors import NotAuthentic, NotFound
@@ -60,6 +60,17 @@ def test_without_the_own_copy_and_signature_the_bank_runs_under_another_text(
 def test_another_text_runs_nothing(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotAuthentic, match="not the one this bank signed"):
         exchange_the_text(house, monkeypatch, tmp_path)
+
+
+def test_another_text_is_not_shown_as_the_contract_either(house: House, tmp_path: Path) -> None:
+    """What `lab bank contract` shows of a version that was signed here is what was signed here."""
+    bank, contract = signed(house, tmp_path)
+    own = bank.home.contract(contract).contract
+    assert own_text(bank.home, contract, own) is own
+    with pytest.raises(NotAuthentic, match="not the one this bank signed"):
+        own_text(bank.home, contract, own.model_copy(update={"recipients": (ADDED,)}))
+    with pytest.raises(NotAuthentic, match="another contract"):
+        own_text(bank.home, contract, own.model_copy(update={"id": "c-other-9"}))
 
 
 def test_a_version_that_the_bank_never_saw_runs_nothing(house: House, tmp_path: Path) -> None:
