@@ -161,8 +161,8 @@ def check_standing(
 
     ``model``: its name and version (None: the first of the name that the contract allows); None means its first model.
     ``recipient``: who in the bank the results are for; None means the first that the contract names. Raises
-    ``NotFound`` for a contract or version never signed here, ``NotAuthentic`` for a missing or wrong signature or
-    another key, ``Refused`` outside its term, state, operations, models or recipients.
+    ``NotFound`` for a contract or version never signed here, ``NotAuthentic`` for a missing or wrong signature,
+    another key or a retired version, ``Refused`` outside its term, state, operations, models or recipients.
     """
     newest = home.contract(contract)
     _check_parties(home, newest.contract, contract)
@@ -170,11 +170,8 @@ def check_standing(
     signed, state = outlet.contract(contract)
     document = signed.contract
     own = _own(home, document, contract)
-    if document.sha256 != own.contract.sha256:
-        raise NotAuthentic(
-            f"The bureau's text of contract {contract} is not the one this bank signed.",
-            next_step="ask the bureau; an amendment has a version of its own",
-        )
+    _check_text(document, own.contract)
+    _check_not_retired(home, document, contract)
     if state != "active":
         raise Refused(
             f"Contract {contract} is {state}; it must be active.",
@@ -231,6 +228,35 @@ def _own(home: BankHome, document: Contract, contract: str) -> SignedContract:
             "it here.",
             next_step=f"run `lab bank sign {contract}`, which shows what changed",
         ) from None
+
+
+def own_text(home: BankHome, contract: str, shown: Contract) -> Contract:
+    """``shown``, what the bureau says that a contract is, if it is the contract asked for and, of a version that this
+    bank has signed, the very text. Raises ``NotAuthentic`` otherwise."""
+    _check_parties(home, shown, contract)
+    if shown.version in home.versions(contract):
+        _check_text(shown, home.contract(contract, shown.version).contract)
+    return shown
+
+
+def _check_text(shown: Contract, own: Contract) -> None:
+    if shown.sha256 != own.sha256:
+        raise NotAuthentic(
+            f"The bureau's text of contract {own.id} is not the one this bank signed.",
+            next_step="ask the bureau; an amendment has a version of its own",
+        )
+
+
+def _check_not_retired(home: BankHome, document: Contract, contract: str) -> None:
+    """Raise ``NotAuthentic`` if both have signed a later version: that one retired this at once, and the bureau cannot
+    take it back by saying that this is in force."""
+    for version in home.versions(contract):
+        if version > document.version and home.contract(contract, version).bureau_signature is not None:
+            raise NotAuthentic(
+                f"The bureau says that version {document.version} of contract {contract} is in force; version "
+                f"{version}, signed by both, has taken its place.",
+                next_step="ask the bureau; nothing was sent",
+            )
 
 
 def check_pinned(home: BankHome, bureau: Party) -> None:

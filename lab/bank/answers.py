@@ -16,6 +16,7 @@ from lab.terms.errors import Busy, InvalidInput, NotAuthentic, ShulabError, Unre
 from lab.terms.problems import error_of, kind_of, read_object
 
 DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
+_LONGEST_WORD = 100
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -120,14 +121,34 @@ def read_card(answer: Answer) -> BureauCard:
 def read_versions(answer: Answer) -> tuple[VersionStanding, ...]:
     """Every version of a contract, newest first; raises ``Unreachable`` if there are none."""
     try:
-        listed = [
-            VersionStanding(**{**one, "version": int(one["version"])}) for one in answer.json().get("versions") or ()
-        ]
+        listed = [_read_standing(one) for one in answer.json().get("versions") or ()]
     except (KeyError, TypeError, ValueError):
         listed = []
     if not listed:
         raise Unreachable("Wanted the contract's versions from the bureau; found something else.", next_step=DOWN)
     return tuple(sorted(listed, key=lambda one: -one.version))
+
+
+def _read_standing(found: Mapping[str, Any]) -> VersionStanding:
+    version, texts = int(found["version"]), (found["state"], found["sha256"])
+    if not all(isinstance(text, str) and len(text) <= _LONGEST_WORD for text in texts):
+        raise ValueError
+    signed = (found["signable"], found["signed_by_bank"], found["signed_by_bureau"])
+    return VersionStanding(version, *texts, *(one is True for one in signed))
+
+
+def read_allowance(answer: Answer) -> dict[str, Any]:
+    """What is used and left under a contract's ceilings; raises ``Unreachable`` for anything else."""
+    found = answer.json()
+    try:
+        counts = [
+            found[name][word] for name in ("identifiers", "scores", "jobs") for word in ("used", "ceiling", "left")
+        ]
+        if all(type(count) is int for count in (*counts, found["scores"]["period_days"], found["rows_per_job"])):
+            return found
+    except (KeyError, TypeError):
+        pass
+    raise Unreachable("Wanted what is left under the contract; found something else.", next_step=DOWN)
 
 
 def read_register(answer: Answer) -> tuple[str, int]:

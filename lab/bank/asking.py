@@ -154,7 +154,12 @@ class Evaluation:
         request = blinding.request(codes, self._crew())
         if number is None:
             number = self._store.begin(codes)
-        response = sender.send(lambda: self._counterpart.match(request))
+
+        def ask() -> bytes:
+            self._seen.check_strayed(self._setup)
+            return self._counterpart.match(request)
+
+        response = sender.send(ask)
         return _Part(indices, codes, number, blinding, request, response)
 
     def _receive(self, part: _Part) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:

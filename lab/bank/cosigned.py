@@ -44,15 +44,22 @@ def await_cosigned(
     *,
     progress: Progress = SILENT,
 ) -> Cosigned | None:
-    """The cosigned checkpoint that covers all ``receipts``, which were checked before; None if the contract names no
-    witnesses, or there are no receipts. ``witness`` keeps it, to be shown to others.
+    """The cosigned checkpoint that covers all ``receipts``, which were checked before, or without any the newest head
+    that the bureau has shown; None if the contract names no witnesses, or nothing was shown. ``witness`` keeps it, to
+    be shown to others.
 
     Raises ``Unreachable`` when the quorum is not there in time, saying who is missing; ``NotAuthentic`` for a quorum on
     a checkpoint that does not continue a receipt's tree: the bureau has two ledgers.
     """
-    heads = {(head.size, head.root): head for head in (Receipt.read(one).head for one in receipts)}
     terms = contract.witnesses
-    if terms is None or not heads:
+    if terms is None:
+        return None
+    heads = {(head.size, head.root): head for head in (Receipt.read(one).head for one in receipts)}
+    kept = witness.kept()
+    if not heads and kept is not None:
+        # What a run uses may be kept from one that did not end: its receipts are of trees that this head continues.
+        heads[(kept.size, kept.root)] = kept
+    if not heads:
         return None
     newest = heads[max(heads)]
     with progress.stage("cosign", 1) as stage:

@@ -179,16 +179,15 @@ class BankHome:
         return tuple(self._read_pin(path) for path in sorted((self.folder / "bureaus").glob("*.json")))
 
     def find_pin(self, bureau: Party) -> Pin | None:
-        """The pin of this very key, or None. Raises ``NotAuthentic`` if a pin has the name and another key."""
-        same_key = [pin for pin in self.pins() if pin.bureau.public_key == bureau.public_key]
-        if same_key:
-            return same_key[0]
-        if any(pin.bureau.name == bureau.name for pin in self.pins()):
+        """The pin of this very key, or None. Raises ``NotAuthentic`` if a pin has the name and another key, also where
+        this key is pinned under another name: one bureau must not take another's."""
+        pins = self.pins()
+        if any(pin.bureau.name == bureau.name and pin.bureau.public_key != bureau.public_key for pin in pins):
             raise NotAuthentic(
                 f"This bureau's key (fingerprint {bureau.fingerprint}) is not the one pinned under its name.",
                 next_step="ask the bureau by another channel; if it changed its key, delete the old pin in bureaus/",
             )
-        return None
+        return next((pin for pin in pins if pin.bureau.public_key == bureau.public_key), None)
 
     def pin(self, bureau: Party, url: str) -> None:
         """Trust this bureau's key from now on."""

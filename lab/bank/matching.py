@@ -152,6 +152,7 @@ def count(
                 chunk = [ordered[index] for index in order[part].tolist()]
                 blinding = keys.blinding(ask.engine, counterpart.contract, ask.epoch, chunk, counting=True)
                 request = blinding.request(chunk, crew())
+                seen.check_strayed(held.setup)
                 response = counterpart.count(request)
                 values = finish(blinding, request, response, size, seen, held.setup, crew())
                 marks = count_marks(counterpart.contract, counterpart.job, values)

@@ -20,7 +20,16 @@ from typing import Any, Self
 
 import httpx
 
-from lab.bank.answers import DOWN, Answer, BureauCard, VersionStanding, read_card, read_register, read_versions
+from lab.bank.answers import (
+    DOWN,
+    Answer,
+    BureauCard,
+    VersionStanding,
+    read_allowance,
+    read_card,
+    read_register,
+    read_versions,
+)
 from lab.bank.keys import BankKeys
 from lab.bank.targets import contract_path, hash_name, job_name
 from lab.terms.address import authorities, check_address, is_certificate, reason
@@ -178,7 +187,7 @@ class Outlet:
 
     def allowance(self, contract: str) -> dict[str, Any]:
         """GET what is left under the contract's ceilings."""
-        return self._ask("GET", contract_path(contract, "allowance"), cap=self._caps.document).json()
+        return read_allowance(self._ask("GET", contract_path(contract, "allowance"), cap=self._caps.document))
 
     def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes:
         """GET the manifest (a frame) of the matching set-up, or of one for counting. Raises ``Busy``."""

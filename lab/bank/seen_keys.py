@@ -2,8 +2,9 @@
 
 Whoever may show another key to each of a bank's requests learns what the requests hide. So the public key comes signed
 (``lab.terms.matching_key``), the first is kept, and another one stops the bank, which then holds two signed statements
-that contradict each other. An answer in which a canary was not evaluated under that key stops it as well, for as long
-as the epoch lasts: a request that is made again would let the bureau try until it has found out the canaries' places.
+that contradict each other. An answer in which a canary was not evaluated under that key stops it as well, until a
+person has moved the note of it away: a request that is made again, in this epoch or in another, would let the bureau
+try until it is not caught.
 """
 
 from __future__ import annotations
@@ -48,8 +49,7 @@ class SeenKeys:
         statement.verify(self.bureau_key, signature)
         shown: dict[str, Any] = {"statement": statement.as_dict(), "signature": signature, "bureau": self.bureau_key}
         self._compare(setup, shown)
-        if self._path(setup, "strayed").exists():
-            raise self._stop(setup, "answered under another key than the published one before")
+        self.check_strayed(setup)
         most = int(statement.register_entries * _GROWN) + _FEW
         if self.sized and setup.entries > most:
             raise InvalidInput(
@@ -59,8 +59,16 @@ class SeenKeys:
             )
         return setup.stated.public_key
 
+    def check_strayed(self, setup: Setup) -> None:
+        """Raise ``NotAuthentic`` if an answer strayed before, in whichever key epoch: which one it is, the bureau says,
+        so a new one alone is no reason to let it try again. Asked before each request, for another process of the bank
+        may have found it meanwhile."""
+        pattern = f"{self.contract}.e*.{operation_of(setup.counting)}.strayed.json"
+        if any(self.folder.glob(pattern)):
+            raise self._stop(setup, "answered under another key than the published one before")
+
     def strayed(self, setup: Setup, request_sha256: str, found: StrayedKey) -> NotAuthentic:
-        """Keep that an answer strayed: nothing more is sent under this contract, operation and epoch. The error."""
+        """Keep that an answer strayed: nothing more is sent under this contract and operation. The error."""
         told: dict[str, object] = {
             "found": str(found),
             "request_sha256": request_sha256,
@@ -93,8 +101,9 @@ class SeenKeys:
     def _stop(self, setup: Setup, what: str) -> NotAuthentic:
         return NotAuthentic(
             f"The bureau {what} (contract {self.contract}, {operation_of(setup.counting)}, epoch {setup.epoch}).",
-            next_step="do not send again: nothing more is sent in this key epoch. Tell the bureau and an auditor; "
-            "if it was a fault, matching goes on after `lab bureau rotate-keys`",
+            next_step="do not send again: nothing more is sent under this contract. Tell the bureau and an auditor; if "
+            "it was a fault, matching goes on after `lab bureau rotate-keys` there, when somebody here has moved "
+            f"{self.contract}.e*.strayed.json out of matching-keys/ in the bank's folder",
         )
 
     def _statement(self, setup: Setup) -> KeyStatement:

@@ -118,7 +118,7 @@ class Witness:
         verify_receipt(found, self._bureau.public_key)
         if found.kind != exchange.kind:
             raise NotAuthentic("The bureau's receipt is for another kind of exchange.", next_step=_ASK)
-        told = {"contract": found.contract, **found.facts}
+        told = {**found.facts, "contract": found.contract}  # the entry's own word, whatever a fact of that name says
         for name, wanted in {"contract": exchange.contract, "job": exchange.job, **exchange.facts()}.items():
             if type(told.get(name)) is not type(wanted) or told[name] != wanted:
                 what = name.removesuffix("_sha256").replace("_", " ")

@@ -100,6 +100,8 @@ def contract(
     as_json: AsJson = False,
 ) -> None:
     """查看合同与余量 Show a signed contract's terms, where it stands at the bureau, and what is left under it."""
+    from lab.bank.agreement import own_text
+
     output = Output(as_json)
     opened = BankHome.open(home or default_home())
     signed = opened.contract(contract)
@@ -108,7 +110,7 @@ def contract(
     try:
         with outlet_of(opened, open_keys(opened), signed, bureau, ca_file, insecure_http) as outlet:
             present, state = outlet.contract(contract)
-            document = present.contract
+            document = own_text(opened, contract, present.contract)
             versions = [{"version": one.version, "state": one.state} for one in outlet.versions(contract)]
             standing = {"state": state, "versions": versions, "allowance": outlet.allowance(contract)}
     except Unreachable as error:

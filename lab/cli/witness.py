@@ -104,8 +104,8 @@ def show(home: Home = None, as_json: AsJson = False) -> None:
             when = (
                 f"{read_cosignature(opened.public, mine[0], last.note.text).time:%Y-%m-%d %H:%M:%S} UTC" if mine else ""
             )
-        refused = [str(path) for path in sorted(folder.glob("refused-*"))]
-        logs.append({"bureau": bureau.name, "origin": origin, "size": size, "cosigned": when, "refused": refused})
+        kept = {name: [str(path) for path in sorted(folder.glob(f"{name}-*"))] for name in ("refused", "unproven")}
+        logs.append({"bureau": bureau.name, "origin": origin, "size": size, "cosigned": when, **kept})
     output.table(
         "台账 Ledgers",
         ("数据局 bureau", "条目 entries", "联署于 cosigned", "拒绝的检查点 refused", "日志 origin"),
@@ -113,7 +113,11 @@ def show(home: Home = None, as_json: AsJson = False) -> None:
     )
     for one in logs:
         for path in one["refused"]:
-            output.say(f"分叉证据 a checkpoint that does not continue what was cosigned: {path}")
+            output.say(f"分叉证据 a checkpoint that contradicts one that was cosigned: {path}")
+        for path in one["unproven"]:
+            output.say(
+                f"未附证明，任何人都可送来 came without a proof, from anybody; `lab audit compare` asks for it: {path}"
+            )
     output.result({"name": opened.name, "key": str(opened.public), "fingerprint": party.fingerprint, "logs": logs})
 
 

@@ -66,6 +66,13 @@ def _read_json(content: bytes, name: str, bureau_key: str) -> list[HeldHead]:
             raise ValueError
         if document.get("schema") == SCHEMA:
             listed = [one for one in document["heads"] if one["bureau"]["public_key"] == bureau_key]
+            if not listed:
+                raise InvalidInput(
+                    f"Wanted heads of the bureau whose key was given in {name}; it has those of "
+                    f"{len(document['heads'])} other keys.",
+                    next_step="compare the keys: a bureau that has a key for each bank has a ledger for each; leave "
+                    "the file out only if it is of another bureau",
+                )
             heads: list[HeldHead] = [SignedHead.read(one["head"]) for one in listed]
             notes = [one["checkpoint"] for one in listed if one["checkpoint"] is not None]
             return [*heads, *(SignedCheckpoint.parse(note.encode()) for note in notes)]

@@ -2,7 +2,8 @@
 
 Layout: ``witness.toml`` (name, public key, how the key is sealed), ``witness.sealed``, ``seal.key`` (unless a
 passphrase seals), ``logs/<hash of the origin>/``: ``log.json`` (whose ledger), ``cosigned`` (the last checkpoint with
-the cosignature), ``refused-N`` (evidence), ``lock``. The folder and everything in it is the owner's alone.
+the cosignature), ``refused-N`` (evidence), ``unproven-N`` (none by itself), ``lock``. The folder and all in it are the
+owner's alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The witness over HTTP: ``POST /add-checkpoint`` and ``GET /<hash of the origin>/checkpoint`` (C2SP tlog-witness).
 
 Nothing here is secret, and requests are as good as the signatures in them, so there is no sign-in. Bodies are bounded
-in size and time, and few requests are served at once.
+in size and time, and few requests are served at once. Whoever holds connections open and sends no whole request holds
+nobody up: there may be so many of those, and the oldest make room.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from fastapi import FastAPI, Request
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import PlainTextResponse, Response
 from starlette.requests import ClientDisconnect
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lab.terms.consistency import LONGEST_REQUEST
 from lab.terms.errors import Conflict, ShulabError
@@ -25,7 +27,8 @@ from lab.witness.watching import Watching
 
 SIZE_MEDIA = "text/x.tlog.size"
 _BODY_SECONDS = 15.0
-_AT_ONCE = 64
+_HEAD_SECONDS = 10.0
+_AT_ONCE, _UNFINISHED = 64, 48
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -70,6 +73,49 @@ async def _read(request: Request) -> bytes | None:
     return bytes(body)
 
 
+class _Prompt(H11Protocol):
+    """A connection that is closed if the head of a request does not come in time, and when it is the oldest of too many
+    on which no whole request has come yet."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._since = self.loop.time()
+        self._late: asyncio.TimerHandle | None = None
+        self._watch()
+        waiting = [one for one in self.connections if isinstance(one, _Prompt) and one._is_unfinished()]
+        if len(waiting) > _UNFINISHED:
+            min(waiting, key=lambda one: one._since).transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._late is not None:
+            self._late.cancel()
+        super().connection_lost(exc)
+
+    def _is_headless(self) -> bool:
+        return self.cycle is None or self.cycle.response_complete
+
+    def _is_unfinished(self) -> bool:
+        return not self.transport.is_closing() and (self._is_headless() or self.cycle.more_body)
+
+    def _watch(self) -> None:
+        """Let the time for a head run while one is to come."""
+        if not self._is_headless():
+            if self._late is not None:
+                self._late.cancel()
+                self._late = None
+        elif self._late is None:
+            self._late = self.loop.call_later(_HEAD_SECONDS, self._close_if_headless)
+
+    def _close_if_headless(self) -> None:
+        self._late = None
+        if self._is_headless():
+            self.transport.abort()
+
+
 class _Server(uvicorn.Server):
     """Writes the port to a file when it listens."""
 
@@ -83,6 +129,24 @@ class _Server(uvicorn.Server):
             draft = self._port_file.with_name(self._port_file.name + ".part")
             draft.write_text(f"{self.servers[0].sockets[0].getsockname()[1]}\n")
             os.replace(draft, self._port_file)
+
+
+def server_config(watching: Watching, *, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Config:
+    """How uvicorn serves a witness."""
+    return uvicorn.Config(
+        create_app(watching),
+        http=_Prompt,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        limit_concurrency=_AT_ONCE,
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=10,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
 
 
 def serve(
@@ -105,19 +169,7 @@ def serve(
             f"Wanted to listen on port {port} of {host}; it is taken, not allowed, or not of this machine.",
             next_step="choose another --port (0 takes a free one) or --host",
         ) from None
-    config = uvicorn.Config(
-        create_app(watching),
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        ws="none",
-        limit_concurrency=_AT_ONCE,
-        timeout_keep_alive=15,
-        timeout_graceful_shutdown=10,
-        ssl_certfile=certificate,
-        ssl_keyfile=key,
-    )
+    config = server_config(watching, certificate=certificate, key=key)
     # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, frame: None)

@@ -21,7 +21,8 @@ from lab.witness.home import WitnessHome
 from lab.witness.keys import WitnessKey
 
 _EVIDENCE = 16
-"""Refused checkpoints that are kept for each ledger: the first say it all, and a quarrelsome log fills no disk."""
+"""Refused checkpoints that are kept for each ledger: the first say it all, and a quarrelsome log fills no disk. As many
+of those that came without a proof, the last."""
 _COSIGNED = "cosigned"
 
 
@@ -74,8 +75,13 @@ class Watching:
         return SignedCheckpoint.parse(read_private(path)) if path.exists() else None
 
     def refused(self, origin: str) -> tuple[Path, ...]:
-        """Checkpoints of a ledger, signed by its bureau, that do not continue what was cosigned: evidence."""
+        """Checkpoints of a ledger, signed by its bureau, that contradict one that was cosigned: evidence."""
         return tuple(sorted(self._home.log_folder(origin).glob("refused-*")))
+
+    def unproven(self, origin: str) -> tuple[Path, ...]:
+        """Checkpoints of a ledger, signed by its bureau, that came from whomever with a wrong proof: no evidence until
+        the bureau cannot give a right one (``lab audit compare``)."""
+        return tuple(sorted(self._home.log_folder(origin).glob("unproven-*")))
 
     def _cosign(self, folder: Path, asked: AddCheckpoint, log: NoteKey) -> Answer:
         last, new = self.last(folder), asked.checkpoint
@@ -85,7 +91,8 @@ class Watching:
         if new.size == 0 and bytes.fromhex(new.root) != EMPTY_ROOT:
             return Answer(422, "the empty tree has another root\n")
         if not is_consistent((size, root), (new.size, bytes.fromhex(new.root)), asked.proof):
-            self._keep_evidence(folder, asked.signed, log)
+            if (new.size, new.root) != (size, root.hex()):
+                self._keep(folder, asked.signed, log, contradicts=new.size == size)
             return Answer(422, "the consistency proof does not verify\n")
         line = self._key.cosign(new, self._now())
         self._persist(folder, SignedCheckpoint(new, Note(new.text, (*_own(asked.signed, log), line))))
@@ -94,11 +101,19 @@ class Watching:
     def _persist(self, folder: Path, cosigned: SignedCheckpoint) -> None:
         replace_durably(folder / _COSIGNED, str(cosigned).encode())
 
-    def _keep_evidence(self, folder: Path, signed: SignedCheckpoint, log: NoteKey) -> None:
-        kept = sorted(folder.glob("refused-*"))
+    def _keep(self, folder: Path, signed: SignedCheckpoint, log: NoteKey, *, contradicts: bool) -> None:
+        """Keep a checkpoint that was not cosigned. Of the size of the last one, with another root, it ``contradicts``
+        that by itself. A larger one does not: anybody can send the log's newest with a wrong proof, so what is kept of
+        such neither counts as evidence nor takes its room."""
+        stem = "refused" if contradicts else "unproven"
+        kept = sorted(folder.glob(f"{stem}-*"), key=lambda path: path.stat().st_mtime_ns)
         content = str(SignedCheckpoint(signed.checkpoint, Note(signed.note.text, _own(signed, log)))).encode()
-        if len(kept) < _EVIDENCE and all(read_private(path) != content for path in kept):
-            replace_durably(folder / f"refused-{len(kept) + 1}", content)
+        if any(read_private(path) == content for path in kept):
+            return
+        if len(kept) < _EVIDENCE:
+            replace_durably(folder / f"{stem}-{len(kept) + 1}", content)
+        elif not contradicts:
+            replace_durably(kept[0], content)
 
 
 def _own(signed: SignedCheckpoint, log: NoteKey) -> tuple[NoteSignature, ...]:

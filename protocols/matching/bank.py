@@ -148,9 +148,10 @@ class Blinding:
             raise MalformedFrame(f"wanted {count + canaries} evaluated elements; found {len(evaluated)}")
         try:
             self._half.check_elements(evaluated)
-            if canaries:
-                evaluated = evaluated[self._identifiers(evaluated, count, public_key, counted)]
-            return _by_chunks(self._half.unblind, self._unblinding, evaluated, VALUE_BYTES, crew)
+            # Canaries are unblinded too, for the look at what is no element of the group: if that came after the look
+            # at canaries, the kind of the failure would tell the bureau which of the two a place holds.
+            values = _by_chunks(self._half.unblind, self._unblinding, evaluated, VALUE_BYTES, crew)
+            return values[self._identifiers(evaluated, count, public_key, counted)] if canaries else values
         except ValueError as error:
             raise MalformedFrame(str(error)) from None
 

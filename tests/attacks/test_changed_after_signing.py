@@ -1,7 +1,7 @@
 """The bureau changes what the bank signed: the contract's text, or the sheet of the model, after the signature.
 
 It wants the bank to send finer features, or to a recipient or for a term it did not agree to. In the way stand that the
-bank runs under nothing but its own copy of what it signed, and takes a sheet by the hash in it.
+bank runs under nothing but its own copy of what both signed last, and takes a sheet by the hash in it.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.bank import agreement
-from lab.bank.agreement import Agreement, check_agreement
+from lab.bank.agreement import Agreement, check_agreement, own_text
 from lab.bank.outlet import Outlet
 from lab.terms.contract import SignedContract, signing_input
 from lab.terms.errors import NotAuthentic, NotFound
@@ -62,12 +62,48 @@ def test_another_text_runs_nothing(house: House, tmp_path: Path, monkeypatch: py
         exchange_the_text(house, monkeypatch, tmp_path)
 
 
+def test_another_text_is_not_shown_as_the_contract_either(house: House, tmp_path: Path) -> None:
+    """What `lab bank contract` shows of a version that was signed here is what was signed here."""
+    bank, contract = signed(house, tmp_path)
+    own = bank.home.contract(contract).contract
+    assert own_text(bank.home, contract, own) is own
+    with pytest.raises(NotAuthentic, match="not the one this bank signed"):
+        own_text(bank.home, contract, own.model_copy(update={"recipients": (ADDED,)}))
+    with pytest.raises(NotAuthentic, match="another contract"):
+        own_text(bank.home, contract, own.model_copy(update={"id": "c-other-9"}))
+
+
 def test_a_version_that_the_bank_never_saw_runs_nothing(house: House, tmp_path: Path) -> None:
     bank, contract = signed(house, tmp_path)
     assert go(house, bank, contract).contract.version == 1
     house.scene.amend(contract, recipients=("Credit department", ADDED))
     with pytest.raises(NotFound, match="has not signed"):
         go(house, bank, contract)
+
+
+def go_back(house: House, monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:
+    """How long the bank's job lets results be kept, in days, when the bureau says that the version is in force which an
+    amendment, signed by both, has retired: it allowed longer, and might have had no witnesses."""
+    bank, contract = signed(house, folder)
+    former = house.bureau.signed_contract(contract)
+    assert go(house, bank, contract).contract.retention_days > 30
+    house.scene.amend(contract, retention_days=30)
+    agree(house, bank, contract)
+    assert go(house, bank, contract).contract.retention_days == 30
+    monkeypatch.setattr(Outlet, "contract", lambda *_: former)
+    return go(house, bank, contract).contract.retention_days
+
+
+def test_where_any_version_that_was_signed_will_do_the_retired_one_is_run_under(
+    house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(agreement, "_check_not_retired", lambda *_: None)
+    assert go_back(house, monkeypatch, tmp_path) > 30
+
+
+def test_a_retired_version_runs_nothing(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(NotAuthentic, match="version 2, signed by both, has taken its place"):
+        go_back(house, monkeypatch, tmp_path)
 
 
 def exchange_the_sheet(house: House, monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from lab.bank import agreement
-from lab.bank.home import BankHome
+from lab.bank.home import BankHome, Pin
+from lab.terms.contract import Party
 from lab.terms.errors import NotAuthentic
 from tests.attacks.homes import agree, at_home
 from tests.attacks.house import House, serving
@@ -65,3 +66,28 @@ def test_without_the_fingerprint_the_first_contract_is_the_impostors(
 def test_the_fingerprint_that_was_read_out_is_another(house: House, impostor: House, tmp_path: Path) -> None:
     with pytest.raises(NotAuthentic, match="is not that of the key found here"):
         lure(house, impostor, tmp_path, known=False)
+
+
+def take_the_name(folder: Path) -> bool:
+    """Whether one of two pinned bureaus passes for the other by writing its name into a contract: its key is pinned,
+    so that no fingerprint is asked for."""
+    home, _ = BankHome.create(folder / "home", name="Test bank", key_file=folder / "bank.key")
+    true, other = Party(name="true bureau", public_key="ab" * 32), Party(name="other bureau", public_key="cd" * 32)
+    home.pin(true, "https://true.example")
+    home.pin(other, "https://other.example")
+    return home.find_pin(Party(name=true.name, public_key=other.public_key)) is not None
+
+
+def test_where_a_pinned_key_may_have_any_name_one_bureau_passes_for_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_key_alone(self: BankHome, bureau: Party) -> Pin | None:
+        return next((pin for pin in self.pins() if pin.bureau.public_key == bureau.public_key), None)
+
+    monkeypatch.setattr(BankHome, "find_pin", by_key_alone)
+    assert take_the_name(tmp_path)
+
+
+def test_no_pinned_bureau_passes_for_another(tmp_path: Path) -> None:
+    with pytest.raises(NotAuthentic, match="not the one pinned under its name"):
+        take_the_name(tmp_path)

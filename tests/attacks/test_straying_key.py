@@ -3,14 +3,17 @@
 Who: the bureau. What it wants: to tell a bank's clients apart by the key that their tags were made under (a stretch, a
 class, or a single client), or to make chosen ones fail to match, unnoticed. What stops it: m canaries hidden among the
 t elements of a request. Straying on k elements is unnoticed with the chance C(t - k, m) / C(t, m) and no better, since
-a canary is as uniform as a blinded identifier; once noticed, nothing of the answer is kept and nothing more is sent in
-the key epoch, so that it can't be tried again until it works.
+a canary is as uniform as a blinded identifier; once noticed, nothing of the answer is kept and nothing more is sent,
+in whichever key epoch the bureau says that it is now, and by whichever process of the bank; so it can't be tried again
+until it works. What is no answer at all says nothing of where the canaries are.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import sys
+from contextlib import contextmanager, suppress
 from math import comb
 from pathlib import Path
 
@@ -18,10 +21,16 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from lab.bank.counterpart import Counterpart
+from lab.bank.evaluations import Evaluations
+from lab.bank.matching import Ask, match
+from lab.bank.seen_keys import SeenKeys
 from lab.terms.errors import InvalidInput, NotAuthentic
 from protocols.matching import bank, bureau
 from protocols.matching.hiding import canary_places, undetected
+from protocols.wire.frame import Kind, MalformedFrame
 from tests.attacks.test_many_keys_read_the_spread import unchecked
+from tests.unit.bank import registry
 from tests.unit.bank.registry import CONTRACT, Registry
 from tests.unit.bank.test_matching import CODES, Party
 
@@ -74,6 +83,127 @@ def test_it_is_caught_and_nothing_is_kept_or_sent_again(tmp_path: Path, engine: 
     with pytest.raises(NotAuthentic, match="before"):
         ask(hostile, CODES)
     assert hostile.calls == ["setup"]
+
+
+class NoPoint(Registry):
+    """Answers one place by a point of the twist, and looks at how the bank takes it."""
+
+    place = 0
+
+    def evaluate(self, key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        answers = super().evaluate(key, blinded).copy()
+        answers[self.place] = np.frombuffer((2).to_bytes(32, "little"), dtype=np.uint8)
+        return answers
+
+
+def taken(folder: Path, places: range) -> set[str]:
+    """How banks take such an answer, over some places: by the errors, of which one lets them ask again."""
+    found = set()
+    for place in places:
+        hostile = NoPoint(CODES)
+        hostile.place = place
+        with pytest.raises((InvalidInput, NotAuthentic)) as caught:
+            Party(folder / str(place)).match(hostile, CODES[:30])
+        found.add(type(caught.value).__name__)
+    return found
+
+
+def test_where_canaries_are_looked_at_first_the_failure_tells_which_place_holds_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def finish(self, response, count, public_key, crew=None, *, counted=False):
+        evaluated = bank.read_elements(response, Kind.MATCH_RESPONSE, "x25519", 32)
+        evaluated = evaluated[self._identifiers(evaluated, count, public_key, counted)]
+        try:
+            return self._half.unblind(self._unblinding, evaluated)
+        except ValueError as error:
+            raise MalformedFrame(str(error)) from None
+
+    monkeypatch.setattr(bank.Blinding, "finish", finish)
+    assert taken(tmp_path, range(12)) == {"InvalidInput", "NotAuthentic"}
+
+
+def test_what_is_no_answer_is_taken_alike_at_every_place(tmp_path: Path) -> None:
+    assert taken(tmp_path, range(12)) == {"InvalidInput"}
+
+
+class Later(Straying):
+    """The same bureau in another key epoch, which is its own to say."""
+
+    epoch = 2
+
+    def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(registry, "EPOCH", self.epoch)
+            return super().matching_setup(contract, job, counting=counting)
+
+
+def try_again(folder: Path) -> int:
+    """A bureau that was caught says that there is a new key epoch; identifiers that it gets to see then."""
+    party, hostile = Party(folder), Straying(CODES)
+    hostile.strayed = tuple(range(200))
+    with pytest.raises(NotAuthentic, match="canaries"):
+        party.match(hostile, CODES)
+    again = Later(CODES)
+    again.signing, again.public_key = hostile.signing, hostile.public_key
+    ask = Ask(again.engine, again.epoch, 50_000, again.public_key, processes=1)
+    with suppress(NotAuthentic):
+        match(party.home, party.keys, Counterpart(again, CONTRACT, "job-2"), ask, CODES)
+    return again.used
+
+
+def test_where_a_new_epoch_forgives_the_bureau_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def of_this_epoch(self: SeenKeys, setup: bank.Setup) -> None:
+        if self._path(setup, "strayed").exists():
+            raise self._stop(setup, "answered under another key before")
+
+    monkeypatch.setattr(SeenKeys, "check_strayed", of_this_epoch)
+    assert try_again(tmp_path) == len(CODES)
+
+
+def test_a_new_epoch_forgives_nothing(tmp_path: Path) -> None:
+    assert try_again(tmp_path) == 0
+
+
+def wait_for_another(folder: Path) -> list[str]:
+    """A process of the bank has looked at the set-up and waits its turn, while another finds the bureau out; what the
+    bureau is asked then."""
+    party, hostile = Party(folder), Straying(CODES)
+    hostile.strayed = tuple(range(200))
+    real = Evaluations.alone
+
+    @contextmanager
+    def alone(self: Evaluations, waiting=lambda: None):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Evaluations, "alone", real)
+            with pytest.raises(NotAuthentic, match="canaries"):
+                party.match(hostile, CODES)
+            hostile.strayed = ()
+            hostile.calls.clear()
+            with real(self, waiting):
+                yield
+
+    with pytest.MonkeyPatch.context() as patch, suppress(NotAuthentic):
+        patch.setattr(Evaluations, "alone", alone)
+        party.match(hostile, CODES, job="job-2")
+    return hostile.calls
+
+
+def test_without_a_look_before_each_request_the_one_that_waited_sends_it_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = SeenKeys.check_strayed
+
+    def at_the_set_up_alone(self: SeenKeys, setup: bank.Setup) -> None:
+        if sys._getframe(1).f_code.co_name == "check":
+            real(self, setup)
+
+    monkeypatch.setattr(SeenKeys, "check_strayed", at_the_set_up_alone)
+    assert "match" in wait_for_another(tmp_path)
+
+
+def test_the_one_that_waited_sends_nothing(tmp_path: Path) -> None:
+    assert wait_for_another(tmp_path) == []
 
 
 def test_another_public_key_for_the_same_epoch_stops_the_bank_with_both_statements(tmp_path: Path) -> None:

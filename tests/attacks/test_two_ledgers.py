@@ -8,14 +8,16 @@ exchange their heads by file find out.
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 from lab.bank.cosigned import describe
-from lab.bank.witness import kept_heads
-from lab.terms.errors import NotAuthentic, NotFound, Unreachable
+from lab.bank.witness import Witness, kept_heads
+from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Unreachable
 from lab.terms.heads import ShownHead, compare, read_shown, write_heads
+from lab.terms.ledger import SignedHead
 from tests.attacks.ledgers import Bank, Ledger, make_bank, make_witnesses, named
 
 
@@ -67,6 +69,74 @@ def test_of_two_ledgers_at_most_one_is_taken(tmp_path: Path) -> None:
             except Unreachable as error:
                 assert "of the contract's 3 witnesses; 2 are wanted" in error.detail
         assert ended == (["b"] if split < 2 else ["a"])
+
+
+def begin_anew(folder: Path) -> Bank:
+    """A bank whose run on a fork does not end; it begins another, to another file, that finds every value kept from
+    the first and so is given no receipt."""
+    for_a, for_b = two_forks()
+    for witness in make_witnesses(folder, for_a):
+        assert for_a.offer_anyhow(witness).status == 200
+    bank = make_bank(folder, "b", for_b, named(folder))
+    work(for_b, bank)
+    with pytest.raises(Unreachable):
+        bank.finish()
+    bank.receipts.clear()
+    return bank
+
+
+def test_where_receipts_alone_are_covered_a_run_without_any_ends_on_a_fork(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bank = begin_anew(tmp_path)
+    monkeypatch.setattr(Witness, "kept", lambda self: None)
+    assert bank.finish() is None
+
+
+def test_a_run_without_receipts_ends_on_no_fork_either(tmp_path: Path) -> None:
+    with pytest.raises(Unreachable, match="2 are wanted"):
+        begin_anew(tmp_path).finish()
+
+
+def test_on_the_witnessed_ledger_a_run_without_receipts_ends(tmp_path: Path) -> None:
+    ledger = Ledger()
+    bank = make_bank(tmp_path, "a", ledger)
+    (witness,) = make_witnesses(tmp_path, ledger, count=1)
+    bank.terms = named(tmp_path, quorum=1, count=1)
+    assert bank.finish() is None  # nothing was shown yet
+    work(ledger, bank)
+    bank.receipts.clear()
+    assert ledger.offer_anyhow(witness).status == 200
+    assert bank.finish() is not None
+
+
+def keys_for_each(folder: Path) -> tuple[str, list[tuple[str, bytes]]]:
+    """A bureau reads another fingerprint out to one of three banks: a key and a ledger for it alone. The key that the
+    auditor knows, and what the banks export."""
+    known, other = Ledger(), Ledger()
+    banks = [make_bank(folder, name, one) for name, one in (("a", known), ("b", known), ("c", other))]
+    for bank in banks:
+        work(bank.ledger, bank, 1)
+    return known.public, [
+        (f"{bank.home.name}.json", write_heads(bank.home.name, kept_heads(bank.home))) for bank in banks
+    ]
+
+
+def test_where_a_file_of_another_key_is_passed_over_the_comparison_finds_one_ledger(tmp_path: Path) -> None:
+    key, files = keys_for_each(tmp_path)
+    shown = []
+    for name, content in files:
+        heads = [one for one in json.loads(content)["heads"] if one["bureau"]["public_key"] == key]
+        shown += [ShownHead(name, SignedHead.read(one["head"])) for one in heads]
+    compare(shown, None)
+    assert {one.by for one in shown} == {"a.json", "b.json"}  # and nobody is told that c's was not looked at
+
+
+def test_a_file_of_another_key_is_pointed_out(tmp_path: Path) -> None:
+    key, files = keys_for_each(tmp_path)
+    with pytest.raises(InvalidInput, match=r"c\.json"):
+        for name, content in files:
+            read_shown(content, name, key)
 
 
 def test_the_other_ledgers_cosigned_checkpoint_is_of_no_use(tmp_path: Path) -> None:

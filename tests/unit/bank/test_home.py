@@ -73,6 +73,18 @@ def test_a_bureau_is_pinned_by_its_key_and_a_new_key_under_its_name_is_refused(t
     assert home.find_pin(Party(name="another", public_key="cd" * 32)) is None
 
 
+def test_a_pinned_bureau_does_not_take_the_name_of_another(tmp_path: Path) -> None:
+    """Its key is pinned, so no fingerprint is asked for; under the other's name it would pass for the other."""
+    home, _ = BankHome.create(tmp_path / "bank", name="A", passphrase=WORDS)
+    other = Party(name="another", public_key="cd" * 32)
+    home.pin(BUREAU, "https://bureau.example")
+    home.pin(other, "https://other.example")
+    with pytest.raises(NotAuthentic, match="not the one pinned"):
+        home.find_pin(Party(name=BUREAU.name, public_key=other.public_key))
+    renamed = home.find_pin(Party(name="a third name", public_key=other.public_key))
+    assert renamed is not None and renamed.bureau == other
+
+
 def test_a_contract_never_signed_is_not_found_and_its_id_is_no_path(tmp_path: Path) -> None:
     home, _ = BankHome.create(tmp_path / "bank", name="A", passphrase=WORDS)
     for contract in ("c-1", "../../etc/passwd"):
