@@ -53,10 +53,11 @@ def record_often(
 
     ``about`` are those of the facts by which it is counted together with others; each must come from a closed list.
     ``sort``, from a closed list too, is told with its number (``of``) by the entry that tells the whole number: where
-    the sort must not decide whether there is an entry, because everybody can see how many the ledger has.
+    the sort must not decide whether there is an entry, because everybody can see how many the ledger has. Nor does the
+    contract then; it may be the sort.
     Raises what ``record`` raises; like that, call it last in the transaction.
     """
-    row = _locked(session, kind, contract, by, _json(about), now)
+    row = _locked(session, kind, None if sort else contract, by, _json(about), now)
     if not row.since <= now < row.since + WINDOW:
         _tell(session, row)
         row.since, row.written, row.counted, row.about = now, 0, 0, _json(about)
