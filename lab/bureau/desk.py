@@ -168,7 +168,8 @@ class Desk:
             if last.state is State.SUBMITTED:
                 person.check(Permission.REVIEW_CONTRACTS)
                 cabinet.review(session, contract_id, person, now, last.version)
-            return cabinet.approve(session, contract_id, person, self._sign, now, version)
+            # By its number in any case: another may have taken its place since it was looked up.
+            return cabinet.approve(session, contract_id, person, self._sign, now, last.version)
 
     def reject(self, person: Person, contract_id: str, reason: str, version: int | None = None) -> Held:
         """Turn a version down."""

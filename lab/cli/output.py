@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 from rich.box import HEAVY
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.panel import Panel
 from rich.progress import (
     BarColumn,
@@ -66,6 +66,8 @@ STAGES: dict[str, str] = {
 }
 _WHOLE = 60
 """A column that is not broken up is at most so wide; a longer cell is broken, never cut."""
+_LEAST = 4
+"""Cells of a screen that a column has at least. In fewer than two, ``rich`` leaves wide characters out."""
 
 
 class Screen(Console):
@@ -183,16 +185,41 @@ class Output:
             )
 
 
-def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: str = "") -> Table:
+class Grid:
+    """A table whose cells are text; a list of its rows where the screen is too narrow for its columns."""
+
+    def __init__(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], whole: str) -> None:
+        self._title, self._whole = Text(visible(title)), whole
+        self._columns = [visible(column) for column in columns]
+        self._rows = [
+            [Text(visible(str(cell)) if not isinstance(cell, Shown) else cell) for cell in row] for row in rows
+        ]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        room = options.max_width - 3 * len(self._columns) - 1  # beside frames and the space in them
+        if room < _LEAST * len(self._columns):
+            yield self._title
+            for row in self._rows:
+                yield Text("\n").join(Text.assemble((column, "bold"), ": ", cell) for column, cell in self._named(row))
+                yield Text()
+            return
+        table = Table(title=self._title, title_justify="left", header_style="bold")
+        for place, column in enumerate(self._columns):
+            widest = max((row[place].cell_len for row in self._rows), default=0)
+            others = _LEAST * (len(self._columns) - 1)
+            unbroken = column == self._whole and widest <= min(_WHOLE, room - others)
+            table.add_column(Text(column), overflow="fold", no_wrap=unbroken)
+        for row in self._rows:
+            table.add_row(*row)
+        yield table
+
+    def _named(self, row: Sequence[Text]) -> Iterator[tuple[str, Text]]:
+        return zip(self._columns, row, strict=True)
+
+
+def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: str = "") -> Grid:
     """A table whose cells are text, every character of it to be seen; what is long is broken, never cut."""
-    table = Table(title=Text(visible(title)), title_justify="left", header_style="bold")
-    cells = [[Text(visible(str(cell)) if not isinstance(cell, Shown) else cell) for cell in row] for row in rows]
-    for place, column in enumerate(columns):
-        unbroken = column == whole and all(row[place].cell_len <= _WHOLE for row in cells)
-        table.add_column(Text(visible(column)), overflow="fold", no_wrap=unbroken)
-    for row in cells:
-        table.add_row(*row)
-    return table
+    return Grid(title, columns, rows, whole)
 
 
 def ask(question: str, *, secret: bool = False, confirm: bool = False) -> str:

@@ -78,6 +78,7 @@ KINDS: Mapping[str, Kind] = {
         Kind("password.changed", "口令更改", "password changed"),
         Kind("sign-in.done", "登录", "signed in"),
         Kind("sign-in.failed", "登录失败", "sign-in failed"),
+        # Of earlier versions: a lock is told by the failed sign-in that led to it.
         Kind("sign-in.locked", "账户锁定", "account locked after failed sign-ins"),
         Kind("sign-in.ended", "退出登录", "session ended"),
         Kind("refused", "拒绝", "refused"),

@@ -35,6 +35,10 @@ _SCRIPTS: dict[str, str] = {
     "BOPOMOFO": "注音",
 }
 _ALIKE = str.maketrans("01|Ⅰ", "olll")
+_TURNING = frozenset({"R", "AL", "AN"})
+"""Classes of UAX #9 that turn the direction of writing, marks that all scripts share among them."""
+_RADICALS = (0x2E80, 0x2FDF)
+"""Parts of Han signs as signs of their own: drawn like the whole sign that each is or stands for."""
 _SPACES = re.compile(r"\s+")
 
 
@@ -83,9 +87,10 @@ def as_dicts(found: Sequence[Oddity]) -> list[dict[str, str]]:
 @lru_cache(maxsize=4096)
 def looks(name: str) -> str:
     """What a name comes to for a hurried reader: compatibility forms, case, marks and spaces undone, and look-alikes
-    of Latin letters taken for them. Two names that look the same need not come out the same."""
+    taken for one: of Latin letters for them, of others for the one that stands first in Unicode. Two names that look
+    the same need not come out the same."""
     letters = unicodedata.normalize("NFKC", name).translate(_ALIKE)
-    latin = "".join(char if char.isascii() else _latin(char) for char in letters)
+    latin = "".join(char if char.isascii() else _first_alike(char) for char in letters)
     plain = unicodedata.normalize("NFKD", latin.casefold())
     return _SPACES.sub("", "".join(c for c in plain if not unicodedata.combining(c))).translate(str.maketrans("i", "l"))
 
@@ -118,7 +123,7 @@ def _odd(text: str) -> Iterator[Words]:
             f"“{visible(text)}”含有本处不常用的文字：{zh}",
             f'"{visible(text)}" holds letters of scripts unusual here: {en}',
         )
-    wide = sorted({one for one in text if one.isalnum() and unicodedata.normalize("NFKC", one) != one})
+    wide = sorted({one for one in text if _is_unusual(one)})
     if wide or not unicodedata.is_normalized("NFC", text):
         found = ", ".join(map(name_of, wide[:5])) or "NFD"
         yield (
@@ -127,14 +132,23 @@ def _odd(text: str) -> Iterator[Words]:
         )
 
 
+def _is_unusual(char: str) -> bool:
+    """Whether it is a letter, digit or sign in a form that is not the one usually written."""
+    if _RADICALS[0] <= ord(char) <= _RADICALS[1]:
+        return True
+    return char.isalnum() and unicodedata.normalize("NFKC", char) != char
+
+
 def _foreign(text: str) -> list[tuple[str, list[str]]]:
-    """Letters of scripts that do not belong beside the others, by script."""
+    """What does not belong beside the others, by script: letters of other scripts, marks that turn the line, and kana
+    that all look like Han signs beside such signs."""
     by_script: dict[str, list[str]] = {}
     for char in text:
         script = _script(char)
-        if script not in _ORDINARY and char not in by_script.setdefault(script, []):
+        turning = unicodedata.bidirectional(char) in _TURNING
+        if (turning or script not in _ORDINARY) and char not in by_script.setdefault(script, []):
             by_script[script].append(char)
-    if any(by_script.keys() <= allowed for allowed in _BESIDE_THEM):
+    if any(by_script.keys() <= allowed for allowed in _BESIDE_THEM) and not _all_like_han(text, by_script):
         return []
     return [(script, chars[:5]) for script, chars in by_script.items()]
 
@@ -147,10 +161,24 @@ def _script(char: str) -> str:
     return str(alias(char)).upper()
 
 
+def _all_like_han(text: str, by_script: dict[str, list[str]]) -> bool:
+    letters = [char for chars in by_script.values() for char in chars]
+    han = any(_script(char) == "HAN" for char in text)
+    return han and bool(letters) and all(_script(_first_alike(char, "HAN")) == "HAN" for char in letters)
+
+
 @lru_cache(maxsize=4096)
-def _latin(char: str) -> str:
-    """The Latin letter or ASCII digit that a character may be taken for, or itself."""
+def _first_alike(char: str, script: str = "") -> str:
+    """The Latin letter or ASCII digit that a character may be taken for; else the first in Unicode of those that it may
+    be taken for (of ``script``, where one is named) and itself."""
     from confusable_homoglyphs.confusables import confusables_data
 
-    alike = [one["c"] for one in confusables_data.get(char, ())]
-    return next((one for one in alike if len(one) == 1 and one.isascii() and one.isalnum()), char)
+    alike = [one["c"] for one in confusables_data.get(char, ()) if len(one["c"]) == 1]
+    if script:
+        return next((one for one in alike if _script(one) == script), char)
+    latin = next((one for one in alike if one.isascii() and one.isalnum()), "")
+    first = min(
+        [*(one for one in alike if one.isalnum()), *([char] if char.isalnum() or not alike else [])], default=char
+    )
+    # What it looks like may look like others again: 囗 like 口, and that like ロ.
+    return latin or (first if first >= char else _first_alike(first))

@@ -20,13 +20,18 @@ import polars as pl
 _BEGINS: Final = "=+\\-@＝＋－＠﹦﹢﹣﹫"
 _CUTS: Final = ',;|"\\t\\r\\n，；｜＂'
 _QUOTES: Final = "'＇"
+_PASSED: Final = (
+    r"\x00-\x08\x0b\x0c\x0e-\x20\x{7f}-\x{a0}\x{ad}"
+    r"\x{2000}-\x{200f}\x{2028}-\x{202f}\x{205f}-\x{206f}\x{3000}\x{feff}"
+)
+"""What a reader of CSV may pass over or take away: spaces, controls, marks that are not drawn."""
 # The start of a cell, what a spreadsheet passes over, and what it computes.
-_START: Final = rf"(^|[{_CUTS}])([{_QUOTES}]*[ \x{{3000}}]*[{_BEGINS}])"
-_CONTROL: Final = rf"^([{_QUOTES}]*[\t\r\n])"
-_GUARDED_START: Final = rf"(^|[{_CUTS}])'([{_QUOTES}]*[ \x{{3000}}]*[{_BEGINS}])"
-_GUARDED_CONTROL: Final = rf"^'([{_QUOTES}]*[\t\r\n])"
+_START: Final = rf"(^|[{_CUTS}])([{_QUOTES}]*[{_PASSED}]*[{_BEGINS}])"
+_CONTROL: Final = rf"^([{_QUOTES}]*[{_PASSED}]*[\t\r\n])"
+_GUARDED_START: Final = rf"(^|[{_CUTS}])'([{_QUOTES}]*[{_PASSED}]*[{_BEGINS}])"
+_GUARDED_CONTROL: Final = rf"^'([{_QUOTES}]*[{_PASSED}]*[\t\r\n])"
 _NUMBER: Final = r"^-[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
-_LIKELY: Final = rf"[{_BEGINS}]|^[{_QUOTES}]*[\t\r\n]"
+_LIKELY: Final = rf"[{_BEGINS}]|^[{_QUOTES}]*[{_PASSED}]*[\t\r\n]"
 
 
 def guarded(column: pl.Series) -> pl.Series:

@@ -46,9 +46,14 @@ FORMULAS = {
     "after-tab": "firm\t@SUM(1)",
     "after-quote": '";=1+1;"',
     "after-line": "firm\n=1+1",
+    "no-break-space": "\u00a0=1+1",
+    "undrawn": "\u200b\ufeff=1+1",
+    "control": "\x0b\x0c@SUM(1)",
+    "after-comma-undrawn": "firm,\u200b\u2009=1+1",
 }
 SEPARATORS = (",", ";", "\t", "|")
 _SIGNS = tuple("=+-@＝＋－＠")
+_BLANK = ' \u3000\t\r\n"\u00a0\u200b\u2009\ufeff\x0b\x0c'
 _NUMBER = re.compile(r"-\d+(\.\d+)?([eE][+-]?\d+)?")
 
 
@@ -56,7 +61,7 @@ def computed(data: bytes) -> list[str]:
     """The cells that some spreadsheet computes, by OWASP's rule, whatever separator it takes the file to have, with
     quotation marks around text or without.
 
-    White space before a formula is passed over, as some do, and full width counts as half, as others do.
+    What is blank or not drawn before a formula is passed over, as some do, and full width counts as half, as others do.
     """
     text = data.decode("utf-8-sig")
     cells: list[str] = []
@@ -64,7 +69,7 @@ def computed(data: bytes) -> list[str]:
         rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
         cells += [cell for row in rows for cell in row]
         cells += [cell for line in re.split("[\r\n]", text) for cell in line.split(separator)]
-    return [cell for cell in cells if cell.lstrip(' \u3000\t\r\n"')[:1] in _SIGNS and not _NUMBER.fullmatch(cell)]
+    return [cell for cell in cells if cell.lstrip(_BLANK)[:1] in _SIGNS and not _NUMBER.fullmatch(cell)]
 
 
 def former(table: pl.DataFrame) -> bytes:

@@ -1,7 +1,8 @@
 """A stranger wants to know who works at the bureau, and tries names with any password.
 
 A name that nobody has is answered at once; for one that somebody has, the password is hashed, and that takes a while.
-In the way stands that the same work is done, and the same answer given, for names that nobody has.
+In the way stands that the same work is done, and the same answer given, for names that nobody has; and that whether the
+ledger grows, of which everybody can ask the size, does not depend on the name.
 """
 
 from __future__ import annotations
@@ -9,12 +10,17 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from statistics import median
+from typing import Any
 
 import pytest
 
-from lab.bureau.people import NewAccount, People, Role
+from lab.bureau.ledger.tallies import OF_STRANGERS, record_often
+from lab.bureau.people import NewAccount, People, Role, judging
+from lab.bureau.people.judging import TRIES
 from lab.bureau.people.passwords import Passwords
 from lab.terms.errors import NotAuthentic
+from tests.attacks.house import House
+from tests.unit.bureau.guessing import failed_tries, locks
 from tests.unit.bureau.scene import Scene
 
 ABSENT, PRESENT = "wu.ming", "li.wei"
@@ -59,3 +65,48 @@ def test_neither_time_nor_answer_tells_a_name(scene: Scene) -> None:
     absent, present = times(people)
     assert present / 2 < absent < present * 2
     assert knock(people, ABSENT)[1] == knock(people, PRESENT)[1]
+
+
+def size(house: House) -> int:
+    """How many entries the ledger has, as anybody is told who asks for too many."""
+    with house.client() as client:
+        told = client.get("/v1/ledger/consistency", params={"from": 1, "to": 2**31}).json()["detail"]
+    return int(told.split("ledger has ")[1].split()[0])
+
+
+def grown(house: House) -> dict[str, int]:
+    """By how many entries the ledger grows where a name is tried as often as locks an account, by name."""
+    for name in ("li.wei", "zhao.min"):
+        house.settle(name, Role.OFFICER)
+    house.account("root", Role.ADMINISTRATOR)
+    house.bureau.people.disable("zhao.min", by="local")
+    found = {}
+    for name in ("nobody", "wang.fang", "li.wei", "zhao.min", "sun.li", "NO NAME"):
+        before = size(house)
+        for _ in range(TRIES + 1):
+            with house.client() as client:
+                assert client.post("/v1/sign-in", json={"name": name, "password": "any password"}).status_code == 401
+        found[name] = size(house) - before
+    return found
+
+
+def test_counted_by_account_the_size_of_the_ledger_tells_a_name(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As it was: what is counted together is chosen by the account and the reason."""
+
+    def by_account(
+        session: Any, kind: str, contract: Any, facts: Any, *, about: Any, sort: str = "", **more: Any
+    ) -> Any:
+        about = {name: value for name, value in facts.items() if name in ("reason", "how", "account")}
+        return record_often(session, kind, contract, facts, about=about, **more)
+
+    monkeypatch.setattr(judging, "record_often", by_account)
+    found = grown(house)
+    assert found["wang.fang"] == found["sun.li"] == 0 and found["li.wei"] and found["zhao.min"]
+
+
+def test_the_size_of_the_ledger_tells_no_name(house_on_both: House) -> None:
+    found = grown(house_on_both)
+    assert found.pop("nobody") == OF_STRANGERS and set(found.values()) == {0}
+    store, now = house_on_both.bureau.store, house_on_both.bureau.now()
+    assert failed_tries(store, now) == {"no account": 4 * (TRIES + 1), "password": TRIES, "locked": 1, "disabled": 6}
+    assert locks(store, now) == [900]

@@ -1,13 +1,19 @@
-"""A stranger with a key of their own guesses ids of contracts, to learn who works with the bureau.
+"""A stranger with a key of their own, or a person without the right to, guesses ids of contracts, to learn who works
+with the bureau.
 
 They have no contract. They want to tell the ids that exist from those that do not. In the way stands one answer for
-everything that is not the caller's: unknown contract, another bank's, unknown and revoked key.
+everything that is not the caller's: unknown contract, another bank's, unknown and revoked key. A person's refusals grow
+the ledger, of which everybody can ask the size, by their number alone.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
+from lab.bureau.ledger.tallies import OF_THE_KNOWN, record_often
+from lab.bureau.people import Role, people
 from lab.terms.errors import NotFound
 from tests.attacks.house import House
 from tests.service.standin import Key
@@ -54,3 +60,32 @@ def test_without_one_answer_the_ids_are_sorted_out(house: House, monkeypatch: py
 def test_the_answers_are_all_the_same(house: House) -> None:
     _, guessed = ids_of(house)
     assert sort_out(house, guessed) == []
+
+
+def grown(house: House) -> list[str]:
+    """The ids for which the ledger grows when a researcher, who may read no contract, asks for them."""
+    _, guessed = ids_of(house)
+    token, found = house.settle("r.one", Role.RESEARCHER), []
+    with house.client(token) as client:
+        for number in range(OF_THE_KNOWN):
+            assert client.get(f"/v1/desk/contracts/c-none-{number}").status_code == 403
+        for contract in guessed:
+            before = house.scene.size()
+            assert client.get(f"/v1/desk/contracts/{contract}").status_code == 403
+            found += [contract] if house.scene.size() > before else []
+    return found
+
+
+def test_counted_by_contract_the_size_of_the_ledger_sorts_the_ids_out(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def by_contract(*arguments: Any, sort: str = "", **more: Any) -> Any:
+        return record_often(*arguments, **more)
+
+    monkeypatch.setattr(people, "record_often", by_contract)
+    assert len(grown(house)) == 2
+
+
+def test_the_size_of_the_ledger_sorts_nothing_out(house: House) -> None:
+    assert grown(house) == []
+    assert {entry["contract"] for entry in house.entries("refused")} == {None}

@@ -16,6 +16,7 @@ import pytest
 from lab.bureau.people import Role, judging
 from lab.bureau.people.passwords import Passwords
 from tests.attacks.house import PASSWORD, House
+from tests.unit.bureau.guessing import failed_tries, locks
 
 GUESSES = [f"password number {number}" for number in range(40)] + [PASSWORD] * 4
 
@@ -49,10 +50,9 @@ def test_without_the_lock_out_the_password_is_found(quick: House, monkeypatch: p
 @pytest.mark.parametrize("threads", [1, 8])
 def test_the_account_is_locked_and_the_right_guess_lets_nobody_in(quick: House, threads: int) -> None:
     assert guess(quick, threads) == []
-    told = {one["facts"]["reason"] for one in quick.entries("sign-in.failed")}
-    assert "locked" in told
-    failures = [one["facts"]["failures"] for one in quick.entries("sign-in.locked")]
-    assert failures == [judging.TRIES]
+    store, now = quick.bureau.store, quick.bureau.now()
+    assert failed_tries(store, now)["locked"] == len(GUESSES) - judging.TRIES
+    assert locks(store, now) == [int(judging.FIRST_LOCK.total_seconds())]
 
 
 WORDS = [f"some words {number}" for number in range(20_000)]

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import io
 import unicodedata
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from rich.errors import MarkupError
+from rich.table import Table
 
 from lab.bank.home import BankHome
 from lab.bureau.contracts import cabinet
@@ -132,6 +134,35 @@ def test_with_markup_on_a_closing_tag_ends_the_command() -> None:
 def test_a_tag_is_text(text: str) -> None:
     screen = signing_screen(hostile(text))
     assert bare(text) in unwrapped(screen) and "\x1b" not in screen
+
+
+NARROW_ROW = ("c-20260101-1a2b3c4d", "示例银行", "信贷部（含转售）", "41 > 8", "一户反复评分", "评分", "新增", "放宽")
+NARROW = tuple(f"列 column {number}" for number in range(len(NARROW_ROW)))
+
+
+def drawn(table: object, width: int) -> str:
+    file = io.StringIO()
+    Screen(file=file, width=width).print(table)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize("width", [20, 30, 40])
+def test_where_columns_have_a_cell_each_wide_characters_are_left_out(width: int) -> None:
+    """A narrow window is enough: the library gives a column one cell, in which no Chinese character has room."""
+    table = Table()
+    for name in NARROW:
+        table.add_column(name, overflow="fold", no_wrap=name == NARROW[0])
+    table.add_row(*NARROW_ROW)
+    assert "转" not in drawn(table, width)
+
+
+@pytest.mark.parametrize("whole", ["", NARROW[0]])
+@pytest.mark.parametrize("width", [8, 20, 30, 40, 80, 120])
+def test_on_no_screen_is_a_character_of_a_table_left_out(width: int, whole: str) -> None:
+    for columns in range(1, len(NARROW) + 1):
+        screen = Counter(drawn(grid("", NARROW[:columns], [NARROW_ROW[:columns]], whole=whole), width))
+        wanted = Counter("".join(NARROW_ROW[:columns]))
+        assert all(screen[one] >= times for one, times in wanted.items() if one != " ")
 
 
 def test_titles_progress_and_errors_interpret_nothing_either(capsys: pytest.CaptureFixture[str]) -> None:
@@ -256,6 +287,14 @@ def test_a_twin_is_seen_by_nobody() -> None:
         (["Risk 1", "Risk l"], "looks like"),
         (["ＲＩＳＫ"], "unusual form"),
         (["re\u0301sume\u0301"], "unusual form"),
+        (["信贷部\u2ed4"], "unusual form"),  # a radical for 门
+        (["\u2f08力资源部"], "unusual form"),  # a radical for 人
+        (["信贷部门", "信贷部\u2ed4"], "looks like"),
+        (["工业部", "\u30a8业部"], "looks like"),  # the kana E for 工
+        (["\u30a8业部"], "Katakana"),
+        (["口岸部", "\u56d7岸部"], "looks like"),
+        (["部门\u061b 1 2"], "ARABIC SEMICOLON"),  # turns the line, and is of no script
+        (["部\u0640门"], "ARABIC TATWEEL"),
     ],
 )
 def test_a_twin_is_pointed_out(names: list[str], word: str) -> None:
@@ -275,6 +314,9 @@ def test_a_name_that_only_looks_like_the_one_before_is_pointed_out() -> None:
         "（示例）银行·北京分行",
         "某银行 Sample Bank (A&B), No. 3",
         "みずほ銀行",
+        "トヨタ金融",
+        "三菱UFJ銀行（中国）",
+        "工业部、人力部、口岸一部",
         "신한은행 Bank",
     ],
 )

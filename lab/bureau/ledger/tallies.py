@@ -13,6 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.orm import Session
@@ -26,7 +27,7 @@ from lab.terms.ledger import Entry, Fact
 WINDOW = timedelta(hours=1)
 OF_STRANGERS, OF_THE_KNOWN = 5, 20
 """Entries of their own in a window: for what anybody can cause, and for what a bank or a person of the bureau can."""
-TIMES = "times"
+TIMES, OF = "times", "of"
 RETURNS = 20
 """Charges of a contract that are given back within a window because of what its bank sent: each is two entries."""
 _RETURNS = "charges.returned"  # no kind of entry: only counted
@@ -46,22 +47,31 @@ def record_often(
     about: Mapping[str, Fact],
     now: datetime,
     first: int = OF_THE_KNOWN,
+    sort: str = "",
 ) -> Entry | None:
     """Append an entry, or count it if ``first`` of its sort have had one within the window; then None.
 
     ``about`` are those of the facts by which it is counted together with others; each must come from a closed list.
+    ``sort``, from a closed list too, is told with its number (``of``) by the entry that tells the whole number: where
+    the sort must not decide whether there is an entry, because everybody can see how many the ledger has. Nor does the
+    contract then; it may be the sort.
     Raises what ``record`` raises; like that, call it last in the transaction.
     """
-    row = _locked(session, kind, contract, by, json.dumps(dict(about), ensure_ascii=False, sort_keys=True), now)
+    row = _locked(session, kind, None if sort else contract, by, _json(about), now)
     if not row.since <= now < row.since + WINDOW:
         _tell(session, row)
-        row.since, row.written, row.counted = now, 0, 0
+        row.since, row.written, row.counted, row.about = now, 0, 0, _json(about)
     row.last = now
     if row.written < first:
         row.written += 1
         session.flush()
         return record(session, kind, contract, facts, by=by)
     row.counted += 1
+    if sort:
+        told = json.loads(row.about)
+        sorts = told.setdefault(OF, {})
+        sorts[sort] = sorts.get(sort, 0) + 1
+        row.about = _json(told)
     session.flush()
     return None
 
@@ -136,10 +146,16 @@ def _key(kind: str, contract: str | None, by: str, about: str) -> str:
     return hashlib.sha256(json.dumps([kind, contract, by, about]).encode()).hexdigest()
 
 
+def _json(about: Mapping[str, Any]) -> str:
+    return json.dumps(dict(about), ensure_ascii=False, sort_keys=True)
+
+
 def _tell(session: Session, row: TallyRow) -> bool:
     if not row.counted:
         return False
     facts: dict[str, Fact] = dict(json.loads(row.about))
+    if OF in facts:
+        facts[OF] = [f"{sort}: {number}" for sort, number in json.loads(row.about)[OF].items()]
     facts |= {TIMES: row.counted, "from": _text(row.since), "until": _text(row.last)}
     record(session, row.kind, row.contract_id, facts, by=row.by)
     return True

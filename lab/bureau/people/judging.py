@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from lab.bureau.ledger import BUREAU, Fact, record
+from lab.bureau.ledger import BUREAU, Fact
 from lab.bureau.ledger.tallies import OF_STRANGERS, record_often
 from lab.bureau.people.accounts import ACTIVE
 from lab.bureau.store.tables import AccountRow
@@ -58,13 +58,12 @@ def note_failure(session: Session, row: AccountRow | None, reason: str, how: str
     A try while the account is locked is counted with the others. It neither prolongs the lock nor makes the next one
     longer: it was compared with nothing, and who knows a name could otherwise keep its owner out by asking.
 
-    A name that no account has is not written down: it may be a password typed into the wrong field.
+    A name that no account has is not written down: it may be a password typed into the wrong field. Whether there is an
+    entry, or the try is only counted, depends on nothing but how many there were of any name: everybody can see how
+    many entries the ledger has, and would learn from it who has an account, and whose is locked.
     """
     facts: dict[str, Fact] = {"reason": reason, "how": how}
-    if row is not None:
-        facts["account"] = row.name
-    about = dict(facts)
-    locked: timedelta | None = None
+    sort = reason
     if row is not None and reason in (PASSWORD, LOCKED):
         row.failures += 1
         facts["failures"] = row.failures
@@ -72,10 +71,14 @@ def note_failure(session: Session, row: AccountRow | None, reason: str, how: str
             # The exponent is capped so that a count of any size stays a time.
             locked = min(FIRST_LOCK * 2 ** min(row.locks, 10), LONGEST_LOCK)
             row.locked_until, row.locks = now + locked, row.locks + 1
-    record_often(session, "sign-in.failed", None, facts, by=BUREAU, about=about, now=now, first=OF_STRANGERS)
-    if row is not None and locked is not None:
-        facts = {"account": row.name, "seconds": int(locked.total_seconds()), "failures": row.failures}
-        record(session, "sign-in.locked", None, facts, by=BUREAU)
+            facts["locked_seconds"] = int(locked.total_seconds())
+            sort = f"{reason}, then locked for {facts['locked_seconds']} seconds"
+    if row is not None:
+        facts["account"] = row.name
+        sort = f"{sort}: {row.name}"
+    about: dict[str, Fact] = {"how": how}
+    kind = "sign-in.failed"
+    record_often(session, kind, None, facts, by=BUREAU, about=about, now=now, first=OF_STRANGERS, sort=sort)
 
 
 def forget_failures(row: AccountRow) -> None:

@@ -201,7 +201,9 @@ class People:
             known = contract if contract is not None and session.get(ContractRow, contract) is not None else None
             about = {"operation": operation, "error": error.code}
             facts = about | {"detail": error.detail}
-            record_often(session, "refused", known, facts, by=person.by, about=about, now=self._now())
+            # Counted whatever the contract: the ledger's size would tell who may see none which ids are of contracts.
+            sort, now = known or "no contract", self._now()
+            record_often(session, "refused", known, facts, by=person.by, about=about, now=now, sort=sort)
 
     def _enter(self, name: str, password: str, new_password: str | None, *, how: str) -> Tokens:
         if new_password is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections import Counter
 from datetime import datetime
@@ -10,7 +11,7 @@ from datetime import datetime
 import sqlalchemy
 from argon2 import PasswordHasher, extract_parameters
 
-from lab.bureau.ledger.tallies import TIMES, WINDOW, close_tallies
+from lab.bureau.ledger.tallies import OF, TIMES, WINDOW, close_tallies
 from lab.bureau.people import Passwords
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow
@@ -54,5 +55,24 @@ def failed_tries(store: Store, now: datetime) -> Counter[str]:
     with store.read() as session:
         for body in session.scalars(sqlalchemy.select(EntryRow.body).where(EntryRow.kind == "sign-in.failed")):
             facts = json.loads(body)["facts"]
-            found[facts.get("reason", "of the provider")] += facts.get(TIMES, 1)
+            if OF not in facts:
+                found[facts.get("reason", "of the provider")] += facts.get(TIMES, 1)
+            for told in facts.get(OF, ()):
+                sort, number = told.rsplit(": ", 1)
+                found[sort.split(": ")[0].split(",")[0]] += int(number)
+    return found
+
+
+def locks(store: Store, now: datetime) -> list[int]:
+    """For how many seconds accounts were locked by failed tries, in the order in which the ledger tells it."""
+    close_tallies(store, now + WINDOW)
+    with store.read() as session:
+        query = sqlalchemy.select(EntryRow.body).where(EntryRow.kind == "sign-in.failed").order_by(EntryRow.seq)
+        bodies = [json.loads(body)["facts"] for body in session.scalars(query)]
+    found = []
+    for facts in bodies:
+        found += [facts["locked_seconds"]] if "locked_seconds" in facts else []
+        for told in facts.get(OF, ()):
+            locked = re.match(r"password, then locked for (\d+) seconds: .*: (\d+)", told)
+            found += [int(locked[1])] * int(locked[2]) if locked else []
     return found

@@ -20,7 +20,7 @@ from lab.bureau.people.sign_ins import IDLE, LONGEST
 from lab.bureau.store import Store
 from lab.bureau.store.tables import AccountRow, Base, EntryRow, SignInRow
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
-from tests.unit.bureau.guessing import CHEAP, GOOD, OTHER, WRONG, Counting, failed_tries
+from tests.unit.bureau.guessing import CHEAP, GOOD, OTHER, WRONG, Counting, failed_tries, locks
 from tests.unit.bureau.scene import Clock
 
 
@@ -108,7 +108,7 @@ def test_after_five_failures_the_account_is_locked_and_longer_each_time(
     with pytest.raises(NotAuthentic) as locked:
         people.sign_in("li.wei", GOOD)
     assert str(locked.value) == str(wrong.value), "nobody learns that the password was right"
-    assert facts(store, "sign-in.failed")[-1]["reason"] == "locked"
+    assert failed_tries(store, clock.now) == {"password": TRIES, "locked": 1}
     lock = FIRST_LOCK
     for _ in range(10):
         assert row(store, "li.wei").locked_until == clock.now + lock
@@ -122,7 +122,7 @@ def test_after_five_failures_the_account_is_locked_and_longer_each_time(
     clock.now += lock
     people.sign_in("li.wei", GOOD)
     assert row(store, "li.wei").failures == 0
-    assert [found["seconds"] for found in facts(store, "sign-in.locked")][:3] == [900, 1800, 3600]
+    assert locks(store, clock.now)[:3] == [900, 1800, 3600]
 
 
 def test_an_administrator_ends_a_lock(people: People, officer: Account, store: Store) -> None:
@@ -158,13 +158,13 @@ def test_parallel_tries_are_judged_one_after_another(
     assert let_in <= (1 if right else 0)
     assert failed["password"] <= TRIES * (1 + let_in)
     assert sum(failed.values()) + let_in == len(tries), "every try is in the ledger, alone or in a number"
-    assert len(facts(store, "sign-in.locked")) == 1
+    assert locks(store, clock.now) == [900]
     with pytest.raises(NotAuthentic):
         people.sign_in("li.wei", GOOD)
 
 
 def test_an_unknown_name_costs_the_same_work_and_gets_the_same_answer(
-    people: People, officer: Account, passwords: Counting, store: Store
+    people: People, officer: Account, passwords: Counting, store: Store, clock: Clock
 ) -> None:
     people.add(NewAccount("far", "credit", frozenset({Role.OFFICER}), "", Subject("https://id", "1")), by="local")
     settle(people, "gone", Role.STEWARD)
@@ -179,8 +179,7 @@ def test_an_unknown_name_costs_the_same_work_and_gets_the_same_answer(
             work.append(tuple(passwords.work))
     assert len(set(told)) == 1
     assert len(set(work)) == 1 and len(work[0]) == 1 and work[0][0].startswith("verify")
-    reasons = [found["reason"] for found in facts(store, "sign-in.failed")]
-    assert set(reasons) == {"password", "no account", "disabled", "signs in elsewhere"}
+    assert set(failed_tries(store, clock.now)) == {"password", "no account", "disabled", "signs in elsewhere"}
     assert not [found for found in facts(store, "sign-in.failed") if "NOT A NAME" in str(found)]
 
 
