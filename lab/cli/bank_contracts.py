@@ -43,7 +43,7 @@ def sign(
 ) -> None:
     """签署合同 Fetch a contract's newest version, show it, pin the bureau's key and countersign.
 
-    Of an amendment, what differs from the version signed before is shown first.
+    修订的变动显示在最后。 Of an amendment, what differs from the version signed before is shown last.
     """
     from lab.bank.agreement import countersign
 
