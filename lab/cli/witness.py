@@ -12,7 +12,8 @@ import typer
 
 from lab.cli.output import Output, ask
 from lab.terms.contract import Party
-from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
+from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.fingerprint import check_told
 from lab.terms.tls import check_tls
 from lab.witness.home import WitnessHome, default_folder
 
@@ -75,11 +76,7 @@ def trust(
     output = Output(as_json)
     opened = WitnessHome.open(home or default_folder())
     bureau = _read_card(card)
-    if fingerprint.replace("-", "").replace(" ", "").lower() != bureau.fingerprint.replace("-", ""):
-        raise NotAuthentic(
-            f"The card's key has fingerprint {bureau.fingerprint}; another was given.",
-            next_step="ask the bureau to read its fingerprint out again; nothing was changed",
-        )
+    check_told(fingerprint, bureau.public_key, whose="the bureau")
     origin = opened.trust(bureau)
     output.say(f"已信任 watched: {bureau.name}")
     output.say(f"日志 origin: {origin}")
