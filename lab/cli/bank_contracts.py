@@ -165,7 +165,7 @@ def show_allowance(output: Output, standing: dict[str, Any]) -> None:
     versions = ", ".join(f"{one['version']} {one['state']}" for one in standing["versions"])
     rows = [("状态 state", standing["state"]), ("各版本 versions", versions)]
     for words, name in (
-        ("标识 identifiers", "identifiers"),
+        ("标识(含校验元素) identifiers, canaries among them", "identifiers"),
         (f"单户评分，{allowance['scores']['period_days']} 天内最多者 scores of the most scored enterprise", "scores"),
         ("24 小时内作业 jobs within 24 hours", "jobs"),
     ):
