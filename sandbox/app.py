@@ -23,6 +23,7 @@ from lab.bureau.office import Bureau
 from lab.bureau.scraping import metrics_token
 from lab.terms.dumps import forbid_dumps
 from lab.terms.errors import Conflict
+from lab.terms.tls import check_tls
 from sandbox import problems
 from sandbox.api import (
     accounts,
@@ -190,6 +191,7 @@ def serve(
     """
     forbid_dumps()
     settings = load_settings(home)
+    check_tls(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
     with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
         bureau.check_workers()
         logger = open_journal(home / "logs", settings.log_bytes)

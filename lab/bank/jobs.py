@@ -16,7 +16,7 @@ from lab.bank.run import Run
 from lab.bank.witness import MatchExchange, Witness
 from lab.terms.contract import Contract
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, Refused, ShulabError, Unreachable
-from protocols.matching.bank import elements_for
+from protocols.matching.bank import CANARIES, elements_for
 from protocols.matching.layout import count_elements
 from protocols.wire.frame import Kind
 
@@ -101,6 +101,7 @@ def check_allowance(outlet: Outlet, contract: Contract, asked: int) -> None:
     if isinstance(left, int) and elements > left:
         raise Refused(
             f"Contract {contract.id} has {left} identifiers left to match; the portfolio has {asked} that were not, "
-            f"and {elements - asked} canaries go with them: {elements} in all (term: identifiers).",
+            f"and {elements - asked} canaries go with them, at least {CANARIES} in each request of at most {most}: "
+            f"{elements} in all (term: identifiers).",
             next_step="take a smaller portfolio, or ask the bureau for a contract with a higher ceiling",
         )

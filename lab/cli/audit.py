@@ -33,6 +33,7 @@ from lab.terms.contract import WitnessTerms
 from lab.terms.cosignature import check_quorum
 from lab.terms.cosigned import Cosigned
 from lab.terms.errors import Conflict, InvalidInput
+from lab.terms.fingerprint import fingerprint
 from lab.terms.ledger import HeldHead, SignedHead, verify_consistency
 from lab.terms.ledger_export import verify_export
 from lab.terms.ledger_fault import LedgerFault
@@ -184,6 +185,7 @@ def verify(
         f"台账完好 The ledger is as the bureau wrote it: {found.size} 条 entries, {found.heads} 个树头 tree heads"
     )
     output.say(f"根 Root {found.root}")
+    output.say(f"按此公钥核验，请与数据局核对指纹 By the key of fingerprint, to be compared: {fingerprint(bureau)}")
     for one, cosigned in zip(checkpoints, cosigners, strict=False):
         describe_cosigners(output, one, cosigned)
     if not cosigners:
@@ -196,6 +198,7 @@ def verify(
     output.result(
         {
             "verified": True,
+            "fingerprint": fingerprint(bureau),
             "entries": found.size,
             "root": found.root,
             "heads": found.heads,

@@ -43,7 +43,7 @@ def sign(
 ) -> None:
     """签署合同 Fetch a contract's newest version, show it, pin the bureau's key and countersign.
 
-    Of an amendment, what differs from the version signed before is shown first.
+    修订的变动显示在最后。 Of an amendment, what differs from the version signed before is shown last.
     """
     from lab.bank.agreement import countersign
 
@@ -167,7 +167,7 @@ def show_allowance(output: Output, standing: dict[str, Any]) -> None:
     versions = ", ".join(f"{one['version']} {one['state']}" for one in standing["versions"])
     rows = [("状态 state", standing["state"]), ("各版本 versions", versions)]
     for words, name in (
-        ("标识 identifiers", "identifiers"),
+        ("标识(含校验元素) identifiers, canaries among them", "identifiers"),
         (f"单户评分，{allowance['scores']['period_days']} 天内最多者 scores of the most scored enterprise", "scores"),
         ("24 小时内作业 jobs within 24 hours", "jobs"),
     ):

@@ -77,7 +77,6 @@ def _list(output: Output, home: BankHome) -> None:
             "匹配 matched",
             "评分 scored",
             "完成 finished",
-            "结果 out",
         ),
         [
             [
@@ -88,7 +87,6 @@ def _list(output: Output, home: BankHome) -> None:
                 f"{one['matched']:,}",
                 f"{one['scored']:,}" if "scored" in one else "",
                 str(one["finished"])[:16].replace("T", " "),
-                one.get("out", ""),
             ]
             for one in found
         ],
@@ -117,6 +115,7 @@ def show_match(output: Output, manifest: dict[str, Any]) -> None:
     rows.append(_forks(manifest))
     if "sent" in manifest:
         rows.append(("已发送标识 identifiers sent", f"{manifest['sent']:,}"))
+    rows += _charged(manifest)
     rows += [
         *_costs(manifest),
         (
@@ -142,6 +141,7 @@ def show_run(output: Output, manifest: dict[str, Any]) -> None:
             *_portfolio(manifest),
             ("匹配 matched", f"{manifest['matched']:,}"),
             ("已评分 scored", f"{manifest['scored']:,}"),
+            *_charged(manifest),
             _receipts(manifest),
             _forks(manifest),
             *_costs(manifest),
@@ -180,6 +180,16 @@ def _receipts(manifest: dict[str, Any]) -> tuple[str, str]:
     if matched is None:
         scored, matched = [], scored
     return ("回执（求交、评分）receipts (matching, scoring)", f"{len(matched)}, {len(scored)}")
+
+
+def _charged(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Identifiers that the bureau has charged, by its receipts: those sent and the canaries among them. Nothing for a
+    run of a version that had no receipts of matching."""
+    if "fork_detection" not in manifest:
+        return []
+    receipts = manifest.get("match_receipts", manifest.get("receipts", []))
+    charged = sum(receipt["entry"]["facts"]["identifiers"] for receipt in receipts)
+    return [("计费标识（含校验元素）identifiers charged, canaries included", f"{charged:,}")]
 
 
 def _forks(manifest: dict[str, Any]) -> tuple[str, str]:

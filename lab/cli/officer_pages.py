@@ -67,7 +67,7 @@ def show_delivered(out: Output, contract: str, rows: list[dict[str, Any]]) -> No
         return
     out.table(
         f"已交付 Delivered under {contract}",
-        ("时间 when", "内容 what", "作业 job", "接收方 recipient", "模型 model", "户数 rows", "台账 entry"),
+        ("时间 when", "内容 what", "作业 job", "接收方 recipient", "模型 model", "数量 rows, canaries", "台账 entry"),
         [
             (row["at"], _WHAT[row["what"]], row["job"], row["recipient"], row["model"], row["rows"], row["entry"])
             for row in rows
@@ -122,7 +122,7 @@ def show_standing(out: Output, found: dict[str, Any]) -> None:
 def show_allowance(out: Output, allowance: dict[str, Any]) -> None:
     """What is used of the ceilings, and left."""
     rows = [
-        ("标识 identifiers", "identifiers"),
+        ("标识(含校验元素) identifiers, canaries among them", "identifiers"),
         ("单户评分(最多者) scores of the enterprise scored most", "scores"),
         ("24小时内作业 jobs within 24 hours", "jobs"),
     ]

@@ -164,6 +164,12 @@ def _witnesses(vkeys: Sequence[str] | None, quorum: int | None) -> dict[str, Any
         if quorum is not None:
             raise InvalidInput("Wanted --witness with --quorum.", next_step="name the witnesses")
         return None
+    if quorum is not None and not len(vkeys) < 2 * quorum <= 2 * len(vkeys):
+        raise InvalidInput(
+            f"Wanted a --quorum of more than half of the {len(vkeys)} witnesses, and no more than there are; "
+            f"found {quorum}.",
+            next_step=f"give {len(vkeys) // 2 + 1} to {len(vkeys)}, or leave it out",
+        )
     keys = [NoteKey.parse(vkey, kind=COSIGNATURE) for vkey in vkeys]
     parties = [{"name": key.name, "public_key": key.public_key} for key in keys]
     return {"quorum": quorum or len(parties) // 2 + 1, "parties": parties}

@@ -15,6 +15,7 @@ from lab.terms.card import read_card
 from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput
 from lab.terms.fingerprint import check_told
+from lab.terms.tls import check_tls
 from lab.witness.home import WitnessHome, default_folder
 
 _HELP = "见证人 For a witness of bureaus' ledgers: an auditor, a second bureau, a bank."
@@ -53,9 +54,11 @@ def init(
     words = _passphrase(confirm=True) if passphrase else None
     made = WitnessHome.create(home or default_folder(), name=name, passphrase=words)
     output.say(f"已建立 made: {made.folder}")
+    fingerprint = Party(name=made.name, public_key=made.public_key).fingerprint
     output.say(f"验证密钥 verifier key: {made.public}")
+    output.say(f"指纹(请电话告知) fingerprint, to be told by voice: {fingerprint}")
     output.say("下一步 Next: lab witness trust BUREAU.json --fingerprint …; lab witness serve")
-    output.result({"home": str(made.folder), "name": made.name, "key": str(made.public)})
+    output.result({"home": str(made.folder), "name": made.name, "key": str(made.public), "fingerprint": fingerprint})
 
 
 @app.command()
@@ -133,12 +136,13 @@ def serve(
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help="TLS 私钥 PEM key of the certificate.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """提供见证服务 Serve C2SP tlog-witness: POST /add-checkpoint, GET /<origin hash>/checkpoint. Ends on SIGTERM."""
+    """提供见证服务 Serve C2SP tlog-witness: POST /add-checkpoint, GET /ORIGIN-HASH/checkpoint. Ends on SIGTERM."""
     from lab.witness.service import serve as run
     from lab.witness.watching import Watching
 
     output = Output(as_json)
     opened = WitnessHome.open(home or default_folder())
+    check_tls(tls_certificate, tls_key, names=("--tls-certificate", "--tls-key"))
     key = opened.key(_passphrase() if opened.passphrase else None)
     output.say(f"见证服务 serving {opened.name} on {host}:{port}; {len(opened.logs())} 个台账 ledgers")
     run(Watching(opened, key), host, port, port_file=port_file, certificate=tls_certificate, key=tls_key)

@@ -183,7 +183,8 @@ def _check_heads(tree: LeafTree, heads: Sequence[HeldHead], bureau_key: str) -> 
             fault = fault or LedgerFault(
                 How.DROPPED,
                 len(tree) + 1,
-                f"Entry {len(tree) + 1} is missing: the bureau signed a tree head of {head.size} entries.",
+                f"Entry {len(tree) + 1} is missing: the bureau signed a tree head of {head.size} entries. "
+                "(An export that was made before that head ends too early without any fault: export anew.)",
             )
         elif tree.get_root(head.size).hex() == head.root:
             good = head.size

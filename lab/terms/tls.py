@@ -1,0 +1,37 @@
+"""Whether a service's certificate and key can be used, said before it starts to serve."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+
+from lab.terms.errors import InvalidInput
+
+
+def check_tls(certificate: Path | None, key: Path | None, *, names: tuple[str, str]) -> None:
+    """Raise ``InvalidInput`` unless both are absent, or both are PEM files that fit each other.
+
+    ``names``: how a person gives the two, such as ``("--tls-certificate", "--tls-key")``. A key that is sealed under a
+    password is refused: nobody is there to type it when the service starts by itself.
+    """
+    if certificate is None and key is None:
+        return
+    if certificate is None or key is None:
+        raise InvalidInput(
+            f"Wanted {names[0]} and {names[1]} together; found one of them.", next_step="give both, or neither"
+        )
+    for name, file in zip(names, (certificate, key), strict=True):
+        if not file.is_file():
+            raise InvalidInput(f"Wanted a PEM file for {name}; {file.name} is none.", next_step="check the path")
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password=_no_password)
+    except (OSError, ValueError):
+        raise InvalidInput(
+            f"Wanted a PEM chain for {names[0]} and its key, without a password, for {names[1]}; they cannot be read, "
+            "or do not fit each other.",
+            next_step="put the server's certificate first in the chain, and name the key that it was made for",
+        ) from None
+
+
+def _no_password() -> str:
+    raise ValueError
