@@ -200,7 +200,7 @@ def metrics(
     folder = BureauHome.open(home or default_folder()).folder
     metrics_token(folder)
     text = prometheus(folder / FILE, address, tls=tls)
-    out.say(text)
+    out.document(text)
     out.say("service.toml 的 metrics_token 优先 A metrics_token in service.toml goes first")
     out.result({"token_file": str(folder / FILE), "prometheus": text})
 
