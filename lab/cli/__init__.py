@@ -17,7 +17,7 @@ import typer
 from typer.exceptions import TyperException
 
 from lab.cli.output import explain, tell_fault, tell_usage
-from lab.terms.dumps import forbid_dumps
+from lab.terms.dumps import forbid_dumps, keep_environment
 from lab.terms.errors import NotFound, ShulabError
 from lab.terms.garbage import collect_seldom
 
@@ -105,6 +105,7 @@ def main() -> None:
     """Entry point: runs the command and turns every expected error into its message and exit code."""
     collect_seldom()
     forbid_dumps()  # whatever the command does, keys may come into its memory
+    keep_environment()
     called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     try:
         sys.exit(assemble(called)(standalone_mode=False) or 0)
