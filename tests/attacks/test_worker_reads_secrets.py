@@ -137,6 +137,10 @@ ATTACKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     # Landlock judges what is opened to read or to write. With 3, files were truncated before it judged that (5.19).
     "a path alone": (OS + ".open('{home}/bureau.db', 0o10000000)", lambda got: got >= 0),
     "a file to neither read nor write": (OS + ".open('{home}/bureau.db', 3)", lambda got: got >= 0),
+    "memory beyond its limit": (
+        "[" + OS + ".ftruncate(" + OS + ".memfd_create('m'), 2**26) for n in range(32)]",
+        lambda got: len(got) == 32,
+    ),
     "the size of a file": (
         # newfstatat with AT_EMPTY_PATH, and a path that is not empty
         C + ".syscall(262, -100, b'{home}/bureau.db', __import__('ctypes').create_string_buffer(512), 0x1000)",
