@@ -21,7 +21,7 @@ from lab.bureau.ledger.configuration import note_configuration
 from lab.bureau.ledger.notary import Notary
 from lab.bureau.office import Bureau
 from lab.bureau.scraping import metrics_token
-from lab.terms.dumps import forbid_dumps
+from lab.terms.dumps import forbid_dumps, keep_environment
 from lab.terms.errors import Conflict
 from lab.terms.tls import check_tls
 from sandbox import problems
@@ -190,6 +190,7 @@ def serve(
     the bureau that are others this time.
     """
     forbid_dumps()
+    keep_environment()
     settings = load_settings(home)
     check_tls(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
     with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:

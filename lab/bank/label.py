@@ -15,6 +15,8 @@ from lab.bank.files import replace_private
 from lab.terms.contract import Contract
 
 LABEL = "label.json"
+_FORM = 2
+"""Of what a run keeps: 1, which labels did not say, had tags of a key that all contracts shared, and SEAL's frames."""
 
 
 class RunKind(StrEnum):
@@ -33,6 +35,12 @@ class Label:
     kind: RunKind
     contract: str
     delete_after: date
+    form: int = _FORM
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the command that began the run can go on with it: this version sends what the run has kept."""
+        return self.form == _FORM or self.kind not in (RunKind.SCORE, RunKind.RESCORE)
 
     @classmethod
     def of(cls, kind: RunKind, contract: Contract, started: datetime) -> Label:
@@ -52,6 +60,7 @@ def read_label(folder: Path) -> Label | None:
     """A run's label, or None if there is none that can be read."""
     try:
         found = json.loads((folder / LABEL).read_bytes())
-        return Label(RunKind(found["kind"]), str(found["contract"]), date.fromisoformat(found["delete_after"]))
+        until, form = date.fromisoformat(found["delete_after"]), int(found.get("form", 1))
+        return Label(RunKind(found["kind"]), str(found["contract"]), until, form)
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -250,6 +250,17 @@ def unfinished_runs(*folders: Path) -> tuple[Path, ...]:
     return tuple(sorted(found, key=lambda path: path.name))
 
 
+def left_behind(runs: Path, contract: str) -> list[str]:
+    """A warning for each run under a contract that a former version began, and this one cannot go on with."""
+    found = ((path, read_label(path)) for path in unfinished_runs(runs))
+    return [
+        f"Run {path.name} was interrupted under a former version and cannot be gone on with: what it was charged stays "
+        f"charged, and its job stays open at the bureau. `lab bank tidy` removes it when it may not be kept any more."
+        for path, label in found
+        if label is not None and label.contract == contract and not label.goes_on
+    ]
+
+
 def find_run(runs: Path, name: str | None) -> FinishedRun:
     """The finished run ``name``, or the latest; raises ``NotFound``."""
     if name is None:

@@ -33,7 +33,7 @@ from lab.bank.matching import Ask, match
 from lab.bank.outlet import JobCard, Outlet
 from lab.bank.portfolio import Portfolio, read_codes, read_portfolio
 from lab.bank.results import check_suffix, output_names, score_table, write_scores
-from lab.bank.run import Match, Run, open_run, run_key
+from lab.bank.run import Match, Run, left_behind, open_run, run_key
 from lab.bank.witness import Witness
 from lab.terms.progress import SILENT, Progress
 from models.features import require_columns, unreadable
@@ -102,7 +102,7 @@ def score_portfolio(
             write_scores(scores, job.out)
         warnings = end_job(outlet, contract.id, run.id) if portfolio.codes else []
         manifest = _manifest(home, agreement, portfolio, job, run, matched, receipts)
-        manifest["warnings"] += warnings
+        manifest["warnings"] += warnings + left_behind(home.runs, contract.id)
         manifest |= (
             describe(contract, cosigned)
             | {

@@ -41,10 +41,11 @@ _ERRORS: dict[str, type[Exception]] = {
     kind.__name__: kind
     for kind in (
         *(one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.ShulabError)),
-        *(ValueError, OverflowError, NotConfined, UnknownEngine, SecretKeyFound, NativeRefusal, MalformedFrame),
+        *(ValueError, OverflowError, UnknownEngine, SecretKeyFound, NativeRefusal, MalformedFrame),
     )
+    if kind is not Unreachable
 }
-"""What a worker may say that it raised."""
+"""What a worker may say that it raised. Not that something of the bureau is down: that would be waited for."""
 
 
 class Evaluators(Protocol):

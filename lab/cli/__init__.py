@@ -18,7 +18,7 @@ from typer.exceptions import TyperException
 
 from lab.cli.output import explain, tell_fault, tell_usage
 from lab.cli.whole_help import cut_nothing
-from lab.terms.dumps import forbid_dumps
+from lab.terms.dumps import forbid_dumps, keep_environment
 from lab.terms.errors import NotFound, ShulabError
 from lab.terms.garbage import collect_seldom
 
@@ -106,6 +106,7 @@ def main() -> None:
     """Entry point: runs the command and turns every expected error into its message and exit code."""
     collect_seldom()
     forbid_dumps()  # whatever the command does, keys may come into its memory
+    keep_environment()
     if len(sys.argv) < 4 or {"-h", "--help"} & set(sys.argv):
         cut_nothing()
     called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)

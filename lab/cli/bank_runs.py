@@ -13,6 +13,10 @@ from lab.cli.bank_options import AsJson, Home
 from lab.cli.output import Output
 from lab.terms.errors import InvalidInput
 
+_FORMER = (
+    "旧版本所开始，无法继续；重新执行即为新作业，另行计费 "
+    "begun by a former version, can't be gone on with: the same command begins anew, and is charged again"
+)
 KINDS = {
     RunKind.SCORE: "评分 score",
     RunKind.RESCORE: "重新评分 rescore",
@@ -96,9 +100,11 @@ def _list(output: Output, home: BankHome) -> None:
     for folder in unfinished_runs(home.runs, home.matches):
         label = read_label(folder)
         about = {"run": folder.name, "kind": label and label.kind.value, "contract": label and label.contract}
-        unfinished.append(about)
+        goes_on = label is None or label.goes_on
+        unfinished.append(about if goes_on else about | {"goes_on": False})
         words = f"{KINDS[label.kind]} · {label.contract} · " if label else ""
-        output.say(f"未完成 unfinished: {words}{folder.name} (重新执行同一命令即可继续 the same command goes on)")
+        how = "重新执行同一命令即可继续 the same command goes on" if goes_on else _FORMER
+        output.say(f"未完成 unfinished: {words}{folder.name} ({how})")
     output.result({"runs": [brief(one) for one in found], "unfinished": unfinished})
 
 

@@ -1,4 +1,5 @@
-"""No memory of this process in a file, nor in the hands of another process of the same user.
+"""No memory of this process in a file, nor in the hands of another process of the same user; nor its secrets with the
+processes that it begins.
 
 prctl(2), PR_SET_DUMPABLE: a process that cannot be dumped leaves no core, whatever takes cores on the machine, and only
 a privileged process can attach to it (ptrace(2)) or read its ``/proc/PID/mem`` and ``environ``. It is inherited by a
@@ -13,6 +14,7 @@ import resource
 import sys
 
 _PR_SET_DUMPABLE = 4
+_OURS, _FOR_ALL = "SHULAB_", ("SHULAB_X25519",)
 
 
 def forbid_dumps() -> None:
@@ -27,3 +29,15 @@ def forbid_dumps() -> None:
     if libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0) != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"the process could not be made undumpable: {os.strerror(number)}")
+
+
+def keep_environment() -> None:
+    """Let no process that this one begins inherit our variables, passwords and seal keys among them, unless it is given
+    them by name. They stay in ``os.environ``.
+
+    Whoever begins there is another program at first, so that others of this user can read its ``environ`` again;
+    multiprocessing's tracker of resources stays so for as long as there is a crew.
+    """
+    for name in os.environ:
+        if name.startswith(_OURS) and name not in _FOR_ALL:
+            os.unsetenv(name)

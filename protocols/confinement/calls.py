@@ -1,7 +1,8 @@
 """The system calls that a worker is left with: those that read, compute and answer, by a list of what is allowed.
 
 Everything else fails with EPERM: sockets, other programs, other processes and signals to them, threads, ptrace(2),
-reading another's memory, mounts, BPF, io_uring, keyrings, handles, namespaces, and pages that are made executable. The
+reading another's memory, mounts, BPF, io_uring, keyrings, handles, namespaces, pages that are made executable, and
+stat(2), also under the name that C libraries use for fstat(2), since a filter can't tell the two apart. The
 filter is libseccomp's (by ``pyseccomp``), which also refuses calls of other architectures. What is opened is Landlock's
 to judge (``worker``), since a filter sees no paths.
 """
@@ -11,13 +12,14 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import errno
+import fcntl
 import os
 import tempfile
 
 _ALLOWED = (
     # its pipes, and memory files (SEAL reads and writes paths only)
-    *("read", "readv", "write", "writev", "pread64", "pwrite64", "lseek", "close", "dup", "fcntl", "poll", "ppoll"),
-    *("open", "openat", "memfd_create", "ftruncate", "fstat", "fadvise64"),
+    *("read", "readv", "write", "writev", "pread64", "pwrite64", "lseek", "close", "dup", "poll", "ppoll"),
+    *("memfd_create", "ftruncate", "fstat", "fadvise64"),
     # memory
     *("brk", "munmap", "mremap", "madvise", "mincore"),
     # what the C library and the interpreter do beside
@@ -28,7 +30,13 @@ _ALLOWED = (
     *("exit", "exit_group"),
 )
 _PROT_EXEC = 4
-_AT_EMPTY_PATH = 0x1000
+_ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
+_OPENING = {"open": 1, "openat": 2}
+"""Which argument says how: to read, to write, or both. Landlock judges these, and no other way of opening: not one of
+the path alone (O_PATH, which tells sizes and times of any file), nor the fourth way (3, which may truncate)."""
+_FCNTL = (fcntl.F_DUPFD, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, fcntl.F_DUPFD_CLOEXEC)
+"""Not F_SETOWN and F_SETSIG, which have the kernel send any signal to any process of the user: before Linux 6.12
+Landlock has no word in that."""
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _INSTRUCTION_BYTES = 8
 
@@ -56,8 +64,12 @@ def build() -> bytes:
             made.add_rule(seccomp.ALLOW, name)
     for name in ("mmap", "mprotect"):
         made.add_rule(seccomp.ALLOW, name, seccomp.Arg(2, seccomp.MASKED_EQ, _PROT_EXEC, 0))
-    # fstat(2) under another name, of what is open already; not stat(2), which would tell which files there are.
-    made.add_rule(seccomp.ALLOW, "newfstatat", seccomp.Arg(3, seccomp.MASKED_EQ, _AT_EMPTY_PATH, _AT_EMPTY_PATH))
+    for name, place in _OPENING.items():
+        for way in (os.O_RDONLY, os.O_WRONLY, os.O_RDWR):
+            with contextlib.suppress(OSError):
+                made.add_rule(seccomp.ALLOW, name, seccomp.Arg(place, seccomp.MASKED_EQ, os.O_PATH | _ACCESS, way))
+    for command in _FCNTL:
+        made.add_rule(seccomp.ALLOW, "fcntl", seccomp.Arg(1, seccomp.EQ, command))
     made.add_rule(seccomp.ALLOW, "prlimit64", seccomp.Arg(0, seccomp.EQ, 0), seccomp.Arg(2, seccomp.EQ, 0))
     with tempfile.TemporaryFile() as file:
         made.export_bpf(file)

@@ -18,7 +18,7 @@ from protocols.confinement import calls
 
 _MIB = 1024 * 1024
 _FILE_BYTES = 64 * _MIB  # of a memory file: twenty times the largest object of SEAL's that is read here
-_OPEN_FILES = 64
+_OPEN_FILES = 16  # memory files are not of the address space: together they hold less than a gigabyte
 _READABLE = "/dev/urandom"  # SEAL seeds its generators from it
 
 

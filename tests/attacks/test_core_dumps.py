@@ -3,7 +3,8 @@
 A crash that dumps core writes all of it to a file, where no seal protects it; and a process of the same user that was
 taken over (a worker, another service) reads it from /proc/PID/mem. What stops it: the service, the templates of its
 workers, its crews and every ``lab`` command say as they begin that they must not be dumped (PR_SET_DUMPABLE, and no
-core size), whatever takes cores on the machine.
+core size), whatever takes cores on the machine. What a process begins is another program, which anybody of its user may
+read: it does not inherit the variables that hold seal keys and passwords.
 
 The victim and the one who reads are ordinary users: root may read anybody's memory in any case.
 """
@@ -167,3 +168,42 @@ def test_neither_workers_nor_crews_can_be_dumped() -> None:
     finally:
         pool.close()
         crew.close()
+
+
+BEGINS = """
+import os, sys
+if __name__ == "__main__":
+    from pathlib import Path
+    import psutil
+    from lab import cli
+    from protocols.crew import LocalCrew
+    if sys.argv[1] == "open":
+        cli.keep_environment = lambda: None
+    def command(**_):
+        crew = LocalCrew(1)
+        list(crew.map(int, [()]))
+        seen = [Path(f"/proc/{one.pid}/environ").read_bytes() for one in psutil.Process().children()]
+        print(len(seen), sum(b"a seal key" in one for one in seen), os.environ["SHULAB_BUREAU_SEAL_KEY"], flush=True)
+        crew.close()
+    cli.assemble = lambda called: command
+    cli.main()
+"""
+
+
+def inherited(folder: Path, how: str) -> list[str]:
+    """How many processes a command with a crew has begun, and how many of them have its seal key; and the command's."""
+    script = folder / "begins.py"
+    script.write_text(BEGINS)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "SHULAB_BUREAU_SEAL_KEY": "a seal key"}
+    done = subprocess.run(
+        [sys.executable, str(script), how], env=environment, capture_output=True, text=True, timeout=120
+    )
+    return done.stdout.strip().split(" ", 2)
+
+
+def test_without_a_look_at_the_environment_each_process_that_is_begun_has_the_seal_key(tmp_path: Path) -> None:
+    assert inherited(tmp_path, "open") == ["2", "2", "a seal key"]
+
+
+def test_no_process_that_is_begun_has_the_seal_key(tmp_path: Path) -> None:
+    assert inherited(tmp_path, "closed") == ["2", "0", "a seal key"]

@@ -20,7 +20,8 @@ import httpx
 import pytest
 
 from lab.bureau.home import BureauHome
-from lab.bureau.scraping import metrics_token, prometheus
+from lab.bureau.scraping import FILE, metrics_token, prometheus
+from lab.cli.bureau import metrics as shown_to_operators
 from sandbox.api import metrics
 from tests.service.standin import running
 
@@ -109,3 +110,9 @@ def test_the_bureaus_token_is_its_own_and_nobody_elses_to_read(tmp_path: Path) -
     assert file.stat().st_mode & 0o777 == 0o600
     assert str(file) in prometheus(file, "127.0.0.1:8600", tls=False)
     assert first not in prometheus(file, "127.0.0.1:8600", tls=False)
+
+
+def test_what_is_put_into_its_configuration_can_be_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    BureauHome.create(tmp_path / "bureau", name="某局")
+    shown_to_operators(home=tmp_path / "bureau")
+    assert prometheus(tmp_path / "bureau" / FILE, "127.0.0.1:8600", tls=False) in capsys.readouterr().out

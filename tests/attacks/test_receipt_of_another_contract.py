@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from lab.terms.errors import NotAuthentic
+from lab.terms.ledger import write_body
 from lab.terms.receipt import Receipt
 from tests.attacks import ledgers
 from tests.attacks.ledgers import Ledger, make_bank
@@ -22,7 +23,7 @@ from tests.attacks.ledgers import Ledger, make_bank
 
 def elsewhere(ledger: Ledger) -> dict[str, Any]:
     """A receipt of an entry under another contract, with a fact that names this one."""
-    honest = ledgers.write_body
+    honest = write_body
 
     def write(seq: Any, time: Any, kind: str, contract: str, facts: Any, by: str) -> bytes:
         return honest(seq, time, kind, "c-other-9", {**facts, "contract": contract}, by)

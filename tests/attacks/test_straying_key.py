@@ -28,6 +28,7 @@ from lab.bank.seen_keys import SeenKeys
 from lab.terms.errors import InvalidInput, NotAuthentic
 from protocols.matching import bank, bureau
 from protocols.matching.hiding import canary_places, undetected
+from protocols.matching.layout import read_elements
 from protocols.wire.frame import Kind, MalformedFrame
 from tests.attacks.test_many_keys_read_the_spread import unchecked
 from tests.unit.bank import registry
@@ -112,7 +113,7 @@ def test_where_canaries_are_looked_at_first_the_failure_tells_which_place_holds_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def finish(self, response, count, public_key, crew=None, *, counted=False):
-        evaluated = bank.read_elements(response, Kind.MATCH_RESPONSE, "x25519", 32)
+        evaluated = read_elements(response, Kind.MATCH_RESPONSE, "x25519", 32)
         evaluated = evaluated[self._identifiers(evaluated, count, public_key, counted)]
         try:
             return self._half.unblind(self._unblinding, evaluated)

@@ -25,9 +25,10 @@ from typing import Any
 
 import pytest
 
+from lab.bureau import workers
 from lab.bureau.office import Bureau
 from lab.bureau.workers import WorkerPool
-from lab.terms.errors import InvalidInput, Unreachable
+from lab.terms.errors import InvalidInput, ShulabError, Unreachable
 from models.sheet import BankSheet
 from protocols.matching.bureau import evaluate_elements
 from tests.unit.bureau.conftest import model, open_scene, scene, tables  # noqa: F401
@@ -128,6 +129,23 @@ ATTACKS: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "a namespace": (C + ".unshare(0x10000000)", lambda got: got == 0),
     "io_uring": (C + ".syscall(425, 4, __import__('ctypes').create_string_buffer(120))", lambda got: got >= 0),
     "the end of another process": (OS + ".kill({victim}, 9)", lambda got: got is None),
+    # F_SETOWN, F_SETSIG: the kernel sends the signal when something can be read; before Linux 6.12 Landlock lets it.
+    "a signal by way of a descriptor": (
+        "(lambda f: f.fcntl(0, 8, {victim}) or f.fcntl(0, 10, 9))(__import__('fcntl'))",
+        lambda got: got == 0,
+    ),
+    # Landlock judges what is opened to read or to write. With 3, files were truncated before it judged that (5.19).
+    "a path alone": (OS + ".open('{home}/bureau.db', 0o10000000)", lambda got: got >= 0),
+    "a file to neither read nor write": (OS + ".open('{home}/bureau.db', 3)", lambda got: got >= 0),
+    "memory beyond its limit": (
+        "[" + OS + ".ftruncate(" + OS + ".memfd_create('m'), 2**26) for n in range(32)]",
+        lambda got: len(got) == 32,
+    ),
+    "the size of a file": (
+        # newfstatat with AT_EMPTY_PATH, and a path that is not empty
+        C + ".syscall(262, -100, b'{home}/bureau.db', __import__('ctypes').create_string_buffer(512), 0x1000)",
+        lambda got: got == 0,
+    ),
 }
 """What the attacker runs, and what tells that it worked. A call that C refuses gives -1."""
 MACHINES_OWN = frozenset(
@@ -218,6 +236,25 @@ def test_an_answer_is_data_and_runs_nowhere(pool: WorkerPool, monkeypatch: pytes
     with pytest.raises((RuntimeError, InvalidInput)):
         pool.run(eval, way)
     assert os.environ["LOOT"] == ""
+
+
+DOWN = "(_ for _ in ()).throw(__import__('lab.terms.errors').terms.errors.Unreachable('down', next_step='wait'))"
+"""Whatever is unreachable is waited for, and the batch keeps its place meanwhile."""
+
+
+def test_a_worker_that_may_say_anything_holds_a_place_for_ever(
+    pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(workers._ERRORS, "Unreachable", Unreachable)
+    with pytest.raises(Unreachable):
+        pool.run(eval, DOWN)
+
+
+@pytest.mark.parametrize("way", [DOWN, "__import__('os').write(3, b'u: no filter')"])
+def test_a_worker_cannot_say_that_the_bureau_is_down(pool: WorkerPool, way: str) -> None:
+    with pytest.raises(ShulabError) as caught:
+        pool.run(eval, way)
+    assert not isinstance(caught.value, Unreachable)
 
 
 def test_a_worker_inherits_nothing(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection, Engine, inspect, text
 
 from lab.bureau.store.tables import Base
+from lab.terms.errors import Conflict
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -18,11 +19,21 @@ _MIGRATION_LOCK = 0x5348554C
 
 
 def migrate(engine: Engine) -> None:
-    """Run all migrations that the database has not had, in one transaction; nothing to do is fine."""
+    """Run all migrations that the database has not had, in one transaction; nothing to do is fine.
+
+    Raises ``Conflict`` for a database that a later version has brought further than this one knows.
+    """
     with engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-        if _version(connection) != newest():
+        version = _version(connection)
+        if version is not None and version > newest():
+            raise Conflict(
+                f"The database is of a later version of this program: it stands at {version}, this one knows "
+                f"{newest()}.",
+                next_step="run that version or a later one, or restore a copy of the home from before",
+            )
+        if version != newest():
             from alembic import command  # a quarter of a second to load, and mostly there is nothing to do
 
             command.upgrade(_config(connection), "head")

@@ -15,10 +15,15 @@ import numpy as np
 
 from lab.terms.errors import ShulabError
 
+CONFINED, UNCONFINED = b"c", b"u"
+"""What a process says before it is given its job; after the second, why, and it is given none."""
 HEAD_BYTES = 8
 MOST_BYTES = 256 * 1024 * 1024
 """Of an answer in all: replies are a few MB, evaluated elements 128 kB."""
 _MOST_JSON = 1024 * 1024
+_MOST_WORDS = 2000
+"""Characters of what an error says: they go to a bank, into a table and a log."""
+_MOST_DIMENSIONS = 4
 _ARRAYS = ("|b1", "|u1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f8")
 
 
@@ -60,7 +65,8 @@ def read(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
             value = taker.value(said["value"])
             taker.end()
             return value
-        names, text, step = [str(name) for name in said["error"]], str(said["text"]), said.get("next_step")
+        names, text = [str(name) for name in said["error"]], str(said["text"])[:_MOST_WORDS]
+        step = str(said.get("next_step") or "")[:_MOST_WORDS]
     except NoAnswer:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
@@ -69,10 +75,10 @@ def read(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
         raise MemoryError
     kind = next((errors[name] for name in names if name in errors), None)
     if kind is None:
-        shown = next((name for name in names if name.isidentifier()), "something")
+        shown = next((name[:100] for name in names if name.isidentifier()), "something")
         raise RuntimeError(f"a worker raised {shown}")
     if issubclass(kind, ShulabError):
-        raise kind(text, next_step=str(step or ""))
+        raise kind(text, next_step=step)
     raise kind(text)
 
 
@@ -117,7 +123,8 @@ class _Taker:
             raise NoAnswer("the answer says nothing of its last bytes")
 
     def _array(self, kind: str, shape: list[int]) -> Any:
-        if kind not in _ARRAYS or not all(type(size) is int and 0 <= size <= MOST_BYTES for size in shape):
+        sizes = all(type(size) is int and 0 <= size <= MOST_BYTES for size in shape[: _MOST_DIMENSIONS + 1])
+        if kind not in _ARRAYS or len(shape) > _MOST_DIMENSIONS or not sizes:
             raise NoAnswer("the answer has an array of another kind")
         dtype, count = np.dtype(kind), 1
         for size in shape:

@@ -18,6 +18,7 @@ from typing import Any
 
 from lab.bureau.worker import answers
 from lab.bureau.worker.settings import WorkerSettings
+from protocols.confinement import NotConfined
 
 _BEGIN = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[3]); "
@@ -135,8 +136,10 @@ class Job:
         self._job, self._answer, self._process, self._ended = job, answer, process, ended
 
     def do(self, job: bytes, seconds: float) -> bytes:
-        """The answer; raises ``Gone``. Safe to call once."""
+        """The answer; raises ``Gone``, and ``NotConfined`` before the job is given. Safe to call once."""
         until = time.monotonic() + seconds
+        if self._read(until, 1) != answers.CONFINED:
+            raise NotConfined(self._take(until).decode(errors="replace"))
         self._give(job)
         return self._take(until)
 
@@ -160,22 +163,24 @@ class Job:
         self._job = -1
 
     def _take(self, until: float) -> bytes:
-        answer = bytearray()
-        waiting = select.poll()
-        waiting.register(self._answer, select.POLLIN)
-        while True:
-            left = until - time.monotonic()
-            if left <= 0 or not waiting.poll(left * 1000):
-                raise Gone(late=True)
-            piece = os.read(self._answer, _CHUNK)
-            if not piece:
-                break
+        answer = bytearray(self._read(until, _CHUNK))
+        while piece := self._read(until, _CHUNK, ended=True):
             answer += piece
             if len(answer) > answers.MOST_BYTES:
                 raise Gone(late=True)
-        if not answer:
-            raise Gone
         return bytes(answer)
+
+    def _read(self, until: float, most: int, *, ended: bool = False) -> bytes:
+        """What comes next; ``ended``: it may be the end."""
+        waiting = select.poll()
+        waiting.register(self._answer, select.POLLIN)
+        left = until - time.monotonic()
+        if left <= 0 or not waiting.poll(left * 1000):
+            raise Gone(late=True)
+        piece = os.read(self._answer, most)
+        if not piece and not ended:
+            raise Gone
+        return piece
 
 
 def read(answer: bytes, errors: dict[str, type[Exception]]) -> Any:

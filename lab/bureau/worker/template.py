@@ -81,16 +81,16 @@ def prepare(settings: WorkerSettings) -> None:
 
 
 def _work(job: int, answer: int, settings: WorkerSettings, confinement: Confinement, parent: int) -> None:
-    """What a fork does: confine itself, read the job, do it, answer, and end. Does not return."""
+    """What a fork does: confine itself and say so, read the job, do it, answer, and end. Does not return."""
     try:
         _keep(job, answer)
         _end_with(parent)
         try:
             confinement.enter(memory=settings.memory, seconds=settings.seconds + 1)
         except NotConfined as error:
-            _read(0)  # to its end, so that the service is not cut off; it is not looked at
-            _write(3, answers.pack_error(error))
+            _write(3, answers.UNCONFINED + str(error).encode())
         else:
+            _write(3, answers.CONFINED)  # before it: what was taken over can't say that it never was confined
             _write(3, _done(_read(0)))
     finally:
         os._exit(0)

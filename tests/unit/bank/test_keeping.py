@@ -18,9 +18,9 @@ from lab.bank.answers import ENDED, VersionStanding
 from lab.bank.evaluations import open_evaluations
 from lab.bank.home import BankHome
 from lab.bank.keeping import Ask, Doubt, Sort, Survey, Why, survey
-from lab.bank.label import Label, RunKind
+from lab.bank.label import LABEL, Label, RunKind
 from lab.bank.removal import remove
-from lab.bank.run import MANIFEST, finished_folders, open_run, run_key, unfinished_runs
+from lab.bank.run import MANIFEST, finished_folders, left_behind, open_run, run_key, unfinished_runs
 from lab.bureau.contracts.workflow import FINAL
 from lab.cli.bank import app
 from lab.cli.bank_tidy import remind
@@ -249,3 +249,19 @@ def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to
     assert [(one["name"], one["reason"], one["removed"]) for one in shown["due"]] == [(run.name, "retention", False)]
     assert [one["name"] for one in shown["doubtful"]] == [stopped.name] and run.exists()
     assert lab("tidy", "--offline", "--remove")["due"][0]["removed"] and not run.exists() and stopped.exists()
+
+
+def test_a_run_of_a_former_version_is_said_to_end_there(home: BankHome, contract: Contract) -> None:
+    label = Label.of(RunKind.SCORE, contract, NOW)
+    with open_run(home.runs, run_key("a"), label, now=NOW) as run:
+        pass
+    assert left_behind(home.runs, contract.id) == []
+    former = json.loads((run.folder / LABEL).read_bytes())
+    del former["form"]  # as it was before labels said it
+    (run.folder / LABEL).write_text(json.dumps(former))
+    (warning,) = left_behind(home.runs, contract.id)
+    assert run.id in warning
+    assert "stays charged" in warning
+    assert left_behind(home.runs, "c-20260101-other") == []
+    done = CliRunner().invoke(app, ["runs", "--home", str(home.folder), "--json"], catch_exceptions=False)
+    assert json.loads(done.stdout)["unfinished"][0]["goes_on"] is False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from typing import Any
 
 import numpy as np
@@ -93,3 +94,14 @@ def test_a_text_too_deep_or_too_long_is_no_answer() -> None:
             answers.read(len(text).to_bytes(8, "big") + text, ERRORS)
     with pytest.raises(answers.NoAnswer):
         answers.read((1 << 40).to_bytes(8, "big") + b"{}", ERRORS)
+
+
+def test_shapes_and_words_have_their_measure() -> None:
+    text = json.dumps({"value": {"array": "|u1", "shape": [9] * 300_000}}).encode()
+    begun = time.process_time()
+    with pytest.raises(answers.NoAnswer):
+        answers.read(len(text).to_bytes(8, "big") + text, ERRORS)
+    assert time.process_time() - begun < 2  # to multiply them takes ten
+    with pytest.raises(ValueError, match=r"^x+$") as caught:
+        answers.read(answers.pack_error(ValueError("x" * 500_000)), ERRORS)
+    assert len(str(caught.value)) <= 2000

@@ -13,7 +13,7 @@ from sqlalchemy.exc import DatabaseError, IntegrityError
 from lab.bureau.store import Store, drift, engine, migrate, open_store
 from lab.bureau.store.migrate import _config, newest
 from lab.bureau.store.tables import EntryRow, LedgerSizeRow, NonceRow, UsageRow
-from lab.terms.errors import InvalidInput, Unreachable
+from lab.terms.errors import Conflict, InvalidInput, Unreachable
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
@@ -33,6 +33,14 @@ def test_migrating_again_changes_nothing(store: Store) -> None:
 def test_the_newest_number_is_that_of_the_last_migration(store: Store) -> None:
     with store.read() as session:
         assert session.scalar(text("SELECT version_num FROM alembic_version")) == newest()
+
+
+def test_a_database_of_a_later_version_is_refused(store: Store) -> None:
+    with store.begin() as session:
+        session.execute(text("UPDATE alembic_version SET version_num = '9998'"))
+    with pytest.raises(Conflict, match="9998") as caught:
+        migrate(store.engine)
+    assert "later" in caught.value.next_step
 
 
 def test_drift_is_seen(store: Store) -> None:
