@@ -22,8 +22,8 @@ class _Whole(Table):
 
 def cut_nothing() -> None:
     """Have help drawn so from now on; to be called where help is asked for, since its drawing is long to load."""
-    from rich import columns
+    import rich.columns
     from typer import rich_utils
 
-    for drawing in (rich_utils, columns):
+    for drawing in (rich_utils, rich.columns):
         drawing.Table = _Whole  # type: ignore[attr-defined]

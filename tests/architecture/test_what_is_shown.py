@@ -13,7 +13,13 @@ ROOT = Path(__file__).parents[2]
 ROOMS = ("lab", "sandbox", "models", "protocols")
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 TEMPLATES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.j2"))
-DRAW = {"lab/cli/output.py", "lab/bank/page/terminal.py", "lab/rehearsal/report.py", "lab/rehearsal/demo.py"}
+DRAW = {
+    "lab/cli/output.py",
+    "lab/cli/whole_help.py",
+    "lab/bank/page/terminal.py",
+    "lab/rehearsal/report.py",
+    "lab/rehearsal/demo.py",
+}
 """The modules that import ``rich``; only the first has a console."""
 MARKS_SAFE = {"lab/bank/page/pages.py", "lab/bank/page/drawings.py", "lab/rehearsal/charts.py"}
 """The modules that call text markup of a page: our style sheet, and drawings whose texts are escaped one by one."""
