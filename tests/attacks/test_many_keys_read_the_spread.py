@@ -27,7 +27,7 @@ from protocols.matching import bureau
 from tests.unit.bank.registry import CONTRACT, Registry
 from tests.unit.bank.test_matching import Party
 
-REGIONS = {"11": 400, "31": 40, "33": 160, "44": 200}
+REGIONS = {"11": 400, "31": 30, "33": 120, "44": 250}
 """The bank's clients in each region: what the bureau wants to know."""
 KEYS = 20
 MATCHED = [f"{region}-{number:04d}" for region, count in REGIONS.items() for number in (0, count - 1)]
@@ -114,7 +114,7 @@ def test_without_canaries_the_secret_order_alone_leaves_nothing_to_read(
         first.append(stretches[MATCHED[0]])
         last.append(stretches[MATCHED[-1]])
         read.append(hostile.spread(found.match.tags))
-    # In the order of codes these are always 0 and KEYS - 1; a region's estimate, 400 and 40 clients, has one sign.
+    # In the order of codes these are always 0 and KEYS - 1; a region's estimate, 400 and 30 clients, has one sign.
     middle, off = (KEYS - 1) / 2, 5 * KEYS / np.sqrt(12 * 30)
     assert abs(np.mean(first) - middle) < off and abs(np.mean(last) - middle) < off
     for region in ("11", "31"):
