@@ -322,7 +322,9 @@ def test_a_shard_is_the_one_asked_for_or_refused() -> None:
             bank.read_shard(shard, setup, first, count)
     other = bureau.pack_shard("0" * 64, 1, SETUP.coded[1:3])
     swapped = bureau.pack_shard(setup.sha256, 1, [SETUP.coded[2], SETUP.coded[1]])
-    flipped = bureau.pack_shard(setup.sha256, 1, [SETUP.coded[1], SETUP.coded[2][:-1] + bytes([SETUP.coded[2][-1] ^ 1])])
+    flipped = bureau.pack_shard(
+        setup.sha256, 1, [SETUP.coded[1], SETUP.coded[2][:-1] + bytes([SETUP.coded[2][-1] ^ 1])]
+    )
     for wrong in (other, swapped, flipped):
         with pytest.raises(MalformedFrame):
             bank.read_shard(wrong, setup, 1, 2)

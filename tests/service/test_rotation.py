@@ -17,6 +17,7 @@ import httpx
 import polars as pl
 import pytest
 import sqlalchemy
+from sqlalchemy import update
 
 from lab.bank import home as rooms_home
 from lab.bank import keys as rooms_keys
@@ -214,7 +215,7 @@ class Place:
 
     def know(self, home: BankHome) -> None:
         with self.bureau.store.begin() as session:
-            register(session, home.card, by="local", now=datetime.now(UTC))
+            register(session, home.card, by="local", now=datetime.now(UTC), told=home.card.fingerprint)
         home.pin(self.bureau.party, self.process.url)
 
     def accepts(self, keys: BankKeys) -> bool:
@@ -443,6 +444,8 @@ def test_killed_at_any_step_the_home_works_and_the_same_command_finishes(
             done = rotated(home)
             assert done.done and done.new.public_key == begun.public_key_hex
             assert place.active() == [done.new.public_key]
+        with place.bureau.store.begin() as session:  # as if each were of another day: a bank has ten new keys in one
+            session.execute(update(BankKeyRow).values(added_at=datetime.now(UTC) - timedelta(days=2)))
         steps += 1
     assert steps >= 16
     assert place.active() == [BankHome.open(home.folder).public_key]

@@ -24,10 +24,12 @@ from lab.bank.outlet import Outlet, Patience
 from lab.bank.run import unfinished_runs
 from lab.bank.session import Job, score_portfolio
 from lab.bureau.office import Bureau
+from lab.bureau.scraping import metrics_token
 from lab.bureau.shelf import keep_model, publish_model
 from lab.terms.contract import Contract, Operation, Party, WitnessTerms
 from lab.terms.errors import Unreachable
 from lab.terms.note import COSIGNATURE, NoteKey
+from protocols.matching.bank import CANARIES
 from tests.service.conftest import ROOT, Pilot, Process, Service, import_public
 
 PATIENCE = Patience(connect=5, answer=120, tries=2, longest_wait=0.1, cosigned=30)
@@ -107,7 +109,8 @@ class Scene:
 
     def _agree(self, contract: str) -> None:
         with self.outlet() as outlet:
-            countersign(self.home, self.keys, outlet, contract, agree=_agree)
+            told = self.service.bureau.party.fingerprint
+            countersign(self.home, self.keys, outlet, contract, fingerprint=told, agree=_agree)
 
     def portfolio(self, rows: int) -> Path:
         ids = pl.Series("id", [f"firm-{number:04d}" for number in range(rows)])
@@ -207,7 +210,7 @@ def test_matching_and_counting_end_under_a_cosigned_ledger_too(scene: Scene) -> 
         told = receipt["entry"]["facts"]
         assert (told["counting"], told["identifiers"], receipt["entry"]["contract"]) == (
             kind,
-            120,
+            120 + CANARIES,
             manifest["contract"],
         )
 
@@ -222,7 +225,8 @@ def test_without_a_quorum_the_run_waits_stops_unfinished_and_goes_on(scene: Scen
     with pytest.raises(Unreachable, match="of the contract's 3 witnesses; 2 are wanted"):
         scene.score(contract, HASTE, rows=15)
     assert not (scene.folder / "s.parquet").exists() and len(unfinished_runs(scene.home.runs)) == 1
-    figures = httpx.get(f"{scene.service.url}/metrics", trust_env=False).text
+    token = {"authorization": f"Bearer {metrics_token(scene.service.bureau.home.folder)}"}
+    figures = httpx.get(f"{scene.service.url}/metrics", headers=token, trust_env=False).text
     assert 'shulab_cosignatures_total{outcome="failed"}' in figures and "shulab_uncosigned" in figures
     for one in away:
         one.start()
