@@ -27,7 +27,7 @@ class Uploads:
     """``room``: bytes of all bodies. ``share``: bytes of one bank's. ``count``: bodies of one bank at once."""
 
     def __init__(self, folder: Path | None, *, room: int, share: int, count: int, retry_after: int) -> None:
-        self._folder, self._retry_after = folder, retry_after
+        self._folder, self.retry_after = folder, retry_after
         self.free, self.share, self._count = room, min(share, room), count
         self._bytes: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
@@ -72,10 +72,10 @@ class Uploads:
         if self._bytes[who] + more > self.share:
             raise self._beyond(f"the bodies of this bank take {self.share} bytes at most at a time")
         if more > self.free:
-            raise busy(self._retry_after)
+            raise busy(self.retry_after)
 
     def _beyond(self, why: str) -> Exception:
-        return busy(self._retry_after, f"The request was not received: {why}.", status=429)
+        return busy(self.retry_after, f"The request was not received: {why}.", status=429)
 
 
 class Upload:
@@ -96,7 +96,7 @@ class Upload:
         try:
             await run_in_threadpool(self._file.write, piece)
         except OSError:
-            raise busy(self._uploads._retry_after, "The disk has no room for the request.") from None
+            raise busy(self._uploads.retry_after, "The disk has no room for the request.") from None
 
     def read(self) -> bytes:
         """All of it; blocks."""

@@ -23,12 +23,12 @@ from lab.cli.audit_files import (
     open_private,
     read_head,
     read_object,
-    witness_terms,
     write_new,
 )
 from lab.cli.audit_heads import checkpoint, compare, describe_cosigners, read_checkpoint
 from lab.cli.choices import AsJson, SessionFile
 from lab.cli.output import Output
+from lab.cli.witness_terms import witness_terms
 from lab.terms.contract import WitnessTerms
 from lab.terms.cosignature import check_quorum
 from lab.terms.cosigned import Cosigned

@@ -6,7 +6,7 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lab.terms.contract import Party, WitnessTerms
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.ledger import SignedHead
-from lab.terms.note import COSIGNATURE, LONGEST, NoteKey
+from lab.terms.note import LONGEST
 
 if TYPE_CHECKING:
     from lab.sdk.desk import Desk
@@ -50,23 +49,6 @@ class Asking:
 
     json: Callable[[str, dict[str, Any]], Any]
     text: Callable[[str, dict[str, Any]], bytes]
-
-
-def witness_terms(witnesses: Sequence[str] | None, quorum: int | None) -> WitnessTerms | None:
-    """Whose cosignatures count, by what was given; None if nobody was named."""
-    if not witnesses:
-        if quorum is not None:
-            raise InvalidInput("Wanted --witness with --quorum.", next_step="name the witnesses")
-        return None
-    keys = [NoteKey.parse(vkey, kind=COSIGNATURE) for vkey in witnesses]
-    try:
-        parties = tuple(Party(name=key.name, public_key=key.public_key) for key in keys)
-        return WitnessTerms(quorum=quorum or len(parties) // 2 + 1, parties=parties)
-    except ValueError:
-        raise InvalidInput(
-            "Wanted witnesses of different names and keys, and a quorum of more than half of them.",
-            next_step="check --witness and --quorum",
-        ) from None
 
 
 def open_desk(session: Path | None) -> Desk:

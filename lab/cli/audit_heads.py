@@ -10,9 +10,10 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.audit_files import Card, Key, Quorum, Service, Witnesses, asking, bureau_key, witness_terms, write_new
+from lab.cli.audit_files import Card, Key, Quorum, Service, Witnesses, asking, bureau_key, write_new
 from lab.cli.choices import AsJson, SessionFile
 from lab.cli.output import Output
+from lab.cli.witness_terms import witness_terms
 from lab.terms.checkpoint import SignedCheckpoint, log_key
 from lab.terms.cosignature import Cosignature, check_quorum
 from lab.terms.errors import InvalidInput, NotFound

@@ -8,9 +8,9 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm
+from lab.cli.witness_terms import witness_terms
+from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm, WitnessTerms
 from lab.terms.errors import InvalidInput
-from lab.terms.note import COSIGNATURE, NoteKey
 from lab.terms.wishes import Wishes
 
 USUAL = Ceilings()
@@ -157,22 +157,8 @@ def _forms(items: Sequence[str]) -> dict[str, ReleaseForm]:
     return found
 
 
-def _witnesses(vkeys: Sequence[str] | None, quorum: int | None) -> dict[str, Any] | str | None:
-    if vkeys == ["none"] and quorum is None:
-        return "none"
-    if not vkeys:
-        if quorum is not None:
-            raise InvalidInput("Wanted --witness with --quorum.", next_step="name the witnesses")
-        return None
-    if quorum is not None and not len(vkeys) < 2 * quorum <= 2 * len(vkeys):
-        raise InvalidInput(
-            f"Wanted a --quorum of more than half of the {len(vkeys)} witnesses, and no more than there are; "
-            f"found {quorum}.",
-            next_step=f"give {len(vkeys) // 2 + 1} to {len(vkeys)}, or leave it out",
-        )
-    keys = [NoteKey.parse(vkey, kind=COSIGNATURE) for vkey in vkeys]
-    parties = [{"name": key.name, "public_key": key.public_key} for key in keys]
-    return {"quorum": quorum or len(parties) // 2 + 1, "parties": parties}
+def _witnesses(vkeys: Sequence[str] | None, quorum: int | None) -> WitnessTerms | str | None:
+    return "none" if vkeys == ["none"] and quorum is None else witness_terms(vkeys, quorum)
 
 
 def _consent(consent: bool | None, why: str | None) -> ConsentTerms | None:

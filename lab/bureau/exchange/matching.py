@@ -146,16 +146,15 @@ class Matching:
             passed = self._enter(session, contract_id, job_id, now, counting, identifiers=count, lock=True)
             key = (contract_id, passed.job.epoch, digest, counting)
             again = session.get(MatchRow, key) is not None
-            if not again:
-                check_returns(session, contract_id, now)
-                charge_identifiers(session, passed.contract, count)
-                session.add(_row(passed, job_id, digest, counting, count, now))
-                session.flush()
             if again:
                 _check_answers(session, key, job_id)
                 about: dict[str, Fact] = {"counting": counting}
                 record_often(session, "match.repeated", contract_id, facts, by=passed.by, about=about, now=now)
             else:
+                check_returns(session, contract_id, now)
+                charge_identifiers(session, passed.contract, count)
+                session.add(_row(passed, job_id, digest, counting, count, now))
+                session.flush()
                 record(session, "match.charged", contract_id, facts, by=passed.by)
         try:
             evaluated = self._evaluate(passed, request, operation_of(counting))
