@@ -70,7 +70,7 @@ def visible(text: str) -> Shown:
     """
     if isinstance(text, Shown):
         return text
-    if text.isprintable() and not _DOUBTFUL.search(text):
+    if text.isprintable() and not _DOUBTFUL.search(text) and (text.isascii() or not any(map(_is_mark, text))):
         return Shown(text)
     return Shown("".join(_pieces(text)))
 
@@ -100,6 +100,10 @@ def visible_json(facts: Any, *, indent: int | None = None) -> str:
     if text.isprintable() and not _NEVER.search(text):
         return text
     return "".join(char if char == "\n" or _seen(char) else json.dumps(char)[1:-1] for char in text)
+
+
+def _is_mark(char: str) -> bool:
+    return unicodedata.category(char) in ("Mn", "Me")
 
 
 def _shown_or_line(char: str) -> str:
@@ -133,7 +137,7 @@ def _pieces(text: str) -> list[str]:
             cluster, piece = (joined, char) if cluster and len(joined) == 1 else ("", _escape(char))
             found.append(piece)
             continue
-        elif unicodedata.category(char) in ("Mn", "Me"):
+        elif _is_mark(char):
             marks += 1
             at_letter = place > 0 and unicodedata.category(text[place - 1])[0] in "LM"
             found.append(char if at_letter and marks <= _MOST_MARKS else _escape(char))

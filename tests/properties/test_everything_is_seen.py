@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lab.bank.home import BankHome
@@ -123,6 +123,8 @@ def test_every_character_is_on_the_pages_and_in_the_drawn_portrait(text: str, dr
 
 
 @given(text=st.text(max_size=40))
+@example(text="\U00011a8a")  # a script's own mark that no letter carries
+@example(text="\u0e01\u0e31\u0e31\u0e31\u0e31\u0e31")  # more of them on one letter than are drawn apart
 @settings(max_examples=300, deadline=None)
 def test_an_escape_is_of_one_text_alone(text: str) -> None:
     shown = visible(text)
