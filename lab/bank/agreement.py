@@ -17,9 +17,10 @@ from lab.bank.answers import VersionStanding
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.outlet import Outlet
-from lab.terms.contract import Contract, ModelTerms, Operation, Party, SignedContract, signing_input
+from lab.terms.contract import Contract, ModelTerms, Operation, SignedContract, signing_input
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.fingerprint import check_told
+from lab.terms.party import Party
 from lab.terms.receipt import ScoreReceipt
 from models.sheet import BankSheet
 from protocols.matching.engines import ENGINES

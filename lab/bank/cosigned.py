@@ -16,13 +16,14 @@ from typing import Any, Protocol
 from lab.bank.outlet import Patience
 from lab.bank.witness import Witness
 from lab.terms.checkpoint import SignedCheckpoint
-from lab.terms.contract import Contract, WitnessTerms
+from lab.terms.contract import Contract
 from lab.terms.cosignature import Cosignature, check_quorum
 from lab.terms.cosigned import Cosigned, check_covered
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Unreachable
 from lab.terms.ledger import Proof, SignedHead
 from lab.terms.progress import SILENT, Progress
 from lab.terms.receipt import Receipt
+from lab.terms.witness_quorum import WitnessTerms
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.25, 5.0
 

@@ -20,10 +20,11 @@ from typing import Any
 
 from lab.bank.files import check_private, read_private, replace_private, sync_folder, write_private
 from lab.bank.keys import BankKeys
-from lab.terms.contract import Party, SignedContract, parse_contract
+from lab.terms.contract import SignedContract, parse_contract
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
 from lab.terms.fingerprint import fingerprint, former_fingerprint
 from lab.terms.lines import check_line
+from lab.terms.party import Party
 from lab.terms.sealed import SealKey
 
 _SETTINGS = "bank.toml"

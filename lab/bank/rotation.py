@@ -16,8 +16,8 @@ from lab.bank.files import replace_private
 from lab.bank.home import BankHome, Pin
 from lab.bank.keys import BankKeys, SigningKey
 from lab.bank.outlet import Outlet
-from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
+from lab.terms.party import Party
 from lab.terms.succession import SignedSuccession, Succession
 from protocols.wire.signature import Signer
 

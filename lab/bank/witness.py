@@ -17,9 +17,9 @@ from typing import Any, Protocol
 from lab.bank.files import read_private, replace_private
 from lab.bank.home import BankHome
 from lab.terms.checkpoint import SignedCheckpoint
-from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.terms.ledger import Fact, Proof, SignedHead, verify_consistency
+from lab.terms.party import Party
 from lab.terms.receipt import MATCHED, SCORED, Receipt, verify_receipt
 
 _ASK = "ask the bureau; run the same command again to continue"

@@ -31,8 +31,9 @@ from lab.bureau.shelf import Shelf, parse_name
 from lab.bureau.store import Store
 from lab.bureau.store.tables import ContractRow
 from lab.bureau.watch import Finding, Watch
-from lab.terms.contract import Contract, Party, SignedContract
+from lab.terms.contract import Contract, SignedContract
 from lab.terms.errors import Conflict, InvalidInput, Refused
+from lab.terms.party import Party
 from lab.terms.wishes import Wishes
 
 

@@ -58,8 +58,9 @@ from lab.bureau.shelf import Shelf
 from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import ContractRow
 from lab.bureau.watch import Watch
-from lab.terms.contract import Party, SignedContract
+from lab.terms.contract import SignedContract
 from lab.terms.errors import Refused, ShulabError, Unreachable
+from lab.terms.party import Party
 from lab.terms.receipt import MatchReceipt, ScoreReceipt
 from protocols.crew import open_crew
 from protocols.matching.bureau import ENGINES

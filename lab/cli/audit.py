@@ -29,7 +29,6 @@ from lab.cli.audit_heads import checkpoint, compare, describe_cosigners, read_ch
 from lab.cli.choices import AsJson, SessionFile
 from lab.cli.output import Output
 from lab.cli.witness_terms import witness_terms
-from lab.terms.contract import WitnessTerms
 from lab.terms.cosignature import check_quorum
 from lab.terms.cosigned import Cosigned
 from lab.terms.errors import Conflict, InvalidInput
@@ -39,6 +38,7 @@ from lab.terms.ledger_export import verify_export
 from lab.terms.ledger_fault import LedgerFault
 from lab.terms.ledger_kinds import KINDS
 from lab.terms.receipt import MatchReceipt, Receipt, ScoreReceipt, verify_receipt
+from lab.terms.witness_quorum import WitnessTerms
 
 _HELP = "审计 For auditors: the ledger, who asked about an enterprise, and proofs that anyone can check."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_HELP)

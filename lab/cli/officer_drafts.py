@@ -15,9 +15,9 @@ from lab.cli.officer_pages import show_warnings
 from lab.cli.output import Output
 from lab.sdk.desk import Desk
 from lab.terms.card import read_card
-from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.fingerprint import check_told
+from lab.terms.party import Party
 from lab.terms.proposal import Proposal, parse_proposal
 from lab.terms.visible import Shown, visible
 from lab.terms.wishes import Wishes

@@ -9,9 +9,10 @@ import typer
 from pydantic import ValidationError
 
 from lab.cli.witness_terms import witness_terms
-from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm, WitnessTerms
+from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm
 from lab.terms.errors import InvalidInput
 from lab.terms.wishes import Wishes
+from lab.terms.witness_quorum import WitnessTerms
 
 USUAL = Ceilings()
 

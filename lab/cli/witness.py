@@ -12,9 +12,9 @@ import typer
 from lab.cli.choices import AsJson
 from lab.cli.output import Output, ask
 from lab.terms.card import read_card
-from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput
 from lab.terms.fingerprint import check_told
+from lab.terms.party import Party
 from lab.terms.tls import check_tls
 from lab.witness.home import WitnessHome, default_folder
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lab.terms.contract import Party, WitnessTerms
 from lab.terms.errors import InvalidInput
 from lab.terms.note import COSIGNATURE, NoteKey
+from lab.terms.party import Party
+from lab.terms.witness_quorum import WitnessTerms
 
 
 def witness_terms(witnesses: Sequence[str] | None, quorum: int | None) -> WitnessTerms | None:

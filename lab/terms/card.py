@@ -8,9 +8,9 @@ import json
 from pathlib import Path
 from typing import Literal
 
-from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.lines import check_line
+from lab.terms.party import Party
 
 MAX_BYTES = 16_384
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.terms.contract import Contract, Detail, Operation, Party, Purpose, ReleaseForm
+from lab.terms.contract import Contract, Detail, Operation, Purpose, ReleaseForm
+from lab.terms.party import Party
 from lab.terms.visible import visible
 
 Words = tuple[str, str]

@@ -15,22 +15,16 @@ from enum import StrEnum
 from typing import Annotated, Literal
 
 import rfc8785
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from lab.terms.errors import InvalidInput, NotAuthentic, Refused
-from lab.terms.fingerprint import fingerprint
-from lab.terms.note import is_key_name
-from lab.terms.signers import is_forgeable
+from lab.terms.field_types import Count, FrozenDocument, Hex32, Name, Slug
+from lab.terms.party import Party
+from lab.terms.signature import verify_signature
 from lab.terms.visible import hidden, name_of
+from lab.terms.witness_quorum import WitnessTerms
 
 SCHEMA = "shulab-contract/2"
-Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
-Count = Annotated[int, Field(ge=1, le=2**53 - 1)]
-"""A number from 1 to the largest that canonical JSON holds exactly (RFC 8785, section 3.2.2.3)."""
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 
 
 class Purpose(StrEnum):
@@ -91,37 +85,14 @@ class ReleaseForm(StrEnum):
         return order.index(wanted) <= order.index(self)
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False)
-
-
-class Party(_Document):
-    """A named organisation and its Ed25519 public key (32 bytes, hexadecimal)."""
-
-    name: Name
-    public_key: Hex32
-
-    @field_validator("public_key")
-    @classmethod
-    def _check_key(cls, value: str) -> str:
-        if is_forgeable(value):
-            raise ValueError("anybody can sign under this key")
-        return value
-
-    @property
-    def fingerprint(self) -> str:
-        """The key's fingerprint, to be read aloud (``lab.terms.fingerprint``)."""
-        return fingerprint(self.public_key)
-
-
-class Item(_Document):
+class Item(FrozenDocument):
     """A catalogue item (by code) and the form in which it may be used."""
 
     code: Annotated[str, Field(min_length=1, max_length=100)]
     form: ReleaseForm = ReleaseForm.MODEL_INPUT_ONLY
 
 
-class Ceilings(_Document):
+class Ceilings(FrozenDocument):
     """Limits the bureau counts, over all versions of the contract and all jobs of the bank under it.
 
     ``identifiers``: blinded identifiers evaluated over the whole term; the bureau cannot see whether two are the same,
@@ -140,7 +111,7 @@ class Ceilings(_Document):
     precision: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
 
-class ConsentTerms(_Document):
+class ConsentTerms(FrozenDocument):
     """Whether the enterprise itself must have agreed, and why, or why not."""
 
     required: bool = False
@@ -148,7 +119,7 @@ class ConsentTerms(_Document):
     """As it stands, nobody gave a reason: a draft then says it by what may be asked for."""
 
 
-class ModelTerms(_Document):
+class ModelTerms(FrozenDocument):
     """A model version the contract allows; ``sheet_sha256`` pins what the bank is told of it."""
 
     name: Slug
@@ -159,30 +130,7 @@ class ModelTerms(_Document):
         return f"{self.name}@{self.version}"
 
 
-class WitnessTerms(_Document):
-    """Who has to have seen the bureau's ledger before the bank takes its receipts: witnesses by name and cosigning key,
-    and how many of them are enough.
-
-    More than half: with fewer, a bureau could have one fork cosigned by some and another by the rest, all of them
-    honest. No two have one name or one key, so that nobody is counted twice.
-    """
-
-    quorum: Annotated[int, Field(ge=1, le=16)]
-    parties: Annotated[tuple[Party, ...], Field(min_length=1, max_length=16)]
-
-    @model_validator(mode="after")
-    def _check(self) -> WitnessTerms:
-        if not len(self.parties) < 2 * self.quorum <= 2 * len(self.parties):
-            raise ValueError("a quorum is more than half of the witnesses, and no more than there are")
-        if any(not is_key_name(party.name) for party in self.parties):
-            raise ValueError("a witness is named by printable ASCII without space and plus")
-        for what in ("name", "public_key"):
-            if len({getattr(party, what) for party in self.parties}) != len(self.parties):
-                raise ValueError("a contract names each witness once")
-        return self
-
-
-class Contract(_Document):
+class Contract(FrozenDocument):
     """One version of a data-use contract."""
 
     schema_: Annotated[Literal["shulab-contract/2"], Field(alias="schema")] = "shulab-contract/2"
@@ -288,7 +236,7 @@ class Contract(_Document):
         return self.starts <= now < self.expires
 
 
-class SignedContract(_Document):
+class SignedContract(FrozenDocument):
     """A contract and the signatures (hexadecimal Ed25519) of its parties; either may still be missing."""
 
     contract: Contract
@@ -322,18 +270,6 @@ def counts_only(operations: Iterable[Operation]) -> bool:
 def signing_input(contract: Contract) -> bytes:
     """Domain-separated message that both parties sign."""
     return b"shulab contract v2\x00" + contract.canonical()
-
-
-def verify_signature(public_key: str, signature: str, message: bytes, *, what: str) -> None:
-    """Verify an Ed25519 signature (hexadecimal) under ``public_key`` (hexadecimal); raises ``NotAuthentic``."""
-    try:
-        if is_forgeable(public_key):
-            raise InvalidSignature
-        Ed25519PublicKey.from_public_bytes(bytes.fromhex(public_key)).verify(bytes.fromhex(signature), message)
-    except (InvalidSignature, ValueError):
-        raise NotAuthentic(
-            f"Wanted {what} to verify; it does not.", next_step="check that both parties hold the same document"
-        ) from None
 
 
 def parse_contract(text: str | bytes, *, kept: bool = False) -> SignedContract:

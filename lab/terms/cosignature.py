@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from lab.terms.checkpoint import SignedCheckpoint
-from lab.terms.contract import WitnessTerms
 from lab.terms.errors import NotAuthentic
 from lab.terms.note import COSIGNATURE, NoteKey, NoteSignature, is_signed
+from lab.terms.witness_quorum import WitnessTerms
 
 _TIME, _SIGNATURE = 8, 64
 _LATEST = 2**63 - 1

@@ -11,10 +11,10 @@ from datetime import datetime
 from typing import Any
 
 from lab.terms.checkpoint import SignedCheckpoint
-from lab.terms.contract import WitnessTerms
 from lab.terms.cosignature import Cosignature, check_quorum
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.ledger import Proof, SignedHead, verify_consistency
+from lab.terms.witness_quorum import WitnessTerms
 
 SCHEMA = "shulab-cosigned/1"
 _MEMBERS = {"schema", "checkpoint", "consistency", "witnesses", "quorum"}

@@ -13,9 +13,9 @@ from itertools import pairwise
 from typing import Any
 
 from lab.terms.checkpoint import SignedCheckpoint
-from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.terms.ledger import HeldHead, Proof, SignedHead, verify_consistency
+from lab.terms.party import Party
 
 SCHEMA = "shulab-heads/1"
 LARGEST = 4 * 1024 * 1024

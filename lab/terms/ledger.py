@@ -19,8 +19,9 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from pymerkle import ConsistencyProof, InclusionProof, InvalidProof
 from pymerkle.core import BaseMerkleTree
 
-from lab.terms.contract import Hex32, verify_signature
 from lab.terms.errors import InvalidInput, NotAuthentic
+from lab.terms.field_types import Hex32
+from lab.terms.signature import verify_signature
 
 SCHEMA = "shulab-entry/2"
 HASH = "sha256"

@@ -20,10 +20,10 @@ from typing import Any
 
 import rfc8785
 
-from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.terms.ledger import HeldHead, LeafTree, SignedHead, hash_leaf, write_time
 from lab.terms.ledger_fault import EntryLine, How, LedgerFault, find_fault
+from lab.terms.party import Party
 from lab.terms.progress import SILENT, Progress, Stage
 
 SCHEMA = "shulab-ledger-export/1"

@@ -13,7 +13,7 @@ from typing import Any
 
 import rfc8785
 
-from lab.terms.contract import verify_signature
+from lab.terms.signature import verify_signature
 
 SCHEMA = "shulab-matching-key/1"
 _DOMAIN = b"shulab matching key statement v1\x00"

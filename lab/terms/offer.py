@@ -10,8 +10,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lab.terms.contract import Detail, Slug
+from lab.terms.contract import Detail
 from lab.terms.errors import InvalidInput
+from lab.terms.field_types import Slug
 
 EXAMPLE: dict[str, Any] = {
     "model": "credit",

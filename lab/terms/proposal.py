@@ -10,9 +10,11 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Party, Purpose, Slug
+from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Purpose
 from lab.terms.errors import InvalidInput
+from lab.terms.field_types import Slug
 from lab.terms.lines import Name, is_line
+from lab.terms.party import Party
 
 SCHEMA = "shulab-proposal/1"
 MAX_BYTES = 65_536

@@ -12,8 +12,9 @@ from typing import Annotated, Final, Literal
 import rfc8785
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from lab.terms.contract import Hex32, verify_signature
 from lab.terms.errors import InvalidInput
+from lab.terms.field_types import Hex32
+from lab.terms.signature import verify_signature
 
 SCHEMA: Final = "shulab-succession/1"
 _DOMAIN = b"shulab succession v1\x00"

@@ -10,10 +10,12 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm, Slug, WitnessTerms
+from lab.terms.contract import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm
 from lab.terms.errors import InvalidInput
+from lab.terms.field_types import Slug
 from lab.terms.lines import Line, Name
 from lab.terms.proposal import Proposal
+from lab.terms.witness_quorum import WitnessTerms
 
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$")]
 ItemCode = Annotated[Line, Field(min_length=1, max_length=100)]

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.contracts.banks import KnownBank
 from lab.bureau.people import Permission, Person
-from lab.terms.contract import Party
 from lab.terms.errors import NotAuthentic
+from lab.terms.party import Party
 from lab.terms.succession import SignedSuccession, parse_succession
 from sandbox.api.authentic import SIGNATURE, PartsOf, Registered, RegisteredBank
 from sandbox.api.bodies import JSON_MEDIA, document, document_body, read_body, read_nothing

@@ -13,10 +13,11 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.terms.contract import Party, SignedContract, parse_contract
+from lab.terms.contract import SignedContract, parse_contract
 from lab.terms.errors import InvalidInput
 from lab.terms.oddities import as_dicts, oddities
 from lab.terms.odrl import from_odrl, to_odrl
+from lab.terms.party import Party
 from lab.terms.plain import diff, label
 from lab.terms.wishes import Wishes
 from sandbox.api.bodies import JSON_MEDIA, document, receive_body

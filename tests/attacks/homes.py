@@ -9,7 +9,8 @@ from typing import Any
 from lab.bank.agreement import countersign
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
-from lab.terms.contract import Contract, Party, SignedContract, signing_input
+from lab.terms.contract import Contract, SignedContract, signing_input
+from lab.terms.party import Party
 from tests.attacks.house import House
 from tests.unit.bureau.scene import Bank
 

@@ -19,12 +19,14 @@ from lab.bank.outlet import Patience
 from lab.bank.witness import Exchange, Witness
 from lab.terms.checkpoint import SignedCheckpoint, sign_checkpoint
 from lab.terms.consistency import AddCheckpoint, prove
-from lab.terms.contract import Contract, Party, WitnessTerms
+from lab.terms.contract import Contract
 from lab.terms.cosigned import Cosigned
 from lab.terms.errors import NotFound
 from lab.terms.ledger import Fact, LeafTree, Proof, SignedHead, hash_leaf, head_input, write_body
 from lab.terms.note import NoteSignature
+from lab.terms.party import Party
 from lab.terms.receipt import SCHEMA
+from lab.terms.witness_quorum import WitnessTerms
 from lab.witness.home import WitnessHome
 from lab.witness.watching import Answer, Watching
 from tests.unit.bureau.papers import contract

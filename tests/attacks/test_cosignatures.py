@@ -17,10 +17,11 @@ from pydantic import ValidationError
 from lab.bank import cosigned as product
 from lab.terms import cosignature
 from lab.terms.checkpoint import SignedCheckpoint
-from lab.terms.contract import Party, WitnessTerms
 from lab.terms.cosignature import Cosignature, cosign, find_cosignatures, read_cosignature, witness_keys
 from lab.terms.errors import NotAuthentic, Unreachable
 from lab.terms.note import COSIGNATURE, NoteKey, NoteSignature
+from lab.terms.party import Party
+from lab.terms.witness_quorum import WitnessTerms
 from lab.witness.home import WitnessHome
 from lab.witness.watching import Watching
 from tests.attacks.ledgers import Bank, Ledger, make_bank, make_witnesses, named

@@ -24,8 +24,8 @@ from lab.bureau.contracts import banks
 from lab.bureau.store.tables import BankKeyRow, EntryRow
 from lab.cli.fingerprints import ask_fingerprint
 from lab.cli.officer_drafts import told_of_bank
-from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError
+from lab.terms.party import Party
 from lab.terms.wishes import Wishes
 from tests.unit.bureau.conftest import model, open_scene, scene, tables  # noqa: F401
 from tests.unit.bureau.scene import AUTHOR, Scene

@@ -16,7 +16,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lab.bureau.consents import Consents
 from lab.bureau.contracts.banks import register
 from lab.terms.consent import Consent, written
-from lab.terms.contract import Party, Purpose
+from lab.terms.contract import Purpose
+from lab.terms.party import Party
 from tests.service.standin import Key
 from tests.unit.bureau.scene import Scene
 from tests.unit.bureau.test_consenting_exchange import CONSENT

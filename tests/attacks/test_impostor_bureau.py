@@ -14,8 +14,8 @@ import pytest
 
 from lab.bank import agreement
 from lab.bank.home import BankHome, Pin
-from lab.terms.contract import Party
 from lab.terms.errors import NotAuthentic
+from lab.terms.party import Party
 from tests.attacks.homes import agree, at_home
 from tests.attacks.house import House, serving
 from tests.unit.bureau.scene import Scene

@@ -10,8 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from lab.terms import consent, contract
-from lab.terms.contract import Party, SignedContract, signing_input
+from lab.terms.contract import SignedContract, signing_input
 from lab.terms.errors import NotAuthentic
+from lab.terms.party import Party
 from tests.properties.documents import plain_contract
 
 KEY = "01" + "00" * 31

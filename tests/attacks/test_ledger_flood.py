@@ -30,8 +30,9 @@ from lab.bureau.people.judging import FIRST_LOCK, TRIES
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow, TallyRow
 from lab.bureau.watch.counts import count_all
-from lab.terms.contract import Ceilings, Party
+from lab.terms.contract import Ceilings
 from lab.terms.errors import NotAuthentic, Refused, ShulabError
+from lab.terms.party import Party
 from lab.terms.succession import SignedSuccession, Succession
 from tests.matching import request
 from tests.unit.bureau.conftest import model, open_scene, scene, store, tables  # noqa: F401

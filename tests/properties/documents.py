@@ -15,14 +15,14 @@ from lab.terms.contract import (
     Item,
     ModelTerms,
     Operation,
-    Party,
     Purpose,
     ReleaseForm,
     SignedContract,
-    WitnessTerms,
     signing_input,
 )
 from lab.terms.lines import is_line
+from lab.terms.party import Party
+from lab.terms.witness_quorum import WitnessTerms
 
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in range(1, 5)]
 LINES = st.text(st.characters(exclude_categories=["C", "Z", "M"]) | st.just(" "), min_size=1, max_size=30).filter(

@@ -30,8 +30,9 @@ from lab.bureau.people.roles import Person, Role
 from lab.bureau.register import import_register
 from lab.bureau.shelf import keep_model, publish_model
 from lab.bureau.store.tables import EntryRow
-from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Operation, Party, signing_input
+from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Operation, signing_input
 from lab.terms.errors import Busy
+from lab.terms.party import Party
 from models.model import Model
 from models.sheet import BankSheet
 from models.training import train

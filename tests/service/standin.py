@@ -17,18 +17,9 @@ import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bank.outlet import Outlet, Patience
-from lab.terms.contract import (
-    Ceilings,
-    Contract,
-    Detail,
-    Item,
-    ModelTerms,
-    Operation,
-    Party,
-    Purpose,
-    SignedContract,
-)
+from lab.terms.contract import Ceilings, Contract, Detail, Item, ModelTerms, Operation, Purpose, SignedContract
 from lab.terms.errors import NotAuthentic, NotFound
+from lab.terms.party import Party
 from sandbox.app import create_app, server_config
 from sandbox.journal import open_journal
 from sandbox.settings import ServiceSettings

@@ -19,8 +19,9 @@ from lab.bank.outlet import Outlet, Patience
 from lab.bank.portraits import Gallery
 from lab.bank.run import Run, find_run, finished_runs, unfinished_runs
 from lab.bank.session import Job, score_portfolio
-from lab.terms.contract import Contract, Detail, Party
+from lab.terms.contract import Contract, Detail
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
+from lab.terms.party import Party
 from lab.terms.progress import SILENT, Progress, Stage
 from lab.terms.receipt import ScoreReceipt
 from protocols.matching.bank import CANARIES, canaries_for

@@ -14,7 +14,7 @@ from lab.bureau.contracts.banks import register
 from lab.bureau.people import Role
 from lab.bureau.store.tables import ConsentRow
 from lab.rehearsal.codes import make_codes
-from lab.terms.contract import Party
+from lab.terms.party import Party
 from tests.service.conftest import _new_database
 from tests.service.front import GOOD, Front, close_front, open_front
 

@@ -18,8 +18,9 @@ from lab.bank.delivery import deliver
 from lab.bureau.people import NewAccount, Role
 from lab.bureau.store.tables import EntryRow
 from lab.sdk.desk import Desk
-from lab.terms.contract import Detail, Party, SignedContract, parse_contract, signing_input
+from lab.terms.contract import Detail, SignedContract, parse_contract, signing_input
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.party import Party
 from protocols.matching.bureau import CANARIES
 from tests.service.conftest import JOB, ROOT, Service
 from tests.service.standin import Key

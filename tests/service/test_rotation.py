@@ -31,8 +31,9 @@ from lab.bureau.contracts.banks import GRACE, KeyState, register
 from lab.bureau.office import Bureau
 from lab.bureau.people import Role
 from lab.bureau.store.tables import BankKeyRow, EntryRow, JobRow
-from lab.terms.contract import Detail, Party
+from lab.terms.contract import Detail
 from lab.terms.errors import InvalidInput, NotAuthentic, Unreachable
+from lab.terms.party import Party
 from protocols.matching.bureau import DEFAULT_ENGINE
 from protocols.wire.signature import Signer, sign_request
 from tests.service.conftest import ROOT, Pilot, Process, Service, open_service

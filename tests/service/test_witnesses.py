@@ -26,9 +26,11 @@ from lab.bank.session import Job, score_portfolio
 from lab.bureau.office import Bureau
 from lab.bureau.scraping import metrics_token
 from lab.bureau.shelf import keep_model, publish_model
-from lab.terms.contract import Contract, Operation, Party, WitnessTerms
+from lab.terms.contract import Contract, Operation
 from lab.terms.errors import Unreachable
 from lab.terms.note import COSIGNATURE, NoteKey
+from lab.terms.party import Party
+from lab.terms.witness_quorum import WitnessTerms
 from protocols.matching.bank import CANARIES
 from tests.service.conftest import ROOT, Pilot, Process, Service, import_public
 

@@ -24,10 +24,10 @@ from lab.bureau.ledger import record
 from lab.bureau.people.roles import Permission, Person
 from lab.bureau.store import Store
 from lab.bureau.store.tables import BankKeyRow, BankRow, ContractRow
-from lab.terms.contract import Party
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.fingerprint import check_told
 from lab.terms.lines import check_line
+from lab.terms.party import Party
 from lab.terms.succession import SignedSuccession
 
 GRACE = timedelta(hours=24)

@@ -31,8 +31,9 @@ from lab.bureau.contracts.workflow import FINAL, SIGNABLE, TRANSITIONS, Action, 
 from lab.bureau.ledger import Fact
 from lab.bureau.people.roles import Person
 from lab.bureau.store.tables import ApprovalRow, BankKeyRow, ContractRow, ContractVersionRow
-from lab.terms.contract import Contract, signing_input, verify_signature
+from lab.terms.contract import Contract, signing_input
 from lab.terms.errors import Conflict
+from lab.terms.signature import verify_signature
 
 __all__ = [
     "Approval",

@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from lab.terms.contract import (
-    Ceilings,
-    ConsentTerms,
-    Contract,
-    Detail,
-    Operation,
-    Purpose,
-    ReleaseForm,
-    WitnessTerms,
-    counts_only,
-)
+from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Operation, Purpose, ReleaseForm, counts_only
 from lab.terms.wishes import Wishes
+from lab.terms.witness_quorum import WitnessTerms
 from protocols.matching.bureau import DEFAULT_ENGINE
 from protocols.scoring.params import DEFAULT_PARAMETERS
 

@@ -27,11 +27,11 @@ from lab.terms.contract import (
     Item,
     ModelTerms,
     Operation,
-    Party,
     ReleaseForm,
     counts_only,
 )
 from lab.terms.errors import InvalidInput, Refused
+from lab.terms.party import Party
 from models.model import Model
 from protocols.matching.bureau import CANARIES, ENGINES, MIN_COUNTED
 from protocols.scoring.params import find_parameters

@@ -21,11 +21,11 @@ from lab.bureau.ledger.entries import read_entries, record
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow, LedgerSizeRow, TreeHeadRow
 from lab.terms.consistency import prove
-from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.ledger import LEAF_BYTES, LeafTree, Proof, SignedHead, head_input
 from lab.terms.ledger_export import write_entry, write_header
 from lab.terms.ledger_kinds import KINDS
+from lab.terms.party import Party
 from lab.terms.receipt import SCHEMA as RECEIPT_SCHEMA
 from lab.terms.receipt import Receipt
 

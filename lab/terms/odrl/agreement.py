@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.terms.contract import Contract, Item, Party, SignedContract
+from lab.terms.contract import Contract, Item, SignedContract
 from lab.terms.odrl.vocabulary import (
     ACTIONS,
     ALLOWED,
@@ -24,6 +24,7 @@ from lab.terms.odrl.vocabulary import (
     model_iri,
     policy_iri,
 )
+from lab.terms.party import Party
 
 Node = dict[str, Any]
 

@@ -15,7 +15,8 @@ from lab.bank.label import Label, RunKind
 from lab.bank.portfolio import read_portfolio
 from lab.bank.results import output_names, score_table
 from lab.bank.run import FinishedRun, open_run, read_run, run_key
-from lab.terms.contract import Ceilings, Contract, Detail, ModelTerms, Operation, Party, Purpose, SignedContract
+from lab.terms.contract import Ceilings, Contract, Detail, ModelTerms, Operation, Purpose, SignedContract
+from lab.terms.party import Party
 from models.features import FeatureWords
 from models.model import Model
 from models.training import train

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lab.bank.home import BankHome
-from lab.terms.contract import Party
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.party import Party
 
 WORDS = "correct horse battery"
 BUREAU = Party(name="某数据局", public_key="ab" * 32)

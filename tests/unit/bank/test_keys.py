@@ -74,7 +74,7 @@ def secrets_of(keys: BankKeys) -> list[bytes]:
 
 
 def test_signing_key_signs_what_its_public_half_verifies(keys: BankKeys, tmp_path: Path, seal_key: SealKey) -> None:
-    from lab.terms.contract import verify_signature
+    from lab.terms.signature import verify_signature
 
     again = BankKeys.open(tmp_path / "keys", seal_key)
     assert again.public_key_hex == keys.public_key_hex

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bank.home import BankHome
 from lab.bank.witness import Exchange, Witness
-from lab.terms.contract import Party
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Unreachable
 from lab.terms.ledger import LeafTree, Proof, SignedHead, hash_leaf, head_input, write_body
+from lab.terms.party import Party
 from lab.terms.receipt import SCHEMA
 
 KEY = Ed25519PrivateKey.generate()

@@ -20,17 +20,8 @@ from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import BankRow
 from lab.rehearsal.codes import make_codes
 from lab.terms.consent import Consent, written
-from lab.terms.contract import (
-    Ceilings,
-    ConsentTerms,
-    Contract,
-    Detail,
-    Item,
-    ModelTerms,
-    Operation,
-    Party,
-    Purpose,
-)
+from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Item, ModelTerms, Operation, Purpose
+from lab.terms.party import Party
 
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 NAMES = ("code", "bank", "purpose", "starts", "expires", "evidence", "public_key", "signature")

@@ -13,7 +13,8 @@ from lab.bureau.contracts.cabinet import Held
 from lab.bureau.contracts.workflow import Action, State
 from lab.bureau.people.roles import Person, Role
 from lab.bureau.store import Store
-from lab.terms.contract import Contract, Party, SignedContract, signing_input
+from lab.terms.contract import Contract, SignedContract, signing_input
+from lab.terms.party import Party
 from tests.unit.bureau.scene import START
 
 BUREAU, BANK = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()

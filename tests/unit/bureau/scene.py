@@ -20,7 +20,8 @@ from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.office import Bureau
 from lab.bureau.people.roles import Person, Role
 from lab.bureau.store.tables import EntryRow
-from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Party, signing_input
+from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, signing_input
+from lab.terms.party import Party
 from models.model import Model
 from models.sheet import BankSheet
 from protocols.scoring.bank import KeyHolder, generate_secret

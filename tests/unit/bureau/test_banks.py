@@ -15,8 +15,8 @@ from lab.bureau.contracts.banks import GRACE, Banks, KeyState
 from lab.bureau.people.roles import Person, Role
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow
-from lab.terms.contract import Party
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.party import Party
 from lab.terms.succession import SignedSuccession, Succession
 from tests.unit.bureau.scene import START, Clock
 

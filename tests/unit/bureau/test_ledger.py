@@ -23,11 +23,12 @@ from lab.bureau.ledger.log import Ledger
 from lab.bureau.ledger.notary import Notary
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow, TreeHeadRow
-from lab.terms.contract import Party, verify_signature
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.ledger import Fact, entry_input, hash_leaf, verify_consistency, verify_inclusion
 from lab.terms.ledger_kinds import KINDS
+from lab.terms.party import Party
 from lab.terms.receipt import ScoreReceipt, verify_receipt
+from lab.terms.signature import verify_signature
 
 KEY = Ed25519PrivateKey.generate()
 PARTY = Party(name="某数据局", public_key=KEY.public_key().public_bytes_raw().hex())

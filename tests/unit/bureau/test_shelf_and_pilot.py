@@ -23,8 +23,9 @@ from lab.bureau.shelf import (
     read_model,
     read_sheet,
 )
-from lab.terms.contract import Detail, Party
+from lab.terms.contract import Detail
 from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
+from lab.terms.party import Party
 from models.model import Model
 from tests.unit.bureau.scene import AUTHOR, RECIPIENT, Scene
 

@@ -20,8 +20,9 @@ from lab.bureau.store.tables import BatchRow, EntryRow, InquiryRow, JobRow
 from lab.bureau.watch import RULES, Finding, Watch, judge
 from lab.bureau.watch.rules import AGAIN, ALIKE, SET_ROWS, SMALL_ROWS, choose_limits, rules_table
 from lab.bureau.watch.sets import SKETCH, overlap
-from lab.terms.contract import Ceilings, Detail, Party
+from lab.terms.contract import Ceilings, Detail
 from lab.terms.errors import InvalidInput
+from lab.terms.party import Party
 from tests.unit.bureau.scene import START, Bank, Clock, Scene
 from tests.unit.bureau.test_charges import firms, held_in
 

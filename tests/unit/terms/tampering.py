@@ -10,11 +10,11 @@ from pathlib import Path
 import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.terms.contract import Party
 from lab.terms.ledger import Fact, LeafTree, SignedHead, entry_input, hash_leaf, head_input, write_body
 from lab.terms.ledger_export import write_entry, write_header
 from lab.terms.ledger_fault import EntryLine
 from lab.terms.ledger_kinds import KINDS
+from lab.terms.party import Party
 
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = KEY.public_key().public_bytes_raw().hex()

@@ -16,7 +16,6 @@ from lab.terms.contract import (
     Item,
     ModelTerms,
     Operation,
-    Party,
     Purpose,
     ReleaseForm,
     SignedContract,
@@ -24,6 +23,7 @@ from lab.terms.contract import (
     signing_input,
 )
 from lab.terms.errors import InvalidInput, NotAuthentic, Refused
+from lab.terms.party import Party
 
 BUREAU, BANK = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

@@ -9,19 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.terms.clauses import TERMS
-from lab.terms.contract import (
-    Ceilings,
-    ConsentTerms,
-    Contract,
-    Detail,
-    Item,
-    ModelTerms,
-    Operation,
-    Party,
-    Purpose,
-    WitnessTerms,
-)
+from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Item, ModelTerms, Operation, Purpose
+from lab.terms.party import Party
 from lab.terms.plain import diff, render, to_text
+from lab.terms.witness_quorum import WitnessTerms
 from tests.properties.documents import contracts, plain_contract
 
 START = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lab.terms.contract import Ceilings, Detail, Operation, Party
+from lab.terms.contract import Ceilings, Detail, Operation
 from lab.terms.errors import InvalidInput
 from lab.terms.offer import parse_offer
+from lab.terms.party import Party
 from lab.terms.proposal import MAX_BYTES, Estimate, Proposal, parse_proposal
 
 PLANTED = "planted-value"

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from lab.terms import signers
 from lab.terms.consent import Consent
-from lab.terms.contract import Party, Purpose
+from lab.terms.contract import Purpose
+from lab.terms.party import Party
 
 LISTED = sorted(encoding.hex() for encoding in signers._SMALL_ORDER)
 WEAK = [*LISTED, *(key[:-2] + f"{int(key[-2:], 16) | 0x80:02x}" for key in LISTED)]

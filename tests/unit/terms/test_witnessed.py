@@ -13,11 +13,12 @@ from pydantic import ValidationError
 
 from lab.terms.checkpoint import Checkpoint, SignedCheckpoint, origin_of, sign_checkpoint
 from lab.terms.consistency import AddCheckpoint, is_consistent, prove
-from lab.terms.contract import Party, WitnessTerms
 from lab.terms.cosignature import check_quorum, cosign, cosignature_message, find_cosignatures, read_cosignature
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.ledger import LeafTree, hash_leaf
 from lab.terms.note import COSIGNATURE, ED25519, LONGEST, Note, NoteKey
+from lab.terms.party import Party
+from lab.terms.witness_quorum import WitnessTerms
 from tests.unit.terms import rfc9162
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)

@@ -16,11 +16,11 @@ from fastapi.testclient import TestClient
 
 from lab.terms.checkpoint import SignedCheckpoint, origin_of, sign_checkpoint
 from lab.terms.consistency import LONGEST_REQUEST, AddCheckpoint, prove
-from lab.terms.contract import Party
 from lab.terms.cosignature import read_cosignature
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
 from lab.terms.ledger import LeafTree, hash_leaf
 from lab.terms.note import ED25519, NoteKey, NoteSignature
+from lab.terms.party import Party
 from lab.witness.home import WitnessHome, hash_origin
 from lab.witness.service import create_app
 from lab.witness.watching import Watching
