@@ -20,7 +20,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol, TypeVar
 
-from lab.terms.dumps import forbid_dumps
+from lab.process.memory_protection import forbid_dumps
 
 Result = TypeVar("Result")
 _AHEAD = 2  # rows of arguments in hand for each process: one at work, one waiting

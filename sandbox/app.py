@@ -15,46 +15,33 @@ import uvicorn
 from fastapi import FastAPI
 from pydantic import SecretStr
 
+from lab.bureau.bureau import Bureau
 from lab.bureau.exchange import Charge
+from lab.bureau.key_management.metrics_token import metrics_token
 from lab.bureau.ledger import LOCAL
-from lab.bureau.ledger.configuration import note_configuration
-from lab.bureau.ledger.notary import Notary
-from lab.bureau.office import Bureau
-from lab.bureau.scraping import metrics_token
-from lab.terms.dumps import forbid_dumps, keep_environment
+from lab.bureau.ledger.settings_changes import note_configuration
+from lab.bureau.ledger.tree_head_signer import Notary
+from lab.process.memory_protection import forbid_dumps, keep_environment
 from lab.terms.errors import Conflict
-from lab.terms.tls import check_tls
-from sandbox import problems
-from sandbox.api import (
-    accounts,
-    banks,
-    batches,
-    consents,
-    contracts,
-    desk,
-    health,
-    jobs,
-    ledger,
-    matching,
-    offers,
-    openid,
-    scoring,
-    sign_in,
-    words,
-)
-from sandbox.api import bureau as bureau_routes
-from sandbox.api import metrics as metrics_routes
+from lab.transport.tls_files import check_tls
+from sandbox.api import openapi
+from sandbox.api.banks import batches, contracts, jobs, matching, offers, scoring
+from sandbox.api.people import accounts, bank_keys, consents, contracts_admin, openid_sign_in, sign_in
+from sandbox.api.public import bureau_card as bureau_routes
+from sandbox.api.public import health, ledger
+from sandbox.api.public import metrics as metrics_routes
+from sandbox.background.cosignature_requests import Witnessing
+from sandbox.background.sweeper import Sweeper
+from sandbox.dependencies import Parts
+from sandbox.http import problems
+from sandbox.http.limits import Budget, Places, Waits
+from sandbox.http.middleware import Surround
+from sandbox.http.upload_limits import Uploads
 from sandbox.jobs import Jobs
-from sandbox.journal import NAME, note, open_journal
-from sandbox.metrics import Metrics
-from sandbox.middleware import Surround
-from sandbox.openid import find_provider
-from sandbox.parts import Parts
-from sandbox.places import Budget, Places, Waits
+from sandbox.monitoring.metrics import Metrics
+from sandbox.monitoring.service_log import NAME, note, open_journal
+from sandbox.oidc.configured_provider import find_provider
 from sandbox.settings import ServiceSettings, load_settings
-from sandbox.sweeper import Sweeper
-from sandbox.uploads import Uploads
-from sandbox.witnessing import Witnessing
 
 
 def create_app(
@@ -132,17 +119,17 @@ def create_app(
         batches,
         metrics_routes,
         sign_in,
-        openid,
+        openid_sign_in,
         accounts,
-        banks,
+        bank_keys,
         ledger,
-        desk,
+        contracts_admin,
         consents,
         offers,
     ):
         app.include_router(room.router)
     problems.install(app)
-    words.describe(app)
+    openapi.describe(app)
     app.add_middleware(
         Surround, logger=logger, metrics=metrics, seconds=settings.request_seconds, linger=settings.linger_seconds
     )

@@ -10,7 +10,7 @@ from typing import Annotated
 from pydantic import Field, SecretStr
 from pydantic_settings import SettingsConfigDict
 
-from lab.bureau.settings import FileSettings
+from lab.bureau.configuration.settings import FileSettings
 
 FILE = "service.toml"
 _MIB = 1024 * 1024

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy
 
 from lab.bureau.store import migrate, open_store
-from lab.terms.garbage import collect_seldom
+from lab.process.garbage_collection import collect_seldom
 
 collect_seldom()  # as the commands do: a process of tests loads what all of them load together
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"

@@ -18,14 +18,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lab.bank.files import check_private, read_private, replace_private, sync_folder, write_private
 from lab.bank.keys import BankKeys
-from lab.terms.contract import SignedContract, parse_contract
+from lab.disk.private_files import check_private, read_private, replace_private, sync_folder, write_private
+from lab.terms.contract.document import SignedContract, parse_contract
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
-from lab.terms.fingerprint import fingerprint, former_fingerprint
-from lab.terms.lines import check_line
-from lab.terms.party import Party
-from lab.terms.sealed import SealKey
+from lab.terms.keys.fingerprint import fingerprint, former_fingerprint
+from lab.terms.keys.party import Party
+from lab.terms.keys.sealing import SealKey
+from lab.terms.text.visible_line import check_line
 
 _SETTINGS = "bank.toml"
 _KEY_FILE_BYTES = 32

@@ -1,10 +1,10 @@
 """The only home of the bank's secret keys: the Ed25519 signing key, the decryption keys of encrypted scoring, and the
 matching secret, of which the keys that blind identifiers are made.
 
-While the signing key is rotated there is a next one beside it (``lab.bank.rotation``), and each bureau is spoken to
+While the signing key is rotated there is a next one beside it (``lab.bank.key_rotation``), and each bureau is spoken to
 with the key that it knows. What is on disk is looked at for each request, so a job under way goes over to the new key.
 
-Secrets lie sealed (``lab.terms.sealed``) in a folder of mode 0700, in files of mode 0600. In memory they are held by
+Secrets lie sealed (``lab.terms.keys.sealing``) in a folder of mode 0700, in files of mode 0600. In memory they are held by
 ``BankKeys``, which signs and hands out ``KeyHolder`` and ``Blinding`` objects, and cannot be printed, pickled, copied
 or turned into JSON; a core dump of the process is switched off before the first secret is opened. What Python cannot
 promise is that freed memory is overwritten: whoever can read the memory of the bank's process can read its keys.
@@ -25,14 +25,14 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from lab.bank.files import check_private, read_private, replace_private, sync_folder, write_private
-from lab.terms.dumps import forbid_dumps
+from lab.disk.private_files import check_private, read_private, replace_private, sync_folder, write_private
+from lab.process.memory_protection import forbid_dumps
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
-from lab.terms.sealed import SealKey, open_sealed, seal
+from lab.terms.keys.sealing import SealKey, open_sealed, seal
 from protocols.matching.bank import Blinding, operation_of, order_seed, request_seed, secret_order
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.scoring.layout import is_current
-from protocols.scoring.params import PARAMETERS, ParameterSet
+from protocols.scoring.parameters import PARAMETERS, ParameterSet
 
 SIGNING_FILE = "signing.sealed"
 NEXT_FILE = "next.sealed"

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.terms.csvfile import digest_of, read_table
+from lab.tables.table_reader import digest_of, read_table
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdKind, Reason, normalise
 

@@ -16,11 +16,11 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from lab.cli.output import explain, tell_fault, tell_usage
-from lab.cli.whole_help import cut_nothing
-from lab.terms.dumps import forbid_dumps, keep_environment
+from lab.cli.terminal.help_formatting import cut_nothing
+from lab.cli.terminal.output import explain, tell_fault, tell_usage
+from lab.process.garbage_collection import collect_seldom
+from lab.process.memory_protection import forbid_dumps, keep_environment
 from lab.terms.errors import NotFound, ShulabError
-from lab.terms.garbage import collect_seldom
 
 
 @dataclass(frozen=True)
@@ -33,23 +33,29 @@ class Group:
 
 
 GROUPS: dict[str, Group] = {
-    "demo": Group("lab.cli.rehearsal", "演示整个流程 The whole job on made-up data, on this machine.", single=True),
+    "demo": Group(
+        "lab.cli.simulation.commands", "演示整个流程 The whole job on made-up data, on this machine.", single=True
+    ),
     "trial": Group(
-        "lab.cli.rehearsal", "用两份文件试算 The same job on your own two files, before signing.", single=True
+        "lab.cli.simulation.commands", "用两份文件试算 The same job on your own two files, before signing.", single=True
     ),
-    "bench": Group("lab.cli.bench", "基准 Measure this machine, on made-up data."),
-    "bank": Group("lab.cli.bank", "银行 For the bank: keys, contracts, scoring, portraits."),
-    "bureau": Group("lab.cli.bureau", "数据局 For the bureau: set up, import a register, serve."),
-    "officer": Group("lab.cli.officer", "数据专员 For data officers: contracts, from the draft to their end."),
-    "audit": Group("lab.cli.audit", "审计 For auditors: the ledger, exports and receipts, checked by anyone."),
+    "bench": Group("lab.cli.simulation.bench", "基准 Measure this machine, on made-up data."),
+    "bank": Group("lab.cli.bank.commands", "银行 For the bank: keys, contracts, scoring, portraits."),
+    "bureau": Group("lab.cli.bureau.commands", "数据局 For the bureau: set up, import a register, serve."),
+    "officer": Group("lab.cli.officer.commands", "数据专员 For data officers: contracts, from the draft to their end."),
+    "audit": Group(
+        "lab.cli.auditor.commands", "审计 For auditors: the ledger, exports and receipts, checked by anyone."
+    ),
     "witness": Group(
-        "lab.cli.witness", "见证人 For a witness of bureaus' ledgers: an auditor, a second bureau, a bank."
+        "lab.cli.witness.commands", "见证人 For a witness of bureaus' ledgers: an auditor, a second bureau, a bank."
     ),
-    "account": Group("lab.cli.account", "账户 Sign in to a bureau's service, and keep its accounts."),
-    "steward": Group("lab.cli.steward", "数据管理员 For data stewards: consents of enterprises."),
-    "bank-key": Group("lab.cli.keyring", "银行密钥 For administrators: the keys by which a bureau knows its banks."),
-    "model": Group("lab.cli.model", "模型 Train, inspect and publish scoring models at the bureau."),
-    "doctor": Group("lab.cli.doctor", "体检 What this machine and this installation can do.", single=True),
+    "account": Group("lab.cli.administrator.accounts", "账户 Sign in to a bureau's service, and keep its accounts."),
+    "steward": Group("lab.cli.steward.commands", "数据管理员 For data stewards: consents of enterprises."),
+    "bank-key": Group(
+        "lab.cli.administrator.bank_keys", "银行密钥 For administrators: the keys by which a bureau knows its banks."
+    ),
+    "model": Group("lab.cli.bureau.models", "模型 Train, inspect and publish scoring models at the bureau."),
+    "doctor": Group("lab.cli.doctor.commands", "体检 What this machine and this installation can do.", single=True),
 }
 
 _HELP = "数字实验室 Shulab: a data bureau and its banks compute on each other's data without showing it."

@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from lab.terms.address import authorities, check_address, is_certificate, reason
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
-from lab.terms.problems import error_of, kind_of
+from lab.transport.address import authorities, check_address, is_certificate, reason
+from lab.transport.problem_details import error_of, kind_of
 
 LARGEST = 64 * 1024 * 1024
 """An answer that is read whole; longer ones are streamed."""

@@ -16,8 +16,8 @@ import rfc8785
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-from lab.terms.contract import Purpose
-from lab.terms.signers import is_forgeable
+from lab.terms.contract.document import Purpose
+from lab.terms.keys.small_order import is_forgeable
 
 SCHEMA = "shulab-consent/1"
 DOMAIN = b"shulab consent v1\x00"

@@ -15,11 +15,11 @@ import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-from lab.terms.checkpoint import log_key, origin_of
 from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.note import COSIGNATURE, NoteKey, is_key_name
-from lab.terms.party import Party
-from lab.terms.sealed import SealKey
+from lab.terms.keys.party import Party
+from lab.terms.keys.sealing import SealKey
+from lab.terms.witnessing.checkpoint import log_key, origin_of
+from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey, is_key_name
 from lab.witness.files import check_private, read_private, replace_durably
 from lab.witness.keys import WitnessKey
 

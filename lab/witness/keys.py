@@ -1,4 +1,4 @@
-"""The only home of a witness's secret: its Ed25519 key, sealed at rest (``lab.terms.sealed``).
+"""The only home of a witness's secret: its Ed25519 key, sealed at rest (``lab.terms.keys.sealing``).
 
 The object cannot be printed, pickled or copied, and the key leaves it in no way; it signs cosignatures alone, so what
 it is asked to sign can never be anything else.
@@ -12,11 +12,11 @@ from typing import NoReturn
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.terms.checkpoint import Checkpoint
-from lab.terms.cosignature import cosign
 from lab.terms.errors import Conflict
-from lab.terms.note import COSIGNATURE, NoteKey, NoteSignature
-from lab.terms.sealed import SealKey, open_sealed, seal
+from lab.terms.keys.sealing import SealKey, open_sealed, seal
+from lab.terms.witnessing.checkpoint import Checkpoint
+from lab.terms.witnessing.cosignature import cosign
+from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey, NoteSignature
 from lab.witness.files import read_private, replace_durably
 
 _FILE, _LABEL = "witness.sealed", b"shulab witness key"

@@ -21,9 +21,9 @@ from fastapi.responses import PlainTextResponse, Response
 from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from lab.terms.consistency import LONGEST_REQUEST
 from lab.terms.errors import Conflict, ShulabError
-from lab.witness.watching import Watching
+from lab.terms.witnessing.consistency_proof import LONGEST_REQUEST
+from lab.witness.cosigning import Watching
 
 SIZE_MEDIA = "text/x.tlog.size"
 _BODY_SECONDS = 15.0

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.terms.dumps import forbid_dumps
+from lab.process.memory_protection import forbid_dumps
 from protocols.confinement.worker import Confinement, NotConfined
 
 _PR_GET_DUMPABLE = 3

@@ -13,8 +13,8 @@ import resource
 import socket
 from typing import Any
 
-from lab.terms.dumps import forbid_dumps
-from protocols.confinement import calls
+from lab.process.memory_protection import forbid_dumps
+from protocols.confinement import system_calls
 
 _MIB = 1024 * 1024
 _FILE_BYTES = 64 * _MIB  # of a memory file: twenty times the largest object of SEAL's that is read here
@@ -38,8 +38,8 @@ class Confinement:
         self._filter: bytes | None = None
         self._landlock: Any = None
         try:
-            self._filter = calls.build()
-        except calls.NoFilter as error:
+            self._filter = system_calls.build()
+        except system_calls.NoFilter as error:
             self._missing.append(str(error))
         try:
             import landlockpy
@@ -63,8 +63,8 @@ class Confinement:
             missing += self._restrict_files()
         if self._filter is not None:
             try:
-                calls.load(self._filter)
-            except calls.NoFilter as error:
+                system_calls.load(self._filter)
+            except system_calls.NoFilter as error:
                 missing.append(str(error))
         if not missing:
             missing += _holes()

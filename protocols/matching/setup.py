@@ -30,7 +30,7 @@ _HASH = 32
 class StatedKey:
     """What a bureau states, signed, of the key of a contract, operation and epoch: its public key P = s·B in the
     engine's encoding, the size of the register (rounded up to two digits), and the Ed25519
-    signature of both (``lab.terms.matching_key``), 64 bytes."""
+    signature of both (``lab.terms.keys.matching_key_statement``), 64 bytes."""
 
     public_key: bytes
     register_entries: int

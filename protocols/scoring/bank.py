@@ -14,14 +14,15 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import keyproof, layout, native
+from protocols.scoring import key_proof, layout
 from protocols.scoring.encryption import Encryption
-from protocols.scoring.params import ParameterSet
+from protocols.scoring.parameters import ParameterSet
+from protocols.scoring.seal import binding
 
 
 def generate_secret(params: ParameterSet) -> bytes:
     """A fresh secret key (ternary), in SEAL's format. Its one proper home is the bank's key room."""
-    return native.dump(seal.KeyGenerator(native.context(params.name)).secret_key())
+    return binding.dump(seal.KeyGenerator(binding.context(params.name)).secret_key())
 
 
 class KeyHolder:
@@ -35,8 +36,8 @@ class KeyHolder:
     def __init__(self, params: ParameterSet, secret: bytes) -> None:
         """``secret`` as ``generate_secret`` made it; raises ``ValueError`` for another parameter set's key."""
         self._params = params
-        self._context: Any = native.context(params.name)
-        key = native.secret_key(secret, params)
+        self._context: Any = binding.context(params.name)
+        key = binding.secret_key(secret, params)
         self._decryptor = seal.Decryptor(self._context, key)
         self._encoder = seal.BatchEncoder(self._context)
         self._frame = b""
@@ -47,8 +48,10 @@ class KeyHolder:
         if not self._frame:
             secret = self._secret()
             key, error = Encryption(secret, self._params).key()
-            pk = native.elements(native.transformed(*layout.read_seeded(key, self._params), self._params), self._params)
-            proof = keyproof.prove(key, pk, secret, error, self._params)
+            pk = binding.elements(
+                binding.transformed(*layout.read_seeded(key, self._params), self._params), self._params
+            )
+            proof = key_proof.prove(key, pk, secret, error, self._params)
             self._frame = layout.pack_context(self._params, key, proof)
         return self._frame
 
@@ -91,9 +94,9 @@ class KeyHolder:
         plain = seal.Plaintext()
         for index, part in enumerate(parts):
             first, second = layout.read_output(part, self._params)
-            ciphertext = native.reply(first, second, self._params)
+            ciphertext = binding.reply(first, second, self._params)
             if not second.any() or self._decryptor.invariant_noise_budget(ciphertext) < 1:
-                raise native.NativeRefusal("a reply's ciphertext cannot be decrypted exactly")
+                raise binding.NativeRefusal("a reply's ciphertext cannot be decrypted exactly")
             self._decryptor.decrypt(ciphertext, plain)
             values[index] = self._encoder.decode_int64(plain)[:rows]
         return values
@@ -104,7 +107,7 @@ class KeyHolder:
         one = zero.copy()
         one[:, 0] = 1
         plain = seal.Plaintext()
-        self._decryptor.decrypt(native.ciphertext(zero, one, self._params), plain)
+        self._decryptor.decrypt(binding.ciphertext(zero, one, self._params), plain)
         found = np.zeros(self._params.degree, dtype=np.int64)
         count = plain.coeff_count()
         found[:count] = [plain.data(index) for index in range(count)]

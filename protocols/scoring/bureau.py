@@ -13,10 +13,12 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import keyproof, layout, mask, native, noise, sealform
+from protocols.scoring import key_proof, layout, mask
 from protocols.scoring.layout import BatchHead, Terms, read_batch
-from protocols.scoring.noise import Element
-from protocols.scoring.params import SEED_BYTES, ParameterSet
+from protocols.scoring.parameters import SEED_BYTES, ParameterSet
+from protocols.scoring.rlwe import noise
+from protocols.scoring.rlwe.noise import Element
+from protocols.scoring.seal import binding, format
 from protocols.wire.frame import Kind, MalformedFrame, unpack
 
 RULES = 2
@@ -42,10 +44,10 @@ def check_context(frame: bytes, params: ParameterSet) -> str:
         first, second = layout.read_seeded(key, params)
         if not second.all():
             raise MalformedFrame("the key's second polynomial has no inverse; draw another seed")
-        pk = native.elements(native.transformed(first, second, params), params)
-        keyproof.check(key, pk, proof, params)
+        pk = binding.elements(binding.transformed(first, second, params), params)
+        key_proof.check(key, pk, proof, params)
     except ValueError:
-        if any(sealform.is_secret_key(part, params) for part in unpack(frame, Kind.CONTEXT).parts):
+        if any(format.is_secret_key(part, params) for part in unpack(frame, Kind.CONTEXT).parts):
             raise SecretKeyFound("the context bears a SECRET key; it was refused and not kept") from None
         raise
     return layout.digest(frame)
@@ -80,7 +82,7 @@ def add_products(sums: list[Any], head: BatchHead, terms: Terms, params: Paramet
     product that feeds several outputs is computed once. A product that is added to one mask alone goes nowhere
     unmasked.
     """
-    context = native.context(params.name)
+    context = binding.context(params.name)
     evaluator, encoder, first = seal.Evaluator(context), seal.BatchEncoder(context), context.first_parms_id()
     weights, transformed, product, current, column = seal.Plaintext(), seal.Plaintext(), seal.Ciphertext(), -1, None
     values, polynomials = _modulo(terms.values, params), _room(params)
@@ -89,7 +91,7 @@ def add_products(sums: list[Any], head: BatchHead, terms: Terms, params: Paramet
         if int(terms.columns[term]) != current:
             current = int(terms.columns[term])
             layout.read_seeded(head.ciphertexts[current], params, polynomials)
-            column = native.transformed(*polynomials, params)
+            column = binding.transformed(*polynomials, params)
         _fill(row, values[term], params)
         if not row.any():
             continue  # a product with zero would be "transparent", which SEAL refuses; it adds nothing
@@ -102,7 +104,7 @@ def add_products(sums: list[Any], head: BatchHead, terms: Terms, params: Paramet
 
 def finish(sums: list[Any], terms: Terms, params: ParameterSet) -> list[bytes]:
     """Add the base to every sum and switch it down: the ciphertexts of the reply, packed."""
-    context = native.context(params.name)
+    context = binding.context(params.name)
     evaluator, encoder, plain = seal.Evaluator(context), seal.BatchEncoder(context), seal.Plaintext()
     row: NDArray[np.int64] = np.empty(params.slots, dtype=np.int64)
     replies = []
@@ -111,7 +113,7 @@ def finish(sums: list[Any], terms: Terms, params: ParameterSet) -> list[bytes]:
         encoder.encode(row.data, plain)
         evaluator.add_plain_inplace(reply, plain)
         evaluator.mod_switch_to_inplace(reply, context.last_parms_id())
-        replies.append(layout.pack_output(*native.residues(reply, params), params))
+        replies.append(layout.pack_output(*binding.residues(reply, params), params))
     return replies
 
 
@@ -132,7 +134,7 @@ def _fill(row: NDArray[np.int64], values: NDArray[np.int64], params: ParameterSe
 
 
 def _public_key(key: bytes, params: ParameterSet) -> Any:
-    return native.transformed(*layout.read_seeded(key, params), params)
+    return binding.transformed(*layout.read_seeded(key, params), params)
 
 
 def _room(params: ParameterSet) -> tuple[Element, Element]:

@@ -15,10 +15,12 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import layout, native, noise
-from protocols.scoring.expansion import expand
-from protocols.scoring.noise import Element
-from protocols.scoring.params import SEED_BYTES, ParameterSet
+from protocols.scoring import layout
+from protocols.scoring.parameters import SEED_BYTES, ParameterSet
+from protocols.scoring.rlwe import noise
+from protocols.scoring.rlwe.noise import Element
+from protocols.scoring.rlwe.seed_expansion import expand
+from protocols.scoring.seal import binding
 
 Message = NDArray[Any] | None
 """Slots, integers from 0 to t / 2; None: zero."""
@@ -31,12 +33,12 @@ class Encryption:
 
     def __init__(self, secret: NDArray[np.int64], params: ParameterSet) -> None:
         """``secret``: coefficients, -1 to 1, int64 [N]."""
-        self._params, self._context = params, native.context(params.name)
+        self._params, self._context = params, binding.context(params.name)
         self._evaluator, self._encoder = seal.Evaluator(self._context), seal.BatchEncoder(self._context)
-        self._secret = native.plaintext(secret, params)
+        self._secret = binding.plaintext(secret, params)
         self._evaluator.transform_to_ntt_inplace(self._secret, self._context.first_parms_id())
         zeros = np.zeros((len(params.data_primes), params.degree), dtype=np.uint64)
-        self._second_one = native.transformed(zeros, zeros + np.uint64(1), params)
+        self._second_one = binding.transformed(zeros, zeros + np.uint64(1), params)
 
     def columns(self, one: Message, other: Message) -> tuple[bytes, bytes]:
         """Two columns as they travel: seed and residues each."""
@@ -59,14 +61,14 @@ class Encryption:
     ) -> tuple[bytes, bytes]:
         params, evaluator = self._params, self._evaluator
         seeds = [os.urandom(SEED_BYTES) for _ in range(2)]
-        product = native.transformed(expand(seeds[0], params), expand(seeds[1], params), params)
+        product = binding.transformed(expand(seeds[0], params), expand(seeds[1], params), params)
         evaluator.multiply_plain_inplace(product, self._secret)
-        found = native.ciphertext(self._scaled(errors[0]), self._scaled(errors[1]), params)
+        found = binding.ciphertext(self._scaled(errors[0]), self._scaled(errors[1]), params)
         evaluator.sub_inplace(found, product)
         for half, message in enumerate(messages):
             if message is not None:
                 self._add(found, message, half)
-        first, second = native.residues(found, params)
+        first, second = binding.residues(found, params)
         return layout.pack_seeded(seeds[0], first, params), layout.pack_seeded(seeds[1], second, params)
 
     def _scaled(self, error: NDArray[np.int64]) -> Element:

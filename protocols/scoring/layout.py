@@ -30,9 +30,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.scoring import packing
-from protocols.scoring.expansion import expand
-from protocols.scoring.noise import Element
-from protocols.scoring.params import SEED_BYTES, ParameterSet
+from protocols.scoring.parameters import SEED_BYTES, ParameterSet
+from protocols.scoring.rlwe.noise import Element
+from protocols.scoring.rlwe.seed_expansion import expand
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 
 FORM = 2

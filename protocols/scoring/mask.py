@@ -15,15 +15,16 @@ from typing import Any
 
 import tenseal.sealapi as seal
 
-from protocols.scoring import native, noise
-from protocols.scoring.params import ParameterSet
+from protocols.scoring.parameters import ParameterSet
+from protocols.scoring.rlwe import noise
+from protocols.scoring.seal import binding
 
 
 def draw(pk: Any, params: ParameterSet) -> Any:
     """A fresh masked and flooded encryption of zero under the public key ``pk``, at the highest level."""
-    context = native.context(params.name)
+    context = binding.context(params.name)
     evaluator = seal.Evaluator(context)
-    u = native.plaintext(noise.ternary(params.degree), params)
+    u = binding.plaintext(noise.ternary(params.degree), params)
     evaluator.transform_to_ntt_inplace(u, context.first_parms_id())
     made, doubled = seal.Ciphertext(), seal.Ciphertext()
     evaluator.multiply_plain(pk, u, made)
@@ -37,4 +38,4 @@ def _errors(params: ParameterSet) -> Any:
     t = params.plain_modulus
     first, second = (noise.residues(2 * t * noise.binomial(params.degree), params) for _ in range(2))
     flood = noise.scaled(noise.flood(params), t, params)
-    return native.ciphertext(noise.added(first, flood, params), second, params)
+    return binding.ciphertext(noise.added(first, flood, params), second, params)

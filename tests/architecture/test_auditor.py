@@ -7,13 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.architecture.parties import install_without, run
-from tests.unit.terms.tampering import PUBLIC, make_export
+from tests.support.party_trees import install_without, run
+from tests.support.tampered_exports import PUBLIC, make_export
 
 ALL_BUT_WORDS = (
-    *("lab/bank", "lab/bureau", "lab/rehearsal", "lab/sdk", "models", "protocols", "sandbox"),
-    *("lab/witness", "lab/cli/witness.py"),
-    *("lab/cli/bank*.py", "lab/cli/bureau*.py", "lab/cli/model.py", "lab/cli/officer.py", "lab/cli/rehearsal.py"),
+    *("lab/bank", "lab/bureau", "lab/simulation", "lab/sdk", "models", "protocols", "sandbox"),
+    *("lab/witness", "lab/cli/witness/commands.py"),
+    *(
+        "lab/cli/bank/commands*.py",
+        "lab/cli/bureau/commands*.py",
+        "lab/cli/bureau/models.py",
+        "lab/cli/officer/commands.py",
+        "lab/cli/simulation/commands.py",
+    ),
 )
 
 

@@ -28,9 +28,9 @@ import polars as pl
 import pytest
 
 from lab.bank.home import BankHome
-from lab.rehearsal.codes import make_codes
-from lab.terms.sealed import SealKey, open_sealed
-from tests.architecture.canaries import (
+from lab.simulation.synthetic.credit_codes import make_codes
+from lab.terms.keys.sealing import SealKey, open_sealed
+from tests.support.canaries import (
     Canary,
     files_below,
     number_canary,
@@ -38,7 +38,7 @@ from tests.architecture.canaries import (
     sightings,
     text_canary,
 )
-from tests.architecture.recorder import Recorder, recording
+from tests.support.http_recorder import Recorder, recording
 
 ENTERPRISES, PILOT, CLIENTS, STRANGERS = 500, 240, 150, 40
 # Column names: the ones with words reach the other side as words at most; the rest belong to one party alone.

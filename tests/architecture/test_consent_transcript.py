@@ -36,25 +36,25 @@ import polars as pl
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.delivery import deliver
-from lab.bank.outlet import JobCard, Outlet, Patience
-from lab.bureau.contracts.choices import Choices
+from lab.bank.connection.client import JobCard, Outlet, Patience
+from lab.bank.scoring.batch_transfer import deliver
+from lab.bureau.bureau import Bureau
+from lab.bureau.contracts.draft_clauses import Choices
 from lab.bureau.contracts.drafting import find_works, keep_draft, write_contract
-from lab.bureau.office import Bureau
-from lab.bureau.register import import_register
-from lab.bureau.shelf import keep_model, publish_model
+from lab.bureau.data.register import import_register
+from lab.bureau.model_registry.registry import keep_model, publish_model
 from lab.terms.consent import written
-from lab.terms.contract import ConsentTerms, Detail, Operation
+from lab.terms.contract.document import ConsentTerms, Detail, Operation
 from lab.terms.errors import NotFound, Refused
-from models.model import Model
-from models.sheet import BankSheet
-from models.training import train
+from models.bureau.model import Model
+from models.bureau.training.trainer import train
+from models.shared.sheet import BankSheet
 from protocols.matching import bank as matching
 from protocols.matching.bureau import ENGINES, MIN_COUNTED, generate_key
 from protocols.wire.frame import Kind, is_frame, unpack
-from tests.architecture.recorder import Recorder, recording
-from tests.matching import count, places
-from tests.unit.bureau.scene import AUTHOR, RECIPIENT, Bank, Clock, Scene, Tables
+from tests.support.bank_matching import count, places
+from tests.support.bureau_scene import AUTHOR, RECIPIENT, Bank, Clock, Scene, Tables
+from tests.support.http_recorder import Recorder, recording
 
 ROWS, AGREED, GOING, SILENT = 200, range(10), 10, 11
 """Firms 0 to 9 consent, firm 10 does and withdraws, firm 11 (X) never did."""
@@ -122,9 +122,9 @@ def bureau_of(folder: Path, tables: Tables, model: Model, rows: list[int]) -> It
     """A bureau whose register has ``rows``, with the matching keys of every bureau here."""
     clock = Clock(datetime.now(UTC).replace(microsecond=0))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lab.bureau.keys.generate_key", KEYS.__getitem__)
+        patch.setattr("lab.bureau.key_management.keys.generate_key", KEYS.__getitem__)
         # Set-ups carry a signature; like the matching keys, the signing key is the same everywhere here.
-        patch.setattr("lab.bureau.keys.Ed25519PrivateKey", SameSigner)
+        patch.setattr("lab.bureau.key_management.keys.Ed25519PrivateKey", SameSigner)
         Bureau.create(folder / "bureau", name="Test bureau").close()
     with Bureau.open(folder / "bureau", clock=clock) as bureau:
         scene = Scene(bureau, folder / "bureau", Bank(), clock, tables, model)

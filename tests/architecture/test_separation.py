@@ -13,7 +13,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.architecture.parties import BANK_ONLY, BUREAU_ONLY, ROOT, command, environment, install_without, run
+from tests.support.party_trees import BANK_ONLY, BUREAU_ONLY, ROOT, command, environment, install_without, run
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_every_module_of_the_bank_loads_without_the_bureau(bank_tree: Path) -> N
         for path in sorted((bank_tree / package).rglob("*.py"))
         if path.name != "__main__.py"
     ]
-    assert "lab.bank.session" in modules
+    assert "lab.bank.scoring.job" in modules
     done = subprocess.run(
         [*command()[:2], "-c", f"import importlib\nfor name in {modules!r}: importlib.import_module(name)"],
         cwd=bank_tree,

@@ -14,14 +14,18 @@ ROOMS = ("lab", "sandbox", "models", "protocols")
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 TEMPLATES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.j2"))
 DRAW = {
-    "lab/cli/output.py",
-    "lab/cli/whole_help.py",
-    "lab/bank/page/terminal.py",
-    "lab/rehearsal/report.py",
-    "lab/rehearsal/demo.py",
+    "lab/cli/terminal/output.py",
+    "lab/cli/terminal/help_formatting.py",
+    "lab/bank/portraits/pages/terminal_portrait.py",
+    "lab/simulation/trial/report.py",
+    "lab/simulation/demo.py",
 }
 """The modules that import ``rich``; only the first has a console."""
-MARKS_SAFE = {"lab/bank/page/pages.py", "lab/bank/page/drawings.py", "lab/rehearsal/charts.py"}
+MARKS_SAFE = {
+    "lab/bank/portraits/pages/rendering.py",
+    "lab/bank/portraits/pages/svg_charts.py",
+    "lab/simulation/trial/charts.py",
+}
 """The modules that call text markup of a page: our style sheet, and drawings whose texts are escaped one by one."""
 
 INTERPRETERS = ("rich.markup", "rich.emoji", "rich.markdown", "rich.ansi")
@@ -62,7 +66,7 @@ def test_few_modules_draw_and_none_interprets() -> None:
             one for one in found if one.startswith(("rich.markup", "rich.print", "rich.emoji", "rich.markdown"))
         }
         assert "rich" not in found, module
-        if module != "lab/cli/output.py":
+        if module != "lab/cli/terminal/output.py":
             assert not {"rich.console.Console", "rich.progress.Progress"} & found, module
     assert drawing == DRAW
 
@@ -85,8 +89,8 @@ def test_no_call_turns_markup_on() -> None:
 def test_only_the_output_module_talks_to_the_terminal() -> None:
     talking = {"typer.echo", "typer.secho", "typer.prompt", "typer.confirm", "print", "rich.print"}
     allowed = {
-        ("lab/cli/output.py", "typer.prompt"),
-        ("lab/cli/output.py", "typer.confirm"),
+        ("lab/cli/terminal/output.py", "typer.prompt"),
+        ("lab/cli/terminal/output.py", "typer.confirm"),
         ("lab/cli/__init__.py", "print"),
     }
     found = {(module, called) for module, tree in trees() for called, _ in calls(tree) if called in talking}
@@ -94,7 +98,11 @@ def test_only_the_output_module_talks_to_the_terminal() -> None:
     for module, tree in trees():
         written = [called for called, _ in calls(tree) if called in ("sys.stdout.write", "sys.stderr.write")]
         # The template is our own text; the rehearsal's child writes a path for its parent.
-        assert not written or module in ("lab/cli/output.py", "lab/cli/steward.py", "lab/rehearsal/__main__.py"), module
+        assert not written or module in (
+            "lab/cli/terminal/output.py",
+            "lab/cli/steward/commands.py",
+            "lab/simulation/__main__.py",
+        ), module
 
 
 @pytest.mark.parametrize("path", TEMPLATES, ids=name)
@@ -132,4 +140,4 @@ def test_one_module_writes_csv() -> None:
         written = [
             called for called, _ in calls(tree) if called.endswith((".write_csv", "csv.writer", "csv.DictWriter"))
         ]
-        assert not written or module == "lab/terms/spreadsheet.py", module
+        assert not written or module == "lab/tables/spreadsheet_csv.py", module

@@ -5,13 +5,25 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from tests.architecture.parties import install_without, run
-from tests.unit.terms.tampering import PUBLIC
+from tests.support.party_trees import install_without, run
+from tests.support.tampered_exports import PUBLIC
 
 ALL_BUT_THE_WITNESS = (
-    *("lab/bank", "lab/bureau", "lab/rehearsal", "lab/sdk", "models", "protocols", "sandbox"),
-    *("lab/cli/bank*.py", "lab/cli/bureau*.py", "lab/cli/model.py", "lab/cli/officer*.py", "lab/cli/rehearsal.py"),
-    *("lab/cli/audit*.py", "lab/cli/account.py", "lab/cli/steward.py", "lab/cli/doctor*.py", "lab/cli/keyring.py"),
+    *("lab/bank", "lab/bureau", "lab/simulation", "lab/sdk", "models", "protocols", "sandbox"),
+    *(
+        "lab/cli/bank/commands*.py",
+        "lab/cli/bureau/commands*.py",
+        "lab/cli/bureau/models.py",
+        "lab/cli/officer/commands*.py",
+        "lab/cli/simulation/commands.py",
+    ),
+    *(
+        "lab/cli/auditor/commands*.py",
+        "lab/cli/administrator/accounts.py",
+        "lab/cli/steward/commands.py",
+        "lab/cli/doctor/commands*.py",
+        "lab/cli/administrator/bank_keys.py",
+    ),
 )
 
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from tests.attacks.house import House, serving
 from tests.service.conftest import _new_database as new_database
-from tests.unit.bureau.conftest import model, open_scene, scene, scene_on_both, store, tables
-from tests.unit.bureau.scene import Scene
+from tests.support.bureau_fixtures import model, open_scene, scene, scene_on_both, store, tables
+from tests.support.bureau_scene import Scene
+from tests.support.served_bureau import House, serving
 
 __all__ = ["model", "open_scene", "scene", "scene_on_both", "store", "tables"]
 

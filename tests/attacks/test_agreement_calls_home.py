@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from lab.terms.contract.odrl import from_odrl, graph, to_odrl
 from lab.terms.errors import InvalidInput
-from lab.terms.odrl import from_odrl, graph, to_odrl
-from tests.properties.documents import plain_contract, signed
+from tests.support.drawn_documents import plain_contract, signed
 
 
 class Listener:

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from lab.terms.contract.odrl import extraction, from_odrl, to_odrl
 from lab.terms.errors import InvalidInput
-from lab.terms.odrl import extraction, from_odrl, to_odrl
-from tests.properties.documents import plain_contract, signed
+from tests.support.drawn_documents import plain_contract, signed
 
 Document = dict[str, Any]
 
@@ -63,7 +63,7 @@ def hidden(way: str) -> bool:
 @ways
 def test_without_the_way_back_the_term_is_hidden(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extraction, "statements", lambda _: frozenset())
-    monkeypatch.setattr("lab.terms.odrl.validation.check", lambda graph: agreement_of(graph))
+    monkeypatch.setattr("lab.terms.contract.odrl.validation.check", lambda graph: agreement_of(graph))
     assert hidden(way)
 
 
@@ -86,7 +86,7 @@ def twice() -> str:
 
 
 def test_without_the_rule_on_keys_a_repeated_one_passes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.terms.odrl.graph.parse_json", json.loads)
+    monkeypatch.setattr("lab.terms.contract.odrl.graph.parse_json", json.loads)
     assert from_odrl(twice()).contract == plain_contract()
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import pytest
 
 from lab.bureau.contracts import policy
-from lab.terms.contract import Ceilings
+from lab.terms.contract.document import Ceilings
 from lab.terms.errors import Refused
 from protocols.matching.bank import CANARIES
-from tests.unit.bureau.scene import Scene
+from tests.support.bureau_scene import Scene
 
 TEN = 10 + CANARIES
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from lab.bureau.exchange import batches
-from lab.bureau.exchange.scoring import Scoring
+from lab.bureau.exchange.scoring.batch_scoring import Scoring
 from lab.terms.errors import Conflict
 from protocols.scoring.bank import KeyHolder
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_exchange import HERE, JOB, batch_of
-from tests.unit.bureau.test_rescoring import name_of
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.exchange.scoring.test_reevaluation import name_of
+from tests.unit.lab.bureau.test_exchange import HERE, JOB, batch_of
 
 TURNS = 4
 
@@ -44,7 +44,7 @@ def scores(keys: KeyHolder, reply: bytes, batch: bytes) -> np.ndarray:
 
 def test_without_the_rule_every_turn_brings_another_reply(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches.Batches, "check_changed", lambda *_: None)
-    monkeypatch.setattr("lab.bureau.exchange.scoring.check_fresh", lambda *_: None)
+    monkeypatch.setattr("lab.bureau.exchange.scoring.batch_scoring.check_fresh", lambda *_: None)
     monkeypatch.setattr(Scoring, "_charge", uncharged(Scoring._charge))
     contract = scene.contract()
     batch = batch_of(scene, contract)
@@ -61,7 +61,7 @@ def uncharged(charge):
     def once(room, session, work, passed, sent, now):
         with pytest.MonkeyPatch.context() as patch:
             if sent.job is not None:
-                patch.setattr("lab.bureau.exchange.scoring.charge_scores", lambda *_: None)
+                patch.setattr("lab.bureau.exchange.scoring.batch_scoring.charge_scores", lambda *_: None)
             return charge(room, session, work, passed, sent, now)
 
     return once

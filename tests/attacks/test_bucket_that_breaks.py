@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.bank.setups import HeldSetup
+from lab.bank.matching.setup_store import HeldSetup
 from lab.terms.errors import InvalidInput, ShulabError
 from protocols.matching import bureau
 from protocols.matching.bank import check_bucket
-from tests.unit.bank.registry import CONTRACT, Registry
-from tests.unit.bank.test_matching import CODES, Party
+from tests.support.protocol_bureau import CONTRACT, Registry
+from tests.unit.lab.bank.matching.test_matcher import CODES, Party
 
 
 class Breaking(Registry):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.bureau.workers import WorkerPool
+from lab.bureau.workers.pool import WorkerPool
 from lab.terms.errors import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bureau.exchange import scoring
-from lab.terms.contract import Ceilings
+from lab.bureau.exchange.scoring import batch_scoring
+from lab.terms.contract.document import Ceilings
 from lab.terms.errors import Refused
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_epochs import rotate, score
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.exchange.matching.test_key_epochs import rotate, score
 
 ROWS = 4
 
@@ -32,7 +32,7 @@ def score_twice(scene: Scene) -> int:
 
 def test_without_lasting_pseudonyms_the_count_begins_anew(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The former way: who is counted is named by tag, as the bank itself names them."""
-    charge = scoring.Scoring._charge
+    charge = batch_scoring.Scoring._charge
 
     def by_tag(room, session, work, passed, sent, now):
         names = [bytes(tag).hex() for tag in work.head.tags]
@@ -41,7 +41,7 @@ def test_without_lasting_pseudonyms_the_count_begins_anew(scene: Scene, monkeypa
             patch.setattr(room, "_keys", keys)
             return charge(room, session, work, passed, sent, now)
 
-    monkeypatch.setattr(scoring.Scoring, "_charge", by_tag)
+    monkeypatch.setattr(batch_scoring.Scoring, "_charge", by_tag)
     assert score_twice(scene) == 2
 
 

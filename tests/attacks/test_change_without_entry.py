@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from lab.bureau.contracts import moves
+from lab.bureau.contracts import transitions
 from lab.bureau.ledger import record
 from lab.terms.errors import ShulabError
-from tests.unit.bureau.scene import Scene
+from tests.support.bureau_scene import Scene
 
 
 def revoke_unseen(scene: Scene) -> tuple[str, bool]:
@@ -39,7 +39,7 @@ def test_without_one_transaction_the_change_has_no_entry(scene: Scene, monkeypat
         with suppress(DBAPIError), session.begin_nested():
             record(session, kind, contract, facts, by=by)
 
-    monkeypatch.setattr(moves, "record", beside)
+    monkeypatch.setattr(transitions, "record", beside)
     monkeypatch.setattr("lab.bureau.exchange.jobs.record", beside)
     assert revoke_unseen(scene) == ("revoked", False)
 

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.bank import agreement
-from lab.bank.agreement import Agreement, check_agreement, own_text
-from lab.bank.outlet import Outlet
-from lab.terms.contract import SignedContract, signing_input
+from lab.bank.connection.client import Outlet
+from lab.bank.contract import agreement
+from lab.bank.contract.agreement import Agreement, check_agreement, own_text
+from lab.terms.contract.document import SignedContract, signing_input
 from lab.terms.errors import NotAuthentic, NotFound
-from tests.attacks.homes import HomeBank, agree, at_home
-from tests.attacks.house import House
+from tests.support.bank_homes import HomeBank, agree, at_home
+from tests.support.served_bureau import House
 
 ADDED = "a partner abroad"
 

@@ -15,12 +15,12 @@ import pytest
 
 from lab.bureau.exchange.charges import return_identifiers
 from lab.bureau.exchange.jobs import lock_contract
-from lab.bureau.exchange.matching import Matching
+from lab.bureau.exchange.matching.match_requests import Matching
 from lab.bureau.store.tables import MatchRow
 from lab.terms.errors import ShulabError, Unreachable
 from protocols.matching.bank import CANARIES, Blinding, read_setup
-from tests.matching import ENGINE
-from tests.unit.bureau.scene import Scene
+from tests.support.bank_matching import ENGINE
+from tests.support.bureau_scene import Scene
 
 SEED = bytes(range(32))
 

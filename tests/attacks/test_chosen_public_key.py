@@ -27,13 +27,15 @@ import tenseal.sealapi as seal
 import zstandard
 from numpy.typing import NDArray
 
-from protocols.scoring import bureau, keyproof, layout, mask, native, noise, sealform
-from protocols.scoring.expansion import expand
+from protocols.scoring import bureau, key_proof, layout, mask
 from protocols.scoring.layout import Terms
-from protocols.scoring.noise import Element
-from protocols.scoring.params import PARAMETERS, SEED_BYTES, ParameterSet
+from protocols.scoring.parameters import PARAMETERS, SEED_BYTES, ParameterSet
+from protocols.scoring.rlwe import noise
+from protocols.scoring.rlwe.noise import Element
+from protocols.scoring.rlwe.seed_expansion import expand
+from protocols.scoring.seal import binding, format
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
-from tests.protocol.insider import CONTRACT, Insider, as_element, integers, slots, terms_of, zero
+from tests.support.insider import CONTRACT, Insider, as_element, integers, slots, terms_of, zero
 
 SETS = pytest.mark.parametrize("params", PARAMETERS.values(), ids=lambda p: p.name)
 COLUMNS, CHOSEN = 4, 2
@@ -49,7 +51,7 @@ def former_length(params: ParameterSet) -> int:
 
 def former_check(data: bytes, params: ParameterSet) -> None:
     """How the bureau judged a seeded ciphertext: SEAL's header, one Zstandard frame, its content's length, blocks."""
-    magic, size, major, _, compression, reserved, length = sealform.HEADER.unpack_from(data)
+    magic, size, major, _, compression, reserved, length = format.HEADER.unpack_from(data)
     if (magic, size, major, compression, reserved, length) != (0xA15E, 16, 4, 2, 0, len(data)):
         raise MalformedFrame("no header of SEAL's")
     if struct.unpack_from("<IBI", data, 16) != (0xFD2FB528, 0xA0, former_length(params)):
@@ -68,16 +70,16 @@ def former_check(data: bytes, params: ParameterSet) -> None:
 def former_load(data: bytes, params: ParameterSet) -> Any:
     """How the bureau came to a key or a column: what passed from outside went to SEAL, and was looked at afterwards."""
     former_check(data, params)
-    made = native.load(seal.Ciphertext, (data,), params)
-    first = native.context(params.name).first_parms_id()
+    made = binding.load(seal.Ciphertext, (data,), params)
+    first = binding.context(params.name).first_parms_id()
     if not (made.size() == 2 and made.is_ntt_form() and made.parms_id() == first) or made.is_transparent():
-        raise native.NativeRefusal("no fresh ciphertext")
+        raise binding.NativeRefusal("no fresh ciphertext")
     return made
 
 
 def former_evaluate(key: bytes, columns: list[bytes], terms: Terms, params: ParameterSet) -> Any:
     """The reply to columns in SEAL's form: all protection as it is, but for what is loaded."""
-    context = native.context(params.name)
+    context = binding.context(params.name)
     evaluator, encoder = seal.Evaluator(context), seal.BatchEncoder(context)
     reply, product = mask.draw(former_load(key, params), params), seal.Ciphertext()
     for column, row in zip(columns, terms.values % params.plain_modulus, strict=True):
@@ -98,8 +100,8 @@ def in_place_of_a_seed(first: Element, second: Element, params: ParameterSet) ->
     values = np.stack([first, second])
     array = zstandard.ZstdCompressor(19).compress(struct.pack("<Q", values.size) + values.astype("<u8").tobytes())
     array = struct.pack("<HBBBBHQ", 0xA15E, 16, 4, 3, 2, 0, 16 + len(array)) + array
-    level = native.context(params.name).first_parms_id()
-    content = sealform.CIPHERTEXT.pack(*level, 1, 2, params.degree, len(params.data_primes), 1.0, 1) + array
+    level = binding.context(params.name).first_parms_id()
+    content = format.CIPHERTEXT.pack(*level, 1, 2, params.degree, len(params.data_primes), 1.0, 1) + array
     assert len(content) <= former_length(params)
     content = content.ljust(former_length(params), b"\0")
     blocks = [content[start : start + 131072] for start in range(0, len(content), 131072)]
@@ -145,11 +147,11 @@ class Chooser:
         error, t = noise.binomial(params.degree), params.plain_modulus
         inside = np.zeros(params.degree, dtype=np.int64) if message is None else self._polynomial(message)
         first = as_element(inside.astype(object) - (secret.astype(object) * number + error.astype(object) * t), params)
-        return native.residues(native.ciphertext(first, first, params), params)[0], self.constant(number), error
+        return binding.residues(binding.ciphertext(first, first, params), params)[0], self.constant(number), error
 
     def _polynomial(self, message: NDArray[np.uint8]) -> NDArray[np.int64]:
         plain, found = seal.Plaintext(), np.zeros(self.params.degree, dtype=np.int64)
-        seal.BatchEncoder(native.context(self.params.name)).encode(message.tolist(), plain)
+        seal.BatchEncoder(binding.context(self.params.name)).encode(message.tolist(), plain)
         found[: plain.coeff_count()] = [plain.data(index) for index in range(plain.coeff_count())]
         return found
 
@@ -164,13 +166,13 @@ class Chooser:
     def prove(self, key: bytes) -> tuple[bytes, tuple[Element, Element]]:
         """The honest proof for pk = (-(s + t e), 1), and the key's coefficients."""
         first, second, error = self.key
-        pk = native.elements(native.transformed(first, second, self.params), self.params)
-        return keyproof.prove(key, pk, self.insider.secret, error, self.params), pk
+        pk = binding.elements(binding.transformed(first, second, self.params), self.params)
+        return key_proof.prove(key, pk, self.insider.secret, error, self.params), pk
 
     def read_weights(self, reply: Any) -> NDArray[np.int64]:
         """The chosen column's weights, by the high digits of a reply's second half."""
         params = self.params
-        second = native.elements(reply, params)[1]
+        second = binding.elements(reply, params)[1]
         prime, dropped = params.primes[0], params.modulus // params.primes[0]
         centred = [int(v) - prime if int(v) > prime // 2 else int(v) for v in second[0]]
         half = self.digit // 2
@@ -193,8 +195,8 @@ def test_with_seals_own_form_one_total_gives_every_weight_of_a_chosen_column(par
     key = in_place_of_a_seed(first, second, params)
     former_check(key, params)  # from outside it is a seeded ciphertext
     proof, _ = chooser.prove(key)
-    found = native.elements(former_load(key, params), params)
-    keyproof.check(key, found, proof, params)  # the proof is true
+    found = binding.elements(former_load(key, params), params)
+    key_proof.check(key, found, proof, params)  # the proof is true
     one = np.zeros((len(params.data_primes), params.degree), dtype=np.uint64)
     one[:, 0] = 1
     assert (found[1] == one).all()
@@ -211,7 +213,7 @@ def test_a_key_that_was_chosen_cannot_be_said(params: ParameterSet) -> None:
     first, second, _ = chooser.key
     former = in_place_of_a_seed(first, second, params)
     residues = layout.pack_seeded(bytes(SEED_BYTES), first, params)[SEED_BYTES:]
-    seals_own = native.dump(native.transformed(first, second, params))
+    seals_own = binding.dump(binding.transformed(first, second, params))
     for key in (
         former,
         seals_own,
@@ -225,7 +227,7 @@ def test_a_key_that_was_chosen_cannot_be_said(params: ParameterSet) -> None:
     ):
         proof, _ = chooser.prove(key)
         for parts in ((key, proof), (key + proof,), (key, proof, key)):
-            with pytest.raises((MalformedFrame, keyproof.NoProof)):
+            with pytest.raises((MalformedFrame, key_proof.NoProof)):
                 bureau.check_context(Frame(Kind.CONTEXT, {"parameters": params.name, "form": 2}, parts).pack(), params)
     # Whatever stands beside a seed, the second polynomial is the seed's.
     seed = os.urandom(SEED_BYTES)
@@ -250,7 +252,7 @@ def test_columns_that_were_chosen_cannot_be_said_and_a_reply_gives_no_weight(par
     honest = insider.holder.encrypt(tags, chooser.answers, contract=CONTRACT)
     for batch in (layout.pack_batch(params, CONTRACT, layout.digest(context), tags, said), honest):
         frame = bureau.evaluate(context, batch, chooser.terms, params, CONTRACT)
-        reply = native.reply(*layout.read_output(unpack(frame, Kind.REPLY).parts[0], params), params)
+        reply = binding.reply(*layout.read_output(unpack(frame, Kind.REPLY).parts[0], params), params)
         if batch is honest:
             assert (chooser.decrypt(reply) == chooser.scores).all()
         else:
@@ -265,8 +267,8 @@ def test_level_form_scale_and_correction_are_nothing_that_a_bank_can_say(params:
     insider = CHOOSERS[params.name].insider
     key, proof = unpack(insider.holder.public_context(), Kind.CONTEXT).parts
     first, second = layout.read_seeded(key, params)
-    head = sealform.CIPHERTEXT.unpack_from(sealform.content(native.dump(native.transformed(first, second, params))))
-    level = native.context(params.name).first_parms_id()
+    head = format.CIPHERTEXT.unpack_from(format.content(binding.dump(binding.transformed(first, second, params))))
+    level = binding.context(params.name).first_parms_id()
     assert head == (*level, 1, 2, params.degree, len(params.data_primes), 1.0, 1)
     for more in ({"correction_factor": 5}, {"scale": 2.0}, {"level": 0}):  # a header's other words are not read
         frame = Frame(Kind.CONTEXT, {"parameters": params.name, "form": 2, **more}, (key, proof)).pack()

@@ -19,15 +19,15 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.exchange import scoring
+from lab.bureau.exchange.scoring import batch_scoring
 from lab.bureau.store.tables import SeedRow
 from lab.terms.errors import Conflict
-from models.sheet import BankSheet
+from models.shared.sheet import BankSheet
 from protocols.scoring.bureau import BatchHead
-from protocols.scoring.params import SEED_BYTES
+from protocols.scoring.parameters import SEED_BYTES
 from protocols.wire.frame import Frame, Kind, unpack
-from tests.unit.bureau.conftest import model, open_scene, scene, scene_on_both, tables
-from tests.unit.bureau.scene import Scene
+from tests.support.bureau_fixtures import model, open_scene, scene, scene_on_both, tables
+from tests.support.bureau_scene import Scene
 
 __all__ = ["model", "open_scene", "scene", "scene_on_both", "tables"]
 
@@ -75,7 +75,7 @@ def former_check(seen: set[tuple[str, bytes]]) -> Any:
 def test_with_ciphertexts_held_for_a_contract_one_is_evaluated_three_times(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(scoring, "check_fresh", former_check(set()))
+    monkeypatch.setattr(batch_scoring, "check_fresh", former_check(set()))
     first, second = scene.contract(), scene.contract()
     batch = encrypted(scene, first, prepared(scene, first))
     elsewhere = moved(batch, second, prepared(scene, second))

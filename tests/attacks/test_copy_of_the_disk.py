@@ -16,13 +16,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.bureau.home import BureauHome
-from lab.bureau.keys import BureauKeys
-from lab.bureau.office import Bureau
-from lab.bureau.sealing import KEY_VARIABLE
+from lab.bureau.bureau import Bureau
+from lab.bureau.configuration.home import BureauHome
+from lab.bureau.key_management.keys import BureauKeys
+from lab.bureau.key_management.seal_keys import KEY_VARIABLE
 from lab.terms.errors import ShulabError
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_exchange import HERE, JOB, batch_of
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.test_exchange import HERE, JOB, batch_of
 
 
 def steal(home: Path, folder: Path) -> BureauKeys:

@@ -22,16 +22,16 @@ from pathlib import Path
 
 import pytest
 
-from lab.bureau.home import BureauHome
-from lab.bureau.keys import BureauKeys
-from lab.bureau.workers import WorkerPool
+from lab.bureau.configuration.home import BureauHome
+from lab.bureau.key_management.keys import BureauKeys
+from lab.bureau.workers.pool import WorkerPool
 from protocols.crew import LocalCrew
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 AS_NOBODY = f"""
 import ctypes, os, sys
-from lab.terms.dumps import forbid_dumps
+from lab.process.memory_protection import forbid_dumps
 def drop():
     if os.getuid() == 0:
         os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})

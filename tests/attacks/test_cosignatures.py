@@ -14,17 +14,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from pydantic import ValidationError
 
-from lab.bank import cosigned as product
-from lab.terms import cosignature
-from lab.terms.checkpoint import SignedCheckpoint
-from lab.terms.cosignature import Cosignature, cosign, find_cosignatures, read_cosignature, witness_keys
+from lab.bank.contract import checkpoint_wait as product
 from lab.terms.errors import NotAuthentic, Unreachable
-from lab.terms.note import COSIGNATURE, NoteKey, NoteSignature
-from lab.terms.party import Party
-from lab.terms.witness_quorum import WitnessTerms
+from lab.terms.keys.party import Party
+from lab.terms.witnessing import cosignature
+from lab.terms.witnessing.checkpoint import SignedCheckpoint
+from lab.terms.witnessing.cosignature import Cosignature, cosign, find_cosignatures, read_cosignature, witness_keys
+from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey, NoteSignature
+from lab.witness.cosigning import Watching
 from lab.witness.home import WitnessHome
-from lab.witness.watching import Watching
-from tests.attacks.ledgers import Bank, Ledger, make_bank, make_witnesses, named
+from tests.support.forking_bureau import Bank, Ledger, make_bank, make_witnesses, named
 
 
 def stage(folder: Path) -> tuple[Ledger, Ledger, Bank, list[Watching]]:

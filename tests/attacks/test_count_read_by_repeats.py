@@ -12,14 +12,14 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lab.terms.contract import Detail, Operation
+from lab.terms.contract.document import Detail, Operation
 from lab.terms.errors import InvalidInput
 from protocols.matching import bank
 from protocols.matching.engines.x25519 import bank as x25519
 from protocols.matching.layout import pack_elements, read_elements
 from protocols.wire.frame import Kind
-from tests.matching import ENGINE
-from tests.unit.bureau.scene import Scene
+from tests.support.bank_matching import ENGINE
+from tests.support.bureau_scene import Scene
 
 ASKED = 18
 
@@ -48,7 +48,7 @@ def read_who_matches(scene: Scene) -> list[str]:
 
 
 def test_without_the_rule_on_repeats_each_match_is_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("protocols.matching.engines.x25519.elements.check_once", lambda _: None)
+    monkeypatch.setattr("protocols.matching.engines.x25519.element_checks.check_once", lambda _: None)
     assert read_who_matches(scene) == [scene.tables.codes[row] for row in range(ASKED) if row % 3]
 
 

@@ -23,7 +23,7 @@ from protocols.matching import bureau
 from protocols.matching.engines.x25519 import bank as x25519
 from protocols.matching.layout import count_marks, digests, pack_elements, read_elements
 from protocols.wire.frame import Kind
-from tests.unit.bank.registry import CONTRACT, JOB, Registry
+from tests.support.protocol_bureau import CONTRACT, JOB, Registry
 
 REGISTER = [f"firm-{number:03d}" for number in range(0, 400, 2)]
 CLIENTS = [f"firm-{number:03d}" for number in range(100, 270)]

@@ -14,8 +14,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from lab.bureau.people.passwords import Passwords
-from sandbox.places import Place, Places
-from tests.attacks.house import House
+from sandbox.http.limits import Place, Places
+from tests.support.served_bureau import House
 
 CROWD = 40
 

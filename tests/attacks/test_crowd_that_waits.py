@@ -14,10 +14,10 @@ from time import monotonic
 import pytest
 
 from protocols.scoring.layout import digest
-from sandbox import places
-from tests.attacks.house import House, serving
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_exchange import JOB, batch_of
+from sandbox.http import limits
+from tests.support.bureau_scene import Scene
+from tests.support.served_bureau import House, serving
+from tests.unit.lab.bureau.test_exchange import JOB, batch_of
 
 CROWD, SHARE, SECONDS = 12, 3, 3
 
@@ -46,10 +46,10 @@ def who_waited(scene: Scene, target: str) -> int:
 
 
 def test_without_a_share_the_whole_crowd_waits(scene: Scene, waiting: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def any_number(waits: places.Waits, share: int) -> None:
+    def any_number(waits: limits.Waits, share: int) -> None:
         waits._share, waits._held = CROWD, Counter()
 
-    monkeypatch.setattr(places.Waits, "__init__", any_number)
+    monkeypatch.setattr(limits.Waits, "__init__", any_number)
     assert who_waited(scene, waiting) == CROWD
 
 

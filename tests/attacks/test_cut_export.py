@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from lab.terms.ledger import SignedHead
-from lab.terms.ledger_export import verify_export
-from lab.terms.ledger_fault import How, LedgerFault
-from tests.unit.terms.tampering import HEAD_EVERY, PUBLIC, make_export
+from lab.terms.ledger.export import verify_export
+from lab.terms.ledger.tampering import How, LedgerFault
+from lab.terms.ledger.tree import SignedHead
+from tests.support.tampered_exports import HEAD_EVERY, PUBLIC, make_export
 
 
 def cut(folder: Path) -> tuple[Path, SignedHead]:

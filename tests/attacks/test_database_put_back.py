@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
+from lab.bank.contract.ledger_witness import Witness
 from lab.bank.home import BankHome
-from lab.bank.witness import Witness
-from lab.bureau.office import Bureau
+from lab.bureau.bureau import Bureau
 from lab.terms.errors import NotAuthentic
-from lab.terms.ledger import SignedHead
-from tests.unit.bureau.scene import Scene
+from lab.terms.ledger.tree import SignedHead
+from tests.support.bureau_scene import Scene
 
 
 @pytest.fixture

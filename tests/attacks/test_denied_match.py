@@ -16,21 +16,21 @@ from typing import Any
 
 import pytest
 
-from lab.bank.counterpart import Counterpart
-from lab.bank.jobs import take_receipts
-from lab.bank.label import Label, RunKind
-from lab.bank.run import Run, open_run, run_key
+from lab.bank.matching.job_client import Counterpart
+from lab.bank.matching.job_lifecycle import take_receipts
+from lab.bank.runs.metadata import Label, RunKind
+from lab.bank.runs.store import Run, open_run, run_key
 from lab.terms.errors import NotAuthentic
-from lab.terms.ledger import Fact, write_body
-from lab.terms.receipt import SCHEMA, MatchReceipt, verify_receipt
+from lab.terms.ledger.receipt import SCHEMA, MatchReceipt, verify_receipt
+from lab.terms.ledger.tree import Fact, write_body
 from protocols.matching.bureau import count_request, pack_response, read_request
-from tests import matching
-from tests.attacks.ledgers import Bank, Ledger, make_bank
+from tests.support import bank_matching
+from tests.support.forking_bureau import Bank, Ledger, make_bank
 
 CONTRACT, EPOCH = "c-test-1", 3
-REQUEST = matching.request(["a", "b", "c"])
+REQUEST = bank_matching.request(["a", "b", "c"])
 ASKED = count_request(REQUEST)
-RESPONSE = pack_response(matching.ENGINE, read_request(matching.ENGINE, REQUEST, ceiling=ASKED))
+RESPONSE = pack_response(bank_matching.ENGINE, read_request(bank_matching.ENGINE, REQUEST, ceiling=ASKED))
 
 
 class Denying:

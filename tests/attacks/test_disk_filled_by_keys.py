@@ -10,10 +10,10 @@ import hashlib
 
 import pytest
 
-from lab.bureau.exchange import contexts
+from lab.bureau.exchange.scoring import public_contexts
 from lab.terms.errors import Refused
 from protocols.scoring.bank import KeyHolder, generate_secret
-from tests.unit.bureau.scene import PARAMS, Scene
+from tests.support.bureau_scene import PARAMS, Scene
 
 SENT, ALLOWED = 4, 2
 
@@ -32,16 +32,16 @@ def fill(scene: Scene) -> int:
 
 
 def test_without_the_number_every_key_is_kept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contexts, "_check_number", lambda *_: None)
-    monkeypatch.setattr(contexts, "MOST", ALLOWED)
+    monkeypatch.setattr(public_contexts, "_check_number", lambda *_: None)
+    monkeypatch.setattr(public_contexts, "MOST", ALLOWED)
     assert fill(scene) == SENT
 
 
 def test_no_more_keys_are_kept_than_may_be(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contexts, "MOST", ALLOWED)
+    monkeypatch.setattr(public_contexts, "MOST", ALLOWED)
     assert fill(scene) == ALLOWED
     assert scene.ledger().count("refused") == 1
 
 
 def test_a_year_of_contexts_is_bounded() -> None:
-    assert contexts.MOST * 2 <= 64, "megabytes under a contract"
+    assert public_contexts.MOST * 2 <= 64, "megabytes under a contract"

@@ -15,8 +15,8 @@ from lab.bureau.ledger import log
 from lab.bureau.ledger.log import Ledger
 from lab.bureau.store import Store
 from lab.terms.errors import InvalidInput
-from lab.terms.ledger import SignedHead, hash_leaf
-from tests.unit.bureau.test_ledger import KEY, PARTY, unlock, write
+from lab.terms.ledger.tree import SignedHead, hash_leaf
+from tests.unit.lab.bureau.test_ledger import KEY, PARTY, unlock, write
 
 OTHER = '{"forged":true}'
 FORGERY = f"UPDATE ledger_entries SET body = '{OTHER}', leaf = '{hash_leaf(OTHER.encode()).hex()}' WHERE seq = 2"

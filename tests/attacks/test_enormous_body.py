@@ -12,12 +12,12 @@ import tracemalloc
 
 import pytest
 
-from lab.bank.outlet import JobCard
+from lab.bank.connection.client import JobCard
 from protocols.wire import frame as wire
 from protocols.wire.frame import CAPS, MAGIC, Kind, MalformedFrame, unpack
-from sandbox.api import bodies
-from tests.attacks.house import House
-from tests.unit.bureau.scene import RECIPIENT
+from sandbox.api import request_body
+from tests.support.bureau_scene import RECIPIENT
+from tests.support.served_bureau import House
 
 MUCH = 8 * 1024 * 1024
 
@@ -25,14 +25,14 @@ MUCH = 8 * 1024 * 1024
 def send_much(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     """The status, and how many bytes the service held, for a document of 8 MiB where 16 KiB may come, in pieces."""
     held = [0]
-    receive = bodies.receive_body
+    receive = request_body.receive_body
 
     async def watch(request, *, cap: int, idle: float, media: str = "") -> bytes:
         found = await receive(request, cap=cap, idle=idle, media=media)
         held[0] = max(held[0], len(found))
         return found
 
-    monkeypatch.setattr(bodies, "receive_body", watch)
+    monkeypatch.setattr(request_body, "receive_body", watch)
     body = b" " * MUCH
     with house.client() as client:
         pieces = (body[start : start + 65536] for start in range(0, MUCH, 65536))
@@ -41,12 +41,12 @@ def send_much(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
 
 
 def test_without_the_cap_the_body_is_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    pieces = bodies._pieces
+    pieces = request_body._pieces
 
     def uncapped(request, *, cap: int, idle: float, media: str):
         return pieces(request, cap=2**40, idle=idle, media=media)
 
-    monkeypatch.setattr(bodies, "_pieces", uncapped)
+    monkeypatch.setattr(request_body, "_pieces", uncapped)
     assert send_much(house, monkeypatch)[1] == MUCH
 
 

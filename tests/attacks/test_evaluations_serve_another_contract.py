@@ -15,15 +15,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lab.bank.evaluations import open_evaluations
-from lab.terms.contract import ConsentTerms
+from lab.bank.matching.evaluation_store import open_evaluations
+from lab.terms.contract.document import ConsentTerms
 from protocols.matching import bank, bureau
 from protocols.matching.contract_keys import contract_key
-from tests.matching import places
-from tests.unit.bank.registry import CONTRACT, EPOCH, JOB, Registry
-from tests.unit.bank.test_matching import CODES, Party
-from tests.unit.bureau.conftest import model, open_scene, scene, tables
-from tests.unit.bureau.scene import Scene
+from tests.support.bank_matching import places
+from tests.support.bureau_fixtures import model, open_scene, scene, tables
+from tests.support.bureau_scene import Scene
+from tests.support.protocol_bureau import CONTRACT, EPOCH, JOB, Registry
+from tests.unit.lab.bank.matching.test_matcher import CODES, Party
 
 __all__ = ["model", "open_scene", "scene", "tables"]
 OTHER = "c-0002"

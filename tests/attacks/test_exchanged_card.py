@@ -19,16 +19,16 @@ import sqlalchemy
 import typer
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.agreement import _check_fingerprint
+from lab.bank.contract.agreement import _check_fingerprint
 from lab.bureau.contracts import banks
 from lab.bureau.store.tables import BankKeyRow, EntryRow
-from lab.cli.fingerprints import ask_fingerprint
-from lab.cli.officer_drafts import told_of_bank
+from lab.cli.officer.drafts import told_of_bank
+from lab.cli.terminal.fingerprint_prompt import ask_fingerprint
+from lab.terms.contract.draft_options import Wishes
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError
-from lab.terms.party import Party
-from lab.terms.wishes import Wishes
-from tests.unit.bureau.conftest import model, open_scene, scene, tables  # noqa: F401
-from tests.unit.bureau.scene import AUTHOR, Scene
+from lab.terms.keys.party import Party
+from tests.support.bureau_fixtures import model, open_scene, scene, tables  # noqa: F401
+from tests.support.bureau_scene import AUTHOR, Scene
 
 WISHES = Wishes.model_validate({"models": ["credit"], "recipients": ["Credit department"]})
 

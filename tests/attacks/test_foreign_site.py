@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from lab.bureau.people import Role, SignIn
-from sandbox import people
-from tests.attacks.house import PASSWORD, House
+from sandbox.auth import person
+from tests.support.served_bureau import PASSWORD, House
 
 NEW = {"name": "the.sites", "department": "it", "roles": ["steward"], "shown_name": ""}
 
@@ -38,7 +38,7 @@ def ask(house: House, client: httpx.Client, origin: str, csrf: str) -> bool:
 def test_without_token_and_origin_the_site_has_its_account(
     house: House, browser: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(people, "check_origin", lambda *_: None)
+    monkeypatch.setattr(person, "check_origin", lambda *_: None)
     monkeypatch.setattr(SignIn, "csrf_fits", lambda *_: True)
     assert ask(house, browser, "https://evil.example", "")
 

@@ -13,14 +13,14 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bureau.consents import Consents
 from lab.bureau.contracts.banks import register
+from lab.bureau.data.consents import Consents
 from lab.terms.consent import Consent, written
-from lab.terms.contract import Purpose
-from lab.terms.party import Party
-from tests.service.standin import Key
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_consenting_exchange import CONSENT
+from lab.terms.contract.document import Purpose
+from lab.terms.keys.party import Party
+from tests.support.bureau_scene import Scene
+from tests.support.bureau_standin import Key
+from tests.unit.lab.bureau.exchange.test_access import CONSENT
 
 FIRM = 5
 KEY = Ed25519PrivateKey.generate()

@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterator
 import pytest
 from joserfc.jwk import OctKey, RSAKey
 
-from sandbox import provider as door
-from tests.attacks.house import House
-from tests.attacks.providing import go_round, provided
-from tests.service.crooked import SECRET, Claims, Crooked
+from sandbox.oidc import provider as door
 from tests.service.test_openid import unsigned
-from tests.unit.bureau.scene import Scene
+from tests.support.bureau_scene import Scene
+from tests.support.crooked_provider import SECRET, Claims, Crooked
+from tests.support.openid_service import go_round, provided
+from tests.support.served_bureau import House
 
 Bend = Callable[[Crooked], None]
 

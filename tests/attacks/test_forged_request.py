@@ -10,10 +10,10 @@ import json
 
 import pytest
 
-from lab.bank.outlet import JobCard
+from lab.bank.connection.client import JobCard
 from protocols.wire.signature import COVERED, VerifiedRequest
-from tests.attacks.house import House
-from tests.unit.bureau.scene import RECIPIENT
+from tests.support.bureau_scene import RECIPIENT
+from tests.support.served_bureau import House
 
 JSON = {"content-type": "application/json"}
 
@@ -44,9 +44,9 @@ def test_without_the_signature_the_forgery_works(house: House, monkeypatch: pyte
         key = found["signature-input"].partition('keyid="')[2][:64]
         return VerifiedRequest(key, found["signature-input"], now, found["content-digest"])
 
-    monkeypatch.setattr("sandbox.api.authentic.verify_request", believe)
+    monkeypatch.setattr("sandbox.auth.bank.verify_request", believe)
     monkeypatch.setattr(VerifiedRequest, "check_body", lambda *_: None)
-    monkeypatch.setattr("lab.bureau.office.note_nonce", lambda *_: None)
+    monkeypatch.setattr("lab.bureau.bureau.note_nonce", lambda *_: None)
     contract = open_mine(house)
     assert forge(house, contract) == [200, 200]
     assert house.bureau.job(contract, "one").terms.rows == 1000

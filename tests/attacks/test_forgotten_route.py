@@ -12,9 +12,9 @@ from datetime import timedelta
 import pytest
 
 from lab.bureau.people import Role, SignIn
-from sandbox import people
-from tests.attacks.house import House
+from sandbox.auth import person
 from tests.service.test_people_routes import labels
+from tests.support.served_bureau import House
 
 USELESS = ("", "Bearer nonsense", "Cookie shulab_session=x")
 
@@ -48,7 +48,7 @@ def test_without_the_question_who_calls_routes_answer(house: House, monkeypatch:
 
 @pytest.mark.parametrize("useless", USELESS)
 def test_no_route_does_anything(house: House, useless: str) -> None:
-    assert people.signed_in is not None
+    assert person.signed_in is not None
     assert open_routes(house, headers_of(useless)) == []
 
 

@@ -11,14 +11,14 @@ import os
 
 import pytest
 
-from lab.bureau.keys import BureauKeys
-from lab.terms.contract import Ceilings
+from lab.bureau.key_management.keys import BureauKeys
+from lab.terms.contract.document import Ceilings
 from lab.terms.errors import Refused
 from protocols.matching import bank
 from protocols.matching.bank import CANARIES, Blinding
-from tests.matching import ENGINE, places
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_epochs import rotate
+from tests.support.bank_matching import ENGINE, places
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.exchange.matching.test_key_epochs import rotate
 
 LIST = 40
 

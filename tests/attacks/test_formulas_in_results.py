@@ -2,7 +2,7 @@
 
 Who: somebody whose identifier or cell comes into a table that a person opens in a spreadsheet: results, rows set aside.
 What they want: a cell that is computed there, and sends the rows beside it away. What stops them:
-``lab.terms.spreadsheet`` writes every CSV; no cell of it begins as a formula, under whatever separator it is opened,
+``lab.tables.spreadsheet_csv`` writes every CSV; no cell of it begins as a formula, under whatever separator it is opened,
 and what is read back is what stood there.
 """
 
@@ -20,13 +20,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.bank.portfolio import read_portfolio
-from lab.bank.results import match_table, write_scores
-from lab.bureau.home import BureauHome
-from lab.bureau.register import import_register
+from lab.bank.runs.results import match_table, write_scores
+from lab.bureau.configuration.home import BureauHome
+from lab.bureau.data.register import import_register
 from lab.bureau.store import Store, migrate, open_store
-from lab.terms.csvfile import read_table
-from lab.terms.spreadsheet import guarded, save_csv, unguarded, write_csv
-from tests.unit.bureau.papers import keyed
+from lab.tables.spreadsheet_csv import guarded, save_csv, unguarded, write_csv
+from lab.tables.table_reader import read_table
+from tests.support.contract_papers import keyed
 
 LINK = '=HYPERLINK("https://elsewhere.example/?"&A2,"open")'
 FORMULAS = {

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.terms.checkpoint import SignedCheckpoint, origin_of
-from lab.terms.consistency import AddCheckpoint
+from lab.terms.witnessing.checkpoint import SignedCheckpoint, origin_of
+from lab.terms.witnessing.consistency_proof import AddCheckpoint
+from lab.witness.cosigning import Watching
 from lab.witness.files import replace_durably
-from lab.witness.watching import Watching
-from tests.unit.witness.test_watching import Log, make
+from tests.unit.lab.witness.test_cosigning import Log, make
 
 
 def frame(witness: Watching, log: Log) -> None:

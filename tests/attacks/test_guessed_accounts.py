@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 
-from lab.bureau.ledger.tallies import OF_STRANGERS, record_often
-from lab.bureau.people import NewAccount, People, Role, judging
-from lab.bureau.people.judging import TRIES
+from lab.bureau.ledger.rate_limited_entries import OF_STRANGERS, record_often
+from lab.bureau.people import NewAccount, People, Role, lockout
+from lab.bureau.people.lockout import TRIES
 from lab.bureau.people.passwords import Passwords
 from lab.terms.errors import NotAuthentic
-from tests.attacks.house import House
-from tests.unit.bureau.guessing import failed_tries, locks
-from tests.unit.bureau.scene import Scene
+from tests.support.bureau_scene import Scene
+from tests.support.password_guesses import failed_tries, locks
+from tests.support.served_bureau import House
 
 ABSENT, PRESENT = "wu.ming", "li.wei"
 
@@ -99,7 +99,7 @@ def test_counted_by_account_the_size_of_the_ledger_tells_a_name(house: House, mo
         about = {name: value for name, value in facts.items() if name in ("reason", "how", "account")}
         return record_often(session, kind, contract, facts, about=about, **more)
 
-    monkeypatch.setattr(judging, "record_often", by_account)
+    monkeypatch.setattr(lockout, "record_often", by_account)
     found = grown(house)
     assert found["wang.fang"] == found["sun.li"] == 0 and found["li.wei"] and found["zhao.min"]
 

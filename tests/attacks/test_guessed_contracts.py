@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from lab.bureau.ledger.tallies import OF_THE_KNOWN, record_often
-from lab.bureau.people import Role, people
+from lab.bureau.ledger.rate_limited_entries import OF_THE_KNOWN, record_often
+from lab.bureau.people import Role, account_service
 from lab.terms.errors import NotFound
-from tests.attacks.house import House
-from tests.service.standin import Key
+from tests.support.bureau_standin import Key
+from tests.support.served_bureau import House
 
 ROUTES = ("", "/sheet", "/allowance", "/register", "/jobs/job-1", "/matching/setup?job=job-1")
 
@@ -82,7 +82,7 @@ def test_counted_by_contract_the_size_of_the_ledger_sorts_the_ids_out(
     def by_contract(*arguments: Any, sort: str = "", **more: Any) -> Any:
         return record_often(*arguments, **more)
 
-    monkeypatch.setattr(people, "record_often", by_contract)
+    monkeypatch.setattr(account_service, "record_often", by_contract)
     assert len(grown(house)) == 2
 
 

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lab.bureau.people import Role, judging
+from lab.bureau.people import Role, lockout
 from lab.bureau.people.passwords import Passwords
-from tests.attacks.house import PASSWORD, House
-from tests.unit.bureau.guessing import failed_tries, locks
+from tests.support.password_guesses import failed_tries, locks
+from tests.support.served_bureau import PASSWORD, House
 
 GUESSES = [f"password number {number}" for number in range(40)] + [PASSWORD] * 4
 
@@ -43,7 +43,7 @@ def quick(house: House) -> House:
 
 
 def test_without_the_lock_out_the_password_is_found(quick: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(judging, "TRIES", 10**6)
+    monkeypatch.setattr(lockout, "TRIES", 10**6)
     assert set(guess(quick, 1)) == {PASSWORD}
 
 
@@ -51,8 +51,8 @@ def test_without_the_lock_out_the_password_is_found(quick: House, monkeypatch: p
 def test_the_account_is_locked_and_the_right_guess_lets_nobody_in(quick: House, threads: int) -> None:
     assert guess(quick, threads) == []
     store, now = quick.bureau.store, quick.bureau.now()
-    assert failed_tries(store, now)["locked"] == len(GUESSES) - judging.TRIES
-    assert locks(store, now) == [int(judging.FIRST_LOCK.total_seconds())]
+    assert failed_tries(store, now)["locked"] == len(GUESSES) - lockout.TRIES
+    assert locks(store, now) == [int(lockout.FIRST_LOCK.total_seconds())]
 
 
 WORDS = [f"some words {number}" for number in range(20_000)]

@@ -21,7 +21,7 @@ import pytest
 import uvicorn
 
 from lab.witness import service
-from tests.unit.witness.test_watching import Log, make
+from tests.unit.lab.witness.test_cosigning import Log, make
 
 SILENT, TRICKLING = b"", b"POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-length: 1000\r\n\r\nold "
 each_sort = pytest.mark.parametrize("sent", [SILENT, b"GET /", TRICKLING])

@@ -3,9 +3,9 @@
 Who: an officer, or a bank whose plan an officer drafts from. What they want: that a recipient, an item or a reason is
 in the bytes that both sides sign and not on the screens of the second officer and of the bank, so that one person
 defeats four eyes. How: markup of the terminal library, escape sequences, characters that are not drawn or that turn the
-line, and letters that look like others. What stops them: ``lab.terms.visible`` writes out what would not be seen,
-``lab.cli.output`` interprets no text, ``Contract.check_texts`` refuses such characters wherever a contract comes in,
-and ``lab.terms.oddities`` points out what only looks ordinary, before anybody signs.
+line, and letters that look like others. What stops them: ``lab.terms.text.escaping`` writes out what would not be seen,
+``lab.cli.terminal.output`` interprets no text, ``Contract.check_texts`` refuses such characters wherever a contract comes in,
+and ``lab.terms.contract.name_warnings`` points out what only looks ordinary, before anybody signs.
 """
 
 from __future__ import annotations
@@ -20,18 +20,20 @@ from rich.errors import MarkupError
 from rich.table import Table
 
 from lab.bank.home import BankHome
-from lab.bureau.contracts import cabinet
+from lab.bureau.contracts import lifecycle
 from lab.bureau.contracts.workflow import State
 from lab.bureau.store import Store, migrate, open_store
-from lab.cli import officer
-from lab.cli.output import Output, Screen, explain, grid
-from lab.terms.contract import Contract, parse_contract, signing_input
+from lab.cli.officer import commands
+from lab.cli.terminal.output import Output, Screen, explain, grid
+from lab.terms.contract.document import Contract, parse_contract, signing_input
+from lab.terms.contract.draft_options import Wishes
+from lab.terms.contract.name_warnings import oddities
+from lab.terms.contract.plain_language import diff, render, to_text
 from lab.terms.errors import InvalidInput, NotFound, Refused
-from lab.terms.oddities import oddities
-from lab.terms.plain import diff, render, to_text
-from lab.terms.visible import visible
-from lab.terms.wishes import Wishes
-from tests.attacks.screens import (
+from lab.terms.text.escaping import visible
+from tests.support.bureau_scene import START
+from tests.support.contract_papers import BEN, BUREAU, CAT, bring, contract, file, keyed, sign_both
+from tests.support.contract_screens import (
     Answering,
     bare,
     change_screen,
@@ -44,8 +46,6 @@ from tests.attacks.screens import (
     unwrapped,
     written_out,
 )
-from tests.unit.bureau.papers import BEN, BUREAU, CAT, bring, contract, file, keyed, sign_both
-from tests.unit.bureau.scene import START
 
 HIDDEN = "and Another Ltd, for resale"
 RECIPIENT = f"信贷部 credit department[{HIDDEN}]"
@@ -109,7 +109,7 @@ def test_the_bank_sees_the_whole_recipient() -> None:
 
 
 def test_the_officer_sees_the_whole_recipient(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = officers_screen(monkeypatch, Answering(hostile()), lambda: officer.show("c-test-1"))
+    seen = officers_screen(monkeypatch, Answering(hostile()), lambda: commands.show("c-test-1"))
     assert bare(RECIPIENT) in unwrapped(seen)
 
 
@@ -122,7 +122,7 @@ def test_an_added_recipient_is_seen_whole(home: BankHome, monkeypatch: pytest.Mo
     old, new = contract(recipients=[PLAIN]), contract(version=2, recipients=[PLAIN, f"x[{HIDDEN}]"])
     assert bare(f"x[{HIDDEN}]") in unwrapped(change_screen(old, new, home))
     desk = Answering(new, old)
-    assert bare(f"x[{HIDDEN}]") in unwrapped(officers_screen(monkeypatch, desk, lambda: officer.diff("c-test-1")))
+    assert bare(f"x[{HIDDEN}]") in unwrapped(officers_screen(monkeypatch, desk, lambda: commands.diff("c-test-1")))
 
 
 def test_with_markup_on_a_closing_tag_ends_the_command() -> None:
@@ -197,7 +197,7 @@ def test_what_is_not_seen_is_written_out(text: str, monkeypatch: pytest.MonkeyPa
     desk = Answering(document)
     screens = {
         "bank": signing_screen(document),
-        "officer": officers_screen(monkeypatch, desk, lambda: officer.show("c-test-1")),
+        "officer": officers_screen(monkeypatch, desk, lambda: commands.show("c-test-1")),
         "text": to_text(render(document)),
         "table": on_screen(lambda output: output.show(grid("t", ("c",), [(document.recipients[0],)]))),
     }
@@ -261,10 +261,10 @@ def test_one_that_was_kept_from_before_can_be_shown_and_ended_alone(
         before.setattr(Contract, "check_texts", lambda contract: None)
         bring(session, document, State.UNDER_REVIEW)
     with kept.begin() as session, pytest.raises(InvalidInput, match="recipients"):
-        cabinet.approve(session, document.id, CAT, BUREAU.sign, START)
+        lifecycle.approve(session, document.id, CAT, BUREAU.sign, START)
     with kept.begin() as session:
-        assert [one.contract.recipients for one in cabinet.list_held(session)] == [document.recipients]
-        assert cabinet.reject(session, document.id, BEN, "it hides something", START).state is State.REJECTED
+        assert [one.contract.recipients for one in lifecycle.list_held(session)] == [document.recipients]
+        assert lifecycle.reject(session, document.id, BEN, "it hides something", START).state is State.REJECTED
 
 
 # Letters that look like others.
@@ -329,12 +329,12 @@ def test_nobody_approves_a_twin_without_being_asked(monkeypatch: pytest.MonkeyPa
 
     def approve_unasked() -> None:
         with pytest.raises(Refused, match="nobody agreed"):
-            officer.approve("c-test-1")
+            commands.approve("c-test-1")
 
     monkeypatch.setattr("sys.stdin", io.StringIO())
     screen = officers_screen(monkeypatch, desk, approve_unasked)
     assert desk.steps == [] and "WARNING" in screen and "警告" in screen and "CYRILLIC" in bare(screen)
-    officers_screen(monkeypatch, desk, lambda: officer.approve("c-test-1", despite_warnings=True))
+    officers_screen(monkeypatch, desk, lambda: commands.approve("c-test-1", despite_warnings=True))
     assert desk.steps == ["approve"]
 
 

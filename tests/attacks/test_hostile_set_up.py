@@ -13,14 +13,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.bank import setups
-from lab.bank.counterpart import Counterpart
-from lab.bank.seen_keys import SeenKeys
+from lab.bank.matching import setup_store
+from lab.bank.matching.job_client import Counterpart
+from lab.bank.matching.key_pins import SeenKeys
 from lab.terms.errors import ShulabError
 from protocols.matching import bank, bureau
 from protocols.matching import setup as layout
 from protocols.wire.frame import Frame, Kind, MalformedFrame
-from tests.unit.bank.registry import CONTRACT, Registry
+from tests.support.protocol_bureau import CONTRACT, Registry
 
 BUREAU = Registry([])
 """Who states the key that each manifest names."""
@@ -57,7 +57,7 @@ def bring(folder: Path, hostile: Hostile) -> tuple[int, int]:
     made = folder / "setup"
     try:
         seen = SeenKeys(folder / "keys", CONTRACT, BUREAU.public_key)
-        with setups.bring_setup(made, hostile, seen, engine="x25519", epoch=1) as held:
+        with setup_store.bring_setup(made, hostile, seen, engine="x25519", epoch=1) as held:
             entries = sum(len(held.bucket(number)) for number in range(GEOMETRY.buckets))
     except ShulabError:
         entries = 0
@@ -93,7 +93,7 @@ def test_without_the_hashes_the_bank_takes_other_buckets(tmp_path: Path, monkeyp
         if not any(coded):  # nothing was fetched yet
             raise MalformedFrame("no bucket")
 
-    for place in (setups, layout):
+    for place in (setup_store, layout):
         monkeypatch.setattr(place, "check_bucket", anything)
     assert bring(tmp_path, exchanged())[1] == 500
     assert bank.decode_bucket(exchanged().coded[0], GEOMETRY)[0] == 3 + int(PLACES[0])

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from lab.bank import agreement
+from lab.bank.contract import agreement
 from lab.bank.home import BankHome, Pin
 from lab.terms.errors import NotAuthentic
-from lab.terms.party import Party
-from tests.attacks.homes import agree, at_home
-from tests.attacks.house import House, serving
-from tests.unit.bureau.scene import Scene
+from lab.terms.keys.party import Party
+from tests.support.bank_homes import agree, at_home
+from tests.support.bureau_scene import Scene
+from tests.support.served_bureau import House, serving
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from lab.terms import consent, contract
-from lab.terms.contract import SignedContract, signing_input
+from lab.terms import consent
+from lab.terms.contract import document as contract
+from lab.terms.contract.document import SignedContract, signing_input
 from lab.terms.errors import NotAuthentic
-from lab.terms.party import Party
-from tests.properties.documents import plain_contract
+from lab.terms.keys.party import Party
+from tests.support.drawn_documents import plain_contract
 
 KEY = "01" + "00" * 31
 """The neutral element: under it R = S·B is a signature of every message, for S = 0 this one."""

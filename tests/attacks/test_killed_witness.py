@@ -14,12 +14,12 @@ from types import ModuleType
 
 import pytest
 
-from lab.terms.checkpoint import SignedCheckpoint, origin_of
-from lab.terms.consistency import AddCheckpoint, prove
+from lab.terms.witnessing.checkpoint import SignedCheckpoint, origin_of
+from lab.terms.witnessing.consistency_proof import AddCheckpoint, prove
 from lab.witness import files
+from lab.witness.cosigning import Answer, Watching
 from lab.witness.home import WitnessHome
-from lab.witness.watching import Answer, Watching
-from tests.attacks.ledgers import Ledger, make_witnesses
+from tests.support.forking_bureau import Ledger, make_witnesses
 
 CALLS = ("open", "fsync", "replace", "close", "unlink")
 

@@ -20,24 +20,25 @@ import sqlalchemy
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bureau.contracts import banks
-from lab.bureau.exchange import contexts, matching
-from lab.bureau.ledger import record, tallies
-from lab.bureau.ledger.tallies import OF_STRANGERS, OF_THE_KNOWN, RETURNS, TIMES, WINDOW, close_tallies
+from lab.bureau.exchange.matching import match_requests
+from lab.bureau.exchange.scoring import public_contexts
+from lab.bureau.ledger import rate_limited_entries, record
+from lab.bureau.ledger.rate_limited_entries import OF_STRANGERS, OF_THE_KNOWN, RETURNS, TIMES, WINDOW, close_tallies
 from lab.bureau.people import NewAccount, People, Role, Subject
-from lab.bureau.people import judging as judging_room
-from lab.bureau.people import people as people_room
-from lab.bureau.people.judging import FIRST_LOCK, TRIES
+from lab.bureau.people import account_service as people_room
+from lab.bureau.people import lockout as judging_room
+from lab.bureau.people.lockout import FIRST_LOCK, TRIES
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow, TallyRow
-from lab.bureau.watch.counts import count_all
-from lab.terms.contract import Ceilings
+from lab.bureau.watch.usage_counts import count_all
+from lab.terms.contract.document import Ceilings
 from lab.terms.errors import NotAuthentic, Refused, ShulabError
-from lab.terms.party import Party
-from lab.terms.succession import SignedSuccession, Succession
-from tests.matching import request
-from tests.unit.bureau.conftest import model, open_scene, scene, store, tables  # noqa: F401
-from tests.unit.bureau.guessing import WRONG, Counting, failed_tries, locks
-from tests.unit.bureau.scene import Clock, Scene
+from lab.terms.keys.key_succession import SignedSuccession, Succession
+from lab.terms.keys.party import Party
+from tests.support.bank_matching import request
+from tests.support.bureau_fixtures import model, open_scene, scene, store, tables  # noqa: F401
+from tests.support.bureau_scene import Clock, Scene
+from tests.support.password_guesses import WRONG, Counting, failed_tries, locks
 
 FLOOD = 40
 
@@ -164,8 +165,8 @@ def test_with_an_entry_a_request_a_bank_grows_the_ledger(
     contract: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(matching, "record_often", one_entry_each)
-    monkeypatch.setattr("lab.bureau.office.record_often", one_entry_each)
+    monkeypatch.setattr(match_requests, "record_often", one_entry_each)
+    monkeypatch.setattr("lab.bureau.bureau.record_often", one_entry_each)
     before = scene.size()
     flood(scene, contract)
     assert scene.size() - before >= 3 * FLOOD
@@ -206,12 +207,12 @@ def answered_in_many_jobs(scene: Scene) -> int:
 def test_answered_in_any_number_of_jobs_one_request_is_any_number_of_entries(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matching, "_check_answers", lambda *_: None)
+    monkeypatch.setattr(match_requests, "_check_answers", lambda *_: None)
     assert answered_in_many_jobs(scene) == FLOOD
 
 
 def test_one_request_is_answered_in_so_many_jobs(scene: Scene) -> None:
-    assert answered_in_many_jobs(scene) == matching.MOST_ANSWERED < FLOOD
+    assert answered_in_many_jobs(scene) == match_requests.MOST_ANSWERED < FLOOD
 
 
 def spoilt(frame: bytes) -> bytes:
@@ -228,7 +229,7 @@ def spoil(scene: Scene, contract: str) -> None:
 def test_without_a_bound_charges_that_come_back_grow_the_ledger(
     scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matching, "check_returns", lambda *_: None)
+    monkeypatch.setattr(match_requests, "check_returns", lambda *_: None)
     spoil(scene, contract)
     assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == FLOOD
 
@@ -244,14 +245,14 @@ def test_charges_that_come_back_are_bounded(scene: Scene, contract: str) -> None
 
 
 def test_contexts_are_bounded(scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contexts, "check_context", lambda *_: None)  # whatever it is, it is acceptable
+    monkeypatch.setattr(public_contexts, "check_context", lambda *_: None)  # whatever it is, it is acceptable
     monkeypatch.setattr(scene.bureau._pools.scoring, "run", lambda work, *arguments: work(*arguments))
     scene.bank.open_job(scene.bureau, contract)
     frames = [number.to_bytes(4, "big") for number in range(FLOOD)]
     with pytest.raises(Refused, match="as may be"):
         for frame in frames:
             scene.bureau.put_context(contract, "job-1", hashlib.sha256(frame).hexdigest(), frame)
-    assert scene.ledger().count("context.kept") == contexts.MOST
+    assert scene.ledger().count("context.kept") == public_contexts.MOST
     again = frames[0]
     assert not scene.bureau.put_context(contract, "job-1", hashlib.sha256(again).hexdigest(), again)
 
@@ -262,9 +263,13 @@ def test_what_is_counted_is_counted_in_the_transaction_in_which_it_happens(
 ) -> None:
     for _ in range(OF_STRANGERS):
         with store.begin() as session:
-            tallies.record_often(session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=OF_STRANGERS)
+            rate_limited_entries.record_often(
+                session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=OF_STRANGERS
+            )
     with pytest.raises(RuntimeError), store.begin() as session:
-        tallies.record_often(session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=OF_STRANGERS)
+        rate_limited_entries.record_often(
+            session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=OF_STRANGERS
+        )
         raise RuntimeError("rolled back")
     assert close_tallies(store, clock.now + WINDOW) == 0
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bureau.contracts import cabinet, moves
+from lab.bureau.contracts import lifecycle, transitions
 from lab.bureau.contracts.workflow import Action, State
 from lab.terms.errors import Refused, ShulabError
-from tests.unit.bureau.scene import Scene
+from tests.support.bureau_scene import Scene
 
 
 def sign_it_back(scene: Scene) -> str:
@@ -31,9 +31,9 @@ def go_on(scene: Scene, contract: str) -> int:
 def test_without_the_wait_the_signature_lifts_the_suspension(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     def at_once(session, contract, row, by, now):
         contract.in_force = row.version
-        return moves.step(session, contract, row, Action.ACTIVATE, by, now)
+        return transitions.step(session, contract, row, Action.ACTIVATE, by, now)
 
-    monkeypatch.setattr(cabinet, "activate", at_once)
+    monkeypatch.setattr(lifecycle, "activate", at_once)
     assert go_on(scene, sign_it_back(scene)) == 3
 
 

@@ -15,18 +15,18 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lab.bank.outlet import Outlet
-from lab.bank.session import Job, score_portfolio
+from lab.bank.connection.client import Outlet
+from lab.bank.scoring.job import Job, score_portfolio
 from lab.terms.errors import ShulabError
 from protocols.matching.engines import bureau_engine
 from protocols.matching.engines.x25519 import bank as x25519
-from protocols.matching.engines.x25519 import encoding
+from protocols.matching.engines.x25519 import hash_to_curve
 from protocols.matching.layout import read_elements
 from protocols.scoring.bank import KeyHolder
 from protocols.wire.frame import Kind, is_frame
-from tests.attacks.homes import agree, at_home
-from tests.attacks.house import House
-from tests.matching import ENGINE
+from tests.support.bank_homes import agree, at_home
+from tests.support.bank_matching import ENGINE
+from tests.support.served_bureau import House
 
 ASKED = 12
 PLANTED = "7.123456789012345"
@@ -120,7 +120,7 @@ def test_trying_every_code_finds_nobody_and_no_planted_value_leaves(
     run_a_job(house, tmp_path)
     whole = b"".join(sent)
     assert tried(house, sent) == set() and len(sent) > 8
-    elements = encoding.encode(house.scene.tables.codes[:ASKED])
+    elements = hash_to_curve.encode(house.scene.tables.codes[:ASKED])
     assert not any(bytes(row) in whole for row in elements)
     assert not any(code.encode() in whole for code in house.scene.tables.codes)
     assert PLANTED.encode() not in whole and plain and not any(one in whole for one in plain)

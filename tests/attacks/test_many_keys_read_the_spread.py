@@ -8,7 +8,7 @@ number of clients in each.
 
 What stops it: the secret order of a request (``lab.bank.keys.BankKeys.order``), so that a stretch says nothing; the
 canaries in it (``protocols.matching.hiding``), so that another key is noticed; and the number of entries, which planted
-marks multiply and the bureau's signed statement bounds (``lab.bank.seen_keys``).
+marks multiply and the bureau's signed statement bounds (``lab.bank.matching.key_pins``).
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ from lab.bank.keys import BankKeys
 from lab.terms.errors import InvalidInput, NotAuthentic
 from protocols.matching import bank as bank_protocol
 from protocols.matching import bureau
-from tests.unit.bank.registry import CONTRACT, Registry
-from tests.unit.bank.test_matching import Party
+from tests.support.protocol_bureau import CONTRACT, Registry
+from tests.unit.lab.bank.matching.test_matcher import Party
 
 REGIONS = {"11": 400, "31": 30, "33": 120, "44": 250}
 """The bank's clients in each region: what the bureau wants to know."""

@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from lab.bureau.home import BureauHome
-from lab.bureau.scraping import FILE, metrics_token, prometheus
-from lab.cli.bureau import metrics as shown_to_operators
-from sandbox.api import metrics
-from tests.service.standin import running
+from lab.bureau.configuration.home import BureauHome
+from lab.bureau.key_management.metrics_token import FILE, metrics_token, prometheus
+from lab.cli.bureau.commands import metrics as shown_to_operators
+from sandbox.api.public import metrics
+from tests.support.bureau_standin import running
 
 TOKEN = "a-token-of-more-than-sixteen-characters"
 PROXY = """

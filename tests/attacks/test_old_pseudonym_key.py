@@ -24,17 +24,17 @@ import pytest
 import rfc8785
 import sqlalchemy
 
-from lab.bureau import renaming
+from lab.bureau.bureau import Bureau
+from lab.bureau.data import pseudonym_rotation
+from lab.bureau.data.pseudonym_rotation import rename_all
 from lab.bureau.ledger.inquiries import read_inquiries
-from lab.bureau.office import Bureau
-from lab.bureau.renaming import rename_all
 from lab.bureau.store import Store
 from lab.bureau.store.tables import Base, ConsentRow, EntryRow, InquiryRow, PseudonymRow
 from lab.terms.consent import written
-from lab.terms.contract import Ceilings, Purpose
+from lab.terms.contract.document import Ceilings, Purpose
 from lab.terms.errors import Conflict, Refused
-from tests.unit.bureau.conftest import model, open_scene, scene, scene_on_both, tables  # noqa: F401
-from tests.unit.bureau.scene import Bank, Scene
+from tests.support.bureau_fixtures import model, open_scene, scene, scene_on_both, tables  # noqa: F401
+from tests.support.bureau_scene import Bank, Scene
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRMS = range(5)
@@ -167,7 +167,7 @@ ROTATE = """\
 import os, signal, sys
 from pathlib import Path
 from lab.bureau import renaming
-from lab.bureau.office import Bureau
+from lab.bureau.bureau import Bureau
 moment = sys.argv[2]
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -208,14 +208,14 @@ def test_who_needs_a_pseudonym_meanwhile_waits_and_finds_the_new_ones(
     code, other = scene.tables.codes[0], Bureau.open(scene.home, clock=scene.clock)
     told = read_inquiries(scene.bureau.store, code, scene.bureau.keys, by="local")
     begun, found = threading.Event(), []
-    renamed = renaming._renamed
+    renamed = pseudonym_rotation._renamed
 
     def slow(*words: Any) -> Any:
         begun.set()
         time.sleep(0.3)
         return renamed(*words)
 
-    monkeypatch.setattr(renaming, "_renamed", slow)
+    monkeypatch.setattr(pseudonym_rotation, "_renamed", slow)
     rotation = threading.Thread(target=lambda: rename_all(scene.bureau.store, scene.bureau.keys, by="local"))
     rotation.start()
     begun.wait(30)

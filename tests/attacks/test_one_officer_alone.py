@@ -11,13 +11,13 @@ from datetime import timedelta
 
 import pytest
 
-from lab.bureau.contracts import Ask, authorise, cabinet
+from lab.bureau.contracts import Ask, authorise, lifecycle
 from lab.bureau.contracts.workflow import State
 from lab.bureau.store import Store
-from lab.terms.contract import Operation
+from lab.terms.contract.document import Operation
 from lab.terms.errors import Refused
-from tests.unit.bureau.papers import ANN, BEN, BUREAU, CAT, contract, file, keyed, officer, sign_by_bank
-from tests.unit.bureau.scene import START
+from tests.support.bureau_scene import START
+from tests.support.contract_papers import ANN, BEN, BUREAU, CAT, contract, file, keyed, officer, sign_by_bank
 
 NAME = "c-test-1"
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -28,16 +28,16 @@ def alone(store: Store, approvers: list, needed: int) -> State:
     """Ann writes, the bank signs, ``approvers`` approve: where the contract stands then."""
     with keyed(store).begin() as session:
         file(session, contract(), officers=needed)
-        cabinet.submit(session, NAME, ANN, START)
+        lifecycle.submit(session, NAME, ANN, START)
         sign_by_bank(session, contract())
         reviewer = approvers[0] if approvers[0] is not ANN else CAT
-        cabinet.review(session, NAME, reviewer, START)
+        lifecycle.review(session, NAME, reviewer, START)
     for approver in approvers:
         with store.begin() as session:
-            cabinet.approve(session, NAME, approver, BUREAU.sign, START)
+            lifecycle.approve(session, NAME, approver, BUREAU.sign, START)
     with store.read() as session:
         authorise(session, NAME, Operation.MATCH, Ask(), START + timedelta(hours=1))
-        return cabinet.newest(session, NAME).state
+        return lifecycle.newest(session, NAME).state
 
 
 WAYS = pytest.mark.parametrize(
@@ -55,7 +55,7 @@ WAYS = pytest.mark.parametrize(
 def test_without_four_eyes_the_contract_is_in_force(
     store: Store, approvers: list, needed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cabinet, "check_approver", lambda *_: None)
+    monkeypatch.setattr(lifecycle, "check_approver", lambda *_: None)
     if approvers == [BEN, BEN]:
         # The database would not take the same name twice: the officer's second account has another.
         approvers = [BEN, officer("ben-again", BEN.department)]
@@ -67,4 +67,4 @@ def test_the_contract_is_not_passed(store: Store, approvers: list, needed: int) 
     with pytest.raises(Refused, match=r"four eyes|different departments"):
         alone(store, approvers, needed)
     with store.read() as session:
-        assert cabinet.newest(session, NAME).state is State.UNDER_REVIEW
+        assert lifecycle.newest(session, NAME).state is State.UNDER_REVIEW

@@ -11,14 +11,14 @@ from dataclasses import replace
 
 import pytest
 
-from lab.bank.outlet import JobCard
+from lab.bank.connection.client import JobCard
 from lab.bureau.contracts import policy
 from lab.bureau.exchange import JobTerms
-from lab.bureau.shelf import keep_model, publish_model
-from lab.terms.contract import Ceilings
+from lab.bureau.model_registry.registry import keep_model, publish_model
+from lab.terms.contract.document import Ceilings
 from lab.terms.errors import Refused
-from tests.attacks.house import House
-from tests.unit.bureau.scene import RECIPIENT
+from tests.support.bureau_scene import RECIPIENT
+from tests.support.served_bureau import House
 
 BEYOND = {
     "recipients": JobCard("a partner abroad", "credit", 1, 10),

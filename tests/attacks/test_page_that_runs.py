@@ -11,11 +11,11 @@ import re
 import pytest
 
 from lab.bank.home import BankHome
-from lab.bank.page import pages
-from lab.bank.page.portrait_page import portrait_page
-from lab.bank.portraits import Gallery
-from lab.terms.contract import Detail
-from tests.unit.bank.conftest import home, make_run, trained
+from lab.bank.portraits.pages import rendering
+from lab.bank.portraits.pages.portrait_page import portrait_page
+from lab.bank.portraits.scored_run import Gallery
+from lab.terms.contract.document import Detail
+from tests.support.finished_run import home, make_run, trained
 
 __all__ = ["home", "trained"]
 SCRIPT = re.compile(r"<script|<img|<iframe|\son\w+=|https?://(?!www\.w3\.org)", re.IGNORECASE)
@@ -32,7 +32,7 @@ def test_without_escaping_the_script_stands_in_the_page(
     trained,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    environment = pages._environment()
+    environment = rendering._environment()
     environment.cache.clear()  # type: ignore[union-attr]
     monkeypatch.setattr(environment, "autoescape", False)
     try:

@@ -18,21 +18,21 @@ import httpx
 import pytest
 import sqlalchemy
 
-from lab.bureau.home import BureauHome
-from lab.bureau.keys import BureauKeys
-from lab.bureau.ledger.tallies import WINDOW, close_tallies
-from lab.bureau.office import Bureau
+from lab.bureau.bureau import Bureau
+from lab.bureau.configuration.home import BureauHome
+from lab.bureau.key_management.keys import BureauKeys
+from lab.bureau.ledger.rate_limited_entries import WINDOW, close_tallies
 from lab.bureau.people import Account, NewAccount, People, Role, Subject, Tokens
-from lab.bureau.people.judging import FIRST_LOCK, TRIES, Checked
+from lab.bureau.people.lockout import FIRST_LOCK, TRIES, Checked
 from lab.bureau.people.passwords import SHORTEST, check_new
 from lab.bureau.people.sign_ins import IDLE
 from lab.bureau.store.tables import AccountRow, EntryRow
 from lab.terms.errors import NotAuthentic
 from sandbox.app import create_app
+from sandbox.oidc.pending_sign_ins import Waiting
 from sandbox.settings import load_settings
-from sandbox.waiting import Waiting
-from tests.unit.bureau.guessing import GOOD, OTHER, WRONG, Counting, failed_tries
-from tests.unit.bureau.scene import Clock
+from tests.support.bureau_scene import Clock
+from tests.support.password_guesses import GOOD, OTHER, WRONG, Counting, failed_tries
 
 SHUT = ("unknown", "NOT A NAME", "locked", "disabled", "elsewhere", "locked-and-disabled", "locked-one-time")
 OPEN = ("active", "one-time")

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from dbos._serialization import DBOSPortableJSON, deserialize_value
 
-from sandbox.jobs.library import configure
+from sandbox.jobs.dbos_config import configure
 
 ROOT = Path(__file__).resolve().parents[2]
 

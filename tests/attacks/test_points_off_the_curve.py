@@ -20,8 +20,8 @@ from protocols.matching.engines.openmined import bureau as openmined
 from protocols.matching.engines.x25519 import multiplication, scalars
 from protocols.matching.layout import pack_elements
 from protocols.wire.frame import Kind
-from tests.unit.bureau.scene import Scene
-from tests.unit.protocols.test_x25519 import SMALL, TWIST
+from tests.support.bureau_scene import Scene
+from tests.unit.protocols.matching.engines.test_x25519 import SMALL, TWIST
 
 P = 2**256 - 2**224 + 2**192 + 2**96 - 1
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551

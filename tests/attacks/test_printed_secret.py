@@ -16,11 +16,11 @@ from pathlib import Path
 import pytest
 
 from lab.bank.keys import BankKeys
-from lab.bureau.keys import BureauKeys
-from lab.terms.sealed import SealKey
+from lab.bureau.key_management.keys import BureauKeys
+from lab.terms.keys.sealing import SealKey
 from protocols.scoring.bank import KeyHolder
-from tests.unit.bank.test_keys import MATCHING, PARAMS, secrets_of
-from tests.unit.bureau.scene import Scene
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bank.test_keys import MATCHING, PARAMS, secrets_of
 
 _PR_GET_DUMPABLE = 3
 

@@ -11,10 +11,10 @@ import json
 import pytest
 from sqlalchemy import select
 
-from lab.bureau import office
-from lab.bureau.home import change_settings
+from lab.bureau import bureau
+from lab.bureau.configuration.home import change_settings
 from lab.bureau.store.tables import EntryRow
-from tests.unit.bureau.scene import Scene
+from tests.support.bureau_scene import Scene
 
 
 def afternoon(scene: Scene) -> list[list[str]]:
@@ -29,7 +29,7 @@ def afternoon(scene: Scene) -> list[list[str]]:
 
 
 def test_without_the_entry_there_is_no_trace(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(office, "note_configuration", lambda *_, **__: None)
+    monkeypatch.setattr(bureau, "note_configuration", lambda *_, **__: None)
     assert afternoon(scene) == []
 
 

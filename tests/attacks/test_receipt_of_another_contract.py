@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from lab.terms.errors import NotAuthentic
-from lab.terms.ledger import write_body
-from lab.terms.receipt import Receipt
-from tests.attacks import ledgers
-from tests.attacks.ledgers import Ledger, make_bank
+from lab.terms.ledger.receipt import Receipt
+from lab.terms.ledger.tree import write_body
+from tests.support import forking_bureau
+from tests.support.forking_bureau import Ledger, make_bank
 
 
 def elsewhere(ledger: Ledger) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def elsewhere(ledger: Ledger) -> dict[str, Any]:
         return honest(seq, time, kind, "c-other-9", {**facts, "contract": contract}, by)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ledgers, "write_body", write)
+        patch.setattr(forking_bureau, "write_body", write)
         return ledger.answer("b", "job")
 
 

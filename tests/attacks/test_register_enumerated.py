@@ -15,12 +15,12 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.exchange import charges
 from lab.bureau.store.tables import UsageRow
-from lab.terms.contract import Ceilings
+from lab.terms.contract.document import Ceilings
 from lab.terms.errors import Refused, ShulabError
 from protocols.matching.bank import CANARIES, Blinding, read_setup
-from tests.attacks.house import House
-from tests.matching import ENGINE
-from tests.unit.bureau.scene import Scene
+from tests.support.bank_matching import ENGINE
+from tests.support.bureau_scene import Scene
+from tests.support.served_bureau import House
 
 PIECE, PIECES = 30, 2
 CEILING = PIECES * (PIECE + CANARIES)
@@ -53,7 +53,7 @@ def enumerate_all(house: House, threads: int) -> set[str]:
 
 
 def test_without_the_count_the_whole_register_is_read(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("lab.bureau.exchange.matching.charge_identifiers", lambda *_: None)
+    monkeypatch.setattr("lab.bureau.exchange.matching.match_requests.charge_identifiers", lambda *_: None)
     assert enumerate_all(house, 1) == set(house.scene.tables.codes)
 
 
@@ -73,7 +73,7 @@ def test_without_one_statement_parallel_requests_pass_the_ceiling(
         return True
 
     monkeypatch.setattr(charges, "_add", read_then_write)
-    monkeypatch.setattr("lab.bureau.exchange.passage.lock_contract", lambda *_: None)
+    monkeypatch.setattr("lab.bureau.exchange.access.lock_contract", lambda *_: None)
     scene = house_on_postgresql.scene
     contract = scene.contract(ceilings=Ceilings(identifiers=CEILING))
     scene.bank.open_job(scene.bureau, contract)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from protocols.wire.signature import verify_request
-from tests.attacks.house import House
-from tests.service.standin import Key
+from tests.support.bureau_standin import Key
+from tests.support.served_bureau import House
 
 
 def relay(house: House) -> bytes | None:
@@ -28,7 +28,7 @@ def test_without_the_addressee_the_relayed_request_reads_the_sheet(
         found = list(headers)
         return verify_request(method, target, found, bureau_key=dict(found)["shulab-bureau"], now=now)
 
-    monkeypatch.setattr("sandbox.api.authentic.verify_request", anybody)
+    monkeypatch.setattr("sandbox.auth.bank.verify_request", anybody)
     sheet = relay(house)
     assert sheet is not None and b'"credit"' in sheet
 

@@ -13,7 +13,7 @@ from sqlalchemy import delete
 
 from lab.bureau.store.tables import NonceRow
 from protocols.wire import signature
-from tests.attacks.house import House
+from tests.support.served_bureau import House
 
 
 def captured(house: House, **more) -> tuple[str, dict[str, str], bytes]:

@@ -13,16 +13,16 @@ from pathlib import Path
 import pytest
 import rfc8785
 
-from lab.bank import witness as bank_witness
+from lab.bank.contract import ledger_witness as bank_witness
+from lab.bank.contract.ledger_witness import Witness
 from lab.bank.home import BankHome
-from lab.bank.witness import Witness
-from lab.terms import ledger_export
 from lab.terms.errors import NotAuthentic
-from lab.terms.ledger import entry_input
-from lab.terms.ledger_export import verify_export
-from lab.terms.ledger_fault import How, LedgerFault
-from tests.unit.bank.test_witness import BUREAU, EXCHANGE, Ledger
-from tests.unit.terms.tampering import KEY, PUBLIC, make_export
+from lab.terms.ledger import export as ledger_export
+from lab.terms.ledger.export import verify_export
+from lab.terms.ledger.tampering import How, LedgerFault
+from lab.terms.ledger.tree import entry_input
+from tests.support.tampered_exports import KEY, PUBLIC, make_export
+from tests.unit.lab.bank.contract.test_ledger_witness import BUREAU, EXCHANGE, Ledger
 
 
 def show_the_bank(folder: Path) -> int:

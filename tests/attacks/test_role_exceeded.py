@@ -10,9 +10,9 @@ from __future__ import annotations
 import pytest
 
 from lab.bureau.people import NewAccount, Role
-from lab.bureau.people.roles import Person
+from lab.bureau.people.permissions import Person
 from lab.terms.errors import InvalidInput
-from tests.attacks.house import House
+from tests.support.served_bureau import House
 
 NEW = {"name": "second.pair", "department": "legal", "roles": ["officer"], "shown_name": ""}
 WANTED = (
@@ -53,7 +53,7 @@ BOTH = frozenset({Role.OFFICER, Role.ADMINISTRATOR})
 def test_without_duties_apart_one_person_makes_their_own_second_pair(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for place in ("lab.bureau.people.accounts.check_roles", "lab.bureau.people.people.check_roles"):
+    for place in ("lab.bureau.people.accounts.check_roles", "lab.bureau.people.account_service.check_roles"):
         monkeypatch.setattr(place, lambda *_: None)
     with house.client(house.settle("both", *BOTH)) as client:
         assert client.get("/v1/desk/contracts").status_code == 200

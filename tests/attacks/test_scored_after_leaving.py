@@ -12,13 +12,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lab.bureau.consents import Consents
-from lab.bureau.exchange import admission
+from lab.bureau.data.consents import Consents
+from lab.bureau.exchange.scoring import batch_validation
 from lab.terms.errors import Refused
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_consenting_exchange import CONSENT, give
-from tests.unit.bureau.test_exchange import HERE, meanwhile
-from tests.unit.bureau.test_rescoring import AGAIN, again, import_again, name_of, plain, sent
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.exchange.scoring.test_reevaluation import AGAIN, again, import_again, name_of, plain, sent
+from tests.unit.lab.bureau.exchange.test_access import CONSENT, give
+from tests.unit.lab.bureau.test_exchange import HERE, meanwhile
 
 __all__ = ["meanwhile"]
 ROWS = list(range(HERE.start, HERE.stop))
@@ -80,7 +80,7 @@ def test_without_the_look_at_the_register_the_batch_of_who_left_is_answered(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Who is not there is given the records of the register's last row, as numpy reads -1."""
-    monkeypatch.setattr(admission, "_check_known", lambda _: None)
+    monkeypatch.setattr(batch_validation, "_check_known", lambda _: None)
     assert score_who_left(scene).shape[1] == 6
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.bureau.exchange.index import MANIFEST, ContractIndex, open_index
-from lab.bureau.exchange.matching import Matching
+from lab.bureau.exchange.matching.index import MANIFEST, ContractIndex, open_index
+from lab.bureau.exchange.matching.match_requests import Matching
 from lab.terms.errors import NotFound
 from protocols.matching import bank
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_consenting_exchange import CONSENT, give
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.exchange.test_access import CONSENT, give
 
 GONE = 4
 

@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from lab.bank.contract.ledger_witness import Witness
 from lab.bank.home import BankHome
-from lab.bank.witness import Witness
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
-from lab.terms.fingerprint import DIGITS, check_told, fingerprint, former_fingerprint
-from lab.terms.party import Party
+from lab.terms.keys.fingerprint import DIGITS, check_told, fingerprint, former_fingerprint
+from lab.terms.keys.party import Party
 
 SHORT = 4
 """Digits of the stand-in: 16 bits, 2^48 times less work than the 64 bits of before."""

@@ -12,8 +12,8 @@ from sqlalchemy import insert
 from lab.bureau.exchange import charges
 from lab.bureau.ledger.inquiries import read_inquiries
 from lab.bureau.store.tables import UsageRow
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_exchange import HERE, JOB, batch_of
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.test_exchange import HERE, JOB, batch_of
 
 
 def told(scene: Scene) -> list[str]:
@@ -31,7 +31,7 @@ def test_without_the_inquiry_in_the_charge_the_enterprise_hears_nothing(
     def count_alone(session, contract, job, batch, enterprises, now):
         session.execute(insert(UsageRow), [{"contract_id": contract.id, "counter": charges.SCORES, "used": 6}])
 
-    monkeypatch.setattr("lab.bureau.exchange.scoring.charge_scores", count_alone)
+    monkeypatch.setattr("lab.bureau.exchange.scoring.batch_scoring.charge_scores", count_alone)
     assert told(scene) == []
 
 

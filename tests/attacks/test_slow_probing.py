@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bureau.watch import rules, watch
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_watch import LIMITS, Use, made
+from lab.bureau.watch import rules, usage_monitor
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.test_watch import LIMITS, Use, made
 
 __all__ = ["rules"]
 
@@ -29,7 +29,7 @@ def probe(use: Use) -> list[dict[str, object]]:
 
 
 def test_without_the_rules_nobody_notices(use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "judge", lambda *_, **__: ())
+    monkeypatch.setattr(usage_monitor, "judge", lambda *_, **__: ())
     assert probe(use) == []
 
 

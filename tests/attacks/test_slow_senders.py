@@ -27,11 +27,11 @@ import pytest
 import sandbox.app
 from protocols.wire.frame import Frame, Kind
 from protocols.wire.signature import sign_request
-from sandbox.api import matching
-from sandbox.api.bodies import received
-from sandbox.places import Budget
-from sandbox.uploads import Uploads
-from tests.service.standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
+from sandbox.api.banks import matching
+from sandbox.api.request_body import received
+from sandbox.http.limits import Budget
+from sandbox.http.upload_limits import Uploads
+from tests.support.bureau_standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
 
 OTHER = "contract-2"
 FRAME = Frame(Kind.MATCH_REQUEST, {}, (b"blinded",)).pack()

@@ -17,12 +17,12 @@ from typing import Any
 
 import pytest
 
-from lab.bureau.exchange import exposure, scoring
+from lab.bureau.exchange.scoring import batch_scoring, leakage_budget
 from lab.terms.errors import Refused
-from protocols.scoring.params import ParameterSet
+from protocols.scoring.parameters import ParameterSet
 from tests.service.conftest import _new_database as new_database
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_exchange import JOB, batch_of
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.test_exchange import JOB, batch_of
 
 
 @pytest.fixture
@@ -36,14 +36,14 @@ def both_at_once(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each of two batches, under a contract each, was charged; they meet after what is spent was added up."""
     contracts = [bank.contract(), bank.contract()]
     batches = [batch_of(bank, contract) for contract in contracts]
-    check_fresh, meeting = exposure.check_fresh, Barrier(2, timeout=2)
+    check_fresh, meeting = leakage_budget.check_fresh, Barrier(2, timeout=2)
 
     def meet(*arguments: Any) -> None:
         with suppress(BrokenBarrierError):  # the other one waits at the lock
             meeting.wait()
         check_fresh(*arguments)
 
-    monkeypatch.setattr(scoring, "check_fresh", meet)
+    monkeypatch.setattr(batch_scoring, "check_fresh", meet)
 
     def charged(contract: str, batch: bytes) -> bool:
         try:
@@ -58,7 +58,7 @@ def both_at_once(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
 
 
 def test_without_the_banks_lock_two_batches_pass_the_bound(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exposure, "lock_bank", lambda *_: None)
+    monkeypatch.setattr(leakage_budget, "lock_bank", lambda *_: None)
     assert both_at_once(bank, monkeypatch) == [True, True]
 
 

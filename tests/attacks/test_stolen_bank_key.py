@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bank.outlet import JobCard
+from lab.bank.connection.client import JobCard
 from lab.bureau.contracts.banks import BankKey
 from lab.terms.errors import Conflict, NotAuthentic
-from lab.terms.succession import SignedSuccession, Succession
-from tests.attacks.house import House
-from tests.service.standin import Key
-from tests.unit.bureau.scene import RECIPIENT
+from lab.terms.keys.key_succession import SignedSuccession, Succession
+from tests.support.bureau_scene import RECIPIENT
+from tests.support.bureau_standin import Key
+from tests.support.served_bureau import House
 
 CARD = JobCard(RECIPIENT, "credit", 1, 10)
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox import waiting
-from sandbox.waiting import Once, Waiting
-from tests.attacks.house import House
-from tests.attacks.providing import VERIFIER, code_of, provided, redeem
-from tests.unit.bureau.scene import Scene
+from sandbox.oidc import pending_sign_ins
+from sandbox.oidc.pending_sign_ins import Once, Waiting
+from tests.support.bureau_scene import Scene
+from tests.support.openid_service import VERIFIER, code_of, provided, redeem
+from tests.support.served_bureau import House
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def test_a_code_that_was_used_or_is_a_minute_old_gives_nothing(house: House, mon
     code = code_of(house)
     assert redeem(house, code, VERIFIER).status_code == 200
     assert redeem(house, code, VERIFIER).status_code == 401
-    assert waiting.CODE_SECONDS == 60
+    assert pending_sign_ins.CODE_SECONDS == 60
     now = [0.0]
-    held: Once[str] = Once(waiting.CODE_SECONDS, lambda: now[0])
+    held: Once[str] = Once(pending_sign_ins.CODE_SECONDS, lambda: now[0])
     held.put("code", "tokens")
     now[0] = 61.0
     assert held.take("code") is None

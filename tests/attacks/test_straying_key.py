@@ -21,19 +21,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lab.bank.counterpart import Counterpart
-from lab.bank.evaluations import Evaluations
-from lab.bank.matching import Ask, match
-from lab.bank.seen_keys import SeenKeys
+from lab.bank.matching.evaluation_store import Evaluations
+from lab.bank.matching.job_client import Counterpart
+from lab.bank.matching.key_pins import SeenKeys
+from lab.bank.matching.matcher import Ask, match
 from lab.terms.errors import InvalidInput, NotAuthentic
 from protocols.matching import bank, bureau
 from protocols.matching.hiding import canary_places, undetected
 from protocols.matching.layout import read_elements
 from protocols.wire.frame import Kind, MalformedFrame
 from tests.attacks.test_many_keys_read_the_spread import unchecked
-from tests.unit.bank import registry
-from tests.unit.bank.registry import CONTRACT, Registry
-from tests.unit.bank.test_matching import CODES, Party
+from tests.support import protocol_bureau
+from tests.support.protocol_bureau import CONTRACT, Registry
+from tests.unit.lab.bank.matching.test_matcher import CODES, Party
 
 each_engine = pytest.mark.parametrize("engine", bank.ENGINES)
 
@@ -135,7 +135,7 @@ class Later(Straying):
 
     def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(registry, "EPOCH", self.epoch)
+            patch.setattr(protocol_bureau, "EPOCH", self.epoch)
             return super().matching_setup(contract, job, counting=counting)
 
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bureau.contracts import cabinet
+from lab.bureau.contract_administration import Desk
+from lab.bureau.contracts import lifecycle
 from lab.bureau.contracts.workflow import State
-from lab.bureau.desk import Desk
 from lab.bureau.people import Permission, Role
-from tests.attacks.house import House
-from tests.unit.bureau.scene import RECIPIENT
+from tests.support.bureau_scene import RECIPIENT
+from tests.support.served_bureau import House
 
 ADDED = "a partner abroad"
 OFFICERS = {"a.one": "data", "b.one": "legal", "c.one": "risk"}
@@ -39,7 +39,7 @@ def swap(house: House, form: dict[str, int]) -> tuple[list[int], tuple[str, ...]
         with house.client(token) as approving:
             statuses.append(approving.post(f"{path}/steps/approve", json=form).status_code)
     with house.bureau.store.read() as session:
-        held = cabinet.newest(session, path.rpartition("/")[2])
+        held = lifecycle.newest(session, path.rpartition("/")[2])
     return statuses, held.contract.recipients, held.state
 
 
@@ -49,10 +49,10 @@ def test_without_the_number_two_officers_approve_what_they_did_not_read(
     def newest(desk: Desk, person, contract_id: str, version: int | None = None):
         """The former way."""
         with desk._change(person, Permission.APPROVE_CONTRACTS, "approve", contract_id) as session:
-            now, last = desk._now(), cabinet.newest(session, contract_id)
+            now, last = desk._now(), lifecycle.newest(session, contract_id)
             if last.state is State.SUBMITTED:
-                cabinet.review(session, contract_id, person, now, last.version)
-            return cabinet.approve(session, contract_id, person, desk._sign, now, version)
+                lifecycle.review(session, contract_id, person, now, last.version)
+            return lifecycle.approve(session, contract_id, person, desk._sign, now, version)
 
     monkeypatch.setattr(Desk, "approve", newest)
     statuses, recipients, state = swap(house, {})

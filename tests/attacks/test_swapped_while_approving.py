@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from lab.bureau.contracts import cabinet
+from lab.bureau.contracts import lifecycle
 from lab.bureau.contracts.workflow import State
 from lab.bureau.people import Role
-from tests.attacks.house import House
-from tests.unit.bureau.scene import RECIPIENT
+from tests.support.bureau_scene import RECIPIENT
+from tests.support.served_bureau import House
 
 ADDED = "a partner abroad"
 OFFICERS = {"a.one": "data", "b.one": "legal", "c.one": "risk"}
@@ -31,18 +31,18 @@ def race(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, State, str
     with house.client(author) as writing, house.client(third) as reviewing, house.client(reader) as approving:
         path = f"/v1/desk/contracts/{writing.post('/v1/desk/contracts', json=drafted).json()['contract']}"
         assert approving.post(f"{path}/steps/review", json={}).status_code == 200
-        newest = cabinet.newest
+        newest = lifecycle.newest
 
-        def swapped(session: Any, contract_id: str) -> cabinet.Held:
+        def swapped(session: Any, contract_id: str) -> lifecycle.Held:
             found = newest(session, contract_id)
-            monkeypatch.setattr(cabinet, "newest", newest)
+            monkeypatch.setattr(lifecycle, "newest", newest)
             writing.post(f"{path}/steps/return", json={"reason": "a typing error"})
             other = {"wishes": {"recipients": [RECIPIENT, ADDED]}, "submit": True}
             assert writing.post(f"{path}/amend", json=other).json()["version"] == 2
             assert reviewing.post(f"{path}/steps/review", json={}).status_code == 200
             return found
 
-        monkeypatch.setattr(cabinet, "newest", swapped)
+        monkeypatch.setattr(lifecycle, "newest", swapped)
         status = approving.post(f"{path}/steps/approve", json={}).status_code
         shown = approving.get(path, params={"version": 2}).json()
     return status, State(shown["state"]), ",".join(one["account"] for one in shown["approvals"])
@@ -51,12 +51,12 @@ def race(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, State, str
 def test_looked_for_twice_an_approval_is_of_what_was_put_in_its_place(
     house_on_postgresql: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    approve = cabinet.approve
+    approve = lifecycle.approve
 
     def of_the_newest(session: Any, contract_id: str, person: Any, sign: Any, now: Any, version: Any = None) -> Any:
         return approve(session, contract_id, person, sign, now)
 
-    monkeypatch.setattr(cabinet, "approve", of_the_newest)
+    monkeypatch.setattr(lifecycle, "approve", of_the_newest)
     status, _, approved_by = race(house_on_postgresql, monkeypatch)
     assert (status, approved_by) == (200, "b.one")
 

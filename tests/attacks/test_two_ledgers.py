@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from lab.bank.cosigned import describe
-from lab.bank.witness import Witness, kept_heads
+from lab.bank.contract.checkpoint_wait import describe
+from lab.bank.contract.ledger_witness import Witness, kept_heads
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Unreachable
-from lab.terms.heads import ShownHead, compare, read_shown, write_heads
-from lab.terms.ledger import SignedHead
-from tests.attacks.ledgers import Bank, Ledger, make_bank, make_witnesses, named
+from lab.terms.ledger.tree import SignedHead
+from lab.terms.witnessing.observed_heads import ShownHead, compare, read_shown, write_heads
+from tests.support.forking_bureau import Bank, Ledger, make_bank, make_witnesses, named
 
 
 def work(ledger: Ledger, bank: Bank, jobs: int = 3) -> None:

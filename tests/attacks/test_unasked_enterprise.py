@@ -14,14 +14,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lab.bureau.exchange import admission
+from lab.bureau.exchange.scoring import batch_validation
 from lab.terms.errors import Refused
-from models.sheet import BankSheet
+from models.shared.sheet import BankSheet
 from protocols.matching import bank
 from protocols.matching.bank import Blinding
-from tests.matching import ENGINE, places
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_consenting_exchange import CONSENT, give
+from tests.support.bank_matching import ENGINE, places
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.exchange.test_access import CONSENT, give
 
 SILENT, NOWHERE = 30, "firm-9999"
 
@@ -68,7 +68,7 @@ def test_without_the_consents_in_the_set_up_the_silent_one_matches(
     contract = scene.contract(consent=CONSENT)
     give(scene, range(5))
     scene.bank.open_job(scene.bureau, contract)
-    monkeypatch.setattr("lab.bureau.consents.Consents.admitted", lambda *_: None)
+    monkeypatch.setattr("lab.bureau.data.consents.Consents.admitted", lambda *_: None)
     silent, nowhere = (learn(scene, contract, code) for code in (scene.tables.codes[SILENT], NOWHERE))
     assert (silent.matched, nowhere.matched) == (True, False) and silent.told == "scored"
 
@@ -81,7 +81,7 @@ def test_without_one_refusal_the_words_tell(scene: Scene, monkeypatch: pytest.Mo
             raise Refused("There is no such enterprise.")
         raise Refused("The enterprise has not consented.")
 
-    monkeypatch.setattr(admission, "_check_known", frank)
+    monkeypatch.setattr(batch_validation, "_check_known", frank)
     room = scene.bureau._scoring._admission
     index = room._indexes.index
     everybody = SimpleNamespace(index=lambda which: index(replace(which, extent=replace(which.extent, admitted=None))))

@@ -20,10 +20,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from protocols.scoring import bureau, layout, native, noise
+from protocols.scoring import bureau, layout
 from protocols.scoring.layout import Terms
-from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES
-from tests.protocol.insider import CONTRACT, Insider, at_level, coefficients
+from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES
+from protocols.scoring.rlwe import noise
+from protocols.scoring.seal import binding
+from tests.support.insider import CONTRACT, Insider, at_level, coefficients
 
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
 COLUMNS, LIMIT, LOOKED_AT = 24, 1 << 13, 60
@@ -60,7 +62,7 @@ def ask(bank: Insider) -> NDArray[np.float64]:
     terms = Terms(np.arange(COLUMNS, dtype=np.int32), ((0,),) * COLUMNS, WEIGHTS, BASE)
     reply = bureau.evaluate(context, batch, terms, PARAMS, CONTRACT)
     (output,) = layout.read_reply(reply, PARAMS, batch=layout.digest(batch), rows=1)
-    inside = bank.inside(native.reply(*layout.read_output(output, PARAMS), PARAMS))
+    inside = bank.inside(binding.reply(*layout.read_output(output, PARAMS), PARAMS))
     assert len(inside) == at_level(PARAMS, 1).degree
     return np.array([int(value) * pow(t, -1, prime) % prime / prime for value in inside[:LOOKED_AT]])
 

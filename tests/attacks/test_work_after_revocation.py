@@ -12,10 +12,10 @@ from collections.abc import Callable
 import pytest
 
 from lab.bureau.contracts import policy
-from lab.bureau.exchange import passage
+from lab.bureau.exchange import access
 from lab.terms.errors import Refused
-from tests.unit.bureau.scene import Scene
-from tests.unit.bureau.test_exchange import JOB, batch_of, meanwhile
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.test_exchange import JOB, batch_of, meanwhile
 
 __all__ = ["meanwhile"]
 STOPS: dict[str, Callable[[Scene, str], None]] = {
@@ -37,7 +37,7 @@ def go_on(scene: Scene, stop: str) -> bytes:
 def any_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody asks for the state, of the contract or of the job."""
     monkeypatch.setattr(policy, "check_state", lambda *_: None)
-    monkeypatch.setattr(passage, "check_usable", lambda *_: None)
+    monkeypatch.setattr(access, "check_usable", lambda *_: None)
     monkeypatch.setattr("lab.bureau.exchange.jobs.OPEN", "stopped")
 
 

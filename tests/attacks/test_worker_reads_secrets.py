@@ -25,14 +25,14 @@ from typing import Any
 
 import pytest
 
-from lab.bureau import workers
-from lab.bureau.office import Bureau
-from lab.bureau.workers import WorkerPool
+from lab.bureau.bureau import Bureau
+from lab.bureau.workers import pool as workers
+from lab.bureau.workers.pool import WorkerPool
 from lab.terms.errors import InvalidInput, ShulabError, Unreachable
-from models.sheet import BankSheet
+from models.shared.sheet import BankSheet
 from protocols.matching.bureau import evaluate_elements
-from tests.unit.bureau.conftest import model, open_scene, scene, tables  # noqa: F401
-from tests.unit.bureau.scene import Scene
+from tests.support.bureau_fixtures import model, open_scene, scene, tables  # noqa: F401
+from tests.support.bureau_scene import Scene
 
 SECRET = os.urandom(32).hex().encode()
 """In the memory of this process, which stands in for the service's."""

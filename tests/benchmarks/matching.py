@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab.rehearsal.bench.data import write_files
+from lab.simulation.bench.matching_files import write_files
 from tests.benchmarks.results import keep, where
 
 HERE = Path(__file__).parent

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import sqlalchemy
 
-from lab.bureau.office import Bureau
-from lab.bureau.renaming import AT_ONCE, rename_all
+from lab.bureau.bureau import Bureau
+from lab.bureau.data.pseudonym_rotation import AT_ONCE, rename_all
 from lab.bureau.store.tables import BankRow, ContractRow, InquiryRow
 
 SCORES, BATCH = 4, 4_096

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from typing import Any
 
-from protocols.scoring.params import PARAMETERS
+from protocols.scoring.parameters import PARAMETERS
 from tests.benchmarks.results import keep, where
 
 SETS = tuple(PARAMETERS)
@@ -71,7 +71,7 @@ def _report(options: argparse.Namespace, found: dict[str, dict[str, Any]]) -> st
             f"{facts['max_abs_error']:.1e}",
         )
         lines.append(f"| {name} | {' | '.join(cells)} |")
-    lines += ["", "The floor of a batch, as counted in `lab/rehearsal/bench/floor.py`:", ""]
+    lines += ["", "The floor of a batch, as counted in `lab/simulation/bench/lower_bound.py`:", ""]
     lines += [
         f"* {name}: {facts['floor_ntts_per_batch']} transforms of {facts['floor_us_per_ntt']:.0f} µs, "
         f"{facts['floor_bytes_per_batch'] / 1e6:.1f} MB at {facts['floor_gigabytes_per_second']:.0f} GB/s"

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protocols.matching.engines.x25519 import accelerated, encoding, multiplication, path, scalars
+from protocols.matching.engines.x25519 import accelerated, backend, hash_to_curve, multiplication, scalars
 
 COUNT = 64
 
@@ -25,10 +25,10 @@ def instructions(work: Callable[[], object]) -> float:
 
 def main() -> int:
     model = Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
-    way = path.chosen()
+    way = backend.chosen()
     print(f"processor: {model}\npath: {way.name} ({way.why})", flush=True)
     names, key = [f"91{number:016d}" for number in range(COUNT)], scalars.generate()
-    points = encoding.encode(names)
+    points = hash_to_curve.encode(names)
     same = np.array_equal(accelerated.multiply(key, points), multiplication.multiply(key, points))
     keys = np.frombuffer(b"".join(scalars.generate() for _ in range(19)), dtype=np.uint8).reshape(-1, 32)
     each = (accelerated.multiply_each(keys, points[0]), multiplication.multiply_each(keys, points[0]))
@@ -37,12 +37,12 @@ def main() -> int:
     portable = instructions(lambda: multiplication.multiply(key, points))
     for name, work in (
         ("multiplying by the accelerated path", lambda: accelerated.multiply(key, points)),
-        ("hashing to the curve", lambda: encoding.encode(names)),
+        ("hashing to the curve", lambda: hash_to_curve.encode(names)),
     ):
         print(
             f"instructions of {name}, to those of multiplying by the portable path: {instructions(work) / portable:.3f}"
         )
-    tests = "tests/unit/protocols/test_x25519.py"
+    tests = "tests/unit/protocols/matching/engines/test_x25519.py"
     status = pytest.main(["-q", "-rs", "-p", "no:cacheprovider", "--import-mode=importlib", "-c", "/dev/null", tests])
     return int(status) or int(way.name != "accelerated") or int(not same)
 

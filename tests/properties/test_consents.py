@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from lab.bureau.store.tables import ConsentChangeRow, ConsentRow
 from lab.terms.consent import written
-from lab.terms.contract import Purpose
-from tests.unit.bureau.consenting import BANKS, START, Room, make_contract, open_room
+from lab.terms.contract.document import Purpose
+from tests.support.consenting_bureau import BANKS, START, Room, make_contract, open_room
 
 FIRMS = 6
 PURPOSES = (Purpose.CREDIT_APPROVAL, Purpose.RESEARCH)

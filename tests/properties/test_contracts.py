@@ -17,16 +17,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.bureau.contracts import Ask, authorise, banks, policy
-from lab.bureau.contracts.cabinet import find
+from lab.bureau.contracts.lifecycle import find
 from lab.bureau.contracts.workflow import State
 from lab.bureau.exchange.charges import charge_identifiers, charge_scores
 from lab.bureau.exchange.jobs import JobTerms, open_job
 from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import ContractRow, ContractVersionRow
-from lab.terms.contract import Contract, Detail, Operation, SignedContract
+from lab.terms.contract.document import Contract, Detail, Operation, SignedContract
+from lab.terms.contract.plain_language import diff
 from lab.terms.errors import Refused
-from lab.terms.plain import diff
-from tests.properties.drawn_contracts import (
+from tests.support.bureau_scene import START
+from tests.support.contract_papers import PARTY, keyed, sign_both
+from tests.support.drawn_contracts import (
     asks,
     contracts,
     fitting_asks,
@@ -34,8 +36,6 @@ from tests.properties.drawn_contracts import (
     neighbours,
     tightened,
 )
-from tests.unit.bureau.papers import PARTY, keyed, sign_both
-from tests.unit.bureau.scene import START
 
 _numbers = itertools.count()
 

@@ -14,15 +14,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from lab.bank.home import BankHome
-from lab.bank.page.overview_page import overview_page
-from lab.bank.page.portrait_page import portrait_page
-from lab.bank.page.terminal import draw_terminal
-from lab.bank.portraits import Gallery
-from lab.cli import officer
-from lab.terms.contract import Contract, Detail
-from lab.terms.plain import diff, render, to_text
-from lab.terms.visible import Shown, hidden, visible, visible_json
-from tests.attacks.screens import (
+from lab.bank.portraits.pages.overview_page import overview_page
+from lab.bank.portraits.pages.portrait_page import portrait_page
+from lab.bank.portraits.pages.terminal_portrait import draw_terminal
+from lab.bank.portraits.scored_run import Gallery
+from lab.cli.officer import commands
+from lab.terms.contract.document import Contract, Detail
+from lab.terms.contract.plain_language import diff, render, to_text
+from lab.terms.text.escaping import Shown, hidden, visible, visible_json
+from tests.support.contract_screens import (
     Answering,
     bare,
     change_screen,
@@ -33,8 +33,8 @@ from tests.attacks.screens import (
     unwrapped,
     written_out,
 )
-from tests.properties.documents import plain_contract
-from tests.unit.bank.conftest import make_run, trained  # noqa: F401 - a fixture
+from tests.support.drawn_documents import plain_contract
+from tests.support.finished_run import make_run, trained  # noqa: F401 - a fixture
 
 _STEERING = st.sampled_from(
     ["\x1b[2J", "\x1b]8;;x\x07", "\x9b1A", "\r", "\n", "\x08", "\u202e", "\u2066", "\u200b", "\ufeff", "\U000e0041"]
@@ -99,8 +99,8 @@ def test_every_character_is_in_the_comparison(
     home = _home(tmp_path_factory)
     assert what in unwrapped(change_screen(old, new, home))
     desk = Answering(new, old)
-    assert what in unwrapped(officers_screen(monkeypatch, desk, lambda: officer.diff("c-test")))
-    assert what in unwrapped(officers_screen(monkeypatch, desk, lambda: officer.show("c-test")))
+    assert what in unwrapped(officers_screen(monkeypatch, desk, lambda: commands.diff("c-test")))
+    assert what in unwrapped(officers_screen(monkeypatch, desk, lambda: commands.show("c-test")))
 
 
 @given(text=TEXTS)

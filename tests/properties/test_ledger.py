@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.terms.ledger import LeafTree, SignedHead, hash_leaf, verify_consistency, verify_inclusion, write_body
-from lab.terms.ledger_export import verify_export
-from lab.terms.ledger_fault import How, LedgerFault
-from tests.unit.terms import rfc9162
-from tests.unit.terms.tampering import NOW, PUBLIC, Export, head_over, make_export
+from lab.terms.ledger.export import verify_export
+from lab.terms.ledger.tampering import How, LedgerFault
+from lab.terms.ledger.tree import LeafTree, SignedHead, hash_leaf, verify_consistency, verify_inclusion, write_body
+from tests.support import rfc9162
+from tests.support.tampered_exports import NOW, PUBLIC, Export, head_over, make_export
 
 GOOD = make_export(lambda number: 1 if number < 40 else 0)
 COUNT = len(GOOD.entries)

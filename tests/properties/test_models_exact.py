@@ -11,20 +11,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.terms.contract import Detail
+from lab.terms.contract.document import Detail
 from lab.terms.errors import InvalidInput
-from models import registry
-from models.boosted import constraint_groups
-from models.calibration import Calibration, Scale
-from models.card import Card
-from models.columns import indicators
-from models.dimensions import DIMENSION_CODES
-from models.features import Feature, Party, encode
-from models.model import Model, choose_quantum
-from models.portrait import read_outputs
-from models.sheet import BankSheet
-from models.trees import Forest, read_lightgbm
-from models.weights import decompose
+from models.bureau import serialization
+from models.bureau.column_weights import decompose
+from models.bureau.forest import Forest, read_lightgbm
+from models.bureau.model import Model, choose_quantum
+from models.bureau.model_card import Card
+from models.bureau.training.boosted import constraint_groups
+from models.shared.calibration import Calibration, Scale
+from models.shared.columns import indicators
+from models.shared.dimensions import DIMENSION_CODES
+from models.shared.features import Feature, Party, encode
+from models.shared.portrait import read_outputs
+from models.shared.sheet import BankSheet
 
 CARD = Card("test", "", 1, 1, 0, 0, (), (), (), ())
 LIMIT = 8_000_000
@@ -254,8 +254,8 @@ def test_a_contracts_step_rounds_everything_and_keeps_totals_equal(
 def test_a_saved_model_gives_the_same_terms(seed: int, one: bool, zero_as_missing: bool, use_missing: bool) -> None:
     booster, features, values = grow(seed, one=one, zero_as_missing=zero_as_missing, use_missing=use_missing)
     model = make_model(read_lightgbm(booster.dump_model()), features, one=one)
-    again = registry.load(registry.to_bytes(model))
-    assert registry.to_bytes(again) == registry.to_bytes(model)
+    again = serialization.load(serialization.to_bytes(model))
+    assert serialization.to_bytes(again) == serialization.to_bytes(model)
     split = len(model.public_features)
     for detail in (Detail.TOTAL, Detail.DIMENSIONS):
         before, after = (m.terms_of(values[:, :split], detail) for m in (model, again))

@@ -9,10 +9,10 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.terms.contract import Contract
+from lab.terms.contract.document import Contract
+from lab.terms.contract.odrl import from_odrl, to_odrl
 from lab.terms.errors import InvalidInput
-from lab.terms.odrl import from_odrl, to_odrl
-from tests.properties.documents import contracts, plain_contract, signed
+from tests.support.drawn_documents import contracts, plain_contract, signed
 
 
 @settings(max_examples=25, deadline=None)

@@ -22,17 +22,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from protocols.scoring import layout, native, noise, ring
+from protocols.scoring import layout
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.scoring.encryption import Encryption
-from protocols.scoring.params import (
+from protocols.scoring.parameters import (
     FRESH_NOISE,
     FRESH_VARIANCE,
     PARAMETERS,
     SEED_BYTES,
     ParameterSet,
 )
-from tests.protocol.sets import NARROW
+from protocols.scoring.rlwe import noise, ring
+from protocols.scoring.seal import binding
+from tests.support.parameter_sets import NARROW
 
 ROOT = Path(__file__).parents[2]
 TERNARY_VARIANCE = 2 / 3
@@ -116,12 +118,12 @@ def test_the_set_that_was_dropped_does_not_and_its_row_says_so() -> None:
 @SETS
 def test_no_ciphertext_is_ever_modulo_the_special_prime(params: ParameterSet) -> None:
     """Keys and columns are residues modulo the data primes; what would use the special prime is never made."""
-    context = native.context(params.name)
+    context = binding.context(params.name)
     assert context.first_parms_id() != context.key_parms_id()
     key, _ = Encryption(secret_of(params), params).key()
     assert len(key) == SEED_BYTES + sum(prime.bit_length() * params.degree // 8 for prime in params.data_primes)
     first, second = layout.read_seeded(key, params)
-    made = native.transformed(first, second, params)
+    made = binding.transformed(first, second, params)
     assert made.coeff_modulus_size() == len(params.data_primes) == len(params.primes) - 1
     assert made.parms_id() == context.first_parms_id()
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "protocols").rglob("*.py"))
@@ -135,7 +137,7 @@ def test_secret_and_noise_are_distributed_as_the_formula_takes_them(params: Para
     assert counts.sum() == params.degree
     assert np.abs(counts - params.degree / 3).max() < 6 * math.sqrt(params.degree * 2 / 9)
     key, told = Encryption(secret, params).key()
-    first, second = native.elements(native.transformed(*layout.read_seeded(key, params), params), params)
+    first, second = binding.elements(binding.transformed(*layout.read_seeded(key, params), params), params)
     prime = params.primes[0]
     row = [int(x) for x in noise.added(first, ring.product(second, secret, params), params)[0]]
     centred = np.array([x - prime if x > prime // 2 else x for x in row])

@@ -13,9 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from protocols.scoring import bank, bureau, layout, native
+from protocols.scoring import bank, bureau, layout
 from protocols.scoring.layout import Terms
-from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
+from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
+from protocols.scoring.seal import binding
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
@@ -142,10 +143,10 @@ def test_contexts_of_other_parameters_or_shape_are_refused() -> None:
     foreign_context = other_context()
     foreign = seal.Encryptor(foreign_context, seal.KeyGenerator(foreign_context).secret_key()).encrypt_zero_symmetric()
     public = seal.PublicKey()
-    seal.KeyGenerator(native.context(PARAMS.name)).create_public_key(public)
+    seal.KeyGenerator(binding.context(PARAMS.name)).create_public_key(public)
     for wrong in (
-        context_frame(native.dump(foreign), proof),
-        context_frame(native.dump(public), proof),
+        context_frame(binding.dump(foreign), proof),
+        context_frame(binding.dump(public), proof),
         context_frame(key, proof, name="another"),
         context_frame(key[:-40], proof),
         context_frame(key, proof[:-4]),
@@ -206,19 +207,19 @@ def test_batches_that_do_not_fit_are_refused(wrong) -> None:
 
 
 def test_columns_in_seals_own_form_are_refused_whatever_they_hold() -> None:
-    context = native.context(PARAMS.name)
+    context = binding.context(PARAMS.name)
     evaluator = seal.Evaluator(context)
     foreign_context = other_context()
     foreign_key = seal.KeyGenerator(foreign_context).secret_key()
     foreign = seal.Encryptor(foreign_context, foreign_key).encrypt_symmetric(seal.Plaintext("1"))
-    fresh = native.transformed(*layout.read_seeded(unpack(BATCH, Kind.BATCH).parts[1], PARAMS), PARAMS)
+    fresh = binding.transformed(*layout.read_seeded(unpack(BATCH, Kind.BATCH).parts[1], PARAMS), PARAMS)
     nothing = np.zeros((len(PARAMS.data_primes), PARAMS.degree), dtype=np.uint64)
     switched, transformed = seal.Ciphertext(), seal.Ciphertext()
     evaluator.mod_switch_to_next(fresh, switched)
     evaluator.transform_from_ntt(fresh, transformed)
-    transparent = native.ciphertext(nothing + np.uint64(5), nothing, PARAMS)
+    transparent = binding.ciphertext(nothing + np.uint64(5), nothing, PARAMS)
     for wrong in (foreign, transparent, switched, transformed, fresh):
-        batch = rebuilt(tags(2).tobytes(), native.dump(wrong))
+        batch = rebuilt(tags(2).tobytes(), binding.dump(wrong))
         with pytest.raises(MalformedFrame):
             bureau.evaluate(CONTEXT, batch, SIMPLE, PARAMS, CONTRACT)
 
@@ -239,15 +240,15 @@ def test_columns_in_pairs_and_alone_zero_and_not_are_encrypted_as_they_are() -> 
 def test_a_fresh_column_decrypts_with_seals_own_decryptor_and_its_noise_is_small() -> None:
     """What the bank puts together is the encryption that SEAL knows: the same noise budget as SEAL's own."""
     secret = bank.generate_secret(PARAMS)
-    holder, context = bank.KeyHolder(PARAMS, secret), native.context(PARAMS.name)
+    holder, context = bank.KeyHolder(PARAMS, secret), binding.context(PARAMS.name)
     answers = np.random.default_rng(4).integers(0, 2, (2, PARAMS.slots)).astype(np.uint8)
     batch = holder.encrypt(tags(PARAMS.slots), answers, contract=CONTRACT)
-    key = native.secret_key(secret, PARAMS)
+    key = binding.secret_key(secret, PARAMS)
     decryptor, encoder, plain = seal.Decryptor(context, key), seal.BatchEncoder(context), seal.Plaintext()
     own = seal.Ciphertext()
     seal.Encryptor(context, key).encrypt_zero_symmetric(own)
     for part, column in zip(unpack(batch, Kind.BATCH).parts[1:], answers, strict=True):
-        fresh = native.transformed(*layout.read_seeded(part, PARAMS), PARAMS)
+        fresh = binding.transformed(*layout.read_seeded(part, PARAMS), PARAMS)
         assert abs(decryptor.invariant_noise_budget(fresh) - decryptor.invariant_noise_budget(own)) <= 2
         decryptor.decrypt(fresh, plain)
         assert (np.asarray(encoder.decode_int64(plain)) == column).all()
@@ -260,7 +261,7 @@ def test_a_flipped_byte_in_a_ciphertext_is_refused_or_evaluated_but_never_fatal(
     part[place % 200 if place % 2 else place % len(part)] ^= flip
     try:
         bureau.evaluate(CONTEXT, rebuilt(tags(2).tobytes(), bytes(part)), SIMPLE, PARAMS, CONTRACT)
-    except (MalformedFrame, native.NativeRefusal):
+    except (MalformedFrame, binding.NativeRefusal):
         return
 
 
@@ -273,7 +274,7 @@ def test_a_reply_to_another_batch_or_damaged_is_refused() -> None:
     with pytest.raises(MalformedFrame):
         HOLDER.decrypt(reply[:-1], rows=2, batch=BATCH)
     stranger = bank.KeyHolder(PARAMS, bank.generate_secret(PARAMS))
-    with pytest.raises(native.NativeRefusal):
+    with pytest.raises(binding.NativeRefusal):
         stranger.decrypt(reply, rows=2, batch=BATCH)
 
 

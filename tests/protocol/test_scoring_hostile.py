@@ -17,13 +17,15 @@ import tenseal.sealapi as seal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.bureau.workers import WorkerPool
+from lab.bureau.workers.pool import WorkerPool
 from lab.terms.errors import InvalidInput
-from protocols.scoring import bank, bureau, encryption, expansion, layout, mask, native
-from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES, ParameterSet
+from protocols.scoring import bank, bureau, encryption, layout, mask
+from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES, ParameterSet
+from protocols.scoring.rlwe import seed_expansion
+from protocols.scoring.seal import binding
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
-from tests.protocol.insider import CONTRACT, Insider, column_of, rubbish, seeded, terms_of
-from tests.protocol.sets import NARROW
+from tests.support.insider import CONTRACT, Insider, column_of, rubbish, seeded, terms_of
+from tests.support.parameter_sets import NARROW
 
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
 INSIDER = Insider(PARAMS)
@@ -91,7 +93,7 @@ def with_residue(part: bytes, value: int, place: int, prime: int) -> bytes:
     return part[:start] + row.to_bytes(ROW_BYTES[prime], "little") + part[start + ROW_BYTES[prime] :]
 
 
-SEALS_OWN = native.dump(column_of(COLUMN, PARAMS))
+SEALS_OWN = binding.dump(column_of(COLUMN, PARAMS))
 OTHER_LENGTH: dict[str, bytes] = {
     "nothing": b"",
     "a byte": b"\x00",
@@ -146,7 +148,7 @@ def test_what_has_another_length_is_refused_wherever_it_stands(name: str) -> Non
         bureau.check_context(context_of(made), PARAMS)
     if name != "an output":
         # With two primes of one width a column's residues are as long as an output, and decrypt to nothing.
-        with pytest.raises(native.NativeRefusal if len(made) == PARAMS.output_bytes else MalformedFrame):
+        with pytest.raises(binding.NativeRefusal if len(made) == PARAMS.output_bytes else MalformedFrame):
             INSIDER.holder.decrypt(reply_of(made), rows=2, batch=BATCH)
 
 
@@ -155,7 +157,7 @@ def test_residues_that_are_none_are_refused_before_native_code(name: str, monkey
     made = NO_RESIDUES[name]
     assert len(made) == PARAMS.column_bytes
     assert bureau.read_batch(batch_of(made), PARAMS, contract=CONTRACT).columns == 1
-    monkeypatch.setattr(native, "transformed", lambda *_: pytest.fail("it reached native code"))
+    monkeypatch.setattr(binding, "transformed", lambda *_: pytest.fail("it reached native code"))
     monkeypatch.setattr(mask, "draw", lambda *_: None)
     monkeypatch.setattr(bureau, "_public_key", lambda *_: None)
     with pytest.raises(MalformedFrame, match="residue"):
@@ -166,7 +168,7 @@ def test_residues_that_are_none_are_refused_before_native_code(name: str, monkey
 
 
 def test_outputs_with_residues_that_are_none_are_refused_before_native_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(native, "reply", lambda *_: pytest.fail("it reached native code"))
+    monkeypatch.setattr(binding, "reply", lambda *_: pytest.fail("it reached native code"))
     prime, half = PARAMS.primes[0], PARAMS.output_bytes // 2
     for start in (0, half - 1, half, PARAMS.output_bytes - 8):
         made = OUTPUT[:start] + b"\xff" * 8 + OUTPUT[start + 8 :]
@@ -183,9 +185,9 @@ def test_outputs_that_hide_nothing_are_refused() -> None:
     """With a second polynomial of zeros anybody can read the first, and anybody could have written it."""
     half = PARAMS.output_bytes // 2
     for made in (bytes(2 * half), OUTPUT[:half] + bytes(half)):
-        with pytest.raises(native.NativeRefusal):
+        with pytest.raises(binding.NativeRefusal):
             INSIDER.holder.decrypt(reply_of(made), rows=2, batch=BATCH)
-    with pytest.raises(native.NativeRefusal):  # nothing in the first makes noise of the second
+    with pytest.raises(binding.NativeRefusal):  # nothing in the first makes noise of the second
         INSIDER.holder.decrypt(reply_of(bytes(half) + OUTPUT[half:]), rows=2, batch=BATCH)
 
 
@@ -215,7 +217,7 @@ def test_keys_that_keep_the_form_and_are_none_are_refused(pool: WorkerPool) -> N
 def test_a_key_without_an_inverse_is_neither_taken_nor_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who draws 2^46 seeds for it finds one that expands to a polynomial which is 0 at one place."""
     key = unpack(CONTEXT, Kind.CONTEXT).parts[0]
-    expand, drawn, weak = expansion.expand, list[bytes](), {key[:SEED_BYTES]}
+    expand, drawn, weak = seed_expansion.expand, list[bytes](), {key[:SEED_BYTES]}
 
     def with_a_zero(seed: bytes, params: ParameterSet, out: Any = None) -> Any:
         made = expand(seed, params, out)
@@ -274,7 +276,7 @@ def test_a_batch_under_another_banks_context_is_refused_or_drowned() -> None:
     renamed = batch_of(COLUMN, context=layout.digest(stranger.public_context()))
     reply = bureau.evaluate(stranger.public_context(), renamed, TERMS, PARAMS, CONTRACT)
     for holder in (stranger, INSIDER.holder):
-        with pytest.raises(native.NativeRefusal):
+        with pytest.raises(binding.NativeRefusal):
             holder.decrypt(reply, rows=2, batch=renamed)
 
 
@@ -321,7 +323,7 @@ def test_seal_is_handed_headers_of_our_own_writing_and_judged_residues_alone(loa
     INSIDER.holder.decrypt(REPLY, rows=2, batch=BATCH)
     bureau.check_context(CONTEXT, PARAMS)
     assert set(loaded) == {"Ciphertext", "Plaintext"}
-    context, size, count = native.context(PARAMS.name), PARAMS.degree, len(PARAMS.data_primes)
+    context, size, count = binding.context(PARAMS.name), PARAMS.degree, len(PARAMS.data_primes)
     written = {}
     for name, level, form, primes, factor in (
         ("given by coefficients", context.first_parms_id(), 0, count, 1),
@@ -353,17 +355,17 @@ def test_seal_is_handed_headers_of_our_own_writing_and_judged_residues_alone(loa
 
 def secret_of(params: ParameterSet) -> bytes:
     """A secret key, as SEAL saves it, of a set that is not offered."""
-    parms = seal.EncryptionParameters(native.BGV)
+    parms = seal.EncryptionParameters(binding.BGV)
     parms.set_poly_modulus_degree(params.degree)
     parms.set_coeff_modulus([seal.Modulus(prime) for prime in params.primes])
     parms.set_plain_modulus(params.plain_modulus)
-    return native.dump(seal.KeyGenerator(seal.SEALContext(parms, True, seal.SEC_LEVEL_TYPE.TC128)).secret_key())
+    return binding.dump(seal.KeyGenerator(seal.SEALContext(parms, True, seal.SEC_LEVEL_TYPE.TC128)).secret_key())
 
 
 def test_a_banks_own_key_is_judged_from_outside_before_it_is_loaded(loaded: dict[str, list[bytes]]) -> None:
     secret, other = INSIDER.secret_bytes, secret_of(NARROW)
     for wrong in (b"", secret[:-1], secret + b"\x00", secret[1:], other, SEALS_OWN, COLUMN, b"\x00" * len(secret)):
-        with pytest.raises(native.NativeRefusal):
+        with pytest.raises(binding.NativeRefusal):
             bank.KeyHolder(PARAMS, wrong)
     assert "SecretKey" not in loaded
     bank.KeyHolder(PARAMS, secret)

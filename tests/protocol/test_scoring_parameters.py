@@ -10,8 +10,10 @@ import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from lab.terms.errors import InvalidInput
-from protocols.scoring import bank, mask, native, noise, ring
-from protocols.scoring.params import DEFAULT_PARAMETERS, FISHER, PARAMETERS, TAIL, ParameterSet, find_parameters
+from protocols.scoring import bank, mask
+from protocols.scoring.parameters import DEFAULT_PARAMETERS, FISHER, PARAMETERS, TAIL, ParameterSet, find_parameters
+from protocols.scoring.rlwe import noise, ring
+from protocols.scoring.seal import binding
 
 # Homomorphic Encryption Standard (2018), table 1: ternary secret, classical, 128 bits.
 STANDARD_128 = {1024: 27, 2048: 54, 4096: 109, 8192: 218, 16384: 438, 32768: 881}
@@ -33,7 +35,7 @@ def test_security_level_is_that_of_the_standard(params: ParameterSet) -> None:
     total = sum(prime.bit_length() for prime in params.primes)
     assert total <= STANDARD_128[params.degree]
     assert f"{total} of {STANDARD_128[params.degree]} bits" in params.security
-    assert native.context(params.name).parameters_set()
+    assert binding.context(params.name).parameters_set()
 
 
 @SETS
@@ -46,7 +48,7 @@ def test_primes_suit_the_ring(params: ParameterSet) -> None:
 
 @SETS
 def test_the_context_computes_in_bgv(params: ParameterSet) -> None:
-    context = native.context(params.name)
+    context = binding.context(params.name)
     fresh = seal.Ciphertext()
     seal.Encryptor(context, seal.KeyGenerator(context).secret_key()).encrypt_symmetric(seal.Plaintext("1"), fresh)
     assert fresh.is_ntt_form()  # BFV's are not, and CKKS takes no such plaintext
@@ -149,11 +151,11 @@ def test_products_in_the_ring_are_those_of_the_transforms(params: ParameterSet) 
     element = np.stack([random.integers(0, p, params.degree).astype(np.uint64) for p in params.data_primes])
     bound = params.value_limit if params.value_limit < 2**22 else 2**22
     small = random.integers(-bound, bound + 1, params.degree)
-    context = native.context(params.name)
-    evaluator, weights, product = seal.Evaluator(context), native.plaintext(small, params), seal.Ciphertext()
+    context = binding.context(params.name)
+    evaluator, weights, product = seal.Evaluator(context), binding.plaintext(small, params), seal.Ciphertext()
     evaluator.transform_to_ntt_inplace(weights, context.first_parms_id())
-    evaluator.multiply_plain(native.ciphertext(element, element, params), weights, product)
-    assert (native.elements(product, params)[0] == ring.product(element, small, params)).all()
+    evaluator.multiply_plain(binding.ciphertext(element, element, params), weights, product)
+    assert (binding.elements(product, params)[0] == ring.product(element, small, params)).all()
     turn = int(random.integers(1, params.degree))
     power: NDArray[np.int64] = np.zeros(params.degree, dtype=np.int64)
     power[turn] = 1
@@ -167,8 +169,8 @@ def test_products_in_the_ring_are_those_of_the_transforms(params: ParameterSet) 
 
 @SETS
 def test_a_mask_decrypts_to_zero_and_carries_the_flood(params: ParameterSet) -> None:
-    key = native.secret_key(bank.generate_secret(params), params)
-    context = native.context(params.name)
+    key = binding.secret_key(bank.generate_secret(params), params)
+    context = binding.context(params.name)
     pk, plain = seal.Ciphertext(), seal.Plaintext()
     seal.Encryptor(context, key).encrypt_zero_symmetric(pk)
     masked = mask.draw(pk, params)
@@ -181,7 +183,7 @@ def test_a_mask_decrypts_to_zero_and_carries_the_flood(params: ParameterSet) -> 
 
 
 def test_every_model_fits_the_default_set() -> None:
-    from models.training import VALUE_LIMIT
+    from models.bureau.training.trainer import VALUE_LIMIT
 
     assert PARAMETERS[DEFAULT_PARAMETERS].value_limit >= VALUE_LIMIT
 
@@ -193,4 +195,4 @@ def test_a_set_is_found_by_its_name_and_one_that_is_not_offered_is_refused_with_
             find_parameters(name)
         assert "amended (term: parameters)" in refused.value.next_step
         with pytest.raises(InvalidInput):
-            native.context(name)
+            binding.context(name)

@@ -14,10 +14,12 @@ import pytest
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import bureau, keyproof, layout, mask, native, noise, ring
-from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES, ParameterSet
+from protocols.scoring import bureau, key_proof, layout, mask
+from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES, ParameterSet
+from protocols.scoring.rlwe import noise, ring
+from protocols.scoring.seal import binding
 from protocols.wire.frame import Kind, MalformedFrame, unpack
-from tests.protocol.insider import (
+from tests.support.insider import (
     CONTRACT,
     Insider,
     as_element,
@@ -150,13 +152,13 @@ def _undo(insider: Insider, reply: Any, dropped: int, models: TwoModels) -> NDAr
 
 def _mask_without_flood(insider: Insider) -> Any:
     params = insider.params
-    evaluator, u = seal.Evaluator(insider.context), native.plaintext(noise.ternary(params.degree), params)
+    evaluator, u = seal.Evaluator(insider.context), binding.plaintext(noise.ternary(params.degree), params)
     evaluator.transform_to_ntt_inplace(u, insider.context.first_parms_id())
     made = seal.Ciphertext()
     evaluator.multiply_plain(insider.pk, u, made)
     halves = [noise.residues(noise.binomial(params.degree), params) for _ in range(2)]
     first, second = (noise.scaled(half, params.plain_modulus, params) for half in halves)
-    evaluator.add_inplace(made, native.ciphertext(first, second, params))
+    evaluator.add_inplace(made, binding.ciphertext(first, second, params))
     return made
 
 
@@ -227,7 +229,7 @@ def test_replies_are_switched_down_to_one_prime_and_others_are_refused(params: P
     assert reply.coeff_modulus_size() == 1 and reply.parms_id() == insider.context.last_parms_id()
     assert len(unpack(frame, Kind.REPLY).parts[0]) == params.output_bytes <= 15 * params.slots
     head = bureau.read_batch(batch, params, contract=CONTRACT)
-    long = layout.pack_reply(params, head.sha256, 2, [native.dump(masked(insider, head, terms))])
+    long = layout.pack_reply(params, head.sha256, 2, [binding.dump(masked(insider, head, terms))])
     with pytest.raises(MalformedFrame):
         insider.holder.decrypt(long, rows=2, batch=batch)
 
@@ -270,7 +272,7 @@ def test_dividing_by_the_requests_randomness_gives_the_weights_of_a_bare_sum_and
     small = polynomials(reply, params)[1]
     dropped = params.modulus // params.primes[0]
     lifted = as_element(integers(small, at_level(params, 1)) * dropped, params)
-    returned = divided(values_of(native.ciphertext(lifted, lifted, params), 1, params))
+    returned = divided(values_of(binding.ciphertext(lifted, lifted, params), 1, params))
     for quotient in (sums, returned):
         assert recovered(quotient) < 0.01
         # What comes out is spread over all of q like any element drawn at random: 16 bins, chi squared, 15 degrees.
@@ -301,8 +303,8 @@ def test_a_key_without_randomness_would_let_a_bank_test_guesses_on_replies_and_a
     one[:, 0] = 1
     dropped = params.modulus // params.primes[0]
     with pytest.raises(RuntimeError, match="transparent"):
-        mask.draw(native.ciphertext(zero(params), zero(params), params), params)
-    for pk, told in ((native.ciphertext(zero(params), one, params), True), (insider.pk, False)):
+        mask.draw(binding.ciphertext(zero(params), zero(params), params), params)
+    for pk, told in ((binding.ciphertext(zero(params), one, params), True), (insider.pk, False)):
         for which in (0, 1):
             masking = masked(insider, models.head, models.terms[which], pk)
             second = polynomials(output_of(bureau.finish([masking], models.terms[which], params)[0], params), params)[1]
@@ -324,7 +326,7 @@ def test_a_key_that_shows_the_masks_randomness_would_undo_it_and_an_honest_one_d
     monkeypatch.setattr(noise, "ternary", listened)
     constant = np.zeros(params.degree, dtype=object)
     constant[0] = params.modulus // 6
-    shown = native.ciphertext(as_element(constant, params), polynomials(insider.pk, params)[1], params)
+    shown = binding.ciphertext(as_element(constant, params), polynomials(insider.pk, params)[1], params)
     for pk, told in ((shown, True), (insider.pk, False)):
         first = polynomials(mask.draw(pk, params), params)[0]
         guess = np.rint((integers(first, params) / (params.modulus / 3)).astype(np.float64)).astype(np.int64)
@@ -350,21 +352,21 @@ def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
     tried: list[tuple[bytes, bytes]] = [(honest, bytes(len(proof))), (honest, os.urandom(len(proof)))]
     for first in (one, one * (params.modulus // 6), one * (params.modulus // 2), one * 2**90):
         key, made = crafted(first, params)
-        tried += [(key, proof), (key, keyproof.prove(key, native.elements(made, params), nobody, nobody, params))]
+        tried += [(key, proof), (key, key_proof.prove(key, binding.elements(made, params), nobody, nobody, params))]
     # An honest form with a noise that is not small: the prover who keeps to the rules cannot begin.
     key, made = crafted(one, params)
     second = polynomials(made, params)[1]
     huge = np.full(degree, 1 << 30, dtype=np.int64)
     inside = noise.scaled(noise.residues(huge, params), params.plain_modulus, params)
     half = noise.added(ring.product(second, -insider.secret, params), inside, params)
-    values = values_of(native.ciphertext(half, half, params), 0, params)
+    values = values_of(binding.ciphertext(half, half, params), 0, params)
     tried.append((seeded(values, os.urandom(SEED_BYTES), params), proof))
     for wrong_key, wrong_proof in tried:
-        with pytest.raises(keyproof.NoProof):
+        with pytest.raises(key_proof.NoProof):
             bureau.check_context(layout.pack_context(params, wrong_key, wrong_proof), params)
-    with pytest.raises(keyproof.NoProof), monkeypatch.context() as patch:
-        patch.setattr(keyproof, "_ATTEMPTS", 20)  # one attempt is like the other, and all of them take many seconds
-        keyproof.prove(key, (half, second), insider.secret, huge, params)
+    with pytest.raises(key_proof.NoProof), monkeypatch.context() as patch:
+        patch.setattr(key_proof, "_ATTEMPTS", 20)  # one attempt is like the other, and all of them take many seconds
+        key_proof.prove(key, (half, second), insider.secret, huge, params)
     # Keys that are not seeded, whatever they hold.
     for first, other in (
         (zero(params), zero(params)),
@@ -372,12 +374,12 @@ def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
     ):
         with pytest.raises(MalformedFrame):
             bureau.check_context(
-                layout.pack_context(params, native.dump(native.ciphertext(first, other, params)), proof), params
+                layout.pack_context(params, binding.dump(binding.ciphertext(first, other, params)), proof), params
             )
     assert bureau.check_context(layout.pack_context(params, honest, proof), params)
     # The key of the secret 0 without noise is one: what it masks is masked, and its holder reads only first halves.
     key, made = crafted(one * 0, params)
-    nothing = keyproof.prove(key, native.elements(made, params), nobody, nobody, params)
+    nothing = key_proof.prove(key, binding.elements(made, params), nobody, nobody, params)
     assert bureau.check_context(layout.pack_context(params, key, nothing), params)
 
 
@@ -385,13 +387,13 @@ def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
 def test_a_changed_proof_is_none_and_a_proof_says_nothing_of_the_secret(params: ParameterSet) -> None:
     insider = BANKS[params.name]
     key, proof = unpack(insider.holder.public_context(), Kind.CONTEXT).parts
-    runs = keyproof.rounds(params)
+    runs = key_proof.rounds(params)
     assert (2 * params.degree) ** -runs <= 2**-128
     random = np.random.default_rng(9)
     for place in (0, 4 * runs, len(proof) - 4, *random.integers(0, len(proof), 5).tolist()):
         changed = bytearray(proof)
         changed[place] ^= 1
-        with pytest.raises(keyproof.NoProof):
+        with pytest.raises(key_proof.NoProof):
             bureau.check_context(layout.pack_context(params, key, bytes(changed)), params)
     # Turned back, an answer is mask plus secret; its mean along the secret is what it would be without it.
     turns = np.frombuffer(proof, dtype="<u4", count=runs)

@@ -20,28 +20,28 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from lab.bank.outlet import JobCard, Outlet, Patience
-from lab.bureau.contracts import cabinet
-from lab.bureau.contracts.choices import Choices
+from lab.bank.connection.client import JobCard, Outlet, Patience
+from lab.bureau.bureau import Bureau
+from lab.bureau.contracts import lifecycle
+from lab.bureau.contracts.draft_clauses import Choices
 from lab.bureau.contracts.drafting import draft, find_works, keep_draft
+from lab.bureau.data.register import import_register
 from lab.bureau.exchange.jobs import stop_jobs
-from lab.bureau.office import Bureau
-from lab.bureau.people.roles import Person, Role
-from lab.bureau.register import import_register
-from lab.bureau.shelf import keep_model, publish_model
+from lab.bureau.model_registry.registry import keep_model, publish_model
+from lab.bureau.people.permissions import Person, Role
 from lab.bureau.store.tables import EntryRow
-from lab.terms.contract import Ceilings, ConsentTerms, Contract, Detail, Operation, signing_input
+from lab.terms.contract.document import Ceilings, ConsentTerms, Contract, Detail, Operation, signing_input
 from lab.terms.errors import Busy
-from lab.terms.party import Party
-from models.model import Model
-from models.sheet import BankSheet
-from models.training import train
+from lab.terms.keys.party import Party
+from models.bureau.model import Model
+from models.bureau.training.trainer import train
+from models.shared.sheet import BankSheet
 from protocols.matching.bank import DEFAULT_ENGINE
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.scoring.layout import digest
-from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
-from tests import matching
-from tests.service.standin import Key
+from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
+from tests.support import bank_matching
+from tests.support.bureau_standin import Key
 
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
@@ -55,7 +55,7 @@ AUTHOR, APPROVER, SECOND = (
 SERVE = """\
 import sys
 from pathlib import Path
-from lab.terms.garbage import collect_seldom
+from lab.process.garbage_collection import collect_seldom
 collect_seldom()  # as the command does
 from sandbox.app import serve
 serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]), Path(sys.argv[3]))
@@ -216,7 +216,7 @@ class Service:
         with self.bureau.store.begin() as session:
             works = find_works(session, self.bureau.shelf, [("credit", None)])
             made = draft(session, self.bureau.party, bank, works, choices, now, author=AUTHOR, told=bank.fingerprint)
-            cabinet.submit(session, made.id, AUTHOR, now)
+            lifecycle.submit(session, made.id, AUTHOR, now)
         return made
 
     def amend(self, contract: str, **changes: object) -> Contract:
@@ -226,7 +226,7 @@ class Service:
         amended = before.model_copy(update={"version": before.version + 1, **changes})
         with self.bureau.store.begin() as session:
             keep_draft(session, amended, author=AUTHOR, above=self.bureau.home.settings.two_officers_above, now=now)
-            cabinet.submit(session, contract, AUTHOR, now)
+            lifecycle.submit(session, contract, AUTHOR, now)
         self.approve(contract)
         return amended
 
@@ -234,26 +234,26 @@ class Service:
         """As many officers approve as it takes."""
         now = now or datetime.now(UTC)
         with self.bureau.store.begin() as session:
-            cabinet.review(session, contract, APPROVER, now)
-            needed = cabinet.newest(session, contract).officers_needed
+            lifecycle.review(session, contract, APPROVER, now)
+            needed = lifecycle.newest(session, contract).officers_needed
             for officer in (APPROVER, SECOND)[:needed]:
-                cabinet.approve(session, contract, officer, self.bureau.keys.sign, now)
+                lifecycle.approve(session, contract, officer, self.bureau.keys.sign, now)
 
     def suspend(self, contract: str) -> int:
         """An officer suspends the contract; how many jobs that stopped."""
         with self.bureau.store.begin() as session:
-            cabinet.suspend(session, contract, APPROVER, "test", datetime.now(UTC))
+            lifecycle.suspend(session, contract, APPROVER, "test", datetime.now(UTC))
             return stop_jobs(session, contract, datetime.now(UTC), by=f"person:{APPROVER.name}")
 
     def resume(self, contract: str) -> None:
         """An officer resumes it."""
         with self.bureau.store.begin() as session:
-            cabinet.resume(session, contract, APPROVER, "test", datetime.now(UTC))
+            lifecycle.resume(session, contract, APPROVER, "test", datetime.now(UTC))
 
     def revoke(self, contract: str) -> None:
         """An officer ends a contract that is approved or in force."""
         with self.bureau.store.begin() as session:
-            cabinet.revoke(session, contract, APPROVER, "test", datetime.now(UTC))
+            lifecycle.revoke(session, contract, APPROVER, "test", datetime.now(UTC))
             stop_jobs(session, contract, datetime.now(UTC), by=f"person:{APPROVER.name}")
 
     def sign(self, contract: Contract) -> str:
@@ -280,13 +280,13 @@ class Service:
         document = self.draft(now=then, days=3)
         self.approve(document.id, then)
         with self.bureau.store.begin() as session:
-            cabinet.accept_bank_signature(session, document.id, self.sign(document), then, "bank:test")
+            lifecycle.accept_bank_signature(session, document.id, self.sign(document), then, "bank:test")
         return document.id
 
     def tags(self, contract: str, codes: list[str], job: str = JOB) -> np.ndarray:
         """Match ``codes`` and return the tags of those in the register."""
         engine = self.bureau.signed_contract(contract)[0].contract.engine
-        return matching.match(self.outlet(), contract, job, codes, engine).tags
+        return bank_matching.match(self.outlet(), contract, job, codes, engine).tags
 
     def answer(self, contract: str, request: bytes, job: str = JOB) -> bytes:
         """What the service answers to a matching request, once it has a place for it."""

@@ -14,11 +14,11 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from lab.bank.intersection import Errand, count_portfolio, match_portfolio
-from lab.bank.label import LABEL
-from lab.bank.run import MANIFEST, finished_folders
+from lab.bank.matching.match_job import Errand, count_portfolio, match_portfolio
+from lab.bank.runs.metadata import LABEL
+from lab.bank.runs.store import MANIFEST, finished_folders
 from lab.bureau.store.tables import EntryRow
-from lab.terms.contract import Detail, Operation
+from lab.terms.contract.document import Detail, Operation
 from lab.terms.errors import InvalidInput, Refused
 from lab.terms.progress import SILENT
 from protocols.matching.bank import CANARIES, DEFAULT_ENGINE, ENGINES, room

@@ -13,17 +13,17 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lab.bank.agreement import countersign
+from lab.bank.connection.client import Outlet, Patience
+from lab.bank.contract.agreement import countersign
 from lab.bank.home import BankHome
-from lab.bank.outlet import Outlet, Patience
-from lab.bank.portraits import Gallery
-from lab.bank.run import Run, find_run, finished_runs, unfinished_runs
-from lab.bank.session import Job, score_portfolio
-from lab.terms.contract import Contract, Detail
+from lab.bank.portraits.scored_run import Gallery
+from lab.bank.runs.store import Run, find_run, finished_runs, unfinished_runs
+from lab.bank.scoring.job import Job, score_portfolio
+from lab.terms.contract.document import Contract, Detail
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
-from lab.terms.party import Party
+from lab.terms.keys.party import Party
+from lab.terms.ledger.receipt import ScoreReceipt
 from lab.terms.progress import SILENT, Progress, Stage
-from lab.terms.receipt import ScoreReceipt
 from protocols.matching.bank import CANARIES, canaries_for
 from tests.service.conftest import ROWS, Service
 

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from protocols.scoring.params import PARAMETERS
+from protocols.scoring.parameters import PARAMETERS
 
 SCORED = {
     *(f"us_per_enterprise_{step}" for step in ("encrypt", "evaluate", "decrypt", "plain_lightgbm")),

@@ -13,10 +13,10 @@ import sqlalchemy
 from lab.bureau.contracts.banks import register
 from lab.bureau.people import Role
 from lab.bureau.store.tables import ConsentRow
-from lab.rehearsal.codes import make_codes
-from lab.terms.party import Party
+from lab.simulation.synthetic.credit_codes import make_codes
+from lab.terms.keys.party import Party
 from tests.service.conftest import _new_database
-from tests.service.front import GOOD, Front, close_front, open_front
+from tests.support.people_front import GOOD, Front, close_front, open_front
 
 BANK = "示例银行 Sample Bank"
 CODES = make_codes(30, seed=9)

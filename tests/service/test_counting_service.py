@@ -7,20 +7,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab.bank.delivery import deliver
-from lab.bank.outlet import JobCard
-from lab.terms.contract import Operation
+from lab.bank.connection.client import JobCard
+from lab.bank.scoring.batch_transfer import deliver
+from lab.terms.contract.document import Operation
 from lab.terms.errors import InvalidInput, NotFound, Refused
 from protocols.matching import bank
 from protocols.matching.layout import pack_elements, read_elements
 from protocols.wire.frame import Kind
-from tests import matching
 from tests.service.conftest import JOB, RECIPIENT, Service
 from tests.service.test_matching_service import STRANGERS, WIDTH, blinded, each_engine, elements, once, refused, used
-from tests.unit.protocols.test_x25519 import TWIST
+from tests.support import bank_matching
+from tests.unit.protocols.matching.engines.test_x25519 import TWIST
 
 
-def counting(service: Service, engine: str = matching.ENGINE, **choices: Any) -> str:
+def counting(service: Service, engine: str = bank_matching.ENGINE, **choices: Any) -> str:
     """A contract that allows a count alone, with an open job."""
     return service.contract(operations=(Operation.COUNT,), engine=engine, **choices)
 
@@ -32,7 +32,7 @@ def test_a_count_is_right(service: Service, engine: str, known: int) -> None:
     contract = counting(service, engine)
     codes = service.pilot.codes()[100 : 100 + known] + STRANGERS[: 200 - known]
     np.random.default_rng(known).shuffle(codes)
-    assert matching.count(service.outlet(), contract, JOB, codes, engine) == known
+    assert bank_matching.count(service.outlet(), contract, JOB, codes, engine) == known
     assert used(service, contract) == 200 + bank.CANARIES
 
 
@@ -40,7 +40,7 @@ def test_a_count_is_right(service: Service, engine: str, known: int) -> None:
 @each_engine
 def test_the_answers_to_a_count_come_in_an_order_that_says_nothing(service: Service, engine: str) -> None:
     contract = counting(service, engine)
-    asked = read_elements(matching.request(STRANGERS, engine), Kind.MATCH_REQUEST, engine, WIDTH[engine])
+    asked = read_elements(bank_matching.request(STRANGERS, engine), Kind.MATCH_REQUEST, engine, WIDTH[engine])
     orders = [np.arange(264), np.arange(264)[::-1], np.random.default_rng(1).permutation(264)]
     requests = [pack_elements(Kind.MATCH_REQUEST, engine, asked[order]) for order in orders]
     answers = {service.outlet().count_matches(contract, JOB, request)[0] for request in requests}
@@ -54,7 +54,7 @@ def test_few_are_not_counted_and_not_charged(service: Service) -> None:
     contract = counting(service)
     for few in (0, 1, 99):
         with pytest.raises(Refused, match="at least 100 identifiers and their 64 canaries"):
-            service.outlet().count_matches(contract, JOB, matching.request(STRANGERS[:few]))
+            service.outlet().count_matches(contract, JOB, bank_matching.request(STRANGERS[:few]))
     # Nor do other elements help a few over the line: they must be of the group, each once.
     small = elements("x25519", *([row.tobytes() for row in blinded(2)] * 90))
     with pytest.raises(InvalidInput, match="repeated"):
@@ -62,14 +62,14 @@ def test_few_are_not_counted_and_not_charged(service: Service) -> None:
     many = [row.tobytes() for row in blinded(163)]
     wrong = {"twist": elements("x25519", *many, TWIST), "repeated": elements("x25519", *many, many[3])}
     refused(service, contract, wrong, lambda request: service.outlet().count_matches(contract, JOB, request))
-    service.outlet().count_matches(contract, JOB, matching.request(STRANGERS[:100]))
+    service.outlet().count_matches(contract, JOB, bank_matching.request(STRANGERS[:100]))
     assert used(service, contract) == 100 + bank.CANARIES
 
 
 @once
 def test_under_a_counting_contract_nothing_else_is_done(service: Service) -> None:
     contract = counting(service)
-    outlet, many = service.outlet(), matching.request(STRANGERS)
+    outlet, many = service.outlet(), bank_matching.request(STRANGERS)
     setup = bank.read_setup(outlet.matching_setup(contract, JOB, counting=True))
     assert setup.counting
     tags = np.zeros((1, bank.TAG_BYTES), dtype=np.uint8)
@@ -118,7 +118,7 @@ def test_marks_of_two_jobs_do_not_link(service: Service) -> None:
 def test_the_same_bytes_to_match_and_to_count_are_two_requests(service: Service) -> None:
     """Where a contract allows both: an answer in order that was paid for as a count would tell more than a count."""
     contract = service.contract(operations=(Operation.MATCH, Operation.SCORE, Operation.COUNT))
-    request = matching.request(STRANGERS)
+    request = bank_matching.request(STRANGERS)
     matched = service.outlet().match(contract, JOB, request)[0]
     counted = service.outlet().count_matches(contract, JOB, request)[0]
     # The key of counting is another one: neither answer says anything of the other.

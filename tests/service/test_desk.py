@@ -14,16 +14,16 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from lab.bank.delivery import deliver
+from lab.bank.scoring.batch_transfer import deliver
 from lab.bureau.people import NewAccount, Role
 from lab.bureau.store.tables import EntryRow
-from lab.sdk.desk import Desk
-from lab.terms.contract import Detail, SignedContract, parse_contract, signing_input
+from lab.sdk.client import Desk
+from lab.terms.contract.document import Detail, SignedContract, parse_contract, signing_input
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
-from lab.terms.party import Party
+from lab.terms.keys.party import Party
 from protocols.matching.bureau import CANARIES
 from tests.service.conftest import JOB, ROOT, Service
-from tests.service.standin import Key
+from tests.support.bureau_standin import Key
 
 PASSWORD = "correct horse battery"
 OFFICERS = {"mei": "数据部", "jun": "数据部", "hua": "法务部"}

@@ -8,14 +8,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from lab.bank.agreement import check_agreement, check_standing
-from lab.bank.session import Job, score_portfolio
-from lab.terms.contract import Operation
+from lab.bank.contract.agreement import check_agreement, check_standing
+from lab.bank.scoring.job import Job, score_portfolio
+from lab.terms.contract.document import Operation
 from lab.terms.errors import InvalidInput
-from tests.attacks.homes import agree, at_home
-from tests.attacks.house import serving
-from tests.unit.bureau.conftest import model, open_scene, scene, store, tables
-from tests.unit.bureau.scene import Scene
+from tests.support.bank_homes import agree, at_home
+from tests.support.bureau_fixtures import model, open_scene, scene, store, tables
+from tests.support.bureau_scene import Scene
+from tests.support.served_bureau import serving
 
 __all__ = ["model", "open_scene", "scene", "store", "tables"]
 

@@ -12,10 +12,10 @@ import httpx
 import pytest
 import sqlalchemy
 
-from lab.bank.delivery import deliver
-from lab.bureau.scraping import metrics_token
+from lab.bank.scoring.batch_transfer import deliver
+from lab.bureau.key_management.metrics_token import metrics_token
 from lab.bureau.store.tables import BatchRow, JobRow
-from lab.terms.contract import Detail
+from lab.terms.contract.document import Detail
 from lab.terms.errors import Busy, InvalidInput, NotFound, Refused
 from protocols.wire.frame import Frame, Kind
 from protocols.wire.signature import sign_request

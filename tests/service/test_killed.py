@@ -15,9 +15,9 @@ import polars as pl
 import psutil
 import sqlalchemy
 
-from lab.bank.run import find_run, unfinished_runs
+from lab.bank.runs.store import find_run, unfinished_runs
 from lab.bureau.store.tables import BatchRow, InquiryRow, JobRow
-from lab.terms.contract import Detail
+from lab.terms.contract.document import Detail
 from tests.service.conftest import ROOT, Service
 from tests.service.test_bank_session import Bank, firms
 
@@ -41,7 +41,7 @@ def kill_workers(service: Service) -> int:
     found = [
         child
         for child in psutil.Process(service.process.id).children()
-        if any("lab.bureau.worker" in word for word in child.cmdline())
+        if any("lab.bureau.workers" in word for word in child.cmdline())
     ]
     for worker in found:
         worker.kill()

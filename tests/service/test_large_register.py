@@ -17,18 +17,18 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from lab.bank.outlet import Outlet
-from lab.bureau.office import Bureau
-from lab.bureau.register import import_register
-from lab.bureau.shelf import keep_model, publish_model
+from lab.bank.connection.client import Outlet
+from lab.bureau.bureau import Bureau
+from lab.bureau.data.register import import_register
+from lab.bureau.model_registry.registry import keep_model, publish_model
 from lab.bureau.store.tables import EntryRow
 from lab.terms.errors import Busy, NotFound
 from protocols.matching import bank
 from protocols.matching.bureau import SHARD, evaluate_register
 from protocols.wire.frame import MalformedFrame
 from protocols.wire.signature import sign_request
-from tests import matching
 from tests.service.conftest import JOB, Pilot, Process, Service
+from tests.support import bank_matching
 
 ENTRIES = 140_000
 SHARDS = -(-ENTRIES // SHARD)
@@ -120,7 +120,7 @@ def test_killed_while_it_evaluates_its_register_it_goes_on_where_it_was(large: L
     values = np.fromfile(path, dtype=np.uint8).reshape(ENTRIES, 32)
     rows = sorted({*range(0, ENTRIES, 631), *(shard * SHARD - 1 for shard in range(1, SHARDS)), ENTRIES - 1})
     keys = large.service.bureau.keys
-    engine = matching.ENGINE
+    engine = bank_matching.ENGINE
     codes = [CODES[row] for row in rows]
     again = keys.with_matching_key(
         engine, 1, large.contract, "match", lambda key: evaluate_register(engine, key, codes)
@@ -156,7 +156,7 @@ def test_an_interrupted_download_goes_on_by_range_also_after_a_kill(large: Large
 def test_a_bank_finds_its_clients_in_it(large: Large) -> None:
     chosen = np.random.default_rng(3).choice(ENTRIES, 300, replace=False)
     asked = [CODES[row] for row in chosen] + [f"stranger-{number}" for number in range(300)]
-    found = matching.match(large.service.outlet(), large.contract, JOB, asked)
+    found = bank_matching.match(large.service.outlet(), large.contract, JOB, asked)
     assert found.indices.tolist() == list(range(300))
 
 
@@ -182,7 +182,7 @@ def test_a_days_delta_is_small_and_leads_to_the_bytes_that_the_manifest_names(la
     assert after == large.buckets(new, 0, 64)
     sizes = [[len(bank.decode_bucket(part, new.geometry)) for part in pair] for pair in changed]
     assert np.sum(sizes, axis=0).tolist() == [60, 40]
-    found = matching.match(outlet, large.contract, JOB, [*gone, *came, CODES[0]])
+    found = bank_matching.match(outlet, large.contract, JOB, [*gone, *came, CODES[0]])
     assert found.indices.tolist() == list(range(40, 101))
     # What is outdated, or another contract's, leads nowhere.
     for name, since in ((old.sha256, old.sha256), (old.sha256, new.sha256), (new.sha256, foreign.sha256)):

@@ -12,18 +12,18 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from lab.bank.delivery import deliver
+from lab.bank.contract.ledger_witness import Exchange, Witness
 from lab.bank.home import BankHome
-from lab.bank.witness import Exchange, Witness
-from lab.bureau.office import Bureau
+from lab.bank.scoring.batch_transfer import deliver
+from lab.bureau.bureau import Bureau
 from lab.bureau.people import NewAccount, Role
 from lab.bureau.store.tables import EntryRow
 from lab.terms.errors import NotAuthentic, NotFound
-from lab.terms.ledger import SignedHead, verify_consistency
-from lab.terms.receipt import ScoreReceipt, verify_receipt
+from lab.terms.ledger.receipt import ScoreReceipt, verify_receipt
+from lab.terms.ledger.tree import SignedHead, verify_consistency
 from protocols.scoring.layout import digest
 from tests.service.conftest import JOB, RECIPIENT, Service
-from tests.service.front import GOOD, Front, close_front, open_front
+from tests.support.people_front import GOOD, Front, close_front, open_front
 
 
 @pytest.fixture(scope="module")

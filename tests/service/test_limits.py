@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from lab.bank.counterpart import Counterpart
+from lab.bank.matching.job_client import Counterpart
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
 from protocols.wire.frame import Frame, Kind
 from protocols.wire.signature import sign_request
-from tests.service.standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
+from tests.support.bureau_standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
 
 FRAME = Frame(Kind.MATCH_REQUEST, {}, (b"blinded",)).pack()
 CONTRACT_PATH = f"/v1/contracts/{CONTRACT}"

@@ -18,10 +18,10 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from lab.bank.run import finished_runs, unfinished_runs
+from lab.bank.runs.store import finished_runs, unfinished_runs
 from lab.bureau.store.tables import BatchRow, InquiryRow, JobRow
-from lab.terms.contract import Detail
-from lab.terms.ledger_export import verify_export
+from lab.terms.contract.document import Detail
+from lab.terms.ledger.export import verify_export
 from tests.service.conftest import ROOT, Service
 from tests.service.test_bank_session import Bank, firms
 from tests.service.test_killed import kill_workers
@@ -45,7 +45,7 @@ class Drivers:
         words = [str(bank.home.folder), str(self._port), contract, str(bank.folder / "portfolio.csv"), str(bank.folder)]
         words += [str(place * JOBS // BANKS), str((place + 1) * JOBS // BANKS)]
         with self._log.open("ab") as log:
-            command = [sys.executable, "-m", "tests.service.driver", *words]
+            command = [sys.executable, "-m", "tests.support.bank_driver", *words]
             return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
     def are_done(self) -> bool:

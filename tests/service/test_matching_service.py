@@ -16,18 +16,18 @@ import numpy as np
 import pytest
 import sqlalchemy
 
-from lab.bank.delivery import deliver
+from lab.bank.scoring.batch_transfer import deliver
 from lab.bureau.store.tables import EntryRow
-from lab.terms.contract import Detail
+from lab.terms.contract.document import Detail
 from lab.terms.errors import InvalidInput, NotFound, Refused, ShulabError
-from models.sheet import BankSheet
+from models.shared.sheet import BankSheet
 from protocols.matching import bank
 from protocols.matching.layout import pack_elements, read_elements
 from protocols.wire.frame import Frame, Kind, unpack
 from protocols.wire.signature import sign_request
-from tests import matching
 from tests.service.conftest import JOB, Service
-from tests.unit.protocols.test_x25519 import SMALL, TWIST, P
+from tests.support import bank_matching
+from tests.unit.protocols.matching.engines.test_x25519 import SMALL, TWIST, P
 
 STRANGERS = [f"stranger-{number:04d}" for number in range(200)]
 CANARIES = bank.CANARIES
@@ -75,7 +75,7 @@ def signed(service: Service, method: str, target: str, body: bytes = b"") -> dic
 
 def test_the_same_request_is_charged_once_also_after_a_restart(service: Service) -> None:
     contract = service.contract()
-    request = matching.request(service.pilot.codes()[:20] + STRANGERS[:5])
+    request = bank_matching.request(service.pilot.codes()[:20] + STRANGERS[:5])
     answers = [service.outlet().match(contract, JOB, request)[0] for _ in range(2)]
     assert matches(service, contract) == ["match.charged", "match.repeated"]
     restart(service)
@@ -84,7 +84,7 @@ def test_the_same_request_is_charged_once_also_after_a_restart(service: Service)
     assert matches(service, contract) == ["match.charged"] + ["match.repeated"] * 3
     pairs = [(one["request_sha256"], one["response_sha256"]) for one in answers_of(service, contract)]
     assert pairs == [(hashlib.sha256(request).hexdigest(), hashlib.sha256(answers[0]).hexdigest())]
-    service.outlet().match(contract, JOB, matching.request(service.pilot.codes()[:20]))
+    service.outlet().match(contract, JOB, bank_matching.request(service.pilot.codes()[:20]))
     assert used(service, contract) == 45 + 2 * CANARIES, (
         "other bytes are another request: nobody can see that they ask for the same"
     )
@@ -95,7 +95,7 @@ def test_the_same_request_is_charged_once_also_after_a_restart(service: Service)
 
 def test_the_same_request_at_once_is_charged_once(service: Service) -> None:
     contract = service.contract(identifiers=60 + CANARIES)
-    request = matching.request(service.pilot.codes()[:50])
+    request = bank_matching.request(service.pilot.codes()[:50])
     with ThreadPoolExecutor(6) as pool:
         answers = set(pool.map(lambda _: service.answer(contract, request), range(6)))
     assert len(answers) == 1 and used(service, contract) == 50 + CANARIES
@@ -105,7 +105,7 @@ def test_the_same_request_at_once_is_charged_once(service: Service) -> None:
 @once
 def test_it_is_charged_again_under_another_contract_and_not_in_another_job(service: Service) -> None:
     one, other = service.contract(), service.contract()
-    request = matching.request(STRANGERS[:7])
+    request = bank_matching.request(STRANGERS[:7])
     service.open_job(one, "job-2")
     for contract, job in ((one, JOB), (one, "job-2"), (other, JOB)):
         service.outlet().match(contract, job, request)
@@ -115,10 +115,10 @@ def test_it_is_charged_again_under_another_contract_and_not_in_another_job(servi
 @once
 def test_at_the_ceiling_what_is_paid_for_is_answered_and_nothing_else(service: Service) -> None:
     contract = service.contract(identifiers=5 + CANARIES)
-    request = matching.request(STRANGERS[:5])
+    request = bank_matching.request(STRANGERS[:5])
     first = service.outlet().match(contract, JOB, request)[0]
     with pytest.raises(Refused, match="term: identifiers"):
-        service.outlet().match(contract, JOB, matching.request(STRANGERS[:1]))
+        service.outlet().match(contract, JOB, bank_matching.request(STRANGERS[:1]))
     assert service.outlet().match(contract, JOB, request)[0] == first
     service.suspend(contract)
     with pytest.raises(Refused):
@@ -133,7 +133,7 @@ def test_at_the_ceiling_what_is_paid_for_is_answered_and_nothing_else(service: S
 @once
 def test_a_replay_is_refused_and_the_same_bytes_signed_afresh_are_answered(service: Service) -> None:
     contract = service.contract()
-    target, body = f"/v1/contracts/{contract}/matching?job={JOB}", matching.request(STRANGERS[:3])
+    target, body = f"/v1/contracts/{contract}/matching?job={JOB}", bank_matching.request(STRANGERS[:3])
     first = signed(service, "POST", target, body)
     fresh = signed(service, "POST", target, body)
     answers = [httpx.post(service.url + target, content=body, headers=head) for head in (first, first, fresh)]
@@ -145,7 +145,7 @@ def test_a_replay_is_refused_and_the_same_bytes_signed_afresh_are_answered(servi
 def test_killed_while_it_answers_it_charges_once(service: Service) -> None:
     contract = service.contract()
     codes = [f"big-{number:05d}" for number in range(55_000)] + service.pilot.codes()
-    blinding = bank.Blinding(matching.ENGINE, os.urandom(32))
+    blinding = bank.Blinding(bank_matching.ENGINE, os.urandom(32))
     request = blinding.request(codes)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(service.outlet().match, contract, JOB, request)
@@ -159,7 +159,7 @@ def test_killed_while_it_answers_it_charges_once(service: Service) -> None:
     response = service.answer(contract, request)
     assert used(service, contract) == len(codes) + bank.canaries_for(len(codes))
     assert matches(service, contract) == ["match.charged", "match.repeated"]
-    setup, held = matching.places(service.outlet(), contract, JOB)
+    setup, held = bank_matching.places(service.outlet(), contract, JOB)
     digests = bank.digests(contract, codes, blinding.finish(response, len(codes), setup.stated.public_key))
     buckets, places = bank.place(setup.geometry, digests[:, bank.TAG_BYTES :])
     found = [int(place) in held[bucket] for bucket, place in zip(buckets, places, strict=True)]
@@ -200,7 +200,7 @@ def refused(service: Service, contract: str, wrong: dict[str, bytes], send: Call
 @each_engine
 def test_frames_that_are_changed_on_their_way_are_refused_and_not_charged(service: Service, engine: str) -> None:
     contract = service.contract(engine=engine)
-    good = matching.request(STRANGERS[:4], engine)
+    good = bank_matching.request(STRANGERS[:4], engine)
     frame, other = unpack(good, Kind.MATCH_REQUEST), next(name for name in bank.ENGINES if name != engine)
     part = frame.parts[0]
 
@@ -236,7 +236,7 @@ def test_frames_that_are_changed_on_their_way_are_refused_and_not_charged(servic
 def test_no_bit_of_a_request_can_be_changed_on_its_way(service: Service) -> None:
     """The signature covers the body: who sits between learns nothing by sending other elements."""
     contract = service.contract()
-    target, body = f"/v1/contracts/{contract}/matching?job={JOB}", matching.request(STRANGERS[:2])
+    target, body = f"/v1/contracts/{contract}/matching?job={JOB}", bank_matching.request(STRANGERS[:2])
     for place in (5, len(body) // 2, len(body) - 1):
         changed = body[:place] + bytes([body[place] ^ 1]) + body[place + 1 :]
         answer = httpx.post(service.url + target, content=changed, headers=signed(service, "POST", target, body))
@@ -260,7 +260,7 @@ def test_elements_that_are_none_of_the_group_are_refused_and_not_charged(service
 @once
 def test_points_that_are_none_of_p256_are_refused_and_not_charged(service: Service) -> None:
     contract = service.contract(engine="openmined")
-    point = unpack(matching.request(STRANGERS[:1], "openmined"), Kind.MATCH_REQUEST).parts[0][:33]
+    point = unpack(bank_matching.request(STRANGERS[:1], "openmined"), Kind.MATCH_REQUEST).parts[0][:33]
     wrong = {
         "infinity": elements("openmined", bytes(33)),
         "beyond the field": elements("openmined", b"\2" + b"\xff" * 32),
@@ -276,7 +276,7 @@ def test_points_that_are_none_of_p256_are_refused_and_not_charged(service: Servi
 def test_more_than_the_contract_allows_is_refused_before_it_is_evaluated(service: Service) -> None:
     contract = service.contract(identifiers_per_match=10 + CANARIES)
     with pytest.raises(Refused, match="identifiers_per_match"):
-        service.outlet().match(contract, JOB, matching.request(STRANGERS[:11]))
+        service.outlet().match(contract, JOB, bank_matching.request(STRANGERS[:11]))
     big = elements("x25519", *(bytes([3]) + os.urandom(31) for _ in range(70_000)))
     with pytest.raises(InvalidInput, match="at most 2000000 bytes"):
         service.outlet().match(contract, JOB, big)
@@ -285,7 +285,7 @@ def test_more_than_the_contract_allows_is_refused_before_it_is_evaluated(service
 
 def blinded(count: int) -> np.ndarray:
     """Elements of strangers, as a bank blinds them."""
-    return read_elements(matching.request(STRANGERS[:count]), Kind.MATCH_REQUEST, "x25519", 32)[:count]
+    return read_elements(bank_matching.request(STRANGERS[:count]), Kind.MATCH_REQUEST, "x25519", 32)[:count]
 
 
 # --- set-ups by name --------------------------------------------------------------------------------------------------
@@ -324,7 +324,7 @@ def test_both_engines_match_and_score(service: Service, engine: str) -> None:
     contract = service.contract(engine=engine)
     rows = list(range(100, 160))
     codes = [service.pilot.codes()[row] for row in rows]
-    found = matching.match(service.outlet(), contract, JOB, [*STRANGERS, *codes], engine)
+    found = bank_matching.match(service.outlet(), contract, JOB, [*STRANGERS, *codes], engine)
     assert found.indices.tolist() == list(range(len(STRANGERS), len(STRANGERS) + len(codes)))
     records = service.pilot.bank[rows]
     batch = service.batch(contract, found.tags, records)
@@ -332,7 +332,7 @@ def test_both_engines_match_and_score(service: Service, engine: str) -> None:
     answers = BankSheet.from_json(service.outlet().sheet(contract)).indicators(records)
     expected = service.pilot.model.terms(service.pilot.public[rows], Detail.TOTAL).apply(answers)
     assert np.array_equal(service.holder.decrypt(reply, rows=len(rows), batch=batch), expected)
-    stray = matching.match(service.outlet(), contract, JOB, STRANGERS[:3], engine)
+    stray = bank_matching.match(service.outlet(), contract, JOB, STRANGERS[:3], engine)
     assert not len(stray.indices)
     with pytest.raises(Refused, match="1 of 1"):
         tags = stray.digests[:1, : bank.TAG_BYTES]

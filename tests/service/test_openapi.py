@@ -13,7 +13,7 @@ import jsonschema  # type: ignore[import-untyped]
 import pytest
 from openapi_spec_validator import validate
 
-from tests.service.standin import CONTRACT, running
+from tests.support.bureau_standin import CONTRACT, running
 
 PUBLIC = (
     "GET /v1/health",

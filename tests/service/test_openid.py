@@ -21,15 +21,15 @@ from joserfc.jwk import ECKey, RSAKey
 
 from lab.bureau.people import Role, Subject
 from lab.bureau.store.tables import TallyRow
-from lab.sdk.browser import sign_in_by_browser
-from lab.sdk.held import Held
+from lab.sdk.browser_sign_in import sign_in_by_browser
+from lab.sdk.session_file import Held
 from lab.terms.errors import InvalidInput, Unreachable
-from sandbox.openid import find_provider
+from sandbox.oidc.configured_provider import find_provider
+from sandbox.oidc.pending_sign_ins import CALLBACK, MOST, Once
 from sandbox.settings import ServiceSettings
-from sandbox.waiting import CALLBACK, MOST, Once
 from tests.service.conftest import ROOT
-from tests.service.crooked import CLIENT, SECRET, Claims, Crooked, crooked_provider
-from tests.service.front import GOOD, Front, close_front, free_port, open_front
+from tests.support.crooked_provider import CLIENT, SECRET, Claims, Crooked, crooked_provider
+from tests.support.people_front import GOOD, Front, close_front, free_port, open_front
 
 VERIFIER, STATE = "v" * 43, "s" * 43
 CHALLENGE = create_s256_code_challenge(VERIFIER)
@@ -50,7 +50,15 @@ class Certified:
 def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certified]:
     folder, port = tmp_path_factory.mktemp("provider"), free_port()
     public = f"http://127.0.0.1:{port}"
-    words = [sys.executable, "-m", "tests.service.provider", public + CALLBACK, CLIENT, SECRET, str(folder / "issuer")]
+    words = [
+        sys.executable,
+        "-m",
+        "tests.support.openid_provider",
+        public + CALLBACK,
+        CLIENT,
+        SECRET,
+        str(folder / "issuer"),
+    ]
     process = subprocess.Popen(words, cwd=ROOT)
     try:
         while not (folder / "issuer").exists():

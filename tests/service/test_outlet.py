@@ -12,8 +12,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.delivery import deliver
-from lab.bank.outlet import Caps, JobCard, Outlet, Patience
+from lab.bank.connection.client import Caps, JobCard, Outlet, Patience
+from lab.bank.scoring.batch_transfer import deliver
 from lab.terms.errors import (
     Busy,
     Conflict,

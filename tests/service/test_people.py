@@ -16,17 +16,17 @@ import pytest
 from fastapi import Response
 from starlette.requests import Request
 
-from lab.bureau.ledger.tallies import OF, WINDOW, close_tallies
+from lab.bureau.ledger.rate_limited_entries import OF, WINDOW, close_tallies
 from lab.bureau.people import Permission, Role
-from lab.bureau.people.judging import TRIES
+from lab.bureau.people.lockout import TRIES
+from lab.sdk.client import Desk
 from lab.sdk.connection import Connection
-from lab.sdk.desk import Desk
-from lab.sdk.held import Held
+from lab.sdk.session_file import Held
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
-from sandbox.parts import Parts
-from sandbox.people import set_cookies
+from sandbox.auth.person import set_cookies
+from sandbox.dependencies import Parts
 from tests.service.conftest import _new_database
-from tests.service.front import GOOD, OTHER, WRONG, Front, close_front, open_front
+from tests.support.people_front import GOOD, OTHER, WRONG, Front, close_front, open_front
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])

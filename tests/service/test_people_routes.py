@@ -17,8 +17,8 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis.errors import Unsatisfiable
 
 from lab.bureau.people import Role
-from tests.service.front import Front, close_front, open_front
 from tests.service.test_fuzz import built
+from tests.support.people_front import Front, close_front, open_front
 
 EXAMPLES = 4
 OPEN = {

@@ -15,18 +15,18 @@ import polars as pl
 import pytest
 
 from lab.bank.home import BankHome
-from lab.bank.plan import DAYS, smallest
-from lab.bureau.office import Bureau
-from lab.bureau.register import import_register
-from lab.bureau.shelf import keep_model, publish_model
-from lab.terms.contract import Detail, Operation
-from lab.terms.offer import parse_offer
-from lab.terms.proposal import Proposal, parse_proposal
-from lab.terms.wishes import Wishes
+from lab.bank.scoring.plan import DAYS, smallest
+from lab.bureau.bureau import Bureau
+from lab.bureau.data.register import import_register
+from lab.bureau.model_registry.registry import keep_model, publish_model
+from lab.terms.contract.document import Detail, Operation
+from lab.terms.contract.draft_options import Wishes
+from lab.terms.contract.model_offer import parse_offer
+from lab.terms.contract.proposal import Proposal, parse_proposal
 from protocols.wire.signature import sign_request
 from tests.service.conftest import ROOT, Pilot, Process
-from tests.service.standin import Key
-from tests.unit.bureau.scene import APPROVER, AUTHOR, PARAMS, SECOND
+from tests.support.bureau_scene import APPROVER, AUTHOR, PARAMS, SECOND
+from tests.support.bureau_standin import Key
 
 
 def run_bank(home: Path, *words: str | Path) -> subprocess.CompletedProcess[str]:

@@ -12,17 +12,17 @@ import polars as pl
 import pytest
 from sqlalchemy import select
 
-from lab.bank.outlet import Outlet
-from lab.bank.portraits import Gallery
-from lab.bank.rescoring import Request, Rescored, rescore
-from lab.bank.run import find_run, finished_runs, unfinished_runs
+from lab.bank.connection.client import Outlet
+from lab.bank.portraits.scored_run import Gallery
+from lab.bank.runs.store import find_run, finished_runs, unfinished_runs
+from lab.bank.scoring.rescore import Request, Rescored, rescore
 from lab.bureau.store.tables import EntryRow
-from lab.terms.contract import Detail
+from lab.terms.contract.document import Detail
 from lab.terms.errors import NotFound, Refused
 from lab.terms.progress import SILENT, Progress
 from tests.service.conftest import Pilot, Service, import_public, open_service
 from tests.service.test_bank_session import Bank, Event, Stopper, firms
-from tests.unit.bank.test_commands import lab
+from tests.unit.lab.cli.bank.test_runs import lab
 
 BATCH = 20
 

@@ -20,26 +20,26 @@ import sqlalchemy
 from sqlalchemy import update
 
 from lab.bank import home as rooms_home
+from lab.bank import key_rotation as rooms_rotation
 from lab.bank import keys as rooms_keys
-from lab.bank import rotation as rooms_rotation
+from lab.bank.connection.client import Outlet, Patience
 from lab.bank.home import BankHome, Pin
+from lab.bank.key_rotation import NEXT_CARD, Rotation, rotate_key
 from lab.bank.keys import BankKeys
-from lab.bank.outlet import Outlet, Patience
-from lab.bank.rotation import NEXT_CARD, Rotation, rotate_key
-from lab.bank.run import unfinished_runs
+from lab.bank.runs.store import unfinished_runs
+from lab.bureau.bureau import Bureau
 from lab.bureau.contracts.banks import GRACE, KeyState, register
-from lab.bureau.office import Bureau
 from lab.bureau.people import Role
 from lab.bureau.store.tables import BankKeyRow, EntryRow, JobRow
-from lab.terms.contract import Detail
+from lab.terms.contract.document import Detail
 from lab.terms.errors import InvalidInput, NotAuthentic, Unreachable
-from lab.terms.party import Party
+from lab.terms.keys.party import Party
 from protocols.matching.bureau import DEFAULT_ENGINE
 from protocols.wire.signature import Signer, sign_request
 from tests.service.conftest import ROOT, Pilot, Process, Service, open_service
-from tests.service.front import Front
-from tests.service.standin import Key
 from tests.service.test_bank_session import Bank, firms
+from tests.support.bureau_standin import Key
+from tests.support.people_front import Front
 
 PATIENCE = Patience(connect=5, answer=60, tries=1, longest_wait=0.1)
 ROWS, ROWS_PER_BATCH = 112, 8
@@ -302,7 +302,7 @@ def test_only_the_bureaus_named_are_told_and_strangers_are_not(
     there.know(home)
     found = lab("bank", "rotate-key", "--home", home.folder, "--bureau", here.process.url)
     assert (found["told"], found["waiting"], found["done"]) == (["here"], ["there"], False)
-    from lab.bank.rotation import pins_at
+    from lab.bank.key_rotation import pins_at
 
     with pytest.raises(InvalidInput, match="pinned"):
         pins_at(home, [stranger.process.url], lambda _: stranger.bureau.party.public_key)

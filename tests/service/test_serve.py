@@ -17,14 +17,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from lab.bank.outlet import Outlet, Patience
-from lab.bureau.office import Bureau
+from lab.bank.connection.client import Outlet, Patience
+from lab.bureau.bureau import Bureau
 from lab.sdk.connection import Connection
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Unreachable
 from protocols.wire.frame import Frame, Kind
 from sandbox.app import serve
 from tests.service.conftest import Process
-from tests.service.standin import CONTRACT, JOB, Key, running
+from tests.support.bureau_standin import CONTRACT, JOB, Key, running
 
 QUICK = Patience(connect=5, answer=30, tries=1)
 

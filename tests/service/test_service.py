@@ -11,23 +11,23 @@ import numpy as np
 import pytest
 import tenseal.sealapi as seal
 
-from lab.bank.delivery import deliver
-from lab.bank.outlet import JobCard
-from lab.terms.contract import Detail
+from lab.bank.connection.client import JobCard
+from lab.bank.scoring.batch_transfer import deliver
+from lab.terms.contract.document import Detail
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
-from lab.terms.receipt import ScoreReceipt, verify_receipt
-from models.sheet import BankSheet
+from lab.terms.ledger.receipt import ScoreReceipt, verify_receipt
+from models.shared.sheet import BankSheet
 from protocols.matching import bank
 from protocols.matching.bank import CANARIES
-from protocols.scoring import native
 from protocols.scoring.bank import generate_secret
 from protocols.scoring.layout import digest
+from protocols.scoring.seal import binding
 from protocols.wire.frame import Frame, Kind, unpack
 from protocols.wire.signature import sign_request
-from tests import matching
-from tests.protocol.insider import rubbish
 from tests.service.conftest import JOB, PARAMS, RECIPIENT, Service
-from tests.service.standin import Key
+from tests.support import bank_matching
+from tests.support.bureau_standin import Key
+from tests.support.insider import rubbish
 
 HERE = list(range(0, 60))
 
@@ -126,7 +126,7 @@ def test_an_oversized_countersignature_is_too_large(service):
 
 
 def every_call(service, outlet, contract):
-    frame, many = matching.request(["firm-0001"]), matching.request([f"firm-{row:04d}" for row in range(100)])
+    frame, many = bank_matching.request(["firm-0001"]), bank_matching.request([f"firm-{row:04d}" for row in range(100)])
     context = service.context
     return {
         "contract": lambda: outlet.contract(contract),
@@ -168,7 +168,7 @@ def test_every_signed_route_hides_that_a_contract_does_not_exist(service):
 
 def test_a_replayed_match_is_refused_recorded_and_not_charged_again(service):
     contract = service.contract()
-    body = matching.request(["firm-0001"])
+    body = bank_matching.request(["firm-0001"])
     target = f"/v1/contracts/{contract}/matching?job={JOB}"
     headers = sign_request("POST", target, body, service.key, bureau_key=service.bureau.keys.public_key_hex)
     headers["content-type"] = "application/octet-stream"
@@ -218,13 +218,13 @@ def test_the_ceiling_for_one_match_holds(service):
     contract = service.contract(identifiers_per_match=3 + CANARIES)
     outlet = service.outlet()
     with pytest.raises(Refused, match="identifiers_per_match"):
-        outlet.match(contract, JOB, matching.request(list("abcd")))
+        outlet.match(contract, JOB, bank_matching.request(list("abcd")))
     assert outlet.allowance(contract)["identifiers"] == {"ceiling": 1_000_000, "used": 0, "left": 1_000_000}
 
 
 def test_the_ceiling_of_identifiers_holds_under_parallel_requests(service):
     contract = service.contract(identifiers=5 + 2 * CANARIES)
-    bodies = [matching.request(["firm-0001", "firm-0002"]) for _ in range(6)]
+    bodies = [bank_matching.request(["firm-0001", "firm-0002"]) for _ in range(6)]
 
     def ask(body: bytes) -> bool:
         try:
@@ -293,7 +293,7 @@ def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
     codes, records = chosen(service, HERE)
     strangers = [f"stranger-{row}" for row in range(10)]
     outlet = service.outlet()
-    matched = matching.match(outlet, contract, JOB, codes + strangers)
+    matched = bank_matching.match(outlet, contract, JOB, codes + strangers)
     assert matched.indices.tolist() == HERE
     assert not outlet.has_context(contract, JOB, service.context_name)
     outlet.put_context(contract, JOB, service.context_name, service.context)
@@ -371,7 +371,7 @@ def foreign(service):
     parms.set_plain_modulus(seal.PlainModulus.Batching(4096, 20))
     context = seal.SEALContext(parms, True, seal.SEC_LEVEL_TYPE.TC128)
     encryptor = seal.Encryptor(context, seal.KeyGenerator(context).secret_key())
-    return native.dump(encryptor.encrypt_symmetric(seal.Plaintext("1")))
+    return binding.dump(encryptor.encrypt_symmetric(seal.Plaintext("1")))
 
 
 def changed(batch, *, part=None, index=1, **meta):
@@ -419,7 +419,7 @@ def test_batches_that_do_not_fit_are_refused_uncharged(service, job):
 
 def test_matching_requests_that_do_not_fit_are_refused_uncharged(service):
     contract = service.contract()
-    good = unpack(matching.request(["a", "b"]), Kind.MATCH_REQUEST)
+    good = unpack(bank_matching.request(["a", "b"]), Kind.MATCH_REQUEST)
     for wrong in (
         Frame(Kind.MATCH_REQUEST, {}, ()).pack(),
         Frame(Kind.MATCH_REQUEST, good.meta, (good.parts[0][:-1],)).pack(),

@@ -15,8 +15,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lab.rehearsal.report import TrialReport, write_report
-from lab.rehearsal.trial import Plan, run_trial
+from lab.simulation.trial.report import TrialReport, write_report
+from lab.simulation.trial.trial import Plan, run_trial
 from lab.terms.errors import Conflict, InvalidInput
 
 KEYS = {

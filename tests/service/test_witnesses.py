@@ -17,20 +17,20 @@ import httpx
 import polars as pl
 import pytest
 
-from lab.bank.agreement import countersign
+from lab.bank.connection.client import Outlet, Patience
+from lab.bank.contract.agreement import countersign
 from lab.bank.home import BankHome
-from lab.bank.intersection import Errand, count_portfolio, match_portfolio
-from lab.bank.outlet import Outlet, Patience
-from lab.bank.run import unfinished_runs
-from lab.bank.session import Job, score_portfolio
-from lab.bureau.office import Bureau
-from lab.bureau.scraping import metrics_token
-from lab.bureau.shelf import keep_model, publish_model
-from lab.terms.contract import Contract, Operation
+from lab.bank.matching.match_job import Errand, count_portfolio, match_portfolio
+from lab.bank.runs.store import unfinished_runs
+from lab.bank.scoring.job import Job, score_portfolio
+from lab.bureau.bureau import Bureau
+from lab.bureau.key_management.metrics_token import metrics_token
+from lab.bureau.model_registry.registry import keep_model, publish_model
+from lab.terms.contract.document import Contract, Operation
 from lab.terms.errors import Unreachable
-from lab.terms.note import COSIGNATURE, NoteKey
-from lab.terms.party import Party
-from lab.terms.witness_quorum import WitnessTerms
+from lab.terms.keys.party import Party
+from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey
 from protocols.matching.bank import CANARIES
 from tests.service.conftest import ROOT, Pilot, Process, Service, import_public
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from lab.terms.sealed import open_sealed
+from lab.terms.keys.sealing import open_sealed
 from tests.vectors.generate import FIXED, path_of, written
 from tests.vectors.making import secrets
 

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from protocols.scoring import bureau, keyproof, packing
+from protocols.scoring import bureau, key_proof, packing
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.scoring.layout import Terms
-from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
+from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 from tests.vectors.generate import path_of
 from tests.vectors.making.scoring import (
     CONTRACT,
@@ -85,7 +85,7 @@ def test_the_second_implementation_judges_the_products_proof() -> None:
     frame_ = KeyHolder(PARAMS, generate_secret(PARAMS)).public_context()
     kind, header, (key, proof) = frame.read(frame_)
     assert (kind, header) == ("context", {"form": 2, "parameters": PARAMS.name})
-    assert len(proof) == keyproof.proof_bytes(PARAMS)
+    assert len(proof) == key_proof.proof_bytes(PARAMS)
     assert scoring.verify(key, proof, plain_set(PARAMS))
     wrong = bytearray(proof)
     wrong[-PARAMS.degree] ^= 1

@@ -1,7 +1,7 @@
 """Contracts at the bureau: their workflow, the policy that tells what the terms allow, and ``authorise``, the one place
 where every operation of the exchange is let through or refused."""
 
-from lab.bureau.contracts.authority import authorise
+from lab.bureau.contracts.enforcement import authorise
 from lab.bureau.contracts.policy import Ask
 
 __all__ = ["Ask", "authorise"]

@@ -21,14 +21,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.bureau.ledger import record
-from lab.bureau.people.roles import Permission, Person
+from lab.bureau.people.permissions import Permission, Person
 from lab.bureau.store import Store
 from lab.bureau.store.tables import BankKeyRow, BankRow, ContractRow
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
-from lab.terms.fingerprint import check_told
-from lab.terms.lines import check_line
-from lab.terms.party import Party
-from lab.terms.succession import SignedSuccession
+from lab.terms.keys.fingerprint import check_told
+from lab.terms.keys.key_succession import SignedSuccession
+from lab.terms.keys.party import Party
+from lab.terms.text.visible_line import check_line
 
 GRACE = timedelta(hours=24)
 """How long a key is accepted after the next one took its place."""

@@ -10,16 +10,16 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from lab.bureau.catalogue import find_items
-from lab.bureau.catalogue.grades import Grade, count_officers
+from lab.bureau.configuration.item_grades import Grade, count_officers
 from lab.bureau.contracts.banks import register
-from lab.bureau.contracts.cabinet import file_draft
-from lab.bureau.contracts.choices import Choices, usual_consent, usual_operations
-from lab.bureau.contracts.holding import Held
-from lab.bureau.people.roles import Person
-from lab.bureau.register import find_snapshot
-from lab.bureau.shelf import PUBLISHED, Shelf, Shelved, find_model
-from lab.terms.contract import (
+from lab.bureau.contracts.draft_clauses import Choices, usual_consent, usual_operations
+from lab.bureau.contracts.lifecycle import file_draft
+from lab.bureau.contracts.repository import Held
+from lab.bureau.data.catalogue import find_items
+from lab.bureau.data.register import find_snapshot
+from lab.bureau.model_registry.registry import PUBLISHED, Shelf, Shelved, find_model
+from lab.bureau.people.permissions import Person
+from lab.terms.contract.document import (
     Ceilings,
     ConsentTerms,
     Contract,
@@ -31,10 +31,10 @@ from lab.terms.contract import (
     counts_only,
 )
 from lab.terms.errors import InvalidInput, Refused
-from lab.terms.party import Party
-from models.model import Model
+from lab.terms.keys.party import Party
+from models.bureau.model import Model
 from protocols.matching.bureau import CANARIES, ENGINES, MIN_COUNTED
-from protocols.scoring.params import find_parameters
+from protocols.scoring.parameters import find_parameters
 
 
 @dataclass(frozen=True, slots=True)

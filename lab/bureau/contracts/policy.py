@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from lab.bureau.contracts.workflow import State
-from lab.terms.contract import Contract, Detail, Operation, ReleaseForm, SignedContract
+from lab.terms.contract.document import Contract, Detail, Operation, ReleaseForm, SignedContract
 from lab.terms.errors import NotAuthentic, Refused
 
 COARSER: dict[Detail, frozenset[Detail]] = {

@@ -4,13 +4,13 @@ Every public operation of ``Matching``, ``Contexts`` and ``Scoring`` passes ``la
 ``passage``; a test goes through all of them.
 """
 
+from lab.bureau.exchange.access import Passage
 from lab.bureau.exchange.batches import Charge
-from lab.bureau.exchange.contexts import Contexts
+from lab.bureau.exchange.job_requests import Reception
 from lab.bureau.exchange.jobs import Job, JobTerms
-from lab.bureau.exchange.matching import Matching
-from lab.bureau.exchange.passage import Passage
-from lab.bureau.exchange.reception import Reception
-from lab.bureau.exchange.scoring import Outcome, Scoring
+from lab.bureau.exchange.matching.match_requests import Matching
+from lab.bureau.exchange.scoring.batch_scoring import Outcome, Scoring
+from lab.bureau.exchange.scoring.public_contexts import Contexts
 
 __all__ = [
     "Charge",

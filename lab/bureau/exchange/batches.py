@@ -18,11 +18,11 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.home import BureauHome
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import BatchRow, JobRow
 from lab.terms.errors import Busy, Conflict, InvalidInput, NotFound, ShulabError
-from lab.terms.problems import FAMILIES
+from lab.transport.problem_details import FAMILIES
 
 CHARGED, ANSWERED, RETURNED = "charged", "answered", "returned"
 AFRESH = "score these enterprises afresh: match, encrypt and send them"

@@ -18,12 +18,12 @@ from typing import Any
 from sqlalchemy import CursorResult, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.cabinet import find
+from lab.bureau.contracts.lifecycle import find
 from lab.bureau.contracts.workflow import State
 from lab.bureau.exchange.jobs import jobs_opened
-from lab.bureau.ledger.tallies import note_return
+from lab.bureau.ledger.rate_limited_entries import note_return
 from lab.bureau.store.tables import InquiryRow, Moment, UsageRow
-from lab.terms.contract import Contract
+from lab.terms.contract.document import Contract
 from lab.terms.errors import Refused
 
 IDENTIFIERS = "identifiers"

@@ -12,12 +12,12 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.cabinet import find, standing, versions
+from lab.bureau.configuration.home import BureauHome
+from lab.bureau.contracts.lifecycle import find, standing, versions
 from lab.bureau.contracts.workflow import FINAL
-from lab.bureau.exchange.evaluated import ROOT, EvaluatedRegisters
-from lab.bureau.exchange.index import MANIFEST
 from lab.bureau.exchange.jobs import lock_contract
-from lab.bureau.home import BureauHome
+from lab.bureau.exchange.matching.evaluated_register import ROOT, EvaluatedRegisters
+from lab.bureau.exchange.matching.index import MANIFEST
 from lab.bureau.ledger import BUREAU, record
 from lab.bureau.store import Store
 from lab.bureau.store.tables import BatchRow, ContextRow, ContractRow

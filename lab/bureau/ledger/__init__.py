@@ -5,6 +5,6 @@ writes, ``Ledger`` reads: it signs tree heads, proves, gives receipts and export
 """
 
 from lab.bureau.ledger.entries import BUREAU, LOCAL, record
-from lab.terms.ledger import Entry, Fact
+from lab.terms.ledger.tree import Entry, Fact
 
 __all__ = ["BUREAU", "LOCAL", "Entry", "Fact", "record"]

@@ -12,8 +12,8 @@ from stdnum.cn import uscc
 
 from lab.bureau.store.tables import EntryRow, LedgerSizeRow
 from lab.terms.errors import InvalidInput
-from lab.terms.ledger import Entry, Fact, entry_input, hash_leaf, write_body
-from lab.terms.ledger_kinds import KINDS
+from lab.terms.ledger.entry_kinds import KINDS
+from lab.terms.ledger.tree import Entry, Fact, entry_input, hash_leaf, write_body
 
 LOCAL, BUREAU = "local", "bureau"
 """Who did it, where it was neither a bank nor a person: a command on the bureau's machine, or the service itself."""
@@ -27,7 +27,7 @@ _LIKE_A_CODE = re.compile(r"(?<![0-9A-Z])[0-9A-HJ-NPQRTUWXY]{18}(?![0-9A-Z])", r
 def record(session: Session, kind: str, contract: str | None, facts: Mapping[str, Fact], *, by: str) -> Entry:
     """Append an entry in ``session``'s transaction, which also makes the change that the entry tells of.
 
-    ``kind`` is one of ``lab.terms.ledger_kinds``. ``by`` is who did it: ``bank:<id>``, ``person:<account>``, ``local``
+    ``kind`` is one of ``lab.terms.ledger.entry_kinds``. ``by`` is who did it: ``bank:<id>``, ``person:<account>``, ``local``
     (a command on the bureau's machine) or ``bureau`` (the service itself). Raises ``InvalidInput`` when a text among
     the facts holds a unified social credit code: a reason that a person typed may.
 
@@ -35,7 +35,7 @@ def record(session: Session, kind: str, contract: str | None, facts: Mapping[str
     while waiting for another lock could stop both.
     """
     if kind not in KINDS:
-        raise ValueError(f"{kind!r} is no kind of entry; lab.terms.ledger_kinds lists them")
+        raise ValueError(f"{kind!r} is no kind of entry; lab.terms.ledger.entry_kinds lists them")
     if not _BY.fullmatch(by):
         raise ValueError("an entry is by bank:<id>, person:<account>, local or bureau")
     sign = session.info.get("sign")

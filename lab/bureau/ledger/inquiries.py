@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
+from lab.bureau.key_management.pseudonyms import Pseudonyms, pseudonyms_of
 from lab.bureau.ledger.entries import record
-from lab.bureau.pseudonyms import Pseudonyms, pseudonyms_of
 from lab.bureau.store import Store
 from lab.bureau.store.tables import (
     BankRow,

@@ -20,14 +20,14 @@ from sqlalchemy.orm import Session
 from lab.bureau.ledger.entries import read_entries, record
 from lab.bureau.store import Store
 from lab.bureau.store.tables import EntryRow, LedgerSizeRow, TreeHeadRow
-from lab.terms.consistency import prove
 from lab.terms.errors import InvalidInput, NotFound
-from lab.terms.ledger import LEAF_BYTES, LeafTree, Proof, SignedHead, head_input
-from lab.terms.ledger_export import write_entry, write_header
-from lab.terms.ledger_kinds import KINDS
-from lab.terms.party import Party
-from lab.terms.receipt import SCHEMA as RECEIPT_SCHEMA
-from lab.terms.receipt import Receipt
+from lab.terms.keys.party import Party
+from lab.terms.ledger.entry_kinds import KINDS
+from lab.terms.ledger.export import write_entry, write_header
+from lab.terms.ledger.receipt import SCHEMA as RECEIPT_SCHEMA
+from lab.terms.ledger.receipt import Receipt
+from lab.terms.ledger.tree import LEAF_BYTES, LeafTree, Proof, SignedHead, head_input
+from lab.terms.witnessing.consistency_proof import prove
 
 _PAGE = 1000
 """Entries read at once for an export, so that no transaction stays open while a slow reader takes them."""
@@ -156,7 +156,7 @@ class Ledger:
             return [read_body(row) for row in rows]
 
     def export(self, *, by: str) -> Iterator[bytes]:
-        """The whole ledger as lines (see ``lab.terms.ledger_export``), with all heads; itself an entry, the last of it.
+        """The whole ledger as lines (see ``lab.terms.ledger.export``), with all heads; itself an entry, the last of it.
 
         The entry and the head over it are written before this returns; entries are read while lines are taken.
         """

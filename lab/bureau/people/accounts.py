@@ -11,10 +11,10 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.people.roles import Person, Role, check_roles
+from lab.bureau.people.permissions import Person, Role, check_roles
 from lab.bureau.store.tables import AccountRow
 from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.lines import check_line
+from lab.terms.text.visible_line import check_line
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,63}")
 ACTIVE, DISABLED = "active", "disabled"

@@ -5,6 +5,6 @@ shown, and an officer decides. What fails closed are the ceilings (``lab.bureau.
 """
 
 from lab.bureau.watch.rules import RULES, Finding, Rule, Step, judge
-from lab.bureau.watch.watch import Watch
+from lab.bureau.watch.usage_monitor import Watch
 
 __all__ = ["RULES", "Finding", "Rule", "Step", "Watch", "judge"]

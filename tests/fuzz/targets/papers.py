@@ -7,16 +7,16 @@ import json
 import numpy as np
 import polars as pl
 
-from lab.terms.card import read_card
-from lab.terms.contract import Detail, parse_contract
+from lab.terms.contract.document import Detail, parse_contract
+from lab.terms.contract.model_offer import EXAMPLE, parse_offer
+from lab.terms.contract.odrl import from_odrl, to_odrl
+from lab.terms.contract.proposal import parse_proposal
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError
-from lab.terms.odrl import from_odrl, to_odrl
-from lab.terms.offer import EXAMPLE, parse_offer
-from lab.terms.problems import error_of, read_object
-from lab.terms.proposal import parse_proposal
-from lab.terms.succession import parse_succession
-from models.sheet import BankSheet
-from models.training import train
+from lab.terms.keys.key_succession import parse_succession
+from lab.terms.keys.party_card import read_card
+from lab.transport.problem_details import error_of, read_object
+from models.bureau.training.trainer import train
+from models.shared.sheet import BankSheet
 from tests.fuzz.target import Target, as_file, vectors
 
 

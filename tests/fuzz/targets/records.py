@@ -6,14 +6,14 @@ import hmac
 import json
 from base64 import b64encode
 
-from lab.terms.checkpoint import SignedCheckpoint
-from lab.terms.cosignature import read_cosignature
 from lab.terms.errors import InvalidInput, NotAuthentic
-from lab.terms.ledger import SignedHead, verify_consistency, verify_inclusion
-from lab.terms.ledger_export import verify_export
-from lab.terms.note import COSIGNATURE, NoteKey
-from lab.terms.receipt import Receipt, verify_receipt
-from lab.terms.sealed import SealKey, open_sealed
+from lab.terms.keys.sealing import SealKey, open_sealed
+from lab.terms.ledger.export import verify_export
+from lab.terms.ledger.receipt import Receipt, verify_receipt
+from lab.terms.ledger.tree import SignedHead, verify_consistency, verify_inclusion
+from lab.terms.witnessing.checkpoint import SignedCheckpoint
+from lab.terms.witnessing.cosignature import read_cosignature
+from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey
 from tests.fuzz.target import Target, as_file, vectors
 
 _BUREAU = vectors("receipt")["bureau"]

@@ -10,12 +10,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from protocols.scoring import keyproof, layout, noise, packing, ring, sealform
-from protocols.scoring.expansion import expand
-from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS
+from protocols.scoring import key_proof, layout, packing
+from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
+from protocols.scoring.rlwe import noise, ring
+from protocols.scoring.rlwe.seed_expansion import expand
+from protocols.scoring.seal import format
 from protocols.wire.frame import MalformedFrame
 from tests.fuzz.target import Target
-from tests.protocol.sets import NARROW
+from tests.support.parameter_sets import NARROW
 
 _SETS = tuple(replace(each, degree=16, max_outputs=4) for each in (*PARAMETERS.values(), NARROW))
 _SET = replace(PARAMETERS[DEFAULT_PARAMETERS], degree=16, max_outputs=4)
@@ -32,12 +34,12 @@ def _column(number: int) -> bytes:
 
 def read_context(data: bytes) -> None:
     """A key is residues in range and a seed; its proof is right, or refused."""
-    assert not sealform.is_secret_key(data, _SET)
+    assert not format.is_secret_key(data, _SET)
     key, proof = layout.read_context(data, _SET)
     layout.is_current(data)
     first, second = layout.read_seeded(key, _SET)
     assert layout.pack_seeded(key[:32], first, _SET) == key
-    keyproof.check(key, (first, second), proof, _SET)
+    key_proof.check(key, (first, second), proof, _SET)
 
 
 def contexts() -> list[bytes]:
@@ -49,7 +51,7 @@ def contexts() -> list[bytes]:
     primes = np.array(_SET.data_primes, dtype=np.uint64)[:, None]
     first = (primes - whole) % primes
     key = layout.pack_seeded(seed, first, _SET)
-    proof = keyproof.prove(key, (first, second), secret, error, _SET)
+    proof = key_proof.prove(key, (first, second), secret, error, _SET)
     return [layout.pack_context(_SET, key, proof), layout.pack_context(_SET, _column(1), proof)]
 
 
@@ -100,7 +102,7 @@ def polynomials() -> list[bytes]:
 
 
 TARGETS = (
-    Target("scoring-context", read_context, (MalformedFrame, keyproof.NoProof), contexts),
+    Target("scoring-context", read_context, (MalformedFrame, key_proof.NoProof), contexts),
     Target("scoring-batch", read_batch, (MalformedFrame,), batches),
     Target("scoring-reply", read_reply, (MalformedFrame,), replies),
     Target("scoring-polynomial", read_polynomial, (MalformedFrame,), polynomials),

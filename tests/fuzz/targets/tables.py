@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.bureau.consents.rows import sort_rows, words_of
-from lab.terms.csvfile import read_table
+from lab.bureau.data.consents.row_validation import sort_rows, words_of
+from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import normalise
 from lab.terms.progress import SILENT

@@ -15,11 +15,11 @@ import pytest
 from dbos._serialization import DBOSPortableJSON, deserialize_value, serialize_value
 
 from lab.terms.errors import Unreachable
+from sandbox.http.limits import Budget
+from sandbox.http.problems import Problem
+from sandbox.jobs.dbos_config import configure
 from sandbox.jobs.executors import Executor
-from sandbox.jobs.library import configure
-from sandbox.metrics import Metrics
-from sandbox.places import Budget
-from sandbox.problems import Problem
+from sandbox.monitoring.metrics import Metrics
 
 HOLD = "import sys; from pathlib import Path; from sandbox.jobs.executors import Executor; "
 HOLD += "print(Executor(Path(sys.argv[1])).id, flush=True); sys.stdin.read()"

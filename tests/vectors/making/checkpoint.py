@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.terms.checkpoint import origin_of, sign_checkpoint
-from lab.terms.cosignature import cosign
-from lab.terms.note import COSIGNATURE, NoteKey
+from lab.terms.witnessing.checkpoint import origin_of, sign_checkpoint
+from lab.terms.witnessing.cosignature import cosign
+from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey
 from tests.vectors.making import ledger
 from tests.vectors.making.keys import BUREAU, NEXT, NEXT_SECRET
 from tests.vectors.making.papers import START

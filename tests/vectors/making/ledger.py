@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from lab.terms.ledger import Fact, LeafTree, SignedHead, entry_input, hash_leaf, head_input, write_body, write_time
-from lab.terms.receipt import Receipt, verify_receipt
+from lab.terms.ledger.receipt import Receipt, verify_receipt
+from lab.terms.ledger.tree import Fact, LeafTree, SignedHead, entry_input, hash_leaf, head_input, write_body, write_time
 from tests.vectors.making.keys import BUREAU, BUREAU_SECRET
 from tests.vectors.making.papers import START
 

@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from lab.terms.matching_key import KeyStatement
+from lab.terms.keys.matching_key_statement import KeyStatement
 from protocols.matching import bank, bureau, hiding, layout, marks, setup
 from protocols.matching.contract_keys import contract_key, public_key
-from protocols.matching.engines.x25519 import encoding, multiplication, scalars
+from protocols.matching.engines.x25519 import hash_to_curve as encoding
+from protocols.matching.engines.x25519 import multiplication, scalars
 from tests.vectors.making.keys import BUREAU
 
 IDENTIFIERS = ["91110000100000044W", "91310000MA1FL0LQ3Y", "客户-0001", "a", "x" * 200]

@@ -6,9 +6,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from lab.terms.contract import Contract, signing_input
-from lab.terms.party import Party
-from lab.terms.succession import Succession
+from lab.terms.contract.document import Contract, signing_input
+from lab.terms.keys.key_succession import Succession
+from lab.terms.keys.party import Party
 from protocols.wire.signature import sign_request
 from tests.vectors.making.keys import BANK, BANK_SECRET, BUREAU, BUREAU_SECRET, NEXT, NEXT_SECRET
 

@@ -6,8 +6,9 @@ import hashlib
 from functools import cache
 from typing import Any
 
-from protocols.scoring import expansion, packing
-from protocols.scoring.params import DEFAULT_PARAMETERS, PARAMETERS, ParameterSet
+from protocols.scoring import packing
+from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS, ParameterSet
+from protocols.scoring.rlwe import seed_expansion
 from tests.vectors.plain import scoring as plain
 
 CONTRACT, ROWS = "c-vectors", 3
@@ -24,7 +25,7 @@ def scoring() -> dict[str, Any]:
     seed = bytes(range(32))
     sets = []
     for each in PARAMETERS.values():
-        rows = expansion.expand(seed, each)
+        rows = seed_expansion.expand(seed, each)
         packed = packing.pack(rows, each.data_primes)
         sets.append(
             {

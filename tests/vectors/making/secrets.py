@@ -7,7 +7,7 @@ import hashlib
 import hmac
 from typing import Any
 
-from lab.terms.sealed import SealKey, seal
+from lab.terms.keys.sealing import SealKey, seal
 
 PASSPHRASE, CONTENT, TOKEN = "正确的 horse battery", bytes(range(40)), bytes(range(32, 64))
 LABEL, SECRET = b"matching key 1", hashlib.sha256(b"shulab vectors: a secret").digest() + b"tail"

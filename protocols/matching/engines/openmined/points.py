@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from numpy.typing import NDArray
 
-from protocols.matching.engines.repeats import check_once
+from protocols.matching.engines.distinct import check_once
 
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 """Order n of the P-256 group (FIPS 186-5 / SP 800-186, section 3.2.1.3)."""

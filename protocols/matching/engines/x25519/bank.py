@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.matching.engines.x25519 import elements, encoding, path, scalars
-from protocols.matching.engines.x25519.encoding import WIDTH
+from protocols.matching.engines.x25519 import backend, element_checks, hash_to_curve, scalars
+from protocols.matching.engines.x25519.hash_to_curve import WIDTH
 
 __all__ = [
     "MATERIAL_BYTES",
@@ -33,12 +33,12 @@ def keys_of(seed: bytes) -> tuple[bytes, bytes]:
 
 def blind(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
     """c·H(x) for each identifier, uint8 [n, 32]."""
-    return path.chosen().multiply(key, encoding.encode(identifiers))
+    return backend.chosen().multiply(key, hash_to_curve.encode(identifiers))
 
 
 def check_elements(evaluated: NDArray[np.uint8]) -> None:
     """Raise ``ValueError`` unless the evaluated elements are canonical and all different."""
-    elements.check_form(evaluated)
+    element_checks.check_form(evaluated)
 
 
 def unblind(key: bytes, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -46,8 +46,8 @@ def unblind(key: bytes, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
     An element of the twist from the bureau is refused too: it would tell nothing of an identifier, but it is no answer.
     """
-    elements.check_on_curve(evaluated)
-    return path.chosen().multiply(key, evaluated)
+    element_checks.check_on_curve(evaluated)
+    return backend.chosen().multiply(key, evaluated)
 
 
 def canaries(material: Sequence[bytes]) -> NDArray[np.uint8]:
@@ -74,12 +74,12 @@ def check_public_key(public_key: bytes) -> None:
     if len(public_key) != WIDTH:
         raise ValueError(f"a public key has {WIDTH} bytes; found {len(public_key)}")
     row = np.frombuffer(public_key, dtype=np.uint8).reshape(1, WIDTH)
-    elements.check_form(row)
-    elements.check_on_curve(row)
+    element_checks.check_form(row)
+    element_checks.check_on_curve(row)
     _each([bytes(WIDTH)], public_key)
 
 
 def _each(material: Sequence[bytes], element: bytes) -> NDArray[np.uint8]:
     """One element under a scalar of each piece."""
     keys = np.frombuffer(b"".join(map(scalars.clamp, material)), dtype=np.uint8).reshape(len(material), WIDTH)
-    return path.chosen().multiply_each(keys, np.frombuffer(element, dtype=np.uint8))
+    return backend.chosen().multiply_each(keys, np.frombuffer(element, dtype=np.uint8))

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.matching.engines.x25519 import elements, encoding, multiplication, scalars
-from protocols.matching.engines.x25519 import path as path_
-from protocols.matching.engines.x25519.encoding import WIDTH
+from protocols.matching.engines.x25519 import backend as path_
+from protocols.matching.engines.x25519 import element_checks, hash_to_curve, multiplication, scalars
+from protocols.matching.engines.x25519.hash_to_curve import WIDTH
 
 __all__ = [
     "MATERIAL_BYTES",
@@ -48,15 +48,15 @@ def public_key(key: bytes) -> bytes:
 
 def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
     """F(x) = s·H(x) for each identifier, uint8 [n, 32], in order."""
-    return path_.chosen().multiply(key, encoding.encode(identifiers))
+    return path_.chosen().multiply(key, hash_to_curve.encode(identifiers))
 
 
 def check_elements(blinded: NDArray[np.uint8]) -> None:
     """Raise ``ValueError`` unless the elements are canonical and all different; no arithmetic on the curve."""
-    elements.check_form(blinded)
+    element_checks.check_form(blinded)
 
 
 def evaluate_elements(key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """s·b for each blinded element b, in order; raises ``ValueError`` for one on the twist or of small order."""
-    elements.check_on_curve(blinded)
+    element_checks.check_on_curve(blinded)
     return path_.chosen().multiply(key, blinded)

@@ -1,0 +1,171 @@
+"""What a bureau answers, read by a bank that does not trust it: JSON objects, receipts, cards, problem documents.
+
+A problem document (RFC 9457) becomes the error that it was at the bureau. No HTTP here; the outlet does that.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from lab.terms.errors import Busy, InvalidInput, NotAuthentic, ShulabError, Unreachable
+from lab.transport.problem_details import error_of, kind_of, read_object
+
+DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
+_LONGEST_WORD = 100
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, header fields by lower-case name, and the whole body."""
+
+    status: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    @property
+    def kind(self) -> str:
+        """Last part of the problem's type."""
+        return kind_of(self.content)
+
+    @property
+    def retry_after(self) -> float:
+        """Seconds that the bureau asks to wait; 0 if it does not say."""
+        value = self.headers.get("retry-after", "")
+        return float(value) if value.isascii() and value.isdigit() and len(value) < 9 else 0.0
+
+    def json(self) -> dict[str, Any]:
+        """The body as a JSON object; raises ``Unreachable`` for anything else."""
+        found = read_object(self.content)
+        if found is None:
+            raise Unreachable(
+                "Wanted a JSON object from the bureau; found something else.", next_step="check the bureau's address"
+            )
+        return found
+
+    def receipt(self) -> dict[str, Any]:
+        """The receipt in its header; raises ``Unreachable`` if there is none."""
+        try:
+            found = read_object(base64.b64decode(self.headers.get("shulab-receipt", ""), validate=True))
+        except ValueError:
+            found = None
+        if found is None:
+            raise Unreachable(
+                "Wanted a receipt with the reply; found none.", next_step="ask the bureau for its version"
+            )
+        return found
+
+    def error(self) -> ShulabError:
+        """The problem as the error it was at the bureau; an answer that is no problem document by its status."""
+        found = error_of(self.status, self.content)
+        if isinstance(found, Busy):
+            return Busy(found.detail, next_step=found.next_step, retry_after=int(self.retry_after))
+        return found
+
+
+ENDED = frozenset({"rejected", "revoked", "expired", "retired"})
+"""Final states of a contract's version; one that is not known here counts as none of them."""
+
+
+@dataclass(frozen=True)
+class VersionStanding:
+    """Where a version of a contract stands at the bureau."""
+
+    version: int
+    state: str
+    sha256: str
+    signable: bool
+    signed_by_bank: bool
+    signed_by_bureau: bool
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing leads out of its state."""
+        return self.state in ENDED
+
+
+@dataclass(frozen=True)
+class BureauCard:
+    """What a bureau says of itself, unsigned: compare ``public_key`` to a pin or a fingerprint before trusting it."""
+
+    name: str
+    public_key: str
+    api: str
+    engines: tuple[str, ...]
+    parameters: tuple[str, ...]
+
+
+def read_card(answer: Answer) -> BureauCard:
+    """The bureau's card; raises ``Unreachable`` if it is something else, ``NotAuthentic`` if its key is none."""
+    found = answer.json()
+    try:
+        card = BureauCard(
+            str(found["name"]),
+            str(found["public_key"]),
+            str(found["api"]),
+            tuple(str(engine) for engine in found["engines"]),
+            tuple(str(parameters) for parameters in found["parameters"]),
+        )
+    except (KeyError, TypeError):
+        raise Unreachable("Wanted a bureau's card at this address; found another service.", next_step=DOWN) from None
+    if not _KEY.fullmatch(card.public_key):
+        raise NotAuthentic("Wanted the bureau's key in its card; it is no key.", next_step="ask the bureau")
+    return card
+
+
+def read_versions(answer: Answer) -> tuple[VersionStanding, ...]:
+    """Every version of a contract, newest first; raises ``Unreachable`` if there are none."""
+    try:
+        listed = [_read_standing(one) for one in answer.json().get("versions") or ()]
+    except (KeyError, TypeError, ValueError):
+        listed = []
+    if not listed:
+        raise Unreachable("Wanted the contract's versions from the bureau; found something else.", next_step=DOWN)
+    return tuple(sorted(listed, key=lambda one: -one.version))
+
+
+def _read_standing(found: Mapping[str, Any]) -> VersionStanding:
+    version, texts = int(found["version"]), (found["state"], found["sha256"])
+    if not all(isinstance(text, str) and len(text) <= _LONGEST_WORD for text in texts):
+        raise ValueError
+    signed = (found["signable"], found["signed_by_bank"], found["signed_by_bureau"])
+    return VersionStanding(version, *texts, *(one is True for one in signed))
+
+
+def read_allowance(answer: Answer) -> dict[str, Any]:
+    """What is used and left under a contract's ceilings; raises ``Unreachable`` for anything else."""
+    found = answer.json()
+    try:
+        counts = [
+            found[name][word] for name in ("identifiers", "scores", "jobs") for word in ("used", "ceiling", "left")
+        ]
+        if all(type(count) is int for count in (*counts, found["scores"]["period_days"], found["rows_per_job"])):
+            return found
+    except (KeyError, TypeError):
+        pass
+    raise Unreachable("Wanted what is left under the contract; found something else.", next_step=DOWN)
+
+
+def read_register(answer: Answer) -> tuple[str, int]:
+    """Name and version of a register; raises ``Unreachable`` for anything else."""
+    found = answer.json()
+    name, version = found.get("name"), found.get("version")
+    if not isinstance(name, str) or not isinstance(version, int) or isinstance(version, bool):
+        raise Unreachable("Wanted a register's version from the bureau; found something else.", next_step=DOWN)
+    return name, version
+
+
+@contextmanager
+def strict(what: str) -> Iterator[None]:
+    """A protocol's complaint about the other side's bytes as an error with a next step; it holds no value."""
+    try:
+        yield
+    except ValueError as error:
+        raise InvalidInput(
+            f"The bureau's {what} answer does not fit: {error}.", next_step="ask the bureau; check both versions"
+        ) from None

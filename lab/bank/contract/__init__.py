@@ -1,0 +1,1 @@
+"""What the bank checks of a contract and of the bureau's ledger before it trusts either."""

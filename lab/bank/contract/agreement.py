@@ -1,0 +1,307 @@
+"""Before anything is sent: whose contract, whose key, which version, which model, for whom.
+
+``countersign`` is how a bank comes to a version of a contract; ``check_agreement`` is what every job begins with. Both
+fail closed: a missing signature, another key than the pinned one, a version that this bank never signed, or a sheet
+that the contract does not pin stops the job here, whatever the bureau says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from lab.bank.connection.client import Outlet
+from lab.bank.connection.responses import VersionStanding
+from lab.bank.home import BankHome
+from lab.bank.keys import BankKeys
+from lab.terms.contract.document import Contract, ModelTerms, Operation, SignedContract, signing_input
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.keys.fingerprint import check_told
+from lab.terms.keys.party import Party
+from lab.terms.ledger.receipt import ScoreReceipt
+from models.shared.sheet import BankSheet
+from protocols.matching.engines import ENGINES
+from protocols.scoring.parameters import ParameterSet, find_parameters
+
+_STEPS = {
+    "draft": "ask the bureau's officers to submit it",
+    "submitted": "another officer of the bureau has to approve it (`lab officer approve`)",
+    "under-review": "another officer of the bureau has to approve it (`lab officer approve`)",
+    "approved": "sign it with `lab bank sign`",
+    "suspended": "ask the bureau; when it is resumed, the same command goes on at no new charge",
+}
+"""What to do about a contract in a state that nothing runs in; of the others, only a new contract helps."""
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A contract in force, and the model and recipient of the job."""
+
+    signed: SignedContract
+    model: ModelTerms
+    recipient: str
+
+    @property
+    def contract(self) -> Contract:
+        """The contract document: the version in force."""
+        return self.signed.contract
+
+
+@dataclass(frozen=True)
+class Agreement(Standing):
+    """What a scoring job needs as well: the parameter set that the contract names, and the model's sheet."""
+
+    params: ParameterSet
+    sheet: BankSheet
+
+    def facts(self, receipts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        """What a run's manifest says of the agreement it ran under and of the register that its ``receipts`` name."""
+        contract, sheet = self.contract, self.sheet
+        return {
+            "version": contract.version,
+            "contract_sha256": contract.sha256,
+            "purpose": contract.purpose.value,
+            "recipient": self.recipient,
+            "detail": contract.detail.value,
+            "model": f"{sheet.model}@{sheet.version}",
+            "sheet_sha256": self.model.sheet_sha256,
+            "register": ", ".join(
+                sorted({f"{r.register}-{r.register_version}" for r in map(ScoreReceipt.read, receipts)})
+            ),
+            "outputs": len(sheet.outputs),
+        }
+
+
+def countersign(
+    home: BankHome,
+    keys: BankKeys,
+    outlet: Outlet,
+    contract: str,
+    *,
+    fingerprint: str | Callable[[], str] | None = None,
+    agree: Callable[[Contract, bool], bool],
+) -> SignedContract:
+    """Fetch the newest version that takes a signature, have a person (``agree(contract, pinned)``) agree to it, pin the
+    bureau's key, sign, store.
+
+    ``fingerprint`` is what the bureau read out over another channel, or asks the person for it; it is asked before the
+    contract is shown, and only for a key that is not pinned. Without it such a key is not trusted. Raises
+    ``NotAuthentic`` when the contract, the bureau's card, the fingerprint or an earlier pin disagree, ``Refused`` when
+    the person does not agree or no version takes a signature.
+    """
+    card = outlet.bureau()
+    chosen = _to_sign(contract, outlet.versions(contract))
+    signed, _ = outlet.contract(contract, chosen.version)
+    document = signed.contract
+    _check_parties(home, document, contract)
+    if document.version != chosen.version:
+        raise NotAuthentic("The bureau answered with another version.", next_step="ask the bureau")
+    if document.bank.public_key != keys.public_key_hex:
+        raise Conflict(
+            f"Contract {contract} names a former key of this bank.",
+            next_step="ask the bureau for a version that names the present key",
+        )
+    if document.bureau.public_key != card.public_key:
+        raise NotAuthentic(
+            "The contract names another bureau key than the service has.", next_step="ask the bureau which is right"
+        )
+    pinned = home.find_pin(document.bureau) is not None
+    _check_fingerprint(document.bureau, fingerprint, pinned)
+    if signed.bureau_signature is not None:
+        signed.verify(require=("bureau",))
+    if not agree(document, pinned):
+        raise Refused(
+            f"Contract {contract} was not agreed to; nothing was signed.", next_step="ask the bureau to amend it"
+        )
+    home.pin(document.bureau, outlet.url)
+    signature = keys.sign(signing_input(document)).hex()
+    if signed.bank_signature is None:
+        outlet.sign_contract(contract, signature, document.version)
+    complete = signed.model_copy(update={"bank_signature": signature})
+    complete.verify(require=("bank",))
+    home.store_contract(complete)
+    return complete
+
+
+def check_agreement(
+    home: BankHome,
+    outlet: Outlet,
+    contract: str,
+    *,
+    now: datetime,
+    model: tuple[str, int | None] | None = None,
+    recipient: str | None = None,
+) -> Agreement:
+    """What ``check_standing`` checks, for a scoring job, and the sheet of the model.
+
+    Raises what that raises, ``InvalidInput`` for a parameter set that is not offered, and ``NotAuthentic`` for another
+    sheet than the contract's.
+    """
+    wanted = (Operation.MATCH, Operation.SCORE)
+    standing = check_standing(home, outlet, contract, now=now, operations=wanted, model=model, recipient=recipient)
+    document = standing.contract
+    params = find_parameters(document.parameters)
+    sheet = _sheet(outlet, document, standing.model)
+    return Agreement(standing.signed, standing.model, standing.recipient, params, sheet)
+
+
+def check_standing(
+    home: BankHome,
+    outlet: Outlet,
+    contract: str,
+    *,
+    now: datetime,
+    operations: Sequence[Operation],
+    model: tuple[str, int | None] | None = None,
+    recipient: str | None = None,
+) -> Standing:
+    """The version in force, checked against what this bank signed and whom it pinned.
+
+    ``model``: its name and version (None: the first of the name that the contract allows); None means its first model.
+    ``recipient``: who in the bank the results are for; None means the first that the contract names. Raises
+    ``NotFound`` for a contract or version never signed here, ``NotAuthentic`` for a missing or wrong signature,
+    another key or a retired version, ``Refused`` outside its term, state, operations, models or recipients.
+    """
+    newest = home.contract(contract)
+    _check_parties(home, newest.contract, contract)
+    check_pinned(home, newest.contract.bureau)
+    signed, state = outlet.contract(contract)
+    document = signed.contract
+    own = _own(home, document, contract)
+    _check_text(document, own.contract)
+    _check_not_retired(home, document, contract)
+    if state != "active":
+        raise Refused(
+            f"Contract {contract} is {state}; it must be active.",
+            next_step=_STEPS.get(state, "ask the bureau for a new contract"),
+        )
+    check_pinned(home, document.bureau)
+    signed.verify()
+    home.store_contract(signed)
+    if not document.in_force(now):
+        raise Refused(
+            f"Contract {contract} runs from {document.starts:%Y-%m-%d %H:%M} to {document.expires:%Y-%m-%d %H:%M} UTC.",
+            next_step="ask the bureau for a new contract",
+        )
+    for operation in operations:
+        if operation not in document.operations:
+            raise Refused(
+                f"Contract {contract} does not allow to {operation.value}.",
+                next_step="ask the bureau for a contract that names the operation",
+            )
+    if recipient is not None and recipient not in document.recipients:
+        raise Refused(
+            f"Contract {contract} names other recipients: {', '.join(document.recipients)} (term: recipients).",
+            next_step="give one of these with --recipient, or ask the bureau to amend the contract",
+        )
+    chosen = document.model(*model) if model is not None else document.model()
+    if document.engine not in ENGINES:
+        raise InvalidInput(
+            "The contract names a matching engine that this version does not know.", next_step="update the software"
+        )
+    return Standing(signed, chosen, recipient or document.recipients[0])
+
+
+def _to_sign(contract: str, versions: tuple[VersionStanding, ...]) -> VersionStanding:
+    """The newest version that takes a signature, or the one in force, which was signed (signing again is harmless)."""
+    for version in versions:
+        if version.signable:
+            return version
+    for version in versions:
+        if version.state in ("active", "suspended") and version.signed_by_bank:
+            return version
+    state = versions[0].state
+    raise Refused(
+        f"Contract {contract} is {state}; it takes no signature.",
+        next_step=_STEPS.get(state, "ask the bureau for a new contract"),
+    )
+
+
+def _own(home: BankHome, document: Contract, contract: str) -> SignedContract:
+    try:
+        return home.contract(contract, document.version)
+    except NotFound:
+        raise NotFound(
+            f"Version {document.version} of contract {contract} is the bureau's present one; this bank has not signed "
+            "it here.",
+            next_step=f"run `lab bank sign {contract}`, which shows what changed",
+        ) from None
+
+
+def own_text(home: BankHome, contract: str, shown: Contract) -> Contract:
+    """``shown``, what the bureau says that a contract is, if it is the contract asked for and, of a version that this
+    bank has signed, the very text. Raises ``NotAuthentic`` otherwise."""
+    _check_parties(home, shown, contract)
+    if shown.version in home.versions(contract):
+        _check_text(shown, home.contract(contract, shown.version).contract)
+    return shown
+
+
+def _check_text(shown: Contract, own: Contract) -> None:
+    if shown.sha256 != own.sha256:
+        raise NotAuthentic(
+            f"The bureau's text of contract {own.id} is not the one this bank signed.",
+            next_step="ask the bureau; an amendment has a version of its own",
+        )
+
+
+def _check_not_retired(home: BankHome, document: Contract, contract: str) -> None:
+    """Raise ``NotAuthentic`` if both have signed a later version: that one retired this at once, and the bureau cannot
+    take it back by saying that this is in force."""
+    for version in home.versions(contract):
+        if version > document.version and home.contract(contract, version).bureau_signature is not None:
+            raise NotAuthentic(
+                f"The bureau says that version {document.version} of contract {contract} is in force; version "
+                f"{version}, signed by both, has taken its place.",
+                next_step="ask the bureau; nothing was sent",
+            )
+
+
+def check_pinned(home: BankHome, bureau: Party) -> None:
+    """Raise ``NotAuthentic`` unless this bureau's key is pinned."""
+    if home.find_pin(bureau) is None:
+        raise NotAuthentic(
+            "The contract names a bureau key that this bank has not pinned.",
+            next_step="run `lab bank sign ID --bureau URL` and compare the fingerprint with the bureau",
+        )
+
+
+def _check_parties(home: BankHome, document: Contract, contract: str) -> None:
+    if document.id != contract:
+        raise NotAuthentic("The bureau answered with another contract.", next_step="ask the bureau")
+    if document.bank.public_key not in home.own_keys:
+        raise NotAuthentic(
+            f"Contract {contract} names another bank's key.",
+            next_step="send the bureau this bank's card (`lab bank card`) for a new contract",
+        )
+
+
+def _sheet(outlet: Outlet, contract: Contract, model: ModelTerms) -> BankSheet:
+    data = outlet.sheet(contract.id, model.name, model.version)
+    if hashlib.sha256(data).hexdigest() != model.sheet_sha256:
+        raise NotAuthentic(
+            "The model's sheet is not the one that the contract pins.",
+            next_step="ask the bureau; a changed model needs a new contract",
+        )
+    sheet = BankSheet.from_json(data)
+    if (sheet.model, sheet.version, sheet.detail) != (model.name, model.version, contract.detail):
+        raise NotAuthentic(
+            "The model's sheet is of another model, version or detail than the contract.", next_step="ask the bureau"
+        )
+    # Replies are rounded to the contract's step, so what is near a cut-off is near it by that many quanta more.
+    return replace(sheet, error_bound=sheet.error_bound * contract.ceilings.precision)
+
+
+def _check_fingerprint(bureau: Party, told: str | Callable[[], str] | None, pinned: bool) -> None:
+    if callable(told):
+        told = None if pinned else told()
+    if told is not None:
+        check_told(told, bureau.public_key, whose="the bureau")
+    elif not pinned:
+        raise NotAuthentic(
+            "The bureau's key is new to this bank, and nobody has told its fingerprint.",
+            next_step="have the bureau read it out over another channel, and give it with --fingerprint",
+        )

@@ -1,0 +1,191 @@
+"""The bank as a witness of the bureau's ledger: every receipt is checked, and every tree head against the one before.
+
+The newest head that a bureau has shown is kept in the home. A bureau that rewrites its ledger, or goes back to an
+earlier one, can't prove that its next head continues the kept one; the bank then stops and has both heads as evidence.
+A bureau that keeps a ledger for this bank alone is not found out here: that takes somebody who sees what others are
+shown (``lab.bank.contract.checkpoint_wait``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from lab.bank.home import BankHome
+from lab.disk.private_files import read_private, replace_private
+from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
+from lab.terms.keys.party import Party
+from lab.terms.ledger.receipt import MATCHED, SCORED, Receipt, verify_receipt
+from lab.terms.ledger.tree import Fact, Proof, SignedHead, verify_consistency
+from lab.terms.witnessing.checkpoint import SignedCheckpoint
+
+_ASK = "ask the bureau; run the same command again to continue"
+_EVIDENCE = "stop, and ask the bureau by another channel; both tree heads are kept in bureaus/ as evidence"
+
+
+class Told(Protocol):
+    """An exchange that a receipt must speak of: its contract and job, the kind of entry, and facts it must have."""
+
+    @property
+    def contract(self) -> str: ...
+
+    @property
+    def job(self) -> str: ...
+
+    @property
+    def kind(self) -> str: ...
+
+    def facts(self) -> Mapping[str, Fact]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A batch that was scored: contract, job, model (``name@version``), enterprises, the batch by its SHA-256, and the
+    reply."""
+
+    contract: str
+    job: str
+    model: str
+    rows: int
+    batch: str
+    reply: bytes
+
+    @property
+    def kind(self) -> str:
+        """The kind of entry that tells of it."""
+        return SCORED
+
+    def facts(self) -> Mapping[str, Fact]:
+        """What the entry must say."""
+        name, _, version = self.model.rpartition("@")
+        return {
+            "model": name,
+            "model_version": int(version),
+            "rows": self.rows,
+            "batch_sha256": self.batch,
+            "reply_sha256": hashlib.sha256(self.reply).hexdigest(),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MatchExchange:
+    """A matching or counting request that was answered: contract, job and its key epoch, identifiers, both frames."""
+
+    contract: str
+    job: str
+    epoch: int
+    identifiers: int
+    request: bytes
+    response: bytes
+    counting: bool = False
+
+    @property
+    def kind(self) -> str:
+        """The kind of entry that tells of it."""
+        return MATCHED
+
+    def facts(self) -> Mapping[str, Fact]:
+        """What the entry must say."""
+        return {
+            "epoch": self.epoch,
+            "identifiers": self.identifiers,
+            "counting": self.counting,
+            "request_sha256": hashlib.sha256(self.request).hexdigest(),
+            "response_sha256": hashlib.sha256(self.response).hexdigest(),
+        }
+
+
+class Witness:
+    """Watches the ledger of one bureau, whose key is pinned.
+
+    ``prove(first, second)`` asks the bureau for the proof that its ledger of ``second`` entries continues that of
+    ``first``; it raises ``NotFound`` when the bureau has no such ledger.
+    """
+
+    def __init__(self, home: BankHome, bureau: Party, prove: Callable[[int, int], Proof]) -> None:
+        self._bureau, self._prove = bureau, prove
+        self._file = home.folder / "bureaus" / f"{bureau.fingerprint}.head"
+
+    def check(self, receipt: Mapping[str, Any], exchange: Told) -> Receipt:
+        """The receipt, once it is the bureau's, proven, about this exchange, and of the ledger seen before.
+
+        Raises ``InvalidInput`` for what is no receipt, ``NotAuthentic`` otherwise.
+        """
+        found = Receipt.read(receipt)
+        verify_receipt(found, self._bureau.public_key)
+        if found.kind != exchange.kind:
+            raise NotAuthentic("The bureau's receipt is for another kind of exchange.", next_step=_ASK)
+        told = {**found.facts, "contract": found.contract}  # the entry's own word, whatever a fact of that name says
+        for name, wanted in {"contract": exchange.contract, "job": exchange.job, **exchange.facts()}.items():
+            if type(told.get(name)) is not type(wanted) or told[name] != wanted:
+                what = name.removesuffix("_sha256").replace("_", " ")
+                raise NotAuthentic(f"The bureau's receipt does not name this job's {what}.", next_step=_ASK)
+        self.follow(found.head)
+        return found
+
+    def follow(self, head: SignedHead) -> None:
+        """Hold a head of this bureau against the newest one kept, and keep the newer of the two.
+
+        Two answers may overtake each other, so ``head`` may also be the older. Raises ``NotAuthentic`` when one does
+        not continue the other: the bureau's ledger was rewritten, or put back to an earlier state.
+        """
+        head.verify(self._bureau.public_key)
+        kept = self.kept()
+        if kept is not None:
+            older, newer = sorted((kept, head), key=lambda one: one.size)
+            try:
+                proof = None if older.size == newer.size else self._prove(older.size, newer.size)
+                verify_consistency(older, newer, proof)
+            except (NotFound, NotAuthentic):
+                self._keep(head, self._file.with_suffix(".contradiction"))
+                raise NotAuthentic(
+                    f"The bureau's ledger was rewritten: its tree heads of {older.size} and {newer.size} entries "
+                    "are of two histories.",
+                    next_step=_EVIDENCE,
+                ) from None
+        if kept is None or head.size > kept.size:
+            self._keep(head, self._file)
+
+    def kept(self) -> SignedHead | None:
+        """The newest head that this bureau has shown, or None; raises ``InvalidInput`` if the file was damaged."""
+        if not self._file.exists():
+            return None
+        try:
+            head = SignedHead.read(read_private(self._file))
+            head.verify(self._bureau.public_key)
+        except (InvalidInput, NotAuthentic):
+            raise InvalidInput(
+                f"Wanted a tree head of this bureau in {self._file.name}; found otherwise.",
+                next_step="restore the file from a backup; without it an old ledger could pass for the present one",
+            ) from None
+        return head
+
+    def keep_cosigned(self, checkpoint: SignedCheckpoint) -> None:
+        """Keep the newest cosigned checkpoint too, to be shown to others."""
+        replace_private(self._file.with_suffix(".checkpoint"), str(checkpoint).encode())
+
+    def kept_cosigned(self) -> SignedCheckpoint | None:
+        """The cosigned checkpoint that was kept, or None; raises ``InvalidInput`` if the file was damaged."""
+        path = self._file.with_suffix(".checkpoint")
+        return SignedCheckpoint.parse(read_private(path)) if path.exists() else None
+
+    def _keep(self, head: SignedHead, file: Path) -> None:
+        replace_private(file, head.to_json())
+
+
+def kept_heads(home: BankHome) -> list[tuple[Party, SignedHead, str | None]]:
+    """What each pinned bureau has shown: its newest head, and the last cosigned checkpoint, if any."""
+    found = []
+    for pin in home.pins():
+        witness = Witness(home, pin.bureau, _nobody)
+        head, checkpoint = witness.kept(), witness.kept_cosigned()
+        if head is not None:
+            found.append((pin.bureau, head, None if checkpoint is None else str(checkpoint)))
+    return found
+
+
+def _nobody(first: int, second: int) -> Proof:
+    raise NotFound("Nobody is asked for a proof here.")

@@ -1,0 +1,133 @@
+"""Changing the bank's signing key: make the next one, tell every pinned bureau, then let it take the old one's place.
+
+Each step is kept before the next begins (the sealed next key, who was told, the settings), so that whatever interrupts
+it leaves a home that works, and the same command finishes it. A bureau that was told is spoken to with the next key
+from then on, the others with the old one: it does not matter how long one of them is away.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from lab.bank.connection.client import Outlet
+from lab.bank.home import BankHome, Pin
+from lab.bank.keys import BankKeys, SigningKey
+from lab.disk.private_files import replace_private
+from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
+from lab.terms.keys.key_succession import SignedSuccession, Succession
+from lab.terms.keys.party import Party
+from protocols.wire.signature import Signer
+
+NEXT_CARD = "next-card.json"
+Connect = Callable[[Pin, Signer], Outlet]
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """How far it came: the keys, the bureaus that know the new one, those that do not yet, and why the first does not.
+
+    ``done``: the new key has taken the old one's place.
+    """
+
+    old: Party
+    new: Party
+    told: tuple[str, ...]
+    waiting: tuple[str, ...]
+    failure: ShulabError | None
+
+    @property
+    def done(self) -> bool:
+        """Whether the new key has taken the old one's place."""
+        return not self.waiting
+
+
+def rotate_key(home: BankHome, keys: BankKeys, pins: tuple[Pin, ...], connect: Connect) -> Rotation:
+    """Begin a rotation or go on with it, telling the bureaus ``pins``; done once every pinned bureau was told.
+
+    A bureau that does not accept the old key either (it was revoked) can be given the next key's card, which lies in
+    the home as ``next-card.json``; once it has added that key, the same command goes on.
+    """
+    old = home.card
+    resumed = keys.next() is not None
+    new = Party(name=home.name, public_key=keys.make_next().public_key_hex)
+    replace_private(home.folder / NEXT_CARD, json.dumps(new.model_dump(), ensure_ascii=False).encode())
+    failure: ShulabError | None = None
+    for pin in pins:
+        if pin.bureau.public_key in keys.told():
+            continue
+        try:
+            _tell(keys, pin, connect, resumed=resumed)
+        except ShulabError as error:
+            failure = failure or error
+        else:
+            keys.note_told(pin.bureau.public_key)
+    told = keys.told()
+    known = home.pins()
+    waiting = tuple(pin.bureau.name for pin in known if pin.bureau.public_key not in told)
+    if not waiting:
+        home.take_up(keys)
+        (home.folder / NEXT_CARD).unlink(missing_ok=True)
+    names = tuple(pin.bureau.name for pin in known if pin.bureau.public_key in told)
+    return Rotation(old, new, names, waiting, failure)
+
+
+def _tell(keys: BankKeys, pin: Pin, connect: Connect, *, resumed: bool) -> None:
+    """Bring the succession to one bureau; raises ``Unreachable``, ``NotAuthentic`` and what the bureau refuses."""
+    present, coming = keys.present(), keys.make_next()
+    if resumed and _is_known(pin, coming, connect):
+        return  # the bureau was told, or has added the key from a card, and this home could not note it
+    try:
+        with connect(pin, present) as outlet:
+            bank = outlet.own_bank()
+            outlet.succeed_key(_statement(pin, bank, present, coming))
+    except NotAuthentic as error:
+        raise NotAuthentic(
+            f"The bureau {pin.bureau.name} could not be told with this bank's old key: {error.detail}",
+            next_step=f"if the key was revoked: send the bureau {NEXT_CARD} of the bank's folder and read it the "
+            "fingerprint; when its administrator has added the key, run the same command again",
+        ) from None
+
+
+def _is_known(pin: Pin, key: SigningKey, connect: Connect) -> bool:
+    try:
+        with connect(pin, key) as outlet:
+            outlet.own_bank()
+    except NotAuthentic:
+        return False
+    return True
+
+
+def _statement(pin: Pin, bank: str, old: SigningKey, new: SigningKey) -> SignedSuccession:
+    try:
+        statement = Succession(
+            bureau=pin.bureau.public_key,
+            bank=bank,
+            old_key=old.public_key_hex,
+            new_key=new.public_key_hex,
+            time=datetime.now(UTC).replace(microsecond=0),
+        )
+    except ValueError:
+        raise Unreachable("Wanted this bank's id from the bureau; found none.", next_step="ask the bureau") from None
+    message = statement.signing_input()
+    return SignedSuccession(
+        statement=statement, old_signature=old.sign(message).hex(), new_signature=new.sign(message).hex()
+    )
+
+
+def pins_at(home: BankHome, urls: list[str], card_at: Callable[[str], str]) -> tuple[Pin, ...]:
+    """The pinned bureaus, or those at ``urls``: each address must show a pinned key (``card_at(url)`` fetches it)."""
+    if not urls:
+        return home.pins()
+    by_key = {pin.bureau.public_key: pin for pin in home.pins()}
+    found = []
+    for url in urls:
+        pin = by_key.get(card_at(url))
+        if pin is None:
+            raise InvalidInput(
+                "Wanted the address of a bureau that this bank has pinned; found another.", next_step="check --bureau"
+            )
+        found.append(Pin(pin.bureau, url, pin.pinned))
+    return tuple(found)

@@ -1,0 +1,1 @@
+"""Private set intersection at the bank: which of its identifiers a register holds."""

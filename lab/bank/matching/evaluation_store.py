@@ -1,0 +1,232 @@
+"""Values of identifiers that the bureau evaluated for this bank, kept so that none is sent, or paid for, twice.
+
+A store belongs to one contract, key epoch and engine: a value means nothing outside them. It is one SQLite file of the
+owner's alone, written through to the disk at each commit. A request under way is kept before anything of it is sent,
+and goes in the very transaction that keeps its answer; so a process that is killed at any moment leaves either values
+or a request to be sent again, and the keys that blind a request are made from its identifiers (``lab.bank.keys``), so
+it is the same bytes again, which the bureau answers without a new charge.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.disk.private_files import check_private, claim_private
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
+
+VALUE_BYTES = 32
+_SCHEMA = "shulab-evaluations/2"
+_FORMER = "shulab-evaluations/1"
+"""Values under a key that all contracts shared: they mean nothing under a contract's own, and are let go."""
+_STORE_FILE = re.compile(
+    r"(?P<contract>[a-z0-9-]+)\.e(?P<epoch>[0-9]{1,9})\.(?P<engine>[a-z0-9._-]+)\.(?:sqlite|sqlite-journal|lock)"
+)
+_PATIENCE = 60.0  # seconds that one process waits for another's commit
+_TABLES = (
+    "CREATE TABLE IF NOT EXISTS about (schema TEXT, contract TEXT, epoch INTEGER, engine TEXT)",
+    "CREATE TABLE IF NOT EXISTS evaluated (code TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
+    "CREATE TABLE IF NOT EXISTS under_way (number INTEGER PRIMARY KEY AUTOINCREMENT, codes TEXT NOT NULL)",
+)
+
+
+class Evaluations:
+    """The store of one contract, epoch and engine. For one thread; several processes may have it open."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        """``open_evaluations`` makes these."""
+        self._path, self._connection = path, connection
+
+    def look_up(self, codes: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+        """Values, uint8 [n, 32], and which of them are held, [n]; a value that is not held is zero."""
+        values, held = np.zeros((len(codes), VALUE_BYTES), dtype=np.uint8), np.zeros(len(codes), dtype=np.bool_)
+        if not codes or not self._any_between(min(codes), max(codes)):
+            return values, held
+        with self._asked(codes) as cursor:
+            found = cursor.execute("SELECT place, value FROM asked JOIN evaluated USING (code)").fetchall()
+        if found:
+            places = np.array([place for place, _ in found], dtype=np.int64)
+            joined = b"".join(value for _, value in found)
+            if len(joined) != len(found) * VALUE_BYTES:
+                raise _damaged()
+            values[places] = np.frombuffer(joined, dtype=np.uint8).reshape(-1, VALUE_BYTES)
+            held[places] = True
+        return values, held
+
+    def missing(self, codes: Sequence[str]) -> list[str]:
+        """Those of ``codes`` that have no value here, in their order."""
+        held = self.look_up(codes)[1]
+        return [code for code, known in zip(codes, held.tolist(), strict=True) if not known]
+
+    def __len__(self) -> int:
+        """How many identifiers have a value here."""
+        with _sound():
+            (count,) = self._connection.execute("SELECT count(*) FROM evaluated").fetchone()
+        return int(count)
+
+    def under_way(self) -> list[tuple[int, list[str]]]:
+        """The requests under way, the first begun first: their numbers, and their identifiers in order."""
+        with _sound():
+            found = self._connection.execute("SELECT number, codes FROM under_way ORDER BY number").fetchall()
+        return [(number, json.loads(codes)) for number, codes in found]
+
+    def begin(self, codes: Sequence[str]) -> int:
+        """Keep the identifiers of a request that is about to be sent; its number."""
+        with _sound(), self._connection:
+            cursor = self._connection.execute("INSERT INTO under_way (codes) VALUES (?)", (json.dumps(list(codes)),))
+        return int(cursor.lastrowid or 0)
+
+    def keep(self, number: int, codes: Sequence[str], values: NDArray[np.uint8]) -> None:
+        """Keep the answer, uint8 [n, 32], of a request under way, which is then done."""
+        data = np.ascontiguousarray(values).tobytes()
+        if values.shape != (len(codes), VALUE_BYTES):
+            raise ValueError(f"wanted {VALUE_BYTES} bytes for each of {len(codes)} identifiers")
+        starts = range(0, len(data), VALUE_BYTES)
+        # Sorted, so that rows go where their neighbours are and few pages are written.
+        rows = sorted((code, data[at : at + VALUE_BYTES]) for code, at in zip(codes, starts, strict=True))
+        with _sound(), self._connection:
+            self._connection.executemany("INSERT OR IGNORE INTO evaluated VALUES (?, ?)", rows)
+            self._connection.execute("DELETE FROM under_way WHERE number = ?", (number,))
+
+    def drop(self, number: int) -> None:
+        """Forget a request under way: it was not sent, or the bureau did not take it."""
+        with _sound(), self._connection:
+            self._connection.execute("DELETE FROM under_way WHERE number = ?", (number,))
+
+    @contextmanager
+    def alone(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """While no other process of this bank sends requests of this store; ``waiting`` is called if one does.
+
+        What is under way then belongs to a process that has ended.
+        """
+        descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _any_between(self, low: str, high: str) -> bool:
+        """Whether anything is held in a range: not so for the first portfolio, which is asked for in order."""
+        with _sound():
+            query = "SELECT 1 FROM evaluated WHERE code BETWEEN ? AND ? LIMIT 1"
+            return self._connection.execute(query, (low, high)).fetchone() is not None
+
+    @contextmanager
+    def _asked(self, codes: Sequence[str]) -> Iterator[sqlite3.Cursor]:
+        """A cursor beside a table of these codes, which lies in memory and is gone afterwards."""
+        with _sound(), self._connection:
+            cursor = self._connection.cursor()
+            cursor.execute("CREATE TEMP TABLE IF NOT EXISTS asked (place INTEGER PRIMARY KEY, code TEXT NOT NULL)")
+            cursor.executemany("INSERT INTO asked VALUES (?, ?)", enumerate(codes))
+            yield cursor
+            cursor.execute("DELETE FROM asked")
+
+
+@contextmanager
+def open_evaluations(folder: Path, contract: str, epoch: int, engine: str) -> Iterator[Evaluations]:
+    """The store of a contract, epoch and engine in ``folder``, made if absent.
+
+    What a former version kept there, of a key that all contracts shared, is removed: it would be misread.
+    Raises ``NotAuthentic`` if the file is another's, ``Refused`` if others may read it, ``InvalidInput`` if it is
+    damaged.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_private(folder)
+    path = folder / f"{contract}.e{epoch}.{engine}.sqlite"
+    claim_private(path)
+    with _sound():
+        connection = sqlite3.connect(path, timeout=_PATIENCE)
+    try:
+        with _sound():
+            _prepare(connection, (_SCHEMA, contract, epoch, engine))
+        yield Evaluations(path, connection)
+    finally:
+        connection.close()
+
+
+def held_epochs(folder: Path, contract: str, engine: str) -> tuple[int, ...]:
+    """The epochs of which there is a store for a contract and engine, ascending."""
+    stores = [one for one in list_stores(folder) if (one.contract, one.engine) == (contract, engine)]
+    return tuple(one.epoch for one in stores if one.paths[0].suffix == ".sqlite")
+
+
+@dataclass(frozen=True)
+class StoreFiles:
+    """A store as it lies on the disk: its files, the one that makes it a store first."""
+
+    contract: str
+    epoch: int
+    engine: str
+    paths: tuple[Path, ...]
+
+
+def list_stores(folder: Path) -> tuple[StoreFiles, ...]:
+    """Every store in ``folder``, and what a removal that was cut off has left of one."""
+    found: dict[tuple[str, int, str], list[Path]] = {}
+    for path in folder.glob("*"):
+        named = _STORE_FILE.fullmatch(path.name)
+        if named is not None:
+            found.setdefault((named["contract"], int(named["epoch"]), named["engine"]), []).append(path)
+    return tuple(
+        StoreFiles(*about, tuple(sorted(paths, key=lambda path: (path.suffix != ".sqlite", path.name))))
+        for about, paths in sorted(found.items())
+    )
+
+
+def _prepare(connection: sqlite3.Connection, about: tuple[str, str, int, str]) -> None:
+    # A rollback journal leaves one file at rest, so that a copy of the folder is whole; FULL waits for the disk.
+    connection.execute("PRAGMA journal_mode = DELETE")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute("PRAGMA temp_store = MEMORY")
+    connection.execute("PRAGMA cache_size = -32768")  # KiB
+    with connection:
+        connection.execute("BEGIN IMMEDIATE")
+        for statement in _TABLES:
+            connection.execute(statement)
+        if connection.execute("SELECT count(*) FROM about WHERE schema = ?", (_FORMER,)).fetchone() != (0,):
+            for table in ("about", "evaluated", "under_way"):
+                connection.execute(f"DELETE FROM {table}")
+        if connection.execute("SELECT count(*) FROM about").fetchone() == (0,):
+            connection.execute("INSERT INTO about VALUES (?, ?, ?, ?)", about)
+        found = connection.execute("SELECT schema, contract, epoch, engine FROM about").fetchall()
+    if found != [about]:
+        raise NotAuthentic(
+            "The store of evaluations is another contract's, epoch's or engine's than its name says.",
+            next_step="restore the folder of evaluations from a backup",
+        )
+
+
+@contextmanager
+def _sound() -> Iterator[None]:
+    """A file that SQLite cannot use as an error with a next step."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise Conflict(
+            f"The store of evaluations cannot be used ({error.sqlite_errorname}).",
+            next_step="look whether the disk is full, or another process holds the file; then run the command again",
+        ) from None
+    except sqlite3.DatabaseError:
+        raise _damaged() from None
+
+
+def _damaged() -> InvalidInput:
+    return InvalidInput(
+        "The store of evaluations is damaged.",
+        next_step="restore it from a backup; without it, what was matched under the contract is charged again",
+    )

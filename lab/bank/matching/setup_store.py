@@ -1,0 +1,248 @@
+"""Set-ups as they were fetched: coded buckets in one file a set-up, and its manifest beside it.
+
+Which buckets are held is told by their hashes alone, so an interrupted download, a crash or a bad disk cost what they
+cost and no more. All buckets are fetched, whatever the portfolio: which ones a bank wants would say something of it.
+Where an older set-up of the same contract and epoch is held, what changed since is fetched instead; what does not come
+out right that way is fetched in full. Every bucket is decoded when it comes, before anything is sent, so that one which
+is made to fail fails for every bank alike.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.bank.connection.responses import strict
+from lab.bank.matching.job_client import Counterpart
+from lab.bank.matching.key_pins import SeenKeys
+from lab.disk.private_files import check_private, claim_private, read_private, replace_private
+from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.progress import SILENT, Progress, Stage
+from protocols.matching.bank import (
+    Setup,
+    apply_delta,
+    check_bucket,
+    count_bucket,
+    decode_bucket,
+    read_delta,
+    read_setup,
+    read_shard,
+)
+from protocols.wire.frame import MalformedFrame
+
+SHARD = 16
+"""Buckets asked for at a time: about 5 MB, so that memory stays small and a broken connection costs little."""
+
+_HEAD = 16  # bytes that a coded bucket's number of entries stands in
+_VERSIONS = 3  # of the register that may come in while one is fetched
+
+
+@dataclass(frozen=True)
+class HeldSetup:
+    """A set-up of which every bucket is held. ``overhead``: bytes of its manifest."""
+
+    setup: Setup
+    descriptor: int
+    offsets: tuple[int, ...]
+    overhead: int
+
+    def bucket(self, number: int) -> NDArray[np.uint64]:
+        """The sorted places of a bucket, checked again; raises ``InvalidInput`` if the disk has changed it."""
+        coded = self._read(number)
+        try:
+            check_bucket(self.setup, number, coded)
+            return decode_bucket(coded, self.setup.geometry)
+        except MalformedFrame:
+            raise InvalidInput(
+                "A bucket of the set-up was changed on this disk.",
+                next_step="run the command again; it is fetched anew",
+            ) from None
+
+    def sound(self, number: int) -> bool:
+        """Whether a bucket is held."""
+        try:
+            check_bucket(self.setup, number, self._read(number))
+        except MalformedFrame:
+            return False
+        return True
+
+    def _read(self, number: int) -> bytes:
+        return os.pread(self.descriptor, self.setup.sizes[number], self.offsets[number])
+
+    def _write(self, number: int, coded: bytes) -> None:
+        check_bucket(self.setup, number, coded)
+        # Now, and each of them: what fails only where the bank has an identifier would tell the bureau where it has.
+        decode_bucket(coded, self.setup.geometry)
+        os.pwrite(self.descriptor, coded, self.offsets[number])
+
+    def check_entries(self) -> None:
+        """Raise ``MalformedFrame`` unless the buckets have together as many entries as the manifest says."""
+        heads = (
+            os.pread(self.descriptor, min(size, _HEAD), at)
+            for size, at in zip(self.setup.sizes, self.offsets, strict=True)
+        )
+        found = sum(map(count_bucket, heads))
+        if found != self.setup.entries:
+            raise MalformedFrame(f"the manifest says {self.setup.entries} entries; the buckets have {found}")
+
+    def missing(self) -> list[int]:
+        """The buckets that are not held."""
+        return [number for number in range(self.setup.geometry.buckets) if not self.sound(number)]
+
+    def take_over(self, older: HeldSetup, delta: bytes, missing: list[int], stage: Stage) -> list[int]:
+        """Make the ``missing`` buckets of an older set-up's and a delta; those that did not come out right."""
+        try:
+            changes = read_delta(delta, older.setup, self.setup)
+        except MalformedFrame:
+            return missing
+        left = []
+        for number in missing:
+            try:
+                self._write(number, apply_delta(older._read(number), *changes[number], self.setup.geometry))
+                stage.advance()
+            except MalformedFrame:
+                left.append(number)
+        return left
+
+    def fetch(self, counterpart: Counterpart, missing: list[int], stage: Stage) -> None:
+        """Fetch the ``missing`` buckets, neighbours together."""
+        for first, count in _ranges(missing):
+            frame = counterpart.shard(self.setup.sha256, first, count)
+            with strict("set-up"):
+                for number, coded in enumerate(read_shard(frame, self.setup, first, count), start=first):
+                    self._write(number, coded)
+            stage.advance(count)
+
+
+@contextmanager
+def bring_setup(
+    folder: Path,
+    counterpart: Counterpart,
+    seen: SeenKeys,
+    *,
+    engine: str,
+    epoch: int,
+    counting: bool = False,
+    progress: Progress = SILENT,
+) -> Iterator[HeldSetup]:
+    """The set-up that the bureau has now, in ``folder`` (one contract's), with all its buckets; older ones go.
+
+    Raises ``InvalidInput`` for a manifest or bucket that does not fit, or a false number of entries; what
+    ``SeenKeys.check`` raises; and what the routes raise: what was fetched by then is kept.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    check_private(folder)
+    for left in range(_VERSIONS, -1, -1):
+        manifest = counterpart.setup(counting=counting)
+        with strict("set-up"):
+            setup = read_setup(manifest)
+            if (setup.engine, setup.epoch, setup.counting) != (engine, epoch, counting):
+                raise MalformedFrame("the set-up is of another engine, epoch or kind")
+        seen.check(setup)
+        with _locked(folder):
+            try:
+                held = _bring(folder, setup, manifest, counterpart, progress)
+                break
+            except NotFound:
+                if not left:
+                    raise  # else the register has a newer version by now
+    try:
+        yield held
+    finally:
+        os.close(held.descriptor)
+
+
+def _bring(folder: Path, setup: Setup, manifest: bytes, counterpart: Counterpart, progress: Progress) -> HeldSetup:
+    replace_private(folder / f"{setup.sha256}.setup", manifest)
+    held = _open(folder, setup, len(manifest))
+    try:
+        _complete(folder, held, counterpart, progress)
+        os.fsync(held.descriptor)
+        with strict("set-up"):
+            held.check_entries()
+    except BaseException:
+        os.close(held.descriptor)
+        raise
+    for path in folder.glob("*.setup"):
+        if path.stem != setup.sha256:
+            remove_setup(folder, path.stem)
+    return held
+
+
+def remove_setup(folder: Path, sha256: str) -> None:
+    """Remove a set-up; who has it open can go on with it."""
+    for suffix in ("setup", "buckets"):
+        (folder / f"{sha256}.{suffix}").unlink(missing_ok=True)
+
+
+def _complete(folder: Path, held: HeldSetup, counterpart: Counterpart, progress: Progress) -> None:
+    missing = held.missing()
+    if not missing:
+        return
+    with progress.stage("setup", len(missing)) as stage:
+        for older in _older(folder, held.setup):
+            try:
+                delta = counterpart.delta(held.setup.sha256, older.setup.sha256)
+                missing = held.take_over(older, delta, missing, stage)
+            except NotFound:
+                pass  # the bureau has no way from that one
+            finally:
+                os.close(older.descriptor)
+            if not missing:
+                return
+        held.fetch(counterpart, missing, stage)
+
+
+def _older(folder: Path, setup: Setup) -> Iterator[HeldSetup]:
+    """Whole set-ups that a delta may lead on from: of the same engine, epoch and geometry. For counting there is none:
+    its marks are fresh in each job."""
+    for path in folder.glob("*.setup"):
+        try:
+            found = read_setup(read_private(path))
+        except (MalformedFrame, NotFound):
+            continue
+        alike = (found.engine, found.epoch, found.geometry) == (setup.engine, setup.epoch, setup.geometry)
+        if found.sha256 == setup.sha256 or not alike or found.counting or setup.counting:
+            continue
+        older = _open(folder, found, 0)
+        if older.missing():
+            os.close(older.descriptor)
+        else:
+            yield older
+
+
+def _open(folder: Path, setup: Setup, overhead: int) -> HeldSetup:
+    path = folder / f"{setup.sha256}.buckets"
+    claim_private(path)
+    ends = np.cumsum(setup.sizes, dtype=np.int64).tolist()
+    descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
+    os.truncate(descriptor, ends[-1])
+    return HeldSetup(setup, descriptor, (0, *ends[:-1]), overhead)
+
+
+def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
+    """Ascending numbers as runs of neighbours, (first, count), none longer than ``SHARD``."""
+    start = 0
+    for end in range(1, len(numbers) + 1):
+        whole = end - start == SHARD
+        if whole or end == len(numbers) or numbers[end] != numbers[end - 1] + 1:
+            yield numbers[start], end - start
+            start = end
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """While no other process of this bank changes the folder."""
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

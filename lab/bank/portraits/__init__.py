@@ -1,0 +1,1 @@
+"""Portraits of finished runs, as pages and in the terminal. Nothing is sent."""

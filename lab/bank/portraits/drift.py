@@ -1,0 +1,157 @@
+"""What moved between two runs: how stable the population's scores are, and whose grade is another. Nothing is sent.
+
+The population stability index of shares p (before) and q (now) of B bins is the sum of (q - p) ln(q / p). Bins are the
+deciles of the earlier run. The usual reading, below 0.1 stable, to 0.25 to be watched, above that moved, is of Siddiqi,
+*Credit Risk Scorecards* (Wiley 2006). It says little of few enterprises: with nothing but chance at work the index is
+about (1/n + 1/m) times a chi-squared variable of B - 1 degrees of freedom (Yurdakul, Naranjo, *Journal of Risk Model
+Validation* 14 (4), 2020), so its 95th percentile is told beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.bank.portraits.scored_run import Gallery
+from lab.terms.errors import Refused
+from models.shared.dimensions import DIMENSION_CODES
+
+STABLE, MOVED = 0.1, 0.25
+SOURCE = "Siddiqi, Credit Risk Scorecards (Wiley 2006)"
+DECILES = 10
+_CHI_SQUARED = (0.0, 3.841, 5.991, 7.815, 9.488, 11.070, 12.592, 14.067, 15.507, 16.919)
+"""95th percentiles by degrees of freedom, 0 to 9."""
+
+
+@dataclass(frozen=True)
+class Shift:
+    """The stability of one number: of the score (``name`` is ``score``), or of a dimension by its code.
+
+    ``edges``: what cuts the earlier run's values into bins, ascending; ``before`` and ``now``: the share in each bin,
+    one more than edges; ``chance``: what the index stays below 19 times in 20 if nothing but chance is at work;
+    ``mean_before`` and ``mean_now``: of the number itself.
+    """
+
+    name: str
+    edges: tuple[float, ...]
+    before: tuple[float, ...]
+    now: tuple[float, ...]
+    index: float
+    chance: float
+    mean_before: float
+    mean_now: float
+
+    @property
+    def reading(self) -> str:
+        """``stable``, ``watch`` or ``moved``."""
+        return "stable" if self.index < STABLE else "watch" if self.index <= MOVED else "moved"
+
+
+@dataclass(frozen=True)
+class Drift:
+    """Two runs side by side. ``scored_*``: enterprises; ``common``: those in both.
+
+    ``moves[i][j]``: of the common ones, how many had grade i before and have grade j now, safest first. ``better`` and
+    ``worse`` count those off the diagonal; ``near``: how many of them lie within the error of a cut-off in either run,
+    so that the move may be none.
+    """
+
+    old: str
+    new: str
+    registers: tuple[str, str]
+    models: tuple[str, str]
+    scored_before: int
+    scored_now: int
+    common: int
+    shifts: tuple[Shift, ...]
+    grades: tuple[str, ...]
+    moves: tuple[tuple[int, ...], ...]
+    better: int
+    worse: int
+    near: int
+
+    @property
+    def score(self) -> Shift:
+        """The score's."""
+        return self.shifts[0]
+
+    @property
+    def moved_share(self) -> float:
+        """Which share of the common enterprises has another grade."""
+        return (self.better + self.worse) / self.common if self.common else 0.0
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values, for JSON."""
+        shifts = [dataclasses.asdict(shift) | {"reading": shift.reading} for shift in self.shifts]
+        return dataclasses.asdict(self) | {"shifts": shifts, "moved_share": self.moved_share, "source": SOURCE}
+
+
+def compare(old: Gallery, new: Gallery) -> Drift:
+    """What moved from one run to another. Raises ``Refused`` if either scored nobody or their grades differ."""
+    if not old.codes or not new.codes:
+        raise Refused("One of the runs scored no enterprise.", next_step="see `lab bank runs`")
+    grades = old.sheet.scale.grades
+    if grades != new.sheet.scale.grades:
+        raise Refused("The runs' models have different grades.", next_step="compare runs of one scale")
+    shifts = [measure("score", old.outcome.score.astype(np.float64), new.outcome.score.astype(np.float64))]
+    for code in DIMENSION_CODES:
+        before, now = (_known(gallery.outcome.dimensions.get(code)) for gallery in (old, new))
+        if len(before) and len(now):
+            shifts.append(measure(code, before, now))
+    places = {code: place for place, code in enumerate(old.codes)}
+    pairs = [(places[code], place) for place, code in enumerate(new.codes) if code in places]
+    then, here = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    was, is_now = old.outcome.grade[then], new.outcome.grade[here]
+    moves = np.zeros((len(grades), len(grades)), dtype=np.int64)
+    np.add.at(moves, (was, is_now), 1)
+    near = (was != is_now) & (old.outcome.near_cutoff[then] | new.outcome.near_cutoff[here])
+    facts = old.run.manifest, new.run.manifest
+    return Drift(
+        old=old.run.folder.name,
+        new=new.run.folder.name,
+        registers=(str(facts[0].get("register", "")), str(facts[1].get("register", ""))),
+        models=(str(facts[0].get("model", "")), str(facts[1].get("model", ""))),
+        scored_before=len(old.codes),
+        scored_now=len(new.codes),
+        common=len(pairs),
+        shifts=tuple(shifts),
+        grades=tuple(grades),
+        moves=tuple(tuple(row) for row in moves.tolist()),
+        better=int((is_now < was).sum()),
+        worse=int((is_now > was).sum()),
+        near=int(near.sum()),
+    )
+
+
+def measure(name: str, before: NDArray[np.float64], now: NDArray[np.float64]) -> Shift:
+    """The stability of values ``now`` against those ``before``, over the deciles of those; neither may be empty."""
+    edges = np.unique(np.quantile(before, np.arange(1, DECILES) / DECILES))
+    edges = edges[edges < before.max()]  # equal values in many would leave the last bin empty
+    counts = [np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1) for values in (before, now)]
+    chance = (1 / len(before) + 1 / len(now)) * _CHI_SQUARED[len(edges)]
+    shares = [count / count.sum() for count in counts]
+    return Shift(
+        name=name,
+        edges=tuple(edges.tolist()),
+        before=tuple(shares[0].tolist()),
+        now=tuple(shares[1].tolist()),
+        index=stability_index(counts[0], counts[1]),
+        chance=float(chance),
+        mean_before=float(before.mean()),
+        mean_now=float(now.mean()),
+    )
+
+
+def stability_index(before: NDArray[np.int64], now: NDArray[np.int64]) -> float:
+    """The population stability index of two counts by bin, of the same length. An empty bin counts as half an
+    enterprise, because the logarithm of nothing is none."""
+    p, q = (np.maximum(counts, 0.5) / counts.sum() for counts in (before, now))
+    return float(((q - p) * np.log(q / p)).sum())
+
+
+def _known(values: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    return np.zeros(0) if values is None else values[~np.isnan(values)]

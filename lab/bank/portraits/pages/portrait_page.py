@@ -1,0 +1,134 @@
+"""The portrait of one enterprise as a page: for a credit officer's screen and for the file, on A4."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+from markupsafe import Markup
+
+from lab.bank.portraits.pages.rendering import render
+from lab.bank.portraits.pages.svg_charts import Axis, dial, grade_scale, level_bar, points_bar, radar
+from models.shared.portrait import DimensionPart, Portrait, Reason
+from models.shared.sheet import BankSheet, PublicItem
+
+Language = Literal["zh", "en", "both"]
+MOST_REASONS = 10  # of one kind; the rest are counted
+_KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (("dimension", "total"), "按维度", "by dimension"),
+    (("feature", "public"), "按指标", "by feature"),
+)
+
+
+@dataclass(frozen=True)
+class _Group:
+    zh: str
+    en: str
+    reasons: tuple[tuple[Reason, Markup | None], ...]
+    more: int
+
+
+@dataclass(frozen=True)
+class _Source:
+    part: DimensionPart
+    items: tuple[PublicItem, ...]
+    own: tuple[tuple[str, str], ...]
+
+
+def portrait_page(portrait: Portrait, sheet: BankSheet, *, lang: Language = "both") -> str:
+    """The page as text. ``sheet`` is the one the portrait was computed with: it has the grade bounds."""
+    known = any(part.value is not None for part in portrait.dimensions)
+    context: dict[str, Any] = {
+        "lang": lang,
+        "portrait": portrait,
+        "dial": dial(
+            portrait.score, portrait.score_low, portrait.score_high, score_bounds(sheet), caption(lang, "评分", "score")
+        ),
+        "scale": _scale(portrait, sheet),
+        "pd": percent(portrait.pd),
+        "radar": radar([Axis(words(lang, part.zh, part.en), part.value) for part in portrait.dimensions]),
+        "known": known,
+        "levels": [(part, level_bar(part.value)) for part in portrait.dimensions],
+        "groups": _groups(portrait),
+        "sources": _sources(portrait),
+        "bound_points": f"{abs(sheet.scale.points(portrait.error_bound, sheet.calibration)):.2g}",
+    }
+    return render("portrait.html.j2", **context)
+
+
+def score_bounds(sheet: BankSheet) -> list[float]:
+    """Scores at which the grade changes, from safest to riskiest."""
+    cutoffs = sheet.scale.cutoffs(sheet.calibration)
+    return [float(score) for score in sheet.scale.score(cutoffs, sheet.calibration)]
+
+
+def grade_ranges(bounds: Sequence[float]) -> list[str]:
+    """The range of default probability of each grade, in words that fit under its name."""
+    inner = [f"{_plain(low)}–{_plain(high)}%" for low, high in pairwise(bounds)]
+    return [f"≤ {_plain(bounds[0])}%", *inner, f"> {_plain(bounds[-1])}%"] if bounds else ["0–100%"]
+
+
+def percent(probability: float) -> str:
+    """A probability as a person reads it: three digits, never a false zero."""
+    if probability < 0.0001:
+        return "< 0.01%"
+    if probability > 0.9999:
+        return "> 99.99%"
+    return f"{probability:.2%}" if probability < 0.1 else f"{probability:.1%}"
+
+
+def words(lang: Language, zh: str, en: str) -> tuple[str, ...]:
+    """The labels to show, one a line."""
+    if lang == "both" and zh != en:
+        return (zh, en)
+    return (en,) if lang == "en" else (zh,)
+
+
+def caption(lang: Language, zh: str, en: str) -> str:
+    """Both labels on one line."""
+    return " ".join(words(lang, zh, en))
+
+
+def _plain(probability: float) -> str:
+    return f"{probability * 100:g}"
+
+
+def _scale(portrait: Portrait, sheet: BankSheet) -> Markup:
+    """The grade scale; the mark stands by log-odds within the grade, since bounds about double at each step."""
+    current = portrait.grades.index(portrait.grade)
+    edges = np.concatenate([[1e-4], np.asarray(sheet.scale.bounds), [0.9999]])
+    odds = np.log(edges / (1 - edges))
+    pd = min(max(portrait.pd, 1e-4), 0.9999)
+    low, high = odds[current], odds[current + 1]
+    place = float((np.log(pd / (1 - pd)) - low) / (high - low)) if high > low else 0.5
+    possible = [portrait.grades.index(grade) for grade in portrait.possible_grades]
+    return grade_scale(portrait.grades, grade_ranges(sheet.scale.bounds), current, place, possible=possible)
+
+
+def _groups(portrait: Portrait) -> list[_Group]:
+    largest = max((abs(reason.points) for reason in portrait.reasons), default=0.0)
+    groups = []
+    for kinds, zh, en in _KINDS:
+        of_kind = [reason for reason in portrait.reasons if reason.kind in kinds]
+        # The largest are kept, in the order given: adverse ones first.
+        kept = sorted(of_kind, key=lambda reason: -abs(reason.points))[:MOST_REASONS]
+        shown = tuple(
+            (reason, points_bar(reason.points, largest) if reason.points else None)
+            for reason in of_kind
+            if reason in kept
+        )
+        if shown:
+            groups.append(_Group(zh, en, shown, len(of_kind) - len(shown)))
+    return groups
+
+
+def _sources(portrait: Portrait) -> list[_Source]:
+    sources = []
+    for part in portrait.dimensions:
+        items = tuple(item for item in portrait.items if item.dimension == part.code)
+        # A part's sources are the bureau's items first, then what the bank itself contributes.
+        sources.append(_Source(part, items, part.sources[len(items) :]))
+    return [source for source in sources if source.items or source.own]

@@ -1,0 +1,98 @@
+"""A portrait drawn in a terminal: grade, score, dimensions as bars, reasons."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from lab.terms.text.escaping import joined_lines, visible
+from models.shared.portrait import DimensionPart, Portrait, Reason
+
+_BAR = 24
+_TITLE = 70
+_MOST_REASONS = 8
+_BAND_STYLES = {"strong": "green", "good": "cyan", "watch": "yellow", "weak": "red"}
+
+
+def draw_terminal(portrait: Portrait) -> RenderableType:
+    """What ``rich`` prints."""
+    title = Text(visible(f"企业信用画像 Enterprise credit portrait · {portrait.enterprise}"))
+    subtitle = Text(visible(f"{portrait.model} · 合同 contract {portrait.provenance.contract}"))
+    # A frame would cut what is longer than itself, so that stands inside.
+    inside = [part for words in (title, subtitle) if words.cell_len > _TITLE for part in (words, Text())]
+    return Panel(
+        Group(*inside, _head(portrait), Text(), _dimensions(portrait), Text(), _reasons(portrait)),
+        title=title if title.cell_len <= _TITLE else None,
+        subtitle=subtitle if subtitle.cell_len <= _TITLE else None,
+        padding=(1, 2),
+        width=100,
+    )
+
+
+def _head(portrait: Portrait) -> RenderableType:
+    share = (portrait.score - portrait.score_low) / (portrait.score_high - portrait.score_low)
+    place = round(share * 40)
+    line = Text(f"{portrait.score_low} ", style="dim")
+    line.append("━" * place, style="cyan")
+    line.append("◆", style="bold")
+    line.append("─" * (40 - place), style="dim")
+    line.append(f" {portrait.score_high}", style="dim")
+    words = Text()
+    words.append(f" {portrait.score} ", style="bold reverse")
+    words.append(f"  {visible(portrait.grade_shown)}", style="bold")
+    words.append(f"  违约概率 PD {portrait.pd:.2%}")
+    if portrait.near_cutoff:
+        words.append("  在等级界线的误差范围之内 within the error of the cut-off", style="yellow")
+    return Group(words, Text(), line)
+
+
+def _dimensions(portrait: Portrait) -> Table:
+    table = _grid(5)
+    for part in portrait.dimensions:
+        table.add_row(_text(part.zh, part.en), *_level(part), _points(part.points))
+    return table
+
+
+def _text(zh: str, en: str, style: str = "") -> Text:
+    return Text(visible(f"{zh} {en}"), style=style)
+
+
+def _grid(columns: int) -> Table:
+    """A table without lines in which what is long is broken, and never cut."""
+    table = Table.grid(padding=(0, 2))
+    for _ in range(columns):
+        table.add_column(overflow="fold")
+    return table
+
+
+def _level(part: DimensionPart) -> tuple[Text, str, Text]:
+    if part.value is None:
+        return Text("·" * _BAR, style="dim"), "—", _text(part.band_zh, part.band_en, style="dim")
+    filled = round(part.value / 100 * _BAR)
+    style = _BAND_STYLES.get(part.band or "", "white")
+    bar = Text("█" * filled, style=style)
+    bar.append("░" * (_BAR - filled), style="dim")
+    return bar, f"{part.value:.0f}", _text(part.band_zh, part.band_en, style=style)
+
+
+def _points(points: float | None) -> Text:
+    """Score points against the mean, as the reasons give them."""
+    if points is None:
+        return Text()
+    return Text(
+        f"{points:+.0f}", style="dim" if abs(points) < 0.5 else "red" if points < 0 else "green", justify="right"
+    )
+
+
+def _reasons(portrait: Portrait) -> Table:
+    """What moved the score: features where the contract gives them, for the rows above tell of the dimensions."""
+    table = _grid(2)
+    fine = tuple(reason for reason in portrait.reasons if reason.kind in ("feature", "public"))
+    reasons: tuple[Reason, ...] = fine or portrait.reasons
+    for reason in reasons[:_MOST_REASONS]:
+        table.add_row(_points(reason.points if reason.points else None), Text(joined_lines((reason.zh, reason.en))))
+    if len(reasons) > _MOST_REASONS:
+        table.add_row("", Text(f"另有 {len(reasons) - _MOST_REASONS} 项 more", style="dim"))
+    return table

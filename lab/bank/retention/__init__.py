@@ -1,0 +1,1 @@
+"""What the bank keeps past its time, and removing it."""

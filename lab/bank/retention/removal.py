@@ -1,0 +1,79 @@
+"""Removing what is past its time: each thing whole or not at all.
+
+A thing leaves its place in one move, into a folder whose content is then deleted. Killed before the move, it is where
+it was; killed after it, the next removal deletes the rest.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lab.bank.home import BankHome
+from lab.bank.retention.overdue import Kept, Sort
+from lab.bank.runs.store import lock_run
+from lab.disk.private_files import check_private, sync_folder
+from lab.terms.errors import Conflict
+from lab.terms.progress import SILENT, Progress
+
+
+def remove(home: BankHome, due: Iterable[Kept], *, progress: Progress = SILENT) -> tuple[Kept, ...]:
+    """Remove what a survey found to be past its time; what was removed, without a run that is at work by now."""
+    things, removed = tuple(due), []
+    with _leaving(home.leaving) as leaving, progress.stage("tidy", len(things)) as stage:
+        _empty(leaving)
+        for kept in things:
+            if _let_go(kept, leaving):
+                removed.append(kept)
+                _empty(leaving)
+            stage.advance()
+    return tuple(removed)
+
+
+def _let_go(kept: Kept, leaving: Path) -> bool:
+    if kept.sort not in (Sort.RUN, Sort.UNFINISHED):
+        return _move(kept.paths, leaving)
+    try:
+        with lock_run(kept.paths[0]):
+            return _move(kept.paths, leaving)
+    except Conflict:
+        return False
+
+
+def _move(paths: Iterable[Path], leaving: Path) -> bool:
+    """Move what makes a thing what it is, then what lies beside it; whether any of it was there."""
+    moved = False
+    for path in paths:
+        try:
+            path.rename(leaving / f"{secrets.token_hex(8)}-{path.name}")
+        except FileNotFoundError:
+            continue  # gone by itself: a journal, or by another removal
+        sync_folder(path.parent)
+        moved = True
+    return moved
+
+
+def _empty(leaving: Path) -> None:
+    for path in leaving.glob("*"):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+@contextmanager
+def _leaving(folder: Path) -> Iterator[Path]:
+    """The folder of what is being removed, while no other process removes anything."""
+    folder.mkdir(mode=0o700, exist_ok=True)
+    check_private(folder)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield folder
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""Runs on disk: what a job has left, its metadata, results and batches."""

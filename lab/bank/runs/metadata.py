@@ -1,0 +1,66 @@
+"""What a run says of itself from its first moment: its kind, its contract, and until when it may be kept.
+
+It stands in the run's folder before anything is asked for, so that a run which was never finished says it too.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from pathlib import Path
+
+from lab.disk.private_files import replace_private
+from lab.terms.contract.document import Contract
+
+LABEL = "label.json"
+_FORM = 2
+"""Of what a run keeps: 1, which labels did not say, had tags of a key that all contracts shared, and SEAL's frames."""
+
+
+class RunKind(StrEnum):
+    """What a run does."""
+
+    SCORE = "score"
+    RESCORE = "rescore"
+    MATCH = "match"
+    COUNT = "count"
+
+
+@dataclass(frozen=True)
+class Label:
+    """``delete_after``: the last day, in UTC, on which what the run left may be kept (term: retention_days)."""
+
+    kind: RunKind
+    contract: str
+    delete_after: date
+    form: int = _FORM
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether the command that began the run can go on with it: this version sends what the run has kept."""
+        return self.form == _FORM or self.kind not in (RunKind.SCORE, RunKind.RESCORE)
+
+    @classmethod
+    def of(cls, kind: RunKind, contract: Contract, started: datetime) -> Label:
+        """The label of a run that starts now under a contract."""
+        return cls(kind, contract.id, (started + timedelta(days=contract.retention_days)).date())
+
+    def is_over(self, now: datetime) -> bool:
+        """Whether the run may not be kept any more."""
+        return now.date() > self.delete_after
+
+    def write(self, folder: Path) -> None:
+        """Put the label into a run's folder."""
+        replace_private(folder / LABEL, json.dumps(asdict(self), default=str, ensure_ascii=False).encode())
+
+
+def read_label(folder: Path) -> Label | None:
+    """A run's label, or None if there is none that can be read."""
+    try:
+        found = json.loads((folder / LABEL).read_bytes())
+        until, form = date.fromisoformat(found["delete_after"]), int(found.get("form", 1))
+        return Label(RunKind(found["kind"]), str(found["contract"]), until, form)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

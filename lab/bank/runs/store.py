@@ -1,0 +1,285 @@
+"""One scoring job on disk, so that a job that was stopped goes on where it stopped.
+
+A run keeps what it has paid for: the match, encrypted batches until their replies are decrypted, and the
+decrypted sums. The bureau answers a batch it has seen with the same charge, so sending one again byte for byte costs
+nothing. A run is found again by its key: the same contract, portfolio, code column, codes to skip, encryption key and
+output file. ``manifest.json`` is written last; a run without it is not finished.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import json
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lab.bank.runs.metadata import Label, read_label
+from lab.disk.private_files import replace_private
+from lab.terms.errors import Conflict, InvalidInput, NotFound
+
+MANIFEST = "manifest.json"
+SCORES = "scores.parquet"
+OUTPUTS = "outputs.parquet"
+SHEET = "sheet.json"
+CONTRACT = "contract.json"
+_KEY_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class Match:
+    """What matched: ``indices`` int64 [m], ascending, into the portfolio's codes, ``tags`` uint8 [m, 16].
+
+    ``false_positive_rate``: a bound on the chance that any of the portfolio's codes is in it and not in the register.
+    """
+
+    indices: NDArray[np.int64]
+    tags: NDArray[np.uint8]
+    false_positive_rate: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """The folder of one run."""
+
+    folder: Path
+    resumed: bool
+    label: Label
+
+    @property
+    def id(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+    def match(self) -> Match | None:
+        """The kept match, or None. Batches are made in its order, so a run keeps to one."""
+        kept = self._read("match.npz")
+        if kept is None:
+            return None
+        with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
+            return Match(arrays["indices"], arrays["tags"], float(arrays["rate"]))
+
+    def keep_match(self, match: Match) -> None:
+        """Keep the match."""
+        buffer = io.BytesIO()
+        np.savez(buffer, indices=match.indices, tags=match.tags, rate=np.float64(match.false_positive_rate))
+        self._write("match.npz", buffer.getvalue())
+
+    def batch(self, number: int) -> bytes | None:
+        """The kept encrypted batch, or None."""
+        return self._read(f"batch-{number:05d}.frame")
+
+    def keep_batch(self, number: int, frame: bytes) -> None:
+        """Keep an encrypted batch until ``keep_values``."""
+        self._write(f"batch-{number:05d}.frame", frame)
+
+    def values(self, number: int) -> tuple[NDArray[np.int64], dict[str, Any]] | None:
+        """The kept sums of a batch, int64 [outputs, rows], and its receipt; or None."""
+        kept, receipt = self._read(f"batch-{number:05d}.npy"), self._read(f"batch-{number:05d}.receipt.json")
+        if kept is None or receipt is None:
+            return None
+        return np.load(io.BytesIO(kept), allow_pickle=False), json.loads(receipt)
+
+    def keep_values(self, number: int, values: NDArray[np.int64], receipt: Mapping[str, Any]) -> None:
+        """Keep a batch's sums and receipt; the encrypted batch has done its duty."""
+        buffer = io.BytesIO()
+        np.save(buffer, values)
+        self._write(f"batch-{number:05d}.receipt.json", json.dumps(dict(receipt)).encode())
+        self._write(f"batch-{number:05d}.npy", buffer.getvalue())
+        (self.folder / f"batch-{number:05d}.frame").unlink(missing_ok=True)
+
+    def receipts(self) -> list[dict[str, Any]]:
+        """The kept receipts of matching requests, in the order of their hashes."""
+        found = sorted(self.folder.glob("match-*.receipt.json"))
+        return [json.loads(path.read_bytes()) for path in found]
+
+    def keep_receipt(self, request: str, receipt: Mapping[str, Any]) -> None:
+        """Keep the receipt for a matching request, by the request's SHA-256; another for the same takes its place."""
+        self._write(f"match-{request}.receipt.json", json.dumps(dict(receipt)).encode())
+
+    def finish_match(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest of a run that does not score; nothing else of it stays."""
+        self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
+        self._drop("match.npz", "match-*.receipt.json")
+
+    def finish(
+        self, *, scores: pl.DataFrame, outputs: pl.DataFrame, sheet: bytes, contract: bytes, manifest: Mapping[str, Any]
+    ) -> None:
+        """Write the results, the manifest last, and remove what was kept for going on."""
+        for name, frame in ((SCORES, scores), (OUTPUTS, outputs)):
+            buffer = io.BytesIO()
+            frame.write_parquet(buffer)
+            self._write(name, buffer.getvalue())
+        self._write(SHEET, sheet)
+        self._write(CONTRACT, contract)
+        self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
+        self._drop("match.npz", "match-*.receipt.json", "batch-*.npy", "batch-*.receipt.json", "batch-*.frame")
+
+    def _drop(self, *patterns: str) -> None:
+        for pattern in patterns:
+            for path in self.folder.glob(pattern):
+                path.unlink(missing_ok=True)
+
+    def _read(self, name: str) -> bytes | None:
+        path = self.folder / name
+        return path.read_bytes() if path.is_file() else None
+
+    def _write(self, name: str, content: bytes) -> None:
+        replace_private(self.folder / name, content)
+
+
+def run_key(*parts: str) -> str:
+    """What makes two jobs the same job, hexadecimal."""
+    return hashlib.sha256("\x00".join(parts).encode()).hexdigest()
+
+
+@contextmanager
+def open_run(runs: Path, key: str, label: Label, *, now: datetime) -> Iterator[Run]:
+    """The unfinished run of this key, with the label it began with, or a new one; locked while open.
+
+    Raises ``Conflict`` when another process works on it.
+    """
+    runs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    short = key[:_KEY_DIGITS]
+    unfinished = [path for path in sorted(runs.glob(f"*-{short}*")) if not (path / MANIFEST).exists()]
+    folder = unfinished[-1] if unfinished else _new_folder(runs, f"{now:%Y%m%dT%H%M%S}-{short}")
+    with lock_run(folder):
+        if (folder / MANIFEST).exists():
+            raise Conflict(f"Run {folder.name} was just finished elsewhere.", next_step="see `lab bank runs`")
+        kept = read_label(folder)
+        if kept is None:
+            label.write(folder)
+        yield Run(folder, bool(unfinished), kept or label)
+
+
+@contextmanager
+def lock_run(folder: Path) -> Iterator[None]:
+    """While no other process works on a run; raises ``Conflict`` if one does, or if the run was just removed."""
+    gone = Conflict(f"Run {folder.name} was just removed elsewhere.", next_step="run the command again")
+    try:
+        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except FileNotFoundError:
+        raise gone from None
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise Conflict(
+                f"Another process works on run {folder.name}.", next_step="wait for it, or give another --out"
+            ) from None
+        if not (folder / "lock").exists():
+            raise gone
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _new_folder(runs: Path, name: str) -> Path:
+    for attempt in range(1, 1000):
+        folder = runs / (name if attempt == 1 else f"{name}-{attempt}")
+        try:
+            folder.mkdir(mode=0o700)
+        except FileExistsError:
+            continue
+        return folder
+    raise Conflict("A thousand runs began in one second.", next_step="wait a second")
+
+
+def is_at_work(folder: Path) -> bool:
+    """Whether a process works on a run."""
+    try:
+        with lock_run(folder):
+            return False
+    except Conflict:
+        return True
+
+
+@dataclass(frozen=True)
+class FinishedRun:
+    """A finished run, read back."""
+
+    folder: Path
+    manifest: dict[str, Any]
+
+    @property
+    def scores(self) -> pl.DataFrame:
+        """One row for each row of the portfolio."""
+        return pl.read_parquet(self.folder / SCORES)
+
+    @property
+    def outputs(self) -> pl.DataFrame:
+        """The decrypted sums in quanta, one row for each enterprise scored: ``code`` and one column an output."""
+        return pl.read_parquet(self.folder / OUTPUTS)
+
+    @property
+    def sheet(self) -> bytes:
+        """The model's sheet that the run used."""
+        return (self.folder / SHEET).read_bytes()
+
+    @property
+    def contract(self) -> bytes:
+        """The signed contract the run stood under."""
+        return (self.folder / CONTRACT).read_bytes()
+
+
+def finished_runs(*folders: Path) -> tuple[FinishedRun, ...]:
+    """All finished runs of these folders of runs, the latest first."""
+    found = map(read_run, finished_folders(*folders))
+    return tuple(sorted(found, key=lambda run: str(run.manifest.get("finished")), reverse=True))
+
+
+def finished_folders(*folders: Path) -> tuple[Path, ...]:
+    """The folders of finished runs, by their names."""
+    found = (path.parent for runs in folders for path in runs.glob(f"*/{MANIFEST}"))
+    return tuple(sorted(found, key=lambda path: path.name))
+
+
+def unfinished_runs(*folders: Path) -> tuple[Path, ...]:
+    """The folders of runs that were begun and not finished, by their names."""
+    found = (path for runs in folders for path in runs.glob("*") if path.is_dir() and not (path / MANIFEST).exists())
+    return tuple(sorted(found, key=lambda path: path.name))
+
+
+def left_behind(runs: Path, contract: str) -> list[str]:
+    """A warning for each run under a contract that a former version began, and this one cannot go on with."""
+    found = ((path, read_label(path)) for path in unfinished_runs(runs))
+    return [
+        f"Run {path.name} was interrupted under a former version and cannot be gone on with: what it was charged stays "
+        f"charged, and its job stays open at the bureau. `lab bank tidy` removes it when it may not be kept any more."
+        for path, label in found
+        if label is not None and label.contract == contract and not label.goes_on
+    ]
+
+
+def find_run(runs: Path, name: str | None) -> FinishedRun:
+    """The finished run ``name``, or the latest; raises ``NotFound``."""
+    if name is None:
+        latest = finished_runs(runs)
+        if latest:
+            return latest[0]
+    elif (runs / Path(name).name / MANIFEST).is_file():
+        return read_run(runs / Path(name).name)
+    elif (runs / Path(name).name).is_dir():
+        raise NotFound(f"Run {Path(name).name} is not finished.", next_step="the command that began it goes on with it")
+    raise NotFound("Wanted a finished run; there is none of this name.", next_step="see `lab bank runs`")
+
+
+def read_run(folder: Path) -> FinishedRun:
+    """Read a run's manifest; raises ``InvalidInput`` if it is damaged."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_bytes())
+    except ValueError:
+        manifest = None
+    if not isinstance(manifest, dict):
+        raise InvalidInput(f"The manifest of run {folder.name} can't be read.", next_step="delete the run's folder")
+    return FinishedRun(folder, manifest)

@@ -1,0 +1,1 @@
+"""Encrypted scoring at the bank: batches encrypted, sent, decrypted and checked."""

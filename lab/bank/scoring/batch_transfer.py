@@ -1,0 +1,67 @@
+"""One batch to the bureau and its reply back: sent, or named to be evaluated again, then waited for and fetched. Doing
+all of it again costs nothing."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import time
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from lab.bank.connection.client import Patience
+from lab.terms.errors import Busy, Unreachable
+
+_FIRST_WAIT = 0.25
+_PAUSE = 0.1  # between two looks; the bureau holds its answer back by itself
+
+
+class BatchRoutes(Protocol):
+    """What an outlet offers for batches."""
+
+    patience: Patience
+
+    def put_batch(self, contract: str, job: str, sha256: str, frame: bytes) -> None: ...
+    def put_batch_again(self, contract: str, job: str, sha256: str) -> None: ...
+    def batch_reply(self, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]] | None: ...
+
+
+def deliver(
+    routes: BatchRoutes, contract: str, job: str, batch: bytes, *, sha256: str = ""
+) -> tuple[bytes, dict[str, Any]]:
+    """The reply frame to a batch, and its receipt; waits while the bureau has no room, and while it evaluates.
+
+    ``sha256``: the batch's digest, from a caller who has it. Raises what the bureau refuses with, and what kept the
+    batch from being answered; it was not charged then.
+    """
+    name = sha256 or hashlib.sha256(batch).hexdigest()
+    return _ask(routes, contract, job, name, lambda: routes.put_batch(contract, job, name, batch))
+
+
+def deliver_again(routes: BatchRoutes, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]]:
+    """As ``deliver``, for a batch that an earlier job sent: its hash alone goes out."""
+    return _ask(routes, contract, job, sha256, lambda: routes.put_batch_again(contract, job, sha256))
+
+
+def _ask(
+    routes: BatchRoutes, contract: str, job: str, sha256: str, put: Callable[[], None]
+) -> tuple[bytes, dict[str, Any]]:
+    until = time.monotonic() + routes.patience.busy
+    _send(routes, put, until)
+    while (answer := routes.batch_reply(contract, job, sha256)) is None:
+        if time.monotonic() > until:
+            raise Unreachable("The bureau has not evaluated a batch in time.", next_step="run this command again")
+        time.sleep(_PAUSE)
+    return answer
+
+
+def _send(routes: BatchRoutes, put: Callable[[], None], until: float) -> None:
+    wait = _FIRST_WAIT
+    while True:
+        try:
+            return put()
+        except Busy as busy:
+            if time.monotonic() > until:
+                raise
+            time.sleep(min(max(wait, busy.retry_after), routes.patience.longest_wait) * (0.75 + random.random() / 2))
+            wait *= 2

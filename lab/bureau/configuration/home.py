@@ -1,0 +1,228 @@
+"""The bureau's folder: what lies where, and the settings in it. Folders are 0700 and files 0600.
+
+====================  =================================================================
+``bureau.toml``       settings (``SHULAB_BUREAU_<NAME>`` in the environment goes first)
+``bureau.db``         the database, unless ``database_url`` names another
+``keys/``             sealed secrets, and the default seal key
+``registers/``        Parquet snapshots, and what each import set aside
+``evaluated/``        evaluated registers and set-ups, by key epoch, engine and contract
+``models/``           models and their sheets
+``contexts/``         public contexts of banks, named by their hashes
+``batches/``          batches of banks, named by contract and hash
+``replies/``          replies to batches, named by contract and batch
+``executors/``        which services run jobs now: a locked file each
+``jobs.db``           workflows of jobs, unless ``database_url`` names a database
+``consents/``         signatures of enterprises, and what each import set aside
+``spool/``            bodies of requests on their way in; files without a name
+====================  =================================================================
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from lab.bureau.configuration.item_grades import Grade
+from lab.bureau.configuration.settings import FileSettings, WitnessSetting
+from lab.terms.errors import Conflict, InvalidInput, NotFound
+from lab.terms.text.visible_line import Line, check_line
+
+FILE = "bureau.toml"
+FOLDERS = (
+    "keys",
+    "registers",
+    "evaluated",
+    "models",
+    "contexts",
+    "batches",
+    "replies",
+    "executors",
+    "consents",
+    "logs",
+    "spool",
+)
+ENVIRONMENT_HOME = "SHULAB_BUREAU_HOME"
+
+
+class BureauSettings(FileSettings):
+    """Settings of a bureau. None is a secret, except that ``database_url`` may hold a password."""
+
+    model_config = SettingsConfigDict(env_prefix="SHULAB_BUREAU_", extra="ignore", frozen=True)
+
+    name: Annotated[Line, Field(min_length=1, max_length=200)]
+    database_url: Annotated[str, Field(repr=False)] = ""
+    """Empty: SQLite in the folder."""
+    seal: str = "file"
+    """What seals the secrets: ``file``, ``environment`` or ``pkcs11:...``; see ``lab.bureau.key_management.seal_keys``."""
+    key_file: str = ""
+    """The seal key's file; empty: ``keys/seal.key``."""
+    workers: Annotated[int, Field(ge=1, le=64)] = 2
+    """Processes that run native code on bytes from banks."""
+    job_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
+    """The longest time that one job may take in a worker."""
+    waiting_batches: Annotated[int, Field(ge=1, le=100_000)] = 64
+    """Batches that may wait to be evaluated at once, over all contracts; the next one is told to come back."""
+    waiting_batches_per_contract: Annotated[int, Field(ge=1, le=100_000)] = 16
+    """The same for one contract, so that no bank takes all of them."""
+    two_officers_above: Grade = Grade.INTERNAL
+    """Contracts over items graded above this level need two officers, of different departments."""
+    watch_limits: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(default_factory=dict)]
+    """Limits of the watch's rules that are others here: ``[watch_limits]``, then for example ``refused = 500``."""
+    witnesses: Annotated[tuple[WitnessSetting, ...], Field(max_length=16)] = ()
+    """Who is asked to cosign the ledger's heads: ``[[witnesses]]`` with ``key`` and ``url`` (docs/witnesses.md)."""
+    processes: Annotated[int, Field(ge=0, le=1024)] = 0
+    """Processes that evaluate registers; 0: one a core."""
+    cluster: str = ""
+    """A Dask scheduler's address; then registers and blinded identifiers are evaluated there."""
+    worker_memory_mib: Annotated[int, Field(ge=512)] = 8192
+    """Address space of a worker; several times what a batch of 4,096 columns needs."""
+    worker_confinement: Literal["required", "best"] = "required"
+    """``required``: no native code reads bytes from banks without Landlock and a filter of system calls; ``best``: with
+    those of the two that the machine has."""
+
+
+@dataclass(frozen=True, slots=True)
+class BureauHome:
+    """An existing bureau folder and its settings."""
+
+    folder: Path
+    settings: BureauSettings
+
+    @classmethod
+    def create(
+        cls, folder: Path, *, name: str, database_url: str = "", key_file: Path | None = None, seal: str = ""
+    ) -> BureauHome:
+        """Make the folder and its settings; raises ``Conflict`` if a bureau lives there already, and ``InvalidInput``
+        for a name that is no line (``lab.terms.text.visible_line``)."""
+        folder = folder.expanduser().absolute()
+        if (folder / FILE).exists():
+            raise Conflict(f"A bureau lives in {folder} already.", next_step="name another folder with --home")
+        check_line(name, "a bureau's name")
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        for part in FOLDERS:
+            (folder / part).mkdir(mode=0o700, exist_ok=True)
+        written: dict[str, str] = {"name": name}
+        if database_url:
+            written["database_url"] = database_url
+        if seal:
+            written["seal"] = seal
+        if key_file is not None:
+            written["key_file"] = str(key_file.expanduser().absolute())
+        BureauSettings.checked(written, folder / FILE)
+        lines = ["# 数据局设置 Settings of this bureau; SHULAB_BUREAU_<NAME> in the environment goes first."]
+        lines += [f"{key} = {_toml_string(value)}" for key, value in written.items()]
+        write_private(folder / FILE, ("\n".join(lines) + "\n").encode())
+        return cls.open(folder)
+
+    @classmethod
+    def open(cls, folder: Path) -> BureauHome:
+        """The bureau in ``folder``; raises ``NotFound`` or ``InvalidInput`` naming the settings that do not fit."""
+        folder = folder.expanduser().absolute()
+        if not (folder / FILE).is_file():
+            raise NotFound(f"No bureau lives in {folder}.", next_step="make one with `lab bureau init --name NAME`")
+        home = cls(folder, BureauSettings.read(folder / FILE))
+        for part in FOLDERS:
+            (folder / part).mkdir(mode=0o700, exist_ok=True)
+        return home
+
+    @property
+    def database_url(self) -> str:
+        """The database's URL, as set or the default in this folder."""
+        return self.settings.database_url or f"sqlite:///{self.folder / 'bureau.db'}"
+
+    @property
+    def key_file(self) -> Path:
+        """The seal key's file."""
+        return Path(self.settings.key_file) if self.settings.key_file else self.folder / "keys" / "seal.key"
+
+    def path(self, relative: str) -> Path:
+        """A file that the store names, inside this folder; raises ``InvalidInput`` for a path that leads out."""
+        found = (self.folder / relative).resolve()
+        if not found.is_relative_to(self.folder.resolve()):
+            raise InvalidInput("Wanted a path inside the bureau's folder.", next_step="check the database")
+        return found
+
+
+def change_settings(folder: Path, changes: dict[str, str]) -> None:
+    """Replace these settings in the bureau's file, all at once, and leave the rest of it as it was written."""
+    file = folder / FILE
+    kept = [
+        line
+        for line in file.read_text(encoding="utf-8").splitlines()
+        if line.partition("=")[0].strip() not in changes or "=" not in line
+    ]
+    # In front, because a table may follow in the file.
+    lines = [f"{key} = {_toml_string(value)}" for key, value in changes.items()] + kept
+    write_private(file, ("\n".join(lines) + "\n").encode())
+
+
+def write_private(path: Path, content: bytes) -> str:
+    """Write a file of mode 0600 whole or not at all, on disk before this returns; gives its SHA-256."""
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".partial-")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            Path(name).unlink()
+        raise
+    sync_folder(path.parent)
+    return hashlib.sha256(content).hexdigest()
+
+
+def place_private(finished: Path, path: Path) -> None:
+    """Give a file that was written on the same disk its name: mode 0600, on disk before this returns."""
+    finished.chmod(0o600)
+    descriptor = os.open(finished, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+    finished.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to disk, so that a renamed file survives a power cut."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def alone_in(folder: Path) -> Iterator[Path]:
+    """One thread of one process at a time in ``folder``, which is made; another waits, and then finds the work done."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # of this open file, so two threads exclude each other as well
+        yield folder
+    finally:
+        os.close(descriptor)
+
+
+def default_folder() -> Path:
+    """``SHULAB_BUREAU_HOME``, or ``~/.shulab/bureau``."""
+    named = os.environ.get(ENVIRONMENT_HOME)
+    return Path(named) if named else Path.home() / ".shulab" / "bureau"
+
+
+def _toml_string(value: str) -> str:
+    escaped = "".join(f"\\u{ord(c):04X}" if ord(c) < 32 or ord(c) == 127 or c in '"\\' else c for c in value)
+    return f'"{escaped}"'

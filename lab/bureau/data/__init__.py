@@ -1,0 +1,1 @@
+"""What the bureau holds of enterprises: catalogue, register, consents."""

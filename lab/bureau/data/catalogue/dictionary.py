@@ -1,0 +1,95 @@
+"""A dictionary file, and the items of a register's columns: those described in it, and automatic ones for the rest.
+
+A dictionary is TOML: ``[items.<column>]`` tables with ``code``, ``zh``, ``en``, ``dimension``, ``domain``, ``grade``.
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.text.visible_line import check_line
+from models.shared.dimensions import DEFAULT_DIMENSION
+from models.shared.features import FeatureWords, read_words
+
+UNDESCRIBED = "undescribed"
+_CODE = re.compile(r"[^\s\x00-\x1f]{1,100}")
+_MAX_BYTES = 4_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One catalogue item: a column of a register and its words."""
+
+    column: str
+    code: str
+    zh: str
+    en: str
+    dimension: str
+    domain: str
+    grade: str
+    described: bool
+
+    @property
+    def words(self) -> FeatureWords:
+        """The item as a model's training takes it."""
+        return FeatureWords(
+            item=self.code, zh=self.zh, en=self.en, dimension=self.dimension, domain=self.domain, grade=self.grade
+        )
+
+
+def read_dictionary(path: Path) -> dict[str, FeatureWords]:
+    """Read a dictionary file; raises ``NotFound`` or ``InvalidInput`` naming what does not fit."""
+    if not path.is_file():
+        raise NotFound(f"Wanted a dictionary in file {path.name}; there is no such file.", next_step="check the path")
+    if path.stat().st_size > _MAX_BYTES:
+        raise InvalidInput(f"Wanted a dictionary of at most {_MAX_BYTES} bytes.", next_step="check the file")
+    try:
+        found = read_words(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
+        raise InvalidInput(
+            f"Wanted {path.name} to be TOML in UTF-8; it is not.", next_step="write [items.<column>] tables"
+        ) from None
+    for word in found.values():
+        for text in (word.item, word.zh, word.en, word.domain, word.grade):
+            check_line(text, "a word of the dictionary", least=0)
+    return found
+
+
+def items_for(register: str, columns: Sequence[str], words: Mapping[str, FeatureWords]) -> tuple[Item, ...]:
+    """One item for each column, in order.
+
+    A column that the dictionary leaves out gets an automatic item. Its code and words carry its place and not its name,
+    because codes and words of items stand in contracts and sheets, which banks read. Raises ``InvalidInput`` if two
+    columns share a code, or a code has spaces or more than 100 characters.
+    """
+    items = []
+    for place, column in enumerate(columns, start=1):
+        word = words.get(column)
+        if word is None:
+            code, zh, en = f"{register}.{place:03d}", f"登记项{place:03d}", f"register item {place:03d}"
+            word = FeatureWords(item=code, zh=zh, en=en, domain=UNDESCRIBED, grade=UNDESCRIBED)
+        items.append(
+            Item(
+                column=column,
+                code=word.item or f"{register}.{place:03d}",
+                zh=word.zh or word.en or f"登记项{place:03d}",
+                en=word.en or f"register item {place:03d}",
+                dimension=word.dimension or DEFAULT_DIMENSION["bureau"],
+                domain=word.domain or UNDESCRIBED,
+                grade=word.grade or UNDESCRIBED,
+                described=column in words,
+            )
+        )
+    codes = [item.code for item in items]
+    if any(not _CODE.fullmatch(code) for code in codes):
+        raise InvalidInput(
+            "Wanted item codes of 1 to 100 characters without spaces.", next_step="correct the dictionary"
+        )
+    if len(set(codes)) != len(codes):
+        raise InvalidInput("Two columns have the same item code.", next_step="give each its own code in the dictionary")
+    return tuple(items)

@@ -1,0 +1,42 @@
+"""Keeping the items of a register version, and finding them again."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lab.bureau.data.catalogue.dictionary import Item
+from lab.bureau.store.tables import ItemRow
+
+
+def keep_items(session: Session, register: str, version: int, items: Sequence[Item]) -> None:
+    """Keep the items of a register version; part of the import's transaction."""
+    for item in items:
+        session.add(
+            ItemRow(
+                register=register,
+                version=version,
+                column=item.column,
+                code=item.code,
+                zh=item.zh,
+                en=item.en,
+                dimension=item.dimension,
+                domain=item.domain,
+                grade=item.grade,
+                described=item.described,
+            )
+        )
+    session.flush()
+
+
+def find_items(session: Session, register: str, version: int) -> dict[str, Item]:
+    """The items of a register version by column."""
+    rows = session.scalars(select(ItemRow).where(ItemRow.register == register, ItemRow.version == version))
+    return {
+        row.column: Item(
+            row.column, row.code, row.zh, row.en, row.dimension, row.domain, row.grade, described=row.described
+        )
+        for row in rows
+    }

@@ -1,0 +1,232 @@
+"""Importing a file of consents: what is good of it in one transaction, the rest set aside with row number and reason.
+
+Everything slow (reading, signatures, pseudonyms) is done before the transaction, which only compares and inserts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import rfc8785
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lab.bureau.configuration.home import BureauHome, write_private
+from lab.bureau.data.consents import repository
+from lab.bureau.data.consents.row_validation import Fault, Given, hash_pair, sort_rows
+from lab.bureau.key_management.pseudonyms import Pseudonyms, keys_in_use
+from lab.bureau.ledger import Fact, record
+from lab.bureau.store import Store
+from lab.bureau.store.tables import BankRow
+from lab.tables.spreadsheet_csv import write_csv
+from lab.tables.table_reader import digest_of, read_table
+from lab.terms.consent import SCHEMA, written
+from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import IdKind
+from lab.terms.progress import Progress
+
+MAX_ROWS = 200_000
+"""Rows of one file, so that its transaction keeps other writers waiting for seconds and not for minutes."""
+MAX_BYTES = 128 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did. ``duplicates``: held already, or twice in the file; ``aside``: row number and reason."""
+
+    rows: int
+    imported: int
+    duplicates: int
+    signed: int
+    aside: tuple[tuple[int, str], ...]
+    reasons: Mapping[str, int]
+    rejected: Path | None
+    file_sha256: str
+    encoding: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A good row and the values that the table is to hold of it."""
+
+    given: Given
+    values: dict[str, Any]
+
+
+def import_consents(
+    store: Store,
+    home: BureauHome,
+    keys: Pseudonyms,
+    source: Path,
+    *,
+    id_kind: IdKind,
+    by: str,
+    now: datetime,
+    progress: Progress,
+) -> Imported:
+    """Import a consent file; the same file again adds nothing.
+
+    Row numbers and reasons of what was set aside go to ``consents/HASH.rejected.csv``, keys and signatures of
+    enterprises to ``consents/HASH.signatures.jsonl``; HASH is the file's. Raises ``InvalidInput`` for a file that is no
+    table of consents, or too large.
+    """
+    table = read_table(source, max_bytes=MAX_BYTES)
+    if table.rows > MAX_ROWS:
+        raise InvalidInput(
+            f"Wanted at most {MAX_ROWS:,} rows in one file of consents; found {table.rows:,}.",
+            next_step="split the file",
+        )
+    file_sha256 = digest_of(source)
+    with store.read() as session:
+        banks, number = _banks(session), keys_in_use(session)
+    with progress.stage("import", 2 * table.rows) as stage:
+        good, aside = sort_rows(table, id_kind, banks, now, stage)
+        kept = _values(good, keys.pseudonyms(_codes(good), number), file_sha256, now)
+        stage.advance(max(0, table.rows - len(good)))
+        with store.begin() as session:
+            present = keys_in_use(session)
+            if present != number:  # pseudonyms were rotated meanwhile
+                kept = _values(good, keys.pseudonyms(_codes(good), present), file_sha256, now)
+            counter = repository.lock_changes(session)
+            added, duplicates, late = _new(session, kept)
+            _keep_signatures(home, file_sha256, added)
+            aside = sorted([*aside, *late])
+            repository.add(session, [one.values for one in added])
+            counter.changes += 1 if added else 0
+            session.flush()
+            rejected = _reject(home, file_sha256, aside)
+            facts: dict[str, Fact] = {
+                "file_sha256": file_sha256,
+                "rows": table.rows,
+                "imported": len(added),
+                "duplicates": duplicates,
+                "set_aside": len(aside),
+            }
+            record(session, "consent.imported", None, facts, by=by)
+        stage.advance(table.rows)
+    return Imported(
+        rows=table.rows,
+        imported=len(added),
+        duplicates=duplicates,
+        signed=sum(bool(one.given.signature) for one in added),
+        aside=tuple(aside),
+        reasons=dict(Counter(reason for _, reason in aside)),
+        rejected=rejected,
+        file_sha256=file_sha256,
+        encoding=table.encoding,
+        warnings=table.warnings,
+    )
+
+
+def signature_in(home: BureauHome, file_sha256: str, signature_sha256: str) -> tuple[str, str] | None:
+    """Public key and signature by their hash, from the file that an import left; None if they are not there."""
+    return _signatures(home, file_sha256).get(signature_sha256)
+
+
+def consent_id(values: Mapping[str, Any]) -> str:
+    """The id of a consent with these column values: a hash over all that makes it this one, its pseudonym included."""
+    evidence = json.loads(values["evidence"])
+    begin, end = written(values["starts"]), written(values["expires"])
+    given = [evidence.get("reference", ""), evidence.get("signature_sha256", "")]
+    canonical = [SCHEMA, values["enterprise"], values["bank_id"], values["purpose"], begin, end, *given]
+    return hashlib.sha256(rfc8785.dumps(canonical)).hexdigest()
+
+
+def _banks(session: Session) -> dict[str, tuple[str, str]]:
+    rows = session.execute(select(BankRow.id, BankRow.name)).all()
+    return {key: (bank_id, name) for bank_id, name in rows for key in (name, bank_id)}
+
+
+def _codes(good: Sequence[Given]) -> list[str]:
+    return [given.consent.code for given in good]
+
+
+def _values(good: Sequence[Given], pseudonyms: Sequence[str], file_sha256: str, now: datetime) -> list[_Kept]:
+    return [_Kept(given, _row(given, name, file_sha256, now)) for given, name in zip(good, pseudonyms, strict=True)]
+
+
+def _row(given: Given, enterprise: str, file_sha256: str, now: datetime) -> dict[str, Any]:
+    consent, signed = given.consent, given.signature_sha256
+    evidence = {"reference": given.reference} if given.reference else {}
+    evidence |= {"signature_sha256": signed} if signed else {}
+    found_in = {"file": file_sha256} if signed else {}
+    values = {
+        "enterprise": enterprise,
+        "bank_id": given.bank_id,
+        "purpose": consent.purpose.value,
+        "starts": consent.starts,
+        "expires": consent.expires,
+        "evidence": json.dumps(evidence | found_in, ensure_ascii=False, sort_keys=True),
+        "imported_at": now,
+        "withdrawn_at": None,
+    }
+    return values | {"id": consent_id(values)}
+
+
+def _new(session: Session, kept: Sequence[_Kept]) -> tuple[list[_Kept], int, list[tuple[int, str]]]:
+    """What is to be added, how many rows are held already, and those that a withdrawal has overtaken.
+
+    An authorisation from before the enterprise withdrew does not count, also when it is found later.
+    """
+    seen = repository.held_ids(session, [one.values["id"] for one in kept])
+    withdrawals = repository.last_withdrawals(session, (one.values["enterprise"] for one in kept))
+    added: list[_Kept] = []
+    late: list[tuple[int, str]] = []
+    duplicates = 0
+    for one in kept:
+        values = one.values
+        last = withdrawals.get((values["enterprise"], values["bank_id"], values["purpose"]))
+        if values["id"] in seen:
+            duplicates += 1
+            continue
+        seen.add(values["id"])
+        if last is not None and values["starts"] < last:
+            late.append((one.given.row, Fault.WITHDRAWN.value))
+        else:
+            added.append(one)
+    return added, duplicates, late
+
+
+def _keep_signatures(home: BureauHome, file_sha256: str, added: Sequence[_Kept]) -> None:
+    """Called under the lock of changes, so that two imports of one file add to what the first of them wrote."""
+    signed = [one.given for one in added if one.given.signature]
+    fresh = {given.signature_sha256: (given.public_key, given.signature) for given in signed}
+    if fresh:
+        told = _signatures(home, file_sha256) | fresh
+        lines = "".join(f"{json.dumps([name, *pair])}\n" for name, pair in told.items())
+        write_private(_signature_file(home, file_sha256), lines.encode())
+
+
+def _signatures(home: BureauHome, file_sha256: str) -> dict[str, tuple[str, str]]:
+    path = _signature_file(home, file_sha256)
+    if not path.is_file():
+        return {}
+    with path.open(encoding="ascii") as lines:
+        pairs = [(key, signature) for _, key, signature in map(json.loads, lines)]
+    # What stands first in a line was once the consent's id, which changes with its pseudonym.
+    return {hash_pair(*pair): pair for pair in pairs}
+
+
+def _signature_file(home: BureauHome, file_sha256: str) -> Path:
+    return home.path(f"consents/{file_sha256[:16]}.signatures.jsonl")
+
+
+def _reject(home: BureauHome, file_sha256: str, aside: Sequence[tuple[int, str]]) -> Path | None:
+    if not aside:
+        return None
+    path = home.path(f"consents/{file_sha256[:16]}.rejected.csv")
+    frame = pl.DataFrame({"row": [row for row, _ in aside], "reason": [reason for _, reason in aside]})
+    buffer = io.BytesIO()
+    write_csv(frame, buffer, mark=False)
+    write_private(path, buffer.getvalue())
+    return path

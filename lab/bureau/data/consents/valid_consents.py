@@ -1,0 +1,239 @@
+"""Which enterprises' consents stand now: what the exchange asks under a contract, and what stewards ask and do.
+
+``admitted`` is worked out once and kept until consents change, in this process or another, or until the next moment at
+which a consent begins or ends; both are looked up each time, so a withdrawal counts from its transaction on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from lab.bureau.configuration.home import BureauHome
+from lab.bureau.data.consents import repository
+from lab.bureau.data.consents.importing import Imported, import_consents, signature_in
+from lab.bureau.data.consents.repository import Shown, Tally, Withdrawn
+from lab.bureau.data.consents.row_validation import tells_a_code
+from lab.bureau.data.register import Snapshot, Snapshots
+from lab.bureau.data.register.snapshot import ROW_GROUP
+from lab.bureau.key_management.pseudonyms import Pseudonyms, keys_in_use, pseudonyms_of
+from lab.bureau.store import Store
+from lab.bureau.store.tables import ConsentChangeRow, ConsentRow
+from lab.terms.consent import Consent
+from lab.terms.contract.document import Contract, Purpose
+from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import IdKind, normalise
+from lab.terms.progress import SILENT, Progress
+from lab.terms.text.visible_line import check_line
+
+REASON_CHARACTERS = 500
+_INCOMING, _A_DAY = ".incoming-", 86_400
+_SNAPSHOTS_IN_MEMORY = 2
+_ANSWERS_IN_MEMORY = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """Register rows whose enterprises agree, int64 ascending; ``digest`` names them and their register version."""
+
+    digest: str
+    rows: NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What was worked out, from how many changes, and from when until when it holds."""
+
+    changes: int
+    since: datetime
+    until: datetime | None
+    admitted: Admitted
+
+
+class Consents:
+    """The room's door. Safe to use from several threads."""
+
+    def __init__(
+        self, store: Store, home: BureauHome, keys: Pseudonyms, snapshots: Snapshots, clock: Callable[[], datetime]
+    ) -> None:
+        self._store, self._home, self._keys, self._snapshots, self._now = store, home, keys, snapshots, clock
+        self._lock = threading.Lock()
+        self._pseudonyms: dict[tuple[str, int], NDArray[np.bytes_]] = {}
+        self._answers: dict[tuple[str, str, str], _Answer] = {}
+
+    def admitted(
+        self, session: Session, snapshot: Snapshot, contract: Contract, bank_id: str, now: datetime
+    ) -> Admitted | None:
+        """The rows that the contract may touch at ``now``, or None if it does not require consent.
+
+        A row is admitted if its enterprise has a consent to this bank for the contract's purpose that has begun, has
+        not ended and was not withdrawn. Reads in ``session``, so a caller that writes sees what its transaction sees.
+        """
+        if not contract.consent.required:
+            return None
+        changes = session.scalar(select(ConsentChangeRow.changes).where(ConsentChangeRow.id == 1)) or 0
+        key = (snapshot.sha256, bank_id, contract.purpose.value)
+        with self._lock:
+            kept = self._answers.get(key)
+            if kept is None or not _holds(kept, changes, now):
+                kept = self._work_out(session, snapshot, bank_id, contract.purpose, changes, now)
+                _make_room(self._answers, _ANSWERS_IN_MEMORY)
+                self._answers[key] = kept
+            return kept.admitted
+
+    def import_file(self, source: Path, *, by: str, id_kind: IdKind = "uscc", progress: Progress = SILENT) -> Imported:
+        """Import a file of consents (``lab.terms.consent.COLUMNS``); raises ``InvalidInput``."""
+        return import_consents(
+            self._store, self._home, self._keys, source, id_kind=id_kind, by=by, now=self._now(), progress=progress
+        )
+
+    def withdraw(
+        self,
+        codes: Sequence[str],
+        *,
+        reason: str,
+        by: str,
+        bank: str | None = None,
+        purpose: Purpose | None = None,
+        id_kind: IdKind = "uscc",
+    ) -> Withdrawn:
+        """Withdraw the consents of these enterprises to a bank (id or name; None: all) for a purpose (None: all).
+
+        From the end of this call on nothing of theirs is matched or scored under them. Raises ``InvalidInput`` for a
+        code that is none and for a reason that is empty, too long or holds a code; ``NotFound`` for an unknown bank.
+        """
+        wanted = _normal(codes, id_kind)
+        check_line(reason, "a reason, which goes into the ledger,", longest=REASON_CHARACTERS)
+        if any(tells_a_code(reason, code) for code in wanted):
+            raise InvalidInput(
+                "The reason holds an enterprise's code, which has no place in the ledger.", next_step="check --reason"
+            )
+        with self._store.begin() as session:
+            pseudonyms = pseudonyms_of(session, self._keys, wanted)
+            return repository.withdraw(
+                session, pseudonyms, bank=bank, purpose=purpose, reason=reason, by=by, now=self._now()
+            )
+
+    @contextmanager
+    def inbox(self) -> Iterator[Path]:
+        """Where to write a file of consents that is coming in: private, in the bureau's folder, gone after the block.
+
+        What a service that was killed left behind is removed by the next one to come in a day later.
+        """
+        folder = self._home.path("consents")
+        for old in folder.glob(f"{_INCOMING}*"):
+            with suppress(FileNotFoundError):
+                if time.time() - old.stat().st_mtime > _A_DAY:
+                    shutil.rmtree(old)
+        with tempfile.TemporaryDirectory(prefix=_INCOMING, dir=folder) as inside:
+            path = Path(inside) / "consents.csv"
+            path.touch(mode=0o600)
+            yield path
+
+    def note_expiry(self, *, by: str = "bureau") -> int:
+        """Write into the ledger how many consents ran out since it was last asked; that number."""
+        with self._store.begin() as session:
+            return repository.note_expiry(session, by=by, now=self._now())
+
+    def summary(self) -> list[Tally]:
+        """Consents counted by bank and purpose, as they stand now."""
+        with self._store.read() as session:
+            return repository.tally(session, self._now())
+
+    def of_enterprise(self, code: str, *, id_kind: IdKind = "uscc") -> list[Shown]:
+        """All consents of one enterprise, newest first; signatures are verified again. Raises ``InvalidInput``."""
+        (wanted,) = _normal([code], id_kind)
+        with self._store.read() as session:
+            (pseudonym,) = pseudonyms_of(session, self._keys, [wanted])
+            return [self._show(row, bank, wanted) for row, bank in repository.of_enterprise(session, pseudonym)]
+
+    def _show(self, row: ConsentRow, bank: str, code: str) -> Shown:
+        evidence = repository.evidence_of(row)
+        verifies: bool | None = None
+        if "signature_sha256" in evidence:
+            pair = signature_in(self._home, evidence["file"], evidence["signature_sha256"])
+            consent = Consent(code, bank, Purpose(row.purpose), row.starts, row.expires)
+            verifies = pair is not None and consent.bears(*pair)
+        return Shown(
+            id=row.id,
+            bank=bank,
+            purpose=row.purpose,
+            starts=row.starts,
+            expires=row.expires,
+            state=repository.state_of(row, self._now()),
+            reference=evidence.get("reference", ""),
+            verifies=verifies,
+            imported_at=row.imported_at,
+            withdrawn_at=row.withdrawn_at,
+        )
+
+    def _work_out(
+        self, session: Session, snapshot: Snapshot, bank_id: str, purpose: Purpose, changes: int, now: datetime
+    ) -> _Answer:
+        row = ConsentRow
+        given = (row.bank_id == bank_id, row.purpose == purpose.value, row.withdrawn_at.is_(None))
+        agreed = session.scalars(select(row.enterprise).where(*given, row.starts <= now, row.expires > now).distinct())
+        rows = _rows_among(self._pseudonyms_of(snapshot, keys_in_use(session)), np.array(sorted(agreed), dtype="S32"))
+        past = [session.scalar(select(func.max(at)).where(*given, at <= now)) for at in (row.starts, row.expires)]
+        ahead = [session.scalar(select(func.min(at)).where(*given, at > now)) for at in (row.starts, row.expires)]
+        digest = hashlib.sha256(bytes.fromhex(snapshot.sha256) + rows.astype("<i8").tobytes()).hexdigest()
+        return _Answer(
+            changes,
+            max((at for at in past if at is not None), default=now),
+            min((at for at in ahead if at is not None), default=None),
+            Admitted(digest, rows),
+        )
+
+    def _pseudonyms_of(self, snapshot: Snapshot, keys: int) -> NDArray[np.bytes_]:
+        """The pseudonym of each register row under so many keys; they do not change with key epochs."""
+        if (snapshot.sha256, keys) not in self._pseudonyms:
+            found = np.empty(snapshot.rows, dtype="S32")
+            for first in range(0, snapshot.rows, ROW_GROUP):
+                codes = self._snapshots.identifiers(snapshot, first, ROW_GROUP)
+                found[first : first + len(codes)] = self._keys.pseudonyms(codes, keys)
+            _make_room(self._pseudonyms, _SNAPSHOTS_IN_MEMORY)
+            self._pseudonyms[snapshot.sha256, keys] = found
+        return self._pseudonyms[snapshot.sha256, keys]
+
+
+def _rows_among(pseudonyms: NDArray[np.bytes_], standing: NDArray[np.bytes_]) -> NDArray[np.int64]:
+    """The rows whose pseudonym is in sorted ``standing``, part by part: a whole register's comparison is large."""
+    found = [np.zeros(0, dtype=np.int64)]
+    for first in range(0, len(pseudonyms) if len(standing) else 0, ROW_GROUP):
+        part = pseudonyms[first : first + ROW_GROUP]
+        places = np.minimum(np.searchsorted(standing, part), len(standing) - 1)
+        found.append(np.flatnonzero(standing[places] == part).astype(np.int64) + first)
+    return np.concatenate(found)
+
+
+def _holds(answer: _Answer, changes: int, now: datetime) -> bool:
+    return answer.changes == changes and answer.since <= now and (answer.until is None or now < answer.until)
+
+
+def _normal(codes: Sequence[str], id_kind: IdKind) -> list[str]:
+    normal = normalise(codes, id_kind)
+    good = [code for code in normal.codes if code is not None]
+    if not codes or len(good) < len(codes):
+        raise InvalidInput(
+            f"Wanted enterprises' codes; {len(codes) - len(good)} of {len(codes)} are none.",
+            next_step="check the codes, and --id-kind",
+        )
+    return good
+
+
+def _make_room(cache: dict, most: int) -> None:  # type: ignore[type-arg]
+    while len(cache) >= most:
+        cache.pop(next(iter(cache)))

@@ -1,0 +1,141 @@
+"""New pseudonyms for every enterprise in the database: a key that leaked before, or is old, opens it no longer.
+
+The codes of enterprises that left the register are not known any more, so no pseudonym can be made afresh from its
+code. The new one is HMAC-SHA-256 of the old one under one more key, and the former keys are kept, sealed, beneath it.
+Ceilings, inquiries and consents go on: what was counted of an enterprise stays its own.
+
+One transaction takes every row out and puts it in again, in the order of the new pseudonyms, so that not even the place
+of a row tells whose it was; it writes the number of keys and the entry. The new key is sealed before that: killed at
+any moment, the database stands under the keys that it says it does, and a key that was not used is taken next time.
+While the transaction runs, whoever needs a pseudonym waits for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Column, Engine, MetaData, RowMapping, Table, func, insert, select, text
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.orm import Session
+
+from lab.bureau.data.consents.importing import consent_id
+from lab.bureau.key_management.keys import BureauKeys
+from lab.bureau.key_management.pseudonyms import ONLY
+from lab.bureau.ledger import record
+from lab.bureau.store import Store
+from lab.bureau.store.tables import ConsentRow, InquiryReadRow, InquiryRow, PseudonymRow
+from lab.terms.errors import Conflict
+from lab.terms.progress import SILENT, Progress, Stage
+
+AT_ONCE = 10_000
+"""Rows in memory at once."""
+Row = dict[str, Any]
+Rename = Callable[[Sequence[str]], list[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Renamed:
+    """Under how many keys the database stands now, what was renamed; whether the old rows are gone from its file."""
+
+    keys: int
+    inquiries: int
+    consents: int
+    cleared: bool
+
+
+def rename_all(store: Store, keys: BureauKeys, *, by: str, progress: Progress = SILENT) -> Renamed:
+    """Give every enterprise in the database a new pseudonym, under one more key.
+
+    Raises ``Conflict`` if another rotation was faster, ``Unreachable`` if the database does not let it through in time.
+    """
+    with store.read() as session:
+        before = session.get_one(PseudonymRow, ONLY).keys
+        rows = sum(int(session.scalar(select(func.count()).select_from(one)) or 0) for one in _tables())
+    number = before + 1
+    keys.make_pseudonym_key(number)
+    with progress.stage("pseudonyms", rows) as stage, store.begin() as session:
+        held = session.get_one(PseudonymRow, ONLY, with_for_update=True)
+        if held.keys != before:
+            raise Conflict("Another rotation of pseudonyms has just ended.", next_step="run the command again")
+        _hold(session)
+        counts = [_rename(session, one, lambda names: keys.over(names, number), stage) for one in _tables()]
+        held.keys = number
+        session.flush()
+        facts = {"keys": number, "inquiries": counts[0], "consents": counts[1]}
+        record(session, "pseudonyms.rotated", None, facts, by=by)
+    return Renamed(number, counts[0], counts[1], clear(store.engine))
+
+
+def clear(engine: Engine) -> bool:
+    """Take from the database's file what the rows were before; False if somebody reads it all the while.
+
+    PostgreSQL has done so with the transaction: a table that was emptied gets a new file.
+    """
+    if engine.dialect.name != "sqlite":
+        return True
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        driver: Any = connection.connection.driver_connection
+        try:
+            driver.execute("VACUUM")
+            busy, *_ = driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except OperationalError:
+            return False
+        except Exception as error:
+            if type(error).__name__ != "OperationalError":  # the driver's own, of whichever SQLite it is
+                raise
+            return False
+    return not busy
+
+
+def _tables() -> tuple[Table, ...]:
+    return tuple(one.__table__ for one in (InquiryRow, ConsentRow, InquiryReadRow))  # type: ignore[misc]
+
+
+def _hold(session: Session) -> None:
+    """Nobody else writes what is taken out; on SQLite a writing transaction is alone already."""
+    if session.get_bind().dialect.name == "postgresql":
+        session.execute(text("LOCK TABLE inquiries, consents, inquiry_reads IN SHARE ROW EXCLUSIVE MODE"))
+
+
+def _rename(session: Session, table: Table, over: Rename, stage: Stage) -> int:
+    """Take the rows of ``table`` out under new names, and put them in again by name; how many there are."""
+    fresh = Table(
+        f"renamed_{table.name}",
+        MetaData(),
+        *[Column(column.name, column.type) for column in table.columns],
+        prefixes=["TEMPORARY"],
+    )
+    connection = session.connection()
+    fresh.create(connection)
+    count = 0
+    rows = session.execute(select(table).execution_options(yield_per=AT_ONCE)).mappings()
+    for part in rows.partitions():
+        connection.execute(insert(fresh), _renamed(table, part, over))
+        count += len(part)
+        stage.advance(len(part))
+    # Indexes by pseudonym are built when all rows are there: kept up row by row they cost ten times as much.
+    for index in table.indexes:
+        index.drop(connection)
+    connection.execute(text(f"{_emptying(connection.dialect.name)} {table.name}"))
+    order = [fresh.c[column.name] for column in table.primary_key.columns]
+    put = insert(table).from_select([column.name for column in fresh.columns], select(fresh).order_by(*order))
+    connection.execute(put)
+    fresh.drop(connection)
+    for index in table.indexes:
+        index.create(connection)
+    return count
+
+
+def _emptying(dialect: str) -> str:
+    return "TRUNCATE TABLE" if dialect == "postgresql" else "DELETE FROM"
+
+
+def _renamed(table: Table, part: Sequence[RowMapping], over: Rename) -> list[Row]:
+    names = over([row["enterprise"] for row in part])
+    found = [dict(row) | {"enterprise": name} for row, name in zip(part, names, strict=True)]
+    if table.name == ConsentRow.__tablename__:
+        for row in found:
+            row["id"] = consent_id(row)  # it is a hash over the pseudonym, by which the same file adds nothing
+    return found

@@ -1,0 +1,226 @@
+"""Importing a register file as a new version: all of it or nothing, and the version before stays as it is.
+
+The file is read a stretch at a time, sorted by identifier on disk where it is larger than memory should hold, and
+written in that order; memory does not grow with it.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from lab.bureau.configuration.home import BureauHome, alone_in, place_private
+from lab.bureau.data.catalogue import Item, items_for, keep_items
+from lab.bureau.data.register.external_sort import Runs
+from lab.bureau.data.register.row_validation import CODE, ROW, choose_columns, judge, settle, told
+from lab.bureau.data.register.snapshot import ROW_GROUP
+from lab.bureau.ledger import LOCAL, Fact, record
+from lab.bureau.store import Store
+from lab.bureau.store.tables import RegisterRow
+from lab.tables.spreadsheet_csv import write_csv
+from lab.tables.table_reader import TableFile, digest_of, open_table
+from lab.terms.errors import Conflict, InvalidInput
+from lab.terms.identifiers import IdKind
+from lab.terms.progress import SILENT, Progress
+from models.shared.features import FeatureWords
+
+MAX_BYTES = 1 << 36  # 64 GiB: some hundred million rows, or tens of millions with a hundred items each
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What an import did. ``reasons``: rows set aside by kind of reason; ``rejected``: the file that lists them."""
+
+    register: str
+    version: int
+    rows: int
+    set_aside: int
+    reasons: Mapping[str, int]
+    columns: tuple[str, ...]
+    undescribed: tuple[str, ...]
+    encoding: str
+    sha256: str
+    rejected: Path | None
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sorted:
+    """A register on its way: the finished files, not under their names yet, and what is in them."""
+
+    file: Path
+    rows: int
+    rejected: Path | None
+    reasons: Counter[str]
+    blank: int
+
+    @property
+    def set_aside(self) -> int:
+        return self.reasons.total()
+
+
+def import_register(
+    store: Store,
+    home: BureauHome,
+    source: Path,
+    *,
+    id_column: str,
+    id_kind: IdKind,
+    name: str = "main",
+    columns: Sequence[str] = (),
+    words: Mapping[str, FeatureWords] | None = None,
+    progress: Progress = SILENT,
+) -> Imported:
+    """Import a CSV or Parquet file as the next version of register ``name``.
+
+    Bad and repeated rows are set aside with row number and reason in ``registers/NAME-VERSION.rejected.csv``. The rows,
+    the snapshot's hash and the ledger entry become visible in one transaction; files of an import that was killed are
+    removed by the next. Raises ``InvalidInput`` if no row is good.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            "Wanted a register name of lower-case letters, digits, dots, hyphens.", next_step="check --register"
+        )
+    table = open_table(source, max_bytes=MAX_BYTES)
+    chosen = choose_columns(table.columns, id_column, columns)
+    with _workshop(home, name) as folder:
+        found = _sort(table, folder, id_column, id_kind, chosen, progress)
+        items = items_for(name, chosen, words or {})
+        row, rejected = _keep(store, home, name, (id_column, id_kind), found, items, source)
+    return Imported(
+        register=name,
+        version=row.version,
+        rows=row.rows,
+        set_aside=row.set_aside,
+        reasons=dict(found.reasons),
+        columns=tuple(chosen),
+        undescribed=tuple(item.column for item in items if not item.described),
+        encoding=table.encoding,
+        sha256=row.sha256,
+        rejected=rejected,
+        warnings=table.warnings(found.blank, found.reasons["ragged"]),
+    )
+
+
+@contextmanager
+def _workshop(home: BureauHome, name: str) -> Iterator[Path]:
+    """A folder for one import of a register at a time, empty at first and gone at last."""
+    with alone_in(home.path(f"registers/.{name}")) as place:
+        for left in place.glob("import-*"):
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(dir=place, prefix="import-") as folder:
+            yield Path(folder)
+
+
+def _sort(
+    table: TableFile, folder: Path, id_column: str, id_kind: IdKind, columns: Sequence[str], progress: Progress
+) -> _Sorted:
+    """Read the table, and write what is kept by identifier and what is not by row number."""
+    good, aside = Runs(folder, "good", CODE, ROW), Runs(folder, "aside", ROW)
+    reasons: Counter[str] = Counter()
+    blank = read = 0
+    with progress.stage("import", 3 * table.size) as stage:
+        for stretch in table.stretches():
+            kept, bad, why = judge(stretch, id_column, id_kind)
+            good.add(kept)
+            aside.add(bad)
+            reasons += why
+            blank += stretch.blank
+            stage.advance(stretch.read - read)
+            read = stretch.read
+        parts: list[Path] = []
+        rows = 0
+        for kept in good.stretches():
+            first, later, why = settle(kept, columns)
+            aside.add(later)
+            reasons += why
+            rows += first.height
+            parts.append(folder / f"part.{len(parts)}")
+            first.select(pl.col(CODE).alias(id_column), *columns).write_parquet(parts[-1], statistics=False)
+            stage.advance(table.size * kept.height // good.rows)
+        if not rows:
+            why_not = ", ".join(f"{reason}: {count}" for reason, count in reasons.items()) or "the file has no rows"
+            raise InvalidInput(
+                f"Wanted at least one row with a good identifier; found none ({why_not}).",
+                next_step="check --id and --id-kind",
+            )
+        # By identifier, so that two versions can be merged as they are read.
+        pl.scan_parquet(parts).sink_parquet(
+            folder / "register", compression="zstd", statistics=False, row_group_size=ROW_GROUP, maintain_order=True
+        )
+        rejected = _list(aside, folder / "rejected") if aside.rows else None
+        stage.advance(table.size)
+    return _Sorted(folder / "register", rows, rejected, reasons, blank)
+
+
+def _list(aside: Runs, path: Path) -> Path:
+    """What was set aside, by row number, as CSV."""
+    with path.open("wb") as file:
+        for number, stretch in enumerate(aside.stretches()):
+            write_csv(told(stretch), file, header=not number)
+    return path
+
+
+def _keep(
+    store: Store,
+    home: BureauHome,
+    name: str,
+    identifier: tuple[str, IdKind],
+    found: _Sorted,
+    items: Sequence[Item],
+    source: Path,
+) -> tuple[RegisterRow, Path | None]:
+    sha256, source_sha256 = digest_of(found.file), digest_of(source)
+    with store.begin() as session:
+        newest = session.scalar(select(func.max(RegisterRow.version)).where(RegisterRow.name == name))
+        version = (newest or 0) + 1
+        file = f"registers/{name}-{version}.parquet"
+        row = RegisterRow(
+            name=name,
+            version=version,
+            id_column=identifier[0],
+            id_kind=identifier[1],
+            rows=found.rows,
+            set_aside=found.set_aside,
+            columns=json.dumps([item.column for item in items], ensure_ascii=False),
+            file=file,
+            sha256=sha256,
+            source_sha256=source_sha256,
+            imported_at=datetime.now(UTC),
+        )
+        session.add(row)
+        try:
+            # The row comes before the file: whoever holds this version's row may write this version's file.
+            session.flush()
+        except IntegrityError:
+            raise Conflict("Another import of this register ended just now.", next_step="import again") from None
+        keep_items(session, name, version, items)
+        place_private(found.file, home.path(file))
+        rejected = None
+        if found.rejected is not None:
+            rejected = home.path(f"registers/{name}-{version}.rejected.csv")
+            place_private(found.rejected, rejected)
+        facts: dict[str, Fact] = {
+            "register": name,
+            "version": version,
+            "rows": row.rows,
+            "set_aside": row.set_aside,
+            "columns": len(items),
+            "sha256": sha256,
+            "source_sha256": source_sha256,
+        }
+        record(session, "register.imported", None, facts, by=LOCAL)
+    return row, rejected

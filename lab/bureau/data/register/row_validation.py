@@ -1,0 +1,106 @@
+"""Which rows of a register file are taken and which are set aside, and why. Pure: tables in, tables out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from lab.tables.table_reader import CsvTable, Stretch
+from lab.terms.errors import InvalidInput
+from lab.terms.identifiers import IdKind, normalise
+
+# Beside the file's own columns; a header's names are stripped, so none of them begins with a space.
+ROW, CODE, REASON = " row", " code", " reason"
+
+
+@dataclass(frozen=True, slots=True)
+class Sorted:
+    """``kept``: the identifier in normal form and the columns, all text. ``aside``: row number, reason, the cells."""
+
+    kept: pl.DataFrame
+    aside: pl.DataFrame
+    reasons: dict[str, int]
+    """How many rows were set aside for each kind of reason."""
+
+
+def choose_columns(found: Sequence[str], id_column: str, wanted: Sequence[str]) -> list[str]:
+    """The columns to import: those wanted, or all but the identifier; raises ``InvalidInput`` for those missing."""
+    absent = [column for column in (id_column, *wanted) if column not in found]
+    if absent:
+        raise InvalidInput(
+            f"Wanted the columns {', '.join(absent[:20])}; the file's header does not have them.",
+            next_step="check --id and --columns against the header",
+        )
+    columns = [column for column in (wanted or found) if column != id_column]
+    if not columns:
+        raise InvalidInput("Wanted at least one column beside the identifier; found none.", next_step="check the file")
+    if len(set(columns)) != len(columns):
+        raise InvalidInput("A column is named twice.", next_step="correct --columns")
+    if any(len(column) > 200 for column in columns):
+        raise InvalidInput("Wanted column names of at most 200 characters.", next_step="shorten the header")
+    return columns
+
+
+def sort_rows(table: CsvTable, id_column: str, id_kind: IdKind, columns: Sequence[str]) -> Sorted:
+    """Both steps on a whole table; the rows kept stay in the file's order."""
+    good, bad, reasons = judge(table, id_column, id_kind)
+    kept, later, more = settle(good.sort(CODE, ROW), columns)
+    return Sorted(
+        kept.sort(ROW).select(pl.col(CODE).alias(id_column), *columns),
+        told(pl.concat([bad, later]).sort(ROW)),
+        dict(reasons + more),
+    )
+
+
+def judge(stretch: Stretch, id_column: str, id_kind: IdKind) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
+    """The rows with a good identifier (row number, identifier in normal form, cells); those set aside (row number,
+    reason, cells); how many for which reason. Rows are numbered as in the file (the header is row 1)."""
+    normal = normalise(stretch.frame[id_column].to_list(), id_kind)
+    cells = stretch.frame.columns
+    rows = stretch.frame.with_columns(
+        pl.Series(ROW, stretch.numbers, dtype=pl.Int64),
+        pl.Series(CODE, normal.codes, dtype=pl.String),
+        pl.Series(REASON, [None if reason is None else str(reason) for reason in normal.reasons], dtype=pl.String),
+    )
+    ragged = pl.DataFrame(
+        {ROW: [line.row for line in stretch.set_aside], REASON: [str(line.reason) for line in stretch.set_aside]},
+        schema={ROW: pl.Int64, REASON: pl.String},
+    ).with_columns(pl.lit(None, dtype=pl.String).alias(column) for column in cells)
+    good = rows.filter(pl.col(CODE).is_not_null()).select(ROW, CODE, *cells)
+    bad = pl.concat([rows.filter(pl.col(CODE).is_null()).select(ROW, REASON, *cells), ragged])
+    return good, bad, Counter(bad[REASON].to_list())
+
+
+def settle(good: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
+    """The first row of each enterprise; the later ones, set aside; how many for which reason.
+
+    ``good``: by identifier and row number, all rows of an enterprise together. A later row is said to repeat the first
+    when its cells in ``columns`` are the same, and to differ from it when not.
+    """
+    codes = good[CODE]
+    begins = (codes != codes.shift(1)).fill_null(True).to_numpy()
+    place = np.arange(good.height)
+    first = np.maximum.accumulate(np.where(begins, place, 0))
+    later = np.flatnonzero(first != place)
+    left, right = (good[rows].select(columns) for rows in (later, first[later]))
+    same = np.logical_and.reduce([left[name].eq_missing(right[name]).to_numpy() for name in columns])
+    words = ["repeats" if equal else "differs from" for equal in same.tolist()]
+    numbers = good[ROW].gather(first[later]).to_list()
+    reasons = [f"{word} row {number}" for word, number in zip(words, numbers, strict=True)]
+    cells = [name for name in good.columns if name not in (ROW, CODE)]
+    aside = good[later].with_columns(pl.Series(REASON, reasons, dtype=pl.String)).select(ROW, REASON, *cells)
+    return good.filter(pl.Series(begins)), aside, Counter(words)
+
+
+def told(aside: pl.DataFrame) -> pl.DataFrame:
+    """Rows that were set aside under names that people may read, whatever columns the file has."""
+    names = []
+    for name in ("row", "reason"):
+        while name in aside.columns:
+            name = f"_{name}"
+        names.append(name)
+    return aside.rename({ROW: names[0], REASON: names[1]})

@@ -1,0 +1,140 @@
+"""Immutable versions of a register: finding them in the store and reading their Parquet files, checked by hash."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+from polars.exceptions import PolarsError
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lab.bureau.configuration.home import BureauHome
+from lab.bureau.store.tables import RegisterRow
+from lab.tables.table_reader import digest_of
+from lab.terms.errors import InvalidInput, NotFound
+
+_KEPT_IN_MEMORY = 2
+ROW_GROUP = 65_536
+"""Rows of a Parquet row group: what one reading of identifiers touches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """One version of a register, as the store knows it."""
+
+    name: str
+    version: int
+    id_column: str
+    id_kind: str
+    rows: int
+    columns: tuple[str, ...]
+    file: str
+    sha256: str
+
+
+def find_snapshot(session: Session, name: str, version: int | None = None) -> Snapshot:
+    """That version of a register, or its newest; raises ``NotFound``."""
+    query = select(RegisterRow).where(RegisterRow.name == name)
+    if version is not None:
+        query = query.where(RegisterRow.version == version)
+    row = session.scalars(query.order_by(RegisterRow.version.desc()).limit(1)).first()
+    if row is None:
+        which = f"register {name}" + (f" version {version}" if version else "")
+        raise NotFound(f"No {which} is imported here.", next_step="import one with `lab bureau import`")
+    return _snapshot(row)
+
+
+def list_snapshots(session: Session, name: str) -> list[Snapshot]:
+    """All versions of a register, newest first."""
+    query = select(RegisterRow).where(RegisterRow.name == name).order_by(RegisterRow.version.desc())
+    return [_snapshot(row) for row in session.scalars(query)]
+
+
+class Snapshots:
+    """Reads snapshots and keeps the last few in memory. Safe to use from several threads."""
+
+    def __init__(self, home: BureauHome) -> None:
+        self._home = home
+        self._lock = threading.Lock()
+        self._frames: dict[tuple[str, int], pl.DataFrame] = {}
+        self._checked: set[str] = set()
+
+    def frame(self, snapshot: Snapshot, columns: Sequence[str] | None = None) -> pl.DataFrame:
+        """The table, all text, the identifier first; or those of ``columns`` that it has.
+
+        What was asked for stays in memory, and no other column does. Raises ``InvalidInput`` if the file is not the one
+        imported.
+        """
+        key, every = (snapshot.name, snapshot.version), (snapshot.id_column, *snapshot.columns)
+        wanted = every if columns is None else [column for column in columns if column in every]
+        with self._lock:
+            kept = self._frames.pop(key, None)
+            absent = [column for column in wanted if kept is None or column not in kept.columns]
+            if kept is None or absent:
+                read = self._read(snapshot, absent)
+                kept = read if kept is None else kept.hstack(read)
+            while len(self._frames) >= _KEPT_IN_MEMORY:
+                self._frames.pop(next(iter(self._frames)))
+            self._frames[key] = kept
+        return kept.select(wanted)
+
+    def identifiers(self, snapshot: Snapshot, first: int = 0, count: int | None = None) -> list[str]:
+        """Identifiers in row order, which is their own order: ``count`` of them from row ``first`` on (None: all).
+
+        Reads the row groups they stand in and no more, so a register of any size is read in bounded memory.
+        """
+        with self._lock:
+            path = self._check(snapshot)
+        try:
+            rows = pl.scan_parquet(path).select(snapshot.id_column).slice(first, count).collect()
+        except (OSError, PolarsError):
+            raise _unreadable(snapshot) from None
+        return [str(code) for code in rows[snapshot.id_column].to_list()]
+
+    def _read(self, snapshot: Snapshot, columns: Sequence[str]) -> pl.DataFrame:
+        try:
+            return pl.read_parquet(self._check(snapshot), columns=list(columns))
+        except (OSError, PolarsError):
+            raise _unreadable(snapshot) from None
+
+    def _check(self, snapshot: Snapshot) -> Path:
+        """The snapshot's file, after its hash was compared (once a process); raises ``InvalidInput``."""
+        path = self._home.path(snapshot.file)
+        if snapshot.sha256 in self._checked:
+            return path
+        try:
+            found = digest_of(path)
+        except OSError:
+            raise _unreadable(snapshot) from None
+        if found != snapshot.sha256:
+            raise InvalidInput(
+                f"The file of register {snapshot.name} version {snapshot.version} is not the one imported.",
+                next_step="bring the file back from a copy, or import the register again",
+            )
+        self._checked.add(snapshot.sha256)
+        return path
+
+
+def _unreadable(snapshot: Snapshot) -> InvalidInput:
+    return InvalidInput(
+        f"The file of register {snapshot.name} version {snapshot.version} cannot be read.",
+        next_step="bring the file back from a copy, or import the register again",
+    )
+
+
+def _snapshot(row: RegisterRow) -> Snapshot:
+    return Snapshot(
+        name=row.name,
+        version=row.version,
+        id_column=row.id_column,
+        id_kind=row.id_kind,
+        rows=row.rows,
+        columns=tuple(json.loads(row.columns)),
+        file=row.file,
+        sha256=row.sha256,
+    )

@@ -1,0 +1,125 @@
+"""The way of every request of a bank: contract, job, model, and the one enforcement point, in one transaction.
+
+``Passage.enter`` gathers what a request is about (which job it names, and with that which model, recipient and items)
+and has ``lab.bureau.contracts.authorise`` let it through. A job goes on when its contract is amended, if the version in
+force allows what the job was opened for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from lab.bureau.contracts import Ask, authorise
+from lab.bureau.contracts.lifecycle import Held, find
+from lab.bureau.exchange.jobs import Job, JobTerms, check_usable, find_job, lock_contract, no_job
+from lab.bureau.model_registry.registry import Shelf, Shelved, find_model
+from lab.terms.contract.document import Contract, Detail, Operation, ReleaseForm
+from lab.terms.errors import NotFound, Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """A request that was let through: the version of the contract in force, the job, and its model."""
+
+    held: Held
+    job: Job
+    shelved: Shelved
+    detail: Detail
+    """How fine the job's replies are: as in the version it was opened under."""
+
+    @property
+    def contract(self) -> Contract:
+        """The version in force."""
+        return self.held.contract
+
+    @property
+    def by(self) -> str:
+        """Who asks, as the ledger names them."""
+        return bank_of(self.held)
+
+
+class Passage:
+    """Lets requests through. Safe to use from several threads."""
+
+    def __init__(self, shelf: Shelf) -> None:
+        self._shelf = shelf
+
+    def enter(
+        self,
+        session: Session,
+        contract_id: str,
+        operation: Operation,
+        job_id: str,
+        now: datetime,
+        *,
+        identifiers: int | None = None,
+        rows: int | None = None,
+        lock: bool = False,
+    ) -> Passed:
+        """Let a request of an open job through; ``lock`` when it charges something.
+
+        Raises what ``authorise`` raises, ``NotFound`` for a job that was never opened and ``Refused`` for one that is
+        not open, or whose engine or parameters an amendment has changed.
+        """
+        if lock:
+            lock_contract(session, contract_id)
+        job = find_job(session, contract_id, job_id)
+        ask = Ask(identifiers=identifiers, rows=rows)
+        if job is None:
+            authorise(session, contract_id, operation, ask, now)
+            raise no_job(contract_id)
+        opened = find(session, contract_id, job.version).contract
+        shelved = find_model(session, job.terms.model, job.terms.model_version)
+        ask = replace(ask, recipient=job.terms.recipient, job_rows=job.terms.rows, detail=opened.detail)
+        held = authorise(session, contract_id, operation, self._about(ask, shelved, operation), now)
+        check_usable(job)
+        for term, before, present in (
+            ("engine", opened.engine, held.contract.engine),
+            ("parameters", opened.parameters, held.contract.parameters),
+        ):
+            if before != present:
+                raise Refused(
+                    f"Contract {contract_id} was amended since job {job.id} was opened (term: {term}).",
+                    next_step="open another job",
+                )
+        return Passed(held, job, shelved, opened.detail)
+
+    def open(self, session: Session, contract_id: str, terms: JobTerms, now: datetime) -> tuple[Held, Shelved]:
+        """Let a job be opened with these terms; locks the contract. Raises what ``authorise`` raises.
+
+        It is opened for matching, or for counting where a contract allows that and no matching; each request in it
+        is let through for its own operation.
+        """
+        lock_contract(session, contract_id)
+        contract = find(session, contract_id).contract
+        operation = _opened_for(contract)
+        ask = Ask(recipient=terms.recipient, job_rows=terms.rows, detail=contract.detail)
+        try:
+            shelved = find_model(session, terms.model, terms.model_version)
+        except NotFound:
+            # Which models stand here is not for a bank to find out by trying: the contract has the first word.
+            asked = replace(ask, model=(terms.model, terms.model_version))
+            authorise(session, contract_id, operation, asked, now)
+            raise
+        return authorise(session, contract_id, operation, self._about(ask, shelved, operation), now), shelved
+
+    def _about(self, ask: Ask, shelved: Shelved, operation: Operation) -> Ask:
+        """What the model makes of a request: its version, and the items it reads as inputs. A count reads none."""
+        ask = replace(ask, model=(shelved.name, shelved.version))
+        if operation is Operation.COUNT:
+            return ask
+        items = frozenset(item.code for item in self._shelf.model(shelved).items())
+        return replace(ask, items=items, form=ReleaseForm.MODEL_INPUT_ONLY)
+
+
+def _opened_for(contract: Contract) -> Operation:
+    counts = Operation.COUNT in contract.operations and Operation.MATCH not in contract.operations
+    return Operation.COUNT if counts else Operation.MATCH
+
+
+def bank_of(held: Held) -> str:
+    """The bank of a contract, as the ledger names who did something."""
+    return f"bank:{held.bank_id}"

@@ -1,0 +1,211 @@
+"""A contract's index of an evaluated register: the set-up that a bank fetches, and the way from a tag back to its row.
+
+Made in one pass over the register and read from files: buckets by range, tags by memory map. Where consent is required
+it is made of the admitted rows alone, so that an enterprise that did not agree is looked up like one that is not there.
+An index for counting has no tags: there is nothing to ask by.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.bureau.configuration.home import sync_folder, write_private
+from lab.bureau.exchange.matching.row_selection import Use
+from lab.terms.progress import Progress
+from protocols.matching.bureau import (
+    BUCKET,
+    TAG_BYTES,
+    Geometry,
+    Setup,
+    StatedKey,
+    encode_bucket,
+    pack_setup,
+    place,
+    read_setup,
+)
+
+MANIFEST, BUCKETS, TAGS = "manifest", "buckets", "tags"
+STEP = 65_536
+"""Rows of the register that are hashed between two steps of progress."""
+_GROUP = 32 * BUCKET  # entries sorted in memory at once: about 100 MB
+_MARK = np.dtype([("bucket", "<u4"), ("place", "<u8")])
+_ENTRY = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<i8")])
+
+Hash = Callable[[Sequence[str], NDArray[np.uint8]], NDArray[np.uint8]]
+"""Identifiers and values to digests: tag and mark, or for counting the mark alone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """What an index is made of: rows of a register in parts (row numbers, identifiers, values), and how many."""
+
+    rows: int
+    parts: Callable[[], Iterator[tuple[NDArray[np.int64], list[str], NDArray[np.uint8]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class ContractIndex:
+    """An index on disk."""
+
+    folder: Path
+    setup: Setup
+    manifest: bytes
+    _starts: NDArray[np.int64]
+    _coded: NDArray[np.uint8]
+    _tags: NDArray[np.void]
+
+    def buckets(self, first: int, count: int) -> list[bytes]:
+        """The coded buckets ``first``, ``first`` + 1, …; fewer at the end."""
+        last = min(first + count, self.setup.geometry.buckets)
+        bounds = pairwise(self._starts[first : last + 1].tolist())
+        return [self._coded[start:end].tobytes() for start, end in bounds]
+
+    def find(self, tags: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The register row of each tag, uint8 [m, 16] to int64 [m]; -1 where there is none."""
+        rows = np.full(len(tags), -1, dtype=np.int64)
+        if not len(self._tags) or not len(tags):
+            return rows
+        high, low = _words(tags)
+        places = np.searchsorted(self._tags["high"], high)
+        while True:  # once, unless two tags of the register begin with the same 64 bits
+            inside = np.minimum(places, len(self._tags) - 1)
+            same = (places < len(self._tags)) & (self._tags["high"][inside] == high)
+            right = same & (self._tags["low"][inside] == low)
+            rows[right] = self._tags["row"][inside[right]]
+            places = np.where(same & ~right, places + 1, len(self._tags))
+            if not (same & ~right).any():
+                return rows
+
+
+def open_index(folder: Path) -> ContractIndex | None:
+    """The index in ``folder``, or None if there is none."""
+    try:
+        manifest = (folder / MANIFEST).read_bytes()
+        setup = read_setup(manifest)
+        coded = _mapped(folder / BUCKETS, np.dtype(np.uint8))
+        tags = _mapped(folder / TAGS, _ENTRY)
+    except (OSError, ValueError):
+        return None
+    if len(coded) != setup.bytes or len(tags) not in ((0,) if setup.counting else (setup.entries,)):
+        return None
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.array(setup.sizes, dtype=np.int64))])
+    return ContractIndex(folder, setup, manifest, starts, coded, tags)
+
+
+def make_index(
+    folder: Path,
+    source: Source,
+    hash_: Hash,
+    geometry: Geometry,
+    progress: Progress,
+    use: Use,
+    stated: StatedKey,
+) -> ContractIndex:
+    """Make the index in ``folder``, which appears when it is complete. Memory does not grow with the register."""
+    counting = use.operation == "count"
+    scratch = folder.with_name(f"{folder.name}.new")
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir(mode=0o700, parents=True)
+    groups = max(-(-source.rows // _GROUP), 1)
+    with progress.stage("index", source.rows) as stage:
+        for rows, identifiers, values in source.parts():
+            digests = hash_(identifiers, values)
+            marks = digests if counting else digests[:, TAG_BYTES:]
+            buckets, places = place(geometry, marks)
+            found = np.zeros(len(marks), dtype=_MARK)
+            found["bucket"], found["place"] = buckets, places
+            _scatter(scratch, "marks", found, buckets.astype(np.int64) * groups // geometry.buckets, groups)
+            if not counting:
+                entries = np.zeros(len(rows), dtype=_ENTRY)
+                entries["high"], entries["low"] = _words(digests[:, :TAG_BYTES])
+                entries["row"] = rows
+                group = ((entries["high"] >> np.uint64(32)) * np.uint64(groups)) >> np.uint64(32)
+                _scatter(scratch, "tags", entries, group.astype(np.int64), groups)
+            stage.advance(len(rows))
+    sizes, hashes = _write_buckets(scratch, geometry, groups)
+    _write_tags(scratch, groups)
+    manifest = pack_setup(use.engine, geometry, source.rows, sizes, hashes, stated, epoch=use.epoch, counting=counting)
+    write_private(scratch / MANIFEST, manifest)
+    shutil.rmtree(folder, ignore_errors=True)
+    os.replace(scratch, folder)
+    sync_folder(folder.parent)
+    made = open_index(folder)
+    if made is None:
+        raise OSError("the index was removed as it was made")
+    return made
+
+
+def _scatter(folder: Path, name: str, records: NDArray[np.void], group: NDArray[np.int64], groups: int) -> None:
+    """Append records to the file of their group; groups are in the order in which they are to stand at last."""
+    for number in range(groups):
+        chosen = records if groups == 1 else records[group == number]
+        with open(folder / f"{name}.{number}", "ab", opener=_private) as file:
+            file.write(chosen.tobytes())
+
+
+def _write_buckets(folder: Path, geometry: Geometry, groups: int) -> tuple[list[int], list[bytes]]:
+    sizes, hashes = [], []
+    with open(folder / BUCKETS, "wb", opener=_private) as file:
+        for number in range(groups):
+            marks = _gathered(folder, f"marks.{number}", _MARK)
+            marks = marks[np.lexsort((marks["place"], marks["bucket"]))]
+            # The buckets of this group: those b with b · groups // buckets = number.
+            first, last = (-(-(number + n) * geometry.buckets // groups) for n in (0, 1))
+            bounds = np.searchsorted(marks["bucket"], np.arange(first, last + 1))
+            for start, end in pairwise(bounds.tolist()):
+                coded = encode_bucket(np.ascontiguousarray(marks["place"][start:end]))
+                file.write(coded)
+                sizes.append(len(coded))
+                hashes.append(hashlib.sha256(coded).digest())
+        _sync(file)
+    return sizes, hashes
+
+
+def _write_tags(folder: Path, groups: int) -> None:
+    with open(folder / TAGS, "wb", opener=_private) as file:
+        for number in range(groups):
+            entries = _gathered(folder, f"tags.{number}", _ENTRY)
+            file.write(entries[np.lexsort((entries["low"], entries["high"]))].tobytes())
+        _sync(file)
+
+
+def _gathered(folder: Path, name: str, kind: np.dtype[np.void]) -> NDArray[np.void]:
+    path = folder / name
+    if not path.exists():
+        return np.zeros(0, dtype=kind)
+    records = np.fromfile(path, dtype=kind)
+    path.unlink()
+    return records
+
+
+def _mapped(path: Path, kind: np.dtype[Any]) -> NDArray[Any]:
+    """A file as an array, read when it is looked at; it stays readable when the file is removed meanwhile."""
+    entries, rest = divmod(path.stat().st_size, kind.itemsize)
+    if rest:
+        raise ValueError("the file ends inside an entry")
+    return np.memmap(path, dtype=kind, mode="r", shape=(entries,)) if entries else np.zeros(0, dtype=kind)
+
+
+def _words(tags: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    words = np.ascontiguousarray(tags, dtype=np.uint8).view(">u8").reshape(-1, 2).astype(np.uint64)
+    return words[:, 0], words[:, 1]
+
+
+def _sync(file: BinaryIO) -> None:
+    """Onto the disk, before a manifest says that it is there."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

@@ -1,0 +1,202 @@
+"""The indexes of all contracts: made when first asked for, kept, found again by the name of their set-up.
+
+A contract's set-up keeps its geometry from one register version to the next while it fits, so that a delta between two
+of them is small. The newest few of a contract are kept, for deltas to lead from.
+"""
+
+from __future__ import annotations
+
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lab.bureau.configuration.home import BureauHome, alone_in, write_private
+from lab.bureau.data.register import Snapshots
+from lab.bureau.exchange.matching.background_work import Preparation
+from lab.bureau.exchange.matching.evaluated_register import ROOT, EvaluatedRegister, EvaluatedRegisters
+from lab.bureau.exchange.matching.index import MANIFEST, STEP, ContractIndex, Source, make_index, open_index
+from lab.bureau.exchange.matching.key_statements import Statements
+from lab.bureau.exchange.matching.row_selection import Extent, Use
+from lab.terms.errors import NotFound
+from lab.terms.progress import Progress
+from protocols.matching.bureau import (
+    Geometry,
+    count_marks,
+    decode_bucket,
+    differences,
+    digests,
+    encode_bucket,
+    pack_delta,
+)
+
+_KEPT = 4
+_SETS, _MATCH, _COUNT, _DELTA = "sets", "match", "count-", "delta-"
+_OPEN_AT_ONCE = 16
+_FEW = 200_000
+"""Up to so many rows an index is made while the bank waits: about a second's work."""
+_FEW_TO_COMPARE = 4_000_000
+"""Up to so many entries in both, two set-ups are compared while the bank waits: a third of a second's work."""
+_FEW_TO_EVALUATE = 50_000
+"""Up to so many rows a register is evaluated while the bank waits: a few seconds' work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Which:
+    """Which index: for a contract and operation under the keys of an epoch, of which rows; ``counting``: the job whose
+    count it is for."""
+
+    use: Use
+    extent: Extent
+    counting: str | None = None
+
+
+class Indexes:
+    """Indexes on disk, a few of them open. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        home: BureauHome,
+        snapshots: Snapshots,
+        evaluated: EvaluatedRegisters,
+        statements: Statements,
+        preparation: Preparation,
+    ) -> None:
+        self._home, self._snapshots, self._evaluated = home, snapshots, evaluated
+        self._statements, self._preparation = statements, preparation
+        self._lock = threading.Lock()
+        self._open: dict[Path, tuple[int, ContractIndex]] = {}
+
+    def index(self, which: Which) -> ContractIndex:
+        """The index, made if it is not there. Raises ``Busy`` while a large register is evaluated or indexed."""
+        kept = self.find(which)
+        if kept is not None:
+            return kept
+        use, extent = which.use, which.extent
+        register = self._evaluated.find(use, extent)
+        if register is None:
+            register = self._preparation.done(
+                self._evaluated.folder(use, extent),
+                extent.count <= _FEW_TO_EVALUATE,
+                partial(self._evaluated.register, use, extent),
+            )
+        return self._preparation.done(self._folder(which), extent.count <= _FEW, partial(self._make, which, register))
+
+    def find(self, which: Which) -> ContractIndex | None:
+        """The index if it is made."""
+        return self._kept(self._folder(which))
+
+    def _folder(self, which: Which) -> Path:
+        name = _MATCH if which.counting is None else f"{_COUNT}{which.counting}"
+        return self._evaluated.folder(which.use, which.extent) / _SETS / name
+
+    def delta(self, new: ContractIndex, old_sha256: str, contract: str) -> bytes:
+        """The frame that leads from an earlier set-up of the contract to ``new``; raises ``NotFound`` if none does."""
+        setup = new.setup
+        if old_sha256 == setup.sha256 or setup.counting:  # marks for counting are of one job: none are kept in another
+            raise _no_delta()
+        for folder in self._made_for(Use(contract, "match", setup.engine, setup.epoch)):
+            old = self._kept(folder)
+            if old is not None and old.setup.sha256 == old_sha256:
+                break
+        else:
+            raise _no_delta()
+        if old.setup.geometry != setup.geometry:
+            raise _no_delta()
+        kept = new.folder / f"{_DELTA}{old.setup.sha256}"
+        try:
+            return kept.read_bytes()
+        except FileNotFoundError:
+            entries = old.setup.entries + setup.entries
+            return self._preparation.done(kept, entries <= _FEW_TO_COMPARE, partial(_compare, old, new, kept))
+
+    def _make(self, which: Which, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
+        with alone_in(self._folder(which).parent):
+            return self._made(which, register, progress)
+
+    def _made(self, which: Which, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
+        kept = self.find(which)
+        if kept is not None:
+            return kept
+        use, extent, counting = which.use, which.extent, which.counting
+        source = Source(extent.count, partial(self._parts, register))
+
+        def count(_: object, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+            return count_marks(use.contract, str(counting), values)
+
+        earlier = self._made_for(use)
+        made = make_index(
+            self._folder(which),
+            source,
+            partial(digests, use.contract) if counting is None else count,
+            Geometry.of(source.rows, self._geometry(earlier) if counting is None else None),
+            progress,
+            use,
+            self._statements.of(use),
+        )
+        for old in earlier[_KEPT - 1 :]:
+            shutil.rmtree(old, ignore_errors=True)
+        return made
+
+    def _parts(self, register: EvaluatedRegister) -> Iterator[tuple[NDArray[np.int64], list[str], NDArray[np.uint8]]]:
+        """Row numbers, identifiers and values, a stretch at a time."""
+        extent = register.extent
+        for start in range(0, extent.count, STEP):
+            rows = np.array(extent.rows(start, STEP), dtype=np.int64)
+            names = extent.identifiers(self._snapshots, start, STEP)
+            yield rows, names, np.asarray(register.values[start : start + len(rows)])
+
+    def _kept(self, folder: Path) -> ContractIndex | None:
+        """The index in ``folder`` if it is there still."""
+        with self._lock:
+            kept = self._open.pop(folder, None)
+            try:
+                made = (folder / MANIFEST).stat().st_mtime_ns
+            except OSError:
+                return None
+            found = kept[1] if kept is not None and kept[0] == made else open_index(folder)
+            if found is not None:
+                while len(self._open) >= _OPEN_AT_ONCE:
+                    self._open.pop(next(iter(self._open)))
+                self._open[folder] = (made, found)  # at the end: the one that was used longest ago goes first
+            return found
+
+    def _geometry(self, earlier: list[Path]) -> Geometry | None:
+        for folder in earlier:
+            found = self._kept(folder)
+            if found is not None:
+                return found.setup.geometry
+        return None
+
+    def _made_for(self, use: Use) -> list[Path]:
+        """The folders of the indexes that were made for a contract and operation, the newest first."""
+        base = f"{ROOT}/{use.epoch}/{use.engine}/{use.contract}/{use.operation}"
+        found = self._home.path(base).glob(f"*/*/{_SETS}/*/{MANIFEST}")
+        dated = sorted(((path.stat().st_mtime_ns, path.parent) for path in found), reverse=True)
+        return [folder for _, folder in dated if not folder.name.endswith(".new")]
+
+
+def _compare(old: ContractIndex, new: ContractIndex, kept: Path, progress: Progress) -> bytes:
+    """The delta between two set-ups of one geometry, kept beside the newer one for whoever asks next."""
+    added, removed = [], []
+    with progress.stage("compare", new.setup.geometry.buckets) as stage:
+        for number in range(new.setup.geometry.buckets):
+            pair = [decode_bucket(index.buckets(number, 1)[0], new.setup.geometry) for index in (old, new)]
+            more, fewer = differences(*pair)
+            added.append(encode_bucket(more))
+            removed.append(encode_bucket(fewer))
+            stage.advance()
+    delta = pack_delta(old.setup.sha256, new.setup.sha256, added, removed)
+    with suppress(FileNotFoundError):  # the index may have been let go meanwhile
+        write_private(kept, delta)
+    return delta
+
+
+def _no_delta() -> NotFound:
+    return NotFound("No delta leads from that set-up to the present one.", next_step="fetch the set-up in full")

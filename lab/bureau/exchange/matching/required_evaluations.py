@@ -1,0 +1,83 @@
+"""What the contracts in use need evaluated: for each contract and operation, the rows of its registers it may touch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lab.bureau.contracts.lifecycle import Held, find
+from lab.bureau.data.consents import Consents
+from lab.bureau.data.register import find_snapshot
+from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisters, Evaluation
+from lab.bureau.exchange.matching.row_selection import Extent, Use
+from lab.bureau.ledger import BUREAU
+from lab.bureau.model_registry.registry import find_model
+from lab.bureau.store import Store
+from lab.bureau.store.tables import ContractVersionRow
+from lab.terms.contract.document import Operation
+from lab.terms.progress import SILENT, Progress
+from protocols.matching.bureau import Operation as Kind
+
+_IN_USE = ("approved", "active", "suspended")
+"""States of a contract for which registers are evaluated ahead; for others, when they are asked for."""
+_MATCHING = frozenset({Operation.MATCH, Operation.SCORE, Operation.PORTRAIT})
+
+
+class Needed:
+    """Looks through the contracts, and has evaluated what they need. Safe to use from several threads and processes."""
+
+    def __init__(
+        self, store: Store, consents: Consents, evaluated: EvaluatedRegisters, clock: Callable[[], datetime]
+    ) -> None:
+        self._store, self._consents, self._evaluated, self._now = store, consents, evaluated, clock
+
+    def prepare(
+        self,
+        epoch: int,
+        progress: Progress = SILENT,
+        *,
+        register: str | None = None,
+        contract: str | None = None,
+        by: str = BUREAU,
+    ) -> list[tuple[Use, Extent, Evaluation | None]]:
+        """Have evaluated what is needed under the keys of ``epoch``, of one register or for one contract if named; what
+        was made for each, None if it was there. Interrupted, it goes on where it stopped."""
+        needed = self.known(epoch, register=register, contract=contract)
+        return [(use, extent, self._evaluated.evaluate(use, extent, progress, by=by)) for use, extent in needed]
+
+    def forget(self, epoch: int) -> None:
+        """Remove everything that was made under the keys of ``epoch``."""
+        self._evaluated.forget(epoch)
+
+    def known(
+        self, epoch: int, *, register: str | None = None, contract: str | None = None
+    ) -> list[tuple[Use, Extent]]:
+        """What the contracts in use need under the keys of ``epoch``."""
+        query = select(ContractVersionRow.contract_id).where(ContractVersionRow.state.in_(_IN_USE)).distinct()
+        if contract is not None:
+            query = query.where(ContractVersionRow.contract_id == contract)
+        found: dict[tuple[Use, str], Extent] = {}
+        with self._store.read() as session:
+            for name in session.scalars(query.order_by(ContractVersionRow.contract_id)).all():
+                for use, extent in self._of(session, find(session, name), epoch):
+                    if register in (None, extent.snapshot.name):
+                        found[use, extent.snapshot.name] = extent
+        return [(use, extent) for (use, _), extent in found.items()]
+
+    def _of(self, session: Session, held: Held, epoch: int) -> list[tuple[Use, Extent]]:
+        contract = held.contract
+        kinds: list[Kind] = []
+        if _MATCHING & set(contract.operations):
+            kinds.append("match")
+        if Operation.COUNT in contract.operations:
+            kinds.append("count")
+        registers = {find_model(session, model.name, model.version).register for model in contract.models}
+        found = []
+        for register in sorted(registers):
+            snapshot = find_snapshot(session, register)
+            admitted = self._consents.admitted(session, snapshot, contract, held.bank_id, self._now())
+            found += [(Use(contract.id, kind, contract.engine, epoch), Extent(snapshot, admitted)) for kind in kinds]
+        return found

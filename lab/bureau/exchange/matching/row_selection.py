@@ -1,0 +1,58 @@
+"""What is evaluated: rows of a register version, all of them or the admitted ones, for one contract and operation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from lab.bureau.data.consents import Admitted
+from lab.bureau.data.register import Snapshot, Snapshots
+from lab.bureau.data.register.snapshot import ROW_GROUP
+from protocols.matching.bureau import Operation
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Under which key: of a contract, an operation, an engine and an epoch."""
+
+    contract: str
+    operation: Operation
+    engine: str
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Extent:
+    """Rows of a register version: the admitted ones, or all (None)."""
+
+    snapshot: Snapshot
+    admitted: Admitted | None = None
+
+    @property
+    def count(self) -> int:
+        """How many rows."""
+        return self.snapshot.rows if self.admitted is None else len(self.admitted.rows)
+
+    @property
+    def name(self) -> str:
+        """A name for a folder, of which rows these are."""
+        return "all" if self.admitted is None else self.admitted.digest[:16]
+
+    def rows(self, start: int, count: int) -> list[int]:
+        """Row numbers ``start`` to ``start`` + ``count`` of these rows; fewer at the end."""
+        if self.admitted is None:
+            return list(range(start, min(start + count, self.snapshot.rows)))
+        found: list[int] = self.admitted.rows[start : start + count].tolist()
+        return found
+
+    def identifiers(self, snapshots: Snapshots, start: int, count: int) -> list[str]:
+        """Identifiers of those rows, in their own order; row groups that hold none of them are not read."""
+        if self.admitted is None:
+            return snapshots.identifiers(self.snapshot, start, count)
+        found: list[str] = []
+        for _, rows in groupby(self.rows(start, count), key=lambda row: row // ROW_GROUP):
+            chosen = list(rows)
+            first, last = chosen[0], chosen[-1]
+            codes = snapshots.identifiers(self.snapshot, first, last - first + 1)
+            found += [codes[row - first] for row in chosen]
+        return found

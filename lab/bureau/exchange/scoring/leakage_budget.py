@@ -1,0 +1,98 @@
+"""What the replies to a bank may tell of a model, and that no ciphertext comes twice.
+
+A reply is flooded so that its noise tells next to nothing of the model; what is left adds up over replies
+(``ParameterSet.spent``). It is added up for each bank and model version, over all contracts and periods, and the bureau
+stops before it passes what the parameter set promises. A fresh encryption has a seed that never comes again, so one
+that the bank sent in another batch, under whatever contract and with whatever residues, is refused. The same batch is
+no repeat of itself: sent again after its charge was given back, or evaluated again by what is new, its seeds are its
+own.
+The caller holds the contract's row locked; two contracts of a bank at once meet at the table's key.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVarTuple
+
+from sqlalchemy import Select, func, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from lab.bureau.exchange.access import Passed
+from lab.bureau.exchange.batches import RETURNED
+from lab.bureau.store.tables import BankRow, BatchRow, ContractRow, JobRow, SeedRow
+from lab.terms.errors import Conflict, Refused
+from protocols.scoring.bureau import BatchHead
+from protocols.scoring.parameters import ParameterSet
+
+Columns = TypeVarTuple("Columns")
+
+
+def spent_so_far(session: Session, bank_id: str, model: str, version: int) -> float:
+    """The share of what a model's replies to a bank may tell that is used; batches under way count, returned do not."""
+    query = _of_batches(select(func.sum(BatchRow.spent)))
+    query = query.where(ContractRow.bank_id == bank_id, JobRow.model == model, JobRow.model_version == version)
+    return float(session.scalar(query) or 0.0)
+
+
+def spent_by_contract(session: Session) -> dict[str, float]:
+    """That share for each contract under which something was scored: of its bank, and the most of its models."""
+    whose = (ContractRow.bank_id, JobRow.model, JobRow.model_version)
+    query = _of_batches(select(BatchRow.contract_id, func.sum(BatchRow.spent).over(partition_by=whose))).distinct()
+    found: dict[str, float] = {}
+    for contract, share in session.execute(query):
+        found[contract] = max(found.get(contract, 0.0), share)
+    return found
+
+
+def _of_batches(query: Select[*Columns]) -> Select[*Columns]:
+    """The query over batches that were not returned, with their jobs and contracts."""
+    of_job = (JobRow.contract_id == BatchRow.contract_id) & (JobRow.id == BatchRow.job_id)
+    joined = query.select_from(BatchRow).join(JobRow, of_job).join(ContractRow, ContractRow.id == BatchRow.contract_id)
+    return joined.where(BatchRow.state != RETURNED)
+
+
+def lock_bank(session: Session, bank_id: str) -> None:
+    """Wait for, and keep, the lock that orders what is counted for a bank over its contracts. Lock a contract first."""
+    session.execute(select(BankRow.id).where(BankRow.id == bank_id).with_for_update())
+
+
+def check_spent(session: Session, passed: Passed, params: ParameterSet, spent: float) -> None:
+    """Raise ``Refused`` if a batch that spends so much is more than is left.
+
+    What a bank has spent is of all its contracts, so its own row is locked as well as the contract's, in this order.
+    """
+    lock_bank(session, passed.held.bank_id)
+    shelved = passed.shelved
+    used = spent_so_far(session, passed.held.bank_id, shelved.name, shelved.version)
+    if used + spent > 1:
+        raise Refused(
+            f"The replies of {shelved.name}@{shelved.version} to this bank would no longer be within "
+            f"2^-{params.hidden_bits} of replies that tell nothing of the model: {used:.1%} is used, this batch takes "
+            f"{spent:.1%}.",
+            next_step="ask the bureau to publish the model anew, trained afresh, as its next version",
+        )
+
+
+def check_fresh(session: Session, bank_id: str, head: BatchHead) -> None:
+    """Note the batch's seeds; raise ``Conflict`` if the bank sent one of them in another batch."""
+    seeds = sorted(head.seeds())  # in one order, so that two transactions cannot wait for each other
+    query = select(SeedRow.seed, SeedRow.batch).where(SeedRow.bank_id == bank_id, SeedRow.seed.in_(seeds))
+    known = session.execute(query).all()
+    elsewhere = sum(batch != head.sha256 for _, batch in known)
+    if elsewhere:
+        raise _repeated(f"{elsewhere} of {head.columns}")
+    seen = {row.seed for row in known}
+    new = [{"bank_id": bank_id, "seed": seed, "batch": head.sha256} for seed in seeds if seed not in seen]
+    if new:
+        try:
+            with session.begin_nested():
+                session.execute(insert(SeedRow), new)
+        except IntegrityError:  # under another contract of the bank, at this moment
+            raise _repeated("Some") from None
+
+
+def _repeated(how_many: str) -> Conflict:
+    return Conflict(
+        f"{how_many} ciphertexts in this batch were sent in another one: their seeds were seen before.",
+        next_step="encrypt the batch afresh",
+    )

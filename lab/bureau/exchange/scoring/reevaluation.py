@@ -1,0 +1,63 @@
+"""When a batch that was answered in one job may be evaluated again in another: its bytes are still here by the
+contract's retention, its tags and columns still mean what they meant, and a register or model version is new.
+
+That the enterprises in it are still there and have not withdrawn is settled as for any batch, by ``admission``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from sqlalchemy.orm import Session
+
+from lab.bureau.exchange.access import Passed
+from lab.bureau.exchange.batches import AFRESH, Batches
+from lab.bureau.exchange.jobs import find_job, no_job
+from lab.bureau.model_registry.registry import Shelf, find_model
+from lab.bureau.store.tables import BatchRow
+from lab.terms.contract.document import Detail
+from lab.terms.errors import Refused
+
+
+def check_again(
+    session: Session,
+    batches: Batches,
+    shelf: Shelf,
+    passed: Passed,
+    sha256: str,
+    register_version: int,
+    now: datetime,
+) -> BatchRow:
+    """The batch as it was sent, if it may be evaluated in the job of ``passed`` by ``register_version``.
+
+    Raises ``NotFound`` for a batch that was not answered under the contract, ``Conflict`` if nothing has changed since
+    it was, ``Refused`` when its retention is over, or its key epoch or its model's questions are not the job's.
+    """
+    contract = passed.contract
+    sent = batches.find_sent(session, contract.id, sha256)
+    model = (passed.shelved.name, passed.shelved.version)
+    batches.check_changed(session, contract.id, sha256, register_version, model)
+    until = (sent.answered_at or sent.charged_at) + timedelta(days=contract.retention_days)
+    if sent.file is None or now >= until:
+        raise Refused(
+            "This batch was kept no longer than agreed (term: retention_days), so it can't be evaluated again.",
+            next_step=AFRESH,
+        )
+    before = find_job(session, contract.id, sent.job_id)
+    if before is None:
+        raise no_job(contract.id)
+    if before.epoch != passed.job.epoch:
+        raise Refused(
+            "The matching keys have changed since this batch was sent, so what it names can't be found any more.",
+            next_step=AFRESH,
+        )
+    if (before.terms.model, before.terms.model_version) != model:
+        shelved = find_model(session, before.terms.model, before.terms.model_version)
+        asked, asks = (shelf.model(one).sheet(Detail.TOTAL).questions for one in (shelved, passed.shelved))
+        if asked != asks:
+            raise Refused(
+                f"Model {model[0]}@{model[1]} asks other questions than {shelved.name}@{shelved.version}, whose "
+                "answers this batch holds.",
+                next_step=AFRESH,
+            )
+    return sent

@@ -1,0 +1,177 @@
+"""The bureau's only home of secrets: its signing key, its keys for pseudonyms, and the matching secrets of each epoch.
+
+They lie sealed in ``lab.bureau.key_management.secret_store``. The object cannot be printed, pickled or copied, and shows no members.
+Secret bytes leave it in one way: the matching key of one contract and operation is lent to a function
+(``with_matching_key``), because the protocol evaluates under it. The secret of an epoch, of which those keys are made,
+does not.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import NoReturn, TypeVar
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from lab.bureau.configuration.home import BureauHome
+from lab.bureau.key_management.secret_store import Strongbox
+from lab.terms.errors import Conflict, NotFound, Refused
+from lab.terms.progress import SILENT, Progress
+from protocols.matching.bureau import ENGINES, Operation, contract_key, generate_key, public_key
+
+FIRST_EPOCH = 1
+PSEUDONYM_BYTES = 16
+_FIRST = 1  # of the pseudonyms' keys; it is sealed as `pseudonym`, the next ones as `pseudonym-2` and so on
+_SIGNING, _PSEUDONYM = "signing", "pseudonym"
+Result = TypeVar("Result")
+
+
+class BureauKeys:
+    """The opened secrets of one bureau."""
+
+    __slots__ = ("_box", "_matching", "_pseudonym", "_public", "_signing")
+
+    def __init__(self, box: Strongbox, signing: Ed25519PrivateKey, pseudonym: bytes) -> None:
+        self._box = box
+        self._signing = signing
+        self._public = signing.public_key().public_bytes_raw().hex()
+        self._pseudonym = {_FIRST: pseudonym}
+        self._matching: dict[tuple[str, int], bytes] = {}
+
+    @classmethod
+    def create(cls, home: BureauHome) -> BureauKeys:
+        """Make the seal key (unless there is one) and every secret; raises ``Conflict`` if there are secrets."""
+        box = Strongbox.make(home)
+        if box.has(_SIGNING):
+            raise Conflict("This bureau has a signing key already.", next_step="use it, or make another bureau")
+        # The signing key is last: a bureau that has one has them all.
+        box.put(_PSEUDONYM, os.urandom(32))
+        for engine in ENGINES:
+            box.put(_matching_name(engine, FIRST_EPOCH), generate_key(engine))
+        box.put(_SIGNING, Ed25519PrivateKey.generate().private_bytes_raw())
+        return cls._of(box)
+
+    @classmethod
+    def open(cls, home: BureauHome) -> BureauKeys:
+        """Open the bureau's secrets; raises ``NotFound``, ``NotAuthentic`` (wrong seal key) or ``InvalidInput``."""
+        box = Strongbox.open(home)
+        if not box.has(_SIGNING):
+            raise NotFound("This bureau has no signing key.", next_step="run `lab bureau init`")
+        return cls._of(box)
+
+    @classmethod
+    def _of(cls, box: Strongbox) -> BureauKeys:
+        return cls(box, Ed25519PrivateKey.from_private_bytes(box.read(_SIGNING)), box.read(_PSEUDONYM))
+
+    @property
+    def public_key_hex(self) -> str:
+        """The Ed25519 public key, 64 hexadecimal digits."""
+        return self._public
+
+    def sign(self, message: bytes) -> bytes:
+        """The Ed25519 signature of ``message``, 64 bytes."""
+        return self._signing.sign(message)
+
+    def pseudonyms(self, codes: Sequence[str], keys: int) -> list[str]:
+        """The pseudonym of each enterprise, 32 hexadecimal digits, under so many keys, one over another
+        (``lab.bureau.key_management.pseudonyms`` says how many): HMAC-SHA-256 (FIPS 198-1), cut to 128 bits, of the code, and then of
+        each pseudonym under the next key.
+
+        The keys of matching change with their epochs and these do not, so what is counted for an enterprise is counted
+        over all epochs. Codes are taken as they stand: whoever calls has brought them into their canonical form.
+        Raises ``NotFound`` if a key is missing.
+        """
+        names = _hashed(self._pseudonym[_FIRST], (code.encode() for code in codes))
+        for number in range(_FIRST + 1, keys + 1):
+            names = self.over(names, number)
+        return names
+
+    def over(self, names: Sequence[str], number: int) -> list[str]:
+        """The pseudonyms that follow ``names`` under key ``number``; raises ``NotFound`` if that key is missing."""
+        if number not in self._pseudonym:
+            self._pseudonym[number] = self._box.read(_pseudonym_name(number))
+        return _hashed(self._pseudonym[number], map(bytes.fromhex, names))
+
+    def make_pseudonym_key(self, number: int) -> None:
+        """Make and seal the pseudonyms' key of that number; one that is there stays, from a rotation that was ended."""
+        if not self._box.has(_pseudonym_name(number)):
+            with self._box.changing():
+                self._box.put(_pseudonym_name(number), os.urandom(32))
+
+    def hashes_of_settings(self, texts: Sequence[str]) -> list[str]:
+        """A keyed hash of each text, the same for ever: the ledger tells by them that a setting changed."""
+        return _hashed(self._pseudonym[_FIRST], (one.encode() for one in texts))
+
+    def make_matching_keys(self, epoch: int) -> None:
+        """Make and seal the matching secrets of ``epoch``, one for each engine; those that are there stay."""
+        names = {engine: _matching_name(engine, epoch) for engine in ENGINES}
+        if all(self._box.has(name) for name in names.values()):
+            return
+        with self._box.changing():
+            for engine, name in names.items():
+                self._box.put(name, generate_key(engine))
+
+    def with_matching_key(
+        self, engine: str, epoch: int, contract: str, operation: Operation, use: Callable[[bytes], Result]
+    ) -> Result:
+        """Lend the matching key of a contract and operation, made of the secret of ``engine`` in ``epoch``
+        (``protocols.matching.contract_keys``), to ``use``, which must not keep it.
+
+        Raises ``Refused`` if the epoch has no secret: it was destroyed, by whichever process, or is not begun.
+        """
+        name = _matching_name(engine, epoch)
+        if not self._box.has(name):
+            self._matching.pop((engine, epoch), None)
+            raise Refused(
+                f"The matching key of epoch {epoch} is destroyed, or was never made.",
+                next_step="begin a new job: it is matched and scored under the present keys",
+            )
+        if (engine, epoch) not in self._matching:
+            self._matching[engine, epoch] = self._box.read(name)
+        return use(contract_key(self._matching[engine, epoch], engine, contract, operation))
+
+    def matching_public_key(self, engine: str, epoch: int, contract: str, operation: Operation) -> bytes:
+        """P = s·B of a matching key, in the engine's encoding. Raises as ``with_matching_key``."""
+        return self.with_matching_key(engine, epoch, contract, operation, lambda key: public_key(engine, key))
+
+    def destroy_matching_keys(self, epoch: int) -> int:
+        """Overwrite and unlink the matching secrets of ``epoch``, and with them every contract's key, and forget them
+        here; how many there were."""
+        for held in [held for held in self._matching if held[1] == epoch]:
+            del self._matching[held]
+        with self._box.changing():
+            return sum(self._box.destroy(_matching_name(engine, epoch)) for engine in ENGINES)
+
+    def reseal(self, seal: str, key_file: Path | None = None, progress: Progress = SILENT) -> int:
+        """Seal every secret under another key; see ``Strongbox.reseal``."""
+        return self._box.reseal(seal, key_file, progress)
+
+    def __repr__(self) -> str:
+        return "BureauKeys(hidden)"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("the bureau's keys cannot be pickled or copied")
+
+    def __getstate__(self) -> NoReturn:
+        raise TypeError("the bureau's keys cannot be pickled or copied")
+
+    def __copy__(self) -> NoReturn:
+        raise TypeError("the bureau's keys cannot be pickled or copied")
+
+    def __deepcopy__(self, memo: object) -> NoReturn:
+        raise TypeError("the bureau's keys cannot be pickled or copied")
+
+
+def _hashed(key: bytes, texts: Iterable[bytes]) -> list[str]:
+    return [hmac.digest(key, one, "sha256")[:PSEUDONYM_BYTES].hex() for one in texts]
+
+
+def _pseudonym_name(number: int) -> str:
+    return f"{_PSEUDONYM}-{number}"
+
+
+def _matching_name(engine: str, epoch: int) -> str:
+    return f"matching-{engine}-{epoch}"

@@ -1,0 +1,179 @@
+"""The seal key in a PKCS#11 token (a hardware security module), by python-pkcs11: the key works there and stays there.
+
+The token holds one secret key that is sensitive and cannot be extracted; each sealed value asks it for one HMAC-SHA-256
+(``lab.terms.keys.sealing.token_input``), so its PIN alone opens nothing away from the token. The library comes with the extra
+``shulab[hsm]`` and is loaded when a token is named, never before.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+from urllib.parse import unquote
+
+from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
+from lab.terms.keys.sealing import SealKey
+
+SCHEME = "pkcs11:"
+PIN_VARIABLE = "SHULAB_BUREAU_PIN"
+_BITS = 256
+# A process is signed in to a token or it is not, whatever its threads do; so they take turns.
+_TURN = threading.Lock()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenPlace:
+    """Where the key is: the vendor's library, the token's label, the key's label, and a file with the PIN, if any."""
+
+    module: str
+    token: str
+    object: str
+    pin_file: Path | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> TokenPlace:
+        """From ``pkcs11:module=FILE;token=LABEL;object=LABEL[;pin-file=FILE]``, percent-encoded as in RFC 7512.
+
+        Raises ``InvalidInput`` for anything else; a PIN has no place in it.
+        """
+        pairs = [part.partition("=") for part in text.removeprefix(SCHEME).split(";")]
+        found = {name: unquote(value) for name, _, value in pairs}
+        known = {"module", "token", "object"}
+        if not text.startswith(SCHEME) or len(found) != len(pairs) or not known <= set(found) <= {*known, "pin-file"}:
+            raise InvalidInput(
+                "Wanted a token as pkcs11:module=FILE;token=LABEL;object=LABEL[;pin-file=FILE]; found another form.",
+                next_step="correct --seal, or `seal` in the settings",
+            )
+        pin_file = Path(found["pin-file"]) if "pin-file" in found else None
+        return cls(found["module"], found["token"], found["object"], pin_file)
+
+
+def token_key(place: TokenPlace, *, make: bool = False) -> SealKey:
+    """The seal key in a token; ``make``: generate it there if there is none of this label.
+
+    Raises ``NotFound`` for a missing library, extra, token or key, ``NotAuthentic`` for a wrong or blocked PIN,
+    ``Refused`` for a key that could be taken out of the token, ``Unreachable`` when the token fails.
+    """
+    with _session(place, writing=make) as session:
+        _find_key(session, place, make=make)
+
+    def hmac(message: bytes) -> bytes:
+        library = _load()
+        with _session(place) as session:
+            signature: bytes = _find_key(session, place).sign(message, mechanism=library.Mechanism.SHA256_HMAC)
+            return signature
+
+    return SealKey.from_token(hmac)
+
+
+def _load() -> ModuleType:
+    try:
+        import pkcs11
+        import pkcs11.exceptions
+    except ImportError:
+        raise NotFound(
+            "Wanted the library for PKCS#11 tokens; it is not installed.", next_step="pip install 'shulab[hsm]'"
+        ) from None
+    return pkcs11
+
+
+@contextmanager
+def _session(place: TokenPlace, *, writing: bool = False) -> Iterator[Any]:
+    """A signed-in session, and the library's failures in our words."""
+    library = _load()
+    faults = library.exceptions
+    pin = _pin(place)
+    try:
+        with _TURN, _find_token(library, place).open(user_pin=pin, rw=writing) as session:
+            yield session
+    except (faults.PinIncorrect, faults.PinInvalid, faults.PinLenRange):
+        raise NotAuthentic(
+            f"The token {place.token} does not take this PIN.",
+            next_step=f"correct {PIN_VARIABLE} or the pin-file; tokens block after a few wrong tries",
+        ) from None
+    except (faults.PinLocked, faults.PinExpired):
+        raise NotAuthentic(
+            f"The token {place.token} has blocked its PIN.", next_step="have its security officer set a new one"
+        ) from None
+    except faults.PKCS11Error as error:
+        raise Unreachable(
+            f"The token {place.token} does not do what was asked ({type(error).__name__}).",
+            next_step="check the token and its library with the vendor's tools",
+        ) from None
+
+
+def _find_token(library: ModuleType, place: TokenPlace) -> Any:
+    try:
+        module = library.lib(place.module)
+    except (RuntimeError, OSError):  # also PKCS11Error
+        raise NotFound(
+            f"The token's library {place.module} cannot be loaded.",
+            next_step="install the vendor's library, and name it with module=FILE",
+        ) from None
+    module.reinitialize()  # a token put in after the library was loaded is seen
+    try:
+        return module.get_token(token_label=place.token)
+    except (library.exceptions.NoSuchToken, library.exceptions.MultipleTokensReturned):
+        raise NotFound(
+            f"Wanted one token labelled {place.token}; the library shows none, or several.",
+            next_step="put the token in, or correct token=LABEL",
+        ) from None
+
+
+def _find_key(session: Any, place: TokenPlace, *, make: bool = False) -> Any:
+    library = _load()
+    kind = library.ObjectClass.SECRET_KEY
+    try:
+        key = session.get_key(object_class=kind, label=place.object)
+    except library.exceptions.NoSuchKey:
+        if not make:
+            raise NotFound(
+                f"The token {place.token} has no secret key labelled {place.object}.",
+                next_step="correct object=LABEL, or put in the token the secrets were sealed with",
+            ) from None
+        flags = {library.Attribute.SENSITIVE: True, library.Attribute.EXTRACTABLE: False}
+        key = session.generate_key(
+            library.KeyType.GENERIC_SECRET,
+            _BITS,
+            label=place.object,
+            store=True,
+            capabilities=library.MechanismFlag.SIGN,
+            template=flags,
+        )
+    except library.exceptions.MultipleObjectsReturned:
+        raise Conflict(
+            f"The token {place.token} has several secret keys labelled {place.object}.",
+            next_step="give the key a label of its own",
+        ) from None
+    if key[library.Attribute.EXTRACTABLE] or not key[library.Attribute.SENSITIVE]:
+        raise Refused(
+            f"The key {place.object} can be taken out of the token {place.token}.",
+            next_step="name a key that is sensitive and not extractable; `lab bureau init --seal` makes one",
+        )
+    return key
+
+
+def _pin(place: TokenPlace) -> str:
+    """From the pin-file, else from the environment; asked for each time, so that no object of ours holds it."""
+    if place.pin_file is not None:
+        if not place.pin_file.is_file():
+            raise NotFound(f"The PIN's file {place.pin_file} is missing.", next_step="bring it back")
+        if place.pin_file.stat().st_mode & 0o077:
+            raise InvalidInput(
+                f"Wanted {place.pin_file} to be readable by its owner only.",
+                next_step=f"chmod go-rwx {place.pin_file}",
+            )
+        return place.pin_file.read_text(encoding="utf-8").strip()
+    pin = os.environ.get(PIN_VARIABLE, "")
+    if not pin:
+        raise InvalidInput(
+            f"Wanted the PIN of the token {place.token}; found none.",
+            next_step=f"set {PIN_VARIABLE}, or name a private file with pin-file=FILE",
+        )
+    return pin

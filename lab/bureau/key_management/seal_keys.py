@@ -1,0 +1,74 @@
+"""Under what the bureau's secrets are sealed, as the setting ``seal`` names it.
+
+===============  =====================================================================================================
+``file``         random bytes in ``key_file`` (the default)
+``environment``  base64 of at least 32 random bytes in ``SHULAB_BUREAU_SEAL_KEY``, as a secret store hands it over
+``pkcs11:...``   a key that stays in a token: ``pkcs11:module=FILE;token=LABEL;object=LABEL[;pin-file=FILE]``
+===============  =====================================================================================================
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+from lab.bureau.configuration.home import BureauHome, write_private
+from lab.bureau.key_management.pkcs11_token import SCHEME, TokenPlace, token_key
+from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.keys.sealing import SealKey
+
+FILE, ENVIRONMENT = "file", "environment"
+KEY_VARIABLE = "SHULAB_BUREAU_SEAL_KEY"
+_FILE_BYTES = 32
+
+
+def check_seal(seal: str) -> None:
+    """Raise ``InvalidInput`` unless ``seal`` names a source."""
+    if seal.startswith(SCHEME):
+        TokenPlace.parse(seal)
+    elif seal not in (FILE, ENVIRONMENT):
+        raise InvalidInput(
+            f"Wanted `{FILE}`, `{ENVIRONMENT}` or `{SCHEME}...` to seal the bureau's secrets; found another word.",
+            next_step="correct --seal, or `seal` in the settings",
+        )
+
+
+def check_source(seal: str) -> None:
+    """Raise what ``find_seal_key`` raises unless the environment or token can seal; in a token a key is made."""
+    check_seal(seal)
+    if seal != FILE:
+        find_seal_key(seal, Path(), make=True)
+
+
+def open_seal_key(home: BureauHome) -> SealKey:
+    """The seal key of this bureau; raises ``NotFound``, ``InvalidInput``, ``NotAuthentic`` or what a token raises."""
+    return find_seal_key(home.settings.seal, home.key_file)
+
+
+def find_seal_key(seal: str, key_file: Path, *, make: bool = False) -> SealKey:
+    """The seal key that ``seal`` names; ``make``: where a file or a token has none yet, make one there."""
+    check_seal(seal)
+    if seal.startswith(SCHEME):
+        return token_key(TokenPlace.parse(seal), make=make)
+    if seal == ENVIRONMENT:
+        value = os.environ.get(KEY_VARIABLE)
+        if value is None:
+            raise NotFound(
+                "The bureau's secrets are sealed under a key in the environment; there is none.",
+                next_step=f"set {KEY_VARIABLE}, for example from your secret store",
+            )
+        return SealKey.from_environment(value)
+    if make and not key_file.exists():
+        key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        write_private(key_file, os.urandom(_FILE_BYTES))
+    if not key_file.is_file():
+        raise NotFound(f"The bureau's key file {key_file} is missing.", next_step="bring it back, or set key_file")
+    check_private(key_file)
+    return SealKey.from_file_bytes(key_file.read_bytes())
+
+
+def check_private(path: Path) -> None:
+    """Raise ``InvalidInput`` unless only the owner can read ``path``."""
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise InvalidInput(f"Wanted {path} to be readable by its owner only.", next_step=f"chmod go-rwx {path}")

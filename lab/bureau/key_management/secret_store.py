@@ -1,0 +1,193 @@
+"""The folder of sealed secrets: read, put in, destroyed, and sealed anew under another key.
+
+Sealing anew is safe at every moment. First each secret is written beside the old one (``NAME.next``); then one file is
+replaced, the settings, and from there on the new ones count; then they take the old ones' names. Whoever opens the box
+in between finds each secret in the one form or the other, and a service that runs all the while reads the settings
+again when what it holds no longer opens anything.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+from lab.bureau.configuration.home import BureauHome, change_settings, sync_folder, write_private
+from lab.bureau.key_management.seal_keys import FILE, check_private, check_seal, find_seal_key, open_seal_key
+from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
+from lab.terms.keys.sealing import SealKey, open_sealed, seal
+from lab.terms.progress import SILENT, Progress
+
+_SEALED, _NEXT = ".sealed", ".next"
+_LOCK = ".lock"
+
+
+class Strongbox:
+    """The sealed secrets of one bureau, by name. Safe to use from several threads and processes."""
+
+    __slots__ = ("_folder", "_home", "_key")
+
+    def __init__(self, home: BureauHome, key: SealKey) -> None:
+        self._home, self._folder, self._key = home.folder, home.folder / "keys", key
+
+    @classmethod
+    def make(cls, home: BureauHome) -> Strongbox:
+        """An empty box; the seal key is made if its file or token has none."""
+        return cls(home, find_seal_key(home.settings.seal, home.key_file, make=True))
+
+    @classmethod
+    def open(cls, home: BureauHome) -> Strongbox:
+        """The box of this bureau, and what an interrupted sealing left is finished."""
+        check_private(home.folder / "keys")
+        box = cls(home, open_seal_key(home))
+        if any(box._folder.glob(f"*{_NEXT}")):
+            with box.changing():
+                # What is half done may be another process's, which has ended meanwhile and changed the settings.
+                box._key = open_seal_key(BureauHome.open(box._home))
+                box._finish()
+        return box
+
+    def has(self, name: str) -> bool:
+        """Whether there is a secret of that name."""
+        return self._file(name).exists()
+
+    def read(self, name: str) -> bytes:
+        """A secret; raises ``NotFound``, or ``NotAuthentic`` if it was sealed under another key or altered."""
+        try:
+            return self._read(name)
+        except NotAuthentic:
+            # Another process may have sealed all of them anew since this one opened the box.
+            self._key = open_seal_key(BureauHome.open(self._home))
+            return self._read(name)
+
+    def put(self, name: str, secret: bytes) -> None:
+        """Put in a new secret; if there is one of that name already, that one stays. Call it while ``changing``."""
+        draft = self._folder / f".new-{os.urandom(8).hex()}"
+        write_private(draft, seal(secret, self._key, _label(name)))
+        try:
+            os.link(draft, self._file(name))  # fails if another process put one in first; then that one counts
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+        sync_folder(self._folder)
+
+    def destroy(self, name: str) -> bool:
+        """Overwrite a secret's file, as far as the file system lets that reach the disk, and unlink it; True if any.
+
+        Call it while ``changing``.
+        """
+        found = False
+        for file in (self._file(name), self._next(name)):
+            with contextlib.suppress(FileNotFoundError):
+                size = file.stat().st_size
+                with file.open("r+b") as opened:
+                    opened.write(os.urandom(size))
+                    opened.flush()
+                    os.fsync(opened.fileno())
+                file.unlink()
+                found = True
+        sync_folder(self._folder)
+        return found
+
+    def reseal(self, seal_setting: str, key_file: Path | None, progress: Progress = SILENT) -> int:
+        """Seal every secret under another key and make that the bureau's setting; how many there are.
+
+        ``key_file`` goes with the setting ``file``; None: the default. Raises what opening either key raises, before
+        anything is changed.
+        """
+        check_seal(seal_setting)
+        _check_environment()
+        home = BureauHome.open(self._home)
+        changes = {"seal": seal_setting, "key_file": ""}
+        if seal_setting == FILE and key_file is not None:
+            changes["key_file"] = str(key_file.expanduser().absolute())
+        new_file = Path(changes["key_file"]) if changes["key_file"] else self._folder / "seal.key"
+        if (home.settings.seal, home.key_file) == (seal_setting, new_file) and seal_setting == FILE:
+            raise InvalidInput(
+                "Wanted another source of the seal key; this is the present one.", next_step="name a new --key-file"
+            )
+        new = find_seal_key(seal_setting, new_file, make=True)
+        with self.changing():
+            names = sorted(file.name.removesuffix(_SEALED) for file in self._folder.glob(f"*{_SEALED}"))
+            with progress.stage("seal", len(names)) as stage:
+                for name in names:
+                    write_private(self._next(name), seal(self.read(name), new, _label(name)))
+                    stage.advance()
+            change_settings(self._home, changes)
+            self._key = new
+            self._finish()
+        return len(names)
+
+    @contextmanager
+    def changing(self) -> Iterator[None]:
+        """Wait until no other process changes the box, and keep them from it; a process that dies lets go."""
+        descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+    def _finish(self) -> None:
+        """Let each new form take the old one's place if it opens; if the old one opens, sealing anew was given up."""
+        for file in sorted(self._folder.glob(f"*{_NEXT}")):
+            name = file.name.removesuffix(_NEXT)
+            if self._opens(file, name):
+                file.replace(self._file(name))
+            elif self._opens(self._file(name), name):
+                file.unlink()
+            else:
+                raise NotAuthentic(
+                    f"Neither form of the sealed secret `{name}` opens.",
+                    next_step="give the key that the settings name; nothing was changed",
+                )
+        sync_folder(self._folder)
+
+    def _opens(self, file: Path, name: str) -> bool:
+        try:
+            open_sealed(file.read_bytes(), self._key, _label(name))
+        except (FileNotFoundError, NotAuthentic):
+            return False
+        return True
+
+    def _read(self, name: str) -> bytes:
+        # The new form takes the old one's name at some moment: after both were tried, the first is tried again.
+        for file in (self._file(name), self._next(name)):
+            with contextlib.suppress(FileNotFoundError, NotAuthentic):
+                return open_sealed(file.read_bytes(), self._key, _label(name))
+        try:
+            return open_sealed(self._file(name).read_bytes(), self._key, _label(name))
+        except FileNotFoundError:
+            raise NotFound(
+                f"The bureau's sealed secret `{name}` is missing.", next_step="bring it back from a backup of keys/"
+            ) from None
+
+    def _file(self, name: str) -> Path:
+        return self._folder / f"{name}{_SEALED}"
+
+    def _next(self, name: str) -> Path:
+        return self._folder / f"{name}{_NEXT}"
+
+    def __repr__(self) -> str:
+        return "Strongbox(hidden)"
+
+    def __reduce_ex__(self, protocol: object) -> NoReturn:
+        raise TypeError("a strongbox cannot be pickled or copied")
+
+
+def _check_environment() -> None:
+    set_there = [name for name in ("SHULAB_BUREAU_SEAL", "SHULAB_BUREAU_KEY_FILE") if name in os.environ]
+    if set_there:
+        raise InvalidInput(
+            f"The environment sets {' and '.join(set_there)}, which goes before the settings file.",
+            next_step="unset it for this command; afterwards set it to the new source, or leave it to the file",
+        )
+
+
+def _label(name: str) -> bytes:
+    return f"shulab bureau {name.replace('-', ' ')}".encode()

@@ -1,0 +1,113 @@
+"""The bureau's side of its witnesses: what is sent to them, and their cosignatures, kept beside the heads.
+
+The witnesses that a bureau asks stand in its settings. Whose cosignatures count is another matter: a contract names
+witnesses and keys, and the bank counts those (``lab.terms.witnessing.cosignature``). No HTTP here; the service does that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.exc import IntegrityError
+
+from lab.bureau.configuration.settings import WitnessSetting
+from lab.bureau.ledger.log import Ledger
+from lab.bureau.store import Store
+from lab.bureau.store.tables import CosignatureRow
+from lab.terms.errors import NotAuthentic, NotFound
+from lab.terms.ledger.tree import SignedHead
+from lab.terms.witnessing.checkpoint import SignedCheckpoint, sign_checkpoint
+from lab.terms.witnessing.consistency_proof import AddCheckpoint
+from lab.terms.witnessing.cosignature import AHEAD, Cosignature, read_cosignature
+from lab.terms.witnessing.signed_note import MOST_SIGNATURES, NoteKey, NoteSignature
+
+
+class Cosigning:
+    """Checkpoints of one bureau's ledger and the cosignatures on them. Safe to use from several threads."""
+
+    def __init__(
+        self,
+        store: Store,
+        ledger: Ledger,
+        bureau_key: str,
+        sign: Callable[[bytes], bytes],
+        witnesses: Sequence[WitnessSetting],
+        clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._store, self._ledger, self._key, self._sign, self._now = store, ledger, bureau_key, sign, clock
+        self.witnesses = tuple(witnesses)
+
+    def last_size(self, witness: NoteKey) -> int:
+        """The size of the newest head that this witness has cosigned, as far as is known here; 0 for none."""
+        query = select(func.max(CosignatureRow.size)).where(CosignatureRow.public_key == witness.public_key)
+        with self._store.read() as session:
+            return session.scalar(query) or 0
+
+    def behind(self) -> int:
+        """How many entries of the newest head lack the cosignature of the witness that is furthest behind."""
+        newest = self._ledger.newest_head()
+        if newest is None or not self.witnesses:
+            return 0
+        return newest.size - min(self.last_size(witness.parsed) for witness in self.witnesses)
+
+    def request(self, head: SignedHead, old: int) -> AddCheckpoint:
+        """What asks a witness, who has cosigned ``old`` entries, to cosign ``head``; raises ``NotFound`` if it has
+        cosigned more."""
+        return AddCheckpoint(old, self._ledger.prove_growth(old, head.size), self._signed(head))
+
+    def keep(self, witness: NoteKey, head: SignedHead, lines: Iterable[NoteSignature]) -> Cosignature:
+        """Keep the witness's cosignature of ``head`` among these lines; others are passed over.
+
+        Raises ``NotAuthentic`` if it is not there, does not verify, or is of the future.
+        """
+        checkpoint = self._signed(head)
+        for line in lines:
+            if line.is_by(witness):
+                found = read_cosignature(witness, line, checkpoint.note.text)
+                if found.time <= self._now() + AHEAD:
+                    self._store_line(head.size, found, str(line))
+                    return found
+        raise NotAuthentic(
+            f"Wanted a cosignature of witness {witness.name} in its answer; found none in time.",
+            next_step="compare its verifier key and its clock with `witnesses` in the settings",
+        )
+
+    def checkpoint(self, covering: int = 0, keys: Sequence[str] = ()) -> SignedCheckpoint:
+        """The checkpoint of at least ``covering`` entries that most witnesses have cosigned, the newest such; counted
+        are those with ``keys`` (hexadecimal), or all. Without cosignatures it is that of the newest head.
+
+        Raises ``NotFound`` when no head is that large.
+        """
+        counted = select(CosignatureRow.size).where(CosignatureRow.size >= covering).group_by(CosignatureRow.size)
+        if keys:
+            counted = counted.where(CosignatureRow.public_key.in_(keys))
+        best = counted.order_by(func.count().desc(), CosignatureRow.size.desc()).limit(1)
+        with self._store.read() as session:
+            size = session.scalar(best)
+            query = select(CosignatureRow.line).where(CosignatureRow.size == size).order_by(CosignatureRow.public_key)
+            lines = [] if size is None else list(session.scalars(query.limit(MOST_SIGNATURES - 1)))
+        head = self._ledger.head(size)
+        if head.size < covering:
+            raise NotFound(
+                f"No tree head of {covering} entries was signed yet; the newest is of {head.size}.",
+                next_step="ask again in a moment",
+            )
+        return self._signed(head).with_signatures(tuple(NoteSignature.parse(line) for line in lines))
+
+    def newest_head(self) -> SignedHead | None:
+        """The newest head that was signed, or None."""
+        return self._ledger.newest_head()
+
+    def _signed(self, head: SignedHead) -> SignedCheckpoint:
+        return sign_checkpoint(self._key, self._sign, head.size, head.root)
+
+    def _store_line(self, size: int, found: Cosignature, line: str) -> None:
+        row = CosignatureRow(size=size, public_key=found.public_key, name=found.name, line=line, time=found.time)
+        try:
+            with self._store.begin() as session:
+                if session.get(CosignatureRow, (size, found.public_key)) is None:
+                    session.add(row)
+        except IntegrityError:
+            pass  # another process kept it just now

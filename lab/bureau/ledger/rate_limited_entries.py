@@ -1,0 +1,165 @@
+"""What strangers and banks can cause at will, and nobody charges them for: told in full a few times, then counted.
+
+A wrong password, a refused request, an answer given again: each is worth an entry, and none may let whoever causes it
+grow the ledger as they please. Within a window the first ones are entries of their own; the others are counted, in the
+transaction in which they happen, and one entry tells their number when the window is over (``times``, ``from``,
+``until``). What is counted together is chosen by kind, contract, who did it and a few facts from closed lists, never by
+anything that the one who causes it makes up.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import bindparam, func, select, text
+from sqlalchemy.orm import Session
+
+from lab.bureau.ledger.entries import BUREAU, record
+from lab.bureau.store import Store
+from lab.bureau.store.tables import EntryRow, Moment, TallyRow
+from lab.terms.errors import Refused, Unreachable
+from lab.terms.ledger.tree import Entry, Fact
+
+WINDOW = timedelta(hours=1)
+OF_STRANGERS, OF_THE_KNOWN = 5, 20
+"""Entries of their own in a window: for what anybody can cause, and for what a bank or a person of the bureau can."""
+TIMES, OF = "times", "of"
+RETURNS = 20
+"""Charges of a contract that are given back within a window because of what its bank sent: each is two entries."""
+_RETURNS = "charges.returned"  # no kind of entry: only counted
+_BEGIN = text(
+    "INSERT INTO ledger_tallies (key, kind, contract_id, by, about, since, written, counted, last) "
+    "VALUES (:key, :kind, :contract, :by, :about, :now, 0, 0, :now) ON CONFLICT (key) DO NOTHING"
+).bindparams(bindparam("now", type_=Moment()))
+
+
+def record_often(
+    session: Session,
+    kind: str,
+    contract: str | None,
+    facts: Mapping[str, Fact],
+    *,
+    by: str,
+    about: Mapping[str, Fact],
+    now: datetime,
+    first: int = OF_THE_KNOWN,
+    sort: str = "",
+) -> Entry | None:
+    """Append an entry, or count it if ``first`` of its sort have had one within the window; then None.
+
+    ``about`` are those of the facts by which it is counted together with others; each must come from a closed list.
+    ``sort``, from a closed list too, is told with its number (``of``) by the entry that tells the whole number: where
+    the sort must not decide whether there is an entry, because everybody can see how many the ledger has. Nor does the
+    contract then; it may be the sort.
+    Raises what ``record`` raises; like that, call it last in the transaction.
+    """
+    row = _locked(session, kind, None if sort else contract, by, _json(about), now)
+    if not row.since <= now < row.since + WINDOW:
+        _tell(session, row)
+        row.since, row.written, row.counted, row.about = now, 0, 0, _json(about)
+    row.last = now
+    if row.written < first:
+        row.written += 1
+        session.flush()
+        return record(session, kind, contract, facts, by=by)
+    row.counted += 1
+    if sort:
+        told = json.loads(row.about)
+        sorts = told.setdefault(OF, {})
+        sorts[sort] = sorts.get(sort, 0) + 1
+        row.about = _json(told)
+    session.flush()
+    return None
+
+
+def note_return(session: Session, contract: str, error: Exception, *, now: datetime) -> None:
+    """Count that a charge is given back, unless ``error`` is the bureau's own trouble. Call it before any entry."""
+    if isinstance(error, Unreachable):
+        return
+    row = _locked(session, _RETURNS, contract, BUREAU, "{}", now)
+    if not row.since <= now < row.since + WINDOW:
+        row.since, row.written = now, 0
+    row.written, row.last = row.written + 1, now
+    session.flush()
+
+
+def check_returns(session: Session, contract: str, now: datetime) -> None:
+    """Raise ``Refused`` if so many charges were given back lately that no other is made."""
+    row = session.get(TallyRow, _key(_RETURNS, contract, BUREAU, "{}"), populate_existing=True)
+    if row is not None and row.written >= RETURNS and row.since <= now < row.since + WINDOW:
+        raise Refused(
+            f"{RETURNS} requests under contract {contract} could not be evaluated within an hour; none was charged.",
+            next_step="find out what is wrong with them, and go on in an hour",
+        )
+
+
+def close_tallies(store: Store, now: datetime) -> int:
+    """Tell what was counted in windows that are over; how many entries that made."""
+    with store.read() as session:
+        over = list(session.scalars(select(TallyRow.key).where(TallyRow.since <= now - WINDOW)))
+    told = 0
+    for key in over:
+        with store.begin() as session:
+            row = session.get(TallyRow, key, with_for_update=True)
+            if row is None or row.since > now - WINDOW:  # another service was faster, or it began anew
+                continue
+            session.delete(row)
+            told += _tell(session, row)
+    return told
+
+
+def count_by_contract(session: Session, kind: str, since: datetime, *, by: str) -> dict[str, int]:
+    """How often it happened under each contract since then, by those whose name begins with ``by``: entries of their
+    own, what entries tell the number of, and what is counted in windows that are not over."""
+    # Entries are canonical JSON, in which a quotation mark inside a text is escaped: only the member itself reads so.
+    of = (EntryRow.kind == kind, EntryRow.time > since, EntryRow.contract_id.is_not(None))
+    theirs = EntryRow.body.contains(f'"by":"{by}', autoescape=True)
+    several = EntryRow.body.contains(f'"{TIMES}":', autoescape=True)
+    one_each = select(EntryRow.contract_id, func.count()).where(*of, theirs, ~several).group_by(EntryRow.contract_id)
+    found = {str(contract): int(count) for contract, count in session.execute(one_each)}
+    for contract, body in session.execute(select(EntryRow.contract_id, EntryRow.body).where(*of, theirs, several)):
+        found[str(contract)] = found.get(str(contract), 0) + int(json.loads(body)["facts"].get(TIMES, 1))
+    waiting = select(TallyRow.contract_id, func.sum(TallyRow.counted)).where(
+        TallyRow.kind == kind, TallyRow.contract_id.is_not(None), TallyRow.last > since, TallyRow.by.startswith(by)
+    )
+    for contract, count in session.execute(waiting.group_by(TallyRow.contract_id)):
+        if count:
+            found[str(contract)] = found.get(str(contract), 0) + int(count)
+    return found
+
+
+def _locked(session: Session, kind: str, contract: str | None, by: str, about: str, now: datetime) -> TallyRow:
+    session.flush()
+    key = _key(kind, contract, by, about)
+    found: TallyRow | None = None
+    while found is None:  # a sweep may take the row away between the two statements
+        session.execute(_BEGIN, {"key": key, "kind": kind, "contract": contract, "by": by, "about": about, "now": now})
+        found = session.get(TallyRow, key, with_for_update=True, populate_existing=True)
+    return found
+
+
+def _key(kind: str, contract: str | None, by: str, about: str) -> str:
+    return hashlib.sha256(json.dumps([kind, contract, by, about]).encode()).hexdigest()
+
+
+def _json(about: Mapping[str, Any]) -> str:
+    return json.dumps(dict(about), ensure_ascii=False, sort_keys=True)
+
+
+def _tell(session: Session, row: TallyRow) -> bool:
+    if not row.counted:
+        return False
+    facts: dict[str, Fact] = dict(json.loads(row.about))
+    if OF in facts:
+        facts[OF] = [f"{sort}: {number}" for sort, number in json.loads(row.about)[OF].items()]
+    facts |= {TIMES: row.counted, "from": _text(row.since), "until": _text(row.last)}
+    record(session, row.kind, row.contract_id, facts, by=row.by)
+    return True
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="seconds")

@@ -1,0 +1,65 @@
+"""Writes down that settings changed: which, never to what.
+
+The entry holds a short keyed hash of each setting, by which the next start tells what differs. The key is the bureau's
+and stays with it, so a value cannot be found by trying.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+
+from pydantic_settings import BaseSettings
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from lab.bureau.ledger.entries import record
+from lab.bureau.store import Store
+from lab.bureau.store.tables import EntryRow
+from lab.terms.ledger.tree import Entry
+
+_KIND = "configuration.changed"
+
+
+def note_configuration(
+    store: Store,
+    of: str,
+    settings: BaseSettings,
+    hide: Callable[[Sequence[str]], Sequence[str]],
+    *,
+    by: str,
+) -> Entry | None:
+    """Record the settings of ``of`` (``bureau``, ``service``) if they differ from those recorded last; else None.
+
+    ``hide`` gives a keyed hash of each text (``BureauKeys.hashes_of_settings``). The first time, all settings have
+    changed.
+    """
+    values = {name: getattr(settings, name) for name in sorted(type(settings).model_fields)}
+    texts = [f"setting {of} {name} {json.dumps(value, default=_plain)}" for name, value in values.items()]
+    present = dict(zip(values, hide(texts), strict=True))
+    with store.read() as session:
+        if _last(session, of) == present:
+            return None
+    with store.begin() as session:
+        before = _last(session, of)
+        if before == present:
+            return None
+        changed = sorted(name for name in {*before, *present} if before.get(name) != present.get(name))
+        hashes = [f"{name}={value}" for name, value in present.items()]
+        return record(session, _KIND, None, {"of": of, "changed": changed, "settings": hashes}, by=by)
+
+
+def _last(session: Session, of: str) -> Mapping[str, str]:
+    query = select(EntryRow.body).where(EntryRow.kind == _KIND).order_by(EntryRow.seq.desc())
+    with session.scalars(query, execution_options={"yield_per": 10}) as bodies:
+        for body in bodies:
+            facts = json.loads(body)["facts"]
+            if facts["of"] == of:
+                return dict(pair.split("=", 1) for pair in facts["settings"])
+    return {}
+
+
+def _plain(value: object) -> str:
+    """Paths, secrets and the like as text; a secret's ``str`` would be stars, always the same."""
+    reveal = getattr(value, "get_secret_value", None)
+    return str(reveal()) if callable(reveal) else str(value)

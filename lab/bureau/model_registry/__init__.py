@@ -1,0 +1,1 @@
+"""Models at the bureau: trained on a pilot sample, kept, published, offered to banks."""

@@ -1,0 +1,206 @@
+"""The shelf of models: keeping trained versions, publishing them with the sheets banks are given, reading them back.
+
+A published version never changes. Publishing computes the sheet of every detail that the model allows and keeps its
+bytes, because a contract pins their hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import threading
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from lab.bureau.configuration.home import BureauHome, write_private
+from lab.bureau.ledger import LOCAL, Fact, record
+from lab.bureau.store import Store
+from lab.bureau.store.tables import ModelRow
+from lab.terms.contract.document import Detail
+from lab.terms.errors import Conflict, InvalidInput, NotFound
+from models.bureau.model import Model
+from models.bureau.serialization import load, to_bytes
+from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+TRAINED, PUBLISHED = "trained", "published"
+
+
+@dataclass(frozen=True, slots=True)
+class Shelved:
+    """A model version as the store knows it; ``sheets``: detail -> SHA-256 of its sheet."""
+
+    name: str
+    version: int
+    register: str
+    state: str
+    file: str
+    sha256: str
+    sheets: dict[str, str]
+
+
+def parse_name(text: str) -> tuple[str, int | None]:
+    """``NAME`` or ``NAME@VERSION``; raises ``InvalidInput``."""
+    name, at, number = text.partition("@")
+    check_name(name)
+    if at and (not number.isascii() or not number.isdigit() or int(number[:9]) < 1):
+        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
+    return name, int(number[:9]) if at else None
+
+
+def check_name(name: str) -> None:
+    """Raise ``InvalidInput`` unless ``name`` can name a model: it stands in contracts and in file names."""
+    if not _NAME.fullmatch(name):
+        raise InvalidInput(
+            "Wanted a model name of lower-case letters, digits, dots and hyphens (at most 64).",
+            next_step="write it as credit or credit@1",
+        )
+
+
+def next_version(session: Session, name: str) -> int:
+    """The version number that a newly trained model of this name gets."""
+    return (session.scalar(select(func.max(ModelRow.version)).where(ModelRow.name == name)) or 0) + 1
+
+
+def find_model(session: Session, name: str, version: int | None = None, *, published: bool = False) -> Shelved:
+    """That version of a model, or its newest (newest published); raises ``NotFound``."""
+    query = select(ModelRow).where(ModelRow.name == name)
+    if version is not None:
+        query = query.where(ModelRow.version == version)
+    if published:
+        query = query.where(ModelRow.state == PUBLISHED)
+    row = session.scalars(query.order_by(ModelRow.version.desc()).limit(1)).first()
+    if row is None:
+        which = ("published " if published else "") + f"model {name}" + (f"@{version}" if version else "")
+        step = (
+            f"publish it with `lab model publish {name}@VERSION`" if published else "train one with `lab model train`"
+        )
+        raise NotFound(f"There is no {which} here.", next_step=step)
+    return _shelved(row)
+
+
+def keep_model(store: Store, home: BureauHome, model: Model, register: str) -> Shelved:
+    """Keep a model as ``trained``; the same file again changes nothing. Raises ``Conflict`` for another one."""
+    check_name(model.name)
+    content = to_bytes(model)
+    with store.begin() as session:
+        found = session.scalars(
+            select(ModelRow).where(ModelRow.name == model.name, ModelRow.version == model.version)
+        ).first()
+        if found is not None:
+            if found.sha256 == hashlib.sha256(content).hexdigest():
+                return _shelved(found)
+            raise Conflict(
+                f"Another model {model.name}@{model.version} stands here already.", next_step="give it a new version"
+            )
+        row = ModelRow(
+            name=model.name,
+            version=model.version,
+            register=register,
+            file=f"models/{model.name}-{model.version}.json",
+            sha256=hashlib.sha256(content).hexdigest(),
+            state=TRAINED,
+            sheets="{}",
+            created_at=datetime.now(UTC),
+        )
+        session.add(row)
+        session.flush()
+        write_private(home.path(row.file), content)
+        facts: dict[str, Fact] = {"model": row.name, "version": row.version, "register": register, "sha256": row.sha256}
+        record(session, "model.kept", None, facts, by=LOCAL)
+    return _shelved(row)
+
+
+def publish_model(store: Store, home: BureauHome, name: str, version: int | None) -> Shelved:
+    """Publish a kept model; publishing again changes nothing.
+
+    Raises ``InvalidInput`` if its values do not fit the parameter set, ``NotFound`` if there is no such model.
+    """
+    with store.read() as session:
+        shelved = find_model(session, name, version)
+    model = read_model(home, shelved)
+    params = PARAMETERS[DEFAULT_PARAMETERS]
+    sheets: dict[str, bytes] = {}
+    for detail in Detail:
+        try:
+            sheet = model.sheet(detail)
+        except InvalidInput:
+            continue  # a free model has no feature subtotals
+        if model.value_bound(detail) > params.value_limit:
+            raise InvalidInput(
+                f"Wanted values within {params.value_limit} quanta (parameters {params.name}); "
+                f"model {name} can reach {model.value_bound(detail)}.",
+                next_step="train it again",
+            )
+        sheets[detail.value] = sheet.to_json()
+    hashes = {detail: hashlib.sha256(content).hexdigest() for detail, content in sheets.items()}
+    with store.begin() as session:
+        row = session.scalars(
+            select(ModelRow).where(ModelRow.name == shelved.name, ModelRow.version == shelved.version).with_for_update()
+        ).one()
+        if row.state == PUBLISHED:
+            return _shelved(row)
+        row.state, row.sheets, row.published_at = PUBLISHED, json.dumps(hashes), datetime.now(UTC)
+        session.flush()
+        for name_of, content in sheets.items():
+            write_private(home.path(_sheet_file(shelved, name_of)), content)
+        facts: dict[str, Fact] = {"model": row.name, "version": row.version, "sha256": row.sha256}
+        facts |= {f"sheet.{detail}": sha for detail, sha in hashes.items()}
+        record(session, "model.published", None, facts, by=LOCAL)
+    return _shelved(row)
+
+
+def read_model(home: BureauHome, shelved: Shelved) -> Model:
+    """The model, checked by hash; raises ``InvalidInput`` if its file was altered."""
+    return load(_checked(home, shelved.file, shelved.sha256, f"model {shelved.name}@{shelved.version}"))
+
+
+def read_sheet(home: BureauHome, shelved: Shelved, detail: Detail) -> bytes:
+    """The sheet's bytes, checked by hash; raises ``NotFound`` if the model has none for this detail."""
+    sha256 = shelved.sheets.get(detail.value)
+    if sha256 is None:
+        raise NotFound(
+            f"Model {shelved.name}@{shelved.version} has no published sheet for detail {detail.value}.",
+            next_step=f"choose one of: {', '.join(shelved.sheets) or 'none; publish the model first'}",
+        )
+    return _checked(home, _sheet_file(shelved, detail.value), sha256, f"the sheet of {shelved.name}@{shelved.version}")
+
+
+class Shelf:
+    """Models in memory, ready to work. Safe to use from several threads."""
+
+    def __init__(self, home: BureauHome) -> None:
+        self._home = home
+        self._lock = threading.Lock()
+        self._models: dict[str, Model] = {}
+
+    def model(self, shelved: Shelved) -> Model:
+        """The model of a version, loaded once."""
+        with self._lock:
+            if shelved.sha256 not in self._models:
+                model = read_model(self._home, shelved)
+                _ = model.weights  # computed once, here, and not by every thread at once
+                self._models[shelved.sha256] = model
+            return self._models[shelved.sha256]
+
+
+def _checked(home: BureauHome, file: str, sha256: str, what: str) -> bytes:
+    path = home.path(file)
+    content = path.read_bytes() if path.is_file() else b""
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise InvalidInput(
+            f"The file of {what} is missing or is not the one kept.", next_step="bring it back from a copy"
+        )
+    return content
+
+
+def _sheet_file(shelved: Shelved, detail: str) -> str:
+    return f"models/{shelved.name}-{shelved.version}.{detail}.sheet.json"
+
+
+def _shelved(row: ModelRow) -> Shelved:
+    return Shelved(row.name, row.version, row.register, row.state, row.file, row.sha256, json.loads(row.sheets))

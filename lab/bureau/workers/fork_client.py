@@ -1,0 +1,191 @@
+"""The service's end: starts a template, asks it for processes, gives each its job, reads its answer, and ends it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from lab.bureau.workers import results
+from lab.bureau.workers.settings import WorkerSettings
+from protocols.confinement import NotConfined
+
+_BEGIN = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[3]); "
+    "from lab.bureau.workers.fork_server import main; from lab.bureau.workers.settings import WorkerSettings; "
+    "main(int(sys.argv[1]), WorkerSettings.from_json(sys.argv[2]))"
+)
+_KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SHULAB_X25519")
+"""Of the environment: how libraries compute on this processor. The rest, the seal key perhaps among it, stays here."""
+_START_SECONDS = 120
+_CHUNK = 1 << 20
+
+
+class Gone(Exception):
+    """The template, or the process that had the job, ended without a word; or took too long, or said nonsense."""
+
+    def __init__(self, *, late: bool = False) -> None:
+        super().__init__()
+        self.late = late
+
+
+class Template:
+    """A running template. ``begin`` is safe from several threads; ``close`` ends it and what it began."""
+
+    def __init__(self, settings: WorkerSettings) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        words = [str(theirs.fileno()), settings.to_json(), json.dumps([os.path.abspath(one) for one in sys.path])]
+        kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-c", _BEGIN, *words],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                cwd="/",
+                env=kept | {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "LC_ALL": "C.UTF-8"},
+                pass_fds=(theirs.fileno(),),
+            )
+        self._socket = ours
+        self._socket.settimeout(_START_SECONDS)
+        self._lock = threading.Lock()
+        self._ready = False
+        self._seconds = settings.seconds
+        self._jobs: set[Job] = set()
+
+    @property
+    def pid(self) -> int:
+        """The template's process."""
+        return self._process.pid
+
+    def wait(self) -> None:
+        """Until it has loaded everything; raises ``Gone``."""
+        with self._lock:
+            self._wait()
+
+    def begin(self) -> Job:
+        """A process for one job; raises ``Gone``."""
+        job_end, job = os.pipe2(os.O_CLOEXEC)
+        answer, answer_end = os.pipe2(os.O_CLOEXEC)
+        try:
+            with self._lock:
+                self._wait()
+                process = self._ask(job_end, answer_end)
+        except BaseException:
+            os.close(job)
+            os.close(answer)
+            raise
+        finally:
+            os.close(job_end)
+            os.close(answer_end)
+        begun = Job(job, answer, process, self._jobs.discard)
+        self._jobs.add(begun)
+        return begun
+
+    def retire(self) -> None:
+        """Begin no more; end when the last job under way has ended, or after the time that a job may take."""
+        until = time.monotonic() + self._seconds
+        while self._jobs and time.monotonic() < until:
+            time.sleep(0.1)
+        self.close()
+
+    def close(self) -> None:
+        """End the template; a process that still has a job is killed with it."""
+        self._socket.close()
+        try:
+            self._process.wait(2)
+        except subprocess.TimeoutExpired:  # it is loading, or stuck
+            self._process.kill()
+            self._process.wait()
+
+    def _wait(self) -> None:
+        if self._ready:
+            return
+        try:
+            if self._socket.recv(1) != b"r":
+                raise Gone
+        except OSError:
+            raise Gone from None
+        self._ready = True
+
+    def _ask(self, *pipes: int) -> int:
+        try:
+            socket.send_fds(self._socket, [b"j"], pipes)
+            message, processes, _, _ = socket.recv_fds(self._socket, 1, 1)
+        except OSError:
+            raise Gone from None
+        if not message or len(processes) != 1:
+            raise Gone
+        os.set_inheritable(processes[0], False)
+        return processes[0]
+
+
+class Job:
+    """A process that waits for its one job. Close it."""
+
+    def __init__(self, job: int, answer: int, process: int, ended: Callable[[Job], None]) -> None:
+        self._job, self._answer, self._process, self._ended = job, answer, process, ended
+
+    def do(self, job: bytes, seconds: float) -> bytes:
+        """The answer; raises ``Gone``, and ``NotConfined`` before the job is given. Safe to call once."""
+        until = time.monotonic() + seconds
+        if self._read(until, 1) != results.CONFINED:
+            raise NotConfined(self._take(until).decode(errors="replace"))
+        self._give(job)
+        return self._take(until)
+
+    def close(self) -> None:
+        """Kill the process, if it still is there."""
+        with contextlib.suppress(OSError):
+            signal.pidfd_send_signal(self._process, signal.SIGKILL)
+        for descriptor in (self._job, self._answer, self._process):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._ended(self)
+
+    def _give(self, job: bytes) -> None:
+        with contextlib.suppress(OSError):
+            fcntl.fcntl(self._job, fcntl.F_SETPIPE_SZ, _CHUNK)  # fewer turns; a machine may allow less
+        view = memoryview(job)
+        with contextlib.suppress(BrokenPipeError):  # it says why, or its silence does
+            while view:
+                view = view[os.write(self._job, view[:_CHUNK]) :]
+        os.close(self._job)
+        self._job = -1
+
+    def _take(self, until: float) -> bytes:
+        answer = bytearray(self._read(until, _CHUNK))
+        while piece := self._read(until, _CHUNK, ended=True):
+            answer += piece
+            if len(answer) > results.MOST_BYTES:
+                raise Gone(late=True)
+        return bytes(answer)
+
+    def _read(self, until: float, most: int, *, ended: bool = False) -> bytes:
+        """What comes next; ``ended``: it may be the end."""
+        waiting = select.poll()
+        waiting.register(self._answer, select.POLLIN)
+        left = until - time.monotonic()
+        if left <= 0 or not waiting.poll(left * 1000):
+            raise Gone(late=True)
+        piece = os.read(self._answer, most)
+        if not piece and not ended:
+            raise Gone
+        return piece
+
+
+def read(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
+    """What the answer says, see ``answers.read``; raises ``Gone`` for one that was cut off or is none."""
+    try:
+        return results.read(answer, errors)
+    except results.NoAnswer:
+        raise Gone from None

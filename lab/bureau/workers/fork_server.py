@@ -1,0 +1,143 @@
+"""The template: a process that has loaded the native code, and forks one confined process for each job.
+
+``python -c "... main(...)"``, started by ``handle``; its one descriptor is a socket on which the service passes the
+two pipes of a job. It answers with a descriptor of the process that does the job, so that the service can end it. It
+reads no job and keeps no descriptor of one, and ends with the service. What holds for ever (code, tables, the filter
+of system calls) is made here once; what a job brings is only ever in the process that ends with it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import gc
+import importlib
+import os
+import signal
+import socket
+import sys
+from multiprocessing.reduction import ForkingPickler
+
+from lab.bureau.workers import results
+from lab.bureau.workers.settings import ROOMS, WorkerSettings
+from lab.process.memory_protection import forbid_dumps
+from protocols.confinement import Confinement, NotConfined
+
+_PR_SET_PDEATHSIG = 1
+_CHUNK = 1 << 20
+_CODECS = ("ascii", "latin-1", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+_LATE = ("numpy.fft", "numpy.linalg", "numpy.random")
+"""Both are loaded when they are first met: a JSON text says its codec, whatever it is."""
+
+
+def main(descriptor: int, settings: WorkerSettings) -> None:
+    """Serve jobs until the service closes its end or is gone."""
+    forbid_dumps()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the service, which ends its workers in order
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need no burial
+    prepare(settings)
+    confinement = Confinement(required=settings.required)
+    gc.collect()
+    gc.freeze()  # what is here for good is not touched by the forks' collectors, so their pages stay shared
+    parent = os.getpid()
+    with socket.socket(fileno=descriptor) as service, contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        service.sendall(b"r")
+        while True:
+            message, pipes, _, _ = socket.recv_fds(service, 1, 2)
+            if not message:
+                return
+            child = os.fork()
+            if child == 0:
+                _work(pipes[0], pipes[1], settings, confinement, parent)
+            for pipe in pipes:
+                os.close(pipe)
+            try:
+                process = os.pidfd_open(child)  # it waits for its job, which comes after this
+            except ProcessLookupError:
+                service.sendall(b"x")
+                continue
+            socket.send_fds(service, [b"j"], [process])
+            os.close(process)
+
+
+def prepare(settings: WorkerSettings) -> None:
+    """Load and try everything that the jobs of a room use: nothing can be loaded any more once one is confined."""
+    for codec in _CODECS:
+        codecs.lookup(codec)
+    for module in (*_LATE, ROOMS[settings.room], *settings.modules):
+        importlib.import_module(module)
+    if settings.room == "scoring":
+        from protocols.scoring.parameters import PARAMETERS
+        from protocols.scoring.seal import binding
+
+        for name in PARAMETERS:
+            binding.context(name)
+    else:
+        from protocols.matching.bureau import ENGINES, evaluate_register, generate_key
+
+        for engine in ENGINES:
+            evaluate_register(engine, generate_key(engine), ["a code"])
+
+
+def _work(job: int, answer: int, settings: WorkerSettings, confinement: Confinement, parent: int) -> None:
+    """What a fork does: confine itself and say so, read the job, do it, answer, and end. Does not return."""
+    try:
+        _keep(job, answer)
+        _end_with(parent)
+        try:
+            confinement.enter(memory=settings.memory, seconds=settings.seconds + 1)
+        except NotConfined as error:
+            _write(3, results.UNCONFINED + str(error).encode())
+        else:
+            _write(3, results.CONFINED)  # before it: what was taken over can't say that it never was confined
+            _write(3, _done(_read(0)))
+    finally:
+        os._exit(0)
+
+
+def _done(job: bytes) -> bytes:
+    try:
+        # From the service alone, by a pipe that nobody else has.
+        function, arguments, named = ForkingPickler.loads(job)
+        del job
+        return results.pack(function(*arguments, **named))
+    except BaseException as error:
+        return results.pack_error(error)
+
+
+def _keep(job: int, answer: int) -> None:
+    """Nothing is open but the job (as 0) and the answer (as 3); what is printed goes nowhere."""
+    job, answer = os.dup2(job, 100), os.dup2(answer, 101)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(job, 0)
+    os.dup2(nothing, 1)
+    os.dup2(nothing, 2)
+    os.dup2(answer, 3)
+    os.closerange(4, os.sysconf("SC_OPEN_MAX") if os.sysconf("SC_OPEN_MAX") > 0 else 65_536)
+
+
+def _end_with(parent: int) -> None:
+    """Let this process be killed when the template ends, whose only thread began it."""
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _read(descriptor: int) -> bytes:
+    job = bytearray()
+    while piece := os.read(descriptor, _CHUNK):
+        job += piece
+    return bytes(job)
+
+
+def _write(descriptor: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), WorkerSettings.from_json(sys.argv[2]))

@@ -1,0 +1,87 @@
+"""Who works for a bureau on strangers' bytes: its two pools of confined workers, and its cluster if it has one.
+
+No process parses a bank's ciphertexts and evaluates under a matching key: each pool has a room of its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from lab.bureau.configuration.home import BureauSettings
+from lab.bureau.workers.cluster import ClusterPool
+from lab.bureau.workers.pool import Evaluators, WorkerPool, unconfined
+from lab.bureau.workers.settings import RoomName
+from lab.terms.errors import Unreachable
+from protocols.confinement.probe import probe
+from protocols.crew import Crew, open_crew
+
+FEW_ELEMENTS = 8_192
+"""So many are evaluated before a cluster has been greeted."""
+
+
+class Pools:
+    """``scoring`` judges contexts; ``evaluators``, the same pool or the cluster, evaluate batches; ``matching``
+    evaluates blinded identifiers. Safe to use from several threads. Close it when done."""
+
+    def __init__(self, settings: BureauSettings) -> None:
+        self._settings = settings
+        self.scoring, self.matching = self._pool("scoring"), self._pool("matching")
+        self.evaluators: Evaluators = self.scoring
+        if settings.cluster:
+            self.evaluators = ClusterPool(
+                settings.cluster,
+                job_seconds=settings.job_seconds,
+                memory_mib=settings.worker_memory_mib,
+                confinement=settings.worker_confinement,
+            )
+
+    def check(self) -> None:
+        """Raise ``Unreachable`` if the setting wants confined workers and this machine has not what that takes.
+
+        A process tries; it loads nothing heavy, so that this is done before the service listens.
+        """
+        if self._settings.worker_confinement == "required":
+            missing = [found.name for found in probe() if not found.works]
+            if missing:
+                raise unconfined(", ".join(missing))
+
+    def warm(self) -> None:
+        """Start the workers now instead of at the first request; raises ``Unreachable`` if they cannot be confined."""
+        self.scoring.warm()
+        self.matching.warm()
+
+    def batches_at_once(self) -> int:
+        """How many batches are evaluated at once, here or on the cluster; as many as here if that is away."""
+        try:
+            return self.evaluators.size
+        except Unreachable:
+            return self._settings.workers
+
+    @contextmanager
+    def crew(self, elements: int) -> Iterator[Crew]:
+        """Who evaluates blinded identifiers: the cluster if there is one and they are many, else the own workers."""
+        if not self._settings.cluster or elements <= FEW_ELEMENTS:
+            yield self.matching
+            return
+        crew = open_crew(cluster=self._settings.cluster)
+        try:
+            yield crew
+        finally:
+            crew.close()
+
+    def close(self) -> None:
+        """End the workers after their jobs."""
+        self.evaluators.close()
+        self.scoring.close()
+        self.matching.close()
+
+    def _pool(self, room: RoomName) -> WorkerPool:
+        settings = self._settings
+        return WorkerPool(
+            settings.workers,
+            job_seconds=settings.job_seconds,
+            memory_mib=settings.worker_memory_mib,
+            confinement=settings.worker_confinement,
+            room=room,
+        )

@@ -1,0 +1,1 @@
+"""Commands of administrators: accounts, and the keys of banks."""

@@ -1,0 +1,1 @@
+"""Commands of auditors: the ledger, exports, checkpoints and receipts."""

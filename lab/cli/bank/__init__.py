@@ -1,0 +1,1 @@
+"""Commands of a bank. They reach nothing of the bureau."""

@@ -1,0 +1,139 @@
+"""``lab bank plan``: the smallest contract under which a portfolio could be scored, for an officer to review."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.bank.connection.client import Outlet
+from lab.bank.home import BankHome, default_home
+from lab.cli.bank.options import AsJson, BureauUrl, CaFile, Home, InsecureHttp, open_keys
+from lab.cli.terminal.output import Output
+from lab.terms.contract.document import Detail, Purpose
+from lab.terms.contract.proposal import Estimate, Proposal
+from lab.terms.errors import InvalidInput
+
+
+def plan(
+    portfolio: Annotated[Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one firm a row.")],
+    model: Annotated[
+        str, typer.Option("--model", metavar="NAME[@V]", help="模型 The bureau's model, the newest unless @V.")
+    ],
+    bureau: BureauUrl = None,
+    purpose: Annotated[Purpose, typer.Option("--purpose", help="用途 Coded purpose.")] = Purpose.CREDIT_APPROVAL,
+    detail: Annotated[
+        Detail, typer.Option("--detail", help="结果细度 How fine replies are; finer ones take more and say more.")
+    ] = Detail.TOTAL,
+    recipient: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--recipient",
+            help="接收方(可重复) Department or system of the bank that gets results (default: the bank's name).",
+            show_default=False,
+        ),
+    ] = None,
+    days: Annotated[
+        int, typer.Option("--days", min=1, max=3660, help="期限(天) Term in days, from the drafting.")
+    ] = 14,
+    retention_days: Annotated[
+        int | None,
+        typer.Option(
+            "--retention-days",
+            min=1,
+            max=36_600,
+            help="保存(天) Days that results may be kept (default: as the term).",
+            show_default=False,
+        ),
+    ] = None,
+    id_column: Annotated[
+        str | None,
+        typer.Option("--id", help="代码列 Column of the enterprises' codes (default: as `score`).", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", help="计划文件 Write the plan here instead of stdout.", show_default=False),
+    ] = None,
+    home: Home = None,
+    ca_file: CaFile = None,
+    insecure_http: InsecureHttp = False,
+    as_json: AsJson = False,
+) -> None:
+    """规划最小合同 Write the smallest contract under which this portfolio would be scored once.
+
+    向数据局查询模型并在本机测速，企业清单不离开本行。 Asks the bureau about the model and measures this machine;
+    nothing of the portfolio is sent. Send the plan to the bureau's officer: `lab officer draft --from PLAN.json`.
+    """
+    from lab.bank.scoring.plan import Wish, plan_job
+    from lab.disk.private_files import replace_private
+
+    output = Output(as_json)
+    opened = BankHome.open(home or default_home())
+    keys = open_keys(opened)
+    url, key = _bureau(opened, bureau)
+    name, version = _model(model)
+    wish = Wish(name, version, purpose, detail, tuple(recipient or ()), days, retention_days)
+    with Outlet(url, keys, bureau_key=key, ca_file=ca_file, insecure_http=insecure_http) as outlet:
+        found = plan_job(opened, keys, outlet, portfolio, wish, id_column=id_column, progress=output.progress)
+    _show(output, found)
+    if out is not None:
+        replace_private(out.absolute(), found.to_json().encode())
+        output.say(f"计划 plan: {out}")
+        output.say(f"请数据局执行 ask the bureau to run: lab officer draft --from {out.name}")
+    elif not as_json:
+        output.document(found.to_json())
+    output.result({"out": str(out) if out else None, "plan": found.model_dump(mode="json", by_alias=True)})
+
+
+def _bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:
+    """Address and pinned key of the bureau: the one named, or the only one this bank has a contract with."""
+    pins = home.pins()
+    if url is None:
+        if len(pins) != 1:
+            raise InvalidInput("Wanted the bureau's address.", next_step="give --bureau URL")
+        return pins[0].url, pins[0].bureau.public_key
+    known = [pin for pin in pins if pin.url.rstrip("/") == url.rstrip("/")]
+    return url, known[0].bureau.public_key if len(known) == 1 else None
+
+
+def _model(text: str) -> tuple[str, int | None]:
+    name, at, number = text.partition("@")
+    if at and not (number.isascii() and number.isdigit() and len(number) < 10 and int(number) > 0):
+        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
+    return name, int(number) if at else None
+
+
+def _show(output: Output, found: Proposal) -> None:
+    ceilings = found.ceilings
+    rows: list[tuple[str, str]] = [
+        ("模型 model", f"{found.model}@{found.model_version}"),
+        ("用途 purpose", found.purpose.value),
+        ("结果粒度 detail", found.detail.value),
+        ("操作 operations", ", ".join(found.operations)),
+        ("接收方 recipients", ", ".join(found.recipients)),
+        ("标识总数(含校验元素) identifiers in all, canaries included", f"{ceilings.identifiers:,}"),
+        ("每次匹配(含校验元素) identifiers a match, canaries included", f"{ceilings.identifiers_per_match:,}"),
+        (
+            "每户评分 scores an enterprise",
+            f"{ceilings.scores_per_enterprise:,} / {ceilings.period_days:,} 天 days",
+        ),
+        ("每日任务 jobs a day", f"{ceilings.jobs_per_day:,}"),
+        ("每任务企业数 enterprises a job", f"{ceilings.rows_per_job:,}"),
+        ("每批企业数 enterprises a batch", f"{ceilings.rows_per_batch:,}"),
+        ("期限、保存(天) term, retention (days)", f"{found.days:,}, {found.retention_days:,}"),
+    ]
+    output.table("最小合同 Smallest contract", ("条款 term", "内容 content"), rows + _estimated(found.estimate))
+
+
+def _estimated(estimate: Estimate | None) -> list[tuple[str, str]]:
+    if estimate is None:
+        return []
+    steps = ", ".join(f"{name} {value:.1f}" for name, value in estimate.seconds.items())
+    return [
+        ("估计用时(秒) seconds, roughly", steps),
+        (
+            "估计上行、下行 up, down, roughly",
+            f"{estimate.bytes_up / 1e6:.1f} MB, {estimate.bytes_down / 1e6:.1f} MB",
+        ),
+    ]

@@ -1,0 +1,212 @@
+"""``lab bank runs``: what scoring, matching and counting have left at the bank, and how a run is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lab.bank.home import BankHome, default_home
+from lab.bank.runs.metadata import RunKind
+from lab.cli.bank.options import AsJson, Home
+from lab.cli.terminal.output import Output
+from lab.terms.errors import InvalidInput
+
+_FORMER = (
+    "旧版本所开始，无法继续；重新执行即为新作业，另行计费 "
+    "begun by a former version, can't be gone on with: the same command begins anew, and is charged again"
+)
+KINDS = {
+    RunKind.SCORE: "评分 score",
+    RunKind.RESCORE: "重新评分 rescore",
+    RunKind.MATCH: "隐私求交 match",
+    RunKind.COUNT: "隐私计数 count",
+}
+
+
+LONG = ("receipts", "match_receipts", "cosigned", "schema", "warnings")
+"""What of a manifest is long, or says nothing of the run."""
+
+
+def runs(
+    run: Annotated[str | None, typer.Argument(help="运行编号 Show one run.", show_default=False)] = None,
+    html: Annotated[
+        Path | None,
+        typer.Option("--html", help="总览网页 Write an overview page of a scoring run here.", show_default=False),
+    ] = None,
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """历次运行 List what was scored, matched and counted, newest first; show one; a page over one that scored."""
+    from lab.bank.portraits.pages.overview_page import overview_page
+    from lab.bank.portraits.scored_run import Gallery
+    from lab.bank.runs.store import find_run
+    from lab.disk.private_files import replace_private
+
+    output = Output(as_json)
+    opened = BankHome.open(home or default_home())
+    if run is None and html is None:
+        _list(output, opened)
+        return
+    matching = run is not None and (opened.matches / Path(run).name).is_dir()
+    one = find_run(opened.matches if matching else opened.runs, run)
+    if matching and html is not None:
+        raise InvalidInput(
+            f"Wanted a run that scored; run {one.folder.name} did not, so there is no overview of scores.",
+            next_step="see `lab bank runs` without --html, or name a scoring run",
+        )
+    if matching:
+        show_match(output, one.manifest)
+    else:
+        show_run(output, one.manifest)
+    if html is not None:
+        replace_private(html.absolute(), overview_page(Gallery.open(one)).encode())
+        output.say(f"总览网页 page: {html}")
+    output.result(one.manifest | {"html": str(html) if html else None})
+
+
+def _list(output: Output, home: BankHome) -> None:
+    from lab.bank.runs.metadata import read_label
+    from lab.bank.runs.store import finished_runs, unfinished_runs
+
+    found = [one.manifest for one in finished_runs(home.runs, home.matches)]
+    output.table(
+        "历次运行 Runs",
+        (
+            "运行 run",
+            "类别 kind",
+            "合同 contract",
+            "行 rows",
+            "匹配 matched",
+            "评分 scored",
+            "完成 finished",
+        ),
+        [
+            [
+                one["run"],
+                f"{KINDS[RunKind(one['kind'])]} {one.get('model', '')}".rstrip(),
+                one["contract"],
+                f"{one['rows']:,}",
+                f"{one['matched']:,}",
+                f"{one['scored']:,}" if "scored" in one else "",
+                str(one["finished"])[:16].replace("T", " "),
+            ]
+            for one in found
+        ],
+        whole="运行 run",
+    )
+    unfinished = []
+    for folder in unfinished_runs(home.runs, home.matches):
+        label = read_label(folder)
+        about = {"run": folder.name, "kind": label and label.kind.value, "contract": label and label.contract}
+        goes_on = label is None or label.goes_on
+        unfinished.append(about if goes_on else about | {"goes_on": False})
+        words = f"{KINDS[label.kind]} · {label.contract} · " if label else ""
+        how = "重新执行同一命令即可继续 the same command goes on" if goes_on else _FORMER
+        output.say(f"未完成 unfinished: {words}{folder.name} ({how})")
+    output.result({"runs": [brief(one) for one in found], "unfinished": unfinished})
+
+
+def show_match(output: Output, manifest: dict[str, Any]) -> None:
+    """A finished match or count as a table, and its warnings."""
+    rows = [
+        ("合同 contract", manifest["contract"]),
+        ("接收方 recipient", manifest["recipient"]),
+        ("登记条数 register entries", f"{manifest['setup_entries']:,}"),
+        *_portfolio(manifest),
+        ("匹配 matched", f"{manifest['matched']:,}"),
+    ]
+    rows.append(_receipts(manifest))
+    rows.append(_forks(manifest))
+    if "sent" in manifest:
+        rows.append(("已发送标识 identifiers sent", f"{manifest['sent']:,}"))
+    rows += _charged(manifest)
+    rows += [
+        *_costs(manifest),
+        (
+            "每条登记字节（下限）set-up bytes an entry (least)",
+            f"{manifest['setup_bytes_an_entry']:.2f} ({manifest['least_bytes_an_entry']:.2f})",
+        ),
+    ]
+    if "out" in manifest:
+        rows.append(("结果文件 out", manifest["out"]))
+    rows.append(_keep_until(manifest))
+    output.table(f"{KINDS[RunKind(manifest['kind'])]} {manifest['run']}", ("项目 item", "结果 result"), rows)
+    _warn(output, manifest)
+
+
+def show_run(output: Output, manifest: dict[str, Any]) -> None:
+    """A finished scoring run as a table, and its warnings."""
+    output.table(
+        f"运行 Run {manifest['run']}",
+        ("项目 item", "结果 result"),
+        [
+            ("合同、模型 contract, model", f"{manifest['contract']} · {manifest['model']}"),
+            ("接收方 recipient", manifest["recipient"]),
+            *_portfolio(manifest),
+            ("匹配 matched", f"{manifest['matched']:,}"),
+            ("已评分 scored", f"{manifest['scored']:,}"),
+            *_charged(manifest),
+            _receipts(manifest),
+            _forks(manifest),
+            *_costs(manifest),
+            ("结果文件 out", manifest["out"]),
+            _keep_until(manifest),
+        ],
+    )
+    _warn(output, manifest)
+
+
+def brief(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A run's manifest without what is long."""
+    return {name: value for name, value in manifest.items() if name not in LONG}
+
+
+def _portfolio(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    reasons = ", ".join(f"{reason} {count}" for reason, count in manifest["set_aside_reasons"].items())
+    return [
+        ("清单行数 rows", f"{manifest['rows']:,}"),
+        ("已接受 accepted", f"{manifest['accepted']:,}"),
+        ("搁置 set aside", f"{manifest['set_aside']:,}" + (f" ({reasons})" if reasons else "")),
+    ]
+
+
+def _costs(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    seconds = ", ".join(f"{name} {value:.1f}" for name, value in manifest["seconds"].items())
+    return [
+        ("用时 seconds", seconds),
+        ("上行、下行 up, down", f"{manifest['bytes_up'] / 1e6:.1f} MB, {manifest['bytes_down'] / 1e6:.1f} MB"),
+    ]
+
+
+def _receipts(manifest: dict[str, Any]) -> tuple[str, str]:
+    """How many receipts of each kind: a run that matches alone has those of matching under ``receipts``."""
+    scored, matched = manifest.get("receipts", []), manifest.get("match_receipts")
+    if matched is None:
+        scored, matched = [], scored
+    return ("回执（求交、评分）receipts (matching, scoring)", f"{len(matched)}, {len(scored)}")
+
+
+def _charged(manifest: dict[str, Any]) -> list[tuple[str, str]]:
+    """Identifiers that the bureau has charged, by its receipts: those sent and the canaries among them. Nothing for a
+    run of a version that had no receipts of matching."""
+    if "fork_detection" not in manifest:
+        return []
+    receipts = manifest.get("match_receipts", manifest.get("receipts", []))
+    charged = sum(receipt["entry"]["facts"]["identifiers"] for receipt in receipts)
+    return [("计费标识（含校验元素）identifiers charged, canaries included", f"{charged:,}")]
+
+
+def _forks(manifest: dict[str, Any]) -> tuple[str, str]:
+    told = str(manifest.get("fork_detection", "off: the run is of a version that had none"))
+    return ("分叉检测 detection of forks", f"{'已联署' if told.startswith('on') else '关闭'} {told}")
+
+
+def _keep_until(manifest: dict[str, Any]) -> tuple[str, str]:
+    return ("保存至 keep until", manifest["delete_after"])
+
+
+def _warn(output: Output, manifest: dict[str, Any]) -> None:
+    for warning in manifest["warnings"]:
+        output.say(f"注意 note: {warning}")

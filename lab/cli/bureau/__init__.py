@@ -1,0 +1,1 @@
+"""Commands on the bureau's own machine: its folder, register, models and keys."""

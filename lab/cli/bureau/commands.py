@@ -1,0 +1,221 @@
+"""``lab bureau``: set up a bureau, import a register, serve."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.bureau.bureau import Bureau
+from lab.bureau.configuration.home import BureauHome, default_folder
+from lab.bureau.data.catalogue import read_dictionary
+from lab.bureau.data.register import import_register
+from lab.bureau.key_management.metrics_token import FILE, metrics_token, prometheus
+from lab.bureau.ledger import LOCAL
+from lab.bureau.people import NewAccount, read_roles, read_subject
+from lab.cli.bureau import keys
+from lab.cli.bureau import register as bureau_register
+from lab.cli.terminal.option_types import AsJson, BureauFolder, IdKind
+from lab.cli.terminal.output import Output
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="数据局 For the bureau: set up, import a register, serve."
+)
+
+
+@app.callback()
+def group() -> None:
+    """数据局 For the bureau: set up, import a register, serve."""
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Option(help="数据局名称 The bureau's name, as it stands in contracts.")],
+    home: BureauFolder = None,
+    database_url: Annotated[
+        str, typer.Option(help="数据库 PostgreSQL URL, postgresql+psycopg://USER@HOST/NAME [default: SQLite].")
+    ] = "",
+    key_file: Annotated[
+        Path | None,
+        typer.Option(help="密钥文件 File whose bytes seal the keys; made if absent [default: HOME/keys/seal.key]."),
+    ] = None,
+    seal: Annotated[str, typer.Option(help=keys.SEAL_HELP)] = "file",
+    as_json: AsJson = False,
+) -> None:
+    """建立数据局 Make the bureau's folder (0700), its keys (sealed) and its database."""
+    out = Output(as_json)
+    folder = home or default_folder()
+    with Bureau.create(folder, name=name, database_url=database_url, key_file=key_file, seal=seal) as bureau:
+        party = bureau.party
+        out.say(f"数据局已建立 The bureau is set up: {party.name}, {bureau.home.folder}")
+        out.say(f"指纹(请电话告知银行) Fingerprint, to be told to banks by voice: {party.fingerprint}")
+        out.say("下一步 Next: lab bureau import REGISTER.csv --id COLUMN")
+        out.result(
+            {
+                "name": party.name,
+                "home": str(bureau.home.folder),
+                "public_key": party.public_key,
+                "fingerprint": party.fingerprint,
+                "database": bureau.store.engine.dialect.name,
+                "seal": bureau.home.settings.seal,
+                "key_file": str(bureau.home.key_file),
+            }
+        )
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="登记表 Register file: CSV or Parquet.")],
+    id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")],
+    id_kind: Annotated[
+        IdKind, typer.Option(help="标识种类 Unified social credit codes (checked), or any text.")
+    ] = IdKind.uscc,
+    register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Name of the register.")] = "main",
+    columns: Annotated[str, typer.Option(help="列(逗号分隔) Columns to import, with commas [default: all].")] = "",
+    dictionary: Annotated[
+        Path | None, typer.Option(help="数据项词典 Words for the columns: TOML with [items.COLUMN] tables.")
+    ] = None,
+    evaluate_now: Annotated[
+        bool,
+        typer.Option("--evaluate/--no-evaluate", help="立即求值 Evaluate it right away, for each contract in use."),
+    ] = True,
+    home: BureauFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """导入登记表 Import a register as a new version; earlier versions stay.
+
+    坏代码与重复行另存,不中断。 Bad codes and repeated rows are listed with row and reason, and the import goes on.
+    """
+    out = Output(as_json)
+    words = read_dictionary(dictionary) if dictionary else {}
+    with Bureau.open(home or default_folder()) as bureau:
+        done = import_register(
+            bureau.store,
+            bureau.home,
+            file,
+            id_column=id_column,
+            id_kind=id_kind.value,
+            name=register,
+            columns=_listed(columns),
+            words=words,
+            progress=out.progress,
+        )
+        if evaluate_now:
+            with bureau.store.read() as session:
+                epoch = bureau.epochs.current(session)
+            bureau.needed.prepare(epoch, out.progress, register=done.register, by=LOCAL)
+    out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
+    if done.set_aside:
+        told = ", ".join(f"{reason}: {count}" for reason, count in done.reasons.items())
+        out.say(f"另存 Set aside {done.set_aside} ({told}): {done.rejected}")
+    if done.undescribed:
+        out.say(f"无词典的列 Columns without words in the dictionary: {len(done.undescribed)}")
+    for warning in done.warnings:
+        out.say(f"注意 Note: {warning}")
+    out.say("下一步 Next: lab model train --sample SAMPLE.csv --id COLUMN --label COLUMN")
+    out.result(
+        {
+            "register": done.register,
+            "version": done.version,
+            "rows": done.rows,
+            "set_aside": done.set_aside,
+            "reasons": dict(done.reasons),
+            "columns": list(done.columns),
+            "undescribed": list(done.undescribed),
+            "encoding": done.encoding,
+            "sha256": done.sha256,
+            "rejected": str(done.rejected) if done.rejected else None,
+            "warnings": list(done.warnings),
+        }
+    )
+
+
+@app.command()
+def account(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="账户名 The account's name, such as li.wei.")],
+    role: Annotated[
+        list[str],
+        typer.Option(
+            "--role", help="角色(可重复) Role: officer, steward, researcher, auditor, administrator; repeatable."
+        ),
+    ],
+    department: Annotated[str, typer.Option(help="部门 Department; two approvals come from two of them.")],
+    shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = "",
+    issuer: Annotated[str | None, typer.Option(help="身份平台 OpenID provider the person signs in at.")] = None,
+    subject: Annotated[str | None, typer.Option(help="平台上的身份 Who the person is there (claim sub).")] = None,
+    home: BureauFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """新增账户 Make an account here, on the bureau's machine; its one-time password is shown once.
+
+    首个管理员由此产生。 The first administrator comes from here; others can be made with `lab account add`.
+    """
+    out = Output(as_json)
+    new = NewAccount(name, department, read_roles(role), shown_name, read_subject(issuer, subject))
+    with Bureau.open(home or default_folder()) as bureau:
+        password = bureau.people.add(new, by="local")
+    out.say(f"已新增 Added {name} ({', '.join(sorted(new.roles))}, {department})")
+    if password is not None:
+        out.say(f"一次性口令(只显示一次) One-time password, shown once: {password}")
+    out.say(f"下一步 Next: lab account sign-in {name if password else '--browser'} --service URL")
+    out.result({"account": name, "password": password, "roles": sorted(new.roles), "department": department})
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="监听地址 Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="端口 Port; 0 takes a free one.")] = 8600,
+    port_file: Annotated[
+        Path | None, typer.Option(help="端口文件 File that receives the port once the service listens.")
+    ] = None,
+    processes: bureau_register.Processes = 0,
+    cluster: bureau_register.Cluster = "",
+    home: BureauFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """启动服务 Serve banks over HTTP until SIGTERM or Ctrl-C."""
+    from sandbox.app import serve as run  # the web framework is needed by this command alone
+
+    out = Output(as_json)
+    folder = (home or default_folder()).expanduser().absolute()
+    shown = f"http://{host}:{port}" if port else f"http://{host} (端口见文件 the port goes to the file)"
+    out.say(f"服务启动 Serving {folder} at {shown}; Ctrl-C 结束 ends it")
+    run(folder, host, port, port_file, changes=bureau_register.changes(processes, cluster))
+    out.say("服务已结束 The service has ended")
+    out.result({"served": str(folder)})
+
+
+@app.command()
+def metrics(
+    address: Annotated[str, typer.Option(help="服务地址 Where the service is, HOST:PORT.")] = "127.0.0.1:8600",
+    tls: Annotated[bool, typer.Option("--tls/--no-tls", help="用 TLS Ask over TLS, its own or a proxy's.")] = False,
+    home: BureauFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """监控指标 How Prometheus reads the service's figures: what to put in its configuration.
+
+    只认令牌，不认来源地址。 The figures are for who has the token, whatever address asks.
+    """
+    out = Output(as_json)
+    folder = BureauHome.open(home or default_folder()).folder
+    metrics_token(folder)
+    text = prometheus(folder / FILE, address, tls=tls)
+    out.document(text)
+    out.note("service.toml 的 metrics_token 优先 A metrics_token in service.toml goes first")
+    out.result({"token_file": str(folder / FILE), "prometheus": text})
+
+
+for command in (
+    bureau_register.evaluate,
+    keys.rotate_keys,
+    keys.rotate_pseudonyms,
+    keys.epochs,
+    keys.close_epochs,
+    keys.reseal,
+):
+    app.command(command.__name__.replace("_", "-"))(command)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,219 @@
+"""``lab model``: train, look at and publish scoring models at the bureau."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lab.bureau.bureau import Bureau
+from lab.bureau.configuration.home import default_folder
+from lab.bureau.data.catalogue import find_items, read_dictionary
+from lab.bureau.data.register import find_snapshot
+from lab.bureau.model_registry.pilot_training import Pilot, join_pilot
+from lab.bureau.model_registry.registry import (
+    Shelved,
+    check_name,
+    find_model,
+    keep_model,
+    next_version,
+    parse_name,
+    publish_model,
+)
+from lab.cli.terminal.option_types import Family, Interactions
+from lab.cli.terminal.output import Output
+from lab.terms.errors import InvalidInput
+from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
+
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="模型 Train, inspect and publish scoring models at the bureau."
+)
+
+Home = Annotated[
+    Path | None,
+    typer.Option(help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau]."),
+]
+Json = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
+
+
+@app.callback()
+def group() -> None:
+    """模型 Train, inspect and publish scoring models at the bureau."""
+
+
+@app.command()
+def train(
+    sample: Annotated[Path, typer.Option(help="试点样本 The bank's labelled pilot sample: CSV or Parquet.")],
+    id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")],
+    label: Annotated[str, typer.Option(help="标签列 Column of the label: 1 defaulted, 0 did not.")],
+    register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Register to join to.")] = "main",
+    family: Annotated[Family, typer.Option(help="模型族 Boosted trees or a scorecard.")] = Family.boosted,
+    interactions: Annotated[
+        Interactions,
+        typer.Option(help="一条路径一个银行特征(列少),或不限 One bank feature a path (few columns), or free."),
+    ] = Interactions.one,
+    name: Annotated[str, typer.Option(help="模型名 Name of the model.")] = "credit",
+    columns: Annotated[str, typer.Option(help="银行列(逗号分隔) Bank columns, with commas [default: all].")] = "",
+    dictionary: Annotated[
+        Path | None, typer.Option(help="银行数据项词典 Words for the bank's columns (TOML, [items.COLUMN]).")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed.")] = 0,
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """训练模型 Train a model on a pilot sample, joined to the register IN CLEAR at the bureau.
+
+    试点样本为明文,双方须就此约定;日后评分不需要明文。 The parties must have agreed to this for the firms of the
+    pilot; scoring later never needs the bank's records in clear.
+    """
+    from models.bureau.training.trainer import train as fit  # LightGBM and scikit-learn are slow to import
+
+    out = Output(as_json)
+    check_name(name)
+    words = read_dictionary(dictionary) if dictionary else None
+    out.say("注意:试点样本与登记库在数据局以明文连接 Note: sample and register are joined in clear at the bureau.")
+    with Bureau.open(home or default_folder()) as bureau:
+        with bureau.store.read() as session:
+            snapshot = find_snapshot(session, register)
+            items = find_items(session, snapshot.name, snapshot.version)
+            version = next_version(session, name)
+        pilot = join_pilot(
+            bureau.snapshots.frame(snapshot),
+            snapshot,
+            sample,
+            id_column=id_column,
+            label_column=label,
+            columns=[part.strip() for part in columns.split(",") if part.strip()],
+        )
+        trained = fit(
+            pilot.public,
+            pilot.bank,
+            pilot.label,
+            family=family.value,
+            interactions=interactions.value,
+            seed=seed,
+            name=name,
+            version=version,
+            public_words={column: item.words for column, item in items.items()},
+            bank_words=words,
+            value_limit=PARAMETERS[DEFAULT_PARAMETERS].value_limit,
+            progress=out.progress,
+            date=f"{datetime.now(UTC):%Y-%m-%d}",
+        )
+        shelved = keep_model(bureau.store, bureau.home, trained.model, register)
+    summary = trained.model.summary()
+    _say_pilot(out, pilot)
+    _say_model(out, shelved, summary)
+    out.say(f"下一步 Next: lab model publish {shelved.name}@{shelved.version}")
+    out.result(
+        {
+            **summary,
+            "state": shelved.state,
+            "register": f"{snapshot.name}@{snapshot.version}",
+            "sha256": shelved.sha256,
+            "sample_rows": pilot.sample_rows,
+            "set_aside": pilot.set_aside,
+            "unmatched": pilot.unmatched,
+            "unlabelled": pilot.unlabelled,
+        }
+    )
+
+
+@app.command()
+def show(
+    model: Annotated[str, typer.Argument(metavar="NAME[@V]", help="模型 Model [default version: newest].")],
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """查看模型 Show a model's card: what it was trained on, how well it ranks, what it asks of the bank."""
+    out = Output(as_json)
+    name, version = parse_name(model)
+    with Bureau.open(home or default_folder()) as bureau:
+        with bureau.store.read() as session:
+            shelved = find_model(session, name, version)
+        summary = bureau.shelf.model(shelved).summary()
+    _say_model(out, shelved, summary)
+    out.result(
+        {
+            **summary,
+            "state": shelved.state,
+            "register": shelved.register,
+            "sha256": shelved.sha256,
+            "sheets": shelved.sheets,
+        }
+    )
+
+
+@app.command()
+def publish(
+    model: Annotated[
+        str | None, typer.Argument(metavar="[NAME[@V]]", help="模型 Trained model [default version: newest].")
+    ] = None,
+    file: Annotated[Path | None, typer.Option(help="模型文件 Publish a model file that was trained elsewhere.")] = None,
+    register: Annotated[
+        str, typer.Option(metavar="NAME", help="登记库名 Register that a model from a file reads.")
+    ] = "main",
+    home: Home = None,
+    as_json: Json = False,
+) -> None:
+    """发布模型 Publish a model, so that contracts can name it; a published version never changes."""
+    from models.bureau.serialization import load
+
+    out = Output(as_json)
+    if (model is None) == (file is None):
+        raise InvalidInput("Wanted either a model's name or --file; found both or neither.", next_step="give one")
+    with Bureau.open(home or default_folder()) as bureau:
+        if file is not None:
+            read = load(file)
+            with bureau.store.read() as session:
+                snapshot = find_snapshot(session, register)
+            absent = [one.name for one in read.public_features if one.name not in snapshot.columns]
+            if absent:
+                raise InvalidInput(
+                    f"The model reads columns that register {register} does not have: {', '.join(absent[:20])}.",
+                    next_step="import them, or name another --register",
+                )
+            kept = keep_model(bureau.store, bureau.home, read, register)
+            name, version = kept.name, kept.version
+        else:
+            name, named = parse_name(model or "")
+            with bureau.store.read() as session:
+                version = find_model(session, name, named).version
+        shelved = publish_model(bureau.store, bureau.home, name, version)
+    details = ", ".join(shelved.sheets)
+    out.say(f"已发布 Published {shelved.name}@{shelved.version}; 可选细度 details: {details}")
+    out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {shelved.name}@{shelved.version}")
+    out.result(
+        {
+            "name": shelved.name,
+            "version": shelved.version,
+            "state": shelved.state,
+            "sha256": shelved.sha256,
+            "sheets": shelved.sheets,
+        }
+    )
+
+
+def _say_pilot(out: Output, pilot: Pilot) -> None:
+    out.say(
+        f"样本 Sample: {pilot.sample_rows} 行 rows; 连接 joined {len(pilot.label)}; "
+        f"另存 set aside {pilot.set_aside}; 不在登记库 not in the register {pilot.unmatched}; "
+        f"无标签 without label {pilot.unlabelled}"
+    )
+
+
+def _say_model(out: Output, shelved: Shelved, summary: dict[str, Any]) -> None:
+    rows = [
+        ("状态 state", shelved.state),
+        ("模型族 family", f"{summary['family']}, {summary['interactions']}"),
+        ("样本 pilot", f"{summary['rows']} ({summary['positives']} 违约 defaults)"),
+        ("密文列 ciphertext columns", summary["columns"]),
+        ("公共数据项 public items", len(summary["items"])),
+        ("误差界 error bound (raw)", f"{summary['error_bound']:.2e}"),
+        *((fact, f"{value:.4f}") for fact, value in summary["facts"].items()),
+    ]
+    out.table(f"模型 Model {shelved.name}@{shelved.version}", ("项 figure", "值 value"), rows)
+    for warning in summary["warnings"]:
+        out.say(f"注意 Note: {warning['zh']} {warning['en']}")

@@ -1,0 +1,84 @@
+"""The part of ``lab bureau`` that evaluates a register for matching."""
+
+from __future__ import annotations
+
+import resource
+import time
+from typing import Annotated
+
+import typer
+
+from lab.bureau.bureau import Bureau
+from lab.bureau.configuration.home import default_folder
+from lab.bureau.data.register import find_snapshot
+from lab.bureau.ledger import LOCAL
+from lab.cli.terminal.option_types import AsJson, BureauFolder
+from lab.cli.terminal.output import Output
+from protocols.matching.bureau import path_of
+
+Cluster = Annotated[
+    str,
+    typer.Option(metavar="ADDRESS", help="集群 Dask scheduler to work on, such as tcp://host:8786 (extra [cluster])."),
+]
+Processes = Annotated[int, typer.Option(min=0, max=1024, help="进程数 Processes to work with; 0: one a core.")]
+
+
+def changes(processes: int, cluster: str) -> dict[str, object]:
+    """The settings that the options change; 0 and "" leave them as they are."""
+    given: dict[str, object] = {"processes": processes, "cluster": cluster}
+    return {name: value for name, value in given.items() if value}
+
+
+def evaluate(
+    register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Name of the register.")] = "main",
+    contract: Annotated[
+        str, typer.Option(metavar="ID", help="仅此合同 For this contract alone [default: each in use].")
+    ] = "",
+    processes: Processes = 0,
+    cluster: Cluster = "",
+    home: BureauFolder = None,
+    as_json: AsJson = False,
+) -> None:
+    """登记求值 Evaluate the newest version of a register for matching, for each contract in use.
+
+    每份合同、每种操作各有密钥,故各求值一次。 Each contract and operation has a key of its own, so each takes an
+    evaluation. 中断后再次执行即可继续。 Interrupted, it goes on after the last shard that was kept; what was evaluated
+    for the contract before is taken over. The service does this by itself when a bank first asks.
+    """
+    out = Output(as_json)
+    begun = time.perf_counter()
+    with Bureau.open(home or default_folder(), changes=changes(processes, cluster)) as bureau:
+        with bureau.store.read() as session:
+            snapshot = find_snapshot(session, register)
+            epoch = bureau.epochs.current(session)
+        made = bureau.needed.prepare(epoch, out.progress, register=register, contract=contract or None, by=LOCAL)
+    seconds = time.perf_counter() - begun
+    if not made:
+        out.say(f"无合同需要 No contract in use reads {snapshot.name}: it is evaluated when one does")
+    for use, extent, done in made:
+        what = f"{snapshot.name} v{snapshot.version}, {use.contract} ({use.operation}): {extent.count} 行 rows"
+        if done is None:
+            out.say(f"已求值 Evaluated already: {what}")
+        else:
+            out.say(
+                f"已求值 Evaluated {what}, 计算 computed {done.computed}, 沿用 taken over {done.carried}, "
+                f"续作 resumed {done.resumed}"
+            )
+    new = [done for _, _, done in made if done is not None]
+    out.result(
+        {
+            "register": snapshot.name,
+            "version": snapshot.version,
+            "epoch": epoch,
+            "contracts": len({use.contract for use, _, _ in made}),
+            "evaluations": len(made),
+            "rows": sum(extent.count for _, extent, _ in made),
+            "computed": sum(done.computed for done in new),
+            "carried": sum(done.carried for done in new),
+            "resumed": sum(done.resumed for done in new),
+            "path": {engine: path_of(engine) for engine in sorted({use.engine for use, _, _ in made})},
+            "seconds": round(seconds, 3),
+            "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "peak_rss_worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,
+        }
+    )

@@ -1,0 +1,1 @@
+"""``lab doctor``: what this machine and this installation can do. It belongs to neither party."""

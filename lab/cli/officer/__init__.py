@@ -1,0 +1,1 @@
+"""Commands of data officers: contracts, through the bureau's service."""

@@ -1,0 +1,342 @@
+"""``lab officer``: contracts at the bureau, from the draft to their end, through its service."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lab.cli.officer import drafts
+from lab.cli.officer.drafts import BankFingerprint, desk_path, told_of_bank
+from lab.cli.officer.views import (
+    name_state,
+    say_next,
+    show_allowance,
+    show_delivered,
+    show_findings,
+    show_notice,
+    show_standing,
+    show_warnings,
+)
+from lab.cli.terminal.option_types import AsJson, DespiteWarnings, SessionFile
+from lab.cli.terminal.output import Output
+from lab.sdk.client import Desk
+from lab.terms.contract.document import parse_contract
+from lab.terms.contract.plain_language import label, render
+from lab.terms.errors import Conflict, InvalidInput
+from lab.terms.keys.party_card import read_card
+from lab.terms.text.escaping import Shown, joined_lines, visible_json
+
+HELP = "数据专员 For data officers: contracts, from the draft to their end."
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
+app.command("draft")(drafts.draft)
+app.command("amend")(drafts.amend)
+app.command("import")(drafts.import_)
+
+ContractId = Annotated[str, typer.Argument(metavar="CONTRACT", help="合同编号 Contract id.")]
+Version = Annotated[int | None, typer.Option(min=1, help="版本 Version [default: the one that is meant].")]
+Reason = Annotated[str, typer.Option(help="原因 Why; kept in the ledger. Name no enterprise.")]
+
+_TO_APPROVE = ("submitted", "under-review")
+
+
+@app.callback()
+def group() -> None:
+    """数据专员 For data officers: contracts, from the draft to their end.
+
+    先登录。 Sign in first: lab account sign-in NAME --service URL
+    """
+
+
+@app.command()
+def submit(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+    """提交 Hand a draft in: another officer can review it, and the bank can sign it."""
+    _take("submit", contract, version, None, session, as_json)
+
+
+@app.command("return")
+def return_(
+    contract: ContractId,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """退回 Return a version to its author as a draft; approvals so far are void."""
+    _take("return", contract, version, reason, session, as_json)
+
+
+@app.command()
+def review(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+    """审查 Take a version into review; not one that you drafted."""
+    _take("review", contract, version, None, session, as_json)
+
+
+@app.command()
+def approve(
+    contract: ContractId,
+    version: Version = None,
+    despite_warnings: DespiteWarnings = False,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """批准 Approve a version; with the last approval needed, the bureau signs it. Not one that you drafted.
+
+    修订须以 --version 指明所读版本;名称有异样时先警告并询问。 From the second version on, name the one that you have
+    read: --version. Where a name in it looks odd, it is pointed out first, and you are asked.
+    """
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get(desk_path(contract), version=version)
+        meant = next((one for one in found["versions"] if one["state"] in _TO_APPROVE), found)
+        chosen = meant if version is None else found
+        if version is None and chosen["version"] > 1:
+            raise InvalidInput(
+                f"Wanted the number of the version that you have read; contract {contract} has been amended.",
+                next_step=f"read it (lab officer show {contract}), then approve with --version N",
+            )
+        show_warnings(out, chosen)
+        if chosen["warnings"] and not despite_warnings:
+            out.agree_despite("仍要批准? Approve it nevertheless?")
+    _take("approve", contract, chosen["version"], None, session, as_json, warned=True)
+
+
+@app.command()
+def reject(
+    contract: ContractId,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """驳回 Turn a version down in review, for good."""
+    _take("reject", contract, version, reason, session, as_json)
+
+
+@app.command()
+def suspend(
+    contract: ContractId,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """中止 Stop everything under a contract, running jobs too, until it is resumed."""
+    _take("suspend", contract, version, reason, session, as_json)
+
+
+@app.command()
+def resume(
+    contract: ContractId,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """恢复 Let a suspended contract go on; its jobs go on at no new charge."""
+    _take("resume", contract, version, reason, session, as_json)
+
+
+@app.command()
+def revoke(
+    contract: ContractId,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """撤销 End a contract before its term; nothing is answered under it from now on."""
+    _take("revoke", contract, version, reason, session, as_json)
+
+
+@app.command()
+def retire(
+    contract: ContractId,
+    reason: Reason,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """退役 Give up a draft, or the version in force."""
+    _take("retire", contract, version, reason, session, as_json)
+
+
+@app.command("list")
+def list_(session: SessionFile = None, as_json: AsJson = False) -> None:
+    """列出合同 List contracts, newest first."""
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get("/v1/desk/contracts")
+    rows = found["contracts"]
+    if rows:
+        out.table(
+            "合同 Contracts",
+            ("编号 id", "版本 version", "状态 state", "银行 bank", "模型 models", "到期 expires"),
+            [
+                (
+                    row["contract"],
+                    row["version"],
+                    name_state(row),
+                    row["bank"]["name"],
+                    ", ".join(row["models"]),
+                    row["expires"][:10],
+                )
+                for row in rows
+            ],
+        )
+    else:
+        out.say("还没有合同 No contracts yet. 下一步 Next: lab officer draft")
+    out.result(found)
+
+
+@app.command()
+def show(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+    """查看合同 Show a contract: its terms in plain words, signatures, approvals, and what is used."""
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get(desk_path(contract), version=version)
+    document = parse_contract(json.dumps(found["signed"]), kept=True).contract
+    out.table(
+        f"合同 Contract {contract}, 版本 version {found['version']}",
+        ("条款 term", "中文", "English"),
+        [(joined_lines(label(clause.term)), clause.zh, clause.en) for clause in render(document)],
+    )
+    show_standing(out, found)
+    show_allowance(out, found["allowance"])
+    show_warnings(out, found)
+    out.result(found)
+
+
+@app.command()
+def diff(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+    """比较 What a version (the newest) changes of the last one approved before it."""
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get(f"{desk_path(contract)}/diff", version=version)
+    if found["against"] is None:
+        out.say(f"此前没有批准的版本 No version was approved before {found['version']}: 全文 all of it is new")
+        out.say(f"下一步 Next: lab officer show {contract} --version {found['version']}")
+    elif not found["changes"]:
+        out.say(f"无变化 Version {found['version']} says the same as {found['against']}")
+    else:
+        effects = {True: "放宽 wider", False: "收紧 narrower", None: "不同 different"}
+        out.table(
+            f"合同 Contract {contract}: {found['against']} → {found['version']}",
+            ("条款 term", "", "中文", "English"),
+            [
+                (
+                    joined_lines((one["label_zh"], one["label_en"])),
+                    effects[one["widens"]],
+                    Shown(one["zh"]),
+                    Shown(one["en"]),
+                )
+                for one in found["changes"]
+            ],
+        )
+    show_warnings(out, found)
+    out.result(found)
+
+
+@app.command()
+def export(
+    contract: ContractId,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="文件 File to write.")],
+    odrl: Annotated[bool, typer.Option("--odrl", help="ODRL 2.2 (JSON-LD) As a W3C ODRL Agreement.")] = False,
+    version: Version = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """导出合同 Write the signed document to a file; the ledger notes it."""
+    out = Output(as_json)
+    if file.exists():
+        raise Conflict(f"Wanted to write {file.name}; it exists already.", next_step="choose another name")
+    form = "odrl" if odrl else "signed"
+    with Desk.open(session) as desk:
+        found = desk.get(f"{desk_path(contract)}/export", version=version, form=form)
+    file.write_text(visible_json(found, indent=1) + "\n", encoding="utf-8")
+    out.say(f"已导出 Written: {file}")
+    out.result({"contract": contract, "form": form, "file": str(file)})
+
+
+@app.command()
+def delivered(contract: ContractId, session: SessionFile = None, as_json: AsJson = False) -> None:
+    """已交付 What was delivered under a contract so far, for the notice to the bank."""
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get(f"{desk_path(contract)}/delivered")
+    show_delivered(out, contract, found["delivered"])
+    out.result(found)
+
+
+@app.command()
+def watch(session: SessionFile = None, as_json: AsJson = False) -> None:
+    """监测 Contracts whose use looks like probing for the model; it stops nothing, officers do."""
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get("/v1/desk/watch")
+    show_findings(out, found)
+    out.result(found)
+
+
+@app.command()
+def banks(session: SessionFile = None, as_json: AsJson = False) -> None:
+    """银行 List the banks and their keys."""
+    out = Output(as_json)
+    with Desk.open(session) as desk:
+        found = desk.get("/v1/banks")
+    out.table(
+        "银行 Banks",
+        ("编号 id", "名称 name", "密钥指纹 key", "状态 state"),
+        [
+            (bank["bank"], bank["name"], key["fingerprint"], key["state"])
+            for bank in found["banks"]
+            for key in bank["keys"]
+        ],
+    )
+    out.result(found)
+
+
+@app.command("register-bank")
+def register_bank(
+    card: Annotated[Path, typer.Argument(metavar="CARD", help="银行名片 The bank's card (from `lab bank card`).")],
+    fingerprint: BankFingerprint = None,
+    session: SessionFile = None,
+    as_json: AsJson = False,
+) -> None:
+    """登记银行 Register a bank before any contract, so that it can plan, by the fingerprint that it told you."""
+    out = Output(as_json)
+    party = read_card(card)
+    with Desk.open(session) as desk:
+        told = told_of_bank(desk, party, fingerprint)
+        form = party.model_dump()
+        found = desk.post("/v1/desk/banks", form if told is None else form | {"fingerprint": told})
+    out.say(f"已登记 Registered {party.name} as {found['bank']}, 指纹 fingerprint {party.fingerprint}")
+    out.result(found | {"name": party.name, "fingerprint": party.fingerprint})
+
+
+def _take(
+    step: str,
+    contract: str,
+    version: int | None,
+    reason: str | None,
+    session: Path | None,
+    as_json: bool,
+    *,
+    warned: bool = False,
+) -> None:
+    out = Output(as_json)
+    form = {name: one for name, one in (("version", version), ("reason", reason)) if one is not None}
+    with Desk.open(session) as desk:
+        found = desk.post(
+            f"{desk_path(contract)}/steps/{step}", {name: one for name, one in form.items() if one is not None}
+        )
+    if not warned:
+        show_warnings(out, found)
+    out.say(f"合同 Contract {contract}, 版本 version {found['version']}: {name_state(found)}")
+    say_next(out, found)
+    if found["stopped_jobs"] is not None:
+        out.say(f"停止的作业 Jobs stopped: {found['stopped_jobs']}")
+        show_notice(out, step, reason or "", found)
+    out.result(found)

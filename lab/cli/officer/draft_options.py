@@ -1,0 +1,172 @@
+"""The options by which an officer says what a contract should say, the same for a draft and an amendment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from lab.cli.terminal.witness_options import witness_terms
+from lab.terms.contract.document import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm
+from lab.terms.contract.draft_options import Wishes
+from lab.terms.errors import InvalidInput
+from lab.terms.witnessing.quorum import WitnessTerms
+
+USUAL = Ceilings()
+
+Models = Annotated[
+    list[str] | None,
+    typer.Option("--model", metavar="NAME[@V]", help="模型(可重复) Published model, newest unless @V; repeatable."),
+]
+DetailOption = Annotated[
+    Detail | None,
+    typer.Option(help="结果细度 How fine replies are; finer ones tell a dishonest bank more [draft: full]."),
+]
+PurposeOption = Annotated[Purpose | None, typer.Option(help="用途 Coded purpose [draft: credit-approval].")]
+Operations = Annotated[
+    list[Operation] | None,
+    typer.Option(
+        "--operation",
+        help="操作(可重复) What may be asked for [draft: what the detail needs]; repeatable. "
+        "count 单独使用时不涉及数据项 Alone, count needs no items: how many, not which, for a first conversation.",
+    ),
+]
+Recipients = Annotated[
+    list[str] | None,
+    typer.Option("--recipient", help="接收方(可重复) Department or system at the bank that gets results; repeatable."),
+]
+Items = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--item",
+        metavar="CODE=FORM",
+        help="数据项形式(可重复) Release form of an item: none, model-input-only, band or exact "
+        "[items a model reads: model-input-only]; repeatable.",
+    ),
+]
+Days = Annotated[int | None, typer.Option(min=1, max=3650, help="期限(天) Term in days, from now [draft: 365].")]
+RetentionDays = Annotated[
+    int | None, typer.Option(min=1, max=36_600, help="保存(天) Days that results may be kept [draft: 365].")
+]
+Consent = Annotated[
+    bool | None,
+    typer.Option(
+        "--consent/--no-consent",
+        help="企业授权 Whether enterprises must have agreed [draft: no].",
+        show_default=False,
+    ),
+]
+ConsentWhy = Annotated[str | None, typer.Option(help="授权理由 Why consent is needed, or why not.")]
+Engine = Annotated[str | None, typer.Option(help="求交引擎 Matching engine [draft: the bureau's usual one].")]
+Parameters = Annotated[
+    str | None, typer.Option(help="加密参数 Parameter set of encrypted scoring [draft: the bureau's usual one].")
+]
+CeilingIdentifiers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help=f"标识总上限 Identifiers in all, canaries among them [{USUAL.identifiers}; a count alone: 100000].",
+    ),
+]
+CeilingPerMatch = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help=f"单次求交上限 Identifiers in one match, 64 canaries or more among them [{USUAL.identifiers_per_match}].",
+    ),
+]
+CeilingScores = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help=f"单户评分上限 Scores of one enterprise within a period [{USUAL.scores_per_enterprise}].",
+    ),
+]
+PeriodDays = Annotated[
+    int | None, typer.Option(min=1, max=3660, help=f"计数周期(天) Days of that period [{USUAL.period_days}].")
+]
+CeilingJobs = Annotated[
+    int | None,
+    typer.Option(min=1, help=f"每日作业上限 Jobs within 24 hours [{USUAL.jobs_per_day}; a count alone: 1]."),
+]
+CeilingRowsPerJob = Annotated[
+    int | None, typer.Option(min=1, help=f"单作业上限 Enterprises in one job [{USUAL.rows_per_job}].")
+]
+CeilingRowsPerBatch = Annotated[
+    int | None, typer.Option(min=1, max=8192, help=f"单批上限 Enterprises in one batch [{USUAL.rows_per_batch}].")
+]
+Precision = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=1_000_000,
+        help=f"精度 Smallest step between replies, in the model's quanta [{USUAL.precision}].",
+    ),
+]
+
+Witnesses = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--witness",
+        metavar="VKEY",
+        help="见证人(可重复) Who must have cosigned the ledger before the bank takes receipts: the verifier key that "
+        "`lab witness show` prints; repeatable; none: nobody [draft: nobody].",
+    ),
+]
+Quorum = Annotated[
+    int | None,
+    typer.Option(min=1, max=16, help="联署数 How many witnesses are enough [draft: more than half, the fewest such]."),
+]
+
+
+def gather(given: Mapping[str, Any]) -> Wishes:
+    """What a command's options say, by their names; raises ``InvalidInput`` naming those that do not fit, never their
+    values."""
+    ceilings = {name: given.get(f"ceiling_{name}", given.get(name)) for name in Ceilings.model_fields}
+    items = given["item"]
+    asked = {
+        "models": given["model"] or None,
+        "operations": given["operation"] or None,
+        "recipients": given["recipient"] or None,
+        "forms": _forms(items) if items else None,
+        "consent": _consent(given["consent"], given["consent_why"]),
+        "witnesses": _witnesses(given["witness"], given["quorum"]),
+        "ceilings": {name: count for name, count in ceilings.items() if count is not None},
+        **{name: given[name] for name in _PLAIN},
+    }
+    try:
+        return Wishes.model_validate(asked)
+    except ValidationError as error:
+        names = ", ".join(sorted({str(fault["loc"][0]) for fault in error.errors()}))
+        raise InvalidInput(f"Wanted options that fit; these do not: {names}.", next_step="see --help") from None
+
+
+_PLAIN = ("detail", "purpose", "days", "retention_days", "engine", "parameters")
+
+
+def _forms(items: Sequence[str]) -> dict[str, ReleaseForm]:
+    found: dict[str, ReleaseForm] = {}
+    for item in items:
+        code, sign, form = item.rpartition("=")
+        if not sign or form not in set(ReleaseForm):
+            raise InvalidInput(
+                f"Wanted --item as CODE=FORM with one of the forms {', '.join(ReleaseForm)}.", next_step="see --help"
+            )
+        found[code] = ReleaseForm(form)
+    return found
+
+
+def _witnesses(vkeys: Sequence[str] | None, quorum: int | None) -> WitnessTerms | str | None:
+    return "none" if vkeys == ["none"] and quorum is None else witness_terms(vkeys, quorum)
+
+
+def _consent(consent: bool | None, why: str | None) -> ConsentTerms | None:
+    if consent is None:
+        if why is not None:
+            raise InvalidInput("Wanted --consent or --no-consent with --consent-why.", next_step="say which")
+        return None
+    if why is None and consent:
+        why = "the enterprise's own authorisation, as the bank holds it"
+    return ConsentTerms(required=consent, why=why) if why else ConsentTerms(required=consent)

@@ -1,0 +1,1 @@
+"""Commands that run both parties on one machine: demo, trial and bench."""

@@ -1,0 +1,129 @@
+"""Commands that play both parties on one machine: ``lab demo`` and ``lab trial``."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lab.cli.terminal.option_types import Family, IdKind, Interactions
+from lab.cli.terminal.output import Output
+
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="演示与试算 Demo and trial, on one machine.")
+
+
+@app.callback()
+def group() -> None:
+    """演示与试算 Demo and trial."""
+
+
+@app.command("demo")
+def demo(
+    rows: Annotated[int, typer.Option(min=200, help="登记库企业数 Enterprises in the register.")] = 20_000,
+    portfolio: Annotated[int, typer.Option(min=20, help="银行客户数 Firms in the bank's portfolio.")] = 5_000,
+    seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed of the made-up data.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(help="输出文件夹 Folder for results (default: shulab-demo/TIME).", show_default=False)
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")] = False,
+    keep: Annotated[
+        bool,
+        typer.Option("--keep", help="保留双方的库与密钥 Keep both parties' homes and keys, not the results alone."),
+    ] = False,
+    consent: Annotated[
+        bool, typer.Option("--consent", help="合同要求企业授权 The contract requires the enterprises' consent.")
+    ] = False,
+) -> None:
+    """演示整个流程（虚构数据） The whole job on made-up data: register, contract, matching, scoring, portraits.
+
+    双方各为独立进程，经本机 HTTP 往来。 Both parties run as processes of their own and meet over HTTP on this machine.
+    """
+    from lab.simulation.demo import Scene, run_demo
+    from lab.simulation.local_deployment import orderly_end
+
+    output = Output(json=as_json)
+    scene = Scene(
+        rows=rows, portfolio=portfolio, seed=seed, out=_folder(out, "shulab-demo"), keep=keep, consent=consent
+    )
+    with orderly_end():
+        facts = run_demo(scene, output)
+    output.result(facts)
+
+
+@app.command("trial")
+def trial(
+    bureau_file: Annotated[Path, typer.Argument(metavar="BUREAU.csv", help="数据局文件 The bureau's file.")],
+    bank_file: Annotated[
+        Path, typer.Argument(metavar="BANK.csv", help="银行文件，含标签 The bank's file, with the label.")
+    ],
+    id_column: Annotated[str, typer.Option("--id", metavar="COLUMN", help="标识列 Identifier column in both files.")],
+    label: Annotated[
+        str, typer.Option(metavar="COLUMN", help="标签列 Label column in the bank's file: 1 bad, 0 good.")
+    ],
+    id_kind: Annotated[IdKind, typer.Option(help="标识类型 uscc: unified social credit codes.")] = IdKind.uscc,
+    model: Annotated[Family, typer.Option(help="模型 Model family.")] = Family.boosted,
+    interactions: Annotated[
+        Interactions, typer.Option(help="每条路径一个银行特征，或不限 One bank feature a path, or free.")
+    ] = Interactions.one,
+    engine: Annotated[str, typer.Option(help="求交引擎 Matching engine.")] = "x25519",
+    bureau_columns: Annotated[
+        str, typer.Option(metavar="A,B", help="只用这些数据局列 Use only these columns of the bureau's file.")
+    ] = "",
+    bank_columns: Annotated[
+        str, typer.Option(metavar="A,B", help="只用这些银行列 Use only these columns of the bank's file.")
+    ] = "",
+    seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed of the split and the training.")] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="输出文件夹 Folder for results (default: shulab-trial/TIME).", show_default=False),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")] = False,
+) -> None:
+    """用两份文件试算 The same job on your own two files, before signing.
+
+    合并行的 70% 明文训练，其余 30% 走真实的加密流程，并与明文结果比较。
+    70 % of the joined rows train a model in clear; the other 30 % are scored by the real encrypted service, and the
+    scores are compared with those in clear.
+    """
+    from lab.simulation.local_deployment import orderly_end
+    from lab.simulation.trial.report import draw_report, write_report
+    from lab.simulation.trial.trial import Plan, run_trial
+
+    output = Output(json=as_json)
+    plan = Plan(
+        bureau=bureau_file,
+        bank=bank_file,
+        out=_folder(out, "shulab-trial"),
+        id_column=id_column,
+        label=label,
+        id_kind=id_kind.value,
+        family=model.value,
+        interactions=interactions.value,
+        engine=engine,
+        bureau_columns=_split(bureau_columns),
+        bank_columns=_split(bank_columns),
+        seed=seed,
+    )
+    output.say("试算：两份文件都在本机，试点样本以明文合并训练。")
+    output.say("Trial: both files lie on this machine; the pilot sample is joined in clear to train the model.")
+    with orderly_end():
+        report = run_trial(plan, progress=output.progress)
+    page = write_report(report, plan.out / "report.html")
+    output.show(draw_report(report))
+    output.say(f"报告 report: {page}")
+    facts: dict[str, Any] = dict(report.facts) | {
+        "warnings": [{"zh": zh, "en": en} for zh, en in report.warnings],
+        "report": str(page),
+        "out": str(plan.out),
+    }
+    output.result(facts)
+
+
+def _folder(out: Path | None, name: str) -> Path:
+    return (out or Path(name) / datetime.now().astimezone().strftime("%Y%m%d-%H%M%S")).absolute()
+
+
+def _split(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",") if name.strip())

@@ -1,0 +1,1 @@
+"""Commands of data stewards: consents of enterprises."""

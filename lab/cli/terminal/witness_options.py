@@ -1,0 +1,33 @@
+"""Witnesses and their quorum, as ``--witness`` and ``--quorum`` give them to officers and auditors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lab.terms.errors import InvalidInput
+from lab.terms.keys.party import Party
+from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey
+
+
+def witness_terms(witnesses: Sequence[str] | None, quorum: int | None) -> WitnessTerms | None:
+    """Whose cosignatures count, by what was given; None if nobody was named. Raises ``InvalidInput``."""
+    if not witnesses:
+        if quorum is not None:
+            raise InvalidInput("Wanted --witness with --quorum.", next_step="name the witnesses")
+        return None
+    if quorum is not None and not len(witnesses) < 2 * quorum <= 2 * len(witnesses):
+        raise InvalidInput(
+            f"Wanted a --quorum of more than half of the {len(witnesses)} witnesses, and no more than there are; "
+            f"found {quorum}.",
+            next_step=f"give {len(witnesses) // 2 + 1} to {len(witnesses)}, or leave it out",
+        )
+    keys = [NoteKey.parse(vkey, kind=COSIGNATURE) for vkey in witnesses]
+    try:
+        parties = tuple(Party(name=key.name, public_key=key.public_key) for key in keys)
+        return WitnessTerms(quorum=quorum or len(parties) // 2 + 1, parties=parties)
+    except ValueError:
+        raise InvalidInput(
+            "Wanted witnesses of different names and keys, and a quorum of more than half of them.",
+            next_step="check --witness and --quorum",
+        ) from None

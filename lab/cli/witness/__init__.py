@@ -1,0 +1,1 @@
+"""Commands of a witness of ledgers."""

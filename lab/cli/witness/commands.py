@@ -1,0 +1,161 @@
+"""``lab witness``: see bureaus' ledgers and cosign them, for an auditor, a second bureau or a bank."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lab.cli.terminal.option_types import AsJson
+from lab.cli.terminal.output import Output, ask
+from lab.terms.errors import InvalidInput
+from lab.terms.keys.fingerprint import check_told
+from lab.terms.keys.party import Party
+from lab.terms.keys.party_card import read_card
+from lab.transport.tls_files import check_tls
+from lab.witness.home import WitnessHome, default_folder
+
+_HELP = "见证人 For a witness of bureaus' ledgers: an auditor, a second bureau, a bank."
+app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_HELP)
+PASSPHRASE = "SHULAB_WITNESS_PASSPHRASE"
+
+Home = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        help="见证人目录 The witness's folder (default: SHULAB_WITNESS_HOME or ~/.shulab/witness).",
+        show_default=False,
+    ),
+]
+
+
+@app.callback()
+def group() -> None:
+    """见证人 For a witness of bureaus' ledgers: an auditor, a second bureau, a bank."""
+
+
+@app.command()
+def init(
+    name: Annotated[str, typer.Option("--name", help="名称 Its name in notes, such as audit.example/witness; ASCII.")],
+    home: Home = None,
+    passphrase: Annotated[
+        bool,
+        typer.Option(
+            "--passphrase", help=f"口令封存 Seal the key under a passphrase ({PASSPHRASE}, else asked), not a file."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """建立见证人 Make a witness: its folder and its cosigning key, which is used for nothing else."""
+    output = Output(as_json)
+    words = _passphrase(confirm=True) if passphrase else None
+    made = WitnessHome.create(home or default_folder(), name=name, passphrase=words)
+    output.say(f"已建立 made: {made.folder}")
+    fingerprint = Party(name=made.name, public_key=made.public_key).fingerprint
+    output.say(f"验证密钥 verifier key: {made.public}")
+    output.say(f"指纹(请电话告知) fingerprint, to be told by voice: {fingerprint}")
+    output.say("下一步 Next: lab witness trust BUREAU.json --fingerprint …; lab witness serve")
+    output.result({"home": str(made.folder), "name": made.name, "key": str(made.public), "fingerprint": fingerprint})
+
+
+@app.command()
+def trust(
+    card: Annotated[
+        Path, typer.Argument(metavar="CARD", help="数据局名片 The bureau's card: its name and public_key.")
+    ],
+    fingerprint: Annotated[
+        str, typer.Option("--fingerprint", help="指纹 The fingerprint of its key, read to you over another channel.")
+    ],
+    home: Home = None,
+    as_json: AsJson = False,
+) -> None:
+    """见证此数据局 Watch this bureau's ledger from now on. Its first checkpoint is taken as it comes."""
+    output = Output(as_json)
+    opened = WitnessHome.open(home or default_folder())
+    bureau = read_card(card, of="bureau")
+    check_told(fingerprint, bureau.public_key, whose="the bureau")
+    origin = opened.trust(bureau)
+    output.say(f"已信任 watched: {bureau.name}")
+    output.say(f"日志 origin: {origin}")
+    output.result({"bureau": bureau.name, "origin": origin, "fingerprint": bureau.fingerprint})
+
+
+@app.command()
+def show(home: Home = None, as_json: AsJson = False) -> None:
+    """显示 Show the witness's verifier key, the ledgers it watches, what it cosigned last, and forks it was offered."""
+    from lab.terms.witnessing.checkpoint import SignedCheckpoint, origin_of
+    from lab.terms.witnessing.cosignature import read_cosignature
+    from lab.witness.files import read_private
+
+    output = Output(as_json)
+    opened = WitnessHome.open(home or default_folder())
+    output.say(f"验证密钥 verifier key: {opened.public}")
+    party = Party(name=opened.name, public_key=opened.public_key)
+    output.say(f"指纹 fingerprint: {party.fingerprint}")
+    logs: list[dict[str, Any]] = []
+    for bureau in opened.logs():
+        origin = origin_of(bureau.public_key)
+        folder = opened.log_folder(origin)
+        size, when = 0, ""
+        if (folder / "cosigned").exists():
+            last = SignedCheckpoint.parse(read_private(folder / "cosigned"))
+            size = last.size
+            mine = [line for line in last.note.signatures if line.is_by(opened.public)]
+            when = (
+                f"{read_cosignature(opened.public, mine[0], last.note.text).time:%Y-%m-%d %H:%M:%S} UTC" if mine else ""
+            )
+        kept = {name: [str(path) for path in sorted(folder.glob(f"{name}-*"))] for name in ("refused", "unproven")}
+        logs.append({"bureau": bureau.name, "origin": origin, "size": size, "cosigned": when, **kept})
+    output.table(
+        "台账 Ledgers",
+        ("数据局 bureau", "条目 entries", "联署于 cosigned", "拒绝的检查点 refused", "日志 origin"),
+        [(one["bureau"], one["size"], one["cosigned"], len(one["refused"]), one["origin"]) for one in logs],
+    )
+    for one in logs:
+        for path in one["refused"]:
+            output.say(f"分叉证据 a checkpoint that contradicts one that was cosigned: {path}")
+        for path in one["unproven"]:
+            output.say(
+                f"未附证明，任何人都可送来 came without a proof, from anybody; `lab audit compare` asks for it: {path}"
+            )
+    output.result({"name": opened.name, "key": str(opened.public), "fingerprint": party.fingerprint, "logs": logs})
+
+
+@app.command()
+def serve(
+    home: Home = None,
+    host: Annotated[str, typer.Option(help="监听地址 Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="端口 Port; 0 takes a free one.")] = 7380,
+    port_file: Annotated[
+        Path | None, typer.Option("--port-file", help="端口文件 Write the port to this file once it listens.")
+    ] = None,
+    tls_certificate: Annotated[Path | None, typer.Option("--tls-certificate", help="TLS 证书 PEM chain.")] = None,
+    tls_key: Annotated[Path | None, typer.Option("--tls-key", help="TLS 私钥 PEM key of the certificate.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """提供见证服务 Serve C2SP tlog-witness: POST /add-checkpoint, GET /ORIGIN-HASH/checkpoint. Ends on SIGTERM."""
+    from lab.witness.cosigning import Watching
+    from lab.witness.service import serve as run
+
+    output = Output(as_json)
+    opened = WitnessHome.open(home or default_folder())
+    check_tls(tls_certificate, tls_key, names=("--tls-certificate", "--tls-key"))
+    key = opened.key(_passphrase() if opened.passphrase else None)
+    output.say(f"见证服务 serving {opened.name} on {host}:{port}; {len(opened.logs())} 个台账 ledgers")
+    run(Watching(opened, key), host, port, port_file=port_file, certificate=tls_certificate, key=tls_key)
+    output.result({"served": opened.name})
+
+
+def _passphrase(*, confirm: bool = False) -> str:
+    found = os.environ.get(PASSPHRASE)
+    if found:
+        return found
+    if not sys.stdin.isatty():
+        raise InvalidInput(
+            "Wanted the passphrase of the witness's key; there is no terminal to ask on.",
+            next_step=f"set {PASSPHRASE}, or make the witness without --passphrase",
+        )
+    return ask("口令 passphrase", secret=True, confirm=confirm)

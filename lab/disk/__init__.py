@@ -1,0 +1,1 @@
+"""Files of one owner alone, written complete or not at all."""

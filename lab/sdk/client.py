@@ -1,0 +1,134 @@
+"""A signed-in person at work: requests to the service that the sign-in is of."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from lab.sdk.connection import Connection
+from lab.sdk.session_file import Held, default_file
+from lab.terms.errors import NotAuthentic, NotFound
+
+_PIECE = 1024 * 1024
+
+
+class Desk:
+    """Made by ``open`` or ``sign_in``; a context manager. Errors are the families of ``lab.terms.errors``."""
+
+    def __init__(self, held: Held, file: Path) -> None:
+        self.held = held
+        self.file = file
+        self._connection = Connection(held.service, token=held.token, ca_file=held.ca_file)
+
+    @classmethod
+    def open(cls, session_file: Path | None = None) -> Desk:
+        """The sign-in kept in ``session_file`` (default: ``default_file()``); raises ``NotAuthentic`` without one."""
+        file = session_file or default_file()
+        return cls(Held.read(file), file)
+
+    @classmethod
+    def sign_in(
+        cls, service: str, name: str, password: str, session_file: Path | None = None, *, ca_file: str = ""
+    ) -> tuple[Desk, dict[str, Any]]:
+        """Sign in with a password and keep the sign-in; also returns what the service says of the person.
+
+        ``must_change`` in it says that ``change_password`` is all that goes.
+        """
+        connection = Connection(service, ca_file=ca_file)
+        try:
+            answer = connection.ask("POST", "/v1/sign-in", body={"name": name, "password": password})
+        finally:
+            connection.close()
+        return cls.keep(service, answer, session_file, ca_file=ca_file)
+
+    @classmethod
+    def keep(
+        cls, service: str, answer: dict[str, Any], session_file: Path | None = None, *, ca_file: str = ""
+    ) -> tuple[Desk, dict[str, Any]]:
+        """Keep the sign-in that the service has answered with, and go to work with it."""
+        file = session_file or default_file()
+        held = Held(service, str(answer["account"]), str(answer["token"]), str(answer["expires_at"]), ca_file)
+        held.write(file)
+        return cls(held, file), {name: fact for name, fact in answer.items() if name not in ("token", "csrf")}
+
+    def change_password(self, password: str, new_password: str) -> dict[str, Any]:
+        """Change the password; the sign-in that begins with it is kept in place of this one."""
+        answer = self.post("/v1/me/password", {"password": password, "new_password": new_password})
+        changed, facts = self.keep(self.held.service, answer, self.file, ca_file=self.held.ca_file)
+        self.close()
+        self.held, self._connection = changed.held, changed._connection
+        return facts
+
+    def sign_out(self) -> None:
+        """End the sign-in, at the service and here; one that has ended there is only forgotten here."""
+        with contextlib.suppress(NotAuthentic):
+            self.post("/v1/sign-out", {})
+        self.file.unlink(missing_ok=True)
+
+    def get(self, path: str, **query: Any) -> Any:
+        """GET; a member of ``query`` that is None is left out."""
+        return self._ask("GET", path, query=query)
+
+    def post(self, path: str, body: dict[str, Any] | None = None, **query: Any) -> Any:
+        """POST a JSON object."""
+        return self._ask("POST", path, body=body or {}, query=query)
+
+    def put(self, path: str, body: dict[str, Any] | None = None, **query: Any) -> Any:
+        """PUT a JSON object."""
+        return self._ask("PUT", path, body=body or {}, query=query)
+
+    def delete(self, path: str, **query: Any) -> Any:
+        """DELETE."""
+        return self._ask("DELETE", path, query=query)
+
+    def upload(self, path: str, file: Path, media: str, **query: Any) -> Any:
+        """POST the bytes of ``file``, which is never held in memory whole; raises ``NotFound`` without one."""
+        if not file.is_file():
+            raise NotFound(f"Wanted the file {file.name}; there is none.", next_step="check the path")
+        return self._ask("POST", path, content=_pieces(file), media=media, query=query)
+
+    def stream(self, path: str, **query: Any) -> AbstractContextManager[Iterator[bytes]]:
+        """GET an answer of any length: ``with desk.stream(path) as pieces``."""
+        return self._stream(path, query)
+
+    @contextlib.contextmanager
+    def _stream(self, path: str, query: dict[str, Any]) -> Iterator[Iterator[bytes]]:
+        with self._next_step(), self._connection.stream("GET", path, query) as pieces:
+            yield pieces
+
+    def _ask(self, method: str, path: str, **parts: Any) -> Any:
+        with self._next_step():
+            return self._connection.ask(method, path, **parts)
+
+    @contextlib.contextmanager
+    def _next_step(self) -> Iterator[None]:
+        """A sign-in that has ended names the very command that begins another."""
+        try:
+            yield
+        except NotAuthentic as error:
+            if not error.next_step.startswith("sign in"):  # a password that does not fit, for one
+                raise
+            step = f"lab account sign-in {self.held.account} --service {self.held.service}"
+            raise NotAuthentic(error.detail, next_step=step) from None
+
+    def close(self) -> None:
+        """Close the connections; the sign-in stays."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _pieces(file: Path) -> Iterator[bytes]:
+    with file.open("rb") as opened:
+        while piece := opened.read(_PIECE):
+            yield piece

@@ -1,0 +1,46 @@
+"""Concrete-ML on the same firms, in the environment of its own that ``make peers`` makes; without it, no figure."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lab.simulation.bench.synthetic_firms import Firms
+from lab.terms.errors import ShulabError
+
+ROOT = Path(__file__).parents[3]
+PYTHON = ROOT / ".venv-peers-concrete" / "bin" / "python"
+STAMP = PYTHON.parents[1] / ".stamp"
+_SCRIPT = ROOT / "tests" / "benchmarks" / "peers" / "concrete_scoring.py"
+
+
+def concrete_ml(pilot: Firms, asked: Firms, trees: int, *, rows: int = 1) -> dict[str, Any] | None:
+    """Its figures for ``rows`` of the firms asked, scored by ``trees`` trees taught by the pilot's; None if not set up.
+
+    Raises ``ShulabError`` if it breaks. Takes minutes.
+    """
+    if not (STAMP.exists() and _SCRIPT.exists()):
+        return None
+    with tempfile.TemporaryDirectory(prefix="shulab-peer-") as folder:
+        file = Path(folder) / "firms.npz"
+        some = asked.take(0, rows)
+        np.savez(file, pilot=_features(pilot), label=pilot.label, asked=_features(some))
+        words = ["--file", str(file), "--trees", str(trees), "--rows", str(rows), "--json"]
+        done = subprocess.run(
+            [str(PYTHON), "-P", "-W", "ignore", str(_SCRIPT), *words], stdout=subprocess.PIPE, text=True, cwd=folder
+        )
+    if done.returncode:
+        raise ShulabError(
+            f"Concrete-ML ended with exit code {done.returncode}.", next_step="read its output above, or give --no-peer"
+        )
+    facts: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return facts
+
+
+def _features(firms: Firms) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.hstack([firms.public.to_numpy(), firms.bank.to_numpy()]).astype(np.float64)

@@ -1,0 +1,202 @@
+"""The demo: the whole job on made-up data, step by step, from an empty folder to one portrait."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import polars as pl
+from rich.console import RenderableType
+from rich.table import Table
+
+from lab.simulation.local_deployment import Stage
+from lab.simulation.party_steps import Cast, agree, import_register, score, set_up_bureau, train_model
+from lab.simulation.synthetic.city import ID, make_town, write_town
+from lab.simulation.synthetic.consents import bring_in, count_agreed, make_consents
+from lab.simulation.synthetic.portfolio import LABEL, Portfolio, make_portfolio
+from lab.simulation.trial.score_metrics import judge
+from lab.terms.contract.document import Detail, Purpose
+from lab.terms.progress import Progress
+
+CAST = Cast(bureau="示例市数据局 Sample City Data Bureau", bank="示例银行 Sample Bank")
+MODEL = "credit"
+PURPOSE = Purpose.CREDIT_APPROVAL
+_PORTRAIT_AT = 0.2  # the enterprise shown stands at this share of the scores: weak enough to have reasons
+_STEPS = 7
+
+
+class Audience(Protocol):
+    """Who watches: the command line's output."""
+
+    json: bool
+
+    @property
+    def progress(self) -> Progress: ...
+    def say(self, line: str) -> None: ...
+    def show(self, renderable: RenderableType) -> None: ...
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What is asked for; ``keep`` leaves both parties' homes and keys in ``out``."""
+
+    rows: int
+    portfolio: int
+    seed: int
+    out: Path
+    keep: bool = False
+    consent: bool = False
+    """Whether the contract requires the enterprises' consent, which most of the town then has given."""
+
+
+def run_demo(scene: Scene, audience: Audience, *, show: bool = True) -> dict[str, Any]:
+    """Play the whole job in ``scene.out``; its facts. Raises what a party's command reports."""
+    begun = time.perf_counter()
+    stage = Stage(scene.out, show=show)
+    stage.prepare()
+    steps = _Steps(audience, _STEPS + scene.consent)
+    try:
+        facts = _play(scene, stage, steps, audience)
+    finally:
+        if not scene.keep:
+            for home in (stage.bureau, stage.bank, stage.sessions):
+                shutil.rmtree(home, ignore_errors=True)
+            for party in ("bureau", "bank"):
+                stage.key_file(party).unlink(missing_ok=True)
+    facts["seconds"] |= {"total": round(time.perf_counter() - begun, 3)}
+    audience.say(f"用时 took {facts['seconds']['total']:.1f} s · 结果 results: {scene.out}")
+    audience.say(f"画像网页 portrait: {facts['portrait']}")
+    return facts
+
+
+def _play(scene: Scene, stage: Stage, steps: _Steps, audience: Audience) -> dict[str, Any]:
+    folder = scene.out / "made-up"
+    with steps.step("generate", "生成虚构的登记库与银行客户", "Make up a register and a bank's portfolio"):
+        with audience.progress.stage("generate", 2) as bar:
+            town = make_town(scene.rows, scene.seed)
+            bar.advance()
+            clients = make_portfolio(town, scene.portfolio, scene.seed)
+            bar.advance()
+        register = write_town(town, folder)
+        portfolio, pilot = clients.write(folder)
+    with steps.step("import", "数据局：建库、导入登记数据", "Bureau: set up, import the register"):
+        set_up_bureau(stage, CAST)
+        import_register(stage, register, id_column=ID, id_kind="uscc", dictionary=folder / "register.toml")
+    with steps.step("train", "数据局：以试点样本训练并发布模型", "Bureau: train on the pilot sample, publish"):
+        words = ("--dictionary", folder / "portfolio.toml", "--seed", str(scene.seed))
+        train_model(stage, pilot, *words, id_column=ID, label=LABEL, name=MODEL)
+    out = scene.out / "scores.parquet"
+    with ExitStack() as running:
+        with steps.step("serve", "数据局：启动服务", "Bureau: start the service"):
+            service = running.enter_context(stage.service())
+        with steps.step(
+            "contract", "合同：起草、他人批准、银行签署", "Contract: drafted, approved, signed by the bank"
+        ):
+            contract = agree(
+                stage,
+                service,
+                CAST,
+                model=f"{MODEL}@1",
+                detail=Detail.FULL,
+                engine="x25519",
+                purpose=PURPOSE,
+                identifiers=scene.portfolio,
+                consent="the enterprise is to decide about its own credit portrait" if scene.consent else "",
+            )
+        consents: dict[str, int] = {}
+        if scene.consent:
+            with steps.step("consent", "数据管理员：导入企业授权", "Steward: import the enterprises' consents"):
+                given = make_consents(town, CAST.bank, PURPOSE)
+                taken = bring_in(stage, service, given, folder)
+                consents = {"imported": int(taken["imported"]), "count_now": count_agreed(given, PURPOSE)}
+        with steps.step("score", "银行：求交、加密、评分、解密", "Bank: match, encrypt, have scored, decrypt"):
+            manifest = score(stage, service, portfolio, out, contract=contract, id_column=ID)
+    scores = pl.read_parquet(out)
+    verdict = _judge(clients, scores)
+    audience.show(_summary(manifest, scores, verdict))
+    shown = _choose(scores)
+    page = scene.out / "portrait.html"
+    with steps.step("portrait", "银行：一户企业的信用画像", "Bank: one enterprise's credit portrait"):
+        stage.display("bank", "portrait", shown, "--html", page, "--home", stage.bank, to_stderr=audience.json)
+    return {
+        "rows": scene.rows,
+        "portfolio": scene.portfolio,
+        "seed": scene.seed,
+        **{key: manifest[key] for key in ("contract", "accepted", "set_aside", "matched", "scored", "columns")},
+        **{key: manifest[key] for key in ("engine", "parameters", "model", "bytes_up", "bytes_down")},
+        "consents": consents or None,
+        "auc": verdict,
+        "grades": _grades(scores),
+        "peak_rss_bureau": service.peak_rss,
+        "peak_rss_bank": manifest["peak_rss"],
+        "seconds": {f"step_{name}": round(value, 3) for name, value in steps.seconds.items()} | manifest["seconds"],
+        "scores": str(out),
+        "portrait": str(page),
+        "out": str(scene.out),
+        "made_up": True,
+    }
+
+
+def _judge(clients: Portfolio, scores: pl.DataFrame) -> float | None:
+    """AUC against what will happen to the made-up firms, which only a made-up town can tell."""
+    rows = scores.filter(pl.col("status") == "scored").sort("row")
+    if rows.is_empty():
+        return None
+    outcomes = clients.outcomes[rows["row"].to_numpy() - 2]  # the header is row 1
+    return judge(outcomes, {"joint": rows["raw"].to_numpy().astype(np.float64)}).auc["joint"]
+
+
+def _choose(scores: pl.DataFrame) -> str:
+    """The code of the enterprise whose portrait is shown."""
+    scored = scores.filter(pl.col("status") == "scored").sort("score", "code")
+    return str(scored["code"][int(_PORTRAIT_AT * (scored.height - 1))])
+
+
+def _grades(scores: pl.DataFrame) -> dict[str, int]:
+    order = ("AAA", "AA", "A", "BBB", "BB", "B", "CCC", "CC", "C")
+    found = dict(scores.filter(pl.col("grade").is_not_null())["grade"].value_counts().iter_rows())
+    return {grade: int(found.get(grade, 0)) for grade in order}
+
+
+def _summary(manifest: Mapping[str, Any], scores: pl.DataFrame, auc: float | None) -> RenderableType:
+    table = Table(title="组合结果 the portfolio's results", title_justify="left", show_header=False)
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", overflow="fold")
+    for words, value in (
+        ("客户行数 rows", manifest["rows"]),
+        ("搁置（代码有误或重复） set aside", manifest["set_aside"]),
+        ("求交命中 matched", manifest["matched"]),
+        ("密文评分 scored encrypted", manifest["scored"]),
+        ("密文列数 ciphertext columns", manifest["columns"]),
+    ):
+        table.add_row(words, f"{value:,}")
+    table.add_row("上行 / 下行 up / down", f"{manifest['bytes_up'] / 1e6:.1f} / {manifest['bytes_down'] / 1e6:.1f} MB")
+    if auc is not None:
+        table.add_row("对虚构结局的 AUC against the made-up outcomes", f"{auc:.4f}")
+    grades = _grades(scores)
+    most = max(grades.values()) or 1
+    for grade, count in grades.items():
+        table.add_row(f"{grade:<4}{'█' * round(28 * count / most)}", f"{count:,}")
+    return table
+
+
+class _Steps:
+    """Announces steps and keeps their seconds."""
+
+    def __init__(self, audience: Audience, total: int) -> None:
+        self._audience = audience
+        self._total = total
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str, zh: str, en: str) -> Iterator[None]:
+        begun = time.perf_counter()
+        self._audience.say(f"[{len(self.seconds) + 1}/{self._total}] {zh} · {en}")
+        yield
+        self.seconds[name] = time.perf_counter() - begun

@@ -1,0 +1,132 @@
+"""The made-up bank of a made-up town: its clients, and a pilot sample of other firms whose outcome is known.
+
+Some clients are not in the register, some codes are badly written, some firms stand twice, as in real portfolios.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from lab.simulation.synthetic.city import ID, Floats, Souls, Town, blank, counts, dictionary, draw_outcomes, draw_souls
+from lab.simulation.synthetic.credit_codes import make_codes, write_badly
+from lab.tables.spreadsheet_csv import save_csv
+
+LABEL = "default_12m"
+_OUTSIDE = 0.06  # share of clients that the register does not hold
+_BADLY_WRITTEN = 0.02
+_REPEATED = 0.004
+_PILOT = 0.3  # of the register, at most
+_OUTSIDE_START = 500_000_000  # codes of outsiders start here in the sequence of codes, far from any register
+
+
+@dataclass(frozen=True)
+class Portfolio:
+    """Clients (``uscc`` and 12 features, no label), the pilot (the same and ``default_12m``), and what is odd in them.
+
+    ``outcomes`` is what will happen to each client row (0/1): nobody in the job sees it; it serves to judge scores.
+    """
+
+    clients: pl.DataFrame
+    pilot: pl.DataFrame
+    dictionary: str
+    outcomes: NDArray[np.int8]
+    outside: int
+    repeated: int
+    badly_written: dict[str, int]
+
+    def write(self, folder: Path) -> tuple[Path, Path]:
+        """Write ``portfolio.csv``, ``pilot.csv`` and ``portfolio.toml``; the paths of the first two."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "portfolio.toml").write_text(self.dictionary, encoding="utf-8")
+        save_csv(self.clients, folder / "portfolio.csv")
+        save_csv(self.pilot, folder / "pilot.csv")
+        return folder / "portfolio.csv", folder / "pilot.csv"
+
+
+def make_portfolio(town: Town, rows: int, seed: int = 1) -> Portfolio:
+    """A portfolio of ``rows`` rows over ``town``, and a pilot sample of other firms of the register."""
+    rng = np.random.default_rng([seed, 2])
+    order = rng.permutation(town.register.height)
+    pilot = order[: max(1, round(town.register.height * _PILOT))]
+    repeated = round(rows * _REPEATED)
+    inside = order[len(pilot) :][: max(1, round((rows - repeated) * (1 - _OUTSIDE)))]
+    outside = rows - repeated - len(inside)
+
+    codes = town.register[ID].to_list()
+    known = [codes[i] for i in inside]
+    strangers = make_codes(outside, start=_OUTSIDE_START, seed=town.seed)
+    client_souls = _join(town.souls.take(inside), draw_souls(outside, rng))
+    clients = pl.DataFrame({ID: known + strangers} | _features(client_souls, rng))
+    outcomes = draw_outcomes(client_souls, rng)
+
+    spoilt = rng.choice(len(clients), round(rows * _BADLY_WRITTEN), replace=False)
+    written = clients[ID].to_list()
+    bad, ways = write_badly([written[i] for i in spoilt], rng)
+    for place, code in zip(spoilt, bad, strict=True):
+        written[int(place)] = code
+    clients = clients.with_columns(pl.Series(ID, written))
+    again = rng.choice(len(clients), repeated, replace=False)
+    shuffled = rng.permutation(rows)
+    everyone = np.concatenate([np.arange(len(clients)), again])[shuffled]
+
+    pilot_souls = town.souls.take(pilot)
+    return Portfolio(
+        clients=clients[everyone],
+        pilot=pl.DataFrame(
+            {ID: [codes[i] for i in pilot]}
+            | _features(pilot_souls, rng)
+            | {LABEL: pl.Series(draw_outcomes(pilot_souls, rng))}
+        ),
+        dictionary=dictionary("portfolio"),
+        outcomes=outcomes[everyone],
+        outside=outside,
+        repeated=repeated,
+        badly_written=dict(Counter(ways)),
+    )
+
+
+def _join(one: Souls, other: Souls) -> Souls:
+    return Souls(
+        *(
+            np.concatenate([getattr(one, f), getattr(other, f)])
+            for f in ("public", "private", "size", "age", "industry")
+        )
+    )
+
+
+def _features(souls: Souls, rng: np.random.Generator) -> dict[str, pl.Series]:
+    weak, size, rows = souls.private, souls.size, len(souls.age)
+
+    def noise(scale: float = 1.0) -> Floats:
+        return np.asarray(rng.normal(scale=scale, size=rows))
+
+    def lost(share: float) -> NDArray[np.bool_]:
+        return np.asarray(rng.random(rows) < share)
+
+    turnover = np.exp(14.2 + 1.2 * size - 0.2 * weak + noise(0.9))
+    payroll = rng.random(rows) < 1 / (1 + np.exp(0.5 + 0.35 * weak - 0.3 * size))
+    borrows = rng.random(rows) < 0.7
+    return {
+        "turnover_12m": blank(np.round(turnover, 2), lost(0.01)),
+        "turnover_growth": blank(np.round(np.clip(0.05 - 0.15 * weak + noise(0.45), -1, 9), 3), lost(0.05)),
+        "counterparties_12m": pl.Series(counts(rng, 2.6 + 0.6 * size - 0.1 * weak, 0.4)),
+        "average_deposit": pl.Series(np.round(turnover * np.exp(-3.2 - 0.35 * weak + noise(0.8)), 2)),
+        "overdraft_days_12m": pl.Series(np.minimum(365, counts(rng, 0.2 + 0.6 * weak, 1.6))),
+        "loan_utilisation": blank(
+            np.round(1 / (1 + np.exp(-(0.1 + 0.45 * weak + noise(1.1)))), 3), ~borrows | lost(0.01)
+        ),
+        "overdue_count_24m": blank(counts(rng, -1.6 + 0.65 * weak, 1.2), ~borrows),
+        "bounced_payments_12m": pl.Series(counts(rng, -1.2 + 0.55 * weak, 1.2)),
+        "months_as_client": pl.Series(
+            np.minimum(np.round(souls.age * 12 * rng.beta(2.2, 1.6, rows)), 400).astype(np.int64)
+        ),
+        "products_held": pl.Series(1 + counts(rng, 0.1 + 0.2 * size - 0.12 * weak, 0.3)),
+        "payroll_through_bank": pl.Series(np.where(payroll, "是", "否").tolist()),
+        "payroll_change": blank(np.round(np.clip(0.03 - 0.1 * weak + noise(0.25), -1, 5), 3), ~payroll),
+    }

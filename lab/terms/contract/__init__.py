@@ -1,0 +1,1 @@
+"""The data-use contract: its document, its clauses in plain language, proposals, and its ODRL form."""

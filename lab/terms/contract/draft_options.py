@@ -1,0 +1,92 @@
+"""Wishes: what an officer would have a contract say; whatever is left out stays as it is, or as the bureau does it.
+
+An officer's command sends them with a new draft or an amendment; a bank's proposal becomes wishes when it is drafted
+from. They bind nobody.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.terms.contract.document import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm
+from lab.terms.contract.proposal import Proposal
+from lab.terms.errors import InvalidInput
+from lab.terms.field_types import Slug
+from lab.terms.text.visible_line import Line, Name
+from lab.terms.witnessing.quorum import WitnessTerms
+
+ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$")]
+ItemCode = Annotated[Line, Field(min_length=1, max_length=100)]
+CeilingName = Literal[
+    "identifiers",
+    "identifiers_per_match",
+    "scores_per_enterprise",
+    "period_days",
+    "jobs_per_day",
+    "rows_per_job",
+    "rows_per_batch",
+    "precision",
+]
+
+
+class Wishes(BaseModel):
+    """Terms by name; None is no wish. ``models`` are NAME (newest published) or NAME@VERSION."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    models: Annotated[tuple[ModelName, ...], Field(min_length=1, max_length=20)] | None = None
+    purpose: Purpose | None = None
+    detail: Detail | None = None
+    operations: Annotated[tuple[Operation, ...], Field(min_length=1, max_length=len(Operation))] | None = None
+    recipients: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)] | None = None
+    forms: Annotated[dict[ItemCode, ReleaseForm], Field(max_length=10_000)] | None = None
+    """Release forms by item code."""
+    ceilings: dict[CeilingName, int] = {}
+    consent: ConsentTerms | None = None
+    retention_days: Annotated[int, Field(ge=1, le=36_600)] | None = None
+    days: Annotated[int, Field(ge=1, le=36_600)] | None = None
+    """The term, from the drafting on."""
+    id_kind: Literal["uscc", "opaque"] | None = None
+    """Which identifiers the register must hold; nothing can be chosen here."""
+    engine: Slug | None = None
+    parameters: Slug | None = None
+    witnesses: WitnessTerms | Literal["none"] | None = None
+    """Who cosigns the bureau's ledger; ``none``: nobody, also where the contract to amend names some."""
+
+    @classmethod
+    def of_proposal(cls, proposal: Proposal) -> Self:
+        """What a proposal asks for."""
+        version = f"@{proposal.model_version}" if proposal.model_version else ""
+        return cls(
+            models=(proposal.model + version,),
+            purpose=proposal.purpose,
+            detail=proposal.detail,
+            operations=proposal.operations,
+            recipients=proposal.recipients,
+            ceilings={name: getattr(proposal.ceilings, name) for name in Ceilings.model_fields},
+            consent=proposal.consent,
+            retention_days=proposal.retention_days,
+            days=proposal.days,
+            id_kind=proposal.id_kind,
+            engine=proposal.engine,
+            parameters=proposal.parameters,
+        )
+
+    def over(self, others: Wishes) -> Wishes:
+        """These wishes where there are any, else the others'."""
+        mine = self.model_dump(exclude_none=True, exclude={"ceilings"})
+        ceilings = others.ceilings | self.ceilings
+        return Wishes.model_validate(others.model_dump(exclude_none=True) | mine | {"ceilings": ceilings})
+
+    def bound(self, ceilings: Ceilings) -> Ceilings:
+        """The ceilings with those wished for; raises ``InvalidInput`` naming those that cannot be."""
+        try:
+            return Ceilings.model_validate(ceilings.model_dump() | self.ceilings)
+        except ValueError as error:
+            names = sorted({str(fault["loc"][0]) for fault in getattr(error, "errors", lambda: [])()})
+            raise InvalidInput(
+                f"Wanted ceilings within their limits; these are not: {', '.join(names)}.",
+                next_step="choose others",
+            ) from None

@@ -1,0 +1,58 @@
+"""An offer: what a bureau tells a registered bank of a published model, so that the bank can plan a job.
+
+It counts columns and outputs and names engines and parameter sets. It holds no weight, no cut point, no feature and no
+item; the number of enterprises in the register is rounded up to two digits.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lab.terms.contract.document import Detail
+from lab.terms.errors import InvalidInput
+from lab.terms.field_types import Slug
+
+EXAMPLE: dict[str, Any] = {
+    "model": "credit",
+    "version": 1,
+    "id_kind": "uscc",
+    "register_entries": 51_000,
+    "details": {"total": {"columns": 59, "outputs": 1}, "full": {"columns": 59, "outputs": 20}},
+    "engines": ["x25519", "openmined"],
+    "parameters": ["bgv-8192-a"],
+}
+
+
+class OfferedDetail(BaseModel):
+    """What one detail of a model costs: ciphertext columns up and outputs down, in each batch."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    columns: Annotated[int, Field(ge=0, le=4096)]
+    outputs: Annotated[int, Field(ge=1, le=4096)]
+
+
+class Offer(BaseModel):
+    """A published model version. ``register_entries``: enterprises in its register, rounded up to two digits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
+
+    model: Slug
+    version: Annotated[int, Field(ge=1, le=2**31 - 1)]
+    id_kind: Literal["uscc", "opaque"]
+    register_entries: Annotated[int, Field(ge=0, le=10**10)]
+    details: Annotated[dict[Detail, OfferedDetail], Field(min_length=1)]
+    engines: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]
+    parameters: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]
+
+
+def parse_offer(found: Any) -> Offer:
+    """An offer from parsed JSON; raises ``InvalidInput``."""
+    try:
+        return Offer.model_validate(found)
+    except ValidationError:
+        raise InvalidInput(
+            "Wanted a bureau's offer of a model; found something else.", next_step="check both versions; ask the bureau"
+        ) from None

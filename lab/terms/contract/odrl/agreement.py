@@ -1,0 +1,199 @@
+"""Writes a signed contract as an ODRL 2.2 Agreement in JSON-LD.
+
+Every node has a name of its own, so that the same contract gives the same graph, whoever serialises it. What many rules
+share (parties, constraints, the duty of consent) is written out where it first occurs and named afterwards.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lab.terms.contract.document import Contract, Item, SignedContract
+from lab.terms.contract.odrl.vocabulary import (
+    ACTIONS,
+    ALLOWED,
+    CEILINGS,
+    CONTEXT,
+    FORBIDDEN,
+    ODRL,
+    PROFILE,
+    SHULAB,
+    VCARD,
+    XSD,
+    item_iri,
+    model_iri,
+    policy_iri,
+)
+from lab.terms.keys.party import Party
+
+Node = dict[str, Any]
+
+
+def to_odrl(signed: SignedContract) -> Node:
+    """The agreement as a JSON-LD object; ``lab.terms.contract.odrl.from_odrl`` reads the same bytes and signatures from it."""
+    contract = signed.contract
+    document: Node = {
+        # The prefixes are written out because not every edition of the W3C context has them all.
+        "@context": [CONTEXT, {"odrl": ODRL, "shulab": SHULAB, "vcard": VCARD, "xsd": XSD}],
+        "@type": "Agreement",
+        "@id": policy_iri(contract),
+        # Some editions of the W3C context make "uid" another word for "@id", others a property; this means the same in
+        # both.
+        "odrl:uid": {"@id": policy_iri(contract)},
+        "profile": PROFILE,
+        "conflict": "prohibit",
+        "shulab:schema": contract.schema_,
+        "shulab:contract": contract.id,
+        "shulab:version": contract.version,
+        "shulab:sha256": contract.sha256,
+        "shulab:idKind": contract.id_kind,
+        "shulab:engine": contract.engine,
+        "shulab:parameters": contract.parameters,
+        "shulab:consentReason": contract.consent.why,
+        "shulab:operations": {"@list": [{"@id": f"shulab:{ACTIONS[one]}"} for one in contract.operations]},
+        "shulab:items": {"@list": [{"@id": item_iri(item.code)} for item in contract.items]},
+    }
+    for name, signature in (("bureau", signed.bureau_signature), ("bank", signed.bank_signature)):
+        if signature is not None:
+            document[f"shulab:{name}Signature"] = signature
+    if contract.witnesses is not None:
+        document["shulab:witnessQuorum"] = contract.witnesses.quorum
+        document["shulab:witnesses"] = {"@list": [_witness(contract, party) for party in contract.witnesses.parties]}
+    writer = _Writer(contract)
+    document["permission"] = writer.operations() + writer.permissions()
+    document["prohibition"] = writer.prohibitions()
+    document["obligation"] = writer.obligations()
+    return document
+
+
+class _Writer:
+    """The rules of one agreement. A node that ``_once`` has written is named afterwards."""
+
+    def __init__(self, contract: Contract) -> None:
+        self._contract = contract
+        self._policy = policy_iri(contract)
+        self._written: set[str] = set()
+
+    def operations(self) -> list[Node]:
+        """A permission for each operation, under all the constraints; the first writes them out."""
+        rules = []
+        for operation in dict.fromkeys(self._contract.operations):
+            rule = self._rule(f"operation:{operation.value}", f"shulab:{ACTIONS[operation]}")
+            rule |= {
+                "target": self._once("data", {"@type": "AssetCollection"}),
+                "constraint": self._common() + self._terms_of_use(),
+            }
+            if self._contract.consent.required:
+                duty = {"action": "obtainConsent", "consentingParty": "shulab:enterprise"}
+                rule["duty"] = [self._once("consent", duty)]
+            rules.append(rule)
+        return rules
+
+    def permissions(self) -> list[Node]:
+        """A permission for each item that may be used at all."""
+        return [
+            self._rule(f"allow:{_local(item)}", action) | {"target": self._item(item), "constraint": self._common()}
+            for item in self._contract.items
+            if (action := ALLOWED[item.form]) is not None
+        ]
+
+    def prohibitions(self) -> list[Node]:
+        """A prohibition for each item that may not be used in every form."""
+        return [
+            self._rule(f"forbid:{_local(item)}", action) | {"target": self._item(item)}
+            for item in self._contract.items
+            if (action := FORBIDDEN[item.form]) is not None
+        ]
+
+    def obligations(self) -> list[Node]:
+        """Both sides delete in time; the bureau tells the bank when the agreement is stopped."""
+        days = f"P{self._contract.retention_days}D"
+        kept = [self._constraint("retention", "elapsedTime", "lteq", {"@value": days, "@type": "xsd:duration"})]
+        results = self._once("results", {"@type": "Asset"})
+        stopped = [self._constraint("stopped", "event", "eq", {"@id": "shulab:suspensionOrRevocation"})]
+        return [
+            self._rule("delete:bank", "delete") | {"target": results, "constraint": kept},
+            self._rule("delete:bureau", "delete", by="bureau") | {"target": results, "constraint": kept},
+            self._rule("inform", "inform", by="bureau")
+            | {"informedParty": self._iri("bank"), "target": results, "constraint": stopped},
+        ]
+
+    def _common(self) -> list[Node]:
+        """Purpose, recipients and term: the constraints of every permission."""
+        contract = self._contract
+        dates = contract.model_dump(mode="json")
+        names = {"@list": list(contract.recipients)}
+        return [
+            self._constraint("purpose", "purpose", "eq", {"@id": f"shulab:{contract.purpose.value}"}),
+            self._constraint("recipients", "recipient", "isAnyOf", names),
+            self._constraint("starts", "dateTime", "gteq", {"@value": dates["starts"], "@type": "xsd:dateTime"}),
+            self._constraint("expires", "dateTime", "lt", {"@value": dates["expires"], "@type": "xsd:dateTime"}),
+        ]
+
+    def _terms_of_use(self) -> list[Node]:
+        """Models, detail and ceilings: the further constraints of the operations."""
+        contract = self._contract
+        models = [
+            {
+                "@id": model_iri(model),
+                "shulab:name": model.name,
+                "shulab:version": model.version,
+                "shulab:sheetSha256": model.sheet_sha256,
+            }
+            for model in contract.models
+        ]
+        found = [
+            self._constraint("models", "shulab:model", "isAnyOf", {"@list": models}),
+            self._constraint("detail", "shulab:detail", "eq", {"@id": f"shulab:{contract.detail.value}"}),
+        ]
+        for name, (operand, operator) in CEILINGS.items():
+            more: Node = {"unit": {"@id": "shulab:identifier"}} if name == "identifiers" else {}
+            if name == "scores_per_enterprise":
+                days = f"P{contract.ceilings.period_days}D"
+                more = {"shulab:within": {"@value": days, "@type": "xsd:duration"}}
+            number = getattr(contract.ceilings, name)
+            found.append(self._constraint(name.replace("_", "-"), operand, operator, number, more))
+        return found
+
+    def _rule(self, name: str, action: str, *, by: str = "bank") -> Node:
+        """A rule in which ``by`` is the assignee and the other party the assigner."""
+        assigner, assignee = ("bureau", "bank") if by == "bank" else ("bank", "bureau")
+        return {
+            "@id": self._iri(name),
+            "assigner": self._party(assigner),
+            "assignee": self._party(assignee),
+            "action": action,
+        }
+
+    def _party(self, role: str) -> Node | str:
+        party: Party = getattr(self._contract, role)
+        return self._once(role, {"@type": "Party", "vcard:fn": party.name, "shulab:publicKey": party.public_key})
+
+    def _item(self, item: Item) -> Node | str:
+        iri = item_iri(item.code)
+        return self._once_at(iri, {"@type": "Asset", "shulab:code": item.code, "partOf": self._iri("data")})
+
+    def _constraint(self, name: str, operand: str, operator: str, value: object, more: Node | None = None) -> Any:
+        parts = {"leftOperand": operand, "operator": operator, "rightOperand": value}
+        return self._once(f"constraint:{name}", parts | (more or {}))
+
+    def _once(self, name: str, node: Node) -> Node | str:
+        return self._once_at(self._iri(name), node)
+
+    def _once_at(self, iri: str, node: Node) -> Node | str:
+        if iri in self._written:
+            return iri
+        self._written.add(iri)
+        return {"@id": iri} | node
+
+    def _iri(self, name: str) -> str:
+        return f"{self._policy}#{name}"
+
+
+def _witness(contract: Contract, party: Party) -> Node:
+    iri = f"{policy_iri(contract)}#witness:{party.public_key}"
+    return {"@id": iri, "shulab:witnessName": party.name, "shulab:publicKey": party.public_key}
+
+
+def _local(item: Item) -> str:
+    return item_iri(item.code).rpartition(":")[2]

@@ -1,0 +1,92 @@
+"""A contract in plain Chinese and English, and what two versions of it differ in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lab.terms.contract.clauses import TERMS, Term, Words, joined
+from lab.terms.contract.document import Contract
+from lab.terms.text.escaping import Shown
+
+
+@dataclass(frozen=True, slots=True)
+class Clause:
+    """One term of a contract, said to a person who is no programmer."""
+
+    term: str
+    zh: Shown
+    en: Shown
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One term that two versions differ in. ``widens``: the new one alone allows more (True), less (False), or it
+    can't be said (None)."""
+
+    term: str
+    zh: Shown
+    en: Shown
+    widens: bool | None
+
+    @property
+    def effect(self) -> Words:
+        """``widens`` in words."""
+        return {True: ("放宽", "wider"), False: ("收紧", "narrower"), None: ("不同", "different")}[self.widens]
+
+
+def render(contract: Contract) -> list[Clause]:
+    """Every term of the contract, in the order of the document."""
+    return [Clause(term, *map(Shown, row.say(contract))) for term, row in TERMS.items()]
+
+
+def diff(old: Contract, new: Contract) -> list[Change]:
+    """The terms that differ; empty if and only if the two documents are the same, byte for byte."""
+    before, after = _flat(old), _flat(new)
+    return [_change(term, row, old, new) for term, row in TERMS.items() if before[term] != after[term]]
+
+
+def label(term: str) -> Words:
+    """What a term is called."""
+    return TERMS[term].label
+
+
+def to_text(lines: Iterable[Clause | Change]) -> str:
+    """Clauses or changes as text: the term, then Chinese, then English, each on a line."""
+    return "".join(f"{' '.join(label(line.term))} [{line.term}]\n  {line.zh}\n  {line.en}\n" for line in lines)
+
+
+def _flat(contract: Contract) -> dict[str, Any]:
+    """The document by terms, as it is signed; a ceiling or part of the consent is a term of its own."""
+    found: dict[str, Any] = {}
+    for name, value in contract.model_dump(mode="json", by_alias=True).items():
+        if name in ("ceilings", "consent"):
+            found |= {f"{name}.{part}": one for part, one in value.items()}
+        else:
+            found[name] = value
+    return found
+
+
+def _change(term: str, row: Term, old: Contract, new: Contract) -> Change:
+    if row.parts is not None:
+        zh, en = _members(row.parts(old), row.parts(new))
+    else:
+        (was_zh, was_en), (now_zh, now_en) = row.say(old), row.say(new)
+        zh, en = f"原为：{was_zh} 现为：{now_zh}", f"Was: {was_en} Now: {now_en}"
+    return Change(term, Shown(zh), Shown(en), row.widens(old, new))
+
+
+def _members(old: Sequence[tuple[str, Words]], new: Sequence[tuple[str, Words]]) -> Words:
+    """What was added to a list, what was taken away, what is said otherwise; else only its order is another."""
+    before, after = dict(old), dict(new)
+    added = [after[key] for key in after if key not in before]
+    gone = [before[key] for key in before if key not in after]
+    other = [(before[key], after[key]) for key in before if key in after and before[key] != after[key]]
+    zh = [f"新增：{joined(added, 0)}。"] * bool(added) + [f"删去：{joined(gone, 0)}。"] * bool(gone)
+    en = [f"Added: {joined(added, 1)}."] * bool(added) + [f"Taken away: {joined(gone, 1)}."] * bool(gone)
+    zh += [f"“{was[0]}”改为“{now[0]}”。" for was, now in other]
+    en += [f"'{was[1]}' becomes '{now[1]}'." for was, now in other]
+    if not zh:
+        return "内容相同，次序或重复不同。", "The same members in another order or number."
+    return "".join(zh), " ".join(en)

@@ -1,0 +1,102 @@
+"""The proposal: what a bank, or an officer for it, would like a contract to say, before anybody has drafted one.
+
+`lab bank plan` writes it from a portfolio; `lab officer draft --from` reads it. It asks for terms and binds nobody: the
+bureau fills in the items, the sheet's hash and its own key when it drafts, and an officer reviews what comes out.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from lab.terms.contract.document import Ceilings, ConsentTerms, Detail, Operation, Purpose
+from lab.terms.errors import InvalidInput
+from lab.terms.field_types import Slug
+from lab.terms.keys.party import Party
+from lab.terms.text.visible_line import Name, is_line
+
+SCHEMA = "shulab-proposal/1"
+MAX_BYTES = 65_536
+_Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+_Bytes = Annotated[int, Field(ge=0, le=2**53 - 1)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class Estimate(_Part):
+    """What the job is expected to take: enterprises, seconds by step (bank and bureau together), bytes both ways."""
+
+    rows: Annotated[int, Field(ge=1, le=2**53 - 1)]
+    seconds: Annotated[dict[Slug, _Seconds], Field(max_length=20)]
+    bytes_up: _Bytes
+    bytes_down: _Bytes
+
+    @property
+    def total_seconds(self) -> float:
+        """All steps one after another: encrypting and scoring overlap, so the job is rather faster."""
+        return sum(self.seconds.values())
+
+
+class Proposal(_Part):
+    """Terms that are asked for. ``model_version`` None means the newest published one.
+
+    ``engine`` and ``parameters`` None leave the choice to the bureau. ``days`` run from the drafting.
+    """
+
+    schema_: Annotated[Literal["shulab-proposal/1"], Field(alias="schema")] = "shulab-proposal/1"
+    bank: Party
+    model: Slug
+    model_version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    purpose: Purpose = Purpose.CREDIT_APPROVAL
+    detail: Detail = Detail.TOTAL
+    operations: Annotated[tuple[Operation, ...], Field(min_length=1, max_length=len(Operation))]
+    recipients: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
+    ceilings: Ceilings
+    id_kind: Literal["uscc", "opaque"]
+    days: Annotated[int, Field(ge=1, le=36_600)]
+    retention_days: Annotated[int, Field(ge=1, le=36_600)]
+    consent: ConsentTerms = ConsentTerms()
+    engine: Slug | None = None
+    parameters: Slug | None = None
+    estimate: Estimate | None = None
+
+    @model_validator(mode="after")
+    def _check(self) -> Proposal:
+        if len(set(self.operations)) != len(self.operations):
+            raise ValueError("a proposal names each operation once")
+        if not is_line(self.bank.name) or not is_line(self.consent.why):
+            raise ValueError("a proposal hides nothing in its texts")
+        if self.detail is not Detail.TOTAL and Operation.PORTRAIT not in self.operations:
+            raise ValueError("replies finer than totals need the operation portrait")
+        return self
+
+    def to_json(self) -> str:
+        """The document as a file holds it."""
+        return self.model_dump_json(by_alias=True, indent=1) + "\n"
+
+
+def parse_proposal(text: str | bytes) -> Proposal:
+    """Strictly parse a proposal; raises ``InvalidInput`` naming the parts that do not fit, never their values."""
+    if len(text) > MAX_BYTES:
+        raise InvalidInput(
+            f"Wanted a proposal ({SCHEMA}) of at most {MAX_BYTES} bytes; found more.",
+            next_step="write it again with `lab bank plan`",
+        )
+    try:
+        return Proposal.model_validate_json(text)
+    except ValueError as error:
+        # A key of `seconds` is free text, so it is not repeated.
+        parts = sorted({_where(e["loc"]) for e in getattr(error, "errors", lambda: [])()})
+        raise InvalidInput(
+            f"Wanted a proposal ({SCHEMA}); these parts do not fit: {', '.join(parts) or 'not JSON'}.",
+            next_step="write it again with `lab bank plan`",
+        ) from None
+
+
+def _where(place: tuple[int | str, ...]) -> str:
+    known = set(Proposal.model_fields) | {"schema"} | set(Ceilings.model_fields) | set(ConsentTerms.model_fields)
+    known |= set(Estimate.model_fields) | set(Party.model_fields)
+    return ".".join(str(part) if isinstance(part, int) or part in known else "?" for part in place) or "the whole"

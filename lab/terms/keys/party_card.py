@@ -1,0 +1,38 @@
+"""A party's card: its name and public key. A bank's is written by `lab bank card` and read by an officer's command, a
+bureau's is what its service says at /v1/bureau, and is read by a witness's.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Literal
+
+from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.keys.party import Party
+from lab.terms.text.visible_line import check_line
+
+MAX_BYTES = 16_384
+
+
+_TAKEN_FROM = {
+    "bank": "ask the bank for the output of `lab bank card`",
+    "bureau": "take it from the bureau's /v1/bureau",
+}
+
+
+def read_card(path: Path, *, of: Literal["bank", "bureau"] = "bank") -> Party:
+    """The party of a card file (JSON with ``name`` and ``public_key``); raises ``NotFound`` or ``InvalidInput``."""
+    if not path.is_file():
+        raise NotFound(f"Wanted a {of} card in file {path.name}; there is no such file.", next_step="check the path")
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError
+        card = json.loads(path.read_bytes())
+        party = Party(name=card["name"], public_key=card["public_key"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise InvalidInput(
+            f"Wanted {path.name} to be a {of} card with name and public_key; it is not.", next_step=_TAKEN_FROM[of]
+        ) from None
+    check_line(party.name, f"a {of}'s name")
+    return party

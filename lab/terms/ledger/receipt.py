@@ -1,0 +1,255 @@
+"""What a bank gets beside each answer: the ledger entry that tells of it, the proof that it is in the ledger, and the
+signed tree head that the proof leads to.
+
+A receipt says one thing once: which batch and reply, or which request and response, is what the entry says. It can be
+checked for ever with nothing but the bureau's public key. Each kind of entry that receipts are given for has its facts
+in one table here (``_FACTS``).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal, Self
+
+import rfc8785
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.terms.errors import InvalidInput, NotAuthentic
+from lab.terms.ledger.tree import SCHEMA as ENTRY_SCHEMA
+from lab.terms.ledger.tree import Proof, SignedHead, hash_leaf, verify_inclusion
+
+SCHEMA = "shulab-receipt/2"
+HEADER_BYTES = 8192
+"""The longest receipt that is read from a header; with 2^40 entries one has about 5,600."""
+
+
+class _Facts(BaseModel):
+    """The facts of an entry that a receipt rests on; the entry may have more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    job: str
+
+
+class _Scored(_Facts):
+    batch_sha256: str
+    reply_sha256: str
+    rows: int
+    register_: str = Field(alias="register")
+    register_version: int
+    model: str
+    model_version: int
+
+
+class _Matched(_Facts):
+    identifiers: int
+    request_sha256: str
+    response_sha256: str
+    counting: bool
+    epoch: int
+
+
+SCORED, MATCHED = "score.answered", "match.answered"
+_FACTS: Mapping[str, type[_Facts]] = {SCORED: _Scored, MATCHED: _Matched}
+"""The kinds of entries that receipts are given for."""
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    schema_: Literal["shulab-entry/2"] = Field(alias="schema")
+    seq: int = Field(ge=1)
+    time: str
+    kind: Literal["score.answered", "match.answered"]
+    contract: str
+    by: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A receipt, made by ``lab.bureau.ledger`` or read by ``read``; only ``verify_receipt`` makes it worth something.
+
+    ``body`` is the entry. One of the kind ``score.answered`` is a ``ScoreReceipt``, one of ``match.answered`` a
+    ``MatchReceipt``; ``Receipt.read`` gives whichever it is, a class's own ``read`` that class alone.
+    """
+
+    wanted: ClassVar[str] = "a receipt"
+    body: Mapping[str, Any]
+    inclusion: Proof
+    head: SignedHead
+
+    @property
+    def kind(self) -> str:
+        """The entry's kind."""
+        return str(self.body["kind"])
+
+    @property
+    def facts(self) -> Mapping[str, Any]:
+        """What the entry says of the exchange."""
+        facts: Mapping[str, Any] = self.body["facts"]
+        return facts
+
+    @property
+    def entry(self) -> int:
+        """The entry's number."""
+        return int(self.body["seq"])
+
+    @property
+    def time(self) -> datetime:
+        """When the bureau wrote the entry."""
+        return datetime.fromisoformat(self.body["time"])
+
+    @property
+    def leaf(self) -> str:
+        """The hash of the entry as a leaf of the tree, hexadecimal."""
+        return hash_leaf(rfc8785.dumps(dict(self.body))).hex()
+
+    @property
+    def contract(self) -> str:
+        """The contract's id."""
+        return str(self.body["contract"])
+
+    @property
+    def job(self) -> str:
+        """The job's id, as the bank chose it."""
+        return str(self.facts["job"])
+
+    def as_dict(self) -> dict[str, Any]:
+        """The receipt as JSON members."""
+        return {
+            "schema": SCHEMA,
+            "entry": dict(self.body),
+            "inclusion": self.inclusion,
+            "head": self.head.as_dict(),
+        }
+
+    def to_header(self) -> str:
+        """The receipt as the header ``Shulab-Receipt`` has it: base64 of JSON."""
+        return base64.b64encode(json.dumps(self.as_dict(), separators=(",", ":")).encode()).decode()
+
+    @classmethod
+    def read(cls, found: object) -> Self:
+        """Strictly parse a receipt's JSON; raises ``InvalidInput``. Nothing is verified here."""
+        try:
+            if not isinstance(found, Mapping) or set(found) != {"schema", "entry", "inclusion", "head"}:
+                raise ValueError
+            if found["schema"] != SCHEMA or not isinstance(found["inclusion"], dict):
+                raise ValueError
+            body = _Body.model_validate(found["entry"])
+            _FACTS[body.kind].model_validate(body.facts)
+            datetime.fromisoformat(body.time)
+            made = _CLASSES[body.kind](found["entry"], found["inclusion"], SignedHead.read(found["head"]))
+        except (ValueError, TypeError, InvalidInput):
+            made = None
+        if not isinstance(made, cls):
+            raise InvalidInput(
+                f"Wanted {cls.wanted} ({SCHEMA}, with an entry {ENTRY_SCHEMA}); found something else.",
+                next_step="ask the bureau for its version",
+            )
+        return made
+
+    @classmethod
+    def from_header(cls, value: str) -> Self:
+        """The receipt in a header; raises ``InvalidInput``."""
+        try:
+            found = json.loads(base64.b64decode(value, validate=True)) if len(value) <= HEADER_BYTES else None
+        except (ValueError, binascii.Error, RecursionError):
+            found = None
+        return cls.read(found)
+
+
+class ScoreReceipt(Receipt):
+    """A receipt for an answered batch: batch, reply, enterprises, register and model."""
+
+    __slots__ = ()
+    wanted = "a receipt of an answered batch"
+
+    @property
+    def batch_sha256(self) -> str:
+        """Hash of the batch."""
+        return str(self.facts["batch_sha256"])
+
+    @property
+    def reply_sha256(self) -> str:
+        """Hash of the reply."""
+        return str(self.facts["reply_sha256"])
+
+    @property
+    def rows(self) -> int:
+        """Enterprises in the batch."""
+        return int(self.facts["rows"])
+
+    @property
+    def register(self) -> str:
+        """Name of the register that the batch was scored against."""
+        return str(self.facts["register"])
+
+    @property
+    def register_version(self) -> int:
+        """Version of that register."""
+        return int(self.facts["register_version"])
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+        return str(self.facts["model"])
+
+    @property
+    def model_version(self) -> int:
+        """Version of the model."""
+        return int(self.facts["model_version"])
+
+
+class MatchReceipt(Receipt):
+    """A receipt for an answered matching or counting request: request, response, identifiers, key epoch."""
+
+    __slots__ = ()
+    wanted = "a receipt of an answered matching request"
+
+    @property
+    def request_sha256(self) -> str:
+        """Hash of the request."""
+        return str(self.facts["request_sha256"])
+
+    @property
+    def response_sha256(self) -> str:
+        """Hash of the response."""
+        return str(self.facts["response_sha256"])
+
+    @property
+    def identifiers(self) -> int:
+        """How many identifiers were asked about."""
+        return int(self.facts["identifiers"])
+
+    @property
+    def counting(self) -> bool:
+        """Whether it was a count."""
+        return bool(self.facts["counting"])
+
+    @property
+    def epoch(self) -> int:
+        """The key epoch."""
+        return int(self.facts["epoch"])
+
+
+_CLASSES: Mapping[str, type[Receipt]] = {SCORED: ScoreReceipt, MATCHED: MatchReceipt}
+
+
+def verify_receipt(receipt: Receipt, bureau_key: str) -> None:
+    """Check the head's signature under ``bureau_key`` (hexadecimal) and the proof that the entry is in its tree.
+
+    Raises ``NotAuthentic``. What the entry says is then what the bureau put into its ledger; whether that is what was
+    sent and came back is for the bank to compare (``lab.bank.contract.ledger_witness``).
+    """
+    receipt.head.verify(bureau_key)
+    try:
+        body = rfc8785.dumps(dict(receipt.body))
+    except (rfc8785.CanonicalizationError, ValueError, TypeError, RecursionError):
+        raise NotAuthentic("The receipt's entry has no canonical form.", next_step="ask the bureau") from None
+    verify_inclusion(body, receipt.entry, receipt.head, receipt.inclusion)

@@ -1,0 +1,235 @@
+"""The ledger as both sides and every auditor read it: entries, the Merkle tree over them, signed tree heads, proofs.
+
+An entry is RFC 8785 canonical JSON and a leaf of the tree of RFC 9162 (section 2.1: SHA-256, prefixes 0x00 and 0x01),
+which is pymerkle's (``LeafTree`` stores its leaves, and helps its cache). Entry ``seq`` (from 1, without gaps) is leaf
+``seq``. The bureau signs each entry, so that an altered one can be told from its neighbours, and tree heads (section
+4.10: size, root, time), so that whoever holds one can tell when the ledger behind it is another.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal, Protocol, TypeAlias
+
+import rfc8785
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pymerkle import ConsistencyProof, InclusionProof, InvalidProof
+from pymerkle.core import BaseMerkleTree
+
+from lab.terms.errors import InvalidInput, NotAuthentic
+from lab.terms.field_types import Hex32
+from lab.terms.keys.signature import verify_signature
+
+SCHEMA = "shulab-entry/2"
+HASH = "sha256"
+LEAF_BYTES = 32
+Fact: TypeAlias = str | int | bool | Sequence[str] | None
+"""What an entry may hold: names, hashes, counts; floats and nested data have no place in it."""
+Proof: TypeAlias = dict[str, Any]
+"""A proof as JSON: the form of pymerkle's ``serialize``."""
+Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One entry: its number, when, what, under which contract, who did it, and the leaf's hash (hexadecimal)."""
+
+    seq: int
+    time: datetime
+    kind: str
+    contract: str | None
+    by: str
+    facts: Mapping[str, Fact]
+    leaf: str
+
+
+def write_body(seq: int, time: datetime, kind: str, contract: str | None, facts: Mapping[str, Fact], by: str) -> bytes:
+    """The canonical bytes of an entry, which are hashed and signed."""
+    listed = {name: list(fact) if isinstance(fact, (list, tuple)) else fact for name, fact in facts.items()}
+    entry: dict[str, Any] = {
+        "schema": SCHEMA,
+        "seq": seq,
+        "time": write_time(time),
+        "kind": kind,
+        "contract": contract,
+        "by": by,
+        "facts": listed,
+    }
+    return rfc8785.dumps(entry)
+
+
+def write_time(time: datetime) -> str:
+    """A time as entries and heads have it: UTC, to the microsecond."""
+    return time.astimezone(UTC).isoformat(timespec="microseconds")
+
+
+def hash_leaf(body: bytes) -> bytes:
+    """The leaf's hash, 32 bytes (RFC 9162, section 2.1.1)."""
+    return hashlib.sha256(b"\x00" + body).digest()
+
+
+def entry_input(body: bytes) -> bytes:
+    """Domain-separated message that the bureau signs for an entry; the body holds the number."""
+    return b"shulab ledger entry v2\x00" + body
+
+
+class LeafTree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no types
+    """pymerkle's tree over leaf hashes that lie side by side in memory: 32 bytes an entry and few subroots."""
+
+    def __init__(self) -> None:
+        super().__init__(algorithm=HASH)
+        self._leaves = bytearray()
+
+    def extend(self, leaves: Iterable[bytes]) -> None:
+        """Append leaf hashes of 32 bytes each."""
+        for leaf in leaves:
+            if len(leaf) != LEAF_BYTES:
+                raise ValueError("a leaf's hash has 32 bytes")
+            self._leaves += leaf
+
+    def __len__(self) -> int:
+        return len(self._leaves) // LEAF_BYTES
+
+    def range_root(self, start: int, end: int) -> bytes:
+        """The root over the leaves from place ``start`` (from 0) to before ``end``, as a tree of their own."""
+        width = end - start
+        split = 1 << ((width - 1).bit_length() - 1) if width > 1 else 0
+        if width == 2 * split or width == 1:
+            whole: bytes = self._get_subroot(start, width)
+            return whole
+        joined: bytes = self.hash_pair(self.range_root(start, start + split), self.range_root(start + split, end))
+        return joined
+
+    def _encode_entry(self, data: bytes) -> bytes:
+        return data
+
+    def _store_leaf(self, data: bytes, digest: bytes) -> int:
+        self.extend([digest])
+        return len(self)
+
+    def _get_leaf(self, index: int) -> bytes:
+        return bytes(self._leaves[(index - 1) * LEAF_BYTES : index * LEAF_BYTES])
+
+    def _get_leaves(self, offset: int, width: int) -> Iterator[bytes]:
+        return (self._get_leaf(index) for index in range(offset + 1, offset + width + 1))
+
+    def _get_size(self) -> int:
+        return len(self)
+
+    def _get_subroot_uncached(self, offset: int, width: int) -> bytes:
+        """The halves come from pymerkle's cache: without this a subroot twice as wide starts from the leaves again."""
+        if width <= self.threshold:
+            subroot: bytes = super()._get_subroot_uncached(offset, width)
+            return subroot
+        half = width // 2
+        whole: bytes = self.hash_pair(self._get_subroot(offset, half), self._get_subroot(offset + half, half))
+        return whole
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SignedHead(_Document):
+    """The ledger at one moment: how many entries, the root over them, when, and the bureau's Ed25519 signature."""
+
+    schema_: Annotated[Literal["shulab-head/1"], Field(alias="schema")] = "shulab-head/1"
+    size: Annotated[int, Field(ge=0, lt=2**53)]
+    root: Hex32
+    time: AwareDatetime
+    signature: Hex64
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    def verify(self, bureau_key: str) -> None:
+        """Raise ``NotAuthentic`` unless ``bureau_key`` (hexadecimal) signed this head."""
+        message = head_input(self.size, self.root, self.time)
+        verify_signature(bureau_key, self.signature, message, what=f"the signature of the tree head of {self.size}")
+
+    def as_dict(self) -> dict[str, Any]:
+        """The head as JSON members."""
+        return {
+            "schema": self.schema_,
+            "size": self.size,
+            "root": self.root,
+            "time": write_time(self.time),
+            "signature": self.signature,
+        }
+
+    def to_json(self) -> bytes:
+        """The head as canonical JSON."""
+        return rfc8785.dumps(self.as_dict())
+
+    @classmethod
+    def read(cls, content: bytes | str | Mapping[str, Any]) -> SignedHead:
+        """Strictly parse a head; its signature is not checked here. Raises ``InvalidInput``."""
+        try:
+            if isinstance(content, (bytes, str)):
+                return cls.model_validate_json(content)
+            return cls.model_validate(dict(content))
+        except ValueError:
+            raise InvalidInput(
+                "Wanted a signed tree head (shulab-head/1); found something else.",
+                next_step="fetch it with `lab audit head`",
+            ) from None
+
+
+def head_input(size: int, root: str, time: datetime) -> bytes:
+    """Domain-separated message that the bureau signs for a tree head."""
+    head: dict[str, Any] = {"size": size, "root": root, "time": write_time(time)}
+    return b"shulab tree head v1\x00" + rfc8785.dumps(head)
+
+
+def verify_inclusion(body: bytes, seq: int, head: SignedHead, proof: Proof) -> None:
+    """Raise ``NotAuthentic`` unless ``proof`` shows that ``body`` is entry ``seq`` of the tree that ``head`` names.
+
+    The head's signature is the caller's to check.
+    """
+    try:
+        found = InclusionProof.deserialize(proof)
+        found.verify(hash_leaf(body), bytes.fromhex(head.root), index=seq, size=head.size, algorithm=HASH)
+    except (InvalidProof, TypeError, ValueError):
+        raise NotAuthentic(
+            f"The proof does not show that entry {seq} is part of the ledger of {head.size} entries.",
+            next_step="ask the bureau; keep what it sent as evidence",
+        ) from None
+
+
+class Head(Protocol):
+    """How many entries, and the root over them: a signed tree head, or a checkpoint."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def root(self) -> str: ...
+
+
+class HeldHead(Head, Protocol):
+    """A head that can be checked against the bureau's key."""
+
+    def verify(self, bureau_key: str, /) -> None: ...
+
+
+def verify_consistency(old: Head, new: Head, proof: Proof | None) -> None:
+    """Raise ``NotAuthentic`` unless ``proof`` shows that the tree of ``new`` continues that of ``old``.
+
+    Two heads of one size need no proof: their roots must be the same; every tree continues the empty one. The heads'
+    signatures are the caller's to check.
+    """
+    if old.size == 0 or (old.size == new.size and old.root == new.root):
+        return
+    try:
+        found = ConsistencyProof.deserialize(proof)
+        roots = bytes.fromhex(old.root), bytes.fromhex(new.root)
+        found.verify(*roots, prior_size=old.size, later_size=new.size, algorithm=HASH)
+    except (InvalidProof, TypeError, ValueError):
+        shown = f" on {old.time:%Y-%m-%d}" if isinstance(old, SignedHead) else ""
+        raise NotAuthentic(
+            f"The bureau's ledger was rewritten: its {new.size} entries do not continue the {old.size} "
+            f"that it showed{shown}.",
+            next_step="stop; keep both tree heads as evidence, and ask the bureau",
+        ) from None

@@ -1,0 +1,1 @@
+"""Text from outside, shown to a person whole."""

@@ -1,0 +1,1 @@
+"""Witnesses of a bureau's ledger, after C2SP: checkpoints, signed notes, cosignatures, quorums."""

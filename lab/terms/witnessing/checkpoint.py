@@ -1,0 +1,116 @@
+"""A bureau's ledger as a transparency log that witnesses know: its origin, and checkpoints (C2SP tlog-checkpoint 1.0).
+
+A checkpoint is a signed note whose text is the origin, the number of entries and the root in base64, a line each. It
+says what a signed tree head (``lab.terms.ledger.tree.SignedHead``) says, in the form that witnesses cosign. The bureau's one
+Ed25519 key signs both; the texts cannot be mistaken for each other, because an origin begins ``shulab/`` and every
+other message that the key signs begins ``shulab`` and a space.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lab.terms.errors import InvalidInput, NotAuthentic
+from lab.terms.witnessing.signed_note import ED25519, Note, NoteKey, NoteSignature
+
+ROOT_BYTES = 32
+EMPTY_ROOT = hashlib.sha256(b"").digest()
+"""The root of the tree without entries (RFC 6962, section 2.1)."""
+_SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
+_LARGEST = 2**63 - 1
+
+
+def origin_of(bureau_key: str) -> str:
+    """The origin of the ledger of the bureau with this public key (64 hexadecimal digits): one log for one key."""
+    return f"shulab/ledger/{hashlib.sha256(bytes.fromhex(bureau_key)).hexdigest()}"
+
+
+def log_key(bureau_key: str) -> NoteKey:
+    """The key that signs the checkpoints of a bureau's ledger; its name is the origin."""
+    return NoteKey(origin_of(bureau_key), bureau_key, ED25519)
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a checkpoint says: which log, how many entries, the root over them (hexadecimal), lines beyond (none is the
+    rule)."""
+
+    origin: str
+    size: int
+    root: str
+    extensions: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The note's text, which is signed and cosigned."""
+        root = base64.b64encode(bytes.fromhex(self.root)).decode()
+        return "".join(f"{line}\n" for line in (self.origin, str(self.size), root, *self.extensions))
+
+    @classmethod
+    def parse(cls, text: str) -> Checkpoint:
+        """Strictly read a note's text; raises ``InvalidInput``."""
+        lines = text.split("\n")
+        fits = len(lines) >= 4 and lines.pop() == "" and all(lines)
+        if fits and _SIZE.fullmatch(lines[1]) and int(lines[1]) <= _LARGEST:
+            try:
+                root = base64.b64decode(lines[2], validate=True)
+            except ValueError:
+                root = b""
+            if len(root) == ROOT_BYTES and base64.b64encode(root).decode() == lines[2]:
+                return cls(lines[0], int(lines[1]), root.hex(), tuple(lines[3:]))
+        raise InvalidInput(
+            "Wanted a checkpoint (C2SP tlog-checkpoint): origin, size and root, a line each; found something else.",
+            next_step="fetch it again",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedCheckpoint:
+    """A checkpoint with the signatures under it: the log's own, and cosignatures; none is checked until it is asked."""
+
+    checkpoint: Checkpoint
+    note: Note
+
+    @property
+    def size(self) -> int:
+        """How many entries."""
+        return self.checkpoint.size
+
+    @property
+    def root(self) -> str:
+        """The root over them, hexadecimal."""
+        return self.checkpoint.root
+
+    def verify(self, bureau_key: str) -> None:
+        """Raise ``NotAuthentic`` unless it is of the ledger of the bureau with this key, and signed by it."""
+        if self.checkpoint.origin != origin_of(bureau_key):
+            raise NotAuthentic(
+                "The checkpoint is of another log than this bureau's ledger.",
+                next_step="fetch it from this bureau; keep what was sent as evidence",
+            )
+        self.note.verify(log_key(bureau_key))
+
+    def with_signatures(self, lines: tuple[NoteSignature, ...]) -> SignedCheckpoint:
+        """The same with these lines below the others."""
+        return SignedCheckpoint(self.checkpoint, Note(self.note.text, (*self.note.signatures, *lines)))
+
+    def __str__(self) -> str:
+        return str(self.note)
+
+    @classmethod
+    def parse(cls, content: bytes) -> SignedCheckpoint:
+        """Strictly read a checkpoint; raises ``InvalidInput``. No signature is checked here."""
+        note = Note.parse(content)
+        return cls(Checkpoint.parse(note.text), note)
+
+
+def sign_checkpoint(bureau_key: str, sign: Callable[[bytes], bytes], size: int, root: str) -> SignedCheckpoint:
+    """A checkpoint of the bureau's ledger at this size, by ``sign``, the bureau's Ed25519 key at work."""
+    key = log_key(bureau_key)
+    checkpoint = Checkpoint(key.name, size, root)
+    line = NoteSignature(key.name, key.id, sign(checkpoint.text.encode()))
+    return SignedCheckpoint(checkpoint, Note(checkpoint.text, (line,)))

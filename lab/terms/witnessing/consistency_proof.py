@@ -1,0 +1,119 @@
+"""Consistency proofs as lists of hashes (RFC 6962, section 2.1.2), the form in which witnesses take them, and the body
+of the request that brings one to a witness (C2SP tlog-witness, ``add-checkpoint``).
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from lab.terms.errors import InvalidInput
+from lab.terms.witnessing.checkpoint import ROOT_BYTES, Checkpoint, SignedCheckpoint
+from lab.terms.witnessing.signed_note import LONGEST
+
+MOST_HASHES = 63
+LONGEST_REQUEST = LONGEST + 64 * (MOST_HASHES + 2)
+"""The longest body of a request that is read, in bytes."""
+_OLD = re.compile(rb"old (0|[1-9][0-9]{0,18})")
+
+
+def prove(root: Callable[[int, int], bytes], first: int, second: int) -> tuple[bytes, ...]:
+    """The proof that the tree of ``second`` leaves continues that of ``first``, 0 <= first <= second.
+
+    ``root(start, end)`` gives the root over the leaves from ``start`` to before ``end``, 32 bytes. Nothing has to be
+    proven from the empty tree, or between trees of one size.
+    """
+    if not 0 <= first <= second:
+        raise ValueError("wanted 0 <= first <= second")
+    return tuple(_subproof(root, first, 0, second, whole=True)) if 0 < first < second else ()
+
+
+def _subproof(root: Callable[[int, int], bytes], first: int, start: int, end: int, *, whole: bool) -> list[bytes]:
+    """SUBPROOF of section 2.1.2 over the leaves from ``start`` to before ``end``."""
+    size = end - start
+    if first == size:
+        return [] if whole else [root(start, end)]
+    split = 1 << ((size - 1).bit_length() - 1)
+    if first <= split:
+        return [*_subproof(root, first, start, start + split, whole=whole), root(start + split, end)]
+    return [*_subproof(root, first - split, start + split, end, whole=False), root(start, start + split)]
+
+
+def is_consistent(old: tuple[int, bytes], new: tuple[int, bytes], proof: Sequence[bytes]) -> bool:
+    """Whether ``proof`` shows that the tree ``new`` (size, root) continues ``old`` (RFC 9162, section 2.1.4.2)."""
+    (first, old_root), (second, new_root) = old, new
+    if first == 0 or first == second:
+        return not proof and (first == 0 or old_root == new_root)
+    if first > second or not proof or len(proof) > MOST_HASHES:
+        return False
+    path = list(proof) if first & (first - 1) else [old_root, *proof]
+    node, last = first - 1, second - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    before = after = path[0]
+    for one in path[1:]:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            before, after = _join(one, before), _join(one, after)
+            while node and not node & 1:
+                node, last = node >> 1, last >> 1
+        else:
+            after = _join(after, one)
+        node, last = node >> 1, last >> 1
+    return last == 0 and before == old_root and after == new_root
+
+
+def _join(left: bytes, right: bytes) -> bytes:
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class AddCheckpoint:
+    """A request to cosign: the size that the witness cosigned last, as the log believes, the proof from there, and the
+    checkpoint."""
+
+    old: int
+    proof: tuple[bytes, ...]
+    signed: SignedCheckpoint
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """What is to be cosigned."""
+        return self.signed.checkpoint
+
+    def to_bytes(self) -> bytes:
+        """The body of the request."""
+        proof = "".join(f"{base64.b64encode(one).decode()}\n" for one in self.proof)
+        return f"old {self.old}\n{proof}\n{self.signed}".encode()
+
+    @classmethod
+    def parse(cls, body: bytes) -> AddCheckpoint:
+        """Strictly read a body; raises ``InvalidInput``. Neither signatures nor the proof are checked here."""
+        if len(body) > LONGEST_REQUEST:
+            raise _no_request(f"it has more than {LONGEST_REQUEST} bytes")
+        above, empty, note = body.partition(b"\n\n")
+        first, *hashes = above.split(b"\n")
+        found = _OLD.fullmatch(first)
+        if not empty or found is None or int(found[1]) >= 2**63 or len(hashes) > MOST_HASHES:
+            raise _no_request("its first lines are no size and at most 63 hashes")
+        return cls(int(found[1]), tuple(_hash(line) for line in hashes), SignedCheckpoint.parse(note))
+
+
+def _hash(line: bytes) -> bytes:
+    try:
+        found = base64.b64decode(line, validate=True)
+    except ValueError:
+        found = b""
+    if len(found) != ROOT_BYTES or base64.b64encode(found) != line:
+        raise _no_request("a line of its proof is no hash in base64")
+    return found
+
+
+def _no_request(why: str) -> InvalidInput:
+    return InvalidInput(
+        f"Wanted a request to cosign (C2SP tlog-witness, add-checkpoint); {why}.", next_step="make it anew"
+    )

@@ -1,0 +1,110 @@
+"""Cosignatures of witnesses on checkpoints (C2SP tlog-cosignature, version 1 over Ed25519), and how many are enough.
+
+A witness that cosigns says: at this time, this was the largest tree that I have seen of this log, and it continues
+every one that I cosigned before. The message is ``cosignature/v1``, ``time`` and the seconds since 1970, a line each,
+and the checkpoint's text; the signature is the time (8 bytes, big-endian) and 64 bytes of Ed25519.
+
+Two forks can both have a quorum only if some witness cosigned both, as long as a quorum is more than half of the
+witnesses: ``WitnessTerms`` of a contract asks for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from lab.terms.errors import NotAuthentic
+from lab.terms.witnessing.checkpoint import SignedCheckpoint
+from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey, NoteSignature, is_signed
+
+_TIME, _SIGNATURE = 8, 64
+_LATEST = 2**63 - 1
+AHEAD = timedelta(minutes=5)
+"""How far a witness's clock may be ahead of the reader's, or behind the bureau's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cosignature:
+    """That a witness cosigned: its name and key (hexadecimal), and when."""
+
+    name: str
+    public_key: str
+    time: datetime
+
+
+def witness_keys(terms: WitnessTerms) -> tuple[NoteKey, ...]:
+    """The keys of a contract's witnesses."""
+    return tuple(NoteKey(party.name, party.public_key, COSIGNATURE) for party in terms.parties)
+
+
+def cosignature_message(seconds: int, text: str) -> bytes:
+    """What a witness signs; ``text`` is the checkpoint's, with its last newline."""
+    return f"cosignature/v1\ntime {seconds}\n{text}".encode()
+
+
+def cosign(key: NoteKey, sign: Callable[[bytes], bytes], text: str, time: datetime) -> NoteSignature:
+    """The cosignature of ``key`` on a checkpoint's text, by ``sign``, the Ed25519 key at work."""
+    seconds = int(time.timestamp())
+    return NoteSignature(key.name, key.id, seconds.to_bytes(_TIME, "big") + sign(cosignature_message(seconds, text)))
+
+
+def read_cosignature(key: NoteKey, line: NoteSignature, text: str) -> Cosignature:
+    """The cosignature in a line that claims ``key``; raises ``NotAuthentic`` unless it verifies over ``text``."""
+    seconds = int.from_bytes(line.signature[:_TIME], "big")
+    fits = key.kind == COSIGNATURE and line.is_by(key) and len(line.signature) == _TIME + _SIGNATURE
+    if fits and 0 < seconds <= _LATEST:
+        signed = is_signed(key.public_key, line.signature[_TIME:], cosignature_message(seconds, text))
+        if signed and seconds < datetime.max.replace(tzinfo=UTC).timestamp():
+            return Cosignature(key.name, key.public_key, datetime.fromtimestamp(seconds, UTC))
+    raise NotAuthentic(
+        f"The cosignature of witness {key.name} does not verify on this checkpoint.",
+        next_step="ask the bureau; keep what it sent as evidence",
+    )
+
+
+def find_cosignatures(
+    checkpoint: SignedCheckpoint,
+    keys: Iterable[NoteKey],
+    *,
+    now: datetime,
+    since: datetime | None = None,
+) -> tuple[Cosignature, ...]:
+    """The cosignatures of these witnesses on a checkpoint, one a key, however often it stands there.
+
+    Those of the future, or from before ``since`` (when the bureau signed what the checkpoint is to cover), do not
+    count. Raises ``NotAuthentic`` for one that claims a key and does not verify.
+    """
+    found: dict[str, Cosignature] = {}
+    for key in keys:
+        for line in checkpoint.note.signatures:
+            if line.is_by(key):
+                one = read_cosignature(key, line, checkpoint.note.text)
+                in_time = one.time <= now + AHEAD and (since is None or one.time >= since - AHEAD)
+                if in_time:
+                    found.setdefault(key.public_key, one)
+    return tuple(found.values())
+
+
+def check_quorum(
+    checkpoint: SignedCheckpoint,
+    terms: WitnessTerms,
+    bureau_key: str,
+    *,
+    now: datetime,
+    since: datetime | None = None,
+) -> tuple[Cosignature, ...]:
+    """The cosignatures that make the quorum of a contract; raises ``NotAuthentic`` if they are too few, or the
+    checkpoint is not of the ledger of the bureau with this key (hexadecimal), or not signed by it."""
+    checkpoint.verify(bureau_key)
+    found = find_cosignatures(checkpoint, witness_keys(terms), now=now, since=since)
+    if len(found) < terms.quorum:
+        there = {one.public_key for one in found}
+        missing = ", ".join(party.name for party in terms.parties if party.public_key not in there)
+        raise NotAuthentic(
+            f"The bureau's ledger of {checkpoint.size} entries is cosigned by {len(found)} of the contract's "
+            f"{len(terms.parties)} witnesses; {terms.quorum} are wanted. Without: {missing}.",
+            next_step="ask the bureau, and the witnesses that are missing, what they have seen",
+        )
+    return found

@@ -1,0 +1,34 @@
+"""Which witnesses have to have seen a ledger, and how many of them are enough."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from lab.terms.field_types import FrozenDocument
+from lab.terms.keys.party import Party
+from lab.terms.witnessing.signed_note import is_key_name
+
+
+class WitnessTerms(FrozenDocument):
+    """Who has to have seen the bureau's ledger before the bank takes its receipts: witnesses by name and cosigning key,
+    and how many of them are enough.
+
+    More than half: with fewer, a bureau could have one fork cosigned by some and another by the rest, all of them
+    honest. No two have one name or one key, so that nobody is counted twice.
+    """
+
+    quorum: Annotated[int, Field(ge=1, le=16)]
+    parties: Annotated[tuple[Party, ...], Field(min_length=1, max_length=16)]
+
+    @model_validator(mode="after")
+    def _check(self) -> WitnessTerms:
+        if not len(self.parties) < 2 * self.quorum <= 2 * len(self.parties):
+            raise ValueError("a quorum is more than half of the witnesses, and no more than there are")
+        if any(not is_key_name(party.name) for party in self.parties):
+            raise ValueError("a witness is named by printable ASCII without space and plus")
+        for what in ("name", "public_key"):
+            if len({getattr(party, what) for party in self.parties}) != len(self.parties):
+                raise ValueError("a contract names each witness once")
+        return self

@@ -1,0 +1,1 @@
+"""What stays at the bureau: forests, weights, the model and its card."""

@@ -1,0 +1,216 @@
+"""A forest as plain data: parsed from LightGBM once, then evaluated and taken apart by our own code.
+
+The semantics are LightGBM's (``include/LightGBM/tree.h``, ``NumericalDecision`` and ``CategoricalDecision``):
+
+* numeric, goes left if ``value <= threshold``; a value within +-1e-35 is zero;
+* missing type ``none``: a missing value counts as zero; ``zero``: zero and missing go the default way;
+  ``nan``: missing goes the default way;
+* categorical, goes left if the category is in the set; missing, unseen and negative go right.
+
+A tree is a tuple of nodes; a node's children come after it, so one pass in order visits parents first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lab.terms.errors import InvalidInput
+from models.shared.canonical_json import STRICT, require
+from models.shared.columns import ZERO_BAND
+from models.shared.features import MAX_CATEGORIES
+
+MAX_NODES = 400_000
+MISSING: dict[str, Literal["none", "zero", "nan"]] = {"None": "none", "Zero": "zero", "NaN": "nan"}
+LEAF = -1
+
+
+@dataclass(frozen=True)
+class Split:
+    """What an inner node asks of one feature. ``categories`` (codes that go left) is None for a numeric one."""
+
+    feature: Annotated[int, Field(ge=0, lt=10_000)]
+    threshold: float
+    missing: Literal["none", "zero", "nan"]
+    default_left: bool
+    categories: Annotated[tuple[int, ...], Field(max_length=MAX_CATEGORIES + 1)] | None = None
+
+    __pydantic_config__ = STRICT
+
+    def outcome(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which of ``values`` (float64 [rows], NaN missing) go left."""
+        absent = np.isnan(values)
+        if self.categories is not None:
+            # A missing value is no category: -1 is in no set.
+            return np.isin(np.trunc(np.where(absent, -1.0, values)), np.asarray(self.categories, dtype=np.float64))
+        small = np.abs(values) <= ZERO_BAND
+        left = np.where(small | absent, 0.0, values) <= self.threshold
+        if self.missing == "none":
+            return left
+        away = absent | small if self.missing == "zero" else absent
+        return np.where(away, self.default_left, left)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One node: a leaf (``split`` is None) with its value, or an inner node with the positions of its two children."""
+
+    cover: Annotated[float, Field(ge=0)]
+    value: float = 0.0
+    split: Split | None = None
+    left: int = LEAF
+    right: int = LEAF
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Forest:
+    """Trees whose leaf values add up, and a constant: ``raw = bias + sum over trees of the value of the leaf reached``.
+
+    ``trees[k]`` are the nodes of tree k, root first.
+    """
+
+    trees: Annotated[
+        tuple[Annotated[tuple[Node, ...], Field(min_length=1, max_length=10_000)], ...], Field(max_length=20_000)
+    ]
+    bias: float = 0.0
+
+    __pydantic_config__ = STRICT
+
+    @cached_property
+    def expected(self) -> tuple[tuple[float, ...], ...]:
+        """For each tree and node the mean of the leaves below, weighted by training cover (evenly without any)."""
+        return tuple(_expected(tree) for tree in self.trees)
+
+    @property
+    def intercept(self) -> float:
+        """The constant part of every score: the bias and what each tree says before any question."""
+        return self.bias + sum(values[0] for values in self.expected)
+
+    def raw_scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Plain evaluation: float64 [rows] from ``values`` float64 [rows, features]."""
+        raw = np.full(len(values), self.bias)
+        outcomes: dict[Split, NDArray[np.bool_]] = {}
+        for tree in self.trees:
+            reached: dict[int, NDArray[np.intp]] = {0: np.arange(len(values))}
+            for position, node in enumerate(tree):
+                rows = reached.pop(position)
+                if node.split is None:
+                    raw[rows] += node.value
+                    continue
+                if node.split not in outcomes:
+                    outcomes[node.split] = node.split.outcome(values[:, node.split.feature])
+                left = outcomes[node.split][rows]
+                reached[node.left], reached[node.right] = rows[left], rows[~left]
+        return raw
+
+    def paths(self) -> Iterator[tuple[int, tuple[tuple[int, bool], ...], int]]:
+        """Every leaf as (tree, path, leaf): the path is (inner node, went left) from the root down."""
+        for number, tree in enumerate(self.trees):
+            above: dict[int, tuple[tuple[int, bool], ...]] = {0: ()}
+            for position, node in enumerate(tree):
+                path = above.pop(position)
+                if node.split is None:
+                    yield number, path, position
+                else:
+                    above[node.left] = (*path, (position, True))
+                    above[node.right] = (*path, (position, False))
+
+
+def read_lightgbm(dump: Mapping[str, Any]) -> Forest:
+    """Plain data from ``Booster.dump_model()``, whose thresholds and values are printed to full precision.
+
+    Raises ``InvalidInput`` for models that are no plain sum of trees with constant leaves (several classes, random
+    forests that average, linear trees).
+    """
+    if dump.get("num_tree_per_iteration", 1) != 1 or dump.get("average_output", False):
+        raise InvalidInput(
+            "Wanted a boosted model with one score; found several classes or averaged trees.",
+            next_step="train with one of the families boosted or scorecard",
+        )
+    return Forest(trees=tuple(_read_tree(info["tree_structure"]) for info in dump["tree_info"]))
+
+
+def _read_tree(structure: Mapping[str, Any]) -> tuple[Node, ...]:
+    nodes: list[Node] = []
+    # (entry, parent, is left child): children are numbered after their parents, so parents are patched as we go.
+    queue: list[tuple[Mapping[str, Any], int, bool]] = [(structure, LEAF, False)]
+    links: dict[int, list[int]] = {}
+    while queue:
+        entry, parent, is_left = queue.pop()
+        position = len(nodes)
+        if parent != LEAF:
+            links[parent][0 if is_left else 1] = position
+        if "split_feature" in entry:
+            links[position] = [LEAF, LEAF]
+            nodes.append(Node(cover=0.0, split=_read_split(entry)))
+            queue.append((entry["right_child"], position, False))
+            queue.append((entry["left_child"], position, True))
+        elif "leaf_coeff" in entry or "leaf_const" in entry:
+            raise InvalidInput("Wanted trees with constant leaves; found linear ones.")
+        else:
+            nodes.append(Node(cover=float(entry.get("leaf_count", 0) or 0), value=float(entry["leaf_value"])))
+    return tuple(
+        Node(cover=n.cover, value=n.value, split=n.split, left=links[i][0], right=links[i][1]) if i in links else n
+        for i, n in enumerate(nodes)
+    )
+
+
+def _read_split(entry: Mapping[str, Any]) -> Split:
+    categorical = entry["decision_type"] == "=="
+    return Split(
+        feature=int(entry["split_feature"]),
+        threshold=0.0 if categorical else float(entry["threshold"]),
+        missing="nan" if categorical else MISSING[entry["missing_type"]],
+        default_left=False if categorical else bool(entry["default_left"]),
+        categories=tuple(int(code) for code in str(entry["threshold"]).split("||")) if categorical else None,
+    )
+
+
+def _expected(tree: tuple[Node, ...]) -> tuple[float, ...]:
+    weight, total, leaves = [0.0] * len(tree), [0.0] * len(tree), [0] * len(tree)
+    plain = [0.0] * len(tree)
+    for position in range(len(tree) - 1, -1, -1):
+        node = tree[position]
+        if node.split is None:
+            weight[position], total[position] = node.cover, node.cover * node.value
+            leaves[position], plain[position] = 1, node.value
+        else:
+            for child in (node.left, node.right):
+                weight[position] += weight[child]
+                total[position] += total[child]
+                leaves[position] += leaves[child]
+                plain[position] += plain[child]
+    return tuple(
+        node.value if node.split is None else (total[i] / weight[i] if weight[i] else plain[i] / leaves[i])
+        for i, node in enumerate(tree)
+    )
+
+
+def check_forest(forest: Forest, category_counts: tuple[int | None, ...], *, of: str) -> None:
+    """Raise ``InvalidInput`` unless every tree is a tree over the given features; ``of`` names the document.
+
+    ``category_counts[feature]`` is the number of categories, or None for a numeric feature.
+    """
+    require(sum(len(tree) for tree in forest.trees) <= MAX_NODES, f"at most {MAX_NODES} nodes", of=of)
+    for tree in forest.trees:
+        children: list[int] = []
+        for position, node in enumerate(tree):
+            if node.split is None:
+                require(node.left == LEAF and node.right == LEAF, "leaves without children", of=of)
+                continue
+            require(node.left > position and node.right > position, "children after their parents", of=of)
+            children += [node.left, node.right]
+            require(node.split.feature < len(category_counts), "tests of its own features", of=of)
+            count = category_counts[node.split.feature]
+            require((count is None) == (node.split.categories is None), "tests that fit their feature's kind", of=of)
+            if count is not None and node.split.categories is not None:
+                require(all(0 <= code <= count for code in node.split.categories), "known categories", of=of)
+        require(sorted(children) == list(range(1, len(tree))), "each node under exactly one parent", of=of)

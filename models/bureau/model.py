@@ -1,0 +1,338 @@
+"""A model: features, a forest, a quantum and public constants, as one document; and the integer terms it yields.
+
+``terms`` is what the bureau multiplies under encryption. All details share one rounding: a column's weight is rounded
+to the quantum once, its dimension parts are rounded each, and what is left goes to the dimension of the column's own
+feature. So totals are the same integers at every detail and subtotals add up exactly. A contract may ask for coarser
+steps than one quantum: then everything is rounded to multiples of the step in the same way. The intercept is a public
+constant of the model: it stands in the sheet and in no term.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lab.terms.contract.document import Detail
+from lab.terms.errors import InvalidInput
+from models.bureau.column_weights import CHUNK, Weights, decompose
+from models.bureau.forest import Forest
+from models.bureau.model_card import Card
+from models.shared.calibration import Calibration, Scale
+from models.shared.canonical_json import STRICT
+from models.shared.columns import Column, indicators
+from models.shared.dimensions import DIMENSION_CODES, DIMENSIONS
+from models.shared.features import Feature, encode
+from models.shared.sheet import BankSheet, Output, PublicItem, Reference, Slug
+
+FINEST = -20  # a quantum below 2^-20 would carry precision that no score needs, and that tells more of the weights
+FLOAT_SLACK = 1e-9  # what double arithmetic may differ, beside rounding to the quantum
+TOTAL = Output("total", "total")
+PUBLIC = Output("public", "public")
+
+
+@dataclass(frozen=True)
+class ScoreTerms:
+    """What an encrypted score is made of, in quanta.
+
+    ``columns`` int32 [T]: the ciphertext column each term multiplies; ``outputs`` (T tuples): the outputs it is added
+    to; ``values`` int64 [T, rows]; ``base`` int64 [O, rows]. Output o is
+    base[o] + sum of answer[columns[t]] * values[t].
+    """
+
+    columns: NDArray[np.int32]
+    outputs: tuple[tuple[int, ...], ...]
+    values: NDArray[np.int64]
+    base: NDArray[np.int64]
+
+    def apply(self, answers: NDArray[np.uint8]) -> NDArray[np.int64]:
+        """The sums in clear, int64 [O, rows], from the bank's ``answers`` uint8 [columns, rows]."""
+        sums = self.base.copy()
+        for column, outputs, values in zip(self.columns, self.outputs, self.values, strict=True):
+            for output in outputs:
+                sums[output] += answers[column] * values
+        return sums
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """Where the term of a column goes: its own, or its part for another dimension."""
+
+    column: int
+    feature: int
+    dimension: int
+    outputs: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained model. ``features``: the bureau's first, then the bank's; the forest counts them in this order."""
+
+    name: Slug
+    version: Annotated[int, Field(ge=1)]
+    family: Literal["boosted", "scorecard"]
+    interactions: Literal["one", "free"]
+    features: Annotated[tuple[Feature, ...], Field(max_length=4000)]
+    forest: Forest
+    quantum: float
+    value_limit: Annotated[int, Field(ge=1, le=2**40)]
+    calibration: Calibration
+    scale: Scale
+    references: Annotated[tuple[Reference, ...], Field(max_length=2020)]
+    card: Card
+    schema: Literal["shulab-model/1"] = "shulab-model/1"
+
+    __pydantic_config__ = STRICT
+
+    @property
+    def public_features(self) -> tuple[Feature, ...]:
+        """The bureau's features, in the order of the forest."""
+        return tuple(feature for feature in self.features if feature.party == "bureau")
+
+    @property
+    def bank_features(self) -> tuple[Feature, ...]:
+        """The bank's features, in the order of the forest."""
+        return tuple(feature for feature in self.features if feature.party == "bank")
+
+    @cached_property
+    def weights(self) -> Weights:
+        """The forest as columns; raises ``InvalidInput`` if it is not what ``interactions`` declares."""
+        numbers = [DIMENSION_CODES.index(feature.dimension) for feature in self.features]
+        return decompose(self.forest, self.features, numbers, one=self.interactions == "one")
+
+    @property
+    def columns(self) -> int:
+        """How many ciphertext columns a batch has."""
+        return len(self.asked)
+
+    @cached_property
+    def asked(self) -> tuple[Column, ...]:
+        """The columns that a bank answers: all but those that the others of their feature imply."""
+        implied = set(self.weights.implied)
+        return tuple(column for place, column in enumerate(self.weights.columns) if place not in implied)
+
+    def outputs(self, detail: Detail) -> tuple[Output, ...]:
+        """What comes back at this detail, in order. Raises ``InvalidInput`` for feature subtotals of a free model."""
+        if detail is Detail.TOTAL:
+            return (TOTAL,)
+        dimensions = tuple(Output("dimension", DIMENSION_CODES[number]) for number in self._dimension_rows)
+        if detail is Detail.DIMENSIONS:
+            return dimensions
+        if self.interactions == "free":
+            raise InvalidInput(
+                "Feature subtotals need interactions=one: a column of a free model joins several features.",
+                next_step="choose detail total or dimensions, or train with --interactions one",
+            )
+        names = self.bank_features
+        features = (*(Output("feature", names[number].name) for number in self._feature_rows), PUBLIC)
+        return features if detail is Detail.FEATURES else (*dimensions, *features)
+
+    @cached_property
+    def _dimension_rows(self) -> tuple[int, ...]:
+        weights = self.weights
+        used = {*weights.own_dimension, *(dimension for _, dimension in weights.pairs), weights.base_dimension}
+        used |= {int(row) for row in np.flatnonzero(np.diff(weights.base_parts.indptr))}
+        return tuple(sorted(used))
+
+    @cached_property
+    def _feature_rows(self) -> tuple[int, ...]:
+        return tuple(sorted(set(self.weights.own_feature) - {-1}))
+
+    def terms(self, public: pl.DataFrame, detail: Detail, *, step: int = 1) -> ScoreTerms:
+        """The terms for the enterprises of ``public`` (one row each, the bureau's columns), multiples of ``step``."""
+        return self.terms_of(encode(public, self.public_features), detail, step=step)
+
+    def terms_of(self, public: NDArray[np.float64], detail: Detail, *, step: int = 1) -> ScoreTerms:
+        """As ``terms``, from encoded public features, float64 [rows, public features]."""
+        weights, outputs, routes = self.weights, self.outputs(detail), self._routes(detail)
+        count, rows = len(weights.columns), len(public)
+        by_dimension, by_feature = _subtotals(detail)
+        places = {output: place for place, output in enumerate(outputs)}
+        pair_columns, folded = [route.column for route in routes[count:]], self._implied(routes)
+        asked = [place for place, route in enumerate(routes) if route.column not in weights.implied]
+        asked.sort(key=lambda place: routes[place].column)
+        values = np.empty((len(asked), rows), dtype=np.int64)
+        base = np.zeros((len(outputs), rows), dtype=np.int64)
+        literals = weights.outcomes(public)
+        for start in range(0, rows, CHUNK):
+            part = slice(start, min(start + CHUNK, rows))
+            holds = weights.conditions(literals[:, part])
+            all_terms = np.empty((len(routes), holds.shape[1]), dtype=np.int64)
+            all_terms[:count] = self._quanta(weights.total @ holds, step)
+            base_total = self._quanta(weights.base_total @ holds, step)[0]
+            if by_dimension:
+                pairs = all_terms[count:] = self._quanta(weights.parts @ holds, step)
+                np.subtract.at(all_terms, pair_columns, pairs)
+                parts = self._quanta(weights.base_parts @ holds, step)
+                parts[weights.base_dimension] += base_total - parts.sum(axis=0)
+                for number in self._dimension_rows:
+                    base[places[Output("dimension", DIMENSION_CODES[number])], part] = parts[number]
+            if by_feature:
+                base[places[PUBLIC], part] = base_total
+            if detail is Detail.TOTAL:
+                base[0, part] = base_total
+            for implied, others in folded:
+                all_terms[others] -= all_terms[implied]
+                base[list(routes[implied].outputs), part] += all_terms[implied]
+            values[:, part] = all_terms[asked]
+        columns = np.asarray([routes[place].column for place in asked], dtype=np.int32)
+        columns -= np.searchsorted(weights.implied, columns).astype(np.int32)
+        return ScoreTerms(columns, tuple(routes[place].outputs for place in asked), values, base)
+
+    def term_counts(self, detail: Detail) -> tuple[int, ...]:
+        """How many terms feed each output at this detail, in the order of ``outputs``."""
+        counts = [0] * len(self.outputs(detail))
+        for route in self._routes(detail):
+            if route.column not in self.weights.implied:
+                for output in route.outputs:
+                    counts[output] += 1
+        return tuple(counts)
+
+    def _routes(self, detail: Detail) -> list[_Route]:
+        """The terms of all columns, their own before parts for other dimensions."""
+        weights, (by_dimension, by_feature) = self.weights, _subtotals(detail)
+        places = {output: place for place, output in enumerate(self.outputs(detail))}
+        pairs = weights.pairs if by_dimension else ()
+        routes = []
+        for column, dimension in (*enumerate(weights.own_dimension), *pairs):
+            feature = weights.own_feature[column]
+            outputs = [places[Output("dimension", DIMENSION_CODES[dimension])]] if by_dimension else []
+            if by_feature:
+                outputs.append(places[Output("feature", self.bank_features[feature].name)])
+            routes.append(_Route(column, feature, dimension, tuple(outputs) if outputs else (0,)))
+        return routes
+
+    def _implied(self, routes: list[_Route]) -> list[tuple[int, list[int]]]:
+        """Each term of an implied column, and those of the other columns of its feature and dimension.
+
+        The implied answer is 1 less the others, so its weight goes to the base and off the others': the same integers.
+        """
+        found = []
+        for place, route in enumerate(routes):
+            if route.column in self.weights.implied:
+                same = (route.feature, route.dimension)
+                others = [n for n, one in enumerate(routes) if n != place and (one.feature, one.dimension) == same]
+                found.append((place, others))
+        return found
+
+    def _quanta(self, values: NDArray[np.float64], step: int) -> NDArray[np.int64]:
+        return np.rint(values / (self.quantum * step)).astype(np.int64) * step
+
+    def raw_scores(self, public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
+        """Plain evaluation in clear: float64 [rows], unrounded log-odds of default (before calibration)."""
+        return self.forest.raw_scores(
+            np.hstack([encode(public, self.public_features), encode(bank, self.bank_features)])
+        )
+
+    def answers(self, bank: pl.DataFrame) -> NDArray[np.uint8]:
+        """What the bank would answer, uint8 [columns, rows]; the same as ``sheet(...).indicators``."""
+        return self.answers_of(encode(bank, self.bank_features))
+
+    def answers_of(self, bank: NDArray[np.float64]) -> NDArray[np.uint8]:
+        """As ``answers``, from encoded bank features, float64 [rows, bank features]."""
+        return indicators(self.bank_features, self.weights.binnings, self.asked, bank)
+
+    @property
+    def roundings(self) -> int:
+        """How many rounded weights of one enterprise may differ from zero: one for each bank feature, or each tree."""
+        if self.interactions == "one":
+            return len(self._feature_rows)
+        return min(self.columns, len(self.forest.trees))
+
+    @property
+    def error_bound(self) -> float:
+        """Largest difference of a decrypted raw score: half a quantum for each rounded weight and for the base."""
+        return self.error_bound_at(1)
+
+    def error_bound_at(self, step: int) -> float:
+        """As ``error_bound``, where everything is rounded to ``step`` quanta: half a step for each rounding."""
+        return 0.5 * self.quantum * step * (self.roundings + 1) + FLOAT_SLACK
+
+    def value_bound(self, detail: Detail = Detail.FULL, *, step: int = 1) -> int:
+        """Largest absolute value of any output, in quanta, for honest answers; the same at every detail."""
+        del detail  # one bound holds for all: subtotals are sums of the same parts
+        return math.ceil(self.weights.reach / self.quantum) + _rounding_slack(self.roundings) * step
+
+    def sheet(self, detail: Detail) -> BankSheet:
+        """What a bank is told of this model under a contract of this detail."""
+        weights, outputs = self.weights, self.outputs(detail)
+        wanted = {TOTAL, *outputs}
+        used = [binning.feature for binning in weights.binnings]  # a bank need not send what no column asks about
+        return BankSheet(
+            model=self.name,
+            version=self.version,
+            family=self.family,
+            interactions=self.interactions,
+            detail=detail,
+            features=tuple(self.bank_features[number] for number in used),
+            binnings=tuple(replace(binning, feature=place) for place, binning in enumerate(weights.binnings)),
+            columns=self.asked,
+            quantum=self.quantum,
+            intercept=self.forest.intercept,
+            error_bound=self.error_bound,
+            outputs=outputs,
+            calibration=self.calibration,
+            scale=self.scale,
+            references=tuple(reference for reference in self.references if reference.output in wanted),
+            items=self.items(),
+            facts=self.card.facts,
+        )
+
+    def items(self) -> tuple[PublicItem, ...]:
+        """The bureau's items that the model asks about (those no tree tests are left out)."""
+        asked = {node.split.feature for tree in self.forest.trees for node in tree if node.split is not None}
+        return tuple(
+            PublicItem(
+                code=feature.item or feature.name, zh=feature.label_zh, en=feature.label_en, dimension=feature.dimension
+            )
+            for number, feature in enumerate(self.features)
+            if feature.party == "bureau" and number in asked
+        )
+
+    def summary(self) -> dict[str, Any]:
+        """The model in a few plain values, for ``lab model show --json``."""
+        return {
+            "name": self.name,
+            "version": self.version,
+            "family": self.family,
+            "interactions": self.interactions,
+            "trees": len(self.forest.trees),
+            "columns": self.columns,
+            "pairs": self.columns + len(self.weights.pairs),
+            "public_features": [feature.name for feature in self.public_features],
+            "bank_features": [feature.name for feature in self.bank_features],
+            "items": [item.code for item in self.items()],
+            "quantum": self.quantum,
+            "error_bound": self.error_bound,
+            "rows": self.card.rows,
+            "positives": self.card.positives,
+            "date": self.card.date,
+            "seed": self.card.seed,
+            "facts": {fact.name: fact.value for fact in self.card.facts},
+            "warnings": [{"zh": warning.zh, "en": warning.en} for warning in self.card.warnings],
+        }
+
+
+def _subtotals(detail: Detail) -> tuple[bool, bool]:
+    """Whether there are subtotals by dimension, and by feature."""
+    return detail in (Detail.DIMENSIONS, Detail.FULL), detail in (Detail.FEATURES, Detail.FULL)
+
+
+def choose_quantum(reach: float, roundings: int, value_limit: int) -> float:
+    """The finest power of two, not below 2^-20, with which no output passes ``value_limit`` quanta."""
+    room = value_limit - _rounding_slack(roundings) - 1
+    if room <= 0:
+        raise InvalidInput(f"Wanted a value limit above {_rounding_slack(roundings) + 1} quanta; found {value_limit}.")
+    exponent = math.ceil(math.log2(reach / room)) if reach > 0 else FINEST
+    return math.ldexp(1.0, max(exponent, FINEST))
+
+
+def _rounding_slack(roundings: int) -> int:
+    # An own part takes its own rounding and the residues of at most five other dimensions: 3 quanta, and one to spare.
+    return (len(DIMENSIONS) - 2) * (roundings + 1)

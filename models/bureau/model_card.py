@@ -1,0 +1,81 @@
+"""The model card: what a model is for, what it was made from, how good it is, what to beware of. Data, not prose."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from models.shared.canonical_json import STRICT
+from models.shared.sheet import Fact, Text
+
+FACT_WORDS: dict[str, tuple[str, str]] = {
+    "auc_model": ("本模型 AUC", "AUC of this model"),
+    "auc_bank_only": ("仅银行特征 AUC", "AUC of bank features alone"),
+    "auc_bureau_only": ("仅公共特征 AUC", "AUC of bureau features alone"),
+    "auc_free": ("无约束模型 AUC", "AUC of the unconstrained model"),
+    "ks_model": ("本模型 KS", "KS of this model"),
+}
+
+
+@dataclass(frozen=True)
+class Library:
+    """A library the model was trained with, and its version."""
+
+    name: Annotated[str, Field(max_length=60)]
+    version: Annotated[str, Field(max_length=60)]
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Warned:
+    """Something a user of the model should know, in both languages."""
+
+    zh: Text
+    en: Text
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Card:
+    """Training facts. ``facts`` are figures on ``held_out`` rows that the measured model had not seen.
+
+    ``date`` is the day of training as the trainer gave it (ISO 8601), ``settings`` the parameters of the learner.
+    """
+
+    purpose: Text
+    date: Annotated[str, Field(max_length=40)]
+    rows: Annotated[int, Field(ge=0)]
+    positives: Annotated[int, Field(ge=0)]
+    held_out: Annotated[int, Field(ge=0)]
+    seed: int
+    facts: Annotated[tuple[Fact, ...], Field(max_length=50)]
+    settings: Annotated[tuple[Fact, ...], Field(max_length=50)]
+    libraries: Annotated[tuple[Library, ...], Field(max_length=20)]
+    warnings: Annotated[tuple[Warned, ...], Field(max_length=100)]
+
+    __pydantic_config__ = STRICT
+
+    def fact(self, name: str) -> float | None:
+        """The figure of this name, if the card has it."""
+        return next((fact.value for fact in self.facts if fact.name == name), None)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """The card for a person, (Chinese, English) lines."""
+        share = 100 * self.positives / self.rows if self.rows else 0.0
+        lines = [
+            (f"用途：{self.purpose}", f"Purpose: {self.purpose}"),
+            (
+                f"试点样本 {self.rows} 户，违约 {self.positives} 户（{share:.2f} %）",
+                f"Pilot sample of {self.rows} enterprises, {self.positives} in default ({share:.2f} %)",
+            ),
+        ]
+        for fact in self.facts:
+            zh, en = FACT_WORDS.get(fact.name, (fact.name, fact.name))
+            lines.append((f"{zh}：{fact.value:.4f}", f"{en}: {fact.value:.4f}"))
+        lines.append((f"以上在 {self.held_out} 户留出样本上测得", f"Measured on {self.held_out} enterprises held out"))
+        lines += [(f"注意：{warning.zh}", f"Beware: {warning.en}") for warning in self.warnings]
+        return lines

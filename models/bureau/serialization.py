@@ -1,0 +1,75 @@
+"""Models as files: canonical JSON, strictly parsed. Loading an untrusted file runs no code of it."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+from lab.terms.contract.document import Detail
+from lab.terms.errors import InvalidInput, NotFound
+from models.bureau.forest import check_forest
+from models.bureau.model import Model, ScoreTerms
+from models.shared.calibration import check_scale
+from models.shared.canonical_json import dump, parse, require
+from models.shared.columns import check_columns
+from models.shared.dimensions import DIMENSION_CODES
+
+__all__ = ["Model", "ScoreTerms", "check", "load", "save", "to_bytes"]
+
+MAX_BYTES = 64_000_000
+
+
+def to_bytes(model: Model) -> bytes:
+    """The file's bytes (RFC 8785): equal models have equal bytes."""
+    return dump(model)
+
+
+def save(model: Model, path: Path) -> None:
+    """Write the model; the file is complete or not there."""
+    draft = path.with_name(path.name + ".part")
+    draft.write_bytes(to_bytes(model))
+    os.replace(draft, path)
+
+
+def load(source: Path | str | bytes) -> Model:
+    """Read a model from a file or its bytes.
+
+    Raises ``NotFound`` if there is no such file, ``InvalidInput`` if anything in it does not fit.
+    """
+    if isinstance(source, bytes):
+        data = source
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise NotFound(f"Wanted a model file; {path.name} is not there.", next_step="check the path")
+        if path.stat().st_size > MAX_BYTES:
+            raise InvalidInput(f"Wanted a model file of at most {MAX_BYTES} bytes; found {path.stat().st_size}.")
+        data = path.read_bytes()
+    model = parse(Model, data, what="a model file", max_bytes=MAX_BYTES)
+    check(model)
+    return model
+
+
+def check(model: Model) -> None:
+    """Raise ``InvalidInput`` unless the parts of a model fit each other."""
+    of = "a model file"
+    features = model.features
+    require(
+        list(model.public_features) + list(model.bank_features) == list(features), "the bureau's features first", of=of
+    )
+    for group in (model.public_features, model.bank_features):
+        require(len({feature.name for feature in group}) == len(group), "feature names that differ", of=of)
+    for feature in features:
+        require(feature.dimension in DIMENSION_CODES, "known dimensions", of=of)
+        distinct = len(set(feature.categories)) == len(feature.categories)
+        require((feature.kind == "categorical") == bool(feature.categories) and distinct, "categories that fit", of=of)
+    counts = tuple(len(f.categories) if f.kind == "categorical" else None for f in features)
+    check_forest(model.forest, counts, of=of)
+    check_scale(model.calibration, model.scale, of=of)
+    require(model.quantum > 0 and math.frexp(model.quantum)[0] == 0.5, "a quantum that is a power of two", of=of)
+    weights = model.weights  # raises when the forest is not what the document declares
+    check_columns(model.bank_features, weights.binnings, weights.columns, of=of)
+    require(model.value_bound(Detail.FULL) <= model.value_limit, "values within its own limit", of=of)
+    outputs = [reference.output for reference in model.references]
+    require(len(set(outputs)) == len(outputs), "one reference for each output", of=of)

@@ -1,0 +1,1 @@
+"""Training a model from a pilot sample in clear."""

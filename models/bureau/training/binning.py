@@ -1,0 +1,120 @@
+"""Optimal bins of single features for the scorecard, by optbinning; weights of evidence by our own counts."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.bureau.forest import Node, Split
+from models.shared.features import LARGEST, Feature
+
+LARGEST_BINS = 6
+SMALLEST_SHARE = 0.05  # of the rows, in a bin before merging
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The bins of one feature. ``splits`` are asked in order; the first that is true names the bin, none the last.
+
+    The bin of missing values is ``missing``. ``weights``: ln of the share of defaults over the share of the others in
+    each bin (half a case added, so that empty bins are finite); higher is riskier, 0 where training had no rows.
+    """
+
+    splits: tuple[Split, ...]
+    weights: tuple[float, ...]
+    covers: tuple[int, ...]
+    missing: int
+
+    def assign(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+        """The bin of each value, int64 [rows]."""
+        bins = np.full(len(values), len(self.splits), dtype=np.int64)
+        for number in range(len(self.splits) - 1, -1, -1):
+            bins[self.splits[number].outcome(values)] = number
+        return bins
+
+    def tree(self, coefficient: float) -> tuple[Node, ...]:
+        """The bins as a tree: a chain of questions whose leaves are coefficient times weight of evidence."""
+        nodes: list[Node] = []
+        for number, split in enumerate(self.splits):
+            at = 2 * number
+            nodes.append(Node(cover=0.0, split=split, left=at + 1, right=at + 2))
+            nodes.append(Node(cover=float(self.covers[number]), value=coefficient * self.weights[number]))
+        nodes.append(Node(cover=float(self.covers[-1]), value=coefficient * self.weights[-1]))
+        return tuple(nodes)
+
+
+def bin_evidence(
+    number: int, feature: Feature, values: NDArray[np.float64], label: NDArray[np.int64]
+) -> Evidence | None:
+    """Bins of feature ``number``; None when it tells nothing apart (constant, or always missing).
+
+    ``values`` float64 [rows] with NaN for missing, ``label`` [rows] of 0 and 1.
+    """
+    present = ~np.isnan(values)
+    cuts = _optimal(feature, values[present], label[present]) if present.any() else []
+    if feature.kind == "categorical":
+        splits = [
+            Split(
+                feature=number,
+                threshold=0.0,
+                missing="nan",
+                default_left=False,
+                categories=tuple(sorted(int(c) for c in group)),
+            )
+            for group in cuts
+        ]
+    else:
+        # optbinning's bins are [a, b), ours (a, b]: the largest double below a cut makes the same bins.
+        edges = sorted({float(np.nextafter(cut, -np.inf)) for group in cuts for cut in group})
+        splits = [_numeric(number, edge) for edge in edges]
+        if splits or not present.all():
+            splits.append(_numeric(number, LARGEST))  # all that is present; what is left is missing
+    if not splits or (len(splits) == 1 and present.all()):
+        return None
+    bare = Evidence(tuple(splits), (), (), len(splits))
+    bins = bare.assign(values)
+    bad = np.bincount(bins[label == 1], minlength=len(splits) + 1)
+    good = np.bincount(bins[label == 0], minlength=len(splits) + 1)
+    weights = tuple(
+        math.log((b + 0.5) / (bad.sum() + 1.0)) - math.log((g + 0.5) / (good.sum() + 1.0)) if b + g else 0.0
+        for b, g in zip(bad.tolist(), good.tolist(), strict=True)
+    )
+    return Evidence(tuple(splits), weights, tuple((bad + good).tolist()), len(splits))
+
+
+def _numeric(number: int, threshold: float) -> Split:
+    return Split(feature=number, threshold=threshold, missing="nan", default_left=False)
+
+
+def _optimal(feature: Feature, values: NDArray[np.float64], label: NDArray[np.int64]) -> list[list[float]]:
+    """Cut points (one group) of a numeric feature, or groups of codes of a categorical one; empty if there are none."""
+    if len(np.unique(values)) < 2 or len(np.unique(label)) < 2:
+        return []
+    from optbinning import OptimalBinning  # heavy: loads a constraint solver
+
+    numeric = feature.kind == "numeric"
+    binning = OptimalBinning(
+        dtype="numerical" if numeric else "categorical",
+        max_n_bins=LARGEST_BINS,
+        min_prebin_size=SMALLEST_SHARE,
+        cat_cutoff=None if numeric else SMALLEST_SHARE,
+        time_limit=20,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            binning.fit(values if numeric else values.astype(np.int64), label)
+            found = list(binning.splits) if binning.status in ("OPTIMAL", "FEASIBLE") else []
+        except (ValueError, RuntimeError, TypeError, IndexError, AttributeError) as error:
+            # A degenerate column must not end a training; it becomes one bin, and the log says which.
+            log.warning("no bins for feature %s: %s", feature.name, type(error).__name__)
+            return []
+    if numeric:
+        return [[float(cut) for cut in found]] if found else []
+    return [[float(code) for code in group] for group in found]

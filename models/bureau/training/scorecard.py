@@ -1,0 +1,37 @@
+"""The scorecard family: logistic regression over weights of evidence, written as a forest with one tree a feature.
+
+As every tree asks about one feature, no path tests two bank features, and a bank feature's bins are its columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from models.bureau.forest import Forest
+from models.bureau.training.binning import bin_evidence
+from models.shared.features import Feature
+
+SETTINGS: dict[str, float] = {"C": 1.0, "max_iter": 1000}
+
+
+def fit_scorecard(values: NDArray[np.float64], label: NDArray[np.int64], features: Sequence[Feature]) -> Forest:
+    """Train on ``values`` float64 [rows, features] and ``label`` [rows] of 0 and 1 (1 is default).
+
+    Features that tell nothing apart get no tree. With no feature left the forest is its constant.
+    """
+    evidence = [bin_evidence(number, feature, values[:, number], label) for number, feature in enumerate(features)]
+    used = [(number, bins) for number, bins in enumerate(evidence) if bins is not None]
+    if not used:
+        rate = float(np.mean(label))
+        return Forest(trees=(), bias=float(np.log(rate / (1.0 - rate))))
+    inputs = np.column_stack([np.asarray(bins.weights)[bins.assign(values[:, number])] for number, bins in used])
+    regression = LogisticRegression(C=SETTINGS["C"], max_iter=int(SETTINGS["max_iter"])).fit(inputs, label)
+    coefficients = [float(coefficient) for coefficient in regression.coef_[0]]
+    return Forest(
+        trees=tuple(bins.tree(coefficient) for (_, bins), coefficient in zip(used, coefficients, strict=True)),
+        bias=float(regression.intercept_[0]),
+    )

@@ -1,0 +1,336 @@
+"""Training: from a joined pilot sample in clear to a model with its calibration, references and card.
+
+The sample stands in clear where this runs; who may see it there is the caller's question, and the caller says so.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import roc_auc_score, roc_curve
+from sklearn.model_selection import StratifiedKFold, train_test_split
+
+from lab.terms.contract.document import Detail
+from lab.terms.errors import InvalidInput
+from lab.terms.progress import SILENT, Progress
+from models.bureau.forest import Forest
+from models.bureau.model import TOTAL, Model, choose_quantum
+from models.bureau.model_card import Card, Library, Warned
+from models.bureau.training import boosted, scorecard
+from models.shared.calibration import Calibration, Scale
+from models.shared.features import Feature, FeatureWords, Party, describe, encode, unreadable
+from models.shared.sheet import QUANTILES, Fact, Reference
+
+Family = Literal["boosted", "scorecard"]
+FEWEST_ROWS = 40
+FEWEST_OF_A_CLASS = 5
+CROSS_FIT_BELOW = 2000  # rows: a fifth of fewer is too little to calibrate on
+FLATTEST = 1e-3  # a calibration slope below this says that the score carries no signal
+HELD_OUT = 0.2
+VALUE_LIMIT = 8_000_000  # quanta: every parameter set of the scoring protocol has room for so many
+REFERENCE_CHUNK = 8192
+CONSTANT_ZH, CONSTANT_EN = (
+    "以下列为常量或全部缺失，模型不使用",
+    "These columns are constant or always missing; the model does not use them",
+)
+
+
+@dataclass(frozen=True)
+class PlainModel:
+    """A model in clear for comparison: any parties' features, no columns, no rounding."""
+
+    features: tuple[Feature, ...]
+    forest: Forest
+
+    def raw_scores(self, public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
+        """Raw scores float64 [rows]; the frame of a party that the model does not use is not read."""
+        return self.forest.raw_scores(_encode_both(self.features, public, bank))
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What training gives: the model, LightGBM's own booster (None for a scorecard) for checks, and figures in clear.
+
+    ``facts``: ``auc_model``, ``auc_bank_only``, ``auc_bureau_only``, ``auc_free``, ``ks_model`` on held-out rows.
+    """
+
+    model: Model
+    booster: Any
+    facts: dict[str, float]
+
+
+def train(
+    public: pl.DataFrame,
+    bank: pl.DataFrame,
+    label: ArrayLike,
+    *,
+    family: Family = "boosted",
+    interactions: boosted.Interactions = "one",
+    seed: int = 0,
+    trees: int = boosted.TREES,
+    name: str = "credit",
+    version: int = 1,
+    public_words: Mapping[str, FeatureWords] | None = None,
+    bank_words: Mapping[str, FeatureWords] | None = None,
+    value_limit: int = VALUE_LIMIT,
+    progress: Progress = SILENT,
+    date: str = "",
+    purpose: str = "企业信用评分 Enterprise credit score",
+) -> Trained:
+    """Train a model on the rows of ``public`` and ``bank`` (same enterprises, same order) and ``label`` (1 is default).
+
+    A scorecard is always ``one``. ``date`` (ISO 8601) goes to the card; the same input gives the same model. Raises
+    ``InvalidInput`` for a label that is not 0/1 or has one class, too few rows, or tables of different lengths.
+    """
+    target = check_label(label, public, bank)
+    shape: boosted.Interactions = "one" if family == "scorecard" else interactions
+    features = (*describe(public, "bureau", public_words), *describe(bank, "bank", bank_words))
+    values = _encode_both(features, public, bank)
+    fit = _fitter(family, shape, seed, trees)
+    with progress.stage("train", 6) as stage:
+        learn, test = train_test_split(np.arange(len(target)), test_size=HELD_OUT, random_state=seed, stratify=target)
+        held_out = fit(values[learn], target[learn], features).raw_scores(values[test])
+        facts = {"auc_model": _auc(target[test], held_out), "ks_model": ks(target[test], held_out)}
+        stage.advance()
+        # What a party can do alone needs no encryption, so its model is free of the constraint.
+        alone = _fitter(family, "free", seed, trees)
+        for party, fact in (("bank", "auc_bank_only"), ("bureau", "auc_bureau_only")):
+            facts[fact] = _auc(target[test], _rival_scores(alone, values, target, features, party, learn, test))
+            stage.advance()
+        free = _fitter("boosted", "free", seed, trees)(values[learn], target[learn], features)
+        facts["auc_free"] = _auc(target[test], free.raw_scores(values[test]))
+        stage.advance()
+        if len(target) < CROSS_FIT_BELOW:
+            calibration, flat = calibrate(_cross_fit(fit, values, target, features, seed), target)
+        else:
+            calibration, flat = calibrate(held_out, target[test])
+        stage.advance()
+        booster = None
+        if family == "boosted":
+            forest, booster = boosted.fit_boosted(values, target, features, interactions=shape, seed=seed, trees=trees)
+        else:
+            forest = fit(values, target, features)
+        card = Card(
+            purpose=purpose,
+            date=date,
+            rows=len(target),
+            positives=int(target.sum()),
+            held_out=len(test),
+            seed=seed,
+            facts=tuple(Fact(key, value) for key, value in facts.items()),
+            settings=_settings(family, trees),
+            libraries=_libraries(),
+            warnings=(),
+        )
+        model = _assemble(name, version, family, shape, features, forest, value_limit, calibration, card)
+        warned = _warnings(
+            model, values, flat, {**unreadable(public, model.public_features), **unreadable(bank, model.bank_features)}
+        )
+        model = replace(model, references=_references(model, values), card=replace(card, warnings=warned))
+        stage.advance()
+    return Trained(model=model, booster=booster, facts=facts)
+
+
+def fit_plain(
+    public: pl.DataFrame,
+    bank: pl.DataFrame,
+    label: ArrayLike,
+    *,
+    parties: tuple[Party, ...] = ("bureau", "bank"),
+    family: Family = "boosted",
+    interactions: boosted.Interactions = "free",
+    seed: int = 0,
+) -> PlainModel:
+    """A model in clear on the features of ``parties`` alone, to compare with; same input rules as ``train``."""
+    target = check_label(label, public, bank)
+    features = tuple(f for f in (*describe(public, "bureau"), *describe(bank, "bank")) if f.party in parties)
+    return PlainModel(
+        features, _fitter(family, interactions, seed)(_encode_both(features, public, bank), target, features)
+    )
+
+
+def check_label(label: ArrayLike, public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.int64]:
+    """The label as int64 [rows] of 0 and 1; raises ``InvalidInput`` when it cannot be learnt from."""
+    try:
+        target = np.asarray(label, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise InvalidInput("Wanted a label of 0 and 1; found text.", next_step="write the label as 0 and 1") from None
+    if target.ndim != 1 or len({len(target), public.height, bank.height}) != 1:
+        raise InvalidInput(
+            f"Wanted as many labels as rows; found {len(target)} labels, {public.height} and {bank.height} rows."
+        )
+    if not np.isin(target, (0.0, 1.0)).all():
+        raise InvalidInput("Wanted a label of 0 and 1 without gaps; found other values.", next_step="correct the label")
+    counts = np.bincount(target.astype(np.int64), minlength=2)
+    if len(target) and counts.min() == 0:
+        raise InvalidInput(
+            "Wanted a label with two classes; found one.", next_step="add enterprises of the other class to the pilot"
+        )
+    if len(target) < FEWEST_ROWS or counts.min() < FEWEST_OF_A_CLASS:
+        raise InvalidInput(
+            f"Wanted at least {FEWEST_ROWS} rows and {FEWEST_OF_A_CLASS} of each class to train on; "
+            f"found {len(target)} rows, {counts[0]} and {counts[1]}.",
+            next_step="use a larger pilot sample",
+        )
+    return target.astype(np.int64)
+
+
+def calibrate(raw: NDArray[np.float64], label: NDArray[np.int64]) -> tuple[Calibration, bool]:
+    """Platt scaling on scores of rows that the model had not seen; True when the scores carry no signal.
+
+    Without signal the probability hardly moves from the share of defaults, and the order is kept.
+    """
+    spread = float(np.std(raw)) or 1.0
+    regression = LogisticRegression(C=10.0).fit((raw / spread)[:, None], label)
+    slope, offset = float(regression.coef_[0, 0]) / spread, float(regression.intercept_[0])
+    if slope >= FLATTEST:
+        return Calibration(slope, offset), False
+    rate = float(np.mean(label))
+    return Calibration(FLATTEST, float(np.log(rate / (1 - rate)) - FLATTEST * np.mean(raw))), True
+
+
+def ks(label: NDArray[np.int64], raw: NDArray[np.float64]) -> float:
+    """The Kolmogorov-Smirnov distance of the two classes' scores."""
+    false_rate, true_rate, _ = roc_curve(label, raw)
+    return float(np.max(np.abs(true_rate - false_rate)))
+
+
+Fit = Callable[[NDArray[np.float64], NDArray[np.int64], tuple[Feature, ...]], Forest]
+
+
+def _fitter(family: Family, interactions: boosted.Interactions, seed: int, trees: int = boosted.TREES) -> Fit:
+    if family == "scorecard":
+        return scorecard.fit_scorecard
+    return lambda values, label, features: boosted.fit_boosted(
+        values, label, features, interactions=interactions, seed=seed, trees=trees
+    )[0]
+
+
+def _encode_both(features: tuple[Feature, ...], public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
+    bureau = [feature for feature in features if feature.party == "bureau"]
+    own = [feature for feature in features if feature.party == "bank"]
+    parts = [encode(frame, group) for frame, group in ((public, bureau), (bank, own)) if group]
+    return np.hstack(parts) if parts else np.zeros((public.height, 0))
+
+
+def _rival_scores(
+    fit: Fit,
+    values: NDArray[np.float64],
+    label: NDArray[np.int64],
+    features: tuple[Feature, ...],
+    party: str,
+    learn: NDArray[np.int64],
+    test: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    keep = np.flatnonzero([feature.party == party for feature in features])
+    if not len(keep):
+        return np.zeros(len(test))
+    forest = fit(values[np.ix_(learn, keep)], label[learn], tuple(features[number] for number in keep))
+    return forest.raw_scores(values[np.ix_(test, keep)])
+
+
+def _cross_fit(
+    fit: Fit, values: NDArray[np.float64], label: NDArray[np.int64], features: tuple[Feature, ...], seed: int
+) -> NDArray[np.float64]:
+    raw = np.zeros(len(label))
+    for learn, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(values, label):
+        raw[test] = fit(values[learn], label[learn], features).raw_scores(values[test])
+    return raw
+
+
+def _assemble(
+    name: str,
+    version: int,
+    family: Family,
+    interactions: boosted.Interactions,
+    features: tuple[Feature, ...],
+    forest: Forest,
+    value_limit: int,
+    calibration: Calibration,
+    card: Card,
+) -> Model:
+    draft = Model(
+        name=name,
+        version=version,
+        family=family,
+        interactions=interactions,
+        features=features,
+        forest=forest,
+        quantum=1.0,
+        value_limit=value_limit,
+        calibration=calibration,
+        scale=Scale(),
+        references=(),
+        card=card,
+    )
+    quantum = choose_quantum(draft.weights.reach, draft.roundings, value_limit)
+    return replace(draft, quantum=quantum)
+
+
+def _references(model: Model, values: NDArray[np.float64]) -> tuple[Reference, ...]:
+    """How every output is distributed in the pilot sample."""
+    detail = Detail.FULL if model.interactions == "one" else Detail.DIMENSIONS
+    outputs = model.outputs(detail)
+    split = len(model.public_features)
+    sums = []
+    for start in range(0, len(values), REFERENCE_CHUNK):
+        part = values[start : start + REFERENCE_CHUNK]
+        sums.append(model.terms_of(part[:, :split], detail).apply(model.answers_of(part[:, split:])))
+    raw = np.concatenate(sums, axis=1) * model.quantum
+    dimensions = [place for place, output in enumerate(outputs) if output.kind == "dimension"]
+    total = raw[dimensions].sum(axis=0) + model.forest.intercept
+    rows = {TOTAL: total, **dict(zip(outputs, raw, strict=True))}
+    points = np.linspace(0.0, 1.0, QUANTILES)
+    return tuple(
+        Reference(output, float(np.mean(row)), tuple(float(q) for q in np.quantile(row, points)))
+        for output, row in rows.items()
+    )
+
+
+def _auc(label: NDArray[np.int64], raw: NDArray[np.float64]) -> float:
+    return float(roc_auc_score(label, raw))
+
+
+def _settings(family: Family, trees: int) -> tuple[Fact, ...]:
+    settings = {"trees": float(trees), **boosted.SETTINGS} if family == "boosted" else scorecard.SETTINGS
+    return tuple(Fact(name, float(value)) for name, value in settings.items())
+
+
+def _libraries() -> tuple[Library, ...]:
+    names = ("lightgbm", "numpy", "optbinning", "polars", "scikit-learn")
+    return tuple(Library(name, importlib.metadata.version(name)) for name in names)
+
+
+def _warnings(model: Model, values: NDArray[np.float64], flat: bool, unread: Mapping[str, int]) -> tuple[Warned, ...]:
+    warned = []
+    constant = [
+        feature.label_en
+        for number, feature in enumerate(model.features)
+        if len(np.unique(values[:, number][~np.isnan(values[:, number])])) < 2
+    ]
+    if constant:
+        listed = ", ".join(constant[:10])[:300]
+        warned.append(Warned(f"{CONSTANT_ZH}：{listed}", f"{CONSTANT_EN}: {listed}"))
+    if unread:
+        count = sum(unread.values())
+        warned.append(
+            Warned(f"{count} 个单元格不是数字，按缺失处理", f"{count} cells are not numbers and count as missing")
+        )
+    if not model.columns:
+        warned.append(Warned("模型不使用任何银行特征", "The model uses no bank feature"))
+    if model.card.rows < 500:
+        warned.append(Warned("样本不足 500 户，各项指标不稳定", "Fewer than 500 enterprises: the figures are unsteady"))
+    if flat:
+        warned.append(
+            Warned(
+                "评分没有区分能力，违约概率接近平均值", "The score carries no signal; probabilities stay near the mean"
+            )
+        )
+    return tuple(warned)

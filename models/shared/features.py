@@ -1,0 +1,173 @@
+"""Features: which columns of a table enter a model, of which kind, and how their text becomes numbers.
+
+Both parties encode with this code, so that a bin means the same on both sides. Tables come in as text (every column a
+string, as read from a file); numeric columns are accepted as they are.
+
+A value that cannot be read as a number in a numeric column counts as missing; ``unreadable`` counts such cells, so that
+a caller can report them. Infinities are pulled in to +-1e300 (LightGBM's own largest threshold).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lab.terms.errors import InvalidInput
+from models.shared.canonical_json import STRICT
+from models.shared.dimensions import DEFAULT_DIMENSION, dimension
+
+MISSING_WORDS: tuple[str, ...] = ("", "na", "n/a", "nan", "null")  # compared in lower case, without outer spaces
+MAX_CATEGORIES = 63  # with "other" a feature has at most 64 codes, LightGBM's bitset stays at two words
+LARGEST = 1e300
+OTHER_ZH, OTHER_EN = "其他", "other"
+
+Party = Literal["bank", "bureau"]
+Word = Annotated[str, Field(max_length=200)]
+
+
+@dataclass(frozen=True)
+class FeatureWords:
+    """What a dictionary says about one column: catalogue code, words of both languages, dimension, domain, grade."""
+
+    item: str = ""
+    zh: str = ""
+    en: str = ""
+    dimension: str = ""
+    domain: str = ""
+    grade: str = ""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """One model input: a column. ``categories`` are in code order; code ``len(categories)`` is "other"."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+    party: Party
+    kind: Literal["numeric", "categorical"]
+    categories: Annotated[tuple[Word, ...], Field(max_length=MAX_CATEGORIES)]
+    dimension: Annotated[str, Field(max_length=40)]
+    label_zh: Word
+    label_en: Word
+    item: Annotated[str, Field(max_length=100)] = ""
+
+    __pydantic_config__ = STRICT
+
+
+def read_words(dictionary: Mapping[str, Any]) -> dict[str, FeatureWords]:
+    """The ``[items.<column>]`` tables of a parsed TOML dictionary (keys: code, zh, en, dimension, domain, grade).
+
+    Raises ``InvalidInput`` for an unknown dimension or an entry that is not a table of strings.
+    """
+    words: dict[str, FeatureWords] = {}
+    items = dictionary.get("items", {})
+    if not isinstance(items, Mapping):
+        raise InvalidInput("Wanted [items.<column>] tables in the dictionary; found something else.")
+    for column, entry in items.items():
+        if not isinstance(entry, Mapping):
+            raise InvalidInput(f"Wanted a table at items.{column} in the dictionary; found something else.")
+        text = {key: str(entry.get(key, "")) for key in ("code", "zh", "en", "dimension", "domain", "grade")}
+        if text["dimension"]:
+            dimension(text["dimension"])
+        words[column] = FeatureWords(item=text.pop("code"), **text)
+    return words
+
+
+def describe(
+    frame: pl.DataFrame, party: Party, dictionary: Mapping[str, FeatureWords] | None = None
+) -> tuple[Feature, ...]:
+    """One feature for each column of ``frame``, in column order.
+
+    A column is numeric when every value present reads as a number (an empty column counts as numeric); otherwise it is
+    categorical: its 63 most frequent values (ties by text) and "other".
+    """
+    words = dictionary or {}
+    features = []
+    for name in frame.columns:
+        column = frame[name]
+        categories: tuple[str, ...] = ()
+        if column.dtype == pl.String:
+            present = _present(column).drop_nulls()
+            if present.cast(pl.Float64, strict=False).null_count():
+                counts = present.value_counts(sort=False).sort(["count", name], descending=[True, False])
+                categories = tuple(text[:200] for text in counts[name].head(MAX_CATEGORIES).to_list())
+        word = words.get(name, FeatureWords())
+        features.append(
+            Feature(
+                name=name,
+                party=party,
+                kind="categorical" if categories else "numeric",
+                categories=categories,
+                dimension=word.dimension or DEFAULT_DIMENSION[party],
+                label_zh=word.zh or word.en or name,
+                label_en=word.en or name,
+                item=word.item,
+            )
+        )
+    return tuple(features)
+
+
+def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
+    """Numbers for a model: float64 [rows, features], NaN for missing, category codes for text.
+
+    Values of a categorical feature that were not seen in training get the code of "other". Columns that no feature
+    names are ignored. Raises ``InvalidInput`` naming the columns that are missing.
+    """
+    require_columns(frame, features)
+    encoded = np.full((frame.height, len(features)), np.nan, order="F")  # written and read column by column
+    for position, feature in enumerate(features):
+        column = frame[feature.name]
+        if feature.kind == "numeric":
+            numbers = _numbers(column).to_numpy().astype(np.float64)
+            encoded[:, position] = np.clip(numbers, -LARGEST, LARGEST)
+        else:
+            text = _present(column.cast(pl.String)).str.slice(0, 200)
+            codes = text.replace_strict(
+                list(feature.categories),
+                list(range(len(feature.categories))),
+                default=len(feature.categories),
+                return_dtype=pl.Float64,
+            )
+            encoded[:, position] = np.where(text.is_null().to_numpy(), np.nan, codes.fill_null(np.nan).to_numpy())
+    return encoded
+
+
+def unreadable(frame: pl.DataFrame, features: Sequence[Feature]) -> dict[str, int]:
+    """How many cells of each numeric feature are present but not numbers (they count as missing); zeros left out."""
+    require_columns(frame, features)
+    found = {}
+    for feature in features:
+        column = frame[feature.name]
+        if feature.kind == "numeric" and column.dtype == pl.String:
+            count = int((_present(column).is_not_null() & _numbers(column).is_null()).sum())
+            if count:
+                found[feature.name] = count
+    return found
+
+
+def require_columns(frame: pl.DataFrame, features: Sequence[Feature]) -> None:
+    """Raise ``InvalidInput`` naming the features' columns that ``frame`` does not have."""
+    absent = [feature.name for feature in features if feature.name not in frame.columns]
+    if absent:
+        raise InvalidInput(
+            f"Wanted {len(features)} feature columns; these are missing: {', '.join(absent[:20])}.",
+            next_step="add the columns (empty cells are fine) or correct their names in the header",
+        )
+
+
+def _present(column: pl.Series) -> pl.Series:
+    """Text without outer spaces, null where the cell says that nothing is known."""
+    text = column.str.strip_chars()
+    return text.set(text.str.to_lowercase().is_in(list(MISSING_WORDS)), None)
+
+
+def _numbers(column: pl.Series) -> pl.Series:
+    """Float64, null for missing and for what is not a number."""
+    if column.dtype == pl.String:
+        column = _present(column)
+    return column.cast(pl.Float64, strict=False).fill_nan(None)

@@ -1,0 +1,186 @@
+"""The sheet: all that a bank is told of a model, and nothing more.
+
+It names the bank's own features, the cut points (or conditions) that the model asks about, the outputs that will come
+back, their quantum, and the public constants that turn a decrypted sum into a probability, a score and a portrait. It
+holds no weight and no tree. A contract pins its SHA-256. Neither LightGBM nor scikit-learn is needed to read it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Annotated, Literal
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import Field
+
+from lab.terms.contract.document import Detail
+from models.shared.calibration import Calibration, Scale, check_scale
+from models.shared.canonical_json import STRICT, dump, parse, require
+from models.shared.columns import MAX_COLUMNS, Binning, Column, check_columns, column_words, indicators
+from models.shared.dimensions import DIMENSION_CODES
+from models.shared.features import Feature, encode
+
+SCHEMA = "shulab-sheet/1"
+MAX_BYTES = 8_000_000
+QUANTILES = 101
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Text = Annotated[str, Field(max_length=400)]
+
+
+@dataclass(frozen=True)
+class Output:
+    """One number that comes back for an enterprise.
+
+    ``total``: everything (key ``total``). ``dimension``: a dimension's subtotal (key: its code). ``feature``: a bank
+    feature's subtotal (key: its name). ``public``: what public records alone add (key ``public``).
+    """
+
+    kind: Literal["total", "dimension", "feature", "public"]
+    key: Annotated[str, Field(max_length=200)]
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Reference:
+    """How an output was distributed in the pilot sample, in raw units: mean and the 0th to 100th percentiles."""
+
+    output: Output
+    mean: float
+    quantiles: Annotated[tuple[float, ...], Field(min_length=QUANTILES, max_length=QUANTILES)]
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class PublicItem:
+    """A catalogue item of the bureau that the model uses: where the public part of a portrait comes from."""
+
+    code: Text
+    zh: Text
+    en: Text
+    dimension: Annotated[str, Field(max_length=40)]
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A figure of the training, for example ``auc_model``, measured on rows the model had not seen."""
+
+    name: Annotated[str, Field(max_length=60)]
+    value: float
+
+    __pydantic_config__ = STRICT
+
+
+@dataclass(frozen=True)
+class BankSheet:
+    """What the bank must know. ``raw = quantum * (sum of all outputs of one kind of split) + intercept``.
+
+    ``error_bound`` is the largest difference, in raw units, between that and the model's exact raw score.
+    """
+
+    model: Slug
+    version: Annotated[int, Field(ge=1)]
+    family: Literal["boosted", "scorecard"]
+    interactions: Literal["one", "free"]
+    detail: Detail
+    features: Annotated[tuple[Feature, ...], Field(max_length=2000)]
+    binnings: Annotated[tuple[Binning, ...], Field(max_length=2000)]
+    columns: Annotated[tuple[Column, ...], Field(max_length=MAX_COLUMNS)]
+    quantum: float
+    intercept: float
+    error_bound: float
+    outputs: Annotated[tuple[Output, ...], Field(min_length=1, max_length=2010)]
+    calibration: Calibration
+    scale: Scale
+    references: Annotated[tuple[Reference, ...], Field(max_length=2020)]
+    items: Annotated[tuple[PublicItem, ...], Field(max_length=2000)]
+    facts: Annotated[tuple[Fact, ...], Field(max_length=50)]
+    schema: Literal["shulab-sheet/1"] = "shulab-sheet/1"
+
+    __pydantic_config__ = STRICT
+
+    def indicators(self, frame: pl.DataFrame) -> NDArray[np.uint8]:
+        """The bank's answers, uint8 [columns, rows] of 0 and 1, from its own records (text or numbers).
+
+        Raises ``InvalidInput`` naming the feature columns that are missing.
+        """
+        return indicators(self.features, self.binnings, self.columns, encode(frame, self.features))
+
+    def column_words(self) -> list[tuple[str, str]]:
+        """What each column asks, (Chinese, English): for a bank that checks what it encrypts."""
+        return [column_words(self.features, self.binnings, column) for column in self.columns]
+
+    @cached_property
+    def questions(self) -> str:
+        """SHA-256, hexadecimal, of what the columns ask of which features: where it is the same for two sheets, answers
+        encrypted for one are answers to the other."""
+        asked = {
+            "features": [(feature.name, feature.kind, feature.categories) for feature in self.features],
+            "binnings": [asdict(binning) for binning in self.binnings],
+            "columns": [column.tests for column in self.columns],
+        }
+        return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
+
+    def reference(self, output: Output) -> Reference | None:
+        """The pilot's distribution of an output, if the sheet has one."""
+        return self._references.get(output)
+
+    @cached_property
+    def _references(self) -> dict[Output, Reference]:
+        return {reference.output: reference for reference in self.references}
+
+    def to_json(self) -> bytes:
+        """Canonical JSON (RFC 8785): the bytes whose SHA-256 a contract pins."""
+        return dump(self)
+
+    @property
+    def sha256(self) -> str:
+        """SHA-256 of ``to_json()``, hexadecimal."""
+        return hashlib.sha256(self.to_json()).hexdigest()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> BankSheet:
+        """Strictly parse a sheet; raises ``InvalidInput`` naming what does not fit."""
+        sheet = parse(cls, data, what="a bank sheet", max_bytes=MAX_BYTES)
+        check_sheet(sheet)
+        return sheet
+
+
+def check_sheet(sheet: BankSheet) -> None:
+    """Raise ``InvalidInput`` unless the parts of a sheet fit each other."""
+    of = "a bank sheet"
+    names = [feature.name for feature in sheet.features]
+    require(len(set(names)) == len(names), "feature names that differ", of=of)
+    require(all(feature.party == "bank" for feature in sheet.features), "features of the bank only", of=of)
+    require(all(feature.dimension in DIMENSION_CODES for feature in sheet.features), "known dimensions", of=of)
+    check_columns(sheet.features, sheet.binnings, sheet.columns, of=of)
+    check_scale(sheet.calibration, sheet.scale, of=of)
+    require(sheet.quantum > 0 and math.frexp(sheet.quantum)[0] == 0.5, "a quantum that is a power of two", of=of)
+    require(sheet.error_bound >= 0, "an error bound that is not negative", of=of)
+    require(len(set(sheet.outputs)) == len(sheet.outputs), "outputs that differ", of=of)
+    kinds = {output.kind for output in sheet.outputs}
+    wanted = {
+        Detail.TOTAL: {"total"},
+        Detail.DIMENSIONS: {"dimension"},
+        Detail.FEATURES: {"feature", "public"},
+        Detail.FULL: {"dimension", "feature", "public"},
+    }[sheet.detail]
+    require(
+        kinds <= wanted and (sheet.detail is not Detail.TOTAL or len(sheet.outputs) == 1),
+        "outputs as its detail says",
+        of=of,
+    )
+    for output in sheet.outputs:
+        known = {"dimension": DIMENSION_CODES, "feature": names, "total": ("total",), "public": ("public",)}[
+            output.kind
+        ]
+        require(output.key in known, "outputs it can name", of=of)

@@ -1,0 +1,1 @@
+"""Ring learning with errors: randomness, expansion of seeds, and exact products."""

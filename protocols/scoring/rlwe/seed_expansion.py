@@ -1,0 +1,74 @@
+"""The second polynomial of a key or a column, from a seed of 32 bytes: nobody chooses it, and it need not travel.
+
+    key     =  the first 32 bytes of SHAKE256("shulab scoring expansion v1" | 0 | name of the parameter set | 0 | seed)
+    stream  =  AES-256 in counter mode under that key, the counter block beginning with 16 zero bytes (big-endian)
+    words   =  the stream in pieces of 8 bytes, little-endian
+    row(p)  =  of each word its low w = (bit length of p) bits; those below p, in turn, until there are N
+
+The rows of the data primes p_1, p_2, .. are made in their order, each from the word after the last one that the row
+before it took. They are residues of a *transformed* polynomial (``packing``): uniform before a transform is uniform
+after it.
+
+FrodoKEM (specification of 2021, ``Gen`` with AES128) and Kyber-90s (round 3 specification, AES-256 in counter mode)
+make their public matrices from a public seed so; rejection is that of FIPS 203, algorithm 7. Here who sends a seed may
+wish us ill, and AES is no random function of a *key* that was chosen (Biryukov, Khovratovich and Nikolić, CRYPTO 2009).
+So the key is a hash of the seed: with SHAKE256 as a random oracle it is drawn, and can only be drawn again. The name in
+the hash keeps the sets apart.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from numpy.typing import NDArray
+
+from protocols.scoring.parameters import SEED_BYTES, ParameterSet
+from protocols.scoring.rlwe.noise import Element
+
+_DOMAIN = b"shulab scoring expansion v1\0"
+_WORD_BYTES = 8
+
+
+def expand(seed: bytes, params: ParameterSet, out: Element | None = None) -> Element:
+    """The element that ``seed`` stands for, uint64 [data primes, N], transformed; ``out`` is filled if it is given.
+
+    Raises ``ValueError`` for a seed of another length.
+    """
+    if len(seed) != SEED_BYTES:
+        raise ValueError(f"a seed has {SEED_BYTES} bytes; found {len(seed)}")
+    key = hashlib.shake_256(_DOMAIN + params.name.encode() + b"\0" + seed).digest(32)
+    encryptor = Cipher(algorithms.AES(key), modes.CTR(bytes(16))).encryptor()
+
+    def words(into: NDArray[np.uint64]) -> None:
+        encryptor.update_into(_zeros(_WORD_BYTES * len(into)), into.data.cast("B"))
+
+    found = np.empty((len(params.data_primes), params.degree), dtype=np.uint64) if out is None else out
+    for row, prime in zip(found, params.data_primes, strict=True):
+        fill(row, prime, words)
+    return found
+
+
+def fill(row: NDArray[np.uint64], prime: int, words: Callable[[NDArray[np.uint64]], None]) -> None:
+    """Fill a row with residues: ``words`` fills an array with the next words, little-endian, as many as it holds.
+
+    It is asked for what is missing and no more. The row is contiguous.
+    """
+    mask, missing = np.uint64((1 << prime.bit_length()) - 1), row
+    while len(missing):
+        words(missing)
+        np.bitwise_and(missing.view("<u8"), mask, out=missing)
+        if int(missing.max()) < prime:
+            return  # at once for all but one row in 10^4: of the primes in use one word in 10^8 is passed over, at most
+        taken = missing[missing < prime]
+        missing[: len(taken)] = taken
+        missing = missing[len(taken) :]
+
+
+@lru_cache(maxsize=8)
+def _zeros(count: int) -> bytes:
+    """What is encrypted to have the stream itself: always of the same few lengths."""
+    return bytes(count)

@@ -1,0 +1,65 @@
+"""What single operations of SEAL and its binding take on this machine, for who measures the scheme: processor time."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+import tenseal.sealapi as seal
+
+from protocols.scoring.parameters import ParameterSet
+from protocols.scoring.seal import binding
+
+REPETITIONS = 20
+
+
+def least_us(work: Callable[[], object]) -> float:
+    """Microseconds that ``work`` takes at least: other work on the same core can only lengthen one repetition."""
+    found = []
+    for _ in range(REPETITIONS):
+        begun = time.process_time_ns()
+        work()
+        found.append(time.process_time_ns() - begun)
+    return min(found) / 1e3
+
+
+def transform_us(params: ParameterSet) -> float:
+    """One forward number-theoretic transform of N numbers modulo a prime of q, as SEAL does it."""
+    evaluator = seal.Evaluator(binding.context(params.name))
+    one = np.ones((len(params.data_primes), params.degree), dtype=np.uint64)
+    plain, again = seal.Ciphertext(), seal.Ciphertext()
+    evaluator.transform_from_ntt(binding.ciphertext(one, one, params), plain)
+    return least_us(lambda: evaluator.transform_to_ntt(plain, again)) / (2 * len(params.data_primes))
+
+
+def conversion_us(params: ParameterSet) -> float:
+    """Making Python's integers of N weights and reading them back, as the binding does before it calls SEAL.
+
+    Measured by a call that is refused for one number too many, after all were converted.
+    """
+    encoder, plain = seal.BatchEncoder(binding.context(params.name)), seal.Plaintext()
+    weights: Any = np.full(params.slots + 1, params.value_limit, dtype=np.int64)
+
+    def convert() -> None:
+        with suppress(ValueError):
+            encoder.encode(memoryview(weights), plain)
+
+    return least_us(convert)
+
+
+def file_us(size: int) -> float:
+    """Taking ``size`` bytes through a file in memory, as the binding, which reads from paths only, makes us do."""
+    data, file = bytes(size), os.memfd_create("shulab-gauge")
+
+    def copy() -> None:
+        os.pwrite(file, data, 0)
+        os.pread(file, size, 0)
+
+    try:
+        return least_us(copy)
+    finally:
+        os.close(file)

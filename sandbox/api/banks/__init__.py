@@ -1,0 +1,1 @@
+"""Routes for banks, by signed requests."""

@@ -1,0 +1,130 @@
+"""Batches of a job: sent once under their hash, evaluated meanwhile, their replies fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict
+
+from lab.bureau.exchange import Charge
+from lab.terms.errors import InvalidInput
+from sandbox.api.banks.jobs import JobId
+from sandbox.api.banks.scoring import Sha256
+from sandbox.api.openapi import SIGNED, problems
+from sandbox.api.request_body import (
+    FRAME_MEDIA,
+    RECEIPT,
+    RECEIPT_HEADER,
+    frame_answer,
+    frame_body,
+    read_nothing,
+    received,
+)
+from sandbox.auth.bank import Authentic, PartsOf
+
+router = APIRouter(prefix="/v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}", tags=["scoring"])
+_LONGEST_WAIT = 30.0
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
+Wait = Annotated[
+    float,
+    Query(ge=0, le=_LONGEST_WAIT, description="Seconds to wait for the reply before answering 202.", examples=[20]),
+]
+
+
+class BatchView(BaseModel):
+    """A batch that the bureau has, and that waits or is evaluated, or is answered."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sha256": "66" * 32}]})
+
+    sha256: str
+
+
+@router.put(
+    "",
+    operation_id="put_batch",
+    summary="提交密文批次 / Send a batch to be scored",
+    status_code=202,
+    response_model=BatchView,
+    responses=SIGNED
+    | problems("not-found", "conflict", "busy", "too-large", "unsupported-media")
+    | {202: {"description": "Kept and charged, now or before; fetch the reply.", "model": BatchView}},
+    openapi_extra=frame_body("A BATCH frame: tags of enterprises and one ciphertext a column, under a stored context."),
+)
+async def put_batch(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId, sha256: Sha256) -> Response:
+    """The same batch again changes nothing and is not charged twice. The hash in the path must be the frame's own."""
+
+    def receive() -> Charge:
+        frame = body.read()
+        _check_name(frame, sha256)
+        return parts.bureau.receive_batch(caller.contract, job_id, frame)
+
+    await run_in_threadpool(parts.bureau.check_room, caller.contract, job_id, sha256)
+    parts.places.check(caller.bank)
+    async with (
+        received(request, caller, parts, cap=parts.settings.batch_bytes) as body,
+        parts.places.take(caller.bank, wait=True) as place,
+    ):
+        charge = await place.run(receive)
+    await run_in_threadpool(parts.begin, charge)
+    return JSONResponse({"sha256": sha256}, 202)
+
+
+@router.put(
+    "/again",
+    operation_id="put_batch_again",
+    summary="旧密文重新评分 / Have a batch that an earlier job sent evaluated again",
+    status_code=202,
+    response_model=BatchView,
+    responses=SIGNED
+    | problems("not-found", "conflict", "busy")
+    | {202: {"description": "Charged in this job, now or before; fetch the reply.", "model": BatchView}},
+)
+async def put_batch_again(
+    request: Request, caller: Authentic, parts: PartsOf, job_id: JobId, sha256: Sha256
+) -> Response:
+    """No body: the ciphertexts are here. 409 while neither the register nor the model has changed; nothing is charged
+    then."""
+    await read_nothing(request, caller.verified, parts.settings)
+    async with parts.places.take(caller.bank) as place:
+        charge = await place.run(parts.bureau.receive_batch_again, caller.contract, job_id, sha256)
+    await run_in_threadpool(parts.begin, charge)
+    return JSONResponse({"sha256": sha256}, 202)
+
+
+@router.get(
+    "/reply",
+    operation_id="batch_reply",
+    summary="取回密文评分 / Fetch the reply to a batch",
+    response_class=Response,
+    responses=SIGNED
+    | problems("not-found", "conflict")
+    | {
+        200: frame_answer("A REPLY frame: one ciphertext an output, for the bank's key alone.") | RECEIPT,
+        202: {"description": "It waits or is evaluated; ask again.", "model": BatchView},
+    },
+)
+async def batch_reply(
+    request: Request, caller: Authentic, parts: PartsOf, job_id: JobId, sha256: Sha256, wait: Wait = 0.0
+) -> Response:
+    """Why a batch was not answered is told as the problem that it was; it was not charged then."""
+    await read_nothing(request, caller.verified, parts.settings)
+    until, pause = asyncio.get_running_loop().time() + wait, _FIRST_PAUSE
+    with parts.waits.hold(caller.bank) as may_wait:
+        while (found := await run_in_threadpool(parts.bureau.batch_reply, caller.contract, job_id, sha256)) is None:
+            left = until - asyncio.get_running_loop().time()
+            if left <= 0 or not may_wait or await request.is_disconnected():
+                return JSONResponse({"sha256": sha256}, 202, headers={"Retry-After": "1"})
+            await asyncio.sleep(min(pause, left))
+            pause = min(pause * 1.5, _LONGEST_PAUSE)
+    reply, receipt = found
+    return Response(reply, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
+
+
+def _check_name(body: bytes, sha256: str) -> None:
+    if hashlib.sha256(body).hexdigest() != sha256:
+        raise InvalidInput("The batch's hash is not the one it was sent under.", next_step="send it again")

@@ -1,0 +1,235 @@
+"""A contract as its bank sees it: its versions and their states, the countersignature, models' sheets, what is left."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lab.terms.contract.document import SignedContract
+from lab.terms.errors import InvalidInput
+from sandbox.api.openapi import CONTRACT_EXAMPLE, SIGNED, problems
+from sandbox.api.request_body import read_body, read_nothing
+from sandbox.auth.bank import Authentic, PartsOf
+
+router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["contracts"])
+
+
+Version = Annotated[
+    int | None,
+    Query(ge=1, le=1_000_000, description="版本 / A version of the contract [the one in force, or the newest]"),
+]
+
+ModelName = Annotated[
+    str | None,
+    Query(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="模型 / A model of the contract [its first]"),
+]
+ModelVersion = Annotated[
+    int | None, Query(ge=1, le=1_000_000, description="模型版本 / The model's version [the first allowed]")
+]
+
+
+class RegisterView(BaseModel):
+    """A register's name and its newest version."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"name": "main", "version": 2}]})
+
+    name: str
+    version: int
+
+
+class VersionView(BaseModel):
+    """A version: its state, the hash of its document, who has signed, and whether it takes the bank's signature."""
+
+    version: int
+    state: str
+    sha256: str
+    signable: bool
+    signed_by_bank: bool
+    signed_by_bureau: bool
+
+
+class ContractView(BaseModel):
+    """The signed document, as RFC 8785 canonical JSON is made of it, where it stands, and all versions."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [CONTRACT_EXAMPLE]})
+
+    signed: SignedContract
+    state: str
+    versions: list[VersionView]
+
+
+class Countersignature(BaseModel):
+    """The bank's Ed25519 signature over ``"shulab contract v2" || 0x00 || canonical document`` of a version."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"signature": "55" * 64, "version": 1}]})
+
+    signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="128 hexadecimal digits")]
+    version: Annotated[int | None, Field(ge=1, le=1_000_000, description="the newest that takes one, if absent")] = None
+
+
+class Accepted(BaseModel):
+    """The version's state after the countersignature."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"state": "active"}]})
+
+    state: str
+
+
+class Count(BaseModel):
+    """One ceiling."""
+
+    ceiling: int
+    used: int
+    left: int
+
+
+class ScoreCount(Count):
+    """The ceiling is for each enterprise within any ``period_days``, so ``used`` is of the one scored most often.
+
+    ``enterprises`` are those scored within the period; ``total`` counts all scores ever and has no ceiling.
+    """
+
+    period_days: int
+    total: int
+    enterprises: int
+
+
+class Allowance(BaseModel):
+    """What is left under the contract, over all its versions; ``jobs`` are of the last 24 hours."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "identifiers": {"ceiling": 1_000_000, "used": 5_000, "left": 995_000},
+                    "scores": {
+                        "ceiling": 12,
+                        "used": 1,
+                        "left": 11,
+                        "period_days": 365,
+                        "total": 4_200,
+                        "enterprises": 4_200,
+                    },
+                    "jobs": {"ceiling": 10, "used": 1, "left": 9},
+                    "identifiers_per_match": 100_000,
+                    "rows_per_job": 100_000,
+                    "rows_per_batch": 8192,
+                }
+            ]
+        },
+    )
+
+    identifiers: Count
+    scores: ScoreCount
+    jobs: Count
+    identifiers_per_match: int
+    rows_per_job: int
+    rows_per_batch: int
+
+
+@router.get(
+    "",
+    operation_id="contract",
+    summary="合同及其状态 / The contract and its state",
+    response_model=ContractView,
+    responses=SIGNED | problems("not-found"),
+)
+async def contract(request: Request, caller: Authentic, parts: PartsOf, version: Version = None) -> Response:
+    """Also before both parties have signed: this is what a bank reads before it signs."""
+    await read_nothing(request, caller.verified, parts.settings)
+    signed, state = caller.signed, caller.state
+    if version is not None:
+        signed, state = await run_in_threadpool(parts.bureau.signed_contract, caller.contract, version)
+    versions = await run_in_threadpool(parts.bureau.versions, caller.contract)
+    document = signed.model_dump(mode="json", by_alias=True)
+    return JSONResponse({"signed": document, "state": state, "versions": versions})
+
+
+@router.post(
+    "/signature",
+    operation_id="sign_contract",
+    summary="银行会签 / The bank's countersignature",
+    response_model=Accepted,
+    responses=SIGNED | problems("not-found", "conflict", "too-large", "unsupported-media"),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/json": {"schema": Countersignature.model_json_schema()}},
+        }
+    },
+)
+async def sign_contract(request: Request, caller: Authentic, parts: PartsOf) -> Accepted:
+    """The same signature again is accepted and changes nothing."""
+    body = await read_body(
+        request,
+        caller.verified,
+        cap=parts.settings.document_bytes,
+        idle=parts.settings.body_idle_seconds,
+        media="application/json",
+    )
+    try:
+        given = Countersignature.model_validate_json(body)
+    except ValidationError:
+        raise InvalidInput(
+            "Wanted a member `signature` of 128 hexadecimal digits, and `version` at most; found something else.",
+            next_step="sign with `lab bank sign`",
+        ) from None
+    accept = parts.bureau.accept_signature
+    return Accepted(state=await run_in_threadpool(accept, caller.contract, given.signature, given.version))
+
+
+@router.get(
+    "/register",
+    operation_id="register",
+    summary="现行登记版本 / The register version that scores come from now",
+    response_model=RegisterView,
+    responses=SIGNED | problems("not-found"),
+)
+async def register(
+    request: Request, caller: Authentic, parts: PartsOf, model: ModelName = None, version: ModelVersion = None
+) -> Any:
+    """For a bank that asks whether there is anything to score again. Receipts name the version as well."""
+    await read_nothing(request, caller.verified, parts.settings)
+    return await run_in_threadpool(parts.bureau.register, caller.contract, model, version)
+
+
+@router.get(
+    "/sheet",
+    operation_id="sheet",
+    summary="模型说明书 / What the bank must know of the model",
+    response_class=Response,
+    responses=SIGNED
+    | problems("not-found")
+    | {
+        200: {
+            "description": "Canonical JSON; its SHA-256 stands beside the model in the contract.",
+            "content": {
+                "application/json": {"schema": {"type": "object"}, "example": {"model": "credit", "version": 1}}
+            },
+        }
+    },
+)
+async def sheet(
+    request: Request, caller: Authentic, parts: PartsOf, model: ModelName = None, version: ModelVersion = None
+) -> Response:
+    """Exactly the bytes whose hash both parties signed."""
+    await read_nothing(request, caller.verified, parts.settings)
+    content = await run_in_threadpool(parts.bureau.sheet, caller.contract, model, version)
+    return Response(content, media_type="application/json")
+
+
+@router.get(
+    "/allowance",
+    operation_id="allowance",
+    summary="剩余额度 / What is left",
+    response_model=Allowance,
+    responses=SIGNED,
+)
+async def allowance(request: Request, caller: Authentic, parts: PartsOf) -> Any:
+    """Counts only."""
+    await read_nothing(request, caller.verified, parts.settings)
+    return await run_in_threadpool(parts.bureau.allowance, caller.contract)

@@ -1,0 +1,202 @@
+"""Jobs: opened before anything is matched or scored, so that both sides know for whom, by which model and how much."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lab.bureau.exchange import JobTerms
+from lab.terms.errors import InvalidInput
+from sandbox.api.openapi import SIGNED, problems
+from sandbox.api.request_body import read_body, read_nothing
+from sandbox.auth.bank import Authentic, PartsOf
+from sandbox.dependencies import Parts
+
+router = APIRouter(prefix="/v1/contracts/{contract_id}/jobs/{job_id}", tags=["jobs"])
+EVENTS = "text/event-stream"
+_LOOK_SECONDS, _QUIET_LOOKS = 1.0, 15
+_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+_EXAMPLE = "20260105T093000-5f2c81aa90be"
+JobId = Annotated[str, Path(pattern=_PATTERN, description="作业编号，由银行自定 / The job's id", examples=[_EXAMPLE])]
+JobName = Annotated[
+    str,
+    Query(
+        alias="job",
+        pattern=_PATTERN,
+        description="作业编号 / The job that this belongs to, opened",
+        examples=[_EXAMPLE],
+    ),
+]
+
+
+class JobForm(BaseModel):
+    """What a job is for. ``rows``: how many enterprises it will have scored at most."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        strict=True,
+        json_schema_extra={
+            "examples": [{"recipient": "信贷部 credit department", "model": "credit", "model_version": 1, "rows": 5000}]
+        },
+    )
+
+    recipient: Annotated[str, Field(min_length=1, max_length=200, description="one that the contract names")]
+    model: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+    model_version: Annotated[int, Field(ge=1, le=1_000_000)]
+    rows: Annotated[int, Field(ge=1, le=100_000_000)]
+
+
+class JobView(BaseModel):
+    """A job as it stands: ``open``, ``stopped`` (with its contract) or ``ended``."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "job": _EXAMPLE,
+                    "state": "open",
+                    "version": 1,
+                    "recipient": "信贷部 credit department",
+                    "model": "credit",
+                    "model_version": 1,
+                    "epoch": 1,
+                    "rows": 5000,
+                    "rows_used": 0,
+                    "opened": "2026-01-05T09:30:00+00:00",
+                }
+            ]
+        }
+    )
+
+    job: str
+    state: str
+    version: Annotated[int, Field(description="the contract's version in force when it was opened")]
+    recipient: str
+    model: str
+    model_version: int
+    epoch: Annotated[int, Field(description="the epoch of the matching keys")]
+    rows: int
+    rows_used: int
+    opened: str
+
+
+@router.put(
+    "",
+    operation_id="open_job",
+    summary="开始作业 / Open a job",
+    response_model=JobView,
+    responses=SIGNED | problems("not-found", "conflict", "too-large", "unsupported-media"),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/json": {"schema": JobForm.model_json_schema()}}}
+    },
+)
+async def open_job(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId) -> Any:
+    """The same again is the same job at no new charge; one that was stopped with its contract goes on."""
+    body = await read_body(
+        request,
+        caller.verified,
+        cap=parts.settings.document_bytes,
+        idle=parts.settings.body_idle_seconds,
+        media="application/json",
+    )
+    try:
+        form = JobForm.model_validate_json(body)
+    except ValidationError:
+        raise InvalidInput(
+            "Wanted a job's recipient, model, model_version and rows; found something else.",
+            next_step="compare the request to /v1/openapi.json",
+        ) from None
+    terms = JobTerms(form.recipient, form.model, form.model_version, form.rows)
+    job = await run_in_threadpool(parts.bureau.open_job, caller.contract, job_id, terms)
+    return job.as_dict()
+
+
+@router.get(
+    "",
+    operation_id="job",
+    summary="作业状态 / A job as it stands",
+    response_model=JobView,
+    responses=SIGNED | problems("not-found"),
+)
+async def job(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId) -> Any:
+    """Whatever the contract's state."""
+    await read_nothing(request, caller.verified, parts.settings)
+    found = await run_in_threadpool(parts.bureau.job, caller.contract, job_id)
+    return found.as_dict()
+
+
+@router.post(
+    "/end",
+    operation_id="end_job",
+    summary="结束作业 / End a job",
+    response_model=JobView,
+    responses=SIGNED | problems("not-found"),
+)
+async def end_job(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId) -> Any:
+    """Nothing more is asked under it; ending it again changes nothing."""
+    await read_nothing(request, caller.verified, parts.settings)
+    ended = await run_in_threadpool(parts.bureau.end_job, caller.contract, job_id)
+    return ended.as_dict()
+
+
+@router.get(
+    "/events",
+    operation_id="job_events",
+    summary="作业进度 / Progress of a job, as it goes on",
+    response_class=StreamingResponse,
+    responses=SIGNED
+    | problems("not-found", "busy")
+    | {
+        200: {
+            "description": "Server-sent events `progress`: the job as GET tells it, with its batches by state. The "
+            "first comes at once, others as something changes, until the job is not open or the time is over.",
+            "content": {EVENTS: {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def job_events(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId) -> StreamingResponse:
+    """Whatever the contract's state. Counts alone: no hash, no enterprise."""
+    await read_nothing(request, caller.verified, parts.settings)
+    first = await run_in_threadpool(parts.bureau.job_progress, caller.contract, job_id)
+    stream = _progress(request, parts, caller.contract, job_id, first)
+    opening = await anext(stream)  # here, so that there being no room is answered as such
+
+    async def events() -> AsyncIterator[bytes]:
+        try:
+            yield opening
+            async for event in stream:
+                yield event
+        finally:
+            await stream.aclose()
+
+    return StreamingResponse(events(), media_type=EVENTS)
+
+
+async def _progress(
+    request: Request, parts: Parts, contract: str, job_id: str, seen: dict[str, Any]
+) -> AsyncGenerator[bytes, None]:
+    async with parts.streams.take(1):
+        yield _event(seen)
+        quiet, until = 0, asyncio.get_running_loop().time() + parts.settings.event_seconds
+        while seen["state"] == "open" and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(_LOOK_SECONDS)
+            if await request.is_disconnected():
+                return
+            present = await run_in_threadpool(parts.bureau.job_progress, contract, job_id)
+            quiet = 0 if present != seen else quiet + 1
+            if present != seen:
+                yield _event(present)
+            elif quiet % _QUIET_LOOKS == 0:
+                yield b":\n\n"  # a comment keeps what lies between from closing a silent connection
+            seen = present
+
+
+def _event(told: dict[str, Any]) -> bytes:
+    return f"event: progress\ndata: {json.dumps(told, ensure_ascii=False)}\n\n".encode()

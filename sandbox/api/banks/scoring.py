@@ -1,0 +1,75 @@
+"""The bank's public context, once; its batches are in ``batches``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict
+
+from lab.terms.errors import NotFound
+from sandbox.api.banks.jobs import JobName
+from sandbox.api.openapi import SIGNED, problems
+from sandbox.api.request_body import frame_body, read_nothing, received
+from sandbox.auth.bank import Authentic, PartsOf
+
+router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["scoring"])
+Sha256 = Annotated[
+    str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the frame, hexadecimal", examples=["66" * 32])
+]
+
+
+class ContextView(BaseModel):
+    """A public context that the bureau holds."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"sha256": "66" * 32}]})
+
+    sha256: str
+
+
+@router.put(
+    "/contexts/{sha256}",
+    operation_id="put_context",
+    summary="提交公开上下文 / Send the public context",
+    response_model=ContextView,
+    responses=SIGNED
+    | problems("not-found", "too-large", "unsupported-media", "busy")
+    | {
+        200: {"description": "Held already; nothing changed."},
+        201: {"description": "Stored.", "model": ContextView},
+    },
+    openapi_extra=frame_body("A CONTEXT frame: public material only. One that bears a secret key is refused."),
+)
+async def put_context(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256, job: JobName) -> Response:
+    """The hash in the path must be the frame's own."""
+    parts.places.check(caller.bank)
+    async with (
+        received(request, caller, parts, cap=parts.settings.context_bytes) as body,
+        parts.places.take(caller.bank, wait=True) as place,
+    ):
+        created = await place.run(lambda: parts.bureau.put_context(caller.contract, job, sha256, body.read()))
+    return JSONResponse({"sha256": sha256}, 201 if created else 200)
+
+
+@router.get(
+    "/contexts/{sha256}",
+    operation_id="context",
+    summary="是否已有上下文 / Whether a context is held",
+    response_model=ContextView,
+    responses=SIGNED | problems("not-found"),
+)
+async def context(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256, job: JobName) -> ContextView:
+    """404 when it is not held under this contract."""
+    await read_nothing(request, caller.verified, parts.settings)
+    if not await run_in_threadpool(parts.bureau.has_context, caller.contract, job, sha256):
+        raise NotFound("The bureau holds no context with this hash under this contract.", next_step="send it with PUT")
+    return ContextView(sha256=sha256)
+
+
+@router.head("/contexts/{sha256}", operation_id="context_head", include_in_schema=False)
+async def context_head(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256, job: JobName) -> Response:
+    """As GET, without a body."""
+    await context(request, caller, parts, sha256, job)
+    return Response(status_code=200)

@@ -1,0 +1,196 @@
+"""What the OpenAPI document says beyond what FastAPI finds out: problems with examples, and shared descriptions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from fastapi.responses import JSONResponse
+
+from lab.terms.contract.document import SCHEMA
+from sandbox.http.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX
+
+DESCRIPTION = """\
+数联企业信用评分服务。/ Joint enterprise credit scoring between a data bureau and a bank.
+
+**身份 / Who calls.** 除健康检查与征信机构名片外，每个请求都须按 RFC 9421 签名（Ed25519）。
+Every request but health, readiness and the bureau's card is signed by RFC 9421 HTTP Message Signatures with Ed25519.
+Covered: `@method`, `@path`, `@query`, `content-digest` (RFC 9530, for an empty body too), `shulab-bureau` (the bureau's
+public key, as `/v1/bureau` gives it). Parameters: `created` (at most 300 s off), `nonce` (used once), `keyid` (the
+bank's public key, 64 hexadecimal digits), `tag="shulab"`. The key must be that of the contract in the path.
+
+**人员 / People.** 人员先登录（`/v1/sign-in`），然后带上令牌：命令行用 `Authorization: Bearer`，
+浏览器用 Cookie 加 `X-CSRF-Token`。
+People sign in (`/v1/sign-in`) and show a token: `Authorization: Bearer` from the command line, a cookie with
+`X-CSRF-Token` from a browser. What they may do is their roles'.
+
+**帧 / Frames.** 二进制正文均为“帧”。Binary bodies are frames: magic `SHLB`, version, kind, header length, part count, a
+canonical JSON header, then parts, each with its length. See `protocols/wire/frame.py`.
+
+**错误 / Errors.** RFC 9457 problem documents; `type` is `urn:shulab:error:<code>`.
+"""
+
+CONTRACT_EXAMPLE: dict[str, Any] = {
+    "signed": {
+        "contract": {
+            "schema": SCHEMA,
+            "id": "trial-7f3a",
+            "version": 1,
+            "bureau": {"name": "示例征信", "public_key": "11" * 32},
+            "bank": {"name": "示例银行", "public_key": "22" * 32},
+            "purpose": "credit-approval",
+            "items": [{"code": "tax.declared", "form": "model-input-only"}],
+            "recipients": ["信贷部 credit department"],
+            "operations": ["match", "score", "portrait"],
+            "detail": "dimensions",
+            "models": [{"name": "credit", "version": 1, "sheet_sha256": "33" * 32}],
+            "id_kind": "uscc",
+            "engine": "x25519",
+            "parameters": "bgv-8192-a",
+            "ceilings": {
+                "identifiers": 1_000_000,
+                "identifiers_per_match": 100_000,
+                "scores_per_enterprise": 12,
+                "period_days": 365,
+                "jobs_per_day": 10,
+                "rows_per_job": 100_000,
+                "rows_per_batch": 8192,
+                "precision": 1,
+            },
+            "consent": {"required": False, "why": "公共数据，用于授信审批 public records, for a credit application"},
+            "retention_days": 365,
+            "starts": "2026-01-01T00:00:00Z",
+            "expires": "2027-01-01T00:00:00Z",
+        },
+        "bureau_signature": "44" * 64,
+        "bank_signature": None,
+    },
+    "state": "approved",
+    "versions": [
+        {
+            "version": 1,
+            "state": "approved",
+            "sha256": "77" * 32,
+            "signable": True,
+            "signed_by_bank": False,
+            "signed_by_bureau": True,
+        }
+    ],
+}
+
+_DETAILS = {
+    "invalid-input": (
+        "These parts of the request do not fit: query.first.",
+        "compare the request to /v1/openapi.json",
+    ),
+    "refused": ("Contract trial-7f3a allows 100000 identifiers a match; found 250000.", "match fewer at once"),
+    "not-authentic": (
+        "The request is not accepted: the signature is not of the last 300 seconds.",
+        "sign the request with the key of the bank that the contract names (RFC 9421)",
+    ),
+    "not-found": ("The bureau holds no context with this hash.", "send it with PUT"),
+    "conflict": ("Contract trial-7f3a is signed already, with another signature.", "ask for a new contract"),
+    "unreachable": ("The bureau is not ready.", "try again in a minute"),
+    "busy": ("Every place for heavy work is taken; the request was not begun.", "send it again in 2 seconds"),
+    "timeout": ("Nothing came for 30 seconds; the body is not complete.", "send the request again"),
+    "method-not-allowed": ("This path does not know this method.", "see /v1/openapi.json"),
+    "too-large": ("Wanted a body of at most 16384 bytes; found a larger one.", "send fewer rows at once"),
+    "unsupported-media": ("Wanted a body of application/octet-stream; found another type.", "see /v1/openapi.json"),
+    "bad-request": ("The request cannot be served as it is.", "see /v1/openapi.json"),
+    "fault": ("The service failed at this request.", "tell the bureau the instance id"),
+}
+
+
+def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
+    """OpenAPI responses for problem kinds, one example each; kinds of one status share an entry."""
+    found: dict[int | str, dict[str, Any]] = {}
+    kinds = [KINDS[code] for code in codes]
+    # Where there is room for others and not for this bank, it is told so by the status.
+    kinds += [replace(kind, status=429) for kind in kinds if kind.code == "busy"]
+    for kind in kinds:
+        code = kind.code
+        detail, step = _DETAILS[code]
+        example = {
+            "type": TYPE_PREFIX + code,
+            "title": kind.title,
+            "status": kind.status,
+            "detail": detail,
+            "next_step": step,
+            "instance": "urn:uuid:0b8e3c4e-6f0a-4a55-9d0e-2f6a1c1f8a11",
+        }
+        entry = found.setdefault(
+            kind.status,
+            {
+                "description": kind.title,
+                "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": {}}},
+            },
+        )
+        if kind.title not in entry["description"]:
+            entry["description"] += f"; {kind.title}"
+        entry["content"][MEDIA_TYPE]["examples"][code] = {"summary": kind.title, "value": example}
+    return found
+
+
+SIGNED = problems("not-authentic", "refused", "invalid-input", "timeout", "unreachable", "fault", "bad-request")
+"""What every signed route may answer beside its own errors."""
+
+PERSON = problems("not-authentic", "refused", "invalid-input", "timeout", "unreachable", "fault", "bad-request")
+"""What every route of a person who has signed in may answer beside its own errors."""
+
+_PROBLEM_SCHEMA: dict[str, Any] = {
+    "title": "Problem",
+    "description": "RFC 9457; `title` is Chinese and English, `next_step` says what the caller can do.",
+    "type": "object",
+    "required": ["type", "title", "status", "detail", "next_step", "instance"],
+    "properties": {
+        "type": {"type": "string", "enum": [TYPE_PREFIX + code for code in KINDS]},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "next_step": {"type": "string"},
+        "instance": {"type": "string", "description": "The request's id, as in X-Request-Id and in the log."},
+        "faults": {
+            "type": "array",
+            "description": "Of invalid input: where, and which rule. Never the value.",
+            "items": {
+                "type": "object",
+                "required": ["where", "rule"],
+                "properties": {"where": {"type": "string"}, "rule": {"type": "string"}},
+            },
+        },
+    },
+}
+_SCHEME = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Signature",
+    "description": "RFC 9421 HTTP Message Signatures; needs Signature-Input, Content-Digest and Shulab-Bureau as well.",
+}
+
+
+def describe(app: FastAPI) -> None:
+    """Give ``app`` its OpenAPI 3.1 document, made once, when somebody asks for it."""
+
+    def document() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            made = get_openapi(
+                title=app.title, version=app.version, description=DESCRIPTION, routes=app.routes, tags=app.openapi_tags
+            )
+            components = made.setdefault("components", {})
+            components.setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
+            components.setdefault("securitySchemes", {})["signature"] = _SCHEME
+            for path, methods in made["paths"].items():
+                signed: list[dict[str, list[str]]] = [{"signature": []}] if path.startswith("/v1/contracts/") else []
+                for operation in methods.values():
+                    operation.setdefault("security", signed)  # routes of people say theirs themselves
+            app.openapi_schema = made
+        return app.openapi_schema
+
+    app.openapi = document  # type: ignore[method-assign]
+
+    @app.get("/v1/openapi.json", include_in_schema=False)
+    def openapi_document() -> JSONResponse:
+        """In a thread, since it takes a third of a second: FastAPI's own route would hold up every other request."""
+        return JSONResponse(app.openapi())

@@ -1,0 +1,208 @@
+"""Accounts, for administrators: who may sign in, and in which roles. One-time passwords are shown once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.bureau.people import Account, NewAccount, Permission, Person, read_roles, read_subject
+from sandbox.api.openapi import PERSON, problems
+from sandbox.api.request_body import document, document_body
+from sandbox.auth.person import PartsOf, permitted
+
+router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
+Reader = Annotated[Person, Depends(permitted(Permission.READ_ACCOUNTS))]
+Keeper = Annotated[Person, Depends(permitted(Permission.KEEP_ACCOUNTS))]
+Name = Annotated[str, Path(min_length=1, max_length=64, description="账户 / The account's name", examples=["li.wei"])]
+Roles = Annotated[list[Annotated[str, Field(max_length=32)]], Field(min_length=1, max_length=10)]
+_ACCOUNT: dict[str, Any] = {
+    "name": "li.wei",
+    "shown_name": "李伟",
+    "department": "credit",
+    "roles": ["officer"],
+    "state": "active",
+    "must_change": False,
+    "failures": 0,
+    "locked_until": None,
+    "issuer": None,
+    "subject": None,
+    "created_at": "2026-01-01T08:00:00Z",
+}
+
+
+class AccountView(BaseModel):
+    """An account, without its password in any form."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ACCOUNT]})
+
+    name: str
+    shown_name: str
+    department: str
+    roles: list[str]
+    state: str
+    must_change: bool
+    failures: int
+    locked_until: datetime | None
+    issuer: str | None
+    subject: str | None
+    created_at: datetime
+
+
+class AccountList(BaseModel):
+    """All accounts, by name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"accounts": [_ACCOUNT]}]})
+
+    accounts: list[AccountView]
+
+
+class AccountForm(BaseModel):
+    """A new account. With ``issuer`` and ``subject`` its person signs in at the OpenID provider and has no password."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"name": "li.wei", "department": "credit", "roles": ["officer"]}]},
+    )
+
+    name: Annotated[str, Field(max_length=64)]
+    department: Annotated[str, Field(max_length=100)]
+    roles: Roles
+    shown_name: Annotated[str, Field(max_length=200)] = ""
+    issuer: Annotated[str, Field(max_length=500)] | None = None
+    subject: Annotated[str, Field(max_length=255)] | None = None
+
+
+class RolesForm(BaseModel):
+    """The roles that replace the present ones."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"roles": ["steward"]}]})
+
+    roles: Roles
+
+
+class OneTime(BaseModel):
+    """A one-time password, shown once; null for somebody who signs in at the provider."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"account": "li.wei", "password": "7kq2m-x9c4t-hh3vd-2pazr"}]}
+    )
+
+    account: str
+    password: str | None
+
+
+@router.get(
+    "",
+    operation_id="accounts",
+    summary="账户列表 / All accounts",
+    response_model=AccountList,
+    responses=PERSON,
+)
+async def list_accounts(person: Reader, parts: PartsOf) -> Any:
+    """For administrators and auditors."""
+    return {"accounts": [_view(account) for account in await run_in_threadpool(parts.bureau.people.list)]}
+
+
+@router.post(
+    "",
+    operation_id="add_account",
+    summary="新增账户 / Add an account",
+    response_model=OneTime,
+    responses=PERSON | problems("busy", "conflict", "too-large", "unsupported-media"),
+    openapi_extra=document_body(AccountForm),
+)
+async def add_account(
+    person: Keeper, parts: PartsOf, form: Annotated[AccountForm, Depends(document(AccountForm))]
+) -> Any:
+    """The password must be changed at the first sign-in."""
+    elsewhere = read_subject(form.issuer, form.subject)
+    new = NewAccount(form.name, form.department, read_roles(form.roles), form.shown_name, elsewhere)
+    async with parts.sign_ins.take() as place:
+        password = await place.run(parts.bureau.people.add, new, by=person.by)
+    return {"account": form.name, "password": password}
+
+
+@router.put(
+    "/{name}/roles",
+    operation_id="set_roles",
+    summary="更改角色 / Change an account's roles",
+    response_model=AccountView,
+    responses=PERSON | problems("not-found", "conflict", "too-large", "unsupported-media"),
+    openapi_extra=document_body(RolesForm),
+)
+async def set_roles(
+    person: Keeper, parts: PartsOf, name: Name, form: Annotated[RolesForm, Depends(document(RolesForm))]
+) -> Any:
+    """From the account's next request on."""
+    roles = read_roles(form.roles)
+    return _view(await run_in_threadpool(parts.bureau.people.set_roles, name, roles, by=person.by))
+
+
+@router.post(
+    "/{name}/disable",
+    operation_id="disable_account",
+    summary="停用账户 / Disable an account",
+    response_model=AccountView,
+    responses=PERSON | problems("not-found", "conflict"),
+)
+async def disable_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
+    """Its sign-ins end at once."""
+    return _view(await run_in_threadpool(parts.bureau.people.disable, name, by=person.by))
+
+
+@router.post(
+    "/{name}/enable",
+    operation_id="enable_account",
+    summary="启用账户 / Enable an account",
+    response_model=AccountView,
+    responses=PERSON | problems("not-found", "conflict"),
+)
+async def enable_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
+    """With the password it had."""
+    return _view(await run_in_threadpool(parts.bureau.people.enable, name, by=person.by))
+
+
+@router.post(
+    "/{name}/unlock",
+    operation_id="unlock_account",
+    summary="解锁账户 / Unlock an account",
+    response_model=AccountView,
+    responses=PERSON | problems("not-found"),
+)
+async def unlock_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
+    """Its failures are forgotten."""
+    return _view(await run_in_threadpool(parts.bureau.people.unlock, name, by=person.by))
+
+
+@router.post(
+    "/{name}/reset",
+    operation_id="reset_account",
+    summary="重置口令 / Reset an account's password",
+    response_model=OneTime,
+    responses=PERSON | problems("busy", "not-found", "conflict"),
+)
+async def reset_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
+    """Its sign-ins end, and it gets a one-time password."""
+    async with parts.sign_ins.take() as place:
+        password = await place.run(parts.bureau.people.reset, name, by=person.by)
+    return {"account": name, "password": password}
+
+
+def _view(account: Account) -> dict[str, Any]:
+    return {
+        "name": account.name,
+        "shown_name": account.shown_name,
+        "department": account.department,
+        "roles": sorted(account.roles),
+        "state": account.state,
+        "must_change": account.must_change,
+        "failures": account.failures,
+        "locked_until": account.locked_until,
+        "issuer": account.elsewhere.issuer if account.elsewhere else None,
+        "subject": account.elsewhere.subject if account.elsewhere else None,
+        "created_at": account.created_at,
+    }

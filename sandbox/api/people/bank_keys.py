@@ -1,0 +1,227 @@
+"""Banks and their keys: a bank brings its next key; administrators add and revoke keys."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.bureau.contracts.banks import KnownBank
+from lab.bureau.people import Permission, Person
+from lab.terms.errors import NotAuthentic
+from lab.terms.keys.key_succession import SignedSuccession, parse_succession
+from lab.terms.keys.party import Party
+from sandbox.api.openapi import PERSON, SIGNED, problems
+from sandbox.api.request_body import JSON_MEDIA, document, document_body, read_body, read_nothing
+from sandbox.auth.bank import SIGNATURE, PartsOf, Registered, RegisteredBank
+from sandbox.auth.person import permitted
+
+router = APIRouter(prefix="/v1/banks", tags=["banks"])
+Reader = Annotated[Person, Depends(permitted(Permission.READ_BANKS))]
+Keeper = Annotated[Person, Depends(permitted(Permission.REVOKE_BANK_KEYS))]
+Key = Annotated[
+    str, Path(pattern=r"^[0-9a-f]{64}$", description="公钥 / The key, 64 hexadecimal digits", examples=["22" * 32])
+]
+_KEY: dict[str, Any] = {
+    "public_key": "22" * 32,
+    "fingerprint": "5f2b-78d1-fc91-f45c-e4cd-47b0-5803-101e",
+    "state": "active",
+    "accepted": True,
+    "successor": None,
+    "added_at": "2026-01-01T08:00:00Z",
+    "ended_at": None,
+}
+_BANK: dict[str, Any] = {
+    "bank": "b-0123456789ab",
+    "name": "示例银行",
+    "registered_at": "2026-01-01T08:00:00Z",
+    "keys": [_KEY],
+}
+_STATEMENT: dict[str, Any] = {
+    "statement": {
+        "schema": "shulab-succession/1",
+        "bureau": "11" * 32,
+        "bank": "b-0123456789ab",
+        "old_key": "22" * 32,
+        "new_key": "33" * 32,
+        "time": "2026-06-01T08:00:00Z",
+    },
+    "old_signature": "44" * 64,
+    "new_signature": "55" * 64,
+}
+
+
+class KeyView(BaseModel):
+    """A bank's key; ``accepted`` says whether a request signed with it is the bank's now."""
+
+    public_key: str
+    fingerprint: str
+    state: str
+    accepted: bool
+    successor: str | None
+    added_at: datetime
+    ended_at: datetime | None
+
+
+class BankView(BaseModel):
+    """A bank and its keys, the oldest first."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_BANK]})
+
+    bank: str
+    name: str
+    registered_at: datetime
+    keys: list[KeyView]
+
+
+class BankList(BaseModel):
+    """All banks, by name."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"banks": [_BANK]}]})
+
+    banks: list[BankView]
+
+
+class CardForm(Party):
+    """A bank's card with its new key, and the key's fingerprint as the bank told it over another channel."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "示例银行",
+                    "public_key": "33" * 32,
+                    "fingerprint": "5995-85f5-58c7-db77-465d-b4e8-7d61-176c",
+                }
+            ]
+        }
+    )
+
+    told: Annotated[str, Field(alias="fingerprint", max_length=100)]
+
+
+class RevocationForm(BaseModel):
+    """Why a key is refused from now on; it stands in the ledger."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "reported stolen"}]})
+
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+@router.get(
+    "/self",
+    operation_id="own_bank",
+    summary="本行登记信息 / What the bureau holds of the calling bank",
+    response_model=BankView,
+    responses=SIGNED,
+    openapi_extra=SIGNATURE,
+)
+async def own_bank(request: Request, caller: RegisteredBank, parts: PartsOf) -> Any:
+    """The bank's id and keys: also how a bank finds out whether its next key has arrived."""
+    await read_nothing(request, caller.verified, parts.settings)
+    return _view(await run_in_threadpool(parts.bureau.banks.find, caller.bank))
+
+
+@router.post(
+    "/keys",
+    operation_id="succeed_key",
+    summary="银行更换密钥 / The bank's next key takes the place of its old one",
+    response_model=BankView,
+    responses=SIGNED | problems("conflict", "too-large", "unsupported-media"),
+    openapi_extra=SIGNATURE
+    | {
+        "requestBody": {
+            "required": True,
+            "content": {JSON_MEDIA: {"schema": {"type": "object"}, "example": _STATEMENT}},
+        }
+    },
+)
+async def succeed_key(request: Request, caller: RegisteredBank, parts: PartsOf) -> Any:
+    """The statement is signed by both keys, the request by the old one.
+
+    The same statement again changes nothing. The old key is accepted for another day.
+    """
+    body = await read_body(
+        request,
+        caller.verified,
+        cap=parts.settings.document_bytes,
+        idle=parts.settings.body_idle_seconds,
+        media=JSON_MEDIA,
+    )
+    signed = parse_succession(body)
+    _check_signer(caller, signed)
+    await run_in_threadpool(parts.bureau.banks.succeed, caller.bank, signed)
+    return _view(await run_in_threadpool(parts.bureau.banks.find, caller.bank))
+
+
+@router.get(
+    "",
+    operation_id="banks",
+    summary="银行列表 / All banks and their keys",
+    response_model=BankList,
+    responses=PERSON,
+)
+async def banks(person: Reader, parts: PartsOf) -> Any:
+    """For officers, stewards, auditors and administrators."""
+    return {"banks": [_view(bank) for bank in await run_in_threadpool(parts.bureau.banks.known)]}
+
+
+@router.post(
+    "/keys/added",
+    operation_id="add_bank_key",
+    summary="为丢失密钥的银行登记新密钥 / Another key for a bank that lost its own",
+    response_model=BankView,
+    responses=PERSON | problems("not-found", "conflict", "too-large", "unsupported-media"),
+    openapi_extra=document_body(CardForm),
+)
+async def add_bank_key(person: Keeper, parts: PartsOf, form: Annotated[CardForm, Depends(document(CardForm))]) -> Any:
+    """The ledger names who added it. Older keys stay as they are until they are revoked."""
+    party = Party(name=form.name, public_key=form.public_key)
+    return _view(await run_in_threadpool(parts.bureau.banks.add, party, by=person, told=form.told))
+
+
+@router.post(
+    "/keys/{key}/revocation",
+    operation_id="revoke_bank_key",
+    summary="吊销银行密钥 / Refuse a bank's key from now on",
+    response_model=BankView,
+    responses=PERSON | problems("not-found", "too-large", "unsupported-media"),
+    openapi_extra=document_body(RevocationForm),
+)
+async def revoke_bank_key(
+    person: Keeper, parts: PartsOf, key: Key, form: Annotated[RevocationForm, Depends(document(RevocationForm))]
+) -> Any:
+    """At once, without the day that a succeeded key has. Contracts signed with it stay signed."""
+    return _view(await run_in_threadpool(parts.bureau.banks.revoke, key, form.reason, by=person))
+
+
+def _check_signer(caller: Registered, signed: SignedSuccession) -> None:
+    if caller.key.public_key != signed.statement.old_key:
+        raise NotAuthentic(
+            "Wanted a request signed with the key that is to be succeeded; found another key of the bank.",
+            next_step="run `lab bank rotate-key` again",
+        )
+
+
+def _view(bank: KnownBank) -> dict[str, Any]:
+    now = datetime.now(UTC)
+    return {
+        "bank": bank.id,
+        "name": bank.name,
+        "registered_at": bank.registered_at,
+        "keys": [
+            {
+                "public_key": key.public_key,
+                "fingerprint": Party(name=bank.name, public_key=key.public_key).fingerprint,
+                "state": key.state.value,
+                "accepted": key.accepted(now),
+                "successor": key.successor,
+                "added_at": key.added_at,
+                "ended_at": key.ended_at,
+            }
+            for key in bank.keys
+        ],
+    }

@@ -1,0 +1,289 @@
+"""Consents, for stewards: bringing in a file of them, withdrawing, counting, and looking at those of one enterprise.
+
+An enterprise's code travels in a body only, so that no address and no log holds it.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Depends, Query, Request
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.bureau.data.consents import Imported, words_of
+from lab.bureau.people import Permission, Person
+from lab.terms.contract.document import Purpose
+from lab.terms.errors import InvalidInput
+from sandbox.api.openapi import PERSON, problems
+from sandbox.api.request_body import document, document_body, receive_file
+from sandbox.auth.person import PartsOf, permitted
+
+router = APIRouter(prefix="/v1/consents", tags=["consents"])
+Reader = Annotated[Person, Depends(permitted(Permission.READ_CONSENTS))]
+Keeper = Annotated[Person, Depends(permitted(Permission.KEEP_CONSENTS))]
+IdKind = Literal["uscc", "opaque"]
+MEDIA = "text/csv"
+ROWS_NAMED = 1_000
+"""Rows set aside that an answer names; the file in the bureau's folder has all of them."""
+WITHDRAWAL_BYTES = 8 * 1024 * 1024
+_KIND = Query(description="代码类型 / Kind of the codes", examples=["uscc"])
+_BANK = {"bank": "示例银行", "bank_id": "b-0123456789ab", "purpose": "credit-approval"}
+
+
+class ReasonView(BaseModel):
+    """A reason for which rows were set aside."""
+
+    reason: str
+    count: int
+    zh: str
+    en: str
+
+
+class AsideView(BaseModel):
+    """A row that was set aside; the header is row 1."""
+
+    row: int
+    reason: str
+
+
+class ImportView(BaseModel):
+    """What an import did. ``duplicates`` are held already; ``aside`` names the first thousand rows set aside."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "rows": 5000,
+                    "imported": 4998,
+                    "duplicates": 1,
+                    "signed": 0,
+                    "set_aside": 1,
+                    "reasons": [{"reason": "bank", "count": 1, "zh": "银行未在此登记", "en": "no such bank"}],
+                    "aside": [{"row": 17, "reason": "bank"}],
+                    "file_sha256": "66" * 32,
+                    "encoding": "utf-8",
+                    "warnings": [],
+                }
+            ]
+        }
+    )
+
+    rows: int
+    imported: int
+    duplicates: int
+    signed: int
+    set_aside: int
+    reasons: list[ReasonView]
+    aside: list[AsideView]
+    file_sha256: str
+    encoding: str
+    warnings: list[str]
+
+
+class WithdrawalForm(BaseModel):
+    """Which enterprises withdraw, from which bank (name or id; null: all) and purpose (null: all), and why."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"codes": ["firm-0001"], "bank": "示例银行", "reason": "asked in writing"}]},
+    )
+
+    codes: Annotated[list[Annotated[str, Field(max_length=200)]], Field(min_length=1, max_length=200_000)]
+    id_kind: IdKind = "uscc"
+    bank: Annotated[str, Field(max_length=200)] | None = None
+    purpose: Annotated[str, Field(max_length=64)] | None = None
+    reason: Annotated[str, Field(min_length=1, max_length=500)]
+
+
+class WithdrawalView(BaseModel):
+    """What was withdrawn; enterprises that had nothing to withdraw are not counted."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"enterprises": 1, "consents": 2}]})
+
+    enterprises: int
+    consents: int
+
+
+class TallyView(BaseModel):
+    """Consents to one bank for one purpose, counted now."""
+
+    bank: str
+    bank_id: str
+    purpose: str
+    enterprises: int
+    active: int
+    to_come: int
+    over: int
+    withdrawn: int
+
+
+class Tallies(BaseModel):
+    """Consents by bank and purpose. Counts only."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {"consents": [_BANK | {"enterprises": 9, "active": 9, "to_come": 1, "over": 2, "withdrawn": 3}]}
+            ]
+        }
+    )
+
+    consents: list[TallyView]
+
+
+class EnterpriseForm(BaseModel):
+    """The enterprise by its code: in the body, so that no address or log holds it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "firm-0001"}]})
+
+    code: Annotated[str, Field(min_length=1, max_length=200)]
+    id_kind: IdKind = "uscc"
+
+
+class ConsentView(BaseModel):
+    """One consent. ``verifies``: whether the enterprise's signature does; null if it bears none."""
+
+    id: str
+    bank: str
+    purpose: str
+    starts: datetime
+    expires: datetime
+    state: str
+    reference: str
+    verifies: bool | None
+    imported_at: datetime
+    withdrawn_at: datetime | None
+
+
+class OfEnterprise(BaseModel):
+    """All consents of one enterprise, newest first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "consents": [
+                        {
+                            "id": "77" * 32,
+                            "bank": "示例银行",
+                            "purpose": "credit-approval",
+                            "starts": "2026-01-01T00:00:00Z",
+                            "expires": "2027-01-01T00:00:00Z",
+                            "state": "active",
+                            "reference": "授权书 2026-000123",
+                            "verifies": None,
+                            "imported_at": "2026-01-01T08:00:00Z",
+                            "withdrawn_at": None,
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    consents: list[ConsentView]
+
+
+@router.get(
+    "",
+    operation_id="consents",
+    summary="授权统计 / Consents by bank and purpose",
+    response_model=Tallies,
+    responses=PERSON,
+)
+async def list_consents(person: Reader, parts: PartsOf) -> Any:
+    """For stewards, officers and auditors."""
+    return {"consents": await run_in_threadpool(parts.bureau.consents.summary)}
+
+
+@router.post(
+    "",
+    operation_id="import_consents",
+    summary="导入授权 / Import a file of consents",
+    response_model=ImportView,
+    responses=PERSON | problems("busy", "too-large", "unsupported-media"),
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "description": "CSV; `lab steward consent template` prints its columns.",
+            "content": {MEDIA: {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def import_consents(
+    request: Request, person: Keeper, parts: PartsOf, id_kind: Annotated[IdKind, _KIND] = "uscc"
+) -> Any:
+    """Good rows count from now on; the same file again adds nothing."""
+    consents, settings = parts.bureau.consents, parts.settings
+    parts.places.check("")
+    with consents.inbox() as path:
+        with path.open("wb") as file:
+            await receive_file(request, file, cap=settings.consent_bytes, idle=settings.body_idle_seconds, media=MEDIA)
+        async with parts.places.take(wait=True) as place:
+            found = await place.run(consents.import_file, path, by=person.by, id_kind=id_kind)
+    return _view(found)
+
+
+@router.post(
+    "/withdrawals",
+    operation_id="withdraw_consents",
+    summary="撤回授权 / Withdraw consents",
+    response_model=WithdrawalView,
+    responses=PERSON | problems("not-found", "too-large", "unsupported-media"),
+    openapi_extra=document_body(WithdrawalForm),
+)
+async def withdraw_consents(
+    person: Keeper,
+    parts: PartsOf,
+    form: Annotated[WithdrawalForm, Depends(document(WithdrawalForm, WITHDRAWAL_BYTES))],
+) -> Any:
+    """From this answer on nothing is matched or scored under them."""
+    if form.purpose is not None and form.purpose not in set(Purpose):
+        raise InvalidInput(f"Wanted one of the purposes {', '.join(Purpose)}.", next_step="check the purpose")
+    return await run_in_threadpool(
+        parts.bureau.consents.withdraw,
+        form.codes,
+        reason=form.reason,
+        by=person.by,
+        bank=form.bank,
+        purpose=None if form.purpose is None else Purpose(form.purpose),
+        id_kind=form.id_kind,
+    )
+
+
+@router.post(
+    "/enterprise",
+    operation_id="consents_of_enterprise",
+    summary="一户企业的授权 / The consents of one enterprise",
+    response_model=OfEnterprise,
+    responses=PERSON | problems("too-large", "unsupported-media"),
+    openapi_extra=document_body(EnterpriseForm),
+)
+async def consents_of_enterprise(
+    person: Reader, parts: PartsOf, form: Annotated[EnterpriseForm, Depends(document(EnterpriseForm))]
+) -> Any:
+    """Its signatures are verified again."""
+    found = await run_in_threadpool(parts.bureau.consents.of_enterprise, form.code, id_kind=form.id_kind)
+    return {"consents": found}
+
+
+def _view(found: Imported) -> dict[str, Any]:
+    counted = sorted(found.reasons.items(), key=lambda pair: -pair[1])
+    words = {reason: words_of(reason) for reason, _ in counted}
+    return {
+        "rows": found.rows,
+        "imported": found.imported,
+        "duplicates": found.duplicates,
+        "signed": found.signed,
+        "set_aside": len(found.aside),
+        "reasons": [
+            {"reason": reason, "count": count, "zh": words[reason][0], "en": words[reason][1]}
+            for reason, count in counted
+        ],
+        "aside": [{"row": row, "reason": reason} for row, reason in found.aside[:ROWS_NAMED]],
+        "file_sha256": found.file_sha256,
+        "encoding": found.encoding,
+        "warnings": list(found.warnings),
+    }

@@ -1,0 +1,182 @@
+"""Signing in and out with a password, who one is, and changing the password."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import JSONResponse, Response
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.bureau.people import MATRIX, SignIn, Tokens
+from lab.terms.errors import Refused
+from sandbox.api.openapi import PERSON, problems
+from sandbox.api.request_body import document, document_body
+from sandbox.auth.person import COOKIE, PartsOf, SignInOf, challenge, check_origin, clear_cookies, set_cookies
+from sandbox.dependencies import Parts
+
+router = APIRouter(prefix="/v1", tags=["people"])
+Password = Annotated[str, Field(min_length=1, max_length=1024)]
+_ME: dict[str, Any] = {
+    "account": "li.wei",
+    "shown_name": "李伟",
+    "department": "credit",
+    "roles": ["officer"],
+    "must_change": False,
+    "expires_at": "2026-01-01T20:00:00Z",
+}
+
+
+class SignInForm(BaseModel):
+    """Name and password; ``new_password`` changes it on the way, as a one-time password must be."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"examples": [{"name": "li.wei", "password": "correct horse battery"}]}
+    )
+
+    name: Annotated[str, Field(min_length=1, max_length=64)]
+    password: Password
+    new_password: Password | None = None
+    cookie: Annotated[bool, Field(description="For browsers: the token goes into a cookie, not into the answer.")] = (
+        False
+    )
+
+
+class PasswordForm(BaseModel):
+    """The password in use and the one that is to follow."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"password": "correct horse battery", "new_password": "staple tree river"}]},
+    )
+
+    password: Password
+    new_password: Password
+
+
+class Me(BaseModel):
+    """Who has signed in, and what they may do."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ME | {"permissions": ["read contracts"]}]})
+
+    account: str
+    shown_name: str
+    department: str
+    roles: list[str]
+    permissions: list[str]
+    must_change: Annotated[bool, Field(description="A one-time password: nothing else goes until it is changed.")]
+    expires_at: datetime
+
+
+class SignedIn(BaseModel):
+    """A new sign-in. The tokens are shown once; ``token`` is null when it went into a cookie."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_ME | {"token": "mZ3…", "csrf": None}]})
+
+    account: str
+    shown_name: str
+    department: str
+    roles: list[str]
+    must_change: bool
+    expires_at: datetime
+    token: str | None
+    csrf: str | None
+
+
+class SignedOut(BaseModel):
+    """The sign-in has ended."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"signed_out": True}]})
+
+    signed_out: bool
+
+
+@router.post(
+    "/sign-in",
+    operation_id="sign_in",
+    summary="登录 / Sign in",
+    response_model=SignedIn,
+    responses=PERSON | problems("busy", "too-large", "unsupported-media"),
+    openapi_extra=document_body(SignInForm),
+)
+async def sign_in(request: Request, parts: PartsOf, form: Annotated[SignInForm, Depends(document(SignInForm))]) -> Any:
+    """One answer for every reason why somebody is not let in."""
+    challenge(request)
+    if not parts.settings.local_accounts:
+        raise Refused(
+            "This bureau signs people in at its OpenID provider only.",
+            next_step="sign in with `lab account sign-in --browser --service URL`",
+        )
+    if form.cookie:
+        check_origin(request, parts)
+    async with parts.sign_ins.take() as place:
+        tokens = await place.run(parts.bureau.people.sign_in, form.name, form.password, form.new_password)
+    return answer(request, parts, tokens, cookie=form.cookie)
+
+
+@router.post(
+    "/sign-out",
+    operation_id="sign_out",
+    summary="退出 / Sign out",
+    response_model=SignedOut,
+    responses=PERSON,
+)
+async def sign_out(sign_in: SignInOf, parts: PartsOf) -> Response:
+    """The token is of no use afterwards."""
+    await run_in_threadpool(parts.bureau.people.sign_out, sign_in)
+    response = JSONResponse({"signed_out": True})
+    clear_cookies(response)
+    return response
+
+
+@router.get(
+    "/me",
+    operation_id="me",
+    summary="我是谁 / Who I am",
+    response_model=Me,
+    responses=PERSON,
+)
+async def me(sign_in: SignInOf) -> Any:
+    """Also for those who must change their password first."""
+    permissions = {permission for role in sign_in.account.roles for permission in MATRIX[role]}
+    return _who(sign_in) | {"permissions": sorted(permissions)}
+
+
+@router.post(
+    "/me/password",
+    operation_id="change_password",
+    summary="更改口令 / Change the password",
+    response_model=SignedIn,
+    responses=PERSON | problems("busy", "too-large", "unsupported-media"),
+    openapi_extra=document_body(PasswordForm),
+)
+async def change_password(
+    request: Request, sign_in: SignInOf, parts: PartsOf, form: Annotated[PasswordForm, Depends(document(PasswordForm))]
+) -> Any:
+    """Every sign-in of the account ends, this one too; a new one begins."""
+    async with parts.sign_ins.take() as place:
+        tokens = await place.run(parts.bureau.people.change_password, sign_in, form.password, form.new_password)
+    return answer(request, parts, tokens, cookie="authorization" not in request.headers and COOKIE in request.cookies)
+
+
+def answer(request: Request, parts: Parts, tokens: Tokens, *, cookie: bool) -> Response:
+    """A new sign-in, by cookie or in the body."""
+    shown = {"token": None if cookie else tokens.token, "csrf": tokens.csrf if cookie else None}
+    response = JSONResponse(SignedIn(**_who(tokens), **shown).model_dump(mode="json"))
+    if cookie:
+        set_cookies(response, request, parts, tokens)
+    return response
+
+
+def _who(known: SignIn | Tokens) -> dict[str, Any]:
+    account = known.account
+    return {
+        "account": account.name,
+        "shown_name": account.shown_name,
+        "department": account.department,
+        "roles": sorted(account.roles),
+        "must_change": account.must_change,
+        "expires_at": known.expires_at,
+    }

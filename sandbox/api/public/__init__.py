@@ -1,0 +1,1 @@
+"""Routes for anyone, or by a token."""

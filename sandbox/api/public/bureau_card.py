@@ -1,0 +1,52 @@
+"""The bureau's card: name, public key, and what it speaks. Public and unsigned: a bank pins the key after comparing its
+fingerprint out of band.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel, ConfigDict, Field
+
+from sandbox.api.openapi import problems
+from sandbox.auth.bank import PartsOf
+
+router = APIRouter(prefix="/v1", tags=["bureau"])
+
+
+class BureauCard(BaseModel):
+    """Who answers here."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "name": "示例征信",
+                    "public_key": "11" * 32,
+                    "api": "1",
+                    "engines": ["x25519", "openmined"],
+                    "parameters": ["bgv-8192-a"],
+                }
+            ]
+        }
+    )
+
+    name: str
+    public_key: Annotated[str, Field(description="Ed25519, 64 hexadecimal digits", pattern=r"^[0-9a-f]{64}$")]
+    api: str
+    engines: Annotated[list[str], Field(description="matching engines")]
+    parameters: Annotated[list[str], Field(description="parameter sets of encrypted scoring")]
+
+
+@router.get(
+    "/bureau",
+    operation_id="bureau",
+    summary="征信机构名片 / The bureau's card",
+    response_model=BureauCard,
+    responses=problems("fault"),
+)
+async def bureau(parts: PartsOf) -> Any:
+    """The card."""
+    return await run_in_threadpool(parts.bureau.identity)

@@ -1,0 +1,276 @@
+"""The ledger: its tree heads and proofs for anyone, its entries for auditors, an enterprise's inquiries for whoever may
+read them out.
+
+Heads, checkpoints and consistency proofs hold hashes only, and are public so that everybody can compare what they were
+shown.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import PlainTextResponse, StreamingResponse
+from pydantic import BaseModel, ConfigDict, Field
+
+from lab.bureau.ledger.inquiries import read_inquiries
+from lab.bureau.people import Permission, Person
+from lab.terms.ledger.entry_kinds import KINDS
+from sandbox.api.openapi import PERSON, problems
+from sandbox.api.request_body import document, document_body
+from sandbox.auth.person import PartsOf, permitted
+
+router = APIRouter(prefix="/v1", tags=["ledger"])
+Reader = Annotated[Person, Depends(permitted(Permission.READ_LEDGER))]
+InquiryReader = Annotated[Person, Depends(permitted(Permission.READ_INQUIRIES))]
+PUBLIC = problems("invalid-input", "not-found", "timeout", "unreachable", "fault", "bad-request")
+EXPORT_MEDIA = "application/octet-stream"
+LONGEST_LIST = 1000
+_ANY = 2**53 - 1  # what JSON numbers hold exactly
+_HEAD: dict[str, Any] = {
+    "schema": "shulab-head/1",
+    "size": 4096,
+    "root": "ab" * 32,
+    "time": "2026-01-01T08:00:00.000000+00:00",
+    "signature": "cd" * 64,
+}
+_PROOF: dict[str, Any] = {
+    "type": "consistency",
+    "metadata": {"algorithm": "sha256", "security": True, "size": 3, "prior_size": 2},
+    "rule": [0, 0],
+    "subset": [1, 0],
+    "path": ["ab" * 32, "cd" * 32],
+}
+_ENTRY: dict[str, Any] = {
+    "schema": "shulab-entry/2",
+    "seq": 17,
+    "time": "2026-01-01T08:00:00.000000+00:00",
+    "kind": "job.opened",
+    "contract": "trial-7f3a",
+    "by": "bank:b-0123456789ab",
+    "facts": {"job": "run-1", "rows": 5000},
+}
+
+
+class Head(BaseModel):
+    """A signed tree head: Ed25519 over ``"shulab tree head v1" || 0x00 || RFC 8785 of root, size and time``."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_HEAD]})
+
+    schema_: Annotated[str, Field(alias="schema")]
+    size: int
+    root: str
+    time: str
+    signature: str
+
+
+class Consistency(BaseModel):
+    """The proof that the later tree continues the earlier one."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"from": 2, "to": 3, "proof": _PROOF}]})
+
+    from_: Annotated[int, Field(alias="from")]
+    to: int
+    proof: dict[str, Any]
+
+
+class Entries(BaseModel):
+    """Entries in order, and how many the ledger has."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"size": 4096, "entries": [_ENTRY]}]})
+
+    size: int
+    entries: list[dict[str, Any]]
+
+
+class Inclusion(BaseModel):
+    """An entry, the proof that it is in the tree, and the head that the proof leads to."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"entry": _ENTRY, "inclusion": _PROOF | {"type": "inclusion"}, "head": _HEAD}]}
+    )
+
+    entry: dict[str, Any]
+    inclusion: dict[str, Any]
+    head: Head
+
+
+class Enterprise(BaseModel):
+    """The enterprise by its code: in the body, so that no address or log holds it."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "firm-0001"}]})
+
+    code: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class InquiryView(BaseModel):
+    """One enterprise was scored once."""
+
+    at: datetime
+    bank: str
+    contract: str
+    version: int
+    purpose: str
+    recipient: str
+    model: str
+    answered: bool
+    entry: int | None
+
+
+class Inquiries(BaseModel):
+    """Who asked about an enterprise, when and for what; the oldest first."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "inquiries": [
+                        {
+                            "at": "2026-01-01T08:00:00Z",
+                            "bank": "示例银行",
+                            "contract": "trial-7f3a",
+                            "version": 1,
+                            "purpose": "credit-approval",
+                            "recipient": "credit department",
+                            "model": "credit@1",
+                            "answered": True,
+                            "entry": 17,
+                        }
+                    ]
+                }
+            ]
+        }
+    )
+
+    inquiries: list[InquiryView]
+
+
+@router.get(
+    "/ledger/head",
+    operation_id="ledger_head",
+    summary="最新签名树头 / The newest signed tree head",
+    response_model=Head,
+    responses=PUBLIC,
+)
+async def head(
+    parts: PartsOf,
+    size: Annotated[int | None, Query(ge=0, le=_ANY, description="Of so many entries; default: the newest.")] = None,
+) -> Any:
+    """The newest that was signed; entries that came since are under the next one."""
+    return (await run_in_threadpool(parts.bureau.log.head, size)).as_dict()
+
+
+@router.get(
+    "/ledger/consistency",
+    operation_id="ledger_consistency",
+    summary="一致性证明 / Proof that the ledger was only continued",
+    response_model=Consistency,
+    responses=PUBLIC,
+)
+async def consistency(
+    parts: PartsOf,
+    first: Annotated[int, Query(alias="from", ge=1, le=_ANY, examples=[1])],
+    second: Annotated[int, Query(alias="to", ge=1, le=_ANY, examples=[2])],
+) -> Any:
+    """Between any two sizes of this ledger; hashes only."""
+    proof = await run_in_threadpool(parts.bureau.log.prove_consistency, first, second)
+    return {"from": first, "to": second, "proof": proof}
+
+
+@router.get(
+    "/ledger/checkpoint",
+    operation_id="ledger_checkpoint",
+    summary="台账检查点及见证人联署 / A checkpoint of the ledger with its witnesses' cosignatures",
+    response_class=PlainTextResponse,
+    responses=PUBLIC
+    | {
+        200: {
+            "description": "A signed note: C2SP tlog-checkpoint, with a signature of the bureau and cosignatures (C2SP "
+            "tlog-cosignature, version 1).",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    },
+)
+async def checkpoint(
+    parts: PartsOf,
+    covering: Annotated[int, Query(ge=0, le=_ANY, description="Of at least so many entries.")] = 0,
+    witness: Annotated[
+        list[Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")]] | None,
+        Query(max_length=16, description="Public key of a witness whose cosignature counts; default: all."),
+    ] = None,
+) -> PlainTextResponse:
+    """The one that most of these witnesses have cosigned, the newest such."""
+    found = await run_in_threadpool(parts.bureau.cosigning.checkpoint, covering, witness or ())
+    return PlainTextResponse(str(found))
+
+
+@router.get(
+    "/audit/entries",
+    operation_id="ledger_entries",
+    summary="台账条目 / Ledger entries",
+    response_model=Entries,
+    responses=PERSON,
+)
+async def entries(
+    person: Reader,
+    parts: PartsOf,
+    after: Annotated[int, Query(ge=0, le=_ANY, description="Entries after this number.")] = 0,
+    kind: Annotated[str | None, Query(max_length=64, description=f"One of {', '.join(KINDS)}.")] = None,
+    contract: Annotated[str | None, Query(max_length=64)] = None,
+    limit: Annotated[int, Query(ge=1, le=LONGEST_LIST)] = 100,
+) -> Any:
+    """For auditors."""
+    log = parts.bureau.log
+    found = await run_in_threadpool(log.entries, after=after, kind=kind, contract=contract, limit=limit)
+    return {"size": await run_in_threadpool(log.size), "entries": found}
+
+
+@router.get(
+    "/audit/inclusion",
+    operation_id="ledger_inclusion",
+    summary="条目及其包含证明 / An entry and the proof that it is in the ledger",
+    response_model=Inclusion,
+    responses=PERSON | problems("not-found"),
+)
+async def inclusion(person: Reader, parts: PartsOf, entry: Annotated[int, Query(ge=1, le=_ANY, examples=[1])]) -> Any:
+    """Under the newest head; one is signed if none covers the entry yet."""
+    return await run_in_threadpool(parts.bureau.log.proven_entry, entry)
+
+
+@router.get(
+    "/audit/export",
+    operation_id="ledger_export",
+    summary="导出台账 / The whole ledger",
+    response_class=StreamingResponse,
+    responses=PERSON
+    | {
+        200: {
+            "description": "JSON lines: a header, one line an entry, all tree heads. See `lab/terms/ledger/export.py`.",
+            "content": {EXPORT_MEDIA: {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def export(person: Reader, parts: PartsOf) -> StreamingResponse:
+    """That it was exported, and by whom, is the last entry in it."""
+    lines = await run_in_threadpool(parts.bureau.log.export, by=person.by)
+    return StreamingResponse(lines, media_type=EXPORT_MEDIA)
+
+
+@router.post(
+    "/audit/inquiries",
+    operation_id="inquiries",
+    summary="某企业被查询的记录 / Who asked about an enterprise",
+    response_model=Inquiries,
+    responses=PERSON | problems("too-large", "unsupported-media"),
+    openapi_extra=document_body(Enterprise),
+)
+async def inquiries(
+    person: InquiryReader, parts: PartsOf, wanted: Annotated[Enterprise, Depends(document(Enterprise))]
+) -> Any:
+    """Read for the enterprise itself; that it was read is recorded without the code."""
+    bureau = parts.bureau
+    by = person.by
+    found = await run_in_threadpool(read_inquiries, bureau.store, wanted.code, bureau.keys, by=by)
+    return {"inquiries": [one.as_dict() for one in found]}

@@ -1,0 +1,1 @@
+"""Who calls: a bank by its signature, a person by a sign-in."""

@@ -1,0 +1,121 @@
+"""Which bank calls: the one whose contract the path names, or any that is registered, by its signature (RFC 9421).
+
+The signature is checked before anything is looked up and before a body is read. Any key that the bureau accepts for the
+bank will do, whichever it signed the contract with. A contract that does not exist, another bank's contract, an unknown
+key and a key that was revoked give the same answer, so that nobody learns which contracts exist, or whose keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+from fastapi import Depends, Path, Request
+from fastapi.concurrency import run_in_threadpool
+
+from lab.bureau.contracts.banks import BankKey
+from lab.terms.contract.document import SignedContract
+from lab.terms.errors import NotAuthentic
+from protocols.wire.signature import SignatureRejected, VerifiedRequest, verify_request
+from sandbox.dependencies import Parts, parts_of
+
+ContractId = Annotated[
+    str,
+    Path(
+        pattern=r"^[a-z0-9][a-z0-9-]{3,63}$",
+        description="合同编号 / Contract id",
+        examples=["trial-7f3a"],
+    ),
+]
+_NEXT = "sign the request with the key of the bank that the contract names (RFC 9421)"
+SIGNATURE: dict[str, Any] = {"security": [{"signature": []}]}
+"""OpenAPI's word for a route that wants a bank's signature without naming a contract."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """The bank that calls (by its id), under which contract, as the contract stands at the bureau."""
+
+    contract: str
+    bank: str
+    signed: SignedContract
+    state: str
+    verified: VerifiedRequest
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The bank that calls, whatever contracts it has: its id and name, and the key it signed with."""
+
+    bank: str
+    name: str
+    key: BankKey
+    verified: VerifiedRequest
+
+
+async def authentic(request: Request, contract_id: ContractId, parts: Annotated[Parts, Depends(parts_of)]) -> Caller:
+    """The caller under a contract; raises ``NotAuthentic``."""
+    verified, now = await _verified(request, parts)
+    owner = await run_in_threadpool(parts.bureau.banks.of_contract, contract_id)
+    known = await run_in_threadpool(parts.bureau.banks.of_key, verified.key)
+    if known is None or owner is None or known[0].id != owner:
+        raise _stranger()
+    if not known[1].accepted(now):
+        await run_in_threadpool(parts.bureau.banks.note_ended_key, owner, known[1], contract_id)
+        raise _stranger()
+    signed, state = await run_in_threadpool(parts.bureau.signed_contract, contract_id)
+    request.scope["state"]["contract"] = contract_id
+    try:
+        await run_in_threadpool(parts.bureau.note_nonce, verified.key, verified.nonce, now)
+    except NotAuthentic as error:
+        # A replay bears the bank's own signature, so it is of the contract's history; other strangers are not, or
+        # anybody could make the ledger grow.
+        await run_in_threadpool(parts.bureau.record_refusal, contract_id, "replay", error)
+        raise
+    return Caller(contract_id, owner, signed, state, verified)
+
+
+async def registered(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> Registered:
+    """The registered bank that calls; raises ``NotAuthentic``."""
+    verified, now = await _verified(request, parts)
+    known = await run_in_threadpool(parts.bureau.banks.of_key, verified.key)
+    if known is None:
+        raise _unknown()
+    bank, key = known
+    if not key.accepted(now):
+        await run_in_threadpool(parts.bureau.banks.note_ended_key, bank.id, key)
+        raise _unknown()
+    await run_in_threadpool(parts.bureau.note_nonce, verified.key, verified.nonce, now)
+    return Registered(bank.id, bank.name, key, verified)
+
+
+async def _verified(request: Request, parts: Parts) -> tuple[VerifiedRequest, datetime]:
+    now = datetime.now(UTC)
+    try:
+        return await run_in_threadpool(_verify, request, parts.bureau_key, now), now
+    except SignatureRejected as error:
+        raise NotAuthentic(f"The request is not accepted: {error}.", next_step=_NEXT) from None
+
+
+def _verify(request: Request, bureau_key: str, now: datetime) -> VerifiedRequest:
+    raw_path: bytes = request.scope.get("raw_path") or request.scope["path"].encode()
+    query: bytes = request.scope["query_string"]
+    target = (raw_path + b"?" + query if query else raw_path).decode("latin-1")
+    return verify_request(request.method, target, request.headers.items(), bureau_key=bureau_key, now=now)
+
+
+def _stranger() -> NotAuthentic:
+    return NotAuthentic("The request is not accepted: its key is not that of a contract by this id.", next_step=_NEXT)
+
+
+def _unknown() -> NotAuthentic:
+    return NotAuthentic(
+        "The request is not accepted: its key is not that of a registered bank.",
+        next_step="send the bureau this bank's card (`lab bank card`); after a change of keys, sign with the new one",
+    )
+
+
+Authentic = Annotated[Caller, Depends(authentic)]
+RegisteredBank = Annotated[Registered, Depends(registered)]
+PartsOf = Annotated[Parts, Depends(parts_of)]

@@ -1,0 +1,138 @@
+"""What surrounds every request: an id, one log line, a time limit, security headers, and the last catch of a fault.
+
+Plain ASGI, because Starlette's base class buffers and re-raises. A fault is answered here and goes no further: the
+server would print its text, which may carry data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.http.problems import KINDS, MEDIA_TYPE, Kind, problem_body
+from sandbox.monitoring.metrics import Metrics
+from sandbox.monitoring.service_log import note
+
+_SECURITY_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"content-security-policy", b"default-src 'none'; frame-ancestors 'none'"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cache-control", b"no-store"),
+)
+_HSTS = (b"strict-transport-security", b"max-age=31536000")
+
+
+class Surround:
+    """The one middleware of the service."""
+
+    def __init__(
+        self, app: ASGIApp, *, logger: logging.Logger, metrics: Metrics, seconds: float, linger: float
+    ) -> None:
+        self._app = app
+        self._logger = logger
+        self._metrics = metrics
+        self._seconds = seconds
+        self._linger = linger
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        visit = _Visit(scope, receive, send, linger=self._linger)
+        try:
+            async with asyncio.timeout(self._seconds):
+                await self._app(scope, visit.receive, visit.send)
+        except TimeoutError:
+            await visit.fail(KINDS["timeout"], "The request took longer than allowed.", "send it again later")
+        except Exception as error:  # the last catch: see the module's duty
+            note(self._logger, "fault", error=error, request=visit.id)
+            await visit.fail(KINDS["fault"], "The service failed at this request.", "tell the bureau the instance id")
+        finally:
+            visit.write(self._logger, self._metrics)
+
+
+class _Visit:
+    """One request on its way: counts bytes and adds headers."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send, *, linger: float) -> None:
+        self.id = str(uuid.uuid4())
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._linger = linger
+        self._body_ended = False
+        self._started = time.monotonic()
+        self._status = 0
+        self._up = 0
+        self._down = 0
+        scope.setdefault("state", {})["request_id"] = self.id
+
+    async def receive(self) -> Message:
+        message = await self._receive()
+        self._up += len(message.get("body", b""))
+        self._body_ended = not message.get("more_body", False)  # a disconnect has no more of it either
+        return message
+
+    async def send(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            self._status = message["status"]
+            headers = [*message.get("headers", ()), *_SECURITY_HEADERS, (b"x-request-id", self.id.encode())]
+            if self._scope.get("scheme") == "https":
+                headers.append(_HSTS)
+            message = {**message, "headers": headers}
+        else:
+            self._down += len(message.get("body", b""))
+            if self._status >= 400 and not message.get("more_body", False) and not self._body_ended:
+                await self._send({**message, "more_body": True})
+                await self._drain()
+                message = {"type": "http.response.body", "body": b""}
+        await self._send(message)
+
+    async def _drain(self) -> None:
+        """Let a refused body run out, unread, before the connection is closed.
+
+        Closing while the caller still sends resets the connection, and the answer is lost with it: the bank would hear
+        that the connection broke off, and not that its batch is too large or the service busy.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._linger):
+                while not self._body_ended:
+                    await self.receive()
+
+    async def fail(self, kind: Kind, detail: str, next_step: str) -> None:
+        """Answer with a problem, unless an answer has begun: then the connection must break off."""
+        self._scope["state"]["problem"] = kind.code
+        if self._status:
+            raise RuntimeError("the answer had begun")
+        body = problem_body(kind, detail, next_step, self.id)
+        headers = [(b"content-type", MEDIA_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+        headers.append((b"connection", b"close"))
+        await self.send({"type": "http.response.start", "status": kind.status, "headers": headers})
+        await self.send({"type": "http.response.body", "body": body})
+
+    def write(self, logger: logging.Logger, metrics: Metrics) -> None:
+        """The access line: the route's template, not the path, so that nothing a stranger typed is kept."""
+        route = getattr(self._scope.get("route"), "path", "")
+        state = self._scope["state"]
+        seconds = time.monotonic() - self._started
+        method = self._scope["method"] if route else ""
+        metrics.request(route, method, self._status, seconds, received=self._up, sent=self._down)
+        note(
+            logger,
+            "request",
+            request=self.id,
+            method=self._scope["method"] if self._status != 405 else "",
+            route=route,
+            contract=state.get("contract", ""),
+            person=state.get("person", ""),
+            status=self._status,
+            problem=state.get("problem", ""),
+            bytes_in=self._up,
+            bytes_out=self._down,
+            milliseconds=round(seconds * 1000),
+        )

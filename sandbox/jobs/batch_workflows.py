@@ -1,0 +1,159 @@
+"""Charged batches as durable workflows: one a charge, run by whichever process of the bureau has a free worker.
+
+What must happen once is settled in the bureau's own tables (``lab.bureau.exchange.scoring.batch_scoring``); a workflow only sees to
+it that it is tried until it has happened, through a kill at any place. A batch that was charged and not handed over is
+found in those tables. A workflow that a dead process held is handed to a living one: the library does that when asked,
+and here every process looks around. A workflow that ended and left its batch charged (the database was away for long)
+is followed by another. And each step may be done again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from dbos import DBOS, SetWorkflowID
+
+from lab.bureau.bureau import Bureau
+from lab.bureau.exchange import Charge, Outcome
+from lab.terms.errors import NotFound, ShulabError
+from sandbox.jobs.dbos_config import configure
+from sandbox.jobs.executors import Executor
+from sandbox.monitoring.service_log import note
+
+QUEUE = "batches"
+_POLL_SECONDS = 0.1
+_WATCH_SECONDS = 1.0
+_OUTAGE_SECONDS, _OUTAGE_TRIES = 5.0, 100  # what is down is waited for; then the next workflow does
+_RECOVERIES = 1_000_000  # the library gives a workflow up after so many; a batch is given back by its outcome alone
+_KEPT = timedelta(days=1)  # finished workflows say nothing that the bureau's tables do not
+_RUNNING = ["PENDING", "ENQUEUED"]
+
+
+class Jobs:
+    """Runs the batches of a bureau. One for a process, because the library is; ``start`` and ``stop`` it.
+
+    ``on_outcome`` hears what became of each batch, and the seconds that it took.
+    """
+
+    def __init__(
+        self, bureau: Bureau, logger: logging.Logger, *, on_outcome: Callable[[str, float], None] = lambda *_: None
+    ) -> None:
+        self._bureau, self._logger, self._on_outcome = bureau, logger, on_outcome
+        self._stopped = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="jobs", daemon=True)
+        self._counted = threading.Lock()
+        self._under_way = 0
+
+    def start(self) -> None:
+        """Take part: run what waits, and what dead processes left."""
+        home = self._bureau.home
+        self._executor = Executor(home.path("executors"))
+        self._workflow = self._declare()
+        url = home.settings.database_url or f"sqlite:///{home.path('jobs.db')}"
+        workers = self._bureau.batches_at_once()
+        DBOS(config=configure(url, self._executor.id, threads=workers + 4, logger=self._logger))
+        DBOS.launch()
+        self._queue = DBOS.register_queue(
+            QUEUE, worker_concurrency=workers, polling_interval_sec=_POLL_SECONDS, on_conflict="always_update"
+        )
+        self._watcher.start()
+
+    def begin(self, charge: Charge, past: int = 0) -> None:
+        """Hand a charged batch over; again is the same workflow, unless so many ``past`` ones have failed."""
+        with SetWorkflowID(f"{charge.id}/{past}"):
+            self._queue.enqueue(self._workflow, charge.contract, charge.job, charge.sha256)
+
+    def stop(self, seconds: int) -> None:
+        """Take no more, and give what is under way so long to end; another process or the next start does the rest."""
+        self._stopped.set()
+        self._watcher.join()
+        DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=seconds if self._under_way else 0)
+        self._executor.close()
+
+    def _declare(self) -> Callable[[str, str, str], str]:
+        """The workflow and its step, as the library knows them by name."""
+
+        @DBOS.step(
+            name="evaluate",
+            retries_allowed=True,
+            interval_seconds=_OUTAGE_SECONDS,
+            backoff_rate=1.0,
+            max_attempts=_OUTAGE_TRIES,
+            should_retry=lambda _: not self._stopped.is_set(),
+        )
+        def evaluate(contract: str, job: str, sha256: str) -> str:
+            return self._evaluate(contract, job, sha256)
+
+        @DBOS.workflow(name="batch", max_recovery_attempts=_RECOVERIES)
+        def batch(contract: str, job: str, sha256: str) -> str:
+            return evaluate(contract, job, sha256)
+
+        return batch
+
+    def _evaluate(self, contract: str, job: str, sha256: str) -> str:
+        """The step: what became of the batch. Raises, and is then tried again, only when something else is down."""
+        begun = time.monotonic()
+        with self._counted:
+            self._under_way += 1
+        try:
+            outcome = self._bureau.evaluate_batch(contract, job, sha256)
+        except NotFound:  # the contract or the batch is gone from the tables
+            return "gone"
+        finally:
+            with self._counted:
+                self._under_way -= 1
+        self._tell(contract, sha256, outcome, time.monotonic() - begun)
+        return outcome.state
+
+    def _tell(self, contract: str, sha256: str, outcome: Outcome, seconds: float) -> None:
+        error = outcome.error
+        why = error.code if isinstance(error, ShulabError) else "fault" if error is not None else ""
+        note(
+            self._logger,
+            "batch",
+            error=error if why == "fault" else None,
+            contract=contract,
+            batch=sha256,
+            state=outcome.state,
+            problem=why,
+            milliseconds=round(seconds * 1000),
+        )
+        self._on_outcome(outcome.state, seconds)
+
+    def _watch(self) -> None:
+        tidied = float("-inf")
+        while not self._stopped.is_set():
+            try:
+                self._look_around()
+                if time.monotonic() - tidied > 3600:
+                    self._tidy()
+                    tidied = time.monotonic()
+            except Exception as error:  # the database may be away for a while, and the thread must outlive that
+                note(self._logger, "jobs are not watched", error=error)
+            self._stopped.wait(_WATCH_SECONDS)
+
+    def _look_around(self) -> None:
+        """Hand over what nobody runs: workflows of dead processes, and batches that were charged just before a kill."""
+        waiting = self._bureau.waiting_batches()  # before what runs, so that a batch that came in between is not missed
+        running = DBOS.list_workflows(status=_RUNNING, queue_name=QUEUE, load_input=False, load_output=False)
+        holders = {one.executor_id for one in running if one.status == "PENDING" and one.executor_id}
+        dead = [holder for holder in sorted(holders) if not self._executor.is_alive(holder)]
+        if dead:
+            note(self._logger, "jobs recovered", executors=len(dead))
+            DBOS._recover_pending_workflows(dead)
+        known = {one.workflow_id.rpartition("/")[0] for one in running}
+        for charge in waiting:
+            if charge.id not in known:
+                past = DBOS.list_workflows(workflow_id_prefix=charge.id, load_input=False, load_output=False)
+                self.begin(charge, len(past))
+
+    def _tidy(self) -> None:
+        self._executor.bury()
+        before = (datetime.now(UTC) - _KEPT).isoformat()
+        old = DBOS.list_workflows(completed_before=before, queue_name=QUEUE, load_input=False, load_output=False)
+        if old:
+            DBOS.delete_workflows([one.workflow_id for one in old])

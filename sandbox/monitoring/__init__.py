@@ -1,0 +1,1 @@
+"""The service's log and its figures for Prometheus."""

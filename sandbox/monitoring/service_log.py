@@ -1,0 +1,79 @@
+"""The service's log: one JSON object a line in the bureau's ``logs`` folder.
+
+It has who (contract), what (route, status, problem code), when and how much; never a body, a query value, a header
+value or the text of an unexpected exception, any of which may carry data. Of an unexpected exception it has the type
+and the places in the code.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import traceback
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from logging.handlers import RotatingFileHandler
+from pathlib import Path
+
+from lab.terms.text.escaping import visible_json
+
+NAME = "shulab.service"
+FILE = "service.jsonl"
+_KEPT = 5
+
+
+class _JsonLines(logging.Formatter):
+    """Only what was given as ``facts`` and, for other libraries' records, their template without arguments."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "event": record.msg if isinstance(record.msg, str) else type(record.msg).__name__,
+        }
+        line |= getattr(record, "facts", {})
+        if record.exc_info and record.exc_info[1]:
+            line["fault"] = places(record.exc_info[1])
+        return visible_json(line)
+
+
+def places(error: BaseException) -> dict[str, object]:
+    """An exception as its type and where it passed, without its text."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return {
+        "type": type(error).__name__,
+        "at": [f"{Path(frame.filename).name}:{frame.lineno} {frame.name}" for frame in frames[-12:]],
+    }
+
+
+class _PrivateFile(RotatingFileHandler):
+    """Makes each file, after a turn-over too, readable by its owner only."""
+
+    def _open(self) -> TextIOWrapper:
+        descriptor = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        return TextIOWrapper(open(descriptor, "ab"), encoding="utf-8", line_buffering=True)
+
+
+def open_journal(folder: Path, max_bytes: int) -> logging.Logger:
+    """The logger that writes to ``folder`` (made with mode 0700 if missing); uvicorn's own records go there as well."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    handler = _PrivateFile(folder / FILE, maxBytes=max_bytes, backupCount=_KEPT, encoding="utf-8")
+    handler.setFormatter(_JsonLines())
+    for name in (NAME, "uvicorn", "uvicorn.error"):
+        logger = logging.getLogger(name)
+        for old in list(logger.handlers):
+            logger.removeHandler(old)
+            old.close()
+        logger.setLevel(logging.INFO)
+        logger.propagate = name == "uvicorn.error"
+        if name != "uvicorn.error":
+            logger.addHandler(handler)
+    return logging.getLogger(NAME)
+
+
+def note(logger: logging.Logger, event: str, *, error: BaseException | None = None, **facts: object) -> None:
+    """Write one line; ``facts`` must hold no data values."""
+    level = logging.ERROR if error is not None else logging.INFO
+    info = (type(error), error, error.__traceback__) if error is not None else None
+    logger.log(level, event, extra={"facts": facts}, exc_info=info)

@@ -1,0 +1,32 @@
+"""Whether people sign in at an OpenID provider: ``sandbox.oidc.provider`` is loaded for a service that names one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lab.terms.errors import InvalidInput
+from sandbox.settings import ServiceSettings
+
+if TYPE_CHECKING:
+    from sandbox.oidc.provider import Provider
+
+
+def find_provider(settings: ServiceSettings) -> Provider | None:
+    """The provider that the settings name, or None; raises ``InvalidInput`` for settings that leave nobody a way in."""
+    if not settings.oidc_issuer:
+        if not settings.local_accounts:
+            raise InvalidInput(
+                "Wanted a way to sign in; local_accounts is false, and oidc_issuer is empty.",
+                next_step="set one of them in service.toml",
+            )
+        return None
+    if not settings.public_url or not settings.oidc_client_id:
+        raise InvalidInput(
+            "Wanted public_url and oidc_client_id beside oidc_issuer; one is missing.",
+            next_step="set them in service.toml",
+        )
+    from sandbox.oidc.provider import Provider, is_safe  # its libraries take as long to load as all the routes
+
+    if not is_safe(settings.oidc_issuer):
+        raise InvalidInput("Wanted an OpenID issuer with https; found plain http.", next_step="correct oidc_issuer")
+    return Provider(settings)

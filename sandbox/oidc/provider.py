@@ -1,0 +1,215 @@
+"""The OpenID provider that people sign in at, by OpenID Connect Core's authorization code flow with PKCE.
+
+Composed of Authlib (requests, client authentication, PKCE, the ID token's claims) and joserfc (its signature). What
+is checked: the provider's metadata are its issuer's own; the answer is to a question of this service and this browser
+(``state``); the ID token is signed by a key of the provider under an asymmetric algorithm, and is of this issuer, for
+this client, not expired, and of this very sign-in (``nonce``).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import ssl
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from authlib.common.security import generate_token
+from authlib.oauth2.auth import ClientAuth
+from authlib.oauth2.rfc6749.parameters import prepare_grant_uri, prepare_token_request
+from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from authlib.oidc.core import CodeIDToken
+from joserfc import jwt
+from joserfc.errors import InvalidKeyIdError, JoseError
+from joserfc.jwk import KeySet
+
+from lab.bureau.people import Subject
+from lab.terms.errors import InvalidInput, NotAuthentic, Unreachable
+from sandbox.oidc.pending_sign_ins import CALLBACK, Question
+from sandbox.settings import ServiceSettings
+
+ALGORITHMS = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "Ed25519", "EdDSA"}
+)
+"""No ``none``, and none under a shared secret: whoever knows the client's secret could sign for anybody."""
+_LEEWAY = 60
+_METADATA_SECONDS = 3600.0
+_LARGEST = 1024 * 1024
+_SECONDS = 10.0
+_AGAIN = "sign in again; if it stays so, ask an administrator"
+
+
+class Provider:
+    """The provider by its issuer; used from one event loop."""
+
+    def __init__(self, settings: ServiceSettings) -> None:
+        self._issuer = settings.oidc_issuer
+        self._client = settings.oidc_client_id
+        self._secret = _secret(settings)
+        self._callback = settings.public_url + CALLBACK
+        self._authorities: ssl.SSLContext | bool = True
+        if settings.oidc_ca_file is not None:
+            self._authorities = _authorities(settings)
+        self._metadata: dict[str, Any] = {}
+        self._keys: KeySet | None = None
+        self._read_at = 0.0
+
+    async def ask(self) -> Question:
+        """A new question, of random state, nonce and verifier."""
+        metadata = await self._known()
+        state, nonce, verifier = generate_token(43), generate_token(43), generate_token(64)
+        url = prepare_grant_uri(
+            metadata["authorization_endpoint"],
+            self._client,
+            "code",
+            redirect_uri=self._callback,
+            scope="openid",
+            state=state,
+            nonce=nonce,
+            code_challenge=create_s256_code_challenge(verifier),
+            code_challenge_method="S256",
+        )
+        return Question(url, state, nonce, verifier)
+
+    async def answered(self, question: Question, code: str, issuer: str | None) -> Subject:
+        """Who the answer to ``question`` is: exchanges its ``code`` and reads the ID token.
+
+        ``issuer`` is what the answer says of itself (RFC 9207). Raises ``NotAuthentic``, or ``Unreachable``.
+        """
+        metadata = await self._known()
+        if issuer not in (None, self._issuer) or (
+            issuer is None and metadata.get("authorization_response_iss_parameter_supported") is True
+        ):
+            raise _wrong("the answer is another issuer's")
+        token = await self._exchange(metadata, code, question.verifier)
+        claims = await self._read(metadata, token, question.nonce)
+        return Subject(self._issuer, str(claims["sub"]))
+
+    async def _exchange(self, metadata: dict[str, Any], code: str, verifier: str) -> dict[str, Any]:
+        body = prepare_token_request(
+            "authorization_code", redirect_uri=self._callback, code=code, code_verifier=verifier
+        )
+        offered = metadata.get("token_endpoint_auth_methods_supported", ["client_secret_basic"])
+        method = "client_secret_basic" if "client_secret_basic" in offered else "client_secret_post"
+        auth = ClientAuth(self._client, self._secret, method if self._secret else "none")
+        headers = {"content-type": "application/x-www-form-urlencoded", "accept": "application/json"}
+        url, headers, body = auth.prepare("POST", metadata["token_endpoint"], headers, body)
+        status, found = await self._fetch("POST", url, headers=headers, content=body.encode())
+        if status != 200 or not isinstance(found.get("id_token"), str):
+            raise _wrong("the provider did not accept the code")
+        return found
+
+    async def _read(self, metadata: dict[str, Any], token: dict[str, Any], nonce: str) -> CodeIDToken:
+        offered = metadata.get("id_token_signing_alg_values_supported", ["RS256"])
+        algorithms = sorted(ALGORITHMS & set(offered))
+        try:
+            try:
+                read = jwt.decode(token["id_token"], await self._key_set(metadata), algorithms=algorithms)
+            except InvalidKeyIdError:  # the provider has changed its keys
+                read = jwt.decode(token["id_token"], await self._key_set(metadata, anew=True), algorithms=algorithms)
+            claims = CodeIDToken(
+                read.claims,
+                read.header,
+                {
+                    "iss": {"essential": True, "value": self._issuer},
+                    "aud": {"essential": True, "value": self._client},
+                    "nonce": {"essential": True, "value": nonce},
+                },
+                {"nonce": nonce, "client_id": self._client, "access_token": token.get("access_token")},
+            )
+            claims.validate(leeway=_LEEWAY)
+        except (JoseError, ValueError, TypeError) as error:
+            # An error of joserfc names a claim or a rule, never a value; others are named by their kind alone.
+            raise _wrong(getattr(error, "error", "") or "it is no ID token") from None
+        if not isinstance(claims.get("sub"), str) or not 1 <= len(claims["sub"]) <= 255:
+            raise _wrong("the subject")
+        return claims
+
+    async def _known(self) -> dict[str, Any]:
+        """The provider's metadata (OpenID Connect Discovery), read anew every hour."""
+        if not self._metadata or time.monotonic() - self._read_at > _METADATA_SECONDS:
+            url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
+            status, found = await self._fetch("GET", url)
+            endpoints = [found.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
+            if status != 200 or found.get("issuer") != self._issuer or not all(map(is_safe, endpoints)):
+                raise Unreachable(
+                    "Wanted the OpenID provider's own metadata, with https addresses; found others.",
+                    next_step="an administrator checks oidc_issuer in service.toml",
+                )
+            self._metadata, self._keys, self._read_at = found, None, time.monotonic()
+        return self._metadata
+
+    async def _key_set(self, metadata: dict[str, Any], *, anew: bool = False) -> KeySet:
+        if self._keys is None or anew:
+            status, found = await self._fetch("GET", metadata["jwks_uri"])
+            if status != 200:
+                raise _down()
+            self._keys = KeySet.import_key_set({"keys": found.get("keys", [])})
+        return self._keys
+
+    async def _fetch(
+        self, method: str, url: str, *, headers: dict[str, str] | None = None, content: bytes | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """Status and JSON object (an empty one for anything else), of a limited size, in a limited time."""
+        try:
+            async with (
+                httpx.AsyncClient(
+                    verify=self._authorities, timeout=_SECONDS, follow_redirects=False, trust_env=False
+                ) as client,
+                client.stream(method, url, headers=headers, content=content) as response,
+            ):
+                received = bytearray()
+                async for piece in response.aiter_bytes():
+                    received += piece
+                    if len(received) > _LARGEST:
+                        raise _down()
+        except (httpx.TransportError, httpx.InvalidURL):
+            raise _down() from None
+        try:
+            found = json.loads(received)
+        except (ValueError, RecursionError):
+            found = None
+        return response.status_code, found if isinstance(found, dict) else {}
+
+
+def _secret(settings: ServiceSettings) -> str:
+    if settings.oidc_client_secret_file is None:
+        return settings.oidc_client_secret.get_secret_value()
+    try:
+        return settings.oidc_client_secret_file.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError):
+        raise InvalidInput(
+            "Wanted the client's secret in oidc_client_secret_file; it cannot be read.", next_step="check the path"
+        ) from None
+
+
+def _authorities(settings: ServiceSettings) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=settings.oidc_ca_file)
+    except OSError:  # ssl.SSLError is one
+        raise InvalidInput("Wanted PEM certificates in oidc_ca_file.", next_step="check the path") from None
+
+
+def is_safe(url: object) -> bool:
+    """Whether an address is https, or of this machine."""
+    try:
+        parts = urlsplit(url) if isinstance(url, str) else None
+    except ValueError:
+        return False
+    if parts is None or not parts.hostname:
+        return False
+    try:
+        own = ipaddress.ip_address(parts.hostname).is_loopback
+    except ValueError:
+        own = parts.hostname == "localhost"
+    return parts.scheme == "https" or (parts.scheme == "http" and own)
+
+
+def _wrong(rule: str) -> NotAuthentic:
+    return NotAuthentic(f"The provider's answer is not accepted: {rule}.", next_step=_AGAIN)
+
+
+def _down() -> Unreachable:
+    return Unreachable("The OpenID provider does not answer.", next_step="try again in a minute")

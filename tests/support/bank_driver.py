@@ -1,0 +1,46 @@
+"""A bank that works through many jobs, one after another, as a process that may be killed and started again.
+
+``python -m tests.support.bank_driver HOME SERVICE CONTRACT PORTFOLIO OUT FIRST LAST``: job N writes ``OUT/N.parquet``. A job
+that is finished is not done again; one that was begun goes on. SERVICE is the file with the service's present port.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+from lab.bank.connection.client import Outlet, Patience
+from lab.bank.home import BankHome
+from lab.bank.runs.store import finished_runs
+from lab.bank.scoring.job import Job, score_portfolio
+from lab.terms.errors import Unreachable
+
+PATIENCE = Patience(connect=5, answer=120, tries=3, longest_wait=0.5)
+
+
+def main(home: Path, service: Path, contract: str, portfolio: Path, out: Path, first: int, last: int) -> None:
+    """Do the jobs that are not done; a service that is away is waited for."""
+    opened = BankHome.open(home)
+    keys = opened.keys()
+    done = {Path(run.manifest["out"]).name for run in finished_runs(opened.runs)}
+    for number in range(first, last):
+        file = out / f"{number}.parquet"
+        while file.name not in done:
+            try:
+                with Outlet(_address(service), keys, patience=PATIENCE) as outlet:
+                    score_portfolio(opened, keys, outlet, Job(portfolio, contract, file))
+                done.add(file.name)
+            except Unreachable:
+                time.sleep(0.2)
+
+
+def _address(service: Path) -> str:
+    while not service.exists():
+        time.sleep(0.05)
+    return f"http://127.0.0.1:{service.read_text().strip()}"
+
+
+if __name__ == "__main__":
+    paths = [Path(word) for word in (sys.argv[1], sys.argv[2], sys.argv[4], sys.argv[5])]
+    main(paths[0], paths[1], sys.argv[3], paths[2], paths[3], int(sys.argv[6]), int(sys.argv[7]))

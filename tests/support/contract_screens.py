@@ -1,0 +1,169 @@
+"""What a person sees of a contract: by the product, and by the code as it stood before, re-created here.
+
+A screen of 80 columns is read back by the frame of its tables: the lines of a cell are put together again, so that a
+test can look for what stood in it, without the spaces and line ends at which a table breaks.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from rich.console import Console
+from rich.table import Table
+
+from lab.bank.home import BankHome
+from lab.cli.bank import contracts
+from lab.cli.officer import commands
+from lab.cli.terminal.output import Output, Screen
+from lab.sdk.client import Desk
+from lab.terms.contract.document import Contract, SignedContract
+from lab.terms.contract.name_warnings import as_dicts, oddities
+from lab.terms.contract.odrl import to_odrl
+from lab.terms.contract.plain_language import Change, diff, label, render
+from lab.terms.text.escaping import visible, visible_json
+
+WIDTH = 80
+_BARS = "│┃"
+Rows = Sequence[tuple[object, ...]]
+
+
+def former_table(rows: Rows) -> str:
+    """A table as ``rich`` drew it when its cells were strings: markup, emoji codes and controls go through."""
+    file = io.StringIO()
+    table = Table(title="合同 Contract", title_justify="left", header_style="bold")
+    for column in ("条款 term", "中文", "English")[: len(rows[0])]:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(str(cell) for cell in row))
+    Console(file=file, width=WIDTH, highlight=False).print(table)
+    return file.getvalue()
+
+
+def former_name(text: str) -> str:
+    """A name as clauses had it: what Python calls printable stood as it was, and was markup to ``rich``."""
+    return "".join(one if one.isprintable() else f"\\u{ord(one):04x}" for one in text)
+
+
+def former_screen(contract: Contract) -> str:
+    """The recipients of a contract on the former screen."""
+    names = [former_name(name) for name in contract.recipients]
+    zh, en = (
+        f"结果只能交给银行的：{'、'.join(names)}。",
+        f"In the bank, only these may receive results: {', '.join(names)}.",
+    )
+    return former_table([("接收方 recipients", zh, en)])
+
+
+def on_screen(show: Callable[[Output], object]) -> str:
+    """All that a command prints, at 80 columns."""
+    output, file = Output(), io.StringIO()
+    output.page = output.notes = Screen(file=file, width=WIDTH)
+    show(output)
+    return file.getvalue()
+
+
+def signing_screen(contract: Contract) -> str:
+    """What `lab bank sign` and `lab bank contract` show of a contract."""
+    return on_screen(lambda output: contracts.show_terms(output, contract))
+
+
+def change_screen(old: Contract, new: Contract, home: BankHome) -> str:
+    """What `lab bank sign` shows of an amendment of a contract that this bank signed."""
+    home.store_contract(SignedContract(contract=old))
+    return on_screen(lambda output: contracts.show_changes(output, home, new))
+
+
+class Answering:
+    """A bureau's desk with one contract, answering as the service does."""
+
+    def __init__(self, contract: Contract, former: Contract | None = None) -> None:
+        from lab.bureau.contract_administration import Shown
+        from lab.bureau.contracts.repository import Held
+        from lab.bureau.contracts.workflow import State
+        from sandbox.api.people.contract_views import view_detail, view_line
+        from tests.support.bureau_scene import START
+
+        held = Held(SignedContract(contract=contract), State.UNDER_REVIEW, 1, "b-1", "ann", START, None, 1, ())
+        self.line = view_line(held)
+        count = {"ceiling": 1, "used": 0, "left": 1}
+        allowance = {"identifiers": count, "scores": count | {"period_days": 1}, "jobs": count}
+        self.detail = view_detail(Shown(held, State.UNDER_REVIEW, ((held, State.UNDER_REVIEW),), allowance))
+        changes = [_told(change) for change in diff(former, contract)] if former else []
+        warnings = as_dicts(oddities(contract, former))
+        self.comparison = {"version": 2, "against": 1, "changes": changes, "warnings": warnings}
+        self.steps: list[str] = []
+
+    def __enter__(self) -> Answering:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def get(self, path: str, **_: Any) -> Any:
+        if path.endswith("/diff"):
+            return self.comparison
+        return {"contracts": [self.line]} if path == "/v1/desk/contracts" else self.detail
+
+    def post(self, path: str, body: dict[str, Any]) -> Any:
+        self.steps.append(path.rpartition("/")[2])
+        return self.line | {"stopped_jobs": None, "delivered": None}
+
+
+def _told(change: Change) -> dict[str, Any]:
+    zh, en = label(change.term)
+    told = {"term": change.term, "label_zh": zh, "label_en": en, "zh": str(change.zh), "en": str(change.en)}
+    return told | {"widens": change.widens}
+
+
+def officers_screen(monkeypatch: pytest.MonkeyPatch, desk: Answering, act: Callable[[], object]) -> str:
+    """What an officer's command prints at 80 columns, before the desk given."""
+    file = io.StringIO()
+
+    def output(as_json: bool = False) -> Output:
+        made = Output(as_json)
+        made.page = made.notes = Screen(file=file, width=WIDTH)
+        return made
+
+    with monkeypatch.context() as patch:
+        patch.setattr(commands, "Output", output)
+        patch.setattr(Desk, "open", lambda session: desk)
+        act()
+    return file.getvalue()
+
+
+def unwrapped(screen: str) -> str:
+    """The cells of the tables on a screen, each put together from its lines, without spaces."""
+    cells: list[list[str]] = []
+    found = []
+    for line in screen.split("\n"):
+        if line[:1] in _BARS and line[:1]:
+            parts = line.replace("┃", "│").split("│")[1:-1]
+            cells = cells or [[] for _ in parts]
+            for cell, part in zip(cells, parts, strict=True):
+                cell.append(part)
+        else:
+            found += ["".join(cell) for cell in cells]
+            cells = []
+    # Rows without a rule between them run together; what is looked for is looked for in what its column says.
+    return "\n".join(bare(cell) for cell in found)
+
+
+def bare(text: str) -> str:
+    """Text without plain spaces and line ends, as tables break lines there."""
+    return text.replace(" ", "").replace("\n", "")
+
+
+def everywhere(contract: Contract) -> dict[str, str]:
+    """The places where a person reads a contract's text, without spaces."""
+    return {
+        "screen": unwrapped(signing_screen(contract)),
+        "plain": bare("".join(f"{one.zh}{one.en}" for one in render(contract))),
+        "odrl": bare(visible_json(to_odrl(SignedContract(contract=contract)))),
+    }
+
+
+def written_out(text: str) -> str:
+    """A text as it is to be seen, without spaces."""
+    return bare(visible(text))

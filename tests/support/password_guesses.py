@@ -1,0 +1,78 @@
+"""What tests of passwords play with: cheap hashes that count the work asked for, and tries as the ledger has them."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections import Counter
+from datetime import datetime
+
+import sqlalchemy
+from argon2 import PasswordHasher, extract_parameters
+
+from lab.bureau.ledger.rate_limited_entries import OF, TIMES, WINDOW, close_tallies
+from lab.bureau.people import Passwords
+from lab.bureau.store import Store
+from lab.bureau.store.tables import EntryRow
+
+GOOD, OTHER, WRONG = "correct horse battery", "staple tree and river", "not at all this one"
+CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
+
+
+class Counting(Passwords):
+    """Counts the Argon2 work that is asked for."""
+
+    def __init__(self) -> None:
+        super().__init__(CHEAP)
+        self.work: list[str] = []
+        self._lock = threading.Lock()
+        inner = self._hasher
+
+        class Hasher:
+            def hash(_, password: bytes) -> str:
+                self._note("hash")
+                return inner.hash(password)
+
+            def verify(_, stored: str, password: bytes) -> bool:
+                self._note("verify " + str(extract_parameters(stored)))
+                return inner.verify(stored, password)
+
+            def check_needs_rehash(_, stored: str) -> bool:
+                return inner.check_needs_rehash(stored)
+
+        self._hasher = Hasher()  # type: ignore[assignment]
+
+    def _note(self, what: str) -> None:
+        with self._lock:
+            self.work.append(what)
+
+
+def failed_tries(store: Store, now: datetime) -> Counter[str]:
+    """How many tries to sign in failed, by reason: from entries of their own and from those that tell a number."""
+    close_tallies(store, now + WINDOW)
+    found: Counter[str] = Counter()
+    with store.read() as session:
+        for body in session.scalars(sqlalchemy.select(EntryRow.body).where(EntryRow.kind == "sign-in.failed")):
+            facts = json.loads(body)["facts"]
+            if OF not in facts:
+                found[facts.get("reason", "of the provider")] += facts.get(TIMES, 1)
+            for told in facts.get(OF, ()):
+                sort, number = told.rsplit(": ", 1)
+                found[sort.split(": ")[0].split(",")[0]] += int(number)
+    return found
+
+
+def locks(store: Store, now: datetime) -> list[int]:
+    """For how many seconds accounts were locked by failed tries, in the order in which the ledger tells it."""
+    close_tallies(store, now + WINDOW)
+    with store.read() as session:
+        query = sqlalchemy.select(EntryRow.body).where(EntryRow.kind == "sign-in.failed").order_by(EntryRow.seq)
+        bodies = [json.loads(body)["facts"] for body in session.scalars(query)]
+    found = []
+    for facts in bodies:
+        found += [facts["locked_seconds"]] if "locked_seconds" in facts else []
+        for told in facts.get(OF, ()):
+            locked = re.match(r"password, then locked for (\d+) seconds: .*: (\d+)", told)
+            found += [int(locked[1])] * int(locked[2]) if locked else []
+    return found

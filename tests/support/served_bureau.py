@@ -1,0 +1,143 @@
+"""What the attacks are played in: a real bureau, its real service over HTTP, its people, and its bank.
+
+The service runs in a thread of the test, not in a process of its own, so that a test can take one protection out of it
+(``monkeypatch``) and leave everything else as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import httpx
+import uvicorn
+from argon2 import PasswordHasher
+from sqlalchemy import select
+
+from lab.bank.connection.client import Outlet, Patience
+from lab.bureau.bureau import Bureau
+from lab.bureau.exchange import Charge
+from lab.bureau.people import NewAccount, Role, Subject
+from lab.bureau.people.passwords import Passwords
+from lab.bureau.store.tables import EntryRow
+from protocols.wire.signature import sign_request
+from sandbox.app import create_app, server_config
+from sandbox.monitoring.service_log import open_journal
+from sandbox.settings import ServiceSettings
+from tests.support.bureau_scene import Bank, Scene
+
+PASSWORD = "correct horse battery"
+PATIENCE = Patience(connect=5, answer=60, tries=1, longest_wait=0.05)
+
+
+class Signs(Protocol):
+    """Whoever signs requests."""
+
+    @property
+    def public_key_hex(self) -> str: ...
+
+    def sign(self, message: bytes) -> bytes: ...
+
+
+class Signer:
+    """A bank of the scene as the outlet wants it."""
+
+    def __init__(self, bank: Bank) -> None:
+        self._key, self.public_key_hex = bank.signing, bank.party.public_key
+
+    def sign(self, message: bytes) -> bytes:
+        return self._key.sign(message)
+
+
+@dataclass
+class House:
+    """A running service, the scene behind it, and what was opened to speak to it."""
+
+    scene: Scene
+    url: str
+    _outlets: list[Outlet] = field(default_factory=list)
+
+    @property
+    def bureau(self) -> Bureau:
+        return self.scene.bureau
+
+    def outlet(self, signer: Signs | None = None) -> Outlet:
+        """The scene's bank (or whoever signs with ``signer``) at the service."""
+        opened = Outlet(self.url, signer or Signer(self.scene.bank), patience=PATIENCE)
+        self._outlets.append(opened)
+        return opened
+
+    def signed(
+        self, method: str, target: str, body: bytes = b"", *, signer: Signs | None = None, **more: Any
+    ) -> dict[str, str]:
+        """The header fields of a request that the scene's bank signs."""
+        bureau_key = more.pop("bureau_key", self.bureau.keys.public_key_hex)
+        headers = sign_request(method, target, body, signer or Signer(self.scene.bank), bureau_key=bureau_key, **more)
+        return headers | ({"content-type": "application/octet-stream"} if body else {})
+
+    def send(self, method: str, target: str, headers: dict[str, str], body: bytes = b"") -> httpx.Response:
+        """A request as anybody can send it who can reach the service."""
+        return httpx.request(method, self.url + target, headers=headers, content=body, timeout=60, trust_env=False)
+
+    def client(self, token: str = "", **headers: str) -> httpx.Client:
+        """A person's way in."""
+        found = headers | ({"authorization": f"Bearer {token}"} if token else {})
+        return httpx.Client(base_url=self.url, headers=found, timeout=60, trust_env=False)
+
+    def account(self, name: str, *roles: Role, department: str = "credit", elsewhere: Subject | None = None) -> str:
+        """A new account; its one-time password."""
+        return self.bureau.people.add(NewAccount(name, department, frozenset(roles), "", elsewhere), by="local") or ""
+
+    def settle(self, name: str, *roles: Role, department: str = "credit") -> str:
+        """A new account with the password ``PASSWORD``; a token of it."""
+        first = self.account(name, *roles, department=department)
+        return self.bureau.people.sign_in(name, first, PASSWORD).token
+
+    def entries(self, *kinds: str) -> list[dict[str, Any]]:
+        """The bodies of ledger entries of these kinds, in order."""
+        with self.bureau.store.read() as session:
+            query = select(EntryRow.body).where(EntryRow.kind.in_(kinds)).order_by(EntryRow.seq)
+            return [json.loads(body) for body in session.scalars(query)]
+
+
+@contextmanager
+def serving(scene: Scene, *, port: int = 0, **settings: Any) -> Iterator[House]:
+    """The service of a scene's bureau, in a thread; batches are evaluated as they come."""
+    chosen = ServiceSettings(**settings)
+    bureau, logs = scene.bureau, scene.home / "logs"
+    # Argon2id with little memory and one pass: how dear a guess is matters to no attack here but two, which say so.
+    bureau.people._passwords = Passwords(PasswordHasher(1, 64, 1))
+    with ThreadPoolExecutor(1) as evaluating:
+
+        def begin(one: Charge) -> None:
+            evaluating.submit(bureau.evaluate_batch, one.contract, one.job, one.sha256)
+
+        app = create_app(
+            bureau,
+            chosen,
+            open_journal(logs, chosen.log_bytes),
+            begin=begin,
+        )
+        listening = socket.create_server(("127.0.0.1", port))
+        server = uvicorn.Server(server_config(app, chosen))
+        thread = threading.Thread(target=server.run, args=([listening],), daemon=True)
+        thread.start()
+        while not server.started:
+            if not thread.is_alive():
+                raise RuntimeError("the service did not start")
+            thread.join(0.01)
+        house = House(scene, f"http://127.0.0.1:{listening.getsockname()[1]}")
+        try:
+            yield house
+        finally:
+            for outlet in house._outlets:
+                outlet.close()
+            server.should_exit = True
+            thread.join(20)
+            listening.close()

@@ -1,0 +1,212 @@
+"""Pages: self-contained, escaped, in the languages asked for, and drawn by a real browser."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from lab.bank.home import BankHome
+from lab.bank.portraits.pages.overview_page import overview_page
+from lab.bank.portraits.pages.portrait_page import Language, grade_ranges, percent, portrait_page
+from lab.bank.portraits.pages.svg_charts import points_bar
+from lab.bank.portraits.pages.terminal_portrait import draw_terminal
+from lab.bank.portraits.scored_run import Gallery
+from lab.terms.contract.document import Detail
+from tests.support.finished_run import HOSTILE, make_run
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+HAN = re.compile("[\u4e00-\u9fff]")
+
+
+class Elements(HTMLParser):
+    """The elements of a page with their attributes, and its text."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self._styled = False
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._styled = tag == "style"
+        self.found.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        if not self._styled and data.strip():
+            self.words.append(data.strip())
+        self._styled = False
+
+    @property
+    def text(self) -> str:
+        return " ".join(self.words)
+
+
+@pytest.fixture(params=list(Detail))
+def gallery(request: pytest.FixtureRequest, home: BankHome, trained) -> Gallery:
+    return Gallery.open(make_run(home, trained, request.param))
+
+
+@pytest.fixture
+def full(home: BankHome, trained) -> Gallery:
+    return Gallery.open(make_run(home, trained, Detail.FULL))
+
+
+def pages(gallery: Gallery) -> list[str]:
+    portrait = gallery.portrait("firm-007")
+    drawn = [portrait_page(portrait, gallery.sheet, lang=lang) for lang in ("zh", "en", "both")]
+    return [*drawn, *(overview_page(gallery, lang=lang) for lang in ("zh", "en", "both"))]
+
+
+def test_pages_load_and_run_nothing(gallery: Gallery) -> None:
+    for page in pages(gallery):
+        elements = Elements(page)
+        tags = {tag for tag, _ in elements.found}
+        assert not tags & {"script", "link", "img", "iframe", "object", "embed", "form", "base", "a", "image", "use"}
+        for _, attributes in elements.found:
+            assert not {name for name in attributes if name.startswith("on") or name in ("src", "href", "style")}
+        assert "url(" not in page and "@import" not in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_policy_allows_the_one_style_sheet_and_nothing_else(full: Gallery) -> None:
+    for page in pages(full):
+        style = page.split("<style>")[1].split("</style>")[0]
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        policies = [a["content"] for tag, a in Elements(page).found if a.get("http-equiv") == "Content-Security-Policy"]
+        assert policies == [f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"]
+
+
+def test_hostile_words_are_shown_as_words(full: Gallery) -> None:
+    page = portrait_page(full.portrait("firm-007"), full.sheet)
+    assert HOSTILE in Elements(page).text
+    assert HOSTILE not in page
+
+
+def test_a_portrait_page_shows_what_the_portrait_says(full: Gallery) -> None:
+    portrait = full.portrait("firm-007")
+    text = Elements(portrait_page(portrait, full.sheet)).text
+    wanted = [str(portrait.score), portrait.grade, percent(portrait.pd), "c-0001", "main-7", "credit@3", "TAX-1"]
+    wanted += [portrait.provenance.contract_sha256, "#41 · ", "firm-007"]
+    wanted += [reason.zh.split()[-2] for reason in portrait.reasons[:1]]
+    wanted += [f"{part.value:.0f}" for part in portrait.dimensions if part.value is not None]
+    for words in wanted:
+        assert words in text
+
+
+def test_each_language_stands_alone(full: Gallery) -> None:
+    portrait = full.portrait("firm-007")
+    english = Elements(portrait_page(portrait, full.sheet, lang="en"))
+    own_words = [w for w in english.words if HAN.search(w) and w not in ("某银行", "c-0001 · 某数据局")]
+    assert own_words == ["企业信用画像 Enterprise credit portrait · firm-007"]  # the title in the window's frame
+    chinese = Elements(portrait_page(portrait, full.sheet, lang="zh")).text
+    assert "Six dimensions" not in chinese and "六个维度" in chinese
+    both = Elements(portrait_page(portrait, full.sheet)).text
+    assert "Six dimensions" in both and "六个维度" in both
+
+
+def test_details_without_dimensions_have_no_radar_and_say_so(gallery: Gallery) -> None:
+    page = portrait_page(gallery.portrait("firm-007"), gallery.sheet)
+    has_dimensions = gallery.sheet.detail in (Detail.DIMENSIONS, Detail.FULL)
+    assert ('<svg class="radar"' in page) is has_dimensions
+    assert ("不画雷达图" in page) is not has_dimensions
+
+
+def test_overview_counts_every_row(full: Gallery) -> None:
+    text = Elements(overview_page(full)).text
+    assert "没有填写代码" in text and "与前面某行代码相同" in text
+    grades = full.scores["grade"].drop_nulls().value_counts()
+    for count in grades["count"].to_list():
+        assert str(count) in text
+
+
+def test_a_run_without_scores_has_an_overview(home: BankHome, trained) -> None:
+    gallery = Gallery.open(make_run(home, trained, Detail.FULL, scored=0))
+    assert "没有企业被评分" in overview_page(gallery)
+
+
+def test_terminal_portrait_fits_its_width(gallery: Gallery) -> None:
+    console = Console(width=100, record=True, file=io.StringIO())
+    portrait = gallery.portrait("firm-007")
+    console.print(draw_terminal(portrait))
+    text = console.export_text()
+    assert str(portrait.score) in text and portrait.grade in text and "…" not in text.replace("[", "")
+
+
+def test_within_the_error_of_a_cut_off_pages_pick_no_side(full: Gallery) -> None:
+    portrait = full.portrait("firm-007")
+    near = replace(portrait, possible_grades=("A", "BBB"))
+    told: tuple[tuple[Language, str, str], ...] = (
+        ("zh", "误差范围之内：A、BBB 均有可能", "cut-off"),
+        ("en", "Within the error of the cut-off: A and BBB may each be right, so none is picked", "误差"),
+    )
+    for lang, wanted, absent in told:
+        text = Elements(portrait_page(near, full.sheet, lang=lang)).text
+        assert wanted in text and absent not in text and "A / BBB" in text
+        assert wanted not in Elements(portrait_page(portrait, full.sheet, lang=lang)).text
+    console = Console(width=100, record=True, file=io.StringIO())
+    console.print(draw_terminal(near))
+    text = console.export_text()
+    assert "A / BBB" in text and "误差范围之内" in text and "within the error of the cut-off" in text
+    wide = replace(full, outcome=replace(full.outcome, riskiest=full.outcome.riskiest * 0 + 8))
+    counted = int(wide.outcome.near_cutoff.sum())
+    assert f"{counted} 户在等级界线的误差范围之内" in Elements(overview_page(wide)).text
+
+
+@pytest.mark.parametrize(
+    ("probability", "text"),
+    [(0.0, "< 0.01%"), (0.00123, "0.12%"), (0.0999, "9.99%"), (0.14, "14.0%"), (1.0, "> 99.99%")],
+)
+def test_percent_is_never_a_false_zero(probability: float, text: str) -> None:
+    assert percent(probability) == text
+
+
+def test_grade_ranges_cover_everything_once() -> None:
+    assert grade_ranges((0.005, 0.01, 0.4)) == ["≤ 0.5%", "0.5–1%", "1–40%", "> 40%"]
+
+
+def test_bars_point_to_the_side_of_their_sign() -> None:
+    def left_edge(svg: str) -> float:
+        return float(re.search(r'<rect x="([\d.]+)"', svg)[1])  # type: ignore[index]
+
+    assert left_edge(points_bar(-10, 20)) < 130 == left_edge(points_bar(10, 20))
+    assert left_edge(points_bar(-40, 20)) == left_edge(points_bar(-20, 20))  # cut at the largest
+    points_bar(0.0, 0.0)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium fonts-noto-cjk)")
+def test_a_browser_draws_the_portrait_without_complaint(full: Gallery, tmp_path: Path) -> None:
+    image = pytest.importorskip("PIL.Image", reason="needs Pillow to look at the picture")
+    page, picture = tmp_path / "portrait.html", tmp_path / "portrait.png"
+    page.write_text(portrait_page(full.portrait("firm-007"), full.sheet), encoding="utf-8")
+    done = subprocess.run(
+        [
+            str(CHROMIUM),
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--enable-logging=stderr",
+            "--window-size=1000,1400",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            f"--screenshot={picture}",
+            page.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "CONSOLE" not in done.stderr  # a refused style or font would be told here
+    colours = image.open(picture).convert("RGB").getcolors(maxcolors=2**24)
+    assert colours is not None and len(colours) > 200  # a blank or unstyled page has few
+    assert {(236, 239, 242), (255, 255, 255), (29, 78, 107)} <= {colour for _, colour in colours}

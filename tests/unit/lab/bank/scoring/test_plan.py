@@ -1,0 +1,85 @@
+"""A planned contract is enough for its job, and nothing less would do: the planned requests against a whole bureau."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import ValidationError
+
+from lab.bank.scoring.plan import DAYS, MAX_IDENTIFIERS, Speed, estimate, smallest
+from lab.terms.contract.document import Ceilings, Detail
+from lab.terms.contract.model_offer import Offer, OfferedDetail
+from lab.terms.contract.proposal import Estimate
+from lab.terms.errors import Refused
+from tests.support.bank_matching import match
+from tests.support.bureau_scene import PARAMS, Scene
+
+ROWS = 6
+
+
+def carry_out(scene: Scene, contract: str, job: str = "job-1") -> None:
+    """The job as planned: opened for all its enterprises, matched in one request, scored in one batch."""
+    bureau, bank = scene.bureau, scene.bank
+    codes = scene.tables.codes[:ROWS]
+    bank.open_job(bureau, contract, job, rows=ROWS)
+    matched = match(bureau, contract, job, codes)
+    bank.put_context(bureau, contract, job)
+    sheet = scene.model.sheet(scene.document(contract).detail)
+    records = scene.tables.bank[matched.indices]
+    bureau.score(contract, job, bank.batch(sheet, matched.tags, records, contract))
+
+
+def test_the_job_runs_under_the_planned_ceilings(scene: Scene) -> None:
+    contract = scene.contract(detail=Detail.TOTAL, ceilings=smallest(ROWS, PARAMS, DAYS))
+    carry_out(scene, contract)
+    left = scene.bureau.allowance(contract)
+    assert (left["identifiers"]["left"], left["scores"]["left"], left["jobs"]["left"]) == (0, 0, 0)
+    with pytest.raises(Refused, match="jobs_per_day"):
+        carry_out(scene, contract, "job-2")
+
+
+@pytest.mark.parametrize("name", [name for name in Ceilings.model_fields if name not in ("period_days", "precision")])
+def test_no_ceiling_can_be_one_lower(scene: Scene, name: str) -> None:
+    """For ``period_days`` and ``precision`` less is more: what they allow is tested below."""
+    planned = smallest(ROWS, PARAMS, DAYS)
+    lower = planned.model_dump() | {name: getattr(planned, name) - 1}
+    if lower[name] == 0:
+        with pytest.raises(ValidationError, match=name):
+            Ceilings.model_validate(lower)
+        return
+    contract = scene.contract(detail=Detail.TOTAL, ceilings=Ceilings.model_validate(lower))
+    with pytest.raises(Refused, match=f"term: {name}"):
+        carry_out(scene, contract)
+
+
+def test_scores_are_counted_over_the_whole_planned_term() -> None:
+    assert smallest(ROWS, PARAMS, DAYS).period_days == DAYS
+    assert smallest(ROWS, PARAMS, 3660).period_days == 3660
+
+
+def test_a_large_portfolio_is_planned_in_requests_that_the_service_takes() -> None:
+    planned = smallest(1_234_567, PARAMS, DAYS)
+    assert (planned.identifiers, planned.rows_per_job) == (1_234_567 + 12_475, 1_234_567)
+    assert (planned.identifiers_per_match, planned.rows_per_batch) == (MAX_IDENTIFIERS, PARAMS.slots)
+
+
+def test_an_estimate_grows_with_the_portfolio_and_the_model() -> None:
+    def told(rows: int, columns: int, outputs: int, entries: int = 20_000) -> Estimate:
+        size = OfferedDetail(columns=columns, outputs=outputs)
+        offer = Offer(
+            model="credit",
+            version=1,
+            id_kind="uscc",
+            register_entries=entries,
+            details={Detail.TOTAL: size},
+            engines=("openmined",),
+            parameters=(PARAMS.name,),
+        )
+        return estimate(rows, offer, size, PARAMS, Speed(1e-4, 7e-3, 141_878), 250_000, 33)
+
+    # `lab demo` of README: 5,000 clients, 59 columns, full detail: 9.0 MB up, 2.4 MB down, measured.
+    demo = told(5000, 59, 20)
+    assert 8.5e6 < demo.bytes_up < 9.5e6 and 2e6 < demo.bytes_down < 3e6
+    for larger in (told(50_000, 59, 20), told(5000, 118, 20), told(5000, 59, 40)):
+        assert larger.total_seconds > demo.total_seconds
+        assert larger.bytes_up >= demo.bytes_up and larger.bytes_down >= demo.bytes_down
+    assert told(5000, 59, 20, 1_000_000).bytes_down > demo.bytes_down

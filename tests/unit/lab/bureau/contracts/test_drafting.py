@@ -1,0 +1,73 @@
+"""How witnesses come into a contract: by an officer's options, kept by an amendment; and contracts that name none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from lab.bureau.configuration.settings import WitnessSetting
+from lab.bureau.contracts.draft_clauses import Choices
+from lab.cli.officer.draft_options import gather
+from lab.terms.contract.document import Contract, SignedContract, parse_contract
+from lab.terms.contract.draft_options import Wishes
+from lab.terms.contract.plain_language import diff, render
+from lab.terms.errors import InvalidInput
+from tests.support.contract_papers import contract
+from tests.unit.lab.terms.test_witnessing import TERMS, WITNESSES
+
+NOTHING = dict.fromkeys(("model", "operation", "recipient", "item", "consent", "consent_why", "witness", "quorum"))
+PLAIN = dict.fromkeys(("detail", "purpose", "days", "retention_days", "engine", "parameters"))
+
+
+def wishes(**given: object) -> Wishes:
+    return gather(NOTHING | PLAIN | given)
+
+
+def test_an_officers_options_name_witnesses_or_none() -> None:
+    vkeys = [str(one.key) for one in WITNESSES]
+    assert wishes(witness=vkeys).witnesses == TERMS  # two of three: the fewest that are more than half
+    assert wishes(witness=vkeys, quorum=3).witnesses == TERMS.model_copy(update={"quorum": 3})
+    assert wishes(witness=["none"]).witnesses == "none" and wishes().witnesses is None
+    for wrong in ({"witness": vkeys, "quorum": 1}, {"quorum": 2}, {"witness": ["x"]}, {"witness": vkeys[:1] * 2}):
+        with pytest.raises(InvalidInput):
+            wishes(**wrong)
+    again = Wishes.model_validate(json.loads(wishes(witness=vkeys).model_dump_json(exclude_none=True)))
+    assert again.witnesses == TERMS
+
+
+def test_an_amendment_keeps_them_unless_told_otherwise() -> None:
+    choices = Choices.of_contract(contract(witnesses=TERMS))
+    assert choices.wished(Wishes()).witnesses == TERMS
+    assert choices.wished(Wishes(witnesses="none")).witnesses is None
+    assert Choices().wished(Wishes(witnesses=TERMS)).witnesses == TERMS
+
+
+def test_a_contract_without_witnesses_has_the_bytes_that_it_had() -> None:
+    plain = contract()
+    assert b"witnesses" not in plain.canonical()
+    document = json.loads(plain.canonical())
+    assert Contract.model_validate(document).sha256 == plain.sha256
+    stored = SignedContract(contract=plain).model_dump_json(by_alias=True)
+    assert parse_contract(stored).contract == plain
+
+
+def test_both_languages_say_who_or_that_forks_are_not_found_out() -> None:
+    (off,) = [clause for clause in render(contract()) if clause.term == "witnesses"]
+    assert "关闭" in off.zh and "detection of forks is off" in off.en
+    (told,) = diff(contract(), contract(witnesses=TERMS))
+    for one in WITNESSES:
+        for words in (told.zh, told.en):
+            assert one.key.name in words and one.key.public_key in words and one.party.fingerprint in words
+
+
+def test_settings_name_a_witness_by_its_verifier_key_and_address() -> None:
+    vkey = str(WITNESSES[0].key)
+    assert WitnessSetting(key=vkey, url="https://w.example/prefix").parsed == WITNESSES[0].key
+    for wrong in (
+        {"key": vkey, "url": "ftp://w"},
+        {"key": "x", "url": "https://w"},
+        {"key": vkey, "url": "https://w?a"},
+    ):
+        with pytest.raises(ValueError):
+            WitnessSetting(**wrong)

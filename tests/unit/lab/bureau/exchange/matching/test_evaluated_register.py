@@ -1,0 +1,301 @@
+"""The evaluated register: done in shards that a kill does not undo, taken over from version to version, pruned."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import select
+
+from lab.bureau.configuration.home import BureauHome
+from lab.bureau.data.consents import Admitted
+from lab.bureau.data.register import Snapshot, Snapshots, find_snapshot, import_register
+from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisters, Evaluation
+from lab.bureau.exchange.matching.evaluation_reuse import Carried
+from lab.bureau.exchange.matching.row_selection import Extent, Use
+from lab.bureau.key_management.keys import BureauKeys
+from lab.bureau.store import Store, migrate, open_store
+from lab.bureau.store.tables import EntryRow
+from lab.terms.errors import Refused, Unreachable
+from protocols.crew import CrewLost, SoloCrew
+from protocols.matching.bureau import evaluate_register
+
+ROOT = Path(__file__).resolve().parents[6]
+USE = Use("c-0001", "match", "x25519", 1)
+SHARD = 64
+"""Small here, so that a few hundred rows are several shards."""
+
+
+class Watching(SoloCrew):
+    """A crew that remembers which identifiers it was given."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.calls = 0
+
+    def map(self, function: Any, rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        for row in rows:
+            self.calls += 1
+            self.asked += row[2]
+            yield function(*row)
+
+
+class Lost(SoloCrew):
+    """A crew whose workers are gone after some rows."""
+
+    def map(self, function: Any, rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
+        for number, row in enumerate(rows):
+            if number == 2:
+                raise CrewLost("The workers died.")
+            yield function(*row)
+
+
+class Room:
+    """A bureau's registers and what is evaluated of them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.home = BureauHome.create(folder, name="某局")
+        self.keys = BureauKeys.create(self.home)
+        self.store: Store = open_store(self.home.database_url)
+        migrate(self.store.engine)
+        self.store.sign, self.store.bureau_key = self.keys.sign, self.keys.public_key_hex
+        self.snapshots = Snapshots(self.home)
+        self.evaluated = EvaluatedRegisters(self.store, self.home, self.keys, self.snapshots)
+
+    def bring(self, codes: Iterable[str]) -> Snapshot:
+        source = self.home.folder / "source.csv"
+        pl.DataFrame({"id": list(codes)}).with_columns(a=pl.lit("1")).write_csv(source)
+        import_register(self.store, self.home, source, id_column="id", id_kind="opaque")
+        with self.store.read() as session:
+            return find_snapshot(session, "main")
+
+    def directly(self, codes: Iterable[str], engine: str = "x25519", use: Use = USE) -> np.ndarray:
+        about = (engine, 1, use.contract, use.operation)
+        return self.keys.with_matching_key(*about, lambda key: evaluate_register(engine, key, list(codes)))
+
+    def told(self) -> list[dict[str, Any]]:
+        with self.store.read() as session:
+            rows = session.scalars(select(EntryRow).where(EntryRow.kind == "register.evaluated").order_by(EntryRow.seq))
+            return [json.loads(row.body)["facts"] for row in rows]
+
+
+def codes_of(numbers: Iterable[int]) -> list[str]:
+    return [f"firm-{number:05d}" for number in numbers]
+
+
+@pytest.fixture
+def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
+    monkeypatch.setattr("lab.bureau.exchange.matching.evaluated_register.SHARD", SHARD)
+    made = Room(tmp_path / "bureau")
+    yield made
+    made.store.close()
+
+
+@pytest.mark.parametrize("engine", ["x25519", "openmined"])
+@pytest.mark.parametrize("rows", [1, SHARD - 1, SHARD, SHARD + 1, 3 * SHARD])
+def test_every_row_is_evaluated_whatever_the_shards(room: Room, engine: str, rows: int) -> None:
+    codes = codes_of(range(rows))
+    snapshot = room.bring(reversed(codes))
+    assert room.snapshots.identifiers(snapshot) == codes
+    found = room.evaluated.register(replace(USE, engine=engine), Extent(snapshot))
+    assert found.values.tolist() == room.directly(codes, engine).tolist()
+    assert found.folder.joinpath("values").stat().st_mode & 0o777 == 0o600
+
+
+def test_what_changed_alone_is_evaluated_and_the_ledger_counts_it(room: Room) -> None:
+    first = room.bring(codes_of(range(0, 400, 2)))
+    room.evaluated.evaluate(USE, Extent(first))
+    # Enterprises go (0, 2, …, 18), come (odd ones) and stay; some come before and after all there were.
+    left = [*codes_of([*range(20, 400, 2), *range(101, 131, 2)]), "aaa", "zzz"]
+    second, crew = room.bring(left), Watching()
+    done = room.evaluated.evaluate(USE, Extent(second), crew=crew)
+    new = {*codes_of(range(101, 131, 2)), "aaa", "zzz"}
+    assert set(crew.asked) == new and len(crew.asked) == len(new)
+    assert done == Evaluation(rows=207, computed=17, carried=190, resumed=0)
+    assert room.evaluated.register(USE, Extent(second)).values.tolist() == room.directly(sorted(left)).tolist()
+    assert [(one["rows"], one["computed"], one["carried"]) for one in room.told()] == [(200, 200, 0), (207, 17, 190)]
+    assert not {"aaa", "firm-00101"} & set(json.dumps(room.told()).split('"'))
+    assert room.evaluated.evaluate(USE, Extent(second), crew=crew) is None and len(room.told()) == 2
+
+
+_KILLED = """
+import os, signal, sys
+from pathlib import Path
+from lab.bureau.exchange import evaluated
+from lab.bureau.exchange.matching.row_selection import Extent, Use
+from lab.bureau.bureau import Bureau
+from lab.bureau.data.register import find_snapshot
+from protocols.crew import SoloCrew
+
+evaluated.SHARD, left = int(sys.argv[2]), int(sys.argv[3])
+real = os.fdatasync
+def sync(descriptor):
+    global left
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+    left -= 1
+    real(descriptor)
+os.fdatasync = sync
+with Bureau.open(Path(sys.argv[1])) as bureau:
+    with bureau.store.read() as session:
+        snapshot = find_snapshot(session, "main")
+    bureau.evaluated.evaluate(Use("c-0001", "match", "x25519", 1), Extent(snapshot), crew=SoloCrew())
+"""
+
+
+@pytest.mark.parametrize("shards", [0, 1, 4])
+def test_killed_it_goes_on_and_does_no_finished_shard_again(room: Room, shards: int) -> None:
+    codes = codes_of(range(6 * SHARD + 5))
+    snapshot = room.bring(codes)
+    script = [sys.executable, "-c", _KILLED, str(room.home.folder), str(SHARD), str(shards)]
+    assert subprocess.run(script, cwd=ROOT, check=False).returncode == -signal.SIGKILL
+    assert not room.evaluated.is_kept(USE, Extent(snapshot))
+    crew = Watching()
+    done = room.evaluated.evaluate(USE, Extent(snapshot), crew=crew)
+    assert crew.asked == codes[shards * SHARD :]
+    assert done == Evaluation(len(codes), len(codes) - shards * SHARD, 0, shards * SHARD)
+    assert room.evaluated.register(USE, Extent(snapshot)).values.tolist() == room.directly(codes).tolist()
+    assert sorted(path.name for path in room.evaluated.folder(USE, Extent(snapshot)).iterdir()) == ["lock", "values"]
+
+
+def test_lost_workers_lose_what_they_had_in_hand_and_no_more(room: Room) -> None:
+    codes = codes_of(range(5 * SHARD))
+    snapshot = room.bring(codes)
+    with pytest.raises(Unreachable, match="died") as lost:
+        room.evaluated.evaluate(USE, Extent(snapshot), crew=Lost())
+    assert lost.value.next_step
+    crew = Watching()
+    room.evaluated.evaluate(USE, Extent(snapshot), crew=crew)
+    assert crew.asked == codes[2 * SHARD :]
+
+
+def test_what_an_interrupted_evaluation_has_done_is_taken_over_by_the_next_version(room: Room) -> None:
+    oldest = room.bring(codes_of(range(100)))
+    room.evaluated.evaluate(USE, Extent(oldest))
+    begun = room.bring(codes_of(range(50, 50 + 5 * SHARD)))
+    with pytest.raises(Unreachable):
+        room.evaluated.evaluate(USE, Extent(begun), crew=Lost())
+    left = codes_of(range(40, 50 + 5 * SHARD, 3))
+    newest, crew = room.bring(left), Watching()
+    done = room.evaluated.evaluate(USE, Extent(newest), crew=crew)
+    known = {*codes_of(range(100)), *codes_of(range(50, 50 + 2 * SHARD))}  # two shards of the second were done
+    assert crew.asked == [code for code in left if code not in known]
+    assert done == Evaluation(len(left), len(crew.asked), len(left) - len(crew.asked), resumed=0)
+    assert room.evaluated.register(USE, Extent(newest)).values.tolist() == room.directly(left).tolist()
+
+
+def test_a_file_of_the_wrong_length_is_not_believed(room: Room) -> None:
+    codes = codes_of(range(100))
+    snapshot = room.bring(codes)
+    values = room.evaluated.register(USE, Extent(snapshot)).folder / "values"
+    values.write_bytes(values.read_bytes()[:-1])
+    assert not room.evaluated.is_kept(USE, Extent(snapshot))
+    assert room.evaluated.register(USE, Extent(snapshot)).values.tolist() == room.directly(codes).tolist()
+
+
+def test_the_newest_three_versions_stay_and_a_removed_one_can_be_had_again(room: Room) -> None:
+    versions = []
+    for count in (10, 20, 30, 40):
+        versions.append(room.bring(codes_of(range(count))))
+        room.evaluated.evaluate(USE, Extent(versions[-1]))
+    assert [room.evaluated.is_kept(USE, Extent(one)) for one in versions] == [False, True, True, True]
+    crew = Watching()
+    room.evaluated.evaluate(USE, Extent(versions[0]), crew=crew)
+    assert crew.asked == []  # the newest has them all
+
+
+def test_a_destroyed_epoch_is_evaluated_no_more(room: Room) -> None:
+    snapshot = room.bring(codes_of(range(10)))
+    room.evaluated.register(USE, Extent(snapshot))
+    room.keys.destroy_matching_keys(1)
+    room.evaluated.forget(1)
+    with pytest.raises(Refused, match="epoch 1"):
+        room.evaluated.register(USE, Extent(snapshot))
+
+
+def admitted(rows: list[int]) -> Admitted:
+    return Admitted(hashlib.sha256(repr(rows).encode()).hexdigest(), np.array(rows, dtype=np.int64))
+
+
+def test_admitted_rows_alone_are_evaluated_and_taken_over_when_consents_come(room: Room) -> None:
+    codes = codes_of(range(6 * SHARD))
+    snapshot, crew = room.bring(codes), Watching()
+    some = Extent(snapshot, admitted(list(range(0, 6 * SHARD, 5))))
+    assert room.evaluated.evaluate(USE, some, crew=crew) == Evaluation(77, 77, 0, 0)
+    assert crew.asked == codes[::5]
+    assert room.evaluated.register(USE, some).values.tolist() == room.directly(codes[::5]).tolist()
+    more, crew = Extent(snapshot, admitted(sorted({*range(5, 6 * SHARD, 5), 7, 300}))), Watching()
+    room.evaluated.evaluate(USE, more, crew=crew)
+    assert crew.asked == [codes[7]]  # 300 had consented before; the withdrawn first one is left out
+    left = [codes[row] for row in sorted({*range(5, 6 * SHARD, 5), 7, 300})]
+    assert room.evaluated.register(USE, more).values.tolist() == room.directly(left).tolist()
+    # Another version of the register, with other rows admitted: taken over by identifier.
+    later, crew = room.bring([*codes[100:], "zzz"]), Watching()
+    next_ = Extent(later, admitted([0, 3, len(codes) - 100]))
+    room.evaluated.evaluate(USE, next_, crew=crew)
+    assert crew.asked == [codes[103], "zzz"]
+
+
+def test_each_contract_and_operation_has_values_of_its_own(room: Room) -> None:
+    codes = codes_of(range(20))
+    extent = Extent(room.bring(codes))
+    uses = [USE, replace(USE, contract="c-0002"), replace(USE, operation="count")]
+    found = [room.evaluated.register(use, extent).values for use in uses]
+    for use, values in zip(uses, found, strict=True):
+        assert values.tolist() == room.directly(codes, use=use).tolist()
+    joined = np.concatenate(found)
+    assert len(np.unique(joined, axis=0)) == 60
+    assert room.evaluated.forget_contracts(lambda contract: contract == "c-0002") == 1
+    assert [room.evaluated.is_kept(use, extent) for use in uses] == [True, False, True]
+
+
+def test_what_a_former_version_evaluated_for_all_contracts_is_removed_and_never_read(room: Room) -> None:
+    extent = Extent(room.bring(codes_of(range(10))))
+    former = room.home.path("evaluated/1/x25519") / f"main-1-{extent.snapshot.sha256[:12]}"
+    former.mkdir(parents=True)
+    (former / "values").write_bytes(bytes(320))
+    assert not room.evaluated.is_kept(USE, extent)
+    room.evaluated.register(USE, extent)
+    assert room.evaluated.remove_former() == 1 and not former.exists()
+    assert room.evaluated.is_kept(USE, extent) and room.evaluated.remove_former() == 0
+
+
+class Listed:
+    """Identifiers from memory, as ``Snapshots`` reads them from a file."""
+
+    def __init__(self, codes: list[str]) -> None:
+        self.codes = codes
+
+    def identifiers(self, _: Snapshot, first: int = 0, count: int | None = None) -> list[str]:
+        return self.codes[first:][:count]
+
+
+@settings(max_examples=200, deadline=None)
+@given(old=st.sets(st.text("abc", max_size=4)), new=st.sets(st.text("abc", max_size=4)), data=st.data())
+def test_merging_finds_what_both_have_in_any_windows(old: set[str], new: set[str], data: st.DataObject) -> None:
+    had, asked = sorted(old), sorted(new)
+    values = np.arange(32 * len(had), dtype=np.uint8).reshape(-1, 32)
+    snapshot = Snapshot("main", 1, "id", "opaque", len(had), (), "", "")
+    window = data.draw(st.integers(1, 5))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lab.bureau.exchange.matching.evaluation_reuse._WINDOW", window)
+        carried = Carried(Listed(had), Extent(snapshot), values)  # type: ignore[arg-type]
+        found: dict[str, list[int]] = {}
+        while asked:
+            count = data.draw(st.integers(1, 4))
+            part, asked = asked[:count], asked[count:]
+            places, known = carried.take(part)
+            found |= {part[place]: value.tolist() for place, value in zip(places, known, strict=True)}
+    assert found == {code: values[had.index(code)].tolist() for code in sorted(old & new)}

@@ -1,0 +1,110 @@
+"""Matching keys of contracts at a bureau: stated once, signed, for who may be touched, and gone with the contract."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from lab.bank.matching import key_pins
+from lab.bank.matching.key_pins import SeenKeys
+from lab.bureau.exchange.matching.key_statements import Statements
+from lab.bureau.exchange.matching.row_selection import Use
+from lab.bureau.store.tables import EntryRow
+from lab.terms.contract.document import ConsentTerms
+from lab.terms.errors import NotAuthentic
+from lab.terms.keys.matching_key_statement import KeyStatement
+from protocols.matching import bank
+from protocols.matching.bureau import generate_key
+from tests.support.bureau_scene import Scene
+from tests.unit.lab.bureau.exchange.test_access import CONSENT, firms, give
+
+
+def stated(scene: Scene) -> list[tuple[str, dict[str, object]]]:
+    with scene.bureau.store.read() as session:
+        rows = session.scalars(select(EntryRow).where(EntryRow.kind == "match.key").order_by(EntryRow.seq))
+        return [(str(row.contract_id), json.loads(row.body)["facts"]) for row in rows]
+
+
+def test_a_key_is_stated_once_signed_and_in_every_manifest(scene: Scene) -> None:
+    contract = scene.contract()
+    scene.bank.open_job(scene.bureau, contract)
+    assert stated(scene) == []
+    setups = [bank.read_setup(scene.bureau.matching_setup(contract, "job-1")) for _ in range(2)]
+    scene.bureau.evaluated.forget(1)
+    setups.append(bank.read_setup(scene.bureau.matching_setup(contract, "job-1")))
+    assert len({setup.sha256 for setup in setups}) == 1
+    ((named, facts),) = stated(scene)
+    key = setups[0].stated
+    assert named == contract and facts["public_key"] == key.public_key.hex() and facts["epoch"] == 1
+    assert facts["signature"] == key.signature.hex() and facts["register_entries"] == key.register_entries == 240
+    statement = KeyStatement(contract, "match", "x25519", 1, key.public_key.hex(), key.register_entries)
+    statement.verify(scene.bureau.party.public_key, key.signature.hex())
+    with pytest.raises(NotAuthentic):
+        KeyStatement(contract, "count", "x25519", 1, key.public_key.hex(), key.register_entries).verify(
+            scene.bureau.party.public_key, key.signature.hex()
+        )
+
+
+def test_with_other_secrets_the_bureau_states_no_second_key(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For example when keys/ came back from a backup of another time than the database."""
+    contract = scene.contract()
+    statements, use = Statements(scene.bureau.store, scene.bureau.keys), Use(contract, "match", "x25519", 1)
+    statements.of(use)
+    scene.bureau.keys._matching["x25519", 1] = generate_key("x25519")
+    with pytest.raises(NotAuthentic, match="another matching key"):
+        statements.of(use)
+    assert len(stated(scene)) == 1
+
+
+def test_under_consent_those_who_agree_are_evaluated_and_no_size_is_stated(scene: Scene) -> None:
+    contract = scene.contract(consent=CONSENT)
+    give(scene, range(7))
+    scene.bank.match(scene.bureau, contract, firms(scene, range(12)))
+    (values,) = scene.bureau.home.path("evaluated/by-contract").rglob("values")
+    assert values.stat().st_size == 7 * 32
+    assert stated(scene)[0][1]["register_entries"] == 0
+    needed = scene.bureau.needed.known(1)
+    assert [(use.contract, extent.count) for use, extent in needed] == [(contract, 7)]
+    assert ConsentTerms() != CONSENT
+
+
+def test_what_was_evaluated_for_a_contract_goes_when_it_has_ended(scene: Scene) -> None:
+    one, other = scene.contract(), scene.contract()
+    for contract in (one, other):
+        scene.bank.match(scene.bureau, contract, firms(scene, range(3)))
+    base = scene.bureau.home.path("evaluated/by-contract/1/x25519")
+    scene.suspend(one)
+    scene.bureau.sweep()
+    assert {path.name for path in base.iterdir()} == {one, other}  # it may be resumed
+    scene.revoke(one)
+    scene.bureau.sweep()
+    assert {path.name for path in base.iterdir()} == {other}
+    assert "retention.swept" in scene.ledger()
+
+
+def test_a_home_of_the_former_kind_loses_what_was_evaluated_for_all_and_the_ledger_says_so(scene: Scene) -> None:
+    former = scene.bureau.home.path("evaluated/1/x25519/main-1-0123456789ab")
+    former.mkdir(parents=True)
+    (former / "values").write_bytes(bytes(320))
+    scene.reopen()
+    assert not former.exists() and "retention.swept" in scene.ledger()
+
+
+def test_an_amendment_that_asks_for_no_consent_states_the_register_under_the_same_key(
+    scene: Scene, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(key_pins, "_FEW", 0)  # the register of the scene has fewer than a thousand
+    contract = scene.contract(consent=CONSENT)
+    give(scene, range(7))
+    scene.bank.open_job(scene.bureau, contract)
+    few = bank.read_setup(scene.bureau.matching_setup(contract, "job-1"))
+    SeenKeys(tmp_path, contract, scene.bureau.party.public_key, sized=False).check(few)
+    scene.amend(contract, consent=ConsentTerms(required=False, why="public records"))
+    scene.bank.open_job(scene.bureau, contract, "job-2")
+    whole = bank.read_setup(scene.bureau.matching_setup(contract, "job-2"))
+    SeenKeys(tmp_path, contract, scene.bureau.party.public_key).check(whole)
+    assert (few.stated.register_entries, whole.stated.register_entries) == (0, 240)
+    assert len(stated(scene)) == 2 and few.stated.public_key == whole.stated.public_key

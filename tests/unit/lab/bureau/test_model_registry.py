@@ -1,0 +1,167 @@
+"""Models on the shelf, and the pilot's join."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from lab.bureau.contracts.draft_clauses import Choices
+from lab.bureau.contracts.drafting import draft, find_works
+from lab.bureau.data.register import Snapshot
+from lab.bureau.model_registry.pilot_training import Pilot, join_pilot
+from lab.bureau.model_registry.registry import (
+    find_model,
+    keep_model,
+    next_version,
+    parse_name,
+    publish_model,
+    read_model,
+    read_sheet,
+)
+from lab.terms.contract.document import Detail
+from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
+from lab.terms.keys.party import Party
+from models.bureau.model import Model
+from tests.support.bureau_scene import AUTHOR, RECIPIENT, Scene
+
+CHOICES = Choices(recipients=(RECIPIENT,))
+SNAPSHOT = Snapshot("main", 1, "id", "opaque", 3, ("a", "b"), "", "")
+REGISTER = pl.DataFrame({"id": ["x", "y", "z"], "a": ["1", "2", "3"], "b": ["4", None, "6"]})
+
+
+def _parties(scene: Scene) -> tuple[Party, Party]:
+    return scene.bureau.party, scene.bank.party
+
+
+def test_published_sheets_are_the_models_own(scene: Scene, model: Model) -> None:
+    with scene.bureau.store.read() as session:
+        shelved = find_model(session, "credit")
+        assert next_version(session, "credit") == 2
+        assert next_version(session, "other") == 1
+    assert set(shelved.sheets) == {detail.value for detail in Detail}
+    for detail in Detail:
+        content = read_sheet(scene.bureau.home, shelved, detail)
+        assert content == model.sheet(detail).to_json()
+        assert hashlib.sha256(content).hexdigest() == shelved.sheets[detail.value]
+
+
+def test_a_version_never_changes(scene: Scene, model: Model) -> None:
+    store, home = scene.bureau.store, scene.bureau.home
+    before = scene.ledger()
+    keep_model(store, home, model, "main")
+    publish_model(store, home, "credit", 1)
+    assert scene.ledger() == before  # the same again changes nothing
+    with pytest.raises(Conflict):
+        keep_model(store, home, replace(model, card=replace(model.card, purpose="another")), "main")
+    with pytest.raises(InvalidInput):
+        keep_model(store, home, replace(model, name="../credit"), "main")
+
+
+def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> None:
+    keep_model(scene.bureau.store, scene.bureau.home, replace(model, version=2), "main")
+    with scene.bureau.store.read() as session:
+        assert find_model(session, "credit").version == 2
+        assert find_model(session, "credit", published=True).version == 1
+        with pytest.raises(NotFound):
+            find_model(session, "nothing")
+    with pytest.raises(Refused, match="not published"), scene.bureau.store.begin() as session:
+        works = find_works(session, scene.bureau.shelf, [("credit", 2)])
+        draft(
+            session,
+            *_parties(scene),
+            works,
+            CHOICES,
+            scene.clock.now,
+            author=AUTHOR,
+            told=scene.bank.told,
+        )
+
+
+@pytest.mark.parametrize(
+    "changes", [{"engine": "none"}, {"parameters": "none"}, {"days": 0}, {"days": 10**7}, {"recipients": ()}]
+)
+def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
+    with scene.bureau.store.begin() as session:
+        works = find_works(session, scene.bureau.shelf, [("credit", 1)])
+        draft(
+            session,
+            *_parties(scene),
+            works,
+            CHOICES,
+            scene.clock.now,
+            author=AUTHOR,
+            told=scene.bank.told,
+        )
+    with pytest.raises(InvalidInput), scene.bureau.store.begin() as session:
+        choices = replace(CHOICES, **changes)
+        draft(
+            session,
+            *_parties(scene),
+            works,
+            choices,
+            scene.clock.now,
+            author=AUTHOR,
+            told=scene.bank.told,
+        )
+
+
+def test_altered_files_are_noticed(scene: Scene) -> None:
+    contract = scene.contract()
+    with scene.bureau.store.read() as session:
+        shelved = find_model(session, "credit", 1)
+    folder = scene.home / "models"
+    (folder / "credit-1.full.sheet.json").write_bytes(b"{}")
+    with pytest.raises(InvalidInput, match="not the one kept"):
+        scene.bureau.sheet(contract)
+    (folder / "credit-1.json").unlink()
+    with pytest.raises(InvalidInput, match="missing"):
+        read_model(scene.bureau.home, shelved)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "@1", "credit@", "credit@0", "credit@x", "credit@-1", "Credit", "a/b", "credit\n"]
+)
+def test_model_names(text: str) -> None:
+    assert parse_name("credit") == ("credit", None)
+    assert parse_name("credit@12") == ("credit", 12)
+    with pytest.raises(InvalidInput):
+        parse_name(text)
+
+
+def join(tmp_path: Path, text: str, **options: object) -> Pilot:
+    sample = tmp_path / "sample.csv"
+    sample.write_text(text)
+    return join_pilot(REGISTER, SNAPSHOT, sample, id_column="code", label_column="y", **options)  # type: ignore[arg-type]
+
+
+def test_the_pilot_is_joined_in_one_order(tmp_path: Path) -> None:
+    """Bank columns may bear the register's names; repeated, unmatched and unlabelled rows are counted."""
+    text = "code,a,u,y\nz,10,1,1\nnobody,11,2,0\nx,12,3,0\nx,12,3,0\ny,13,4,NA\n,14,5,1\n"
+    pilot = join(tmp_path, text)
+    assert pilot.public.rows() == [("3", "6"), ("1", "4")]
+    assert pilot.bank.rows() == [("10", "1"), ("12", "3")]
+    assert pilot.bank.columns == ["a", "u"]
+    assert pilot.label.tolist() == [1.0, 0.0]
+    assert (pilot.sample_rows, pilot.set_aside, pilot.unmatched, pilot.unlabelled) == (6, 2, 1, 1)
+    assert join(tmp_path, text, columns=["u"]).bank.columns == ["u"]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("code,u,y\nnobody,1,0\n", "found none"),
+        ("code,u,y\nx,1,\n", "found none"),
+        ("code,u,y\nx,1,bad\n", "0 and 1"),
+        ("code,u\nx,1\n", "label"),
+        ("code,y\nx,1\n", "feature column"),
+        ("id,u,y\nx,1,1\n", "code"),
+    ],
+)
+def test_a_pilot_that_cannot_be_learnt_from(tmp_path: Path, text: str, word: str) -> None:
+    with pytest.raises(InvalidInput, match=word):
+        join(tmp_path, text)

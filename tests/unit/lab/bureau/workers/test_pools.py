@@ -1,0 +1,20 @@
+"""The bureau's pools of workers: what is looked at before the service listens."""
+
+from __future__ import annotations
+
+import pytest
+
+from lab.bureau.configuration.home import BureauSettings
+from lab.bureau.workers import pools
+from lab.bureau.workers.pools import Pools
+from lab.terms.errors import Unreachable
+from protocols.confinement.probe import NAMES, Protection
+
+
+@pytest.mark.parametrize("missing", NAMES)
+def test_a_service_does_not_begin_where_a_protection_is_missing(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [Protection(name, name != missing, "tried") for name in NAMES]
+    monkeypatch.setattr(pools, "probe", lambda: found)
+    with pytest.raises(Unreachable, match=f"cannot be confined on this machine: {missing}\\."):
+        Pools(BureauSettings(name="某数据局")).check()
+    Pools(BureauSettings(name="某数据局", worker_confinement="best")).check()

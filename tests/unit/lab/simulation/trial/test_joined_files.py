@@ -1,0 +1,115 @@
+"""Reading and joining two files: first row wins, nothing lost, clear errors without data values."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lab.simulation.trial.joined_files import read_pair
+from lab.terms.errors import InvalidInput, NotFound
+from lab.terms.identifiers import Reason
+
+
+def write(path: Path, header: str, rows: list[str]) -> Path:
+    path.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
+    return path
+
+
+def files(folder: Path, *, common: int = 100, label=lambda i: i % 4 == 0) -> tuple[Path, Path]:
+    bureau = write(folder / "bureau.csv", "id,a,b", [f"k{i},{i},x{i % 3}" for i in range(common)] + ["only-here,1,x"])
+    bank = write(
+        folder / "bank.csv", "c,id,y", [f"{i * 2},k{i},{int(label(i))}" for i in range(common)] + ["5,other,0"]
+    )
+    return bureau, bank
+
+
+def read(bureau: Path, bank: Path, **more):
+    return read_pair(bureau, bank, **({"id_column": "id", "label": "y", "id_kind": "opaque"} | more))
+
+
+def test_joins_row_by_row_whatever_the_order(tmp_path):
+    bureau, bank = files(tmp_path)
+    lines = bank.read_text().splitlines()
+    write(bank, lines[0], list(reversed(lines[1:])))
+    pair = read(bureau, bank)
+    everything = np.arange(100)
+    public, private = pair.public(everything), pair.private(everything)
+    assert [int(a) * 2 for a in public["a"]] == [int(c) for c in private["c"]]
+    assert private.columns == ["c"] and public.columns == ["a", "b"]
+    assert [f"k{a}" for a in public["a"]] == pair.codes(everything)
+
+
+def test_pilot_is_seventy_per_cent_of_each_label_value_and_disjoint(tmp_path):
+    pair = read(*files(tmp_path))
+    assert len(pair.pilot) == 52 + 18 and len(pair.rest) == 30  # 75 and 25 rows
+    assert not set(pair.pilot) & set(pair.rest)
+    assert pair.labels[pair.pilot].sum() == 18
+    assert list(read(*files(tmp_path), seed=1).pilot) == list(pair.pilot)
+    assert list(read(*files(tmp_path), seed=2).pilot) != list(pair.pilot)
+
+
+def test_the_first_row_of_a_code_counts_and_the_rest_is_set_aside(tmp_path):
+    bureau, bank = files(tmp_path)
+    with bank.open("a") as file:
+        file.write("999,k3,1\n7,,0\n1,2\n")
+    pair = read(bureau, bank)
+    assert pair.bank.set_aside == {Reason.DUPLICATE: 1, Reason.EMPTY: 1, Reason.RAGGED: 1}
+    assert "999" not in pair.bank.features["c"].to_list()
+    assert pair.bank.rows == 104 == len(pair.bank.codes) + 3
+
+
+def test_rows_without_label_are_kept_apart(tmp_path):
+    bureau, bank = files(tmp_path)
+    text = bank.read_text().replace("12,k6,0", "12,k6,").replace("14,k7,0", "14,k7,NA")
+    bank.write_text(text)
+    pair = read(bureau, bank)
+    assert set(pair.unlabelled) == {"k6", "k7"}
+    assert len(pair.pilot) + len(pair.rest) == 98
+
+
+def test_the_label_is_no_feature_of_either_side(tmp_path):
+    bureau, bank = files(tmp_path)
+    bureau.write_text(
+        "\n".join(f"{line},{'y' if n == 0 else n % 2}" for n, line in enumerate(bureau.read_text().split()))
+    )
+    pair = read(bureau, bank)
+    assert pair.bureau.columns == ("a", "b") and pair.bank.columns == ("c",)
+    assert len(pair.warnings) == 1
+
+
+def test_columns_can_be_restricted(tmp_path):
+    assert read(*files(tmp_path), bureau_columns=("b",)).bureau.columns == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("change", "more", "says"),
+    [
+        (lambda bureau, bank: bureau.write_text("id,a,b\nz1,1,2\nz2,2,3\n"), {}, "none is"),
+        (lambda bureau, bank: None, {"label": "nothing"}, "nothing"),
+        (lambda bureau, bank: None, {"id_column": "nobody"}, "nobody"),
+        (lambda bureau, bank: None, {"bank_columns": ("zz",)}, "zz"),
+        (lambda bureau, bank: None, {"bank_columns": ("y",)}, "at least one feature"),
+        (lambda bureau, bank: bank.write_text(bank.read_text().replace(",1\n", ",0\n")), {}, "both label values"),
+        (lambda bureau, bank: bank.write_text(bank.read_text().replace(",1\n", ",SECRET7\n")), {}, "25 rows"),
+        (lambda bureau, bank: bank.write_text(""), {}, "empty"),
+        (lambda bureau, bank: bank.write_text("c,id,y\n"), {}, "none is"),
+        (lambda bureau, bank: None, {"id_kind": "uscc"}, "none is"),
+    ],
+)
+def test_unusable_files_are_named_without_their_values(tmp_path, change, more, says):
+    bureau, bank = files(tmp_path)
+    change(bureau, bank)
+    with pytest.raises(InvalidInput) as caught:
+        read(bureau, bank, **more)
+    assert says in caught.value.detail
+    assert caught.value.next_step
+    assert "SECRET7" not in str(caught.value) and "k1" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    bureau, bank = files(tmp_path)
+    bank.unlink()
+    with pytest.raises(NotFound):
+        read(bureau, bank)

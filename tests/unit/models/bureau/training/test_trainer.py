@@ -1,0 +1,159 @@
+"""Training: figures on public data, and samples that are ordinary in practice or cannot be learnt from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import train_test_split
+
+from lab.terms.contract.document import Detail
+from lab.terms.errors import InvalidInput
+from models.bureau import serialization
+from models.bureau.training.trainer import calibrate, fit_plain, train
+from models.shared.features import FeatureWords
+from models.shared.portrait import read_outputs
+
+DATA = Path(__file__).parents[5] / "../shared/data/fate"
+
+
+def untidy(rows: int, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame, np.ndarray]:
+    """A sample as files give it: all text, gaps, a constant column, an empty one, categories, outliers of 1e10."""
+    rng = np.random.default_rng(seed)
+    risk = rng.normal(size=rows)
+    label = (risk + rng.normal(size=rows) > 0.8).astype(int)
+
+    def cells(values: np.ndarray, gaps: float = 0.1) -> list[str | None]:
+        return [None if rng.random() < gaps else str(value) for value in values]
+
+    outliers = np.where(rng.random(rows) < 0.02, 1e10, risk + rng.normal(size=rows))
+    public = {
+        "tax": cells(outliers),
+        "city": cells(rng.choice(["北京", "上海", "other", "广州"], rows)),
+        "constant": ["1"] * rows,
+        "empty": [None] * rows,
+    }
+    bank = {
+        "overdue": cells(np.maximum(0, np.rint(risk * 2 + rng.normal(size=rows)))),
+        "product": cells(np.where(risk > 0.5, "loan", rng.choice(["card", "deposit"], rows))),
+        "same": ["x"] * rows,
+        "id_like": [f"n{number}" for number in range(rows)],
+    }
+    frames = [pl.DataFrame(part, schema=dict.fromkeys(part, pl.String)) for part in (public, bank)]
+    return frames[0], frames[1], label
+
+
+@pytest.mark.parametrize(("family", "interactions"), [("boosted", "one"), ("boosted", "free"), ("scorecard", "one")])
+@pytest.mark.parametrize("rows", [100, 700])
+def test_untidy_samples_train_and_score_exactly(family: Any, interactions: Any, rows: int) -> None:
+    public, bank, label = untidy(rows)
+    trained = train(public, bank, label, family=family, interactions=interactions, seed=4, date="2026-01-31")
+    model = serialization.load(serialization.to_bytes(trained.model))
+    later_public, later_bank, later_label = untidy(400, seed=1)  # new text values, other gaps
+    raw = model.raw_scores(later_public, later_bank)
+    assert roc_auc_score(later_label, raw) > 0.6
+    for detail in (Detail.TOTAL, Detail.DIMENSIONS):
+        sheet = model.sheet(detail)
+        sums = model.terms(later_public, detail).apply(sheet.indicators(later_bank))
+        outcome = read_outputs(sheet, sums)
+        assert np.abs(outcome.raw - raw).max() <= sheet.error_bound <= 1e-3
+        assert outcome.score.min() >= 300 and outcome.score.max() <= 900
+    assert model.card.date == "2026-01-31" and model.card.rows == rows
+    assert any("constant" in warning.en and "empty" in warning.en for warning in model.card.warnings)
+
+
+@pytest.mark.parametrize("family", ["boosted", "scorecard"])
+def test_training_twice_gives_the_same_bytes(family: Any) -> None:
+    public, bank, label = untidy(300)
+    one, other = (train(public, bank, label, family=family, seed=9).model for _ in range(2))
+    assert serialization.to_bytes(one) == serialization.to_bytes(other)
+
+
+def test_probabilities_are_calibrated_and_ordered_as_the_scores() -> None:
+    public, bank, label = untidy(3000)
+    model = train(public, bank, label, seed=2).model
+    raw = model.raw_scores(*untidy(3000, seed=5)[:2])
+    probability = model.calibration.probability(raw)
+    assert abs(probability.mean() - label.mean()) < 0.03
+    assert (np.diff(probability[np.argsort(raw)]) >= 0).all()
+
+
+def test_scores_without_signal_keep_their_order_and_the_mean_probability() -> None:
+    label = np.asarray([0, 1] * 50)
+    calibration, flat = calibrate(-label + np.linspace(0, 0.1, 100), label)
+    assert flat and calibration.slope > 0
+    assert abs(calibration.probability(np.zeros(1))[0] - 0.5) < 0.01
+
+
+@pytest.mark.parametrize(
+    ("label", "words"),
+    [
+        ([0] * 60, "one"),
+        ([1] * 60, "one"),
+        ([0, 1] * 30 + [1], "as many labels"),
+        ([0, 2] * 30, "0 and 1"),
+        ([0, np.nan] * 30, "0 and 1"),
+        (["yes"] * 60, "found text"),
+        ([1] * 3 + [0] * 57, "of each class"),
+    ],
+)
+def test_labels_that_cannot_be_learnt_from_are_refused(label: list[Any], words: str) -> None:
+    frame = pl.DataFrame({"a": [str(n) for n in range(60)]})
+    with pytest.raises(InvalidInput, match=words):
+        train(frame, frame, label)
+
+
+def test_too_few_rows_are_refused() -> None:
+    for rows in (0, 1, 20):
+        frame = pl.DataFrame({"a": [str(n) for n in range(rows)]}, schema={"a": pl.String})
+        with pytest.raises(InvalidInput):
+            train(frame, frame, [n % 2 for n in range(rows)])
+
+
+@pytest.mark.parametrize("family", ["boosted", "scorecard"])
+def test_parties_without_anything_to_say_still_give_a_model(family: Any) -> None:
+    rng = np.random.default_rng(0)
+    useful = pl.DataFrame({"a": rng.normal(size=200)})
+    useless = pl.DataFrame({"b": ["1"] * 200})
+    label = (useful["a"].to_numpy() > 0.3).astype(int)
+    for public, bank in ((useful, useless), (useless, useful), (useless, useless)):
+        model = train(public, bank, label, family=family, seed=0).model
+        for detail in Detail:
+            sheet = model.sheet(detail)
+            answers = sheet.indicators(bank)
+            assert answers.shape == (len(sheet.columns), 200)
+            outcome = read_outputs(sheet, model.terms(public, detail).apply(answers))
+            assert np.abs(outcome.raw - model.raw_scores(public, bank)).max() <= sheet.error_bound
+
+
+def test_words_reach_the_sheet_and_unasked_features_do_not() -> None:
+    public, bank, label = untidy(500)
+    words = {"tax": FeatureWords(item="TAX-1", zh="近12个月纳税额", en="Tax paid in 12 months", dimension="tax")}
+    sheet = train(public, bank, label, public_words=words).model.sheet(Detail.FULL)
+    assert [(item.code, item.zh, item.dimension) for item in sheet.items if item.code == "TAX-1"] == [
+        ("TAX-1", "近12个月纳税额", "tax")
+    ]
+    assert "same" not in {feature.name for feature in sheet.features}
+    assert {output.key for output in sheet.outputs if output.kind == "dimension"} >= {"tax", "conduct"}
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the public data sets in ../shared/data")
+def test_default_credit_reaches_the_figures_of_the_design() -> None:
+    host = pl.read_csv(DATA / "default_credit_hetero_host.csv", infer_schema=False)
+    guest = pl.read_csv(DATA / "default_credit_hetero_guest.csv", infer_schema=False)
+    label = guest["y"].cast(pl.Int64).to_numpy()
+    public, bank = host.drop("id"), guest.drop("id", "y")
+    # By label value, as a trial splits. Over six such splits the AUC lies between 0.782 and 0.789; over splits without
+    # regard to the label a few lie below 0.78, whatever the model.
+    learn, test = train_test_split(np.arange(len(label)), test_size=0.3, random_state=0, stratify=label)
+    trained = train(public[learn], bank[learn], label[learn], seed=1)
+    auc = roc_auc_score(label[test], trained.model.raw_scores(public[test], bank[test]))
+    alone = fit_plain(public[learn], bank[learn], label[learn], parties=("bank",), seed=1)
+    assert auc >= 0.78
+    assert auc > roc_auc_score(label[test], alone.raw_scores(public[test], bank[test])) + 0.02
+    assert set(trained.facts) == {"auc_model", "ks_model", "auc_bank_only", "auc_bureau_only", "auc_free"}
+    assert trained.model.columns < 120 and trained.model.quantum <= 2**-15
