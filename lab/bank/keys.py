@@ -4,10 +4,10 @@ matching secret, of which the keys that blind identifiers are made.
 While the signing key is rotated there is a next one beside it (``lab.bank.key_rotation``), and each bureau is spoken to
 with the key that it knows. What is on disk is looked at for each request, so a job under way goes over to the new key.
 
-Secrets lie sealed (``lab.terms.keys.sealing``) in a folder of mode 0700, in files of mode 0600. In memory they are held by
-``BankKeys``, which signs and hands out ``KeyHolder`` and ``Blinding`` objects, and cannot be printed, pickled, copied
-or turned into JSON; a core dump of the process is switched off before the first secret is opened. What Python cannot
-promise is that freed memory is overwritten: whoever can read the memory of the bank's process can read its keys.
+Secrets lie sealed (``lab.terms.keys.sealing``) in a folder of mode 0700, in files of mode 0600. In memory they are held
+by ``BankKeys``, which signs and hands out ``KeyHolder`` and ``Blinding`` objects, and cannot be printed, pickled,
+copied or turned into JSON; a core dump of the process is switched off before the first secret is opened. What Python
+cannot promise is that freed memory is overwritten: whoever can read the memory of the bank's process can read its keys.
 """
 
 from __future__ import annotations

@@ -79,7 +79,7 @@ def assemble(called: str | None) -> typer.Typer:
         if name != called:
             root.add_typer(typer.Typer(), name=name, help=group.help)
             continue
-        if importlib.util.find_spec(group.module) is None:
+        if not _is_installed(group.module):
             raise NotFound(
                 f"`lab {name}` is not part of this installation.", next_step="run it where that party is installed"
             )
@@ -89,6 +89,13 @@ def assemble(called: str | None) -> typer.Typer:
         else:
             root.add_typer(app, name=name, help=group.help, no_args_is_help=True)
     return root
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return importlib.util.find_spec(module) is not None
+    except ModuleNotFoundError:  # the package it is in is missing as a whole
+        return False
 
 
 def _print_version(wanted: bool) -> None:

@@ -1,4 +1,4 @@
-"""``python -m lab.simulation --rows 20000 --out DIR``: a made-up town and its bank's files, without running anything."""
+"""``python -m lab.simulation --rows 20000 --out DIR``: a made-up city and its bank's files; nothing is run."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
 """Charged batches as durable workflows: one a charge, run by whichever process of the bureau has a free worker.
 
-What must happen once is settled in the bureau's own tables (``lab.bureau.exchange.scoring.batch_scoring``); a workflow only sees to
-it that it is tried until it has happened, through a kill at any place. A batch that was charged and not handed over is
-found in those tables. A workflow that a dead process held is handed to a living one: the library does that when asked,
-and here every process looks around. A workflow that ended and left its batch charged (the database was away for long)
-is followed by another. And each step may be done again.
+What must happen once is settled in the bureau's own tables (``lab.bureau.exchange.scoring.batch_scoring``); a workflow
+only sees to it that it is tried until it has happened, through a kill at any place. A batch that was charged and not
+handed over is found in those tables. A workflow that a dead process held is handed to a living one: the library does
+that when asked, and here every process looks around. A workflow that ended and left its batch charged (the database was
+away for long) is followed by another. And each step may be done again.
 """
 
 from __future__ import annotations

@@ -12,14 +12,8 @@ from tests.support.tampered_exports import PUBLIC, make_export
 
 ALL_BUT_WORDS = (
     *("lab/bank", "lab/bureau", "lab/simulation", "lab/sdk", "models", "protocols", "sandbox"),
-    *("lab/witness", "lab/cli/witness/commands.py"),
-    *(
-        "lab/cli/bank/commands*.py",
-        "lab/cli/bureau/commands*.py",
-        "lab/cli/bureau/models.py",
-        "lab/cli/officer/commands.py",
-        "lab/cli/simulation/commands.py",
-    ),
+    *("lab/witness", "lab/cli/witness"),
+    *("lab/cli/bank", "lab/cli/bureau", "lab/cli/officer", "lab/cli/simulation"),
 )
 
 

@@ -2,8 +2,8 @@
 
 Who: somebody whose identifier or cell comes into a table that a person opens in a spreadsheet: results, rows set aside.
 What they want: a cell that is computed there, and sends the rows beside it away. What stops them:
-``lab.tables.spreadsheet_csv`` writes every CSV; no cell of it begins as a formula, under whatever separator it is opened,
-and what is read back is what stood there.
+``lab.tables.spreadsheet_csv`` writes every CSV; no cell of it begins as a formula, under whatever separator it is
+opened, and what is read back is what stood there.
 """
 
 from __future__ import annotations

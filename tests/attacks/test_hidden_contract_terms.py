@@ -4,8 +4,8 @@ Who: an officer, or a bank whose plan an officer drafts from. What they want: th
 in the bytes that both sides sign and not on the screens of the second officer and of the bank, so that one person
 defeats four eyes. How: markup of the terminal library, escape sequences, characters that are not drawn or that turn the
 line, and letters that look like others. What stops them: ``lab.terms.text.escaping`` writes out what would not be seen,
-``lab.cli.terminal.output`` interprets no text, ``Contract.check_texts`` refuses such characters wherever a contract comes in,
-and ``lab.terms.contract.name_warnings`` points out what only looks ordinary, before anybody signs.
+``lab.cli.terminal.output`` interprets no text, ``Contract.check_texts`` refuses such characters wherever a contract
+comes in, and ``lab.terms.contract.name_warnings`` points out what only looks ordinary, before anybody signs.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """A bank that works through many jobs, one after another, as a process that may be killed and started again.
 
-``python -m tests.support.bank_driver HOME SERVICE CONTRACT PORTFOLIO OUT FIRST LAST``: job N writes ``OUT/N.parquet``. A job
-that is finished is not done again; one that was begun goes on. SERVICE is the file with the service's present port.
+``python -m tests.support.bank_driver HOME SERVICE CONTRACT PORTFOLIO OUT FIRST LAST``: job N writes ``OUT/N.parquet``.
+A job that is finished is not done again; one that was begun goes on. SERVICE is the file with the service's present
+port.
 """
 
 from __future__ import annotations

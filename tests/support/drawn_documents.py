@@ -28,7 +28,9 @@ KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in range(1, 
 LINES = st.text(st.characters(exclude_categories=["C", "Z", "M"]) | st.just(" "), min_size=1, max_size=30).filter(
     is_line
 )
-"""What a contract's texts may be (``lab.terms.text.visible_line``); what they must not be is in ``test_everything_is_seen``."""
+"""What a contract's texts may be (``lab.terms.text.visible_line``); what they must not be is in
+``test_everything_is_seen``.
+"""
 SLUGS = st.from_regex(r"[a-z0-9][a-z0-9._-]{0,20}", fullmatch=True)
 COUNTS = st.one_of(st.integers(1, 20), st.integers(1, 2**53 - 1))
 HASHES = st.binary(min_size=32, max_size=32).map(bytes.hex)

@@ -15,33 +15,18 @@ PACKAGES = ("lab", "models", "protocols", "sandbox")
 
 BUREAU_ONLY = (
     "lab/bureau",
-    "sandbox",
+    "lab/cli/bureau",
+    "lab/cli/officer",
+    "lab/cli/simulation",
+    "lab/simulation",
+    "models/bureau",
     "protocols/**/bureau.py",
     "protocols/matching/contract_keys.py",
-    "lab/cli/bureau/commands*.py",
-    "lab/cli/officer/commands.py",
-    "lab/cli/bureau/models.py",
-    "lab/simulation",
-    "lab/cli/simulation/commands.py",
-    "models/bureau/training/binning.py",
-    "models/bureau/training/boosted.py",
-    "models/bureau/model_card.py",
-    "models/bureau/model.py",
-    "models/bureau/serialization.py",
-    "models/bureau/training/scorecard.py",
-    "models/bureau/training/trainer.py",
-    "models/bureau/forest.py",
-    "models/bureau/column_weights.py",
+    "sandbox",
 )
-"""What no bank needs: removed from the bank's copy (the rehearsal belongs to neither)."""
+"""What no bank needs: removed from the bank's copy (a simulation belongs to neither)."""
 
-BANK_ONLY = (
-    "lab/bank",
-    "protocols/**/bank.py",
-    "lab/cli/bank/commands*.py",
-    "lab/simulation",
-    "lab/cli/simulation/commands.py",
-)
+BANK_ONLY = ("lab/bank", "lab/cli/bank", "lab/cli/simulation", "lab/simulation", "protocols/**/bank.py")
 """What no bureau needs: removed from the bureau's copy."""
 
 

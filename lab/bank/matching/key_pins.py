@@ -1,10 +1,10 @@
 """The bureau's matching keys as this bank has seen them: the first for a contract, operation and epoch is the one.
 
 Whoever may show another key to each of a bank's requests learns what the requests hide. So the public key comes signed
-(``lab.terms.keys.matching_key_statement``), the first is kept, and another one stops the bank, which then holds two signed statements
-that contradict each other. An answer in which a canary was not evaluated under that key stops it as well, until a
-person has moved the note of it away: a request that is made again, in this epoch or in another, would let the bureau
-try until it is not caught.
+(``lab.terms.keys.matching_key_statement``), the first is kept, and another one stops the bank, which then holds two
+signed statements that contradict each other. An answer in which a canary was not evaluated under that key stops it as
+well, until a person has moved the note of it away: a request that is made again, in this epoch or in another, would let
+the bureau try until it is not caught.
 """
 
 from __future__ import annotations

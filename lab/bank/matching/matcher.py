@@ -1,11 +1,11 @@
 """Which of the bank's identifiers a register holds, at any size: asked once each, looked up on this side.
 
-Those that this bank has a value of are looked up here (``lab.bank.matching.evaluation_store``). The others go in a secret order
-(``lab.bank.keys``), a chunk at a time, with canaries among them: blinded, sent, unblinded, and their values kept; the
-next chunk is blinded while the bureau has one. An answer in which a canary is not what the bureau's published key makes
-of it is not used at all (``lab.bank.matching.key_pins``). The value of each identifier becomes its tag and its mark under the
-contract, and the marks are looked up in the set-up, bucket by bucket. Stopped anywhere, the same call goes on where it
-was, and nothing is sent or charged a second time, whichever portfolio it is in.
+Those that this bank has a value of are looked up here (``lab.bank.matching.evaluation_store``). The others go in a
+secret order (``lab.bank.keys``), a chunk at a time, with canaries among them: blinded, sent, unblinded, and their
+values kept; the next chunk is blinded while the bureau has one. An answer in which a canary is not what the bureau's
+published key makes of it is not used at all (``lab.bank.matching.key_pins``). The value of each identifier becomes its
+tag and its mark under the contract, and the marks are looked up in the set-up, bucket by bucket. Stopped anywhere, the
+same call goes on where it was, and nothing is sent or charged a second time, whichever portfolio it is in.
 
 Counting is another protocol under a contract of its own (De Cristofaro, Gasti, Tsudik 2012): the bureau's answers come
 in an order that says nothing, so neither side learns which identifiers match, and no value of one is kept.

@@ -1,10 +1,10 @@
 """One scoring job from the contract to the results.
 
 contract -> verify -> open the job -> match -> indicators -> encrypt -> score -> decrypt -> results -> end the job.
-Encryption goes on while the bureau evaluates what it already has (``lab.bank.scoring.batch_sender``); everything paid for is kept,
-in the run's folder (``lab.bank.runs.store``) and by contract (``lab.bank.matching.evaluation_store``), so that a job that was stopped goes
-on without new charges. Every row of the portfolio ends in exactly one status: ``scored``, ``not-matched``, ``skipped``
-(matched, but not to be scored) or ``set-aside`` with its reason.
+Encryption goes on while the bureau evaluates what it already has (``lab.bank.scoring.batch_sender``); everything paid
+for is kept, in the run's folder (``lab.bank.runs.store``) and by contract (``lab.bank.matching.evaluation_store``), so
+that a job that was stopped goes on without new charges. Every row of the portfolio ends in exactly one status:
+``scored``, ``not-matched``, ``skipped`` (matched, but not to be scored) or ``set-aside`` with its reason.
 """
 
 from __future__ import annotations

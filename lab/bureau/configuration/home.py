@@ -63,7 +63,7 @@ class BureauSettings(FileSettings):
     database_url: Annotated[str, Field(repr=False)] = ""
     """Empty: SQLite in the folder."""
     seal: str = "file"
-    """What seals the secrets: ``file``, ``environment`` or ``pkcs11:...``; see ``lab.bureau.key_management.seal_keys``."""
+    """What seals the secrets: ``file``, ``environment`` or ``pkcs11:...`` (``lab.bureau.key_management.seal_keys``)."""
     key_file: str = ""
     """The seal key's file; empty: ``keys/seal.key``."""
     workers: Annotated[int, Field(ge=1, le=64)] = 2

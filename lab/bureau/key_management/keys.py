@@ -1,7 +1,7 @@
 """The bureau's only home of secrets: its signing key, its keys for pseudonyms, and the matching secrets of each epoch.
 
-They lie sealed in ``lab.bureau.key_management.secret_store``. The object cannot be printed, pickled or copied, and shows no members.
-Secret bytes leave it in one way: the matching key of one contract and operation is lent to a function
+They lie sealed in ``lab.bureau.key_management.secret_store``. The object cannot be printed, pickled or copied, and
+shows no members. Secret bytes leave it in one way: the matching key of one contract and operation is lent to a function
 (``with_matching_key``), because the protocol evaluates under it. The secret of an epoch, of which those keys are made,
 does not.
 """
@@ -77,8 +77,8 @@ class BureauKeys:
 
     def pseudonyms(self, codes: Sequence[str], keys: int) -> list[str]:
         """The pseudonym of each enterprise, 32 hexadecimal digits, under so many keys, one over another
-        (``lab.bureau.key_management.pseudonyms`` says how many): HMAC-SHA-256 (FIPS 198-1), cut to 128 bits, of the code, and then of
-        each pseudonym under the next key.
+        (``lab.bureau.key_management.pseudonyms`` says how many): HMAC-SHA-256 (FIPS 198-1), cut to 128 bits, of the
+        code, and then of each pseudonym under the next key.
 
         The keys of matching change with their epochs and these do not, so what is counted for an enterprise is counted
         over all epochs. Codes are taken as they stand: whoever calls has brought them into their canonical form.

@@ -1,8 +1,8 @@
 """The seal key in a PKCS#11 token (a hardware security module), by python-pkcs11: the key works there and stays there.
 
 The token holds one secret key that is sensitive and cannot be extracted; each sealed value asks it for one HMAC-SHA-256
-(``lab.terms.keys.sealing.token_input``), so its PIN alone opens nothing away from the token. The library comes with the extra
-``shulab[hsm]`` and is loaded when a token is named, never before.
+(``lab.terms.keys.sealing.token_input``), so its PIN alone opens nothing away from the token. The library comes with the
+extra ``shulab[hsm]`` and is loaded when a token is named, never before.
 """
 
 from __future__ import annotations

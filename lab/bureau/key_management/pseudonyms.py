@@ -1,8 +1,8 @@
 """Enterprises by pseudonym, under the keys that this database stands under now.
 
 A rotation puts one more key over all others and gives every row its new pseudonym in one transaction
-(``lab.bureau.data.pseudonym_rotation``). So whoever needs a pseudonym asks in the transaction in which it is compared or written: what
-was worked out before may be of another number of keys.
+(``lab.bureau.data.pseudonym_rotation``). So whoever needs a pseudonym asks in the transaction in which it is compared
+or written: what was worked out before may be of another number of keys.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """The bureau's side of its witnesses: what is sent to them, and their cosignatures, kept beside the heads.
 
 The witnesses that a bureau asks stand in its settings. Whose cosignatures count is another matter: a contract names
-witnesses and keys, and the bank counts those (``lab.terms.witnessing.cosignature``). No HTTP here; the service does that.
+witnesses and keys, and the bank counts those (``lab.terms.witnessing.cosignature``). No HTTP here; the service does
+that.
 """
 
 from __future__ import annotations

@@ -27,9 +27,9 @@ _LIKE_A_CODE = re.compile(r"(?<![0-9A-Z])[0-9A-HJ-NPQRTUWXY]{18}(?![0-9A-Z])", r
 def record(session: Session, kind: str, contract: str | None, facts: Mapping[str, Fact], *, by: str) -> Entry:
     """Append an entry in ``session``'s transaction, which also makes the change that the entry tells of.
 
-    ``kind`` is one of ``lab.terms.ledger.entry_kinds``. ``by`` is who did it: ``bank:<id>``, ``person:<account>``, ``local``
-    (a command on the bureau's machine) or ``bureau`` (the service itself). Raises ``InvalidInput`` when a text among
-    the facts holds a unified social credit code: a reason that a person typed may.
+    ``kind`` is one of ``lab.terms.ledger.entry_kinds``. ``by`` is who did it: ``bank:<id>``, ``person:<account>``,
+    ``local`` (a command on the bureau's machine) or ``bureau`` (the service itself). Raises ``InvalidInput`` when a
+    text among the facts holds a unified social credit code: a reason that a person typed may.
 
     Call it last in the transaction: it takes the lock that puts all writers of the ledger in a line, and holding it
     while waiting for another lock could stop both.

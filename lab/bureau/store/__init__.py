@@ -1,7 +1,7 @@
 """Where the bureau's state lives: typed tables and their migrations, on SQLite (default) or PostgreSQL (by URL).
 
-Rooms come in through ``open_store`` and take sessions; none of them writes SQL text except where the two
-dialects have no common form in SQLAlchemy: counting (``lab.bureau.exchange.charges``, ``lab.bureau.ledger.rate_limited_entries``),
+Rooms come in through ``open_store`` and take sessions; none of them writes SQL text except where the two dialects have
+no common form in SQLAlchemy: counting (``lab.bureau.exchange.charges``, ``lab.bureau.ledger.rate_limited_entries``),
 and emptying and clearing tables when pseudonyms change (``lab.bureau.data.pseudonym_rotation``).
 """
 

@@ -2,8 +2,8 @@
 step.
 
 Whatever reaches the screen passes here, and nothing of it is markup: ``rich`` is given text and styles, never a string
-to interpret. A string is shown as ``lab.terms.text.escaping`` writes it, so that no name can steer the terminal, hide, or
-draw a line of its own; only what is ``Shown`` already may have several lines.
+to interpret. A string is shown as ``lab.terms.text.escaping`` writes it, so that no name can steer the terminal, hide,
+or draw a line of its own; only what is ``Shown`` already may have several lines.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Made-up files of register size for measuring: the same valid codes as ``lab.simulation.synthetic.credit_codes``, a million a second.
+"""Made-up files of register size for measuring: the same valid codes as ``lab.simulation.synthetic.credit_codes``, a
+million a second.
 
 Three files whose content is fixed by the sizes and the seed: a register (code and one item), a portfolio of which half
 is in the register, and a small pilot sample, since a contract that allows scoring needs a trained model.
@@ -22,7 +23,7 @@ PILOT = 600
 _CHUNK = 1 << 20  # rows made at a time: 40 MB of intermediate figures
 _BODY = 6
 _SPACE = len(ALPHABET) ** _BODY
-_STEP = 412_345_679  # as in ``lab.simulation.synthetic.credit_codes``: prime, coprime to 31, so ``start + i * step`` visits each body once
+_STEP = 412_345_679  # prime, coprime to 31: ``start + i * step`` visits each body once (``credit_codes``)
 _STRIDE = 7_368_787  # prime: ``i * stride mod n`` draws clients all over the register, each once unless n divides it
 _GB_11714 = (3, 7, 9, 10, 5, 8, 4, 2)
 _GB_32100 = tuple(pow(3, place, 31) for place in range(17))

@@ -1,8 +1,8 @@
 """What each term of a contract says to a person, in Chinese and English, and when another value of it allows more.
 
-One table, ``TERMS``, has a row for each field of ``Contract``; ``lab.terms.contract.plain_language`` renders and compares by it, so
-that a term can't be shown and then be forgotten where versions are compared. Every name that somebody chose passes
-``visible`` here, so that what is said hides nothing of it.
+One table, ``TERMS``, has a row for each field of ``Contract``; ``lab.terms.contract.plain_language`` renders and
+compares by it, so that a term can't be shown and then be forgotten where versions are compared. Every name that
+somebody chose passes ``visible`` here, so that what is said hides nothing of it.
 """
 
 from __future__ import annotations

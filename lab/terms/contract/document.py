@@ -3,7 +3,8 @@
 A contract document never changes: an amendment is a new version with the same id, signed again by both. The parties
 sign the same bytes, the RFC 8785 (JSON Canonicalization Scheme) form of the document, with Ed25519 (RFC 8032). Where a
 version stands at the bureau (draft, approved, active, ...) is not part of it (``lab.bureau.contracts.workflow``).
-``lab.terms.contract.odrl`` tells the same document as a W3C ODRL 2.2 Agreement, ``lab.terms.contract.plain_language`` in Chinese and English.
+``lab.terms.contract.odrl`` tells the same document as a W3C ODRL 2.2 Agreement, ``lab.terms.contract.plain_language``
+in Chinese and English.
 """
 
 from __future__ import annotations
@@ -201,8 +202,8 @@ class Contract(FrozenDocument):
             yield "witnesses", witness.name
 
     def check_texts(self) -> None:
-        """Raise ``InvalidInput``, naming term and character, if a text hides something (``lab.terms.text.escaping``): who
-        signs must be able to see all that is signed."""
+        """Raise ``InvalidInput``, naming term and character, if a text hides something (``lab.terms.text.escaping``):
+        who signs must be able to see all that is signed."""
         for term, text in self.texts():
             char = hidden(text)
             if char:

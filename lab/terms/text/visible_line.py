@@ -1,7 +1,7 @@
 """A line of text for people: what a name, a department, a reason or a catalogue word may be made of.
 
-What a person is to read and agree to holds nothing that is not seen (``lab.terms.text.escaping``): such a character has no
-business in a name, so it is refused where the name comes in, at each edge by this one rule. Contracts are held to it
+What a person is to read and agree to holds nothing that is not seen (``lab.terms.text.escaping``): such a character has
+no business in a name, so it is refused where the name comes in, at each edge by this one rule. Contracts are held to it
 when they are drafted, submitted, approved, signed and read from the other party; a document that was kept from before
 can be shown, and ended, and nothing else.
 """

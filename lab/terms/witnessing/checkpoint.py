@@ -1,9 +1,9 @@
 """A bureau's ledger as a transparency log that witnesses know: its origin, and checkpoints (C2SP tlog-checkpoint 1.0).
 
 A checkpoint is a signed note whose text is the origin, the number of entries and the root in base64, a line each. It
-says what a signed tree head (``lab.terms.ledger.tree.SignedHead``) says, in the form that witnesses cosign. The bureau's one
-Ed25519 key signs both; the texts cannot be mistaken for each other, because an origin begins ``shulab/`` and every
-other message that the key signs begins ``shulab`` and a space.
+says what a signed tree head (``lab.terms.ledger.tree.SignedHead``) says, in the form that witnesses cosign. The
+bureau's one Ed25519 key signs both; the texts cannot be mistaken for each other, because an origin begins ``shulab/``
+and every other message that the key signs begins ``shulab`` and a space.
 """
 
 from __future__ import annotations

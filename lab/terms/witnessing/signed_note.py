@@ -19,7 +19,9 @@ from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.keys.small_order import is_forgeable
 
 ED25519, COSIGNATURE = 0x01, 0x04
-"""Signature types: Ed25519 over the text, and Ed25519 over a cosignature's message (``lab.terms.witnessing.cosignature``)."""
+"""Signature types: Ed25519 over the text, and Ed25519 over a cosignature's message
+(``lab.terms.witnessing.cosignature``).
+"""
 LONGEST = 131_072
 """The longest note that is read, in bytes; sixteen signatures of five kilobytes each fit."""
 MOST_SIGNATURES = 64

@@ -1,6 +1,7 @@
 """The officers' desk over HTTP: contracts from the draft to their end.
 
-Whoever has signed in may call; what they may do is settled by ``lab.bureau.contract_administration``, which records every refusal too.
+Whoever has signed in may call; what they may do is settled by ``lab.bureau.contract_administration``, which records
+every refusal too.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 ledger.
 
 The entry is made when the key is first used for the contract in the epoch, and again when the register's size, rounded,
-has become another: every set-up carries the newest statement of its time (``lab.terms.keys.matching_key_statement``). A bureau that
-shows two banks, or one bank twice, different keys for the same has signed a contradiction.
+has become another: every set-up carries the newest statement of its time (``lab.terms.keys.matching_key_statement``). A
+bureau that shows two banks, or one bank twice, different keys for the same has signed a contradiction.
 """
 
 from __future__ import annotations

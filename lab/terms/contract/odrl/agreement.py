@@ -30,7 +30,9 @@ Node = dict[str, Any]
 
 
 def to_odrl(signed: SignedContract) -> Node:
-    """The agreement as a JSON-LD object; ``lab.terms.contract.odrl.from_odrl`` reads the same bytes and signatures from it."""
+    """The agreement as a JSON-LD object; ``lab.terms.contract.odrl.from_odrl`` reads the same bytes and signatures from
+    it.
+    """
     contract = signed.contract
     document: Node = {
         # The prefixes are written out because not every edition of the W3C context has them all.

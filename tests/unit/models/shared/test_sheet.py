@@ -85,8 +85,8 @@ def test_a_tampered_sheet_is_refused(model: Model, change: Callable[[Any], Any])
 def test_a_bank_needs_no_library_of_training() -> None:
     """In a fresh interpreter: what a bank imports of this room loads no library of training and no weights."""
     code = (
-        "import sys, models.shared.sheet, models.shared.features, models.shared.columns, models.shared.portrait, models.shared.dimensions, "
-        "models.shared.calibration; unwanted = {'lightgbm', 'sklearn', 'optbinning', 'scipy', 'models.bureau.column_weights'}; "
+        "import sys; from models.shared import calibration, columns, dimensions, features, portrait, sheet; "
+        "unwanted = {'lightgbm', 'sklearn', 'optbinning', 'scipy', 'models.bureau.column_weights'}; "
         "print(sorted(unwanted & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

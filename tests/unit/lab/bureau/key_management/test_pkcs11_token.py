@@ -77,7 +77,8 @@ def test_a_bureau_sealed_under_a_token_opens_in_another_process(
         )
     assert not (tmp_path / "bureau" / "keys" / "seal.key").exists()
     again = "import sys; from pathlib import Path; from lab.bureau.configuration.home import BureauHome; " + (
-        "from lab.bureau.key_management.keys import BureauKeys; keys = BureauKeys.open(BureauHome.open(Path(sys.argv[1]))); "
+        "from lab.bureau.key_management.keys import BureauKeys; "
+        "keys = BureauKeys.open(BureauHome.open(Path(sys.argv[1]))); "
         "print(keys.public_key_hex, keys.with_matching_key('openmined', 1, 'c-0001', 'match', bytes).hex())"
     )
     done = subprocess.run(
