@@ -19,7 +19,7 @@ from lab.disk.private_files import replace_private
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
 from lab.terms.keys.key_succession import SignedSuccession, Succession
 from lab.terms.keys.party import Party
-from protocols.wire.signature import Signer
+from protocols.wire.http_signatures import Signer
 
 NEXT_CARD = "next-card.json"
 Connect = Callable[[Pin, Signer], Outlet]

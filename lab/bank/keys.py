@@ -31,7 +31,7 @@ from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Ref
 from lab.terms.keys.sealing import SealKey, open_sealed, seal
 from protocols.matching.bank import Blinding, operation_of, order_seed, request_seed, secret_order
 from protocols.scoring.bank import KeyHolder, generate_secret
-from protocols.scoring.layout import is_current
+from protocols.scoring.messages import is_current
 from protocols.scoring.parameters import PARAMETERS, ParameterSet
 
 SIGNING_FILE = "signing.sealed"
@@ -232,7 +232,7 @@ class BankKeys(_Hidden):
 
         The same identifiers in the same order always give the same request, so one that was cut off is sent again byte
         for byte; others, and the same under another contract or epoch, are blinded by keys that do not link
-        (``protocols.matching.hiding``).
+        (``protocols.matching.request_composition``).
         """
         about = (operation_of(counting), engine, contract, epoch)
         return Blinding(engine, request_seed(self._matching_secret(), *about, identifiers))

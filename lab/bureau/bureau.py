@@ -62,7 +62,7 @@ from lab.terms.contract.document import SignedContract
 from lab.terms.errors import Refused, ShulabError, Unreachable
 from lab.terms.keys.party import Party
 from lab.terms.ledger.receipt import MatchReceipt, ScoreReceipt
-from protocols.crew import open_crew
+from protocols.compute_pool import open_crew
 from protocols.matching.bureau import ENGINES
 from protocols.scoring.parameters import PARAMETERS
 

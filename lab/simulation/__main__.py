@@ -6,8 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from lab.simulation.synthetic.city import NOTICE, make_town, write_town
 from lab.simulation.synthetic.portfolio import make_portfolio
+from lab.simulation.synthetic.register import NOTICE, make_town, write_town
 
 
 def main() -> None:

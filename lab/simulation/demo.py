@@ -17,9 +17,9 @@ from rich.table import Table
 
 from lab.simulation.local_deployment import Stage
 from lab.simulation.party_steps import Cast, agree, import_register, score, set_up_bureau, train_model
-from lab.simulation.synthetic.city import ID, make_town, write_town
 from lab.simulation.synthetic.consents import bring_in, count_agreed, make_consents
 from lab.simulation.synthetic.portfolio import LABEL, Portfolio, make_portfolio
+from lab.simulation.synthetic.register import ID, make_town, write_town
 from lab.simulation.trial.score_metrics import judge
 from lab.terms.contract.document import Detail, Purpose
 from lab.terms.progress import Progress

@@ -4,6 +4,6 @@
 ``lab.process.memory_protection``.
 """
 
-from protocols.confinement.worker import Confinement, NotConfined
+from protocols.confinement.process_confinement import Confinement, NotConfined
 
 __all__ = ["Confinement", "NotConfined"]

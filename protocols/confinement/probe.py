@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.process.memory_protection import forbid_dumps
-from protocols.confinement.worker import Confinement, NotConfined
+from protocols.confinement.process_confinement import Confinement, NotConfined
 
 _PR_GET_DUMPABLE = 3
 _SECONDS = 60

@@ -8,21 +8,10 @@ from typing import NoReturn, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.crew import Crew
+from protocols.compute_pool import Crew
 from protocols.matching.engines import DEFAULT_ENGINE, ENGINES, bank_engine
-from protocols.matching.hiding import (
-    CANARIES,
-    canaries_for,
-    canary_material,
-    canary_places,
-    elements_for,
-    order_seed,
-    request_seed,
-    request_sizes,
-    room,
-    secret_order,
-)
-from protocols.matching.layout import (
+from protocols.matching.golomb_sets import BOUND_BITS, Geometry, place
+from protocols.matching.messages import (
     MAX_ELEMENTS,
     MIN_COUNTED,
     TAG_BYTES,
@@ -34,7 +23,18 @@ from protocols.matching.layout import (
     pack_elements,
     read_elements,
 )
-from protocols.matching.marks import BOUND_BITS, Geometry, place
+from protocols.matching.request_composition import (
+    CANARIES,
+    canaries_for,
+    canary_material,
+    canary_places,
+    elements_for,
+    order_seed,
+    request_seed,
+    request_sizes,
+    room,
+    secret_order,
+)
 from protocols.matching.setup import (
     MAX_SHARD,
     Setup,

@@ -12,10 +12,10 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.matching.contract_keys import contract_key, public_key
 from protocols.matching.engines import DEFAULT_ENGINE, ENGINES, bureau_engine
-from protocols.matching.hiding import CANARIES
-from protocols.matching.layout import (
+from protocols.matching.golomb_sets import BOUND_BITS, BUCKET, Geometry, differences, place
+from protocols.matching.key_derivation import contract_key, public_key
+from protocols.matching.messages import (
     MARK_BYTES,
     MAX_ELEMENTS,
     MIN_COUNTED,
@@ -29,7 +29,7 @@ from protocols.matching.layout import (
     pack_elements,
     read_elements,
 )
-from protocols.matching.marks import BOUND_BITS, BUCKET, Geometry, differences, place
+from protocols.matching.request_composition import CANARIES
 from protocols.matching.setup import (
     MAX_SHARD,
     Setup,

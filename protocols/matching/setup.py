@@ -14,7 +14,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.matching.marks import BITS, MAX_BUCKETS, MAX_SLOTS, Geometry, MalformedSet, change, count, decode, encode
+from protocols.matching.golomb_sets import (
+    BITS,
+    MAX_BUCKETS,
+    MAX_SLOTS,
+    Geometry,
+    MalformedSet,
+    change,
+    count,
+    decode,
+    encode,
+)
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 
 MAX_SHARD = 64

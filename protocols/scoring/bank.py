@@ -14,7 +14,7 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import key_proof, layout
+from protocols.scoring import key_proof, messages
 from protocols.scoring.encryption import Encryption
 from protocols.scoring.parameters import ParameterSet
 from protocols.scoring.seal import binding
@@ -49,10 +49,10 @@ class KeyHolder:
             secret = self._secret()
             key, error = Encryption(secret, self._params).key()
             pk = binding.elements(
-                binding.transformed(*layout.read_seeded(key, self._params), self._params), self._params
+                binding.transformed(*messages.read_seeded(key, self._params), self._params), self._params
             )
             proof = key_proof.prove(key, pk, secret, error, self._params)
-            self._frame = layout.pack_context(self._params, key, proof)
+            self._frame = messages.pack_context(self._params, key, proof)
         return self._frame
 
     def encrypt(
@@ -79,8 +79,8 @@ class KeyHolder:
             made = encryption.columns(pair[0], pair[1] if len(pair) == 2 else None)
             columns += made[: len(pair)]
             on_column(len(pair))
-        name = context or layout.digest(self.public_context())
-        return layout.pack_batch(self._params, contract, name, tags, columns)
+        name = context or messages.digest(self.public_context())
+        return messages.pack_batch(self._params, contract, name, tags, columns)
 
     def decrypt(self, reply: bytes, *, rows: int, batch: bytes | str) -> NDArray[np.int64]:
         """The outputs in quanta, int64 [outputs, rows], of the reply to ``batch``: its frame, or that frame's digest.
@@ -88,12 +88,12 @@ class KeyHolder:
         Raises ``MalformedFrame`` for a reply to something else, of another length, or with residues that are none, and
         ``NativeRefusal`` for ciphertexts that hide nothing or whose noise has drowned the message.
         """
-        name = batch if isinstance(batch, str) else layout.digest(batch)
-        parts = layout.read_reply(reply, self._params, batch=name, rows=rows)
+        name = batch if isinstance(batch, str) else messages.digest(batch)
+        parts = messages.read_reply(reply, self._params, batch=name, rows=rows)
         values = np.empty((len(parts), rows), dtype=np.int64)
         plain = seal.Plaintext()
         for index, part in enumerate(parts):
-            first, second = layout.read_output(part, self._params)
+            first, second = messages.read_output(part, self._params)
             ciphertext = binding.reply(first, second, self._params)
             if not second.any() or self._decryptor.invariant_noise_budget(ciphertext) < 1:
                 raise binding.NativeRefusal("a reply's ciphertext cannot be decrypted exactly")

@@ -13,11 +13,11 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import key_proof, layout, mask
-from protocols.scoring.layout import BatchHead, Terms, read_batch
+from protocols.scoring import key_proof, mask, messages
+from protocols.scoring.messages import BatchHead, Terms, read_batch
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe import noise
-from protocols.scoring.rlwe.noise import Element
+from protocols.scoring.rlwe import sampling
+from protocols.scoring.rlwe.sampling import Element
 from protocols.scoring.seal import binding, format
 from protocols.wire.frame import Kind, MalformedFrame, unpack
 
@@ -40,8 +40,8 @@ def check_context(frame: bytes, params: ParameterSet) -> str:
     ``ValueError`` otherwise. Takes about half a second, so it is done once, when a context is kept.
     """
     try:
-        key, proof = layout.read_context(frame, params)
-        first, second = layout.read_seeded(key, params)
+        key, proof = messages.read_context(frame, params)
+        first, second = messages.read_seeded(key, params)
         if not second.all():
             raise MalformedFrame("the key's second polynomial has no inverse; draw another seed")
         pk = binding.elements(binding.transformed(first, second, params), params)
@@ -50,7 +50,7 @@ def check_context(frame: bytes, params: ParameterSet) -> str:
         if any(format.is_secret_key(part, params) for part in unpack(frame, Kind.CONTEXT).parts):
             raise SecretKeyFound("the context bears a SECRET key; it was refused and not kept") from None
         raise
-    return layout.digest(frame)
+    return messages.digest(frame)
 
 
 def evaluate(
@@ -63,16 +63,16 @@ def evaluate(
     the batch's digest, if the caller has it.
     """
     head = read_batch(batch, params, contract=contract, sha256=sha256)
-    if head.context != layout.digest(context):
+    if head.context != messages.digest(context):
         raise MalformedFrame("the batch names another context")
     terms.check(params, columns=head.columns, rows=head.rows)
-    key, _ = layout.read_context(context, params)
+    key, _ = messages.read_context(context, params)
     if key[:SEED_BYTES] in head.seeds():
         raise MalformedFrame("a column has the public key's seed")
     pk = _public_key(key, params)
     sums = [mask.draw(pk, params) for _ in range(len(terms.base))]
     add_products(sums, head, terms, params)
-    return layout.pack_reply(params, head.sha256, head.rows, finish(sums, terms, params))
+    return messages.pack_reply(params, head.sha256, head.rows, finish(sums, terms, params))
 
 
 def add_products(sums: list[Any], head: BatchHead, terms: Terms, params: ParameterSet) -> None:
@@ -90,7 +90,7 @@ def add_products(sums: list[Any], head: BatchHead, terms: Terms, params: Paramet
     for term in np.argsort(terms.columns, kind="stable"):
         if int(terms.columns[term]) != current:
             current = int(terms.columns[term])
-            layout.read_seeded(head.ciphertexts[current], params, polynomials)
+            messages.read_seeded(head.ciphertexts[current], params, polynomials)
             column = binding.transformed(*polynomials, params)
         _fill(row, values[term], params)
         if not row.any():
@@ -113,7 +113,7 @@ def finish(sums: list[Any], terms: Terms, params: ParameterSet) -> list[bytes]:
         encoder.encode(row.data, plain)
         evaluator.add_plain_inplace(reply, plain)
         evaluator.mod_switch_to_inplace(reply, context.last_parms_id())
-        replies.append(layout.pack_output(*binding.residues(reply, params), params))
+        replies.append(messages.pack_output(*binding.residues(reply, params), params))
     return replies
 
 
@@ -130,11 +130,11 @@ def _fill(row: NDArray[np.int64], values: NDArray[np.int64], params: ParameterSe
     many terms' weights at once, to a bank that lets its columns wrap around q. So they say one polynomial's at most.
     """
     row[: len(values)] = values
-    row[len(values) :] = noise.modulo(params.plain_modulus, params.slots - len(values))
+    row[len(values) :] = sampling.modulo(params.plain_modulus, params.slots - len(values))
 
 
 def _public_key(key: bytes, params: ParameterSet) -> Any:
-    return binding.transformed(*layout.read_seeded(key, params), params)
+    return binding.transformed(*messages.read_seeded(key, params), params)
 
 
 def _room(params: ParameterSet) -> tuple[Element, Element]:

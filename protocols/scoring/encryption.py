@@ -15,10 +15,10 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import layout
+from protocols.scoring import messages as layout
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe import noise
-from protocols.scoring.rlwe.noise import Element
+from protocols.scoring.rlwe import sampling
+from protocols.scoring.rlwe.sampling import Element
 from protocols.scoring.rlwe.seed_expansion import expand
 from protocols.scoring.seal import binding
 
@@ -42,7 +42,7 @@ class Encryption:
 
     def columns(self, one: Message, other: Message) -> tuple[bytes, bytes]:
         """Two columns as they travel: seed and residues each."""
-        errors = noise.binomial(self._params.degree), noise.binomial(self._params.degree)
+        errors = sampling.binomial(self._params.degree), sampling.binomial(self._params.degree)
         return self._columns((one, other), errors)
 
     def key(self) -> tuple[bytes, NDArray[np.int64]]:
@@ -51,8 +51,8 @@ class Encryption:
         One seed in 2^32 or fewer expands to an a without an inverse, which no bureau takes.
         """
         while True:
-            error = noise.binomial(self._params.degree)
-            key, _ = self._columns((None, None), (error, noise.binomial(self._params.degree)))
+            error = sampling.binomial(self._params.degree)
+            key, _ = self._columns((None, None), (error, sampling.binomial(self._params.degree)))
             if expand(key[:SEED_BYTES], self._params).all():
                 return key, error
 
@@ -73,7 +73,7 @@ class Encryption:
 
     def _scaled(self, error: NDArray[np.int64]) -> Element:
         """-t e as residues."""
-        return noise.residues(-self._params.plain_modulus * error, self._params)
+        return sampling.residues(-self._params.plain_modulus * error, self._params)
 
     def _add(self, found: Any, message: NDArray[Any], half: int) -> None:
         """Add a message to the first or the second half; what is done is the same for every message.

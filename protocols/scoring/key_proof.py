@@ -32,8 +32,8 @@ from protocols.scoring.parameters import (
     KEY_MASK_SECRET,
     ParameterSet,
 )
-from protocols.scoring.rlwe import noise, ring
-from protocols.scoring.rlwe.noise import Element
+from protocols.scoring.rlwe import ring, sampling
+from protocols.scoring.rlwe.sampling import Element
 
 _DOMAIN = b"shulab scoring key proof v2\0"
 _ATTEMPTS = 200  # each is rejected with probability about 1/2
@@ -61,7 +61,7 @@ def prove(
     """The proof for the key that travels as ``key`` and has polynomials ``pk`` = (-(a secret + t error), a)."""
     for _ in range(_ATTEMPTS):
         masks = [
-            (noise.uniform(KEY_MASK_SECRET, params.degree), noise.uniform(KEY_MASK_NOISE, params.degree))
+            (sampling.uniform(KEY_MASK_SECRET, params.degree), sampling.uniform(KEY_MASK_NOISE, params.degree))
             for _ in range(rounds(params))
         ]
         turns = _turns(key, [_image(pk[1], one, other, params) for one, other in masks], params)
@@ -86,7 +86,7 @@ def check(key: bytes, pk: tuple[Element, Element], proof: bytes, params: Paramet
     if max(turns) >= 2 * degree or not _in_range(answers):
         raise NoProof("the proof's turns or answers are out of range")
     commitments = [
-        noise.added(_image(pk[1], one, other, params), ring.turned_element(pk[0], turn, params), params)
+        sampling.added(_image(pk[1], one, other, params), ring.turned_element(pk[0], turn, params), params)
         for (one, other), turn in zip(answers, turns, strict=True)
     ]
     if _turns(key, commitments, params) != turns:
@@ -95,8 +95,8 @@ def check(key: bytes, pk: tuple[Element, Element], proof: bytes, params: Paramet
 
 def _image(a: Element, one: NDArray[np.int64], other: NDArray[np.int64], params: ParameterSet) -> Element:
     """a * one + t * other."""
-    scaled = noise.scaled(noise.residues(other, params), params.plain_modulus, params)
-    return noise.added(ring.product(a, one, params), scaled, params)
+    scaled = sampling.scaled(sampling.residues(other, params), params.plain_modulus, params)
+    return sampling.added(ring.product(a, one, params), scaled, params)
 
 
 def _turns(key: bytes, commitments: list[Element], params: ParameterSet) -> list[int]:

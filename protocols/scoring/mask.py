@@ -16,7 +16,7 @@ from typing import Any
 import tenseal.sealapi as seal
 
 from protocols.scoring.parameters import ParameterSet
-from protocols.scoring.rlwe import noise
+from protocols.scoring.rlwe import sampling
 from protocols.scoring.seal import binding
 
 
@@ -24,7 +24,7 @@ def draw(pk: Any, params: ParameterSet) -> Any:
     """A fresh masked and flooded encryption of zero under the public key ``pk``, at the highest level."""
     context = binding.context(params.name)
     evaluator = seal.Evaluator(context)
-    u = binding.plaintext(noise.ternary(params.degree), params)
+    u = binding.plaintext(sampling.ternary(params.degree), params)
     evaluator.transform_to_ntt_inplace(u, context.first_parms_id())
     made, doubled = seal.Ciphertext(), seal.Ciphertext()
     evaluator.multiply_plain(pk, u, made)
@@ -36,6 +36,6 @@ def draw(pk: Any, params: ParameterSet) -> Any:
 def _errors(params: ParameterSet) -> Any:
     """(t (2 e0 + f), 2 t e1) as a ciphertext."""
     t = params.plain_modulus
-    first, second = (noise.residues(2 * t * noise.binomial(params.degree), params) for _ in range(2))
-    flood = noise.scaled(noise.flood(params), t, params)
-    return binding.ciphertext(noise.added(first, flood, params), second, params)
+    first, second = (sampling.residues(2 * t * sampling.binomial(params.degree), params) for _ in range(2))
+    flood = sampling.scaled(sampling.flood(params), t, params)
+    return binding.ciphertext(sampling.added(first, flood, params), second, params)

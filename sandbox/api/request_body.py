@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 from starlette.requests import ClientDisconnect
 
 from lab.terms.errors import NotAuthentic
-from protocols.wire.signature import SignatureRejected, VerifiedRequest
+from protocols.wire.http_signatures import SignatureRejected, VerifiedRequest
 from sandbox.auth.bank import Caller
 from sandbox.dependencies import Parts, parts_of
 from sandbox.http.problems import Problem

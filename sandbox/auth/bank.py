@@ -17,7 +17,7 @@ from fastapi.concurrency import run_in_threadpool
 from lab.bureau.contracts.banks import BankKey
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import NotAuthentic
-from protocols.wire.signature import SignatureRejected, VerifiedRequest, verify_request
+from protocols.wire.http_signatures import SignatureRejected, VerifiedRequest, verify_request
 from sandbox.dependencies import Parts, parts_of
 
 ContractId = Annotated[

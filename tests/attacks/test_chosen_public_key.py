@@ -27,11 +27,11 @@ import tenseal.sealapi as seal
 import zstandard
 from numpy.typing import NDArray
 
-from protocols.scoring import bureau, key_proof, layout, mask
-from protocols.scoring.layout import Terms
+from protocols.scoring import bureau, key_proof, mask, messages
+from protocols.scoring.messages import Terms
 from protocols.scoring.parameters import PARAMETERS, SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe import noise
-from protocols.scoring.rlwe.noise import Element
+from protocols.scoring.rlwe import sampling
+from protocols.scoring.rlwe.sampling import Element
 from protocols.scoring.rlwe.seed_expansion import expand
 from protocols.scoring.seal import binding, format
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
@@ -144,7 +144,7 @@ class Chooser:
     ) -> tuple[Element, Element, NDArray[np.int64]]:
         """(m - (number s + t e), number) transformed, and e."""
         params, secret = self.params, self.insider.secret
-        error, t = noise.binomial(params.degree), params.plain_modulus
+        error, t = sampling.binomial(params.degree), params.plain_modulus
         inside = np.zeros(params.degree, dtype=np.int64) if message is None else self._polynomial(message)
         first = as_element(inside.astype(object) - (secret.astype(object) * number + error.astype(object) * t), params)
         return binding.residues(binding.ciphertext(first, first, params), params)[0], self.constant(number), error
@@ -212,7 +212,7 @@ def test_a_key_that_was_chosen_cannot_be_said(params: ParameterSet) -> None:
     chooser = CHOOSERS[params.name]
     first, second, _ = chooser.key
     former = in_place_of_a_seed(first, second, params)
-    residues = layout.pack_seeded(bytes(SEED_BYTES), first, params)[SEED_BYTES:]
+    residues = messages.pack_seeded(bytes(SEED_BYTES), first, params)[SEED_BYTES:]
     seals_own = binding.dump(binding.transformed(first, second, params))
     for key in (
         former,
@@ -222,7 +222,7 @@ def test_a_key_that_was_chosen_cannot_be_said(params: ParameterSet) -> None:
         (seals_own * 3)[: params.column_bytes],
         residues,
         residues + residues,
-        layout.pack_seeded(bytes(SEED_BYTES), first, params) + layout.pack_seeded(b"", second, params),
+        messages.pack_seeded(bytes(SEED_BYTES), first, params) + messages.pack_seeded(b"", second, params),
         *(seed + residues for seed in (bytes(SEED_BYTES), b"\1" + bytes(SEED_BYTES - 1), os.urandom(SEED_BYTES))),
     ):
         proof, _ = chooser.prove(key)
@@ -232,7 +232,9 @@ def test_a_key_that_was_chosen_cannot_be_said(params: ParameterSet) -> None:
     # Whatever stands beside a seed, the second polynomial is the seed's.
     seed = os.urandom(SEED_BYTES)
     for beside in (first, second, zero(params)):
-        assert (layout.read_seeded(layout.pack_seeded(seed, beside, params), params)[1] == expand(seed, params)).all()
+        assert (
+            messages.read_seeded(messages.pack_seeded(seed, beside, params), params)[1] == expand(seed, params)
+        ).all()
 
 
 @SETS
@@ -245,14 +247,14 @@ def test_columns_that_were_chosen_cannot_be_said_and_a_reply_gives_no_weight(par
     made = chooser.columns()
     former = [in_place_of_a_seed(b, a, params) for b, a, _ in made]
     with pytest.raises(MalformedFrame):
-        batch = layout.pack_batch(params, CONTRACT, layout.digest(context), tags, former)
+        batch = messages.pack_batch(params, CONTRACT, messages.digest(context), tags, former)
         bureau.evaluate(context, batch, chooser.terms, params, CONTRACT)
     # The nearest that can be said: its first polynomials, beside seeds. Nobody can decrypt what comes of it ...
-    said = [layout.pack_seeded(os.urandom(SEED_BYTES), b, params) for b, _, _ in made]
+    said = [messages.pack_seeded(os.urandom(SEED_BYTES), b, params) for b, _, _ in made]
     honest = insider.holder.encrypt(tags, chooser.answers, contract=CONTRACT)
-    for batch in (layout.pack_batch(params, CONTRACT, layout.digest(context), tags, said), honest):
+    for batch in (messages.pack_batch(params, CONTRACT, messages.digest(context), tags, said), honest):
         frame = bureau.evaluate(context, batch, chooser.terms, params, CONTRACT)
-        reply = binding.reply(*layout.read_output(unpack(frame, Kind.REPLY).parts[0], params), params)
+        reply = binding.reply(*messages.read_output(unpack(frame, Kind.REPLY).parts[0], params), params)
         if batch is honest:
             assert (chooser.decrypt(reply) == chooser.scores).all()
         else:
@@ -266,11 +268,11 @@ def test_level_form_scale_and_correction_are_nothing_that_a_bank_can_say(params:
     """A key whose factor is another than 1 scaled mask and flood with it; frames have no place for one."""
     insider = CHOOSERS[params.name].insider
     key, proof = unpack(insider.holder.public_context(), Kind.CONTEXT).parts
-    first, second = layout.read_seeded(key, params)
+    first, second = messages.read_seeded(key, params)
     head = format.CIPHERTEXT.unpack_from(format.content(binding.dump(binding.transformed(first, second, params))))
     level = binding.context(params.name).first_parms_id()
     assert head == (*level, 1, 2, params.degree, len(params.data_primes), 1.0, 1)
     for more in ({"correction_factor": 5}, {"scale": 2.0}, {"level": 0}):  # a header's other words are not read
         frame = Frame(Kind.CONTEXT, {"parameters": params.name, "form": 2, **more}, (key, proof)).pack()
-        assert layout.read_context(frame, params) == (key, proof)
+        assert messages.read_context(frame, params) == (key, proof)
     assert integers(second, params).any()

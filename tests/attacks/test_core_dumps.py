@@ -25,7 +25,7 @@ import pytest
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.workers.pool import WorkerPool
-from protocols.crew import LocalCrew
+from protocols.compute_pool import LocalCrew
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -176,7 +176,7 @@ if __name__ == "__main__":
     from pathlib import Path
     import psutil
     from lab import cli
-    from protocols.crew import LocalCrew
+    from protocols.compute_pool import LocalCrew
     if sys.argv[1] == "open":
         cli.keep_environment = lambda: None
     def command(**_):

@@ -16,7 +16,7 @@ from lab.terms.contract.document import Detail, Operation
 from lab.terms.errors import InvalidInput
 from protocols.matching import bank
 from protocols.matching.engines.x25519 import bank as x25519
-from protocols.matching.layout import pack_elements, read_elements
+from protocols.matching.messages import pack_elements, read_elements
 from protocols.wire.frame import Kind
 from tests.support.bank_matching import ENGINE
 from tests.support.bureau_scene import Scene

@@ -6,7 +6,7 @@ whose mark is in the job's set-up. What it wants: which clients match; and with 
 matching contract it has as well, beyond that contract's ceilings.
 
 What stops the second: the key of counting is another one than that of matching, and each contract has its own
-(``protocols.matching.contract_keys``). Nothing stops the first: counting is for parties who would rather not know, and
+(``protocols.matching.key_derivation``). Nothing stops the first: counting is for parties who would rather not know, and
 within its contract the ceilings bound what can be learnt. Padding a set of a few clients up to the least count is the
 same in kind.
 """
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from protocols.matching import bureau
 from protocols.matching.engines.x25519 import bank as x25519
-from protocols.matching.layout import count_marks, digests, pack_elements, read_elements
+from protocols.matching.messages import count_marks, digests, pack_elements, read_elements
 from protocols.wire.frame import Kind
 from tests.support.protocol_bureau import CONTRACT, JOB, Registry
 

@@ -13,7 +13,7 @@ from time import monotonic
 
 import pytest
 
-from protocols.scoring.layout import digest
+from protocols.scoring.messages import digest
 from sandbox.http import limits
 from tests.support.bureau_scene import Scene
 from tests.support.served_bureau import House, serving

@@ -3,7 +3,7 @@
 Who: a bank with two contracts (or two that pool theirs): under the first it may ask much and score nothing, under the
 second it may score and ask little; or the second requires consent. What it wants: tags and marks under the second
 contract of everything that it had evaluated under the first, for nothing. What stops it: the key of each contract is
-its own, derived from the epoch's secret (``protocols.matching.contract_keys``), so that a value says nothing under
+its own, derived from the epoch's secret (``protocols.matching.key_derivation``), so that a value says nothing under
 another.
 """
 
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lab.bank.matching.evaluation_store import open_evaluations
 from lab.terms.contract.document import ConsentTerms
 from protocols.matching import bank, bureau
-from protocols.matching.contract_keys import contract_key
+from protocols.matching.key_derivation import contract_key
 from tests.support.bank_matching import places
 from tests.support.bureau_fixtures import model, open_scene, scene, tables
 from tests.support.bureau_scene import Scene

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from lab.bank.connection.client import JobCard
-from protocols.wire.signature import COVERED, VerifiedRequest
+from protocols.wire.http_signatures import COVERED, VerifiedRequest
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
 

@@ -21,7 +21,7 @@ from lab.terms.errors import ShulabError
 from protocols.matching.engines import bureau_engine
 from protocols.matching.engines.x25519 import bank as x25519
 from protocols.matching.engines.x25519 import hash_to_curve
-from protocols.matching.layout import read_elements
+from protocols.matching.messages import read_elements
 from protocols.scoring.bank import KeyHolder
 from protocols.wire.frame import Kind, is_frame
 from tests.support.bank_homes import agree, at_home

@@ -7,8 +7,8 @@ stretch, that client was: how many of the bank's clients stand before it. With o
 number of clients in each.
 
 What stops it: the secret order of a request (``lab.bank.keys.BankKeys.order``), so that a stretch says nothing; the
-canaries in it (``protocols.matching.hiding``), so that another key is noticed; and the number of entries, which planted
-marks multiply and the bureau's signed statement bounds (``lab.bank.matching.key_pins``).
+canaries in it (``protocols.matching.request_composition``), so that another key is noticed; and the number of entries,
+which planted marks multiply and the bureau's signed statement bounds (``lab.bank.matching.key_pins``).
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ import pytest
 
 from lab.terms.errors import InvalidInput
 from protocols.matching.engines.openmined import bureau as openmined
-from protocols.matching.engines.x25519 import multiplication, scalars
-from protocols.matching.layout import pack_elements
+from protocols.matching.engines.x25519 import openssl, scalars
+from protocols.matching.messages import pack_elements
 from protocols.wire.frame import Kind
 from tests.support.bureau_scene import Scene
 from tests.unit.protocols.matching.engines.test_x25519 import SMALL, TWIST
@@ -141,4 +141,4 @@ def test_on_the_twist_of_x25519_nothing_small_would_be_learnt() -> None:
     assert order % 4 == 0 and gmpy2.is_prime(order // 4)
     for u in SMALL:
         with pytest.raises(ValueError, match="small order"):
-            multiplication.multiply(scalars.generate(), as_rows(u % 2**256))
+            openssl.multiply(scalars.generate(), as_rows(u % 2**256))

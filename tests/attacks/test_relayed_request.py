@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols.wire.signature import verify_request
+from protocols.wire.http_signatures import verify_request
 from tests.support.bureau_standin import Key
 from tests.support.served_bureau import House
 

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import delete
 
 from lab.bureau.store.tables import NonceRow
-from protocols.wire import signature
+from protocols.wire import http_signatures
 from tests.support.served_bureau import House
 
 
@@ -52,7 +52,7 @@ def test_without_the_age_the_replay_waits_until_its_nonce_is_forgotten(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     long_ago = datetime.now(UTC) - timedelta(minutes=30)
-    monkeypatch.setitem(signature.verify_request.__kwdefaults__ or {}, "max_age", timedelta(days=9))
+    monkeypatch.setitem(http_signatures.verify_request.__kwdefaults__ or {}, "max_age", timedelta(days=9))
     target, headers, sheet = captured(house, created=long_ago)
     forget_nonces(house)
     assert b'"credit"' in sheet and replay(house, target, headers) == sheet

@@ -26,7 +26,7 @@ import pytest
 
 import sandbox.app
 from protocols.wire.frame import Frame, Kind
-from protocols.wire.signature import sign_request
+from protocols.wire.http_signatures import sign_request
 from sandbox.api.banks import matching
 from sandbox.api.request_body import received
 from sandbox.http.limits import Budget

@@ -27,8 +27,8 @@ from lab.bank.matching.key_pins import SeenKeys
 from lab.bank.matching.matcher import Ask, match
 from lab.terms.errors import InvalidInput, NotAuthentic
 from protocols.matching import bank, bureau
-from protocols.matching.hiding import canary_places, undetected
-from protocols.matching.layout import read_elements
+from protocols.matching.messages import read_elements
+from protocols.matching.request_composition import canary_places, undetected
 from protocols.wire.frame import Kind, MalformedFrame
 from tests.attacks.test_many_keys_read_the_spread import unchecked
 from tests.support import protocol_bureau

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 
 from protocols.matching import bank, bureau
-from protocols.matching.engines.x25519 import hash_to_curve, multiplication, scalars
+from protocols.matching.engines.x25519 import hash_to_curve, openssl, scalars
 
 ROWS = 8_192
 REPETITIONS = 5
@@ -52,7 +52,7 @@ def main() -> None:
     values = bureau.evaluate_register("x25519", bureau.generate_key("x25519"), names)
     points, scalar = hash_to_curve.encode(names), scalars.generate()
     print(f"\nhash to the curve: {microseconds(lambda: hash_to_curve.encode(names), ROWS):.1f}")
-    print(f"multiply by OpenSSL's X25519: {microseconds(lambda: multiplication.multiply(scalar, points), ROWS):.1f}")
+    print(f"multiply by OpenSSL's X25519: {microseconds(lambda: openssl.multiply(scalar, points), ROWS):.1f}")
     print(f"hash under a contract: {microseconds(lambda: bureau.digests('c-1', names, values), ROWS):.2f}")
     marks = np.random.default_rng(1).integers(0, 256, (bureau.BUCKET, 16), dtype=np.uint8)
     geometry = bureau.Geometry.of(bureau.BUCKET)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from protocols.matching.engines.x25519 import accelerated, backend, hash_to_curve, multiplication, scalars
+from protocols.matching.engines.x25519 import backend, hash_to_curve, multibuffer, openssl, scalars
 
 COUNT = 64
 
@@ -29,14 +29,14 @@ def main() -> int:
     print(f"processor: {model}\npath: {way.name} ({way.why})", flush=True)
     names, key = [f"91{number:016d}" for number in range(COUNT)], scalars.generate()
     points = hash_to_curve.encode(names)
-    same = np.array_equal(accelerated.multiply(key, points), multiplication.multiply(key, points))
+    same = np.array_equal(multibuffer.multiply(key, points), openssl.multiply(key, points))
     keys = np.frombuffer(b"".join(scalars.generate() for _ in range(19)), dtype=np.uint8).reshape(-1, 32)
-    each = (accelerated.multiply_each(keys, points[0]), multiplication.multiply_each(keys, points[0]))
+    each = (multibuffer.multiply_each(keys, points[0]), openssl.multiply_each(keys, points[0]))
     same = same and np.array_equal(*each)
     print(f"the same bytes on both paths: {same}")
-    portable = instructions(lambda: multiplication.multiply(key, points))
+    portable = instructions(lambda: openssl.multiply(key, points))
     for name, work in (
-        ("multiplying by the accelerated path", lambda: accelerated.multiply(key, points)),
+        ("multiplying by the accelerated path", lambda: multibuffer.multiply(key, points)),
         ("hashing to the curve", lambda: hash_to_curve.encode(names)),
     ):
         print(

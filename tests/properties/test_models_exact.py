@@ -18,7 +18,7 @@ from models.bureau.column_weights import decompose
 from models.bureau.forest import Forest, read_lightgbm
 from models.bureau.model import Model, choose_quantum
 from models.bureau.model_card import Card
-from models.bureau.training.boosted import constraint_groups
+from models.bureau.training.boosted_trees import constraint_groups
 from models.shared.calibration import Calibration, Scale
 from models.shared.columns import indicators
 from models.shared.dimensions import DIMENSION_CODES

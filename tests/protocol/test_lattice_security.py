@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from protocols.scoring import layout
+from protocols.scoring import messages
 from protocols.scoring.bank import KeyHolder, generate_secret
 from protocols.scoring.encryption import Encryption
 from protocols.scoring.parameters import (
@@ -32,7 +32,7 @@ from protocols.scoring.parameters import (
     SEED_BYTES,
     ParameterSet,
 )
-from protocols.scoring.rlwe import noise, ring
+from protocols.scoring.rlwe import ring, sampling
 from protocols.scoring.seal import binding
 from tests.support.parameter_sets import NARROW
 
@@ -122,7 +122,7 @@ def test_no_ciphertext_is_ever_modulo_the_special_prime(params: ParameterSet) ->
     assert context.first_parms_id() != context.key_parms_id()
     key, _ = Encryption(secret_of(params), params).key()
     assert len(key) == SEED_BYTES + sum(prime.bit_length() * params.degree // 8 for prime in params.data_primes)
-    first, second = layout.read_seeded(key, params)
+    first, second = messages.read_seeded(key, params)
     made = binding.transformed(first, second, params)
     assert made.coeff_modulus_size() == len(params.data_primes) == len(params.primes) - 1
     assert made.parms_id() == context.first_parms_id()
@@ -137,9 +137,9 @@ def test_secret_and_noise_are_distributed_as_the_formula_takes_them(params: Para
     assert counts.sum() == params.degree
     assert np.abs(counts - params.degree / 3).max() < 6 * math.sqrt(params.degree * 2 / 9)
     key, told = Encryption(secret, params).key()
-    first, second = binding.elements(binding.transformed(*layout.read_seeded(key, params), params), params)
+    first, second = binding.elements(binding.transformed(*messages.read_seeded(key, params), params), params)
     prime = params.primes[0]
-    row = [int(x) for x in noise.added(first, ring.product(second, secret, params), params)[0]]
+    row = [int(x) for x in sampling.added(first, ring.product(second, secret, params), params)[0]]
     centred = np.array([x - prime if x > prime // 2 else x for x in row])
     assert (centred % params.plain_modulus == 0).all()
     error = -centred // params.plain_modulus

@@ -19,11 +19,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from protocols.crew import LocalCrew
+from protocols.compute_pool import LocalCrew
 from protocols.matching import bank, bureau
 from protocols.matching.engines import UnknownEngine
 from protocols.matching.engines.openmined import bureau as openmined
-from protocols.matching.layout import pack_elements
+from protocols.matching.messages import pack_elements
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 
 ENGINES = bureau.ENGINES

@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from protocols.scoring import bank, bureau, layout
-from protocols.scoring.layout import Terms
+from protocols.scoring import bank, bureau, messages
+from protocols.scoring.messages import Terms
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 from protocols.scoring.seal import binding
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
@@ -127,7 +127,7 @@ def context_frame(*parts: bytes, name: str = PARAMS.name) -> bytes:
 
 
 def test_a_context_is_named_by_its_hash() -> None:
-    assert bureau.check_context(CONTEXT, PARAMS) == layout.digest(CONTEXT)
+    assert bureau.check_context(CONTEXT, PARAMS) == messages.digest(CONTEXT)
 
 
 def test_a_context_that_bears_a_secret_key_is_refused_as_such() -> None:
@@ -176,7 +176,7 @@ def rebuilt(*parts: bytes, **meta: object) -> bytes:
 
 def test_the_head_of_a_batch_is_read_without_its_ciphertexts() -> None:
     head = bureau.read_batch(BATCH, PARAMS, contract=CONTRACT)
-    assert (head.rows, head.columns, head.context) == (2, 1, layout.digest(CONTEXT))
+    assert (head.rows, head.columns, head.context) == (2, 1, messages.digest(CONTEXT))
     assert (head.tags == tags(2)).all()
 
 
@@ -212,7 +212,7 @@ def test_columns_in_seals_own_form_are_refused_whatever_they_hold() -> None:
     foreign_context = other_context()
     foreign_key = seal.KeyGenerator(foreign_context).secret_key()
     foreign = seal.Encryptor(foreign_context, foreign_key).encrypt_symmetric(seal.Plaintext("1"))
-    fresh = binding.transformed(*layout.read_seeded(unpack(BATCH, Kind.BATCH).parts[1], PARAMS), PARAMS)
+    fresh = binding.transformed(*messages.read_seeded(unpack(BATCH, Kind.BATCH).parts[1], PARAMS), PARAMS)
     nothing = np.zeros((len(PARAMS.data_primes), PARAMS.degree), dtype=np.uint64)
     switched, transformed = seal.Ciphertext(), seal.Ciphertext()
     evaluator.mod_switch_to_next(fresh, switched)
@@ -248,7 +248,7 @@ def test_a_fresh_column_decrypts_with_seals_own_decryptor_and_its_noise_is_small
     own = seal.Ciphertext()
     seal.Encryptor(context, key).encrypt_zero_symmetric(own)
     for part, column in zip(unpack(batch, Kind.BATCH).parts[1:], answers, strict=True):
-        fresh = binding.transformed(*layout.read_seeded(part, PARAMS), PARAMS)
+        fresh = binding.transformed(*messages.read_seeded(part, PARAMS), PARAMS)
         assert abs(decryptor.invariant_noise_budget(fresh) - decryptor.invariant_noise_budget(own)) <= 2
         decryptor.decrypt(fresh, plain)
         assert (np.asarray(encoder.decode_int64(plain)) == column).all()

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from lab.bureau.workers.pool import WorkerPool
 from lab.terms.errors import InvalidInput
-from protocols.scoring import bank, bureau, encryption, layout, mask
+from protocols.scoring import bank, bureau, encryption, mask, messages
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES, ParameterSet
 from protocols.scoring.rlwe import seed_expansion
 from protocols.scoring.seal import binding
@@ -50,16 +50,16 @@ def pool() -> Iterator[WorkerPool]:
 
 
 def batch_of(*columns: bytes, **meta: object) -> bytes:
-    told = {"parameters": PARAMS.name, "form": 2, "contract": CONTRACT, "context": layout.digest(CONTEXT), "rows": 2}
+    told = {"parameters": PARAMS.name, "form": 2, "contract": CONTRACT, "context": messages.digest(CONTEXT), "rows": 2}
     return Frame(Kind.BATCH, told | meta, (TAGS.tobytes(), *columns)).pack()
 
 
 def reply_of(*parts: bytes, batch: bytes = BATCH) -> bytes:
-    return layout.pack_reply(PARAMS, layout.digest(batch), 2, list(parts))
+    return messages.pack_reply(PARAMS, messages.digest(batch), 2, list(parts))
 
 
 def context_of(key: bytes) -> bytes:
-    return layout.pack_context(PARAMS, key, unpack(CONTEXT, Kind.CONTEXT).parts[1])
+    return messages.pack_context(PARAMS, key, unpack(CONTEXT, Kind.CONTEXT).parts[1])
 
 
 def evaluate(pool: WorkerPool, column: bytes) -> bytes:
@@ -143,7 +143,7 @@ def test_what_has_another_length_is_refused_wherever_it_stands(name: str) -> Non
     with pytest.raises(MalformedFrame):
         bureau.evaluate(CONTEXT, batch_of(made), TERMS, PARAMS, CONTRACT)
     with pytest.raises(MalformedFrame):
-        layout.read_seeded(made, PARAMS)
+        messages.read_seeded(made, PARAMS)
     with pytest.raises(bureau.SecretKeyFound if name == "a secret key" else MalformedFrame):
         bureau.check_context(context_of(made), PARAMS)
     if name != "an output":
@@ -206,11 +206,11 @@ def test_keys_that_keep_the_form_and_are_none_are_refused(pool: WorkerPool) -> N
     key = unpack(CONTEXT, Kind.CONTEXT).parts[0]
     for wrong in (b"", proof[:-1], proof + b"\x00", proof * 2, key):
         with pytest.raises(ValueError):
-            pool.run(bureau.check_context, layout.pack_context(PARAMS, key, wrong), PARAMS)
+            pool.run(bureau.check_context, messages.pack_context(PARAMS, key, wrong), PARAMS)
     other_seed = SEED + key[SEED_BYTES:]  # the proof is for the seed too
     with pytest.raises(ValueError, match="proof"):
-        pool.run(bureau.check_context, layout.pack_context(PARAMS, other_seed, proof), PARAMS)
-    assert pool.run(bureau.check_context, CONTEXT, PARAMS) == layout.digest(CONTEXT)
+        pool.run(bureau.check_context, messages.pack_context(PARAMS, other_seed, proof), PARAMS)
+    assert pool.run(bureau.check_context, CONTEXT, PARAMS) == messages.digest(CONTEXT)
     assert alive(pool)
 
 
@@ -228,7 +228,7 @@ def test_a_key_without_an_inverse_is_neither_taken_nor_made(monkeypatch: pytest.
         drawn.append(seed)
         return made
 
-    monkeypatch.setattr(layout, "expand", with_a_zero)
+    monkeypatch.setattr(messages, "expand", with_a_zero)
     with pytest.raises(MalformedFrame, match="inverse"):
         bureau.check_context(CONTEXT, PARAMS)
     drawn.clear()
@@ -240,7 +240,7 @@ def test_a_key_without_an_inverse_is_neither_taken_nor_made(monkeypatch: pytest.
 def test_frames_of_the_earlier_form_are_refused_by_name() -> None:
     key, proof = unpack(CONTEXT, Kind.CONTEXT).parts
     earlier = Frame(Kind.CONTEXT, {"parameters": PARAMS.name}, (key, proof)).pack()
-    assert layout.is_current(CONTEXT) and not layout.is_current(earlier) and not layout.is_current(b"context")
+    assert messages.is_current(CONTEXT) and not messages.is_current(earlier) and not messages.is_current(b"context")
     meta = {name: value for name, value in unpack(BATCH, Kind.BATCH).meta.items() if name != "form"}
     reply = {name: value for name, value in unpack(REPLY, Kind.REPLY).meta.items() if name != "form"}
     with pytest.raises(MalformedFrame, match="earlier form"):
@@ -273,7 +273,7 @@ def test_a_batch_under_another_banks_context_is_refused_or_drowned() -> None:
     stranger = Insider(PARAMS).holder
     with pytest.raises(MalformedFrame, match="context"):
         bureau.evaluate(stranger.public_context(), BATCH, TERMS, PARAMS, CONTRACT)
-    renamed = batch_of(COLUMN, context=layout.digest(stranger.public_context()))
+    renamed = batch_of(COLUMN, context=messages.digest(stranger.public_context()))
     reply = bureau.evaluate(stranger.public_context(), renamed, TERMS, PARAMS, CONTRACT)
     for holder in (stranger, INSIDER.holder):
         with pytest.raises(binding.NativeRefusal):
@@ -436,9 +436,9 @@ def test_damaged_replies(pool: WorkerPool, frame: bytes) -> None:
 @given(st.binary(max_size=400))
 def test_any_bytes(pool: WorkerPool, data: bytes) -> None:
     with pytest.raises(MalformedFrame):
-        layout.read_seeded(data, PARAMS)
+        messages.read_seeded(data, PARAMS)
     with pytest.raises(MalformedFrame):
-        layout.read_output(data, PARAMS)
+        messages.read_output(data, PARAMS)
     for kind in (Kind.CONTEXT, Kind.BATCH, Kind.REPLY):
         with pytest.raises(MalformedFrame):
             unpack(data, kind)

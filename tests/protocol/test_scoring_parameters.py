@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from lab.terms.errors import InvalidInput
 from protocols.scoring import bank, mask
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, FISHER, PARAMETERS, TAIL, ParameterSet, find_parameters
-from protocols.scoring.rlwe import noise, ring
+from protocols.scoring.rlwe import ring, sampling
 from protocols.scoring.seal import binding
 
 # Homomorphic Encryption Standard (2018), table 1: ternary secret, classical, 128 bits.
@@ -22,7 +22,7 @@ TERMS = 80  # columns of the model that the figures in the reasons are for
 THOUSAND = 1000
 
 
-def integers(element: noise.Element, params: ParameterSet) -> list[int]:
+def integers(element: sampling.Element, params: ParameterSet) -> list[int]:
     """Coefficients between -q/2 and q/2, by the Chinese remainder theorem."""
     q = params.modulus
     weights = [q // p * pow(q // p, -1, p) for p in params.data_primes]
@@ -104,7 +104,7 @@ def test_the_hellinger_distance_of_a_shifted_flood_is_what_the_fisher_informatio
 
 @SETS
 def test_flood_coefficients_are_the_sum_of_three_uniform_values(params: ParameterSet) -> None:
-    values = integers(noise.flood(params), params)
+    values = integers(sampling.flood(params), params)
     scaled = np.array([value / 2**params.flood_bits for value in values])
     assert -3 <= scaled.min() < -2.3 and 2.3 < scaled.max() < 3
     # Variance 1 and fourth moment 2.6 of three uniform values on [-1, 1); six standard deviations of each estimate.
@@ -121,13 +121,13 @@ def test_flood_coefficients_are_the_sum_of_three_uniform_values(params: Paramete
 @SETS
 def test_small_values_have_their_distributions(params: ParameterSet) -> None:
     n = params.degree
-    signs = np.concatenate([noise.ternary(n) for _ in range(8)])
+    signs = np.concatenate([sampling.ternary(n) for _ in range(8)])
     assert set(signs) == {-1, 0, 1}
     assert all(abs((signs == sign).mean() - 1 / 3) < 6 * math.sqrt(2 / 9 / len(signs)) for sign in (-1, 0, 1))
-    errors = np.concatenate([noise.binomial(n) for _ in range(8)])
+    errors = np.concatenate([sampling.binomial(n) for _ in range(8)])
     assert np.abs(errors).max() <= 21
     assert abs(errors.var() - 10.5) < 6 * 10.5 * math.sqrt(2 / len(errors)) and abs(errors.mean()) < 0.2
-    drawn = noise.uniform(18, n)
+    drawn = sampling.uniform(18, n)
     assert -(2**18) <= drawn.min() < -0.99 * 2**18 and 0.99 * 2**18 < drawn.max() < 2**18
 
 
@@ -141,8 +141,8 @@ def test_residues_are_computed_exactly(params: ParameterSet) -> None:
     for index, prime in enumerate(params.data_primes):
         row = [int(value) for value in element[index]]
         for factor in (0, 1, 2, params.plain_modulus, 2 * params.plain_modulus, 2**32 - 1, 2**32):
-            assert noise.scaled(element, factor, params)[index].tolist() == [v * factor % prime for v in row]
-        assert noise.added(element, other, params)[index].tolist() == [(v + prime - 1) % prime for v in row]
+            assert sampling.scaled(element, factor, params)[index].tolist() == [v * factor % prime for v in row]
+        assert sampling.added(element, other, params)[index].tolist() == [(v + prime - 1) % prime for v in row]
 
 
 @SETS

@@ -14,9 +14,9 @@ import pytest
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import bureau, key_proof, layout, mask
+from protocols.scoring import bureau, key_proof, mask, messages
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe import noise, ring
+from protocols.scoring.rlwe import ring, sampling
 from protocols.scoring.seal import binding
 from protocols.wire.frame import Kind, MalformedFrame, unpack
 from tests.support.insider import (
@@ -51,13 +51,13 @@ def of_reply(frame: bytes, params: ParameterSet) -> Any:
     return output_of(unpack(frame, Kind.REPLY).parts[0], params)
 
 
-def bare(insider: Insider, head: layout.BatchHead, terms: layout.Terms) -> Any:
+def bare(insider: Insider, head: messages.BatchHead, terms: messages.Terms) -> Any:
     sums = [insider.nothing()]
     bureau.add_products(sums, head, terms, insider.params)
     return sums[0]
 
 
-def masked(insider: Insider, head: layout.BatchHead, terms: layout.Terms, pk: Any = None) -> Any:
+def masked(insider: Insider, head: messages.BatchHead, terms: messages.Terms, pk: Any = None) -> Any:
     sums = [mask.draw(insider.pk if pk is None else pk, insider.params)]
     bureau.add_products(sums, head, terms, insider.params)
     return sums[0]
@@ -86,10 +86,10 @@ class TwoModels:
         """What each model makes of the columns' second halves."""
 
 
-def _sum(elements: list[noise.Element], weights: list[NDArray[np.int64]], params: ParameterSet) -> noise.Element:
+def _sum(elements: list[sampling.Element], weights: list[NDArray[np.int64]], params: ParameterSet) -> sampling.Element:
     total = zero(params)
     for element, weight in zip(elements, weights, strict=True):
-        total = noise.added(total, ring.product(element, weight, params), params)
+        total = sampling.added(total, ring.product(element, weight, params), params)
     return total
 
 
@@ -152,12 +152,12 @@ def _undo(insider: Insider, reply: Any, dropped: int, models: TwoModels) -> NDAr
 
 def _mask_without_flood(insider: Insider) -> Any:
     params = insider.params
-    evaluator, u = seal.Evaluator(insider.context), binding.plaintext(noise.ternary(params.degree), params)
+    evaluator, u = seal.Evaluator(insider.context), binding.plaintext(sampling.ternary(params.degree), params)
     evaluator.transform_to_ntt_inplace(u, insider.context.first_parms_id())
     made = seal.Ciphertext()
     evaluator.multiply_plain(insider.pk, u, made)
-    halves = [noise.residues(noise.binomial(params.degree), params) for _ in range(2)]
-    first, second = (noise.scaled(half, params.plain_modulus, params) for half in halves)
+    halves = [sampling.residues(sampling.binomial(params.degree), params) for _ in range(2)]
+    first, second = (sampling.scaled(half, params.plain_modulus, params) for half in halves)
     evaluator.add_inplace(made, binding.ciphertext(first, second, params))
     return made
 
@@ -203,7 +203,7 @@ def test_the_most_terms_at_every_limit_are_still_exact(params: ParameterSet, sig
     message, weight = half * signed, slots(half * signed, params)
     column = insider.craft(message, 21 * signed)
     count = params.max_terms
-    job = layout.Terms(
+    job = messages.Terms(
         np.zeros(count, dtype=np.int32), ((0,),) * count, np.tile(weight, (count, 1)), np.full((1, params.slots), half)
     )
     sums = [masked(insider, head_of([column], params.slots), job)]
@@ -229,7 +229,7 @@ def test_replies_are_switched_down_to_one_prime_and_others_are_refused(params: P
     assert reply.coeff_modulus_size() == 1 and reply.parms_id() == insider.context.last_parms_id()
     assert len(unpack(frame, Kind.REPLY).parts[0]) == params.output_bytes <= 15 * params.slots
     head = bureau.read_batch(batch, params, contract=CONTRACT)
-    long = layout.pack_reply(params, head.sha256, 2, [binding.dump(masked(insider, head, terms))])
+    long = messages.pack_reply(params, head.sha256, 2, [binding.dump(masked(insider, head, terms))])
     with pytest.raises(MalformedFrame):
         insider.holder.decrypt(long, rows=2, batch=batch)
 
@@ -246,7 +246,7 @@ def test_dividing_by_the_requests_randomness_gives_the_weights_of_a_bare_sum_and
     weights = random.integers(-params.value_limit, params.value_limit + 1, (1, params.slots))
     batch = insider.holder.encrypt(tags(params.slots), np.ones((1, params.slots), np.uint8), contract=CONTRACT)
     head = bureau.read_batch(batch, params, contract=CONTRACT)
-    randomness = layout.read_seeded(head.ciphertexts[0], params)[1].astype(object)
+    randomness = messages.read_seeded(head.ciphertexts[0], params)[1].astype(object)
 
     def divided(second: NDArray[np.object_]) -> NDArray[np.object_]:
         """The polynomial w with w * (the request's second half) = ``second``, coefficients between -q/2 and q/2."""
@@ -284,7 +284,7 @@ def test_dividing_by_the_requests_randomness_gives_the_weights_of_a_bare_sum_and
 # --- public keys that are none ----------------------------------------------------------------------------------------
 
 
-def _fit(insider: Insider, second: noise.Element, model: noise.Element, scale: int = 1) -> float:
+def _fit(insider: Insider, second: sampling.Element, model: sampling.Element, scale: int = 1) -> float:
     """How far from a model's sum the second half of a reply is, as a share of q: 1/4 on average if unrelated."""
     params = insider.params
     ours = integers(second, at_level(params, len(second))) * scale
@@ -317,13 +317,13 @@ def test_a_key_that_shows_the_masks_randomness_would_undo_it_and_an_honest_one_d
     """pk0 a third of q over two: the first half says u, by which the mask of the second half is known."""
     params, insider = DEFAULT, BANKS[DEFAULT.name]
     drawn: list[NDArray[np.int64]] = []
-    ternary = noise.ternary
+    ternary = sampling.ternary
 
     def listened(degree: int) -> NDArray[np.int64]:
         drawn.append(ternary(degree))
         return drawn[-1]
 
-    monkeypatch.setattr(noise, "ternary", listened)
+    monkeypatch.setattr(sampling, "ternary", listened)
     constant = np.zeros(params.degree, dtype=object)
     constant[0] = params.modulus // 6
     shown = binding.ciphertext(as_element(constant, params), polynomials(insider.pk, params)[1], params)
@@ -357,13 +357,13 @@ def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
     key, made = crafted(one, params)
     second = polynomials(made, params)[1]
     huge = np.full(degree, 1 << 30, dtype=np.int64)
-    inside = noise.scaled(noise.residues(huge, params), params.plain_modulus, params)
-    half = noise.added(ring.product(second, -insider.secret, params), inside, params)
+    inside = sampling.scaled(sampling.residues(huge, params), params.plain_modulus, params)
+    half = sampling.added(ring.product(second, -insider.secret, params), inside, params)
     values = values_of(binding.ciphertext(half, half, params), 0, params)
     tried.append((seeded(values, os.urandom(SEED_BYTES), params), proof))
     for wrong_key, wrong_proof in tried:
         with pytest.raises(key_proof.NoProof):
-            bureau.check_context(layout.pack_context(params, wrong_key, wrong_proof), params)
+            bureau.check_context(messages.pack_context(params, wrong_key, wrong_proof), params)
     with pytest.raises(key_proof.NoProof), monkeypatch.context() as patch:
         patch.setattr(key_proof, "_ATTEMPTS", 20)  # one attempt is like the other, and all of them take many seconds
         key_proof.prove(key, (half, second), insider.secret, huge, params)
@@ -374,13 +374,13 @@ def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
     ):
         with pytest.raises(MalformedFrame):
             bureau.check_context(
-                layout.pack_context(params, binding.dump(binding.ciphertext(first, other, params)), proof), params
+                messages.pack_context(params, binding.dump(binding.ciphertext(first, other, params)), proof), params
             )
-    assert bureau.check_context(layout.pack_context(params, honest, proof), params)
+    assert bureau.check_context(messages.pack_context(params, honest, proof), params)
     # The key of the secret 0 without noise is one: what it masks is masked, and its holder reads only first halves.
     key, made = crafted(one * 0, params)
     nothing = key_proof.prove(key, binding.elements(made, params), nobody, nobody, params)
-    assert bureau.check_context(layout.pack_context(params, key, nothing), params)
+    assert bureau.check_context(messages.pack_context(params, key, nothing), params)
 
 
 @SETS
@@ -394,7 +394,7 @@ def test_a_changed_proof_is_none_and_a_proof_says_nothing_of_the_secret(params: 
         changed = bytearray(proof)
         changed[place] ^= 1
         with pytest.raises(key_proof.NoProof):
-            bureau.check_context(layout.pack_context(params, key, bytes(changed)), params)
+            bureau.check_context(messages.pack_context(params, key, bytes(changed)), params)
     # Turned back, an answer is mask plus secret; its mean along the secret is what it would be without it.
     turns = np.frombuffer(proof, dtype="<u4", count=runs)
     answers = np.frombuffer(proof, dtype="<i4", offset=4 * runs).astype(np.int64).reshape(runs, 2, params.degree)

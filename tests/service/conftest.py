@@ -38,7 +38,7 @@ from models.bureau.training.trainer import train
 from models.shared.sheet import BankSheet
 from protocols.matching.bank import DEFAULT_ENGINE
 from protocols.scoring.bank import KeyHolder, generate_secret
-from protocols.scoring.layout import digest
+from protocols.scoring.messages import digest
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 from tests.support import bank_matching
 from tests.support.bureau_standin import Key

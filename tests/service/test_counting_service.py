@@ -12,7 +12,7 @@ from lab.bank.scoring.batch_transfer import deliver
 from lab.terms.contract.document import Operation
 from lab.terms.errors import InvalidInput, NotFound, Refused
 from protocols.matching import bank
-from protocols.matching.layout import pack_elements, read_elements
+from protocols.matching.messages import pack_elements, read_elements
 from protocols.wire.frame import Kind
 from tests.service.conftest import JOB, RECIPIENT, Service
 from tests.service.test_matching_service import STRANGERS, WIDTH, blinded, each_engine, elements, once, refused, used

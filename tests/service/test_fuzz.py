@@ -13,7 +13,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 
-from protocols.wire.signature import sign_request
+from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import JOB
 from tests.service.test_openapi import BANKS, PEOPLE, PUBLIC
 

@@ -18,7 +18,7 @@ from lab.bureau.store.tables import BatchRow, JobRow
 from lab.terms.contract.document import Detail
 from lab.terms.errors import Busy, InvalidInput, NotFound, Refused
 from protocols.wire.frame import Frame, Kind
-from protocols.wire.signature import sign_request
+from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import JOB, Process, Service
 
 ROWS = 8

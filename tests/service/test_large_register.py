@@ -26,7 +26,7 @@ from lab.terms.errors import Busy, NotFound
 from protocols.matching import bank
 from protocols.matching.bureau import SHARD, evaluate_register
 from protocols.wire.frame import MalformedFrame
-from protocols.wire.signature import sign_request
+from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import JOB, Pilot, Process, Service
 from tests.support import bank_matching
 

@@ -21,7 +21,7 @@ from lab.bureau.store.tables import EntryRow
 from lab.terms.errors import NotAuthentic, NotFound
 from lab.terms.ledger.receipt import ScoreReceipt, verify_receipt
 from lab.terms.ledger.tree import SignedHead, verify_consistency
-from protocols.scoring.layout import digest
+from protocols.scoring.messages import digest
 from tests.service.conftest import JOB, RECIPIENT, Service
 from tests.support.people_front import GOOD, Front, close_front, open_front
 

@@ -15,7 +15,7 @@ import pytest
 from lab.bank.matching.job_client import Counterpart
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
 from protocols.wire.frame import Frame, Kind
-from protocols.wire.signature import sign_request
+from protocols.wire.http_signatures import sign_request
 from tests.support.bureau_standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
 
 FRAME = Frame(Kind.MATCH_REQUEST, {}, (b"blinded",)).pack()

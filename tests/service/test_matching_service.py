@@ -22,9 +22,9 @@ from lab.terms.contract.document import Detail
 from lab.terms.errors import InvalidInput, NotFound, Refused, ShulabError
 from models.shared.sheet import BankSheet
 from protocols.matching import bank
-from protocols.matching.layout import pack_elements, read_elements
+from protocols.matching.messages import pack_elements, read_elements
 from protocols.wire.frame import Frame, Kind, unpack
-from protocols.wire.signature import sign_request
+from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import JOB, Service
 from tests.support import bank_matching
 from tests.unit.protocols.matching.engines.test_x25519 import SMALL, TWIST, P

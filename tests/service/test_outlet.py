@@ -25,7 +25,7 @@ from lab.terms.errors import (
     Unreachable,
 )
 from protocols.wire.frame import Frame, Kind
-from protocols.wire.signature import verify_request
+from protocols.wire.http_signatures import verify_request
 
 BUREAU = "ab" * 32
 FRAME = Frame(Kind.BATCH, {"n": 1}, (b"part",)).pack()

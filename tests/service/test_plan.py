@@ -23,7 +23,7 @@ from lab.terms.contract.document import Detail, Operation
 from lab.terms.contract.draft_options import Wishes
 from lab.terms.contract.model_offer import parse_offer
 from lab.terms.contract.proposal import Proposal, parse_proposal
-from protocols.wire.signature import sign_request
+from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import ROOT, Pilot, Process
 from tests.support.bureau_scene import APPROVER, AUTHOR, PARAMS, SECOND
 from tests.support.bureau_standin import Key

@@ -35,7 +35,7 @@ from lab.terms.contract.document import Detail
 from lab.terms.errors import InvalidInput, NotAuthentic, Unreachable
 from lab.terms.keys.party import Party
 from protocols.matching.bureau import DEFAULT_ENGINE
-from protocols.wire.signature import Signer, sign_request
+from protocols.wire.http_signatures import Signer, sign_request
 from tests.service.conftest import ROOT, Pilot, Process, Service, open_service
 from tests.service.test_bank_session import Bank, firms
 from tests.support.bureau_standin import Key

@@ -20,10 +20,10 @@ from models.shared.sheet import BankSheet
 from protocols.matching import bank
 from protocols.matching.bank import CANARIES
 from protocols.scoring.bank import generate_secret
-from protocols.scoring.layout import digest
+from protocols.scoring.messages import digest
 from protocols.scoring.seal import binding
 from protocols.wire.frame import Frame, Kind, unpack
-from protocols.wire.signature import sign_request
+from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import JOB, PARAMS, RECIPIENT, Service
 from tests.support import bank_matching
 from tests.support.bureau_standin import Key

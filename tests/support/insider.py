@@ -15,11 +15,11 @@ import numpy as np
 import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
-from protocols.scoring import bank, layout
-from protocols.scoring.layout import BatchHead, Terms
+from protocols.scoring import bank, messages
+from protocols.scoring.messages import BatchHead, Terms
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe import noise, ring
-from protocols.scoring.rlwe.noise import Element
+from protocols.scoring.rlwe import ring, sampling
+from protocols.scoring.rlwe.sampling import Element
 from protocols.scoring.rlwe.seed_expansion import expand
 from protocols.scoring.seal import binding
 
@@ -79,12 +79,12 @@ def transformed(rows: Element, params: ParameterSet) -> Any:
 
 def column_of(part: bytes, params: ParameterSet) -> Any:
     """The ciphertext that a column or a key stands for."""
-    return binding.transformed(*layout.read_seeded(part, params), params)
+    return binding.transformed(*messages.read_seeded(part, params), params)
 
 
 def output_of(part: bytes, params: ParameterSet) -> Any:
     """The ciphertext that an output of a reply stands for."""
-    return binding.reply(*layout.read_output(part, params), params)
+    return binding.reply(*messages.read_output(part, params), params)
 
 
 def values_of(ciphertext: Any, half: int, params: ParameterSet) -> NDArray[np.object_]:
@@ -96,7 +96,7 @@ def values_of(ciphertext: Any, half: int, params: ParameterSet) -> NDArray[np.ob
 
 def seeded(first: NDArray[np.object_], seed: bytes, params: ParameterSet) -> bytes:
     """A key or column with a first polynomial of one's choice (transformed form, [primes, N]) and this seed."""
-    return layout.pack_seeded(seed, reduced(first, params), params)
+    return messages.pack_seeded(seed, reduced(first, params), params)
 
 
 def reduced(first: NDArray[np.object_], params: ParameterSet) -> Element:
@@ -133,7 +133,7 @@ class Insider:
         """c0 + c1 s, between -q/2 and q/2: message plus t times noise."""
         level = at_level(self.params, ciphertext.coeff_modulus_size())
         first, second = polynomials(ciphertext, self.params)
-        return integers(noise.added(first, ring.product(second, self.secret, level), level), level)
+        return integers(sampling.added(first, ring.product(second, self.secret, level), level), level)
 
     def noise(self, ciphertext: Any) -> NDArray[np.object_]:
         """The noise alone, in units of t."""
@@ -146,10 +146,10 @@ class Insider:
         params, seed = self.params, os.urandom(SEED_BYTES)
         second = expand(seed, params)
         product = ring.product(polynomials(transformed(second, params), params)[0], -self.secret, params)
-        inside = noise.scaled(noise.residues(error, params), params.plain_modulus, params)
-        inside = noise.added(inside, noise.residues(message, params), params)
-        whole = binding.ciphertext(noise.added(product, inside, params), second, params)
-        return layout.pack_seeded(seed, binding.residues(whole, params)[0], params)
+        inside = sampling.scaled(sampling.residues(error, params), params.plain_modulus, params)
+        inside = sampling.added(inside, sampling.residues(message, params), params)
+        whole = binding.ciphertext(sampling.added(product, inside, params), second, params)
+        return messages.pack_seeded(seed, binding.residues(whole, params)[0], params)
 
     def nothing(self) -> Any:
         """A sum with no mask in it, for what protection is measured against."""

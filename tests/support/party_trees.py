@@ -21,7 +21,7 @@ BUREAU_ONLY = (
     "lab/simulation",
     "models/bureau",
     "protocols/**/bureau.py",
-    "protocols/matching/contract_keys.py",
+    "protocols/matching/key_derivation.py",
     "sandbox",
 )
 """What no bank needs: removed from the bank's copy (a simulation belongs to neither)."""

@@ -26,7 +26,7 @@ from lab.bureau.exchange import Charge
 from lab.bureau.people import NewAccount, Role, Subject
 from lab.bureau.people.passwords import Passwords
 from lab.bureau.store.tables import EntryRow
-from protocols.wire.signature import sign_request
+from protocols.wire.http_signatures import sign_request
 from sandbox.app import create_app, server_config
 from sandbox.monitoring.service_log import open_journal
 from sandbox.settings import ServiceSettings

@@ -11,7 +11,7 @@ import pytest
 
 from protocols.scoring import bureau, key_proof, packing
 from protocols.scoring.bank import KeyHolder, generate_secret
-from protocols.scoring.layout import Terms
+from protocols.scoring.messages import Terms
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 from tests.vectors.generate import path_of
 from tests.vectors.making.scoring import (

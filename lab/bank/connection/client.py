@@ -1,8 +1,8 @@
 """The bank's only way out: every byte that leaves the bank passes here, and nothing but wire frames and a few small
 JSON texts may.
 
-An outlet speaks to one bureau. It signs each request (``protocols.wire.signature``), counts bytes both ways, tries
-again when that is safe, caps what it reads, and turns problem documents (RFC 9457) back into the error family.
+An outlet speaks to one bureau. It signs each request (``protocols.wire.http_signatures``), counts bytes both ways,
+tries again when that is safe, caps what it reads, and turns problem documents (RFC 9457) back into the error family.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from lab.terms.keys.key_succession import SignedSuccession
 from lab.terms.ledger.tree import Proof
 from lab.transport.address import authorities, check_address, is_certificate, reason
 from protocols.wire.frame import is_frame
-from protocols.wire.signature import Signer, sign_request
+from protocols.wire.http_signatures import Signer, sign_request
 
 _HEX = re.compile(r"^[0-9a-f]+$")
 _SLUG = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")

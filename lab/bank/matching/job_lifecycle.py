@@ -17,7 +17,7 @@ from lab.bank.runs.store import Run
 from lab.terms.contract.document import Contract
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, Refused, ShulabError, Unreachable
 from protocols.matching.bank import CANARIES, elements_for
-from protocols.matching.layout import count_elements
+from protocols.matching.messages import count_elements
 from protocols.wire.frame import Kind
 
 _AT_ONCE = 50_000  # codes looked up together, to bound memory

@@ -33,7 +33,7 @@ from lab.bank.matching.setup_store import HeldSetup, bring_setup, remove_setup
 from lab.bank.runs.store import Match
 from lab.terms.errors import Conflict, InvalidInput, Refused
 from lab.terms.progress import SILENT, Progress
-from protocols.crew import Crew, CrewLost, open_crew
+from protocols.compute_pool import Crew, CrewLost, open_crew
 from protocols.matching.bank import (
     CANARIES,
     MIN_COUNTED,

@@ -24,7 +24,7 @@ from lab.bank.matching.job_client import Counterpart
 from lab.bank.matching.key_pins import SeenKeys
 from lab.terms.errors import InvalidInput, Refused
 from lab.terms.progress import Progress
-from protocols.crew import Crew
+from protocols.compute_pool import Crew
 from protocols.matching.bank import CANARIES, Blinding, Setup, StrayedKey, canaries_for, request_sizes, room
 
 CHUNK = 50_000

@@ -118,7 +118,7 @@ class BureauKeys:
         self, engine: str, epoch: int, contract: str, operation: Operation, use: Callable[[bytes], Result]
     ) -> Result:
         """Lend the matching key of a contract and operation, made of the secret of ``engine`` in ``epoch``
-        (``protocols.matching.contract_keys``), to ``use``, which must not keep it.
+        (``protocols.matching.key_derivation``), to ``use``, which must not keep it.
 
         Raises ``Refused`` if the epoch has no secret: it was destroyed, by whichever process, or is not begun.
         """

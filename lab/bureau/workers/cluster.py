@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 from lab.bureau.workers.pool import Confining, WorkerPool, failed
 from lab.terms.errors import Unreachable
-from protocols.crew import ClusterCrew, CrewLost, WorkKills
+from protocols.compute_pool import ClusterCrew, CrewLost, WorkKills
 
 Result = TypeVar("Result")
 

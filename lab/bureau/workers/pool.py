@@ -114,7 +114,9 @@ class WorkerPool:
             self._places.put(True)
 
     def map(self, function: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
-        """``function(*row)`` for each row, in order, on all workers; a ``protocols.crew.Crew`` for bytes from banks."""
+        """``function(*row)`` for each row, in order, on all workers; a ``protocols.compute_pool.Crew`` for bytes from
+        banks.
+        """
         with ThreadPoolExecutor(self.size) as threads:
             yield from threads.map(lambda row: self.run(function, *row), rows)
 

@@ -13,8 +13,8 @@ from lab.bureau.workers.cluster import ClusterPool
 from lab.bureau.workers.pool import Evaluators, WorkerPool, unconfined
 from lab.bureau.workers.settings import RoomName
 from lab.terms.errors import Unreachable
+from protocols.compute_pool import Crew, open_crew
 from protocols.confinement.probe import probe
-from protocols.crew import Crew, open_crew
 
 FEW_ELEMENTS = 8_192
 """So many are evaluated before a cluster has been greeted."""

@@ -12,7 +12,7 @@ from lab.bank.key_rotation import NEXT_CARD, pins_at
 from lab.bank.key_rotation import rotate_key as rotate
 from lab.cli.bank.options import AsJson, CaFile, Home, InsecureHttp, open_keys
 from lab.cli.terminal.output import Output
-from protocols.wire.signature import Signer
+from protocols.wire.http_signatures import Signer
 
 
 def rotate_key(

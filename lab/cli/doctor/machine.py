@@ -14,7 +14,7 @@ import psutil
 
 import lab
 from lab.cli.doctor.findings import Finding, Verdict, Words, both
-from protocols.wire.signature import MAX_AGE
+from protocols.wire.http_signatures import MAX_AGE
 
 PYTHONS = ((3, 11), (3, 13))
 """The first and the last version of Python that every dependency has wheels for."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from protocols.scoring.layout import Terms
+from protocols.scoring.messages import Terms
 from protocols.scoring.parameters import ParameterSet
 from protocols.scoring.seal.operation_costs import conversion_us, file_us
 

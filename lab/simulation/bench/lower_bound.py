@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from protocols.scoring.layout import Terms
+from protocols.scoring.messages import Terms
 from protocols.scoring.parameters import ParameterSet
 from protocols.scoring.seal.operation_costs import least_us, transform_us
 

@@ -30,7 +30,7 @@ from lab.terms.progress import Progress
 from models.bureau.training.trainer import Trained, train
 from models.shared.features import encode
 from protocols.scoring import bank, bureau
-from protocols.scoring.layout import Terms, digest
+from protocols.scoring.messages import Terms, digest
 from protocols.scoring.parameters import ParameterSet, find_parameters
 
 PASSES = 3

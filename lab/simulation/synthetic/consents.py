@@ -15,7 +15,7 @@ import polars as pl
 
 from lab.simulation.local_deployment import Service, Stage
 from lab.simulation.party_steps import Person, sign_in
-from lab.simulation.synthetic.city import ID, Town
+from lab.simulation.synthetic.register import ID, Town
 from lab.tables.spreadsheet_csv import save_csv
 from lab.terms.contract.document import Purpose
 

@@ -13,8 +13,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.simulation.synthetic.city import ID, Floats, Souls, Town, blank, counts, dictionary, draw_outcomes, draw_souls
 from lab.simulation.synthetic.credit_codes import make_codes, write_badly
+from lab.simulation.synthetic.register import (
+    ID,
+    Floats,
+    Souls,
+    Town,
+    blank,
+    counts,
+    dictionary,
+    draw_outcomes,
+    draw_souls,
+)
 from lab.tables.spreadsheet_csv import save_csv
 
 LABEL = "default_12m"

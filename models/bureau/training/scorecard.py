@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from models.bureau.forest import Forest
-from models.bureau.training.binning import bin_evidence
+from models.bureau.training.woe_binning import bin_evidence
 from models.shared.features import Feature
 
 SETTINGS: dict[str, float] = {"C": 1.0, "max_iter": 1000}

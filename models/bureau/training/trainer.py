@@ -23,7 +23,7 @@ from lab.terms.progress import SILENT, Progress
 from models.bureau.forest import Forest
 from models.bureau.model import TOTAL, Model, choose_quantum
 from models.bureau.model_card import Card, Library, Warned
-from models.bureau.training import boosted, scorecard
+from models.bureau.training import boosted_trees, scorecard
 from models.shared.calibration import Calibration, Scale
 from models.shared.features import Feature, FeatureWords, Party, describe, encode, unreadable
 from models.shared.sheet import QUANTILES, Fact, Reference
@@ -72,9 +72,9 @@ def train(
     label: ArrayLike,
     *,
     family: Family = "boosted",
-    interactions: boosted.Interactions = "one",
+    interactions: boosted_trees.Interactions = "one",
     seed: int = 0,
-    trees: int = boosted.TREES,
+    trees: int = boosted_trees.TREES,
     name: str = "credit",
     version: int = 1,
     public_words: Mapping[str, FeatureWords] | None = None,
@@ -90,7 +90,7 @@ def train(
     ``InvalidInput`` for a label that is not 0/1 or has one class, too few rows, or tables of different lengths.
     """
     target = check_label(label, public, bank)
-    shape: boosted.Interactions = "one" if family == "scorecard" else interactions
+    shape: boosted_trees.Interactions = "one" if family == "scorecard" else interactions
     features = (*describe(public, "bureau", public_words), *describe(bank, "bank", bank_words))
     values = _encode_both(features, public, bank)
     fit = _fitter(family, shape, seed, trees)
@@ -114,7 +114,9 @@ def train(
         stage.advance()
         booster = None
         if family == "boosted":
-            forest, booster = boosted.fit_boosted(values, target, features, interactions=shape, seed=seed, trees=trees)
+            forest, booster = boosted_trees.fit_boosted(
+                values, target, features, interactions=shape, seed=seed, trees=trees
+            )
         else:
             forest = fit(values, target, features)
         card = Card(
@@ -145,7 +147,7 @@ def fit_plain(
     *,
     parties: tuple[Party, ...] = ("bureau", "bank"),
     family: Family = "boosted",
-    interactions: boosted.Interactions = "free",
+    interactions: boosted_trees.Interactions = "free",
     seed: int = 0,
 ) -> PlainModel:
     """A model in clear on the features of ``parties`` alone, to compare with; same input rules as ``train``."""
@@ -205,10 +207,12 @@ def ks(label: NDArray[np.int64], raw: NDArray[np.float64]) -> float:
 Fit = Callable[[NDArray[np.float64], NDArray[np.int64], tuple[Feature, ...]], Forest]
 
 
-def _fitter(family: Family, interactions: boosted.Interactions, seed: int, trees: int = boosted.TREES) -> Fit:
+def _fitter(
+    family: Family, interactions: boosted_trees.Interactions, seed: int, trees: int = boosted_trees.TREES
+) -> Fit:
     if family == "scorecard":
         return scorecard.fit_scorecard
-    return lambda values, label, features: boosted.fit_boosted(
+    return lambda values, label, features: boosted_trees.fit_boosted(
         values, label, features, interactions=interactions, seed=seed, trees=trees
     )[0]
 
@@ -249,7 +253,7 @@ def _assemble(
     name: str,
     version: int,
     family: Family,
-    interactions: boosted.Interactions,
+    interactions: boosted_trees.Interactions,
     features: tuple[Feature, ...],
     forest: Forest,
     value_limit: int,
@@ -299,7 +303,7 @@ def _auc(label: NDArray[np.int64], raw: NDArray[np.float64]) -> float:
 
 
 def _settings(family: Family, trees: int) -> tuple[Fact, ...]:
-    settings = {"trees": float(trees), **boosted.SETTINGS} if family == "boosted" else scorecard.SETTINGS
+    settings = {"trees": float(trees), **boosted_trees.SETTINGS} if family == "boosted" else scorecard.SETTINGS
     return tuple(Fact(name, float(value)) for name, value in settings.items())
 
 

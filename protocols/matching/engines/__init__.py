@@ -4,7 +4,7 @@ An engine is a two-party oblivious pseudorandom function: the bureau holds a key
 F(x) is 32 bytes made of H(x)^s. The bureau evaluates its own register directly, and a bank's blinded identifiers
 blindly; the bank blinds and unblinds. The two halves of an engine are modules of their own (``<engine>.bank``,
 ``<engine>.bureau``), loaded by name, so neither party needs the other's code. Both are plain functions of a key, so
-that work can be split over processes (``protocols.crew``).
+that work can be split over processes (``protocols.compute_pool``).
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.scoring.parameters import ParameterSet
-from protocols.scoring.rlwe.noise import Element, below, times
+from protocols.scoring.rlwe.sampling import Element, below, times
 
 _LIMB = 10
 SMALL = 24

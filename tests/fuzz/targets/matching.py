@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from protocols.matching import bank, bureau, marks, setup
-from protocols.matching.contract_keys import contract_key, public_key
-from protocols.matching.marks import Geometry, MalformedSet
+from protocols.matching import bank, bureau, golomb_sets, setup
+from protocols.matching.golomb_sets import Geometry, MalformedSet
+from protocols.matching.key_derivation import contract_key, public_key
 from protocols.wire.frame import Frame, Kind, MalformedFrame
 from tests.fuzz.target import Target, vectors
 
@@ -18,7 +18,7 @@ _KEYS = {engine: contract_key(bytes(32), engine, "c-vectors", "match") for engin
 _PUBLIC = {engine: public_key(engine, _KEYS[engine]) for engine in _ENGINES}
 _BLINDINGS = {engine: bank.Blinding(engine, bytes(32)) for engine in _ENGINES}
 _ASKED = ["a", "b", "c", "d", "e"]
-_CODED = [marks.encode(np.array(one, dtype=np.uint64)) for one in ([7, 1 << 30], [9])]
+_CODED = [golomb_sets.encode(np.array(one, dtype=np.uint64)) for one in ([7, 1 << 30], [9])]
 _GEOMETRY = Geometry(2, 3)
 
 
@@ -80,7 +80,7 @@ def read_delta(data: bytes) -> None:
 def deltas() -> list[bytes]:
     """Deltas that add and remove."""
     name = hashlib.sha256(_frame("match-setup")).hexdigest()
-    more = marks.encode(np.array([8, 8, 1 << 40], dtype=np.uint64))
+    more = golomb_sets.encode(np.array([8, 8, 1 << 40], dtype=np.uint64))
     return [
         _frame("match-delta"),
         setup.pack_delta("00" * 32, name, [more, b""], [_CODED[0], b""]),
@@ -90,11 +90,11 @@ def deltas() -> list[bytes]:
 
 def read_coded(data: bytes) -> None:
     """What is decoded is sorted and in range, and is the same after it was coded again."""
-    below = 3 << marks.BITS
-    values = marks.decode(data, below)
+    below = 3 << golomb_sets.BITS
+    values = golomb_sets.decode(data, below)
     assert (np.diff(values.astype(np.int64)) >= 0).all()
     assert not len(values) or int(values[-1]) < below
-    assert (marks.decode(marks.encode(values), below) == values).all()
+    assert (golomb_sets.decode(golomb_sets.encode(values), below) == values).all()
 
 
 TARGETS = (

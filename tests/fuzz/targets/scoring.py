@@ -10,9 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from protocols.scoring import key_proof, layout, packing
+from protocols.scoring import key_proof, messages, packing
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
-from protocols.scoring.rlwe import noise, ring
+from protocols.scoring.rlwe import ring, sampling
 from protocols.scoring.rlwe.seed_expansion import expand
 from protocols.scoring.seal import format
 from protocols.wire.frame import MalformedFrame
@@ -29,16 +29,16 @@ def _rows(number: int) -> np.ndarray:
 
 
 def _column(number: int) -> bytes:
-    return layout.pack_seeded(bytes([number]) * 32, _rows(number), _SET)
+    return messages.pack_seeded(bytes([number]) * 32, _rows(number), _SET)
 
 
 def read_context(data: bytes) -> None:
     """A key is residues in range and a seed; its proof is right, or refused."""
     assert not format.is_secret_key(data, _SET)
-    key, proof = layout.read_context(data, _SET)
-    layout.is_current(data)
-    first, second = layout.read_seeded(key, _SET)
-    assert layout.pack_seeded(key[:32], first, _SET) == key
+    key, proof = messages.read_context(data, _SET)
+    messages.is_current(data)
+    first, second = messages.read_seeded(key, _SET)
+    assert messages.pack_seeded(key[:32], first, _SET) == key
     key_proof.check(key, (first, second), proof, _SET)
 
 
@@ -46,22 +46,22 @@ def contexts() -> list[bytes]:
     """A key with its proof, and one with a proof of something else."""
     seed, secret = bytes(32), np.array([-1, 0, 1, 1] * 4, dtype=np.int64)
     error, second = np.arange(16, dtype=np.int64) - 8, expand(seed, _SET)
-    scaled = noise.scaled(noise.residues(error, _SET), _SET.plain_modulus, _SET)
-    whole = noise.added(ring.product(second, secret, _SET), scaled, _SET)
+    scaled = sampling.scaled(sampling.residues(error, _SET), _SET.plain_modulus, _SET)
+    whole = sampling.added(ring.product(second, secret, _SET), scaled, _SET)
     primes = np.array(_SET.data_primes, dtype=np.uint64)[:, None]
     first = (primes - whole) % primes
-    key = layout.pack_seeded(seed, first, _SET)
+    key = messages.pack_seeded(seed, first, _SET)
     proof = key_proof.prove(key, (first, second), secret, error, _SET)
-    return [layout.pack_context(_SET, key, proof), layout.pack_context(_SET, _column(1), proof)]
+    return [messages.pack_context(_SET, key, proof), messages.pack_context(_SET, _column(1), proof)]
 
 
 def read_batch(data: bytes) -> None:
     """Columns that are taken are of known length, and of residues that are written again as they were."""
-    head = layout.read_batch(data, _SET, contract=_CONTRACT)
+    head = messages.read_batch(data, _SET, contract=_CONTRACT)
     assert head.rows == len(head.tags) <= _SET.slots and len(head.seeds()) == head.columns
     for part in head.ciphertexts:
-        first, second = layout.read_seeded(part, _SET)
-        assert layout.pack_seeded(part[:32], first, _SET) == part
+        first, second = messages.read_seeded(part, _SET)
+        assert messages.pack_seeded(part[:32], first, _SET) == part
         assert all(int(row.max()) < prime for row, prime in zip(second, _SET.data_primes, strict=True))
 
 
@@ -69,19 +69,19 @@ def batches() -> list[bytes]:
     """Batches of two columns and of none."""
     tags = np.arange(48, dtype=np.uint8).reshape(3, 16)
     both = [[_column(1), _column(2)], []]
-    return [layout.pack_batch(_SET, _CONTRACT, _BATCH, tags, columns) for columns in both]
+    return [messages.pack_batch(_SET, _CONTRACT, _BATCH, tags, columns) for columns in both]
 
 
 def read_reply(data: bytes) -> None:
     """Outputs that are taken are residues in range."""
-    for part in layout.read_reply(data, _SET, batch=_BATCH, rows=3):
-        assert layout.pack_output(*layout.read_output(part, _SET), _SET) == part
+    for part in messages.read_reply(data, _SET, batch=_BATCH, rows=3):
+        assert messages.pack_output(*messages.read_output(part, _SET), _SET) == part
 
 
 def replies() -> list[bytes]:
     """A reply of two outputs."""
-    output = layout.pack_output(_rows(1)[:1], _rows(2)[:1], _SET)
-    return [layout.pack_reply(_SET, _BATCH, 3, [output, output])]
+    output = messages.pack_output(_rows(1)[:1], _rows(2)[:1], _SET)
+    return [messages.pack_reply(_SET, _BATCH, 3, [output, output])]
 
 
 def read_polynomial(data: bytes) -> None:

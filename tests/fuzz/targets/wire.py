@@ -7,7 +7,7 @@ from base64 import b64encode
 from datetime import UTC, datetime
 
 from protocols.wire.frame import Frame, Kind, MalformedFrame, is_frame, unpack
-from protocols.wire.signature import SignatureRejected, verify_request
+from protocols.wire.http_signatures import SignatureRejected, verify_request
 from tests.fuzz.target import Target, vectors
 
 _NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)

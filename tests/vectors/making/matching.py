@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from lab.terms.keys.matching_key_statement import KeyStatement
-from protocols.matching import bank, bureau, hiding, layout, marks, setup
-from protocols.matching.contract_keys import contract_key, public_key
+from protocols.matching import bank, bureau, golomb_sets, messages, request_composition, setup
 from protocols.matching.engines.x25519 import hash_to_curve as encoding
-from protocols.matching.engines.x25519 import multiplication, scalars
+from protocols.matching.engines.x25519 import openssl, scalars
+from protocols.matching.key_derivation import contract_key, public_key
 from tests.vectors.making.keys import BUREAU
 
 IDENTIFIERS = ["91110000100000044W", "91310000MA1FL0LQ3Y", "客户-0001", "a", "x" * 200]
@@ -19,7 +19,7 @@ KEY = scalars.clamp(hashlib.sha256(b"shulab vectors: matching key").digest())
 BANK_SECRET, EPOCH_SECRET = bytes(range(32)), bytes(range(64, 96))
 ENGINE, CONTRACT, EPOCH, JOB = "x25519", "c-vectors", 4, "j-0123456789abcdef"
 REGISTER = 51_000
-OPERATIONS: tuple[layout.Operation, ...] = ("match", "count")
+OPERATIONS: tuple[messages.Operation, ...] = ("match", "count")
 
 
 def rows(elements: np.ndarray) -> list[str]:
@@ -51,7 +51,7 @@ def x25519() -> dict[str, Any]:
     return {
         "products": [
             {"scalar": KEY.hex(), "element": element, "product": product}
-            for element, product in zip(rows(points), rows(multiplication.multiply(KEY, points)), strict=True)
+            for element, product in zip(rows(points), rows(openssl.multiply(KEY, points)), strict=True)
         ],
         "pairs": pairs,
     }
@@ -72,7 +72,7 @@ def oprf() -> dict[str, Any]:
     }
 
 
-def _run(operation: layout.Operation) -> dict[str, Any]:
+def _run(operation: messages.Operation) -> dict[str, Any]:
     about = (operation, ENGINE, CONTRACT, EPOCH)
     order = bank.order_seed(BANK_SECRET, *about, IDENTIFIERS)
     sorted_ = sorted(IDENTIFIERS)
@@ -91,7 +91,7 @@ def _run(operation: layout.Operation) -> dict[str, Any]:
         "order_seed": order.hex(),
         "asked": asked,
         "request_seed": seed.hex(),
-        "canary_places": hiding.canary_places(seed, len(asked)).tolist(),
+        "canary_places": request_composition.canary_places(seed, len(asked)).tolist(),
         "request": request.hex(),
         "key": key.hex(),
         "public_key": public.hex(),
@@ -101,8 +101,8 @@ def _run(operation: layout.Operation) -> dict[str, Any]:
         "values": rows(values),
     }
     if counting:
-        return run | {"marks": rows(layout.count_marks(CONTRACT, JOB, values))}
-    digests = layout.digests(CONTRACT, asked, values)
+        return run | {"marks": rows(messages.count_marks(CONTRACT, JOB, values))}
+    digests = messages.digests(CONTRACT, asked, values)
     return run | {"tags": rows(digests[:, :16]), "marks": rows(digests[:, 16:])}
 
 
@@ -111,25 +111,25 @@ def coded_set() -> dict[str, Any]:
     drawn = b"".join(hashlib.sha256(b"shulab vectors: mark %d" % number).digest()[:16] for number in range(400))
     some = np.frombuffer(drawn, dtype=np.uint8).reshape(-1, 16)
     places = []
-    for geometry in (marks.Geometry(1, 1), marks.Geometry(1, 407), marks.Geometry(103, 66_000)):
-        found = zip(rows(some[:6]), *(one.tolist() for one in marks.place(geometry, some[:6])), strict=True)
+    for geometry in (golomb_sets.Geometry(1, 1), golomb_sets.Geometry(1, 407), golomb_sets.Geometry(103, 66_000)):
+        found = zip(rows(some[:6]), *(one.tolist() for one in golomb_sets.place(geometry, some[:6])), strict=True)
         places += [
             {"buckets": geometry.buckets, "slots": geometry.slots, "mark": mark, "bucket": bucket, "place": place}
             for mark, bucket, place in found
         ]
-    _, dense = marks.place(marks.Geometry(1, 407), some)
+    _, dense = golomb_sets.place(golomb_sets.Geometry(1, 407), some)
     sets = [[], [0], [0, 0, 0], [5, 5, 9, 1 << 20], [1 << 61], sorted(dense.tolist())]
     return {
         "places": places,
-        "sets": [{"places": one, "coded": marks.encode(np.array(one, dtype=np.uint64)).hex()} for one in sets],
+        "sets": [{"places": one, "coded": golomb_sets.encode(np.array(one, dtype=np.uint64)).hex()} for one in sets],
     }
 
 
 def frames() -> dict[str, Any]:
     """The frames of a set-up."""
     run = _run("match")
-    geometry = marks.Geometry(2, 3)
-    coded = [marks.encode(np.array(one, dtype=np.uint64)) for one in ([7, 1 << 30], [9])]
+    geometry = golomb_sets.Geometry(2, 3)
+    coded = [golomb_sets.encode(np.array(one, dtype=np.uint64)) for one in ([7, 1 << 30], [9])]
     stated = setup.StatedKey(bytes.fromhex(run["public_key"]), REGISTER, bytes.fromhex(run["statement_signature"]))
     hashes = [hashlib.sha256(one).digest() for one in coded]
     manifest = setup.pack_setup(ENGINE, geometry, 3, [len(one) for one in coded], hashes, stated, epoch=EPOCH)

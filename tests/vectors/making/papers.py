@@ -9,7 +9,7 @@ from typing import Any
 from lab.terms.contract.document import Contract, signing_input
 from lab.terms.keys.key_succession import Succession
 from lab.terms.keys.party import Party
-from protocols.wire.signature import sign_request
+from protocols.wire.http_signatures import sign_request
 from tests.vectors.making.keys import BANK, BANK_SECRET, BUREAU, BUREAU_SECRET, NEXT, NEXT_SECRET
 
 START = datetime(2026, 3, 1, 8, tzinfo=UTC)

@@ -32,7 +32,7 @@ from lab.bureau.ledger import BUREAU, Fact, record
 from lab.bureau.store import Store
 from lab.terms.errors import Unreachable
 from lab.terms.progress import SILENT, Progress
-from protocols.crew import Crew, CrewLost, SoloCrew
+from protocols.compute_pool import Crew, CrewLost, SoloCrew
 from protocols.matching.bureau import SHARD, VALUE_BYTES, evaluate_register
 
 VALUES = "values"

@@ -35,7 +35,7 @@ from lab.bureau.store import Store
 from lab.bureau.store.tables import MatchAnswerRow, MatchRow
 from lab.terms.contract.document import Operation
 from lab.terms.errors import InvalidInput, NotFound, Refused, Unreachable
-from protocols.crew import Crew, CrewLost
+from protocols.compute_pool import Crew, CrewLost
 from protocols.matching.bureau import (
     CANARIES,
     MAX_SHARD,

@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.matching.engines.x25519 import accelerated, multiplication, scalars
+from protocols.matching.engines.x25519 import multibuffer, openssl, scalars
 
 Multiply = Callable[[bytes, NDArray[np.uint8]], NDArray[np.uint8]]
 MultiplyEach = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]
@@ -43,7 +43,7 @@ class Way:
     """Many scalars, one element."""
 
 
-_PORTABLE = (multiplication.multiply, multiplication.multiply_each)
+_PORTABLE = (openssl.multiply, openssl.multiply_each)
 
 
 @cache
@@ -52,12 +52,12 @@ def chosen() -> Way:
     if os.environ.get(VARIABLE) == "portable":
         return Way("portable", f"asked for by {VARIABLE}", *_PORTABLE)
     try:
-        accelerated.load()
-    except accelerated.NotAvailable as reason:
+        multibuffer.load()
+    except multibuffer.NotAvailable as reason:
         return Way("portable", str(reason), *_PORTABLE)
-    if not (agrees(accelerated.multiply) and agrees_each(accelerated.multiply_each)):
+    if not (agrees(multibuffer.multiply) and agrees_each(multibuffer.multiply_each)):
         return Way("portable", "the accelerated library gave a wrong result", *_PORTABLE)
-    return Way("accelerated", "ipp-crypto on AVX-512 IFMA", accelerated.multiply, accelerated.multiply_each)
+    return Way("accelerated", "ipp-crypto on AVX-512 IFMA", multibuffer.multiply, multibuffer.multiply_each)
 
 
 def agrees(multiply: Multiply) -> bool:
@@ -69,7 +69,7 @@ def agrees(multiply: Multiply) -> bool:
                 return False
         key, base = scalars.generate(), np.zeros((_TRIALS, 32), dtype=np.uint8)
         base[:, 0] = np.arange(_TRIALS) + 9
-        return bool((multiply(key, base) == multiplication.multiply(key, base)).all())
+        return bool((multiply(key, base) == openssl.multiply(key, base)).all())
     except ValueError:
         return False
 
@@ -79,6 +79,6 @@ def agrees_each(multiply_each: MultiplyEach) -> bool:
     try:
         keys = np.frombuffer(b"".join(scalars.generate() for _ in range(_TRIALS)), dtype=np.uint8).reshape(-1, 32)
         element = multiply_each(keys[:1], np.frombuffer(scalars.BASE, dtype=np.uint8))[0]
-        return bool((multiply_each(keys, element) == multiplication.multiply_each(keys, element)).all())
+        return bool((multiply_each(keys, element) == openssl.multiply_each(keys, element)).all())
     except ValueError:
         return False

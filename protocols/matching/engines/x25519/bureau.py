@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.matching.engines.x25519 import backend as path_
-from protocols.matching.engines.x25519 import element_checks, hash_to_curve, multiplication, scalars
+from protocols.matching.engines.x25519 import element_checks, hash_to_curve, openssl, scalars
 from protocols.matching.engines.x25519.hash_to_curve import WIDTH
 
 __all__ = [
@@ -43,7 +43,7 @@ def key_of(material: bytes) -> bytes:
 
 def public_key(key: bytes) -> bytes:
     """P = X25519(s, 9), 32 bytes: of prime order, as B is."""
-    return multiplication.multiply(key, np.frombuffer(scalars.BASE, dtype=np.uint8).reshape(1, WIDTH)).tobytes()
+    return openssl.multiply(key, np.frombuffer(scalars.BASE, dtype=np.uint8).reshape(1, WIDTH)).tobytes()
 
 
 def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:

@@ -214,7 +214,7 @@ def test_public_context_is_the_same_at_every_opening_and_holders_agree(
     assert not any(secret[:64] in keys.public_context(PARAMS) for secret in secrets_of(keys))
     # A batch of one holder under the kept context is decrypted by another, after the bureau's part.
     from protocols.scoring.bureau import evaluate
-    from protocols.scoring.layout import Terms
+    from protocols.scoring.messages import Terms
 
     context = keys.public_context(PARAMS)
     tags = np.arange(32, dtype=np.uint8).reshape(2, 16)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from protocols.scoring import layout, packing
+from protocols.scoring import messages, packing
 from protocols.scoring.parameters import PARAMETERS, SEED_BYTES, ParameterSet
 from protocols.scoring.rlwe import seed_expansion
 from protocols.scoring.seal import binding
@@ -206,5 +206,5 @@ def test_the_factor_of_a_reply_is_a_constant_of_the_set(params: ParameterSet) ->
     again = binding.reply(first, second, params)
     assert binding.dump(again) == binding.dump(made)
     half = params.output_bytes // 2
-    data = layout.pack_output(first, second, params)
+    data = messages.pack_output(first, second, params)
     assert data == plainly(first, params.primes[:1]) + plainly(second, params.primes[:1]) and len(data) == 2 * half

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import date
 
-from lab.simulation.synthetic.city import ID, make_town
 from lab.simulation.synthetic.consents import AGREED, count_agreed, make_consents
+from lab.simulation.synthetic.register import ID, make_town
 from lab.terms.consent import COLUMNS, read_moment
 from lab.terms.contract.document import Purpose
 

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from protocols.matching.engines.x25519 import accelerated, backend, bank, bureau, hash_to_curve, multiplication, scalars
+from protocols.matching.engines.x25519 import backend, bank, bureau, hash_to_curve, multibuffer, openssl, scalars
 from protocols.matching.engines.x25519.element_checks import check_form, check_on_curve
 
 P = 2**255 - 19
@@ -115,14 +115,14 @@ def test_hash_to_curve_is_that_of_rfc_9380(message: bytes, field: str, before: s
 
 @pytest.mark.parametrize(("scalar", "element", "wanted"), RFC7748)
 def test_multiplication_is_that_of_rfc_7748(scalar: str, element: str, wanted: str) -> None:
-    found = multiplication.multiply(bytes.fromhex(scalar), row(int.from_bytes(bytes.fromhex(element), "little")))
+    found = openssl.multiply(bytes.fromhex(scalar), row(int.from_bytes(bytes.fromhex(element), "little")))
     assert found.tobytes().hex() == wanted
 
 
 def test_multiplication_iterated_a_thousand_times_is_that_of_rfc_7748() -> None:
     k = u = row(9)
     for _ in range(1000):
-        k, u = multiplication.multiply(k.tobytes(), u), k
+        k, u = openssl.multiply(k.tobytes(), u), k
     assert k.tobytes().hex() == "684cf59ba83309552800ef566f2f4d3c1c3887c49360e3875f2eb94d99532c51"
 
 
@@ -239,12 +239,12 @@ def test_openssl_agrees_with_the_bureau_on_a_blinded_element() -> None:
 
 def test_a_path_that_gives_other_bytes_is_not_taken() -> None:
     def off_by_one(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        return multiplication.multiply(scalar, elements) ^ np.uint8(1)
+        return openssl.multiply(scalar, elements) ^ np.uint8(1)
 
     def refuses(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
         raise ValueError("no")
 
-    assert backend.agrees(multiplication.multiply)
+    assert backend.agrees(openssl.multiply)
     assert not backend.agrees(off_by_one) and not backend.agrees(refuses)
 
 
@@ -261,12 +261,12 @@ def test_the_path_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_accelerated_path_gives_the_same_bytes() -> None:
     try:
-        accelerated.load()
-    except accelerated.NotAvailable as reason:
+        multibuffer.load()
+    except multibuffer.NotAvailable as reason:
         pytest.skip(f"the accelerated path is not available here: {reason}")
     points, key = hash_to_curve.encode([f"name {i}" for i in range(1001)]), scalars.generate()
-    assert (accelerated.multiply(key, points) == multiplication.multiply(key, points)).all()
+    assert (multibuffer.multiply(key, points) == openssl.multiply(key, points)).all()
     for count in (1, 7, 8, 9):
-        assert (accelerated.multiply(key, points[:count]) == multiplication.multiply(key, points[:count])).all()
+        assert (multibuffer.multiply(key, points[:count]) == openssl.multiply(key, points[:count])).all()
     with pytest.raises(ValueError, match="small order"):
-        accelerated.multiply(key, np.concatenate([points[:9], row(0)]))
+        multibuffer.multiply(key, np.concatenate([points[:9], row(0)]))

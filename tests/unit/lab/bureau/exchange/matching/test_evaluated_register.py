@@ -29,7 +29,7 @@ from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.store import Store, migrate, open_store
 from lab.bureau.store.tables import EntryRow
 from lab.terms.errors import Refused, Unreachable
-from protocols.crew import CrewLost, SoloCrew
+from protocols.compute_pool import CrewLost, SoloCrew
 from protocols.matching.bureau import evaluate_register
 
 ROOT = Path(__file__).resolve().parents[6]
@@ -137,7 +137,7 @@ from lab.bureau.exchange import evaluated
 from lab.bureau.exchange.matching.row_selection import Extent, Use
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.register import find_snapshot
-from protocols.crew import SoloCrew
+from protocols.compute_pool import SoloCrew
 
 evaluated.SHARD, left = int(sys.argv[2]), int(sys.argv[3])
 real = os.fdatasync

@@ -14,7 +14,7 @@ from lab.bureau.exchange.scoring.leakage_budget import check_fresh
 from lab.bureau.store import Store
 from lab.bureau.store.tables import BankRow, SeedRow
 from lab.terms.errors import Conflict
-from protocols.scoring.layout import BatchHead
+from protocols.scoring.messages import BatchHead
 from protocols.scoring.parameters import SEED_BYTES
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from protocols.scoring import packing
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe.noise import Element
+from protocols.scoring.rlwe.sampling import Element
 from protocols.scoring.rlwe.seed_expansion import expand
 from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
 

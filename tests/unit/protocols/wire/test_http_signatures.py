@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from cryptography.hazmat.primitives.serialization import load_der_private_key, load_der_public_key
 from http_message_signatures import HTTPMessageSigner, HTTPMessageVerifier, MappingKeyResolver, algorithms
 
-from protocols.wire.signature import MAX_AGE, SignatureRejected, sign_request, verify_request
+from protocols.wire.http_signatures import MAX_AGE, SignatureRejected, sign_request, verify_request
 
 BUREAU = "ab" * 32
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from protocols.matching import bank, bureau, hiding
-from protocols.matching.contract_keys import contract_key
+from protocols.matching import bank, bureau, request_composition
 from protocols.matching.engines.openmined.points import ORDER
+from protocols.matching.key_derivation import contract_key
 from protocols.wire.frame import Kind, unpack
 
 SECRET = bytes(range(32))
@@ -40,16 +40,16 @@ def test_seeds_are_as_they_are_written() -> None:
     codes = ["b", "a", "银行"]
     about = field(b"count") + field(b"x25519") + field(b"c-0001") + field(b"12")
     asked = hkdf(SECRET, b"shulab request v2\x00" + about + field(named(codes)), 32)
-    assert hiding.request_seed(SECRET, "count", "x25519", "c-0001", 12, codes) == asked
+    assert request_composition.request_seed(SECRET, "count", "x25519", "c-0001", 12, codes) == asked
     ordered = hkdf(SECRET, b"shulab order v1\x00" + about + field(named(["a", "b", "银行"])), 32)
-    assert hiding.order_seed(SECRET, "count", "x25519", "c-0001", 12, codes) == ordered
+    assert request_composition.order_seed(SECRET, "count", "x25519", "c-0001", 12, codes) == ordered
 
 
 def test_an_order_is_as_it_is_written() -> None:
     stream = hashlib.shake_256(b"shulab order v1\x00" + SECRET).digest(16 * 50)
     words = [stream[16 * place : 16 * place + 16] for place in range(50)]
-    assert hiding.secret_order(SECRET, 50).tolist() == sorted(range(50), key=words.__getitem__)
-    assert hiding.secret_order(SECRET, 0).tolist() == []
+    assert request_composition.secret_order(SECRET, 50).tolist() == sorted(range(50), key=words.__getitem__)
+    assert request_composition.secret_order(SECRET, 0).tolist() == []
 
 
 def test_a_contracts_key_is_as_it_is_written() -> None:
@@ -70,7 +70,7 @@ def test_a_request_has_its_canaries_where_and_as_they_are_written(engine: str) -
     elements = [part[start : start + width] for start in range(0, len(part), width)]
     stream = hashlib.shake_256(b"shulab canary places v1\x00" + SECRET).digest(16 * 94)
     places = sorted(range(94), key=lambda place: stream[16 * place : 16 * place + 16])[:64]
-    assert len(elements) == 94 and hiding.canary_places(SECRET, 30).tolist() == places
+    assert len(elements) == 94 and request_composition.canary_places(SECRET, 30).tolist() == places
     piece = {"x25519": 32, "openmined": 48}[engine]
     material = hashlib.shake_256(b"shulab canary scalars v1\x00" + SECRET).digest(64 * piece)
     for number in (0, 1, 63):
@@ -86,27 +86,29 @@ def test_a_request_has_its_canaries_where_and_as_they_are_written(engine: str) -
 @settings(max_examples=300, deadline=None)
 @given(identifiers=st.integers(0, 10**6), most=st.integers(1, 100_000))
 def test_requests_hold_all_with_enough_canaries_and_are_as_few_as_can_be(identifiers: int, most: int) -> None:
-    if not hiding.room(most):
+    if not request_composition.room(most):
         assert most <= 64
         if identifiers:
             with pytest.raises(ValueError, match="canaries"):
-                hiding.request_sizes(identifiers, most)
+                request_composition.request_sizes(identifiers, most)
         return
-    if identifiers > 5_000 * hiding.room(most):
+    if identifiers > 5_000 * request_composition.room(most):
         return
-    sizes = hiding.request_sizes(identifiers, most)
-    assert sum(sizes) == identifiers and len(sizes) == -(-identifiers // hiding.room(most))
+    sizes = request_composition.request_sizes(identifiers, most)
+    assert sum(sizes) == identifiers and len(sizes) == -(-identifiers // request_composition.room(most))
     for size in set(sizes):
-        canaries = hiding.canaries_for(size)
+        canaries = request_composition.canaries_for(size)
         assert canaries >= 64 and 100 * canaries >= size + canaries and size + canaries <= most
-    assert hiding.elements_for(identifiers, most) == sum(size + hiding.canaries_for(size) for size in sizes)
-    room = hiding.room(most)
-    assert room + 1 + hiding.canaries_for(room + 1) > most
+    assert request_composition.elements_for(identifiers, most) == sum(
+        size + request_composition.canaries_for(size) for size in sizes
+    )
+    room = request_composition.room(most)
+    assert room + 1 + request_composition.canaries_for(room + 1) > most
 
 
 def test_places_are_uniform() -> None:
     counts = np.zeros(104, dtype=int)
     for number in range(3_000):
-        counts[hiding.canary_places(number.to_bytes(32, "big"), 40)] += 1
+        counts[request_composition.canary_places(number.to_bytes(32, "big"), 40)] += 1
     chance = 64 / 104
     assert np.abs(counts - 3_000 * chance).max() < 5 * (3_000 * chance * (1 - chance)) ** 0.5

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from protocols.crew import ClusterCrew, CrewLost, LocalCrew, SoloCrew, open_crew
+from protocols.compute_pool import ClusterCrew, CrewLost, LocalCrew, SoloCrew, open_crew
 from protocols.matching.bureau import evaluate_register, generate_key
 
 ROWS = [(number, number + 1) for number in range(40)]
@@ -92,7 +92,7 @@ def test_work_that_kills_every_process_ends(crew: LocalCrew) -> None:
 def test_processes_do_not_outlive_their_parent() -> None:
     code = (
         "import os, time\n"
-        "from protocols.crew import LocalCrew\n"
+        "from protocols.compute_pool import LocalCrew\n"
         "if __name__ == '__main__':\n"
         "    crew = LocalCrew(1)\n"
         "    print(next(crew.map(os.getpid, [()])), flush=True)\n"

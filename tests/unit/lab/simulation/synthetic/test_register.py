@@ -9,9 +9,9 @@ import polars as pl
 from sklearn.metrics import roc_auc_score
 from stdnum.cn import uscc
 
-from lab.simulation.synthetic.city import ID, dictionary, make_town, write_town
 from lab.simulation.synthetic.credit_codes import make_codes, write_badly
 from lab.simulation.synthetic.portfolio import LABEL, make_portfolio
+from lab.simulation.synthetic.register import ID, dictionary, make_town, write_town
 from lab.terms.identifiers import Reason, normalise
 from models.bureau.training.trainer import fit_plain
 from models.shared.features import read_words

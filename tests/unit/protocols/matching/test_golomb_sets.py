@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from protocols.matching.marks import (
+from protocols.matching.golomb_sets import (
     BOUND_BITS,
     MAX_BUCKETS,
     MAX_SLOTS,

@@ -37,7 +37,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from numpy.typing import NDArray
 
-from protocols.matching.layout import Operation, fields
+from protocols.matching.messages import Operation, fields
 
 CANARIES = 64
 """The fewest canaries in a request."""

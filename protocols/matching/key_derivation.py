@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from protocols.matching.engines import bureau_engine
-from protocols.matching.layout import Operation, fields
+from protocols.matching.messages import Operation, fields
 
 _DOMAIN = b"shulab matching key v1\x00"
 
