@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.tables.table_reader import digest_of, read_table
+from lab.tables.table_reader import hash_file, read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, Reason, normalise
+from lab.terms.identifiers import IdKind, RejectionReason, normalise_identifiers
 
 # Headers under which a code column is found when it is not named.
 ID_COLUMNS = ("id", "code", "uscc", "统一社会信用代码", "社会信用代码", "信用代码")
@@ -27,7 +27,7 @@ class SetAsideRow:
 
     row: int
     given: str | None
-    reason: Reason
+    reason: RejectionReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +64,13 @@ def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = No
     table = read_table(path)
     column = _id_column(table.frame, id_column, kind)
     given = table.frame[column].to_list()
-    found = normalise(given, kind)
+    found = normalise_identifiers(given, kind)
     seen: set[str] = set()
     accepted: list[int] = []
     aside = [SetAsideRow(row.row, None, row.reason) for row in table.set_aside]
     for index, (code, reason) in enumerate(zip(found.codes, found.reasons, strict=True)):
         if code is None or code in seen:
-            why = Reason.DUPLICATE if code is not None else Reason(reason or Reason.EMPTY)
+            why = RejectionReason.DUPLICATE if code is not None else RejectionReason(reason or RejectionReason.EMPTY)
             aside.append(SetAsideRow(int(table.numbers[index]), given[index], why))
         else:
             seen.add(code)
@@ -85,7 +85,7 @@ def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = No
         numbers=table.numbers[picked],
         set_aside=tuple(sorted(aside, key=lambda row: row.row)),
         rows=table.rows,
-        sha256=digest_of(path),
+        sha256=hash_file(path),
         warnings=table.warnings,
     )
 
@@ -94,7 +94,9 @@ def read_codes(path: str | Path, *, kind: IdKind) -> frozenset[str]:
     """The usable codes in the first column (or the code column) of a table: firms to match but not to score."""
     table = read_table(path)
     column = next((name for name in ID_COLUMNS if name in table.frame.columns), table.frame.columns[0])
-    return frozenset(code for code in normalise(table.frame[column].to_list(), kind).codes if code is not None)
+    return frozenset(
+        code for code in normalise_identifiers(table.frame[column].to_list(), kind).codes if code is not None
+    )
 
 
 def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:
@@ -111,7 +113,7 @@ def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:
             return lowered[name]
     first = frame.columns[0]
     sample = frame[first].head(100).to_list()
-    if kind == "uscc" and normalise(sample, kind).accepted * 2 > len(sample):
+    if kind == "uscc" and normalise_identifiers(sample, kind).accepted * 2 > len(sample):
         return first
     raise InvalidInput(
         "Wanted to know which column holds the enterprises' codes; no column has a usual name for it.",

@@ -17,24 +17,27 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from lab.sdk.connection import Connection
+from lab.sdk.connection import ServiceConnection
 from lab.terms.errors import NotAuthentic, Unreachable
 
-SECONDS = 300.0
+SIGN_IN_SECONDS = 300.0
 _PAGE = """<!doctype html><html lang="zh"><meta charset="utf-8"><title>Shulab</title>
 <p>可以关闭此页，回到命令行。 You may close this page and go back to the command line.</p></html>""".encode()
 _AGAIN = "run the command again"
 
 
 def sign_in_by_browser(
-    service: str, say: Callable[[str], None], *, ca_file: str = "", seconds: float = SECONDS
+    service: str, say: Callable[[str], None], *, ca_file: str = "", seconds: float = SIGN_IN_SECONDS
 ) -> dict[str, Any]:
     """What the service answers when the person has signed in in a browser, token included.
 
     Raises ``Unreachable`` when nobody does within ``seconds``, ``NotAuthentic`` when they are not let in.
     """
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-    with closing(Connection(service, ca_file=ca_file)) as connection, _Listener(state, seconds) as listener:
+    with (
+        closing(ServiceConnection(service, ca_file=ca_file)) as connection,
+        _CallbackServer(state, seconds) as listener,
+    ):
         asked = {"port": listener.port, "code_challenge": create_s256_code_challenge(verifier), "state": state}
         url = f"{connection.service}/v1/sign-in/oidc?{urlencode(asked)}"
         say(f"请在浏览器中登录 Sign in in the browser; if none opens, go to: {url}")
@@ -47,11 +50,11 @@ def sign_in_by_browser(
     return answer
 
 
-class _Listener(HTTPServer):
+class _CallbackServer(HTTPServer):
     """Listens on this machine alone until a browser brings the right state."""
 
     def __init__(self, state: str, seconds: float) -> None:
-        super().__init__(("127.0.0.1", 0), _Visitor)
+        super().__init__(("127.0.0.1", 0), _CallbackHandler)
         self.port = int(self.server_address[1])
         self.state = state
         self.brought: dict[str, str] = {}
@@ -73,8 +76,8 @@ class _Listener(HTTPServer):
         """A visitor who hangs up is no concern."""
 
 
-class _Visitor(BaseHTTPRequestHandler):
-    server: _Listener
+class _CallbackHandler(BaseHTTPRequestHandler):
+    server: _CallbackServer
     timeout = 10
 
     def do_GET(self) -> None:

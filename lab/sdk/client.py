@@ -9,36 +9,38 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lab.sdk.connection import Connection
-from lab.sdk.session_file import Held, default_file
+from lab.sdk.connection import ServiceConnection
+from lab.sdk.session_file import SavedSession, default_session_file
 from lab.terms.errors import NotAuthentic, NotFound
 
 _PIECE = 1024 * 1024
 
 
-class Desk:
+class ServiceClient:
     """Made by ``open`` or ``sign_in``; a context manager. Errors are the families of ``lab.terms.errors``."""
 
-    def __init__(self, held: Held, file: Path) -> None:
+    def __init__(self, held: SavedSession, file: Path) -> None:
         self.held = held
         self.file = file
-        self._connection = Connection(held.service, token=held.token, ca_file=held.ca_file)
+        self._connection = ServiceConnection(held.service, token=held.token, ca_file=held.ca_file)
 
     @classmethod
-    def open(cls, session_file: Path | None = None) -> Desk:
-        """The sign-in kept in ``session_file`` (default: ``default_file()``); raises ``NotAuthentic`` without one."""
-        file = session_file or default_file()
-        return cls(Held.read(file), file)
+    def open(cls, session_file: Path | None = None) -> ServiceClient:
+        """The sign-in kept in ``session_file`` (default: ``default_session_file()``); raises ``NotAuthentic`` without
+        one.
+        """
+        file = session_file or default_session_file()
+        return cls(SavedSession.read(file), file)
 
     @classmethod
     def sign_in(
         cls, service: str, name: str, password: str, session_file: Path | None = None, *, ca_file: str = ""
-    ) -> tuple[Desk, dict[str, Any]]:
+    ) -> tuple[ServiceClient, dict[str, Any]]:
         """Sign in with a password and keep the sign-in; also returns what the service says of the person.
 
         ``must_change`` in it says that ``change_password`` is all that goes.
         """
-        connection = Connection(service, ca_file=ca_file)
+        connection = ServiceConnection(service, ca_file=ca_file)
         try:
             answer = connection.ask("POST", "/v1/sign-in", body={"name": name, "password": password})
         finally:
@@ -48,10 +50,10 @@ class Desk:
     @classmethod
     def keep(
         cls, service: str, answer: dict[str, Any], session_file: Path | None = None, *, ca_file: str = ""
-    ) -> tuple[Desk, dict[str, Any]]:
+    ) -> tuple[ServiceClient, dict[str, Any]]:
         """Keep the sign-in that the service has answered with, and go to work with it."""
-        file = session_file or default_file()
-        held = Held(service, str(answer["account"]), str(answer["token"]), str(answer["expires_at"]), ca_file)
+        file = session_file or default_session_file()
+        held = SavedSession(service, str(answer["account"]), str(answer["token"]), str(answer["expires_at"]), ca_file)
         held.write(file)
         return cls(held, file), {name: fact for name, fact in answer.items() if name not in ("token", "csrf")}
 

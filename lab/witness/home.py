@@ -18,9 +18,9 @@ from pathlib import Path
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.keys.party import Party
 from lab.terms.keys.sealing import SealKey
-from lab.terms.witnessing.checkpoint import log_key, origin_of
-from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey, is_key_name
-from lab.witness.files import check_private, read_private, replace_durably
+from lab.terms.witnessing.checkpoint import ledger_origin, log_key
+from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey, is_key_name
+from lab.witness.files import check_private_folder, read_private, replace_durably
 from lab.witness.keys import WitnessKey
 
 ENVIRONMENT_HOME = "SHULAB_WITNESS_HOME"
@@ -57,7 +57,7 @@ class WitnessHome:
         if (folder / _SETTINGS).exists():
             raise Conflict("A witness lives in this folder already.", next_step="use it, or choose another --home")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        check_private(folder)
+        check_private_folder(folder)
         (folder / "logs").mkdir(mode=0o700, exist_ok=True)
         if passphrase is None and not (folder / _SEAL).exists():
             replace_durably(folder / _SEAL, os.urandom(32))
@@ -71,11 +71,11 @@ class WitnessHome:
 
     @classmethod
     def open(cls, folder: Path) -> WitnessHome:
-        """The witness in ``folder``; raises ``NotFound``, ``Refused`` when others may read it, ``InvalidInput``."""
+        """The witness in ``folder``; raises ``NotFound``, ``NotAllowed`` when others may read it, ``InvalidInput``."""
         folder = folder.expanduser().absolute()
         if not (folder / _SETTINGS).is_file():
             raise NotFound("No witness lives in this folder.", next_step="run `lab witness init`, or give --home")
-        check_private(folder)
+        check_private_folder(folder)
         try:
             found = tomllib.loads(read_private(folder / _SETTINGS).decode())
             sealed_by = str(found["sealed_by"])
@@ -102,7 +102,7 @@ class WitnessHome:
     @property
     def public(self) -> NoteKey:
         """Name and public key, as contracts and bureaus name the witness."""
-        return NoteKey(self.name, self.public_key, COSIGNATURE)
+        return NoteKey(self.name, self.public_key, SIGNATURE_COSIGNATURE)
 
     def trust(self, bureau: Party) -> str:
         """Watch this bureau's ledger from now on; its origin. Raises ``Conflict`` for a known name with another key."""
@@ -111,10 +111,10 @@ class WitnessHome:
                 "A bureau of this name has another key here.",
                 next_step="ask the bureau by another channel; a new key is a new ledger, and needs a name of its own",
             )
-        folder = self.log_folder(origin_of(bureau.public_key))
+        folder = self.log_folder(ledger_origin(bureau.public_key))
         folder.mkdir(mode=0o700, exist_ok=True)
         replace_durably(folder / _LOG, json.dumps(bureau.model_dump(), ensure_ascii=False).encode())
-        return origin_of(bureau.public_key)
+        return ledger_origin(bureau.public_key)
 
     def logs(self) -> tuple[Party, ...]:
         """The bureaus whose ledgers are watched."""

@@ -22,19 +22,19 @@ from numpy.typing import NDArray
 
 from lab.terms.errors import InvalidInput
 from models.bureau.forest import Forest, Split
-from models.shared.columns import MAX_COLUMNS, ZERO_BAND, Binning, Column
+from models.shared.columns import MAX_COLUMNS, ZERO_THRESHOLD, Binning, IndicatorColumn
 from models.shared.features import Feature
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-CHUNK = 512  # rows at a time: keeps the conditions of a chunk in the processor's cache
-Condition = tuple[tuple[Split, bool], ...]
-Parts = dict[int, float]
+CHUNK_ROWS = 512  # rows at a time: keeps the conditions of a chunk in the processor's cache
+PublicCondition = tuple[tuple[Split, bool], ...]
+DimensionParts = dict[int, float]
 
 
 @dataclass(frozen=True)
-class Weights:
+class ColumnWeights:
     """The columns of a forest and the sparse matrices that turn public conditions into their weights.
 
     Columns: ``columns`` over ``binnings``; ``own_feature`` (index into bank features, -1 where a column joins several)
@@ -48,7 +48,7 @@ class Weights:
     """
 
     binnings: tuple[Binning, ...]
-    columns: tuple[Column, ...]
+    columns: tuple[IndicatorColumn, ...]
     own_feature: tuple[int, ...]
     own_dimension: tuple[int, ...]
     pairs: tuple[tuple[int, int], ...]
@@ -88,16 +88,20 @@ class Weights:
         return [tuple(np.asarray(rows, dtype=np.intp).T) for _, rows in sorted(levels.items())]
 
 
-def decompose(forest: Forest, features: Sequence[Feature], dimensions: Sequence[int], *, one: bool) -> Weights:
+def decompose_forest(
+    forest: Forest, features: Sequence[Feature], dimensions: Sequence[int], *, one: bool
+) -> ColumnWeights:
     """Take a forest apart. ``features``: public ones first, then the bank's; ``dimensions[feature]`` is an index.
 
     ``one``: every column is a single bin of one feature; raises ``InvalidInput`` if a path tests two bank features.
     Otherwise a column is a conjunction as leaves need it.
     """
-    return _Builder(forest, features, dimensions, one).build()
+    return _ColumnWeightsBuilder(forest, features, dimensions, one).build()
 
 
-def bin_feature(feature: int, tests: Sequence[Split], categories: int | None) -> tuple[Binning, list[tuple[bool, ...]]]:
+def derive_binning(
+    feature: int, tests: Sequence[Split], categories: int | None
+) -> tuple[Binning, list[tuple[bool, ...]]]:
     """The bins that ``tests`` (all of one feature) tell apart, and for each bin the outcome of each test.
 
     ``feature`` is the index written into the binning; ``categories`` is their number, or None for a numeric feature.
@@ -114,7 +118,7 @@ def bin_feature(feature: int, tests: Sequence[Split], categories: int | None) ->
         cells = [tuple(cut <= test.threshold for test in tests) for cut in cuts] + [tuple(False for _ in tests)]
         lows = [-np.inf, *cuts]
         for cell, cut in enumerate(cuts):
-            if lows[cell] >= -ZERO_BAND and cut <= ZERO_BAND and lows[cell] < 0.0 <= cut:
+            if lows[cell] >= -ZERO_THRESHOLD and cut <= ZERO_THRESHOLD and lows[cell] < 0.0 <= cut:
                 cells[cell] = zero  # the cell holds zero and nothing else
     numbers: dict[tuple[bool, ...], int] = {}
     for outcome in [*cells, absent]:
@@ -132,7 +136,7 @@ def bin_feature(feature: int, tests: Sequence[Split], categories: int | None) ->
     return binning, list(numbers)
 
 
-class _Builder:
+class _ColumnWeightsBuilder:
     """Collects the entries of the matrices leaf by leaf."""
 
     def __init__(self, forest: Forest, features: Sequence[Feature], dimensions: Sequence[int], one: bool) -> None:
@@ -140,7 +144,7 @@ class _Builder:
         self.public_count = sum(feature.party == "bureau" for feature in features)
         self.tests: dict[Split, int] = {}
         self.chain: dict[tuple[int, int, bool], int] = {}
-        self.columns: dict[Column, int] = {}
+        self.columns: dict[IndicatorColumn, int] = {}
         self.total: dict[tuple[int, int], float] = defaultdict(float)
         self.parts: dict[tuple[int, int, int], float] = defaultdict(float)  # (column, dimension, condition)
         self.base_total: dict[tuple[int, int], float] = defaultdict(float)
@@ -159,7 +163,7 @@ class _Builder:
         self.asked = asked
         for feature in sorted(asked):
             kind = self.features[feature]
-            binning, outcomes = bin_feature(
+            binning, outcomes = derive_binning(
                 feature - self.public_count,
                 list(asked[feature]),
                 len(kind.categories) if kind.kind == "categorical" else None,
@@ -168,7 +172,7 @@ class _Builder:
             self.binnings.append(binning)
             self.bin_outcomes[feature] = outcomes
 
-    def build(self) -> Weights:
+    def build(self) -> ColumnWeights:
         reach = [0.0] * len(self.forest.trees)
         seen: set[tuple[int, int]] = set()
         for number, path, leaf in self.forest.paths():
@@ -222,10 +226,10 @@ class _Builder:
                     next_step="train with --interactions one, or declare the model free",
                 )
             ((feature, bins),) = allowed.items()
-            wanted = [Column(tests=((self.binning_of[feature], (number,)),)) for number in sorted(bins)]
+            wanted = [IndicatorColumn(tests=((self.binning_of[feature], (number,)),)) for number in sorted(bins)]
         else:
             conjunction = sorted((self.binning_of[feature], tuple(sorted(bins))) for feature, bins in allowed.items())
-            wanted = [Column(tests=tuple(conjunction))]
+            wanted = [IndicatorColumn(tests=tuple(conjunction))]
         return [self.columns.setdefault(column, len(self.columns)) for column in wanted]
 
     def _condition(self, literals: Sequence[tuple[Split, bool]]) -> int:
@@ -236,13 +240,13 @@ class _Builder:
             condition = self.chain.setdefault((condition, test, left), len(self.chain) + 1)
         return condition
 
-    def _by_dimension(self, steps: Sequence[tuple[Split, bool, float]]) -> Parts:
-        parts: Parts = defaultdict(float)
+    def _by_dimension(self, steps: Sequence[tuple[Split, bool, float]]) -> DimensionParts:
+        parts: DimensionParts = defaultdict(float)
         for test, _, change in steps:
             parts[self.dimensions[test.feature]] += change
         return parts
 
-    def _finish(self, reach: float) -> Weights:
+    def _finish(self, reach: float) -> ColumnWeights:
         if len(self.columns) > MAX_COLUMNS:
             raise InvalidInput(
                 f"Wanted a model of at most {MAX_COLUMNS} columns; this one needs {len(self.columns)}.",
@@ -267,7 +271,7 @@ class _Builder:
         for (dimension, _), value in self.base_parts.items():
             weight[dimension] += abs(value)
         size = len(self.chain) + 1
-        return Weights(
+        return ColumnWeights(
             binnings=tuple(self.binnings),
             columns=tuple(order),
             own_feature=tuple(own_feature),

@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lab.terms.errors import InvalidInput
-from models.shared.canonical_json import STRICT, require
-from models.shared.columns import ZERO_BAND
+from models.shared.canonical_json import STRICT_CONFIG, require
+from models.shared.columns import ZERO_THRESHOLD
 from models.shared.features import MAX_CATEGORIES
 
 MAX_NODES = 400_000
-MISSING: dict[str, Literal["none", "zero", "nan"]] = {"None": "none", "Zero": "zero", "NaN": "nan"}
-LEAF = -1
+MISSING_TYPES: dict[str, Literal["none", "zero", "nan"]] = {"None": "none", "Zero": "zero", "NaN": "nan"}
+NO_CHILD = -1
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Split:
     default_left: bool
     categories: Annotated[tuple[int, ...], Field(max_length=MAX_CATEGORIES + 1)] | None = None
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
     def outcome(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which of ``values`` (float64 [rows], NaN missing) go left."""
@@ -49,7 +49,7 @@ class Split:
         if self.categories is not None:
             # A missing value is no category: -1 is in no set.
             return np.isin(np.trunc(np.where(absent, -1.0, values)), np.asarray(self.categories, dtype=np.float64))
-        small = np.abs(values) <= ZERO_BAND
+        small = np.abs(values) <= ZERO_THRESHOLD
         left = np.where(small | absent, 0.0, values) <= self.threshold
         if self.missing == "none":
             return left
@@ -64,10 +64,10 @@ class Node:
     cover: Annotated[float, Field(ge=0)]
     value: float = 0.0
     split: Split | None = None
-    left: int = LEAF
-    right: int = LEAF
+    left: int = NO_CHILD
+    right: int = NO_CHILD
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ class Forest:
     ]
     bias: float = 0.0
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
     @cached_property
     def expected(self) -> tuple[tuple[float, ...], ...]:
@@ -141,15 +141,15 @@ def read_lightgbm(dump: Mapping[str, Any]) -> Forest:
 def _read_tree(structure: Mapping[str, Any]) -> tuple[Node, ...]:
     nodes: list[Node] = []
     # (entry, parent, is left child): children are numbered after their parents, so parents are patched as we go.
-    queue: list[tuple[Mapping[str, Any], int, bool]] = [(structure, LEAF, False)]
+    queue: list[tuple[Mapping[str, Any], int, bool]] = [(structure, NO_CHILD, False)]
     links: dict[int, list[int]] = {}
     while queue:
         entry, parent, is_left = queue.pop()
         position = len(nodes)
-        if parent != LEAF:
+        if parent != NO_CHILD:
             links[parent][0 if is_left else 1] = position
         if "split_feature" in entry:
-            links[position] = [LEAF, LEAF]
+            links[position] = [NO_CHILD, NO_CHILD]
             nodes.append(Node(cover=0.0, split=_read_split(entry)))
             queue.append((entry["right_child"], position, False))
             queue.append((entry["left_child"], position, True))
@@ -168,7 +168,7 @@ def _read_split(entry: Mapping[str, Any]) -> Split:
     return Split(
         feature=int(entry["split_feature"]),
         threshold=0.0 if categorical else float(entry["threshold"]),
-        missing="nan" if categorical else MISSING[entry["missing_type"]],
+        missing="nan" if categorical else MISSING_TYPES[entry["missing_type"]],
         default_left=False if categorical else bool(entry["default_left"]),
         categories=tuple(int(code) for code in str(entry["threshold"]).split("||")) if categorical else None,
     )
@@ -204,7 +204,7 @@ def check_forest(forest: Forest, category_counts: tuple[int | None, ...], *, of:
         children: list[int] = []
         for position, node in enumerate(tree):
             if node.split is None:
-                require(node.left == LEAF and node.right == LEAF, "leaves without children", of=of)
+                require(node.left == NO_CHILD and node.right == NO_CHILD, "leaves without children", of=of)
                 continue
             require(node.left > position and node.right > position, "children after their parents", of=of)
             children += [node.left, node.right]

@@ -40,20 +40,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.terms.errors import InvalidInput
-from protocols.scoring.packing import packed_bytes
+from protocols.scoring.packing import packed_size
 
 SEED_BYTES = 32
 """What the second polynomial of a column or a key is expanded from (``expansion``)."""
 FRESH_NOISE = 21
 """Largest coefficient of a fresh encryption's noise: SEAL's centred binomial with 42 coins."""
 FRESH_VARIANCE = 10.5
-FISHER = math.sqrt(3) * math.atanh(1 / math.sqrt(3))
+FLOOD_FISHER_INFORMATION = math.sqrt(3) * math.atanh(1 / math.sqrt(3))
 """Fisher information of location of the sum of three uniform values on [-1, 1]."""
-TAIL = 9
+TAIL_DEVIATIONS = 9
 """Standard deviations that a sub-Gaussian noise passes with probability 2 exp(-40.5) < 2^-57."""
-KEY_CHALLENGES = 128
+KEY_SOUNDNESS_BITS = 128
 """Bits of soundness of the proof that a public key is well formed (``keyproof``)."""
-KEY_MASK_SECRET, KEY_MASK_NOISE = 18, 22
+KEY_MASK_SECRET_BITS, KEY_MASK_NOISE_BITS = 18, 22
 """Bits of the masks in that proof: of the secret's part and of the noise's. Rejection leaves half the attempts."""
 
 
@@ -101,12 +101,12 @@ class ParameterSet:
     @property
     def column_bytes(self) -> int:
         """A column or a public key as it travels (``layout``): the seed of one polynomial and the other's residues."""
-        return SEED_BYTES + packed_bytes(self.data_primes, self.degree)
+        return SEED_BYTES + packed_size(self.data_primes, self.degree)
 
     @property
     def output_bytes(self) -> int:
         """An output of a reply as it travels: two polynomials modulo the smallest modulus."""
-        return 2 * packed_bytes(self.primes[:1], self.degree)
+        return 2 * packed_size(self.primes[:1], self.degree)
 
     def correction(self, primes: int) -> int:
         """SEAL's correction factor of a ciphertext when ``primes`` data primes are left: what switching down multiplies
@@ -122,19 +122,19 @@ class ParameterSet:
     def mask_noise(self, *, honest: bool = True) -> float:
         """Worst-case noise of the mask 2 (u pk + e): for an honest key, or for any key that passes ``keyproof``.
 
-        A proof shows 2 pk0 = -(pk1 s + t e) with |s|, |e| up to 2 N times the proof's masks; the mask's noise is then
-        2 e0 + s e1 - u e. In that case u (ternary) and e1, the bureau's own, count as sub-Gaussian (``TAIL``).
+        A proof shows 2 pk0 = -(pk1 s + t e) with |s|, |e| up to 2 N times the proof's masks; the mask's noise is then 2
+        e0 + s e1 - u e. In that case u (ternary) and e1, the bureau's own, count as sub-Gaussian (``TAIL_DEVIATIONS``).
         """
         if honest:
             return 2 * FRESH_NOISE + self.degree * (2 * FRESH_NOISE + 2 * FRESH_NOISE)
-        secret, noise = 2 * self.degree * 2.0**KEY_MASK_SECRET, 2 * self.degree * 2.0**KEY_MASK_NOISE
-        return 2 * FRESH_NOISE + TAIL * math.sqrt(self.degree * (secret**2 * FRESH_VARIANCE + noise**2))
+        secret, noise = 2 * self.degree * 2.0**KEY_MASK_SECRET_BITS, 2 * self.degree * 2.0**KEY_MASK_NOISE_BITS
+        return 2 * FRESH_NOISE + TAIL_DEVIATIONS * math.sqrt(self.degree * (secret**2 * FRESH_VARIANCE + noise**2))
 
     def distance(self, terms: int, replies: int, *, worst: bool = False) -> float:
         """Bound on the statistical distance of the noises of ``replies`` replies from noises that know no model."""
         carry = terms * self.degree * self.plain_modulus / 4
         random = math.sqrt(terms * self.degree * FRESH_VARIANCE) * self.plain_modulus / 2
-        shift = self.worst_noise(terms) if worst else carry + TAIL * random + self.mask_noise()
+        shift = self.worst_noise(terms) if worst else carry + TAIL_DEVIATIONS * random + self.mask_noise()
         return self._hidden(shift, replies)
 
     def key_distance(self, replies: int) -> float:
@@ -153,7 +153,7 @@ class ParameterSet:
         return int(1 / self.spent([terms]))
 
     def _hidden(self, shift: float, replies: int) -> float:
-        return math.sqrt(FISHER) / 2 * math.sqrt(replies * self.degree) * shift / 2.0**self.flood_bits
+        return math.sqrt(FLOOD_FISHER_INFORMATION) / 2 * math.sqrt(replies * self.degree) * shift / 2.0**self.flood_bits
 
 
 PARAMETERS: dict[str, ParameterSet] = {

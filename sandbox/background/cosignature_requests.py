@@ -16,18 +16,18 @@ from contextlib import closing
 import httpx
 
 from lab.bureau.configuration.settings import WitnessSetting
-from lab.bureau.ledger.cosignatures import Cosigning
+from lab.bureau.ledger.cosignatures import CosigningService
 from lab.terms.errors import Conflict, InvalidInput, Unreachable
-from lab.terms.ledger.tree import SignedHead
+from lab.terms.ledger.tree import SignedTreeHead
 from lab.terms.witnessing.signed_note import NoteSignature
-from lab.transport.address import authorities, reason
+from lab.transport.address import describe_transport_error, load_ca_file
 
-_LOOK, _SECONDS, _LONGEST_PAUSE = 1.0, 10.0, 60.0
-_LARGEST = 65_536  # bytes of an answer: some lines
+_POLL_SECONDS, _TIMEOUT_SECONDS, _LONGEST_PAUSE = 1.0, 10.0, 60.0
+_MAX_RESPONSE_BYTES = 65_536  # bytes of an answer: some lines
 _SIZE_MEDIA = "text/x.tlog.size"
 
 
-class Witnessing:
+class CosignatureRequester:
     """One thread that looks, and one a witness that asks; ``start`` and ``stop`` it.
 
     ``on_outcome`` hears of each request: ``cosigned``, ``refused`` (the witness says no) or ``failed`` (it does not
@@ -35,7 +35,11 @@ class Witnessing:
     """
 
     def __init__(
-        self, cosigning: Cosigning, on_outcome: Callable[[str, str, Exception | None], None], *, look: float = _LOOK
+        self,
+        cosigning: CosigningService,
+        on_outcome: Callable[[str, str, Exception | None], None],
+        *,
+        look: float = _POLL_SECONDS,
     ) -> None:
         self._cosigning, self._on_outcome, self._look = cosigning, on_outcome, look
         self._pauses: dict[str, tuple[float, float]] = {}
@@ -61,9 +65,9 @@ class Witnessing:
             return
         for witness in self._due(head):
             self._under_way[witness.key] = pool.submit(self._ask, witness, head)
-        wait(self._under_way.values(), timeout=_SECONDS)
+        wait(self._under_way.values(), timeout=_TIMEOUT_SECONDS)
 
-    def _due(self, head: SignedHead) -> Sequence[WitnessSetting]:
+    def _due(self, head: SignedTreeHead) -> Sequence[WitnessSetting]:
         now = time.monotonic()
         return [
             one
@@ -84,7 +88,7 @@ class Witnessing:
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, witness: WitnessSetting, head: SignedHead) -> None:
+    def _ask(self, witness: WitnessSetting, head: SignedTreeHead) -> None:
         key = witness.parsed
         try:
             lines = self._add_checkpoint(witness, head, self._cosigning.last_size(key))
@@ -98,7 +102,7 @@ class Witnessing:
             self._pauses.pop(witness.key, None)
             self._on_outcome(key.name, "cosigned", None)
 
-    def _add_checkpoint(self, witness: WitnessSetting, head: SignedHead, old: int) -> list[NoteSignature]:
+    def _add_checkpoint(self, witness: WitnessSetting, head: SignedTreeHead, old: int) -> list[NoteSignature]:
         """POST add-checkpoint; a witness that has another size in mind says so, and is asked once more from there."""
         status, media, content = _post(witness, self._cosigning.request(head, old).to_bytes())
         if status == 409 and media == _SIZE_MEDIA:
@@ -119,13 +123,13 @@ class Witnessing:
 
 def _post(witness: WitnessSetting, body: bytes) -> tuple[int, str, bytes]:
     """Status, media type and body of the answer; raises ``Unreachable``."""
-    until = time.monotonic() + _SECONDS
+    until = time.monotonic() + _TIMEOUT_SECONDS
     try:
         with (
             closing(
                 httpx.Client(
-                    verify=authorities(witness.ca_file) if witness.ca_file else True,
-                    timeout=httpx.Timeout(_SECONDS / 2),
+                    verify=load_ca_file(witness.ca_file) if witness.ca_file else True,
+                    timeout=httpx.Timeout(_TIMEOUT_SECONDS / 2),
                     headers={"user-agent": "shulab", "accept-encoding": "identity"},
                     follow_redirects=False,
                     trust_env=False,
@@ -136,12 +140,12 @@ def _post(witness: WitnessSetting, body: bytes) -> tuple[int, str, bytes]:
             content = b""
             for piece in response.iter_raw():
                 content += piece
-                if len(content) > _LARGEST or time.monotonic() > until:
+                if len(content) > _MAX_RESPONSE_BYTES or time.monotonic() > until:
                     raise Unreachable("The witness's answer is too long or too slow.", next_step="ask its operator")
             return response.status_code, response.headers.get("content-type", ""), content
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unreachable(
-            f"No answer from witness {witness.parsed.name} ({reason(error)}).",
+            f"No answer from witness {witness.parsed.name} ({describe_transport_error(error)}).",
             next_step="check its url and whether it runs",
         ) from None
 

@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 
 
-class Executor:
+class ExecutorRegistration:
     """This process's name among the executors, held until ``close`` or death; no name is given twice."""
 
     def __init__(self, folder: Path) -> None:

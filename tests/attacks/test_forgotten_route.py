@@ -48,7 +48,7 @@ def test_without_the_question_who_calls_routes_answer(house: House, monkeypatch:
 
 @pytest.mark.parametrize("useless", USELESS)
 def test_no_route_does_anything(house: House, useless: str) -> None:
-    assert person.signed_in is not None
+    assert person.current_sign_in is not None
     assert open_routes(house, headers_of(useless)) == []
 
 

@@ -29,7 +29,7 @@ def probe(use: Use) -> list[dict[str, object]]:
 
 
 def test_without_the_rules_nobody_notices(use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage_monitor, "judge", lambda *_, **__: ())
+    monkeypatch.setattr(usage_monitor, "find_violations", lambda *_, **__: ())
     assert probe(use) == []
 
 

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bank.connection.client import JobCard
+from lab.bank.connection.client import JobDescription
 from lab.bureau.contracts.banks import BankKey
 from lab.terms.errors import Conflict, NotAuthentic
-from lab.terms.keys.key_succession import SignedSuccession, Succession
+from lab.terms.keys.key_succession import KeySuccession, SignedKeySuccession
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.bureau_standin import Key
 from tests.support.served_bureau import House
 
-CARD = JobCard(RECIPIENT, "credit", 1, 10)
+CARD = JobDescription(RECIPIENT, "credit", 1, 10)
 
 
 def rob(house: House) -> str:
@@ -58,7 +58,7 @@ def test_a_key_that_the_thief_put_in_its_place_has_to_be_revoked_by_itself(house
     thief, bank = Key(), house.scene.bank
     house.scene.contract()
     bank_id = house.outlet().own_bank()
-    statement = Succession(
+    statement = KeySuccession(
         bank=bank_id,
         bureau=house.bureau.keys.public_key_hex,
         old_key=bank.party.public_key,
@@ -67,7 +67,7 @@ def test_a_key_that_the_thief_put_in_its_place_has_to_be_revoked_by_itself(house
     )
     message = statement.signing_input()
     signatures = (bank.signing.sign(message).hex(), thief.sign(message).hex())
-    contract = rob_after(house, SignedSuccession(statement=statement, old_signature=signatures[0],
+    contract = rob_after(house, SignedKeySuccession(statement=statement, old_signature=signatures[0],
                                                  new_signature=signatures[1]))  # fmt: skip
     house.outlet(thief).open_job(contract, "one", CARD)
     successor = next(key for key in house.bureau.banks.find(bank_id).keys if key.public_key == bank.party.public_key)
@@ -77,7 +77,7 @@ def test_a_key_that_the_thief_put_in_its_place_has_to_be_revoked_by_itself(house
         house.outlet(thief).open_job(contract, "two", CARD)
 
 
-def rob_after(house: House, signed: SignedSuccession) -> str:
+def rob_after(house: House, signed: SignedKeySuccession) -> str:
     contract = house.scene.contract()
     house.outlet().succeed_key(signed)
     house.bureau.banks.revoke(house.scene.bank.party.public_key, "stolen", by="local")

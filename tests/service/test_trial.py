@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from lab.simulation.trial.report import TrialReport, write_report
-from lab.simulation.trial.trial import Plan, run_trial
+from lab.simulation.trial.trial import TrialSettings, run_trial
 from lab.terms.errors import Conflict, InvalidInput
 
 KEYS = {
@@ -32,7 +32,9 @@ def read(path: Path) -> pl.DataFrame:
 
 
 def trial(bureau: Path, bank: Path, out: Path, **more) -> TrialReport:
-    plan = Plan(bureau=bureau, bank=bank, out=out, **({"id_column": "id", "label": "y", "id_kind": "opaque"} | more))
+    plan = TrialSettings(
+        bureau=bureau, bank=bank, out=out, **({"id_column": "id", "label": "y", "id_kind": "opaque"} | more)
+    )
     return run_trial(plan, show=False)
 
 

@@ -49,7 +49,7 @@ def request(codes: Sequence[str], engine: str = ENGINE) -> bytes:
     return bank.Blinding(engine, os.urandom(32)).request(codes)
 
 
-def places(desk: Desk, contract: str, job: str) -> tuple[bank.Setup, list[set[int]]]:
+def places(desk: Desk, contract: str, job: str) -> tuple[bank.SetupManifest, list[set[int]]]:
     """The set-up, fetched bucket by bucket."""
     setup = bank.read_setup(desk.matching_setup(contract, job))
     held = []
@@ -64,8 +64,10 @@ def match(desk: Desk, contract: str, job: str, codes: Sequence[str], engine: str
     setup, held = places(desk, contract, job)
     blinding = bank.Blinding(engine, os.urandom(32))
     response, _ = desk.match(contract, job, blinding.request(codes))
-    digests = bank.digests(contract, codes, blinding.finish(response, len(codes), setup.stated.public_key))
-    buckets, found = bank.place(setup.geometry, digests[:, bank.TAG_BYTES :])
+    digests = bank.derive_tags_and_marks(
+        contract, codes, blinding.finish(response, len(codes), setup.stated.public_key)
+    )
+    buckets, found = bank.locate_marks(setup.geometry, digests[:, bank.TAG_BYTES :])
     inside = [int(place) in held[bucket] for bucket, place in zip(buckets, found, strict=True)]
     indices = np.flatnonzero(np.array(inside, dtype=bool))
     return Matched(indices, digests[indices, : bank.TAG_BYTES], digests)
@@ -82,5 +84,5 @@ def count(
     blinding = bank.Blinding(engine, seed or os.urandom(32))
     response, _ = desk.count_matches(contract, job, blinding.request(codes))
     values = blinding.finish(response, len(codes), setup.stated.public_key, counted=True)
-    found = bank.place(setup.geometry, bank.count_marks(contract, job, values))
+    found = bank.locate_marks(setup.geometry, bank.derive_counting_marks(contract, job, values))
     return sum(int(place) in held[bucket] for bucket, place in zip(*found, strict=True))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from lab.bank.connection.client import Patience
+from lab.bank.connection.client import RetryPolicy
 from lab.terms.errors import Busy, ShulabError
 from lab.terms.progress import SILENT, Progress
 
@@ -19,34 +19,34 @@ _LEAST_WAIT = 0.25
 _T = TypeVar("_T")
 
 
-Receipted: TypeAlias = tuple[bytes, dict[str, Any]]
+ResponseWithReceipt: TypeAlias = tuple[bytes, dict[str, Any]]
 """An answer (a frame), and its receipt as JSON."""
-TakeReceipt: TypeAlias = Callable[[bytes, bytes, dict[str, Any], bool], None]
+ReceiptHandler: TypeAlias = Callable[[bytes, bytes, dict[str, Any], bool], None]
 """Checks and keeps a receipt: request, response, receipt, whether it was a count; raises when it does not fit."""
 
 
 class MatchingRoutes(Protocol):
     """What an outlet offers for matching; each raises ``Busy`` while the bureau evaluates its register."""
 
-    patience: Patience
+    patience: RetryPolicy
 
     def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes: ...
     def matching_shard(self, contract: str, job: str, sha256: str, first: int, count: int) -> bytes: ...
     def matching_delta(self, contract: str, job: str, sha256: str, since: str) -> bytes: ...
-    def match(self, contract: str, job: str, frame: bytes) -> Receipted: ...
-    def count_matches(self, contract: str, job: str, frame: bytes) -> Receipted: ...
+    def match(self, contract: str, job: str, frame: bytes) -> ResponseWithReceipt: ...
+    def count_matches(self, contract: str, job: str, frame: bytes) -> ResponseWithReceipt: ...
     def job(self, contract: str, job: str) -> dict[str, Any]: ...
 
 
 @dataclass(frozen=True)
-class Counterpart:
+class MatchingJobClient:
     """One job at one bureau."""
 
     routes: MatchingRoutes
     contract: str
     job: str
     progress: Progress = SILENT
-    take_receipt: TakeReceipt | None = None
+    take_receipt: ReceiptHandler | None = None
     """None: where no receipt is wanted."""
 
     def setup(self, *, counting: bool = False) -> bytes:
@@ -78,7 +78,7 @@ class Counterpart:
         except ShulabError:
             return False
 
-    def _receipted(self, request: bytes, ask: Callable[[], Receipted], *, counting: bool) -> bytes:
+    def _receipted(self, request: bytes, ask: Callable[[], ResponseWithReceipt], *, counting: bool) -> bytes:
         """The response, once its receipt is taken: no value is made of an answer that the bureau could deny."""
         response, receipt = self._patiently(ask)
         if self.take_receipt is not None:

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 
 from lab.terms.errors import InvalidInput
-from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey
+from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey
 
 
 class WitnessSetting(BaseModel):
@@ -29,14 +29,14 @@ class WitnessSetting(BaseModel):
     @classmethod
     def _check_key(cls, value: str) -> str:
         try:
-            return str(NoteKey.parse(value, kind=COSIGNATURE))
+            return str(NoteKey.parse(value, kind=SIGNATURE_COSIGNATURE))
         except InvalidInput as error:
             raise ValueError(error.detail) from None
 
     @property
     def parsed(self) -> NoteKey:
         """The key."""
-        return NoteKey.parse(self.key, kind=COSIGNATURE)
+        return NoteKey.parse(self.key, kind=SIGNATURE_COSIGNATURE)
 
 
 class FileSettings(BaseSettings):

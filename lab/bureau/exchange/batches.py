@@ -22,16 +22,16 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import BatchRow, JobRow
 from lab.terms.errors import Busy, Conflict, InvalidInput, NotFound, ShulabError
-from lab.transport.problem_details import FAMILIES
+from lab.transport.problem_details import ERROR_FAMILIES
 
 CHARGED, ANSWERED, RETURNED = "charged", "answered", "returned"
-AFRESH = "score these enterprises afresh: match, encrypt and send them"
+RESCORE_HINT = "score these enterprises afresh: match, encrypt and send them"
 """What is left to a bank whose batch can't be evaluated again."""
 _RETRY_AFTER = 2  # seconds: a batch takes about as long
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
+class BatchCharge:
     """A batch that is paid for and waits. The same bytes charged again after a return are another charge."""
 
     contract: str
@@ -46,7 +46,7 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RecordedReply:
     """A reply that was kept, and the number of the ledger entry that tells of it."""
 
     reply: bytes
@@ -59,7 +59,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class BatchLocation:
     """Where the bytes of a batch are: in a file of its own, or in that of the job that sent them."""
 
     file: str | None = None
@@ -91,7 +91,7 @@ class BatchFacts:
         }
 
 
-class Batches:
+class BatchRepository:
     """Batches and their replies."""
 
     def __init__(self, home: BureauHome) -> None:
@@ -122,9 +122,9 @@ class Batches:
             raise NotFound("The job has no batch of this hash.", next_step="send the batch first")
         return row
 
-    def charge(self, session: Session, contract_id: str, job_id: str, sha256: str) -> Charge:
+    def charge(self, session: Session, contract_id: str, job_id: str, sha256: str) -> BatchCharge:
         """The charge of a job's batch; raises ``NotFound``."""
-        return Charge(contract_id, sha256, job_id, self.find(session, contract_id, job_id, sha256).charged_at)
+        return BatchCharge(contract_id, sha256, job_id, self.find(session, contract_id, job_id, sha256).charged_at)
 
     def find_sent(self, session: Session, contract_id: str, sha256: str) -> BatchRow:
         """An answered batch in the job that its bytes were sent in; raises ``NotFound``."""
@@ -133,7 +133,7 @@ class Batches:
                 return row
         raise NotFound(
             "No answered batch of this hash is known under this contract.",
-            next_step=AFRESH,
+            next_step=RESCORE_HINT,
         )
 
     def check_changed(
@@ -164,10 +164,10 @@ class Batches:
         query = select(BatchRow).where(BatchRow.contract_id == contract_id, BatchRow.sha256 == sha256)
         return session.scalars(query.where(BatchRow.state != RETURNED)).all()
 
-    def waiting(self, session: Session) -> list[Charge]:
+    def waiting(self, session: Session) -> list[BatchCharge]:
         """Every batch that is charged and not yet answered, the oldest first."""
         rows = session.scalars(select(BatchRow).where(BatchRow.state == CHARGED).order_by(BatchRow.charged_at))
-        return [Charge(row.contract_id, row.sha256, row.job_id, row.charged_at) for row in rows]
+        return [BatchCharge(row.contract_id, row.sha256, row.job_id, row.charged_at) for row in rows]
 
     def tally(self, session: Session, contract_id: str, job_id: str) -> dict[str, int]:
         """How many batches of a job are charged, answered and returned."""
@@ -198,7 +198,7 @@ class Batches:
         session: Session,
         contract_id: str,
         facts: BatchFacts,
-        bytes_of: Sent,
+        bytes_of: BatchLocation,
         now: datetime,
         *,
         by: str,
@@ -219,7 +219,7 @@ class Batches:
 
     def keep_reply(
         self, session: Session, contract_id: str, facts: BatchFacts, file: str, reply: bytes, now: datetime, *, by: str
-    ) -> Answered | None:
+    ) -> RecordedReply | None:
         """Record that the batch is answered by ``reply``, which lies in ``file``.
 
         If another process was first, its reply is given instead; None if the charge was given back meanwhile.
@@ -235,7 +235,7 @@ class Batches:
             session.flush()
         return self.answered(session, contract_id, facts.job, facts.sha256)
 
-    def answered(self, session: Session, contract_id: str, job_id: str, sha256: str) -> Answered | None:
+    def answered(self, session: Session, contract_id: str, job_id: str, sha256: str) -> RecordedReply | None:
         """The kept reply, or None; raises ``InvalidInput`` if it was lost, altered, or removed after its time."""
         row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
         if row is None or row.state != ANSWERED or row.entry_seq is None:
@@ -247,7 +247,7 @@ class Batches:
             raise InvalidInput(
                 f"The reply to this batch was given before, and {why}.", next_step="encrypt the batch afresh"
             )
-        return Answered(reply, row.entry_seq)
+        return RecordedReply(reply, row.entry_seq)
 
     def close_unanswered(
         self, session: Session, contract_id: str, job_id: str, sha256: str, failure: Mapping[str, str]
@@ -263,9 +263,9 @@ class Batches:
         return row, file
 
 
-def failure_of(row: BatchRow) -> ShulabError:
+def read_failure(row: BatchRow) -> ShulabError:
     """Why a returned batch was not answered, as the error that it was."""
     told = json.loads(row.failure or "{}")
-    family = FAMILIES.get(told.get("error", ""), Conflict)
+    family = ERROR_FAMILIES.get(told.get("error", ""), Conflict)
     detail = told.get("detail") or "The batch was not answered, and its charge was given back."
     return family(detail, next_step=told.get("next_step") or "send the batch again")

@@ -26,7 +26,7 @@ _READ = "shulab_read"
 _POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 30}
 
 
-class Store:
+class Database:
     """A database of the bureau. ``begin`` is for changes, ``read`` for looking; both are one transaction each."""
 
     def __init__(self, engine: Engine) -> None:
@@ -65,7 +65,7 @@ class Store:
         self.engine.dispose()
 
 
-def open_store(url: str) -> Store:
+def open_database(url: str) -> Database:
     """Open the database at ``url`` (``sqlite:///FILE`` or ``postgresql+psycopg://...``).
 
     Raises ``InvalidInput`` for other URLs and ``Unreachable`` when the database does not answer. Runs no migration.
@@ -96,7 +96,7 @@ def open_store(url: str) -> Store:
         raise Unreachable(
             f"The bureau's {backend} database does not answer.", next_step="start it, or correct database_url"
         ) from None
-    return Store(engine)
+    return Database(engine)
 
 
 @contextmanager

@@ -19,18 +19,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.simulation.bench.concrete_ml import concrete_ml
-from lab.simulation.bench.evaluation_profile import binding_us, steps_us
-from lab.simulation.bench.lower_bound import floor_us
-from lab.simulation.bench.synthetic_firms import ITEMS, TAUGHT, Firms, make_firms
-from lab.simulation.local_deployment import Memory
-from lab.terms.contract.document import Detail
+from lab.simulation.bench.concrete_ml import measure_concrete_ml
+from lab.simulation.bench.evaluation_profile import binding_overhead_us, evaluation_steps_us
+from lab.simulation.bench.lower_bound import lower_bound_us
+from lab.simulation.bench.synthetic_firms import PILOT_FIRMS, PUBLIC_ITEMS, SyntheticFirms, make_firms
+from lab.simulation.local_deployment import MemoryMonitor
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
-from models.bureau.training.trainer import Trained, train
-from models.shared.features import encode
+from models.bureau.training.trainer import TrainingResult, train_model
+from models.shared.features import encode_features
 from protocols.scoring import bank, bureau
-from protocols.scoring.messages import Terms, digest
+from protocols.scoring.messages import QuantizedWeights, frame_sha256
 from protocols.scoring.parameters import ParameterSet, find_parameters
 
 PASSES = 3
@@ -38,7 +38,7 @@ _CONTRACT = "bench"
 
 
 @dataclass(frozen=True)
-class Measurement:
+class ScoringWorkload:
     """What is measured. ``columns``: as many as the model shall have; ``peer``: Concrete-ML too, where it is set up."""
 
     enterprises: int
@@ -49,20 +49,22 @@ class Measurement:
     seed: int = 1
 
 
-def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
+def measure(what: ScoringWorkload, progress: Progress) -> dict[str, Any]:
     """The figures. Raises ``ShulabError`` if a decrypted score is further from the plain one than the model says,
     and for a parameter set that is not offered."""
     params = find_parameters(what.parameters)
     with progress.stage("measure", PASSES + 3) as stage:
-        firms = make_firms(TAUGHT + what.enterprises, what.columns, seed=what.seed)
-        pilot, asked = firms.take(0, TAUGHT), firms.take(TAUGHT, TAUGHT + what.enterprises)
+        firms = make_firms(PILOT_FIRMS + what.enterprises, what.columns, seed=what.seed)
+        pilot, asked = firms.take(0, PILOT_FIRMS), firms.take(PILOT_FIRMS, PILOT_FIRMS + what.enterprises)
         limit = params.value_limit
-        trained = train(pilot.public, pilot.bank, pilot.label, trees=what.trees, seed=what.seed, value_limit=limit)
+        trained = train_model(
+            pilot.public, pilot.bank, pilot.label, trees=what.trees, seed=what.seed, value_limit=limit
+        )
         stage.advance()
-        with (memory := Memory()).watching(os.getpid()):
+        with (memory := MemoryMonitor()).watching(os.getpid()):
             ours = _measure_ours(trained, asked, params, stage.advance)
         stage.advance()
-        peer = concrete_ml(pilot, asked, what.trees) if what.peer else None
+        peer = measure_concrete_ml(pilot, asked, what.trees) if what.peer else None
         stage.advance()
     evaluated, plain = ours["us_per_enterprise_evaluate"], ours["us_per_enterprise_plain_lightgbm"]
     seconds = peer["cpu_seconds_per_enterprise"] if peer else None  # of the processor, as ours are
@@ -71,7 +73,7 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
         "enterprises": what.enterprises,
         "columns": trained.model.columns,
         "trees": what.trees,
-        "features": ITEMS + asked.bank.width,
+        "features": PUBLIC_ITEMS + asked.bank.width,
         "parameters": params.name,
         **ours,
         "peak_rss": memory.peak,
@@ -84,12 +86,12 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
     }
 
 
-class _Parties:
+class _InProcessParties:
     """Both parties in one process, batch by batch; each method is one step over all of them."""
 
-    def __init__(self, trained: Trained, asked: Firms, params: ParameterSet) -> None:
+    def __init__(self, trained: TrainingResult, asked: SyntheticFirms, params: ParameterSet) -> None:
         self.trained, self.params, rows = trained, params, len(asked.label)
-        self.holder = bank.KeyHolder(params, bank.generate_secret(params))
+        self.holder = bank.KeyHolder(params, bank.generate_secret_key(params))
         self.context = self.holder.public_context()
         bureau.check_context(self.context, params)
         self.firms = [asked.take(start, min(start + params.slots, rows)) for start in range(0, rows, params.slots)]
@@ -98,11 +100,11 @@ class _Parties:
         self.tags = [random.integers(0, 256, (len(f.label), 16), dtype=np.uint8) for f in self.firms]
         both = ((asked.public, model.public_features), (asked.bank, model.bank_features))
         # Row by row, as LightGBM wants them: it would lose time turning them.
-        self.features = np.ascontiguousarray(np.hstack([encode(*one) for one in both]))
+        self.features = np.ascontiguousarray(np.hstack([encode_features(*one) for one in both]))
         self.public = [firms.public.cast(pl.String) for firms in self.firms]  # as a register is kept
         self.frames: list[bytes] = []
         self.names: list[str] = []
-        self.terms: list[Terms] = []
+        self.terms: list[QuantizedWeights] = []
         self.replies: list[bytes] = []
         self.values: list[NDArray[np.int64]] = []
         self.plain = np.zeros(rows)
@@ -113,18 +115,18 @@ class _Parties:
 
     def name(self) -> None:
         # The service names a batch when it charges it, so its worker does not.
-        self.names = [digest(frame) for frame in self.frames]
+        self.names = [frame_sha256(frame) for frame in self.frames]
 
     def take_terms(self) -> None:
-        made = [self.trained.model.terms(texts, Detail.TOTAL) for texts in self.public]
-        self.terms = [Terms(one.columns, one.outputs, one.values, one.base) for one in made]
+        made = [self.trained.model.terms(texts, ResultDetail.TOTAL) for texts in self.public]
+        self.terms = [QuantizedWeights(one.columns, one.outputs, one.values, one.base) for one in made]
 
     def evaluate(self) -> None:
         self.replies = [self.evaluate_one(number) for number in range(len(self.frames))]
 
     def evaluate_one(self, number: int) -> bytes:
         frame, terms, name = self.frames[number], self.terms[number], self.names[number]
-        return bureau.evaluate(self.context, frame, terms, self.params, _CONTRACT, sha256=name)
+        return bureau.evaluate_batch(self.context, frame, terms, self.params, _CONTRACT, sha256=name)
 
     def decrypt(self) -> None:
         triples = zip(self.replies, self.frames, self.tags, strict=True)
@@ -141,9 +143,9 @@ class _Parties:
 
 
 def _measure_ours(
-    trained: Trained, asked: Firms, params: ParameterSet, passed: Callable[[int], None]
+    trained: TrainingResult, asked: SyntheticFirms, params: ParameterSet, passed: Callable[[int], None]
 ) -> dict[str, Any]:
-    parties, rows = _Parties(trained, asked, params), len(asked.label)
+    parties, rows = _InProcessParties(trained, asked, params), len(asked.label)
     steps = {
         "encrypt": parties.encrypt,
         "name": parties.name,
@@ -172,7 +174,7 @@ def _measure_ours(
         "bytes_context": len(parties.context),
         "max_abs_error": error,
         "error_bound": bound,
-        **floor_us(terms, params, size),
-        "evaluate_us_by_step": steps_us(lambda: parties.evaluate_one(0), size),
-        "binding_us_by_step": binding_us(terms, params, size),
+        **lower_bound_us(terms, params, size),
+        "evaluate_us_by_step": evaluation_steps_us(lambda: parties.evaluate_one(0), size),
+        "binding_us_by_step": binding_overhead_us(terms, params, size),
     }

@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, Reason, normalise
+from lab.terms.identifiers import IdKind, RejectionReason, normalise_identifiers
 
 PILOT_SHARE = 0.7
 _LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 
 @dataclass(frozen=True)
-class Side:
+class PartyFile:
     """One party's file: ``frame`` holds accepted rows (all text) in file order, ``codes`` their identifiers."""
 
     name: str
@@ -32,7 +32,7 @@ class Side:
     frame: pl.DataFrame
     codes: tuple[str, ...]
     columns: tuple[str, ...]
-    set_aside: dict[Reason, int]
+    set_aside: dict[RejectionReason, int]
     raw: pl.DataFrame
 
     @property
@@ -42,11 +42,11 @@ class Side:
 
 
 @dataclass(frozen=True)
-class Pair:
+class JoinedFiles:
     """Both sides joined. Row numbers index the sides' accepted rows; ``pilot`` and ``rest`` index the joined rows."""
 
-    bureau: Side
-    bank: Side
+    bureau: PartyFile
+    bank: PartyFile
     bureau_rows: NDArray[np.int64]
     bank_rows: NDArray[np.int64]
     labels: NDArray[np.int8]
@@ -68,7 +68,7 @@ class Pair:
         return [self.bank.codes[i] for i in self.bank_rows[rows]]
 
 
-def read_pair(
+def read_joined_files(
     bureau: Path,
     bank: Path,
     *,
@@ -78,7 +78,7 @@ def read_pair(
     bureau_columns: Sequence[str] = (),
     bank_columns: Sequence[str] = (),
     seed: int = 1,
-) -> Pair:
+) -> JoinedFiles:
     """Read both files, join them by identifier and draw the pilot (70 % of the labelled rows, by label value).
 
     Raises ``InvalidInput`` when columns are missing, nothing joins, too little joins, or the label has one class.
@@ -99,7 +99,7 @@ def read_pair(
     known = np.flatnonzero(labels >= 0)
     blank = np.flatnonzero(labels < 0)
     pilot, rest = _split(labels, known, seed)
-    return Pair(
+    return JoinedFiles(
         bureau=register,
         bank=portfolio,
         bureau_rows=bureau_rows,
@@ -121,7 +121,7 @@ def _read_side(
     left_out: Sequence[str],
     warnings: list[tuple[str, str]],
     wanted: Sequence[str] = (),
-) -> Side:
+) -> PartyFile:
     table = read_table(path)
     frame = table.frame
     absent = [column for column in (id_column, *wanted, *columns) if column not in frame.columns]
@@ -140,17 +140,17 @@ def _read_side(
     kept = [column for column in (columns or frame.columns) if column not in (id_column, *left_out)]
     if not kept:
         raise InvalidInput(f"Wanted at least one feature column in {path.name}; found none.", next_step="add columns")
-    read = normalise(frame[id_column].to_list(), id_kind)
+    read = normalise_identifiers(frame[id_column].to_list(), id_kind)
     first: dict[str, int] = {}
-    reasons: Counter[Reason] = Counter(entry.reason for entry in table.set_aside)
+    reasons: Counter[RejectionReason] = Counter(entry.reason for entry in table.set_aside)
     for row, (code, reason) in enumerate(zip(read.codes, read.reasons, strict=True)):
         if code is None:
-            reasons[Reason(str(reason))] += 1
+            reasons[RejectionReason(str(reason))] += 1
         elif code in first:
-            reasons[Reason.DUPLICATE] += 1
+            reasons[RejectionReason.DUPLICATE] += 1
         else:
             first[code] = row
-    return Side(
+    return PartyFile(
         name=path.name,
         rows=table.rows,
         frame=frame[list(first.values())] if first else frame.clear(),

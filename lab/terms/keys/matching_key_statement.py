@@ -20,7 +20,7 @@ _DOMAIN = b"shulab matching key statement v1\x00"
 
 
 @dataclass(frozen=True, slots=True)
-class KeyStatement:
+class MatchingKeyStatement:
     """A statement without its signature. ``public_key``: P = s·B in the engine's encoding, hexadecimal;
     ``register_entries``: the register's size when it was stated, rounded up to two digits; 0 where the contract
     requires consent."""

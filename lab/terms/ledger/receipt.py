@@ -21,14 +21,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.ledger.tree import SCHEMA as ENTRY_SCHEMA
-from lab.terms.ledger.tree import Proof, SignedHead, hash_leaf, verify_inclusion
+from lab.terms.ledger.tree import Proof, SignedTreeHead, hash_leaf, verify_inclusion
 
 SCHEMA = "shulab-receipt/2"
-HEADER_BYTES = 8192
+MAX_HEADER_BYTES = 8192
 """The longest receipt that is read from a header; with 2^40 entries one has about 5,600."""
 
 
-class _Facts(BaseModel):
+class _ReceiptFacts(BaseModel):
     """The facts of an entry that a receipt rests on; the entry may have more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
@@ -36,7 +36,7 @@ class _Facts(BaseModel):
     job: str
 
 
-class _Scored(_Facts):
+class _ScoreFacts(_ReceiptFacts):
     batch_sha256: str
     reply_sha256: str
     rows: int
@@ -46,7 +46,7 @@ class _Scored(_Facts):
     model_version: int
 
 
-class _Matched(_Facts):
+class _MatchFacts(_ReceiptFacts):
     identifiers: int
     request_sha256: str
     response_sha256: str
@@ -54,12 +54,12 @@ class _Matched(_Facts):
     epoch: int
 
 
-SCORED, MATCHED = "score.answered", "match.answered"
-_FACTS: Mapping[str, type[_Facts]] = {SCORED: _Scored, MATCHED: _Matched}
+SCORE_ANSWERED, MATCH_ANSWERED = "score.answered", "match.answered"
+_FACTS: Mapping[str, type[_ReceiptFacts]] = {SCORE_ANSWERED: _ScoreFacts, MATCH_ANSWERED: _MatchFacts}
 """The kinds of entries that receipts are given for."""
 
 
-class _Body(BaseModel):
+class _ReceiptEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     schema_: Literal["shulab-entry/2"] = Field(alias="schema")
@@ -82,7 +82,7 @@ class Receipt:
     wanted: ClassVar[str] = "a receipt"
     body: Mapping[str, Any]
     inclusion: Proof
-    head: SignedHead
+    head: SignedTreeHead
 
     @property
     def kind(self) -> str:
@@ -141,10 +141,10 @@ class Receipt:
                 raise ValueError
             if found["schema"] != SCHEMA or not isinstance(found["inclusion"], dict):
                 raise ValueError
-            body = _Body.model_validate(found["entry"])
+            body = _ReceiptEntry.model_validate(found["entry"])
             _FACTS[body.kind].model_validate(body.facts)
             datetime.fromisoformat(body.time)
-            made = _CLASSES[body.kind](found["entry"], found["inclusion"], SignedHead.read(found["head"]))
+            made = _CLASSES[body.kind](found["entry"], found["inclusion"], SignedTreeHead.read(found["head"]))
         except (ValueError, TypeError, InvalidInput):
             made = None
         if not isinstance(made, cls):
@@ -158,7 +158,7 @@ class Receipt:
     def from_header(cls, value: str) -> Self:
         """The receipt in a header; raises ``InvalidInput``."""
         try:
-            found = json.loads(base64.b64decode(value, validate=True)) if len(value) <= HEADER_BYTES else None
+            found = json.loads(base64.b64decode(value, validate=True)) if len(value) <= MAX_HEADER_BYTES else None
         except (ValueError, binascii.Error, RecursionError):
             found = None
         return cls.read(found)
@@ -238,11 +238,11 @@ class MatchReceipt(Receipt):
         return int(self.facts["epoch"])
 
 
-_CLASSES: Mapping[str, type[Receipt]] = {SCORED: ScoreReceipt, MATCHED: MatchReceipt}
+_CLASSES: Mapping[str, type[Receipt]] = {SCORE_ANSWERED: ScoreReceipt, MATCH_ANSWERED: MatchReceipt}
 
 
 def verify_receipt(receipt: Receipt, bureau_key: str) -> None:
-    """Check the head's signature under ``bureau_key`` (hexadecimal) and the proof that the entry is in its tree.
+    """Check the head's signature under ``read_bureau_key`` (hexadecimal) and the proof that the entry is in its tree.
 
     Raises ``NotAuthentic``. What the entry says is then what the bureau put into its ledger; whether that is what was
     sent and came back is for the bank to compare (``lab.bank.contract.ledger_witness``).

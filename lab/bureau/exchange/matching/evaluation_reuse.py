@@ -11,19 +11,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bureau.data.register import Snapshots
-from lab.bureau.exchange.matching.row_selection import Extent
+from lab.bureau.data.register import SnapshotReader
+from lab.bureau.exchange.matching.row_selection import RowSelection
 
 _WINDOW = 65_536
 
 
-class Carried:
+class EarlierEvaluations:
     """Values of the identifiers that another version, or other admitted rows, have, asked for in ascending order."""
 
     def __init__(
         self,
-        snapshots: Snapshots,
-        extent: Extent,
+        snapshots: SnapshotReader,
+        extent: RowSelection,
         values: NDArray[np.uint8],
         made: Callable[[int], bool] = lambda row: True,
     ) -> None:

@@ -1,7 +1,7 @@
 """Epochs of the matching keys: a new one is prepared while the old one serves, then new jobs go over to it.
 
-``preparing``: its keys are made and registers are evaluated under them. ``current``: new jobs are matched and scored
-under it. ``closing``: jobs that were opened in it go on and end in it. ``destroyed``: its keys and all that was
+``preparing``: its keys are made and registers are evaluated under them. ``current_epoch``: new jobs are matched and
+scored under it. ``closing``: jobs that were opened in it go on and end in it. ``destroyed``: its keys and all that was
 evaluated under them are gone. Tags of two epochs do not link; what is counted for an enterprise is counted by its
 pseudonym, over all epochs. The table says which epoch is which, so a service notices a change that a command made.
 """
@@ -21,9 +21,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from lab.bureau.key_management.keys import FIRST_EPOCH, BureauKeys
 from lab.bureau.ledger import record
-from lab.bureau.store import Store
+from lab.bureau.store import Database
 from lab.bureau.store.tables import ContractRow, ContractVersionRow, EpochRow, JobRow
-from lab.terms.errors import Conflict, Refused
+from lab.terms.errors import Conflict, NotAllowed
 from lab.terms.progress import SILENT, Progress
 
 
@@ -47,7 +47,7 @@ class Epoch:
     jobs: int
 
 
-class Evaluated(Protocol):
+class EpochEvaluator(Protocol):
     """What is evaluated for the contracts in use (``lab.bureau.exchange.matching.required_evaluations``)."""
 
     def prepare(self, epoch: int, progress: Progress, /) -> object: ...
@@ -55,20 +55,22 @@ class Evaluated(Protocol):
     def forget(self, epoch: int, /) -> None: ...
 
 
-def current(session: Session) -> int:
+def current_epoch(session: Session) -> int:
     """The epoch that new jobs are opened in. A switch waits until the transaction has ended, so the answer holds."""
     row = session.scalar(_in(EpochState.CURRENT).with_for_update(read=True))
     if row is None:  # it waited for a switch: what was current then is closing now
         row = session.scalar(_in(EpochState.CURRENT).with_for_update(read=True))
     if row is None:
-        raise Refused("The bureau has no current key epoch.", next_step="its operator runs `lab bureau rotate-keys`")
+        raise NotAllowed("The bureau has no current key epoch.", next_step="its operator runs `lab bureau rotate-keys`")
     return row.number
 
 
 class Epochs:
     """The epochs of one bureau. Safe to use from several threads and processes."""
 
-    def __init__(self, store: Store, keys: BureauKeys, evaluated: Evaluated, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Database, keys: BureauKeys, evaluated: EpochEvaluator, clock: Callable[[], datetime]
+    ) -> None:
         self._store, self._keys, self._evaluated, self._now = store, keys, evaluated, clock
 
     def begin(self) -> None:
@@ -85,8 +87,8 @@ class Epochs:
             return  # another process was first
 
     def current(self, session: Session) -> int:
-        """The epoch that new jobs are opened in; see ``current``."""
-        return current(session)
+        """The epoch that new jobs are opened in; see ``current_epoch``."""
+        return current_epoch(session)
 
     def known(self) -> list[Epoch]:
         """All epochs, the newest first."""

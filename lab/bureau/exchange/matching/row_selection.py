@@ -5,28 +5,28 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 
-from lab.bureau.data.consents import Admitted
-from lab.bureau.data.register import Snapshot, Snapshots
+from lab.bureau.data.consents import ConsentingRows
+from lab.bureau.data.register import Snapshot, SnapshotReader
 from lab.bureau.data.register.snapshot import ROW_GROUP
-from protocols.matching.bureau import Operation
+from protocols.matching.bureau import MatchingOperation
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class MatchingKeyScope:
     """Under which key: of a contract, an operation, an engine and an epoch."""
 
     contract: str
-    operation: Operation
+    operation: MatchingOperation
     engine: str
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class RowSelection:
     """Rows of a register version: the admitted ones, or all (None)."""
 
     snapshot: Snapshot
-    admitted: Admitted | None = None
+    admitted: ConsentingRows | None = None
 
     @property
     def count(self) -> int:
@@ -45,7 +45,7 @@ class Extent:
         found: list[int] = self.admitted.rows[start : start + count].tolist()
         return found
 
-    def identifiers(self, snapshots: Snapshots, start: int, count: int) -> list[str]:
+    def identifiers(self, snapshots: SnapshotReader, start: int, count: int) -> list[str]:
         """Identifiers of those rows, in their own order; row groups that hold none of them are not read."""
         if self.admitted is None:
             return snapshots.identifiers(self.snapshot, start, count)

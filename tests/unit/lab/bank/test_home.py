@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from lab.bank.home import BankHome
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.keys.party import Party
 
 WORDS = "correct horse battery"
@@ -29,7 +29,7 @@ def test_a_key_file_is_made_if_absent_and_opens_the_keys(tmp_path: Path) -> None
     assert len(key_file.read_bytes()) == 32 and key_file.stat().st_mode & 0o777 == 0o600
     BankHome.open(tmp_path / "bank").keys()
     key_file.chmod(0o644)
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         BankHome.open(tmp_path / "bank").keys()
     key_file.unlink()
     with pytest.raises(NotFound):
@@ -50,7 +50,7 @@ def test_refusals(tmp_path: Path) -> None:
     with pytest.raises(NotAuthentic):
         BankHome.open(tmp_path / "bank").keys(WORDS + "!")
     (tmp_path / "bank").chmod(0o755)
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         BankHome.open(tmp_path / "bank")
 
 
@@ -106,7 +106,7 @@ def test_a_next_key_takes_the_old_ones_place_and_the_old_one_stays_its_own(tmp_p
     assert now.own_keys == {old, coming.public_key_hex} and now.name == '某"银行'
     assert running.public_key_hex == coming.public_key_hex and not running.told() and running.next() is None
     assert running.key_named(coming.public_key_hex).sign(b"m") == running.sign(b"m")
-    with pytest.raises(Refused, match="no longer has"):
+    with pytest.raises(NotAllowed, match="no longer has"):
         running.key_named(old)
     with pytest.raises(NotFound):
         now.take_up(keys)

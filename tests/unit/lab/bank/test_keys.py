@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from lab.bank.keys import BankKeys
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.keys.sealing import SealKey, open_sealed, seal
 from protocols.scoring.bureau import check_context
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
-from protocols.wire.frame import Frame, Kind, unpack
+from protocols.wire.frame import Frame, FrameKind, unpack_frame
 
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
 WORDS = "correct horse battery"
@@ -174,7 +174,7 @@ def test_a_folder_that_others_may_enter_is_refused(
     keys: BankKeys, tmp_path: Path, seal_key: SealKey, mode: int
 ) -> None:
     (tmp_path / "keys").chmod(mode)
-    with pytest.raises(Refused, match=f"{mode:04o}"):
+    with pytest.raises(NotAllowed, match=f"{mode:04o}"):
         BankKeys.open(tmp_path / "keys", seal_key)
 
 
@@ -183,12 +183,12 @@ def test_a_key_file_that_others_may_read_or_a_link_is_refused(
 ) -> None:
     path = tmp_path / "keys" / "signing.sealed"
     path.chmod(0o640)
-    with pytest.raises(Refused, match="0640"):
+    with pytest.raises(NotAllowed, match="0640"):
         BankKeys.open(tmp_path / "keys", seal_key)
     path.chmod(0o600)
     moved = path.rename(tmp_path / "elsewhere")
     path.symlink_to(moved)
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         BankKeys.open(tmp_path / "keys", seal_key)
 
 
@@ -213,15 +213,15 @@ def test_public_context_is_the_same_at_every_opening_and_holders_agree(
     assert again.public_context(PARAMS) == keys.public_context(PARAMS)
     assert not any(secret[:64] in keys.public_context(PARAMS) for secret in secrets_of(keys))
     # A batch of one holder under the kept context is decrypted by another, after the bureau's part.
-    from protocols.scoring.bureau import evaluate
-    from protocols.scoring.messages import Terms
+    from protocols.scoring.bureau import evaluate_batch
+    from protocols.scoring.messages import QuantizedWeights
 
     context = keys.public_context(PARAMS)
     tags = np.arange(32, dtype=np.uint8).reshape(2, 16)
     answers = np.array([[1, 0]], dtype=np.uint8)
     batch = keys.holder(PARAMS).encrypt(tags, answers, contract="c-1", context=check_context(context, PARAMS))
-    terms = Terms(np.array([0], np.int32), ((0,),), np.array([[5, 7]]), np.array([[100, -200]]))
-    reply = evaluate(context, batch, terms, PARAMS, "c-1")
+    terms = QuantizedWeights(np.array([0], np.int32), ((0,),), np.array([[5, 7]]), np.array([[100, -200]]))
+    reply = evaluate_batch(context, batch, terms, PARAMS, "c-1")
     assert again.holder(PARAMS).decrypt(reply, rows=2, batch=batch).tolist() == [[105, -200]]
 
 
@@ -262,8 +262,8 @@ def test_a_public_context_of_an_earlier_form_is_made_anew_for_the_same_secret(
     secret, context = keys._scoring(PARAMS)
     path = tmp_path / "keys" / f"scoring-{PARAMS.name}.sealed"
     label = b"shulab bank scoring key v1 " + PARAMS.name.encode()
-    frame = unpack(context, Kind.CONTEXT)
-    former = Frame(Kind.CONTEXT, {"parameters": PARAMS.name}, frame.parts).pack()
+    frame = unpack_frame(context, FrameKind.CONTEXT)
+    former = Frame(FrameKind.CONTEXT, {"parameters": PARAMS.name}, frame.parts).pack()
     path.write_bytes(seal(len(secret).to_bytes(4, "big") + secret + former, seal_key, label))
     again = BankKeys.open(tmp_path / "keys", seal_key)
     made = again.public_context(PARAMS)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.tables import table_reader
-from lab.tables.table_reader import SetAside, open_table, read_table
+from lab.tables.table_reader import RejectedRow, open_table, read_table
 from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.identifiers import Reason
+from lab.terms.identifiers import RejectionReason
 
 ROWS = [("甲公司", "1"), ("乙公司", None)]
 TEXT = "名称,数\n甲公司,1\n乙公司,\n"
@@ -51,7 +51,7 @@ def test_ragged_rows_are_set_aside_with_their_number(tmp_path: Path, quoted: boo
     table = read_table(write(tmp_path, f"a,b\n{first}\n3\n\n4,5,6\n7,8\n"))
     assert table.frame.rows() == [("1", "2"), ("7", "8")]
     assert table.numbers.tolist() == [2, 6]
-    assert table.set_aside == (SetAside(3, Reason.RAGGED), SetAside(5, Reason.RAGGED))
+    assert table.set_aside == (RejectedRow(3, RejectionReason.RAGGED), RejectedRow(5, RejectionReason.RAGGED))
     assert table.rows == 4
     assert len(table.warnings) == 2
 
@@ -146,7 +146,7 @@ def test_a_table_read_in_stretches_is_the_table(
     path.write_bytes(end.join(lines).encode(encoding))
     whole = read_table(path)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(table_reader, "STRETCH", size)
+        patched.setattr(table_reader, "CHUNK_CHARACTERS", size)
         parts = list(open_table(path).stretches())
     assert len(parts) > 1 or sum(len(line) + 1 for line in lines) <= 2 * size
     assert [row for part in parts for row in part.frame.rows()] == whole.frame.rows()
@@ -168,7 +168,7 @@ def test_a_table_read_in_stretches_is_the_table(
 def test_a_file_without_lines_is_refused_before_it_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
 ) -> None:
-    monkeypatch.setattr(table_reader, "STRETCH", 64)
+    monkeypatch.setattr(table_reader, "CHUNK_CHARACTERS", 64)
     for text in ("a,b\n" + mark + "x" * 200 + mark + ",1\n", "a" * 200 + mark):
         with pytest.raises(InvalidInput, match="table in lines"):
             read_table(write(tmp_path, text))

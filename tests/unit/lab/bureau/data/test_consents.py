@@ -13,13 +13,13 @@ import pytest
 import sqlalchemy
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bureau.data.consents import Consents
-from lab.bureau.store.tables import ConsentRow, EntryRow
+from lab.bureau.data.consents import ConsentService
+from lab.bureau.store.tables import ConsentRow, LedgerEntryRow
 from lab.tables.table_reader import read_table
-from lab.terms.consent import COLUMNS, read_moment, template, written
+from lab.terms.consent import COLUMNS, consent_file_template, format_consent_time, parse_consent_time
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput, NotFound
-from lab.terms.identifiers import normalise
+from lab.terms.identifiers import normalise_identifiers
 from tests.support.consenting_bureau import (
     BANKS,
     FIRST,
@@ -49,7 +49,9 @@ def lite(tmp_path: Path) -> Iterator[Room]:
 
 def entries(room: Room, kind: str) -> list[dict]:
     with room.store.read() as session:
-        bodies = session.scalars(sqlalchemy.select(EntryRow.body).where(EntryRow.kind == kind).order_by(EntryRow.seq))
+        bodies = session.scalars(
+            sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == kind).order_by(LedgerEntryRow.seq)
+        )
         return [json.loads(body) for body in bodies]
 
 
@@ -101,7 +103,7 @@ def test_the_same_file_again_adds_nothing_and_revives_nothing(room: Room) -> Non
 def test_a_consent_begins_and_ends_by_the_clock(room: Room) -> None:
     code = room.codes[0]
     begin, end = START + timedelta(days=2), START + timedelta(days=5)
-    room.take([room.line(code, starts=written(begin), expires=written(end))])
+    room.take([room.line(code, starts=format_consent_time(begin), expires=format_consent_time(end))])
     seen = {}
     for moment in (START, begin - timedelta(seconds=1), begin, end - timedelta(seconds=1), end, begin):
         room.clock.now = moment
@@ -112,7 +114,10 @@ def test_a_consent_begins_and_ends_by_the_clock(room: Room) -> None:
 def test_what_ran_out_is_recorded_once(room: Room) -> None:
     days = [1, 2, 2, 9]
     room.take(
-        [room.line(c, expires=written(START + timedelta(days=d))) for c, d in zip(room.codes, days, strict=False)]
+        [
+            room.line(c, expires=format_consent_time(START + timedelta(days=d)))
+            for c, d in zip(room.codes, days, strict=False)
+        ]
     )
     room.consents.withdraw([room.codes[0]], reason="sold", by="person:steward")
     assert room.consents.note_expiry() == 0
@@ -125,7 +130,7 @@ def test_what_ran_out_is_recorded_once(room: Room) -> None:
 
 def test_a_withdrawal_counts_at_once_in_every_process(room: Room) -> None:
     room.take([room.line(code) for code in room.codes[:6]])
-    other = Consents(room.store, room.home, Pseudonyms(), room.snapshots, room.clock)
+    other = ConsentService(room.store, room.home, Pseudonyms(), room.snapshots, room.clock)
     before = room.admitted()
     done = other.withdraw([room.codes[1], room.codes[1], room.codes[30]], reason="信访 by letter", by="person:steward")
     assert (done.enterprises, done.consents) == (1, 1)
@@ -165,7 +170,7 @@ def test_an_older_authorisation_found_after_the_withdrawal_does_not_count(room: 
     old = room.take([room.line(code, evidence="another sheet of paper", starts="2026-02-01")])
     assert (old.imported, dict(old.reasons)) == (0, {"withdrawn": 1})
     room.clock.move(hours=5)
-    new = room.take([room.line(code, evidence="asked anew", starts=written(START + timedelta(hours=6)))])
+    new = room.take([room.line(code, evidence="asked anew", starts=format_consent_time(START + timedelta(hours=6)))])
     assert new.imported == 1 and room.firms() == {code}
 
 
@@ -179,7 +184,7 @@ def test_bad_rows_are_set_aside_with_number_and_reason(lite: Room) -> None:
         (lite.line(good, starts="soon"), "time"),
         (lite.line(good, starts="2026-03-01T08:00:00"), "time"),
         (lite.line(good, expires=""), "time"),
-        (lite.line(good, expires=written(START)), "term"),
+        (lite.line(good, expires=format_consent_time(START)), "term"),
         (lite.line(good, starts="2025-01-01", expires="2026-01-01"), "over"),
         (lite.line(good, evidence=""), "evidence"),
         (lite.line(good, evidence="", public_key=signed["public_key"]), "evidence"),
@@ -246,8 +251,8 @@ def test_counts_by_bank_and_purpose(room: Room) -> None:
         [
             room.line(room.codes[0]),
             room.line(room.codes[0], evidence="a second sheet"),
-            room.line(room.codes[1], expires=written(START + day)),
-            room.line(room.codes[2], starts=written(START + 9 * day)),
+            room.line(room.codes[1], expires=format_consent_time(START + day)),
+            room.line(room.codes[2], starts=format_consent_time(START + 9 * day)),
             room.line(room.codes[3]),
             room.line(room.codes[4], bank=BANKS[SECOND], purpose="research"),
         ]
@@ -286,16 +291,16 @@ def test_imports_and_withdrawals_side_by_side_lose_nothing(room: Room) -> None:
 
 
 def test_times_of_a_file() -> None:
-    assert read_moment("2026-03-01") == START.replace(hour=0)
-    assert read_moment(" 2026-03-01T16:00:00+08:00 ") == START
-    assert read_moment("2026-03-01T08:00:00Z") == START
+    assert parse_consent_time("2026-03-01") == START.replace(hour=0)
+    assert parse_consent_time(" 2026-03-01T16:00:00+08:00 ") == START
+    assert parse_consent_time("2026-03-01T08:00:00Z") == START
     for wrong in ("", "20260301", "2026-W09-7", "2026-02-30", "2026-03-01T08:00:00", "2026-03-01T08:00:00.5Z", "1-1-1"):
-        assert read_moment(wrong) is None
+        assert parse_consent_time(wrong) is None
 
 
 def test_the_template_is_a_file_that_reads(tmp_path: Path) -> None:
     path = tmp_path / "template.csv"
-    path.write_text(template())
+    path.write_text(consent_file_template())
     table = read_table(path)
     assert table.frame.columns == [name for name, _, _ in COLUMNS] == list(NAMES)
-    assert normalise(table.frame["code"].to_list(), "uscc").accepted == table.rows == 2
+    assert normalise_identifiers(table.frame["code"].to_list(), "uscc").accepted == table.rows == 2

@@ -6,8 +6,15 @@ import itertools
 
 import pytest
 
-from lab.bureau.people.permissions import APART, MATRIX, Permission, Person, Role, check_roles
-from lab.terms.errors import InvalidInput, Refused
+from lab.bureau.people.permissions import (
+    INCOMPATIBLE_ROLES,
+    ROLE_PERMISSIONS,
+    AccountHolder,
+    Permission,
+    Role,
+    check_roles,
+)
+from lab.terms.errors import InvalidInput, NotAllowed
 
 ABLE: dict[Permission, str] = {
     Permission.READ_CONTRACTS: "officer steward auditor",
@@ -31,8 +38,8 @@ ABLE: dict[Permission, str] = {
 """The matrix written the other way round, by hand: a slip in either shows."""
 
 
-def person(*roles: Role) -> Person:
-    return Person("li.wei", "credit", frozenset(roles))
+def person(*roles: Role) -> AccountHolder:
+    return AccountHolder("li.wei", "credit", frozenset(roles))
 
 
 @pytest.mark.parametrize(("permission", "role"), list(itertools.product(Permission, Role)))
@@ -42,16 +49,16 @@ def test_every_permission_is_the_roles_it_should_be(permission: Permission, role
     if able:
         person(role).check(permission)
     else:
-        with pytest.raises(Refused, match=permission.value):
+        with pytest.raises(NotAllowed, match=permission.value):
             person(role).check(permission)
 
 
 def test_roles_add_up_and_nobody_may_nothing() -> None:
     both = person(Role.OFFICER, Role.STEWARD)
     may = {permission for permission in Permission if both.may(permission)}
-    assert may == MATRIX[Role.OFFICER] | MATRIX[Role.STEWARD]
+    assert may == ROLE_PERMISSIONS[Role.OFFICER] | ROLE_PERMISSIONS[Role.STEWARD]
     assert not any(person().may(permission) for permission in Permission)
-    assert set(MATRIX) == set(Role)
+    assert set(ROLE_PERMISSIONS) == set(Role)
 
 
 @pytest.mark.parametrize("first", Role)
@@ -61,7 +68,7 @@ def test_duties_are_apart(first: Role, second: Role) -> None:
     roles = frozenset({first, second})
     auditor = Role.AUDITOR in roles and len(roles) == 2
     administrator = Role.ADMINISTRATOR in roles and bool(roles & {Role.OFFICER, Role.STEWARD})
-    assert any(pair <= roles for pair in APART) is (auditor or administrator)
+    assert any(pair <= roles for pair in INCOMPATIBLE_ROLES) is (auditor or administrator)
     if auditor or administrator:
         with pytest.raises(InvalidInput):
             check_roles(roles)

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from lab.bureau.workers.pool import WorkerPool
-from lab.terms.errors import InvalidInput, Refused, Unreachable
+from lab.terms.errors import InvalidInput, NotAllowed, Unreachable
 
 ROOT = Path(__file__).resolve().parents[5]
 
@@ -36,7 +36,7 @@ def test_results_come_through_from_another_process(pool: WorkerPool) -> None:
 def test_errors_come_through_with_their_next_step(pool: WorkerPool) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         pool.run(int, "x")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(NotAllowed) as caught:
         pool.run(exec, "from lab.terms.errors import Refused\nraise Refused('no', next_step='ask')")
     assert caught.value.next_step == "ask"
 

@@ -15,15 +15,15 @@ from sqlalchemy import select
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.contracts.draft_clauses import Choices
-from lab.bureau.contracts.drafting import draft, find_works
+from lab.bureau.contracts.draft_clauses import ContractOptions
+from lab.bureau.contracts.drafting import draft_contract, find_contract_models
 from lab.bureau.data.register import import_register
-from lab.bureau.exchange.matching.key_epochs import EpochState, current
-from lab.bureau.model_registry.registry import find_model, keep_model, publish_model
-from lab.bureau.store.tables import EntryRow, EpochRow
-from lab.terms.contract.document import Ceilings, Detail
-from lab.terms.errors import Conflict, Refused, ShulabError
-from models.bureau.training.trainer import train
+from lab.bureau.exchange.matching.key_epochs import EpochState, current_epoch
+from lab.bureau.model_registry.registry import find_model, publish_model, save_model
+from lab.bureau.store.tables import EpochRow, LedgerEntryRow
+from lab.terms.contract.document import Ceilings, ResultDetail
+from lab.terms.errors import Conflict, NotAllowed, ShulabError
+from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from tests.support.bureau_scene import AUTHOR, RECIPIENT, Scene
 
@@ -52,7 +52,9 @@ def rotate(bureau: Bureau) -> int:
 def entries(bureau: Bureau) -> list[tuple[str, dict[str, object]]]:
     """Kind and facts of what the ledger says of epochs."""
     with bureau.store.read() as session:
-        rows = session.scalars(select(EntryRow).where(EntryRow.kind.like("epoch.%")).order_by(EntryRow.seq))
+        rows = session.scalars(
+            select(LedgerEntryRow).where(LedgerEntryRow.kind.like("epoch.%")).order_by(LedgerEntryRow.seq)
+        )
         return [(row.kind, json.loads(row.body)["facts"]) for row in rows]
 
 
@@ -106,7 +108,7 @@ def test_ceilings_of_an_enterprise_do_not_reset(scene: Scene) -> None:
     score(scene, contract, "old", scene.bank.match(bureau, contract, codes, "old").tags, 0, 4)
     rotate(bureau)
     new = scene.bank.match(bureau, contract, codes, "new").tags
-    with pytest.raises(Refused, match="scores_per_enterprise"):
+    with pytest.raises(NotAllowed, match="scores_per_enterprise"):
         score(scene, contract, "new", new, 0, 4)
 
 
@@ -210,8 +212,8 @@ def test_switching_needs_a_prepared_epoch(scene: Scene) -> None:
 def test_without_a_current_epoch_no_job_begins(scene: Scene) -> None:
     with scene.bureau.store.begin() as session:
         session.execute(select(EpochRow)).scalars().one().state = "closing"
-    with scene.bureau.store.read() as session, pytest.raises(Refused, match="no current"):
-        current(session)
+    with scene.bureau.store.read() as session, pytest.raises(NotAllowed, match="no current"):
+        current_epoch(session)
 
 
 _COMMAND = """
@@ -255,16 +257,18 @@ def two_registers(scene: Scene, tmp_path: Path) -> Scene:
     bureau, tables = scene.bureau, scene.tables
     source = tables.register_csv(tmp_path / "second.csv")
     import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque", name="second")
-    other = train(tables.public, tables.bank, tables.label, family="scorecard", name="other", version=1).model
-    keep_model(bureau.store, bureau.home, other, "second")
+    other = train_model(tables.public, tables.bank, tables.label, family="scorecard", name="other", version=1).model
+    save_model(bureau.store, bureau.home, other, "second")
     publish_model(bureau.store, bureau.home, "other", 1)
     with bureau.store.read() as session:
         assert find_model(session, "other", 1).register == "second"
     scene.contract()
-    choices, now = Choices(detail=Detail.TOTAL, days=30, recipients=(RECIPIENT,)), scene.clock.now
+    choices, now = ContractOptions(detail=ResultDetail.TOTAL, days=30, recipients=(RECIPIENT,)), scene.clock.now
     with bureau.store.begin() as session:
-        works = find_works(session, bureau.shelf, [("other", 1)])
-        made = draft(session, bureau.party, scene.bank.party, works, choices, now, author=AUTHOR, told=scene.bank.told)
+        works = find_contract_models(session, bureau.shelf, [("other", 1)])
+        made = draft_contract(
+            session, bureau.party, scene.bank.party, works, choices, now, author=AUTHOR, told=scene.bank.told
+        )
     scene.file(made)
     return scene
 

@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from lab.bureau.data.register import import_register
-from lab.bureau.exchange import JobTerms
-from lab.bureau.model_registry.registry import keep_model, publish_model
-from lab.terms.contract.document import Ceilings, Detail, ModelTerms
-from lab.terms.errors import Conflict, NotFound, Refused
-from models.bureau.training.trainer import train
+from lab.bureau.exchange import JobParameters
+from lab.bureau.model_registry.registry import publish_model, save_model
+from lab.terms.contract.document import Ceilings, PinnedModel, ResultDetail
+from lab.terms.errors import Conflict, NotAllowed, NotFound
+from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from tests.support.bureau_scene import RECIPIENT, Scene
 from tests.unit.lab.bureau.exchange.test_access import CONSENT, give
@@ -61,8 +61,8 @@ def again(scene: Scene, contract: str, batch: bytes, job: str = AGAIN) -> bytes:
 
 def plain(scene: Scene, batch: bytes, reply: bytes, public: pl.DataFrame) -> bool:
     """Whether a reply decrypts to the sums in clear over these public records, in some order of the rows."""
-    sheet = scene.model.sheet(Detail.FULL)
-    sums = scene.model.terms(public[HERE], Detail.FULL).apply(sheet.indicators(scene.tables.bank[HERE]))
+    sheet = scene.model.sheet(ResultDetail.FULL)
+    sums = scene.model.terms(public[HERE], ResultDetail.FULL).apply(sheet.indicators(scene.tables.bank[HERE]))
     found = scene.bank.keys.decrypt(reply, rows=6, batch=batch)
     return np.array_equal(found, sums)
 
@@ -108,7 +108,7 @@ def test_an_enterprise_that_left_the_register_refuses_its_batch_and_nothing_is_c
     contract = scene.contract()
     batch = sent(scene, contract)
     import_again(scene, without=HERE.start)
-    with pytest.raises(Refused, match="1 of 6 enterprises in the batch are not in the register under this contract"):
+    with pytest.raises(NotAllowed, match="1 of 6 enterprises in the batch are not in the register under this contract"):
         scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
     assert scene.bureau.allowance(contract)["scores"]["total"] == 6
 
@@ -119,21 +119,21 @@ def test_stopped_contracts_ceilings_and_ended_retention_refuse(scene: Scene) -> 
     scene.later(days=3)
     import_again(scene)
     scene.suspend(contract)
-    with pytest.raises(Refused, match="suspended"):
+    with pytest.raises(NotAllowed, match="suspended"):
         scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
     scene.resume(contract)
     scene.bank.open_job(scene.bureau, contract, AGAIN, rows=6)
     again(scene, contract, batch)
     import_again(scene, by=2)
     scene.bank.open_job(scene.bureau, contract, "job-3")
-    with pytest.raises(Refused, match="scores_per_enterprise"):
+    with pytest.raises(NotAllowed, match="scores_per_enterprise"):
         scene.bureau.receive_batch_again(contract, "job-3", name_of(batch))
     scene.amend(contract, ceilings=Ceilings(scores_per_enterprise=9), retention_days=7)
     scene.later(days=5)  # of the second reply seven days are not over, of the bytes they are
-    with pytest.raises(Refused, match="retention_days"):
+    with pytest.raises(NotAllowed, match="retention_days"):
         scene.bureau.receive_batch_again(contract, "job-3", name_of(batch))
     assert scene.bureau.sweep().replies == 1
-    with pytest.raises(Refused, match="retention_days"):
+    with pytest.raises(NotAllowed, match="retention_days"):
         scene.bureau.receive_batch_again(contract, "job-3", name_of(batch))
     assert scene.bureau.allowance(contract)["scores"]["total"] == 12
 
@@ -158,7 +158,7 @@ def test_after_new_matching_keys_a_batch_is_sent_afresh(scene: Scene) -> None:
     scene.bureau.epochs.switch()
     scene.bank.open_job(scene.bureau, contract, AGAIN)
     import_again(scene)
-    with pytest.raises(Refused, match="matching keys"):
+    with pytest.raises(NotAllowed, match="matching keys"):
         scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
 
 
@@ -166,25 +166,25 @@ def test_a_new_model_with_the_same_questions_is_a_new_evaluation_and_with_others
     contract = scene.contract()
     batch = sent(scene, contract)
     same = replace(scene.model, version=2)
-    other = train(
+    other = train_model(
         scene.tables.public, scene.tables.bank, 1 - scene.tables.label, family="scorecard", name="credit", version=3
     ).model
     models = list(scene.document(contract).models)
     for model in (same, other):
-        keep_model(scene.bureau.store, scene.bureau.home, model, "main")
+        save_model(scene.bureau.store, scene.bureau.home, model, "main")
         publish_model(scene.bureau.store, scene.bureau.home, "credit", model.version)
-        sheet = hashlib.sha256(model.sheet(Detail.FULL).to_json()).hexdigest()
-        models.append(ModelTerms(name="credit", version=model.version, sheet_sha256=sheet))
+        sheet = hashlib.sha256(model.sheet(ResultDetail.FULL).to_json()).hexdigest()
+        models.append(PinnedModel(name="credit", version=model.version, sheet_sha256=sheet))
     scene.amend(contract, models=tuple(models))
     for version in (2, 3):
-        terms = JobTerms(RECIPIENT, "credit", version, 6)
+        terms = JobParameters(RECIPIENT, "credit", version, 6)
         scene.bureau.open_job(contract, f"model-{version}", terms)
     assert isinstance(again(scene, contract, batch, "model-2"), bytes)
-    with pytest.raises(Refused, match="other questions"):
+    with pytest.raises(NotAllowed, match="other questions"):
         scene.bureau.receive_batch_again(contract, "model-3", name_of(batch))
     assert (
         BankSheet.from_json(scene.bureau.sheet(contract, "credit", 2)).questions
-        == scene.model.sheet(Detail.TOTAL).questions
+        == scene.model.sheet(ResultDetail.TOTAL).questions
     )
 
 
@@ -209,12 +209,12 @@ def test_a_withdrawal_refuses_in_the_words_of_one_that_left(
         scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
         assert scene.bureau.evaluate_batch(contract, AGAIN, name_of(batch)).state == "answered"
         withdraw()
-    with pytest.raises(Refused) as withdrawn:
+    with pytest.raises(NotAllowed) as withdrawn:
         again(scene, contract, batch)
     assert scene.bureau.allowance(contract)["scores"]["total"] == (12 if "fetched" in when else 6)
     give(scene, rows, evidence="another sheet")
     import_again(scene, by=2, without=rows[0])
     scene.bank.open_job(scene.bureau, contract, "job-3")
-    with pytest.raises(Refused) as left:
+    with pytest.raises(NotAllowed) as left:
         again(scene, contract, batch, "job-3")
     assert str(withdrawn.value) == str(left.value) and "1 of 6 enterprises" in str(left.value)
