@@ -103,11 +103,11 @@ def create_app(
         metrics,
         begin,
     )
-    metrics.watch(
+    metrics.add_gauges(
         waiting=lambda: len(bureau.waiting_batches()),
-        places=lambda: places.free,
+        places=lambda: places.free_slots,
         uploads=lambda: uploads.free,
-        uncosigned=lambda: bureau.cosigning.behind(),
+        uncosigned=lambda: bureau.cosigning.witness_lag(),
     )
     for room in (
         health,
@@ -188,17 +188,17 @@ def serve(
         bureau.check_workers()
         logger = open_service_log(home / "logs", settings.log_bytes)
         metrics = ServiceMetrics()
-        jobs = BatchWorkflows(bureau, logger, on_outcome=metrics.batch)
+        jobs = BatchWorkflows(bureau, logger, on_outcome=metrics.observe_batch)
         token = settings.metrics_token.get_secret_value() or metrics_token(bureau.home.folder)
         scraped = settings.model_copy(update={"metrics_token": SecretStr(token)})
-        app = create_app(bureau, scraped, logger, metrics, jobs.begin, bureau.home.path("spool"))
+        app = create_app(bureau, scraped, logger, metrics, jobs.enqueue, bureau.home.path("spool"))
         config = server_config(app, settings)
         # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: None)
         warming = threading.Thread(target=_warm, args=(bureau, logger), daemon=True)
         warming.start()
-        record_configuration_change(bureau.store, "service", settings, bureau.keys.hashes_of_settings, by=LOCAL_ACTOR)
+        record_configuration_change(bureau.store, "service", settings, bureau.keys.hash_settings, by=LOCAL_ACTOR)
         notary = TreeHeadSigner(
             bureau.log,
             entries=settings.head_entries,
@@ -246,7 +246,7 @@ def _record_witness_outcome(
     logger: logging.Logger, metrics: ServiceMetrics, witness: str, outcome: str, error: Exception | None
 ) -> None:
     """A witness's answer, counted; what went wrong is in the journal as well."""
-    metrics.cosignature(outcome)
+    metrics.count_cosignature(outcome)
     if error is not None:
         log_event(logger, "no cosignature", error=error, witness=witness, outcome=outcome)
 
@@ -254,6 +254,6 @@ def _record_witness_outcome(
 def _warm(bureau: Bureau, logger: logging.Logger) -> None:
     """Start the bureau's workers beside the listening, so that neither waits for the other."""
     try:
-        bureau.warm()
+        bureau.start_workers()
     except Exception as error:
         log_event(logger, "workers did not start", error=error)

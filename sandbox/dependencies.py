@@ -30,16 +30,16 @@ class ServiceDependencies:
     bureau: Bureau
     bureau_key: str
     settings: ServiceSettings
-    places: ConcurrencyLimit
-    sign_ins: ConcurrencyLimit
+    heavy_work_limit: ConcurrencyLimit
+    sign_in_limit: ConcurrencyLimit
     logger: logging.Logger
-    provider: OidcProvider | None
+    oidc_provider: OidcProvider | None
     uploads: UploadLimiter
-    streams: CapacityLimit
-    waits: WaitLimit
+    event_stream_limit: CapacityLimit
+    reply_wait_limit: WaitLimit
     metrics: ServiceMetrics
-    begin: Callable[[BatchCharge], None]
-    waiting: PendingSignIns = field(default_factory=PendingSignIns)
+    enqueue_batch: Callable[[BatchCharge], None]
+    pending_sign_ins: PendingSignIns = field(default_factory=PendingSignIns)
 
 
 def get_dependencies(request: Request) -> ServiceDependencies:

@@ -42,7 +42,7 @@ class PinnedBureau:
 
     bureau: Party
     url: str
-    pinned: str
+    pinned_at: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class BankHome:
     name: str
     public_key: str
     key_file: Path | None
-    former: tuple[str, ...] = ()
+    former_public_keys: tuple[str, ...] = ()
     """Public keys that this bank signed with before; contracts that name them stay its own."""
 
     @classmethod
@@ -105,40 +105,40 @@ class BankHome:
         home._rename_pins()
         return home
 
-    def keys(self, passphrase: str | None = None) -> BankKeys:
+    def open_keys(self, passphrase: str | None = None) -> BankKeys:
         """The opened keys; ``passphrase`` where they are not sealed by a key file.
 
         A rotation that was interrupted after the settings had named the new key is finished here.
         """
         keys = BankKeys.open(self.folder / "keys", _seal_key(None if self.key_file else passphrase, self.key_file))
         named = BankHome.open(self.folder).public_key  # a rotation may have ended since this home was read
-        if keys.public_key_hex != named and not keys.promote(named):
+        if keys.public_key_hex != named and not keys.promote_next_key(named):
             raise NotAuthentic(
                 f"The key in the key folder is not the one named in {_SETTINGS}.",
                 next_step="restore either from a backup",
             )
         return keys
 
-    def take_up(self, keys: BankKeys) -> BankHome:
+    def complete_rotation(self, keys: BankKeys) -> BankHome:
         """Let the next key take the present one's place; the home as it is then.
 
         The settings are replaced first, all at once: from that moment the new key is the bank's, and ``keys`` brings
         the key's file to its place if this process does not.
         """
-        coming = keys.next()
+        coming = keys.next_key()
         if coming is None:
             raise NotFound("Wanted a next key; there is none.", next_step="run `lab bank rotate-key`")
         settings = tomllib.loads((self.folder / _SETTINGS).read_text(encoding="utf-8"))
-        former = [*self.former, self.public_key]
+        former = [*self.former_public_keys, self.public_key]
         settings |= {"public_key": coming.public_key_hex, "former": list(dict.fromkeys(former))}
         replace_private(self.folder / _SETTINGS, _toml(settings).encode())
-        keys.promote(coming.public_key_hex)
+        keys.promote_next_key(coming.public_key_hex)
         return BankHome.open(self.folder)
 
     @property
-    def own_keys(self) -> frozenset[str]:
+    def own_public_keys(self) -> frozenset[str]:
         """The present public key and all former ones."""
-        return frozenset({self.public_key, *self.former})
+        return frozenset({self.public_key, *self.former_public_keys})
 
     @property
     def card(self) -> Party:
@@ -171,7 +171,7 @@ class BankHome:
         return self.folder / "matching-keys"
 
     @property
-    def leaving(self) -> Path:
+    def trash(self) -> Path:
         """The folder of what is being removed."""
         return self.folder / "leaving"
 

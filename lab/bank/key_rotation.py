@@ -34,14 +34,14 @@ class KeyRotationStatus:
 
     old: Party
     new: Party
-    told: tuple[str, ...]
-    waiting: tuple[str, ...]
+    notified: tuple[str, ...]
+    pending: tuple[str, ...]
     failure: ShulabError | None
 
     @property
-    def done(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the new key has taken the old one's place."""
-        return not self.waiting
+        return not self.pending
 
 
 def rotate_key(
@@ -53,24 +53,24 @@ def rotate_key(
     the home as ``next-card.json``; once it has added that key, the same command goes on.
     """
     old = home.card
-    resumed = keys.next() is not None
-    new = Party(name=home.name, public_key=keys.make_next().public_key_hex)
+    resumed = keys.next_key() is not None
+    new = Party(name=home.name, public_key=keys.make_next_key().public_key_hex)
     replace_private(home.folder / NEXT_CARD_FILE, json.dumps(new.model_dump(), ensure_ascii=False).encode())
     failure: ShulabError | None = None
     for pin in pins:
-        if pin.bureau.public_key in keys.told():
+        if pin.bureau.public_key in keys.notified_bureaus():
             continue
         try:
             _notify_bureau(keys, pin, connect, resumed=resumed)
         except ShulabError as error:
             failure = failure or error
         else:
-            keys.note_told(pin.bureau.public_key)
-    told = keys.told()
+            keys.record_notified_bureau(pin.bureau.public_key)
+    told = keys.notified_bureaus()
     known = home.pins()
     waiting = tuple(pin.bureau.name for pin in known if pin.bureau.public_key not in told)
     if not waiting:
-        home.take_up(keys)
+        home.complete_rotation(keys)
         (home.folder / NEXT_CARD_FILE).unlink(missing_ok=True)
     names = tuple(pin.bureau.name for pin in known if pin.bureau.public_key in told)
     return KeyRotationStatus(old, new, names, waiting, failure)
@@ -78,13 +78,13 @@ def rotate_key(
 
 def _notify_bureau(keys: BankKeys, pin: PinnedBureau, connect: ClientFactory, *, resumed: bool) -> None:
     """Bring the succession to one bureau; raises ``Unreachable``, ``NotAuthentic`` and what the bureau refuses."""
-    present, coming = keys.present(), keys.make_next()
+    present, coming = keys.current_key(), keys.make_next_key()
     if resumed and _is_known(pin, coming, connect):
         return  # the bureau was told, or has added the key from a card, and this home could not note it
     try:
         with connect(pin, present) as outlet:
-            bank = outlet.own_bank()
-            outlet.succeed_key(_statement(pin, bank, present, coming))
+            bank = outlet.own_bank_id()
+            outlet.submit_key_succession(_statement(pin, bank, present, coming))
     except NotAuthentic as error:
         raise NotAuthentic(
             f"The bureau {pin.bureau.name} could not be told with this bank's old key: {error.detail}",
@@ -96,7 +96,7 @@ def _notify_bureau(keys: BankKeys, pin: PinnedBureau, connect: ClientFactory, *,
 def _is_known(pin: PinnedBureau, key: SigningKey, connect: ClientFactory) -> bool:
     try:
         with connect(pin, key) as outlet:
-            outlet.own_bank()
+            outlet.own_bank_id()
     except NotAuthentic:
         return False
     return True
@@ -131,5 +131,5 @@ def select_pinned_bureaus(home: BankHome, urls: list[str], card_at: Callable[[st
             raise InvalidInput(
                 "Wanted the address of a bureau that this bank has pinned; found another.", next_step="check --bureau"
             )
-        found.append(PinnedBureau(pin.bureau, url, pin.pinned))
+        found.append(PinnedBureau(pin.bureau, url, pin.pinned_at))
     return tuple(found)

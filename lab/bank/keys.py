@@ -124,37 +124,37 @@ class BankKeys(_NonSerialisable):
             raise NotFound("Wanted the bank's keys; there are none in this home.", next_step="run `lab bank init`")
         check_private(folder)
         keys = cls(folder, seal_key)
-        keys.present()
+        keys.current_key()
         return keys
 
     @property
     def public_key_hex(self) -> str:
         """The public half of the present signing key, 64 hexadecimal digits."""
-        return self.present().public_key_hex
+        return self.current_key().public_key_hex
 
     def sign(self, message: bytes) -> bytes:
         """Signature by the present signing key, 64 bytes."""
-        return self.present().sign(message)
+        return self.current_key().sign(message)
 
-    def present(self) -> SigningKey:
+    def current_key(self) -> SigningKey:
         """The signing key that the bank's card shows."""
         found = self._signing(SIGNING_FILE)
         if found is None:
             raise NotFound("Wanted the bank's keys; there are none in this home.", next_step="run `lab bank init`")
         return found
 
-    def next(self) -> SigningKey | None:
+    def next_key(self) -> SigningKey | None:
         """The key that is to take the present one's place, while a rotation is under way."""
         return self._signing(NEXT_FILE)
 
-    def key_for(self, bureau_key: str) -> SigningKey:
+    def key_for_bureau(self, bureau_key: str) -> SigningKey:
         """The key that the bureau of this public key knows: the next one as soon as that bureau was told."""
-        coming = self.next() if bureau_key in self.told() else None
-        return coming or self.present()
+        coming = self.next_key() if bureau_key in self.notified_bureaus() else None
+        return coming or self.current_key()
 
-    def key_named(self, public_key: str) -> SigningKey:
+    def find_key(self, public_key: str) -> SigningKey:
         """The present or next key with this public half; raises ``NotAllowed`` for a former one, which is gone."""
-        for key in (self.present(), self.next()):
+        for key in (self.current_key(), self.next_key()):
             if key is not None and key.public_key_hex == public_key:
                 return key
         raise NotAllowed(
@@ -162,9 +162,9 @@ class BankKeys(_NonSerialisable):
             next_step="send the bureau this bank's present card (`lab bank card`) for a new version",
         )
 
-    def make_next(self) -> SigningKey:
+    def make_next_key(self) -> SigningKey:
         """Make and seal the next signing key, unless there is one."""
-        coming = self.next()
+        coming = self.next_key()
         if coming is None:
             (self._folder / NOTIFIED_FILE).unlink(
                 missing_ok=True
@@ -172,27 +172,27 @@ class BankKeys(_NonSerialisable):
             coming = self._make_signing(NEXT_FILE)
         return coming
 
-    def told(self) -> frozenset[str]:
+    def notified_bureaus(self) -> frozenset[str]:
         """Public keys of the bureaus that know the next key."""
         try:
             return frozenset(json.loads((self._folder / NOTIFIED_FILE).read_bytes()))
         except FileNotFoundError:
             return frozenset()
 
-    def note_told(self, bureau_key: str) -> None:
+    def record_notified_bureau(self, bureau_key: str) -> None:
         """Remember that this bureau knows the next key."""
-        content = json.dumps(sorted(self.told() | {bureau_key})).encode()
+        content = json.dumps(sorted(self.notified_bureaus() | {bureau_key})).encode()
         replace_private(self._folder / NOTIFIED_FILE, content)
 
-    def promote(self, public_key: str) -> bool:
+    def promote_next_key(self, public_key: str) -> bool:
         """Let the next key take the present one's place if it is the one named; whether it is the present one now."""
-        coming = self.next()
+        coming = self.next_key()
         if coming is not None and coming.public_key_hex == public_key:
             os.replace(self._folder / NEXT_FILE, self._folder / SIGNING_FILE)
             sync_folder(self._folder)
-        if self.present().public_key_hex != public_key:
+        if self.current_key().public_key_hex != public_key:
             return False
-        if self.next() is None:
+        if self.next_key() is None:
             (self._folder / NOTIFIED_FILE).unlink(missing_ok=True)
         return True
 
@@ -218,7 +218,7 @@ class BankKeys(_NonSerialisable):
             held = self._opened[name] = (stamp, SigningKey(Ed25519PrivateKey.from_private_bytes(secret)))
         return held[1]
 
-    def holder(self, params: ParameterSet) -> KeyHolder:
+    def key_holder(self, params: ParameterSet) -> KeyHolder:
         """One who encrypts and decrypts under ``params``; the key is made and sealed at the first call."""
         secret, _ = self._scoring(params)
         return _make_holder(params, secret)
@@ -239,7 +239,7 @@ class BankKeys(_NonSerialisable):
         about = (matching_operation(counting), engine, contract, epoch)
         return Blinding(engine, request_seed(self._matching_secret(), *about, identifiers))
 
-    def order(
+    def request_order(
         self, engine: str, contract: str, epoch: int, identifiers: Sequence[str], *, counting: bool = False
     ) -> NDArray[np.int64]:
         """The secret order in which a portfolio is asked for: a permutation of its identifiers sorted by text, int64

@@ -93,7 +93,7 @@ class Bureau:
         passage = AccessControl(self.shelf)
         self.needed = EvaluationPlanner(store, self.consents, self.evaluated, clock)
         self.epochs = Epochs(store, keys, self.needed, clock)
-        self._reception = JobService(store, home, passage, self.epochs.current)
+        self._reception = JobService(store, home, passage, self.epochs.current_epoch)
         self._contexts = ContextStore(store, home, self._pools.scoring, passage)
         indexes = ContractIndexes(home, self.snapshots, self.evaluated, KeyStatements(store, keys), self._preparation)
         self._matching = MatchingService(store, keys, indexes, passage, self.consents, self._pools.crew)
@@ -137,9 +137,9 @@ class Bureau:
         migrate(store.engine)
         store.sign, store.bureau_key = keys.sign, keys.public_key_hex
         bureau = cls(found, store, keys, clock)
-        bureau.epochs.begin()
-        bureau.remove_former()
-        record_configuration_change(store, "bureau", found.settings, keys.hashes_of_settings, by=LOCAL_ACTOR)
+        bureau.epochs.ensure_first_epoch()
+        bureau.remove_legacy_evaluations()
+        record_configuration_change(store, "bureau", found.settings, keys.hash_settings, by=LOCAL_ACTOR)
         return bureau
 
     def __enter__(self) -> Self:
@@ -156,11 +156,11 @@ class Bureau:
 
     def check_workers(self) -> None:
         """See ``WorkerPools.check``."""
-        self._pools.check()
+        self._pools.check_confinement()
 
-    def warm(self) -> None:
+    def start_workers(self) -> None:
         """See ``WorkerPools.warm``."""
-        self._pools.warm()
+        self._pools.start_workers()
 
     @property
     def party(self) -> Party:
@@ -177,22 +177,22 @@ class Bureau:
             "parameters": list(PARAMETERS),
         }
 
-    def ready(self) -> dict[str, Any]:
+    def readiness(self) -> dict[str, Any]:
         """Whether the bureau can work now; raises ``Unreachable`` if the database does not answer."""
-        if not self.store.answers():
+        if not self.store.is_reachable():
             raise Unreachable("The bureau's database does not answer.", next_step="start it, or correct database_url")
         return {"ready": True, "database": self.store.engine.dialect.name}
 
     def signed_contract(self, contract_id: str, version: int | None = None) -> tuple[SignedContract, str]:
         """A contract (the version in force, or else the newest, unless one is named) and its state; a term that is
         over reads as expired. Raises ``NotFound``."""
-        with self.store.read() as session:
+        with self.store.begin_read() as session:
             held = lifecycle.find_version(session, contract_id, version)
         return held.signed, lifecycle.current_state(held, self.now()).value
 
     def versions(self, contract_id: str) -> list[dict[str, Any]]:
         """Every version of a contract, newest first: number, state, hash, who has signed. Raises ``NotFound``."""
-        with self.store.read() as session:
+        with self.store.begin_read() as session:
             found = lifecycle.list_versions(session, contract_id)
         return [
             {
@@ -229,7 +229,7 @@ class Bureau:
 
     def allowance(self, contract_id: str) -> dict[str, Any]:
         """What is used and left, for both sides; see ``exchange.charges.allowance``."""
-        with self.store.read() as session:
+        with self.store.begin_read() as session:
             return allowance(session, lifecycle.find_version(session, contract_id).contract, self.now())
 
     def open_job(self, contract_id: str, job_id: str, terms: JobParameters) -> ContractJob:
@@ -263,13 +263,13 @@ class Bureau:
     def match(self, contract_id: str, job_id: str, body: bytes) -> tuple[bytes, MatchReceipt]:
         """The answer to a matching request frame, and the receipt."""
         with self._refusals(contract_id, "match"):
-            answered = self._matching.answer(contract_id, job_id, body, self.now())
+            answered = self._matching.evaluate_identifiers(contract_id, job_id, body, self.now())
         return answered.reply, self.log.receipt(answered.entry, MatchReceipt)
 
     def count_matches(self, contract_id: str, job_id: str, body: bytes) -> tuple[bytes, MatchReceipt]:
         """The answer to a counting request frame, in an order that tells nothing, and the receipt."""
         with self._refusals(contract_id, "count"):
-            answered = self._matching.answer(contract_id, job_id, body, self.now(), counting=True)
+            answered = self._matching.evaluate_identifiers(contract_id, job_id, body, self.now(), counting=True)
         return answered.reply, self.log.receipt(answered.entry, MatchReceipt)
 
     def put_context(self, contract_id: str, job_id: str, sha256: str, body: bytes) -> bool:
@@ -284,21 +284,21 @@ class Bureau:
 
     def job_progress(self, contract_id: str, job_id: str) -> dict[str, Any]:
         """A job as it stands, and its batches by state; raises ``NotFound``."""
-        return self.job(contract_id, job_id).as_dict() | {"batches": self._scoring.tally(contract_id, job_id)}
+        return self.job(contract_id, job_id).as_dict() | {"batches": self._scoring.count_by_state(contract_id, job_id)}
 
-    def check_room(self, contract_id: str, job_id: str, sha256: str) -> None:
+    def check_queue_capacity(self, contract_id: str, job_id: str, sha256: str) -> None:
         """Raise ``Busy`` when a new batch of the contract would not be taken now."""
-        self._scoring.check_room(contract_id, job_id, sha256)
+        self._scoring.check_queue_capacity(contract_id, job_id, sha256)
 
     def receive_batch(self, contract_id: str, job_id: str, body: bytes) -> BatchCharge:
         """Keep and charge a batch frame, to be evaluated."""
         with self._refusals(contract_id, "score"):
             return self._scoring.receive(contract_id, job_id, body, self.now())
 
-    def receive_batch_again(self, contract_id: str, job_id: str, sha256: str) -> BatchCharge:
+    def receive_rescoring(self, contract_id: str, job_id: str, sha256: str) -> BatchCharge:
         """Charge a batch that an earlier job sent, to be evaluated by what is new."""
         with self._refusals(contract_id, "score"):
-            return self._scoring.receive_again(contract_id, job_id, sha256, self.now())
+            return self._scoring.receive_rescoring(contract_id, job_id, sha256, self.now())
 
     def evaluate_batch(self, contract_id: str, job_id: str, sha256: str) -> BatchOutcome:
         """Answer a charged batch, or give its charge back; see ``ScoringService.evaluate``."""
@@ -319,7 +319,7 @@ class Bureau:
 
     def waiting_batches(self) -> list[BatchCharge]:
         """Every batch that is charged and not yet answered, the oldest first."""
-        return self._scoring.waiting()
+        return self._scoring.list_waiting()
 
     def score(self, contract_id: str, job_id: str, body: bytes) -> tuple[bytes, ScoreReceipt]:
         """The reply frame to a batch frame, and the receipt, in one go."""
@@ -327,9 +327,9 @@ class Bureau:
             answered = self._scoring.score(contract_id, job_id, body, self.now())
         return answered.reply, self.log.receipt(answered.entry, ScoreReceipt)
 
-    def remove_former(self) -> None:
+    def remove_legacy_evaluations(self) -> None:
         """Remove what a former version evaluated under keys that all contracts shared; it would be of no use."""
-        epochs = self.evaluated.remove_former()
+        epochs = self.evaluated.remove_legacy()
         if epochs:
             with self.store.begin() as session:
                 record(session, "retention.swept", None, {"evaluated_for_all_contracts": epochs}, by=LOCAL_ACTOR)
@@ -338,21 +338,21 @@ class Bureau:
         """What time asks for: terms that are over are recorded, what was kept for its time is removed, and what the
         watch finds is recorded."""
         now = self.now()
-        with self.store.read() as session:
+        with self.store.begin_read() as session:
             held = lifecycle.list_contracts(session)
         for one in held:
             if one.state not in FINAL_STATES and now >= one.contract.expires:
                 with self.store.begin() as session:
                     self._note_expiry(session, one.contract.id)
-        self.epochs.close()
-        self.consents.note_expiry()
+        self.epochs.destroy_closing()
+        self.consents.record_expiry()
         swept = sweep(self.store, self.home, now)
         remove_ended_evaluations(self.store, self.evaluated, now)
         close_tallies(self.store, now)
-        self.watch.sweep()
+        self.watch.record_new_findings()
         return swept
 
-    def note_nonce(self, key: str, nonce: str, now: datetime) -> None:
+    def claim_nonce(self, key: str, nonce: str, now: datetime) -> None:
         """Remember the nonce of a signed request; raises ``NotAuthentic`` if it was used before."""
         claim_nonce(self.store, key, nonce, now)
 

@@ -41,8 +41,8 @@ from lab.terms.keys.party import Party
 class ContractOverview:
     """A version of a contract, its standing now, all versions (newest first), and what is used and left."""
 
-    held: ContractVersion
-    standing: ContractState
+    contract_version: ContractVersion
+    state: ContractState
     versions: tuple[tuple[ContractVersion, ContractState], ...]
     allowance: dict[str, Any]
 
@@ -52,9 +52,9 @@ class ContractStopResult:
     """What a suspension or an end left: the version, how many jobs were stopped, and what had been delivered before,
     for the notice that must follow."""
 
-    held: ContractVersion
-    jobs: int
-    delivered: tuple[Delivery, ...]
+    contract_version: ContractVersion
+    stopped_jobs: int
+    deliveries: tuple[Delivery, ...]
 
 
 class ContractAdministration:
@@ -84,7 +84,7 @@ class ContractAdministration:
         raises, and ``InvalidInput``, ``NotFound`` or ``Conflict`` for wishes that no contract here can meet.
         """
         with self._at_work(person, Permission.DRAFT_CONTRACTS, "draft"):
-            choices = ContractOptions().wished(wishes)
+            choices = ContractOptions().with_changes(wishes)
             now = self._now()
             with self._store.begin() as session:
                 works = find_contract_models(session, self._shelf, _names(wishes.models))
@@ -118,14 +118,16 @@ class ContractAdministration:
                     self._bureau,
                     banks.contract_party(session, last.bank_id),
                     find_contract_models(session, self._shelf, names),
-                    ContractOptions.of_contract(before).wished(wishes),
+                    ContractOptions.from_contract(before).with_changes(wishes),
                     now,
                     amends=before,
                     expires=before.expires if wishes.days is None else None,
                 )
                 return self._keep(session, contract, person, submit, now)
 
-    def take_in(self, person: AccountHolder, signed: SignedContract, *, told: str | None = None) -> ContractVersion:
+    def import_contract(
+        self, person: AccountHolder, signed: SignedContract, *, told: str | None = None
+    ) -> ContractVersion:
         """File a contract that was written elsewhere as a draft of this person; its signatures are not taken over.
 
         ``told`` as in ``draft``. Raises ``InvalidInput`` unless it is of this bureau and over what it holds,
@@ -136,7 +138,7 @@ class ContractAdministration:
             check_external_contract(session, contract, self._bureau, self._shelf)
             held = save_draft(session, contract, author=person, above=self._above, now=self._now(), told=told)
             facts: dict[str, Fact] = {"version": contract.version, "sha256": contract.sha256}
-            record(session, "contract.imported", contract.id, facts, by=person.by)
+            record(session, "contract.imported", contract.id, facts, by=person.actor)
             return held
 
     def submit(self, person: AccountHolder, contract_id: str, version: int | None = None) -> ContractVersion:
@@ -144,14 +146,14 @@ class ContractAdministration:
         with self._change(person, Permission.DRAFT_CONTRACTS, "submit", contract_id) as session:
             return lifecycle.submit(session, contract_id, person, self._now(), version)
 
-    def give_back(
+    def return_to_author(
         self, person: AccountHolder, contract_id: str, reason: str, version: int | None = None
     ) -> ContractVersion:
         """Return a version to its author."""
         with self._change(person, Permission.REVIEW_CONTRACTS, "return", contract_id) as session:
             return lifecycle.return_to_author(session, contract_id, person, reason, self._now(), version)
 
-    def review(self, person: AccountHolder, contract_id: str, version: int | None = None) -> ContractVersion:
+    def start_review(self, person: AccountHolder, contract_id: str, version: int | None = None) -> ContractVersion:
         """Take a version into review."""
         with self._change(person, Permission.REVIEW_CONTRACTS, "review", contract_id) as session:
             return lifecycle.start_review(session, contract_id, person, self._now(), version)
@@ -175,7 +177,7 @@ class ContractAdministration:
                     next_step=f"read it (`lab officer show {contract_id}`), and approve it by its number: --version",
                 )
             if last.state is ContractState.SUBMITTED:
-                person.check(Permission.REVIEW_CONTRACTS)
+                person.check_permission(Permission.REVIEW_CONTRACTS)
                 lifecycle.start_review(session, contract_id, person, now, last.version)
             # By its number in any case: another may have taken its place since it was looked up.
             return lifecycle.approve(session, contract_id, person, self._sign, now, last.version)
@@ -218,12 +220,14 @@ class ContractAdministration:
             held = lifecycle.retire(session, contract_id, person, reason, self._now(), version)
             return self._stop(session, held, person)
 
-    def list(self, person: AccountHolder) -> Sequence[tuple[ContractVersion, ContractState]]:
+    def list_contracts(self, person: AccountHolder) -> Sequence[tuple[ContractVersion, ContractState]]:
         """Every contract, newest first, with its standing."""
         with self._look(person, Permission.READ_CONTRACTS, "list") as session:
             return [(held, lifecycle.current_state(held, self._now())) for held in lifecycle.list_contracts(session)]
 
-    def show(self, person: AccountHolder, contract_id: str, version: int | None = None) -> ContractOverview:
+    def contract_overview(
+        self, person: AccountHolder, contract_id: str, version: int | None = None
+    ) -> ContractOverview:
         """One version of a contract (see ``cabinet.find``) and all there is to say of it."""
         now = self._now()
         with self._look(person, Permission.READ_CONTRACTS, "show", contract_id) as session:
@@ -235,7 +239,7 @@ class ContractAdministration:
                 held, lifecycle.current_state(held, now), others, allowance(session, held.contract, now)
             )
 
-    def compare(
+    def versions_to_compare(
         self, person: AccountHolder, contract_id: str, version: int | None = None
     ) -> tuple[ContractVersion | None, ContractVersion]:
         """A version (the newest, unless named) and the last one before it that the bureau approved, or None."""
@@ -250,24 +254,24 @@ class ContractAdministration:
         with self._change(person, Permission.READ_CONTRACTS, "export", contract_id) as session:
             held = lifecycle.find_version(session, contract_id, version)
             facts: dict[str, Fact] = {"version": held.version, "sha256": held.contract.sha256}
-            record(session, "contract.exported", contract_id, facts, by=person.by)
+            record(session, "contract.exported", contract_id, facts, by=person.actor)
             return held.signed
 
-    def delivered(self, person: AccountHolder, contract_id: str) -> Sequence[Delivery]:
+    def list_deliveries(self, person: AccountHolder, contract_id: str) -> Sequence[Delivery]:
         """What left the bureau under a contract so far, over all versions, oldest first."""
         with self._look(person, Permission.READ_CONTRACTS, "delivered", contract_id) as session:
             lifecycle.find_version(session, contract_id)
             return list_deliveries(session, contract_id)
 
-    def watch(self, person: AccountHolder) -> tuple[Sequence[UsageFinding], Sequence[dict[str, Any]]]:
+    def monitoring_report(self, person: AccountHolder) -> tuple[Sequence[UsageFinding], Sequence[dict[str, Any]]]:
         """What looks like probing now, and the rules with this bureau's limits. It stops nothing: an officer does."""
         with self._look(person, Permission.READ_FINDINGS, "watch") as session:
-            return self._watch.standing(session), self._watch.rules
+            return self._watch.current_findings(session), self._watch.rules
 
     def register_bank(self, person: AccountHolder, party: Party, *, told: str | None = None) -> str:
         """The id of the bank of this card, registered now if it is new and ``told`` is its key's fingerprint."""
         with self._change(person, Permission.REGISTER_BANKS, "register-bank") as session:
-            return banks.register_bank(session, party, by=person.by, now=self._now(), told=told)
+            return banks.register_bank(session, party, by=person.actor, now=self._now(), told=told)
 
     def _keep(
         self,
@@ -288,7 +292,7 @@ class ContractAdministration:
         running = (
             row.in_force is not None and lifecycle.find_version(session, contract_id).state is ContractState.ACTIVE
         )
-        jobs = 0 if running else stop_jobs(session, contract_id, self._now(), by=person.by)
+        jobs = 0 if running else stop_jobs(session, contract_id, self._now(), by=person.actor)
         return ContractStopResult(held, jobs, tuple(list_deliveries(session, contract_id)))
 
     @contextmanager
@@ -302,7 +306,7 @@ class ContractAdministration:
     def _look(
         self, person: AccountHolder, permission: Permission, operation: str, contract: str | None = None
     ) -> Iterator[Session]:
-        with self._at_work(person, permission, operation, contract), self._store.read() as session:
+        with self._at_work(person, permission, operation, contract), self._store.begin_read() as session:
             yield session
 
     @contextmanager
@@ -310,7 +314,7 @@ class ContractAdministration:
         self, person: AccountHolder, permission: Permission, operation: str, contract: str | None = None
     ) -> Iterator[None]:
         try:
-            person.check(permission)
+            person.check_permission(permission)
             yield
         except NotAllowed as error:
             self._people.record_refusal(person, operation, error, contract)

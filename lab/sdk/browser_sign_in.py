@@ -43,8 +43,8 @@ def sign_in_by_browser(
         say(f"请在浏览器中登录 Sign in in the browser; if none opens, go to: {url}")
         # A browser named by BROWSER may hold its caller until it is closed.
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-        found = listener.wait()
-        answer: dict[str, Any] = connection.ask(
+        found = listener.wait_for_code()
+        answer: dict[str, Any] = connection.request(
             "POST", "/v1/sign-in/oidc/code", body={"code": found, "verifier": verifier}
         )
     return answer
@@ -57,20 +57,20 @@ class _CallbackServer(HTTPServer):
         super().__init__(("127.0.0.1", 0), _CallbackHandler)
         self.port = int(self.server_address[1])
         self.state = state
-        self.brought: dict[str, str] = {}
+        self.callback_query: dict[str, str] = {}
         self._seconds = seconds
 
-    def wait(self) -> str:
+    def wait_for_code(self) -> str:
         """The code that was brought."""
         deadline = time.monotonic() + self._seconds
-        while not self.brought:
+        while not self.callback_query:
             self.timeout = deadline - time.monotonic()
             if self.timeout <= 0:
                 raise Unreachable("Nobody signed in in the browser.", next_step=_AGAIN)
             self.handle_request()
-        if "code" not in self.brought:
+        if "code" not in self.callback_query:
             raise NotAuthentic("The sign-in in the browser let nobody in.", next_step="ask an administrator")
-        return self.brought["code"]
+        return self.callback_query["code"]
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A visitor who hangs up is no concern."""
@@ -87,7 +87,7 @@ class _CallbackHandler(BaseHTTPRequestHandler):
         fits = hmac.compare_digest(query.get("state", "").encode(), self.server.state.encode())
         right = fits and parts.path == "/signed-in"
         if right:
-            self.server.brought = query
+            self.server.callback_query = query
         self.send_response(200 if right else 404)
         self.send_header("content-type", "text/html; charset=utf-8")
         self.send_header("content-security-policy", "default-src 'none'")

@@ -20,8 +20,8 @@ class ServiceClient:
     """Made by ``open`` or ``sign_in``; a context manager. Errors are the families of ``lab.terms.errors``."""
 
     def __init__(self, held: SavedSession, file: Path) -> None:
-        self.held = held
-        self.file = file
+        self.session = held
+        self.session_file = file
         self._connection = ServiceConnection(held.service, token=held.token, ca_file=held.ca_file)
 
     @classmethod
@@ -42,13 +42,13 @@ class ServiceClient:
         """
         connection = ServiceConnection(service, ca_file=ca_file)
         try:
-            answer = connection.ask("POST", "/v1/sign-in", body={"name": name, "password": password})
+            answer = connection.request("POST", "/v1/sign-in", body={"name": name, "password": password})
         finally:
             connection.close()
-        return cls.keep(service, answer, session_file, ca_file=ca_file)
+        return cls.save_session(service, answer, session_file, ca_file=ca_file)
 
     @classmethod
-    def keep(
+    def save_session(
         cls, service: str, answer: dict[str, Any], session_file: Path | None = None, *, ca_file: str = ""
     ) -> tuple[ServiceClient, dict[str, Any]]:
         """Keep the sign-in that the service has answered with, and go to work with it."""
@@ -60,16 +60,18 @@ class ServiceClient:
     def change_password(self, password: str, new_password: str) -> dict[str, Any]:
         """Change the password; the sign-in that begins with it is kept in place of this one."""
         answer = self.post("/v1/me/password", {"password": password, "new_password": new_password})
-        changed, facts = self.keep(self.held.service, answer, self.file, ca_file=self.held.ca_file)
+        changed, facts = self.save_session(
+            self.session.service, answer, self.session_file, ca_file=self.session.ca_file
+        )
         self.close()
-        self.held, self._connection = changed.held, changed._connection
+        self.session, self._connection = changed.session, changed._connection
         return facts
 
     def sign_out(self) -> None:
         """End the sign-in, at the service and here; one that has ended there is only forgotten here."""
         with contextlib.suppress(NotAuthentic):
             self.post("/v1/sign-out", {})
-        self.file.unlink(missing_ok=True)
+        self.session_file.unlink(missing_ok=True)
 
     def get(self, path: str, **query: Any) -> Any:
         """GET; a member of ``query`` that is None is left out."""
@@ -104,7 +106,7 @@ class ServiceClient:
 
     def _ask(self, method: str, path: str, **parts: Any) -> Any:
         with self._next_step():
-            return self._connection.ask(method, path, **parts)
+            return self._connection.request(method, path, **parts)
 
     @contextlib.contextmanager
     def _next_step(self) -> Iterator[None]:
@@ -114,7 +116,7 @@ class ServiceClient:
         except NotAuthentic as error:
             if not error.next_step.startswith("sign in"):  # a password that does not fit, for one
                 raise
-            step = f"lab account sign-in {self.held.account} --service {self.held.service}"
+            step = f"lab account sign-in {self.session.account} --service {self.session.service}"
             raise NotAuthentic(error.detail, next_step=step) from None
 
     def close(self) -> None:

@@ -41,7 +41,7 @@ class ServiceConnection:
         """Close the connections."""
         self._client.close()
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,

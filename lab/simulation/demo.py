@@ -65,14 +65,14 @@ class DemoSettings:
 def run_demo(scene: DemoSettings, audience: DemoOutput, *, show: bool = True) -> dict[str, Any]:
     """Play the whole job in ``scene.out``; its facts. Raises what a party's command reports."""
     begun = time.perf_counter()
-    stage = LocalDeployment(scene.out, show=show)
+    stage = LocalDeployment(scene.out, show_progress=show)
     stage.prepare()
     steps = _StepAnnouncer(audience, _STEPS + scene.consent)
     try:
         facts = _run_steps(scene, stage, steps, audience)
     finally:
         if not scene.keep:
-            for home in (stage.bureau, stage.bank, stage.sessions):
+            for home in (stage.bureau_home, stage.bank_home, stage.sessions):
                 shutil.rmtree(home, ignore_errors=True)
             for party in ("bureau", "bank"):
                 stage.key_file(party).unlink(missing_ok=True)
@@ -103,7 +103,7 @@ def _run_steps(
     out = scene.out / "scores.parquet"
     with ExitStack() as running:
         with steps.step("serve", "数据局：启动服务", "Bureau: start the service"):
-            service = running.enter_context(stage.service())
+            service = running.enter_context(stage.run_service())
         with steps.step(
             "contract", "合同：起草、他人批准、银行签署", "Contract: drafted, approved, signed by the bank"
         ):
@@ -132,7 +132,9 @@ def _run_steps(
     shown = _choose_enterprise(scores)
     page = scene.out / "portrait.html"
     with steps.step("portrait", "银行：一户企业的信用画像", "Bank: one enterprise's credit portrait"):
-        stage.display("bank", "portrait", shown, "--html", page, "--home", stage.bank, to_stderr=audience.json)
+        stage.run_for_display(
+            "bank", "portrait", shown, "--html", page, "--home", stage.bank_home, to_stderr=audience.json
+        )
     return {
         "rows": scene.rows,
         "portfolio": scene.portfolio,

@@ -41,15 +41,15 @@ class LocalDeployment:
     """A folder with the homes, key files and logs of both parties. ``show`` passes the commands' progress on."""
 
     folder: Path
-    show: bool = True
+    show_progress: bool = True
 
     @property
-    def bureau(self) -> Path:
+    def bureau_home(self) -> Path:
         """The bureau's home."""
         return self.folder / "bureau"
 
     @property
-    def bank(self) -> Path:
+    def bank_home(self) -> Path:
         """The bank's home."""
         return self.folder / "bank"
 
@@ -65,7 +65,7 @@ class LocalDeployment:
 
     def prepare(self) -> None:
         """Make the folder (mode 0700) and a key file for each party; ``Conflict`` if homes stand here already."""
-        if self.bureau.exists() or self.bank.exists():
+        if self.bureau_home.exists() or self.bank_home.exists():
             raise errors.Conflict(
                 f"The folder {self.folder.name} holds an earlier run.", next_step="name another --out, or remove it"
             )
@@ -82,7 +82,7 @@ class LocalDeployment:
         """The key file that seals the secrets of ``bureau`` or ``bank``."""
         return self.folder / f"{party}.key"
 
-    def command(
+    def run_command(
         self, *words: str | Path, secrets: Mapping[str, str] | None = None, memory: MemoryMonitor | None = None
     ) -> dict[str, Any]:
         """Run one ``lab`` command in its own process and return its JSON object.
@@ -99,13 +99,13 @@ class LocalDeployment:
             process = subprocess.Popen(
                 arguments,
                 stdout=subprocess.PIPE,
-                stderr=None if self.show else log,
+                stderr=None if self.show_progress else log,
                 env=command_environment() | dict(secrets or {}),
                 text=True,
                 start_new_session=True,  # Ctrl-C reaches us alone; we end the command, also one that is just starting
             )
             try:
-                with memory.watching(process.pid) if memory else nullcontext():
+                with memory.sampling(process.pid) if memory else nullcontext():
                     text, _ = process.communicate()
             except BaseException:
                 kill_process_tree(process.pid)
@@ -113,16 +113,16 @@ class LocalDeployment:
                 raise
         return _read_reply(name, text, process.returncode)
 
-    def display(self, *words: str | Path, to_stderr: bool = False) -> None:
+    def run_for_display(self, *words: str | Path, to_stderr: bool = False) -> None:
         """Run one ``lab`` command for a person: what it prints goes to our stdout, or stderr.
 
         Raises ``ShulabError`` if it fails; it has said why itself.
         """
         with (self.logs / "commands.log").open("ab") as log:
-            aside = None if self.show else log
+            aside = None if self.show_progress else log
             process = subprocess.Popen(
                 [*_lab_command(), *map(str, words)],
-                stdout=sys.stderr.fileno() if to_stderr and self.show else aside,
+                stdout=sys.stderr.fileno() if to_stderr and self.show_progress else aside,
                 stderr=aside,
                 env=command_environment(),
                 start_new_session=True,
@@ -137,7 +137,7 @@ class LocalDeployment:
             raise _broken_command_error("lab " + " ".join(str(word) for word in words[:2]), exit_code)
 
     @contextmanager
-    def service(self) -> Iterator[ServiceProcess]:
+    def run_service(self) -> Iterator[ServiceProcess]:
         """The bureau's service on a free loopback port, until the block is left."""
         port_file = self.folder / "port"
         port_file.unlink(missing_ok=True)
@@ -146,7 +146,7 @@ class LocalDeployment:
             "bureau",
             "serve",
             "--home",
-            str(self.bureau),
+            str(self.bureau_home),
             "--host",
             "127.0.0.1",
             "--port",
@@ -164,7 +164,7 @@ class LocalDeployment:
             service = ServiceProcess(url="", process=process)
             try:
                 service = ServiceProcess(url=f"http://127.0.0.1:{_wait_for_port(process, port_file)}", process=process)
-                service.watch()
+                service.sample_memory()
                 yield service
             finally:
                 service.stop()
@@ -174,16 +174,16 @@ class LocalDeployment:
 class MemoryMonitor:
     """The largest memory that the processes watched held together so far, in bytes."""
 
-    peak: int = 0
+    peak_bytes: int = 0
 
     @contextmanager
-    def watching(self, pid: int) -> Iterator[None]:
+    def sampling(self, pid: int) -> Iterator[None]:
         """Sample the memory of a process and its descendants until the block is left."""
         over = threading.Event()
 
         def sample() -> None:
             while not over.wait(_SAMPLE_SECONDS):
-                self.peak = max(self.peak, process_tree_rss(pid))
+                self.peak_bytes = max(self.peak_bytes, process_tree_rss(pid))
 
         watcher = threading.Thread(target=sample, name="memory", daemon=True)
         watcher.start()
@@ -206,11 +206,11 @@ class ServiceProcess:
     @property
     def peak_rss(self) -> int:
         """Bytes."""
-        return self.memory.peak
+        return self.memory.peak_bytes
 
-    def watch(self) -> None:
+    def sample_memory(self) -> None:
         """Sample the memory of the service and its workers until it is stopped."""
-        self._watched.enter_context(self.memory.watching(self.process.pid))
+        self._watched.enter_context(self.memory.sampling(self.process.pid))
 
     def stop(self) -> None:
         """Ask the service to end, and end it and its workers if it does not."""

@@ -39,7 +39,7 @@ APPROVING_OFFICERS = (StaffMember("officer-b", "数据部 Data"), StaffMember("o
 def set_up_bureau(stage: LocalDeployment, cast: PartyNames) -> None:
     """The bureau's home, keys and store."""
     key_file = stage.key_file("bureau")
-    stage.command("bureau", "init", "--name", cast.bureau, "--home", stage.bureau, "--key-file", key_file)
+    stage.run_command("bureau", "init", "--name", cast.bureau, "--home", stage.bureau_home, "--key-file", key_file)
 
 
 def import_register(
@@ -57,15 +57,15 @@ def import_register(
         words += ["--columns", ",".join(columns)]
     if dictionary:
         words += ["--dictionary", dictionary]
-    return stage.command(*words, "--home", stage.bureau)
+    return stage.run_command(*words, "--home", stage.bureau_home)
 
 
 def train_model(stage: LocalDeployment, sample: Path, *more: str | Path, id_column: str, label: str, name: str) -> None:
     """Train a model on a pilot sample at the bureau and publish it as ``name@1``; ``more``: other words."""
-    home = ("--home", stage.bureau)
+    home = ("--home", stage.bureau_home)
     words = ("--sample", sample, "--id", id_column, "--label", label, "--name", name)
-    stage.command("model", "train", *words, *more, *home)
-    stage.command("model", "publish", f"{name}@1", *home)
+    stage.run_command("model", "train", *words, *more, *home)
+    stage.run_command("model", "publish", f"{name}@1", *home)
 
 
 _CANARIES = 64
@@ -96,7 +96,7 @@ def conclude_contract(
         )
         bank = at_bank.result()
     # What each side reads out to the other: the bank its fingerprint, the officer that of the bureau.
-    draft = stage.command(
+    draft = stage.run_command(
         *("officer", "draft", "--bank-card", str(bank["card"]), "--model", model, "--submit", "--session", author),
         *("--fingerprint", str(bank["fingerprint"])),
         *("--detail", detail.value, "--engine", engine, "--purpose", purpose.value),
@@ -104,24 +104,24 @@ def conclude_contract(
         *(("--consent", "--consent-why", consent) if consent else ()),
     )
     contract = str(draft["contract"])
-    stage.command("officer", "approve", contract, "--session", first)
+    stage.run_command("officer", "approve", contract, "--session", first)
     if int(draft["officers_needed"]) > 1:
-        stage.command(
+        stage.run_command(
             "officer", "approve", contract, "--session", create_account_session(stage, service, APPROVING_OFFICERS[1])
         )
     told = ("--fingerprint", str(draft["fingerprint"]))
-    stage.command("bank", "sign", contract, "--bureau", service.url, *told, "--home", stage.bank)
+    stage.run_command("bank", "sign", contract, "--bureau", service.url, *told, "--home", stage.bank_home)
     return contract
 
 
 def create_account_session(stage: LocalDeployment, service: ServiceProcess, person: StaffMember) -> Path:
     """An account for the person, whose one-time password is changed at the first sign-in; the file of the sign-in."""
-    made = stage.command(
+    made = stage.run_command(
         *("bureau", "account", person.name, "--role", person.role, "--department", person.department),
-        *("--home", stage.bureau),
+        *("--home", stage.bureau_home),
     )
     session = stage.sessions / f"{person.name}.json"
-    stage.command(
+    stage.run_command(
         *("account", "sign-in", person.name, "--service", service.url, "--session", session),
         secrets={"SHULAB_PASSWORD": str(made["password"]), "SHULAB_NEW_PASSWORD": secrets.token_urlsafe(18)},
     )
@@ -130,8 +130,8 @@ def create_account_session(stage: LocalDeployment, service: ServiceProcess, pers
 
 def _set_up_bank(stage: LocalDeployment, cast: PartyNames) -> dict[str, Any]:
     """The bank's folder and keys; its card and fingerprint."""
-    words = ("bank", "init", "--name", cast.bank, "--home", stage.bank, "--key-file", stage.key_file("bank"))
-    return stage.command(*words)
+    words = ("bank", "init", "--name", cast.bank, "--home", stage.bank_home, "--key-file", stage.key_file("bank"))
+    return stage.run_command(*words)
 
 
 def run_scoring_job(
@@ -147,10 +147,10 @@ def run_scoring_job(
 ) -> dict[str, Any]:
     """The bank's job: match, encrypt, score, decrypt; its manifest. ``memory`` watches it."""
     words: list[str | Path] = ["bank", "score", portfolio, "--contract", contract, "--bureau", service.url]
-    words += ["--out", out, "--id", id_column, "--home", stage.bank]
+    words += ["--out", out, "--id", id_column, "--home", stage.bank_home]
     if skip is not None:
         words += ["--skip", skip]
-    return stage.command(*words, memory=memory)
+    return stage.run_command(*words, memory=memory)
 
 
 FamilyName = Literal["boosted", "scorecard"]

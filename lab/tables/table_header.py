@@ -36,7 +36,7 @@ def check_table_header(header: list[str], name: str) -> list[str]:
         raise InvalidInput(
             f"Wanted at most {MAX_COLUMNS:,} columns in {name}; found {len(header):,}.", next_step="select columns"
         )
-    if all(_is_number(cell) for cell in header) or normalise_identifiers(header, "uscc").accepted:
+    if all(_is_number(cell) for cell in header) or normalise_identifiers(header, "uscc").accepted_count:
         raise InvalidInput(
             f"Wanted column names in the first line of {name}; it looks like a row of data.",
             next_step="add a header line",

@@ -55,15 +55,15 @@ class TableChunk:
     """
 
     frame: pl.DataFrame
-    numbers: NDArray[np.int64]
-    set_aside: tuple[RejectedRow, ...] = ()
-    blank: int = 0
-    read: int = 0
+    row_numbers: NDArray[np.int64]
+    rejected: tuple[RejectedRow, ...] = ()
+    blank_lines: int = 0
+    bytes_read: int = 0
 
     @property
     def rows(self) -> int:
         """Data rows, those set aside included."""
-        return len(self.numbers) + len(self.set_aside)
+        return len(self.row_numbers) + len(self.rejected)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ class TableFile:
     _separator: str = ","
     _quoted: bool = False
 
-    def stretches(self) -> Iterator[TableChunk]:
+    def chunks(self) -> Iterator[TableChunk]:
         """The table from its first row to its last, in memory that does not grow with it.
 
         Raises ``InvalidInput`` where a quoted field is not closed, and ``Conflict`` if the file was changed meanwhile.
@@ -180,7 +180,7 @@ class TableFile:
                 frame.columns = list(self.columns)
                 frame = _blank_to_null(frame.select(pl.all().cast(pl.String)))
                 numbers = np.arange(first + 2, first + 2 + len(frame), dtype=np.int64)
-                yield TableChunk(frame, numbers, read=self.size * (first + len(frame)) // max(rows, 1))
+                yield TableChunk(frame, numbers, bytes_read=self.size * (first + len(frame)) // max(rows, 1))
         except (PolarsError, OSError, ValueError):
             raise _no_parquet(self.path.name) from None
 
@@ -197,16 +197,16 @@ def _leave_header(width: NDArray[np.int64], wanted: bool) -> bool:
 def read_table(path: str | Path, *, max_bytes: int = MAX_TABLE_BYTES) -> TextTable:
     """Read a CSV or Parquet file as a table of strings. Raises what ``open_table`` and ``stretches`` raise."""
     file = open_table(path, max_bytes=max_bytes)
-    stretches = list(file.stretches())
+    stretches = list(file.chunks())
     frames = [part.frame for part in stretches]
-    blank = sum(part.blank for part in stretches)
-    aside = tuple(chain.from_iterable(part.set_aside for part in stretches))
+    blank = sum(part.blank_lines for part in stretches)
+    aside = tuple(chain.from_iterable(part.rejected for part in stretches))
     empty = pl.DataFrame(schema=dict.fromkeys(file.columns, pl.String))
     return TextTable(
         frame=pl.concat(frames) if frames else empty,
-        numbers=np.concatenate([np.zeros(0, dtype=np.int64), *(part.numbers for part in stretches)]),
-        set_aside=aside,
-        blank=blank,
+        row_numbers=np.concatenate([np.zeros(0, dtype=np.int64), *(part.row_numbers for part in stretches)]),
+        rejected=aside,
+        blank_lines=blank,
         encoding=file.encoding,
         warnings=file.warnings(blank, len(aside)),
     )

@@ -57,7 +57,7 @@ class Consent:
         }
         return DOMAIN + rfc8785.dumps(document)
 
-    def bears(self, public_key: str, signature: str) -> bool:
+    def is_signed_by(self, public_key: str, signature: str) -> bool:
         """Whether ``signature`` is that of the key's holder under this consent; both hexadecimal."""
         try:
             if is_forgeable(public_key):

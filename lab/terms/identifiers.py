@@ -84,7 +84,7 @@ class NormalisedIdentifiers:
     reasons: tuple[str | None, ...]
 
     @property
-    def accepted(self) -> int:
+    def accepted_count(self) -> int:
         """How many rows have a code."""
         return sum(code is not None for code in self.codes)
 

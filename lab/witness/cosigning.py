@@ -49,53 +49,53 @@ class CheckpointCosigner:
             asked = AddCheckpointRequest.parse(body)
         except InvalidInput as error:
             return WitnessResponse(400, f"{error.detail}\n")
-        log = self._home.find_log(asked.checkpoint.origin)
+        log = self._home.find_log_key(asked.checkpoint.origin)
         if log is None:
             return WitnessResponse(404, "unknown log\n")
         try:
-            asked.signed.note.verify(log)
+            asked.signed_checkpoint.note.verify(log)
         except NotAuthentic:
             return WitnessResponse(403, "no valid signature of the log's key\n")
-        if asked.old > asked.checkpoint.size:
+        if asked.old_size > asked.checkpoint.size:
             return WitnessResponse(400, "the old size is larger than the checkpoint's\n")
         folder = self._home.log_folder(log.name)
         with exclusive_lock(folder / "lock"):
             return self._cosign(folder, asked, log)
 
-    def checkpoint(self, folder: str) -> str | None:
+    def last_checkpoint_text(self, folder: str) -> str | None:
         """The last cosigned checkpoint of a ledger, by the hash of its origin, with the cosignature; None if there is
         none."""
         path = self._home.folder / "logs" / folder / _COSIGNED
         return read_private(path).decode() if path.is_file() else None
 
-    def last(self, folder: Path) -> SignedCheckpoint | None:
+    def last_checkpoint(self, folder: Path) -> SignedCheckpoint | None:
         """The last cosigned checkpoint in a ledger's folder. Raises ``InvalidInput`` if it was damaged: to begin anew
         would be to forget."""
         path = folder / _COSIGNED
         return SignedCheckpoint.parse(read_private(path)) if path.exists() else None
 
-    def refused(self, origin: str) -> tuple[Path, ...]:
+    def conflicting_checkpoints(self, origin: str) -> tuple[Path, ...]:
         """Checkpoints of a ledger, signed by its bureau, that contradict one that was cosigned: evidence."""
         return tuple(sorted(self._home.log_folder(origin).glob("refused-*")))
 
-    def unproven(self, origin: str) -> tuple[Path, ...]:
+    def unproven_checkpoints(self, origin: str) -> tuple[Path, ...]:
         """Checkpoints of a ledger, signed by its bureau, that came from whomever with a wrong proof: no evidence until
         the bureau cannot give a right one (``lab audit compare``)."""
         return tuple(sorted(self._home.log_folder(origin).glob("unproven-*")))
 
     def _cosign(self, folder: Path, asked: AddCheckpointRequest, log: NoteKey) -> WitnessResponse:
-        last, new = self.last(folder), asked.checkpoint
+        last, new = self.last_checkpoint(folder), asked.checkpoint
         size, root = (last.size, bytes.fromhex(last.root)) if last is not None else (0, EMPTY_ROOT)
-        if asked.old != size:
+        if asked.old_size != size:
             return WitnessResponse(409, f"{size}\n", is_size=True)
         if new.size == 0 and bytes.fromhex(new.root) != EMPTY_ROOT:
             return WitnessResponse(422, "the empty tree has another root\n")
         if not is_consistent((size, root), (new.size, bytes.fromhex(new.root)), asked.proof):
             if (new.size, new.root) != (size, root.hex()):
-                self._keep(folder, asked.signed, log, contradicts=new.size == size)
+                self._keep(folder, asked.signed_checkpoint, log, contradicts=new.size == size)
             return WitnessResponse(422, "the consistency proof does not verify\n")
         line = self._key.cosign(new, self._now())
-        self._persist(folder, SignedCheckpoint(new, SignedNote(new.text, (*_own(asked.signed, log), line))))
+        self._persist(folder, SignedCheckpoint(new, SignedNote(new.text, (*_own(asked.signed_checkpoint, log), line))))
         return WitnessResponse(200, f"{line}\n")
 
     def _persist(self, folder: Path, cosigned: SignedCheckpoint) -> None:
@@ -118,4 +118,4 @@ class CheckpointCosigner:
 
 def _own(signed: SignedCheckpoint, log: NoteKey) -> tuple[NoteSignature, ...]:
     """The log's own signature, which was verified; a stranger's lines are not kept."""
-    return tuple(one for one in signed.note.signatures if one.is_by(log))[:1]
+    return tuple(one for one in signed.note.signatures if one.claims_key(log))[:1]

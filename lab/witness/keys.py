@@ -48,7 +48,7 @@ class WitnessKey:
         )
 
     @property
-    def public(self) -> NoteKey:
+    def note_key(self) -> NoteKey:
         """Name and public key."""
         return self._public
 

@@ -53,7 +53,7 @@ def create_app(watching: CheckpointCosigner) -> FastAPI:
 
     @app.get("/{folder}/checkpoint")
     async def checkpoint(folder: str) -> Response:
-        found = await run_in_threadpool(watching.checkpoint, folder) if _HASH.fullmatch(folder) else None
+        found = await run_in_threadpool(watching.last_checkpoint_text, folder) if _HASH.fullmatch(folder) else None
         return PlainTextResponse("nothing cosigned\n", 404) if found is None else PlainTextResponse(found)
 
     @app.exception_handler(ShulabError)

@@ -49,30 +49,30 @@ class ColumnWeights:
 
     binnings: tuple[Binning, ...]
     columns: tuple[IndicatorColumn, ...]
-    own_feature: tuple[int, ...]
-    own_dimension: tuple[int, ...]
-    pairs: tuple[tuple[int, int], ...]
-    implied: tuple[int, ...]
-    tests: tuple[Split, ...]
-    chain: tuple[tuple[int, int, bool], ...]
-    total: sp.csr_matrix
-    parts: sp.csr_matrix
-    base_total: sp.csr_matrix
-    base_parts: sp.csr_matrix
+    column_features: tuple[int, ...]
+    column_dimensions: tuple[int, ...]
+    column_dimension_pairs: tuple[tuple[int, int], ...]
+    implied_columns: tuple[int, ...]
+    public_splits: tuple[Split, ...]
+    condition_chain: tuple[tuple[int, int, bool], ...]
+    column_matrix: sp.csr_matrix
+    dimension_matrix: sp.csr_matrix
+    base_matrix: sp.csr_matrix
+    base_dimension_matrix: sp.csr_matrix
     base_dimension: int
-    reach: float
+    score_bound: float
 
-    def outcomes(self, public: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def split_outcomes(self, public: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Each public question once, and its opposite: bool [2 * questions, rows], from ``public`` [rows, features]."""
-        literals = np.empty((2 * len(self.tests), len(public)), dtype=bool)
-        for number, test in enumerate(self.tests):
-            literals[number] = test.outcome(public[:, test.feature])
-        np.logical_not(literals[: len(self.tests)], out=literals[len(self.tests) :])
+        literals = np.empty((2 * len(self.public_splits), len(public)), dtype=bool)
+        for number, test in enumerate(self.public_splits):
+            literals[number] = test.goes_left(public[:, test.feature])
+        np.logical_not(literals[: len(self.public_splits)], out=literals[len(self.public_splits) :])
         return literals
 
-    def conditions(self, literals: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def evaluate_conditions(self, literals: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Which public conditions hold: float64 [K, rows] of 0 and 1, from ``outcomes`` of (some) rows."""
-        holds = np.ones((len(self.chain) + 1, literals.shape[1]), dtype=bool)
+        holds = np.ones((len(self.condition_chain) + 1, literals.shape[1]), dtype=bool)
         for numbers, parents, asked in self._levels:
             holds[numbers] = holds[parents] & literals[asked]
         return holds.astype(np.float64)
@@ -82,9 +82,9 @@ class ColumnWeights:
         """The chain by depth, so that all conditions of one length are made at once: (condition, parent, literal)."""
         depth = [0]
         levels: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
-        for number, (parent, test, left) in enumerate(self.chain, start=1):
+        for number, (parent, test, left) in enumerate(self.condition_chain, start=1):
             depth.append(depth[parent] + 1)
-            levels[depth[number]].append((number, parent, test if left else test + len(self.tests)))
+            levels[depth[number]].append((number, parent, test if left else test + len(self.public_splits)))
         return [tuple(np.asarray(rows, dtype=np.intp).T) for _, rows in sorted(levels.items())]
 
 
@@ -175,8 +175,8 @@ class _ColumnWeightsBuilder:
     def build(self) -> ColumnWeights:
         reach = [0.0] * len(self.forest.trees)
         seen: set[tuple[int, int]] = set()
-        for number, path, leaf in self.forest.paths():
-            means, tree = self.forest.expected[number], self.forest.trees[number]
+        for number, path, leaf in self.forest.leaf_paths():
+            means, tree = self.forest.node_means[number], self.forest.trees[number]
             steps: list[tuple[Split, bool, float]] = []
             for place, (position, left) in enumerate(path):
                 after = path[place + 1][0] if place + 1 < len(path) else leaf
@@ -274,22 +274,22 @@ class _ColumnWeightsBuilder:
         return ColumnWeights(
             binnings=tuple(self.binnings),
             columns=tuple(order),
-            own_feature=tuple(own_feature),
-            own_dimension=tuple(own),
-            pairs=tuple(pairs),
-            implied=tuple(
+            column_features=tuple(own_feature),
+            column_dimensions=tuple(own),
+            column_dimension_pairs=tuple(pairs),
+            implied_columns=tuple(
                 places[binning.feature][0]
                 for binning in self.binnings
-                if self.one and len(places[binning.feature]) == binning.bins
+                if self.one and len(places[binning.feature]) == binning.bin_count
             ),
-            tests=tuple(self.tests),
-            chain=tuple(self.chain),
-            total=_matrix({(rank[c], k): v for (c, k), v in self.total.items()}, len(order), size),
-            parts=_matrix(parts, len(pairs), size),
-            base_total=_matrix(self.base_total, 1, size),
-            base_parts=_matrix(self.base_parts, max(self.dimensions, default=0) + 1, size),
+            public_splits=tuple(self.tests),
+            condition_chain=tuple(self.chain),
+            column_matrix=_matrix({(rank[c], k): v for (c, k), v in self.total.items()}, len(order), size),
+            dimension_matrix=_matrix(parts, len(pairs), size),
+            base_matrix=_matrix(self.base_total, 1, size),
+            base_dimension_matrix=_matrix(self.base_parts, max(self.dimensions, default=0) + 1, size),
             base_dimension=max(sorted(weight), key=lambda d: weight[d], default=min(self.dimensions, default=0)),
-            reach=reach,
+            score_bound=reach,
         )
 
 

@@ -43,7 +43,7 @@ class Split:
 
     __pydantic_config__ = STRICT_CONFIG
 
-    def outcome(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def goes_left(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which of ``values`` (float64 [rows], NaN missing) go left."""
         absent = np.isnan(values)
         if self.categories is not None:
@@ -85,14 +85,14 @@ class Forest:
     __pydantic_config__ = STRICT_CONFIG
 
     @cached_property
-    def expected(self) -> tuple[tuple[float, ...], ...]:
+    def node_means(self) -> tuple[tuple[float, ...], ...]:
         """For each tree and node the mean of the leaves below, weighted by training cover (evenly without any)."""
         return tuple(_expected(tree) for tree in self.trees)
 
     @property
     def intercept(self) -> float:
         """The constant part of every score: the bias and what each tree says before any question."""
-        return self.bias + sum(values[0] for values in self.expected)
+        return self.bias + sum(values[0] for values in self.node_means)
 
     def raw_scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Plain evaluation: float64 [rows] from ``values`` float64 [rows, features]."""
@@ -106,12 +106,12 @@ class Forest:
                     raw[rows] += node.value
                     continue
                 if node.split not in outcomes:
-                    outcomes[node.split] = node.split.outcome(values[:, node.split.feature])
+                    outcomes[node.split] = node.split.goes_left(values[:, node.split.feature])
                 left = outcomes[node.split][rows]
                 reached[node.left], reached[node.right] = rows[left], rows[~left]
         return raw
 
-    def paths(self) -> Iterator[tuple[int, tuple[tuple[int, bool], ...], int]]:
+    def leaf_paths(self) -> Iterator[tuple[int, tuple[tuple[int, bool], ...], int]]:
         """Every leaf as (tree, path, leaf): the path is (inner node, went left) from the root down."""
         for number, tree in enumerate(self.trees):
             above: dict[int, tuple[tuple[int, bool], ...]] = {0: ()}

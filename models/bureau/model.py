@@ -50,13 +50,13 @@ class ScoreWeights:
 
     columns: NDArray[np.int32]
     outputs: tuple[tuple[int, ...], ...]
-    values: NDArray[np.int64]
+    weights: NDArray[np.int64]
     base: NDArray[np.int64]
 
-    def apply(self, answers: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def apply_to_indicators(self, answers: NDArray[np.uint8]) -> NDArray[np.int64]:
         """The sums in clear, int64 [O, rows], from the bank's ``answers`` uint8 [columns, rows]."""
         sums = self.base.copy()
-        for column, outputs, values in zip(self.columns, self.outputs, self.values, strict=True):
+        for column, outputs, values in zip(self.columns, self.outputs, self.weights, strict=True):
             for output in outputs:
                 sums[output] += answers[column] * values
         return sums
@@ -103,21 +103,21 @@ class Model:
         return tuple(feature for feature in self.features if feature.party == "bank")
 
     @cached_property
-    def weights(self) -> ColumnWeights:
+    def column_weights(self) -> ColumnWeights:
         """The forest as columns; raises ``InvalidInput`` if it is not what ``interactions`` declares."""
         numbers = [DIMENSION_CODES.index(feature.dimension) for feature in self.features]
         return decompose_forest(self.forest, self.features, numbers, one=self.interactions == "one")
 
     @property
-    def columns(self) -> int:
+    def column_count(self) -> int:
         """How many ciphertext columns a batch has."""
-        return len(self.asked)
+        return len(self.encrypted_columns)
 
     @cached_property
-    def asked(self) -> tuple[IndicatorColumn, ...]:
+    def encrypted_columns(self) -> tuple[IndicatorColumn, ...]:
         """The columns that a bank answers: all but those that the others of their feature imply."""
-        implied = set(self.weights.implied)
-        return tuple(column for place, column in enumerate(self.weights.columns) if place not in implied)
+        implied = set(self.column_weights.implied_columns)
+        return tuple(column for place, column in enumerate(self.column_weights.columns) if place not in implied)
 
     def outputs(self, detail: ResultDetail) -> tuple[ScoreOutput, ...]:
         """What comes back at this detail, in order. Raises ``InvalidInput`` for feature subtotals of a free model."""
@@ -137,41 +137,47 @@ class Model:
 
     @cached_property
     def _dimension_rows(self) -> tuple[int, ...]:
-        weights = self.weights
-        used = {*weights.own_dimension, *(dimension for _, dimension in weights.pairs), weights.base_dimension}
-        used |= {int(row) for row in np.flatnonzero(np.diff(weights.base_parts.indptr))}
+        weights = self.column_weights
+        used = {
+            *weights.column_dimensions,
+            *(dimension for _, dimension in weights.column_dimension_pairs),
+            weights.base_dimension,
+        }
+        used |= {int(row) for row in np.flatnonzero(np.diff(weights.base_dimension_matrix.indptr))}
         return tuple(sorted(used))
 
     @cached_property
     def _feature_rows(self) -> tuple[int, ...]:
-        return tuple(sorted(set(self.weights.own_feature) - {-1}))
+        return tuple(sorted(set(self.column_weights.column_features) - {-1}))
 
-    def terms(self, public: pl.DataFrame, detail: ResultDetail, *, step: int = 1) -> ScoreWeights:
+    def score_weights(self, public: pl.DataFrame, detail: ResultDetail, *, step: int = 1) -> ScoreWeights:
         """The terms for the enterprises of ``public`` (one row each, the bureau's columns), multiples of ``step``."""
-        return self.terms_of(encode_features(public, self.public_features), detail, step=step)
+        return self.score_weights_from_encoded(encode_features(public, self.public_features), detail, step=step)
 
-    def terms_of(self, public: NDArray[np.float64], detail: ResultDetail, *, step: int = 1) -> ScoreWeights:
+    def score_weights_from_encoded(
+        self, public: NDArray[np.float64], detail: ResultDetail, *, step: int = 1
+    ) -> ScoreWeights:
         """As ``terms``, from encoded public features, float64 [rows, public features]."""
-        weights, outputs, routes = self.weights, self.outputs(detail), self._routes(detail)
+        weights, outputs, routes = self.column_weights, self.outputs(detail), self._routes(detail)
         count, rows = len(weights.columns), len(public)
         by_dimension, by_feature = _subtotals(detail)
         places = {output: place for place, output in enumerate(outputs)}
         pair_columns, folded = [route.column for route in routes[count:]], self._implied(routes)
-        asked = [place for place, route in enumerate(routes) if route.column not in weights.implied]
+        asked = [place for place, route in enumerate(routes) if route.column not in weights.implied_columns]
         asked.sort(key=lambda place: routes[place].column)
         values = np.empty((len(asked), rows), dtype=np.int64)
         base = np.zeros((len(outputs), rows), dtype=np.int64)
-        literals = weights.outcomes(public)
+        literals = weights.split_outcomes(public)
         for start in range(0, rows, CHUNK_ROWS):
             part = slice(start, min(start + CHUNK_ROWS, rows))
-            holds = weights.conditions(literals[:, part])
+            holds = weights.evaluate_conditions(literals[:, part])
             all_terms = np.empty((len(routes), holds.shape[1]), dtype=np.int64)
-            all_terms[:count] = self._quanta(weights.total @ holds, step)
-            base_total = self._quanta(weights.base_total @ holds, step)[0]
+            all_terms[:count] = self._quanta(weights.column_matrix @ holds, step)
+            base_total = self._quanta(weights.base_matrix @ holds, step)[0]
             if by_dimension:
-                pairs = all_terms[count:] = self._quanta(weights.parts @ holds, step)
+                pairs = all_terms[count:] = self._quanta(weights.dimension_matrix @ holds, step)
                 np.subtract.at(all_terms, pair_columns, pairs)
-                parts = self._quanta(weights.base_parts @ holds, step)
+                parts = self._quanta(weights.base_dimension_matrix @ holds, step)
                 parts[weights.base_dimension] += base_total - parts.sum(axis=0)
                 for number in self._dimension_rows:
                     base[places[ScoreOutput("dimension", DIMENSION_CODES[number])], part] = parts[number]
@@ -184,26 +190,26 @@ class Model:
                 base[list(routes[implied].outputs), part] += all_terms[implied]
             values[:, part] = all_terms[asked]
         columns = np.asarray([routes[place].column for place in asked], dtype=np.int32)
-        columns -= np.searchsorted(weights.implied, columns).astype(np.int32)
+        columns -= np.searchsorted(weights.implied_columns, columns).astype(np.int32)
         return ScoreWeights(columns, tuple(routes[place].outputs for place in asked), values, base)
 
-    def term_counts(self, detail: ResultDetail) -> tuple[int, ...]:
+    def weight_counts(self, detail: ResultDetail) -> tuple[int, ...]:
         """How many terms feed each output at this detail, in the order of ``outputs``."""
         counts = [0] * len(self.outputs(detail))
         for route in self._routes(detail):
-            if route.column not in self.weights.implied:
+            if route.column not in self.column_weights.implied_columns:
                 for output in route.outputs:
                     counts[output] += 1
         return tuple(counts)
 
     def _routes(self, detail: ResultDetail) -> list[_WeightRoute]:
         """The terms of all columns, their own before parts for other dimensions."""
-        weights, (by_dimension, by_feature) = self.weights, _subtotals(detail)
+        weights, (by_dimension, by_feature) = self.column_weights, _subtotals(detail)
         places = {output: place for place, output in enumerate(self.outputs(detail))}
-        pairs = weights.pairs if by_dimension else ()
+        pairs = weights.column_dimension_pairs if by_dimension else ()
         routes = []
-        for column, dimension in (*enumerate(weights.own_dimension), *pairs):
-            feature = weights.own_feature[column]
+        for column, dimension in (*enumerate(weights.column_dimensions), *pairs):
+            feature = weights.column_features[column]
             outputs = [places[ScoreOutput("dimension", DIMENSION_CODES[dimension])]] if by_dimension else []
             if by_feature:
                 outputs.append(places[ScoreOutput("feature", self.bank_features[feature].name)])
@@ -217,7 +223,7 @@ class Model:
         """
         found = []
         for place, route in enumerate(routes):
-            if route.column in self.weights.implied:
+            if route.column in self.column_weights.implied_columns:
                 same = (route.feature, route.dimension)
                 others = [n for n, one in enumerate(routes) if n != place and (one.feature, one.dimension) == same]
                 found.append((place, others))
@@ -232,20 +238,20 @@ class Model:
             np.hstack([encode_features(public, self.public_features), encode_features(bank, self.bank_features)])
         )
 
-    def answers(self, bank: pl.DataFrame) -> NDArray[np.uint8]:
+    def indicators(self, bank: pl.DataFrame) -> NDArray[np.uint8]:
         """What the bank would answer, uint8 [columns, rows]; the same as ``sheet(...).indicators``."""
-        return self.answers_of(encode_features(bank, self.bank_features))
+        return self.indicators_from_encoded(encode_features(bank, self.bank_features))
 
-    def answers_of(self, bank: NDArray[np.float64]) -> NDArray[np.uint8]:
+    def indicators_from_encoded(self, bank: NDArray[np.float64]) -> NDArray[np.uint8]:
         """As ``answers``, from encoded bank features, float64 [rows, bank features]."""
-        return compute_indicators(self.bank_features, self.weights.binnings, self.asked, bank)
+        return compute_indicators(self.bank_features, self.column_weights.binnings, self.encrypted_columns, bank)
 
     @property
-    def roundings(self) -> int:
+    def rounding_count(self) -> int:
         """How many rounded weights of one enterprise may differ from zero: one for each bank feature, or each tree."""
         if self.interactions == "one":
             return len(self._feature_rows)
-        return min(self.columns, len(self.forest.trees))
+        return min(self.column_count, len(self.forest.trees))
 
     @property
     def error_bound(self) -> float:
@@ -254,16 +260,16 @@ class Model:
 
     def error_bound_at(self, step: int) -> float:
         """As ``error_bound``, where everything is rounded to ``step`` quanta: half a step for each rounding."""
-        return 0.5 * self.quantum * step * (self.roundings + 1) + FLOAT_TOLERANCE
+        return 0.5 * self.quantum * step * (self.rounding_count + 1) + FLOAT_TOLERANCE
 
     def value_bound(self, detail: ResultDetail = ResultDetail.FULL, *, step: int = 1) -> int:
         """Largest absolute value of any output, in quanta, for honest answers; the same at every detail."""
         del detail  # one bound holds for all: subtotals are sums of the same parts
-        return math.ceil(self.weights.reach / self.quantum) + _rounding_slack(self.roundings) * step
+        return math.ceil(self.column_weights.score_bound / self.quantum) + _rounding_slack(self.rounding_count) * step
 
     def sheet(self, detail: ResultDetail) -> BankSheet:
         """What a bank is told of this model under a contract of this detail."""
-        weights, outputs = self.weights, self.outputs(detail)
+        weights, outputs = self.column_weights, self.outputs(detail)
         wanted = {TOTAL_OUTPUT, *outputs}
         used = [binning.feature for binning in weights.binnings]  # a bank need not send what no column asks about
         return BankSheet(
@@ -274,7 +280,7 @@ class Model:
             detail=detail,
             features=tuple(self.bank_features[number] for number in used),
             binnings=tuple(replace(binning, feature=place) for place, binning in enumerate(weights.binnings)),
-            columns=self.asked,
+            columns=self.encrypted_columns,
             quantum=self.quantum,
             intercept=self.forest.intercept,
             error_bound=self.error_bound,
@@ -282,11 +288,11 @@ class Model:
             calibration=self.calibration,
             scale=self.scale,
             references=tuple(reference for reference in self.references if reference.output in wanted),
-            items=self.items(),
+            items=self.public_items(),
             facts=self.card.facts,
         )
 
-    def items(self) -> tuple[PublicItem, ...]:
+    def public_items(self) -> tuple[PublicItem, ...]:
         """The bureau's items that the model asks about (those no tree tests are left out)."""
         asked = {node.split.feature for tree in self.forest.trees for node in tree if node.split is not None}
         return tuple(
@@ -305,11 +311,11 @@ class Model:
             "family": self.family,
             "interactions": self.interactions,
             "trees": len(self.forest.trees),
-            "columns": self.columns,
-            "pairs": self.columns + len(self.weights.pairs),
+            "columns": self.column_count,
+            "pairs": self.column_count + len(self.column_weights.column_dimension_pairs),
             "public_features": [feature.name for feature in self.public_features],
             "bank_features": [feature.name for feature in self.bank_features],
-            "items": [item.code for item in self.items()],
+            "items": [item.code for item in self.public_items()],
             "quantum": self.quantum,
             "error_bound": self.error_bound,
             "rows": self.card.rows,

@@ -59,11 +59,11 @@ class ModelCard:
 
     __pydantic_config__ = STRICT_CONFIG
 
-    def fact(self, name: str) -> float | None:
+    def metric(self, name: str) -> float | None:
         """The figure of this name, if the card has it."""
         return next((fact.value for fact in self.facts if fact.name == name), None)
 
-    def lines(self) -> list[tuple[str, str]]:
+    def text_lines(self) -> list[tuple[str, str]]:
         """The card for a person, (Chinese, English) lines."""
         share = 100 * self.positives / self.rows if self.rows else 0.0
         lines = [

@@ -68,7 +68,7 @@ def validate_model(model: Model) -> None:
     check_forest(model.forest, counts, of=of)
     check_scale(model.calibration, model.scale, of=of)
     require(model.quantum > 0 and math.frexp(model.quantum)[0] == 0.5, "a quantum that is a power of two", of=of)
-    weights = model.weights  # raises when the forest is not what the document declares
+    weights = model.column_weights  # raises when the forest is not what the document declares
     check_columns(model.bank_features, weights.binnings, weights.columns, of=of)
     require(model.value_bound(ResultDetail.FULL) <= model.value_limit, "values within its own limit", of=of)
     outputs = [reference.output for reference in model.references]

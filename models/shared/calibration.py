@@ -34,7 +34,7 @@ class Calibration:
         """Probability of default in [0, 1], shape as ``raw``."""
         return np.asarray(0.5 * (1.0 + np.tanh(0.5 * (self.slope * raw + self.offset))), dtype=np.float64)
 
-    def raw(self, probability: float) -> float:
+    def raw_score(self, probability: float) -> float:
         """The raw score whose probability of default is ``probability`` (0 < p < 1)."""
         return (math.log(probability / (1.0 - probability)) - self.offset) / self.slope
 
@@ -62,7 +62,7 @@ class ScoreScale:
         points = self.anchor + (log_odds_good - math.log(self.odds)) * self.double / math.log(2.0)
         return np.rint(np.clip(points, self.low, self.high)).astype(np.int64)
 
-    def points(self, raw_change: float, calibration: Calibration) -> float:
+    def point_change(self, raw_change: float, calibration: Calibration) -> float:
         """Score points that a change of the raw score makes (before clipping); riskier is negative."""
         return -calibration.slope * raw_change * self.double / math.log(2.0)
 
@@ -72,7 +72,7 @@ class ScoreScale:
 
     def cutoffs(self, calibration: Calibration) -> NDArray[np.float64]:
         """Raw scores at which the grade changes, ascending (riskier)."""
-        return np.asarray([calibration.raw(bound) for bound in self.bounds], dtype=np.float64)
+        return np.asarray([calibration.raw_score(bound) for bound in self.bounds], dtype=np.float64)
 
 
 def check_scale(calibration: Calibration, scale: ScoreScale, *, of: str) -> None:

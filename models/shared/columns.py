@@ -42,11 +42,11 @@ class Binning:
     __pydantic_config__ = STRICT_CONFIG
 
     @property
-    def bins(self) -> int:
+    def bin_count(self) -> int:
         """How many bins there are."""
         return max(*self.cells, self.missing, -1 if self.zero is None else self.zero) + 1
 
-    def assign(self, values: NDArray[np.float64], *, categorical: bool) -> NDArray[np.int32]:
+    def assign_bins(self, values: NDArray[np.float64], *, categorical: bool) -> NDArray[np.int32]:
         """The bin of each value; ``values`` float64 [rows] as ``features.encode`` gives them."""
         cells = np.asarray(self.cells, dtype=np.int32)
         absent = np.isnan(values)
@@ -81,7 +81,7 @@ def compute_indicators(
 ) -> NDArray[np.uint8]:
     """Answers: uint8 [columns, rows] of 0 and 1, from ``values`` float64 [rows, features]."""
     bins = [
-        binning.assign(values[:, binning.feature], categorical=features[binning.feature].kind == "categorical")
+        binning.assign_bins(values[:, binning.feature], categorical=features[binning.feature].kind == "categorical")
         for binning in binnings
     ]
     answers = np.ones((len(columns), len(values)), dtype=np.uint8)
@@ -90,7 +90,7 @@ def compute_indicators(
             if len(allowed) == 1:
                 row &= bins[binning] == allowed[0]
             else:
-                member = np.zeros(binnings[binning].bins, dtype=bool)
+                member = np.zeros(binnings[binning].bin_count, dtype=bool)
                 member[list(allowed)] = True
                 row &= member[bins[binning]]
     return answers
@@ -115,7 +115,9 @@ def check_columns(
         require(bool(column.tests), "columns that ask something", of=of)
         for index, allowed in column.tests:
             require(0 <= index < len(binnings), "columns over its own binnings", of=of)
-            require(all(0 <= number < binnings[index].bins for number in allowed), "columns over its own bins", of=of)
+            require(
+                all(0 <= number < binnings[index].bin_count for number in allowed), "columns over its own bins", of=of
+            )
 
 
 def describe_column(

@@ -64,18 +64,18 @@ class PortfolioScores:
     pd: NDArray[np.float64]
     score: NDArray[np.int64]
     grade: NDArray[np.int64]
-    safest: NDArray[np.int64]
-    riskiest: NDArray[np.int64]
+    best_grade: NDArray[np.int64]
+    worst_grade: NDArray[np.int64]
     error_bound: float
-    parts: Mapping[ScoreOutput, NDArray[np.float64]]
-    dimensions: Mapping[str, NDArray[np.float64]]
-    means: Mapping[ScoreOutput, float]
+    contributions: Mapping[ScoreOutput, NDArray[np.float64]]
+    dimension_scores: Mapping[str, NDArray[np.float64]]
+    baseline_means: Mapping[ScoreOutput, float]
     compared_with: Literal["portfolio", "pilot"]
 
     @property
     def near_cutoff(self) -> NDArray[np.bool_]:
         """Whether a cut-off lies within the error: bool [rows]."""
-        return np.asarray(self.safest != self.riskiest)
+        return np.asarray(self.best_grade != self.worst_grade)
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Portrait:
         return len(self.possible_grades) > 1
 
     @property
-    def grade_shown(self) -> str:
+    def grade_text(self) -> str:
         """The grade; within the error of a cut-off every grade that may be right."""
         return " / ".join(self.possible_grades)
 
@@ -178,11 +178,11 @@ def interpret_sums(sheet: BankSheet, values: NDArray[np.int64], *, step: int = 1
     cutoffs = sheet.scale.cutoffs(sheet.calibration)
     parts = {output: row * sheet.quantum for output, row in zip(sheet.outputs, values, strict=True)}
     dimensions = {
-        output.key: _safer_share(sheet.reference(output), part)
+        output.key: _safer_share(sheet.find_reference(output), part)
         for output, part in parts.items()
         if output.kind == "dimension"
     }
-    known = {output: reference.mean for output in (TOTAL_OUTPUT, *parts) if (reference := sheet.reference(output))}
+    known = {output: reference.mean for output in (TOTAL_OUTPUT, *parts) if (reference := sheet.find_reference(output))}
     large = len(raw) >= MIN_PORTFOLIO_SIZE
     own = {TOTAL_OUTPUT: raw, **{output: part for output, part in parts.items() if output != TOTAL_OUTPUT}}
     return PortfolioScores(
@@ -190,12 +190,12 @@ def interpret_sums(sheet: BankSheet, values: NDArray[np.int64], *, step: int = 1
         pd=probability,
         score=sheet.scale.score(raw, sheet.calibration),
         grade=grade,
-        safest=np.minimum(grade, np.searchsorted(cutoffs, raw - error_bound, side="left")),
-        riskiest=np.maximum(grade, np.searchsorted(cutoffs, raw + error_bound, side="right")),
+        best_grade=np.minimum(grade, np.searchsorted(cutoffs, raw - error_bound, side="left")),
+        worst_grade=np.maximum(grade, np.searchsorted(cutoffs, raw + error_bound, side="right")),
         error_bound=error_bound,
-        parts=parts,
-        dimensions=dimensions,
-        means={output: float(part.mean()) for output, part in own.items()} if large else known,
+        contributions=parts,
+        dimension_scores=dimensions,
+        baseline_means={output: float(part.mean()) for output, part in own.items()} if large else known,
         compared_with="portfolio" if large else "pilot",
     )
 
@@ -216,7 +216,7 @@ def build_portrait(
         score_high=sheet.scale.high,
         pd=float(outcome.pd[row]),
         grade=sheet.scale.grades[int(outcome.grade[row])],
-        possible_grades=sheet.scale.grades[int(outcome.safest[row]) : int(outcome.riskiest[row]) + 1],
+        possible_grades=sheet.scale.grades[int(outcome.best_grade[row]) : int(outcome.worst_grade[row]) + 1],
         grades=sheet.scale.grades,
         raw=float(outcome.raw[row]),
         error_bound=outcome.error_bound,
@@ -254,18 +254,18 @@ def _safer_share(reference: ReferenceDistribution | None, part: NDArray[np.float
 
 
 def _points(sheet: BankSheet, outcome: PortfolioScores, row: int, output: ScoreOutput) -> float | None:
-    part = outcome.raw if output == TOTAL_OUTPUT else outcome.parts.get(output)
-    mean = outcome.means.get(output)
+    part = outcome.raw if output == TOTAL_OUTPUT else outcome.contributions.get(output)
+    mean = outcome.baseline_means.get(output)
     if part is None or mean is None:
         return None
-    return sheet.scale.points(float(part[row]) - mean, sheet.calibration)
+    return sheet.scale.point_change(float(part[row]) - mean, sheet.calibration)
 
 
 def _dimension_parts(sheet: BankSheet, outcome: PortfolioScores, row: int) -> tuple[PortraitDimension, ...]:
     asked = [sheet.features[binning.feature] for binning in sheet.binnings]
     parts = []
     for dimension in DIMENSIONS:
-        share = outcome.dimensions.get(dimension.code)
+        share = outcome.dimension_scores.get(dimension.code)
         value = None if share is None or np.isnan(share[row]) else float(share[row])
         code, zh, en = find_dimension_band(value) if value is not None else (None, "未提供", "not given")
         sources = [(item.zh, item.en) for item in sheet.items if item.dimension == dimension.code]

@@ -115,19 +115,19 @@ class BankSheet:
 
     __pydantic_config__ = STRICT_CONFIG
 
-    def indicators(self, frame: pl.DataFrame) -> NDArray[np.uint8]:
+    def compute_indicators(self, frame: pl.DataFrame) -> NDArray[np.uint8]:
         """The bank's answers, uint8 [columns, rows] of 0 and 1, from its own records (text or numbers).
 
         Raises ``InvalidInput`` naming the feature columns that are missing.
         """
         return compute_indicators(self.features, self.binnings, self.columns, encode_features(frame, self.features))
 
-    def column_words(self) -> list[tuple[str, str]]:
+    def describe_columns(self) -> list[tuple[str, str]]:
         """What each column asks, (Chinese, English): for a bank that checks what it encrypts."""
         return [describe_column(self.features, self.binnings, column) for column in self.columns]
 
     @cached_property
-    def questions(self) -> str:
+    def columns_sha256(self) -> str:
         """SHA-256, hexadecimal, of what the columns ask of which features: where it is the same for two sheets, answers
         encrypted for one are answers to the other."""
         asked = {
@@ -137,7 +137,7 @@ class BankSheet:
         }
         return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
 
-    def reference(self, output: ScoreOutput) -> ReferenceDistribution | None:
+    def find_reference(self, output: ScoreOutput) -> ReferenceDistribution | None:
         """The pilot's distribution of an output, if the sheet has one."""
         return self._references.get(output)
 

@@ -29,7 +29,7 @@ class ProtectionStatus:
 
     name: str
     works: bool
-    seen: str
+    observed: str
 
 
 def probe_protections() -> list[ProtectionStatus]:

@@ -114,9 +114,9 @@ class Blinding:
     def __init__(self, engine: str, seed: bytes) -> None:
         """``seed``: 32 uniform bytes. Raises ``UnknownEngine``."""
         self._engine, self._half, self._seed = engine, bank_engine(engine), seed
-        self._blinding, self._unblinding = self._half.keys_of(seed)
+        self._blinding, self._unblinding = self._half.derive_blinding_keys(seed)
 
-    def request(self, identifiers: Sequence[str], crew: ComputePool | None = None) -> bytes:
+    def build_request(self, identifiers: Sequence[str], crew: ComputePool | None = None) -> bytes:
         """The request frame: one blinded element an identifier, in order, with the canaries at their secret places;
         none by itself says anything, nor which sort it is of.
 
@@ -124,16 +124,16 @@ class Blinding:
         """
         if len(set(identifiers)) != len(identifiers):
             raise ValueError("wanted unique identifiers; at least one is repeated")
-        blinded = _by_chunks(self._half.blind, self._blinding, identifiers, self._half.WIDTH, crew)
+        blinded = _by_chunks(self._half.blind, self._blinding, identifiers, self._half.ELEMENT_BYTES, crew)
         if len(blinded):
             places = canary_positions(self._seed, len(blinded))
-            elements = np.empty((len(blinded) + len(places), self._half.WIDTH), dtype=np.uint8)
+            elements = np.empty((len(blinded) + len(places), self._half.ELEMENT_BYTES), dtype=np.uint8)
             elements[_others(places, len(elements))] = blinded
-            elements[places] = self._half.canaries(self._material(len(places)))
+            elements[places] = self._half.canary_elements(self._material(len(places)))
             blinded = elements
         return pack_elements(FrameKind.MATCH_REQUEST, self._engine, blinded)
 
-    def finish(
+    def finalize(
         self, response: bytes, count: int, public_key: bytes, crew: ComputePool | None = None, *, counted: bool = False
     ) -> NDArray[np.uint8]:
         """The values F(x) of ``count`` identifiers, uint8 [n, 32], in the order they were asked in; ``counted``: in the
@@ -142,7 +142,7 @@ class Blinding:
         Raises ``MalformedFrame``, and ``CanaryMismatch`` unless every canary was answered under the key whose public
         key is ``public_key``: then nothing of the answer is to be used.
         """
-        evaluated = read_elements(response, FrameKind.MATCH_RESPONSE, self._engine, self._half.WIDTH)
+        evaluated = read_elements(response, FrameKind.MATCH_RESPONSE, self._engine, self._half.ELEMENT_BYTES)
         canaries = canary_count(count)
         if len(evaluated) != count + canaries:
             raise MalformedFrame(f"wanted {count + canaries} evaluated elements; found {len(evaluated)}")
@@ -160,8 +160,8 @@ class Blinding:
     ) -> NDArray[np.int64]:
         """Where in an answer identifiers stand, int64 [count], after every canary was found in it as it should be."""
         places = canary_positions(self._seed, count)
-        wanted = self._half.answers(self._material(len(places)), public_key)
-        shown = self._half.shown(evaluated)
+        wanted = self._half.expected_canaries(self._material(len(places)), public_key)
+        shown = self._half.comparable_bytes(evaluated)
         if counted:
             places = np.flatnonzero(np.isin(_whole(shown), _whole(wanted)))
             strayed = len(wanted) - len(places)
@@ -172,7 +172,7 @@ class Blinding:
         return _others(places, len(evaluated))
 
     def _material(self, count: int) -> list[bytes]:
-        return canary_scalar_material(self._seed, count, self._half.MATERIAL_BYTES)
+        return canary_scalar_material(self._seed, count, self._half.SCALAR_MATERIAL_BYTES)
 
     def __repr__(self) -> str:
         return f"Blinding({self._engine}, hidden)"

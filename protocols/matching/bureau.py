@@ -99,7 +99,7 @@ def generate_key(engine: str) -> bytes:
 
 def arithmetic_library(engine: str) -> str:
     """Which library does an engine's arithmetic in this process, in a word."""
-    return bureau_engine(engine).path()
+    return bureau_engine(engine).arithmetic_library()
 
 
 def evaluate_register(engine: str, key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
@@ -120,7 +120,7 @@ def read_request(engine: str, request: bytes, *, ceiling: int) -> NDArray[np.uin
     Raises ``MalformedFrame`` beyond ``ceiling``, and for elements that are not canonical or stand twice.
     """
     half = bureau_engine(engine)
-    blinded = read_elements(request, FrameKind.MATCH_REQUEST, engine, half.WIDTH)
+    blinded = read_elements(request, FrameKind.MATCH_REQUEST, engine, half.ELEMENT_BYTES)
     if len(blinded) > ceiling:
         raise MalformedFrame(f"wanted at most {ceiling} identifiers in a request; found {len(blinded)}")
     try:
@@ -134,7 +134,7 @@ def evaluate_elements(engine: str, key: bytes, elements: NDArray[np.uint8]) -> N
     """Evaluated elements, uint8 [n, width], in order; on one core. Raises ``ValueError`` for what is no element."""
     half = bureau_engine(engine)
     if not len(elements):
-        return np.zeros((0, half.WIDTH), dtype=np.uint8)
+        return np.zeros((0, half.ELEMENT_BYTES), dtype=np.uint8)
     return half.evaluate_elements(key, elements)
 
 

@@ -45,9 +45,9 @@ class BucketGeometry:
             raise ValueError("wanted a geometry within the bounds of this version")
 
     @classmethod
-    def of(cls, entries: int, kept: BucketGeometry | None = None) -> BucketGeometry:
+    def for_entries(cls, entries: int, kept: BucketGeometry | None = None) -> BucketGeometry:
         """For a register of ``entries``; ``kept``, that of the version before, if it still fits."""
-        if kept is not None and kept.fits(entries):
+        if kept is not None and kept.fits_entries(entries):
             return kept
         buckets = max(-(-entries // BUCKET_ENTRIES), 1)
         return cls(buckets, max(-(-(entries + entries // _ROOM) // buckets), 1))
@@ -57,11 +57,11 @@ class BucketGeometry:
         """The most entries at the stated chance."""
         return self.buckets * self.slots
 
-    def fits(self, entries: int) -> bool:
+    def fits_entries(self, entries: int) -> bool:
         """Whether that many entries keep the chance and do not waste more than half a bit each."""
         return 3 * self.capacity <= 4 * max(entries, 1) <= 4 * self.capacity
 
-    def rate(self, entries: int) -> float:
+    def false_positive_rate(self, entries: int) -> float:
         """The chance that one look-up is falsely positive."""
         return entries / self.capacity / 2.0**FALSE_POSITIVE_BITS
 

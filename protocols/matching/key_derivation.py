@@ -30,7 +30,9 @@ def derive_contract_key(secret: bytes, engine: str, contract: str, operation: Ma
     """The evaluation key of a contract and operation, 32 bytes, from the secret of an epoch and engine."""
     half = bureau_engine(engine)
     info = _DOMAIN + encode_fields(engine.encode(), contract.encode(), operation.encode())
-    return half.key_of(HKDF(algorithm=SHA256(), length=half.MATERIAL_BYTES, salt=None, info=info).derive(secret))
+    return half.derive_key(
+        HKDF(algorithm=SHA256(), length=half.SCALAR_MATERIAL_BYTES, salt=None, info=info).derive(secret)
+    )
 
 
 def compute_public_key(engine: str, key: bytes) -> bytes:

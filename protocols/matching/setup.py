@@ -57,23 +57,23 @@ class SetupManifest:
 
     engine: str
     epoch: int
-    counting: bool
+    for_counting: bool
     entries: int
     geometry: BucketGeometry
-    sizes: tuple[int, ...]
-    hashes: tuple[bytes, ...]
-    stated: SignedMatchingKey
+    bucket_sizes: tuple[int, ...]
+    bucket_hashes: tuple[bytes, ...]
+    signed_key: SignedMatchingKey
     sha256: str
 
     @property
     def false_positive_rate(self) -> float:
         """The chance that one look-up is falsely positive."""
-        return self.geometry.rate(self.entries)
+        return self.geometry.false_positive_rate(self.entries)
 
     @property
-    def bytes(self) -> int:
+    def total_bytes(self) -> int:
         """Bytes of all buckets."""
-        return sum(self.sizes)
+        return sum(self.bucket_sizes)
 
 
 def pack_setup(
@@ -127,12 +127,12 @@ def read_setup(data: bytes) -> SetupManifest:
     return SetupManifest(
         engine=frame.text("engine"),
         epoch=frame.number("epoch", low=1, high=2**31),
-        counting=counting,
+        for_counting=counting,
         entries=entries,
         geometry=geometry,
-        sizes=tuple(sizes.tolist()),
-        hashes=tuple(frame.parts[1][start : start + _HASH] for start in range(0, _HASH * buckets, _HASH)),
-        stated=stated,
+        bucket_sizes=tuple(sizes.tolist()),
+        bucket_hashes=tuple(frame.parts[1][start : start + _HASH] for start in range(0, _HASH * buckets, _HASH)),
+        signed_key=stated,
         sha256=hashlib.sha256(data).hexdigest(),
     )
 
@@ -158,7 +158,7 @@ def read_shard(data: bytes, setup: SetupManifest, first: int, count: int) -> lis
 
 def check_bucket(setup: SetupManifest, number: int, coded: bytes) -> None:
     """Raise ``MalformedFrame`` unless ``coded`` is the set-up's bucket ``number``."""
-    if len(coded) != setup.sizes[number] or hashlib.sha256(coded).digest() != setup.hashes[number]:
+    if len(coded) != setup.bucket_sizes[number] or hashlib.sha256(coded).digest() != setup.bucket_hashes[number]:
         raise MalformedFrame("a bucket is not the one that the manifest names")
 
 

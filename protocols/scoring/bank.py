@@ -47,7 +47,7 @@ class KeyHolder:
         object, made at the first (about a second)."""
         if not self._frame:
             secret = self._secret()
-            key, error = SymmetricEncryptor(secret, self._params).key()
+            key, error = SymmetricEncryptor(secret, self._params).make_public_key()
             pk = binding.ciphertext_coefficients(
                 binding.ciphertext_from_ntt(*messages.read_seeded_ciphertext(key, self._params), self._params),
                 self._params,
@@ -77,7 +77,7 @@ class KeyHolder:
         encryption, columns = SymmetricEncryptor(self._secret(), self._params), list[bytes]()
         for start in range(0, len(indicators), 2):
             pair = indicators[start : start + 2]
-            made = encryption.columns(pair[0], pair[1] if len(pair) == 2 else None)
+            made = encryption.encrypt_columns(pair[0], pair[1] if len(pair) == 2 else None)
             columns += made[: len(pair)]
             on_column(len(pair))
         name = context or messages.frame_sha256(self.public_context())

@@ -73,7 +73,7 @@ def evaluate_batch(
     head = read_batch(batch, params, contract=contract, sha256=sha256)
     if head.context != messages.frame_sha256(context):
         raise MalformedFrame("the batch names another context")
-    terms.check(params, columns=head.columns, rows=head.rows)
+    terms.check(params, columns=head.column_count, rows=head.rows)
     key, _ = messages.read_context(context, params)
     if key[:SEED_BYTES] in head.seeds():
         raise MalformedFrame("a column has the public key's seed")
@@ -93,7 +93,7 @@ def add_products(sums: list[Any], head: ParsedBatch, terms: QuantizedWeights, pa
     context = binding.seal_context(params.name)
     evaluator, encoder, first = seal.Evaluator(context), seal.BatchEncoder(context), context.first_parms_id()
     weights, transformed, product, current, column = seal.Plaintext(), seal.Plaintext(), seal.Ciphertext(), -1, None
-    values, polynomials = _modulo(terms.values, params), _room(params)
+    values, polynomials = _modulo(terms.weights, params), _room(params)
     row: NDArray[np.int64] = np.empty(params.slots, dtype=np.int64)
     for term in np.argsort(terms.columns, kind="stable"):
         if int(terms.columns[term]) != current:

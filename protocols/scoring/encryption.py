@@ -40,7 +40,7 @@ class SymmetricEncryptor:
         zeros = np.zeros((len(params.data_primes), params.degree), dtype=np.uint64)
         self._second_one = binding.ciphertext_from_ntt(zeros, zeros + np.uint64(1), params)
 
-    def columns(self, one: SlotMessage, other: SlotMessage) -> tuple[bytes, bytes]:
+    def encrypt_columns(self, one: SlotMessage, other: SlotMessage) -> tuple[bytes, bytes]:
         """Two columns as they travel: seed and residues each."""
         errors = (
             sampling.sample_centred_binomial(self._params.degree),
@@ -48,7 +48,7 @@ class SymmetricEncryptor:
         )
         return self._columns((one, other), errors)
 
-    def key(self) -> tuple[bytes, NDArray[np.int64]]:
+    def make_public_key(self) -> tuple[bytes, NDArray[np.int64]]:
         """A public key as it travels, an encryption of zero, and its error e: pk = (-(a s + t e), a), a invertible.
 
         One seed in 2^32 or fewer expands to an a without an inverse, which no bureau takes.

@@ -52,13 +52,13 @@ class QuantizedWeights:
 
     columns: NDArray[np.int32]
     outputs: tuple[tuple[int, ...], ...]
-    values: NDArray[np.int64]
+    weights: NDArray[np.int64]
     base: NDArray[np.int64]
 
     def check(self, params: ParameterSet, *, columns: int, rows: int) -> None:
         """Raise ``ValueError`` unless the terms fit a batch of ``columns`` and ``rows`` under ``params``."""
         terms = len(self.columns)
-        if self.values.shape != (terms, rows) or len(self.outputs) != terms or self.base.shape[1:] != (rows,):
+        if self.weights.shape != (terms, rows) or len(self.outputs) != terms or self.base.shape[1:] != (rows,):
             raise ValueError("terms, their values and the base do not have one shape")
         outputs = len(self.base)
         if not 1 <= outputs <= params.max_outputs:
@@ -68,11 +68,11 @@ class QuantizedWeights:
         fed = [output for group in self.outputs for output in group]
         if fed and not (min(fed) >= 0 and max(fed) < outputs):
             raise ValueError(f"a term names an output beyond the {outputs} of the reply")
-        if fed and max(np.bincount(fed)) > params.max_terms:
-            raise ValueError(f"more than {params.max_terms} terms feed one output")
+        if fed and max(np.bincount(fed)) > params.max_weights:
+            raise ValueError(f"more than {params.max_weights} terms feed one output")
         # A value may be a difference of two weights: it is taken modulo t, like the sum, which is what has to fit.
         limits = (2 * params.value_limit, params.value_limit)
-        for name, numbers, limit in zip(("values", "base"), (self.values, self.base), limits, strict=True):
+        for name, numbers, limit in zip(("values", "base"), (self.weights, self.base), limits, strict=True):
             if numbers.size and int(np.abs(numbers).max()) > limit:
                 raise ValueError(f"{name} go beyond {limit} quanta")
 
@@ -84,7 +84,7 @@ class ParsedBatch:
     sha256: str
     contract: str
     context: str
-    columns: int
+    column_count: int
     tags: NDArray[np.uint8]
     ciphertexts: tuple[bytes, ...]
 

@@ -70,11 +70,11 @@ class ParameterSet:
     """t: a prime that is 1 modulo 2N, so that N integers fit the slots."""
     flood_bits: int
     """b: the flood is the sum of three uniform values on [-2^b, 2^b)."""
-    max_terms: int
+    max_weights: int
     """The most products that may be added into one reply."""
     max_outputs: int
     """The most replies (subtotals) of a batch."""
-    hidden_bits: int
+    statistical_security_bits: int
     """What all replies of a model to one bank stay within: a distance of 2^-hidden_bits. The bureau stops there."""
     security: str
 
@@ -108,7 +108,7 @@ class ParameterSet:
         """An output of a reply as it travels: two polynomials modulo the smallest modulus."""
         return 2 * packed_size(self.primes[:1], self.degree)
 
-    def correction(self, primes: int) -> int:
+    def correction_factor(self, primes: int) -> int:
         """SEAL's correction factor of a ciphertext when ``primes`` data primes are left: what switching down multiplies
         a message by, modulo t. 1 at the highest level."""
         dropped = math.prod(self.data_primes[primes:])
@@ -130,27 +130,27 @@ class ParameterSet:
         secret, noise = 2 * self.degree * 2.0**KEY_MASK_SECRET_BITS, 2 * self.degree * 2.0**KEY_MASK_NOISE_BITS
         return 2 * FRESH_NOISE + TAIL_DEVIATIONS * math.sqrt(self.degree * (secret**2 * FRESH_VARIANCE + noise**2))
 
-    def distance(self, terms: int, replies: int, *, worst: bool = False) -> float:
+    def statistical_distance(self, terms: int, replies: int, *, worst: bool = False) -> float:
         """Bound on the statistical distance of the noises of ``replies`` replies from noises that know no model."""
         carry = terms * self.degree * self.plain_modulus / 4
         random = math.sqrt(terms * self.degree * FRESH_VARIANCE) * self.plain_modulus / 2
         shift = self.worst_noise(terms) if worst else carry + TAIL_DEVIATIONS * random + self.mask_noise()
         return self._hidden(shift, replies)
 
-    def key_distance(self, replies: int) -> float:
+    def dishonest_key_distance(self, replies: int) -> float:
         """The same for what a dishonest public key that passes ``keyproof`` makes the mask's noise say of the mask."""
         return self._hidden(self.mask_noise(honest=False), replies)
 
-    def spent(self, terms: Sequence[int]) -> float:
+    def leakage_share(self, terms: Sequence[int]) -> float:
         """What a batch whose outputs have so many ``terms`` each uses up of ``hidden_bits``, as a share of the whole.
 
         Squares of distances add up over replies: the bound is by the length of all shifts taken as one vector.
         """
-        return sum((self.distance(count, 1) * 2.0**self.hidden_bits) ** 2 for count in terms)
+        return sum((self.statistical_distance(count, 1) * 2.0**self.statistical_security_bits) ** 2 for count in terms)
 
-    def replies(self, terms: int) -> int:
+    def max_replies(self, terms: int) -> int:
         """How many replies, each of ``terms`` terms, are within ``hidden_bits`` together."""
-        return int(1 / self.spent([terms]))
+        return int(1 / self.leakage_share([terms]))
 
     def _hidden(self, shift: float, replies: int) -> float:
         return math.sqrt(FLOOD_FISHER_INFORMATION) / 2 * math.sqrt(replies * self.degree) * shift / 2.0**self.flood_bits
@@ -170,8 +170,8 @@ PARAMETERS: dict[str, ParameterSet] = {
         primes=(1152921504606748673, 1152921504606830593, 114689),
         plain_modulus=16760833,
         flood_bits=92,
-        hidden_bits=40,
-        max_terms=4096,
+        statistical_security_bits=40,
+        max_weights=4096,
         max_outputs=512,
         security="128 bits, classical (Homomorphic Encryption Standard 2018: 137 of 218 bits at N = 8192)",
     ),

@@ -59,17 +59,17 @@ async def authenticate_contract_caller(
 ) -> ContractCaller:
     """The caller under a contract; raises ``NotAuthentic``."""
     verified, now = await _require_signature(request, parts)
-    owner = await run_in_threadpool(parts.bureau.banks.of_contract, contract_id)
-    known = await run_in_threadpool(parts.bureau.banks.of_key, verified.key)
+    owner = await run_in_threadpool(parts.bureau.banks.find_id_by_contract, contract_id)
+    known = await run_in_threadpool(parts.bureau.banks.find_by_key, verified.key)
     if known is None or owner is None or known[0].id != owner:
         raise _unknown_contract()
-    if not known[1].accepted(now):
-        await run_in_threadpool(parts.bureau.banks.note_ended_key, owner, known[1], contract_id)
+    if not known[1].is_accepted(now):
+        await run_in_threadpool(parts.bureau.banks.record_ended_key_use, owner, known[1], contract_id)
         raise _unknown_contract()
     signed, state = await run_in_threadpool(parts.bureau.signed_contract, contract_id)
     request.scope["state"]["contract"] = contract_id
     try:
-        await run_in_threadpool(parts.bureau.note_nonce, verified.key, verified.nonce, now)
+        await run_in_threadpool(parts.bureau.claim_nonce, verified.key, verified.nonce, now)
     except NotAuthentic as error:
         # A replay bears the bank's own signature, so it is of the contract's history; other strangers are not, or
         # anybody could make the ledger grow.
@@ -83,14 +83,14 @@ async def authenticate_bank_caller(
 ) -> BankCaller:
     """The registered bank that calls; raises ``NotAuthentic``."""
     verified, now = await _require_signature(request, parts)
-    known = await run_in_threadpool(parts.bureau.banks.of_key, verified.key)
+    known = await run_in_threadpool(parts.bureau.banks.find_by_key, verified.key)
     if known is None:
         raise _unknown_bank()
     bank, key = known
-    if not key.accepted(now):
-        await run_in_threadpool(parts.bureau.banks.note_ended_key, bank.id, key)
+    if not key.is_accepted(now):
+        await run_in_threadpool(parts.bureau.banks.record_ended_key_use, bank.id, key)
         raise _unknown_bank()
-    await run_in_threadpool(parts.bureau.note_nonce, verified.key, verified.nonce, now)
+    await run_in_threadpool(parts.bureau.claim_nonce, verified.key, verified.nonce, now)
     return BankCaller(bank.id, bank.name, key, verified)
 
 

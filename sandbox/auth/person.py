@@ -45,11 +45,11 @@ async def current_sign_in(
     token = bearer.credentials if bearer is not None else cookie
     if not token:
         raise NotAuthentic("You are not signed in.", next_step=_NEXT_STEP)
-    found = await run_in_threadpool(parts.bureau.people.whose, token)
+    found = await run_in_threadpool(parts.bureau.people.find_sign_in, token)
     request.scope["state"]["person"] = found.account.name
     if bearer is None and request.method not in _SAFE:
         check_origin(request, parts)
-        if not found.csrf_fits(request.headers.get(CSRF_HEADER, "")):
+        if not found.verify_csrf(request.headers.get(CSRF_HEADER, "")):
             raise NotAuthentic(
                 f"Wanted the header {CSRF_HEADER} of this sign-in; it is missing or another's.",
                 next_step=f"send the value of the cookie {CSRF_COOKIE} in it",
@@ -62,7 +62,7 @@ CurrentSignIn = Annotated[SignIn, Depends(current_sign_in)]
 
 async def current_person(sign_in: CurrentSignIn) -> AccountHolder:
     """The person who calls; raises ``NotAuthentic``, or ``NotAllowed`` for one who must change the password first."""
-    if sign_in.account.must_change:
+    if sign_in.account.must_change_password:
         raise NotAllowed(
             "A one-time password lets you do nothing but change it.", next_step="change it with `lab account password`"
         )
@@ -77,7 +77,7 @@ def require_permission(permission: Permission) -> Callable[..., Awaitable[Accoun
 
     async def check(person: CurrentPerson, parts: Dependencies) -> AccountHolder:
         async with record_refusals(parts, person, permission.value):
-            person.check(permission)
+            person.check_permission(permission)
         return person
 
     return check

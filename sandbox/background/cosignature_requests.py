@@ -58,7 +58,7 @@ class CosignatureRequester:
         if self._thread.is_alive():
             self._thread.join()
 
-    def round(self, pool: ThreadPoolExecutor) -> None:
+    def run_round(self, pool: ThreadPoolExecutor) -> None:
         """Ask every witness that has not cosigned the newest head, and is due, and wait for them a while."""
         head = self._cosigning.newest_head()
         if head is None:
@@ -74,7 +74,7 @@ class CosignatureRequester:
             for one in self._cosigning.witnesses
             if (one.key not in self._under_way or self._under_way[one.key].done())
             and self._pauses.get(one.key, (0.0, 0.0))[0] <= now
-            and self._cosigning.last_size(one.parsed) < head.size
+            and self._cosigning.last_cosigned_size(one.verifier_key) < head.size
         ]
 
     def _work(self) -> None:
@@ -82,17 +82,17 @@ class CosignatureRequester:
         try:
             while not self._stopped.wait(self._look):
                 try:
-                    self.round(pool)
+                    self.run_round(pool)
                 except Exception as error:  # the database may be away for a while, and the thread must outlive that
                     self._on_outcome("", "failed", error)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _ask(self, witness: WitnessSetting, head: SignedTreeHead) -> None:
-        key = witness.parsed
+        key = witness.verifier_key
         try:
-            lines = self._add_checkpoint(witness, head, self._cosigning.last_size(key))
-            self._cosigning.keep(key, head, lines)
+            lines = self._add_checkpoint(witness, head, self._cosigning.last_cosigned_size(key))
+            self._cosigning.save_cosignature(key, head, lines)
         except Exception as error:  # whatever a witness sends, the round goes on
             _, pause = self._pauses.get(witness.key, (0.0, self._look / 2))
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -104,18 +104,19 @@ class CosignatureRequester:
 
     def _add_checkpoint(self, witness: WitnessSetting, head: SignedTreeHead, old: int) -> list[NoteSignature]:
         """POST add-checkpoint; a witness that has another size in mind says so, and is asked once more from there."""
-        status, media, content = _post(witness, self._cosigning.request(head, old).to_bytes())
+        status, media, content = _post(witness, self._cosigning.make_request(head, old).to_bytes())
         if status == 409 and media == _SIZE_MEDIA:
             old = _read_size(content)
             if old > head.size:
                 raise Conflict(
-                    f"Witness {witness.parsed.name} has cosigned {old} entries; this ledger's head has {head.size}.",
+                    f"Witness {witness.verifier_key.name} has cosigned {old} entries; this ledger's head has "
+                    f"{head.size}.",
                     next_step="look whether the database was put back to an earlier state, and serve no more till then",
                 )
-            status, media, content = _post(witness, self._cosigning.request(head, old).to_bytes())
+            status, media, content = _post(witness, self._cosigning.make_request(head, old).to_bytes())
         if status != 200:
             raise Conflict(
-                f"Witness {witness.parsed.name} does not cosign: it answers {status}.",
+                f"Witness {witness.verifier_key.name} does not cosign: it answers {status}.",
                 next_step="ask its operator: 404 and 403: it does not know this ledger; 422: it has seen another",
             )
         return [NoteSignature.parse(line) for line in content.decode().split("\n") if line]
@@ -145,7 +146,7 @@ def _post(witness: WitnessSetting, body: bytes) -> tuple[int, str, bytes]:
             return response.status_code, response.headers.get("content-type", ""), content
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unreachable(
-            f"No answer from witness {witness.parsed.name} ({describe_transport_error(error)}).",
+            f"No answer from witness {witness.verifier_key.name} ({describe_transport_error(error)}).",
             next_step="check its url and whether it runs",
         ) from None
 

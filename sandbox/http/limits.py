@@ -57,7 +57,7 @@ class CapacityLimit:
         self._retry_after = retry_after
 
     @asynccontextmanager
-    async def take(self, share: int) -> AsyncIterator[None]:
+    async def acquire(self, share: int) -> AsyncIterator[None]:
         """A share for the time of the block; raises ``HttpProblem`` (503 with Retry-After) when it is not there.
 
         A share larger than all there is gets all, so that it comes to its turn.
@@ -80,7 +80,7 @@ class WaitLimit:
         self._held: Counter[str] = Counter()
 
     @contextmanager
-    def hold(self, who: str) -> Iterator[bool]:
+    def try_acquire(self, who: str) -> Iterator[bool]:
         """Whether this request may wait, for the time of the block."""
         if self._held[who] >= self._share:
             yield False
@@ -109,7 +109,7 @@ class ConcurrencyLimit:
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="heavy")
 
     @property
-    def free(self) -> int:
+    def free_slots(self) -> int:
         return self._free
 
     def check(self, who: str) -> None:
@@ -120,7 +120,7 @@ class ConcurrencyLimit:
             raise self._beyond()
 
     @asynccontextmanager
-    async def take(self, who: str = "", *, wait: bool = False) -> AsyncIterator[WorkSlot]:
+    async def acquire(self, who: str = "", *, wait: bool = False) -> AsyncIterator[WorkSlot]:
         """A place for the time of the block; raises what ``check`` raises.
 
         ``wait``: for who has been received already, and comes to its turn; callers take turns. Who has no name has no
@@ -130,15 +130,15 @@ class ConcurrencyLimit:
             await self._turn(who)
         else:
             self.check(who)
-            self._give(who)
+            self._take_slot(who)
         place = WorkSlot(self._executor)
         try:
             yield place
         finally:
             if place.work is None or place.work.done():
-                self._take_back(who)
+                self._release_slot(who)
             else:
-                place.work.add_done_callback(lambda work: self._ended(work, who))
+                place.work.add_done_callback(lambda work: self._on_work_done(work, who))
 
     def close(self) -> None:
         """Let no more work begin; what runs ends by itself."""
@@ -147,19 +147,19 @@ class ConcurrencyLimit:
     def _may(self, who: str) -> bool:
         return self._free > 0 and (not who or self._held[who] < self._share)
 
-    def _give(self, who: str) -> None:
+    def _take_slot(self, who: str) -> None:
         self._free -= 1
         self._held[who] += 1
 
-    def _take_back(self, who: str) -> None:
+    def _release_slot(self, who: str) -> None:
         self._free += 1
         self._held[who] -= 1
         if not self._held[who]:
             del self._held[who]
-        self._hand_out()
+        self._grant_to_waiters()
 
-    def _ended(self, work: asyncio.Future[Any], who: str) -> None:
-        self._take_back(who)
+    def _on_work_done(self, work: asyncio.Future[Any], who: str) -> None:
+        self._release_slot(who)
         if not work.cancelled():
             work.exception()  # looked at, so that nobody logs its text as "never retrieved"
 
@@ -172,19 +172,19 @@ class ConcurrencyLimit:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self._take_back(who)
+                self._release_slot(who)
             if isinstance(error, TimeoutError):
                 raise (busy_problem(self._retry_after) if self._free == 0 else self._beyond()) from None
             raise
 
-    def _hand_out(self) -> None:
+    def _grant_to_waiters(self) -> None:
         """Give free places to those who wait, one a caller in turn."""
         for who in list(self._waiting):
             turns = self._waiting.pop(who)
             while turns and turns[0].done():  # given up
                 turns.popleft()
             if turns and self._may(who):
-                self._give(who)
+                self._take_slot(who)
                 turns.popleft().set_result(None)
             if turns:
                 self._waiting[who] = turns  # behind the others

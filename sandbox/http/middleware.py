@@ -48,14 +48,16 @@ class RequestMiddleware:
             async with asyncio.timeout(self._seconds):
                 await self._app(scope, visit.receive, visit.send)
         except TimeoutError:
-            await visit.fail(PROBLEM_KINDS["timeout"], "The request took longer than allowed.", "send it again later")
+            await visit.send_problem(
+                PROBLEM_KINDS["timeout"], "The request took longer than allowed.", "send it again later"
+            )
         except Exception as error:  # the last catch: see the module's duty
             log_event(self._logger, "fault", error=error, request=visit.id)
-            await visit.fail(
+            await visit.send_problem(
                 PROBLEM_KINDS["fault"], "The service failed at this request.", "tell the bureau the instance id"
             )
         finally:
-            visit.write(self._logger, self._metrics)
+            visit.write_access_log(self._logger, self._metrics)
 
 
 class _RequestExchange:
@@ -106,7 +108,7 @@ class _RequestExchange:
                 while not self._body_ended:
                     await self.receive()
 
-    async def fail(self, kind: ProblemKind, detail: str, next_step: str) -> None:
+    async def send_problem(self, kind: ProblemKind, detail: str, next_step: str) -> None:
         """Answer with a problem, unless an answer has begun: then the connection must break off."""
         self._scope["state"]["problem"] = kind.code
         if self._status:
@@ -117,13 +119,13 @@ class _RequestExchange:
         await self.send({"type": "http.response.start", "status": kind.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
-    def write(self, logger: logging.Logger, metrics: ServiceMetrics) -> None:
+    def write_access_log(self, logger: logging.Logger, metrics: ServiceMetrics) -> None:
         """The access line: the route's template, not the path, so that nothing a stranger typed is kept."""
         route = getattr(self._scope.get("route"), "path", "")
         state = self._scope["state"]
         seconds = time.monotonic() - self._started
         method = self._scope["method"] if route else ""
-        metrics.request(route, method, self._status, seconds, received=self._up, sent=self._down)
+        metrics.observe_request(route, method, self._status, seconds, received=self._up, sent=self._down)
         log_event(
             logger,
             "request",

@@ -56,13 +56,13 @@ class UploadLimiter:
                     del counter[who]
             upload.close()
 
-    def grow(self, who: str, more: int) -> None:
+    def reserve(self, who: str, more: int) -> None:
         """Count bytes that have come; raises ``HttpProblem`` as ``open`` does."""
         self._check(who, more)
         self._bytes[who] += more
         self.free -= more
 
-    def file(self) -> tempfile.SpooledTemporaryFile[bytes]:
+    def new_file(self) -> tempfile.SpooledTemporaryFile[bytes]:
         """An empty body."""
         return tempfile.SpooledTemporaryFile(
             max_size=_IN_MEMORY, dir=None if self._folder is None else str(self._folder)
@@ -83,12 +83,12 @@ class Upload:
 
     def __init__(self, uploads: UploadLimiter, who: str) -> None:
         self._uploads, self._who = uploads, who
-        self._file = uploads.file()
+        self._file = uploads.new_file()
         self.size = 0
 
     async def write(self, piece: bytes) -> None:
         """Add what has come; raises ``HttpProblem`` where there is no room for it."""
-        self._uploads.grow(self._who, len(piece))
+        self._uploads.reserve(self._who, len(piece))
         self.size += len(piece)
         if self.size <= _IN_MEMORY:
             self._file.write(piece)

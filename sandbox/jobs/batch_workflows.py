@@ -62,7 +62,7 @@ class BatchWorkflows:
         )
         self._watcher.start()
 
-    def begin(self, charge: BatchCharge, past: int = 0) -> None:
+    def enqueue(self, charge: BatchCharge, past: int = 0) -> None:
         """Hand a charged batch over; again is the same workflow, unless so many ``past`` ones have failed."""
         with SetWorkflowID(f"{charge.id}/{past}"):
             self._queue.enqueue(self._workflow, charge.contract, charge.job, charge.sha256)
@@ -72,7 +72,7 @@ class BatchWorkflows:
         self._stopped.set()
         self._watcher.join()
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=seconds if self._under_way else 0)
-        self._executor.close()
+        self._executor.release()
 
     def _declare(self) -> Callable[[str, str, str], str]:
         """The workflow and its step, as the library knows them by name."""
@@ -149,10 +149,10 @@ class BatchWorkflows:
         for charge in waiting:
             if charge.id not in known:
                 past = DBOS.list_workflows(workflow_id_prefix=charge.id, load_input=False, load_output=False)
-                self.begin(charge, len(past))
+                self.enqueue(charge, len(past))
 
     def _tidy(self) -> None:
-        self._executor.bury()
+        self._executor.remove_dead()
         before = (datetime.now(UTC) - _WORKFLOW_RETENTION).isoformat()
         old = DBOS.list_workflows(completed_before=before, queue_name=QUEUE, load_input=False, load_output=False)
         if old:

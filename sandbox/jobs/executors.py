@@ -39,13 +39,13 @@ class ExecutorRegistration:
             os.close(descriptor)
         return False
 
-    def bury(self) -> None:
+    def remove_dead(self) -> None:
         """Remove the files that dead processes left."""
         for path in self._folder.glob("[0-9a-f]*"):
             if not self.is_alive(path.name):
                 path.unlink(missing_ok=True)
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Leave."""
         with contextlib.suppress(FileNotFoundError):
             (self._folder / self.id).unlink()

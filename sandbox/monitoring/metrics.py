@@ -36,23 +36,25 @@ class ServiceMetrics:
             "shulab_cosignatures", "Answers of witnesses to tree heads", ("outcome",), registry=self._registry
         )
 
-    def request(self, route: str, method: str, status: int, seconds: float, *, received: int, sent: int) -> None:
+    def observe_request(
+        self, route: str, method: str, status: int, seconds: float, *, received: int, sent: int
+    ) -> None:
         """A request was answered; ``route`` is a template, or empty for a path that is none."""
         self._requests.labels(route, method, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
         self._bytes.labels("in").inc(received)
         self._bytes.labels("out").inc(sent)
 
-    def batch(self, state: str, seconds: float) -> None:
+    def observe_batch(self, state: str, seconds: float) -> None:
         """A batch was evaluated, or tried."""
         self._batches.labels(state).inc()
         self._batch_seconds.observe(seconds)
 
-    def cosignature(self, outcome: str) -> None:
+    def count_cosignature(self, outcome: str) -> None:
         """A witness was asked to cosign a head: ``cosigned``, ``refused`` or ``failed``."""
         self._cosignatures.labels(outcome).inc()
 
-    def watch(self, **figures: Callable[[], float]) -> None:
+    def add_gauges(self, **figures: Callable[[], float]) -> None:
         """Figures that are asked for when somebody reads."""
         texts = {
             "waiting": "Batches charged and not yet answered",
@@ -63,7 +65,7 @@ class ServiceMetrics:
         for name, figure in figures.items():
             Gauge(f"shulab_{name}", texts[name], registry=self._registry).set_function(_nan_on_error(figure))
 
-    def text(self) -> bytes:
+    def render(self) -> bytes:
         """All of it, as Prometheus reads it."""
         return generate_latest(self._registry)
 

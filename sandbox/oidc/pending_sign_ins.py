@@ -46,11 +46,11 @@ class LoopbackClient:
 class PendingSignIn:
     """A sign-in under way: the question, the browser that was sent with it, and who waits for the outcome."""
 
-    question: AuthorizationRequest
+    request: AuthorizationRequest
     browser_sha256: str
     loopback: LoopbackClient | None
 
-    def is_of(self, browser: str) -> bool:
+    def is_from_browser(self, browser: str) -> bool:
         """Whether ``browser`` (the value of its cookie) is the one that began."""
         return hmac.compare_digest(hashlib.sha256(browser.encode()).hexdigest(), self.browser_sha256)
 
@@ -89,13 +89,13 @@ class PendingSignIns:
         self.begun.put(question.state, PendingSignIn(question, digest, loopback))
         return browser
 
-    def give_code(self, tokens: SignInTokens, challenge: str) -> str:
+    def issue_code(self, tokens: SignInTokens, challenge: str) -> str:
         """A one-time code for ``tokens``, of use only to who knows the verifier of ``challenge``."""
         code = secrets.token_urlsafe(32)
         self._codes.put(code, (challenge, tokens))
         return code
 
-    def take_code(self, code: str, verifier: str) -> SignInTokens | None:
+    def redeem_code(self, code: str, verifier: str) -> SignInTokens | None:
         """The tokens of ``code``; a wrong verifier spends it too."""
         from authlib.oauth2.rfc7636 import create_s256_code_challenge
 

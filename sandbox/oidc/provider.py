@@ -56,9 +56,9 @@ class OidcProvider:
         self._keys: KeySet | None = None
         self._read_at = 0.0
 
-    async def ask(self) -> AuthorizationRequest:
+    async def new_authorization_request(self) -> AuthorizationRequest:
         """A new question, of random state, nonce and verifier."""
-        metadata = await self._known()
+        metadata = await self._read_metadata()
         state, nonce, verifier = generate_token(43), generate_token(43), generate_token(64)
         url = prepare_grant_uri(
             metadata["authorization_endpoint"],
@@ -73,12 +73,12 @@ class OidcProvider:
         )
         return AuthorizationRequest(url, state, nonce, verifier)
 
-    async def answered(self, question: AuthorizationRequest, code: str, issuer: str | None) -> OidcSubject:
+    async def verify_callback(self, question: AuthorizationRequest, code: str, issuer: str | None) -> OidcSubject:
         """Who the answer to ``question`` is: exchanges its ``code`` and reads the ID token.
 
         ``issuer`` is what the answer says of itself (RFC 9207). Raises ``NotAuthentic``, or ``Unreachable``.
         """
-        metadata = await self._known()
+        metadata = await self._read_metadata()
         if issuer not in (None, self._issuer) or (
             issuer is None and metadata.get("authorization_response_iss_parameter_supported") is True
         ):
@@ -127,7 +127,7 @@ class OidcProvider:
             raise _not_authentic("the subject")
         return claims
 
-    async def _known(self) -> dict[str, Any]:
+    async def _read_metadata(self) -> dict[str, Any]:
         """The provider's metadata (OpenID Connect Discovery), read anew every hour."""
         if not self._metadata or time.monotonic() - self._read_at > _METADATA_SECONDS:
             url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"

@@ -60,7 +60,7 @@ ROWS, AGREED, GOING, SILENT = 200, range(10), 10, 11
 """Firms 0 to 9 consent, firm 10 does and withdraws, firm 11 (X) never did."""
 STRANGER = "firm-9999"
 CONSENT = ConsentClause(required=True, why="the enterprise is to decide")
-PATIENCE = RetryPolicy(connect=10, answer=120, tries=1, longest_wait=0.1)
+PATIENCE = RetryPolicy(connect_timeout=10, read_timeout=120, tries=1, longest_wait=0.1)
 MATCHING = (
     FrameKind.MATCH_SETUP,
     FrameKind.MATCH_SHARD,
@@ -197,10 +197,10 @@ def _match(outlet: BureauClient, engine: str, asked: list[str]) -> tuple[matchin
     """The set-up, who of those asked is in it, and the tags of all asked, also of those who are not."""
     setup, held = places(outlet, CONTRACT, JOB)
     blinding = matching.Blinding(engine, SEED)
-    response = outlet.match(CONTRACT, JOB, blinding.request(asked))[0]
-    assert outlet.match(CONTRACT, JOB, blinding.request(asked))[0] == response
+    response = outlet.match(CONTRACT, JOB, blinding.build_request(asked))[0]
+    assert outlet.match(CONTRACT, JOB, blinding.build_request(asked))[0] == response
     digests = matching.derive_tags_and_marks(
-        CONTRACT, asked, blinding.finish(response, len(asked), setup.stated.public_key)
+        CONTRACT, asked, blinding.finalize(response, len(asked), setup.signed_key.public_key)
     )
     found = zip(*matching.locate_marks(setup.geometry, digests[:, matching.TAG_BYTES :]), strict=True)
     matched = [row for row, (bucket, place) in enumerate(found) if int(place) in held[bucket]]
@@ -220,13 +220,13 @@ def _job(scene: Scene, recorder: Recorder, engine: str) -> Seen:
         except NotAllowed as error:
             seen.found.append(str(error))
 
-    with BureauClient(recorder.url, Signer(bank), patience=PATIENCE) as outlet:
-        outlet.bureau()
+    with BureauClient(recorder.url, Signer(bank), retry_policy=PATIENCE) as outlet:
+        outlet.bureau_card()
         for contract in (CONTRACT, COUNTING):
             document, _ = outlet.contract(contract)
-            outlet.versions(contract)
+            outlet.contract_versions(contract)
             outlet.sign_contract(contract, bank.sign(document.contract))
-        outlet.offer("credit")
+        outlet.model_offer("credit")
         outlet.allowance(CONTRACT)
         sheet = BankSheet.from_json(outlet.sheet(CONTRACT))
         outlet.open_job(CONTRACT, JOB, JobDescription(RECIPIENT, "credit", 1, 50))

@@ -28,7 +28,7 @@ def ask_again(scene: Scene, contract: str, batch: bytes) -> list[bytes]:
         job = f"again-{number}"
         scene.bank.open_job(scene.bureau, contract, job)
         try:
-            charge = scene.bureau.receive_batch_again(contract, job, name_of(batch))
+            charge = scene.bureau.receive_rescoring(contract, job, name_of(batch))
         except Conflict:
             continue
         scene.bureau.evaluate_batch(contract, job, charge.sha256)
@@ -43,7 +43,7 @@ def scores(keys: KeyHolder, reply: bytes, batch: bytes) -> np.ndarray:
 
 
 def test_without_the_rule_every_turn_brings_another_reply(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches.BatchRepository, "check_changed", lambda *_: None)
+    monkeypatch.setattr(batches.BatchRepository, "check_not_yet_evaluated", lambda *_: None)
     monkeypatch.setattr("lab.bureau.exchange.scoring.batch_scoring.check_fresh_ciphertexts", lambda *_: None)
     monkeypatch.setattr(ScoringService, "_charge", uncharged(ScoringService._charge))
     contract = scene.contract()

@@ -82,7 +82,7 @@ def former_evaluate(key: bytes, columns: list[bytes], terms: QuantizedWeights, p
     context = binding.seal_context(params.name)
     evaluator, encoder = seal.Evaluator(context), seal.BatchEncoder(context)
     reply, product = mask.draw_mask(former_load(key, params), params), seal.Ciphertext()
-    for column, row in zip(columns, terms.values % params.plain_modulus, strict=True):
+    for column, row in zip(columns, terms.weights % params.plain_modulus, strict=True):
         plain = seal.Plaintext()
         encoder.encode(row.tolist(), plain)
         evaluator.transform_to_ntt_inplace(plain, context.first_parms_id())

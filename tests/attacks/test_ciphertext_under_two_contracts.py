@@ -110,7 +110,7 @@ def test_a_seed_is_taken_once_from_a_bank_under_whatever_contract_and_with_whate
     scene.reopen()
     assert scene.bureau.score(first, JOB, batch) == (reply, receipt)
     assert scene.bureau.allowance(first)["scores"]["total"] == 6
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         held = list(session.scalars(select(CiphertextSeedRow.seed)))
     parts = unpack_frame(batch, FrameKind.BATCH).parts[1:]
     assert sorted(held) == sorted(part[:SEED_BYTES] for part in parts)

@@ -163,7 +163,7 @@ def test_neither_workers_nor_crews_can_be_dumped() -> None:
     try:
         assert list(crew.map(eval, [(DUMPABLE,)])) == [0]
         assert pool.run(eval, "__import__('resource').getrlimit(4)") == (0, 0)
-        status = Path(f"/proc/{pool.template}/limits").read_text()
+        status = Path(f"/proc/{pool.fork_server_pid}/limits").read_text()
         assert any(line.startswith("Max core file size") and line.split()[4] == "0" for line in status.splitlines())
     finally:
         pool.close()

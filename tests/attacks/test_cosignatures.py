@@ -52,7 +52,7 @@ def count_lines(checkpoint: SignedCheckpoint, keys, **more) -> tuple[Cosignature
         read_cosignature(key, line, checkpoint.note.text)
         for line in checkpoint.note.signatures
         for key in keys
-        if line.is_by(key)
+        if line.claims_key(key)
     )
 
 
@@ -130,8 +130,8 @@ def borrow(folder: Path) -> tuple[Bank, Ledger]:
     second = Ledger(bodies=list(fork.bodies))
     for number in range(3):
         home = WitnessHome.open(folder / f"w{number}")
-        home.trust(Party(name="second bureau", public_key=second.public))
-        assert second.offer_anyhow(CheckpointCosigner(home, home.key())).status == 200
+        home.watch_bureau(Party(name="second bureau", public_key=second.public))
+        assert second.offer_anyhow(CheckpointCosigner(home, home.open_key())).status == 200
     fork.lines = second.lines
     return bank, second
 

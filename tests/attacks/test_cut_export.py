@@ -35,7 +35,7 @@ def test_with_a_receipts_head_the_cut_is_named(tmp_path: Path) -> None:
     path, later = cut(tmp_path)
     with pytest.raises(LedgerFault) as found:
         verify_export(path, PUBLIC, held=[later])
-    assert (found.value.how, found.value.entry) == (LedgerFaultKind.DROPPED, 2 * HEAD_EVERY + 1)
+    assert (found.value.kind, found.value.entry) == (LedgerFaultKind.DROPPED, 2 * HEAD_EVERY + 1)
 
 
 def test_a_cut_in_the_middle_of_a_heads_entries_is_named_in_any_case(tmp_path: Path) -> None:

@@ -27,7 +27,7 @@ def bank(tmp_path: Path) -> Iterator[BankHome]:
 
 def follow(scene: Scene, bank: BankHome, head: SignedTreeHead) -> None:
     bureau: Bureau = scene.bureau
-    LedgerWitness(bank, bureau.party, bureau.log.prove_consistency).follow(head)
+    LedgerWitness(bank, bureau.party, bureau.log.prove_consistency).advance_head(head)
 
 
 def put_back(scene: Scene, bank: BankHome) -> int:
@@ -49,7 +49,7 @@ def put_back(scene: Scene, bank: BankHome) -> int:
         scene.bank.open_job(scene.bureau, contract, f"another-{number}")
     head = scene.bureau.log.sign_head()
     follow(scene, bank, head)
-    kept = LedgerWitness(bank, scene.bureau.party, scene.bureau.log.prove_consistency).kept()
+    kept = LedgerWitness(bank, scene.bureau.party, scene.bureau.log.prove_consistency).stored_head()
     assert kept is not None
     return kept.size - head.size
 

@@ -38,7 +38,7 @@ class Denying:
 
     def __init__(self, ledger: Ledger, **lies: Any) -> None:
         self.ledger, self.lies = ledger, lies
-        self.patience = ledger.patience
+        self.retry_policy = ledger.retry_policy
 
     def _answer(self, contract: str, job: str, frame: bytes, counting: bool) -> tuple[bytes, dict[str, Any]]:
         facts: dict[str, Fact] = {
@@ -89,11 +89,11 @@ def bank(tmp_path: Path) -> Bank:
 
 def counterpart(bank: Bank, run: Run, **lies: Any) -> MatchingJobClient:
     take = make_receipt_handler(bank.witness, run, CONTRACT, EPOCH)
-    return MatchingJobClient(Denying(bank.ledger, **lies), CONTRACT, run.id, take_receipt=take)  # type: ignore[arg-type]
+    return MatchingJobClient(Denying(bank.ledger, **lies), CONTRACT, run.id, receipt_handler=take)  # type: ignore[arg-type]
 
 
 def begun(bank: Bank) -> Any:
-    label = RunMetadata.of(RunKind.MATCH, bank.contract, datetime.now(UTC))
+    label = RunMetadata.for_contract(RunKind.MATCH, bank.contract, datetime.now(UTC))
     return open_run(bank.home.matches, run_key("k"), label, now=datetime.now(UTC))
 
 
@@ -120,5 +120,5 @@ def test_what_is_kept_proves_the_answer_for_ever(bank: Bank, counting: bool) -> 
         (kept,) = run.receipts()
     receipt = MatchReceipt.read(kept)
     verify_receipt(receipt, bank.ledger.public)
-    assert (receipt.identifiers, receipt.counting, receipt.epoch) == (ASKED, counting, EPOCH)
+    assert (receipt.identifiers, receipt.is_count, receipt.epoch) == (ASKED, counting, EPOCH)
     assert receipt.response_sha256 == hashlib.sha256(RESPONSE).hexdigest()

@@ -59,7 +59,7 @@ def test_without_the_triggers_a_program_edits_the_table_by_mistake(store: Databa
     unlock(store)
     with store.begin() as session:
         session.execute(text("DELETE FROM ledger_entries WHERE seq = 2"))
-    with store.read() as session:
+    with store.begin_read() as session:
         assert session.execute(text("SELECT count(*) FROM ledger_entries")).scalar_one() == 2
 
 

@@ -48,12 +48,12 @@ def doors(scene: Scene) -> dict[str, Callable[[Party, str | None], Any]]:
     return {
         "draft": lambda card, told: desk.draft(AUTHOR, card, WISHES, told=told),
         "register": lambda card, told: desk.register_bank(AUTHOR, card, told=told),
-        "lost key": lambda card, told: scene.bureau.banks.add(card, by="local", told=told),
+        "lost key": lambda card, told: scene.bureau.banks.add_key(card, by="local", told=told),
     }
 
 
 def known_keys(scene: Scene) -> set[str]:
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         return set(session.scalars(sqlalchemy.select(BankKeyRow.public_key)))
 
 
@@ -84,12 +84,12 @@ def test_the_exchanged_card_is_refused_at_every_door(scene: Scene, door: str, to
     assert known_keys(scene) == before
     doors(scene)[door](SENT, SENT.fingerprint)
     assert known_keys(scene) == before | {SENT.public_key}
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         kind = "bank.key-added" if door == "lost key" else "bank.registered"
         body = session.scalars(sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == kind)).all()[-1]
     entry = json.loads(body)
     assert entry["facts"]["fingerprint_told"] == SENT.fingerprint
-    assert entry["by"] == ("local" if door == "lost key" else AUTHOR.by), "who confirmed it"
+    assert entry["by"] == ("local" if door == "lost key" else AUTHOR.actor), "who confirmed it"
 
 
 def test_a_key_that_is_known_needs_no_fingerprint_again(scene: Scene) -> None:

@@ -72,7 +72,7 @@ def match_by(scene: Scene, row: str) -> int:
 def test_without_the_signature_the_enterprise_is_matched(
     scene: Scene, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Consent, "bears", lambda *_: True)
+    monkeypatch.setattr(Consent, "is_signed_by", lambda *_: True)
     assert match_by(scene, forged(scene, how)) == 1
 
 
@@ -108,6 +108,6 @@ def use_otherwise(scene: Scene, other: str) -> int:
     path = scene.home.parent / "true.csv"
     path.write_text(f"{HEADER}\n{scene.tables.codes[FIRM]},{bank},{purpose},{begin},{end},by letter,,\n")
     found = scene.bureau.consents.import_file(path, by="person:steward", id_kind="opaque")
-    assert (found.imported, found.aside) == (1, ())
+    assert (found.imported, found.set_aside_rows) == (1, ())
     scene.later(days=6 if other == "term" else 0)
     return len(scene.bank.match(scene.bureau, contract, scene.tables.codes[:10]).indices)

@@ -49,7 +49,7 @@ def test_without_the_signature_the_forgery_works(house: House, monkeypatch: pyte
     monkeypatch.setattr("lab.bureau.bureau.claim_nonce", lambda *_: None)
     contract = open_mine(house)
     assert forge(house, contract) == [200, 200]
-    assert house.bureau.job(contract, "one").terms.rows == 1000
+    assert house.bureau.job(contract, "one").parameters.rows == 1000
     assert house.bureau.job(contract, "mine").state == "ended"
 
 

@@ -29,8 +29,10 @@ def look_up_the_old_list(scene: Scene) -> int:
     old = scene.contract()
     scene.bank.open_job(scene.bureau, old)
     blinding = Blinding(ENGINE, os.urandom(32))
-    stated = places(scene.bureau, old, "job-1")[0].stated
-    values = blinding.finish(scene.bureau.match(old, "job-1", blinding.request(codes))[0], LIST, stated.public_key)
+    stated = places(scene.bureau, old, "job-1")[0].signed_key
+    values = blinding.finalize(
+        scene.bureau.match(old, "job-1", blinding.build_request(codes))[0], LIST, stated.public_key
+    )
     scene.bureau.end_job(old, "job-1")
     scene.revoke(old)
     rotate(scene.bureau)

@@ -137,10 +137,10 @@ def test_rows_set_aside_are_not_computed_and_come_back_when_corrected(
     rows = pl.DataFrame({"id": ["a", "a", ""], "=name": ["x", LINK, "-1+1"], "tax": ["-5", "-6", "=2"]})
     rows.write_csv(source)
     done = import_register(store, home, source, id_column="id", id_kind="opaque")
-    assert done.set_aside == 2 and done.rejected is not None
-    data = done.rejected.read_bytes()
+    assert done.set_aside == 2 and done.rejected_file is not None
+    data = done.rejected_file.read_bytes()
     assert LINK.encode().replace(b'"', b'""') in data and computed(data) == []
-    aside = read_table(done.rejected).frame
+    aside = read_table(done.rejected_file).frame
     assert aside["=name"].to_list() == [LINK, "-1+1"] and aside["tax"].to_list() == ["-6", "=2"]
     corrected = tmp_path / "corrected.csv"
     save_csv(aside.with_columns(id=pl.Series(["b", "c"])).drop("row", "reason"), corrected)

@@ -30,7 +30,7 @@ def frame(witness: CheckpointCosigner, log: Log) -> None:
 
 
 def evidence(witness: CheckpointCosigner, log: Log) -> list[bytes]:
-    return [path.read_bytes() for path in witness.refused(ledger_origin(log.public))]
+    return [path.read_bytes() for path in witness.conflicting_checkpoints(ledger_origin(log.public))]
 
 
 def play(folder: Path) -> tuple[list[bytes], bytes, list[bytes]]:

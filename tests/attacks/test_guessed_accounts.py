@@ -49,7 +49,7 @@ def times(people: AccountService) -> tuple[float, float]:
 
 
 def test_without_the_same_work_a_name_is_told_by_the_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    fits = Passwords.fits
+    fits = Passwords.verify
 
     def at_once(room: Passwords, stored: str | None, password: str) -> bool:
         return stored is not None and fits(room, stored, password)

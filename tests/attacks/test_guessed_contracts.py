@@ -45,7 +45,7 @@ def ids_of(house: House) -> tuple[list[str], list[str]]:
 
 def test_without_one_answer_the_ids_are_sorted_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     real, guessed = ids_of(house)
-    of_contract = house.bureau.banks.of_contract
+    of_contract = house.bureau.banks.find_id_by_contract
 
     def frank(contract: str) -> str:
         owner = of_contract(contract)

@@ -222,7 +222,7 @@ def test_no_text_can_be_taken_for_anothers_escape() -> None:
 def test_without_the_check_a_contract_that_hides_something_comes_into_force(
     kept: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Contract, "check_texts", lambda contract: None)
+    monkeypatch.setattr(Contract, "check_free_texts", lambda contract: None)
     with kept.begin() as session:
         assert bring(session, hostile("信贷部\u202e"), ContractState.ACTIVE).signed.bureau_signature
 
@@ -250,7 +250,7 @@ def test_each_free_text_of_a_contract_is_held_to_it(term: str) -> None:
         "consent.why": {"consent": {"why": "x\u200by"}},
     }
     with pytest.raises(InvalidInput, match=term):
-        contract(**by_term[term]).check_texts()
+        contract(**by_term[term]).check_free_texts()
 
 
 def test_one_that_was_kept_from_before_can_be_shown_and_ended_alone(
@@ -258,7 +258,7 @@ def test_one_that_was_kept_from_before_can_be_shown_and_ended_alone(
 ) -> None:
     document = hostile("信贷部\u202e")
     with kept.begin() as session, monkeypatch.context() as before:
-        before.setattr(Contract, "check_texts", lambda contract: None)
+        before.setattr(Contract, "check_free_texts", lambda contract: None)
         bring(session, document, ContractState.UNDER_REVIEW)
     with kept.begin() as session, pytest.raises(InvalidInput, match="recipients"):
         lifecycle.approve(session, document.id, CAT, BUREAU.sign, START)

@@ -48,7 +48,7 @@ def request(ledger: Ledger) -> bytes:
 
 def opened(folder: Path, kind: type[CheckpointCosigner] = CheckpointCosigner) -> CheckpointCosigner:
     home = WitnessHome.open(folder / "w0")
-    return kind(home, home.key())
+    return kind(home, home.open_key())
 
 
 def released_before_death(work: Callable[[], WitnessResponse], die_at: int) -> tuple[str, bool]:
@@ -120,7 +120,7 @@ def test_killed_anywhere_it_never_gives_out_cosignatures_of_two_forks(
         if answer.status == 409:
             answer = other.offer(again, int(answer.body))
         assert not (released and answer.status == 200), f"killed at call {die_at}"
-        last = again.last(WitnessHome.open(folder / "w0").log_folder(ledger_origin(one.public)))
+        last = again.last_checkpoint(WitnessHome.open(folder / "w0").log_folder(ledger_origin(one.public)))
         assert last is not None and last.size in (1, 2)
         if not killed:
             break

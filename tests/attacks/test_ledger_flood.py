@@ -64,7 +64,7 @@ def people(store: Database, clock: Clock) -> AccountService:
 
 
 def entries(store: Database, kind: str) -> list[dict[str, Any]]:
-    with store.read() as session:
+    with store.begin_read() as session:
         query = sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == kind).order_by(LedgerEntryRow.seq)
         return [json.loads(body) for body in session.scalars(query)]
 
@@ -101,7 +101,7 @@ def test_a_flood_of_names_is_a_few_entries_and_a_number(
         fails(people.sign_in, f"NO NAME {number}", WRONG)
         clock.now += timedelta(seconds=1)
     assert len(entries(store, "sign-in.failed")) == STRANGER_ENTRY_LIMIT
-    with store.read() as session:
+    with store.begin_read() as session:
         assert session.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(EntryTallyRow)) == 1
     clock.now += TALLY_WINDOW
     fails(people.sign_in, "later", WRONG)
@@ -120,8 +120,8 @@ def test_a_known_account_and_the_provider_are_no_way_round(
     for _ in range(FLOOD):
         fails(people.sign_in, "li.wei", WRONG)
     for number in range(FLOOD):
-        people.record_failure(f"The provider said {number}.")
-        fails(people.sign_in_elsewhere, OidcSubject("https://id.example", str(number)))
+        people.record_oidc_failure(f"The provider said {number}.")
+        fails(people.sign_in_with_oidc, OidcSubject("https://id.example", str(number)))
     # By password, whatever the name. Of the provider: what it said, and people without an account.
     assert len(entries(store, "sign-in.failed")) <= 3 * STRANGER_ENTRY_LIMIT
     assert locks(store, clock.now) == [int(FIRST_LOCK.total_seconds())]
@@ -187,12 +187,12 @@ def test_a_bank_that_repeats_itself_is_a_few_entries_and_the_watch_counts_them_a
     flood(scene, contract)
     # A key stated, a register evaluated, a job opened, a match charged and answered; beside them four counted sorts.
     assert scene.size() - before <= 5 + 4 * KNOWN_ENTRY_LIMIT
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         (counted,) = count_contracts_usage(session, scene.clock.now + timedelta(hours=2))
         assert counted.counts["refused"] >= FLOOD, "also those in a window that is not over"
     scene.clock.now += TALLY_WINDOW
     scene.bureau.sweep()
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         (counted,) = count_contracts_usage(session, scene.clock.now + timedelta(hours=2))
         assert counted.counts["refused"] >= FLOOD, "and afterwards, from the entry that tells the number"
 

@@ -63,7 +63,7 @@ def consented(scene: Scene, folder: Path) -> Path:
 
 def everything(store: Database) -> list[tuple[str, dict[str, Any]]]:
     """A copy of the database: every row of every table."""
-    with store.read() as session:
+    with store.begin_read() as session:
         return [
             (table.name, dict(row))
             for table in Base.metadata.sorted_tables
@@ -129,20 +129,24 @@ def test_what_was_counted_of_an_enterprise_goes_on(used: tuple[Scene, str], tmp_
     scene, contract = used
     code, consents = scene.tables.codes[0], scene.bureau.consents
     told = read_inquiries(scene.bureau.store, code, scene.bureau.keys, by="local")
-    before = [(one.bank, one.purpose, one.starts, one.state) for one in consents.of_enterprise(code, id_kind="opaque")]
+    before = [
+        (one.bank, one.purpose, one.starts, one.state) for one in consents.list_for_enterprise(code, id_kind="opaque")
+    ]
     rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local")
     scene.reopen()
     assert read_inquiries(scene.bureau.store, code, scene.bureau.keys, by="local") == told and told
     consents = scene.bureau.consents
-    after = [(one.bank, one.purpose, one.starts, one.state) for one in consents.of_enterprise(code, id_kind="opaque")]
+    after = [
+        (one.bank, one.purpose, one.starts, one.state) for one in consents.list_for_enterprise(code, id_kind="opaque")
+    ]
     assert after == before and before
     again = consents.import_file(tmp_path / "consents.csv", by="local", id_kind="opaque")
-    assert (again.imported, len(again.aside)) == (0, 0), "the same file is the same consents"
+    assert (again.imported, len(again.set_aside_rows)) == (0, 0), "the same file is the same consents"
     with pytest.raises(NotAllowed, match="scores_per_enterprise"):
         scored(scene, contract, "job-2")  # the ceiling of one score was reached before
     done = consents.withdraw([code], reason="asked", by="local", purpose=Purpose.CREDIT_APPROVAL, id_kind="opaque")
     assert done.consents == 1
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         kinds = list(session.scalars(sqlalchemy.select(LedgerEntryRow.kind)))
     assert kinds.count("pseudonyms.rotated") == 1
     assert kinds.count("configuration.changed") == 1, "hashes of settings are of no pseudonym"
@@ -153,14 +157,14 @@ def test_rows_lie_in_the_order_of_their_new_names(used: tuple[Scene, str]) -> No
     scene, _ = used
     rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local")
     place = "ctid" if scene.bureau.store.engine.dialect.name == "postgresql" else "rowid"
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         names = list(session.scalars(sqlalchemy.text(f"SELECT enterprise FROM inquiries ORDER BY {place}")))
     assert names == sorted(names) and len(names) == len(FIRMS)
 
 
 def test_no_old_name_stays_in_the_file(scene: Scene, tmp_path: Path) -> None:
     scored(scene, scene.contract())
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         old = list(session.scalars(sqlalchemy.select(InquiryRow.enterprise)))
     assert rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local").cleared
     for file in scene.home.glob("bureau.db*"):
@@ -198,7 +202,7 @@ def test_killed_at_any_moment_the_database_stands_under_the_keys_that_it_names(
     done = subprocess.run([sys.executable, "-c", ROTATE, str(scene.home), moment], cwd=ROOT, check=False, timeout=120)
     assert done.returncode == -signal.SIGKILL
     scene.reopen()
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         assert session.get_one(PseudonymKeyCountRow, 1).keys == (2 if moment == "committed" else 1)
     assert read_inquiries(scene.bureau.store, code, scene.bureau.keys, by="local") == told
     rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local")
@@ -248,6 +252,6 @@ def test_two_rotations_at_once_are_one_or_two_and_never_a_mixture(used: tuple[Sc
         thread.start()
     for thread in threads:
         thread.join()
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         assert session.get_one(PseudonymKeyCountRow, 1).keys == 3 - len(failed)
     assert read_inquiries(scene.bureau.store, code, scene.bureau.keys, by="local") == told

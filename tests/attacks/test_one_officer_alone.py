@@ -35,7 +35,7 @@ def alone(store: Database, approvers: list, needed: int) -> ContractState:
     for approver in approvers:
         with store.begin() as session:
             lifecycle.approve(session, NAME, approver, BUREAU.sign, START)
-    with store.read() as session:
+    with store.begin_read() as session:
         authorise(session, NAME, Operation.MATCH, AccessRequest(), START + timedelta(hours=1))
         return lifecycle.find_newest_version(session, NAME).state
 
@@ -66,5 +66,5 @@ def test_without_four_eyes_the_contract_is_in_force(
 def test_the_contract_is_not_passed(store: Database, approvers: list, needed: int) -> None:
     with pytest.raises(NotAllowed, match=r"four eyes|different departments"):
         alone(store, approvers, needed)
-    with store.read() as session:
+    with store.begin_read() as session:
         assert lifecycle.find_newest_version(session, NAME).state is ContractState.UNDER_REVIEW

@@ -53,11 +53,11 @@ class OfBefore(AccountService):
     """Judges as it did before: the new password's form is looked at once the old one was found right."""
 
     def _enter(self, name: str, password: str, new_password: str | None, *, how: str) -> SignInTokens:
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             row = session.get(AccountRow, name)
             stored = row.password if row is not None else None
-        checked = PasswordComparison(stored, self._passwords.fits(stored, password))
-        if checked.fits and new_password is not None:
+        checked = PasswordComparison(stored, self._passwords.verify(stored, password))
+        if checked.matches and new_password is not None:
             check_new_password(new_password, account=name, old=password)
             self._passwords.hash(new_password)
         if new_password is not None and len(new_password) < MIN_LENGTH:
@@ -206,7 +206,7 @@ def test_a_token_that_never_was_and_one_that_has_ended_get_one_answer(door: Door
     """Tokens that were stolen and have ended: nobody hears whether one was right once, and whose."""
     people, clock = door.people, door.clock
     ended = people.sign_in("active", GOOD).token
-    people.sign_out(people.whose(ended))
+    people.sign_out(people.find_sign_in(ended))
     idle = people.sign_in("active", GOOD).token
     clock.now += IDLE_TIMEOUT
     disabled = people.sign_in("active", GOOD).token
@@ -230,11 +230,11 @@ def test_a_code_that_is_spent_and_one_that_never_was_are_one(door: Door) -> None
     tokens = door.people.sign_in("active", GOOD)
     challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636, appendix B
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-    code = waiting.give_code(tokens, challenge)
-    assert waiting.take_code(code, "k" * 43) is None, "the verifier was wrong, and the code is spent"
-    assert waiting.take_code(code, verifier) is None
-    assert waiting.take_code("never-was", verifier) is None
-    assert waiting.take_code(waiting.give_code(tokens, challenge), verifier) is tokens
+    code = waiting.issue_code(tokens, challenge)
+    assert waiting.redeem_code(code, "k" * 43) is None, "the verifier was wrong, and the code is spent"
+    assert waiting.redeem_code(code, verifier) is None
+    assert waiting.redeem_code("never-was", verifier) is None
+    assert waiting.redeem_code(waiting.issue_code(tokens, challenge), verifier) is tokens
 
 
 def test_tries_while_locked_count_and_neither_prolong_nor_lengthen_a_lock(door: Door) -> None:
@@ -264,7 +264,7 @@ def test_what_is_written_of_a_locked_account_does_not_depend_on_the_guess(door: 
         with pytest.raises(NotAuthentic):
             door.people.sign_in("locked", password)
         close_tallies(store, door.clock.now + TALLY_WINDOW)
-        with store.read() as session:
+        with store.begin_read() as session:
             last = session.scalars(sqlalchemy.select(LedgerEntryRow).order_by(LedgerEntryRow.seq.desc()).limit(1)).one()
             told.append(json.loads(last.body)["facts"])
     assert told[0] == told[1] and told[0]["of"] == ["locked: locked: 1"]

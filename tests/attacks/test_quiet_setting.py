@@ -22,7 +22,7 @@ def afternoon(scene: Scene) -> list[list[str]]:
     for value in ("sensitive", scene.bureau.home.settings.two_officers_above):
         change_settings(scene.home, {"two_officers_above": str(value)})
         scene.reopen()
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         query = (
             select(LedgerEntryRow.body)
             .where(LedgerEntryRow.kind == "configuration.changed")

@@ -39,13 +39,13 @@ def enumerate_all(house: House, threads: int) -> set[str]:
         asked, blinding = codes[number * PIECE : (number + 1) * PIECE], Blinding(ENGINE, bytes([number] * 32))
         while True:
             try:
-                stated = read_setup(outlets[number].matching_setup(contract, "job-1")).stated
-                answer, _ = outlets[number].match(contract, "job-1", blinding.request(asked))
+                stated = read_setup(outlets[number].matching_setup(contract, "job-1")).signed_key
+                answer, _ = outlets[number].match(contract, "job-1", blinding.build_request(asked))
             except NotAllowed:
                 return []
             except ShulabError:  # every place was taken: once more
                 continue
-            blinding.finish(answer, len(asked), stated.public_key)
+            blinding.finalize(answer, len(asked), stated.public_key)
             return asked
 
     with ThreadPoolExecutor(threads) as pool:
@@ -87,7 +87,7 @@ def test_without_one_statement_parallel_requests_pass_the_ceiling(
 
 def ask_once(scene: Scene, contract: str, codes: list[str]) -> int:
     try:
-        scene.bureau.match(contract, "job-1", Blinding(ENGINE, bytes([len(codes)] * 32)).request(codes))
+        scene.bureau.match(contract, "job-1", Blinding(ENGINE, bytes([len(codes)] * 32)).build_request(codes))
     except NotAllowed:
         return 0
     return len(codes)

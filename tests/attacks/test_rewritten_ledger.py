@@ -31,10 +31,10 @@ def show_the_bank(folder: Path) -> int:
     ledger = Ledger()
     witness = LedgerWitness(home, BUREAU, ledger.prove)
     for _ in range(6):
-        witness.check(ledger.receipt(ledger.add()), EXCHANGE)
+        witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
     ledger.bodies[1] = ledger.bodies[1].replace(b'"rows":5', b'"rows":9')
-    witness.check(ledger.receipt(ledger.add()), EXCHANGE)
-    kept = witness.kept()
+    witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
+    kept = witness.stored_head()
     return kept.size if kept is not None else 0
 
 
@@ -70,4 +70,4 @@ def test_without_the_heads_the_auditor_verifies_it(tmp_path: Path, monkeypatch: 
 def test_the_auditor_is_told_that_there_are_two_histories(tmp_path: Path) -> None:
     with pytest.raises(LedgerFault) as found:
         show_the_auditor(tmp_path)
-    assert found.value.how is LedgerFaultKind.REWRITTEN
+    assert found.value.kind is LedgerFaultKind.REWRITTEN

@@ -147,7 +147,7 @@ def test_where_announced_sizes_are_reserved_two_who_send_nothing_take_all_room(
     @asynccontextmanager
     async def reserve(request: Any, caller: Any, parts: Any, **named: Any) -> AsyncIterator[Any]:
         announced = int(request.headers["content-length"])
-        async with room.take(announced), matching_received(request, caller, parts, **named) as body:
+        async with room.acquire(announced), matching_received(request, caller, parts, **named) as body:
             yield body
 
     monkeypatch.setattr(matching, "receive_signed_body", reserve)
@@ -234,7 +234,7 @@ def test_a_body_leaves_no_file(opened: Any, tmp_path: Path) -> None:
     folder = tmp_path / "spool"
     folder.mkdir()
     uploads = UploadLimiter(folder, room=10_000_000, share=10_000_000, count=2, retry_after=1)
-    file = uploads.file()
+    file = uploads.new_file()
     file.write(bytes(2_000_000))
     file.flush()
     assert list(folder.iterdir()) == []

@@ -33,7 +33,7 @@ def test_without_the_verifier_the_thief_has_the_token(house: House, monkeypatch:
         found = room._codes.take(code)
         return found[1] if found else None
 
-    monkeypatch.setattr(PendingSignIns, "take_code", whoever)
+    monkeypatch.setattr(PendingSignIns, "redeem_code", whoever)
     answer = redeem(house, code_of(house), "thief" * 10)
     assert account_of(house, answer.json()["token"]) == "li.wei"
 

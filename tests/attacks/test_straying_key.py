@@ -158,7 +158,7 @@ def test_where_a_new_epoch_forgives_the_bureau_tries_again(tmp_path: Path, monke
         if self._path(setup, "strayed").exists():
             raise self._stop(setup, "answered under another key before")
 
-    monkeypatch.setattr(MatchingKeyPins, "check_strayed", of_this_epoch)
+    monkeypatch.setattr(MatchingKeyPins, "check_no_canary_failure", of_this_epoch)
     assert try_again(tmp_path) == len(CODES)
 
 
@@ -171,7 +171,7 @@ def wait_for_another(folder: Path) -> list[str]:
     bureau is asked then."""
     party, hostile = Party(folder), Straying(CODES)
     hostile.strayed = tuple(range(200))
-    real = EvaluationStore.alone
+    real = EvaluationStore.exclusive
 
     @contextmanager
     def alone(self: EvaluationStore, waiting=lambda: None):
@@ -193,13 +193,13 @@ def wait_for_another(folder: Path) -> list[str]:
 def test_without_a_look_before_each_request_the_one_that_waited_sends_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = MatchingKeyPins.check_strayed
+    real = MatchingKeyPins.check_no_canary_failure
 
     def at_the_set_up_alone(self: MatchingKeyPins, setup: bank.SetupManifest) -> None:
         if sys._getframe(1).f_code.co_name == "check":
             real(self, setup)
 
-    monkeypatch.setattr(MatchingKeyPins, "check_strayed", at_the_set_up_alone)
+    monkeypatch.setattr(MatchingKeyPins, "check_no_canary_failure", at_the_set_up_alone)
     assert "match" in wait_for_another(tmp_path)
 
 
@@ -281,11 +281,11 @@ def test_it_is_caught_end_to_end_as_often_as_the_formula_says() -> None:
     )
     for _ in range(tries):
         blinding = bank.Blinding("x25519", os.urandom(32))
-        elements = bureau.read_request("x25519", blinding.request(names), ceiling=200)
+        elements = bureau.read_request("x25519", blinding.build_request(names), ceiling=200)
         answers = bureau.evaluate_elements("x25519", key, elements).copy()
         answers[:strayed] = bureau.evaluate_elements("x25519", other, elements[:strayed])
         try:
-            blinding.finish(bureau.pack_response("x25519", answers), len(names), public)
+            blinding.finalize(bureau.pack_response("x25519", answers), len(names), public)
         except bank.CanaryMismatch:
             caught += 1
     chance = 1 - undetected_probability(104, 64, strayed)
@@ -297,7 +297,7 @@ def test_canaries_can_be_told_from_identifiers_by_nothing_in_their_bytes() -> No
     canaries, others = [], []
     for _ in range(40):
         seed = os.urandom(32)
-        elements = bureau.read_request("x25519", bank.Blinding("x25519", seed).request(CODES[:64]), ceiling=200)
+        elements = bureau.read_request("x25519", bank.Blinding("x25519", seed).build_request(CODES[:64]), ceiling=200)
         places = canary_positions(seed, 64)
         canaries.append(elements[places])
         others.append(np.delete(elements, places, axis=0))
@@ -311,5 +311,5 @@ def test_canaries_can_be_told_from_identifiers_by_nothing_in_their_bytes() -> No
 def test_a_request_is_the_same_bytes_again_with_the_same_canaries(tmp_path: Path) -> None:
     """An interrupted request shows its canaries to nobody by being sent again."""
     party = Party(tmp_path)
-    one, again = (party.keys.blinding("x25519", CONTRACT, 1, CODES[:70]).request(CODES[:70]) for _ in range(2))
+    one, again = (party.keys.blinding("x25519", CONTRACT, 1, CODES[:70]).build_request(CODES[:70]) for _ in range(2))
     assert one == again

@@ -38,7 +38,7 @@ def swap(house: House, form: dict[str, int]) -> tuple[list[int], tuple[str, ...]
     for token in readers:
         with house.client(token) as approving:
             statuses.append(approving.post(f"{path}/steps/approve", json=form).status_code)
-    with house.bureau.store.read() as session:
+    with house.bureau.store.begin_read() as session:
         held = lifecycle.find_newest_version(session, path.rpartition("/")[2])
     return statuses, held.contract.recipients, held.state
 

@@ -129,7 +129,7 @@ def test_where_a_file_of_another_key_is_passed_over_the_comparison_finds_one_led
         heads = [one for one in json.loads(content)["heads"] if one["bureau"]["public_key"] == key]
         shown += [ObservedHead(name, SignedTreeHead.read(one["head"])) for one in heads]
     compare_heads(shown, None)
-    assert {one.by for one in shown} == {"a.json", "b.json"}  # and nobody is told that c's was not looked at
+    assert {one.source for one in shown} == {"a.json", "b.json"}  # and nobody is told that c's was not looked at
 
 
 def test_a_file_of_another_key_is_pointed_out(tmp_path: Path) -> None:

@@ -37,8 +37,8 @@ class Learnt:
 def learn(scene: Scene, contract: str, code: str) -> Learnt:
     setup, held = places(scene.bureau, contract, "job-1")
     blinding = Blinding(ENGINE, bytes(32))
-    values = blinding.finish(
-        scene.bureau.match(contract, "job-1", blinding.request([code]))[0], 1, setup.stated.public_key
+    values = blinding.finalize(
+        scene.bureau.match(contract, "job-1", blinding.build_request([code]))[0], 1, setup.signed_key.public_key
     )
     digest = bank.derive_tags_and_marks(contract, [code], values)
     bucket, place = (int(one[0]) for one in bank.locate_marks(setup.geometry, digest[:, bank.TAG_BYTES :]))
@@ -83,8 +83,10 @@ def test_without_one_refusal_the_words_tell(scene: Scene, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(batch_validation, "_check_known", frank)
     room = scene.bureau._scoring._admission
-    index = room._indexes.index
-    everybody = SimpleNamespace(index=lambda which: index(replace(which, extent=replace(which.extent, admitted=None))))
+    index = room._indexes.get_or_make
+    everybody = SimpleNamespace(
+        index=lambda which: index(replace(which, extent=replace(which.selection, admitted=None)))
+    )
     monkeypatch.setattr(room, "_indexes", everybody)
     silent, nowhere = compare(scene)
     assert (silent.matched, nowhere.matched) == (False, False) and silent.told != nowhere.told

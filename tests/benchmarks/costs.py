@@ -36,7 +36,7 @@ def main() -> None:
     for engine in bureau.ENGINES:
         key, blinding = bureau.generate_key(engine), bank.Blinding(engine, os.urandom(32))
         public = bureau.compute_public_key(engine, key)
-        elements = bureau.read_request(engine, blinding.request(names), ceiling=2 * ROWS)
+        elements = bureau.read_request(engine, blinding.build_request(names), ceiling=2 * ROWS)
         response = bureau.pack_response(engine, bureau.evaluate_elements(engine, key, elements))
         steps: list[Callable[[], object]] = [
             lambda e=engine, k=key: bureau.evaluate_register(e, k, names),  # type: ignore[misc]
@@ -57,7 +57,7 @@ def main() -> None:
         f"hash under a contract: {microseconds(lambda: bureau.derive_tags_and_marks('c-1', names, values), ROWS):.2f}"
     )
     marks = np.random.default_rng(1).integers(0, 256, (bureau.BUCKET_ENTRIES, 16), dtype=np.uint8)
-    geometry = bureau.BucketGeometry.of(bureau.BUCKET_ENTRIES)
+    geometry = bureau.BucketGeometry.for_entries(bureau.BUCKET_ENTRIES)
 
     def code() -> bytes:
         return bureau.encode_bucket(np.sort(bureau.locate_marks(geometry, marks)[1]))

@@ -26,7 +26,7 @@ def instructions(work: Callable[[], object]) -> float:
 def main() -> int:
     model = Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
     way = backend.select_backend()
-    print(f"processor: {model}\npath: {way.name} ({way.why})", flush=True)
+    print(f"processor: {model}\npath: {way.name} ({way.reason})", flush=True)
     names, key = [f"91{number:016d}" for number in range(COUNT)], scalars.generate_scalar()
     points = hash_to_curve.encode_to_curve(names)
     same = np.array_equal(multibuffer.multiply(key, points), openssl.multiply(key, points))

@@ -62,7 +62,7 @@ def keep(store: Database, signed: SignedContract, state: ContractState) -> None:
             ContractVersionRow(
                 contract_id=document.id,
                 version=document.version,
-                document=document.canonical().decode(),
+                document=document.canonical_bytes().decode(),
                 sha256=document.sha256,
                 state=state.value,
                 officers_needed=1,
@@ -124,7 +124,7 @@ def test_the_one_enforcement_point_allows_what_is_within_the_terms_in_force_and_
     ask = data.draw(fitting_asks(document))
     for near, operation, now in itertools.islice(neighbours(ask, document), 0, None, 3):
         expected = state is ContractState.ACTIVE and missing is None and fits(document, operation, near, now)
-        with store.read() as session:
+        with store.begin_read() as session:
             try:
                 held = authorise(session, document.id, operation, near, now)
             except NotAllowed as refusal:

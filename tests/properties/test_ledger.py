@@ -81,7 +81,7 @@ def test_the_first_line_that_is_not_the_bureaus_is_named(edits: list[tuple[str, 
         with pytest.raises(LedgerFault) as raised:
             verify_export(path, PUBLIC, held=held)
     assert raised.value.entry == first
-    assert raised.value.how in (
+    assert raised.value.kind in (
         LedgerFaultKind.ALTERED,
         LedgerFaultKind.DROPPED,
         LedgerFaultKind.REORDERED,

@@ -135,7 +135,7 @@ def make_model(forest: Forest, features: tuple[Feature, ...], *, one: bool) -> M
         references=(),
         card=CARD,
     )
-    quantum = choose_quantum(draft.weights.reach, draft.roundings, LIMIT)
+    quantum = choose_quantum(draft.column_weights.score_bound, draft.rounding_count, LIMIT)
     return Model(**{**{f: getattr(draft, f) for f in Model.__dataclass_fields__}, "quantum": quantum})
 
 
@@ -176,20 +176,20 @@ def test_columns_give_the_boosters_raw_score(seed: int, one: bool, zero_as_missi
     weights = decompose_forest(forest, features, numbers, one=one)
     split = sum(feature.party == "bureau" for feature in features)
     answers = compute_indicators(features[split:], weights.binnings, weights.columns, values[:, split:])
-    holds = weights.conditions(weights.outcomes(values[:, :split]))
-    base, total = (weights.base_total @ holds)[0], weights.total @ holds
+    holds = weights.evaluate_conditions(weights.split_outcomes(values[:, :split]))
+    base, total = (weights.base_matrix @ holds)[0], weights.column_matrix @ holds
     assert np.abs(forest.intercept + base + (answers * total).sum(axis=0) - wanted).max() <= 1e-9
     if one:
         # A bank feature's columns are its bins: exactly one answer is yes for each enterprise.
-        for feature in set(weights.own_feature):
-            own = answers[np.asarray(weights.own_feature) == feature]
+        for feature in set(weights.column_features):
+            own = answers[np.asarray(weights.column_features) == feature]
             assert (own.sum(axis=0) <= 1).all()
-        for place in weights.implied:
-            own = answers[np.asarray(weights.own_feature) == weights.own_feature[place]]
+        for place in weights.implied_columns:
+            own = answers[np.asarray(weights.column_features) == weights.column_features[place]]
             assert (own.sum(axis=0) == 1).all()
-        assert len(set(weights.implied)) == len(weights.implied)
+        assert len(set(weights.implied_columns)) == len(weights.implied_columns)
     else:
-        assert weights.implied == ()
+        assert weights.implied_columns == ()
 
 
 @SETTINGS
@@ -207,14 +207,14 @@ def test_integers_agree_at_every_detail(seed: int, one: bool, zero_as_missing: b
     for detail in ResultDetail:
         if not one and detail in (ResultDetail.FEATURES, ResultDetail.FULL):
             with pytest.raises(InvalidInput, match="interactions=one"):
-                model.terms(public, detail)
+                model.score_weights(public, detail)
             continue
         sheet = BankSheet.from_json(model.sheet(detail).to_json())
-        terms = model.terms(public, detail)
-        assert terms.values.dtype == np.int64 and terms.base.shape == (len(sheet.outputs), len(values))
-        sums = terms.apply(sheet.indicators(bank))
+        terms = model.score_weights(public, detail)
+        assert terms.weights.dtype == np.int64 and terms.base.shape == (len(sheet.outputs), len(values))
+        sums = terms.apply_to_indicators(sheet.compute_indicators(bank))
         assert np.abs(sums).max(initial=0) <= model.value_bound(detail) <= LIMIT
-        assert np.abs(terms.values).max(initial=0) <= 2 * model.value_bound(detail)  # differences of two weights
+        assert np.abs(terms.weights).max(initial=0) <= 2 * model.value_bound(detail)  # differences of two weights
         outcome = interpret_sums(sheet, sums)
         assert np.abs(outcome.raw - wanted).max() <= sheet.error_bound
         kinds = {
@@ -246,9 +246,9 @@ def test_a_contracts_step_rounds_everything_and_keeps_totals_equal(
         *((ResultDetail.FEATURES, ResultDetail.FULL) if one else ()),
     ):
         sheet = model.sheet(detail)
-        terms = model.terms(public, detail, step=step)
-        assert not (terms.values % step).any() and not (terms.base % step).any()
-        sums = terms.apply(sheet.indicators(bank))
+        terms = model.score_weights(public, detail, step=step)
+        assert not (terms.weights % step).any() and not (terms.base % step).any()
+        sums = terms.apply_to_indicators(sheet.compute_indicators(bank))
         assert np.abs(sums).max(initial=0) <= model.value_bound(detail, step=step)
         outcome = interpret_sums(sheet, sums)
         assert np.abs(outcome.raw - wanted).max() <= model.error_bound_at(step) <= sheet.error_bound * step
@@ -265,8 +265,8 @@ def test_a_saved_model_gives_the_same_terms(seed: int, one: bool, zero_as_missin
     assert serialization.serialize_model(again) == serialization.serialize_model(model)
     split = len(model.public_features)
     for detail in (ResultDetail.TOTAL, ResultDetail.DIMENSIONS):
-        before, after = (m.terms_of(values[:, :split], detail) for m in (model, again))
-        assert np.array_equal(before.values, after.values) and np.array_equal(before.base, after.base)
+        before, after = (m.score_weights_from_encoded(values[:, :split], detail) for m in (model, again))
+        assert np.array_equal(before.weights, after.weights) and np.array_equal(before.base, after.base)
         assert before.outputs == after.outputs and np.array_equal(before.columns, after.columns)
         assert again.sheet(detail).to_json() == model.sheet(detail).to_json()
 
@@ -279,17 +279,19 @@ def test_dimension_parts_follow_the_path(seed: int) -> None:
     model = make_model(read_lightgbm(booster.dump_model()), features, one=True)
     split = len(model.public_features)
     sheet = model.sheet(ResultDetail.DIMENSIONS)
-    sums = model.terms_of(values[:, :split], ResultDetail.DIMENSIONS).apply(model.answers_of(values[:, split:]))
+    sums = model.score_weights_from_encoded(values[:, :split], ResultDetail.DIMENSIONS).apply_to_indicators(
+        model.indicators_from_encoded(values[:, split:])
+    )
     wanted = {code: np.zeros(len(values)) for code in DIMENSION_CODES}
-    for tree, means in zip(model.forest.trees, model.forest.expected, strict=True):
+    for tree, means in zip(model.forest.trees, model.forest.node_means, strict=True):
         for row in range(len(values)):
             at = 0
             while (node := tree[at]).split is not None:
-                left = node.split.outcome(values[row : row + 1, node.split.feature])[0]
+                left = node.split.goes_left(values[row : row + 1, node.split.feature])[0]
                 after = node.left if left else node.right
                 wanted[features[node.split.feature].dimension][row] += means[after] - means[at]
                 at = after
-    slack = 3 * model.quantum * (model.roundings + 1) + 1e-9
+    slack = 3 * model.quantum * (model.rounding_count + 1) + 1e-9
     for output, row in zip(sheet.outputs, sums, strict=True):
         assert np.abs(row * model.quantum - wanted.pop(output.key)).max() <= slack
     assert all(not part.any() for part in wanted.values())

@@ -56,7 +56,7 @@ def made_of(
     geometry: bureau.BucketGeometry | None = None,
     counting: bool = False,
 ) -> Made:
-    geometry = geometry or bureau.BucketGeometry.of(len(marks))
+    geometry = geometry or bureau.BucketGeometry.for_entries(len(marks))
     buckets, places = bureau.locate_marks(geometry, marks)
     coded = [bureau.encode_bucket(np.sort(places[buckets == b])) for b in range(geometry.buckets)]
     hashes = [hashlib.sha256(part).digest() for part in coded]
@@ -81,9 +81,9 @@ def holds(manifest: bytes, coded: list[bytes], marks: NDArray[np.uint8]) -> NDAr
 
 def evaluated(engine: str, portfolio: list[str], seed: bytes | None = None) -> NDArray[np.uint8]:
     blinding = bank.Blinding(engine, seed or os.urandom(32))
-    elements = bureau.read_request(engine, blinding.request(portfolio), ceiling=1000)
+    elements = bureau.read_request(engine, blinding.build_request(portfolio), ceiling=1000)
     response = bureau.pack_response(engine, bureau.evaluate_elements(engine, KEYS[engine], elements))
-    return blinding.finish(response, len(portfolio), PUBLIC[engine])
+    return blinding.finalize(response, len(portfolio), PUBLIC[engine])
 
 
 def matched(engine: str, register: list[str], portfolio: list[str], contract: str = "c") -> dict[str, bytes]:
@@ -140,17 +140,17 @@ def test_all_none_one_and_empty(engine: str) -> None:
 @each_engine
 def test_repeated_identifiers_are_refused_by_the_bank_and_repeated_elements_by_the_bureau(engine: str) -> None:
     with pytest.raises(ValueError, match="repeated"):
-        bank.Blinding(engine, os.urandom(32)).request(["a", "a"])
-    element = bureau.read_request(engine, bank.Blinding(engine, os.urandom(32)).request(["a"]), ceiling=65)[:1]
+        bank.Blinding(engine, os.urandom(32)).build_request(["a", "a"])
+    element = bureau.read_request(engine, bank.Blinding(engine, os.urandom(32)).build_request(["a"]), ceiling=65)[:1]
     twice = pack_elements(FrameKind.MATCH_REQUEST, engine, np.concatenate([element, element]))
     with pytest.raises(MalformedFrame, match="repeated"):
         bureau.read_request(engine, twice, ceiling=5)
 
 
 def test_a_point_and_its_negative_count_as_repeated_on_p256() -> None:
-    element = bureau.read_request("openmined", bank.Blinding("openmined", os.urandom(32)).request(["a"]), ceiling=65)[
-        :1
-    ]
+    element = bureau.read_request(
+        "openmined", bank.Blinding("openmined", os.urandom(32)).build_request(["a"]), ceiling=65
+    )[:1]
     negative = element.copy()
     negative[0, 0] ^= 1
     both = pack_elements(FrameKind.MATCH_REQUEST, "openmined", np.concatenate([element, negative]))
@@ -178,7 +178,7 @@ def test_a_digest_binds_contract_identifier_and_value_without_ambiguity() -> Non
 
 def test_openmined_evaluation_agrees_with_another_implementation() -> None:
     """OpenSSL's Diffie-Hellman under the same scalar returns the x-coordinate of the library's evaluated point."""
-    request = bank.Blinding("openmined", os.urandom(32)).request(["x", "y"])
+    request = bank.Blinding("openmined", os.urandom(32)).build_request(["x", "y"])
     blinded = bureau.read_request("openmined", request, ceiling=66)
     key = KEYS["openmined"]
     scalar = ec.derive_private_key(int.from_bytes(key, "big"), ec.SECP256R1())
@@ -190,7 +190,7 @@ def test_openmined_evaluation_agrees_with_another_implementation() -> None:
 @each_engine
 def test_the_same_seed_makes_the_same_request_and_another_seed_another(engine: str) -> None:
     seed = os.urandom(32)
-    one, again, other = (bank.Blinding(engine, s).request(["x", "y"]) for s in (seed, seed, os.urandom(32)))
+    one, again, other = (bank.Blinding(engine, s).build_request(["x", "y"]) for s in (seed, seed, os.urandom(32)))
     assert one == again and one != other
 
 
@@ -199,13 +199,16 @@ def test_a_crew_of_processes_changes_no_byte(engine: str) -> None:
     names, seed = [f"r{i}" for i in range(4500)], os.urandom(32)
     crew = ProcessComputePool(2)
     try:
-        alone, helped = bank.Blinding(engine, seed).request(names), bank.Blinding(engine, seed).request(names, crew)
+        alone, helped = (
+            bank.Blinding(engine, seed).build_request(names),
+            bank.Blinding(engine, seed).build_request(names, crew),
+        )
         assert alone == helped
         elements = bureau.read_request(engine, alone, ceiling=5000)
         response = bureau.pack_response(engine, bureau.evaluate_elements(engine, KEYS[engine], elements))
         blinding = bank.Blinding(engine, seed)
         assert (
-            blinding.finish(response, 4500, PUBLIC[engine]) == blinding.finish(response, 4500, PUBLIC[engine], crew)
+            blinding.finalize(response, 4500, PUBLIC[engine]) == blinding.finalize(response, 4500, PUBLIC[engine], crew)
         ).all()
     finally:
         crew.close()
@@ -218,15 +221,15 @@ def test_a_count_is_the_size_of_the_intersection_and_comes_out_of_order(engine: 
     marks = bureau.derive_counting_marks("c", "job-1", bureau.evaluate_register(engine, key, register))
     setup = made_of(engine, marks[:0], marks, counting=True)
     blinding = bank.Blinding(engine, os.urandom(32))
-    elements = bureau.read_request(engine, blinding.request(portfolio), ceiling=264)
+    elements = bureau.read_request(engine, blinding.build_request(portfolio), ceiling=264)
     plain = bureau.evaluate_elements(engine, key, elements)
     response = bureau.pack_response(engine, plain, counted=True)
     other_order = bureau.pack_response(engine, plain[::-1], counted=True)
     assert response == other_order != bureau.pack_response(engine, plain)
-    values = blinding.finish(response, 200, PUBLIC[engine], counted=True)
+    values = blinding.finalize(response, 200, PUBLIC[engine], counted=True)
     assert holds(setup.manifest, setup.coded, bank.derive_counting_marks("c", "job-1", values)).sum() == 100
     assert not holds(setup.manifest, setup.coded, bank.derive_counting_marks("c", "job-2", values)).any()
-    assert bank.read_setup(setup.manifest).counting
+    assert bank.read_setup(setup.manifest).for_counting
 
 
 @pytest.mark.parametrize(("count", "data"), [(1000, b""), (0, bytes(32)), (3, bytes(32))])
@@ -239,7 +242,7 @@ def test_a_number_of_elements_that_their_bytes_do_not_bear_out_is_refused(count:
 
 @each_engine
 def test_more_identifiers_than_the_ceiling_are_refused(engine: str) -> None:
-    request = bank.Blinding(engine, os.urandom(32)).request(["a", "b"])
+    request = bank.Blinding(engine, os.urandom(32)).build_request(["a", "b"])
     assert bureau.count_requested_elements(request) == 2 + bank.MIN_CANARIES
     with pytest.raises(MalformedFrame, match="at most 65"):
         bureau.read_request(engine, request, ceiling=65)
@@ -280,7 +283,7 @@ def test_arbitrary_set_ups_shards_deltas_and_responses_raise_nothing_else(body: 
             bank.read_setup,
             lambda d: bank.read_shard(d, setup, 0, 1),
             lambda d: bank.read_delta(d, setup, setup),
-            lambda d: bank.Blinding("x25519", bytes(32)).finish(d, 1, PUBLIC["x25519"]),
+            lambda d: bank.Blinding("x25519", bytes(32)).finalize(d, 1, PUBLIC["x25519"]),
         ):
             with pytest.raises(MalformedFrame):
                 read(data)
@@ -345,7 +348,7 @@ def test_a_delta_leads_to_the_very_set_up_that_its_manifest_names() -> None:
         changed = bureau.multiset_difference(bureau.decode_bucket(one, geometry), bureau.decode_bucket(two, geometry))
         pairs.append(tuple(bureau.encode_bucket(part) for part in changed))
     delta = bureau.pack_delta(before.sha256, after.sha256, [p[0] for p in pairs], [p[1] for p in pairs])
-    assert len(delta) < sum(after.sizes) / 3
+    assert len(delta) < sum(after.bucket_sizes) / 3
     for number, (added, removed) in enumerate(bank.read_delta(delta, before, after)):
         coded = bank.apply_delta(old.coded[number], added, removed, geometry)
         bank.check_bucket(after, number, coded)
@@ -367,13 +370,13 @@ def test_a_response_of_another_length_repeated_or_of_no_elements_is_refused_by_t
     ):
         response = pack_elements(FrameKind.MATCH_RESPONSE, engine, wrong)
         with pytest.raises(MalformedFrame):
-            bank.Blinding(engine, os.urandom(32)).finish(response, 2, PUBLIC[engine])
+            bank.Blinding(engine, os.urandom(32)).finalize(response, 2, PUBLIC[engine])
 
 
 def test_a_response_of_another_engine_is_refused() -> None:
     response = pack_elements(FrameKind.MATCH_RESPONSE, "openmined", np.zeros((0, 33), dtype=np.uint8))
     with pytest.raises(MalformedFrame):
-        bank.Blinding("x25519", os.urandom(32)).finish(response, 0, PUBLIC["x25519"])
+        bank.Blinding("x25519", os.urandom(32)).finalize(response, 0, PUBLIC["x25519"])
 
 
 def test_unknown_engines_are_refused() -> None:

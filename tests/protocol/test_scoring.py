@@ -31,7 +31,7 @@ def tags(rows: int) -> NDArray[np.uint8]:
 
 def plainly(indicators: NDArray[np.uint8], terms: QuantizedWeights) -> NDArray[np.int64]:
     sums = terms.base.copy()
-    for column, outputs, values in zip(terms.columns, terms.outputs, terms.values, strict=True):
+    for column, outputs, values in zip(terms.columns, terms.outputs, terms.weights, strict=True):
         for output in outputs:
             sums[output] += indicators[column].astype(np.int64) * values
     return sums
@@ -102,12 +102,12 @@ def test_terms_beyond_the_batch_or_the_limits_are_refused() -> None:
     ok.check(PARAMS, columns=1, rows=2)
     huge = np.full((1, 2), 2 * PARAMS.value_limit + 1)
     for wrong in (
-        QuantizedWeights(ok.columns + 1, ok.outputs, ok.values, ok.base),
-        QuantizedWeights(ok.columns, ((1,),), ok.values, ok.base),
+        QuantizedWeights(ok.columns + 1, ok.outputs, ok.weights, ok.base),
+        QuantizedWeights(ok.columns, ((1,),), ok.weights, ok.base),
         QuantizedWeights(ok.columns, ok.outputs, huge, ok.base),
-        QuantizedWeights(ok.columns, ok.outputs, ok.values, huge),
-        QuantizedWeights(ok.columns, ok.outputs, ok.values[:, :1], ok.base),
-        QuantizedWeights(ok.columns, ok.outputs, ok.values, np.zeros((0, 2), dtype=np.int64)),
+        QuantizedWeights(ok.columns, ok.outputs, ok.weights, huge),
+        QuantizedWeights(ok.columns, ok.outputs, ok.weights[:, :1], ok.base),
+        QuantizedWeights(ok.columns, ok.outputs, ok.weights, np.zeros((0, 2), dtype=np.int64)),
     ):
         with pytest.raises(ValueError):
             wrong.check(PARAMS, columns=1, rows=2)
@@ -178,7 +178,7 @@ def rebuilt(*parts: bytes, **meta: object) -> bytes:
 
 def test_the_head_of_a_batch_is_read_without_its_ciphertexts() -> None:
     head = bureau.read_batch(BATCH, PARAMS, contract=CONTRACT)
-    assert (head.rows, head.columns, head.context) == (2, 1, messages.frame_sha256(CONTEXT))
+    assert (head.rows, head.column_count, head.context) == (2, 1, messages.frame_sha256(CONTEXT))
     assert (head.tags == tags(2)).all()
 
 

@@ -162,7 +162,7 @@ def test_what_has_another_length_is_refused_wherever_it_stands(name: str) -> Non
 def test_residues_that_are_none_are_refused_before_native_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = NO_RESIDUES[name]
     assert len(made) == PARAMS.column_bytes
-    assert bureau.read_batch(batch_of(made), PARAMS, contract=CONTRACT).columns == 1
+    assert bureau.read_batch(batch_of(made), PARAMS, contract=CONTRACT).column_count == 1
     monkeypatch.setattr(binding, "ciphertext_from_ntt", lambda *_: pytest.fail("it reached native code"))
     monkeypatch.setattr(mask, "draw_mask", lambda *_: None)
     monkeypatch.setattr(bureau, "_public_key", lambda *_: None)
@@ -239,7 +239,7 @@ def test_a_key_without_an_inverse_is_neither_taken_nor_made(monkeypatch: pytest.
         bureau.check_context(CONTEXT, PARAMS)
     drawn.clear()
     monkeypatch.setattr(encryption, "expand_seed", with_a_zero)
-    made, _ = encryption.SymmetricEncryptor(INSIDER.secret, PARAMS).key()
+    made, _ = encryption.SymmetricEncryptor(INSIDER.secret, PARAMS).make_public_key()
     assert len(drawn) == 6 and expand(made[:SEED_BYTES], PARAMS).all()  # two a pair and one to look, twice
 
 

@@ -63,7 +63,7 @@ def test_the_context_computes_in_bgv(params: ParameterSet) -> None:
 
 @SETS
 def test_the_sum_stays_exact_at_both_levels_with_the_most_terms(params: ParameterSet) -> None:
-    worst = params.worst_noise(params.max_terms) + 3 * 2**params.flood_bits
+    worst = params.worst_noise(params.max_weights) + 3 * 2**params.flood_bits
     half = params.modulus / (2 * params.plain_modulus)
     assert worst < half / 2  # SEAL's noise budget keeps a bit, by which a bank knows a reply that is drowned
     smallest = params.primes[0]
@@ -73,11 +73,11 @@ def test_the_sum_stays_exact_at_both_levels_with_the_most_terms(params: Paramete
 
 def test_the_flood_of_the_default_set_hides_a_thousand_replies_within_2_to_minus_40() -> None:
     params = PARAMETERS[DEFAULT_PARAMETERS]
-    assert params.replies(TERMS) >= THOUSAND
-    assert params.distance(TERMS, 1) <= 2**-44.9
-    assert params.distance(TERMS, 1, worst=True) <= 2**-39.6
-    assert params.distance(params.max_terms, 1) <= 2**-39.3
-    assert params.key_distance(1) <= 2**-40 and params.key_distance(THOUSAND) <= 2**-35
+    assert params.max_replies(TERMS) >= THOUSAND
+    assert params.statistical_distance(TERMS, 1) <= 2**-44.9
+    assert params.statistical_distance(TERMS, 1, worst=True) <= 2**-39.6
+    assert params.statistical_distance(params.max_weights, 1) <= 2**-39.3
+    assert params.dishonest_key_distance(1) <= 2**-40 and params.dishonest_key_distance(THOUSAND) <= 2**-35
 
 
 @SETS
@@ -88,7 +88,7 @@ def test_the_bounds_are_those_of_the_reasons(params: ParameterSet) -> None:
         carry, spread = TERMS * n * t / 4, math.sqrt(TERMS * n * 10.5) * t / 2
         length = math.sqrt(replies * n) * (carry + TAIL_DEVIATIONS * spread + params.mask_noise())
         expected = math.sqrt(1.14052) / 2 * length / 2**params.flood_bits
-        assert math.isclose(params.distance(TERMS, replies), expected, rel_tol=1e-5)
+        assert math.isclose(params.statistical_distance(TERMS, replies), expected, rel_tol=1e-5)
 
 
 def test_the_hellinger_distance_of_a_shifted_flood_is_what_the_fisher_information_says() -> None:

@@ -79,7 +79,7 @@ class TwoModels:
         loaded = [column_of(part, params) for part in self.head.ciphertexts]
         inside = [as_element(insider.inside(column), params) for column in loaded]
         halves = [polynomials(column, params)[1] for column in loaded]
-        weights = [[coefficients(row, params) for row in terms.values] for terms in self.terms]
+        weights = [[coefficients(row, params) for row in terms.weights] for terms in self.terms]
         self.expected = [integers(_sum(inside, one, params), params) for one in weights]
         """What each model makes of the columns' insides: message and noise, exactly."""
         self.halves = [_sum(halves, one, params) for one in weights]
@@ -172,7 +172,7 @@ def test_the_noise_of_honest_sums_is_within_the_bound_that_the_flood_is_measured
     models = TwoModels(BANKS[params.name])
     found = BANKS[params.name].noise(bare(models.insider, models.head, models.terms[0]))
     terms = len(models.terms[0].columns)
-    hidden = params.distance(terms, 1) * 2**params.flood_bits / math.sqrt(params.degree)
+    hidden = params.statistical_distance(terms, 1) * 2**params.flood_bits / math.sqrt(params.degree)
     assert np.linalg.norm(found.astype(np.float64)) / math.sqrt(params.degree) < hidden * 2
     assert np.abs(found).max() < params.worst_noise(terms)
 
@@ -207,7 +207,7 @@ def test_the_most_terms_at_every_limit_are_still_exact(params: ParameterSet, sig
     }[signs]
     message, weight = half * signed, slots(half * signed, params)
     column = insider.craft(message, 21 * signed)
-    count = params.max_terms
+    count = params.max_weights
     job = messages.QuantizedWeights(
         np.zeros(count, dtype=np.int32), ((0,),) * count, np.tile(weight, (count, 1)), np.full((1, params.slots), half)
     )

@@ -179,8 +179,8 @@ class Service:
         return f"某银行 {self.key.public_key_hex[:8]}"
 
     def outlet(self, key: Key | None = None, *, tries: int = 1) -> BureauClient:
-        patience = RetryPolicy(connect=10, answer=120, tries=tries, longest_wait=0.2)
-        outlet = BureauClient(self.url, key or self.key, patience=patience)
+        patience = RetryPolicy(connect_timeout=10, read_timeout=120, tries=tries, longest_wait=0.2)
+        outlet = BureauClient(self.url, key or self.key, retry_policy=patience)
         self._outlets.append(outlet)
         return outlet
 
@@ -207,7 +207,7 @@ class Service:
             detail=detail,
             operations=operations,
             engine=engine,
-            days=days,
+            term_days=days,
             recipients=(RECIPIENT, "风险部"),
             consent=consent or ConsentClause(),
             retention_days=retention_days,
@@ -303,10 +303,10 @@ class Service:
         outlet = self.outlet()
         outlet.put_context(contract, job, self.context_name, self.context)
         sheet = BankSheet.from_json(outlet.sheet(contract))
-        return self.holder.encrypt(tags, sheet.indicators(records), contract=contract)
+        return self.holder.encrypt(tags, sheet.compute_indicators(records), contract=contract)
 
     def ledger(self, contract: str) -> list[str]:
-        with self.bureau.store.read() as session:
+        with self.bureau.store.begin_read() as session:
             query = (
                 sqlalchemy.select(LedgerEntryRow.kind)
                 .where(LedgerEntryRow.contract_id == contract)

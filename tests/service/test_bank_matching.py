@@ -56,7 +56,7 @@ class Matcher(Bank):
 
     def charges(self, contract: str) -> list[int]:
         """Identifiers of each charge that the ledger tells of and that was not given back, without their canaries."""
-        with self.service.bureau.store.read() as session:
+        with self.service.bureau.store.begin_read() as session:
             query = sqlalchemy.select(LedgerEntryRow.kind, LedgerEntryRow.body).where(
                 LedgerEntryRow.contract_id == contract, LedgerEntryRow.kind.in_(("match.charged", "match.returned"))
             )

@@ -29,7 +29,7 @@ from tests.service.conftest import ROWS, Service
 
 # What the bank does is the same over any database of the bureau's.
 pytestmark = pytest.mark.parametrize("service", ["sqlite"], indirect=True)
-PATIENCE = RetryPolicy(connect=5, answer=120, tries=2, longest_wait=0.1)
+PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=2, longest_wait=0.1)
 
 
 class Bank:
@@ -43,7 +43,7 @@ class Bank:
         self.out = folder / "scores.parquet"
 
     def outlet(self, url: str = "") -> BureauClient:
-        return BureauClient(url or self.service.url, self.keys, patience=PATIENCE)
+        return BureauClient(url or self.service.url, self.keys, retry_policy=PATIENCE)
 
     def sign(self, contract: str, **choices) -> None:
         with self.outlet() as outlet:
@@ -76,8 +76,8 @@ class Bank:
     def plain(self, codes: list[str], detail: ResultDetail) -> np.ndarray:
         """The same sums in clear, int64 [outputs, rows]."""
         model, numbers = self.service.pilot.model, [int(code[-4:]) for code in codes]
-        answers = model.sheet(detail).indicators(self.service.pilot.bank[numbers])
-        return model.terms(self.service.pilot.public[numbers], detail).apply(answers)
+        answers = model.sheet(detail).compute_indicators(self.service.pilot.bank[numbers])
+        return model.score_weights(self.service.pilot.public[numbers], detail).apply_to_indicators(answers)
 
 
 def _agree(document: Contract, known: bool) -> bool:
@@ -338,7 +338,10 @@ def test_a_job_goes_on_under_an_amendment_that_the_bank_has_signed(bank: Bank) -
     bank.service.amend(contract, retention_days=30)
     assert bank.home.versions(contract) == (1,)
     with bank.outlet() as outlet:
-        assert [(one.version, one.state) for one in outlet.versions(contract)] == [(2, "approved"), (1, "active")]
+        assert [(one.version, one.state) for one in outlet.contract_versions(contract)] == [
+            (2, "approved"),
+            (1, "active"),
+        ]
     bank.sign(contract)
     assert bank.home.versions(contract) == (1, 2)
     facts = bank.score(contract, path)

@@ -148,6 +148,6 @@ def test_no_code_is_in_a_log_or_the_database(front: Front, tokens: dict[Role, st
         assert not any(code in content for code in codes), path.name
     for kind in ("consent.imported", "consent.withdrawn", "refused"):
         assert not any(code.decode() in json.dumps(front.entries(kind)) for code in codes)
-    with front.bureau.store.read() as session:
+    with front.bureau.store.begin_read() as session:
         rows = session.execute(sqlalchemy.select(ConsentRow.__table__)).all()
     assert len(rows) > 6 and not any(code.decode() in str(row) for code in codes for row in rows)

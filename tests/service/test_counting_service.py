@@ -71,7 +71,7 @@ def test_under_a_counting_contract_nothing_else_is_done(service: Service) -> Non
     contract = counting(service)
     outlet, many = service.outlet(), bank_matching.request(STRANGERS)
     setup = bank.read_setup(outlet.matching_setup(contract, JOB, counting=True))
-    assert setup.counting
+    assert setup.for_counting
     tags = np.zeros((1, bank.TAG_BYTES), dtype=np.uint8)
     holder = service.holder
     batch = holder.encrypt(tags, np.zeros((5, 1), dtype=np.uint8), contract=contract)

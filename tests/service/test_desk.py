@@ -94,7 +94,7 @@ class Hall:
         return contract
 
     def entries(self, contract: str) -> list[dict[str, Any]]:
-        with self.service.bureau.store.read() as session:
+        with self.service.bureau.store.begin_read() as session:
             query = (
                 sqlalchemy.select(LedgerEntryRow.body)
                 .where(LedgerEntryRow.contract_id == contract)

@@ -34,7 +34,7 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def states(service: Service, contract: str) -> list[str]:
-    with service.bureau.store.read() as session:
+    with service.bureau.store.begin_read() as session:
         return list(session.scalars(sqlalchemy.select(BatchRow.state).where(BatchRow.contract_id == contract)))
 
 
@@ -149,7 +149,7 @@ def test_a_suspended_contract_stops_what_waits_and_goes_on_when_it_is_resumed(se
     with pytest.raises(NotAllowed, match="suspended"):
         service.outlet().batch_reply(contract, JOB, name_of(sent[0]))
     assert "score.answered" not in service.ledger(contract)
-    with service.bureau.store.read() as session:
+    with service.bureau.store.begin_read() as session:
         job = session.get(JobRow, (contract, JOB))
         assert job is not None and (job.state, job.rows_used) == ("stopped", 0)
     service.resume(contract)

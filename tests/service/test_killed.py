@@ -85,7 +85,7 @@ def test_a_job_survives_kills_of_both_sides_and_ends_once(service: Service, tmp_
     assert np.array_equal(outputs["total:total"].to_numpy(), bank.plain(sorted(codes), ResultDetail.TOTAL)[0])
     assert pl.read_parquet(bank.out)["status"].to_list() == ["scored"] * ROWS
 
-    with service.bureau.store.read() as session:
+    with service.bureau.store.begin_read() as session:
         inquired = list(
             session.scalars(sqlalchemy.select(InquiryRow.enterprise).where(InquiryRow.contract_id == contract))
         )

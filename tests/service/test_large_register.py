@@ -62,7 +62,7 @@ class Large:
 
     def evaluations(self) -> list[dict[str, Any]]:
         """What the ledger tells of registers evaluated."""
-        with self.service.bureau.store.read() as session:
+        with self.service.bureau.store.begin_read() as session:
             query = sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == "register.evaluated")
             return [json.loads(body)["facts"] for body in session.scalars(query.order_by(LedgerEntryRow.seq))]
 
@@ -133,13 +133,13 @@ def test_killed_while_it_evaluates_its_register_it_goes_on_where_it_was(large: L
 def test_an_interrupted_download_goes_on_by_range_also_after_a_kill(large: Large) -> None:
     setup = large.setup()
     assert (setup.entries, setup.geometry.buckets) == (ENTRIES, 3)
-    assert 8 * setup.bytes / ENTRIES < bank.MIN_BITS_PER_ENTRY + 0.7
+    assert 8 * setup.total_bytes / ENTRIES < bank.MIN_BITS_PER_ENTRY + 0.7
     service = large.service
     target = f"/v1/contracts/{large.contract}/matching/setup/{setup.sha256}?job={JOB}&first=0&count=3"
     headers = sign_request("GET", target, b"", service.key, bureau_key=service.bureau.keys.public_key_hex)
     with httpx.stream("GET", service.url + target, headers=headers, timeout=60) as answer:
         part = next(answer.iter_raw(50_000))  # and the connection breaks off
-    assert 0 < len(part) < setup.bytes
+    assert 0 < len(part) < setup.total_bytes
     with pytest.raises(MalformedFrame):
         bank.read_shard(part, setup, 0, 3)
     held = large.buckets(setup, 0, 1)
@@ -174,13 +174,13 @@ def test_a_days_delta_is_small_and_leads_to_the_bytes_that_the_manifest_names(la
     facts = large.evaluations()[-1]
     assert (facts["computed"], facts["carried"], facts["resumed"]) == (60, ENTRIES - 40, 0)
     delta = outlet.matching_delta(large.contract, JOB, new.sha256, old.sha256)
-    assert len(delta) < 1_500 < new.bytes / 400
+    assert len(delta) < 1_500 < new.total_bytes / 400
     changed = bank.read_delta(delta, old, new)
     after = [
         bank.apply_delta(coded, added, removed, new.geometry)
         for coded, (added, removed) in zip(held, changed, strict=True)
     ]
-    assert tuple(hashlib.sha256(coded).digest() for coded in after) == new.hashes
+    assert tuple(hashlib.sha256(coded).digest() for coded in after) == new.bucket_hashes
     assert after == large.buckets(new, 0, 64)
     sizes = [[len(bank.decode_bucket(part, new.geometry)) for part in pair] for pair in changed]
     assert np.sum(sizes, axis=0).tolist() == [60, 40]

@@ -68,13 +68,13 @@ def test_a_reply_comes_with_a_receipt_that_proves_itself(
     outlet = service.outlet()
     witness = LedgerWitness(home, service.bureau.party, outlet.ledger_consistency)
     exchange = BatchExchange(contract, JOB, "credit@1", 20, frame_sha256(batch), reply)
-    witness.check(receipt, exchange)
+    witness.check_receipt(receipt, exchange)
     reply_again, receipt_again = submit_batch(outlet, contract, JOB, batch)
     assert reply_again == reply
-    assert witness.check(receipt_again, exchange).entry == found.entry
+    assert witness.check_receipt(receipt_again, exchange).entry_number == found.entry_number
     size = service.bureau.log.sign_head().size
     if size > found.head.size:
-        witness.follow(service.bureau.log.head())
+        witness.advance_head(service.bureau.log.head())
     with pytest.raises(NotFound):
         outlet.ledger_consistency(1, size + 1000)
 
@@ -152,7 +152,7 @@ def test_lab_audit_reads_exports_and_verifies(
     checked = front.ok(
         "audit", "verify", export, "--card", card, "--head", head, "--head", kept, "--thorough", session=offline
     )
-    with service.bureau.store.read() as session:
+    with service.bureau.store.begin_read() as session:
         kinds = list(session.scalars(select(LedgerEntryRow.kind).where(LedgerEntryRow.seq <= checked["entries"])))
     assert checked["entries"] == len(kinds) and sum(checked["kinds"].values()) == len(kinds)
     assert checked["kinds"]["score.answered"] == kinds.count("score.answered")
@@ -181,11 +181,11 @@ def test_an_enterprise_learns_who_asked_about_it(
     assert len(mine) == 1
     assert (mine[0]["bank"], mine[0]["purpose"], mine[0]["recipient"]) == (service.name, "credit-approval", RECIPIENT)
     assert (mine[0]["model"], mine[0]["version"], mine[0]["answered"]) == ("credit@1", 1, True)
-    assert mine[0]["entry"] == ScoreReceipt.read(scored[3]).entry
+    assert mine[0]["entry"] == ScoreReceipt.read(scored[3]).entry_number
     assert not front.ok("audit", "inquiries", "firm-9999", session=auditor)["inquiries"]
     read = front.entries("inquiries.read")[-2:]
     assert [entry["facts"]["inquiries"] for entry in read] == [len(found), 0]
-    with service.bureau.store.read() as session:
+    with service.bureau.store.begin_read() as session:
         bodies = " ".join(session.scalars(select(LedgerEntryRow.body)))
     assert "firm-0" not in bodies and "firm-9" not in bodies
     assert service.bureau.keys.pseudonyms(["firm-0003"], 1)[0] not in bodies
@@ -206,7 +206,7 @@ def test_a_database_put_back_to_an_earlier_state_is_found_out_by_the_bank(tmp_pa
             for name in names:
                 bureau.people.add(NewAccount(name, "credit", frozenset({Role.STEWARD}), "", None), by="local")
             head = bureau.log.sign_head()
-            LedgerWitness(home, bureau.party, bureau.log.prove_consistency).follow(head)
+            LedgerWitness(home, bureau.party, bureau.log.prove_consistency).advance_head(head)
             return head
 
     first = work("a.one")

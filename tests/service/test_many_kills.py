@@ -105,7 +105,7 @@ def test_every_job_ends_once_through_kills_of_everything(service: Service, tmp_p
         assert len({run.manifest["run"] for run in runs}) == len({run.manifest["out"] for run in runs}) == len(runs)
         tables = [pl.read_parquet(run.manifest["out"]).sort("id") for run in runs]
         assert all(table.equals(tables[0]) for table in tables) and tables[0]["status"].to_list() == ["scored"] * ROWS
-        with service.bureau.store.read() as session:
+        with service.bureau.store.begin_read() as session:
             jobs = list(session.scalars(sqlalchemy.select(JobRow).where(JobRow.contract_id == contract)))
             states = Counter(session.scalars(sqlalchemy.select(BatchRow.state).where(BatchRow.contract_id == contract)))
             asked = Counter(

@@ -53,7 +53,7 @@ def answers_of(service: Service, contract: str) -> list[dict[str, Any]]:
 
 def facts_of(service: Service, contract: str | None, *kinds: str) -> list[dict[str, Any]]:
     """What ledger entries of these kinds say, in order."""
-    with service.bureau.store.read() as session:
+    with service.bureau.store.begin_read() as session:
         query = sqlalchemy.select(LedgerEntryRow.body).where(
             LedgerEntryRow.contract_id == contract, LedgerEntryRow.kind.in_(kinds)
         )
@@ -148,7 +148,7 @@ def test_killed_while_it_answers_it_charges_once(service: Service) -> None:
     contract = service.contract()
     codes = [f"big-{number:05d}" for number in range(55_000)] + service.pilot.codes()
     blinding = bank.Blinding(bank_matching.ENGINE, os.urandom(32))
-    request = blinding.request(codes)
+    request = blinding.build_request(codes)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(service.outlet().match, contract, JOB, request)
         while not matches(service, contract):
@@ -163,7 +163,7 @@ def test_killed_while_it_answers_it_charges_once(service: Service) -> None:
     assert matches(service, contract) == ["match.charged", "match.repeated"]
     setup, held = bank_matching.places(service.outlet(), contract, JOB)
     digests = bank.derive_tags_and_marks(
-        contract, codes, blinding.finish(response, len(codes), setup.stated.public_key)
+        contract, codes, blinding.finalize(response, len(codes), setup.signed_key.public_key)
     )
     buckets, places = bank.locate_marks(setup.geometry, digests[:, bank.TAG_BYTES :])
     found = [int(place) in held[bucket] for bucket, place in zip(buckets, places, strict=True)]
@@ -300,9 +300,9 @@ def test_a_set_up_is_its_contracts_alone_and_only_while_it_is_the_present_one(se
     one, other = service.contract(), service.contract()
     outlet = service.outlet()
     setups = [bank.read_setup(outlet.matching_setup(contract, JOB)) for contract in (one, other)]
-    assert setups[0].hashes != setups[1].hashes
+    assert setups[0].bucket_hashes != setups[1].bucket_hashes
     assert outlet.matching_shard(one, JOB, setups[0].sha256, 0, 1)
-    for sha256 in (setups[1].sha256, "00" * 32, setups[0].hashes[0].hex()):
+    for sha256 in (setups[1].sha256, "00" * 32, setups[0].bucket_hashes[0].hex()):
         with pytest.raises(NotFound, match="not the present one"):
             outlet.matching_shard(one, JOB, sha256, 0, 1)
         with pytest.raises(NotFound):
@@ -336,8 +336,10 @@ def test_both_engines_match_and_score(service: Service, engine: str) -> None:
     records = service.pilot.bank[rows]
     batch = service.batch(contract, found.tags, records)
     reply, _ = submit_batch(service.outlet(), contract, JOB, batch)
-    answers = BankSheet.from_json(service.outlet().sheet(contract)).indicators(records)
-    expected = service.pilot.model.terms(service.pilot.public[rows], ResultDetail.TOTAL).apply(answers)
+    answers = BankSheet.from_json(service.outlet().sheet(contract)).compute_indicators(records)
+    expected = service.pilot.model.score_weights(service.pilot.public[rows], ResultDetail.TOTAL).apply_to_indicators(
+        answers
+    )
     assert np.array_equal(service.holder.decrypt(reply, rows=len(rows), batch=batch), expected)
     stray = bank_matching.match(service.outlet(), contract, JOB, STRANGERS[:3], engine)
     assert not len(stray.indices)

@@ -374,9 +374,9 @@ def test_metadata_that_lead_elsewhere_are_not_followed(
     found = load_oidc_provider(settings)
     assert found is not None
     with pytest.raises(Unreachable):
-        asyncio.run(found.ask())
+        asyncio.run(found.new_authorization_request())
     provider.straight()
-    asyncio.run(found.ask())
+    asyncio.run(found.new_authorization_request())
 
 
 def test_settings_that_leave_nobody_a_way_in_are_told() -> None:

@@ -30,7 +30,7 @@ from protocols.wire.http_signatures import verify_request
 BUREAU = "ab" * 32
 FRAME = Frame(FrameKind.BATCH, {"n": 1}, (b"part",)).pack()
 RECEIPT = "eyJlbnRyeSI6IDF9"
-QUICK = RetryPolicy(connect=5, answer=5, tries=3, longest_wait=0.01)
+QUICK = RetryPolicy(connect_timeout=5, read_timeout=5, tries=3, longest_wait=0.01)
 
 
 class Key:
@@ -119,13 +119,13 @@ def break_off(handler: BaseHTTPRequestHandler) -> None:
 
 
 def outlet_to(server: Server, **more) -> BureauClient:
-    return BureauClient(server.url, Key(), bureau_key=BUREAU, patience=QUICK, **more)
+    return BureauClient(server.url, Key(), bureau_key=BUREAU, retry_policy=QUICK, **more)
 
 
 def test_a_request_carries_a_signature_that_verifies_and_the_frame_alone():
     with serving(say(200, FRAME, Shulab_Receipt=RECEIPT)) as server:
         key = Key()
-        with BureauClient(server.url, key, bureau_key=BUREAU, patience=QUICK) as outlet:
+        with BureauClient(server.url, key, bureau_key=BUREAU, retry_policy=QUICK) as outlet:
             assert outlet.match("trial-1", "job-1", FRAME) == (FRAME, {"entry": 1})
         method, path, headers, body = server.seen[0]
         assert (method, path, body) == ("POST", "/v1/contracts/trial-1/matching?job=job-1", FRAME)
@@ -282,8 +282,8 @@ def test_a_bureau_that_is_down_is_unreachable_with_a_next_step():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, never listening: connections are refused
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with BureauClient(url, Key(), patience=QUICK) as outlet, pytest.raises(Unreachable) as caught:
-            outlet.bureau()
+        with BureauClient(url, Key(), retry_policy=QUICK) as outlet, pytest.raises(Unreachable) as caught:
+            outlet.bureau_card()
     assert "lab bureau serve" in caught.value.next_step
 
 
@@ -314,13 +314,13 @@ def test_a_redirect_is_not_followed():
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"name":"x","public_key":"y"}'])
 def test_another_service_at_the_address_is_no_bureau(body):
     with serving(say(200, body)) as server, outlet_to(server) as outlet, pytest.raises(Unreachable):
-        outlet.bureau()
+        outlet.bureau_card()
 
 
 def test_without_a_pin_the_first_signed_request_asks_for_the_bureau_key():
     card = {"name": "b", "public_key": BUREAU, "api": "1", "engines": ["openmined"], "parameters": ["bgv-8192-a"]}
     with serving(say(200, json.dumps(card).encode()), say(200, b"sheet")) as server:
-        with BureauClient(server.url, Key(), patience=QUICK) as outlet:
+        with BureauClient(server.url, Key(), retry_policy=QUICK) as outlet:
             assert outlet.sheet("trial-1") == b"sheet"
             assert outlet.sheet("trial-1") == b"sheet"
         assert [path for _, path, _, _ in server.seen] == ["/v1/bureau"] + ["/v1/contracts/trial-1/sheet"] * 2

@@ -239,7 +239,7 @@ def test_cookies_are_for_https_alone_where_there_is_https(front: Front, scheme: 
     ],
 )
 def test_a_cookie_alone_changes_nothing(front: Front, why: str, headers: dict[str, str]) -> None:
-    if "b.admin" not in {account.name for account in front.bureau.people.list()}:
+    if "b.admin" not in {account.name for account in front.bureau.people.list_accounts()}:
         front.settle("b.admin", Role.ADMINISTRATOR)
         front.settle("b.other", Role.OFFICER)
     with browser(front, "b.admin") as (client, own), browser(front, "b.other") as (_, others):
@@ -355,7 +355,7 @@ def test_a_token_goes_over_https_or_stays_on_this_machine(front: Front) -> None:
             ServiceConnection(address, token="x")
     for address, error in (("http://127.0.0.1:1", Unreachable), (front.url, NotAuthentic)):
         with closing(ServiceConnection(address, token="x")) as connection, pytest.raises(error):
-            connection.ask("GET", "/v1/me")
+            connection.request("GET", "/v1/me")
 
 
 def test_no_password_and_no_token_is_in_any_file_of_the_bureau(front: Front) -> None:

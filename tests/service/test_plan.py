@@ -58,11 +58,11 @@ class Planning:
     def agree(self, proposal: ContractProposal) -> str:
         """Officers make the contract that was proposed, and the bank signs it; its id."""
         desk = self.bureau.desk
-        bank, wishes = proposal.bank, DraftOptions.of_proposal(proposal)
+        bank, wishes = proposal.bank, DraftOptions.from_proposal(proposal)
         made = desk.draft(AUTHOR, bank, wishes, submit=True, told=bank.fingerprint).contract
-        desk.review(APPROVER, made.id)
+        desk.start_review(APPROVER, made.id)
         for officer in (APPROVER, SECOND):
-            if desk.show(AUTHOR, made.id).standing.value == "under-review":
+            if desk.contract_overview(AUTHOR, made.id).state.value == "under-review":
                 desk.approve(officer, made.id)
         told = ("--fingerprint", self.bureau.party.fingerprint)
         done = self.lab("sign", made.id, "--bureau", self.process.url, *told)
@@ -99,7 +99,7 @@ def test_a_bank_that_is_not_registered_is_told_to_send_its_card(planning: Planni
 
 def test_offers_are_for_registered_banks_only(planning: Planning) -> None:
     planning.bureau.desk.register_bank(AUTHOR, planning.bank.card, told=planning.bank.card.fingerprint)
-    keys, bureau = planning.bank.keys(), planning.bureau.party.public_key
+    keys, bureau = planning.bank.open_keys(), planning.bureau.party.public_key
     with httpx.Client(base_url=planning.process.url, trust_env=False) as client:
         for path in ("/v1/offers", "/v1/offers/credit"):
             assert client.get(path).status_code == 401

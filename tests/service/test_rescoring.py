@@ -53,7 +53,7 @@ class Fresh(Bank):
         return sum(kind == "register.imported" for kind in self.kinds())
 
     def kinds(self) -> list[str]:
-        with self.service.bureau.store.read() as session:
+        with self.service.bureau.store.begin_read() as session:
             return list(session.scalars(select(LedgerEntryRow.kind).order_by(LedgerEntryRow.seq)))
 
     def again(self, run: str, *, progress: Progress = SILENT, out: Path | None = None) -> RescoringResult:
@@ -70,9 +70,9 @@ class Fresh(Bank):
         """Whether a run's sums are those in clear over these public records."""
         outputs = find_finished_run(self.home.runs, run).outputs
         model, numbers = self.service.pilot.model, [int(code[-4:]) for code in outputs["code"]]
-        answers = model.sheet(detail).indicators(self.service.pilot.bank[numbers])
+        answers = model.sheet(detail).compute_indicators(self.service.pilot.bank[numbers])
         found = np.stack([outputs[name].to_numpy() for name in outputs.columns[1:]])
-        return np.array_equal(found, model.terms(public[numbers], detail).apply(answers))
+        return np.array_equal(found, model.score_weights(public[numbers], detail).apply_to_indicators(answers))
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ from sandbox.app import serve
 from tests.service.conftest import Process
 from tests.support.bureau_standin import CONTRACT, JOB, Key, running
 
-QUICK = RetryPolicy(connect=5, answer=30, tries=1)
+QUICK = RetryPolicy(connect_timeout=5, read_timeout=30, tries=1)
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def home(tmp_path):
 def test_a_signal_ends_it_with_success_and_nothing_is_left(home, number):
     process = Process(home)
     process.start()
-    with BureauClient(process.url, Key(), patience=QUICK) as outlet:
-        assert outlet.bureau().name == "某征信"
+    with BureauClient(process.url, Key(), retry_policy=QUICK) as outlet:
+        assert outlet.bureau_card().name == "某征信"
         assert process.stop(number) == 0
         with pytest.raises(Unreachable):
-            outlet.bureau()
+            outlet.bureau_card()
     assert "Traceback" not in (home / "logs" / "stderr").read_text()
     log = (home / "logs" / "service.jsonl").read_text()
     assert '"event": "serving"' in log
@@ -113,13 +113,16 @@ def test_it_speaks_tls_and_both_clients_check_it(tmp_path):
     key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with running(tmp_path / "logs", tls_certificate=cert_file, tls_key=key_file) as service:
         url = service.url.replace("http:", "https:")
-        with BureauClient(url, service.key, ca_file=cert_file, patience=QUICK) as outlet:
+        with BureauClient(url, service.key, ca_file=cert_file, retry_policy=QUICK) as outlet:
             assert outlet.sheet(CONTRACT) == b"{}"
-        with BureauClient(url, service.key, patience=QUICK) as outlet, pytest.raises(NotAuthentic, match="certificate"):
-            outlet.bureau()
-        with BureauClient(service.url, service.key, patience=QUICK) as outlet, pytest.raises(Unreachable):
-            outlet.bureau()
+        with (
+            BureauClient(url, service.key, retry_policy=QUICK) as outlet,
+            pytest.raises(NotAuthentic, match="certificate"),
+        ):
+            outlet.bureau_card()
+        with BureauClient(service.url, service.key, retry_policy=QUICK) as outlet, pytest.raises(Unreachable):
+            outlet.bureau_card()
         with closing(ServiceConnection(url, ca_file=str(cert_file))) as connection:
-            assert connection.ask("GET", "/v1/health") == {"status": "ok"}
+            assert connection.request("GET", "/v1/health") == {"status": "ok"}
         with closing(ServiceConnection(url)) as connection, pytest.raises(NotAuthentic, match="certificate"):
-            connection.ask("GET", "/v1/health")
+            connection.request("GET", "/v1/health")

@@ -300,11 +300,11 @@ def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
     outlet.put_context(contract, JOB, service.context_name, service.context)
     assert outlet.has_context(contract, JOB, service.context_name)
     sheet = BankSheet.from_json(outlet.sheet(contract))
-    batch = service.holder.encrypt(matched.tags, sheet.indicators(records), contract=contract)
+    batch = service.holder.encrypt(matched.tags, sheet.compute_indicators(records), contract=contract)
     reply, receipt = submit_batch(outlet, contract, JOB, batch)
     values = service.holder.decrypt(reply, rows=len(HERE), batch=batch)
     terms = service.pilot.model.terms(service.pilot.public[HERE], detail)
-    indicators = sheet.indicators(records).astype(np.int64)
+    indicators = sheet.compute_indicators(records).astype(np.int64)
     expected = terms.base.copy()
     for column, outputs, weights in zip(terms.columns, terms.outputs, terms.values, strict=True):
         for output in outputs:

@@ -34,8 +34,8 @@ from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey
 from protocols.matching.bank import MIN_CANARIES
 from tests.service.conftest import ROOT, Pilot, Process, Service, import_public
 
-PATIENCE = RetryPolicy(connect=5, answer=120, tries=2, longest_wait=0.1, cosigned=30)
-HASTE = RetryPolicy(connect=5, answer=120, tries=2, longest_wait=0.1, cosigned=1)
+PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=2, longest_wait=0.1, cosigning_timeout=30)
+HASTE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=2, longest_wait=0.1, cosigning_timeout=1)
 
 
 def lab(*words: object, ok: bool = True, **variables: str) -> dict:
@@ -99,7 +99,7 @@ class Scene:
         self.terms = WitnessQuorum(quorum=2, parties=tuple(one.party for one in witnesses))
 
     def outlet(self, patience: RetryPolicy = PATIENCE) -> BureauClient:
-        return BureauClient(self.service.url, self.keys, patience=patience)
+        return BureauClient(self.service.url, self.keys, retry_policy=patience)
 
     def contract(self, **choices) -> str:
         """A contract in force that names the witnesses."""

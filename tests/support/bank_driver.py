@@ -17,19 +17,19 @@ from lab.bank.runs.store import finished_runs
 from lab.bank.scoring.job import ScoringRequest, score_portfolio
 from lab.terms.errors import Unreachable
 
-PATIENCE = RetryPolicy(connect=5, answer=120, tries=3, longest_wait=0.5)
+PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=3, longest_wait=0.5)
 
 
 def main(home: Path, service: Path, contract: str, portfolio: Path, out: Path, first: int, last: int) -> None:
     """Do the jobs that are not done; a service that is away is waited for."""
     opened = BankHome.open(home)
-    keys = opened.keys()
+    keys = opened.open_keys()
     done = {Path(run.manifest["out"]).name for run in finished_runs(opened.runs)}
     for number in range(first, last):
         file = out / f"{number}.parquet"
         while file.name not in done:
             try:
-                with BureauClient(_address(service), keys, patience=PATIENCE) as outlet:
+                with BureauClient(_address(service), keys, retry_policy=PATIENCE) as outlet:
                     score_portfolio(opened, keys, outlet, ScoringRequest(portfolio, contract, file))
                 done.add(file.name)
             except Unreachable:

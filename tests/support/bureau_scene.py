@@ -108,7 +108,7 @@ class Bank:
 
     def batch(self, sheet: BankSheet, tags: np.ndarray, records: pl.DataFrame, contract: str) -> bytes:
         """An encrypted batch."""
-        return self.keys.encrypt(tags, sheet.indicators(records), contract=contract)
+        return self.keys.encrypt(tags, sheet.compute_indicators(records), contract=contract)
 
 
 @dataclass
@@ -135,7 +135,7 @@ class Scene:
         choices = ContractOptions(
             detail=detail,
             ceilings=ceilings or Ceilings(),
-            days=30,
+            term_days=30,
             recipients=(RECIPIENT, "Risk department"),
             consent=consent or ConsentClause(),
         )
@@ -209,7 +209,7 @@ class Scene:
 
     def ledger(self) -> list[str]:
         """The kinds of all ledger entries, in order."""
-        with self.bureau.store.read() as session:
+        with self.bureau.store.begin_read() as session:
             return [row.kind for row in session.query(LedgerEntryRow).order_by(LedgerEntryRow.seq)]
 
     def later(self, days: int = 0, hours: float = 0) -> None:

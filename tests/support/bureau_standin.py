@@ -143,8 +143,8 @@ class Running:
         self._server = server
 
     def outlet(self, tries: int = 1, key: Key | None = None) -> BureauClient:
-        patience = RetryPolicy(connect=5, answer=30, tries=tries, longest_wait=0.05)
-        outlet = BureauClient(self.url, key or self.key, bureau_key=BUREAU_KEY, patience=patience)
+        patience = RetryPolicy(connect_timeout=5, read_timeout=30, tries=tries, longest_wait=0.05)
+        outlet = BureauClient(self.url, key or self.key, bureau_key=BUREAU_KEY, retry_policy=patience)
         self._outlets.append(outlet)
         return outlet
 

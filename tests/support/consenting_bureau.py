@@ -108,8 +108,10 @@ class Room:
 
     def admitted(self, contract: Contract | None = None, bank: str = FIRST) -> ConsentingRows | None:
         """What the room answers now."""
-        with self.store.read() as session:
-            return self.consents.admitted(session, self.snapshot, contract or make_contract(), bank, self.clock.now)
+        with self.store.begin_read() as session:
+            return self.consents.consenting_rows(
+                session, self.snapshot, contract or make_contract(), bank, self.clock.now
+            )
 
     def firms(self, contract: Contract | None = None, bank: str = FIRST) -> set[str]:
         """The codes admitted now."""

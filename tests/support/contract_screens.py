@@ -116,8 +116,8 @@ class Answering:
 
 
 def _told(change: ClauseChange) -> dict[str, Any]:
-    zh, en = clause_label(change.term)
-    told = {"term": change.term, "label_zh": zh, "label_en": en, "zh": str(change.zh), "en": str(change.en)}
+    zh, en = clause_label(change.clause)
+    told = {"term": change.clause, "label_zh": zh, "label_en": en, "zh": str(change.zh), "en": str(change.en)}
     return told | {"widens": change.widens}
 
 

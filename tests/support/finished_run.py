@@ -74,9 +74,9 @@ def make_run(
         file.write('"","1","1"\n"outside-1","2","2"\n')
     portfolio = read_portfolio(path, kind="opaque")
     indices = np.arange(scored)
-    values = model.terms(public[:scored], detail).apply(sheet.indicators(bank[:scored]))
+    values = model.score_weights(public[:scored], detail).apply_to_indicators(sheet.compute_indicators(bank[:scored]))
     document = make_contract(home, sheet.sha256, detail)
-    label = RunMetadata.of(RunKind.SCORE, document, datetime.now(UTC))
+    label = RunMetadata.for_contract(RunKind.SCORE, document, datetime.now(UTC))
     with open_run(home.runs, run_key(detail), label, now=datetime.now(UTC)) as run:
         run.finish(
             scores=score_table(portfolio, indices, indices, sheet, values),
@@ -106,7 +106,7 @@ def make_run(
                 "rows": portfolio.rows,
                 "accepted": len(portfolio.codes),
                 "set_aside": len(portfolio.set_aside),
-                "set_aside_reasons": portfolio.reasons,
+                "set_aside_reasons": portfolio.set_aside_counts,
                 "matched": scored,
                 "scored": scored,
                 "false_positive_rate": 1e-9,

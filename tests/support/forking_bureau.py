@@ -41,7 +41,7 @@ class Ledger:
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     bodies: list[bytes] = field(default_factory=list)
     lines: dict[int, list[NoteSignature]] = field(default_factory=dict)
-    patience: RetryPolicy = field(default_factory=lambda: RetryPolicy(cosigned=0.2))
+    retry_policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(cosigning_timeout=0.2))
 
     def fork(self) -> Ledger:
         return Ledger(self.key, list(self.bodies))
@@ -134,7 +134,7 @@ class Bank:
 
     def take(self, receipt: dict[str, Any], job: str = "job") -> None:
         """Check a receipt as a job does."""
-        self.witness.check(
+        self.witness.check_receipt(
             receipt, BatchExchange("c-test-1", job, "credit@1", 5, hashlib.sha256(BATCH).hexdigest(), REPLY)
         )
         self.receipts.append(receipt)
@@ -156,8 +156,8 @@ def make_witnesses(folder: Path, *ledgers: Ledger, count: int = 3) -> list[Check
     for number in range(count):
         home = WitnessHome.create(folder / f"w{number}", name=f"w{number}.example")
         for public in {ledger.public for ledger in ledgers}:
-            home.trust(Party(name=f"bureau {public[:8]}", public_key=public))
-        found.append(CheckpointCosigner(home, home.key()))
+            home.watch_bureau(Party(name=f"bureau {public[:8]}", public_key=public))
+        found.append(CheckpointCosigner(home, home.open_key()))
     return found
 
 

@@ -52,7 +52,7 @@ def failed_tries(store: Database, now: datetime) -> Counter[str]:
     """How many tries to sign in failed, by reason: from entries of their own and from those that tell a number."""
     close_tallies(store, now + TALLY_WINDOW)
     found: Counter[str] = Counter()
-    with store.read() as session:
+    with store.begin_read() as session:
         for body in session.scalars(
             sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == "sign-in.failed")
         ):
@@ -68,7 +68,7 @@ def failed_tries(store: Database, now: datetime) -> Counter[str]:
 def locks(store: Database, now: datetime) -> list[int]:
     """For how many seconds accounts were locked by failed tries, in the order in which the ledger tells it."""
     close_tallies(store, now + TALLY_WINDOW)
-    with store.read() as session:
+    with store.begin_read() as session:
         query = (
             sqlalchemy.select(LedgerEntryRow.body)
             .where(LedgerEntryRow.kind == "sign-in.failed")

@@ -61,7 +61,7 @@ class Front:
         return found
 
     def entries(self, kind: str) -> list[dict[str, Any]]:
-        with self.bureau.store.read() as session:
+        with self.bureau.store.begin_read() as session:
             query = (
                 sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == kind).order_by(LedgerEntryRow.seq)
             )

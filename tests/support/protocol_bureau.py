@@ -33,7 +33,7 @@ class Cut(Exception):
 class Registry:
     """The routes of matching (``lab.bank.matching.job_client.MatchingRoutes``)."""
 
-    patience = RetryPolicy(longest_wait=0.001, busy=5.0)
+    retry_policy = RetryPolicy(longest_wait=0.001, busy_timeout=5.0)
 
     def __init__(self, identifiers: Iterable[str], engine: str = "x25519", *, ceiling: int = 10**9) -> None:
         self.engine, self.secret, self.ceiling = engine, bureau.generate_key(engine), ceiling
@@ -69,7 +69,7 @@ class Registry:
                 marks, kept = bureau.derive_counting_marks(contract, job, values), None
             else:
                 marks, kept = bureau.derive_tags_and_marks(contract, self.identifiers, values)[:, 16:], self._geometry
-            geometry = BucketGeometry.of(len(self.identifiers), kept)
+            geometry = BucketGeometry.for_entries(len(self.identifiers), kept)
             # Several buckets, so that there are parts to lose.
             geometry = kept or BucketGeometry(5, geometry.slots)
             if not counting:
@@ -144,7 +144,7 @@ class Registry:
         """What it states of that key, signed."""
         public_key = bureau.compute_public_key(self.engine, self.key(contract, operation))
         about = (contract, operation, self.engine, EPOCH, public_key.hex(), self.register_entries)
-        signature = self.signing.sign(MatchingKeyStatement(*about).message())
+        signature = self.signing.sign(MatchingKeyStatement(*about).signing_input())
         return bureau.SignedMatchingKey(public_key, self.register_entries, signature)
 
     @contextmanager
@@ -176,7 +176,7 @@ def serve(registry: Registry, listener: Listener) -> None:
 class Remote:
     """A registry in another process, so that this one's memory is the bank's alone."""
 
-    patience = Registry.patience
+    retry_policy = Registry.retry_policy
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

@@ -33,7 +33,7 @@ from sandbox.settings import ServiceSettings
 from tests.support.bureau_scene import Bank, Scene
 
 PASSWORD = "correct horse battery"
-PATIENCE = RetryPolicy(connect=5, answer=60, tries=1, longest_wait=0.05)
+PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=60, tries=1, longest_wait=0.05)
 
 
 class Signs(Protocol):
@@ -69,7 +69,7 @@ class House:
 
     def outlet(self, signer: Signs | None = None) -> BureauClient:
         """The scene's bank (or whoever signs with ``signer``) at the service."""
-        opened = BureauClient(self.url, signer or Signer(self.scene.bank), patience=PATIENCE)
+        opened = BureauClient(self.url, signer or Signer(self.scene.bank), retry_policy=PATIENCE)
         self._outlets.append(opened)
         return opened
 
@@ -101,7 +101,7 @@ class House:
 
     def entries(self, *kinds: str) -> list[dict[str, Any]]:
         """The bodies of ledger entries of these kinds, in order."""
-        with self.bureau.store.read() as session:
+        with self.bureau.store.begin_read() as session:
             query = select(LedgerEntryRow.body).where(LedgerEntryRow.kind.in_(kinds)).order_by(LedgerEntryRow.seq)
             return [json.loads(body) for body in session.scalars(query)]
 

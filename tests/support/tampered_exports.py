@@ -45,7 +45,7 @@ class Export:
         return path
 
     def body(self, place: int) -> bytes:
-        return EntryLine.cut(self.entries[place - 1]).body
+        return EntryLine.split(self.entries[place - 1]).body
 
     def flip(self, place: int, at: int) -> None:
         """Change one byte of the entry's body into another printable one, and nothing else."""
@@ -57,7 +57,7 @@ class Export:
 
     def replace(self, place: int, body: bytes, signature: str | None = None) -> None:
         """Put another body there, with the leaf's hash made to fit."""
-        old = EntryLine.cut(self.entries[place - 1])
+        old = EntryLine.split(self.entries[place - 1])
         self.entries[place - 1] = encode_export_entry(body, hash_leaf(body).hex(), signature or old.signature)
 
     def renumber(self, start: int) -> None:
@@ -102,5 +102,5 @@ def head_over(tree: MerkleTree, size: int, key: Ed25519PrivateKey = KEY) -> Sign
 
 def tree_of(export: Export) -> MerkleTree:
     tree = MerkleTree()
-    tree.extend(hash_leaf(EntryLine.cut(line).body) for line in export.entries)
+    tree.extend(hash_leaf(EntryLine.split(line).body) for line in export.entries)
     return tree

@@ -66,12 +66,12 @@ class RetryPolicy:
     ledger to be cosigned by the contract's witnesses, once everything else of a job is done.
     """
 
-    connect: float = 10.0
-    answer: float = 960.0  # longer than the service's own limit, so that its answer is heard
+    connect_timeout: float = 10.0
+    read_timeout: float = 960.0  # longer than the service's own limit, so that its answer is heard
     tries: int = 5
     longest_wait: float = 15.0
-    busy: float = 12 * 3600.0  # hundreds of millions of entries take a bureau hours, once a key epoch
-    cosigned: float = 600.0
+    busy_timeout: float = 12 * 3600.0  # hundreds of millions of entries take a bureau hours, once a key epoch
+    cosigning_timeout: float = 600.0
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class BureauClient:
         insecure_http: bool = False,
         ca_file: Path | None = None,
         caps: ResponseLimits | None = None,
-        patience: RetryPolicy | None = None,
+        retry_policy: RetryPolicy | None = None,
     ) -> None:
         self.url = check_address(url, option="--bureau", plain_http=insecure_http, instead=_PLAIN_HTTP_HINT)
         self.bytes_up = 0
@@ -110,13 +110,13 @@ class BureauClient:
         self._keys = keys
         self._bureau_key = bureau_key
         self._caps = caps or ResponseLimits()
-        self.patience = patience or RetryPolicy()
+        self.retry_policy = retry_policy or RetryPolicy()
         self._count_lock = threading.Lock()
         # trust_env would take credentials from .netrc and send requests through whatever proxy a variable names.
         self._client = httpx.Client(
             base_url=self.url,
             verify=load_ca_file(ca_file) if ca_file else True,
-            timeout=httpx.Timeout(self.patience.answer, connect=self.patience.connect),
+            timeout=httpx.Timeout(self.retry_policy.read_timeout, connect=self.retry_policy.connect_timeout),
             headers={"accept-encoding": "identity", "user-agent": "shulab"},
             follow_redirects=False,
             trust_env=False,
@@ -134,7 +134,7 @@ class BureauClient:
         """Close the connections."""
         self._client.close()
 
-    def bureau(self) -> UnverifiedBureauCard:
+    def bureau_card(self) -> UnverifiedBureauCard:
         """GET /v1/bureau; raises ``Unreachable`` when no bureau answers there."""
         return parse_bureau_card(self._ask("GET", "/v1/bureau", signed=False, cap=self._caps.document))
 
@@ -147,7 +147,7 @@ class BureauClient:
         found = self._ask("GET", path, cap=self._caps.document).json()
         return parse_contract(json.dumps(found.get("signed"))), str(found.get("state"))
 
-    def versions(self, contract: str) -> tuple[ContractVersionStatus, ...]:
+    def contract_versions(self, contract: str) -> tuple[ContractVersionStatus, ...]:
         """GET every version of the contract and where it stands, newest first."""
         return parse_contract_versions(self._ask("GET", contract_path(contract), cap=self._caps.document))
 
@@ -170,7 +170,7 @@ class BureauClient:
         query = f"?model={model}&version={int(version)}" if model is not None and version is not None else ""
         return self._ask("GET", contract_path(contract, "sheet") + query, cap=self._caps.sheet).content
 
-    def register(self, contract: str, model: str, version: int) -> tuple[str, int]:
+    def register_version(self, contract: str, model: str, version: int) -> tuple[str, int]:
         """GET name and version of the register that a model's scores come from now."""
         query = f"?model={model}&version={int(version)}"
         return parse_register_version(
@@ -252,7 +252,7 @@ class BureauClient:
         path = contract_path(contract, f"jobs/{check_job_id(job)}/batches/{check_sha256(sha256)}")
         self._ask("PUT", path, _only_frame(frame), cap=self._caps.document, patient=False)
 
-    def put_batch_again(self, contract: str, job: str, sha256: str) -> None:
+    def put_batch_reevaluation(self, contract: str, job: str, sha256: str) -> None:
         """PUT that a batch which an earlier job sent is to be evaluated again in this one; no body. Safe to send again:
         it is charged once. Raises ``Busy``, and ``Conflict`` while nothing has changed at the bureau."""
         path = contract_path(contract, f"jobs/{check_job_id(job)}/batches/{check_sha256(sha256)}/again")
@@ -285,18 +285,18 @@ class BureauClient:
         path = f"/v1/ledger/checkpoint?covering={int(covering)}{counted}"
         return self._ask("GET", path, signed=False, cap=self._caps.document).content
 
-    def offer(self, model: str, version: int | None = None) -> dict[str, Any]:
+    def model_offer(self, model: str, version: int | None = None) -> dict[str, Any]:
         """GET what the bureau offers of a published model (the newest version, unless named), without a contract."""
         if not _SLUG.match(model):
             raise InvalidInput("Wanted a model's name (lower-case letters, digits, . _ -).", next_step="check --model")
         query = f"?version={int(version)}" if version is not None else ""
         return self._ask("GET", f"/v1/offers/{model}{query}", cap=self._caps.document).json()
 
-    def own_bank(self) -> str:
+    def own_bank_id(self) -> str:
         """GET this bank's id at the bureau; raises ``NotAuthentic`` if the key that signs is not accepted there."""
         return str(self._ask("GET", "/v1/banks/self", cap=self._caps.document).json().get("bank"))
 
-    def succeed_key(self, signed: SignedKeySuccession) -> None:
+    def submit_key_succession(self, signed: SignedKeySuccession) -> None:
         """POST the statement that the bank's next key takes the place of its old one. Safe to send again."""
         self._ask("POST", "/v1/banks/keys", signed.model_dump_json(by_alias=True).encode(), cap=self._caps.document)
 
@@ -317,7 +317,7 @@ class BureauClient:
         """
         bureau_key = self._addressee() if signed else ""
         wait = 0.25
-        for tries_left in range(self.patience.tries - 1, -1, -1):
+        for tries_left in range(self.retry_policy.tries - 1, -1, -1):
             headers = {"content-type": _media_type(body)} if body else {}
             if signed:
                 headers |= sign_request(method, target, body, self._signer(bureau_key), bureau_key=bureau_key)
@@ -343,14 +343,14 @@ class BureauClient:
             else:
                 if answer.status < 300:
                     return answer
-                failure = answer.error()
+                failure = answer.to_error()
                 # "busy" says that the request was not begun, so any request may be repeated then.
                 busy = isinstance(failure, Busy)
                 repeat = patient if busy else again and answer.status == 503
                 wait = max(wait, answer.retry_after)
             if not repeat or tries_left == 0:
                 raise failure
-            time.sleep(min(wait, self.patience.longest_wait) * (0.75 + random.random() / 2))
+            time.sleep(min(wait, self.retry_policy.longest_wait) * (0.75 + random.random() / 2))
             wait *= 2
         raise Unreachable(f"No answer from {self.url}.", next_step=CHECK_SERVICE_HINT)
 
@@ -377,11 +377,11 @@ class BureauClient:
 
     def _signer(self, bureau_key: str) -> Signer:
         """The key that this bureau knows: the bank's may be rotated while the outlet is open."""
-        return self._keys.key_for(bureau_key) if isinstance(self._keys, BankKeys) else self._keys
+        return self._keys.key_for_bureau(bureau_key) if isinstance(self._keys, BankKeys) else self._keys
 
     def _addressee(self) -> str:
         if self._bureau_key is None:
-            self._bureau_key = self.bureau().public_key
+            self._bureau_key = self.bureau_card().public_key
         return self._bureau_key
 
 

@@ -29,7 +29,7 @@ class BureauResponse:
     content: bytes
 
     @property
-    def kind(self) -> str:
+    def problem_type(self) -> str:
         """Last part of the problem's type."""
         return problem_kind(self.content)
 
@@ -60,7 +60,7 @@ class BureauResponse:
             )
         return found
 
-    def error(self) -> ShulabError:
+    def to_error(self) -> ShulabError:
         """The problem as the error it was at the bureau; an answer that is no problem document by its status."""
         found = problem_to_error(self.status, self.content)
         if isinstance(found, Busy):

@@ -57,7 +57,7 @@ class ActiveScoringContract(ActiveContract):
     params: ParameterSet
     sheet: BankSheet
 
-    def facts(self, receipts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def manifest_fields(self, receipts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """What a run's manifest says of the agreement it ran under and of the register that its ``receipts`` name."""
         contract, sheet = self.contract, self.sheet
         return {
@@ -92,8 +92,8 @@ def countersign(
     ``NotAuthentic`` when the contract, the bureau's card, the fingerprint or an earlier pin disagree, ``NotAllowed``
     when the person does not agree or no version takes a signature.
     """
-    card = outlet.bureau()
-    chosen = _signable_version(contract, outlet.versions(contract))
+    card = outlet.bureau_card()
+    chosen = _signable_version(contract, outlet.contract_versions(contract))
     signed, _ = outlet.contract(contract, chosen.version)
     document = signed.contract
     _check_parties(home, document, contract)
@@ -199,7 +199,7 @@ def verify_active_contract(
             f"Contract {contract} names other recipients: {', '.join(document.recipients)} (term: recipients).",
             next_step="give one of these with --recipient, or ask the bureau to amend the contract",
         )
-    chosen = document.model(*model) if model is not None else document.model()
+    chosen = document.find_model(*model) if model is not None else document.find_model()
     if document.engine not in ENGINES:
         raise InvalidInput(
             "The contract names a matching engine that this version does not know.", next_step="update the software"
@@ -274,7 +274,7 @@ def check_pinned(home: BankHome, bureau: Party) -> None:
 def _check_parties(home: BankHome, document: Contract, contract: str) -> None:
     if document.id != contract:
         raise NotAuthentic("The bureau answered with another contract.", next_step="ask the bureau")
-    if document.bank.public_key not in home.own_keys:
+    if document.bank.public_key not in home.own_public_keys:
         raise NotAuthentic(
             f"Contract {contract} names another bank's key.",
             next_step="send the bureau this bank's card (`lab bank card`) for a new contract",

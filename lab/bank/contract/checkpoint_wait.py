@@ -31,7 +31,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.25, 5.0
 class LedgerRoutes(Protocol):
     """What an outlet offers of the bureau's ledger."""
 
-    patience: RetryPolicy
+    retry_policy: RetryPolicy
 
     def ledger_checkpoint(self, covering: int, witnesses: Sequence[str]) -> bytes: ...
     def ledger_consistency(self, first: int, second: int) -> Proof: ...
@@ -56,7 +56,7 @@ def await_cosigned_checkpoint(
     if terms is None:
         return None
     heads = {(head.size, head.root): head for head in (Receipt.read(one).head for one in receipts)}
-    kept = witness.kept()
+    kept = witness.stored_head()
     if not heads and kept is not None:
         # What a run uses may be kept from one that did not end: its receipts are of trees that this head continues.
         heads[(kept.size, kept.root)] = kept
@@ -73,7 +73,7 @@ def await_cosigned_checkpoint(
         except NotFound:
             proofs[size] = {}
         check_head_included(head, checkpoint, proofs[size])
-    witness.keep_cosigned(checkpoint)
+    witness.store_checkpoint(checkpoint)
     return CosignatureEvidence(checkpoint, proofs, tuple(one.name for one in found), terms.quorum)
 
 
@@ -91,7 +91,7 @@ def _await_quorum(
     routes: LedgerRoutes, bureau_key: str, terms: WitnessQuorum, newest: SignedTreeHead
 ) -> tuple[SignedCheckpoint, tuple[Cosignature, ...]]:
     keys = [party.public_key for party in terms.parties]
-    until, wait = time.monotonic() + routes.patience.cosigned, _FIRST_WAIT
+    until, wait = time.monotonic() + routes.retry_policy.cosigning_timeout, _FIRST_WAIT
     while True:
         try:
             checkpoint = SignedCheckpoint.parse(routes.ledger_checkpoint(newest.size, keys))
@@ -102,7 +102,7 @@ def _await_quorum(
             if time.monotonic() > until:
                 raise Unreachable(
                     f"The run is not finished: the ledger that its receipts are of ({newest.size} entries) was not "
-                    f"cosigned within {routes.patience.cosigned:.0f} seconds. {error.detail}",
+                    f"cosigned within {routes.retry_policy.cosigning_timeout:.0f} seconds. {error.detail}",
                     next_step="ask the bureau why; the same command goes on with the run, without new charges",
                 ) from None
         time.sleep(max(min(wait, until - time.monotonic()), 0.01))

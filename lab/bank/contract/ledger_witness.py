@@ -38,7 +38,7 @@ class ReceiptedExchange(Protocol):
     @property
     def kind(self) -> str: ...
 
-    def facts(self) -> Mapping[str, Fact]: ...
+    def expected_facts(self) -> Mapping[str, Fact]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class BatchExchange:
         """The kind of entry that tells of it."""
         return SCORE_ANSWERED
 
-    def facts(self) -> Mapping[str, Fact]:
+    def expected_facts(self) -> Mapping[str, Fact]:
         """What the entry must say."""
         name, _, version = self.model.rpartition("@")
         return {
@@ -87,7 +87,7 @@ class MatchExchange:
         """The kind of entry that tells of it."""
         return MATCH_ANSWERED
 
-    def facts(self) -> Mapping[str, Fact]:
+    def expected_facts(self) -> Mapping[str, Fact]:
         """What the entry must say."""
         return {
             "epoch": self.epoch,
@@ -109,7 +109,7 @@ class LedgerWitness:
         self._bureau, self._prove = bureau, prove
         self._file = home.folder / "bureaus" / f"{bureau.fingerprint}.head"
 
-    def check(self, receipt: Mapping[str, Any], exchange: ReceiptedExchange) -> Receipt:
+    def check_receipt(self, receipt: Mapping[str, Any], exchange: ReceiptedExchange) -> Receipt:
         """The receipt, once it is the bureau's, proven, about this exchange, and of the ledger seen before.
 
         Raises ``InvalidInput`` for what is no receipt, ``NotAuthentic`` otherwise.
@@ -119,21 +119,21 @@ class LedgerWitness:
         if found.kind != exchange.kind:
             raise NotAuthentic("The bureau's receipt is for another kind of exchange.", next_step=_ASK_BUREAU_HINT)
         told = {**found.facts, "contract": found.contract}  # the entry's own word, whatever a fact of that name says
-        for name, wanted in {"contract": exchange.contract, "job": exchange.job, **exchange.facts()}.items():
+        for name, wanted in {"contract": exchange.contract, "job": exchange.job, **exchange.expected_facts()}.items():
             if type(told.get(name)) is not type(wanted) or told[name] != wanted:
                 what = name.removesuffix("_sha256").replace("_", " ")
                 raise NotAuthentic(f"The bureau's receipt does not name this job's {what}.", next_step=_ASK_BUREAU_HINT)
-        self.follow(found.head)
+        self.advance_head(found.head)
         return found
 
-    def follow(self, head: SignedTreeHead) -> None:
+    def advance_head(self, head: SignedTreeHead) -> None:
         """Hold a head of this bureau against the newest one kept, and keep the newer of the two.
 
         Two answers may overtake each other, so ``head`` may also be the older. Raises ``NotAuthentic`` when one does
         not continue the other: the bureau's ledger was rewritten, or put back to an earlier state.
         """
         head.verify(self._bureau.public_key)
-        kept = self.kept()
+        kept = self.stored_head()
         if kept is not None:
             older, newer = sorted((kept, head), key=lambda one: one.size)
             try:
@@ -149,7 +149,7 @@ class LedgerWitness:
         if kept is None or head.size > kept.size:
             self._keep(head, self._file)
 
-    def kept(self) -> SignedTreeHead | None:
+    def stored_head(self) -> SignedTreeHead | None:
         """The newest head that this bureau has shown, or None; raises ``InvalidInput`` if the file was damaged."""
         if not self._file.exists():
             return None
@@ -163,11 +163,11 @@ class LedgerWitness:
             ) from None
         return head
 
-    def keep_cosigned(self, checkpoint: SignedCheckpoint) -> None:
+    def store_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
         """Keep the newest cosigned checkpoint too, to be shown to others."""
         replace_private(self._file.with_suffix(".checkpoint"), str(checkpoint).encode())
 
-    def kept_cosigned(self) -> SignedCheckpoint | None:
+    def stored_checkpoint(self) -> SignedCheckpoint | None:
         """The cosigned checkpoint that was kept, or None; raises ``InvalidInput`` if the file was damaged."""
         path = self._file.with_suffix(".checkpoint")
         return SignedCheckpoint.parse(read_private(path)) if path.exists() else None
@@ -181,7 +181,7 @@ def stored_heads(home: BankHome) -> list[tuple[Party, SignedTreeHead, str | None
     found = []
     for pin in home.pins():
         witness = LedgerWitness(home, pin.bureau, _no_proof)
-        head, checkpoint = witness.kept(), witness.kept_cosigned()
+        head, checkpoint = witness.stored_head(), witness.stored_checkpoint()
         if head is not None:
             found.append((pin.bureau, head, None if checkpoint is None else str(checkpoint)))
     return found

@@ -74,19 +74,19 @@ class EvaluationStore:
             (count,) = self._connection.execute("SELECT count(*) FROM evaluated").fetchone()
         return int(count)
 
-    def under_way(self) -> list[tuple[int, list[str]]]:
+    def pending_requests(self) -> list[tuple[int, list[str]]]:
         """The requests under way, the first begun first: their numbers, and their identifiers in order."""
         with _translate_sqlite_errors():
             found = self._connection.execute("SELECT number, codes FROM under_way ORDER BY number").fetchall()
         return [(number, json.loads(codes)) for number, codes in found]
 
-    def begin(self, codes: Sequence[str]) -> int:
+    def record_request(self, codes: Sequence[str]) -> int:
         """Keep the identifiers of a request that is about to be sent; its number."""
         with _translate_sqlite_errors(), self._connection:
             cursor = self._connection.execute("INSERT INTO under_way (codes) VALUES (?)", (json.dumps(list(codes)),))
         return int(cursor.lastrowid or 0)
 
-    def keep(self, number: int, codes: Sequence[str], values: NDArray[np.uint8]) -> None:
+    def record_evaluations(self, number: int, codes: Sequence[str], values: NDArray[np.uint8]) -> None:
         """Keep the answer, uint8 [n, 32], of a request under way, which is then done."""
         data = np.ascontiguousarray(values).tobytes()
         if values.shape != (len(codes), EVALUATION_BYTES):
@@ -98,13 +98,13 @@ class EvaluationStore:
             self._connection.executemany("INSERT OR IGNORE INTO evaluated VALUES (?, ?)", rows)
             self._connection.execute("DELETE FROM under_way WHERE number = ?", (number,))
 
-    def drop(self, number: int) -> None:
+    def discard_request(self, number: int) -> None:
         """Forget a request under way: it was not sent, or the bureau did not take it."""
         with _translate_sqlite_errors(), self._connection:
             self._connection.execute("DELETE FROM under_way WHERE number = ?", (number,))
 
     @contextmanager
-    def alone(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def exclusive(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """While no other process of this bank sends requests of this store; ``waiting`` is called if one does.
 
         What is under way then belongs to a process that has ended.

@@ -28,7 +28,7 @@ ReceiptHandler: TypeAlias = Callable[[bytes, bytes, dict[str, Any], bool], None]
 class MatchingRoutes(Protocol):
     """What an outlet offers for matching; each raises ``Busy`` while the bureau evaluates its register."""
 
-    patience: RetryPolicy
+    retry_policy: RetryPolicy
 
     def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes: ...
     def matching_shard(self, contract: str, job: str, sha256: str, first: int, count: int) -> bytes: ...
@@ -46,7 +46,7 @@ class MatchingJobClient:
     contract: str
     job: str
     progress: Progress = SILENT
-    take_receipt: ReceiptHandler | None = None
+    receipt_handler: ReceiptHandler | None = None
     """None: where no receipt is wanted."""
 
     def setup(self, *, counting: bool = False) -> bytes:
@@ -71,7 +71,7 @@ class MatchingJobClient:
             request, lambda: self.routes.count_matches(self.contract, self.job, request), counting=True
         )
 
-    def stands(self) -> bool:
+    def is_open(self) -> bool:
         """Whether the job is open: what is refused then is beyond a ceiling, not stopped."""
         try:
             return bool(self.routes.job(self.contract, self.job).get("state") == "open")
@@ -81,8 +81,8 @@ class MatchingJobClient:
     def _receipted(self, request: bytes, ask: Callable[[], ResponseWithReceipt], *, counting: bool) -> bytes:
         """The response, once its receipt is taken: no value is made of an answer that the bureau could deny."""
         response, receipt = self._patiently(ask)
-        if self.take_receipt is not None:
-            self.take_receipt(request, response, receipt, counting)
+        if self.receipt_handler is not None:
+            self.receipt_handler(request, response, receipt, counting)
         return response
 
     def _patiently(self, ask: Callable[[], _T]) -> _T:
@@ -90,8 +90,8 @@ class MatchingJobClient:
             return ask()
         except Busy as first:
             busy = first
-        patience = self.routes.patience
-        until = time.monotonic() + patience.busy
+        patience = self.routes.retry_policy
+        until = time.monotonic() + patience.busy_timeout
         with self.progress.stage("wait", 1) as stage:
             while time.monotonic() < until:
                 # The bureau says how long its work will take still, so there is no need to ask less and less often.

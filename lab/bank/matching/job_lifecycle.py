@@ -55,11 +55,11 @@ def make_receipt_handler(witness: LedgerWitness, run: Run, contract: str, epoch:
         with translate_protocol_errors("matching"):
             asked = count_elements(request, FrameKind.MATCH_REQUEST)
         try:
-            witness.check(receipt, MatchExchange(contract, run.id, epoch, asked, request, response, counting))
+            witness.check_receipt(receipt, MatchExchange(contract, run.id, epoch, asked, request, response, counting))
         except InvalidInput as error:
             # The request was charged and answered all the same: it is kept, and sent again as it is.
             raise NotAuthentic(error.detail, next_step=error.next_step) from None
-        run.keep_receipt(hashlib.sha256(request).hexdigest(), receipt)
+        run.save_matching_receipt(hashlib.sha256(request).hexdigest(), receipt)
 
     return take
 
@@ -82,7 +82,7 @@ def check_portfolio_allowance(home: BankHome, outlet: BureauClient, contract: Co
     known = stored_epochs(home.evaluations, contract.id, contract.engine)
     if known:
         with open_evaluation_store(home.evaluations, contract.id, known[-1], contract.engine) as store:
-            paid = frozenset(code for _, request in store.under_way() for code in request)
+            paid = frozenset(code for _, request in store.pending_requests() for code in request)
             asked = sum(
                 len([code for code in store.missing(codes[start : start + _LOOKUP_BATCH]) if code not in paid])
                 for start in range(0, len(codes), _LOOKUP_BATCH)

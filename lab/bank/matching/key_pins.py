@@ -35,39 +35,39 @@ class MatchingKeyPins:
     folder: Path
     contract: str
     bureau_key: str
-    sized: bool = True
+    register_size_stated: bool = True
 
-    def check(self, setup: SetupManifest) -> bytes:
+    def verify_key(self, setup: SetupManifest) -> bytes:
         """The public key of a set-up, after its statement was verified and compared with the first one seen.
 
         Raises ``NotAuthentic`` for a statement that does not verify, for another key than the first, and after answers
         that strayed from it; ``InvalidInput`` for what is no key, or a register larger than was stated.
         """
         with translate_protocol_errors("set-up"):
-            check_public_key(setup.engine, setup.stated.public_key)
-        statement, signature = self._statement(setup), setup.stated.signature.hex()
+            check_public_key(setup.engine, setup.signed_key.public_key)
+        statement, signature = self._statement(setup), setup.signed_key.signature.hex()
         statement.verify(self.bureau_key, signature)
         shown: dict[str, Any] = {"statement": statement.as_dict(), "signature": signature, "bureau": self.bureau_key}
         self._compare(setup, shown)
-        self.check_strayed(setup)
+        self.check_no_canary_failure(setup)
         most = int(statement.register_entries * _MAX_GROWTH_FACTOR) + _MAX_GROWTH_ENTRIES
-        if self.sized and setup.entries > most:
+        if self.register_size_stated and setup.entries > most:
             raise InvalidInput(
                 f"The set-up has {setup.entries} entries; what the bureau signed with it says "
                 f"{statement.register_entries}.",
                 next_step="ask the bureau: it states the size anew when its register grows; otherwise it plants marks",
             )
-        return setup.stated.public_key
+        return setup.signed_key.public_key
 
-    def check_strayed(self, setup: SetupManifest) -> None:
+    def check_no_canary_failure(self, setup: SetupManifest) -> None:
         """Raise ``NotAuthentic`` if an answer strayed before, in whichever key epoch: which one it is, the bureau says,
         so a new one alone is no reason to let it try again. Asked before each request, for another process of the bank
         may have found it meanwhile."""
-        pattern = f"{self.contract}.e*.{matching_operation(setup.counting)}.strayed.json"
+        pattern = f"{self.contract}.e*.{matching_operation(setup.for_counting)}.strayed.json"
         if any(self.folder.glob(pattern)):
             raise self._stop(setup, "answered under another key than the published one before")
 
-    def strayed(self, setup: SetupManifest, request_sha256: str, found: CanaryMismatch) -> NotAuthentic:
+    def record_canary_failure(self, setup: SetupManifest, request_sha256: str, found: CanaryMismatch) -> NotAuthentic:
         """Keep that an answer strayed: nothing more is sent under this contract and operation. The error."""
         told: dict[str, object] = {
             "found": str(found),
@@ -100,7 +100,8 @@ class MatchingKeyPins:
 
     def _stop(self, setup: SetupManifest, what: str) -> NotAuthentic:
         return NotAuthentic(
-            f"The bureau {what} (contract {self.contract}, {matching_operation(setup.counting)}, epoch {setup.epoch}).",
+            f"The bureau {what} (contract {self.contract}, {matching_operation(setup.for_counting)}, epoch "
+            f"{setup.epoch}).",
             next_step="do not send again: nothing more is sent under this contract. Tell the bureau and an auditor; if "
             "it was a fault, matching goes on after `lab bureau rotate-keys` there, when somebody here has moved "
             f"{self.contract}.e*.strayed.json out of matching-keys/ in the bank's folder",
@@ -109,17 +110,17 @@ class MatchingKeyPins:
     def _statement(self, setup: SetupManifest) -> MatchingKeyStatement:
         return MatchingKeyStatement(
             contract=self.contract,
-            operation=matching_operation(setup.counting),
+            operation=matching_operation(setup.for_counting),
             engine=setup.engine,
             epoch=setup.epoch,
-            public_key=setup.stated.public_key.hex(),
-            register_entries=setup.stated.register_entries,
+            public_key=setup.signed_key.public_key.hex(),
+            register_entries=setup.signed_key.register_entries,
         )
 
     def _path(self, setup: SetupManifest, sort: str) -> Path:
         return (
             self.folder
-            / f"{self.contract}.e{setup.epoch}.{setup.engine}.{matching_operation(setup.counting)}.{sort}.json"
+            / f"{self.contract}.e{setup.epoch}.{setup.engine}.{matching_operation(setup.for_counting)}.{sort}.json"
         )
 
     def _make_folder(self) -> None:

@@ -77,26 +77,26 @@ def match_portfolio(
     standing = verify_active_contract(home, outlet, errand.contract, now=started, operations=(Operation.MATCH,))
     contract, portfolio = standing.contract, _read_portfolio(standing, errand)
     key = run_key("match", contract.id, portfolio.sha256, portfolio.id_column, str(out.absolute()))
-    with open_run(home.matches, key, RunMetadata.of(RunKind.MATCH, contract, started), now=started) as run:
+    with open_run(home.matches, key, RunMetadata.for_contract(RunKind.MATCH, contract, started), now=started) as run:
         found, warnings = None, list(portfolio.warnings)
         witness = LedgerWitness(home, contract.bureau, outlet.ledger_consistency)
         if portfolio.codes:
             check_portfolio_allowance(home, outlet, contract, portfolio.codes)
             counterpart, ask = _open_matching_job(witness, standing, outlet, run, portfolio, errand, progress)
             found = intersect_identifiers(home, keys, counterpart, ask, portfolio.codes, progress=progress)
-        cosigned = await_cosigned_checkpoint(outlet, contract, run.receipts(), witness, progress=progress)
-        matched = found.match.indices if found else np.zeros(0, dtype=np.int64)
+        cosigned = await_cosigned_checkpoint(outlet, contract, run.matching_receipts(), witness, progress=progress)
+        matched = found.intersection.indices if found else np.zeros(0, dtype=np.int64)
         write_result_table(match_table(portfolio, matched), out)
         if portfolio.codes:
             warnings += end_job(outlet, contract.id, run.id)
         manifest = _manifest(home, standing, outlet, portfolio, run, found, begun, started)
         manifest |= describe_fork_detection(contract, cosigned) | {
-            "sent": found.sent if found else 0,
-            "false_positive_rate": found.match.false_positive_rate if found else 0.0,
+            "sent": found.identifiers_sent if found else 0,
+            "false_positive_rate": found.intersection.false_positive_rate if found else 0.0,
             "warnings": warnings,
             "out": str(out),
         }
-        run.finish_match(manifest)
+        run.finish_without_scores(manifest)
     return manifest
 
 
@@ -113,7 +113,7 @@ def count_portfolio(
     contract, portfolio = standing.contract, _read_portfolio(standing, errand)
     split_count_requests(len(portfolio.codes), min(contract.ceilings.identifiers_per_match, MAX_REQUEST_ELEMENTS))
     key = run_key("count", contract.id, portfolio.sha256, portfolio.id_column)
-    with open_run(home.matches, key, RunMetadata.of(RunKind.COUNT, contract, started), now=started) as run:
+    with open_run(home.matches, key, RunMetadata.for_contract(RunKind.COUNT, contract, started), now=started) as run:
         if not run.resumed:
             check_allowance(outlet, contract, len(portfolio.codes))
         witness = LedgerWitness(home, contract.bureau, outlet.ledger_consistency)
@@ -121,11 +121,11 @@ def count_portfolio(
         counted = count_matching_identifiers(
             home, run.folder / "setup", keys, counterpart, ask, portfolio.codes, progress=progress
         )
-        cosigned = await_cosigned_checkpoint(outlet, contract, run.receipts(), witness, progress=progress)
+        cosigned = await_cosigned_checkpoint(outlet, contract, run.matching_receipts(), witness, progress=progress)
         warnings = [*portfolio.warnings, *end_job(outlet, contract.id, run.id)]
         manifest = _manifest(home, standing, outlet, portfolio, run, counted, begun, started)
         manifest |= describe_fork_detection(contract, cosigned) | {"warnings": warnings}
-        run.finish_match(manifest)
+        run.finish_without_scores(manifest)
     return manifest
 
 
@@ -167,13 +167,13 @@ def _manifest(
     contract = standing.contract
     matched = 0
     if found is not None:
-        matched = found.matched if isinstance(found, CountResult) else len(found.match.indices)
+        matched = found.matched if isinstance(found, CountResult) else len(found.intersection.indices)
     entries = found.setup.entries if found else 0
     seconds = dict(found.seconds) if found else {}
     seconds["total"] = time.perf_counter() - begun
     return {
         "schema": "shulab-match/1",
-        "kind": run.label.kind.value,
+        "kind": run.metadata.kind.value,
         "run": run.id,
         "resumed": run.resumed,
         "bank": home.name,
@@ -184,13 +184,13 @@ def _manifest(
         "purpose": contract.purpose.value,
         "recipient": standing.recipient,
         "engine": contract.engine,
-        "receipts": run.receipts(),
+        "receipts": run.matching_receipts(),
         "portfolio": portfolio.name,
         "portfolio_sha256": portfolio.sha256,
         "rows": portfolio.rows,
         "accepted": len(portfolio.codes),
         "set_aside": len(portfolio.set_aside),
-        "set_aside_reasons": portfolio.reasons,
+        "set_aside_reasons": portfolio.set_aside_counts,
         "matched": matched,
         "setup_entries": entries,
         "setup_bytes": found.setup_bytes if found else 0,
@@ -201,6 +201,6 @@ def _manifest(
         "bytes_down": outlet.bytes_down,
         "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "started": started.isoformat(timespec="seconds"),
-        "delete_after": run.label.delete_after.isoformat(),
+        "delete_after": run.metadata.delete_after.isoformat(),
         "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
     }

@@ -68,10 +68,10 @@ class MatchResult:
     """A match, the set-up it was made against, bytes of that set-up with its manifest, identifiers sent for it, and
     seconds by step."""
 
-    match: Intersection
+    intersection: Intersection
     setup: SetupManifest
     setup_bytes: int
-    sent: int
+    identifiers_sent: int
     seconds: dict[str, float]
 
 
@@ -102,7 +102,7 @@ def intersect_identifiers(
     times = [time.perf_counter()]
     tags = np.zeros((len(codes), TAG_BYTES), dtype=np.uint8)
     buckets, places = np.zeros(len(codes), dtype=np.uint32), np.zeros(len(codes), dtype=np.uint64)
-    seen = MatchingKeyPins(home.matching_keys, counterpart.contract, ask.bureau_key, ask.sized)
+    seen = MatchingKeyPins(home.matching_keys, counterpart.contract, ask.bureau_key, ask.register_size_stated)
     with ExitStack() as stack:
         store = stack.enter_context(
             open_evaluation_store(home.evaluations, counterpart.contract, ask.epoch, ask.engine)
@@ -115,7 +115,7 @@ def intersect_identifiers(
         times.append(time.perf_counter())
         evaluation = OprfClient(keys, counterpart, ask, store, seen, held.setup, crew, progress)
         with progress.stage("match", len(codes)) as stage, _translate_crew_errors():
-            evaluated = stack.enter_context(closing(evaluation.values(codes)))
+            evaluated = stack.enter_context(closing(evaluation.evaluate(codes)))
             for part, values in evaluated:
                 both = derive_tags_and_marks(counterpart.contract, [codes[index] for index in part.tolist()], values)
                 tags[part] = both[:, :TAG_BYTES]
@@ -126,7 +126,13 @@ def intersect_identifiers(
     times.append(time.perf_counter())
     rate = min(held.setup.false_positive_rate * len(codes), 1.0)
     found = Intersection(hits, tags[hits], rate)
-    return MatchResult(found, held.setup, held.setup.bytes + held.overhead, evaluation.sent, _step_seconds(times))
+    return MatchResult(
+        found,
+        held.setup,
+        held.setup.total_bytes + held.manifest_bytes,
+        evaluation.identifiers_sent,
+        _step_seconds(times),
+    )
 
 
 def count_matching_identifiers(
@@ -147,9 +153,9 @@ def count_matching_identifiers(
     """
     buckets, places = np.zeros(len(codes), dtype=np.uint32), np.zeros(len(codes), dtype=np.uint64)
     done, times = 0, [time.perf_counter()]
-    seen = MatchingKeyPins(home.matching_keys, counterpart.contract, ask.bureau_key, ask.sized)
+    seen = MatchingKeyPins(home.matching_keys, counterpart.contract, ask.bureau_key, ask.register_size_stated)
     with ExitStack() as stack:
-        sizes = split_count_requests(len(codes), ask.chunk)
+        sizes = split_count_requests(len(codes), ask.request_elements)
         held = stack.enter_context(
             open_current_setup(
                 folder, counterpart, seen, engine=ask.engine, epoch=ask.epoch, counting=True, progress=progress
@@ -158,14 +164,14 @@ def count_matching_identifiers(
         times.append(time.perf_counter())
         crew = stack.enter_context(closing(_LazyCrew(ask, len(codes))))
         ordered = sorted(codes)
-        order = keys.order(ask.engine, counterpart.contract, ask.epoch, ordered, counting=True)
+        order = keys.request_order(ask.engine, counterpart.contract, ask.epoch, ordered, counting=True)
         with progress.stage("count", len(codes)) as stage, _translate_crew_errors():
             for size in sizes:
                 part = slice(done, done + size)
                 chunk = [ordered[index] for index in order[part].tolist()]
                 blinding = keys.blinding(ask.engine, counterpart.contract, ask.epoch, chunk, counting=True)
-                request = blinding.request(chunk, crew())
-                seen.check_strayed(held.setup)
+                request = blinding.build_request(chunk, crew())
+                seen.check_no_canary_failure(held.setup)
                 response = counterpart.count(request)
                 values = unblind_response(blinding, request, response, size, seen, held.setup, crew())
                 marks = derive_counting_marks(counterpart.contract, counterpart.job, values)
@@ -176,7 +182,9 @@ def count_matching_identifiers(
         matched = len(_look_up(held, buckets, places, progress))
     remove_setup(folder, held.setup.sha256)
     times.append(time.perf_counter())
-    return CountResult(len(codes), matched, held.setup, held.setup.bytes + held.overhead, _step_seconds(times))
+    return CountResult(
+        len(codes), matched, held.setup, held.setup.total_bytes + held.manifest_bytes, _step_seconds(times)
+    )
 
 
 def split_count_requests(total: int, most: int) -> list[int]:

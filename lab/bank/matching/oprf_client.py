@@ -49,15 +49,15 @@ class MatchingParameters:
 
     engine: str
     epoch: int
-    per_request: int
+    max_per_request: int
     bureau_key: str
-    sized: bool = True
+    register_size_stated: bool = True
     processes: int = 0
 
     @property
-    def chunk(self) -> int:
+    def request_elements(self) -> int:
         """Elements in one request."""
-        return min(self.per_request, MAX_REQUEST_ELEMENTS)
+        return min(self.max_per_request, MAX_REQUEST_ELEMENTS)
 
 
 @dataclass
@@ -65,7 +65,7 @@ class _PendingRequest:
     """A request in hand: the places of its identifiers in the portfolio (none: it was cut off), and its number in the
     store."""
 
-    indices: NDArray[np.int64]
+    positions: NDArray[np.int64]
     codes: Sequence[str]
     number: int
     blinding: Blinding
@@ -92,10 +92,10 @@ class OprfClient:
     ) -> None:
         self._keys, self._counterpart, self._ask, self._store = keys, counterpart, ask, store
         self._seen, self._setup, self._crew, self._progress = seen, setup, crew, progress
-        self.sent = 0
+        self.identifiers_sent = 0
         """Identifiers sent, without canaries."""
 
-    def values(self, codes: Sequence[str]) -> Generator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
+    def evaluate(self, codes: Sequence[str]) -> Generator[tuple[NDArray[np.int64], NDArray[np.uint8]]]:
         """Part after part of ``codes``: places in it, int64 [m], and their values, uint8 [m, 32]; each place once.
 
         No other process of this bank sends requests under the contract meanwhile. Raises what the routes raise,
@@ -122,17 +122,19 @@ class OprfClient:
             finally:
                 for left in in_hand:
                     if left.response.cancel():
-                        self._store.drop(left.number)  # it has not left
+                        self._store.discard_request(left.number)  # it has not left
 
     def _parts(self, codes: Sequence[str], missing: NDArray[np.int64]) -> Iterator[NDArray[np.int64]]:
         """``missing``, sorted by text, in one secret order and cut into requests."""
         if not len(missing):
             return
-        check_canaries_fit(self._counterpart.contract, self._ask.chunk)
+        check_canaries_fit(self._counterpart.contract, self._ask.request_elements)
         names = [codes[index] for index in missing.tolist()]
-        shuffled = missing[self._keys.order(self._ask.engine, self._counterpart.contract, self._ask.epoch, names)]
+        shuffled = missing[
+            self._keys.request_order(self._ask.engine, self._counterpart.contract, self._ask.epoch, names)
+        ]
         start = 0
-        for size in request_sizes(len(missing), self._ask.chunk):
+        for size in request_sizes(len(missing), self._ask.request_elements):
             yield shuffled[start : start + size]
             start += size
 
@@ -143,14 +145,14 @@ class OprfClient:
             def say() -> None:
                 waiting.enter_context(self._progress.stage("turn", 1))
 
-            with self._store.alone(say):
+            with self._store.exclusive(say):
                 waiting.close()
                 yield
 
     def _finish_what_was_cut_off(self, sender: BackgroundSender[bytes]) -> None:
-        for number, codes in self._store.under_way():
-            if len(codes) + canary_count(len(codes)) > self._ask.per_request:
-                self._store.drop(number)  # an amendment allows no request of this size any more
+        for number, codes in self._store.pending_requests():
+            if len(codes) + canary_count(len(codes)) > self._ask.max_per_request:
+                self._store.discard_request(number)  # an amendment allows no request of this size any more
             else:
                 self._receive(self._send(np.zeros(0, dtype=np.int64), codes, number, sender))
 
@@ -159,12 +161,12 @@ class OprfClient:
     ) -> _PendingRequest:
         """Blind and send; the request is in the store before."""
         blinding = self._keys.blinding(self._ask.engine, self._counterpart.contract, self._ask.epoch, codes)
-        request = blinding.request(codes, self._crew())
+        request = blinding.build_request(codes, self._crew())
         if number is None:
-            number = self._store.begin(codes)
+            number = self._store.record_request(codes)
 
         def ask() -> bytes:
-            self._seen.check_strayed(self._setup)
+            self._seen.check_no_canary_failure(self._setup)
             return self._counterpart.match(request)
 
         response = sender.send(ask)
@@ -177,15 +179,15 @@ class OprfClient:
         except (NotAllowed, InvalidInput):
             # Refused though the job stands: the request was never charged, for then the same bytes are let through, and
             # it would stand in the way of all others. Stopped with its contract, it may have been, and is kept.
-            if self._counterpart.stands():
-                self._store.drop(part.number)
+            if self._counterpart.is_open():
+                self._store.discard_request(part.number)
             raise
         fresh = unblind_response(
             part.blinding, part.request, response, len(part.codes), self._seen, self._setup, self._crew()
         )
-        self._store.keep(part.number, part.codes, fresh)
-        self.sent += len(part.codes)
-        return part.indices, fresh
+        self._store.record_evaluations(part.number, part.codes, fresh)
+        self.identifiers_sent += len(part.codes)
+        return part.positions, fresh
 
 
 def unblind_response(
@@ -202,10 +204,10 @@ def unblind_response(
     Raises ``InvalidInput`` for an answer that does not fit, ``NotAuthentic`` for one that strayed from the key.
     """
     try:
-        with translate_protocol_errors("counting" if setup.counting else "matching"):
-            return blinding.finish(response, count, setup.stated.public_key, crew, counted=setup.counting)
+        with translate_protocol_errors("counting" if setup.for_counting else "matching"):
+            return blinding.finalize(response, count, setup.signed_key.public_key, crew, counted=setup.for_counting)
     except CanaryMismatch as found:
-        raise seen.strayed(setup, hashlib.sha256(request).hexdigest(), found) from None
+        raise seen.record_canary_failure(setup, hashlib.sha256(request).hexdigest(), found) from None
 
 
 def check_canaries_fit(contract: str, most: int) -> None:

@@ -51,7 +51,7 @@ class StoredSetup:
     setup: SetupManifest
     descriptor: int
     offsets: tuple[int, ...]
-    overhead: int
+    manifest_bytes: int
 
     def bucket(self, number: int) -> NDArray[np.uint64]:
         """The sorted places of a bucket, checked again; raises ``InvalidInput`` if the disk has changed it."""
@@ -65,7 +65,7 @@ class StoredSetup:
                 next_step="run the command again; it is fetched anew",
             ) from None
 
-    def sound(self, number: int) -> bool:
+    def has_bucket(self, number: int) -> bool:
         """Whether a bucket is held."""
         try:
             check_bucket(self.setup, number, self._read(number))
@@ -74,7 +74,7 @@ class StoredSetup:
         return True
 
     def _read(self, number: int) -> bytes:
-        return os.pread(self.descriptor, self.setup.sizes[number], self.offsets[number])
+        return os.pread(self.descriptor, self.setup.bucket_sizes[number], self.offsets[number])
 
     def _write(self, number: int, coded: bytes) -> None:
         check_bucket(self.setup, number, coded)
@@ -82,21 +82,21 @@ class StoredSetup:
         decode_bucket(coded, self.setup.geometry)
         os.pwrite(self.descriptor, coded, self.offsets[number])
 
-    def check_entries(self) -> None:
+    def check_entry_count(self) -> None:
         """Raise ``MalformedFrame`` unless the buckets have together as many entries as the manifest says."""
         heads = (
             os.pread(self.descriptor, min(size, _BUCKET_HEADER_BYTES), at)
-            for size, at in zip(self.setup.sizes, self.offsets, strict=True)
+            for size, at in zip(self.setup.bucket_sizes, self.offsets, strict=True)
         )
         found = sum(map(count_bucket, heads))
         if found != self.setup.entries:
             raise MalformedFrame(f"the manifest says {self.setup.entries} entries; the buckets have {found}")
 
-    def missing(self) -> list[int]:
+    def missing_buckets(self) -> list[int]:
         """The buckets that are not held."""
-        return [number for number in range(self.setup.geometry.buckets) if not self.sound(number)]
+        return [number for number in range(self.setup.geometry.buckets) if not self.has_bucket(number)]
 
-    def take_over(self, older: StoredSetup, delta: bytes, missing: list[int], stage: ProgressStage) -> list[int]:
+    def build_from_delta(self, older: StoredSetup, delta: bytes, missing: list[int], stage: ProgressStage) -> list[int]:
         """Make the ``missing`` buckets of an older set-up's and a delta; those that did not come out right."""
         try:
             changes = read_delta(delta, older.setup, self.setup)
@@ -111,7 +111,7 @@ class StoredSetup:
                 left.append(number)
         return left
 
-    def fetch(self, counterpart: MatchingJobClient, missing: list[int], stage: ProgressStage) -> None:
+    def fetch_buckets(self, counterpart: MatchingJobClient, missing: list[int], stage: ProgressStage) -> None:
         """Fetch the ``missing`` buckets, neighbours together."""
         for first, count in _ranges(missing):
             frame = counterpart.shard(self.setup.sha256, first, count)
@@ -143,9 +143,9 @@ def open_current_setup(
         manifest = counterpart.setup(counting=counting)
         with translate_protocol_errors("set-up"):
             setup = read_setup(manifest)
-            if (setup.engine, setup.epoch, setup.counting) != (engine, epoch, counting):
+            if (setup.engine, setup.epoch, setup.for_counting) != (engine, epoch, counting):
                 raise MalformedFrame("the set-up is of another engine, epoch or kind")
-        seen.check(setup)
+        seen.verify_key(setup)
         with _locked(folder):
             try:
                 held = _download_setup(folder, setup, manifest, counterpart, progress)
@@ -168,7 +168,7 @@ def _download_setup(
         _complete_buckets(folder, held, counterpart, progress)
         os.fsync(held.descriptor)
         with translate_protocol_errors("set-up"):
-            held.check_entries()
+            held.check_entry_count()
     except BaseException:
         os.close(held.descriptor)
         raise
@@ -185,21 +185,21 @@ def remove_setup(folder: Path, sha256: str) -> None:
 
 
 def _complete_buckets(folder: Path, held: StoredSetup, counterpart: MatchingJobClient, progress: Progress) -> None:
-    missing = held.missing()
+    missing = held.missing_buckets()
     if not missing:
         return
     with progress.stage("setup", len(missing)) as stage:
         for older in _usable_older_setups(folder, held.setup):
             try:
                 delta = counterpart.delta(held.setup.sha256, older.setup.sha256)
-                missing = held.take_over(older, delta, missing, stage)
+                missing = held.build_from_delta(older, delta, missing, stage)
             except NotFound:
                 pass  # the bureau has no way from that one
             finally:
                 os.close(older.descriptor)
             if not missing:
                 return
-        held.fetch(counterpart, missing, stage)
+        held.fetch_buckets(counterpart, missing, stage)
 
 
 def _usable_older_setups(folder: Path, setup: SetupManifest) -> Iterator[StoredSetup]:
@@ -211,10 +211,10 @@ def _usable_older_setups(folder: Path, setup: SetupManifest) -> Iterator[StoredS
         except (MalformedFrame, NotFound):
             continue
         alike = (found.engine, found.epoch, found.geometry) == (setup.engine, setup.epoch, setup.geometry)
-        if found.sha256 == setup.sha256 or not alike or found.counting or setup.counting:
+        if found.sha256 == setup.sha256 or not alike or found.for_counting or setup.for_counting:
             continue
         older = _open(folder, found, 0)
-        if older.missing():
+        if older.missing_buckets():
             os.close(older.descriptor)
         else:
             yield older
@@ -223,7 +223,7 @@ def _usable_older_setups(folder: Path, setup: SetupManifest) -> Iterator[StoredS
 def _open(folder: Path, setup: SetupManifest, overhead: int) -> StoredSetup:
     path = folder / f"{setup.sha256}.buckets"
     ensure_private_file(path)
-    ends = np.cumsum(setup.sizes, dtype=np.int64).tolist()
+    ends = np.cumsum(setup.bucket_sizes, dtype=np.int64).tolist()
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     os.truncate(descriptor, ends[-1])
     return StoredSetup(setup, descriptor, (0, *ends[:-1]), overhead)

@@ -46,7 +46,7 @@ class PopulationStability:
     mean_now: float
 
     @property
-    def reading(self) -> str:
+    def level(self) -> str:
         """``stable``, ``watch`` or ``moved``."""
         return "stable" if self.index < STABLE_BELOW else "watch" if self.index <= SHIFTED_ABOVE else "moved"
 
@@ -86,7 +86,7 @@ class DriftReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        shifts = [dataclasses.asdict(shift) | {"reading": shift.reading} for shift in self.shifts]
+        shifts = [dataclasses.asdict(shift) | {"reading": shift.level} for shift in self.shifts]
         return dataclasses.asdict(self) | {
             "shifts": shifts,
             "moved_share": self.moved_share,
@@ -103,7 +103,7 @@ def compare_runs(old: ScoredRun, new: ScoredRun) -> DriftReport:
         raise NotAllowed("The runs' models have different grades.", next_step="compare runs of one scale")
     shifts = [measure_stability("score", old.outcome.score.astype(np.float64), new.outcome.score.astype(np.float64))]
     for code in DIMENSION_CODES:
-        before, now = (_known(gallery.outcome.dimensions.get(code)) for gallery in (old, new))
+        before, now = (_known(gallery.outcome.dimension_scores.get(code)) for gallery in (old, new))
         if len(before) and len(now):
             shifts.append(measure_stability(code, before, now))
     places = {code: place for place, code in enumerate(old.codes)}

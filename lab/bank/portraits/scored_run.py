@@ -34,7 +34,7 @@ class ScoredRun:
         step = parse_contract(run.contract, kept=True).contract.ceilings.precision
         return cls(run, sheet, read_outcome(sheet, outputs, step=step), tuple(outputs["code"].to_list()), run.scores)
 
-    def find(self, code: str | None) -> str:
+    def resolve_code(self, code: str | None) -> str:
         """The code in its written form (None: the first one scored); raises ``InvalidInput`` or ``NotFound``."""
         if not self.codes:
             raise NotFound("This run scored no enterprise.", next_step="see `lab bank runs`")
@@ -49,7 +49,7 @@ class ScoredRun:
 
     def portrait(self, code: str | None = None) -> Portrait:
         """The portrait of one enterprise of the run. Raises ``NotFound`` that says how the code's row ended instead."""
-        written = self.find(code)
+        written = self.resolve_code(code)
         if written not in self.codes:
             rows = self.scores.filter(pl.col("code") == written)["status"].to_list()
             ended = {
@@ -86,5 +86,5 @@ class ScoredRun:
             receipt = ScoreReceipt.read(found)
             start += receipt.rows
             if row < start:
-                return f"#{receipt.entry} · {receipt.leaf}"
+                return f"#{receipt.entry_number} · {receipt.leaf_hash}"
         return ""

@@ -64,14 +64,14 @@ class RetainedItem:
     ``reason``: why it is past its time, or why it stays although it may be.
     """
 
-    sort: RetainedKind
+    kind: RetainedKind
     name: str
     contract: str | None
     reason: RemovalReason | HoldReason
     paths: tuple[Path, ...]
 
     @property
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """Its size on the disk."""
         files = (file for path in self.paths for file in ([path] if path.is_file() else path.rglob("*")))
         return sum(file.lstat().st_size for file in files if file.is_file())
@@ -82,7 +82,7 @@ class RetentionReport:
     """What is past its time, and what stays in doubt."""
 
     due: tuple[RetainedItem, ...]
-    doubtful: tuple[RetainedItem, ...]
+    on_hold: tuple[RetainedItem, ...]
 
 
 def check_retention(
@@ -91,7 +91,9 @@ def check_retention(
     """Look at everything that is kept. ``ask`` None: no bureau is asked."""
     unfinished = [(path, read_run_metadata(path)) for path in unfinished_run_folders(home.runs, home.matches)]
     things = list(_stored_items(home, unfinished, now))
-    in_question = {thing.contract for thing in things if thing.contract and thing.by_contract and not thing.over}
+    in_question = {
+        thing.contract for thing in things if thing.contract and thing.ends_with_contract and not thing.removal_reason
+    }
     lives: dict[str, bool | None] = {}
     with progress.stage("standing", len(in_question)) as stage:
         for contract in sorted(in_question):
@@ -103,7 +105,7 @@ def check_retention(
     for thing in things:
         reason = _removal_or_hold_reason(thing, lives, at_work)
         if reason is not None:
-            kept = RetainedItem(thing.sort, thing.name, thing.contract, reason, thing.paths)
+            kept = RetainedItem(thing.kind, thing.name, thing.contract, reason, thing.paths)
             (due if isinstance(reason, RemovalReason) else doubtful).append(kept)
     return RetentionReport(tuple(due), tuple(doubtful))
 
@@ -116,22 +118,22 @@ class _StoredItem:
     """Something that is kept. ``over``: why it is past its time in any case; ``by_contract``: it ends with its contract
     at the latest."""
 
-    sort: RetainedKind
+    kind: RetainedKind
     name: str
     contract: str | None
     paths: tuple[Path, ...]
-    over: RemovalReason | None
-    by_contract: bool = True
+    removal_reason: RemovalReason | None
+    ends_with_contract: bool = True
 
 
 def _removal_or_hold_reason(
     thing: _StoredItem, lives: Mapping[str, bool | None], at_work: Container[str]
 ) -> RemovalReason | HoldReason | None:
     """Why a thing is past its time, or may be; None if it is kept without a doubt."""
-    contract, reason = thing.contract, thing.over
+    contract, reason = thing.contract, thing.removal_reason
     if contract is None:
         return HoldReason.UNLABELLED
-    if reason is None and thing.by_contract:
+    if reason is None and thing.ends_with_contract:
         if lives[contract] is None:
             return HoldReason.UNKNOWN
         reason = None if lives[contract] else RemovalReason.ENDED
@@ -160,10 +162,12 @@ def _stored_items(home: BankHome, unfinished: _UnfinishedRuns, now: datetime) ->
     finished = [(path, read_run_metadata(path)) for path in finished_run_folders(home.runs, home.matches)]
     for sort, runs in ((RetainedKind.RUN, finished), (RetainedKind.UNFINISHED, unfinished)):
         for path, label in runs:
-            over = RemovalReason.RETENTION if label is not None and label.is_over(now) else None
+            over = RemovalReason.RETENTION if label is not None and label.is_expired(now) else None
             contract = label.contract if label is not None else None
             # Results stay by the contract's retention; what an unfinished run could go on to ends with the contract.
-            yield _StoredItem(sort, path.name, contract, (path,), over, by_contract=sort is RetainedKind.UNFINISHED)
+            yield _StoredItem(
+                sort, path.name, contract, (path,), over, ends_with_contract=sort is RetainedKind.UNFINISHED
+            )
     going_on = {label.contract for _, label in unfinished if label is not None}
     stores = list_evaluation_stores(home.evaluations)
     for store in stores:

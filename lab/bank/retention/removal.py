@@ -27,7 +27,7 @@ def remove_expired(
 ) -> tuple[RetainedItem, ...]:
     """Remove what a survey found to be past its time; what was removed, without a run that is at work by now."""
     things, removed = tuple(due), []
-    with _open_trash(home.leaving) as leaving, progress.stage("tidy", len(things)) as stage:
+    with _open_trash(home.trash) as leaving, progress.stage("tidy", len(things)) as stage:
         _empty_trash(leaving)
         for kept in things:
             if _remove_item(kept, leaving):
@@ -38,7 +38,7 @@ def remove_expired(
 
 
 def _remove_item(kept: RetainedItem, leaving: Path) -> bool:
-    if kept.sort not in (RetainedKind.RUN, RetainedKind.UNFINISHED):
+    if kept.kind not in (RetainedKind.RUN, RetainedKind.UNFINISHED):
         return _move(kept.paths, leaving)
     try:
         with lock_run(kept.paths[0]):

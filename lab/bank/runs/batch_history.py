@@ -68,4 +68,4 @@ def reuse_batch(run: Run, number: int, batch: ScoredBatch, sheet: BankSheet) -> 
     if any(name not in outputs.columns for name in names):
         raise NotAllowed("The contract's detail has changed since these scores were made.", next_step=SCORE_AGAIN_HINT)
     values = np.stack([outputs[name].to_numpy() for name in names]).astype(np.int64)
-    run.keep_values(number, values, batch.receipt)
+    run.save_batch_sums(number, values, batch.receipt)

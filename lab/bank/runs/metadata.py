@@ -38,16 +38,16 @@ class RunMetadata:
     form: int = _FORMAT_VERSION
 
     @property
-    def goes_on(self) -> bool:
+    def can_resume(self) -> bool:
         """Whether the command that began the run can go on with it: this version sends what the run has kept."""
         return self.form == _FORMAT_VERSION or self.kind not in (RunKind.SCORE, RunKind.RESCORE)
 
     @classmethod
-    def of(cls, kind: RunKind, contract: Contract, started: datetime) -> RunMetadata:
+    def for_contract(cls, kind: RunKind, contract: Contract, started: datetime) -> RunMetadata:
         """The label of a run that starts now under a contract."""
         return cls(kind, contract.id, (started + timedelta(days=contract.retention_days)).date())
 
-    def is_over(self, now: datetime) -> bool:
+    def is_expired(self, now: datetime) -> bool:
         """Whether the run may not be kept any more."""
         return now.date() > self.delete_after
 

@@ -60,7 +60,7 @@ def score_table(
     """
     outcome = interpret_sums(sheet, values, step=step)
     table = _rows(portfolio, ((matched, RowStatus.SKIPPED), (scored, RowStatus.SCORED)))
-    results = outcome_table(outcome, sheet).with_columns(row=pl.Series(portfolio.numbers[scored], dtype=pl.Int64))
+    results = outcome_table(outcome, sheet).with_columns(row=pl.Series(portfolio.row_numbers[scored], dtype=pl.Int64))
     return table.join(results, on="row", how="left").sort("row")
 
 
@@ -95,8 +95,8 @@ def _rows(portfolio: Portfolio, found: Iterable[tuple[NDArray[np.int64], RowStat
     words = pl.Series([name.value for name in names], dtype=pl.String)
     accepted = pl.DataFrame(
         {
-            "row": portfolio.numbers,
-            "id": pl.Series(portfolio.given, dtype=pl.String),
+            "row": portfolio.row_numbers,
+            "id": pl.Series(portfolio.codes_as_written, dtype=pl.String),
             "code": pl.Series(portfolio.codes, dtype=pl.String),
             "status": words.gather(status),
         }
@@ -104,7 +104,7 @@ def _rows(portfolio: Portfolio, found: Iterable[tuple[NDArray[np.int64], RowStat
     aside = pl.DataFrame(
         {
             "row": pl.Series([row.row for row in portfolio.set_aside], dtype=pl.Int64),
-            "id": pl.Series([row.given for row in portfolio.set_aside], dtype=pl.String),
+            "id": pl.Series([row.code_as_written for row in portfolio.set_aside], dtype=pl.String),
             "code": pl.Series([None] * len(portfolio.set_aside), dtype=pl.String),
             "status": pl.Series([RowStatus.SET_ASIDE.value] * len(portfolio.set_aside), dtype=pl.String),
             "reason": pl.Series([row.reason.value for row in portfolio.set_aside], dtype=pl.String),
@@ -124,8 +124,8 @@ def outcome_table(outcome: PortfolioScores, sheet: BankSheet) -> pl.DataFrame:
         "near_cutoff": pl.Series(outcome.near_cutoff, dtype=pl.Boolean),
     }
     for code in DIMENSION_CODES:
-        if code in outcome.dimensions:
-            columns[f"dimension_{code}"] = pl.Series(outcome.dimensions[code], dtype=pl.Float64).fill_nan(None)
+        if code in outcome.dimension_scores:
+            columns[f"dimension_{code}"] = pl.Series(outcome.dimension_scores[code], dtype=pl.Float64).fill_nan(None)
     return pl.DataFrame(columns)
 
 

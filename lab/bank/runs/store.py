@@ -54,14 +54,14 @@ class Run:
 
     folder: Path
     resumed: bool
-    label: RunMetadata
+    metadata: RunMetadata
 
     @property
     def id(self) -> str:
         """The run's name."""
         return self.folder.name
 
-    def match(self) -> Intersection | None:
+    def intersection(self) -> Intersection | None:
         """The kept match, or None. Batches are made in its order, so a run keeps to one."""
         kept = self._read("match.npz")
         if kept is None:
@@ -69,7 +69,7 @@ class Run:
         with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
             return Intersection(arrays["indices"], arrays["tags"], float(arrays["rate"]))
 
-    def keep_match(self, match: Intersection) -> None:
+    def save_intersection(self, match: Intersection) -> None:
         """Keep the match."""
         buffer = io.BytesIO()
         np.savez(buffer, indices=match.indices, tags=match.tags, rate=np.float64(match.false_positive_rate))
@@ -79,18 +79,18 @@ class Run:
         """The kept encrypted batch, or None."""
         return self._read(f"batch-{number:05d}.frame")
 
-    def keep_batch(self, number: int, frame: bytes) -> None:
+    def save_batch(self, number: int, frame: bytes) -> None:
         """Keep an encrypted batch until ``keep_values``."""
         self._write(f"batch-{number:05d}.frame", frame)
 
-    def values(self, number: int) -> tuple[NDArray[np.int64], dict[str, Any]] | None:
+    def batch_sums(self, number: int) -> tuple[NDArray[np.int64], dict[str, Any]] | None:
         """The kept sums of a batch, int64 [outputs, rows], and its receipt; or None."""
         kept, receipt = self._read(f"batch-{number:05d}.npy"), self._read(f"batch-{number:05d}.receipt.json")
         if kept is None or receipt is None:
             return None
         return np.load(io.BytesIO(kept), allow_pickle=False), json.loads(receipt)
 
-    def keep_values(self, number: int, values: NDArray[np.int64], receipt: Mapping[str, Any]) -> None:
+    def save_batch_sums(self, number: int, values: NDArray[np.int64], receipt: Mapping[str, Any]) -> None:
         """Keep a batch's sums and receipt; the encrypted batch has done its duty."""
         buffer = io.BytesIO()
         np.save(buffer, values)
@@ -98,16 +98,16 @@ class Run:
         self._write(f"batch-{number:05d}.npy", buffer.getvalue())
         (self.folder / f"batch-{number:05d}.frame").unlink(missing_ok=True)
 
-    def receipts(self) -> list[dict[str, Any]]:
+    def matching_receipts(self) -> list[dict[str, Any]]:
         """The kept receipts of matching requests, in the order of their hashes."""
         found = sorted(self.folder.glob("match-*.receipt.json"))
         return [json.loads(path.read_bytes()) for path in found]
 
-    def keep_receipt(self, request: str, receipt: Mapping[str, Any]) -> None:
+    def save_matching_receipt(self, request: str, receipt: Mapping[str, Any]) -> None:
         """Keep the receipt for a matching request, by the request's SHA-256; another for the same takes its place."""
         self._write(f"match-{request}.receipt.json", json.dumps(dict(receipt)).encode())
 
-    def finish_match(self, manifest: Mapping[str, Any]) -> None:
+    def finish_without_scores(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest of a run that does not score; nothing else of it stays."""
         self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
         self._drop("match.npz", "match-*.receipt.json")
@@ -257,7 +257,7 @@ def unresumable_run_warnings(runs: Path, contract: str) -> list[str]:
         f"Run {path.name} was interrupted under a former version and cannot be gone on with: what it was charged stays "
         f"charged, and its job stays open at the bureau. `lab bank tidy` removes it when it may not be kept any more."
         for path, label in found
-        if label is not None and label.contract == contract and not label.goes_on
+        if label is not None and label.contract == contract and not label.can_resume
     ]
 
 

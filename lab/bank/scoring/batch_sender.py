@@ -79,9 +79,11 @@ class BatchSender:
         self, frame: pl.DataFrame, tags: NDArray[np.uint8], indices: NDArray[np.int64], progress: Progress
     ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
         """Sums int64 [outputs, rows] and the receipts, batch by batch."""
-        sizes = self.sizes(len(indices))
+        sizes = self.batch_sizes(len(indices))
         starts = np.cumsum([0, *sizes]).tolist()
-        with progress.stage("encrypt", len(self.missing(sizes)) * len(self._agreement.sheet.columns)) as encrypting:
+        with progress.stage(
+            "encrypt", len(self.missing_batches(sizes)) * len(self._agreement.sheet.columns)
+        ) as encrypting:
 
             def prepare(number: int) -> tuple[str, Future[_Reply]]:
                 part = slice(starts[number], starts[number + 1])
@@ -93,7 +95,7 @@ class BatchSender:
 
             return self._fetch(sizes, prepare, progress)
 
-    def score_again(
+    def rescore(
         self, names: Sequence[str], sizes: Sequence[int], refused: dict[int, NotAllowed], progress: Progress
     ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
         """As ``score``, for batches that an earlier job sent: by their hashes, with their rows.
@@ -109,14 +111,14 @@ class BatchSender:
 
         return self._fetch(sizes, prepare, progress, refused)
 
-    def sizes(self, rows: int) -> list[int]:
+    def batch_sizes(self, rows: int) -> list[int]:
         """How many rows each batch of a job of so many has."""
         most = min(self._agreement.contract.ceilings.rows_per_batch, self._agreement.params.slots)
         return [min(most, rows - start) for start in range(0, rows, most)]
 
-    def missing(self, sizes: Sequence[int]) -> list[int]:
+    def missing_batches(self, sizes: Sequence[int]) -> list[int]:
         """The batches whose sums are not kept yet."""
-        return [number for number in range(len(sizes)) if self._run.values(number) is None]
+        return [number for number in range(len(sizes)) if self._run.batch_sums(number) is None]
 
     @property
     def _contract(self) -> str:
@@ -130,7 +132,7 @@ class BatchSender:
         refused: dict[int, NotAllowed] | None = None,
     ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
         """Have each missing batch sent, by its name, and take in its reply; the sums of all batches that have any."""
-        missing, waiting = self.missing(sizes), deque[tuple[int, str, Future[_Reply]]]()
+        missing, waiting = self.missing_batches(sizes), deque[tuple[int, str, Future[_Reply]]]()
         with ExitStack() as stack:
             scoring = stack.enter_context(progress.stage("score", len(missing)))
             decrypting = stack.enter_context(progress.stage("decrypt", len(missing)))
@@ -151,7 +153,7 @@ class BatchSender:
                 waiting.append((number, *prepared))
             while waiting:
                 receive_first()
-        found = [kept for number in range(len(sizes)) if (kept := self._run.values(number)) is not None]
+        found = [kept for number in range(len(sizes)) if (kept := self._run.batch_sums(number)) is not None]
         empty = np.zeros((len(self._agreement.sheet.outputs), 0), dtype=np.int64)
         return np.concatenate([empty, *(values for values, _ in found)], axis=1), [receipt for _, receipt in found]
 
@@ -161,11 +163,11 @@ class BatchSender:
             stage.advance(len(self._agreement.sheet.columns))
             return kept
         with self._clock.step("encrypt"):
-            answers = self._agreement.sheet.indicators(frame)
+            answers = self._agreement.sheet.compute_indicators(frame)
             batch = self._holder.encrypt(
                 tags, answers, contract=self._contract, context=self._context, on_column=stage.advance
             )
-        self._run.keep_batch(number, batch)
+        self._run.save_batch(number, batch)
         return batch
 
     def _receive(
@@ -182,7 +184,7 @@ class BatchSender:
         sheet = self._agreement.sheet
         model = f"{sheet.model}@{sheet.version}"
         exchanged = BatchExchange(self._contract, self._run.id, model, rows, batch, reply)
-        self._witness.check(receipt, exchanged)
+        self._witness.check_receipt(receipt, exchanged)
         scoring.advance(1)
         with self._clock.step("decrypt"), translate_protocol_errors("scoring"):
             values = self._holder.decrypt(reply, rows=rows, batch=batch)
@@ -191,7 +193,7 @@ class BatchSender:
             raise InvalidInput(
                 f"The bureau's reply has {len(values)} outputs; the sheet says {wanted}.", next_step="ask the bureau"
             )
-        self._run.keep_values(number, values, receipt)
+        self._run.save_batch_sums(number, values, receipt)
         decrypting.advance(1)
 
 

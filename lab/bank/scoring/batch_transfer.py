@@ -19,10 +19,10 @@ _PAUSE = 0.1  # between two looks; the bureau holds its answer back by itself
 class BatchRoutes(Protocol):
     """What an outlet offers for batches."""
 
-    patience: RetryPolicy
+    retry_policy: RetryPolicy
 
     def put_batch(self, contract: str, job: str, sha256: str, frame: bytes) -> None: ...
-    def put_batch_again(self, contract: str, job: str, sha256: str) -> None: ...
+    def put_batch_reevaluation(self, contract: str, job: str, sha256: str) -> None: ...
     def batch_reply(self, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]] | None: ...
 
 
@@ -40,13 +40,13 @@ def submit_batch(
 
 def request_reevaluation(routes: BatchRoutes, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]]:
     """As ``submit_batch``, for a batch that an earlier job sent: its hash alone goes out."""
-    return _exchange(routes, contract, job, sha256, lambda: routes.put_batch_again(contract, job, sha256))
+    return _exchange(routes, contract, job, sha256, lambda: routes.put_batch_reevaluation(contract, job, sha256))
 
 
 def _exchange(
     routes: BatchRoutes, contract: str, job: str, sha256: str, put: Callable[[], None]
 ) -> tuple[bytes, dict[str, Any]]:
-    until = time.monotonic() + routes.patience.busy
+    until = time.monotonic() + routes.retry_policy.busy_timeout
     _put_when_free(routes, put, until)
     while (answer := routes.batch_reply(contract, job, sha256)) is None:
         if time.monotonic() > until:
@@ -63,5 +63,7 @@ def _put_when_free(routes: BatchRoutes, put: Callable[[], None], until: float) -
         except Busy as busy:
             if time.monotonic() > until:
                 raise
-            time.sleep(min(max(wait, busy.retry_after), routes.patience.longest_wait) * (0.75 + random.random() / 2))
+            time.sleep(
+                min(max(wait, busy.retry_after), routes.retry_policy.longest_wait) * (0.75 + random.random() / 2)
+            )
             wait *= 2

@@ -95,18 +95,18 @@ def score_portfolio(
         context_name,
         _output_path(job),
     )
-    with open_run(home.runs, key, RunMetadata.of(RunKind.SCORE, contract, started), now=started) as run:
+    with open_run(home.runs, key, RunMetadata.for_contract(RunKind.SCORE, contract, started), now=started) as run:
         witness = LedgerWitness(home, contract.bureau, outlet.ledger_consistency)
         with clock.step("match"):
             matched = _match(home, keys, outlet, run, agreement, portfolio.codes, job.processes, witness, progress)
         wanted = _select_for_scoring(matched, portfolio, skip)
         tags, indices = matched.tags[wanted], matched.indices[wanted]
-        courier = BatchSender(agreement, keys.holder(agreement.params), outlet, run, clock, context_name, witness)
+        courier = BatchSender(agreement, keys.key_holder(agreement.params), outlet, run, clock, context_name, witness)
         # If nothing is missing, the job may have ended at the bureau, just before this was stopped.
-        if courier.missing(courier.sizes(len(indices))):
+        if courier.missing_batches(courier.batch_sizes(len(indices))):
             upload_context(outlet, contract.id, run.id, context_name, context)
         values, receipts = courier.score(portfolio.frame, tags, indices, progress)
-        of_matching = run.receipts()
+        of_matching = run.matching_receipts()
         cosigned = await_cosigned_checkpoint(outlet, contract, [*of_matching, *receipts], witness, progress=progress)
         outputs = pl.DataFrame(
             {"code": pl.Series([portfolio.codes[i] for i in indices.tolist()], dtype=pl.String)}
@@ -143,13 +143,13 @@ def run_statistics(outlet: BureauClient, clock: StepTimer, run: Run, begun: floa
     """What a run is and took, and until when it may be kept; ``begun``: by ``time.perf_counter``."""
     seconds = {name: round(value, 3) for name, value in clock.seconds.items()}
     return {
-        "kind": run.label.kind.value,
+        "kind": run.metadata.kind.value,
         "seconds": seconds | {"total": round(time.perf_counter() - begun, 3)},
         "bytes_up": outlet.bytes_up,
         "bytes_down": outlet.bytes_down,
         "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         "started": started.isoformat(timespec="seconds"),
-        "delete_after": run.label.delete_after.isoformat(),
+        "delete_after": run.metadata.delete_after.isoformat(),
         "finished": datetime.now(UTC).isoformat(timespec="microseconds"),
     }
 
@@ -178,7 +178,7 @@ def _match(
     progress: Progress,
 ) -> Intersection:
     """Open the run's job at the bureau, or go on with it, and learn which codes the register holds."""
-    contract, model, kept = agreement.contract, agreement.model, run.match()
+    contract, model, kept = agreement.contract, agreement.model, run.intersection()
     if not codes:
         return Intersection(np.zeros(0, np.int64), np.zeros((0, 16), np.uint8), 0.0)
     if kept is None:
@@ -192,8 +192,8 @@ def _match(
         ask = MatchingParameters(
             contract.engine, epoch, most, contract.bureau.public_key, not contract.consent.required, processes
         )
-        kept = intersect_identifiers(home, keys, counterpart, ask, codes, progress=progress).match
-        run.keep_match(kept)
+        kept = intersect_identifiers(home, keys, counterpart, ask, codes, progress=progress).intersection
+        run.save_intersection(kept)
     return kept
 
 
@@ -224,7 +224,7 @@ def _manifest(
         "bank": home.name,
         "bureau": contract.bureau.name,
         "contract": contract.id,
-        **agreement.facts(receipts),
+        **agreement.manifest_fields(receipts),
         "engine": contract.engine,
         "parameters": agreement.params.name,
         "columns": len(sheet.columns),
@@ -233,7 +233,7 @@ def _manifest(
         "rows": portfolio.rows,
         "accepted": len(portfolio.codes),
         "set_aside": len(portfolio.set_aside),
-        "set_aside_reasons": portfolio.reasons,
+        "set_aside_reasons": portfolio.set_aside_counts,
         "matched": len(matched.indices),
         "false_positive_rate": matched.false_positive_rate,
         "warnings": warnings,

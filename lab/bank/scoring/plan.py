@@ -59,8 +59,8 @@ class PlanRequest:
 class MachineSpeed:
     """Measured on this machine: seconds to blind an identifier and to encrypt a column, bytes of a column."""
 
-    blind: float
-    encrypt: float
+    blind_seconds: float
+    encrypt_seconds: float
     column_bytes: int
 
 
@@ -79,7 +79,7 @@ def plan_job(
     Raises ``NotAuthentic`` when the bureau does not know the bank, ``NotFound`` for a model it does not offer,
     ``InvalidInput`` for a portfolio without a usable code or a detail the model does not have.
     """
-    offer = parse_offer(outlet.offer(wish.model, wish.version))
+    offer = parse_offer(outlet.model_offer(wish.model, wish.version))
     size = offer.details.get(wish.detail)
     if size is None:
         raise InvalidInput(
@@ -113,7 +113,7 @@ def plan_job(
         retention_days=wish.retention_days or wish.days,
         engine=engine,
         parameters=params.name,
-        estimate=estimate_job(len(codes), offer, size, params, speed, context, bank_engine(engine).WIDTH),
+        estimate=estimate_job(len(codes), offer, size, params, speed, context, bank_engine(engine).ELEMENT_BYTES),
     )
 
 
@@ -140,10 +140,10 @@ def measure_speed(keys: BankKeys, engine: str, params: ParameterSet, progress: P
     with progress.stage("measure", 2) as stage:
         made_up = [f"sample-{number}" for number in range(_SAMPLE)]
         blinding = Blinding(engine, secrets.token_bytes(32))
-        blinding.request(made_up[:1])  # loads the library
-        blind = min(_timed(lambda: blinding.request(made_up))[0] for _ in range(2))
+        blinding.build_request(made_up[:1])  # loads the library
+        blind = min(_timed(lambda: blinding.build_request(made_up))[0] for _ in range(2))
         stage.advance()
-        holder = keys.holder(params)
+        holder = keys.key_holder(params)
         tags = np.zeros((params.slots, 16), dtype=np.uint8)
         answers = np.ones((4, params.slots), dtype=np.uint8)
         holder.encrypt(tags, answers[:2], contract="plan")
@@ -167,10 +167,10 @@ def estimate_job(
     return JobEstimate(
         rows=rows,
         seconds={
-            "match": round(elements * speed.blind * _EXPONENTIATIONS, 3),
-            "encrypt": round(batches * size.columns * speed.encrypt, 3),
-            "score": round(batches * (size.columns + _OUTPUT_COLUMNS * size.outputs) * speed.encrypt, 3),
-            "decrypt": round(batches * size.outputs * speed.encrypt / 2, 3),
+            "match": round(elements * speed.blind_seconds * _EXPONENTIATIONS, 3),
+            "encrypt": round(batches * size.columns * speed.encrypt_seconds, 3),
+            "score": round(batches * (size.columns + _OUTPUT_COLUMNS * size.outputs) * speed.encrypt_seconds, 3),
+            "decrypt": round(batches * size.outputs * speed.encrypt_seconds / 2, 3),
         },
         bytes_up=context + elements * width + rows * 16 + batches * size.columns * speed.column_bytes,
         bytes_down=set_up + elements * width + batches * size.outputs * reply,

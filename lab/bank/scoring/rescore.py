@@ -83,7 +83,9 @@ def rescore(
     context = keys.public_context(agreement.params)
     context_name = hashlib.sha256(context).hexdigest()
     _check_fits(request.run, agreement, context_name)
-    origin = ScoreOrigin(*outlet.register(contract.id, model.name, model.version), f"{model.name}@{model.version}")
+    origin = ScoreOrigin(
+        *outlet.register_version(contract.id, model.name, model.version), f"{model.name}@{model.version}"
+    )
     done = find_current_batches(home.runs, contract.id, origin)
     if all(batch.sha256 in done for batch in batches):
         return RescoringResult(done[batches[-1].sha256].run.folder.name, origin, None)
@@ -91,20 +93,23 @@ def rescore(
     check_output_path(request.out or former_out)
     terms = (contract.id, model.sheet_sha256, agreement.recipient, str(contract.ceilings.precision))
     clock = StepTimer()
-    key, label = run_key("again", request.run.folder.name, *terms), RunMetadata.of(RunKind.RESCORE, contract, started)
+    key, label = (
+        run_key("again", request.run.folder.name, *terms),
+        RunMetadata.for_contract(RunKind.RESCORE, contract, started),
+    )
     with open_run(home.runs, key, label, now=started) as run:
         for number, batch in enumerate(batches):
-            if batch.sha256 in done and run.values(number) is None:
+            if batch.sha256 in done and run.batch_sums(number) is None:
                 reuse_batch(run, number, done[batch.sha256], agreement.sheet)
         witness = LedgerWitness(home, contract.bureau, outlet.ledger_consistency)
-        courier = BatchSender(agreement, keys.holder(agreement.params), outlet, run, clock, context_name, witness)
+        courier = BatchSender(agreement, keys.key_holder(agreement.params), outlet, run, clock, context_name, witness)
         sizes = [len(batch.rows) for batch in batches]
-        if courier.missing(sizes):
+        if courier.missing_batches(sizes):
             card = JobDescription(agreement.recipient, model.name, model.version, sum(sizes))
             open_job(outlet, contract.id, run.id, card, folder="runs")
             upload_context(outlet, contract.id, run.id, context_name, context)
         refused: dict[int, NotAllowed] = {}
-        values, receipts = courier.score_again([batch.sha256 for batch in batches], sizes, refused, progress)
+        values, receipts = courier.rescore([batch.sha256 for batch in batches], sizes, refused, progress)
         if refused:
             _check_goes_on(home, outlet, request, run)
             if len(refused) == len(batches):
@@ -167,7 +172,7 @@ def _check_fits(run: FinishedRun, agreement: ActiveScoringContract, context: str
         raise NotAllowed(
             "This run was encrypted under other keys or parameters than the present.", next_step=SCORE_AGAIN_HINT
         )
-    if BankSheet.from_json(run.sheet).questions != sheet.questions:
+    if BankSheet.from_json(run.sheet).columns_sha256 != sheet.columns_sha256:
         raise NotAllowed(
             f"Model {sheet.model}@{sheet.version} asks other questions than {old['model']}, which this run answered.",
             next_step=SCORE_AGAIN_HINT,
@@ -198,6 +203,6 @@ def _manifest(
         "run": run.id,
         "rescored_from": old.folder.name,
         "resumed": run.resumed,
-        **agreement.facts(receipts),
+        **agreement.manifest_fields(receipts),
         "receipts": receipts,
     }

@@ -119,7 +119,7 @@ class BureauHome:
             written["seal"] = seal
         if key_file is not None:
             written["key_file"] = str(key_file.expanduser().absolute())
-        BureauSettings.checked(written, folder / SETTINGS_FILE)
+        BureauSettings.from_values(written, folder / SETTINGS_FILE)
         lines = ["# 数据局设置 Settings of this bureau; SHULAB_BUREAU_<NAME> in the environment goes first."]
         lines += [f"{key} = {_toml_string(value)}" for key, value in written.items()]
         write_private(folder / SETTINGS_FILE, ("\n".join(lines) + "\n").encode())

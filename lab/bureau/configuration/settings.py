@@ -34,7 +34,7 @@ class WitnessSetting(BaseModel):
             raise ValueError(error.detail) from None
 
     @property
-    def parsed(self) -> NoteKey:
+    def verifier_key(self) -> NoteKey:
         """The key."""
         return NoteKey.parse(self.key, kind=SIGNATURE_COSIGNATURE)
 
@@ -49,10 +49,10 @@ class FileSettings(BaseSettings):
             values = TomlConfigSettingsSource(cls, path)()
         except ValueError:  # TOMLDecodeError is one
             raise InvalidInput(f"Wanted {path.name} to be TOML; it is not.", next_step=f"correct {path}") from None
-        return cls.checked(values, path)
+        return cls.from_values(values, path)
 
     @classmethod
-    def checked(cls, values: dict[str, Any], path: Path) -> Self:
+    def from_values(cls, values: dict[str, Any], path: Path) -> Self:
         """Settings from ``values``, those of ``path``; raises ``InvalidInput``, naming no value."""
         try:
             return cls(**values)

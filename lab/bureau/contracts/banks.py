@@ -59,7 +59,7 @@ class BankKey:
     added_at: datetime
     ended_at: datetime | None
 
-    def accepted(self, now: datetime) -> bool:
+    def is_accepted(self, now: datetime) -> bool:
         """Whether a request signed with this key is its bank's at ``now``."""
         if self.state is BankKeyState.ACTIVE:
             return True
@@ -247,19 +247,19 @@ class BankRegistry:
         self._store, self._bureau_key, self._now = store, bureau_key, clock
         self._noted: dict[str, datetime] = {}
 
-    def of_key(self, key: str) -> tuple[RegisteredBank, BankKey] | None:
+    def find_by_key(self, key: str) -> tuple[RegisteredBank, BankKey] | None:
         """The bank that the key is or was of, and the key; None for a stranger's."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             found = find_bank_by_key(session, key)
             bank = find_bank(session, found[0]) if found else None
         return (bank, next(one for one in bank.keys if one.public_key == key)) if bank else None
 
-    def of_contract(self, contract_id: str) -> str | None:
+    def find_id_by_contract(self, contract_id: str) -> str | None:
         """The id of the bank whose contract it is; None if there is no such contract."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return session.scalar(select(ContractRow.bank_id).where(ContractRow.id == contract_id))
 
-    def note_ended_key(self, bank_id: str, key: BankKey, contract_id: str | None = None) -> None:
+    def record_ended_key_use(self, bank_id: str, key: BankKey, contract_id: str | None = None) -> None:
         """Record that a key was used which is no longer accepted; at most once in ten minutes for each key, so that
         whoever stole one cannot make the ledger grow."""
         now = self._now()
@@ -270,17 +270,17 @@ class BankRegistry:
         with self._store.begin() as session:
             record(session, "refused", contract_id, facts, by=f"bank:{bank_id}")
 
-    def known(self) -> list[RegisteredBank]:
+    def list_banks(self) -> list[RegisteredBank]:
         """All banks, by name."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return list_banks(session)
 
     def find(self, bank_id: str) -> RegisteredBank:
         """One bank; raises ``NotFound``."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return find_bank(session, bank_id)
 
-    def succeed(self, bank_id: str, signed: SignedKeySuccession) -> None:
+    def replace_key(self, bank_id: str, signed: SignedKeySuccession) -> None:
         """The bank's next key takes the place of its old one; raises what ``replace_key`` raises."""
         if signed.statement.bureau != self._bureau_key:
             raise InvalidInput(
@@ -290,12 +290,12 @@ class BankRegistry:
         with self._store.begin() as session:
             replace_key(session, bank_id, signed, now=self._now())
 
-    def revoke(self, key: str, reason: str, *, by: AccountHolder | str) -> RegisteredBank:
+    def revoke_key(self, key: str, reason: str, *, by: AccountHolder | str) -> RegisteredBank:
         """Refuse a key from now on; raises ``NotFound``, and ``NotAllowed`` for a person who may not."""
         with self._store.begin() as session:
             return find_bank(session, revoke_key(session, key, reason, by=_who(by), now=self._now()))
 
-    def add(self, party: Party, *, by: AccountHolder | str, told: str | None = None) -> RegisteredBank:
+    def add_key(self, party: Party, *, by: AccountHolder | str, told: str | None = None) -> RegisteredBank:
         """Another key for a known bank; raises what ``add_key_from_card`` raises, and ``NotAllowed``."""
         with self._store.begin() as session:
             return find_bank(session, add_key_from_card(session, party, by=_who(by), now=self._now(), told=told))
@@ -325,8 +325,8 @@ def _check_told(told: str | None, party: Party) -> None:
 def _who(by: AccountHolder | str) -> str:
     if isinstance(by, str):
         return by
-    by.check(Permission.REVOKE_BANK_KEYS)
-    return by.by
+    by.check_permission(Permission.REVOKE_BANK_KEYS)
+    return by.actor
 
 
 def _bank(session: Session, bank_id: str) -> BankRow:

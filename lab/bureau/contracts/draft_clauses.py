@@ -39,7 +39,7 @@ class ContractOptions:
     recipients: tuple[str, ...] = (DEFAULT_RECIPIENT,)
     engine: str = DEFAULT_ENGINE
     parameters: str = DEFAULT_PARAMETERS
-    days: int = 365
+    term_days: int = 365
     retention_days: int = 365
     ceilings: Ceilings = field(default_factory=Ceilings)
     consent: ConsentClause = field(default_factory=ConsentClause)
@@ -50,7 +50,7 @@ class ContractOptions:
     """Who cosigns the ledger before the bank takes receipts of it."""
 
     @classmethod
-    def of_contract(cls, contract: Contract) -> ContractOptions:
+    def from_contract(cls, contract: Contract) -> ContractOptions:
         """What a contract says, for an amendment to start from; its term is left as long as it was."""
         return cls(
             purpose=contract.purpose,
@@ -59,7 +59,7 @@ class ContractOptions:
             recipients=contract.recipients,
             engine=contract.engine,
             parameters=contract.parameters,
-            days=max((contract.expires - contract.starts).days, 1),
+            term_days=max((contract.expires - contract.starts).days, 1),
             retention_days=contract.retention_days,
             ceilings=contract.ceilings,
             consent=ConsentClause() if contract.consent == default_consent(contract.operations) else contract.consent,
@@ -67,7 +67,7 @@ class ContractOptions:
             witnesses=contract.witnesses,
         )
 
-    def wished(self, wishes: DraftOptions) -> ContractOptions:
+    def with_changes(self, wishes: DraftOptions) -> ContractOptions:
         """These choices with an officer's wishes; raises ``InvalidInput`` for ceilings that cannot be.
 
         Where only a count is wished for, neither the usual detail nor forms of items that stood before are kept.
@@ -91,9 +91,9 @@ class ContractOptions:
             recipients=wishes.recipients or self.recipients,
             engine=wishes.engine or self.engine,
             parameters=wishes.parameters or self.parameters,
-            days=wishes.days or self.days,
+            term_days=wishes.days or self.term_days,
             retention_days=wishes.retention_days or self.retention_days,
-            ceilings=wishes.bound(ceilings),
+            ceilings=wishes.apply_to_ceilings(ceilings),
             consent=wishes.consent or self.consent,
             forms=forms if wishes.forms is None else wishes.forms,
             witnesses=None if wishes.witnesses == "none" else wishes.witnesses or self.witnesses,

@@ -41,7 +41,7 @@ from protocols.scoring.parameters import find_parameters
 class ContractModel:
     """A model version that a contract is to allow, as the store knows it and as it computes."""
 
-    shelved: ModelVersion
+    version: ModelVersion
     model: Model
 
 
@@ -50,7 +50,7 @@ def find_contract_models(
 ) -> tuple[ContractModel, ...]:
     """The models of these names and versions (None: newest published); raises ``NotFound``."""
     found = [find_model(session, name, version, published=version is None) for name, version in names]
-    return tuple(ContractModel(shelved, shelf.model(shelved)) for shelved in found)
+    return tuple(ContractModel(shelved, shelf.load(shelved)) for shelved in found)
 
 
 def build_contract(
@@ -78,7 +78,7 @@ def build_contract(
     starts = now.replace(microsecond=0)
     _step_fits(works, choices)
     operations = choices.operations or default_operations(choices.detail)
-    models = tuple(_model_terms(work.shelved, choices.detail) for work in works)
+    models = tuple(_model_terms(work.version, choices.detail) for work in works)
     _can_ask(operations, choices.ceilings)
     items = _no_items(choices.forms) if counts_only(operations) else _items(works, choices.forms, known)
     try:
@@ -101,13 +101,13 @@ def build_contract(
             retention_days=choices.retention_days,
             witnesses=choices.witnesses,
             starts=starts,
-            expires=expires or starts + timedelta(days=choices.days),
+            expires=expires or starts + timedelta(days=choices.term_days),
         )
     except (ValidationError, OverflowError) as error:
         raise InvalidInput(
             f"Wanted terms that make a contract; these do not fit: {_reasons(error)}.", next_step="choose others"
         ) from None
-    written.check_texts()
+    written.check_free_texts()
     return written
 
 
@@ -126,7 +126,7 @@ def save_draft(
     Contracts over items graded above ``above`` need two officers. Raises what ``banks.register`` raises, and
     ``Conflict`` as ``insert_draft`` does.
     """
-    bank_id = register_bank(session, contract.bank, by=author.by, now=now, told=told)
+    bank_id = register_bank(session, contract.bank, by=author.actor, now=now, told=told)
     shelved = find_model(session, contract.models[0].name, contract.models[0].version)
     snapshot = find_snapshot(session, shelved.register)
     grades = {item.code: item.grade for item in load_items(session, snapshot.name, snapshot.version).values()}
@@ -165,8 +165,8 @@ def check_external_contract(session: Session, contract: Contract, bureau: Party,
     codes = {item.code for item in load_items(session, snapshot.name, snapshot.version).values()}
     usable = {item.code for item in contract.items if item.form.allows(ReleaseForm.MODEL_INPUT_ONLY)}
     _can_ask(contract.operations, contract.ceilings)
-    read = set() if contract.counts_only else {item.code for work in works for item in work.model.items()}
-    sheets = tuple(_model_terms(work.shelved, contract.detail) for work in works)
+    read = set() if contract.counts_only else {item.code for work in works for item in work.model.public_items()}
+    sheets = tuple(_model_terms(work.version, contract.detail) for work in works)
     for term, fits in (
         ("bureau", contract.bureau == bureau),
         ("models", contract.models == sheets),
@@ -184,10 +184,10 @@ def _one_register(works: Sequence[ContractModel]) -> str:
     if not works:
         raise InvalidInput("A contract names at least one model.", next_step="give --model NAME")
     for work in works:
-        if work.shelved.state != PUBLISHED:
-            name = f"{work.shelved.name}@{work.shelved.version}"
+        if work.version.state != PUBLISHED:
+            name = f"{work.version.name}@{work.version.version}"
             raise NotAllowed(f"Model {name} is not published.", next_step=f"run `lab model publish {name}`")
-    registers = {work.shelved.register for work in works}
+    registers = {work.version.register for work in works}
     if len(registers) != 1:
         raise InvalidInput(
             f"Wanted models over one register; found {len(registers)}.", next_step="make a contract for each register"
@@ -209,7 +209,7 @@ def _model_terms(shelved: ModelVersion, detail: ResultDetail) -> PinnedModel:
 def _items(
     works: Sequence[ContractModel], forms: Mapping[str, ReleaseForm], known: set[str]
 ) -> tuple[ContractItem, ...]:
-    read = {item.code for work in works for item in work.model.items()}
+    read = {item.code for work in works for item in work.model.public_items()}
     if unknown := set(forms) - known - read:
         raise InvalidInput(f"Wanted items of the catalogue; {len(unknown)} are not in it.", next_step="check --item")
     if any(not forms.get(code, ReleaseForm.MODEL_INPUT_ONLY).allows(ReleaseForm.MODEL_INPUT_ONLY) for code in read):

@@ -81,8 +81,8 @@ def insert_draft(
     A draft that it replaces is retired. Raises ``Conflict`` if the id is taken, the version is not the next one,
     another version is still on its way, or the bank is another; ``InvalidInput`` if a text of it hides something.
     """
-    by = author.by
-    contract.check_texts()
+    by = author.actor
+    contract.check_free_texts()
     if contract.version == 1:
         if session.get(ContractRow, contract.id) is not None:
             raise Conflict(f"A contract {contract.id} exists already.", next_step="amend it, or draft under another id")
@@ -95,7 +95,7 @@ def insert_draft(
     version = ContractVersionRow(
         contract_id=contract.id,
         version=contract.version,
-        document=contract.canonical().decode(),
+        document=contract.canonical_bytes().decode(),
         sha256=contract.sha256,
         state=ContractState.DRAFT.value,
         officers_needed=officers_needed,
@@ -114,7 +114,7 @@ def submit(
 ) -> ContractVersion:
     """Hand a draft in; the bank may sign it from here on."""
     contract, row = select_version_rows(session, contract_id, ContractAction.SUBMIT, version)
-    return apply_action(session, contract, row, ContractAction.SUBMIT, officer.by, now)
+    return apply_action(session, contract, row, ContractAction.SUBMIT, officer.actor, now)
 
 
 def return_to_author(
@@ -126,7 +126,7 @@ def return_to_author(
         delete(ApprovalRow).where(ApprovalRow.contract_id == contract_id, ApprovalRow.version == row.version)
     )
     row.reviewer = None
-    return apply_action(session, contract, row, ContractAction.RETURN, officer.by, now, reason)
+    return apply_action(session, contract, row, ContractAction.RETURN, officer.actor, now, reason)
 
 
 def start_review(
@@ -136,7 +136,7 @@ def start_review(
     contract, row = select_version_rows(session, contract_id, ContractAction.REVIEW, version)
     check_not_author(read_version(session, contract, row), officer, "review")
     row.reviewer = officer.name
-    return apply_action(session, contract, row, ContractAction.REVIEW, officer.by, now)
+    return apply_action(session, contract, row, ContractAction.REVIEW, officer.actor, now)
 
 
 def approve(
@@ -175,15 +175,15 @@ def approve(
         "approval": given,
         "officers_needed": row.officers_needed,
     }
-    record_change(session, "contract.approval", row, officer.by, facts)
+    record_change(session, "contract.approval", row, officer.actor, facts)
     if given < row.officers_needed:
         return read_version(session, contract, row)
     row.bureau_signature, row.approved_at = sign(signing_input(document.contract)).hex(), now
     read_version(session, contract, row).signed.verify(require=("bureau",))
-    approved = apply_action(session, contract, row, ContractAction.APPROVE, officer.by, now)
+    approved = apply_action(session, contract, row, ContractAction.APPROVE, officer.actor, now)
     if row.bank_signature is None:
         return approved
-    return activate(session, contract, row, officer.by, now)
+    return activate(session, contract, row, officer.actor, now)
 
 
 def reject(
@@ -192,7 +192,7 @@ def reject(
     """Turn a version down in review; raises ``NotAllowed`` for its author."""
     contract, row = select_version_rows(session, contract_id, ContractAction.REJECT, version)
     check_not_author(read_version(session, contract, row), officer, "reject")
-    return apply_action(session, contract, row, ContractAction.REJECT, officer.by, now, reason)
+    return apply_action(session, contract, row, ContractAction.REJECT, officer.actor, now, reason)
 
 
 def accept_bank_signature(
@@ -245,7 +245,7 @@ def suspend(
 ) -> ContractVersion:
     """Stop everything under the version in force until it is resumed."""
     contract, row = select_version_rows(session, contract_id, ContractAction.SUSPEND, version)
-    return apply_action(session, contract, row, ContractAction.SUSPEND, officer.by, now, reason)
+    return apply_action(session, contract, row, ContractAction.SUSPEND, officer.actor, now, reason)
 
 
 def resume(
@@ -253,10 +253,10 @@ def resume(
 ) -> ContractVersion:
     """Let a suspended version go on; a later one that both have signed meanwhile comes into force at once."""
     contract, row = select_version_rows(session, contract_id, ContractAction.RESUME, version)
-    resumed = apply_action(session, contract, row, ContractAction.RESUME, officer.by, now, reason)
+    resumed = apply_action(session, contract, row, ContractAction.RESUME, officer.actor, now, reason)
     for waiting in version_rows(session, contract_id):
         if ContractState(waiting.state) is ContractState.APPROVED and waiting.bank_signature is not None:
-            return activate(session, contract, waiting, officer.by, now)
+            return activate(session, contract, waiting, officer.actor, now)
     return resumed
 
 
@@ -268,8 +268,8 @@ def revoke(
     if version is None:
         for other in version_rows(session, contract_id):
             if other is not row and (ContractState(other.state), ContractAction.REVOKE) in TRANSITIONS:
-                apply_action(session, contract, other, ContractAction.REVOKE, officer.by, now, reason)
-    apply_action(session, contract, row, ContractAction.REVOKE, officer.by, now, reason)
+                apply_action(session, contract, other, ContractAction.REVOKE, officer.actor, now, reason)
+    apply_action(session, contract, row, ContractAction.REVOKE, officer.actor, now, reason)
     return find_version(session, contract_id, version)
 
 
@@ -287,7 +287,7 @@ def retire(
             f"Version {waiting[0]} of contract {contract_id} is approved and waits for the bank.",
             next_step="have it signed, or revoke the contract",
         )
-    return apply_action(session, contract, row, ContractAction.RETIRE, officer.by, now, reason)
+    return apply_action(session, contract, row, ContractAction.RETIRE, officer.actor, now, reason)
 
 
 def record_expiry(session: Session, contract_id: str, now: datetime) -> bool:

@@ -126,7 +126,7 @@ def check_ceilings(contract: Contract, ask: AccessRequest) -> None:
 
 def check_model(contract: Contract, model: tuple[str, int]) -> None:
     """The contract allows the model version."""
-    contract.model(*model)
+    contract.find_model(*model)
 
 
 def check_detail(contract: Contract, detail: ResultDetail) -> None:

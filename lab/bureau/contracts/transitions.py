@@ -73,7 +73,7 @@ def apply_action(
     ):
         document = read_version(session, contract, row).contract
         check_not_expired(document, now)
-        document.check_texts()  # one that was kept from before may hide something, and then can only be ended
+        document.check_free_texts()  # one that was kept from before may hide something, and then can only be ended
     if reason is not None:
         check_visible_line(reason, "a reason", longest=MAX_REASON_CHARACTERS)
     row.state = after.value

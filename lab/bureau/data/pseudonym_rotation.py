@@ -52,7 +52,7 @@ def rotate_all_pseudonyms(
 
     Raises ``Conflict`` if another rotation was faster, ``Unreachable`` if the database does not let it through in time.
     """
-    with store.read() as session:
+    with store.begin_read() as session:
         before = session.get_one(PseudonymKeyCountRow, SINGLE_ROW_ID).keys
         rows = sum(int(session.scalar(select(func.count()).select_from(one)) or 0) for one in _tables())
     number = before + 1
@@ -62,7 +62,7 @@ def rotate_all_pseudonyms(
         if held.keys != before:
             raise Conflict("Another rotation of pseudonyms has just ended.", next_step="run the command again")
         _hold(session)
-        counts = [_rename(session, one, lambda names: keys.over(names, number), stage) for one in _tables()]
+        counts = [_rename(session, one, lambda names: keys.next_pseudonyms(names, number), stage) for one in _tables()]
         held.keys = number
         session.flush()
         facts = {"keys": number, "inquiries": counts[0], "consents": counts[1]}

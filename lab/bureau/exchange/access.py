@@ -24,21 +24,21 @@ from lab.terms.errors import NotAllowed, NotFound
 class AccessGrant:
     """A request that was let through: the version of the contract in force, the job, and its model."""
 
-    held: ContractVersion
+    contract_version: ContractVersion
     job: ContractJob
-    shelved: ModelVersion
+    model_version: ModelVersion
     detail: ResultDetail
     """How fine the job's replies are: as in the version it was opened under."""
 
     @property
     def contract(self) -> Contract:
         """The version in force."""
-        return self.held.contract
+        return self.contract_version.contract
 
     @property
-    def by(self) -> str:
+    def actor(self) -> str:
         """Who asks, as the ledger names them."""
-        return bank_actor(self.held)
+        return bank_actor(self.contract_version)
 
 
 class AccessControl:
@@ -47,7 +47,7 @@ class AccessControl:
     def __init__(self, shelf: ModelCache) -> None:
         self._shelf = shelf
 
-    def enter(
+    def authorise_request(
         self,
         session: Session,
         contract_id: str,
@@ -72,8 +72,8 @@ class AccessControl:
             authorise(session, contract_id, operation, ask, now)
             raise job_not_found(contract_id)
         opened = find_version(session, contract_id, job.version).contract
-        shelved = find_model(session, job.terms.model, job.terms.model_version)
-        ask = replace(ask, recipient=job.terms.recipient, job_rows=job.terms.rows, detail=opened.detail)
+        shelved = find_model(session, job.parameters.model, job.parameters.model_version)
+        ask = replace(ask, recipient=job.parameters.recipient, job_rows=job.parameters.rows, detail=opened.detail)
         held = authorise(session, contract_id, operation, self._about(ask, shelved, operation), now)
         check_open(job)
         for term, before, present in (
@@ -87,7 +87,7 @@ class AccessControl:
                 )
         return AccessGrant(held, job, shelved, opened.detail)
 
-    def open(
+    def authorise_opening(
         self, session: Session, contract_id: str, terms: JobParameters, now: datetime
     ) -> tuple[ContractVersion, ModelVersion]:
         """Let a job be opened with these terms; locks the contract. Raises what ``authorise`` raises.
@@ -113,7 +113,7 @@ class AccessControl:
         ask = replace(ask, model=(shelved.name, shelved.version))
         if operation is Operation.COUNT:
             return ask
-        items = frozenset(item.code for item in self._shelf.model(shelved).items())
+        items = frozenset(item.code for item in self._shelf.load(shelved).public_items())
         return replace(ask, items=items, form=ReleaseForm.MODEL_INPUT_ONLY)
 
 

@@ -102,12 +102,12 @@ class BatchRepository:
         row = session.get(BatchRow, (contract_id, job_id, sha256))
         return row.register_version if row is not None and row.state != RETURNED else None
 
-    def is_known(self, session: Session, contract_id: str, job_id: str, sha256: str) -> bool:
+    def is_charged(self, session: Session, contract_id: str, job_id: str, sha256: str) -> bool:
         """Whether the batch is paid for in this job, answered or not."""
         row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
         return row is not None and row.state != RETURNED
 
-    def check_first(self, session: Session, contract_id: str, job_id: str, sha256: str) -> None:
+    def check_not_sent_before(self, session: Session, contract_id: str, job_id: str, sha256: str) -> None:
         """Raise ``Conflict`` if the batch was sent in another job."""
         if any(row.job_id != job_id for row in self._evaluations(session, contract_id, sha256)):
             raise Conflict(
@@ -122,11 +122,11 @@ class BatchRepository:
             raise NotFound("The job has no batch of this hash.", next_step="send the batch first")
         return row
 
-    def charge(self, session: Session, contract_id: str, job_id: str, sha256: str) -> BatchCharge:
+    def find_charge(self, session: Session, contract_id: str, job_id: str, sha256: str) -> BatchCharge:
         """The charge of a job's batch; raises ``NotFound``."""
         return BatchCharge(contract_id, sha256, job_id, self.find(session, contract_id, job_id, sha256).charged_at)
 
-    def find_sent(self, session: Session, contract_id: str, sha256: str) -> BatchRow:
+    def find_original_batch(self, session: Session, contract_id: str, sha256: str) -> BatchRow:
         """An answered batch in the job that its bytes were sent in; raises ``NotFound``."""
         for row in self._evaluations(session, contract_id, sha256):
             if row.sent_in is None and row.state == ANSWERED:
@@ -136,7 +136,7 @@ class BatchRepository:
             next_step=RESCORE_HINT,
         )
 
-    def check_changed(
+    def check_not_yet_evaluated(
         self, session: Session, contract_id: str, sha256: str, register_version: int, model: tuple[str, int]
     ) -> None:
         """Raise ``Conflict`` if some job had the batch evaluated by this register and model version already.
@@ -152,7 +152,7 @@ class BatchRepository:
                     next_step="use the results of that job; ask again when the register or the model has changed",
                 )
 
-    def file(self, session: Session, row: BatchRow) -> str | None:
+    def find_file(self, session: Session, row: BatchRow) -> str | None:
         """Where the bytes of a batch lie; None when they are not kept any more."""
         if row.sent_in is None:
             return row.file
@@ -164,12 +164,12 @@ class BatchRepository:
         query = select(BatchRow).where(BatchRow.contract_id == contract_id, BatchRow.sha256 == sha256)
         return session.scalars(query.where(BatchRow.state != RETURNED)).all()
 
-    def waiting(self, session: Session) -> list[BatchCharge]:
+    def list_waiting(self, session: Session) -> list[BatchCharge]:
         """Every batch that is charged and not yet answered, the oldest first."""
         rows = session.scalars(select(BatchRow).where(BatchRow.state == CHARGED).order_by(BatchRow.charged_at))
         return [BatchCharge(row.contract_id, row.sha256, row.job_id, row.charged_at) for row in rows]
 
-    def tally(self, session: Session, contract_id: str, job_id: str) -> dict[str, int]:
+    def count_by_state(self, session: Session, contract_id: str, job_id: str) -> dict[str, int]:
         """How many batches of a job are charged, answered and returned."""
         query = select(BatchRow.state, func.count()).where(BatchRow.contract_id == contract_id)
         found = {
@@ -178,7 +178,7 @@ class BatchRepository:
         }
         return {state: found.get(state, 0) for state in (CHARGED, ANSWERED, RETURNED)}
 
-    def check_room(self, session: Session, contract_id: str) -> None:
+    def check_queue_capacity(self, session: Session, contract_id: str) -> None:
         """Raise ``Busy`` when as many batches wait as may, in all or of the contract."""
         query = select(func.count()).where(BatchRow.state == CHARGED)
         settings = self._home.settings
@@ -193,7 +193,7 @@ class BatchRepository:
                     retry_after=_RETRY_AFTER,
                 )
 
-    def open(
+    def record_charge(
         self,
         session: Session,
         contract_id: str,
@@ -217,7 +217,7 @@ class BatchRepository:
         session.flush()
         record(session, "score.charged", contract_id, facts.as_dict() | dict(more), by=by)
 
-    def keep_reply(
+    def record_reply(
         self, session: Session, contract_id: str, facts: BatchFacts, file: str, reply: bytes, now: datetime, *, by: str
     ) -> RecordedReply | None:
         """Record that the batch is answered by ``reply``, which lies in ``file``.
@@ -233,9 +233,9 @@ class BatchRepository:
             told: dict[str, Fact] = {"reply_sha256": row.reply_sha256, "bytes": len(reply)}
             row.entry_seq = record(session, "score.answered", contract_id, facts.as_dict() | told, by=by).seq
             session.flush()
-        return self.answered(session, contract_id, facts.job, facts.sha256)
+        return self.find_reply(session, contract_id, facts.job, facts.sha256)
 
-    def answered(self, session: Session, contract_id: str, job_id: str, sha256: str) -> RecordedReply | None:
+    def find_reply(self, session: Session, contract_id: str, job_id: str, sha256: str) -> RecordedReply | None:
         """The kept reply, or None; raises ``InvalidInput`` if it was lost, altered, or removed after its time."""
         row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
         if row is None or row.state != ANSWERED or row.entry_seq is None:
@@ -249,7 +249,7 @@ class BatchRepository:
             )
         return RecordedReply(reply, row.entry_seq)
 
-    def close_unanswered(
+    def mark_returned(
         self, session: Session, contract_id: str, job_id: str, sha256: str, failure: Mapping[str, str]
     ) -> tuple[BatchRow, str | None] | None:
         """Mark a charged batch as returned, for a reason that the bank will hear; the batch, and the file that is to

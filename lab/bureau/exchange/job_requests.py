@@ -47,10 +47,10 @@ class JobService:
 
         Raises what ``authorise`` raises.
         """
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             contract, shelved = self._model(session, contract_id, name, version, now)
         content = read_sheet(self._home, shelved, contract.detail)
-        if hashlib.sha256(content).hexdigest() != contract.model(shelved.name, shelved.version).sheet_sha256:
+        if hashlib.sha256(content).hexdigest() != contract.find_model(shelved.name, shelved.version).sheet_sha256:
             raise NotAllowed(
                 f"The sheet of contract {contract_id} is not the one that was signed (term: models).",
                 next_step="ask the bureau for a new version of the contract",
@@ -62,7 +62,7 @@ class JobService:
 
         Raises what ``authorise`` raises.
         """
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             _, shelved = self._model(session, contract_id, name, version, now)
             return find_snapshot(session, shelved.register)
 
@@ -84,7 +84,7 @@ class JobService:
         """
         check_job_id(job_id)
         with self._store.begin() as session:
-            held, _ = self._passage.open(session, contract_id, terms, now)
+            held, _ = self._passage.authorise_opening(session, contract_id, terms, now)
             epoch = self._epoch(session)
             job = open_job(session, held, job_id, terms, now, epoch=epoch, by=bank_actor(held))
             state = session.scalar(select(EpochRow.state).where(EpochRow.number == job.epoch))
@@ -97,7 +97,7 @@ class JobService:
 
     def job(self, contract_id: str, job_id: str) -> ContractJob:
         """A job as it stands, whatever the contract's state; raises ``NotFound``."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             found = find_job(session, contract_id, job_id)
         if found is None:
             raise job_not_found(contract_id)

@@ -42,7 +42,7 @@ class ContractJob:
     contract: str
     id: str
     version: int
-    terms: JobParameters
+    parameters: JobParameters
     epoch: int
     rows_used: int
     state: str
@@ -55,11 +55,11 @@ class ContractJob:
             "job": self.id,
             "state": self.state,
             "version": self.version,
-            "recipient": self.terms.recipient,
-            "model": self.terms.model,
-            "model_version": self.terms.model_version,
+            "recipient": self.parameters.recipient,
+            "model": self.parameters.model,
+            "model_version": self.parameters.model_version,
             "epoch": self.epoch,
-            "rows": self.terms.rows,
+            "rows": self.parameters.rows,
             "rows_used": self.rows_used,
             "opened": self.opened_at.isoformat(timespec="seconds"),
         }
@@ -98,7 +98,7 @@ def open_job(
     row = session.get(JobRow, (contract_id, job_id), populate_existing=True)
     if row is not None:
         job = _job(row)
-        if job.terms != terms:
+        if job.parameters != terms:
             raise Conflict(
                 f"Job {job_id} of contract {contract_id} was opened with other terms.", next_step="open another job"
             )
@@ -182,8 +182,8 @@ def charge_rows(session: Session, job: ContractJob, rows: int) -> None:
         present = find_job(session, job.contract, job.id) or job
         check_open(present)
         raise NotAllowed(
-            f"Job {job.id} announced {job.terms.rows} enterprises (term: rows_per_job); "
-            f"{job.terms.rows - present.rows_used} are left, {rows} were sent.",
+            f"Job {job.id} announced {job.parameters.rows} enterprises (term: rows_per_job); "
+            f"{job.parameters.rows - present.rows_used} are left, {rows} were sent.",
             next_step="open another job for the others",
         )
 
@@ -237,7 +237,7 @@ def _job(row: JobRow) -> ContractJob:
         contract=row.contract_id,
         id=row.id,
         version=row.version,
-        terms=JobParameters(row.recipient, row.model, row.model_version, row.rows),
+        parameters=JobParameters(row.recipient, row.model, row.model_version, row.rows),
         epoch=row.epoch,
         rows_used=row.rows_used,
         state=row.state,

@@ -38,7 +38,7 @@ def sweep(store: Database, home: BureauHome, now: datetime) -> RetentionSweep:
     A file goes after its transaction, so what is still named is still there; one that a kill left behind is removed by
     the next sweep.
     """
-    with store.read() as session:
+    with store.begin_read() as session:
         ids = list(session.scalars(select(ContractRow.id).order_by(ContractRow.id)))
     replies = contexts = 0
     shortest: int | None = None
@@ -63,14 +63,14 @@ def sweep(store: Database, home: BureauHome, now: datetime) -> RetentionSweep:
 def remove_ended_evaluations(store: Database, evaluated: EvaluatedRegisterStore, now: datetime) -> int:
     """Remove what was evaluated for contracts that have ended, of which no version can come into force any more; how
     many registers' values, by contract and epoch."""
-    with store.read() as session:
+    with store.begin_read() as session:
         ids = list(session.scalars(select(ContractRow.id)))
         lasting = {
             one
             for one in ids
             if any(current_state(held, now) not in FINAL_STATES for held in list_versions(session, one))
         }
-    removed = evaluated.forget_contracts(lambda contract: contract not in lasting)
+    removed = evaluated.remove_contracts(lambda contract: contract not in lasting)
     if removed:
         with store.begin() as session:
             record(session, "retention.swept", None, {"evaluated": removed}, by=BUREAU_ACTOR)
@@ -99,7 +99,7 @@ def _unlink_unnamed(store: Database, home: BureauHome, now: datetime) -> None:
     """Remove files that no row names; only old ones, because a new one may not be named yet."""
     old = (now - timedelta(days=1)).timestamp()
     for folder, column in (("batches", BatchRow.file), ("replies", BatchRow.reply_file), ("contexts", ContextRow.file)):
-        with store.read() as session:
+        with store.begin_read() as session:
             named = set(session.scalars(select(column).where(column.is_not(None))))
         for path in sorted(home.path(folder).iterdir()):
             name = f"{folder}/{path.name}"

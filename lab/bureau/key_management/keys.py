@@ -44,7 +44,7 @@ class BureauKeys:
     @classmethod
     def create(cls, home: BureauHome) -> BureauKeys:
         """Make the seal key (unless there is one) and every secret; raises ``Conflict`` if there are secrets."""
-        box = SecretStore.make(home)
+        box = SecretStore.create(home)
         if box.has(_SIGNING):
             raise Conflict("This bureau has a signing key already.", next_step="use it, or make another bureau")
         # The signing key is last: a bureau that has one has them all.
@@ -86,10 +86,10 @@ class BureauKeys:
         """
         names = _hashed(self._pseudonym[_FIRST], (code.encode() for code in codes))
         for number in range(_FIRST + 1, keys + 1):
-            names = self.over(names, number)
+            names = self.next_pseudonyms(names, number)
         return names
 
-    def over(self, names: Sequence[str], number: int) -> list[str]:
+    def next_pseudonyms(self, names: Sequence[str], number: int) -> list[str]:
         """The pseudonyms that follow ``names`` under key ``number``; raises ``NotFound`` if that key is missing."""
         if number not in self._pseudonym:
             self._pseudonym[number] = self._box.read(_pseudonym_name(number))
@@ -98,10 +98,10 @@ class BureauKeys:
     def make_pseudonym_key(self, number: int) -> None:
         """Make and seal the pseudonyms' key of that number; one that is there stays, from a rotation that was ended."""
         if not self._box.has(_pseudonym_name(number)):
-            with self._box.changing():
+            with self._box.lock():
                 self._box.put(_pseudonym_name(number), os.urandom(32))
 
-    def hashes_of_settings(self, texts: Sequence[str]) -> list[str]:
+    def hash_settings(self, texts: Sequence[str]) -> list[str]:
         """A keyed hash of each text, the same for ever: the ledger tells by them that a setting changed."""
         return _hashed(self._pseudonym[_FIRST], (one.encode() for one in texts))
 
@@ -110,7 +110,7 @@ class BureauKeys:
         names = {engine: _matching_name(engine, epoch) for engine in ENGINES}
         if all(self._box.has(name) for name in names.values()):
             return
-        with self._box.changing():
+        with self._box.lock():
             for engine, name in names.items():
                 self._box.put(name, generate_key(engine))
 
@@ -142,7 +142,7 @@ class BureauKeys:
         here; how many there were."""
         for held in [held for held in self._matching if held[1] == epoch]:
             del self._matching[held]
-        with self._box.changing():
+        with self._box.lock():
             return sum(self._box.destroy(_matching_name(engine, epoch)) for engine in ENGINES)
 
     def reseal(self, seal: str, key_file: Path | None = None, progress: Progress = SILENT) -> int:

@@ -41,7 +41,7 @@ class SecretStore:
         self._home, self._folder, self._key = home.folder, home.folder / "keys", key
 
     @classmethod
-    def make(cls, home: BureauHome) -> SecretStore:
+    def create(cls, home: BureauHome) -> SecretStore:
         """An empty box; the seal key is made if its file or token has none."""
         return cls(home, find_seal_key(home.settings.seal, home.key_file, make=True))
 
@@ -51,7 +51,7 @@ class SecretStore:
         check_private(home.folder / "keys")
         box = cls(home, open_seal_key(home))
         if any(box._folder.glob(f"*{_NEXT}")):
-            with box.changing():
+            with box.lock():
                 # What is half done may be another process's, which has ended meanwhile and changed the settings.
                 box._key = open_seal_key(BureauHome.open(box._home))
                 box._finish()
@@ -118,7 +118,7 @@ class SecretStore:
                 "Wanted another source of the seal key; this is the present one.", next_step="name a new --key-file"
             )
         new = find_seal_key(seal_setting, new_file, make=True)
-        with self.changing():
+        with self.lock():
             names = sorted(file.name.removesuffix(_SEALED) for file in self._folder.glob(f"*{_SEALED}"))
             with progress.stage("seal", len(names)) as stage:
                 for name in names:
@@ -130,7 +130,7 @@ class SecretStore:
         return len(names)
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Wait until no other process changes the box, and keep them from it; a process that dies lets go."""
         descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:

@@ -40,32 +40,32 @@ class CosigningService:
         self._store, self._ledger, self._key, self._sign, self._now = store, ledger, bureau_key, sign, clock
         self.witnesses = tuple(witnesses)
 
-    def last_size(self, witness: NoteKey) -> int:
+    def last_cosigned_size(self, witness: NoteKey) -> int:
         """The size of the newest head that this witness has cosigned, as far as is known here; 0 for none."""
         query = select(func.max(CosignatureRow.size)).where(CosignatureRow.public_key == witness.public_key)
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return session.scalar(query) or 0
 
-    def behind(self) -> int:
+    def witness_lag(self) -> int:
         """How many entries of the newest head lack the cosignature of the witness that is furthest behind."""
         newest = self._ledger.newest_head()
         if newest is None or not self.witnesses:
             return 0
-        return newest.size - min(self.last_size(witness.parsed) for witness in self.witnesses)
+        return newest.size - min(self.last_cosigned_size(witness.verifier_key) for witness in self.witnesses)
 
-    def request(self, head: SignedTreeHead, old: int) -> AddCheckpointRequest:
+    def make_request(self, head: SignedTreeHead, old: int) -> AddCheckpointRequest:
         """What asks a witness, who has cosigned ``old`` entries, to cosign ``head``; raises ``NotFound`` if it has
         cosigned more."""
-        return AddCheckpointRequest(old, self._ledger.prove_growth(old, head.size), self._signed(head))
+        return AddCheckpointRequest(old, self._ledger.consistency_hashes(old, head.size), self._signed(head))
 
-    def keep(self, witness: NoteKey, head: SignedTreeHead, lines: Iterable[NoteSignature]) -> Cosignature:
+    def save_cosignature(self, witness: NoteKey, head: SignedTreeHead, lines: Iterable[NoteSignature]) -> Cosignature:
         """Keep the witness's cosignature of ``head`` among these lines; others are passed over.
 
         Raises ``NotAuthentic`` if it is not there, does not verify, or is of the future.
         """
         checkpoint = self._signed(head)
         for line in lines:
-            if line.is_by(witness):
+            if line.claims_key(witness):
                 found = read_cosignature(witness, line, checkpoint.note.text)
                 if found.time <= self._now() + CLOCK_TOLERANCE:
                     self._store_line(head.size, found, str(line))
@@ -85,7 +85,7 @@ class CosigningService:
         if keys:
             counted = counted.where(CosignatureRow.public_key.in_(keys))
         best = counted.order_by(func.count().desc(), CosignatureRow.size.desc()).limit(1)
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             size = session.scalar(best)
             query = select(CosignatureRow.line).where(CosignatureRow.size == size).order_by(CosignatureRow.public_key)
             lines = [] if size is None else list(session.scalars(query.limit(MAX_SIGNATURES - 1)))

@@ -54,12 +54,12 @@ class Ledger:
 
     def size(self) -> int:
         """How many entries there are."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return _size(session)
 
     def newest_head(self) -> SignedTreeHead | None:
         """The newest head that was signed, or None."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             row = _newest(session)
             return None if row is None else _head(row)
 
@@ -67,7 +67,7 @@ class Ledger:
         """The newest signed head (one is signed now if there is none), or that of ``size``; raises ``NotFound``."""
         if size is None:
             return self.newest_head() or self.sign_head()
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             row = session.get(TreeHeadRow, size)
         if row is None:
             raise NotFound(f"No tree head of {size} entries was signed.", next_step="ask for the newest head")
@@ -79,7 +79,7 @@ class Ledger:
         Raises ``InvalidInput`` when the entries contradict a head that was signed before.
         """
         with self._lock:
-            with self._store.read() as session:
+            with self._store.begin_read() as session:
                 self._follow(session)
                 size, newest = len(self._tree), _newest(session)
             if newest is not None and newest.size == size:
@@ -113,7 +113,7 @@ class Ledger:
             proof: Proof = self._tree.prove_consistency(first, second).serialize()
             return proof
 
-    def prove_growth(self, first: int, second: int) -> tuple[bytes, ...]:
+    def consistency_hashes(self, first: int, second: int) -> tuple[bytes, ...]:
         """The same proof as a list of hashes (RFC 6962, 2.1.2), also from the empty tree; raises ``NotFound``."""
         with self._lock:
             self._reach(second)
@@ -121,7 +121,7 @@ class Ledger:
                 raise NotFound(f"Wanted a size from 0 to {second} to prove from.", next_step="choose one of them")
             return build_consistency_proof(self._tree.range_root, first, second)
 
-    def proven_entry(self, seq: int) -> dict[str, Any]:
+    def entry_with_proof(self, seq: int) -> dict[str, Any]:
         """Entry ``seq`` (``entry``), the proof that it is in the ledger (``inclusion``), and the head that the proof
         leads to (``head``), which is signed now if none covers the entry.
 
@@ -136,11 +136,11 @@ class Ledger:
     def receipt(self, seq: int, of: type[AnyReceipt]) -> AnyReceipt:
         """The receipt of this class for entry ``seq``; as ``proven_entry``. Raises ``InvalidInput`` for an entry of
         another kind."""
-        return of.read({"schema": RECEIPT_SCHEMA} | self.proven_entry(seq))
+        return of.read({"schema": RECEIPT_SCHEMA} | self.entry_with_proof(seq))
 
     def entry(self, seq: int) -> dict[str, Any]:
         """The body of entry ``seq``; raises ``NotFound``."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             row = session.get(LedgerEntryRow, seq)
         if row is None:
             raise NotFound(f"The ledger has no entry {seq}.", next_step="see its size with `lab audit head`")
@@ -155,7 +155,7 @@ class Ledger:
             raise InvalidInput(
                 "Wanted a kind of entry; found another word.", next_step=f"one of {', '.join(ENTRY_KINDS)}"
             )
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             rows = read_entries(session, after=after, kind=kind, contract=contract, limit=limit)
             return [read_body(row) for row in rows]
 
@@ -172,7 +172,7 @@ class Ledger:
         yield encode_export_header(self._party(), self._now())
         done = 0
         while done < head.size:
-            with self._store.read() as session:
+            with self._store.begin_read() as session:
                 query = select(LedgerEntryRow.body, LedgerEntryRow.leaf, LedgerEntryRow.signature)
                 query = query.where(LedgerEntryRow.seq > done, LedgerEntryRow.seq <= head.size).order_by(
                     LedgerEntryRow.seq
@@ -182,7 +182,7 @@ class Ledger:
                 raise InvalidInput(f"Ledger entry {done + 1} is missing.", next_step="compare with a copy")
             yield b"".join(encode_export_entry(body.encode(), leaf, signature) for body, leaf, signature in page)
             done += len(page)
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             query_heads = select(TreeHeadRow).where(TreeHeadRow.size <= head.size).order_by(TreeHeadRow.size)
             heads = [_head(row) for row in session.scalars(query_heads)]
         for one in heads:
@@ -190,7 +190,7 @@ class Ledger:
 
     def _reach(self, size: int) -> None:
         if size > len(self._tree):
-            with self._store.read() as session:
+            with self._store.begin_read() as session:
                 self._follow(session)
         if size > len(self._tree):
             raise NotFound(f"The ledger has {len(self._tree)} entries, not {size}.", next_step="ask for a smaller size")

@@ -100,7 +100,7 @@ def check_refund_limit(session: Session, contract: str, now: datetime) -> None:
 
 def close_tallies(store: Database, now: datetime) -> int:
     """Tell what was counted in windows that are over; how many entries that made."""
-    with store.read() as session:
+    with store.begin_read() as session:
         over = list(session.scalars(select(EntryTallyRow.key).where(EntryTallyRow.since <= now - TALLY_WINDOW)))
     told = 0
     for key in over:

@@ -37,7 +37,7 @@ def record_configuration_change(
     values = {name: getattr(settings, name) for name in sorted(type(settings).model_fields)}
     texts = [f"setting {of} {name} {json.dumps(value, default=_plain)}" for name, value in values.items()]
     present = dict(zip(values, hide(texts), strict=True))
-    with store.read() as session:
+    with store.begin_read() as session:
         if _last(session, of) == present:
             return None
     with store.begin() as session:

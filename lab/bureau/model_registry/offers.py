@@ -27,9 +27,9 @@ class ModelOffers:
         self._lock = threading.Lock()
         self._sizes: dict[str, DetailCost] = {}
 
-    def published(self) -> list[ModelOffer]:
+    def list_published(self) -> list[ModelOffer]:
         """Every published model version, the newest of each name first."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             published = session.execute(
                 select(ModelRow.name, ModelRow.version)
                 .where(ModelRow.state == PUBLISHED)
@@ -39,7 +39,7 @@ class ModelOffers:
 
     def find(self, name: str, version: int | None = None) -> ModelOffer:
         """One published model: that version, or the newest. Raises ``NotFound``, also for one not yet published."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             try:
                 shelved = find_model(session, name, version, published=True)
             except NotFound:

@@ -79,7 +79,7 @@ def join_pilot(
         bank=rows.kept.select(chosen).filter(pl.Series(take)),
         label=label[take],
         sample_rows=table.rows,
-        set_aside=rows.aside.height,
+        set_aside=rows.set_aside.height,
         unmatched=int((~found).sum()),
         unlabelled=int((found & ~present).sum()),
     )

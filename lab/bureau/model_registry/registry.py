@@ -120,7 +120,7 @@ def publish_model(store: Database, home: BureauHome, name: str, version: int | N
 
     Raises ``InvalidInput`` if its values do not fit the parameter set, ``NotFound`` if there is no such model.
     """
-    with store.read() as session:
+    with store.begin_read() as session:
         shelved = find_model(session, name, version)
     model = read_model(home, shelved)
     params = PARAMETERS[DEFAULT_PARAMETERS]
@@ -178,12 +178,12 @@ class ModelCache:
         self._lock = threading.Lock()
         self._models: dict[str, Model] = {}
 
-    def model(self, shelved: ModelVersion) -> Model:
+    def load(self, shelved: ModelVersion) -> Model:
         """The model of a version, loaded once."""
         with self._lock:
             if shelved.sha256 not in self._models:
                 model = read_model(self._home, shelved)
-                _ = model.weights  # computed once, here, and not by every thread at once
+                _ = model.column_weights  # computed once, here, and not by every thread at once
                 self._models[shelved.sha256] = model
             return self._models[shelved.sha256]
 

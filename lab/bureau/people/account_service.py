@@ -51,16 +51,16 @@ class AccountService:
         self._now = clock
         self._passwords = passwords or Passwords()
 
-    def list(self) -> tuple[Account, ...]:
+    def list_accounts(self) -> tuple[Account, ...]:
         """All accounts, by name."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return tuple(
                 accounts.read_account(row) for row in session.scalars(select(AccountRow).order_by(AccountRow.name))
             )
 
     def find(self, name: str) -> Account:
         """One account; raises ``NotFound``."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             row = session.get(AccountRow, name)
             if row is None:
                 raise NotFound("There is no account by this name.", next_step="see `lab account list`")
@@ -68,13 +68,13 @@ class AccountService:
 
     def add(self, new: NewAccount, *, by: str) -> str | None:
         """Add an account; returns its one-time password, or None for somebody who signs in elsewhere."""
-        password = None if new.elsewhere else make_one_time_password()
+        password = None if new.oidc_subject else make_one_time_password()
         stored = self._passwords.hash(password) if password else None
         try:
             with self._store.begin() as session:
                 accounts.insert_account(session, new, stored, self._now())
                 facts: dict[str, Fact] = {"account": new.name, "department": new.department}
-                facts |= {"roles": sorted(new.roles), "elsewhere": new.elsewhere is not None}
+                facts |= {"roles": sorted(new.roles), "elsewhere": new.oidc_subject is not None}
                 record(session, "account.added", None, facts, by=by)
         except IntegrityError:
             raise Conflict(f"The account {new.name} exists already.", next_step="choose another name") from None
@@ -123,7 +123,7 @@ class AccountService:
             record(session, "account.unlocked", None, {"account": name}, by=by)
             return accounts.read_account(row)
 
-    def reset(self, name: str, *, by: str) -> str:
+    def reset_password(self, name: str, *, by: str) -> str:
         """Replace a forgotten password by a one-time one, which is returned; sign-ins end, failures are forgotten."""
         password = make_one_time_password()
         stored = self._passwords.hash(password)
@@ -154,7 +154,7 @@ class AccountService:
         """
         return self._enter(sign_in.account.name, password, new_password, how="password change")
 
-    def sign_in_elsewhere(self, subject: OidcSubject) -> SignInTokens:
+    def sign_in_with_oidc(self, subject: OidcSubject) -> SignInTokens:
         """Sign in one whom the OpenID provider has identified; raises ``NotAuthentic`` for one without an account."""
         with self._store.begin() as session:
             row = accounts.find_by_subject(session, subject)
@@ -173,15 +173,15 @@ class AccountService:
             )
         return tokens
 
-    def record_failure(self, detail: str) -> None:
+    def record_oidc_failure(self, detail: str) -> None:
         """Write down that the provider, or what came from it, let nobody in."""
         with self._store.begin() as session:
             _record_failed(session, {"how": "openid", "reason": detail}, {"how": "openid"}, self._now())
 
-    def whose(self, token: str) -> SignIn:
+    def find_sign_in(self, token: str) -> SignIn:
         """The sign-in of ``token``, which is noted as being in use; raises ``NotAuthentic``."""
         now = self._now()
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             found = sign_ins.find(session, token, now)
         if found is None:
             raise NotAuthentic("You are not signed in, or no longer.", next_step=_AGAIN)
@@ -207,13 +207,13 @@ class AccountService:
             facts = about | {"detail": error.detail}
             # Counted whatever the contract: the ledger's size would tell who may see none which ids are of contracts.
             sort, now = known or "no contract", self._now()
-            record_or_count(session, "refused", known, facts, by=person.by, about=about, now=now, sort=sort)
+            record_or_count(session, "refused", known, facts, by=person.actor, about=about, now=now, sort=sort)
 
     def _enter(self, name: str, password: str, new_password: str | None, *, how: str) -> SignInTokens:
         if new_password is not None:
             check_new_password(new_password, account=name, old=password)
         stored = self._comparable(name)
-        checked = PasswordComparison(stored, self._passwords.fits(stored, password))
+        checked = PasswordComparison(stored, self._passwords.verify(stored, password))
         fresh = self._passwords.hash(new_password) if new_password is not None else None
         tokens: SignInTokens | None = None
         with self._store.begin() as session:
@@ -237,7 +237,7 @@ class AccountService:
                 "minutes at first.",
                 next_step="check both, wait, or ask an administrator",
             )
-        if stored is not None and fresh is None and self._passwords.outdated(stored):
+        if stored is not None and fresh is None and self._passwords.needs_rehash(stored):
             self._make_anew(name, stored, password)
         return tokens
 

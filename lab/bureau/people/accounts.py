@@ -33,14 +33,14 @@ class Account:
     """An account as administrators see it; no password in any form."""
 
     name: str
-    shown_name: str
+    display_name: str
     department: str
     roles: frozenset[Role]
     state: str
-    must_change: bool
+    must_change_password: bool
     locked_until: datetime | None
     failures: int
-    elsewhere: OidcSubject | None
+    oidc_subject: OidcSubject | None
     created_at: datetime
 
     @property
@@ -56,17 +56,17 @@ class NewAccount:
     name: str
     department: str
     roles: frozenset[Role]
-    shown_name: str = ""
-    elsewhere: OidcSubject | None = None
+    display_name: str = ""
+    oidc_subject: OidcSubject | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
         check_roles(self.roles)
         check_visible_line(self.department, "a department", longest=100)
-        check_visible_line(self.shown_name or self.name, "a shown name")
-        if self.elsewhere is not None:
-            check_visible_line(self.elsewhere.issuer, "an issuer", longest=500)
-            check_visible_line(self.elsewhere.subject, "a subject", longest=255)
+        check_visible_line(self.display_name or self.name, "a shown name")
+        if self.oidc_subject is not None:
+            check_visible_line(self.oidc_subject.issuer, "an issuer", longest=500)
+            check_visible_line(self.oidc_subject.subject, "a subject", longest=255)
 
 
 def parse_subject(issuer: str | None, subject: str | None) -> OidcSubject | None:
@@ -102,14 +102,14 @@ def read_account(row: AccountRow) -> Account:
     elsewhere = OidcSubject(row.issuer, row.subject) if row.issuer is not None and row.subject is not None else None
     return Account(
         name=row.name,
-        shown_name=row.shown_name,
+        display_name=row.shown_name,
         department=row.department,
         roles=parse_roles(json.loads(row.roles)),
         state=row.state,
-        must_change=row.must_change,
+        must_change_password=row.must_change,
         locked_until=row.locked_until,
         failures=row.failures,
-        elsewhere=elsewhere,
+        oidc_subject=elsewhere,
         created_at=row.created_at,
     )
 
@@ -123,19 +123,19 @@ def insert_account(session: Session, new: NewAccount, password: str | None, now:
     """Add the account; raises ``Conflict`` when its name or its person at the provider has one."""
     if session.get(AccountRow, new.name) is not None:
         raise Conflict(f"The account {new.name} exists already.", next_step="choose another name")
-    if new.elsewhere is not None and find_by_subject(session, new.elsewhere) is not None:
+    if new.oidc_subject is not None and find_by_subject(session, new.oidc_subject) is not None:
         raise Conflict("This subject of the provider has an account already.", next_step="use that account")
     row = AccountRow(
         name=new.name,
-        shown_name=new.shown_name or new.name,
+        shown_name=new.display_name or new.name,
         department=new.department,
         roles=format_roles(new.roles),
         password=password,
         must_change=password is not None,
         failures=0,
         locks=0,
-        issuer=new.elsewhere.issuer if new.elsewhere else None,
-        subject=new.elsewhere.subject if new.elsewhere else None,
+        issuer=new.oidc_subject.issuer if new.oidc_subject else None,
+        subject=new.oidc_subject.subject if new.oidc_subject else None,
         state=ACTIVE,
         created_at=now,
     )

@@ -27,8 +27,8 @@ NO_ACCOUNT, LOCKED, PASSWORD = "no account", "locked", "password"
 class PasswordComparison:
     """What was found before the transaction: the hash that was compared, and whether the password fits it."""
 
-    stored: str | None
-    fits: bool
+    stored_hash: str | None
+    matches: bool
 
 
 def refusal_reason(row: AccountRow | None, checked: PasswordComparison, now: datetime) -> str:
@@ -36,9 +36,9 @@ def refusal_reason(row: AccountRow | None, checked: PasswordComparison, now: dat
     reason = blocked_reason(row, now)
     if reason or row is None:
         return reason
-    if row.password != checked.stored:
+    if row.password != checked.stored_hash:
         return "changed meanwhile"
-    return "" if checked.fits else PASSWORD
+    return "" if checked.matches else PASSWORD
 
 
 def blocked_reason(row: AccountRow | None, now: datetime) -> str:

@@ -38,7 +38,7 @@ class Passwords:
         """The Argon2id hash of ``password`` under a fresh salt, with its parameters."""
         return self._hasher.hash(_bytes(_normal(password)))
 
-    def fits(self, stored: str | None, password: str) -> bool:
+    def verify(self, stored: str | None, password: str) -> bool:
         """Whether ``password`` is that of ``stored``; with None the same work is done, and nothing fits."""
         typed, nobodys = _normal(password), self._nobodys  # made at the first call, whatever the name
         # What is longer than any password may be costs no more to hash than the longest.
@@ -49,7 +49,7 @@ class Passwords:
         except (VerificationError, InvalidHashError):
             return False
 
-    def outdated(self, stored: str) -> bool:
+    def needs_rehash(self, stored: str) -> bool:
         """Whether ``stored`` was made with other parameters than those in use."""
         return self._hasher.check_needs_rehash(stored)
 

@@ -41,11 +41,11 @@ class Permission(StrEnum):
     REGISTER_BANKS = "register banks"
     REVOKE_BANK_KEYS = "revoke banks' keys"
     READ_CONSENTS = "read consents"
-    KEEP_CONSENTS = "keep consents"
+    MANAGE_CONSENTS = "keep consents"
     READ_LEDGER = "read the ledger"
     READ_INQUIRIES = "read an enterprise's inquiries"
     READ_ACCOUNTS = "read accounts"
-    KEEP_ACCOUNTS = "keep accounts"
+    MANAGE_ACCOUNTS = "keep accounts"
     ROTATE_KEYS = "rotate keys"
 
 
@@ -58,7 +58,7 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.READ_FINDINGS,
         }
     ),
-    Role.STEWARD: frozenset({P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.KEEP_CONSENTS}),
+    Role.STEWARD: frozenset({P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.MANAGE_CONSENTS}),
     Role.RESEARCHER: frozenset(),
     Role.AUDITOR: frozenset(
         {
@@ -66,7 +66,9 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
             P.READ_ACCOUNTS,
         }
     ),
-    Role.ADMINISTRATOR: frozenset({P.READ_BANKS, P.REVOKE_BANK_KEYS, P.READ_ACCOUNTS, P.KEEP_ACCOUNTS, P.ROTATE_KEYS}),
+    Role.ADMINISTRATOR: frozenset(
+        {P.READ_BANKS, P.REVOKE_BANK_KEYS, P.READ_ACCOUNTS, P.MANAGE_ACCOUNTS, P.ROTATE_KEYS}
+    ),
 }
 """The matrix. What a role does not list, it may not do."""
 
@@ -87,17 +89,17 @@ class AccountHolder:
     roles: frozenset[Role]
 
     @property
-    def by(self) -> str:
+    def actor(self) -> str:
         """What the ledger calls this person as the one who did something."""
         return account_actor(self.name)
 
-    def may(self, permission: Permission) -> bool:
+    def has_permission(self, permission: Permission) -> bool:
         """Whether one of this person's roles has the permission."""
         return any(permission in ROLE_PERMISSIONS[role] for role in self.roles)
 
-    def check(self, permission: Permission) -> None:
+    def check_permission(self, permission: Permission) -> None:
         """Raise ``NotAllowed``, naming the permission and the roles that have it, unless this person may."""
-        if not self.may(permission):
+        if not self.has_permission(permission):
             able = ", ".join(role.value for role in Role if permission in ROLE_PERMISSIONS[role]) or "nobody"
             raise NotAllowed(
                 f"The account {self.name} may not {permission.value}; it needs one of the roles {able}.",

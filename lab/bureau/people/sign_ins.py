@@ -47,7 +47,7 @@ class SignIn:
     seen_at: datetime
     expires_at: datetime
 
-    def csrf_fits(self, csrf: str) -> bool:
+    def verify_csrf(self, csrf: str) -> bool:
         """Whether ``csrf`` is the token against cross-site requests that belongs to this sign-in."""
         return hmac.compare_digest(_sha256(csrf), self.csrf_sha256)
 

@@ -45,16 +45,16 @@ class Database:
             yield session
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
+    def begin_read(self) -> Iterator[Session]:
         """A transaction that only reads, so that it never waits for a writer; always rolled back."""
         with _outages(), Session(self._reader, expire_on_commit=False) as session:
             session.info["bureau_key"] = self.bureau_key
             yield session
 
-    def answers(self) -> bool:
+    def is_reachable(self) -> bool:
         """Whether the database answers now."""
         try:
-            with self.read() as session:
+            with self.begin_read() as session:
                 session.execute(text("SELECT 1"))
         except Unreachable:
             return False

@@ -38,14 +38,14 @@ class UsageMonitor:
         """The rules with this bureau's limits, as the service tells them."""
         return rules_list(self._limits)
 
-    def standing(self, session: Session) -> list[UsageFinding]:
+    def current_findings(self, session: Session) -> list[UsageFinding]:
         """What the rules find now, by contract."""
         counted = count_contracts_usage(session, self._now())
         return [finding for one in counted for finding in self._judge(session, one)]
 
-    def sweep(self) -> list[UsageFinding]:
+    def record_new_findings(self) -> list[UsageFinding]:
         """Record what is new, each finding in a transaction of its own; what was recorded."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             counted = count_contracts_usage(session, self._now())
             fresh = [(one, new) for one in counted for new in self._judge(session, one) if new.entry is None]
         recorded = []

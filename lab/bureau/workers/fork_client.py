@@ -67,12 +67,12 @@ class ForkServer:
         """The template's process."""
         return self._process.pid
 
-    def wait(self) -> None:
+    def wait_until_ready(self) -> None:
         """Until it has loaded everything; raises ``WorkerLost``."""
         with self._lock:
             self._wait()
 
-    def begin(self) -> WorkerProcess:
+    def start_worker(self) -> WorkerProcess:
         """A process for one job; raises ``WorkerLost``."""
         job_end, job = os.pipe2(os.O_CLOEXEC)
         answer, answer_end = os.pipe2(os.O_CLOEXEC)
@@ -135,7 +135,7 @@ class WorkerProcess:
     def __init__(self, job: int, answer: int, process: int, ended: Callable[[WorkerProcess], None]) -> None:
         self._job, self._answer, self._process, self._ended = job, answer, process, ended
 
-    def do(self, job: bytes, seconds: float) -> bytes:
+    def run(self, job: bytes, seconds: float) -> bytes:
         """The answer; raises ``WorkerLost``, and ``ConfinementUnavailable`` before the job is given. Call it once."""
         until = time.monotonic() + seconds
         if self._read(until, 1) != results.CONFINED:

@@ -37,7 +37,7 @@ def serve_forks(descriptor: int, settings: WorkerSettings) -> None:
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need no burial
     preload_modules(settings)
-    confinement = Confinement(required=settings.required)
+    confinement = Confinement(required=settings.confinement_required)
     gc.collect()
     gc.freeze()  # what is here for good is not touched by the forks' collectors, so their pages stay shared
     parent = os.getpid()
@@ -65,9 +65,9 @@ def preload_modules(settings: WorkerSettings) -> None:
     """Load and try everything that the jobs of a room use: nothing can be loaded any more once one is confined."""
     for codec in _CODECS:
         codecs.lookup(codec)
-    for module in (*_LATE, ROLE_MODULES[settings.room], *settings.modules):
+    for module in (*_LATE, ROLE_MODULES[settings.role], *settings.modules):
         importlib.import_module(module)
-    if settings.room == "scoring":
+    if settings.role == "scoring":
         from protocols.scoring.parameters import PARAMETERS
         from protocols.scoring.seal import binding
 
@@ -86,7 +86,7 @@ def _work(job: int, answer: int, settings: WorkerSettings, confinement: Confinem
         _keep(job, answer)
         _end_with(parent)
         try:
-            confinement.enter(memory=settings.memory, seconds=settings.seconds + 1)
+            confinement.enter(memory=settings.memory_bytes, seconds=settings.seconds + 1)
         except ConfinementUnavailable as error:
             _write(3, results.UNCONFINED + str(error).encode())
         else:

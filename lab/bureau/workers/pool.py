@@ -121,7 +121,7 @@ class WorkerPool:
         with ThreadPoolExecutor(self.size) as threads:
             yield from threads.map(lambda row: self.run(function, *row), rows)
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """Have everything loaded now, so that the first job does not wait for it, and try whether one is done.
 
         Raises ``Unreachable``."""
@@ -140,7 +140,7 @@ class WorkerPool:
         self._places.put(False)
 
     @property
-    def template(self) -> int:
+    def fork_server_pid(self) -> int:
         """The template's process; 0 while none was started."""
         return 0 if self._template is None else self._template.pid
 
@@ -164,7 +164,7 @@ class WorkerPool:
             with self._lock:
                 template = self._template = self._template or ForkServer(self._settings)
             try:
-                return template, template.begin()
+                return template, template.start_worker()
             except WorkerLost:
                 self._replace(template)
         raise Unreachable("The bureau's workers do not start.", next_step="try again in a minute")

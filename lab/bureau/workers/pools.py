@@ -36,7 +36,7 @@ class WorkerPools:
                 confinement=settings.worker_confinement,
             )
 
-    def check(self) -> None:
+    def check_confinement(self) -> None:
         """Raise ``Unreachable`` if the setting wants confined workers and this machine has not what that takes.
 
         A process tries; it loads nothing heavy, so that this is done before the service listens.
@@ -46,10 +46,10 @@ class WorkerPools:
             if missing:
                 raise confinement_error(", ".join(missing))
 
-    def warm(self) -> None:
+    def start_workers(self) -> None:
         """Start the workers now instead of at the first request; raises ``Unreachable`` if they cannot be confined."""
-        self.scoring.warm()
-        self.matching.warm()
+        self.scoring.warm_up()
+        self.matching.warm_up()
 
     def batches_at_once(self) -> int:
         """How many batches are evaluated at once, here or on the cluster; as many as here if that is away."""

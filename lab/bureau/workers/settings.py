@@ -19,10 +19,10 @@ class WorkerSettings:
     """Of one template and its jobs: seconds of a job, bytes of address space, whether confinement is required, and
     what is loaded besides the room's own."""
 
-    room: str
+    role: str
     seconds: int
-    memory: int
-    required: bool
+    memory_bytes: int
+    confinement_required: bool
     modules: tuple[str, ...] = ()
 
     def to_json(self) -> str:

@@ -57,7 +57,7 @@ def sign_in(
         from lab.sdk.browser_sign_in import sign_in_by_browser
 
         answer = sign_in_by_browser(service, output.say, ca_file=authority)
-        desk, facts = ServiceClient.keep(service, answer, session, ca_file=authority)
+        desk, facts = ServiceClient.save_session(service, answer, session, ca_file=authority)
     else:
         if name is None:
             raise InvalidInput("Wanted an account's name; found none.", next_step="give NAME, or --browser")
@@ -70,7 +70,7 @@ def sign_in(
                 password, _read_password("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True)
             )
     output.say(f"已登录 Signed in: {facts['account']} ({', '.join(facts['roles'])}), {service}")
-    output.result(facts | {"service": service, "session": str(desk.file)})
+    output.print_result(facts | {"service": service, "session": str(desk.session_file)})
 
 
 @app.command("sign-out")
@@ -79,8 +79,8 @@ def sign_out(session: SessionFileOption = None, as_json: JsonOption = False) -> 
     output = CommandOutput(as_json)
     with ServiceClient.open(session) as desk:
         desk.sign_out()
-        output.say(f"已退出 Signed out: {desk.held.account}")
-        output.result({"account": desk.held.account, "signed_out": True})
+        output.say(f"已退出 Signed out: {desk.session.account}")
+        output.print_result({"account": desk.session.account, "signed_out": True})
 
 
 @app.command()
@@ -90,7 +90,7 @@ def who(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     with ServiceClient.open(session) as desk:
         me = desk.get("/v1/me")
     output.table(
-        f"{me['account']} @ {desk.held.service}",
+        f"{me['account']} @ {desk.session.service}",
         ("项 item", "值 value"),
         [
             ("姓名 name", me["shown_name"]),
@@ -100,7 +100,7 @@ def who(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
             ("到期 until", me["expires_at"]),
         ],
     )
-    output.result(me)
+    output.print_result(me)
 
 
 @app.command()
@@ -111,7 +111,7 @@ def password(session: SessionFileOption = None, as_json: JsonOption = False) -> 
         old = _read_password("SHULAB_PASSWORD", "口令 password")
         facts = desk.change_password(old, _read_password("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True))
     output.say("口令已更改,其他登录均已结束 The password is changed; every other sign-in has ended.")
-    output.result({"account": facts["account"], "changed": True})
+    output.print_result({"account": facts["account"], "changed": True})
 
 
 @app.command("list")
@@ -135,7 +135,7 @@ def list_accounts(session: SessionFileOption = None, as_json: JsonOption = False
             for one in found["accounts"]
         ],
     )
-    output.result(found)
+    output.print_result(found)
 
 
 @app.command()
@@ -156,7 +156,7 @@ def add(
         made = desk.post("/v1/accounts", body | {"issuer": issuer, "subject": subject})
     output.say(f"已新增 Added {name} ({', '.join(role)}, {department})")
     _show_one_time_password(output, made)
-    output.result(made | {"roles": role, "department": department})
+    output.print_result(made | {"roles": role, "department": department})
 
 
 @app.command()
@@ -166,7 +166,7 @@ def roles(name: AccountName, role: RoleOption, session: SessionFileOption = None
     with ServiceClient.open(session) as desk:
         account = desk.put(f"/v1/accounts/{_checked_account_name(name)}/roles", {"roles": role})
     output.say(f"角色已更改 The roles of {name} are now {', '.join(account['roles'])}")
-    output.result(account)
+    output.print_result(account)
 
 
 @app.command()
@@ -194,14 +194,14 @@ def reset(name: AccountName, session: SessionFileOption = None, as_json: JsonOpt
     with ServiceClient.open(session) as desk:
         made = desk.post(f"/v1/accounts/{_checked_account_name(name)}/reset")
     _show_one_time_password(output, made)
-    output.result(made)
+    output.print_result(made)
 
 
 def _post_account_action(name: str, action: str, done: str, session: Path | None, output: CommandOutput) -> None:
     with ServiceClient.open(session) as desk:
         account = desk.post(f"/v1/accounts/{_checked_account_name(name)}/{action}")
     output.say(f"{done} {name}")
-    output.result(account)
+    output.print_result(account)
 
 
 def _show_one_time_password(output: CommandOutput, made: dict[str, Any]) -> None:

@@ -33,7 +33,7 @@ def list_bank_keys(session: SessionFileOption = None, as_json: JsonOption = Fals
     with ServiceClient.open(session) as desk:
         found = desk.get("/v1/banks")
     _show(output, found["banks"])
-    output.result(found)
+    output.print_result(found)
 
 
 @app.command()
@@ -58,7 +58,7 @@ def add(
         bank = desk.post("/v1/banks/keys/added", party.model_dump() | {"fingerprint": told})
     output.say(f"已登记 Added: {bank['name']}, {party.fingerprint}")
     _show(output, [bank])
-    output.result(bank)
+    output.print_result(bank)
 
 
 @app.command()
@@ -76,7 +76,7 @@ def revoke(
         bank = desk.post(f"/v1/banks/keys/{key}/revocation", {"reason": reason})
     output.say(f"已吊销 Revoked: {bank['name']}")
     _show(output, [bank])
-    output.result(bank)
+    output.print_result(bank)
 
 
 def _show(output: CommandOutput, banks: list[dict[str, Any]]) -> None:

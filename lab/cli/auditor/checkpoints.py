@@ -63,7 +63,7 @@ def checkpoint(
         output.say(f"联署未核验 Cosignatures, not checked: {', '.join(names) or '无 none'}")
     else:
         show_cosigners(output, found, cosigners)
-    output.result(
+    output.print_result(
         {
             "size": found.size,
             "root": found.root,
@@ -101,7 +101,7 @@ def compare(
     output = CommandOutput(as_json)
     bureau = read_bureau_key(key, card)
     shown = [one for file in files for one in read_heads(_read_file(file), file.name, bureau)]
-    if len({one.by for one in shown}) < 2 and export is None:
+    if len({one.source for one in shown}) < 2 and export is None:
         raise InvalidInput(
             f"Wanted heads of this bureau from at least two files; found {len(shown)} in one.",
             next_step="ask another bank or the auditor for theirs (`lab bank heads export`)",
@@ -125,7 +125,7 @@ def compare(
             f"Heads of one size agree; those of {sizes} different sizes were not held against each other.",
             next_step="give --service URL, or --export FILE",
         )
-    output.result({"one_ledger": True, "sizes": sizes, "heads": heads_as_dicts(shown)})
+    output.print_result({"one_ledger": True, "sizes": sizes, "heads": heads_as_dicts(shown)})
 
 
 def read_checkpoint(file: Path) -> SignedCheckpoint:

@@ -86,7 +86,7 @@ def head(
     output.say("签名已核实 Signature verified" if bureau else "签名未核实 Signature not checked: give --key or --card")
     if held is not None:
         output.say("与所存树头一致 Continues the head kept earlier")
-    output.result({"head": found.as_dict(), "verified": bureau is not None, "continues": held is not None})
+    output.print_result({"head": found.as_dict(), "verified": bureau is not None, "continues": held is not None})
 
 
 @app.command()
@@ -118,7 +118,7 @@ def entries(
         ("编号 no.", "时间 time", "事项 what", "合同 contract", "由 by", "内容 facts"),
         rows,
     )
-    output.result(found)
+    output.print_result(found)
 
 
 @app.command()
@@ -146,7 +146,7 @@ def export(
         partial.unlink(missing_ok=True)
     output.say(f"已导出 Exported {lines} 行 lines: {file}")
     output.say(f"下一步 Next: lab audit verify {file} --card BUREAU.json")
-    output.result({"file": str(file), "lines": lines, "bytes": file.stat().st_size})
+    output.print_result({"file": str(file), "lines": lines, "bytes": file.stat().st_size})
 
 
 @app.command()
@@ -186,10 +186,10 @@ def verify(
         found = verify_export(export, bureau, held=held, thorough=thorough, progress=output.progress)
     except LedgerFault as fault:
         where = f"第 {fault.entry} 条 entry {fault.entry}: " if fault.entry else ""
-        output.say(f"台账不可信 Not as the bureau wrote it: {where}{fault.how.zh} {fault.how.value}")
+        output.say(f"台账不可信 Not as the bureau wrote it: {where}{fault.kind.zh} {fault.kind.value}")
         raise
     output.say(
-        f"台账完好 The ledger is as the bureau wrote it: {found.size} 条 entries, {found.heads} 个树头 tree heads"
+        f"台账完好 The ledger is as the bureau wrote it: {found.size} 条 entries, {found.head_count} 个树头 tree heads"
     )
     output.say(f"根 Root {found.root}")
     output.say(f"按此公钥核验，请与数据局核对指纹 By the key of fingerprint, to be compared: {key_fingerprint(bureau)}")
@@ -198,24 +198,24 @@ def verify(
     if not cosigners:
         output.say("联署未核验 No cosignature was checked: that others were shown another ledger is not found out so")
     output.table(
-        f"{found.first[:19]} – {found.last[:19]} UTC",
+        f"{found.first_time[:19]} – {found.last_time[:19]} UTC",
         ("事项 what", "条数 entries"),
-        [(_label_entry_kind(kind), count) for kind, count in sorted(found.kinds.items())],
+        [(_label_entry_kind(kind), count) for kind, count in sorted(found.kind_counts.items())],
     )
-    output.result(
+    output.print_result(
         {
             "verified": True,
             "fingerprint": key_fingerprint(bureau),
             "entries": found.size,
             "root": found.root,
-            "heads": found.heads,
+            "heads": found.head_count,
             "held": len(held),
             "cosigned": [
                 {"size": one.size, "by": [w.name for w in by]} for one, by in zip(checkpoints, cosigners, strict=False)
             ],
-            "kinds": dict(found.kinds),
-            "first": found.first,
-            "last": found.last,
+            "kinds": dict(found.kind_counts),
+            "first": found.first_time,
+            "last": found.last_time,
         }
     )
 
@@ -251,7 +251,7 @@ def inquiries(
         output.table("查询记录 Inquiries", columns, rows)
     else:
         output.say("没有查询记录 Nobody has asked about it")
-    output.result(found)
+    output.print_result(found)
 
 
 @app.command()
@@ -290,7 +290,9 @@ def receipt(
         output.say("联署未核验 No cosignature was checked: that others were shown another ledger is not found out so")
     else:
         output.say(f"已由见证人联署 cosigned by {', '.join(cosigned)}")
-    output.result({"verified": len(found), "receipts": [_describe_receipt(one) for one in found], "cosigned": cosigned})
+    output.print_result(
+        {"verified": len(found), "receipts": [_describe_receipt(one) for one in found], "cosigned": cosigned}
+    )
 
 
 app.command()(checkpoint)
@@ -342,7 +344,7 @@ def _format_facts(facts: dict[str, Any]) -> str:
 def _describe_receipt(one: Receipt) -> dict[str, Any]:
     told: dict[str, Any] = {
         "kind": one.kind,
-        "entry": one.entry,
+        "entry": one.entry_number,
         "contract": one.contract,
         "job": one.job,
         "time": str(one.body["time"])[:19],
@@ -359,7 +361,7 @@ def _describe_receipt(one: Receipt) -> dict[str, Any]:
     if isinstance(one, MatchReceipt):
         told |= {
             "identifiers": one.identifiers,
-            "counting": one.counting,
+            "counting": one.is_count,
             "epoch": one.epoch,
             "request_sha256": one.request_sha256,
             "response_sha256": one.response_sha256,

@@ -85,7 +85,7 @@ def open_service_reader(service: str | None, session: Path | None) -> Iterator[S
     connection = ServiceConnection(service)
     try:
         yield ServiceReader(
-            lambda path, query: connection.ask("GET", path, query=query),
+            lambda path, query: connection.request("GET", path, query=query),
             lambda path, query: _read_stream(lambda: connection.stream("GET", path, query)),
         )
     finally:

@@ -65,7 +65,7 @@ def init(
     output.say(f"已建立 made: {made.folder}")
     output.say(f"银行名片 bank card (send it to the bureau): {card}")
     output.say(f"指纹 fingerprint: {made.card.fingerprint}")
-    output.result(
+    output.print_result(
         {"home": str(made.folder), "card": str(card), "fingerprint": made.card.fingerprint} | made.card.model_dump()
     )
 
@@ -81,13 +81,13 @@ def card(
     """银行名片 Show the bank's card: name and public key, for the bureau to draft a contract with."""
     opened = BankHome.open(home or default_home())
     output = CommandOutput(as_json)
-    output.note(f"指纹 fingerprint: {opened.card.fingerprint}")
+    output.say_on_stderr(f"指纹 fingerprint: {opened.card.fingerprint}")
     if out is not None:
         out.write_text(_card_text(opened), encoding="utf-8")
         output.say(f"已写入 written: {out}")
     elif not as_json:
-        output.document(_card_text(opened))
-    output.result(opened.card.model_dump())
+        output.print_text(_card_text(opened))
+    output.print_result(opened.card.model_dump())
 
 
 app.command()(sign)
@@ -132,7 +132,7 @@ def score(
         manifest = score_portfolio(opened, keys, outlet, job, progress=output.progress)
     show_run(output, manifest)
     show_expired_reminder(output, opened)
-    output.result({key: value for key, value in manifest.items() if key not in LONG_FIELDS or key == "warnings"})
+    output.print_result({key: value for key, value in manifest.items() if key not in LONG_FIELDS or key == "warnings"})
 
 
 @app.command()
@@ -162,7 +162,9 @@ def portrait(
     if html is not None:
         replace_private(html.absolute(), portrait_page(drawn, gallery.sheet, lang=lang).encode())
         output.say(f"画像网页 page: {html}")
-    output.result({"run": gallery.run.folder.name, "html": str(html) if html else None, "portrait": drawn.as_dict()})
+    output.print_result(
+        {"run": gallery.run.folder.name, "html": str(html) if html else None, "portrait": drawn.as_dict()}
+    )
 
 
 app.command()(runs)

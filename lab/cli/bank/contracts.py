@@ -65,16 +65,16 @@ def sign(
         show_clauses(output, document)
         before = show_changes_since_signed(output, opened, document)
         odd.extend(find_name_warnings(document, before))
-        output.warn(odd)
+        output.show_warnings(odd)
         if odd and not despite_warnings:
-            output.agree_despite("名称无误? Are these names right?")
+            output.require_confirmation("名称无误? Are these names right?")
         if yes or fingerprint is not None:
             return True
         if not sys.stdin.isatty():
             raise InvalidInput(
                 "Wanted your agreement; there is no terminal to ask on.", next_step="give --fingerprint F or --yes"
             )
-        return output.agreed("签署该合同? Sign this contract?")
+        return output.confirm("签署该合同? Sign this contract?")
 
     stored = opened.contract(contract) if opened.versions(contract) else None
     url = bureau or pinned_url(opened, stored)
@@ -87,7 +87,7 @@ def sign(
         if waiting
         else "已签署，双方签名齐全 signed by both"
     )
-    output.result(
+    output.print_result(
         {
             "contract": signed.contract.id,
             "version": signed.contract.version,
@@ -120,7 +120,7 @@ def contract(
         with open_bureau_client(opened, open_keys(opened), signed, bureau, ca_file, insecure_http) as outlet:
             present, state = outlet.contract(contract)
             document = verify_contract_text(opened, contract, present.contract)
-            versions = [{"version": one.version, "state": one.state} for one in outlet.versions(contract)]
+            versions = [{"version": one.version, "state": one.state} for one in outlet.contract_versions(contract)]
             standing = {"state": state, "versions": versions, "allowance": outlet.allowance(contract)}
     except Unreachable as error:
         output.say(
@@ -128,7 +128,7 @@ def contract(
         )
     show_clauses(output, document)
     odd = find_name_warnings(document)
-    output.warn(odd)
+    output.show_warnings(odd)
     if standing["allowance"] is not None:
         show_allowance(output, standing)
     if document.version not in opened.versions(contract):
@@ -139,7 +139,7 @@ def contract(
         "sha256": document.sha256,
         "warnings": warnings_as_dicts(odd),
     }
-    output.result(facts | standing)
+    output.print_result(facts | standing)
 
 
 def show_clauses(output: CommandOutput, document: Contract) -> None:
@@ -149,7 +149,7 @@ def show_clauses(output: CommandOutput, document: Contract) -> None:
     output.table(
         f"合同 Contract {document.id} · 第 {document.version} 版 version {document.version}",
         ("条款 term", "中文", "English"),
-        [(" ".join(clause_label(clause.term)), clause.zh, clause.en) for clause in render_clauses(document)],
+        [(" ".join(clause_label(clause.clause)), clause.zh, clause.en) for clause in render_clauses(document)],
     )
     output.say(f"数据局指纹 bureau's fingerprint: {document.bureau.fingerprint}")
     output.say(f"SHA-256: {document.sha256}")
@@ -167,9 +167,9 @@ def show_changes_since_signed(output: CommandOutput, home: BankHome, document: C
         f"与已签署的第 {before.version} 版相比 What differs from version {before.version}, signed before",
         ("条款 term", "变化 effect", "中文", "English"),
         [
-            (" ".join(clause_label(one.term)), " ".join(one.effect), one.zh, one.en)
+            (" ".join(clause_label(one.clause)), " ".join(one.effect), one.zh, one.en)
             for one in diff_contracts(before, document)
-            if one.term != "version"
+            if one.clause != "version"
         ],
     )
     return before

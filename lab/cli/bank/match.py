@@ -55,7 +55,9 @@ def match(
         manifest = match_portfolio(opened, keys, outlet, errand, out, progress=output.progress)
     show_match(output, manifest)
     show_expired_reminder(output, opened)
-    output.result({name: value for name, value in manifest.items() if name not in LONG_FIELDS or name == "warnings"})
+    output.print_result(
+        {name: value for name, value in manifest.items() if name not in LONG_FIELDS or name == "warnings"}
+    )
 
 
 def count(
@@ -84,4 +86,6 @@ def count(
         manifest = count_portfolio(opened, keys, outlet, errand, progress=output.progress)
     show_match(output, manifest)
     show_expired_reminder(output, opened)
-    output.result({name: value for name, value in manifest.items() if name not in LONG_FIELDS or name == "warnings"})
+    output.print_result(
+        {name: value for name, value in manifest.items() if name not in LONG_FIELDS or name == "warnings"}
+    )

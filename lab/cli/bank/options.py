@@ -72,7 +72,7 @@ ProcessesOption = Annotated[
 
 def open_keys(home: BankHome) -> BankKeys:
     """The bank's keys, by its key file or a passphrase."""
-    return home.keys(None if home.key_file else read_passphrase())
+    return home.open_keys(None if home.key_file else read_passphrase())
 
 
 def parse_model_reference(text: str | None) -> tuple[str, int | None] | None:

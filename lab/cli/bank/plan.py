@@ -82,8 +82,8 @@ def plan(
         output.say(f"计划 plan: {out}")
         output.say(f"请数据局执行 ask the bureau to run: lab officer draft --from {out.name}")
     elif not as_json:
-        output.document(found.to_json())
-    output.result({"out": str(out) if out else None, "plan": found.model_dump(mode="json", by_alias=True)})
+        output.print_text(found.to_json())
+    output.print_result({"out": str(out) if out else None, "plan": found.model_dump(mode="json", by_alias=True)})
 
 
 def _choose_bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:

@@ -71,13 +71,13 @@ def rescore(
     if done.manifest is None:
         output.say(f"登记与模型均未变动，未计费 nothing has changed, nothing was charged: {register}, {model_name}")
         output.say(f"现行结果 present results: {done.run}")
-        output.result({"changed": False, "run": done.run, "register": register, "model": model_name})
+        output.print_result({"changed": False, "run": done.run, "register": register, "model": model_name})
         return
     show_run(output, done.manifest)
     moved = compare_runs(ScoredRun.open(old), ScoredRun.open(find_finished_run(opened.runs, done.run)))
     _show_drift(output, moved)
     show_expired_reminder(output, opened)
-    output.result({"changed": True} | summarise_manifest(done.manifest) | {"drift": moved.as_dict()})
+    output.print_result({"changed": True} | summarise_manifest(done.manifest) | {"drift": moved.as_dict()})
 
 
 def drift(
@@ -102,7 +102,7 @@ def drift(
     if html is not None:
         replace_private(html.absolute(), drift_page(moved, bank=opened.name, lang=lang).encode())
         output.say(f"变动网页 page: {html}")
-    output.result(moved.as_dict() | {"html": str(html) if html else None})
+    output.print_result(moved.as_dict() | {"html": str(html) if html else None})
 
 
 def _show_drift(output: CommandOutput, moved: DriftReport) -> None:
@@ -119,7 +119,7 @@ def _show_drift(output: CommandOutput, moved: DriftReport) -> None:
                 f"{shift.chance:.3f}",
                 f"{shift.mean_before:.1f}",
                 f"{shift.mean_now:.1f}",
-                " ".join(LEVEL_LABELS[shift.reading]),
+                " ".join(LEVEL_LABELS[shift.level]),
             ]
             for shift in moved.shifts
         ],

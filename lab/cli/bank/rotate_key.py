@@ -45,30 +45,30 @@ def rotate_key(
 
     def card_at(url: str) -> str:
         with BureauClient(url, keys, ca_file=ca_file, insecure_http=insecure_http) as outlet:
-            return outlet.bureau().public_key
+            return outlet.bureau_card().public_key
 
     done = rotate(opened, keys, select_pinned_bureaus(opened, bureaus or [], card_at), connect)
     output.say(f"旧指纹 old fingerprint: {done.old.fingerprint}")
     output.say(f"新指纹 new fingerprint: {done.new.fingerprint}")
-    for name in done.told:
+    for name in done.notified:
         output.say(f"已告知 told: {name}")
-    for name in done.waiting:
+    for name in done.pending:
         output.say(f"尚未告知 not told yet: {name}")
     if done.failure is not None:
-        if not done.done:
+        if not done.is_complete:
             output.say(f"新名片 card of the next key: {opened.folder / NEXT_CARD_FILE}")
         raise done.failure
-    if done.done:
+    if done.is_complete:
         output.say("已启用新密钥 The new key is in use; keep backups of the folder up to date")
     else:
         output.say("再次执行以完成 Run the same command for the others")
-    output.result(
+    output.print_result(
         {
             "old_key": done.old.public_key,
             "new_key": done.new.public_key,
             "fingerprint": done.new.fingerprint,
-            "told": list(done.told),
-            "waiting": list(done.waiting),
-            "done": done.done,
+            "told": list(done.notified),
+            "waiting": list(done.pending),
+            "done": done.is_complete,
         }
     )

@@ -63,7 +63,7 @@ def runs(
     if html is not None:
         replace_private(html.absolute(), overview_page(ScoredRun.open(one)).encode())
         output.say(f"总览网页 page: {html}")
-    output.result(one.manifest | {"html": str(html) if html else None})
+    output.print_result(one.manifest | {"html": str(html) if html else None})
 
 
 def _list(output: CommandOutput, home: BankHome) -> None:
@@ -100,12 +100,12 @@ def _list(output: CommandOutput, home: BankHome) -> None:
     for folder in unfinished_run_folders(home.runs, home.matches):
         label = read_run_metadata(folder)
         about = {"run": folder.name, "kind": label and label.kind.value, "contract": label and label.contract}
-        goes_on = label is None or label.goes_on
+        goes_on = label is None or label.can_resume
         unfinished.append(about if goes_on else about | {"goes_on": False})
         words = f"{RUN_KIND_LABELS[label.kind]} · {label.contract} · " if label else ""
         how = "重新执行同一命令即可继续 the same command goes on" if goes_on else _FORMER_VERSION_NOTE
         output.say(f"未完成 unfinished: {words}{folder.name} ({how})")
-    output.result({"runs": [summarise_manifest(one) for one in found], "unfinished": unfinished})
+    output.print_result({"runs": [summarise_manifest(one) for one in found], "unfinished": unfinished})
 
 
 def show_match(output: CommandOutput, manifest: dict[str, Any]) -> None:

@@ -59,10 +59,10 @@ def tidy(
     opened = BankHome.open(home or default_home())
     bureaus = None if offline else _ContractStateLookup(opened, open_keys(opened), ca_file, insecure_http)
     found = check_retention(opened, bureaus, now=datetime.now(UTC), progress=output.progress)
-    due, doubtful = ([(kept, kept.bytes) for kept in some] for some in (found.due, found.doubtful))
+    due, doubtful = ([(kept, kept.size_bytes) for kept in some] for some in (found.due, found.on_hold))
     _show(output, "过期数据 Past its time", due)
     _show(output, "保留待定 Kept, in doubt", doubtful)
-    for contract, why in (bureaus.silent if bureaus else {}).items():
+    for contract, why in (bureaus.unknown_contracts if bureaus else {}).items():
         output.say(f"无法确认合同状态 not known whether it lives: {contract}: {why}")
     removed = remove_all(opened, found.due, progress=output.progress) if remove else ()
     size = _size(sum(size for kept, size in due if not remove or kept in removed))
@@ -72,7 +72,7 @@ def tidy(
         output.say(f"已删除 removed: {len(removed)} / {len(due)}, {size}")
     else:
         output.say(f"尚未删除 Nothing was removed yet: {len(due)}, {size}. 删除 To remove: lab bank tidy --remove")
-    output.result(
+    output.print_result(
         {
             "due": [_facts(kept, size) | {"removed": kept in removed} for kept, size in due],
             "doubtful": [_facts(kept, size) for kept, size in doubtful],
@@ -94,27 +94,27 @@ class _ContractStateLookup:
 
     def __init__(self, home: BankHome, keys: BankKeys, ca_file: Path | None, insecure_http: bool) -> None:
         self._home, self._keys, self._ca_file, self._insecure_http = home, keys, ca_file, insecure_http
-        self.silent: dict[str, str] = {}
-        self._away: dict[str, Unreachable] = {}
+        self.unknown_contracts: dict[str, str] = {}
+        self._unreachable_bureaus: dict[str, Unreachable] = {}
 
     def __call__(self, contract: str) -> Sequence[ContractVersionStatus]:
         bureau = None
         try:
             signed = self._home.contract(contract)
             bureau = signed.contract.bureau.public_key
-            if bureau in self._away:
-                raise self._away[bureau]
+            if bureau in self._unreachable_bureaus:
+                raise self._unreachable_bureaus[bureau]
             with open_bureau_client(self._home, self._keys, signed, None, self._ca_file, self._insecure_http) as outlet:
-                return outlet.versions(contract)
+                return outlet.contract_versions(contract)
         except ShulabError as error:
             if isinstance(error, Unreachable) and bureau is not None:
-                self._away[bureau] = error  # it would be waited for at each of its contracts
-            self.silent[contract] = error.detail
+                self._unreachable_bureaus[bureau] = error  # it would be waited for at each of its contracts
+            self.unknown_contracts[contract] = error.detail
             raise
 
 
 def _facts(kept: RetainedItem, size: int) -> dict[str, Any]:
-    facts = {"sort": kept.sort.value, "name": kept.name, "contract": kept.contract, "reason": kept.reason.value}
+    facts = {"sort": kept.kind.value, "name": kept.name, "contract": kept.contract, "reason": kept.reason.value}
     return facts | {"bytes": size}
 
 
@@ -125,7 +125,7 @@ def _show(output: CommandOutput, title: str, listed: Sequence[tuple[RetainedItem
             ("内容 what", "名称 name", "合同 contract", "原因 why", "大小 size"),
             [
                 (
-                    _STORED_KIND_LABELS[kept.sort],
+                    _STORED_KIND_LABELS[kept.kind],
                     kept.name,
                     kept.contract or "",
                     _REMOVAL_REASON_LABELS[kept.reason],

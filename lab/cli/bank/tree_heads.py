@@ -43,4 +43,4 @@ def export(
         output.say(f"{bureau.name}: {head.size} 条 entries, {told}")
     output.say(f"已写入 written: {out}")
     output.say("下一步 Next: lab audit compare THIS OTHER --card BUREAU.json --service URL")
-    output.result({"out": str(out), "heads": [{"bureau": one[0].name, "size": one[1].size} for one in heads]})
+    output.print_result({"out": str(out), "heads": [{"bureau": one[0].name, "size": one[1].size} for one in heads]})

@@ -51,7 +51,7 @@ def init(
         out.say(f"数据局已建立 The bureau is set up: {party.name}, {bureau.home.folder}")
         out.say(f"指纹(请电话告知银行) Fingerprint, to be told to banks by voice: {party.fingerprint}")
         out.say("下一步 Next: lab bureau import REGISTER.csv --id COLUMN")
-        out.result(
+        out.print_result(
             {
                 "name": party.name,
                 "home": str(bureau.home.folder),
@@ -102,30 +102,30 @@ def import_register_file(
             progress=out.progress,
         )
         if evaluate_now:
-            with bureau.store.read() as session:
-                epoch = bureau.epochs.current(session)
+            with bureau.store.begin_read() as session:
+                epoch = bureau.epochs.current_epoch(session)
             bureau.needed.prepare(epoch, out.progress, register=done.register, by=LOCAL_ACTOR)
     out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
     if done.set_aside:
-        told = ", ".join(f"{reason}: {count}" for reason, count in done.reasons.items())
-        out.say(f"另存 Set aside {done.set_aside} ({told}): {done.rejected}")
+        told = ", ".join(f"{reason}: {count}" for reason, count in done.rejection_counts.items())
+        out.say(f"另存 Set aside {done.set_aside} ({told}): {done.rejected_file}")
     if done.undescribed:
         out.say(f"无词典的列 Columns without words in the dictionary: {len(done.undescribed)}")
     for warning in done.warnings:
         out.say(f"注意 Note: {warning}")
     out.say("下一步 Next: lab model train --sample SAMPLE.csv --id COLUMN --label COLUMN")
-    out.result(
+    out.print_result(
         {
             "register": done.register,
             "version": done.version,
             "rows": done.rows,
             "set_aside": done.set_aside,
-            "reasons": dict(done.reasons),
+            "reasons": dict(done.rejection_counts),
             "columns": list(done.columns),
             "undescribed": list(done.undescribed),
             "encoding": done.encoding,
             "sha256": done.sha256,
-            "rejected": str(done.rejected) if done.rejected else None,
+            "rejected": str(done.rejected_file) if done.rejected_file else None,
             "warnings": list(done.warnings),
         }
     )
@@ -159,7 +159,7 @@ def account(
     if password is not None:
         out.say(f"一次性口令(只显示一次) One-time password, shown once: {password}")
     out.say(f"下一步 Next: lab account sign-in {name if password else '--browser'} --service URL")
-    out.result({"account": name, "password": password, "roles": sorted(new.roles), "department": department})
+    out.print_result({"account": name, "password": password, "roles": sorted(new.roles), "department": department})
 
 
 @app.command()
@@ -183,7 +183,7 @@ def serve(
     out.say(f"服务启动 Serving {folder} at {shown}; Ctrl-C 结束 ends it")
     run(folder, host, port, port_file, changes=bureau_register.worker_settings_overrides(processes, cluster))
     out.say("服务已结束 The service has ended")
-    out.result({"served": str(folder)})
+    out.print_result({"served": str(folder)})
 
 
 @app.command()
@@ -201,9 +201,9 @@ def metrics(
     folder = BureauHome.open(home or default_folder()).folder
     metrics_token(folder)
     text = prometheus_configuration(folder / METRICS_TOKEN_FILE, address, tls=tls)
-    out.document(text)
-    out.note("service.toml 的 metrics_token 优先 A metrics_token in service.toml goes first")
-    out.result({"token_file": str(folder / METRICS_TOKEN_FILE), "prometheus": text})
+    out.print_text(text)
+    out.say_on_stderr("service.toml 的 metrics_token 优先 A metrics_token in service.toml goes first")
+    out.print_result({"token_file": str(folder / METRICS_TOKEN_FILE), "prometheus": text})
 
 
 for command in (

@@ -40,13 +40,13 @@ def rotate_keys(home: BureauHomeOption = None, as_json: JsonOption = False) -> N
     with Bureau.open(home or default_folder()) as bureau:
         bureau.epochs.prepare(out.progress)
         number = bureau.epochs.switch()
-        known = bureau.epochs.known()
+        known = bureau.epochs.list_epochs()
     closing = [epoch for epoch in known if epoch.state is EpochState.CLOSING]
     out.say(f"新密钥期 New key epoch: {number}")
     for epoch in closing:
-        out.say(f"收尾 Closing: {epoch.number}, 未完作业 jobs under way: {epoch.jobs}")
+        out.say(f"收尾 Closing: {epoch.number}, 未完作业 jobs under way: {epoch.open_jobs}")
     out.say("旧密钥在其作业结束后销毁 Old keys are destroyed once their jobs have ended: lab bureau close-epochs")
-    out.result({"current": number, "epochs": [_facts(epoch) for epoch in known]})
+    out.print_result({"current": number, "epochs": [_facts(epoch) for epoch in known]})
 
 
 def rotate_pseudonyms(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
@@ -62,14 +62,14 @@ def rotate_pseudonyms(home: BureauHomeOption = None, as_json: JsonOption = False
     if not done.cleared:
         out.say("数据库文件仍含旧行 The file still holds old rows: stop the service and run it again, or VACUUM.")
     out.say("备份仍为旧假名 Backups of before still stand under the old pseudonyms: remove those you need no more.")
-    out.result(asdict(done))
+    out.print_result(asdict(done))
 
 
 def epochs(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
     """密钥期列表 Epochs of the matching keys, and how many jobs may still go on in each."""
     out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
-        known = bureau.epochs.known()
+        known = bureau.epochs.list_epochs()
     out.table(
         "密钥期 Key epochs",
         ("编号 number", "状态 state", "开始 began", "结束 ended", "未完作业 jobs"),
@@ -79,12 +79,12 @@ def epochs(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
                 _EPOCH_STATE_LABELS[epoch.state],
                 f"{epoch.began_at:%Y-%m-%d %H:%M}",
                 f"{epoch.ended_at:%Y-%m-%d %H:%M}" if epoch.ended_at else "",
-                epoch.jobs,
+                epoch.open_jobs,
             )
             for epoch in known
         ],
     )
-    out.result({"epochs": [_facts(epoch) for epoch in known]})
+    out.print_result({"epochs": [_facts(epoch) for epoch in known]})
 
 
 def close_epochs(
@@ -107,13 +107,13 @@ def close_epochs(
     out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
         cut = timedelta(days=force_after) if force_after is not None else None
-        closed = bureau.epochs.close(force_after=cut, by="local")
-        known = bureau.epochs.known()
+        closed = bureau.epochs.destroy_closing(force_after=cut, by="local")
+        known = bureau.epochs.list_epochs()
     out.say(f"已销毁密钥期 Destroyed epochs: {', '.join(map(str, closed)) or '无 none'}")
     for epoch in known:
         if epoch.state is EpochState.CLOSING:
-            out.say(f"仍在收尾 Still closing: {epoch.number}, 未完作业 jobs under way: {epoch.jobs}")
-    out.result({"destroyed": closed, "epochs": [_facts(epoch) for epoch in known]})
+            out.say(f"仍在收尾 Still closing: {epoch.number}, 未完作业 jobs under way: {epoch.open_jobs}")
+    out.print_result({"destroyed": closed, "epochs": [_facts(epoch) for epoch in known]})
 
 
 def reseal(
@@ -137,7 +137,7 @@ def reseal(
             record(session, "keys.resealed", None, {"secrets": done, "source": source}, by="local")
     out.say(f"已重新封存 Sealed anew: {done} ({source})")
     out.say("旧密钥只为旧备份保留 Keep the old seal key only as long as you keep backups that it opens.")
-    out.result({"secrets": done, "source": source})
+    out.print_result({"secrets": done, "source": source})
 
 
 def _facts(epoch: Epoch) -> dict[str, object]:
@@ -146,5 +146,5 @@ def _facts(epoch: Epoch) -> dict[str, object]:
         "state": epoch.state.value,
         "began": epoch.began_at.isoformat(timespec="seconds"),
         "ended": epoch.ended_at.isoformat(timespec="seconds") if epoch.ended_at else None,
-        "jobs": epoch.jobs,
+        "jobs": epoch.open_jobs,
     }

@@ -75,7 +75,7 @@ def train(
     words = read_dictionary(dictionary) if dictionary else None
     out.say("注意:试点样本与登记库在数据局以明文连接 Note: sample and register are joined in clear at the bureau.")
     with Bureau.open(home or default_folder()) as bureau:
-        with bureau.store.read() as session:
+        with bureau.store.begin_read() as session:
             snapshot = find_snapshot(session, register)
             items = load_items(session, snapshot.name, snapshot.version)
             version = next_version(session, name)
@@ -96,7 +96,7 @@ def train(
             seed=seed,
             name=name,
             version=version,
-            public_words={column: item.words for column, item in items.items()},
+            public_words={column: item.as_feature_words for column, item in items.items()},
             bank_words=words,
             value_limit=PARAMETERS[DEFAULT_PARAMETERS].value_limit,
             progress=out.progress,
@@ -107,7 +107,7 @@ def train(
     _show_pilot(out, pilot)
     _show_model(out, shelved, summary)
     out.say(f"下一步 Next: lab model publish {shelved.name}@{shelved.version}")
-    out.result(
+    out.print_result(
         {
             **summary,
             "state": shelved.state,
@@ -131,11 +131,11 @@ def show(
     out = CommandOutput(as_json)
     name, version = parse_model_name(model)
     with Bureau.open(home or default_folder()) as bureau:
-        with bureau.store.read() as session:
+        with bureau.store.begin_read() as session:
             shelved = find_model(session, name, version)
-        summary = bureau.shelf.model(shelved).summary()
+        summary = bureau.shelf.load(shelved).summary()
     _show_model(out, shelved, summary)
-    out.result(
+    out.print_result(
         {
             **summary,
             "state": shelved.state,
@@ -167,7 +167,7 @@ def publish(
     with Bureau.open(home or default_folder()) as bureau:
         if file is not None:
             read = load_model(file)
-            with bureau.store.read() as session:
+            with bureau.store.begin_read() as session:
                 snapshot = find_snapshot(session, register)
             absent = [one.name for one in read.public_features if one.name not in snapshot.columns]
             if absent:
@@ -179,13 +179,13 @@ def publish(
             name, version = kept.name, kept.version
         else:
             name, named = parse_model_name(model or "")
-            with bureau.store.read() as session:
+            with bureau.store.begin_read() as session:
                 version = find_model(session, name, named).version
         shelved = publish_model(bureau.store, bureau.home, name, version)
     details = ", ".join(shelved.sheets)
     out.say(f"已发布 Published {shelved.name}@{shelved.version}; 可选细度 details: {details}")
     out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {shelved.name}@{shelved.version}")
-    out.result(
+    out.print_result(
         {
             "name": shelved.name,
             "version": shelved.version,

@@ -50,9 +50,9 @@ def evaluate(
     out = CommandOutput(as_json)
     begun = time.perf_counter()
     with Bureau.open(home or default_folder(), changes=worker_settings_overrides(processes, cluster)) as bureau:
-        with bureau.store.read() as session:
+        with bureau.store.begin_read() as session:
             snapshot = find_snapshot(session, register)
-            epoch = bureau.epochs.current(session)
+            epoch = bureau.epochs.current_epoch(session)
         made = bureau.needed.prepare(epoch, out.progress, register=register, contract=contract or None, by=LOCAL_ACTOR)
     seconds = time.perf_counter() - begun
     if not made:
@@ -63,11 +63,11 @@ def evaluate(
             out.say(f"已求值 Evaluated already: {what}")
         else:
             out.say(
-                f"已求值 Evaluated {what}, 计算 computed {done.computed}, 沿用 taken over {done.carried}, "
+                f"已求值 Evaluated {what}, 计算 computed {done.computed}, 沿用 taken over {done.reused}, "
                 f"续作 resumed {done.resumed}"
             )
     new = [done for _, _, done in made if done is not None]
-    out.result(
+    out.print_result(
         {
             "register": snapshot.name,
             "version": snapshot.version,
@@ -76,7 +76,7 @@ def evaluate(
             "evaluations": len(made),
             "rows": sum(extent.count for _, extent, _ in made),
             "computed": sum(done.computed for done in new),
-            "carried": sum(done.carried for done in new),
+            "carried": sum(done.reused for done in new),
             "resumed": sum(done.resumed for done in new),
             "path": {engine: arithmetic_library(engine) for engine in sorted({use.engine for use, _, _ in made})},
             "seconds": round(seconds, 3),

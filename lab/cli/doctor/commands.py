@@ -48,9 +48,12 @@ def doctor(
     不打开任何密钥。退出码：都正常为 0，否则为 1。 Opens no key. Exit code 0 if all that is needed works, else 1.
     """
     out = CommandOutput(as_json)
-    homes = {party.check: party.folder(named) for party, named in ((BANK_HOME, bank_home), (BUREAU_HOME, bureau_home))}
+    homes = {
+        party.check: party.resolve_folder(named)
+        for party, named in ((BANK_HOME, bank_home), (BUREAU_HOME, bureau_home))
+    }
     findings = check_machine(homes) + check_installation()
-    findings += check_confinement(serves=(homes[BUREAU_HOME.check] / BUREAU_HOME.settings).is_file())
+    findings += check_confinement(serves=(homes[BUREAU_HOME.check] / BUREAU_HOME.settings_file).is_file())
     findings += [check_home(party, homes[party.check]) for party in (BANK_HOME, BUREAU_HOME)]
     wrong = [finding for finding in findings if finding.verdict is DoctorVerdict.WRONG]
     out.table(
@@ -60,7 +63,7 @@ def doctor(
         out.say(f"有 {len(wrong)} 项需要处理 To be put right: {', '.join(finding.check for finding in wrong)}")
     else:
         out.say("需要的都正常 All that is needed works")
-    out.result({"ok": not wrong, "findings": [finding.as_dict() for finding in findings]})
+    out.print_result({"ok": not wrong, "findings": [finding.as_dict() for finding in findings]})
     if wrong:
         raise typer.Exit(1)
 
@@ -70,7 +73,7 @@ def _finding_row(finding: DoctorFinding) -> tuple[str, ...]:
         join_visible_lines(finding.label),
         VERDICT_LABELS[finding.verdict],
         _join_languages(finding.found),
-        _join_languages(finding.step),
+        _join_languages(finding.next_step),
     )
 
 

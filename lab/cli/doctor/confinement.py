@@ -36,12 +36,12 @@ def check_confinement(*, serves: bool) -> list[DoctorFinding]:
 
 def assess_protection(found: ProtectionStatus, *, serves: bool) -> DoctorFinding:
     """The line of one protection."""
-    told = ("已尝试，被拒绝", "tried, and refused") if found.works else ("已尝试，未被拒绝", f"tried: {found.seen}")
+    told = ("已尝试，被拒绝", "tried, and refused") if found.works else ("已尝试，未被拒绝", f"tried: {found.observed}")
     line = DoctorFinding(f"confined_{found.name}", PROTECTION_LABELS[found.name], DoctorVerdict.OK, told)
     if found.works:
         return line
     step = _NEXT_STEPS[found.name]
-    return line.but(
+    return line.with_verdict(
         DoctorVerdict.WRONG if serves else DoctorVerdict.NOTE,
         (step[0] + _BEST_EFFORT_HINT[0], step[1] + _BEST_EFFORT_HINT[1]),
     )

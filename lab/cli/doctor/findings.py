@@ -34,12 +34,12 @@ class DoctorFinding:
     label: BilingualText
     verdict: DoctorVerdict
     found: BilingualText
-    step: BilingualText = NO_TEXT
+    next_step: BilingualText = NO_TEXT
     value: str | int | None = None
 
-    def but(self, verdict: DoctorVerdict, step: BilingualText) -> DoctorFinding:
+    def with_verdict(self, verdict: DoctorVerdict, step: BilingualText) -> DoctorFinding:
         """The same, judged otherwise."""
-        return replace(self, verdict=verdict, step=step)
+        return replace(self, verdict=verdict, next_step=step)
 
     def as_dict(self) -> dict[str, Any]:
         """The line as a program reads it."""
@@ -48,7 +48,7 @@ class DoctorFinding:
             "verdict": self.verdict.value,
             "value": self.value,
             "found": {"zh": self.found[0], "en": self.found[1]},
-            "next_step": {"zh": self.step[0], "en": self.step[1]},
+            "next_step": {"zh": self.next_step[0], "en": self.next_step[1]},
         }
 
 

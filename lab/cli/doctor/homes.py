@@ -28,15 +28,19 @@ class HomeLayout:
 
     check: str
     label: BilingualText
-    settings: str
-    needed: tuple[str, ...]
-    variable: str
-    usual: str
-    start: str
+    settings_file: str
+    required_settings: tuple[str, ...]
+    environment_variable: str
+    default_path: str
+    init_command: str
 
-    def folder(self, named: Path | None) -> Path:
+    def resolve_folder(self, named: Path | None) -> Path:
         """The folder: the one named, or of the environment, or the usual one."""
-        return (named or Path(os.environ.get(self.variable) or Path.home() / self.usual)).expanduser().absolute()
+        return (
+            (named or Path(os.environ.get(self.environment_variable) or Path.home() / self.default_path))
+            .expanduser()
+            .absolute()
+        )
 
 
 BANK_HOME = HomeLayout(
@@ -53,7 +57,7 @@ def check_home(party: HomeLayout, folder: Path) -> DoctorFinding:
     """The line of a home; all that is wrong with it, or that there is none."""
     line = DoctorFinding(f"home_{party.check}", party.label, DoctorVerdict.OK, NO_TEXT)
     try:
-        there = (folder / party.settings).exists()
+        there = (folder / party.settings_file).exists()
     except OSError:
         there = True  # somebody's, behind a folder that this user may not enter
     if not there:
@@ -63,7 +67,7 @@ def check_home(party: HomeLayout, folder: Path) -> DoctorFinding:
             line.label,
             DoctorVerdict.NOTE,
             found,
-            (f"需要时：{party.start}", f"if it is wanted: {party.start}"),
+            (f"需要时：{party.init_command}", f"if it is wanted: {party.init_command}"),
         )
     try:
         faults = list(_find_faults(party, folder))
@@ -82,12 +86,15 @@ def check_home(party: HomeLayout, folder: Path) -> DoctorFinding:
 
 def _find_faults(party: HomeLayout, folder: Path) -> Iterator[_Fault]:
     yield from _check_private(folder, folder, 0o700)
-    settings = _read(folder / party.settings)
-    if settings is None or not all(isinstance(settings.get(name), str) for name in party.needed):
+    settings = _read(folder / party.settings_file)
+    if settings is None or not all(isinstance(settings.get(name), str) for name in party.required_settings):
         yield (
             DoctorVerdict.WRONG,
-            (f"{party.settings} 不合要求", f"{party.settings} does not say {', '.join(party.needed)}"),
-            ("从备份恢复该文件", f"restore {party.settings} from a backup"),
+            (
+                f"{party.settings_file} 不合要求",
+                f"{party.settings_file} does not say {', '.join(party.required_settings)}",
+            ),
+            ("从备份恢复该文件", f"restore {party.settings_file} from a backup"),
         )
         return
     keys = folder / "keys"

@@ -32,11 +32,11 @@ class LibraryCheck:
     module: str
     label: BilingualText
     extra: str = ""
-    step: BilingualText = REINSTALL
+    next_step: BilingualText = REINSTALL
     """What to do when it is there and does not load."""
 
     @property
-    def install(self) -> BilingualText:
+    def installation_step(self) -> BilingualText:
         """How to get it."""
         if not self.extra:
             return REINSTALL
@@ -51,7 +51,7 @@ LIBRARIES = (
         "lightgbm",
         "lightgbm",
         ("LightGBM（训练）", "LightGBM (training)"),
-        step=("安装 OpenMP：sudo apt-get install libgomp1", "install OpenMP: sudo apt-get install libgomp1"),
+        next_step=("安装 OpenMP：sudo apt-get install libgomp1", "install OpenMP: sudo apt-get install libgomp1"),
     ),
     LibraryCheck(
         "openmined_psi",
@@ -77,12 +77,12 @@ def check_library(one: LibraryCheck) -> DoctorFinding:
     try:
         number = version(one.package)
     except PackageNotFoundError:
-        return line.but(DoctorVerdict.NOTE if one.extra else DoctorVerdict.WRONG, one.install)
+        return line.with_verdict(DoctorVerdict.NOTE if one.extra else DoctorVerdict.WRONG, one.installation_step)
     fault = find_load_error(one.module)
     if fault is None:
         return DoctorFinding(one.check, one.label, DoctorVerdict.OK, (number, number), value=number)
     found = (f"{number}，无法加载：{fault}", f"{number}, does not load: {fault}")
-    return DoctorFinding(one.check, one.label, DoctorVerdict.WRONG, found, one.step, value=number)
+    return DoctorFinding(one.check, one.label, DoctorVerdict.WRONG, found, one.next_step, value=number)
 
 
 def find_load_error(module: str) -> str | None:
@@ -118,14 +118,14 @@ def check_x25519_path() -> DoctorFinding:
         return DoctorFinding("x25519", label, DoctorVerdict.WRONG, (f"无法加载：{error.name or ''}", fault), REINSTALL)
     way = backend.select_backend()
     if way.name == "accelerated":
-        found = (f"加速 accelerated：{way.why}", f"accelerated: {way.why}")
+        found = (f"加速 accelerated：{way.reason}", f"accelerated: {way.reason}")
         return DoctorFinding("x25519", label, DoctorVerdict.OK, found, value=way.name)
     able = has_avx512_ifma()
     zh = {True: "有", False: "没有", None: "未说明是否有"}[able]
     en = {True: "has", False: "does not have", None: "does not say whether it has"}[able]
     found = (
-        f"通用 portable：{way.why}；处理器{zh} AVX-512 IFMA",
-        f"portable: {way.why}; the processor {en} AVX-512 IFMA",
+        f"通用 portable：{way.reason}；处理器{zh} AVX-512 IFMA",
+        f"portable: {way.reason}; the processor {en} AVX-512 IFMA",
     )
     return DoctorFinding(
         "x25519", label, DoctorVerdict.NOTE, found, _acceleration_hint(backend.BACKEND_VARIABLE, able), value=way.name

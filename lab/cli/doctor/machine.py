@@ -45,7 +45,7 @@ def check_python(version: tuple[int, int] = sys.version_info[:2]) -> DoctorFindi
     line = DoctorFinding("python", ("Python 版本", "Python"), DoctorVerdict.OK, same_in_both(found), value=found)
     if SUPPORTED_PYTHONS[0] <= version <= SUPPORTED_PYTHONS[1]:
         return line
-    return line.but(
+    return line.with_verdict(
         DoctorVerdict.WRONG,
         ("用 Python 3.11 至 3.13 重新安装", "install again with Python 3.11, 3.12 or 3.13 (PYTHON=...)"),
     )
@@ -59,7 +59,7 @@ def check_system() -> DoctorFinding:
     new_enough = libc == "glibc" and tuple(int(part) for part in number.split(".")[:2]) >= MINIMUM_GLIBC
     if (platform.system(), platform.machine()) == ("Linux", "x86_64") and new_enough:
         return line
-    return line.but(
+    return line.with_verdict(
         DoctorVerdict.NOTE,
         (
             "本软件在 Linux x86-64、glibc 2.35 及以上测试过",
@@ -74,7 +74,7 @@ def check_cores() -> DoctorFinding:
     line = DoctorFinding("cores", ("可用核数", "cores"), DoctorVerdict.OK, same_in_both(str(count)), value=count)
     if count > 1:
         return line
-    return line.but(
+    return line.with_verdict(
         DoctorVerdict.NOTE, ("两核以上求值与匹配更快", "two or more share the work of evaluating and matching")
     )
 
@@ -95,9 +95,9 @@ def check_memory(limit: int) -> DoctorFinding:
     found = (f"{_gib(limit)}，其中空闲 {_gib(free)}", f"{_gib(limit)}, of which {_gib(free)} are free")
     line = DoctorFinding("memory", ("内存", "memory"), DoctorVerdict.OK, found, value=limit)
     if limit < MEMORY_NEEDED:
-        return line.but(DoctorVerdict.WRONG, ("至少需要 1 GiB", "give it 1 GiB at least"))
+        return line.with_verdict(DoctorVerdict.WRONG, ("至少需要 1 GiB", "give it 1 GiB at least"))
     if limit < MEMORY_ENOUGH:
-        return line.but(
+        return line.with_verdict(
             DoctorVerdict.NOTE, ("大型登记与模型训练建议 4 GiB", "large registers and training want 4 GiB or more")
         )
     return line
@@ -113,7 +113,7 @@ def check_disk(party: str, folder: Path) -> DoctorFinding:
     try:
         free = shutil.disk_usage(place).free
     except OSError:
-        return line.but(DoctorVerdict.WRONG, ("检查该文件夹", "check the folder; its disk does not answer"))
+        return line.with_verdict(DoctorVerdict.WRONG, ("检查该文件夹", "check the folder; its disk does not answer"))
     return assess_free_space(line, free, place)
 
 
@@ -122,9 +122,9 @@ def assess_free_space(line: DoctorFinding, free: int, place: Path) -> DoctorFind
     found: BilingualText = (f"{place} 空闲 {_gib(free)}", f"{_gib(free)} free at {place}")
     line = DoctorFinding(line.check, line.label, DoctorVerdict.OK, found, value=free)
     if free < DISK_NEEDED:
-        return line.but(DoctorVerdict.WRONG, ("至少腾出 1 GiB", "free 1 GiB at least"))
+        return line.with_verdict(DoctorVerdict.WRONG, ("至少腾出 1 GiB", "free 1 GiB at least"))
     if free < DISK_ENOUGH:
-        return line.but(
+        return line.with_verdict(
             DoctorVerdict.NOTE,
             ("登记、结果与台账会增长，建议 10 GiB", "registers, results and the ledger grow; 10 GiB are advised"),
         )
@@ -152,14 +152,14 @@ def check_clock(now: datetime, follows: bool | None) -> DoctorFinding:
     found = (f"{shown}，{how[0]}", f"{shown}, {how[1]}")
     line = DoctorFinding("clock", ("时钟", "clock"), DoctorVerdict.OK, found)
     if now < installation_time():
-        return line.but(
+        return line.with_verdict(
             DoctorVerdict.WRONG,
             ("时钟早于安装时间，请校准", "the clock is behind the installation itself; set it right"),
         )
     if follows:
         return line
     seconds = int(MAX_AGE.total_seconds())
-    return line.but(
+    return line.with_verdict(
         DoctorVerdict.NOTE,
         (
             f"启用时间同步（timedatectl set-ntp true）；与对方相差超过 {seconds} 秒的请求会被拒绝",

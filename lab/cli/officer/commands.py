@@ -109,7 +109,7 @@ def approve(
             )
         show_warnings(out, chosen)
         if chosen["warnings"] and not despite_warnings:
-            out.agree_despite("仍要批准? Approve it nevertheless?")
+            out.require_confirmation("仍要批准? Approve it nevertheless?")
     _take_step("approve", contract, chosen["version"], None, session, as_json, warned=True)
 
 
@@ -198,7 +198,7 @@ def list_contracts(session: SessionFileOption = None, as_json: JsonOption = Fals
         )
     else:
         out.say("还没有合同 No contracts yet. 下一步 Next: lab officer draft")
-    out.result(found)
+    out.print_result(found)
 
 
 @app.command()
@@ -216,12 +216,15 @@ def show(
     out.table(
         f"合同 Contract {contract}, 版本 version {found['version']}",
         ("条款 term", "中文", "English"),
-        [(join_visible_lines(clause_label(clause.term)), clause.zh, clause.en) for clause in render_clauses(document)],
+        [
+            (join_visible_lines(clause_label(clause.clause)), clause.zh, clause.en)
+            for clause in render_clauses(document)
+        ],
     )
     show_version_status(out, found)
     show_allowance(out, found["allowance"])
     show_warnings(out, found)
-    out.result(found)
+    out.print_result(found)
 
 
 @app.command()
@@ -256,7 +259,7 @@ def diff(
             ],
         )
     show_warnings(out, found)
-    out.result(found)
+    out.print_result(found)
 
 
 @app.command()
@@ -277,7 +280,7 @@ def export(
         found = desk.get(f"{contract_url_path(contract)}/export", version=version, form=form)
     file.write_text(dump_visible_json(found, indent=1) + "\n", encoding="utf-8")
     out.say(f"已导出 Written: {file}")
-    out.result({"contract": contract, "form": form, "file": str(file)})
+    out.print_result({"contract": contract, "form": form, "file": str(file)})
 
 
 @app.command()
@@ -287,7 +290,7 @@ def delivered(contract: ContractIdArgument, session: SessionFileOption = None, a
     with ServiceClient.open(session) as desk:
         found = desk.get(f"{contract_url_path(contract)}/delivered")
     show_deliveries(out, contract, found["delivered"])
-    out.result(found)
+    out.print_result(found)
 
 
 @app.command()
@@ -297,7 +300,7 @@ def watch(session: SessionFileOption = None, as_json: JsonOption = False) -> Non
     with ServiceClient.open(session) as desk:
         found = desk.get("/v1/desk/watch")
     show_watch_findings(out, found)
-    out.result(found)
+    out.print_result(found)
 
 
 @app.command()
@@ -315,7 +318,7 @@ def banks(session: SessionFileOption = None, as_json: JsonOption = False) -> Non
             for key in bank["keys"]
         ],
     )
-    out.result(found)
+    out.print_result(found)
 
 
 @app.command("register-bank")
@@ -333,7 +336,7 @@ def register_bank(
         form = party.model_dump()
         found = desk.post("/v1/desk/banks", form if told is None else form | {"fingerprint": told})
     out.say(f"已登记 Registered {party.name} as {found['bank']}, 指纹 fingerprint {party.fingerprint}")
-    out.result(found | {"name": party.name, "fingerprint": party.fingerprint})
+    out.print_result(found | {"name": party.name, "fingerprint": party.fingerprint})
 
 
 def _take_step(
@@ -359,4 +362,4 @@ def _take_step(
     if found["stopped_jobs"] is not None:
         out.say(f"停止的作业 Jobs stopped: {found['stopped_jobs']}")
         show_notice_to_bank(out, step, reason or "", found)
-    out.result(found)
+    out.print_result(found)

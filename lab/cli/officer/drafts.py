@@ -83,7 +83,7 @@ def draft(
     bank = _read_bank(bank_card, proposal)
     asked = options.parse_draft_options(context.params)
     if proposal:
-        asked = asked.over(DraftOptions.of_proposal(proposal))
+        asked = asked.with_defaults(DraftOptions.from_proposal(proposal))
     if not asked.models:
         raise InvalidInput("Wanted a model; found none.", next_step="give --model NAME, or a plan with --from")
     form = {"bank": bank.model_dump(), "wishes": _draft_body(asked), "submit": submit}
@@ -184,7 +184,7 @@ def _show_draft(out: CommandOutput, made: dict[str, Any], fingerprint: str) -> N
         again = f"lab officer approve {contract} --version {made['version']}"
         out.say(f"下一步 Next: 另一位专员 another officer: {again};")
         out.say(VisibleText(f"            银行 the bank: lab bank sign {escape_hidden(contract)} --bureau URL"))
-    out.result(made | {"fingerprint": fingerprint})
+    out.print_result(made | {"fingerprint": fingerprint})
 
 
 def _fingerprint(desk: ServiceClient) -> str:

@@ -25,7 +25,9 @@ _DELIVERY_LABELS = {"match": "求交 match", "scores": "评分 scores"}
 
 def show_warnings(out: CommandOutput, found: dict[str, Any]) -> None:
     """What is odd about the names of a version, as its bureau finds it; in a frame, or not at all."""
-    out.warn(NameWarning(one["term"], VisibleText(one["zh"]), VisibleText(one["en"])) for one in found["warnings"])
+    out.show_warnings(
+        NameWarning(one["term"], VisibleText(one["zh"]), VisibleText(one["en"])) for one in found["warnings"]
+    )
 
 
 def show_missing_steps(out: CommandOutput, found: dict[str, Any]) -> None:

@@ -54,7 +54,7 @@ def matching(
         ("项目 item", "结果 result"),
         _rows(facts),
     )
-    output.result(facts)
+    output.print_result(facts)
 
 
 @app.command()
@@ -79,7 +79,7 @@ def scoring(
     output.table(
         f"评分基准 Scoring: {parameters}, {facts['columns']} × {trees}", ("项目 item", "结果 result"), _scores(facts)
     )
-    output.result(facts)
+    output.print_result(facts)
 
 
 @app.command()
@@ -119,7 +119,7 @@ def portrait(
             ),
         ],
     )
-    output.result(facts)
+    output.print_result(facts)
 
 
 @contextmanager

@@ -49,7 +49,7 @@ def demo(
     )
     with exit_on_sigterm():
         facts = run_demo(scene, output)
-    output.result(facts)
+    output.print_result(facts)
 
 
 @app.command("trial")
@@ -118,7 +118,7 @@ def trial(
         "report": str(page),
         "out": str(plan.out),
     }
-    output.result(facts)
+    output.print_result(facts)
 
 
 def _folder(out: Path | None, name: str) -> Path:

@@ -45,7 +45,7 @@ def print_template(as_json: JsonOption = False) -> None:
     notes.table("列 Columns", ("列 column", "说明", "meaning"), COLUMNS)
     notes.say("每行须有凭证编号，或公钥和签名 A row has evidence, or a public key and a signature.")
     notes.say(f"用途 purposes: {', '.join(Purpose)}")
-    output.result(
+    output.print_result(
         {"columns": [{"name": name, "zh": zh, "en": en} for name, zh, en in COLUMNS], "csv": consent_file_template()}
     )
 
@@ -85,7 +85,7 @@ def import_consents(
     elif done["aside"]:
         rows = ", ".join(str(one["row"]) for one in done["aside"][:_MAX_ROWS_SHOWN])
         output.say(f"行号 rows: {rows}{' …' if done['set_aside'] > _MAX_ROWS_SHOWN else ''}; 全部 all: --rejected FILE")
-    output.result(done)
+    output.print_result(done)
 
 
 @consent.command()
@@ -113,7 +113,7 @@ def withdraw(
     with ServiceClient.open(session) as desk:
         done = desk.post("/v1/consents/withdrawals", form | {"purpose": purpose.value if purpose else None})
     output.say(f"已撤回 Withdrawn: {done['consents']} 份授权 consents, {done['enterprises']} 户企业 enterprises")
-    output.result(done)
+    output.print_result(done)
 
 
 @consent.command("list")
@@ -131,7 +131,7 @@ def count_consents(session: SessionFileOption = None, as_json: JsonOption = Fals
         output.table("授权 Consents", (*columns, "已撤回 withdrawn"), rows)
     else:
         output.say("还没有授权 No consents yet. 下一步 Next: lab steward consent import FILE")
-    output.result(found)
+    output.print_result(found)
 
 
 @consent.command()
@@ -156,7 +156,7 @@ def show(
         )
     else:
         output.say("没有该企业的授权 No consent of this enterprise is held.")
-    output.result(found)
+    output.print_result(found)
 
 
 def _describe_evidence(one: dict[str, Any]) -> str:

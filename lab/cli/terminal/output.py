@@ -138,11 +138,11 @@ class CommandOutput:
         """One line for the person (stderr under ``--json``)."""
         self.page.print(Text(escape_hidden(line)), soft_wrap=True)
 
-    def note(self, line: str) -> None:
+    def say_on_stderr(self, line: str) -> None:
         """One line for the person, on stderr in any case, so that stdout stays what a file is to hold."""
         self.notes.print(Text(escape_hidden(line)), soft_wrap=True)
 
-    def document(self, text: str) -> None:
+    def print_text(self, text: str) -> None:
         """A document of several lines, which a person may read and a program as well."""
         self.page.print(Text(VisibleText(text)), soft_wrap=True)
 
@@ -150,7 +150,7 @@ class CommandOutput:
         """Anything rich can draw."""
         self.page.print(renderable)
 
-    def warn(self, found: Iterable[NameWarning]) -> None:
+    def show_warnings(self, found: Iterable[NameWarning]) -> None:
         """What is odd about a contract's names, in a frame of its own; nothing if nothing is."""
         words = [Text(f"{' '.join(one.label)}\n  {one.zh}\n  {one.en}") for one in found]
         if words:
@@ -167,18 +167,18 @@ class CommandOutput:
         """A small table. No text of it is lost, and what stands in the column ``whole`` is not broken up either."""
         self.page.print(make_terminal_table(title, columns, rows, whole=whole))
 
-    def result(self, facts: Mapping[str, Any]) -> None:
+    def print_result(self, facts: Mapping[str, Any]) -> None:
         """The command's outcome as one JSON object, printed only under ``--json``."""
         if self.json:
             sys.stdout.write(dump_visible_json(facts) + "\n")
 
-    def agreed(self, question: str) -> bool:
+    def confirm(self, question: str) -> bool:
         """Whether the person at the terminal says yes; asked on stderr."""
         return typer.confirm(escape_hidden(question), err=True)
 
-    def agree_despite(self, question: str) -> None:
+    def require_confirmation(self, question: str) -> None:
         """Ask whether to go on although a warning was shown; raises ``NotAllowed`` unless somebody says yes."""
-        if not sys.stdin.isatty() or not self.agreed(question):
+        if not sys.stdin.isatty() or not self.confirm(question):
             raise NotAllowed(
                 "Names in the contract look odd, as the warning says; nobody agreed to them.",
                 next_step="ask who drafted it; if the names are right, say so with --despite-warnings",

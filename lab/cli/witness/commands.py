@@ -56,10 +56,12 @@ def init(
     made = WitnessHome.create(home or default_folder(), name=name, passphrase=words)
     output.say(f"已建立 made: {made.folder}")
     fingerprint = Party(name=made.name, public_key=made.public_key).fingerprint
-    output.say(f"验证密钥 verifier key: {made.public}")
+    output.say(f"验证密钥 verifier key: {made.note_key}")
     output.say(f"指纹(请电话告知) fingerprint, to be told by voice: {fingerprint}")
     output.say("下一步 Next: lab witness trust BUREAU.json --fingerprint …; lab witness serve")
-    output.result({"home": str(made.folder), "name": made.name, "key": str(made.public), "fingerprint": fingerprint})
+    output.print_result(
+        {"home": str(made.folder), "name": made.name, "key": str(made.note_key), "fingerprint": fingerprint}
+    )
 
 
 @app.command()
@@ -78,10 +80,10 @@ def trust(
     opened = WitnessHome.open(home or default_folder())
     bureau = read_party_card(card, of="bureau")
     check_fingerprint(fingerprint, bureau.public_key, whose="the bureau")
-    origin = opened.trust(bureau)
+    origin = opened.watch_bureau(bureau)
     output.say(f"已信任 watched: {bureau.name}")
     output.say(f"日志 origin: {origin}")
-    output.result({"bureau": bureau.name, "origin": origin, "fingerprint": bureau.fingerprint})
+    output.print_result({"bureau": bureau.name, "origin": origin, "fingerprint": bureau.fingerprint})
 
 
 @app.command()
@@ -93,20 +95,22 @@ def show(home: WitnessHomeOption = None, as_json: JsonOption = False) -> None:
 
     output = CommandOutput(as_json)
     opened = WitnessHome.open(home or default_folder())
-    output.say(f"验证密钥 verifier key: {opened.public}")
+    output.say(f"验证密钥 verifier key: {opened.note_key}")
     party = Party(name=opened.name, public_key=opened.public_key)
     output.say(f"指纹 fingerprint: {party.fingerprint}")
     logs: list[dict[str, Any]] = []
-    for bureau in opened.logs():
+    for bureau in opened.watched_bureaus():
         origin = ledger_origin(bureau.public_key)
         folder = opened.log_folder(origin)
         size, when = 0, ""
         if (folder / "cosigned").exists():
             last = SignedCheckpoint.parse(read_private(folder / "cosigned"))
             size = last.size
-            mine = [line for line in last.note.signatures if line.is_by(opened.public)]
+            mine = [line for line in last.note.signatures if line.claims_key(opened.note_key)]
             when = (
-                f"{read_cosignature(opened.public, mine[0], last.note.text).time:%Y-%m-%d %H:%M:%S} UTC" if mine else ""
+                f"{read_cosignature(opened.note_key, mine[0], last.note.text).time:%Y-%m-%d %H:%M:%S} UTC"
+                if mine
+                else ""
             )
         kept = {name: [str(path) for path in sorted(folder.glob(f"{name}-*"))] for name in ("refused", "unproven")}
         logs.append({"bureau": bureau.name, "origin": origin, "size": size, "cosigned": when, **kept})
@@ -122,7 +126,9 @@ def show(home: WitnessHomeOption = None, as_json: JsonOption = False) -> None:
             output.say(
                 f"未附证明，任何人都可送来 came without a proof, from anybody; `lab audit compare` asks for it: {path}"
             )
-    output.result({"name": opened.name, "key": str(opened.public), "fingerprint": party.fingerprint, "logs": logs})
+    output.print_result(
+        {"name": opened.name, "key": str(opened.note_key), "fingerprint": party.fingerprint, "logs": logs}
+    )
 
 
 @app.command()
@@ -144,10 +150,10 @@ def serve(
     output = CommandOutput(as_json)
     opened = WitnessHome.open(home or default_folder())
     check_tls_files(tls_certificate, tls_key, names=("--tls-certificate", "--tls-key"))
-    key = opened.key(_read_passphrase() if opened.passphrase else None)
-    output.say(f"见证服务 serving {opened.name} on {host}:{port}; {len(opened.logs())} 个台账 ledgers")
+    key = opened.open_key(_read_passphrase() if opened.is_passphrase_sealed else None)
+    output.say(f"见证服务 serving {opened.name} on {host}:{port}; {len(opened.watched_bureaus())} 个台账 ledgers")
     run(CheckpointCosigner(opened, key), host, port, port_file=port_file, certificate=tls_certificate, key=tls_key)
-    output.result({"served": opened.name})
+    output.print_result({"served": opened.name})
 
 
 def _read_passphrase(*, confirm: bool = False) -> str:

@@ -45,7 +45,7 @@ class EndToEndWorkload:
 
 def measure(what: EndToEndWorkload, progress: Progress) -> dict[str, Any]:
     """Run it; the figures. Raises what a command raises, and ``ShulabError`` if not every enterprise was scored."""
-    stage = LocalDeployment(what.folder, show=what.show)
+    stage = LocalDeployment(what.folder, show_progress=what.show)
     stage.prepare()
     with progress.stage("measure", 5) as steps:
         files = write_firm_files(what.folder / "files", what.register, what.enterprises, what.columns)
@@ -54,7 +54,7 @@ def measure(what: EndToEndWorkload, progress: Progress) -> dict[str, Any]:
         steps.advance()
         train_model(stage, files.pilot, id_column=ID, label=LABEL, name="credit")
         steps.advance()
-        with stage.service() as service:
+        with stage.run_service() as service:
             contract = conclude_contract(
                 stage,
                 service,
@@ -70,7 +70,7 @@ def measure(what: EndToEndWorkload, progress: Progress) -> dict[str, Any]:
                 one.write_text(next(lines) + next(lines), encoding="utf-8")
             first = what.folder / "one-matched.csv"
             words = ("--contract", contract, "--bureau", service.url, "--out", first, "--id", ID)
-            stage.command("bank", "match", one, *words, "--home", stage.bank)
+            stage.run_command("bank", "match", one, *words, "--home", stage.bank_home)
             steps.advance()
             at_bureau, at_bank = process_cpu_seconds(service.process.pid), commands_cpu_seconds()
             out = what.folder / "scores.parquet"
@@ -85,7 +85,7 @@ def measure(what: EndToEndWorkload, progress: Progress) -> dict[str, Any]:
             begun = time.perf_counter()
             page = what.folder / "portrait.html"
             if what.detail is not ResultDetail.TOTAL:
-                stage.command("bank", "portrait", "--html", page, "--home", stage.bank)
+                stage.run_command("bank", "portrait", "--html", page, "--home", stage.bank_home)
             drawn = time.perf_counter() - begun
             steps.advance()
     if facts["scored"] != files.common:
@@ -107,5 +107,5 @@ def measure(what: EndToEndWorkload, progress: Progress) -> dict[str, Any]:
         "bytes_up": facts["bytes_up"],
         "bytes_down": facts["bytes_down"],
         "peak_rss_bureau": service.peak_rss,
-        "peak_rss_bank": memory.peak,
+        "peak_rss_bank": memory.peak_bytes,
     }

@@ -38,19 +38,19 @@ class MatchingWorkload:
 
 def measure(what: MatchingWorkload, progress: Progress) -> dict[str, Any]:
     """Run it; the figures. Raises what a command raises, and ``ShulabError`` if the intersection is wrong."""
-    stage = LocalDeployment(what.folder, show=what.show)
+    stage = LocalDeployment(what.folder, show_progress=what.show)
     stage.prepare()
     with progress.stage("measure", 5) as steps:
         files = write_matching_files(what.folder / "files", what.register, what.portfolio)
         set_up_bureau(stage, BENCHMARK_PARTIES)
-        home = ("--home", stage.bureau)
+        home = ("--home", stage.bureau_home)
         importing, begun = MemoryMonitor(), time.perf_counter()
-        stage.command("bureau", "import", files.register, "--id", ID, "--no-evaluate", *home, memory=importing)
+        stage.run_command("bureau", "import", files.register, "--id", ID, "--no-evaluate", *home, memory=importing)
         seconds_import = time.perf_counter() - begun
         steps.advance()
         train_model(stage, files.pilot, "--family", "scorecard", id_column=ID, label=LABEL, name="credit")
         steps.advance()
-        with stage.service() as service:
+        with stage.run_service() as service:
             contract = conclude_contract(
                 stage,
                 service,
@@ -63,7 +63,7 @@ def measure(what: MatchingWorkload, progress: Progress) -> dict[str, Any]:
             )
             workers = ("--processes", str(what.processes), *(("--cluster", what.cluster) if what.cluster else ()))
             evaluating, spent = MemoryMonitor(), commands_cpu_seconds()
-            evaluated = stage.command("bureau", "evaluate", *workers, *home, memory=evaluating)
+            evaluated = stage.run_command("bureau", "evaluate", *workers, *home, memory=evaluating)
             cpu_evaluate = commands_cpu_seconds() - spent
             steps.advance()
             matching = MemoryMonitor()
@@ -104,9 +104,9 @@ def measure(what: MatchingWorkload, progress: Progress) -> dict[str, Any]:
         "setup_bytes": first["setup_bytes"],
         "setup_bits_an_entry": round(8 * first["setup_bytes"] / what.register, 3),
         "bound_bits_an_entry": 8 * first["least_bytes_an_entry"],
-        "peak_rss_bureau": max(evaluating.peak, service.peak_rss),
-        "peak_rss_bank": matching.peak,
-        "peak_rss_import": importing.peak,
+        "peak_rss_bureau": max(evaluating.peak_bytes, service.peak_rss),
+        "peak_rss_bank": matching.peak_bytes,
+        "peak_rss_import": importing.peak_bytes,
     }
 
 
@@ -120,4 +120,4 @@ def _match(
 ) -> dict[str, Any]:
     out = what.folder / f"{portfolio.stem}-matched.csv"
     words = ("bank", "match", portfolio, "--contract", contract, "--bureau", service.url, "--out", out, "--id", ID)
-    return stage.command(*words, "--processes", str(what.processes), "--home", stage.bank, memory=memory)
+    return stage.run_command(*words, "--processes", str(what.processes), "--home", stage.bank_home, memory=memory)

@@ -61,7 +61,7 @@ def measure(what: ScoringWorkload, progress: Progress) -> dict[str, Any]:
             pilot.public, pilot.bank, pilot.label, trees=what.trees, seed=what.seed, value_limit=limit
         )
         stage.advance()
-        with (memory := MemoryMonitor()).watching(os.getpid()):
+        with (memory := MemoryMonitor()).sampling(os.getpid()):
             ours = _measure_ours(trained, asked, params, stage.advance)
         stage.advance()
         peer = measure_concrete_ml(pilot, asked, what.trees) if what.peer else None
@@ -71,12 +71,12 @@ def measure(what: ScoringWorkload, progress: Progress) -> dict[str, Any]:
     own = sum(ours[f"us_per_enterprise_{step}"] for step in ("encrypt", "evaluate", "decrypt")) / 1e6
     return {
         "enterprises": what.enterprises,
-        "columns": trained.model.columns,
+        "columns": trained.model.column_count,
         "trees": what.trees,
         "features": PUBLIC_ITEMS + asked.bank.width,
         "parameters": params.name,
         **ours,
-        "peak_rss": memory.peak,
+        "peak_rss": memory.peak_bytes,
         "evaluate_over_lightgbm": round(evaluated / plain, 2),
         "evaluate_over_floor": round(evaluated / ours["floor_us_per_enterprise"], 2),
         "concrete_ml_seconds_per_enterprise": seconds,
@@ -95,7 +95,7 @@ class _InProcessParties:
         self.context = self.holder.public_context()
         bureau.check_context(self.context, params)
         self.firms = [asked.take(start, min(start + params.slots, rows)) for start in range(0, rows, params.slots)]
-        self.answers = [trained.model.answers(firms.bank) for firms in self.firms]
+        self.indicators = [trained.model.indicators(firms.bank) for firms in self.firms]
         model, random = trained.model, np.random.default_rng(1)
         self.tags = [random.integers(0, 256, (len(f.label), 16), dtype=np.uint8) for f in self.firms]
         both = ((asked.public, model.public_features), (asked.bank, model.bank_features))
@@ -104,33 +104,33 @@ class _InProcessParties:
         self.public = [firms.public.cast(pl.String) for firms in self.firms]  # as a register is kept
         self.frames: list[bytes] = []
         self.names: list[str] = []
-        self.terms: list[QuantizedWeights] = []
+        self.weights: list[QuantizedWeights] = []
         self.replies: list[bytes] = []
-        self.values: list[NDArray[np.int64]] = []
+        self.sums: list[NDArray[np.int64]] = []
         self.plain = np.zeros(rows)
 
     def encrypt(self) -> None:
-        pairs = zip(self.tags, self.answers, strict=True)
+        pairs = zip(self.tags, self.indicators, strict=True)
         self.frames = [self.holder.encrypt(tags, answers, contract=_CONTRACT) for tags, answers in pairs]
 
-    def name(self) -> None:
+    def digest_batches(self) -> None:
         # The service names a batch when it charges it, so its worker does not.
         self.names = [frame_sha256(frame) for frame in self.frames]
 
-    def take_terms(self) -> None:
-        made = [self.trained.model.terms(texts, ResultDetail.TOTAL) for texts in self.public]
-        self.terms = [QuantizedWeights(one.columns, one.outputs, one.values, one.base) for one in made]
+    def make_weights(self) -> None:
+        made = [self.trained.model.score_weights(texts, ResultDetail.TOTAL) for texts in self.public]
+        self.weights = [QuantizedWeights(one.columns, one.outputs, one.weights, one.base) for one in made]
 
     def evaluate(self) -> None:
         self.replies = [self.evaluate_one(number) for number in range(len(self.frames))]
 
     def evaluate_one(self, number: int) -> bytes:
-        frame, terms, name = self.frames[number], self.terms[number], self.names[number]
+        frame, terms, name = self.frames[number], self.weights[number], self.names[number]
         return bureau.evaluate_batch(self.context, frame, terms, self.params, _CONTRACT, sha256=name)
 
     def decrypt(self) -> None:
         triples = zip(self.replies, self.frames, self.tags, strict=True)
-        self.values = [self.holder.decrypt(reply, rows=len(tags), batch=frame) for reply, frame, tags in triples]
+        self.sums = [self.holder.decrypt(reply, rows=len(tags), batch=frame) for reply, frame, tags in triples]
 
     def predict(self) -> None:
         self.plain = self.trained.booster.predict(self.features, raw_score=True, num_threads=1)
@@ -138,7 +138,7 @@ class _InProcessParties:
     @property
     def largest_error(self) -> float:
         model = self.trained.model
-        scores = np.concatenate([values[0] for values in self.values]) * model.quantum + model.forest.intercept
+        scores = np.concatenate([values[0] for values in self.sums]) * model.quantum + model.forest.intercept
         return float(np.abs(scores - self.plain).max())
 
 
@@ -148,8 +148,8 @@ def _measure_ours(
     parties, rows = _InProcessParties(trained, asked, params), len(asked.label)
     steps = {
         "encrypt": parties.encrypt,
-        "name": parties.name,
-        "terms": parties.take_terms,
+        "name": parties.digest_batches,
+        "terms": parties.make_weights,
         "evaluate": parties.evaluate,
         "decrypt": parties.decrypt,
         "plain_lightgbm": parties.predict,
@@ -166,7 +166,7 @@ def _measure_ours(
         raise ShulabError(
             f"A score differs by {error:.1e}; the model says at most {bound:.1e}.", next_step="report this as a fault"
         )
-    terms, size = parties.terms[0], len(parties.tags[0])
+    terms, size = parties.weights[0], len(parties.tags[0])
     return {
         **{f"us_per_enterprise_{name}": round(seconds / rows * 1e6, 3) for name, seconds in least.items()},
         "bytes_up_per_enterprise": round(sum(map(len, parties.frames)) / rows, 1),

@@ -61,4 +61,4 @@ def import_consents_as_steward(
     file = folder / "consents.csv"
     save_csv(consents, file)
     session = create_account_session(stage, service, STEWARD)
-    return stage.command("steward", "consent", "import", file, "--session", session)
+    return stage.run_command("steward", "consent", "import", file, "--session", session)

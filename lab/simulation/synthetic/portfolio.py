@@ -46,7 +46,7 @@ class SyntheticPortfolio:
     pilot: pl.DataFrame
     dictionary: str
     outcomes: NDArray[np.int8]
-    outside: int
+    outside_register: int
     repeated: int
     badly_written: dict[str, int]
 
@@ -71,7 +71,7 @@ def make_synthetic_portfolio(town: SyntheticRegister, rows: int, seed: int = 1) 
     codes = town.register[ID].to_list()
     known = [codes[i] for i in inside]
     strangers = make_codes(outside, start=_OUTSIDE_START, seed=town.seed)
-    client_souls = _concatenate_traits(town.souls.take(inside), draw_traits(outside, rng))
+    client_souls = _concatenate_traits(town.traits.take(inside), draw_traits(outside, rng))
     clients = pl.DataFrame({ID: known + strangers} | _features(client_souls, rng))
     outcomes = draw_outcomes(client_souls, rng)
 
@@ -85,7 +85,7 @@ def make_synthetic_portfolio(town: SyntheticRegister, rows: int, seed: int = 1) 
     shuffled = rng.permutation(rows)
     everyone = np.concatenate([np.arange(len(clients)), again])[shuffled]
 
-    pilot_souls = town.souls.take(pilot)
+    pilot_souls = town.traits.take(pilot)
     return SyntheticPortfolio(
         clients=clients[everyone],
         pilot=pl.DataFrame(
@@ -95,7 +95,7 @@ def make_synthetic_portfolio(town: SyntheticRegister, rows: int, seed: int = 1) 
         ),
         dictionary=read_bundled_dictionary("portfolio"),
         outcomes=outcomes[everyone],
-        outside=outside,
+        outside_register=outside,
         repeated=repeated,
         badly_written=dict(Counter(ways)),
     )

@@ -65,7 +65,7 @@ class SyntheticRegister:
 
     register: pl.DataFrame
     dictionary: str
-    souls: LatentTraits
+    traits: LatentTraits
     seed: int
 
 

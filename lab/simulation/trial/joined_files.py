@@ -29,16 +29,16 @@ class PartyFile:
 
     name: str
     rows: int
-    frame: pl.DataFrame
+    accepted_rows: pl.DataFrame
     codes: tuple[str, ...]
     columns: tuple[str, ...]
     set_aside: dict[RejectionReason, int]
-    raw: pl.DataFrame
+    all_rows: pl.DataFrame
 
     @property
     def features(self) -> pl.DataFrame:
         """The feature columns of the accepted rows."""
-        return self.frame.select(self.columns)
+        return self.accepted_rows.select(self.columns)
 
 
 @dataclass(frozen=True)
@@ -51,15 +51,15 @@ class JoinedFiles:
     bank_rows: NDArray[np.int64]
     labels: NDArray[np.int8]
     pilot: NDArray[np.int64]
-    rest: NDArray[np.int64]
+    test: NDArray[np.int64]
     unlabelled: tuple[str, ...]
     warnings: tuple[tuple[str, str], ...]
 
-    def public(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+    def bureau_features(self, rows: NDArray[np.int64]) -> pl.DataFrame:
         """The bureau's features of joined ``rows``."""
         return self.bureau.features[self.bureau_rows[rows]]
 
-    def private(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+    def bank_features(self, rows: NDArray[np.int64]) -> pl.DataFrame:
         """The bank's features of joined ``rows``."""
         return self.bank.features[self.bank_rows[rows]]
 
@@ -95,7 +95,7 @@ def read_joined_files(
             next_step="check --id and --id-kind, and that both files write the identifiers alike",
         )
     bureau_rows, bank_rows = np.asarray(joined, dtype=np.int64).T
-    labels = _read_labels(portfolio.frame[label])[bank_rows]
+    labels = _read_labels(portfolio.accepted_rows[label])[bank_rows]
     known = np.flatnonzero(labels >= 0)
     blank = np.flatnonzero(labels < 0)
     pilot, rest = _split(labels, known, seed)
@@ -106,7 +106,7 @@ def read_joined_files(
         bank_rows=bank_rows,
         labels=labels,
         pilot=pilot,
-        rest=rest,
+        test=rest,
         unlabelled=tuple(portfolio.codes[i] for i in bank_rows[blank]),
         warnings=tuple(warnings),
     )
@@ -142,7 +142,7 @@ def _read_side(
         raise InvalidInput(f"Wanted at least one feature column in {path.name}; found none.", next_step="add columns")
     read = normalise_identifiers(frame[id_column].to_list(), id_kind)
     first: dict[str, int] = {}
-    reasons: Counter[RejectionReason] = Counter(entry.reason for entry in table.set_aside)
+    reasons: Counter[RejectionReason] = Counter(entry.reason for entry in table.rejected)
     for row, (code, reason) in enumerate(zip(read.codes, read.reasons, strict=True)):
         if code is None:
             reasons[RejectionReason(str(reason))] += 1
@@ -153,11 +153,11 @@ def _read_side(
     return PartyFile(
         name=path.name,
         rows=table.rows,
-        frame=frame[list(first.values())] if first else frame.clear(),
+        accepted_rows=frame[list(first.values())] if first else frame.clear(),
         codes=tuple(first),
         columns=tuple(kept),
         set_aside=dict(reasons),
-        raw=frame,
+        all_rows=frame,
     )
 
 

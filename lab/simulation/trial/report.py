@@ -77,10 +77,10 @@ class TrialReport:
     """All that the report shows. ``facts`` is the trial's JSON object; ``scores`` are on the 300 to 900 scale."""
 
     facts: Mapping[str, Any]
-    verdict: DiscriminationMetrics
+    metrics: DiscriminationMetrics
     scores: NDArray[np.float64]
     labels: NDArray[np.int8]
-    went: Sequence[tuple[str, int]]
+    row_outcomes: Sequence[tuple[str, int]]
     set_aside: Sequence[tuple[str, str, str, int]]
     warnings: Sequence[tuple[str, str]] = ()
     made_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
@@ -102,15 +102,15 @@ def write_report(report: TrialReport, path: Path) -> Path:
         facts=facts,
         made_at=report.made_at.strftime("%Y-%m-%d %H:%M"),
         heads=_headline_figures(facts),
-        roc=roc_chart(report.verdict.curves),
+        roc=roc_chart(report.metrics.curves),
         models=[
             {
                 "zh": zh,
                 "en": en,
                 "swatch": curve_swatch(CURVE_STYLES[name]),
                 "main": name == "encrypted",
-                "auc": format_rate(report.verdict.auc.get(name)),
-                "ks": format_rate(report.verdict.ks.get(name)),
+                "auc": format_rate(report.metrics.auc.get(name)),
+                "ks": format_rate(report.metrics.ks.get(name)),
             }
             for name, (zh, en) in MODEL_LABELS.items()
         ],
@@ -134,8 +134,8 @@ def write_report(report: TrialReport, path: Path) -> Path:
         flow=stacked_bar(
             [
                 (name, count, colour)
-                for (name, count), colour in zip(report.went, _FLOW_COLOURS, strict=False)
-                if count or name == report.went[0][0]
+                for (name, count), colour in zip(report.row_outcomes, _FLOW_COLOURS, strict=False)
+                if count or name == report.row_outcomes[0][0]
             ]
         ),
         set_aside=[
@@ -158,7 +158,7 @@ def draw_report(report: TrialReport) -> RenderableType:
         models.add_column(column, justify="right", overflow="fold")
     for name, (zh, en) in MODEL_LABELS.items():
         style = "bold green" if name == "encrypted" else ""
-        row = (format_rate(report.verdict.auc.get(name)), format_rate(report.verdict.ks.get(name)))
+        row = (format_rate(report.metrics.auc.get(name)), format_rate(report.metrics.ks.get(name)))
         models.add_row(Text(f"{zh} {en}"), *row, style=style)
     figures = Table(title="数字 figures", title_justify="left", show_header=False)
     figures.add_column(overflow="fold")

@@ -78,13 +78,13 @@ def run_trial(plan: TrialSettings, *, show: bool = True, progress: Progress = SI
         bank_columns=plan.bank_columns,
         seed=plan.seed,
     )
-    validate_label(pair.labels[pair.pilot], pair.public(pair.pilot), pair.private(pair.pilot))
-    stage = LocalDeployment(plan.out, show=show)
+    validate_label(pair.labels[pair.pilot], pair.bureau_features(pair.pilot), pair.bank_features(pair.pilot))
+    stage = LocalDeployment(plan.out, show_progress=show)
     stage.prepare()
     set_up_bureau(stage, TRIAL_PARTIES)
     seconds: dict[str, float] = {}
     with _BlockTimer(seconds, "import"):
-        everything = len(pair.bureau.columns) == pair.bureau.raw.width - 1
+        everything = len(pair.bureau.columns) == pair.bureau.all_rows.width - 1
         columns = () if everything else pair.bureau.columns
         import_register(stage, plan.bureau, id_column=plan.id_column, id_kind=plan.id_kind, columns=columns)
     with _BlockTimer(seconds, "train"):
@@ -96,8 +96,8 @@ def run_trial(plan: TrialSettings, *, show: bool = True, progress: Progress = SI
 
 def _train(plan: TrialSettings, pair: JoinedFiles, progress: Progress) -> TrainingResult:
     return train_model(
-        pair.public(pair.pilot),
-        pair.private(pair.pilot),
+        pair.bureau_features(pair.pilot),
+        pair.bank_features(pair.pilot),
         pair.labels[pair.pilot],
         family=plan.family,
         interactions=plan.interactions,
@@ -113,10 +113,10 @@ def _score(
 ) -> tuple[dict[str, Any], int]:
     """Everything between the two processes; the bank's manifest and the bureau's peak memory in bytes."""
     save_model(trained.model, plan.out / "model.json")
-    stage.command("model", "publish", "--file", plan.out / "model.json", "--home", stage.bureau)
+    stage.run_command("model", "publish", "--file", plan.out / "model.json", "--home", stage.bureau_home)
     portfolio, skip = _write_portfolio(plan, pair)
     detail = ResultDetail.DIMENSIONS if trained.model.interactions == "free" else ResultDetail.FULL
-    with stage.service() as service:
+    with stage.run_service() as service:
         contract = conclude_contract(
             stage,
             service,
@@ -142,7 +142,7 @@ def _score(
 def _write_portfolio(plan: TrialSettings, pair: JoinedFiles) -> tuple[Path, Path]:
     """The bank's whole file without its label, identifiers as written; and the codes that are not to be scored."""
     portfolio, skip = plan.out / "portfolio.csv", plan.out / "not-to-score.csv"
-    save_csv(pair.bank.raw.select(plan.id_column, *pair.bank.columns), portfolio)
+    save_csv(pair.bank.all_rows.select(plan.id_column, *pair.bank.columns), portfolio)
     codes = [*pair.codes(pair.pilot), *pair.unlabelled]
     save_csv(pl.DataFrame({"code": pl.Series(codes, dtype=pl.String)}), skip)
     return portfolio, skip
@@ -164,9 +164,9 @@ def _read_scores(path: Path, codes: list[str]) -> tuple[Floats, Floats]:
 
 def _plain_scores(plan: TrialSettings, pair: JoinedFiles, trained: TrainingResult) -> dict[str, Floats]:
     """Raw scores in clear of the test rows, by model."""
-    labels, pilot, rest = pair.labels[pair.pilot], pair.pilot, pair.rest
-    taught = pair.public(pilot), pair.private(pilot), labels
-    asked = pair.public(rest), pair.private(rest)
+    labels, pilot, rest = pair.labels[pair.pilot], pair.pilot, pair.test
+    taught = pair.bureau_features(pilot), pair.bank_features(pilot), labels
+    asked = pair.bureau_features(rest), pair.bank_features(rest)
     rivals = {
         "bank_only": fit_baseline(*taught, parties=("bank",), family=plan.family, seed=plan.seed),
         "bureau_only": fit_baseline(*taught, parties=("bureau",), family=plan.family, seed=plan.seed),
@@ -194,9 +194,9 @@ def _build_report(
     seconds: dict[str, float],
     begun: float,
 ) -> TrialReport:
-    raw, points = _read_scores(plan.out / "scores.parquet", pair.codes(pair.rest))
+    raw, points = _read_scores(plan.out / "scores.parquet", pair.codes(pair.test))
     scores = {"encrypted": raw} | _plain_scores(plan, pair, trained)
-    labels: NDArray[np.int8] = pair.labels[pair.rest]
+    labels: NDArray[np.int8] = pair.labels[pair.test]
     verdict = measure_discrimination(labels, scores)
     gap, bound = max_abs_difference(raw, scores["plain"]), trained.model.error_bound
     facts: dict[str, Any] = {
@@ -237,10 +237,10 @@ def _build_report(
     aside = sum(pair.bank.set_aside.values())
     return TrialReport(
         facts=facts,
-        verdict=verdict,
+        metrics=verdict,
         scores=points,
         labels=labels,
-        went=[
+        row_outcomes=[
             ("密文评分 scored encrypted", manifest["scored"]),
             ("试点样本，用于训练 pilot, trained on", len(pair.pilot)),
             ("登记库中没有 not in the register", len(pair.bank.codes) - manifest["matched"]),

@@ -68,9 +68,9 @@ class ClauseDefinition:
     """
 
     label: BilingualText
-    say: Callable[[Contract], BilingualText]
+    describe: Callable[[Contract], BilingualText]
     widens: Callable[[Contract, Contract], bool | None] = lambda old, new: None
-    parts: Callable[[Contract], Sequence[tuple[str, BilingualText]]] | None = None
+    members: Callable[[Contract], Sequence[tuple[str, BilingualText]]] | None = None
 
 
 def join_words(words: Iterable[BilingualText], language: int) -> str:

@@ -178,7 +178,7 @@ class Contract(FrozenDocument):
             raise ValueError("a witness has a key of its own, neither the bureau's nor the bank's")
         return self
 
-    def model(self, name: str | None = None, version: int | None = None) -> PinnedModel:
+    def find_model(self, name: str | None = None, version: int | None = None) -> PinnedModel:
         """The model version named, or the first; raises ``NotAllowed`` (term: models) if it is not allowed."""
         for model in self.models:
             if (name is None or model.name == name) and (version is None or model.version == version):
@@ -189,7 +189,7 @@ class Contract(FrozenDocument):
             next_step="name one of these, or ask the bureau to amend the contract",
         )
 
-    def texts(self) -> Iterator[tuple[str, str]]:
+    def free_texts(self) -> Iterator[tuple[str, str]]:
         """Every text that somebody chose freely, by its term."""
         yield "bureau", self.bureau.name
         yield "bank", self.bank.name
@@ -201,10 +201,10 @@ class Contract(FrozenDocument):
         for witness in self.witnesses.parties if self.witnesses else ():
             yield "witnesses", witness.name
 
-    def check_texts(self) -> None:
+    def check_free_texts(self) -> None:
         """Raise ``InvalidInput``, naming term and character, if a text hides something (``lab.terms.text.escaping``):
         who signs must be able to see all that is signed."""
-        for term, text in self.texts():
+        for term, text in self.free_texts():
             char = find_hidden(text)
             if char:
                 place = " at an end or twice in a row" if char == " " else ""
@@ -215,7 +215,7 @@ class Contract(FrozenDocument):
                     next_step="have it drafted anew without that character",
                 )
 
-    def canonical(self) -> bytes:
+    def canonical_bytes(self) -> bytes:
         """The bytes that are signed: RFC 8785 of the document; a term ``witnesses`` that names none is left out, so a
         contract from before there was one has the bytes that it had."""
         document = self.model_dump(mode="json", by_alias=True)
@@ -231,7 +231,7 @@ class Contract(FrozenDocument):
     @property
     def sha256(self) -> str:
         """Hash of the canonical bytes, hexadecimal."""
-        return hashlib.sha256(self.canonical()).hexdigest()
+        return hashlib.sha256(self.canonical_bytes()).hexdigest()
 
     def in_force(self, now: datetime) -> bool:
         """Whether ``now`` (aware) lies within the term."""
@@ -271,7 +271,7 @@ def counts_only(operations: Iterable[Operation]) -> bool:
 
 def signing_input(contract: Contract) -> bytes:
     """Domain-separated message that both parties sign."""
-    return b"shulab contract v2\x00" + contract.canonical()
+    return b"shulab contract v2\x00" + contract.canonical_bytes()
 
 
 def parse_contract(text: str | bytes, *, kept: bool = False) -> SignedContract:
@@ -289,5 +289,5 @@ def parse_contract(text: str | bytes, *, kept: bool = False) -> SignedContract:
             next_step="export the contract again from the bureau",
         ) from None
     if not kept:
-        signed.contract.check_texts()
+        signed.contract.check_free_texts()
     return signed

@@ -56,7 +56,7 @@ class DraftOptions(BaseModel):
     """Who cosigns the bureau's ledger; ``none``: nobody, also where the contract to amend names some."""
 
     @classmethod
-    def of_proposal(cls, proposal: ContractProposal) -> Self:
+    def from_proposal(cls, proposal: ContractProposal) -> Self:
         """What a proposal asks for."""
         version = f"@{proposal.model_version}" if proposal.model_version else ""
         return cls(
@@ -74,13 +74,13 @@ class DraftOptions(BaseModel):
             parameters=proposal.parameters,
         )
 
-    def over(self, others: DraftOptions) -> DraftOptions:
+    def with_defaults(self, others: DraftOptions) -> DraftOptions:
         """These wishes where there are any, else the others'."""
         mine = self.model_dump(exclude_none=True, exclude={"ceilings"})
         ceilings = others.ceilings | self.ceilings
         return DraftOptions.model_validate(others.model_dump(exclude_none=True) | mine | {"ceilings": ceilings})
 
-    def bound(self, ceilings: Ceilings) -> Ceilings:
+    def apply_to_ceilings(self, ceilings: Ceilings) -> Ceilings:
         """The ceilings with those wished for; raises ``InvalidInput`` naming those that cannot be."""
         try:
             return Ceilings.model_validate(ceilings.model_dump() | self.ceilings)

@@ -46,18 +46,18 @@ _SPACES = re.compile(r"\s+")
 class NameWarning:
     """One thing to look at twice: the term it is in, and what it is."""
 
-    term: str
+    clause: str
     zh: VisibleText
     en: VisibleText
 
     @property
     def label(self) -> BilingualText:
         """What the term is called."""
-        return CLAUSES[self.term].label
+        return CLAUSES[self.clause].label
 
     def as_dict(self) -> dict[str, str]:
         """The oddity as a program reads it."""
-        return {"term": self.term, "zh": self.zh, "en": self.en}
+        return {"term": self.clause, "zh": self.zh, "en": self.en}
 
 
 def find_name_warnings(contract: Contract, before: Contract | None = None) -> tuple[NameWarning, ...]:
@@ -65,7 +65,7 @@ def find_name_warnings(contract: Contract, before: Contract | None = None) -> tu
 
     ``before``: the version that it amends; a name that only looks like one of that version is odd as well.
     """
-    found = [NameWarning(term, *map(VisibleText, words)) for term, text in contract.texts() for words in _of(text)]
+    found = [NameWarning(term, *map(VisibleText, words)) for term, text in contract.free_texts() for words in _of(text)]
     former = _names(before) if before is not None else []
     groups: dict[str, list[tuple[str, str]]] = {}
     for term, name in dict.fromkeys([*_names(contract), *former]):
@@ -97,7 +97,7 @@ def confusable_skeleton(name: str) -> str:
 
 
 def _names(contract: Contract) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((term, text) for term, text in contract.texts() if term != "consent.why"))
+    return list(dict.fromkeys((term, text) for term, text in contract.free_texts() if term != "consent.why"))
 
 
 @lru_cache(maxsize=4096)

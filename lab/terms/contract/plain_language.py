@@ -15,7 +15,7 @@ from lab.terms.text.escaping import VisibleText
 class ClauseText:
     """One term of a contract, said to a person who is no programmer."""
 
-    term: str
+    clause: str
     zh: VisibleText
     en: VisibleText
 
@@ -25,7 +25,7 @@ class ClauseChange:
     """One term that two versions differ in. ``widens``: the new one alone allows more (True), less (False), or it
     can't be said (None)."""
 
-    term: str
+    clause: str
     zh: VisibleText
     en: VisibleText
     widens: bool | None
@@ -38,7 +38,7 @@ class ClauseChange:
 
 def render_clauses(contract: Contract) -> list[ClauseText]:
     """Every term of the contract, in the order of the document."""
-    return [ClauseText(term, *map(VisibleText, row.say(contract))) for term, row in CLAUSES.items()]
+    return [ClauseText(term, *map(VisibleText, row.describe(contract))) for term, row in CLAUSES.items()]
 
 
 def diff_contracts(old: Contract, new: Contract) -> list[ClauseChange]:
@@ -54,7 +54,9 @@ def clause_label(term: str) -> BilingualText:
 
 def format_clauses(lines: Iterable[ClauseText | ClauseChange]) -> str:
     """Clauses or changes as text: the term, then Chinese, then English, each on a line."""
-    return "".join(f"{' '.join(clause_label(line.term))} [{line.term}]\n  {line.zh}\n  {line.en}\n" for line in lines)
+    return "".join(
+        f"{' '.join(clause_label(line.clause))} [{line.clause}]\n  {line.zh}\n  {line.en}\n" for line in lines
+    )
 
 
 def _flat(contract: Contract) -> dict[str, Any]:
@@ -69,10 +71,10 @@ def _flat(contract: Contract) -> dict[str, Any]:
 
 
 def _change(term: str, row: ClauseDefinition, old: Contract, new: Contract) -> ClauseChange:
-    if row.parts is not None:
-        zh, en = _members(row.parts(old), row.parts(new))
+    if row.members is not None:
+        zh, en = _members(row.members(old), row.members(new))
     else:
-        (was_zh, was_en), (now_zh, now_en) = row.say(old), row.say(new)
+        (was_zh, was_en), (now_zh, now_en) = row.describe(old), row.describe(new)
         zh, en = f"原为：{was_zh} 现为：{now_zh}", f"Was: {was_en} Now: {now_en}"
     return ClauseChange(term, VisibleText(zh), VisibleText(en), row.widens(old, new))
 

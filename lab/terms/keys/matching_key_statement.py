@@ -36,10 +36,10 @@ class MatchingKeyStatement:
         """The object that is signed."""
         return {"schema": SCHEMA, **asdict(self)}
 
-    def message(self) -> bytes:
+    def signing_input(self) -> bytes:
         """The bytes that are signed."""
         return _DOMAIN + rfc8785.dumps(self.as_dict())
 
     def verify(self, bureau_key: str, signature: str) -> None:
         """Raises ``NotAuthentic`` unless ``signature`` (hexadecimal) is this statement's under the bureau's key."""
-        verify_signature(bureau_key, signature, self.message(), what="the bureau's statement of its matching key")
+        verify_signature(bureau_key, signature, self.signing_input(), what="the bureau's statement of its matching key")

@@ -36,10 +36,10 @@ class ExportVerification:
 
     size: int
     root: str
-    heads: int
-    kinds: Mapping[str, int]
-    first: str
-    last: str
+    head_count: int
+    kind_counts: Mapping[str, int]
+    first_time: str
+    last_time: str
 
 
 @dataclass
@@ -49,7 +49,7 @@ class _ExportScan:
     tree: MerkleTree = field(default_factory=MerkleTree)
     kinds: Counter[str] = field(default_factory=Counter)
     heads: list[SignedTreeHead] = field(default_factory=list)
-    odd: int | None = None
+    first_odd_entry: int | None = None
     first: str = ""
     last: str = ""
 
@@ -97,8 +97,8 @@ def verify_export(
             size + 1,
             f"Entry {size + 1} is missing: no signed tree head covers the last of {size} entries.",
         )
-    if thorough or fault is not None or found.odd is not None:
-        start = 1 if thorough else min(good + 1, found.odd or size + 1)
+    if thorough or fault is not None or found.first_odd_entry is not None:
+        start = 1 if thorough else min(good + 1, found.first_odd_entry or size + 1)
         entry_fault = find_ledger_fault(lambda: _entry_lines(path), bureau_key, start)
         if entry_fault is not None or fault is not None:
             raise entry_fault or fault  # type: ignore[misc]  # one of the two is there
@@ -131,7 +131,7 @@ def _is_head(line: bytes) -> bool:
 
 
 def _entry_lines(path: Path) -> Iterator[EntryLine]:
-    return (EntryLine.cut(line) for line in takewhile(lambda line: not _is_head(line), _lines(path)))
+    return (EntryLine.split(line) for line in takewhile(lambda line: not _is_head(line), _lines(path)))
 
 
 def _read_head(line: bytes, number: int) -> SignedTreeHead:
@@ -151,12 +151,12 @@ def _read(path: Path, stage: ProgressStage) -> _ExportScan:
             found.heads.append(_read_head(line, len(found.heads) + 1))
             continue
         count += 1
-        cut = EntryLine.cut(line)
+        cut = EntryLine.split(line)
         leaf = hash_leaf(cut.body)
         leaves.append(leaf)
         body = cut.parse()
         if body is None or body.get("seq") != count or cut.leaf != leaf.hex():
-            found.odd = found.odd or count
+            found.first_odd_entry = found.first_odd_entry or count
         else:
             found.kinds[str(body.get("kind"))] += 1
             found.last = str(body.get("time"))

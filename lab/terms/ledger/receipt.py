@@ -79,7 +79,7 @@ class Receipt:
     ``MatchReceipt``; ``Receipt.read`` gives whichever it is, a class's own ``read`` that class alone.
     """
 
-    wanted: ClassVar[str] = "a receipt"
+    expected: ClassVar[str] = "a receipt"
     body: Mapping[str, Any]
     inclusion: Proof
     head: SignedTreeHead
@@ -96,7 +96,7 @@ class Receipt:
         return facts
 
     @property
-    def entry(self) -> int:
+    def entry_number(self) -> int:
         """The entry's number."""
         return int(self.body["seq"])
 
@@ -106,7 +106,7 @@ class Receipt:
         return datetime.fromisoformat(self.body["time"])
 
     @property
-    def leaf(self) -> str:
+    def leaf_hash(self) -> str:
         """The hash of the entry as a leaf of the tree, hexadecimal."""
         return hash_leaf(rfc8785.dumps(dict(self.body))).hex()
 
@@ -149,7 +149,7 @@ class Receipt:
             made = None
         if not isinstance(made, cls):
             raise InvalidInput(
-                f"Wanted {cls.wanted} ({SCHEMA}, with an entry {ENTRY_SCHEMA}); found something else.",
+                f"Wanted {cls.expected} ({SCHEMA}, with an entry {ENTRY_SCHEMA}); found something else.",
                 next_step="ask the bureau for its version",
             )
         return made
@@ -228,7 +228,7 @@ class MatchReceipt(Receipt):
         return int(self.facts["identifiers"])
 
     @property
-    def counting(self) -> bool:
+    def is_count(self) -> bool:
         """Whether it was a count."""
         return bool(self.facts["counting"])
 
@@ -252,4 +252,4 @@ def verify_receipt(receipt: Receipt, bureau_key: str) -> None:
         body = rfc8785.dumps(dict(receipt.body))
     except (rfc8785.CanonicalizationError, ValueError, TypeError, RecursionError):
         raise NotAuthentic("The receipt's entry has no canonical form.", next_step="ask the bureau") from None
-    verify_inclusion(body, receipt.entry, receipt.head, receipt.inclusion)
+    verify_inclusion(body, receipt.entry_number, receipt.head, receipt.inclusion)

@@ -56,11 +56,11 @@ class LedgerFault(NotAuthentic):
 
     def __init__(self, how: LedgerFaultKind, entry: int | None, detail: str) -> None:
         super().__init__(detail, next_step="keep the file as evidence; ask the bureau for a new export")
-        self.how, self.entry = how, entry
+        self.kind, self.entry = how, entry
 
     def as_dict(self) -> dict[str, Any]:
         """The error as a program reads it, with ``how`` and ``entry``."""
-        return {**super().as_dict(), "how": self.how.value, "entry": self.entry}
+        return {**super().as_dict(), "how": self.kind.value, "entry": self.entry}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class EntryLine:
     signature: str
 
     @classmethod
-    def cut(cls, line: bytes) -> EntryLine:
+    def split(cls, line: bytes) -> EntryLine:
         """Cut a line by its fixed lengths; one of another form has an empty leaf and signature."""
         line = line.rstrip(b"\n")
         body, rest = line[len(_PREFIX) : -_LEAF_AT], line[-_LEAF_AT:]
@@ -103,7 +103,7 @@ class _EntryVerifier:
         fits = body is not None and body.get("seq") == place and line.leaf == hash_leaf(line.body).hex()
         return fits and self._signed(line.body, line.signature)
 
-    def number(self, line: EntryLine, near: int) -> int | None:
+    def signed_number(self, line: EntryLine, near: int) -> int | None:
         """The number that the bureau signed this line under; None if it signed no such entry."""
         body = line.parse()
         if body is None:
@@ -142,7 +142,7 @@ def find_ledger_fault(lines: Callable[[], Iterator[EntryLine]], bureau_key: str,
 
 
 def _name(judge: _EntryVerifier, lines: Callable[[], Iterator[EntryLine]], place: int, line: EntryLine) -> LedgerFault:
-    number = judge.number(line, place)
+    number = judge.signed_number(line, place)
     if number == place:
         return LedgerFault(
             LedgerFaultKind.ALTERED, place, f"Entry {place} was altered: its line is not as the bureau wrote it."
@@ -178,7 +178,7 @@ def _later(
         if at <= place:
             continue
         if at <= place + _REACH:
-            number = judge.number(line, place)
+            number = judge.signed_number(line, place)
         else:
             body = line.parse()
             claimed = None if body is None else body.get("seq")

@@ -43,7 +43,7 @@ class LedgerEntry:
     contract: str | None
     by: str
     facts: Mapping[str, Fact]
-    leaf: str
+    leaf_hash: str
 
 
 def encode_entry(

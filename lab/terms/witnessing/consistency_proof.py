@@ -76,19 +76,19 @@ class AddCheckpointRequest:
     """A request to cosign: the size that the witness cosigned last, as the log believes, the proof from there, and the
     checkpoint."""
 
-    old: int
+    old_size: int
     proof: tuple[bytes, ...]
-    signed: SignedCheckpoint
+    signed_checkpoint: SignedCheckpoint
 
     @property
     def checkpoint(self) -> Checkpoint:
         """What is to be cosigned."""
-        return self.signed.checkpoint
+        return self.signed_checkpoint.checkpoint
 
     def to_bytes(self) -> bytes:
         """The body of the request."""
         proof = "".join(f"{base64.b64encode(one).decode()}\n" for one in self.proof)
-        return f"old {self.old}\n{proof}\n{self.signed}".encode()
+        return f"old {self.old_size}\n{proof}\n{self.signed_checkpoint}".encode()
 
     @classmethod
     def parse(cls, body: bytes) -> AddCheckpointRequest:

@@ -53,7 +53,7 @@ def cosign(key: NoteKey, sign: Callable[[bytes], bytes], text: str, time: dateti
 def read_cosignature(key: NoteKey, line: NoteSignature, text: str) -> Cosignature:
     """The cosignature in a line that claims ``key``; raises ``NotAuthentic`` unless it verifies over ``text``."""
     seconds = int.from_bytes(line.signature[:_TIME], "big")
-    fits = key.kind == SIGNATURE_COSIGNATURE and line.is_by(key) and len(line.signature) == _TIME + _SIGNATURE
+    fits = key.kind == SIGNATURE_COSIGNATURE and line.claims_key(key) and len(line.signature) == _TIME + _SIGNATURE
     if fits and 0 < seconds <= _LATEST:
         signed = is_valid_signature(key.public_key, line.signature[_TIME:], cosignature_message(seconds, text))
         if signed and seconds < datetime.max.replace(tzinfo=UTC).timestamp():
@@ -79,7 +79,7 @@ def find_cosignatures(
     found: dict[str, Cosignature] = {}
     for key in keys:
         for line in checkpoint.note.signatures:
-            if line.is_by(key):
+            if line.claims_key(key):
                 one = read_cosignature(key, line, checkpoint.note.text)
                 in_time = one.time <= now + CLOCK_TOLERANCE and (since is None or one.time >= since - CLOCK_TOLERANCE)
                 if in_time:

@@ -26,7 +26,7 @@ _NOTE = "shulab/ledger/"
 class ObservedHead:
     """A head that somebody was shown: ``by`` says where it comes from."""
 
-    by: str
+    source: str
     head: VerifiableTreeHead
 
 
@@ -104,8 +104,8 @@ def compare_heads(shown: Sequence[ObservedHead], prove: Callable[[int, int], Pro
             fits = _continues(older.head, newer.head, prove)
         if not fits:
             raise NotAuthentic(
-                f"The bureau has two ledgers: its head of {older.head.size} entries ({older.by}) and that of "
-                f"{newer.head.size} ({newer.by}) are not of one history.",
+                f"The bureau has two ledgers: its head of {older.head.size} entries ({older.source}) and that of "
+                f"{newer.head.size} ({newer.source}) are not of one history.",
                 next_step="keep both files: the bureau's signatures on them are the evidence",
             )
     return len({one.head.size for one in ordered})
@@ -121,4 +121,4 @@ def _continues(older: VerifiableTreeHead, newer: VerifiableTreeHead, prove: Call
 
 def heads_as_dicts(shown: Sequence[ObservedHead]) -> list[dict[str, Any]]:
     """The heads as a program reads them."""
-    return [{"by": one.by, "size": one.head.size, "root": one.head.root} for one in shown]
+    return [{"by": one.source, "size": one.head.size, "root": one.head.root} for one in shown]

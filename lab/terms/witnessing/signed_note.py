@@ -77,7 +77,7 @@ class NoteSignature:
         """The line without its newline."""
         return f"\u2014 {self.name} {base64.b64encode(self.id + self.signature).decode()}"
 
-    def is_by(self, key: NoteKey) -> bool:
+    def claims_key(self, key: NoteKey) -> bool:
         """Whether the line claims this key, by name and id."""
         return self.name == key.name and self.id == key.id
 
@@ -126,7 +126,7 @@ class SignedNote:
     def verify(self, key: NoteKey) -> None:
         """Raise ``NotAuthentic`` unless ``key``, of the type Ed25519, signed the text, and every line that claims it
         verifies."""
-        claimed = [one for one in self.signatures if one.is_by(key)]
+        claimed = [one for one in self.signatures if one.claims_key(key)]
         if not claimed or not all(
             is_valid_signature(key.public_key, one.signature, self.text.encode()) for one in claimed
         ):

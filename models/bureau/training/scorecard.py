@@ -28,12 +28,12 @@ def fit_scorecard(values: NDArray[np.float64], label: NDArray[np.int64], feature
     if not used:
         rate = float(np.mean(label))
         return Forest(trees=(), bias=float(np.log(rate / (1.0 - rate))))
-    inputs = np.column_stack([np.asarray(bins.weights)[bins.assign(values[:, number])] for number, bins in used])
+    inputs = np.column_stack([np.asarray(bins.woe)[bins.assign_bins(values[:, number])] for number, bins in used])
     regression = LogisticRegression(C=REGRESSION_SETTINGS["C"], max_iter=int(REGRESSION_SETTINGS["max_iter"])).fit(
         inputs, label
     )
     coefficients = [float(coefficient) for coefficient in regression.coef_[0]]
     return Forest(
-        trees=tuple(bins.tree(coefficient) for (_, bins), coefficient in zip(used, coefficients, strict=True)),
+        trees=tuple(bins.to_tree(coefficient) for (_, bins), coefficient in zip(used, coefficients, strict=True)),
         bias=float(regression.intercept_[0]),
     )

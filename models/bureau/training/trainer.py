@@ -293,7 +293,7 @@ def _assemble(
         references=(),
         card=card,
     )
-    quantum = choose_quantum(draft.weights.reach, draft.roundings, value_limit)
+    quantum = choose_quantum(draft.column_weights.score_bound, draft.rounding_count, value_limit)
     return replace(draft, quantum=quantum)
 
 
@@ -305,7 +305,11 @@ def _references(model: Model, values: NDArray[np.float64]) -> tuple[ReferenceDis
     sums = []
     for start in range(0, len(values), REFERENCE_CHUNK):
         part = values[start : start + REFERENCE_CHUNK]
-        sums.append(model.terms_of(part[:, :split], detail).apply(model.answers_of(part[:, split:])))
+        sums.append(
+            model.score_weights_from_encoded(part[:, :split], detail).apply_to_indicators(
+                model.indicators_from_encoded(part[:, split:])
+            )
+        )
     raw = np.concatenate(sums, axis=1) * model.quantum
     dimensions = [place for place, output in enumerate(outputs) if output.kind == "dimension"]
     total = raw[dimensions].sum(axis=0) + model.forest.intercept
@@ -352,7 +356,7 @@ def _warnings(
         warned.append(
             ModelWarning(f"{count} 个单元格不是数字，按缺失处理", f"{count} cells are not numbers and count as missing")
         )
-    if not model.columns:
+    if not model.column_count:
         warned.append(ModelWarning("模型不使用任何银行特征", "The model uses no bank feature"))
     if model.card.rows < 500:
         warned.append(

@@ -27,25 +27,25 @@ class WoeBinning:
     """
 
     splits: tuple[Split, ...]
-    weights: tuple[float, ...]
-    covers: tuple[int, ...]
-    missing: int
+    woe: tuple[float, ...]
+    row_counts: tuple[int, ...]
+    missing_bin: int
 
-    def assign(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+    def assign_bins(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """The bin of each value, int64 [rows]."""
         bins = np.full(len(values), len(self.splits), dtype=np.int64)
         for number in range(len(self.splits) - 1, -1, -1):
-            bins[self.splits[number].outcome(values)] = number
+            bins[self.splits[number].goes_left(values)] = number
         return bins
 
-    def tree(self, coefficient: float) -> tuple[Node, ...]:
+    def to_tree(self, coefficient: float) -> tuple[Node, ...]:
         """The bins as a tree: a chain of questions whose leaves are coefficient times weight of evidence."""
         nodes: list[Node] = []
         for number, split in enumerate(self.splits):
             at = 2 * number
             nodes.append(Node(cover=0.0, split=split, left=at + 1, right=at + 2))
-            nodes.append(Node(cover=float(self.covers[number]), value=coefficient * self.weights[number]))
-        nodes.append(Node(cover=float(self.covers[-1]), value=coefficient * self.weights[-1]))
+            nodes.append(Node(cover=float(self.row_counts[number]), value=coefficient * self.woe[number]))
+        nodes.append(Node(cover=float(self.row_counts[-1]), value=coefficient * self.woe[-1]))
         return tuple(nodes)
 
 
@@ -78,7 +78,7 @@ def fit_woe_binning(
     if not splits or (len(splits) == 1 and present.all()):
         return None
     bare = WoeBinning(tuple(splits), (), (), len(splits))
-    bins = bare.assign(values)
+    bins = bare.assign_bins(values)
     bad = np.bincount(bins[label == 1], minlength=len(splits) + 1)
     good = np.bincount(bins[label == 0], minlength=len(splits) + 1)
     weights = tuple(

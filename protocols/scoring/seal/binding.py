@@ -124,7 +124,7 @@ def ciphertext_residues(made: Any, params: ParameterSet) -> tuple[RingElement, R
     content = format.object_content(save_object(made))
     *_, size, degree, primes, scale, correction = format.CIPHERTEXT.unpack_from(content)
     start = format.CIPHERTEXT.size + len(format.array_header(0))
-    fits = (size, degree, scale, correction) == (2, params.degree, 1.0, params.correction(primes))
+    fits = (size, degree, scale, correction) == (2, params.degree, 1.0, params.correction_factor(primes))
     if not fits or len(content) != start + 8 * 2 * primes * degree:
         raise SealRejection("SEAL has made another ciphertext than is sent")
     first, second = np.frombuffer(content, dtype="<u8", offset=start).reshape(2, primes, degree)
@@ -144,7 +144,7 @@ def _head(name: str, in_transformed_form: bool, smallest: bool) -> bytes:
     params, made = find_parameters(name), seal_context(name)
     primes = 1 if smallest else len(params.data_primes)
     level = made.last_parms_id() if smallest else made.first_parms_id()
-    fields = (*level, in_transformed_form, 2, params.degree, primes, 1.0, params.correction(primes))
+    fields = (*level, in_transformed_form, 2, params.degree, primes, 1.0, params.correction_factor(primes))
     count = 2 * primes * params.degree
     body = format.CIPHERTEXT.pack(*fields) + format.array_header(count)
     return format.object_header(len(body) + 8 * count) + body

@@ -67,14 +67,14 @@ async def put_batch(
         _check_hash(frame, sha256)
         return parts.bureau.receive_batch(caller.contract, job_id, frame)
 
-    await run_in_threadpool(parts.bureau.check_room, caller.contract, job_id, sha256)
-    parts.places.check(caller.bank)
+    await run_in_threadpool(parts.bureau.check_queue_capacity, caller.contract, job_id, sha256)
+    parts.heavy_work_limit.check(caller.bank)
     async with (
         receive_signed_body(request, caller, parts, cap=parts.settings.batch_bytes) as body,
-        parts.places.take(caller.bank, wait=True) as place,
+        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
     ):
         charge = await place.run(receive)
-    await run_in_threadpool(parts.begin, charge)
+    await run_in_threadpool(parts.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
 
@@ -94,9 +94,9 @@ async def rescore_batch(
     """No body: the ciphertexts are here. 409 while neither the register nor the model has changed; nothing is charged
     then."""
     await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.places.take(caller.bank) as place:
-        charge = await place.run(parts.bureau.receive_batch_again, caller.contract, job_id, sha256)
-    await run_in_threadpool(parts.begin, charge)
+    async with parts.heavy_work_limit.acquire(caller.bank) as place:
+        charge = await place.run(parts.bureau.receive_rescoring, caller.contract, job_id, sha256)
+    await run_in_threadpool(parts.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
 
@@ -124,7 +124,7 @@ async def get_batch_reply(
     """Why a batch was not answered is told as the problem that it was; it was not charged then."""
     await require_empty_body(request, caller.verified, parts.settings)
     until, pause = asyncio.get_running_loop().time() + wait, _FIRST_PAUSE
-    with parts.waits.hold(caller.bank) as may_wait:
+    with parts.reply_wait_limit.try_acquire(caller.bank) as may_wait:
         while (found := await run_in_threadpool(parts.bureau.batch_reply, caller.contract, job_id, sha256)) is None:
             left = until - asyncio.get_running_loop().time()
             if left <= 0 or not may_wait or await request.is_disconnected():

@@ -186,7 +186,7 @@ async def stream_job_events(
 async def _stream_progress(
     request: Request, parts: ServiceDependencies, contract: str, job_id: str, seen: dict[str, Any]
 ) -> AsyncGenerator[bytes, None]:
-    async with parts.streams.take(1):
+    async with parts.event_stream_limit.acquire(1):
         yield _format_event(seen)
         quiet, until = 0, asyncio.get_running_loop().time() + parts.settings.event_seconds
         while seen["state"] == "open" and asyncio.get_running_loop().time() < until:

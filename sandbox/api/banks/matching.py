@@ -46,7 +46,7 @@ async def get_matching_setup(
 ) -> Response:
     """Reveals no identifier. Answers 503 `busy` with Retry-After while a large register is evaluated."""
     await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.places.take(caller.bank) as place:
+    async with parts.heavy_work_limit.acquire(caller.bank) as place:
         content = await place.run(parts.bureau.matching_setup, caller.contract, job, counting=counting)
     return Response(content, media_type=FRAME_MEDIA)
 
@@ -71,7 +71,7 @@ async def get_matching_shard(
 ) -> Response:
     """By name and range, so that an interrupted download goes on where it stopped."""
     await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.places.take(caller.bank) as place:
+    async with parts.heavy_work_limit.acquire(caller.bank) as place:
         content = await place.run(parts.bureau.matching_shard, caller.contract, job, sha256, first, count)
     return Response(content, media_type=FRAME_MEDIA)
 
@@ -95,7 +95,7 @@ async def get_matching_delta(
 ) -> Response:
     """404 when none leads from there: then fetch the set-up in full."""
     await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.places.take(caller.bank) as place:
+    async with parts.heavy_work_limit.acquire(caller.bank) as place:
         content = await place.run(parts.bureau.matching_delta, caller.contract, job, sha256, since)
     return Response(content, media_type=FRAME_MEDIA)
 
@@ -116,10 +116,10 @@ async def match_identifiers(
     request: Request, caller: CurrentContractCaller, parts: Dependencies, job: JobIdQuery
 ) -> Response:
     """Charged before the answer leaves, once: the same bytes again under the contract and key epoch cost nothing."""
-    parts.places.check(caller.bank)
+    parts.heavy_work_limit.check(caller.bank)
     async with (
         receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
-        parts.places.take(caller.bank, wait=True) as place,
+        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
     ):
         content, receipt = await place.run(lambda: parts.bureau.match(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
@@ -141,10 +141,10 @@ async def count_matches(
     request: Request, caller: CurrentContractCaller, parts: Dependencies, job: JobIdQuery
 ) -> Response:
     """How many match, and not which: the order of the answers says nothing. Under the operation `count`."""
-    parts.places.check(caller.bank)
+    parts.heavy_work_limit.check(caller.bank)
     async with (
         receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
-        parts.places.take(caller.bank, wait=True) as place,
+        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
     ):
         content, receipt = await place.run(lambda: parts.bureau.count_matches(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})

@@ -42,7 +42,7 @@ class OfferList(BaseModel):
 async def list_offers(request: Request, caller: CurrentBankCaller, parts: Dependencies) -> Any:
     """No contract is needed, only a key that the bureau accepts for a bank."""
     await require_empty_body(request, caller.verified, parts.settings)
-    return {"offers": await run_in_threadpool(parts.bureau.offers.published)}
+    return {"offers": await run_in_threadpool(parts.bureau.offers.list_published)}
 
 
 @router.get(

@@ -46,10 +46,10 @@ async def put_context(
     request: Request, caller: CurrentContractCaller, parts: Dependencies, sha256: Sha256Path, job: JobIdQuery
 ) -> Response:
     """The hash in the path must be the frame's own."""
-    parts.places.check(caller.bank)
+    parts.heavy_work_limit.check(caller.bank)
     async with (
         receive_signed_body(request, caller, parts, cap=parts.settings.context_bytes) as body,
-        parts.places.take(caller.bank, wait=True) as place,
+        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
     ):
         created = await place.run(lambda: parts.bureau.put_context(caller.contract, job, sha256, body.read()))
     return JSONResponse({"sha256": sha256}, 201 if created else 200)

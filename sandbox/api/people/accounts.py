@@ -16,7 +16,7 @@ from sandbox.auth.person import Dependencies, require_permission
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 AccountReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_ACCOUNTS))]
-AccountManager = Annotated[AccountHolder, Depends(require_permission(Permission.KEEP_ACCOUNTS))]
+AccountManager = Annotated[AccountHolder, Depends(require_permission(Permission.MANAGE_ACCOUNTS))]
 AccountNamePath = Annotated[
     str, Path(min_length=1, max_length=64, description="账户 / The account's name", examples=["li.wei"])
 ]
@@ -106,7 +106,9 @@ class OneTimePasswordView(BaseModel):
 )
 async def list_accounts(person: AccountReader, parts: Dependencies) -> Any:
     """For administrators and auditors."""
-    return {"accounts": [_view_account(account) for account in await run_in_threadpool(parts.bureau.people.list)]}
+    return {
+        "accounts": [_view_account(account) for account in await run_in_threadpool(parts.bureau.people.list_accounts)]
+    }
 
 
 @router.post(
@@ -123,8 +125,8 @@ async def add_account(
     """The password must be changed at the first sign-in."""
     elsewhere = parse_subject(form.issuer, form.subject)
     new = NewAccount(form.name, form.department, parse_roles(form.roles), form.shown_name, elsewhere)
-    async with parts.sign_ins.take() as place:
-        password = await place.run(parts.bureau.people.add, new, by=person.by)
+    async with parts.sign_in_limit.acquire() as place:
+        password = await place.run(parts.bureau.people.add, new, by=person.actor)
     return {"account": form.name, "password": password}
 
 
@@ -144,7 +146,7 @@ async def set_roles(
 ) -> Any:
     """From the account's next request on."""
     roles = parse_roles(form.roles)
-    return _view_account(await run_in_threadpool(parts.bureau.people.set_roles, name, roles, by=person.by))
+    return _view_account(await run_in_threadpool(parts.bureau.people.set_roles, name, roles, by=person.actor))
 
 
 @router.post(
@@ -156,7 +158,7 @@ async def set_roles(
 )
 async def disable_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """Its sign-ins end at once."""
-    return _view_account(await run_in_threadpool(parts.bureau.people.disable, name, by=person.by))
+    return _view_account(await run_in_threadpool(parts.bureau.people.disable, name, by=person.actor))
 
 
 @router.post(
@@ -168,7 +170,7 @@ async def disable_account(person: AccountManager, parts: Dependencies, name: Acc
 )
 async def enable_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """With the password it had."""
-    return _view_account(await run_in_threadpool(parts.bureau.people.enable, name, by=person.by))
+    return _view_account(await run_in_threadpool(parts.bureau.people.enable, name, by=person.actor))
 
 
 @router.post(
@@ -180,7 +182,7 @@ async def enable_account(person: AccountManager, parts: Dependencies, name: Acco
 )
 async def unlock_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """Its failures are forgotten."""
-    return _view_account(await run_in_threadpool(parts.bureau.people.unlock, name, by=person.by))
+    return _view_account(await run_in_threadpool(parts.bureau.people.unlock, name, by=person.actor))
 
 
 @router.post(
@@ -192,22 +194,22 @@ async def unlock_account(person: AccountManager, parts: Dependencies, name: Acco
 )
 async def reset_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """Its sign-ins end, and it gets a one-time password."""
-    async with parts.sign_ins.take() as place:
-        password = await place.run(parts.bureau.people.reset, name, by=person.by)
+    async with parts.sign_in_limit.acquire() as place:
+        password = await place.run(parts.bureau.people.reset_password, name, by=person.actor)
     return {"account": name, "password": password}
 
 
 def _view_account(account: Account) -> dict[str, Any]:
     return {
         "name": account.name,
-        "shown_name": account.shown_name,
+        "shown_name": account.display_name,
         "department": account.department,
         "roles": sorted(account.roles),
         "state": account.state,
-        "must_change": account.must_change,
+        "must_change": account.must_change_password,
         "failures": account.failures,
         "locked_until": account.locked_until,
-        "issuer": account.elsewhere.issuer if account.elsewhere else None,
-        "subject": account.elsewhere.subject if account.elsewhere else None,
+        "issuer": account.oidc_subject.issuer if account.oidc_subject else None,
+        "subject": account.oidc_subject.subject if account.oidc_subject else None,
         "created_at": account.created_at,
     }

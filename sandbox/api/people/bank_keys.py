@@ -100,7 +100,7 @@ class NewBankKeyForm(Party):
         }
     )
 
-    told: Annotated[str, Field(alias="fingerprint", max_length=100)]
+    stated_fingerprint: Annotated[str, Field(alias="fingerprint", max_length=100)]
 
 
 class KeyRevocationForm(BaseModel):
@@ -153,7 +153,7 @@ async def submit_key_succession(request: Request, caller: CurrentBankCaller, par
     )
     signed = parse_key_succession(body)
     _check_signer(caller, signed)
-    await run_in_threadpool(parts.bureau.banks.succeed, caller.bank, signed)
+    await run_in_threadpool(parts.bureau.banks.replace_key, caller.bank, signed)
     return _view_bank(await run_in_threadpool(parts.bureau.banks.find, caller.bank))
 
 
@@ -166,7 +166,7 @@ async def submit_key_succession(request: Request, caller: CurrentBankCaller, par
 )
 async def list_banks(person: BankReader, parts: Dependencies) -> Any:
     """For officers, stewards, auditors and administrators."""
-    return {"banks": [_view_bank(bank) for bank in await run_in_threadpool(parts.bureau.banks.known)]}
+    return {"banks": [_view_bank(bank) for bank in await run_in_threadpool(parts.bureau.banks.list_banks)]}
 
 
 @router.post(
@@ -182,7 +182,9 @@ async def add_bank_key(
 ) -> Any:
     """The ledger names who added it. Older keys stay as they are until they are revoked."""
     party = Party(name=form.name, public_key=form.public_key)
-    return _view_bank(await run_in_threadpool(parts.bureau.banks.add, party, by=person, told=form.told))
+    return _view_bank(
+        await run_in_threadpool(parts.bureau.banks.add_key, party, by=person, told=form.stated_fingerprint)
+    )
 
 
 @router.post(
@@ -200,7 +202,7 @@ async def revoke_bank_key(
     form: Annotated[KeyRevocationForm, Depends(json_body(KeyRevocationForm))],
 ) -> Any:
     """At once, without the day that a succeeded key has. Contracts signed with it stay signed."""
-    return _view_bank(await run_in_threadpool(parts.bureau.banks.revoke, key, form.reason, by=person))
+    return _view_bank(await run_in_threadpool(parts.bureau.banks.revoke_key, key, form.reason, by=person))
 
 
 def _check_signer(caller: BankCaller, signed: SignedKeySuccession) -> None:
@@ -222,7 +224,7 @@ def _view_bank(bank: RegisteredBank) -> dict[str, Any]:
                 "public_key": key.public_key,
                 "fingerprint": Party(name=bank.name, public_key=key.public_key).fingerprint,
                 "state": key.state.value,
-                "accepted": key.accepted(now),
+                "accepted": key.is_accepted(now),
                 "successor": key.successor,
                 "added_at": key.added_at,
                 "ended_at": key.ended_at,

@@ -22,7 +22,7 @@ from sandbox.auth.person import Dependencies, require_permission
 
 router = APIRouter(prefix="/v1/consents", tags=["consents"])
 ConsentReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_CONSENTS))]
-ConsentManager = Annotated[AccountHolder, Depends(require_permission(Permission.KEEP_CONSENTS))]
+ConsentManager = Annotated[AccountHolder, Depends(require_permission(Permission.MANAGE_CONSENTS))]
 IdKindName = Literal["uscc", "opaque"]
 CSV_MEDIA = "text/csv"
 MAX_ROWS_LISTED = 1_000
@@ -217,14 +217,14 @@ async def import_consents(
 ) -> Any:
     """Good rows count from now on; the same file again adds nothing."""
     consents, settings = parts.bureau.consents, parts.settings
-    parts.places.check("")
-    with consents.inbox() as path:
+    parts.heavy_work_limit.check("")
+    with consents.incoming_file() as path:
         with path.open("wb") as file:
             await receive_body_to_file(
                 request, file, cap=settings.consent_bytes, idle=settings.body_idle_seconds, media=CSV_MEDIA
             )
-        async with parts.places.take(wait=True) as place:
-            found = await place.run(consents.import_file, path, by=person.by, id_kind=id_kind)
+        async with parts.heavy_work_limit.acquire(wait=True) as place:
+            found = await place.run(consents.import_file, path, by=person.actor, id_kind=id_kind)
     return _view_import(found)
 
 
@@ -248,7 +248,7 @@ async def withdraw_consents(
         parts.bureau.consents.withdraw,
         form.codes,
         reason=form.reason,
-        by=person.by,
+        by=person.actor,
         bank=form.bank,
         purpose=None if form.purpose is None else Purpose(form.purpose),
         id_kind=form.id_kind,
@@ -269,24 +269,24 @@ async def list_enterprise_consents(
     form: Annotated[EnterpriseConsentsForm, Depends(json_body(EnterpriseConsentsForm))],
 ) -> Any:
     """Its signatures are verified again."""
-    found = await run_in_threadpool(parts.bureau.consents.of_enterprise, form.code, id_kind=form.id_kind)
+    found = await run_in_threadpool(parts.bureau.consents.list_for_enterprise, form.code, id_kind=form.id_kind)
     return {"consents": found}
 
 
 def _view_import(found: ConsentImport) -> dict[str, Any]:
-    counted = sorted(found.reasons.items(), key=lambda pair: -pair[1])
+    counted = sorted(found.rejection_counts.items(), key=lambda pair: -pair[1])
     words = {reason: describe_reason(reason) for reason, _ in counted}
     return {
         "rows": found.rows,
         "imported": found.imported,
         "duplicates": found.duplicates,
         "signed": found.signed,
-        "set_aside": len(found.aside),
+        "set_aside": len(found.set_aside_rows),
         "reasons": [
             {"reason": reason, "count": count, "zh": words[reason][0], "en": words[reason][1]}
             for reason, count in counted
         ],
-        "aside": [{"row": row, "reason": reason} for row, reason in found.aside[:MAX_ROWS_LISTED]],
+        "aside": [{"row": row, "reason": reason} for row, reason in found.set_aside_rows[:MAX_ROWS_LISTED]],
         "file_sha256": found.file_sha256,
         "encoding": found.encoding,
         "warnings": list(found.warnings),

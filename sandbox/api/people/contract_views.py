@@ -233,8 +233,8 @@ def view_contract_summary(held: ContractVersion, standing: ContractState | None 
 
 def view_contract_detail(shown: ContractOverview) -> dict[str, Any]:
     """A version in full."""
-    return view_contract_summary(shown.held, shown.standing) | {
-        "signed": shown.held.signed.model_dump(mode="json", by_alias=True),
+    return view_contract_summary(shown.contract_version, shown.state) | {
+        "signed": shown.contract_version.signed.model_dump(mode="json", by_alias=True),
         "versions": [view_contract_summary(held, state) for held, state in shown.versions],
         "allowance": shown.allowance,
     }
@@ -242,8 +242,8 @@ def view_contract_detail(shown: ContractOverview) -> dict[str, Any]:
 
 def view_stopped_contract(stopped: ContractStopResult) -> dict[str, Any]:
     """A version after it was stopped or ended."""
-    told = [one.as_dict() for one in stopped.delivered]
-    return view_contract_summary(stopped.held) | {"stopped_jobs": stopped.jobs, "delivered": told}
+    told = [one.as_dict() for one in stopped.deliveries]
+    return view_contract_summary(stopped.contract_version) | {"stopped_jobs": stopped.stopped_jobs, "delivered": told}
 
 
 def _format_moment(moment: datetime) -> str:

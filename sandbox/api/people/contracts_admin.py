@@ -95,7 +95,7 @@ class ContractDraftForm(_StrictForm):
 class BankRegistrationForm(Party):
     """A bank's card, and the fingerprint of its key if that is new here."""
 
-    told: Annotated[FingerprintField, Field(alias="fingerprint")] = None
+    stated_fingerprint: Annotated[FingerprintField, Field(alias="fingerprint")] = None
 
 
 class ContractAmendmentForm(_StrictForm):
@@ -122,7 +122,7 @@ class OfficerStepForm(_StrictForm):
 )
 async def list_contracts(person: CurrentPerson, parts: Dependencies) -> Any:
     """For officers, stewards and auditors."""
-    found = await run_in_threadpool(parts.bureau.desk.list, person)
+    found = await run_in_threadpool(parts.bureau.desk.list_contracts, person)
     return {"contracts": [view_contract_summary(held, state) for held, state in found]}
 
 
@@ -171,7 +171,9 @@ async def import_contract(
     idle = parts.settings.body_idle_seconds
     body = await receive_body(request, cap=DOCUMENT_BYTES, idle=idle, media=JSON_MEDIA)
     signed = await run_in_threadpool(_read_contract, body)
-    return view_contract_summary(await run_in_threadpool(parts.bureau.desk.take_in, person, signed, told=fingerprint))
+    return view_contract_summary(
+        await run_in_threadpool(parts.bureau.desk.import_contract, person, signed, told=fingerprint)
+    )
 
 
 @router.get(
@@ -185,7 +187,7 @@ async def get_contract_detail(
     person: CurrentPerson, parts: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
 ) -> Any:
     """Its terms, signatures and approvals, all versions, and what is used and left."""
-    shown = await run_in_threadpool(parts.bureau.desk.show, person, contract_id, version)
+    shown = await run_in_threadpool(parts.bureau.desk.contract_overview, person, contract_id, version)
     return JSONResponse(view_contract_detail(shown))
 
 
@@ -200,11 +202,11 @@ async def compare_versions(
     person: CurrentPerson, parts: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
 ) -> Any:
     """In plain Chinese and English."""
-    older, newer = await run_in_threadpool(parts.bureau.desk.compare, person, contract_id, version)
+    older, newer = await run_in_threadpool(parts.bureau.desk.versions_to_compare, person, contract_id, version)
     changes = []
     for change in diff_contracts(older.contract, newer.contract) if older else []:
-        zh, en = clause_label(change.term)
-        told = {"term": change.term, "label_zh": zh, "label_en": en, "zh": change.zh, "en": change.en}
+        zh, en = clause_label(change.clause)
+        told = {"term": change.clause, "label_zh": zh, "label_en": en, "zh": change.zh, "en": change.en}
         changes.append(told | {"widens": change.widens})
     against = older.version if older else None
     warnings = warnings_as_dicts(find_name_warnings(newer.contract, older.contract if older else None))
@@ -249,7 +251,7 @@ async def export_contract(
 )
 async def list_deliveries(person: CurrentPerson, parts: Dependencies, contract_id: ContractId) -> Any:
     """Over all versions, for the notice that follows a suspension or an end."""
-    found = await run_in_threadpool(parts.bureau.desk.delivered, person, contract_id)
+    found = await run_in_threadpool(parts.bureau.desk.list_deliveries, person, contract_id)
     return {"contract": contract_id, "delivered": [one.as_dict() for one in found]}
 
 
@@ -292,13 +294,19 @@ async def take_step(
     """Approving takes a version that is only submitted into review first."""
     desk = parts.bureau.desk
     if step in STEPS_WITHOUT_REASON:
-        plain = {OfficerStep.SUBMIT: desk.submit, OfficerStep.REVIEW: desk.review, OfficerStep.APPROVE: desk.approve}[
-            step
-        ]
+        plain = {
+            OfficerStep.SUBMIT: desk.submit,
+            OfficerStep.REVIEW: desk.start_review,
+            OfficerStep.APPROVE: desk.approve,
+        }[step]
         return view_contract_summary(await run_in_threadpool(plain, person, contract_id, form.version))
     if not (form.reason or "").strip():
         raise InvalidInput(f"Wanted a reason to {step.value} a contract; found none.", next_step="give --reason")
-    turning = {OfficerStep.RETURN: desk.give_back, OfficerStep.REJECT: desk.reject, OfficerStep.RESUME: desk.resume}
+    turning = {
+        OfficerStep.RETURN: desk.return_to_author,
+        OfficerStep.REJECT: desk.reject,
+        OfficerStep.RESUME: desk.resume,
+    }
     ending = {OfficerStep.SUSPEND: desk.suspend, OfficerStep.REVOKE: desk.revoke, OfficerStep.RETIRE: desk.retire}
     reason, version = str(form.reason).strip(), form.version
     if step in turning:
@@ -315,7 +323,7 @@ async def take_step(
 )
 async def get_watch_report(person: CurrentPerson, parts: Dependencies) -> Any:
     """For officers and auditors. A finding names counts, no enterprise, and stops nothing by itself."""
-    findings, rules = await run_in_threadpool(parts.bureau.desk.watch, person)
+    findings, rules = await run_in_threadpool(parts.bureau.desk.monitoring_report, person)
     return {"findings": [one.as_dict() for one in findings], "rules": rules}
 
 
@@ -334,7 +342,7 @@ async def register_bank(
 ) -> Any:
     """The same card again changes nothing."""
     card, register = Party(name=form.name, public_key=form.public_key), parts.bureau.desk.register_bank
-    return {"bank": await run_in_threadpool(register, person, card, told=form.told)}
+    return {"bank": await run_in_threadpool(register, person, card, told=form.stated_fingerprint)}
 
 
 def _read_contract(body: bytes) -> SignedContract:

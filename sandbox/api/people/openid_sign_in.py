@@ -60,11 +60,11 @@ async def begin_openid_sign_in(
     if len({one is None for one in (port, code_challenge, state)}) > 1:
         raise InvalidInput("Wanted port, code_challenge and state together.", next_step="give all or none")
     loopback = LoopbackClient(port, code_challenge, state) if port and code_challenge and state else None
-    question = await provider.ask()
+    question = await provider.new_authorization_request()
     response = RedirectResponse(question.url, 302)
     response.set_cookie(
         BROWSER_COOKIE,
-        parts.waiting.begin(question, loopback),
+        parts.pending_sign_ins.begin(question, loopback),
         max_age=int(SIGN_IN_SECONDS),
         path=CALLBACK_PATH,
         httponly=True,
@@ -96,8 +96,8 @@ async def finish_openid_sign_in(
 ) -> Response:
     """Whatever the provider says counts only as the answer to a question that this browser was sent with."""
     provider = _require_provider(request, parts)
-    begun = parts.waiting.begun.take(state)
-    if begun is None or not begun.is_of(browser):
+    begun = parts.pending_sign_ins.begun.take(state)
+    if begun is None or not begun.is_from_browser(browser):
         raise NotAuthentic(
             "Wanted the answer to a sign-in that this browser began; found another.", next_step=_NEXT_STEP
         )
@@ -124,7 +124,7 @@ async def redeem_sign_in_code(
 ) -> Any:
     """Once, within a minute, for whoever has the verifier."""
     _require_provider(request, parts)
-    tokens = parts.waiting.take_code(form.code, form.verifier)
+    tokens = parts.pending_sign_ins.redeem_code(form.code, form.verifier)
     if tokens is None:
         raise NotAuthentic("Wanted a code that has not been used, and its verifier.", next_step="sign in again")
     return sign_in_response(request, parts, tokens, cookie=False)
@@ -142,13 +142,15 @@ async def _complete_sign_in(
     try:
         if code is None:
             raise NotAuthentic("The provider did not let you in.", next_step="sign in again")
-        subject = await provider.answered(begun.question, code, issuer)
+        subject = await provider.verify_callback(begun.request, code, issuer)
     except NotAuthentic as error:
-        await run_in_threadpool(people.record_failure, error.detail)
+        await run_in_threadpool(people.record_oidc_failure, error.detail)
         raise
-    tokens = await run_in_threadpool(people.sign_in_elsewhere, subject)
+    tokens = await run_in_threadpool(people.sign_in_with_oidc, subject)
     if begun.loopback is not None:
-        return _redirect_to_loopback(begun.loopback, code=parts.waiting.give_code(tokens, begun.loopback.challenge))
+        return _redirect_to_loopback(
+            begun.loopback, code=parts.pending_sign_ins.issue_code(tokens, begun.loopback.challenge)
+        )
     response = HTMLResponse(_SIGNED_IN_PAGE)
     set_sign_in_cookies(response, request, parts, tokens)
     return response
@@ -161,6 +163,6 @@ def _redirect_to_loopback(loopback: LoopbackClient, **facts: str) -> RedirectRes
 
 def _require_provider(request: Request, parts: ServiceDependencies) -> OidcProvider:
     request_bearer_token(request)
-    if parts.provider is None:
+    if parts.oidc_provider is None:
         raise NotFound("This bureau has no OpenID provider.", next_step="sign in with a password")
-    return parts.provider
+    return parts.oidc_provider

@@ -121,7 +121,7 @@ async def sign_in(
         )
     if form.cookie:
         check_origin(request, parts)
-    async with parts.sign_ins.take() as place:
+    async with parts.sign_in_limit.acquire() as place:
         tokens = await place.run(parts.bureau.people.sign_in, form.name, form.password, form.new_password)
     return sign_in_response(request, parts, tokens, cookie=form.cookie)
 
@@ -169,7 +169,7 @@ async def change_password(
     form: Annotated[PasswordChangeForm, Depends(json_body(PasswordChangeForm))],
 ) -> Any:
     """Every sign-in of the account ends, this one too; a new one begins."""
-    async with parts.sign_ins.take() as place:
+    async with parts.sign_in_limit.acquire() as place:
         tokens = await place.run(parts.bureau.people.change_password, sign_in, form.password, form.new_password)
     return sign_in_response(
         request, parts, tokens, cookie="authorization" not in request.headers and COOKIE in request.cookies
@@ -189,9 +189,9 @@ def _describe_account(known: SignIn | SignInTokens) -> dict[str, Any]:
     account = known.account
     return {
         "account": account.name,
-        "shown_name": account.shown_name,
+        "shown_name": account.display_name,
         "department": account.department,
         "roles": sorted(account.roles),
-        "must_change": account.must_change,
+        "must_change": account.must_change_password,
         "expires_at": known.expires_at,
     }

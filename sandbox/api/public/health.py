@@ -45,7 +45,7 @@ async def get_health() -> HealthView:
 async def get_readiness(parts: Dependencies) -> ReadinessView:
     """503 until the bureau's database and keys answer; the log says why, the answer does not."""
     try:
-        await run_in_threadpool(parts.bureau.ready)
+        await run_in_threadpool(parts.bureau.readiness)
     except Exception as error:  # whatever keeps it from being ready
         log_event(parts.logger, "not ready", error=error, why=error.code if isinstance(error, ShulabError) else "")
         raise Unreachable("The bureau is not ready.", next_step="try again in a minute") from None

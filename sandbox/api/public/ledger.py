@@ -242,7 +242,7 @@ async def get_inclusion_proof(
     entry: Annotated[int, Query(ge=1, le=_MAX_LEDGER_SIZE, examples=[1])],
 ) -> Any:
     """Under the newest head; one is signed if none covers the entry yet."""
-    return await run_in_threadpool(parts.bureau.log.proven_entry, entry)
+    return await run_in_threadpool(parts.bureau.log.entry_with_proof, entry)
 
 
 @router.get(
@@ -260,7 +260,7 @@ async def get_inclusion_proof(
 )
 async def export_ledger(person: LedgerEntryReader, parts: Dependencies) -> StreamingResponse:
     """That it was exported, and by whom, is the last entry in it."""
-    lines = await run_in_threadpool(parts.bureau.log.export, by=person.by)
+    lines = await run_in_threadpool(parts.bureau.log.export, by=person.actor)
     return StreamingResponse(lines, media_type=EXPORT_MEDIA)
 
 
@@ -277,6 +277,6 @@ async def list_inquiries(
 ) -> Any:
     """Read for the enterprise itself; that it was read is recorded without the code."""
     bureau = parts.bureau
-    by = person.by
+    by = person.actor
     found = await run_in_threadpool(read_inquiries, bureau.store, wanted.code, bureau.keys, by=by)
     return {"inquiries": [one.as_dict() for one in found]}

@@ -25,7 +25,7 @@ async def get_metrics(request: Request, parts: Dependencies) -> Response:
         raise NotAuthentic(
             "The figures are not for this caller.", next_step="send the bearer token (`lab bureau metrics` tells how)"
         )
-    return Response(await run_in_threadpool(parts.metrics.text), media_type=MEDIA_TYPE)
+    return Response(await run_in_threadpool(parts.metrics.render), media_type=MEDIA_TYPE)
 
 
 def _bears_token(request: Request, token: str) -> bool:

@@ -41,14 +41,14 @@ def read_request(data: bytes) -> None:
 
 def requests() -> list[bytes]:
     """A request of each engine."""
-    return [bytes([number]) + _BLINDINGS[engine].request(_ASKED) for number, engine in enumerate(_ENGINES)]
+    return [bytes([number]) + _BLINDINGS[engine].build_request(_ASKED) for number, engine in enumerate(_ENGINES)]
 
 
 def read_response(data: bytes) -> None:
     """At the bank: as many elements as were asked for, on the curve, different, every canary under the key named."""
     number = data[0] if data else 0
     engine, counted = _ENGINES[number % 2], bool(number & 2)
-    values = _BLINDINGS[engine].finish(data[1:], len(_ASKED), _PUBLIC[engine], counted=counted)
+    values = _BLINDINGS[engine].finalize(data[1:], len(_ASKED), _PUBLIC[engine], counted=counted)
     assert values.shape == (len(_ASKED), 32)
 
 
@@ -56,7 +56,7 @@ def responses() -> list[bytes]:
     """Responses of each engine, in order and for a count."""
     found = []
     for number, engine in enumerate(_ENGINES):
-        elements = bureau.read_request(engine, _BLINDINGS[engine].request(_ASKED), ceiling=100)
+        elements = bureau.read_request(engine, _BLINDINGS[engine].build_request(_ASKED), ceiling=100)
         evaluated = bureau.evaluate_elements(engine, _KEYS[engine], elements)
         for counted in (False, True):
             found.append(bytes([number + 2 * counted]) + bureau.pack_response(engine, evaluated, counted=counted))

@@ -24,7 +24,7 @@ def read_contract(data: bytes) -> None:
     """A contract that is taken has canonical bytes, and is the same when it is read again."""
     signed = parse_contract(data)
     again = parse_contract(signed.model_dump_json(by_alias=True))
-    assert again.contract.canonical() == signed.contract.canonical()
+    assert again.contract.canonical_bytes() == signed.contract.canonical_bytes()
     signed.verify()
 
 
@@ -75,7 +75,7 @@ def read_sheet(data: bytes) -> None:
     """A sheet that is taken is written as the bytes that a contract pins."""
     sheet = BankSheet.from_json(data)
     assert BankSheet.from_json(sheet.to_json()) == sheet
-    assert len(sheet.column_words()) == len(sheet.columns)
+    assert len(sheet.describe_columns()) == len(sheet.columns)
 
 
 def sheets() -> list[bytes]:

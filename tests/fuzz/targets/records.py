@@ -92,7 +92,7 @@ def read_checkpoint(data: bytes) -> None:
     assert signed.checkpoint.text == signed.note.text
     key = NoteKey.parse(vectors("checkpoint")["witness_key"], kind=SIGNATURE_COSIGNATURE)
     for line in signed.note.signatures:
-        if line.is_by(key):
+        if line.claims_key(key):
             read_cosignature(key, line, signed.note.text)
     signed.verify(_BUREAU)
 

@@ -58,7 +58,7 @@ def contexts() -> list[bytes]:
 def read_batch(data: bytes) -> None:
     """Columns that are taken are of known length, and of residues that are written again as they were."""
     head = messages.read_batch(data, _SET, contract=_CONTRACT)
-    assert head.rows == len(head.tags) <= _SET.slots and len(head.seeds()) == head.columns
+    assert head.rows == len(head.tags) <= _SET.slots and len(head.seeds()) == head.column_count
     for part in head.ciphertexts:
         first, second = messages.read_seeded_ciphertext(part, _SET)
         assert messages.pack_seeded_ciphertext(part[:32], first, _SET) == part

@@ -19,8 +19,8 @@ _BANKS = {"b-1": ("b-1", "Bank"), "Bank": ("b-1", "Bank")}
 def read_rows(path: Path) -> None:
     """Every row is counted once: it stands in the frame or aside."""
     table = read_table(path)
-    assert len(table.frame) == len(table.numbers)
-    rows = [*table.numbers.tolist(), *(line.row for line in table.set_aside)]
+    assert len(table.frame) == len(table.row_numbers)
+    rows = [*table.row_numbers.tolist(), *(line.row for line in table.rejected)]
     assert len(set(rows)) == len(rows) == table.rows
     for kind in ("uscc", "opaque"):
         normal = normalise_identifiers(table.frame[:, 0].to_list(), kind)

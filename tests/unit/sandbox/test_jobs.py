@@ -32,14 +32,14 @@ def test_a_process_is_alive_until_it_is_dead_and_then_its_file_goes(tmp_path: Pa
         assert other.stdout is not None
         name = other.stdout.readline().strip()
         assert here.is_alive(name) and here.is_alive(here.id)
-        here.bury()
+        here.remove_dead()
         assert {path.name for path in tmp_path.iterdir()} == {here.id, name}
         other.kill()
     assert not here.is_alive(name) and not here.is_alive("0" * 32)
     (tmp_path / "jobs.db").write_text("")
-    here.bury()
+    here.remove_dead()
     assert {path.name for path in tmp_path.iterdir()} == {here.id, "jobs.db"}
-    here.close()
+    here.release()
     assert ExecutorRegistration(tmp_path).id != here.id
 
 
@@ -73,14 +73,14 @@ def test_the_librarys_complaints_are_noted_without_their_words(caplog: pytest.Lo
 def test_a_budget_is_never_exceeded_and_the_largest_comes_to_its_turn() -> None:
     async def use() -> None:
         budget = CapacityLimit(10, retry_after=3)
-        async with budget.take(6):
+        async with budget.acquire(6):
             with pytest.raises(HttpProblem) as caught:
-                async with budget.take(5):
+                async with budget.acquire(5):
                     pass
             assert caught.value.headers["Retry-After"] == "3"
-            async with budget.take(4):
+            async with budget.acquire(4):
                 assert budget.free == 0
-        async with budget.take(1_000):
+        async with budget.acquire(1_000):
             assert budget.free == 0
         assert budget.free == 10
 
@@ -92,6 +92,6 @@ def test_a_figure_that_cannot_be_had_keeps_no_other_back() -> None:
         raise Unreachable("The database is away.")
 
     metrics = ServiceMetrics()
-    metrics.watch(waiting=away, places=lambda: 3)
-    text = metrics.text().decode()
+    metrics.add_gauges(waiting=away, places=lambda: 3)
+    text = metrics.render().decode()
     assert "shulab_waiting NaN" in text and "shulab_places 3.0" in text

@@ -81,12 +81,12 @@ def _run(operation: messages.MatchingOperation) -> dict[str, Any]:
     asked = [sorted_[place] for place in bank.secret_permutation(order, len(sorted_))]
     seed = bank.request_seed(BANK_SECRET, *about, asked)
     blinding = bank.Blinding(ENGINE, seed)
-    request = blinding.request(asked)
+    request = blinding.build_request(asked)
     key, counting = derive_contract_key(EPOCH_SECRET, ENGINE, CONTRACT, operation), operation == "count"
     public = compute_public_key(ENGINE, key)
     elements = bureau.read_request(ENGINE, request, ceiling=1000)
     response = bureau.pack_response(ENGINE, bureau.evaluate_elements(ENGINE, key, elements), counted=counting)
-    values = blinding.finish(response, len(asked), public, counted=counting)
+    values = blinding.finalize(response, len(asked), public, counted=counting)
     statement = MatchingKeyStatement(CONTRACT, operation, ENGINE, EPOCH, public.hex(), REGISTER)
     run = {
         "operation": operation,
@@ -98,7 +98,7 @@ def _run(operation: messages.MatchingOperation) -> dict[str, Any]:
         "key": key.hex(),
         "public_key": public.hex(),
         "statement": statement.as_dict(),
-        "statement_signature": BUREAU.sign(statement.message()).hex(),
+        "statement_signature": BUREAU.sign(statement.signing_input()).hex(),
         "response": response.hex(),
         "values": rows(values),
     }

@@ -39,7 +39,7 @@ def contract() -> dict[str, Any]:
     )
     message = signing_input(document)
     return {
-        "document": json.loads(document.canonical()),
+        "document": json.loads(document.canonical_bytes()),
         "signed_bytes": message.hex(),
         "sha256": document.sha256,
         "bureau_secret": BUREAU_SECRET.hex(),

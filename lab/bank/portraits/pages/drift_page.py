@@ -28,7 +28,7 @@ def drift_page(drift: DriftReport, *, bank: str, lang: Language = "both") -> str
         drift=drift,
         columns=paired_columns(_labels(score), score.before, score.now),
         swatches=(colour_swatch(HAIRLINE), colour_swatch(ACCENT)),
-        shifts=[(stability_labels(shift.name), shift, LEVEL_LABELS[shift.reading]) for shift in drift.shifts],
+        shifts=[(stability_labels(shift.name), shift, LEVEL_LABELS[shift.level]) for shift in drift.shifts],
         rows=list(zip(drift.grades, drift.moves, strict=True)),
         limits=(STABLE_BELOW, SHIFTED_ABOVE),
         source=THRESHOLD_SOURCE,

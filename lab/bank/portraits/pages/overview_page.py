@@ -49,7 +49,7 @@ def overview_page(gallery: ScoredRun, *, lang: Language = "both") -> str:
     score = outcome.score
     edges = np.arange(sheet.scale.low, sheet.scale.high + _BIN, _BIN)
     scored = len(score)
-    means = {code: float(np.nanmean(values)) for code, values in outcome.dimensions.items() if _any(values)}
+    means = {code: float(np.nanmean(values)) for code, values in outcome.dimension_scores.items() if _any(values)}
     context: dict[str, Any] = {
         "lang": lang,
         "manifest": manifest,

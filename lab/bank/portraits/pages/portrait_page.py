@@ -58,7 +58,7 @@ def portrait_page(portrait: Portrait, sheet: BankSheet, *, lang: Language = "bot
         "levels": [(part, level_bar(part.value)) for part in portrait.dimensions],
         "groups": _groups(portrait),
         "sources": _sources(portrait),
-        "bound_points": f"{abs(sheet.scale.points(portrait.error_bound, sheet.calibration)):.2g}",
+        "bound_points": f"{abs(sheet.scale.point_change(portrait.error_bound, sheet.calibration)):.2g}",
     }
     return render("portrait.html.j2", **context)
 

@@ -41,7 +41,7 @@ def _head(portrait: Portrait) -> RenderableType:
     line.append(f" {portrait.score_high}", style="dim")
     words = Text()
     words.append(f" {portrait.score} ", style="bold reverse")
-    words.append(f"  {escape_hidden(portrait.grade_shown)}", style="bold")
+    words.append(f"  {escape_hidden(portrait.grade_text)}", style="bold")
     words.append(f"  违约概率 PD {portrait.pd:.2%}")
     if portrait.near_cutoff:
         words.append("  在等级界线的误差范围之内 within the error of the cut-off", style="yellow")

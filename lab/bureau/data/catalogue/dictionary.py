@@ -35,7 +35,7 @@ class CatalogueItem:
     described: bool
 
     @property
-    def words(self) -> FeatureDescription:
+    def as_feature_words(self) -> FeatureDescription:
         """The item as a model's training takes it."""
         return FeatureDescription(
             item=self.code, zh=self.zh, en=self.en, dimension=self.dimension, domain=self.domain, grade=self.grade

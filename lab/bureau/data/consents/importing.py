@@ -52,9 +52,9 @@ class ConsentImport:
     imported: int
     duplicates: int
     signed: int
-    aside: tuple[tuple[int, str], ...]
-    reasons: Mapping[str, int]
-    rejected: Path | None
+    set_aside_rows: tuple[tuple[int, str], ...]
+    rejection_counts: Mapping[str, int]
+    rejected_file: Path | None
     file_sha256: str
     encoding: str
     warnings: tuple[str, ...]
@@ -92,7 +92,7 @@ def import_consents(
             next_step="split the file",
         )
     file_sha256 = hash_file(source)
-    with store.read() as session:
+    with store.begin_read() as session:
         banks, number = _banks(session), count_pseudonym_keys(session)
     with progress.stage("import", 2 * table.rows) as stage:
         good, aside = validate_rows(table, id_kind, banks, now, stage)
@@ -124,9 +124,9 @@ def import_consents(
         imported=len(added),
         duplicates=duplicates,
         signed=sum(bool(one.given.signature) for one in added),
-        aside=tuple(aside),
-        reasons=dict(Counter(reason for _, reason in aside)),
-        rejected=rejected,
+        set_aside_rows=tuple(aside),
+        rejection_counts=dict(Counter(reason for _, reason in aside)),
+        rejected_file=rejected,
         file_sha256=file_sha256,
         encoding=table.encoding,
         warnings=table.warnings,

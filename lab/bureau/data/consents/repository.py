@@ -42,8 +42,8 @@ class ConsentSummary:
     purpose: str
     enterprises: int
     active: int
-    to_come: int
-    over: int
+    upcoming: int
+    expired: int
     withdrawn: int
 
 
@@ -58,7 +58,7 @@ class ConsentDetails:
     expires: datetime
     state: str
     reference: str
-    verifies: bool | None
+    signature_valid: bool | None
     imported_at: datetime
     withdrawn_at: datetime | None
 

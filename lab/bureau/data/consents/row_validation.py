@@ -126,8 +126,8 @@ def validate_rows(
     ]
     normal = normalise_identifiers(columns[0], id_kind)
     good: list[ParsedConsent] = []
-    aside = [(line.row, str(line.reason)) for line in table.set_aside]
-    cells = zip(table.numbers.tolist(), normal.codes, normal.reasons, *columns[1:], strict=True)
+    aside = [(line.row, str(line.reason)) for line in table.rejected]
+    cells = zip(table.row_numbers.tolist(), normal.codes, normal.reasons, *columns[1:], strict=True)
     for position, (row, code, reason, *rest) in enumerate(cells, 1):
         if code is None:
             aside.append((row, str(reason)))
@@ -190,7 +190,7 @@ def _fault_of_evidence(given: ParsedConsent) -> ConsentRejectionReason | None:
     if given.public_key or given.signature:
         if not _KEY.fullmatch(given.public_key) or not _SIGNATURE.fullmatch(given.signature):
             return ConsentRejectionReason.EVIDENCE_FORM
-        if not given.consent.bears(given.public_key, given.signature):
+        if not given.consent.is_signed_by(given.public_key, given.signature):
             return ConsentRejectionReason.SIGNATURE
     return None
 
@@ -201,4 +201,4 @@ def contains_enterprise_code(text: str, code: str) -> bool:
     own = _BETWEEN.sub("", code).upper()
     if len(own) >= _SHORTEST_TELLING and own in plain:
         return True
-    return any(normalise_identifiers([found.group(1)], "uscc").accepted for found in _CODE_LIKE.finditer(plain))
+    return any(normalise_identifiers([found.group(1)], "uscc").accepted_count for found in _CODE_LIKE.finditer(plain))

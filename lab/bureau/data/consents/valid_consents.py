@@ -60,7 +60,7 @@ class _CachedConsentingRows:
     changes: int
     since: datetime
     until: datetime | None
-    admitted: ConsentingRows
+    rows: ConsentingRows
 
 
 class ConsentService:
@@ -79,7 +79,7 @@ class ConsentService:
         self._pseudonyms: dict[tuple[str, int], NDArray[np.bytes_]] = {}
         self._answers: dict[tuple[str, str, str], _CachedConsentingRows] = {}
 
-    def admitted(
+    def consenting_rows(
         self, session: Session, snapshot: Snapshot, contract: Contract, bank_id: str, now: datetime
     ) -> ConsentingRows | None:
         """The rows that the contract may touch at ``now``, or None if it does not require consent.
@@ -97,7 +97,7 @@ class ConsentService:
                 kept = self._work_out(session, snapshot, bank_id, contract.purpose, changes, now)
                 _make_room(self._answers, _ANSWERS_IN_MEMORY)
                 self._answers[key] = kept
-            return kept.admitted
+            return kept.rows
 
     def import_file(
         self, source: Path, *, by: str, id_kind: IdKind = "uscc", progress: Progress = SILENT
@@ -135,7 +135,7 @@ class ConsentService:
             )
 
     @contextmanager
-    def inbox(self) -> Iterator[Path]:
+    def incoming_file(self) -> Iterator[Path]:
         """Where to write a file of consents that is coming in: private, in the bureau's folder, gone after the block.
 
         What a service that was killed left behind is removed by the next one to come in a day later.
@@ -150,20 +150,20 @@ class ConsentService:
             path.touch(mode=0o600)
             yield path
 
-    def note_expiry(self, *, by: str = "bureau") -> int:
+    def record_expiry(self, *, by: str = "bureau") -> int:
         """Write into the ledger how many consents ran out since it was last asked; that number."""
         with self._store.begin() as session:
             return repository.record_expiry(session, by=by, now=self._now())
 
     def summary(self) -> list[ConsentSummary]:
         """Consents counted by bank and purpose, as they stand now."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return repository.summarise_consents(session, self._now())
 
-    def of_enterprise(self, code: str, *, id_kind: IdKind = "uscc") -> list[ConsentDetails]:
+    def list_for_enterprise(self, code: str, *, id_kind: IdKind = "uscc") -> list[ConsentDetails]:
         """All consents of one enterprise, newest first; signatures are verified again. Raises ``InvalidInput``."""
         (wanted,) = _normal([code], id_kind)
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             (pseudonym,) = current_pseudonyms(session, self._keys, [wanted])
             return [self._show(row, bank, wanted) for row, bank in repository.list_for_enterprise(session, pseudonym)]
 
@@ -173,7 +173,7 @@ class ConsentService:
         if "signature_sha256" in evidence:
             pair = find_signature(self._home, evidence["file"], evidence["signature_sha256"])
             consent = Consent(code, bank, Purpose(row.purpose), row.starts, row.expires)
-            verifies = pair is not None and consent.bears(*pair)
+            verifies = pair is not None and consent.is_signed_by(*pair)
         return ConsentDetails(
             id=row.id,
             bank=bank,
@@ -182,7 +182,7 @@ class ConsentService:
             expires=row.expires,
             state=repository.consent_state(row, self._now()),
             reference=evidence.get("reference", ""),
-            verifies=verifies,
+            signature_valid=verifies,
             imported_at=row.imported_at,
             withdrawn_at=row.withdrawn_at,
         )

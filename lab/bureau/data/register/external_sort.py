@@ -49,7 +49,7 @@ class ExternalSort:
         if self._bytes >= RUN_BYTES:
             self._write()
 
-    def stretches(self) -> Iterator[pl.DataFrame]:
+    def read_in_order(self) -> Iterator[pl.DataFrame]:
         """All rows in order, a stretch of about ``RUN_BYTES`` bytes at a time. Rows that agree in the first column of
         the key come in one stretch, however many they are."""
         if not self._runs:

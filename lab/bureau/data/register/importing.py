@@ -55,12 +55,12 @@ class RegisterImport:
     version: int
     rows: int
     set_aside: int
-    reasons: Mapping[str, int]
+    rejection_counts: Mapping[str, int]
     columns: tuple[str, ...]
     undescribed: tuple[str, ...]
     encoding: str
     sha256: str
-    rejected: Path | None
+    rejected_file: Path | None
     warnings: tuple[str, ...]
 
 
@@ -112,12 +112,12 @@ def import_register(
         version=row.version,
         rows=row.rows,
         set_aside=row.set_aside,
-        reasons=dict(found.reasons),
+        rejection_counts=dict(found.reasons),
         columns=tuple(chosen),
         undescribed=tuple(item.column for item in items if not item.described),
         encoding=table.encoding,
         sha256=row.sha256,
-        rejected=rejected,
+        rejected_file=rejected,
         warnings=table.warnings(found.blank, found.reasons["ragged"]),
     )
 
@@ -140,17 +140,17 @@ def _sort(
     reasons: Counter[str] = Counter()
     blank = read = 0
     with progress.stage("import", 3 * table.size) as stage:
-        for stretch in table.stretches():
+        for stretch in table.chunks():
             kept, bad, why = validate_identifiers(stretch, id_column, id_kind)
             good.add(kept)
             aside.add(bad)
             reasons += why
-            blank += stretch.blank
-            stage.advance(stretch.read - read)
-            read = stretch.read
+            blank += stretch.blank_lines
+            stage.advance(stretch.bytes_read - read)
+            read = stretch.bytes_read
         parts: list[Path] = []
         rows = 0
-        for kept in good.stretches():
+        for kept in good.read_in_order():
             first, later, why = separate_duplicates(kept, columns)
             aside.add(later)
             reasons += why
@@ -176,7 +176,7 @@ def _sort(
 def _list(aside: ExternalSort, path: Path) -> Path:
     """What was set aside, by row number, as CSV."""
     with path.open("wb") as file:
-        for number, stretch in enumerate(aside.stretches()):
+        for number, stretch in enumerate(aside.read_in_order()):
             write_csv(label_rejected_rows(stretch), file, header=not number)
     return path
 

@@ -22,7 +22,7 @@ class ValidatedRows:
     """``kept``: the identifier in normal form and the columns, all text. ``aside``: row number, reason, the cells."""
 
     kept: pl.DataFrame
-    aside: pl.DataFrame
+    set_aside: pl.DataFrame
     reasons: dict[str, int]
     """How many rows were set aside for each kind of reason."""
 
@@ -64,12 +64,12 @@ def validate_identifiers(
     normal = normalise_identifiers(stretch.frame[id_column].to_list(), id_kind)
     cells = stretch.frame.columns
     rows = stretch.frame.with_columns(
-        pl.Series(ROW, stretch.numbers, dtype=pl.Int64),
+        pl.Series(ROW, stretch.row_numbers, dtype=pl.Int64),
         pl.Series(CODE, normal.codes, dtype=pl.String),
         pl.Series(REASON, [None if reason is None else str(reason) for reason in normal.reasons], dtype=pl.String),
     )
     ragged = pl.DataFrame(
-        {ROW: [line.row for line in stretch.set_aside], REASON: [str(line.reason) for line in stretch.set_aside]},
+        {ROW: [line.row for line in stretch.rejected], REASON: [str(line.reason) for line in stretch.rejected]},
         schema={ROW: pl.Int64, REASON: pl.String},
     ).with_columns(pl.lit(None, dtype=pl.String).alias(column) for column in cells)
     good = rows.filter(pl.col(CODE).is_not_null()).select(ROW, CODE, *cells)

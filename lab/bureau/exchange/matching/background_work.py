@@ -36,7 +36,7 @@ class BackgroundWork:
         self._at_once: dict[Hashable, tuple[threading.Lock, int]] = {}
         self._stop = threading.Event()
 
-    def done(self, key: Hashable, quick: bool, work: Callable[[Progress], Result]) -> Result:
+    def get_result(self, key: Hashable, quick: bool, work: Callable[[Progress], Result]) -> Result:
         """What ``work`` gives: at once if it is ``quick``; else when it is done, and ``Busy`` until then.
 
         What the work raises is raised here, once, and the next to ask has it tried again.

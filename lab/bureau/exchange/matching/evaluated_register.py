@@ -48,10 +48,10 @@ _ALONE = 2 * REGISTER_CHUNK_ROWS  # up to so many rows a crew's start would take
 class EvaluatedRegister:
     """One evaluated register: ``values`` uint8 [rows, 32], memory-mapped, in row order."""
 
-    use: MatchingKeyScope
-    extent: RowSelection
+    key_scope: MatchingKeyScope
+    selection: RowSelection
     folder: Path
-    values: NDArray[np.uint8]
+    evaluations: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class EvaluationSummary:
 
     rows: int
     computed: int
-    carried: int
+    reused: int
     resumed: int
 
 
@@ -88,11 +88,11 @@ class EvaluatedRegisterStore:
             return None
         return EvaluatedRegister(use, extent, folder, _mapped(path, extent.count))
 
-    def is_kept(self, use: MatchingKeyScope, extent: RowSelection) -> bool:
+    def is_evaluated(self, use: MatchingKeyScope, extent: RowSelection) -> bool:
         """Whether it is evaluated already."""
         return self.find(use, extent) is not None
 
-    def register(
+    def get_or_evaluate(
         self, use: MatchingKeyScope, extent: RowSelection, progress: Progress = SILENT, *, by: str = BUREAU_ACTOR
     ) -> EvaluatedRegister:
         """The evaluated register, made now if it is not there. Raises ``NotAllowed`` if the epoch has no key."""
@@ -118,7 +118,7 @@ class EvaluatedRegisterStore:
         Raises ``Unreachable`` if the workers are lost; the shards they have done are kept.
         """
         with lock_folder(self.folder(use, extent)) as folder:
-            if self.is_kept(use, extent):
+            if self.is_evaluated(use, extent):
                 return None
 
             def work(key: bytes) -> EvaluationSummary:
@@ -139,18 +139,18 @@ class EvaluatedRegisterStore:
         self._prune(use, extent)
         return done
 
-    def forget(self, epoch: int) -> None:
+    def remove_epoch(self, epoch: int) -> None:
         """Remove everything that was made under the keys of ``epoch``: evaluated registers, set-ups, indexes."""
         shutil.rmtree(self._home.path(f"{EVALUATIONS_ROOT}/{epoch}"), ignore_errors=True)
 
-    def forget_contracts(self, over: Callable[[str], bool]) -> int:
+    def remove_contracts(self, over: Callable[[str], bool]) -> int:
         """Remove everything that was made for contracts that are ``over``; of how many contracts and epochs."""
         found = [path for path in self._home.path(EVALUATIONS_ROOT).glob("*/*/*") if over(path.name)]
         for path in found:
             shutil.rmtree(path, ignore_errors=True)
         return len(found)
 
-    def remove_former(self) -> int:
+    def remove_legacy(self) -> int:
         """Remove what a former version evaluated under keys that all contracts shared; of how many epochs."""
         found = [path for path in self._home.path("evaluated").glob("*") if path.name != Path(EVALUATIONS_ROOT).name]
         for path in found:
@@ -159,7 +159,7 @@ class EvaluatedRegisterStore:
 
     def folder(self, use: MatchingKeyScope, extent: RowSelection) -> Path:
         """Where the values of these rows under a key lie, and what is made of them."""
-        return self._versions(use, extent.snapshot) / extent.name
+        return self._versions(use, extent.snapshot) / extent.folder_name
 
     def _versions(self, use: MatchingKeyScope, snapshot: Snapshot) -> Path:
         """Of one register version: a folder for each choice of rows."""
@@ -176,8 +176,8 @@ class EvaluatedRegisterStore:
         progress: Progress,
     ) -> EvaluationSummary:
         shards = -(-extent.count // REGISTER_CHUNK_ROWS)
-        if extent.admitted is not None:
-            write_private(folder / _ROWS, extent.admitted.rows.astype("<i8").tobytes())
+        if extent.consenting is not None:
+            write_private(folder / _ROWS, extent.consenting.rows.astype("<i8").tobytes())
         data = os.open(folder / _PARTIAL, os.O_RDWR | os.O_CREAT, 0o600)
         marks = os.open(folder / _DONE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
@@ -194,7 +194,7 @@ class EvaluatedRegisterStore:
                     fresh = np.ones(len(codes), dtype=bool)
                     for former in formers:
                         open_places = np.flatnonzero(fresh)
-                        places, known = former.take([codes[place] for place in open_places.tolist()])
+                        places, known = former.find_evaluations([codes[place] for place in open_places.tolist()])
                         values[open_places[places]], fresh[open_places[places]] = known, False
                     under_way.append((shard, values, fresh))
                     yield use.engine, key, [codes[place] for place in np.flatnonzero(fresh).tolist()]
@@ -218,7 +218,7 @@ class EvaluatedRegisterStore:
 
     def _formers(self, own: Path, use: MatchingKeyScope, extent: RowSelection) -> list[EarlierEvaluations]:
         """What to take values from: the newest that is evaluated, and those newer than it that were begun."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             versions = list_snapshots(session, extent.snapshot.name)
         formers: list[EarlierEvaluations] = []
         for snapshot in versions:
@@ -235,7 +235,7 @@ class EvaluatedRegisterStore:
         under way or was interrupted. None if there are none, or they have come to their end just now."""
         try:
             extent = RowSelection(snapshot)
-            if folder.name != extent.name:
+            if folder.name != extent.folder_name:
                 extent = RowSelection(snapshot, ConsentingRows(folder.name, np.fromfile(folder / _ROWS, dtype="<i8")))
             if (folder / EVALUATIONS_FILE).exists():
                 return EarlierEvaluations(self._snapshots, extent, _mapped(folder / EVALUATIONS_FILE, extent.count))
@@ -262,7 +262,7 @@ class EvaluatedRegisterStore:
                 "epoch": use.epoch,
                 "rows": done.rows,
                 "computed": done.computed,
-                "carried": done.carried,
+                "carried": done.reused,
                 "resumed": done.resumed,
             }
             record(session, "register.evaluated", use.contract, facts, by=by)
@@ -273,7 +273,7 @@ class EvaluatedRegisterStore:
     def _prune(self, use: MatchingKeyScope, extent: RowSelection) -> None:
         """Let old versions go, and earlier choices of rows: whoever asks for one again has it made again."""
         present = extent.snapshot
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             older = [other for other in list_snapshots(session, present.name) if other.version < present.version]
         for other in older[_VERSIONS_KEPT - 1 :]:
             shutil.rmtree(self._versions(use, other), ignore_errors=True)

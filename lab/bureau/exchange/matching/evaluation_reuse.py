@@ -34,7 +34,7 @@ class EarlierEvaluations:
         self._window: dict[str, int] = {}
         self._last = ""
 
-    def take(self, identifiers: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    def find_evaluations(self, identifiers: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Positions in ``identifiers`` that are known, int64 [m], and their values, uint8 [m, 32].
 
         ``identifiers`` are sorted, and beyond those of the call before.

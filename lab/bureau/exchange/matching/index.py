@@ -96,9 +96,9 @@ def open_index(folder: Path) -> ContractIndex | None:
         tags = _mapped(folder / TAGS_FILE, _ENTRY)
     except (OSError, ValueError):
         return None
-    if len(coded) != setup.bytes or len(tags) not in ((0,) if setup.counting else (setup.entries,)):
+    if len(coded) != setup.total_bytes or len(tags) not in ((0,) if setup.for_counting else (setup.entries,)):
         return None
-    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.array(setup.sizes, dtype=np.int64))])
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.array(setup.bucket_sizes, dtype=np.int64))])
     return ContractIndex(folder, setup, manifest, starts, coded, tags)
 
 

@@ -59,9 +59,9 @@ class IndexKey:
     """Which index: for a contract and operation under the keys of an epoch, of which rows; ``counting``: the job whose
     count it is for."""
 
-    use: MatchingKeyScope
-    extent: RowSelection
-    counting: str | None = None
+    key_scope: MatchingKeyScope
+    selection: RowSelection
+    counting_job: str | None = None
 
 
 class ContractIndexes:
@@ -80,33 +80,37 @@ class ContractIndexes:
         self._lock = threading.Lock()
         self._open: dict[Path, tuple[int, ContractIndex]] = {}
 
-    def index(self, which: IndexKey) -> ContractIndex:
+    def get_or_make(self, which: IndexKey) -> ContractIndex:
         """The index, made if it is not there. Raises ``Busy`` while a large register is evaluated or indexed."""
         kept = self.find(which)
         if kept is not None:
             return kept
-        use, extent = which.use, which.extent
+        use, extent = which.key_scope, which.selection
         register = self._evaluated.find(use, extent)
         if register is None:
-            register = self._preparation.done(
+            register = self._preparation.get_result(
                 self._evaluated.folder(use, extent),
                 extent.count <= _FEW_TO_EVALUATE,
-                partial(self._evaluated.register, use, extent),
+                partial(self._evaluated.get_or_evaluate, use, extent),
             )
-        return self._preparation.done(self._folder(which), extent.count <= _FEW, partial(self._make, which, register))
+        return self._preparation.get_result(
+            self._folder(which), extent.count <= _FEW, partial(self._make, which, register)
+        )
 
     def find(self, which: IndexKey) -> ContractIndex | None:
         """The index if it is made."""
         return self._kept(self._folder(which))
 
     def _folder(self, which: IndexKey) -> Path:
-        name = _MATCH if which.counting is None else f"{_COUNT}{which.counting}"
-        return self._evaluated.folder(which.use, which.extent) / _SETS / name
+        name = _MATCH if which.counting_job is None else f"{_COUNT}{which.counting_job}"
+        return self._evaluated.folder(which.key_scope, which.selection) / _SETS / name
 
     def delta(self, new: ContractIndex, old_sha256: str, contract: str) -> bytes:
         """The frame that leads from an earlier set-up of the contract to ``new``; raises ``NotFound`` if none does."""
         setup = new.setup
-        if old_sha256 == setup.sha256 or setup.counting:  # marks for counting are of one job: none are kept in another
+        if (
+            old_sha256 == setup.sha256 or setup.for_counting
+        ):  # marks for counting are of one job: none are kept in another
             raise _no_delta()
         for folder in self._made_for(MatchingKeyScope(contract, "match", setup.engine, setup.epoch)):
             old = self._kept(folder)
@@ -121,7 +125,7 @@ class ContractIndexes:
             return kept.read_bytes()
         except FileNotFoundError:
             entries = old.setup.entries + setup.entries
-            return self._preparation.done(kept, entries <= _FEW_TO_COMPARE, partial(_compare, old, new, kept))
+            return self._preparation.get_result(kept, entries <= _FEW_TO_COMPARE, partial(_compare, old, new, kept))
 
     def _make(self, which: IndexKey, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
         with lock_folder(self._folder(which).parent):
@@ -131,7 +135,7 @@ class ContractIndexes:
         kept = self.find(which)
         if kept is not None:
             return kept
-        use, extent, counting = which.use, which.extent, which.counting
+        use, extent, counting = which.key_scope, which.selection, which.counting_job
         source = IndexSource(extent.count, partial(self._parts, register))
 
         def count(_: object, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -142,10 +146,10 @@ class ContractIndexes:
             self._folder(which),
             source,
             partial(derive_tags_and_marks, use.contract) if counting is None else count,
-            BucketGeometry.of(source.rows, self._geometry(earlier) if counting is None else None),
+            BucketGeometry.for_entries(source.rows, self._geometry(earlier) if counting is None else None),
             progress,
             use,
-            self._statements.of(use),
+            self._statements.get_or_make(use),
         )
         for old in earlier[_KEPT - 1 :]:
             shutil.rmtree(old, ignore_errors=True)
@@ -153,11 +157,11 @@ class ContractIndexes:
 
     def _parts(self, register: EvaluatedRegister) -> Iterator[tuple[NDArray[np.int64], list[str], NDArray[np.uint8]]]:
         """Row numbers, identifiers and values, a stretch at a time."""
-        extent = register.extent
+        extent = register.selection
         for start in range(0, extent.count, CHUNK_ROWS):
             rows = np.array(extent.rows(start, CHUNK_ROWS), dtype=np.int64)
             names = extent.identifiers(self._snapshots, start, CHUNK_ROWS)
-            yield rows, names, np.asarray(register.values[start : start + len(rows)])
+            yield rows, names, np.asarray(register.evaluations[start : start + len(rows)])
 
     def _kept(self, folder: Path) -> ContractIndex | None:
         """The index in ``folder`` if it is there still."""

@@ -44,7 +44,7 @@ class Epoch:
     state: EpochState
     began_at: datetime
     ended_at: datetime | None
-    jobs: int
+    open_jobs: int
 
 
 class EpochEvaluator(Protocol):
@@ -52,7 +52,7 @@ class EpochEvaluator(Protocol):
 
     def prepare(self, epoch: int, progress: Progress, /) -> object: ...
 
-    def forget(self, epoch: int, /) -> None: ...
+    def remove_epoch(self, epoch: int, /) -> None: ...
 
 
 def current_epoch(session: Session) -> int:
@@ -73,9 +73,9 @@ class Epochs:
     ) -> None:
         self._store, self._keys, self._evaluated, self._now = store, keys, evaluated, clock
 
-    def begin(self) -> None:
+    def ensure_first_epoch(self) -> None:
         """Put the first epoch in the table if there is none; its keys were made with the bureau."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             if session.scalar(select(func.count()).select_from(EpochRow)):
                 return
         try:
@@ -86,13 +86,13 @@ class Epochs:
         except IntegrityError:
             return  # another process was first
 
-    def current(self, session: Session) -> int:
+    def current_epoch(self, session: Session) -> int:
         """The epoch that new jobs are opened in; see ``current_epoch``."""
         return current_epoch(session)
 
-    def known(self) -> list[Epoch]:
+    def list_epochs(self) -> list[Epoch]:
         """All epochs, the newest first."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             rows = session.scalars(select(EpochRow).order_by(EpochRow.number.desc())).all()
             return [
                 Epoch(row.number, EpochState(row.state), row.began_at, row.ended_at, _jobs_in(session, row.number))
@@ -130,19 +130,19 @@ class Epochs:
             record(session, "epoch.current", None, {"epoch": prepared.number}, by=by)
             return prepared.number
 
-    def close(self, *, force_after: timedelta | None = None, by: str = "bureau") -> list[int]:
+    def destroy_closing(self, *, force_after: timedelta | None = None, by: str = "bureau") -> list[int]:
         """Destroy each closing epoch in which no job may go on any more; their numbers.
 
         ``force_after``: jobs opened longer ago than that do not hold an epoch open; they are cut off, and the entry
         says how many. What a destroyed epoch has left behind, or another process wrote late, is removed too.
         """
         closed = []
-        for epoch in self.known():
+        for epoch in self.list_epochs():
             if epoch.state is EpochState.CLOSING and self._destroy(epoch.number, force_after, by):
                 closed.append(epoch.number)
             elif epoch.state is EpochState.DESTROYED:
                 self._keys.destroy_matching_keys(epoch.number)
-                self._evaluated.forget(epoch.number)
+                self._evaluated.remove_epoch(epoch.number)
         return closed
 
     def _destroy(self, number: int, force_after: timedelta | None, by: str) -> bool:
@@ -154,7 +154,7 @@ class Epochs:
                 return False
             cut_off = _jobs_in(session, number)
             keys = self._keys.destroy_matching_keys(number)
-            self._evaluated.forget(number)
+            self._evaluated.remove_epoch(number)
             row.state, row.ended_at = EpochState.DESTROYED.value, self._now()
             session.flush()
             record(session, "epoch.destroyed", None, {"epoch": number, "keys": keys, "jobs_cut_off": cut_off}, by=by)

@@ -38,7 +38,7 @@ class KeyStatements:
     def __init__(self, store: Database, keys: BureauKeys) -> None:
         self._store, self._keys = store, keys
 
-    def of(self, use: MatchingKeyScope) -> SignedMatchingKey:
+    def get_or_make(self, use: MatchingKeyScope) -> SignedMatchingKey:
         """The statement of a key, made and recorded now if there is none yet that gives the register's present size.
 
         Raises ``NotAllowed`` if the epoch has no key, ``NotAuthentic`` if another key was stated before.
@@ -65,7 +65,7 @@ class KeyStatements:
                 public_key=public_key,
                 register_entries=entries,
             )
-            signature = self._keys.sign(statement.message()).hex()
+            signature = self._keys.sign(statement.signing_input()).hex()
             facts = statement.as_dict() | {"signature": signature}
             del facts["contract"], facts["schema"]  # the entry names the contract, and its kind says what it is
             record(session, STATEMENT_ENTRY_KIND, use.contract, facts, by=BUREAU_ACTOR)

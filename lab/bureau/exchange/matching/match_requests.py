@@ -79,21 +79,21 @@ class MatchingService:
         Raises what ``AccessControl.enter`` raises, and ``Busy`` while a large register is prepared.
         """
         passed, which = self._which(contract_id, job_id, now, counting)
-        index = self._indexes.index(which)
+        index = self._indexes.get_or_make(which)
         with self._store.begin() as session:
             # Preparing may have taken long: what was stopped meanwhile is not given out.
             self._enter(session, contract_id, job_id, now, counting)
             facts: dict[str, Fact] = {
                 "job": job_id,
-                "register": which.extent.snapshot.name,
-                "register_version": which.extent.snapshot.version,
+                "register": which.selection.snapshot.name,
+                "register_version": which.selection.snapshot.version,
                 "entries": index.setup.entries,
                 "setup_sha256": index.setup.sha256,
                 "counting": counting,
             }
             # Fetched again it is the same, and costs the bank nothing: beyond the first times it is only counted.
             about: dict[str, Fact] = {"setup_sha256": index.setup.sha256, "counting": counting}
-            record_or_count(session, "match.setup", contract_id, facts, by=passed.by, about=about, now=now)
+            record_or_count(session, "match.setup", contract_id, facts, by=passed.actor, about=about, now=now)
         return index.manifest
 
     def shard(self, contract_id: str, job_id: str, sha256: str, first: int, count: int, now: datetime) -> bytes:
@@ -114,7 +114,7 @@ class MatchingService:
         """What leads from the set-up ``since`` to the present one, as a frame; raises ``NotFound`` if nothing does."""
         return self._indexes.delta(self._named(contract_id, job_id, sha256, now), since, contract_id)
 
-    def answer(
+    def evaluate_identifiers(
         self, contract_id: str, job_id: str, request: bytes, now: datetime, *, counting: bool = False
     ) -> RecordedReply:
         """The response frame to blinded identifiers; for counting, in sorted order. With the number of its entry.
@@ -125,7 +125,7 @@ class MatchingService:
         Raises what ``AccessControl.enter`` raises, ``NotAllowed`` at the ceiling, ``InvalidInput`` for a malformed
         request.
         """
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             find_version(session, contract_id)  # an unknown contract is NotFound before its request is read
         try:
             count = count_requested_elements(request)
@@ -152,13 +152,13 @@ class MatchingService:
             if again:
                 _check_answers(session, key, job_id)
                 about: dict[str, Fact] = {"counting": counting}
-                record_or_count(session, "match.repeated", contract_id, facts, by=passed.by, about=about, now=now)
+                record_or_count(session, "match.repeated", contract_id, facts, by=passed.actor, about=about, now=now)
             else:
                 check_refund_limit(session, contract_id, now)
                 charge_identifiers(session, passed.contract, count)
                 session.add(_row(passed, job_id, digest, counting, count, now))
                 session.flush()
-                record(session, "match.charged", contract_id, facts, by=passed.by)
+                record(session, "match.charged", contract_id, facts, by=passed.actor)
         try:
             evaluated = self._evaluate(passed, request, matching_operation(counting))
             response = pack_response(passed.contract.engine, evaluated, counted=counting)
@@ -169,7 +169,7 @@ class MatchingService:
                     raise Unreachable("The evaluation of this request was given up.", next_step="send it again")
                 row.answered_at = row.answered_at or now
                 session.flush()
-                entry = _entry_of(session, (*key, job_id), response, facts, by=passed.by)
+                entry = _entry_of(session, (*key, job_id), response, facts, by=passed.actor)
         except Exception as error:
             if not again:
                 self._give_back(contract_id, key, count, facts, error, now)
@@ -233,10 +233,12 @@ class MatchingService:
 
     def _which(self, contract_id: str, job_id: str, now: datetime, counting: bool) -> tuple[AccessGrant, IndexKey]:
         """Which index is the one, as register and consents stand now."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             passed = self._enter(session, contract_id, job_id, now, counting)
-            snapshot = find_snapshot(session, passed.shelved.register)
-            admitted = self._consents.admitted(session, snapshot, passed.contract, passed.held.bank_id, now)
+            snapshot = find_snapshot(session, passed.model_version.register)
+            admitted = self._consents.consenting_rows(
+                session, snapshot, passed.contract, passed.contract_version.bank_id, now
+            )
         use = MatchingKeyScope(contract_id, matching_operation(counting), passed.contract.engine, passed.job.epoch)
         return passed, IndexKey(use, RowSelection(snapshot, admitted), job_id if counting else None)
 
@@ -252,7 +254,9 @@ class MatchingService:
         lock: bool = False,
     ) -> AccessGrant:
         operation = Operation.COUNT if counting else Operation.MATCH
-        return self._passage.enter(session, contract_id, operation, job_id, now, identifiers=identifiers, lock=lock)
+        return self._passage.authorise_request(
+            session, contract_id, operation, job_id, now, identifiers=identifiers, lock=lock
+        )
 
 
 def _check_answers(session: Session, key: tuple[str, int, str, bool], job_id: str) -> None:

@@ -49,14 +49,14 @@ class EvaluationPlanner:
     ) -> list[tuple[MatchingKeyScope, RowSelection, EvaluationSummary | None]]:
         """Have evaluated what is needed under the keys of ``epoch``, of one register or for one contract if named; what
         was made for each, None if it was there. Interrupted, it goes on where it stopped."""
-        needed = self.known(epoch, register=register, contract=contract)
+        needed = self.required_evaluations(epoch, register=register, contract=contract)
         return [(use, extent, self._evaluated.evaluate(use, extent, progress, by=by)) for use, extent in needed]
 
-    def forget(self, epoch: int) -> None:
+    def remove_epoch(self, epoch: int) -> None:
         """Remove everything that was made under the keys of ``epoch``."""
-        self._evaluated.forget(epoch)
+        self._evaluated.remove_epoch(epoch)
 
-    def known(
+    def required_evaluations(
         self, epoch: int, *, register: str | None = None, contract: str | None = None
     ) -> list[tuple[MatchingKeyScope, RowSelection]]:
         """What the contracts in use need under the keys of ``epoch``."""
@@ -64,7 +64,7 @@ class EvaluationPlanner:
         if contract is not None:
             query = query.where(ContractVersionRow.contract_id == contract)
         found: dict[tuple[MatchingKeyScope, str], RowSelection] = {}
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             for name in session.scalars(query.order_by(ContractVersionRow.contract_id)).all():
                 for use, extent in self._of(session, find_version(session, name), epoch):
                     if register in (None, extent.snapshot.name):
@@ -82,7 +82,7 @@ class EvaluationPlanner:
         found = []
         for register in sorted(registers):
             snapshot = find_snapshot(session, register)
-            admitted = self._consents.admitted(session, snapshot, contract, held.bank_id, self._now())
+            admitted = self._consents.consenting_rows(session, snapshot, contract, held.bank_id, self._now())
             found += [
                 (MatchingKeyScope(contract.id, kind, contract.engine, epoch), RowSelection(snapshot, admitted))
                 for kind in kinds

@@ -106,46 +106,46 @@ class ScoringService:
         batch that does not parse, ``Conflict`` for a ciphertext that was sent before, ``Busy`` when too many wait.
         """
         digest = hashlib.sha256(batch).hexdigest()
-        work = self._admission.admit(contract_id, job_id, batch, digest, now)
+        work = self._admission.validate(contract_id, job_id, batch, digest, now)
         file, named = f"batches/{contract_id}-{digest}-{secrets.token_hex(8)}.frame", False
         try:
-            if not work.known:
+            if not work.is_charged:
                 write_private(self._home.path(file), batch)
             with self._store.begin() as session:
-                passed = self._admission.admit_again(session, work, now)
-                if not self._batches.is_known(session, contract_id, job_id, digest):
-                    if work.known:
+                passed = self._admission.revalidate(session, work, now)
+                if not self._batches.is_charged(session, contract_id, job_id, digest):
+                    if work.is_charged:
                         raise Busy("This batch was given up just now.", next_step="send it again", retry_after=1)
-                    self._batches.check_first(session, contract_id, job_id, digest)
+                    self._batches.check_not_sent_before(session, contract_id, job_id, digest)
                     self._charge(session, work, passed, BatchLocation(file=file), now)
                     named = True
-                self._batches.answered(session, contract_id, job_id, digest)  # raises if its reply is lost
-                return self._batches.charge(session, contract_id, job_id, digest)
+                self._batches.find_reply(session, contract_id, job_id, digest)  # raises if its reply is lost
+                return self._batches.find_charge(session, contract_id, job_id, digest)
         finally:
             if not named:
                 self._home.path(file).unlink(missing_ok=True)
 
-    def receive_again(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> BatchCharge:
+    def receive_rescoring(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> BatchCharge:
         """Charge, in this job, a batch whose bytes an earlier job sent; one that is charged here changes nothing.
 
         Raises what ``AccessControl.enter`` and ``rescoring.check_again`` raise, ``NotAllowed`` if an enterprise in it
         is not in the register under the contract any more (with their number, for whichever reason) or has reached its
         ceiling, ``Busy`` when too many batches wait.
         """
-        with self._store.read() as session:
-            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now)
-            if self._batches.is_known(session, contract_id, job_id, sha256):
-                return self._batches.charge(session, contract_id, job_id, sha256)
-            snapshot = find_snapshot(session, passed.shelved.register)
+        with self._store.begin_read() as session:
+            passed = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now)
+            if self._batches.is_charged(session, contract_id, job_id, sha256):
+                return self._batches.find_charge(session, contract_id, job_id, sha256)
+            snapshot = find_snapshot(session, passed.model_version.register)
             sent = self._check_again(session, passed, sha256, snapshot.version, now)
             file = sent.file
-        work = self._admission.admit(contract_id, job_id, self._kept(file, sha256), sha256, now)
+        work = self._admission.validate(contract_id, job_id, self._kept(file, sha256), sha256, now)
         with self._store.begin() as session:
-            passed = self._admission.admit_again(session, work, now)
-            if not self._batches.is_known(session, contract_id, job_id, sha256):
+            passed = self._admission.revalidate(session, work, now)
+            if not self._batches.is_charged(session, contract_id, job_id, sha256):
                 sent = self._check_again(session, passed, sha256, work.snapshot.version, now)
                 self._charge(session, work, passed, BatchLocation(job=sent.job_id), now)
-            return self._batches.charge(session, contract_id, job_id, sha256)
+            return self._batches.find_charge(session, contract_id, job_id, sha256)
 
     def evaluate(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> BatchOutcome:
         """Answer a charged batch, or give its charge back; a batch in another state stays as it is.
@@ -154,21 +154,23 @@ class ScoringService:
         back: then it is still charged.
         """
         with self._alone(contract_id, job_id, sha256):
-            with self._store.read() as session:
+            with self._store.begin_read() as session:
                 row = self._batches.find(session, contract_id, job_id, sha256)
-                state, kept = row.state, self._batches.file(session, row)
+                state, kept = row.state, self._batches.find_file(session, row)
             if state != CHARGED:
                 return BatchOutcome(state)
             file = ""
             try:
                 batch = self._kept(kept, sha256)
-                work = self._admission.admit(contract_id, job_id, batch, sha256, now)
+                work = self._admission.validate(contract_id, job_id, batch, sha256, now)
                 reply = self._evaluate(work, batch)
                 file = f"replies/{contract_id}-{sha256}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
                 write_private(self._home.path(file), reply)
                 with self._store.begin() as session:
-                    passed = self._admission.admit_again(session, work, now)
-                    found = self._batches.keep_reply(session, contract_id, work.facts, file, reply, now, by=passed.by)
+                    passed = self._admission.revalidate(session, work, now)
+                    found = self._batches.record_reply(
+                        session, contract_id, work.facts, file, reply, now, by=passed.actor
+                    )
             except Unreachable:  # perhaps the reply was kept all the same, so its file stays
                 raise
             except Exception as error:
@@ -184,36 +186,38 @@ class ScoringService:
         Raises what ``AccessControl.enter`` raises, ``NotFound`` for a batch that was not sent in this job, why it was
         not answered, and ``NotAllowed`` if an enterprise in it has withdrawn its consent.
         """
-        with self._store.read() as session:
-            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now)
+        with self._store.begin_read() as session:
+            passed = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now)
             row = self._batches.find(session, contract_id, job_id, sha256)
             if row.state == CHARGED:
                 return None
             if row.state == RETURNED:
                 raise read_failure(row)
-            answered = self._batches.answered(session, contract_id, job_id, sha256)
-            snapshot = find_snapshot(session, passed.shelved.register, row.register_version)
-            admitted = self._consents.admitted(session, snapshot, passed.contract, passed.held.bank_id, now)
-            kept = self._batches.file(session, row)
+            answered = self._batches.find_reply(session, contract_id, job_id, sha256)
+            snapshot = find_snapshot(session, passed.model_version.register, row.register_version)
+            admitted = self._consents.consenting_rows(
+                session, snapshot, passed.contract, passed.contract_version.bank_id, now
+            )
+            kept = self._batches.find_file(session, row)
         if admitted is not None:
-            self._admission.admit(contract_id, job_id, self._kept(kept, sha256), sha256, now)
+            self._admission.validate(contract_id, job_id, self._kept(kept, sha256), sha256, now)
         return answered
 
-    def check_room(self, contract_id: str, job_id: str, sha256: str) -> None:
+    def check_queue_capacity(self, contract_id: str, job_id: str, sha256: str) -> None:
         """Raise ``Busy`` when a batch that is not known yet would not be taken, before its bytes have come."""
-        with self._store.read() as session:
-            if not self._batches.is_known(session, contract_id, job_id, sha256):
-                self._batches.check_room(session, contract_id)
+        with self._store.begin_read() as session:
+            if not self._batches.is_charged(session, contract_id, job_id, sha256):
+                self._batches.check_queue_capacity(session, contract_id)
 
-    def waiting(self) -> list[BatchCharge]:
+    def list_waiting(self) -> list[BatchCharge]:
         """Every batch that is charged and not yet answered, the oldest first."""
-        with self._store.read() as session:
-            return self._batches.waiting(session)
+        with self._store.begin_read() as session:
+            return self._batches.list_waiting(session)
 
-    def tally(self, contract_id: str, job_id: str) -> dict[str, int]:
+    def count_by_state(self, contract_id: str, job_id: str) -> dict[str, int]:
         """How many batches of a job are charged, answered and returned."""
-        with self._store.read() as session:
-            return self._batches.tally(session, contract_id, job_id)
+        with self._store.begin_read() as session:
+            return self._batches.count_by_state(session, contract_id, job_id)
 
     def _kept(self, file: str | None, sha256: str) -> bytes:
         path = self._home.path(file) if file is not None else None
@@ -228,45 +232,47 @@ class ScoringService:
     def _charge(
         self, session: Session, work: ValidatedBatch, passed: AccessGrant, sent: BatchLocation, now: datetime
     ) -> None:
-        self._batches.check_room(session, passed.contract.id)
+        self._batches.check_queue_capacity(session, passed.contract.id)
         check_refund_limit(session, passed.contract.id, now)
         identifier = work.snapshot.id_column
         codes = self._snapshots.frame(work.snapshot, [identifier])[identifier].gather(work.rows).to_list()
         enterprises = current_pseudonyms(session, self._keys, [str(code) for code in codes])
         params = find_parameters(passed.contract.parameters)
-        spent = params.spent(self._shelf.model(passed.shelved).term_counts(passed.detail))
+        spent = params.leakage_share(self._shelf.load(passed.model_version).weight_counts(passed.detail))
         check_leakage_budget(session, passed, params, spent)
-        check_fresh_ciphertexts(session, passed.held.bank_id, work.head)
+        check_fresh_ciphertexts(session, passed.contract_version.bank_id, work.head)
         charge_rows(session, passed.job, work.head.rows)
         charge_scores(session, passed.contract, passed.job.id, work.head.sha256, enterprises, now)
         more: dict[str, Fact] = {
-            "columns": work.head.columns,
+            "columns": work.head.column_count,
             "context_sha256": work.head.context,
             "detail": passed.detail.value,
             "parameters": passed.contract.parameters,
             "epoch": passed.job.epoch,
-            "version": passed.held.version,
+            "version": passed.contract_version.version,
         }
         if sent.job is not None:
             more["sent_in"] = sent.job
-        self._batches.open(session, passed.contract.id, work.facts, sent, now, by=passed.by, more=more, spent=spent)
+        self._batches.record_charge(
+            session, passed.contract.id, work.facts, sent, now, by=passed.actor, more=more, spent=spent
+        )
 
     def _evaluate(self, work: ValidatedBatch, batch: bytes) -> bytes:
-        passed = work.passed
-        snapshot, shelved, step = work.snapshot, passed.shelved, passed.contract.ceilings.precision
+        passed = work.access
+        snapshot, shelved, step = work.snapshot, passed.model_version, passed.contract.ceilings.precision
         about = WeightCacheKey(snapshot.name, snapshot.version, snapshot.rows, shelved.sha256, passed.detail, step)
-        model = self._shelf.model(shelved)
+        model = self._shelf.load(shelved)
         # With the identifier, because a model may use no public column, and its rows are counted all the same.
         columns = [snapshot.id_column, *(feature.name for feature in model.public_features)]
         table = self._snapshots.frame(snapshot, columns)
-        terms = self._terms.terms(about, model, work.rows, lambda rows: table[rows])
+        terms = self._terms.weights(about, model, work.rows, lambda rows: table[rows])
         context = self._home.path(work.context_file).read_bytes()
         try:
             return self._workers.run(
                 evaluate_batch,
                 context,
                 batch,
-                QuantizedWeights(terms.columns, terms.outputs, terms.values, terms.base),
+                QuantizedWeights(terms.columns, terms.outputs, terms.weights, terms.base),
                 find_parameters(passed.contract.parameters),
                 passed.contract.id,
                 sha256=work.head.sha256,
@@ -283,7 +289,7 @@ class ScoringService:
         why = error.as_dict() if isinstance(error, ShulabError) else {"error": "fault"}
         with self._store.begin() as session:
             lock_contract(session, contract_id)
-            returned = self._batches.close_unanswered(session, contract_id, job_id, sha256, why)
+            returned = self._batches.mark_returned(session, contract_id, job_id, sha256, why)
             if returned is None:
                 return
             row, file = returned

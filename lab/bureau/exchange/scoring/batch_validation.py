@@ -33,21 +33,21 @@ from protocols.scoring.parameters import ParameterSet, find_parameters
 class ValidatedBatch:
     """A batch that was let through, and all that its evaluation needs."""
 
-    passed: AccessGrant
+    access: AccessGrant
     head: ParsedBatch
     snapshot: Snapshot
     context_file: str
     rows: NDArray[np.int64]
     """The register row of each enterprise of the batch."""
-    known: bool
+    is_charged: bool
     """Whether the batch is charged or answered already."""
 
     @property
     def facts(self) -> BatchFacts:
         """What the ledger says of it."""
-        shelved, snapshot = self.passed.shelved, self.snapshot
+        shelved, snapshot = self.access.model_version, self.snapshot
         return BatchFacts(
-            job=self.passed.job.id,
+            job=self.access.job.id,
             sha256=self.head.sha256,
             rows=self.head.rows,
             register=snapshot.name,
@@ -72,7 +72,7 @@ class BatchValidator:
         self._store, self._indexes, self._passage = store, indexes, passage
         self._consents, self._shelf, self._batches = consents, shelf, batches
 
-    def admit(self, contract_id: str, job_id: str, batch: bytes, sha256: str, now: datetime) -> ValidatedBatch:
+    def validate(self, contract_id: str, job_id: str, batch: bytes, sha256: str, now: datetime) -> ValidatedBatch:
         """Read a batch, whose digest is ``sha256``, and let it through, without native code.
 
         Raises what ``AccessControl.enter`` raises, ``InvalidInput`` for a contract whose parameter set is not offered
@@ -80,27 +80,29 @@ class BatchValidator:
         was not put, ``NotAllowed`` for enterprises that have no row under the contract (with their number) or a step
         that is too coarse for the parameter set.
         """
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             contract = find_version(session, contract_id).contract
             head = _read(batch, find_parameters(contract.parameters), contract_id, sha256)
-            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, rows=head.rows)
+            passed = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now, rows=head.rows)
             contract = passed.contract
             context = find_context(session, contract_id, head.context)
             if context is None:
                 raise NotFound("The batch names a context that is not held here.", next_step="send the context first")
             version = self._batches.register_version(session, contract_id, job_id, head.sha256)
-            snapshot = find_snapshot(session, passed.shelved.register, version)
-            consenting = self._consents.admitted(session, snapshot, contract, passed.held.bank_id, now)
+            snapshot = find_snapshot(session, passed.model_version.register, version)
+            consenting = self._consents.consenting_rows(
+                session, snapshot, contract, passed.contract_version.bank_id, now
+            )
             file = context.file
-        model = self._shelf.model(passed.shelved)
-        if head.columns != model.columns:
+        model = self._shelf.load(passed.model_version)
+        if head.column_count != model.column_count:
             raise InvalidInput(
-                f"Wanted {model.columns} columns, as the model's sheet says; found {head.columns}.",
+                f"Wanted {model.column_count} columns, as the model's sheet says; found {head.column_count}.",
                 next_step="encrypt the columns of the job's sheet",
             )
         use = MatchingKeyScope(contract_id, "match", contract.engine, passed.job.epoch)
         which = IndexKey(use, RowSelection(snapshot, consenting))
-        index = self._indexes.index(which)
+        index = self._indexes.get_or_make(which)
         rows = index.find(head.tags)
         _check_known(rows)
         limit = find_parameters(contract.parameters).value_limit
@@ -112,16 +114,18 @@ class BatchValidator:
             )
         return ValidatedBatch(passed, head, snapshot, file, rows, version is not None)
 
-    def admit_again(self, session: Session, admitted: ValidatedBatch, now: datetime) -> AccessGrant:
+    def revalidate(self, session: Session, admitted: ValidatedBatch, now: datetime) -> AccessGrant:
         """What was let through is let through now as well, with the contract locked: state, terms and consents.
 
         Raises what ``AccessControl.enter`` raises, and ``NotAllowed`` if an enterprise has withdrawn its consent.
         """
-        contract_id, rows = admitted.passed.contract.id, admitted.head.rows
-        passed = self._passage.enter(
-            session, contract_id, Operation.SCORE, admitted.passed.job.id, now, rows=rows, lock=True
+        contract_id, rows = admitted.access.contract.id, admitted.head.rows
+        passed = self._passage.authorise_request(
+            session, contract_id, Operation.SCORE, admitted.access.job.id, now, rows=rows, lock=True
         )
-        consenting = self._consents.admitted(session, admitted.snapshot, passed.contract, passed.held.bank_id, now)
+        consenting = self._consents.consenting_rows(
+            session, admitted.snapshot, passed.contract, passed.contract_version.bank_id, now
+        )
         if consenting is not None:
             _check_known(np.where(np.isin(admitted.rows, consenting.rows), admitted.rows, -1))
         return passed

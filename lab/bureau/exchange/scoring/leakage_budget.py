@@ -61,13 +61,14 @@ def check_leakage_budget(session: Session, passed: AccessGrant, params: Paramete
 
     What a bank has spent is of all its contracts, so its own row is locked as well as the contract's, in this order.
     """
-    lock_bank(session, passed.held.bank_id)
-    shelved = passed.shelved
-    used = leakage_spent(session, passed.held.bank_id, shelved.name, shelved.version)
+    lock_bank(session, passed.contract_version.bank_id)
+    shelved = passed.model_version
+    used = leakage_spent(session, passed.contract_version.bank_id, shelved.name, shelved.version)
     if used + spent > 1:
         raise NotAllowed(
             f"The replies of {shelved.name}@{shelved.version} to this bank would no longer be within "
-            f"2^-{params.hidden_bits} of replies that tell nothing of the model: {used:.1%} is used, this batch takes "
+            f"2^-{params.statistical_security_bits} of replies that tell nothing of the model: {used:.1%} is "
+            "used, this batch takes "
             f"{spent:.1%}.",
             next_step="ask the bureau to publish the model anew, trained afresh, as its next version",
         )
@@ -82,7 +83,7 @@ def check_fresh_ciphertexts(session: Session, bank_id: str, head: ParsedBatch) -
     known = session.execute(query).all()
     elsewhere = sum(batch != head.sha256 for _, batch in known)
     if elsewhere:
-        raise _repeated(f"{elsewhere} of {head.columns}")
+        raise _repeated(f"{elsewhere} of {head.column_count}")
     seen = {row.seed for row in known}
     new = [{"bank_id": bank_id, "seed": seed, "batch": head.sha256} for seed in seeds if seed not in seen]
     if new:

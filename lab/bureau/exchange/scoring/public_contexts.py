@@ -36,8 +36,8 @@ class ContextStore:
 
     def has(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> bool:
         """Whether this context is held under the contract. Raises what ``AccessControl.enter`` raises."""
-        with self._store.read() as session:
-            self._passage.enter(session, contract_id, Operation.SCORE, job_id, now)
+        with self._store.begin_read() as session:
+            self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now)
             return find_context(session, contract_id, sha256) is not None
 
     def put(self, contract_id: str, job_id: str, sha256: str, frame: bytes, now: datetime) -> bool:
@@ -47,8 +47,8 @@ class ContextStore:
         bears a secret key (which is not kept) or for one too many, ``InvalidInput`` for a wrong hash, other parameters,
         a contract whose set is not offered or anything else.
         """
-        with self._store.read() as session:
-            contract = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now).contract
+        with self._store.begin_read() as session:
+            contract = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now).contract
             if find_context(session, contract_id, sha256) is not None:
                 return False
         if hashlib.sha256(frame).hexdigest() != sha256:
@@ -64,7 +64,7 @@ class ContextStore:
             ) from None
         file = f"contexts/{sha256}.frame"
         with self._store.begin() as session:
-            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, lock=True)
+            passed = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now, lock=True)
             if find_context(session, contract_id, sha256) is not None:
                 return False
             _check_number(session, contract_id)
@@ -77,7 +77,7 @@ class ContextStore:
             session.merge(row)  # in place of one that earlier rules let pass
             session.flush()
             facts: dict[str, Fact] = {"job": job_id, "context_sha256": sha256, "bytes": len(frame)}
-            record(session, "context.kept", contract_id, facts, by=passed.by)
+            record(session, "context.kept", contract_id, facts, by=passed.actor)
         return True
 
 

@@ -34,9 +34,9 @@ def check_rescorable(
     it was, ``NotAllowed`` when its retention is over, or its key epoch or its model's questions are not the job's.
     """
     contract = passed.contract
-    sent = batches.find_sent(session, contract.id, sha256)
-    model = (passed.shelved.name, passed.shelved.version)
-    batches.check_changed(session, contract.id, sha256, register_version, model)
+    sent = batches.find_original_batch(session, contract.id, sha256)
+    model = (passed.model_version.name, passed.model_version.version)
+    batches.check_not_yet_evaluated(session, contract.id, sha256, register_version, model)
     until = (sent.answered_at or sent.charged_at) + timedelta(days=contract.retention_days)
     if sent.file is None or now >= until:
         raise NotAllowed(
@@ -51,9 +51,11 @@ def check_rescorable(
             "The matching keys have changed since this batch was sent, so what it names can't be found any more.",
             next_step=RESCORE_HINT,
         )
-    if (before.terms.model, before.terms.model_version) != model:
-        shelved = find_model(session, before.terms.model, before.terms.model_version)
-        asked, asks = (shelf.model(one).sheet(ResultDetail.TOTAL).questions for one in (shelved, passed.shelved))
+    if (before.parameters.model, before.parameters.model_version) != model:
+        shelved = find_model(session, before.parameters.model, before.parameters.model_version)
+        asked, asks = (
+            shelf.load(one).sheet(ResultDetail.TOTAL).columns_sha256 for one in (shelved, passed.model_version)
+        )
         if asked != asks:
             raise NotAllowed(
                 f"Model {model[0]}@{model[1]} asks other questions than {shelved.name}@{shelved.version}, whose "

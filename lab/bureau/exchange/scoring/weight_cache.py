@@ -51,7 +51,7 @@ class _WeightTable:
         return self._numbers.nbytes + self.known.nbytes
 
     def keep(self, rows: NDArray[np.int64], made: ScoreWeights) -> None:
-        self._numbers[rows, : self._terms] = made.values.T
+        self._numbers[rows, : self._terms] = made.weights.T
         self._numbers[rows, self._terms :] = made.base.T
         self.known[rows] = True  # last: another thread may be looking
 
@@ -67,7 +67,7 @@ class WeightCache:
         self._budget, self._lock = budget, threading.Lock()
         self._tables: OrderedDict[WeightCacheKey, _WeightTable] = OrderedDict()
 
-    def terms(
+    def weights(
         self,
         about: WeightCacheKey,
         model: Model,
@@ -79,7 +79,7 @@ class WeightCache:
         missing = rows if table is None else rows[~table.known[rows]]
         if table is not None and not len(missing):
             return table.take(rows)
-        made = model.terms(public(missing), about.detail, step=about.step)
+        made = model.score_weights(public(missing), about.detail, step=about.step)
         if table is None:
             table = self._make(about, model, made)
         if table is None:

@@ -36,7 +36,7 @@ class X25519Backend:
     """A way to multiply: its name, and why it is the one."""
 
     name: Literal["portable", "accelerated"]
-    why: str
+    reason: str
     multiply: Multiply
     """One scalar, many elements."""
     multiply_each: MultiplyEach

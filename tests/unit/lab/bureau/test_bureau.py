@@ -64,7 +64,9 @@ def test_the_job_end_to_end_on_both_databases(scene_on_both: Scene) -> None:
     batch = scene.bank.batch(sheet, tags, records, contract)
     reply, receipt = scene.bureau.score(contract, JOB, batch)
     values = scene.bank.keys.decrypt(reply, rows=50, batch=batch)
-    expected = scene.model.terms(public, ResultDetail.FULL).apply(sheet.indicators(records))
+    expected = scene.model.score_weights(public, ResultDetail.FULL).apply_to_indicators(
+        sheet.compute_indicators(records)
+    )
     assert np.array_equal(values, expected)
 
     verify_receipt(receipt, scene.bureau.keys.public_key_hex)
@@ -77,7 +79,7 @@ def test_the_job_end_to_end_on_both_databases(scene_on_both: Scene) -> None:
     assert allowance["scores"] == COUNTS | {"used": 1, "left": 99, "total": 50, "enterprises": 50}
     assert allowance["jobs"] == {"ceiling": 100, "used": 1, "left": 99}
     job = scene.bureau.job(contract, JOB)
-    assert (job.state, job.rows_used, job.terms.rows, job.epoch) == ("open", 50, 1000, 1)
+    assert (job.state, job.rows_used, job.parameters.rows, job.epoch) == ("open", 50, 1000, 1)
     assert scene.bureau.end_job(contract, JOB).state == "ended"
     with pytest.raises(NotAllowed, match="ended"):
         scene.bureau.score(contract, JOB, batch)
@@ -150,7 +152,7 @@ def test_a_failed_evaluation_gives_the_charge_back(scene_on_both: Scene) -> None
     contract = scene.contract()
     _, tags = matched(scene, contract, scene.tables.codes[:4])
     context = scene.bank.put_context(scene.bureau, contract)
-    columns = scene.model.columns
+    columns = scene.model.column_count
     meta = {"parameters": PARAMS.name, "form": 2, "contract": contract, "context": context, "rows": 4}
     parts = [rubbish(number, PARAMS) for number in range(columns)]  # of a column's length
     batch = Frame(FrameKind.BATCH, meta, (tags.tobytes(), *parts)).pack()
@@ -229,7 +231,7 @@ def test_a_batch_needs_its_context_and_its_columns(scene: Scene) -> None:
     with pytest.raises(NotFound, match="context"):
         scene.bureau.score(contract, JOB, batch)
     scene.bank.put_context(scene.bureau, contract)
-    short = scene.bank.keys.encrypt(tags, sheet.indicators(scene.tables.bank[:3])[:-1], contract=contract)
+    short = scene.bank.keys.encrypt(tags, sheet.compute_indicators(scene.tables.bank[:3])[:-1], contract=contract)
     with pytest.raises(InvalidInput, match="columns"):
         scene.bureau.score(contract, JOB, short)
     with pytest.raises(InvalidInput):
@@ -273,7 +275,7 @@ OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
     "Contexts.has": lambda bureau, contract: bureau.has_context(contract, JOB, "0" * 64),
     "Contexts.put": lambda bureau, contract: bureau.put_context(contract, JOB, "0" * 64, b""),
     "Scoring.receive": lambda bureau, contract: bureau.receive_batch(contract, JOB, one_row(contract)),
-    "Scoring.receive_again": lambda bureau, contract: bureau.receive_batch_again(contract, JOB, "0" * 64),
+    "Scoring.receive_again": lambda bureau, contract: bureau.receive_rescoring(contract, JOB, "0" * 64),
     "Scoring.reply": lambda bureau, contract: bureau.batch_reply(contract, JOB, "0" * 64),
     "Scoring.score": lambda bureau, contract: bureau.score(contract, JOB, one_row(contract)),
 }
@@ -369,20 +371,20 @@ def test_contracts_are_signed_and_approved_in_any_order(scene: Scene) -> None:
 
 def test_nonces_are_taken_once_and_outlive_a_restart(scene_on_both: Scene) -> None:
     scene = scene_on_both
-    scene.bureau.note_nonce("a" * 64, "n-1", scene.clock.now)
-    scene.bureau.note_nonce("b" * 64, "n-1", scene.clock.now)
+    scene.bureau.claim_nonce("a" * 64, "n-1", scene.clock.now)
+    scene.bureau.claim_nonce("b" * 64, "n-1", scene.clock.now)
     scene.reopen()
     with pytest.raises(NotAuthentic):
-        scene.bureau.note_nonce("a" * 64, "n-1", scene.clock.now)
+        scene.bureau.claim_nonce("a" * 64, "n-1", scene.clock.now)
     scene.later(days=1)
-    scene.bureau.note_nonce("a" * 64, "n-1", scene.clock.now)  # long past the age at which the request is refused
+    scene.bureau.claim_nonce("a" * 64, "n-1", scene.clock.now)  # long past the age at which the request is refused
 
 
 def test_refusals_from_outside_are_written_down(scene: Scene) -> None:
     contract = scene.contract()
     scene.bureau.record_refusal(contract, "request", NotAuthentic("The signature does not verify."))
     scene.bureau.record_refusal("unknown-contract", "request", NotAuthentic("The signature does not verify."))
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         rows = session.query(LedgerEntryRow).filter(LedgerEntryRow.kind == "refused").order_by(LedgerEntryRow.seq).all()
     assert [row.contract_id for row in rows] == [contract, None]
     assert [json.loads(row.body)["by"][:5] for row in rows] == ["bank:", "burea"]
@@ -393,7 +395,7 @@ def test_the_card_and_readiness(scene: Scene) -> None:
     assert card["name"] == "Test bureau"
     assert card["public_key"] == scene.bureau.keys.public_key_hex
     assert "openmined" in card["engines"] and PARAMS.name in card["parameters"]
-    assert scene.bureau.ready()["ready"] is True
+    assert scene.bureau.readiness()["ready"] is True
 
 
 def test_the_ledger_and_the_database_hold_no_record(scene: Scene) -> None:

@@ -166,14 +166,14 @@ def test_grades_are_in_order_and_every_word_means_one() -> None:
 
 
 def test_wishes_go_over_what_stands() -> None:
-    base = ContractOptions.of_contract(contract())
-    wished = base.wished(DraftOptions(retention_days=7, ceilings={"jobs_per_day": 2}))
+    base = ContractOptions.from_contract(contract())
+    wished = base.with_changes(DraftOptions(retention_days=7, ceilings={"jobs_per_day": 2}))
     assert (wished.retention_days, wished.ceilings.jobs_per_day) == (7, 2)
     assert wished.ceilings.rows_per_batch == 5 and wished.recipients == base.recipients
-    assert base.wished(DraftOptions()) == base
-    assert Operation.PORTRAIT not in base.wished(DraftOptions(detail=ResultDetail.TOTAL)).operations
+    assert base.with_changes(DraftOptions()) == base
+    assert Operation.PORTRAIT not in base.with_changes(DraftOptions(detail=ResultDetail.TOTAL)).operations
     with pytest.raises(InvalidInput, match="rows_per_batch"):
-        base.wished(DraftOptions(ceilings={"rows_per_batch": 0}))
+        base.with_changes(DraftOptions(ceilings={"rows_per_batch": 0}))
 
 
 def test_a_proposal_becomes_wishes_that_options_go_over() -> None:
@@ -187,7 +187,7 @@ def test_a_proposal_becomes_wishes_that_options_go_over() -> None:
         days=3,
         retention_days=30,
     )
-    asked = DraftOptions(days=5, ceilings={"identifiers": 9}).over(DraftOptions.of_proposal(proposal))
+    asked = DraftOptions(days=5, ceilings={"identifiers": 9}).with_defaults(DraftOptions.from_proposal(proposal))
     assert (asked.models, asked.days, asked.retention_days) == (("credit",), 5, 30)
     assert (asked.ceilings["identifiers"], asked.ceilings["rows_per_batch"]) == (9, 5)
 

@@ -75,7 +75,7 @@ def test_a_batch_under_evaluation_is_not_answered_once_its_contract_is_stopped(
     assert scene.bureau.job(contract, JOB).rows_used == 0
     assert scene.bureau.allowance(contract)["scores"]["total"] == 0
     assert scene.ledger()[-4:] == [f"contract.{step.rstrip('e')}ed", "job.stopped", "score.returned", "refused"]
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         assert [one.what for one in list_deliveries(session, contract)] == ["match"]
         assert session.query(InquiryRow).count() == 0
     if step == "suspend":
@@ -97,17 +97,17 @@ def test_a_match_under_evaluation_is_not_answered_either(
     with pytest.raises(NotAllowed, match="suspended"):
         scene.bank.match(scene.bureau, contract, scene.tables.codes[:5])
     assert scene.bureau.allowance(contract)["identifiers"]["used"] == 0
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         assert list_deliveries(session, contract) == []
 
 
 def test_what_was_delivered_is_listed(scene: Scene) -> None:
     contract = scene.contract()
     _, receipt = scene.bureau.score(contract, JOB, batch_of(scene, contract))
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         match, scores = list_deliveries(session, contract)
     assert (match.what, match.rows, match.recipient, match.model) == ("match", 6 + MIN_CANARIES, RECIPIENT, "credit@1")
-    assert (scores.what, scores.rows, scores.job, scores.entry) == ("scores", 6, JOB, receipt.entry)
+    assert (scores.what, scores.rows, scores.job, scores.entry) == ("scores", 6, JOB, receipt.entry_number)
 
 
 def test_what_replies_tell_adds_up_for_a_bank_and_model_over_contracts_and_is_refused_beyond_its_bound(
@@ -116,10 +116,10 @@ def test_what_replies_tell_adds_up_for_a_bank_and_model_over_contracts_and_is_re
     first, second = scene.contract(), scene.contract()
     batches = [batch_of(scene, first), batch_of(scene, first, slice(16, 20)), batch_of(scene, second)]
     scene.bureau.score(first, JOB, batches[0])
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         spent = session.scalars(select(BatchRow.spent)).one()
-    counts = scene.model.term_counts(ResultDetail.FULL)
-    assert spent == PARAMETERS[DEFAULT_PARAMETERS].spent(counts) > 0
+    counts = scene.model.weight_counts(ResultDetail.FULL)
+    assert spent == PARAMETERS[DEFAULT_PARAMETERS].leakage_share(counts) > 0
     monkeypatch.setattr(ParameterSet, "spent", lambda *_: 0.6)
     for contract, batch in ((first, batches[1]), (second, batches[2])):
         if contract == first:
@@ -237,12 +237,12 @@ def test_replies_are_multiples_of_the_contracts_step(scene: Scene, detail: Resul
     reply, _ = scene.bureau.score(contract, JOB, batch)
     values = scene.bank.keys.decrypt(reply, rows=6, batch=batch)
     assert (values % step == 0).all() and values.any()
-    fine = scene.model.terms(scene.tables.public[HERE], detail)
+    fine = scene.model.score_weights(scene.tables.public[HERE], detail)
     sheet = BankSheet.from_json(scene.bureau.sheet(contract))
-    answers = sheet.indicators(scene.tables.bank[HERE])
-    assert not (fine.apply(answers) % step == 0).all()
+    answers = sheet.compute_indicators(scene.tables.bank[HERE])
+    assert not (fine.apply_to_indicators(answers) % step == 0).all()
     if detail is ResultDetail.TOTAL:
-        gap = np.abs(values - fine.apply(answers)).max() * scene.model.quantum
+        gap = np.abs(values - fine.apply_to_indicators(answers)).max() * scene.model.quantum
         assert gap <= scene.model.error_bound_at(step) + scene.model.error_bound
 
 
@@ -271,7 +271,7 @@ def test_what_is_past_its_time_is_removed_and_recorded(scene_on_both: Scene) -> 
     assert scene.bureau.sweep() == RetentionSweep(replies=1, contexts=1)
     assert scene.ledger()[-1] == "retention.swept"
     assert scene.bureau.sweep() == RetentionSweep()
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         assert session.query(ContextRow).count() == 0
         assert {row.state for row in session.query(BatchRow)} == {"answered"}
         assert session.query(InquiryRow).count() == 12  # who asked about whom is not the bank's to be forgotten
@@ -356,14 +356,14 @@ def test_what_an_older_home_holds_ends_in_a_clear_state(scene: Scene, monkeypatc
         scene.bureau.batch_reply(contract, JOB, charge.sha256)
     assert scene.bureau.allowance(contract)["scores"]["total"] == 4
     scene.bank.open_job(scene.bureau, contract, "job-2", rows=4)
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         former = session.scalars(select(BatchRow.sha256).where(BatchRow.state == "answered")).one()
     source = scene.tables.register_csv(scene.home.parent / "second.csv")
     import_register(scene.bureau.store, scene.bureau.home, source, id_column="id", id_kind="opaque", columns=["a", "b"])
     with pytest.raises(InvalidInput, match="earlier form"):
-        scene.bureau.receive_batch_again(contract, "job-2", former)
+        scene.bureau.receive_rescoring(contract, "job-2", former)
 
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         kept = session.scalars(select(ContextRow)).one()
         older = (scene.home / kept.file).read_bytes()
     assert not scene.bureau.has_context(contract, JOB, kept.sha256)

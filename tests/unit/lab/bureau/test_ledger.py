@@ -60,14 +60,14 @@ def unlock(store: Database) -> None:
 def test_an_entry_is_canonical_json_a_leaf_and_signed(store: Database, log: Ledger) -> None:
     with store.begin() as session:
         entry = record(session, "job.opened", "c-1", {"rows": 3, "word": "字"}, by="bank:b-0123456789ab")
-    with store.read() as session:
+    with store.begin_read() as session:
         row = session.get(LedgerEntryRow, 1)
     assert row is not None and entry.seq == 1
     body = json.loads(row.body)
     assert rfc8785.dumps(body).decode() == row.body
     assert (body["seq"], body["kind"], body["contract"], body["by"]) == (1, "job.opened", "c-1", "bank:b-0123456789ab")
     assert body["facts"] == {"rows": 3, "word": "字"}
-    assert row.leaf == entry.leaf == hash_leaf(row.body.encode()).hex()
+    assert row.leaf == entry.leaf_hash == hash_leaf(row.body.encode()).hex()
     verify_signature(PARTY.public_key, row.signature, entry_signing_input(row.body.encode()), what="the entry")
 
 
@@ -136,7 +136,7 @@ def test_heads_are_signed_kept_and_found(store: Database, log: Ledger) -> None:
     second = log.sign_head()
     assert second.size == 5 and log.head(3) == first
     verify_consistency(first, second, log.prove_consistency(3, 5))
-    with store.read() as session:
+    with store.begin_read() as session:
         assert len(session.scalars(select(TreeHeadRow)).all()) == 2
     again = Ledger(store, lambda: PARTY, KEY.sign)  # another process
     assert again.sign_head() == second
@@ -169,14 +169,14 @@ def test_entries_are_proven_and_receipts_prove_themselves(store: Database, log: 
         seq = record(session, "score.answered", "c-1", facts, by="bank:b-0123456789ab").seq
     receipt = log.receipt(seq, ScoreReceipt)
     verify_receipt(receipt, PARTY.public_key)
-    assert (receipt.entry, receipt.rows, receipt.head.size) == (4, 5, 4)
+    assert (receipt.entry_number, receipt.rows, receipt.head.size) == (4, 5, 4)
     write(store, 1)
     assert log.receipt(seq, ScoreReceipt).head.size == 4  # a head covers it already
-    proven = log.proven_entry(5)
+    proven = log.entry_with_proof(5)
     body = rfc8785.dumps(proven["entry"])
     verify_inclusion(body, 5, log.head(), proven["inclusion"])
     with pytest.raises(NotFound):
-        log.proven_entry(6)
+        log.entry_with_proof(6)
     with pytest.raises(InvalidInput):
         log.receipt(1, ScoreReceipt)  # an entry, and no answered batch
 
@@ -213,7 +213,7 @@ def test_a_bureau_signs_nothing_that_contradicts_its_heads(store: Database, log:
         fresh.sign_head()
     with pytest.raises(InvalidInput):
         fresh.prove_inclusion(1, 5)
-    with store.read() as session:
+    with store.begin_read() as session:
         assert [row.size for row in session.scalars(select(TreeHeadRow))] == [5]
 
 
@@ -280,6 +280,6 @@ def test_changed_settings_are_recorded_by_name_and_never_by_value(store: Databas
     assert record_configuration_change(store, "bureau", Made(), hide, by="local") is None
     changed = record_configuration_change(store, "bureau", Made(database_url=secret), hide, by="local")
     assert changed is not None and changed.facts["changed"] == ["database_url"]
-    with store.read() as session:
+    with store.begin_read() as session:
         bodies = " ".join(session.scalars(select(LedgerEntryRow.body)))
     assert "hunter2" not in bodies and log.size() == 3

@@ -39,7 +39,7 @@ def _parties(scene: Scene) -> tuple[Party, Party]:
 
 
 def test_published_sheets_are_the_models_own(scene: Scene, model: Model) -> None:
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         shelved = find_model(session, "credit")
         assert next_version(session, "credit") == 2
         assert next_version(session, "other") == 1
@@ -64,7 +64,7 @@ def test_a_version_never_changes(scene: Scene, model: Model) -> None:
 
 def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> None:
     save_model(scene.bureau.store, scene.bureau.home, replace(model, version=2), "main")
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         assert find_model(session, "credit").version == 2
         assert find_model(session, "credit", published=True).version == 1
         with pytest.raises(NotFound):
@@ -112,7 +112,7 @@ def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
 
 def test_altered_files_are_noticed(scene: Scene) -> None:
     contract = scene.contract()
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         shelved = find_model(session, "credit", 1)
     folder = scene.home / "models"
     (folder / "credit-1.full.sheet.json").write_bytes(b"{}")

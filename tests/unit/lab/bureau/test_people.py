@@ -54,7 +54,7 @@ def settle(people: AccountService, name: str, *roles: Role) -> Account:
 
 
 def entries(store: Database) -> list[tuple[str, dict]]:
-    with store.read() as session:
+    with store.begin_read() as session:
         rows = session.scalars(sqlalchemy.select(LedgerEntryRow).order_by(LedgerEntryRow.seq))
         return [(row.kind, json.loads(row.body)) for row in rows]
 
@@ -64,7 +64,7 @@ def facts(store: Database, kind: str) -> list[dict]:
 
 
 def row(store: Database, name: str) -> AccountRow:
-    with store.read() as session:
+    with store.begin_read() as session:
         found = session.get(AccountRow, name)
         assert found is not None
         return found
@@ -74,15 +74,15 @@ def test_a_one_time_password_is_changed_at_the_first_sign_in(people: AccountServ
     first = people.add(NewAccount("li.wei", "credit", frozenset({Role.OFFICER})), by="local")
     assert first is not None and len(first) >= 20
     tokens = people.sign_in("li.wei", first)
-    assert tokens.account.must_change
+    assert tokens.account.must_change_password
     for bad in ("short", first, "x" * 201, "li.wei-li.wei"):
         with pytest.raises(InvalidInput):
-            people.change_password(people.whose(tokens.token), first, bad)
-    changed = people.change_password(people.whose(tokens.token), first, GOOD)
-    assert not changed.account.must_change
+            people.change_password(people.find_sign_in(tokens.token), first, bad)
+    changed = people.change_password(people.find_sign_in(tokens.token), first, GOOD)
+    assert not changed.account.must_change_password
     with pytest.raises(NotAuthentic):
-        people.whose(tokens.token)  # of before the change
-    assert people.whose(changed.token).account.name == "li.wei"
+        people.find_sign_in(tokens.token)  # of before the change
+    assert people.find_sign_in(changed.token).account.name == "li.wei"
     with pytest.raises(NotAuthentic):
         people.sign_in("li.wei", first)
     kinds = [kind for kind, _ in entries(store)]
@@ -92,8 +92,8 @@ def test_a_one_time_password_is_changed_at_the_first_sign_in(people: AccountServ
 
 
 def test_a_password_can_be_changed_while_signing_in(people: AccountService, officer: Account) -> None:
-    assert not officer.must_change
-    assert not people.sign_in("li.wei", GOOD, OTHER).account.must_change
+    assert not officer.must_change_password
+    assert not people.sign_in("li.wei", GOOD, OTHER).account.must_change_password
     people.sign_in("li.wei", OTHER)
     with pytest.raises(InvalidInput):
         people.sign_in("li.wei", OTHER, OTHER)
@@ -200,15 +200,15 @@ def test_hashes_are_argon2id_of_rfc_9106_and_follow_its_parameters(
 def test_a_password_changed_while_it_was_compared_lets_nobody_in(
     people: AccountService, officer: Account, passwords: Counting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fits = passwords.fits
+    fits = passwords.verify
 
     def slow(stored: str | None, password: str) -> bool:
         found = fits(stored, password)
-        monkeypatch.setattr(passwords, "fits", fits)
-        people.reset("li.wei", by="person:root")
+        monkeypatch.setattr(passwords, "verify", fits)
+        people.reset_password("li.wei", by="person:root")
         return found
 
-    monkeypatch.setattr(passwords, "fits", slow)
+    monkeypatch.setattr(passwords, "verify", slow)
     with pytest.raises(NotAuthentic):
         people.sign_in("li.wei", GOOD)
 
@@ -216,18 +216,18 @@ def test_a_password_changed_while_it_was_compared_lets_nobody_in(
 def test_a_sign_in_ends_when_idle_and_in_any_case(people: AccountService, officer: Account, clock: Clock) -> None:
     idle = people.sign_in("li.wei", GOOD)
     clock.now += IDLE_TIMEOUT - timedelta(seconds=1)
-    people.whose(idle.token)
+    people.find_sign_in(idle.token)
     clock.now += IDLE_TIMEOUT
     with pytest.raises(NotAuthentic):
-        people.whose(idle.token)
+        people.find_sign_in(idle.token)
     busy = people.sign_in("li.wei", GOOD)
     end = clock.now + MAX_LIFETIME
     while clock.now + IDLE_TIMEOUT / 2 < end:
         clock.now += IDLE_TIMEOUT / 2
-        assert people.whose(busy.token).account.name == "li.wei"
+        assert people.find_sign_in(busy.token).account.name == "li.wei"
     clock.now = end
     with pytest.raises(NotAuthentic):
-        people.whose(busy.token)
+        people.find_sign_in(busy.token)
 
 
 def test_sign_ins_that_are_over_are_cleared_away(
@@ -236,16 +236,16 @@ def test_sign_ins_that_are_over_are_cleared_away(
     people.sign_in("li.wei", GOOD)
     clock.now += MAX_LIFETIME
     people.sign_in("li.wei", GOOD)
-    with store.read() as session:
+    with store.begin_read() as session:
         assert session.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(SignInRow)) == 1
 
 
 def test_signing_out_ends_one_sign_in(people: AccountService, officer: Account, store: Database) -> None:
     one, other = people.sign_in("li.wei", GOOD), people.sign_in("li.wei", GOOD)
-    people.sign_out(people.whose(one.token))
+    people.sign_out(people.find_sign_in(one.token))
     with pytest.raises(NotAuthentic):
-        people.whose(one.token)
-    people.whose(other.token)
+        people.find_sign_in(one.token)
+    people.find_sign_in(other.token)
     assert facts(store, "sign-in.ended") == [{"account": "li.wei"}]
 
 
@@ -254,25 +254,25 @@ def test_a_disabled_account_is_out_at_once_and_comes_back_with_its_password(
 ) -> None:
     tokens = people.sign_in("li.wei", GOOD)
     people.disable("li.wei", by="person:root")
-    for refused in (lambda: people.whose(tokens.token), lambda: people.sign_in("li.wei", GOOD)):
+    for refused in (lambda: people.find_sign_in(tokens.token), lambda: people.sign_in("li.wei", GOOD)):
         with pytest.raises(NotAuthentic):
             refused()
     with pytest.raises(Conflict):
         people.disable("li.wei", by="person:root")
     people.enable("li.wei", by="person:root")
     with pytest.raises(NotAuthentic):
-        people.whose(tokens.token)
+        people.find_sign_in(tokens.token)
     people.sign_in("li.wei", GOOD)
 
 
 def test_a_reset_ends_sign_ins_and_gives_a_one_time_password(people: AccountService, officer: Account) -> None:
     tokens = people.sign_in("li.wei", GOOD)
-    first = people.reset("li.wei", by="person:root")
+    first = people.reset_password("li.wei", by="person:root")
     with pytest.raises(NotAuthentic):
-        people.whose(tokens.token)
+        people.find_sign_in(tokens.token)
     with pytest.raises(NotAuthentic):
         people.sign_in("li.wei", GOOD)
-    assert people.sign_in("li.wei", first).account.must_change
+    assert people.sign_in("li.wei", first).account.must_change_password
 
 
 def test_roles_change_with_the_next_request_and_an_administrator_stays(
@@ -280,7 +280,7 @@ def test_roles_change_with_the_next_request_and_an_administrator_stays(
 ) -> None:
     tokens = people.sign_in("li.wei", GOOD)
     people.set_roles("li.wei", frozenset({Role.STEWARD}), by="person:root")
-    assert people.whose(tokens.token).account.roles == {Role.STEWARD}
+    assert people.find_sign_in(tokens.token).account.roles == {Role.STEWARD}
     with pytest.raises(InvalidInput):
         people.set_roles("li.wei", frozenset({Role.AUDITOR, Role.STEWARD}), by="person:root")
     for last in (
@@ -307,7 +307,7 @@ def test_two_administrators_cannot_disable_each_other_at_once(people: AccountSer
 
     with ThreadPoolExecutor(2) as pool:
         assert sum(pool.map(go, [("root", "second"), ("second", "root")])) == 1
-    assert [account.state for account in people.list()].count("active") == 1
+    assert [account.state for account in people.list_accounts()].count("active") == 1
 
 
 def test_people_of_the_provider_are_found_by_issuer_and_subject_together(
@@ -316,17 +316,17 @@ def test_people_of_the_provider_are_found_by_issuer_and_subject_together(
     known = OidcSubject("https://id.example", "u-1")
     new = NewAccount("li.wei", "credit", frozenset({Role.OFFICER}), "", known)
     assert people.add(new, by="person:root") is None
-    assert people.sign_in_elsewhere(known).account.name == "li.wei"
+    assert people.sign_in_with_oidc(known).account.name == "li.wei"
     for stranger in (OidcSubject("https://id.example", "u-2"), OidcSubject("https://other.example", "u-1")):
         with pytest.raises(NotAuthentic):
-            people.sign_in_elsewhere(stranger)
+            people.sign_in_with_oidc(stranger)
     with pytest.raises(Conflict):
-        people.reset("li.wei", by="person:root")
+        people.reset_password("li.wei", by="person:root")
     with pytest.raises(Conflict):
         people.add(NewAccount("second", "credit", frozenset({Role.OFFICER}), "", known), by="local")
     people.disable("li.wei", by="person:root")
     with pytest.raises(NotAuthentic):
-        people.sign_in_elsewhere(known)
+        people.sign_in_with_oidc(known)
     assert [found["reason"] for found in facts(store, "sign-in.failed")] == ["no account", "no account", "disabled"]
 
 
@@ -345,10 +345,10 @@ def test_what_cannot_be_an_account_is_not_made(people: AccountService) -> None:
 
 def test_the_same_signs_from_another_keyboard_are_the_same_password() -> None:
     passwords = Passwords(CHEAP)
-    assert passwords.fits(passwords.hash("caf\u00e9 and cr\u00e8me"), "cafe\u0301 and cre\u0300me")
-    assert not passwords.fits(passwords.hash("a" * 200), "a" * 201)
-    assert not passwords.fits(passwords.hash(GOOD), "\ud800")
-    assert not passwords.fits("no hash at all", GOOD)
+    assert passwords.verify(passwords.hash("caf\u00e9 and cr\u00e8me"), "cafe\u0301 and cre\u0300me")
+    assert not passwords.verify(passwords.hash("a" * 200), "a" * 201)
+    assert not passwords.verify(passwords.hash(GOOD), "\ud800")
+    assert not passwords.verify("no hash at all", GOOD)
     check_new_password("密码密码密码密码密码密码", account="li.wei", old=GOOD)
     assert len({make_one_time_password() for _ in range(1000)}) == 1000
 
@@ -361,7 +361,7 @@ def test_a_refusal_is_written_down_by_the_person(people: AccountService, officer
 
 
 def test_no_password_and_no_token_is_in_the_database(people: AccountService, officer: Account, store: Database) -> None:
-    first = people.reset("li.wei", by="person:root")
+    first = people.reset_password("li.wei", by="person:root")
     tokens: SignInTokens = people.sign_in("li.wei", first, OTHER)
     with pytest.raises(NotAuthentic):
         people.sign_in("li.wei", WRONG)
@@ -375,7 +375,7 @@ def test_no_password_and_no_token_is_in_the_database(people: AccountService, off
 
 
 def everything(store: Database) -> Iterator[str]:
-    with store.read() as session:
+    with store.begin_read() as session:
         for table in Base.metadata.sorted_tables:
             for found in session.execute(sqlalchemy.select(table)):
                 yield from (str(cell) for cell in found)

@@ -25,13 +25,13 @@ def test_migrated_tables_are_those_in_the_code(store: Database) -> None:
 def test_migrating_again_changes_nothing(store: Database) -> None:
     migrate(store.engine)
     assert schema_differences(store.engine) == []
-    with store.read() as session:
+    with store.begin_read() as session:
         row = session.get(LedgerSizeRow, 1)
         assert row is not None and row.size == 0
 
 
 def test_the_newest_number_is_that_of_the_last_migration(store: Database) -> None:
-    with store.read() as session:
+    with store.begin_read() as session:
         assert session.scalar(text("SELECT version_num FROM alembic_version")) == newest_migration()
 
 
@@ -54,7 +54,7 @@ def test_a_raise_rolls_back(store: Database) -> None:
         session.add(NonceRow(key="a" * 64, nonce="n", seen_at=NOW))
         session.flush()
         raise RuntimeError
-    with store.read() as session:
+    with store.begin_read() as session:
         assert session.get(NonceRow, ("a" * 64, "n")) is None
 
 
@@ -62,7 +62,7 @@ def test_times_come_back_aware_and_in_utc(store: Database) -> None:
     there = NOW.astimezone(timezone(timedelta(hours=8)))
     with store.begin() as session:
         session.add(NonceRow(key="a" * 64, nonce="n", seen_at=there))
-    with store.read() as session:
+    with store.begin_read() as session:
         row = session.get(NonceRow, ("a" * 64, "n"))
         assert row is not None
         assert row.seen_at == NOW
@@ -82,7 +82,7 @@ def test_the_ledger_table_refuses_change(store: Database, change: str) -> None:
         )
     with pytest.raises(DatabaseError, match="append-only"), store.begin() as session:
         session.execute(text(change))
-    with store.read() as session:
+    with store.begin_read() as session:
         entry = session.get(LedgerEntryRow, 1)
         assert entry is not None and entry.kind == "k"
 
@@ -96,7 +96,7 @@ def test_writers_wait_for_each_other(store: Database) -> None:
 
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(add, range(40)))
-    with store.read() as session:
+    with store.begin_read() as session:
         row = session.get(LedgerSizeRow, 1)
         assert row is not None and row.size == 40
 
@@ -115,16 +115,16 @@ def test_a_database_that_is_down() -> None:
 def test_a_database_that_goes_away_is_unreachable(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine, "SQLITE_BUSY_MS", 50)
     store.engine.dispose()  # new connections take the shorter patience
-    assert store.answers()
+    assert store.is_reachable()
     if store.engine.dialect.name == "sqlite":
         with store.begin() as first:
             first.execute(text("SELECT 1"))  # a look is enough: a transaction that may write takes the lock at once
             with pytest.raises(Unreachable), store.begin() as second:
                 second.execute(text("SELECT 1"))
     else:
-        with pytest.raises(Unreachable), store.read() as session:
+        with pytest.raises(Unreachable), store.begin_read() as session:
             session.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
-    assert store.answers()
+    assert store.is_reachable()
 
 
 def test_contexts_of_an_older_home_are_marked_and_its_prints_of_ciphertexts_are_gone(database_url: str) -> None:

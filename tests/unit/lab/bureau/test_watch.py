@@ -87,11 +87,11 @@ class Use:
             session.execute(delete(BatchRow))
 
     def findings(self) -> dict[tuple[str, str], int]:
-        with self.store.read() as session:
-            return {(one.contract, one.rule.code): one.found for one in self.watch.standing(session)}
+        with self.store.begin_read() as session:
+            return {(one.contract, one.rule.code): one.found for one in self.watch.current_findings(session)}
 
     def entries(self) -> list[dict[str, object]]:
-        with self.store.read() as session:
+        with self.store.begin_read() as session:
             query = (
                 select(LedgerEntryRow.body)
                 .where(LedgerEntryRow.kind == "contract.flagged")
@@ -222,8 +222,8 @@ def test_replies_near_what_the_flood_hides(scene: Scene) -> None:
             shas = (f"{name}{number:063x}" for number in range(batches))
             rows = [row | {"sha256": sha, "charged_at": START - 900 * DAY} for sha in shas]
             session.execute(insert(BatchRow), rows)
-        with scene.bureau.store.read() as session:
-            return [(one.rule.code, one.found) for one in scene.bureau.watch.standing(session)]
+        with scene.bureau.store.begin_read() as session:
+            return [(one.rule.code, one.found) for one in scene.bureau.watch.current_findings(session)]
 
     assert answer("a", 50) == []
     assert answer("b", 34) == [("replies", 84)]  # whenever they were made
@@ -245,8 +245,10 @@ def test_a_bureau_has_limits_of_its_own(use: Use) -> None:
     other = UsageMonitor(use.store, use.clock, {"one-enterprise": 2})
     use.score(FIRST, [1], times=3)
     assert use.findings() == {}
-    with use.store.read() as session:
-        assert [(one.rule.code, one.found, one.limit) for one in other.standing(session)] == [("one-enterprise", 3, 2)]
+    with use.store.begin_read() as session:
+        assert [(one.rule.code, one.found, one.limit) for one in other.current_findings(session)] == [
+            ("one-enterprise", 3, 2)
+        ]
     assert {rule["code"]: rule["limit"] for rule in other.rules} == LIMITS | {"one-enterprise": 2}
     with pytest.raises(InvalidInput, match="no-such-rule"):
         merge_limits({"no-such-rule": 1})
@@ -300,20 +302,20 @@ def test_further_queries_loosen_nothing(store: Database) -> None:
 
 def test_a_finding_is_recorded_once_and_again_when_it_outlasts_its_days(use: Use) -> None:
     use.score(FIRST, [7], times=9)
-    new = use.watch.sweep()
+    new = use.watch.record_new_findings()
     assert [(one.contract, one.rule.code) for one in new] == [(FIRST, "one-enterprise")]
     assert new[0].since == use.clock.now and new[0].entry is not None
     use.score(FIRST, [7], times=3)
-    assert use.watch.sweep() == []
-    with use.store.read() as session:
-        (standing,) = use.watch.standing(session)
+    assert use.watch.record_new_findings() == []
+    with use.store.begin_read() as session:
+        (standing,) = use.watch.current_findings(session)
     assert (standing.found, standing.since, standing.entry) == (12, new[0].since, new[0].entry)
     use.clock.now += 29 * DAY
-    assert use.watch.sweep() == []
+    assert use.watch.record_new_findings() == []
     use.clock.now += DAY
-    assert use.watch.sweep() == []  # nothing stands any more
+    assert use.watch.record_new_findings() == []  # nothing stands any more
     use.score(FIRST, [7], use.clock.now, times=9)
-    assert len(use.watch.sweep()) == 1
+    assert len(use.watch.record_new_findings()) == 1
     entries = use.entries()
     assert [(one["contract"], one["by"]) for one in entries] == [(FIRST, "bureau")] * 2
 
@@ -321,7 +323,7 @@ def test_a_finding_is_recorded_once_and_again_when_it_outlasts_its_days(use: Use
 def test_neither_a_finding_nor_its_entry_names_an_enterprise(use: Use) -> None:
     use.score(FIRST, range(20), times=9)
     use.score(OTHER, range(20), times=3)
-    told = [one.as_dict() for one in use.watch.sweep()] + use.entries()
+    told = [one.as_dict() for one in use.watch.record_new_findings()] + use.entries()
     assert {one["rule"] for one in told if "rule" in one} == {"one-enterprise", "same-set", "shared-set"}
     text = json.dumps(told)
     assert not re.search(r"[0-9a-f]{32}", text)  # no pseudonym

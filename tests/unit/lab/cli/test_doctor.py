@@ -147,13 +147,13 @@ def test_every_module_of_the_doctor_stands_under_its_import_contract() -> None:
 def test_homes_in_order_are_found_so(bank: Path, bureau: Path) -> None:
     for party, folder in ((BANK_HOME, bank), (BUREAU_HOME, bureau)):
         line = check_home(party, folder)
-        assert (line.verdict, line.step) == (DoctorVerdict.OK, ("", "")), line.found
+        assert (line.verdict, line.next_step) == (DoctorVerdict.OK, ("", "")), line.found
 
 
 def test_where_there_is_none_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
     for party, command in ((BANK_HOME, "lab bank init"), (BUREAU_HOME, "lab bureau init")):
         line = check_home(party, tmp_path / "none")
-        assert line.verdict is DoctorVerdict.NOTE and command in line.step[1]
+        assert line.verdict is DoctorVerdict.NOTE and command in line.next_step[1]
 
 
 def linked(path: Path) -> None:
@@ -212,8 +212,8 @@ def test_each_thing_that_is_wrong_with_a_home_is_told_with_what_to_do(name: str,
     breaking(folder)
     line = check_home(party, folder)
     assert line.verdict is DoctorVerdict.WRONG
-    assert found in line.found[1] and step in line.step[1]
-    assert line.found[0] != line.found[1] and line.step[0]
+    assert found in line.found[1] and step in line.next_step[1]
+    assert line.found[0] != line.found[1] and line.next_step[0]
     assert PLANTED not in str(line)
 
 
@@ -237,14 +237,14 @@ def test_a_home_that_cannot_be_entered_is_wrong_and_no_fault(bank: Path) -> None
         line = check_home(BANK_HOME, bank)
     finally:
         bank.chmod(0o700)
-    assert line.verdict is DoctorVerdict.WRONG and line.step[1]
+    assert line.verdict is DoctorVerdict.WRONG and line.next_step[1]
 
 
 def test_a_database_elsewhere_is_not_asked_and_its_password_not_told(bureau: Path) -> None:
     change_settings(bureau, {"database_url": f"postgresql+psycopg://bureau:{PLANTED}@db/bureau"})
     (bureau / "bureau.db").unlink()
     line = check_home(BUREAU_HOME, bureau)
-    assert line.verdict is DoctorVerdict.NOTE and "lab bureau serve" in line.step[1]
+    assert line.verdict is DoctorVerdict.NOTE and "lab bureau serve" in line.next_step[1]
     assert PLANTED not in str(line)
 
 
@@ -252,13 +252,13 @@ def test_what_seals_the_bureaus_secrets_has_to_be_at_hand(bureau: Path, monkeypa
     (bureau / "keys" / "seal.key").unlink()
     change_settings(bureau, {"seal": "environment"})
     line = check_home(BUREAU_HOME, bureau)
-    assert line.verdict is DoctorVerdict.NOTE and "SHULAB_BUREAU_SEAL_KEY" in line.step[1]
+    assert line.verdict is DoctorVerdict.NOTE and "SHULAB_BUREAU_SEAL_KEY" in line.next_step[1]
     monkeypatch.setenv("SHULAB_BUREAU_SEAL_KEY", PLANTED)
     assert check_home(BUREAU_HOME, bureau).verdict is DoctorVerdict.OK
     monkeypatch.setenv("SHULAB_BUREAU_SEAL", "pkcs11:module=/x;token=t;object=o")  # the environment goes first
     monkeypatch.setattr(doctor_homes, "find_spec", lambda name: None)
     line = check_home(BUREAU_HOME, bureau)
-    assert line.verdict is DoctorVerdict.WRONG and "shulab[hsm]" in line.step[1]
+    assert line.verdict is DoctorVerdict.WRONG and "shulab[hsm]" in line.next_step[1]
 
 
 def test_no_key_is_opened(bank: Path, bureau: Path) -> None:
@@ -282,10 +282,12 @@ print(*(Path(name).name for name in opened if name.startswith({str(bank.parent)!
 
 def test_a_library_that_is_absent_is_wrong_unless_an_extra_brings_it() -> None:
     absent = LibraryCheck("x", "no-such-package", "no_such_module", ("甲", "a"))
-    assert check_library(absent).verdict is DoctorVerdict.WRONG and "setup" in check_library(absent).step[1]
+    assert check_library(absent).verdict is DoctorVerdict.WRONG and "setup" in check_library(absent).next_step[1]
     extra = check_library(replace(absent, extra="cluster"))
     assert (
-        extra.verdict is DoctorVerdict.NOTE and "shulab[cluster]" in extra.step[1] and extra.found[1] == "not installed"
+        extra.verdict is DoctorVerdict.NOTE
+        and "shulab[cluster]" in extra.next_step[1]
+        and extra.found[1] == "not installed"
     )
 
 
@@ -305,9 +307,9 @@ def test_a_library_that_does_not_load_is_wrong_and_the_doctor_lives(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     for extra in ("", "cluster"):  # one that is there and does not load is wrong in any case
         line = check_library(
-            LibraryCheck("x", "numpy", "sick_library", ("甲", "a"), extra=extra, step=("做", "do this"))
+            LibraryCheck("x", "numpy", "sick_library", ("甲", "a"), extra=extra, next_step=("做", "do this"))
         )
-        assert line.verdict is DoctorVerdict.WRONG and why in line.found[1] and line.step == ("做", "do this")
+        assert line.verdict is DoctorVerdict.WRONG and why in line.found[1] and line.next_step == ("做", "do this")
 
 
 def test_a_library_is_not_taken_from_the_present_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +330,7 @@ def test_the_path_of_x25519_is_the_one_that_matching_takes(monkeypatch: pytest.M
     monkeypatch.delenv(x25519_path.BACKEND_VARIABLE, raising=False)
     way = x25519_path.select_backend()
     line = check_x25519_path()
-    assert line.value == way.name and way.why in line.found[0] and way.why in line.found[1]
+    assert line.value == way.name and way.reason in line.found[0] and way.reason in line.found[1]
     assert line.verdict is (DoctorVerdict.OK if way.name == "accelerated" else DoctorVerdict.NOTE)
 
 
@@ -353,10 +355,10 @@ def test_why_it_is_not_the_faster_one_is_told_with_what_would_make_it_so(
     monkeypatch.setattr(installation, "has_avx512_ifma", lambda: has_avx512_ifma(cpus))
     line = check_x25519_path()
     assert (line.verdict, line.value) == (DoctorVerdict.NOTE, "portable")
-    assert way.why in line.found[1] and step in line.step[1]
+    assert way.reason in line.found[1] and step in line.next_step[1]
     monkeypatch.setattr(x25519_path, "select_backend", lambda: replace(way, name="accelerated"))
     line = check_x25519_path()
-    assert (line.verdict, line.value, line.step) == (DoctorVerdict.OK, "accelerated", ("", ""))
+    assert (line.verdict, line.value, line.next_step) == (DoctorVerdict.OK, "accelerated", ("", ""))
 
 
 def test_a_processor_that_cannot_be_asked_is_not_guessed_at(tmp_path: Path) -> None:
@@ -377,7 +379,7 @@ def test_a_python_without_wheels_is_wrong(version: tuple[int, int], verdict: str
 @pytest.mark.parametrize(("size", "verdict"), [(GIB - 1, "wrong"), (GIB, "note"), (4 * GIB, "ok")])
 def test_memory_is_judged_by_what_the_work_needs(size: int, verdict: str) -> None:
     line = check_memory(size)
-    assert (line.verdict, line.value, bool(line.step[1])) == (verdict, size, verdict != "ok")
+    assert (line.verdict, line.value, bool(line.next_step[1])) == (verdict, size, verdict != "ok")
 
 
 def test_a_containers_memory_is_what_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -402,6 +404,6 @@ def test_a_clock_is_wrong_before_the_installation_and_noted_where_it_follows_non
     assert check_clock(now, True).verdict is DoctorVerdict.OK
     for follows in (False, None):
         line = check_clock(now, follows)
-        assert line.verdict is DoctorVerdict.NOTE and "300 seconds" in line.step[1]
+        assert line.verdict is DoctorVerdict.NOTE and "300 seconds" in line.next_step[1]
     assert check_clock(machine.installation_time() - timedelta(seconds=1), True).verdict is DoctorVerdict.WRONG
     assert machine.is_clock_synchronised() in (True, False, None)

@@ -65,8 +65,8 @@ class Log:
 def make(folder: Path, *logs: Log) -> CheckpointCosigner:
     home = WitnessHome.create(folder, name="audit.example/witness")
     for log in logs:
-        home.trust(log.bureau)
-    return CheckpointCosigner(home, home.key(), lambda: NOW)
+        home.watch_bureau(log.bureau)
+    return CheckpointCosigner(home, home.open_key(), lambda: NOW)
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ class Elsewhere(WitnessHome):
 
 def elsewhere(folder: Path, *known: tuple[str, NoteKey]) -> TestClient:
     home = WitnessHome.create(folder, name="example.com/witness")
-    made = Elsewhere(home.folder, home.name, home.public_key, home.passphrase, known)
-    return TestClient(create_app(CheckpointCosigner(made, home.key())), raise_server_exceptions=False)
+    made = Elsewhere(home.folder, home.name, home.public_key, home.is_passphrase_sealed, known)
+    return TestClient(create_app(CheckpointCosigner(made, home.open_key())), raise_server_exceptions=False)
 
 
 SIGSUM = "sigsum.org/v1/tree/4d6d8825a6bb689d459628312889dfbb0bcd41b5211d9e1ce768b0ff0309e562"
@@ -173,9 +173,11 @@ def test_what_it_answers_is_its_cosignature(tmp_path: Path) -> None:
     answer = watching.add_checkpoint(log.request(0))
     home = WitnessHome.open(tmp_path / "w")
     line = NoteSignature.parse(answer.body.removesuffix("\n"))
-    found = read_cosignature(home.public, line, log.checkpoint().note.text)
+    found = read_cosignature(home.note_key, line, log.checkpoint().note.text)
     assert (answer.status, found.time, found.name) == (200, NOW, "audit.example/witness")
-    kept = SignedCheckpoint.parse((watching.checkpoint(hash_origin(ledger_origin(log.public))) or "").encode())
+    kept = SignedCheckpoint.parse(
+        (watching.last_checkpoint_text(hash_origin(ledger_origin(log.public))) or "").encode()
+    )
     kept.verify(log.public)
     assert kept.note.signatures[1:] == (line,)
 
@@ -201,7 +203,7 @@ def test_of_many_requests_at_once_the_record_never_goes_back(tmp_path: Path) -> 
     assert [one.status for one in answers].count(200) == 1
     assert {one.status for one in answers} == {200, 409}
     home = WitnessHome.open(tmp_path / "w")
-    last = watching.last(home.log_folder(ledger_origin(log.public)))
+    last = watching.last_checkpoint(home.log_folder(ledger_origin(log.public)))
     assert last is not None and {one.body for one in answers if one.status == 409} == {f"{last.size}\n"}
 
 
@@ -216,7 +218,7 @@ def test_evidence_of_a_fork_is_kept_and_bounded(tmp_path: Path) -> None:
         body = AddCheckpointRequest(5, (), other.checkpoint()).to_bytes()
         assert watching.add_checkpoint(body).status == 422
         assert watching.add_checkpoint(body).status == 422
-    kept = watching.refused(ledger_origin(log.public))
+    kept = watching.conflicting_checkpoints(ledger_origin(log.public))
     assert len(kept) == 16
     SignedCheckpoint.parse(kept[0].read_bytes()).verify(log.public)
 
@@ -242,13 +244,13 @@ def test_a_damaged_record_stops_the_witness_rather_than_begin_anew(tmp_path: Pat
 
 def test_the_key_is_never_shown_and_opens_by_its_seal_alone(tmp_path: Path) -> None:
     home = WitnessHome.create(tmp_path / "w", name="w.example", passphrase="correct horse")
-    key = home.key("correct horse")
+    key = home.open_key("correct horse")
     assert repr(key) == "WitnessKey(hidden)"
     for copied in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError):
             copied(key)
     with pytest.raises(NotAuthentic):
-        home.key("staple battery")
+        home.open_key("staple battery")
     with pytest.raises(Conflict):
         WitnessHome.create(tmp_path / "w", name="w.example")
     for file in (tmp_path / "w").rglob("*"):
@@ -265,8 +267,8 @@ def test_the_key_is_never_shown_and_opens_by_its_seal_alone(tmp_path: Path) -> N
 def test_another_key_under_a_known_bureaus_name_is_not_watched(tmp_path: Path) -> None:
     log = Log()
     home = WitnessHome.create(tmp_path / "w", name="w.example")
-    home.trust(log.bureau)
-    home.trust(log.bureau)
+    home.watch_bureau(log.bureau)
+    home.watch_bureau(log.bureau)
     with pytest.raises(Conflict):
-        home.trust(Log().bureau)
-    assert home.logs() == (log.bureau,)
+        home.watch_bureau(Log().bureau)
+    assert home.watched_bureaus() == (log.bureau,)

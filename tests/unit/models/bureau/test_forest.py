@@ -27,14 +27,14 @@ def fit(**params: Any) -> lgb.Booster:
 
 def test_a_node_is_worth_the_cover_weighted_mean_of_its_leaves() -> None:
     forest = Forest((TREE, (Node(0.0, value=0.25),)), bias=2.0)
-    assert forest.expected == ((0.0, 1.0, -3.0), (0.25,))
+    assert forest.node_means == ((0.0, 1.0, -3.0), (0.25,))
     assert forest.intercept == 2.25
     assert forest.raw_scores(np.asarray([[0.0], [1.0], [np.nan]])).tolist() == [3.25, -0.75, 3.25]
 
 
 def test_without_cover_leaves_count_alike() -> None:
     bare = (Node(0.0, split=ASKED, left=1, right=2), Node(0.0, value=1.0), Node(0.0, value=-3.0))
-    assert Forest((bare,)).expected == ((-1.0, 1.0, -3.0),)
+    assert Forest((bare,)).node_means == ((-1.0, 1.0, -3.0),)
 
 
 @pytest.mark.parametrize(

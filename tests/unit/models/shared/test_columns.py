@@ -21,31 +21,31 @@ def split(threshold: float, missing: str = "nan", default_left: bool = False) ->
 
 def test_a_value_on_a_cut_lies_below_it() -> None:
     binning, _ = derive_binning(0, [split(1.0), split(2.0)], None)
-    bins = binning.assign(np.asarray([0.5, 1.0, np.nextafter(1.0, 2), 2.0, 2.1]), categorical=False)
+    bins = binning.assign_bins(np.asarray([0.5, 1.0, np.nextafter(1.0, 2), 2.0, 2.1]), categorical=False)
     assert bins[0] == bins[1] != bins[2] == bins[3] != bins[4]
 
 
 def test_missing_shares_a_bin_only_with_what_the_model_takes_for_the_same() -> None:
     right, _ = derive_binning(0, [split(1.0)], None)
-    assert right.missing == right.cells[-1] and right.bins == 2
+    assert right.missing == right.cells[-1] and right.bin_count == 2
     mixed, _ = derive_binning(0, [split(1.0, default_left=True), split(2.0, default_left=False)], None)
-    assert mixed.missing not in mixed.cells and mixed.bins == 4
+    assert mixed.missing not in mixed.cells and mixed.bin_count == 4
     as_zero, _ = derive_binning(0, [split(-1.0, "none"), split(1.0, "none")], None)
-    assert as_zero.missing == as_zero.assign(np.asarray([0.0]), categorical=False)[0] and as_zero.zero is None
+    assert as_zero.missing == as_zero.assign_bins(np.asarray([0.0]), categorical=False)[0] and as_zero.zero is None
 
 
 def test_zero_has_its_own_bin_where_the_model_takes_it_for_missing() -> None:
     binning, _ = derive_binning(0, [split(1.0, "zero", default_left=False)], None)
     values = np.asarray([0.0, -0.0, 1e-36, 0.5, -0.5, np.nan, 3.0])
     assert binning.zero is not None
-    bins = binning.assign(values, categorical=False)
+    bins = binning.assign_bins(values, categorical=False)
     assert bins[0] == bins[1] == bins[2] == bins[5] == bins[6] != bins[3] == bins[4]
 
 
 def test_categories_that_the_model_does_not_tell_apart_share_a_bin() -> None:
     asked = Split(feature=0, threshold=0.0, missing="nan", default_left=False, categories=(0, 2))
     binning, _ = derive_binning(0, [asked], 3)
-    bins = binning.assign(np.asarray([0.0, 2.0, 1.0, 3.0, 9.0, -1.0, np.nan]), categorical=True)
+    bins = binning.assign_bins(np.asarray([0.0, 2.0, 1.0, 3.0, 9.0, -1.0, np.nan]), categorical=True)
     assert bins.tolist() == [0, 0, 1, 1, 1, 1, 1]
 
 

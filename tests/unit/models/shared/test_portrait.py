@@ -42,14 +42,16 @@ def pilot() -> Pilot:
 def outcome_of(pilot: Pilot, detail: ResultDetail, rows: int = 1500) -> tuple[BankSheet, PortfolioScores]:
     model, public, bank = pilot
     sheet = model.sheet(detail)
-    return sheet, interpret_sums(sheet, model.terms(public[:rows], detail).apply(sheet.indicators(bank[:rows])))
+    return sheet, interpret_sums(
+        sheet, model.score_weights(public[:rows], detail).apply_to_indicators(sheet.compute_indicators(bank[:rows]))
+    )
 
 
 def test_points_follow_the_odds() -> None:
     scale, plain = ScoreScale(), Calibration(1.0, 0.0)
     raw = -np.log(np.asarray([20.0, 40.0, 10.0, 1e9, 1e-9]))
     assert scale.score(raw, plain).tolist() == [600, 640, 560, 900, 300]
-    assert scale.points(np.log(2.0), plain) == pytest.approx(-40.0)
+    assert scale.point_change(np.log(2.0), plain) == pytest.approx(-40.0)
 
 
 def test_grades_follow_the_probability() -> None:
@@ -67,9 +69,9 @@ def test_safer_scores_have_higher_points_and_better_grades(pilot: Pilot) -> None
 
 def test_dimensions_are_shares_of_the_pilot_that_are_riskier(pilot: Pilot) -> None:
     _, outcome = outcome_of(pilot, ResultDetail.DIMENSIONS)
-    assert set(outcome.dimensions) == {"tax", "legal", "conduct"}
-    for output, part in outcome.parts.items():
-        share = outcome.dimensions[output.key]
+    assert set(outcome.dimension_scores) == {"tax", "legal", "conduct"}
+    for output, part in outcome.contributions.items():
+        share = outcome.dimension_scores[output.key]
         riskier = np.asarray([(part > p).mean() + (part == p).mean() / 2 for p in part]) * 100
         assert np.abs(share - riskier).max() <= 3.0
         assert share.min() >= 0 and share.max() <= 100
@@ -85,7 +87,7 @@ def test_reasons_put_adverse_ones_first_and_add_up(pilot: Pilot) -> None:
         portrait = build_portrait(sheet, outcome, row, enterprise="e")
         signs = [reason.points < 0 for reason in portrait.reasons]
         assert signs == sorted(signs, reverse=True)
-        wanted = sheet.scale.points(float(outcome.raw[row] - outcome.raw.mean()), sheet.calibration)
+        wanted = sheet.scale.point_change(float(outcome.raw[row] - outcome.raw.mean()), sheet.calibration)
         dimensions = sum(part.points or 0.0 for part in portrait.dimensions)
         features = sum(reason.points for reason in portrait.reasons if reason.kind in ("feature", "public"))
         assert dimensions == pytest.approx(wanted, abs=1e-6)
@@ -114,8 +116,8 @@ def test_small_portfolios_are_compared_with_the_pilot(pilot: Pilot) -> None:
     _, many = outcome_of(pilot, ResultDetail.FULL, rows=30)
     assert (few.compared_with, many.compared_with) == ("pilot", "portfolio")
     _, whole = outcome_of(pilot, ResultDetail.FULL)
-    for output, mean in few.means.items():
-        assert mean == pytest.approx(whole.means[output], abs=1e-9)
+    for output, mean in few.baseline_means.items():
+        assert mean == pytest.approx(whole.baseline_means[output], abs=1e-9)
     one = build_portrait(sheet, few, 3), build_portrait(sheet, whole, 3)
     assert one[0].score == one[1].score
     assert [r.key for r in one[0].reasons] == [r.key for r in one[1].reasons]
@@ -153,7 +155,7 @@ def test_within_the_error_of_a_cut_off_no_side_is_picked(pilot: Pilot) -> None:
         assert outcome.near_cutoff.tolist() == [True, True, True, False, False]
         portraits = [build_portrait(wide, outcome, row) for row in range(5)]
         assert [portrait.possible_grades for portrait in portraits] == [both, both, both, (riskier,), (safer,)]
-        assert [portrait.grade_shown for portrait in portraits[2:]] == [f"{safer} / {riskier}", riskier, safer]
+        assert [portrait.grade_text for portrait in portraits[2:]] == [f"{safer} / {riskier}", riskier, safer]
         assert [portrait.as_dict()["near_cutoff"] for portrait in portraits] == outcome.near_cutoff.tolist()
     # An error that spans several cut-offs leaves every grade between them.
     widest = replace(sheet, error_bound=100.0)
@@ -164,10 +166,12 @@ def test_the_exact_grade_is_always_among_those_that_may_be_right(pilot: Pilot) -
     model, public, bank = pilot
     for step in (1, 64, 4096):
         sheet = model.sheet(ResultDetail.TOTAL)
-        values = model.terms(public, ResultDetail.TOTAL, step=step).apply(sheet.indicators(bank))
-        exact = model.terms(public, ResultDetail.TOTAL).apply(sheet.indicators(bank))
+        values = model.score_weights(public, ResultDetail.TOTAL, step=step).apply_to_indicators(
+            sheet.compute_indicators(bank)
+        )
+        exact = model.score_weights(public, ResultDetail.TOTAL).apply_to_indicators(sheet.compute_indicators(bank))
         outcome, finest = interpret_sums(sheet, values, step=step), interpret_sums(sheet, exact)
-        assert ((outcome.safest <= finest.grade) & (finest.grade <= outcome.riskiest)).all()
+        assert ((outcome.best_grade <= finest.grade) & (finest.grade <= outcome.worst_grade)).all()
         assert (np.abs(outcome.raw - finest.raw) <= outcome.error_bound + finest.error_bound).all()
     assert outcome.near_cutoff.any() and (outcome.grade != finest.grade).any()
 

@@ -36,8 +36,8 @@ def test_a_sheet_goes_over_the_wire_unchanged(model: Model) -> None:
         sheet = model.sheet(detail)
         again = BankSheet.from_json(sheet.to_json())
         assert again == sheet and again.sha256 == sheet.sha256
-        assert len(again.column_words()) == len(again.columns)
-        assert all(zh and en for zh, en in again.column_words())
+        assert len(again.describe_columns()) == len(again.columns)
+        assert all(zh and en for zh, en in again.describe_columns())
 
 
 def test_a_sheet_holds_no_weight_and_no_threshold_of_the_bureau(model: Model) -> None:

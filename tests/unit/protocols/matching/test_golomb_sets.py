@@ -58,11 +58,11 @@ def test_extremes_come_back() -> None:
 
 def test_a_register_takes_nearly_the_least_number_of_bits() -> None:
     entries = 200_000
-    geometry = BucketGeometry.of(entries)
+    geometry = BucketGeometry.for_entries(entries)
     buckets, places = locate_marks(geometry, marks(entries))
     coded = sum(len(encode_golomb(np.sort(places[buckets == b]))) for b in range(geometry.buckets))
     assert 41.44 < 8 * coded / entries < MIN_BITS_PER_ENTRY + 0.1
-    assert geometry.rate(entries) <= 2.0**-40
+    assert geometry.false_positive_rate(entries) <= 2.0**-40
 
 
 def test_marks_spread_evenly() -> None:
@@ -132,9 +132,13 @@ def test_values_beyond_the_range_are_refused() -> None:
 
 
 def test_a_geometry_is_kept_while_it_fits() -> None:
-    first = BucketGeometry.of(1_000_000)
-    assert BucketGeometry.of(1_010_000, first) == first == BucketGeometry.of(800_000, first)
-    assert BucketGeometry.of(1_100_000, first) != first and BucketGeometry.of(400_000, first) != first
+    first = BucketGeometry.for_entries(1_000_000)
+    assert BucketGeometry.for_entries(1_010_000, first) == first == BucketGeometry.for_entries(800_000, first)
+    assert BucketGeometry.for_entries(1_100_000, first) != first and BucketGeometry.for_entries(400_000, first) != first
     for entries in (0, 1, 2, 65_536, 65_537, 6_700_000, 420_000_000):
-        geometry = BucketGeometry.of(entries)
-        assert entries <= geometry.capacity and geometry.rate(entries) <= 2.0**-40 and geometry.fits(entries)
+        geometry = BucketGeometry.for_entries(entries)
+        assert (
+            entries <= geometry.capacity
+            and geometry.false_positive_rate(entries) <= 2.0**-40
+            and geometry.fits_entries(entries)
+        )

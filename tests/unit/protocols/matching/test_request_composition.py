@@ -66,7 +66,7 @@ def test_a_contracts_key_is_as_it_is_written() -> None:
 @pytest.mark.parametrize("engine", bank.ENGINES)
 def test_a_request_has_its_canaries_where_and_as_they_are_written(engine: str) -> None:
     names, width = [f"n{number}" for number in range(30)], {"x25519": 32, "openmined": 33}[engine]
-    part = unpack_frame(bank.Blinding(engine, SECRET).request(names), FrameKind.MATCH_REQUEST).parts[0]
+    part = unpack_frame(bank.Blinding(engine, SECRET).build_request(names), FrameKind.MATCH_REQUEST).parts[0]
     elements = [part[start : start + width] for start in range(0, len(part), width)]
     stream = hashlib.shake_256(b"shulab canary places v1\x00" + SECRET).digest(16 * 94)
     places = sorted(range(94), key=lambda place: stream[16 * place : 16 * place + 16])[:64]

@@ -203,10 +203,10 @@ def test_the_factor_of_a_reply_is_a_constant_of_the_set(params: ParameterSet) ->
     made = binding.ciphertext_from_ntt(
         drawn(params.data_primes, params.degree, 1), drawn(params.data_primes, params.degree, 2), params
     )
-    assert params.correction(len(params.data_primes)) == 1
+    assert params.correction_factor(len(params.data_primes)) == 1
     evaluator.mod_switch_to_inplace(made, context.last_parms_id())
     first, second = binding.ciphertext_residues(made, params)  # raises for another factor
-    assert params.correction(1) == pow(params.data_primes[1], -1, params.plain_modulus)
+    assert params.correction_factor(1) == pow(params.data_primes[1], -1, params.plain_modulus)
     again = binding.reply_ciphertext(first, second, params)
     assert binding.save_object(again) == binding.save_object(made)
     half = params.output_bytes // 2

@@ -100,8 +100,8 @@ def witness(home: BankHome, ledger: Ledger) -> LedgerWitness:
 
 def test_receipts_are_checked_and_the_newest_head_kept(witness: LedgerWitness, ledger: Ledger, home: BankHome) -> None:
     for number in range(1, 6):
-        assert witness.check(ledger.receipt(ledger.add()), EXCHANGE).entry == number
-        assert witness.kept() == ledger.head()
+        assert witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE).entry_number == number
+        assert witness.stored_head() == ledger.head()
     assert ledger.asked == [(1, 2), (2, 3), (3, 4), (4, 5)]
     file = home.folder / "bureaus" / f"{BUREAU.fingerprint}.head"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -124,22 +124,22 @@ def test_a_receipt_about_something_else_is_refused(
     witness: LedgerWitness, ledger: Ledger, what: str, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(NotAuthentic, match=f"job's {what}"):
-        witness.check(ledger.receipt(ledger.add(**changes)), EXCHANGE)
-    assert witness.kept() is None
+        witness.check_receipt(ledger.receipt(ledger.add(**changes)), EXCHANGE)
+    assert witness.stored_head() is None
 
 
 def test_a_receipt_must_be_the_bureaus_and_proven(witness: LedgerWitness, ledger: Ledger) -> None:
     seq = ledger.add()
     with pytest.raises(NotAuthentic, match="signature"):
-        witness.check(ledger.receipt(seq, Ed25519PrivateKey.generate()), EXCHANGE)
+        witness.check_receipt(ledger.receipt(seq, Ed25519PrivateKey.generate()), EXCHANGE)
     receipt = ledger.receipt(seq)
     receipt["entry"]["facts"]["salt"] = "other"
     with pytest.raises(NotAuthentic, match="does not show"):
-        witness.check(receipt, EXCHANGE)
+        witness.check_receipt(receipt, EXCHANGE)
     with pytest.raises(InvalidInput):
-        witness.check({"entry": 7}, EXCHANGE)
+        witness.check_receipt({"entry": 7}, EXCHANGE)
     with pytest.raises(NotAuthentic):
-        witness.check(ledger.receipt(seq), replace(EXCHANGE, reply=b"another"))
+        witness.check_receipt(ledger.receipt(seq), replace(EXCHANGE, reply=b"another"))
 
 
 def rewrite(ledger: Ledger) -> None:
@@ -161,36 +161,36 @@ def test_a_rewritten_ledger_is_noticed(
     witness: LedgerWitness, ledger: Ledger, home: BankHome, harm: Callable[[Ledger], None]
 ) -> None:
     for _ in range(6):
-        witness.check(ledger.receipt(ledger.add()), EXCHANGE)
-    kept = witness.kept()
+        witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
+    kept = witness.stored_head()
     harm(ledger)
     seq = ledger.add("new") if harm is not roll_back else 2
     with pytest.raises(NotAuthentic, match="rewritten"):
-        witness.check(ledger.receipt(seq), EXCHANGE)
-    assert witness.kept() == kept  # nothing newer is believed
+        witness.check_receipt(ledger.receipt(seq), EXCHANGE)
+    assert witness.stored_head() == kept  # nothing newer is believed
     evidence = home.folder / "bureaus" / f"{BUREAU.fingerprint}.contradiction"
     SignedTreeHead.read(evidence.read_bytes()).verify(BUREAU.public_key)
     with pytest.raises(NotAuthentic, match="rewritten"):  # and it stays so
-        LedgerWitness(home, BUREAU, ledger.prove).check(ledger.receipt(seq), EXCHANGE)
+        LedgerWitness(home, BUREAU, ledger.prove).check_receipt(ledger.receipt(seq), EXCHANGE)
 
 
 def test_another_history_of_the_same_size_is_noticed(witness: LedgerWitness, ledger: Ledger) -> None:
     for _ in range(4):
         ledger.add()
-    witness.follow(ledger.head())
+    witness.advance_head(ledger.head())
     rewrite(ledger)
     with pytest.raises(NotAuthentic, match="rewritten"):
-        witness.follow(ledger.head())
+        witness.advance_head(ledger.head())
 
 
 def test_answers_may_overtake_each_other(witness: LedgerWitness, ledger: Ledger) -> None:
     first = ledger.receipt(ledger.add())
     second = ledger.receipt(ledger.add())
-    witness.check(second, EXCHANGE)
-    newest = witness.kept()
-    witness.check(first, EXCHANGE)
-    assert witness.kept() == newest and ledger.asked == [(1, 2)]
-    witness.check(second, EXCHANGE)  # the same again needs no proof
+    witness.check_receipt(second, EXCHANGE)
+    newest = witness.stored_head()
+    witness.check_receipt(first, EXCHANGE)
+    assert witness.stored_head() == newest and ledger.asked == [(1, 2)]
+    witness.check_receipt(second, EXCHANGE)  # the same again needs no proof
     assert ledger.asked == [(1, 2)]
 
 
@@ -199,16 +199,16 @@ def test_a_bureau_that_is_away_is_not_accused(home: BankHome, ledger: Ledger) ->
         raise Unreachable("No answer.")
 
     witness = LedgerWitness(home, BUREAU, away)
-    witness.check(ledger.receipt(ledger.add()), EXCHANGE)
+    witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
     with pytest.raises(Unreachable):
-        witness.check(ledger.receipt(ledger.add()), EXCHANGE)
-    kept = witness.kept()
+        witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
+    kept = witness.stored_head()
     assert kept is not None and kept.size == 1
 
 
 def test_a_damaged_head_is_not_passed_over(witness: LedgerWitness, ledger: Ledger, home: BankHome) -> None:
-    witness.check(ledger.receipt(ledger.add()), EXCHANGE)
+    witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
     file = home.folder / "bureaus" / f"{BUREAU.fingerprint}.head"
     file.write_bytes(ledger.head(key=Ed25519PrivateKey.generate()).to_json())
     with pytest.raises(InvalidInput, match="tree head"):
-        witness.check(ledger.receipt(ledger.add()), EXCHANGE)
+        witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)

@@ -32,10 +32,10 @@ def values_of(codes) -> np.ndarray:
 
 def test_values_come_back_in_the_order_asked_and_the_others_are_missing(tmp_path: Path) -> None:
     with open_evaluation_store(tmp_path / "e", *OF) as store:
-        number = store.begin(["b", "a"])
-        assert store.under_way() == [(number, ["b", "a"])] and len(store) == 0
-        store.keep(number, ["b", "a"], values_of(["b", "a"]))
-        assert store.under_way() == [] and len(store) == 2
+        number = store.record_request(["b", "a"])
+        assert store.pending_requests() == [(number, ["b", "a"])] and len(store) == 0
+        store.record_evaluations(number, ["b", "a"], values_of(["b", "a"]))
+        assert store.pending_requests() == [] and len(store) == 2
     with open_evaluation_store(tmp_path / "e", *OF) as store:
         values, held = store.look_up(["a", "x", "b", "a"])
         assert held.tolist() == [True, False, True, True]
@@ -52,7 +52,7 @@ def test_any_sequence_of_requests_leaves_each_code_with_its_value(tmp_path_facto
             codes = [code for code in request if _encodable(code)]
             fresh = store.missing(codes)
             assert set(fresh) == set(codes) - asked
-            store.keep(store.begin(fresh), fresh, values_of(fresh))
+            store.record_evaluations(store.record_request(fresh), fresh, values_of(fresh))
             asked |= set(codes)
             values, held = store.look_up(sorted(asked))
             assert held.all() and np.array_equal(values, values_of(sorted(asked)))
@@ -64,20 +64,20 @@ def _encodable(text: str) -> bool:
 
 def test_requests_end_by_their_numbers_and_numbers_are_not_used_again(tmp_path: Path) -> None:
     with open_evaluation_store(tmp_path / "e", *OF) as store:
-        first, second = store.begin(["a"]), store.begin(["b"])
-        assert store.under_way() == [(first, ["a"]), (second, ["b"])]
-        store.drop(second)
+        first, second = store.record_request(["a"]), store.record_request(["b"])
+        assert store.pending_requests() == [(first, ["a"]), (second, ["b"])]
+        store.discard_request(second)
         with pytest.raises(ValueError, match="32 bytes"):
-            store.keep(first, ["a"], np.zeros((2, 32), np.uint8))
-        assert store.under_way() == [(first, ["a"])]
-        assert store.begin(["c"]) > second
-        store.keep(first, ["a"], values_of(["a"]))
-        assert [codes for _, codes in store.under_way()] == [["c"]] and store.missing(["a", "c"]) == ["c"]
+            store.record_evaluations(first, ["a"], np.zeros((2, 32), np.uint8))
+        assert store.pending_requests() == [(first, ["a"])]
+        assert store.record_request(["c"]) > second
+        store.record_evaluations(first, ["a"], values_of(["a"]))
+        assert [codes for _, codes in store.pending_requests()] == [["c"]] and store.missing(["a", "c"]) == ["c"]
 
 
 def test_files_are_the_owners_alone_and_others_files_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "e"
-    with open_evaluation_store(folder, *OF) as store, store.alone():
+    with open_evaluation_store(folder, *OF) as store, store.exclusive():
         assert folder.stat().st_mode & 0o777 == 0o700
         assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.iterdir())
     path = folder / "c-0001.e1.x25519.sqlite"
@@ -122,11 +122,11 @@ def test_epochs_are_told_for_one_contract_and_engine(tmp_path: Path) -> None:
 
 
 def _hold(folder: Path, held, release) -> None:
-    with open_evaluation_store(folder, *OF) as store, store.alone():
-        number = store.begin(["a"])
+    with open_evaluation_store(folder, *OF) as store, store.exclusive():
+        number = store.record_request(["a"])
         held.set()
         release.wait(30)
-        store.keep(number, ["a"], values_of(["a"]))
+        store.record_evaluations(number, ["a"], values_of(["a"]))
 
 
 def test_two_processes_send_one_after_the_other(tmp_path: Path) -> None:
@@ -135,8 +135,8 @@ def test_two_processes_send_one_after_the_other(tmp_path: Path) -> None:
     other = context.Process(target=_hold, args=(tmp_path, held, release))
     other.start()
     assert held.wait(30)
-    with open_evaluation_store(tmp_path, *OF) as store, store.alone(waiting=release.set):
-        assert release.is_set() and store.under_way() == [] and store.missing(["a"]) == []
+    with open_evaluation_store(tmp_path, *OF) as store, store.exclusive(waiting=release.set):
+        assert release.is_set() and store.pending_requests() == [] and store.missing(["a"]) == []
     other.join(30)
     assert other.exitcode == 0
 
@@ -181,7 +181,9 @@ def test_a_process_that_is_killed_leaves_values_or_the_request(tmp_path: Path) -
             for number in kept | sent:
                 codes = [f"code-{number}-{n}" for n in range(200)]
                 values, held = store.look_up(codes)
-                assert held.all() or (number not in kept and [request for _, request in store.under_way()] == [codes])
+                assert held.all() or (
+                    number not in kept and [request for _, request in store.pending_requests()] == [codes]
+                )
                 assert not held.any() or np.array_equal(values, values_of(codes))
         with closing(sqlite3.connect(tmp_path / "c-0001.e1.x25519.sqlite")) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -191,11 +193,11 @@ def test_a_process_that_is_killed_leaves_values_or_the_request(tmp_path: Path) -
 def test_a_store_of_the_former_kind_is_emptied_and_never_read(tmp_path: Path) -> None:
     """Its values are of a key that all contracts shared: under a contract's own they would name nobody."""
     with open_evaluation_store(tmp_path / "e", *OF) as store:
-        store.keep(store.begin(["a"]), ["a"], np.ones((1, 32), dtype=np.uint8))
-        store.begin(["b"])
+        store.record_evaluations(store.record_request(["a"]), ["a"], np.ones((1, 32), dtype=np.uint8))
+        store.record_request(["b"])
     (path,) = (tmp_path / "e").glob("*.sqlite")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE about SET schema = 'shulab-evaluations/1'")
     connection.close()
     with open_evaluation_store(tmp_path / "e", *OF) as store:
-        assert len(store) == 0 and store.under_way() == []
+        assert len(store) == 0 and store.pending_requests() == []

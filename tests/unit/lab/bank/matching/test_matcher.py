@@ -122,7 +122,7 @@ def test_interrupted_anywhere_it_goes_on_and_charges_each_identifier_once(
     assert names(CODES[:90], found) == CODES[:50]
     assert registry.used == 90 and set(registry.elements.values()) == {1}
     with party.store(engine) as store:
-        assert len(store) == 90 and store.under_way() == []
+        assert len(store) == 90 and store.pending_requests() == []
 
 
 def test_tags_are_those_that_the_bureau_derives_and_engines_agree_on_the_match(tmp_path: Path) -> None:
@@ -184,7 +184,7 @@ def test_what_waited_behind_a_refused_request_has_not_left_and_does_not_stay(par
     with pytest.raises(NotAllowed, match="ceiling"):
         party.match(registry, CODES[:80], per_request=20)
     with party.store() as store:
-        assert store.under_way() == [] and len(store) == registry.used == 20
+        assert store.pending_requests() == [] and len(store) == registry.used == 20
     assert registry.calls.count("match") == 2
 
 
@@ -279,7 +279,7 @@ def test_a_busy_bureau_is_waited_for_and_it_is_said(party: Party, monkeypatch) -
     assert [name for name, _ in watcher.stages] == ["wait", "setup", "match", "look-up"]
     assert watcher.done == {"wait": 1, "setup": 5, "match": 10, "look-up": 5}
     assert all(name in STAGE_LABELS for name, _ in watcher.stages)
-    monkeypatch.setattr(registry, "patience", type(registry.patience)(longest_wait=0.001, busy=0.05))
+    monkeypatch.setattr(registry, "retry_policy", type(registry.retry_policy)(longest_wait=0.001, busy_timeout=0.05))
     registry.busy = 10**9
     with pytest.raises(Unreachable, match="evaluating"):
         party.match(registry, CODES[:10])

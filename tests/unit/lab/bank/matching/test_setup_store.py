@@ -74,7 +74,7 @@ def test_a_bucket_that_the_disk_changed_is_noticed_and_fetched_anew(registry: Re
         content = bytearray(path.read_bytes())
         content[held.offsets[3] + 5] ^= 1
         path.write_bytes(content)
-        assert not held.sound(3) and held.missing() == [3]
+        assert not held.has_bucket(3) and held.missing_buckets() == [3]
         with pytest.raises(InvalidInput, match="changed on this disk"):
             held.bucket(3)
     registry.calls.clear()

@@ -44,13 +44,13 @@ def test_values_are_cut_at_the_deciles_of_those_before() -> None:
     before = np.arange(1, 101, dtype=np.float64)
     same = measure_stability("score", before, before[::-1])
     assert same.before == same.now == (0.1,) * DECILES
-    assert (same.index, same.reading) == (0, "stable")
+    assert (same.index, same.level) == (0, "stable")
     assert same.chance == pytest.approx(2 / 100 * 16.919)
     higher = measure_stability("score", before, before + 10)
     assert higher.now == (0.0, *(0.1,) * 8, 0.2)
     # The lowest decile emptied (half of 100 enterprises' one), the highest doubled.
     assert higher.index == pytest.approx((0.005 - 0.1) * log(0.005 / 0.1) + 0.1 * log(2))
-    assert higher.reading == "moved"
+    assert higher.level == "moved"
     assert (higher.mean_before, higher.mean_now) == (50.5, 60.5)
 
 

@@ -157,7 +157,7 @@ def test_within_the_error_of_a_cut_off_pages_pick_no_side(full: ScoredRun) -> No
     console.print(draw_portrait_panel(near))
     text = console.export_text()
     assert "A / BBB" in text and "误差范围之内" in text and "within the error of the cut-off" in text
-    wide = replace(full, outcome=replace(full.outcome, riskiest=full.outcome.riskiest * 0 + 8))
+    wide = replace(full, outcome=replace(full.outcome, worst_grade=full.outcome.worst_grade * 0 + 8))
     counted = int(wide.outcome.near_cutoff.sum())
     assert f"{counted} 户在等级界线的误差范围之内" in Elements(overview_page(wide)).text
 

@@ -59,10 +59,12 @@ def contract(home: BankHome) -> Contract:
 
 def make_match(home: BankHome, contract: Contract, started: datetime, *, finish: bool = True) -> Path:
     """A run that matched, or stopped before it had."""
-    label = RunMetadata.of(RunKind.MATCH, contract, started)
+    label = RunMetadata.for_contract(RunKind.MATCH, contract, started)
     with open_run(home.matches, run_key(str(started), str(finish)), label, now=started) as run:
         if finish:
-            run.finish_match({"run": run.id, "kind": "match", "contract": contract.id, "out": "matched.csv"} | FACTS)
+            run.finish_without_scores(
+                {"run": run.id, "kind": "match", "contract": contract.id, "out": "matched.csv"} | FACTS
+            )
     return run.folder
 
 
@@ -80,8 +82,8 @@ FACTS |= {
 def pay_for(home: BankHome, contract: Contract, *epochs: int) -> None:
     """Values of an identifier under these key epochs, and a set-up."""
     for epoch in epochs:
-        with open_evaluation_store(home.evaluations, contract.id, epoch, ENGINE) as store, store.alone():
-            store.keep(store.begin(["a"]), ["a"], np.ones((1, 32), np.uint8))
+        with open_evaluation_store(home.evaluations, contract.id, epoch, ENGINE) as store, store.exclusive():
+            store.record_evaluations(store.record_request(["a"]), ["a"], np.ones((1, 32), np.uint8))
     (home.setups / contract.id).mkdir(parents=True, exist_ok=True)
     (home.setups / contract.id / "0.buckets").write_bytes(b"0" * 100)
 
@@ -97,7 +99,7 @@ def silent(contract: str) -> Sequence[ContractVersionStatus]:
 
 
 def reasons(found: RetentionReport) -> list[tuple[RetainedKind, str]]:
-    return [(kept.sort, kept.reason.value) for kept in (*found.due, *found.doubtful)]
+    return [(kept.kind, kept.reason.value) for kept in (*found.due, *found.on_hold)]
 
 
 def test_runs_go_by_the_retention_of_their_contract_and_unfinished_ones_too(home: BankHome, contract: Contract) -> None:
@@ -114,7 +116,7 @@ def test_runs_go_by_the_retention_of_their_contract_and_unfinished_ones_too(home
     ]
     assert remove_expired(home, found.due) == found.due
     assert finished_run_folders(home.matches) == (fresh,) and not old.exists() and not stopped.exists()
-    assert unfinished_run_folders(home.runs, home.matches) == (unlabelled,) and not any(home.leaving.iterdir())
+    assert unfinished_run_folders(home.runs, home.matches) == (unlabelled,) and not any(home.trash.iterdir())
 
 
 @pytest.mark.parametrize("state", ["active", "suspended", "approved", "of a later version of the bureau"])
@@ -141,7 +143,7 @@ def test_what_was_paid_for_goes_when_the_contract_has_ended(home: BankHome, cont
             (sort, RemovalReason.ENDED)
             for sort in (RetainedKind.UNFINISHED, RetainedKind.EVALUATIONS, RetainedKind.SETUP)
         ]
-    assert sum(kept.bytes for kept in found.due) > 100
+    assert sum(kept.size_bytes for kept in found.due) > 100
     assert len(remove_expired(home, found.due)) == 3
     assert not any(home.evaluations.iterdir()) and not any(home.setups.iterdir()) and not stopped.exists()
     assert done.exists() and home.contract(contract.id).contract == contract
@@ -191,12 +193,12 @@ def test_values_under_earlier_keys_go_unless_an_unfinished_run_may_need_them(
 def test_nothing_of_a_contract_is_touched_while_a_job_of_it_is_at_work(home: BankHome, contract: Contract) -> None:
     pay_for(home, contract, 1)
     old = make_match(home, contract, NOW - timedelta(days=DAYS + 1))
-    label = RunMetadata.of(RunKind.SCORE, contract, NOW)
+    label = RunMetadata.for_contract(RunKind.SCORE, contract, NOW)
     before = check_retention(home, says((contract, "revoked")), now=NOW).due
     with open_run(home.runs, run_key("at work"), label, now=NOW) as run:
         found = check_retention(home, says((contract, "revoked")), now=NOW)
-        assert len(before) == 3 and found.due == () and {kept.reason for kept in found.doubtful} == {HoldReason.AT_WORK}
-        assert len(found.doubtful) == 4
+        assert len(before) == 3 and found.due == () and {kept.reason for kept in found.on_hold} == {HoldReason.AT_WORK}
+        assert len(found.on_hold) == 4
     # A run that is at work by the time it would be removed stays as well.
     due = check_retention(home, says((contract, "revoked")), now=NOW).due
     with open_run(home.runs, run_key("at work"), label, now=NOW):
@@ -239,7 +241,7 @@ def test_a_removal_that_is_cut_off_anywhere_is_finished_by_the_next(
             with open_evaluation_store(home.evaluations, contract.id, 1, ENGINE) as store:
                 assert len(store) == 1
         remove_expired(home, check_retention(home, ended, now=NOW).due)
-        assert not run.exists() and not any(home.evaluations.iterdir()) and not any(home.leaving.iterdir())
+        assert not run.exists() and not any(home.evaluations.iterdir()) and not any(home.trash.iterdir())
     assert step > 5
 
 
@@ -275,7 +277,7 @@ def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to
 
 
 def test_a_run_of_a_former_version_is_said_to_end_there(home: BankHome, contract: Contract) -> None:
-    label = RunMetadata.of(RunKind.SCORE, contract, NOW)
+    label = RunMetadata.for_contract(RunKind.SCORE, contract, NOW)
     with open_run(home.runs, run_key("a"), label, now=NOW) as run:
         pass
     assert unresumable_run_warnings(home.runs, contract.id) == []

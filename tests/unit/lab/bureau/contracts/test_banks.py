@@ -68,7 +68,7 @@ def statement(bank: str, old: Key, new: Key, clock: Clock, bureau: str = BUREAU_
 
 def entries(store: Database) -> list[tuple[str, str]]:
     """Kind and body of every entry."""
-    with store.read() as session:
+    with store.begin_read() as session:
         return [(row.kind, row.body) for row in session.scalars(select(LedgerEntryRow).order_by(LedgerEntryRow.seq))]
 
 
@@ -77,14 +77,14 @@ def test_the_same_card_is_the_same_bank(keeper: Database, room: BankRegistry) ->
     bank = enrol(keeper, key.card())
     assert bank == enrol(keeper, key.card()) and bank.startswith("b-") and len(bank) == 14
     assert [kind for kind, _ in entries(keeper)] == ["bank.registered"]
-    found = room.of_key(key.public)
+    found = room.find_by_key(key.public)
     assert found is not None and (found[0].id, found[0].name, found[1].state) == (
         bank,
         "Test bank",
         BankKeyState.ACTIVE,
     )
-    assert room.of_key(Key().public) is None and room.of_contract("c-none") is None
-    with keeper.read() as session:
+    assert room.find_by_key(Key().public) is None and room.find_id_by_contract("c-none") is None
+    with keeper.begin_read() as session:
         assert banks.find_bank_by_key(session, key.public) == (bank, BankKeyState.ACTIVE)
         assert banks.contract_party(session, bank) == key.card()
         assert banks.find_bank_by_key(session, Key().public) is None
@@ -106,8 +106,8 @@ def test_a_key_is_succeeded_and_accepted_for_a_day(keeper: Database, room: BankR
     old, new = Key(), Key()
     bank = enrol(keeper, old.card())
     signed = statement(bank, old, new, clock)
-    room.succeed(bank, signed)
-    room.succeed(bank, signed)  # the answer was lost, and it is sent again
+    room.replace_key(bank, signed)
+    room.replace_key(bank, signed)  # the answer was lost, and it is sent again
     kinds = [kind for kind, _ in entries(keeper)]
     assert kinds == ["bank.registered", "bank.key-succeeded"]
     body = entries(keeper)[-1][1]
@@ -119,9 +119,9 @@ def test_a_key_is_succeeded_and_accepted_for_a_day(keeper: Database, room: BankR
         (KEY_GRACE_PERIOD - timedelta(seconds=1), True),
         (KEY_GRACE_PERIOD, False),
     ):
-        assert keys[old.public].accepted(clock.now + later) is accepted
-        assert keys[new.public].accepted(clock.now + later)
-    with keeper.read() as session:
+        assert keys[old.public].is_accepted(clock.now + later) is accepted
+        assert keys[new.public].is_accepted(clock.now + later)
+    with keeper.begin_read() as session:
         assert banks.contract_party(session, bank) == new.card()
     with pytest.raises(Conflict, match="succeeded"):
         enrol(keeper, old.card())
@@ -134,66 +134,66 @@ def test_a_statement_must_be_this_banks_for_this_bureau_of_now_and_by_both_keys(
     bank = enrol(keeper, old.card())
     another = enrol(keeper, other.card("Another bank"))
     with pytest.raises(InvalidInput, match="this bureau"):
-        room.succeed(bank, statement(bank, old, new, clock, bureau="cd" * 32))
+        room.replace_key(bank, statement(bank, old, new, clock, bureau="cd" * 32))
     with pytest.raises(InvalidInput):
-        room.succeed(bank, statement(another, old, new, clock))
+        room.replace_key(bank, statement(another, old, new, clock))
     with pytest.raises(InvalidInput):  # another bank's key cannot be handed over
-        room.succeed(bank, statement(bank, other, new, clock))
+        room.replace_key(bank, statement(bank, other, new, clock))
     with pytest.raises(Conflict):  # nor taken
-        room.succeed(bank, statement(bank, old, other, clock))
+        room.replace_key(bank, statement(bank, old, other, clock))
     half = statement(bank, old, new, clock)
     with pytest.raises(NotAuthentic):
-        room.succeed(bank, half.model_copy(update={"new_signature": half.old_signature}))
+        room.replace_key(bank, half.model_copy(update={"new_signature": half.old_signature}))
     late = statement(bank, old, new, clock)
     clock.now += timedelta(hours=1)
     with pytest.raises(InvalidInput):
-        room.succeed(bank, late)
+        room.replace_key(bank, late)
     assert [kind for kind, _ in entries(keeper)] == ["bank.registered"] * 2
-    room.succeed(bank, statement(bank, old, new, clock))
+    room.replace_key(bank, statement(bank, old, new, clock))
     with pytest.raises(Conflict):  # the old key has handed over already
-        room.succeed(bank, statement(bank, old, Key(), clock))
+        room.replace_key(bank, statement(bank, old, Key(), clock))
 
 
 def test_revoking_is_at_once_and_ends_the_day_of_grace(keeper: Database, room: BankRegistry, clock: Clock) -> None:
     old, new = Key(), Key()
     bank = enrol(keeper, old.card())
-    room.succeed(bank, statement(bank, old, new, clock))
-    found = room.revoke(old.public, "stolen", by=ADMINISTRATOR)
-    assert not next(key for key in found.keys if key.public_key == old.public).accepted(clock.now)
-    room.revoke(old.public, "stolen again", by=ADMINISTRATOR)
+    room.replace_key(bank, statement(bank, old, new, clock))
+    found = room.revoke_key(old.public, "stolen", by=ADMINISTRATOR)
+    assert not next(key for key in found.keys if key.public_key == old.public).is_accepted(clock.now)
+    room.revoke_key(old.public, "stolen again", by=ADMINISTRATOR)
     assert [kind for kind, _ in entries(keeper)][-1] == "bank.key-revoked"
     assert sum(kind == "bank.key-revoked" for kind, _ in entries(keeper)) == 1
     assert '"by":"person:root"' in entries(keeper)[-1][1] and "stolen" in entries(keeper)[-1][1]
-    room.revoke(new.public, "stolen too", by=ADMINISTRATOR)
-    with keeper.read() as session, pytest.raises(Conflict, match="No key"):
+    room.revoke_key(new.public, "stolen too", by=ADMINISTRATOR)
+    with keeper.begin_read() as session, pytest.raises(Conflict, match="No key"):
         banks.contract_party(session, bank)
     with pytest.raises(Conflict, match="revoked"):
         enrol(keeper, new.card())
     with pytest.raises(NotFound):
-        room.revoke(Key().public, "x", by=ADMINISTRATOR)
+        room.revoke_key(Key().public, "x", by=ADMINISTRATOR)
     for reason in ("", "  ", "x" * 501):
         with pytest.raises(InvalidInput):
-            room.revoke(new.public, reason, by=ADMINISTRATOR)
+            room.revoke_key(new.public, reason, by=ADMINISTRATOR)
 
 
 def test_a_lost_key_is_replaced_by_an_administrator(keeper: Database, room: BankRegistry) -> None:
     lost, fresh = Key(), Key()
     bank = enrol(keeper, lost.card())
     told = fresh.card().fingerprint
-    room.add(fresh.card(), by=ADMINISTRATOR, told=told)
-    room.add(fresh.card(), by=ADMINISTRATOR, told=told)
+    room.add_key(fresh.card(), by=ADMINISTRATOR, told=told)
+    room.add_key(fresh.card(), by=ADMINISTRATOR, told=told)
     kind, body = entries(keeper)[-1]
     assert kind == "bank.key-added" and "person:root" in body and fresh.public in body
     assert sum(kind == "bank.key-added" for kind, _ in entries(keeper)) == 1
-    with keeper.read() as session:
+    with keeper.begin_read() as session:
         assert banks.find_bank_by_key(session, fresh.public) == (bank, BankKeyState.ACTIVE)
-    room.revoke(lost.public, "lost", by=ADMINISTRATOR)
-    with keeper.read() as session:
+    room.revoke_key(lost.public, "lost", by=ADMINISTRATOR)
+    with keeper.begin_read() as session:
         assert banks.contract_party(session, bank) == fresh.card()
     with pytest.raises(NotFound):
-        room.add(Key().card("Unknown bank"), by=ADMINISTRATOR)
+        room.add_key(Key().card("Unknown bank"), by=ADMINISTRATOR)
     with pytest.raises(Conflict):
-        room.add(lost.card(), by=ADMINISTRATOR)
+        room.add_key(lost.card(), by=ADMINISTRATOR)
 
 
 @pytest.mark.parametrize("role", [role for role in Role if role is not Role.ADMINISTRATOR])
@@ -202,8 +202,8 @@ def test_only_administrators_change_keys(keeper: Database, room: BankRegistry, r
     enrol(keeper, key.card())
     person = AccountHolder("someone", "elsewhere", frozenset({role}))
     for change in (
-        lambda: room.revoke(key.public, "x", by=person),
-        lambda: room.add(Key().card(), by=person),
+        lambda: room.revoke_key(key.public, "x", by=person),
+        lambda: room.add_key(Key().card(), by=person),
     ):
         with pytest.raises(NotAllowed, match="revoke banks' keys"):
             change()
@@ -213,14 +213,14 @@ def test_only_administrators_change_keys(keeper: Database, room: BankRegistry, r
 def test_an_ended_key_in_use_is_noted_but_not_each_time(keeper: Database, room: BankRegistry, clock: Clock) -> None:
     key = Key()
     bank = enrol(keeper, key.card())
-    room.revoke(key.public, "stolen", by=ADMINISTRATOR)
-    found = room.of_key(key.public)
+    room.revoke_key(key.public, "stolen", by=ADMINISTRATOR)
+    found = room.find_by_key(key.public)
     assert found is not None
     for _ in range(50):
-        room.note_ended_key(bank, found[1])
+        room.record_ended_key_use(bank, found[1])
     assert [kind for kind, _ in entries(keeper)].count("refused") == 1
     clock.now += timedelta(minutes=11)
-    room.note_ended_key(bank, found[1])
+    room.record_ended_key_use(bank, found[1])
     kind, body = entries(keeper)[-1]
     assert kind == "refused" and key.public in body and f"bank:{bank}" in body
     assert [kind for kind, _ in entries(keeper)].count("refused") == 2
@@ -233,7 +233,7 @@ def test_one_succession_wins_among_many_at_once(keeper: Database, room: BankRegi
 
     def succeed(new: Key) -> None:
         try:
-            room.succeed(bank, statement(bank, old, new, clock))
+            room.replace_key(bank, statement(bank, old, new, clock))
             outcomes.append("done")
         except Conflict:
             outcomes.append("conflict")

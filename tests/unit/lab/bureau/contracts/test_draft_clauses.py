@@ -35,7 +35,7 @@ def counting(scene: Scene) -> str:
 def enter(scene: Scene, contract_id: str, operation: Operation, identifiers: int | None = None) -> None:
     with scene.bureau.store.begin() as session:
         passage = AccessControl(scene.bureau.shelf)
-        passage.enter(session, contract_id, operation, JOB, scene.clock.now, identifiers=identifiers)
+        passage.authorise_request(session, contract_id, operation, JOB, scene.clock.now, identifiers=identifiers)
 
 
 def test_it_is_drafted_without_items_and_one_officer_passes_it(scene: Scene) -> None:
@@ -123,7 +123,9 @@ def test_a_contract_without_counting_refuses_a_count(scene: Scene) -> None:
 
 
 def test_where_matching_is_allowed_too_the_job_is_opened_for_that_and_a_count_enters_it(scene: Scene) -> None:
-    made = draft(scene, ALONE.model_copy(update={"operations": (Operation.COUNT, Operation.MATCH)}).over(TOTAL))
+    made = draft(
+        scene, ALONE.model_copy(update={"operations": (Operation.COUNT, Operation.MATCH)}).with_defaults(TOTAL)
+    )
     scene.file(made)
     scene.bureau.open_job(made.id, JOB, TERMS)
     enter(scene, made.id, Operation.COUNT)
@@ -147,16 +149,16 @@ def test_the_first_conversation_is_amended_into_a_contract_over_items_and_back(s
 
 
 def test_forms_of_items_are_left_behind_where_only_a_count_is_wished_for() -> None:
-    before = ContractOptions.of_contract(contract())
+    before = ContractOptions.from_contract(contract())
     assert before.forms and before.detail is not ResultDetail.TOTAL
-    wished = before.wished(DraftOptions(operations=(Operation.COUNT,)))
+    wished = before.with_changes(DraftOptions(operations=(Operation.COUNT,)))
     assert (wished.forms, wished.detail) == ({}, ResultDetail.TOTAL)
 
 
 def test_one_that_was_written_elsewhere_is_held_against_what_the_bureau_has(scene: Scene) -> None:
     made = draft(scene)
     few = made.ceilings.model_copy(update={"identifiers": 1})
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         check_external_contract(session, made, scene.bureau.party, scene.bureau.shelf)
         for changes, reason in (
             ({"items": (ContractItem(code="stranger"),)}, "term items"),

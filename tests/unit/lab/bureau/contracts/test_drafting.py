@@ -37,23 +37,23 @@ def test_an_officers_options_name_witnesses_or_none() -> None:
 
 
 def test_an_amendment_keeps_them_unless_told_otherwise() -> None:
-    choices = ContractOptions.of_contract(contract(witnesses=TERMS))
-    assert choices.wished(DraftOptions()).witnesses == TERMS
-    assert choices.wished(DraftOptions(witnesses="none")).witnesses is None
-    assert ContractOptions().wished(DraftOptions(witnesses=TERMS)).witnesses == TERMS
+    choices = ContractOptions.from_contract(contract(witnesses=TERMS))
+    assert choices.with_changes(DraftOptions()).witnesses == TERMS
+    assert choices.with_changes(DraftOptions(witnesses="none")).witnesses is None
+    assert ContractOptions().with_changes(DraftOptions(witnesses=TERMS)).witnesses == TERMS
 
 
 def test_a_contract_without_witnesses_has_the_bytes_that_it_had() -> None:
     plain = contract()
-    assert b"witnesses" not in plain.canonical()
-    document = json.loads(plain.canonical())
+    assert b"witnesses" not in plain.canonical_bytes()
+    document = json.loads(plain.canonical_bytes())
     assert Contract.model_validate(document).sha256 == plain.sha256
     stored = SignedContract(contract=plain).model_dump_json(by_alias=True)
     assert parse_contract(stored).contract == plain
 
 
 def test_both_languages_say_who_or_that_forks_are_not_found_out() -> None:
-    (off,) = [clause for clause in render_clauses(contract()) if clause.term == "witnesses"]
+    (off,) = [clause for clause in render_clauses(contract()) if clause.clause == "witnesses"]
     assert "关闭" in off.zh and "detection of forks is off" in off.en
     (told,) = diff_contracts(contract(), contract(witnesses=TERMS))
     for one in WITNESSES:
@@ -63,7 +63,7 @@ def test_both_languages_say_who_or_that_forks_are_not_found_out() -> None:
 
 def test_settings_name_a_witness_by_its_verifier_key_and_address() -> None:
     vkey = str(WITNESSES[0].key)
-    assert WitnessSetting(key=vkey, url="https://w.example/prefix").parsed == WITNESSES[0].key
+    assert WitnessSetting(key=vkey, url="https://w.example/prefix").verifier_key == WITNESSES[0].key
     for wrong in (
         {"key": vkey, "url": "ftp://w"},
         {"key": "x", "url": "https://w"},

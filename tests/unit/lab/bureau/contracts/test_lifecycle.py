@@ -46,7 +46,7 @@ def entries(session: Session, name: str) -> list[str]:
 
 def allowed(store: Database, name: str = "c-test-1") -> bool:
     """Whether a match is let through now."""
-    with store.read() as session:
+    with store.begin_read() as session:
         try:
             authorise(session, name, Operation.MATCH, AccessRequest(), START + timedelta(hours=1))
         except NotAllowed:
@@ -74,7 +74,7 @@ def test_every_action_in_every_state_does_what_the_table_says(kept: Database, st
             assert not possible and not signed_early and not signed_again and not nothing_to_note, (state, action)
         else:
             assert possible or signed_early or signed_again or nothing_to_note, (state, action)
-        with kept.read() as session:
+        with kept.begin_read() as session:
             after = lifecycle.find_newest_version(session, name).state
             assert after is TRANSITIONS.get((state, action), state), (state, action)
             assert (len(entries(session, name)) > len(before)) is (possible or signed_early), (state, action)
@@ -156,7 +156,7 @@ def test_of_parallel_approvals_of_one_department_one_counts(kept: Database) -> N
         thread.start()
     for thread in threads:
         thread.join()
-    with kept.read() as session:
+    with kept.begin_read() as session:
         held = lifecycle.find_newest_version(session, "c-test-1")
     assert len(done) == 1
     assert [one.account for one in held.approvals] == done
@@ -197,7 +197,7 @@ def test_a_signature_that_does_not_verify_or_of_a_revoked_key_is_not_kept(kept: 
         banks.revoke_key(session, document.bank.public_key, "stolen", by="local", now=START)
     with pytest.raises(Conflict, match="key"), kept.begin() as session:
         sign_by_bank(session, document)
-    with kept.read() as session:
+    with kept.begin_read() as session:
         assert lifecycle.find_version(session, document.id).signed.bank_signature is None
 
 
@@ -214,7 +214,7 @@ def test_an_amendment_comes_into_force_when_both_sign_it_and_retires_the_former_
     assert allowed(kept)
     with kept.begin() as session:
         assert sign_by_bank(session, second).version == 2
-    with kept.read() as session:
+    with kept.begin_read() as session:
         assert [(one.version, one.state) for one in lifecycle.list_versions(session, first.id)] == [
             (2, ContractState.ACTIVE),
             (1, ContractState.RETIRED),
@@ -337,7 +337,7 @@ def test_a_row_altered_in_the_database_lets_nothing_through(kept: Database, alte
         own = session.get_one(ContractVersionRow, ("c-test-1", 1))
         other = session.get_one(ContractVersionRow, ("c-test-2", 1))
         alterations: dict[str, dict[str, object]] = {
-            "wider terms": {"document": wider.canonical().decode(), "sha256": wider.sha256},
+            "wider terms": {"document": wider.canonical_bytes().decode(), "sha256": wider.sha256},
             "other contract": {
                 "document": other.document,
                 "bureau_signature": other.bureau_signature,
@@ -374,7 +374,7 @@ def test_lists_name_each_contract_once_by_what_is_in_force(kept: Database) -> No
         bring(session, contract(), ContractState.ACTIVE)
         file(session, contract(version=2))
         bring(session, contract(id="c-test-2"), ContractState.SUBMITTED)
-    with kept.read() as session:
+    with kept.begin_read() as session:
         found = {one.contract.id: (one.version, one.state) for one in lifecycle.list_contracts(session)}
         assert found == {"c-test-1": (1, ContractState.ACTIVE), "c-test-2": (1, ContractState.SUBMITTED)}
         with pytest.raises(NotFound):

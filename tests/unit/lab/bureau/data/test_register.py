@@ -47,17 +47,17 @@ def bring(store: Database, home: BureauHome, text: str | bytes, **options: objec
 
 
 def read(store: Database, home: BureauHome, version: int | None = None) -> pl.DataFrame:
-    with store.read() as session:
+    with store.begin_read() as session:
         return SnapshotReader(home).frame(find_snapshot(session, "main", version))
 
 
 def test_an_import_keeps_good_rows_and_lists_the_others(store: Database, home: BureauHome) -> None:
     done = bring(store, home, "id,a,b\nx,1,\ny,2,2\nx,1,\ny,9,2\n,3,3\nz,4\nw,5,5\n")
     assert (done.rows, done.set_aside, done.version) == (3, 4, 1)
-    assert done.reasons == {"empty": 1, "repeats": 1, "differs from": 1, "ragged": 1}
+    assert done.rejection_counts == {"empty": 1, "repeats": 1, "differs from": 1, "ragged": 1}
     assert read(store, home).rows() == [("w", "5", "5"), ("x", "1", None), ("y", "2", "2")]  # by identifier
-    assert done.rejected is not None
-    aside = pl.read_csv(done.rejected)
+    assert done.rejected_file is not None
+    aside = pl.read_csv(done.rejected_file)
     assert aside.select("row", "reason").rows() == [
         (4, "repeats row 2"),
         (5, "differs from row 3"),
@@ -72,7 +72,7 @@ def test_codes_are_normalised_and_never_guessed(store: Database, home: BureauHom
     text = f"id,a\n{wide},1\n{GOOD},1\n{GOOD[:-1]}X,2\n{GOOD.replace('0', 'O')},3\n"
     done = bring(store, home, text, id_kind="uscc")
     assert read(store, home)["id"].to_list() == [GOOD]
-    assert done.reasons == {"checksum": 1, "look-alike": 1, "repeats": 1}
+    assert done.rejection_counts == {"checksum": 1, "look-alike": 1, "repeats": 1}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
@@ -83,7 +83,7 @@ def test_ordinary_encodings(store: Database, home: BureauHome, encoding: str) ->
 
 def test_the_columns_asked_for_are_read_and_no_others(store: Database, home: BureauHome) -> None:
     bring(store, home, "id,a,b,c\nx,1,2,3\ny,4,5,6\n")
-    with store.read() as session:
+    with store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
     snapshots = SnapshotReader(home)
     assert snapshots.frame(snapshot, ["c", "nine", "id"]).rows() == [("3", "x"), ("6", "y")]
@@ -99,7 +99,7 @@ def test_versions_stay(store: Database, home: BureauHome) -> None:
     assert (first.version, second.version) == (1, 2)
     assert read(store, home, 1).rows() == [("x", "1")]
     assert read(store, home).rows() == [("x", "2"), ("y", "3")]
-    with store.read() as session:
+    with store.begin_read() as session:
         assert [row.kind for row in session.query(LedgerEntryRow)] == ["register.imported"] * 2
         with pytest.raises(NotFound):
             find_snapshot(session, "main", 3)
@@ -129,7 +129,7 @@ def test_what_cannot_be_imported_changes_nothing(
         bring(store, home, text, **options)
     assert read(store, home).rows() == [("x", "1")]
     assert sorted(home.folder.rglob("*")) == before
-    with store.read() as session:
+    with store.begin_read() as session:
         assert [row.kind for row in session.query(LedgerEntryRow)] == ["register.imported"]
 
 
@@ -147,12 +147,12 @@ def test_items_come_from_the_dictionary_and_the_rest_are_nameless(store: Databas
         encoding="utf-8",
     )
     done = bring(store, home, "id,a,secret_name\nx,1,2\n", words=read_dictionary(toml))
-    with store.read() as session:
+    with store.begin_read() as session:
         items = load_items(session, "main", 1)
     assert (items["a"].code, items["a"].dimension, items["a"].grade) == ("tax.paid", "tax", "2")
     assert items["a"].described and not items["secret_name"].described
     assert done.undescribed == ("secret_name",)
-    words = items["secret_name"].words
+    words = items["secret_name"].as_feature_words
     assert "secret_name" not in f"{words}"
 
 
@@ -220,7 +220,7 @@ def test_kill_9_leaves_the_former_version(
     )
     assert done.returncode == -9
     assert read(store, home).rows() == [("x", "1")]
-    with store.read() as session:
+    with store.begin_read() as session:
         assert [row.kind for row in session.query(LedgerEntryRow)] == ["register.imported"]
     assert bring(store, home, source.read_bytes()).version == 2
     assert read(store, home).rows() == [("x", "2"), ("y", "2")]
@@ -238,10 +238,10 @@ def test_every_row_ends_in_exactly_one_place(
         return
     table = read_table(file)
     out = validate_rows(table, "id", "opaque", ["a"])
-    assert out.kept.height + out.aside.height == len(rows)
+    assert out.kept.height + out.set_aside.height == len(rows)
     expected = dict(reversed([(code, cell) for code, cell in rows if code]))
     assert dict(out.kept.rows()) == expected
-    assert sum(out.reasons.values()) == out.aside.height
+    assert sum(out.reasons.values()) == out.set_aside.height
 
 
 @settings(max_examples=40, deadline=None)

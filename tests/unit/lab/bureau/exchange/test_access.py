@@ -45,17 +45,19 @@ def firms(scene: Scene, rows: Iterable[int]) -> list[str]:
 def tag_of(scene: Scene, contract: str, row: int) -> np.ndarray:
     """The tag of a register row, whether it is admitted or not; a bank finds it out by asking for its code."""
     bureau = scene.bureau
-    with bureau.store.read() as session:
+    with bureau.store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
     (code,) = bureau.snapshots.identifiers(snapshot, row, 1)
-    return derive_tags_and_marks(contract, [code], everyone(scene, contract).values[[row]])[:, :16]
+    return derive_tags_and_marks(contract, [code], everyone(scene, contract).evaluations[[row]])[:, :16]
 
 
 def everyone(scene: Scene, contract: str) -> EvaluatedRegister:
     """The whole register under the contract's key, as the product never evaluates it for this contract."""
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
-    return scene.bureau.evaluated.register(MatchingKeyScope(contract, "match", ENGINE, 1), RowSelection(snapshot))
+    return scene.bureau.evaluated.get_or_evaluate(
+        MatchingKeyScope(contract, "match", ENGINE, 1), RowSelection(snapshot)
+    )
 
 
 def batch(scene: Scene, contract: str, tags: np.ndarray, rows: list[int]) -> bytes:
@@ -173,15 +175,15 @@ def test_the_index_holds_no_tag_of_the_others(scene: Scene) -> None:
     contract = scene.contract(consent=CONSENT)
     give(scene, [3, 8])
     bureau = scene.bureau
-    with bureau.store.read() as session:
+    with bureau.store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
         held = find_version(session, contract)
-        admitted = bureau.consents.admitted(session, snapshot, held.contract, held.bank_id, scene.clock.now)
+        admitted = bureau.consents.consenting_rows(session, snapshot, held.contract, held.bank_id, scene.clock.now)
     assert admitted is not None
     statements = KeyStatements(bureau.store, bureau.keys)
     indexes = ContractIndexes(bureau.home, bureau.snapshots, bureau.evaluated, statements, BackgroundWork())
     use = MatchingKeyScope(contract, "match", ENGINE, 1)
-    all_, narrowed = (indexes.index(IndexKey(use, RowSelection(snapshot, who))) for who in (None, admitted))
+    all_, narrowed = (indexes.get_or_make(IndexKey(use, RowSelection(snapshot, who))) for who in (None, admitted))
     assert all_.setup.entries == snapshot.rows and narrowed.setup.entries == 2
     tags = np.vstack([tag_of(scene, contract, row) for row in (3, 4, 8)])
     assert all_.find(tags).tolist() == [3, 4, 8]
@@ -195,5 +197,5 @@ def test_evaluated_files_carry_their_epoch_and_go_with_it(scene: Scene) -> None:
     home: BureauHome = scene.bureau.home
     assert [path.name for path in home.path("evaluated/by-contract").iterdir()] == ["1"]
     shutil.copytree(home.path("evaluated/by-contract/1"), home.path("evaluated/by-contract/11"))
-    scene.bureau.evaluated.forget(1)
+    scene.bureau.evaluated.remove_epoch(1)
     assert [path.name for path in home.path("evaluated/by-contract").iterdir()] == ["11"]

@@ -97,7 +97,7 @@ def test_parallel_charges_never_pass_the_ceiling(store: Database) -> None:
     with ThreadPoolExecutor(8) as threads:
         taken = list(threads.map(take, range(24)))
     assert sum(taken) == 14
-    with store.read() as session:
+    with store.begin_read() as session:
         assert read_usage(session, contract, START).identifiers == 98
 
 
@@ -111,7 +111,7 @@ def test_parallel_batches_with_common_enterprises_never_pass_the_ceiling(store: 
             threads.map(lambda number: charge(store, contract, number, forward if number % 2 else backward), range(16))
         )
     assert sum(taken) == 3
-    with store.read() as session:
+    with store.begin_read() as session:
         so_far = read_usage(session, contract, START)
     assert (so_far.scores, so_far.enterprises, so_far.most_scored) == (117, 39, 3)
 
@@ -121,7 +121,7 @@ def test_one_enterprise_at_its_ceiling_refuses_the_whole_batch(store: Database) 
     assert charge(store, contract, 1, firms(5))
     with pytest.raises(NotAllowed, match="1 of 3 enterprises"), store.begin() as session:
         charge_scores(session, contract, "job-1", "b" * 64, firms(4, 5, 6), START)
-    with store.read() as session:
+    with store.begin_read() as session:
         assert read_usage(session, contract, START).scores == 1
     assert charge(store, contract, 2, firms(4, 6))
 
@@ -136,7 +136,7 @@ def test_scores_are_counted_within_a_rolling_period(store: Database) -> None:
     assert charge(store, contract, 3, firms(1), START + 10 * day)  # the first one lies ten days back
     assert not charge(store, contract, 4, firms(1), START + 15 * day)
     assert charge(store, contract, 4, firms(1), START + 16 * day)
-    with store.read() as session:
+    with store.begin_read() as session:
         so_far = read_usage(session, contract, START + 16 * day)
         assert (so_far.scores, so_far.enterprises, so_far.most_scored) == (4, 1, 2)
         assert read_usage(session, contract, START + 100 * day).most_scored == 0
@@ -161,7 +161,7 @@ def test_what_is_given_back_can_be_used_again(store: Database) -> None:
         with store.begin() as session:
             refund_identifiers(session, contract.id, 5)
             refund_scores(session, contract.id, "job-1", f"{1:064x}")
-    with store.read() as session:
+    with store.begin_read() as session:
         so_far = read_usage(session, contract, START)
         assert (so_far.identifiers, so_far.scores, so_far.enterprises) == (0, 0, 0)
         assert session.scalars(select(InquiryRow)).all() == []
@@ -180,7 +180,7 @@ def test_a_full_batch_is_counted(store: Database) -> None:
     contract = held_in(store, Ceilings(scores_per_enterprise=1)).contract
     assert charge(store, contract, 1, firms(*range(8192)))
     assert not charge(store, contract, 2, firms(*range(8191, 16383)))
-    with store.read() as session:
+    with store.begin_read() as session:
         assert read_usage(session, contract, START).enterprises == 8192
 
 
@@ -207,7 +207,7 @@ def test_jobs_are_counted_within_any_24_hours(store: Database) -> None:
     assert not open_at(store, held, "c", START + 23 * hour)
     assert open_at(store, held, "c", START + 24 * hour)
     assert not open_at(store, held, "d", START + 40 * hour)  # b and c, across midnight
-    with store.read() as session:
+    with store.begin_read() as session:
         told = allowance(session, held.contract, START + 40 * hour)
     assert told["jobs"] == {"ceiling": 2, "used": 2, "left": 0}
     assert told["rows_per_job"] == 1_000_000

@@ -39,6 +39,6 @@ def test_a_window_that_is_closed_at_the_same_moment_begins_anew(store: Database)
         session.delete(row)
     other.join()
     assert not found
-    with store.read() as session:
+    with store.begin_read() as session:
         (row,) = session.scalars(sqlalchemy.select(EntryTallyRow))
         assert (row.since, row.written) == (NOW + TALLY_WINDOW, 1)

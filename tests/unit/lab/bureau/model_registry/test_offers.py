@@ -16,7 +16,7 @@ from tests.support.bureau_scene import Scene
 
 
 def test_an_offer_counts_what_the_sheets_hold_and_says_no_more(scene: Scene) -> None:
-    (offer,) = scene.bureau.offers.published()
+    (offer,) = scene.bureau.offers.list_published()
     assert offer == scene.bureau.offers.find("credit") == scene.bureau.offers.find("credit", 1)
     assert (offer.model, offer.version, offer.id_kind, offer.register_entries) == ("credit", 1, "opaque", 240)
     for detail in ResultDetail:
@@ -37,7 +37,7 @@ def test_models_that_are_not_published_are_not_offered(open_scene: Callable[[str
     raw = json.loads(serialize_model(scene.model))
     assert raw["version"] == 1
     save_model(scene.bureau.store, scene.bureau.home, load_model(json.dumps(raw | {"version": 2}).encode()), "main")
-    assert [one.version for one in scene.bureau.offers.published()] == [1]
+    assert [one.version for one in scene.bureau.offers.list_published()] == [1]
     assert scene.bureau.offers.find("credit").version == 1
     for name, version in (("credit", 2), ("other", None)):
         with pytest.raises(NotFound, match="offers no model") as caught:

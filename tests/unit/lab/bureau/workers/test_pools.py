@@ -16,5 +16,5 @@ def test_a_service_does_not_begin_where_a_protection_is_missing(missing: str, mo
     found = [ProtectionStatus(name, name != missing, "tried") for name in PROTECTION_NAMES]
     monkeypatch.setattr(pools, "probe_protections", lambda: found)
     with pytest.raises(Unreachable, match=f"cannot be confined on this machine: {missing}\\."):
-        WorkerPools(BureauSettings(name="某数据局")).check()
-    WorkerPools(BureauSettings(name="某数据局", worker_confinement="best")).check()
+        WorkerPools(BureauSettings(name="某数据局")).check_confinement()
+    WorkerPools(BureauSettings(name="某数据局", worker_confinement="best")).check_confinement()

@@ -147,7 +147,7 @@ def test_a_bureau_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
     assert made["database"] == "postgresql"
     assert not (tmp_path / "bureau" / "bureau.db").exists()
     with Bureau.open(tmp_path / "bureau") as bureau:
-        assert bureau.ready()["database"] == "postgresql"
+        assert bureau.readiness()["database"] == "postgresql"
 
 
 def test_a_register_is_evaluated_by_command_and_what_is_done_is_not_done_again(scene: Scene, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def bureau(*words: str | Path) -> Any:
 
 
 def recorded(home: Path, kind: str) -> list[dict[str, Any]]:
-    with Bureau.open(home) as opened, opened.store.read() as session:
+    with Bureau.open(home) as opened, opened.store.begin_read() as session:
         bodies = session.scalars(sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == kind)).all()
     return [json.loads(body) for body in bodies]
 

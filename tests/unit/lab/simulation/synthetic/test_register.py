@@ -78,7 +78,7 @@ def test_portfolio_holds_what_real_ones_bring():
     read = normalise_identifiers(made.clients[ID].to_list(), "uscc")
     codes = [code for code in read.codes if code is not None]
     known = set(town.register[ID].to_list())
-    assert read.accepted < 600
+    assert read.accepted_count < 600
     assert len(codes) > len(set(codes))
     assert 0 < sum(code not in known for code in codes) < 60
     assert not set(made.pilot[ID].to_list()) & set(codes)

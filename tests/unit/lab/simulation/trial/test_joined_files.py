@@ -43,8 +43,8 @@ def test_joins_row_by_row_whatever_the_order(tmp_path):
 
 def test_pilot_is_seventy_per_cent_of_each_label_value_and_disjoint(tmp_path):
     pair = read(*files(tmp_path))
-    assert len(pair.pilot) == 52 + 18 and len(pair.rest) == 30  # 75 and 25 rows
-    assert not set(pair.pilot) & set(pair.rest)
+    assert len(pair.pilot) == 52 + 18 and len(pair.test) == 30  # 75 and 25 rows
+    assert not set(pair.pilot) & set(pair.test)
     assert pair.labels[pair.pilot].sum() == 18
     assert list(read(*files(tmp_path), seed=1).pilot) == list(pair.pilot)
     assert list(read(*files(tmp_path), seed=2).pilot) != list(pair.pilot)
@@ -66,7 +66,7 @@ def test_rows_without_label_are_kept_apart(tmp_path):
     bank.write_text(text)
     pair = read(bureau, bank)
     assert set(pair.unlabelled) == {"k6", "k7"}
-    assert len(pair.pilot) + len(pair.rest) == 98
+    assert len(pair.pilot) + len(pair.test) == 98
 
 
 def test_the_label_is_no_feature_of_either_side(tmp_path):

@@ -40,10 +40,10 @@ def made(count: int = 400) -> TrialReport:
     }
     return TrialReport(
         facts=facts,
-        verdict=verdict,
+        metrics=verdict,
         scores=600 - 40 * scores["encrypted"],
         labels=labels,
-        went=[("评分 scored", count), ("搁置 set aside", 3)],
+        row_outcomes=[("评分 scored", count), ("搁置 set aside", 3)],
         set_aside=[("银行 bank", "空", "empty", 3)],
         warnings=[("注意", "beware")],
     )
@@ -84,7 +84,7 @@ def test_report_without_any_score(tmp_path):
         made(),
         scores=np.zeros(0),
         labels=np.zeros(0, np.int8),
-        verdict=measure_discrimination(np.zeros(0, np.int8), dict.fromkeys(MODEL_LABELS, np.zeros(0))),
+        metrics=measure_discrimination(np.zeros(0, np.int8), dict.fromkeys(MODEL_LABELS, np.zeros(0))),
         facts=dict(made().facts) | {"auc_encrypted": None, "auc_bank_only": None, "max_abs_score_error": None},
     )
     assert "–" in write_report(nothing, tmp_path / "report.html").read_text(encoding="utf-8")

@@ -40,17 +40,17 @@ def fault(export: Export, path: Path, **more) -> tuple[LedgerFaultKind, int | No
     found = raised.value
     assert found.as_dict()["entry"] == found.entry and found.exit_code == 6
     assert found.entry is None or str(found.entry) in found.detail
-    return found.how, found.entry
+    return found.kind, found.entry
 
 
 def test_what_the_bureau_wrote_is_verified(export: Export, tmp_path: Path) -> None:
     path = export.write(tmp_path / "export.jsonl")
     for thorough in (False, True):
         found = verify_export(path, PUBLIC, thorough=thorough)
-        assert (found.size, found.heads) == (COUNT, len(export.heads))
-        assert found.kinds == dict.fromkeys(ENTRY_KINDS, 1)
+        assert (found.size, found.head_count) == (COUNT, len(export.heads))
+        assert found.kind_counts == dict.fromkeys(ENTRY_KINDS, 1)
     assert found.root == tree_of(export).get_root().hex()
-    assert found.first < found.last
+    assert found.first_time < found.last_time
 
 
 @pytest.mark.parametrize("place", EACH)

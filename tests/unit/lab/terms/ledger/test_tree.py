@@ -196,7 +196,12 @@ def receipt_of(size: int, seq: int, **changes: object) -> ScoreReceipt:
 def test_a_receipt_is_verified_and_says_what_the_entry_says() -> None:
     receipt = ScoreReceipt.from_header(receipt_of(9, 5).to_header())
     verify_receipt(receipt, PUBLIC)
-    assert (receipt.entry, receipt.contract, receipt.rows, receipt.model_version) == (5, "c-0123456789ab", 8192, 3)
+    assert (receipt.entry_number, receipt.contract, receipt.rows, receipt.model_version) == (
+        5,
+        "c-0123456789ab",
+        8192,
+        3,
+    )
     assert (receipt.job, receipt.register, receipt.register_version) == (FACTS["job"], "main", 12)
     assert ScoreReceipt.read(json.loads(json.dumps(receipt.as_dict()))) == receipt
 

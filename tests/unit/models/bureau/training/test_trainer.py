@@ -58,7 +58,7 @@ def test_untidy_samples_train_and_score_exactly(family: Any, interactions: Any, 
     assert roc_auc_score(later_label, raw) > 0.6
     for detail in (ResultDetail.TOTAL, ResultDetail.DIMENSIONS):
         sheet = model.sheet(detail)
-        sums = model.terms(later_public, detail).apply(sheet.indicators(later_bank))
+        sums = model.score_weights(later_public, detail).apply_to_indicators(sheet.compute_indicators(later_bank))
         outcome = interpret_sums(sheet, sums)
         assert np.abs(outcome.raw - raw).max() <= sheet.error_bound <= 1e-3
         assert outcome.score.min() >= 300 and outcome.score.max() <= 900
@@ -124,9 +124,9 @@ def test_parties_without_anything_to_say_still_give_a_model(family: Any) -> None
         model = train_model(public, bank, label, family=family, seed=0).model
         for detail in ResultDetail:
             sheet = model.sheet(detail)
-            answers = sheet.indicators(bank)
+            answers = sheet.compute_indicators(bank)
             assert answers.shape == (len(sheet.columns), 200)
-            outcome = interpret_sums(sheet, model.terms(public, detail).apply(answers))
+            outcome = interpret_sums(sheet, model.score_weights(public, detail).apply_to_indicators(answers))
             assert np.abs(outcome.raw - model.raw_scores(public, bank)).max() <= sheet.error_bound
 
 
@@ -156,4 +156,4 @@ def test_default_credit_reaches_the_figures_of_the_design() -> None:
     assert auc >= 0.78
     assert auc > roc_auc_score(label[test], alone.raw_scores(public[test], bank[test])) + 0.02
     assert set(trained.facts) == {"auc_model", "ks_model", "auc_bank_only", "auc_bureau_only", "auc_free"}
-    assert trained.model.columns < 120 and trained.model.quantum <= 2**-15
+    assert trained.model.column_count < 120 and trained.model.quantum <= 2**-15

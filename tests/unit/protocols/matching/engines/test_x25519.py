@@ -252,7 +252,7 @@ def test_a_path_that_gives_other_bytes_is_not_taken() -> None:
 
 def test_the_path_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     way = backend.select_backend()
-    assert way.name in ("portable", "accelerated") and way.why
+    assert way.name in ("portable", "accelerated") and way.reason
     monkeypatch.setenv(backend.BACKEND_VARIABLE, "portable")
     backend.select_backend.cache_clear()
     try:

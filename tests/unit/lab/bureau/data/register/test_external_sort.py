@@ -28,7 +28,7 @@ def test_what_was_added_comes_back_in_order(
         sorting = ExternalSort(folder, "rows", "code", "row")
         for frame in frames:
             sorting.add(pl.DataFrame(frame, schema={"code": pl.String, "row": pl.Int64}, orient="row"))
-        stretches = list(sorting.stretches())
+        stretches = list(sorting.read_in_order())
     everything = sorted(row for frame in frames for row in frame)
     assert [row for stretch in stretches for row in stretch.rows()] == everything
     assert sorting.rows == len(everything)
@@ -44,7 +44,7 @@ def test_a_stretch_is_small_when_there_is_much(tmp_path: Path, monkeypatch: pyte
         codes = [f"{(number + 40 * row) * 7919 % 20_011:08d}" for row in range(500)]
         sorting.add(pl.DataFrame({"code": codes}))
     written = len(list(tmp_path.iterdir()))
-    sizes = [stretch.height for stretch in sorting.stretches()]
+    sizes = [stretch.height for stretch in sorting.read_in_order()]
     assert sum(sizes) == 20_000 and written > 5
     # A run's share of a stretch is cut at blocks, so a stretch holds at most one block of each run too many.
     assert max(sizes) <= 20_000 // written + 16 * (written + 1)

@@ -78,7 +78,7 @@ class Room:
         source = self.home.folder / "source.csv"
         pl.DataFrame({"id": list(codes)}).with_columns(a=pl.lit("1")).write_csv(source)
         import_register(self.store, self.home, source, id_column="id", id_kind="opaque")
-        with self.store.read() as session:
+        with self.store.begin_read() as session:
             return find_snapshot(session, "main")
 
     def directly(self, codes: Iterable[str], engine: str = "x25519", use: MatchingKeyScope = USE) -> np.ndarray:
@@ -86,7 +86,7 @@ class Room:
         return self.keys.with_matching_key(*about, lambda key: evaluate_register(engine, key, list(codes)))
 
     def told(self) -> list[dict[str, Any]]:
-        with self.store.read() as session:
+        with self.store.begin_read() as session:
             rows = session.scalars(
                 select(LedgerEntryRow).where(LedgerEntryRow.kind == "register.evaluated").order_by(LedgerEntryRow.seq)
             )
@@ -111,8 +111,8 @@ def test_every_row_is_evaluated_whatever_the_shards(room: Room, engine: str, row
     codes = codes_of(range(rows))
     snapshot = room.bring(reversed(codes))
     assert room.snapshots.identifiers(snapshot) == codes
-    found = room.evaluated.register(replace(USE, engine=engine), RowSelection(snapshot))
-    assert found.values.tolist() == room.directly(codes, engine).tolist()
+    found = room.evaluated.get_or_evaluate(replace(USE, engine=engine), RowSelection(snapshot))
+    assert found.evaluations.tolist() == room.directly(codes, engine).tolist()
     assert found.folder.joinpath("values").stat().st_mode & 0o777 == 0o600
 
 
@@ -125,8 +125,11 @@ def test_what_changed_alone_is_evaluated_and_the_ledger_counts_it(room: Room) ->
     done = room.evaluated.evaluate(USE, RowSelection(second), crew=crew)
     new = {*codes_of(range(101, 131, 2)), "aaa", "zzz"}
     assert set(crew.asked) == new and len(crew.asked) == len(new)
-    assert done == EvaluationSummary(rows=207, computed=17, carried=190, resumed=0)
-    assert room.evaluated.register(USE, RowSelection(second)).values.tolist() == room.directly(sorted(left)).tolist()
+    assert done == EvaluationSummary(rows=207, computed=17, reused=190, resumed=0)
+    assert (
+        room.evaluated.get_or_evaluate(USE, RowSelection(second)).evaluations.tolist()
+        == room.directly(sorted(left)).tolist()
+    )
     assert [(one["rows"], one["computed"], one["carried"]) for one in room.told()] == [(200, 200, 0), (207, 17, 190)]
     assert not {"aaa", "firm-00101"} & set(json.dumps(room.told()).split('"'))
     assert room.evaluated.evaluate(USE, RowSelection(second), crew=crew) is None and len(room.told()) == 2
@@ -163,12 +166,15 @@ def test_killed_it_goes_on_and_does_no_finished_shard_again(room: Room, shards: 
     snapshot = room.bring(codes)
     script = [sys.executable, "-c", _KILLED, str(room.home.folder), str(SHARD), str(shards)]
     assert subprocess.run(script, cwd=ROOT, check=False).returncode == -signal.SIGKILL
-    assert not room.evaluated.is_kept(USE, RowSelection(snapshot))
+    assert not room.evaluated.is_evaluated(USE, RowSelection(snapshot))
     crew = Watching()
     done = room.evaluated.evaluate(USE, RowSelection(snapshot), crew=crew)
     assert crew.asked == codes[shards * SHARD :]
     assert done == EvaluationSummary(len(codes), len(codes) - shards * SHARD, 0, shards * SHARD)
-    assert room.evaluated.register(USE, RowSelection(snapshot)).values.tolist() == room.directly(codes).tolist()
+    assert (
+        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.tolist()
+        == room.directly(codes).tolist()
+    )
     assert sorted(path.name for path in room.evaluated.folder(USE, RowSelection(snapshot)).iterdir()) == [
         "lock",
         "values",
@@ -198,16 +204,21 @@ def test_what_an_interrupted_evaluation_has_done_is_taken_over_by_the_next_versi
     known = {*codes_of(range(100)), *codes_of(range(50, 50 + 2 * SHARD))}  # two shards of the second were done
     assert crew.asked == [code for code in left if code not in known]
     assert done == EvaluationSummary(len(left), len(crew.asked), len(left) - len(crew.asked), resumed=0)
-    assert room.evaluated.register(USE, RowSelection(newest)).values.tolist() == room.directly(left).tolist()
+    assert (
+        room.evaluated.get_or_evaluate(USE, RowSelection(newest)).evaluations.tolist() == room.directly(left).tolist()
+    )
 
 
 def test_a_file_of_the_wrong_length_is_not_believed(room: Room) -> None:
     codes = codes_of(range(100))
     snapshot = room.bring(codes)
-    values = room.evaluated.register(USE, RowSelection(snapshot)).folder / "values"
+    values = room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).folder / "values"
     values.write_bytes(values.read_bytes()[:-1])
-    assert not room.evaluated.is_kept(USE, RowSelection(snapshot))
-    assert room.evaluated.register(USE, RowSelection(snapshot)).values.tolist() == room.directly(codes).tolist()
+    assert not room.evaluated.is_evaluated(USE, RowSelection(snapshot))
+    assert (
+        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.tolist()
+        == room.directly(codes).tolist()
+    )
 
 
 def test_the_newest_three_versions_stay_and_a_removed_one_can_be_had_again(room: Room) -> None:
@@ -215,7 +226,7 @@ def test_the_newest_three_versions_stay_and_a_removed_one_can_be_had_again(room:
     for count in (10, 20, 30, 40):
         versions.append(room.bring(codes_of(range(count))))
         room.evaluated.evaluate(USE, RowSelection(versions[-1]))
-    assert [room.evaluated.is_kept(USE, RowSelection(one)) for one in versions] == [False, True, True, True]
+    assert [room.evaluated.is_evaluated(USE, RowSelection(one)) for one in versions] == [False, True, True, True]
     crew = Watching()
     room.evaluated.evaluate(USE, RowSelection(versions[0]), crew=crew)
     assert crew.asked == []  # the newest has them all
@@ -223,11 +234,11 @@ def test_the_newest_three_versions_stay_and_a_removed_one_can_be_had_again(room:
 
 def test_a_destroyed_epoch_is_evaluated_no_more(room: Room) -> None:
     snapshot = room.bring(codes_of(range(10)))
-    room.evaluated.register(USE, RowSelection(snapshot))
+    room.evaluated.get_or_evaluate(USE, RowSelection(snapshot))
     room.keys.destroy_matching_keys(1)
-    room.evaluated.forget(1)
+    room.evaluated.remove_epoch(1)
     with pytest.raises(NotAllowed, match="epoch 1"):
-        room.evaluated.register(USE, RowSelection(snapshot))
+        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot))
 
 
 def admitted(rows: list[int]) -> ConsentingRows:
@@ -240,12 +251,12 @@ def test_admitted_rows_alone_are_evaluated_and_taken_over_when_consents_come(roo
     some = RowSelection(snapshot, admitted(list(range(0, 6 * SHARD, 5))))
     assert room.evaluated.evaluate(USE, some, crew=crew) == EvaluationSummary(77, 77, 0, 0)
     assert crew.asked == codes[::5]
-    assert room.evaluated.register(USE, some).values.tolist() == room.directly(codes[::5]).tolist()
+    assert room.evaluated.get_or_evaluate(USE, some).evaluations.tolist() == room.directly(codes[::5]).tolist()
     more, crew = RowSelection(snapshot, admitted(sorted({*range(5, 6 * SHARD, 5), 7, 300}))), Watching()
     room.evaluated.evaluate(USE, more, crew=crew)
     assert crew.asked == [codes[7]]  # 300 had consented before; the withdrawn first one is left out
     left = [codes[row] for row in sorted({*range(5, 6 * SHARD, 5), 7, 300})]
-    assert room.evaluated.register(USE, more).values.tolist() == room.directly(left).tolist()
+    assert room.evaluated.get_or_evaluate(USE, more).evaluations.tolist() == room.directly(left).tolist()
     # Another version of the register, with other rows admitted: taken over by identifier.
     later, crew = room.bring([*codes[100:], "zzz"]), Watching()
     next_ = RowSelection(later, admitted([0, 3, len(codes) - 100]))
@@ -257,13 +268,13 @@ def test_each_contract_and_operation_has_values_of_its_own(room: Room) -> None:
     codes = codes_of(range(20))
     extent = RowSelection(room.bring(codes))
     uses = [USE, replace(USE, contract="c-0002"), replace(USE, operation="count")]
-    found = [room.evaluated.register(use, extent).values for use in uses]
+    found = [room.evaluated.get_or_evaluate(use, extent).evaluations for use in uses]
     for use, values in zip(uses, found, strict=True):
         assert values.tolist() == room.directly(codes, use=use).tolist()
     joined = np.concatenate(found)
     assert len(np.unique(joined, axis=0)) == 60
-    assert room.evaluated.forget_contracts(lambda contract: contract == "c-0002") == 1
-    assert [room.evaluated.is_kept(use, extent) for use in uses] == [True, False, True]
+    assert room.evaluated.remove_contracts(lambda contract: contract == "c-0002") == 1
+    assert [room.evaluated.is_evaluated(use, extent) for use in uses] == [True, False, True]
 
 
 def test_what_a_former_version_evaluated_for_all_contracts_is_removed_and_never_read(room: Room) -> None:
@@ -271,10 +282,10 @@ def test_what_a_former_version_evaluated_for_all_contracts_is_removed_and_never_
     former = room.home.path("evaluated/1/x25519") / f"main-1-{extent.snapshot.sha256[:12]}"
     former.mkdir(parents=True)
     (former / "values").write_bytes(bytes(320))
-    assert not room.evaluated.is_kept(USE, extent)
-    room.evaluated.register(USE, extent)
-    assert room.evaluated.remove_former() == 1 and not former.exists()
-    assert room.evaluated.is_kept(USE, extent) and room.evaluated.remove_former() == 0
+    assert not room.evaluated.is_evaluated(USE, extent)
+    room.evaluated.get_or_evaluate(USE, extent)
+    assert room.evaluated.remove_legacy() == 1 and not former.exists()
+    assert room.evaluated.is_evaluated(USE, extent) and room.evaluated.remove_legacy() == 0
 
 
 class Listed:
@@ -301,6 +312,6 @@ def test_merging_finds_what_both_have_in_any_windows(old: set[str], new: set[str
         while asked:
             count = data.draw(st.integers(1, 4))
             part, asked = asked[:count], asked[count:]
-            places, known = carried.take(part)
+            places, known = carried.find_evaluations(part)
             found |= {part[place]: value.tolist() for place, value in zip(places, known, strict=True)}
     assert found == {code: values[had.index(code)].tolist() for code in sorted(old & new)}

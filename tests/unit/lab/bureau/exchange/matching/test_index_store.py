@@ -79,7 +79,7 @@ def which(snapshot: Snapshot, rows: list[int] | None = None, *, counting: str | 
 
 def held(indexes: ContractIndexes, wanted: IndexKey) -> Counter[tuple[int, int]]:
     """The places of a set-up, as a bank reads it."""
-    index = indexes.index(wanted)
+    index = indexes.get_or_make(wanted)
     setup = bank.read_setup(index.manifest)
     found: Counter[tuple[int, int]] = Counter()
     for number in range(setup.geometry.buckets):
@@ -104,7 +104,7 @@ def test_an_index_holds_every_enterprise_and_nothing_else(
     monkeypatch.setattr("lab.bureau.exchange.matching.index_store.CHUNK_ROWS", 130)
     codes = codes_of(range(rows))
     snapshot = room.bring(codes)
-    index = indexes.index(which(snapshot))
+    index = indexes.get_or_make(which(snapshot))
     wanted = derive_tags_and_marks(CONTRACT, codes, room.directly(codes, use=MATCH))
     assert index.setup.entries == rows and held(indexes, which(snapshot)) == placed(index.setup, wanted[:, 16:])
     assert index.find(wanted[:, :16]).tolist() == list(range(rows))
@@ -126,7 +126,7 @@ def test_tags_that_begin_alike_are_told_apart(
 
     monkeypatch.setattr("lab.bureau.exchange.matching.index_store.derive_tags_and_marks", alike)
     codes = codes_of(range(40))
-    index = indexes.index(which(room.bring(codes)))
+    index = indexes.get_or_make(which(room.bring(codes)))
     wanted = alike(CONTRACT, codes, room.directly(codes, use=MATCH))
     assert index.find(wanted[:, :16]).tolist() == list(range(40))
 
@@ -134,21 +134,21 @@ def test_tags_that_begin_alike_are_told_apart(
 def test_admitted_rows_alone_are_in_it(room: Room, indexes: ContractIndexes) -> None:
     codes = codes_of(range(300))
     snapshot, chosen = room.bring(codes), [0, 7, 8, 299]
-    index = indexes.index(which(snapshot, chosen))
+    index = indexes.get_or_make(which(snapshot, chosen))
     wanted = derive_tags_and_marks(CONTRACT, codes, room.directly(codes, use=MATCH))
     assert held(indexes, which(snapshot, chosen)) == placed(index.setup, wanted[chosen][:, 16:])
     found = index.find(wanted[:, :16])
     assert np.flatnonzero(found >= 0).tolist() == chosen and found[chosen].tolist() == chosen
-    nobody = indexes.index(which(snapshot, []))
+    nobody = indexes.get_or_make(which(snapshot, []))
     assert nobody.setup.entries == 0 and nobody.find(wanted[:, :16]).tolist() == [-1] * 300
 
 
 def test_a_counting_index_is_of_its_job_and_has_no_tags(room: Room, indexes: ContractIndexes) -> None:
     codes = codes_of(range(100))
     snapshot = room.bring(codes)
-    one, two = (indexes.index(which(snapshot, counting=job)) for job in ("one", "two"))
+    one, two = (indexes.get_or_make(which(snapshot, counting=job)) for job in ("one", "two"))
     values = room.directly(codes, use=replace(MATCH, operation="count"))
-    assert one.setup.counting and (one.folder / TAGS_FILE).stat().st_size == 0
+    assert one.setup.for_counting and (one.folder / TAGS_FILE).stat().st_size == 0
     for job, index in (("one", one), ("two", two)):
         found = held(indexes, which(snapshot, counting=job))
         assert found == placed(index.setup, derive_counting_marks(CONTRACT, job, values))
@@ -158,11 +158,11 @@ def test_a_counting_index_is_of_its_job_and_has_no_tags(room: Room, indexes: Con
 
 
 def test_a_delta_leads_from_one_version_to_the_next(room: Room, indexes: ContractIndexes) -> None:
-    old = indexes.index(which(room.bring(codes_of(range(1000)))))
-    new = indexes.index(which(room.bring(codes_of(range(5, 1010)))))
+    old = indexes.get_or_make(which(room.bring(codes_of(range(1000)))))
+    new = indexes.get_or_make(which(room.bring(codes_of(range(5, 1010)))))
     assert old.setup.geometry == new.setup.geometry
     frame = indexes.delta(new, old.setup.sha256, CONTRACT)
-    assert len(frame) < new.setup.bytes / 10
+    assert len(frame) < new.setup.total_bytes / 10
     before, after = bank.read_setup(old.manifest), bank.read_setup(new.manifest)
     for number, (added, removed) in enumerate(bank.read_delta(frame, before, after)):
         changed = bank.apply_delta(old.buckets(number, 1)[0], added, removed, after.geometry)
@@ -175,14 +175,14 @@ def test_a_delta_leads_from_one_version_to_the_next(room: Room, indexes: Contrac
 
 
 def test_a_delta_is_made_once(room: Room, indexes: ContractIndexes, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = indexes.index(which(room.bring(codes_of(range(100)))))
-    new = indexes.index(which(room.bring(codes_of(range(5, 105)))))
+    old = indexes.get_or_make(which(room.bring(codes_of(range(100)))))
+    new = indexes.get_or_make(which(room.bring(codes_of(range(5, 105)))))
     first = indexes.delta(new, old.setup.sha256, CONTRACT)
     monkeypatch.setattr("lab.bureau.exchange.matching.index_store.decode_bucket", None)
     assert indexes.delta(new, old.setup.sha256, CONTRACT) == first
     monkeypatch.undo()
     # With a large register it is made while the bank is told to come back.
-    third = indexes.index(which(room.bring(codes_of(range(9, 109)))))
+    third = indexes.get_or_make(which(room.bring(codes_of(range(9, 109)))))
     monkeypatch.setattr("lab.bureau.exchange.matching.index_store._FEW_TO_COMPARE", 0)
     frames = []
     for _ in range(200):
@@ -197,25 +197,25 @@ def test_a_delta_is_made_once(room: Room, indexes: ContractIndexes, monkeypatch:
 
 def test_counts_push_out_nothing_that_a_delta_leads_from(room: Room, indexes: ContractIndexes) -> None:
     snapshot = room.bring(codes_of(range(100)))
-    old = indexes.index(which(snapshot))
+    old = indexes.get_or_make(which(snapshot))
     for number in range(6):
-        indexes.index(which(snapshot, counting=f"j-{number}"))
-    new = indexes.index(which(room.bring(codes_of(range(5, 105)))))
+        indexes.get_or_make(which(snapshot, counting=f"j-{number}"))
+    new = indexes.get_or_make(which(room.bring(codes_of(range(5, 105)))))
     assert indexes.delta(new, old.setup.sha256, CONTRACT)
     base = room.evaluated.folder(replace(MATCH, operation="count"), RowSelection(snapshot))
     assert len(list((base / "sets").glob("count-*"))) == 4
 
 
 def test_a_register_that_outgrows_its_geometry_has_no_delta(room: Room, indexes: ContractIndexes) -> None:
-    old = indexes.index(which(room.bring(codes_of(range(100)))))
-    new = indexes.index(which(room.bring(codes_of(range(1000)))))
+    old = indexes.get_or_make(which(room.bring(codes_of(range(100)))))
+    new = indexes.get_or_make(which(room.bring(codes_of(range(1000)))))
     with pytest.raises(NotFound):
         indexes.delta(new, old.setup.sha256, CONTRACT)
 
 
 def test_an_index_is_found_again_and_made_anew_where_it_is_damaged(room: Room, indexes: ContractIndexes) -> None:
     wanted = which(room.bring(codes_of(range(50))))
-    made = indexes.index(wanted)
+    made = indexes.get_or_make(wanted)
     again = opened(room, BackgroundWork())
     found = again.find(wanted)
     assert found is not None and found.manifest == made.manifest
@@ -224,7 +224,7 @@ def test_an_index_is_found_again_and_made_anew_where_it_is_damaged(room: Room, i
         (made.folder / name).write_bytes(whole[:-1])
         assert open_index(made.folder) is None
         fresh = opened(room, BackgroundWork())
-        assert fresh.index(wanted).manifest == made.manifest
+        assert fresh.get_or_make(wanted).manifest == made.manifest
         assert (made.folder / name).read_bytes() == whole
 
 
@@ -240,7 +240,7 @@ def test_an_index_under_work_is_made_once(
 
     monkeypatch.setattr("lab.bureau.exchange.matching.index_store.derive_tags_and_marks", counted)
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda _: indexes.index(wanted).setup.sha256, range(4)))
+        found = list(threads.map(lambda _: indexes.get_or_make(wanted).setup.sha256, range(4)))
     assert len(set(found)) == 1 and calls == [200]
 
 
@@ -253,7 +253,7 @@ def test_a_large_register_is_prepared_in_the_background(
     busy = 0
     while True:
         try:
-            index = indexes.index(wanted)
+            index = indexes.get_or_make(wanted)
             break
         except Busy as told:
             assert told.retry_after > 0 and "not begun" in told.detail
@@ -280,10 +280,10 @@ def test_who_waits_is_told_when_to_come_back(
             go_on.wait(10)
 
     with pytest.raises(Busy):
-        preparation.done("work", False, work)
+        preparation.get_result("work", False, work)
     assert begun.wait(10)
     with pytest.raises(Busy) as told:
-        preparation.done("work", False, work)
+        preparation.get_result("work", False, work)
     go_on.set()
     assert told.value.retry_after == left
 
@@ -299,10 +299,10 @@ def test_who_waits_behind_other_work_is_told_when_that_is_done(preparation: Back
             go_on.wait(10)
 
     with pytest.raises(Busy):
-        preparation.done("one contract", False, work)
+        preparation.get_result("one contract", False, work)
     assert begun.wait(10)
     with pytest.raises(Busy) as told:
-        preparation.done("another", False, work)
+        preparation.get_result("another", False, work)
     go_on.set()
     assert told.value.retry_after > 1
 
@@ -319,7 +319,7 @@ def test_work_that_fails_is_told_once_and_tried_again(preparation: BackgroundWor
     def asked() -> int:
         while True:
             try:
-                return preparation.done("key", False, work)
+                return preparation.get_result("key", False, work)
             except Busy:
                 sleep(0.01)
 
@@ -339,7 +339,7 @@ def test_a_bureau_that_ends_does_not_wait_for_the_whole_work() -> None:
                 sleep(0.001)
 
     with pytest.raises(Busy):
-        preparation.done("key", False, endless)
+        preparation.get_result("key", False, endless)
     assert begun.wait(10)
     ended = threading.Thread(target=preparation.close)
     ended.start()

@@ -73,7 +73,7 @@ def test_what_was_answered_stays_charged_though_the_first_to_ask_fails(
         with pytest.raises(Unreachable):
             first.result(30)
     assert twice.used == 5 + MIN_CANARIES
-    with scene_on_both.bureau.store.read() as session:
+    with scene_on_both.bureau.store.begin_read() as session:
         assert [one.rows for one in list_deliveries(session, twice.contract)] == [5 + MIN_CANARIES]
 
 
@@ -92,7 +92,7 @@ def test_what_was_given_back_meanwhile_is_not_answered(scene_on_both: Scene, mon
         assert twice.used == 0
         monkeypatch.setattr(twice, "evaluated", lambda: None)
         assert twice.ask() and twice.used == 5 + MIN_CANARIES
-    with scene_on_both.bureau.store.read() as session:
+    with scene_on_both.bureau.store.begin_read() as session:
         (row,) = session.query(MatchRequestRow)
         assert row.answered_at is not None and row.identifiers == 5 + MIN_CANARIES
 
@@ -106,7 +106,7 @@ def test_both_failing_costs_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatc
         twice.go_on.set()
         assert isinstance(first.exception(30), ShulabError)
     assert twice.used == 0
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         assert session.query(MatchRequestRow).count() == 0 and list_deliveries(session, twice.contract) == []
 
 

@@ -52,7 +52,7 @@ def import_again(scene: Scene, *, by: int = 1, without: int | None = None) -> pl
 
 def again(scene: Scene, contract: str, batch: bytes, job: str = AGAIN) -> bytes:
     """The reply to a batch in a later job."""
-    charge = scene.bureau.receive_batch_again(contract, job, name_of(batch))
+    charge = scene.bureau.receive_rescoring(contract, job, name_of(batch))
     scene.bureau.evaluate_batch(contract, job, charge.sha256)
     answer = scene.bureau.batch_reply(contract, job, charge.sha256)
     assert answer is not None
@@ -62,7 +62,9 @@ def again(scene: Scene, contract: str, batch: bytes, job: str = AGAIN) -> bytes:
 def plain(scene: Scene, batch: bytes, reply: bytes, public: pl.DataFrame) -> bool:
     """Whether a reply decrypts to the sums in clear over these public records, in some order of the rows."""
     sheet = scene.model.sheet(ResultDetail.FULL)
-    sums = scene.model.terms(public[HERE], ResultDetail.FULL).apply(sheet.indicators(scene.tables.bank[HERE]))
+    sums = scene.model.score_weights(public[HERE], ResultDetail.FULL).apply_to_indicators(
+        sheet.compute_indicators(scene.tables.bank[HERE])
+    )
     found = scene.bank.keys.decrypt(reply, rows=6, batch=batch)
     return np.array_equal(found, sums)
 
@@ -72,7 +74,7 @@ def test_a_batch_is_evaluated_again_by_a_new_register_and_charged_once_for_each(
     contract = scene.contract()
     batch = sent(scene, contract)
     with pytest.raises(Conflict, match="Nothing has changed"):
-        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
     assert scene.bureau.allowance(contract)["scores"]["total"] == 6
     assert scene.bureau.job(contract, AGAIN).rows_used == 0
     public = import_again(scene)
@@ -87,7 +89,7 @@ def test_a_batch_is_evaluated_again_by_a_new_register_and_charged_once_for_each(
     assert [scene.ledger().count(f"score.{kind}") for kind in ("charged", "answered", "returned")] == [2, 2, 0]
     scene.bank.open_job(scene.bureau, contract, "job-3")
     with pytest.raises(Conflict, match="job job-2"):
-        scene.bureau.receive_batch_again(contract, "job-3", name_of(batch))
+        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
     with pytest.raises(Conflict, match="another job"):
         scene.bureau.score(contract, "job-3", batch)
 
@@ -101,7 +103,7 @@ def test_what_was_never_answered_under_the_contract_is_not_evaluated_again(scene
     import_again(scene)
     for which, one in ((contract, waits), (contract, b"never sent"), (other, batch)):
         with pytest.raises(NotFound, match="No answered batch"):
-            scene.bureau.receive_batch_again(which, AGAIN, name_of(one))
+            scene.bureau.receive_rescoring(which, AGAIN, name_of(one))
 
 
 def test_an_enterprise_that_left_the_register_refuses_its_batch_and_nothing_is_charged(scene: Scene) -> None:
@@ -109,7 +111,7 @@ def test_an_enterprise_that_left_the_register_refuses_its_batch_and_nothing_is_c
     batch = sent(scene, contract)
     import_again(scene, without=HERE.start)
     with pytest.raises(NotAllowed, match="1 of 6 enterprises in the batch are not in the register under this contract"):
-        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
     assert scene.bureau.allowance(contract)["scores"]["total"] == 6
 
 
@@ -120,21 +122,21 @@ def test_stopped_contracts_ceilings_and_ended_retention_refuse(scene: Scene) -> 
     import_again(scene)
     scene.suspend(contract)
     with pytest.raises(NotAllowed, match="suspended"):
-        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
     scene.resume(contract)
     scene.bank.open_job(scene.bureau, contract, AGAIN, rows=6)
     again(scene, contract, batch)
     import_again(scene, by=2)
     scene.bank.open_job(scene.bureau, contract, "job-3")
     with pytest.raises(NotAllowed, match="scores_per_enterprise"):
-        scene.bureau.receive_batch_again(contract, "job-3", name_of(batch))
+        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
     scene.amend(contract, ceilings=Ceilings(scores_per_enterprise=9), retention_days=7)
     scene.later(days=5)  # of the second reply seven days are not over, of the bytes they are
     with pytest.raises(NotAllowed, match="retention_days"):
-        scene.bureau.receive_batch_again(contract, "job-3", name_of(batch))
+        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
     assert scene.bureau.sweep().replies == 1
     with pytest.raises(NotAllowed, match="retention_days"):
-        scene.bureau.receive_batch_again(contract, "job-3", name_of(batch))
+        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
     assert scene.bureau.allowance(contract)["scores"]["total"] == 12
 
 
@@ -142,7 +144,7 @@ def test_bytes_removed_before_the_evaluation_give_the_charge_back(scene: Scene) 
     contract = scene.contract()
     batch = sent(scene, contract)
     import_again(scene)
-    scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+    scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
     for path in (scene.home / "batches").iterdir():
         path.write_bytes(b"another")
     assert scene.bureau.evaluate_batch(contract, AGAIN, name_of(batch)).state == "returned"
@@ -159,7 +161,7 @@ def test_after_new_matching_keys_a_batch_is_sent_afresh(scene: Scene) -> None:
     scene.bank.open_job(scene.bureau, contract, AGAIN)
     import_again(scene)
     with pytest.raises(NotAllowed, match="matching keys"):
-        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
 
 
 def test_a_new_model_with_the_same_questions_is_a_new_evaluation_and_with_others_it_is_refused(scene: Scene) -> None:
@@ -181,10 +183,10 @@ def test_a_new_model_with_the_same_questions_is_a_new_evaluation_and_with_others
         scene.bureau.open_job(contract, f"model-{version}", terms)
     assert isinstance(again(scene, contract, batch, "model-2"), bytes)
     with pytest.raises(NotAllowed, match="other questions"):
-        scene.bureau.receive_batch_again(contract, "model-3", name_of(batch))
+        scene.bureau.receive_rescoring(contract, "model-3", name_of(batch))
     assert (
-        BankSheet.from_json(scene.bureau.sheet(contract, "credit", 2)).questions
-        == scene.model.sheet(ResultDetail.TOTAL).questions
+        BankSheet.from_json(scene.bureau.sheet(contract, "credit", 2)).columns_sha256
+        == scene.model.sheet(ResultDetail.TOTAL).columns_sha256
     )
 
 
@@ -206,7 +208,7 @@ def test_a_withdrawal_refuses_in_the_words_of_one_that_left(
     elif when == "while it is evaluated":
         meanwhile(withdraw)
     else:
-        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
         assert scene.bureau.evaluate_batch(contract, AGAIN, name_of(batch)).state == "answered"
         withdraw()
     with pytest.raises(NotAllowed) as withdrawn:
