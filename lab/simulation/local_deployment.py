@@ -23,6 +23,7 @@ from typing import Any
 
 import psutil
 
+from lab.disk.private_files import replace_private
 from lab.terms import errors
 from lab.terms.errors import NotFound, ShulabError, Unreachable
 
@@ -74,9 +75,7 @@ class LocalDeployment:
         self.logs.mkdir(exist_ok=True)
         self.sessions.mkdir(mode=0o700, exist_ok=True)
         for party in ("bureau", "bank"):
-            path = self.folder / f"{party}.key"
-            with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(32))
+            replace_private(self.folder / f"{party}.key", secrets.token_bytes(32))
 
     def key_file(self, party: str) -> Path:
         """The key file that seals the secrets of ``bureau`` or ``bank``."""

@@ -16,10 +16,11 @@ from datetime import UTC, datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.configuration.home import BureauHome, write_private
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import ModelRow
+from lab.disk.private_files import replace_private
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from models.bureau.model import Model
@@ -109,7 +110,7 @@ def save_model(store: Database, home: BureauHome, model: Model, register: str) -
         )
         session.add(row)
         session.flush()
-        write_private(home.path(row.file), content)
+        replace_private(home.path(row.file), content)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "register": register, "sha256": row.sha256}
         record(session, "model.kept", None, facts, by=LOCAL_ACTOR)
     return _shelved(row)
@@ -147,7 +148,7 @@ def publish_model(store: Database, home: BureauHome, name: str, version: int | N
         row.state, row.sheets, row.published_at = PUBLISHED, json.dumps(hashes), datetime.now(UTC)
         session.flush()
         for name_of, content in sheets.items():
-            write_private(home.path(_sheet_file(shelved, name_of)), content)
+            replace_private(home.path(_sheet_file(shelved, name_of)), content)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "sha256": row.sha256}
         facts |= {f"sheet.{detail}": sha for detail, sha in hashes.items()}
         record(session, "model.published", None, facts, by=LOCAL_ACTOR)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
 from datetime import UTC, datetime
@@ -18,7 +17,7 @@ from lab.cli.auditor.inputs import (
     QuorumOption,
     ServiceUrl,
     WitnessKeyOption,
-    create_private_file,
+    create_file,
     open_service_client,
     open_service_reader,
     read_bureau_key,
@@ -131,19 +130,14 @@ def export(
     output = CommandOutput(as_json)
     if file.exists():
         raise Conflict(f"Wanted a new file; {file.name} exists.", next_step="choose another name")
-    partial = file.with_name(f".{file.name}.partial")
     lines = 0
-    try:
-        with open_service_client(session) as desk, os.fdopen(create_private_file(partial), "wb") as opened:
-            size = desk.get("/v1/audit/entries", limit=1)["size"]
-            with output.progress.stage("export", size) as stage, desk.stream("/v1/audit/export") as pieces:
-                for piece in pieces:
-                    opened.write(piece)
-                    stage.advance(piece.count(b"\n"))
-                    lines += piece.count(b"\n")
-        os.replace(partial, file)
-    finally:
-        partial.unlink(missing_ok=True)
+    with open_service_client(session) as desk, create_file(file) as opened:
+        size = desk.get("/v1/audit/entries", limit=1)["size"]
+        with output.progress.stage("export", size) as stage, desk.stream("/v1/audit/export") as pieces:
+            for piece in pieces:
+                opened.write(piece)
+                stage.advance(piece.count(b"\n"))
+                lines += piece.count(b"\n")
     output.say(f"已导出 Exported {lines} 行 lines: {file}")
     output.say(f"下一步 Next: lab audit verify {file} --card BUREAU.json")
     output.print_result({"file": str(file), "lines": lines, "bytes": file.stat().st_size})

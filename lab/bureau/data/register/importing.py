@@ -21,7 +21,7 @@ import polars as pl
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from lab.bureau.configuration.home import BureauHome, lock_folder, move_private_file
+from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.catalogue import CatalogueItem, describe_columns, save_items
 from lab.bureau.data.register.external_sort import ExternalSort
 from lab.bureau.data.register.row_validation import (
@@ -36,6 +36,8 @@ from lab.bureau.data.register.snapshot import ROW_GROUP
 from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
 from lab.bureau.store import Database
 from lab.bureau.store.tables import RegisterRow
+from lab.disk.locks import lock_folder
+from lab.disk.private_files import move_private
 from lab.tables.spreadsheet_csv import write_csv
 from lab.tables.table_reader import TableFile, hash_file, open_table
 from lab.terms.errors import Conflict, InvalidInput
@@ -215,11 +217,11 @@ def _keep(
         except IntegrityError:
             raise Conflict("Another import of this register ended just now.", next_step="import again") from None
         save_items(session, name, version, items)
-        move_private_file(found.file, home.path(file))
+        move_private(found.file, home.path(file))
         rejected = None
         if found.rejected is not None:
             rejected = home.path(f"registers/{name}-{version}.rejected.csv")
-            move_private_file(found.rejected, rejected)
+            move_private(found.rejected, rejected)
         facts: dict[str, Fact] = {
             "register": name,
             "version": version,
