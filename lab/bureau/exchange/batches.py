@@ -21,8 +21,7 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import BatchRow, JobRow
-from lab.terms.errors import Busy, Conflict, InvalidInput, NotFound, ShulabError
-from lab.transport.problem_details import ERROR_FAMILIES
+from lab.terms.errors import ERROR_FAMILIES, Busy, Conflict, InvalidInput, NotFound, ShulabError
 
 CHARGED, ANSWERED, RETURNED = "charged", "answered", "returned"
 RESCORE_HINT = "score these enterprises afresh: match, encrypt and send them"
