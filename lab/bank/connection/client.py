@@ -8,11 +8,11 @@ tries again when that is safe, caps what it reads, and turns problem documents (
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import math
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -35,13 +35,13 @@ from lab.terms.contract.document import SignedContract, parse_contract
 from lab.terms.errors import Busy, InvalidInput, NotAllowed, NotAuthentic, NotFound, ShulabError, Unreachable
 from lab.terms.keys.key_succession import SignedKeySuccession
 from lab.terms.ledger.tree import Proof
+from lab.terms.names import is_slug
 from lab.transport.address import check_address, describe_transport_error, is_certificate_error, load_ca_file
 from lab.transport.back_off import BackOff
 from protocols.wire.frame import is_frame
 from protocols.wire.http_signatures import Signer, sign_request
 
 _HEX = re.compile(r"^[0-9a-f]+$")
-_SLUG = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 _PLAIN_HTTP_HINT = "use https, or allow it with --insecure-http inside a protected network"
 _LONG_POLL_SECONDS, _STATUS_PENDING = (
     20,
@@ -291,7 +291,7 @@ class BureauClient:
 
     def model_offer(self, model: str, version: int | None = None) -> dict[str, Any]:
         """GET what the bureau offers of a published model (the newest version, unless named), without a contract."""
-        if not _SLUG.match(model):
+        if not is_slug(model):
             raise InvalidInput("Wanted a model's name (lower-case letters, digits, . _ -).", next_step="check --model")
         query = f"?version={int(version)}" if version is not None else ""
         return self._ask("GET", f"/v1/offers/{model}{query}", cap=self._caps.document).json()

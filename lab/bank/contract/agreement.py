@@ -66,7 +66,7 @@ class ActiveScoringContract(ActiveContract):
             "purpose": contract.purpose.value,
             "recipient": self.recipient,
             "detail": contract.detail.value,
-            "model": f"{sheet.model}@{sheet.version}",
+            "model": str(sheet.ref),
             "sheet_sha256": self.model.sheet_sha256,
             "register": ", ".join(
                 sorted({f"{r.register}-{r.register_version}" for r in map(ScoreReceipt.read, receipts)})

@@ -182,7 +182,7 @@ class BatchSender:
         with self._clock.step("score"):
             reply, receipt = answer.result()
         sheet = self._agreement.sheet
-        model = f"{sheet.model}@{sheet.version}"
+        model = str(sheet.ref)
         exchanged = BatchExchange(self._contract, self._run.id, model, rows, batch, reply)
         self._witness.check_receipt(receipt, exchanged)
         scoring.advance(1)

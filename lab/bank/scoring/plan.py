@@ -25,6 +25,7 @@ from lab.terms.contract.document import Ceilings, Operation, Purpose, ResultDeta
 from lab.terms.contract.model_offer import DetailCost, ModelOffer, parse_offer
 from lab.terms.contract.proposal import ContractProposal, JobEstimate
 from lab.terms.errors import InvalidInput
+from lab.terms.names import ModelRef
 from lab.terms.progress import SILENT, Progress
 from protocols.matching.bank import ENGINES, MIN_BITS_PER_ENTRY, Blinding, canary_count, element_count
 from protocols.matching.engines import bank_engine
@@ -83,7 +84,8 @@ def plan_job(
     size = offer.details.get(wish.detail)
     if size is None:
         raise InvalidInput(
-            f"Model {offer.model}@{offer.version} offers the details {', '.join(offer.details)}, not {wish.detail}.",
+            f"Model {ModelRef(offer.model, offer.version)} offers the details {', '.join(offer.details)}, "
+            f"not {wish.detail}.",
             next_step="choose another --detail",
         )
     engine = _first_common("matching engine", offer.engines, ENGINES)

@@ -38,6 +38,7 @@ from lab.bank.runs.store import FinishedRun, Run, open_run, run_key
 from lab.bank.scoring.batch_sender import BatchSender, StepTimer
 from lab.bank.scoring.job import run_statistics
 from lab.terms.errors import NotAllowed
+from lab.terms.names import ModelRef
 from lab.terms.progress import SILENT, Progress
 from models.shared.sheet import BankSheet
 
@@ -83,9 +84,7 @@ def rescore(
     context = keys.public_context(agreement.params)
     context_name = hashlib.sha256(context).hexdigest()
     _check_fits(request.run, agreement, context_name)
-    origin = ScoreOrigin(
-        *outlet.register_version(contract.id, model.name, model.version), f"{model.name}@{model.version}"
-    )
+    origin = ScoreOrigin(*outlet.register_version(contract.id, model.name, model.version), str(model))
     done = find_current_batches(home.runs, contract.id, origin)
     if all(batch.sha256 in done for batch in batches):
         return RescoringResult(done[batches[-1].sha256].run.folder.name, origin, None)
@@ -152,7 +151,7 @@ def _verify_contract_for(
 ) -> ActiveScoringContract:
     """The contract in force, for the model that was asked for or the newest version of the run's."""
     old = request.run.manifest
-    contract, name = str(old["contract"]), str(old["model"]).partition("@")[0]
+    contract, name = str(old["contract"]), ModelRef.parse(str(old["model"])).name
     recipient = request.recipient or str(old["recipient"])
 
     def check(model: tuple[str, int | None]) -> ActiveScoringContract:
@@ -174,7 +173,7 @@ def _check_fits(run: FinishedRun, agreement: ActiveScoringContract, context: str
         )
     if BankSheet.from_json(run.sheet).columns_sha256 != sheet.columns_sha256:
         raise NotAllowed(
-            f"Model {sheet.model}@{sheet.version} asks other questions than {old['model']}, which this run answered.",
+            f"Model {sheet.ref} asks other questions than {old['model']}, which this run answered.",
             next_step=SCORE_AGAIN_HINT,
         )
 

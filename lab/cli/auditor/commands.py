@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
@@ -35,6 +34,7 @@ from lab.terms.ledger.export import verify_export
 from lab.terms.ledger.receipt import MatchReceipt, Receipt, ScoreReceipt, verify_receipt
 from lab.terms.ledger.tampering import LedgerFault
 from lab.terms.ledger.tree import SignedTreeHead, VerifiableTreeHead, verify_consistency
+from lab.terms.names import is_hex32
 from lab.terms.witnessing.cosignature import check_quorum
 from lab.terms.witnessing.cosignature_evidence import CosignatureEvidence
 from lab.terms.witnessing.quorum import WitnessQuorum
@@ -330,9 +330,7 @@ def _label_entry_kind(kind: str) -> str:
 def _format_facts(facts: dict[str, Any]) -> str:
     """Facts in one line, hashes shortened: the whole stands under --json."""
     shown = {name: ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact) for name, fact in facts.items()}
-    return "; ".join(
-        f"{name} {fact[:12] + '…' if re.fullmatch('[0-9a-f]{64}', fact) else fact}" for name, fact in shown.items()
-    )
+    return "; ".join(f"{name} {fact[:12] + '…' if is_hex32(fact) else fact}" for name, fact in shown.items())
 
 
 def _describe_receipt(one: Receipt) -> dict[str, Any]:
@@ -347,7 +345,7 @@ def _describe_receipt(one: Receipt) -> dict[str, Any]:
     if isinstance(one, ScoreReceipt):
         told |= {
             "rows": one.rows,
-            "model": f"{one.model}@{one.model_version}",
+            "model": str(one.model_ref),
             "register": f"{one.register}-{one.register_version}",
             "batch_sha256": one.batch_sha256,
             "reply_sha256": one.reply_sha256,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ import typer
 from lab.disk.private_files import create_private
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.ledger.tree import SignedTreeHead
+from lab.terms.names import is_hex32
 from lab.terms.witnessing.signed_note import MAX_NOTE_BYTES
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def read_bureau_key(key: str | None, card: Path | None) -> str:
     if (key is None) == (card is None):
         raise InvalidInput("Wanted the bureau's public key.", next_step="give --key HEX or --card FILE, one of them")
     found = key if key is not None else read_json_file(card).get("public_key") if card is not None else None
-    if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
+    if not isinstance(found, str) or not is_hex32(found):
         raise InvalidInput(
             "Wanted a public key of 64 hexadecimal digits; found something else.", next_step="check --key or --card"
         )

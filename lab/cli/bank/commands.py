@@ -23,7 +23,6 @@ from lab.cli.bank.options import (
     RunOption,
     open_bureau_client,
     open_keys,
-    parse_model_reference,
     read_passphrase,
 )
 from lab.cli.bank.plan import plan
@@ -33,6 +32,7 @@ from lab.cli.bank.runs import LONG_FIELDS, runs, show_run
 from lab.cli.bank.tidy import show_expired_reminder, tidy
 from lab.cli.bank.tree_heads import app as heads
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.names import ModelRef
 from lab.terms.text.escaping import dump_visible_json
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -127,7 +127,9 @@ def score(
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
     signed = opened.contract(contract)
-    job = ScoringRequest(portfolio, contract, out, id_column, skip, parse_model_reference(model), recipient, processes)
+    job = ScoringRequest(
+        portfolio, contract, out, id_column, skip, ModelRef.parse(model) if model else None, recipient, processes
+    )
     with open_bureau_client(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
         manifest = score_portfolio(opened, keys, outlet, job, progress=output.progress)
     show_run(output, manifest)

@@ -14,6 +14,7 @@ from lab.cli.terminal.output import CommandOutput
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.contract.proposal import ContractProposal, JobEstimate
 from lab.terms.errors import InvalidInput
+from lab.terms.names import ModelRef
 
 
 def plan(
@@ -72,7 +73,7 @@ def plan(
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
     url, key = _choose_bureau(opened, bureau)
-    name, version = _require_model_reference(model)
+    name, version = ModelRef.parse(model)
     wish = PlanRequest(name, version, purpose, detail, tuple(recipient or ()), days, retention_days)
     with BureauClient(url, keys, bureau_key=key, ca_file=ca_file, insecure_http=insecure_http) as outlet:
         found = plan_job(opened, keys, outlet, portfolio, wish, id_column=id_column, progress=output.progress)
@@ -97,17 +98,10 @@ def _choose_bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:
     return url, known[0].bureau.public_key if len(known) == 1 else None
 
 
-def _require_model_reference(text: str) -> tuple[str, int | None]:
-    name, at, number = text.partition("@")
-    if at and not (number.isascii() and number.isdigit() and len(number) < 10 and int(number) > 0):
-        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
-    return name, int(number) if at else None
-
-
 def _show_proposal(output: CommandOutput, found: ContractProposal) -> None:
     ceilings = found.ceilings
     rows: list[tuple[str, str]] = [
-        ("模型 model", f"{found.model}@{found.model_version}"),
+        ("模型 model", str(ModelRef(found.model, found.model_version))),
         ("用途 purpose", found.purpose.value),
         ("结果粒度 detail", found.detail.value),
         ("操作 operations", ", ".join(found.operations)),

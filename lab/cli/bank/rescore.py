@@ -18,11 +18,11 @@ from lab.cli.bank.options import (
     RecipientOption,
     open_bureau_client,
     open_keys,
-    parse_model_reference,
 )
 from lab.cli.bank.runs import show_run, summarise_manifest
 from lab.cli.bank.tidy import show_expired_reminder
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.names import ModelRef
 
 if TYPE_CHECKING:
     from lab.bank.portraits.drift import DriftReport
@@ -64,7 +64,7 @@ def rescore(
     old = find_finished_run(opened.runs, run)
     keys = open_keys(opened)
     signed = opened.contract(str(old.manifest["contract"]))
-    request = RescoringRequest(old, out, parse_model_reference(model), recipient)
+    request = RescoringRequest(old, out, ModelRef.parse(model) if model else None, recipient)
     with open_bureau_client(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
         done = have_rescored(opened, keys, outlet, request, progress=output.progress)
     register, model_name = f"{done.origin.register}-{done.origin.version}", done.origin.model

@@ -37,7 +37,7 @@ from lab.tables.spreadsheet_csv import write_csv
 from lab.tables.table_reader import hash_file, read_table
 from lab.terms.consent import SCHEMA, format_consent_time
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind
+from lab.terms.names import IdKind
 from lab.terms.progress import Progress
 
 MAX_ROWS = 200_000

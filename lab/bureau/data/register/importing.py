@@ -7,7 +7,6 @@ written in that order; memory does not grow with it.
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import tempfile
 from collections import Counter
@@ -41,12 +40,11 @@ from lab.disk.private_files import move_private
 from lab.tables.spreadsheet_csv import write_csv
 from lab.tables.table_reader import TableFile, hash_file, open_table
 from lab.terms.errors import Conflict, InvalidInput
-from lab.terms.identifiers import IdKind
+from lab.terms.names import IdKind, is_slug
 from lab.terms.progress import SILENT, Progress
 from models.shared.features import FeatureDescription
 
 MAX_BYTES = 1 << 36  # 64 GiB: some hundred million rows, or tens of millions with a hundred items each
-_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ def import_register(
     the snapshot's hash and the ledger entry become visible in one transaction; files of an import that was killed are
     removed by the next. Raises ``InvalidInput`` if no row is good.
     """
-    if not _NAME.fullmatch(name):
+    if not is_slug(name):
         raise InvalidInput(
             "Wanted a register name of lower-case letters, digits, dots, hyphens.", next_step="check --register"
         )
