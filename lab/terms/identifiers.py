@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 
 import numpy as np
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 from stdnum.cn import uscc
 
 from lab.terms.names import IdKind
+from lab.terms.text.bilingual import BilingualEnum
 
 USCC_LENGTH = 18
 OPAQUE_MAX_CHARACTERS = 200  # more than any register number in use; caps what a stranger's file can make us hash
@@ -27,50 +27,30 @@ _LOOK_ALIKES = "IOZSV"
 _SEPARATORS = r"[\s\p{Pd}\p{Cf}\x{2212}]"  # white space, hyphens and dashes, zero-width marks, the minus sign
 
 
-class RejectionReason(StrEnum):
+class RejectionReason(BilingualEnum):
     """Why a row is set aside. The value is the code in files and JSON; ``zh`` and ``en`` are for people."""
 
-    EMPTY = "empty"
-    CHARACTERS = "characters"
-    LENGTH = "length"
-    LOOK_ALIKE = "look-alike"
-    FORMAT = "format"
-    CHECKSUM = "checksum"
-    TOO_LONG = "too-long"
-    DUPLICATE = "duplicate"
-    RAGGED = "ragged"
-
-    @property
-    def zh(self) -> str:
-        """The reason in Chinese."""
-        return _WORDS[self][0]
-
-    @property
-    def en(self) -> str:
-        """The reason in English."""
-        return _WORDS[self][1]
-
-
-_WORDS: dict[RejectionReason, tuple[str, str]] = {
-    RejectionReason.EMPTY: ("没有填写代码", "no code is given"),
-    RejectionReason.CHARACTERS: ("含有代码中不允许的字符", "contains characters that a code can't have"),
-    RejectionReason.LENGTH: ("不是 18 位", "is not 18 characters long"),
-    RejectionReason.LOOK_ALIKE: (
+    EMPTY = "empty", "没有填写代码", "no code is given"
+    CHARACTERS = "characters", "含有代码中不允许的字符", "contains characters that a code can't have"
+    LENGTH = "length", "不是 18 位", "is not 18 characters long"
+    LOOK_ALIKE = (
+        "look-alike",
         "含有易混淆字母 I、O、Z、S 或 V（标准不使用），未作猜测",
         "contains a look-alike letter I, O, Z, S or V, which the standard does not use; not guessed",
-    ),
-    RejectionReason.FORMAT: ("前 8 位不全是数字", "the first 8 characters are not all digits"),
-    RejectionReason.CHECKSUM: ("校验码不符", "the check character does not fit"),
-    RejectionReason.TOO_LONG: (
+    )
+    FORMAT = "format", "前 8 位不全是数字", "the first 8 characters are not all digits"
+    CHECKSUM = "checksum", "校验码不符", "the check character does not fit"
+    TOO_LONG = (
+        "too-long",
         f"超过 {OPAQUE_MAX_CHARACTERS} 个字符",
         f"is longer than {OPAQUE_MAX_CHARACTERS} characters",
-    ),
-    RejectionReason.DUPLICATE: (
+    )
+    DUPLICATE = (
+        "duplicate",
         "与前面某行代码相同，以首行为准",
         "the same code is in an earlier row; the first row counts",
-    ),
-    RejectionReason.RAGGED: ("列数与表头不符", "the number of fields differs from the header"),
-}
+    )
+    RAGGED = "ragged", "列数与表头不符", "the number of fields differs from the header"
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lab.cli.doctor.findings import NO_TEXT, BilingualText, DoctorFinding, DoctorVerdict
+from lab.cli.doctor.findings import NO_TEXT, DoctorFinding, DoctorVerdict
+from lab.terms.text.bilingual import BilingualText
 
 _SQLITE = b"SQLite format 3\x00"
 _Fault = tuple[DoctorVerdict, BilingualText, BilingualText]

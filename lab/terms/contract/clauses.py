@@ -14,10 +14,8 @@ from typing import Any
 
 from lab.terms.contract.document import Contract, Operation, Purpose, ReleaseForm, ResultDetail
 from lab.terms.keys.party import Party
+from lab.terms.text.bilingual import BilingualText, join_words
 from lab.terms.text.escaping import escape_hidden
-
-BilingualText = tuple[str, str]
-"""A sentence or a word: Chinese, English."""
 
 PURPOSE_TEXTS: Mapping[Purpose, BilingualText] = {
     Purpose.CREDIT_APPROVAL: ("授信审批", "deciding on credit"),
@@ -71,11 +69,6 @@ class ClauseDefinition:
     describe: Callable[[Contract], BilingualText]
     widens: Callable[[Contract, Contract], bool | None] = lambda old, new: None
     members: Callable[[Contract], Sequence[tuple[str, BilingualText]]] | None = None
-
-
-def join_words(words: Iterable[BilingualText], language: int) -> str:
-    """Words of one language (0: Chinese, 1: English) as a list in a sentence."""
-    return ("、", ", ")[language].join(one[language] for one in words)
 
 
 def _party(label_zh: str, label_en: str, party: Party) -> BilingualText:

@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from lab.terms.contract.clauses import CLAUSES, BilingualText
+from lab.terms.contract.clauses import CLAUSES
 from lab.terms.contract.document import Contract
+from lab.terms.text.bilingual import BilingualText
 from lab.terms.text.escaping import VisibleText, describe_character, escape_hidden, find_hidden
 
 _ORDINARY = frozenset({"COMMON", "INHERITED", "LATIN", "HAN"})

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab.terms.contract.clauses import CLAUSES, BilingualText, ClauseDefinition, join_words
+from lab.terms.contract.clauses import CLAUSES, ClauseDefinition
 from lab.terms.contract.document import Contract
+from lab.terms.text.bilingual import BilingualText, join_words
 from lab.terms.text.escaping import VisibleText
 
 

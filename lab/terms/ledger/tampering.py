@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import rfc8785
@@ -18,6 +17,7 @@ from pydantic_core import from_json
 
 from lab.terms.errors import NotAuthentic
 from lab.terms.ledger.tree import entry_signing_input, hash_leaf
+from lab.terms.text.bilingual import BilingualEnum
 
 _PREFIX = b'{"entry":'
 _LEAF, _SIGNATURE, _END = b',"leaf":"', b'","signature":"', b'"}'
@@ -26,29 +26,17 @@ _REACH = 16
 """How far from its place a renumbered entry is looked for."""
 
 
-class LedgerFaultKind(StrEnum):
+class LedgerFaultKind(BilingualEnum):
     """What happened to the ledger."""
 
-    ALTERED = "altered"
-    DROPPED = "dropped"
-    REORDERED = "reordered"
-    INSERTED = "inserted"
-    HEAD = "head"
+    ALTERED = "altered", "被改动", "altered"
+    DROPPED = "dropped", "被删除", "dropped"
+    REORDERED = "reordered", "被调换次序", "reordered"
+    INSERTED = "inserted", "被插入", "inserted"
+    HEAD = "head", "树头被改动", "head"
     """A tree head was altered; the entries are as the bureau signed them."""
-    REWRITTEN = "rewritten"
+    REWRITTEN = "rewritten", "台账被重写", "rewritten"
     """The bureau itself signed two histories."""
-
-    @property
-    def zh(self) -> str:
-        """In Chinese."""
-        return {
-            LedgerFaultKind.ALTERED: "被改动",
-            LedgerFaultKind.DROPPED: "被删除",
-            LedgerFaultKind.REORDERED: "被调换次序",
-            LedgerFaultKind.INSERTED: "被插入",
-            LedgerFaultKind.HEAD: "树头被改动",
-            LedgerFaultKind.REWRITTEN: "台账被重写",
-        }[self]
 
 
 class LedgerFault(NotAuthentic):
