@@ -202,7 +202,7 @@ import_register(store, home, Path(sys.argv[3]), id_column="id", id_kind="opaque"
 """
 
 
-@pytest.mark.parametrize("step", [pytest.param("keep_items", marks=pytest.mark.soak), "place_private", "record"])
+@pytest.mark.parametrize("step", [pytest.param("keep_items", marks=pytest.mark.soak), "move_private", "record"])
 @pytest.mark.parametrize("before", ["pass", "real(*arguments, **named)"])
 def test_kill_9_leaves_the_former_version(
     database_url: str, home: BureauHome, tmp_path: Path, step: str, before: str
