@@ -152,7 +152,8 @@ class TableFile:
 
     def _chunk(self, frame: pl.DataFrame, width: NDArray[np.int64], row: int, file: TextIO) -> TableChunk:
         """A chunk of ``frame``. ``width``: fields of each line from row number ``row`` on; 0 for a blank line, -1 up to
-        the header."""
+        the header.
+        """
         good = width == len(self.columns)
         frame = frame.select(unescape_formulas(column) for column in frame.get_columns())
         ragged = np.flatnonzero(~good & (width > 0)) + row
@@ -187,8 +188,7 @@ class TableFile:
 
 
 def _skip_header(width: NDArray[np.int64], expected: bool) -> bool:
-    """Mark with -1 the lines up to the header, the first line that is not blank; whether the header is still to come.
-    """
+    """Mark with -1 the lines up to the header, the first line that is not blank; True if it is still to come."""
     if not expected:
         return False
     found = np.flatnonzero(width)
@@ -277,16 +277,34 @@ def _open_parquet(path: Path, state: tuple[int, int]) -> TableFile:
 
 
 def _detect_encoding(path: Path, head: bytes) -> tuple[str, bool]:
-                    """The encoding in which the whole file can be read, and whether it holds a quotation mark.""" if
-                    head.startswith(codecs.BOM_UTF8): candidates = ["utf-8-sig"] elif
-                    head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)): candidates = ["utf-16"] else:
-                    candidates = ["utf-8", "gb18030"] for encoding in candidates: has_text = quoted = binary = False
-                    try: with _text(path, encoding) as file: while text := file.read(CHUNK_CHARACTERS): has_text,
-                    quoted, binary = has_text or bool(text.strip()), quoted or '"' in text, binary or "\x00" in text
-                    except UnicodeDecodeError: continue if binary: break if not has_text: raise InvalidInput(f"Wanted a
-                    table with a header line; {path.name} is empty.", next_step="export it again") return encoding,
-                    quoted raise InvalidInput( f"Wanted text in UTF-8, GB18030 or UTF-16 with a byte-order mark;
-                    {path.name} is none of them.", next_step=_AS_CSV, )
+    """The encoding in which the whole file can be read, and whether it holds a quotation mark."""
+    if head.startswith(codecs.BOM_UTF8):
+        candidates = ["utf-8-sig"]
+    elif head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        candidates = ["utf-16"]
+    else:
+        candidates = ["utf-8", "gb18030"]
+    for encoding in candidates:
+        has_text = quoted = binary = False
+        try:
+            with _text(path, encoding) as file:
+                while text := file.read(CHUNK_CHARACTERS):
+                    has_text, quoted, binary = (
+                        has_text or bool(text.strip()),
+                        quoted or '"' in text,
+                        binary or "\x00" in text,
+                    )
+        except UnicodeDecodeError:
+            continue
+        if binary:
+            break
+        if not has_text:
+            raise InvalidInput(f"Wanted a table with a header line; {path.name} is empty.", next_step="export it again")
+        return encoding, quoted
+    raise InvalidInput(
+        f"Wanted text in UTF-8, GB18030 or UTF-16 with a byte-order mark; {path.name} is none of them.",
+        next_step=_AS_CSV,
+    )
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -1,8 +1,8 @@
-"""Which enterprise a row is about: identifiers in one written form, or the reason why a row has none.
+"""Identifiers of enterprises in one written form, or the reason why a row has no valid one.
 
-Bank and bureau both normalise with this module, so that two spellings of one code meet in matching. A unified social
-credit code (GB 32100-2015) is checked by python-stdnum's rules. Characters are never guessed: a letter that the
-alphabet leaves out because it looks like a digit (I, O, Z, S, V) is reported, not replaced.
+Bank and bureau normalise with the same functions, so that two spellings of one code match. A unified social credit code
+(GB 32100-2015) is checked by python-stdnum's rules. No character is guessed: the alphabet has no I, O, Z, S and V,
+because they look like digits, and such a letter is reported, not replaced.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lab.terms.names import IdKind
 from lab.terms.text.bilingual import BilingualEnum
 
 USCC_LENGTH = 18
-OPAQUE_MAX_CHARACTERS = 200  # more than any register number in use; caps what a stranger's file can make us hash
+OPAQUE_MAX_CHARACTERS = 200  # longer than any register number in use; bounds the text that is hashed
 
 _ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"  # GB 32100-2015, 4.1: without I, O, Z, S, V
 _LOOK_ALIKES = "IOZSV"
@@ -55,8 +55,8 @@ class RejectionReason(BilingualEnum):
 
 @dataclass(frozen=True, slots=True)
 class NormalisedIdentifiers:
-    """Codes in one written form, in input order; where a code is None, ``reasons`` holds a ``RejectionReason``, else
-    None.
+    """Codes in one written form, in input order. ``reasons`` holds a ``RejectionReason`` where the code is None, and
+    None elsewhere.
     """
 
     codes: tuple[str | None, ...]
@@ -71,9 +71,9 @@ class NormalisedIdentifiers:
 def normalise_identifiers(values: Sequence[str | None], kind: IdKind) -> NormalisedIdentifiers:
     """Bring identifiers to one written form.
 
-    ``uscc``: NFKC (full-width to half-width), white space and hyphens removed, upper case, then length, alphabet and
-    check character of GB 32100-2015. ``opaque``: outer white space removed, nothing else. A value that fails becomes
-    None with its reason; nothing is raised for data. About one second for 1,000,000 codes.
+    ``uscc``: NFKC (full-width to half-width), white space and hyphens removed, upper case; then length, alphabet and
+    check character of GB 32100-2015 are checked. ``opaque``: outer white space removed. A value that fails becomes
+    None with its reason; no data raises an error. 1,000,000 codes take about one second.
     """
     column = pl.Series("code", values, dtype=pl.String)
     codes, reasons = _uscc(column) if kind == "uscc" else _opaque(column)
@@ -131,18 +131,18 @@ def _uscc(column: pl.Series) -> tuple[pl.Series, pl.Series]:
 
 
 def _split(frame: pl.DataFrame, reason: pl.Expr | pl.Series) -> tuple[pl.Series, pl.Series]:
-    told = frame.select(code="code", reason=reason)
-    kept = pl.when(pl.col("reason").is_null()).then(pl.col("code"))
-    told = told.select(kept.alias("code"), pl.col("reason").cast(pl.String))
-    return told["code"], told["reason"]
+    judged = frame.select(code="code", reason=reason)
+    valid = pl.when(pl.col("reason").is_null()).then(pl.col("code"))
+    judged = judged.select(valid.alias("code"), pl.col("reason").cast(pl.String))
+    return judged["code"], judged["reason"]
 
 
 @lru_cache(maxsize=1)
 def _contributions() -> NDArray[np.uint8]:
     """What each character adds to the sum modulo 31 at each of the 17 places, [17, 256].
 
-    The sum of GB 32100-2015, 4.7 is linear in the characters, so python-stdnum's answers for codes with a single
-    non-zero character tell it completely; a table of them checks a million codes at once where stdnum takes 17 µs each.
+    The sum of GB 32100-2015, 4.7 is linear in the characters, so it follows from python-stdnum's results for codes with
+    a single non-zero character. A table of them checks a million codes at once; stdnum takes 17 µs for each.
     """
     table = np.zeros((USCC_LENGTH - 1, 256), dtype=np.uint8)
     for place in range(USCC_LENGTH - 1):
@@ -153,7 +153,7 @@ def _contributions() -> NDArray[np.uint8]:
 
 
 def _check_character_fits(codes: list[str]) -> NDArray[np.bool_]:
-    """Whether the 18th character is right, for well-formed codes; [n]."""
+    """Whether the 18th character of each well-formed code is right, [n]."""
     if not codes:
         return np.zeros(0, dtype=np.bool_)
     letters = np.array(codes, dtype=f"S{USCC_LENGTH}").view(np.uint8).reshape(-1, USCC_LENGTH)

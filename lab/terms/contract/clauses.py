@@ -1,8 +1,8 @@
-"""What each term of a contract says to a person, in Chinese and English, and when another value of it allows more.
+"""The clauses of a contract in Chinese and English, and the rule by which another value of a clause allows more.
 
-One table, ``CLAUSES``, has a row for each field of ``Contract``; ``lab.terms.contract.plain_language`` renders and
-compares by it, so that a term can't be shown and then be forgotten where versions are compared. Every name that
-somebody chose passes ``escape_hidden`` here, so that what is said hides nothing of it.
+One table, ``CLAUSES``, has a row for each field of ``Contract``. ``lab.terms.contract.plain_language`` renders and
+compares contracts by it, so that the comparison cannot forget a clause that is shown. ``escape_hidden`` makes every
+freely chosen name visible here.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from lab.terms.text.bilingual import BilingualText, join_words
 from lab.terms.text.escaping import escape_hidden
 
 PURPOSE_TEXTS: Mapping[Purpose, BilingualText] = {
-    Purpose.CREDIT_APPROVAL: ("授信审批", "deciding on credit"),
-    Purpose.POST_LOAN_MONITORING: ("贷后监测", "watching loans already made"),
-    Purpose.PRODUCT_MATCHING: ("产品匹配", "finding a fitting product"),
+    Purpose.CREDIT_APPROVAL: ("授信审批", "credit approval"),
+    Purpose.POST_LOAN_MONITORING: ("贷后监测", "post-loan monitoring"),
+    Purpose.PRODUCT_MATCHING: ("产品匹配", "product matching"),
     Purpose.RESEARCH: ("研究", "research"),
-    Purpose.MODEL_TRAINING: ("模型训练", "training a model"),
+    Purpose.MODEL_TRAINING: ("模型训练", "model training"),
 }
 OPERATION_TEXTS: Mapping[Operation, BilingualText] = {
     Operation.COUNT: (
         "计数（只告知银行的企业中有多少家在登记中，不告知是哪些）",
-        "counting how many of the bank's enterprises the register holds, without telling which",
+        "counting how many of the bank's enterprises the register holds, without revealing which",
     ),
-    Operation.MATCH: ("匹配企业（不透露其余企业）", "finding which enterprises both sides know, and no others"),
+    Operation.MATCH: ("匹配企业（不透露其余企业）", "matching the enterprises that both sides know, and no others"),
     Operation.SCORE: ("评分（密文计算）", "scoring them on encrypted data"),
     Operation.PORTRAIT: ("画像（返回分项小计）", "portraits, from subtotals of the score"),
     Operation.RESEARCH_RUN: ("在数据局内部运行研究代码", "running research code inside the bureau"),
@@ -49,20 +49,20 @@ RELEASE_FORM_TEXTS: Mapping[ReleaseForm, BilingualText] = {
         "只作模型的加密输入，数值不出数据局",
         "only inside a model's encrypted computation; its value never leaves the bureau",
     ),
-    ReleaseForm.BAND: ("可给出粗略档次", "a coarse band of its value may be given out"),
-    ReleaseForm.EXACT: ("可给出原值", "its value may be given out"),
+    ReleaseForm.BAND: ("可给出粗略档次", "a coarse band of its value may be released"),
+    ReleaseForm.EXACT: ("可给出原值", "its value may be released"),
 }
 ID_KIND_TEXTS: Mapping[str, BilingualText] = {
     "uscc": ("统一社会信用代码", "unified social credit codes"),
-    "opaque": ("双方约定的编号", "numbers that both sides agreed on"),
+    "opaque": ("双方约定的编号", "identifiers agreed by both sides"),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class ClauseDefinition:
-    """``say`` writes the clause; ``parts`` are the members of a term that is a list.
+    """``describe`` writes the clause; ``members`` lists the members of a clause that is a list.
 
-    ``widens(old, new)``: the new value alone allows more (True), less (False), or it can't be said (None).
+    ``widens(old, new)``: whether the new value by itself allows more (True) or less (False); None if undecided.
     """
 
     label: BilingualText
@@ -79,14 +79,14 @@ def _party(label_zh: str, label_en: str, party: Party) -> BilingualText:
     )
 
 
-def _moment(moment: datetime) -> str:
-    """To the second in UTC; finer or in another zone it is written out, so that no difference is hidden."""
+def _format_time(moment: datetime) -> str:
+    """A time in UTC to the second, followed by its exact form if that is finer or in another zone."""
     plain = f"{moment.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
     exact = not moment.microsecond and not moment.utcoffset()
     return plain if exact else f"{plain} ({moment.isoformat()})"
 
 
-def _item_parts(contract: Contract) -> list[tuple[str, BilingualText]]:
+def _item_members(contract: Contract) -> list[tuple[str, BilingualText]]:
     return [
         (
             item.code,
@@ -101,7 +101,7 @@ def _item_parts(contract: Contract) -> list[tuple[str, BilingualText]]:
 
 def _items(contract: Contract) -> BilingualText:
     if not contract.items:
-        return "不使用任何登记数据项。", "No item of the register is used."
+        return "不使用任何登记数据项。", "No register item is used."
     zh, en = [], []
     for form in ReleaseForm:
         codes = [escape_hidden(item.code) for item in contract.items if item.form is form]
@@ -109,16 +109,16 @@ def _items(contract: Contract) -> BilingualText:
             zh.append(f"{RELEASE_FORM_TEXTS[form][0]}：{'、'.join(codes)}。")
             en.append(f"{RELEASE_FORM_TEXTS[form][1].capitalize()}: {', '.join(codes)}.")
     return f"涉及 {len(contract.items)} 个登记数据项。" + "".join(zh), " ".join(
-        [f"Items of the register: {len(contract.items)}.", *en]
+        [f"Register items: {len(contract.items)}.", *en]
     )
 
 
 def _models(contract: Contract) -> BilingualText:
-    zh, en = (join_words((words for _, words in _model_parts(contract)), language) for language in (0, 1))
+    zh, en = (join_words((words for _, words in _model_members(contract)), language) for language in (0, 1))
     if contract.counts_only:
         return (
             f"在下列模型所用的登记中计数，模型本身不运行（附其说明书的 SHA-256）：{zh}。",
-            f"Counted in the register of these models, none of which is run, each with the SHA-256 of its sheet: {en}.",
+            f"Counts use the register of these models, which are not run; each with the SHA-256 of its sheet: {en}.",
         )
     return (
         f"只能使用以下模型版本（及其说明书的 SHA-256）：{zh}。",
@@ -130,12 +130,12 @@ def _detail(contract: Contract) -> BilingualText:
     if contract.counts_only:
         return (
             "只返回一个总数，不返回任何一家企业的结果。",
-            "What comes back: one number, and nothing of any enterprise.",
+            "Results: one number, and nothing about any single enterprise.",
         )
-    return f"结果细到：{DETAIL_TEXTS[contract.detail][0]}。", f"What comes back: {DETAIL_TEXTS[contract.detail][1]}."
+    return f"结果细到：{DETAIL_TEXTS[contract.detail][0]}。", f"Results: {DETAIL_TEXTS[contract.detail][1]}."
 
 
-def _model_parts(contract: Contract) -> list[tuple[str, BilingualText]]:
+def _model_members(contract: Contract) -> list[tuple[str, BilingualText]]:
     return [
         (str(model), (f"{model}（{model.sheet_sha256}）", f"{model} ({model.sheet_sha256})"))
         for model in contract.models
@@ -147,13 +147,13 @@ def _witnesses(contract: Contract) -> BilingualText:
     if terms is None:
         return (
             "未指定见证人：若数据局给各方看不同的台账，回执不能发现（分叉检测关闭）。",
-            "No witness is named: that the bureau shows each party a ledger of its own is not found out by receipts "
-            "(detection of forks is off).",
+            "No witness is named: if the bureau shows each party a different ledger, receipts do not reveal it "
+            "(fork detection is off).",
         )
     zh, en = (join_words((_witness_words(party) for party in terms.parties), language) for language in (0, 1))
     return (
         f"数据局的台账须由下列见证人中至少 {terms.quorum} 个联署，银行才接受回执：{zh}。",
-        f"The bank takes receipts of a ledger that at least {terms.quorum} of these witnesses have cosigned: {en}.",
+        f"The bank accepts receipts of a ledger only if at least {terms.quorum} of these witnesses cosigned it: {en}.",
     )
 
 
@@ -167,7 +167,7 @@ def _named(values: Iterable[str]) -> list[tuple[str, BilingualText]]:
 
 
 def _more(pick: Callable[[Contract], Any]) -> Callable[[Contract, Contract], bool | None]:
-    """More of it allows more."""
+    """For a value that allows more when it is larger."""
 
     def widens(old: Contract, new: Contract) -> bool | None:
         was, now = pick(old), pick(new)
@@ -177,7 +177,7 @@ def _more(pick: Callable[[Contract], Any]) -> Callable[[Contract, Contract], boo
 
 
 def _less(pick: Callable[[Contract], Any]) -> Callable[[Contract, Contract], bool | None]:
-    """More of it allows less."""
+    """For a value that allows less when it is larger."""
 
     def widens(old: Contract, new: Contract) -> bool | None:
         was, now = pick(old), pick(new)
@@ -187,7 +187,7 @@ def _less(pick: Callable[[Contract], Any]) -> Callable[[Contract, Contract], boo
 
 
 def _superset(pick: Callable[[Contract], Iterable[object]]) -> Callable[[Contract, Contract], bool | None]:
-    """A set that only grew allows more, one that only shrank less."""
+    """For a set: a superset allows more, a subset less, anything else is undecided."""
 
     def widens(old: Contract, new: Contract) -> bool | None:
         was, now = set(pick(old)), set(pick(new))
@@ -199,7 +199,7 @@ def _superset(pick: Callable[[Contract], Iterable[object]]) -> Callable[[Contrac
 
 
 def _allowed(contract: Contract) -> set[tuple[str, ReleaseForm]]:
-    """Each item with each form in which it may be used."""
+    """Each item, with each form in which it may be used."""
     forms = [form for form in ReleaseForm if form is not ReleaseForm.NONE]
     return {(item.code, form) for item in contract.items for form in forms if item.form.allows(form)}
 
@@ -212,7 +212,7 @@ _FINER: Mapping[ResultDetail, frozenset[str]] = {
 }
 
 
-def _either(words: BilingualText, number: int | str) -> BilingualText:
+def _fill(words: BilingualText, number: int | str) -> BilingualText:
     return words[0].format(number), words[1].format(number)
 
 
@@ -222,26 +222,28 @@ def _ceiling(
     def pick(contract: Contract) -> int:
         return int(getattr(contract.ceilings, name))
 
-    return ClauseDefinition(label, lambda contract: _either(words, f"{pick(contract):,}"), widens(pick))
+    return ClauseDefinition(label, lambda contract: _fill(words, f"{pick(contract):,}"), widens(pick))
 
 
 CLAUSES: Mapping[str, ClauseDefinition] = {
     "schema": ClauseDefinition(
-        ("文件格式", "form of the document"),
-        lambda c: (f"本文件按 {c.schema_} 书写。", f"This document is written in the form {c.schema_}."),
+        ("文件格式", "document form"),
+        lambda c: (f"本文件按 {c.schema_} 书写。", f"This document has the form {c.schema_}."),
     ),
     "id": ClauseDefinition(("合同编号", "contract"), lambda c: (f"合同编号 {c.id}。", f"The contract is {c.id}.")),
     "version": ClauseDefinition(
         ("版本", "version"),
         lambda c: (
             f"这是第 {c.version} 版；每一版都须双方重新签署。",
-            f"This is version {c.version}; both sides sign each version anew.",
+            f"This is version {c.version}; both sides sign each version separately.",
         ),
     ),
     "bureau": ClauseDefinition(
         ("数据局", "bureau"), lambda c: _party("提供数据的数据局", "The bureau that holds the public records", c.bureau)
     ),
-    "bank": ClauseDefinition(("银行", "bank"), lambda c: _party("使用数据的银行", "The bank that asks", c.bank)),
+    "bank": ClauseDefinition(
+        ("银行", "bank"), lambda c: _party("使用数据的银行", "The bank that uses the data", c.bank)
+    ),
     "purpose": ClauseDefinition(
         ("用途", "purpose"),
         lambda c: (
@@ -253,17 +255,17 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
         ("接收方", "recipients"),
         lambda c: (
             f"结果只能交给银行的：{join_words((w for _, w in _named(c.recipients)), 0)}。",
-            f"In the bank, only these may receive results: {join_words((w for _, w in _named(c.recipients)), 1)}.",
+            f"Only these in the bank may receive results: {join_words((w for _, w in _named(c.recipients)), 1)}.",
         ),
         _superset(lambda c: c.recipients),
         lambda c: _named(c.recipients),
     ),
-    "items": ClauseDefinition(("数据项", "items"), _items, _superset(_allowed), _item_parts),
+    "items": ClauseDefinition(("数据项", "items"), _items, _superset(_allowed), _item_members),
     "operations": ClauseDefinition(
         ("操作", "operations"),
         lambda c: (
-            f"可以做的事：{join_words((OPERATION_TEXTS[one] for one in c.operations), 0)}。",
-            f"What may be asked for: {join_words((OPERATION_TEXTS[one] for one in c.operations), 1)}.",
+            f"允许的操作：{join_words((OPERATION_TEXTS[one] for one in c.operations), 0)}。",
+            f"Allowed operations: {join_words((OPERATION_TEXTS[one] for one in c.operations), 1)}.",
         ),
         _superset(lambda c: c.operations),
         lambda c: [(one.value, OPERATION_TEXTS[one]) for one in c.operations],
@@ -277,18 +279,18 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
         ("模型", "models"),
         _models,
         _superset(lambda c: c.models),
-        _model_parts,
+        _model_members,
     ),
     "id_kind": ClauseDefinition(
         ("企业标识", "identifiers"),
         lambda c: (
             f"企业以{ID_KIND_TEXTS[c.id_kind][0]}识别。",
-            f"Enterprises are known by {ID_KIND_TEXTS[c.id_kind][1]}.",
+            f"Enterprises are identified by {ID_KIND_TEXTS[c.id_kind][1]}.",
         ),
     ),
     "engine": ClauseDefinition(
         ("匹配引擎", "matching engine"),
-        lambda c: (f"隐私求交使用引擎 {c.engine}。", f"Matching is done by the engine {c.engine}."),
+        lambda c: (f"隐私求交使用引擎 {c.engine}。", f"Matching uses the engine {c.engine}."),
     ),
     "parameters": ClauseDefinition(
         ("加密参数", "encryption parameters"),
@@ -298,7 +300,7 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
         "identifiers",
         (
             "整个合同期内最多查询 {} 个企业标识（重复的、随附的校验元素也计入）。",
-            "At most {} identifiers may be asked about in all, repeated ones and canaries counted too.",
+            "At most {} identifiers may be sent in all; repeated ones and canaries count too.",
         ),
         ("标识总数", "identifiers in all"),
         _more,
@@ -307,7 +309,7 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
         "identifiers_per_match",
         (
             "一次匹配或计数最多 {} 个标识（含校验元素）。",
-            "At most {} identifiers in one match or count, canaries among them.",
+            "At most {} identifiers in one match or count, including canaries.",
         ),
         ("每次匹配", "identifiers a match"),
         _more,
@@ -322,13 +324,13 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
     ),
     "ceilings.period_days": _ceiling(
         "period_days",
-        ("统计期为任意连续 {} 天。", "The counting period is any {} days in a row."),
+        ("统计期为任意连续 {} 天。", "The counting period is any {} consecutive days."),
         ("统计期", "counting period"),
         _less,
     ),
     "ceilings.jobs_per_day": _ceiling(
         "jobs_per_day",
-        ("任意 24 小时内最多开始 {} 个任务。", "At most {} jobs may be begun within any 24 hours."),
+        ("任意 24 小时内最多开始 {} 个任务。", "At most {} jobs may be started within any 24 hours."),
         ("每日任务", "jobs a day"),
         _more,
     ),
@@ -355,7 +357,7 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
         lambda c: (
             (
                 "企业须事先授权；未授权的企业视同不在登记中。",
-                "An enterprise must have agreed beforehand; one that has not looks as if it were not registered.",
+                "An enterprise must have agreed beforehand; otherwise it is treated as if it were not in the register.",
             )
             if c.consent.required
             else ("无须企业逐户授权。", "The enterprises need not agree one by one.")
@@ -372,24 +374,24 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
     "retention_days": ClauseDefinition(
         ("保存期限", "retention"),
         lambda c: (
-            f"任务留下的内容，双方最多保存 {c.retention_days:,} 天，之后删除。",
-            f"What a job leaves behind, either side keeps for {c.retention_days:,} days at most and then deletes.",
+            f"任务产生的数据，双方最多保存 {c.retention_days:,} 天，到期删除。",
+            f"Either side keeps the data of a job for at most {c.retention_days:,} days and then deletes it.",
         ),
         _more(lambda c: c.retention_days),
     ),
     "witnesses": ClauseDefinition(("见证人", "witnesses"), _witnesses),
     "starts": ClauseDefinition(
         ("生效", "starts"),
-        lambda c: (f"自 {_moment(c.starts)} 起有效。", f"In force from {_moment(c.starts)}."),
+        lambda c: (f"自 {_format_time(c.starts)} 起有效。", f"In force from {_format_time(c.starts)}."),
         _less(lambda c: c.starts),
     ),
     "expires": ClauseDefinition(
         ("到期", "expires"),
         lambda c: (
-            f"到 {_moment(c.expires)} 为止（届时不再有效）。",
-            f"In force until {_moment(c.expires)}, and not any more at that moment.",
+            f"有效至 {_format_time(c.expires)}（不含该时刻）。",
+            f"In force until {_format_time(c.expires)}, that moment not included.",
         ),
         _more(lambda c: c.expires),
     ),
 }
-"""The terms by the name of their field, in the order of the document."""
+"""The clauses by the names of their fields, in the order of the document."""

@@ -1,7 +1,7 @@
-"""What a ledger entry can tell of: the closed list of kinds, each with a phrase in Chinese and English.
+"""The closed list of kinds of ledger entries, each with a phrase in Chinese and English.
 
-A kind that is not here cannot be recorded; whoever needs a new one adds a line. Kinds are never renamed or taken away,
-because old ledgers hold them.
+No other kind can be recorded. A new kind is a new line. Kinds are never renamed or removed, because old ledgers hold
+them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class EntryKind:
-    """A kind of entry: its code (``noun.what-happened``), and what a person reads."""
+    """A kind of entry: its code (``noun.what-happened``) and its phrase in both languages."""
 
     code: str
     zh: str
@@ -78,7 +78,7 @@ ENTRY_KINDS: Mapping[str, EntryKind] = {
         EntryKind("password.changed", "口令更改", "password changed"),
         EntryKind("sign-in.done", "登录", "signed in"),
         EntryKind("sign-in.failed", "登录失败", "sign-in failed"),
-        # Of earlier versions: a lock is told by the failed sign-in that led to it.
+        # Written by earlier versions; now the failed sign-in that led to a lock says so.
         EntryKind("sign-in.locked", "账户锁定", "account locked after failed sign-ins"),
         EntryKind("sign-in.ended", "退出登录", "session ended"),
         EntryKind("refused", "拒绝", "refused"),
