@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 AS_NOBODY = f"""
 import ctypes, os, sys
-from lab.process.memory_protection import forbid_dumps
+from lab.process.memory_protection import disable_core_dumps
 def drop():
     if os.getuid() == 0:
         os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
@@ -43,7 +43,7 @@ VICTIM = (
 secret = os.urandom(32)
 drop()
 if sys.argv[1] == "closed":
-    forbid_dumps()
+    disable_core_dumps()
 print(os.getpid(), id(secret) + bytes.__basicsize__ - 1, secret.hex(), flush=True)
 sys.stdin.readline()
 os.abort()
@@ -139,7 +139,7 @@ serve(Path(sys.argv[1]), "127.0.0.1", 0, Path(sys.argv[2]))
 COMMAND = f"""
 import sys
 from lab import cli
-cli.assemble = lambda called: lambda **_: print({DUMPABLE}, flush=True)
+cli.build_app = lambda called: lambda **_: print({DUMPABLE}, flush=True)
 sys.argv = ["lab", "bank", "whatever"]
 cli.main()
 """
@@ -176,16 +176,16 @@ if __name__ == "__main__":
     from pathlib import Path
     import psutil
     from lab import cli
-    from protocols.compute_pool import LocalCrew
+    from protocols.compute_pool import ProcessComputePool
     if sys.argv[1] == "open":
         cli.keep_environment = lambda: None
     def command(**_):
-        crew = LocalCrew(1)
+        crew = ProcessComputePool(1)
         list(crew.map(int, [()]))
         seen = [Path(f"/proc/{one.pid}/environ").read_bytes() for one in psutil.Process().children()]
         print(len(seen), sum(b"a seal key" in one for one in seen), os.environ["SHULAB_BUREAU_SEAL_KEY"], flush=True)
         crew.close()
-    cli.assemble = lambda called: command
+    cli.build_app = lambda called: command
     cli.main()
 """
 

@@ -10,9 +10,9 @@ import pytest
 from pydantic import ValidationError
 
 from lab.terms import consent
-from lab.terms.contract import document as contract
 from lab.terms.contract.document import SignedContract, signing_input
 from lab.terms.errors import NotAuthentic
+from lab.terms.keys import party, signature
 from lab.terms.keys.party import Party
 from tests.support.drawn_documents import plain_contract
 
@@ -29,7 +29,7 @@ def sign_for_nobody() -> bool:
 
 
 def test_without_the_list_anybody_signs_for_the_bank(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in (contract, consent):
+    for place in (party, signature, consent):
         monkeypatch.setattr(place, "is_forgeable", lambda _: False)
     assert sign_for_nobody()
 

@@ -175,19 +175,19 @@ def test_no_old_name_stays_in_the_file(scene: Scene, tmp_path: Path) -> None:
 ROTATE = """\
 import os, signal, sys
 from pathlib import Path
-from lab.bureau import renaming
+from lab.bureau.data import pseudonym_rotation
 from lab.bureau.bureau import Bureau
 moment = sys.argv[2]
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 if moment == "key":
-    renaming._hold = die
+    pseudonym_rotation._hold = die
 elif moment == "rows":
-    renaming.record = die
+    pseudonym_rotation.record = die
 elif moment == "committed":
-    renaming.clear = die
+    pseudonym_rotation.purge_deleted_rows = die
 with Bureau.open(Path(sys.argv[1])) as bureau:
-    renaming.rename_all(bureau.store, bureau.keys, by="local")
+    pseudonym_rotation.rotate_all_pseudonyms(bureau.store, bureau.keys, by="local")
 """
 
 

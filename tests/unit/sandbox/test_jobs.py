@@ -21,7 +21,7 @@ from sandbox.jobs.dbos_config import make_dbos_config
 from sandbox.jobs.executors import ExecutorRegistration
 from sandbox.monitoring.metrics import ServiceMetrics
 
-HOLD = "import sys; from pathlib import Path; from sandbox.jobs.executors import Executor; "
+HOLD = "import sys; from pathlib import Path; from sandbox.jobs.executors import ExecutorRegistration; "
 HOLD += "print(Executor(Path(sys.argv[1])).id, flush=True); sys.stdin.read()"
 
 

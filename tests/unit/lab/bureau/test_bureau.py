@@ -265,27 +265,27 @@ REQUEST = Frame(FrameKind.MATCH_REQUEST, {"engine": "x25519", "count": 1}, (b"\x
 
 TERMS = JobParameters(RECIPIENT, "credit", 1, 10)
 OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
-    "Matching.setup": lambda bureau, contract: bureau.matching_setup(contract, JOB),
-    "Matching.shard": lambda bureau, contract: bureau.matching_shard(contract, JOB, "0" * 64, 0, 1),
-    "Matching.delta": lambda bureau, contract: bureau.matching_delta(contract, JOB, "0" * 64, "1" * 64),
-    "Matching.answer": lambda bureau, contract: bureau.match(contract, JOB, REQUEST),
-    "Reception.sheet": lambda bureau, contract: bureau.sheet(contract),
-    "Reception.register": lambda bureau, contract: bureau.register(contract),
-    "Reception.open_job": lambda bureau, contract: bureau.open_job(contract, JOB, TERMS),
-    "Contexts.has": lambda bureau, contract: bureau.has_context(contract, JOB, "0" * 64),
-    "Contexts.put": lambda bureau, contract: bureau.put_context(contract, JOB, "0" * 64, b""),
-    "Scoring.receive": lambda bureau, contract: bureau.receive_batch(contract, JOB, one_row(contract)),
-    "Scoring.receive_again": lambda bureau, contract: bureau.receive_rescoring(contract, JOB, "0" * 64),
-    "Scoring.reply": lambda bureau, contract: bureau.batch_reply(contract, JOB, "0" * 64),
-    "Scoring.score": lambda bureau, contract: bureau.score(contract, JOB, one_row(contract)),
+    "MatchingService.setup": lambda bureau, contract: bureau.matching_setup(contract, JOB),
+    "MatchingService.shard": lambda bureau, contract: bureau.matching_shard(contract, JOB, "0" * 64, 0, 1),
+    "MatchingService.delta": lambda bureau, contract: bureau.matching_delta(contract, JOB, "0" * 64, "1" * 64),
+    "MatchingService.evaluate_identifiers": lambda bureau, contract: bureau.match(contract, JOB, REQUEST),
+    "JobService.sheet": lambda bureau, contract: bureau.sheet(contract),
+    "JobService.register": lambda bureau, contract: bureau.register(contract),
+    "JobService.open_job": lambda bureau, contract: bureau.open_job(contract, JOB, TERMS),
+    "ContextStore.has": lambda bureau, contract: bureau.has_context(contract, JOB, "0" * 64),
+    "ContextStore.put": lambda bureau, contract: bureau.put_context(contract, JOB, "0" * 64, b""),
+    "ScoringService.receive": lambda bureau, contract: bureau.receive_batch(contract, JOB, one_row(contract)),
+    "ScoringService.receive_rescoring": lambda bureau, contract: bureau.receive_rescoring(contract, JOB, "0" * 64),
+    "ScoringService.reply": lambda bureau, contract: bureau.batch_reply(contract, JOB, "0" * 64),
+    "ScoringService.score": lambda bureau, contract: bureau.score(contract, JOB, one_row(contract)),
 }
 GIVES_NOTHING_OUT = {
-    "Reception.job",
-    "Reception.end_job",
-    "Scoring.check_room",
-    "Scoring.evaluate",  # passes by itself, for the bank that waits; see test_exchange
-    "Scoring.tally",
-    "Scoring.waiting",
+    "JobService.job",
+    "JobService.end_job",
+    "ScoringService.check_queue_capacity",
+    "ScoringService.evaluate",  # passes by itself, for the bank that waits; see test_exchange
+    "ScoringService.count_by_state",
+    "ScoringService.list_waiting",
 }
 
 

@@ -213,9 +213,9 @@ def test_without_the_extra_the_error_names_it(place: str) -> None:
     """The library absent: in a process whose import system does not find it."""
     code = (
         "import sys; sys.modules['pkcs11'] = None\n"
-        "from lab.bureau.key_management.pkcs11_token import TokenPlace, token_key\n"
+        "from lab.bureau.key_management.pkcs11_token import HsmKeyLocation, open_hsm_key\n"
         "from lab.terms.errors import NotFound\n"
-        "try:\n    token_key(TokenPlace.parse(sys.argv[1]))\n"
+        "try:\n    open_hsm_key(HsmKeyLocation.parse(sys.argv[1]))\n"
         "except NotFound as error:\n    print(error.next_step)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, place], cwd=ROOT, capture_output=True, text=True, check=True)
