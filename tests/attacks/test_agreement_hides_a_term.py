@@ -18,6 +18,17 @@ from lab.terms.contract.odrl import extraction, from_odrl, to_odrl
 from lab.terms.errors import InvalidInput
 from tests.support.drawn_documents import plain_contract, signed
 
+pytestmark = pytest.mark.threat(
+    "Agreement that hides a term",
+    who="a stranger",
+    wants="to hide or change a term in an ODRL agreement",
+    stopped_by={
+        "way back": "The contract that was read must give the same agreement again.",
+        "no repeated key": "JSON with a repeated key is refused; SHACL shapes are checked.",
+    },
+    code=["lab.terms.contract.odrl"],
+)
+
 Document = dict[str, Any]
 
 
@@ -60,6 +71,7 @@ def hidden(way: str) -> bool:
     return from_odrl(document).contract == plain_contract()
 
 
+@pytest.mark.without_control("way back")
 @ways
 def test_without_the_way_back_the_term_is_hidden(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extraction, "statements", lambda _: frozenset())
@@ -73,6 +85,7 @@ def agreement_of(graph: Any) -> Any:
     return next(graph.subjects(RDF.type, URIRef("http://www.w3.org/ns/odrl/2/Agreement")))
 
 
+@pytest.mark.with_control("way back")
 @ways
 def test_the_agreement_is_refused(way: str) -> None:
     with pytest.raises(InvalidInput):
@@ -85,11 +98,13 @@ def twice() -> str:
     return text.replace('"permission":', '"permission": [], "permission":', 1)
 
 
+@pytest.mark.without_control("no repeated key")
 def test_without_the_rule_on_keys_a_repeated_one_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.terms.contract.odrl.graph.parse_json", json.loads)
     assert from_odrl(twice()).contract == plain_contract()
 
 
+@pytest.mark.with_control("no repeated key")
 def test_a_repeated_key_is_refused() -> None:
     with pytest.raises(InvalidInput):
         from_odrl(twice())

@@ -13,6 +13,16 @@ from lab.terms.errors import Refused
 from protocols.matching.bank import CANARIES
 from tests.support.bureau_scene import Scene
 
+pytestmark = pytest.mark.threat(
+    "Altered row",
+    who="somebody on the machine",
+    wants="to change a contract by editing its row in the database",
+    stopped_by={
+        "both signatures": "A contract's document is verified by both parties' signatures at each use.",
+    },
+    code=["lab.bureau.contracts.enforcement"],
+)
+
 TEN = 10 + CANARIES
 
 
@@ -27,11 +37,13 @@ def raise_the_ceiling(scene: Scene) -> int:
     return len(matched.indices)
 
 
+@pytest.mark.without_control("both signatures")
 def test_without_the_signatures_the_edited_terms_count(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy, "check_signatures", lambda *_: None)
     assert raise_the_ceiling(scene) == 50
 
 
+@pytest.mark.with_control("both signatures")
 def test_the_edited_row_lets_nothing_through(scene_on_both: Scene) -> None:
     with pytest.raises(Refused, match="signature"):
         raise_the_ceiling(scene_on_both)

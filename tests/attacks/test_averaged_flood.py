@@ -18,6 +18,19 @@ from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.scoring.test_reevaluation import name_of
 from tests.unit.lab.bureau.test_exchange import HERE, JOB, batch_of
 
+pytestmark = pytest.mark.threat(
+    "Averaged flood",
+    who="a bank",
+    wants="to average the protecting noise out of many replies to the same ciphertexts",
+    stopped_by={
+        "one reply": (
+            "A batch has one reply for each version of register and model. A new version is charged for every "
+            "enterprise under the same ceilings, and keeps no bytes longer."
+        ),
+    },
+    code=["lab.bureau.exchange.scoring.reevaluation", "lab.bureau.exchange.scoring.leakage_budget"],
+)
+
 TURNS = 4
 
 
@@ -42,6 +55,7 @@ def scores(keys: KeyHolder, reply: bytes, batch: bytes) -> np.ndarray:
     return keys.decrypt(reply, rows=HERE.stop - HERE.start, batch=batch)
 
 
+@pytest.mark.without_control("one reply")
 def test_without_the_rule_every_turn_brings_another_reply(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches.Batches, "check_changed", lambda *_: None)
     monkeypatch.setattr("lab.bureau.exchange.scoring.batch_scoring.check_fresh", lambda *_: None)
@@ -67,6 +81,7 @@ def uncharged(charge):
     return once
 
 
+@pytest.mark.with_control("one reply")
 def test_there_is_one_reply(scene: Scene) -> None:
     contract = scene.contract()
     batch = batch_of(scene, contract)

@@ -26,6 +26,19 @@ from lab.witness.cosigning import Watching
 from lab.witness.home import WitnessHome
 from tests.support.forking_bureau import Bank, Ledger, make_bank, make_witnesses, named
 
+pytestmark = pytest.mark.threat(
+    "Forged quorum",
+    who="the bureau",
+    wants="to make a quorum of one witness, of itself, or of cosignatures of another log or time",
+    stopped_by={
+        "one a key": "Cosignatures are counted by key, once each.",
+        "contract's keys": "Only keys that the contract names count.",
+        "origin": "The log's origin and the time are in what a witness signs.",
+        "covered receipts": "The cosigned checkpoint must cover the run's receipts.",
+    },
+    code=["lab.terms.witnessing.cosignature", "lab.bank.contract.checkpoint_wait"],
+)
+
 
 def stage(folder: Path) -> tuple[Ledger, Ledger, Bank, list[Watching]]:
     """Two forks, of which the witnesses have cosigned the first; a bank that was shown the second."""
@@ -65,12 +78,14 @@ def stutter(folder: Path) -> Bank:
     return bank
 
 
+@pytest.mark.without_control("one a key")
 def test_counted_by_lines_one_witness_is_a_quorum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = stutter(tmp_path)
     monkeypatch.setattr(cosignature, "find_cosignatures", count_lines)
     assert bank.finish() is not None
 
 
+@pytest.mark.with_control("one a key")
 def test_a_witness_counts_once_however_often_it_stands_there(tmp_path: Path) -> None:
     assert "cosigned by 1 of the contract's 3 witnesses" in refused(stutter(tmp_path))
 
@@ -103,12 +118,14 @@ def count_names(checkpoint: SignedCheckpoint, keys, **more) -> tuple[Cosignature
     return tuple(Cosignature(name, name, datetime.now(UTC)) for name in names)
 
 
+@pytest.mark.without_control("contract's keys")
 def test_counted_by_names_the_bureau_is_its_own_witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = make_believe(tmp_path)
     monkeypatch.setattr(cosignature, "find_cosignatures", count_names)
     assert bank.finish() is not None
 
 
+@pytest.mark.with_control("contract's keys")
 def test_the_keys_of_the_contract_decide(tmp_path: Path) -> None:
     assert "cosigned by 0 of the contract's 3 witnesses" in refused(make_believe(tmp_path))
 
@@ -136,6 +153,7 @@ def borrow(folder: Path) -> tuple[Bank, Ledger]:
     return bank, second
 
 
+@pytest.mark.without_control("origin")
 def test_a_message_without_the_origin_would_be_good_for_any_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +168,7 @@ def test_a_message_without_the_origin_would_be_good_for_any_log(
     assert bank.finish() is not None
 
 
+@pytest.mark.with_control("origin")
 def test_a_cosignature_is_of_one_log(tmp_path: Path) -> None:
     assert "does not verify on this checkpoint" in refused(borrow(tmp_path)[0])
 
@@ -171,6 +190,7 @@ def past(folder: Path) -> tuple[Bank, Ledger]:
     return bank, fork
 
 
+@pytest.mark.without_control("covered receipts")
 def test_without_covering_the_receipts_yesterdays_quorum_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +206,7 @@ def test_without_covering_the_receipts_yesterdays_quorum_is_enough(
     assert bank.finish() is not None
 
 
+@pytest.mark.with_control("covered receipts")
 def test_a_cosigned_checkpoint_from_before_covers_nothing(tmp_path: Path) -> None:
     assert "fewer than the receipts' tree" in refused(past(tmp_path)[0])
 

@@ -19,6 +19,16 @@ from lab.terms.errors import NotAuthentic
 from lab.terms.ledger.tree import SignedHead
 from tests.support.bureau_scene import Scene
 
+pytestmark = pytest.mark.threat(
+    "Database put back",
+    who="somebody on the machine",
+    wants="to undo what happened by putting an earlier database back",
+    stopped_by={
+        "kept head": "A bank compares each head with the last one it saw. The bureau alone cannot notice.",
+    },
+    code=["lab.bank.contract.ledger_witness"],
+)
+
 
 @pytest.fixture
 def bank(tmp_path: Path) -> Iterator[BankHome]:
@@ -54,6 +64,7 @@ def put_back(scene: Scene, bank: BankHome) -> int:
     return kept.size - head.size
 
 
+@pytest.mark.without_control("kept head")
 def test_without_the_kept_head_the_bank_goes_on(scene: Scene, bank: BankHome, monkeypatch: pytest.MonkeyPatch) -> None:
     def forgetful(room: Witness, head: SignedHead) -> None:
         head.verify(room._bureau.public_key)
@@ -63,6 +74,7 @@ def test_without_the_kept_head_the_bank_goes_on(scene: Scene, bank: BankHome, mo
     assert put_back(scene, bank) == 0
 
 
+@pytest.mark.with_control("kept head")
 def test_the_bank_finds_it_out(scene: Scene, bank: BankHome) -> None:
     with pytest.raises(NotAuthentic, match="two histories"):
         put_back(scene, bank)

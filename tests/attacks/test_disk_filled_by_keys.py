@@ -15,6 +15,16 @@ from lab.terms.errors import Refused
 from protocols.scoring.bank import KeyHolder, generate_secret
 from tests.support.bureau_scene import PARAMS, Scene
 
+pytestmark = pytest.mark.threat(
+    "Disk filled with public keys",
+    who="a bank",
+    wants="to fill the bureau's disk with public keys, which are not charged",
+    stopped_by={
+        "context limit": "The bureau keeps at most 16 public keys under a contract at a time.",
+    },
+    code=["lab.bureau.exchange.scoring.public_contexts"],
+)
+
 SENT, ALLOWED = 4, 2
 
 
@@ -31,12 +41,14 @@ def fill(scene: Scene) -> int:
     return len(list((scene.home / "contexts").iterdir()))
 
 
+@pytest.mark.without_control("context limit")
 def test_without_the_number_every_key_is_kept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(public_contexts, "_check_number", lambda *_: None)
     monkeypatch.setattr(public_contexts, "MOST", ALLOWED)
     assert fill(scene) == SENT
 
 
+@pytest.mark.with_control("context limit")
 def test_no_more_keys_are_kept_than_may_be(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(public_contexts, "MOST", ALLOWED)
     assert fill(scene) == ALLOWED

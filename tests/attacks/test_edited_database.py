@@ -18,6 +18,17 @@ from lab.terms.errors import InvalidInput
 from lab.terms.ledger.tree import SignedHead, hash_leaf
 from tests.unit.lab.bureau.test_ledger import KEY, PARTY, unlock, write
 
+pytestmark = pytest.mark.threat(
+    "Edited database",
+    who="somebody on the machine",
+    wants="to edit the ledger's table and have the bureau sign what is left",
+    stopped_by={
+        "newest head": "The bureau signs no head that contradicts its newest one.",
+        "triggers": "The table refuses updates and deletions.",
+    },
+    code=["lab.bureau.ledger.log", "lab.bureau.store"],
+)
+
 OTHER = '{"forged":true}'
 FORGERY = f"UPDATE ledger_entries SET body = '{OTHER}', leaf = '{hash_leaf(OTHER.encode()).hex()}' WHERE seq = 2"
 HARMS = pytest.mark.parametrize("harm", [FORGERY, "UPDATE ledger_size SET size = 3"], ids=["an entry", "the end"])
@@ -37,6 +48,7 @@ def edit(store: Store, harm: str) -> SignedHead:
     return Ledger(store, lambda: PARTY, KEY.sign).sign_head()
 
 
+@pytest.mark.without_control("newest head")
 @HARMS
 def test_without_the_newest_head_the_bureau_vouches_for_the_edit(
     store: Store, harm: str, monkeypatch: pytest.MonkeyPatch
@@ -47,12 +59,14 @@ def test_without_the_newest_head_the_bureau_vouches_for_the_edit(
     assert head.size == (4 if "ledger_size" in harm else 6)
 
 
+@pytest.mark.with_control("newest head")
 @HARMS
 def test_the_bureau_signs_nothing_any_more(store: Store, harm: str) -> None:
     with pytest.raises(InvalidInput, match="not the one whose head"):
         edit(store, harm)
 
 
+@pytest.mark.without_control("triggers")
 def test_without_the_triggers_a_program_edits_the_table_by_mistake(store: Store) -> None:
     store.sign = KEY.sign
     write(store, 3)
@@ -63,6 +77,7 @@ def test_without_the_triggers_a_program_edits_the_table_by_mistake(store: Store)
         assert session.execute(text("SELECT count(*) FROM ledger_entries")).scalar_one() == 2
 
 
+@pytest.mark.with_control("triggers")
 @pytest.mark.parametrize("harm", [FORGERY, "DELETE FROM ledger_entries WHERE seq = 2"])
 def test_whoever_has_not_the_table_itself_changes_no_row_of_it(store: Store, harm: str) -> None:
     store.sign = KEY.sign

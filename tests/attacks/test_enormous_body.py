@@ -19,6 +19,17 @@ from sandbox.api import request_body
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
 
+pytestmark = pytest.mark.threat(
+    "Oversized bodies",
+    who="a bank",
+    wants="to make the service take in more than its memory holds",
+    stopped_by={
+        "body cap": "The size of a body is limited while it arrives, whatever was announced.",
+        "frame caps": "The parser compares each length with a limit before it allocates memory.",
+    },
+    code=["sandbox.api.request_body", "protocols.wire.frame"],
+)
+
 MUCH = 8 * 1024 * 1024
 
 
@@ -40,6 +51,7 @@ def send_much(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     return answer.status_code, held[0]
 
 
+@pytest.mark.without_control("body cap")
 def test_without_the_cap_the_body_is_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     pieces = request_body._pieces
 
@@ -50,6 +62,7 @@ def test_without_the_cap_the_body_is_held(house: House, monkeypatch: pytest.Monk
     assert send_much(house, monkeypatch)[1] == MUCH
 
 
+@pytest.mark.with_control("body cap")
 def test_the_body_is_not_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     assert send_much(house, monkeypatch) == (413, 0)
 
@@ -73,11 +86,13 @@ def cost(data: bytes) -> int:
     return most
 
 
+@pytest.mark.without_control("frame caps")
 def test_without_caps_a_frame_takes_a_multiple_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "_check", lambda *_: None)
     assert cost(many_parts()) > 5 * len(many_parts())
 
 
+@pytest.mark.with_control("frame caps")
 def test_a_frame_of_too_many_parts_takes_no_memory() -> None:
     assert cost(many_parts()) < len(many_parts()) / 5
     assert CAPS[Kind.BATCH].parts < 10_000

@@ -25,6 +25,16 @@ from tests.support.bureau_scene import Scene
 from tests.support.protocol_bureau import CONTRACT, EPOCH, JOB, Registry
 from tests.unit.lab.bank.matching.test_matcher import CODES, Party
 
+pytestmark = pytest.mark.threat(
+    "Evaluations used under another contract",
+    who="a bank",
+    wants="to match under one contract with what was evaluated under another",
+    stopped_by={
+        "contract keys": "Each contract and operation has a matching key of its own.",
+    },
+    code=["protocols.matching.key_derivation", "lab.bureau.key_management.keys"],
+)
+
 __all__ = ["model", "open_scene", "scene", "tables"]
 OTHER = "c-0002"
 
@@ -55,11 +65,13 @@ def looked_up(setup: bank.Setup, inside: list[set[int]], digests: NDArray[np.uin
     return [index for index, (bucket, place) in enumerate(at) if place in inside[bucket]]
 
 
+@pytest.mark.without_control("contract keys")
 @pytest.mark.parametrize("engine", bank.ENGINES)
 def test_with_one_key_evaluations_of_one_contract_match_under_another(tmp_path: Path, engine: str) -> None:
     assert carried_over(Party(tmp_path), OneKey(CODES[:150], engine)) == set(CODES[:150])
 
 
+@pytest.mark.with_control("contract keys")
 @pytest.mark.parametrize("engine", bank.ENGINES)
 def test_evaluations_of_one_contract_match_nothing_under_another(tmp_path: Path, engine: str) -> None:
     assert carried_over(Party(tmp_path), Registry(CODES[:150], engine)) == set()

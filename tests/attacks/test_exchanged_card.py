@@ -30,6 +30,19 @@ from lab.terms.keys.party import Party
 from tests.support.bureau_fixtures import model, open_scene, scene, tables  # noqa: F401
 from tests.support.bureau_scene import AUTHOR, Scene
 
+pytestmark = pytest.mark.threat(
+    "Exchanged card",
+    who="a stranger",
+    wants="to put a key of their own into a bank's card, or into the bureau's, on its way",
+    stopped_by={
+        "typed fingerprint": (
+            "A new key is accepted only with its fingerprint, which came over another channel. Command and "
+            "service both check it, and the ledger entry names it."
+        ),
+    },
+    code=["lab.bureau.contracts.banks", "lab.bank.contract.agreement"],
+)
+
 WISHES = Wishes.model_validate({"models": ["credit"], "recipients": ["Credit department"]})
 
 
@@ -57,6 +70,7 @@ def known_keys(scene: Scene) -> set[str]:
         return set(session.scalars(sqlalchemy.select(BankKeyRow.public_key)))
 
 
+@pytest.mark.without_control("typed fingerprint")
 @pytest.mark.parametrize("door", ["draft", "register"])
 def test_without_the_fingerprint_the_exchanged_card_becomes_the_bank(
     scene: Scene,
@@ -68,6 +82,7 @@ def test_without_the_fingerprint_the_exchanged_card_becomes_the_bank(
     assert ARRIVED.public_key in known_keys(scene)
 
 
+@pytest.mark.with_control("typed fingerprint")
 @pytest.mark.parametrize("door", ["draft", "register", "lost key"])
 @pytest.mark.parametrize(
     "told",

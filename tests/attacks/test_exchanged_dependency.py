@@ -15,6 +15,16 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.threat(
+    "Exchanged dependency",
+    who="a stranger",
+    wants="to exchange a package on its way to the installation",
+    stopped_by={
+        "locked hashes": "Every package is locked by hash and installed without a resolver.",
+    },
+    code=["setup"],
+)
+
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "shulab_attack_parcel"
 
@@ -55,11 +65,13 @@ def install(folder: Path, words: list[str]) -> str:
     return found.read_text() if found.exists() else ""
 
 
+@pytest.mark.without_control("locked hashes")
 def test_without_the_hash_their_code_is_installed(tmp_path: Path) -> None:
     words = [word for word in flags() if word != "--require-hashes"]
     assert "theirs" in install(tmp_path, words)
 
 
+@pytest.mark.with_control("locked hashes")
 def test_nothing_of_theirs_is_installed(tmp_path: Path) -> None:
     assert "--require-hashes" in flags() and "--no-deps" in flags()
     assert install(tmp_path, flags()) == ""

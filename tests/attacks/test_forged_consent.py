@@ -22,6 +22,18 @@ from tests.support.bureau_scene import Scene
 from tests.support.bureau_standin import Key
 from tests.unit.lab.bureau.exchange.test_access import CONSENT
 
+pytestmark = pytest.mark.threat(
+    "Forged consent",
+    who="a person with an account",
+    wants="to bring in a consent that was not given, or to use one for another bank, purpose or time",
+    stopped_by={
+        "consent signature": "A consent has a signature, or a reference to evidence, in each row.",
+        "use compared": "Bank, purpose and period are compared at each use, and a withdrawal counts at once.",
+    },
+    shipped="on where the contract requires consent",
+    code=["lab.bureau.data.consents"],
+)
+
 FIRM = 5
 KEY = Ed25519PrivateKey.generate()
 FORGEABLE = "00" * 32
@@ -67,6 +79,7 @@ def match_by(scene: Scene, row: str) -> int:
     return len(scene.bank.match(scene.bureau, contract, scene.tables.codes[:10]).indices)
 
 
+@pytest.mark.without_control("consent signature")
 @WAYS
 def test_without_the_signature_the_enterprise_is_matched(
     scene: Scene, how: str, monkeypatch: pytest.MonkeyPatch
@@ -75,11 +88,13 @@ def test_without_the_signature_the_enterprise_is_matched(
     assert match_by(scene, forged(scene, how)) == 1
 
 
+@pytest.mark.with_control("consent signature")
 @WAYS
 def test_the_forged_consent_is_set_aside(scene: Scene, how: str) -> None:
     assert match_by(scene, forged(scene, how)) == 0
 
 
+@pytest.mark.without_control("use compared")
 @pytest.mark.parametrize("other", ["bank", "purpose", "term"])
 def test_without_the_comparison_a_consent_serves_another_use(
     scene: Scene, other: str, monkeypatch: pytest.MonkeyPatch
@@ -88,6 +103,7 @@ def test_without_the_comparison_a_consent_serves_another_use(
     assert use_otherwise(scene, other) > 0
 
 
+@pytest.mark.with_control("use compared")
 @pytest.mark.parametrize("other", ["bank", "purpose", "term"])
 def test_a_consent_serves_no_other_use(scene: Scene, other: str) -> None:
     assert use_otherwise(scene, other) == 0

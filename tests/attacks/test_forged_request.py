@@ -15,6 +15,16 @@ from protocols.wire.http_signatures import COVERED, VerifiedRequest
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
 
+pytestmark = pytest.mark.threat(
+    "Forged request",
+    who="a stranger",
+    wants="to change a bank's request on its way, or to write one in the bank's name",
+    stopped_by={
+        "signature": "The bank signs method, path, query and body (RFC 9421).",
+    },
+    code=["protocols.wire.http_signatures", "sandbox.auth.bank"],
+)
+
 JSON = {"content-type": "application/json"}
 
 
@@ -38,6 +48,7 @@ def open_mine(house: House) -> str:
     return contract
 
 
+@pytest.mark.without_control("signature")
 def test_without_the_signature_the_forgery_works(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def believe(method: str, target: str, headers, *, bureau_key: str, now) -> VerifiedRequest:
         found = dict(headers)
@@ -53,6 +64,7 @@ def test_without_the_signature_the_forgery_works(house: House, monkeypatch: pyte
     assert house.bureau.job(contract, "mine").state == "ended"
 
 
+@pytest.mark.with_control("signature")
 def test_the_forgery_changes_nothing(house: House) -> None:
     assert {"@method", "@path", "@query", "content-digest"} <= set(COVERED)
     contract = open_mine(house)

@@ -16,6 +16,18 @@ from sandbox.auth import person
 from tests.service.test_people_routes import labels
 from tests.support.served_bureau import House
 
+pytestmark = pytest.mark.threat(
+    "Route without authentication",
+    who="a stranger",
+    wants="to find a route for people that does not ask who calls",
+    stopped_by={
+        "one dependency": (
+            "One dependency authenticates every route for people. The test tries each route of the OpenAPI document."
+        ),
+    },
+    code=["sandbox.auth.person"],
+)
+
 USELESS = ("", "Bearer nonsense", "Cookie shulab_session=x")
 
 
@@ -36,6 +48,7 @@ def headers_of(what: str) -> dict[str, str]:
     return {"cookie": value} if kind == "Cookie" else {"authorization": what} if what else {}
 
 
+@pytest.mark.without_control("one dependency")
 def test_without_the_question_who_calls_routes_answer(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """One room forgets: whoever holds no token is taken for its administrator."""
     house.settle("root", Role.ADMINISTRATOR)
@@ -46,6 +59,7 @@ def test_without_the_question_who_calls_routes_answer(house: House, monkeypatch:
     assert {"GET /v1/accounts", "POST /v1/accounts", "GET /v1/me"} <= set(opened)
 
 
+@pytest.mark.with_control("one dependency")
 @pytest.mark.parametrize("useless", USELESS)
 def test_no_route_does_anything(house: House, useless: str) -> None:
     assert person.signed_in is not None

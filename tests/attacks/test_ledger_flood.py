@@ -40,6 +40,31 @@ from tests.support.bureau_fixtures import model, open_scene, scene, store, table
 from tests.support.bureau_scene import Clock, Scene
 from tests.support.password_guesses import WRONG, Counting, failed_tries, locks
 
+pytestmark = [
+    pytest.mark.threat(
+        "Ledger flood by one request",
+        who="a bank",
+        wants="to grow the ledger by sending one request, charged once, in every job",
+        stopped_by={
+            "answers a request": "A request is answered in at most 32 jobs.",
+        },
+        code=["lab.bureau.exchange.matching.match_requests"],
+    ),
+    pytest.mark.threat(
+        "Ledger flood",
+        who="a stranger",
+        wants="to grow the ledger with requests that cost nothing",
+        stopped_by={
+            "entries a stranger": (
+                "Within an hour, the first failures of a kind are entries; the rest are one entry with their number."
+            ),
+            "entries a bank": "The same limit applies to what a bank repeats. The watch still counts each.",
+            "returned charges": "Charges that are given back are limited within an hour.",
+        },
+        code=["lab.bureau.ledger.rate_limited_entries"],
+    ),
+]
+
 FLOOD = 40
 
 
@@ -72,6 +97,7 @@ def one_entry_each(session: Any, kind: str, contract: Any, facts: Any, *, by: st
     return record(session, kind, contract, facts, by=by)
 
 
+@pytest.mark.without_control("entries a stranger")
 def test_with_an_entry_a_try_a_stranger_grows_the_ledger(
     people: People,
     store: Store,
@@ -84,6 +110,7 @@ def test_with_an_entry_a_try_a_stranger_grows_the_ledger(
     assert len(entries(store, "sign-in.failed")) == FLOOD
 
 
+@pytest.mark.with_control("entries a stranger")
 def test_a_flood_of_names_is_a_few_entries_and_a_number(
     people: People,
     store: Store,
@@ -160,6 +187,7 @@ def flood(scene: Scene, contract: str) -> None:
         scene.bureau.record_refusal(contract, "replay", NotAuthentic("Used before."))
 
 
+@pytest.mark.without_control("entries a bank")
 def test_with_an_entry_a_request_a_bank_grows_the_ledger(
     scene: Scene,
     contract: str,
@@ -172,6 +200,7 @@ def test_with_an_entry_a_request_a_bank_grows_the_ledger(
     assert scene.size() - before >= 3 * FLOOD
 
 
+@pytest.mark.with_control("entries a bank")
 def test_a_bank_that_repeats_itself_is_a_few_entries_and_the_watch_counts_them_all(
     scene: Scene,
     contract: str,
@@ -204,6 +233,7 @@ def answered_in_many_jobs(scene: Scene) -> int:
     return scene.ledger().count("match.answered")
 
 
+@pytest.mark.without_control("answers a request")
 def test_answered_in_any_number_of_jobs_one_request_is_any_number_of_entries(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -211,6 +241,7 @@ def test_answered_in_any_number_of_jobs_one_request_is_any_number_of_entries(
     assert answered_in_many_jobs(scene) == FLOOD
 
 
+@pytest.mark.with_control("answers a request")
 def test_one_request_is_answered_in_so_many_jobs(scene: Scene) -> None:
     assert answered_in_many_jobs(scene) == match_requests.MOST_ANSWERED < FLOOD
 
@@ -226,6 +257,7 @@ def spoil(scene: Scene, contract: str) -> None:
         fails(scene.bureau.match, contract, "job-1", spoilt(request(scene.tables.codes[:4])))
 
 
+@pytest.mark.without_control("returned charges")
 def test_without_a_bound_charges_that_come_back_grow_the_ledger(
     scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -234,6 +266,7 @@ def test_without_a_bound_charges_that_come_back_grow_the_ledger(
     assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == FLOOD
 
 
+@pytest.mark.with_control("returned charges")
 def test_charges_that_come_back_are_bounded(scene: Scene, contract: str) -> None:
     spoil(scene, contract)
     assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == RETURNS

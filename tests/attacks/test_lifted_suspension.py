@@ -13,6 +13,16 @@ from lab.bureau.contracts.workflow import Action, State
 from lab.terms.errors import Refused, ShulabError
 from tests.support.bureau_scene import Scene
 
+pytestmark = pytest.mark.threat(
+    "Lifted suspension",
+    who="a bank",
+    wants="to bring a suspended contract back by signing an approved amendment",
+    stopped_by={
+        "transition table": "While a contract is suspended, no signature brings its next version into force.",
+    },
+    code=["lab.bureau.contracts.workflow"],
+)
+
 
 def sign_it_back(scene: Scene) -> str:
     """The contract, suspended, with an approved amendment that the bank signs now."""
@@ -28,6 +38,7 @@ def go_on(scene: Scene, contract: str) -> int:
     return len(scene.bank.match(scene.bureau, contract, scene.tables.codes[:3], "job-2").indices)
 
 
+@pytest.mark.without_control("transition table")
 def test_without_the_wait_the_signature_lifts_the_suspension(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     def at_once(session, contract, row, by, now):
         contract.in_force = row.version
@@ -37,6 +48,7 @@ def test_without_the_wait_the_signature_lifts_the_suspension(scene: Scene, monke
     assert go_on(scene, sign_it_back(scene)) == 3
 
 
+@pytest.mark.with_control("transition table")
 def test_the_suspension_stays(scene: Scene) -> None:
     contract = sign_it_back(scene)
     with pytest.raises(Refused, match="suspended"):

@@ -20,6 +20,20 @@ from lab.terms.errors import Refused
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
 
+pytestmark = pytest.mark.threat(
+    "Requests outside the contract",
+    who="a bank",
+    wants=(
+        "to get what its contract does not allow: another recipient, another model, more enterprises, finer replies"
+    ),
+    stopped_by={
+        "enforcement": (
+            "One enforcement point compares each operation with the contract, in the operation's own transaction."
+        ),
+    },
+    code=["lab.bureau.contracts.enforcement", "lab.bureau.exchange.access"],
+)
+
 BEYOND = {
     "recipients": JobCard("a partner abroad", "credit", 1, 10),
     "models": JobCard(RECIPIENT, "secret", 1, 10),
@@ -35,6 +49,7 @@ def prepare(house: House) -> str:
     return scene.contract(ceilings=Ceilings(rows_per_job=100))
 
 
+@pytest.mark.without_control("enforcement")
 def test_without_the_terms_every_job_is_opened(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     contract = prepare(house)
     monkeypatch.setattr(policy, "check_ask", lambda *_: None)
@@ -47,6 +62,7 @@ def test_without_the_terms_every_job_is_opened(house: House, monkeypatch: pytest
                      JobTerms(RECIPIENT, "credit", 1, 999)]  # fmt: skip
 
 
+@pytest.mark.with_control("enforcement")
 @pytest.mark.parametrize("term", BEYOND)
 def test_what_the_contract_does_not_say_is_refused_by_its_term(house: House, term: str) -> None:
     contract = prepare(house)

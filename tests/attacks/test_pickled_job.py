@@ -19,6 +19,16 @@ from dbos._serialization import DBOSPortableJSON, deserialize_value
 
 from sandbox.jobs.dbos_config import configure
 
+pytestmark = pytest.mark.threat(
+    "Pickled job",
+    who="somebody on the machine",
+    wants="to run code in the service by writing a row to the database",
+    stopped_by={
+        "no pickles": "Jobs are stored as JSON, and the library's reader of pickles is closed.",
+    },
+    code=["sandbox.jobs.dbos_config"],
+)
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -36,6 +46,7 @@ def row(mark: Path) -> str:
     return base64.b64encode(pickle.dumps(Program(mark))).decode()
 
 
+@pytest.mark.without_control("no pickles")
 def test_without_the_closed_reader_the_program_runs(tmp_path: Path) -> None:
     """The library as it comes, in a process of its own."""
     code = (
@@ -46,6 +57,7 @@ def test_without_the_closed_reader_the_program_runs(tmp_path: Path) -> None:
     assert (tmp_path / "mark").exists()
 
 
+@pytest.mark.with_control("no pickles")
 def test_the_program_is_not_read(tmp_path: Path) -> None:
     configure("sqlite:///x", "e", threads=1, logger=logging.getLogger("test"))
     with pytest.raises(TypeError, match="JSON alone"):

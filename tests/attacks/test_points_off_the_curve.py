@@ -23,6 +23,19 @@ from protocols.wire.frame import Kind
 from tests.support.bureau_scene import Scene
 from tests.unit.protocols.matching.engines.test_x25519 import SMALL, TWIST
 
+pytestmark = pytest.mark.threat(
+    "Points off the curve",
+    who="a bank",
+    wants="to learn the matching key from points of another curve, of small order or in a second spelling",
+    stopped_by={
+        "point checks": (
+            "Such points are refused before the key is used. On `x25519` they would reveal nothing small even "
+            "without the check."
+        ),
+    },
+    code=["protocols.matching.engines"],
+)
+
 P = 2**256 - 2**224 + 2**192 + 2**96 - 1
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 B = 0x5AC635D8AA3A93E7B3EBBD55769886BC651D06B0CC53B0F63BCE3C3E27D2604B
@@ -103,6 +116,7 @@ def test_the_small_orders_are_the_twists() -> None:
         assert times(order, point, d) is None and d != 1
 
 
+@pytest.mark.without_control("point checks")
 def test_without_the_look_at_the_curve_the_key_is_read_modulo_small_primes(monkeypatch: pytest.MonkeyPatch) -> None:
     key = openmined.generate_key()
     monkeypatch.setattr(openmined, "evaluate_elements", x_only)
@@ -111,6 +125,7 @@ def test_without_the_look_at_the_curve_the_key_is_read_modulo_small_primes(monke
     assert read == {order: min(secret % order, -secret % order) for order in SMALL_ORDERS}
 
 
+@pytest.mark.with_control("point checks")
 def test_no_point_of_the_twist_is_evaluated() -> None:
     key = openmined.generate_key()
     for order in SMALL_ORDERS:

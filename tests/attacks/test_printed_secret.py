@@ -22,6 +22,18 @@ from protocols.scoring.bank import KeyHolder
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bank.test_keys import MATCHING, PARAMS, secrets_of
 
+pytestmark = pytest.mark.threat(
+    "Printed secret",
+    who="somebody on the machine",
+    wants="to find secrets in printed text, pickles, logs or crash reports",
+    stopped_by={
+        "unprintable keys": (
+            "Each party's keys are in one module, whose objects cannot be printed, pickled or copied."
+        ),
+    },
+    code=["lab.bank.keys", "lab.bureau.key_management.keys"],
+)
+
 _PR_GET_DUMPABLE = 3
 
 
@@ -63,11 +75,13 @@ def keys(tmp_path: Path) -> BankKeys:
     return BankKeys.create(tmp_path / "keys", SealKey.from_file_bytes(b"k" * 32))
 
 
+@pytest.mark.without_control("unprintable keys")
 def test_without_the_care_every_secret_is_left_behind(keys: BankKeys, caplog: pytest.LogCaptureFixture) -> None:
     secrets = secrets_of(keys)
     assert tells(left_behind([Open(*secrets)], caplog), secrets) == len(secrets)
 
 
+@pytest.mark.with_control("unprintable keys")
 def test_nothing_is_left_behind(keys: BankKeys, scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     secrets = secrets_of(keys)
     bureau: BureauKeys = scene.bureau.keys

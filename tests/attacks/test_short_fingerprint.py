@@ -21,6 +21,16 @@ from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
 from lab.terms.keys.fingerprint import DIGITS, check_told, fingerprint, former_fingerprint
 from lab.terms.keys.party import Party
 
+pytestmark = pytest.mark.threat(
+    "Key with the same fingerprint",
+    who="a stranger",
+    wants="to make another key with the fingerprint that two people compare",
+    stopped_by={
+        "whole fingerprint": "A fingerprint is 128 bits of SHA-256 with domain separation, and is compared whole.",
+    },
+    code=["lab.terms.keys.fingerprint"],
+)
+
 SHORT = 4
 """Digits of the stand-in: 16 bits, 2^48 times less work than the 64 bits of before."""
 
@@ -47,6 +57,7 @@ def twin() -> str:
     return find_another(lambda key: fingerprint(key)[:SHORT] == fingerprint(HONEST)[:SHORT])
 
 
+@pytest.mark.without_control("whole fingerprint")
 def test_by_a_short_fingerprint_another_key_passes(twin: str) -> None:
     def short(told: str, key: str) -> bool:
         return fingerprint(key)[:SHORT] == told[:SHORT]
@@ -54,6 +65,7 @@ def test_by_a_short_fingerprint_another_key_passes(twin: str) -> None:
     assert twin != HONEST and short(fingerprint(HONEST), twin)
 
 
+@pytest.mark.with_control("whole fingerprint")
 def test_by_the_whole_fingerprint_it_does_not(twin: str) -> None:
     with pytest.raises(NotAuthentic, match="not that of the key"):
         check_told(fingerprint(HONEST), twin, whose="the bank")

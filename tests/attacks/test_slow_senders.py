@@ -33,6 +33,18 @@ from sandbox.http.limits import Budget
 from sandbox.http.upload_limits import Uploads
 from tests.support.bureau_standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
 
+pytestmark = pytest.mark.threat(
+    "Slow senders",
+    who="a bank",
+    wants="to keep other banks out by sending slowly, or by announcing much and sending nothing",
+    stopped_by={
+        "body first": "A body is received before a place for work is taken. A slow upload is cut off.",
+        "bytes that came": "What has arrived counts, not what was announced, within the bank's share.",
+    },
+    shipped=("1 GiB and 8 bodies for each bank at a time, at least 16 KiB/s, three of the four places for each bank"),
+    code=["sandbox.http.upload_limits", "sandbox.http.limits"],
+)
+
 OTHER = "contract-2"
 FRAME = Frame(Kind.MATCH_REQUEST, {}, (b"blinded",)).pack()
 LARGE = 60_000_000
@@ -124,6 +136,7 @@ async def place_first(request: Any, caller: Any, parts: Any, **named: Any) -> As
 matching_received = received
 
 
+@pytest.mark.without_control("body first")
 def test_where_the_place_is_taken_first_four_slow_senders_hold_everybody(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +145,7 @@ def test_where_the_place_is_taken_first_four_slow_senders_hold_everybody(
         assert place.honest().status_code == 503
 
 
+@pytest.mark.with_control("body first")
 @pytest.mark.parametrize("count", [FEW, MANY])
 def test_slow_senders_of_one_bank_hold_nobody(opened: Any, count: int) -> None:
     with opened(heavy_places=4) as place, senders(place, count):
@@ -139,6 +153,7 @@ def test_slow_senders_of_one_bank_hold_nobody(opened: Any, count: int) -> None:
         assert (answer.status_code, answer.content) == (200, FRAME)
 
 
+@pytest.mark.without_control("bytes that came")
 def test_where_announced_sizes_are_reserved_two_who_send_nothing_take_all_room(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +170,7 @@ def test_where_announced_sizes_are_reserved_two_who_send_nothing_take_all_room(
         assert place.honest().status_code == 503
 
 
+@pytest.mark.with_control("bytes that came")
 def test_two_who_announce_much_and_send_nothing_take_no_room(opened: Any) -> None:
     with opened(upload_bytes=2 * LARGE) as place, senders(place, 2, LARGE):
         assert place.uploads.free > 2 * LARGE - 1_000

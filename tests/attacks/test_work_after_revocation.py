@@ -17,6 +17,17 @@ from lab.terms.errors import Refused
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.test_exchange import JOB, batch_of, meanwhile
 
+pytestmark = pytest.mark.threat(
+    "Work after revocation",
+    who="a bank",
+    wants="to go on under a contract that is suspended, revoked or over",
+    stopped_by={
+        "state on request": "Each request checks the contract's state.",
+        "state on reply": ("The state is checked again, with the contract locked, before a reply is stored or given."),
+    },
+    code=["lab.bureau.exchange.scoring.batch_scoring"],
+)
+
 __all__ = ["meanwhile"]
 STOPS: dict[str, Callable[[Scene, str], None]] = {
     "suspended": lambda scene, contract: scene.suspend(contract),
@@ -41,6 +52,7 @@ def any_state(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.bureau.exchange.jobs.OPEN", "stopped")
 
 
+@pytest.mark.without_control("state on request")
 @ways
 @pytest.mark.usefixtures("any_state")
 def test_without_the_state_the_bank_goes_on(scene: Scene, stop: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +61,7 @@ def test_without_the_state_the_bank_goes_on(scene: Scene, stop: str, monkeypatch
     assert go_on(scene, stop)
 
 
+@pytest.mark.with_control("state on request")
 @ways
 def test_nothing_is_scored_any_more(scene: Scene, stop: str) -> None:
     with pytest.raises(Refused, match=r"suspended|revoked|expired"):
@@ -62,6 +75,7 @@ def stopped_meanwhile(scene: Scene, meanwhile: Callable[[Callable[[], object]], 
     return scene.bureau.score(contract, JOB, batch)[0]
 
 
+@pytest.mark.without_control("state on reply")
 @pytest.mark.usefixtures("any_state")
 def test_without_the_state_a_batch_under_evaluation_is_answered(
     scene: Scene, meanwhile: Callable[[Callable[[], object]], None], monkeypatch: pytest.MonkeyPatch
@@ -70,6 +84,7 @@ def test_without_the_state_a_batch_under_evaluation_is_answered(
     assert stopped_meanwhile(scene, meanwhile)
 
 
+@pytest.mark.with_control("state on reply")
 def test_a_batch_under_evaluation_is_not_answered(
     scene_on_both: Scene, meanwhile: Callable[[Callable[[], object]], None]
 ) -> None:
