@@ -2,7 +2,7 @@
 
 The answers to a count come sorted, so that nobody knows whose is whose. An element that stands in the request three
 times stands in the answer three times, and betrays itself. In the way stands that an element may stand there once.
-(Blinding each identifier under a key of its own betrays the order as well; against that see `SECURITY.md`.)
+(Blinding each identifier under a key of its own betrays the order as well; see `docs/security/not-prevented.md`.)
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 The end holds what they would rather not show: a finding, an amendment. What is left is true and signed, and a head
 covers its last entry. In the way stands a later head, from a receipt or another auditor; who brings none sees an older
-export (`SECURITY.md` says so).
+export (`docs/security/threats.md` says so).
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 They want an enterprise matched and scored for their bank. They sign with a key of their own, change purpose, bank or
 term of a signed row, use one of the keys that anybody can sign for, or reuse an older consent after a withdrawal. In
 the way stand the signature over the whole consent, and that bank, purpose and period are compared each time.
-(That the key is the enterprise's is for people to check: `SECURITY.md`, "What is not prevented".)
+(That the key is the enterprise's is for people to check: `docs/security/not-prevented.md`.)
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A bank that keeps below every ceiling scores one enterprise again and again, to solve for the model's weights.
 
-Nothing stops that by itself (`SECURITY.md`, "What is not prevented"); it wants that nobody notices. In the way stands
+Nothing stops that by itself (`docs/security/leakage.md`); it wants that nobody notices. In the way stands
 the watch, which counts what is kept anyway over all contracts of a bank and writes what it finds into the ledger.
 """
 
