@@ -1,7 +1,7 @@
 """A stranger sends an officer an agreement that makes the bureau's machine fetch something, or work without end.
 
-They want to learn who reads it and when, to reach addresses inside the bureau's network, or to stop the service. In the
-way stand contexts that are closed before anything is parsed, and caps on bytes, depth, values and statements.
+They want to learn who reads it and when, to reach addresses inside the bureau's network, or to stop the service. What
+stops it: contexts that are closed before anything is parsed, and caps on bytes, depth, values and statements.
 """
 
 from __future__ import annotations

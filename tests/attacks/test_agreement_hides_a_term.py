@@ -1,8 +1,8 @@
 """A drafter hands over an ODRL agreement that says more than the contract which is made of it, or something else.
 
-A person reads the agreement, another machine the contract. They want a permission (to a partner), a longer retention or
-another purpose in the one and not in the other. In the way stands that the contract read back must give the very same
-statements, that shapes are held, and that JSON with a repeated key is none.
+A person reads the agreement, another machine the contract. They want a permission (to a partner), a longer retention
+or another purpose in the one and not in the other. What stops it: the contract read back must give the very same
+statements, shapes are checked, and JSON with a repeated key is refused.
 """
 
 from __future__ import annotations
@@ -23,8 +23,11 @@ pytestmark = pytest.mark.threat(
     who="a stranger",
     wants="to hide or change a term in an ODRL agreement",
     stopped_by={
-        "way back": "The contract that was read must give the same agreement again.",
-        "no repeated key": "JSON with a repeated key is refused; SHACL shapes are checked.",
+        "way back": (
+            "The agreement must match its SHACL shapes, and the contract that is read from it must give the same "
+            "agreement again."
+        ),
+        "no repeated key": "JSON with a repeated key is refused.",
     },
     code=["lab.terms.contract.odrl"],
 )

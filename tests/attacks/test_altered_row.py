@@ -1,6 +1,6 @@
 """Somebody with write access to the database raises a contract's ceilings, or makes an expired one run.
 
-They have no key of either party. In the way stand both signatures over the document, verified at each use.
+They have no key of either party. What stops it: both signatures over the document, verified at each use.
 """
 
 from __future__ import annotations

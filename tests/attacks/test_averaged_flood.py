@@ -1,8 +1,8 @@
 """A bank has the same ciphertexts evaluated again and again, to average the protection out of the replies.
 
-A reply hides the model by fresh noise (the flood). Whoever gets many replies to one batch averages the noise away. The
-bank wants as many as it likes for one charge. In the way stands that a batch has one reply for each register and model
-version, whatever is asked how often, and that a new version is charged for every enterprise.
+A reply hides the model by fresh noise (the flood). Whoever gets many replies to one batch averages the noise away.
+The bank wants as many as it likes for one charge. What stops it: a batch has one reply for each register and model
+version, however often it is asked for, and a new version is charged for every enterprise.
 """
 
 from __future__ import annotations
@@ -89,6 +89,7 @@ def test_there_is_one_reply(scene: Scene) -> None:
     assert scene.bureau.allowance(contract)["scores"]["used"] == 1
 
 
+@pytest.mark.with_control("one reply")
 def test_the_ciphertexts_in_another_batch_are_refused(scene: Scene) -> None:
     """The same columns in other frames: under other tags, or with one column more."""
     from protocols.wire.frame import Frame, Kind, unpack

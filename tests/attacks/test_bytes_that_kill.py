@@ -1,8 +1,8 @@
 """A bank sends bytes that are made to end, hang or fill whatever reads them in native code.
 
-One batch is enough to take the service from everybody, if it is read in the service's own process. In the way stands
-that native code reads strangers' bytes in a process of its own, with limits of memory and time, whose death costs the
-one batch.
+One batch is enough to take the service from everybody, if it is read in the service's own process. What stops it:
+native code reads strangers' bytes in a process of its own, with limits of memory and time, whose death costs the one
+batch.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A bank waits for new matching keys, to have its ceilings begin anew.
 
 Under the new keys every enterprise has another tag, so a count by tag would start at nothing, and two scores would be
-had where the contract allows one. In the way stands that enterprises are counted under a pseudonym that outlives the
-matching keys.
+had where the contract allows one. What stops it: enterprises are counted under a pseudonym that outlives the matching
+keys.
 """
 
 from __future__ import annotations

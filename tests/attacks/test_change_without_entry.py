@@ -1,7 +1,7 @@
 """Somebody brings a contract through while the ledger cannot be written: its disk is full, its table locked.
 
-They want the change without its entry, so that nobody can ask later who made it. In the way stands that the entry is
-written in the transaction of the change: both are there, or neither is.
+They want the change without its entry, so that nobody can ask later who made it. What stops it: the entry is written
+in the transaction of the change: both are there, or neither is.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The bureau changes what the bank signed: the contract's text, or the sheet of the model, after the signature.
 
-It wants the bank to send finer features, or to a recipient or for a term it did not agree to. In the way stand that the
-bank runs under nothing but its own copy of what both signed last, and takes a sheet by the hash in it.
+It wants the bank to send finer features, or to a recipient or for a term it did not agree to. What stops it: the bank
+runs under nothing but its own copy of what both signed last, and takes a sheet by the hash in it.
 """
 
 from __future__ import annotations
@@ -76,6 +76,7 @@ def test_another_text_runs_nothing(house: House, tmp_path: Path, monkeypatch: py
         exchange_the_text(house, monkeypatch, tmp_path)
 
 
+@pytest.mark.with_control("own copy")
 def test_another_text_is_not_shown_as_the_contract_either(house: House, tmp_path: Path) -> None:
     """What `lab bank contract` shows of a version that was signed here is what was signed here."""
     bank, contract = signed(house, tmp_path)
@@ -87,6 +88,7 @@ def test_another_text_is_not_shown_as_the_contract_either(house: House, tmp_path
         own_text(bank.home, contract, own.model_copy(update={"id": "c-other-9"}))
 
 
+@pytest.mark.with_control("own copy")
 def test_a_version_that_the_bank_never_saw_runs_nothing(house: House, tmp_path: Path) -> None:
     bank, contract = signed(house, tmp_path)
     assert go(house, bank, contract).contract.version == 1

@@ -1,8 +1,8 @@
 """A bank sends one matching request twice at once, to have it answered and its charge given back.
 
 A request that fails is not charged. The bank has one of the two fail (it cuts off, it times its requests so that the
-bureau is at its limits) when the other has been answered. In the way stands that a charge is given back only while
-nobody was answered for it.
+bureau is at its limits) when the other has been answered. What stops it: a charge is given back only while nobody was
+answered for it.
 """
 
 from __future__ import annotations

@@ -225,6 +225,7 @@ def test_with_seals_own_form_one_total_gives_every_weight_of_a_chosen_column(par
     assert (chooser.read_weights(reply) == chooser.weights[CHOSEN]).all()
 
 
+@pytest.mark.with_control("seeded polynomial")
 @pytest.mark.property(
     "Seeds and residues",
     claim=(
@@ -291,6 +292,7 @@ def test_columns_that_were_chosen_cannot_be_said_and_a_reply_gives_no_weight(par
         assert (chooser.read_weights(reply) == chooser.weights[CHOSEN]).mean() < 0.01
 
 
+@pytest.mark.with_control("seeded polynomial")
 @SETS
 def test_level_form_scale_and_correction_are_nothing_that_a_bank_can_say(params: ParameterSet) -> None:
     """A key whose factor is another than 1 scaled mask and flood with it; frames have no place for one."""

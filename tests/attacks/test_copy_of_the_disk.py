@@ -1,9 +1,9 @@
 """A thief has a copy of the bureau's folder, or of its database: a backup that was lost, a disk that was sold.
 
-They want the signing key, to sign contracts and heads; the matching keys, to try every code there is; and to know whom
-the banks asked about. In the way stand the seal, whose key lies elsewhere, and pseudonyms in the place of codes. As
-shipped the seal's key is a file in the folder itself, and a copy of the whole folder has it: that is the first attack
-here, and it succeeds; what stops it is a key elsewhere (`--seal environment`, a token, `--key-file`).
+They want the signing key, to sign contracts and heads; the matching keys, to try every code there is; and to know
+whom the banks asked about. What stops it: the seal, whose key is kept elsewhere, and pseudonyms in the place of
+codes. As shipped the seal's key is a file in the folder itself, and a copy of the whole folder has it: that is the
+first attack here, and it succeeds; what stops it is a key elsewhere (`--seal environment`, a token, `--key-file`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ pytestmark = [
         wants="to open the secrets in a copy of the bureau's folder",
         stopped_by={
             "seal key elsewhere": (
-                "Secrets are sealed with AES-256-GCM under a key from a file, the environment or a token."
+                "Secrets are sealed with AES-256-GCM. The seal key is kept elsewhere: in another folder, the "
+                "environment or a token."
             ),
         },
         shipped=(

@@ -170,6 +170,7 @@ cli.main()
 """
 
 
+@pytest.mark.with_control("memory closed", "no core")
 def test_the_running_service_cannot_be_dumped(tmp_path: Path) -> None:
     BureauKeys.create(BureauHome.create(tmp_path / "bureau", name="某局"))
     words = [sys.executable, "-c", SERVICE, str(tmp_path / "bureau"), str(tmp_path / "port")]
@@ -177,11 +178,13 @@ def test_the_running_service_cannot_be_dumped(tmp_path: Path) -> None:
     assert done.stdout.split() == ["0", "0"], done.stderr
 
 
+@pytest.mark.with_control("memory closed", "no core")
 def test_no_lab_command_can_be_dumped() -> None:
     done = subprocess.run([sys.executable, "-c", COMMAND], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "0", done.stderr
 
 
+@pytest.mark.with_control("memory closed", "no core")
 def test_neither_workers_nor_crews_can_be_dumped() -> None:
     crew = LocalCrew(1)
     pool = WorkerPool(1, job_seconds=20, memory_mib=4096)

@@ -29,12 +29,13 @@ from tests.support.forking_bureau import Bank, Ledger, make_bank, make_witnesses
 pytestmark = pytest.mark.threat(
     "Forged quorum",
     who="the bureau",
-    wants="to make a quorum of one witness, of itself, or of cosignatures of another log or time",
+    wants="to pass without a quorum: with one witness, itself, cosignatures of another log or time, or none",
     stopped_by={
-        "one a key": "Cosignatures are counted by key, once each.",
+        "counted by key": "Cosignatures are counted by key, once each.",
         "contract's keys": "Only keys that the contract names count.",
-        "origin": "The log's origin and the time are in what a witness signs.",
+        "origin": "The log's origin and the time are in what a witness signs, and both are checked.",
         "covered receipts": "The cosigned checkpoint must cover the run's receipts.",
+        "no end without a quorum": "A run without a quorum does not end.",
     },
     code=["lab.terms.witnessing.cosignature", "lab.bank.contract.checkpoint_wait"],
 )
@@ -78,18 +79,19 @@ def stutter(folder: Path) -> Bank:
     return bank
 
 
-@pytest.mark.without_control("one a key")
+@pytest.mark.without_control("counted by key")
 def test_counted_by_lines_one_witness_is_a_quorum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = stutter(tmp_path)
     monkeypatch.setattr(cosignature, "find_cosignatures", count_lines)
     assert bank.finish() is not None
 
 
-@pytest.mark.with_control("one a key")
+@pytest.mark.with_control("counted by key")
 def test_a_witness_counts_once_however_often_it_stands_there(tmp_path: Path) -> None:
     assert "cosigned by 1 of the contract's 3 witnesses" in refused(stutter(tmp_path))
 
 
+@pytest.mark.with_control("counted by key")
 def test_a_key_under_two_names_or_a_name_with_two_keys_is_no_term(tmp_path: Path) -> None:
     stage(tmp_path)
     first, second, third = named(tmp_path).parties
@@ -130,6 +132,7 @@ def test_the_keys_of_the_contract_decide(tmp_path: Path) -> None:
     assert "cosigned by 0 of the contract's 3 witnesses" in refused(make_believe(tmp_path))
 
 
+@pytest.mark.with_control("contract's keys")
 def test_the_bureaus_and_the_banks_own_key_are_no_witnesses(tmp_path: Path) -> None:
     """What is left: a key that the bureau made for the purpose and the bank signed for without asking the witness."""
     ledger = Ledger()
@@ -211,6 +214,7 @@ def test_a_cosigned_checkpoint_from_before_covers_nothing(tmp_path: Path) -> Non
     assert "fewer than the receipts' tree" in refused(past(tmp_path)[0])
 
 
+@pytest.mark.with_control("origin")
 def test_a_cosignature_of_another_time_does_not_count(tmp_path: Path) -> None:
     """A witness's key that was stolen long ago, or a clock that runs ahead: lines of last week and of tomorrow."""
     _, fork, bank, _ = stage(tmp_path)
@@ -245,6 +249,7 @@ def silent(folder: Path) -> Bank:
     return bank
 
 
+@pytest.mark.without_control("no end without a quorum")
 def test_a_bank_that_waits_and_then_goes_on_is_none_the_wiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = silent(tmp_path)
 
@@ -255,6 +260,7 @@ def test_a_bank_that_waits_and_then_goes_on_is_none_the_wiser(tmp_path: Path, mo
     assert bank.finish() is not None
 
 
+@pytest.mark.with_control("no end without a quorum")
 def test_a_bureau_that_leaves_cosignatures_out_ends_no_run(tmp_path: Path) -> None:
     detail = refused(silent(tmp_path))
     assert "The run is not finished" in detail and "Without: w0.example, w1.example, w2.example" in detail

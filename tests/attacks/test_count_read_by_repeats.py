@@ -1,7 +1,7 @@
 """A bank that may count repeats its blinded elements, each a number of times of its own, to see which of them match.
 
 The answers to a count come sorted, so that nobody knows whose is whose. An element that stands in the request three
-times stands in the answer three times, and betrays itself. In the way stands that an element may stand there once.
+times stands in the answer three times, and betrays itself. What stops it: a request may hold an element once.
 (Blinding each identifier under a key of its own betrays the order as well; see `docs/security/not-prevented.md`.)
 """
 

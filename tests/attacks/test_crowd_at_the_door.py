@@ -1,7 +1,7 @@
 """A stranger uses the password check to take the service's memory: each takes 64 MiB, and no account is needed.
 
-They send forty tries at once, 2.5 GiB of them. In the way stands that two are checked at a time, and the others told to
-come back.
+They send forty tries at once, 2.5 GiB of them. What stops it: two are checked at a time, and the others told to come
+back.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whoever hands an export to an auditor cuts it off where an older export ended.
 
 The end holds what they would rather not show: a finding, an amendment. What is left is true and signed, and a head
-covers its last entry. In the way stands a later head, from a receipt or another auditor; who brings none sees an older
+covers its last entry. What stops it: a later head, from a receipt or another auditor; who brings none sees an older
 export (`docs/security/threats.md` says so).
 """
 

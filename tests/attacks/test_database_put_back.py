@@ -1,7 +1,7 @@
 """The bureau's machine is put back to yesterday's database, so that what was done since never was.
 
 Everything in it is true and signed, and the bureau alone cannot notice. Whoever did it wants a bank to go on as if
-nothing had been. In the way stands the newest head that the bank has kept.
+nothing had been. What stops it: the newest head that the bank has kept.
 """
 
 from __future__ import annotations

@@ -126,6 +126,7 @@ def test_no_answer_is_taken_that_the_ledger_does_not_tell_of(bank: Bank, lie: st
         assert run.receipts() == []
 
 
+@pytest.mark.with_control("match receipt")
 @pytest.mark.parametrize("counting", [False, True])
 def test_what_is_kept_proves_the_answer_for_ever(bank: Bank, counting: bool) -> None:
     with begun(bank) as run:

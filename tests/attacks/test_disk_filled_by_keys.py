@@ -1,7 +1,8 @@
 """A bank makes key after key and sends each to the bureau, to fill its disk.
 
-A public key is two megabytes, is charged to nobody, and is kept until the retention of the contract is over: a year of
-them at one a second is more than any disk. In the way stands how many may be held under a contract at once.
+A public key is two megabytes, is charged to nobody, and is kept until the retention of the contract is over: a year
+of them at one a second is more than any disk. What stops it: the number of keys that are held under a contract at
+once is limited.
 """
 
 from __future__ import annotations
@@ -55,5 +56,6 @@ def test_no_more_keys_are_kept_than_may_be(scene: Scene, monkeypatch: pytest.Mon
     assert scene.ledger().count("refused") == 1
 
 
+@pytest.mark.with_control("context limit")
 def test_a_year_of_contexts_is_bounded() -> None:
     assert public_contexts.MOST * 2 <= 64, "megabytes under a contract"

@@ -1,7 +1,7 @@
 """An administrator of the database's machine edits the ledger's table: an entry goes, or says something else.
 
-They own the database, so the triggers that refuse change are theirs to drop; they have no key of the bureau. They want
-the bureau itself to vouch for what is left, by signing its next head over it. In the way stands that a bureau holds its
+They own the database, so the triggers that refuse change are theirs to drop; they have no key of the bureau. They
+want the bureau itself to vouch for what is left, by signing its next head over it. What stops it: a bureau holds its
 entries against the newest head before it signs another.
 """
 

@@ -1,8 +1,8 @@
 """A bank, or whoever has one signed request of its, makes the service take in more than it can hold.
 
-They announce little and send much, send frames whose lengths lie, or headers that are nested very deep. In the way
-stand caps that are held while a body comes in, and a parser that holds each length against a cap before it
-takes a byte for it.
+They announce little and send much, send frames whose lengths lie, or headers that are nested very deep. What stops
+it: caps that are held while a body comes in, and a parser that holds each length against a cap before it takes a byte
+for it.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ def test_a_frame_of_too_many_parts_takes_no_memory() -> None:
     assert CAPS[Kind.BATCH].parts < 10_000
 
 
+@pytest.mark.with_control("frame caps")
 @pytest.mark.parametrize(
     "hostile",
     [

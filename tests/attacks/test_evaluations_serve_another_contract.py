@@ -77,6 +77,7 @@ def test_evaluations_of_one_contract_match_nothing_under_another(tmp_path: Path,
     assert carried_over(Party(tmp_path), Registry(CODES[:150], engine)) == set()
 
 
+@pytest.mark.with_control("contract keys")
 def test_keys_of_contracts_operations_and_engines_have_nothing_in_common() -> None:
     secret = bytes(range(32))
     about = [(contract, operation) for contract in (CONTRACT, OTHER, "c-00") for operation in ("match", "count")]
@@ -92,6 +93,7 @@ def values_of(
     return scene.bureau.keys.with_matching_key(*about, lambda key: bureau.evaluate_register("x25519", key, codes))
 
 
+@pytest.mark.with_control("contract keys")
 def test_a_whole_bureau_gives_nothing_under_a_contract_for_what_it_evaluated_under_another(scene: Scene) -> None:
     """Also where the other requires consent: those who did not consent can't be looked up by the first one's values."""
     free, bound = scene.contract(), scene.contract(consent=ConsentTerms(required=True, why="it is to decide"))

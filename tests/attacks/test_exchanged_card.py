@@ -138,6 +138,7 @@ def typing(monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
     return shown
 
 
+@pytest.mark.with_control("typed fingerprint")
 @pytest.mark.parametrize(
     "typed", ["y", "yes", "Y", "", SENT.fingerprint], ids=["y", "yes", "Y", "nothing", "the other key's"]
 )
@@ -154,12 +155,14 @@ def test_the_officers_command_wants_it_typed_and_shows_nothing_to_copy(
     assert told_of_bank(Service(SENT.public_key), SENT, None) is None  # type: ignore[arg-type]
 
 
+@pytest.mark.with_control("typed fingerprint")
 def test_where_nobody_can_be_asked_it_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", type("Pipe", (), {"isatty": lambda self: False})())
     with pytest.raises(InvalidInput, match="no terminal"):
         ask_fingerprint("银行", "the bank")
 
 
+@pytest.mark.with_control("typed fingerprint")
 def test_a_bank_pins_no_bureau_whose_fingerprint_nobody_told_it() -> None:
     """The same at the bank: neither ``--yes`` nor a nod trusts a bureau's key that is new."""
     bureau, another = (Party(name="Test bureau", public_key=key()) for _ in range(2))

@@ -1,7 +1,7 @@
 """Somebody exchanges a package on its way to the bureau: at the index, at a mirror, at a proxy.
 
-The name and the version are right, the code is theirs, and it would run with the bureau's keys. In the way stands that
-`setup` installs by hash alone, without a resolver, and that every line of the lock has a hash.
+The name and the version are right, the code is theirs, and it would run with the bureau's keys. What stops it:
+`setup` installs by hash alone, without a resolver, and every line of the lock has a hash.
 """
 
 from __future__ import annotations
@@ -77,6 +77,7 @@ def test_nothing_of_theirs_is_installed(tmp_path: Path) -> None:
     assert install(tmp_path, flags()) == ""
 
 
+@pytest.mark.with_control("locked hashes")
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
 def test_no_line_of_the_lock_is_without_a_hash(lock: str) -> None:
     text = (ROOT / lock).read_text("utf-8").replace("\\\n", " ")

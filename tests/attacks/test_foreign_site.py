@@ -1,6 +1,6 @@
 """A web site that an administrator looks at makes the browser ask the bureau for something.
 
-The browser sends the cookie by itself. The site wants an account of its own. In the way stand the token in a header
+The browser sends the cookie by itself. The site wants an account of its own. What stops it: the token in a header
 (which another site cannot read), the origin of the request, and SameSite in the cookie. Each is tried alone.
 """
 

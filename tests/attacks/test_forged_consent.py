@@ -1,9 +1,9 @@
 """Somebody who brings consents in writes one that the enterprise never gave, or stretches one that it did.
 
 They want an enterprise matched and scored for their bank. They sign with a key of their own, change purpose, bank or
-term of a signed row, use one of the keys that anybody can sign for, or reuse an older consent after a withdrawal. In
-the way stand the signature over the whole consent, and that bank, purpose and period are compared each time.
-(That the key is the enterprise's is for people to check: `docs/security/not-prevented.md`.)
+term of a signed row, use one of the keys that anybody can sign for, or reuse an older consent after a withdrawal.
+What stops it: the signature over the whole consent, and the comparison of bank, purpose and period at each use. (That
+the key is the enterprise's is for people to check: `docs/security/not-prevented.md`.)
 """
 
 from __future__ import annotations

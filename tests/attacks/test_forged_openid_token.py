@@ -1,8 +1,8 @@
 """Somebody whom the OpenID provider knows, or nobody at all, wants to come in as an officer.
 
 They bend what the provider's answer says: a token that nobody signed, that the client's secret signed, another key of
-the same name, an old one, another client's, another sign-in's, another subject's. In the way stand the checks of
-OpenID Connect Core, section 3.1.3.7, and that only subjects with an account are let in.
+the same name, an old one, another client's, another sign-in's, another subject's. What stops it: the checks of OpenID
+Connect Core, section 3.1.3.7; and only subjects with an account are let in.
 """
 
 from __future__ import annotations
@@ -100,6 +100,7 @@ def test_the_forger_is_nobody(both: tuple[House, Crooked], forged: str) -> None:
     assert house.entries("sign-in.failed")
 
 
+@pytest.mark.with_control("token checks")
 def test_a_subject_without_an_account_is_nobody(both: tuple[House, Crooked]) -> None:
     house, provider = both
     claim(sub="u-2")(provider)

@@ -1,6 +1,6 @@
 """Who stands between bank and bureau changes a signed request on its way, or writes one in the bank's name.
 
-They want a job in the bank's name for ten times as many enterprises, or to end the bank's job. In the way stands the
+They want a job in the bank's name for ten times as many enterprises, or to end the bank's job. What stops it: the
 signature over method, path, query and body.
 """
 

@@ -1,7 +1,7 @@
 """Somebody without a token, or with one that is of no use, tries every route there is for people.
 
-One that forgot to ask who calls is enough. The list is that of the OpenAPI document, so that a route which is added is
-tried too. In the way stands that a route of people gets its person from one dependency, which raises.
+One that forgot to ask who calls is enough. The list is that of the OpenAPI document, so that a route which is added
+is tried too. What stops it: a route of people gets its person from one dependency, which raises.
 """
 
 from __future__ import annotations
@@ -66,6 +66,7 @@ def test_no_route_does_anything(house: House, useless: str) -> None:
     assert open_routes(house, headers_of(useless)) == []
 
 
+@pytest.mark.with_control("one dependency")
 def test_a_one_time_password_opens_nothing_but_its_change(house: House) -> None:
     first = house.account("new.one", Role.ADMINISTRATOR)
     token = house.bureau.people.sign_in("new.one", first).token

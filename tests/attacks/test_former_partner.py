@@ -1,7 +1,7 @@
 """A bank whose contract ended years ago uses the values of its matches to look enterprises up in set-ups of today.
 
-It has kept F(x) of every identifier it ever asked for. With a new, small contract it fetches a set-up, and wants to see
-which of its old list are in the register now, without asking for them and without a charge. In the way stand key
+It has kept F(x) of every identifier it ever asked for. With a new, small contract it fetches a set-up, and wants to
+see which of its old list are in the register now, without asking for them and without a charge. What stops it: key
 epochs: the values are of a key that is no more.
 """
 

@@ -75,6 +75,7 @@ def test_a_wrong_proof_is_no_evidence_and_takes_no_room(tmp_path: Path) -> None:
     assert len(list((tmp_path / "w").rglob("unproven-*"))) == 16  # kept apart, and bounded
 
 
+@pytest.mark.with_control("evidence rule")
 def test_the_honest_bureau_is_cosigned_all_the_same(tmp_path: Path) -> None:
     log = Log()
     log.grow(5)

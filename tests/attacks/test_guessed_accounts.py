@@ -1,8 +1,8 @@
 """A stranger wants to know who works at the bureau, and tries names with any password.
 
 A name that nobody has is answered at once; for one that somebody has, the password is hashed, and that takes a while.
-In the way stands that the same work is done, and the same answer given, for names that nobody has; and that whether the
-ledger grows, of which everybody can ask the size, does not depend on the name.
+What stops it: the same work is done, and the same answer given, for names that nobody has; and whether the ledger
+grows, of which everybody can ask the size, does not depend on the name.
 """
 
 from __future__ import annotations

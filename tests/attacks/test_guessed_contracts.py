@@ -1,9 +1,9 @@
 """A stranger with a key of their own, or a person without the right to, guesses ids of contracts, to learn who works
 with the bureau.
 
-They have no contract. They want to tell the ids that exist from those that do not. In the way stands one answer for
-everything that is not the caller's: unknown contract, another bank's, unknown and revoked key. A person's refusals grow
-the ledger, of which everybody can ask the size, by their number alone.
+They have no contract. They want to tell the ids that exist from those that do not. What stops it: one answer for
+everything that is not the caller's: unknown contract, another bank's, unknown and revoked key. A person's refusals
+grow the ledger, of which everybody can ask the size, by their number alone.
 """
 
 from __future__ import annotations

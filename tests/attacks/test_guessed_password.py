@@ -1,7 +1,7 @@
 """Somebody guesses an officer's password, from many machines at once.
 
-They have a list that the password is in, at place forty. In the way stands the lock-out: after five failures the
-account is locked, for longer each time, and of tries at the same moment no more are judged than of tries in a row.
+They have a list that the password is in, at place forty. What stops it: the lockout. After five failures the account
+is locked, for longer each time, and of tries at the same moment no more are judged than of tries in a row.
 """
 
 from __future__ import annotations

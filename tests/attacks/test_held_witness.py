@@ -94,6 +94,7 @@ def test_unfinished_connections_hold_nobody(tmp_path: Path, sent: bytes) -> None
         assert cosigned_beside(url, log, sent) == 200
 
 
+@pytest.mark.with_control("unfinished connections")
 @pytest.mark.parametrize("sent", [SILENT, b"GET /"])
 def test_a_connection_without_a_request_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     monkeypatch.setattr(service, "_HEAD_SECONDS", 0.3)

@@ -147,6 +147,7 @@ def test_the_bank_sees_the_whole_recipient() -> None:
     assert bare(RECIPIENT) in unwrapped(signing_screen(hostile()))
 
 
+@pytest.mark.with_control("no markup")
 def test_the_officer_sees_the_whole_recipient(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = officers_screen(monkeypatch, Answering(hostile()), lambda: commands.show("c-test-1"))
     assert bare(RECIPIENT) in unwrapped(seen)
@@ -210,6 +211,7 @@ def test_on_no_screen_is_a_character_of_a_table_left_out(width: int, whole: str)
         assert all(screen[one] >= times for one, times in wanted.items() if one != " ")
 
 
+@pytest.mark.with_control("no markup")
 def test_titles_progress_and_errors_interpret_nothing_either(capsys: pytest.CaptureFixture[str]) -> None:
     name = "[red]x[/red]\x1b[2J\u202e"
     seen = on_screen(lambda output: output.table(name, (name,), [(name,)], whole=name))
@@ -253,11 +255,13 @@ def test_what_is_not_seen_is_written_out(text: str, monkeypatch: pytest.MonkeyPa
         assert all(unicodedata.category(char)[0] != "C" for char in screen.replace("\n", "")), place
 
 
+@pytest.mark.without_control("escapes")
 @pytest.mark.parametrize("text", ["\ufe0f", "\u3164", "\u034f", "\u2800", "│"])
 def test_the_former_clause_left_them_as_they_were(text: str) -> None:
     assert former_name(text) == text and visible(text) != text
 
 
+@pytest.mark.with_control("escapes")
 def test_no_text_can_be_taken_for_anothers_escape() -> None:
     assert visible("\\u202e") != visible("\u202e")
     assert visible("\\\\u202e") != visible("\\u202e") != visible("\\" + "\u202e")
@@ -287,6 +291,7 @@ def test_it_is_refused_when_drafted_imported_or_fetched(kept: Store, text: str) 
         Wishes(recipients=(f"信贷部{text}",))
 
 
+@pytest.mark.with_control("text check")
 @pytest.mark.parametrize("term", ["bureau", "bank", "recipients", "items", "consent.why"])
 def test_each_free_text_of_a_contract_is_held_to_it(term: str) -> None:
     plain = contract()
@@ -302,6 +307,7 @@ def test_each_free_text_of_a_contract_is_held_to_it(term: str) -> None:
         contract(**by_term[term]).check_texts()
 
 
+@pytest.mark.with_control("text check")
 def test_one_that_was_kept_from_before_can_be_shown_and_ended_alone(
     kept: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,6 +359,7 @@ def test_a_twin_is_pointed_out(names: list[str], word: str) -> None:
     assert any(word in one.en for one in found) and all(one.zh for one in found)
 
 
+@pytest.mark.with_control("name warnings")
 def test_a_name_that_only_looks_like_the_one_before_is_pointed_out() -> None:
     old, new = contract(recipients=["Risk l"]), contract(recipients=["Risk 1"])
     assert not oddities(new) and "looks like" in oddities(new, old)[0].en
@@ -375,6 +382,7 @@ def test_ordinary_names_are_not(name: str) -> None:
     assert oddities(contract(recipients=[name])) == ()
 
 
+@pytest.mark.with_control("name warnings")
 def test_nobody_approves_a_twin_without_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Answering(contract(recipients=["credit department", TWIN]))
 

@@ -1,7 +1,7 @@
 """A hostile bureau sends a set-up that is made to take the bank's memory, disk or answers.
 
 It announces enormous buckets, sends other buckets than the manifest names (to have some firms match that are not in
-the register), or a coded bucket whose entries do not end. In the way stand bounds that are held before anything is
+the register), or a coded bucket whose entries do not end. What stops it: bounds that are held before anything is
 kept, and the hash of each bucket.
 """
 
@@ -118,6 +118,7 @@ def test_other_buckets_are_refused(tmp_path: Path) -> None:
     assert bring(tmp_path, exchanged())[1] == 0
 
 
+@pytest.mark.with_control("bucket bound")
 @pytest.mark.parametrize("buckets", [0, 2**40, True, "2"])
 def test_a_manifest_out_of_bounds_is_refused(buckets: object) -> None:
     frame = Frame(Kind.MATCH_SETUP, {"buckets": buckets, "counting": False, "engine": "x25519", "entries": 1,

@@ -1,7 +1,7 @@
 """Somebody else answers at the bureau's address, under the bureau's name, with a key of their own.
 
-They want the bank to sign a contract with them and send them its blinded list and its encrypted portfolio. In the way
-stand the fingerprint that is compared at the first contract, and the pin that every later one is held against.
+They want the bank to sign a contract with them and send them its blinded list and its encrypted portfolio. What stops
+it: the fingerprint that is compared at the first contract, and the pin that every later one is held against.
 """
 
 from __future__ import annotations

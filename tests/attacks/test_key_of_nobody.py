@@ -1,7 +1,7 @@
 """Somebody names a party, or an enterprise, by a key under which anybody can sign: a point of small order.
 
-A contract "signed" by such a bank binds nobody, and can be denied; a consent "signed" by such an enterprise can be made
-by anybody. OpenSSL takes these signatures, as RFC 8032 lets it. In the way stands that such a key names nobody here.
+A contract "signed" by such a bank binds nobody, and can be denied; a consent "signed" by such an enterprise can be
+made by anybody. OpenSSL takes these signatures, as RFC 8032 lets it. What stops it: such a key names nobody here.
 """
 
 from __future__ import annotations

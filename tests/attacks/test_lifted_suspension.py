@@ -1,7 +1,7 @@
 """A bank whose contract was suspended brings it back by signing an amendment that lies there, approved.
 
-It wants to go on while officers look into what it did. In the way stands the transition table: a version that comes
-into force waits while the former one is suspended, also when that one's term ends meanwhile.
+It wants to go on while officers look into what it did. What stops it: the transition table: a version that comes into
+force waits while the former one is suspended, also when that one's term ends meanwhile.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ def test_the_suspension_stays(scene: Scene) -> None:
     assert scene.bureau.signed_contract(contract)[1] == State.ACTIVE
 
 
+@pytest.mark.with_control("transition table")
 def test_no_step_leads_back_from_an_end(scene: Scene) -> None:
     contract = scene.contract()
     scene.revoke(contract)

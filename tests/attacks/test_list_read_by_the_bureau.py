@@ -1,9 +1,9 @@
 """A curious bureau, or whoever reads its memory or the network, wants to know whom a bank asks about.
 
-It knows every code there is, so any function of a code that it can compute itself is as good as the code: it tries them
-all. And it looks through every byte for values that were planted in the bank's files. In the way stand the blinding
-under a secret of the bank's, and that records leave the bank encrypted only. (All files, outputs and messages of a
-whole job: `tests/architecture/test_canaries.py`.)
+It knows every code there is, so any function of a code that it can compute itself is as good as the code: it tries
+them all. And it looks through every byte for values that were planted in the bank's files. What stops it: the
+blinding under a secret of the bank's; and records leave the bank encrypted only. (All files, outputs and messages of
+a whole job: `tests/architecture/test_canaries.py`.)
 """
 
 from __future__ import annotations

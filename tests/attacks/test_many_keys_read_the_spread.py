@@ -117,6 +117,7 @@ def test_without_order_and_canaries_the_spread_is_read(party: Party, monkeypatch
     assert sorted(read, key=lambda region: read[region]) == sorted(REGIONS, key=lambda region: REGIONS[region])
 
 
+@pytest.mark.with_control("order and canaries")
 def test_without_canaries_the_secret_order_alone_leaves_nothing_to_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +149,7 @@ def test_the_spread_is_not_read_and_the_bureau_is_caught(party: Party) -> None:
         assert len(store) == 0  # nothing of that answer is kept, so no tag of it is ever sent
 
 
+@pytest.mark.with_control("order and canaries")
 def test_planted_marks_show_in_the_number_of_entries(party: Party) -> None:
     """A bureau that states its register's true size can't hold marks under many keys."""
     register = [f"99-{number:04d}" for number in range(500)]

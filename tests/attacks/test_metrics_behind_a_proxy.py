@@ -114,6 +114,7 @@ def test_who_has_the_token_reads_through_the_proxy(tmp_path: Path) -> None:
         assert httpx.get(front + "/metrics", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
+@pytest.mark.with_control("metrics token")
 def test_the_bureaus_token_is_its_own_and_nobody_elses_to_read(tmp_path: Path) -> None:
     folders = [BureauHome.create(tmp_path / name, name=name).folder for name in ("a", "b")]
     first, second = map(metrics_token, folders)

@@ -166,6 +166,7 @@ def test_rows_lie_in_the_order_of_their_new_names(used: tuple[Scene, str]) -> No
     assert names == sorted(names) and len(names) == len(FIRMS)
 
 
+@pytest.mark.with_control("pseudonym rotation")
 def test_no_old_name_stays_in_the_file(scene: Scene, tmp_path: Path) -> None:
     scored(scene, scene.contract())
     with scene.bureau.store.read() as session:

@@ -1,7 +1,7 @@
 """One officer, in league with a bank, passes a contract that nobody else has looked at.
 
 They write it and want to approve it themselves; or, where two officers of two departments are needed, to do with a
-second account of theirs or with one colleague of their own department. In the way stand the rules of four eyes, held in
+second account of theirs or with one colleague of their own department. What stops it: the rules of four eyes, held in
 the transaction that approves.
 """
 

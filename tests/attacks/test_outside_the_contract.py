@@ -1,8 +1,8 @@
 """A bank asks for more than its contract says: another recipient, another model, more enterprises, finer replies.
 
 It wants to hand scores to a department (or a partner) that the contract does not name, to use a model that is another
-bank's, and subtotals where it may have totals. In the way stands one enforcement point, which holds each request
-against the terms.
+bank's, and subtotals where it may have totals. What stops it: one enforcement point, which holds each request against
+the terms.
 """
 
 from __future__ import annotations
@@ -71,6 +71,7 @@ def test_what_the_contract_does_not_say_is_refused_by_its_term(house: House, ter
     assert house.outlet().allowance(contract)["jobs"]["used"] == 0
 
 
+@pytest.mark.with_control("enforcement")
 def test_another_models_sheet_is_not_given(house: House) -> None:
     contract = prepare(house)
     with pytest.raises(Refused):

@@ -1,7 +1,7 @@
 """A bureau writes a script into the words of a model, to have it run where a bank's officer reads a portrait.
 
-A portrait's page holds the enterprise's code, its scores and reasons; a script in it could send them anywhere. In the
-way stand escaping of every value, and a policy in the page under which nothing loads or runs.
+A portrait's page holds the enterprise's code, its scores and reasons; a script in it could send them anywhere. What
+stops it: escaping of every value, and a policy in the page under which nothing loads or runs.
 """
 
 from __future__ import annotations

@@ -186,6 +186,7 @@ def test_no_answer_and_no_work_tells_a_right_password_of_a_shut_account(door: Do
     assert not {"retry-after", "set-cookie"} & {name for name, _ in headers}
 
 
+@pytest.mark.with_control("no comparison")
 @pytest.mark.parametrize("form", ["too short a new one", "too long a new one", "a new one that is the old one"])
 @pytest.mark.parametrize("state", OPEN)
 def test_a_new_password_that_is_none_is_refused_alike_for_right_and_wrong_ones(
@@ -196,6 +197,7 @@ def test_a_new_password_that_is_none_is_refused_alike_for_right_and_wrong_ones(
     assert door.account(state).failures == 0
 
 
+@pytest.mark.with_control("no comparison")
 def test_the_password_is_not_confirmed_where_it_is_changed_either(door: Door) -> None:
     """The same at ``/v1/me/password``, for whoever holds a sign-in (a stolen one, say) and guesses the password."""
     token = door.people.sign_in("active", GOOD).token

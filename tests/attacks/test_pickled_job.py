@@ -1,7 +1,7 @@
 """Somebody who can write to the bureau's database wants to run code in the service, and so to have its keys.
 
 The table of jobs says of each value how it is written, and the library that reads it takes pickles: a row that calls
-itself pickled is a program. In the way stands that its reader of pickles is closed when the service configures it.
+itself pickled is a program. What stops it: its reader of pickles is closed when the service configures it.
 """
 
 from __future__ import annotations

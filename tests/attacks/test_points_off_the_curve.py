@@ -1,10 +1,11 @@
 """A bank sends points of another curve, to have the bureau's matching key evaluate in a group of small order.
 
 It wants the key. P-256's twist has points of order 3, 5, 13 and 179: an evaluation that takes any x, as the short
-formulas on x-coordinates do, gives away the key modulo each (Fouque, Lercier, Réal, Valette 2008), and the more curves
-are tried the more of it. In the way stands that only points of the curve are evaluated. With the engine ``x25519`` the
-same is tried on its own twist; that has order 4 times a prime, and a scalar of X25519 is a multiple of 8, so that even
-without the rule nothing small is learnt: there the rule keeps the oracle to one group, and takes no second spelling.
+formulas on x-coordinates do, gives away the key modulo each (Fouque, Lercier, Réal, Valette 2008), and the more
+curves are tried the more of it. What stops it: only points of the curve are evaluated. With the engine ``x25519`` the
+same is tried on its own twist; that has order 4 times a prime, and a scalar of X25519 is a multiple of 8, so that
+even without the rule nothing small is learnt: there the rule keeps the oracle to one group, and takes no second
+spelling.
 """
 
 from __future__ import annotations
@@ -139,6 +140,7 @@ def as_rows(*elements: int) -> np.ndarray:
     return np.frombuffer(joined, dtype=np.uint8).reshape(len(elements), 32)
 
 
+@pytest.mark.with_control("point checks")
 def test_the_bureau_evaluates_none_of_x25519_and_charges_nothing(scene: Scene) -> None:
     contract = scene.contract()
     scene.bank.open_job(scene.bureau, contract)

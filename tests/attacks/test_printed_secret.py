@@ -1,6 +1,6 @@
 """A colleague of the bank's reads what a program leaves behind: logs, a crash report, a pickled job, a core dump.
 
-They want the signing key, the decryption key or the keys that blind. In the way stand objects that cannot be printed,
+They want the signing key, the decryption key or the keys that blind. What stops it: objects that cannot be printed,
 pickled, copied or written as JSON, files that are sealed, and a process without core dumps.
 """
 
@@ -96,5 +96,6 @@ def core_dumps() -> tuple[int, int]:
     return resource.getrlimit(resource.RLIMIT_CORE)[0], ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0)
 
 
+@pytest.mark.with_control("unprintable keys")
 def test_a_process_that_opened_a_banks_keys_leaves_no_core_dump(keys: BankKeys) -> None:
     assert keys.public_key_hex and core_dumps() == (0, 0)

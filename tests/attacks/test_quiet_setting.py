@@ -1,7 +1,7 @@
 """An administrator of the bureau's machine changes a setting for an afternoon: one officer is enough, the watch is off.
 
-They want no trace of it. In the way stands that a bureau which opens with other settings than it last had writes down
-which ones, before it does anything.
+They want no trace of it. What stops it: a bureau which opens with other settings than it last had writes down which
+ones, before it does anything.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A bank asks about every enterprise there is, to have the whole register; by many requests at once if it must.
 
-Its contract allows sixty identifiers. In the way stands the count, which one statement of the database adds to and
-holds against the ceiling, so that requests at the same moment do not all find room.
+Its contract allows sixty identifiers. What stops it: the count, which one statement of the database adds to and holds
+against the ceiling, so that requests at the same moment do not all find room.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A second bureau, hostile, passes on to the first what a bank signed for the second.
 
 A bank works with two bureaus under one key. The hostile one wants to read the sheet of a model at the honest one, in
-the bank's name. In the way stands the bureau's key, which is in every signature.
+the bank's name. What stops it: the bureau's key, which is in every signature.
 """
 
 from __future__ import annotations

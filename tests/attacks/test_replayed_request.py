@@ -1,7 +1,7 @@
 """Who reads the network has a bank's signed request, headers and all, and sends it again.
 
-They have no key. They want what the bank was answered: the bank sheet of a model, which strangers do not get. In the
-way stand the nonce, which is taken once, and the age of a signature, after which no nonce need be remembered.
+They have no key. They want what the bank was answered: the bank sheet of a model, which strangers do not get. What
+stops it: the nonce, which is taken once, and the age of a signature, after which no nonce need be remembered.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The bureau rewrites its ledger: an entry that a bank or an enterprise would hold against it says something else now.
 
-It has its own signing key and its own database, so every entry it rewrites is signed and every head verifies. In the
-way stand the heads that banks and auditors keep: the bank holds each new head against the one it has, and an auditor's
-check of an export holds the entries against every head.
+It has its own signing key and its own database, so every entry it rewrites is signed and every head verifies. What
+stops it: the heads that banks and auditors keep: the bank holds each new head against the one it has, and an
+auditor's check of an export holds the entries against every head.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Somebody who has signed in does what their role does not allow.
 
-A researcher wants the ledger, an officer wants to make accounts (and with them a second pair of eyes), an administrator
-wants to see contracts through, an auditor to change anything at all. In the way stands one role matrix, and that the
-roles which would pass a contract alone are never one person's.
+A researcher wants the ledger, an officer wants to make accounts (and with them a second pair of eyes), an
+administrator wants to see contracts through, an auditor to change anything at all. What stops it: one role matrix;
+and the roles that would pass a contract alone are never one person's.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A bank scores an enterprise that has withdrawn its consent, or left the register, from a ciphertext that is kept.
 
 It needs no new match: the batch that was answered before is named again when the register has changed. Or it lets the
-withdrawal happen while its batch waits. It wants one more score of somebody who said no. In the way stands that the
+withdrawal happen while its batch waits. It wants one more score of somebody who said no. What stops it: the
 enterprises of a batch are looked up when it is named, before its reply is kept and before it is given.
 """
 

@@ -1,9 +1,9 @@
 """A bank fetches marks that are no longer in force, or are another contract's.
 
-An enterprise has withdrawn its consent. The bank holds its value from before, and wants to know whether the enterprise
-still stands there, by fetching the set-up of before by its name; or it fetches, under a contract that requires consent,
-the set-up of a contract that does not. In the way stands that a name is served only if it is the present set-up of the
-very contract that asks.
+An enterprise has withdrawn its consent. The bank holds its value from before, and wants to know whether the
+enterprise still stands there, by fetching the set-up of before by its name; or it fetches, under a contract that
+requires consent, the set-up of a contract that does not. What stops it: a name is served only if it is the present
+set-up of the very contract that asks.
 """
 
 from __future__ import annotations

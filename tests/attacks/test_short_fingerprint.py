@@ -72,6 +72,7 @@ def test_by_the_whole_fingerprint_it_does_not(twin: str) -> None:
     check_told(fingerprint(HONEST), HONEST, whose="the bank")
 
 
+@pytest.mark.with_control("whole fingerprint")
 def test_a_fingerprint_has_128_bits_and_a_domain_of_its_own() -> None:
     assert len(fingerprint(HONEST).replace("-", "")) == DIGITS == 32
     assert not fingerprint(HONEST).startswith(former_fingerprint(HONEST)[:14])
@@ -79,6 +80,7 @@ def test_a_fingerprint_has_128_bits_and_a_domain_of_its_own() -> None:
     assert fingerprint("22" * 32) == "5f2b-78d1-fc91-f45c-e4cd-47b0-5803-101e"
 
 
+@pytest.mark.with_control("whole fingerprint")
 @pytest.mark.parametrize("cut", [1, 4, 16, 31])
 def test_a_part_of_it_is_not_enough(cut: int) -> None:
     whole = fingerprint(HONEST).replace("-", "")

@@ -1,7 +1,7 @@
 """A bank, with a clerk of the bureau, wants an enterprise scored without the enterprise ever hearing of it.
 
-Credit-reporting rules make the bureau tell an enterprise who asked about it. In the way stands that a score is charged
-by writing the inquiry down, in one transaction, and that the inquiry goes only if the batch is not answered.
+Credit-reporting rules make the bureau tell an enterprise who asked about it. What stops it: a score is charged by
+writing the inquiry down, in one transaction, and the inquiry goes only if the batch is not answered.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A bank that keeps below every ceiling scores one enterprise again and again, to solve for the model's weights.
 
-Nothing stops that by itself (`docs/security/leakage.md`); it wants that nobody notices. In the way stands
-the watch, which counts what is kept anyway over all contracts of a bank and writes what it finds into the ledger.
+Nothing stops that by itself (`docs/security/leakage.md`); it wants that nobody notices. What stops it: the watch,
+which counts what is kept anyway over all contracts of a bank and writes what it finds into the ledger.
 """
 
 from __future__ import annotations

@@ -177,6 +177,7 @@ def test_two_who_announce_much_and_send_nothing_take_no_room(opened: Any) -> Non
         assert place.honest().status_code == 200
 
 
+@pytest.mark.with_control("bytes that came")
 def test_a_banks_own_room_ends_and_the_others_does_not(opened: Any) -> None:
     sent = bytes(300_000)
     with opened(upload_bytes=10_000_000, upload_bytes_per_bank=1_000_000) as place:
@@ -194,6 +195,7 @@ def test_a_banks_own_room_ends_and_the_others_does_not(opened: Any) -> None:
         assert place.uploads.free == 10_000_000  # what broke off takes no room
 
 
+@pytest.mark.with_control("bytes that came")
 def test_beyond_its_number_of_uploads_a_bank_is_told_to_come_back(opened: Any) -> None:
     with opened(uploads_per_bank=3) as place, senders(place, 3):
         mine = place.honest(place.a, CONTRACT)
@@ -202,6 +204,7 @@ def test_beyond_its_number_of_uploads_a_bank_is_told_to_come_back(opened: Any) -
         assert place.honest().status_code == 200
 
 
+@pytest.mark.with_control("body first")
 def test_a_trickle_is_cut_off(opened: Any) -> None:
     with opened(body_idle_seconds=0.3, body_bytes_per_second=10_000) as place, place.slow(1_000_000) as connection:
         begun = time.monotonic()
@@ -230,6 +233,7 @@ def test_an_honest_bank_that_works_much_leaves_places_to_others(opened: Any) -> 
         assert [one.result(30).status_code for one in (*busy, other)] == [200] * 4
 
 
+@pytest.mark.with_control("body first")
 def test_a_stranger_gets_no_room(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(Uploads, "open", lambda *_: asked.append(1))

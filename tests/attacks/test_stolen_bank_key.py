@@ -1,6 +1,6 @@
 """A thief has a bank's signing key; the bank has noticed and had it revoked.
 
-They want to go on in the bank's name: to open jobs, and to bind the bank by signing an amendment. In the way stands the
+They want to go on in the bank's name: to open jobs, and to bind the bank by signing an amendment. What stops it: the
 state of the key, asked for at every request.
 """
 
@@ -59,6 +59,7 @@ def test_the_thief_is_a_stranger_at_once_and_stays_one(house: House) -> None:
     assert [one["facts"].get("key_state") for one in noted] == ["revoked"]
 
 
+@pytest.mark.with_control("key state")
 def test_the_thief_binds_the_bank_to_nothing(house: House) -> None:
     """Somebody at the bureau passes the thief's signature on, past the door that asks for the key."""
     contract = house.scene.contract(signed=False)

@@ -1,7 +1,7 @@
 """Another program on an officer's machine reads the one-time code on its way to the command line.
 
-It wants the officer's token. In the way stand PKCE (RFC 7636): the code is of use to who knows the verifier alone; that
-a code is taken once, a wrong verifier included; and that it is good for a minute.
+It wants the officer's token. What stops it: PKCE (RFC 7636): the code is of use only with its verifier, is accepted
+once, a try with a wrong verifier included, and is good for a minute.
 """
 
 from __future__ import annotations

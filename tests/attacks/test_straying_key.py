@@ -252,6 +252,7 @@ def test_the_one_that_waited_sends_nothing(tmp_path: Path) -> None:
     assert wait_for_another(tmp_path) == []
 
 
+@pytest.mark.with_control("canaries")
 def test_another_public_key_for_the_same_epoch_stops_the_bank_with_both_statements(tmp_path: Path) -> None:
     """Instead of straying from a key it can publish another one; then it has signed both."""
     party, hostile = Party(tmp_path), Registry(CODES)
@@ -265,6 +266,7 @@ def test_another_public_key_for_the_same_epoch_stops_the_bank_with_both_statemen
     assert shown[0]["statement"]["public_key"] != shown[1]["statement"]["public_key"]
 
 
+@pytest.mark.with_control("canaries")
 def test_a_statement_that_the_bureau_did_not_sign_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     party, hostile = Party(tmp_path), Registry(CODES)
     stated = hostile.stated
@@ -301,6 +303,7 @@ def test_a_false_number_of_entries_is_refused(tmp_path: Path, monkeypatch: pytes
     assert "match" not in hostile.calls
 
 
+@pytest.mark.with_control("canaries")
 @pytest.mark.parametrize("strayed", [1, 3, 8, 20, 50])
 def test_it_is_caught_as_often_as_the_formula_says(strayed: int) -> None:
     """Over many requests for 100 identifiers, by their canaries' places; the bureau strays where it likes best."""

@@ -1,8 +1,8 @@
 """An author takes a contract back that two officers have just read, and puts another version in its place.
 
-The officers approve what they take for what they read, without a number: the newest. So one officer passes a recipient
-that nobody has looked at, though two approve. In the way stands that from the second version on an approval names the
-version; a version's text never changes.
+The officers approve what they take for what they read, without a number: the newest. So one officer passes a
+recipient that nobody has looked at, though two approve. What stops it: from the second version on an approval names
+the version; a version's text never changes.
 """
 
 from __future__ import annotations

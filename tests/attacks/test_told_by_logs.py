@@ -1,7 +1,7 @@
 """Whoever reads the service's logs, or its answers to broken requests, looks for data in them.
 
-A bank's request makes the service fail inside, with an exception whose text holds a value: a code, a record, a key. In
-the way stands that the journal keeps of an exception its type and places alone, and that answers name rules.
+A bank's request makes the service fail inside, with an exception whose text holds a value: a code, a record, a key.
+What stops it: the journal keeps only the type and places of an exception, and answers name rules.
 """
 
 from __future__ import annotations

@@ -174,6 +174,7 @@ def test_a_file_of_another_key_is_pointed_out(tmp_path: Path) -> None:
             read_shown(content, name, key)
 
 
+@pytest.mark.with_control("quorum")
 def test_the_other_ledgers_cosigned_checkpoint_is_of_no_use(tmp_path: Path) -> None:
     """The bureau shows bank B the checkpoint that its witnesses cosigned of A's ledger: B has proof of two ledgers."""
     for_a, for_b = two_forks()

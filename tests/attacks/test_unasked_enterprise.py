@@ -1,8 +1,8 @@
 """A bank wants to know whether an enterprise is in the register that never consented.
 
-It asks for it by code, compares everything it is told with what it is told of an enterprise that is nowhere, works its
-tag out and sends it to be scored, and compares the refusals. In the way stands that set-up, index and answers are made
-from the consenting alone, and that the words of refusals are one. (Byte by byte over the wire:
+It asks for it by code, compares everything it is told with what it is told of an enterprise that is nowhere, works
+its tag out and sends it to be scored, and compares the refusals. What stops it: set-up, index and answers are made
+from the consenting alone, and the words of refusals are one. (Byte by byte over the wire:
 `tests/architecture/test_consent_transcript.py`.)
 """
 

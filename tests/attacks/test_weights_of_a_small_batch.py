@@ -130,6 +130,7 @@ def test_one_total_of_one_enterprise_gives_no_weight_beside_the_score(bank: Insi
     assert read(ask(bank)) == (0, {})
 
 
+@pytest.mark.with_control("random fill")
 def test_what_fills_the_slots_is_uniform_and_no_two_draws_are_the_same() -> None:
     drawn = sampling.modulo(PARAMS.plain_modulus, 200_000)
     assert len(drawn) == 200_000 and drawn.min() >= 0 and drawn.max() < PARAMS.plain_modulus

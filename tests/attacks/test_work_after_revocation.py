@@ -1,8 +1,8 @@
 """A bank goes on under a contract that was suspended, revoked, or is over.
 
 It keeps its job, its tags and its set-up, and wants one more score: by a new batch, by one under evaluation at the
-moment of the revocation, or by fetching a reply later. In the way stands that every request, and the keeping of every
-reply, asks for the state with the contract locked.
+moment of the revocation, or by fetching a reply later. What stops it: every request, and the keeping of every reply,
+asks for the state with the contract locked.
 """
 
 from __future__ import annotations
@@ -93,6 +93,7 @@ def test_a_batch_under_evaluation_is_not_answered(
     assert list((scene_on_both.home / "replies").iterdir()) == []
 
 
+@pytest.mark.with_control("state on reply")
 def test_a_reply_is_not_fetched_later(scene: Scene) -> None:
     contract = scene.contract()
     charge = scene.bureau.receive_batch(contract, JOB, batch_of(scene, contract))

@@ -313,6 +313,7 @@ def test_a_worker_cannot_say_that_the_bureau_is_down(pool: WorkerPool, way: str)
     assert not isinstance(caught.value, Unreachable)
 
 
+@pytest.mark.with_control("confinement")
 def test_a_worker_inherits_nothing(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHULAB_BUREAU_SEAL_KEY", SECRET.decode())
     fresh = WorkerPool(1, job_seconds=20, memory_mib=4096)
@@ -389,6 +390,7 @@ def test_a_worker_that_parses_ciphertexts_is_never_given_a_key(
     assert not handed.met("matching")
 
 
+@pytest.mark.with_control("confinement")
 @pytest.mark.parametrize("missing", ["calls", "landlock"])
 def test_where_a_protection_is_missing_no_job_is_done_unless_the_operator_chose_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str
