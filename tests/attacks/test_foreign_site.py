@@ -20,7 +20,7 @@ pytestmark = pytest.mark.threat(
     who="a stranger",
     wants="to act through the browser of an officer who visits another site",
     stopped_by={
-        "csrf token and origin": "A change needs a SameSite cookie, a CSRF token and the service's own origin.",
+        "CSRF token and origin": "A change needs a SameSite cookie, a CSRF token and the service's own origin.",
     },
     code=["sandbox.auth.person"],
 )
@@ -45,7 +45,7 @@ def ask(house: House, client: httpx.Client, origin: str, csrf: str) -> bool:
     return NEW["name"] in {one.name for one in house.bureau.people.list()}
 
 
-@pytest.mark.without_control("csrf token and origin")
+@pytest.mark.without_control("CSRF token and origin")
 def test_without_token_and_origin_the_site_has_its_account(
     house: House, browser: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -54,7 +54,7 @@ def test_without_token_and_origin_the_site_has_its_account(
     assert ask(house, browser, "https://evil.example", "")
 
 
-@pytest.mark.with_control("csrf token and origin")
+@pytest.mark.with_control("CSRF token and origin")
 def test_the_site_has_no_account(house: House, browser: httpx.Client) -> None:
     own = browser.cookies["shulab_csrf"]
     assert not ask(house, browser, "https://evil.example", "")

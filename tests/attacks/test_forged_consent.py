@@ -27,7 +27,7 @@ pytestmark = pytest.mark.threat(
     who="a person with an account",
     wants="to bring in a consent that was not given, or to use one for another bank, purpose or time",
     stopped_by={
-        "consent signature": "A consent has a signature, or a reference to evidence, in each row.",
+        "consent signature": "A consent without a valid signature or a reference to evidence is set aside.",
         "use compared": "Bank, purpose and period are compared at each use, and a withdrawal counts at once.",
     },
     shipped="on where the contract requires consent",

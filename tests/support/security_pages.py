@@ -23,7 +23,7 @@ _THREATS = f"""# Threats
 
 {_NOTE}
 
-{{threats}} threats and {{controls}} controls, grouped by who attacks. Each control has two tests: without the control
+{{threats}} threats and {{controls}} controls, grouped by who attacks. Each control has tests of two kinds: without it
 the attack succeeds, with it the attack fails. Only the test takes the control out; the product has no switch for it.
 A threat without both tests is not claimed. It belongs to [What is not prevented](not-prevented.md).
 
