@@ -17,14 +17,15 @@ PAGE = Path(__file__).parents[2] / "docs" / "commands.md"
 _HEAD = """\
 # 命令 Commands
 
-This page is generated from the command line (`make pages`). Every command has `--help` (`-h`), and `--json` for one JSON object on stdout;
-messages and progress go to stderr. With `--json` an error is an object too: `error` (the word below), `detail` and `next_step`.
+This page is generated from the command line (`make pages`). Every command has `--help` (`-h`), and `--json` for one
+JSON object on stdout; messages and progress go to stderr. With `--json` an error is an object too: `error` (the word
+below), `detail` and `next_step`.
 """
 _EXIT_CODES = """\
 | exit code | `error` | meaning |
 |---|---|---|
 | 0 | | success |
-| 1 | `fault` | a fault in Shulab itself; a question that was answered with no; a need of this machine that `lab doctor` found unmet |
+| 1 | `fault` | a fault in Shulab itself; also a question answered with no, and a failed check of `lab doctor` |
 | 2 | | the command line is wrong: an unknown option, a missing argument |
 """
 
