@@ -18,7 +18,7 @@ START = "README.md"
 OUTSIDE = ("*.md", "protocols/**/*.md", "tests/benchmarks/*.md", "notebooks/**/*.ipynb", "LICENSE")
 """Files outside docs/ that the site shows or offers for download."""
 _LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]+)(#[^)\s]*)?\)")
-_CODE = re.compile(r"(```.*?^```|`[^`\n]*`)", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"(^ *```.*?^ *```)", re.DOTALL | re.MULTILINE)
 
 
 def on_files(files: Any, config: Any) -> Any:
@@ -34,7 +34,7 @@ def on_files(files: Any, config: Any) -> Any:
 def on_page_markdown(markdown: str, page: Any, config: Any, files: Any) -> str:
     """Turn the links of a paper, which are those of the repository, into links of the site."""
     here = paper_of(page.file.src_uri)
-    pieces = _CODE.split(markdown)
+    pieces = _BLOCK.split(markdown)
     pieces[::2] = [_LINK.sub(lambda found: _link(found, here, files), piece) for piece in pieces[::2]]
     return "".join(pieces).replace('src="docs/', 'src="')
 

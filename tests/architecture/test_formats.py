@@ -14,26 +14,27 @@ from pydantic_settings import BaseSettings
 
 from lab.bank.home import BankHome
 from lab.bank.portfolio import read_codes, read_portfolio
-from lab.bank.runs.metadata import read_label
-from lab.bank.runs.results import Status, match_table
-from lab.bank.runs.store import read_run
+from lab.bank.runs.metadata import read_run_metadata
+from lab.bank.runs.results import RowStatus, match_table
+from lab.bank.runs.store import read_finished_run
 from lab.bureau.configuration import home as bureau_home
-from lab.bureau.configuration.item_grades import WORDS, Grade, find_grade
-from lab.bureau.data.catalogue import items_for, read_dictionary
-from lab.bureau.data.consents.row_validation import Fault, sort_rows
-from lab.bureau.data.register.row_validation import sort_rows as sort_register
+from lab.bureau.configuration.item_grades import GRADE_LABELS, SensitivityGrade, parse_grade
+from lab.bureau.data.catalogue import describe_columns, read_dictionary
+from lab.bureau.data.consents.row_validation import ConsentRejectionReason
+from lab.bureau.data.consents.row_validation import validate_rows as validate_consents
+from lab.bureau.data.register.row_validation import validate_rows
 from lab.tables.table_reader import read_table
 from lab.terms.consent import COLUMNS
 from lab.terms.contract.document import parse_contract
 from lab.terms.contract.proposal import parse_proposal
-from lab.terms.identifiers import Reason
-from lab.terms.keys.party_card import read_card
+from lab.terms.identifiers import RejectionReason
+from lab.terms.keys.party_card import read_party_card
 from lab.terms.ledger.export import verify_export
 from lab.terms.ledger.receipt import Receipt, verify_receipt
-from lab.terms.ledger.tree import SignedHead
+from lab.terms.ledger.tree import SignedTreeHead
 from lab.terms.progress import SILENT
-from lab.terms.witnessing.observed_heads import read_shown
-from models.bureau.serialization import load
+from lab.terms.witnessing.observed_heads import read_heads
+from models.bureau.serialization import load_model
 from models.shared.dimensions import DIMENSIONS
 from models.shared.sheet import BankSheet
 from sandbox import settings as service
@@ -45,14 +46,14 @@ BUREAU_KEY = str(json.loads(EXAMPLES["bureau card"])["public_key"])
 
 def register(path: Path) -> None:
     table = read_table(path)
-    rows = sort_register(table, "uscc", "uscc", [name for name in table.frame.columns if name != "uscc"])
-    assert (rows.kept.height, rows.aside.height) == (3, 0)
+    rows = validate_rows(table, "uscc", "uscc", [name for name in table.frame.columns if name != "uscc"])
+    assert (rows.kept.height, rows.set_aside.height) == (3, 0)
 
 
 def portfolio(path: Path) -> None:
     found = read_portfolio(path, kind="uscc")
     assert len(found.codes) == 3
-    assert found.reasons == {"checksum": 1}
+    assert found.set_aside_counts == {"checksum": 1}
 
 
 def pilot(path: Path) -> None:
@@ -64,8 +65,8 @@ def codes(path: Path) -> None:
 
 
 def dictionary(path: Path) -> None:
-    items = items_for("main", ["lawsuits_defendant_3y", "tax_credit_rating"], read_dictionary(path))
-    assert all(item.described and find_grade(item.grade) is Grade.INTERNAL for item in items)
+    items = describe_columns("main", ["lawsuits_defendant_3y", "tax_credit_rating"], read_dictionary(path))
+    assert all(item.described and parse_grade(item.grade) is SensitivityGrade.INTERNAL for item in items)
 
 
 def consents(path: Path) -> None:
@@ -73,7 +74,7 @@ def consents(path: Path) -> None:
     banks = {name: ("b-41080a1b4ad7", name), "b-41080a1b4ad7": ("b-41080a1b4ad7", name)}
     table = read_table(path)
     with SILENT.stage("import", table.rows) as stage:
-        good, aside = sort_rows(table, "uscc", banks, datetime(2026, 2, 1, tzinfo=UTC), stage)
+        good, aside = validate_consents(table, "uscc", banks, datetime(2026, 2, 1, tzinfo=UTC), stage)
     assert (len(good), aside) == (2, [])
 
 
@@ -82,17 +83,17 @@ def plan(path: Path) -> None:
 
 
 def contract(path: Path) -> None:
-    assert parse_contract(path.read_bytes()).contract.model().name == "credit"
+    assert parse_contract(path.read_bytes()).contract.find_model().name == "credit"
 
 
 def model(path: Path) -> None:
-    assert load(path).columns == 3
+    assert load_model(path).name == "credit"
 
 
 def sheet(path: Path) -> None:
     """The sheet on the page is that of the model on the page."""
     found = BankSheet.from_json(path.read_bytes())
-    assert found == load(EXAMPLES["model"].encode()).sheet(found.detail)
+    assert found == load_model(EXAMPLES["model"].encode()).sheet(found.detail)
 
 
 def results(path: Path) -> None:
@@ -102,22 +103,22 @@ def results(path: Path) -> None:
     codes = {f"dimension_{dimension.code}" for dimension in DIMENSIONS}
     assert {name for name in columns if name.startswith("dimension_")} <= codes
     shown = pl.Series(read_table(path).frame["status"]).to_list()
-    assert set(shown) <= {status.value for status in Status}
+    assert set(shown) <= {status.value for status in RowStatus}
 
 
 def manifest(path: Path) -> None:
     folder = path.parent / "20260105T093000-5f2c81aa90be"
     folder.mkdir()
     (folder / "manifest.json").write_bytes(path.read_bytes())
-    assert read_run(folder).manifest["schema"] == "shulab-run/1"
-    (shown,) = read_shown(path.read_bytes(), path.name, BUREAU_KEY)
+    assert read_finished_run(folder).manifest["schema"] == "shulab-run/1"
+    (shown,) = read_heads(path.read_bytes(), path.name, BUREAU_KEY)
     assert shown.head.size == 3
 
 
 def label(path: Path) -> None:
     (path.parent / "label.json").write_bytes(path.read_bytes())
-    found = read_label(path.parent)
-    assert found is not None and found.goes_on
+    found = read_run_metadata(path.parent)
+    assert found is not None and found.can_resume
 
 
 def receipt(path: Path) -> None:
@@ -129,15 +130,15 @@ def export(path: Path) -> None:
 
 
 def head(path: Path) -> None:
-    SignedHead.read(path.read_bytes()).verify(BUREAU_KEY)
+    SignedTreeHead.read(path.read_bytes()).verify(BUREAU_KEY)
 
 
 def heads(path: Path) -> None:
-    assert len(read_shown(path.read_bytes(), path.name, BUREAU_KEY)) == 2
+    assert len(read_heads(path.read_bytes(), path.name, BUREAU_KEY)) == 2
 
 
 def checkpoint(path: Path) -> None:
-    (shown,) = read_shown(path.read_bytes(), path.name, BUREAU_KEY)
+    (shown,) = read_heads(path.read_bytes(), path.name, BUREAU_KEY)
     assert shown.head.size == 3
 
 
@@ -168,8 +169,8 @@ READERS: dict[str, Callable[[Path], object]] = {
     "dictionary": dictionary,
     "consents": consents,
     "plan": plan,
-    "bank card": read_card,
-    "bureau card": lambda path: read_card(path, of="bureau"),
+    "bank card": read_party_card,
+    "bureau card": lambda path: read_party_card(path, of="bureau"),
     "contract": contract,
     "model": model,
     "sheet": sheet,
@@ -219,12 +220,12 @@ def test_the_table_of_results_has_the_columns_of_the_page(tmp_path: Path) -> Non
 
 
 LISTS: dict[str, list[str]] = {
-    "reasons": [reason.value for reason in Reason],
+    "reasons": [reason.value for reason in RejectionReason],
     "consent columns": [name for name, _, _ in COLUMNS],
-    "consent reasons": [fault.value for fault in Fault],
+    "consent reasons": [fault.value for fault in ConsentRejectionReason],
     "dimensions": [dimension.code for dimension in DIMENSIONS],
-    "grades": [grade.value for grade in Grade],
-    "statuses": [status.value for status in Status],
+    "grades": [grade.value for grade in SensitivityGrade],
+    "statuses": [status.value for status in RowStatus],
     "bureau": list(settings_of(bureau_home).model_fields),
     "service": list(settings_of(service).model_fields),
 }
@@ -236,7 +237,7 @@ def test_a_table_lists_what_the_code_has(name: str) -> None:
 
 
 def test_other_words_of_grades_are_those_of_the_code() -> None:
-    assert second_cells("grades") == {grade.value: words[0] for grade, words in WORDS.items()}
+    assert second_cells("grades") == {grade.value: words[0] for grade, words in GRADE_LABELS.items()}
 
 
 @pytest.mark.parametrize(("table", "module"), [("bureau", bureau_home), ("service", service)])

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from lab.cli import GROUPS
+from lab.cli import SUBCOMMANDS
 from lab.terms import errors
 from tests.support.command_tree import commands_of, load_group
 
@@ -33,7 +33,7 @@ _EXIT_CODES = """\
 def render() -> str:
     """The whole page."""
     parts = [_HEAD, _exit_codes(), _contents()]
-    for group, description in GROUPS.items():
+    for group, description in SUBCOMMANDS.items():
         if not description.single:
             parts.append(f"## lab {group}\n\n{_words(load_group(group).help or description.help)}\n")
         parts += [_section(name, command) for name, command in commands_of(group).items()]
@@ -53,7 +53,7 @@ def _exit_codes() -> str:
 def _contents() -> str:
     rows = [
         f"| [`lab {name}`](#{_anchor(name)}) | {_first_sentence(command)} |"
-        for group in GROUPS
+        for group in SUBCOMMANDS
         for name, command in commands_of(group).items()
     ]
     return "\n".join(["| command | what it does |", "|---|---|", *rows, ""])

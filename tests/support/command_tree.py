@@ -7,13 +7,13 @@ from functools import cache
 import click
 import typer.main
 
-from lab.cli import GROUPS, assemble
+from lab.cli import SUBCOMMANDS, build_app
 
 
 @cache
 def load_group(group: str) -> click.Command:
     """The click command of a group (or single command), loaded as ``lab GROUP`` loads it."""
-    root = typer.main.get_command(assemble(group))
+    root = typer.main.get_command(build_app(group))
     return root.commands[group]  # type: ignore[attr-defined]
 
 
@@ -24,13 +24,13 @@ def commands_of(group: str) -> dict[str, click.Command]:
 
 def all_commands() -> dict[str, click.Command]:
     """Every command of every group: ``"bank score" -> command``."""
-    return {name: command for group in GROUPS for name, command in commands_of(group).items()}
+    return {name: command for group in SUBCOMMANDS for name, command in commands_of(group).items()}
 
 
 def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
     """The command that ``words`` (without ``lab``) call and the arguments left for it; ``LookupError`` if none is."""
     group, *rest = words
-    if group not in GROUPS:
+    if group not in SUBCOMMANDS:
         raise LookupError(f"there is no command `lab {group}`")
     command = load_group(group)
     while below := getattr(command, "commands", None):
