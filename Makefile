@@ -41,12 +41,12 @@ fuzz: setup-dev  ## coverage-guided fuzzing of every parser that strangers reach
 test-emulated: setup-dev  ## engine x25519 on an emulated processor with AVX-512 IFMA (Bochs, Debian); some minutes
 	@PYTHONPATH=. $(PY) tests/emulated/processor.py
 
-check: setup-dev  ## types, style, import contracts, README against --help
+check: setup-dev  ## types, style, import contracts, papers against commands and code
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
-	@$(PY) -m pytest -q tests/architecture/test_readme.py
+	@$(PY) -m pytest -q tests/architecture/test_readme.py tests/architecture/test_formats.py tests/architecture/test_glossary.py
 
 format: setup-dev  ## put the code into its form
 	@$(PY) -m ruff check --fix .
@@ -56,7 +56,7 @@ pages: setup-dev  ## docs/commands.md anew, from the command line itself
 	@$(PY) -m tests.support.command_page
 
 docs: setup-dev  ## the documentation as a site, in build/site; no network is used
-	@$(PY) -m mkdocs build --strict --quiet
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet && echo "written: build/site/index.html"
 
 lock:  ## resolve the dependencies anew into requirements*.lock
 	@sh setup run
