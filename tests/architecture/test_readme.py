@@ -83,3 +83,18 @@ TARGETS = sorted({target for paper in PAPERS for target in re.findall(r"`make ([
 @pytest.mark.parametrize("target", TARGETS)
 def test_make_targets_exist(target: str) -> None:
     assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+
+
+NAMED = [
+    (paper, name, path)
+    for paper in PAPERS
+    for name, path in re.findall(
+        r"`(\w+)` in \[((?:lab|models|protocols|sandbox)/[\w/]+\.py)\]", paper.read_text("utf-8")
+    )
+]
+
+
+@pytest.mark.parametrize(("paper", "name", "path"), NAMED, ids=[name for _, name, _ in NAMED])
+def test_a_table_named_with_its_file_is_there(paper: Path, name: str, path: str) -> None:
+    text = (ROOT / path).read_text("utf-8")
+    assert re.search(rf"^{name}\b", text, re.MULTILINE), f"{paper.name} names {name}, which {path} does not have"
