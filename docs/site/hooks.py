@@ -21,6 +21,15 @@ _LINK = re.compile(r"(?<!!)\[((?:[^\[\]]|\[[^\]]*\])*)\]\(([^)\s#]+)(#[^)\s]*)?\
 _BLOCK = re.compile(r"(^ *```.*?^ *```)", re.DOTALL | re.MULTILINE)
 
 
+def on_config(config: Any) -> Any:
+    """List the pages of docs/security below SECURITY.md."""
+    for section in config.nav:
+        for pages in section.values():
+            if "SECURITY.md" in pages:
+                pages += [f"security/{path.name}" for path in sorted((ROOT / "docs" / "security").glob("*.md"))]
+    return config
+
+
 def on_files(files: Any, config: Any) -> Any:
     """Add the papers from outside docs/, the README as the start page."""
     for pattern in OUTSIDE:
