@@ -15,7 +15,7 @@ UV_VERSION := 0.13.9
 ONE_THREAD = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
-.PHONY: help setup setup-dev demo test test-emulated soak fuzz check format lock release picture security-pages peers bench-matching bench-scoring bench-costs clean
+.PHONY: help setup setup-dev demo test test-emulated soak fuzz check format pages security-pages docs lock release picture peers bench-matching bench-scoring bench-costs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
@@ -41,16 +41,22 @@ fuzz: setup-dev  ## coverage-guided fuzzing of every parser that strangers reach
 test-emulated: setup-dev  ## engine x25519 on an emulated processor with AVX-512 IFMA (Bochs, Debian); some minutes
 	@PYTHONPATH=. $(PY) tests/emulated/processor.py
 
-check: setup-dev  ## types, style, import contracts, README against --help
+check: setup-dev  ## types, style, import contracts, papers against commands and code
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
-	@$(PY) -m pytest -q tests/architecture/test_readme.py
+	@$(PY) -m pytest -q tests/architecture/test_readme.py tests/architecture/test_formats.py tests/architecture/test_glossary.py
 
 format: setup-dev  ## put the code into its form
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+
+pages: setup-dev  ## docs/commands.md anew, from the command line itself
+	@$(PY) -m tests.support.command_page
+
+docs: setup-dev  ## the documentation as a site, in build/site; no network is used
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet && echo "written: build/site/index.html"
 
 lock:  ## resolve the dependencies anew into requirements*.lock
 	@sh setup run
