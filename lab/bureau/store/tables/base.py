@@ -9,7 +9,7 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase
 
 
-class Moment(TypeDecorator[datetime]):
+class UtcDateTime(TypeDecorator[datetime]):
     """An aware UTC time. SQLite keeps no time zone, so it is put off on the way in and on again on the way out."""
 
     impl = DateTime(timezone=True)
