@@ -1,10 +1,10 @@
 """Work over several cores, or several machines: the same function over many rows of arguments, answers in order.
 
-``LocalCrew`` is this machine's processes; ``ClusterCrew`` is a Dask cluster that somebody runs on Kubernetes, YARN or
-over SSH (extra ``[cluster]``). Which it is changes no byte of any answer. A worker that is killed costs the rows it had
-in hand, which are done again elsewhere; few rows are under way at a time, so an endless stream of them is worked off in
-bounded memory. Arguments travel to the workers as they are, keys among them: a cluster belongs to the party that uses
-it, and its connections are to be encrypted (TLS in Dask's own settings).
+``ProcessComputePool`` is this machine's processes; ``DaskComputePool`` is a Dask cluster that somebody runs on
+Kubernetes, YARN or over SSH (extra ``[cluster]``). Which it is changes no byte of any answer. A worker that is killed
+costs the rows it had in hand, which are done again elsewhere; few rows are under way at a time, so an endless stream of
+them is worked off in bounded memory. Arguments travel to the workers as they are, keys among them: a cluster belongs to
+the party that uses it, and its connections are to be encrypted (TLS in Dask's own settings).
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, Protocol, TypeVar
 
-from lab.process.memory_protection import forbid_dumps
+from lab.process.memory_protection import disable_core_dumps
 
 Result = TypeVar("Result")
 _AHEAD = 2  # rows of arguments in hand for each process: one at work, one waiting
 _TRIES = 3
 
 
-class CrewLost(Exception):
+class ComputePoolError(Exception):
     """The workers died again and again, or the cluster is not there. The message says which."""
 
 
-class WorkKills(CrewLost):
+class WorkersKilledByTask(ComputePoolError):
     """Whoever took up the same work died, again and again."""
 
 
-class Crew(Protocol):
+class ComputePool(Protocol):
     """Someone who does the work."""
 
     size: int
@@ -44,14 +44,14 @@ class Crew(Protocol):
     def map(self, function: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
         """``function(*row)`` for each row, in order; the function is one of a module, the rows plain data.
 
-        Raises what the function raises, and ``CrewLost``.
+        Raises what the function raises, and ``ComputePoolError``.
         """
 
     def close(self) -> None:
         """Let the workers go."""
 
 
-class SoloCrew:
+class SerialComputePool:
     """This process, alone."""
 
     size = 1
@@ -64,7 +64,7 @@ class SoloCrew:
         """There is nobody to let go."""
 
 
-class LocalCrew:
+class ProcessComputePool:
     """Processes of this machine. They are spawned, since a fork would copy locks and secrets, and end with this one."""
 
     def __init__(self, processes: int) -> None:
@@ -74,7 +74,7 @@ class LocalCrew:
         self._pool = self._open()
 
     def map(self, function: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
-        """See ``Crew``. When a process dies its pool is gone; a new one does again what was under way."""
+        """See ``ComputePool``. When a process dies its pool is gone; a new one does again what was under way."""
         waiting = iter(rows)
         under_way: deque[tuple[tuple[Any, ...], Future[Result]]] = deque()
         failures = 0
@@ -89,7 +89,7 @@ class LocalCrew:
             except BrokenProcessPool:
                 failures += 1
                 if failures == _TRIES:
-                    raise WorkKills(f"The worker processes died {failures} times on the same work.") from None
+                    raise WorkersKilledByTask(f"The worker processes died {failures} times on the same work.") from None
                 self._pool.shutdown(wait=False, cancel_futures=True)
                 self._pool = self._open()
                 under_way = deque((row, self._pool.submit(function, *row)) for row, _ in under_way)
@@ -107,7 +107,7 @@ class LocalCrew:
         return ProcessPoolExecutor(self.size, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
 
 
-class ClusterCrew:
+class DaskComputePool:
     """A Dask cluster, by its scheduler's address (``tcp://host:8786``)."""
 
     size: int
@@ -115,23 +115,23 @@ class ClusterCrew:
     """The most threads that one of its workers has."""
 
     def __init__(self, address: str, *, timeout: float = 10.0) -> None:
-        """Raises ``CrewLost`` without the extra ``[cluster]``, or if no scheduler with workers answers."""
+        """Raises ``ComputePoolError`` without the extra ``[cluster]``, or if no scheduler with workers answers."""
         try:
             from distributed import Client
         except ImportError:
-            raise CrewLost("The package distributed is missing: install shulab[cluster].") from None
+            raise ComputePoolError("The package distributed is missing: install shulab[cluster].") from None
         try:
             self._client = Client(address, timeout=timeout, set_as_default=False)
         except (OSError, ValueError):
-            raise CrewLost(f"No Dask scheduler answers at {address}.") from None
+            raise ComputePoolError(f"No Dask scheduler answers at {address}.") from None
         threads = self._client.nthreads().values()
         self.size, self.threads = sum(threads), max(threads, default=0)
         if not self.size:
             self._client.close()
-            raise CrewLost(f"The Dask scheduler at {address} has no workers.")
+            raise ComputePoolError(f"The Dask scheduler at {address} has no workers.")
 
     def map(self, function: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
-        """See ``Crew``. The scheduler gives what a lost worker had in hand to another."""
+        """See ``ComputePool``. The scheduler gives what a lost worker had in hand to another."""
         from distributed import CancelledError, KilledWorker
 
         waiting = iter(rows)
@@ -146,31 +146,31 @@ class ClusterCrew:
                 under_way.popleft()
                 yield result
         except KilledWorker:
-            raise WorkKills("The cluster's workers died again and again on the same work.") from None
+            raise WorkersKilledByTask("The cluster's workers died again and again on the same work.") from None
         except CancelledError:
-            raise CrewLost("The cluster's scheduler went away.") from None
+            raise ComputePoolError("The cluster's scheduler went away.") from None
 
     def close(self) -> None:
         """Part from the cluster; it goes on."""
         self._client.close()
 
 
-def open_crew(processes: int = 0, cluster: str = "") -> Crew:
+def open_compute_pool(processes: int = 0, cluster: str = "") -> ComputePool:
     """A cluster if one is named; else that many processes of this machine (0: one a core this process may use)."""
     if cluster:
-        return ClusterCrew(cluster)
+        return DaskComputePool(cluster)
     count = processes or len(os.sched_getaffinity(0))
-    return LocalCrew(count) if count > 1 else SoloCrew()
+    return ProcessComputePool(count) if count > 1 else SerialComputePool()
 
 
 def _begin(parent: int) -> None:
     """A worker's first steps: no dumps of its keys, Ctrl-C goes to its parent, and it does not outlive it."""
-    forbid_dumps()
+    disable_core_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with(parent)
+    exit_with_parent(parent)
 
 
-def end_with(parent: int) -> None:
+def exit_with_parent(parent: int) -> None:
     """Let this process end when it loses its parent, whatever it is doing."""
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
 

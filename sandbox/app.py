@@ -16,31 +16,31 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.exchange import Charge
+from lab.bureau.exchange import BatchCharge
 from lab.bureau.key_management.metrics_token import metrics_token
-from lab.bureau.ledger import LOCAL
-from lab.bureau.ledger.settings_changes import note_configuration
-from lab.bureau.ledger.tree_head_signer import Notary
-from lab.process.memory_protection import forbid_dumps, keep_environment
+from lab.bureau.ledger import LOCAL_ACTOR
+from lab.bureau.ledger.settings_changes import record_configuration_change
+from lab.bureau.ledger.tree_head_signer import TreeHeadSigner
+from lab.process.memory_protection import disable_core_dumps, hide_environment_from_children
 from lab.terms.errors import Conflict
-from lab.transport.tls_files import check_tls
+from lab.transport.tls_files import check_tls_files
 from sandbox.api import openapi
 from sandbox.api.banks import batches, contracts, jobs, matching, offers, scoring
 from sandbox.api.people import accounts, bank_keys, consents, contracts_admin, openid_sign_in, sign_in
 from sandbox.api.public import bureau_card as bureau_routes
 from sandbox.api.public import health, ledger
 from sandbox.api.public import metrics as metrics_routes
-from sandbox.background.cosignature_requests import Witnessing
+from sandbox.background.cosignature_requests import CosignatureRequester
 from sandbox.background.sweeper import Sweeper
-from sandbox.dependencies import Parts
+from sandbox.dependencies import ServiceDependencies
 from sandbox.http import problems
-from sandbox.http.limits import Budget, Places, Waits
-from sandbox.http.middleware import Surround
-from sandbox.http.upload_limits import Uploads
-from sandbox.jobs import Jobs
-from sandbox.monitoring.metrics import Metrics
-from sandbox.monitoring.service_log import NAME, note, open_journal
-from sandbox.oidc.configured_provider import find_provider
+from sandbox.http.limits import CapacityLimit, ConcurrencyLimit, WaitLimit
+from sandbox.http.middleware import RequestMiddleware
+from sandbox.http.upload_limits import UploadLimiter
+from sandbox.jobs import BatchWorkflows
+from sandbox.monitoring.metrics import ServiceMetrics
+from sandbox.monitoring.service_log import LOGGER_NAME, log_event, open_service_log
+from sandbox.oidc.configured_provider import load_oidc_provider
 from sandbox.settings import ServiceSettings, load_settings
 
 
@@ -48,31 +48,31 @@ def create_app(
     bureau: Bureau,
     settings: ServiceSettings,
     logger: logging.Logger | None = None,
-    metrics: Metrics | None = None,
-    begin: Callable[[Charge], None] = lambda _: None,
+    metrics: ServiceMetrics | None = None,
+    begin: Callable[[BatchCharge], None] = lambda _: None,
     spool: Path | None = None,
 ) -> FastAPI:
-    """The application over an open bureau; ``logger`` is the journal (``open_journal``), or none.
+    """The application over an open bureau; ``logger`` is the journal (``open_service_log``), or none.
 
-    ``begin`` is told of each charged batch (``Jobs.begin``); by default batches are left to another process.
+    ``begin`` is told of each charged batch (``BatchWorkflows.begin``); by default batches are left to another process.
     ``spool`` is where bodies lie on their way in; by default where temporary files do.
     """
-    logger, metrics = logger or logging.getLogger(NAME), metrics or Metrics()
-    places = Places(
+    logger, metrics = logger or logging.getLogger(LOGGER_NAME), metrics or ServiceMetrics()
+    places = ConcurrencyLimit(
         settings.heavy_places,
         retry_after=settings.retry_after,
         share=settings.heavy_places_per_bank,
         patience=settings.place_seconds,
     )
-    sign_ins = Places(settings.sign_in_places, retry_after=settings.retry_after)
-    uploads = Uploads(
+    sign_ins = ConcurrencyLimit(settings.sign_in_places, retry_after=settings.retry_after)
+    uploads = UploadLimiter(
         spool,
         room=settings.upload_bytes,
         share=settings.upload_bytes_per_bank,
         count=settings.uploads_per_bank,
         retry_after=settings.retry_after,
     )
-    streams = Budget(settings.event_streams, retry_after=settings.retry_after)
+    streams = CapacityLimit(settings.event_streams, retry_after=settings.retry_after)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -89,25 +89,25 @@ def create_app(
         redirect_slashes=False,  # a redirect would lose what was signed
         lifespan=lifespan,
     )
-    app.state.parts = Parts(
+    app.state.parts = ServiceDependencies(
         bureau,
         str(bureau.identity()["public_key"]),
         settings,
         places,
         sign_ins,
         logger,
-        find_provider(settings),
+        load_oidc_provider(settings),
         uploads,
         streams,
-        Waits(settings.reply_waits_per_bank),
+        WaitLimit(settings.reply_waits_per_bank),
         metrics,
         begin,
     )
-    metrics.watch(
+    metrics.add_gauges(
         waiting=lambda: len(bureau.waiting_batches()),
-        places=lambda: places.free,
+        places=lambda: places.free_slots,
         uploads=lambda: uploads.free,
-        uncosigned=lambda: bureau.cosigning.behind(),
+        uncosigned=lambda: bureau.cosigning.witness_lag(),
     )
     for room in (
         health,
@@ -128,10 +128,14 @@ def create_app(
         offers,
     ):
         app.include_router(room.router)
-    problems.install(app)
-    openapi.describe(app)
+    problems.install_error_handlers(app)
+    openapi.install_openapi(app)
     app.add_middleware(
-        Surround, logger=logger, metrics=metrics, seconds=settings.request_seconds, linger=settings.linger_seconds
+        RequestMiddleware,
+        logger=logger,
+        metrics=metrics,
+        seconds=settings.request_seconds,
+        linger=settings.linger_seconds,
     )
     return app
 
@@ -152,7 +156,7 @@ def server_config(app: FastAPI, settings: ServiceSettings) -> uvicorn.Config:
     )
 
 
-class _Server(uvicorn.Server):
+class _BureauServer(uvicorn.Server):
     """Writes the port to a file when it listens."""
 
     def __init__(self, config: uvicorn.Config, port_file: Path | None) -> None:
@@ -176,45 +180,47 @@ def serve(
     ``port`` 0 takes a free one; ``port_file`` receives the number once the service listens. ``changes``: settings of
     the bureau that are others this time.
     """
-    forbid_dumps()
-    keep_environment()
+    disable_core_dumps()
+    hide_environment_from_children()
     settings = load_settings(home)
-    check_tls(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
+    check_tls_files(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
     with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
         bureau.check_workers()
-        logger = open_journal(home / "logs", settings.log_bytes)
-        metrics = Metrics()
-        jobs = Jobs(bureau, logger, on_outcome=metrics.batch)
+        logger = open_service_log(home / "logs", settings.log_bytes)
+        metrics = ServiceMetrics()
+        jobs = BatchWorkflows(bureau, logger, on_outcome=metrics.observe_batch)
         token = settings.metrics_token.get_secret_value() or metrics_token(bureau.home.folder)
         scraped = settings.model_copy(update={"metrics_token": SecretStr(token)})
-        app = create_app(bureau, scraped, logger, metrics, jobs.begin, bureau.home.path("spool"))
+        app = create_app(bureau, scraped, logger, metrics, jobs.enqueue, bureau.home.path("spool"))
         config = server_config(app, settings)
         # uvicorn raises the signal again when it has shut down; with these handlers that means: return.
         for name in (signal.SIGTERM, signal.SIGINT):
             signal.signal(name, lambda number, frame: None)
         warming = threading.Thread(target=_warm, args=(bureau, logger), daemon=True)
         warming.start()
-        note_configuration(bureau.store, "service", settings, bureau.keys.hashes_of_settings, by=LOCAL)
-        notary = Notary(
+        record_configuration_change(bureau.store, "service", settings, bureau.keys.hash_settings, by=LOCAL_ACTOR)
+        notary = TreeHeadSigner(
             bureau.log,
             entries=settings.head_entries,
             seconds=settings.head_seconds,
-            on_error=lambda error: note(logger, "no tree head", error=error),
+            on_error=lambda error: log_event(logger, "no tree head", error=error),
             clock=bureau.now,
         )
         sweeper = Sweeper(
             bureau.sweep,
             seconds=settings.sweep_seconds,
-            on_error=lambda error: note(logger, "sweep failed", error=error),
+            on_error=lambda error: log_event(logger, "sweep failed", error=error),
         )
-        witnessing = Witnessing(bureau.cosigning, lambda *outcome: _note_outcome(logger, metrics, *outcome))
+        witnessing = CosignatureRequester(
+            bureau.cosigning, lambda *outcome: _record_witness_outcome(logger, metrics, *outcome)
+        )
         jobs.start()
         notary.start()
         witnessing.start()
         sweeper.start()
-        note(logger, "serving", host=host, port=listening.getsockname()[1])
+        log_event(logger, "serving", host=host, port=listening.getsockname()[1])
         try:
-            _Server(config, port_file).run(sockets=[listening])
+            _BureauServer(config, port_file).run(sockets=[listening])
         finally:
             sweeper.stop()
             witnessing.stop()
@@ -222,7 +228,7 @@ def serve(
             jobs.stop(settings.drain_seconds)
             # A thread that the interpreter's end meets in native code takes the process down with SIGABRT.
             warming.join(settings.drain_seconds)
-        note(logger, "stopped")
+        log_event(logger, "stopped")
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -236,18 +242,18 @@ def _listen(host: str, port: int) -> socket.socket:
         ) from None
 
 
-def _note_outcome(
-    logger: logging.Logger, metrics: Metrics, witness: str, outcome: str, error: Exception | None
+def _record_witness_outcome(
+    logger: logging.Logger, metrics: ServiceMetrics, witness: str, outcome: str, error: Exception | None
 ) -> None:
     """A witness's answer, counted; what went wrong is in the journal as well."""
-    metrics.cosignature(outcome)
+    metrics.count_cosignature(outcome)
     if error is not None:
-        note(logger, "no cosignature", error=error, witness=witness, outcome=outcome)
+        log_event(logger, "no cosignature", error=error, witness=witness, outcome=outcome)
 
 
 def _warm(bureau: Bureau, logger: logging.Logger) -> None:
     """Start the bureau's workers beside the listening, so that neither waits for the other."""
     try:
-        bureau.warm()
+        bureau.start_workers()
     except Exception as error:
-        note(logger, "workers did not start", error=error)
+        log_event(logger, "workers did not start", error=error)

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from fastapi import Request
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.exchange import Charge
-from sandbox.http.limits import Budget, Places, Waits
-from sandbox.http.upload_limits import Uploads
-from sandbox.monitoring.metrics import Metrics
-from sandbox.oidc.pending_sign_ins import Waiting
+from lab.bureau.exchange import BatchCharge
+from sandbox.http.limits import CapacityLimit, ConcurrencyLimit, WaitLimit
+from sandbox.http.upload_limits import UploadLimiter
+from sandbox.monitoring.metrics import ServiceMetrics
+from sandbox.oidc.pending_sign_ins import PendingSignIns
 from sandbox.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from sandbox.oidc.provider import Provider
+    from sandbox.oidc.provider import OidcProvider
 
 
 @dataclass(frozen=True)
-class Parts:
+class ServiceDependencies:
     """The bureau, its settings, the places for heavy work and for checking passwords, the log, the OpenID provider, the
     room for bodies on their way in, the open streams, who waits for replies, the figures, who is told of a charged
     batch, and the sign-ins under way at the provider."""
@@ -30,21 +30,21 @@ class Parts:
     bureau: Bureau
     bureau_key: str
     settings: ServiceSettings
-    places: Places
-    sign_ins: Places
+    heavy_work_limit: ConcurrencyLimit
+    sign_in_limit: ConcurrencyLimit
     logger: logging.Logger
-    provider: Provider | None
-    uploads: Uploads
-    streams: Budget
-    waits: Waits
-    metrics: Metrics
-    begin: Callable[[Charge], None]
-    waiting: Waiting = field(default_factory=Waiting)
+    oidc_provider: OidcProvider | None
+    uploads: UploadLimiter
+    event_stream_limit: CapacityLimit
+    reply_wait_limit: WaitLimit
+    metrics: ServiceMetrics
+    enqueue_batch: Callable[[BatchCharge], None]
+    pending_sign_ins: PendingSignIns = field(default_factory=PendingSignIns)
 
 
-def parts_of(request: Request) -> Parts:
+def get_dependencies(request: Request) -> ServiceDependencies:
     """The parts of the service that serves ``request`` (a FastAPI dependency)."""
     parts = request.app.state.parts
-    if not isinstance(parts, Parts):
+    if not isinstance(parts, ServiceDependencies):
         raise TypeError("the application was not composed by sandbox.app")
     return parts

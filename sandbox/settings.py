@@ -12,7 +12,7 @@ from pydantic_settings import SettingsConfigDict
 
 from lab.bureau.configuration.settings import FileSettings
 
-FILE = "service.toml"
+SETTINGS_FILE = "service.toml"
 _MIB = 1024 * 1024
 Bytes = Annotated[int, Field(ge=1, le=1024 * _MIB)]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
@@ -102,4 +102,4 @@ class ServiceSettings(FileSettings):
 
 def load_settings(home: Path) -> ServiceSettings:
     """The settings for a bureau's folder; raises ``InvalidInput`` naming what does not fit, never its value."""
-    return ServiceSettings.read(home / FILE)
+    return ServiceSettings.read(home / SETTINGS_FILE)

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from lab.bureau.store import migrate, open_store
-from lab.process.garbage_collection import collect_seldom
+from lab.bureau.store import migrate, open_database
+from lab.process.garbage_collection import tune_garbage_collection
 
-collect_seldom()  # as the commands do: a process of tests loads what all of them load together
+tune_garbage_collection()  # as the commands do: a process of tests loads what all of them load together
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 
 
@@ -68,7 +68,7 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str
 
 
 def _migrate(url: str) -> None:
-    store = open_store(url)
+    store = open_database(url)
     migrate(store.engine)
     store.close()
 

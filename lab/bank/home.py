@@ -22,10 +22,10 @@ from lab.bank.keys import BankKeys
 from lab.disk.private_files import check_private, read_private, replace_private, sync_folder, write_private
 from lab.terms.contract.document import SignedContract, parse_contract
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound
-from lab.terms.keys.fingerprint import fingerprint, former_fingerprint
+from lab.terms.keys.fingerprint import key_fingerprint, legacy_fingerprint
 from lab.terms.keys.party import Party
 from lab.terms.keys.sealing import SealKey
-from lab.terms.text.visible_line import check_line
+from lab.terms.text.visible_line import check_visible_line
 
 _SETTINGS = "bank.toml"
 _KEY_FILE_BYTES = 32
@@ -37,12 +37,12 @@ def default_home() -> Path:
 
 
 @dataclass(frozen=True)
-class Pin:
+class PinnedBureau:
     """A bureau this bank trusts: its name, key, and the address it was last reached at."""
 
     bureau: Party
     url: str
-    pinned: str
+    pinned_at: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class BankHome:
     name: str
     public_key: str
     key_file: Path | None
-    former: tuple[str, ...] = ()
+    former_public_keys: tuple[str, ...] = ()
     """Public keys that this bank signed with before; contracts that name them stay its own."""
 
     @classmethod
@@ -64,7 +64,7 @@ class BankHome:
 
         Raises ``Conflict`` if there is a bank already, ``InvalidInput`` unless exactly one way of sealing is given.
         """
-        name = check_line(name.strip(), "a bank's name")
+        name = check_visible_line(name.strip(), "a bank's name")
         folder = folder.expanduser().absolute()
         if (folder / _SETTINGS).exists():
             raise Conflict("Wanted a new bank home; one exists here.", next_step="use it, or choose another --home")
@@ -85,7 +85,7 @@ class BankHome:
 
     @classmethod
     def open(cls, folder: Path) -> BankHome:
-        """Open a home; raises ``NotFound`` without one, ``Refused`` when others may read it."""
+        """Open a home; raises ``NotFound`` without one, ``NotAllowed`` when others may read it."""
         folder = folder.expanduser().absolute()
         path = folder / _SETTINGS
         if not path.is_file():
@@ -105,40 +105,40 @@ class BankHome:
         home._rename_pins()
         return home
 
-    def keys(self, passphrase: str | None = None) -> BankKeys:
+    def open_keys(self, passphrase: str | None = None) -> BankKeys:
         """The opened keys; ``passphrase`` where they are not sealed by a key file.
 
         A rotation that was interrupted after the settings had named the new key is finished here.
         """
         keys = BankKeys.open(self.folder / "keys", _seal_key(None if self.key_file else passphrase, self.key_file))
         named = BankHome.open(self.folder).public_key  # a rotation may have ended since this home was read
-        if keys.public_key_hex != named and not keys.promote(named):
+        if keys.public_key_hex != named and not keys.promote_next_key(named):
             raise NotAuthentic(
                 f"The key in the key folder is not the one named in {_SETTINGS}.",
                 next_step="restore either from a backup",
             )
         return keys
 
-    def take_up(self, keys: BankKeys) -> BankHome:
+    def complete_rotation(self, keys: BankKeys) -> BankHome:
         """Let the next key take the present one's place; the home as it is then.
 
         The settings are replaced first, all at once: from that moment the new key is the bank's, and ``keys`` brings
         the key's file to its place if this process does not.
         """
-        coming = keys.next()
+        coming = keys.next_key()
         if coming is None:
             raise NotFound("Wanted a next key; there is none.", next_step="run `lab bank rotate-key`")
         settings = tomllib.loads((self.folder / _SETTINGS).read_text(encoding="utf-8"))
-        former = [*self.former, self.public_key]
+        former = [*self.former_public_keys, self.public_key]
         settings |= {"public_key": coming.public_key_hex, "former": list(dict.fromkeys(former))}
         replace_private(self.folder / _SETTINGS, _toml(settings).encode())
-        keys.promote(coming.public_key_hex)
+        keys.promote_next_key(coming.public_key_hex)
         return BankHome.open(self.folder)
 
     @property
-    def own_keys(self) -> frozenset[str]:
+    def own_public_keys(self) -> frozenset[str]:
         """The present public key and all former ones."""
-        return frozenset({self.public_key, *self.former})
+        return frozenset({self.public_key, *self.former_public_keys})
 
     @property
     def card(self) -> Party:
@@ -171,15 +171,15 @@ class BankHome:
         return self.folder / "matching-keys"
 
     @property
-    def leaving(self) -> Path:
+    def trash(self) -> Path:
         """The folder of what is being removed."""
         return self.folder / "leaving"
 
-    def pins(self) -> tuple[Pin, ...]:
+    def pins(self) -> tuple[PinnedBureau, ...]:
         """All pinned bureaus."""
         return tuple(self._read_pin(path) for path in sorted((self.folder / "bureaus").glob("*.json")))
 
-    def find_pin(self, bureau: Party) -> Pin | None:
+    def find_pin(self, bureau: Party) -> PinnedBureau | None:
         """The pin of this very key, or None. Raises ``NotAuthentic`` if a pin has the name and another key, also where
         this key is pinned under another name: one bureau must not take another's."""
         pins = self.pins()
@@ -204,7 +204,7 @@ class BankHome:
         """
         for path in sorted((self.folder / "bureaus").glob("*.json")):
             key = self._read_pin(path).bureau.public_key
-            present, former = fingerprint(key), former_fingerprint(key)
+            present, former = key_fingerprint(key), legacy_fingerprint(key)
             if path.stem == present:
                 continue
             if path.stem != former:
@@ -223,10 +223,12 @@ class BankHome:
                     old.rename(new)
             sync_folder(path.parent)
 
-    def _read_pin(self, path: Path) -> Pin:
+    def _read_pin(self, path: Path) -> PinnedBureau:
         try:
             facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return Pin(Party(name=facts["name"], public_key=facts["public_key"]), facts["url"], facts["pinned"])
+            return PinnedBureau(
+                Party(name=facts["name"], public_key=facts["public_key"]), facts["url"], facts["pinned"]
+            )
         except (KeyError, TypeError, ValueError):
             raise InvalidInput(
                 f"Wanted a pinned bureau in {path.name}; found otherwise.",

@@ -12,21 +12,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from lab.bank.connection.client import Outlet
-from lab.bank.home import BankHome, Pin
+from lab.bank.connection.client import BureauClient
+from lab.bank.home import BankHome, PinnedBureau
 from lab.bank.keys import BankKeys, SigningKey
 from lab.disk.private_files import replace_private
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
-from lab.terms.keys.key_succession import SignedSuccession, Succession
+from lab.terms.keys.key_succession import KeySuccession, SignedKeySuccession
 from lab.terms.keys.party import Party
 from protocols.wire.http_signatures import Signer
 
-NEXT_CARD = "next-card.json"
-Connect = Callable[[Pin, Signer], Outlet]
+NEXT_CARD_FILE = "next-card.json"
+ClientFactory = Callable[[PinnedBureau, Signer], BureauClient]
 
 
 @dataclass(frozen=True, slots=True)
-class Rotation:
+class KeyRotationStatus:
     """How far it came: the keys, the bureaus that know the new one, those that do not yet, and why the first does not.
 
     ``done``: the new key has taken the old one's place.
@@ -34,75 +34,77 @@ class Rotation:
 
     old: Party
     new: Party
-    told: tuple[str, ...]
-    waiting: tuple[str, ...]
+    notified: tuple[str, ...]
+    pending: tuple[str, ...]
     failure: ShulabError | None
 
     @property
-    def done(self) -> bool:
+    def is_complete(self) -> bool:
         """Whether the new key has taken the old one's place."""
-        return not self.waiting
+        return not self.pending
 
 
-def rotate_key(home: BankHome, keys: BankKeys, pins: tuple[Pin, ...], connect: Connect) -> Rotation:
+def rotate_key(
+    home: BankHome, keys: BankKeys, pins: tuple[PinnedBureau, ...], connect: ClientFactory
+) -> KeyRotationStatus:
     """Begin a rotation or go on with it, telling the bureaus ``pins``; done once every pinned bureau was told.
 
     A bureau that does not accept the old key either (it was revoked) can be given the next key's card, which lies in
     the home as ``next-card.json``; once it has added that key, the same command goes on.
     """
     old = home.card
-    resumed = keys.next() is not None
-    new = Party(name=home.name, public_key=keys.make_next().public_key_hex)
-    replace_private(home.folder / NEXT_CARD, json.dumps(new.model_dump(), ensure_ascii=False).encode())
+    resumed = keys.next_key() is not None
+    new = Party(name=home.name, public_key=keys.make_next_key().public_key_hex)
+    replace_private(home.folder / NEXT_CARD_FILE, json.dumps(new.model_dump(), ensure_ascii=False).encode())
     failure: ShulabError | None = None
     for pin in pins:
-        if pin.bureau.public_key in keys.told():
+        if pin.bureau.public_key in keys.notified_bureaus():
             continue
         try:
-            _tell(keys, pin, connect, resumed=resumed)
+            _notify_bureau(keys, pin, connect, resumed=resumed)
         except ShulabError as error:
             failure = failure or error
         else:
-            keys.note_told(pin.bureau.public_key)
-    told = keys.told()
+            keys.record_notified_bureau(pin.bureau.public_key)
+    told = keys.notified_bureaus()
     known = home.pins()
     waiting = tuple(pin.bureau.name for pin in known if pin.bureau.public_key not in told)
     if not waiting:
-        home.take_up(keys)
-        (home.folder / NEXT_CARD).unlink(missing_ok=True)
+        home.complete_rotation(keys)
+        (home.folder / NEXT_CARD_FILE).unlink(missing_ok=True)
     names = tuple(pin.bureau.name for pin in known if pin.bureau.public_key in told)
-    return Rotation(old, new, names, waiting, failure)
+    return KeyRotationStatus(old, new, names, waiting, failure)
 
 
-def _tell(keys: BankKeys, pin: Pin, connect: Connect, *, resumed: bool) -> None:
+def _notify_bureau(keys: BankKeys, pin: PinnedBureau, connect: ClientFactory, *, resumed: bool) -> None:
     """Bring the succession to one bureau; raises ``Unreachable``, ``NotAuthentic`` and what the bureau refuses."""
-    present, coming = keys.present(), keys.make_next()
+    present, coming = keys.current_key(), keys.make_next_key()
     if resumed and _is_known(pin, coming, connect):
         return  # the bureau was told, or has added the key from a card, and this home could not note it
     try:
         with connect(pin, present) as outlet:
-            bank = outlet.own_bank()
-            outlet.succeed_key(_statement(pin, bank, present, coming))
+            bank = outlet.own_bank_id()
+            outlet.submit_key_succession(_statement(pin, bank, present, coming))
     except NotAuthentic as error:
         raise NotAuthentic(
             f"The bureau {pin.bureau.name} could not be told with this bank's old key: {error.detail}",
-            next_step=f"if the key was revoked: send the bureau {NEXT_CARD} of the bank's folder and read it the "
+            next_step=f"if the key was revoked: send the bureau {NEXT_CARD_FILE} of the bank's folder and read it the "
             "fingerprint; when its administrator has added the key, run the same command again",
         ) from None
 
 
-def _is_known(pin: Pin, key: SigningKey, connect: Connect) -> bool:
+def _is_known(pin: PinnedBureau, key: SigningKey, connect: ClientFactory) -> bool:
     try:
         with connect(pin, key) as outlet:
-            outlet.own_bank()
+            outlet.own_bank_id()
     except NotAuthentic:
         return False
     return True
 
 
-def _statement(pin: Pin, bank: str, old: SigningKey, new: SigningKey) -> SignedSuccession:
+def _statement(pin: PinnedBureau, bank: str, old: SigningKey, new: SigningKey) -> SignedKeySuccession:
     try:
-        statement = Succession(
+        statement = KeySuccession(
             bureau=pin.bureau.public_key,
             bank=bank,
             old_key=old.public_key_hex,
@@ -112,12 +114,12 @@ def _statement(pin: Pin, bank: str, old: SigningKey, new: SigningKey) -> SignedS
     except ValueError:
         raise Unreachable("Wanted this bank's id from the bureau; found none.", next_step="ask the bureau") from None
     message = statement.signing_input()
-    return SignedSuccession(
+    return SignedKeySuccession(
         statement=statement, old_signature=old.sign(message).hex(), new_signature=new.sign(message).hex()
     )
 
 
-def pins_at(home: BankHome, urls: list[str], card_at: Callable[[str], str]) -> tuple[Pin, ...]:
+def select_pinned_bureaus(home: BankHome, urls: list[str], card_at: Callable[[str], str]) -> tuple[PinnedBureau, ...]:
     """The pinned bureaus, or those at ``urls``: each address must show a pinned key (``card_at(url)`` fetches it)."""
     if not urls:
         return home.pins()
@@ -129,5 +131,5 @@ def pins_at(home: BankHome, urls: list[str], card_at: Callable[[str], str]) -> t
             raise InvalidInput(
                 "Wanted the address of a bureau that this bank has pinned; found another.", next_step="check --bureau"
             )
-        found.append(Pin(pin.bureau, url, pin.pinned))
+        found.append(PinnedBureau(pin.bureau, url, pin.pinned_at))
     return tuple(found)

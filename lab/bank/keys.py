@@ -26,17 +26,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
 from lab.disk.private_files import check_private, read_private, replace_private, sync_folder, write_private
-from lab.process.memory_protection import forbid_dumps
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.process.memory_protection import disable_core_dumps
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.keys.sealing import SealKey, open_sealed, seal
-from protocols.matching.bank import Blinding, operation_of, order_seed, request_seed, secret_order
-from protocols.scoring.bank import KeyHolder, generate_secret
-from protocols.scoring.messages import is_current
+from protocols.matching.bank import Blinding, matching_operation, permutation_seed, request_seed, secret_permutation
+from protocols.scoring.bank import KeyHolder, generate_secret_key
+from protocols.scoring.messages import has_current_format
 from protocols.scoring.parameters import PARAMETERS, ParameterSet
 
 SIGNING_FILE = "signing.sealed"
 NEXT_FILE = "next.sealed"
-TOLD_FILE = "next.told"
+NOTIFIED_FILE = "next.told"
 MATCHING_FILE = "matching.sealed"
 _SIGNING_LABEL = b"shulab bank signing key v1"
 _SCORING_LABEL = b"shulab bank scoring key v1 "
@@ -45,7 +45,7 @@ _SEED_BYTES = 32
 _LENGTH_BYTES = 4
 
 
-class _Hidden:
+class _NonSerialisable:
     """Never printed, pickled, copied or written as JSON."""
 
     __slots__ = ()
@@ -66,7 +66,7 @@ class _Hidden:
         raise TypeError("the bank's keys cannot be copied")
 
 
-class SigningKey(_Hidden):
+class SigningKey(_NonSerialisable):
     """One signing key of the bank, opened."""
 
     __slots__ = ("_private", "_public")
@@ -85,7 +85,7 @@ class SigningKey(_Hidden):
         return self._private.sign(message)
 
 
-class BankKeys(_Hidden):
+class BankKeys(_NonSerialisable):
     """The bank's opened keys. Made by ``create`` or ``open``."""
 
     __slots__ = ("_folder", "_opened", "_seal_key")
@@ -101,7 +101,7 @@ class BankKeys(_Hidden):
 
         Raises ``Conflict`` if a signing key lies there already: keys are never overwritten.
         """
-        forbid_dumps()
+        disable_core_dumps()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         check_private(folder)
         if (folder / SIGNING_FILE).exists():
@@ -116,82 +116,84 @@ class BankKeys(_Hidden):
     def open(cls, folder: Path, seal_key: SealKey) -> BankKeys:
         """Open the keys in ``folder``.
 
-        Raises ``NotFound`` without keys, ``Refused`` when others may read the folder or a file in it, ``NotAuthentic``
-        for a wrong passphrase or key file.
+        Raises ``NotFound`` without keys, ``NotAllowed`` when others may read the folder or a file in it,
+        ``NotAuthentic`` for a wrong passphrase or key file.
         """
-        forbid_dumps()
+        disable_core_dumps()
         if not (folder / SIGNING_FILE).is_file():
             raise NotFound("Wanted the bank's keys; there are none in this home.", next_step="run `lab bank init`")
         check_private(folder)
         keys = cls(folder, seal_key)
-        keys.present()
+        keys.current_key()
         return keys
 
     @property
     def public_key_hex(self) -> str:
         """The public half of the present signing key, 64 hexadecimal digits."""
-        return self.present().public_key_hex
+        return self.current_key().public_key_hex
 
     def sign(self, message: bytes) -> bytes:
         """Signature by the present signing key, 64 bytes."""
-        return self.present().sign(message)
+        return self.current_key().sign(message)
 
-    def present(self) -> SigningKey:
+    def current_key(self) -> SigningKey:
         """The signing key that the bank's card shows."""
         found = self._signing(SIGNING_FILE)
         if found is None:
             raise NotFound("Wanted the bank's keys; there are none in this home.", next_step="run `lab bank init`")
         return found
 
-    def next(self) -> SigningKey | None:
+    def next_key(self) -> SigningKey | None:
         """The key that is to take the present one's place, while a rotation is under way."""
         return self._signing(NEXT_FILE)
 
-    def key_for(self, bureau_key: str) -> SigningKey:
+    def key_for_bureau(self, bureau_key: str) -> SigningKey:
         """The key that the bureau of this public key knows: the next one as soon as that bureau was told."""
-        coming = self.next() if bureau_key in self.told() else None
-        return coming or self.present()
+        coming = self.next_key() if bureau_key in self.notified_bureaus() else None
+        return coming or self.current_key()
 
-    def key_named(self, public_key: str) -> SigningKey:
-        """The present or next key with this public half; raises ``Refused`` for a former one, which is gone."""
-        for key in (self.present(), self.next()):
+    def find_key(self, public_key: str) -> SigningKey:
+        """The present or next key with this public half; raises ``NotAllowed`` for a former one, which is gone."""
+        for key in (self.current_key(), self.next_key()):
             if key is not None and key.public_key_hex == public_key:
                 return key
-        raise Refused(
+        raise NotAllowed(
             "Wanted to sign with a key that this bank no longer has, or never had.",
             next_step="send the bureau this bank's present card (`lab bank card`) for a new version",
         )
 
-    def make_next(self) -> SigningKey:
+    def make_next_key(self) -> SigningKey:
         """Make and seal the next signing key, unless there is one."""
-        coming = self.next()
+        coming = self.next_key()
         if coming is None:
-            (self._folder / TOLD_FILE).unlink(missing_ok=True)  # what an earlier rotation left speaks of another key
+            (self._folder / NOTIFIED_FILE).unlink(
+                missing_ok=True
+            )  # what an earlier rotation left speaks of another key
             coming = self._make_signing(NEXT_FILE)
         return coming
 
-    def told(self) -> frozenset[str]:
+    def notified_bureaus(self) -> frozenset[str]:
         """Public keys of the bureaus that know the next key."""
         try:
-            return frozenset(json.loads((self._folder / TOLD_FILE).read_bytes()))
+            return frozenset(json.loads((self._folder / NOTIFIED_FILE).read_bytes()))
         except FileNotFoundError:
             return frozenset()
 
-    def note_told(self, bureau_key: str) -> None:
+    def record_notified_bureau(self, bureau_key: str) -> None:
         """Remember that this bureau knows the next key."""
-        content = json.dumps(sorted(self.told() | {bureau_key})).encode()
-        replace_private(self._folder / TOLD_FILE, content)
+        content = json.dumps(sorted(self.notified_bureaus() | {bureau_key})).encode()
+        replace_private(self._folder / NOTIFIED_FILE, content)
 
-    def promote(self, public_key: str) -> bool:
+    def promote_next_key(self, public_key: str) -> bool:
         """Let the next key take the present one's place if it is the one named; whether it is the present one now."""
-        coming = self.next()
+        coming = self.next_key()
         if coming is not None and coming.public_key_hex == public_key:
             os.replace(self._folder / NEXT_FILE, self._folder / SIGNING_FILE)
             sync_folder(self._folder)
-        if self.present().public_key_hex != public_key:
+        if self.current_key().public_key_hex != public_key:
             return False
-        if self.next() is None:
-            (self._folder / TOLD_FILE).unlink(missing_ok=True)
+        if self.next_key() is None:
+            (self._folder / NOTIFIED_FILE).unlink(missing_ok=True)
         return True
 
     def _make_signing(self, name: str) -> SigningKey:
@@ -216,7 +218,7 @@ class BankKeys(_Hidden):
             held = self._opened[name] = (stamp, SigningKey(Ed25519PrivateKey.from_private_bytes(secret)))
         return held[1]
 
-    def holder(self, params: ParameterSet) -> KeyHolder:
+    def key_holder(self, params: ParameterSet) -> KeyHolder:
         """One who encrypts and decrypts under ``params``; the key is made and sealed at the first call."""
         secret, _ = self._scoring(params)
         return _make_holder(params, secret)
@@ -234,16 +236,16 @@ class BankKeys(_Hidden):
         for byte; others, and the same under another contract or epoch, are blinded by keys that do not link
         (``protocols.matching.request_composition``).
         """
-        about = (operation_of(counting), engine, contract, epoch)
+        about = (matching_operation(counting), engine, contract, epoch)
         return Blinding(engine, request_seed(self._matching_secret(), *about, identifiers))
 
-    def order(
+    def request_order(
         self, engine: str, contract: str, epoch: int, identifiers: Sequence[str], *, counting: bool = False
     ) -> NDArray[np.int64]:
         """The secret order in which a portfolio is asked for: a permutation of its identifiers sorted by text, int64
         [n]. The same identifiers are always asked in the same order."""
-        about = (operation_of(counting), engine, contract, epoch)
-        return secret_order(order_seed(self._matching_secret(), *about, identifiers), len(identifiers))
+        about = (matching_operation(counting), engine, contract, epoch)
+        return secret_permutation(permutation_seed(self._matching_secret(), *about, identifiers), len(identifiers))
 
     def _matching_secret(self) -> bytes:
         """32 random bytes, made and sealed at the first call. They outlive rotations of the signing key."""
@@ -261,12 +263,12 @@ class BankKeys(_Hidden):
         path = self._folder / f"scoring-{params.name}.sealed"
         label = _SCORING_LABEL + params.name.encode()
         if not path.exists():
-            secret = generate_secret(params)
+            secret = generate_secret_key(params)
             context = KeyHolder(params, secret).public_context()
             write_private(path, seal(_prefixed(secret) + context, self._seal_key, label))
             return secret, context
         secret, context = _parted(open_sealed(read_private(path), self._seal_key, label))
-        if not is_current(context):
+        if not has_current_format(context):
             return self._renew(path, label, params)
         return secret, context
 
@@ -280,7 +282,7 @@ class BankKeys(_Hidden):
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)  # another process of the bank may be at it
             secret, context = _parted(open_sealed(read_private(path), self._seal_key, label))
-            if not is_current(context):
+            if not has_current_format(context):
                 context = _make_holder(params, secret).public_context()
                 replace_private(path, seal(_prefixed(secret) + context, self._seal_key, label))
         finally:

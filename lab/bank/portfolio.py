@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.tables.table_reader import digest_of, read_table
+from lab.tables.table_reader import hash_file, read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, Reason, normalise
+from lab.terms.identifiers import IdKind, RejectionReason, normalise_identifiers
 
 # Headers under which a code column is found when it is not named.
 ID_COLUMNS = ("id", "code", "uscc", "统一社会信用代码", "社会信用代码", "信用代码")
@@ -26,8 +26,8 @@ class SetAsideRow:
     """A row the job goes on without: its number in the file, what stood in the code column (the bank's own), why."""
 
     row: int
-    given: str | None
-    reason: Reason
+    code_as_written: str | None
+    reason: RejectionReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +42,15 @@ class Portfolio:
     id_column: str
     frame: pl.DataFrame
     codes: tuple[str, ...]
-    given: tuple[str, ...]
-    numbers: NDArray[np.int64]
+    codes_as_written: tuple[str, ...]
+    row_numbers: NDArray[np.int64]
     set_aside: tuple[SetAsideRow, ...]
     rows: int
     sha256: str
     warnings: tuple[str, ...]
 
     @property
-    def reasons(self) -> dict[str, int]:
+    def set_aside_counts(self) -> dict[str, int]:
         """How many rows were set aside for each reason, by reason code."""
         counts: dict[str, int] = {}
         for row in self.set_aside:
@@ -64,14 +64,14 @@ def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = No
     table = read_table(path)
     column = _id_column(table.frame, id_column, kind)
     given = table.frame[column].to_list()
-    found = normalise(given, kind)
+    found = normalise_identifiers(given, kind)
     seen: set[str] = set()
     accepted: list[int] = []
-    aside = [SetAsideRow(row.row, None, row.reason) for row in table.set_aside]
+    aside = [SetAsideRow(row.row, None, row.reason) for row in table.rejected]
     for index, (code, reason) in enumerate(zip(found.codes, found.reasons, strict=True)):
         if code is None or code in seen:
-            why = Reason.DUPLICATE if code is not None else Reason(reason or Reason.EMPTY)
-            aside.append(SetAsideRow(int(table.numbers[index]), given[index], why))
+            why = RejectionReason.DUPLICATE if code is not None else RejectionReason(reason or RejectionReason.EMPTY)
+            aside.append(SetAsideRow(int(table.row_numbers[index]), given[index], why))
         else:
             seen.add(code)
             accepted.append(index)
@@ -81,11 +81,11 @@ def read_portfolio(path: str | Path, *, kind: IdKind, id_column: str | None = No
         id_column=column,
         frame=table.frame[picked],
         codes=tuple(code for index in accepted if (code := found.codes[index]) is not None),
-        given=tuple(given[index] for index in accepted),
-        numbers=table.numbers[picked],
+        codes_as_written=tuple(given[index] for index in accepted),
+        row_numbers=table.row_numbers[picked],
         set_aside=tuple(sorted(aside, key=lambda row: row.row)),
         rows=table.rows,
-        sha256=digest_of(path),
+        sha256=hash_file(path),
         warnings=table.warnings,
     )
 
@@ -94,7 +94,9 @@ def read_codes(path: str | Path, *, kind: IdKind) -> frozenset[str]:
     """The usable codes in the first column (or the code column) of a table: firms to match but not to score."""
     table = read_table(path)
     column = next((name for name in ID_COLUMNS if name in table.frame.columns), table.frame.columns[0])
-    return frozenset(code for code in normalise(table.frame[column].to_list(), kind).codes if code is not None)
+    return frozenset(
+        code for code in normalise_identifiers(table.frame[column].to_list(), kind).codes if code is not None
+    )
 
 
 def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:
@@ -111,7 +113,7 @@ def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:
             return lowered[name]
     first = frame.columns[0]
     sample = frame[first].head(100).to_list()
-    if kind == "uscc" and normalise(sample, kind).accepted * 2 > len(sample):
+    if kind == "uscc" and normalise_identifiers(sample, kind).accepted_count * 2 > len(sample):
         return first
     raise InvalidInput(
         "Wanted to know which column holds the enterprises' codes; no column has a usual name for it.",

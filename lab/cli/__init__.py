@@ -16,15 +16,15 @@ from typing import Annotated
 import typer
 from typer.exceptions import TyperException
 
-from lab.cli.terminal.help_formatting import cut_nothing
-from lab.cli.terminal.output import explain, tell_fault, tell_usage
-from lab.process.garbage_collection import collect_seldom
-from lab.process.memory_protection import forbid_dumps, keep_environment
+from lab.cli.terminal.help_formatting import disable_help_truncation
+from lab.cli.terminal.output import report_error, report_internal_error, report_usage_error
+from lab.process.garbage_collection import tune_garbage_collection
+from lab.process.memory_protection import disable_core_dumps, hide_environment_from_children
 from lab.terms.errors import NotFound, ShulabError
 
 
 @dataclass(frozen=True)
-class Group:
+class Subcommand:
     """Where a command lives: its module, its one-line help, and whether it is one command rather than a group."""
 
     module: str
@@ -32,36 +32,42 @@ class Group:
     single: bool = False
 
 
-GROUPS: dict[str, Group] = {
-    "demo": Group(
+SUBCOMMANDS: dict[str, Subcommand] = {
+    "demo": Subcommand(
         "lab.cli.simulation.commands", "演示整个流程 The whole job on made-up data, on this machine.", single=True
     ),
-    "trial": Group(
+    "trial": Subcommand(
         "lab.cli.simulation.commands", "用两份文件试算 The same job on your own two files, before signing.", single=True
     ),
-    "bench": Group("lab.cli.simulation.bench", "基准 Measure this machine, on made-up data."),
-    "bank": Group("lab.cli.bank.commands", "银行 For the bank: keys, contracts, scoring, portraits."),
-    "bureau": Group("lab.cli.bureau.commands", "数据局 For the bureau: set up, import a register, serve."),
-    "officer": Group("lab.cli.officer.commands", "数据专员 For data officers: contracts, from the draft to their end."),
-    "audit": Group(
+    "bench": Subcommand("lab.cli.simulation.bench", "基准 Measure this machine, on made-up data."),
+    "bank": Subcommand("lab.cli.bank.commands", "银行 For the bank: keys, contracts, scoring, portraits."),
+    "bureau": Subcommand("lab.cli.bureau.commands", "数据局 For the bureau: set up, import a register, serve."),
+    "officer": Subcommand(
+        "lab.cli.officer.commands", "数据专员 For data officers: contracts, from the draft to their end."
+    ),
+    "audit": Subcommand(
         "lab.cli.auditor.commands", "审计 For auditors: the ledger, exports and receipts, checked by anyone."
     ),
-    "witness": Group(
+    "witness": Subcommand(
         "lab.cli.witness.commands", "见证人 For a witness of bureaus' ledgers: an auditor, a second bureau, a bank."
     ),
-    "account": Group("lab.cli.administrator.accounts", "账户 Sign in to a bureau's service, and keep its accounts."),
-    "steward": Group("lab.cli.steward.commands", "数据管理员 For data stewards: consents of enterprises."),
-    "bank-key": Group(
+    "account": Subcommand(
+        "lab.cli.administrator.accounts", "账户 Sign in to a bureau's service, and keep its accounts."
+    ),
+    "steward": Subcommand("lab.cli.steward.commands", "数据管理员 For data stewards: consents of enterprises."),
+    "bank-key": Subcommand(
         "lab.cli.administrator.bank_keys", "银行密钥 For administrators: the keys by which a bureau knows its banks."
     ),
-    "model": Group("lab.cli.bureau.models", "模型 Train, inspect and publish scoring models at the bureau."),
-    "doctor": Group("lab.cli.doctor.commands", "体检 What this machine and this installation can do.", single=True),
+    "model": Subcommand("lab.cli.bureau.models", "模型 Train, inspect and publish scoring models at the bureau."),
+    "doctor": Subcommand(
+        "lab.cli.doctor.commands", "体检 What this machine and this installation can do.", single=True
+    ),
 }
 
 _HELP = "数字实验室 Shulab: a data bureau and its banks compute on each other's data without showing it."
 
 
-def assemble(called: str | None) -> typer.Typer:
+def build_app(called: str | None) -> typer.Typer:
     """The root application with the group ``called`` loaded and the others standing in by their help alone.
 
     Raises ``NotFound`` if the group called is not part of this installation.
@@ -75,7 +81,7 @@ def assemble(called: str | None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     root.callback()(_root)
-    for name, group in GROUPS.items():
+    for name, group in SUBCOMMANDS.items():
         if name != called:
             root.add_typer(typer.Typer(), name=name, help=group.help)
             continue
@@ -117,24 +123,24 @@ _root.__doc__ = _HELP
 
 def main() -> None:
     """Entry point: runs the command and turns every expected error into its message and exit code."""
-    collect_seldom()
-    forbid_dumps()  # whatever the command does, keys may come into its memory
-    keep_environment()
+    tune_garbage_collection()
+    disable_core_dumps()  # whatever the command does, keys may come into its memory
+    hide_environment_from_children()
     if len(sys.argv) < 4 or {"-h", "--help"} & set(sys.argv):
-        cut_nothing()
+        disable_help_truncation()
     called = next((word for word in sys.argv[1:] if not word.startswith("-")), None)
     try:
-        sys.exit(assemble(called)(standalone_mode=False) or 0)
+        sys.exit(build_app(called)(standalone_mode=False) or 0)
     except ShulabError as error:
-        sys.exit(explain(error, as_json="--json" in sys.argv[1:]))
+        sys.exit(report_error(error, as_json="--json" in sys.argv[1:]))
     except TyperException as error:
-        sys.exit(tell_usage(error))
+        sys.exit(report_usage_error(error))
     except KeyboardInterrupt:
         sys.exit(130)
     except typer.Abort:
         sys.exit(1)
     except Exception as error:  # its text may be anybody's, so it is not left to Python to print
-        tell_fault(error)
+        report_internal_error(error)
         sys.exit(1)
 
 

@@ -10,7 +10,7 @@ _YOUNG = 50_000
 that was loaded, which is a third of what it takes; cycles of so few objects are no memory worth speaking of."""
 
 
-def collect_seldom() -> None:
+def tune_garbage_collection() -> None:
     """Look for cycles seldom from now on, and not at all at this process's end, when all memory is given back."""
     gc.set_threshold(_YOUNG)
     atexit.register(gc.freeze)

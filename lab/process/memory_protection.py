@@ -17,7 +17,7 @@ _PR_SET_DUMPABLE = 4
 _OURS, _FOR_ALL = "SHULAB_", ("SHULAB_X25519",)
 
 
-def forbid_dumps() -> None:
+def disable_core_dumps() -> None:
     """From here on this process can neither be dumped nor read by others; raises ``OSError`` if the kernel refuses.
 
     On another system than Linux the size of a core is limited to nothing, and that is all.
@@ -31,7 +31,7 @@ def forbid_dumps() -> None:
         raise OSError(number, f"the process could not be made undumpable: {os.strerror(number)}")
 
 
-def keep_environment() -> None:
+def hide_environment_from_children() -> None:
     """Let no process that this one begins inherit our variables, passwords and seal keys among them, unless it is given
     them by name. They stay in ``os.environ``.
 

@@ -17,64 +17,67 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from lab.sdk.connection import Connection
+from lab.sdk.connection import ServiceConnection
 from lab.terms.errors import NotAuthentic, Unreachable
 
-SECONDS = 300.0
+SIGN_IN_SECONDS = 300.0
 _PAGE = """<!doctype html><html lang="zh"><meta charset="utf-8"><title>Shulab</title>
 <p>可以关闭此页，回到命令行。 You may close this page and go back to the command line.</p></html>""".encode()
 _AGAIN = "run the command again"
 
 
 def sign_in_by_browser(
-    service: str, say: Callable[[str], None], *, ca_file: str = "", seconds: float = SECONDS
+    service: str, say: Callable[[str], None], *, ca_file: str = "", seconds: float = SIGN_IN_SECONDS
 ) -> dict[str, Any]:
     """What the service answers when the person has signed in in a browser, token included.
 
     Raises ``Unreachable`` when nobody does within ``seconds``, ``NotAuthentic`` when they are not let in.
     """
     state, verifier = secrets.token_urlsafe(32), secrets.token_urlsafe(48)
-    with closing(Connection(service, ca_file=ca_file)) as connection, _Listener(state, seconds) as listener:
+    with (
+        closing(ServiceConnection(service, ca_file=ca_file)) as connection,
+        _CallbackServer(state, seconds) as listener,
+    ):
         asked = {"port": listener.port, "code_challenge": create_s256_code_challenge(verifier), "state": state}
         url = f"{connection.service}/v1/sign-in/oidc?{urlencode(asked)}"
         say(f"请在浏览器中登录 Sign in in the browser; if none opens, go to: {url}")
         # A browser named by BROWSER may hold its caller until it is closed.
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-        found = listener.wait()
-        answer: dict[str, Any] = connection.ask(
+        found = listener.wait_for_code()
+        answer: dict[str, Any] = connection.request(
             "POST", "/v1/sign-in/oidc/code", body={"code": found, "verifier": verifier}
         )
     return answer
 
 
-class _Listener(HTTPServer):
+class _CallbackServer(HTTPServer):
     """Listens on this machine alone until a browser brings the right state."""
 
     def __init__(self, state: str, seconds: float) -> None:
-        super().__init__(("127.0.0.1", 0), _Visitor)
+        super().__init__(("127.0.0.1", 0), _CallbackHandler)
         self.port = int(self.server_address[1])
         self.state = state
-        self.brought: dict[str, str] = {}
+        self.callback_query: dict[str, str] = {}
         self._seconds = seconds
 
-    def wait(self) -> str:
+    def wait_for_code(self) -> str:
         """The code that was brought."""
         deadline = time.monotonic() + self._seconds
-        while not self.brought:
+        while not self.callback_query:
             self.timeout = deadline - time.monotonic()
             if self.timeout <= 0:
                 raise Unreachable("Nobody signed in in the browser.", next_step=_AGAIN)
             self.handle_request()
-        if "code" not in self.brought:
+        if "code" not in self.callback_query:
             raise NotAuthentic("The sign-in in the browser let nobody in.", next_step="ask an administrator")
-        return self.brought["code"]
+        return self.callback_query["code"]
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A visitor who hangs up is no concern."""
 
 
-class _Visitor(BaseHTTPRequestHandler):
-    server: _Listener
+class _CallbackHandler(BaseHTTPRequestHandler):
+    server: _CallbackServer
     timeout = 10
 
     def do_GET(self) -> None:
@@ -84,7 +87,7 @@ class _Visitor(BaseHTTPRequestHandler):
         fits = hmac.compare_digest(query.get("state", "").encode(), self.server.state.encode())
         right = fits and parts.path == "/signed-in"
         if right:
-            self.server.brought = query
+            self.server.callback_query = query
         self.send_response(200 if right else 404)
         self.send_header("content-type", "text/html; charset=utf-8")
         self.send_header("content-security-policy", "default-src 'none'")

@@ -9,65 +9,69 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from lab.sdk.connection import Connection
-from lab.sdk.session_file import Held, default_file
+from lab.sdk.connection import ServiceConnection
+from lab.sdk.session_file import SavedSession, default_session_file
 from lab.terms.errors import NotAuthentic, NotFound
 
 _PIECE = 1024 * 1024
 
 
-class Desk:
+class ServiceClient:
     """Made by ``open`` or ``sign_in``; a context manager. Errors are the families of ``lab.terms.errors``."""
 
-    def __init__(self, held: Held, file: Path) -> None:
-        self.held = held
-        self.file = file
-        self._connection = Connection(held.service, token=held.token, ca_file=held.ca_file)
+    def __init__(self, held: SavedSession, file: Path) -> None:
+        self.session = held
+        self.session_file = file
+        self._connection = ServiceConnection(held.service, token=held.token, ca_file=held.ca_file)
 
     @classmethod
-    def open(cls, session_file: Path | None = None) -> Desk:
-        """The sign-in kept in ``session_file`` (default: ``default_file()``); raises ``NotAuthentic`` without one."""
-        file = session_file or default_file()
-        return cls(Held.read(file), file)
+    def open(cls, session_file: Path | None = None) -> ServiceClient:
+        """The sign-in kept in ``session_file`` (default: ``default_session_file()``); raises ``NotAuthentic`` without
+        one.
+        """
+        file = session_file or default_session_file()
+        return cls(SavedSession.read(file), file)
 
     @classmethod
     def sign_in(
         cls, service: str, name: str, password: str, session_file: Path | None = None, *, ca_file: str = ""
-    ) -> tuple[Desk, dict[str, Any]]:
+    ) -> tuple[ServiceClient, dict[str, Any]]:
         """Sign in with a password and keep the sign-in; also returns what the service says of the person.
 
         ``must_change`` in it says that ``change_password`` is all that goes.
         """
-        connection = Connection(service, ca_file=ca_file)
+        connection = ServiceConnection(service, ca_file=ca_file)
         try:
-            answer = connection.ask("POST", "/v1/sign-in", body={"name": name, "password": password})
+            answer = connection.request("POST", "/v1/sign-in", body={"name": name, "password": password})
         finally:
             connection.close()
-        return cls.keep(service, answer, session_file, ca_file=ca_file)
+        return cls.save_session(service, answer, session_file, ca_file=ca_file)
 
     @classmethod
-    def keep(
+    def save_session(
         cls, service: str, answer: dict[str, Any], session_file: Path | None = None, *, ca_file: str = ""
-    ) -> tuple[Desk, dict[str, Any]]:
+    ) -> tuple[ServiceClient, dict[str, Any]]:
         """Keep the sign-in that the service has answered with, and go to work with it."""
-        file = session_file or default_file()
-        held = Held(service, str(answer["account"]), str(answer["token"]), str(answer["expires_at"]), ca_file)
+        file = session_file or default_session_file()
+        held = SavedSession(service, str(answer["account"]), str(answer["token"]), str(answer["expires_at"]), ca_file)
         held.write(file)
         return cls(held, file), {name: fact for name, fact in answer.items() if name not in ("token", "csrf")}
 
     def change_password(self, password: str, new_password: str) -> dict[str, Any]:
         """Change the password; the sign-in that begins with it is kept in place of this one."""
         answer = self.post("/v1/me/password", {"password": password, "new_password": new_password})
-        changed, facts = self.keep(self.held.service, answer, self.file, ca_file=self.held.ca_file)
+        changed, facts = self.save_session(
+            self.session.service, answer, self.session_file, ca_file=self.session.ca_file
+        )
         self.close()
-        self.held, self._connection = changed.held, changed._connection
+        self.session, self._connection = changed.session, changed._connection
         return facts
 
     def sign_out(self) -> None:
         """End the sign-in, at the service and here; one that has ended there is only forgotten here."""
         with contextlib.suppress(NotAuthentic):
             self.post("/v1/sign-out", {})
-        self.file.unlink(missing_ok=True)
+        self.session_file.unlink(missing_ok=True)
 
     def get(self, path: str, **query: Any) -> Any:
         """GET; a member of ``query`` that is None is left out."""
@@ -102,7 +106,7 @@ class Desk:
 
     def _ask(self, method: str, path: str, **parts: Any) -> Any:
         with self._next_step():
-            return self._connection.ask(method, path, **parts)
+            return self._connection.request(method, path, **parts)
 
     @contextlib.contextmanager
     def _next_step(self) -> Iterator[None]:
@@ -112,7 +116,7 @@ class Desk:
         except NotAuthentic as error:
             if not error.next_step.startswith("sign in"):  # a password that does not fit, for one
                 raise
-            step = f"lab account sign-in {self.held.account} --service {self.held.service}"
+            step = f"lab account sign-in {self.session.account} --service {self.session.service}"
             raise NotAuthentic(error.detail, next_step=step) from None
 
     def close(self) -> None:

@@ -11,10 +11,10 @@ from typing import Any
 import httpx
 
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
-from lab.transport.address import authorities, check_address, is_certificate, reason
-from lab.transport.problem_details import error_of, kind_of
+from lab.transport.address import check_address, describe_transport_error, is_certificate_error, load_ca_file
+from lab.transport.problem_details import problem_kind, problem_to_error
 
-LARGEST = 64 * 1024 * 1024
+MAX_RESPONSE_BYTES = 64 * 1024 * 1024
 """An answer that is read whole; longer ones are streamed."""
 _TRIES = 6
 _LONGEST_WAIT = 5.0
@@ -22,15 +22,15 @@ _PLAIN = "use https: over http anybody on the way could act as you"
 _DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
 
 
-class Connection:
+class ServiceConnection:
     """Requests to one service. ``token`` is the person's, or empty before signing in."""
 
     def __init__(self, service: str, *, token: str = "", ca_file: str = "") -> None:
-        self.service = check_service(service)
+        self.service = check_service_url(service)
         # trust_env would take credentials from .netrc and send requests through whatever proxy a variable names.
         self._client = httpx.Client(
             base_url=self.service,
-            verify=authorities(Path(ca_file)) if ca_file else True,
+            verify=load_ca_file(Path(ca_file)) if ca_file else True,
             timeout=httpx.Timeout(120.0, connect=10.0),
             headers={"user-agent": "shulab"} | ({"authorization": f"Bearer {token}"} if token else {}),
             follow_redirects=False,
@@ -41,7 +41,7 @@ class Connection:
         """Close the connections."""
         self._client.close()
 
-    def ask(
+    def request(
         self,
         method: str,
         path: str,
@@ -61,7 +61,7 @@ class Connection:
             if response.status_code < 300:
                 return _read(response)
             # Busy says that the request was not begun; a stream cannot be sent twice.
-            if left == 0 or kind_of(response.content) != "busy" or isinstance(content, Iterator):
+            if left == 0 or problem_kind(response.content) != "busy" or isinstance(content, Iterator):
                 break
             time.sleep(_wait(response))
         raise self._error(response.status_code, response.content)
@@ -88,22 +88,24 @@ class Connection:
     def _error(self, status: int, content: bytes) -> ShulabError:
         if 300 <= status < 400:
             return Unreachable(f"{self.service} leads elsewhere; wanted the service itself.", next_step=_DOWN)
-        return error_of(status, content)
+        return problem_to_error(status, content)
 
     @contextlib.contextmanager
     def _failures(self) -> Iterator[None]:
         try:
             yield
         except httpx.TransportError as error:
-            if is_certificate(error):
+            if is_certificate_error(error):
                 raise NotAuthentic(
                     f"Wanted a certificate of {self.service} that verifies; it does not.",
                     next_step="check the address, or name the certificate authority with --ca-file when signing in",
                 ) from None
-            raise Unreachable(f"No answer from {self.service} ({reason(error)}).", next_step=_DOWN) from None
+            raise Unreachable(
+                f"No answer from {self.service} ({describe_transport_error(error)}).", next_step=_DOWN
+            ) from None
 
 
-def check_service(url: str) -> str:
+def check_service_url(url: str) -> str:
     """The service's origin; raises as ``check_address`` does."""
     return check_address(url, option="--service", plain_http=False, instead=_PLAIN)
 

@@ -10,13 +10,13 @@ import tempfile
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from lab.terms.errors import InvalidInput, NotAuthentic, Refused
+from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic
 
 _NEXT = "sign in with `lab account sign-in NAME --service URL`"
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class SavedSession:
     """A sign-in at one service. Whoever has the token is that person until it ends."""
 
     service: str
@@ -42,20 +42,20 @@ class Held:
             raise
 
     @classmethod
-    def read(cls, file: Path) -> Held:
-        """What ``file`` keeps; raises ``NotAuthentic`` without one, ``Refused`` when others may read it."""
+    def read(cls, file: Path) -> SavedSession:
+        """What ``file`` keeps; raises ``NotAuthentic`` without one, ``NotAllowed`` when others may read it."""
         try:
             descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW)
         except FileNotFoundError:
             raise NotAuthentic("You are not signed in.", next_step=_NEXT) from None
         except OSError:
-            raise Refused(
+            raise NotAllowed(
                 f"Wanted to read {file}; it cannot be opened.", next_step="check its owner and mode"
             ) from None
         with os.fdopen(descriptor, "rb") as opened:
             mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
             if mode & 0o077:
-                raise Refused(
+                raise NotAllowed(
                     f"Wanted {file} readable by its owner alone (mode 0600); found mode {mode:04o}.",
                     next_step="delete it, sign in again, and ask who could read it meanwhile",
                 )
@@ -67,7 +67,7 @@ class Held:
             raise InvalidInput(f"Wanted a sign-in in {file}; found something else.", next_step=_NEXT) from None
 
 
-def default_file() -> Path:
+def default_session_file() -> Path:
     """``SHULAB_SESSION``, or ``~/.shulab/session.json``."""
     named = os.environ.get("SHULAB_SESSION")
     return Path(named) if named else Path.home() / ".shulab" / "session.json"

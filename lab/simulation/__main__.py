@@ -6,21 +6,21 @@ import argparse
 import sys
 from pathlib import Path
 
-from lab.simulation.synthetic.portfolio import make_portfolio
-from lab.simulation.synthetic.register import NOTICE, make_town, write_town
+from lab.simulation.synthetic.portfolio import make_synthetic_portfolio
+from lab.simulation.synthetic.register import MADE_UP_NOTICE, make_synthetic_register, write_synthetic_register
 
 
 def main() -> None:
     """Write a town and its bank's files to a folder."""
-    parser = argparse.ArgumentParser(prog="python -m lab.simulation", description=NOTICE)
+    parser = argparse.ArgumentParser(prog="python -m lab.simulation", description=MADE_UP_NOTICE)
     parser.add_argument("--rows", type=int, default=20_000, help="enterprises in the register 登记库企业数")
     parser.add_argument("--portfolio", type=int, default=5_000, help="firms of the bank 银行客户数")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, help="folder to write to 输出文件夹")
     arguments = parser.parse_args()
-    town = make_town(arguments.rows, arguments.seed)
-    write_town(town, arguments.out)
-    make_portfolio(town, arguments.portfolio, arguments.seed).write(arguments.out)
+    town = make_synthetic_register(arguments.rows, arguments.seed)
+    write_synthetic_register(town, arguments.out)
+    make_synthetic_portfolio(town, arguments.portfolio, arguments.seed).write(arguments.out)
     for path in sorted(arguments.out.iterdir()):
         sys.stdout.write(f"{path}\n")
 

@@ -15,35 +15,47 @@ import polars as pl
 from rich.console import RenderableType
 from rich.table import Table
 
-from lab.simulation.local_deployment import Stage
-from lab.simulation.party_steps import Cast, agree, import_register, score, set_up_bureau, train_model
-from lab.simulation.synthetic.consents import bring_in, count_agreed, make_consents
-from lab.simulation.synthetic.portfolio import LABEL, Portfolio, make_portfolio
-from lab.simulation.synthetic.register import ID, make_town, write_town
-from lab.simulation.trial.score_metrics import judge
-from lab.terms.contract.document import Detail, Purpose
+from lab.simulation.local_deployment import LocalDeployment
+from lab.simulation.party_steps import (
+    PartyNames,
+    conclude_contract,
+    import_register,
+    run_scoring_job,
+    set_up_bureau,
+    train_model,
+)
+from lab.simulation.synthetic.consents import count_valid_consents, import_consents_as_steward, make_consents
+from lab.simulation.synthetic.portfolio import LABEL, SyntheticPortfolio, make_synthetic_portfolio
+from lab.simulation.synthetic.register import ID, make_synthetic_register, write_synthetic_register
+from lab.simulation.trial.score_metrics import measure_discrimination
+from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.progress import Progress
 
-CAST = Cast(bureau="示例市数据局 Sample City Data Bureau", bank="示例银行 Sample Bank")
+DEMO_PARTIES = PartyNames(bureau="示例市数据局 Sample City Data Bureau", bank="示例银行 Sample Bank")
 MODEL = "credit"
 PURPOSE = Purpose.CREDIT_APPROVAL
-_PORTRAIT_AT = 0.2  # the enterprise shown stands at this share of the scores: weak enough to have reasons
+_PORTRAIT_QUANTILE = 0.2  # the enterprise shown stands at this share of the scores: weak enough to have reasons
 _STEPS = 7
 
 
-class Audience(Protocol):
+class DemoOutput(Protocol):
     """Who watches: the command line's output."""
 
     json: bool
 
     @property
-    def progress(self) -> Progress: ...
-    def say(self, line: str) -> None: ...
-    def show(self, renderable: RenderableType) -> None: ...
+    def progress(self) -> Progress:
+        """Shows the progress of each step."""
+
+    def say(self, line: str) -> None:
+        """Show one line of text."""
+
+    def show(self, renderable: RenderableType) -> None:
+        """Show anything that rich can draw."""
 
 
 @dataclass(frozen=True)
-class Scene:
+class DemoSettings:
     """What is asked for; ``keep`` leaves both parties' homes and keys in ``out``."""
 
     rows: int
@@ -55,17 +67,17 @@ class Scene:
     """Whether the contract requires the enterprises' consent, which most of the town then has given."""
 
 
-def run_demo(scene: Scene, audience: Audience, *, show: bool = True) -> dict[str, Any]:
+def run_demo(scene: DemoSettings, audience: DemoOutput, *, show: bool = True) -> dict[str, Any]:
     """Play the whole job in ``scene.out``; its facts. Raises what a party's command reports."""
     begun = time.perf_counter()
-    stage = Stage(scene.out, show=show)
+    stage = LocalDeployment(scene.out, show_progress=show)
     stage.prepare()
-    steps = _Steps(audience, _STEPS + scene.consent)
+    steps = _StepAnnouncer(audience, _STEPS + scene.consent)
     try:
-        facts = _play(scene, stage, steps, audience)
+        facts = _run_steps(scene, stage, steps, audience)
     finally:
         if not scene.keep:
-            for home in (stage.bureau, stage.bank, stage.sessions):
+            for home in (stage.bureau_home, stage.bank_home, stage.sessions):
                 shutil.rmtree(home, ignore_errors=True)
             for party in ("bureau", "bank"):
                 stage.key_file(party).unlink(missing_ok=True)
@@ -75,18 +87,20 @@ def run_demo(scene: Scene, audience: Audience, *, show: bool = True) -> dict[str
     return facts
 
 
-def _play(scene: Scene, stage: Stage, steps: _Steps, audience: Audience) -> dict[str, Any]:
+def _run_steps(
+    scene: DemoSettings, stage: LocalDeployment, steps: _StepAnnouncer, audience: DemoOutput
+) -> dict[str, Any]:
     folder = scene.out / "made-up"
     with steps.step("generate", "生成虚构的登记库与银行客户", "Make up a register and a bank's portfolio"):
         with audience.progress.stage("generate", 2) as bar:
-            town = make_town(scene.rows, scene.seed)
+            town = make_synthetic_register(scene.rows, scene.seed)
             bar.advance()
-            clients = make_portfolio(town, scene.portfolio, scene.seed)
+            clients = make_synthetic_portfolio(town, scene.portfolio, scene.seed)
             bar.advance()
-        register = write_town(town, folder)
+        register = write_synthetic_register(town, folder)
         portfolio, pilot = clients.write(folder)
     with steps.step("import", "数据局：建库、导入登记数据", "Bureau: set up, import the register"):
-        set_up_bureau(stage, CAST)
+        set_up_bureau(stage, DEMO_PARTIES)
         import_register(stage, register, id_column=ID, id_kind="uscc", dictionary=folder / "register.toml")
     with steps.step("train", "数据局：以试点样本训练并发布模型", "Bureau: train on the pilot sample, publish"):
         words = ("--dictionary", folder / "portfolio.toml", "--seed", str(scene.seed))
@@ -94,16 +108,16 @@ def _play(scene: Scene, stage: Stage, steps: _Steps, audience: Audience) -> dict
     out = scene.out / "scores.parquet"
     with ExitStack() as running:
         with steps.step("serve", "数据局：启动服务", "Bureau: start the service"):
-            service = running.enter_context(stage.service())
+            service = running.enter_context(stage.run_service())
         with steps.step(
             "contract", "合同：起草、他人批准、银行签署", "Contract: drafted, approved, signed by the bank"
         ):
-            contract = agree(
+            contract = conclude_contract(
                 stage,
                 service,
-                CAST,
+                DEMO_PARTIES,
                 model=f"{MODEL}@1",
-                detail=Detail.FULL,
+                detail=ResultDetail.FULL,
                 engine="x25519",
                 purpose=PURPOSE,
                 identifiers=scene.portfolio,
@@ -112,18 +126,20 @@ def _play(scene: Scene, stage: Stage, steps: _Steps, audience: Audience) -> dict
         consents: dict[str, int] = {}
         if scene.consent:
             with steps.step("consent", "数据管理员：导入企业授权", "Steward: import the enterprises' consents"):
-                given = make_consents(town, CAST.bank, PURPOSE)
-                taken = bring_in(stage, service, given, folder)
-                consents = {"imported": int(taken["imported"]), "count_now": count_agreed(given, PURPOSE)}
+                given = make_consents(town, DEMO_PARTIES.bank, PURPOSE)
+                taken = import_consents_as_steward(stage, service, given, folder)
+                consents = {"imported": int(taken["imported"]), "count_now": count_valid_consents(given, PURPOSE)}
         with steps.step("score", "银行：求交、加密、评分、解密", "Bank: match, encrypt, have scored, decrypt"):
-            manifest = score(stage, service, portfolio, out, contract=contract, id_column=ID)
+            manifest = run_scoring_job(stage, service, portfolio, out, contract=contract, id_column=ID)
     scores = pl.read_parquet(out)
-    verdict = _judge(clients, scores)
+    verdict = _portfolio_auc(clients, scores)
     audience.show(_summary(manifest, scores, verdict))
-    shown = _choose(scores)
+    shown = _choose_enterprise(scores)
     page = scene.out / "portrait.html"
     with steps.step("portrait", "银行：一户企业的信用画像", "Bank: one enterprise's credit portrait"):
-        stage.display("bank", "portrait", shown, "--html", page, "--home", stage.bank, to_stderr=audience.json)
+        stage.run_for_display(
+            "bank", "portrait", shown, "--html", page, "--home", stage.bank_home, to_stderr=audience.json
+        )
     return {
         "rows": scene.rows,
         "portfolio": scene.portfolio,
@@ -143,19 +159,19 @@ def _play(scene: Scene, stage: Stage, steps: _Steps, audience: Audience) -> dict
     }
 
 
-def _judge(clients: Portfolio, scores: pl.DataFrame) -> float | None:
+def _portfolio_auc(clients: SyntheticPortfolio, scores: pl.DataFrame) -> float | None:
     """AUC against what will happen to the made-up firms, which only a made-up town can tell."""
     rows = scores.filter(pl.col("status") == "scored").sort("row")
     if rows.is_empty():
         return None
     outcomes = clients.outcomes[rows["row"].to_numpy() - 2]  # the header is row 1
-    return judge(outcomes, {"joint": rows["raw"].to_numpy().astype(np.float64)}).auc["joint"]
+    return measure_discrimination(outcomes, {"joint": rows["raw"].to_numpy().astype(np.float64)}).auc["joint"]
 
 
-def _choose(scores: pl.DataFrame) -> str:
+def _choose_enterprise(scores: pl.DataFrame) -> str:
     """The code of the enterprise whose portrait is shown."""
     scored = scores.filter(pl.col("status") == "scored").sort("score", "code")
-    return str(scored["code"][int(_PORTRAIT_AT * (scored.height - 1))])
+    return str(scored["code"][int(_PORTRAIT_QUANTILE * (scored.height - 1))])
 
 
 def _grades(scores: pl.DataFrame) -> dict[str, int]:
@@ -186,10 +202,10 @@ def _summary(manifest: Mapping[str, Any], scores: pl.DataFrame, auc: float | Non
     return table
 
 
-class _Steps:
+class _StepAnnouncer:
     """Announces steps and keeps their seconds."""
 
-    def __init__(self, audience: Audience, total: int) -> None:
+    def __init__(self, audience: DemoOutput, total: int) -> None:
         self._audience = audience
         self._total = total
         self.seconds: dict[str, float] = {}

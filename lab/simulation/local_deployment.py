@@ -29,7 +29,7 @@ from lab.terms.errors import NotFound, ShulabError, Unreachable
 _READY_SECONDS = 60.0  # a cold start imports native libraries; a warm one takes two seconds
 _STOP_SECONDS = 15.0
 _SAMPLE_SECONDS = 0.05  # a batch is evaluated in tenths of a second, so its peak is seen
-_FAMILIES: dict[str, type[ShulabError]] = {
+_ERROR_BY_CODE: dict[str, type[ShulabError]] = {
     family.code: family
     for family in vars(errors).values()
     if isinstance(family, type) and issubclass(family, ShulabError)
@@ -37,19 +37,19 @@ _FAMILIES: dict[str, type[ShulabError]] = {
 
 
 @dataclass(frozen=True)
-class Stage:
+class LocalDeployment:
     """A folder with the homes, key files and logs of both parties. ``show`` passes the commands' progress on."""
 
     folder: Path
-    show: bool = True
+    show_progress: bool = True
 
     @property
-    def bureau(self) -> Path:
+    def bureau_home(self) -> Path:
         """The bureau's home."""
         return self.folder / "bureau"
 
     @property
-    def bank(self) -> Path:
+    def bank_home(self) -> Path:
         """The bank's home."""
         return self.folder / "bank"
 
@@ -65,7 +65,7 @@ class Stage:
 
     def prepare(self) -> None:
         """Make the folder (mode 0700) and a key file for each party; ``Conflict`` if homes stand here already."""
-        if self.bureau.exists() or self.bank.exists():
+        if self.bureau_home.exists() or self.bank_home.exists():
             raise errors.Conflict(
                 f"The folder {self.folder.name} holds an earlier run.", next_step="name another --out, or remove it"
             )
@@ -82,8 +82,8 @@ class Stage:
         """The key file that seals the secrets of ``bureau`` or ``bank``."""
         return self.folder / f"{party}.key"
 
-    def command(
-        self, *words: str | Path, secrets: Mapping[str, str] | None = None, memory: Memory | None = None
+    def run_command(
+        self, *words: str | Path, secrets: Mapping[str, str] | None = None, memory: MemoryMonitor | None = None
     ) -> dict[str, Any]:
         """Run one ``lab`` command in its own process and return its JSON object.
 
@@ -91,7 +91,7 @@ class Stage:
         ``memory`` watches the command and what it starts.
         Raises the ``ShulabError`` that the command reported, of the same family; ``ShulabError`` if it broke.
         """
-        arguments = [*_lab(), *map(str, words), "--json"]
+        arguments = [*_lab_command(), *map(str, words), "--json"]
         name = "lab " + " ".join(str(word) for word in words[:2])
         with (self.logs / "commands.log").open("ab") as log:
             log.write(f"$ {name}\n".encode())
@@ -99,81 +99,91 @@ class Stage:
             process = subprocess.Popen(
                 arguments,
                 stdout=subprocess.PIPE,
-                stderr=None if self.show else log,
-                env=environment() | dict(secrets or {}),
+                stderr=None if self.show_progress else log,
+                env=command_environment() | dict(secrets or {}),
                 text=True,
                 start_new_session=True,  # Ctrl-C reaches us alone; we end the command, also one that is just starting
             )
             try:
-                with memory.watching(process.pid) if memory else nullcontext():
+                with memory.sampling(process.pid) if memory else nullcontext():
                     text, _ = process.communicate()
             except BaseException:
-                end_tree(process.pid)
+                kill_process_tree(process.pid)
                 process.wait()
                 raise
         return _read_reply(name, text, process.returncode)
 
-    def display(self, *words: str | Path, to_stderr: bool = False) -> None:
+    def run_for_display(self, *words: str | Path, to_stderr: bool = False) -> None:
         """Run one ``lab`` command for a person: what it prints goes to our stdout, or stderr.
 
         Raises ``ShulabError`` if it fails; it has said why itself.
         """
         with (self.logs / "commands.log").open("ab") as log:
-            aside = None if self.show else log
+            aside = None if self.show_progress else log
             process = subprocess.Popen(
-                [*_lab(), *map(str, words)],
-                stdout=sys.stderr.fileno() if to_stderr and self.show else aside,
+                [*_lab_command(), *map(str, words)],
+                stdout=sys.stderr.fileno() if to_stderr and self.show_progress else aside,
                 stderr=aside,
-                env=environment(),
+                env=command_environment(),
                 start_new_session=True,
             )
             try:
                 exit_code = process.wait()
             except BaseException:
-                end_tree(process.pid)
+                kill_process_tree(process.pid)
                 process.wait()
                 raise
         if exit_code:
-            raise _broken("lab " + " ".join(str(word) for word in words[:2]), exit_code)
+            raise _broken_command_error("lab " + " ".join(str(word) for word in words[:2]), exit_code)
 
     @contextmanager
-    def service(self) -> Iterator[Service]:
+    def run_service(self) -> Iterator[ServiceProcess]:
         """The bureau's service on a free loopback port, until the block is left."""
         port_file = self.folder / "port"
         port_file.unlink(missing_ok=True)
-        arguments = [*_lab(), "bureau", "serve", "--home", str(self.bureau), "--host", "127.0.0.1", "--port", "0"]
+        arguments = [
+            *_lab_command(),
+            "bureau",
+            "serve",
+            "--home",
+            str(self.bureau_home),
+            "--host",
+            "127.0.0.1",
+            "--port",
+            "0",
+        ]
         with (self.logs / "service.log").open("ab") as log:
             process = subprocess.Popen(
                 [*arguments, "--port-file", str(port_file)],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env=environment(),
+                env=command_environment(),
                 start_new_session=True,  # Ctrl-C reaches us alone; we end the service in order
             )
-            service = Service(url="", process=process)
+            service = ServiceProcess(url="", process=process)
             try:
-                service = Service(url=f"http://127.0.0.1:{_wait_for_port(process, port_file)}", process=process)
-                service.watch()
+                service = ServiceProcess(url=f"http://127.0.0.1:{_wait_for_port(process, port_file)}", process=process)
+                service.sample_memory()
                 yield service
             finally:
                 service.stop()
 
 
 @dataclass
-class Memory:
+class MemoryMonitor:
     """The largest memory that the processes watched held together so far, in bytes."""
 
-    peak: int = 0
+    peak_bytes: int = 0
 
     @contextmanager
-    def watching(self, pid: int) -> Iterator[None]:
+    def sampling(self, pid: int) -> Iterator[None]:
         """Sample the memory of a process and its descendants until the block is left."""
         over = threading.Event()
 
         def sample() -> None:
             while not over.wait(_SAMPLE_SECONDS):
-                self.peak = max(self.peak, tree_rss(pid))
+                self.peak_bytes = max(self.peak_bytes, process_tree_rss(pid))
 
         watcher = threading.Thread(target=sample, name="memory", daemon=True)
         watcher.start()
@@ -185,22 +195,22 @@ class Memory:
 
 
 @dataclass
-class Service:
+class ServiceProcess:
     """A running service: its address, and the largest memory its processes held together so far."""
 
     url: str
     process: subprocess.Popen[bytes]
-    memory: Memory = field(default_factory=Memory)
+    memory: MemoryMonitor = field(default_factory=MemoryMonitor)
     _watched: ExitStack = field(default_factory=ExitStack)
 
     @property
     def peak_rss(self) -> int:
         """Bytes."""
-        return self.memory.peak
+        return self.memory.peak_bytes
 
-    def watch(self) -> None:
+    def sample_memory(self) -> None:
         """Sample the memory of the service and its workers until it is stopped."""
-        self._watched.enter_context(self.memory.watching(self.process.pid))
+        self._watched.enter_context(self.memory.sampling(self.process.pid))
 
     def stop(self) -> None:
         """Ask the service to end, and end it and its workers if it does not."""
@@ -216,7 +226,7 @@ class Service:
         self.process.wait()
 
 
-def tree_rss(pid: int) -> int:
+def process_tree_rss(pid: int) -> int:
     """Resident bytes of a process and its descendants, summed (pages they share count more than once)."""
     total = 0
     for member in _tree(pid):
@@ -225,21 +235,21 @@ def tree_rss(pid: int) -> int:
     return total
 
 
-def end_tree(pid: int) -> None:
+def kill_process_tree(pid: int) -> None:
     """Kill a process and its descendants."""
     for member in reversed(_tree(pid)):
         with suppress(psutil.Error):
             member.kill()
 
 
-def environment() -> dict[str, str]:
+def command_environment() -> dict[str, str]:
     """Our environment without settings of real installations, which a rehearsal must not touch."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SHULAB_")}
     return kept | {"PYTHONUNBUFFERED": "1", "COLUMNS": os.environ.get("COLUMNS", str(_columns()))}
 
 
 @contextmanager
-def orderly_end() -> Iterator[None]:
+def exit_on_sigterm() -> Iterator[None]:
     """Turn a request to terminate into an exit that passes through every ``finally``."""
 
     def leave(number: int, frame: FrameType | None) -> None:
@@ -262,7 +272,7 @@ def _columns() -> int:
         return 120
 
 
-def _lab() -> list[str]:
+def _lab_command() -> list[str]:
     # -P: a folder named `lab` where the person stands must not be taken for this package.
     return [sys.executable, "-P", "-m", "lab.cli"]
 
@@ -300,14 +310,14 @@ def _read_reply(name: str, text: str, exit_code: int) -> dict[str, Any]:
     if exit_code == 0 and isinstance(reply, dict):
         return reply
     if isinstance(reply, Mapping) and "error" in reply:
-        family = _FAMILIES.get(str(reply["error"]), ShulabError)
+        family = _ERROR_BY_CODE.get(str(reply["error"]), ShulabError)
         raise family(f"`{name}`: {reply.get('detail', '')}", next_step=str(reply.get("next_step", "")))
     if exit_code == 0:
         raise NotFound(f"Wanted one JSON object from `{name}`; found none.", next_step="report this as a fault")
-    raise _broken(name, exit_code)
+    raise _broken_command_error(name, exit_code)
 
 
-def _broken(name: str, exit_code: int) -> ShulabError:
+def _broken_command_error(name: str, exit_code: int) -> ShulabError:
     return ShulabError(
         f"`{name}` ended with exit code {exit_code}.", next_step="read its output above, or logs/ in the run's folder"
     )

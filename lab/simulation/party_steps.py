@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from lab.simulation.local_deployment import Memory, Service, Stage
-from lab.terms.contract.document import Detail, Purpose
+from lab.simulation.local_deployment import LocalDeployment, MemoryMonitor, ServiceProcess
+from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.identifiers import IdKind
 
 
 @dataclass(frozen=True)
-class Cast:
+class PartyNames:
     """Who plays: the parties' names."""
 
     bureau: str
@@ -22,7 +22,7 @@ class Cast:
 
 
 @dataclass(frozen=True)
-class Person:
+class StaffMember:
     """Somebody at the bureau: the account's name, its department and its role."""
 
     name: str
@@ -30,20 +30,20 @@ class Person:
     role: str = "officer"
 
 
-BENCHMARK = Cast(bureau="基准数据局 Benchmark bureau", bank="基准银行 Benchmark bank")
-AUTHOR = Person("officer-a", "数据部 Data")
-APPROVERS = (Person("officer-b", "数据部 Data"), Person("officer-c", "法务部 Legal"))
+BENCHMARK_PARTIES = PartyNames(bureau="基准数据局 Benchmark bureau", bank="基准银行 Benchmark bank")
+DRAFTING_OFFICER = StaffMember("officer-a", "数据部 Data")
+APPROVING_OFFICERS = (StaffMember("officer-b", "数据部 Data"), StaffMember("officer-c", "法务部 Legal"))
 """Who drafts may not approve; items above a set grade, or of none, need two officers of two departments."""
 
 
-def set_up_bureau(stage: Stage, cast: Cast) -> None:
+def set_up_bureau(stage: LocalDeployment, cast: PartyNames) -> None:
     """The bureau's home, keys and store."""
     key_file = stage.key_file("bureau")
-    stage.command("bureau", "init", "--name", cast.bureau, "--home", stage.bureau, "--key-file", key_file)
+    stage.run_command("bureau", "init", "--name", cast.bureau, "--home", stage.bureau_home, "--key-file", key_file)
 
 
 def import_register(
-    stage: Stage,
+    stage: LocalDeployment,
     file: Path,
     *,
     id_column: str,
@@ -57,27 +57,27 @@ def import_register(
         words += ["--columns", ",".join(columns)]
     if dictionary:
         words += ["--dictionary", dictionary]
-    return stage.command(*words, "--home", stage.bureau)
+    return stage.run_command(*words, "--home", stage.bureau_home)
 
 
-def train_model(stage: Stage, sample: Path, *more: str | Path, id_column: str, label: str, name: str) -> None:
+def train_model(stage: LocalDeployment, sample: Path, *more: str | Path, id_column: str, label: str, name: str) -> None:
     """Train a model on a pilot sample at the bureau and publish it as ``name@1``; ``more``: other words."""
-    home = ("--home", stage.bureau)
+    home = ("--home", stage.bureau_home)
     words = ("--sample", sample, "--id", id_column, "--label", label, "--name", name)
-    stage.command("model", "train", *words, *more, *home)
-    stage.command("model", "publish", f"{name}@1", *home)
+    stage.run_command("model", "train", *words, *more, *home)
+    stage.run_command("model", "publish", f"{name}@1", *home)
 
 
 _CANARIES = 64
 
 
-def agree(
-    stage: Stage,
-    service: Service,
-    cast: Cast,
+def conclude_contract(
+    stage: LocalDeployment,
+    service: ServiceProcess,
+    cast: PartyNames,
     *,
     model: str,
-    detail: Detail,
+    detail: ResultDetail,
     engine: str,
     purpose: Purpose,
     identifiers: int,
@@ -91,10 +91,12 @@ def agree(
     """
     with ThreadPoolExecutor(3) as hands:
         at_bank = hands.submit(_set_up_bank, stage, cast)
-        author, first = hands.map(lambda officer: sign_in(stage, service, officer), (AUTHOR, APPROVERS[0]))
+        author, first = hands.map(
+            lambda officer: create_account_session(stage, service, officer), (DRAFTING_OFFICER, APPROVING_OFFICERS[0])
+        )
         bank = at_bank.result()
     # What each side reads out to the other: the bank its fingerprint, the officer that of the bureau.
-    draft = stage.command(
+    draft = stage.run_command(
         *("officer", "draft", "--bank-card", str(bank["card"]), "--model", model, "--submit", "--session", author),
         *("--fingerprint", str(bank["fingerprint"])),
         *("--detail", detail.value, "--engine", engine, "--purpose", purpose.value),
@@ -102,51 +104,53 @@ def agree(
         *(("--consent", "--consent-why", consent) if consent else ()),
     )
     contract = str(draft["contract"])
-    stage.command("officer", "approve", contract, "--session", first)
+    stage.run_command("officer", "approve", contract, "--session", first)
     if int(draft["officers_needed"]) > 1:
-        stage.command("officer", "approve", contract, "--session", sign_in(stage, service, APPROVERS[1]))
+        stage.run_command(
+            "officer", "approve", contract, "--session", create_account_session(stage, service, APPROVING_OFFICERS[1])
+        )
     told = ("--fingerprint", str(draft["fingerprint"]))
-    stage.command("bank", "sign", contract, "--bureau", service.url, *told, "--home", stage.bank)
+    stage.run_command("bank", "sign", contract, "--bureau", service.url, *told, "--home", stage.bank_home)
     return contract
 
 
-def sign_in(stage: Stage, service: Service, person: Person) -> Path:
+def create_account_session(stage: LocalDeployment, service: ServiceProcess, person: StaffMember) -> Path:
     """An account for the person, whose one-time password is changed at the first sign-in; the file of the sign-in."""
-    made = stage.command(
+    made = stage.run_command(
         *("bureau", "account", person.name, "--role", person.role, "--department", person.department),
-        *("--home", stage.bureau),
+        *("--home", stage.bureau_home),
     )
     session = stage.sessions / f"{person.name}.json"
-    stage.command(
+    stage.run_command(
         *("account", "sign-in", person.name, "--service", service.url, "--session", session),
         secrets={"SHULAB_PASSWORD": str(made["password"]), "SHULAB_NEW_PASSWORD": secrets.token_urlsafe(18)},
     )
     return session
 
 
-def _set_up_bank(stage: Stage, cast: Cast) -> dict[str, Any]:
+def _set_up_bank(stage: LocalDeployment, cast: PartyNames) -> dict[str, Any]:
     """The bank's folder and keys; its card and fingerprint."""
-    words = ("bank", "init", "--name", cast.bank, "--home", stage.bank, "--key-file", stage.key_file("bank"))
-    return stage.command(*words)
+    words = ("bank", "init", "--name", cast.bank, "--home", stage.bank_home, "--key-file", stage.key_file("bank"))
+    return stage.run_command(*words)
 
 
-def score(
-    stage: Stage,
-    service: Service,
+def run_scoring_job(
+    stage: LocalDeployment,
+    service: ServiceProcess,
     portfolio: Path,
     out: Path,
     *,
     contract: str,
     id_column: str,
     skip: Path | None = None,
-    memory: Memory | None = None,
+    memory: MemoryMonitor | None = None,
 ) -> dict[str, Any]:
     """The bank's job: match, encrypt, score, decrypt; its manifest. ``memory`` watches it."""
     words: list[str | Path] = ["bank", "score", portfolio, "--contract", contract, "--bureau", service.url]
-    words += ["--out", out, "--id", id_column, "--home", stage.bank]
+    words += ["--out", out, "--id", id_column, "--home", stage.bank_home]
     if skip is not None:
         words += ["--skip", skip]
-    return stage.command(*words, memory=memory)
+    return stage.run_command(*words, memory=memory)
 
 
 FamilyName = Literal["boosted", "scorecard"]

@@ -5,7 +5,7 @@ Injection"), also in full width as Chinese keyboards type them, and may cut cell
 was written with. So an apostrophe, a spreadsheet's own mark of text, is put before such a beginning, at the start of a
 cell and after each separator, quotation mark and line end in it. A number below zero stays a number.
 
-``unguarded`` takes the apostrophe away again; ``lab.tables.table_reader`` reads every CSV by it. For any text,
+``unescape_formulas`` takes the apostrophe away again; ``lab.tables.table_reader`` reads every CSV by it. For any text,
 ``unguarded(guarded(text)) == text``. What begins with an apostrophe and such a character in a file of somebody else's
 is read without that apostrophe, as a spreadsheet shows it.
 """
@@ -34,7 +34,7 @@ _NUMBER: Final = r"^-[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?$"
 _LIKELY: Final = rf"[{_BEGINS}]|^[{_QUOTES}]*[{_PASSED}]*[\t\r\n]"
 
 
-def guarded(column: pl.Series) -> pl.Series:
+def escape_formulas(column: pl.Series) -> pl.Series:
     """A column of text as a spreadsheet may open it; other columns are returned as they are."""
     if column.dtype != pl.String or not column.str.contains(_LIKELY).any():
         return column
@@ -44,19 +44,19 @@ def guarded(column: pl.Series) -> pl.Series:
     return column.to_frame("text").select(found)["text"].alias(column.name)
 
 
-def unguarded(column: pl.Series) -> pl.Series:
-    """A column of text as it was before ``guarded``."""
+def unescape_formulas(column: pl.Series) -> pl.Series:
+    """A column of text as it was before ``escape_formulas``."""
     if not column.str.contains("'", literal=True).any():
         return column
     safe = column.str.replace(_GUARDED_CONTROL, "$1")
     return safe.str.replace_all(_GUARDED_START, "$1$2").alias(column.name)
 
 
-def unguarded_names(names: list[str]) -> list[str]:
+def unescape_names(names: list[str]) -> list[str]:
     """A header's names as they were before they were written."""
     if not any("'" in name for name in names):
         return names
-    return [str(name) for name in unguarded(pl.Series("name", names, dtype=pl.String))]
+    return [str(name) for name in unescape_formulas(pl.Series("name", names, dtype=pl.String))]
 
 
 def write_csv(table: pl.DataFrame, file: IO[bytes], *, header: bool = True, mark: bool = True) -> None:
@@ -64,8 +64,8 @@ def write_csv(table: pl.DataFrame, file: IO[bytes], *, header: bool = True, mark
 
     ``mark``: with the byte-order mark by which a spreadsheet knows UTF-8 and reads Chinese as it is.
     """
-    safe = pl.DataFrame([guarded(column) for column in table.get_columns()])
-    names = guarded(pl.Series("name", table.columns, dtype=pl.String)).to_list()
+    safe = pl.DataFrame([escape_formulas(column) for column in table.get_columns()])
+    names = escape_formulas(pl.Series("name", table.columns, dtype=pl.String)).to_list()
     safe.rename(dict(zip(table.columns, names, strict=True))).write_csv(
         file, include_bom=header and mark, include_header=header
     )

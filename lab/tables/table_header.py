@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import normalise
+from lab.terms.identifiers import normalise_identifiers
 
 MAX_COLUMNS = 10_000
 _SEPARATORS = (",", ";", "\t")
@@ -17,7 +17,7 @@ def choose_separator(line: str) -> str:
     return max(_SEPARATORS, key=outside_quotes.count)
 
 
-def check_header(header: list[str], name: str) -> list[str]:
+def check_table_header(header: list[str], name: str) -> list[str]:
     """The columns' names; raises ``InvalidInput`` where one is missing or repeated, or the line is one of data."""
     unnamed = [str(i + 1) for i, cell in enumerate(header) if not cell]
     if unnamed:
@@ -36,7 +36,7 @@ def check_header(header: list[str], name: str) -> list[str]:
         raise InvalidInput(
             f"Wanted at most {MAX_COLUMNS:,} columns in {name}; found {len(header):,}.", next_step="select columns"
         )
-    if all(_is_number(cell) for cell in header) or normalise(header, "uscc").accepted:
+    if all(_is_number(cell) for cell in header) or normalise_identifiers(header, "uscc").accepted_count:
         raise InvalidInput(
             f"Wanted column names in the first line of {name}; it looks like a row of data.",
             next_step="add a header line",

@@ -27,27 +27,27 @@ import polars as pl
 from numpy.typing import NDArray
 from polars.exceptions import PolarsError
 
-from lab.tables.spreadsheet_csv import unguarded, unguarded_names
-from lab.tables.table_header import check_header, choose_separator
+from lab.tables.spreadsheet_csv import unescape_formulas, unescape_names
+from lab.tables.table_header import check_table_header, choose_separator
 from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.identifiers import Reason
+from lab.terms.identifiers import RejectionReason
 
-MAX_BYTES = 1 << 30  # 1 GiB: about ten million rows of an ordinary export
-STRETCH = 8 << 20
+MAX_TABLE_BYTES = 1 << 30  # 1 GiB: about ten million rows of an ordinary export
+CHUNK_CHARACTERS = 8 << 20
 """Characters that are read at once of a text file; of any other, an eighth as many cells."""
 _AS_CSV = "save the table as CSV in UTF-8 and try again"
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
+class RejectedRow:
     """A row that the job goes on without: its number in the file and why."""
 
     row: int
-    reason: Reason
+    reason: RejectionReason
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class TableChunk:
     """Neighbouring rows of a table of strings.
 
     ``frame``: every column String, null for an empty cell. ``numbers``: the row number of each row of ``frame``, [n].
@@ -55,19 +55,19 @@ class Stretch:
     """
 
     frame: pl.DataFrame
-    numbers: NDArray[np.int64]
-    set_aside: tuple[SetAside, ...] = ()
-    blank: int = 0
-    read: int = 0
+    row_numbers: NDArray[np.int64]
+    rejected: tuple[RejectedRow, ...] = ()
+    blank_lines: int = 0
+    bytes_read: int = 0
 
     @property
     def rows(self) -> int:
         """Data rows, those set aside included."""
-        return len(self.numbers) + len(self.set_aside)
+        return len(self.row_numbers) + len(self.rejected)
 
 
 @dataclass(frozen=True, slots=True)
-class CsvTable(Stretch):
+class TextTable(TableChunk):
     """A whole table. ``warnings``: sentences for a person."""
 
     encoding: str = ""
@@ -86,7 +86,7 @@ class TableFile:
     _separator: str = ","
     _quoted: bool = False
 
-    def stretches(self) -> Iterator[Stretch]:
+    def chunks(self) -> Iterator[TableChunk]:
         """The table from its first row to its last, in memory that does not grow with it.
 
         Raises ``InvalidInput`` where a quoted field is not closed, and ``Conflict`` if the file was changed meanwhile.
@@ -110,15 +110,17 @@ class TableFile:
         if blank:
             told.append(f"{blank} blank lines are no rows · 空行 {blank} 行不计")
         if ragged:
-            told.append(f"{ragged} rows set aside: {Reason.RAGGED.en} · 搁置 {ragged} 行：{Reason.RAGGED.zh}")
+            told.append(
+                f"{ragged} rows set aside: {RejectionReason.RAGGED.en} · 搁置 {ragged} 行：{RejectionReason.RAGGED.zh}"
+            )
         return tuple(told)
 
-    def _lines(self, file: TextIO) -> Iterator[Stretch]:
+    def _lines(self, file: TextIO) -> Iterator[TableChunk]:
         """A file without quotation marks: a line is a row, and a separator always separates."""
         row, header = 1, True
-        while text := file.read(STRETCH):
-            text += "" if text.endswith("\n") else file.readline(STRETCH)
-            if len(text) >= 2 * STRETCH:
+        while text := file.read(CHUNK_CHARACTERS):
+            text += "" if text.endswith("\n") else file.readline(CHUNK_CHARACTERS)
+            if len(text) >= 2 * CHUNK_CHARACTERS:
                 raise _no_lines(self.path.name)
             data = np.frombuffer((text if text.endswith("\n") else text + "\n").encode(), dtype=np.uint8)
             ends = np.flatnonzero(data == ord("\n"))
@@ -132,12 +134,12 @@ class TableFile:
             yield self._stretch(self._frame(chosen.tobytes()), width, row, file)
             row += len(width)
 
-    def _records(self, file: TextIO) -> Iterator[Stretch]:
+    def _records(self, file: TextIO) -> Iterator[TableChunk]:
         """A file with quoted fields (RFC 4180): a record may go over several lines, a blank line is an empty one."""
         reader = csv.reader(_lines_of(file, self.path.name), delimiter=self._separator, strict=True)
         row, header = 1, True
         try:
-            while records := list(islice(reader, max(1, STRETCH // 8 // len(self.columns)))):
+            while records := list(islice(reader, max(1, CHUNK_CHARACTERS // 8 // len(self.columns)))):
                 width = np.array([len(record) for record in records], dtype=np.int64)
                 header = _leave_header(width, header)
                 rows = [record for record, wide in zip(records, width, strict=True) if wide == len(self.columns)]
@@ -148,14 +150,14 @@ class TableFile:
         except csv.Error:
             raise _unclosed(self.path.name, reader.line_num) from None
 
-    def _stretch(self, frame: pl.DataFrame, width: NDArray[np.int64], row: int, file: TextIO) -> Stretch:
+    def _stretch(self, frame: pl.DataFrame, width: NDArray[np.int64], row: int, file: TextIO) -> TableChunk:
         """``width``: fields of each line from row number ``row`` on; 0 if it is blank, -1 up to the header."""
         good = width == len(self.columns)
-        frame = frame.select(unguarded(column) for column in frame.get_columns())
+        frame = frame.select(unescape_formulas(column) for column in frame.get_columns())
         ragged = np.flatnonzero(~good & (width > 0)) + row
-        aside = tuple(SetAside(number, Reason.RAGGED) for number in ragged.tolist())
+        aside = tuple(RejectedRow(number, RejectionReason.RAGGED) for number in ragged.tolist())
         blank, read = int((width == 0).sum()), file.buffer.tell()
-        return Stretch(_blank_to_null(frame), np.flatnonzero(good) + row, aside, blank, read)
+        return TableChunk(_blank_to_null(frame), np.flatnonzero(good) + row, aside, blank, read)
 
     def _frame(self, lines: bytes) -> pl.DataFrame:
         if not lines:
@@ -169,8 +171,8 @@ class TableFile:
             infer_schema=False,
         )
 
-    def _parquet(self) -> Iterator[Stretch]:
-        scan, step = pl.scan_parquet(self.path), max(1, STRETCH // 8 // len(self.columns))
+    def _parquet(self) -> Iterator[TableChunk]:
+        scan, step = pl.scan_parquet(self.path), max(1, CHUNK_CHARACTERS // 8 // len(self.columns))
         try:
             rows = int(scan.select(pl.len()).collect().item())
             for first in range(0, max(rows, 1), step):
@@ -178,7 +180,7 @@ class TableFile:
                 frame.columns = list(self.columns)
                 frame = _blank_to_null(frame.select(pl.all().cast(pl.String)))
                 numbers = np.arange(first + 2, first + 2 + len(frame), dtype=np.int64)
-                yield Stretch(frame, numbers, read=self.size * (first + len(frame)) // max(rows, 1))
+                yield TableChunk(frame, numbers, bytes_read=self.size * (first + len(frame)) // max(rows, 1))
         except (PolarsError, OSError, ValueError):
             raise _no_parquet(self.path.name) from None
 
@@ -192,25 +194,25 @@ def _leave_header(width: NDArray[np.int64], wanted: bool) -> bool:
     return not len(found)
 
 
-def read_table(path: str | Path, *, max_bytes: int = MAX_BYTES) -> CsvTable:
+def read_table(path: str | Path, *, max_bytes: int = MAX_TABLE_BYTES) -> TextTable:
     """Read a CSV or Parquet file as a table of strings. Raises what ``open_table`` and ``stretches`` raise."""
     file = open_table(path, max_bytes=max_bytes)
-    stretches = list(file.stretches())
+    stretches = list(file.chunks())
     frames = [part.frame for part in stretches]
-    blank = sum(part.blank for part in stretches)
-    aside = tuple(chain.from_iterable(part.set_aside for part in stretches))
+    blank = sum(part.blank_lines for part in stretches)
+    aside = tuple(chain.from_iterable(part.rejected for part in stretches))
     empty = pl.DataFrame(schema=dict.fromkeys(file.columns, pl.String))
-    return CsvTable(
+    return TextTable(
         frame=pl.concat(frames) if frames else empty,
-        numbers=np.concatenate([np.zeros(0, dtype=np.int64), *(part.numbers for part in stretches)]),
-        set_aside=aside,
-        blank=blank,
+        row_numbers=np.concatenate([np.zeros(0, dtype=np.int64), *(part.row_numbers for part in stretches)]),
+        rejected=aside,
+        blank_lines=blank,
         encoding=file.encoding,
         warnings=file.warnings(blank, len(aside)),
     )
 
 
-def open_table(path: str | Path, *, max_bytes: int = MAX_BYTES) -> TableFile:
+def open_table(path: str | Path, *, max_bytes: int = MAX_TABLE_BYTES) -> TableFile:
     """Look at a CSV or Parquet file: its encoding (all of it is decoded once), its separator, its header.
 
     Raises ``NotFound`` when there is no such file; ``InvalidInput`` when it is empty, too large, in no known encoding,
@@ -244,11 +246,11 @@ def open_table(path: str | Path, *, max_bytes: int = MAX_BYTES) -> TableFile:
                 header = next(record for record in reader if record)
             except csv.Error:
                 raise _unclosed(path.name, reader.line_num) from None
-    columns = check_header(unguarded_names([cell.strip() for cell in header]), path.name)
+    columns = check_table_header(unescape_names([cell.strip() for cell in header]), path.name)
     return TableFile(path, tuple(columns), encoding, size, state, separator, quoted)
 
 
-def digest_of(path: Path) -> str:
+def hash_file(path: Path) -> str:
     """The SHA-256 of a file's bytes, by which a table is known; raises ``OSError``."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -268,7 +270,7 @@ def _open_parquet(path: Path, state: tuple[int, int]) -> TableFile:
         )
     if not schema:
         raise InvalidInput(f"Wanted a table with columns; {path.name} has none.", next_step="export it again")
-    columns = check_header([column.strip() for column in schema], path.name)
+    columns = check_table_header([column.strip() for column in schema], path.name)
     return TableFile(path, tuple(columns), "parquet", state[0], state)
 
 
@@ -284,7 +286,7 @@ def _decoded(path: Path, head: bytes) -> tuple[str, bool]:
         said = quoted = foreign = False
         try:
             with _text(path, encoding) as file:
-                while text := file.read(STRETCH):
+                while text := file.read(CHUNK_CHARACTERS):
                     said, quoted, foreign = said or bool(text.strip()), quoted or '"' in text, foreign or "\x00" in text
         except UnicodeDecodeError:
             continue
@@ -312,14 +314,16 @@ def _text(path: Path, encoding: str) -> TextIO:
 
 def _lines_of(file: TextIO, name: str) -> Iterator[str]:
     """Lines with their ends; raises ``InvalidInput`` for one that is no line of a table, but a file without any."""
-    while line := file.readline(STRETCH):
-        if len(line) == STRETCH:
+    while line := file.readline(CHUNK_CHARACTERS):
+        if len(line) == CHUNK_CHARACTERS:
             raise _no_lines(name)
         yield line
 
 
 def _no_lines(name: str) -> InvalidInput:
-    return InvalidInput(f"Wanted a table in lines; {name} has one of over {STRETCH:,} characters.", next_step=_AS_CSV)
+    return InvalidInput(
+        f"Wanted a table in lines; {name} has one of over {CHUNK_CHARACTERS:,} characters.", next_step=_AS_CSV
+    )
 
 
 def _changed(name: str) -> Conflict:

@@ -52,12 +52,12 @@ class Consent:
             "enterprise": self.code,
             "bank": self.bank,
             "purpose": self.purpose.value,
-            "starts": written(self.starts),
-            "expires": written(self.expires),
+            "starts": format_consent_time(self.starts),
+            "expires": format_consent_time(self.expires),
         }
         return DOMAIN + rfc8785.dumps(document)
 
-    def bears(self, public_key: str, signature: str) -> bool:
+    def is_signed_by(self, public_key: str, signature: str) -> bool:
         """Whether ``signature`` is that of the key's holder under this consent; both hexadecimal."""
         try:
             if is_forgeable(public_key):
@@ -70,13 +70,13 @@ class Consent:
 
 
 @lru_cache(maxsize=4096)
-def written(moment: datetime) -> str:
+def format_consent_time(moment: datetime) -> str:
     """A time as consents write it: UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @lru_cache(maxsize=4096)
-def read_moment(text: str) -> datetime | None:
+def parse_consent_time(text: str) -> datetime | None:
     """A date (its midnight in UTC) or an RFC 3339 time to the second, as a UTC time; None for anything else.
 
     A time without an offset could mean two moments, so it is not read.
@@ -91,7 +91,7 @@ def read_moment(text: str) -> datetime | None:
     return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def template() -> str:
+def consent_file_template() -> str:
     """A consent file's header and two examples: one by evidence, one by a signature (both made up)."""
     names = ",".join(name for name, _, _ in COLUMNS)
     by_evidence = "91990100MAEUJQ08XL,示例银行 Sample Bank,credit-approval,2026-01-01,2027-01-01,授权书 2026-000123,,"

@@ -14,7 +14,7 @@ exit  status  family
 1     500     an unexpected fault of Shulab itself
 2     --      the command line was wrong (usage)
 3     422     ``InvalidInput``: a file, table or message is not acceptable
-4     403     ``Refused``: the contract, its state or its ceilings say no
+4     403     ``NotAllowed``: the contract, its state or its ceilings say no
 5     503     ``Unreachable``: the other party does not answer
 6     401     ``NotAuthentic``: a signature, key or passphrase is wrong
 7     404     ``NotFound``: the thing named does not exist here
@@ -58,7 +58,7 @@ class InvalidInput(ShulabError):
     status = 422
 
 
-class Refused(ShulabError):
+class NotAllowed(ShulabError):
     """The contract (its terms, state, signatures or ceilings) does not allow the operation."""
 
     code = "refused"

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Hex32 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, Field(min_length=1, max_length=200)]
-Count = Annotated[int, Field(ge=1, le=2**53 - 1)]
+PositiveCount = Annotated[int, Field(ge=1, le=2**53 - 1)]
 """A number from 1 to the largest that canonical JSON holds exactly (RFC 8785, section 3.2.2.3)."""
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 

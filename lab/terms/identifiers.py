@@ -28,7 +28,7 @@ _LOOK_ALIKES = "IOZSV"
 _SEPARATORS = r"[\s\p{Pd}\p{Cf}\x{2212}]"  # white space, hyphens and dashes, zero-width marks, the minus sign
 
 
-class Reason(StrEnum):
+class RejectionReason(StrEnum):
     """Why a row is set aside. The value is the code in files and JSON; ``zh`` and ``en`` are for people."""
 
     EMPTY = "empty"
@@ -52,36 +52,44 @@ class Reason(StrEnum):
         return _WORDS[self][1]
 
 
-_WORDS: dict[Reason, tuple[str, str]] = {
-    Reason.EMPTY: ("没有填写代码", "no code is given"),
-    Reason.CHARACTERS: ("含有代码中不允许的字符", "contains characters that a code can't have"),
-    Reason.LENGTH: ("不是 18 位", "is not 18 characters long"),
-    Reason.LOOK_ALIKE: (
+_WORDS: dict[RejectionReason, tuple[str, str]] = {
+    RejectionReason.EMPTY: ("没有填写代码", "no code is given"),
+    RejectionReason.CHARACTERS: ("含有代码中不允许的字符", "contains characters that a code can't have"),
+    RejectionReason.LENGTH: ("不是 18 位", "is not 18 characters long"),
+    RejectionReason.LOOK_ALIKE: (
         "含有易混淆字母 I、O、Z、S 或 V（标准不使用），未作猜测",
         "contains a look-alike letter I, O, Z, S or V, which the standard does not use; not guessed",
     ),
-    Reason.FORMAT: ("前 8 位不全是数字", "the first 8 characters are not all digits"),
-    Reason.CHECKSUM: ("校验码不符", "the check character does not fit"),
-    Reason.TOO_LONG: (f"超过 {OPAQUE_MAX_CHARACTERS} 个字符", f"is longer than {OPAQUE_MAX_CHARACTERS} characters"),
-    Reason.DUPLICATE: ("与前面某行代码相同，以首行为准", "the same code is in an earlier row; the first row counts"),
-    Reason.RAGGED: ("列数与表头不符", "the number of fields differs from the header"),
+    RejectionReason.FORMAT: ("前 8 位不全是数字", "the first 8 characters are not all digits"),
+    RejectionReason.CHECKSUM: ("校验码不符", "the check character does not fit"),
+    RejectionReason.TOO_LONG: (
+        f"超过 {OPAQUE_MAX_CHARACTERS} 个字符",
+        f"is longer than {OPAQUE_MAX_CHARACTERS} characters",
+    ),
+    RejectionReason.DUPLICATE: (
+        "与前面某行代码相同，以首行为准",
+        "the same code is in an earlier row; the first row counts",
+    ),
+    RejectionReason.RAGGED: ("列数与表头不符", "the number of fields differs from the header"),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Normalised:
-    """Codes in one written form, in input order; where a code is None, ``reasons`` holds a ``Reason``, else None."""
+class NormalisedIdentifiers:
+    """Codes in one written form, in input order; where a code is None, ``reasons`` holds a ``RejectionReason``, else
+    None.
+    """
 
     codes: tuple[str | None, ...]
     reasons: tuple[str | None, ...]
 
     @property
-    def accepted(self) -> int:
+    def accepted_count(self) -> int:
         """How many rows have a code."""
         return sum(code is not None for code in self.codes)
 
 
-def normalise(values: Sequence[str | None], kind: IdKind) -> Normalised:
+def normalise_identifiers(values: Sequence[str | None], kind: IdKind) -> NormalisedIdentifiers:
     """Bring identifiers to one written form.
 
     ``uscc``: NFKC (full-width to half-width), white space and hyphens removed, upper case, then length, alphabet and
@@ -90,11 +98,11 @@ def normalise(values: Sequence[str | None], kind: IdKind) -> Normalised:
     """
     column = pl.Series("code", values, dtype=pl.String)
     codes, reasons = _uscc(column) if kind == "uscc" else _opaque(column)
-    return Normalised(tuple(codes.to_list()), tuple(_as_reason(reasons.to_list())))
+    return NormalisedIdentifiers(tuple(codes.to_list()), tuple(_as_reason(reasons.to_list())))
 
 
-def _as_reason(codes: list[str | None]) -> list[Reason | None]:
-    members: dict[str | None, Reason | None] = {reason.value: reason for reason in Reason}
+def _as_reason(codes: list[str | None]) -> list[RejectionReason | None]:
+    members: dict[str | None, RejectionReason | None] = {reason.value: reason for reason in RejectionReason}
     members[None] = None
     return [members[code] for code in codes]
 
@@ -105,11 +113,11 @@ def _opaque(column: pl.Series) -> tuple[pl.Series, pl.Series]:
     return _split(
         frame,
         pl.when(code.is_null() | (code == ""))
-        .then(pl.lit(Reason.EMPTY.value))
+        .then(pl.lit(RejectionReason.EMPTY.value))
         .when(code.str.len_chars() > OPAQUE_MAX_CHARACTERS)
-        .then(pl.lit(Reason.TOO_LONG.value))
+        .then(pl.lit(RejectionReason.TOO_LONG.value))
         .when(code.str.contains(r"\p{Cc}"))
-        .then(pl.lit(Reason.CHARACTERS.value)),
+        .then(pl.lit(RejectionReason.CHARACTERS.value)),
     )
 
 
@@ -123,15 +131,15 @@ def _uscc(column: pl.Series) -> tuple[pl.Series, pl.Series]:
     code = pl.col("code")
     shape = (
         pl.when(code.is_null() | (code == ""))
-        .then(pl.lit(Reason.EMPTY.value))
+        .then(pl.lit(RejectionReason.EMPTY.value))
         .when(~code.str.contains(r"^[0-9A-Z]*$"))
-        .then(pl.lit(Reason.CHARACTERS.value))
+        .then(pl.lit(RejectionReason.CHARACTERS.value))
         .when(code.str.len_bytes() != USCC_LENGTH)
-        .then(pl.lit(Reason.LENGTH.value))
+        .then(pl.lit(RejectionReason.LENGTH.value))
         .when(code.str.contains(f"[{_LOOK_ALIKES}]"))
-        .then(pl.lit(Reason.LOOK_ALIKE.value))
+        .then(pl.lit(RejectionReason.LOOK_ALIKE.value))
         .when(~code.str.contains(r"^[0-9]{8}"))
-        .then(pl.lit(Reason.FORMAT.value))
+        .then(pl.lit(RejectionReason.FORMAT.value))
     )
     frame = frame.with_columns(shape.alias("reason"))
     well_formed = frame["reason"].is_null().to_numpy()
@@ -139,7 +147,7 @@ def _uscc(column: pl.Series) -> tuple[pl.Series, pl.Series]:
     reasons[:] = frame["reason"].to_list()
     positions = np.flatnonzero(well_formed)
     fits = _check_character_fits(frame["code"].filter(frame["reason"].is_null()).to_list())
-    reasons[positions[~fits]] = Reason.CHECKSUM.value
+    reasons[positions[~fits]] = RejectionReason.CHECKSUM.value
     return _split(frame, pl.Series("reason", reasons.tolist(), dtype=pl.String))
 
 

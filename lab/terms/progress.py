@@ -11,10 +11,11 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 
-class Stage(Protocol):
+class ProgressStage(Protocol):
     """One stage under way; ``advance`` reports work units done since the last call."""
 
-    def advance(self, units: int = 1) -> None: ...
+    def advance(self, units: int = 1) -> None:
+        """Report that ``units`` more are done."""
 
 
 class Progress(Protocol):
@@ -24,18 +25,19 @@ class Progress(Protocol):
     ``import``, ``train``. The command line has bilingual labels for them.
     """
 
-    def stage(self, name: str, total: int) -> AbstractContextManager[Stage]: ...
+    def stage(self, name: str, total: int) -> AbstractContextManager[ProgressStage]:
+        """Begin a stage of ``total`` units, which ends with the block."""
 
 
-class _SilentStage:
+class _SilentProgressStage:
     def advance(self, units: int = 1) -> None:
         return None
 
 
-class _Silent:
+class _SilentProgress:
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Stage]:
-        yield _SilentStage()
+    def stage(self, name: str, total: int) -> Iterator[ProgressStage]:
+        yield _SilentProgressStage()
 
 
-SILENT: Progress = _Silent()
+SILENT: Progress = _SilentProgress()

@@ -11,14 +11,14 @@ import ssl
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from lab.terms.errors import InvalidInput, Refused
+from lab.terms.errors import InvalidInput, NotAllowed
 
 
 def check_address(url: str, *, option: str, plain_http: bool, instead: str) -> str:
     """The service's origin; https, or plain http to this machine alone unless ``plain_http``.
 
     ``option`` is where the person gave it, ``instead`` what to do about plain http. Raises ``InvalidInput`` for what is
-    no such address, ``Refused`` for plain http to another machine.
+    no such address, ``NotAllowed`` for plain http to another machine.
     """
     wrong = InvalidInput("Wanted the service's address as https://host[:port].", next_step=f"check {option}")
     try:
@@ -33,7 +33,7 @@ def check_address(url: str, *, option: str, plain_http: bool, instead: str) -> s
             "Wanted the service's address without a path; the service stands at the root.", next_step=f"check {option}"
         )
     if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname):
-        raise Refused("Wanted https to a service on another machine; found plain http.", next_step=instead)
+        raise NotAllowed("Wanted https to a service on another machine; found plain http.", next_step=instead)
     return f"{parts.scheme}://{parts.netloc}"
 
 
@@ -45,7 +45,7 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def authorities(file: Path) -> ssl.SSLContext:
+def load_ca_file(file: Path) -> ssl.SSLContext:
     """The certificate authorities in a PEM file; raises ``InvalidInput``."""
     try:
         return ssl.create_default_context(cafile=str(file))
@@ -55,7 +55,7 @@ def authorities(file: Path) -> ssl.SSLContext:
         ) from None
 
 
-def is_certificate(error: BaseException) -> bool:
+def is_certificate_error(error: BaseException) -> bool:
     """Whether a certificate was the reason, wherever it stands in the chain of causes."""
     seen: BaseException | None = error
     while seen is not None and not isinstance(seen, ssl.SSLCertVerificationError):
@@ -63,6 +63,6 @@ def is_certificate(error: BaseException) -> bool:
     return seen is not None
 
 
-def reason(error: Exception) -> str:
+def describe_transport_error(error: Exception) -> str:
     """A word for a failure of transport; its own text may repeat addresses and the like, its type does not."""
     return re.sub(r"(?<!^)(?=[A-Z])", " ", type(error).__name__).lower()

@@ -10,22 +10,22 @@ from lab.terms.errors import (
     Busy,
     Conflict,
     InvalidInput,
+    NotAllowed,
     NotAuthentic,
     NotFound,
-    Refused,
     ShulabError,
     Unreachable,
 )
-from lab.terms.text.escaping import visible
+from lab.terms.text.escaping import escape_hidden
 
 TYPE_PREFIX = "urn:shulab:error:"
-FAMILIES: Mapping[str, type[ShulabError]] = {
-    family.code: family for family in (InvalidInput, Refused, Unreachable, Busy, NotAuthentic, NotFound, Conflict)
+ERROR_FAMILIES: Mapping[str, type[ShulabError]] = {
+    family.code: family for family in (InvalidInput, NotAllowed, Unreachable, Busy, NotAuthentic, NotFound, Conflict)
 }
 """The error families by their codes."""
 _BY_STATUS: Mapping[int, type[ShulabError]] = {
     401: NotAuthentic,
-    403: Refused,
+    403: NotAllowed,
     404: NotFound,
     408: Unreachable,
     409: Conflict,
@@ -37,7 +37,7 @@ _BY_STATUS: Mapping[int, type[ShulabError]] = {
 _LONGEST_TEXT = 1000
 
 
-def read_object(content: bytes) -> dict[str, Any] | None:
+def parse_json_object(content: bytes) -> dict[str, Any] | None:
     """``content`` as a JSON object, or None."""
     try:
         found = json.loads(content)
@@ -46,15 +46,15 @@ def read_object(content: bytes) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def kind_of(content: bytes) -> str:
+def problem_kind(content: bytes) -> str:
     """Last part of the problem's type; empty if there is none."""
-    return str((read_object(content) or {}).get("type", "")).removeprefix(TYPE_PREFIX)
+    return str((parse_json_object(content) or {}).get("type", "")).removeprefix(TYPE_PREFIX)
 
 
-def error_of(status: int, content: bytes) -> ShulabError:
+def problem_to_error(status: int, content: bytes) -> ShulabError:
     """The problem as the error it was at the bureau; an answer that is no problem document by its status."""
-    problem = read_object(content) or {}
-    family = FAMILIES.get(kind_of(content)) or _BY_STATUS.get(status)
+    problem = parse_json_object(content) or {}
+    family = ERROR_FAMILIES.get(problem_kind(content)) or _BY_STATUS.get(status)
     if family is None:
         family = InvalidInput if 400 <= status < 500 else Unreachable
     detail = _printable(problem.get("detail")) or f"The bureau answered with HTTP status {status}."
@@ -64,4 +64,4 @@ def error_of(status: int, content: bytes) -> ShulabError:
 
 def _printable(text: object) -> str:
     """What a stranger wrote, with all of it to be seen, but not endless."""
-    return visible(text[:_LONGEST_TEXT]) if isinstance(text, str) else ""
+    return escape_hidden(text[:_LONGEST_TEXT]) if isinstance(text, str) else ""

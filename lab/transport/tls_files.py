@@ -8,7 +8,7 @@ from pathlib import Path
 from lab.terms.errors import InvalidInput
 
 
-def check_tls(certificate: Path | None, key: Path | None, *, names: tuple[str, str]) -> None:
+def check_tls_files(certificate: Path | None, key: Path | None, *, names: tuple[str, str]) -> None:
     """Raise ``InvalidInput`` unless both are absent, or both are PEM files that fit each other.
 
     ``names``: how a person gives the two, such as ``("--tls-certificate", "--tls-key")``. A key that is sealed under a

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.witnessing.checkpoint import EMPTY_ROOT, SignedCheckpoint
-from lab.terms.witnessing.consistency_proof import AddCheckpoint, is_consistent
-from lab.terms.witnessing.signed_note import Note, NoteKey, NoteSignature
-from lab.witness.files import alone, read_private, replace_durably
+from lab.terms.witnessing.consistency_proof import AddCheckpointRequest, is_consistent
+from lab.terms.witnessing.signed_note import NoteKey, NoteSignature, SignedNote
+from lab.witness.files import exclusive_lock, read_private, replace_durably
 from lab.witness.home import WitnessHome
 from lab.witness.keys import WitnessKey
 
@@ -27,7 +27,7 @@ _COSIGNED = "cosigned"
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class WitnessResponse:
     """What a request gets: an HTTP status, the body, and whether that is the size alone (``text/x.tlog.size``)."""
 
     status: int
@@ -35,7 +35,7 @@ class Answer:
     is_size: bool = False
 
 
-class Watching:
+class CheckpointCosigner:
     """A witness at work on its ledgers. Safe to use from several threads and processes."""
 
     def __init__(
@@ -43,60 +43,60 @@ class Watching:
     ) -> None:
         self._home, self._key, self._now = home, key, clock
 
-    def add_checkpoint(self, body: bytes) -> Answer:
+    def add_checkpoint(self, body: bytes) -> WitnessResponse:
         """Cosign the checkpoint in a request, or say why not; the statuses are the specification's."""
         try:
-            asked = AddCheckpoint.parse(body)
+            asked = AddCheckpointRequest.parse(body)
         except InvalidInput as error:
-            return Answer(400, f"{error.detail}\n")
-        log = self._home.find_log(asked.checkpoint.origin)
+            return WitnessResponse(400, f"{error.detail}\n")
+        log = self._home.find_log_key(asked.checkpoint.origin)
         if log is None:
-            return Answer(404, "unknown log\n")
+            return WitnessResponse(404, "unknown log\n")
         try:
-            asked.signed.note.verify(log)
+            asked.signed_checkpoint.note.verify(log)
         except NotAuthentic:
-            return Answer(403, "no valid signature of the log's key\n")
-        if asked.old > asked.checkpoint.size:
-            return Answer(400, "the old size is larger than the checkpoint's\n")
+            return WitnessResponse(403, "no valid signature of the log's key\n")
+        if asked.old_size > asked.checkpoint.size:
+            return WitnessResponse(400, "the old size is larger than the checkpoint's\n")
         folder = self._home.log_folder(log.name)
-        with alone(folder / "lock"):
+        with exclusive_lock(folder / "lock"):
             return self._cosign(folder, asked, log)
 
-    def checkpoint(self, folder: str) -> str | None:
+    def last_checkpoint_text(self, folder: str) -> str | None:
         """The last cosigned checkpoint of a ledger, by the hash of its origin, with the cosignature; None if there is
         none."""
         path = self._home.folder / "logs" / folder / _COSIGNED
         return read_private(path).decode() if path.is_file() else None
 
-    def last(self, folder: Path) -> SignedCheckpoint | None:
+    def last_checkpoint(self, folder: Path) -> SignedCheckpoint | None:
         """The last cosigned checkpoint in a ledger's folder. Raises ``InvalidInput`` if it was damaged: to begin anew
         would be to forget."""
         path = folder / _COSIGNED
         return SignedCheckpoint.parse(read_private(path)) if path.exists() else None
 
-    def refused(self, origin: str) -> tuple[Path, ...]:
+    def conflicting_checkpoints(self, origin: str) -> tuple[Path, ...]:
         """Checkpoints of a ledger, signed by its bureau, that contradict one that was cosigned: evidence."""
         return tuple(sorted(self._home.log_folder(origin).glob("refused-*")))
 
-    def unproven(self, origin: str) -> tuple[Path, ...]:
+    def unproven_checkpoints(self, origin: str) -> tuple[Path, ...]:
         """Checkpoints of a ledger, signed by its bureau, that came from whomever with a wrong proof: no evidence until
         the bureau cannot give a right one (``lab audit compare``)."""
         return tuple(sorted(self._home.log_folder(origin).glob("unproven-*")))
 
-    def _cosign(self, folder: Path, asked: AddCheckpoint, log: NoteKey) -> Answer:
-        last, new = self.last(folder), asked.checkpoint
+    def _cosign(self, folder: Path, asked: AddCheckpointRequest, log: NoteKey) -> WitnessResponse:
+        last, new = self.last_checkpoint(folder), asked.checkpoint
         size, root = (last.size, bytes.fromhex(last.root)) if last is not None else (0, EMPTY_ROOT)
-        if asked.old != size:
-            return Answer(409, f"{size}\n", is_size=True)
+        if asked.old_size != size:
+            return WitnessResponse(409, f"{size}\n", is_size=True)
         if new.size == 0 and bytes.fromhex(new.root) != EMPTY_ROOT:
-            return Answer(422, "the empty tree has another root\n")
+            return WitnessResponse(422, "the empty tree has another root\n")
         if not is_consistent((size, root), (new.size, bytes.fromhex(new.root)), asked.proof):
             if (new.size, new.root) != (size, root.hex()):
-                self._keep(folder, asked.signed, log, contradicts=new.size == size)
-            return Answer(422, "the consistency proof does not verify\n")
+                self._keep(folder, asked.signed_checkpoint, log, contradicts=new.size == size)
+            return WitnessResponse(422, "the consistency proof does not verify\n")
         line = self._key.cosign(new, self._now())
-        self._persist(folder, SignedCheckpoint(new, Note(new.text, (*_own(asked.signed, log), line))))
-        return Answer(200, f"{line}\n")
+        self._persist(folder, SignedCheckpoint(new, SignedNote(new.text, (*_own(asked.signed_checkpoint, log), line))))
+        return WitnessResponse(200, f"{line}\n")
 
     def _persist(self, folder: Path, cosigned: SignedCheckpoint) -> None:
         replace_durably(folder / _COSIGNED, str(cosigned).encode())
@@ -107,7 +107,7 @@ class Watching:
         such neither counts as evidence nor takes its room."""
         stem = "refused" if contradicts else "unproven"
         kept = sorted(folder.glob(f"{stem}-*"), key=lambda path: path.stat().st_mtime_ns)
-        content = str(SignedCheckpoint(signed.checkpoint, Note(signed.note.text, _own(signed, log)))).encode()
+        content = str(SignedCheckpoint(signed.checkpoint, SignedNote(signed.note.text, _own(signed, log)))).encode()
         if any(read_private(path) == content for path in kept):
             return
         if len(kept) < _EVIDENCE:
@@ -118,4 +118,4 @@ class Watching:
 
 def _own(signed: SignedCheckpoint, log: NoteKey) -> tuple[NoteSignature, ...]:
     """The log's own signature, which was verified; a stranger's lines are not kept."""
-    return tuple(one for one in signed.note.signatures if one.is_by(log))[:1]
+    return tuple(one for one in signed.note.signatures if one.claims_key(log))[:1]

@@ -9,30 +9,30 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from lab.terms.errors import NotFound, Refused
+from lab.terms.errors import NotAllowed, NotFound
 
 
-def check_private(folder: Path) -> None:
-    """Raise ``Refused`` unless ``folder`` is a folder of this user's that nobody else may enter."""
+def check_private_folder(folder: Path) -> None:
+    """Raise ``NotAllowed`` unless ``folder`` is a folder of this user's that nobody else may enter."""
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or stat.S_IMODE(found.st_mode) & 0o077:
-        raise Refused(
+        raise NotAllowed(
             "Wanted a witness's folder of this user's that nobody else may enter (mode 0700); found otherwise.",
             next_step="run `chmod 700` on it, and ask who could read it meanwhile",
         )
 
 
 def read_private(path: Path) -> bytes:
-    """The bytes of a file that only its owner may read; raises ``NotFound`` or ``Refused``."""
+    """The bytes of a file that only its owner may read; raises ``NotFound`` or ``NotAllowed``."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     except FileNotFoundError:
         raise NotFound(f"Wanted the file {path.name}; there is none.", next_step="bring it from a backup") from None
     except OSError:
-        raise Refused(f"Wanted to read {path.name}; it cannot be opened.", next_step="check its owner") from None
+        raise NotAllowed(f"Wanted to read {path.name}; it cannot be opened.", next_step="check its owner") from None
     with os.fdopen(descriptor, "rb") as file:
         if stat.S_IMODE(os.fstat(file.fileno()).st_mode) & 0o077:
-            raise Refused(
+            raise NotAllowed(
                 f"Wanted {path.name} readable by its owner alone (mode 0600); found otherwise.",
                 next_step="run `chmod 600` on it, and ask who could read it meanwhile",
             )
@@ -66,7 +66,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextmanager
-def alone(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> Iterator[None]:
     """One thread of one process at a time, by a lock on the file ``path``, which is made; a dead process lets go."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:

@@ -18,9 +18,9 @@ from pathlib import Path
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from lab.terms.keys.party import Party
 from lab.terms.keys.sealing import SealKey
-from lab.terms.witnessing.checkpoint import log_key, origin_of
-from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey, is_key_name
-from lab.witness.files import check_private, read_private, replace_durably
+from lab.terms.witnessing.checkpoint import ledger_origin, log_key
+from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey, is_key_name
+from lab.witness.files import check_private_folder, read_private, replace_durably
 from lab.witness.keys import WitnessKey
 
 ENVIRONMENT_HOME = "SHULAB_WITNESS_HOME"
@@ -40,7 +40,7 @@ class WitnessHome:
     folder: Path
     name: str
     public_key: str
-    passphrase: bool
+    is_passphrase_sealed: bool
 
     @classmethod
     def create(cls, folder: Path, *, name: str, passphrase: str | None = None) -> WitnessHome:
@@ -57,25 +57,25 @@ class WitnessHome:
         if (folder / _SETTINGS).exists():
             raise Conflict("A witness lives in this folder already.", next_step="use it, or choose another --home")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        check_private(folder)
+        check_private_folder(folder)
         (folder / "logs").mkdir(mode=0o700, exist_ok=True)
         if passphrase is None and not (folder / _SEAL).exists():
             replace_durably(folder / _SEAL, os.urandom(32))
         key = WitnessKey.create(folder, name, _seal_key(folder, passphrase))
-        home = cls(folder, name, key.public.public_key, passphrase is not None)
+        home = cls(folder, name, key.note_key.public_key, passphrase is not None)
         # A JSON string of printable ASCII is a TOML basic string. The settings are last: who has them has all.
         lines = [f"name = {json.dumps(name)}", f"public_key = {json.dumps(home.public_key)}"]
-        lines.append(f"sealed_by = {json.dumps('passphrase' if home.passphrase else 'file')}")
+        lines.append(f"sealed_by = {json.dumps('passphrase' if home.is_passphrase_sealed else 'file')}")
         replace_durably(folder / _SETTINGS, ("\n".join(lines) + "\n").encode())
         return home
 
     @classmethod
     def open(cls, folder: Path) -> WitnessHome:
-        """The witness in ``folder``; raises ``NotFound``, ``Refused`` when others may read it, ``InvalidInput``."""
+        """The witness in ``folder``; raises ``NotFound``, ``NotAllowed`` when others may read it, ``InvalidInput``."""
         folder = folder.expanduser().absolute()
         if not (folder / _SETTINGS).is_file():
             raise NotFound("No witness lives in this folder.", next_step="run `lab witness init`, or give --home")
-        check_private(folder)
+        check_private_folder(folder)
         try:
             found = tomllib.loads(read_private(folder / _SETTINGS).decode())
             sealed_by = str(found["sealed_by"])
@@ -89,38 +89,40 @@ class WitnessHome:
             ) from None
         return cls(folder, party.name, party.public_key, sealed_by == "passphrase")
 
-    def key(self, passphrase: str | None = None) -> WitnessKey:
+    def open_key(self, passphrase: str | None = None) -> WitnessKey:
         """The opened key; ``passphrase`` where that seals it. Raises ``NotAuthentic``, or ``InvalidInput`` if the key
         is not the one that the settings name."""
-        key = WitnessKey.open(self.folder, self.name, _seal_key(self.folder, passphrase if self.passphrase else None))
-        if key.public.public_key != self.public_key:
+        key = WitnessKey.open(
+            self.folder, self.name, _seal_key(self.folder, passphrase if self.is_passphrase_sealed else None)
+        )
+        if key.note_key.public_key != self.public_key:
             raise InvalidInput(
                 f"The sealed key is not the one named in {_SETTINGS}.", next_step="restore either from a backup"
             )
         return key
 
     @property
-    def public(self) -> NoteKey:
+    def note_key(self) -> NoteKey:
         """Name and public key, as contracts and bureaus name the witness."""
-        return NoteKey(self.name, self.public_key, COSIGNATURE)
+        return NoteKey(self.name, self.public_key, SIGNATURE_COSIGNATURE)
 
-    def trust(self, bureau: Party) -> str:
+    def watch_bureau(self, bureau: Party) -> str:
         """Watch this bureau's ledger from now on; its origin. Raises ``Conflict`` for a known name with another key."""
-        if any(log.name == bureau.name and log.public_key != bureau.public_key for log in self.logs()):
+        if any(log.name == bureau.name and log.public_key != bureau.public_key for log in self.watched_bureaus()):
             raise Conflict(
                 "A bureau of this name has another key here.",
                 next_step="ask the bureau by another channel; a new key is a new ledger, and needs a name of its own",
             )
-        folder = self.log_folder(origin_of(bureau.public_key))
+        folder = self.log_folder(ledger_origin(bureau.public_key))
         folder.mkdir(mode=0o700, exist_ok=True)
         replace_durably(folder / _LOG, json.dumps(bureau.model_dump(), ensure_ascii=False).encode())
-        return origin_of(bureau.public_key)
+        return ledger_origin(bureau.public_key)
 
-    def logs(self) -> tuple[Party, ...]:
+    def watched_bureaus(self) -> tuple[Party, ...]:
         """The bureaus whose ledgers are watched."""
         return tuple(self._log(path) for path in sorted((self.folder / "logs").glob(f"*/{_LOG}")))
 
-    def find_log(self, origin: str) -> NoteKey | None:
+    def find_log_key(self, origin: str) -> NoteKey | None:
         """The key that signs checkpoints of this origin, or None for a ledger that is not watched."""
         path = self.log_folder(origin) / _LOG
         if not path.is_file():

@@ -16,7 +16,7 @@ from lab.terms.errors import Conflict
 from lab.terms.keys.sealing import SealKey, open_sealed, seal
 from lab.terms.witnessing.checkpoint import Checkpoint
 from lab.terms.witnessing.cosignature import cosign
-from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey, NoteSignature
+from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey, NoteSignature
 from lab.witness.files import read_private, replace_durably
 
 _FILE, _LABEL = "witness.sealed", b"shulab witness key"
@@ -29,7 +29,7 @@ class WitnessKey:
 
     def __init__(self, name: str, secret: Ed25519PrivateKey) -> None:
         self._secret = secret
-        self._public = NoteKey(name, secret.public_key().public_bytes_raw().hex(), COSIGNATURE)
+        self._public = NoteKey(name, secret.public_key().public_bytes_raw().hex(), SIGNATURE_COSIGNATURE)
 
     @classmethod
     def create(cls, folder: Path, name: str, seal_key: SealKey) -> WitnessKey:
@@ -42,13 +42,13 @@ class WitnessKey:
 
     @classmethod
     def open(cls, folder: Path, name: str, seal_key: SealKey) -> WitnessKey:
-        """Open the key in ``folder``; raises ``NotFound``, ``Refused`` or ``NotAuthentic`` (wrong seal key)."""
+        """Open the key in ``folder``; raises ``NotFound``, ``NotAllowed`` or ``NotAuthentic`` (wrong seal key)."""
         return cls(
             name, Ed25519PrivateKey.from_private_bytes(open_sealed(read_private(folder / _FILE), seal_key, _LABEL))
         )
 
     @property
-    def public(self) -> NoteKey:
+    def note_key(self) -> NoteKey:
         """Name and public key."""
         return self._public
 

@@ -22,8 +22,8 @@ from starlette.requests import ClientDisconnect
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lab.terms.errors import Conflict, ShulabError
-from lab.terms.witnessing.consistency_proof import LONGEST_REQUEST
-from lab.witness.cosigning import Watching
+from lab.terms.witnessing.consistency_proof import MAX_REQUEST_BYTES
+from lab.witness.cosigning import CheckpointCosigner
 
 SIZE_MEDIA = "text/x.tlog.size"
 _BODY_SECONDS = 15.0
@@ -32,7 +32,7 @@ _AT_ONCE, _UNFINISHED = 64, 48
 _HASH = re.compile(r"[0-9a-f]{64}")
 
 
-def create_app(watching: Watching) -> FastAPI:
+def create_app(watching: CheckpointCosigner) -> FastAPI:
     """The application over an opened witness."""
     app = FastAPI(title="Shulab witness", openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
 
@@ -46,14 +46,14 @@ def create_app(watching: Watching) -> FastAPI:
         except ClientDisconnect:
             return PlainTextResponse("broken off\n", 400)
         if body is None:
-            return PlainTextResponse(f"at most {LONGEST_REQUEST} bytes\n", 413)
+            return PlainTextResponse(f"at most {MAX_REQUEST_BYTES} bytes\n", 413)
         answer = await run_in_threadpool(watching.add_checkpoint, body)
         media = SIZE_MEDIA if answer.is_size else "text/plain; charset=utf-8"
         return Response(answer.body.encode(), answer.status, headers={"content-type": media})
 
     @app.get("/{folder}/checkpoint")
     async def checkpoint(folder: str) -> Response:
-        found = await run_in_threadpool(watching.checkpoint, folder) if _HASH.fullmatch(folder) else None
+        found = await run_in_threadpool(watching.last_checkpoint_text, folder) if _HASH.fullmatch(folder) else None
         return PlainTextResponse("nothing cosigned\n", 404) if found is None else PlainTextResponse(found)
 
     @app.exception_handler(ShulabError)
@@ -68,12 +68,12 @@ async def _read(request: Request) -> bytes | None:
     body = bytearray()
     async for piece in request.stream():
         body += piece
-        if len(body) > LONGEST_REQUEST:
+        if len(body) > MAX_REQUEST_BYTES:
             return None
     return bytes(body)
 
 
-class _Prompt(H11Protocol):
+class _RequestDeadlineProtocol(H11Protocol):
     """A connection that is closed if the head of a request does not come in time, and when it is the oldest of too many
     on which no whole request has come yet."""
 
@@ -82,7 +82,9 @@ class _Prompt(H11Protocol):
         self._since = self.loop.time()
         self._late: asyncio.TimerHandle | None = None
         self._watch()
-        waiting = [one for one in self.connections if isinstance(one, _Prompt) and one._is_unfinished()]
+        waiting = [
+            one for one in self.connections if isinstance(one, _RequestDeadlineProtocol) and one._is_unfinished()
+        ]
         if len(waiting) > _UNFINISHED:
             min(waiting, key=lambda one: one._since).transport.abort()
 
@@ -116,7 +118,7 @@ class _Prompt(H11Protocol):
             self.transport.abort()
 
 
-class _Server(uvicorn.Server):
+class _WitnessServer(uvicorn.Server):
     """Writes the port to a file when it listens."""
 
     def __init__(self, config: uvicorn.Config, port_file: Path | None) -> None:
@@ -131,11 +133,13 @@ class _Server(uvicorn.Server):
             os.replace(draft, self._port_file)
 
 
-def server_config(watching: Watching, *, certificate: Path | None = None, key: Path | None = None) -> uvicorn.Config:
+def server_config(
+    watching: CheckpointCosigner, *, certificate: Path | None = None, key: Path | None = None
+) -> uvicorn.Config:
     """How uvicorn serves a witness."""
     return uvicorn.Config(
         create_app(watching),
-        http=_Prompt,
+        http=_RequestDeadlineProtocol,
         log_level="warning",
         access_log=False,
         server_header=False,
@@ -150,7 +154,7 @@ def server_config(watching: Watching, *, certificate: Path | None = None, key: P
 
 
 def serve(
-    watching: Watching,
+    watching: CheckpointCosigner,
     host: str,
     port: int,
     *,
@@ -174,4 +178,4 @@ def serve(
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, lambda number, frame: None)
     with listening:
-        _Server(config, port_file).run(sockets=[listening])
+        _WitnessServer(config, port_file).run(sockets=[listening])

@@ -22,19 +22,19 @@ from numpy.typing import NDArray
 
 from lab.terms.errors import InvalidInput
 from models.bureau.forest import Forest, Split
-from models.shared.columns import MAX_COLUMNS, ZERO_BAND, Binning, Column
+from models.shared.columns import MAX_COLUMNS, ZERO_THRESHOLD, Binning, IndicatorColumn
 from models.shared.features import Feature
 
 if TYPE_CHECKING:
     import scipy.sparse as sp
 
-CHUNK = 512  # rows at a time: keeps the conditions of a chunk in the processor's cache
-Condition = tuple[tuple[Split, bool], ...]
-Parts = dict[int, float]
+CHUNK_ROWS = 512  # rows at a time: keeps the conditions of a chunk in the processor's cache
+PublicCondition = tuple[tuple[Split, bool], ...]
+DimensionParts = dict[int, float]
 
 
 @dataclass(frozen=True)
-class Weights:
+class ColumnWeights:
     """The columns of a forest and the sparse matrices that turn public conditions into their weights.
 
     Columns: ``columns`` over ``binnings``; ``own_feature`` (index into bank features, -1 where a column joins several)
@@ -48,31 +48,31 @@ class Weights:
     """
 
     binnings: tuple[Binning, ...]
-    columns: tuple[Column, ...]
-    own_feature: tuple[int, ...]
-    own_dimension: tuple[int, ...]
-    pairs: tuple[tuple[int, int], ...]
-    implied: tuple[int, ...]
-    tests: tuple[Split, ...]
-    chain: tuple[tuple[int, int, bool], ...]
-    total: sp.csr_matrix
-    parts: sp.csr_matrix
-    base_total: sp.csr_matrix
-    base_parts: sp.csr_matrix
+    columns: tuple[IndicatorColumn, ...]
+    column_features: tuple[int, ...]
+    column_dimensions: tuple[int, ...]
+    column_dimension_pairs: tuple[tuple[int, int], ...]
+    implied_columns: tuple[int, ...]
+    public_splits: tuple[Split, ...]
+    condition_chain: tuple[tuple[int, int, bool], ...]
+    column_matrix: sp.csr_matrix
+    dimension_matrix: sp.csr_matrix
+    base_matrix: sp.csr_matrix
+    base_dimension_matrix: sp.csr_matrix
     base_dimension: int
-    reach: float
+    score_bound: float
 
-    def outcomes(self, public: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def split_outcomes(self, public: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Each public question once, and its opposite: bool [2 * questions, rows], from ``public`` [rows, features]."""
-        literals = np.empty((2 * len(self.tests), len(public)), dtype=bool)
-        for number, test in enumerate(self.tests):
-            literals[number] = test.outcome(public[:, test.feature])
-        np.logical_not(literals[: len(self.tests)], out=literals[len(self.tests) :])
+        literals = np.empty((2 * len(self.public_splits), len(public)), dtype=bool)
+        for number, test in enumerate(self.public_splits):
+            literals[number] = test.goes_left(public[:, test.feature])
+        np.logical_not(literals[: len(self.public_splits)], out=literals[len(self.public_splits) :])
         return literals
 
-    def conditions(self, literals: NDArray[np.bool_]) -> NDArray[np.float64]:
+    def evaluate_conditions(self, literals: NDArray[np.bool_]) -> NDArray[np.float64]:
         """Which public conditions hold: float64 [K, rows] of 0 and 1, from ``outcomes`` of (some) rows."""
-        holds = np.ones((len(self.chain) + 1, literals.shape[1]), dtype=bool)
+        holds = np.ones((len(self.condition_chain) + 1, literals.shape[1]), dtype=bool)
         for numbers, parents, asked in self._levels:
             holds[numbers] = holds[parents] & literals[asked]
         return holds.astype(np.float64)
@@ -82,22 +82,26 @@ class Weights:
         """The chain by depth, so that all conditions of one length are made at once: (condition, parent, literal)."""
         depth = [0]
         levels: dict[int, list[tuple[int, int, int]]] = defaultdict(list)
-        for number, (parent, test, left) in enumerate(self.chain, start=1):
+        for number, (parent, test, left) in enumerate(self.condition_chain, start=1):
             depth.append(depth[parent] + 1)
-            levels[depth[number]].append((number, parent, test if left else test + len(self.tests)))
+            levels[depth[number]].append((number, parent, test if left else test + len(self.public_splits)))
         return [tuple(np.asarray(rows, dtype=np.intp).T) for _, rows in sorted(levels.items())]
 
 
-def decompose(forest: Forest, features: Sequence[Feature], dimensions: Sequence[int], *, one: bool) -> Weights:
+def decompose_forest(
+    forest: Forest, features: Sequence[Feature], dimensions: Sequence[int], *, one: bool
+) -> ColumnWeights:
     """Take a forest apart. ``features``: public ones first, then the bank's; ``dimensions[feature]`` is an index.
 
     ``one``: every column is a single bin of one feature; raises ``InvalidInput`` if a path tests two bank features.
     Otherwise a column is a conjunction as leaves need it.
     """
-    return _Builder(forest, features, dimensions, one).build()
+    return _ColumnWeightsBuilder(forest, features, dimensions, one).build()
 
 
-def bin_feature(feature: int, tests: Sequence[Split], categories: int | None) -> tuple[Binning, list[tuple[bool, ...]]]:
+def derive_binning(
+    feature: int, tests: Sequence[Split], categories: int | None
+) -> tuple[Binning, list[tuple[bool, ...]]]:
     """The bins that ``tests`` (all of one feature) tell apart, and for each bin the outcome of each test.
 
     ``feature`` is the index written into the binning; ``categories`` is their number, or None for a numeric feature.
@@ -114,7 +118,7 @@ def bin_feature(feature: int, tests: Sequence[Split], categories: int | None) ->
         cells = [tuple(cut <= test.threshold for test in tests) for cut in cuts] + [tuple(False for _ in tests)]
         lows = [-np.inf, *cuts]
         for cell, cut in enumerate(cuts):
-            if lows[cell] >= -ZERO_BAND and cut <= ZERO_BAND and lows[cell] < 0.0 <= cut:
+            if lows[cell] >= -ZERO_THRESHOLD and cut <= ZERO_THRESHOLD and lows[cell] < 0.0 <= cut:
                 cells[cell] = zero  # the cell holds zero and nothing else
     numbers: dict[tuple[bool, ...], int] = {}
     for outcome in [*cells, absent]:
@@ -132,7 +136,7 @@ def bin_feature(feature: int, tests: Sequence[Split], categories: int | None) ->
     return binning, list(numbers)
 
 
-class _Builder:
+class _ColumnWeightsBuilder:
     """Collects the entries of the matrices leaf by leaf."""
 
     def __init__(self, forest: Forest, features: Sequence[Feature], dimensions: Sequence[int], one: bool) -> None:
@@ -140,7 +144,7 @@ class _Builder:
         self.public_count = sum(feature.party == "bureau" for feature in features)
         self.tests: dict[Split, int] = {}
         self.chain: dict[tuple[int, int, bool], int] = {}
-        self.columns: dict[Column, int] = {}
+        self.columns: dict[IndicatorColumn, int] = {}
         self.total: dict[tuple[int, int], float] = defaultdict(float)
         self.parts: dict[tuple[int, int, int], float] = defaultdict(float)  # (column, dimension, condition)
         self.base_total: dict[tuple[int, int], float] = defaultdict(float)
@@ -159,7 +163,7 @@ class _Builder:
         self.asked = asked
         for feature in sorted(asked):
             kind = self.features[feature]
-            binning, outcomes = bin_feature(
+            binning, outcomes = derive_binning(
                 feature - self.public_count,
                 list(asked[feature]),
                 len(kind.categories) if kind.kind == "categorical" else None,
@@ -168,11 +172,11 @@ class _Builder:
             self.binnings.append(binning)
             self.bin_outcomes[feature] = outcomes
 
-    def build(self) -> Weights:
+    def build(self) -> ColumnWeights:
         reach = [0.0] * len(self.forest.trees)
         seen: set[tuple[int, int]] = set()
-        for number, path, leaf in self.forest.paths():
-            means, tree = self.forest.expected[number], self.forest.trees[number]
+        for number, path, leaf in self.forest.leaf_paths():
+            means, tree = self.forest.node_means[number], self.forest.trees[number]
             steps: list[tuple[Split, bool, float]] = []
             for place, (position, left) in enumerate(path):
                 after = path[place + 1][0] if place + 1 < len(path) else leaf
@@ -222,10 +226,10 @@ class _Builder:
                     next_step="train with --interactions one, or declare the model free",
                 )
             ((feature, bins),) = allowed.items()
-            wanted = [Column(tests=((self.binning_of[feature], (number,)),)) for number in sorted(bins)]
+            wanted = [IndicatorColumn(tests=((self.binning_of[feature], (number,)),)) for number in sorted(bins)]
         else:
             conjunction = sorted((self.binning_of[feature], tuple(sorted(bins))) for feature, bins in allowed.items())
-            wanted = [Column(tests=tuple(conjunction))]
+            wanted = [IndicatorColumn(tests=tuple(conjunction))]
         return [self.columns.setdefault(column, len(self.columns)) for column in wanted]
 
     def _condition(self, literals: Sequence[tuple[Split, bool]]) -> int:
@@ -236,13 +240,13 @@ class _Builder:
             condition = self.chain.setdefault((condition, test, left), len(self.chain) + 1)
         return condition
 
-    def _by_dimension(self, steps: Sequence[tuple[Split, bool, float]]) -> Parts:
-        parts: Parts = defaultdict(float)
+    def _by_dimension(self, steps: Sequence[tuple[Split, bool, float]]) -> DimensionParts:
+        parts: DimensionParts = defaultdict(float)
         for test, _, change in steps:
             parts[self.dimensions[test.feature]] += change
         return parts
 
-    def _finish(self, reach: float) -> Weights:
+    def _finish(self, reach: float) -> ColumnWeights:
         if len(self.columns) > MAX_COLUMNS:
             raise InvalidInput(
                 f"Wanted a model of at most {MAX_COLUMNS} columns; this one needs {len(self.columns)}.",
@@ -267,25 +271,25 @@ class _Builder:
         for (dimension, _), value in self.base_parts.items():
             weight[dimension] += abs(value)
         size = len(self.chain) + 1
-        return Weights(
+        return ColumnWeights(
             binnings=tuple(self.binnings),
             columns=tuple(order),
-            own_feature=tuple(own_feature),
-            own_dimension=tuple(own),
-            pairs=tuple(pairs),
-            implied=tuple(
+            column_features=tuple(own_feature),
+            column_dimensions=tuple(own),
+            column_dimension_pairs=tuple(pairs),
+            implied_columns=tuple(
                 places[binning.feature][0]
                 for binning in self.binnings
-                if self.one and len(places[binning.feature]) == binning.bins
+                if self.one and len(places[binning.feature]) == binning.bin_count
             ),
-            tests=tuple(self.tests),
-            chain=tuple(self.chain),
-            total=_matrix({(rank[c], k): v for (c, k), v in self.total.items()}, len(order), size),
-            parts=_matrix(parts, len(pairs), size),
-            base_total=_matrix(self.base_total, 1, size),
-            base_parts=_matrix(self.base_parts, max(self.dimensions, default=0) + 1, size),
+            public_splits=tuple(self.tests),
+            condition_chain=tuple(self.chain),
+            column_matrix=_matrix({(rank[c], k): v for (c, k), v in self.total.items()}, len(order), size),
+            dimension_matrix=_matrix(parts, len(pairs), size),
+            base_matrix=_matrix(self.base_total, 1, size),
+            base_dimension_matrix=_matrix(self.base_parts, max(self.dimensions, default=0) + 1, size),
             base_dimension=max(sorted(weight), key=lambda d: weight[d], default=min(self.dimensions, default=0)),
-            reach=reach,
+            score_bound=reach,
         )
 
 

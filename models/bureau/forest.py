@@ -22,13 +22,13 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lab.terms.errors import InvalidInput
-from models.shared.canonical_json import STRICT, require
-from models.shared.columns import ZERO_BAND
+from models.shared.canonical_json import STRICT_CONFIG, require
+from models.shared.columns import ZERO_THRESHOLD
 from models.shared.features import MAX_CATEGORIES
 
 MAX_NODES = 400_000
-MISSING: dict[str, Literal["none", "zero", "nan"]] = {"None": "none", "Zero": "zero", "NaN": "nan"}
-LEAF = -1
+MISSING_TYPES: dict[str, Literal["none", "zero", "nan"]] = {"None": "none", "Zero": "zero", "NaN": "nan"}
+NO_CHILD = -1
 
 
 @dataclass(frozen=True)
@@ -41,15 +41,15 @@ class Split:
     default_left: bool
     categories: Annotated[tuple[int, ...], Field(max_length=MAX_CATEGORIES + 1)] | None = None
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
-    def outcome(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    def goes_left(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Which of ``values`` (float64 [rows], NaN missing) go left."""
         absent = np.isnan(values)
         if self.categories is not None:
             # A missing value is no category: -1 is in no set.
             return np.isin(np.trunc(np.where(absent, -1.0, values)), np.asarray(self.categories, dtype=np.float64))
-        small = np.abs(values) <= ZERO_BAND
+        small = np.abs(values) <= ZERO_THRESHOLD
         left = np.where(small | absent, 0.0, values) <= self.threshold
         if self.missing == "none":
             return left
@@ -64,10 +64,10 @@ class Node:
     cover: Annotated[float, Field(ge=0)]
     value: float = 0.0
     split: Split | None = None
-    left: int = LEAF
-    right: int = LEAF
+    left: int = NO_CHILD
+    right: int = NO_CHILD
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
 
 @dataclass(frozen=True)
@@ -82,17 +82,17 @@ class Forest:
     ]
     bias: float = 0.0
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
     @cached_property
-    def expected(self) -> tuple[tuple[float, ...], ...]:
+    def node_means(self) -> tuple[tuple[float, ...], ...]:
         """For each tree and node the mean of the leaves below, weighted by training cover (evenly without any)."""
         return tuple(_expected(tree) for tree in self.trees)
 
     @property
     def intercept(self) -> float:
         """The constant part of every score: the bias and what each tree says before any question."""
-        return self.bias + sum(values[0] for values in self.expected)
+        return self.bias + sum(values[0] for values in self.node_means)
 
     def raw_scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """Plain evaluation: float64 [rows] from ``values`` float64 [rows, features]."""
@@ -106,12 +106,12 @@ class Forest:
                     raw[rows] += node.value
                     continue
                 if node.split not in outcomes:
-                    outcomes[node.split] = node.split.outcome(values[:, node.split.feature])
+                    outcomes[node.split] = node.split.goes_left(values[:, node.split.feature])
                 left = outcomes[node.split][rows]
                 reached[node.left], reached[node.right] = rows[left], rows[~left]
         return raw
 
-    def paths(self) -> Iterator[tuple[int, tuple[tuple[int, bool], ...], int]]:
+    def leaf_paths(self) -> Iterator[tuple[int, tuple[tuple[int, bool], ...], int]]:
         """Every leaf as (tree, path, leaf): the path is (inner node, went left) from the root down."""
         for number, tree in enumerate(self.trees):
             above: dict[int, tuple[tuple[int, bool], ...]] = {0: ()}
@@ -141,15 +141,15 @@ def read_lightgbm(dump: Mapping[str, Any]) -> Forest:
 def _read_tree(structure: Mapping[str, Any]) -> tuple[Node, ...]:
     nodes: list[Node] = []
     # (entry, parent, is left child): children are numbered after their parents, so parents are patched as we go.
-    queue: list[tuple[Mapping[str, Any], int, bool]] = [(structure, LEAF, False)]
+    queue: list[tuple[Mapping[str, Any], int, bool]] = [(structure, NO_CHILD, False)]
     links: dict[int, list[int]] = {}
     while queue:
         entry, parent, is_left = queue.pop()
         position = len(nodes)
-        if parent != LEAF:
+        if parent != NO_CHILD:
             links[parent][0 if is_left else 1] = position
         if "split_feature" in entry:
-            links[position] = [LEAF, LEAF]
+            links[position] = [NO_CHILD, NO_CHILD]
             nodes.append(Node(cover=0.0, split=_read_split(entry)))
             queue.append((entry["right_child"], position, False))
             queue.append((entry["left_child"], position, True))
@@ -168,7 +168,7 @@ def _read_split(entry: Mapping[str, Any]) -> Split:
     return Split(
         feature=int(entry["split_feature"]),
         threshold=0.0 if categorical else float(entry["threshold"]),
-        missing="nan" if categorical else MISSING[entry["missing_type"]],
+        missing="nan" if categorical else MISSING_TYPES[entry["missing_type"]],
         default_left=False if categorical else bool(entry["default_left"]),
         categories=tuple(int(code) for code in str(entry["threshold"]).split("||")) if categorical else None,
     )
@@ -204,7 +204,7 @@ def check_forest(forest: Forest, category_counts: tuple[int | None, ...], *, of:
         children: list[int] = []
         for position, node in enumerate(tree):
             if node.split is None:
-                require(node.left == LEAF and node.right == LEAF, "leaves without children", of=of)
+                require(node.left == NO_CHILD and node.right == NO_CHILD, "leaves without children", of=of)
                 continue
             require(node.left > position and node.right > position, "children after their parents", of=of)
             children += [node.left, node.right]

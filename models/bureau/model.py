@@ -19,26 +19,28 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
-from models.bureau.column_weights import CHUNK, Weights, decompose
+from models.bureau.column_weights import CHUNK_ROWS, ColumnWeights, decompose_forest
 from models.bureau.forest import Forest
-from models.bureau.model_card import Card
-from models.shared.calibration import Calibration, Scale
-from models.shared.canonical_json import STRICT
-from models.shared.columns import Column, indicators
+from models.bureau.model_card import ModelCard
+from models.shared.calibration import Calibration, ScoreScale
+from models.shared.canonical_json import STRICT_CONFIG
+from models.shared.columns import IndicatorColumn, compute_indicators
 from models.shared.dimensions import DIMENSION_CODES, DIMENSIONS
-from models.shared.features import Feature, encode
-from models.shared.sheet import BankSheet, Output, PublicItem, Reference, Slug
+from models.shared.features import Feature, encode_features
+from models.shared.sheet import BankSheet, PublicItem, ReferenceDistribution, ScoreOutput, Slug
 
-FINEST = -20  # a quantum below 2^-20 would carry precision that no score needs, and that tells more of the weights
-FLOAT_SLACK = 1e-9  # what double arithmetic may differ, beside rounding to the quantum
-TOTAL = Output("total", "total")
-PUBLIC = Output("public", "public")
+MIN_QUANTUM_EXPONENT = (
+    -20
+)  # a quantum below 2^-20 would carry precision that no score needs, and that tells more of the weights
+FLOAT_TOLERANCE = 1e-9  # what double arithmetic may differ, beside rounding to the quantum
+TOTAL_OUTPUT = ScoreOutput("total", "total")
+PUBLIC_OUTPUT = ScoreOutput("public", "public")
 
 
 @dataclass(frozen=True)
-class ScoreTerms:
+class ScoreWeights:
     """What an encrypted score is made of, in quanta.
 
     ``columns`` int32 [T]: the ciphertext column each term multiplies; ``outputs`` (T tuples): the outputs it is added
@@ -48,20 +50,20 @@ class ScoreTerms:
 
     columns: NDArray[np.int32]
     outputs: tuple[tuple[int, ...], ...]
-    values: NDArray[np.int64]
+    weights: NDArray[np.int64]
     base: NDArray[np.int64]
 
-    def apply(self, answers: NDArray[np.uint8]) -> NDArray[np.int64]:
+    def apply_to_indicators(self, answers: NDArray[np.uint8]) -> NDArray[np.int64]:
         """The sums in clear, int64 [O, rows], from the bank's ``answers`` uint8 [columns, rows]."""
         sums = self.base.copy()
-        for column, outputs, values in zip(self.columns, self.outputs, self.values, strict=True):
+        for column, outputs, values in zip(self.columns, self.outputs, self.weights, strict=True):
             for output in outputs:
                 sums[output] += answers[column] * values
         return sums
 
 
 @dataclass(frozen=True, slots=True)
-class _Route:
+class _WeightRoute:
     """Where the term of a column goes: its own, or its part for another dimension."""
 
     column: int
@@ -83,12 +85,12 @@ class Model:
     quantum: float
     value_limit: Annotated[int, Field(ge=1, le=2**40)]
     calibration: Calibration
-    scale: Scale
-    references: Annotated[tuple[Reference, ...], Field(max_length=2020)]
-    card: Card
+    scale: ScoreScale
+    references: Annotated[tuple[ReferenceDistribution, ...], Field(max_length=2020)]
+    card: ModelCard
     schema: Literal["shulab-model/1"] = "shulab-model/1"
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
     @property
     def public_features(self) -> tuple[Feature, ...]:
@@ -101,28 +103,28 @@ class Model:
         return tuple(feature for feature in self.features if feature.party == "bank")
 
     @cached_property
-    def weights(self) -> Weights:
+    def column_weights(self) -> ColumnWeights:
         """The forest as columns; raises ``InvalidInput`` if it is not what ``interactions`` declares."""
         numbers = [DIMENSION_CODES.index(feature.dimension) for feature in self.features]
-        return decompose(self.forest, self.features, numbers, one=self.interactions == "one")
+        return decompose_forest(self.forest, self.features, numbers, one=self.interactions == "one")
 
     @property
-    def columns(self) -> int:
+    def column_count(self) -> int:
         """How many ciphertext columns a batch has."""
-        return len(self.asked)
+        return len(self.encrypted_columns)
 
     @cached_property
-    def asked(self) -> tuple[Column, ...]:
+    def encrypted_columns(self) -> tuple[IndicatorColumn, ...]:
         """The columns that a bank answers: all but those that the others of their feature imply."""
-        implied = set(self.weights.implied)
-        return tuple(column for place, column in enumerate(self.weights.columns) if place not in implied)
+        implied = set(self.column_weights.implied_columns)
+        return tuple(column for place, column in enumerate(self.column_weights.columns) if place not in implied)
 
-    def outputs(self, detail: Detail) -> tuple[Output, ...]:
+    def outputs(self, detail: ResultDetail) -> tuple[ScoreOutput, ...]:
         """What comes back at this detail, in order. Raises ``InvalidInput`` for feature subtotals of a free model."""
-        if detail is Detail.TOTAL:
-            return (TOTAL,)
-        dimensions = tuple(Output("dimension", DIMENSION_CODES[number]) for number in self._dimension_rows)
-        if detail is Detail.DIMENSIONS:
+        if detail is ResultDetail.TOTAL:
+            return (TOTAL_OUTPUT,)
+        dimensions = tuple(ScoreOutput("dimension", DIMENSION_CODES[number]) for number in self._dimension_rows)
+        if detail is ResultDetail.DIMENSIONS:
             return dimensions
         if self.interactions == "free":
             raise InvalidInput(
@@ -130,92 +132,98 @@ class Model:
                 next_step="choose detail total or dimensions, or train with --interactions one",
             )
         names = self.bank_features
-        features = (*(Output("feature", names[number].name) for number in self._feature_rows), PUBLIC)
-        return features if detail is Detail.FEATURES else (*dimensions, *features)
+        features = (*(ScoreOutput("feature", names[number].name) for number in self._feature_rows), PUBLIC_OUTPUT)
+        return features if detail is ResultDetail.FEATURES else (*dimensions, *features)
 
     @cached_property
     def _dimension_rows(self) -> tuple[int, ...]:
-        weights = self.weights
-        used = {*weights.own_dimension, *(dimension for _, dimension in weights.pairs), weights.base_dimension}
-        used |= {int(row) for row in np.flatnonzero(np.diff(weights.base_parts.indptr))}
+        weights = self.column_weights
+        used = {
+            *weights.column_dimensions,
+            *(dimension for _, dimension in weights.column_dimension_pairs),
+            weights.base_dimension,
+        }
+        used |= {int(row) for row in np.flatnonzero(np.diff(weights.base_dimension_matrix.indptr))}
         return tuple(sorted(used))
 
     @cached_property
     def _feature_rows(self) -> tuple[int, ...]:
-        return tuple(sorted(set(self.weights.own_feature) - {-1}))
+        return tuple(sorted(set(self.column_weights.column_features) - {-1}))
 
-    def terms(self, public: pl.DataFrame, detail: Detail, *, step: int = 1) -> ScoreTerms:
+    def score_weights(self, public: pl.DataFrame, detail: ResultDetail, *, step: int = 1) -> ScoreWeights:
         """The terms for the enterprises of ``public`` (one row each, the bureau's columns), multiples of ``step``."""
-        return self.terms_of(encode(public, self.public_features), detail, step=step)
+        return self.score_weights_from_encoded(encode_features(public, self.public_features), detail, step=step)
 
-    def terms_of(self, public: NDArray[np.float64], detail: Detail, *, step: int = 1) -> ScoreTerms:
+    def score_weights_from_encoded(
+        self, public: NDArray[np.float64], detail: ResultDetail, *, step: int = 1
+    ) -> ScoreWeights:
         """As ``terms``, from encoded public features, float64 [rows, public features]."""
-        weights, outputs, routes = self.weights, self.outputs(detail), self._routes(detail)
+        weights, outputs, routes = self.column_weights, self.outputs(detail), self._routes(detail)
         count, rows = len(weights.columns), len(public)
         by_dimension, by_feature = _subtotals(detail)
         places = {output: place for place, output in enumerate(outputs)}
         pair_columns, folded = [route.column for route in routes[count:]], self._implied(routes)
-        asked = [place for place, route in enumerate(routes) if route.column not in weights.implied]
+        asked = [place for place, route in enumerate(routes) if route.column not in weights.implied_columns]
         asked.sort(key=lambda place: routes[place].column)
         values = np.empty((len(asked), rows), dtype=np.int64)
         base = np.zeros((len(outputs), rows), dtype=np.int64)
-        literals = weights.outcomes(public)
-        for start in range(0, rows, CHUNK):
-            part = slice(start, min(start + CHUNK, rows))
-            holds = weights.conditions(literals[:, part])
+        literals = weights.split_outcomes(public)
+        for start in range(0, rows, CHUNK_ROWS):
+            part = slice(start, min(start + CHUNK_ROWS, rows))
+            holds = weights.evaluate_conditions(literals[:, part])
             all_terms = np.empty((len(routes), holds.shape[1]), dtype=np.int64)
-            all_terms[:count] = self._quanta(weights.total @ holds, step)
-            base_total = self._quanta(weights.base_total @ holds, step)[0]
+            all_terms[:count] = self._quanta(weights.column_matrix @ holds, step)
+            base_total = self._quanta(weights.base_matrix @ holds, step)[0]
             if by_dimension:
-                pairs = all_terms[count:] = self._quanta(weights.parts @ holds, step)
+                pairs = all_terms[count:] = self._quanta(weights.dimension_matrix @ holds, step)
                 np.subtract.at(all_terms, pair_columns, pairs)
-                parts = self._quanta(weights.base_parts @ holds, step)
+                parts = self._quanta(weights.base_dimension_matrix @ holds, step)
                 parts[weights.base_dimension] += base_total - parts.sum(axis=0)
                 for number in self._dimension_rows:
-                    base[places[Output("dimension", DIMENSION_CODES[number])], part] = parts[number]
+                    base[places[ScoreOutput("dimension", DIMENSION_CODES[number])], part] = parts[number]
             if by_feature:
-                base[places[PUBLIC], part] = base_total
-            if detail is Detail.TOTAL:
+                base[places[PUBLIC_OUTPUT], part] = base_total
+            if detail is ResultDetail.TOTAL:
                 base[0, part] = base_total
             for implied, others in folded:
                 all_terms[others] -= all_terms[implied]
                 base[list(routes[implied].outputs), part] += all_terms[implied]
             values[:, part] = all_terms[asked]
         columns = np.asarray([routes[place].column for place in asked], dtype=np.int32)
-        columns -= np.searchsorted(weights.implied, columns).astype(np.int32)
-        return ScoreTerms(columns, tuple(routes[place].outputs for place in asked), values, base)
+        columns -= np.searchsorted(weights.implied_columns, columns).astype(np.int32)
+        return ScoreWeights(columns, tuple(routes[place].outputs for place in asked), values, base)
 
-    def term_counts(self, detail: Detail) -> tuple[int, ...]:
+    def weight_counts(self, detail: ResultDetail) -> tuple[int, ...]:
         """How many terms feed each output at this detail, in the order of ``outputs``."""
         counts = [0] * len(self.outputs(detail))
         for route in self._routes(detail):
-            if route.column not in self.weights.implied:
+            if route.column not in self.column_weights.implied_columns:
                 for output in route.outputs:
                     counts[output] += 1
         return tuple(counts)
 
-    def _routes(self, detail: Detail) -> list[_Route]:
+    def _routes(self, detail: ResultDetail) -> list[_WeightRoute]:
         """The terms of all columns, their own before parts for other dimensions."""
-        weights, (by_dimension, by_feature) = self.weights, _subtotals(detail)
+        weights, (by_dimension, by_feature) = self.column_weights, _subtotals(detail)
         places = {output: place for place, output in enumerate(self.outputs(detail))}
-        pairs = weights.pairs if by_dimension else ()
+        pairs = weights.column_dimension_pairs if by_dimension else ()
         routes = []
-        for column, dimension in (*enumerate(weights.own_dimension), *pairs):
-            feature = weights.own_feature[column]
-            outputs = [places[Output("dimension", DIMENSION_CODES[dimension])]] if by_dimension else []
+        for column, dimension in (*enumerate(weights.column_dimensions), *pairs):
+            feature = weights.column_features[column]
+            outputs = [places[ScoreOutput("dimension", DIMENSION_CODES[dimension])]] if by_dimension else []
             if by_feature:
-                outputs.append(places[Output("feature", self.bank_features[feature].name)])
-            routes.append(_Route(column, feature, dimension, tuple(outputs) if outputs else (0,)))
+                outputs.append(places[ScoreOutput("feature", self.bank_features[feature].name)])
+            routes.append(_WeightRoute(column, feature, dimension, tuple(outputs) if outputs else (0,)))
         return routes
 
-    def _implied(self, routes: list[_Route]) -> list[tuple[int, list[int]]]:
+    def _implied(self, routes: list[_WeightRoute]) -> list[tuple[int, list[int]]]:
         """Each term of an implied column, and those of the other columns of its feature and dimension.
 
         The implied answer is 1 less the others, so its weight goes to the base and off the others': the same integers.
         """
         found = []
         for place, route in enumerate(routes):
-            if route.column in self.weights.implied:
+            if route.column in self.column_weights.implied_columns:
                 same = (route.feature, route.dimension)
                 others = [n for n, one in enumerate(routes) if n != place and (one.feature, one.dimension) == same]
                 found.append((place, others))
@@ -227,23 +235,23 @@ class Model:
     def raw_scores(self, public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
         """Plain evaluation in clear: float64 [rows], unrounded log-odds of default (before calibration)."""
         return self.forest.raw_scores(
-            np.hstack([encode(public, self.public_features), encode(bank, self.bank_features)])
+            np.hstack([encode_features(public, self.public_features), encode_features(bank, self.bank_features)])
         )
 
-    def answers(self, bank: pl.DataFrame) -> NDArray[np.uint8]:
+    def indicators(self, bank: pl.DataFrame) -> NDArray[np.uint8]:
         """What the bank would answer, uint8 [columns, rows]; the same as ``sheet(...).indicators``."""
-        return self.answers_of(encode(bank, self.bank_features))
+        return self.indicators_from_encoded(encode_features(bank, self.bank_features))
 
-    def answers_of(self, bank: NDArray[np.float64]) -> NDArray[np.uint8]:
+    def indicators_from_encoded(self, bank: NDArray[np.float64]) -> NDArray[np.uint8]:
         """As ``answers``, from encoded bank features, float64 [rows, bank features]."""
-        return indicators(self.bank_features, self.weights.binnings, self.asked, bank)
+        return compute_indicators(self.bank_features, self.column_weights.binnings, self.encrypted_columns, bank)
 
     @property
-    def roundings(self) -> int:
+    def rounding_count(self) -> int:
         """How many rounded weights of one enterprise may differ from zero: one for each bank feature, or each tree."""
         if self.interactions == "one":
             return len(self._feature_rows)
-        return min(self.columns, len(self.forest.trees))
+        return min(self.column_count, len(self.forest.trees))
 
     @property
     def error_bound(self) -> float:
@@ -252,17 +260,17 @@ class Model:
 
     def error_bound_at(self, step: int) -> float:
         """As ``error_bound``, where everything is rounded to ``step`` quanta: half a step for each rounding."""
-        return 0.5 * self.quantum * step * (self.roundings + 1) + FLOAT_SLACK
+        return 0.5 * self.quantum * step * (self.rounding_count + 1) + FLOAT_TOLERANCE
 
-    def value_bound(self, detail: Detail = Detail.FULL, *, step: int = 1) -> int:
+    def value_bound(self, detail: ResultDetail = ResultDetail.FULL, *, step: int = 1) -> int:
         """Largest absolute value of any output, in quanta, for honest answers; the same at every detail."""
         del detail  # one bound holds for all: subtotals are sums of the same parts
-        return math.ceil(self.weights.reach / self.quantum) + _rounding_slack(self.roundings) * step
+        return math.ceil(self.column_weights.score_bound / self.quantum) + _rounding_slack(self.rounding_count) * step
 
-    def sheet(self, detail: Detail) -> BankSheet:
+    def sheet(self, detail: ResultDetail) -> BankSheet:
         """What a bank is told of this model under a contract of this detail."""
-        weights, outputs = self.weights, self.outputs(detail)
-        wanted = {TOTAL, *outputs}
+        weights, outputs = self.column_weights, self.outputs(detail)
+        wanted = {TOTAL_OUTPUT, *outputs}
         used = [binning.feature for binning in weights.binnings]  # a bank need not send what no column asks about
         return BankSheet(
             model=self.name,
@@ -272,7 +280,7 @@ class Model:
             detail=detail,
             features=tuple(self.bank_features[number] for number in used),
             binnings=tuple(replace(binning, feature=place) for place, binning in enumerate(weights.binnings)),
-            columns=self.asked,
+            columns=self.encrypted_columns,
             quantum=self.quantum,
             intercept=self.forest.intercept,
             error_bound=self.error_bound,
@@ -280,11 +288,11 @@ class Model:
             calibration=self.calibration,
             scale=self.scale,
             references=tuple(reference for reference in self.references if reference.output in wanted),
-            items=self.items(),
+            items=self.public_items(),
             facts=self.card.facts,
         )
 
-    def items(self) -> tuple[PublicItem, ...]:
+    def public_items(self) -> tuple[PublicItem, ...]:
         """The bureau's items that the model asks about (those no tree tests are left out)."""
         asked = {node.split.feature for tree in self.forest.trees for node in tree if node.split is not None}
         return tuple(
@@ -303,11 +311,11 @@ class Model:
             "family": self.family,
             "interactions": self.interactions,
             "trees": len(self.forest.trees),
-            "columns": self.columns,
-            "pairs": self.columns + len(self.weights.pairs),
+            "columns": self.column_count,
+            "pairs": self.column_count + len(self.column_weights.column_dimension_pairs),
             "public_features": [feature.name for feature in self.public_features],
             "bank_features": [feature.name for feature in self.bank_features],
-            "items": [item.code for item in self.items()],
+            "items": [item.code for item in self.public_items()],
             "quantum": self.quantum,
             "error_bound": self.error_bound,
             "rows": self.card.rows,
@@ -319,9 +327,9 @@ class Model:
         }
 
 
-def _subtotals(detail: Detail) -> tuple[bool, bool]:
+def _subtotals(detail: ResultDetail) -> tuple[bool, bool]:
     """Whether there are subtotals by dimension, and by feature."""
-    return detail in (Detail.DIMENSIONS, Detail.FULL), detail in (Detail.FEATURES, Detail.FULL)
+    return detail in (ResultDetail.DIMENSIONS, ResultDetail.FULL), detail in (ResultDetail.FEATURES, ResultDetail.FULL)
 
 
 def choose_quantum(reach: float, roundings: int, value_limit: int) -> float:
@@ -329,8 +337,8 @@ def choose_quantum(reach: float, roundings: int, value_limit: int) -> float:
     room = value_limit - _rounding_slack(roundings) - 1
     if room <= 0:
         raise InvalidInput(f"Wanted a value limit above {_rounding_slack(roundings) + 1} quanta; found {value_limit}.")
-    exponent = math.ceil(math.log2(reach / room)) if reach > 0 else FINEST
-    return math.ldexp(1.0, max(exponent, FINEST))
+    exponent = math.ceil(math.log2(reach / room)) if reach > 0 else MIN_QUANTUM_EXPONENT
+    return math.ldexp(1.0, max(exponent, MIN_QUANTUM_EXPONENT))
 
 
 def _rounding_slack(roundings: int) -> int:

@@ -7,10 +7,10 @@ from typing import Annotated
 
 from pydantic import Field
 
-from models.shared.canonical_json import STRICT
-from models.shared.sheet import Fact, Text
+from models.shared.canonical_json import STRICT_CONFIG
+from models.shared.sheet import NamedValue, Text
 
-FACT_WORDS: dict[str, tuple[str, str]] = {
+METRIC_LABELS: dict[str, tuple[str, str]] = {
     "auc_model": ("本模型 AUC", "AUC of this model"),
     "auc_bank_only": ("仅银行特征 AUC", "AUC of bank features alone"),
     "auc_bureau_only": ("仅公共特征 AUC", "AUC of bureau features alone"),
@@ -20,27 +20,27 @@ FACT_WORDS: dict[str, tuple[str, str]] = {
 
 
 @dataclass(frozen=True)
-class Library:
+class TrainingLibrary:
     """A library the model was trained with, and its version."""
 
     name: Annotated[str, Field(max_length=60)]
     version: Annotated[str, Field(max_length=60)]
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
 
 @dataclass(frozen=True)
-class Warned:
+class ModelWarning:
     """Something a user of the model should know, in both languages."""
 
     zh: Text
     en: Text
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
 
 @dataclass(frozen=True)
-class Card:
+class ModelCard:
     """Training facts. ``facts`` are figures on ``held_out`` rows that the measured model had not seen.
 
     ``date`` is the day of training as the trainer gave it (ISO 8601), ``settings`` the parameters of the learner.
@@ -52,18 +52,18 @@ class Card:
     positives: Annotated[int, Field(ge=0)]
     held_out: Annotated[int, Field(ge=0)]
     seed: int
-    facts: Annotated[tuple[Fact, ...], Field(max_length=50)]
-    settings: Annotated[tuple[Fact, ...], Field(max_length=50)]
-    libraries: Annotated[tuple[Library, ...], Field(max_length=20)]
-    warnings: Annotated[tuple[Warned, ...], Field(max_length=100)]
+    facts: Annotated[tuple[NamedValue, ...], Field(max_length=50)]
+    settings: Annotated[tuple[NamedValue, ...], Field(max_length=50)]
+    libraries: Annotated[tuple[TrainingLibrary, ...], Field(max_length=20)]
+    warnings: Annotated[tuple[ModelWarning, ...], Field(max_length=100)]
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
-    def fact(self, name: str) -> float | None:
+    def metric(self, name: str) -> float | None:
         """The figure of this name, if the card has it."""
         return next((fact.value for fact in self.facts if fact.name == name), None)
 
-    def lines(self) -> list[tuple[str, str]]:
+    def text_lines(self) -> list[tuple[str, str]]:
         """The card for a person, (Chinese, English) lines."""
         share = 100 * self.positives / self.rows if self.rows else 0.0
         lines = [
@@ -74,7 +74,7 @@ class Card:
             ),
         ]
         for fact in self.facts:
-            zh, en = FACT_WORDS.get(fact.name, (fact.name, fact.name))
+            zh, en = METRIC_LABELS.get(fact.name, (fact.name, fact.name))
             lines.append((f"{zh}：{fact.value:.4f}", f"{en}: {fact.value:.4f}"))
         lines.append((f"以上在 {self.held_out} 户留出样本上测得", f"Measured on {self.held_out} enterprises held out"))
         lines += [(f"注意：{warning.zh}", f"Beware: {warning.en}") for warning in self.warnings]

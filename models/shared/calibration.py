@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.shared.canonical_json import STRICT, require
+from models.shared.canonical_json import STRICT_CONFIG, require
 
 GRADES: tuple[str, ...] = ("AAA", "AA", "A", "BBB", "BB", "B", "CCC", "CC", "C")
 # Upper bounds of the probability of default for all grades but the last; each step about doubles the one before.
@@ -28,19 +28,19 @@ class Calibration:
     slope: float
     offset: float
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
     def probability(self, raw: NDArray[np.float64]) -> NDArray[np.float64]:
         """Probability of default in [0, 1], shape as ``raw``."""
         return np.asarray(0.5 * (1.0 + np.tanh(0.5 * (self.slope * raw + self.offset))), dtype=np.float64)
 
-    def raw(self, probability: float) -> float:
+    def raw_score(self, probability: float) -> float:
         """The raw score whose probability of default is ``probability`` (0 < p < 1)."""
         return (math.log(probability / (1.0 - probability)) - self.offset) / self.slope
 
 
 @dataclass(frozen=True)
-class Scale:
+class ScoreScale:
     """Points: ``anchor`` points at good:bad odds of ``odds`` to 1, ``double`` more for twice the odds, clipped.
 
     With the defaults a PD of 4.8 % is 600 points, 1.2 % is 680, 33 % is 467.
@@ -54,7 +54,7 @@ class Scale:
     grades: Annotated[tuple[str, ...], Field(max_length=20)] = GRADES
     bounds: Annotated[tuple[float, ...], Field(max_length=19)] = GRADE_BOUNDS
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
     def score(self, raw: NDArray[np.float64], calibration: Calibration) -> NDArray[np.int64]:
         """Points, whole numbers in [low, high], shape as ``raw``; higher is safer."""
@@ -62,7 +62,7 @@ class Scale:
         points = self.anchor + (log_odds_good - math.log(self.odds)) * self.double / math.log(2.0)
         return np.rint(np.clip(points, self.low, self.high)).astype(np.int64)
 
-    def points(self, raw_change: float, calibration: Calibration) -> float:
+    def point_change(self, raw_change: float, calibration: Calibration) -> float:
         """Score points that a change of the raw score makes (before clipping); riskier is negative."""
         return -calibration.slope * raw_change * self.double / math.log(2.0)
 
@@ -72,10 +72,10 @@ class Scale:
 
     def cutoffs(self, calibration: Calibration) -> NDArray[np.float64]:
         """Raw scores at which the grade changes, ascending (riskier)."""
-        return np.asarray([calibration.raw(bound) for bound in self.bounds], dtype=np.float64)
+        return np.asarray([calibration.raw_score(bound) for bound in self.bounds], dtype=np.float64)
 
 
-def check_scale(calibration: Calibration, scale: Scale, *, of: str) -> None:
+def check_scale(calibration: Calibration, scale: ScoreScale, *, of: str) -> None:
     """Raise ``InvalidInput`` unless calibration and scale are usable; ``of`` names the document they stand in."""
     require(calibration.slope > 0, "a calibration of positive slope", of=of)
     require(scale.odds > 0 and scale.double > 0 and 0 <= scale.low < scale.high <= 10_000, "a usable scale", of=of)

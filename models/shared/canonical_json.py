@@ -14,16 +14,16 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from lab.terms.errors import InvalidInput
 
-STRICT = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+STRICT_CONFIG = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
 T = TypeVar("T")
 
 
-def dump(document: Any) -> bytes:
+def dump_canonical(document: Any) -> bytes:
     """Canonical bytes (RFC 8785) of a dataclass. Doubles round-trip exactly; minus zero becomes zero."""
     return rfc8785.dumps(dataclasses.asdict(document))
 
 
-def parse(kind: type[T], data: bytes, *, what: str, max_bytes: int) -> T:
+def parse_strict(kind: type[T], data: bytes, *, what: str, max_bytes: int) -> T:
     """Parse ``data`` as a ``kind``; raises ``InvalidInput`` naming the parts that do not fit, never their values."""
     if len(data) > max_bytes:
         raise InvalidInput(

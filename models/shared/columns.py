@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from models.shared.canonical_json import STRICT, require
-from models.shared.features import LARGEST, OTHER_EN, OTHER_ZH, Feature
+from models.shared.canonical_json import STRICT_CONFIG, require
+from models.shared.features import MAX_NUMBER, OTHER_EN, OTHER_ZH, Feature
 
 # LightGBM's kZeroThreshold, a float32 constant; its predictor takes anything this small for zero.
-ZERO_BAND = float(np.float32(1e-35))
+ZERO_THRESHOLD = float(np.float32(1e-35))
 MAX_BINS = 4096
 MAX_COLUMNS = 4096
 
@@ -39,14 +39,14 @@ class Binning:
     missing: int
     zero: int | None = None
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
     @property
-    def bins(self) -> int:
+    def bin_count(self) -> int:
         """How many bins there are."""
         return max(*self.cells, self.missing, -1 if self.zero is None else self.zero) + 1
 
-    def assign(self, values: NDArray[np.float64], *, categorical: bool) -> NDArray[np.int32]:
+    def assign_bins(self, values: NDArray[np.float64], *, categorical: bool) -> NDArray[np.int32]:
         """The bin of each value; ``values`` float64 [rows] as ``features.encode`` gives them."""
         cells = np.asarray(self.cells, dtype=np.int32)
         absent = np.isnan(values)
@@ -54,7 +54,7 @@ class Binning:
             codes = np.trunc(np.where(absent, -1.0, values))
             known = (codes >= 0) & (codes < len(cells))
             return np.where(known, cells[np.where(known, codes, 0).astype(np.int64)], np.int32(self.missing))
-        small = np.abs(values) <= ZERO_BAND
+        small = np.abs(values) <= ZERO_THRESHOLD
         clean = np.where(small | absent, 0.0, values)
         bins = cells[np.searchsorted(np.asarray(self.cuts), clean, side="left")]
         if self.zero is not None:
@@ -63,22 +63,25 @@ class Binning:
 
 
 @dataclass(frozen=True)
-class Column:
+class IndicatorColumn:
     """A conjunction: for each (binning index, bins) the feature's bin is one of the bins. Never empty."""
 
     tests: Annotated[
         tuple[tuple[int, Annotated[tuple[int, ...], Field(max_length=MAX_BINS)]], ...], Field(max_length=64)
     ]
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
 
-def indicators(
-    features: Sequence[Feature], binnings: Sequence[Binning], columns: Sequence[Column], values: NDArray[np.float64]
+def compute_indicators(
+    features: Sequence[Feature],
+    binnings: Sequence[Binning],
+    columns: Sequence[IndicatorColumn],
+    values: NDArray[np.float64],
 ) -> NDArray[np.uint8]:
     """Answers: uint8 [columns, rows] of 0 and 1, from ``values`` float64 [rows, features]."""
     bins = [
-        binning.assign(values[:, binning.feature], categorical=features[binning.feature].kind == "categorical")
+        binning.assign_bins(values[:, binning.feature], categorical=features[binning.feature].kind == "categorical")
         for binning in binnings
     ]
     answers = np.ones((len(columns), len(values)), dtype=np.uint8)
@@ -87,14 +90,14 @@ def indicators(
             if len(allowed) == 1:
                 row &= bins[binning] == allowed[0]
             else:
-                member = np.zeros(binnings[binning].bins, dtype=bool)
+                member = np.zeros(binnings[binning].bin_count, dtype=bool)
                 member[list(allowed)] = True
                 row &= member[bins[binning]]
     return answers
 
 
 def check_columns(
-    features: Sequence[Feature], binnings: Sequence[Binning], columns: Sequence[Column], *, of: str
+    features: Sequence[Feature], binnings: Sequence[Binning], columns: Sequence[IndicatorColumn], *, of: str
 ) -> None:
     """Raise ``InvalidInput`` unless binnings and columns refer only to what exists; ``of`` names their document."""
     for binning in binnings:
@@ -112,10 +115,14 @@ def check_columns(
         require(bool(column.tests), "columns that ask something", of=of)
         for index, allowed in column.tests:
             require(0 <= index < len(binnings), "columns over its own binnings", of=of)
-            require(all(0 <= number < binnings[index].bins for number in allowed), "columns over its own bins", of=of)
+            require(
+                all(0 <= number < binnings[index].bin_count for number in allowed), "columns over its own bins", of=of
+            )
 
 
-def column_words(features: Sequence[Feature], binnings: Sequence[Binning], column: Column) -> tuple[str, str]:
+def describe_column(
+    features: Sequence[Feature], binnings: Sequence[Binning], column: IndicatorColumn
+) -> tuple[str, str]:
     """What a column asks, in Chinese and in English, for a person who checks what is encrypted."""
     zh, en = [], []
     for index, allowed in column.tests:
@@ -134,10 +141,12 @@ def _bin_words(feature: Feature, binning: Binning, number: int) -> tuple[str, st
         en += [feature.categories[c] if c < len(feature.categories) else OTHER_EN for c in cells]
     else:
         for cell in cells:
-            if cell and binning.cuts[cell - 1] >= LARGEST:
+            if cell and binning.cuts[cell - 1] >= MAX_NUMBER:
                 continue  # no value lies there: it is the other side of "is there a value at all"
             low = f"{binning.cuts[cell - 1]:.6g} < " if cell else ""
-            high = f" ≤ {binning.cuts[cell]:.6g}" if cell < len(binning.cuts) and binning.cuts[cell] < LARGEST else ""
+            high = (
+                f" ≤ {binning.cuts[cell]:.6g}" if cell < len(binning.cuts) and binning.cuts[cell] < MAX_NUMBER else ""
+            )
             zh.append(f"{low}x{high}")
             en.append(f"{low}x{high}")
     if binning.zero == number:

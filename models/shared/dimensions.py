@@ -31,7 +31,7 @@ DIMENSION_CODES: tuple[str, ...] = tuple(dimension.code for dimension in DIMENSI
 DEFAULT_DIMENSION: dict[str, str] = {"bank": "conduct", "bureau": "operations"}
 
 
-def dimension(code: str) -> Dimension:
+def find_dimension(code: str) -> Dimension:
     """The dimension with this code; raises ``InvalidInput`` when there is none."""
     for candidate in DIMENSIONS:
         if candidate.code == code:

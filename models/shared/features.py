@@ -3,8 +3,8 @@
 Both parties encode with this code, so that a bin means the same on both sides. Tables come in as text (every column a
 string, as read from a file); numeric columns are accepted as they are.
 
-A value that cannot be read as a number in a numeric column counts as missing; ``unreadable`` counts such cells, so that
-a caller can report them. Infinities are pulled in to +-1e300 (LightGBM's own largest threshold).
+A value that cannot be read as a number in a numeric column counts as missing; ``count_unreadable_cells`` counts such
+cells, so that a caller can report them. Infinities are pulled in to +-1e300 (LightGBM's own largest threshold).
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lab.terms.errors import InvalidInput
-from models.shared.canonical_json import STRICT
-from models.shared.dimensions import DEFAULT_DIMENSION, dimension
+from models.shared.canonical_json import STRICT_CONFIG
+from models.shared.dimensions import DEFAULT_DIMENSION, find_dimension
 
-MISSING_WORDS: tuple[str, ...] = ("", "na", "n/a", "nan", "null")  # compared in lower case, without outer spaces
+MISSING_MARKERS: tuple[str, ...] = ("", "na", "n/a", "nan", "null")  # compared in lower case, without outer spaces
 MAX_CATEGORIES = 63  # with "other" a feature has at most 64 codes, LightGBM's bitset stays at two words
-LARGEST = 1e300
+MAX_NUMBER = 1e300
 OTHER_ZH, OTHER_EN = "其他", "other"
 
-Party = Literal["bank", "bureau"]
+FeatureParty = Literal["bank", "bureau"]
 Word = Annotated[str, Field(max_length=200)]
 
 
 @dataclass(frozen=True)
-class FeatureWords:
+class FeatureDescription:
     """What a dictionary says about one column: catalogue code, words of both languages, dimension, domain, grade."""
 
     item: str = ""
@@ -48,7 +48,7 @@ class Feature:
     """One model input: a column. ``categories`` are in code order; code ``len(categories)`` is "other"."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
-    party: Party
+    party: FeatureParty
     kind: Literal["numeric", "categorical"]
     categories: Annotated[tuple[Word, ...], Field(max_length=MAX_CATEGORIES)]
     dimension: Annotated[str, Field(max_length=40)]
@@ -56,15 +56,15 @@ class Feature:
     label_en: Word
     item: Annotated[str, Field(max_length=100)] = ""
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
 
-def read_words(dictionary: Mapping[str, Any]) -> dict[str, FeatureWords]:
+def parse_feature_descriptions(dictionary: Mapping[str, Any]) -> dict[str, FeatureDescription]:
     """The ``[items.<column>]`` tables of a parsed TOML dictionary (keys: code, zh, en, dimension, domain, grade).
 
     Raises ``InvalidInput`` for an unknown dimension or an entry that is not a table of strings.
     """
-    words: dict[str, FeatureWords] = {}
+    words: dict[str, FeatureDescription] = {}
     items = dictionary.get("items", {})
     if not isinstance(items, Mapping):
         raise InvalidInput("Wanted [items.<column>] tables in the dictionary; found something else.")
@@ -73,13 +73,13 @@ def read_words(dictionary: Mapping[str, Any]) -> dict[str, FeatureWords]:
             raise InvalidInput(f"Wanted a table at items.{column} in the dictionary; found something else.")
         text = {key: str(entry.get(key, "")) for key in ("code", "zh", "en", "dimension", "domain", "grade")}
         if text["dimension"]:
-            dimension(text["dimension"])
-        words[column] = FeatureWords(item=text.pop("code"), **text)
+            find_dimension(text["dimension"])
+        words[column] = FeatureDescription(item=text.pop("code"), **text)
     return words
 
 
-def describe(
-    frame: pl.DataFrame, party: Party, dictionary: Mapping[str, FeatureWords] | None = None
+def infer_features(
+    frame: pl.DataFrame, party: FeatureParty, dictionary: Mapping[str, FeatureDescription] | None = None
 ) -> tuple[Feature, ...]:
     """One feature for each column of ``frame``, in column order.
 
@@ -96,7 +96,7 @@ def describe(
             if present.cast(pl.Float64, strict=False).null_count():
                 counts = present.value_counts(sort=False).sort(["count", name], descending=[True, False])
                 categories = tuple(text[:200] for text in counts[name].head(MAX_CATEGORIES).to_list())
-        word = words.get(name, FeatureWords())
+        word = words.get(name, FeatureDescription())
         features.append(
             Feature(
                 name=name,
@@ -112,7 +112,7 @@ def describe(
     return tuple(features)
 
 
-def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
+def encode_features(frame: pl.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
     """Numbers for a model: float64 [rows, features], NaN for missing, category codes for text.
 
     Values of a categorical feature that were not seen in training get the code of "other". Columns that no feature
@@ -124,7 +124,7 @@ def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> NDArray[np.float
         column = frame[feature.name]
         if feature.kind == "numeric":
             numbers = _numbers(column).to_numpy().astype(np.float64)
-            encoded[:, position] = np.clip(numbers, -LARGEST, LARGEST)
+            encoded[:, position] = np.clip(numbers, -MAX_NUMBER, MAX_NUMBER)
         else:
             text = _present(column.cast(pl.String)).str.slice(0, 200)
             codes = text.replace_strict(
@@ -137,7 +137,7 @@ def encode(frame: pl.DataFrame, features: Sequence[Feature]) -> NDArray[np.float
     return encoded
 
 
-def unreadable(frame: pl.DataFrame, features: Sequence[Feature]) -> dict[str, int]:
+def count_unreadable_cells(frame: pl.DataFrame, features: Sequence[Feature]) -> dict[str, int]:
     """How many cells of each numeric feature are present but not numbers (they count as missing); zeros left out."""
     require_columns(frame, features)
     found = {}
@@ -163,7 +163,7 @@ def require_columns(frame: pl.DataFrame, features: Sequence[Feature]) -> None:
 def _present(column: pl.Series) -> pl.Series:
     """Text without outer spaces, null where the cell says that nothing is known."""
     text = column.str.strip_chars()
-    return text.set(text.str.to_lowercase().is_in(list(MISSING_WORDS)), None)
+    return text.set(text.str.to_lowercase().is_in(list(MISSING_MARKERS)), None)
 
 
 def _numbers(column: pl.Series) -> pl.Series:

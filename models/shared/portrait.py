@@ -20,15 +20,15 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.shared.dimensions import DIMENSIONS
-from models.shared.sheet import BankSheet, Output, PublicItem, Reference
+from models.shared.sheet import BankSheet, PublicItem, ReferenceDistribution, ScoreOutput
 
-SMALLEST_PORTFOLIO = 30  # enterprises: of fewer the mean says little
-SMALLEST_REASON = 0.5  # points: less would read as 0
-TOTAL = Output("total", "total")
-BANDS: tuple[tuple[str, str, str, float], ...] = (
+MIN_PORTFOLIO_SIZE = 30  # enterprises: of fewer the mean says little
+MIN_REASON_POINTS = 0.5  # points: less would read as 0
+TOTAL_OUTPUT = ScoreOutput("total", "total")
+DIMENSION_BANDS: tuple[tuple[str, str, str, float], ...] = (
     ("strong", "稳健", "strong", 75.0),
     ("good", "良好", "good", 50.0),
     ("watch", "关注", "watch", 25.0),
@@ -37,7 +37,7 @@ BANDS: tuple[tuple[str, str, str, float], ...] = (
 
 
 @dataclass(frozen=True)
-class Provenance:
+class PortraitProvenance:
     """Where a portrait comes from, beside the sheet: contract, parties, register version, receipt, when (ISO 8601)."""
 
     contract: str = ""
@@ -50,7 +50,7 @@ class Provenance:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class PortfolioScores:
     """The results of a portfolio, one entry an enterprise, as arrays.
 
     ``raw`` float64 [rows] (log-odds of default before calibration), ``pd`` float64, ``score`` int64, ``grade`` int64
@@ -64,22 +64,22 @@ class Outcome:
     pd: NDArray[np.float64]
     score: NDArray[np.int64]
     grade: NDArray[np.int64]
-    safest: NDArray[np.int64]
-    riskiest: NDArray[np.int64]
+    best_grade: NDArray[np.int64]
+    worst_grade: NDArray[np.int64]
     error_bound: float
-    parts: Mapping[Output, NDArray[np.float64]]
-    dimensions: Mapping[str, NDArray[np.float64]]
-    means: Mapping[Output, float]
+    contributions: Mapping[ScoreOutput, NDArray[np.float64]]
+    dimension_scores: Mapping[str, NDArray[np.float64]]
+    baseline_means: Mapping[ScoreOutput, float]
     compared_with: Literal["portfolio", "pilot"]
 
     @property
     def near_cutoff(self) -> NDArray[np.bool_]:
         """Whether a cut-off lies within the error: bool [rows]."""
-        return np.asarray(self.safest != self.riskiest)
+        return np.asarray(self.best_grade != self.worst_grade)
 
 
 @dataclass(frozen=True)
-class DimensionPart:
+class PortraitDimension:
     """One dimension of a portrait. ``value`` 0 to 100 (higher is safer) and band, or None where it is not known.
 
     ``points``: score points against the mean (negative is adverse). ``sources``: what feeds it, in both languages.
@@ -97,7 +97,7 @@ class DimensionPart:
 
 
 @dataclass(frozen=True)
-class Reason:
+class ScoreReason:
     """What moved the score, by how many ``points`` against the mean (negative is adverse), as a sentence."""
 
     kind: Literal["dimension", "feature", "public", "total"]
@@ -126,14 +126,14 @@ class Portrait:
     grades: tuple[str, ...]
     raw: float
     error_bound: float
-    dimensions: tuple[DimensionPart, ...]
-    reasons: tuple[Reason, ...]
+    dimensions: tuple[PortraitDimension, ...]
+    reasons: tuple[ScoreReason, ...]
     compared_with: Literal["portfolio", "pilot"]
     model: str
     detail: str
     items: tuple[PublicItem, ...]
     bank_inputs: tuple[tuple[str, str], ...]
-    provenance: Provenance
+    provenance: PortraitProvenance
 
     @property
     def near_cutoff(self) -> bool:
@@ -141,7 +141,7 @@ class Portrait:
         return len(self.possible_grades) > 1
 
     @property
-    def grade_shown(self) -> str:
+    def grade_text(self) -> str:
         """The grade; within the error of a cut-off every grade that may be right."""
         return " / ".join(self.possible_grades)
 
@@ -150,7 +150,7 @@ class Portrait:
         return dataclasses.asdict(self) | {"near_cutoff": self.near_cutoff}
 
 
-def read_outputs(sheet: BankSheet, values: NDArray[np.int64], *, step: int = 1) -> Outcome:
+def interpret_sums(sheet: BankSheet, values: NDArray[np.int64], *, step: int = 1) -> PortfolioScores:
     """Results from decrypted sums, ``values`` int64 [outputs, rows] in the sheet's order of outputs.
 
     ``step``: the contract's precision in quanta, by which the error of a sum grows.
@@ -166,42 +166,47 @@ def read_outputs(sheet: BankSheet, values: NDArray[np.int64], *, step: int = 1) 
     kinds = np.asarray([output.kind for output in sheet.outputs])
     by_dimension = values[kinds == "dimension"].sum(axis=0)
     by_feature = values[(kinds == "feature") | (kinds == "public")].sum(axis=0)
-    if sheet.detail is Detail.FULL and not np.array_equal(by_dimension, by_feature):
+    if sheet.detail is ResultDetail.FULL and not np.array_equal(by_dimension, by_feature):
         raise InvalidInput(
             "Wanted dimension and feature subtotals with the same total; found rows where they differ.",
             next_step="score the batch again, and report it to the bureau if it happens twice",
         )
-    total = {Detail.TOTAL: values[0], Detail.FEATURES: by_feature}.get(sheet.detail, by_dimension)
+    total = {ResultDetail.TOTAL: values[0], ResultDetail.FEATURES: by_feature}.get(sheet.detail, by_dimension)
     raw = total * sheet.quantum + sheet.intercept
     probability = sheet.calibration.probability(raw)
     grade, error_bound = sheet.scale.grade(probability), sheet.error_bound * step
     cutoffs = sheet.scale.cutoffs(sheet.calibration)
     parts = {output: row * sheet.quantum for output, row in zip(sheet.outputs, values, strict=True)}
     dimensions = {
-        output.key: _safer_share(sheet.reference(output), part)
+        output.key: _safer_share(sheet.find_reference(output), part)
         for output, part in parts.items()
         if output.kind == "dimension"
     }
-    known = {output: reference.mean for output in (TOTAL, *parts) if (reference := sheet.reference(output))}
-    large = len(raw) >= SMALLEST_PORTFOLIO
-    own = {TOTAL: raw, **{output: part for output, part in parts.items() if output != TOTAL}}
-    return Outcome(
+    known = {output: reference.mean for output in (TOTAL_OUTPUT, *parts) if (reference := sheet.find_reference(output))}
+    large = len(raw) >= MIN_PORTFOLIO_SIZE
+    own = {TOTAL_OUTPUT: raw, **{output: part for output, part in parts.items() if output != TOTAL_OUTPUT}}
+    return PortfolioScores(
         raw=raw,
         pd=probability,
         score=sheet.scale.score(raw, sheet.calibration),
         grade=grade,
-        safest=np.minimum(grade, np.searchsorted(cutoffs, raw - error_bound, side="left")),
-        riskiest=np.maximum(grade, np.searchsorted(cutoffs, raw + error_bound, side="right")),
+        best_grade=np.minimum(grade, np.searchsorted(cutoffs, raw - error_bound, side="left")),
+        worst_grade=np.maximum(grade, np.searchsorted(cutoffs, raw + error_bound, side="right")),
         error_bound=error_bound,
-        parts=parts,
-        dimensions=dimensions,
-        means={output: float(part.mean()) for output, part in own.items()} if large else known,
+        contributions=parts,
+        dimension_scores=dimensions,
+        baseline_means={output: float(part.mean()) for output, part in own.items()} if large else known,
         compared_with="portfolio" if large else "pilot",
     )
 
 
-def draw_portrait(
-    sheet: BankSheet, outcome: Outcome, row: int, *, enterprise: str = "", provenance: Provenance | None = None
+def build_portrait(
+    sheet: BankSheet,
+    outcome: PortfolioScores,
+    row: int,
+    *,
+    enterprise: str = "",
+    provenance: PortraitProvenance | None = None,
 ) -> Portrait:
     """The portrait of the enterprise at ``row`` of an outcome."""
     return Portrait(
@@ -211,7 +216,7 @@ def draw_portrait(
         score_high=sheet.scale.high,
         pd=float(outcome.pd[row]),
         grade=sheet.scale.grades[int(outcome.grade[row])],
-        possible_grades=sheet.scale.grades[int(outcome.safest[row]) : int(outcome.riskiest[row]) + 1],
+        possible_grades=sheet.scale.grades[int(outcome.best_grade[row]) : int(outcome.worst_grade[row]) + 1],
         grades=sheet.scale.grades,
         raw=float(outcome.raw[row]),
         error_bound=outcome.error_bound,
@@ -224,16 +229,16 @@ def draw_portrait(
         bank_inputs=tuple(
             (sheet.features[b.feature].label_zh, sheet.features[b.feature].label_en) for b in sheet.binnings
         ),
-        provenance=provenance or Provenance(),
+        provenance=provenance or PortraitProvenance(),
     )
 
 
-def band(value: float) -> tuple[str, str, str]:
+def find_dimension_band(value: float) -> tuple[str, str, str]:
     """Code and words (Chinese, English) of the band of a dimension's value, 0 to 100."""
-    return next((code, zh, en) for code, zh, en, least in BANDS if value >= least or least == 0.0)
+    return next((code, zh, en) for code, zh, en, least in DIMENSION_BANDS if value >= least or least == 0.0)
 
 
-def _safer_share(reference: Reference | None, part: NDArray[np.float64]) -> NDArray[np.float64]:
+def _safer_share(reference: ReferenceDistribution | None, part: NDArray[np.float64]) -> NDArray[np.float64]:
     """Percent of the pilot sample that is riskier, ties counted half: float64 [rows] in 0 to 100."""
     if reference is None:
         return np.full(len(part), np.nan)
@@ -248,42 +253,42 @@ def _safer_share(reference: Reference | None, part: NDArray[np.float64]) -> NDAr
     return np.asarray(100.0 - np.clip(rank, 0.0, 100.0))
 
 
-def _points(sheet: BankSheet, outcome: Outcome, row: int, output: Output) -> float | None:
-    part = outcome.raw if output == TOTAL else outcome.parts.get(output)
-    mean = outcome.means.get(output)
+def _points(sheet: BankSheet, outcome: PortfolioScores, row: int, output: ScoreOutput) -> float | None:
+    part = outcome.raw if output == TOTAL_OUTPUT else outcome.contributions.get(output)
+    mean = outcome.baseline_means.get(output)
     if part is None or mean is None:
         return None
-    return sheet.scale.points(float(part[row]) - mean, sheet.calibration)
+    return sheet.scale.point_change(float(part[row]) - mean, sheet.calibration)
 
 
-def _dimension_parts(sheet: BankSheet, outcome: Outcome, row: int) -> tuple[DimensionPart, ...]:
+def _dimension_parts(sheet: BankSheet, outcome: PortfolioScores, row: int) -> tuple[PortraitDimension, ...]:
     asked = [sheet.features[binning.feature] for binning in sheet.binnings]
     parts = []
     for dimension in DIMENSIONS:
-        share = outcome.dimensions.get(dimension.code)
+        share = outcome.dimension_scores.get(dimension.code)
         value = None if share is None or np.isnan(share[row]) else float(share[row])
-        code, zh, en = band(value) if value is not None else (None, "未提供", "not given")
+        code, zh, en = find_dimension_band(value) if value is not None else (None, "未提供", "not given")
         sources = [(item.zh, item.en) for item in sheet.items if item.dimension == dimension.code]
         sources += [(f.label_zh, f.label_en) for f in asked if f.dimension == dimension.code]
-        points = _points(sheet, outcome, row, Output("dimension", dimension.code))
+        points = _points(sheet, outcome, row, ScoreOutput("dimension", dimension.code))
         parts.append(
-            DimensionPart(dimension.code, dimension.zh, dimension.en, value, code, zh, en, points, tuple(sources))
+            PortraitDimension(dimension.code, dimension.zh, dimension.en, value, code, zh, en, points, tuple(sources))
         )
     return tuple(parts)
 
 
-def _reasons(sheet: BankSheet, outcome: Outcome, row: int) -> tuple[Reason, ...]:
+def _reasons(sheet: BankSheet, outcome: PortfolioScores, row: int) -> tuple[ScoreReason, ...]:
     words = _output_words(sheet)
     reasons = []
     for output in sheet.outputs:
         points = _points(sheet, outcome, row, output)
-        if points is not None and abs(points) >= SMALLEST_REASON:
+        if points is not None and abs(points) >= MIN_REASON_POINTS:
             zh, en = words[output]
             size = round(abs(points))
             verb, way = ("拉低", "lower") if points < 0 else ("提高", "higher")
             unit = "point" if size == 1 else "points"
             reasons.append(
-                Reason(
+                ScoreReason(
                     output.kind,
                     output.key,
                     f"{zh} {verb}评分 {size} 分",
@@ -291,16 +296,16 @@ def _reasons(sheet: BankSheet, outcome: Outcome, row: int) -> tuple[Reason, ...]
                     points,
                 )
             )
-    if sheet.detail is Detail.TOTAL:
+    if sheet.detail is ResultDetail.TOTAL:
         text = ("合同仅提供总分，不含分项原因", "The contract gives totals only, so no reasons in parts")
-        reasons.append(Reason("total", "detail", *text, 0.0))
+        reasons.append(ScoreReason("total", "detail", *text, 0.0))
     # Adverse ones first, each group by size.
     return tuple(sorted(reasons, key=lambda reason: (not reason.adverse, -abs(reason.points))))
 
 
-def _output_words(sheet: BankSheet) -> dict[Output, tuple[str, str]]:
-    words = {Output("dimension", dimension.code): (dimension.zh, dimension.en) for dimension in DIMENSIONS}
-    words |= {Output("feature", feature.name): (feature.label_zh, feature.label_en) for feature in sheet.features}
-    words[Output("public", "public")] = ("公共数据合计", "Public records together")
-    words[TOTAL] = ("与平均水平相比", "Compared with the mean, this enterprise")
+def _output_words(sheet: BankSheet) -> dict[ScoreOutput, tuple[str, str]]:
+    words = {ScoreOutput("dimension", dimension.code): (dimension.zh, dimension.en) for dimension in DIMENSIONS}
+    words |= {ScoreOutput("feature", feature.name): (feature.label_zh, feature.label_en) for feature in sheet.features}
+    words[ScoreOutput("public", "public")] = ("公共数据合计", "Public records together")
+    words[TOTAL_OUTPUT] = ("与平均水平相比", "Compared with the mean, this enterprise")
     return words

@@ -19,22 +19,29 @@ import polars as pl
 from numpy.typing import NDArray
 from pydantic import Field
 
-from lab.terms.contract.document import Detail
-from models.shared.calibration import Calibration, Scale, check_scale
-from models.shared.canonical_json import STRICT, dump, parse, require
-from models.shared.columns import MAX_COLUMNS, Binning, Column, check_columns, column_words, indicators
+from lab.terms.contract.document import ResultDetail
+from models.shared.calibration import Calibration, ScoreScale, check_scale
+from models.shared.canonical_json import STRICT_CONFIG, dump_canonical, parse_strict, require
+from models.shared.columns import (
+    MAX_COLUMNS,
+    Binning,
+    IndicatorColumn,
+    check_columns,
+    compute_indicators,
+    describe_column,
+)
 from models.shared.dimensions import DIMENSION_CODES
-from models.shared.features import Feature, encode
+from models.shared.features import Feature, encode_features
 
-SCHEMA = "shulab-sheet/1"
-MAX_BYTES = 8_000_000
-QUANTILES = 101
+SHEET_SCHEMA = "shulab-sheet/1"
+MAX_SHEET_BYTES = 8_000_000
+QUANTILE_COUNT = 101
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Text = Annotated[str, Field(max_length=400)]
 
 
 @dataclass(frozen=True)
-class Output:
+class ScoreOutput:
     """One number that comes back for an enterprise.
 
     ``total``: everything (key ``total``). ``dimension``: a dimension's subtotal (key: its code). ``feature``: a bank
@@ -44,18 +51,18 @@ class Output:
     kind: Literal["total", "dimension", "feature", "public"]
     key: Annotated[str, Field(max_length=200)]
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
 
 @dataclass(frozen=True)
-class Reference:
+class ReferenceDistribution:
     """How an output was distributed in the pilot sample, in raw units: mean and the 0th to 100th percentiles."""
 
-    output: Output
+    output: ScoreOutput
     mean: float
-    quantiles: Annotated[tuple[float, ...], Field(min_length=QUANTILES, max_length=QUANTILES)]
+    quantiles: Annotated[tuple[float, ...], Field(min_length=QUANTILE_COUNT, max_length=QUANTILE_COUNT)]
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
 
 @dataclass(frozen=True)
@@ -67,17 +74,17 @@ class PublicItem:
     en: Text
     dimension: Annotated[str, Field(max_length=40)]
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
 
 @dataclass(frozen=True)
-class Fact:
+class NamedValue:
     """A figure of the training, for example ``auc_model``, measured on rows the model had not seen."""
 
     name: Annotated[str, Field(max_length=60)]
     value: float
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
 
 @dataclass(frozen=True)
@@ -91,36 +98,36 @@ class BankSheet:
     version: Annotated[int, Field(ge=1)]
     family: Literal["boosted", "scorecard"]
     interactions: Literal["one", "free"]
-    detail: Detail
+    detail: ResultDetail
     features: Annotated[tuple[Feature, ...], Field(max_length=2000)]
     binnings: Annotated[tuple[Binning, ...], Field(max_length=2000)]
-    columns: Annotated[tuple[Column, ...], Field(max_length=MAX_COLUMNS)]
+    columns: Annotated[tuple[IndicatorColumn, ...], Field(max_length=MAX_COLUMNS)]
     quantum: float
     intercept: float
     error_bound: float
-    outputs: Annotated[tuple[Output, ...], Field(min_length=1, max_length=2010)]
+    outputs: Annotated[tuple[ScoreOutput, ...], Field(min_length=1, max_length=2010)]
     calibration: Calibration
-    scale: Scale
-    references: Annotated[tuple[Reference, ...], Field(max_length=2020)]
+    scale: ScoreScale
+    references: Annotated[tuple[ReferenceDistribution, ...], Field(max_length=2020)]
     items: Annotated[tuple[PublicItem, ...], Field(max_length=2000)]
-    facts: Annotated[tuple[Fact, ...], Field(max_length=50)]
+    facts: Annotated[tuple[NamedValue, ...], Field(max_length=50)]
     schema: Literal["shulab-sheet/1"] = "shulab-sheet/1"
 
-    __pydantic_config__ = STRICT
+    __pydantic_config__ = STRICT_CONFIG
 
-    def indicators(self, frame: pl.DataFrame) -> NDArray[np.uint8]:
+    def compute_indicators(self, frame: pl.DataFrame) -> NDArray[np.uint8]:
         """The bank's answers, uint8 [columns, rows] of 0 and 1, from its own records (text or numbers).
 
         Raises ``InvalidInput`` naming the feature columns that are missing.
         """
-        return indicators(self.features, self.binnings, self.columns, encode(frame, self.features))
+        return compute_indicators(self.features, self.binnings, self.columns, encode_features(frame, self.features))
 
-    def column_words(self) -> list[tuple[str, str]]:
+    def describe_columns(self) -> list[tuple[str, str]]:
         """What each column asks, (Chinese, English): for a bank that checks what it encrypts."""
-        return [column_words(self.features, self.binnings, column) for column in self.columns]
+        return [describe_column(self.features, self.binnings, column) for column in self.columns]
 
     @cached_property
-    def questions(self) -> str:
+    def columns_sha256(self) -> str:
         """SHA-256, hexadecimal, of what the columns ask of which features: where it is the same for two sheets, answers
         encrypted for one are answers to the other."""
         asked = {
@@ -130,17 +137,17 @@ class BankSheet:
         }
         return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
 
-    def reference(self, output: Output) -> Reference | None:
+    def find_reference(self, output: ScoreOutput) -> ReferenceDistribution | None:
         """The pilot's distribution of an output, if the sheet has one."""
         return self._references.get(output)
 
     @cached_property
-    def _references(self) -> dict[Output, Reference]:
+    def _references(self) -> dict[ScoreOutput, ReferenceDistribution]:
         return {reference.output: reference for reference in self.references}
 
     def to_json(self) -> bytes:
         """Canonical JSON (RFC 8785): the bytes whose SHA-256 a contract pins."""
-        return dump(self)
+        return dump_canonical(self)
 
     @property
     def sha256(self) -> str:
@@ -150,7 +157,7 @@ class BankSheet:
     @classmethod
     def from_json(cls, data: bytes) -> BankSheet:
         """Strictly parse a sheet; raises ``InvalidInput`` naming what does not fit."""
-        sheet = parse(cls, data, what="a bank sheet", max_bytes=MAX_BYTES)
+        sheet = parse_strict(cls, data, what="a bank sheet", max_bytes=MAX_SHEET_BYTES)
         check_sheet(sheet)
         return sheet
 
@@ -169,13 +176,13 @@ def check_sheet(sheet: BankSheet) -> None:
     require(len(set(sheet.outputs)) == len(sheet.outputs), "outputs that differ", of=of)
     kinds = {output.kind for output in sheet.outputs}
     wanted = {
-        Detail.TOTAL: {"total"},
-        Detail.DIMENSIONS: {"dimension"},
-        Detail.FEATURES: {"feature", "public"},
-        Detail.FULL: {"dimension", "feature", "public"},
+        ResultDetail.TOTAL: {"total"},
+        ResultDetail.DIMENSIONS: {"dimension"},
+        ResultDetail.FEATURES: {"feature", "public"},
+        ResultDetail.FULL: {"dimension", "feature", "public"},
     }[sheet.detail]
     require(
-        kinds <= wanted and (sheet.detail is not Detail.TOTAL or len(sheet.outputs) == 1),
+        kinds <= wanted and (sheet.detail is not ResultDetail.TOTAL or len(sheet.outputs) == 1),
         "outputs as its detail says",
         of=of,
     )

@@ -4,6 +4,6 @@
 ``lab.process.memory_protection``.
 """
 
-from protocols.confinement.process_confinement import Confinement, NotConfined
+from protocols.confinement.process_confinement import Confinement, ConfinementUnavailable
 
-__all__ = ["Confinement", "NotConfined"]
+__all__ = ["Confinement", "ConfinementUnavailable"]

@@ -14,25 +14,25 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from lab.process.memory_protection import forbid_dumps
-from protocols.confinement.process_confinement import Confinement, NotConfined
+from lab.process.memory_protection import disable_core_dumps
+from protocols.confinement.process_confinement import Confinement, ConfinementUnavailable
 
 _PR_GET_DUMPABLE = 3
 _SECONDS = 60
 _MEMORY = 4 * 1024**3
-NAMES = ("landlock", "seccomp", "network", "dumps")
+PROTECTION_NAMES = ("landlock", "seccomp", "network", "dumps")
 
 
 @dataclass(frozen=True, slots=True)
-class Protection:
+class ProtectionStatus:
     """A protection: whether it holds, and what was seen. A worker is refused its jobs without any of them."""
 
     name: str
     works: bool
-    seen: str
+    observed: str
 
 
-def probe() -> list[Protection]:
+def probe_protections() -> list[ProtectionStatus]:
     """Every protection, tried in a process of its own."""
     begin = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import protocols.confinement.probe as p; p.main()"
     paths = json.dumps([os.path.abspath(one) for one in sys.path])
@@ -45,9 +45,11 @@ def probe() -> list[Protection]:
             check=False,
         )
         told = json.loads(done.stdout)
-        return [Protection(name, bool(told[name][0]), str(told[name][1])) for name in NAMES]
+        return [ProtectionStatus(name, bool(told[name][0]), str(told[name][1])) for name in PROTECTION_NAMES]
     except (OSError, ValueError, KeyError, IndexError, TypeError, subprocess.TimeoutExpired):
-        return [Protection(name, False, "the process that tries ended without a word") for name in NAMES]
+        return [
+            ProtectionStatus(name, False, "the process that tries ended without a word") for name in PROTECTION_NAMES
+        ]
 
 
 def main() -> None:
@@ -56,7 +58,7 @@ def main() -> None:
     told: dict[str, tuple[bool, str]] = {"dumps": _undumpable()}
     try:
         missing = Confinement(required=False).enter(memory=_MEMORY, seconds=_SECONDS)
-    except (OSError, NotConfined) as error:
+    except (OSError, ConfinementUnavailable) as error:
         missing = (type(error).__name__,)
     after = {name: _fails(attempt) for name, attempt in _ATTEMPTS.items()}
     for name, attempt in after.items():
@@ -89,7 +91,7 @@ def _open_socket() -> None:
 
 def _undumpable() -> tuple[bool, str]:
     try:
-        forbid_dumps()
+        disable_core_dumps()
         works = ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
     except (OSError, AttributeError) as error:
         return False, type(error).__name__

@@ -13,7 +13,7 @@ import resource
 import socket
 from typing import Any
 
-from lab.process.memory_protection import forbid_dumps
+from lab.process.memory_protection import disable_core_dumps
 from protocols.confinement import system_calls
 
 _MIB = 1024 * 1024
@@ -22,14 +22,15 @@ _OPEN_FILES = 16  # memory files are not of the address space: together they hol
 _READABLE = "/dev/urandom"  # SEAL seeds its generators from it
 
 
-class NotConfined(RuntimeError):
+class ConfinementUnavailable(RuntimeError):
     """A protection is missing here; the message says which."""
 
 
 class Confinement:
     """What is prepared before (in a parent that has no strangers' bytes) and then entered, once for each process.
 
-    ``required``: a missing protection raises ``NotConfined`` when it is entered; else the rest is done without it.
+    ``required``: a missing protection raises ``ConfinementUnavailable`` when it is entered; else the rest is done
+    without it.
     """
 
     def __init__(self, *, required: bool = True) -> None:
@@ -38,8 +39,8 @@ class Confinement:
         self._filter: bytes | None = None
         self._landlock: Any = None
         try:
-            self._filter = system_calls.build()
-        except system_calls.NoFilter as error:
+            self._filter = system_calls.build_seccomp_filter()
+        except system_calls.SeccompUnavailable as error:
             self._missing.append(str(error))
         try:
             import landlockpy
@@ -54,22 +55,22 @@ class Confinement:
     def enter(self, *, memory: int, seconds: int) -> tuple[str, ...]:
         """Confine the calling thread's process; the protections that are missing, none if it is required.
 
-        ``memory``: bytes of address space. ``seconds``: processor time. Raises ``NotConfined``.
+        ``memory``: bytes of address space. ``seconds``: processor time. Raises ``ConfinementUnavailable``.
         """
         missing = list(self._missing)
-        forbid_dumps()
+        disable_core_dumps()
         _limit(memory, seconds)
         if self._landlock is not None:
             missing += self._restrict_files()
         if self._filter is not None:
             try:
-                system_calls.load(self._filter)
-            except system_calls.NoFilter as error:
+                system_calls.install_seccomp_filter(self._filter)
+            except system_calls.SeccompUnavailable as error:
                 missing.append(str(error))
         if not missing:
             missing += _holes()
         if missing and self._required:
-            raise NotConfined("; ".join(missing))
+            raise ConfinementUnavailable("; ".join(missing))
         return tuple(missing)
 
     def _restrict_files(self) -> list[str]:

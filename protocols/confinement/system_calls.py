@@ -41,23 +41,23 @@ _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _INSTRUCTION_BYTES = 8
 
 
-class NoFilter(OSError):
+class SeccompUnavailable(OSError):
     """There is no libseccomp, or the kernel takes no filter."""
 
 
-class _Program(ctypes.Structure):
+class _SockFprog(ctypes.Structure):
     """struct sock_fprog of linux/filter.h."""
 
     _fields_ = [("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p)]
 
 
-def build() -> bytes:
-    """The filter as a BPF program, made once for all processes that ``load`` it; raises ``NoFilter`` without the
-    library."""
+def build_seccomp_filter() -> bytes:
+    """The filter as a BPF program, made once for all processes that ``install_seccomp_filter`` it; raises
+    ``SeccompUnavailable`` without the library."""
     try:
         import pyseccomp as seccomp
     except (ImportError, RuntimeError, OSError, AttributeError):
-        raise NoFilter("libseccomp is not here (Debian: libseccomp2; Python: pyseccomp)") from None
+        raise SeccompUnavailable("libseccomp is not here (Debian: libseccomp2; Python: pyseccomp)") from None
     made = seccomp.SyscallFilter(seccomp.ERRNO(errno.EPERM))
     for name in _ALLOWED:
         with contextlib.suppress(OSError):  # not every architecture has every call; what is not there needs no leave
@@ -77,12 +77,12 @@ def build() -> bytes:
         return file.read()
 
 
-def load(program: bytes) -> None:
-    """Put the filter over this thread, for good (seccomp(2)); raises ``NoFilter``."""
+def install_seccomp_filter(program: bytes) -> None:
+    """Put the filter over this thread, for good (seccomp(2)); raises ``SeccompUnavailable``."""
     libc = ctypes.CDLL(None, use_errno=True)
-    whole = _Program(len(program) // _INSTRUCTION_BYTES, program)
+    whole = _SockFprog(len(program) // _INSTRUCTION_BYTES, program)
     if (
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
         or libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(whole), 0, 0) != 0
     ):
-        raise NoFilter(f"the kernel takes no seccomp filter: {os.strerror(ctypes.get_errno())}")
+        raise SeccompUnavailable(f"the kernel takes no seccomp filter: {os.strerror(ctypes.get_errno())}")

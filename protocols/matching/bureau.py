@@ -13,27 +13,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.matching.engines import DEFAULT_ENGINE, ENGINES, bureau_engine
-from protocols.matching.golomb_sets import BOUND_BITS, BUCKET, Geometry, differences, place
-from protocols.matching.key_derivation import contract_key, public_key
+from protocols.matching.golomb_sets import (
+    BUCKET_ENTRIES,
+    MIN_BITS_PER_ENTRY,
+    BucketGeometry,
+    locate_marks,
+    multiset_difference,
+)
+from protocols.matching.key_derivation import compute_public_key, derive_contract_key
 from protocols.matching.messages import (
+    EVALUATION_BYTES,
     MARK_BYTES,
     MAX_ELEMENTS,
-    MIN_COUNTED,
+    MIN_COUNT_IDENTIFIERS,
     TAG_BYTES,
-    VALUE_BYTES,
-    Operation,
+    MatchingOperation,
     count_elements,
-    count_marks,
-    digests,
-    operation_of,
+    derive_counting_marks,
+    derive_tags_and_marks,
+    matching_operation,
     pack_elements,
     read_elements,
 )
-from protocols.matching.request_composition import CANARIES
+from protocols.matching.request_composition import MIN_CANARIES
 from protocols.matching.setup import (
-    MAX_SHARD,
-    Setup,
-    StatedKey,
+    MAX_SHARD_BUCKETS,
+    SetupManifest,
+    SignedMatchingKey,
     decode_bucket,
     encode_bucket,
     pack_delta,
@@ -41,48 +47,48 @@ from protocols.matching.setup import (
     pack_shard,
     read_setup,
 )
-from protocols.wire.frame import Kind, MalformedFrame
+from protocols.wire.frame import FrameKind, MalformedFrame
 
 __all__ = [
-    "BOUND_BITS",
-    "BUCKET",
-    "CANARIES",
+    "BUCKET_ENTRIES",
     "DEFAULT_ENGINE",
     "ENGINES",
+    "EVALUATION_BYTES",
     "MARK_BYTES",
     "MAX_ELEMENTS",
-    "MAX_SHARD",
-    "MIN_COUNTED",
-    "SHARD",
+    "MAX_SHARD_BUCKETS",
+    "MIN_BITS_PER_ENTRY",
+    "MIN_CANARIES",
+    "MIN_COUNT_IDENTIFIERS",
+    "REGISTER_CHUNK_ROWS",
     "TAG_BYTES",
-    "VALUE_BYTES",
-    "Geometry",
-    "Operation",
-    "Setup",
-    "StatedKey",
-    "contract_key",
-    "count_marks",
-    "count_request",
+    "BucketGeometry",
+    "MatchingOperation",
+    "SetupManifest",
+    "SignedMatchingKey",
+    "arithmetic_library",
+    "compute_public_key",
+    "count_requested_elements",
     "decode_bucket",
-    "differences",
-    "digests",
+    "derive_contract_key",
+    "derive_counting_marks",
+    "derive_tags_and_marks",
     "encode_bucket",
     "evaluate_elements",
     "evaluate_register",
     "generate_key",
-    "operation_of",
+    "locate_marks",
+    "matching_operation",
+    "multiset_difference",
     "pack_delta",
     "pack_response",
     "pack_setup",
     "pack_shard",
-    "path_of",
-    "place",
-    "public_key",
     "read_request",
     "read_setup",
 ]
 
-SHARD = 8_192
+REGISTER_CHUNK_ROWS = 8_192
 """Register rows that are evaluated, kept and resumed together: less than half a second's work of one core."""
 
 
@@ -91,21 +97,21 @@ def generate_key(engine: str) -> bytes:
     return bureau_engine(engine).generate_key()
 
 
-def path_of(engine: str) -> str:
+def arithmetic_library(engine: str) -> str:
     """Which library does an engine's arithmetic in this process, in a word."""
-    return bureau_engine(engine).path()
+    return bureau_engine(engine).arithmetic_library()
 
 
 def evaluate_register(engine: str, key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
     """The values F(x), uint8 [n, 32], in the order of ``identifiers``; on one core."""
     if not len(identifiers):
-        return np.zeros((0, VALUE_BYTES), dtype=np.uint8)
+        return np.zeros((0, EVALUATION_BYTES), dtype=np.uint8)
     return bureau_engine(engine).evaluate_register(key, identifiers)
 
 
-def count_request(request: bytes) -> int:
+def count_requested_elements(request: bytes) -> int:
     """How many identifiers a request asks for; raises ``MalformedFrame``. Runs no native code."""
-    return count_elements(request, Kind.MATCH_REQUEST)
+    return count_elements(request, FrameKind.MATCH_REQUEST)
 
 
 def read_request(engine: str, request: bytes, *, ceiling: int) -> NDArray[np.uint8]:
@@ -114,7 +120,7 @@ def read_request(engine: str, request: bytes, *, ceiling: int) -> NDArray[np.uin
     Raises ``MalformedFrame`` beyond ``ceiling``, and for elements that are not canonical or stand twice.
     """
     half = bureau_engine(engine)
-    blinded = read_elements(request, Kind.MATCH_REQUEST, engine, half.WIDTH)
+    blinded = read_elements(request, FrameKind.MATCH_REQUEST, engine, half.ELEMENT_BYTES)
     if len(blinded) > ceiling:
         raise MalformedFrame(f"wanted at most {ceiling} identifiers in a request; found {len(blinded)}")
     try:
@@ -128,7 +134,7 @@ def evaluate_elements(engine: str, key: bytes, elements: NDArray[np.uint8]) -> N
     """Evaluated elements, uint8 [n, width], in order; on one core. Raises ``ValueError`` for what is no element."""
     half = bureau_engine(engine)
     if not len(elements):
-        return np.zeros((0, half.WIDTH), dtype=np.uint8)
+        return np.zeros((0, half.ELEMENT_BYTES), dtype=np.uint8)
     return half.evaluate_elements(key, elements)
 
 
@@ -137,4 +143,4 @@ def pack_response(engine: str, evaluated: NDArray[np.uint8], *, counted: bool = 
     Gasti, Tsudik 2012: cardinality alone)."""
     if counted:
         evaluated = evaluated[np.lexsort(evaluated.T[::-1])]
-    return pack_elements(Kind.MATCH_RESPONSE, engine, evaluated)
+    return pack_elements(FrameKind.MATCH_RESPONSE, engine, evaluated)

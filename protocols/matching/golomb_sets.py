@@ -17,24 +17,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BITS = 40
+FALSE_POSITIVE_BITS = 40
 """A look-up is falsely positive with a chance of at most 2^-BITS."""
-BOUND_BITS = 41.5
+MIN_BITS_PER_ENTRY = 41.5
 """Bits an entry that a Golomb-coded set needs at that chance: BITS + log2(e), rounded up."""
-BUCKET = 65_536
+BUCKET_ENTRIES = 65_536
 MAX_BUCKETS = 32_768
-MAX_SLOTS = 2 * BUCKET
+MAX_SLOTS = 2 * BUCKET_ENTRIES
 _HEAD = struct.Struct("<BII")  # Rice parameter, entries, bytes of the unary part
 _MOST = 4 * MAX_SLOTS
 _ROOM = 64  # a set-up leaves room for one entry in so many more, so that tomorrow's register has the same geometry
 
 
-class MalformedSet(ValueError):
+class MalformedGolombSet(ValueError):
     """Bytes that are no coded bucket. The message names the rule, never the content."""
 
 
 @dataclass(frozen=True, slots=True)
-class Geometry:
+class BucketGeometry:
     """``buckets`` B, and ``slots`` M for each: places are below M·2^40."""
 
     buckets: int
@@ -45,11 +45,11 @@ class Geometry:
             raise ValueError("wanted a geometry within the bounds of this version")
 
     @classmethod
-    def of(cls, entries: int, kept: Geometry | None = None) -> Geometry:
+    def for_entries(cls, entries: int, kept: BucketGeometry | None = None) -> BucketGeometry:
         """For a register of ``entries``; ``kept``, that of the version before, if it still fits."""
-        if kept is not None and kept.fits(entries):
+        if kept is not None and kept.fits_entries(entries):
             return kept
-        buckets = max(-(-entries // BUCKET), 1)
+        buckets = max(-(-entries // BUCKET_ENTRIES), 1)
         return cls(buckets, max(-(-(entries + entries // _ROOM) // buckets), 1))
 
     @property
@@ -57,16 +57,16 @@ class Geometry:
         """The most entries at the stated chance."""
         return self.buckets * self.slots
 
-    def fits(self, entries: int) -> bool:
+    def fits_entries(self, entries: int) -> bool:
         """Whether that many entries keep the chance and do not waste more than half a bit each."""
         return 3 * self.capacity <= 4 * max(entries, 1) <= 4 * self.capacity
 
-    def rate(self, entries: int) -> float:
+    def false_positive_rate(self, entries: int) -> float:
         """The chance that one look-up is falsely positive."""
-        return entries / self.capacity / 2.0**BITS
+        return entries / self.capacity / 2.0**FALSE_POSITIVE_BITS
 
 
-def place(geometry: Geometry, marks: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
+def locate_marks(geometry: BucketGeometry, marks: NDArray[np.uint8]) -> tuple[NDArray[np.uint32], NDArray[np.uint64]]:
     """The bucket, uint32 [n], and the place in it, uint64 [n], of each mark, uint8 [n, 16].
 
     Multiplication takes uniform words to a range (Lemire 2019); words are big-endian halves of the mark.
@@ -79,7 +79,7 @@ def place(geometry: Geometry, marks: NDArray[np.uint8]) -> tuple[NDArray[np.uint
     return buckets.astype(np.uint32), places
 
 
-def encode(values: NDArray[np.uint64]) -> bytes:
+def encode_golomb(values: NDArray[np.uint64]) -> bytes:
     """Sorted values below 2^62 in Golomb-Rice code; no bytes for none. The parameter is the best for these values."""
     count = len(values)
     if not count:
@@ -96,61 +96,69 @@ def encode(values: NDArray[np.uint64]) -> bytes:
     return _HEAD.pack(parameter, count, len(head)) + head + np.packbits(bits.reshape(-1)).tobytes()
 
 
-def count(coded: bytes) -> int:
-    """How many values a coded set says that it has: what ``decode`` finds, or refuses. Raises ``MalformedSet``."""
+def count_encoded(coded: bytes) -> int:
+    """How many values a coded set says that it has: what ``decode_golomb`` finds, or refuses. Raises
+    ``MalformedGolombSet``.
+    """
     if not coded:
         return 0
     if len(coded) < _HEAD.size:
-        raise MalformedSet("a coded set has a head")
+        raise MalformedGolombSet("a coded set has a head")
     return int(_HEAD.unpack_from(coded)[1])
 
 
-def decode(coded: bytes, below: int) -> NDArray[np.uint64]:
-    """The sorted values of a coded set, all below ``below`` (at most 2^62); raises ``MalformedSet``."""
+def decode_golomb(coded: bytes, below: int) -> NDArray[np.uint64]:
+    """The sorted values of a coded set, all below ``below`` (at most 2^62); raises ``MalformedGolombSet``."""
     if not coded:
         return np.zeros(0, dtype=np.uint64)
     if len(coded) < _HEAD.size:
-        raise MalformedSet("a coded set has a head")
+        raise MalformedGolombSet("a coded set has a head")
     parameter, count, length = _HEAD.unpack_from(coded)
     rest = len(coded) - _HEAD.size - length
     if parameter > 61 or not 1 <= count <= _MOST or rest != -(-count * parameter // 8) or length < 1:
-        raise MalformedSet("a coded set's lengths do not fit each other")
+        raise MalformedGolombSet("a coded set's lengths do not fit each other")
     unary = np.unpackbits(np.frombuffer(coded, dtype=np.uint8, count=length, offset=_HEAD.size))
     ends = np.flatnonzero(unary)
     if len(ends) != count or ends[-1] < 8 * (length - 1):
-        raise MalformedSet("a coded set's quotients do not fit its entries")
+        raise MalformedGolombSet("a coded set's quotients do not fit its entries")
     quotients = np.diff(ends, prepend=-1).astype(np.uint64) - np.uint64(1)
     bits = np.unpackbits(np.frombuffer(coded, dtype=np.uint8, count=rest, offset=_HEAD.size + length))
     if bits[count * parameter :].any():
-        raise MalformedSet("a coded set's last bits are not zero")
+        raise MalformedGolombSet("a coded set's last bits are not zero")
     padded = np.zeros((count, 64), dtype=np.uint8)
     padded[:, 64 - parameter :] = bits[: count * parameter].reshape(count, parameter)
     remainders = np.packbits(padded, axis=1).view(">u8").reshape(count).astype(np.uint64)
     # Sums are bounded before they are taken, so that no 64-bit word overflows unseen.
     if int(quotients.sum()) > below >> parameter or float(remainders.sum(dtype=np.float64)) > 2.0**63:
-        raise MalformedSet("a coded set's values are beyond its range")
+        raise MalformedGolombSet("a coded set's values are beyond its range")
     values = np.cumsum((quotients << np.uint64(parameter)) + remainders, dtype=np.uint64)
     if int(values[-1]) >= below:
-        raise MalformedSet("a coded set's values are beyond its range")
+        raise MalformedGolombSet("a coded set's values are beyond its range")
     return values
 
 
-def differences(old: NDArray[np.uint64], new: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def multiset_difference(
+    old: NDArray[np.uint64], new: NDArray[np.uint64]
+) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """What is added to and removed from sorted ``old`` to make ``new``, as multisets, both sorted."""
     values = np.union1d(old, new)
     more = _times(new, values) - _times(old, values)
     return np.repeat(values, np.maximum(more, 0)), np.repeat(values, np.maximum(-more, 0))
 
 
-def change(old: NDArray[np.uint64], added: NDArray[np.uint64], removed: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Sorted ``old`` with ``added`` and without ``removed``; raises ``MalformedSet`` if one to remove is not there."""
+def apply_difference(
+    old: NDArray[np.uint64], added: NDArray[np.uint64], removed: NDArray[np.uint64]
+) -> NDArray[np.uint64]:
+    """Sorted ``old`` with ``added`` and without ``removed``; raises ``MalformedGolombSet`` if one to remove is not
+    there.
+    """
     values = np.union1d(old, added)
     left = _times(old, values) + _times(added, values)
     if not np.isin(removed, values).all():
-        raise MalformedSet("a delta removes what is not there")
+        raise MalformedGolombSet("a delta removes what is not there")
     left -= _times(removed, values)
     if (left < 0).any():
-        raise MalformedSet("a delta removes what is not there")
+        raise MalformedGolombSet("a delta removes what is not there")
     return np.repeat(values, left)
 
 

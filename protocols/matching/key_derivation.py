@@ -21,18 +21,20 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from protocols.matching.engines import bureau_engine
-from protocols.matching.messages import Operation, fields
+from protocols.matching.messages import MatchingOperation, encode_fields
 
 _DOMAIN = b"shulab matching key v1\x00"
 
 
-def contract_key(secret: bytes, engine: str, contract: str, operation: Operation) -> bytes:
+def derive_contract_key(secret: bytes, engine: str, contract: str, operation: MatchingOperation) -> bytes:
     """The evaluation key of a contract and operation, 32 bytes, from the secret of an epoch and engine."""
     half = bureau_engine(engine)
-    info = _DOMAIN + fields(engine.encode(), contract.encode(), operation.encode())
-    return half.key_of(HKDF(algorithm=SHA256(), length=half.MATERIAL_BYTES, salt=None, info=info).derive(secret))
+    info = _DOMAIN + encode_fields(engine.encode(), contract.encode(), operation.encode())
+    return half.derive_key(
+        HKDF(algorithm=SHA256(), length=half.SCALAR_MATERIAL_BYTES, salt=None, info=info).derive(secret)
+    )
 
 
-def public_key(engine: str, key: bytes) -> bytes:
+def compute_public_key(engine: str, key: bytes) -> bytes:
     """P = s·B of an evaluation key, in the engine's encoding of elements."""
     return bureau_engine(engine).public_key(key)

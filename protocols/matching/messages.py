@@ -17,38 +17,38 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
+from protocols.wire.frame import Frame, FrameKind, MalformedFrame, unpack_frame
 
 TAG_BYTES = 16
 MARK_BYTES = 16
-VALUE_BYTES = 32
+EVALUATION_BYTES = 32
 MAX_ELEMENTS = 1_000_000
-Operation = Literal["match", "count"]
+MatchingOperation = Literal["match", "count"]
 """What a key, a request or a set-up is for."""
-MIN_COUNTED = 100
+MIN_COUNT_IDENTIFIERS = 100
 """The fewest identifiers that a count takes: the count of one would say whether it is in the register."""
 _MATCH_DOMAIN = b"shulab match v2\x00"
 _COUNT_DOMAIN = b"shulab count v1\x00"
 
 
-def fields(*values: bytes) -> bytes:
+def encode_fields(*values: bytes) -> bytes:
     """Values one after another, each with its length in 4 bytes (big-endian) before it: none runs into another."""
     return b"".join(len(value).to_bytes(4, "big") + value for value in values)
 
 
-def operation_of(counting: bool) -> Operation:
+def matching_operation(counting: bool) -> MatchingOperation:
     """``count`` or ``match``."""
     return "count" if counting else "match"
 
 
-def pack_elements(kind: Kind, engine: str, elements: NDArray[np.uint8]) -> bytes:
+def pack_elements(kind: FrameKind, engine: str, elements: NDArray[np.uint8]) -> bytes:
     """A request or response frame over ``elements``, uint8 [n, width]."""
     return Frame(kind, {"engine": engine, "count": len(elements)}, (elements.tobytes(),)).pack()
 
 
-def read_elements(data: bytes, kind: Kind, engine: str, width: int) -> NDArray[np.uint8]:
+def read_elements(data: bytes, kind: FrameKind, engine: str, width: int) -> NDArray[np.uint8]:
     """The elements of a request or response frame, uint8 [n, width]; raises ``MalformedFrame``."""
-    frame = unpack(data, kind)
+    frame = unpack_frame(data, kind)
     if frame.text("engine") != engine or len(frame.parts) != 1:
         raise MalformedFrame(f"wanted one part of {engine} elements")
     count = frame.number("count", low=0, high=MAX_ELEMENTS)
@@ -57,33 +57,33 @@ def read_elements(data: bytes, kind: Kind, engine: str, width: int) -> NDArray[n
     return np.frombuffer(frame.parts[0], dtype=np.uint8).reshape(count, width)
 
 
-def count_elements(data: bytes, kind: Kind) -> int:
+def count_elements(data: bytes, kind: FrameKind) -> int:
     """How many elements a frame announces and its length bears out, before any native code sees it."""
-    frame = unpack(data, kind)
+    frame = unpack_frame(data, kind)
     count = frame.number("count", low=0, high=MAX_ELEMENTS)
     if len(frame.parts) != 1 or bool(frame.parts[0]) != bool(count) or (count and len(frame.parts[0]) % count):
         raise MalformedFrame("the frame's length does not fit the number of elements it announces")
     return count
 
 
-def digests(contract: str, identifiers: Sequence[str], values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def derive_tags_and_marks(contract: str, identifiers: Sequence[str], values: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Tag and mark of each identifier under a contract, uint8 [n, 32], from the values F(x), uint8 [n, 32]."""
     start, data = hashlib.sha256(_MATCH_DOMAIN + _prefixed(contract)), np.ascontiguousarray(values).tobytes()
     joined = []
-    for offset, identifier in zip(range(0, len(data), VALUE_BYTES), identifiers, strict=True):
+    for offset, identifier in zip(range(0, len(data), EVALUATION_BYTES), identifiers, strict=True):
         state, name = start.copy(), identifier.encode()
-        state.update(len(name).to_bytes(2, "big") + name + data[offset : offset + VALUE_BYTES])
+        state.update(len(name).to_bytes(2, "big") + name + data[offset : offset + EVALUATION_BYTES])
         joined.append(state.digest())
     return np.frombuffer(b"".join(joined), dtype=np.uint8).reshape(len(joined), TAG_BYTES + MARK_BYTES)
 
 
-def count_marks(contract: str, job: str, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def derive_counting_marks(contract: str, job: str, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Marks for counting, uint8 [n, 16]: of one job, and without the identifier, for answers come out of order."""
     start = hashlib.sha256(_COUNT_DOMAIN + _prefixed(contract) + _prefixed(job))
     data, joined = np.ascontiguousarray(values).tobytes(), []
-    for offset in range(0, len(data), VALUE_BYTES):
+    for offset in range(0, len(data), EVALUATION_BYTES):
         state = start.copy()
-        state.update(data[offset : offset + VALUE_BYTES])
+        state.update(data[offset : offset + EVALUATION_BYTES])
         joined.append(state.digest()[:MARK_BYTES])
     return np.frombuffer(b"".join(joined), dtype=np.uint8).reshape(len(joined), MARK_BYTES)
 

@@ -15,14 +15,14 @@ import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from protocols.scoring import key_proof, messages
-from protocols.scoring.encryption import Encryption
+from protocols.scoring.encryption import SymmetricEncryptor
 from protocols.scoring.parameters import ParameterSet
 from protocols.scoring.seal import binding
 
 
-def generate_secret(params: ParameterSet) -> bytes:
+def generate_secret_key(params: ParameterSet) -> bytes:
     """A fresh secret key (ternary), in SEAL's format. Its one proper home is the bank's key room."""
-    return binding.dump(seal.KeyGenerator(binding.context(params.name)).secret_key())
+    return binding.save_object(seal.KeyGenerator(binding.seal_context(params.name)).secret_key())
 
 
 class KeyHolder:
@@ -34,10 +34,10 @@ class KeyHolder:
     __slots__ = ("_context", "_decryptor", "_encoder", "_frame", "_params")
 
     def __init__(self, params: ParameterSet, secret: bytes) -> None:
-        """``secret`` as ``generate_secret`` made it; raises ``ValueError`` for another parameter set's key."""
+        """``secret`` as ``generate_secret_key`` made it; raises ``ValueError`` for another parameter set's key."""
         self._params = params
-        self._context: Any = binding.context(params.name)
-        key = binding.secret_key(secret, params)
+        self._context: Any = binding.seal_context(params.name)
+        key = binding.load_secret_key(secret, params)
         self._decryptor = seal.Decryptor(self._context, key)
         self._encoder = seal.BatchEncoder(self._context)
         self._frame = b""
@@ -47,11 +47,12 @@ class KeyHolder:
         object, made at the first (about a second)."""
         if not self._frame:
             secret = self._secret()
-            key, error = Encryption(secret, self._params).key()
-            pk = binding.elements(
-                binding.transformed(*messages.read_seeded(key, self._params), self._params), self._params
+            key, error = SymmetricEncryptor(secret, self._params).make_public_key()
+            pk = binding.ciphertext_coefficients(
+                binding.ciphertext_from_ntt(*messages.read_seeded_ciphertext(key, self._params), self._params),
+                self._params,
             )
-            proof = key_proof.prove(key, pk, secret, error, self._params)
+            proof = key_proof.prove_key(key, pk, secret, error, self._params)
             self._frame = messages.pack_context(self._params, key, proof)
         return self._frame
 
@@ -73,30 +74,30 @@ class KeyHolder:
         rows = len(tags)
         if not 1 <= rows <= self._params.slots or indicators.shape[1:] != (rows,):
             raise ValueError(f"wanted 1 to {self._params.slots} rows, the same in tags and indicators")
-        encryption, columns = Encryption(self._secret(), self._params), list[bytes]()
+        encryption, columns = SymmetricEncryptor(self._secret(), self._params), list[bytes]()
         for start in range(0, len(indicators), 2):
             pair = indicators[start : start + 2]
-            made = encryption.columns(pair[0], pair[1] if len(pair) == 2 else None)
+            made = encryption.encrypt_columns(pair[0], pair[1] if len(pair) == 2 else None)
             columns += made[: len(pair)]
             on_column(len(pair))
-        name = context or messages.digest(self.public_context())
+        name = context or messages.frame_sha256(self.public_context())
         return messages.pack_batch(self._params, contract, name, tags, columns)
 
     def decrypt(self, reply: bytes, *, rows: int, batch: bytes | str) -> NDArray[np.int64]:
         """The outputs in quanta, int64 [outputs, rows], of the reply to ``batch``: its frame, or that frame's digest.
 
         Raises ``MalformedFrame`` for a reply to something else, of another length, or with residues that are none, and
-        ``NativeRefusal`` for ciphertexts that hide nothing or whose noise has drowned the message.
+        ``SealRejection`` for ciphertexts that hide nothing or whose noise has drowned the message.
         """
-        name = batch if isinstance(batch, str) else messages.digest(batch)
+        name = batch if isinstance(batch, str) else messages.frame_sha256(batch)
         parts = messages.read_reply(reply, self._params, batch=name, rows=rows)
         values = np.empty((len(parts), rows), dtype=np.int64)
         plain = seal.Plaintext()
         for index, part in enumerate(parts):
             first, second = messages.read_output(part, self._params)
-            ciphertext = binding.reply(first, second, self._params)
+            ciphertext = binding.reply_ciphertext(first, second, self._params)
             if not second.any() or self._decryptor.invariant_noise_budget(ciphertext) < 1:
-                raise binding.NativeRefusal("a reply's ciphertext cannot be decrypted exactly")
+                raise binding.SealRejection("a reply's ciphertext cannot be decrypted exactly")
             self._decryptor.decrypt(ciphertext, plain)
             values[index] = self._encoder.decode_int64(plain)[:rows]
         return values
@@ -107,7 +108,7 @@ class KeyHolder:
         one = zero.copy()
         one[:, 0] = 1
         plain = seal.Plaintext()
-        self._decryptor.decrypt(binding.ciphertext(zero, one, self._params), plain)
+        self._decryptor.decrypt(binding.ciphertext_from_coefficients(zero, one, self._params), plain)
         found = np.zeros(self._params.degree, dtype=np.int64)
         count = plain.coeff_count()
         found[:count] = [plain.data(index) for index in range(count)]

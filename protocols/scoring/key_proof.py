@@ -27,79 +27,88 @@ from numpy.typing import NDArray
 
 from protocols.scoring.parameters import (
     FRESH_NOISE,
-    KEY_CHALLENGES,
-    KEY_MASK_NOISE,
-    KEY_MASK_SECRET,
+    KEY_MASK_NOISE_BITS,
+    KEY_MASK_SECRET_BITS,
+    KEY_SOUNDNESS_BITS,
     ParameterSet,
 )
 from protocols.scoring.rlwe import ring, sampling
-from protocols.scoring.rlwe.sampling import Element
+from protocols.scoring.rlwe.sampling import RingElement
 
 _DOMAIN = b"shulab scoring key proof v2\0"
 _ATTEMPTS = 200  # each is rejected with probability about 1/2
-_SECRET_RANGE = (1 << KEY_MASK_SECRET) - 2
-_NOISE_RANGE = (1 << KEY_MASK_NOISE) - FRESH_NOISE - 1
+_SECRET_RANGE = (1 << KEY_MASK_SECRET_BITS) - 2
+_NOISE_RANGE = (1 << KEY_MASK_NOISE_BITS) - FRESH_NOISE - 1
 
 
-class NoProof(ValueError):
+class InvalidKeyProof(ValueError):
     """A public key without a valid proof that it is well formed."""
 
 
-def rounds(params: ParameterSet) -> int:
+def proof_rounds(params: ParameterSet) -> int:
     """How often the proof runs: guessing one turn succeeds with probability 1 / 2N = 2^-(bit length of N)."""
-    return -(-KEY_CHALLENGES // params.degree.bit_length())
+    return -(-KEY_SOUNDNESS_BITS // params.degree.bit_length())
 
 
 def proof_bytes(params: ParameterSet) -> int:
     """The length of a proof: the turns (4 bytes each) and two small polynomials a run."""
-    return rounds(params) * (4 + 2 * params.degree * 4)
+    return proof_rounds(params) * (4 + 2 * params.degree * 4)
 
 
-def prove(
-    key: bytes, pk: tuple[Element, Element], secret: NDArray[np.int64], error: NDArray[np.int64], params: ParameterSet
+def prove_key(
+    key: bytes,
+    pk: tuple[RingElement, RingElement],
+    secret: NDArray[np.int64],
+    error: NDArray[np.int64],
+    params: ParameterSet,
 ) -> bytes:
     """The proof for the key that travels as ``key`` and has polynomials ``pk`` = (-(a secret + t error), a)."""
     for _ in range(_ATTEMPTS):
         masks = [
-            (sampling.uniform(KEY_MASK_SECRET, params.degree), sampling.uniform(KEY_MASK_NOISE, params.degree))
-            for _ in range(rounds(params))
+            (
+                sampling.sample_uniform(KEY_MASK_SECRET_BITS, params.degree),
+                sampling.sample_uniform(KEY_MASK_NOISE_BITS, params.degree),
+            )
+            for _ in range(proof_rounds(params))
         ]
         turns = _turns(key, [_image(pk[1], one, other, params) for one, other in masks], params)
         answers = np.stack(
             [
-                (one + ring.turned(secret, turn), other + ring.turned(error, turn))
+                (one + ring.multiply_by_monomial(secret, turn), other + ring.multiply_by_monomial(error, turn))
                 for (one, other), turn in zip(masks, turns, strict=True)
             ]
         )
         if _in_range(answers):
             return np.asarray(turns, dtype="<u4").tobytes() + answers.astype("<i4").tobytes()
-    raise NoProof("no proof was found: the key's secret or noise is not small")
+    raise InvalidKeyProof("no proof was found: the key's secret or noise is not small")
 
 
-def check(key: bytes, pk: tuple[Element, Element], proof: bytes, params: ParameterSet) -> None:
-    """Raise ``NoProof`` unless ``proof`` is one for this key."""
-    runs, degree = rounds(params), params.degree
+def verify_key_proof(key: bytes, pk: tuple[RingElement, RingElement], proof: bytes, params: ParameterSet) -> None:
+    """Raise ``InvalidKeyProof`` unless ``proof`` is one for this key."""
+    runs, degree = proof_rounds(params), params.degree
     if len(proof) != proof_bytes(params):
-        raise NoProof(f"a key's proof has {proof_bytes(params)} bytes; found {len(proof)}")
+        raise InvalidKeyProof(f"a key's proof has {proof_bytes(params)} bytes; found {len(proof)}")
     turns = np.frombuffer(proof, dtype="<u4", count=runs).tolist()
     answers = np.frombuffer(proof, dtype="<i4", offset=4 * runs).astype(np.int64).reshape(runs, 2, degree)
     if max(turns) >= 2 * degree or not _in_range(answers):
-        raise NoProof("the proof's turns or answers are out of range")
+        raise InvalidKeyProof("the proof's turns or answers are out of range")
     commitments = [
-        sampling.added(_image(pk[1], one, other, params), ring.turned_element(pk[0], turn, params), params)
+        sampling.add_elements(
+            _image(pk[1], one, other, params), ring.multiply_element_by_monomial(pk[0], turn, params), params
+        )
         for (one, other), turn in zip(answers, turns, strict=True)
     ]
     if _turns(key, commitments, params) != turns:
-        raise NoProof("the proof does not belong to this key")
+        raise InvalidKeyProof("the proof does not belong to this key")
 
 
-def _image(a: Element, one: NDArray[np.int64], other: NDArray[np.int64], params: ParameterSet) -> Element:
+def _image(a: RingElement, one: NDArray[np.int64], other: NDArray[np.int64], params: ParameterSet) -> RingElement:
     """a * one + t * other."""
-    scaled = sampling.scaled(sampling.residues(other, params), params.plain_modulus, params)
-    return sampling.added(ring.product(a, one, params), scaled, params)
+    scaled = sampling.scale_element(sampling.to_residues(other, params), params.plain_modulus, params)
+    return sampling.add_elements(ring.multiply_by_small(a, one, params), scaled, params)
 
 
-def _turns(key: bytes, commitments: list[Element], params: ParameterSet) -> list[int]:
+def _turns(key: bytes, commitments: list[RingElement], params: ParameterSet) -> list[int]:
     """The verifier's part, by a hash: one number below 2N a run."""
     state = hashlib.shake_256(_DOMAIN + params.name.encode() + b"\0" + hashlib.sha256(key).digest())
     for commitment in commitments:

@@ -20,11 +20,11 @@ from protocols.scoring.rlwe import sampling
 from protocols.scoring.seal import binding
 
 
-def draw(pk: Any, params: ParameterSet) -> Any:
+def draw_mask(pk: Any, params: ParameterSet) -> Any:
     """A fresh masked and flooded encryption of zero under the public key ``pk``, at the highest level."""
-    context = binding.context(params.name)
+    context = binding.seal_context(params.name)
     evaluator = seal.Evaluator(context)
-    u = binding.plaintext(sampling.ternary(params.degree), params)
+    u = binding.plaintext_from_coefficients(sampling.sample_ternary(params.degree), params)
     evaluator.transform_to_ntt_inplace(u, context.first_parms_id())
     made, doubled = seal.Ciphertext(), seal.Ciphertext()
     evaluator.multiply_plain(pk, u, made)
@@ -36,6 +36,8 @@ def draw(pk: Any, params: ParameterSet) -> Any:
 def _errors(params: ParameterSet) -> Any:
     """(t (2 e0 + f), 2 t e1) as a ciphertext."""
     t = params.plain_modulus
-    first, second = (sampling.residues(2 * t * sampling.binomial(params.degree), params) for _ in range(2))
-    flood = sampling.scaled(sampling.flood(params), t, params)
-    return binding.ciphertext(sampling.added(first, flood, params), second, params)
+    first, second = (
+        sampling.to_residues(2 * t * sampling.sample_centred_binomial(params.degree), params) for _ in range(2)
+    )
+    flood = sampling.scale_element(sampling.sample_flood(params), t, params)
+    return binding.ciphertext_from_coefficients(sampling.add_elements(first, flood, params), second, params)

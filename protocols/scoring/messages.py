@@ -31,11 +31,11 @@ from numpy.typing import NDArray
 
 from protocols.scoring import packing
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe.sampling import Element
-from protocols.scoring.rlwe.seed_expansion import expand
-from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
+from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe.seed_expansion import expand_seed
+from protocols.wire.frame import Frame, FrameKind, MalformedFrame, unpack_frame
 
-FORM = 2
+FRAME_FORMAT = 2
 """The number of this form of frames. In form 1 ciphertexts travelled in SEAL's own format."""
 TAG_BYTES = 16
 MAX_COLUMNS = 4096
@@ -43,7 +43,7 @@ _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Terms:
+class QuantizedWeights:
     """A model applied to public records, as integers in quanta.
 
     ``columns``: int32 [T], the column each term multiplies. ``outputs``: for each term, the outputs its product is
@@ -52,13 +52,13 @@ class Terms:
 
     columns: NDArray[np.int32]
     outputs: tuple[tuple[int, ...], ...]
-    values: NDArray[np.int64]
+    weights: NDArray[np.int64]
     base: NDArray[np.int64]
 
     def check(self, params: ParameterSet, *, columns: int, rows: int) -> None:
         """Raise ``ValueError`` unless the terms fit a batch of ``columns`` and ``rows`` under ``params``."""
         terms = len(self.columns)
-        if self.values.shape != (terms, rows) or len(self.outputs) != terms or self.base.shape[1:] != (rows,):
+        if self.weights.shape != (terms, rows) or len(self.outputs) != terms or self.base.shape[1:] != (rows,):
             raise ValueError("terms, their values and the base do not have one shape")
         outputs = len(self.base)
         if not 1 <= outputs <= params.max_outputs:
@@ -68,23 +68,23 @@ class Terms:
         fed = [output for group in self.outputs for output in group]
         if fed and not (min(fed) >= 0 and max(fed) < outputs):
             raise ValueError(f"a term names an output beyond the {outputs} of the reply")
-        if fed and max(np.bincount(fed)) > params.max_terms:
-            raise ValueError(f"more than {params.max_terms} terms feed one output")
+        if fed and max(np.bincount(fed)) > params.max_weights:
+            raise ValueError(f"more than {params.max_weights} terms feed one output")
         # A value may be a difference of two weights: it is taken modulo t, like the sum, which is what has to fit.
         limits = (2 * params.value_limit, params.value_limit)
-        for name, numbers, limit in zip(("values", "base"), (self.values, self.base), limits, strict=True):
+        for name, numbers, limit in zip(("values", "base"), (self.weights, self.base), limits, strict=True):
             if numbers.size and int(np.abs(numbers).max()) > limit:
                 raise ValueError(f"{name} go beyond {limit} quanta")
 
 
 @dataclass(frozen=True)
-class BatchHead:
+class ParsedBatch:
     """What is read of a batch without native code. ``tags``: uint8 [rows, 16]."""
 
     sha256: str
     contract: str
     context: str
-    columns: int
+    column_count: int
     tags: NDArray[np.uint8]
     ciphertexts: tuple[bytes, ...]
 
@@ -99,19 +99,19 @@ class BatchHead:
         return tuple(part[:SEED_BYTES] for part in self.ciphertexts)
 
 
-def digest(frame: bytes) -> str:
+def frame_sha256(frame: bytes) -> str:
     """The name of a frame: SHA-256, hexadecimal."""
     return hashlib.sha256(frame).hexdigest()
 
 
-def pack_seeded(seed: bytes, first: Element, params: ParameterSet) -> bytes:
+def pack_seeded_ciphertext(seed: bytes, first: RingElement, params: ParameterSet) -> bytes:
     """A key or a column: the seed of its second polynomial, and its first, transformed."""
-    return seed + packing.pack(first, params.data_primes)
+    return seed + packing.pack_residues(first, params.data_primes)
 
 
-def read_seeded(
-    part: bytes, params: ParameterSet, out: tuple[Element, Element] | None = None
-) -> tuple[Element, Element]:
+def read_seeded_ciphertext(
+    part: bytes, params: ParameterSet, out: tuple[RingElement, RingElement] | None = None
+) -> tuple[RingElement, RingElement]:
     """Both polynomials of a key or a column, transformed, uint64 [data primes, N]; raises ``MalformedFrame``.
 
     ``out``: arrays of that shape to fill.
@@ -119,32 +119,34 @@ def read_seeded(
     if len(part) != params.column_bytes:
         raise MalformedFrame(f"a key or a column has {params.column_bytes} bytes; found {len(part)}")
     first, second = out if out is not None else (None, None)
-    first = packing.unpack(memoryview(part)[SEED_BYTES:], params.data_primes, params.degree, first)
-    return first, expand(part[:SEED_BYTES], params, second)
+    first = packing.unpack_residues(memoryview(part)[SEED_BYTES:], params.data_primes, params.degree, first)
+    return first, expand_seed(part[:SEED_BYTES], params, second)
 
 
-def pack_output(first: Element, second: Element, params: ParameterSet) -> bytes:
+def pack_output(first: RingElement, second: RingElement, params: ParameterSet) -> bytes:
     """An output of a reply: two polynomials modulo the smallest prime, transformed, uint64 [1, N] each."""
-    return packing.pack(first, params.primes[:1]) + packing.pack(second, params.primes[:1])
+    return packing.pack_residues(first, params.primes[:1]) + packing.pack_residues(second, params.primes[:1])
 
 
-def read_output(part: bytes, params: ParameterSet) -> tuple[Element, Element]:
+def read_output(part: bytes, params: ParameterSet) -> tuple[RingElement, RingElement]:
     """The two polynomials of an output; raises ``MalformedFrame``."""
     if len(part) != params.output_bytes:
         raise MalformedFrame(f"an output has {params.output_bytes} bytes; found {len(part)}")
     half, whole = params.output_bytes // 2, memoryview(part)
-    first, second = (packing.unpack(piece, params.primes[:1], params.degree) for piece in (whole[:half], whole[half:]))
+    first, second = (
+        packing.unpack_residues(piece, params.primes[:1], params.degree) for piece in (whole[:half], whole[half:])
+    )
     return first, second
 
 
 def pack_context(params: ParameterSet, key: bytes, proof: bytes) -> bytes:
     """A context frame: a public key and the proof that it is one."""
-    return Frame(Kind.CONTEXT, {"parameters": params.name, "form": FORM}, (key, proof)).pack()
+    return Frame(FrameKind.CONTEXT, {"parameters": params.name, "form": FRAME_FORMAT}, (key, proof)).pack()
 
 
 def read_context(frame: bytes, params: ParameterSet) -> tuple[bytes, bytes]:
     """Key and proof of a context frame; raises ``MalformedFrame``. Runs no native code."""
-    context = unpack(frame, Kind.CONTEXT)
+    context = unpack_frame(frame, FrameKind.CONTEXT)
     _same("parameter set", context.text("parameters"), params.name)
     _check_form(context)
     if len(context.parts) != 2:
@@ -158,18 +160,25 @@ def pack_batch(
     params: ParameterSet, contract: str, context: str, tags: NDArray[np.uint8], ciphertexts: list[bytes]
 ) -> bytes:
     """A batch frame."""
-    meta = {"parameters": params.name, "form": FORM, "contract": contract, "context": context, "rows": len(tags)}
-    return Frame(Kind.BATCH, meta, (tags.astype(np.uint8).tobytes(), *ciphertexts)).pack()
+    meta = {
+        "parameters": params.name,
+        "form": FRAME_FORMAT,
+        "contract": contract,
+        "context": context,
+        "rows": len(tags),
+    }
+    return Frame(FrameKind.BATCH, meta, (tags.astype(np.uint8).tobytes(), *ciphertexts)).pack()
 
 
-def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str = "") -> BatchHead:
+def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str = "") -> ParsedBatch:
     """Parse a batch frame for ``contract``; raises ``MalformedFrame``. Runs no native code.
 
-    Columns are judged by their length and seed here, and by their residues when they are read (``read_seeded``).
+    Columns are judged by their length and seed here, and by their residues when they are read
+    (``read_seeded_ciphertext``).
 
     ``sha256``: the frame's digest, from a caller who computed it already; ten megabytes take a while.
     """
-    batch = unpack(frame, Kind.BATCH)
+    batch = unpack_frame(frame, FrameKind.BATCH)
     _same("parameter set", batch.text("parameters"), params.name)
     _check_form(batch)
     _same("contract", batch.text("contract"), contract)
@@ -187,7 +196,7 @@ def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str
     context = batch.text("context")
     if not _DIGEST.fullmatch(context):
         raise MalformedFrame("a batch names its context by SHA-256, 64 hexadecimal digits")
-    head = BatchHead(sha256 or digest(frame), contract, context, columns, tags, tuple(batch.parts[1:]))
+    head = ParsedBatch(sha256 or frame_sha256(frame), contract, context, columns, tags, tuple(batch.parts[1:]))
     if len(set(head.seeds())) != columns:
         raise MalformedFrame("a seed stands twice in one batch")
     return head
@@ -195,13 +204,13 @@ def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str
 
 def pack_reply(params: ParameterSet, batch: str, rows: int, ciphertexts: list[bytes]) -> bytes:
     """A reply frame to the batch named ``batch``."""
-    meta = {"parameters": params.name, "form": FORM, "batch": batch, "rows": rows}
-    return Frame(Kind.REPLY, meta, tuple(ciphertexts)).pack()
+    meta = {"parameters": params.name, "form": FRAME_FORMAT, "batch": batch, "rows": rows}
+    return Frame(FrameKind.REPLY, meta, tuple(ciphertexts)).pack()
 
 
 def read_reply(frame: bytes, params: ParameterSet, *, batch: str, rows: int) -> tuple[bytes, ...]:
     """The ciphertexts of the reply to ``batch``; raises ``MalformedFrame``."""
-    reply = unpack(frame, Kind.REPLY)
+    reply = unpack_frame(frame, FrameKind.REPLY)
     _same("parameter set", reply.text("parameters"), params.name)
     _check_form(reply)
     _same("batch", reply.text("batch"), batch)
@@ -213,10 +222,10 @@ def read_reply(frame: bytes, params: ParameterSet, *, batch: str, rows: int) -> 
     return tuple(reply.parts)
 
 
-def is_current(frame: bytes) -> bool:
+def has_current_format(frame: bytes) -> bool:
     """Whether a context that was kept is of the present form: one of an earlier form has to be made anew."""
     try:
-        _check_form(unpack(frame, Kind.CONTEXT))
+        _check_form(unpack_frame(frame, FrameKind.CONTEXT))
     except MalformedFrame:
         return False
     return True
@@ -225,9 +234,9 @@ def is_current(frame: bytes) -> bool:
 def _check_form(frame: Frame) -> None:
     if "form" not in frame.meta:
         raise MalformedFrame(
-            f"the frame is of an earlier form than {FORM}, with SEAL's objects; its sender has to update"
+            f"the frame is of an earlier form than {FRAME_FORMAT}, with SEAL's objects; its sender has to update"
         )
-    frame.number("form", low=FORM, high=FORM)
+    frame.number("form", low=FRAME_FORMAT, high=FRAME_FORMAT)
 
 
 def _same(what: str, found: str, wanted: str) -> None:

@@ -32,12 +32,12 @@ _WORD = 64
 _WORD_BYTES = 8
 
 
-def packed_bytes(primes: Sequence[int], degree: int) -> int:
+def packed_size(primes: Sequence[int], degree: int) -> int:
     """How many bytes a polynomial of ``degree`` coefficients modulo these primes has."""
     return sum(prime.bit_length() * degree // 8 for prime in primes)
 
 
-def pack(rows: NDArray[np.uint64], primes: Sequence[int]) -> bytes:
+def pack_residues(rows: NDArray[np.uint64], primes: Sequence[int]) -> bytes:
     """The bytes of residues uint64 [primes, N], each below its prime, N a multiple of 8; raises ``ValueError``."""
     if rows.shape[0] != len(primes) or rows.shape[1] % 8:
         raise ValueError("wanted one row for each prime, of a multiple of 8 residues")
@@ -46,14 +46,14 @@ def pack(rows: NDArray[np.uint64], primes: Sequence[int]) -> bytes:
     return b"".join(_pack_row(row, prime.bit_length()) for row, prime in zip(rows, primes, strict=True))
 
 
-def unpack(
+def unpack_residues(
     data: bytes | memoryview, primes: Sequence[int], degree: int, out: NDArray[np.uint64] | None = None
 ) -> NDArray[np.uint64]:
     """The residues in ``data``, uint64 [primes, N]; raises ``MalformedFrame``.
 
     ``out``: an array of that shape to fill.
     """
-    wanted = packed_bytes(primes, degree)
+    wanted = packed_size(primes, degree)
     if len(data) != wanted:
         raise MalformedFrame(f"a polynomial has {wanted} bytes here; found {len(data)}")
     found = np.empty((len(primes), degree), dtype=np.uint64) if out is None else out

@@ -40,20 +40,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lab.terms.errors import InvalidInput
-from protocols.scoring.packing import packed_bytes
+from protocols.scoring.packing import packed_size
 
 SEED_BYTES = 32
 """What the second polynomial of a column or a key is expanded from (``expansion``)."""
 FRESH_NOISE = 21
 """Largest coefficient of a fresh encryption's noise: SEAL's centred binomial with 42 coins."""
 FRESH_VARIANCE = 10.5
-FISHER = math.sqrt(3) * math.atanh(1 / math.sqrt(3))
+FLOOD_FISHER_INFORMATION = math.sqrt(3) * math.atanh(1 / math.sqrt(3))
 """Fisher information of location of the sum of three uniform values on [-1, 1]."""
-TAIL = 9
+TAIL_DEVIATIONS = 9
 """Standard deviations that a sub-Gaussian noise passes with probability 2 exp(-40.5) < 2^-57."""
-KEY_CHALLENGES = 128
+KEY_SOUNDNESS_BITS = 128
 """Bits of soundness of the proof that a public key is well formed (``keyproof``)."""
-KEY_MASK_SECRET, KEY_MASK_NOISE = 18, 22
+KEY_MASK_SECRET_BITS, KEY_MASK_NOISE_BITS = 18, 22
 """Bits of the masks in that proof: of the secret's part and of the noise's. Rejection leaves half the attempts."""
 
 
@@ -70,11 +70,11 @@ class ParameterSet:
     """t: a prime that is 1 modulo 2N, so that N integers fit the slots."""
     flood_bits: int
     """b: the flood is the sum of three uniform values on [-2^b, 2^b)."""
-    max_terms: int
+    max_weights: int
     """The most products that may be added into one reply."""
     max_outputs: int
     """The most replies (subtotals) of a batch."""
-    hidden_bits: int
+    statistical_security_bits: int
     """What all replies of a model to one bank stay within: a distance of 2^-hidden_bits. The bureau stops there."""
     security: str
 
@@ -101,14 +101,14 @@ class ParameterSet:
     @property
     def column_bytes(self) -> int:
         """A column or a public key as it travels (``layout``): the seed of one polynomial and the other's residues."""
-        return SEED_BYTES + packed_bytes(self.data_primes, self.degree)
+        return SEED_BYTES + packed_size(self.data_primes, self.degree)
 
     @property
     def output_bytes(self) -> int:
         """An output of a reply as it travels: two polynomials modulo the smallest modulus."""
-        return 2 * packed_bytes(self.primes[:1], self.degree)
+        return 2 * packed_size(self.primes[:1], self.degree)
 
-    def correction(self, primes: int) -> int:
+    def correction_factor(self, primes: int) -> int:
         """SEAL's correction factor of a ciphertext when ``primes`` data primes are left: what switching down multiplies
         a message by, modulo t. 1 at the highest level."""
         dropped = math.prod(self.data_primes[primes:])
@@ -122,38 +122,38 @@ class ParameterSet:
     def mask_noise(self, *, honest: bool = True) -> float:
         """Worst-case noise of the mask 2 (u pk + e): for an honest key, or for any key that passes ``keyproof``.
 
-        A proof shows 2 pk0 = -(pk1 s + t e) with |s|, |e| up to 2 N times the proof's masks; the mask's noise is then
-        2 e0 + s e1 - u e. In that case u (ternary) and e1, the bureau's own, count as sub-Gaussian (``TAIL``).
+        A proof shows 2 pk0 = -(pk1 s + t e) with |s|, |e| up to 2 N times the proof's masks; the mask's noise is then 2
+        e0 + s e1 - u e. In that case u (ternary) and e1, the bureau's own, count as sub-Gaussian (``TAIL_DEVIATIONS``).
         """
         if honest:
             return 2 * FRESH_NOISE + self.degree * (2 * FRESH_NOISE + 2 * FRESH_NOISE)
-        secret, noise = 2 * self.degree * 2.0**KEY_MASK_SECRET, 2 * self.degree * 2.0**KEY_MASK_NOISE
-        return 2 * FRESH_NOISE + TAIL * math.sqrt(self.degree * (secret**2 * FRESH_VARIANCE + noise**2))
+        secret, noise = 2 * self.degree * 2.0**KEY_MASK_SECRET_BITS, 2 * self.degree * 2.0**KEY_MASK_NOISE_BITS
+        return 2 * FRESH_NOISE + TAIL_DEVIATIONS * math.sqrt(self.degree * (secret**2 * FRESH_VARIANCE + noise**2))
 
-    def distance(self, terms: int, replies: int, *, worst: bool = False) -> float:
+    def statistical_distance(self, terms: int, replies: int, *, worst: bool = False) -> float:
         """Bound on the statistical distance of the noises of ``replies`` replies from noises that know no model."""
         carry = terms * self.degree * self.plain_modulus / 4
         random = math.sqrt(terms * self.degree * FRESH_VARIANCE) * self.plain_modulus / 2
-        shift = self.worst_noise(terms) if worst else carry + TAIL * random + self.mask_noise()
+        shift = self.worst_noise(terms) if worst else carry + TAIL_DEVIATIONS * random + self.mask_noise()
         return self._hidden(shift, replies)
 
-    def key_distance(self, replies: int) -> float:
+    def dishonest_key_distance(self, replies: int) -> float:
         """The same for what a dishonest public key that passes ``keyproof`` makes the mask's noise say of the mask."""
         return self._hidden(self.mask_noise(honest=False), replies)
 
-    def spent(self, terms: Sequence[int]) -> float:
+    def leakage_share(self, terms: Sequence[int]) -> float:
         """What a batch whose outputs have so many ``terms`` each uses up of ``hidden_bits``, as a share of the whole.
 
         Squares of distances add up over replies: the bound is by the length of all shifts taken as one vector.
         """
-        return sum((self.distance(count, 1) * 2.0**self.hidden_bits) ** 2 for count in terms)
+        return sum((self.statistical_distance(count, 1) * 2.0**self.statistical_security_bits) ** 2 for count in terms)
 
-    def replies(self, terms: int) -> int:
+    def max_replies(self, terms: int) -> int:
         """How many replies, each of ``terms`` terms, are within ``hidden_bits`` together."""
-        return int(1 / self.spent([terms]))
+        return int(1 / self.leakage_share([terms]))
 
     def _hidden(self, shift: float, replies: int) -> float:
-        return math.sqrt(FISHER) / 2 * math.sqrt(replies * self.degree) * shift / 2.0**self.flood_bits
+        return math.sqrt(FLOOD_FISHER_INFORMATION) / 2 * math.sqrt(replies * self.degree) * shift / 2.0**self.flood_bits
 
 
 PARAMETERS: dict[str, ParameterSet] = {
@@ -170,8 +170,8 @@ PARAMETERS: dict[str, ParameterSet] = {
         primes=(1152921504606748673, 1152921504606830593, 114689),
         plain_modulus=16760833,
         flood_bits=92,
-        hidden_bits=40,
-        max_terms=4096,
+        statistical_security_bits=40,
+        max_weights=4096,
         max_outputs=512,
         security="128 bits, classical (Homomorphic Encryption Standard 2018: 137 of 218 bits at N = 8192)",
     ),

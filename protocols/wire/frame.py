@@ -26,7 +26,7 @@ _PREFIX = struct.Struct(">4sBBII")
 _LENGTH = struct.Struct(">I")
 
 
-class Kind(IntEnum):
+class FrameKind(IntEnum):
     """What a frame carries, and who sends it."""
 
     CONTEXT = 1
@@ -48,7 +48,7 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True)
-class Caps:
+class FrameLimits:
     """The largest frame that will be parsed: header bytes, number of parts, bytes a part, bytes in all."""
 
     header: int = 64 * 1024
@@ -57,15 +57,15 @@ class Caps:
     total: int = 1024 * 1024 * 1024
 
 
-CAPS: Mapping[Kind, Caps] = {
-    Kind.CONTEXT: Caps(parts=2, part=2 * 1024 * 1024, total=2 * 1024 * 1024 + 65536),
-    Kind.BATCH: Caps(parts=4097, part=1024 * 1024, total=1024 * 1024 * 1024),
-    Kind.REPLY: Caps(parts=4096, part=1024 * 1024, total=512 * 1024 * 1024),
-    Kind.MATCH_SETUP: Caps(parts=2, part=1024 * 1024, total=2 * 1024 * 1024),
-    Kind.MATCH_REQUEST: Caps(parts=1, part=64 * 1024 * 1024, total=64 * 1024 * 1024 + 65536),
-    Kind.MATCH_RESPONSE: Caps(parts=1, part=64 * 1024 * 1024, total=64 * 1024 * 1024 + 65536),
-    Kind.MATCH_SHARD: Caps(parts=64, part=2 * 1024 * 1024, total=128 * 1024 * 1024),
-    Kind.MATCH_DELTA: Caps(parts=65_536, part=2 * 1024 * 1024, total=512 * 1024 * 1024),
+FRAME_LIMITS: Mapping[FrameKind, FrameLimits] = {
+    FrameKind.CONTEXT: FrameLimits(parts=2, part=2 * 1024 * 1024, total=2 * 1024 * 1024 + 65536),
+    FrameKind.BATCH: FrameLimits(parts=4097, part=1024 * 1024, total=1024 * 1024 * 1024),
+    FrameKind.REPLY: FrameLimits(parts=4096, part=1024 * 1024, total=512 * 1024 * 1024),
+    FrameKind.MATCH_SETUP: FrameLimits(parts=2, part=1024 * 1024, total=2 * 1024 * 1024),
+    FrameKind.MATCH_REQUEST: FrameLimits(parts=1, part=64 * 1024 * 1024, total=64 * 1024 * 1024 + 65536),
+    FrameKind.MATCH_RESPONSE: FrameLimits(parts=1, part=64 * 1024 * 1024, total=64 * 1024 * 1024 + 65536),
+    FrameKind.MATCH_SHARD: FrameLimits(parts=64, part=2 * 1024 * 1024, total=128 * 1024 * 1024),
+    FrameKind.MATCH_DELTA: FrameLimits(parts=65_536, part=2 * 1024 * 1024, total=512 * 1024 * 1024),
 }
 
 
@@ -77,7 +77,7 @@ class MalformedFrame(ValueError):
 class Frame:
     """A parsed frame; ``meta`` holds only JSON strings, numbers, booleans and flat lists of them."""
 
-    kind: Kind
+    kind: FrameKind
     meta: Mapping[str, Any] = field(default_factory=dict)
     parts: Sequence[bytes] = ()
 
@@ -106,7 +106,7 @@ class Frame:
         return value
 
 
-def unpack(data: bytes, kind: Kind) -> Frame:
+def unpack_frame(data: bytes, kind: FrameKind) -> Frame:
     """Parse ``data`` as a frame of ``kind``; raises ``MalformedFrame``.
 
     The parts are copies, so a large buffer can be released as soon as its frame is parsed.
@@ -126,7 +126,7 @@ def unpack(data: bytes, kind: Kind) -> Frame:
         raise MalformedFrame("the frame ends inside its header")
     meta = _header(data[_PREFIX.size : offset])
     parts = []
-    cap = CAPS[kind].part
+    cap = FRAME_LIMITS[kind].part
     for _ in range(count):
         if offset + _LENGTH.size > len(data):
             raise MalformedFrame("the frame ends before its last part")
@@ -143,11 +143,11 @@ def unpack(data: bytes, kind: Kind) -> Frame:
 
 def is_frame(data: bytes) -> bool:
     """Whether ``data`` begins as a frame does: what the bank's outlet asks before it sends anything."""
-    return len(data) >= _PREFIX.size and data[:4] == MAGIC and data[4] == VERSION and data[5] in set(Kind)
+    return len(data) >= _PREFIX.size and data[:4] == MAGIC and data[4] == VERSION and data[5] in set(FrameKind)
 
 
-def _check(kind: Kind, header: int, parts: int, total: int) -> None:
-    caps = CAPS[kind]
+def _check(kind: FrameKind, header: int, parts: int, total: int) -> None:
+    caps = FRAME_LIMITS[kind]
     if header > caps.header or parts > caps.parts or total > caps.total:
         raise MalformedFrame(f"a {kind.name} frame is larger than allowed")
 

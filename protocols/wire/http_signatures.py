@@ -28,9 +28,9 @@ from http_message_signatures import (
     algorithms,
 )
 
-TAG = "shulab"
+SIGNATURE_TAG = "shulab"
 BUREAU_HEADER = "shulab-bureau"
-COVERED = ("@method", "@path", "@query", "content-digest", BUREAU_HEADER)
+COVERED_COMPONENTS = ("@method", "@path", "@query", "content-digest", BUREAU_HEADER)
 MAX_AGE = timedelta(seconds=300)
 """How far the two clocks and the time on the way may differ; a nonce is remembered for at least twice as long."""
 
@@ -47,9 +47,11 @@ class Signer(Protocol):
     """Whoever holds an Ed25519 key and signs with it."""
 
     @property
-    def public_key_hex(self) -> str: ...
+    def public_key_hex(self) -> str:
+        """The Ed25519 public key, 32 bytes in hexadecimal."""
 
-    def sign(self, message: bytes) -> bytes: ...
+    def sign(self, message: bytes) -> bytes:
+        """The signature of ``message``, 64 bytes (RFC 8032)."""
 
 
 @dataclass(frozen=True)
@@ -74,19 +76,19 @@ class VerifiedRequest:
 
 
 @dataclass
-class _Message:
+class _SignedMessage:
     """The neutral view of a request that the library reads: method, absolute URL, header fields."""
 
     method: str
     url: str
-    headers: _Fields
+    headers: _HeaderFields
 
 
-class _Fields(dict[str, str]):
+class _HeaderFields(dict[str, str]):
     """Header fields with lower-case names; repeated lines are joined by commas (RFC 9110, section 5.3)."""
 
     @classmethod
-    def of(cls, lines: Iterable[tuple[str, str]]) -> _Fields:
+    def of(cls, lines: Iterable[tuple[str, str]]) -> _HeaderFields:
         fields = cls()
         for name, value in lines:
             key = name.lower()
@@ -97,7 +99,7 @@ class _Fields(dict[str, str]):
         super().__setitem__(name.lower(), value)
 
 
-class _PublicKeys(HTTPSignatureKeyResolver):
+class _KeyIdResolver(HTTPSignatureKeyResolver):
     """The key id *is* the key; whether that key may do anything is the caller's question."""
 
     def resolve_public_key(self, key_id: str) -> Ed25519PublicKey | None:
@@ -106,7 +108,7 @@ class _PublicKeys(HTTPSignatureKeyResolver):
         return Ed25519PublicKey.from_public_bytes(bytes.fromhex(key_id))
 
 
-class _Verifier(HTTPMessageVerifier):
+class _SignatureVerifier(HTTPMessageVerifier):
     """Leaves the age to ``verify_request``, whose clock is an argument."""
 
     def validate_created_and_expires(self, sig_input: Any, max_age: timedelta | None = None) -> None:
@@ -125,10 +127,10 @@ def sign_request(
 ) -> dict[str, str]:
     """The header fields that authenticate a request: Content-Digest, Shulab-Bureau, Signature-Input, Signature.
 
-    ``target`` is the path with its query exactly as sent, beginning with ``/``; ``bureau_key`` names the bureau meant
-    (64 hexadecimal digits). A request that is sent again must be signed again: its nonce is used up.
+    ``target`` is the path with its query exactly as sent, beginning with ``/``; ``read_bureau_key`` names the bureau
+    meant (64 hexadecimal digits). A request that is sent again must be signed again: its nonce is used up.
     """
-    message = _Message(method.upper(), _ORIGIN + target, _Fields())
+    message = _SignedMessage(method.upper(), _ORIGIN + target, _HeaderFields())
     message.headers[BUREAU_HEADER] = bureau_key
     machine = HTTPMessageSigner(signature_algorithm=algorithms.ED25519)
     prepared = machine.prepare(
@@ -137,8 +139,8 @@ def sign_request(
         created=created or datetime.now(UTC),
         nonce=nonce or secrets.token_urlsafe(_NONCE_BYTES),
         label=_LABEL,
-        tag=TAG,
-        covered_component_ids=COVERED,
+        tag=SIGNATURE_TAG,
+        covered_component_ids=COVERED_COMPONENTS,
         body=body,
     )
     machine.apply(message, prepared, signer.sign(prepared.signature_base))
@@ -159,10 +161,12 @@ def verify_request(
     It does not check the body (``VerifiedRequest.check_body``), nor that the nonce is new, nor that the key may do what
     it asks: those need state.
     """
-    message = _Message(method.upper(), _ORIGIN + target, _Fields.of(headers))
-    verifier = _Verifier(signature_algorithm=algorithms.ED25519, key_resolver=_PublicKeys())
+    message = _SignedMessage(method.upper(), _ORIGIN + target, _HeaderFields.of(headers))
+    verifier = _SignatureVerifier(signature_algorithm=algorithms.ED25519, key_resolver=_KeyIdResolver())
     try:
-        results = verifier.verify(message, max_age=None, expect_tag=TAG, require_components=COVERED)
+        results = verifier.verify(
+            message, max_age=None, expect_tag=SIGNATURE_TAG, require_components=COVERED_COMPONENTS
+        )
     except (InvalidSignature, HTTPMessageSignaturesException):
         raise SignatureRejected("the request is not signed, or its signature does not verify") from None
     if len(results) != 1:

@@ -10,7 +10,7 @@ from fastapi.openapi.utils import get_openapi
 from fastapi.responses import JSONResponse
 
 from lab.terms.contract.document import SCHEMA
-from sandbox.http.problems import KINDS, MEDIA_TYPE, TYPE_PREFIX
+from sandbox.http.problems import MEDIA_TYPE, PROBLEM_KINDS, TYPE_PREFIX
 
 DESCRIPTION = """\
 数联企业信用评分服务。/ Joint enterprise credit scoring between a data bureau and a bank.
@@ -80,7 +80,7 @@ CONTRACT_EXAMPLE: dict[str, Any] = {
     ],
 }
 
-_DETAILS = {
+_PROBLEM_EXAMPLES = {
     "invalid-input": (
         "These parts of the request do not fit: query.first.",
         "compare the request to /v1/openapi.json",
@@ -103,15 +103,15 @@ _DETAILS = {
 }
 
 
-def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
+def problem_responses(*codes: str) -> dict[int | str, dict[str, Any]]:
     """OpenAPI responses for problem kinds, one example each; kinds of one status share an entry."""
     found: dict[int | str, dict[str, Any]] = {}
-    kinds = [KINDS[code] for code in codes]
+    kinds = [PROBLEM_KINDS[code] for code in codes]
     # Where there is room for others and not for this bank, it is told so by the status.
     kinds += [replace(kind, status=429) for kind in kinds if kind.code == "busy"]
     for kind in kinds:
         code = kind.code
-        detail, step = _DETAILS[code]
+        detail, step = _PROBLEM_EXAMPLES[code]
         example = {
             "type": TYPE_PREFIX + code,
             "title": kind.title,
@@ -133,10 +133,14 @@ def problems(*codes: str) -> dict[int | str, dict[str, Any]]:
     return found
 
 
-SIGNED = problems("not-authentic", "refused", "invalid-input", "timeout", "unreachable", "fault", "bad-request")
+SIGNED_REQUEST_PROBLEMS = problem_responses(
+    "not-authentic", "refused", "invalid-input", "timeout", "unreachable", "fault", "bad-request"
+)
 """What every signed route may answer beside its own errors."""
 
-PERSON = problems("not-authentic", "refused", "invalid-input", "timeout", "unreachable", "fault", "bad-request")
+SIGNED_IN_PROBLEMS = problem_responses(
+    "not-authentic", "refused", "invalid-input", "timeout", "unreachable", "fault", "bad-request"
+)
 """What every route of a person who has signed in may answer beside its own errors."""
 
 _PROBLEM_SCHEMA: dict[str, Any] = {
@@ -145,7 +149,7 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status", "detail", "next_step", "instance"],
     "properties": {
-        "type": {"type": "string", "enum": [TYPE_PREFIX + code for code in KINDS]},
+        "type": {"type": "string", "enum": [TYPE_PREFIX + code for code in PROBLEM_KINDS]},
         "title": {"type": "string"},
         "status": {"type": "integer"},
         "detail": {"type": "string"},
@@ -162,7 +166,7 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
         },
     },
 }
-_SCHEME = {
+_SIGNATURE_SCHEME = {
     "type": "apiKey",
     "in": "header",
     "name": "Signature",
@@ -170,7 +174,7 @@ _SCHEME = {
 }
 
 
-def describe(app: FastAPI) -> None:
+def install_openapi(app: FastAPI) -> None:
     """Give ``app`` its OpenAPI 3.1 document, made once, when somebody asks for it."""
 
     def document() -> dict[str, Any]:
@@ -180,7 +184,7 @@ def describe(app: FastAPI) -> None:
             )
             components = made.setdefault("components", {})
             components.setdefault("schemas", {})["Problem"] = _PROBLEM_SCHEMA
-            components.setdefault("securitySchemes", {})["signature"] = _SCHEME
+            components.setdefault("securitySchemes", {})["signature"] = _SIGNATURE_SCHEME
             for path, methods in made["paths"].items():
                 signed: list[dict[str, list[str]]] = [{"signature": []}] if path.startswith("/v1/contracts/") else []
                 for operation in methods.values():

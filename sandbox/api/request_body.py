@@ -1,7 +1,7 @@
 """Receiving a body: no further than its cap, never waiting longer than allowed for the next piece, nor for a trickle.
 
-A large body is received whole (``received``) before a place for heavy work is taken, within its bank's share of the
-room (``sandbox.http.upload_limits``): whoever sends slowly, or not at all, keeps nobody else waiting.
+A large body is received whole (``receive_signed_body``) before a place for heavy work is taken, within its bank's share
+of the room (``sandbox.http.upload_limits``): whoever sends slowly, or not at all, keeps nobody else waiting.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from starlette.requests import ClientDisconnect
 
 from lab.terms.errors import NotAuthentic
 from protocols.wire.http_signatures import SignatureRejected, VerifiedRequest
-from sandbox.auth.bank import Caller
-from sandbox.dependencies import Parts, parts_of
-from sandbox.http.problems import Problem
+from sandbox.auth.bank import ContractCaller
+from sandbox.dependencies import ServiceDependencies, get_dependencies
+from sandbox.http.problems import HttpProblem
 from sandbox.http.upload_limits import Upload
 from sandbox.settings import ServiceSettings
 
 FRAME_MEDIA = "application/octet-stream"
 JSON_MEDIA = "application/json"
 RECEIPT_HEADER = "Shulab-Receipt"
-RECEIPT: dict[str, Any] = {
+RECEIPT_HEADERS: dict[str, Any] = {
     "headers": {
         RECEIPT_HEADER: {
             "description": "Base64 of JSON (shulab-receipt/2): the ledger entry that recorded this, the proof that it "
@@ -41,10 +41,12 @@ RECEIPT: dict[str, Any] = {
     }
 }
 """How the description of an answer names its receipt."""
-Document = TypeVar("Document", bound=BaseModel)
+BodyModel = TypeVar("BodyModel", bound=BaseModel)
 
 
-async def read_body(request: Request, verified: VerifiedRequest, *, cap: int, idle: float, media: str = "") -> bytes:
+async def read_signed_body(
+    request: Request, verified: VerifiedRequest, *, cap: int, idle: float, media: str = ""
+) -> bytes:
     """The body, at most ``cap`` bytes, compared to the digest that was signed.
 
     Raises what ``receive_body`` raises, and ``NotAuthentic`` when the digest differs.
@@ -58,12 +60,12 @@ async def read_body(request: Request, verified: VerifiedRequest, *, cap: int, id
 
 
 @asynccontextmanager
-async def received(
-    request: Request, caller: Caller, parts: Parts, *, cap: int, media: str = FRAME_MEDIA
-) -> AsyncIterator[Received]:
+async def receive_signed_body(
+    request: Request, caller: ContractCaller, parts: ServiceDependencies, *, cap: int, media: str = FRAME_MEDIA
+) -> AsyncIterator[ReceivedBody]:
     """The body of a bank's signed request, received and not yet looked at.
 
-    Raises what ``receive_body`` and ``Uploads.open`` raise.
+    Raises what ``receive_body`` and ``UploadLimiter.open`` raise.
     """
     settings = parts.settings
     cap = min(cap, parts.uploads.share)
@@ -72,14 +74,14 @@ async def received(
     if announced_bytes > cap:
         raise _too_large(cap)
     async with parts.uploads.open(caller.bank, announced_bytes) as upload:
-        async for piece in _pieces(
+        async for piece in _read_pieces(
             request, cap=cap, idle=settings.body_idle_seconds, media=media, rate=settings.body_bytes_per_second
         ):
             await upload.write(piece)
-        yield Received(upload, caller.verified)
+        yield ReceivedBody(upload, caller.verified)
 
 
-class Received:
+class ReceivedBody:
     """A body that has come whole."""
 
     def __init__(self, upload: Upload, verified: VerifiedRequest) -> None:
@@ -96,25 +98,25 @@ class Received:
 
 
 async def receive_body(request: Request, *, cap: int, idle: float, media: str = "") -> bytes:
-    """The body, at most ``cap`` bytes; raises ``Problem`` (413 too large, 415 other media type, 408 silence or broken
-    off)."""
+    """The body, at most ``cap`` bytes; raises ``HttpProblem`` (413 too large, 415 other media type, 408 silence or
+    broken off)."""
     body = bytearray()
-    async for piece in _pieces(request, cap=cap, idle=idle, media=media):
+    async for piece in _read_pieces(request, cap=cap, idle=idle, media=media):
         body += piece
     return bytes(body)
 
 
-async def receive_file(request: Request, file: BinaryIO, *, cap: int, idle: float, media: str = "") -> None:
+async def receive_body_to_file(request: Request, file: BinaryIO, *, cap: int, idle: float, media: str = "") -> None:
     """Write the body to ``file`` as it comes, at most ``cap`` bytes; raises what ``receive_body`` raises."""
-    async for piece in _pieces(request, cap=cap, idle=idle, media=media):
+    async for piece in _read_pieces(request, cap=cap, idle=idle, media=media):
         await run_in_threadpool(file.write, piece)
     await run_in_threadpool(file.flush)
 
 
-async def _pieces(request: Request, *, cap: int, idle: float, media: str, rate: int = 0) -> AsyncIterator[bytes]:
+async def _read_pieces(request: Request, *, cap: int, idle: float, media: str, rate: int = 0) -> AsyncIterator[bytes]:
     begun = time.monotonic()
     if media and request.headers.get("content-type", "").partition(";")[0].strip().lower() != media:
-        raise Problem("unsupported-media", f"Wanted a body of {media}; found another type.")
+        raise HttpProblem("unsupported-media", f"Wanted a body of {media}; found another type.")
     announced = request.headers.get("content-length", "")
     if announced.isdigit() and int(announced) > cap:
         raise _too_large(cap)
@@ -131,21 +133,21 @@ async def _pieces(request: Request, *, cap: int, idle: float, media: str, rate: 
                 raise _too_large(cap)
             taken = time.monotonic() - begun
             if taken > idle and received < rate * taken:
-                raise Problem(
+                raise HttpProblem(
                     "timeout",
                     f"Wanted {rate} bytes a second of the body; it came slower.",
                     headers={"Connection": "close"},
                 )
             yield piece
     except TimeoutError:
-        raise Problem("timeout", f"Nothing came for {idle:g} seconds; the body is not complete.") from None
+        raise HttpProblem("timeout", f"Nothing came for {idle:g} seconds; the body is not complete.") from None
     except ClientDisconnect:
-        raise Problem("timeout", "The connection broke off before the body was complete.") from None
+        raise HttpProblem("timeout", "The connection broke off before the body was complete.") from None
 
 
-def _too_large(cap: int) -> Problem:
+def _too_large(cap: int) -> HttpProblem:
     # The rest of the body is not read, so the connection cannot be used again.
-    return Problem(
+    return HttpProblem(
         "too-large",
         f"Wanted a body of at most {cap} bytes; found a larger one.",
         next_step="send fewer rows at once, or ask the bureau to raise its limit",
@@ -153,14 +155,14 @@ def _too_large(cap: int) -> Problem:
     )
 
 
-def document(model: type[Document], cap: int | None = None) -> Callable[..., Awaitable[Document]]:
+def json_body(model: type[BodyModel], cap: int | None = None) -> Callable[..., Awaitable[BodyModel]]:
     """A dependency that reads a JSON body as ``model``: capped (small, unless ``cap`` says otherwise), and only when
     what stands before it let it in.
 
     FastAPI would read a body of any size by itself. Use it with ``openapi_extra=document_body(model)``.
     """
 
-    async def read(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> Document:
+    async def read(request: Request, parts: Annotated[ServiceDependencies, Depends(get_dependencies)]) -> BodyModel:
         settings = parts.settings
         body = await receive_body(
             request, cap=cap or settings.document_bytes, idle=settings.body_idle_seconds, media=JSON_MEDIA
@@ -174,23 +176,23 @@ def document(model: type[Document], cap: int | None = None) -> Callable[..., Awa
     return read
 
 
-def document_body(model: type[BaseModel]) -> dict[str, Any]:
+def openapi_json_body(model: type[BaseModel]) -> dict[str, Any]:
     """OpenAPI's words for a request body that is a JSON document of ``model``, which must not refer to others."""
     content = {JSON_MEDIA: {"schema": model.model_json_schema()}}
     return {"requestBody": {"required": True, "content": content}}
 
 
-def frame_body(description: str) -> dict[str, Any]:
+def openapi_frame_body(description: str) -> dict[str, Any]:
     """OpenAPI's words for a request body that is a frame."""
     schema = {"type": "string", "format": "binary"}
     return {"requestBody": {"required": True, "description": description, "content": {FRAME_MEDIA: {"schema": schema}}}}
 
 
-def frame_answer(description: str) -> dict[str, Any]:
+def openapi_frame_response(description: str) -> dict[str, Any]:
     """OpenAPI's words for an answer that is a frame."""
     return {"description": description, "content": {FRAME_MEDIA: {"schema": {"type": "string", "format": "binary"}}}}
 
 
-async def read_nothing(request: Request, verified: VerifiedRequest, settings: ServiceSettings) -> None:
+async def require_empty_body(request: Request, verified: VerifiedRequest, settings: ServiceSettings) -> None:
     """For routes without a body: there must be none, and the signed digest must be that of none."""
-    await read_body(request, verified, cap=0, idle=settings.body_idle_seconds)
+    await read_signed_body(request, verified, cap=0, idle=settings.body_idle_seconds)

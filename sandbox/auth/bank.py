@@ -18,7 +18,7 @@ from lab.bureau.contracts.banks import BankKey
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import NotAuthentic
 from protocols.wire.http_signatures import SignatureRejected, VerifiedRequest, verify_request
-from sandbox.dependencies import Parts, parts_of
+from sandbox.dependencies import ServiceDependencies, get_dependencies
 
 ContractId = Annotated[
     str,
@@ -28,13 +28,13 @@ ContractId = Annotated[
         examples=["trial-7f3a"],
     ),
 ]
-_NEXT = "sign the request with the key of the bank that the contract names (RFC 9421)"
-SIGNATURE: dict[str, Any] = {"security": [{"signature": []}]}
+_NEXT_STEP = "sign the request with the key of the bank that the contract names (RFC 9421)"
+SIGNATURE_SECURITY: dict[str, Any] = {"security": [{"signature": []}]}
 """OpenAPI's word for a route that wants a bank's signature without naming a contract."""
 
 
 @dataclass(frozen=True)
-class Caller:
+class ContractCaller:
     """The bank that calls (by its id), under which contract, as the contract stands at the bureau."""
 
     contract: str
@@ -45,7 +45,7 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class Registered:
+class BankCaller:
     """The bank that calls, whatever contracts it has: its id and name, and the key it signed with."""
 
     bank: str
@@ -54,48 +54,52 @@ class Registered:
     verified: VerifiedRequest
 
 
-async def authentic(request: Request, contract_id: ContractId, parts: Annotated[Parts, Depends(parts_of)]) -> Caller:
+async def authenticate_contract_caller(
+    request: Request, contract_id: ContractId, parts: Annotated[ServiceDependencies, Depends(get_dependencies)]
+) -> ContractCaller:
     """The caller under a contract; raises ``NotAuthentic``."""
-    verified, now = await _verified(request, parts)
-    owner = await run_in_threadpool(parts.bureau.banks.of_contract, contract_id)
-    known = await run_in_threadpool(parts.bureau.banks.of_key, verified.key)
+    verified, now = await _require_signature(request, parts)
+    owner = await run_in_threadpool(parts.bureau.banks.find_id_by_contract, contract_id)
+    known = await run_in_threadpool(parts.bureau.banks.find_by_key, verified.key)
     if known is None or owner is None or known[0].id != owner:
-        raise _stranger()
-    if not known[1].accepted(now):
-        await run_in_threadpool(parts.bureau.banks.note_ended_key, owner, known[1], contract_id)
-        raise _stranger()
+        raise _unknown_contract()
+    if not known[1].is_accepted(now):
+        await run_in_threadpool(parts.bureau.banks.record_ended_key_use, owner, known[1], contract_id)
+        raise _unknown_contract()
     signed, state = await run_in_threadpool(parts.bureau.signed_contract, contract_id)
     request.scope["state"]["contract"] = contract_id
     try:
-        await run_in_threadpool(parts.bureau.note_nonce, verified.key, verified.nonce, now)
+        await run_in_threadpool(parts.bureau.claim_nonce, verified.key, verified.nonce, now)
     except NotAuthentic as error:
         # A replay bears the bank's own signature, so it is of the contract's history; other strangers are not, or
         # anybody could make the ledger grow.
         await run_in_threadpool(parts.bureau.record_refusal, contract_id, "replay", error)
         raise
-    return Caller(contract_id, owner, signed, state, verified)
+    return ContractCaller(contract_id, owner, signed, state, verified)
 
 
-async def registered(request: Request, parts: Annotated[Parts, Depends(parts_of)]) -> Registered:
+async def authenticate_bank_caller(
+    request: Request, parts: Annotated[ServiceDependencies, Depends(get_dependencies)]
+) -> BankCaller:
     """The registered bank that calls; raises ``NotAuthentic``."""
-    verified, now = await _verified(request, parts)
-    known = await run_in_threadpool(parts.bureau.banks.of_key, verified.key)
+    verified, now = await _require_signature(request, parts)
+    known = await run_in_threadpool(parts.bureau.banks.find_by_key, verified.key)
     if known is None:
-        raise _unknown()
+        raise _unknown_bank()
     bank, key = known
-    if not key.accepted(now):
-        await run_in_threadpool(parts.bureau.banks.note_ended_key, bank.id, key)
-        raise _unknown()
-    await run_in_threadpool(parts.bureau.note_nonce, verified.key, verified.nonce, now)
-    return Registered(bank.id, bank.name, key, verified)
+    if not key.is_accepted(now):
+        await run_in_threadpool(parts.bureau.banks.record_ended_key_use, bank.id, key)
+        raise _unknown_bank()
+    await run_in_threadpool(parts.bureau.claim_nonce, verified.key, verified.nonce, now)
+    return BankCaller(bank.id, bank.name, key, verified)
 
 
-async def _verified(request: Request, parts: Parts) -> tuple[VerifiedRequest, datetime]:
+async def _require_signature(request: Request, parts: ServiceDependencies) -> tuple[VerifiedRequest, datetime]:
     now = datetime.now(UTC)
     try:
         return await run_in_threadpool(_verify, request, parts.bureau_key, now), now
     except SignatureRejected as error:
-        raise NotAuthentic(f"The request is not accepted: {error}.", next_step=_NEXT) from None
+        raise NotAuthentic(f"The request is not accepted: {error}.", next_step=_NEXT_STEP) from None
 
 
 def _verify(request: Request, bureau_key: str, now: datetime) -> VerifiedRequest:
@@ -105,17 +109,19 @@ def _verify(request: Request, bureau_key: str, now: datetime) -> VerifiedRequest
     return verify_request(request.method, target, request.headers.items(), bureau_key=bureau_key, now=now)
 
 
-def _stranger() -> NotAuthentic:
-    return NotAuthentic("The request is not accepted: its key is not that of a contract by this id.", next_step=_NEXT)
+def _unknown_contract() -> NotAuthentic:
+    return NotAuthentic(
+        "The request is not accepted: its key is not that of a contract by this id.", next_step=_NEXT_STEP
+    )
 
 
-def _unknown() -> NotAuthentic:
+def _unknown_bank() -> NotAuthentic:
     return NotAuthentic(
         "The request is not accepted: its key is not that of a registered bank.",
         next_step="send the bureau this bank's card (`lab bank card`); after a change of keys, sign with the new one",
     )
 
 
-Authentic = Annotated[Caller, Depends(authentic)]
-RegisteredBank = Annotated[Registered, Depends(registered)]
-PartsOf = Annotated[Parts, Depends(parts_of)]
+CurrentContractCaller = Annotated[ContractCaller, Depends(authenticate_contract_caller)]
+CurrentBankCaller = Annotated[BankCaller, Depends(authenticate_bank_caller)]
+Dependencies = Annotated[ServiceDependencies, Depends(get_dependencies)]

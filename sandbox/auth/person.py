@@ -4,8 +4,8 @@ A browser sends its cookie by itself, also when another site makes it ask. So a 
 something must name this origin and bring the sign-in's second token in a header; the cookie alone does nothing.
 
 Routes take ``person: PersonOf``, or ``Annotated[Person, Depends(permitted(Permission.X))]`` where a permission is
-needed, and wrap their work in ``refusals`` where a rule of the matter may refuse: either way the refusal goes into the
-ledger.
+needed, and wrap their work in ``record_refusals`` where a rule of the matter may refuse: either way the refusal goes
+into the ledger.
 """
 
 from __future__ import annotations
@@ -20,36 +20,36 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.security import APIKeyCookie, HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 
-from lab.bureau.people import Permission, Person, SignIn, Tokens
-from lab.terms.errors import NotAuthentic, Refused
-from sandbox.dependencies import Parts, parts_of
+from lab.bureau.people import AccountHolder, Permission, SignIn, SignInTokens
+from lab.terms.errors import NotAllowed, NotAuthentic
+from sandbox.dependencies import ServiceDependencies, get_dependencies
 
 COOKIE, CSRF_COOKIE, CSRF_HEADER = "shulab_session", "shulab_csrf", "X-CSRF-Token"
 _SAFE = ("GET", "HEAD", "OPTIONS")
-_NEXT = "sign in with `lab account sign-in NAME --service URL`"
+_NEXT_STEP = "sign in with `lab account sign-in NAME --service URL`"
 _BEARER = HTTPBearer(auto_error=False, scheme_name="bearer", description="A token from POST /v1/sign-in.")
 _COOKIE = APIKeyCookie(
     name=COOKIE, auto_error=False, scheme_name="cookie", description="For browsers; changes also need X-CSRF-Token."
 )
-PartsOf = Annotated[Parts, Depends(parts_of)]
+Dependencies = Annotated[ServiceDependencies, Depends(get_dependencies)]
 
 
-async def signed_in(
+async def current_sign_in(
     request: Request,
-    parts: PartsOf,
+    parts: Dependencies,
     bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_BEARER)],
     cookie: Annotated[str | None, Depends(_COOKIE)],
 ) -> SignIn:
     """The sign-in that the request shows, also one whose password must be changed first; raises ``NotAuthentic``."""
-    challenge(request)
+    request_bearer_token(request)
     token = bearer.credentials if bearer is not None else cookie
     if not token:
-        raise NotAuthentic("You are not signed in.", next_step=_NEXT)
-    found = await run_in_threadpool(parts.bureau.people.whose, token)
+        raise NotAuthentic("You are not signed in.", next_step=_NEXT_STEP)
+    found = await run_in_threadpool(parts.bureau.people.find_sign_in, token)
     request.scope["state"]["person"] = found.account.name
     if bearer is None and request.method not in _SAFE:
         check_origin(request, parts)
-        if not found.csrf_fits(request.headers.get(CSRF_HEADER, "")):
+        if not found.verify_csrf(request.headers.get(CSRF_HEADER, "")):
             raise NotAuthentic(
                 f"Wanted the header {CSRF_HEADER} of this sign-in; it is missing or another's.",
                 next_step=f"send the value of the cookie {CSRF_COOKIE} in it",
@@ -57,48 +57,50 @@ async def signed_in(
     return found
 
 
-SignInOf = Annotated[SignIn, Depends(signed_in)]
+CurrentSignIn = Annotated[SignIn, Depends(current_sign_in)]
 
 
-async def person_of(sign_in: SignInOf) -> Person:
-    """The person who calls; raises ``NotAuthentic``, or ``Refused`` for one who must change the password first."""
-    if sign_in.account.must_change:
-        raise Refused(
+async def current_person(sign_in: CurrentSignIn) -> AccountHolder:
+    """The person who calls; raises ``NotAuthentic``, or ``NotAllowed`` for one who must change the password first."""
+    if sign_in.account.must_change_password:
+        raise NotAllowed(
             "A one-time password lets you do nothing but change it.", next_step="change it with `lab account password`"
         )
     return sign_in.account.person
 
 
-PersonOf = Annotated[Person, Depends(person_of)]
+CurrentPerson = Annotated[AccountHolder, Depends(current_person)]
 
 
-def permitted(permission: Permission) -> Callable[..., Awaitable[Person]]:
+def require_permission(permission: Permission) -> Callable[..., Awaitable[AccountHolder]]:
     """A dependency: the person who calls, if the role matrix gives them ``permission``; records the refusal if not."""
 
-    async def check(person: PersonOf, parts: PartsOf) -> Person:
-        async with refusals(parts, person, permission.value):
-            person.check(permission)
+    async def check(person: CurrentPerson, parts: Dependencies) -> AccountHolder:
+        async with record_refusals(parts, person, permission.value):
+            person.check_permission(permission)
         return person
 
     return check
 
 
 @asynccontextmanager
-async def refusals(parts: Parts, person: Person, operation: str, contract: str | None = None) -> AsyncIterator[None]:
+async def record_refusals(
+    parts: ServiceDependencies, person: AccountHolder, operation: str, contract: str | None = None
+) -> AsyncIterator[None]:
     """Record what the block refuses, in a transaction of its own, and let it go on to the caller."""
     try:
         yield
-    except Refused as error:
+    except NotAllowed as error:
         await run_in_threadpool(parts.bureau.people.record_refusal, person, operation, error, contract)
         raise
 
 
-def challenge(request: Request) -> None:
+def request_bearer_token(request: Request) -> None:
     """Whoever is not let in here is asked for a token, not for a bank's signature."""
     request.scope["state"]["challenge"] = 'Bearer realm="shulab"'
 
 
-def check_origin(request: Request, parts: Parts) -> None:
+def check_origin(request: Request, parts: ServiceDependencies) -> None:
     """Raise ``NotAuthentic`` unless a page of this service's own origin asks.
 
     Without ``public_url`` the name in the request must do; the scheme is left open, because a proxy may end TLS.
@@ -106,17 +108,17 @@ def check_origin(request: Request, parts: Parts) -> None:
     origin, host = request.headers.get("origin", ""), request.headers.get("host", "")
     own = [parts.settings.public_url] if parts.settings.public_url else [f"https://{host}", f"http://{host}"]
     if not any(hmac.compare_digest(origin.encode(), one.encode()) for one in own):
-        raise NotAuthentic("Wanted a request from this service's own page; found another origin.", next_step=_NEXT)
+        raise NotAuthentic("Wanted a request from this service's own page; found another origin.", next_step=_NEXT_STEP)
 
 
-def set_cookies(response: Response, request: Request, parts: Parts, tokens: Tokens) -> None:
+def set_sign_in_cookies(response: Response, request: Request, parts: ServiceDependencies, tokens: SignInTokens) -> None:
     """Give a browser its sign-in: a cookie that no script can read, and one that this origin's scripts must."""
     secure = request.url.scheme == "https" or parts.settings.public_url.startswith("https:")
     for name, value, hidden in ((COOKIE, tokens.token, True), (CSRF_COOKIE, tokens.csrf, False)):
         response.set_cookie(name, value, httponly=hidden, secure=secure, samesite="strict", path="/")
 
 
-def clear_cookies(response: Response) -> None:
+def clear_sign_in_cookies(response: Response) -> None:
     """Take a browser's sign-in away."""
     for name in (COOKIE, CSRF_COOKIE):
         response.delete_cookie(name, path="/")

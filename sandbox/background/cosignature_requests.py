@@ -16,18 +16,18 @@ from contextlib import closing
 import httpx
 
 from lab.bureau.configuration.settings import WitnessSetting
-from lab.bureau.ledger.cosignatures import Cosigning
+from lab.bureau.ledger.cosignatures import CosigningService
 from lab.terms.errors import Conflict, InvalidInput, Unreachable
-from lab.terms.ledger.tree import SignedHead
+from lab.terms.ledger.tree import SignedTreeHead
 from lab.terms.witnessing.signed_note import NoteSignature
-from lab.transport.address import authorities, reason
+from lab.transport.address import describe_transport_error, load_ca_file
 
-_LOOK, _SECONDS, _LONGEST_PAUSE = 1.0, 10.0, 60.0
-_LARGEST = 65_536  # bytes of an answer: some lines
+_POLL_SECONDS, _TIMEOUT_SECONDS, _LONGEST_PAUSE = 1.0, 10.0, 60.0
+_MAX_RESPONSE_BYTES = 65_536  # bytes of an answer: some lines
 _SIZE_MEDIA = "text/x.tlog.size"
 
 
-class Witnessing:
+class CosignatureRequester:
     """One thread that looks, and one a witness that asks; ``start`` and ``stop`` it.
 
     ``on_outcome`` hears of each request: ``cosigned``, ``refused`` (the witness says no) or ``failed`` (it does not
@@ -35,7 +35,11 @@ class Witnessing:
     """
 
     def __init__(
-        self, cosigning: Cosigning, on_outcome: Callable[[str, str, Exception | None], None], *, look: float = _LOOK
+        self,
+        cosigning: CosigningService,
+        on_outcome: Callable[[str, str, Exception | None], None],
+        *,
+        look: float = _POLL_SECONDS,
     ) -> None:
         self._cosigning, self._on_outcome, self._look = cosigning, on_outcome, look
         self._pauses: dict[str, tuple[float, float]] = {}
@@ -54,23 +58,23 @@ class Witnessing:
         if self._thread.is_alive():
             self._thread.join()
 
-    def round(self, pool: ThreadPoolExecutor) -> None:
+    def run_round(self, pool: ThreadPoolExecutor) -> None:
         """Ask every witness that has not cosigned the newest head, and is due, and wait for them a while."""
         head = self._cosigning.newest_head()
         if head is None:
             return
         for witness in self._due(head):
             self._under_way[witness.key] = pool.submit(self._ask, witness, head)
-        wait(self._under_way.values(), timeout=_SECONDS)
+        wait(self._under_way.values(), timeout=_TIMEOUT_SECONDS)
 
-    def _due(self, head: SignedHead) -> Sequence[WitnessSetting]:
+    def _due(self, head: SignedTreeHead) -> Sequence[WitnessSetting]:
         now = time.monotonic()
         return [
             one
             for one in self._cosigning.witnesses
             if (one.key not in self._under_way or self._under_way[one.key].done())
             and self._pauses.get(one.key, (0.0, 0.0))[0] <= now
-            and self._cosigning.last_size(one.parsed) < head.size
+            and self._cosigning.last_cosigned_size(one.verifier_key) < head.size
         ]
 
     def _work(self) -> None:
@@ -78,17 +82,17 @@ class Witnessing:
         try:
             while not self._stopped.wait(self._look):
                 try:
-                    self.round(pool)
+                    self.run_round(pool)
                 except Exception as error:  # the database may be away for a while, and the thread must outlive that
                     self._on_outcome("", "failed", error)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
-    def _ask(self, witness: WitnessSetting, head: SignedHead) -> None:
-        key = witness.parsed
+    def _ask(self, witness: WitnessSetting, head: SignedTreeHead) -> None:
+        key = witness.verifier_key
         try:
-            lines = self._add_checkpoint(witness, head, self._cosigning.last_size(key))
-            self._cosigning.keep(key, head, lines)
+            lines = self._add_checkpoint(witness, head, self._cosigning.last_cosigned_size(key))
+            self._cosigning.save_cosignature(key, head, lines)
         except Exception as error:  # whatever a witness sends, the round goes on
             _, pause = self._pauses.get(witness.key, (0.0, self._look / 2))
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -98,20 +102,21 @@ class Witnessing:
             self._pauses.pop(witness.key, None)
             self._on_outcome(key.name, "cosigned", None)
 
-    def _add_checkpoint(self, witness: WitnessSetting, head: SignedHead, old: int) -> list[NoteSignature]:
+    def _add_checkpoint(self, witness: WitnessSetting, head: SignedTreeHead, old: int) -> list[NoteSignature]:
         """POST add-checkpoint; a witness that has another size in mind says so, and is asked once more from there."""
-        status, media, content = _post(witness, self._cosigning.request(head, old).to_bytes())
+        status, media, content = _post(witness, self._cosigning.make_request(head, old).to_bytes())
         if status == 409 and media == _SIZE_MEDIA:
             old = _read_size(content)
             if old > head.size:
                 raise Conflict(
-                    f"Witness {witness.parsed.name} has cosigned {old} entries; this ledger's head has {head.size}.",
+                    f"Witness {witness.verifier_key.name} has cosigned {old} entries; this ledger's head has "
+                    f"{head.size}.",
                     next_step="look whether the database was put back to an earlier state, and serve no more till then",
                 )
-            status, media, content = _post(witness, self._cosigning.request(head, old).to_bytes())
+            status, media, content = _post(witness, self._cosigning.make_request(head, old).to_bytes())
         if status != 200:
             raise Conflict(
-                f"Witness {witness.parsed.name} does not cosign: it answers {status}.",
+                f"Witness {witness.verifier_key.name} does not cosign: it answers {status}.",
                 next_step="ask its operator: 404 and 403: it does not know this ledger; 422: it has seen another",
             )
         return [NoteSignature.parse(line) for line in content.decode().split("\n") if line]
@@ -119,13 +124,13 @@ class Witnessing:
 
 def _post(witness: WitnessSetting, body: bytes) -> tuple[int, str, bytes]:
     """Status, media type and body of the answer; raises ``Unreachable``."""
-    until = time.monotonic() + _SECONDS
+    until = time.monotonic() + _TIMEOUT_SECONDS
     try:
         with (
             closing(
                 httpx.Client(
-                    verify=authorities(witness.ca_file) if witness.ca_file else True,
-                    timeout=httpx.Timeout(_SECONDS / 2),
+                    verify=load_ca_file(witness.ca_file) if witness.ca_file else True,
+                    timeout=httpx.Timeout(_TIMEOUT_SECONDS / 2),
                     headers={"user-agent": "shulab", "accept-encoding": "identity"},
                     follow_redirects=False,
                     trust_env=False,
@@ -136,12 +141,12 @@ def _post(witness: WitnessSetting, body: bytes) -> tuple[int, str, bytes]:
             content = b""
             for piece in response.iter_raw():
                 content += piece
-                if len(content) > _LARGEST or time.monotonic() > until:
+                if len(content) > _MAX_RESPONSE_BYTES or time.monotonic() > until:
                     raise Unreachable("The witness's answer is too long or too slow.", next_step="ask its operator")
             return response.status_code, response.headers.get("content-type", ""), content
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise Unreachable(
-            f"No answer from witness {witness.parsed.name} ({reason(error)}).",
+            f"No answer from witness {witness.verifier_key.name} ({describe_transport_error(error)}).",
             next_step="check its url and whether it runs",
         ) from None
 

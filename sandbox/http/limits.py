@@ -13,20 +13,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, ParamSpec, TypeVar
 
-from sandbox.http.problems import Problem
+from sandbox.http.problems import HttpProblem
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def busy(
+def busy_problem(
     retry_after: int,
     detail: str = "Every place for heavy work is taken; the request was not begun.",
     *,
     status: int | None = None,
-) -> Problem:
+) -> HttpProblem:
     """That there is no room now, and when to come back; ``status`` 429 where others still have room."""
-    return Problem(
+    return HttpProblem(
         "busy",
         detail,
         next_step=f"send it again in {retry_after} seconds",
@@ -35,7 +35,7 @@ def busy(
     )
 
 
-class Place:
+class WorkSlot:
     """One place; ``run`` does blocking work in a thread of its own."""
 
     def __init__(self, executor: ThreadPoolExecutor) -> None:
@@ -49,7 +49,7 @@ class Place:
         return await asyncio.shield(future)
 
 
-class Budget:
+class CapacityLimit:
     """An amount that is shared out (bytes, connections) and never exceeded; used from one event loop."""
 
     def __init__(self, amount: int, *, retry_after: int) -> None:
@@ -57,14 +57,14 @@ class Budget:
         self._retry_after = retry_after
 
     @asynccontextmanager
-    async def take(self, share: int) -> AsyncIterator[None]:
-        """A share for the time of the block; raises ``Problem`` (503 with Retry-After) when it is not there.
+    async def acquire(self, share: int) -> AsyncIterator[None]:
+        """A share for the time of the block; raises ``HttpProblem`` (503 with Retry-After) when it is not there.
 
         A share larger than all there is gets all, so that it comes to its turn.
         """
         share = min(share, self.amount)
         if share > self.free:
-            raise busy(self._retry_after)
+            raise busy_problem(self._retry_after)
         self.free -= share
         try:
             yield
@@ -72,7 +72,7 @@ class Budget:
             self.free += share
 
 
-class Waits:
+class WaitLimit:
     """How many requests of one caller may wait at once, each looking again and again; used from one event loop."""
 
     def __init__(self, share: int) -> None:
@@ -80,7 +80,7 @@ class Waits:
         self._held: Counter[str] = Counter()
 
     @contextmanager
-    def hold(self, who: str) -> Iterator[bool]:
+    def try_acquire(self, who: str) -> Iterator[bool]:
         """Whether this request may wait, for the time of the block."""
         if self._held[who] >= self._share:
             yield False
@@ -94,7 +94,7 @@ class Waits:
                 del self._held[who]
 
 
-class Places:
+class ConcurrencyLimit:
     """``count`` places, of which one caller has ``share`` at most; used from one event loop.
 
     ``patience``: seconds that someone waits for a place whose body has been received.
@@ -109,18 +109,19 @@ class Places:
         self._executor = ThreadPoolExecutor(count, thread_name_prefix="heavy")
 
     @property
-    def free(self) -> int:
+    def free_slots(self) -> int:
+        """How many places are free now."""
         return self._free
 
     def check(self, who: str) -> None:
-        """Raise ``Problem`` if ``who`` would get no place now (503, or 429 at its own share), with Retry-After."""
+        """Raise ``HttpProblem`` if ``who`` would get no place now (503, or 429 at its own share), with Retry-After."""
         if self._free == 0:
-            raise busy(self._retry_after)
+            raise busy_problem(self._retry_after)
         if who and self._held[who] >= self._share:
             raise self._beyond()
 
     @asynccontextmanager
-    async def take(self, who: str = "", *, wait: bool = False) -> AsyncIterator[Place]:
+    async def acquire(self, who: str = "", *, wait: bool = False) -> AsyncIterator[WorkSlot]:
         """A place for the time of the block; raises what ``check`` raises.
 
         ``wait``: for who has been received already, and comes to its turn; callers take turns. Who has no name has no
@@ -130,15 +131,15 @@ class Places:
             await self._turn(who)
         else:
             self.check(who)
-            self._give(who)
-        place = Place(self._executor)
+            self._take_slot(who)
+        place = WorkSlot(self._executor)
         try:
             yield place
         finally:
             if place.work is None or place.work.done():
-                self._take_back(who)
+                self._release_slot(who)
             else:
-                place.work.add_done_callback(lambda work: self._ended(work, who))
+                place.work.add_done_callback(lambda work: self._on_work_done(work, who))
 
     def close(self) -> None:
         """Let no more work begin; what runs ends by itself."""
@@ -147,19 +148,19 @@ class Places:
     def _may(self, who: str) -> bool:
         return self._free > 0 and (not who or self._held[who] < self._share)
 
-    def _give(self, who: str) -> None:
+    def _take_slot(self, who: str) -> None:
         self._free -= 1
         self._held[who] += 1
 
-    def _take_back(self, who: str) -> None:
+    def _release_slot(self, who: str) -> None:
         self._free += 1
         self._held[who] -= 1
         if not self._held[who]:
             del self._held[who]
-        self._hand_out()
+        self._grant_to_waiters()
 
-    def _ended(self, work: asyncio.Future[Any], who: str) -> None:
-        self._take_back(who)
+    def _on_work_done(self, work: asyncio.Future[Any], who: str) -> None:
+        self._release_slot(who)
         if not work.cancelled():
             work.exception()  # looked at, so that nobody logs its text as "never retrieved"
 
@@ -172,23 +173,23 @@ class Places:
                 await turn
         except BaseException as error:
             if turn.done() and not turn.cancelled():
-                self._take_back(who)
+                self._release_slot(who)
             if isinstance(error, TimeoutError):
-                raise (busy(self._retry_after) if self._free == 0 else self._beyond()) from None
+                raise (busy_problem(self._retry_after) if self._free == 0 else self._beyond()) from None
             raise
 
-    def _hand_out(self) -> None:
+    def _grant_to_waiters(self) -> None:
         """Give free places to those who wait, one a caller in turn."""
         for who in list(self._waiting):
             turns = self._waiting.pop(who)
             while turns and turns[0].done():  # given up
                 turns.popleft()
             if turns and self._may(who):
-                self._give(who)
+                self._take_slot(who)
                 turns.popleft().set_result(None)
             if turns:
                 self._waiting[who] = turns  # behind the others
 
-    def _beyond(self) -> Problem:
+    def _beyond(self) -> HttpProblem:
         detail = f"This bank has the {self._share} places for heavy work that one may have; the request was not begun."
-        return busy(self._retry_after, detail, status=429)
+        return busy_problem(self._retry_after, detail, status=429)

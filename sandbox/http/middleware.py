@@ -14,9 +14,9 @@ import uuid
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from sandbox.http.problems import KINDS, MEDIA_TYPE, Kind, problem_body
-from sandbox.monitoring.metrics import Metrics
-from sandbox.monitoring.service_log import note
+from sandbox.http.problems import MEDIA_TYPE, PROBLEM_KINDS, ProblemKind, problem_body
+from sandbox.monitoring.metrics import ServiceMetrics
+from sandbox.monitoring.service_log import log_event
 
 _SECURITY_HEADERS = (
     (b"x-content-type-options", b"nosniff"),
@@ -27,11 +27,11 @@ _SECURITY_HEADERS = (
 _HSTS = (b"strict-transport-security", b"max-age=31536000")
 
 
-class Surround:
+class RequestMiddleware:
     """The one middleware of the service."""
 
     def __init__(
-        self, app: ASGIApp, *, logger: logging.Logger, metrics: Metrics, seconds: float, linger: float
+        self, app: ASGIApp, *, logger: logging.Logger, metrics: ServiceMetrics, seconds: float, linger: float
     ) -> None:
         self._app = app
         self._logger = logger
@@ -40,23 +40,28 @@ class Surround:
         self._linger = linger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request within its time; answer with a problem if the application fails."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        visit = _Visit(scope, receive, send, linger=self._linger)
+        visit = _RequestExchange(scope, receive, send, linger=self._linger)
         try:
             async with asyncio.timeout(self._seconds):
                 await self._app(scope, visit.receive, visit.send)
         except TimeoutError:
-            await visit.fail(KINDS["timeout"], "The request took longer than allowed.", "send it again later")
+            await visit.send_problem(
+                PROBLEM_KINDS["timeout"], "The request took longer than allowed.", "send it again later"
+            )
         except Exception as error:  # the last catch: see the module's duty
-            note(self._logger, "fault", error=error, request=visit.id)
-            await visit.fail(KINDS["fault"], "The service failed at this request.", "tell the bureau the instance id")
+            log_event(self._logger, "fault", error=error, request=visit.id)
+            await visit.send_problem(
+                PROBLEM_KINDS["fault"], "The service failed at this request.", "tell the bureau the instance id"
+            )
         finally:
-            visit.write(self._logger, self._metrics)
+            visit.write_access_log(self._logger, self._metrics)
 
 
-class _Visit:
+class _RequestExchange:
     """One request on its way: counts bytes and adds headers."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, *, linger: float) -> None:
@@ -104,7 +109,7 @@ class _Visit:
                 while not self._body_ended:
                     await self.receive()
 
-    async def fail(self, kind: Kind, detail: str, next_step: str) -> None:
+    async def send_problem(self, kind: ProblemKind, detail: str, next_step: str) -> None:
         """Answer with a problem, unless an answer has begun: then the connection must break off."""
         self._scope["state"]["problem"] = kind.code
         if self._status:
@@ -115,14 +120,14 @@ class _Visit:
         await self.send({"type": "http.response.start", "status": kind.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": body})
 
-    def write(self, logger: logging.Logger, metrics: Metrics) -> None:
+    def write_access_log(self, logger: logging.Logger, metrics: ServiceMetrics) -> None:
         """The access line: the route's template, not the path, so that nothing a stranger typed is kept."""
         route = getattr(self._scope.get("route"), "path", "")
         state = self._scope["state"]
         seconds = time.monotonic() - self._started
         method = self._scope["method"] if route else ""
-        metrics.request(route, method, self._status, seconds, received=self._up, sent=self._down)
-        note(
+        metrics.observe_request(route, method, self._status, seconds, received=self._up, sent=self._down)
+        log_event(
             logger,
             "request",
             request=self.id,

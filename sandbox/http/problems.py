@@ -22,7 +22,7 @@ TYPE_PREFIX = "urn:shulab:error:"
 
 
 @dataclass(frozen=True)
-class Kind:
+class ProblemKind:
     """One kind of problem: its code (last part of ``type``), HTTP status and title in both languages."""
 
     code: str
@@ -32,30 +32,31 @@ class Kind:
 
     @property
     def title(self) -> str:
+        """The title in both languages."""
         return f"{self.zh} / {self.en}"
 
 
-KINDS: Mapping[str, Kind] = {
+PROBLEM_KINDS: Mapping[str, ProblemKind] = {
     kind.code: kind
     for kind in (
-        Kind("invalid-input", 422, "输入不可接受", "Input not acceptable"),
-        Kind("refused", 403, "不允许", "Not allowed"),
-        Kind("not-authentic", 401, "身份未能核实", "Not authenticated"),
-        Kind("not-found", 404, "不存在", "Not found"),
-        Kind("conflict", 409, "状态冲突", "Conflicts with the present state"),
-        Kind("unreachable", 503, "暂时不可用", "Not available now"),
-        Kind("busy", 503, "服务繁忙", "Busy"),
-        Kind("timeout", 408, "请求超时", "Request took too long"),
-        Kind("method-not-allowed", 405, "不支持的方法", "Method not allowed"),
-        Kind("too-large", 413, "内容过大", "Content too large"),
-        Kind("unsupported-media", 415, "不支持的内容类型", "Content type not supported"),
-        Kind("bad-request", 400, "请求格式错误", "Malformed request"),
-        Kind("fault", 500, "服务内部错误", "Fault of the service"),
+        ProblemKind("invalid-input", 422, "输入不可接受", "Input not acceptable"),
+        ProblemKind("refused", 403, "不允许", "Not allowed"),
+        ProblemKind("not-authentic", 401, "身份未能核实", "Not authenticated"),
+        ProblemKind("not-found", 404, "不存在", "Not found"),
+        ProblemKind("conflict", 409, "状态冲突", "Conflicts with the present state"),
+        ProblemKind("unreachable", 503, "暂时不可用", "Not available now"),
+        ProblemKind("busy", 503, "服务繁忙", "Busy"),
+        ProblemKind("timeout", 408, "请求超时", "Request took too long"),
+        ProblemKind("method-not-allowed", 405, "不支持的方法", "Method not allowed"),
+        ProblemKind("too-large", 413, "内容过大", "Content too large"),
+        ProblemKind("unsupported-media", 415, "不支持的内容类型", "Content type not supported"),
+        ProblemKind("bad-request", 400, "请求格式错误", "Malformed request"),
+        ProblemKind("fault", 500, "服务内部错误", "Fault of the service"),
     )
 }
 
 
-class Problem(Exception):
+class HttpProblem(Exception):
     """A problem of HTTP itself, which no error family has: size, media type, time, room."""
 
     def __init__(
@@ -68,13 +69,13 @@ class Problem(Exception):
         status: int | None = None,
     ) -> None:
         super().__init__(detail)
-        self.kind = KINDS[code] if status is None else replace(KINDS[code], status=status)
+        self.kind = PROBLEM_KINDS[code] if status is None else replace(PROBLEM_KINDS[code], status=status)
         self.detail = detail
         self.next_step = next_step
         self.headers = dict(headers or {})
 
 
-def problem_body(kind: Kind, detail: str, next_step: str, request_id: str, faults: Sequence[Any] = ()) -> bytes:
+def problem_body(kind: ProblemKind, detail: str, next_step: str, request_id: str, faults: Sequence[Any] = ()) -> bytes:
     """The JSON bytes of a problem document; ``instance`` is the request's id, as the log and X-Request-Id have it."""
     body: dict[str, Any] = {
         "type": TYPE_PREFIX + kind.code,
@@ -89,9 +90,9 @@ def problem_body(kind: Kind, detail: str, next_step: str, request_id: str, fault
     return json.dumps(body, ensure_ascii=False).encode()
 
 
-def answer(
+def problem_response(
     request: Request,
-    kind: Kind,
+    kind: ProblemKind,
     detail: str,
     *,
     next_step: str = "",
@@ -107,10 +108,10 @@ def answer(
     return Response(body, kind.status, headers=extra, media_type=MEDIA_TYPE)
 
 
-def install(app: FastAPI) -> None:
+def install_error_handlers(app: FastAPI) -> None:
     """Let every error of ``app`` leave as a problem document."""
     app.add_exception_handler(ShulabError, _on_shulab)
-    app.add_exception_handler(Problem, _on_problem)
+    app.add_exception_handler(HttpProblem, _on_problem)
     app.add_exception_handler(RequestValidationError, _on_validation)
     app.add_exception_handler(HTTPException, _on_http)
 
@@ -118,15 +119,15 @@ def install(app: FastAPI) -> None:
 async def _on_shulab(request: Request, error: Exception) -> Response:
     if not isinstance(error, ShulabError):
         raise error
-    kind = KINDS.get(error.code, KINDS["fault"])
+    kind = PROBLEM_KINDS.get(error.code, PROBLEM_KINDS["fault"])
     headers = {"Retry-After": str(getattr(error, "retry_after", 5))} if kind.status == 503 else {}
-    return answer(request, kind, error.detail, next_step=error.next_step, headers=headers)
+    return problem_response(request, kind, error.detail, next_step=error.next_step, headers=headers)
 
 
 async def _on_problem(request: Request, error: Exception) -> Response:
-    if not isinstance(error, Problem):
+    if not isinstance(error, HttpProblem):
         raise error
-    return answer(request, error.kind, error.detail, next_step=error.next_step, headers=error.headers)
+    return problem_response(request, error.kind, error.detail, next_step=error.next_step, headers=error.headers)
 
 
 async def _on_validation(request: Request, error: Exception) -> Response:
@@ -137,9 +138,9 @@ async def _on_validation(request: Request, error: Exception) -> Response:
         {"where": ".".join(str(part) for part in fault["loc"]), "rule": str(fault["type"])} for fault in error.errors()
     ]
     places = ", ".join(sorted({fault["where"] for fault in faults}))
-    return answer(
+    return problem_response(
         request,
-        KINDS["invalid-input"],
+        PROBLEM_KINDS["invalid-input"],
         f"These parts of the request do not fit: {places}.",
         next_step="compare the request to /v1/openapi.json",
         faults=faults,
@@ -153,9 +154,9 @@ async def _on_http(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
     default = "bad-request" if error.status_code < 500 else "fault"
-    kind = KINDS[_HTTP_CODES.get(error.status_code, default)]
+    kind = PROBLEM_KINDS[_HTTP_CODES.get(error.status_code, default)]
     detail = {
         "not-found": "There is nothing at this path.",
         "method-not-allowed": "This path does not know this method.",
     }.get(kind.code, "The request cannot be served as it is.")
-    return answer(request, kind, detail, next_step="see /v1/openapi.json", headers=error.headers)
+    return problem_response(request, kind, detail, next_step="see /v1/openapi.json", headers=error.headers)

@@ -17,13 +17,13 @@ from pathlib import Path
 
 from fastapi.concurrency import run_in_threadpool
 
-from sandbox.http.limits import busy
+from sandbox.http.limits import busy_problem
 
 _IN_MEMORY = 256 * 1024
 _STALE_SECONDS = 60.0
 
 
-class Uploads:
+class UploadLimiter:
     """``room``: bytes of all bodies. ``share``: bytes of one bank's. ``count``: bodies of one bank at once."""
 
     def __init__(self, folder: Path | None, *, room: int, share: int, count: int, retry_after: int) -> None:
@@ -32,11 +32,11 @@ class Uploads:
         self._bytes: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
         if folder is not None:
-            _sweep(folder)
+            _remove_stale_files(folder)
 
     @asynccontextmanager
     async def open(self, who: str, announced: int = 0) -> AsyncIterator[Upload]:
-        """Take in a body of ``who``; raises ``Problem`` (429 beyond the share of ``who``, 503 where all is taken).
+        """Take in a body of ``who``; raises ``HttpProblem`` (429 beyond the share of ``who``, 503 where all is taken).
 
         ``announced`` bytes that would not fit now are refused at once, and are not kept free for their sender.
         """
@@ -56,13 +56,13 @@ class Uploads:
                     del counter[who]
             upload.close()
 
-    def grow(self, who: str, more: int) -> None:
-        """Count bytes that have come; raises ``Problem`` as ``open`` does."""
+    def reserve(self, who: str, more: int) -> None:
+        """Count bytes that have come; raises ``HttpProblem`` as ``open`` does."""
         self._check(who, more)
         self._bytes[who] += more
         self.free -= more
 
-    def file(self) -> tempfile.SpooledTemporaryFile[bytes]:
+    def new_file(self) -> tempfile.SpooledTemporaryFile[bytes]:
         """An empty body."""
         return tempfile.SpooledTemporaryFile(
             max_size=_IN_MEMORY, dir=None if self._folder is None else str(self._folder)
@@ -72,23 +72,23 @@ class Uploads:
         if self._bytes[who] + more > self.share:
             raise self._beyond(f"the bodies of this bank take {self.share} bytes at most at a time")
         if more > self.free:
-            raise busy(self.retry_after)
+            raise busy_problem(self.retry_after)
 
     def _beyond(self, why: str) -> Exception:
-        return busy(self.retry_after, f"The request was not received: {why}.", status=429)
+        return busy_problem(self.retry_after, f"The request was not received: {why}.", status=429)
 
 
 class Upload:
     """A body as it comes."""
 
-    def __init__(self, uploads: Uploads, who: str) -> None:
+    def __init__(self, uploads: UploadLimiter, who: str) -> None:
         self._uploads, self._who = uploads, who
-        self._file = uploads.file()
+        self._file = uploads.new_file()
         self.size = 0
 
     async def write(self, piece: bytes) -> None:
-        """Add what has come; raises ``Problem`` where there is no room for it."""
-        self._uploads.grow(self._who, len(piece))
+        """Add what has come; raises ``HttpProblem`` where there is no room for it."""
+        self._uploads.reserve(self._who, len(piece))
         self.size += len(piece)
         if self.size <= _IN_MEMORY:
             self._file.write(piece)
@@ -96,7 +96,7 @@ class Upload:
         try:
             await run_in_threadpool(self._file.write, piece)
         except OSError:
-            raise busy(self._uploads.retry_after, "The disk has no room for the request.") from None
+            raise busy_problem(self._uploads.retry_after, "The disk has no room for the request.") from None
 
     def read(self) -> bytes:
         """All of it; blocks."""
@@ -108,7 +108,7 @@ class Upload:
         self._file.close()
 
 
-def _sweep(folder: Path) -> None:
+def _remove_stale_files(folder: Path) -> None:
     """Where the file system knows no files without names, they have one for a moment, and a kill may leave it."""
     for path in folder.iterdir():
         with contextlib.suppress(OSError):

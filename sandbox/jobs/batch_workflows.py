@@ -18,22 +18,22 @@ from datetime import UTC, datetime, timedelta
 from dbos import DBOS, SetWorkflowID
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.exchange import Charge, Outcome
+from lab.bureau.exchange import BatchCharge, BatchOutcome
 from lab.terms.errors import NotFound, ShulabError
-from sandbox.jobs.dbos_config import configure
-from sandbox.jobs.executors import Executor
-from sandbox.monitoring.service_log import note
+from sandbox.jobs.dbos_config import make_dbos_config
+from sandbox.jobs.executors import ExecutorRegistration
+from sandbox.monitoring.service_log import log_event
 
 QUEUE = "batches"
 _POLL_SECONDS = 0.1
 _WATCH_SECONDS = 1.0
 _OUTAGE_SECONDS, _OUTAGE_TRIES = 5.0, 100  # what is down is waited for; then the next workflow does
 _RECOVERIES = 1_000_000  # the library gives a workflow up after so many; a batch is given back by its outcome alone
-_KEPT = timedelta(days=1)  # finished workflows say nothing that the bureau's tables do not
+_WORKFLOW_RETENTION = timedelta(days=1)  # finished workflows say nothing that the bureau's tables do not
 _RUNNING = ["PENDING", "ENQUEUED"]
 
 
-class Jobs:
+class BatchWorkflows:
     """Runs the batches of a bureau. One for a process, because the library is; ``start`` and ``stop`` it.
 
     ``on_outcome`` hears what became of each batch, and the seconds that it took.
@@ -51,18 +51,18 @@ class Jobs:
     def start(self) -> None:
         """Take part: run what waits, and what dead processes left."""
         home = self._bureau.home
-        self._executor = Executor(home.path("executors"))
+        self._executor = ExecutorRegistration(home.path("executors"))
         self._workflow = self._declare()
         url = home.settings.database_url or f"sqlite:///{home.path('jobs.db')}"
         workers = self._bureau.batches_at_once()
-        DBOS(config=configure(url, self._executor.id, threads=workers + 4, logger=self._logger))
+        DBOS(config=make_dbos_config(url, self._executor.id, threads=workers + 4, logger=self._logger))
         DBOS.launch()
         self._queue = DBOS.register_queue(
             QUEUE, worker_concurrency=workers, polling_interval_sec=_POLL_SECONDS, on_conflict="always_update"
         )
         self._watcher.start()
 
-    def begin(self, charge: Charge, past: int = 0) -> None:
+    def enqueue(self, charge: BatchCharge, past: int = 0) -> None:
         """Hand a charged batch over; again is the same workflow, unless so many ``past`` ones have failed."""
         with SetWorkflowID(f"{charge.id}/{past}"):
             self._queue.enqueue(self._workflow, charge.contract, charge.job, charge.sha256)
@@ -72,7 +72,7 @@ class Jobs:
         self._stopped.set()
         self._watcher.join()
         DBOS.destroy(destroy_registry=True, workflow_completion_timeout_sec=seconds if self._under_way else 0)
-        self._executor.close()
+        self._executor.release()
 
     def _declare(self) -> Callable[[str, str, str], str]:
         """The workflow and its step, as the library knows them by name."""
@@ -109,10 +109,10 @@ class Jobs:
         self._tell(contract, sha256, outcome, time.monotonic() - begun)
         return outcome.state
 
-    def _tell(self, contract: str, sha256: str, outcome: Outcome, seconds: float) -> None:
+    def _tell(self, contract: str, sha256: str, outcome: BatchOutcome, seconds: float) -> None:
         error = outcome.error
         why = error.code if isinstance(error, ShulabError) else "fault" if error is not None else ""
-        note(
+        log_event(
             self._logger,
             "batch",
             error=error if why == "fault" else None,
@@ -133,7 +133,7 @@ class Jobs:
                     self._tidy()
                     tidied = time.monotonic()
             except Exception as error:  # the database may be away for a while, and the thread must outlive that
-                note(self._logger, "jobs are not watched", error=error)
+                log_event(self._logger, "jobs are not watched", error=error)
             self._stopped.wait(_WATCH_SECONDS)
 
     def _look_around(self) -> None:
@@ -143,17 +143,17 @@ class Jobs:
         holders = {one.executor_id for one in running if one.status == "PENDING" and one.executor_id}
         dead = [holder for holder in sorted(holders) if not self._executor.is_alive(holder)]
         if dead:
-            note(self._logger, "jobs recovered", executors=len(dead))
+            log_event(self._logger, "jobs recovered", executors=len(dead))
             DBOS._recover_pending_workflows(dead)
         known = {one.workflow_id.rpartition("/")[0] for one in running}
         for charge in waiting:
             if charge.id not in known:
                 past = DBOS.list_workflows(workflow_id_prefix=charge.id, load_input=False, load_output=False)
-                self.begin(charge, len(past))
+                self.enqueue(charge, len(past))
 
     def _tidy(self) -> None:
-        self._executor.bury()
-        before = (datetime.now(UTC) - _KEPT).isoformat()
+        self._executor.remove_dead()
+        before = (datetime.now(UTC) - _WORKFLOW_RETENTION).isoformat()
         old = DBOS.list_workflows(completed_before=before, queue_name=QUEUE, load_input=False, load_output=False)
         if old:
             DBOS.delete_workflows([one.workflow_id for one in old])

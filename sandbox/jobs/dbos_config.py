@@ -11,24 +11,24 @@ from typing import Any, NoReturn
 
 from dbos import DBOSConfig, _serialization
 
-NAME = "shulab"
+APPLICATION_NAME = "shulab"
 SCHEMA = "shulab_jobs"
-VERSION = "1"
+APPLICATION_VERSION = "1"
 """Of the workflow. Another number leaves what was begun under this one to processes that have it: change it only when
 the steps of a workflow begun before could not be gone on with."""
 
 
-def configure(url: str, executor: str, *, threads: int, logger: logging.Logger) -> DBOSConfig:
+def make_dbos_config(url: str, executor: str, *, threads: int, logger: logging.Logger) -> DBOSConfig:
     """The library's configuration over the database at ``url``; what it logs goes to ``logger``, without its text."""
-    _close_pickle()
+    _disable_pickle()
     quiet = logging.getLogger("dbos")
-    quiet.handlers = [_Places(logger)]
+    quiet.handlers = [_RedactingHandler(logger)]
     quiet.propagate = False
     return {
-        "name": NAME,
+        "name": APPLICATION_NAME,
         "system_database_url": url,
         "dbos_system_schema": SCHEMA,
-        "application_version": VERSION,
+        "application_version": APPLICATION_VERSION,
         "executor_id": executor,
         "serializer": _serialization.DBOSPortableJSON,
         "max_executor_threads": threads,
@@ -38,7 +38,7 @@ def configure(url: str, executor: str, *, threads: int, logger: logging.Logger) 
     }
 
 
-class _Places(logging.Handler):
+class _RedactingHandler(logging.Handler):
     """Passes on where the library complained, and not its words, which hold texts of exceptions."""
 
     def __init__(self, logger: logging.Logger) -> None:
@@ -50,7 +50,7 @@ class _Places(logging.Handler):
         self._logger.log(record.levelno, "jobs", extra={"facts": facts}, exc_info=record.exc_info)
 
 
-def _close_pickle() -> None:
+def _disable_pickle() -> None:
     def refuse(*_: Any) -> NoReturn:
         raise TypeError("jobs are kept as JSON alone")
 

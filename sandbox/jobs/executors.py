@@ -14,7 +14,7 @@ import uuid
 from pathlib import Path
 
 
-class Executor:
+class ExecutorRegistration:
     """This process's name among the executors, held until ``close`` or death; no name is given twice."""
 
     def __init__(self, folder: Path) -> None:
@@ -39,13 +39,13 @@ class Executor:
             os.close(descriptor)
         return False
 
-    def bury(self) -> None:
+    def remove_dead(self) -> None:
         """Remove the files that dead processes left."""
         for path in self._folder.glob("[0-9a-f]*"):
             if not self.is_alive(path.name):
                 path.unlink(missing_ok=True)
 
-    def close(self) -> None:
+    def release(self) -> None:
         """Leave."""
         with contextlib.suppress(FileNotFoundError):
             (self._folder / self.id).unlink()

@@ -15,14 +15,14 @@ from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-from lab.terms.text.escaping import visible_json
+from lab.terms.text.escaping import dump_visible_json
 
-NAME = "shulab.service"
-FILE = "service.jsonl"
-_KEPT = 5
+LOGGER_NAME = "shulab.service"
+LOG_FILE = "service.jsonl"
+_FILES_KEPT = 5
 
 
-class _JsonLines(logging.Formatter):
+class _JsonLinesFormatter(logging.Formatter):
     """Only what was given as ``facts`` and, for other libraries' records, their template without arguments."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -34,11 +34,11 @@ class _JsonLines(logging.Formatter):
         }
         line |= getattr(record, "facts", {})
         if record.exc_info and record.exc_info[1]:
-            line["fault"] = places(record.exc_info[1])
-        return visible_json(line)
+            line["fault"] = describe_error(record.exc_info[1])
+        return dump_visible_json(line)
 
 
-def places(error: BaseException) -> dict[str, object]:
+def describe_error(error: BaseException) -> dict[str, object]:
     """An exception as its type and where it passed, without its text."""
     frames = traceback.extract_tb(error.__traceback__)
     return {
@@ -47,7 +47,7 @@ def places(error: BaseException) -> dict[str, object]:
     }
 
 
-class _PrivateFile(RotatingFileHandler):
+class _PrivateFileHandler(RotatingFileHandler):
     """Makes each file, after a turn-over too, readable by its owner only."""
 
     def _open(self) -> TextIOWrapper:
@@ -55,12 +55,12 @@ class _PrivateFile(RotatingFileHandler):
         return TextIOWrapper(open(descriptor, "ab"), encoding="utf-8", line_buffering=True)
 
 
-def open_journal(folder: Path, max_bytes: int) -> logging.Logger:
+def open_service_log(folder: Path, max_bytes: int) -> logging.Logger:
     """The logger that writes to ``folder`` (made with mode 0700 if missing); uvicorn's own records go there as well."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    handler = _PrivateFile(folder / FILE, maxBytes=max_bytes, backupCount=_KEPT, encoding="utf-8")
-    handler.setFormatter(_JsonLines())
-    for name in (NAME, "uvicorn", "uvicorn.error"):
+    handler = _PrivateFileHandler(folder / LOG_FILE, maxBytes=max_bytes, backupCount=_FILES_KEPT, encoding="utf-8")
+    handler.setFormatter(_JsonLinesFormatter())
+    for name in (LOGGER_NAME, "uvicorn", "uvicorn.error"):
         logger = logging.getLogger(name)
         for old in list(logger.handlers):
             logger.removeHandler(old)
@@ -69,10 +69,10 @@ def open_journal(folder: Path, max_bytes: int) -> logging.Logger:
         logger.propagate = name == "uvicorn.error"
         if name != "uvicorn.error":
             logger.addHandler(handler)
-    return logging.getLogger(NAME)
+    return logging.getLogger(LOGGER_NAME)
 
 
-def note(logger: logging.Logger, event: str, *, error: BaseException | None = None, **facts: object) -> None:
+def log_event(logger: logging.Logger, event: str, *, error: BaseException | None = None, **facts: object) -> None:
     """Write one line; ``facts`` must hold no data values."""
     level = logging.ERROR if error is not None else logging.INFO
     info = (type(error), error, error.__traceback__) if error is not None else None

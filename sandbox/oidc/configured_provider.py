@@ -8,10 +8,10 @@ from lab.terms.errors import InvalidInput
 from sandbox.settings import ServiceSettings
 
 if TYPE_CHECKING:
-    from sandbox.oidc.provider import Provider
+    from sandbox.oidc.provider import OidcProvider
 
 
-def find_provider(settings: ServiceSettings) -> Provider | None:
+def load_oidc_provider(settings: ServiceSettings) -> OidcProvider | None:
     """The provider that the settings name, or None; raises ``InvalidInput`` for settings that leave nobody a way in."""
     if not settings.oidc_issuer:
         if not settings.local_accounts:
@@ -25,8 +25,11 @@ def find_provider(settings: ServiceSettings) -> Provider | None:
             "Wanted public_url and oidc_client_id beside oidc_issuer; one is missing.",
             next_step="set them in service.toml",
         )
-    from sandbox.oidc.provider import Provider, is_safe  # its libraries take as long to load as all the routes
+    from sandbox.oidc.provider import (  # its libraries take as long to load as all the routes
+        OidcProvider,
+        is_secure_url,
+    )
 
-    if not is_safe(settings.oidc_issuer):
+    if not is_secure_url(settings.oidc_issuer):
         raise InvalidInput("Wanted an OpenID issuer with https; found plain http.", next_step="correct oidc_issuer")
-    return Provider(settings)
+    return OidcProvider(settings)

@@ -15,16 +15,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from lab.bureau.people import Tokens
+from lab.bureau.people import SignInTokens
 
 T = TypeVar("T")
-MOST = 1000
-CALLBACK = "/v1/sign-in/oidc/callback"
-QUESTION_SECONDS, CODE_SECONDS = 600.0, 60.0
+MAX_PENDING = 1000
+CALLBACK_PATH = "/v1/sign-in/oidc/callback"
+SIGN_IN_SECONDS, CODE_SECONDS = 600.0, 60.0
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Question:
+class AuthorizationRequest:
     """One sign-in under way: where the browser is sent, and what its answer must fit."""
 
     url: str
@@ -34,7 +34,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Loopback:
+class LoopbackClient:
     """A command line that waits on this machine of the person's (RFC 8252): its port, challenge and own state."""
 
     port: int
@@ -43,19 +43,19 @@ class Loopback:
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Begun:
+class PendingSignIn:
     """A sign-in under way: the question, the browser that was sent with it, and who waits for the outcome."""
 
-    question: Question
+    request: AuthorizationRequest
     browser_sha256: str
-    loopback: Loopback | None
+    loopback: LoopbackClient | None
 
-    def is_of(self, browser: str) -> bool:
+    def is_from_browser(self, browser: str) -> bool:
         """Whether ``browser`` (the value of its cookie) is the one that began."""
         return hmac.compare_digest(hashlib.sha256(browser.encode()).hexdigest(), self.browser_sha256)
 
 
-class Once(Generic[T]):
+class OneTimeStore(Generic[T]):
     """Things that are taken once, under a key, within a time."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -64,9 +64,9 @@ class Once(Generic[T]):
         self._held: OrderedDict[str, tuple[float, T]] = OrderedDict()
 
     def put(self, key: str, thing: T) -> None:
-        """Keep ``thing`` under ``key``; the oldest beyond ``MOST`` are dropped."""
+        """Keep ``thing`` under ``key``; the oldest beyond ``MAX_PENDING`` are dropped."""
         self._held[key] = (self._clock() + self._seconds, thing)
-        while len(self._held) > MOST:
+        while len(self._held) > MAX_PENDING:
             self._held.popitem(last=False)
 
     def take(self, key: str) -> T | None:
@@ -75,27 +75,27 @@ class Once(Generic[T]):
         return thing if until > self._clock() else None
 
 
-class Waiting:
+class PendingSignIns:
     """What one service waits for; used from one event loop."""
 
     def __init__(self) -> None:
-        self.begun: Once[Begun] = Once(QUESTION_SECONDS)
-        self._codes: Once[tuple[str, Tokens]] = Once(CODE_SECONDS)
+        self.begun: OneTimeStore[PendingSignIn] = OneTimeStore(SIGN_IN_SECONDS)
+        self._codes: OneTimeStore[tuple[str, SignInTokens]] = OneTimeStore(CODE_SECONDS)
 
-    def begin(self, question: Question, loopback: Loopback | None) -> str:
+    def begin(self, question: AuthorizationRequest, loopback: LoopbackClient | None) -> str:
         """Remember a question by its state; returns what the browser's cookie must say."""
         browser = secrets.token_urlsafe(32)
         digest = hashlib.sha256(browser.encode()).hexdigest()
-        self.begun.put(question.state, Begun(question, digest, loopback))
+        self.begun.put(question.state, PendingSignIn(question, digest, loopback))
         return browser
 
-    def give_code(self, tokens: Tokens, challenge: str) -> str:
+    def issue_code(self, tokens: SignInTokens, challenge: str) -> str:
         """A one-time code for ``tokens``, of use only to who knows the verifier of ``challenge``."""
         code = secrets.token_urlsafe(32)
         self._codes.put(code, (challenge, tokens))
         return code
 
-    def take_code(self, code: str, verifier: str) -> Tokens | None:
+    def redeem_code(self, code: str, verifier: str) -> SignInTokens | None:
         """The tokens of ``code``; a wrong verifier spends it too."""
         from authlib.oauth2.rfc7636 import create_s256_code_challenge
 

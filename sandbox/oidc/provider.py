@@ -25,9 +25,9 @@ from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 
-from lab.bureau.people import Subject
+from lab.bureau.people import OidcSubject
 from lab.terms.errors import InvalidInput, NotAuthentic, Unreachable
-from sandbox.oidc.pending_sign_ins import CALLBACK, Question
+from sandbox.oidc.pending_sign_ins import CALLBACK_PATH, AuthorizationRequest
 from sandbox.settings import ServiceSettings
 
 ALGORITHMS = frozenset(
@@ -36,19 +36,19 @@ ALGORITHMS = frozenset(
 """No ``none``, and none under a shared secret: whoever knows the client's secret could sign for anybody."""
 _LEEWAY = 60
 _METADATA_SECONDS = 3600.0
-_LARGEST = 1024 * 1024
-_SECONDS = 10.0
-_AGAIN = "sign in again; if it stays so, ask an administrator"
+_MAX_RESPONSE_BYTES = 1024 * 1024
+_TIMEOUT_SECONDS = 10.0
+_RETRY_STEP = "sign in again; if it stays so, ask an administrator"
 
 
-class Provider:
+class OidcProvider:
     """The provider by its issuer; used from one event loop."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._issuer = settings.oidc_issuer
         self._client = settings.oidc_client_id
         self._secret = _secret(settings)
-        self._callback = settings.public_url + CALLBACK
+        self._callback = settings.public_url + CALLBACK_PATH
         self._authorities: ssl.SSLContext | bool = True
         if settings.oidc_ca_file is not None:
             self._authorities = _authorities(settings)
@@ -56,9 +56,9 @@ class Provider:
         self._keys: KeySet | None = None
         self._read_at = 0.0
 
-    async def ask(self) -> Question:
+    async def new_authorization_request(self) -> AuthorizationRequest:
         """A new question, of random state, nonce and verifier."""
-        metadata = await self._known()
+        metadata = await self._read_metadata()
         state, nonce, verifier = generate_token(43), generate_token(43), generate_token(64)
         url = prepare_grant_uri(
             metadata["authorization_endpoint"],
@@ -71,21 +71,21 @@ class Provider:
             code_challenge=create_s256_code_challenge(verifier),
             code_challenge_method="S256",
         )
-        return Question(url, state, nonce, verifier)
+        return AuthorizationRequest(url, state, nonce, verifier)
 
-    async def answered(self, question: Question, code: str, issuer: str | None) -> Subject:
+    async def verify_callback(self, question: AuthorizationRequest, code: str, issuer: str | None) -> OidcSubject:
         """Who the answer to ``question`` is: exchanges its ``code`` and reads the ID token.
 
         ``issuer`` is what the answer says of itself (RFC 9207). Raises ``NotAuthentic``, or ``Unreachable``.
         """
-        metadata = await self._known()
+        metadata = await self._read_metadata()
         if issuer not in (None, self._issuer) or (
             issuer is None and metadata.get("authorization_response_iss_parameter_supported") is True
         ):
-            raise _wrong("the answer is another issuer's")
+            raise _not_authentic("the answer is another issuer's")
         token = await self._exchange(metadata, code, question.verifier)
         claims = await self._read(metadata, token, question.nonce)
-        return Subject(self._issuer, str(claims["sub"]))
+        return OidcSubject(self._issuer, str(claims["sub"]))
 
     async def _exchange(self, metadata: dict[str, Any], code: str, verifier: str) -> dict[str, Any]:
         body = prepare_token_request(
@@ -98,7 +98,7 @@ class Provider:
         url, headers, body = auth.prepare("POST", metadata["token_endpoint"], headers, body)
         status, found = await self._fetch("POST", url, headers=headers, content=body.encode())
         if status != 200 or not isinstance(found.get("id_token"), str):
-            raise _wrong("the provider did not accept the code")
+            raise _not_authentic("the provider did not accept the code")
         return found
 
     async def _read(self, metadata: dict[str, Any], token: dict[str, Any], nonce: str) -> CodeIDToken:
@@ -122,18 +122,18 @@ class Provider:
             claims.validate(leeway=_LEEWAY)
         except (JoseError, ValueError, TypeError) as error:
             # An error of joserfc names a claim or a rule, never a value; others are named by their kind alone.
-            raise _wrong(getattr(error, "error", "") or "it is no ID token") from None
+            raise _not_authentic(getattr(error, "error", "") or "it is no ID token") from None
         if not isinstance(claims.get("sub"), str) or not 1 <= len(claims["sub"]) <= 255:
-            raise _wrong("the subject")
+            raise _not_authentic("the subject")
         return claims
 
-    async def _known(self) -> dict[str, Any]:
+    async def _read_metadata(self) -> dict[str, Any]:
         """The provider's metadata (OpenID Connect Discovery), read anew every hour."""
         if not self._metadata or time.monotonic() - self._read_at > _METADATA_SECONDS:
             url = self._issuer.rstrip("/") + "/.well-known/openid-configuration"
             status, found = await self._fetch("GET", url)
             endpoints = [found.get(name) for name in ("authorization_endpoint", "token_endpoint", "jwks_uri")]
-            if status != 200 or found.get("issuer") != self._issuer or not all(map(is_safe, endpoints)):
+            if status != 200 or found.get("issuer") != self._issuer or not all(map(is_secure_url, endpoints)):
                 raise Unreachable(
                     "Wanted the OpenID provider's own metadata, with https addresses; found others.",
                     next_step="an administrator checks oidc_issuer in service.toml",
@@ -145,7 +145,7 @@ class Provider:
         if self._keys is None or anew:
             status, found = await self._fetch("GET", metadata["jwks_uri"])
             if status != 200:
-                raise _down()
+                raise _unreachable()
             self._keys = KeySet.import_key_set({"keys": found.get("keys", [])})
         return self._keys
 
@@ -156,17 +156,17 @@ class Provider:
         try:
             async with (
                 httpx.AsyncClient(
-                    verify=self._authorities, timeout=_SECONDS, follow_redirects=False, trust_env=False
+                    verify=self._authorities, timeout=_TIMEOUT_SECONDS, follow_redirects=False, trust_env=False
                 ) as client,
                 client.stream(method, url, headers=headers, content=content) as response,
             ):
                 received = bytearray()
                 async for piece in response.aiter_bytes():
                     received += piece
-                    if len(received) > _LARGEST:
-                        raise _down()
+                    if len(received) > _MAX_RESPONSE_BYTES:
+                        raise _unreachable()
         except (httpx.TransportError, httpx.InvalidURL):
-            raise _down() from None
+            raise _unreachable() from None
         try:
             found = json.loads(received)
         except (ValueError, RecursionError):
@@ -192,7 +192,7 @@ def _authorities(settings: ServiceSettings) -> ssl.SSLContext:
         raise InvalidInput("Wanted PEM certificates in oidc_ca_file.", next_step="check the path") from None
 
 
-def is_safe(url: object) -> bool:
+def is_secure_url(url: object) -> bool:
     """Whether an address is https, or of this machine."""
     try:
         parts = urlsplit(url) if isinstance(url, str) else None
@@ -207,9 +207,9 @@ def is_safe(url: object) -> bool:
     return parts.scheme == "https" or (parts.scheme == "http" and own)
 
 
-def _wrong(rule: str) -> NotAuthentic:
-    return NotAuthentic(f"The provider's answer is not accepted: {rule}.", next_step=_AGAIN)
+def _not_authentic(rule: str) -> NotAuthentic:
+    return NotAuthentic(f"The provider's answer is not accepted: {rule}.", next_step=_RETRY_STEP)
 
 
-def _down() -> Unreachable:
+def _unreachable() -> Unreachable:
     return Unreachable("The OpenID provider does not answer.", next_step="try again in a minute")

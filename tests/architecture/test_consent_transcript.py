@@ -36,22 +36,22 @@ import polars as pl
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.connection.client import JobCard, Outlet, Patience
-from lab.bank.scoring.batch_transfer import deliver
+from lab.bank.connection.client import BureauClient, JobDescription, RetryPolicy
+from lab.bank.scoring.batch_transfer import submit_batch
 from lab.bureau.bureau import Bureau
-from lab.bureau.contracts.draft_clauses import Choices
-from lab.bureau.contracts.drafting import find_works, keep_draft, write_contract
+from lab.bureau.contracts.draft_clauses import ContractOptions
+from lab.bureau.contracts.drafting import build_contract, find_contract_models, save_draft
 from lab.bureau.data.register import import_register
-from lab.bureau.model_registry.registry import keep_model, publish_model
-from lab.terms.consent import written
-from lab.terms.contract.document import ConsentTerms, Detail, Operation
-from lab.terms.errors import NotFound, Refused
+from lab.bureau.model_registry.registry import publish_model, save_model
+from lab.terms.consent import format_consent_time
+from lab.terms.contract.document import ConsentClause, Operation, ResultDetail
+from lab.terms.errors import NotAllowed, NotFound
 from models.bureau.model import Model
-from models.bureau.training.trainer import train
+from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from protocols.matching import bank as matching
-from protocols.matching.bureau import ENGINES, MIN_COUNTED, generate_key
-from protocols.wire.frame import Kind, is_frame, unpack
+from protocols.matching.bureau import ENGINES, MIN_COUNT_IDENTIFIERS, generate_key
+from protocols.wire.frame import FrameKind, is_frame, unpack_frame
 from tests.support.bank_matching import count, places
 from tests.support.bureau_scene import AUTHOR, RECIPIENT, Bank, Clock, Scene, Tables
 from tests.support.http_recorder import Recorder, recording
@@ -59,14 +59,20 @@ from tests.support.http_recorder import Recorder, recording
 ROWS, AGREED, GOING, SILENT = 200, range(10), 10, 11
 """Firms 0 to 9 consent, firm 10 does and withdraws, firm 11 (X) never did."""
 STRANGER = "firm-9999"
-CONSENT = ConsentTerms(required=True, why="the enterprise is to decide")
-PATIENCE = Patience(connect=10, answer=120, tries=1, longest_wait=0.1)
-MATCHING = (Kind.MATCH_SETUP, Kind.MATCH_SHARD, Kind.MATCH_DELTA, Kind.MATCH_REQUEST, Kind.MATCH_RESPONSE)
+CONSENT = ConsentClause(required=True, why="the enterprise is to decide")
+PATIENCE = RetryPolicy(connect_timeout=10, read_timeout=120, tries=1, longest_wait=0.1)
+MATCHING = (
+    FrameKind.MATCH_SETUP,
+    FrameKind.MATCH_SHARD,
+    FrameKind.MATCH_DELTA,
+    FrameKind.MATCH_REQUEST,
+    FrameKind.MATCH_RESPONSE,
+)
 KEYS = {engine: generate_key(engine) for engine in ENGINES}
 CONTRACT, COUNTING = "c-20260301-0000000a", "c-20260301-0000000b"
 JOB, COUNT = "job-0001", "count-0001"
 SEED = hashlib.sha256(b"the same blinding each time").digest()
-STRANGERS = [f"stranger-{number:04d}" for number in range(MIN_COUNTED)]
+STRANGERS = [f"stranger-{number:04d}" for number in range(MIN_COUNT_IDENTIFIERS)]
 
 
 class SameSigner:
@@ -114,7 +120,7 @@ def tables() -> Tables:
 
 @pytest.fixture(scope="module")
 def model(tables: Tables) -> Model:
-    return train(tables.public, tables.bank, tables.label, family="scorecard", name="credit", version=1).model
+    return train_model(tables.public, tables.bank, tables.label, family="scorecard", name="credit", version=1).model
 
 
 @contextmanager
@@ -131,7 +137,7 @@ def bureau_of(folder: Path, tables: Tables, model: Model, rows: list[int]) -> It
         source = folder / "register.csv"
         tables.public[rows].insert_column(0, pl.Series("id", [tables.codes[row] for row in rows])).write_csv(source)
         import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
-        keep_model(bureau.store, bureau.home, model, "main")
+        save_model(bureau.store, bureau.home, model, "main")
         publish_model(bureau.store, bureau.home, "credit", 1)
         yield scene
 
@@ -158,14 +164,16 @@ def serving(home: Path) -> Iterator[int]:
 
 def contract_of(scene: Scene, contract: str, engine: str, *operations: Operation) -> None:
     """A contract of that id that requires consent, approved and not yet signed."""
-    detail = Detail.TOTAL if operations else Detail.FULL
-    choices = Choices(detail=detail, operations=operations, engine=engine, recipients=(RECIPIENT,), consent=CONSENT)
+    detail = ResultDetail.TOTAL if operations else ResultDetail.FULL
+    choices = ContractOptions(
+        detail=detail, operations=operations, engine=engine, recipients=(RECIPIENT,), consent=CONSENT
+    )
     with scene.bureau.store.begin() as session:
-        works = find_works(session, scene.bureau.shelf, [("credit", 1)])
-        made = write_contract(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now)
+        works = find_contract_models(session, scene.bureau.shelf, [("credit", 1)])
+        made = build_contract(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now)
         document = made.model_copy(update={"id": contract})
         above = scene.bureau.home.settings.two_officers_above
-        keep_draft(session, document, author=AUTHOR, above=above, now=scene.clock.now, told=scene.bank.told)
+        save_draft(session, document, author=AUTHOR, above=above, now=scene.clock.now, told=scene.bank.told)
     scene.file(document, signed=False)
 
 
@@ -177,7 +185,7 @@ def run(
     with bureau_of(folder, tables, model, [row for row in range(ROWS) if row != without]) as scene:
         contract_of(scene, CONTRACT, engine)
         contract_of(scene, COUNTING, engine, Operation.COUNT)
-        begin, end = (written(scene.clock.now + timedelta(days=days)) for days in (-1, 20))
+        begin, end = (format_consent_time(scene.clock.now + timedelta(days=days)) for days in (-1, 20))
         lines = [f"{tables.codes[row]},Test bank,credit-approval,{begin},{end},sheet" for row in agreed]
         (folder / "consents.csv").write_text("\n".join(["code,bank,purpose,starts,expires,evidence", *lines]) + "\n")
         scene.bureau.consents.import_file(folder / "consents.csv", by="person:steward", id_kind="opaque")
@@ -185,14 +193,16 @@ def run(
             return _job(scene, recorder, engine)
 
 
-def _match(outlet: Outlet, engine: str, asked: list[str]) -> tuple[matching.Setup, list[int], np.ndarray]:
+def _match(outlet: BureauClient, engine: str, asked: list[str]) -> tuple[matching.SetupManifest, list[int], np.ndarray]:
     """The set-up, who of those asked is in it, and the tags of all asked, also of those who are not."""
     setup, held = places(outlet, CONTRACT, JOB)
     blinding = matching.Blinding(engine, SEED)
-    response = outlet.match(CONTRACT, JOB, blinding.request(asked))[0]
-    assert outlet.match(CONTRACT, JOB, blinding.request(asked))[0] == response
-    digests = matching.digests(CONTRACT, asked, blinding.finish(response, len(asked), setup.stated.public_key))
-    found = zip(*matching.place(setup.geometry, digests[:, matching.TAG_BYTES :]), strict=True)
+    response = outlet.match(CONTRACT, JOB, blinding.build_request(asked))[0]
+    assert outlet.match(CONTRACT, JOB, blinding.build_request(asked))[0] == response
+    digests = matching.derive_tags_and_marks(
+        CONTRACT, asked, blinding.finalize(response, len(asked), setup.signed_key.public_key)
+    )
+    found = zip(*matching.locate_marks(setup.geometry, digests[:, matching.TAG_BYTES :]), strict=True)
     matched = [row for row, (bucket, place) in enumerate(found) if int(place) in held[bucket]]
     return setup, matched, digests[:, : matching.TAG_BYTES]
 
@@ -205,25 +215,25 @@ def _job(scene: Scene, recorder: Recorder, engine: str) -> Seen:
     def attempt(tags: np.ndarray, rows: list[int]) -> None:
         batch = bank.batch(sheet, tags, scene.tables.bank[rows], CONTRACT)
         try:
-            deliver(outlet, CONTRACT, JOB, batch)
+            submit_batch(outlet, CONTRACT, JOB, batch)
             seen.found.append("scored")
-        except Refused as error:
+        except NotAllowed as error:
             seen.found.append(str(error))
 
-    with Outlet(recorder.url, Signer(bank), patience=PATIENCE) as outlet:
-        outlet.bureau()
+    with BureauClient(recorder.url, Signer(bank), retry_policy=PATIENCE) as outlet:
+        outlet.bureau_card()
         for contract in (CONTRACT, COUNTING):
             document, _ = outlet.contract(contract)
-            outlet.versions(contract)
+            outlet.contract_versions(contract)
             outlet.sign_contract(contract, bank.sign(document.contract))
-        outlet.offer("credit")
+        outlet.model_offer("credit")
         outlet.allowance(CONTRACT)
         sheet = BankSheet.from_json(outlet.sheet(CONTRACT))
-        outlet.open_job(CONTRACT, JOB, JobCard(RECIPIENT, "credit", 1, 50))
+        outlet.open_job(CONTRACT, JOB, JobDescription(RECIPIENT, "credit", 1, 50))
         setup, seen.matched, tags = _match(outlet, engine, asked)
         # What an honest bank has no use for: the tag of an identifier that did not match.
         forged = tags[[SILENT]]
-        outlet.open_job(COUNTING, COUNT, JobCard(RECIPIENT, "credit", 1, 200))
+        outlet.open_job(COUNTING, COUNT, JobDescription(RECIPIENT, "credit", 1, 200))
         seen.counted = count(outlet, COUNTING, COUNT, [*asked, *STRANGERS], engine, SEED)
         frame = bank.keys.public_context()
         name = hashlib.sha256(frame).hexdigest()
@@ -232,7 +242,7 @@ def _job(scene: Scene, recorder: Recorder, engine: str) -> Seen:
         outlet.has_context(CONTRACT, JOB, name)
         known = tags[: len(AGREED)]
         batch = bank.batch(sheet, known, scene.tables.bank[list(AGREED)], CONTRACT)
-        deliver(outlet, CONTRACT, JOB, batch)
+        submit_batch(outlet, CONTRACT, JOB, batch)
         attempt(np.vstack([known[:5], forged]), [*range(5), SILENT])
         attempt(forged, [SILENT])
         withdrawn = [codes[GOING]]
@@ -297,7 +307,7 @@ def form_of_body(body: bytes) -> Any:
     """A frame by its header and the length of each part; anything else as text."""
     if not is_frame(body):
         return masked(body.decode())
-    frame = unpack(body, Kind(body[5]))
+    frame = unpack_frame(body, FrameKind(body[5]))
     return frame.kind, masked(json.dumps(frame.meta)), [len(part) for part in frame.parts]
 
 
@@ -311,7 +321,9 @@ def forms(seen: Seen) -> list[tuple[str, Any]]:
 
 def matching_frames(seen: Seen) -> list[tuple[str, bytes]]:
     """Every frame of matching and counting, in order, with the masked name of its message."""
-    return [(masked(name), body) for name, body in seen.messages[1::2] if is_frame(body) and Kind(body[5]) in MATCHING]
+    return [
+        (masked(name), body) for name, body in seen.messages[1::2] if is_frame(body) and FrameKind(body[5]) in MATCHING
+    ]
 
 
 @pytest.fixture(scope="module", params=[ENGINES[0], pytest.param(ENGINES[1], marks=pytest.mark.soak)])
@@ -337,14 +349,14 @@ def test_no_byte_of_the_transcript_differs_in_length_or_form(silent: Seen, absen
     assert len(one) == len(other) > 60
     for left, right in zip(one, other, strict=True):
         assert left == right
-    kinds = {form[0] for _, form in one if isinstance(form, tuple) and isinstance(form[0], Kind)}
-    assert kinds == set(Kind), "every kind of frame is in the transcript"
+    kinds = {form[0] for _, form in one if isinstance(form, tuple) and isinstance(form[0], FrameKind)}
+    assert kinds == set(FrameKind), "every kind of frame is in the transcript"
     assert sum("403" in str(form) for _, form in one) >= 3, "so are refusals"
 
 
 def test_no_byte_of_matching_and_counting_differs_at_all(silent: Seen, absent: Seen) -> None:
     one, other = matching_frames(silent), matching_frames(absent)
-    assert {Kind(body[5]) for _, body in one} == set(MATCHING)
+    assert {FrameKind(body[5]) for _, body in one} == set(MATCHING)
     assert len(one) >= 12 and one == other
 
 

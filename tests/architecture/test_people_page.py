@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from lab.bureau.people.permissions import matrix_table
+from lab.bureau.people.permissions import permission_table
 
 PAGE = Path(__file__).parents[2] / "docs" / "people.md"
 
@@ -12,4 +12,4 @@ PAGE = Path(__file__).parents[2] / "docs" / "people.md"
 def test_the_pages_matrix_is_the_matrix() -> None:
     text = PAGE.read_text("utf-8")
     shown = text.split("<!-- matrix: begin -->\n")[1].split("\n<!-- matrix: end -->")[0]
-    assert shown == matrix_table()
+    assert shown == permission_table()

@@ -11,7 +11,7 @@ import click
 import pytest
 import typer.main
 
-from lab.cli import GROUPS, assemble
+from lab.cli import SUBCOMMANDS, build_app
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -22,14 +22,14 @@ TABLE_ROW = re.compile(r"^\| `lab ([a-z -]+?)`", re.MULTILINE)
 @cache
 def tree(group: str) -> click.Command:
     """The click command of a group (or single command), loaded as ``lab GROUP`` loads it."""
-    root = typer.main.get_command(assemble(group))
+    root = typer.main.get_command(build_app(group))
     return root.commands[group]  # type: ignore[attr-defined]
 
 
 def leaves() -> dict[str, click.Command]:
     """Every command a person can call: ``"bank score" -> command``."""
     found: dict[str, click.Command] = {}
-    waiting = [(group, tree(group)) for group in GROUPS]
+    waiting = [(group, tree(group)) for group in SUBCOMMANDS]
     while waiting:
         name, command = waiting.pop()
         below = getattr(command, "commands", None)
@@ -50,7 +50,7 @@ def shown() -> list[str]:
 def resolve(words: list[str]) -> tuple[click.Command, list[str]]:
     """The command that ``words`` call and the arguments left for it."""
     group, *rest = words
-    assert group in GROUPS, f"README shows `lab {group}`, which does not exist"
+    assert group in SUBCOMMANDS, f"README shows `lab {group}`, which does not exist"
     command = tree(group)
     while below := getattr(command, "commands", None):
         assert rest and rest[0] in below, f"README shows `lab {' '.join(words)}`, which does not exist"

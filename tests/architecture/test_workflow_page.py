@@ -5,23 +5,23 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from lab.bureau.contracts.workflow import Action, State, diagram
-from lab.cli.officer.views import STATES
+from lab.bureau.contracts.workflow import ContractAction, ContractState, draw_diagram
+from lab.cli.officer.views import STATE_LABELS
 
 PAGE = Path(__file__).parents[2] / "docs" / "contract-workflow.md"
 
 
 def test_the_diagram_is_drawn_from_the_table() -> None:
-    """Put what ``diagram()`` gives between the markers when this fails."""
+    """Put what ``draw_diagram()`` gives between the markers when this fails."""
     found = re.search(
         r"<!-- diagram: begin -->\n```mermaid\n(.*?)\n?```\n<!-- diagram: end -->", PAGE.read_text("utf-8"), re.S
     )
     assert found is not None
-    assert found[1] == diagram()
+    assert found[1] == draw_diagram()
 
 
 def test_every_state_and_action_has_a_row_and_the_words_that_commands_show() -> None:
     rows = dict(re.findall(r"^\| ([a-z-]+) \| (\S+) \|", PAGE.read_text("utf-8"), re.M))
     del rows["state"], rows["action"]
-    assert set(rows) == {state.value for state in State} | {action.value for action in Action}
-    assert {name: rows[name] for name in STATES} == STATES
+    assert set(rows) == {state.value for state in ContractState} | {action.value for action in ContractAction}
+    assert {name: rows[name] for name in STATE_LABELS} == STATE_LABELS

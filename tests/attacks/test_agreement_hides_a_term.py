@@ -62,8 +62,8 @@ def hidden(way: str) -> bool:
 
 @ways
 def test_without_the_way_back_the_term_is_hidden(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(extraction, "statements", lambda _: frozenset())
-    monkeypatch.setattr("lab.terms.contract.odrl.validation.check", lambda graph: agreement_of(graph))
+    monkeypatch.setattr(extraction, "canonical_statements", lambda _: frozenset())
+    monkeypatch.setattr("lab.terms.contract.odrl.validation.validate_agreement", lambda graph: agreement_of(graph))
     assert hidden(way)
 
 

@@ -9,11 +9,11 @@ import pytest
 
 from lab.bureau.contracts import policy
 from lab.terms.contract.document import Ceilings
-from lab.terms.errors import Refused
-from protocols.matching.bank import CANARIES
+from lab.terms.errors import NotAllowed
+from protocols.matching.bank import MIN_CANARIES
 from tests.support.bureau_scene import Scene
 
-TEN = 10 + CANARIES
+TEN = 10 + MIN_CANARIES
 
 
 def raise_the_ceiling(scene: Scene) -> int:
@@ -33,5 +33,5 @@ def test_without_the_signatures_the_edited_terms_count(scene: Scene, monkeypatch
 
 
 def test_the_edited_row_lets_nothing_through(scene_on_both: Scene) -> None:
-    with pytest.raises(Refused, match="signature"):
+    with pytest.raises(NotAllowed, match="signature"):
         raise_the_ceiling(scene_on_both)

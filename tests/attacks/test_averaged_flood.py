@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from lab.bureau.exchange import batches
-from lab.bureau.exchange.scoring.batch_scoring import Scoring
+from lab.bureau.exchange.scoring.batch_scoring import ScoringService
 from lab.terms.errors import Conflict
 from protocols.scoring.bank import KeyHolder
 from tests.support.bureau_scene import Scene
@@ -28,7 +28,7 @@ def ask_again(scene: Scene, contract: str, batch: bytes) -> list[bytes]:
         job = f"again-{number}"
         scene.bank.open_job(scene.bureau, contract, job)
         try:
-            charge = scene.bureau.receive_batch_again(contract, job, name_of(batch))
+            charge = scene.bureau.receive_rescoring(contract, job, name_of(batch))
         except Conflict:
             continue
         scene.bureau.evaluate_batch(contract, job, charge.sha256)
@@ -43,9 +43,9 @@ def scores(keys: KeyHolder, reply: bytes, batch: bytes) -> np.ndarray:
 
 
 def test_without_the_rule_every_turn_brings_another_reply(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batches.Batches, "check_changed", lambda *_: None)
-    monkeypatch.setattr("lab.bureau.exchange.scoring.batch_scoring.check_fresh", lambda *_: None)
-    monkeypatch.setattr(Scoring, "_charge", uncharged(Scoring._charge))
+    monkeypatch.setattr(batches.BatchRepository, "check_not_yet_evaluated", lambda *_: None)
+    monkeypatch.setattr("lab.bureau.exchange.scoring.batch_scoring.check_fresh_ciphertexts", lambda *_: None)
+    monkeypatch.setattr(ScoringService, "_charge", uncharged(ScoringService._charge))
     contract = scene.contract()
     batch = batch_of(scene, contract)
     replies = ask_again(scene, contract, batch)
@@ -76,13 +76,13 @@ def test_there_is_one_reply(scene: Scene) -> None:
 
 def test_the_ciphertexts_in_another_batch_are_refused(scene: Scene) -> None:
     """The same columns in other frames: under other tags, or with one column more."""
-    from protocols.wire.frame import Frame, Kind, unpack
+    from protocols.wire.frame import Frame, FrameKind, unpack_frame
 
     contract = scene.contract()
     batch = batch_of(scene, contract)
     scene.bureau.score(contract, JOB, batch)
-    frame = unpack(batch, Kind.BATCH)
+    frame = unpack_frame(batch, FrameKind.BATCH)
     tags = scene.bank.match(scene.bureau, contract, scene.tables.codes[30:36]).tags
-    other = Frame(Kind.BATCH, frame.meta, (tags.tobytes(), *frame.parts[1:])).pack()
+    other = Frame(FrameKind.BATCH, frame.meta, (tags.tobytes(), *frame.parts[1:])).pack()
     with pytest.raises(Conflict, match="were sent in another one"):
         scene.bureau.score(contract, JOB, other)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.bank.matching.setup_store import HeldSetup
+from lab.bank.matching.setup_store import StoredSetup
 from lab.terms.errors import InvalidInput, ShulabError
 from protocols.matching import bureau
 from protocols.matching.bank import check_bucket
@@ -44,9 +44,9 @@ class Breaking(Registry):
     def is_there(self, code: str) -> bool:
         """Whether the mark of an enterprise falls into the broken bucket: the bureau can work that out for all."""
         values = bureau.evaluate_register(self.engine, self.key(CONTRACT, "match"), [code])
-        marks = bureau.digests(CONTRACT, [code], values)[:, 16:]
+        marks = bureau.derive_tags_and_marks(CONTRACT, [code], values)[:, 16:]
         assert self._geometry is not None
-        return int(bureau.place(self._geometry, marks)[0][0]) == self.broken
+        return int(bureau.locate_marks(self._geometry, marks)[0][0]) == self.broken
 
 
 def ends(folder: Path, hostile: Breaking, codes: list[str]) -> bool:
@@ -61,11 +61,11 @@ def ends(folder: Path, hostile: Breaking, codes: list[str]) -> bool:
 def test_without_the_look_when_it_comes_each_job_answers_for_one_client(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def write(self: HeldSetup, number: int, coded: bytes) -> None:
+    def write(self: StoredSetup, number: int, coded: bytes) -> None:
         check_bucket(self.setup, number, coded)
         os.pwrite(self.descriptor, coded, self.offsets[number])
 
-    monkeypatch.setattr(HeldSetup, "_write", write)
+    monkeypatch.setattr(StoredSetup, "_write", write)
     hostile = Breaking(CODES)
     clients = [*CODES[:5], *(f"nowhere-{number}" for number in range(5))]  # matched or not
     told = [not ends(tmp_path / client, hostile, [client]) for client in clients]

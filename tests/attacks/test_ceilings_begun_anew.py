@@ -11,7 +11,7 @@ import pytest
 
 from lab.bureau.exchange.scoring import batch_scoring
 from lab.terms.contract.document import Ceilings
-from lab.terms.errors import Refused
+from lab.terms.errors import NotAllowed
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.matching.test_key_epochs import rotate, score
 
@@ -32,7 +32,7 @@ def score_twice(scene: Scene) -> int:
 
 def test_without_lasting_pseudonyms_the_count_begins_anew(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The former way: who is counted is named by tag, as the bank itself names them."""
-    charge = batch_scoring.Scoring._charge
+    charge = batch_scoring.ScoringService._charge
 
     def by_tag(room, session, work, passed, sent, now):
         names = [bytes(tag).hex() for tag in work.head.tags]
@@ -41,10 +41,10 @@ def test_without_lasting_pseudonyms_the_count_begins_anew(scene: Scene, monkeypa
             patch.setattr(room, "_keys", keys)
             return charge(room, session, work, passed, sent, now)
 
-    monkeypatch.setattr(batch_scoring.Scoring, "_charge", by_tag)
+    monkeypatch.setattr(batch_scoring.ScoringService, "_charge", by_tag)
     assert score_twice(scene) == 2
 
 
 def test_the_count_goes_on(scene: Scene) -> None:
-    with pytest.raises(Refused, match="scores_per_enterprise"):
+    with pytest.raises(NotAllowed, match="scores_per_enterprise"):
         score_twice(scene)

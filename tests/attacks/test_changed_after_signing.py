@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from lab.bank.connection.client import Outlet
+from lab.bank.connection.client import BureauClient
 from lab.bank.contract import agreement
-from lab.bank.contract.agreement import Agreement, check_agreement, own_text
+from lab.bank.contract.agreement import ActiveScoringContract, verify_contract_text, verify_scoring_contract
 from lab.terms.contract.document import SignedContract, signing_input
 from lab.terms.errors import NotAuthentic, NotFound
 from tests.support.bank_homes import HomeBank, agree, at_home
@@ -21,8 +21,8 @@ from tests.support.served_bureau import House
 ADDED = "a partner abroad"
 
 
-def go(house: House, bank: HomeBank, contract: str) -> Agreement:
-    return check_agreement(
+def go(house: House, bank: HomeBank, contract: str) -> ActiveScoringContract:
+    return verify_scoring_contract(
         bank.home,
         house.outlet(bank.opened),
         contract,
@@ -44,7 +44,7 @@ def exchange_the_text(house: House, monkeypatch: pytest.MonkeyPatch, folder: Pat
     document = whole.contract.model_copy(update={"recipients": (*whole.contract.recipients, ADDED)})
     signature = house.bureau.keys.sign(signing_input(document)).hex()
     other = SignedContract(contract=document, bureau_signature=signature, bank_signature=whole.bank_signature)
-    monkeypatch.setattr(Outlet, "contract", lambda *_: (other, state))
+    monkeypatch.setattr(BureauClient, "contract", lambda *_: (other, state))
     return go(house, bank, contract).contract.recipients
 
 
@@ -52,7 +52,7 @@ def test_without_the_own_copy_and_signature_the_bank_runs_under_another_text(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bank that believes the bureau's word that it has signed."""
-    monkeypatch.setattr(agreement, "_own", lambda home, document, contract: SignedContract(contract=document))
+    monkeypatch.setattr(agreement, "_own_version", lambda home, document, contract: SignedContract(contract=document))
     monkeypatch.setattr(SignedContract, "verify", lambda *_, **__: None)
     assert ADDED in exchange_the_text(house, monkeypatch, tmp_path)
 
@@ -66,11 +66,11 @@ def test_another_text_is_not_shown_as_the_contract_either(house: House, tmp_path
     """What `lab bank contract` shows of a version that was signed here is what was signed here."""
     bank, contract = signed(house, tmp_path)
     own = bank.home.contract(contract).contract
-    assert own_text(bank.home, contract, own) is own
+    assert verify_contract_text(bank.home, contract, own) is own
     with pytest.raises(NotAuthentic, match="not the one this bank signed"):
-        own_text(bank.home, contract, own.model_copy(update={"recipients": (ADDED,)}))
+        verify_contract_text(bank.home, contract, own.model_copy(update={"recipients": (ADDED,)}))
     with pytest.raises(NotAuthentic, match="another contract"):
-        own_text(bank.home, contract, own.model_copy(update={"id": "c-other-9"}))
+        verify_contract_text(bank.home, contract, own.model_copy(update={"id": "c-other-9"}))
 
 
 def test_a_version_that_the_bank_never_saw_runs_nothing(house: House, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def go_back(house: House, monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:
     house.scene.amend(contract, retention_days=30)
     agree(house, bank, contract)
     assert go(house, bank, contract).contract.retention_days == 30
-    monkeypatch.setattr(Outlet, "contract", lambda *_: former)
+    monkeypatch.setattr(BureauClient, "contract", lambda *_: former)
     return go(house, bank, contract).contract.retention_days
 
 
@@ -109,10 +109,10 @@ def test_a_retired_version_runs_nothing(house: House, tmp_path: Path, monkeypatc
 def exchange_the_sheet(house: House, monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:
     """How many cut points the bank's sheet has after the bureau has exchanged it for one that asks more finely."""
     bank, contract = signed(house, folder)
-    sheet = Outlet.sheet
+    sheet = BureauClient.sheet
     own = sheet(house.outlet(bank.opened), contract)  # type: ignore[arg-type]
     finer = own.replace(b'"score"', b'"Score"', 1) if b'"score"' in own else own + b" "
-    monkeypatch.setattr(Outlet, "sheet", lambda *_: finer)
+    monkeypatch.setattr(BureauClient, "sheet", lambda *_: finer)
     go(house, bank, contract)
     return len(finer)
 

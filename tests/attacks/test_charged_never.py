@@ -13,12 +13,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lab.bureau.exchange.charges import return_identifiers
+from lab.bureau.exchange.charges import refund_identifiers
 from lab.bureau.exchange.jobs import lock_contract
-from lab.bureau.exchange.matching.match_requests import Matching
-from lab.bureau.store.tables import MatchRow
+from lab.bureau.exchange.matching.match_requests import MatchingService
+from lab.bureau.store.tables import MatchRequestRow
 from lab.terms.errors import ShulabError, Unreachable
-from protocols.matching.bank import CANARIES, Blinding, read_setup
+from protocols.matching.bank import MIN_CANARIES, Blinding, read_setup
 from tests.support.bank_matching import ENGINE
 from tests.support.bureau_scene import Scene
 
@@ -30,16 +30,16 @@ def one_fails(monkeypatch: pytest.MonkeyPatch) -> Callable[[], threading.Event]:
     """The first evaluation fails, and not before the event: the answer to the second."""
 
     def arrange() -> threading.Event:
-        evaluate, first, answered = Matching._evaluate, [True], threading.Event()
+        evaluate, first, answered = MatchingService._evaluate, [True], threading.Event()
 
-        def failing(room: Matching, *work: object) -> object:
+        def failing(room: MatchingService, *work: object) -> object:
             if first:
                 first.pop()
                 assert answered.wait(30)
                 raise Unreachable("The workers were lost.")
             return evaluate(room, *work)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(Matching, "_evaluate", failing)
+        monkeypatch.setattr(MatchingService, "_evaluate", failing)
         return answered
 
     return arrange
@@ -50,13 +50,13 @@ def cheat(scene: Scene, answered: threading.Event) -> tuple[int, int]:
     contract = scene.contract()
     scene.bank.open_job(scene.bureau, contract)
     blinding = Blinding(ENGINE, SEED)
-    request = blinding.request(scene.tables.codes[:30])
+    request = blinding.build_request(scene.tables.codes[:30])
     with ThreadPoolExecutor(1) as threads:
         failing = threads.submit(scene.bureau.match, contract, "job-1", request)
         while "match.charged" not in scene.ledger():
             pass
-        stated = read_setup(scene.bureau.matching_setup(contract, "job-1")).stated
-        values = blinding.finish(scene.bureau.match(contract, "job-1", request)[0], 30, stated.public_key)
+        stated = read_setup(scene.bureau.matching_setup(contract, "job-1")).signed_key
+        values = blinding.finalize(scene.bureau.match(contract, "job-1", request)[0], 30, stated.public_key)
         answered.set()
         assert isinstance(failing.exception(), ShulabError)
     return len({bytes(value) for value in values}), scene.bureau.allowance(contract)["identifiers"]["used"]
@@ -65,15 +65,15 @@ def cheat(scene: Scene, answered: threading.Event) -> tuple[int, int]:
 def test_without_the_look_at_who_was_answered_the_values_are_free(
     scene: Scene, one_fails: Callable[[], threading.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def careless(room: Matching, contract: str, key: tuple[str, int, str, bool], count: int, *_: object) -> None:
+    def careless(room: MatchingService, contract: str, key: tuple[str, int, str, bool], count: int, *_: object) -> None:
         with room._store.begin() as session:
             lock_contract(session, contract)
-            session.delete(session.get_one(MatchRow, key))
-            return_identifiers(session, contract, count)
+            session.delete(session.get_one(MatchRequestRow, key))
+            refund_identifiers(session, contract, count)
 
-    monkeypatch.setattr(Matching, "_give_back", careless)
+    monkeypatch.setattr(MatchingService, "_give_back", careless)
     assert cheat(scene, one_fails()) == (30, 0)
 
 
 def test_what_was_answered_is_charged_once(scene_on_both: Scene, one_fails: Callable[[], threading.Event]) -> None:
-    assert cheat(scene_on_both, one_fails()) == (30, 30 + CANARIES)
+    assert cheat(scene_on_both, one_fails()) == (30, 30 + MIN_CANARIES)

@@ -28,13 +28,13 @@ import zstandard
 from numpy.typing import NDArray
 
 from protocols.scoring import bureau, key_proof, mask, messages
-from protocols.scoring.messages import Terms
+from protocols.scoring.messages import QuantizedWeights
 from protocols.scoring.parameters import PARAMETERS, SEED_BYTES, ParameterSet
 from protocols.scoring.rlwe import sampling
-from protocols.scoring.rlwe.sampling import Element
-from protocols.scoring.rlwe.seed_expansion import expand
+from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe.seed_expansion import expand_seed
 from protocols.scoring.seal import binding, format
-from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
+from protocols.wire.frame import Frame, FrameKind, MalformedFrame, unpack_frame
 from tests.support.insider import CONTRACT, Insider, as_element, integers, slots, terms_of, zero
 
 SETS = pytest.mark.parametrize("params", PARAMETERS.values(), ids=lambda p: p.name)
@@ -70,19 +70,19 @@ def former_check(data: bytes, params: ParameterSet) -> None:
 def former_load(data: bytes, params: ParameterSet) -> Any:
     """How the bureau came to a key or a column: what passed from outside went to SEAL, and was looked at afterwards."""
     former_check(data, params)
-    made = binding.load(seal.Ciphertext, (data,), params)
-    first = binding.context(params.name).first_parms_id()
+    made = binding.load_object(seal.Ciphertext, (data,), params)
+    first = binding.seal_context(params.name).first_parms_id()
     if not (made.size() == 2 and made.is_ntt_form() and made.parms_id() == first) or made.is_transparent():
-        raise binding.NativeRefusal("no fresh ciphertext")
+        raise binding.SealRejection("no fresh ciphertext")
     return made
 
 
-def former_evaluate(key: bytes, columns: list[bytes], terms: Terms, params: ParameterSet) -> Any:
+def former_evaluate(key: bytes, columns: list[bytes], terms: QuantizedWeights, params: ParameterSet) -> Any:
     """The reply to columns in SEAL's form: all protection as it is, but for what is loaded."""
-    context = binding.context(params.name)
+    context = binding.seal_context(params.name)
     evaluator, encoder = seal.Evaluator(context), seal.BatchEncoder(context)
-    reply, product = mask.draw(former_load(key, params), params), seal.Ciphertext()
-    for column, row in zip(columns, terms.values % params.plain_modulus, strict=True):
+    reply, product = mask.draw_mask(former_load(key, params), params), seal.Ciphertext()
+    for column, row in zip(columns, terms.weights % params.plain_modulus, strict=True):
         plain = seal.Plaintext()
         encoder.encode(row.tolist(), plain)
         evaluator.transform_to_ntt_inplace(plain, context.first_parms_id())
@@ -95,12 +95,12 @@ def former_evaluate(key: bytes, columns: list[bytes], terms: Terms, params: Para
     return reply
 
 
-def in_place_of_a_seed(first: Element, second: Element, params: ParameterSet) -> bytes:
+def in_place_of_a_seed(first: RingElement, second: RingElement, params: ParameterSet) -> bytes:
     """Two full polynomials in SEAL's seeded form: compressed within, padded to the length of one and a seed."""
     values = np.stack([first, second])
     array = zstandard.ZstdCompressor(19).compress(struct.pack("<Q", values.size) + values.astype("<u8").tobytes())
     array = struct.pack("<HBBBBHQ", 0xA15E, 16, 4, 3, 2, 0, 16 + len(array)) + array
-    level = binding.context(params.name).first_parms_id()
+    level = binding.seal_context(params.name).first_parms_id()
     content = format.CIPHERTEXT.pack(*level, 1, 2, params.degree, len(params.data_primes), 1.0, 1) + array
     assert len(content) <= former_length(params)
     content = content.ljust(former_length(params), b"\0")
@@ -134,45 +134,49 @@ class Chooser:
         """The number that lifts a weight above all else in the second half of a reply."""
         return 1 << (self.params.modulus.bit_length() - self.params.plain_modulus.bit_length() - 2)
 
-    def constant(self, number: int) -> Element:
+    def constant(self, number: int) -> RingElement:
         """A constant polynomial, which is the same number everywhere when it is transformed."""
         rows = zero(self.params)
         return rows + np.array([[number % prime] for prime in self.params.data_primes], dtype=np.uint64)
 
     def ciphertext(
         self, number: int, message: NDArray[np.uint8] | None = None
-    ) -> tuple[Element, Element, NDArray[np.int64]]:
+    ) -> tuple[RingElement, RingElement, NDArray[np.int64]]:
         """(m - (number s + t e), number) transformed, and e."""
         params, secret = self.params, self.insider.secret
-        error, t = sampling.binomial(params.degree), params.plain_modulus
+        error, t = sampling.sample_centred_binomial(params.degree), params.plain_modulus
         inside = np.zeros(params.degree, dtype=np.int64) if message is None else self._polynomial(message)
         first = as_element(inside.astype(object) - (secret.astype(object) * number + error.astype(object) * t), params)
-        return binding.residues(binding.ciphertext(first, first, params), params)[0], self.constant(number), error
+        return (
+            binding.ciphertext_residues(binding.ciphertext_from_coefficients(first, first, params), params)[0],
+            self.constant(number),
+            error,
+        )
 
     def _polynomial(self, message: NDArray[np.uint8]) -> NDArray[np.int64]:
         plain, found = seal.Plaintext(), np.zeros(self.params.degree, dtype=np.int64)
-        seal.BatchEncoder(binding.context(self.params.name)).encode(message.tolist(), plain)
+        seal.BatchEncoder(binding.seal_context(self.params.name)).encode(message.tolist(), plain)
         found[: plain.coeff_count()] = [plain.data(index) for index in range(plain.coeff_count())]
         return found
 
     @cached_property
-    def key(self) -> tuple[Element, Element, NDArray[np.int64]]:
+    def key(self) -> tuple[RingElement, RingElement, NDArray[np.int64]]:
         return self.ciphertext(1)
 
-    def columns(self) -> list[tuple[Element, Element, NDArray[np.int64]]]:
+    def columns(self) -> list[tuple[RingElement, RingElement, NDArray[np.int64]]]:
         numbers = [self.digit if column == CHOSEN else 1 for column in range(COLUMNS)]
         return [self.ciphertext(number, row) for number, row in zip(numbers, self.answers, strict=True)]
 
-    def prove(self, key: bytes) -> tuple[bytes, tuple[Element, Element]]:
+    def prove(self, key: bytes) -> tuple[bytes, tuple[RingElement, RingElement]]:
         """The honest proof for pk = (-(s + t e), 1), and the key's coefficients."""
         first, second, error = self.key
-        pk = binding.elements(binding.transformed(first, second, self.params), self.params)
-        return key_proof.prove(key, pk, self.insider.secret, error, self.params), pk
+        pk = binding.ciphertext_coefficients(binding.ciphertext_from_ntt(first, second, self.params), self.params)
+        return key_proof.prove_key(key, pk, self.insider.secret, error, self.params), pk
 
     def read_weights(self, reply: Any) -> NDArray[np.int64]:
         """The chosen column's weights, by the high digits of a reply's second half."""
         params = self.params
-        second = binding.elements(reply, params)[1]
+        second = binding.ciphertext_coefficients(reply, params)[1]
         prime, dropped = params.primes[0], params.modulus // params.primes[0]
         centred = [int(v) - prime if int(v) > prime // 2 else int(v) for v in second[0]]
         half = self.digit // 2
@@ -195,8 +199,8 @@ def test_with_seals_own_form_one_total_gives_every_weight_of_a_chosen_column(par
     key = in_place_of_a_seed(first, second, params)
     former_check(key, params)  # from outside it is a seeded ciphertext
     proof, _ = chooser.prove(key)
-    found = binding.elements(former_load(key, params), params)
-    key_proof.check(key, found, proof, params)  # the proof is true
+    found = binding.ciphertext_coefficients(former_load(key, params), params)
+    key_proof.verify_key_proof(key, found, proof, params)  # the proof is true
     one = np.zeros((len(params.data_primes), params.degree), dtype=np.uint64)
     one[:, 0] = 1
     assert (found[1] == one).all()
@@ -212,8 +216,8 @@ def test_a_key_that_was_chosen_cannot_be_said(params: ParameterSet) -> None:
     chooser = CHOOSERS[params.name]
     first, second, _ = chooser.key
     former = in_place_of_a_seed(first, second, params)
-    residues = messages.pack_seeded(bytes(SEED_BYTES), first, params)[SEED_BYTES:]
-    seals_own = binding.dump(binding.transformed(first, second, params))
+    residues = messages.pack_seeded_ciphertext(bytes(SEED_BYTES), first, params)[SEED_BYTES:]
+    seals_own = binding.save_object(binding.ciphertext_from_ntt(first, second, params))
     for key in (
         former,
         seals_own,
@@ -222,18 +226,22 @@ def test_a_key_that_was_chosen_cannot_be_said(params: ParameterSet) -> None:
         (seals_own * 3)[: params.column_bytes],
         residues,
         residues + residues,
-        messages.pack_seeded(bytes(SEED_BYTES), first, params) + messages.pack_seeded(b"", second, params),
+        messages.pack_seeded_ciphertext(bytes(SEED_BYTES), first, params)
+        + messages.pack_seeded_ciphertext(b"", second, params),
         *(seed + residues for seed in (bytes(SEED_BYTES), b"\1" + bytes(SEED_BYTES - 1), os.urandom(SEED_BYTES))),
     ):
         proof, _ = chooser.prove(key)
         for parts in ((key, proof), (key + proof,), (key, proof, key)):
-            with pytest.raises((MalformedFrame, key_proof.NoProof)):
-                bureau.check_context(Frame(Kind.CONTEXT, {"parameters": params.name, "form": 2}, parts).pack(), params)
+            with pytest.raises((MalformedFrame, key_proof.InvalidKeyProof)):
+                bureau.check_context(
+                    Frame(FrameKind.CONTEXT, {"parameters": params.name, "form": 2}, parts).pack(), params
+                )
     # Whatever stands beside a seed, the second polynomial is the seed's.
     seed = os.urandom(SEED_BYTES)
     for beside in (first, second, zero(params)):
         assert (
-            messages.read_seeded(messages.pack_seeded(seed, beside, params), params)[1] == expand(seed, params)
+            messages.read_seeded_ciphertext(messages.pack_seeded_ciphertext(seed, beside, params), params)[1]
+            == expand_seed(seed, params)
         ).all()
 
 
@@ -247,14 +255,16 @@ def test_columns_that_were_chosen_cannot_be_said_and_a_reply_gives_no_weight(par
     made = chooser.columns()
     former = [in_place_of_a_seed(b, a, params) for b, a, _ in made]
     with pytest.raises(MalformedFrame):
-        batch = messages.pack_batch(params, CONTRACT, messages.digest(context), tags, former)
-        bureau.evaluate(context, batch, chooser.terms, params, CONTRACT)
+        batch = messages.pack_batch(params, CONTRACT, messages.frame_sha256(context), tags, former)
+        bureau.evaluate_batch(context, batch, chooser.terms, params, CONTRACT)
     # The nearest that can be said: its first polynomials, beside seeds. Nobody can decrypt what comes of it ...
-    said = [messages.pack_seeded(os.urandom(SEED_BYTES), b, params) for b, _, _ in made]
+    said = [messages.pack_seeded_ciphertext(os.urandom(SEED_BYTES), b, params) for b, _, _ in made]
     honest = insider.holder.encrypt(tags, chooser.answers, contract=CONTRACT)
-    for batch in (messages.pack_batch(params, CONTRACT, messages.digest(context), tags, said), honest):
-        frame = bureau.evaluate(context, batch, chooser.terms, params, CONTRACT)
-        reply = binding.reply(*messages.read_output(unpack(frame, Kind.REPLY).parts[0], params), params)
+    for batch in (messages.pack_batch(params, CONTRACT, messages.frame_sha256(context), tags, said), honest):
+        frame = bureau.evaluate_batch(context, batch, chooser.terms, params, CONTRACT)
+        reply = binding.reply_ciphertext(
+            *messages.read_output(unpack_frame(frame, FrameKind.REPLY).parts[0], params), params
+        )
         if batch is honest:
             assert (chooser.decrypt(reply) == chooser.scores).all()
         else:
@@ -267,12 +277,14 @@ def test_columns_that_were_chosen_cannot_be_said_and_a_reply_gives_no_weight(par
 def test_level_form_scale_and_correction_are_nothing_that_a_bank_can_say(params: ParameterSet) -> None:
     """A key whose factor is another than 1 scaled mask and flood with it; frames have no place for one."""
     insider = CHOOSERS[params.name].insider
-    key, proof = unpack(insider.holder.public_context(), Kind.CONTEXT).parts
-    first, second = messages.read_seeded(key, params)
-    head = format.CIPHERTEXT.unpack_from(format.content(binding.dump(binding.transformed(first, second, params))))
-    level = binding.context(params.name).first_parms_id()
+    key, proof = unpack_frame(insider.holder.public_context(), FrameKind.CONTEXT).parts
+    first, second = messages.read_seeded_ciphertext(key, params)
+    head = format.CIPHERTEXT.unpack_from(
+        format.object_content(binding.save_object(binding.ciphertext_from_ntt(first, second, params)))
+    )
+    level = binding.seal_context(params.name).first_parms_id()
     assert head == (*level, 1, 2, params.degree, len(params.data_primes), 1.0, 1)
     for more in ({"correction_factor": 5}, {"scale": 2.0}, {"level": 0}):  # a header's other words are not read
-        frame = Frame(Kind.CONTEXT, {"parameters": params.name, "form": 2, **more}, (key, proof)).pack()
+        frame = Frame(FrameKind.CONTEXT, {"parameters": params.name, "form": 2, **more}, (key, proof)).pack()
         assert messages.read_context(frame, params) == (key, proof)
     assert integers(second, params).any()

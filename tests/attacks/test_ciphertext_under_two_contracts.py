@@ -20,12 +20,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lab.bureau.exchange.scoring import batch_scoring
-from lab.bureau.store.tables import SeedRow
+from lab.bureau.store.tables import CiphertextSeedRow
 from lab.terms.errors import Conflict
 from models.shared.sheet import BankSheet
-from protocols.scoring.bureau import BatchHead
+from protocols.scoring.bureau import ParsedBatch
 from protocols.scoring.parameters import SEED_BYTES
-from protocols.wire.frame import Frame, Kind, unpack
+from protocols.wire.frame import Frame, FrameKind, unpack_frame
 from tests.support.bureau_fixtures import model, open_scene, scene, scene_on_both, tables
 from tests.support.bureau_scene import Scene
 
@@ -49,21 +49,21 @@ def encrypted(scene: Scene, contract: str, tags: np.ndarray) -> bytes:
 
 def moved(batch: bytes, contract: str, tags: np.ndarray) -> bytes:
     """The same ciphertexts in a batch under another contract."""
-    frame = unpack(batch, Kind.BATCH)
-    return Frame(Kind.BATCH, {**frame.meta, "contract": contract}, (tags.tobytes(), *frame.parts[1:])).pack()
+    frame = unpack_frame(batch, FrameKind.BATCH)
+    return Frame(FrameKind.BATCH, {**frame.meta, "contract": contract}, (tags.tobytes(), *frame.parts[1:])).pack()
 
 
 def changed(batch: bytes) -> bytes:
     """The same seeds, with a bit of each column's last residue turned."""
-    frame = unpack(batch, Kind.BATCH)
+    frame = unpack_frame(batch, FrameKind.BATCH)
     parts = [part[:-1] + bytes([part[-1] ^ 1]) for part in frame.parts[1:]]
-    return Frame(Kind.BATCH, frame.meta, (frame.parts[0], *parts)).pack()
+    return Frame(FrameKind.BATCH, frame.meta, (frame.parts[0], *parts)).pack()
 
 
 def former_check(seen: set[tuple[str, bytes]]) -> Any:
     """How it was: hashes of whole ciphertexts, held for a contract."""
 
-    def check(session: Session, bank: str, head: BatchHead) -> None:
+    def check(session: Session, bank: str, head: ParsedBatch) -> None:
         prints = {(head.contract, hashlib.sha256(part).digest()) for part in head.ciphertexts}
         if prints & seen:
             raise Conflict("Sent before.")
@@ -75,7 +75,7 @@ def former_check(seen: set[tuple[str, bytes]]) -> Any:
 def test_with_ciphertexts_held_for_a_contract_one_is_evaluated_three_times(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batch_scoring, "check_fresh", former_check(set()))
+    monkeypatch.setattr(batch_scoring, "check_fresh_ciphertexts", former_check(set()))
     first, second = scene.contract(), scene.contract()
     batch = encrypted(scene, first, prepared(scene, first))
     elsewhere = moved(batch, second, prepared(scene, second))
@@ -110,8 +110,8 @@ def test_a_seed_is_taken_once_from_a_bank_under_whatever_contract_and_with_whate
     scene.reopen()
     assert scene.bureau.score(first, JOB, batch) == (reply, receipt)
     assert scene.bureau.allowance(first)["scores"]["total"] == 6
-    with scene.bureau.store.read() as session:
-        held = list(session.scalars(select(SeedRow.seed)))
-    parts = unpack(batch, Kind.BATCH).parts[1:]
+    with scene.bureau.store.begin_read() as session:
+        held = list(session.scalars(select(CiphertextSeedRow.seed)))
+    parts = unpack_frame(batch, FrameKind.BATCH).parts[1:]
     assert sorted(held) == sorted(part[:SEED_BYTES] for part in parts)
     scene.bureau.score(second, JOB, encrypted(scene, second, tags))

@@ -19,7 +19,7 @@ import pytest
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.key_management.keys import BureauKeys
-from lab.bureau.key_management.seal_keys import KEY_VARIABLE
+from lab.bureau.key_management.seal_keys import SEAL_KEY_VARIABLE
 from lab.terms.errors import ShulabError
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.test_exchange import HERE, JOB, batch_of
@@ -43,18 +43,18 @@ def test_without_a_key_elsewhere_the_copy_opens(tmp_path: Path) -> None:
 def test_with_the_key_elsewhere_the_copy_is_no_use(tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     key = base64.b64encode(os.urandom(32)).decode()
     if where == "environment":
-        monkeypatch.setenv(KEY_VARIABLE, key)
+        monkeypatch.setenv(SEAL_KEY_VARIABLE, key)
         made = Bureau.create(tmp_path / "bureau", name="Test bureau", seal="environment")
     else:
         made = Bureau.create(tmp_path / "bureau", name="Test bureau", key_file=tmp_path / "safe" / "seal.key")
     with made as bureau:
         secret = bureau.keys.with_matching_key("x25519", 1, "c-0001", "match", bytes)
-    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    monkeypatch.delenv(SEAL_KEY_VARIABLE, raising=False)
     if where != "environment":
         (tmp_path / "safe" / "seal.key").unlink()
     with pytest.raises(ShulabError):
         steal(tmp_path / "bureau", tmp_path / "copy")
-    monkeypatch.setenv(KEY_VARIABLE, base64.b64encode(os.urandom(32)).decode())
+    monkeypatch.setenv(SEAL_KEY_VARIABLE, base64.b64encode(os.urandom(32)).decode())
     with pytest.raises(ShulabError):
         BureauKeys.open(BureauHome.open(tmp_path / "copy"))
     found = b"".join(path.read_bytes() for path in (tmp_path / "copy").rglob("*") if path.is_file())

@@ -25,7 +25,7 @@ import pytest
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.workers.pool import WorkerPool
-from protocols.compute_pool import LocalCrew
+from protocols.compute_pool import ProcessComputePool
 
 ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
@@ -158,12 +158,12 @@ def test_no_lab_command_can_be_dumped() -> None:
 
 
 def test_neither_workers_nor_crews_can_be_dumped() -> None:
-    crew = LocalCrew(1)
+    crew = ProcessComputePool(1)
     pool = WorkerPool(1, job_seconds=20, memory_mib=4096)
     try:
         assert list(crew.map(eval, [(DUMPABLE,)])) == [0]
         assert pool.run(eval, "__import__('resource').getrlimit(4)") == (0, 0)
-        status = Path(f"/proc/{pool.template}/limits").read_text()
+        status = Path(f"/proc/{pool.fork_server_pid}/limits").read_text()
         assert any(line.startswith("Max core file size") and line.split()[4] == "0" for line in status.splitlines())
     finally:
         pool.close()

@@ -20,14 +20,14 @@ from lab.terms.keys.party import Party
 from lab.terms.witnessing import cosignature
 from lab.terms.witnessing.checkpoint import SignedCheckpoint
 from lab.terms.witnessing.cosignature import Cosignature, cosign, find_cosignatures, read_cosignature, witness_keys
-from lab.terms.witnessing.quorum import WitnessTerms
-from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey, NoteSignature
-from lab.witness.cosigning import Watching
+from lab.terms.witnessing.quorum import WitnessQuorum
+from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey, NoteSignature
+from lab.witness.cosigning import CheckpointCosigner
 from lab.witness.home import WitnessHome
 from tests.support.forking_bureau import Bank, Ledger, make_bank, make_witnesses, named
 
 
-def stage(folder: Path) -> tuple[Ledger, Ledger, Bank, list[Watching]]:
+def stage(folder: Path) -> tuple[Ledger, Ledger, Bank, list[CheckpointCosigner]]:
     """Two forks, of which the witnesses have cosigned the first; a bank that was shown the second."""
     shown_to_all = Ledger()
     shown_to_all.answer("other", "before")
@@ -52,7 +52,7 @@ def count_lines(checkpoint: SignedCheckpoint, keys, **more) -> tuple[Cosignature
         read_cosignature(key, line, checkpoint.note.text)
         for line in checkpoint.note.signatures
         for key in keys
-        if line.is_by(key)
+        if line.claims_key(key)
     )
 
 
@@ -83,7 +83,7 @@ def test_a_key_under_two_names_or_a_name_with_two_keys_is_no_term(tmp_path: Path
         (first, Party(name=first.name, public_key=second.public_key), third),
     ):
         with pytest.raises(ValidationError):
-            WitnessTerms(quorum=2, parties=parties)
+            WitnessQuorum(quorum=2, parties=parties)
 
 
 def make_believe(folder: Path) -> Bank:
@@ -92,7 +92,7 @@ def make_believe(folder: Path) -> Bank:
     text = fork.checkpoint().note.text
     for party in named(folder).parties:
         secret = Ed25519PrivateKey.generate()
-        key = NoteKey(party.name, secret.public_key().public_bytes_raw().hex(), COSIGNATURE)
+        key = NoteKey(party.name, secret.public_key().public_bytes_raw().hex(), SIGNATURE_COSIGNATURE)
         fork.lines.setdefault(len(fork.bodies), []).append(cosign(key, secret.sign, text, datetime.now(UTC)))
     return bank
 
@@ -118,7 +118,7 @@ def test_the_bureaus_and_the_banks_own_key_are_no_witnesses(tmp_path: Path) -> N
     ledger = Ledger()
     bank = make_bank(tmp_path, "b", ledger)
     for own in (ledger.public, bank.contract.bank.public_key):
-        terms = WitnessTerms(quorum=1, parties=(Party(name="w.example", public_key=own),))
+        terms = WitnessQuorum(quorum=1, parties=(Party(name="w.example", public_key=own),))
         with pytest.raises(ValidationError, match="a key of its own"):
             Bank(bank.home, ledger, terms).contract  # noqa: B018
 
@@ -130,8 +130,8 @@ def borrow(folder: Path) -> tuple[Bank, Ledger]:
     second = Ledger(bodies=list(fork.bodies))
     for number in range(3):
         home = WitnessHome.open(folder / f"w{number}")
-        home.trust(Party(name="second bureau", public_key=second.public))
-        assert second.offer_anyhow(Watching(home, home.key())).status == 200
+        home.watch_bureau(Party(name="second bureau", public_key=second.public))
+        assert second.offer_anyhow(CheckpointCosigner(home, home.open_key())).status == 200
     fork.lines = second.lines
     return bank, second
 
@@ -182,7 +182,7 @@ def test_without_covering_the_receipts_yesterdays_quorum_is_enough(
         return checkpoint, cosignature.check_quorum(checkpoint, terms, bureau_key, now=datetime.now(UTC))
 
     monkeypatch.setattr(product, "_await_quorum", lax)
-    monkeypatch.setattr(product, "check_covered", lambda head, checkpoint, proof: None)
+    monkeypatch.setattr(product, "check_head_included", lambda head, checkpoint, proof: None)
     assert bank.finish() is not None
 
 
@@ -199,7 +199,7 @@ def test_a_cosignature_of_another_time_does_not_count(tmp_path: Path) -> None:
         Party(name=f"w{number}.example", public_key=one.public_key().public_bytes_raw().hex())
         for number, one in enumerate(secrets)
     )
-    terms = WitnessTerms(quorum=2, parties=parties)
+    terms = WitnessQuorum(quorum=2, parties=parties)
     bank.terms = terms
     for shift, counted in ((timedelta(days=-7), False), (timedelta(days=1), False), (timedelta(), True)):
         fork.lines[len(fork.bodies)] = [

@@ -12,12 +12,12 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lab.terms.contract.document import Detail, Operation
+from lab.terms.contract.document import Operation, ResultDetail
 from lab.terms.errors import InvalidInput
 from protocols.matching import bank
 from protocols.matching.engines.x25519 import bank as x25519
 from protocols.matching.messages import pack_elements, read_elements
-from protocols.wire.frame import Kind
+from protocols.wire.frame import FrameKind
 from tests.support.bank_matching import ENGINE
 from tests.support.bureau_scene import Scene
 
@@ -26,16 +26,16 @@ ASKED = 18
 
 def read_who_matches(scene: Scene) -> list[str]:
     """Which of eighteen identifiers the register holds, under a contract that allows a count alone."""
-    contract = scene.contract(detail=Detail.TOTAL)
+    contract = scene.contract(detail=ResultDetail.TOTAL)
     scene.amend(contract, operations=(Operation.COUNT,), items=())
     scene.bank.open_job(scene.bureau, contract)
     codes = [scene.tables.codes[row] if row % 3 else f"stranger-{row:02d}" for row in range(ASKED)]
-    key, unblinding = x25519.keys_of(bytes(32))
+    key, unblinding = x25519.derive_blinding_keys(bytes(32))
     elements = x25519.blind(key, codes)
     times = np.arange(1, ASKED + 1)
-    request = pack_elements(Kind.MATCH_REQUEST, ENGINE, np.repeat(elements, times, axis=0))
+    request = pack_elements(FrameKind.MATCH_REQUEST, ENGINE, np.repeat(elements, times, axis=0))
     answer, _ = scene.bureau.count_matches(contract, "job-1", request)
-    evaluated = read_elements(answer, Kind.MATCH_RESPONSE, ENGINE, 32)
+    evaluated = read_elements(answer, FrameKind.MATCH_RESPONSE, ENGINE, 32)
     value_of = {number: value for value, number in Counter(map(bytes, evaluated)).items()}
     ordered = np.stack([np.frombuffer(value_of[number], dtype=np.uint8) for number in times.tolist()])
     values = x25519.unblind(unblinding, ordered)
@@ -43,12 +43,12 @@ def read_who_matches(scene: Scene) -> list[str]:
     shard = scene.bureau.matching_shard(contract, "job-1", setup.sha256, 0, setup.geometry.buckets)
     coded = bank.read_shard(shard, setup, 0, setup.geometry.buckets)
     held = [set(bank.decode_bucket(one, setup.geometry).tolist()) for one in coded]
-    places = zip(*bank.place(setup.geometry, bank.count_marks(contract, "job-1", values)), strict=True)
+    places = zip(*bank.locate_marks(setup.geometry, bank.derive_counting_marks(contract, "job-1", values)), strict=True)
     return [code for code, (bucket, place) in zip(codes, places, strict=True) if int(place) in held[bucket]]
 
 
 def test_without_the_rule_on_repeats_each_match_is_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("protocols.matching.engines.x25519.element_checks.check_once", lambda _: None)
+    monkeypatch.setattr("protocols.matching.engines.x25519.element_checks.check_distinct", lambda _: None)
     assert read_who_matches(scene) == [scene.tables.codes[row] for row in range(ASKED) if row % 3]
 
 

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from protocols.matching import bureau
 from protocols.matching.engines.x25519 import bank as x25519
-from protocols.matching.messages import count_marks, digests, pack_elements, read_elements
-from protocols.wire.frame import Kind
+from protocols.matching.messages import derive_counting_marks, derive_tags_and_marks, pack_elements, read_elements
+from protocols.wire.frame import FrameKind
 from tests.support.protocol_bureau import CONTRACT, JOB, Registry
 
 REGISTER = [f"firm-{number:03d}" for number in range(0, 400, 2)]
@@ -33,18 +33,18 @@ OTHER = "c-0002"
 class OneKey(Registry):
     """The former derivation: one key an epoch, for all contracts and for counting."""
 
-    def key(self, contract: str, operation: bureau.Operation) -> bytes:
+    def key(self, contract: str, operation: bureau.MatchingOperation) -> bytes:
         return super().key("all", "match")
 
 
-def places(registry: Registry, contract: str, counting: bool) -> tuple[bureau.Setup, set[tuple[int, int]]]:
+def places(registry: Registry, contract: str, counting: bool) -> tuple[bureau.SetupManifest, set[tuple[int, int]]]:
     setup = bureau.read_setup(registry.matching_setup(contract, JOB, counting=counting))
     coded = registry._setups[setup.sha256][1]
     found = {(bucket, place) for bucket, one in enumerate(coded) for place in listed(one, setup)}
     return setup, found
 
 
-def listed(coded: bytes, setup: bureau.Setup) -> list[int]:
+def listed(coded: bytes, setup: bureau.SetupManifest) -> list[int]:
     values: list[int] = bureau.decode_bucket(coded, setup.geometry).tolist()
     return values
 
@@ -52,14 +52,14 @@ def listed(coded: bytes, setup: bureau.Setup) -> list[int]:
 def sorted_back(registry: Registry) -> dict[str, NDArray[np.uint8]]:
     """The codes that match, with their values: what the bank makes of one count."""
     setup, held = places(registry, CONTRACT, counting=True)
-    pairs = [x25519.keys_of(os.urandom(32)) for _ in CLIENTS]
+    pairs = [x25519.derive_blinding_keys(os.urandom(32)) for _ in CLIENTS]
     rows = [x25519.blind(key, [code]) for (key, _), code in zip(pairs, CLIENTS, strict=True)]
-    request = pack_elements(Kind.MATCH_REQUEST, "x25519", np.concatenate(rows))
-    answers = read_elements(registry.count_matches(CONTRACT, JOB, request)[0], Kind.MATCH_RESPONSE, "x25519", 32)
+    request = pack_elements(FrameKind.MATCH_REQUEST, "x25519", np.concatenate(rows))
+    answers = read_elements(registry.count_matches(CONTRACT, JOB, request)[0], FrameKind.MATCH_RESPONSE, "x25519", 32)
     found = {}
     for code, (_, unblinding) in zip(CLIENTS, pairs, strict=True):
         values = x25519.unblind(unblinding, answers)
-        buckets, marks = bureau.place(setup.geometry, count_marks(CONTRACT, JOB, values))
+        buckets, marks = bureau.locate_marks(setup.geometry, derive_counting_marks(CONTRACT, JOB, values))
         hits = [n for n, at in enumerate(zip(buckets.tolist(), marks.tolist(), strict=True)) if at in held]
         if hits:
             found[code] = values[hits[0]]
@@ -69,8 +69,8 @@ def sorted_back(registry: Registry) -> dict[str, NDArray[np.uint8]]:
 def named_under(registry: Registry, contract: str, found: dict[str, NDArray[np.uint8]]) -> set[str]:
     """Which codes the bank finds in a matching contract's set-up by the values of a count, having asked nothing."""
     setup, held = places(registry, contract, counting=False)
-    marks = digests(contract, list(found), np.stack(list(found.values())))[:, 16:]
-    at = zip(*(part.tolist() for part in bureau.place(setup.geometry, marks)), strict=True)
+    marks = derive_tags_and_marks(contract, list(found), np.stack(list(found.values())))[:, 16:]
+    at = zip(*(part.tolist() for part in bureau.locate_marks(setup.geometry, marks)), strict=True)
     return {code for code, place in zip(found, at, strict=True) if place in held}
 
 
@@ -107,9 +107,9 @@ def test_padding_defeats_the_least_count_still(few: int) -> None:
     registry = Registry(REGISTER)
     setup, held = places(registry, CONTRACT, counting=True)
     codes = [*REGISTER[:few], *(f"nobody-{number:03d}" for number in range(164 - few))]
-    key, unblinding = x25519.keys_of(os.urandom(32))
-    request = pack_elements(Kind.MATCH_REQUEST, "x25519", x25519.blind(key, codes))
-    answers = read_elements(registry.count_matches(CONTRACT, JOB, request)[0], Kind.MATCH_RESPONSE, "x25519", 32)
-    marks = count_marks(CONTRACT, JOB, x25519.unblind(unblinding, answers))
-    at = zip(*(part.tolist() for part in bureau.place(setup.geometry, marks)), strict=True)
+    key, unblinding = x25519.derive_blinding_keys(os.urandom(32))
+    request = pack_elements(FrameKind.MATCH_REQUEST, "x25519", x25519.blind(key, codes))
+    answers = read_elements(registry.count_matches(CONTRACT, JOB, request)[0], FrameKind.MATCH_RESPONSE, "x25519", 32)
+    marks = derive_counting_marks(CONTRACT, JOB, x25519.unblind(unblinding, answers))
+    at = zip(*(part.tolist() for part in bureau.locate_marks(setup.geometry, marks)), strict=True)
     assert sum(place in held for place in at) == few

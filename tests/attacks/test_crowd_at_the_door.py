@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from lab.bureau.people.passwords import Passwords
-from sandbox.http.limits import Place, Places
+from sandbox.http.limits import ConcurrencyLimit, WorkSlot
 from tests.support.served_bureau import House
 
 CROWD = 40
@@ -48,10 +48,10 @@ def test_without_places_the_crowd_is_let_in_together(house: House, monkeypatch: 
     crowd = ThreadPoolExecutor(CROWD)
 
     @asynccontextmanager
-    async def everybody(places: Places):
-        yield Place(crowd)
+    async def everybody(places: ConcurrencyLimit):
+        yield WorkSlot(crowd)
 
-    monkeypatch.setattr(Places, "take", everybody)
+    monkeypatch.setattr(ConcurrencyLimit, "take", everybody)
     assert storm(house, monkeypatch) > CROWD / 2
 
 

@@ -13,7 +13,7 @@ from time import monotonic
 
 import pytest
 
-from protocols.scoring.messages import digest
+from protocols.scoring.messages import frame_sha256
 from sandbox.http import limits
 from tests.support.bureau_scene import Scene
 from tests.support.served_bureau import House, serving
@@ -28,11 +28,11 @@ def waiting(house: House) -> str:
     contract = house.scene.contract()
     batch = batch_of(house.scene, contract)
     house.bureau.receive_batch(contract, JOB, batch)
-    return f"/v1/contracts/{contract}/jobs/{JOB}/batches/{digest(batch)}/reply?wait={SECONDS}"
+    return f"/v1/contracts/{contract}/jobs/{JOB}/batches/{frame_sha256(batch)}/reply?wait={SECONDS}"
 
 
 def who_waited(scene: Scene, target: str) -> int:
-    """How many of a crowd of requests were let wait, at a service where a bank has ``SHARE``."""
+    """How many of a crowd of requests were let wait, at a service where a bank has ``ELEMENTS_PER_CANARY``."""
     with serving(scene, reply_waits_per_bank=SHARE) as house, ThreadPoolExecutor(CROWD) as crowd:
         headers = [house.signed("GET", target) for _ in range(CROWD)]
         begun = monotonic()
@@ -46,10 +46,10 @@ def who_waited(scene: Scene, target: str) -> int:
 
 
 def test_without_a_share_the_whole_crowd_waits(scene: Scene, waiting: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def any_number(waits: limits.Waits, share: int) -> None:
+    def any_number(waits: limits.WaitLimit, share: int) -> None:
         waits._share, waits._held = CROWD, Counter()
 
-    monkeypatch.setattr(limits.Waits, "__init__", any_number)
+    monkeypatch.setattr(limits.WaitLimit, "__init__", any_number)
     assert who_waited(scene, waiting) == CROWD
 
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import pytest
 
 from lab.terms.ledger.export import verify_export
-from lab.terms.ledger.tampering import How, LedgerFault
-from lab.terms.ledger.tree import SignedHead
+from lab.terms.ledger.tampering import LedgerFault, LedgerFaultKind
+from lab.terms.ledger.tree import SignedTreeHead
 from tests.support.tampered_exports import HEAD_EVERY, PUBLIC, make_export
 
 
-def cut(folder: Path) -> tuple[Path, SignedHead]:
+def cut(folder: Path) -> tuple[Path, SignedTreeHead]:
     """The export without its last entries, and the head that some bank has seen in a receipt."""
     export = make_export()
-    later = SignedHead.read(export.heads[-1])
+    later = SignedTreeHead.read(export.heads[-1])
     del export.entries[2 * HEAD_EVERY :]
     export.drop_heads(2 * HEAD_EVERY)
     return export.write(folder / "export.jsonl"), later
@@ -35,7 +35,7 @@ def test_with_a_receipts_head_the_cut_is_named(tmp_path: Path) -> None:
     path, later = cut(tmp_path)
     with pytest.raises(LedgerFault) as found:
         verify_export(path, PUBLIC, held=[later])
-    assert (found.value.how, found.value.entry) == (How.DROPPED, 2 * HEAD_EVERY + 1)
+    assert (found.value.kind, found.value.entry) == (LedgerFaultKind.DROPPED, 2 * HEAD_EVERY + 1)
 
 
 def test_a_cut_in_the_middle_of_a_heads_entries_is_named_in_any_case(tmp_path: Path) -> None:

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.bank.contract.ledger_witness import Witness
+from lab.bank.contract.ledger_witness import LedgerWitness
 from lab.bank.home import BankHome
 from lab.bureau.bureau import Bureau
 from lab.terms.errors import NotAuthentic
-from lab.terms.ledger.tree import SignedHead
+from lab.terms.ledger.tree import SignedTreeHead
 from tests.support.bureau_scene import Scene
 
 
@@ -25,9 +25,9 @@ def bank(tmp_path: Path) -> Iterator[BankHome]:
     yield BankHome.create(tmp_path / "bank", name="某银行", key_file=tmp_path / "seal.key")[0]
 
 
-def follow(scene: Scene, bank: BankHome, head: SignedHead) -> None:
+def follow(scene: Scene, bank: BankHome, head: SignedTreeHead) -> None:
     bureau: Bureau = scene.bureau
-    Witness(bank, bureau.party, bureau.log.prove_consistency).follow(head)
+    LedgerWitness(bank, bureau.party, bureau.log.prove_consistency).advance_head(head)
 
 
 def put_back(scene: Scene, bank: BankHome) -> int:
@@ -49,17 +49,17 @@ def put_back(scene: Scene, bank: BankHome) -> int:
         scene.bank.open_job(scene.bureau, contract, f"another-{number}")
     head = scene.bureau.log.sign_head()
     follow(scene, bank, head)
-    kept = Witness(bank, scene.bureau.party, scene.bureau.log.prove_consistency).kept()
+    kept = LedgerWitness(bank, scene.bureau.party, scene.bureau.log.prove_consistency).stored_head()
     assert kept is not None
     return kept.size - head.size
 
 
 def test_without_the_kept_head_the_bank_goes_on(scene: Scene, bank: BankHome, monkeypatch: pytest.MonkeyPatch) -> None:
-    def forgetful(room: Witness, head: SignedHead) -> None:
+    def forgetful(room: LedgerWitness, head: SignedTreeHead) -> None:
         head.verify(room._bureau.public_key)
         room._keep(head, room._file)
 
-    monkeypatch.setattr(Witness, "follow", forgetful)
+    monkeypatch.setattr(LedgerWitness, "follow", forgetful)
     assert put_back(scene, bank) == 0
 
 

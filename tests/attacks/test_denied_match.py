@@ -16,20 +16,20 @@ from typing import Any
 
 import pytest
 
-from lab.bank.matching.job_client import Counterpart
-from lab.bank.matching.job_lifecycle import take_receipts
-from lab.bank.runs.metadata import Label, RunKind
+from lab.bank.matching.job_client import MatchingJobClient
+from lab.bank.matching.job_lifecycle import make_receipt_handler
+from lab.bank.runs.metadata import RunKind, RunMetadata
 from lab.bank.runs.store import Run, open_run, run_key
 from lab.terms.errors import NotAuthentic
 from lab.terms.ledger.receipt import SCHEMA, MatchReceipt, verify_receipt
-from lab.terms.ledger.tree import Fact, write_body
-from protocols.matching.bureau import count_request, pack_response, read_request
+from lab.terms.ledger.tree import Fact, encode_entry
+from protocols.matching.bureau import count_requested_elements, pack_response, read_request
 from tests.support import bank_matching
 from tests.support.forking_bureau import Bank, Ledger, make_bank
 
 CONTRACT, EPOCH = "c-test-1", 3
 REQUEST = bank_matching.request(["a", "b", "c"])
-ASKED = count_request(REQUEST)
+ASKED = count_requested_elements(REQUEST)
 RESPONSE = pack_response(bank_matching.ENGINE, read_request(bank_matching.ENGINE, REQUEST, ceiling=ASKED))
 
 
@@ -38,7 +38,7 @@ class Denying:
 
     def __init__(self, ledger: Ledger, **lies: Any) -> None:
         self.ledger, self.lies = ledger, lies
-        self.patience = ledger.patience
+        self.retry_policy = ledger.retry_policy
 
     def _answer(self, contract: str, job: str, frame: bytes, counting: bool) -> tuple[bytes, dict[str, Any]]:
         facts: dict[str, Fact] = {
@@ -52,13 +52,13 @@ class Denying:
         kind = self.lies.get("kind", "match.answered")
         facts |= {name: lie for name, lie in self.lies.items() if name in facts}
         seq, named = len(self.ledger.bodies) + 1, self.lies.get("contract", contract)
-        self.ledger.bodies.append(write_body(seq, datetime.now(UTC), kind, named, facts, "bank:b"))
+        self.ledger.bodies.append(encode_entry(seq, datetime.now(UTC), kind, named, facts, "bank:b"))
         proof = self.ledger.tree.prove_inclusion(seq, seq).serialize()
         receipt = {"schema": SCHEMA, "entry": json.loads(self.ledger.bodies[-1]), "inclusion": proof}
         receipt["head"] = self.ledger.head().as_dict()
         if self.lies.get("denied"):  # the entry is not in the ledger that everybody else sees
             receipt["entry"]["facts"]["identifiers"] = ASKED
-            self.ledger.bodies[-1] = write_body(seq, datetime.now(UTC), "refused", named, {}, "bank:b")
+            self.ledger.bodies[-1] = encode_entry(seq, datetime.now(UTC), "refused", named, {}, "bank:b")
             receipt["head"] = self.ledger.head().as_dict()
         return RESPONSE, receipt
 
@@ -87,19 +87,19 @@ def bank(tmp_path: Path) -> Bank:
     return make_bank(tmp_path, "b", Ledger())
 
 
-def counterpart(bank: Bank, run: Run, **lies: Any) -> Counterpart:
-    take = take_receipts(bank.witness, run, CONTRACT, EPOCH)
-    return Counterpart(Denying(bank.ledger, **lies), CONTRACT, run.id, take_receipt=take)  # type: ignore[arg-type]
+def counterpart(bank: Bank, run: Run, **lies: Any) -> MatchingJobClient:
+    take = make_receipt_handler(bank.witness, run, CONTRACT, EPOCH)
+    return MatchingJobClient(Denying(bank.ledger, **lies), CONTRACT, run.id, receipt_handler=take)  # type: ignore[arg-type]
 
 
 def begun(bank: Bank) -> Any:
-    label = Label.of(RunKind.MATCH, bank.contract, datetime.now(UTC))
+    label = RunMetadata.for_contract(RunKind.MATCH, bank.contract, datetime.now(UTC))
     return open_run(bank.home.matches, run_key("k"), label, now=datetime.now(UTC))
 
 
 @pytest.mark.parametrize("lie", LIES)
 def test_without_receipts_the_lie_is_taken(bank: Bank, lie: str) -> None:
-    lax = Counterpart(Denying(bank.ledger, **LIES[lie]), CONTRACT, "job")  # type: ignore[arg-type]
+    lax = MatchingJobClient(Denying(bank.ledger, **LIES[lie]), CONTRACT, "job")  # type: ignore[arg-type]
     assert lax.match(REQUEST) == RESPONSE
 
 
@@ -120,5 +120,5 @@ def test_what_is_kept_proves_the_answer_for_ever(bank: Bank, counting: bool) -> 
         (kept,) = run.receipts()
     receipt = MatchReceipt.read(kept)
     verify_receipt(receipt, bank.ledger.public)
-    assert (receipt.identifiers, receipt.counting, receipt.epoch) == (ASKED, counting, EPOCH)
+    assert (receipt.identifiers, receipt.is_count, receipt.epoch) == (ASKED, counting, EPOCH)
     assert receipt.response_sha256 == hashlib.sha256(RESPONSE).hexdigest()

@@ -11,8 +11,8 @@ import hashlib
 import pytest
 
 from lab.bureau.exchange.scoring import public_contexts
-from lab.terms.errors import Refused
-from protocols.scoring.bank import KeyHolder, generate_secret
+from lab.terms.errors import NotAllowed
+from protocols.scoring.bank import KeyHolder, generate_secret_key
 from tests.support.bureau_scene import PARAMS, Scene
 
 SENT, ALLOWED = 4, 2
@@ -23,25 +23,25 @@ def fill(scene: Scene) -> int:
     contract = scene.contract()
     scene.bank.open_job(scene.bureau, contract)
     for _ in range(SENT):
-        frame = KeyHolder(PARAMS, generate_secret(PARAMS)).public_context()
+        frame = KeyHolder(PARAMS, generate_secret_key(PARAMS)).public_context()
         try:
             scene.bureau.put_context(contract, "job-1", hashlib.sha256(frame).hexdigest(), frame)
-        except Refused:
+        except NotAllowed:
             break
     return len(list((scene.home / "contexts").iterdir()))
 
 
 def test_without_the_number_every_key_is_kept(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(public_contexts, "_check_number", lambda *_: None)
-    monkeypatch.setattr(public_contexts, "MOST", ALLOWED)
+    monkeypatch.setattr(public_contexts, "MAX_CONTEXTS", ALLOWED)
     assert fill(scene) == SENT
 
 
 def test_no_more_keys_are_kept_than_may_be(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(public_contexts, "MOST", ALLOWED)
+    monkeypatch.setattr(public_contexts, "MAX_CONTEXTS", ALLOWED)
     assert fill(scene) == ALLOWED
     assert scene.ledger().count("refused") == 1
 
 
 def test_a_year_of_contexts_is_bounded() -> None:
-    assert public_contexts.MOST * 2 <= 64, "megabytes under a contract"
+    assert public_contexts.MAX_CONTEXTS * 2 <= 64, "megabytes under a contract"

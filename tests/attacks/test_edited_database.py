@@ -13,9 +13,9 @@ from sqlalchemy.exc import DBAPIError
 
 from lab.bureau.ledger import log
 from lab.bureau.ledger.log import Ledger
-from lab.bureau.store import Store
+from lab.bureau.store import Database
 from lab.terms.errors import InvalidInput
-from lab.terms.ledger.tree import SignedHead, hash_leaf
+from lab.terms.ledger.tree import SignedTreeHead, hash_leaf
 from tests.unit.lab.bureau.test_ledger import KEY, PARTY, unlock, write
 
 OTHER = '{"forged":true}'
@@ -23,7 +23,7 @@ FORGERY = f"UPDATE ledger_entries SET body = '{OTHER}', leaf = '{hash_leaf(OTHER
 HARMS = pytest.mark.parametrize("harm", [FORGERY, "UPDATE ledger_size SET size = 3"], ids=["an entry", "the end"])
 
 
-def edit(store: Store, harm: str) -> SignedHead:
+def edit(store: Database, harm: str) -> SignedTreeHead:
     """The head that the bureau signs after the edit, as it opens again."""
     store.sign = KEY.sign
     write(store, 5)
@@ -39,7 +39,7 @@ def edit(store: Store, harm: str) -> SignedHead:
 
 @HARMS
 def test_without_the_newest_head_the_bureau_vouches_for_the_edit(
-    store: Store, harm: str, monkeypatch: pytest.MonkeyPatch
+    store: Database, harm: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log, "_newest", lambda session: None)
     head = edit(store, harm)
@@ -48,23 +48,23 @@ def test_without_the_newest_head_the_bureau_vouches_for_the_edit(
 
 
 @HARMS
-def test_the_bureau_signs_nothing_any_more(store: Store, harm: str) -> None:
+def test_the_bureau_signs_nothing_any_more(store: Database, harm: str) -> None:
     with pytest.raises(InvalidInput, match="not the one whose head"):
         edit(store, harm)
 
 
-def test_without_the_triggers_a_program_edits_the_table_by_mistake(store: Store) -> None:
+def test_without_the_triggers_a_program_edits_the_table_by_mistake(store: Database) -> None:
     store.sign = KEY.sign
     write(store, 3)
     unlock(store)
     with store.begin() as session:
         session.execute(text("DELETE FROM ledger_entries WHERE seq = 2"))
-    with store.read() as session:
+    with store.begin_read() as session:
         assert session.execute(text("SELECT count(*) FROM ledger_entries")).scalar_one() == 2
 
 
 @pytest.mark.parametrize("harm", [FORGERY, "DELETE FROM ledger_entries WHERE seq = 2"])
-def test_whoever_has_not_the_table_itself_changes_no_row_of_it(store: Store, harm: str) -> None:
+def test_whoever_has_not_the_table_itself_changes_no_row_of_it(store: Database, harm: str) -> None:
     store.sign = KEY.sign
     write(store, 3)
     with pytest.raises(DBAPIError), store.begin() as session:

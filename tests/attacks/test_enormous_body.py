@@ -12,9 +12,9 @@ import tracemalloc
 
 import pytest
 
-from lab.bank.connection.client import JobCard
+from lab.bank.connection.client import JobDescription
 from protocols.wire import frame as wire
-from protocols.wire.frame import CAPS, MAGIC, Kind, MalformedFrame, unpack
+from protocols.wire.frame import FRAME_LIMITS, MAGIC, FrameKind, MalformedFrame, unpack_frame
 from sandbox.api import request_body
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
@@ -41,12 +41,12 @@ def send_much(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
 
 
 def test_without_the_cap_the_body_is_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    pieces = request_body._pieces
+    pieces = request_body._read_pieces
 
     def uncapped(request, *, cap: int, idle: float, media: str):
         return pieces(request, cap=2**40, idle=idle, media=media)
 
-    monkeypatch.setattr(request_body, "_pieces", uncapped)
+    monkeypatch.setattr(request_body, "_read_pieces", uncapped)
     assert send_much(house, monkeypatch)[1] == MUCH
 
 
@@ -57,14 +57,14 @@ def test_the_body_is_not_held(house: House, monkeypatch: pytest.MonkeyPatch) -> 
 def many_parts() -> bytes:
     """A frame of a hundred thousand parts of two bytes each: for each of them an object that is six times as large."""
     count = 100_000
-    return struct.pack(">4sBBII", MAGIC, 1, Kind.BATCH, 2, count) + b"{}" + struct.pack(">IH", 2, 7) * count
+    return struct.pack(">4sBBII", MAGIC, 1, FrameKind.BATCH, 2, count) + b"{}" + struct.pack(">IH", 2, 7) * count
 
 
 def cost(data: bytes) -> int:
     """The memory that reading a frame takes, in bytes."""
     tracemalloc.start()
     try:
-        unpack(data, Kind.BATCH)
+        unpack_frame(data, FrameKind.BATCH)
     except MalformedFrame:
         pass
     finally:
@@ -80,21 +80,23 @@ def test_without_caps_a_frame_takes_a_multiple_of_its_size(monkeypatch: pytest.M
 
 def test_a_frame_of_too_many_parts_takes_no_memory() -> None:
     assert cost(many_parts()) < len(many_parts()) / 5
-    assert CAPS[Kind.BATCH].parts < 10_000
+    assert FRAME_LIMITS[FrameKind.BATCH].parts < 10_000
 
 
 @pytest.mark.parametrize(
     "hostile",
     [
-        pytest.param(struct.pack(">4sBBII", MAGIC, 1, Kind.MATCH_REQUEST, 2**31, 1), id="a header of 2 GiB"),
-        pytest.param(struct.pack(">4sBBII", MAGIC, 1, Kind.MATCH_REQUEST, 2, 1) + b"{}\xff\xff\xff\xff", id="a part"),
-        pytest.param(struct.pack(">4sBBII", MAGIC, 1, Kind.MATCH_REQUEST, 60_000, 0) + b"[" * 60_000, id="a well"),
+        pytest.param(struct.pack(">4sBBII", MAGIC, 1, FrameKind.MATCH_REQUEST, 2**31, 1), id="a header of 2 GiB"),
+        pytest.param(
+            struct.pack(">4sBBII", MAGIC, 1, FrameKind.MATCH_REQUEST, 2, 1) + b"{}\xff\xff\xff\xff", id="a part"
+        ),
+        pytest.param(struct.pack(">4sBBII", MAGIC, 1, FrameKind.MATCH_REQUEST, 60_000, 0) + b"[" * 60_000, id="a well"),
     ],
 )
 def test_frames_that_lie_are_refused_and_not_charged(house: House, hostile: bytes) -> None:
     contract = house.scene.contract()
     outlet = house.outlet()
-    outlet.open_job(contract, "job-1", JobCard(RECIPIENT, "credit", 1, 10))
+    outlet.open_job(contract, "job-1", JobDescription(RECIPIENT, "credit", 1, 10))
     target = f"/v1/contracts/{contract}/matching?job=job-1"
     answer = house.send("POST", target, house.signed("POST", target, hostile), hostile)
     assert answer.status_code == 422, answer.text

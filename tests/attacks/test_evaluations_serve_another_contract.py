@@ -15,10 +15,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lab.bank.matching.evaluation_store import open_evaluations
-from lab.terms.contract.document import ConsentTerms
+from lab.bank.matching.evaluation_store import open_evaluation_store
+from lab.terms.contract.document import ConsentClause
 from protocols.matching import bank, bureau
-from protocols.matching.key_derivation import contract_key
+from protocols.matching.key_derivation import derive_contract_key
 from tests.support.bank_matching import places
 from tests.support.bureau_fixtures import model, open_scene, scene, tables
 from tests.support.bureau_scene import Scene
@@ -32,25 +32,25 @@ OTHER = "c-0002"
 class OneKey(Registry):
     """The former derivation: one key an epoch for all contracts."""
 
-    def key(self, contract: str, operation: bureau.Operation) -> bytes:
+    def key(self, contract: str, operation: bureau.MatchingOperation) -> bytes:
         return super().key("all", "match")
 
 
 def carried_over(party: Party, registry: Registry) -> set[str]:
     """Codes that the bank finds in the other contract's set-up by values that it had under its own."""
     party.match(registry, CODES)
-    with open_evaluations(party.home.evaluations, CONTRACT, EPOCH, registry.engine) as store:
+    with open_evaluation_store(party.home.evaluations, CONTRACT, EPOCH, registry.engine) as store:
         values, held = store.look_up(CODES)
     assert held.all()
     asked = len(registry.calls)
     setup, inside = places(registry, OTHER, JOB)
-    found = looked_up(setup, inside, bank.digests(OTHER, CODES, values))
+    found = looked_up(setup, inside, bank.derive_tags_and_marks(OTHER, CODES, values))
     assert "match" not in registry.calls[asked:]
     return {CODES[index] for index in found}
 
 
-def looked_up(setup: bank.Setup, inside: list[set[int]], digests: NDArray[np.uint8]) -> list[int]:
-    buckets, found = bank.place(setup.geometry, digests[:, bank.TAG_BYTES :])
+def looked_up(setup: bank.SetupManifest, inside: list[set[int]], digests: NDArray[np.uint8]) -> list[int]:
+    buckets, found = bank.locate_marks(setup.geometry, digests[:, bank.TAG_BYTES :])
     at = zip(buckets.tolist(), found.tolist(), strict=True)
     return [index for index, (bucket, place) in enumerate(at) if place in inside[bucket]]
 
@@ -68,12 +68,12 @@ def test_evaluations_of_one_contract_match_nothing_under_another(tmp_path: Path,
 def test_keys_of_contracts_operations_and_engines_have_nothing_in_common() -> None:
     secret = bytes(range(32))
     about = [(contract, operation) for contract in (CONTRACT, OTHER, "c-00") for operation in ("match", "count")]
-    keys = {contract_key(secret, engine, *one) for engine in bank.ENGINES for one in about}  # type: ignore[arg-type]
+    keys = {derive_contract_key(secret, engine, *one) for engine in bank.ENGINES for one in about}  # type: ignore[arg-type]
     assert len(keys) == 2 * len(about)
 
 
 def values_of(
-    scene: Scene, contract: str, codes: list[str], operation: bureau.Operation = "match"
+    scene: Scene, contract: str, codes: list[str], operation: bureau.MatchingOperation = "match"
 ) -> NDArray[np.uint8]:
     """What a bank has after it asked for these codes: the bureau's own key is used in its place."""
     about = ("x25519", 1, contract, operation)
@@ -82,7 +82,7 @@ def values_of(
 
 def test_a_whole_bureau_gives_nothing_under_a_contract_for_what_it_evaluated_under_another(scene: Scene) -> None:
     """Also where the other requires consent: those who did not consent can't be looked up by the first one's values."""
-    free, bound = scene.contract(), scene.contract(consent=ConsentTerms(required=True, why="it is to decide"))
+    free, bound = scene.contract(), scene.contract(consent=ConsentClause(required=True, why="it is to decide"))
     other = scene.contract()
     codes = scene.tables.codes
     for contract in (free, other, bound):
@@ -91,7 +91,7 @@ def test_a_whole_bureau_gives_nothing_under_a_contract_for_what_it_evaluated_und
     found = {}
     for contract in (free, other):
         setup, inside = places(scene.bureau, contract, "job-1")
-        found[contract] = looked_up(setup, inside, bank.digests(contract, codes, values))
+        found[contract] = looked_up(setup, inside, bank.derive_tags_and_marks(contract, codes, values))
     assert len(found[free]) == len(codes) and found[other] == []
     setup, inside = places(scene.bureau, bound, "job-1")
-    assert setup.entries == 0 and looked_up(setup, inside, bank.digests(bound, codes, values)) == []
+    assert setup.entries == 0 and looked_up(setup, inside, bank.derive_tags_and_marks(bound, codes, values)) == []

@@ -21,16 +21,16 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bank.contract.agreement import _check_fingerprint
 from lab.bureau.contracts import banks
-from lab.bureau.store.tables import BankKeyRow, EntryRow
-from lab.cli.officer.drafts import told_of_bank
-from lab.cli.terminal.fingerprint_prompt import ask_fingerprint
-from lab.terms.contract.draft_options import Wishes
+from lab.bureau.store.tables import BankKeyRow, LedgerEntryRow
+from lab.cli.officer.drafts import confirm_bank_fingerprint
+from lab.cli.terminal.fingerprint_prompt import prompt_fingerprint
+from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError
 from lab.terms.keys.party import Party
 from tests.support.bureau_fixtures import model, open_scene, scene, tables  # noqa: F401
 from tests.support.bureau_scene import AUTHOR, Scene
 
-WISHES = Wishes.model_validate({"models": ["credit"], "recipients": ["Credit department"]})
+WISHES = DraftOptions.model_validate({"models": ["credit"], "recipients": ["Credit department"]})
 
 
 def key() -> str:
@@ -48,12 +48,12 @@ def doors(scene: Scene) -> dict[str, Callable[[Party, str | None], Any]]:
     return {
         "draft": lambda card, told: desk.draft(AUTHOR, card, WISHES, told=told),
         "register": lambda card, told: desk.register_bank(AUTHOR, card, told=told),
-        "lost key": lambda card, told: scene.bureau.banks.add(card, by="local", told=told),
+        "lost key": lambda card, told: scene.bureau.banks.add_key(card, by="local", told=told),
     }
 
 
 def known_keys(scene: Scene) -> set[str]:
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         return set(session.scalars(sqlalchemy.select(BankKeyRow.public_key)))
 
 
@@ -84,12 +84,12 @@ def test_the_exchanged_card_is_refused_at_every_door(scene: Scene, door: str, to
     assert known_keys(scene) == before
     doors(scene)[door](SENT, SENT.fingerprint)
     assert known_keys(scene) == before | {SENT.public_key}
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         kind = "bank.key-added" if door == "lost key" else "bank.registered"
-        body = session.scalars(sqlalchemy.select(EntryRow.body).where(EntryRow.kind == kind)).all()[-1]
+        body = session.scalars(sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == kind)).all()[-1]
     entry = json.loads(body)
     assert entry["facts"]["fingerprint_told"] == SENT.fingerprint
-    assert entry["by"] == ("local" if door == "lost key" else AUTHOR.by), "who confirmed it"
+    assert entry["by"] == ("local" if door == "lost key" else AUTHOR.actor), "who confirmed it"
 
 
 def test_a_key_that_is_known_needs_no_fingerprint_again(scene: Scene) -> None:
@@ -131,18 +131,18 @@ def test_the_officers_command_wants_it_typed_and_shows_nothing_to_copy(
 ) -> None:
     shown = typing(monkeypatch, typed)
     with pytest.raises(NotAuthentic) as refused:
-        told_of_bank(Service(), ARRIVED, None)  # type: ignore[arg-type]
+        confirm_bank_fingerprint(Service(), ARRIVED, None)  # type: ignore[arg-type]
     said = " ".join([*shown, str(refused.value)])
     assert ARRIVED.fingerprint not in said and ARRIVED.fingerprint.replace("-", "") not in said
     typing(monkeypatch, SENT.fingerprint)
-    assert told_of_bank(Service(), SENT, None) == SENT.fingerprint  # type: ignore[arg-type]
-    assert told_of_bank(Service(SENT.public_key), SENT, None) is None  # type: ignore[arg-type]
+    assert confirm_bank_fingerprint(Service(), SENT, None) == SENT.fingerprint  # type: ignore[arg-type]
+    assert confirm_bank_fingerprint(Service(SENT.public_key), SENT, None) is None  # type: ignore[arg-type]
 
 
 def test_where_nobody_can_be_asked_it_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", type("Pipe", (), {"isatty": lambda self: False})())
     with pytest.raises(InvalidInput, match="no terminal"):
-        ask_fingerprint("银行", "the bank")
+        prompt_fingerprint("银行", "the bank")
 
 
 def test_a_bank_pins_no_bureau_whose_fingerprint_nobody_told_it() -> None:

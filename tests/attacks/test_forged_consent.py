@@ -13,9 +13,9 @@ from datetime import timedelta
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bureau.contracts.banks import register
-from lab.bureau.data.consents import Consents
-from lab.terms.consent import Consent, written
+from lab.bureau.contracts.banks import register_bank
+from lab.bureau.data.consents import ConsentService
+from lab.terms.consent import Consent, format_consent_time
 from lab.terms.contract.document import Purpose
 from lab.terms.keys.party import Party
 from tests.support.bureau_scene import Scene
@@ -48,7 +48,8 @@ def forged(scene: Scene, how: str) -> str:
         signature = "ab" * 64
     elif how == "a key that anybody signs for":
         key, signature = FORGEABLE, "00" * 64
-    return f"{true.code},Test bank,credit-approval,{written(begin)},{written(end)},,{key},{signature}"
+    term = f"{format_consent_time(begin)},{format_consent_time(end)}"
+    return f"{true.code},Test bank,credit-approval,{term},,{key},{signature}"
 
 
 WAYS = pytest.mark.parametrize(
@@ -71,7 +72,7 @@ def match_by(scene: Scene, row: str) -> int:
 def test_without_the_signature_the_enterprise_is_matched(
     scene: Scene, how: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Consent, "bears", lambda *_: True)
+    monkeypatch.setattr(Consent, "is_signed_by", lambda *_: True)
     assert match_by(scene, forged(scene, how)) == 1
 
 
@@ -84,7 +85,7 @@ def test_the_forged_consent_is_set_aside(scene: Scene, how: str) -> None:
 def test_without_the_comparison_a_consent_serves_another_use(
     scene: Scene, other: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Consents, "admitted", lambda *_: None)
+    monkeypatch.setattr(ConsentService, "admitted", lambda *_: None)
     assert use_otherwise(scene, other) > 0
 
 
@@ -95,18 +96,18 @@ def test_a_consent_serves_no_other_use(scene: Scene, other: str) -> None:
 
 def use_otherwise(scene: Scene, other: str) -> int:
     """A true consent to another bank, for another purpose, or for a time that is over when it is used."""
-    begin, days = written(scene.clock.now), 5 if other == "term" else 20
-    end = written(scene.clock.now + timedelta(days=days))
+    begin, days = format_consent_time(scene.clock.now), 5 if other == "term" else 20
+    end = format_consent_time(scene.clock.now + timedelta(days=days))
     bank, purpose = "Test bank", "research" if other == "purpose" else "credit-approval"
     contract = scene.contract(consent=CONSENT)
     if other == "bank":
         with scene.bureau.store.begin() as session:
             party = Party(name="Other bank", public_key=Key().public_key_hex)
-            register(session, party, by="local", now=scene.clock.now, told=party.fingerprint)
+            register_bank(session, party, by="local", now=scene.clock.now, told=party.fingerprint)
         bank = "Other bank"
     path = scene.home.parent / "true.csv"
     path.write_text(f"{HEADER}\n{scene.tables.codes[FIRM]},{bank},{purpose},{begin},{end},by letter,,\n")
     found = scene.bureau.consents.import_file(path, by="person:steward", id_kind="opaque")
-    assert (found.imported, found.aside) == (1, ())
+    assert (found.imported, found.set_aside_rows) == (1, ())
     scene.later(days=6 if other == "term" else 0)
     return len(scene.bank.match(scene.bureau, contract, scene.tables.codes[:10]).indices)

@@ -63,7 +63,7 @@ def test_without_the_checks_the_forger_is_the_officer(
     house, provider = both
     FORGED[forged](provider)
 
-    async def believe(room: door.Provider, metadata: object, token: dict, nonce: str) -> dict:
+    async def believe(room: door.OidcProvider, metadata: object, token: dict, nonce: str) -> dict:
         """Read the token's middle, as software does that forgets to check."""
         import base64
         import json
@@ -71,7 +71,7 @@ def test_without_the_checks_the_forger_is_the_officer(
         middle = token["id_token"].split(".")[1]
         return json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
 
-    monkeypatch.setattr(door.Provider, "_read", believe)
+    monkeypatch.setattr(door.OidcProvider, "_read", believe)
     assert go_round(house) == "li.wei"
 
 

@@ -10,8 +10,8 @@ import json
 
 import pytest
 
-from lab.bank.connection.client import JobCard
-from protocols.wire.http_signatures import COVERED, VerifiedRequest
+from lab.bank.connection.client import JobDescription
+from protocols.wire.http_signatures import COVERED_COMPONENTS, VerifiedRequest
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
 
@@ -34,7 +34,7 @@ def forge(house: House, contract: str) -> list[int]:
 
 def open_mine(house: House) -> str:
     contract = house.scene.contract()
-    house.outlet().open_job(contract, "mine", JobCard(RECIPIENT, "credit", 1, 10))
+    house.outlet().open_job(contract, "mine", JobDescription(RECIPIENT, "credit", 1, 10))
     return contract
 
 
@@ -46,15 +46,15 @@ def test_without_the_signature_the_forgery_works(house: House, monkeypatch: pyte
 
     monkeypatch.setattr("sandbox.auth.bank.verify_request", believe)
     monkeypatch.setattr(VerifiedRequest, "check_body", lambda *_: None)
-    monkeypatch.setattr("lab.bureau.bureau.note_nonce", lambda *_: None)
+    monkeypatch.setattr("lab.bureau.bureau.claim_nonce", lambda *_: None)
     contract = open_mine(house)
     assert forge(house, contract) == [200, 200]
-    assert house.bureau.job(contract, "one").terms.rows == 1000
+    assert house.bureau.job(contract, "one").parameters.rows == 1000
     assert house.bureau.job(contract, "mine").state == "ended"
 
 
 def test_the_forgery_changes_nothing(house: House) -> None:
-    assert {"@method", "@path", "@query", "content-digest"} <= set(COVERED)
+    assert {"@method", "@path", "@query", "content-digest"} <= set(COVERED_COMPONENTS)
     contract = open_mine(house)
     assert forge(house, contract) == [401, 401]
     assert house.bureau.job(contract, "mine").state == "open"

@@ -41,14 +41,14 @@ def test_without_the_question_who_calls_routes_answer(house: House, monkeypatch:
     house.settle("root", Role.ADMINISTRATOR)
     account, now = house.bureau.people.find("root"), house.scene.clock.now
     nobody = SignIn("0" * 64, "0" * 64, account, now, now + timedelta(hours=1))
-    monkeypatch.setattr(house.bureau.people, "whose", lambda _: nobody)
+    monkeypatch.setattr(house.bureau.people, "find_sign_in", lambda _: nobody)
     opened = open_routes(house, {"authorization": "Bearer nonsense"})
     assert {"GET /v1/accounts", "POST /v1/accounts", "GET /v1/me"} <= set(opened)
 
 
 @pytest.mark.parametrize("useless", USELESS)
 def test_no_route_does_anything(house: House, useless: str) -> None:
-    assert person.signed_in is not None
+    assert person.current_sign_in is not None
     assert open_routes(house, headers_of(useless)) == []
 
 

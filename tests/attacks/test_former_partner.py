@@ -13,9 +13,9 @@ import pytest
 
 from lab.bureau.key_management.keys import BureauKeys
 from lab.terms.contract.document import Ceilings
-from lab.terms.errors import Refused
+from lab.terms.errors import NotAllowed
 from protocols.matching import bank
-from protocols.matching.bank import CANARIES, Blinding
+from protocols.matching.bank import MIN_CANARIES, Blinding
 from tests.support.bank_matching import ENGINE, places
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.matching.test_key_epochs import rotate
@@ -29,16 +29,18 @@ def look_up_the_old_list(scene: Scene) -> int:
     old = scene.contract()
     scene.bank.open_job(scene.bureau, old)
     blinding = Blinding(ENGINE, os.urandom(32))
-    stated = places(scene.bureau, old, "job-1")[0].stated
-    values = blinding.finish(scene.bureau.match(old, "job-1", blinding.request(codes))[0], LIST, stated.public_key)
+    stated = places(scene.bureau, old, "job-1")[0].signed_key
+    values = blinding.finalize(
+        scene.bureau.match(old, "job-1", blinding.build_request(codes))[0], LIST, stated.public_key
+    )
     scene.bureau.end_job(old, "job-1")
     scene.revoke(old)
     rotate(scene.bureau)
-    new = scene.contract(ceilings=Ceilings(identifiers=1 + CANARIES))
+    new = scene.contract(ceilings=Ceilings(identifiers=1 + MIN_CANARIES))
     scene.bank.open_job(scene.bureau, new)
     setup, held = places(scene.bureau, new, "job-1")
-    digests = bank.digests(new, codes, values)
-    found = zip(*bank.place(setup.geometry, digests[:, bank.TAG_BYTES :]), strict=True)
+    digests = bank.derive_tags_and_marks(new, codes, values)
+    found = zip(*bank.locate_marks(setup.geometry, digests[:, bank.TAG_BYTES :]), strict=True)
     return sum(int(place) in held[bucket] for bucket, place in found)
 
 
@@ -56,5 +58,5 @@ def test_without_new_keys_the_old_list_is_looked_up(scene: Scene, monkeypatch: p
 def test_the_old_values_are_nobodys(scene: Scene) -> None:
     assert look_up_the_old_list(scene) == 0
     scene.bureau.sweep()
-    with pytest.raises(Refused, match="destroyed"):
+    with pytest.raises(NotAllowed, match="destroyed"):
         scene.bureau.keys.with_matching_key(ENGINE, 1, "c-0001", "match", bytes)

@@ -20,11 +20,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.bank.portfolio import read_portfolio
-from lab.bank.runs.results import match_table, write_scores
+from lab.bank.runs.results import match_table, write_result_table
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.register import import_register
-from lab.bureau.store import Store, migrate, open_store
-from lab.tables.spreadsheet_csv import guarded, save_csv, unguarded, write_csv
+from lab.bureau.store import Database, migrate, open_database
+from lab.tables.spreadsheet_csv import escape_formulas, save_csv, unescape_formulas, write_csv
 from lab.tables.table_reader import read_table
 from tests.support.contract_papers import keyed
 
@@ -93,13 +93,13 @@ def test_without_the_guard_a_clients_number_is_computed(result: pl.DataFrame) ->
 
 
 def test_no_cell_of_a_result_is_computed(result: pl.DataFrame, tmp_path: Path) -> None:
-    write_scores(result, tmp_path / "matched.csv")
+    write_result_table(result, tmp_path / "matched.csv")
     data = (tmp_path / "matched.csv").read_bytes()
     assert data.startswith(b"\xef\xbb\xbf") and computed(data) == []
 
 
 def test_a_result_is_read_back_as_it_was(result: pl.DataFrame, tmp_path: Path) -> None:
-    write_scores(result, tmp_path / "matched.csv")
+    write_result_table(result, tmp_path / "matched.csv")
     again = read_table(tmp_path / "matched.csv").frame
     line_ends = [str(one).replace("\r", "\n") for one in result["id"].to_list()]  # as every table is read
     assert again["id"].to_list() == line_ends and again["status"].to_list() == result["status"].to_list()
@@ -121,26 +121,26 @@ def test_numbers_stay_numbers() -> None:
 
 
 @pytest.fixture
-def bureau(tmp_path: Path) -> tuple[Store, BureauHome]:
+def bureau(tmp_path: Path) -> tuple[Database, BureauHome]:
     """A bureau's store and folder."""
     home = BureauHome.create(tmp_path / "bureau", name="Test bureau")
-    opened = open_store(f"sqlite:///{tmp_path / 'bureau.db'}")
+    opened = open_database(f"sqlite:///{tmp_path / 'bureau.db'}")
     migrate(opened.engine)
     return keyed(opened), home
 
 
 def test_rows_set_aside_are_not_computed_and_come_back_when_corrected(
-    bureau: tuple[Store, BureauHome], tmp_path: Path
+    bureau: tuple[Database, BureauHome], tmp_path: Path
 ) -> None:
     store, home = bureau
     source = tmp_path / "register.csv"
     rows = pl.DataFrame({"id": ["a", "a", ""], "=name": ["x", LINK, "-1+1"], "tax": ["-5", "-6", "=2"]})
     rows.write_csv(source)
     done = import_register(store, home, source, id_column="id", id_kind="opaque")
-    assert done.set_aside == 2 and done.rejected is not None
-    data = done.rejected.read_bytes()
+    assert done.set_aside == 2 and done.rejected_file is not None
+    data = done.rejected_file.read_bytes()
     assert LINK.encode().replace(b'"', b'""') in data and computed(data) == []
-    aside = read_table(done.rejected).frame
+    aside = read_table(done.rejected_file).frame
     assert aside["=name"].to_list() == [LINK, "-1+1"] and aside["tax"].to_list() == ["-6", "=2"]
     corrected = tmp_path / "corrected.csv"
     save_csv(aside.with_columns(id=pl.Series(["b", "c"])).drop("row", "reason"), corrected)
@@ -155,7 +155,7 @@ def test_rows_set_aside_are_not_computed_and_come_back_when_corrected(
 @settings(max_examples=200, deadline=None)
 def test_whatever_stands_in_a_cell_is_not_computed_and_not_lost(cells: list[str]) -> None:
     column = pl.Series("cell", cells, dtype=pl.String)
-    assert unguarded(guarded(column)).to_list() == cells
+    assert unescape_formulas(escape_formulas(column)).to_list() == cells
     buffer = io.BytesIO()
     write_csv(column.to_frame(), buffer)
     assert computed(buffer.getvalue()) == []

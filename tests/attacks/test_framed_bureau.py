@@ -14,23 +14,23 @@ from pathlib import Path
 
 import pytest
 
-from lab.terms.witnessing.checkpoint import SignedCheckpoint, origin_of
-from lab.terms.witnessing.consistency_proof import AddCheckpoint
-from lab.witness.cosigning import Watching
+from lab.terms.witnessing.checkpoint import SignedCheckpoint, ledger_origin
+from lab.terms.witnessing.consistency_proof import AddCheckpointRequest
+from lab.witness.cosigning import CheckpointCosigner
 from lab.witness.files import replace_durably
 from tests.unit.lab.witness.test_cosigning import Log, make
 
 
-def frame(witness: Watching, log: Log) -> None:
+def frame(witness: CheckpointCosigner, log: Log) -> None:
     """Send the bureau's public checkpoints with proofs that are none, and the one that was cosigned as well."""
-    witness.add_checkpoint(AddCheckpoint(5, (bytes(32),), log.checkpoint()).to_bytes())
+    witness.add_checkpoint(AddCheckpointRequest(5, (bytes(32),), log.checkpoint()).to_bytes())
     for _ in range(20):
         log.grow(1)
-        assert witness.add_checkpoint(AddCheckpoint(5, (), log.checkpoint()).to_bytes()).status == 422
+        assert witness.add_checkpoint(AddCheckpointRequest(5, (), log.checkpoint()).to_bytes()).status == 422
 
 
-def evidence(witness: Watching, log: Log) -> list[bytes]:
-    return [path.read_bytes() for path in witness.refused(origin_of(log.public))]
+def evidence(witness: CheckpointCosigner, log: Log) -> list[bytes]:
+    return [path.read_bytes() for path in witness.conflicting_checkpoints(ledger_origin(log.public))]
 
 
 def play(folder: Path) -> tuple[list[bytes], bytes, list[bytes]]:
@@ -42,17 +42,17 @@ def play(folder: Path) -> tuple[list[bytes], bytes, list[bytes]]:
     frame(witness, log)
     before, fork = evidence(witness, log), Log("another", log.key)
     fork.grow(5)
-    assert witness.add_checkpoint(AddCheckpoint(5, (), fork.checkpoint()).to_bytes()).status == 422
+    assert witness.add_checkpoint(AddCheckpointRequest(5, (), fork.checkpoint()).to_bytes()).status == 422
     return before, str(fork.checkpoint()).encode(), evidence(witness, log)
 
 
 def test_where_a_wrong_proof_is_evidence_a_stranger_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def keep(self: Watching, folder: Path, signed: SignedCheckpoint, *_: object, contradicts: bool) -> None:
+    def keep(self: CheckpointCosigner, folder: Path, signed: SignedCheckpoint, *_: object, contradicts: bool) -> None:
         kept = sorted(folder.glob("refused-*"))
         if len(kept) < 16:
             replace_durably(folder / f"refused-{len(kept) + 1}", str(signed).encode())
 
-    monkeypatch.setattr(Watching, "_keep", keep)
+    monkeypatch.setattr(CheckpointCosigner, "_keep", keep)
     before, fork, after = play(tmp_path)
     assert len(before) == 16 and fork not in after
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from lab.bureau.ledger.rate_limited_entries import OF_STRANGERS, record_often
-from lab.bureau.people import NewAccount, People, Role, lockout
-from lab.bureau.people.lockout import TRIES
+from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, record_or_count
+from lab.bureau.people import AccountService, NewAccount, Role, lockout
+from lab.bureau.people.lockout import MAX_ATTEMPTS
 from lab.bureau.people.passwords import Passwords
 from lab.terms.errors import NotAuthentic
 from tests.support.bureau_scene import Scene
@@ -26,14 +26,14 @@ from tests.support.served_bureau import House
 ABSENT, PRESENT = "wu.ming", "li.wei"
 
 
-def people_of(scene: Scene) -> People:
+def people_of(scene: Scene) -> AccountService:
     """The bureau's people with the hashes of the product."""
-    people = People(scene.bureau.store, scene.clock)
+    people = AccountService(scene.bureau.store, scene.clock)
     people.add(NewAccount(PRESENT, "credit", frozenset({Role.OFFICER}), ""), by="local")
     return people
 
 
-def knock(people: People, name: str) -> tuple[float, str]:
+def knock(people: AccountService, name: str) -> tuple[float, str]:
     """The work that a try takes, in seconds of processor time, and the answer."""
     begun = time.process_time()
     with pytest.raises(NotAuthentic) as told:
@@ -41,7 +41,7 @@ def knock(people: People, name: str) -> tuple[float, str]:
     return time.process_time() - begun, str(told.value)
 
 
-def times(people: People) -> tuple[float, float]:
+def times(people: AccountService) -> tuple[float, float]:
     """The work for a name that nobody has, and for one that somebody has."""
     knock(people, ABSENT)  # the first makes the hash that unknown names are compared with
     work: Callable[[str], float] = lambda name: median(knock(people, name)[0] for _ in range(3))  # noqa: E731
@@ -49,7 +49,7 @@ def times(people: People) -> tuple[float, float]:
 
 
 def test_without_the_same_work_a_name_is_told_by_the_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    fits = Passwords.fits
+    fits = Passwords.verify
 
     def at_once(room: Passwords, stored: str | None, password: str) -> bool:
         return stored is not None and fits(room, stored, password)
@@ -83,7 +83,7 @@ def grown(house: House) -> dict[str, int]:
     found = {}
     for name in ("nobody", "wang.fang", "li.wei", "zhao.min", "sun.li", "NO NAME"):
         before = size(house)
-        for _ in range(TRIES + 1):
+        for _ in range(MAX_ATTEMPTS + 1):
             with house.client() as client:
                 assert client.post("/v1/sign-in", json={"name": name, "password": "any password"}).status_code == 401
         found[name] = size(house) - before
@@ -97,16 +97,21 @@ def test_counted_by_account_the_size_of_the_ledger_tells_a_name(house: House, mo
         session: Any, kind: str, contract: Any, facts: Any, *, about: Any, sort: str = "", **more: Any
     ) -> Any:
         about = {name: value for name, value in facts.items() if name in ("reason", "how", "account")}
-        return record_often(session, kind, contract, facts, about=about, **more)
+        return record_or_count(session, kind, contract, facts, about=about, **more)
 
-    monkeypatch.setattr(lockout, "record_often", by_account)
+    monkeypatch.setattr(lockout, "record_or_count", by_account)
     found = grown(house)
     assert found["wang.fang"] == found["sun.li"] == 0 and found["li.wei"] and found["zhao.min"]
 
 
 def test_the_size_of_the_ledger_tells_no_name(house_on_both: House) -> None:
     found = grown(house_on_both)
-    assert found.pop("nobody") == OF_STRANGERS and set(found.values()) == {0}
+    assert found.pop("nobody") == STRANGER_ENTRY_LIMIT and set(found.values()) == {0}
     store, now = house_on_both.bureau.store, house_on_both.bureau.now()
-    assert failed_tries(store, now) == {"no account": 4 * (TRIES + 1), "password": TRIES, "locked": 1, "disabled": 6}
+    assert failed_tries(store, now) == {
+        "no account": 4 * (MAX_ATTEMPTS + 1),
+        "password": MAX_ATTEMPTS,
+        "locked": 1,
+        "disabled": 6,
+    }
     assert locks(store, now) == [900]

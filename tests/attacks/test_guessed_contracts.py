@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lab.bureau.ledger.rate_limited_entries import OF_THE_KNOWN, record_often
+from lab.bureau.ledger.rate_limited_entries import KNOWN_ENTRY_LIMIT, record_or_count
 from lab.bureau.people import Role, account_service
 from lab.terms.errors import NotFound
 from tests.support.bureau_standin import Key
@@ -45,7 +45,7 @@ def ids_of(house: House) -> tuple[list[str], list[str]]:
 
 def test_without_one_answer_the_ids_are_sorted_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     real, guessed = ids_of(house)
-    of_contract = house.bureau.banks.of_contract
+    of_contract = house.bureau.banks.find_id_by_contract
 
     def frank(contract: str) -> str:
         owner = of_contract(contract)
@@ -67,7 +67,7 @@ def grown(house: House) -> list[str]:
     _, guessed = ids_of(house)
     token, found = house.settle("r.one", Role.RESEARCHER), []
     with house.client(token) as client:
-        for number in range(OF_THE_KNOWN):
+        for number in range(KNOWN_ENTRY_LIMIT):
             assert client.get(f"/v1/desk/contracts/c-none-{number}").status_code == 403
         for contract in guessed:
             before = house.scene.size()
@@ -80,9 +80,9 @@ def test_counted_by_contract_the_size_of_the_ledger_sorts_the_ids_out(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def by_contract(*arguments: Any, sort: str = "", **more: Any) -> Any:
-        return record_often(*arguments, **more)
+        return record_or_count(*arguments, **more)
 
-    monkeypatch.setattr(account_service, "record_often", by_contract)
+    monkeypatch.setattr(account_service, "record_or_count", by_contract)
     assert len(grown(house)) == 2
 
 

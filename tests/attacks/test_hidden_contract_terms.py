@@ -21,16 +21,16 @@ from rich.table import Table
 
 from lab.bank.home import BankHome
 from lab.bureau.contracts import lifecycle
-from lab.bureau.contracts.workflow import State
-from lab.bureau.store import Store, migrate, open_store
+from lab.bureau.contracts.workflow import ContractState
+from lab.bureau.store import Database, migrate, open_database
 from lab.cli.officer import commands
-from lab.cli.terminal.output import Output, Screen, explain, grid
+from lab.cli.terminal.output import CommandOutput, SafeConsole, make_terminal_table, report_error
 from lab.terms.contract.document import Contract, parse_contract, signing_input
-from lab.terms.contract.draft_options import Wishes
-from lab.terms.contract.name_warnings import oddities
-from lab.terms.contract.plain_language import diff, render, to_text
-from lab.terms.errors import InvalidInput, NotFound, Refused
-from lab.terms.text.escaping import visible
+from lab.terms.contract.draft_options import DraftOptions
+from lab.terms.contract.name_warnings import find_name_warnings
+from lab.terms.contract.plain_language import diff_contracts, format_clauses, render_clauses
+from lab.terms.errors import InvalidInput, NotAllowed, NotFound
+from lab.terms.text.escaping import escape_hidden
 from tests.support.bureau_scene import START
 from tests.support.contract_papers import BEN, BUREAU, CAT, bring, contract, file, keyed, sign_both
 from tests.support.contract_screens import (
@@ -79,9 +79,9 @@ UNSEEN = {
 
 
 @pytest.fixture
-def kept(tmp_path: Path) -> Store:
+def kept(tmp_path: Path) -> Database:
     """A bureau's store."""
-    opened = open_store(f"sqlite:///{tmp_path / 'bureau.db'}")
+    opened = open_database(f"sqlite:///{tmp_path / 'bureau.db'}")
     migrate(opened.engine)
     return keyed(opened)
 
@@ -114,7 +114,7 @@ def test_the_officer_sees_the_whole_recipient(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_with_markup_on_an_amendment_adds_a_recipient_unseen() -> None:
-    (change,) = diff(contract(recipients=[PLAIN]), contract(recipients=[PLAIN, f"x[{HIDDEN}]"]))
+    (change,) = diff_contracts(contract(recipients=[PLAIN]), contract(recipients=[PLAIN, f"x[{HIDDEN}]"]))
     assert "Another" not in former_table([("接收方", str(change.zh), str(change.en))])
 
 
@@ -142,7 +142,7 @@ NARROW = tuple(f"列 column {number}" for number in range(len(NARROW_ROW)))
 
 def drawn(table: object, width: int) -> str:
     file = io.StringIO()
-    Screen(file=file, width=width).print(table)
+    SafeConsole(file=file, width=width).print(table)
     return file.getvalue()
 
 
@@ -160,7 +160,7 @@ def test_where_columns_have_a_cell_each_wide_characters_are_left_out(width: int)
 @pytest.mark.parametrize("width", [8, 20, 30, 40, 80, 120])
 def test_on_no_screen_is_a_character_of_a_table_left_out(width: int, whole: str) -> None:
     for columns in range(1, len(NARROW) + 1):
-        screen = Counter(drawn(grid("", NARROW[:columns], [NARROW_ROW[:columns]], whole=whole), width))
+        screen = Counter(drawn(make_terminal_table("", NARROW[:columns], [NARROW_ROW[:columns]], whole=whole), width))
         wanted = Counter("".join(NARROW_ROW[:columns]))
         assert all(screen[one] >= times for one, times in wanted.items() if one != " ")
 
@@ -169,14 +169,14 @@ def test_titles_progress_and_errors_interpret_nothing_either(capsys: pytest.Capt
     name = "[red]x[/red]\x1b[2J\u202e"
     seen = on_screen(lambda output: output.table(name, (name,), [(name,)], whole=name))
     assert seen.count("[red]x[/red]\\u001b[2J\\u202e") == 3
-    output = Output()
-    output.notes = Screen(file=io.StringIO(), width=80)
+    output = CommandOutput()
+    output.notes = SafeConsole(file=io.StringIO(), width=80)
     output.progress.__init__(output.notes)  # type: ignore[misc]
     with output.progress.stage(name, 1) as stage:
         stage.advance()
     drawn = output.notes.file.getvalue()  # type: ignore[attr-defined]
     assert "\\u202e" in drawn and "\u202e" not in drawn and "\x1b[2J" not in drawn
-    explain(NotFound(f"No {name}.", next_step=name), as_json=True)
+    report_error(NotFound(f"No {name}.", next_step=name), as_json=True)
     told = capsys.readouterr()
     assert "[red]x[/red]\\u001b[2J\\u202e" in told.err and "\\u202e" in told.out
     assert not set(told.err + told.out) & {"\x1b", "\u202e"}
@@ -198,8 +198,8 @@ def test_what_is_not_seen_is_written_out(text: str, monkeypatch: pytest.MonkeyPa
     screens = {
         "bank": signing_screen(document),
         "officer": officers_screen(monkeypatch, desk, lambda: commands.show("c-test-1")),
-        "text": to_text(render(document)),
-        "table": on_screen(lambda output: output.show(grid("t", ("c",), [(document.recipients[0],)]))),
+        "text": format_clauses(render_clauses(document)),
+        "table": on_screen(lambda output: output.show(make_terminal_table("t", ("c",), [(document.recipients[0],)]))),
     }
     for place, screen in screens.items():
         assert written_out(f"信贷部{text}") in bare(unwrapped(screen) or screen), place
@@ -208,34 +208,34 @@ def test_what_is_not_seen_is_written_out(text: str, monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.parametrize("text", ["\ufe0f", "\u3164", "\u034f", "\u2800", "│"])
 def test_the_former_clause_left_them_as_they_were(text: str) -> None:
-    assert former_name(text) == text and visible(text) != text
+    assert former_name(text) == text and escape_hidden(text) != text
 
 
 def test_no_text_can_be_taken_for_anothers_escape() -> None:
-    assert visible("\\u202e") != visible("\u202e")
-    assert visible("\\\\u202e") != visible("\\u202e") != visible("\\" + "\u202e")
+    assert escape_hidden("\\u202e") != escape_hidden("\u202e")
+    assert escape_hidden("\\\\u202e") != escape_hidden("\\u202e") != escape_hidden("\\" + "\u202e")
 
 
 # Such a contract does not come in.
 
 
 def test_without_the_check_a_contract_that_hides_something_comes_into_force(
-    kept: Store, monkeypatch: pytest.MonkeyPatch
+    kept: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Contract, "check_texts", lambda contract: None)
+    monkeypatch.setattr(Contract, "check_free_texts", lambda contract: None)
     with kept.begin() as session:
-        assert bring(session, hostile("信贷部\u202e"), State.ACTIVE).signed.bureau_signature
+        assert bring(session, hostile("信贷部\u202e"), ContractState.ACTIVE).signed.bureau_signature
 
 
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
-def test_it_is_refused_when_drafted_imported_or_fetched(kept: Store, text: str) -> None:
+def test_it_is_refused_when_drafted_imported_or_fetched(kept: Database, text: str) -> None:
     document = hostile(f"信贷部{text}")
     with kept.begin() as session, pytest.raises(InvalidInput, match="recipients"):
         file(session, document)
     with pytest.raises(InvalidInput, match="recipients"):
         parse_contract(sign_both(document).model_dump_json(by_alias=True))
     with pytest.raises(ValueError):
-        Wishes(recipients=(f"信贷部{text}",))
+        DraftOptions(recipients=(f"信贷部{text}",))
 
 
 @pytest.mark.parametrize("term", ["bureau", "bank", "recipients", "items", "consent.why"])
@@ -250,21 +250,21 @@ def test_each_free_text_of_a_contract_is_held_to_it(term: str) -> None:
         "consent.why": {"consent": {"why": "x\u200by"}},
     }
     with pytest.raises(InvalidInput, match=term):
-        contract(**by_term[term]).check_texts()
+        contract(**by_term[term]).check_free_texts()
 
 
 def test_one_that_was_kept_from_before_can_be_shown_and_ended_alone(
-    kept: Store, monkeypatch: pytest.MonkeyPatch
+    kept: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     document = hostile("信贷部\u202e")
     with kept.begin() as session, monkeypatch.context() as before:
-        before.setattr(Contract, "check_texts", lambda contract: None)
-        bring(session, document, State.UNDER_REVIEW)
+        before.setattr(Contract, "check_free_texts", lambda contract: None)
+        bring(session, document, ContractState.UNDER_REVIEW)
     with kept.begin() as session, pytest.raises(InvalidInput, match="recipients"):
         lifecycle.approve(session, document.id, CAT, BUREAU.sign, START)
     with kept.begin() as session:
-        assert [one.contract.recipients for one in lifecycle.list_held(session)] == [document.recipients]
-        assert lifecycle.reject(session, document.id, BEN, "it hides something", START).state is State.REJECTED
+        assert [one.contract.recipients for one in lifecycle.list_contracts(session)] == [document.recipients]
+        assert lifecycle.reject(session, document.id, BEN, "it hides something", START).state is ContractState.REJECTED
 
 
 # Letters that look like others.
@@ -298,13 +298,13 @@ def test_a_twin_is_seen_by_nobody() -> None:
     ],
 )
 def test_a_twin_is_pointed_out(names: list[str], word: str) -> None:
-    found = oddities(contract(recipients=names))
+    found = find_name_warnings(contract(recipients=names))
     assert any(word in one.en for one in found) and all(one.zh for one in found)
 
 
 def test_a_name_that_only_looks_like_the_one_before_is_pointed_out() -> None:
     old, new = contract(recipients=["Risk l"]), contract(recipients=["Risk 1"])
-    assert not oddities(new) and "looks like" in oddities(new, old)[0].en
+    assert not find_name_warnings(new) and "looks like" in find_name_warnings(new, old)[0].en
 
 
 @pytest.mark.parametrize(
@@ -321,14 +321,14 @@ def test_a_name_that_only_looks_like_the_one_before_is_pointed_out() -> None:
     ],
 )
 def test_ordinary_names_are_not(name: str) -> None:
-    assert oddities(contract(recipients=[name])) == ()
+    assert find_name_warnings(contract(recipients=[name])) == ()
 
 
 def test_nobody_approves_a_twin_without_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Answering(contract(recipients=["credit department", TWIN]))
 
     def approve_unasked() -> None:
-        with pytest.raises(Refused, match="nobody agreed"):
+        with pytest.raises(NotAllowed, match="nobody agreed"):
             commands.approve("c-test-1")
 
     monkeypatch.setattr("sys.stdin", io.StringIO())

@@ -14,23 +14,23 @@ import numpy as np
 import pytest
 
 from lab.bank.matching import setup_store
-from lab.bank.matching.job_client import Counterpart
-from lab.bank.matching.key_pins import SeenKeys
+from lab.bank.matching.job_client import MatchingJobClient
+from lab.bank.matching.key_pins import MatchingKeyPins
 from lab.terms.errors import ShulabError
 from protocols.matching import bank, bureau
 from protocols.matching import setup as layout
-from protocols.wire.frame import Frame, Kind, MalformedFrame
+from protocols.wire.frame import Frame, FrameKind, MalformedFrame
 from tests.support.protocol_bureau import CONTRACT, Registry
 
 BUREAU = Registry([])
 """Who states the key that each manifest names."""
 PLACES = np.arange(7, 7 + 500, dtype=np.uint64) << np.uint64(20)
-GEOMETRY = bureau.Geometry(2, 300)
+GEOMETRY = bureau.BucketGeometry(2, 300)
 ENORMOUS = 32 * 1024 * 1024
 """Sixteen times what a bucket may have; with 32,768 buckets of four gigabytes it would be any disk there is."""
 
 
-class Hostile(Counterpart):
+class Hostile(MatchingJobClient):
     """A bureau that answers with what a test tells it to."""
 
     def __init__(self, manifest: bytes, coded: list[bytes]) -> None:
@@ -56,8 +56,8 @@ def bring(folder: Path, hostile: Hostile) -> tuple[int, int]:
     """Bytes of disk that the bank's files claim, and how many entries its buckets hold in the end."""
     made = folder / "setup"
     try:
-        seen = SeenKeys(folder / "keys", CONTRACT, BUREAU.public_key)
-        with setup_store.bring_setup(made, hostile, seen, engine="x25519", epoch=1) as held:
+        seen = MatchingKeyPins(folder / "keys", CONTRACT, BUREAU.public_key)
+        with setup_store.open_current_setup(made, hostile, seen, engine="x25519", epoch=1) as held:
             entries = sum(len(held.bucket(number)) for number in range(GEOMETRY.buckets))
     except ShulabError:
         entries = 0
@@ -89,7 +89,7 @@ def exchanged() -> Hostile:
 
 
 def test_without_the_hashes_the_bank_takes_other_buckets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def anything(setup: bank.Setup, number: int, coded: bytes) -> None:
+    def anything(setup: bank.SetupManifest, number: int, coded: bytes) -> None:
         if not any(coded):  # nothing was fetched yet
             raise MalformedFrame("no bucket")
 
@@ -105,7 +105,7 @@ def test_other_buckets_are_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("buckets", [0, 2**40, True, "2"])
 def test_a_manifest_out_of_bounds_is_refused(buckets: object) -> None:
-    frame = Frame(Kind.MATCH_SETUP, {"buckets": buckets, "counting": False, "engine": "x25519", "entries": 1,
+    frame = Frame(FrameKind.MATCH_SETUP, {"buckets": buckets, "counting": False, "engine": "x25519", "entries": 1,
                                      "epoch": 1, "slots": 1}, (b"", b""))  # fmt: skip
     with pytest.raises(MalformedFrame):
         bank.read_setup(frame.pack())

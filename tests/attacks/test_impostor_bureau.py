@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from lab.bank.contract import agreement
-from lab.bank.home import BankHome, Pin
+from lab.bank.home import BankHome, PinnedBureau
 from lab.terms.errors import NotAuthentic
 from lab.terms.keys.party import Party
 from tests.support.bank_homes import agree, at_home
@@ -59,7 +59,7 @@ def test_the_pinned_bureaus_name_is_nobody_elses(house: House, impostor: House, 
 def test_without_the_fingerprint_the_first_contract_is_the_impostors(
     house: House, impostor: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agreement, "check_told", lambda *_, **__: None)
+    monkeypatch.setattr(agreement, "check_fingerprint", lambda *_, **__: None)
     assert lure(house, impostor, tmp_path, known=False)
 
 
@@ -81,7 +81,7 @@ def take_the_name(folder: Path) -> bool:
 def test_where_a_pinned_key_may_have_any_name_one_bureau_passes_for_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def by_key_alone(self: BankHome, bureau: Party) -> Pin | None:
+    def by_key_alone(self: BankHome, bureau: Party) -> PinnedBureau | None:
         return next((pin for pin in self.pins() if pin.bureau.public_key == bureau.public_key), None)
 
     monkeypatch.setattr(BankHome, "find_pin", by_key_alone)

@@ -14,17 +14,17 @@ from types import ModuleType
 
 import pytest
 
-from lab.terms.witnessing.checkpoint import SignedCheckpoint, origin_of
-from lab.terms.witnessing.consistency_proof import AddCheckpoint, prove
+from lab.terms.witnessing.checkpoint import SignedCheckpoint, ledger_origin
+from lab.terms.witnessing.consistency_proof import AddCheckpointRequest, build_consistency_proof
 from lab.witness import files
-from lab.witness.cosigning import Answer, Watching
+from lab.witness.cosigning import CheckpointCosigner, WitnessResponse
 from lab.witness.home import WitnessHome
 from tests.support.forking_bureau import Ledger, make_witnesses
 
 CALLS = ("open", "fsync", "replace", "close", "unlink")
 
 
-class Forgetful(Watching):
+class Forgetful(CheckpointCosigner):
     """A lax witness: it answers first and writes later."""
 
     def _persist(self, folder: Path, cosigned: SignedCheckpoint) -> None:
@@ -41,15 +41,17 @@ def forks() -> tuple[Ledger, Ledger]:
 
 
 def request(ledger: Ledger) -> bytes:
-    return AddCheckpoint(1, prove(ledger.tree.range_root, 1, 2), ledger.checkpoint()).to_bytes()
+    return AddCheckpointRequest(
+        1, build_consistency_proof(ledger.tree.range_root, 1, 2), ledger.checkpoint()
+    ).to_bytes()
 
 
-def opened(folder: Path, kind: type[Watching] = Watching) -> Watching:
+def opened(folder: Path, kind: type[CheckpointCosigner] = CheckpointCosigner) -> CheckpointCosigner:
     home = WitnessHome.open(folder / "w0")
-    return kind(home, home.key())
+    return kind(home, home.open_key())
 
 
-def released_before_death(work: Callable[[], Answer], die_at: int) -> tuple[str, bool]:
+def released_before_death(work: Callable[[], WitnessResponse], die_at: int) -> tuple[str, bool]:
     """What a witness process gave out before it was killed at its ``die_at``-th call of the system, and whether it was.
 
     The process is a copy of this one; SIGKILL leaves it as little as ``os._exit``."""
@@ -118,7 +120,7 @@ def test_killed_anywhere_it_never_gives_out_cosignatures_of_two_forks(
         if answer.status == 409:
             answer = other.offer(again, int(answer.body))
         assert not (released and answer.status == 200), f"killed at call {die_at}"
-        last = again.last(WitnessHome.open(folder / "w0").log_folder(origin_of(one.public)))
+        last = again.last_checkpoint(WitnessHome.open(folder / "w0").log_folder(ledger_origin(one.public)))
         assert last is not None and last.size in (1, 2)
         if not killed:
             break

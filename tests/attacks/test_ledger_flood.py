@@ -23,17 +23,24 @@ from lab.bureau.contracts import banks
 from lab.bureau.exchange.matching import match_requests
 from lab.bureau.exchange.scoring import public_contexts
 from lab.bureau.ledger import rate_limited_entries, record
-from lab.bureau.ledger.rate_limited_entries import OF_STRANGERS, OF_THE_KNOWN, RETURNS, TIMES, WINDOW, close_tallies
-from lab.bureau.people import NewAccount, People, Role, Subject
+from lab.bureau.ledger.rate_limited_entries import (
+    COUNT_FACT,
+    KNOWN_ENTRY_LIMIT,
+    MAX_REFUNDS,
+    STRANGER_ENTRY_LIMIT,
+    TALLY_WINDOW,
+    close_tallies,
+)
+from lab.bureau.people import AccountService, NewAccount, OidcSubject, Role
 from lab.bureau.people import account_service as people_room
 from lab.bureau.people import lockout as judging_room
-from lab.bureau.people.lockout import FIRST_LOCK, TRIES
-from lab.bureau.store import Store
-from lab.bureau.store.tables import EntryRow, TallyRow
-from lab.bureau.watch.usage_counts import count_all
+from lab.bureau.people.lockout import FIRST_LOCK, MAX_ATTEMPTS
+from lab.bureau.store import Database
+from lab.bureau.store.tables import EntryTallyRow, LedgerEntryRow
+from lab.bureau.watch.usage_counts import count_contracts_usage
 from lab.terms.contract.document import Ceilings
-from lab.terms.errors import NotAuthentic, Refused, ShulabError
-from lab.terms.keys.key_succession import SignedSuccession, Succession
+from lab.terms.errors import NotAllowed, NotAuthentic, ShulabError
+from lab.terms.keys.key_succession import KeySuccession, SignedKeySuccession
 from lab.terms.keys.party import Party
 from tests.support.bank_matching import request
 from tests.support.bureau_fixtures import model, open_scene, scene, store, tables  # noqa: F401
@@ -49,16 +56,16 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def people(store: Store, clock: Clock) -> People:
-    made = People(store, clock, Counting())
+def people(store: Database, clock: Clock) -> AccountService:
+    made = AccountService(store, clock, Counting())
     made.add(NewAccount("root", "it", frozenset({Role.ADMINISTRATOR})), by="local")
     made.add(NewAccount("li.wei", "credit", frozenset({Role.OFFICER})), by="local")
     return made
 
 
-def entries(store: Store, kind: str) -> list[dict[str, Any]]:
-    with store.read() as session:
-        query = sqlalchemy.select(EntryRow.body).where(EntryRow.kind == kind).order_by(EntryRow.seq)
+def entries(store: Database, kind: str) -> list[dict[str, Any]]:
+    with store.begin_read() as session:
+        query = sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == kind).order_by(LedgerEntryRow.seq)
         return [json.loads(body) for body in session.scalars(query)]
 
 
@@ -73,8 +80,8 @@ def one_entry_each(session: Any, kind: str, contract: Any, facts: Any, *, by: st
 
 
 def test_with_an_entry_a_try_a_stranger_grows_the_ledger(
-    people: People,
-    store: Store,
+    people: AccountService,
+    store: Database,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for room in (people_room, judging_room):
@@ -85,63 +92,63 @@ def test_with_an_entry_a_try_a_stranger_grows_the_ledger(
 
 
 def test_a_flood_of_names_is_a_few_entries_and_a_number(
-    people: People,
-    store: Store,
+    people: AccountService,
+    store: Database,
     clock: Clock,
 ) -> None:
     for number in range(FLOOD):
         fails(people.sign_in, f"guess-{number}", WRONG)
         fails(people.sign_in, f"NO NAME {number}", WRONG)
         clock.now += timedelta(seconds=1)
-    assert len(entries(store, "sign-in.failed")) == OF_STRANGERS
-    with store.read() as session:
-        assert session.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(TallyRow)) == 1
-    clock.now += WINDOW
+    assert len(entries(store, "sign-in.failed")) == STRANGER_ENTRY_LIMIT
+    with store.begin_read() as session:
+        assert session.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(EntryTallyRow)) == 1
+    clock.now += TALLY_WINDOW
     fails(people.sign_in, "later", WRONG)
     told = [entry["facts"] for entry in entries(store, "sign-in.failed")]
-    assert len(told) == OF_STRANGERS + 2
-    assert told[OF_STRANGERS][TIMES] == 2 * FLOOD - OF_STRANGERS, "none is lost"
+    assert len(told) == STRANGER_ENTRY_LIMIT + 2
+    assert told[STRANGER_ENTRY_LIMIT][COUNT_FACT] == 2 * FLOOD - STRANGER_ENTRY_LIMIT, "none is lost"
     assert "guess" not in json.dumps(told)
 
 
 def test_a_known_account_and_the_provider_are_no_way_round(
-    people: People,
-    store: Store,
+    people: AccountService,
+    store: Database,
     clock: Clock,
 ) -> None:
     """Locked, by the wrong password, changing it, and by an OpenID provider that lets anybody begin."""
     for _ in range(FLOOD):
         fails(people.sign_in, "li.wei", WRONG)
     for number in range(FLOOD):
-        people.record_failure(f"The provider said {number}.")
-        fails(people.sign_in_elsewhere, Subject("https://id.example", str(number)))
+        people.record_oidc_failure(f"The provider said {number}.")
+        fails(people.sign_in_with_oidc, OidcSubject("https://id.example", str(number)))
     # By password, whatever the name. Of the provider: what it said, and people without an account.
-    assert len(entries(store, "sign-in.failed")) <= 3 * OF_STRANGERS
+    assert len(entries(store, "sign-in.failed")) <= 3 * STRANGER_ENTRY_LIMIT
     assert locks(store, clock.now) == [int(FIRST_LOCK.total_seconds())]
     found = failed_tries(store, clock.now)
-    assert (found["password"], found["locked"], found["no account"]) == (TRIES, FLOOD - TRIES, FLOOD)
+    assert (found["password"], found["locked"], found["no account"]) == (MAX_ATTEMPTS, FLOOD - MAX_ATTEMPTS, FLOOD)
 
 
-def test_a_day_of_guessing_at_one_account_is_bounded(people: People, store: Store, clock: Clock) -> None:
+def test_a_day_of_guessing_at_one_account_is_bounded(people: AccountService, store: Database, clock: Clock) -> None:
     end = clock.now + timedelta(days=1)
     while clock.now < end:
         fails(people.sign_in, "li.wei", WRONG)
         clock.now += FIRST_LOCK / 3
-    close_tallies(store, clock.now + WINDOW)
+    close_tallies(store, clock.now + TALLY_WINDOW)
     written = len(entries(store, "sign-in.failed"))
-    assert written <= 24 * 2 * (OF_STRANGERS + 1)
+    assert written <= 24 * 2 * (STRANGER_ENTRY_LIMIT + 1)
     assert sum(failed_tries(store, clock.now).values()) == 24 * 12
 
 
-def test_a_persons_refusals_are_counted_too(people: People, store: Store, clock: Clock) -> None:
+def test_a_persons_refusals_are_counted_too(people: AccountService, store: Database, clock: Clock) -> None:
     person = people.find("li.wei").person
     for number in range(FLOOD):
-        people.record_refusal(person, "rotate keys", Refused(f"No, for the {number}th time."))
-    assert len(entries(store, "refused")) == OF_THE_KNOWN
-    assert close_tallies(store, clock.now + WINDOW) == 1
+        people.record_refusal(person, "rotate keys", NotAllowed(f"No, for the {number}th time."))
+    assert len(entries(store, "refused")) == KNOWN_ENTRY_LIMIT
+    assert close_tallies(store, clock.now + TALLY_WINDOW) == 1
     last = entries(store, "refused")[-1]
-    assert last["facts"][TIMES] == FLOOD - OF_THE_KNOWN and last["by"] == "person:li.wei"
-    assert close_tallies(store, clock.now + WINDOW) == 0, "told once"
+    assert last["facts"][COUNT_FACT] == FLOOD - KNOWN_ENTRY_LIMIT and last["by"] == "person:li.wei"
+    assert close_tallies(store, clock.now + TALLY_WINDOW) == 0, "told once"
 
 
 @pytest.fixture
@@ -165,8 +172,8 @@ def test_with_an_entry_a_request_a_bank_grows_the_ledger(
     contract: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(match_requests, "record_often", one_entry_each)
-    monkeypatch.setattr("lab.bureau.bureau.record_often", one_entry_each)
+    monkeypatch.setattr(match_requests, "record_or_count", one_entry_each)
+    monkeypatch.setattr("lab.bureau.bureau.record_or_count", one_entry_each)
     before = scene.size()
     flood(scene, contract)
     assert scene.size() - before >= 3 * FLOOD
@@ -179,14 +186,14 @@ def test_a_bank_that_repeats_itself_is_a_few_entries_and_the_watch_counts_them_a
     before = scene.size()
     flood(scene, contract)
     # A key stated, a register evaluated, a job opened, a match charged and answered; beside them four counted sorts.
-    assert scene.size() - before <= 5 + 4 * OF_THE_KNOWN
-    with scene.bureau.store.read() as session:
-        (counted,) = count_all(session, scene.clock.now + timedelta(hours=2))
+    assert scene.size() - before <= 5 + 4 * KNOWN_ENTRY_LIMIT
+    with scene.bureau.store.begin_read() as session:
+        (counted,) = count_contracts_usage(session, scene.clock.now + timedelta(hours=2))
         assert counted.counts["refused"] >= FLOOD, "also those in a window that is not over"
-    scene.clock.now += WINDOW
+    scene.clock.now += TALLY_WINDOW
     scene.bureau.sweep()
-    with scene.bureau.store.read() as session:
-        (counted,) = count_all(session, scene.clock.now + timedelta(hours=2))
+    with scene.bureau.store.begin_read() as session:
+        (counted,) = count_contracts_usage(session, scene.clock.now + timedelta(hours=2))
         assert counted.counts["refused"] >= FLOOD, "and afterwards, from the entry that tells the number"
 
 
@@ -197,7 +204,7 @@ def answered_in_many_jobs(scene: Scene) -> int:
         for number in range(FLOOD):
             scene.bank.open_job(scene.bureau, contract, f"job-{number}")
             scene.bureau.match(contract, f"job-{number}", frame)
-    except Refused as refused:
+    except NotAllowed as refused:
         assert "make the request anew" in refused.next_step
         scene.bureau.match(contract, "job-0", frame)  # where it was answered it is answered
     assert scene.ledger().count("match.charged") == 1
@@ -212,7 +219,7 @@ def test_answered_in_any_number_of_jobs_one_request_is_any_number_of_entries(
 
 
 def test_one_request_is_answered_in_so_many_jobs(scene: Scene) -> None:
-    assert answered_in_many_jobs(scene) == match_requests.MOST_ANSWERED < FLOOD
+    assert answered_in_many_jobs(scene) == match_requests.MAX_ANSWERING_JOBS < FLOOD
 
 
 def spoilt(frame: bytes) -> bytes:
@@ -229,18 +236,18 @@ def spoil(scene: Scene, contract: str) -> None:
 def test_without_a_bound_charges_that_come_back_grow_the_ledger(
     scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(match_requests, "check_returns", lambda *_: None)
+    monkeypatch.setattr(match_requests, "check_refund_limit", lambda *_: None)
     spoil(scene, contract)
     assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == FLOOD
 
 
 def test_charges_that_come_back_are_bounded(scene: Scene, contract: str) -> None:
     spoil(scene, contract)
-    assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == RETURNS
-    assert scene.ledger().count("refused") <= OF_THE_KNOWN
-    with pytest.raises(Refused, match="within an hour"):
+    assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == MAX_REFUNDS
+    assert scene.ledger().count("refused") <= KNOWN_ENTRY_LIMIT
+    with pytest.raises(NotAllowed, match="within an hour"):
         scene.bureau.match(contract, "job-1", request(scene.tables.codes[:4]))
-    scene.clock.now += WINDOW
+    scene.clock.now += TALLY_WINDOW
     scene.bureau.match(contract, "job-1", request(scene.tables.codes[:4]))
 
 
@@ -249,55 +256,55 @@ def test_contexts_are_bounded(scene: Scene, contract: str, monkeypatch: pytest.M
     monkeypatch.setattr(scene.bureau._pools.scoring, "run", lambda work, *arguments: work(*arguments))
     scene.bank.open_job(scene.bureau, contract)
     frames = [number.to_bytes(4, "big") for number in range(FLOOD)]
-    with pytest.raises(Refused, match="as may be"):
+    with pytest.raises(NotAllowed, match="as may be"):
         for frame in frames:
             scene.bureau.put_context(contract, "job-1", hashlib.sha256(frame).hexdigest(), frame)
-    assert scene.ledger().count("context.kept") == public_contexts.MOST
+    assert scene.ledger().count("context.kept") == public_contexts.MAX_CONTEXTS
     again = frames[0]
     assert not scene.bureau.put_context(contract, "job-1", hashlib.sha256(again).hexdigest(), again)
 
 
 def test_what_is_counted_is_counted_in_the_transaction_in_which_it_happens(
-    store: Store,
+    store: Database,
     clock: Clock,
 ) -> None:
-    for _ in range(OF_STRANGERS):
+    for _ in range(STRANGER_ENTRY_LIMIT):
         with store.begin() as session:
-            rate_limited_entries.record_often(
-                session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=OF_STRANGERS
+            rate_limited_entries.record_or_count(
+                session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=STRANGER_ENTRY_LIMIT
             )
     with pytest.raises(RuntimeError), store.begin() as session:
-        rate_limited_entries.record_often(
-            session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=OF_STRANGERS
+        rate_limited_entries.record_or_count(
+            session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=STRANGER_ENTRY_LIMIT
         )
         raise RuntimeError("rolled back")
-    assert close_tallies(store, clock.now + WINDOW) == 0
+    assert close_tallies(store, clock.now + TALLY_WINDOW) == 0
 
 
 def succession(
-    store: Store,
+    store: Database,
     bank: str,
     old: Ed25519PrivateKey,
     new: Ed25519PrivateKey,
     clock: Clock,
-) -> SignedSuccession:
+) -> SignedKeySuccession:
     keys = [key.public_key().public_bytes_raw().hex() for key in (old, new)]
-    said = Succession(bureau=store.bureau_key, bank=bank, old_key=keys[0], new_key=keys[1], time=clock.now)
+    said = KeySuccession(bureau=store.bureau_key, bank=bank, old_key=keys[0], new_key=keys[1], time=clock.now)
     signatures = [key.sign(said.signing_input()).hex() for key in (old, new)]
-    return SignedSuccession(statement=said, old_signature=signatures[0], new_signature=signatures[1])
+    return SignedKeySuccession(statement=said, old_signature=signatures[0], new_signature=signatures[1])
 
 
-def test_a_bank_cannot_give_itself_keys_without_end(store: Store, clock: Clock) -> None:
+def test_a_bank_cannot_give_itself_keys_without_end(store: Database, clock: Clock) -> None:
     key = Ed25519PrivateKey.generate()
     party = Party(name="Test bank", public_key=key.public_key().public_bytes_raw().hex())
     with store.begin() as session:
-        bank = banks.register(session, party, by="local", now=clock.now, told=party.fingerprint)
+        bank = banks.register_bank(session, party, by="local", now=clock.now, told=party.fingerprint)
     given = 0
-    with pytest.raises(Refused, match="24 hours"):
+    with pytest.raises(NotAllowed, match="24 hours"):
         for _ in range(FLOOD):
             fresh = Ed25519PrivateKey.generate()
             with store.begin() as session:
-                banks.add_key(session, bank, succession(store, bank, key, fresh, clock), now=clock.now)
+                banks.replace_key(session, bank, succession(store, bank, key, fresh, clock), now=clock.now)
             key, given = fresh, given + 1
-    assert given == banks.KEYS_A_DAY - 1  # its first key was added today as well
+    assert given == banks.MAX_KEYS_PER_DAY - 1  # its first key was added today as well
     assert len(entries(store, "bank.key-succeeded")) == given

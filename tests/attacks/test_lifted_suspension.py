@@ -9,8 +9,8 @@ from __future__ import annotations
 import pytest
 
 from lab.bureau.contracts import lifecycle, transitions
-from lab.bureau.contracts.workflow import Action, State
-from lab.terms.errors import Refused, ShulabError
+from lab.bureau.contracts.workflow import ContractAction, ContractState
+from lab.terms.errors import NotAllowed, ShulabError
 from tests.support.bureau_scene import Scene
 
 
@@ -31,7 +31,7 @@ def go_on(scene: Scene, contract: str) -> int:
 def test_without_the_wait_the_signature_lifts_the_suspension(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     def at_once(session, contract, row, by, now):
         contract.in_force = row.version
-        return transitions.step(session, contract, row, Action.ACTIVATE, by, now)
+        return transitions.apply_action(session, contract, row, ContractAction.ACTIVATE, by, now)
 
     monkeypatch.setattr(lifecycle, "activate", at_once)
     assert go_on(scene, sign_it_back(scene)) == 3
@@ -39,10 +39,10 @@ def test_without_the_wait_the_signature_lifts_the_suspension(scene: Scene, monke
 
 def test_the_suspension_stays(scene: Scene) -> None:
     contract = sign_it_back(scene)
-    with pytest.raises(Refused, match="suspended"):
+    with pytest.raises(NotAllowed, match="suspended"):
         go_on(scene, contract)
     scene.resume(contract)
-    assert scene.bureau.signed_contract(contract)[1] == State.ACTIVE
+    assert scene.bureau.signed_contract(contract)[1] == ContractState.ACTIVE
 
 
 def test_no_step_leads_back_from_an_end(scene: Scene) -> None:
@@ -53,5 +53,5 @@ def test_no_step_leads_back_from_an_end(scene: Scene) -> None:
             step(contract)
     with pytest.raises(ShulabError):
         scene.bureau.accept_signature(contract, scene.bank.sign(scene.document(contract)))
-    with pytest.raises(Refused, match="revoked"):
+    with pytest.raises(NotAllowed, match="revoked"):
         go_on(scene, contract)

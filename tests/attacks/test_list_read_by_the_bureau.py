@@ -15,15 +15,15 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lab.bank.connection.client import Outlet
-from lab.bank.scoring.job import Job, score_portfolio
+from lab.bank.connection.client import BureauClient
+from lab.bank.scoring.job import ScoringRequest, score_portfolio
 from lab.terms.errors import ShulabError
 from protocols.matching.engines import bureau_engine
 from protocols.matching.engines.x25519 import bank as x25519
 from protocols.matching.engines.x25519 import hash_to_curve
 from protocols.matching.messages import read_elements
 from protocols.scoring.bank import KeyHolder
-from protocols.wire.frame import Kind, is_frame
+from protocols.wire.frame import FrameKind, is_frame
 from tests.support.bank_homes import agree, at_home
 from tests.support.bank_matching import ENGINE
 from tests.support.served_bureau import House
@@ -36,13 +36,13 @@ PLANTED = "7.123456789012345"
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     """Every body that leaves the bank."""
     bodies: list[bytes] = []
-    send = Outlet._send
+    send = BureauClient._send
 
-    def listen(outlet: Outlet, method: str, target: str, headers: dict[str, str], body: bytes, cap: int):
+    def listen(outlet: BureauClient, method: str, target: str, headers: dict[str, str], body: bytes, cap: int):
         bodies.append(target.encode() + b"\n" + body)
         return send(outlet, method, target, headers, body, cap)
 
-    monkeypatch.setattr(Outlet, "_send", listen)
+    monkeypatch.setattr(BureauClient, "_send", listen)
     return bodies
 
 
@@ -55,7 +55,7 @@ def run_a_job(house: House, folder: Path) -> None:
     path = folder / "portfolio.csv"
     records.insert_column(0, pl.Series("id", house.scene.tables.codes[:ASKED])).write_csv(path)
     outlet = house.outlet(bank.opened)
-    score_portfolio(bank.home, bank.opened, outlet, Job(path, contract, folder / "scores.parquet"))
+    score_portfolio(bank.home, bank.opened, outlet, ScoringRequest(path, contract, folder / "scores.parquet"))
 
 
 def tried(house: House, sent: list[bytes]) -> set[str]:
@@ -64,8 +64,8 @@ def tried(house: House, sent: list[bytes]) -> set[str]:
     known = {bytes(row): code for row, code in zip(multiples(codes), codes, strict=True)}
     found = set()
     for body in (one.partition(b"\n")[2] for one in sent):
-        if is_frame(body) and body[5] == Kind.MATCH_REQUEST:
-            elements = read_elements(body, Kind.MATCH_REQUEST, ENGINE, 32)
+        if is_frame(body) and body[5] == FrameKind.MATCH_REQUEST:
+            elements = read_elements(body, FrameKind.MATCH_REQUEST, ENGINE, 32)
             found |= {known[bytes(row)] for row in elements if bytes(row) in known}
     return found
 
@@ -103,13 +103,13 @@ def test_without_encryption_the_answers_are_read(
     house: House, sent: list[bytes], plain: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A batch that carries the columns as they are."""
-    put = Outlet.put_batch
+    put = BureauClient.put_batch
 
-    def openly(outlet: Outlet, contract: str, job: str, sha256: str, frame: bytes) -> None:
+    def openly(outlet: BureauClient, contract: str, job: str, sha256: str, frame: bytes) -> None:
         sent.append(plain[-1])
         put(outlet, contract, job, sha256, frame)
 
-    monkeypatch.setattr(Outlet, "put_batch", openly)
+    monkeypatch.setattr(BureauClient, "put_batch", openly)
     run_a_job(house, tmp_path)
     assert plain and all(one in b"".join(sent) for one in plain)
 
@@ -120,7 +120,7 @@ def test_trying_every_code_finds_nobody_and_no_planted_value_leaves(
     run_a_job(house, tmp_path)
     whole = b"".join(sent)
     assert tried(house, sent) == set() and len(sent) > 8
-    elements = hash_to_curve.encode(house.scene.tables.codes[:ASKED])
+    elements = hash_to_curve.encode_to_curve(house.scene.tables.codes[:ASKED])
     assert not any(bytes(row) in whole for row in elements)
     assert not any(code.encode() in whole for code in house.scene.tables.codes)
     assert PLANTED.encode() not in whole and plain and not any(one in whole for one in plain)

@@ -43,7 +43,7 @@ class ManyKeys(Registry):
         self.keys = [self.key(CONTRACT, "match"), *(bureau.generate_key(self.engine) for _ in range(KEYS - 1))]
         known = sorted(identifiers)
         values = [bureau.evaluate_register(self.engine, key, known) for key in self.keys]
-        digests = [bureau.digests(CONTRACT, known, one) for one in values]
+        digests = [bureau.derive_tags_and_marks(CONTRACT, known, one) for one in values]
         self.planted = np.concatenate(digests)[:, 16:]
         self.tags = {
             tag.tobytes(): (code, stretch)
@@ -53,7 +53,9 @@ class ManyKeys(Registry):
 
     def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(bureau, "digests", lambda *_: np.concatenate([self.planted, self.planted], axis=1))
+            patch.setattr(
+                bureau, "derive_tags_and_marks", lambda *_: np.concatenate([self.planted, self.planted], axis=1)
+            )
             patch.setattr(self, "identifiers", ["planted"] * len(self.planted))
             return super().matching_setup(contract, job, counting=counting)
 
@@ -76,7 +78,7 @@ def unchecked(
     blinding: bank_protocol.Blinding, evaluated: NDArray[np.uint8], count: int, *_: object
 ) -> NDArray[np.int64]:
     """A bank that looks at no canary."""
-    places = bank_protocol.canary_places(blinding._seed, count)  # type: ignore[attr-defined]
+    places = bank_protocol.canary_positions(blinding._seed, count)  # type: ignore[attr-defined]
     return np.setdiff1d(np.arange(len(evaluated)), places)
 
 

@@ -20,7 +20,7 @@ import httpx
 import pytest
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.key_management.metrics_token import FILE, metrics_token, prometheus
+from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.cli.bureau.commands import metrics as shown_to_operators
 from sandbox.api.public import metrics
 from tests.support.bureau_standin import running
@@ -71,7 +71,7 @@ def watch(service: Any) -> None:
 def test_by_address_a_stranger_behind_the_proxy_is_of_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metrics, "_has", was_local)
+    monkeypatch.setattr(metrics, "_bears_token", was_local)
     with running(tmp_path) as service, proxied(service.url) as front:
         watch(service)
         answer = httpx.get(front + "/metrics")
@@ -108,11 +108,14 @@ def test_the_bureaus_token_is_its_own_and_nobody_elses_to_read(tmp_path: Path) -
     assert first == metrics_token(folders[0]) != second
     file = folders[0] / "metrics.token"
     assert file.stat().st_mode & 0o777 == 0o600
-    assert str(file) in prometheus(file, "127.0.0.1:8600", tls=False)
-    assert first not in prometheus(file, "127.0.0.1:8600", tls=False)
+    assert str(file) in prometheus_configuration(file, "127.0.0.1:8600", tls=False)
+    assert first not in prometheus_configuration(file, "127.0.0.1:8600", tls=False)
 
 
 def test_what_is_put_into_its_configuration_can_be_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     BureauHome.create(tmp_path / "bureau", name="某局")
     shown_to_operators(home=tmp_path / "bureau")
-    assert prometheus(tmp_path / "bureau" / FILE, "127.0.0.1:8600", tls=False) in capsys.readouterr().out
+    assert (
+        prometheus_configuration(tmp_path / "bureau" / METRICS_TOKEN_FILE, "127.0.0.1:8600", tls=False)
+        in capsys.readouterr().out
+    )

@@ -26,13 +26,13 @@ import sqlalchemy
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.data import pseudonym_rotation
-from lab.bureau.data.pseudonym_rotation import rename_all
+from lab.bureau.data.pseudonym_rotation import rotate_all_pseudonyms
 from lab.bureau.ledger.inquiries import read_inquiries
-from lab.bureau.store import Store
-from lab.bureau.store.tables import Base, ConsentRow, EntryRow, InquiryRow, PseudonymRow
-from lab.terms.consent import written
+from lab.bureau.store import Database
+from lab.bureau.store.tables import Base, ConsentRow, InquiryRow, LedgerEntryRow, PseudonymKeyCountRow
+from lab.terms.consent import format_consent_time
 from lab.terms.contract.document import Ceilings, Purpose
-from lab.terms.errors import Conflict, Refused
+from lab.terms.errors import Conflict, NotAllowed
 from tests.support.bureau_fixtures import model, open_scene, scene, scene_on_both, tables  # noqa: F401
 from tests.support.bureau_scene import Bank, Scene
 
@@ -61,9 +61,9 @@ def consented(scene: Scene, folder: Path) -> Path:
     return file
 
 
-def everything(store: Store) -> list[tuple[str, dict[str, Any]]]:
+def everything(store: Database) -> list[tuple[str, dict[str, Any]]]:
     """A copy of the database: every row of every table."""
-    with store.read() as session:
+    with store.begin_read() as session:
         return [
             (table.name, dict(row))
             for table in Base.metadata.sorted_tables
@@ -82,7 +82,12 @@ def named(copy: list[tuple[str, dict[str, Any]]], key: bytes, codes: list[str]) 
             if table == ConsentRow.__tablename__:
                 evidence = json.loads(row["evidence"])
                 about = ["shulab-consent/1", name, row["bank_id"], row["purpose"]]
-                about += [written(row["starts"]), written(row["expires"]), evidence.get("reference", ""), ""]
+                about += [
+                    format_consent_time(row["starts"]),
+                    format_consent_time(row["expires"]),
+                    evidence.get("reference", ""),
+                    "",
+                ]
                 guesses.append(hashlib.sha256(rfc8785.dumps(about)).hexdigest())
         if any(guess in cells for guess in guesses):
             found.add(code)
@@ -112,10 +117,10 @@ def test_without_a_rotation_an_old_key_names_every_firm(used: tuple[Scene, str])
 def test_after_a_rotation_an_old_key_names_nobody(used: tuple[Scene, str]) -> None:
     scene, _ = used
     key = leaked(scene)
-    done = rename_all(scene.bureau.store, scene.bureau.keys, by="local")
+    done = rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local")
     assert (done.keys, done.inquiries, done.consents) == (2, len(FIRMS), len(FIRMS))
     assert named(everything(scene.bureau.store), key, scene.tables.codes[:20]) == set()
-    rename_all(scene.bureau.store, scene.bureau.keys, by="local")
+    rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local")
     for number in (1, 2):
         assert named(everything(scene.bureau.store), scene.bureau.keys._pseudonym[number], scene.tables.codes) == set()
 
@@ -124,21 +129,25 @@ def test_what_was_counted_of_an_enterprise_goes_on(used: tuple[Scene, str], tmp_
     scene, contract = used
     code, consents = scene.tables.codes[0], scene.bureau.consents
     told = read_inquiries(scene.bureau.store, code, scene.bureau.keys, by="local")
-    before = [(one.bank, one.purpose, one.starts, one.state) for one in consents.of_enterprise(code, id_kind="opaque")]
-    rename_all(scene.bureau.store, scene.bureau.keys, by="local")
+    before = [
+        (one.bank, one.purpose, one.starts, one.state) for one in consents.list_for_enterprise(code, id_kind="opaque")
+    ]
+    rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local")
     scene.reopen()
     assert read_inquiries(scene.bureau.store, code, scene.bureau.keys, by="local") == told and told
     consents = scene.bureau.consents
-    after = [(one.bank, one.purpose, one.starts, one.state) for one in consents.of_enterprise(code, id_kind="opaque")]
+    after = [
+        (one.bank, one.purpose, one.starts, one.state) for one in consents.list_for_enterprise(code, id_kind="opaque")
+    ]
     assert after == before and before
     again = consents.import_file(tmp_path / "consents.csv", by="local", id_kind="opaque")
-    assert (again.imported, len(again.aside)) == (0, 0), "the same file is the same consents"
-    with pytest.raises(Refused, match="scores_per_enterprise"):
+    assert (again.imported, len(again.set_aside_rows)) == (0, 0), "the same file is the same consents"
+    with pytest.raises(NotAllowed, match="scores_per_enterprise"):
         scored(scene, contract, "job-2")  # the ceiling of one score was reached before
     done = consents.withdraw([code], reason="asked", by="local", purpose=Purpose.CREDIT_APPROVAL, id_kind="opaque")
     assert done.consents == 1
-    with scene.bureau.store.read() as session:
-        kinds = list(session.scalars(sqlalchemy.select(EntryRow.kind)))
+    with scene.bureau.store.begin_read() as session:
+        kinds = list(session.scalars(sqlalchemy.select(LedgerEntryRow.kind)))
     assert kinds.count("pseudonyms.rotated") == 1
     assert kinds.count("configuration.changed") == 1, "hashes of settings are of no pseudonym"
 
@@ -146,18 +155,18 @@ def test_what_was_counted_of_an_enterprise_goes_on(used: tuple[Scene, str], tmp_
 def test_rows_lie_in_the_order_of_their_new_names(used: tuple[Scene, str]) -> None:
     """In the old order, the place of a row in an old copy and in a new one would tell which is which."""
     scene, _ = used
-    rename_all(scene.bureau.store, scene.bureau.keys, by="local")
+    rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local")
     place = "ctid" if scene.bureau.store.engine.dialect.name == "postgresql" else "rowid"
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         names = list(session.scalars(sqlalchemy.text(f"SELECT enterprise FROM inquiries ORDER BY {place}")))
     assert names == sorted(names) and len(names) == len(FIRMS)
 
 
 def test_no_old_name_stays_in_the_file(scene: Scene, tmp_path: Path) -> None:
     scored(scene, scene.contract())
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         old = list(session.scalars(sqlalchemy.select(InquiryRow.enterprise)))
-    assert rename_all(scene.bureau.store, scene.bureau.keys, by="local").cleared
+    assert rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local").cleared
     for file in scene.home.glob("bureau.db*"):
         data = file.read_bytes()
         assert not [name for name in old if name.encode() in data], file.name
@@ -193,10 +202,10 @@ def test_killed_at_any_moment_the_database_stands_under_the_keys_that_it_names(
     done = subprocess.run([sys.executable, "-c", ROTATE, str(scene.home), moment], cwd=ROOT, check=False, timeout=120)
     assert done.returncode == -signal.SIGKILL
     scene.reopen()
-    with scene.bureau.store.read() as session:
-        assert session.get_one(PseudonymRow, 1).keys == (2 if moment == "committed" else 1)
+    with scene.bureau.store.begin_read() as session:
+        assert session.get_one(PseudonymKeyCountRow, 1).keys == (2 if moment == "committed" else 1)
     assert read_inquiries(scene.bureau.store, code, scene.bureau.keys, by="local") == told
-    rename_all(scene.bureau.store, scene.bureau.keys, by="local")
+    rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local")
     assert read_inquiries(scene.bureau.store, code, scene.bureau.keys, by="local") == told and told
 
 
@@ -216,7 +225,7 @@ def test_who_needs_a_pseudonym_meanwhile_waits_and_finds_the_new_ones(
         return renamed(*words)
 
     monkeypatch.setattr(pseudonym_rotation, "_renamed", slow)
-    rotation = threading.Thread(target=lambda: rename_all(scene.bureau.store, scene.bureau.keys, by="local"))
+    rotation = threading.Thread(target=lambda: rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local"))
     rotation.start()
     begun.wait(30)
     found.append(read_inquiries(other.store, code, other.keys, by="local"))
@@ -234,7 +243,7 @@ def test_two_rotations_at_once_are_one_or_two_and_never_a_mixture(used: tuple[Sc
 
     def rotate() -> None:
         try:
-            rename_all(scene.bureau.store, scene.bureau.keys, by="local")
+            rotate_all_pseudonyms(scene.bureau.store, scene.bureau.keys, by="local")
         except Conflict as error:
             failed.append(error)
 
@@ -243,6 +252,6 @@ def test_two_rotations_at_once_are_one_or_two_and_never_a_mixture(used: tuple[Sc
         thread.start()
     for thread in threads:
         thread.join()
-    with scene.bureau.store.read() as session:
-        assert session.get_one(PseudonymRow, 1).keys == 3 - len(failed)
+    with scene.bureau.store.begin_read() as session:
+        assert session.get_one(PseudonymKeyCountRow, 1).keys == 3 - len(failed)
     assert read_inquiries(scene.bureau.store, code, scene.bureau.keys, by="local") == told

@@ -11,11 +11,11 @@ from datetime import timedelta
 
 import pytest
 
-from lab.bureau.contracts import Ask, authorise, lifecycle
-from lab.bureau.contracts.workflow import State
-from lab.bureau.store import Store
+from lab.bureau.contracts import AccessRequest, authorise, lifecycle
+from lab.bureau.contracts.workflow import ContractState
+from lab.bureau.store import Database
 from lab.terms.contract.document import Operation
-from lab.terms.errors import Refused
+from lab.terms.errors import NotAllowed
 from tests.support.bureau_scene import START
 from tests.support.contract_papers import ANN, BEN, BUREAU, CAT, contract, file, keyed, officer, sign_by_bank
 
@@ -24,20 +24,20 @@ pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 COLLEAGUE = officer("ben-two", BEN.department)
 
 
-def alone(store: Store, approvers: list, needed: int) -> State:
+def alone(store: Database, approvers: list, needed: int) -> ContractState:
     """Ann writes, the bank signs, ``approvers`` approve: where the contract stands then."""
     with keyed(store).begin() as session:
         file(session, contract(), officers=needed)
         lifecycle.submit(session, NAME, ANN, START)
         sign_by_bank(session, contract())
         reviewer = approvers[0] if approvers[0] is not ANN else CAT
-        lifecycle.review(session, NAME, reviewer, START)
+        lifecycle.start_review(session, NAME, reviewer, START)
     for approver in approvers:
         with store.begin() as session:
             lifecycle.approve(session, NAME, approver, BUREAU.sign, START)
-    with store.read() as session:
-        authorise(session, NAME, Operation.MATCH, Ask(), START + timedelta(hours=1))
-        return lifecycle.newest(session, NAME).state
+    with store.begin_read() as session:
+        authorise(session, NAME, Operation.MATCH, AccessRequest(), START + timedelta(hours=1))
+        return lifecycle.find_newest_version(session, NAME).state
 
 
 WAYS = pytest.mark.parametrize(
@@ -53,18 +53,18 @@ WAYS = pytest.mark.parametrize(
 
 @WAYS
 def test_without_four_eyes_the_contract_is_in_force(
-    store: Store, approvers: list, needed: int, monkeypatch: pytest.MonkeyPatch
+    store: Database, approvers: list, needed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lifecycle, "check_approver", lambda *_: None)
     if approvers == [BEN, BEN]:
         # The database would not take the same name twice: the officer's second account has another.
         approvers = [BEN, officer("ben-again", BEN.department)]
-    assert alone(store, approvers, needed) is State.ACTIVE
+    assert alone(store, approvers, needed) is ContractState.ACTIVE
 
 
 @WAYS
-def test_the_contract_is_not_passed(store: Store, approvers: list, needed: int) -> None:
-    with pytest.raises(Refused, match=r"four eyes|different departments"):
+def test_the_contract_is_not_passed(store: Database, approvers: list, needed: int) -> None:
+    with pytest.raises(NotAllowed, match=r"four eyes|different departments"):
         alone(store, approvers, needed)
-    with store.read() as session:
-        assert lifecycle.newest(session, NAME).state is State.UNDER_REVIEW
+    with store.begin_read() as session:
+        assert lifecycle.find_newest_version(session, NAME).state is ContractState.UNDER_REVIEW

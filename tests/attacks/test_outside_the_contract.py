@@ -11,51 +11,51 @@ from dataclasses import replace
 
 import pytest
 
-from lab.bank.connection.client import JobCard
+from lab.bank.connection.client import JobDescription
 from lab.bureau.contracts import policy
-from lab.bureau.exchange import JobTerms
-from lab.bureau.model_registry.registry import keep_model, publish_model
+from lab.bureau.exchange import JobParameters
+from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.terms.contract.document import Ceilings
-from lab.terms.errors import Refused
+from lab.terms.errors import NotAllowed
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
 
 BEYOND = {
-    "recipients": JobCard("a partner abroad", "credit", 1, 10),
-    "models": JobCard(RECIPIENT, "secret", 1, 10),
-    "rows_per_job": JobCard(RECIPIENT, "credit", 1, 999),
+    "recipients": JobDescription("a partner abroad", "credit", 1, 10),
+    "models": JobDescription(RECIPIENT, "secret", 1, 10),
+    "rows_per_job": JobDescription(RECIPIENT, "credit", 1, 999),
 }
 
 
 def prepare(house: House) -> str:
     scene = house.scene
     other = replace(scene.model, name="secret")
-    keep_model(scene.bureau.store, scene.bureau.home, other, "main")
+    save_model(scene.bureau.store, scene.bureau.home, other, "main")
     publish_model(scene.bureau.store, scene.bureau.home, "secret", 1)
     return scene.contract(ceilings=Ceilings(rows_per_job=100))
 
 
 def test_without_the_terms_every_job_is_opened(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     contract = prepare(house)
-    monkeypatch.setattr(policy, "check_ask", lambda *_: None)
+    monkeypatch.setattr(policy, "check_request", lambda *_: None)
     for number, card in enumerate(BEYOND.values()):
         house.outlet().open_job(contract, f"job-{number}", card)
     matched = house.scene.bank.match(house.bureau, contract, house.scene.tables.codes[:3], "job-9")
     assert len(matched.indices) == 3
-    terms = [house.bureau.job(contract, f"job-{number}").terms for number in range(len(BEYOND))]
-    assert terms == [JobTerms("a partner abroad", "credit", 1, 10), JobTerms(RECIPIENT, "secret", 1, 10),
-                     JobTerms(RECIPIENT, "credit", 1, 999)]  # fmt: skip
+    terms = [house.bureau.job(contract, f"job-{number}").parameters for number in range(len(BEYOND))]
+    assert terms == [JobParameters("a partner abroad", "credit", 1, 10), JobParameters(RECIPIENT, "secret", 1, 10),
+                     JobParameters(RECIPIENT, "credit", 1, 999)]  # fmt: skip
 
 
 @pytest.mark.parametrize("term", BEYOND)
 def test_what_the_contract_does_not_say_is_refused_by_its_term(house: House, term: str) -> None:
     contract = prepare(house)
-    with pytest.raises(Refused, match=term if term != "models" else "model"):
+    with pytest.raises(NotAllowed, match=term if term != "models" else "model"):
         house.outlet().open_job(contract, "job-0", BEYOND[term])
     assert house.outlet().allowance(contract)["jobs"]["used"] == 0
 
 
 def test_another_models_sheet_is_not_given(house: House) -> None:
     contract = prepare(house)
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         house.outlet().sheet(contract, "secret", 1)

@@ -13,8 +13,8 @@ import pytest
 from lab.bank.home import BankHome
 from lab.bank.portraits.pages import rendering
 from lab.bank.portraits.pages.portrait_page import portrait_page
-from lab.bank.portraits.scored_run import Gallery
-from lab.terms.contract.document import Detail
+from lab.bank.portraits.scored_run import ScoredRun
+from lab.terms.contract.document import ResultDetail
 from tests.support.finished_run import home, make_run, trained
 
 __all__ = ["home", "trained"]
@@ -23,7 +23,7 @@ SCRIPT = re.compile(r"<script|<img|<iframe|\son\w+=|https?://(?!www\.w3\.org)", 
 
 def page(home: BankHome, trained) -> str:
     """The page of a portrait by a model whose words hold a script."""
-    gallery = Gallery.open(make_run(home, trained, Detail.FULL))
+    gallery = ScoredRun.open(make_run(home, trained, ResultDetail.FULL))
     return portrait_page(gallery.portrait("firm-007"), gallery.sheet, lang="both")
 
 

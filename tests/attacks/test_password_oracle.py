@@ -21,15 +21,15 @@ import sqlalchemy
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.key_management.keys import BureauKeys
-from lab.bureau.ledger.rate_limited_entries import WINDOW, close_tallies
-from lab.bureau.people import Account, NewAccount, People, Role, Subject, Tokens
-from lab.bureau.people.lockout import FIRST_LOCK, TRIES, Checked
-from lab.bureau.people.passwords import SHORTEST, check_new
-from lab.bureau.people.sign_ins import IDLE
-from lab.bureau.store.tables import AccountRow, EntryRow
+from lab.bureau.ledger.rate_limited_entries import TALLY_WINDOW, close_tallies
+from lab.bureau.people import Account, AccountService, NewAccount, OidcSubject, Role, SignInTokens
+from lab.bureau.people.lockout import FIRST_LOCK, MAX_ATTEMPTS, PasswordComparison
+from lab.bureau.people.passwords import MIN_LENGTH, check_new_password
+from lab.bureau.people.sign_ins import IDLE_TIMEOUT
+from lab.bureau.store.tables import AccountRow, LedgerEntryRow
 from lab.terms.errors import NotAuthentic
 from sandbox.app import create_app
-from sandbox.oidc.pending_sign_ins import Waiting
+from sandbox.oidc.pending_sign_ins import PendingSignIns
 from sandbox.settings import load_settings
 from tests.support.bureau_scene import Clock
 from tests.support.password_guesses import GOOD, OTHER, WRONG, Counting, failed_tries
@@ -49,18 +49,18 @@ RANDOM = ("x-request-id", "date")
 """Headers that differ between any two answers; of the body it is ``instance``, the same id."""
 
 
-class OfBefore(People):
+class OfBefore(AccountService):
     """Judges as it did before: the new password's form is looked at once the old one was found right."""
 
-    def _enter(self, name: str, password: str, new_password: str | None, *, how: str) -> Tokens:
-        with self._store.read() as session:
+    def _enter(self, name: str, password: str, new_password: str | None, *, how: str) -> SignInTokens:
+        with self._store.begin_read() as session:
             row = session.get(AccountRow, name)
             stored = row.password if row is not None else None
-        checked = Checked(stored, self._passwords.fits(stored, password))
-        if checked.fits and new_password is not None:
-            check_new(new_password, account=name, old=password)
+        checked = PasswordComparison(stored, self._passwords.verify(stored, password))
+        if checked.matches and new_password is not None:
+            check_new_password(new_password, account=name, old=password)
             self._passwords.hash(new_password)
-        if new_password is not None and len(new_password) < SHORTEST:
+        if new_password is not None and len(new_password) < MIN_LENGTH:
             new_password = OTHER  # the old one did not fit, and that is the answer
         return super()._enter(name, password, new_password, how=how)
 
@@ -68,7 +68,7 @@ class OfBefore(People):
 class Door:
     """A service in this process, accounts in every state, and a stranger before it."""
 
-    def __init__(self, home: Path, migrated: Path, kind: type[People]) -> None:
+    def __init__(self, home: Path, migrated: Path, kind: type[AccountService]) -> None:
         BureauKeys.create(BureauHome.create(home, name="Test bureau"))
         shutil.copyfile(migrated, home / "bureau.db")
         self.bureau = Bureau.open(home)
@@ -81,19 +81,19 @@ class Door:
             self.right[name] = GOOD
         for name in ("one-time", "locked-one-time"):
             self.right[name] = self._add(name)
-        self._add("elsewhere", Subject("https://id.example", "1"))
+        self._add("elsewhere", OidcSubject("https://id.example", "1"))
         for name in ("locked", "locked-and-disabled", "locked-one-time"):
             self.lock(name)
         for name in ("disabled", "locked-and-disabled"):
             self.people.disable(name, by="local")
         self._app = create_app(self.bureau, load_settings(home))
 
-    def _add(self, name: str, elsewhere: Subject | None = None) -> str:
+    def _add(self, name: str, elsewhere: OidcSubject | None = None) -> str:
         new = NewAccount(name, "credit", frozenset({Role.OFFICER}), "", elsewhere)
         return self.people.add(new, by="local") or ""
 
     def lock(self, name: str) -> None:
-        for _ in range(TRIES):
+        for _ in range(MAX_ATTEMPTS):
             with pytest.raises(NotAuthentic):
                 self.people.sign_in(name, WRONG)
 
@@ -130,7 +130,7 @@ class Door:
 
 @pytest.fixture
 def door(tmp_path: Path, migrated_file: Path) -> Iterator[Door]:
-    made = Door(tmp_path / "bureau", migrated_file, People)
+    made = Door(tmp_path / "bureau", migrated_file, AccountService)
     yield made
     made.bureau.close()
 
@@ -206,9 +206,9 @@ def test_a_token_that_never_was_and_one_that_has_ended_get_one_answer(door: Door
     """Tokens that were stolen and have ended: nobody hears whether one was right once, and whose."""
     people, clock = door.people, door.clock
     ended = people.sign_in("active", GOOD).token
-    people.sign_out(people.whose(ended))
+    people.sign_out(people.find_sign_in(ended))
     idle = people.sign_in("active", GOOD).token
-    clock.now += IDLE
+    clock.now += IDLE_TIMEOUT
     disabled = people.sign_in("active", GOOD).token
     people.disable("active", by="local")
     told = set()
@@ -226,15 +226,15 @@ def test_a_token_that_never_was_and_one_that_has_ended_get_one_answer(door: Door
 
 def test_a_code_that_is_spent_and_one_that_never_was_are_one(door: Door) -> None:
     """The one-time codes of an OpenID sign-in: neither tells that it was right, nor that the verifier was wrong."""
-    waiting = Waiting()
+    waiting = PendingSignIns()
     tokens = door.people.sign_in("active", GOOD)
     challenge = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"  # RFC 7636, appendix B
     verifier = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
-    code = waiting.give_code(tokens, challenge)
-    assert waiting.take_code(code, "k" * 43) is None, "the verifier was wrong, and the code is spent"
-    assert waiting.take_code(code, verifier) is None
-    assert waiting.take_code("never-was", verifier) is None
-    assert waiting.take_code(waiting.give_code(tokens, challenge), verifier) is tokens
+    code = waiting.issue_code(tokens, challenge)
+    assert waiting.redeem_code(code, "k" * 43) is None, "the verifier was wrong, and the code is spent"
+    assert waiting.redeem_code(code, verifier) is None
+    assert waiting.redeem_code("never-was", verifier) is None
+    assert waiting.redeem_code(waiting.issue_code(tokens, challenge), verifier) is tokens
 
 
 def test_tries_while_locked_count_and_neither_prolong_nor_lengthen_a_lock(door: Door) -> None:
@@ -259,12 +259,12 @@ def test_what_is_written_of_a_locked_account_does_not_depend_on_the_guess(door: 
     told, store = [], door.bureau.store
     for password in (WRONG, door.right["locked"]):
         door.people.unlock("locked", by="local")
-        close_tallies(store, door.clock.now + WINDOW)
+        close_tallies(store, door.clock.now + TALLY_WINDOW)
         door.lock("locked")
         with pytest.raises(NotAuthentic):
             door.people.sign_in("locked", password)
-        close_tallies(store, door.clock.now + WINDOW)
-        with store.read() as session:
-            last = session.scalars(sqlalchemy.select(EntryRow).order_by(EntryRow.seq.desc()).limit(1)).one()
+        close_tallies(store, door.clock.now + TALLY_WINDOW)
+        with store.begin_read() as session:
+            last = session.scalars(sqlalchemy.select(LedgerEntryRow).order_by(LedgerEntryRow.seq.desc()).limit(1)).one()
             told.append(json.loads(last.body)["facts"])
     assert told[0] == told[1] and told[0]["of"] == ["locked: locked: 1"]

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from dbos._serialization import DBOSPortableJSON, deserialize_value
 
-from sandbox.jobs.dbos_config import configure
+from sandbox.jobs.dbos_config import make_dbos_config
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -47,7 +47,7 @@ def test_without_the_closed_reader_the_program_runs(tmp_path: Path) -> None:
 
 
 def test_the_program_is_not_read(tmp_path: Path) -> None:
-    configure("sqlite:///x", "e", threads=1, logger=logging.getLogger("test"))
+    make_dbos_config("sqlite:///x", "e", threads=1, logger=logging.getLogger("test"))
     with pytest.raises(TypeError, match="JSON alone"):
         deserialize_value(row(tmp_path / "mark"), "py_pickle", DBOSPortableJSON)
     assert not (tmp_path / "mark").exists()

@@ -19,7 +19,7 @@ from lab.terms.errors import InvalidInput
 from protocols.matching.engines.openmined import bureau as openmined
 from protocols.matching.engines.x25519 import openssl, scalars
 from protocols.matching.messages import pack_elements
-from protocols.wire.frame import Kind
+from protocols.wire.frame import FrameKind
 from tests.support.bureau_scene import Scene
 from tests.unit.protocols.matching.engines.test_x25519 import SMALL, TWIST
 
@@ -131,14 +131,14 @@ def test_the_bureau_evaluates_none_of_x25519_and_charges_nothing(scene: Scene) -
     hostile = (as_rows(9, TWIST), *(as_rows(one) for one in SMALL if one < 2**256), as_rows(9 + prime), as_rows(9, 9))
     for elements in hostile:
         with pytest.raises(InvalidInput):
-            scene.bureau.match(contract, "job-1", pack_elements(Kind.MATCH_REQUEST, "x25519", elements))
+            scene.bureau.match(contract, "job-1", pack_elements(FrameKind.MATCH_REQUEST, "x25519", elements))
     assert scene.bureau.allowance(contract)["identifiers"]["used"] == 0
 
 
 def test_on_the_twist_of_x25519_nothing_small_would_be_learnt() -> None:
     """Why the rule is the second line there: the twist's order is 4 times a prime, and clamped scalars kill the 4."""
-    order = 2 * (2**255 - 19) + 2 - 8 * scalars.ORDER
+    order = 2 * (2**255 - 19) + 2 - 8 * scalars.GROUP_ORDER
     assert order % 4 == 0 and gmpy2.is_prime(order // 4)
     for u in SMALL:
         with pytest.raises(ValueError, match="small order"):
-            openssl.multiply(scalars.generate(), as_rows(u % 2**256))
+            openssl.multiply(scalars.generate_scalar(), as_rows(u % 2**256))

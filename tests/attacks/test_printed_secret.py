@@ -72,7 +72,7 @@ def test_nothing_is_left_behind(keys: BankKeys, scene: Scene, caplog: pytest.Log
     secrets = secrets_of(keys)
     bureau: BureauKeys = scene.bureau.keys
     secrets.append(bureau.with_matching_key("x25519", 1, "c-0001", "match", bytes))
-    things: list[object] = [keys, keys.present(), keys.holder(PARAMS), keys.blinding(*MATCHING), bureau]
+    things: list[object] = [keys, keys.current_key(), keys.key_holder(PARAMS), keys.blinding(*MATCHING), bureau]
     assert isinstance(things[2], KeyHolder)
     assert tells(left_behind(things, caplog), secrets) == 0
 

@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from lab.bureau import bureau
 from lab.bureau.configuration.home import change_settings
-from lab.bureau.store.tables import EntryRow
+from lab.bureau.store.tables import LedgerEntryRow
 from tests.support.bureau_scene import Scene
 
 
@@ -22,14 +22,18 @@ def afternoon(scene: Scene) -> list[list[str]]:
     for value in ("sensitive", scene.bureau.home.settings.two_officers_above):
         change_settings(scene.home, {"two_officers_above": str(value)})
         scene.reopen()
-    with scene.bureau.store.read() as session:
-        query = select(EntryRow.body).where(EntryRow.kind == "configuration.changed").order_by(EntryRow.seq)
+    with scene.bureau.store.begin_read() as session:
+        query = (
+            select(LedgerEntryRow.body)
+            .where(LedgerEntryRow.kind == "configuration.changed")
+            .order_by(LedgerEntryRow.seq)
+        )
         bodies = [json.loads(body) for body in session.scalars(query)]
     return [body["facts"]["changed"] for body in bodies[1:]]
 
 
 def test_without_the_entry_there_is_no_trace(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bureau, "note_configuration", lambda *_, **__: None)
+    monkeypatch.setattr(bureau, "record_configuration_change", lambda *_, **__: None)
     assert afternoon(scene) == []
 
 

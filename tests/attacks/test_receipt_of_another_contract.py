@@ -16,20 +16,20 @@ import pytest
 
 from lab.terms.errors import NotAuthentic
 from lab.terms.ledger.receipt import Receipt
-from lab.terms.ledger.tree import write_body
+from lab.terms.ledger.tree import encode_entry
 from tests.support import forking_bureau
 from tests.support.forking_bureau import Ledger, make_bank
 
 
 def elsewhere(ledger: Ledger) -> dict[str, Any]:
     """A receipt of an entry under another contract, with a fact that names this one."""
-    honest = write_body
+    honest = encode_entry
 
     def write(seq: Any, time: Any, kind: str, contract: str, facts: Any, by: str) -> bytes:
         return honest(seq, time, kind, "c-other-9", {**facts, "contract": contract}, by)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forking_bureau, "write_body", write)
+        patch.setattr(forking_bureau, "encode_entry", write)
         return ledger.answer("b", "job")
 
 

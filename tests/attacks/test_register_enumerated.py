@@ -16,14 +16,14 @@ from sqlalchemy.orm import Session
 from lab.bureau.exchange import charges
 from lab.bureau.store.tables import UsageRow
 from lab.terms.contract.document import Ceilings
-from lab.terms.errors import Refused, ShulabError
-from protocols.matching.bank import CANARIES, Blinding, read_setup
+from lab.terms.errors import NotAllowed, ShulabError
+from protocols.matching.bank import MIN_CANARIES, Blinding, read_setup
 from tests.support.bank_matching import ENGINE
 from tests.support.bureau_scene import Scene
 from tests.support.served_bureau import House
 
 PIECE, PIECES = 30, 2
-CEILING = PIECES * (PIECE + CANARIES)
+CEILING = PIECES * (PIECE + MIN_CANARIES)
 """For two requests of thirty codes, with what goes along with them."""
 
 
@@ -39,13 +39,13 @@ def enumerate_all(house: House, threads: int) -> set[str]:
         asked, blinding = codes[number * PIECE : (number + 1) * PIECE], Blinding(ENGINE, bytes([number] * 32))
         while True:
             try:
-                stated = read_setup(outlets[number].matching_setup(contract, "job-1")).stated
-                answer, _ = outlets[number].match(contract, "job-1", blinding.request(asked))
-            except Refused:
+                stated = read_setup(outlets[number].matching_setup(contract, "job-1")).signed_key
+                answer, _ = outlets[number].match(contract, "job-1", blinding.build_request(asked))
+            except NotAllowed:
                 return []
             except ShulabError:  # every place was taken: once more
                 continue
-            blinding.finish(answer, len(asked), stated.public_key)
+            blinding.finalize(answer, len(asked), stated.public_key)
             return asked
 
     with ThreadPoolExecutor(threads) as pool:
@@ -87,8 +87,8 @@ def test_without_one_statement_parallel_requests_pass_the_ceiling(
 
 def ask_once(scene: Scene, contract: str, codes: list[str]) -> int:
     try:
-        scene.bureau.match(contract, "job-1", Blinding(ENGINE, bytes([len(codes)] * 32)).request(codes))
-    except Refused:
+        scene.bureau.match(contract, "job-1", Blinding(ENGINE, bytes([len(codes)] * 32)).build_request(codes))
+    except NotAllowed:
         return 0
     return len(codes)
 

@@ -14,13 +14,13 @@ import pytest
 import rfc8785
 
 from lab.bank.contract import ledger_witness as bank_witness
-from lab.bank.contract.ledger_witness import Witness
+from lab.bank.contract.ledger_witness import LedgerWitness
 from lab.bank.home import BankHome
 from lab.terms.errors import NotAuthentic
 from lab.terms.ledger import export as ledger_export
 from lab.terms.ledger.export import verify_export
-from lab.terms.ledger.tampering import How, LedgerFault
-from lab.terms.ledger.tree import entry_input
+from lab.terms.ledger.tampering import LedgerFault, LedgerFaultKind
+from lab.terms.ledger.tree import entry_signing_input
 from tests.support.tampered_exports import KEY, PUBLIC, make_export
 from tests.unit.lab.bank.contract.test_ledger_witness import BUREAU, EXCHANGE, Ledger
 
@@ -29,12 +29,12 @@ def show_the_bank(folder: Path) -> int:
     """The bank follows six receipts; the bureau rewrites the second entry; how many entries the bank believes then."""
     home, _ = BankHome.create(folder / "bank", name="某银行", key_file=folder / "seal.key")
     ledger = Ledger()
-    witness = Witness(home, BUREAU, ledger.prove)
+    witness = LedgerWitness(home, BUREAU, ledger.prove)
     for _ in range(6):
-        witness.check(ledger.receipt(ledger.add()), EXCHANGE)
+        witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
     ledger.bodies[1] = ledger.bodies[1].replace(b'"rows":5', b'"rows":9')
-    witness.check(ledger.receipt(ledger.add()), EXCHANGE)
-    kept = witness.kept()
+    witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
+    kept = witness.stored_head()
     return kept.size if kept is not None else 0
 
 
@@ -57,7 +57,7 @@ def show_the_auditor(folder: Path) -> int:
     body = json.loads(export.body(20))
     body["facts"]["number"] = 99
     fresh = rfc8785.dumps(body)
-    export.replace(20, fresh, KEY.sign(entry_input(fresh)).hex())
+    export.replace(20, fresh, KEY.sign(entry_signing_input(fresh)).hex())
     return verify_export(export.write(folder / "export.jsonl"), PUBLIC, thorough=True).size
 
 
@@ -70,4 +70,4 @@ def test_without_the_heads_the_auditor_verifies_it(tmp_path: Path, monkeypatch: 
 def test_the_auditor_is_told_that_there_are_two_histories(tmp_path: Path) -> None:
     with pytest.raises(LedgerFault) as found:
         show_the_auditor(tmp_path)
-    assert found.value.how is How.REWRITTEN
+    assert found.value.kind is LedgerFaultKind.REWRITTEN

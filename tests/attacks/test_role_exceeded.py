@@ -10,7 +10,7 @@ from __future__ import annotations
 import pytest
 
 from lab.bureau.people import NewAccount, Role
-from lab.bureau.people.permissions import Person
+from lab.bureau.people.permissions import AccountHolder
 from lab.terms.errors import InvalidInput
 from tests.support.served_bureau import House
 
@@ -36,15 +36,15 @@ def try_all(house: House) -> list[int]:
 
 
 def test_without_the_matrix_everybody_does_everything(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Person, "check", lambda *_: None)
+    monkeypatch.setattr(AccountHolder, "check", lambda *_: None)
     assert all(status < 300 for status in try_all(house))
-    assert {"second.pair", "third.pair", "fourth.pair"} <= {one.name for one in house.bureau.people.list()}
+    assert {"second.pair", "third.pair", "fourth.pair"} <= {one.name for one in house.bureau.people.list_accounts()}
 
 
 def test_each_is_refused_and_the_refusal_recorded(house: House) -> None:
     assert try_all(house) == [403] * len(WANTED)
     assert len(house.entries("refused")) == len(WANTED)
-    assert not {"second.pair", "third.pair", "fourth.pair"} & {one.name for one in house.bureau.people.list()}
+    assert not {"second.pair", "third.pair", "fourth.pair"} & {one.name for one in house.bureau.people.list_accounts()}
 
 
 BOTH = frozenset({Role.OFFICER, Role.ADMINISTRATOR})

@@ -12,9 +12,9 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from lab.bureau.data.consents import Consents
+from lab.bureau.data.consents import ConsentService
 from lab.bureau.exchange.scoring import batch_validation
-from lab.terms.errors import Refused
+from lab.terms.errors import NotAllowed
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.scoring.test_reevaluation import AGAIN, again, import_again, name_of, plain, sent
 from tests.unit.lab.bureau.exchange.test_access import CONSENT, give
@@ -41,7 +41,7 @@ def score_who_withdrew(scene: Scene, when: str, meanwhile: Callable[[Callable[[]
     elif when == "while it is evaluated":
         meanwhile(withdraw)
     else:
-        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
         scene.bureau.evaluate_batch(contract, AGAIN, name_of(batch))
         withdraw()
     return plain(scene, batch, again(scene, contract, batch), public)
@@ -55,7 +55,7 @@ def test_without_the_look_at_consents_who_withdrew_is_scored(
     original = scene.bureau.consents.withdraw
 
     def withdraw(*arguments, **named):
-        monkeypatch.setattr(Consents, "admitted", lambda *_: None)
+        monkeypatch.setattr(ConsentService, "admitted", lambda *_: None)
         return original(*arguments, **named)
 
     monkeypatch.setattr(scene.bureau.consents, "withdraw", withdraw)
@@ -64,7 +64,7 @@ def test_without_the_look_at_consents_who_withdrew_is_scored(
 
 @WAYS
 def test_who_withdrew_is_not_scored(scene: Scene, when: str, meanwhile: Callable[[Callable[[], object]], None]) -> None:
-    with pytest.raises(Refused, match="1 of 6 enterprises"):
+    with pytest.raises(NotAllowed, match="1 of 6 enterprises"):
         score_who_withdrew(scene, when, meanwhile)
 
 
@@ -85,5 +85,5 @@ def test_without_the_look_at_the_register_the_batch_of_who_left_is_answered(
 
 
 def test_the_batch_of_who_left_is_refused(scene: Scene) -> None:
-    with pytest.raises(Refused, match="1 of 6 enterprises"):
+    with pytest.raises(NotAllowed, match="1 of 6 enterprises"):
         score_who_left(scene)

@@ -15,10 +15,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.contract.ledger_witness import Witness
+from lab.bank.contract.ledger_witness import LedgerWitness
 from lab.bank.home import BankHome
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
-from lab.terms.keys.fingerprint import DIGITS, check_told, fingerprint, former_fingerprint
+from lab.terms.keys.fingerprint import FINGERPRINT_DIGITS, check_fingerprint, key_fingerprint, legacy_fingerprint
 from lab.terms.keys.party import Party
 
 SHORT = 4
@@ -44,47 +44,47 @@ HONEST = generate()
 @pytest.fixture(scope="module")
 def twin() -> str:
     """The attacker's key: the honest one's first digits are its own."""
-    return find_another(lambda key: fingerprint(key)[:SHORT] == fingerprint(HONEST)[:SHORT])
+    return find_another(lambda key: key_fingerprint(key)[:SHORT] == key_fingerprint(HONEST)[:SHORT])
 
 
 def test_by_a_short_fingerprint_another_key_passes(twin: str) -> None:
     def short(told: str, key: str) -> bool:
-        return fingerprint(key)[:SHORT] == told[:SHORT]
+        return key_fingerprint(key)[:SHORT] == told[:SHORT]
 
-    assert twin != HONEST and short(fingerprint(HONEST), twin)
+    assert twin != HONEST and short(key_fingerprint(HONEST), twin)
 
 
 def test_by_the_whole_fingerprint_it_does_not(twin: str) -> None:
     with pytest.raises(NotAuthentic, match="not that of the key"):
-        check_told(fingerprint(HONEST), twin, whose="the bank")
-    check_told(fingerprint(HONEST), HONEST, whose="the bank")
+        check_fingerprint(key_fingerprint(HONEST), twin, whose="the bank")
+    check_fingerprint(key_fingerprint(HONEST), HONEST, whose="the bank")
 
 
 def test_a_fingerprint_has_128_bits_and_a_domain_of_its_own() -> None:
-    assert len(fingerprint(HONEST).replace("-", "")) == DIGITS == 32
-    assert not fingerprint(HONEST).startswith(former_fingerprint(HONEST)[:14])
-    assert Party(name="a", public_key=HONEST).fingerprint == fingerprint(HONEST)
-    assert fingerprint("22" * 32) == "5f2b-78d1-fc91-f45c-e4cd-47b0-5803-101e"
+    assert len(key_fingerprint(HONEST).replace("-", "")) == FINGERPRINT_DIGITS == 32
+    assert not key_fingerprint(HONEST).startswith(legacy_fingerprint(HONEST)[:14])
+    assert Party(name="a", public_key=HONEST).fingerprint == key_fingerprint(HONEST)
+    assert key_fingerprint("22" * 32) == "5f2b-78d1-fc91-f45c-e4cd-47b0-5803-101e"
 
 
 @pytest.mark.parametrize("cut", [1, 4, 16, 31])
 def test_a_part_of_it_is_not_enough(cut: int) -> None:
-    whole = fingerprint(HONEST).replace("-", "")
+    whole = key_fingerprint(HONEST).replace("-", "")
     for part in (whole[:cut], whole[-cut:], whole + whole[:cut], ""):
         with pytest.raises(NotAuthentic, match="whole fingerprint"):
-            check_told(part, HONEST, whose="the bank")
+            check_fingerprint(part, HONEST, whose="the bank")
 
 
 def test_what_was_read_out_in_the_former_form_is_no_longer_taken() -> None:
     with pytest.raises(NotAuthentic, match="whole fingerprint") as refused:
-        check_told(former_fingerprint(HONEST), HONEST, whose="the bureau")
+        check_fingerprint(legacy_fingerprint(HONEST), HONEST, whose="the bureau")
     assert "16 digits are of before" in refused.value.next_step
 
 
 def test_however_it_is_typed_it_is_the_same() -> None:
-    told = fingerprint(HONEST)
+    told = key_fingerprint(HONEST)
     for typed in (told.upper(), told.replace("-", " "), told.replace("-", ""), f" {told}\n", told.replace("-", "–")):
-        check_told(typed, HONEST, whose="the bank")
+        check_fingerprint(typed, HONEST, whose="the bank")
 
 
 @pytest.fixture
@@ -95,8 +95,8 @@ def home_of_before(tmp_path: Path) -> tuple[BankHome, Party]:
     bureau = Party(name="Test bureau", public_key=HONEST)
     home.pin(bureau, "https://bureau.example")
     folder = home.folder / "bureaus"
-    (folder / f"{bureau.fingerprint}.json").rename(folder / f"{former_fingerprint(HONEST)}.json")
-    (folder / f"{former_fingerprint(HONEST)}.head").write_text("a head")
+    (folder / f"{bureau.fingerprint}.json").rename(folder / f"{legacy_fingerprint(HONEST)}.json")
+    (folder / f"{legacy_fingerprint(HONEST)}.head").write_text("a head")
     return home, bureau
 
 
@@ -107,7 +107,7 @@ def test_what_a_bank_filed_under_a_short_fingerprint_is_found_again(home_of_befo
     assert opened.find_pin(bureau) is not None
     names = {path.name for path in (home.folder / "bureaus").iterdir()}
     assert names == {f"{bureau.fingerprint}.json", f"{bureau.fingerprint}.head"}
-    assert Witness(opened, bureau, lambda *_: [])._file.read_text() == "a head"  # type: ignore[arg-type, return-value]
+    assert LedgerWitness(opened, bureau, lambda *_: [])._file.read_text() == "a head"  # type: ignore[arg-type, return-value]
     BankHome.open(home.folder)
 
 
@@ -123,6 +123,6 @@ def test_two_heads_of_one_bureau_are_refused_and_neither_is_lost(home_of_before:
 def test_a_pin_under_a_name_that_is_neither_is_refused(home_of_before: tuple[BankHome, Party], tmp_path: Path) -> None:
     home, _ = home_of_before
     facts = {"name": "Other", "public_key": generate(), "url": "https://x.example", "pinned": "2026-01-01T00:00:00Z"}
-    (home.folder / "bureaus" / f"{former_fingerprint(HONEST)}.json").write_text(json.dumps(facts))
+    (home.folder / "bureaus" / f"{legacy_fingerprint(HONEST)}.json").write_text(json.dumps(facts))
     with pytest.raises(InvalidInput, match="named otherwise"):
         BankHome.open(home.folder)

@@ -24,12 +24,12 @@ def probe(use: Use) -> list[dict[str, object]]:
     """Score one enterprise, by turns under two contracts, until past the rule's number; what the ledger says then."""
     for number in range(LIMITS["one-enterprise"] + 1):
         use.score("c-first" if number % 2 else "c-second", [7])
-    use.watch.sweep()
+    use.watch.record_new_findings()
     return use.entries()
 
 
 def test_without_the_rules_nobody_notices(use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(usage_monitor, "judge", lambda *_, **__: ())
+    monkeypatch.setattr(usage_monitor, "find_violations", lambda *_, **__: ())
     assert probe(use) == []
 
 

@@ -25,16 +25,16 @@ import httpx
 import pytest
 
 import sandbox.app
-from protocols.wire.frame import Frame, Kind
+from protocols.wire.frame import Frame, FrameKind
 from protocols.wire.http_signatures import sign_request
 from sandbox.api.banks import matching
-from sandbox.api.request_body import received
-from sandbox.http.limits import Budget
-from sandbox.http.upload_limits import Uploads
+from sandbox.api.request_body import receive_signed_body
+from sandbox.http.limits import CapacityLimit
+from sandbox.http.upload_limits import UploadLimiter
 from tests.support.bureau_standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
 
 OTHER = "contract-2"
-FRAME = Frame(Kind.MATCH_REQUEST, {}, (b"blinded",)).pack()
+FRAME = Frame(FrameKind.MATCH_REQUEST, {}, (b"blinded",)).pack()
 LARGE = 60_000_000
 FEW, MANY = 4, 40
 
@@ -56,7 +56,7 @@ class TwoBanks:
 class Place:
     """The service, both banks' keys, and its room for bodies."""
 
-    def __init__(self, service: Running, uploads: Uploads) -> None:
+    def __init__(self, service: Running, uploads: UploadLimiter) -> None:
         self.service, self.uploads = service, uploads
         self.a, self.b = service.key, Key()
         bureau: Any = service.bureau
@@ -88,14 +88,14 @@ class Place:
 @pytest.fixture
 def opened(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     """Starts the service with settings, and sees its room."""
-    made: list[Uploads] = []
+    made: list[UploadLimiter] = []
 
-    class Seen(Uploads):
+    class Seen(UploadLimiter):
         def __init__(self, folder: Path | None, **named: int) -> None:
             super().__init__(folder, **named)
             made.append(self)
 
-    monkeypatch.setattr(sandbox.app, "Uploads", Seen)
+    monkeypatch.setattr(sandbox.app, "UploadLimiter", Seen)
 
     @contextmanager
     def start(**settings: Any) -> Iterator[Place]:
@@ -121,13 +121,13 @@ async def place_first(request: Any, caller: Any, parts: Any, **named: Any) -> As
         yield body
 
 
-matching_received = received
+matching_received = receive_signed_body
 
 
 def test_where_the_place_is_taken_first_four_slow_senders_hold_everybody(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(matching, "received", place_first)
+    monkeypatch.setattr(matching, "receive_signed_body", place_first)
     with opened(heavy_places=4) as place, senders(place, FEW):
         assert place.honest().status_code == 503
 
@@ -142,15 +142,15 @@ def test_slow_senders_of_one_bank_hold_nobody(opened: Any, count: int) -> None:
 def test_where_announced_sizes_are_reserved_two_who_send_nothing_take_all_room(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    room = Budget(2 * LARGE, retry_after=1)
+    room = CapacityLimit(2 * LARGE, retry_after=1)
 
     @asynccontextmanager
     async def reserve(request: Any, caller: Any, parts: Any, **named: Any) -> AsyncIterator[Any]:
         announced = int(request.headers["content-length"])
-        async with room.take(announced), matching_received(request, caller, parts, **named) as body:
+        async with room.acquire(announced), matching_received(request, caller, parts, **named) as body:
             yield body
 
-    monkeypatch.setattr(matching, "received", reserve)
+    monkeypatch.setattr(matching, "receive_signed_body", reserve)
     with opened() as place, senders(place, 2, LARGE):
         assert place.honest().status_code == 503
 
@@ -216,7 +216,7 @@ def test_an_honest_bank_that_works_much_leaves_places_to_others(opened: Any) -> 
 
 def test_a_stranger_gets_no_room(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
-    monkeypatch.setattr(Uploads, "open", lambda *_: asked.append(1))
+    monkeypatch.setattr(UploadLimiter, "open", lambda *_: asked.append(1))
     with opened() as place:
         with place.slow(LARGE, bytes(100_000), Key()) as connection:
             assert connection.recv(65536).startswith(b"HTTP/1.1 401")
@@ -233,8 +233,8 @@ def test_a_body_leaves_no_file(opened: Any, tmp_path: Path) -> None:
     """Neither when it was taken, nor when it broke off, nor when the process is killed: a file has no name."""
     folder = tmp_path / "spool"
     folder.mkdir()
-    uploads = Uploads(folder, room=10_000_000, share=10_000_000, count=2, retry_after=1)
-    file = uploads.file()
+    uploads = UploadLimiter(folder, room=10_000_000, share=10_000_000, count=2, retry_after=1)
+    file = uploads.new_file()
     file.write(bytes(2_000_000))
     file.flush()
     assert list(folder.iterdir()) == []

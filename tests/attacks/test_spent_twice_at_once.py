@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 from lab.bureau.exchange.scoring import batch_scoring, leakage_budget
-from lab.terms.errors import Refused
+from lab.terms.errors import NotAllowed
 from protocols.scoring.parameters import ParameterSet
 from tests.service.conftest import _new_database as new_database
 from tests.support.bureau_scene import Scene
@@ -36,19 +36,19 @@ def both_at_once(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """Whether each of two batches, under a contract each, was charged; they meet after what is spent was added up."""
     contracts = [bank.contract(), bank.contract()]
     batches = [batch_of(bank, contract) for contract in contracts]
-    check_fresh, meeting = leakage_budget.check_fresh, Barrier(2, timeout=2)
+    check_fresh, meeting = leakage_budget.check_fresh_ciphertexts, Barrier(2, timeout=2)
 
     def meet(*arguments: Any) -> None:
         with suppress(BrokenBarrierError):  # the other one waits at the lock
             meeting.wait()
         check_fresh(*arguments)
 
-    monkeypatch.setattr(batch_scoring, "check_fresh", meet)
+    monkeypatch.setattr(batch_scoring, "check_fresh_ciphertexts", meet)
 
     def charged(contract: str, batch: bytes) -> bool:
         try:
             bank.bureau.receive_batch(contract, JOB, batch)
-        except Refused as refused:
+        except NotAllowed as refused:
             assert "60.0% is used" in str(refused)
             return False
         return True

@@ -8,21 +8,21 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bank.connection.client import JobCard
+from lab.bank.connection.client import JobDescription
 from lab.bureau.contracts.banks import BankKey
 from lab.terms.errors import Conflict, NotAuthentic
-from lab.terms.keys.key_succession import SignedSuccession, Succession
+from lab.terms.keys.key_succession import KeySuccession, SignedKeySuccession
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.bureau_standin import Key
 from tests.support.served_bureau import House
 
-CARD = JobCard(RECIPIENT, "credit", 1, 10)
+CARD = JobDescription(RECIPIENT, "credit", 1, 10)
 
 
 def rob(house: House) -> str:
     contract = house.scene.contract()
     house.outlet().open_job(contract, "the-banks-own", CARD)
-    house.bureau.banks.revoke(house.scene.bank.party.public_key, "stolen", by="local")
+    house.bureau.banks.revoke_key(house.scene.bank.party.public_key, "stolen", by="local")
     return contract
 
 
@@ -47,7 +47,7 @@ def test_the_thief_binds_the_bank_to_nothing(house: House) -> None:
     """Somebody at the bureau passes the thief's signature on, past the door that asks for the key."""
     contract = house.scene.contract(signed=False)
     document = house.scene.document(contract)
-    house.bureau.banks.revoke(house.scene.bank.party.public_key, "stolen", by="local")
+    house.bureau.banks.revoke_key(house.scene.bank.party.public_key, "stolen", by="local")
     with pytest.raises(Conflict, match="not the bank's any more"):
         house.bureau.accept_signature(contract, house.scene.bank.sign(document))
 
@@ -57,8 +57,8 @@ def test_a_key_that_the_thief_put_in_its_place_has_to_be_revoked_by_itself(house
     a bank's keys names it."""
     thief, bank = Key(), house.scene.bank
     house.scene.contract()
-    bank_id = house.outlet().own_bank()
-    statement = Succession(
+    bank_id = house.outlet().own_bank_id()
+    statement = KeySuccession(
         bank=bank_id,
         bureau=house.bureau.keys.public_key_hex,
         old_key=bank.party.public_key,
@@ -67,18 +67,18 @@ def test_a_key_that_the_thief_put_in_its_place_has_to_be_revoked_by_itself(house
     )
     message = statement.signing_input()
     signatures = (bank.signing.sign(message).hex(), thief.sign(message).hex())
-    contract = rob_after(house, SignedSuccession(statement=statement, old_signature=signatures[0],
+    contract = rob_after(house, SignedKeySuccession(statement=statement, old_signature=signatures[0],
                                                  new_signature=signatures[1]))  # fmt: skip
     house.outlet(thief).open_job(contract, "one", CARD)
     successor = next(key for key in house.bureau.banks.find(bank_id).keys if key.public_key == bank.party.public_key)
     assert successor.successor == thief.public_key_hex
-    house.bureau.banks.revoke(str(successor.successor), "the thief's", by="local")
+    house.bureau.banks.revoke_key(str(successor.successor), "the thief's", by="local")
     with pytest.raises(NotAuthentic):
         house.outlet(thief).open_job(contract, "two", CARD)
 
 
-def rob_after(house: House, signed: SignedSuccession) -> str:
+def rob_after(house: House, signed: SignedKeySuccession) -> str:
     contract = house.scene.contract()
-    house.outlet().succeed_key(signed)
-    house.bureau.banks.revoke(house.scene.bank.party.public_key, "stolen", by="local")
+    house.outlet().submit_key_succession(signed)
+    house.bureau.banks.revoke_key(house.scene.bank.party.public_key, "stolen", by="local")
     return contract

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.oidc import pending_sign_ins
-from sandbox.oidc.pending_sign_ins import Once, Waiting
+from sandbox.oidc.pending_sign_ins import OneTimeStore, PendingSignIns
 from tests.support.bureau_scene import Scene
 from tests.support.openid_service import VERIFIER, code_of, provided, redeem
 from tests.support.served_bureau import House
@@ -29,11 +29,11 @@ def account_of(house: House, token: str) -> str:
 
 
 def test_without_the_verifier_the_thief_has_the_token(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    def whoever(room: Waiting, code: str, verifier: str):
+    def whoever(room: PendingSignIns, code: str, verifier: str):
         found = room._codes.take(code)
         return found[1] if found else None
 
-    monkeypatch.setattr(Waiting, "take_code", whoever)
+    monkeypatch.setattr(PendingSignIns, "redeem_code", whoever)
     answer = redeem(house, code_of(house), "thief" * 10)
     assert account_of(house, answer.json()["token"]) == "li.wei"
 
@@ -49,11 +49,11 @@ def test_without_its_one_use_a_code_and_verifier_read_later_give_a_token(
 ) -> None:
     """A log of the command line holds both, long after the officer has signed in."""
 
-    def again(held: Once, key: str):
+    def again(held: OneTimeStore, key: str):
         return held._held.get(key, (0.0, None))[1]
 
     code = code_of(house)
-    monkeypatch.setattr(Once, "take", again)
+    monkeypatch.setattr(OneTimeStore, "take", again)
     assert redeem(house, code, VERIFIER).status_code == 200
     assert account_of(house, redeem(house, code, VERIFIER).json()["token"]) == "li.wei"
 
@@ -64,7 +64,7 @@ def test_a_code_that_was_used_or_is_a_minute_old_gives_nothing(house: House, mon
     assert redeem(house, code, VERIFIER).status_code == 401
     assert pending_sign_ins.CODE_SECONDS == 60
     now = [0.0]
-    held: Once[str] = Once(pending_sign_ins.CODE_SECONDS, lambda: now[0])
+    held: OneTimeStore[str] = OneTimeStore(pending_sign_ins.CODE_SECONDS, lambda: now[0])
     held.put("code", "tokens")
     now[0] = 61.0
     assert held.take("code") is None

@@ -21,15 +21,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from lab.bank.matching.evaluation_store import Evaluations
-from lab.bank.matching.job_client import Counterpart
-from lab.bank.matching.key_pins import SeenKeys
-from lab.bank.matching.matcher import Ask, match
+from lab.bank.matching.evaluation_store import EvaluationStore
+from lab.bank.matching.job_client import MatchingJobClient
+from lab.bank.matching.key_pins import MatchingKeyPins
+from lab.bank.matching.matcher import MatchingParameters, intersect_identifiers
 from lab.terms.errors import InvalidInput, NotAuthentic
 from protocols.matching import bank, bureau
 from protocols.matching.messages import read_elements
-from protocols.matching.request_composition import canary_places, undetected
-from protocols.wire.frame import Kind, MalformedFrame
+from protocols.matching.request_composition import canary_positions, undetected_probability
+from protocols.wire.frame import FrameKind, MalformedFrame
 from tests.attacks.test_many_keys_read_the_spread import unchecked
 from tests.support import protocol_bureau
 from tests.support.protocol_bureau import CONTRACT, Registry
@@ -45,7 +45,7 @@ class Straying(Registry):
 
     def evaluate(self, key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
         answers = super().evaluate(key, blinded).copy()
-        other = bureau.contract_key(self.secret, self.engine, "another", "match")
+        other = bureau.derive_contract_key(self.secret, self.engine, "another", "match")
         places = [place for place in self.strayed if place < len(blinded)]
         answers[places] = super().evaluate(other, blinded[places])
         return answers
@@ -113,7 +113,7 @@ def test_where_canaries_are_looked_at_first_the_failure_tells_which_place_holds_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def finish(self, response, count, public_key, crew=None, *, counted=False):
-        evaluated = read_elements(response, Kind.MATCH_RESPONSE, "x25519", 32)
+        evaluated = read_elements(response, FrameKind.MATCH_RESPONSE, "x25519", 32)
         evaluated = evaluated[self._identifiers(evaluated, count, public_key, counted)]
         try:
             return self._half.unblind(self._unblinding, evaluated)
@@ -147,18 +147,18 @@ def try_again(folder: Path) -> int:
         party.match(hostile, CODES)
     again = Later(CODES)
     again.signing, again.public_key = hostile.signing, hostile.public_key
-    ask = Ask(again.engine, again.epoch, 50_000, again.public_key, processes=1)
+    ask = MatchingParameters(again.engine, again.epoch, 50_000, again.public_key, processes=1)
     with suppress(NotAuthentic):
-        match(party.home, party.keys, Counterpart(again, CONTRACT, "job-2"), ask, CODES)
+        intersect_identifiers(party.home, party.keys, MatchingJobClient(again, CONTRACT, "job-2"), ask, CODES)
     return again.used
 
 
 def test_where_a_new_epoch_forgives_the_bureau_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def of_this_epoch(self: SeenKeys, setup: bank.Setup) -> None:
+    def of_this_epoch(self: MatchingKeyPins, setup: bank.SetupManifest) -> None:
         if self._path(setup, "strayed").exists():
             raise self._stop(setup, "answered under another key before")
 
-    monkeypatch.setattr(SeenKeys, "check_strayed", of_this_epoch)
+    monkeypatch.setattr(MatchingKeyPins, "check_no_canary_failure", of_this_epoch)
     assert try_again(tmp_path) == len(CODES)
 
 
@@ -171,12 +171,12 @@ def wait_for_another(folder: Path) -> list[str]:
     bureau is asked then."""
     party, hostile = Party(folder), Straying(CODES)
     hostile.strayed = tuple(range(200))
-    real = Evaluations.alone
+    real = EvaluationStore.exclusive
 
     @contextmanager
-    def alone(self: Evaluations, waiting=lambda: None):
+    def alone(self: EvaluationStore, waiting=lambda: None):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Evaluations, "alone", real)
+            patch.setattr(EvaluationStore, "alone", real)
             with pytest.raises(NotAuthentic, match="canaries"):
                 party.match(hostile, CODES)
             hostile.strayed = ()
@@ -185,7 +185,7 @@ def wait_for_another(folder: Path) -> list[str]:
                 yield
 
     with pytest.MonkeyPatch.context() as patch, suppress(NotAuthentic):
-        patch.setattr(Evaluations, "alone", alone)
+        patch.setattr(EvaluationStore, "alone", alone)
         party.match(hostile, CODES, job="job-2")
     return hostile.calls
 
@@ -193,13 +193,13 @@ def wait_for_another(folder: Path) -> list[str]:
 def test_without_a_look_before_each_request_the_one_that_waited_sends_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = SeenKeys.check_strayed
+    real = MatchingKeyPins.check_no_canary_failure
 
-    def at_the_set_up_alone(self: SeenKeys, setup: bank.Setup) -> None:
+    def at_the_set_up_alone(self: MatchingKeyPins, setup: bank.SetupManifest) -> None:
         if sys._getframe(1).f_code.co_name == "check":
             real(self, setup)
 
-    monkeypatch.setattr(SeenKeys, "check_strayed", at_the_set_up_alone)
+    monkeypatch.setattr(MatchingKeyPins, "check_no_canary_failure", at_the_set_up_alone)
     assert "match" in wait_for_another(tmp_path)
 
 
@@ -224,9 +224,9 @@ def test_a_statement_that_the_bureau_did_not_sign_is_refused(tmp_path: Path, mon
     party, hostile = Party(tmp_path), Registry(CODES)
     stated = hostile.stated
 
-    def altered(contract: str, operation: bureau.Operation) -> bureau.StatedKey:
+    def altered(contract: str, operation: bureau.MatchingOperation) -> bureau.SignedMatchingKey:
         good = stated(contract, operation)
-        return bureau.StatedKey(good.public_key, good.register_entries + 1, good.signature)
+        return bureau.SignedMatchingKey(good.public_key, good.register_entries + 1, good.signature)
 
     monkeypatch.setattr(hostile, "stated", altered)
     with pytest.raises(NotAuthentic, match="statement of its matching key"):
@@ -247,7 +247,7 @@ def test_a_false_number_of_entries_is_refused(tmp_path: Path, monkeypatch: pytes
     """Marks beyond those that the manifest admits would raise the rate of false positives that the bank reckons by."""
     real, party, hostile = bureau.pack_setup, Party(tmp_path), Registry(CODES)
 
-    def fewer(engine: str, geometry: bureau.Geometry, entries: int, *more: object, **named: object) -> bytes:
+    def fewer(engine: str, geometry: bureau.BucketGeometry, entries: int, *more: object, **named: object) -> bytes:
         return real(engine, geometry, entries - 7, *more, **named)  # type: ignore[arg-type]
 
     monkeypatch.setattr(bureau, "pack_setup", fewer)
@@ -262,27 +262,33 @@ def test_it_is_caught_as_often_as_the_formula_says(strayed: int) -> None:
     tries, elements = 4_000, 164
     stray, missed = set(range(strayed)), 0
     for number in range(tries):
-        places = set(canary_places(number.to_bytes(32, "big"), 100).tolist())
+        places = set(canary_positions(number.to_bytes(32, "big"), 100).tolist())
         assert len(places) == 64
         missed += not places & stray
     chance = comb(elements - strayed, 64) / comb(elements, 64)
-    assert undetected(elements, 64, strayed) == pytest.approx(chance)
+    assert undetected_probability(elements, 64, strayed) == pytest.approx(chance)
     assert abs(missed / tries - chance) < 5 * (chance * (1 - chance) / tries) ** 0.5 + 1e-3
 
 
 def test_it_is_caught_end_to_end_as_often_as_the_formula_says() -> None:
     key, other = (bureau.generate_key("x25519") for _ in range(2))
-    public, names, tries, strayed, caught = bureau.public_key("x25519", key), [f"n{i}" for i in range(40)], 120, 2, 0
+    public, names, tries, strayed, caught = (
+        bureau.compute_public_key("x25519", key),
+        [f"n{i}" for i in range(40)],
+        120,
+        2,
+        0,
+    )
     for _ in range(tries):
         blinding = bank.Blinding("x25519", os.urandom(32))
-        elements = bureau.read_request("x25519", blinding.request(names), ceiling=200)
+        elements = bureau.read_request("x25519", blinding.build_request(names), ceiling=200)
         answers = bureau.evaluate_elements("x25519", key, elements).copy()
         answers[:strayed] = bureau.evaluate_elements("x25519", other, elements[:strayed])
         try:
-            blinding.finish(bureau.pack_response("x25519", answers), len(names), public)
-        except bank.StrayedKey:
+            blinding.finalize(bureau.pack_response("x25519", answers), len(names), public)
+        except bank.CanaryMismatch:
             caught += 1
-    chance = 1 - undetected(104, 64, strayed)
+    chance = 1 - undetected_probability(104, 64, strayed)
     assert abs(caught / tries - chance) < 5 * (chance * (1 - chance) / tries) ** 0.5
 
 
@@ -291,8 +297,8 @@ def test_canaries_can_be_told_from_identifiers_by_nothing_in_their_bytes() -> No
     canaries, others = [], []
     for _ in range(40):
         seed = os.urandom(32)
-        elements = bureau.read_request("x25519", bank.Blinding("x25519", seed).request(CODES[:64]), ceiling=200)
-        places = canary_places(seed, 64)
+        elements = bureau.read_request("x25519", bank.Blinding("x25519", seed).build_request(CODES[:64]), ceiling=200)
+        places = canary_positions(seed, 64)
         canaries.append(elements[places])
         others.append(np.delete(elements, places, axis=0))
     bits = [np.unpackbits(np.concatenate(rows), axis=1).mean(axis=0) for rows in (canaries, others)]
@@ -305,5 +311,5 @@ def test_canaries_can_be_told_from_identifiers_by_nothing_in_their_bytes() -> No
 def test_a_request_is_the_same_bytes_again_with_the_same_canaries(tmp_path: Path) -> None:
     """An interrupted request shows its canaries to nobody by being sent again."""
     party = Party(tmp_path)
-    one, again = (party.keys.blinding("x25519", CONTRACT, 1, CODES[:70]).request(CODES[:70]) for _ in range(2))
+    one, again = (party.keys.blinding("x25519", CONTRACT, 1, CODES[:70]).build_request(CODES[:70]) for _ in range(2))
     assert one == again

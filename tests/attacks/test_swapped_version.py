@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bureau.contract_administration import Desk
+from lab.bureau.contract_administration import ContractAdministration
 from lab.bureau.contracts import lifecycle
-from lab.bureau.contracts.workflow import State
+from lab.bureau.contracts.workflow import ContractState
 from lab.bureau.people import Permission, Role
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
@@ -38,28 +38,28 @@ def swap(house: House, form: dict[str, int]) -> tuple[list[int], tuple[str, ...]
     for token in readers:
         with house.client(token) as approving:
             statuses.append(approving.post(f"{path}/steps/approve", json=form).status_code)
-    with house.bureau.store.read() as session:
-        held = lifecycle.newest(session, path.rpartition("/")[2])
+    with house.bureau.store.begin_read() as session:
+        held = lifecycle.find_newest_version(session, path.rpartition("/")[2])
     return statuses, held.contract.recipients, held.state
 
 
 def test_without_the_number_two_officers_approve_what_they_did_not_read(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def newest(desk: Desk, person, contract_id: str, version: int | None = None):
+    def newest(desk: ContractAdministration, person, contract_id: str, version: int | None = None):
         """The former way."""
         with desk._change(person, Permission.APPROVE_CONTRACTS, "approve", contract_id) as session:
-            now, last = desk._now(), lifecycle.newest(session, contract_id)
-            if last.state is State.SUBMITTED:
-                lifecycle.review(session, contract_id, person, now, last.version)
+            now, last = desk._now(), lifecycle.find_newest_version(session, contract_id)
+            if last.state is ContractState.SUBMITTED:
+                lifecycle.start_review(session, contract_id, person, now, last.version)
             return lifecycle.approve(session, contract_id, person, desk._sign, now, version)
 
-    monkeypatch.setattr(Desk, "approve", newest)
+    monkeypatch.setattr(ContractAdministration, "approve", newest)
     statuses, recipients, state = swap(house, {})
-    assert (statuses, state) == ([200, 200], State.APPROVED) and ADDED in recipients
+    assert (statuses, state) == ([200, 200], ContractState.APPROVED) and ADDED in recipients
 
 
 @pytest.mark.parametrize(("form", "status"), [({}, 422), ({"version": 1}, 409)])
 def test_the_version_that_was_put_in_its_place_is_not_approved(house: House, form: dict[str, int], status: int) -> None:
     statuses, _, state = swap(house, form)
-    assert (statuses, state) == ([status, status], State.SUBMITTED)
+    assert (statuses, state) == ([status, status], ContractState.SUBMITTED)

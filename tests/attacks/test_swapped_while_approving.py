@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lab.bureau.contracts import lifecycle
-from lab.bureau.contracts.workflow import State
+from lab.bureau.contracts.workflow import ContractState
 from lab.bureau.people import Role
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
@@ -21,7 +21,7 @@ ADDED = "a partner abroad"
 OFFICERS = {"a.one": "data", "b.one": "legal", "c.one": "risk"}
 
 
-def race(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, State, str]:
+def race(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, ContractState, str]:
     """An officer approves the first version, and the author swaps it after the service has looked for it: the status,
     the second version's state, and who has approved that."""
     author, reader, third = (house.settle(name, Role.OFFICER, department=where) for name, where in OFFICERS.items())
@@ -31,21 +31,21 @@ def race(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, State, str
     with house.client(author) as writing, house.client(third) as reviewing, house.client(reader) as approving:
         path = f"/v1/desk/contracts/{writing.post('/v1/desk/contracts', json=drafted).json()['contract']}"
         assert approving.post(f"{path}/steps/review", json={}).status_code == 200
-        newest = lifecycle.newest
+        newest = lifecycle.find_newest_version
 
-        def swapped(session: Any, contract_id: str) -> lifecycle.Held:
+        def swapped(session: Any, contract_id: str) -> lifecycle.ContractVersion:
             found = newest(session, contract_id)
-            monkeypatch.setattr(lifecycle, "newest", newest)
+            monkeypatch.setattr(lifecycle, "find_newest_version", newest)
             writing.post(f"{path}/steps/return", json={"reason": "a typing error"})
             other = {"wishes": {"recipients": [RECIPIENT, ADDED]}, "submit": True}
             assert writing.post(f"{path}/amend", json=other).json()["version"] == 2
             assert reviewing.post(f"{path}/steps/review", json={}).status_code == 200
             return found
 
-        monkeypatch.setattr(lifecycle, "newest", swapped)
+        monkeypatch.setattr(lifecycle, "find_newest_version", swapped)
         status = approving.post(f"{path}/steps/approve", json={}).status_code
         shown = approving.get(path, params={"version": 2}).json()
-    return status, State(shown["state"]), ",".join(one["account"] for one in shown["approvals"])
+    return status, ContractState(shown["state"]), ",".join(one["account"] for one in shown["approvals"])
 
 
 def test_looked_for_twice_an_approval_is_of_what_was_put_in_its_place(
@@ -64,4 +64,4 @@ def test_looked_for_twice_an_approval_is_of_what_was_put_in_its_place(
 def test_an_approval_is_of_the_version_that_was_found(
     house_on_postgresql: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert race(house_on_postgresql, monkeypatch) == (409, State.UNDER_REVIEW, "")
+    assert race(house_on_postgresql, monkeypatch) == (409, ContractState.UNDER_REVIEW, "")

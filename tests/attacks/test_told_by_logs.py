@@ -31,14 +31,14 @@ def break_it(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     answers.append(house.send("GET", f"/v1/contracts/{contract}/sheet?model={PLANTED}", {"x-code": PLANTED}).text)
     with house.client(Key().public_key_hex) as client:
         answers.append(client.post("/v1/sign-in", json={"name": [PLANTED], "password": {"a": PLANTED}}).text)
-    return (house.scene.home / "logs" / service_log.FILE).read_text(), "".join(answers)
+    return (house.scene.home / "logs" / service_log.LOG_FILE).read_text(), "".join(answers)
 
 
 def test_without_the_journals_care_the_log_tells_the_value(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def telling(error: BaseException) -> dict[str, object]:
         return {"trace": "".join(traceback.format_exception(error))}
 
-    monkeypatch.setattr(service_log, "places", telling)
+    monkeypatch.setattr(service_log, "describe_error", telling)
     log, _ = break_it(house, monkeypatch)
     assert PLANTED in log
 
@@ -47,4 +47,4 @@ def test_neither_log_nor_answer_tells_it(house: House, monkeypatch: pytest.Monke
     log, answers = break_it(house, monkeypatch)
     assert PLANTED not in log and PLANTED not in answers
     assert "RuntimeError" in log and "Traceback" not in log + answers
-    assert logging.getLogger(service_log.NAME).handlers
+    assert logging.getLogger(service_log.LOGGER_NAME).handlers

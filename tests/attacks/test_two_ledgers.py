@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from lab.bank.contract.checkpoint_wait import describe
-from lab.bank.contract.ledger_witness import Witness, kept_heads
+from lab.bank.contract.checkpoint_wait import describe_fork_detection
+from lab.bank.contract.ledger_witness import LedgerWitness, stored_heads
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Unreachable
-from lab.terms.ledger.tree import SignedHead
-from lab.terms.witnessing.observed_heads import ShownHead, compare, read_shown, write_heads
+from lab.terms.ledger.tree import SignedTreeHead
+from lab.terms.witnessing.observed_heads import ObservedHead, compare_heads, read_heads, write_heads
 from tests.support.forking_bureau import Bank, Ledger, make_bank, make_witnesses, named
 
 
@@ -43,7 +43,7 @@ def test_without_witnesses_each_bank_notices_nothing(tmp_path: Path) -> None:
         for ledger, bank in ((for_a, a), (for_b, b)):
             work(ledger, bank)
             assert bank.finish() is None
-            assert str(describe(bank.contract, None)["fork_detection"]).startswith("off")
+            assert str(describe_fork_detection(bank.contract, None)["fork_detection"]).startswith("off")
     assert for_a.head().size == for_b.head().size and for_a.head().root != for_b.head().root
 
 
@@ -89,7 +89,7 @@ def test_where_receipts_alone_are_covered_a_run_without_any_ends_on_a_fork(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bank = begin_anew(tmp_path)
-    monkeypatch.setattr(Witness, "kept", lambda self: None)
+    monkeypatch.setattr(LedgerWitness, "kept", lambda self: None)
     assert bank.finish() is None
 
 
@@ -118,7 +118,7 @@ def keys_for_each(folder: Path) -> tuple[str, list[tuple[str, bytes]]]:
     for bank in banks:
         work(bank.ledger, bank, 1)
     return known.public, [
-        (f"{bank.home.name}.json", write_heads(bank.home.name, kept_heads(bank.home))) for bank in banks
+        (f"{bank.home.name}.json", write_heads(bank.home.name, stored_heads(bank.home))) for bank in banks
     ]
 
 
@@ -127,16 +127,16 @@ def test_where_a_file_of_another_key_is_passed_over_the_comparison_finds_one_led
     shown = []
     for name, content in files:
         heads = [one for one in json.loads(content)["heads"] if one["bureau"]["public_key"] == key]
-        shown += [ShownHead(name, SignedHead.read(one["head"])) for one in heads]
-    compare(shown, None)
-    assert {one.by for one in shown} == {"a.json", "b.json"}  # and nobody is told that c's was not looked at
+        shown += [ObservedHead(name, SignedTreeHead.read(one["head"])) for one in heads]
+    compare_heads(shown, None)
+    assert {one.source for one in shown} == {"a.json", "b.json"}  # and nobody is told that c's was not looked at
 
 
 def test_a_file_of_another_key_is_pointed_out(tmp_path: Path) -> None:
     key, files = keys_for_each(tmp_path)
     with pytest.raises(InvalidInput, match=r"c\.json"):
         for name, content in files:
-            read_shown(content, name, key)
+            read_heads(content, name, key)
 
 
 def test_the_other_ledgers_cosigned_checkpoint_is_of_no_use(tmp_path: Path) -> None:
@@ -163,18 +163,18 @@ def test_parties_that_exchange_heads_by_file_find_out(tmp_path: Path) -> None:
     a, b = make_bank(tmp_path, "a", for_a), make_bank(tmp_path, "b", for_b)
     work(for_a, a)
     work(for_b, b, jobs=5)
-    shown: list[ShownHead] = []
+    shown: list[ObservedHead] = []
     for bank in (a, b):
-        shown += read_shown(write_heads(bank.home.name, kept_heads(bank.home)), bank.home.name, for_a.public)
+        shown += read_heads(write_heads(bank.home.name, stored_heads(bank.home)), bank.home.name, for_a.public)
     assert {one.head.size for one in shown} == {7, 11}
     for ledger in (for_a, for_b):  # whichever of its two ledgers the bureau answers from
         with pytest.raises(NotAuthentic, match="two ledgers: its head of 7 entries \\(a\\) and that of 11 \\(b\\)"):
-            compare(shown, ledger.ledger_consistency)
-    honest = [ShownHead("a", for_a.head()), ShownHead("auditor", for_a.checkpoint(3))]
-    assert compare(honest, for_a.ledger_consistency) == 2
-    same = [ShownHead("a", for_a.head()), ShownHead("b", for_b.checkpoint(7))]
+            compare_heads(shown, ledger.ledger_consistency)
+    honest = [ObservedHead("a", for_a.head()), ObservedHead("auditor", for_a.checkpoint(3))]
+    assert compare_heads(honest, for_a.ledger_consistency) == 2
+    same = [ObservedHead("a", for_a.head()), ObservedHead("b", for_b.checkpoint(7))]
     with pytest.raises(NotAuthentic, match="two ledgers"):
-        compare(same, None)  # two heads of one size need nobody's proof
+        compare_heads(same, None)  # two heads of one size need nobody's proof
 
 
 def test_a_bureau_that_will_not_prove_is_not_believed(tmp_path: Path) -> None:
@@ -186,4 +186,4 @@ def test_a_bureau_that_will_not_prove_is_not_believed(tmp_path: Path) -> None:
         raise NotFound("none")
 
     with pytest.raises(NotAuthentic):
-        compare([ShownHead("a", ledger.head()), ShownHead("b", ledger.checkpoint(2))], silent)
+        compare_heads([ObservedHead("a", ledger.head()), ObservedHead("b", ledger.checkpoint(2))], silent)

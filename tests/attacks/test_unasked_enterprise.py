@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from lab.bureau.exchange.scoring import batch_validation
-from lab.terms.errors import Refused
+from lab.terms.errors import NotAllowed
 from models.shared.sheet import BankSheet
 from protocols.matching import bank
 from protocols.matching.bank import Blinding
@@ -37,18 +37,18 @@ class Learnt:
 def learn(scene: Scene, contract: str, code: str) -> Learnt:
     setup, held = places(scene.bureau, contract, "job-1")
     blinding = Blinding(ENGINE, bytes(32))
-    values = blinding.finish(
-        scene.bureau.match(contract, "job-1", blinding.request([code]))[0], 1, setup.stated.public_key
+    values = blinding.finalize(
+        scene.bureau.match(contract, "job-1", blinding.build_request([code]))[0], 1, setup.signed_key.public_key
     )
-    digest = bank.digests(contract, [code], values)
-    bucket, place = (int(one[0]) for one in bank.place(setup.geometry, digest[:, bank.TAG_BYTES :]))
+    digest = bank.derive_tags_and_marks(contract, [code], values)
+    bucket, place = (int(one[0]) for one in bank.locate_marks(setup.geometry, digest[:, bank.TAG_BYTES :]))
     sheet = BankSheet.from_json(scene.bureau.sheet(contract))
     scene.bank.put_context(scene.bureau, contract)
     batch = scene.bank.batch(sheet, digest[:, : bank.TAG_BYTES], scene.tables.bank[[0]], contract)
     try:
         scene.bureau.score(contract, "job-1", batch)
         told = "scored"
-    except Refused as error:
+    except NotAllowed as error:
         told = str(error)
     return Learnt(place in held[bucket], told)
 
@@ -68,7 +68,7 @@ def test_without_the_consents_in_the_set_up_the_silent_one_matches(
     contract = scene.contract(consent=CONSENT)
     give(scene, range(5))
     scene.bank.open_job(scene.bureau, contract)
-    monkeypatch.setattr("lab.bureau.data.consents.Consents.admitted", lambda *_: None)
+    monkeypatch.setattr("lab.bureau.data.consents.ConsentService.admitted", lambda *_: None)
     silent, nowhere = (learn(scene, contract, code) for code in (scene.tables.codes[SILENT], NOWHERE))
     assert (silent.matched, nowhere.matched) == (True, False) and silent.told == "scored"
 
@@ -78,13 +78,15 @@ def test_without_one_refusal_the_words_tell(scene: Scene, monkeypatch: pytest.Mo
 
     def frank(rows: np.ndarray) -> None:
         if (rows < 0).any():
-            raise Refused("There is no such enterprise.")
-        raise Refused("The enterprise has not consented.")
+            raise NotAllowed("There is no such enterprise.")
+        raise NotAllowed("The enterprise has not consented.")
 
     monkeypatch.setattr(batch_validation, "_check_known", frank)
     room = scene.bureau._scoring._admission
-    index = room._indexes.index
-    everybody = SimpleNamespace(index=lambda which: index(replace(which, extent=replace(which.extent, admitted=None))))
+    index = room._indexes.get_or_make
+    everybody = SimpleNamespace(
+        index=lambda which: index(replace(which, extent=replace(which.selection, admitted=None)))
+    )
     monkeypatch.setattr(room, "_indexes", everybody)
     silent, nowhere = compare(scene)
     assert (silent.matched, nowhere.matched) == (False, False) and silent.told != nowhere.told

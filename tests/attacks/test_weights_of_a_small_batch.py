@@ -21,7 +21,7 @@ import pytest
 from numpy.typing import NDArray
 
 from protocols.scoring import bureau, messages
-from protocols.scoring.messages import Terms
+from protocols.scoring.messages import QuantizedWeights
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES
 from protocols.scoring.rlwe import sampling
 from protocols.scoring.seal import binding
@@ -51,18 +51,18 @@ def ask(bank: Insider) -> NDArray[np.float64]:
     t, q, prime = PARAMS.plain_modulus, PARAMS.modulus, PARAMS.primes[0]
     for place in range(1, COLUMNS + 1):
         column = bank.craft(nothing, nothing)
-        first = messages.read_seeded(column, PARAMS)[0]
+        first = messages.read_seeded_ciphertext(column, PARAMS)[0]
         number = t * (q // 2**place)
         rows = [(row.astype(object) + number) % p for row, p in zip(first, PARAMS.data_primes, strict=True)]
-        columns.append(messages.pack_seeded(column[:SEED_BYTES], np.array(rows).astype(np.uint64), PARAMS))
+        columns.append(messages.pack_seeded_ciphertext(column[:SEED_BYTES], np.array(rows).astype(np.uint64), PARAMS))
     context = bank.holder.public_context()
     assert bureau.check_context(context, PARAMS)  # nothing is wrong with the key
     tags = np.zeros((1, messages.TAG_BYTES), dtype=np.uint8)
-    batch = messages.pack_batch(PARAMS, CONTRACT, messages.digest(context), tags, columns)
-    terms = Terms(np.arange(COLUMNS, dtype=np.int32), ((0,),) * COLUMNS, WEIGHTS, BASE)
-    reply = bureau.evaluate(context, batch, terms, PARAMS, CONTRACT)
-    (output,) = messages.read_reply(reply, PARAMS, batch=messages.digest(batch), rows=1)
-    inside = bank.inside(binding.reply(*messages.read_output(output, PARAMS), PARAMS))
+    batch = messages.pack_batch(PARAMS, CONTRACT, messages.frame_sha256(context), tags, columns)
+    terms = QuantizedWeights(np.arange(COLUMNS, dtype=np.int32), ((0,),) * COLUMNS, WEIGHTS, BASE)
+    reply = bureau.evaluate_batch(context, batch, terms, PARAMS, CONTRACT)
+    (output,) = messages.read_reply(reply, PARAMS, batch=messages.frame_sha256(batch), rows=1)
+    inside = bank.inside(binding.reply_ciphertext(*messages.read_output(output, PARAMS), PARAMS))
     assert len(inside) == at_level(PARAMS, 1).degree
     return np.array([int(value) * pow(t, -1, prime) % prime / prime for value in inside[:LOOKED_AT]])
 
@@ -108,7 +108,7 @@ def read(seen: NDArray[np.float64]) -> tuple[int, dict[int, int]]:
 def test_with_empty_slots_one_total_of_one_enterprise_gives_many_weights(
     bank: Insider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sampling, "modulo", lambda modulus, count: np.zeros(count, dtype=np.int64))
+    monkeypatch.setattr(sampling, "sample_modulo", lambda modulus, count: np.zeros(count, dtype=np.int64))
     base, weights = read(ask(bank))
     assert base == int(BASE[0, 0])
     assert weights == {column: int(WEIGHTS[column - 1, 0]) for column in range(2, COLUMNS + 1)}
@@ -119,9 +119,9 @@ def test_one_total_of_one_enterprise_gives_no_weight_beside_the_score(bank: Insi
 
 
 def test_what_fills_the_slots_is_uniform_and_no_two_draws_are_the_same() -> None:
-    drawn = sampling.modulo(PARAMS.plain_modulus, 200_000)
+    drawn = sampling.sample_modulo(PARAMS.plain_modulus, 200_000)
     assert len(drawn) == 200_000 and drawn.min() >= 0 and drawn.max() < PARAMS.plain_modulus
     counts = np.bincount(drawn * 64 // PARAMS.plain_modulus, minlength=64)
     assert ((counts - 3125) ** 2 / 3125).sum() < 140  # chi square with 63 degrees: passed with probability 10^-7
     assert len(np.unique(drawn)) > 190_000
-    assert not len(sampling.modulo(PARAMS.plain_modulus, 0))
+    assert not len(sampling.sample_modulo(PARAMS.plain_modulus, 0))

@@ -13,7 +13,7 @@ import pytest
 
 from lab.bureau.contracts import policy
 from lab.bureau.exchange import access
-from lab.terms.errors import Refused
+from lab.terms.errors import NotAllowed
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.test_exchange import JOB, batch_of, meanwhile
 
@@ -37,7 +37,7 @@ def go_on(scene: Scene, stop: str) -> bytes:
 def any_state(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody asks for the state, of the contract or of the job."""
     monkeypatch.setattr(policy, "check_state", lambda *_: None)
-    monkeypatch.setattr(access, "check_usable", lambda *_: None)
+    monkeypatch.setattr(access, "check_open", lambda *_: None)
     monkeypatch.setattr("lab.bureau.exchange.jobs.OPEN", "stopped")
 
 
@@ -51,7 +51,7 @@ def test_without_the_state_the_bank_goes_on(scene: Scene, stop: str, monkeypatch
 
 @ways
 def test_nothing_is_scored_any_more(scene: Scene, stop: str) -> None:
-    with pytest.raises(Refused, match=r"suspended|revoked|expired"):
+    with pytest.raises(NotAllowed, match=r"suspended|revoked|expired"):
         go_on(scene, stop)
 
 
@@ -73,7 +73,7 @@ def test_without_the_state_a_batch_under_evaluation_is_answered(
 def test_a_batch_under_evaluation_is_not_answered(
     scene_on_both: Scene, meanwhile: Callable[[Callable[[], object]], None]
 ) -> None:
-    with pytest.raises(Refused, match="revoked"):
+    with pytest.raises(NotAllowed, match="revoked"):
         stopped_meanwhile(scene_on_both, meanwhile)
     assert list((scene_on_both.home / "replies").iterdir()) == []
 
@@ -83,5 +83,5 @@ def test_a_reply_is_not_fetched_later(scene: Scene) -> None:
     charge = scene.bureau.receive_batch(contract, JOB, batch_of(scene, contract))
     scene.bureau.evaluate_batch(contract, JOB, charge.sha256)
     scene.revoke(contract)
-    with pytest.raises(Refused, match="revoked"):
+    with pytest.raises(NotAllowed, match="revoked"):
         scene.bureau.batch_reply(contract, JOB, charge.sha256)

@@ -286,7 +286,7 @@ class Handed:
 
         def spy(pool: WorkerPool, function: Any, *arguments: Any, **named: Any) -> Any:
             whole = b"".join(one for one in arguments if isinstance(one, bytes))
-            self.jobs[pool._settings.room].append(whole)
+            self.jobs[pool._settings.role].append(whole)
             if function is evaluate_elements:
                 self.keys.append(arguments[1])
             return run(pool, function, *arguments, **named)

@@ -35,8 +35,8 @@ def main() -> None:
     print("| engine | path | evaluate | blind | answer | unblind |\n|---|---|---|---|---|---|")
     for engine in bureau.ENGINES:
         key, blinding = bureau.generate_key(engine), bank.Blinding(engine, os.urandom(32))
-        public = bureau.public_key(engine, key)
-        elements = bureau.read_request(engine, blinding.request(names), ceiling=2 * ROWS)
+        public = bureau.compute_public_key(engine, key)
+        elements = bureau.read_request(engine, blinding.build_request(names), ceiling=2 * ROWS)
         response = bureau.pack_response(engine, bureau.evaluate_elements(engine, key, elements))
         steps: list[Callable[[], object]] = [
             lambda e=engine, k=key: bureau.evaluate_register(e, k, names),  # type: ignore[misc]
@@ -45,24 +45,28 @@ def main() -> None:
             lambda b=blinding, r=response, p=public: b.finish(r, ROWS, p),  # type: ignore[misc]
         ]
         print(
-            f"| {engine} | {bureau.path_of(engine)} | "
+            f"| {engine} | {bureau.arithmetic_library(engine)} | "
             + " | ".join(f"{microseconds(s, ROWS):.1f}" for s in steps)
             + " |"
         )
     values = bureau.evaluate_register("x25519", bureau.generate_key("x25519"), names)
-    points, scalar = hash_to_curve.encode(names), scalars.generate()
-    print(f"\nhash to the curve: {microseconds(lambda: hash_to_curve.encode(names), ROWS):.1f}")
+    points, scalar = hash_to_curve.encode_to_curve(names), scalars.generate_scalar()
+    print(f"\nhash to the curve: {microseconds(lambda: hash_to_curve.encode_to_curve(names), ROWS):.1f}")
     print(f"multiply by OpenSSL's X25519: {microseconds(lambda: openssl.multiply(scalar, points), ROWS):.1f}")
-    print(f"hash under a contract: {microseconds(lambda: bureau.digests('c-1', names, values), ROWS):.2f}")
-    marks = np.random.default_rng(1).integers(0, 256, (bureau.BUCKET, 16), dtype=np.uint8)
-    geometry = bureau.Geometry.of(bureau.BUCKET)
+    print(
+        f"hash under a contract: {microseconds(lambda: bureau.derive_tags_and_marks('c-1', names, values), ROWS):.2f}"
+    )
+    marks = np.random.default_rng(1).integers(0, 256, (bureau.BUCKET_ENTRIES, 16), dtype=np.uint8)
+    geometry = bureau.BucketGeometry.for_entries(bureau.BUCKET_ENTRIES)
 
     def code() -> bytes:
-        return bureau.encode_bucket(np.sort(bureau.place(geometry, marks)[1]))
+        return bureau.encode_bucket(np.sort(bureau.locate_marks(geometry, marks)[1]))
 
     coded = code()
-    print(f"place and code a mark: {microseconds(code, bureau.BUCKET):.3f}")
-    print(f"read a coded mark: {microseconds(lambda: bureau.decode_bucket(coded, geometry), bureau.BUCKET):.3f}")
+    print(f"place and code a mark: {microseconds(code, bureau.BUCKET_ENTRIES):.3f}")
+    print(
+        f"read a coded mark: {microseconds(lambda: bureau.decode_bucket(coded, geometry), bureau.BUCKET_ENTRIES):.3f}"
+    )
 
 
 if __name__ == "__main__":

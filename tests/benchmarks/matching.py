@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from lab.simulation.bench.matching_files import write_files
+from lab.simulation.bench.matching_files import write_matching_files
 from tests.benchmarks.results import keep, where
 
 HERE = Path(__file__).parent
@@ -35,7 +35,7 @@ def main() -> None:
     os.sched_setaffinity(0, {int(core) for core in options.cores.split(",")})
     rows = []
     with tempfile.TemporaryDirectory(prefix="shulab-peers-") as folder:
-        write_files(Path(folder), options.register, options.portfolio)
+        write_matching_files(Path(folder), options.register, options.portfolio)
         for name, command in _contestants(options, Path(folder)):
             sys.stderr.write(f"{name} ...\n")
             done = subprocess.run(command, stdout=subprocess.PIPE, text=True, cwd=folder)

@@ -12,7 +12,7 @@ from pathlib import Path
 import sqlalchemy
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.data.pseudonym_rotation import AT_ONCE, rename_all
+from lab.bureau.data.pseudonym_rotation import ROWS_PER_STATEMENT, rotate_all_pseudonyms
 from lab.bureau.store.tables import BankRow, ContractRow, InquiryRow
 
 SCORES, BATCH = 4, 4_096
@@ -29,11 +29,11 @@ def fill(bureau: Bureau, inquiries: int) -> None:
         session.flush()
         session.add(ContractRow(id="c-1", bank_id="b-000000000000", created_at=now))
         session.flush()
-        for first in range(0, inquiries, AT_ONCE):
+        for first in range(0, inquiries, ROWS_PER_STATEMENT):
             rows = [
                 {"contract_id": "c-1", "job_id": f"j-{n // firms}", "batch": f"{n // BATCH:064x}"}
                 | {"enterprise": names[n % firms], "at": now}
-                for n in range(first, min(first + AT_ONCE, inquiries))
+                for n in range(first, min(first + ROWS_PER_STATEMENT, inquiries))
             ]
             session.execute(sqlalchemy.insert(InquiryRow), rows)
 
@@ -45,7 +45,7 @@ def main() -> None:
         with Bureau.create(Path(folder) / "bureau", name="Bench", database_url=url) as bureau:
             fill(bureau, inquiries)
             wall, processor = time.monotonic(), time.process_time()
-            done = rename_all(bureau.store, bureau.keys, by="local")
+            done = rotate_all_pseudonyms(bureau.store, bureau.keys, by="local")
             wall, processor = time.monotonic() - wall, time.process_time() - processor
         print(f"{done.inquiries:,} inquiries: {wall:.1f} s, of which processor {processor:.1f} s")
         print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MiB")

@@ -25,19 +25,19 @@ def instructions(work: Callable[[], object]) -> float:
 
 def main() -> int:
     model = Path("/proc/cpuinfo").read_text().split("model name\t: ")[1].splitlines()[0]
-    way = backend.chosen()
-    print(f"processor: {model}\npath: {way.name} ({way.why})", flush=True)
-    names, key = [f"91{number:016d}" for number in range(COUNT)], scalars.generate()
-    points = hash_to_curve.encode(names)
+    way = backend.select_backend()
+    print(f"processor: {model}\npath: {way.name} ({way.reason})", flush=True)
+    names, key = [f"91{number:016d}" for number in range(COUNT)], scalars.generate_scalar()
+    points = hash_to_curve.encode_to_curve(names)
     same = np.array_equal(multibuffer.multiply(key, points), openssl.multiply(key, points))
-    keys = np.frombuffer(b"".join(scalars.generate() for _ in range(19)), dtype=np.uint8).reshape(-1, 32)
+    keys = np.frombuffer(b"".join(scalars.generate_scalar() for _ in range(19)), dtype=np.uint8).reshape(-1, 32)
     each = (multibuffer.multiply_each(keys, points[0]), openssl.multiply_each(keys, points[0]))
     same = same and np.array_equal(*each)
     print(f"the same bytes on both paths: {same}")
     portable = instructions(lambda: openssl.multiply(key, points))
     for name, work in (
         ("multiplying by the accelerated path", lambda: multibuffer.multiply(key, points)),
-        ("hashing to the curve", lambda: hash_to_curve.encode(names)),
+        ("hashing to the curve", lambda: hash_to_curve.encode_to_curve(names)),
     ):
         print(
             f"instructions of {name}, to those of multiplying by the portable path: {instructions(work) / portable:.3f}"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.bureau.store.tables import ConsentChangeRow, ConsentRow
-from lab.terms.consent import written
+from lab.bureau.store.tables import ConsentChangeCounterRow, ConsentRow
+from lab.terms.consent import format_consent_time
 from lab.terms.contract.document import Purpose
 from tests.support.consenting_bureau import BANKS, START, Room, make_contract, open_room
 
@@ -73,7 +73,9 @@ def begin_anew(room: Room) -> None:
     room.clock.now = START
     with room.store.begin() as session:
         session.query(ConsentRow).delete()
-        session.query(ConsentChangeRow).update({ConsentChangeRow.changes: ConsentChangeRow.changes + 1})
+        session.query(ConsentChangeCounterRow).update(
+            {ConsentChangeCounterRow.changes: ConsentChangeCounterRow.changes + 1}
+        )
 
 
 def at(offset: int) -> datetime:
@@ -86,7 +88,7 @@ def play(room: Room, act: Act) -> None:
     elif isinstance(act, Take):
         room.consents.withdraw([room.codes[act.firm]], bank=act.bank, purpose=act.purpose, reason="r", by="person:s")
     else:
-        begin, end = written(at(act.begin)), written(at(act.begin + act.hours))
+        begin, end = format_consent_time(at(act.begin)), format_consent_time(at(act.begin + act.hours))
         evidence = f"sheet {act.evidence}"
         line = {"bank": act.bank, "purpose": act.purpose.value, "starts": begin, "expires": end, "evidence": evidence}
         room.take([room.line(room.codes[act.firm], **line)])

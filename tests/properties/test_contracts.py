@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.bureau.contracts import Ask, authorise, banks, policy
-from lab.bureau.contracts.lifecycle import find
-from lab.bureau.contracts.workflow import State
+from lab.bureau.contracts import AccessRequest, authorise, banks, policy
+from lab.bureau.contracts.lifecycle import find_version
+from lab.bureau.contracts.workflow import ContractState
 from lab.bureau.exchange.charges import charge_identifiers, charge_scores
-from lab.bureau.exchange.jobs import JobTerms, open_job
-from lab.bureau.store import Store, migrate, open_store
+from lab.bureau.exchange.jobs import JobParameters, open_job
+from lab.bureau.store import Database, migrate, open_database
 from lab.bureau.store.tables import ContractRow, ContractVersionRow
-from lab.terms.contract.document import Contract, Detail, Operation, SignedContract
-from lab.terms.contract.plain_language import diff
-from lab.terms.errors import Refused
+from lab.terms.contract.document import Contract, Operation, ResultDetail, SignedContract
+from lab.terms.contract.plain_language import diff_contracts
+from lab.terms.errors import NotAllowed
 from tests.support.bureau_scene import START
 from tests.support.contract_papers import PARTY, keyed, sign_both
 from tests.support.drawn_contracts import (
@@ -41,20 +41,20 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
-    opened = open_store(f"sqlite:///{tmp_path_factory.mktemp('store') / 'bureau.db'}")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    opened = open_database(f"sqlite:///{tmp_path_factory.mktemp('store') / 'bureau.db'}")
     migrate(opened.engine)
     with keyed(opened).begin() as session:
-        banks.register(session, PARTY, by="local", now=START, told=PARTY.fingerprint)
+        banks.register_bank(session, PARTY, by="local", now=START, told=PARTY.fingerprint)
     yield opened
     opened.close()
 
 
-def keep(store: Store, signed: SignedContract, state: State) -> None:
+def keep(store: Database, signed: SignedContract, state: ContractState) -> None:
     """Put a version into the database as it is, whatever the workflow would say."""
     document = signed.contract
     with store.begin() as session:
-        found = banks.bank_of_key(session, PARTY.public_key)
+        found = banks.find_bank_by_key(session, PARTY.public_key)
         assert found is not None
         session.add(ContractRow(id=document.id, bank_id=found[0], in_force=document.version, created_at=START))
         session.flush()
@@ -62,7 +62,7 @@ def keep(store: Store, signed: SignedContract, state: State) -> None:
             ContractVersionRow(
                 contract_id=document.id,
                 version=document.version,
-                document=document.canonical().decode(),
+                document=document.canonical_bytes().decode(),
                 sha256=document.sha256,
                 state=state.value,
                 officers_needed=1,
@@ -74,7 +74,7 @@ def keep(store: Store, signed: SignedContract, state: State) -> None:
         )
 
 
-def fits(contract: Contract, operation: Operation, ask: Ask, now: datetime) -> bool:
+def fits(contract: Contract, operation: Operation, ask: AccessRequest, now: datetime) -> bool:
     """The oracle: what the terms say, from the document's JSON alone, one rule a line."""
     text = contract.model_dump(mode="json")
     ceilings: dict[str, int] = text["ceilings"]
@@ -91,7 +91,7 @@ def fits(contract: Contract, operation: Operation, ask: Ask, now: datetime) -> b
     rules = [
         datetime.fromisoformat(text["starts"]) <= now < datetime.fromisoformat(text["expires"]),
         operation.value in text["operations"],
-        ask.detail in (None, Detail.TOTAL) or "portrait" in text["operations"],
+        ask.detail in (None, ResultDetail.TOTAL) or "portrait" in text["operations"],
         all(1 <= number <= ceiling for number, ceiling in numbers if number is not None),
         ask.recipient is None or ask.recipient in text["recipients"],
         ask.model is None or ask.model in [(model["name"], model["version"]) for model in text["models"]],
@@ -113,9 +113,9 @@ def test_nothing_outside_the_terms_is_ever_allowed_and_all_within_is(data: st.Da
 
 
 @settings(deadline=None, max_examples=40)
-@given(data=st.data(), state=st.sampled_from([*[State.ACTIVE] * 10, *State]))
+@given(data=st.data(), state=st.sampled_from([*[ContractState.ACTIVE] * 10, *ContractState]))
 def test_the_one_enforcement_point_allows_what_is_within_the_terms_in_force_and_signed_by_both(
-    store: Store, data: st.DataObject, state: State
+    store: Database, data: st.DataObject, state: ContractState
 ) -> None:
     document = data.draw(contracts(f"c-terms-{next(_numbers)}"))
     missing = data.draw(st.sampled_from([*[None] * 8, "bureau_signature", "bank_signature"]))
@@ -123,11 +123,11 @@ def test_the_one_enforcement_point_allows_what_is_within_the_terms_in_force_and_
     keep(store, signed.model_copy(update={missing: None}) if missing else signed, state)
     ask = data.draw(fitting_asks(document))
     for near, operation, now in itertools.islice(neighbours(ask, document), 0, None, 3):
-        expected = state is State.ACTIVE and missing is None and fits(document, operation, near, now)
-        with store.read() as session:
+        expected = state is ContractState.ACTIVE and missing is None and fits(document, operation, near, now)
+        with store.begin_read() as session:
             try:
                 held = authorise(session, document.id, operation, near, now)
-            except Refused as refusal:
+            except NotAllowed as refusal:
                 assert not expected
                 assert refusal.next_step
             else:
@@ -141,9 +141,9 @@ def test_a_contract_that_allows_a_count_alone_lets_nothing_else_through(data: st
     drawn = data.draw(contracts())
     alone = {"operations": ("count",), "detail": "total"} | ({} if items else {"items": ()})
     document = Contract.model_validate(drawn.model_dump() | alone)
-    count = Ask(identifiers=1, recipient=document.recipients[0], detail=Detail.TOTAL)
+    count = AccessRequest(identifiers=1, recipient=document.recipients[0], detail=ResultDetail.TOTAL)
     assert passes(document, Operation.COUNT, count, document.starts)
-    for ask in data.draw(st.tuples(fitting_asks(document), asks, st.just(Ask()))):
+    for ask in data.draw(st.tuples(fitting_asks(document), asks, st.just(AccessRequest()))):
         for near, _, now in neighbours(ask, document):
             for operation in set(Operation) - {Operation.COUNT}:
                 assert not passes(document, operation, near, now), (near, operation, now)
@@ -154,23 +154,23 @@ def test_a_contract_that_allows_a_count_alone_lets_nothing_else_through(data: st
 def test_tightening_never_allows_a_request_that_was_not_allowed(data: st.DataObject) -> None:
     loose = data.draw(contracts())
     tight = data.draw(tightened(loose))
-    assert all(change.widens is not True for change in diff(loose, tight))
+    assert all(change.widens is not True for change in diff_contracts(loose, tight))
     for drawn in data.draw(st.tuples(fitting_asks(tight), fitting_asks(loose))):
         for ask, operation, now in itertools.chain(neighbours(drawn, tight), neighbours(drawn, loose)):
             if passes(tight, operation, ask, now):
                 assert passes(loose, operation, ask, now), (ask, operation, now)
 
 
-def passes(contract: Contract, operation: Operation, ask: Ask, now: datetime) -> bool:
+def passes(contract: Contract, operation: Operation, ask: AccessRequest, now: datetime) -> bool:
     """What the policy says of an active contract that both have signed."""
     return (
-        policy.may(policy.check_state, contract, State.ACTIVE, now)
-        and policy.may(policy.check_operation, contract, operation, ask.detail)
-        and policy.may(policy.check_ask, contract, ask)
+        policy.passes_check(policy.check_state, contract, ContractState.ACTIVE, now)
+        and policy.passes_check(policy.check_operation, contract, operation, ask.detail)
+        and policy.passes_check(policy.check_request, contract, ask)
     )
 
 
-def charge(store: Store, contract: Contract, kind: str, number: int, how_much: Any, now: datetime) -> bool:
+def charge(store: Database, contract: Contract, kind: str, number: int, how_much: Any, now: datetime) -> bool:
     """One charge in a transaction of its own; whether it was let through."""
     try:
         with store.begin() as session:
@@ -179,11 +179,11 @@ def charge(store: Store, contract: Contract, kind: str, number: int, how_much: A
             elif kind == "scores":
                 charge_scores(session, contract, "job-1", f"{number:064x}", [code * 32 for code in how_much], now)
             else:
-                terms = JobTerms(contract.recipients[0], "m", 1, how_much)
-                held = find(session, contract.id)
-                policy.check_ask(contract, Ask(job_rows=how_much))
+                terms = JobParameters(contract.recipients[0], "m", 1, how_much)
+                held = find_version(session, contract.id)
+                policy.check_request(contract, AccessRequest(job_rows=how_much))
                 open_job(session, held, f"j-{number}", terms, now, epoch=1, by="local")
-    except Refused:
+    except NotAllowed:
         return False
     return True
 
@@ -214,12 +214,12 @@ def counted(contract: Contract, history: list[tuple[str, timedelta, Any]]) -> li
 @settings(deadline=None, max_examples=40)
 @given(data=st.data(), history=histories())
 def test_ceilings_count_as_stated_and_a_tighter_contract_gives_no_history_that_the_other_would_not(
-    store: Store, data: st.DataObject, history: list[tuple[str, timedelta, Any]]
+    store: Database, data: st.DataObject, history: list[tuple[str, timedelta, Any]]
 ) -> None:
     loose = data.draw(contracts(f"c-loose-{next(_numbers)}", most=3))
     tight = data.draw(tightened(loose)).model_copy(update={"id": f"c-tight-{next(_numbers)}"})
     for document in (loose, tight):
-        keep(store, sign_both(document), State.ACTIVE)
+        keep(store, sign_both(document), ContractState.ACTIVE)
     expected = counted(tight, history)
     now, got = START, []
     for number, (kind, wait, how_much) in enumerate(history):
@@ -242,10 +242,10 @@ def test_the_oracle_is_not_idle() -> None:
         document = data.draw(contracts())
         ask = data.draw(fitting_asks(document))
         for near, operation, now in neighbours(ask, document):
-            changed = [name for name in Ask.__slots__ if getattr(near, name) != getattr(ask, name)]
+            changed = [name for name in AccessRequest.__slots__ if getattr(near, name) != getattr(ask, name)]
             what = changed[0] if changed else "operation or time"
             found.setdefault(what, set()).add(fits(document, operation, near, now))
 
     look()
-    assert set(found) == {*Ask.__slots__, "operation or time"}
+    assert set(found) == {*AccessRequest.__slots__, "operation or time"}
     assert all(answers == {True, False} for answers in found.values())

@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from lab.bank.home import BankHome
 from lab.bank.portraits.pages.overview_page import overview_page
 from lab.bank.portraits.pages.portrait_page import portrait_page
-from lab.bank.portraits.pages.terminal_portrait import draw_terminal
-from lab.bank.portraits.scored_run import Gallery
+from lab.bank.portraits.pages.terminal_portrait import draw_portrait_panel
+from lab.bank.portraits.scored_run import ScoredRun
 from lab.cli.officer import commands
-from lab.terms.contract.document import Contract, Detail
-from lab.terms.contract.plain_language import diff, render, to_text
-from lab.terms.text.escaping import Shown, hidden, visible, visible_json
+from lab.terms.contract.document import Contract, ResultDetail
+from lab.terms.contract.plain_language import diff_contracts, format_clauses, render_clauses
+from lab.terms.text.escaping import VisibleText, dump_visible_json, escape_hidden, find_hidden
 from tests.support.contract_screens import (
     Answering,
     bare,
@@ -66,13 +66,13 @@ def wanted(field: str, text: str) -> str:
 
 
 def test_the_fields_are_all_there_are() -> None:
-    found = {term for term, _ in plain_contract().texts()}
+    found = {term for term, _ in plain_contract().free_texts()}
     assert found == set(FIELDS)
     # Every other text of the document is held to a pattern or a list of words.
     free = re.compile(r"[\u4e00-\u9fff ]")
     document = plain_contract().model_dump(mode="json", by_alias=True)
     others = {name: value for name, value in document.items() if name not in {*FIELDS, "consent"}}
-    assert not free.search(visible_json(others).replace('": ', '":').replace(", ", ","))
+    assert not free.search(dump_visible_json(others).replace('": ', '":').replace(", ", ","))
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -82,7 +82,7 @@ def test_every_character_is_on_the_screen_and_in_the_plain_text(field: str, text
     document = with_text(field, text)
     what = wanted(field, text)
     assert what in unwrapped(signing_screen(document))
-    assert what in bare(to_text(render(document)))
+    assert what in bare(format_clauses(render_clauses(document)))
 
 
 @pytest.mark.parametrize("field", FIELDS)
@@ -92,10 +92,10 @@ def test_every_character_is_in_the_comparison(
     field: str, text: str, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     old, new = plain_contract(), with_text(field, text, version=2)
-    if wanted(field, text) in bare(to_text(render(old))):
+    if wanted(field, text) in bare(format_clauses(render_clauses(old))):
         return
     what = wanted(field, text)
-    assert what in bare(to_text(diff(old, new)))
+    assert what in bare(format_clauses(diff_contracts(old, new)))
     home = _home(tmp_path_factory)
     assert what in unwrapped(change_screen(old, new, home))
     desk = Answering(new, old)
@@ -105,7 +105,7 @@ def test_every_character_is_in_the_comparison(
 
 @given(text=TEXTS)
 @settings(max_examples=10, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_character_is_on_the_pages_and_in_the_drawn_portrait(text: str, drawn: Gallery) -> None:
+def test_every_character_is_on_the_pages_and_in_the_drawn_portrait(text: str, drawn: ScoredRun) -> None:
     portrait = drawn.portrait("firm-001")
     provenance = replace(portrait.provenance, bank=text, bureau=text)
     named = replace(portrait, enterprise=text, provenance=provenance)
@@ -116,7 +116,7 @@ def test_every_character_is_on_the_pages_and_in_the_drawn_portrait(text: str, dr
     overview = bare(html.unescape(overview_page(replace(drawn, run=run))))
     assert written_out(text) in overview and not _steering(overview)
     words = tuple(replace(one, zh=text, en=text) for one in named.reasons)
-    terminal = on_screen(lambda output: output.show(draw_terminal(replace(named, reasons=words))))
+    terminal = on_screen(lambda output: output.show(draw_portrait_panel(replace(named, reasons=words))))
     panel = bare("".join(line.strip("│") for line in terminal.split("\n")))
     assert written_out(text) in panel
     assert not _steering(terminal.replace("\n", ""))
@@ -127,11 +127,11 @@ def test_every_character_is_on_the_pages_and_in_the_drawn_portrait(text: str, dr
 @example(text="\u0e01\u0e31\u0e31\u0e31\u0e31\u0e31")  # more of them on one letter than are drawn apart
 @settings(max_examples=300, deadline=None)
 def test_an_escape_is_of_one_text_alone(text: str) -> None:
-    shown = visible(text)
+    shown = escape_hidden(text)
     assert _read_back(shown) == text
-    assert visible(shown) is shown and Shown(str(shown)) == shown
+    assert escape_hidden(shown) is shown and VisibleText(str(shown)) == shown
     assert not _steering(shown)
-    assert (hidden(text) == "") == (shown.replace("\\\\", "\\") == text)
+    assert (find_hidden(text) == "") == (shown.replace("\\\\", "\\") == text)
 
 
 @given(text=TEXTS)
@@ -158,6 +158,6 @@ def _home(factory: pytest.TempPathFactory) -> BankHome:
 
 
 @pytest.fixture(scope="module")
-def drawn(trained, tmp_path_factory: pytest.TempPathFactory) -> Gallery:  # noqa: F811
+def drawn(trained, tmp_path_factory: pytest.TempPathFactory) -> ScoredRun:  # noqa: F811
     """A finished run with full detail."""
-    return Gallery.open(make_run(_home(tmp_path_factory), trained, Detail.FULL))
+    return ScoredRun.open(make_run(_home(tmp_path_factory), trained, ResultDetail.FULL))

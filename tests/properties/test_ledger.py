@@ -10,8 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.terms.ledger.export import verify_export
-from lab.terms.ledger.tampering import How, LedgerFault
-from lab.terms.ledger.tree import LeafTree, SignedHead, hash_leaf, verify_consistency, verify_inclusion, write_body
+from lab.terms.ledger.tampering import LedgerFault, LedgerFaultKind
+from lab.terms.ledger.tree import (
+    MerkleTree,
+    SignedTreeHead,
+    encode_entry,
+    hash_leaf,
+    verify_consistency,
+    verify_inclusion,
+)
 from tests.support import rfc9162
 from tests.support.tampered_exports import NOW, PUBLIC, Export, head_over, make_export
 
@@ -62,10 +69,10 @@ def test_the_first_line_that_is_not_the_bureaus_is_named(edits: list[tuple[str, 
     pairs = zip(export.entries, GOOD.entries, strict=False)
     same = next((place for place, pair in enumerate(pairs, start=1) if pair[0] != pair[1]), None)
     first = same or (None if export.entries == GOOD.entries else min(len(export.entries), COUNT) + 1)
-    covered = any(SignedHead.read(line).size == len(export.entries) for line in export.heads)
+    covered = any(SignedTreeHead.read(line).size == len(export.entries) for line in export.heads)
     with tempfile.TemporaryDirectory() as folder:
         path = export.write(Path(folder) / "export.jsonl")
-        held = [SignedHead.read(GOOD.heads[-1])]
+        held = [SignedTreeHead.read(GOOD.heads[-1])]
         if first is None:
             if covered:
                 assert verify_export(path, PUBLIC, held=held).size == COUNT
@@ -74,7 +81,12 @@ def test_the_first_line_that_is_not_the_bureaus_is_named(edits: list[tuple[str, 
         with pytest.raises(LedgerFault) as raised:
             verify_export(path, PUBLIC, held=held)
     assert raised.value.entry == first
-    assert raised.value.how in (How.ALTERED, How.DROPPED, How.REORDERED, How.INSERTED)
+    assert raised.value.kind in (
+        LedgerFaultKind.ALTERED,
+        LedgerFaultKind.DROPPED,
+        LedgerFaultKind.REORDERED,
+        LedgerFaultKind.INSERTED,
+    )
 
 
 @settings(max_examples=60, deadline=None)
@@ -82,8 +94,8 @@ def test_the_first_line_that_is_not_the_bureaus_is_named(edits: list[tuple[str, 
 def test_proofs_hold_for_the_true_tree_alone(sizes: tuple[int, int], place: int, salt: bytes) -> None:
     first, second = sorted(sizes)
     place = min(place, second)
-    bodies = [write_body(seq, NOW, "refused", salt.hex(), {}, "bureau") for seq in range(1, second + 1)]
-    tree, other = LeafTree(), LeafTree()
+    bodies = [encode_entry(seq, NOW, "refused", salt.hex(), {}, "bureau") for seq in range(1, second + 1)]
+    tree, other = MerkleTree(), MerkleTree()
     tree.extend(map(hash_leaf, bodies))
     changed = [*bodies[: place - 1], bodies[place - 1] + b" ", *bodies[place:]]
     other.extend(map(hash_leaf, changed))

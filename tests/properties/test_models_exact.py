@@ -11,22 +11,22 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.bureau import serialization
-from models.bureau.column_weights import decompose
+from models.bureau.column_weights import decompose_forest
 from models.bureau.forest import Forest, read_lightgbm
 from models.bureau.model import Model, choose_quantum
-from models.bureau.model_card import Card
-from models.bureau.training.boosted_trees import constraint_groups
-from models.shared.calibration import Calibration, Scale
-from models.shared.columns import indicators
+from models.bureau.model_card import ModelCard
+from models.bureau.training.boosted_trees import interaction_constraints
+from models.shared.calibration import Calibration, ScoreScale
+from models.shared.columns import compute_indicators
 from models.shared.dimensions import DIMENSION_CODES
-from models.shared.features import Feature, Party, encode
-from models.shared.portrait import read_outputs
+from models.shared.features import Feature, FeatureParty, encode_features
+from models.shared.portrait import interpret_sums
 from models.shared.sheet import BankSheet
 
-CARD = Card("test", "", 1, 1, 0, 0, (), (), (), ())
+CARD = ModelCard("test", "", 1, 1, 0, 0, (), (), (), ())
 LIMIT = 8_000_000
 # Values around every special case: zeros of both signs, LightGBM's zero band, its largest threshold, missing.
 SPECIAL = np.asarray([0.0, -0.0, 1e-36, -1e-36, float(np.float32(1e-35)), 1e-34, -1e-34, 1e10, -1e10, 1e300, np.nan])
@@ -34,7 +34,10 @@ SPECIAL = np.asarray([0.0, -0.0, 1e-36, -1e-36, float(np.float32(1e-35)), 1e-34,
 
 def draw_features(rng: np.random.Generator) -> tuple[Feature, ...]:
     features = []
-    counts: tuple[tuple[Party, int], ...] = (("bureau", int(rng.integers(1, 4))), ("bank", int(rng.integers(1, 5))))
+    counts: tuple[tuple[FeatureParty, int], ...] = (
+        ("bureau", int(rng.integers(1, 4))),
+        ("bank", int(rng.integers(1, 5))),
+    )
     for party, count in counts:
         for number in range(count):
             size = int(rng.integers(2, 7)) if rng.random() < 0.35 else 0
@@ -94,7 +97,7 @@ def grow(
         "num_threads": 1,
     }
     if one:
-        params["interaction_constraints"] = constraint_groups(features)
+        params["interaction_constraints"] = interaction_constraints(features)
     data = lgb.Dataset(
         values,
         label,
@@ -128,11 +131,11 @@ def make_model(forest: Forest, features: tuple[Feature, ...], *, one: bool) -> M
         quantum=1.0,
         value_limit=LIMIT,
         calibration=Calibration(1.0, 0.0),
-        scale=Scale(),
+        scale=ScoreScale(),
         references=(),
         card=CARD,
     )
-    quantum = choose_quantum(draft.weights.reach, draft.roundings, LIMIT)
+    quantum = choose_quantum(draft.column_weights.score_bound, draft.rounding_count, LIMIT)
     return Model(**{**{f: getattr(draft, f) for f in Model.__dataclass_fields__}, "quantum": quantum})
 
 
@@ -170,23 +173,23 @@ def test_columns_give_the_boosters_raw_score(seed: int, one: bool, zero_as_missi
     assert np.abs(forest.raw_scores(values) - wanted).max() <= 1e-9
 
     numbers = [DIMENSION_CODES.index(feature.dimension) for feature in features]
-    weights = decompose(forest, features, numbers, one=one)
+    weights = decompose_forest(forest, features, numbers, one=one)
     split = sum(feature.party == "bureau" for feature in features)
-    answers = indicators(features[split:], weights.binnings, weights.columns, values[:, split:])
-    holds = weights.conditions(weights.outcomes(values[:, :split]))
-    base, total = (weights.base_total @ holds)[0], weights.total @ holds
+    answers = compute_indicators(features[split:], weights.binnings, weights.columns, values[:, split:])
+    holds = weights.evaluate_conditions(weights.split_outcomes(values[:, :split]))
+    base, total = (weights.base_matrix @ holds)[0], weights.column_matrix @ holds
     assert np.abs(forest.intercept + base + (answers * total).sum(axis=0) - wanted).max() <= 1e-9
     if one:
         # A bank feature's columns are its bins: exactly one answer is yes for each enterprise.
-        for feature in set(weights.own_feature):
-            own = answers[np.asarray(weights.own_feature) == feature]
+        for feature in set(weights.column_features):
+            own = answers[np.asarray(weights.column_features) == feature]
             assert (own.sum(axis=0) <= 1).all()
-        for place in weights.implied:
-            own = answers[np.asarray(weights.own_feature) == weights.own_feature[place]]
+        for place in weights.implied_columns:
+            own = answers[np.asarray(weights.column_features) == weights.column_features[place]]
             assert (own.sum(axis=0) == 1).all()
-        assert len(set(weights.implied)) == len(weights.implied)
+        assert len(set(weights.implied_columns)) == len(weights.implied_columns)
     else:
-        assert weights.implied == ()
+        assert weights.implied_columns == ()
 
 
 @SETTINGS
@@ -197,22 +200,22 @@ def test_integers_agree_at_every_detail(seed: int, one: bool, zero_as_missing: b
     frame = as_text(values, features)
     public = frame.select([f.name for f in model.public_features])
     bank = frame.select([f.name for f in model.bank_features])
-    assert np.array_equal(encode(frame, features), values, equal_nan=True)
+    assert np.array_equal(encode_features(frame, features), values, equal_nan=True)
     wanted = np.asarray(booster.predict(values, raw_score=True))
 
     totals = []
-    for detail in Detail:
-        if not one and detail in (Detail.FEATURES, Detail.FULL):
+    for detail in ResultDetail:
+        if not one and detail in (ResultDetail.FEATURES, ResultDetail.FULL):
             with pytest.raises(InvalidInput, match="interactions=one"):
-                model.terms(public, detail)
+                model.score_weights(public, detail)
             continue
         sheet = BankSheet.from_json(model.sheet(detail).to_json())
-        terms = model.terms(public, detail)
-        assert terms.values.dtype == np.int64 and terms.base.shape == (len(sheet.outputs), len(values))
-        sums = terms.apply(sheet.indicators(bank))
+        terms = model.score_weights(public, detail)
+        assert terms.weights.dtype == np.int64 and terms.base.shape == (len(sheet.outputs), len(values))
+        sums = terms.apply_to_indicators(sheet.compute_indicators(bank))
         assert np.abs(sums).max(initial=0) <= model.value_bound(detail) <= LIMIT
-        assert np.abs(terms.values).max(initial=0) <= 2 * model.value_bound(detail)  # differences of two weights
-        outcome = read_outputs(sheet, sums)
+        assert np.abs(terms.weights).max(initial=0) <= 2 * model.value_bound(detail)  # differences of two weights
+        outcome = interpret_sums(sheet, sums)
         assert np.abs(outcome.raw - wanted).max() <= sheet.error_bound
         kinds = {
             "dimension": [n for n, o in enumerate(sheet.outputs) if o.kind == "dimension"],
@@ -237,13 +240,17 @@ def test_a_contracts_step_rounds_everything_and_keeps_totals_equal(
     bank = frame.select([f.name for f in model.bank_features])
     wanted = np.asarray(booster.predict(values, raw_score=True))
     totals = []
-    for detail in (Detail.TOTAL, Detail.DIMENSIONS, *((Detail.FEATURES, Detail.FULL) if one else ())):
+    for detail in (
+        ResultDetail.TOTAL,
+        ResultDetail.DIMENSIONS,
+        *((ResultDetail.FEATURES, ResultDetail.FULL) if one else ()),
+    ):
         sheet = model.sheet(detail)
-        terms = model.terms(public, detail, step=step)
-        assert not (terms.values % step).any() and not (terms.base % step).any()
-        sums = terms.apply(sheet.indicators(bank))
+        terms = model.score_weights(public, detail, step=step)
+        assert not (terms.weights % step).any() and not (terms.base % step).any()
+        sums = terms.apply_to_indicators(sheet.compute_indicators(bank))
         assert np.abs(sums).max(initial=0) <= model.value_bound(detail, step=step)
-        outcome = read_outputs(sheet, sums)
+        outcome = interpret_sums(sheet, sums)
         assert np.abs(outcome.raw - wanted).max() <= model.error_bound_at(step) <= sheet.error_bound * step
         totals.append(outcome.raw)
     assert all(np.array_equal(totals[0], other) for other in totals)
@@ -254,12 +261,12 @@ def test_a_contracts_step_rounds_everything_and_keeps_totals_equal(
 def test_a_saved_model_gives_the_same_terms(seed: int, one: bool, zero_as_missing: bool, use_missing: bool) -> None:
     booster, features, values = grow(seed, one=one, zero_as_missing=zero_as_missing, use_missing=use_missing)
     model = make_model(read_lightgbm(booster.dump_model()), features, one=one)
-    again = serialization.load(serialization.to_bytes(model))
-    assert serialization.to_bytes(again) == serialization.to_bytes(model)
+    again = serialization.load_model(serialization.serialize_model(model))
+    assert serialization.serialize_model(again) == serialization.serialize_model(model)
     split = len(model.public_features)
-    for detail in (Detail.TOTAL, Detail.DIMENSIONS):
-        before, after = (m.terms_of(values[:, :split], detail) for m in (model, again))
-        assert np.array_equal(before.values, after.values) and np.array_equal(before.base, after.base)
+    for detail in (ResultDetail.TOTAL, ResultDetail.DIMENSIONS):
+        before, after = (m.score_weights_from_encoded(values[:, :split], detail) for m in (model, again))
+        assert np.array_equal(before.weights, after.weights) and np.array_equal(before.base, after.base)
         assert before.outputs == after.outputs and np.array_equal(before.columns, after.columns)
         assert again.sheet(detail).to_json() == model.sheet(detail).to_json()
 
@@ -271,18 +278,20 @@ def test_dimension_parts_follow_the_path(seed: int) -> None:
     booster, features, values = grow(seed, one=True, zero_as_missing=False, use_missing=True)
     model = make_model(read_lightgbm(booster.dump_model()), features, one=True)
     split = len(model.public_features)
-    sheet = model.sheet(Detail.DIMENSIONS)
-    sums = model.terms_of(values[:, :split], Detail.DIMENSIONS).apply(model.answers_of(values[:, split:]))
+    sheet = model.sheet(ResultDetail.DIMENSIONS)
+    sums = model.score_weights_from_encoded(values[:, :split], ResultDetail.DIMENSIONS).apply_to_indicators(
+        model.indicators_from_encoded(values[:, split:])
+    )
     wanted = {code: np.zeros(len(values)) for code in DIMENSION_CODES}
-    for tree, means in zip(model.forest.trees, model.forest.expected, strict=True):
+    for tree, means in zip(model.forest.trees, model.forest.node_means, strict=True):
         for row in range(len(values)):
             at = 0
             while (node := tree[at]).split is not None:
-                left = node.split.outcome(values[row : row + 1, node.split.feature])[0]
+                left = node.split.goes_left(values[row : row + 1, node.split.feature])[0]
                 after = node.left if left else node.right
                 wanted[features[node.split.feature].dimension][row] += means[after] - means[at]
                 at = after
-    slack = 3 * model.quantum * (model.roundings + 1) + 1e-9
+    slack = 3 * model.quantum * (model.rounding_count + 1) + 1e-9
     for output, row in zip(sheet.outputs, sums, strict=True):
         assert np.abs(row * model.quantum - wanted.pop(output.key)).max() <= slack
     assert all(not part.any() for part in wanted.values())

@@ -23,8 +23,8 @@ import pytest
 from numpy.typing import NDArray
 
 from protocols.scoring import messages
-from protocols.scoring.bank import KeyHolder, generate_secret
-from protocols.scoring.encryption import Encryption
+from protocols.scoring.bank import KeyHolder, generate_secret_key
+from protocols.scoring.encryption import SymmetricEncryptor
 from protocols.scoring.parameters import (
     FRESH_NOISE,
     FRESH_VARIANCE,
@@ -112,18 +112,21 @@ def test_the_set_that_was_dropped_does_not_and_its_row_says_so() -> None:
     assert CLASSICAL * block < WANTED
     assert float(row[1]) == pytest.approx(CLASSICAL * block, abs=0.4)
     assert float(row[2]) == pytest.approx(QUANTUM * block, abs=0.4)
-    assert 2**-35.5 <= NARROW.distance(80, 1) <= 2**-35.4 and 2**-30.5 <= NARROW.distance(80, 1000) <= 2**-30.4
+    assert (
+        2**-35.5 <= NARROW.statistical_distance(80, 1) <= 2**-35.4
+        and 2**-30.5 <= NARROW.statistical_distance(80, 1000) <= 2**-30.4
+    )
 
 
 @SETS
 def test_no_ciphertext_is_ever_modulo_the_special_prime(params: ParameterSet) -> None:
     """Keys and columns are residues modulo the data primes; what would use the special prime is never made."""
-    context = binding.context(params.name)
+    context = binding.seal_context(params.name)
     assert context.first_parms_id() != context.key_parms_id()
-    key, _ = Encryption(secret_of(params), params).key()
+    key, _ = SymmetricEncryptor(secret_of(params), params).make_public_key()
     assert len(key) == SEED_BYTES + sum(prime.bit_length() * params.degree // 8 for prime in params.data_primes)
-    first, second = messages.read_seeded(key, params)
-    made = binding.transformed(first, second, params)
+    first, second = messages.read_seeded_ciphertext(key, params)
+    made = binding.ciphertext_from_ntt(first, second, params)
     assert made.coeff_modulus_size() == len(params.data_primes) == len(params.primes) - 1
     assert made.parms_id() == context.first_parms_id()
     source = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "protocols").rglob("*.py"))
@@ -136,10 +139,12 @@ def test_secret_and_noise_are_distributed_as_the_formula_takes_them(params: Para
     counts = np.array([(secret == value).sum() for value in (-1, 0, 1)])
     assert counts.sum() == params.degree
     assert np.abs(counts - params.degree / 3).max() < 6 * math.sqrt(params.degree * 2 / 9)
-    key, told = Encryption(secret, params).key()
-    first, second = binding.elements(binding.transformed(*messages.read_seeded(key, params), params), params)
+    key, told = SymmetricEncryptor(secret, params).make_public_key()
+    first, second = binding.ciphertext_coefficients(
+        binding.ciphertext_from_ntt(*messages.read_seeded_ciphertext(key, params), params), params
+    )
     prime = params.primes[0]
-    row = [int(x) for x in sampling.added(first, ring.product(second, secret, params), params)[0]]
+    row = [int(x) for x in sampling.add_elements(first, ring.multiply_by_small(second, secret, params), params)[0]]
     centred = np.array([x - prime if x > prime // 2 else x for x in row])
     assert (centred % params.plain_modulus == 0).all()
     error = -centred // params.plain_modulus
@@ -149,4 +154,4 @@ def test_secret_and_noise_are_distributed_as_the_formula_takes_them(params: Para
 
 
 def secret_of(params: ParameterSet) -> NDArray[np.int64]:
-    return KeyHolder(params, generate_secret(params))._secret()
+    return KeyHolder(params, generate_secret_key(params))._secret()

@@ -19,17 +19,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from protocols.compute_pool import LocalCrew
+from protocols.compute_pool import ProcessComputePool
 from protocols.matching import bank, bureau
 from protocols.matching.engines import UnknownEngine
 from protocols.matching.engines.openmined import bureau as openmined
 from protocols.matching.messages import pack_elements
-from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
+from protocols.wire.frame import Frame, FrameKind, MalformedFrame, unpack_frame
 
 ENGINES = bureau.ENGINES
-KEYS = {engine: bureau.contract_key(bureau.generate_key(engine), engine, "c", "match") for engine in ENGINES}
-PUBLIC = {engine: bureau.public_key(engine, key) for engine, key in KEYS.items()}
-STATED = {engine: bureau.StatedKey(key, 400, bytes(64)) for engine, key in PUBLIC.items()}
+KEYS = {engine: bureau.derive_contract_key(bureau.generate_key(engine), engine, "c", "match") for engine in ENGINES}
+PUBLIC = {engine: bureau.compute_public_key(engine, key) for engine, key in KEYS.items()}
+STATED = {engine: bureau.SignedMatchingKey(key, 400, bytes(64)) for engine, key in PUBLIC.items()}
 IDENTIFIERS = st.sets(st.text(min_size=1, max_size=18), max_size=25)
 each_engine = pytest.mark.parametrize("engine", ENGINES)
 
@@ -43,9 +43,9 @@ class Made:
     tags: NDArray[np.uint8]
 
 
-def made(engine: str, register: list[str], contract: str = "c", geometry: bureau.Geometry | None = None) -> Made:
+def made(engine: str, register: list[str], contract: str = "c", geometry: bureau.BucketGeometry | None = None) -> Made:
     values = bureau.evaluate_register(engine, KEYS[engine], register)
-    digests = bureau.digests(contract, register, values)
+    digests = bureau.derive_tags_and_marks(contract, register, values)
     return made_of(engine, digests[:, :16], digests[:, 16:], geometry)
 
 
@@ -53,11 +53,11 @@ def made_of(
     engine: str,
     tags: NDArray[np.uint8],
     marks: NDArray[np.uint8],
-    geometry: bureau.Geometry | None = None,
+    geometry: bureau.BucketGeometry | None = None,
     counting: bool = False,
 ) -> Made:
-    geometry = geometry or bureau.Geometry.of(len(marks))
-    buckets, places = bureau.place(geometry, marks)
+    geometry = geometry or bureau.BucketGeometry.for_entries(len(marks))
+    buckets, places = bureau.locate_marks(geometry, marks)
     coded = [bureau.encode_bucket(np.sort(places[buckets == b])) for b in range(geometry.buckets)]
     hashes = [hashlib.sha256(part).digest() for part in coded]
     sizes = [len(part) for part in coded]
@@ -70,7 +70,7 @@ def made_of(
 def holds(manifest: bytes, coded: list[bytes], marks: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Which marks the set-up holds, read as a bank reads it."""
     setup = bank.read_setup(manifest)
-    buckets, places = bank.place(setup.geometry, marks)
+    buckets, places = bank.locate_marks(setup.geometry, marks)
     found = np.zeros(len(marks), dtype=bool)
     for number, part in enumerate(coded):
         bank.check_bucket(setup, number, part)
@@ -81,15 +81,15 @@ def holds(manifest: bytes, coded: list[bytes], marks: NDArray[np.uint8]) -> NDAr
 
 def evaluated(engine: str, portfolio: list[str], seed: bytes | None = None) -> NDArray[np.uint8]:
     blinding = bank.Blinding(engine, seed or os.urandom(32))
-    elements = bureau.read_request(engine, blinding.request(portfolio), ceiling=1000)
+    elements = bureau.read_request(engine, blinding.build_request(portfolio), ceiling=1000)
     response = bureau.pack_response(engine, bureau.evaluate_elements(engine, KEYS[engine], elements))
-    return blinding.finish(response, len(portfolio), PUBLIC[engine])
+    return blinding.finalize(response, len(portfolio), PUBLIC[engine])
 
 
 def matched(engine: str, register: list[str], portfolio: list[str], contract: str = "c") -> dict[str, bytes]:
     """The intersection, and each identifier's tag."""
     setup = made(engine, register, contract)
-    digests = bank.digests(contract, portfolio, evaluated(engine, portfolio))
+    digests = bank.derive_tags_and_marks(contract, portfolio, evaluated(engine, portfolio))
     found = holds(setup.manifest, setup.coded, digests[:, 16:])
     return {portfolio[i]: digests[i, :16].tobytes() for i in np.flatnonzero(found)}
 
@@ -140,20 +140,20 @@ def test_all_none_one_and_empty(engine: str) -> None:
 @each_engine
 def test_repeated_identifiers_are_refused_by_the_bank_and_repeated_elements_by_the_bureau(engine: str) -> None:
     with pytest.raises(ValueError, match="repeated"):
-        bank.Blinding(engine, os.urandom(32)).request(["a", "a"])
-    element = bureau.read_request(engine, bank.Blinding(engine, os.urandom(32)).request(["a"]), ceiling=65)[:1]
-    twice = pack_elements(Kind.MATCH_REQUEST, engine, np.concatenate([element, element]))
+        bank.Blinding(engine, os.urandom(32)).build_request(["a", "a"])
+    element = bureau.read_request(engine, bank.Blinding(engine, os.urandom(32)).build_request(["a"]), ceiling=65)[:1]
+    twice = pack_elements(FrameKind.MATCH_REQUEST, engine, np.concatenate([element, element]))
     with pytest.raises(MalformedFrame, match="repeated"):
         bureau.read_request(engine, twice, ceiling=5)
 
 
 def test_a_point_and_its_negative_count_as_repeated_on_p256() -> None:
-    element = bureau.read_request("openmined", bank.Blinding("openmined", os.urandom(32)).request(["a"]), ceiling=65)[
-        :1
-    ]
+    element = bureau.read_request(
+        "openmined", bank.Blinding("openmined", os.urandom(32)).build_request(["a"]), ceiling=65
+    )[:1]
     negative = element.copy()
     negative[0, 0] ^= 1
-    both = pack_elements(Kind.MATCH_REQUEST, "openmined", np.concatenate([element, negative]))
+    both = pack_elements(FrameKind.MATCH_REQUEST, "openmined", np.concatenate([element, negative]))
     with pytest.raises(MalformedFrame, match="repeated"):
         bureau.read_request("openmined", both, ceiling=5)
 
@@ -161,21 +161,24 @@ def test_a_point_and_its_negative_count_as_repeated_on_p256() -> None:
 @each_engine
 def test_digests_of_two_contracts_do_not_link(engine: str) -> None:
     values = bureau.evaluate_register(engine, KEYS[engine], ["a", "b"])
-    one, two = bureau.digests("one", ["a", "b"], values), bureau.digests("two", ["a", "b"], values)
+    one, two = (
+        bureau.derive_tags_and_marks("one", ["a", "b"], values),
+        bureau.derive_tags_and_marks("two", ["a", "b"], values),
+    )
     assert one.shape == (2, 32)
     assert not (one == two).all(axis=1).any() and not (one[:, :16] == one[:, 16:]).all(axis=1).any()
 
 
 def test_a_digest_binds_contract_identifier_and_value_without_ambiguity() -> None:
     value = np.zeros((1, 32), dtype=np.uint8)
-    assert (bureau.digests("c", ["ab"], value) != bureau.digests("ca", ["b"], value)).any()
+    assert (bureau.derive_tags_and_marks("c", ["ab"], value) != bureau.derive_tags_and_marks("ca", ["b"], value)).any()
     wanted = hashlib.sha256(b"shulab match v2\x00" + b"\x00\x01c" + b"\x00\x02ab" + bytes(32)).digest()
-    assert bureau.digests("c", ["ab"], value).tobytes() == wanted
+    assert bureau.derive_tags_and_marks("c", ["ab"], value).tobytes() == wanted
 
 
 def test_openmined_evaluation_agrees_with_another_implementation() -> None:
     """OpenSSL's Diffie-Hellman under the same scalar returns the x-coordinate of the library's evaluated point."""
-    request = bank.Blinding("openmined", os.urandom(32)).request(["x", "y"])
+    request = bank.Blinding("openmined", os.urandom(32)).build_request(["x", "y"])
     blinded = bureau.read_request("openmined", request, ceiling=66)
     key = KEYS["openmined"]
     scalar = ec.derive_private_key(int.from_bytes(key, "big"), ec.SECP256R1())
@@ -187,22 +190,25 @@ def test_openmined_evaluation_agrees_with_another_implementation() -> None:
 @each_engine
 def test_the_same_seed_makes_the_same_request_and_another_seed_another(engine: str) -> None:
     seed = os.urandom(32)
-    one, again, other = (bank.Blinding(engine, s).request(["x", "y"]) for s in (seed, seed, os.urandom(32)))
+    one, again, other = (bank.Blinding(engine, s).build_request(["x", "y"]) for s in (seed, seed, os.urandom(32)))
     assert one == again and one != other
 
 
 @each_engine
 def test_a_crew_of_processes_changes_no_byte(engine: str) -> None:
     names, seed = [f"r{i}" for i in range(4500)], os.urandom(32)
-    crew = LocalCrew(2)
+    crew = ProcessComputePool(2)
     try:
-        alone, helped = bank.Blinding(engine, seed).request(names), bank.Blinding(engine, seed).request(names, crew)
+        alone, helped = (
+            bank.Blinding(engine, seed).build_request(names),
+            bank.Blinding(engine, seed).build_request(names, crew),
+        )
         assert alone == helped
         elements = bureau.read_request(engine, alone, ceiling=5000)
         response = bureau.pack_response(engine, bureau.evaluate_elements(engine, KEYS[engine], elements))
         blinding = bank.Blinding(engine, seed)
         assert (
-            blinding.finish(response, 4500, PUBLIC[engine]) == blinding.finish(response, 4500, PUBLIC[engine], crew)
+            blinding.finalize(response, 4500, PUBLIC[engine]) == blinding.finalize(response, 4500, PUBLIC[engine], crew)
         ).all()
     finally:
         crew.close()
@@ -212,30 +218,32 @@ def test_a_crew_of_processes_changes_no_byte(engine: str) -> None:
 def test_a_count_is_the_size_of_the_intersection_and_comes_out_of_order(engine: str) -> None:
     register, portfolio = [f"r{i}" for i in range(400)], [f"r{i}" for i in range(300, 500)]
     key = KEYS[engine]
-    marks = bureau.count_marks("c", "job-1", bureau.evaluate_register(engine, key, register))
+    marks = bureau.derive_counting_marks("c", "job-1", bureau.evaluate_register(engine, key, register))
     setup = made_of(engine, marks[:0], marks, counting=True)
     blinding = bank.Blinding(engine, os.urandom(32))
-    elements = bureau.read_request(engine, blinding.request(portfolio), ceiling=264)
+    elements = bureau.read_request(engine, blinding.build_request(portfolio), ceiling=264)
     plain = bureau.evaluate_elements(engine, key, elements)
     response = bureau.pack_response(engine, plain, counted=True)
     other_order = bureau.pack_response(engine, plain[::-1], counted=True)
     assert response == other_order != bureau.pack_response(engine, plain)
-    values = blinding.finish(response, 200, PUBLIC[engine], counted=True)
-    assert holds(setup.manifest, setup.coded, bank.count_marks("c", "job-1", values)).sum() == 100
-    assert not holds(setup.manifest, setup.coded, bank.count_marks("c", "job-2", values)).any()
-    assert bank.read_setup(setup.manifest).counting
+    values = blinding.finalize(response, 200, PUBLIC[engine], counted=True)
+    assert holds(setup.manifest, setup.coded, bank.derive_counting_marks("c", "job-1", values)).sum() == 100
+    assert not holds(setup.manifest, setup.coded, bank.derive_counting_marks("c", "job-2", values)).any()
+    assert bank.read_setup(setup.manifest).for_counting
 
 
 @pytest.mark.parametrize(("count", "data"), [(1000, b""), (0, bytes(32)), (3, bytes(32))])
 def test_a_number_of_elements_that_their_bytes_do_not_bear_out_is_refused(count: int, data: bytes) -> None:
     with pytest.raises(MalformedFrame, match="number of elements"):
-        bureau.count_request(Frame(Kind.MATCH_REQUEST, {"engine": "x25519", "count": count}, (data,)).pack())
+        bureau.count_requested_elements(
+            Frame(FrameKind.MATCH_REQUEST, {"engine": "x25519", "count": count}, (data,)).pack()
+        )
 
 
 @each_engine
 def test_more_identifiers_than_the_ceiling_are_refused(engine: str) -> None:
-    request = bank.Blinding(engine, os.urandom(32)).request(["a", "b"])
-    assert bureau.count_request(request) == 2 + bank.CANARIES
+    request = bank.Blinding(engine, os.urandom(32)).build_request(["a", "b"])
+    assert bureau.count_requested_elements(request) == 2 + bank.MIN_CANARIES
     with pytest.raises(MalformedFrame, match="at most 65"):
         bureau.read_request(engine, request, ceiling=65)
 
@@ -247,7 +255,7 @@ def test_more_identifiers_than_the_ceiling_are_refused(engine: str) -> None:
 )
 def test_what_is_no_point_of_p256_is_not_evaluated(element: bytes) -> None:
     row = np.frombuffer(element, dtype=np.uint8).reshape(1, 33)
-    request = pack_elements(Kind.MATCH_REQUEST, "openmined", row)
+    request = pack_elements(FrameKind.MATCH_REQUEST, "openmined", row)
     with pytest.raises(ValueError):
         elements = bureau.read_request("openmined", request, ceiling=5)
         bureau.evaluate_elements("openmined", KEYS["openmined"], elements)
@@ -257,25 +265,25 @@ def test_what_is_no_point_of_p256_is_not_evaluated(element: bytes) -> None:
 @settings(max_examples=60, deadline=None)
 @given(body=st.binary(max_size=200))
 def test_arbitrary_requests_are_refused(engine: str, body: bytes) -> None:
-    for request in (body, Frame(Kind.MATCH_REQUEST, {"engine": engine, "count": 7}, (body,)).pack()):
+    for request in (body, Frame(FrameKind.MATCH_REQUEST, {"engine": engine, "count": 7}, (body,)).pack()):
         with pytest.raises(MalformedFrame):
             bureau.read_request(engine, request, ceiling=10)
 
 
-SETUP = made("x25519", [f"r{i}" for i in range(300)], geometry=bureau.Geometry(4, 80))
+SETUP = made("x25519", [f"r{i}" for i in range(300)], geometry=bureau.BucketGeometry(4, 80))
 
 
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300))
 def test_arbitrary_set_ups_shards_deltas_and_responses_raise_nothing_else(body: bytes) -> None:
     setup = bank.read_setup(SETUP.manifest)
-    kinds = (Kind.MATCH_SETUP, Kind.MATCH_SHARD, Kind.MATCH_DELTA, Kind.MATCH_RESPONSE)
+    kinds = (FrameKind.MATCH_SETUP, FrameKind.MATCH_SHARD, FrameKind.MATCH_DELTA, FrameKind.MATCH_RESPONSE)
     for data in (body, *(Frame(kind, {}, (body,)).pack() for kind in kinds)):
         for read in (
             bank.read_setup,
             lambda d: bank.read_shard(d, setup, 0, 1),
             lambda d: bank.read_delta(d, setup, setup),
-            lambda d: bank.Blinding("x25519", bytes(32)).finish(d, 1, PUBLIC["x25519"]),
+            lambda d: bank.Blinding("x25519", bytes(32)).finalize(d, 1, PUBLIC["x25519"]),
         ):
             with pytest.raises(MalformedFrame):
                 read(data)
@@ -307,9 +315,9 @@ def test_arbitrary_set_ups_shards_deltas_and_responses_raise_nothing_else(body: 
     ],
 )
 def test_hostile_manifests_are_refused_by_the_bank(meta: dict[str, object], parts: tuple[bytes, ...] | None) -> None:
-    good = unpack(SETUP.manifest, Kind.MATCH_SETUP)
+    good = unpack_frame(SETUP.manifest, FrameKind.MATCH_SETUP)
     with pytest.raises(MalformedFrame):
-        bank.read_setup(Frame(Kind.MATCH_SETUP, {**good.meta, **meta}, parts or good.parts).pack())
+        bank.read_setup(Frame(FrameKind.MATCH_SETUP, {**good.meta, **meta}, parts or good.parts).pack())
     assert bank.read_setup(good.pack()).entries == 300
 
 
@@ -331,16 +339,16 @@ def test_a_shard_is_the_one_asked_for_or_refused() -> None:
 
 
 def test_a_delta_leads_to_the_very_set_up_that_its_manifest_names() -> None:
-    geometry = bureau.Geometry(4, 80)
+    geometry = bureau.BucketGeometry(4, 80)
     old = made("x25519", [f"r{i}" for i in range(300)], geometry=geometry)
     new = made("x25519", [f"r{i}" for i in range(10, 305)], geometry=geometry)
     before, after = bank.read_setup(old.manifest), bank.read_setup(new.manifest)
     pairs = []
     for one, two in zip(old.coded, new.coded, strict=True):
-        changed = bureau.differences(bureau.decode_bucket(one, geometry), bureau.decode_bucket(two, geometry))
+        changed = bureau.multiset_difference(bureau.decode_bucket(one, geometry), bureau.decode_bucket(two, geometry))
         pairs.append(tuple(bureau.encode_bucket(part) for part in changed))
     delta = bureau.pack_delta(before.sha256, after.sha256, [p[0] for p in pairs], [p[1] for p in pairs])
-    assert len(delta) < sum(after.sizes) / 3
+    assert len(delta) < sum(after.bucket_sizes) / 3
     for number, (added, removed) in enumerate(bank.read_delta(delta, before, after)):
         coded = bank.apply_delta(old.coded[number], added, removed, geometry)
         bank.check_bucket(after, number, coded)
@@ -360,15 +368,15 @@ def test_a_response_of_another_length_repeated_or_of_no_elements_is_refused_by_t
         np.full((66, width), 2, dtype=np.uint8),
         np.stack([np.zeros(width, dtype=np.uint8), np.full(width, 255, dtype=np.uint8)]),
     ):
-        response = pack_elements(Kind.MATCH_RESPONSE, engine, wrong)
+        response = pack_elements(FrameKind.MATCH_RESPONSE, engine, wrong)
         with pytest.raises(MalformedFrame):
-            bank.Blinding(engine, os.urandom(32)).finish(response, 2, PUBLIC[engine])
+            bank.Blinding(engine, os.urandom(32)).finalize(response, 2, PUBLIC[engine])
 
 
 def test_a_response_of_another_engine_is_refused() -> None:
-    response = pack_elements(Kind.MATCH_RESPONSE, "openmined", np.zeros((0, 33), dtype=np.uint8))
+    response = pack_elements(FrameKind.MATCH_RESPONSE, "openmined", np.zeros((0, 33), dtype=np.uint8))
     with pytest.raises(MalformedFrame):
-        bank.Blinding("x25519", os.urandom(32)).finish(response, 0, PUBLIC["x25519"])
+        bank.Blinding("x25519", os.urandom(32)).finalize(response, 0, PUBLIC["x25519"])
 
 
 def test_unknown_engines_are_refused() -> None:

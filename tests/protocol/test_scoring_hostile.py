@@ -23,7 +23,7 @@ from protocols.scoring import bank, bureau, encryption, mask, messages
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES, ParameterSet
 from protocols.scoring.rlwe import seed_expansion
 from protocols.scoring.seal import binding
-from protocols.wire.frame import Frame, Kind, MalformedFrame, unpack
+from protocols.wire.frame import Frame, FrameKind, MalformedFrame, unpack_frame
 from tests.support.insider import CONTRACT, Insider, column_of, rubbish, seeded, terms_of
 from tests.support.parameter_sets import NARROW
 
@@ -33,9 +33,9 @@ CONTEXT = INSIDER.holder.public_context()
 TAGS = np.arange(32, dtype=np.uint8).reshape(2, 16)
 TERMS = terms_of(np.array([[3, 4]]), np.array([[1, 1]]))
 BATCH = INSIDER.holder.encrypt(TAGS, np.array([[1, 0]], dtype=np.uint8), contract=CONTRACT)
-REPLY = bureau.evaluate(CONTEXT, BATCH, TERMS, PARAMS, CONTRACT)
-COLUMN = unpack(BATCH, Kind.BATCH).parts[1]
-OUTPUT = unpack(REPLY, Kind.REPLY).parts[0]
+REPLY = bureau.evaluate_batch(CONTEXT, BATCH, TERMS, PARAMS, CONTRACT)
+COLUMN = unpack_frame(BATCH, FrameKind.BATCH).parts[1]
+OUTPUT = unpack_frame(REPLY, FrameKind.REPLY).parts[0]
 SEED = bytes(range(SEED_BYTES))
 ROWS = np.stack([np.arange(PARAMS.degree, dtype=object)] * len(PARAMS.data_primes))
 ROW_BYTES = [prime.bit_length() * PARAMS.degree // 8 for prime in PARAMS.data_primes]
@@ -50,20 +50,26 @@ def pool() -> Iterator[WorkerPool]:
 
 
 def batch_of(*columns: bytes, **meta: object) -> bytes:
-    told = {"parameters": PARAMS.name, "form": 2, "contract": CONTRACT, "context": messages.digest(CONTEXT), "rows": 2}
-    return Frame(Kind.BATCH, told | meta, (TAGS.tobytes(), *columns)).pack()
+    told = {
+        "parameters": PARAMS.name,
+        "form": 2,
+        "contract": CONTRACT,
+        "context": messages.frame_sha256(CONTEXT),
+        "rows": 2,
+    }
+    return Frame(FrameKind.BATCH, told | meta, (TAGS.tobytes(), *columns)).pack()
 
 
 def reply_of(*parts: bytes, batch: bytes = BATCH) -> bytes:
-    return messages.pack_reply(PARAMS, messages.digest(batch), 2, list(parts))
+    return messages.pack_reply(PARAMS, messages.frame_sha256(batch), 2, list(parts))
 
 
 def context_of(key: bytes) -> bytes:
-    return messages.pack_context(PARAMS, key, unpack(CONTEXT, Kind.CONTEXT).parts[1])
+    return messages.pack_context(PARAMS, key, unpack_frame(CONTEXT, FrameKind.CONTEXT).parts[1])
 
 
 def evaluate(pool: WorkerPool, column: bytes) -> bytes:
-    return pool.run(bureau.evaluate, CONTEXT, batch_of(column), TERMS, PARAMS, CONTRACT)
+    return pool.run(bureau.evaluate_batch, CONTEXT, batch_of(column), TERMS, PARAMS, CONTRACT)
 
 
 def decrypt(secret: bytes, reply: bytes) -> Any:
@@ -93,7 +99,7 @@ def with_residue(part: bytes, value: int, place: int, prime: int) -> bytes:
     return part[:start] + row.to_bytes(ROW_BYTES[prime], "little") + part[start + ROW_BYTES[prime] :]
 
 
-SEALS_OWN = binding.dump(column_of(COLUMN, PARAMS))
+SEALS_OWN = binding.save_object(column_of(COLUMN, PARAMS))
 OTHER_LENGTH: dict[str, bytes] = {
     "nothing": b"",
     "a byte": b"\x00",
@@ -141,14 +147,14 @@ def test_what_has_another_length_is_refused_wherever_it_stands(name: str) -> Non
     with pytest.raises(MalformedFrame):
         bureau.read_batch(batch_of(made), PARAMS, contract=CONTRACT)
     with pytest.raises(MalformedFrame):
-        bureau.evaluate(CONTEXT, batch_of(made), TERMS, PARAMS, CONTRACT)
+        bureau.evaluate_batch(CONTEXT, batch_of(made), TERMS, PARAMS, CONTRACT)
     with pytest.raises(MalformedFrame):
-        messages.read_seeded(made, PARAMS)
-    with pytest.raises(bureau.SecretKeyFound if name == "a secret key" else MalformedFrame):
+        messages.read_seeded_ciphertext(made, PARAMS)
+    with pytest.raises(bureau.SecretKeyInContext if name == "a secret key" else MalformedFrame):
         bureau.check_context(context_of(made), PARAMS)
     if name != "an output":
         # With two primes of one width a column's residues are as long as an output, and decrypt to nothing.
-        with pytest.raises(binding.NativeRefusal if len(made) == PARAMS.output_bytes else MalformedFrame):
+        with pytest.raises(binding.SealRejection if len(made) == PARAMS.output_bytes else MalformedFrame):
             INSIDER.holder.decrypt(reply_of(made), rows=2, batch=BATCH)
 
 
@@ -156,19 +162,19 @@ def test_what_has_another_length_is_refused_wherever_it_stands(name: str) -> Non
 def test_residues_that_are_none_are_refused_before_native_code(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made = NO_RESIDUES[name]
     assert len(made) == PARAMS.column_bytes
-    assert bureau.read_batch(batch_of(made), PARAMS, contract=CONTRACT).columns == 1
-    monkeypatch.setattr(binding, "transformed", lambda *_: pytest.fail("it reached native code"))
-    monkeypatch.setattr(mask, "draw", lambda *_: None)
+    assert bureau.read_batch(batch_of(made), PARAMS, contract=CONTRACT).column_count == 1
+    monkeypatch.setattr(binding, "ciphertext_from_ntt", lambda *_: pytest.fail("it reached native code"))
+    monkeypatch.setattr(mask, "draw_mask", lambda *_: None)
     monkeypatch.setattr(bureau, "_public_key", lambda *_: None)
     with pytest.raises(MalformedFrame, match="residue"):
-        bureau.evaluate(CONTEXT, batch_of(made), TERMS, PARAMS, CONTRACT)
+        bureau.evaluate_batch(CONTEXT, batch_of(made), TERMS, PARAMS, CONTRACT)
     monkeypatch.undo()
     with pytest.raises(MalformedFrame, match="residue"):
         bureau.check_context(context_of(made), PARAMS)
 
 
 def test_outputs_with_residues_that_are_none_are_refused_before_native_code(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(binding, "reply", lambda *_: pytest.fail("it reached native code"))
+    monkeypatch.setattr(binding, "reply_ciphertext", lambda *_: pytest.fail("it reached native code"))
     prime, half = PARAMS.primes[0], PARAMS.output_bytes // 2
     for start in (0, half - 1, half, PARAMS.output_bytes - 8):
         made = OUTPUT[:start] + b"\xff" * 8 + OUTPUT[start + 8 :]
@@ -185,39 +191,39 @@ def test_outputs_that_hide_nothing_are_refused() -> None:
     """With a second polynomial of zeros anybody can read the first, and anybody could have written it."""
     half = PARAMS.output_bytes // 2
     for made in (bytes(2 * half), OUTPUT[:half] + bytes(half)):
-        with pytest.raises(binding.NativeRefusal):
+        with pytest.raises(binding.SealRejection):
             INSIDER.holder.decrypt(reply_of(made), rows=2, batch=BATCH)
-    with pytest.raises(binding.NativeRefusal):  # nothing in the first makes noise of the second
+    with pytest.raises(binding.SealRejection):  # nothing in the first makes noise of the second
         INSIDER.holder.decrypt(reply_of(bytes(half) + OUTPUT[half:]), rows=2, batch=BATCH)
 
 
 def test_a_crafted_column_that_keeps_the_form_is_evaluated_like_any_other(pool: WorkerPool) -> None:
     """Whether it encrypts an answer can't be seen; what it gets is one masked sum."""
     for made in ODD_BUT_RESIDUES.values():
-        assert len(unpack(evaluate(pool, made), Kind.REPLY).parts) == 1
+        assert len(unpack_frame(evaluate(pool, made), FrameKind.REPLY).parts) == 1
     assert alive(pool)
 
 
 def test_keys_that_keep_the_form_and_are_none_are_refused(pool: WorkerPool) -> None:
-    _, proof = unpack(CONTEXT, Kind.CONTEXT).parts
+    _, proof = unpack_frame(CONTEXT, FrameKind.CONTEXT).parts
     for made in ODD_BUT_RESIDUES.values():
         with pytest.raises(ValueError, match="proof"):
             pool.run(bureau.check_context, context_of(made), PARAMS)
-    key = unpack(CONTEXT, Kind.CONTEXT).parts[0]
+    key = unpack_frame(CONTEXT, FrameKind.CONTEXT).parts[0]
     for wrong in (b"", proof[:-1], proof + b"\x00", proof * 2, key):
         with pytest.raises(ValueError):
             pool.run(bureau.check_context, messages.pack_context(PARAMS, key, wrong), PARAMS)
     other_seed = SEED + key[SEED_BYTES:]  # the proof is for the seed too
     with pytest.raises(ValueError, match="proof"):
         pool.run(bureau.check_context, messages.pack_context(PARAMS, other_seed, proof), PARAMS)
-    assert pool.run(bureau.check_context, CONTEXT, PARAMS) == messages.digest(CONTEXT)
+    assert pool.run(bureau.check_context, CONTEXT, PARAMS) == messages.frame_sha256(CONTEXT)
     assert alive(pool)
 
 
 def test_a_key_without_an_inverse_is_neither_taken_nor_made(monkeypatch: pytest.MonkeyPatch) -> None:
     """Who draws 2^46 seeds for it finds one that expands to a polynomial which is 0 at one place."""
-    key = unpack(CONTEXT, Kind.CONTEXT).parts[0]
-    expand, drawn, weak = seed_expansion.expand, list[bytes](), {key[:SEED_BYTES]}
+    key = unpack_frame(CONTEXT, FrameKind.CONTEXT).parts[0]
+    expand, drawn, weak = seed_expansion.expand_seed, list[bytes](), {key[:SEED_BYTES]}
 
     def with_a_zero(seed: bytes, params: ParameterSet, out: Any = None) -> Any:
         made = expand(seed, params, out)
@@ -228,27 +234,31 @@ def test_a_key_without_an_inverse_is_neither_taken_nor_made(monkeypatch: pytest.
         drawn.append(seed)
         return made
 
-    monkeypatch.setattr(messages, "expand", with_a_zero)
+    monkeypatch.setattr(messages, "expand_seed", with_a_zero)
     with pytest.raises(MalformedFrame, match="inverse"):
         bureau.check_context(CONTEXT, PARAMS)
     drawn.clear()
-    monkeypatch.setattr(encryption, "expand", with_a_zero)
-    made, _ = encryption.Encryption(INSIDER.secret, PARAMS).key()
+    monkeypatch.setattr(encryption, "expand_seed", with_a_zero)
+    made, _ = encryption.SymmetricEncryptor(INSIDER.secret, PARAMS).make_public_key()
     assert len(drawn) == 6 and expand(made[:SEED_BYTES], PARAMS).all()  # two a pair and one to look, twice
 
 
 def test_frames_of_the_earlier_form_are_refused_by_name() -> None:
-    key, proof = unpack(CONTEXT, Kind.CONTEXT).parts
-    earlier = Frame(Kind.CONTEXT, {"parameters": PARAMS.name}, (key, proof)).pack()
-    assert messages.is_current(CONTEXT) and not messages.is_current(earlier) and not messages.is_current(b"context")
-    meta = {name: value for name, value in unpack(BATCH, Kind.BATCH).meta.items() if name != "form"}
-    reply = {name: value for name, value in unpack(REPLY, Kind.REPLY).meta.items() if name != "form"}
+    key, proof = unpack_frame(CONTEXT, FrameKind.CONTEXT).parts
+    earlier = Frame(FrameKind.CONTEXT, {"parameters": PARAMS.name}, (key, proof)).pack()
+    assert (
+        messages.has_current_format(CONTEXT)
+        and not messages.has_current_format(earlier)
+        and not messages.has_current_format(b"context")
+    )
+    meta = {name: value for name, value in unpack_frame(BATCH, FrameKind.BATCH).meta.items() if name != "form"}
+    reply = {name: value for name, value in unpack_frame(REPLY, FrameKind.REPLY).meta.items() if name != "form"}
     with pytest.raises(MalformedFrame, match="earlier form"):
         bureau.check_context(earlier, PARAMS)
     with pytest.raises(MalformedFrame, match="earlier form"):
-        bureau.read_batch(Frame(Kind.BATCH, meta, (TAGS.tobytes(), COLUMN)).pack(), PARAMS, contract=CONTRACT)
+        bureau.read_batch(Frame(FrameKind.BATCH, meta, (TAGS.tobytes(), COLUMN)).pack(), PARAMS, contract=CONTRACT)
     with pytest.raises(MalformedFrame, match="earlier form"):
-        INSIDER.holder.decrypt(Frame(Kind.REPLY, reply, (OUTPUT,)).pack(), rows=2, batch=BATCH)
+        INSIDER.holder.decrypt(Frame(FrameKind.REPLY, reply, (OUTPUT,)).pack(), rows=2, batch=BATCH)
     for form in (0, 1, 3, "2", True, 2.5, None):
         with pytest.raises(MalformedFrame, match="form"):
             bureau.read_batch(batch_of(COLUMN, form=form), PARAMS, contract=CONTRACT)
@@ -265,18 +275,18 @@ def test_a_seed_is_taken_once_whatever_stands_beside_it() -> None:
     assert one.seeds() == again.seeds() == (COLUMN[:SEED_BYTES],)
     assert not set(one.seeds()) & set(bureau.read_batch(fresh, PARAMS, contract=CONTRACT).seeds())
     with pytest.raises(MalformedFrame, match="key's seed"):
-        key = unpack(CONTEXT, Kind.CONTEXT).parts[0]
-        bureau.evaluate(CONTEXT, batch_of(key), TERMS, PARAMS, CONTRACT)
+        key = unpack_frame(CONTEXT, FrameKind.CONTEXT).parts[0]
+        bureau.evaluate_batch(CONTEXT, batch_of(key), TERMS, PARAMS, CONTRACT)
 
 
 def test_a_batch_under_another_banks_context_is_refused_or_drowned() -> None:
     stranger = Insider(PARAMS).holder
     with pytest.raises(MalformedFrame, match="context"):
-        bureau.evaluate(stranger.public_context(), BATCH, TERMS, PARAMS, CONTRACT)
-    renamed = batch_of(COLUMN, context=messages.digest(stranger.public_context()))
-    reply = bureau.evaluate(stranger.public_context(), renamed, TERMS, PARAMS, CONTRACT)
+        bureau.evaluate_batch(stranger.public_context(), BATCH, TERMS, PARAMS, CONTRACT)
+    renamed = batch_of(COLUMN, context=messages.frame_sha256(stranger.public_context()))
+    reply = bureau.evaluate_batch(stranger.public_context(), renamed, TERMS, PARAMS, CONTRACT)
     for holder in (stranger, INSIDER.holder):
-        with pytest.raises(binding.NativeRefusal):
+        with pytest.raises(binding.SealRejection):
             holder.decrypt(reply, rows=2, batch=renamed)
 
 
@@ -314,7 +324,7 @@ def test_seal_is_handed_headers_of_our_own_writing_and_judged_residues_alone(loa
     tried = [*OTHER_LENGTH.values(), *NO_RESIDUES.values(), *ODD_BUT_RESIDUES.values(), COLUMN]
     for made in tried:
         for attempt in (
-            lambda made=made: bureau.evaluate(CONTEXT, batch_of(made), TERMS, PARAMS, CONTRACT),
+            lambda made=made: bureau.evaluate_batch(CONTEXT, batch_of(made), TERMS, PARAMS, CONTRACT),
             lambda made=made: bureau.check_context(context_of(made), PARAMS),
             lambda made=made: INSIDER.holder.decrypt(reply_of(made), rows=2, batch=BATCH),
         ):
@@ -323,7 +333,7 @@ def test_seal_is_handed_headers_of_our_own_writing_and_judged_residues_alone(loa
     INSIDER.holder.decrypt(REPLY, rows=2, batch=BATCH)
     bureau.check_context(CONTEXT, PARAMS)
     assert set(loaded) == {"Ciphertext", "Plaintext"}
-    context, size, count = binding.context(PARAMS.name), PARAMS.degree, len(PARAMS.data_primes)
+    context, size, count = binding.seal_context(PARAMS.name), PARAMS.degree, len(PARAMS.data_primes)
     written = {}
     for name, level, form, primes, factor in (
         ("given by coefficients", context.first_parms_id(), 0, count, 1),
@@ -359,13 +369,13 @@ def secret_of(params: ParameterSet) -> bytes:
     parms.set_poly_modulus_degree(params.degree)
     parms.set_coeff_modulus([seal.Modulus(prime) for prime in params.primes])
     parms.set_plain_modulus(params.plain_modulus)
-    return binding.dump(seal.KeyGenerator(seal.SEALContext(parms, True, seal.SEC_LEVEL_TYPE.TC128)).secret_key())
+    return binding.save_object(seal.KeyGenerator(seal.SEALContext(parms, True, seal.SEC_LEVEL_TYPE.TC128)).secret_key())
 
 
 def test_a_banks_own_key_is_judged_from_outside_before_it_is_loaded(loaded: dict[str, list[bytes]]) -> None:
     secret, other = INSIDER.secret_bytes, secret_of(NARROW)
     for wrong in (b"", secret[:-1], secret + b"\x00", secret[1:], other, SEALS_OWN, COLUMN, b"\x00" * len(secret)):
-        with pytest.raises(binding.NativeRefusal):
+        with pytest.raises(binding.SealRejection):
             bank.KeyHolder(PARAMS, wrong)
     assert "SecretKey" not in loaded
     bank.KeyHolder(PARAMS, secret)
@@ -416,14 +426,14 @@ def test_damaged_contexts(pool: WorkerPool, frame: bytes) -> None:
 @FUZZ
 @given(damaged(BATCH))
 def test_damaged_batches(pool: WorkerPool, frame: bytes) -> None:
-    survived(pool, bureau.evaluate, CONTEXT, frame, TERMS, PARAMS, CONTRACT)
+    survived(pool, bureau.evaluate_batch, CONTEXT, frame, TERMS, PARAMS, CONTRACT)
 
 
 @FUZZ
 @given(damaged(COLUMN))
 def test_damaged_columns_of_the_right_length(pool: WorkerPool, content: bytes) -> None:
     fitted = (content + bytes(PARAMS.column_bytes))[: PARAMS.column_bytes]
-    survived(pool, bureau.evaluate, CONTEXT, batch_of(fitted), TERMS, PARAMS, CONTRACT)
+    survived(pool, bureau.evaluate_batch, CONTEXT, batch_of(fitted), TERMS, PARAMS, CONTRACT)
 
 
 @FUZZ
@@ -436,9 +446,9 @@ def test_damaged_replies(pool: WorkerPool, frame: bytes) -> None:
 @given(st.binary(max_size=400))
 def test_any_bytes(pool: WorkerPool, data: bytes) -> None:
     with pytest.raises(MalformedFrame):
-        messages.read_seeded(data, PARAMS)
+        messages.read_seeded_ciphertext(data, PARAMS)
     with pytest.raises(MalformedFrame):
         messages.read_output(data, PARAMS)
-    for kind in (Kind.CONTEXT, Kind.BATCH, Kind.REPLY):
+    for kind in (FrameKind.CONTEXT, FrameKind.BATCH, FrameKind.REPLY):
         with pytest.raises(MalformedFrame):
-            unpack(data, kind)
+            unpack_frame(data, kind)

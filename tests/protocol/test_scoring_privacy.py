@@ -18,7 +18,7 @@ from protocols.scoring import bureau, key_proof, mask, messages
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES, ParameterSet
 from protocols.scoring.rlwe import ring, sampling
 from protocols.scoring.seal import binding
-from protocols.wire.frame import Kind, MalformedFrame, unpack
+from protocols.wire.frame import FrameKind, MalformedFrame, unpack_frame
 from tests.support.insider import (
     CONTRACT,
     Insider,
@@ -48,17 +48,17 @@ def tags(rows: int) -> NDArray[np.uint8]:
 
 
 def of_reply(frame: bytes, params: ParameterSet) -> Any:
-    return output_of(unpack(frame, Kind.REPLY).parts[0], params)
+    return output_of(unpack_frame(frame, FrameKind.REPLY).parts[0], params)
 
 
-def bare(insider: Insider, head: messages.BatchHead, terms: messages.Terms) -> Any:
+def bare(insider: Insider, head: messages.ParsedBatch, terms: messages.QuantizedWeights) -> Any:
     sums = [insider.nothing()]
     bureau.add_products(sums, head, terms, insider.params)
     return sums[0]
 
 
-def masked(insider: Insider, head: messages.BatchHead, terms: messages.Terms, pk: Any = None) -> Any:
-    sums = [mask.draw(insider.pk if pk is None else pk, insider.params)]
+def masked(insider: Insider, head: messages.ParsedBatch, terms: messages.QuantizedWeights, pk: Any = None) -> Any:
+    sums = [mask.draw_mask(insider.pk if pk is None else pk, insider.params)]
     bureau.add_products(sums, head, terms, insider.params)
     return sums[0]
 
@@ -79,17 +79,19 @@ class TwoModels:
         loaded = [column_of(part, params) for part in self.head.ciphertexts]
         inside = [as_element(insider.inside(column), params) for column in loaded]
         halves = [polynomials(column, params)[1] for column in loaded]
-        weights = [[coefficients(row, params) for row in terms.values] for terms in self.terms]
+        weights = [[coefficients(row, params) for row in terms.weights] for terms in self.terms]
         self.expected = [integers(_sum(inside, one, params), params) for one in weights]
         """What each model makes of the columns' insides: message and noise, exactly."""
         self.halves = [_sum(halves, one, params) for one in weights]
         """What each model makes of the columns' second halves."""
 
 
-def _sum(elements: list[sampling.Element], weights: list[NDArray[np.int64]], params: ParameterSet) -> sampling.Element:
+def _sum(
+    elements: list[sampling.RingElement], weights: list[NDArray[np.int64]], params: ParameterSet
+) -> sampling.RingElement:
     total = zero(params)
     for element, weight in zip(elements, weights, strict=True):
-        total = sampling.added(total, ring.product(element, weight, params), params)
+        total = sampling.add_elements(total, ring.multiply_by_small(element, weight, params), params)
     return total
 
 
@@ -132,7 +134,7 @@ def test_noise_tells_two_models_apart_on_a_bare_sum_and_not_in_replies(params: P
         which = trial % 2
         inside = insider.inside(masked(insider, models.head, models.terms[which]))
         seen.append((which, _likelihood(inside, models, flood)))
-        reply = of_reply(bureau.evaluate(context, models.batch, models.terms[which], params, CONTRACT), params)
+        reply = of_reply(bureau.evaluate_batch(context, models.batch, models.terms[which], params, CONTRACT), params)
         dropped = params.modulus // at_level(params, 1).modulus
         # Switching down divides by the other primes: multiplied again it is the sum but for its lowest bits.
         seen.append((which, _likelihood(_undo(insider, reply, dropped, models), models, flood)))
@@ -152,13 +154,16 @@ def _undo(insider: Insider, reply: Any, dropped: int, models: TwoModels) -> NDAr
 
 def _mask_without_flood(insider: Insider) -> Any:
     params = insider.params
-    evaluator, u = seal.Evaluator(insider.context), binding.plaintext(sampling.ternary(params.degree), params)
+    evaluator, u = (
+        seal.Evaluator(insider.context),
+        binding.plaintext_from_coefficients(sampling.sample_ternary(params.degree), params),
+    )
     evaluator.transform_to_ntt_inplace(u, insider.context.first_parms_id())
     made = seal.Ciphertext()
     evaluator.multiply_plain(insider.pk, u, made)
-    halves = [sampling.residues(sampling.binomial(params.degree), params) for _ in range(2)]
-    first, second = (sampling.scaled(half, params.plain_modulus, params) for half in halves)
-    evaluator.add_inplace(made, binding.ciphertext(first, second, params))
+    halves = [sampling.to_residues(sampling.sample_centred_binomial(params.degree), params) for _ in range(2)]
+    first, second = (sampling.scale_element(half, params.plain_modulus, params) for half in halves)
+    evaluator.add_inplace(made, binding.ciphertext_from_coefficients(first, second, params))
     return made
 
 
@@ -167,7 +172,7 @@ def test_the_noise_of_honest_sums_is_within_the_bound_that_the_flood_is_measured
     models = TwoModels(BANKS[params.name])
     found = BANKS[params.name].noise(bare(models.insider, models.head, models.terms[0]))
     terms = len(models.terms[0].columns)
-    hidden = params.distance(terms, 1) * 2**params.flood_bits / math.sqrt(params.degree)
+    hidden = params.statistical_distance(terms, 1) * 2**params.flood_bits / math.sqrt(params.degree)
     assert np.linalg.norm(found.astype(np.float64)) / math.sqrt(params.degree) < hidden * 2
     assert np.abs(found).max() < params.worst_noise(terms)
 
@@ -202,12 +207,12 @@ def test_the_most_terms_at_every_limit_are_still_exact(params: ParameterSet, sig
     }[signs]
     message, weight = half * signed, slots(half * signed, params)
     column = insider.craft(message, 21 * signed)
-    count = params.max_terms
-    job = messages.Terms(
+    count = params.max_weights
+    job = messages.QuantizedWeights(
         np.zeros(count, dtype=np.int32), ((0,),) * count, np.tile(weight, (count, 1)), np.full((1, params.slots), half)
     )
     sums = [masked(insider, head_of([column], params.slots), job)]
-    reply = output_of(bureau.finish(sums, job, params)[0], params)
+    reply = output_of(bureau.finalize_sums(sums, job, params)[0], params)
     plain = seal.Plaintext()
     insider.decryptor.decrypt(reply, plain)
     assert insider.decryptor.invariant_noise_budget(reply) >= 1
@@ -224,12 +229,12 @@ def test_replies_are_switched_down_to_one_prime_and_others_are_refused(params: P
     insider = BANKS[params.name]
     batch = insider.holder.encrypt(tags(2), np.ones((1, 2), dtype=np.uint8), contract=CONTRACT)
     terms = terms_of(np.array([[5, 6]]))
-    frame = bureau.evaluate(insider.holder.public_context(), batch, terms, params, CONTRACT)
+    frame = bureau.evaluate_batch(insider.holder.public_context(), batch, terms, params, CONTRACT)
     reply = of_reply(frame, params)
     assert reply.coeff_modulus_size() == 1 and reply.parms_id() == insider.context.last_parms_id()
-    assert len(unpack(frame, Kind.REPLY).parts[0]) == params.output_bytes <= 15 * params.slots
+    assert len(unpack_frame(frame, FrameKind.REPLY).parts[0]) == params.output_bytes <= 15 * params.slots
     head = bureau.read_batch(batch, params, contract=CONTRACT)
-    long = messages.pack_reply(params, head.sha256, 2, [binding.dump(masked(insider, head, terms))])
+    long = messages.pack_reply(params, head.sha256, 2, [binding.save_object(masked(insider, head, terms))])
     with pytest.raises(MalformedFrame):
         insider.holder.decrypt(long, rows=2, batch=batch)
 
@@ -246,7 +251,7 @@ def test_dividing_by_the_requests_randomness_gives_the_weights_of_a_bare_sum_and
     weights = random.integers(-params.value_limit, params.value_limit + 1, (1, params.slots))
     batch = insider.holder.encrypt(tags(params.slots), np.ones((1, params.slots), np.uint8), contract=CONTRACT)
     head = bureau.read_batch(batch, params, contract=CONTRACT)
-    randomness = messages.read_seeded(head.ciphertexts[0], params)[1].astype(object)
+    randomness = messages.read_seeded_ciphertext(head.ciphertexts[0], params)[1].astype(object)
 
     def divided(second: NDArray[np.object_]) -> NDArray[np.object_]:
         """The polynomial w with w * (the request's second half) = ``second``, coefficients between -q/2 and q/2."""
@@ -268,11 +273,11 @@ def test_dividing_by_the_requests_randomness_gives_the_weights_of_a_bare_sum_and
     assert np.abs(bare_quotient).max() <= params.plain_modulus // 2 and recovered(bare_quotient) == 1.0
 
     sums = divided(values_of(masked(insider, head, job), 1, params))
-    reply = of_reply(bureau.evaluate(insider.holder.public_context(), batch, job, params, CONTRACT), params)
+    reply = of_reply(bureau.evaluate_batch(insider.holder.public_context(), batch, job, params, CONTRACT), params)
     small = polynomials(reply, params)[1]
     dropped = params.modulus // params.primes[0]
     lifted = as_element(integers(small, at_level(params, 1)) * dropped, params)
-    returned = divided(values_of(binding.ciphertext(lifted, lifted, params), 1, params))
+    returned = divided(values_of(binding.ciphertext_from_coefficients(lifted, lifted, params), 1, params))
     for quotient in (sums, returned):
         assert recovered(quotient) < 0.01
         # What comes out is spread over all of q like any element drawn at random: 16 bins, chi squared, 15 degrees.
@@ -284,7 +289,7 @@ def test_dividing_by_the_requests_randomness_gives_the_weights_of_a_bare_sum_and
 # --- public keys that are none ----------------------------------------------------------------------------------------
 
 
-def _fit(insider: Insider, second: sampling.Element, model: sampling.Element, scale: int = 1) -> float:
+def _fit(insider: Insider, second: sampling.RingElement, model: sampling.RingElement, scale: int = 1) -> float:
     """How far from a model's sum the second half of a reply is, as a share of q: 1/4 on average if unrelated."""
     params = insider.params
     ours = integers(second, at_level(params, len(second))) * scale
@@ -303,11 +308,13 @@ def test_a_key_without_randomness_would_let_a_bank_test_guesses_on_replies_and_a
     one[:, 0] = 1
     dropped = params.modulus // params.primes[0]
     with pytest.raises(RuntimeError, match="transparent"):
-        mask.draw(binding.ciphertext(zero(params), zero(params), params), params)
-    for pk, told in ((binding.ciphertext(zero(params), one, params), True), (insider.pk, False)):
+        mask.draw_mask(binding.ciphertext_from_coefficients(zero(params), zero(params), params), params)
+    for pk, told in ((binding.ciphertext_from_coefficients(zero(params), one, params), True), (insider.pk, False)):
         for which in (0, 1):
             masking = masked(insider, models.head, models.terms[which], pk)
-            second = polynomials(output_of(bureau.finish([masking], models.terms[which], params)[0], params), params)[1]
+            second = polynomials(
+                output_of(bureau.finalize_sums([masking], models.terms[which], params)[0], params), params
+            )[1]
             right, wrong = (_fit(insider, second, models.halves[guess], dropped) for guess in (which, 1 - which))
             assert 0.24 < wrong < 0.26
             assert (right < 2**-20) if told else (0.24 < right < 0.26)
@@ -317,18 +324,20 @@ def test_a_key_that_shows_the_masks_randomness_would_undo_it_and_an_honest_one_d
     """pk0 a third of q over two: the first half says u, by which the mask of the second half is known."""
     params, insider = DEFAULT, BANKS[DEFAULT.name]
     drawn: list[NDArray[np.int64]] = []
-    ternary = sampling.ternary
+    ternary = sampling.sample_ternary
 
     def listened(degree: int) -> NDArray[np.int64]:
         drawn.append(ternary(degree))
         return drawn[-1]
 
-    monkeypatch.setattr(sampling, "ternary", listened)
+    monkeypatch.setattr(sampling, "sample_ternary", listened)
     constant = np.zeros(params.degree, dtype=object)
     constant[0] = params.modulus // 6
-    shown = binding.ciphertext(as_element(constant, params), polynomials(insider.pk, params)[1], params)
+    shown = binding.ciphertext_from_coefficients(
+        as_element(constant, params), polynomials(insider.pk, params)[1], params
+    )
     for pk, told in ((shown, True), (insider.pk, False)):
-        first = polynomials(mask.draw(pk, params), params)[0]
+        first = polynomials(mask.draw_mask(pk, params), params)[0]
         guess = np.rint((integers(first, params) / (params.modulus / 3)).astype(np.float64)).astype(np.int64)
         share = float((guess == drawn[-1]).mean())
         assert (share > 0.99) if told else (share < 0.4)
@@ -345,28 +354,31 @@ def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
     params: ParameterSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insider = BANKS[params.name]
-    honest, proof = unpack(insider.holder.public_context(), Kind.CONTEXT).parts
+    honest, proof = unpack_frame(insider.holder.public_context(), FrameKind.CONTEXT).parts
     degree, primes = params.degree, params.data_primes
     one = np.ones((len(primes), degree), dtype=object)
     nobody = np.zeros(degree, dtype=np.int64)
     tried: list[tuple[bytes, bytes]] = [(honest, bytes(len(proof))), (honest, os.urandom(len(proof)))]
     for first in (one, one * (params.modulus // 6), one * (params.modulus // 2), one * 2**90):
         key, made = crafted(first, params)
-        tried += [(key, proof), (key, key_proof.prove(key, binding.elements(made, params), nobody, nobody, params))]
+        tried += [
+            (key, proof),
+            (key, key_proof.prove_key(key, binding.ciphertext_coefficients(made, params), nobody, nobody, params)),
+        ]
     # An honest form with a noise that is not small: the prover who keeps to the rules cannot begin.
     key, made = crafted(one, params)
     second = polynomials(made, params)[1]
     huge = np.full(degree, 1 << 30, dtype=np.int64)
-    inside = sampling.scaled(sampling.residues(huge, params), params.plain_modulus, params)
-    half = sampling.added(ring.product(second, -insider.secret, params), inside, params)
-    values = values_of(binding.ciphertext(half, half, params), 0, params)
+    inside = sampling.scale_element(sampling.to_residues(huge, params), params.plain_modulus, params)
+    half = sampling.add_elements(ring.multiply_by_small(second, -insider.secret, params), inside, params)
+    values = values_of(binding.ciphertext_from_coefficients(half, half, params), 0, params)
     tried.append((seeded(values, os.urandom(SEED_BYTES), params), proof))
     for wrong_key, wrong_proof in tried:
-        with pytest.raises(key_proof.NoProof):
+        with pytest.raises(key_proof.InvalidKeyProof):
             bureau.check_context(messages.pack_context(params, wrong_key, wrong_proof), params)
-    with pytest.raises(key_proof.NoProof), monkeypatch.context() as patch:
+    with pytest.raises(key_proof.InvalidKeyProof), monkeypatch.context() as patch:
         patch.setattr(key_proof, "_ATTEMPTS", 20)  # one attempt is like the other, and all of them take many seconds
-        key_proof.prove(key, (half, second), insider.secret, huge, params)
+        key_proof.prove_key(key, (half, second), insider.secret, huge, params)
     # Keys that are not seeded, whatever they hold.
     for first, other in (
         (zero(params), zero(params)),
@@ -374,32 +386,35 @@ def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
     ):
         with pytest.raises(MalformedFrame):
             bureau.check_context(
-                messages.pack_context(params, binding.dump(binding.ciphertext(first, other, params)), proof), params
+                messages.pack_context(
+                    params, binding.save_object(binding.ciphertext_from_coefficients(first, other, params)), proof
+                ),
+                params,
             )
     assert bureau.check_context(messages.pack_context(params, honest, proof), params)
     # The key of the secret 0 without noise is one: what it masks is masked, and its holder reads only first halves.
     key, made = crafted(one * 0, params)
-    nothing = key_proof.prove(key, binding.elements(made, params), nobody, nobody, params)
+    nothing = key_proof.prove_key(key, binding.ciphertext_coefficients(made, params), nobody, nobody, params)
     assert bureau.check_context(messages.pack_context(params, key, nothing), params)
 
 
 @SETS
 def test_a_changed_proof_is_none_and_a_proof_says_nothing_of_the_secret(params: ParameterSet) -> None:
     insider = BANKS[params.name]
-    key, proof = unpack(insider.holder.public_context(), Kind.CONTEXT).parts
-    runs = key_proof.rounds(params)
+    key, proof = unpack_frame(insider.holder.public_context(), FrameKind.CONTEXT).parts
+    runs = key_proof.proof_rounds(params)
     assert (2 * params.degree) ** -runs <= 2**-128
     random = np.random.default_rng(9)
     for place in (0, 4 * runs, len(proof) - 4, *random.integers(0, len(proof), 5).tolist()):
         changed = bytearray(proof)
         changed[place] ^= 1
-        with pytest.raises(key_proof.NoProof):
+        with pytest.raises(key_proof.InvalidKeyProof):
             bureau.check_context(messages.pack_context(params, key, bytes(changed)), params)
     # Turned back, an answer is mask plus secret; its mean along the secret is what it would be without it.
     turns = np.frombuffer(proof, dtype="<u4", count=runs)
     answers = np.frombuffer(proof, dtype="<i4", offset=4 * runs).astype(np.int64).reshape(runs, 2, params.degree)
     back = [
-        ring.turned(answer, 2 * params.degree - int(turn))
+        ring.multiply_by_monomial(answer, 2 * params.degree - int(turn))
         for answer, turn in zip(answers[:, 0], turns, strict=True)
         if turn
     ]

@@ -20,25 +20,25 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from lab.bank.connection.client import JobCard, Outlet, Patience
+from lab.bank.connection.client import BureauClient, JobDescription, RetryPolicy
 from lab.bureau.bureau import Bureau
 from lab.bureau.contracts import lifecycle
-from lab.bureau.contracts.draft_clauses import Choices
-from lab.bureau.contracts.drafting import draft, find_works, keep_draft
+from lab.bureau.contracts.draft_clauses import ContractOptions
+from lab.bureau.contracts.drafting import draft_contract, find_contract_models, save_draft
 from lab.bureau.data.register import import_register
 from lab.bureau.exchange.jobs import stop_jobs
-from lab.bureau.model_registry.registry import keep_model, publish_model
-from lab.bureau.people.permissions import Person, Role
-from lab.bureau.store.tables import EntryRow
-from lab.terms.contract.document import Ceilings, ConsentTerms, Contract, Detail, Operation, signing_input
+from lab.bureau.model_registry.registry import publish_model, save_model
+from lab.bureau.people.permissions import AccountHolder, Role
+from lab.bureau.store.tables import LedgerEntryRow
+from lab.terms.contract.document import Ceilings, ConsentClause, Contract, Operation, ResultDetail, signing_input
 from lab.terms.errors import Busy
 from lab.terms.keys.party import Party
 from models.bureau.model import Model
-from models.bureau.training.trainer import train
+from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from protocols.matching.bank import DEFAULT_ENGINE
-from protocols.scoring.bank import KeyHolder, generate_secret
-from protocols.scoring.messages import digest
+from protocols.scoring.bank import KeyHolder, generate_secret_key
+from protocols.scoring.messages import frame_sha256
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 from tests.support import bank_matching
 from tests.support.bureau_standin import Key
@@ -49,7 +49,7 @@ ROWS = 400
 JOB = "job-1"
 RECIPIENT = "信贷部"
 AUTHOR, APPROVER, SECOND = (
-    Person(name, department, frozenset({Role.OFFICER}))
+    AccountHolder(name, department, frozenset({Role.OFFICER}))
     for name, department in (("lin", "数据部"), ("wang", "数据部"), ("zhao", "法务部"))
 )
 SERVE = """\
@@ -107,7 +107,7 @@ def pilot() -> Pilot:
     public = pl.DataFrame({name: columns[name] for name in ("tax", "staff")})
     bank = pl.DataFrame({name: columns[name] for name in ("debt", "balance")})
     label = (risk + random.normal(size=ROWS) > 0.7).astype(int)
-    trained = train(public, bank, label, family="scorecard", name="credit", version=1)
+    trained = train_model(public, bank, label, family="scorecard", name="credit", version=1)
     return Pilot(public.insert_column(0, ids), bank, trained.model)
 
 
@@ -164,10 +164,10 @@ class Service:
         self.bureau = bureau
         self.pilot = pilot
         self.key = Key()
-        self.holder = KeyHolder(PARAMS, generate_secret(PARAMS))
+        self.holder = KeyHolder(PARAMS, generate_secret_key(PARAMS))
         self.context = self.holder.public_context()
-        self.context_name = digest(self.context)
-        self._outlets: list[Outlet] = []
+        self.context_name = frame_sha256(self.context)
+        self._outlets: list[BureauClient] = []
 
     @property
     def url(self) -> str:
@@ -178,9 +178,9 @@ class Service:
         """The bank's name: one for each key, as a name is one bank's."""
         return f"某银行 {self.key.public_key_hex[:8]}"
 
-    def outlet(self, key: Key | None = None, *, tries: int = 1) -> Outlet:
-        patience = Patience(connect=10, answer=120, tries=tries, longest_wait=0.2)
-        outlet = Outlet(self.url, key or self.key, patience=patience)
+    def outlet(self, key: Key | None = None, *, tries: int = 1) -> BureauClient:
+        patience = RetryPolicy(connect_timeout=10, read_timeout=120, tries=tries, longest_wait=0.2)
+        outlet = BureauClient(self.url, key or self.key, retry_policy=patience)
         self._outlets.append(outlet)
         return outlet
 
@@ -192,9 +192,9 @@ class Service:
         self,
         *,
         now: datetime | None = None,
-        detail: Detail = Detail.TOTAL,
+        detail: ResultDetail = ResultDetail.TOTAL,
         days: int = 30,
-        consent: ConsentTerms | None = None,
+        consent: ConsentClause | None = None,
         retention_days: int = 365,
         engine: str = DEFAULT_ENGINE,
         operations: tuple[Operation, ...] = (),
@@ -203,19 +203,21 @@ class Service:
         """A contract for this bank that was drafted and submitted, neither approved nor signed."""
         now = now or datetime.now(UTC)
         bank = Party(name=self.name, public_key=self.key.public_key_hex)
-        choices = Choices(
+        choices = ContractOptions(
             detail=detail,
             operations=operations,
             engine=engine,
-            days=days,
+            term_days=days,
             recipients=(RECIPIENT, "风险部"),
-            consent=consent or ConsentTerms(),
+            consent=consent or ConsentClause(),
             retention_days=retention_days,
             ceilings=Ceilings(**limits),
         )
         with self.bureau.store.begin() as session:
-            works = find_works(session, self.bureau.shelf, [("credit", None)])
-            made = draft(session, self.bureau.party, bank, works, choices, now, author=AUTHOR, told=bank.fingerprint)
+            works = find_contract_models(session, self.bureau.shelf, [("credit", None)])
+            made = draft_contract(
+                session, self.bureau.party, bank, works, choices, now, author=AUTHOR, told=bank.fingerprint
+            )
             lifecycle.submit(session, made.id, AUTHOR, now)
         return made
 
@@ -225,7 +227,7 @@ class Service:
         before = self.bureau.signed_contract(contract)[0].contract
         amended = before.model_copy(update={"version": before.version + 1, **changes})
         with self.bureau.store.begin() as session:
-            keep_draft(session, amended, author=AUTHOR, above=self.bureau.home.settings.two_officers_above, now=now)
+            save_draft(session, amended, author=AUTHOR, above=self.bureau.home.settings.two_officers_above, now=now)
             lifecycle.submit(session, contract, AUTHOR, now)
         self.approve(contract)
         return amended
@@ -234,8 +236,8 @@ class Service:
         """As many officers approve as it takes."""
         now = now or datetime.now(UTC)
         with self.bureau.store.begin() as session:
-            lifecycle.review(session, contract, APPROVER, now)
-            needed = lifecycle.newest(session, contract).officers_needed
+            lifecycle.start_review(session, contract, APPROVER, now)
+            needed = lifecycle.find_newest_version(session, contract).officers_needed
             for officer in (APPROVER, SECOND)[:needed]:
                 lifecycle.approve(session, contract, officer, self.bureau.keys.sign, now)
 
@@ -272,7 +274,7 @@ class Service:
         self, contract: str, job: str = JOB, *, rows: int = ROWS, recipient: str = RECIPIENT
     ) -> dict[str, Any]:
         """Open a job of credit@1 through the service."""
-        return self.outlet().open_job(contract, job, JobCard(recipient, "credit", 1, rows))
+        return self.outlet().open_job(contract, job, JobDescription(recipient, "credit", 1, rows))
 
     def old_contract(self) -> str:
         """One whose term is over, though it was signed and approved in time."""
@@ -301,11 +303,15 @@ class Service:
         outlet = self.outlet()
         outlet.put_context(contract, job, self.context_name, self.context)
         sheet = BankSheet.from_json(outlet.sheet(contract))
-        return self.holder.encrypt(tags, sheet.indicators(records), contract=contract)
+        return self.holder.encrypt(tags, sheet.compute_indicators(records), contract=contract)
 
     def ledger(self, contract: str) -> list[str]:
-        with self.bureau.store.read() as session:
-            query = sqlalchemy.select(EntryRow.kind).where(EntryRow.contract_id == contract).order_by(EntryRow.seq)
+        with self.bureau.store.begin_read() as session:
+            query = (
+                sqlalchemy.select(LedgerEntryRow.kind)
+                .where(LedgerEntryRow.contract_id == contract)
+                .order_by(LedgerEntryRow.seq)
+            )
             return list(session.scalars(query))
 
 
@@ -323,7 +329,7 @@ def open_service(home: Path, pilot: Pilot, database: str = "") -> Iterator[Servi
     """A running service over a new bureau, with the pilot's register and model."""
     with Bureau.create(home, name="某征信", database_url=database) as bureau:
         import_public(bureau, pilot.public)
-        shelved = keep_model(bureau.store, bureau.home, pilot.model, "main")
+        shelved = save_model(bureau.store, bureau.home, pilot.model, "main")
         publish_model(bureau.store, bureau.home, shelved.name, shelved.version)
         process = Process(home)
         process.start()

@@ -14,14 +14,14 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from lab.bank.matching.match_job import Errand, count_portfolio, match_portfolio
-from lab.bank.runs.metadata import LABEL
-from lab.bank.runs.store import MANIFEST, finished_folders
-from lab.bureau.store.tables import EntryRow
-from lab.terms.contract.document import Detail, Operation
-from lab.terms.errors import InvalidInput, Refused
+from lab.bank.matching.match_job import MatchRequest, count_portfolio, match_portfolio
+from lab.bank.runs.metadata import METADATA_FILE
+from lab.bank.runs.store import MANIFEST, finished_run_folders
+from lab.bureau.store.tables import LedgerEntryRow
+from lab.terms.contract.document import Operation, ResultDetail
+from lab.terms.errors import InvalidInput, NotAllowed
 from lab.terms.progress import SILENT
-from protocols.matching.bank import CANARIES, DEFAULT_ENGINE, ENGINES, room
+from protocols.matching.bank import DEFAULT_ENGINE, ENGINES, MIN_CANARIES, max_identifiers
 from tests.service.conftest import ROOT, Service
 from tests.service.test_bank_session import Bank, Stopper, firms
 
@@ -34,21 +34,21 @@ class Matcher(Bank):
 
     def contract_for(self, *operations: Operation, engine: str = DEFAULT_ENGINE, **limits: int) -> str:
         """A contract in force that allows these operations, for totals."""
-        return self.contract(operations=operations, engine=engine, detail=Detail.TOTAL, **limits)
+        return self.contract(operations=operations, engine=engine, detail=ResultDetail.TOTAL, **limits)
 
     def match(self, contract: str, codes: list[str], *, progress=SILENT, name: str = "portfolio.csv") -> dict:
-        errand = Errand(self.portfolio(codes, name), contract, processes=1)
+        errand = MatchRequest(self.portfolio(codes, name), contract, processes=1)
         with self.outlet() as outlet:
             return match_portfolio(self.home, self.keys, outlet, errand, self.folder / "matched.csv", progress=progress)
 
     def count(self, contract: str, codes: list[str], *, progress=SILENT) -> dict:
-        errand = Errand(self.portfolio(codes), contract, processes=1)
+        errand = MatchRequest(self.portfolio(codes), contract, processes=1)
         with self.outlet() as outlet:
             return count_portfolio(self.home, self.keys, outlet, errand, progress=progress)
 
     def used(self, contract: str) -> int:
         """Identifiers charged, without the canaries that went with each request."""
-        return self.allowance(contract)["identifiers"]["used"] - CANARIES * len(self.charges(contract))
+        return self.allowance(contract)["identifiers"]["used"] - MIN_CANARIES * len(self.charges(contract))
 
     def statuses(self) -> dict[str, str]:
         table = pl.read_csv(self.folder / "matched.csv")
@@ -56,16 +56,18 @@ class Matcher(Bank):
 
     def charges(self, contract: str) -> list[int]:
         """Identifiers of each charge that the ledger tells of and that was not given back, without their canaries."""
-        with self.service.bureau.store.read() as session:
-            query = sqlalchemy.select(EntryRow.kind, EntryRow.body).where(
-                EntryRow.contract_id == contract, EntryRow.kind.in_(("match.charged", "match.returned"))
+        with self.service.bureau.store.begin_read() as session:
+            query = sqlalchemy.select(LedgerEntryRow.kind, LedgerEntryRow.body).where(
+                LedgerEntryRow.contract_id == contract, LedgerEntryRow.kind.in_(("match.charged", "match.returned"))
             )
-            found = [(kind, json.loads(body)["facts"]) for kind, body in session.execute(query.order_by(EntryRow.seq))]
+            found = [
+                (kind, json.loads(body)["facts"]) for kind, body in session.execute(query.order_by(LedgerEntryRow.seq))
+            ]
         charged: dict[str, int] = {}
         for kind, facts in found:
             if kind == "match.charged":
                 assert facts["request_sha256"] not in charged, "the same request was charged twice"
-                charged[facts["request_sha256"]] = room(facts["identifiers"])
+                charged[facts["request_sha256"]] = max_identifiers(facts["identifiers"])
             else:
                 del charged[facts["request_sha256"]]
         return list(charged.values())
@@ -96,7 +98,7 @@ def test_a_portfolio_is_matched_and_every_row_ends_once(bank: Matcher, engine: s
 
 
 def test_what_was_matched_is_neither_sent_nor_charged_again_whatever_it_is_in(bank: Matcher) -> None:
-    contract = bank.contract_for(Operation.MATCH, Operation.SCORE, identifiers_per_match=30 + CANARIES)
+    contract = bank.contract_for(Operation.MATCH, Operation.SCORE, identifiers_per_match=30 + MIN_CANARIES)
     assert bank.match(contract, firms(*range(50)))["sent"] == 50
     facts = bank.match(contract, firms(*range(30, 70))[::-1], name="other.csv")
     assert (facts["sent"], facts["matched"]) == (20, 40) and bank.used(contract) == 70
@@ -114,19 +116,21 @@ def test_a_portfolio_without_a_usable_code_asks_nothing(bank: Matcher) -> None:
 
 
 def test_beyond_the_ceiling_nothing_is_opened_and_what_was_matched_does_not_count(bank: Matcher) -> None:
-    contract = bank.contract_for(Operation.MATCH, identifiers=60 + 3 * CANARIES, identifiers_per_match=40 + CANARIES)
-    with pytest.raises(Refused, match="252 identifiers left"):
+    contract = bank.contract_for(
+        Operation.MATCH, identifiers=60 + 3 * MIN_CANARIES, identifiers_per_match=40 + MIN_CANARIES
+    )
+    with pytest.raises(NotAllowed, match="252 identifiers left"):
         bank.match(contract, firms(*range(130)))
     assert bank.allowance(contract)["jobs"]["used"] == 0
     bank.match(contract, firms(*range(50)))
     assert bank.match(contract, firms(*range(60)))["sent"] == 10
-    with pytest.raises(Refused, match="0 identifiers left to match; the portfolio has 1 that were not, and 64"):
+    with pytest.raises(NotAllowed, match="0 identifiers left to match; the portfolio has 1 that were not, and 64"):
         bank.match(contract, firms(*range(61)))
 
 
 @pytest.mark.parametrize("after", [1, 2, 4])
 def test_a_stopped_match_goes_on(bank: Matcher, after: int) -> None:
-    contract = bank.contract_for(Operation.MATCH, identifiers_per_match=30 + CANARIES)
+    contract = bank.contract_for(Operation.MATCH, identifiers_per_match=30 + MIN_CANARIES)
     with pytest.raises(KeyboardInterrupt):
         bank.match(contract, firms(*range(100)), progress=Stopper("match", after))
     facts = bank.match(contract, firms(*range(100)))
@@ -143,7 +147,7 @@ def start(bank: Matcher, *words: object) -> subprocess.Popen[bytes]:
 
 
 def test_kills_of_either_side_charge_each_identifier_once(bank: Matcher) -> None:
-    contract = bank.contract_for(Operation.MATCH, Operation.SCORE, identifiers_per_match=5 + CANARIES)
+    contract = bank.contract_for(Operation.MATCH, Operation.SCORE, identifiers_per_match=5 + MIN_CANARIES)
     codes = firms(*range(0, 400, 2)) + OUTSIDE[:200]
     portfolio, out = bank.portfolio(codes), bank.folder / "matched.csv"
     words = ("match", portfolio, "--contract", contract, "--out", out)
@@ -170,16 +174,16 @@ def test_kills_of_either_side_charge_each_identifier_once(bank: Matcher) -> None
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_count_tells_the_number_and_leaves_nothing_of_single_enterprises(bank: Matcher, engine: str) -> None:
-    contract = bank.contract_for(Operation.COUNT, engine=engine, identifiers_per_match=150 + CANARIES)
+    contract = bank.contract_for(Operation.COUNT, engine=engine, identifiers_per_match=150 + MIN_CANARIES)
     facts = bank.count(contract, [*firms(*range(250, 400)), *OUTSIDE[:150], " "])
     assert (facts["accepted"], facts["matched"], facts["set_aside"]) == (300, 150, 1)
     assert bank.used(contract) == 300 and bank.charges(contract) == [150, 150]
     left = {path.name for path in bank.home.matches.rglob("*") if path.is_file()}
-    assert left == {MANIFEST, LABEL, "lock"}
+    assert left == {MANIFEST, METADATA_FILE, "lock"}
     assert not bank.home.evaluations.exists()
     for path in bank.home.matches.rglob(MANIFEST):
         assert not any(code in path.read_text() for code in (*firms(*range(250, 400)), *OUTSIDE))
-    with pytest.raises(Refused, match="does not allow to match"):
+    with pytest.raises(NotAllowed, match="does not allow to match"):
         bank.match(contract, firms(1))
 
 
@@ -188,12 +192,12 @@ def test_few_are_not_counted_and_a_matching_contract_counts_nothing(bank: Matche
     with pytest.raises(InvalidInput, match="at least 100"):
         bank.count(contract, firms(*range(99)))
     assert bank.allowance(contract)["jobs"]["used"] == 0
-    with pytest.raises(Refused, match="does not allow to count"):
+    with pytest.raises(NotAllowed, match="does not allow to count"):
         bank.count(bank.contract_for(Operation.MATCH), firms(*range(200)))
 
 
 def test_a_stopped_count_goes_on_without_new_charges(bank: Matcher) -> None:
-    contract = bank.contract_for(Operation.COUNT, identifiers_per_match=100 + CANARIES)
+    contract = bank.contract_for(Operation.COUNT, identifiers_per_match=100 + MIN_CANARIES)
     codes = [*firms(*range(200)), *OUTSIDE[:100]]
     with pytest.raises(KeyboardInterrupt):
         bank.count(contract, codes, progress=Stopper("count", 2))
@@ -234,4 +238,4 @@ def test_the_commands_speak_json_and_say_what_went_wrong(bank: Matcher) -> None:
         ("evaluations", "contract-ended", True),
         ("set-up", "contract-ended", True),
     }
-    assert not any(bank.home.evaluations.iterdir()) and len(finished_folders(bank.home.matches)) == 2
+    assert not any(bank.home.evaluations.iterdir()) and len(finished_run_folders(bank.home.matches)) == 2

@@ -13,23 +13,23 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lab.bank.connection.client import Outlet, Patience
+from lab.bank.connection.client import BureauClient, RetryPolicy
 from lab.bank.contract.agreement import countersign
 from lab.bank.home import BankHome
-from lab.bank.portraits.scored_run import Gallery
-from lab.bank.runs.store import Run, find_run, finished_runs, unfinished_runs
-from lab.bank.scoring.job import Job, score_portfolio
-from lab.terms.contract.document import Contract, Detail
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
+from lab.bank.portraits.scored_run import ScoredRun
+from lab.bank.runs.store import Run, find_finished_run, finished_runs, unfinished_run_folders
+from lab.bank.scoring.job import ScoringRequest, score_portfolio
+from lab.terms.contract.document import Contract, ResultDetail
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound, Unreachable
 from lab.terms.keys.party import Party
 from lab.terms.ledger.receipt import ScoreReceipt
-from lab.terms.progress import SILENT, Progress, Stage
-from protocols.matching.bank import CANARIES, canaries_for
+from lab.terms.progress import SILENT, Progress, ProgressStage
+from protocols.matching.bank import MIN_CANARIES, canary_count
 from tests.service.conftest import ROWS, Service
 
 # What the bank does is the same over any database of the bureau's.
 pytestmark = pytest.mark.parametrize("service", ["sqlite"], indirect=True)
-PATIENCE = Patience(connect=5, answer=120, tries=2, longest_wait=0.1)
+PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=2, longest_wait=0.1)
 
 
 class Bank:
@@ -42,8 +42,8 @@ class Bank:
         self.service.key = self.keys  # type: ignore[assignment]
         self.out = folder / "scores.parquet"
 
-    def outlet(self, url: str = "") -> Outlet:
-        return Outlet(url or self.service.url, self.keys, patience=PATIENCE)
+    def outlet(self, url: str = "") -> BureauClient:
+        return BureauClient(url or self.service.url, self.keys, retry_policy=PATIENCE)
 
     def sign(self, contract: str, **choices) -> None:
         with self.outlet() as outlet:
@@ -65,7 +65,7 @@ class Bank:
         return self.folder / name
 
     def score(self, contract: str, portfolio: Path, *, progress: Progress = SILENT, url: str = "", **choices) -> dict:
-        job = Job(portfolio, contract, choices.pop("out", self.out), **choices)
+        job = ScoringRequest(portfolio, contract, choices.pop("out", self.out), **choices)
         with self.outlet(url) as outlet:
             return score_portfolio(self.home, self.keys, outlet, job, progress=progress)
 
@@ -73,11 +73,11 @@ class Bank:
         with self.outlet() as outlet:
             return outlet.allowance(contract)
 
-    def plain(self, codes: list[str], detail: Detail) -> np.ndarray:
+    def plain(self, codes: list[str], detail: ResultDetail) -> np.ndarray:
         """The same sums in clear, int64 [outputs, rows]."""
         model, numbers = self.service.pilot.model, [int(code[-4:]) for code in codes]
-        answers = model.sheet(detail).indicators(self.service.pilot.bank[numbers])
-        return model.terms(self.service.pilot.public[numbers], detail).apply(answers)
+        answers = model.sheet(detail).compute_indicators(self.service.pilot.bank[numbers])
+        return model.score_weights(self.service.pilot.public[numbers], detail).apply_to_indicators(answers)
 
 
 def _agree(document: Contract, known: bool) -> bool:
@@ -98,8 +98,8 @@ def status_of(bank: Bank) -> dict[str, str]:
     return dict(zip(frame["id"].to_list(), frame["status"].to_list(), strict=True))
 
 
-@pytest.mark.parametrize("detail", [Detail.TOTAL, Detail.FULL])
-def test_encrypted_results_are_the_plain_ones_and_every_row_ends_once(bank: Bank, detail: Detail) -> None:
+@pytest.mark.parametrize("detail", [ResultDetail.TOTAL, ResultDetail.FULL])
+def test_encrypted_results_are_the_plain_ones_and_every_row_ends_once(bank: Bank, detail: ResultDetail) -> None:
     contract = bank.contract(detail=detail)
     known, strange = firms(*range(5, 60)), [f"outsider-{n:04d}" for n in range(7)]
     path = bank.portfolio([*strange, *known, known[0], " "])
@@ -112,16 +112,16 @@ def test_encrypted_results_are_the_plain_ones_and_every_row_ends_once(bank: Bank
     assert scores["row"].to_list() == list(range(2, 66))
     counts = dict(scores["status"].value_counts().iter_rows())
     assert counts == {"scored": 50, "skipped": 5, "not-matched": 7, "set-aside": 2}
-    outputs = find_run(bank.home.runs, facts["run"]).outputs
+    outputs = find_finished_run(bank.home.runs, facts["run"]).outputs
     values = np.stack([outputs[name].to_numpy() for name in outputs.columns[1:]])
     assert np.array_equal(values, bank.plain(outputs["code"].to_list(), detail))
     done = scores.filter(pl.col("status") == "scored")
     assert done["score"].null_count() == 0 and done["score"].is_between(300, 900).all()
     assert scores.filter(pl.col("status") != "scored")["raw"].null_count() == 14
-    assert ("dimension_conduct" in scores.columns) == (detail is Detail.FULL)
+    assert ("dimension_conduct" in scores.columns) == (detail is ResultDetail.FULL)
     assert len(facts["receipts"]) == 1 and facts["register"] == "main-1"
     assert all(facts[name] > 0 for name in ("bytes_up", "bytes_down", "peak_rss", "columns"))
-    gallery = Gallery.open(find_run(bank.home.runs, None))
+    gallery = ScoredRun.open(find_finished_run(bank.home.runs, None))
     portrait = gallery.portrait(known[10])
     assert portrait.score == done.filter(pl.col("code") == known[10])["score"].item()
     assert portrait.provenance.contract == contract and portrait.provenance.receipt
@@ -136,12 +136,12 @@ def test_encrypted_results_are_the_plain_ones_and_every_row_ends_once(bank: Bank
     ids=["empty", "nothing matched", "one row", "all matched"],
 )
 def test_portfolios_at_the_edges_give_valid_results(bank: Bank, codes: list[str], matched: int) -> None:
-    contract = bank.contract(detail=Detail.DIMENSIONS)
+    contract = bank.contract(detail=ResultDetail.DIMENSIONS)
     facts = bank.score(contract, bank.portfolio(codes), out=bank.folder / "s.csv")
     assert (facts["accepted"], facts["matched"], facts["scored"]) == (len(codes), matched, matched)
     assert len(pl.read_csv(bank.folder / "s.csv")) == len(codes)
     assert (bank.folder / "s.csv").read_bytes().startswith(b"\xef\xbb\xbf")
-    assert bank.allowance(contract)["identifiers"]["used"] == len(codes) + canaries_for(len(codes))
+    assert bank.allowance(contract)["identifiers"]["used"] == len(codes) + canary_count(len(codes))
 
 
 class Stopper:
@@ -151,7 +151,7 @@ class Stopper:
         self.wanted, self.left = stage, after
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Stage]:
+    def stage(self, name: str, total: int) -> Iterator[ProgressStage]:
         yield _Counter(self) if name == self.wanted else _Counter(None)
 
 
@@ -168,20 +168,22 @@ class _Counter:
 
 @pytest.mark.parametrize(("stage", "after"), [("match", 2), ("encrypt", 30), ("score", 2), ("decrypt", 3)])
 def test_a_stopped_job_goes_on_without_new_charges(bank: Bank, stage: str, after: int) -> None:
-    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=20, identifiers_per_match=40 + CANARIES)
+    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=20, identifiers_per_match=40 + MIN_CANARIES)
     codes = firms(*range(100))
     path = bank.portfolio(codes)
     with pytest.raises(KeyboardInterrupt):
         bank.score(contract, path, progress=Stopper(stage, after))
-    assert len(unfinished_runs(bank.home.runs)) == 1 and not bank.out.exists()
+    assert len(unfinished_run_folders(bank.home.runs)) == 1 and not bank.out.exists()
     kept = {p.name: p.read_bytes() for p in bank.home.runs.glob("*/batch-*.frame")}
     facts = bank.score(contract, path)
     assert facts["resumed"] and facts["scored"] == 100
-    assert unfinished_runs(bank.home.runs) == ()
+    assert unfinished_run_folders(bank.home.runs) == ()
     used = bank.allowance(contract)
-    assert used["identifiers"]["used"] == 100 + 3 * CANARIES and used["scores"]["used"] == 1
-    outputs = find_run(bank.home.runs, facts["run"]).outputs
-    assert np.array_equal(outputs["total:total"].to_numpy(), bank.plain(outputs["code"].to_list(), Detail.TOTAL)[0])
+    assert used["identifiers"]["used"] == 100 + 3 * MIN_CANARIES and used["scores"]["used"] == 1
+    outputs = find_finished_run(bank.home.runs, facts["run"]).outputs
+    assert np.array_equal(
+        outputs["total:total"].to_numpy(), bank.plain(outputs["code"].to_list(), ResultDetail.TOTAL)[0]
+    )
     # What was encrypted before the stop was sent byte for byte: the receipts name those very frames.
     receipts = {ScoreReceipt.read(receipt).batch_sha256 for receipt in facts["receipts"]}
     assert {hashlib.sha256(frame).hexdigest() for frame in kept.values()} <= receipts
@@ -218,15 +220,15 @@ def test_contracts_that_do_not_stand_are_refused_before_anything_is_sent(bank: B
         bank.score("c-never", path)
     draft = bank.service.draft()
     bank.sign(draft.id)
-    with pytest.raises(Refused, match="submitted; it must be active"):
+    with pytest.raises(NotAllowed, match="submitted; it must be active"):
         bank.score(draft.id, path)
     bank.service.approve(draft.id)
     bank.service.suspend(draft.id)
-    with pytest.raises(Refused, match="suspended") as suspended:
+    with pytest.raises(NotAllowed, match="suspended") as suspended:
         bank.score(draft.id, path)
     assert "no new charge" in suspended.value.next_step
     bank.service.revoke(draft.id)
-    with pytest.raises(Refused, match="revoked"):
+    with pytest.raises(NotAllowed, match="revoked"):
         bank.score(draft.id, path)
     contract = bank.contract()
     for pin in (bank.home.folder / "bureaus").glob("*.json"):
@@ -257,7 +259,7 @@ def test_signing_needs_agreement_and_the_right_fingerprint(bank: Bank) -> None:
         shown.append(known)
         return False
 
-    with pytest.raises(Refused, match="nothing was signed"):
+    with pytest.raises(NotAllowed, match="nothing was signed"):
         bank.sign(draft.id, agree=disagree)
     assert shown == [False] and bank.home.pins() == ()
     for wrong in ("0000-0000-0000-0000", "0000" * 8, draft.bureau.fingerprint[:-1], None):
@@ -269,8 +271,8 @@ def test_signing_needs_agreement_and_the_right_fingerprint(bank: Bank) -> None:
 
 
 def test_more_than_the_ceiling_and_missing_columns_are_refused_before_charging(bank: Bank) -> None:
-    contract = bank.contract(identifiers=10 + CANARIES, identifiers_per_match=10 + CANARIES)
-    with pytest.raises(Refused, match="74 identifiers left to match; the portfolio has 11 that were not, and 128"):
+    contract = bank.contract(identifiers=10 + MIN_CANARIES, identifiers_per_match=10 + MIN_CANARIES)
+    with pytest.raises(NotAllowed, match="74 identifiers left to match; the portfolio has 11 that were not, and 128"):
         bank.score(contract, bank.portfolio(firms(*range(11))))
     (bank.folder / "narrow.csv").write_text("id,debt\nfirm-0001,1\n")
     with pytest.raises(InvalidInput, match="balance"):
@@ -298,7 +300,7 @@ def test_a_job_is_for_a_recipient_and_a_model_that_the_contract_names(bank: Bank
         ({"model": ("credit", 2)}, "models"),
         ({"model": ("other", None)}, "models"),
     ):
-        with pytest.raises(Refused, match=f"term: {term}"):
+        with pytest.raises(NotAllowed, match=f"term: {term}"):
             bank.score(contract, path, **choices)
     assert bank.allowance(contract)["jobs"]["used"] == 0
     facts = bank.score(contract, path, model=("credit", None), recipient="风险部")
@@ -314,17 +316,17 @@ def test_a_job_that_was_stopped_with_its_contract_goes_on_at_no_new_charge(bank:
     contract = bank.contract(rows_per_batch=20)
     path = bank.portfolio(firms(*range(100)))
     event = Event(stage, 2, lambda: bank.service.suspend(contract))
-    with pytest.raises(Refused, match="suspended"):
+    with pytest.raises(NotAllowed, match="suspended"):
         bank.score(contract, path, progress=event)
     answered = bank.service.ledger(contract).count("score.answered")
-    with pytest.raises(Refused, match="suspended"):
+    with pytest.raises(NotAllowed, match="suspended"):
         bank.score(contract, path)
     assert bank.service.ledger(contract).count("score.answered") == answered < 5
     bank.service.resume(contract)
     facts = bank.score(contract, path)
     assert facts["resumed"] and facts["scored"] == 100
     used = bank.allowance(contract)
-    assert (used["identifiers"]["used"], used["scores"]["total"], used["jobs"]["used"]) == (100 + CANARIES, 100, 1)
+    assert (used["identifiers"]["used"], used["scores"]["total"], used["jobs"]["used"]) == (100 + MIN_CANARIES, 100, 1)
     assert "job.reopened" in bank.service.ledger(contract)
 
 
@@ -336,12 +338,15 @@ def test_a_job_goes_on_under_an_amendment_that_the_bank_has_signed(bank: Bank) -
     bank.service.amend(contract, retention_days=30)
     assert bank.home.versions(contract) == (1,)
     with bank.outlet() as outlet:
-        assert [(one.version, one.state) for one in outlet.versions(contract)] == [(2, "approved"), (1, "active")]
+        assert [(one.version, one.state) for one in outlet.contract_versions(contract)] == [
+            (2, "approved"),
+            (1, "active"),
+        ]
     bank.sign(contract)
     assert bank.home.versions(contract) == (1, 2)
     facts = bank.score(contract, path)
     assert facts["resumed"] and facts["version"] == 2 and facts["scored"] == 60
-    assert bank.allowance(contract)["identifiers"]["used"] == 60 + CANARIES
+    assert bank.allowance(contract)["identifiers"]["used"] == 60 + MIN_CANARIES
 
 
 def test_an_amendment_that_was_not_signed_here_runs_nothing(bank: Bank) -> None:
@@ -363,13 +368,13 @@ class Event(Stopper):
         self.event = event
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Stage]:
+    def stage(self, name: str, total: int) -> Iterator[ProgressStage]:
         with super().stage(name, total) as stage:
             yield _Happening(stage, self.event)
 
 
 class _Happening:
-    def __init__(self, stage: Stage, event: Callable[[], object]) -> None:
+    def __init__(self, stage: ProgressStage, event: Callable[[], object]) -> None:
         self.wrapped, self.event = stage, event
 
     def advance(self, units: int = 1) -> None:
@@ -388,8 +393,8 @@ def test_a_job_stopped_when_the_bureau_knew_its_end_and_the_run_did_not_goes_on(
         patch.setattr(Run, "finish", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             bank.score(contract, path)
-    (folder,) = unfinished_runs(bank.home.runs)
+    (folder,) = unfinished_run_folders(bank.home.runs)
     with bank.outlet() as outlet:
         assert outlet.job(contract, folder.name)["state"] == "ended"
-    assert bank.score(contract, path)["scored"] == 4 and not unfinished_runs(bank.home.runs)
+    assert bank.score(contract, path)["scored"] == 4 and not unfinished_run_folders(bank.home.runs)
     assert bank.allowance(contract)["scores"]["total"] == 4

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import sqlalchemy
 
-from lab.bureau.contracts.banks import register
+from lab.bureau.contracts.banks import register_bank
 from lab.bureau.people import Role
 from lab.bureau.store.tables import ConsentRow
 from lab.simulation.synthetic.credit_codes import make_codes
@@ -29,7 +29,7 @@ def front(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     opened = open_front(tmp_path_factory.mktemp("bureau"), database, consent_bytes=CAP)
     with opened.bureau.store.begin() as session:
         party = Party(name=BANK, public_key="ab" * 32)
-        register(session, party, by="local", now=datetime.now(UTC), told=party.fingerprint)
+        register_bank(session, party, by="local", now=datetime.now(UTC), told=party.fingerprint)
     try:
         yield opened
     finally:
@@ -148,6 +148,6 @@ def test_no_code_is_in_a_log_or_the_database(front: Front, tokens: dict[Role, st
         assert not any(code in content for code in codes), path.name
     for kind in ("consent.imported", "consent.withdrawn", "refused"):
         assert not any(code.decode() in json.dumps(front.entries(kind)) for code in codes)
-    with front.bureau.store.read() as session:
+    with front.bureau.store.begin_read() as session:
         rows = session.execute(sqlalchemy.select(ConsentRow.__table__)).all()
     assert len(rows) > 6 and not any(code.decode() in str(row) for code in codes for row in rows)

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from lab.bank.connection.client import JobCard
-from lab.bank.scoring.batch_transfer import deliver
+from lab.bank.connection.client import JobDescription
+from lab.bank.scoring.batch_transfer import submit_batch
 from lab.terms.contract.document import Operation
-from lab.terms.errors import InvalidInput, NotFound, Refused
+from lab.terms.errors import InvalidInput, NotAllowed, NotFound
 from protocols.matching import bank
 from protocols.matching.messages import pack_elements, read_elements
-from protocols.wire.frame import Kind
+from protocols.wire.frame import FrameKind
 from tests.service.conftest import JOB, RECIPIENT, Service
 from tests.service.test_matching_service import STRANGERS, WIDTH, blinded, each_engine, elements, once, refused, used
 from tests.support import bank_matching
@@ -33,19 +33,19 @@ def test_a_count_is_right(service: Service, engine: str, known: int) -> None:
     codes = service.pilot.codes()[100 : 100 + known] + STRANGERS[: 200 - known]
     np.random.default_rng(known).shuffle(codes)
     assert bank_matching.count(service.outlet(), contract, JOB, codes, engine) == known
-    assert used(service, contract) == 200 + bank.CANARIES
+    assert used(service, contract) == 200 + bank.MIN_CANARIES
 
 
 @once
 @each_engine
 def test_the_answers_to_a_count_come_in_an_order_that_says_nothing(service: Service, engine: str) -> None:
     contract = counting(service, engine)
-    asked = read_elements(bank_matching.request(STRANGERS, engine), Kind.MATCH_REQUEST, engine, WIDTH[engine])
+    asked = read_elements(bank_matching.request(STRANGERS, engine), FrameKind.MATCH_REQUEST, engine, WIDTH[engine])
     orders = [np.arange(264), np.arange(264)[::-1], np.random.default_rng(1).permutation(264)]
-    requests = [pack_elements(Kind.MATCH_REQUEST, engine, asked[order]) for order in orders]
+    requests = [pack_elements(FrameKind.MATCH_REQUEST, engine, asked[order]) for order in orders]
     answers = {service.outlet().count_matches(contract, JOB, request)[0] for request in requests}
     assert len(answers) == 1
-    rows = read_elements(answers.pop(), Kind.MATCH_RESPONSE, engine, WIDTH[engine])
+    rows = read_elements(answers.pop(), FrameKind.MATCH_RESPONSE, engine, WIDTH[engine])
     assert [row.tobytes() for row in rows] == sorted(row.tobytes() for row in rows)
 
 
@@ -53,7 +53,7 @@ def test_the_answers_to_a_count_come_in_an_order_that_says_nothing(service: Serv
 def test_few_are_not_counted_and_not_charged(service: Service) -> None:
     contract = counting(service)
     for few in (0, 1, 99):
-        with pytest.raises(Refused, match="at least 100 identifiers and their 64 canaries"):
+        with pytest.raises(NotAllowed, match="at least 100 identifiers and their 64 canaries"):
             service.outlet().count_matches(contract, JOB, bank_matching.request(STRANGERS[:few]))
     # Nor do other elements help a few over the line: they must be of the group, each once.
     small = elements("x25519", *([row.tobytes() for row in blinded(2)] * 90))
@@ -63,7 +63,7 @@ def test_few_are_not_counted_and_not_charged(service: Service) -> None:
     wrong = {"twist": elements("x25519", *many, TWIST), "repeated": elements("x25519", *many, many[3])}
     refused(service, contract, wrong, lambda request: service.outlet().count_matches(contract, JOB, request))
     service.outlet().count_matches(contract, JOB, bank_matching.request(STRANGERS[:100]))
-    assert used(service, contract) == 100 + bank.CANARIES
+    assert used(service, contract) == 100 + bank.MIN_CANARIES
 
 
 @once
@@ -71,7 +71,7 @@ def test_under_a_counting_contract_nothing_else_is_done(service: Service) -> Non
     contract = counting(service)
     outlet, many = service.outlet(), bank_matching.request(STRANGERS)
     setup = bank.read_setup(outlet.matching_setup(contract, JOB, counting=True))
-    assert setup.counting
+    assert setup.for_counting
     tags = np.zeros((1, bank.TAG_BYTES), dtype=np.uint8)
     holder = service.holder
     batch = holder.encrypt(tags, np.zeros((5, 1), dtype=np.uint8), contract=contract)
@@ -79,9 +79,9 @@ def test_under_a_counting_contract_nothing_else_is_done(service: Service) -> Non
         "matching set-up": lambda: outlet.matching_setup(contract, JOB),
         "match": lambda: outlet.match(contract, JOB, many),
         "sheet": lambda: outlet.sheet(contract),
-        "score": lambda: deliver(outlet, contract, JOB, batch),
+        "score": lambda: submit_batch(outlet, contract, JOB, batch),
     }.items():
-        with pytest.raises(Refused, match="term: operations"):
+        with pytest.raises(NotAllowed, match="term: operations"):
             call()
             pytest.fail(name)
     plain = service.contract()
@@ -89,7 +89,7 @@ def test_under_a_counting_contract_nothing_else_is_done(service: Service) -> Non
         lambda: outlet.matching_setup(plain, JOB, counting=True),
         lambda: outlet.count_matches(plain, JOB, many),
     ):
-        with pytest.raises(Refused, match="allows match, score, not count"):
+        with pytest.raises(NotAllowed, match="allows match, score, not count"):
             call()
     assert used(service, contract) == used(service, plain) == 0
     assert service.ledger(contract).count("refused") == 4
@@ -123,16 +123,16 @@ def test_the_same_bytes_to_match_and_to_count_are_two_requests(service: Service)
     counted = service.outlet().count_matches(contract, JOB, request)[0]
     # The key of counting is another one: neither answer says anything of the other.
     assert sorted(_rows(counted)) == _rows(counted) and not set(_rows(matched)) & set(_rows(counted))
-    assert used(service, contract) == 400 + 2 * bank.CANARIES
+    assert used(service, contract) == 400 + 2 * bank.MIN_CANARIES
 
 
 def _rows(response: bytes) -> list[bytes]:
-    return [row.tobytes() for row in read_elements(response, Kind.MATCH_RESPONSE, "x25519", 32)]
+    return [row.tobytes() for row in read_elements(response, FrameKind.MATCH_RESPONSE, "x25519", 32)]
 
 
 @once
 def test_a_job_is_opened_for_what_the_contract_allows(service: Service) -> None:
     contract = counting(service, jobs_per_day=2)
-    service.outlet().open_job(contract, "job-2", JobCard(RECIPIENT, "credit", 1, 200))
-    with pytest.raises(Refused, match="jobs_per_day"):
-        service.outlet().open_job(contract, "job-3", JobCard(RECIPIENT, "credit", 1, 200))
+    service.outlet().open_job(contract, "job-2", JobDescription(RECIPIENT, "credit", 1, 200))
+    with pytest.raises(NotAllowed, match="jobs_per_day"):
+        service.outlet().open_job(contract, "job-3", JobDescription(RECIPIENT, "credit", 1, 200))

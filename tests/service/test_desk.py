@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 import sqlalchemy
 
-from lab.bank.scoring.batch_transfer import deliver
+from lab.bank.scoring.batch_transfer import submit_batch
 from lab.bureau.people import NewAccount, Role
-from lab.bureau.store.tables import EntryRow
-from lab.sdk.client import Desk
-from lab.terms.contract.document import Detail, SignedContract, parse_contract, signing_input
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.bureau.store.tables import LedgerEntryRow
+from lab.sdk.client import ServiceClient
+from lab.terms.contract.document import ResultDetail, SignedContract, parse_contract, signing_input
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.keys.party import Party
-from protocols.matching.bureau import CANARIES
+from protocols.matching.bureau import MIN_CANARIES
 from tests.service.conftest import JOB, ROOT, Service
 from tests.support.bureau_standin import Key
 
@@ -41,7 +41,7 @@ class Hall:
     def _seat(self, name: str, department: str, role: Role) -> None:
         account = NewAccount(name, department, frozenset({role}))
         password = self.service.bureau.people.add(account, by="local") or ""
-        desk, _ = Desk.sign_in(self.service.url, name, password, self.file(name))
+        desk, _ = ServiceClient.sign_in(self.service.url, name, password, self.file(name))
         with desk:
             desk.change_password(password, PASSWORD)
 
@@ -49,8 +49,8 @@ class Hall:
         return self.folder / f"{name}.json"
 
     @contextmanager
-    def desk(self, name: str) -> Iterator[Desk]:
-        with Desk.open(self.file(name)) as desk:
+    def desk(self, name: str) -> Iterator[ServiceClient]:
+        with ServiceClient.open(self.file(name)) as desk:
             yield desk
 
     def post(self, name: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
@@ -94,8 +94,12 @@ class Hall:
         return contract
 
     def entries(self, contract: str) -> list[dict[str, Any]]:
-        with self.service.bureau.store.read() as session:
-            query = sqlalchemy.select(EntryRow.body).where(EntryRow.contract_id == contract).order_by(EntryRow.seq)
+        with self.service.bureau.store.begin_read() as session:
+            query = (
+                sqlalchemy.select(LedgerEntryRow.body)
+                .where(LedgerEntryRow.contract_id == contract)
+                .order_by(LedgerEntryRow.seq)
+            )
             return [json.loads(body) for body in session.scalars(query)]
 
     def lab(self, name: str, *words: str | Path, code: int = 0, as_json: bool = True) -> Any:
@@ -148,14 +152,14 @@ def test_from_the_draft_to_a_contract_in_force_every_step_is_in_the_ledger_by_it
 
 def test_what_is_refused_is_refused_by_name_and_recorded(hall: Hall) -> None:
     contract = hall.draft()["contract"]
-    with pytest.raises(Refused, match="four eyes"):
+    with pytest.raises(NotAllowed, match="four eyes"):
         hall.step("mei", contract, "approve")
-    with pytest.raises(Refused, match="may not approve contracts"):
+    with pytest.raises(NotAllowed, match="may not approve contracts"):
         hall.step("ning", contract, "approve")
-    with pytest.raises(Refused, match="may not draft contracts"):
+    with pytest.raises(NotAllowed, match="may not draft contracts"):
         hall.post("ning", f"/contracts/{contract}/amend", {"wishes": {}})
     hall.step("jun", contract, "approve")
-    with pytest.raises(Refused, match="already"):
+    with pytest.raises(NotAllowed, match="already"):
         hall.step("jun", contract, "approve")
     refused = [entry for entry in hall.entries(contract) if entry["kind"] == "refused"]
     assert [entry["by"] for entry in refused] == ["person:mei", "person:ning", "person:ning", "person:jun"]
@@ -182,7 +186,7 @@ def test_nobody_works_at_the_desk_without_a_sign_in(hall: Hall, tmp_path: Path) 
     held = json.loads(hall.file("mei").read_text())
     (tmp_path / "s.json").write_text(json.dumps(held | {"token": "a" * 43}))
     (tmp_path / "s.json").chmod(0o600)
-    with Desk.open(tmp_path / "s.json") as desk, pytest.raises(NotAuthentic):
+    with ServiceClient.open(tmp_path / "s.json") as desk, pytest.raises(NotAuthentic):
         desk.get("/v1/desk/contracts")
 
 
@@ -193,24 +197,24 @@ def test_suspending_stops_jobs_and_tells_what_was_delivered(hall: Hall) -> None:
     codes = service.pilot.codes()[:20]
     tags = service.tags(contract, codes)
     batch = service.batch(contract, tags, service.pilot.bank[:20])
-    deliver(service.outlet(), contract, JOB, batch)
+    submit_batch(service.outlet(), contract, JOB, batch)
     stopped = hall.step("hua", contract, "suspend", reason="a complaint")
     assert (stopped["state"], stopped["stopped_jobs"]) == ("suspended", 1)
     assert [(one["what"], one["rows"], one["job"]) for one in stopped["delivered"]] == [
-        ("match", 20 + CANARIES, JOB),
+        ("match", 20 + MIN_CANARIES, JOB),
         ("scores", 20, JOB),
     ]
     assert hall.get("ning", f"/contracts/{contract}/delivered")["delivered"] == stopped["delivered"]
-    with pytest.raises(Refused, match="suspended"):
+    with pytest.raises(NotAllowed, match="suspended"):
         service.tags(contract, codes)
     assert hall.step("jun", contract, "resume", reason="settled")["state"] == "active"
-    with pytest.raises(Refused, match="stopped"):
+    with pytest.raises(NotAllowed, match="stopped"):
         service.tags(contract, codes)
     service.open_job(contract)  # the same job again
     assert len(service.tags(contract, codes)) == 20
     ended = hall.step("jun", contract, "revoke", reason="the bank asked for it")
     assert (ended["state"], ended["stopped_jobs"], len(ended["delivered"])) == ("revoked", 1, 3)
-    with pytest.raises(Refused, match="revoked"):
+    with pytest.raises(NotAllowed, match="revoked"):
         service.tags(contract, codes)
 
 
@@ -222,7 +226,7 @@ def test_one_enterprise_scored_over_and_over_is_a_finding_and_one_entry(hall: Ha
     tags = service.tags(contract, [code])
     for _ in range(9):
         batch = service.batch(contract, tags, service.pilot.bank[-1:])
-        deliver(service.outlet(), contract, JOB, batch)
+        submit_batch(service.outlet(), contract, JOB, batch)
 
     def here(found: dict[str, Any]) -> list[dict[str, Any]]:
         return [one for one in found["findings"] if (one["contract"], one["rule"]) == (contract, "one-enterprise")]
@@ -310,7 +314,7 @@ def test_a_bank_can_be_registered_before_any_contract(hall: Hall) -> None:
         hall.post("mei", "/banks", card)
     bank = hall.post("mei", "/banks", card | {"fingerprint": Party(**card).fingerprint})["bank"]
     assert hall.post("jun", "/banks", card)["bank"] == bank
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         hall.post("ning", "/banks", card)
     with pytest.raises(Conflict):
         hall.post("mei", "/banks", card | {"public_key": Key().public_key_hex})
@@ -393,7 +397,7 @@ def test_a_plan_becomes_a_draft_and_options_go_over_it(hall: Hall, tmp_path: Pat
         "bank": {"name": hall.service.name, "public_key": hall.service.key.public_key_hex},
         "model": "credit",
         "model_version": 1,
-        "detail": Detail.TOTAL.value,
+        "detail": ResultDetail.TOTAL.value,
         "operations": ["match", "score"],
         "recipients": ["信贷部"],
         "ceilings": {"identifiers": 150, "identifiers_per_match": 150, "rows_per_job": 50, "jobs_per_day": 1},

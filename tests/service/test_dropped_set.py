@@ -8,8 +8,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from lab.bank.contract.agreement import check_agreement, check_standing
-from lab.bank.scoring.job import Job, score_portfolio
+from lab.bank.contract.agreement import verify_active_contract, verify_scoring_contract
+from lab.bank.scoring.job import ScoringRequest, score_portfolio
 from lab.terms.contract.document import Operation
 from lab.terms.errors import InvalidInput
 from tests.support.bank_homes import agree, at_home
@@ -36,14 +36,17 @@ def test_a_job_is_refused_before_anything_is_sent_and_the_bank_is_told_to_have_t
         scene.tables.bank.select(pl.Series("id", scene.tables.codes), pl.all()).write_csv(portfolio)
         outlet, now = house.outlet(bank.opened), scene.clock.now
         for refused in (
-            lambda: check_agreement(bank.home, outlet, contract, now=now),
+            lambda: verify_scoring_contract(bank.home, outlet, contract, now=now),
             lambda: score_portfolio(
-                bank.home, bank.opened, outlet, Job(portfolio, contract, tmp_path / "scores.csv", id_column="id")
+                bank.home,
+                bank.opened,
+                outlet,
+                ScoringRequest(portfolio, contract, tmp_path / "scores.csv", id_column="id"),
             ),
         ):
             with pytest.raises(InvalidInput, match="one of the parameter sets bgv-8192-a; found bgv-4096-a") as error:
                 refused()
             assert "amended (term: parameters)" in error.value.next_step
         assert house.entries("job.opened") == [] and not list(bank.home.folder.rglob("scoring-*"))
-        standing = check_standing(bank.home, outlet, contract, now=now, operations=(Operation.MATCH,))
+        standing = verify_active_contract(bank.home, outlet, contract, now=now, operations=(Operation.MATCH,))
         assert standing.contract.parameters == "bgv-4096-a"  # matching needs no set

@@ -12,12 +12,12 @@ import httpx
 import pytest
 import sqlalchemy
 
-from lab.bank.scoring.batch_transfer import deliver
+from lab.bank.scoring.batch_transfer import submit_batch
 from lab.bureau.key_management.metrics_token import metrics_token
 from lab.bureau.store.tables import BatchRow, JobRow
-from lab.terms.contract.document import Detail
-from lab.terms.errors import Busy, InvalidInput, NotFound, Refused
-from protocols.wire.frame import Frame, Kind
+from lab.terms.contract.document import ResultDetail
+from lab.terms.errors import Busy, InvalidInput, NotAllowed, NotFound
+from protocols.wire.frame import Frame, FrameKind
 from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import JOB, Process, Service
 
@@ -34,7 +34,7 @@ def until(true: Callable[[], bool], seconds: float = 60) -> None:
 
 
 def states(service: Service, contract: str) -> list[str]:
-    with service.bureau.store.read() as session:
+    with service.bureau.store.begin_read() as session:
         return list(session.scalars(sqlalchemy.select(BatchRow.state).where(BatchRow.contract_id == contract)))
 
 
@@ -58,7 +58,7 @@ def holders(service: Service) -> set[str]:
 @pytest.mark.parametrize("service", ["postgresql"], indirect=True)
 def test_batches_of_a_killed_service_are_answered_by_the_one_that_lives(service: Service) -> None:
     """While the other process only stands still, its batch is left to it; once it is dead, it is taken over."""
-    contract = service.contract(detail=Detail.TOTAL, scores_per_enterprise=100)
+    contract = service.contract(detail=ResultDetail.TOTAL, scores_per_enterprise=100)
     sent = batches(service, contract, 12)
     before = {path.name for path in (service.bureau.home.folder / "executors").iterdir()}
     second = Process(service.bureau.home.folder, "second-port")
@@ -81,7 +81,7 @@ def test_batches_of_a_killed_service_are_answered_by_the_one_that_lives(service:
     finally:
         second.stop(signal.SIGKILL)
     until(lambda: states(service, contract) == ["answered"] * len(sent))
-    replies = [deliver(outlet, contract, JOB, batch) for batch in sent]
+    replies = [submit_batch(outlet, contract, JOB, batch) for batch in sent]
     assert states(service, contract) == ["answered"] * len(sent)
     assert len({json.dumps(receipt, sort_keys=True) for _, receipt in replies}) == len(sent)
     kinds = service.ledger(contract)
@@ -92,20 +92,20 @@ def test_batches_of_a_killed_service_are_answered_by_the_one_that_lives(service:
 
 def test_a_batch_charged_just_before_a_kill_is_answered_after_the_next_start(service: Service) -> None:
     """The bureau's table says that it waits, and no workflow knows of it: as a kill between the two leaves it."""
-    contract = service.contract(detail=Detail.TOTAL)
+    contract = service.contract(detail=ResultDetail.TOTAL)
     (batch,) = batches(service, contract, 1)
     service.process.stop(signal.SIGKILL)
     service.bureau.receive_batch(contract, JOB, batch)
     assert states(service, contract) == ["charged"]
     service.process.start()
     until(lambda: states(service, contract) == ["answered"])
-    deliver(service.outlet(), contract, JOB, batch)
+    submit_batch(service.outlet(), contract, JOB, batch)
     assert service.ledger(contract).count("score.charged") == 1
 
 
 @pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 def test_a_batch_goes_under_its_own_hash_and_in_its_own_job(service: Service) -> None:
-    contract = service.contract(detail=Detail.TOTAL)
+    contract = service.contract(detail=ResultDetail.TOTAL)
     service.open_job(contract, "job-2")
     batch, other = batches(service, contract, 2)
     outlet = service.outlet()
@@ -113,14 +113,14 @@ def test_a_batch_goes_under_its_own_hash_and_in_its_own_job(service: Service) ->
         outlet.put_batch(contract, JOB, name_of(other), batch)
     with pytest.raises(NotFound):
         outlet.batch_reply(contract, JOB, name_of(batch))
-    deliver(outlet, contract, JOB, batch)
+    submit_batch(outlet, contract, JOB, batch)
     with pytest.raises(NotFound):
         outlet.batch_reply(contract, "job-2", name_of(batch))
 
 
 @pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 def test_beyond_its_room_the_service_says_when_to_come_back(service: Service) -> None:
-    contract = service.contract(detail=Detail.TOTAL, scores_per_enterprise=100)
+    contract = service.contract(detail=ResultDetail.TOTAL, scores_per_enterprise=100)
     most = service.bureau.home.settings.waiting_batches_per_contract
     sent = batches(service, contract, most + 1)
     service.process.stop()
@@ -133,12 +133,12 @@ def test_beyond_its_room_the_service_says_when_to_come_back(service: Service) ->
     assert len(list((service.bureau.home.folder / "batches").glob(f"{contract}-*"))) == most
     assert service.ledger(contract).count("score.charged") == most
     service.process.start()
-    deliver(service.outlet(), contract, JOB, sent[-1])
+    submit_batch(service.outlet(), contract, JOB, sent[-1])
     until(lambda: states(service, contract) == ["answered"] * (most + 1))
 
 
 def test_a_suspended_contract_stops_what_waits_and_goes_on_when_it_is_resumed(service: Service) -> None:
-    contract = service.contract(detail=Detail.TOTAL, scores_per_enterprise=100)
+    contract = service.contract(detail=ResultDetail.TOTAL, scores_per_enterprise=100)
     sent = batches(service, contract, 6)
     service.process.stop()
     for batch in sent:
@@ -146,24 +146,24 @@ def test_a_suspended_contract_stops_what_waits_and_goes_on_when_it_is_resumed(se
     service.suspend(contract)
     service.process.start()
     until(lambda: states(service, contract) == ["returned"] * len(sent))
-    with pytest.raises(Refused, match="suspended"):
+    with pytest.raises(NotAllowed, match="suspended"):
         service.outlet().batch_reply(contract, JOB, name_of(sent[0]))
     assert "score.answered" not in service.ledger(contract)
-    with service.bureau.store.read() as session:
+    with service.bureau.store.begin_read() as session:
         job = session.get(JobRow, (contract, JOB))
         assert job is not None and (job.state, job.rows_used) == ("stopped", 0)
     service.resume(contract)
     service.open_job(contract)
-    with pytest.raises(Refused, match="suspended"):  # why it was not answered is still to be heard
+    with pytest.raises(NotAllowed, match="suspended"):  # why it was not answered is still to be heard
         service.outlet().batch_reply(contract, JOB, name_of(sent[0]))
     for batch in sent:
-        deliver(service.outlet(), contract, JOB, batch)
+        submit_batch(service.outlet(), contract, JOB, batch)
     assert states(service, contract) == ["answered"] * len(sent)
 
 
 @pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 def test_a_jobs_progress_comes_as_events(service: Service) -> None:
-    contract = service.contract(detail=Detail.TOTAL, scores_per_enterprise=100)
+    contract = service.contract(detail=ResultDetail.TOTAL, scores_per_enterprise=100)
     sent = batches(service, contract, 3)
     target = f"/v1/contracts/{contract}/jobs/{JOB}/events"
     key = service.bureau.party.public_key
@@ -177,7 +177,7 @@ def test_a_jobs_progress_comes_as_events(service: Service) -> None:
             told.append(json.loads(line.removeprefix("data: ")))
             if len(told) == 1:
                 for batch in sent:
-                    deliver(service.outlet(), contract, JOB, batch)
+                    submit_batch(service.outlet(), contract, JOB, batch)
             elif told[-1]["batches"]["answered"] == 3 and told[-1]["state"] == "open":
                 service.outlet().end_job(contract, JOB)
     assert told[0]["batches"] == {"charged": 0, "answered": 0, "returned": 0}
@@ -188,9 +188,9 @@ def test_a_jobs_progress_comes_as_events(service: Service) -> None:
 
 @pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 def test_figures_are_for_who_has_the_token_and_tell_of_no_contract(service: Service) -> None:
-    contract = service.contract(detail=Detail.TOTAL)
+    contract = service.contract(detail=ResultDetail.TOTAL)
     (batch,) = batches(service, contract, 1)
-    deliver(service.outlet(), contract, JOB, batch)
+    submit_batch(service.outlet(), contract, JOB, batch)
     token = {"authorization": f"Bearer {metrics_token(service.bureau.home.folder)}"}
     answer = httpx.get(service.url + "/metrics", headers=token)
     figures = answer.raise_for_status().text
@@ -207,9 +207,9 @@ def test_figures_are_for_who_has_the_token_and_tell_of_no_contract(service: Serv
 @pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 def test_planted_values_are_in_no_log_no_figure_and_no_table_of_jobs(service: Service) -> None:
     """In paths, queries, headers and bodies, by a stranger and by the bank; and the town's own codes and records."""
-    contract = service.contract(detail=Detail.TOTAL)
+    contract = service.contract(detail=ResultDetail.TOTAL)
     (batch,) = batches(service, contract, 1)
-    deliver(service.outlet(), contract, JOB, batch)
+    submit_batch(service.outlet(), contract, JOB, batch)
     base = f"{service.url}/v1/contracts/{contract}/jobs/{JOB}"
     with httpx.Client(headers={"x-planted": PLANTED}) as client:
         client.get(f"{base}/events", params={"q": PLANTED})
@@ -218,7 +218,7 @@ def test_planted_values_are_in_no_log_no_figure_and_no_table_of_jobs(service: Se
         client.get(f"{service.url}/metrics", params={"q": PLANTED}, headers={"authorization": f"Bearer {PLANTED}"})
         token = metrics_token(service.bureau.home.folder)
         figures = client.get(f"{service.url}/metrics", headers={"authorization": f"Bearer {token}"}).text
-    planted = Frame(Kind.BATCH, {"planted": PLANTED}, (PLANTED.encode(),)).pack()
+    planted = Frame(FrameKind.BATCH, {"planted": PLANTED}, (PLANTED.encode(),)).pack()
     with pytest.raises(InvalidInput):
         service.outlet().put_batch(contract, JOB, name_of(planted), planted)
     home = service.bureau.home.folder

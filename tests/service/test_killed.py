@@ -15,9 +15,9 @@ import polars as pl
 import psutil
 import sqlalchemy
 
-from lab.bank.runs.store import find_run, unfinished_runs
+from lab.bank.runs.store import find_finished_run, unfinished_run_folders
 from lab.bureau.store.tables import BatchRow, InquiryRow, JobRow
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from tests.service.conftest import ROOT, Service
 from tests.service.test_bank_session import Bank, firms
 
@@ -33,7 +33,7 @@ def start_client(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen
 
 def progress_of(bank: Bank) -> int:
     """How many batches the unfinished run has decrypted."""
-    return sum(1 for folder in unfinished_runs(bank.home.runs) for _ in folder.glob("batch-*.npy"))
+    return sum(1 for folder in unfinished_run_folders(bank.home.runs) for _ in folder.glob("batch-*.npy"))
 
 
 def kill_workers(service: Service) -> int:
@@ -51,7 +51,7 @@ def kill_workers(service: Service) -> int:
 def test_a_job_survives_kills_of_both_sides_and_ends_once(service: Service, tmp_path: Path) -> None:
     bank = Bank(service, tmp_path)
     contract = bank.contract(
-        detail=Detail.TOTAL, rows_per_batch=ROWS_PER_BATCH, scores_per_enterprise=1, jobs_per_day=1
+        detail=ResultDetail.TOTAL, rows_per_batch=ROWS_PER_BATCH, scores_per_enterprise=1, jobs_per_day=1
     )
     codes = firms(*range(ROWS))
     portfolio = bank.portfolio(codes)
@@ -78,14 +78,14 @@ def test_a_job_survives_kills_of_both_sides_and_ends_once(service: Service, tmp_
     client = start_client(bank, contract, portfolio)
     assert client.wait(120) == os.EX_OK, (bank.folder / "client.log").read_text()
 
-    run = find_run(bank.home.runs, None)
-    assert run.manifest["resumed"] and run.manifest["scored"] == ROWS and not unfinished_runs(bank.home.runs)
+    run = find_finished_run(bank.home.runs, None)
+    assert run.manifest["resumed"] and run.manifest["scored"] == ROWS and not unfinished_run_folders(bank.home.runs)
     outputs = run.outputs.sort("code")
     assert outputs["code"].to_list() == sorted(codes)
-    assert np.array_equal(outputs["total:total"].to_numpy(), bank.plain(sorted(codes), Detail.TOTAL)[0])
+    assert np.array_equal(outputs["total:total"].to_numpy(), bank.plain(sorted(codes), ResultDetail.TOTAL)[0])
     assert pl.read_parquet(bank.out)["status"].to_list() == ["scored"] * ROWS
 
-    with service.bureau.store.read() as session:
+    with service.bureau.store.begin_read() as session:
         inquired = list(
             session.scalars(sqlalchemy.select(InquiryRow.enterprise).where(InquiryRow.contract_id == contract))
         )

@@ -17,21 +17,21 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from lab.bank.connection.client import Outlet
+from lab.bank.connection.client import BureauClient
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.register import import_register
-from lab.bureau.model_registry.registry import keep_model, publish_model
-from lab.bureau.store.tables import EntryRow
+from lab.bureau.model_registry.registry import publish_model, save_model
+from lab.bureau.store.tables import LedgerEntryRow
 from lab.terms.errors import Busy, NotFound
 from protocols.matching import bank
-from protocols.matching.bureau import SHARD, evaluate_register
+from protocols.matching.bureau import REGISTER_CHUNK_ROWS, evaluate_register
 from protocols.wire.frame import MalformedFrame
 from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import JOB, Pilot, Process, Service
 from tests.support import bank_matching
 
 ENTRIES = 140_000
-SHARDS = -(-ENTRIES // SHARD)
+SHARDS = -(-ENTRIES // REGISTER_CHUNK_ROWS)
 CODES = [f"large-{number:06d}" for number in range(ENTRIES)]
 
 
@@ -53,21 +53,21 @@ class Large:
         bureau = self.service.bureau
         import_register(bureau.store, bureau.home, self.source, id_column="id", id_kind="opaque")
 
-    def setup(self, contract: str = "") -> bank.Setup:
+    def setup(self, contract: str = "") -> bank.SetupManifest:
         return bank.read_setup(ready(self.service.outlet(), contract or self.contract))
 
-    def buckets(self, setup: bank.Setup, first: int, count: int) -> list[bytes]:
+    def buckets(self, setup: bank.SetupManifest, first: int, count: int) -> list[bytes]:
         shard = self.service.outlet().matching_shard(self.contract, JOB, setup.sha256, first, count)
         return bank.read_shard(shard, setup, first, min(count, setup.geometry.buckets - first))
 
     def evaluations(self) -> list[dict[str, Any]]:
         """What the ledger tells of registers evaluated."""
-        with self.service.bureau.store.read() as session:
-            query = sqlalchemy.select(EntryRow.body).where(EntryRow.kind == "register.evaluated")
-            return [json.loads(body)["facts"] for body in session.scalars(query.order_by(EntryRow.seq))]
+        with self.service.bureau.store.begin_read() as session:
+            query = sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == "register.evaluated")
+            return [json.loads(body)["facts"] for body in session.scalars(query.order_by(LedgerEntryRow.seq))]
 
 
-def ready(outlet: Outlet, contract: str) -> bytes:
+def ready(outlet: BureauClient, contract: str) -> bytes:
     """The manifest, as soon as the register is prepared."""
     while True:
         try:
@@ -88,7 +88,7 @@ def large(tmp_path_factory: pytest.TempPathFactory, pilot: Pilot) -> Iterator[La
         service = Service(process, bureau, pilot)
         found = Large(service, "", source, Busy(""), 0)
         found.bring(CODES)
-        keep_model(bureau.store, bureau.home, pilot.model, "main")
+        save_model(bureau.store, bureau.home, pilot.model, "main")
         publish_model(bureau.store, bureau.home, "credit", 1)
         process.start()
         try:
@@ -115,10 +115,12 @@ def test_killed_while_it_evaluates_its_register_it_goes_on_where_it_was(large: L
     facts = large.evaluations()[0]
     assert (facts["rows"], facts["carried"]) == (ENTRIES, 0)
     assert facts["resumed"] + facts["computed"] == ENTRIES
-    assert facts["resumed"] >= (large.shards_kept - 1) * SHARD
+    assert facts["resumed"] >= (large.shards_kept - 1) * REGISTER_CHUNK_ROWS
     (path,) = (large.service.bureau.home.folder / "evaluated").rglob("main-1-*/all/values")
     values = np.fromfile(path, dtype=np.uint8).reshape(ENTRIES, 32)
-    rows = sorted({*range(0, ENTRIES, 631), *(shard * SHARD - 1 for shard in range(1, SHARDS)), ENTRIES - 1})
+    rows = sorted(
+        {*range(0, ENTRIES, 631), *(shard * REGISTER_CHUNK_ROWS - 1 for shard in range(1, SHARDS)), ENTRIES - 1}
+    )
     keys = large.service.bureau.keys
     engine = bank_matching.ENGINE
     codes = [CODES[row] for row in rows]
@@ -131,13 +133,13 @@ def test_killed_while_it_evaluates_its_register_it_goes_on_where_it_was(large: L
 def test_an_interrupted_download_goes_on_by_range_also_after_a_kill(large: Large) -> None:
     setup = large.setup()
     assert (setup.entries, setup.geometry.buckets) == (ENTRIES, 3)
-    assert 8 * setup.bytes / ENTRIES < bank.BOUND_BITS + 0.7
+    assert 8 * setup.total_bytes / ENTRIES < bank.MIN_BITS_PER_ENTRY + 0.7
     service = large.service
     target = f"/v1/contracts/{large.contract}/matching/setup/{setup.sha256}?job={JOB}&first=0&count=3"
     headers = sign_request("GET", target, b"", service.key, bureau_key=service.bureau.keys.public_key_hex)
     with httpx.stream("GET", service.url + target, headers=headers, timeout=60) as answer:
         part = next(answer.iter_raw(50_000))  # and the connection breaks off
-    assert 0 < len(part) < setup.bytes
+    assert 0 < len(part) < setup.total_bytes
     with pytest.raises(MalformedFrame):
         bank.read_shard(part, setup, 0, 3)
     held = large.buckets(setup, 0, 1)
@@ -172,13 +174,13 @@ def test_a_days_delta_is_small_and_leads_to_the_bytes_that_the_manifest_names(la
     facts = large.evaluations()[-1]
     assert (facts["computed"], facts["carried"], facts["resumed"]) == (60, ENTRIES - 40, 0)
     delta = outlet.matching_delta(large.contract, JOB, new.sha256, old.sha256)
-    assert len(delta) < 1_500 < new.bytes / 400
+    assert len(delta) < 1_500 < new.total_bytes / 400
     changed = bank.read_delta(delta, old, new)
     after = [
         bank.apply_delta(coded, added, removed, new.geometry)
         for coded, (added, removed) in zip(held, changed, strict=True)
     ]
-    assert tuple(hashlib.sha256(coded).digest() for coded in after) == new.hashes
+    assert tuple(hashlib.sha256(coded).digest() for coded in after) == new.bucket_hashes
     assert after == large.buckets(new, 0, 64)
     sizes = [[len(bank.decode_bucket(part, new.geometry)) for part in pair] for pair in changed]
     assert np.sum(sizes, axis=0).tolist() == [60, 40]

@@ -12,16 +12,16 @@ import httpx
 import pytest
 from sqlalchemy import select
 
-from lab.bank.contract.ledger_witness import Exchange, Witness
+from lab.bank.contract.ledger_witness import BatchExchange, LedgerWitness
 from lab.bank.home import BankHome
-from lab.bank.scoring.batch_transfer import deliver
+from lab.bank.scoring.batch_transfer import submit_batch
 from lab.bureau.bureau import Bureau
 from lab.bureau.people import NewAccount, Role
-from lab.bureau.store.tables import EntryRow
+from lab.bureau.store.tables import LedgerEntryRow
 from lab.terms.errors import NotAuthentic, NotFound
 from lab.terms.ledger.receipt import ScoreReceipt, verify_receipt
-from lab.terms.ledger.tree import SignedHead, verify_consistency
-from protocols.scoring.messages import digest
+from lab.terms.ledger.tree import SignedTreeHead, verify_consistency
+from protocols.scoring.messages import frame_sha256
 from tests.service.conftest import JOB, RECIPIENT, Service
 from tests.support.people_front import GOOD, Front, close_front, open_front
 
@@ -49,7 +49,7 @@ def scored(service: Service) -> tuple[str, bytes, bytes, dict]:
     codes = service.pilot.codes()[:20]
     tags = service.tags(contract, codes)
     batch = service.batch(contract, tags, service.pilot.bank[:20])
-    reply, receipt = deliver(service.outlet(), contract, JOB, batch)
+    reply, receipt = submit_batch(service.outlet(), contract, JOB, batch)
     return contract, batch, reply, receipt
 
 
@@ -66,26 +66,26 @@ def test_a_reply_comes_with_a_receipt_that_proves_itself(
     assert (found.contract, found.job, found.rows) == (contract, JOB, 20)
     home, _ = BankHome.create(tmp_path / "bank", name="某银行", key_file=tmp_path / "key")
     outlet = service.outlet()
-    witness = Witness(home, service.bureau.party, outlet.ledger_consistency)
-    exchange = Exchange(contract, JOB, "credit@1", 20, digest(batch), reply)
-    witness.check(receipt, exchange)
-    reply_again, receipt_again = deliver(outlet, contract, JOB, batch)
+    witness = LedgerWitness(home, service.bureau.party, outlet.ledger_consistency)
+    exchange = BatchExchange(contract, JOB, "credit@1", 20, frame_sha256(batch), reply)
+    witness.check_receipt(receipt, exchange)
+    reply_again, receipt_again = submit_batch(outlet, contract, JOB, batch)
     assert reply_again == reply
-    assert witness.check(receipt_again, exchange).entry == found.entry
+    assert witness.check_receipt(receipt_again, exchange).entry_number == found.entry_number
     size = service.bureau.log.sign_head().size
     if size > found.head.size:
-        witness.follow(service.bureau.log.head())
+        witness.advance_head(service.bureau.log.head())
     with pytest.raises(NotFound):
         outlet.ledger_consistency(1, size + 1000)
 
 
 def test_anyone_may_hold_the_bureau_to_its_heads(service: Service) -> None:
     with httpx.Client(base_url=service.url, trust_env=False) as client:
-        old = SignedHead.read(client.get("/v1/ledger/head").json())
+        old = SignedTreeHead.read(client.get("/v1/ledger/head").json())
         old.verify(key_of(service))
         service.contract()
         service.bureau.log.sign_head()
-        new = SignedHead.read(client.get("/v1/ledger/head").json())
+        new = SignedTreeHead.read(client.get("/v1/ledger/head").json())
         new.verify(key_of(service))
         assert new.size > old.size
         proof = client.get("/v1/ledger/consistency", params={"from": old.size, "to": new.size}).json()
@@ -152,8 +152,8 @@ def test_lab_audit_reads_exports_and_verifies(
     checked = front.ok(
         "audit", "verify", export, "--card", card, "--head", head, "--head", kept, "--thorough", session=offline
     )
-    with service.bureau.store.read() as session:
-        kinds = list(session.scalars(select(EntryRow.kind).where(EntryRow.seq <= checked["entries"])))
+    with service.bureau.store.begin_read() as session:
+        kinds = list(session.scalars(select(LedgerEntryRow.kind).where(LedgerEntryRow.seq <= checked["entries"])))
     assert checked["entries"] == len(kinds) and sum(checked["kinds"].values()) == len(kinds)
     assert checked["kinds"]["score.answered"] == kinds.count("score.answered")
     told = front.ok("audit", "receipt", kept, "--key", key, session=offline)
@@ -181,12 +181,12 @@ def test_an_enterprise_learns_who_asked_about_it(
     assert len(mine) == 1
     assert (mine[0]["bank"], mine[0]["purpose"], mine[0]["recipient"]) == (service.name, "credit-approval", RECIPIENT)
     assert (mine[0]["model"], mine[0]["version"], mine[0]["answered"]) == ("credit@1", 1, True)
-    assert mine[0]["entry"] == ScoreReceipt.read(scored[3]).entry
+    assert mine[0]["entry"] == ScoreReceipt.read(scored[3]).entry_number
     assert not front.ok("audit", "inquiries", "firm-9999", session=auditor)["inquiries"]
     read = front.entries("inquiries.read")[-2:]
     assert [entry["facts"]["inquiries"] for entry in read] == [len(found), 0]
-    with service.bureau.store.read() as session:
-        bodies = " ".join(session.scalars(select(EntryRow.body)))
+    with service.bureau.store.begin_read() as session:
+        bodies = " ".join(session.scalars(select(LedgerEntryRow.body)))
     assert "firm-0" not in bodies and "firm-9" not in bodies
     assert service.bureau.keys.pseudonyms(["firm-0003"], 1)[0] not in bodies
     log = (service.bureau.home.folder / "logs" / "service.jsonl").read_text()
@@ -200,13 +200,13 @@ def test_a_database_put_back_to_an_earlier_state_is_found_out_by_the_bank(tmp_pa
     shutil.copy(folder / "bureau.db", copy)
     home, _ = BankHome.create(tmp_path / "bank", name="某银行", key_file=tmp_path / "key")
 
-    def work(*names: str) -> SignedHead:
+    def work(*names: str) -> SignedTreeHead:
         """The bureau goes on: accounts are added, a head is signed, and the bank is shown it."""
         with Bureau.open(folder) as bureau:
             for name in names:
                 bureau.people.add(NewAccount(name, "credit", frozenset({Role.STEWARD}), "", None), by="local")
             head = bureau.log.sign_head()
-            Witness(home, bureau.party, bureau.log.prove_consistency).follow(head)
+            LedgerWitness(home, bureau.party, bureau.log.prove_consistency).advance_head(head)
             return head
 
     first = work("a.one")

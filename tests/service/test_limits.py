@@ -12,13 +12,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from lab.bank.matching.job_client import Counterpart
+from lab.bank.matching.job_client import MatchingJobClient
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError, Unreachable
-from protocols.wire.frame import Frame, Kind
+from protocols.wire.frame import Frame, FrameKind
 from protocols.wire.http_signatures import sign_request
 from tests.support.bureau_standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
 
-FRAME = Frame(Kind.MATCH_REQUEST, {}, (b"blinded",)).pack()
+FRAME = Frame(FrameKind.MATCH_REQUEST, {}, (b"blinded",)).pack()
 CONTRACT_PATH = f"/v1/contracts/{CONTRACT}"
 PATH = f"{CONTRACT_PATH}/matching?job={JOB}"
 CANARY = "canary-8c1f"
@@ -29,9 +29,9 @@ def send(service: Running, method: str, target: str, body: bytes = b"", *, key=N
     return httpx.request(method, service.url + target, content=body, headers=headers | {"content-type": media})
 
 
-def waiting(service: Running) -> Counterpart:
+def waiting(service: Running) -> MatchingJobClient:
     """A bank that asks again while it is told that the service is busy."""
-    return Counterpart(service.outlet(), CONTRACT, JOB)
+    return MatchingJobClient(service.outlet(), CONTRACT, JOB)
 
 
 def raw(service: Running, *, announced: int, body: bytes = b"") -> socket.socket:
@@ -101,7 +101,7 @@ def test_a_connection_that_breaks_off_frees_its_place(tmp_path):
 
 @pytest.mark.parametrize("announce", [True, False])
 def test_a_body_beyond_its_cap_is_refused(tmp_path, announce):
-    big = Frame(Kind.MATCH_REQUEST, {}, (bytes(5000),)).pack()
+    big = Frame(FrameKind.MATCH_REQUEST, {}, (bytes(5000),)).pack()
     with running(tmp_path, match_bytes=1000) as service:
         if announce:
             answer = send(service, "POST", PATH, big)
@@ -116,7 +116,7 @@ def test_a_body_beyond_its_cap_is_refused(tmp_path, announce):
 
 def test_a_long_body_that_is_refused_still_hears_why(tmp_path):
     """The answer comes before the body's end; closing at once would reset the connection and lose it."""
-    long = Frame(Kind.MATCH_REQUEST, {}, (bytes(30_000_000),)).pack()
+    long = Frame(FrameKind.MATCH_REQUEST, {}, (bytes(30_000_000),)).pack()
     release = threading.Event()
     with running(tmp_path, heavy_places=1, match_bytes=40_000_000, retry_after=1) as service:
         stranger = service.outlet(key=Key())

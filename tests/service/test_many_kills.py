@@ -18,9 +18,9 @@ import polars as pl
 import pytest
 import sqlalchemy
 
-from lab.bank.runs.store import finished_runs, unfinished_runs
+from lab.bank.runs.store import finished_runs, unfinished_run_folders
 from lab.bureau.store.tables import BatchRow, InquiryRow, JobRow
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.ledger.export import verify_export
 from tests.service.conftest import ROOT, Service
 from tests.service.test_bank_session import Bank, firms
@@ -77,7 +77,7 @@ def test_every_job_ends_once_through_kills_of_everything(service: Service, tmp_p
         (tmp_path / str(place)).mkdir()
         bank = Bank(service, tmp_path / str(place))
         terms = {"rows_per_batch": ROWS_PER_BATCH, "scores_per_enterprise": JOBS, "jobs_per_day": JOBS}
-        banks.append((bank, bank.contract(detail=Detail.TOTAL, **terms)))
+        banks.append((bank, bank.contract(detail=ResultDetail.TOTAL, **terms)))
         bank.portfolio(firms(*range(place, place + ROWS)))
     chance, kills = random.Random(29), Counter[str]()
     drivers = Drivers(service, tmp_path, banks)
@@ -101,11 +101,11 @@ def test_every_job_ends_once_through_kills_of_everything(service: Service, tmp_p
     batches = ROWS // ROWS_PER_BATCH
     for bank, contract in banks:
         runs = finished_runs(bank.home.runs)
-        assert len(runs) == JOBS // BANKS and not unfinished_runs(bank.home.runs)
+        assert len(runs) == JOBS // BANKS and not unfinished_run_folders(bank.home.runs)
         assert len({run.manifest["run"] for run in runs}) == len({run.manifest["out"] for run in runs}) == len(runs)
         tables = [pl.read_parquet(run.manifest["out"]).sort("id") for run in runs]
         assert all(table.equals(tables[0]) for table in tables) and tables[0]["status"].to_list() == ["scored"] * ROWS
-        with service.bureau.store.read() as session:
+        with service.bureau.store.begin_read() as session:
             jobs = list(session.scalars(sqlalchemy.select(JobRow).where(JobRow.contract_id == contract)))
             states = Counter(session.scalars(sqlalchemy.select(BatchRow.state).where(BatchRow.contract_id == contract)))
             asked = Counter(

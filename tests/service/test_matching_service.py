@@ -16,21 +16,21 @@ import numpy as np
 import pytest
 import sqlalchemy
 
-from lab.bank.scoring.batch_transfer import deliver
-from lab.bureau.store.tables import EntryRow
-from lab.terms.contract.document import Detail
-from lab.terms.errors import InvalidInput, NotFound, Refused, ShulabError
+from lab.bank.scoring.batch_transfer import submit_batch
+from lab.bureau.store.tables import LedgerEntryRow
+from lab.terms.contract.document import ResultDetail
+from lab.terms.errors import InvalidInput, NotAllowed, NotFound, ShulabError
 from models.shared.sheet import BankSheet
 from protocols.matching import bank
 from protocols.matching.messages import pack_elements, read_elements
-from protocols.wire.frame import Frame, Kind, unpack
+from protocols.wire.frame import Frame, FrameKind, unpack_frame
 from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import JOB, Service
 from tests.support import bank_matching
 from tests.unit.protocols.matching.engines.test_x25519 import SMALL, TWIST, P
 
 STRANGERS = [f"stranger-{number:04d}" for number in range(200)]
-CANARIES = bank.CANARIES
+CANARIES = bank.MIN_CANARIES
 WIDTH = {"x25519": 32, "openmined": 33}
 each_engine = pytest.mark.parametrize("engine", bank.ENGINES)
 once = pytest.mark.parametrize("service", ["sqlite"], indirect=True)
@@ -53,9 +53,11 @@ def answers_of(service: Service, contract: str) -> list[dict[str, Any]]:
 
 def facts_of(service: Service, contract: str | None, *kinds: str) -> list[dict[str, Any]]:
     """What ledger entries of these kinds say, in order."""
-    with service.bureau.store.read() as session:
-        query = sqlalchemy.select(EntryRow.body).where(EntryRow.contract_id == contract, EntryRow.kind.in_(kinds))
-        return [json.loads(body)["facts"] for body in session.scalars(query.order_by(EntryRow.seq))]
+    with service.bureau.store.begin_read() as session:
+        query = sqlalchemy.select(LedgerEntryRow.body).where(
+            LedgerEntryRow.contract_id == contract, LedgerEntryRow.kind.in_(kinds)
+        )
+        return [json.loads(body)["facts"] for body in session.scalars(query.order_by(LedgerEntryRow.seq))]
 
 
 def restart(service: Service, number: signal.Signals = signal.SIGTERM) -> None:
@@ -117,15 +119,15 @@ def test_at_the_ceiling_what_is_paid_for_is_answered_and_nothing_else(service: S
     contract = service.contract(identifiers=5 + CANARIES)
     request = bank_matching.request(STRANGERS[:5])
     first = service.outlet().match(contract, JOB, request)[0]
-    with pytest.raises(Refused, match="term: identifiers"):
+    with pytest.raises(NotAllowed, match="term: identifiers"):
         service.outlet().match(contract, JOB, bank_matching.request(STRANGERS[:1]))
     assert service.outlet().match(contract, JOB, request)[0] == first
     service.suspend(contract)
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         service.outlet().match(contract, JOB, request)
     service.outlet().end_job(contract, JOB)
     service.resume(contract)
-    with pytest.raises(Refused, match="ended"):
+    with pytest.raises(NotAllowed, match="ended"):
         service.outlet().match(contract, JOB, request)
     assert used(service, contract) == 5 + CANARIES
 
@@ -146,7 +148,7 @@ def test_killed_while_it_answers_it_charges_once(service: Service) -> None:
     contract = service.contract()
     codes = [f"big-{number:05d}" for number in range(55_000)] + service.pilot.codes()
     blinding = bank.Blinding(bank_matching.ENGINE, os.urandom(32))
-    request = blinding.request(codes)
+    request = blinding.build_request(codes)
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(service.outlet().match, contract, JOB, request)
         while not matches(service, contract):
@@ -157,11 +159,13 @@ def test_killed_while_it_answers_it_charges_once(service: Service) -> None:
             asked.result(60)
     service.process.start()
     response = service.answer(contract, request)
-    assert used(service, contract) == len(codes) + bank.canaries_for(len(codes))
+    assert used(service, contract) == len(codes) + bank.canary_count(len(codes))
     assert matches(service, contract) == ["match.charged", "match.repeated"]
     setup, held = bank_matching.places(service.outlet(), contract, JOB)
-    digests = bank.digests(contract, codes, blinding.finish(response, len(codes), setup.stated.public_key))
-    buckets, places = bank.place(setup.geometry, digests[:, bank.TAG_BYTES :])
+    digests = bank.derive_tags_and_marks(
+        contract, codes, blinding.finalize(response, len(codes), setup.signed_key.public_key)
+    )
+    buckets, places = bank.locate_marks(setup.geometry, digests[:, bank.TAG_BYTES :])
     found = [int(place) in held[bucket] for bucket, place in zip(buckets, places, strict=True)]
     assert np.flatnonzero(found).tolist() == list(range(55_000, len(codes)))
 
@@ -182,7 +186,7 @@ def elements(engine: str, *numbers: int | bytes) -> bytes:
     """A request of these elements."""
     rows = b"".join(n if isinstance(n, bytes) else n.to_bytes(32, "little") for n in numbers)
     width = WIDTH[engine]
-    return pack_elements(Kind.MATCH_REQUEST, engine, np.frombuffer(rows, dtype=np.uint8).reshape(-1, width))
+    return pack_elements(FrameKind.MATCH_REQUEST, engine, np.frombuffer(rows, dtype=np.uint8).reshape(-1, width))
 
 
 def refused(service: Service, contract: str, wrong: dict[str, bytes], send: Callable[[bytes], object]) -> None:
@@ -201,11 +205,11 @@ def refused(service: Service, contract: str, wrong: dict[str, bytes], send: Call
 def test_frames_that_are_changed_on_their_way_are_refused_and_not_charged(service: Service, engine: str) -> None:
     contract = service.contract(engine=engine)
     good = bank_matching.request(STRANGERS[:4], engine)
-    frame, other = unpack(good, Kind.MATCH_REQUEST), next(name for name in bank.ENGINES if name != engine)
+    frame, other = unpack_frame(good, FrameKind.MATCH_REQUEST), next(name for name in bank.ENGINES if name != engine)
     part = frame.parts[0]
 
     def with_(meta: dict[str, object], *parts: bytes) -> bytes:
-        return Frame(Kind.MATCH_REQUEST, {**frame.meta, **meta}, parts).pack()
+        return Frame(FrameKind.MATCH_REQUEST, {**frame.meta, **meta}, parts).pack()
 
     # A frame that no writer of frames would make: its prefix ends with the number of parts.
     two_parts = good[:10] + (2).to_bytes(4, "big") + good[14:] + good[-len(part) - 4 :]
@@ -214,7 +218,7 @@ def test_frames_that_are_changed_on_their_way_are_refused_and_not_charged(servic
         "a byte less": good[:-1],
         "half": good[: len(good) // 2],
         "head alone": good[:12],
-        "another kind": Frame(Kind.MATCH_RESPONSE, frame.meta, frame.parts).pack(),
+        "another kind": Frame(FrameKind.MATCH_RESPONSE, frame.meta, frame.parts).pack(),
         "a shorter part": with_({}, part[:-1]),
         "one element less": with_({}, part[: -WIDTH[engine]]),
         "one announced less": with_({"count": 67}, part),
@@ -260,7 +264,7 @@ def test_elements_that_are_none_of_the_group_are_refused_and_not_charged(service
 @once
 def test_points_that_are_none_of_p256_are_refused_and_not_charged(service: Service) -> None:
     contract = service.contract(engine="openmined")
-    point = unpack(bank_matching.request(STRANGERS[:1], "openmined"), Kind.MATCH_REQUEST).parts[0][:33]
+    point = unpack_frame(bank_matching.request(STRANGERS[:1], "openmined"), FrameKind.MATCH_REQUEST).parts[0][:33]
     wrong = {
         "infinity": elements("openmined", bytes(33)),
         "beyond the field": elements("openmined", b"\2" + b"\xff" * 32),
@@ -275,7 +279,7 @@ def test_points_that_are_none_of_p256_are_refused_and_not_charged(service: Servi
 @once
 def test_more_than_the_contract_allows_is_refused_before_it_is_evaluated(service: Service) -> None:
     contract = service.contract(identifiers_per_match=10 + CANARIES)
-    with pytest.raises(Refused, match="identifiers_per_match"):
+    with pytest.raises(NotAllowed, match="identifiers_per_match"):
         service.outlet().match(contract, JOB, bank_matching.request(STRANGERS[:11]))
     big = elements("x25519", *(bytes([3]) + os.urandom(31) for _ in range(70_000)))
     with pytest.raises(InvalidInput, match="at most 2000000 bytes"):
@@ -285,7 +289,7 @@ def test_more_than_the_contract_allows_is_refused_before_it_is_evaluated(service
 
 def blinded(count: int) -> np.ndarray:
     """Elements of strangers, as a bank blinds them."""
-    return read_elements(bank_matching.request(STRANGERS[:count]), Kind.MATCH_REQUEST, "x25519", 32)[:count]
+    return read_elements(bank_matching.request(STRANGERS[:count]), FrameKind.MATCH_REQUEST, "x25519", 32)[:count]
 
 
 # --- set-ups by name --------------------------------------------------------------------------------------------------
@@ -296,9 +300,9 @@ def test_a_set_up_is_its_contracts_alone_and_only_while_it_is_the_present_one(se
     one, other = service.contract(), service.contract()
     outlet = service.outlet()
     setups = [bank.read_setup(outlet.matching_setup(contract, JOB)) for contract in (one, other)]
-    assert setups[0].hashes != setups[1].hashes
+    assert setups[0].bucket_hashes != setups[1].bucket_hashes
     assert outlet.matching_shard(one, JOB, setups[0].sha256, 0, 1)
-    for sha256 in (setups[1].sha256, "00" * 32, setups[0].hashes[0].hex()):
+    for sha256 in (setups[1].sha256, "00" * 32, setups[0].bucket_hashes[0].hex()):
         with pytest.raises(NotFound, match="not the present one"):
             outlet.matching_shard(one, JOB, sha256, 0, 1)
         with pytest.raises(NotFound):
@@ -311,7 +315,10 @@ def test_a_set_up_is_its_contracts_alone_and_only_while_it_is_the_present_one(se
             with pytest.raises(InvalidInput, match="buckets"):
                 outlet.matching_shard(one, JOB, setups[0].sha256, first, count)
         else:
-            assert len(unpack(outlet.matching_shard(one, JOB, setups[0].sha256, 0, 64), Kind.MATCH_SHARD).parts) == 1
+            assert (
+                len(unpack_frame(outlet.matching_shard(one, JOB, setups[0].sha256, 0, 64), FrameKind.MATCH_SHARD).parts)
+                == 1
+            )
     with pytest.raises(NotFound):
         outlet.matching_shard(one, "no-job", setups[0].sha256, 0, 1)
     with pytest.raises(NotFound):
@@ -328,12 +335,14 @@ def test_both_engines_match_and_score(service: Service, engine: str) -> None:
     assert found.indices.tolist() == list(range(len(STRANGERS), len(STRANGERS) + len(codes)))
     records = service.pilot.bank[rows]
     batch = service.batch(contract, found.tags, records)
-    reply, _ = deliver(service.outlet(), contract, JOB, batch)
-    answers = BankSheet.from_json(service.outlet().sheet(contract)).indicators(records)
-    expected = service.pilot.model.terms(service.pilot.public[rows], Detail.TOTAL).apply(answers)
+    reply, _ = submit_batch(service.outlet(), contract, JOB, batch)
+    answers = BankSheet.from_json(service.outlet().sheet(contract)).compute_indicators(records)
+    expected = service.pilot.model.score_weights(service.pilot.public[rows], ResultDetail.TOTAL).apply_to_indicators(
+        answers
+    )
     assert np.array_equal(service.holder.decrypt(reply, rows=len(rows), batch=batch), expected)
     stray = bank_matching.match(service.outlet(), contract, JOB, STRANGERS[:3], engine)
     assert not len(stray.indices)
-    with pytest.raises(Refused, match="1 of 1"):
+    with pytest.raises(NotAllowed, match="1 of 1"):
         tags = stray.digests[:1, : bank.TAG_BYTES]
-        deliver(service.outlet(), contract, JOB, service.batch(contract, tags, service.pilot.bank[[0]]))
+        submit_batch(service.outlet(), contract, JOB, service.batch(contract, tags, service.pilot.bank[[0]]))

@@ -19,13 +19,13 @@ import sqlalchemy
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 from joserfc.jwk import ECKey, RSAKey
 
-from lab.bureau.people import Role, Subject
-from lab.bureau.store.tables import TallyRow
+from lab.bureau.people import OidcSubject, Role
+from lab.bureau.store.tables import EntryTallyRow
 from lab.sdk.browser_sign_in import sign_in_by_browser
-from lab.sdk.session_file import Held
+from lab.sdk.session_file import SavedSession
 from lab.terms.errors import InvalidInput, Unreachable
-from sandbox.oidc.configured_provider import find_provider
-from sandbox.oidc.pending_sign_ins import CALLBACK, MOST, Once
+from sandbox.oidc.configured_provider import load_oidc_provider
+from sandbox.oidc.pending_sign_ins import CALLBACK_PATH, MAX_PENDING, OneTimeStore
 from sandbox.settings import ServiceSettings
 from tests.service.conftest import ROOT
 from tests.support.crooked_provider import CLIENT, SECRET, Claims, Crooked, crooked_provider
@@ -54,7 +54,7 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certified]:
         sys.executable,
         "-m",
         "tests.support.openid_provider",
-        public + CALLBACK,
+        public + CALLBACK_PATH,
         CLIENT,
         SECRET,
         str(folder / "issuer"),
@@ -75,7 +75,7 @@ def certified(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Certified]:
             oidc_client_secret_file=str(folder / "secret"),
             local_accounts=False,
         )
-        front.account("li.wei", Role.OFFICER, elsewhere=Subject(issuer, "u-1"))
+        front.account("li.wei", Role.OFFICER, elsewhere=OidcSubject(issuer, "u-1"))
         try:
             yield Certified(issuer, front)
         finally:
@@ -132,7 +132,7 @@ def test_passwords_are_off_where_the_settings_say_so(certified: Certified) -> No
 
 
 def test_the_command_line_signs_in_by_a_browser(certified: Certified, tmp_path: Path) -> None:
-    """``BROWSER`` is a command that follows redirects and keeps cookies, as a browser does."""
+    """``BROWSER_COOKIE`` is a command that follows redirects and keeps cookies, as a browser does."""
     certified.sits_there("u-1")
     front, session = certified.front, tmp_path / "session.json"
     script = tmp_path / "browser.py"
@@ -148,7 +148,7 @@ def test_the_command_line_signs_in_by_a_browser(certified: Certified, tmp_path: 
     assert front.ok("account", "who", session=session)["roles"] == ["officer"]
     seen = (tmp_path / "seen").read_text()
     assert seen.startswith("http://127.0.0.1:") and "/signed-in?" in seen and "可以关闭此页" in seen
-    assert Held.read(session).token not in seen
+    assert SavedSession.read(session).token not in seen
     certified.sits_there("u-stranger")
     session.unlink()
     front.fails(6, "account", "sign-in", "--browser", "--service", front.url, session=session, BROWSER=browser)
@@ -229,7 +229,7 @@ def bent(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Crooked, Fr
             oidc_client_id=CLIENT,
             oidc_client_secret=SECRET,
         )
-        front.account("li.wei", Role.OFFICER, elsewhere=Subject(provider.issuer, "u-1"))
+        front.account("li.wei", Role.OFFICER, elsewhere=OidcSubject(provider.issuer, "u-1"))
         try:
             yield provider, front
         finally:
@@ -303,7 +303,7 @@ def test_a_provider_that_is_right_lets_in(bent: tuple[Crooked, Front]) -> None:
     provider.straight()
     assert go_round(front).status_code == 200
     assert create_s256_code_challenge(provider.exchanged["code_verifier"]) == provider.asked["code_challenge"]
-    assert provider.exchanged["redirect_uri"] == provider.asked["redirect_uri"] == front.url + CALLBACK
+    assert provider.exchanged["redirect_uri"] == provider.asked["redirect_uri"] == front.url + CALLBACK_PATH
 
 
 @pytest.mark.parametrize("why", BENDS)
@@ -324,7 +324,7 @@ def test_tokens_that_the_provider_did_not_sign_let_nobody_in(bent: tuple[Crooked
     provider.straight()
     provider.sign = lambda claims: SIGNS[why](provider, claims)
     with front.bureau.store.begin() as session:  # as if an hour had passed: of many failures the first few have entries
-        session.execute(sqlalchemy.delete(TallyRow))
+        session.execute(sqlalchemy.delete(EntryTallyRow))
     answer = go_round(front)
     assert answer.status_code == 401, answer.text
     detail = answer.json()["detail"]
@@ -371,16 +371,16 @@ def test_metadata_that_lead_elsewhere_are_not_followed(
     provider.straight()
     provider.metadata = metadata
     settings = ServiceSettings(oidc_issuer=provider.issuer, oidc_client_id=CLIENT, public_url="http://127.0.0.1:1")
-    found = find_provider(settings)
+    found = load_oidc_provider(settings)
     assert found is not None
     with pytest.raises(Unreachable):
-        asyncio.run(found.ask())
+        asyncio.run(found.new_authorization_request())
     provider.straight()
-    asyncio.run(found.ask())
+    asyncio.run(found.new_authorization_request())
 
 
 def test_settings_that_leave_nobody_a_way_in_are_told() -> None:
-    assert find_provider(ServiceSettings()) is None
+    assert load_oidc_provider(ServiceSettings()) is None
     for wrong in (
         {"local_accounts": False},
         {"oidc_issuer": "https://id.example"},
@@ -388,7 +388,7 @@ def test_settings_that_leave_nobody_a_way_in_are_told() -> None:
         {"oidc_issuer": "http://id.example", "oidc_client_id": "x", "public_url": "https://bureau.example"},
     ):
         with pytest.raises(InvalidInput):
-            find_provider(ServiceSettings(**wrong))  # type: ignore[arg-type]
+            load_oidc_provider(ServiceSettings(**wrong))  # type: ignore[arg-type]
     secret = ServiceSettings(oidc_client_secret="a-secret")  # type: ignore[arg-type]
     assert "a-secret" not in repr(secret) and "a-secret" not in str(secret.model_dump())
 
@@ -407,12 +407,12 @@ def test_without_a_provider_there_is_no_way_to_one(tmp_path: Path) -> None:
 
 def test_what_waits_is_taken_once_in_time_and_never_too_many() -> None:
     now = 0.0
-    held: Once[int] = Once(10, lambda: now)
+    held: OneTimeStore[int] = OneTimeStore(10, lambda: now)
     held.put("a", 1)
     assert held.take("a") == 1 and held.take("a") is None
     held.put("b", 2)
     now = 10.0
     assert held.take("b") is None
-    for number in range(MOST + 5):
+    for number in range(MAX_PENDING + 5):
         held.put(str(number), number)
     assert held.take("4") is None and held.take("5") == 5

@@ -12,25 +12,25 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.connection.client import Caps, JobCard, Outlet, Patience
-from lab.bank.scoring.batch_transfer import deliver
+from lab.bank.connection.client import BureauClient, JobDescription, ResponseLimits, RetryPolicy
+from lab.bank.scoring.batch_transfer import submit_batch
 from lab.terms.errors import (
     Busy,
     Conflict,
     InvalidInput,
+    NotAllowed,
     NotAuthentic,
     NotFound,
-    Refused,
     ShulabError,
     Unreachable,
 )
-from protocols.wire.frame import Frame, Kind
+from protocols.wire.frame import Frame, FrameKind
 from protocols.wire.http_signatures import verify_request
 
 BUREAU = "ab" * 32
-FRAME = Frame(Kind.BATCH, {"n": 1}, (b"part",)).pack()
+FRAME = Frame(FrameKind.BATCH, {"n": 1}, (b"part",)).pack()
 RECEIPT = "eyJlbnRyeSI6IDF9"
-QUICK = Patience(connect=5, answer=5, tries=3, longest_wait=0.01)
+QUICK = RetryPolicy(connect_timeout=5, read_timeout=5, tries=3, longest_wait=0.01)
 
 
 class Key:
@@ -118,14 +118,14 @@ def break_off(handler: BaseHTTPRequestHandler) -> None:
     hang_up(handler)
 
 
-def outlet_to(server: Server, **more) -> Outlet:
-    return Outlet(server.url, Key(), bureau_key=BUREAU, patience=QUICK, **more)
+def outlet_to(server: Server, **more) -> BureauClient:
+    return BureauClient(server.url, Key(), bureau_key=BUREAU, retry_policy=QUICK, **more)
 
 
 def test_a_request_carries_a_signature_that_verifies_and_the_frame_alone():
     with serving(say(200, FRAME, Shulab_Receipt=RECEIPT)) as server:
         key = Key()
-        with Outlet(server.url, key, bureau_key=BUREAU, patience=QUICK) as outlet:
+        with BureauClient(server.url, key, bureau_key=BUREAU, retry_policy=QUICK) as outlet:
             assert outlet.match("trial-1", "job-1", FRAME) == (FRAME, {"entry": 1})
         method, path, headers, body = server.seen[0]
         assert (method, path, body) == ("POST", "/v1/contracts/trial-1/matching?job=job-1", FRAME)
@@ -141,7 +141,7 @@ def test_a_request_carries_a_signature_that_verifies_and_the_frame_alone():
 def test_anything_but_a_frame_stays_inside(data, operation):
     with serving(say(200)) as server, outlet_to(server) as outlet:
         arguments = ("cd" * 32, data) if operation.startswith("put_") else (data,)
-        with pytest.raises(Refused, match="Only frames"):
+        with pytest.raises(NotAllowed, match="Only frames"):
             getattr(outlet, operation)("trial-1", "job-1", *arguments)
         assert server.seen == []
         assert outlet.bytes_up == 0
@@ -156,7 +156,7 @@ def test_neither_ids_nor_hashes_can_change_the_path():
         with pytest.raises(InvalidInput):
             outlet.has_context("trial-1", "../job", "cd" * 32)
         with pytest.raises(InvalidInput):
-            outlet.open_job("trial-1", "job?1", JobCard("department", "credit", 1, 5))
+            outlet.open_job("trial-1", "job?1", JobDescription("department", "credit", 1, 5))
         with pytest.raises(InvalidInput):
             outlet.sign_contract("trial-1", "not hexadecimal")
         for wrong in ("../x", "ab" * 31, "ab" * 32 + "\n", "AB" * 32):
@@ -171,7 +171,7 @@ def test_neither_ids_nor_hashes_can_change_the_path():
     ("status", "code", "family"),
     [
         (422, "invalid-input", InvalidInput),
-        (403, "refused", Refused),
+        (403, "refused", NotAllowed),
         (401, "not-authentic", NotAuthentic),
         (404, "not-found", NotFound),
         (409, "conflict", Conflict),
@@ -192,7 +192,7 @@ def test_a_problem_becomes_the_error_it_was(status, code, family):
 
 def test_what_a_stranger_writes_cannot_drive_the_terminal():
     with serving(problem(403, "refused", detail="red \x1b[31m alarm\n" + "x" * 5000)) as server:
-        with outlet_to(server) as outlet, pytest.raises(Refused) as caught:
+        with outlet_to(server) as outlet, pytest.raises(NotAllowed) as caught:
             outlet.sheet("trial-1")
         assert "\x1b" not in caught.value.detail
         assert len(caught.value.detail) <= 1000 + len(r"\u001b\u000a")  # what is not seen is written out
@@ -200,7 +200,7 @@ def test_what_a_stranger_writes_cannot_drive_the_terminal():
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"[" * 100_000, b"\xff\xfe"])
 def test_an_error_that_is_no_problem_document_is_told_by_its_status(body):
-    with serving(say(403, body)) as server, outlet_to(server) as outlet, pytest.raises(Refused, match="status 403"):
+    with serving(say(403, body)) as server, outlet_to(server) as outlet, pytest.raises(NotAllowed, match="status 403"):
         outlet.sheet("trial-1")
 
 
@@ -223,7 +223,7 @@ def test_patience_ends():
 def test_a_broken_connection_is_tried_again_when_that_is_safe(failure):
     answers = (failure, say(202, b"{}"), failure, say(202, b"{}"), say(200, FRAME, Shulab_Receipt=RECEIPT))
     with serving(*answers) as server, outlet_to(server) as outlet:
-        assert deliver(outlet, "trial-1", "job-1", FRAME) == (FRAME, {"entry": 1})
+        assert submit_batch(outlet, "trial-1", "job-1", FRAME) == (FRAME, {"entry": 1})
         assert [body for *_, body in server.seen] == [FRAME, FRAME, b"", b"", b""]
 
 
@@ -231,7 +231,7 @@ def test_a_batch_waits_until_the_bureau_has_room_for_it():
     busy = [problem(503, "busy", Retry_After="0")] * (QUICK.tries + 2)
     answers = (*busy, say(202, b"{}"), say(200, FRAME, Shulab_Receipt="eyJlbnRyeSI6IDF9"))
     with serving(*answers) as server, outlet_to(server) as outlet:
-        assert deliver(outlet, "trial-1", "job-1", FRAME)[0] == FRAME
+        assert submit_batch(outlet, "trial-1", "job-1", FRAME)[0] == FRAME
         assert len(server.seen) == len(answers)
 
 
@@ -282,8 +282,8 @@ def test_a_bureau_that_is_down_is_unreachable_with_a_next_step():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))  # bound, never listening: connections are refused
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-        with Outlet(url, Key(), patience=QUICK) as outlet, pytest.raises(Unreachable) as caught:
-            outlet.bureau()
+        with BureauClient(url, Key(), retry_policy=QUICK) as outlet, pytest.raises(Unreachable) as caught:
+            outlet.bureau_card()
     assert "lab bureau serve" in caught.value.next_step
 
 
@@ -298,7 +298,7 @@ def test_an_endless_answer_is_cut():
         except OSError:
             handler.close_connection = True
 
-    with serving(endless) as server, outlet_to(server, caps=Caps(sheet=1_000_000)) as outlet:
+    with serving(endless) as server, outlet_to(server, caps=ResponseLimits(sheet=1_000_000)) as outlet:
         with pytest.raises(InvalidInput, match="at most 1000000 bytes"):
             outlet.sheet("trial-1")
         assert outlet.bytes_down < 20_000_000
@@ -314,13 +314,13 @@ def test_a_redirect_is_not_followed():
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"name":"x","public_key":"y"}'])
 def test_another_service_at_the_address_is_no_bureau(body):
     with serving(say(200, body)) as server, outlet_to(server) as outlet, pytest.raises(Unreachable):
-        outlet.bureau()
+        outlet.bureau_card()
 
 
 def test_without_a_pin_the_first_signed_request_asks_for_the_bureau_key():
     card = {"name": "b", "public_key": BUREAU, "api": "1", "engines": ["openmined"], "parameters": ["bgv-8192-a"]}
     with serving(say(200, json.dumps(card).encode()), say(200, b"sheet")) as server:
-        with Outlet(server.url, Key(), patience=QUICK) as outlet:
+        with BureauClient(server.url, Key(), retry_policy=QUICK) as outlet:
             assert outlet.sheet("trial-1") == b"sheet"
             assert outlet.sheet("trial-1") == b"sheet"
         assert [path for _, path, _, _ in server.seen] == ["/v1/bureau"] + ["/v1/contracts/trial-1/sheet"] * 2
@@ -330,7 +330,7 @@ def test_without_a_pin_the_first_signed_request_asks_for_the_bureau_key():
 
 def test_bodies_are_counted_exactly_and_headers_nearly():
     with serving(say(200, b"x" * 100_000, Shulab_Receipt=RECEIPT)) as server, outlet_to(server) as outlet:
-        big = Frame(Kind.MATCH_REQUEST, {}, (bytes(50_000),)).pack()
+        big = Frame(FrameKind.MATCH_REQUEST, {}, (bytes(50_000),)).pack()
         outlet.match("trial-1", "job-1", big)
         assert len(big) < outlet.bytes_up < len(big) + 2000
         assert 100_000 < outlet.bytes_down < 101_000
@@ -339,9 +339,9 @@ def test_bodies_are_counted_exactly_and_headers_nearly():
 @pytest.mark.parametrize(
     ("url", "family"),
     [
-        ("http://192.0.2.1:8000", Refused),
-        ("http://bureau.example", Refused),
-        ("http://localhost.example", Refused),
+        ("http://192.0.2.1:8000", NotAllowed),
+        ("http://bureau.example", NotAllowed),
+        ("http://localhost.example", NotAllowed),
         ("ftp://127.0.0.1", InvalidInput),
         ("127.0.0.1:8000", InvalidInput),
         ("http://127.0.0.1/v1", InvalidInput),
@@ -353,15 +353,15 @@ def test_bodies_are_counted_exactly_and_headers_nearly():
 )
 def test_addresses_that_are_not_allowed(url, family):
     with pytest.raises(family):
-        Outlet(url, Key())
+        BureauClient(url, Key())
 
 
 @pytest.mark.parametrize(
     "url", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1", "https://bureau.example"]
 )
 def test_addresses_that_are_allowed(url):
-    Outlet(url, Key()).close()
+    BureauClient(url, Key()).close()
 
 
 def test_plain_http_elsewhere_only_when_asked_for():
-    Outlet("http://192.0.2.1:8000", Key(), insecure_http=True).close()
+    BureauClient("http://192.0.2.1:8000", Key(), insecure_http=True).close()

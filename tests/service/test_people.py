@@ -16,15 +16,15 @@ import pytest
 from fastapi import Response
 from starlette.requests import Request
 
-from lab.bureau.ledger.rate_limited_entries import OF, WINDOW, close_tallies
+from lab.bureau.ledger.rate_limited_entries import SORT_FACT, TALLY_WINDOW, close_tallies
 from lab.bureau.people import Permission, Role
-from lab.bureau.people.lockout import TRIES
-from lab.sdk.client import Desk
-from lab.sdk.connection import Connection
-from lab.sdk.session_file import Held
-from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
-from sandbox.auth.person import set_cookies
-from sandbox.dependencies import Parts
+from lab.bureau.people.lockout import MAX_ATTEMPTS
+from lab.sdk.client import ServiceClient
+from lab.sdk.connection import ServiceConnection
+from lab.sdk.session_file import SavedSession
+from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic, NotFound, Unreachable
+from sandbox.auth.person import set_sign_in_cookies
+from sandbox.dependencies import ServiceDependencies
 from tests.service.conftest import _new_database
 from tests.support.people_front import GOOD, OTHER, WRONG, Front, close_front, open_front
 
@@ -120,15 +120,15 @@ def test_lock_out_holds_under_parallel_tries(front: Front) -> None:
     with ThreadPoolExecutor(12) as pool:
         assert set(pool.map(go, [WRONG] * 24)) == {401}
     assert go(GOOD) == 401, "locked"
-    close_tallies(front.bureau.store, front.bureau.now() + WINDOW)
+    close_tallies(front.bureau.store, front.bureau.now() + TALLY_WINDOW)
     tries: Counter[str] = Counter()
     for facts in (body["facts"] for body in front.entries("sign-in.failed")):
         if facts.get("account") == "a.four":
             tries[facts["reason"]] += 1
-        for sort, account, number in (one.split(": ") for one in facts.get(OF, ()) if one.count(": ") == 2):
+        for sort, account, number in (one.split(": ") for one in facts.get(SORT_FACT, ()) if one.count(": ") == 2):
             tries[sort] += int(number) if account == "a.four" else 0
     passwords = sum(number for sort, number in tries.items() if sort.startswith("password"))
-    assert passwords == TRIES
+    assert passwords == MAX_ATTEMPTS
     assert sum(tries.values()) == 25, "every try is in the ledger, alone or in a number"
 
 
@@ -219,9 +219,9 @@ def test_cookies_are_for_https_alone_where_there_is_https(front: Front, scheme: 
     class Settings:
         public_url = public
 
-    parts = Parts(front.bureau, "", Settings(), *[None] * 9)  # type: ignore[arg-type]
+    parts = ServiceDependencies(front.bureau, "", Settings(), *[None] * 9)  # type: ignore[arg-type]
     response = Response()
-    set_cookies(response, request, parts, tokens)
+    set_sign_in_cookies(response, request, parts, tokens)
     lines = [value.decode().lower() for name, value in response.raw_headers if name == b"set-cookie"]
     assert [("secure" in line) for line in lines] == [bool(scheme == "https" or public)] * 2
 
@@ -239,7 +239,7 @@ def test_cookies_are_for_https_alone_where_there_is_https(front: Front, scheme: 
     ],
 )
 def test_a_cookie_alone_changes_nothing(front: Front, why: str, headers: dict[str, str]) -> None:
-    if "b.admin" not in {account.name for account in front.bureau.people.list()}:
+    if "b.admin" not in {account.name for account in front.bureau.people.list_accounts()}:
         front.settle("b.admin", Role.ADMINISTRATOR)
         front.settle("b.other", Role.OFFICER)
     with browser(front, "b.admin") as (client, own), browser(front, "b.other") as (_, others):
@@ -299,7 +299,7 @@ def test_the_command_line_from_the_first_account_to_the_last_sign_out(front: Fro
     done = front.ok(*signing, session=session, **first, **new)
     assert done["must_change"] is False and done["account"] == "c.boss" and "token" not in done
     assert stat.S_IMODE(session.stat().st_mode) == 0o600
-    front.secrets += [made["password"], Held.read(session).token]
+    front.secrets += [made["password"], SavedSession.read(session).token]
     assert front.ok("account", "who", session=session)["roles"] == ["administrator"]
     added = front.ok(
         *("account", "add", "c.clerk", "--role", "officer", "--role", "steward", "--department", "risk"),
@@ -315,7 +315,7 @@ def test_the_command_line_from_the_first_account_to_the_last_sign_out(front: Fro
     front.fails(7, "account", "unlock", "c.nobody", session=session)
     front.fails(3, "account", "unlock", "../me", session=session)
     front.ok("account", "password", session=session, SHULAB_PASSWORD=GOOD, SHULAB_NEW_PASSWORD=OTHER)
-    front.secrets.append(Held.read(session).token)
+    front.secrets.append(SavedSession.read(session).token)
     assert front.ok("account", "who", session=session)["account"] == "c.boss"
     session.chmod(0o644)
     assert "0644" in front.fails(4, "account", "who", session=session)["detail"]
@@ -331,12 +331,12 @@ def test_the_command_line_from_the_first_account_to_the_last_sign_out(front: Fro
 
 def test_a_desk_asks_streams_and_names_the_errors(front: Front, tmp_path: Path) -> None:
     session = tmp_path / "session.json"
-    Held(front.url, "d.one", front.settle("d.one", Role.AUDITOR), "").write(session)
-    with Desk.open(session) as desk:
+    SavedSession(front.url, "d.one", front.settle("d.one", Role.AUDITOR), "").write(session)
+    with ServiceClient.open(session) as desk:
         assert {one["name"] for one in desk.get("/v1/accounts", page=None)["accounts"]} >= {"d.one"}
         with desk.stream("/v1/accounts") as pieces:
             assert b"d.one" in b"".join(pieces)
-        with pytest.raises(Refused):
+        with pytest.raises(NotAllowed):
             desk.post("/v1/accounts/d.one/disable")
         for path, error in (("/v1/nothing", NotFound), ("/v1/contracts/c-none", NotAuthentic)):
             with pytest.raises(error), desk.stream(path):
@@ -348,14 +348,14 @@ def test_a_desk_asks_streams_and_names_the_errors(front: Front, tmp_path: Path) 
 
 def test_a_token_goes_over_https_or_stays_on_this_machine(front: Front) -> None:
     for address in ("http://bureau.example", "http://10.0.0.1:8600"):
-        with pytest.raises(Refused):
-            Connection(address, token="x")
+        with pytest.raises(NotAllowed):
+            ServiceConnection(address, token="x")
     for address in ("bureau", "ftp://127.0.0.1", "http://127.0.0.1/path", "http://u:p@127.0.0.1", "http://127.0.0.1:x"):
         with pytest.raises(InvalidInput):
-            Connection(address, token="x")
+            ServiceConnection(address, token="x")
     for address, error in (("http://127.0.0.1:1", Unreachable), (front.url, NotAuthentic)):
-        with closing(Connection(address, token="x")) as connection, pytest.raises(error):
-            connection.ask("GET", "/v1/me")
+        with closing(ServiceConnection(address, token="x")) as connection, pytest.raises(error):
+            connection.request("GET", "/v1/me")
 
 
 def test_no_password_and_no_token_is_in_any_file_of_the_bureau(front: Front) -> None:

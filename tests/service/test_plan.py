@@ -15,14 +15,14 @@ import polars as pl
 import pytest
 
 from lab.bank.home import BankHome
-from lab.bank.scoring.plan import DAYS, smallest
+from lab.bank.scoring.plan import MIN_TERM_DAYS, smallest_ceilings
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.register import import_register
-from lab.bureau.model_registry.registry import keep_model, publish_model
-from lab.terms.contract.document import Detail, Operation
-from lab.terms.contract.draft_options import Wishes
+from lab.bureau.model_registry.registry import publish_model, save_model
+from lab.terms.contract.document import Operation, ResultDetail
+from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.contract.model_offer import parse_offer
-from lab.terms.contract.proposal import Proposal, parse_proposal
+from lab.terms.contract.proposal import ContractProposal, parse_proposal
 from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import ROOT, Pilot, Process
 from tests.support.bureau_scene import APPROVER, AUTHOR, PARAMS, SECOND
@@ -55,14 +55,14 @@ class Planning:
         where: list[str | Path] = ["--bureau", self.process.url, "--out", out]
         return self.lab("plan", self.portfolio, "--model", "credit", *where, *words)
 
-    def agree(self, proposal: Proposal) -> str:
+    def agree(self, proposal: ContractProposal) -> str:
         """Officers make the contract that was proposed, and the bank signs it; its id."""
         desk = self.bureau.desk
-        bank, wishes = proposal.bank, Wishes.of_proposal(proposal)
+        bank, wishes = proposal.bank, DraftOptions.from_proposal(proposal)
         made = desk.draft(AUTHOR, bank, wishes, submit=True, told=bank.fingerprint).contract
-        desk.review(APPROVER, made.id)
+        desk.start_review(APPROVER, made.id)
         for officer in (APPROVER, SECOND):
-            if desk.show(AUTHOR, made.id).standing.value == "under-review":
+            if desk.contract_overview(AUTHOR, made.id).state.value == "under-review":
                 desk.approve(officer, made.id)
         told = ("--fingerprint", self.bureau.party.fingerprint)
         done = self.lab("sign", made.id, "--bureau", self.process.url, *told)
@@ -76,7 +76,7 @@ def planning(tmp_path: Path, pilot: Pilot) -> Iterator[Planning]:
     bureau = Bureau.create(home, name="某数据局")
     pilot.public.write_csv(tmp_path / "register.csv")
     import_register(bureau.store, bureau.home, tmp_path / "register.csv", id_column="id", id_kind="opaque")
-    keep_model(bureau.store, bureau.home, pilot.model, "main")
+    save_model(bureau.store, bureau.home, pilot.model, "main")
     publish_model(bureau.store, bureau.home, "credit", 1)
     portfolio = tmp_path / "portfolio.csv"
     rows = pilot.bank[:20].insert_column(0, pl.Series("id", pilot.codes()[:20]))
@@ -99,7 +99,7 @@ def test_a_bank_that_is_not_registered_is_told_to_send_its_card(planning: Planni
 
 def test_offers_are_for_registered_banks_only(planning: Planning) -> None:
     planning.bureau.desk.register_bank(AUTHOR, planning.bank.card, told=planning.bank.card.fingerprint)
-    keys, bureau = planning.bank.keys(), planning.bureau.party.public_key
+    keys, bureau = planning.bank.open_keys(), planning.bureau.party.public_key
     with httpx.Client(base_url=planning.process.url, trust_env=False) as client:
         for path in ("/v1/offers", "/v1/offers/credit"):
             assert client.get(path).status_code == 401
@@ -125,10 +125,13 @@ def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_scored_once(
     assert done.returncode == 0, done.stderr
     proposal = parse_proposal(plan.read_bytes())
     assert proposal.bank == planning.bank.card
-    assert (proposal.model, proposal.model_version, proposal.detail) == ("credit", 1, Detail.TOTAL)
+    assert (proposal.model, proposal.model_version, proposal.detail) == ("credit", 1, ResultDetail.TOTAL)
     assert proposal.operations == (Operation.MATCH, Operation.SCORE)
     assert (proposal.recipients, proposal.purpose.value) == (("授信审批部",), "post-loan-monitoring")
-    assert proposal.ceilings == smallest(20, PARAMS, DAYS) and proposal.days == proposal.retention_days == DAYS
+    assert (
+        proposal.ceilings == smallest_ceilings(20, PARAMS, MIN_TERM_DAYS)
+        and proposal.days == proposal.retention_days == MIN_TERM_DAYS
+    )
     assert proposal.estimate is not None and proposal.estimate.rows == 20 and proposal.estimate.total_seconds > 0
     # What stands in the plan is about the job; no record and no code of the portfolio does.
     text = plan.read_text()

@@ -12,13 +12,13 @@ import polars as pl
 import pytest
 from sqlalchemy import select
 
-from lab.bank.connection.client import Outlet
-from lab.bank.portraits.scored_run import Gallery
-from lab.bank.runs.store import find_run, finished_runs, unfinished_runs
-from lab.bank.scoring.rescore import Request, Rescored, rescore
-from lab.bureau.store.tables import EntryRow
-from lab.terms.contract.document import Detail
-from lab.terms.errors import NotFound, Refused
+from lab.bank.connection.client import BureauClient
+from lab.bank.portraits.scored_run import ScoredRun
+from lab.bank.runs.store import find_finished_run, finished_runs, unfinished_run_folders
+from lab.bank.scoring.rescore import RescoringRequest, RescoringResult, rescore
+from lab.bureau.store.tables import LedgerEntryRow
+from lab.terms.contract.document import ResultDetail
+from lab.terms.errors import NotAllowed, NotFound
 from lab.terms.progress import SILENT, Progress
 from tests.service.conftest import Pilot, Service, import_public, open_service
 from tests.service.test_bank_session import Bank, Event, Stopper, firms
@@ -53,20 +53,26 @@ class Fresh(Bank):
         return sum(kind == "register.imported" for kind in self.kinds())
 
     def kinds(self) -> list[str]:
-        with self.service.bureau.store.read() as session:
-            return list(session.scalars(select(EntryRow.kind).order_by(EntryRow.seq)))
+        with self.service.bureau.store.begin_read() as session:
+            return list(session.scalars(select(LedgerEntryRow.kind).order_by(LedgerEntryRow.seq)))
 
-    def again(self, run: str, *, progress: Progress = SILENT, out: Path | None = None) -> Rescored:
+    def again(self, run: str, *, progress: Progress = SILENT, out: Path | None = None) -> RescoringResult:
         with self.outlet() as outlet:
-            return rescore(self.home, self.keys, outlet, Request(find_run(self.home.runs, run), out), progress=progress)
+            return rescore(
+                self.home,
+                self.keys,
+                outlet,
+                RescoringRequest(find_finished_run(self.home.runs, run), out),
+                progress=progress,
+            )
 
-    def fits(self, run: str, public: pl.DataFrame, detail: Detail) -> bool:
+    def fits(self, run: str, public: pl.DataFrame, detail: ResultDetail) -> bool:
         """Whether a run's sums are those in clear over these public records."""
-        outputs = find_run(self.home.runs, run).outputs
+        outputs = find_finished_run(self.home.runs, run).outputs
         model, numbers = self.service.pilot.model, [int(code[-4:]) for code in outputs["code"]]
-        answers = model.sheet(detail).indicators(self.service.pilot.bank[numbers])
+        answers = model.sheet(detail).compute_indicators(self.service.pilot.bank[numbers])
         found = np.stack([outputs[name].to_numpy() for name in outputs.columns[1:]])
-        return np.array_equal(found, model.terms(public[numbers], detail).apply(answers))
+        return np.array_equal(found, model.score_weights(public[numbers], detail).apply_to_indicators(answers))
 
 
 @pytest.fixture
@@ -77,7 +83,7 @@ def bank(service: Service, tmp_path: Path) -> Fresh:
 
 
 def test_scores_of_the_new_register_come_back_for_hashes_alone(bank: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
-    contract = bank.contract(detail=Detail.DIMENSIONS, rows_per_batch=BATCH)
+    contract = bank.contract(detail=ResultDetail.DIMENSIONS, rows_per_batch=BATCH)
     first = bank.score(contract, bank.portfolio([*firms(*range(55)), "outsider-0001"]))
     before, entries = bank.allowance(contract), len(bank.service.ledger(contract))
     nothing = bank.again(first["run"])
@@ -87,15 +93,15 @@ def test_scores_of_the_new_register_come_back_for_hashes_alone(bank: Fresh, monk
     old_public = bank.public
     bank.change()
     for gone in ("put_batch", "put_context"):
-        monkeypatch.setattr(Outlet, gone, None)
+        monkeypatch.setattr(BureauClient, gone, None)
     done = bank.again(first["run"])
     facts = done.manifest
     assert facts is not None and facts["rescored_from"] == first["run"]
     assert facts["register"] == f"main-{done.origin.version}"
-    assert bank.fits(done.run, bank.public, Detail.DIMENSIONS) and not bank.fits(
-        done.run, old_public, Detail.DIMENSIONS
+    assert bank.fits(done.run, bank.public, ResultDetail.DIMENSIONS) and not bank.fits(
+        done.run, old_public, ResultDetail.DIMENSIONS
     )
-    assert bank.fits(first["run"], old_public, Detail.DIMENSIONS)  # the old run stays as it was
+    assert bank.fits(first["run"], old_public, ResultDetail.DIMENSIONS)  # the old run stays as it was
     assert facts["bytes_up"] < 20_000 < first["bytes_up"] / 50
     used = bank.allowance(contract)
     assert used["identifiers"] == before["identifiers"]
@@ -106,18 +112,18 @@ def test_scores_of_the_new_register_come_back_for_hashes_alone(bank: Fresh, monk
     assert table.select("row", "id", "code", "status", "reason").equals(
         pl.read_parquet(bank.out).select("row", "id", "code", "status", "reason")
     )
-    portrait = Gallery.open(find_run(bank.home.runs, done.run)).portrait("firm-0007")
+    portrait = ScoredRun.open(find_finished_run(bank.home.runs, done.run)).portrait("firm-0007")
     assert portrait.score == table.filter(pl.col("code") == "firm-0007")["score"].item()
     for run in (first["run"], done.run):
         again = bank.again(run)
         assert (again.manifest, again.run) == (None, done.run)
     bank.change()
     later = bank.again(done.run)
-    assert later.manifest is not None and bank.fits(later.run, bank.public, Detail.DIMENSIONS)
+    assert later.manifest is not None and bank.fits(later.run, bank.public, ResultDetail.DIMENSIONS)
 
 
 def test_interrupted_it_goes_on_and_is_charged_once(bank: Fresh) -> None:
-    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=BATCH)
+    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=BATCH)
     first = bank.score(contract, bank.portfolio(firms(*range(60))))
     bank.change()
     with pytest.raises(KeyboardInterrupt):
@@ -127,14 +133,14 @@ def test_interrupted_it_goes_on_and_is_charged_once(bank: Fresh) -> None:
     bank.service = Service(bank.service.process, bank.service.bureau, bank.service.pilot)
     done = bank.again(first["run"], out=bank.folder / "fresh.csv")
     assert done.manifest is not None and done.manifest["resumed"] and (bank.folder / "fresh.csv").is_file()
-    assert bank.fits(done.run, bank.public, Detail.TOTAL)
+    assert bank.fits(done.run, bank.public, ResultDetail.TOTAL)
     used = bank.allowance(contract)
     assert (used["scores"]["total"], used["jobs"]["used"]) == (120, 2)
-    assert not unfinished_runs(bank.home.runs) and len(finished_runs(bank.home.runs)) == 2
+    assert not unfinished_run_folders(bank.home.runs) and len(finished_runs(bank.home.runs)) == 2
 
 
 def test_a_register_that_changes_in_the_middle_leaves_batches_that_are_not_paid_twice(bank: Fresh) -> None:
-    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=BATCH)
+    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=BATCH)
     first = bank.score(contract, bank.portfolio(firms(*range(80))))
     bank.change()
     mixed = bank.again(first["run"], progress=Event("decrypt", 1, bank.change))
@@ -142,17 +148,17 @@ def test_a_register_that_changes_in_the_middle_leaves_batches_that_are_not_paid_
     stale = sum(one["entry"]["facts"]["register_version"] != bank.version() for one in mixed.manifest["receipts"])
     assert 0 < stale < 4
     done = bank.again(mixed.run)
-    assert done.manifest is not None and bank.fits(done.run, bank.public, Detail.TOTAL)
+    assert done.manifest is not None and bank.fits(done.run, bank.public, ResultDetail.TOTAL)
     assert bank.allowance(contract)["scores"]["total"] == 160 + stale * BATCH
-    assert Gallery.open(find_run(bank.home.runs, done.run)).portrait("firm-0001").provenance.receipt
+    assert ScoredRun.open(find_finished_run(bank.home.runs, done.run)).portrait("firm-0001").provenance.receipt
 
 
 def test_a_batch_of_one_that_left_is_refused_and_holds_up_no_other(bank: Fresh) -> None:
-    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=BATCH)
+    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=BATCH)
     first = bank.score(contract, bank.portfolio(firms(*range(50))))
     bank.change(without=3)
     done = bank.again(first["run"])
-    assert done.manifest is not None and bank.fits(done.run, bank.public, Detail.TOTAL)
+    assert done.manifest is not None and bank.fits(done.run, bank.public, ResultDetail.TOTAL)
     left = done.manifest["not_rescored"]
     assert left in (10, 20) and done.manifest["scored"] == 50 - left
     (warning,) = done.manifest["warnings"]
@@ -162,20 +168,20 @@ def test_a_batch_of_one_that_left_is_refused_and_holds_up_no_other(bank: Fresh) 
     assert table.filter(pl.col("code") == "firm-0003")["score"].to_list() == [None]
     assert bank.allowance(contract)["scores"]["total"] == 100 - left
     with pytest.raises(NotFound, match="its batch was refused"):
-        Gallery.open(find_run(bank.home.runs, done.run)).portrait("firm-0003")
+        ScoredRun.open(find_finished_run(bank.home.runs, done.run)).portrait("firm-0003")
     only = bank.score(contract, bank.portfolio(firms(*range(3)), "few.csv"))
     bank.change(without=1)
-    with pytest.raises(Refused, match="1 of 3 enterprises"):
+    with pytest.raises(NotAllowed, match="1 of 3 enterprises"):
         bank.again(only["run"])
 
 
 def test_a_contract_that_is_stopped_in_the_middle_or_for_good_refuses(bank: Fresh) -> None:
-    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=BATCH)
+    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=BATCH)
     first = bank.score(contract, bank.portfolio(firms(*range(100))))
     bank.change()
-    with pytest.raises(Refused, match="suspended"):
+    with pytest.raises(NotAllowed, match="suspended"):
         bank.again(first["run"], progress=Event("decrypt", 1, lambda: bank.service.suspend(contract)))
-    assert len(unfinished_runs(bank.home.runs)) == 1
+    assert len(unfinished_run_folders(bank.home.runs)) == 1
     bank.service.resume(contract)
     done = bank.again(first["run"])
     assert done.manifest is not None and done.manifest["resumed"] and done.manifest["scored"] == 100
@@ -183,13 +189,13 @@ def test_a_contract_that_is_stopped_in_the_middle_or_for_good_refuses(bank: Fres
     assert (used["scores"]["total"], used["jobs"]["used"]) == (200, 2)
     bank.change()
     bank.service.revoke(contract)
-    with pytest.raises(Refused, match="revoked"):
+    with pytest.raises(NotAllowed, match="revoked"):
         bank.again(first["run"])
     assert bank.allowance(contract)["scores"]["total"] == 200
 
 
 def test_the_command_tells_what_moved(bank: Fresh) -> None:
-    contract = bank.contract(detail=Detail.DIMENSIONS)
+    contract = bank.contract(detail=ResultDetail.DIMENSIONS)
     run = bank.score(contract, bank.portfolio(firms(*range(40))))["run"]
     where = ("--bureau", bank.service.url, "--home", bank.home.folder)
     told = json.loads(lab("rescore", run, *where, "--json").stdout)

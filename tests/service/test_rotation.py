@@ -22,16 +22,16 @@ from sqlalchemy import update
 from lab.bank import home as rooms_home
 from lab.bank import key_rotation as rooms_rotation
 from lab.bank import keys as rooms_keys
-from lab.bank.connection.client import Outlet, Patience
-from lab.bank.home import BankHome, Pin
-from lab.bank.key_rotation import NEXT_CARD, Rotation, rotate_key
+from lab.bank.connection.client import BureauClient, RetryPolicy
+from lab.bank.home import BankHome, PinnedBureau
+from lab.bank.key_rotation import NEXT_CARD_FILE, KeyRotationStatus, rotate_key
 from lab.bank.keys import BankKeys
-from lab.bank.runs.store import unfinished_runs
+from lab.bank.runs.store import unfinished_run_folders
 from lab.bureau.bureau import Bureau
-from lab.bureau.contracts.banks import GRACE, KeyState, register
+from lab.bureau.contracts.banks import KEY_GRACE_PERIOD, BankKeyState, register_bank
 from lab.bureau.people import Role
-from lab.bureau.store.tables import BankKeyRow, EntryRow, JobRow
-from lab.terms.contract.document import Detail
+from lab.bureau.store.tables import BankKeyRow, JobRow, LedgerEntryRow
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput, NotAuthentic, Unreachable
 from lab.terms.keys.party import Party
 from protocols.matching.bureau import DEFAULT_ENGINE
@@ -41,7 +41,7 @@ from tests.service.test_bank_session import Bank, firms
 from tests.support.bureau_standin import Key
 from tests.support.people_front import Front
 
-PATIENCE = Patience(connect=5, answer=60, tries=1, longest_wait=0.1)
+PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=60, tries=1, longest_wait=0.1)
 ROWS, ROWS_PER_BATCH = 112, 8
 
 
@@ -86,7 +86,7 @@ def start_client(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen
 
 def progress_of(bank: Bank) -> int:
     """How many batches the unfinished run has decrypted."""
-    return sum(1 for folder in unfinished_runs(bank.home.runs) for _ in folder.glob("batch-*.npy"))
+    return sum(1 for folder in unfinished_run_folders(bank.home.runs) for _ in folder.glob("batch-*.npy"))
 
 
 def stopped_in_the_middle(bank: Bank, contract: str, portfolio: Path) -> subprocess.Popen[bytes]:
@@ -109,7 +109,7 @@ def goes_on(bank: Bank, client: subprocess.Popen[bytes]) -> None:
 
 def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(service: Service, bank: Bank) -> None:
     contract = bank.contract(
-        detail=Detail.TOTAL, rows_per_batch=ROWS_PER_BATCH, scores_per_enterprise=2, jobs_per_day=5
+        detail=ResultDetail.TOTAL, rows_per_batch=ROWS_PER_BATCH, scores_per_enterprise=2, jobs_per_day=5
     )
     portfolio = bank.portfolio(firms(*range(ROWS)))
     bureau, home = service.bureau, service.bureau.home.folder
@@ -131,7 +131,7 @@ def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(
 
     again = start_client(bank, contract, bank.portfolio(firms(*range(ROWS)), "again.csv"))
     assert again.wait(180) == os.EX_OK, (bank.folder / "client.log").read_text()
-    with bureau.store.read() as session:
+    with bureau.store.begin_read() as session:
         jobs = session.execute(sqlalchemy.select(JobRow.epoch, JobRow.rows_used).order_by(JobRow.opened_at)).all()
     assert [tuple(job) for job in jobs] == [(1, ROWS), (2, ROWS)]
     assert not made.exists() and (home / "evaluated/by-contract/2").exists()
@@ -148,7 +148,7 @@ def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(
 
 
 def test_a_banks_key_changes_while_its_job_runs(service: Service, bank: Bank) -> None:
-    contract = bank.contract(detail=Detail.TOTAL, rows_per_batch=ROWS_PER_BATCH)
+    contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=ROWS_PER_BATCH)
     client = stopped_in_the_middle(bank, contract, bank.portfolio(firms(*range(ROWS))))
     old = bank.home.public_key
     done = lab("bank", "rotate-key", "--home", bank.home.folder)
@@ -158,17 +158,17 @@ def test_a_banks_key_changes_while_its_job_runs(service: Service, bank: Bank) ->
     client.send_signal(signal.SIGCONT)
     while progress_of(bank) < before + 3 and client.poll() is None:
         time.sleep(0.01)
-    service.bureau.banks.revoke(old, "test", by="local")
+    service.bureau.banks.revoke_key(old, "test", by="local")
     assert client.poll() is None and progress_of(bank) < ROWS // ROWS_PER_BATCH
     goes_on(bank, client)
     home = BankHome.open(bank.home.folder)
-    assert home.public_key == done["new_key"] and home.own_keys == {old, done["new_key"]}
+    assert home.public_key == done["new_key"] and home.own_public_keys == {old, done["new_key"]}
     assert "bank.key-succeeded" in kinds(service)
 
 
 def kinds(service: Service) -> list[str]:
-    with service.bureau.store.read() as session:
-        return list(session.scalars(sqlalchemy.select(EntryRow.kind).order_by(EntryRow.seq)))
+    with service.bureau.store.begin_read() as session:
+        return list(session.scalars(sqlalchemy.select(LedgerEntryRow.kind).order_by(LedgerEntryRow.seq)))
 
 
 def asks(service: Service, contract: str, key: Signer) -> httpx.Response:
@@ -187,7 +187,7 @@ def test_a_revoked_an_unknown_and_another_banks_key_and_no_contract_look_the_sam
     assert asks(shared, contract, own).status_code == 200
     answers = [asks(shared, contract, other), asks(shared, contract, Key()), asks(shared, "c-none", own)]
     before = kinds(shared).count("refused")
-    shared.bureau.banks.revoke(own.public_key_hex, "test", by="local")
+    shared.bureau.banks.revoke_key(own.public_key_hex, "test", by="local")
     answers += [asks(shared, contract, own) for _ in range(3)]
     bodies = [{name: value for name, value in answer.json().items() if name != "instance"} for answer in answers]
     assert all(answer.status_code == 401 for answer in answers)
@@ -200,11 +200,11 @@ def test_a_succeeded_key_is_accepted_for_a_day(shared: Service) -> None:
     old = Key()
     shared.key = old
     contract = shared.contract(job=False)
-    for ended, status in ((timedelta(0), 200), (GRACE - timedelta(minutes=1), 200), (GRACE, 401)):
+    for ended, status in ((timedelta(0), 200), (KEY_GRACE_PERIOD - timedelta(minutes=1), 200), (KEY_GRACE_PERIOD, 401)):
         with shared.bureau.store.begin() as session:
             row = session.get(BankKeyRow, old.public_key_hex)
             assert row is not None
-            row.state, row.ended_at = KeyState.SUCCEEDED.value, datetime.now(UTC) - ended
+            row.state, row.ended_at = BankKeyState.SUCCEEDED.value, datetime.now(UTC) - ended
         assert asks(shared, contract, old).status_code == status
 
 
@@ -216,22 +216,22 @@ class Place:
 
     def know(self, home: BankHome) -> None:
         with self.bureau.store.begin() as session:
-            register(session, home.card, by="local", now=datetime.now(UTC), told=home.card.fingerprint)
+            register_bank(session, home.card, by="local", now=datetime.now(UTC), told=home.card.fingerprint)
         home.pin(self.bureau.party, self.process.url)
 
     def accepts(self, keys: BankKeys) -> bool:
         """Whether a request of this bank, signed as its outlet signs, is accepted."""
-        with Outlet(self.process.url, keys, patience=PATIENCE) as outlet:
+        with BureauClient(self.process.url, keys, retry_policy=PATIENCE) as outlet:
             try:
-                outlet.own_bank()
+                outlet.own_bank_id()
             except NotAuthentic:
                 return False
             return True
 
     def active(self) -> list[str]:
         """Keys of its only bank that are active."""
-        (bank,) = self.bureau.banks.known()
-        return [key.public_key for key in bank.keys if key.state is KeyState.ACTIVE]
+        (bank,) = self.bureau.banks.list_banks()
+        return [key.public_key for key in bank.keys if key.state is BankKeyState.ACTIVE]
 
 
 @pytest.fixture
@@ -257,13 +257,13 @@ def home(tmp_path: Path) -> BankHome:
     return BankHome.create(tmp_path / "bank", name="某银行", key_file=tmp_path / "bank.key")[0]
 
 
-def connect(pin: Pin, signer: Signer) -> Outlet:
-    return Outlet(pin.url, signer, bureau_key=pin.bureau.public_key, patience=PATIENCE)
+def connect(pin: PinnedBureau, signer: Signer) -> BureauClient:
+    return BureauClient(pin.url, signer, bureau_key=pin.bureau.public_key, retry_policy=PATIENCE)
 
 
-def rotated(home: BankHome) -> Rotation:
+def rotated(home: BankHome) -> KeyRotationStatus:
     now = BankHome.open(home.folder)
-    return rotate_key(now, now.keys(), now.pins(), connect)
+    return rotate_key(now, now.open_keys(), now.pins(), connect)
 
 
 @pytest.mark.soak
@@ -272,25 +272,25 @@ def test_a_bureau_that_is_away_does_not_stop_the_others(home: BankHome, open_pla
     here.know(home)
     away.know(home)
     away.process.stop()
-    running = home.keys()  # another process of the bank, open all the while
+    running = home.open_keys()  # another process of the bank, open all the while
     first = rotated(home)
-    assert first.told == ("here",) and first.waiting == ("away",) and isinstance(first.failure, Unreachable)
-    assert not first.done and BankHome.open(home.folder).public_key == home.public_key
+    assert first.notified == ("here",) and first.pending == ("away",) and isinstance(first.failure, Unreachable)
+    assert not first.is_complete and BankHome.open(home.folder).public_key == home.public_key
     with here.bureau.store.begin() as session:  # the day of grace is over at the one that was told
         row = session.get(BankKeyRow, home.public_key)
         assert row is not None
-        row.ended_at = datetime.now(UTC) - GRACE
+        row.ended_at = datetime.now(UTC) - KEY_GRACE_PERIOD
     away.process.start()
     assert here.accepts(running) and away.accepts(running)
     home.pin(away.bureau.party, away.process.url)
     second = rotated(home)
-    assert second.done and second.new == first.new and set(second.told) == {"here", "away"}
+    assert second.is_complete and second.new == first.new and set(second.notified) == {"here", "away"}
     assert here.active() == away.active() == [first.new.public_key]
     assert here.accepts(running) and away.accepts(running) and running.public_key_hex == first.new.public_key
-    assert not (home.folder / NEXT_CARD).exists()
+    assert not (home.folder / NEXT_CARD_FILE).exists()
     third = rotated(home)
-    assert third.done and third.new != second.new
-    assert BankHome.open(home.folder).own_keys == {home.public_key, second.new.public_key, third.new.public_key}
+    assert third.is_complete and third.new != second.new
+    assert BankHome.open(home.folder).own_public_keys == {home.public_key, second.new.public_key, third.new.public_key}
 
 
 @pytest.mark.soak
@@ -302,10 +302,10 @@ def test_only_the_bureaus_named_are_told_and_strangers_are_not(
     there.know(home)
     found = lab("bank", "rotate-key", "--home", home.folder, "--bureau", here.process.url)
     assert (found["told"], found["waiting"], found["done"]) == (["here"], ["there"], False)
-    from lab.bank.key_rotation import pins_at
+    from lab.bank.key_rotation import select_pinned_bureaus
 
     with pytest.raises(InvalidInput, match="pinned"):
-        pins_at(home, [stranger.process.url], lambda _: stranger.bureau.party.public_key)
+        select_pinned_bureaus(home, [stranger.process.url], lambda _: stranger.bureau.party.public_key)
     assert lab("bank", "rotate-key", "--home", home.folder, "--bureau", there.process.url)["done"]
 
 
@@ -325,15 +325,15 @@ def test_a_bank_whose_key_was_revoked_comes_back_by_the_card_of_its_next_key(
     revoked = front.ok("bank-key", "revoke", home.public_key, "--reason", "stolen", session=session)
     assert [key["state"] for key in revoked["keys"]] == ["revoked"]
     done = rotated(home)
-    assert not done.done and isinstance(done.failure, NotAuthentic) and NEXT_CARD in done.failure.next_step
-    card = home.folder / NEXT_CARD
+    assert not done.is_complete and isinstance(done.failure, NotAuthentic) and NEXT_CARD_FILE in done.failure.next_step
+    card = home.folder / NEXT_CARD_FILE
     wrong = front.lab("bank-key", "add", card, "--fingerprint", "0000-0000-0000-0000", session=session)
     assert wrong.returncode == 6 and "read out again" in wrong.stdout
     fingerprint = Party(**json.loads(card.read_text())).fingerprint
     added = front.ok("bank-key", "add", card, "--fingerprint", fingerprint, session=session)
     assert [key["state"] for key in added["keys"]] == ["revoked", "active"]
     finished = rotated(home)
-    assert finished.done and finished.new == done.new and place.accepts(BankHome.open(home.folder).keys())
+    assert finished.is_complete and finished.new == done.new and place.accepts(BankHome.open(home.folder).open_keys())
     listed = front.ok("bank-key", "list", session=session)["banks"]
     assert [key["public_key"] for key in listed[0]["keys"]] == [home.public_key, done.new.public_key]
     (entry,) = front.entries("bank.key-added")
@@ -365,24 +365,24 @@ def test_the_request_must_be_signed_with_the_key_that_is_succeeded(
 ) -> None:
     place = open_place("here")
     place.know(home)
-    keys = home.keys()
+    keys = home.open_keys()
     pin = home.pins()[0]
     first = rotated(home)
     # Whoever has the new key alone cannot hand over the old one again, nor a stranger anything.
-    for signer in (BankHome.open(home.folder).keys(), Key()):
-        with Outlet(pin.url, signer, patience=PATIENCE) as outlet, pytest.raises(NotAuthentic):
+    for signer in (BankHome.open(home.folder).open_keys(), Key()):
+        with BureauClient(pin.url, signer, retry_policy=PATIENCE) as outlet, pytest.raises(NotAuthentic):
             answer = outlet._ask("POST", "/v1/banks/keys", statement_of(place, keys, first), cap=65536)
             pytest.fail(str(answer.status))
 
 
-def statement_of(place: Place, keys: BankKeys, done: Rotation) -> bytes:
+def statement_of(place: Place, keys: BankKeys, done: KeyRotationStatus) -> bytes:
     """A well-formed statement from the old key of a rotation to a stranger's."""
     return json.dumps(
         {
             "statement": {
                 "schema": "shulab-succession/1",
                 "bureau": place.bureau.party.public_key,
-                "bank": place.bureau.banks.known()[0].id,
+                "bank": place.bureau.banks.list_banks()[0].id,
                 "old_key": done.old.public_key,
                 "new_key": Key().public_key_hex,
                 "time": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -421,8 +421,8 @@ def rotate_killed(home: BankHome, steps: int) -> int:
                 if hasattr(room, name):
                     setattr(room, name, step(getattr(room, name)))
         os.replace = step(os.replace)
-        Outlet._send = step(Outlet._send)  # type: ignore[method-assign]
-        os._exit(0 if rotated(home).done else 9)
+        BureauClient._send = step(BureauClient._send)  # type: ignore[method-assign]
+        os._exit(0 if rotated(home).is_complete else 9)
     except BaseException:
         os._exit(3)
 
@@ -432,22 +432,22 @@ def test_killed_at_any_step_the_home_works_and_the_same_command_finishes(
 ) -> None:
     place = open_place("here")
     place.know(home)
-    running = home.keys()
+    running = home.open_keys()
     steps = 0
     while (code := rotate_killed(home, steps)) != 0:
         assert code == -signal.SIGKILL
         now = BankHome.open(home.folder)
-        assert now.keys().public_key_hex == BankHome.open(home.folder).public_key
+        assert now.open_keys().public_key_hex == BankHome.open(home.folder).public_key
         # Every process of the bank is accepted, also one that was open all the while.
-        assert place.accepts(now.keys()) and place.accepts(running)
-        begun = now.keys().next()
+        assert place.accepts(now.open_keys()) and place.accepts(running)
+        begun = now.open_keys().next_key()
         if begun is not None:
             done = rotated(home)
-            assert done.done and done.new.public_key == begun.public_key_hex
+            assert done.is_complete and done.new.public_key == begun.public_key_hex
             assert place.active() == [done.new.public_key]
         with place.bureau.store.begin() as session:  # as if each were of another day: a bank has ten new keys in one
             session.execute(update(BankKeyRow).values(added_at=datetime.now(UTC) - timedelta(days=2)))
         steps += 1
     assert steps >= 16
     assert place.active() == [BankHome.open(home.folder).public_key]
-    assert not BankHome.open(home.folder).keys().told()
+    assert not BankHome.open(home.folder).open_keys().notified_bureaus()

@@ -17,16 +17,16 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
-from lab.bank.connection.client import Outlet, Patience
+from lab.bank.connection.client import BureauClient, RetryPolicy
 from lab.bureau.bureau import Bureau
-from lab.sdk.connection import Connection
+from lab.sdk.connection import ServiceConnection
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Unreachable
-from protocols.wire.frame import Frame, Kind
+from protocols.wire.frame import Frame, FrameKind
 from sandbox.app import serve
 from tests.service.conftest import Process
 from tests.support.bureau_standin import CONTRACT, JOB, Key, running
 
-QUICK = Patience(connect=5, answer=30, tries=1)
+QUICK = RetryPolicy(connect_timeout=5, read_timeout=30, tries=1)
 
 
 @pytest.fixture
@@ -39,11 +39,11 @@ def home(tmp_path):
 def test_a_signal_ends_it_with_success_and_nothing_is_left(home, number):
     process = Process(home)
     process.start()
-    with Outlet(process.url, Key(), patience=QUICK) as outlet:
-        assert outlet.bureau().name == "某征信"
+    with BureauClient(process.url, Key(), retry_policy=QUICK) as outlet:
+        assert outlet.bureau_card().name == "某征信"
         assert process.stop(number) == 0
         with pytest.raises(Unreachable):
-            outlet.bureau()
+            outlet.bureau_card()
     assert "Traceback" not in (home / "logs" / "stderr").read_text()
     log = (home / "logs" / "service.jsonl").read_text()
     assert '"event": "serving"' in log
@@ -52,7 +52,7 @@ def test_a_signal_ends_it_with_success_and_nothing_is_left(home, number):
 
 def test_a_request_under_way_is_answered_before_the_end(tmp_path):
     release = threading.Event()
-    frame = Frame(Kind.MATCH_REQUEST, {}, (b"x",)).pack()
+    frame = Frame(FrameKind.MATCH_REQUEST, {}, (b"x",)).pack()
     with running(tmp_path) as service, ThreadPoolExecutor() as pool:
         service.bureau.work = lambda body: body if release.wait(30) else b""
         answer = pool.submit(service.outlet().match, CONTRACT, JOB, frame)
@@ -89,7 +89,7 @@ def test_where_it_cannot_listen_it_does_not_start(home, host, port):
 def test_a_file_without_certificates_is_said_to_be_one(tmp_path):
     for file in (tmp_path / "missing.pem", tmp_path):
         with pytest.raises(InvalidInput, match="PEM"):
-            Outlet("https://bureau.example", Key(), ca_file=file)
+            BureauClient("https://bureau.example", Key(), ca_file=file)
 
 
 def test_it_speaks_tls_and_both_clients_check_it(tmp_path):
@@ -113,13 +113,16 @@ def test_it_speaks_tls_and_both_clients_check_it(tmp_path):
     key_file.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with running(tmp_path / "logs", tls_certificate=cert_file, tls_key=key_file) as service:
         url = service.url.replace("http:", "https:")
-        with Outlet(url, service.key, ca_file=cert_file, patience=QUICK) as outlet:
+        with BureauClient(url, service.key, ca_file=cert_file, retry_policy=QUICK) as outlet:
             assert outlet.sheet(CONTRACT) == b"{}"
-        with Outlet(url, service.key, patience=QUICK) as outlet, pytest.raises(NotAuthentic, match="certificate"):
-            outlet.bureau()
-        with Outlet(service.url, service.key, patience=QUICK) as outlet, pytest.raises(Unreachable):
-            outlet.bureau()
-        with closing(Connection(url, ca_file=str(cert_file))) as connection:
-            assert connection.ask("GET", "/v1/health") == {"status": "ok"}
-        with closing(Connection(url)) as connection, pytest.raises(NotAuthentic, match="certificate"):
-            connection.ask("GET", "/v1/health")
+        with (
+            BureauClient(url, service.key, retry_policy=QUICK) as outlet,
+            pytest.raises(NotAuthentic, match="certificate"),
+        ):
+            outlet.bureau_card()
+        with BureauClient(service.url, service.key, retry_policy=QUICK) as outlet, pytest.raises(Unreachable):
+            outlet.bureau_card()
+        with closing(ServiceConnection(url, ca_file=str(cert_file))) as connection:
+            assert connection.request("GET", "/v1/health") == {"status": "ok"}
+        with closing(ServiceConnection(url)) as connection, pytest.raises(NotAuthentic, match="certificate"):
+            connection.request("GET", "/v1/health")

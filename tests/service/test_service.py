@@ -11,18 +11,18 @@ import numpy as np
 import pytest
 import tenseal.sealapi as seal
 
-from lab.bank.connection.client import JobCard
-from lab.bank.scoring.batch_transfer import deliver
-from lab.terms.contract.document import Detail
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.bank.connection.client import JobDescription
+from lab.bank.scoring.batch_transfer import submit_batch
+from lab.terms.contract.document import ResultDetail
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.ledger.receipt import ScoreReceipt, verify_receipt
 from models.shared.sheet import BankSheet
 from protocols.matching import bank
-from protocols.matching.bank import CANARIES
-from protocols.scoring.bank import generate_secret
-from protocols.scoring.messages import digest
+from protocols.matching.bank import MIN_CANARIES
+from protocols.scoring.bank import generate_secret_key
+from protocols.scoring.messages import frame_sha256
 from protocols.scoring.seal import binding
-from protocols.wire.frame import Frame, Kind, unpack
+from protocols.wire.frame import Frame, FrameKind, unpack_frame
 from protocols.wire.http_signatures import sign_request
 from tests.service.conftest import JOB, PARAMS, RECIPIENT, Service
 from tests.support import bank_matching
@@ -77,7 +77,7 @@ def test_a_contract_is_read_signed_and_comes_into_force(service):
     assert signed.bank_signature is None
     outlet.sign_contract(document.id, service.sign(document))
     outlet.sign_contract(document.id, service.sign(document))
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         outlet.sheet(document.id)
     service.approve(document.id)
     signed, state = outlet.contract(document.id)
@@ -86,7 +86,7 @@ def test_a_contract_is_read_signed_and_comes_into_force(service):
     model = document.models[0]
     assert hashlib.sha256(outlet.sheet(document.id)).hexdigest() == model.sheet_sha256
     assert outlet.sheet(document.id, model.name, model.version) == outlet.sheet(document.id)
-    with pytest.raises(Refused, match="term: models"):
+    with pytest.raises(NotAllowed, match="term: models"):
         outlet.sheet(document.id, model.name, 7)
 
 
@@ -133,7 +133,7 @@ def every_call(service, outlet, contract):
         "sign_contract": lambda: outlet.sign_contract(contract, "00" * 64),
         "sheet": lambda: outlet.sheet(contract),
         "versions": lambda: outlet.versions(contract),
-        "open_job": lambda: outlet.open_job(contract, JOB, JobCard(RECIPIENT, "credit", 1, 5)),
+        "open_job": lambda: outlet.open_job(contract, JOB, JobDescription(RECIPIENT, "credit", 1, 5)),
         "job": lambda: outlet.job(contract, JOB),
         "end_job": lambda: outlet.end_job(contract, JOB),
         "allowance": lambda: outlet.allowance(contract),
@@ -145,7 +145,7 @@ def every_call(service, outlet, contract):
         "count_matches": lambda: outlet.count_matches(contract, JOB, many),
         "has_context": lambda: outlet.has_context(contract, JOB, service.context_name),
         "put_context": lambda: outlet.put_context(contract, JOB, service.context_name, context),
-        "score": lambda: deliver(outlet, contract, JOB, Frame(Kind.BATCH, {}, (b"x",)).pack()),
+        "score": lambda: submit_batch(outlet, contract, JOB, Frame(FrameKind.BATCH, {}, (b"x",)).pack()),
     }
 
 
@@ -174,7 +174,7 @@ def test_a_replayed_match_is_refused_recorded_and_not_charged_again(service):
     headers["content-type"] = "application/octet-stream"
     answers = [httpx.post(service.url + target, content=body, headers=headers, timeout=60) for _ in range(2)]
     assert [answer.status_code for answer in answers] == [200, 401]
-    assert service.outlet().allowance(contract)["identifiers"]["used"] == 1 + CANARIES
+    assert service.outlet().allowance(contract)["identifiers"]["used"] == 1 + MIN_CANARIES
     assert service.ledger(contract)[-1] == "refused"
 
 
@@ -208,35 +208,35 @@ def test_a_contract_that_is_not_in_force_allows_nothing(service, state):
     assert outlet.contract(contract)[1] == state
     calls = every_call(service, outlet, contract)
     for name in OPERATIONS:
-        with pytest.raises(Refused):
+        with pytest.raises(NotAllowed):
             calls[name]()
             pytest.fail(name)
     assert service.ledger(contract).count("refused") == len(OPERATIONS)
 
 
 def test_the_ceiling_for_one_match_holds(service):
-    contract = service.contract(identifiers_per_match=3 + CANARIES)
+    contract = service.contract(identifiers_per_match=3 + MIN_CANARIES)
     outlet = service.outlet()
-    with pytest.raises(Refused, match="identifiers_per_match"):
+    with pytest.raises(NotAllowed, match="identifiers_per_match"):
         outlet.match(contract, JOB, bank_matching.request(list("abcd")))
     assert outlet.allowance(contract)["identifiers"] == {"ceiling": 1_000_000, "used": 0, "left": 1_000_000}
 
 
 def test_the_ceiling_of_identifiers_holds_under_parallel_requests(service):
-    contract = service.contract(identifiers=5 + 2 * CANARIES)
+    contract = service.contract(identifiers=5 + 2 * MIN_CANARIES)
     bodies = [bank_matching.request(["firm-0001", "firm-0002"]) for _ in range(6)]
 
     def ask(body: bytes) -> bool:
         try:
             service.answer(contract, body)
-        except Refused:
+        except NotAllowed:
             return False
         return True
 
     with ThreadPoolExecutor(6) as pool:
         assert sum(pool.map(ask, bodies)) == 2
     used = service.outlet().allowance(contract)["identifiers"]
-    assert used == {"ceiling": 5 + 2 * CANARIES, "used": 4 + 2 * CANARIES, "left": 1}
+    assert used == {"ceiling": 5 + 2 * MIN_CANARIES, "used": 4 + 2 * MIN_CANARIES, "left": 1}
 
 
 def test_the_ceiling_of_scores_holds(service):
@@ -244,9 +244,9 @@ def test_the_ceiling_of_scores_holds(service):
     codes, records = chosen(service, [3, 4])
     tags = service.tags(contract, codes)
     first, second = (service.batch(contract, tags, records) for _ in range(2))
-    deliver(service.outlet(), contract, JOB, first)
-    with pytest.raises(Refused, match="scores_per_enterprise"):
-        deliver(service.outlet(), contract, JOB, second)
+    submit_batch(service.outlet(), contract, JOB, first)
+    with pytest.raises(NotAllowed, match="scores_per_enterprise"):
+        submit_batch(service.outlet(), contract, JOB, second)
 
 
 def test_the_ceilings_of_jobs_and_scores_hold_under_parallel_requests(service):
@@ -255,7 +255,7 @@ def test_the_ceilings_of_jobs_and_scores_hold_under_parallel_requests(service):
     def opens(number: int) -> bool:
         try:
             service.open_job(contract, f"job-{number}")
-        except Refused as error:
+        except NotAllowed as error:
             assert "jobs_per_day" in error.detail
             return False
         return True
@@ -269,8 +269,8 @@ def test_the_ceilings_of_jobs_and_scores_hold_under_parallel_requests(service):
 
     def scored(number: int) -> bool:
         try:
-            deliver(service.outlet(tries=200), contract, opened[number % 3], batches[number])
-        except Refused as error:
+            submit_batch(service.outlet(tries=200), contract, opened[number % 3], batches[number])
+        except NotAllowed as error:
             assert "scores_per_enterprise" in error.detail
             return False
         return True
@@ -287,7 +287,7 @@ def test_the_ceilings_of_jobs_and_scores_hold_under_parallel_requests(service):
 # --- the job ----------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("detail", [Detail.TOTAL, Detail.FULL])
+@pytest.mark.parametrize("detail", [ResultDetail.TOTAL, ResultDetail.FULL])
 def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
     contract = service.contract(detail=detail)
     codes, records = chosen(service, HERE)
@@ -300,11 +300,11 @@ def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
     outlet.put_context(contract, JOB, service.context_name, service.context)
     assert outlet.has_context(contract, JOB, service.context_name)
     sheet = BankSheet.from_json(outlet.sheet(contract))
-    batch = service.holder.encrypt(matched.tags, sheet.indicators(records), contract=contract)
-    reply, receipt = deliver(outlet, contract, JOB, batch)
+    batch = service.holder.encrypt(matched.tags, sheet.compute_indicators(records), contract=contract)
+    reply, receipt = submit_batch(outlet, contract, JOB, batch)
     values = service.holder.decrypt(reply, rows=len(HERE), batch=batch)
     terms = service.pilot.model.terms(service.pilot.public[HERE], detail)
-    indicators = sheet.indicators(records).astype(np.int64)
+    indicators = sheet.compute_indicators(records).astype(np.int64)
     expected = terms.base.copy()
     for column, outputs, weights in zip(terms.columns, terms.outputs, terms.values, strict=True):
         for output in outputs:
@@ -312,7 +312,7 @@ def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
     assert (values == expected).all()
     found = ScoreReceipt.read(receipt)
     verify_receipt(found, service.bureau.keys.public_key_hex)
-    assert (found.batch_sha256, found.reply_sha256, found.job) == (digest(batch), digest(reply), JOB)
+    assert (found.batch_sha256, found.reply_sha256, found.job) == (frame_sha256(batch), frame_sha256(reply), JOB)
     allowance = outlet.allowance(contract)
     assert allowance["scores"] == {
         "ceiling": 100,
@@ -330,18 +330,18 @@ def test_the_job_end_to_end_gives_the_models_own_scores(service, detail):
 
 def test_the_same_batch_again_gets_the_same_reply_and_no_charge_also_after_a_restart(service, job):
     contract, _, batch = job
-    first = deliver(service.outlet(), contract, JOB, batch)
-    assert deliver(service.outlet(), contract, JOB, batch) == first
+    first = submit_batch(service.outlet(), contract, JOB, batch)
+    assert submit_batch(service.outlet(), contract, JOB, batch) == first
     assert service.process.stop() == 0
     service.process.start()
-    assert deliver(service.outlet(), contract, JOB, batch) == first
+    assert submit_batch(service.outlet(), contract, JOB, batch) == first
     assert service.outlet().allowance(contract)["scores"]["used"] == 1
 
 
 def test_the_same_batch_at_once_is_charged_once(service, job):
     contract, _, batch = job
     with ThreadPoolExecutor(3) as pool:
-        replies = list(pool.map(lambda _: deliver(service.outlet(tries=200), contract, JOB, batch), range(3)))
+        replies = list(pool.map(lambda _: submit_batch(service.outlet(tries=200), contract, JOB, batch), range(3)))
     assert replies[0] == replies[1] == replies[2]
     assert service.outlet().allowance(contract)["scores"]["used"] == 1
 
@@ -351,11 +351,11 @@ def test_the_same_batch_at_once_is_charged_once(service, job):
 
 def test_a_context_that_bears_a_secret_key_is_refused_and_not_kept(service):
     contract = service.contract()
-    bad = Frame(Kind.CONTEXT, {"parameters": PARAMS.name}, (generate_secret(PARAMS),)).pack()
-    with pytest.raises(Refused, match="SECRET"):
-        service.outlet().put_context(contract, JOB, digest(bad), bad)
-    assert not service.outlet().has_context(contract, JOB, digest(bad))
-    assert not list(service.bureau.home.folder.rglob(f"*{digest(bad)}*"))
+    bad = Frame(FrameKind.CONTEXT, {"parameters": PARAMS.name}, (generate_secret_key(PARAMS),)).pack()
+    with pytest.raises(NotAllowed, match="SECRET"):
+        service.outlet().put_context(contract, JOB, frame_sha256(bad), bad)
+    assert not service.outlet().has_context(contract, JOB, frame_sha256(bad))
+    assert not list(service.bureau.home.folder.rglob(f"*{frame_sha256(bad)}*"))
 
 
 def test_a_context_under_another_hash_is_not_kept(service):
@@ -371,34 +371,36 @@ def foreign(service):
     parms.set_plain_modulus(seal.PlainModulus.Batching(4096, 20))
     context = seal.SEALContext(parms, True, seal.SEC_LEVEL_TYPE.TC128)
     encryptor = seal.Encryptor(context, seal.KeyGenerator(context).secret_key())
-    return binding.dump(encryptor.encrypt_symmetric(seal.Plaintext("1")))
+    return binding.save_object(encryptor.encrypt_symmetric(seal.Plaintext("1")))
 
 
 def changed(batch, *, part=None, index=1, **meta):
-    frame = unpack(batch, Kind.BATCH)
+    frame = unpack_frame(batch, FrameKind.BATCH)
     parts = list(frame.parts)
     if part is not None:
         parts[index] = part
-    return Frame(Kind.BATCH, {**frame.meta, **meta}, parts).pack()
+    return Frame(FrameKind.BATCH, {**frame.meta, **meta}, parts).pack()
 
 
 def test_what_is_no_ciphertext_but_outwardly_is_refused_and_the_charge_given_back(service, job):
     contract, _, batch = job
     with pytest.raises(InvalidInput, match="evaluation failed"):
-        deliver(service.outlet(), contract, JOB, changed(batch, part=rubbish(1, PARAMS)))
+        submit_batch(service.outlet(), contract, JOB, changed(batch, part=rubbish(1, PARAMS)))
     assert service.outlet().allowance(contract)["scores"]["used"] == 0
     with pytest.raises(Conflict, match=r"11 of 12 ciphertexts in this batch were sent in another one"):
-        deliver(service.outlet(), contract, JOB, batch)
+        submit_batch(service.outlet(), contract, JOB, batch)
     codes, records = chosen(service, HERE)
-    assert deliver(service.outlet(), contract, JOB, service.batch(contract, service.tags(contract, codes), records))
+    assert submit_batch(
+        service.outlet(), contract, JOB, service.batch(contract, service.tags(contract, codes), records)
+    )
 
 
 def test_batches_that_do_not_fit_are_refused_uncharged(service, job):
     contract, tags, batch = job
     unknown = tags.copy()
     unknown[:7] ^= 255
-    parsed = unpack(batch, Kind.BATCH)
-    short = Frame(Kind.BATCH, parsed.meta, parsed.parts[:-1]).pack()
+    parsed = unpack_frame(batch, FrameKind.BATCH)
+    short = Frame(FrameKind.BATCH, parsed.meta, parsed.parts[:-1]).pack()
     for wrong, family, match in (
         (batch[:-1], InvalidInput, "not acceptable"),
         (changed(batch, part=foreign(service)), InvalidInput, "not acceptable"),
@@ -407,24 +409,24 @@ def test_batches_that_do_not_fit_are_refused_uncharged(service, job):
         (changed(batch, parameters="bfv-4096-a"), InvalidInput, "parameter"),
         (changed(batch, rows=1), InvalidInput, "not acceptable"),
         (changed(batch, context="00" * 32), NotFound, "context"),
-        (changed(batch, part=unknown.tobytes(), index=0), Refused, "7 of 60"),
+        (changed(batch, part=unknown.tobytes(), index=0), NotAllowed, "7 of 60"),
         (short, InvalidInput, "columns"),
-        (Frame(Kind.REPLY, {}, (b"x",)).pack(), InvalidInput, "BATCH"),
+        (Frame(FrameKind.REPLY, {}, (b"x",)).pack(), InvalidInput, "BATCH"),
         (service.context, InvalidInput, "BATCH"),
     ):
         with pytest.raises(family, match=match):
-            deliver(service.outlet(), contract, JOB, wrong)
+            submit_batch(service.outlet(), contract, JOB, wrong)
     assert service.outlet().allowance(contract)["scores"]["used"] == 0
 
 
 def test_matching_requests_that_do_not_fit_are_refused_uncharged(service):
     contract = service.contract()
-    good = unpack(bank_matching.request(["a", "b"]), Kind.MATCH_REQUEST)
+    good = unpack_frame(bank_matching.request(["a", "b"]), FrameKind.MATCH_REQUEST)
     for wrong in (
-        Frame(Kind.MATCH_REQUEST, {}, ()).pack(),
-        Frame(Kind.MATCH_REQUEST, good.meta, (good.parts[0][:-1],)).pack(),
-        Frame(Kind.MATCH_REQUEST, good.meta, (bytes(len(good.parts[0])),)).pack(),
-        Frame(Kind.MATCH_REQUEST, {**good.meta, "engine": "other"}, good.parts).pack(),
+        Frame(FrameKind.MATCH_REQUEST, {}, ()).pack(),
+        Frame(FrameKind.MATCH_REQUEST, good.meta, (good.parts[0][:-1],)).pack(),
+        Frame(FrameKind.MATCH_REQUEST, good.meta, (bytes(len(good.parts[0])),)).pack(),
+        Frame(FrameKind.MATCH_REQUEST, {**good.meta, "engine": "other"}, good.parts).pack(),
         good.pack()[:-1],
         service.context,
     ):
@@ -435,7 +437,7 @@ def test_matching_requests_that_do_not_fit_are_refused_uncharged(service):
 
 def test_an_oversized_matching_request_is_too_large(service):
     contract = service.contract()
-    big = Frame(Kind.MATCH_REQUEST, {}, (bytes(3_000_000),)).pack()
+    big = Frame(FrameKind.MATCH_REQUEST, {}, (bytes(3_000_000),)).pack()
     with pytest.raises(InvalidInput, match="at most 2000000 bytes"):
         service.outlet().match(contract, JOB, big)
 
@@ -461,7 +463,7 @@ def test_a_range_must_be_one(service, query):
 
 def test_logs_and_ledger_hold_neither_codes_nor_records_nor_stack_traces(service, job):
     contract, tags, batch = job
-    deliver(service.outlet(), contract, JOB, batch)
+    submit_batch(service.outlet(), contract, JOB, batch)
     logs = b"".join(file.read_bytes() for file in (service.bureau.home.folder / "logs").iterdir())
     logs = re.sub(rb'"time": "[^"]*"', b"", logs)  # the thousandths of a second may spell a value of three places
     assert contract.encode() in logs

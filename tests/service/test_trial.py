@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 
 from lab.simulation.trial.report import TrialReport, write_report
-from lab.simulation.trial.trial import Plan, run_trial
+from lab.simulation.trial.trial import TrialSettings, run_trial
 from lab.terms.errors import Conflict, InvalidInput
 
 KEYS = {
@@ -32,7 +32,9 @@ def read(path: Path) -> pl.DataFrame:
 
 
 def trial(bureau: Path, bank: Path, out: Path, **more) -> TrialReport:
-    plan = Plan(bureau=bureau, bank=bank, out=out, **({"id_column": "id", "label": "y", "id_kind": "opaque"} | more))
+    plan = TrialSettings(
+        bureau=bureau, bank=bank, out=out, **({"id_column": "id", "label": "y", "id_kind": "opaque"} | more)
+    )
     return run_trial(plan, show=False)
 
 
@@ -42,7 +44,7 @@ def check_exact(report: TrialReport) -> None:
     assert facts["auc_encrypted"] == pytest.approx(facts["auc_plain"], abs=5e-5)
     assert facts["max_abs_score_error"] <= min(facts["error_bound"], 1e-3)
     assert set(facts) >= KEYS and set(facts["seconds"]) == SECONDS
-    assert sum(count for _, count in report.went) == facts["rows_bank"]
+    assert sum(count for _, count in report.row_outcomes) == facts["rows_bank"]
     assert facts["bytes_up"] > 0 and facts["peak_rss_bureau"] > 10_000_000 and facts["peak_rss_bank"] > 10_000_000
 
 

@@ -17,25 +17,25 @@ import httpx
 import polars as pl
 import pytest
 
-from lab.bank.connection.client import Outlet, Patience
+from lab.bank.connection.client import BureauClient, RetryPolicy
 from lab.bank.contract.agreement import countersign
 from lab.bank.home import BankHome
-from lab.bank.matching.match_job import Errand, count_portfolio, match_portfolio
-from lab.bank.runs.store import unfinished_runs
-from lab.bank.scoring.job import Job, score_portfolio
+from lab.bank.matching.match_job import MatchRequest, count_portfolio, match_portfolio
+from lab.bank.runs.store import unfinished_run_folders
+from lab.bank.scoring.job import ScoringRequest, score_portfolio
 from lab.bureau.bureau import Bureau
 from lab.bureau.key_management.metrics_token import metrics_token
-from lab.bureau.model_registry.registry import keep_model, publish_model
+from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.terms.contract.document import Contract, Operation
 from lab.terms.errors import Unreachable
 from lab.terms.keys.party import Party
-from lab.terms.witnessing.quorum import WitnessTerms
-from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey
-from protocols.matching.bank import CANARIES
+from lab.terms.witnessing.quorum import WitnessQuorum
+from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey
+from protocols.matching.bank import MIN_CANARIES
 from tests.service.conftest import ROOT, Pilot, Process, Service, import_public
 
-PATIENCE = Patience(connect=5, answer=120, tries=2, longest_wait=0.1, cosigned=30)
-HASTE = Patience(connect=5, answer=120, tries=2, longest_wait=0.1, cosigned=1)
+PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=2, longest_wait=0.1, cosigning_timeout=30)
+HASTE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=2, longest_wait=0.1, cosigning_timeout=1)
 
 
 def lab(*words: object, ok: bool = True, **variables: str) -> dict:
@@ -58,7 +58,9 @@ class WitnessProcess:
 
     def __init__(self, home: Path, card: Path, fingerprint: str, name: str) -> None:
         self.home, self.port = home, 0
-        self.key = NoteKey.parse(lab("witness", "init", "--home", home, "--name", name)["key"], kind=COSIGNATURE)
+        self.key = NoteKey.parse(
+            lab("witness", "init", "--home", home, "--name", name)["key"], kind=SIGNATURE_COSIGNATURE
+        )
         lab("witness", "trust", card, "--fingerprint", fingerprint, "--home", home)
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -94,10 +96,10 @@ class Scene:
         self.home, self.keys = BankHome.create(folder / "bank", name="某银行", key_file=folder / "bank.key")
         self.service = copy.copy(service)
         self.service.key = self.keys  # type: ignore[assignment]
-        self.terms = WitnessTerms(quorum=2, parties=tuple(one.party for one in witnesses))
+        self.terms = WitnessQuorum(quorum=2, parties=tuple(one.party for one in witnesses))
 
-    def outlet(self, patience: Patience = PATIENCE) -> Outlet:
-        return Outlet(self.service.url, self.keys, patience=patience)
+    def outlet(self, patience: RetryPolicy = PATIENCE) -> BureauClient:
+        return BureauClient(self.service.url, self.keys, retry_policy=patience)
 
     def contract(self, **choices) -> str:
         """A contract in force that names the witnesses."""
@@ -119,9 +121,9 @@ class Scene:
         self.service.pilot.bank[:rows].insert_column(0, ids).write_csv(self.folder / "p.csv")
         return self.folder / "p.csv"
 
-    def score(self, contract: str, patience: Patience = PATIENCE, rows: int = 20) -> dict:
+    def score(self, contract: str, patience: RetryPolicy = PATIENCE, rows: int = 20) -> dict:
         with self.outlet(patience) as outlet:
-            job = Job(self.portfolio(rows), contract, self.folder / "s.parquet")
+            job = ScoringRequest(self.portfolio(rows), contract, self.folder / "s.parquet")
             return score_portfolio(self.home, self.keys, outlet, job)
 
     @property
@@ -155,7 +157,7 @@ def staged(folder: Path, pilot: Pilot) -> Iterator[Scene]:
     settings.write_text(settings.read_text() + "\n" + "\n".join(asked))
     with Bureau.open(folder / "bureau") as bureau:
         import_public(bureau, pilot.public)
-        shelved = keep_model(bureau.store, bureau.home, pilot.model, "main")
+        shelved = save_model(bureau.store, bureau.home, pilot.model, "main")
         publish_model(bureau.store, bureau.home, shelved.name, shelved.version)
         process = Process(folder / "bureau")
         process.start()
@@ -203,16 +205,16 @@ def _stranger(folder: Path) -> str:
 def test_matching_and_counting_end_under_a_cosigned_ledger_too(scene: Scene) -> None:
     contract, counting = scene.contract(), scene.contract(operations=(Operation.COUNT,))
     with scene.outlet() as outlet:
-        errand = Errand(scene.portfolio(120), contract)
+        errand = MatchRequest(scene.portfolio(120), contract)
         matched = match_portfolio(scene.home, scene.keys, outlet, errand, scene.folder / "m.parquet")
-        counted = count_portfolio(scene.home, scene.keys, outlet, Errand(scene.portfolio(120), counting))
+        counted = count_portfolio(scene.home, scene.keys, outlet, MatchRequest(scene.portfolio(120), counting))
     for manifest, kind in ((matched, False), (counted, True)):
         assert manifest["matched"] == 120 and manifest["fork_detection"].startswith("on")
         (receipt,) = manifest["receipts"]
         told = receipt["entry"]["facts"]
         assert (told["counting"], told["identifiers"], receipt["entry"]["contract"]) == (
             kind,
-            120 + CANARIES,
+            120 + MIN_CANARIES,
             manifest["contract"],
         )
 
@@ -226,7 +228,7 @@ def test_without_a_quorum_the_run_waits_stops_unfinished_and_goes_on(scene: Scen
     (scene.folder / "s.parquet").unlink(missing_ok=True)
     with pytest.raises(Unreachable, match="of the contract's 3 witnesses; 2 are wanted"):
         scene.score(contract, HASTE, rows=15)
-    assert not (scene.folder / "s.parquet").exists() and len(unfinished_runs(scene.home.runs)) == 1
+    assert not (scene.folder / "s.parquet").exists() and len(unfinished_run_folders(scene.home.runs)) == 1
     token = {"authorization": f"Bearer {metrics_token(scene.service.bureau.home.folder)}"}
     figures = httpx.get(f"{scene.service.url}/metrics", headers=token, trust_env=False).text
     assert 'shulab_cosignatures_total{outcome="failed"}' in figures and "shulab_uncosigned" in figures

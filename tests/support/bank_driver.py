@@ -11,26 +11,26 @@ import sys
 import time
 from pathlib import Path
 
-from lab.bank.connection.client import Outlet, Patience
+from lab.bank.connection.client import BureauClient, RetryPolicy
 from lab.bank.home import BankHome
 from lab.bank.runs.store import finished_runs
-from lab.bank.scoring.job import Job, score_portfolio
+from lab.bank.scoring.job import ScoringRequest, score_portfolio
 from lab.terms.errors import Unreachable
 
-PATIENCE = Patience(connect=5, answer=120, tries=3, longest_wait=0.5)
+PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=120, tries=3, longest_wait=0.5)
 
 
 def main(home: Path, service: Path, contract: str, portfolio: Path, out: Path, first: int, last: int) -> None:
     """Do the jobs that are not done; a service that is away is waited for."""
     opened = BankHome.open(home)
-    keys = opened.keys()
+    keys = opened.open_keys()
     done = {Path(run.manifest["out"]).name for run in finished_runs(opened.runs)}
     for number in range(first, last):
         file = out / f"{number}.parquet"
         while file.name not in done:
             try:
-                with Outlet(_address(service), keys, patience=PATIENCE) as outlet:
-                    score_portfolio(opened, keys, outlet, Job(portfolio, contract, file))
+                with BureauClient(_address(service), keys, retry_policy=PATIENCE) as outlet:
+                    score_portfolio(opened, keys, outlet, ScoringRequest(portfolio, contract, file))
                 done.add(file.name)
             except Unreachable:
                 time.sleep(0.2)

@@ -46,10 +46,10 @@ class Matched:
 
 def request(codes: Sequence[str], engine: str = ENGINE) -> bytes:
     """A matching request under keys of its own."""
-    return bank.Blinding(engine, os.urandom(32)).request(codes)
+    return bank.Blinding(engine, os.urandom(32)).build_request(codes)
 
 
-def places(desk: Desk, contract: str, job: str) -> tuple[bank.Setup, list[set[int]]]:
+def places(desk: Desk, contract: str, job: str) -> tuple[bank.SetupManifest, list[set[int]]]:
     """The set-up, fetched bucket by bucket."""
     setup = bank.read_setup(desk.matching_setup(contract, job))
     held = []
@@ -63,9 +63,11 @@ def match(desk: Desk, contract: str, job: str, codes: Sequence[str], engine: str
     """Which of ``codes`` are in the register, as a bank finds it out."""
     setup, held = places(desk, contract, job)
     blinding = bank.Blinding(engine, os.urandom(32))
-    response, _ = desk.match(contract, job, blinding.request(codes))
-    digests = bank.digests(contract, codes, blinding.finish(response, len(codes), setup.stated.public_key))
-    buckets, found = bank.place(setup.geometry, digests[:, bank.TAG_BYTES :])
+    response, _ = desk.match(contract, job, blinding.build_request(codes))
+    digests = bank.derive_tags_and_marks(
+        contract, codes, blinding.finalize(response, len(codes), setup.signed_key.public_key)
+    )
+    buckets, found = bank.locate_marks(setup.geometry, digests[:, bank.TAG_BYTES :])
     inside = [int(place) in held[bucket] for bucket, place in zip(buckets, found, strict=True)]
     indices = np.flatnonzero(np.array(inside, dtype=bool))
     return Matched(indices, digests[indices, : bank.TAG_BYTES], digests)
@@ -80,7 +82,7 @@ def count(
     coded = bank.read_shard(desk.matching_shard(contract, job, setup.sha256, 0, buckets), setup, 0, buckets)
     held = [set(bank.decode_bucket(one, setup.geometry).tolist()) for one in coded]
     blinding = bank.Blinding(engine, seed or os.urandom(32))
-    response, _ = desk.count_matches(contract, job, blinding.request(codes))
-    values = blinding.finish(response, len(codes), setup.stated.public_key, counted=True)
-    found = bank.place(setup.geometry, bank.count_marks(contract, job, values))
+    response, _ = desk.count_matches(contract, job, blinding.build_request(codes))
+    values = blinding.finalize(response, len(codes), setup.signed_key.public_key, counted=True)
+    found = bank.locate_marks(setup.geometry, bank.derive_counting_marks(contract, job, values))
     return sum(int(place) in held[bucket] for bucket, place in zip(*found, strict=True))

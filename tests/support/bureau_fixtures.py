@@ -15,19 +15,19 @@ from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.register import import_register
 from lab.bureau.key_management.keys import BureauKeys
-from lab.bureau.model_registry.registry import keep_model, publish_model
-from lab.bureau.store import Store, migrate, open_store
+from lab.bureau.model_registry.registry import publish_model, save_model
+from lab.bureau.store import Database, migrate, open_database
 from models.bureau.model import Model
-from models.bureau.training.trainer import train
+from models.bureau.training.trainer import train_model
 from tests.support.bureau_scene import Bank, Clock, Scene, Tables
 
 ROWS = 240
 
 
 @pytest.fixture
-def store(database_url: str) -> Iterator[Store]:
+def store(database_url: str) -> Iterator[Database]:
     """A migrated, empty store; once on SQLite, once on PostgreSQL."""
-    opened = open_store(database_url)
+    opened = open_database(database_url)
     migrate(opened.engine)
     key = Ed25519PrivateKey.generate()
     opened.sign, opened.bureau_key = key.sign, key.public_key().public_bytes_raw().hex()
@@ -49,7 +49,7 @@ def tables() -> Tables:
 @pytest.fixture(scope="session")
 def model(tables: Tables) -> Model:
     """A trained model, credit@1, of few trees: each scene keeps, publishes and reads it."""
-    return train(tables.public, tables.bank, tables.label, trees=12, name="credit", version=1).model
+    return train_model(tables.public, tables.bank, tables.label, trees=12, name="credit", version=1).model
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def open_scene(
         scenes.append(Scene(bureau, home, Bank(), clock, tables, model))
         source = tables.register_csv(tmp_path / "register.csv")
         import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
-        keep_model(bureau.store, bureau.home, model, "main")
+        save_model(bureau.store, bureau.home, model, "main")
         publish_model(bureau.store, bureau.home, "credit", 1)
         return scenes[-1]
 

@@ -14,17 +14,17 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.contracts import lifecycle
-from lab.bureau.contracts.draft_clauses import Choices
-from lab.bureau.contracts.drafting import draft, find_works, keep_draft
-from lab.bureau.exchange import Job, JobTerms
+from lab.bureau.contracts.draft_clauses import ContractOptions
+from lab.bureau.contracts.drafting import draft_contract, find_contract_models, save_draft
+from lab.bureau.exchange import ContractJob, JobParameters
 from lab.bureau.exchange.jobs import stop_jobs
-from lab.bureau.people.permissions import Person, Role
-from lab.bureau.store.tables import EntryRow
-from lab.terms.contract.document import Ceilings, ConsentTerms, Contract, Detail, signing_input
+from lab.bureau.people.permissions import AccountHolder, Role
+from lab.bureau.store.tables import LedgerEntryRow
+from lab.terms.contract.document import Ceilings, ConsentClause, Contract, ResultDetail, signing_input
 from lab.terms.keys.party import Party
 from models.bureau.model import Model
 from models.shared.sheet import BankSheet
-from protocols.scoring.bank import KeyHolder, generate_secret
+from protocols.scoring.bank import KeyHolder, generate_secret_key
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 from tests.support.bank_matching import Matched, match
 
@@ -32,7 +32,7 @@ PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 RECIPIENT = "Credit department"
 AUTHOR, APPROVER, SECOND = (
-    Person(name, department, frozenset({Role.OFFICER}))
+    AccountHolder(name, department, frozenset({Role.OFFICER}))
     for name, department in (("lin", "Data"), ("wang", "Data"), ("zhao", "Legal"))
 )
 """Officers: one drafts, the others approve; two departments."""
@@ -66,7 +66,7 @@ class Tables:
 @cache
 def key_holder() -> KeyHolder:
     """The decryption key of every scene's bank: a scene has one bank, and its keys and their proof take a while."""
-    return KeyHolder(PARAMS, generate_secret(PARAMS))
+    return KeyHolder(PARAMS, generate_secret_key(PARAMS))
 
 
 @dataclass
@@ -90,9 +90,9 @@ class Bank:
         """The bank's signature of a contract."""
         return self.signing.sign(signing_input(contract)).hex()
 
-    def open_job(self, bureau: Bureau, contract: str, job: str = "job-1", *, rows: int = 1000) -> Job:
+    def open_job(self, bureau: Bureau, contract: str, job: str = "job-1", *, rows: int = 1000) -> ContractJob:
         """Open a job of credit@1."""
-        return bureau.open_job(contract, job, JobTerms(RECIPIENT, "credit", 1, rows))
+        return bureau.open_job(contract, job, JobParameters(RECIPIENT, "credit", 1, rows))
 
     def match(self, bureau: Bureau, contract: str, codes: list[str], job: str = "job-1") -> Matched:
         """Match ``codes`` in a job, which is opened if it is not."""
@@ -108,7 +108,7 @@ class Bank:
 
     def batch(self, sheet: BankSheet, tags: np.ndarray, records: pl.DataFrame, contract: str) -> bytes:
         """An encrypted batch."""
-        return self.keys.encrypt(tags, sheet.indicators(records), contract=contract)
+        return self.keys.encrypt(tags, sheet.compute_indicators(records), contract=contract)
 
 
 @dataclass
@@ -125,25 +125,25 @@ class Scene:
     def contract(
         self,
         *,
-        detail: Detail = Detail.FULL,
+        detail: ResultDetail = ResultDetail.FULL,
         ceilings: Ceilings | None = None,
-        consent: ConsentTerms | None = None,
+        consent: ConsentClause | None = None,
         approved: bool = True,
         signed: bool = True,
     ) -> str:
         """A contract, signed by both unless told otherwise; its id."""
-        choices = Choices(
+        choices = ContractOptions(
             detail=detail,
             ceilings=ceilings or Ceilings(),
-            days=30,
+            term_days=30,
             recipients=(RECIPIENT, "Risk department"),
-            consent=consent or ConsentTerms(),
+            consent=consent or ConsentClause(),
         )
         now = self.clock.now
         with self.bureau.store.begin() as session:
-            works = find_works(session, self.bureau.shelf, [("credit", 1)])
+            works = find_contract_models(session, self.bureau.shelf, [("credit", 1)])
             bureau, bank = self.bureau.party, self.bank.party
-            made = draft(session, bureau, bank, works, choices, now, author=AUTHOR, told=self.bank.told)
+            made = draft_contract(session, bureau, bank, works, choices, now, author=AUTHOR, told=self.bank.told)
         self.file(made, approved=approved, signed=signed)
         return made.id
 
@@ -161,8 +161,8 @@ class Scene:
         """As many officers approve as it takes."""
         now = self.clock.now
         with self.bureau.store.begin() as session:
-            lifecycle.review(session, contract, APPROVER, now)
-            needed = lifecycle.newest(session, contract).officers_needed
+            lifecycle.start_review(session, contract, APPROVER, now)
+            needed = lifecycle.find_newest_version(session, contract).officers_needed
             for officer in (APPROVER, SECOND)[:needed]:
                 lifecycle.approve(session, contract, officer, self.bureau.keys.sign, now)
 
@@ -172,7 +172,7 @@ class Scene:
         before = self.document(contract)
         amended = before.model_copy(update={"version": before.version + 1, **changes})
         with self.bureau.store.begin() as session:
-            keep_draft(session, amended, author=AUTHOR, above=self.bureau.home.settings.two_officers_above, now=now)
+            save_draft(session, amended, author=AUTHOR, above=self.bureau.home.settings.two_officers_above, now=now)
         if file:
             self.file(amended)
         return amended
@@ -209,8 +209,8 @@ class Scene:
 
     def ledger(self) -> list[str]:
         """The kinds of all ledger entries, in order."""
-        with self.bureau.store.read() as session:
-            return [row.kind for row in session.query(EntryRow).order_by(EntryRow.seq)]
+        with self.bureau.store.begin_read() as session:
+            return [row.kind for row in session.query(LedgerEntryRow).order_by(LedgerEntryRow.seq)]
 
     def later(self, days: int = 0, hours: float = 0) -> None:
         """Move the clock."""

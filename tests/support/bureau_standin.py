@@ -16,12 +16,21 @@ from types import SimpleNamespace
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.connection.client import Outlet, Patience
-from lab.terms.contract.document import Ceilings, Contract, Detail, Item, ModelTerms, Operation, Purpose, SignedContract
+from lab.bank.connection.client import BureauClient, RetryPolicy
+from lab.terms.contract.document import (
+    Ceilings,
+    Contract,
+    ContractItem,
+    Operation,
+    PinnedModel,
+    Purpose,
+    ResultDetail,
+    SignedContract,
+)
 from lab.terms.errors import NotAuthentic, NotFound
 from lab.terms.keys.party import Party
 from sandbox.app import create_app, server_config
-from sandbox.monitoring.service_log import open_journal
+from sandbox.monitoring.service_log import open_service_log
 from sandbox.settings import ServiceSettings
 
 CONTRACT = "contract-1"
@@ -48,10 +57,10 @@ def contract_of(bank_key: str) -> Contract:
         bank=Party(name="bank", public_key=bank_key),
         purpose=Purpose.RESEARCH,
         recipients=("credit department",),
-        items=(Item(code="tax"),),
+        items=(ContractItem(code="tax"),),
         operations=(Operation.MATCH, Operation.SCORE),
-        detail=Detail.TOTAL,
-        models=(ModelTerms(name="credit", version=1, sheet_sha256="cd" * 32),),
+        detail=ResultDetail.TOTAL,
+        models=(PinnedModel(name="credit", version=1, sheet_sha256="cd" * 32),),
         id_kind="opaque",
         engine="openmined",
         parameters="bgv-8192-a",
@@ -130,12 +139,12 @@ class Running:
         self.bureau = bureau
         self.key = key
         self.logs = logs
-        self._outlets: list[Outlet] = []
+        self._outlets: list[BureauClient] = []
         self._server = server
 
-    def outlet(self, tries: int = 1, key: Key | None = None) -> Outlet:
-        patience = Patience(connect=5, answer=30, tries=tries, longest_wait=0.05)
-        outlet = Outlet(self.url, key or self.key, bureau_key=BUREAU_KEY, patience=patience)
+    def outlet(self, tries: int = 1, key: Key | None = None) -> BureauClient:
+        patience = RetryPolicy(connect_timeout=5, read_timeout=30, tries=tries, longest_wait=0.05)
+        outlet = BureauClient(self.url, key or self.key, bureau_key=BUREAU_KEY, retry_policy=patience)
         self._outlets.append(outlet)
         return outlet
 
@@ -156,7 +165,7 @@ def running(logs: Path, **settings) -> Iterator[Running]:
     key = Key()
     bureau = StandIn(key.public_key_hex)
     limits = ServiceSettings(**settings)
-    app = create_app(bureau, limits, open_journal(logs, limits.log_bytes))  # type: ignore[arg-type]
+    app = create_app(bureau, limits, open_service_log(logs, limits.log_bytes))  # type: ignore[arg-type]
     listening = socket.create_server(("127.0.0.1", 0))
     server = uvicorn.Server(server_config(app, limits))
     thread = threading.Thread(target=server.run, args=([listening],), daemon=True)

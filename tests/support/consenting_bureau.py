@@ -14,13 +14,22 @@ import polars as pl
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.consents import Admitted, Consents, Imported
-from lab.bureau.data.register import Snapshot, Snapshots, find_snapshot, import_register
-from lab.bureau.store import Store, migrate, open_store
+from lab.bureau.data.consents import ConsentImport, ConsentingRows, ConsentService
+from lab.bureau.data.register import Snapshot, SnapshotReader, find_snapshot, import_register
+from lab.bureau.store import Database, migrate, open_database
 from lab.bureau.store.tables import BankRow
 from lab.simulation.synthetic.credit_codes import make_codes
-from lab.terms.consent import Consent, written
-from lab.terms.contract.document import Ceilings, ConsentTerms, Contract, Detail, Item, ModelTerms, Operation, Purpose
+from lab.terms.consent import Consent, format_consent_time
+from lab.terms.contract.document import (
+    Ceilings,
+    ConsentClause,
+    Contract,
+    ContractItem,
+    Operation,
+    PinnedModel,
+    Purpose,
+    ResultDetail,
+)
 from lab.terms.keys.party import Party
 
 START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
@@ -53,10 +62,10 @@ class Clock:
 class Room:
     """The room under test, its register and its clock."""
 
-    consents: Consents
-    store: Store
+    consents: ConsentService
+    store: Database
     home: BureauHome
-    snapshots: Snapshots
+    snapshots: SnapshotReader
     snapshot: Snapshot
     clock: Clock
     codes: list[str]
@@ -68,8 +77,8 @@ class Room:
             "code": code,
             "bank": BANKS[FIRST],
             "purpose": "credit-approval",
-            "starts": written(START),
-            "expires": written(START + timedelta(days=365)),
+            "starts": format_consent_time(START),
+            "expires": format_consent_time(START + timedelta(days=365)),
             "evidence": "授权书 2026-0001",
         } | other
 
@@ -93,14 +102,16 @@ class Room:
         pl.DataFrame(columns, schema=dict.fromkeys(NAMES, pl.String)).write_csv(path, quote_style="necessary")
         return path
 
-    def take(self, lines: Sequence[dict[str, str]], **choices) -> Imported:
+    def take(self, lines: Sequence[dict[str, str]], **choices) -> ConsentImport:
         """Import the rows."""
         return self.consents.import_file(self.file(lines), by="person:steward", **choices)
 
-    def admitted(self, contract: Contract | None = None, bank: str = FIRST) -> Admitted | None:
+    def admitted(self, contract: Contract | None = None, bank: str = FIRST) -> ConsentingRows | None:
         """What the room answers now."""
-        with self.store.read() as session:
-            return self.consents.admitted(session, self.snapshot, contract or make_contract(), bank, self.clock.now)
+        with self.store.begin_read() as session:
+            return self.consents.consenting_rows(
+                session, self.snapshot, contract or make_contract(), bank, self.clock.now
+            )
 
     def firms(self, contract: Contract | None = None, bank: str = FIRST) -> set[str]:
         """The codes admitted now."""
@@ -118,15 +129,15 @@ def make_contract(purpose: Purpose = Purpose.CREDIT_APPROVAL, *, required: bool 
         bank=Party(name=BANKS[FIRST], public_key="22" * 32),
         purpose=purpose,
         recipients=("credit department",),
-        items=(Item(code="tax"),),
+        items=(ContractItem(code="tax"),),
         operations=(Operation.MATCH, Operation.SCORE),
-        detail=Detail.TOTAL,
-        models=(ModelTerms(name="credit", version=1, sheet_sha256="33" * 32),),
+        detail=ResultDetail.TOTAL,
+        models=(PinnedModel(name="credit", version=1, sheet_sha256="33" * 32),),
         id_kind="uscc",
         engine="openmined",
         parameters="bgv-8192-a",
         ceilings=Ceilings(),
-        consent=ConsentTerms(required=required, why="the enterprise is to decide"),
+        consent=ConsentClause(required=required, why="the enterprise is to decide"),
         starts=START - timedelta(days=1),
         expires=START + timedelta(days=3000),
     )
@@ -136,7 +147,7 @@ def make_contract(purpose: Purpose = Purpose.CREDIT_APPROVAL, *, required: bool 
 def open_room(folder: Path, database_url: str, rows: int = 40) -> Iterator[Room]:
     """A room over an empty database and a register of ``rows`` firms."""
     home = BureauHome.create(folder / "home", name="bureau")
-    store = open_store(database_url or f"sqlite:///{folder / 'room.db'}")
+    store = open_database(database_url or f"sqlite:///{folder / 'room.db'}")
     try:
         migrate(store.engine)
         key = Ed25519PrivateKey.generate()
@@ -148,8 +159,8 @@ def open_room(folder: Path, database_url: str, rows: int = 40) -> Iterator[Room]
         with store.begin() as session:
             session.add_all(BankRow(id=bank, name=name, registered_at=START) for bank, name in BANKS.items())
             snapshot = find_snapshot(session, "main")
-        snapshots, clock = Snapshots(home), Clock()
-        consents = Consents(store, home, Pseudonyms(), snapshots, clock)
+        snapshots, clock = SnapshotReader(home), Clock()
+        consents = ConsentService(store, home, Pseudonyms(), snapshots, clock)
         yield Room(consents, store, home, snapshots, snapshot, clock, codes, folder)
     finally:
         store.close()

@@ -17,13 +17,13 @@ from rich.table import Table
 from lab.bank.home import BankHome
 from lab.cli.bank import contracts
 from lab.cli.officer import commands
-from lab.cli.terminal.output import Output, Screen
-from lab.sdk.client import Desk
+from lab.cli.terminal.output import CommandOutput, SafeConsole
+from lab.sdk.client import ServiceClient
 from lab.terms.contract.document import Contract, SignedContract
-from lab.terms.contract.name_warnings import as_dicts, oddities
+from lab.terms.contract.name_warnings import find_name_warnings, warnings_as_dicts
 from lab.terms.contract.odrl import to_odrl
-from lab.terms.contract.plain_language import Change, diff, label, render
-from lab.terms.text.escaping import visible, visible_json
+from lab.terms.contract.plain_language import ClauseChange, clause_label, diff_contracts, render_clauses
+from lab.terms.text.escaping import dump_visible_json, escape_hidden
 
 WIDTH = 80
 _BARS = "│┃"
@@ -57,42 +57,46 @@ def former_screen(contract: Contract) -> str:
     return former_table([("接收方 recipients", zh, en)])
 
 
-def on_screen(show: Callable[[Output], object]) -> str:
+def on_screen(show: Callable[[CommandOutput], object]) -> str:
     """All that a command prints, at 80 columns."""
-    output, file = Output(), io.StringIO()
-    output.page = output.notes = Screen(file=file, width=WIDTH)
+    output, file = CommandOutput(), io.StringIO()
+    output.page = output.notes = SafeConsole(file=file, width=WIDTH)
     show(output)
     return file.getvalue()
 
 
 def signing_screen(contract: Contract) -> str:
     """What `lab bank sign` and `lab bank contract` show of a contract."""
-    return on_screen(lambda output: contracts.show_terms(output, contract))
+    return on_screen(lambda output: contracts.show_clauses(output, contract))
 
 
 def change_screen(old: Contract, new: Contract, home: BankHome) -> str:
     """What `lab bank sign` shows of an amendment of a contract that this bank signed."""
     home.store_contract(SignedContract(contract=old))
-    return on_screen(lambda output: contracts.show_changes(output, home, new))
+    return on_screen(lambda output: contracts.show_changes_since_signed(output, home, new))
 
 
 class Answering:
     """A bureau's desk with one contract, answering as the service does."""
 
     def __init__(self, contract: Contract, former: Contract | None = None) -> None:
-        from lab.bureau.contract_administration import Shown
-        from lab.bureau.contracts.repository import Held
-        from lab.bureau.contracts.workflow import State
-        from sandbox.api.people.contract_views import view_detail, view_line
+        from lab.bureau.contract_administration import ContractOverview
+        from lab.bureau.contracts.repository import ContractVersion
+        from lab.bureau.contracts.workflow import ContractState
+        from sandbox.api.people.contract_views import view_contract_detail, view_contract_summary
         from tests.support.bureau_scene import START
 
-        held = Held(SignedContract(contract=contract), State.UNDER_REVIEW, 1, "b-1", "ann", START, None, 1, ())
-        self.line = view_line(held)
+        held = ContractVersion(
+            SignedContract(contract=contract), ContractState.UNDER_REVIEW, 1, "b-1", "ann", START, None, 1, ()
+        )
+        self.line = view_contract_summary(held)
         count = {"ceiling": 1, "used": 0, "left": 1}
         allowance = {"identifiers": count, "scores": count | {"period_days": 1}, "jobs": count}
-        self.detail = view_detail(Shown(held, State.UNDER_REVIEW, ((held, State.UNDER_REVIEW),), allowance))
-        changes = [_told(change) for change in diff(former, contract)] if former else []
-        warnings = as_dicts(oddities(contract, former))
+        self.detail = view_contract_detail(
+            ContractOverview(held, ContractState.UNDER_REVIEW, ((held, ContractState.UNDER_REVIEW),), allowance)
+        )
+        changes = [_told(change) for change in diff_contracts(former, contract)] if former else []
+        warnings = warnings_as_dicts(find_name_warnings(contract, former))
         self.comparison = {"version": 2, "against": 1, "changes": changes, "warnings": warnings}
         self.steps: list[str] = []
 
@@ -111,9 +115,9 @@ class Answering:
         return self.line | {"stopped_jobs": None, "delivered": None}
 
 
-def _told(change: Change) -> dict[str, Any]:
-    zh, en = label(change.term)
-    told = {"term": change.term, "label_zh": zh, "label_en": en, "zh": str(change.zh), "en": str(change.en)}
+def _told(change: ClauseChange) -> dict[str, Any]:
+    zh, en = clause_label(change.clause)
+    told = {"term": change.clause, "label_zh": zh, "label_en": en, "zh": str(change.zh), "en": str(change.en)}
     return told | {"widens": change.widens}
 
 
@@ -121,14 +125,14 @@ def officers_screen(monkeypatch: pytest.MonkeyPatch, desk: Answering, act: Calla
     """What an officer's command prints at 80 columns, before the desk given."""
     file = io.StringIO()
 
-    def output(as_json: bool = False) -> Output:
-        made = Output(as_json)
-        made.page = made.notes = Screen(file=file, width=WIDTH)
+    def output(as_json: bool = False) -> CommandOutput:
+        made = CommandOutput(as_json)
+        made.page = made.notes = SafeConsole(file=file, width=WIDTH)
         return made
 
     with monkeypatch.context() as patch:
-        patch.setattr(commands, "Output", output)
-        patch.setattr(Desk, "open", lambda session: desk)
+        patch.setattr(commands, "CommandOutput", output)
+        patch.setattr(ServiceClient, "open", lambda session: desk)
         act()
     return file.getvalue()
 
@@ -159,11 +163,11 @@ def everywhere(contract: Contract) -> dict[str, str]:
     """The places where a person reads a contract's text, without spaces."""
     return {
         "screen": unwrapped(signing_screen(contract)),
-        "plain": bare("".join(f"{one.zh}{one.en}" for one in render(contract))),
-        "odrl": bare(visible_json(to_odrl(SignedContract(contract=contract)))),
+        "plain": bare("".join(f"{one.zh}{one.en}" for one in render_clauses(contract))),
+        "odrl": bare(dump_visible_json(to_odrl(SignedContract(contract=contract)))),
     }
 
 
 def written_out(text: str) -> str:
     """A text as it is to be seen, without spaces."""
-    return bare(visible(text))
+    return bare(escape_hidden(text))

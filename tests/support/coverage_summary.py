@@ -34,9 +34,7 @@ def read_modules(measured: coverage.Coverage) -> tuple[float, list[Module]]:
         file = Path(folder) / "coverage.json"
         total = measured.json_report(outfile=str(file))
         files = json.loads(file.read_text(encoding="utf-8"))["files"]
-    modules = [
-        Module(path, one["summary"]["percent_covered"], _missing(one["summary"])) for path, one in files.items()
-    ]
+    modules = [Module(path, one["summary"]["percent_covered"], _missing(one["summary"])) for path, one in files.items()]
     return total, modules
 
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from lab.bureau.contracts import Ask
-from lab.terms.contract.document import Contract, Detail, Operation, ReleaseForm
+from lab.bureau.contracts import AccessRequest
+from lab.terms.contract.document import Contract, Operation, ReleaseForm, ResultDetail
 from tests.support.bureau_scene import START
 from tests.support.contract_papers import contract
 
@@ -28,7 +28,7 @@ def contracts(draw: st.DrawFn, name: str = "c-test-1", most: int = 6) -> Contrac
     """A contract over the small world, its ceilings ``most`` at most; one in so many allows a count alone."""
     several = st.lists(st.sampled_from(Operation), min_size=1, unique=True)
     operations = draw(st.sampled_from([None] * 5 + [[Operation.COUNT]])) or draw(several)
-    details = list(Detail) if Operation.PORTRAIT in operations else [Detail.TOTAL]
+    details = list(ResultDetail) if Operation.PORTRAIT in operations else [ResultDetail.TOTAL]
     starts = draw(st.integers(0, HOURS - 2))
     codes = draw(st.lists(st.sampled_from(ITEMS), unique=True))
     return contract(
@@ -54,31 +54,31 @@ def _or_none(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 
 
 asks = st.builds(
-    Ask,
+    AccessRequest,
     identifiers=_or_none(st.integers(-1, 7)),
     job_rows=_or_none(st.integers(-1, 7)),
     rows=_or_none(st.integers(-1, 7)),
     recipient=_or_none(st.sampled_from(RECIPIENTS + STRANGERS[0])),
     model=_or_none(st.sampled_from(MODELS + STRANGERS[2])),
-    detail=_or_none(st.sampled_from(Detail)),
+    detail=_or_none(st.sampled_from(ResultDetail)),
     items=_or_none(st.frozensets(st.sampled_from(ITEMS + STRANGERS[1]))),
     form=st.sampled_from(ReleaseForm),
 )
 
 
 @st.composite
-def fitting_asks(draw: st.DrawFn, under: Contract) -> Ask:
+def fitting_asks(draw: st.DrawFn, under: Contract) -> AccessRequest:
     """A request that may well be allowed: drawn from the contract's own terms, so that tests reach the other side."""
     ceilings = under.ceilings
     usable = [item.code for item in under.items if item.form is not ReleaseForm.NONE]
     model = draw(st.sampled_from(under.models))
-    return Ask(
+    return AccessRequest(
         identifiers=draw(_or_none(st.integers(1, ceilings.identifiers_per_match))),
         job_rows=draw(_or_none(st.integers(1, ceilings.rows_per_job))),
         rows=draw(_or_none(st.integers(1, ceilings.rows_per_batch))),
         recipient=draw(st.sampled_from(under.recipients)),
         model=(model.name, model.version),
-        detail=draw(st.sampled_from([under.detail, Detail.TOTAL])),
+        detail=draw(st.sampled_from([under.detail, ResultDetail.TOTAL])),
         items=draw(st.frozensets(st.sampled_from(usable))) if usable else frozenset(),
     )
 
@@ -89,13 +89,13 @@ _OTHERS: dict[str, list[Any]] = {
     "rows": [None, *range(-1, 8)],
     "recipient": [None, *RECIPIENTS, *STRANGERS[0]],
     "model": [None, *MODELS, *STRANGERS[2]],
-    "detail": [None, *Detail],
+    "detail": [None, *ResultDetail],
     "items": [None, *(frozenset({code}) for code in ITEMS + STRANGERS[1]), frozenset(ITEMS)],
     "form": list(ReleaseForm),
 }
 
 
-def neighbours(ask: Ask, under: Contract) -> Iterator[tuple[Ask, Operation, datetime]]:
+def neighbours(ask: AccessRequest, under: Contract) -> Iterator[tuple[AccessRequest, Operation, datetime]]:
     """A request at every operation and at the edges of the term, and with each one thing in it changed in every way:
     where one forgotten check would show."""
     hour = timedelta(hours=1)

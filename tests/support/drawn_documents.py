@@ -9,24 +9,24 @@ from hypothesis import strategies as st
 
 from lab.terms.contract.document import (
     Ceilings,
-    ConsentTerms,
+    ConsentClause,
     Contract,
-    Detail,
-    Item,
-    ModelTerms,
+    ContractItem,
     Operation,
+    PinnedModel,
     Purpose,
     ReleaseForm,
+    ResultDetail,
     SignedContract,
     signing_input,
 )
 from lab.terms.keys.party import Party
-from lab.terms.text.visible_line import is_line
-from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.text.visible_line import is_visible_line
+from lab.terms.witnessing.quorum import WitnessQuorum
 
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32) for n in range(1, 5)]
 LINES = st.text(st.characters(exclude_categories=["C", "Z", "M"]) | st.just(" "), min_size=1, max_size=30).filter(
-    is_line
+    is_visible_line
 )
 """What a contract's texts may be (``lab.terms.text.visible_line``); what they must not be is in
 ``test_everything_is_seen``.
@@ -45,12 +45,12 @@ def parties(keys: list[Ed25519PrivateKey] = KEYS) -> st.SearchStrategy[Party]:
 
 
 ITEMS = st.lists(
-    st.builds(Item, code=LINES.map(lambda text: text[:20].rstrip()), form=...),
+    st.builds(ContractItem, code=LINES.map(lambda text: text[:20].rstrip()), form=...),
     max_size=8,
     unique_by=lambda item: item.code,
 ).map(tuple)
 MODELS = st.lists(
-    st.builds(ModelTerms, name=SLUGS, version=COUNTS, sheet_sha256=HASHES), min_size=1, max_size=4, unique_by=str
+    st.builds(PinnedModel, name=SLUGS, version=COUNTS, sheet_sha256=HASHES), min_size=1, max_size=4, unique_by=str
 ).map(tuple)
 CEILINGS = st.builds(
     Ceilings,
@@ -66,7 +66,7 @@ CEILINGS = st.builds(
 
 
 @st.composite
-def witness_terms(draw: st.DrawFn) -> WitnessTerms:
+def witness_terms(draw: st.DrawFn) -> WitnessQuorum:
     """Some witnesses under keys of their own, and more than half of them."""
     keys = draw(st.lists(st.sampled_from(range(10, 16)), min_size=1, max_size=5, unique=True))
     names = draw(
@@ -76,7 +76,7 @@ def witness_terms(draw: st.DrawFn) -> WitnessTerms:
         Ed25519PrivateKey.from_private_bytes(bytes([n]) * 32).public_key().public_bytes_raw().hex() for n in keys
     ]
     parties = tuple(Party(name=name, public_key=key) for name, key in zip(names, publics, strict=True))
-    return WitnessTerms(quorum=draw(st.integers(len(keys) // 2 + 1, len(keys))), parties=parties)
+    return WitnessQuorum(quorum=draw(st.integers(len(keys) // 2 + 1, len(keys))), parties=parties)
 
 
 @st.composite
@@ -95,13 +95,13 @@ def contracts(draw: st.DrawFn) -> Contract:
         recipients=draw(st.lists(LINES, min_size=1, max_size=4).map(tuple)),
         items=draw(ITEMS),
         operations=operations,
-        detail=draw(st.sampled_from(Detail)) if fine else Detail.TOTAL,
+        detail=draw(st.sampled_from(ResultDetail)) if fine else ResultDetail.TOTAL,
         models=draw(MODELS),
         id_kind=draw(st.sampled_from(["uscc", "opaque"])),
         engine=draw(SLUGS),
         parameters=draw(SLUGS),
         ceilings=draw(CEILINGS),
-        consent=draw(st.builds(ConsentTerms, required=st.booleans(), why=LINES)),
+        consent=draw(st.builds(ConsentClause, required=st.booleans(), why=LINES)),
         retention_days=draw(st.integers(1, 36_600)),
         witnesses=draw(st.none() | witness_terms()),
         starts=starts,
@@ -129,15 +129,15 @@ def plain_contract(**changes: object) -> Contract:
         "bank": Party(name="某银行", public_key=names[1]),
         "purpose": Purpose.CREDIT_APPROVAL,
         "recipients": ("授信审批部", "风险系统"),
-        "items": (Item(code="TAX-1"), Item(code="LAW-1", form=ReleaseForm.NONE)),
+        "items": (ContractItem(code="TAX-1"), ContractItem(code="LAW-1", form=ReleaseForm.NONE)),
         "operations": (Operation.MATCH, Operation.SCORE, Operation.PORTRAIT),
-        "detail": Detail.FULL,
-        "models": (ModelTerms(name="credit", version=1, sheet_sha256="0" * 64),),
+        "detail": ResultDetail.FULL,
+        "models": (PinnedModel(name="credit", version=1, sheet_sha256="0" * 64),),
         "id_kind": "uscc",
         "engine": "openmined",
         "parameters": "bgv-8192-a",
         "ceilings": Ceilings(),
-        "consent": ConsentTerms(required=True, why="records of taxes"),
+        "consent": ConsentClause(required=True, why="records of taxes"),
         "starts": datetime(2026, 1, 1, tzinfo=UTC),
         "expires": datetime(2026, 7, 1, tzinfo=UTC),
     }

@@ -12,14 +12,22 @@ import pytest
 
 from lab.bank.home import BankHome
 from lab.bank.portfolio import read_portfolio
-from lab.bank.runs.metadata import Label, RunKind
+from lab.bank.runs.metadata import RunKind, RunMetadata
 from lab.bank.runs.results import output_names, score_table
-from lab.bank.runs.store import FinishedRun, open_run, read_run, run_key
-from lab.terms.contract.document import Ceilings, Contract, Detail, ModelTerms, Operation, Purpose, SignedContract
+from lab.bank.runs.store import FinishedRun, open_run, read_finished_run, run_key
+from lab.terms.contract.document import (
+    Ceilings,
+    Contract,
+    Operation,
+    PinnedModel,
+    Purpose,
+    ResultDetail,
+    SignedContract,
+)
 from lab.terms.keys.party import Party
 from models.bureau.model import Model
-from models.bureau.training.trainer import train
-from models.shared.features import FeatureWords
+from models.bureau.training.trainer import train_model
+from models.shared.features import FeatureDescription
 
 ROWS = 600
 HOSTILE = "<script>alert(1)</script>\"'&"
@@ -34,14 +42,14 @@ def trained() -> tuple[Model, pl.DataFrame, pl.DataFrame]:
     risk = -public["tax"].to_numpy() + bank["late"].to_numpy() - bank["flow"].to_numpy()
     label = (risk + rng.normal(size=ROWS) > 1.5).astype(int)
     public_words = {
-        "tax": FeatureWords("TAX-1", "近12个月纳税额", "tax paid, 12 months", "tax"),
-        "suits": FeatureWords("LAW-1", "涉诉次数", "lawsuits", "legal"),
+        "tax": FeatureDescription("TAX-1", "近12个月纳税额", "tax paid, 12 months", "tax"),
+        "suits": FeatureDescription("LAW-1", "涉诉次数", "lawsuits", "legal"),
     }
     bank_words = {
-        "flow": FeatureWords("", "账户流水" + HOSTILE, "turnover" + HOSTILE, "conduct"),
-        "late": FeatureWords("", "逾期次数", "overdue instalments", "conduct"),
+        "flow": FeatureDescription("", "账户流水" + HOSTILE, "turnover" + HOSTILE, "conduct"),
+        "late": FeatureDescription("", "逾期次数", "overdue instalments", "conduct"),
     }
-    model = train(
+    model = train_model(
         public, bank, label, seed=1, public_words=public_words, bank_words=bank_words, name="credit", version=3
     ).model
     return model, public, bank
@@ -53,7 +61,7 @@ def home(tmp_path: Path) -> BankHome:
 
 
 def make_run(
-    home: BankHome, trained: tuple[Model, pl.DataFrame, pl.DataFrame], detail: Detail, *, scored: int = 100
+    home: BankHome, trained: tuple[Model, pl.DataFrame, pl.DataFrame], detail: ResultDetail, *, scored: int = 100
 ) -> FinishedRun:
     """A run as the session leaves it: ``scored`` firms, then two unmatched ones, one badly written, one repeated."""
     model, public, bank = trained
@@ -66,9 +74,9 @@ def make_run(
         file.write('"","1","1"\n"outside-1","2","2"\n')
     portfolio = read_portfolio(path, kind="opaque")
     indices = np.arange(scored)
-    values = model.terms(public[:scored], detail).apply(sheet.indicators(bank[:scored]))
+    values = model.score_weights(public[:scored], detail).apply_to_indicators(sheet.compute_indicators(bank[:scored]))
     document = make_contract(home, sheet.sha256, detail)
-    label = Label.of(RunKind.SCORE, document, datetime.now(UTC))
+    label = RunMetadata.for_contract(RunKind.SCORE, document, datetime.now(UTC))
     with open_run(home.runs, run_key(detail), label, now=datetime.now(UTC)) as run:
         run.finish(
             scores=score_table(portfolio, indices, indices, sheet, values),
@@ -98,7 +106,7 @@ def make_run(
                 "rows": portfolio.rows,
                 "accepted": len(portfolio.codes),
                 "set_aside": len(portfolio.set_aside),
-                "set_aside_reasons": portfolio.reasons,
+                "set_aside_reasons": portfolio.set_aside_counts,
                 "matched": scored,
                 "scored": scored,
                 "false_positive_rate": 1e-9,
@@ -111,10 +119,10 @@ def make_run(
                 "out": "scores.parquet",
             },
         )
-        return read_run(run.folder)
+        return read_finished_run(run.folder)
 
 
-def make_contract(home: BankHome, sheet_sha256: str, detail: Detail) -> Contract:
+def make_contract(home: BankHome, sheet_sha256: str, detail: ResultDetail) -> Contract:
     """A contract of a day that begins now; nobody signed it."""
     now = datetime.now(UTC)
     return Contract(
@@ -126,7 +134,7 @@ def make_contract(home: BankHome, sheet_sha256: str, detail: Detail) -> Contract
         items=(),
         operations=(Operation.MATCH, Operation.SCORE, Operation.PORTRAIT),
         detail=detail,
-        models=(ModelTerms(name="credit", version=3, sheet_sha256=sheet_sha256),),
+        models=(PinnedModel(name="credit", version=3, sheet_sha256=sheet_sha256),),
         id_kind="opaque",
         engine="openmined",
         parameters="bgv-8192-a",

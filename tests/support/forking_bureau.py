@@ -13,21 +13,21 @@ from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.connection.client import Patience
-from lab.bank.contract.checkpoint_wait import await_cosigned
-from lab.bank.contract.ledger_witness import Exchange, Witness
+from lab.bank.connection.client import RetryPolicy
+from lab.bank.contract.checkpoint_wait import await_cosigned_checkpoint
+from lab.bank.contract.ledger_witness import BatchExchange, LedgerWitness
 from lab.bank.home import BankHome
 from lab.terms.contract.document import Contract
 from lab.terms.errors import NotFound
 from lab.terms.keys.party import Party
 from lab.terms.ledger.receipt import SCHEMA
-from lab.terms.ledger.tree import Fact, LeafTree, Proof, SignedHead, hash_leaf, head_input, write_body
+from lab.terms.ledger.tree import Fact, MerkleTree, Proof, SignedTreeHead, encode_entry, hash_leaf, head_signing_input
 from lab.terms.witnessing.checkpoint import SignedCheckpoint, sign_checkpoint
-from lab.terms.witnessing.consistency_proof import AddCheckpoint, prove
-from lab.terms.witnessing.cosignature_evidence import Cosigned
-from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.witnessing.consistency_proof import AddCheckpointRequest, build_consistency_proof
+from lab.terms.witnessing.cosignature_evidence import CosignatureEvidence
+from lab.terms.witnessing.quorum import WitnessQuorum
 from lab.terms.witnessing.signed_note import NoteSignature
-from lab.witness.cosigning import Answer, Watching
+from lab.witness.cosigning import CheckpointCosigner, WitnessResponse
 from lab.witness.home import WitnessHome
 from tests.support.contract_papers import contract
 
@@ -41,7 +41,7 @@ class Ledger:
     key: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
     bodies: list[bytes] = field(default_factory=list)
     lines: dict[int, list[NoteSignature]] = field(default_factory=dict)
-    patience: Patience = field(default_factory=lambda: Patience(cosigned=0.2))
+    retry_policy: RetryPolicy = field(default_factory=lambda: RetryPolicy(cosigning_timeout=0.2))
 
     def fork(self) -> Ledger:
         return Ledger(self.key, list(self.bodies))
@@ -55,8 +55,8 @@ class Ledger:
         return Party(name="某数据局", public_key=self.public)
 
     @property
-    def tree(self) -> LeafTree:
-        tree = LeafTree()
+    def tree(self) -> MerkleTree:
+        tree = MerkleTree()
         tree.extend(map(hash_leaf, self.bodies))
         return tree
 
@@ -73,28 +73,30 @@ class Ledger:
             "model_version": 1,
         }
         seq, now = len(self.bodies) + 1, datetime.now(UTC)
-        self.bodies.append(write_body(seq, now, "score.answered", "c-test-1", facts, f"bank:{bank}"))
+        self.bodies.append(encode_entry(seq, now, "score.answered", "c-test-1", facts, f"bank:{bank}"))
         proof = self.tree.prove_inclusion(seq, seq).serialize()
         head = self.head().as_dict()
         return {"schema": SCHEMA, "entry": json.loads(self.bodies[-1]), "inclusion": proof, "head": head}
 
-    def head(self) -> SignedHead:
+    def head(self) -> SignedTreeHead:
         size, root, now = len(self.bodies), self.tree.get_root(len(self.bodies)).hex(), datetime.now(UTC)
-        return SignedHead(size=size, root=root, time=now, signature=self.key.sign(head_input(size, root, now)).hex())
+        return SignedTreeHead(
+            size=size, root=root, time=now, signature=self.key.sign(head_signing_input(size, root, now)).hex()
+        )
 
     def checkpoint(self, size: int = 0) -> SignedCheckpoint:
         size = size or len(self.bodies)
         return sign_checkpoint(self.public, self.key.sign, size, self.tree.get_root(size).hex())
 
-    def offer(self, witness: Watching, old: int) -> Answer:
+    def offer(self, witness: CheckpointCosigner, old: int) -> WitnessResponse:
         """Have a witness, which has cosigned ``old`` entries, cosign the present size; its line is kept."""
-        proof = prove(self.tree.range_root, old, len(self.bodies)) if old <= len(self.bodies) else ()
-        answer = witness.add_checkpoint(AddCheckpoint(old, proof, self.checkpoint()).to_bytes())
+        proof = build_consistency_proof(self.tree.range_root, old, len(self.bodies)) if old <= len(self.bodies) else ()
+        answer = witness.add_checkpoint(AddCheckpointRequest(old, proof, self.checkpoint()).to_bytes())
         if answer.status == 200:
             self.lines.setdefault(len(self.bodies), []).append(NoteSignature.parse(answer.body.removesuffix("\n")))
         return answer
 
-    def offer_anyhow(self, witness: Watching) -> Answer:
+    def offer_anyhow(self, witness: CheckpointCosigner) -> WitnessResponse:
         """As ``offer``, from whatever size the witness says it has."""
         answer = self.offer(witness, 0)
         return self.offer(witness, int(answer.body)) if answer.status == 409 else answer
@@ -119,7 +121,7 @@ class Bank:
 
     home: BankHome
     ledger: Ledger
-    terms: WitnessTerms | None
+    terms: WitnessQuorum | None
     receipts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
@@ -127,37 +129,39 @@ class Bank:
         return contract(bureau=self.ledger.bureau.model_dump(), witnesses=self.terms)
 
     @property
-    def witness(self) -> Witness:
-        return Witness(self.home, self.ledger.bureau, self.ledger.ledger_consistency)
+    def witness(self) -> LedgerWitness:
+        return LedgerWitness(self.home, self.ledger.bureau, self.ledger.ledger_consistency)
 
     def take(self, receipt: dict[str, Any], job: str = "job") -> None:
         """Check a receipt as a job does."""
-        self.witness.check(receipt, Exchange("c-test-1", job, "credit@1", 5, hashlib.sha256(BATCH).hexdigest(), REPLY))
+        self.witness.check_receipt(
+            receipt, BatchExchange("c-test-1", job, "credit@1", 5, hashlib.sha256(BATCH).hexdigest(), REPLY)
+        )
         self.receipts.append(receipt)
 
-    def finish(self) -> Cosigned | None:
+    def finish(self) -> CosignatureEvidence | None:
         """The last step of a job, before its results are written."""
-        return await_cosigned(self.ledger, self.contract, self.receipts, self.witness)
+        return await_cosigned_checkpoint(self.ledger, self.contract, self.receipts, self.witness)
 
 
-def make_bank(folder: Path, name: str, ledger: Ledger, terms: WitnessTerms | None = None) -> Bank:
+def make_bank(folder: Path, name: str, ledger: Ledger, terms: WitnessQuorum | None = None) -> Bank:
     home, _ = BankHome.create(folder / name, name=name, key_file=folder / f"{name}.key")
     home.pin(ledger.bureau, "https://bureau.example")
     return Bank(home, ledger, terms)
 
 
-def make_witnesses(folder: Path, *ledgers: Ledger, count: int = 3) -> list[Watching]:
+def make_witnesses(folder: Path, *ledgers: Ledger, count: int = 3) -> list[CheckpointCosigner]:
     """Witnesses that watch these ledgers' bureaus."""
     found = []
     for number in range(count):
         home = WitnessHome.create(folder / f"w{number}", name=f"w{number}.example")
         for public in {ledger.public for ledger in ledgers}:
-            home.trust(Party(name=f"bureau {public[:8]}", public_key=public))
-        found.append(Watching(home, home.key()))
+            home.watch_bureau(Party(name=f"bureau {public[:8]}", public_key=public))
+        found.append(CheckpointCosigner(home, home.open_key()))
     return found
 
 
-def named(folder: Path, *, quorum: int = 2, count: int = 3) -> WitnessTerms:
+def named(folder: Path, *, quorum: int = 2, count: int = 3) -> WitnessQuorum:
     """The witnesses of ``make_witnesses`` as a contract names them."""
     homes = [WitnessHome.open(folder / f"w{number}") for number in range(count)]
-    return WitnessTerms(quorum=quorum, parties=tuple(Party(name=one.name, public_key=one.public_key) for one in homes))
+    return WitnessQuorum(quorum=quorum, parties=tuple(Party(name=one.name, public_key=one.public_key) for one in homes))

@@ -16,17 +16,17 @@ import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from protocols.scoring import bank, messages
-from protocols.scoring.messages import BatchHead, Terms
+from protocols.scoring.messages import ParsedBatch, QuantizedWeights
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
 from protocols.scoring.rlwe import ring, sampling
-from protocols.scoring.rlwe.sampling import Element
-from protocols.scoring.rlwe.seed_expansion import expand
+from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe.seed_expansion import expand_seed
 from protocols.scoring.seal import binding
 
 CONTRACT = "trial-contract"
 
 
-def integers(element: Element, params: ParameterSet) -> NDArray[np.object_]:
+def integers(element: RingElement, params: ParameterSet) -> NDArray[np.object_]:
     """Coefficients between -q/2 and q/2 as Python integers, by the Chinese remainder theorem."""
     q = params.modulus
     total = sum(
@@ -36,12 +36,12 @@ def integers(element: Element, params: ParameterSet) -> NDArray[np.object_]:
     return np.where(values > q // 2, values - q, values)
 
 
-def as_element(values: NDArray[Any], params: ParameterSet) -> Element:
+def as_element(values: NDArray[Any], params: ParameterSet) -> RingElement:
     """Integers of any size as residues."""
     return np.stack([np.array([int(v) % p for v in values], dtype=np.uint64) for p in params.data_primes])
 
 
-def zero(params: ParameterSet) -> Element:
+def zero(params: ParameterSet) -> RingElement:
     return np.zeros((len(params.data_primes), params.degree), dtype=np.uint64)
 
 
@@ -50,16 +50,16 @@ def at_level(params: ParameterSet, count: int) -> ParameterSet:
     return dataclasses.replace(params, primes=(*params.primes[:count], params.primes[-1]))
 
 
-def polynomials(ciphertext: Any, params: ParameterSet) -> tuple[Element, Element]:
+def polynomials(ciphertext: Any, params: ParameterSet) -> tuple[RingElement, RingElement]:
     """Both polynomials at whatever level the ciphertext is."""
-    first, second = binding.elements(ciphertext, params)
+    first, second = binding.ciphertext_coefficients(ciphertext, params)
     return first, second
 
 
 def coefficients(slots: NDArray[np.int64], params: ParameterSet) -> NDArray[np.int64]:
     """The plaintext polynomial whose slots these are, coefficients within t/2."""
     plain = seal.Plaintext()
-    seal.BatchEncoder(binding.context(params.name)).encode((slots % params.plain_modulus).tolist(), plain)
+    seal.BatchEncoder(binding.seal_context(params.name)).encode((slots % params.plain_modulus).tolist(), plain)
     found = np.zeros(params.degree, dtype=np.int64)
     count = plain.coeff_count()
     found[:count] = [plain.data(index) for index in range(count)]
@@ -68,23 +68,23 @@ def coefficients(slots: NDArray[np.int64], params: ParameterSet) -> NDArray[np.i
 
 def slots(polynomial: NDArray[np.int64], params: ParameterSet) -> NDArray[np.int64]:
     """The slots of a plaintext polynomial, within t/2."""
-    encoder = seal.BatchEncoder(binding.context(params.name))
-    return np.asarray(encoder.decode_int64(binding.plaintext(polynomial, params)), dtype=np.int64)
+    encoder = seal.BatchEncoder(binding.seal_context(params.name))
+    return np.asarray(encoder.decode_int64(binding.plaintext_from_coefficients(polynomial, params)), dtype=np.int64)
 
 
-def transformed(rows: Element, params: ParameterSet) -> Any:
+def transformed(rows: RingElement, params: ParameterSet) -> Any:
     """A ciphertext whose two halves both *are* these values in transformed form."""
-    return binding.transformed(rows, rows, params)
+    return binding.ciphertext_from_ntt(rows, rows, params)
 
 
 def column_of(part: bytes, params: ParameterSet) -> Any:
     """The ciphertext that a column or a key stands for."""
-    return binding.transformed(*messages.read_seeded(part, params), params)
+    return binding.ciphertext_from_ntt(*messages.read_seeded_ciphertext(part, params), params)
 
 
 def output_of(part: bytes, params: ParameterSet) -> Any:
     """The ciphertext that an output of a reply stands for."""
-    return binding.reply(*messages.read_output(part, params), params)
+    return binding.reply_ciphertext(*messages.read_output(part, params), params)
 
 
 def values_of(ciphertext: Any, half: int, params: ParameterSet) -> NDArray[np.object_]:
@@ -96,10 +96,10 @@ def values_of(ciphertext: Any, half: int, params: ParameterSet) -> NDArray[np.ob
 
 def seeded(first: NDArray[np.object_], seed: bytes, params: ParameterSet) -> bytes:
     """A key or column with a first polynomial of one's choice (transformed form, [primes, N]) and this seed."""
-    return messages.pack_seeded(seed, reduced(first, params), params)
+    return messages.pack_seeded_ciphertext(seed, reduced(first, params), params)
 
 
-def reduced(first: NDArray[np.object_], params: ParameterSet) -> Element:
+def reduced(first: NDArray[np.object_], params: ParameterSet) -> RingElement:
     return np.array([[int(v) % p for v in row] for row, p in zip(first, params.data_primes, strict=True)], np.uint64)
 
 
@@ -115,10 +115,10 @@ class Insider:
     params: ParameterSet
 
     def __post_init__(self) -> None:
-        self.secret_bytes = bank.generate_secret(self.params)
+        self.secret_bytes = bank.generate_secret_key(self.params)
         self.holder = bank.KeyHolder(self.params, self.secret_bytes)
-        self.context = binding.context(self.params.name)
-        key = binding.secret_key(self.secret_bytes, self.params)
+        self.context = binding.seal_context(self.params.name)
+        key = binding.load_secret_key(self.secret_bytes, self.params)
         self.encryptor = seal.Encryptor(self.context, key)
         self.decryptor = seal.Decryptor(self.context, key)
         self.secret = self.holder._secret()
@@ -133,7 +133,7 @@ class Insider:
         """c0 + c1 s, between -q/2 and q/2: message plus t times noise."""
         level = at_level(self.params, ciphertext.coeff_modulus_size())
         first, second = polynomials(ciphertext, self.params)
-        return integers(sampling.added(first, ring.product(second, self.secret, level), level), level)
+        return integers(sampling.add_elements(first, ring.multiply_by_small(second, self.secret, level), level), level)
 
     def noise(self, ciphertext: Any) -> NDArray[np.object_]:
         """The noise alone, in units of t."""
@@ -144,26 +144,26 @@ class Insider:
     def craft(self, message: NDArray[np.int64], error: NDArray[np.int64]) -> bytes:
         """An encryption of any polynomial with any noise, as it travels: what a bank may make that keeps to no rule."""
         params, seed = self.params, os.urandom(SEED_BYTES)
-        second = expand(seed, params)
-        product = ring.product(polynomials(transformed(second, params), params)[0], -self.secret, params)
-        inside = sampling.scaled(sampling.residues(error, params), params.plain_modulus, params)
-        inside = sampling.added(inside, sampling.residues(message, params), params)
-        whole = binding.ciphertext(sampling.added(product, inside, params), second, params)
-        return messages.pack_seeded(seed, binding.residues(whole, params)[0], params)
+        second = expand_seed(seed, params)
+        product = ring.multiply_by_small(polynomials(transformed(second, params), params)[0], -self.secret, params)
+        inside = sampling.scale_element(sampling.to_residues(error, params), params.plain_modulus, params)
+        inside = sampling.add_elements(inside, sampling.to_residues(message, params), params)
+        whole = binding.ciphertext_from_coefficients(sampling.add_elements(product, inside, params), second, params)
+        return messages.pack_seeded_ciphertext(seed, binding.ciphertext_residues(whole, params)[0], params)
 
     def nothing(self) -> Any:
         """A sum with no mask in it, for what protection is measured against."""
-        return binding.ciphertext(zero(self.params), zero(self.params), self.params)
+        return binding.ciphertext_from_coefficients(zero(self.params), zero(self.params), self.params)
 
 
-def head_of(columns: list[bytes], rows: int) -> BatchHead:
+def head_of(columns: list[bytes], rows: int) -> ParsedBatch:
     """What the bureau adds up from, for columns that no honest batch could bring."""
     tags = np.zeros((rows, 16), dtype=np.uint8)
-    return BatchHead("", CONTRACT, "", len(columns), tags, tuple(columns))
+    return ParsedBatch("", CONTRACT, "", len(columns), tags, tuple(columns))
 
 
-def terms_of(weights: NDArray[np.int64], base: NDArray[np.int64] | None = None) -> Terms:
+def terms_of(weights: NDArray[np.int64], base: NDArray[np.int64] | None = None) -> QuantizedWeights:
     """One output; weights int64 [columns, rows]."""
     count, rows = weights.shape
     base = np.zeros((1, rows), dtype=np.int64) if base is None else base
-    return Terms(np.arange(count, dtype=np.int32), ((0,),) * count, weights, base)
+    return QuantizedWeights(np.arange(count, dtype=np.int32), ((0,),) * count, weights, base)

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
 
-from lab.bureau.people import Role, Subject
+from lab.bureau.people import OidcSubject, Role
 from tests.support.bureau_scene import Scene
 from tests.support.crooked_provider import CLIENT, SECRET, Crooked, crooked_provider
 from tests.support.people_front import free_port
@@ -25,7 +25,7 @@ def provided(scene: Scene) -> Iterator[tuple[House, Crooked]]:
     with crooked_provider() as provider:
         words = {"oidc_issuer": provider.issuer, "oidc_client_id": CLIENT, "oidc_client_secret": SECRET}
         with serving(scene, port=port, public_url=f"http://127.0.0.1:{port}", **words) as house:
-            house.account("li.wei", Role.OFFICER, elsewhere=Subject(provider.issuer, "u-1"))
+            house.account("li.wei", Role.OFFICER, elsewhere=OidcSubject(provider.issuer, "u-1"))
             yield house, provider
 
 

@@ -10,8 +10,8 @@ NARROW = ParameterSet(
     primes=(35184371884033, 281474976694273, 40961),
     plain_modulus=65537,
     flood_bits=73,
-    hidden_bits=30,
-    max_terms=4096,
+    statistical_security_bits=30,
+    max_weights=4096,
     max_outputs=512,
     security="none that is promised: 120 bits of core-SVP",
 )

@@ -11,10 +11,10 @@ from datetime import datetime
 import sqlalchemy
 from argon2 import PasswordHasher, extract_parameters
 
-from lab.bureau.ledger.rate_limited_entries import OF, TIMES, WINDOW, close_tallies
+from lab.bureau.ledger.rate_limited_entries import COUNT_FACT, SORT_FACT, TALLY_WINDOW, close_tallies
 from lab.bureau.people import Passwords
-from lab.bureau.store import Store
-from lab.bureau.store.tables import EntryRow
+from lab.bureau.store import Database
+from lab.bureau.store.tables import LedgerEntryRow
 
 GOOD, OTHER, WRONG = "correct horse battery", "staple tree and river", "not at all this one"
 CHEAP = PasswordHasher(time_cost=1, memory_cost=64, parallelism=1)
@@ -48,31 +48,37 @@ class Counting(Passwords):
             self.work.append(what)
 
 
-def failed_tries(store: Store, now: datetime) -> Counter[str]:
+def failed_tries(store: Database, now: datetime) -> Counter[str]:
     """How many tries to sign in failed, by reason: from entries of their own and from those that tell a number."""
-    close_tallies(store, now + WINDOW)
+    close_tallies(store, now + TALLY_WINDOW)
     found: Counter[str] = Counter()
-    with store.read() as session:
-        for body in session.scalars(sqlalchemy.select(EntryRow.body).where(EntryRow.kind == "sign-in.failed")):
+    with store.begin_read() as session:
+        for body in session.scalars(
+            sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == "sign-in.failed")
+        ):
             facts = json.loads(body)["facts"]
-            if OF not in facts:
-                found[facts.get("reason", "of the provider")] += facts.get(TIMES, 1)
-            for told in facts.get(OF, ()):
+            if SORT_FACT not in facts:
+                found[facts.get("reason", "of the provider")] += facts.get(COUNT_FACT, 1)
+            for told in facts.get(SORT_FACT, ()):
                 sort, number = told.rsplit(": ", 1)
                 found[sort.split(": ")[0].split(",")[0]] += int(number)
     return found
 
 
-def locks(store: Store, now: datetime) -> list[int]:
+def locks(store: Database, now: datetime) -> list[int]:
     """For how many seconds accounts were locked by failed tries, in the order in which the ledger tells it."""
-    close_tallies(store, now + WINDOW)
-    with store.read() as session:
-        query = sqlalchemy.select(EntryRow.body).where(EntryRow.kind == "sign-in.failed").order_by(EntryRow.seq)
+    close_tallies(store, now + TALLY_WINDOW)
+    with store.begin_read() as session:
+        query = (
+            sqlalchemy.select(LedgerEntryRow.body)
+            .where(LedgerEntryRow.kind == "sign-in.failed")
+            .order_by(LedgerEntryRow.seq)
+        )
         bodies = [json.loads(body)["facts"] for body in session.scalars(query)]
     found = []
     for facts in bodies:
         found += [facts["locked_seconds"]] if "locked_seconds" in facts else []
-        for told in facts.get(OF, ()):
+        for told in facts.get(SORT_FACT, ()):
             locked = re.match(r"password, then locked for (\d+) seconds: .*: (\d+)", told)
             found += [int(locked[1])] * int(locked[2]) if locked else []
     return found

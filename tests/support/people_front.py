@@ -16,8 +16,8 @@ import httpx
 import sqlalchemy
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.people import NewAccount, Role, Subject
-from lab.bureau.store.tables import EntryRow
+from lab.bureau.people import NewAccount, OidcSubject, Role
+from lab.bureau.store.tables import LedgerEntryRow
 from tests.service.conftest import ROOT, SERVE, Process
 
 GOOD, OTHER, WRONG = "correct horse battery", "staple tree and river", "not at all this one"
@@ -40,7 +40,7 @@ class Front:
         found = headers | ({"authorization": f"Bearer {token}"} if token else {})
         return httpx.Client(base_url=self.url, headers=found, timeout=60, trust_env=False)
 
-    def account(self, name: str, *roles: Role, department: str = "credit", elsewhere: Subject | None = None) -> str:
+    def account(self, name: str, *roles: Role, department: str = "credit", elsewhere: OidcSubject | None = None) -> str:
         """A new account; returns its one-time password."""
         new = NewAccount(name, department, frozenset(roles), "", elsewhere)
         password = self.bureau.people.add(new, by="local") or ""
@@ -61,8 +61,10 @@ class Front:
         return found
 
     def entries(self, kind: str) -> list[dict[str, Any]]:
-        with self.bureau.store.read() as session:
-            query = sqlalchemy.select(EntryRow.body).where(EntryRow.kind == kind).order_by(EntryRow.seq)
+        with self.bureau.store.begin_read() as session:
+            query = (
+                sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == kind).order_by(LedgerEntryRow.seq)
+            )
             return [json.loads(body) for body in session.scalars(query)]
 
     def lab(self, *words: str | Path, session: Path, **variables: str) -> subprocess.CompletedProcess[str]:

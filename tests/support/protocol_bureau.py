@@ -16,12 +16,12 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
-from lab.bank.connection.client import Patience
-from lab.terms.errors import Busy, NotFound, Refused
-from lab.terms.keys.matching_key_statement import KeyStatement
+from lab.bank.connection.client import RetryPolicy
+from lab.terms.errors import Busy, NotAllowed, NotFound
+from lab.terms.keys.matching_key_statement import MatchingKeyStatement
 from protocols.matching import bureau
-from protocols.matching.bank import room
-from protocols.matching.bureau import Geometry
+from protocols.matching.bank import max_identifiers
+from protocols.matching.bureau import BucketGeometry
 
 CONTRACT, JOB, EPOCH = "c-0001", "job-1", 1
 
@@ -33,7 +33,7 @@ class Cut(Exception):
 class Registry:
     """The routes of matching (``lab.bank.matching.job_client.MatchingRoutes``)."""
 
-    patience = Patience(longest_wait=0.001, busy=5.0)
+    retry_policy = RetryPolicy(longest_wait=0.001, busy_timeout=5.0)
 
     def __init__(self, identifiers: Iterable[str], engine: str = "x25519", *, ceiling: int = 10**9) -> None:
         self.engine, self.secret, self.ceiling = engine, bureau.generate_key(engine), ceiling
@@ -49,8 +49,8 @@ class Registry:
         self.cut: tuple[int, bool] | None = None
         self.busy = 0
         self.deltas = True
-        self._geometry: Geometry | None = None
-        self._setups: dict[str, tuple[Geometry, list[bytes]]] = {}
+        self._geometry: BucketGeometry | None = None
+        self._setups: dict[str, tuple[BucketGeometry, list[bytes]]] = {}
 
     @property
     def used(self) -> int:
@@ -63,18 +63,18 @@ class Registry:
 
     def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes:
         with self._call("setup"):
-            operation = bureau.operation_of(counting)
+            operation = bureau.matching_operation(counting)
             values = bureau.evaluate_register(self.engine, self.key(contract, operation), self.identifiers)
             if counting:
-                marks, kept = bureau.count_marks(contract, job, values), None
+                marks, kept = bureau.derive_counting_marks(contract, job, values), None
             else:
-                marks, kept = bureau.digests(contract, self.identifiers, values)[:, 16:], self._geometry
-            geometry = Geometry.of(len(self.identifiers), kept)
+                marks, kept = bureau.derive_tags_and_marks(contract, self.identifiers, values)[:, 16:], self._geometry
+            geometry = BucketGeometry.for_entries(len(self.identifiers), kept)
             # Several buckets, so that there are parts to lose.
-            geometry = kept or Geometry(5, geometry.slots)
+            geometry = kept or BucketGeometry(5, geometry.slots)
             if not counting:
                 self._geometry = geometry
-            buckets, places = bureau.place(geometry, marks)
+            buckets, places = bureau.locate_marks(geometry, marks)
             coded = [bureau.encode_bucket(np.sort(places[buckets == number])) for number in range(geometry.buckets)]
             frame = bureau.pack_setup(
                 self.engine,
@@ -99,7 +99,9 @@ class Registry:
                 raise NotFound("no way")
             (geometry, new), (_, old) = self._setups[sha256], self._setups[since]
             changes = [
-                bureau.differences(bureau.decode_bucket(before, geometry), bureau.decode_bucket(after, geometry))
+                bureau.multiset_difference(
+                    bureau.decode_bucket(before, geometry), bureau.decode_bucket(after, geometry)
+                )
                 for before, after in zip(old, new, strict=True)
             ]
             added, removed = ([bureau.encode_bucket(pair[side]) for pair in changes] for side in (0, 1))
@@ -118,32 +120,32 @@ class Registry:
 
     def _answer(self, contract: str, frame: bytes, *, counted: bool) -> bytes:
         if self.state != "open":
-            raise Refused("stopped")
+            raise NotAllowed("stopped")
         blinded = bureau.read_request(self.engine, frame, ceiling=10**9)
         name = hashlib.sha256(frame).hexdigest()
         if name not in self.charged:
-            identifiers = room(len(blinded))
+            identifiers = max_identifiers(len(blinded))
             if self.used + identifiers > self.ceiling:
-                raise Refused("ceiling")
+                raise NotAllowed("ceiling")
             self.charged[name] = identifiers
             self.elements.update(row.tobytes() for row in blinded)
-        evaluated = self.evaluate(self.key(contract, bureau.operation_of(counted)), blinded)
+        evaluated = self.evaluate(self.key(contract, bureau.matching_operation(counted)), blinded)
         return bureau.pack_response(self.engine, evaluated, counted=counted)
 
     def evaluate(self, key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What it answers; another bureau may stray."""
         return bureau.evaluate_elements(self.engine, key, blinded)
 
-    def key(self, contract: str, operation: bureau.Operation) -> bytes:
+    def key(self, contract: str, operation: bureau.MatchingOperation) -> bytes:
         """The key of a contract and operation."""
-        return bureau.contract_key(self.secret, self.engine, contract, operation)
+        return bureau.derive_contract_key(self.secret, self.engine, contract, operation)
 
-    def stated(self, contract: str, operation: bureau.Operation) -> bureau.StatedKey:
+    def stated(self, contract: str, operation: bureau.MatchingOperation) -> bureau.SignedMatchingKey:
         """What it states of that key, signed."""
-        public_key = bureau.public_key(self.engine, self.key(contract, operation))
+        public_key = bureau.compute_public_key(self.engine, self.key(contract, operation))
         about = (contract, operation, self.engine, EPOCH, public_key.hex(), self.register_entries)
-        signature = self.signing.sign(KeyStatement(*about).message())
-        return bureau.StatedKey(public_key, self.register_entries, signature)
+        signature = self.signing.sign(MatchingKeyStatement(*about).signing_input())
+        return bureau.SignedMatchingKey(public_key, self.register_entries, signature)
 
     @contextmanager
     def _call(self, name: str) -> Iterator[None]:
@@ -174,7 +176,7 @@ def serve(registry: Registry, listener: Listener) -> None:
 class Remote:
     """A registry in another process, so that this one's memory is the bank's alone."""
 
-    patience = Registry.patience
+    retry_policy = Registry.retry_policy
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

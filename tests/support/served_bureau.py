@@ -20,20 +20,20 @@ import uvicorn
 from argon2 import PasswordHasher
 from sqlalchemy import select
 
-from lab.bank.connection.client import Outlet, Patience
+from lab.bank.connection.client import BureauClient, RetryPolicy
 from lab.bureau.bureau import Bureau
-from lab.bureau.exchange import Charge
-from lab.bureau.people import NewAccount, Role, Subject
+from lab.bureau.exchange import BatchCharge
+from lab.bureau.people import NewAccount, OidcSubject, Role
 from lab.bureau.people.passwords import Passwords
-from lab.bureau.store.tables import EntryRow
+from lab.bureau.store.tables import LedgerEntryRow
 from protocols.wire.http_signatures import sign_request
 from sandbox.app import create_app, server_config
-from sandbox.monitoring.service_log import open_journal
+from sandbox.monitoring.service_log import open_service_log
 from sandbox.settings import ServiceSettings
 from tests.support.bureau_scene import Bank, Scene
 
 PASSWORD = "correct horse battery"
-PATIENCE = Patience(connect=5, answer=60, tries=1, longest_wait=0.05)
+PATIENCE = RetryPolicy(connect_timeout=5, read_timeout=60, tries=1, longest_wait=0.05)
 
 
 class Signs(Protocol):
@@ -61,15 +61,15 @@ class House:
 
     scene: Scene
     url: str
-    _outlets: list[Outlet] = field(default_factory=list)
+    _outlets: list[BureauClient] = field(default_factory=list)
 
     @property
     def bureau(self) -> Bureau:
         return self.scene.bureau
 
-    def outlet(self, signer: Signs | None = None) -> Outlet:
+    def outlet(self, signer: Signs | None = None) -> BureauClient:
         """The scene's bank (or whoever signs with ``signer``) at the service."""
-        opened = Outlet(self.url, signer or Signer(self.scene.bank), patience=PATIENCE)
+        opened = BureauClient(self.url, signer or Signer(self.scene.bank), retry_policy=PATIENCE)
         self._outlets.append(opened)
         return opened
 
@@ -90,7 +90,7 @@ class House:
         found = headers | ({"authorization": f"Bearer {token}"} if token else {})
         return httpx.Client(base_url=self.url, headers=found, timeout=60, trust_env=False)
 
-    def account(self, name: str, *roles: Role, department: str = "credit", elsewhere: Subject | None = None) -> str:
+    def account(self, name: str, *roles: Role, department: str = "credit", elsewhere: OidcSubject | None = None) -> str:
         """A new account; its one-time password."""
         return self.bureau.people.add(NewAccount(name, department, frozenset(roles), "", elsewhere), by="local") or ""
 
@@ -101,8 +101,8 @@ class House:
 
     def entries(self, *kinds: str) -> list[dict[str, Any]]:
         """The bodies of ledger entries of these kinds, in order."""
-        with self.bureau.store.read() as session:
-            query = select(EntryRow.body).where(EntryRow.kind.in_(kinds)).order_by(EntryRow.seq)
+        with self.bureau.store.begin_read() as session:
+            query = select(LedgerEntryRow.body).where(LedgerEntryRow.kind.in_(kinds)).order_by(LedgerEntryRow.seq)
             return [json.loads(body) for body in session.scalars(query)]
 
 
@@ -115,13 +115,13 @@ def serving(scene: Scene, *, port: int = 0, **settings: Any) -> Iterator[House]:
     bureau.people._passwords = Passwords(PasswordHasher(1, 64, 1))
     with ThreadPoolExecutor(1) as evaluating:
 
-        def begin(one: Charge) -> None:
+        def begin(one: BatchCharge) -> None:
             evaluating.submit(bureau.evaluate_batch, one.contract, one.job, one.sha256)
 
         app = create_app(
             bureau,
             chosen,
-            open_journal(logs, chosen.log_bytes),
+            open_service_log(logs, chosen.log_bytes),
             begin=begin,
         )
         listening = socket.create_server(("127.0.0.1", port))

@@ -11,10 +11,18 @@ import rfc8785
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.terms.keys.party import Party
-from lab.terms.ledger.entry_kinds import KINDS
-from lab.terms.ledger.export import write_entry, write_header
+from lab.terms.ledger.entry_kinds import ENTRY_KINDS
+from lab.terms.ledger.export import encode_export_entry, encode_export_header
 from lab.terms.ledger.tampering import EntryLine
-from lab.terms.ledger.tree import Fact, LeafTree, SignedHead, entry_input, hash_leaf, head_input, write_body
+from lab.terms.ledger.tree import (
+    Fact,
+    MerkleTree,
+    SignedTreeHead,
+    encode_entry,
+    entry_signing_input,
+    hash_leaf,
+    head_signing_input,
+)
 
 KEY = Ed25519PrivateKey.generate()
 PUBLIC = KEY.public_key().public_bytes_raw().hex()
@@ -37,7 +45,7 @@ class Export:
         return path
 
     def body(self, place: int) -> bytes:
-        return EntryLine.cut(self.entries[place - 1]).body
+        return EntryLine.split(self.entries[place - 1]).body
 
     def flip(self, place: int, at: int) -> None:
         """Change one byte of the entry's body into another printable one, and nothing else."""
@@ -49,8 +57,8 @@ class Export:
 
     def replace(self, place: int, body: bytes, signature: str | None = None) -> None:
         """Put another body there, with the leaf's hash made to fit."""
-        old = EntryLine.cut(self.entries[place - 1])
-        self.entries[place - 1] = write_entry(body, hash_leaf(body).hex(), signature or old.signature)
+        old = EntryLine.split(self.entries[place - 1])
+        self.entries[place - 1] = encode_export_entry(body, hash_leaf(body).hex(), signature or old.signature)
 
     def renumber(self, start: int) -> None:
         """Give the entries from ``start`` on the numbers of their places, leaf hashes too; signatures can't follow."""
@@ -64,35 +72,35 @@ class Export:
 
     def forge(self, place: int) -> bytes:
         """A line that claims to be entry ``place``, signed by a stranger."""
-        body = write_body(place, NOW, "refused", None, {"forged": True}, "bureau")
-        return write_entry(body, hash_leaf(body).hex(), STRANGER.sign(entry_input(body)).hex())
+        body = encode_entry(place, NOW, "refused", None, {"forged": True}, "bureau")
+        return encode_export_entry(body, hash_leaf(body).hex(), STRANGER.sign(entry_signing_input(body)).hex())
 
     def drop_heads(self, size: int) -> None:
         """Take away the heads over more than ``size`` entries."""
-        self.heads = [line for line in self.heads if SignedHead.read(line).size <= size]
+        self.heads = [line for line in self.heads if SignedTreeHead.read(line).size <= size]
 
 
 def make_export(count_of: Callable[[int], int] = lambda number: 1) -> Export:
     """An export by the bureau's own hand, with ``count_of(n)`` entries of the n-th kind, and heads here and there."""
-    tree, lines, heads = LeafTree(), [], []
-    kinds = [kind for number, kind in enumerate(KINDS) for _ in range(count_of(number))]
+    tree, lines, heads = MerkleTree(), [], []
+    kinds = [kind for number, kind in enumerate(ENTRY_KINDS) for _ in range(count_of(number))]
     for seq, kind in enumerate(kinds, start=1):
         facts: dict[str, Fact] = {"number": seq, "sha256": "ab" * 32, "names": ["一", "b"], "done": True, "none": None}
         contract = f"c-{seq % 3}" if seq % 3 else None
-        body = write_body(seq, NOW + timedelta(seconds=seq), kind, contract, facts, "person:li.wei")
+        body = encode_entry(seq, NOW + timedelta(seconds=seq), kind, contract, facts, "person:li.wei")
         tree.extend([hash_leaf(body)])
-        lines.append(write_entry(body, hash_leaf(body).hex(), KEY.sign(entry_input(body)).hex()))
+        lines.append(encode_export_entry(body, hash_leaf(body).hex(), KEY.sign(entry_signing_input(body)).hex()))
         if seq % HEAD_EVERY == 0 or seq == len(kinds):
             heads.append(head_over(tree, seq).to_json() + b"\n")
-    return Export(write_header(Party(name="某数据局", public_key=PUBLIC), NOW), lines, heads)
+    return Export(encode_export_header(Party(name="某数据局", public_key=PUBLIC), NOW), lines, heads)
 
 
-def head_over(tree: LeafTree, size: int, key: Ed25519PrivateKey = KEY) -> SignedHead:
+def head_over(tree: MerkleTree, size: int, key: Ed25519PrivateKey = KEY) -> SignedTreeHead:
     root = tree.get_root(size).hex()
-    return SignedHead(size=size, root=root, time=NOW, signature=key.sign(head_input(size, root, NOW)).hex())
+    return SignedTreeHead(size=size, root=root, time=NOW, signature=key.sign(head_signing_input(size, root, NOW)).hex())
 
 
-def tree_of(export: Export) -> LeafTree:
-    tree = LeafTree()
-    tree.extend(hash_leaf(EntryLine.cut(line).body) for line in export.entries)
+def tree_of(export: Export) -> MerkleTree:
+    tree = MerkleTree()
+    tree.extend(hash_leaf(EntryLine.split(line).body) for line in export.entries)
     return tree

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from protocols.scoring import bureau, key_proof, packing
-from protocols.scoring.bank import KeyHolder, generate_secret
-from protocols.scoring.messages import Terms
+from protocols.scoring.bank import KeyHolder, generate_secret_key
+from protocols.scoring.messages import QuantizedWeights
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 from tests.vectors.generate import path_of
 from tests.vectors.making.scoring import (
@@ -44,7 +44,7 @@ def test_seeds_are_expanded_and_packed_alike(published: dict[str, Any]) -> None:
         assert packed[:32].hex() == each["packed_begins"]
         assert hashlib.sha256(packed).hexdigest() == each["packed_sha256"]
         assert scoring.unpack(packed, params.primes, params.degree) == rows
-        found = packing.unpack(packed, params.primes, params.degree)
+        found = packing.unpack_residues(packed, params.primes, params.degree)
         assert found.tolist() == rows
 
 
@@ -69,8 +69,8 @@ def test_the_bureau_takes_the_second_banks_key_and_scores_its_batch(published: d
     assert hashlib.sha256(batch).hexdigest() == told["batch_sha256"]
     values = np.array([[7, -8, 9], [PARAMS.value_limit - 9, 40, -41]], dtype=np.int64)
     base = np.array([[-3, 4, -5], [0, 1, 2]], dtype=np.int64)
-    terms = Terms(np.array([0, 1], dtype=np.int32), ((0,), (0, 1)), values, base)
-    kind, header, outputs = frame.read(bureau.evaluate(context, batch, terms, PARAMS, CONTRACT))
+    terms = QuantizedWeights(np.array([0, 1], dtype=np.int32), ((0,), (0, 1)), values, base)
+    kind, header, outputs = frame.read(bureau.evaluate_batch(context, batch, terms, PARAMS, CONTRACT))
     assert (kind, header) == (
         "reply",
         {"batch": told["batch_sha256"], "form": 2, "parameters": PARAMS.name, "rows": ROWS},
@@ -82,7 +82,7 @@ def test_the_bureau_takes_the_second_banks_key_and_scores_its_batch(published: d
 
 
 def test_the_second_implementation_judges_the_products_proof() -> None:
-    frame_ = KeyHolder(PARAMS, generate_secret(PARAMS)).public_context()
+    frame_ = KeyHolder(PARAMS, generate_secret_key(PARAMS)).public_context()
     kind, header, (key, proof) = frame.read(frame_)
     assert (kind, header) == ("context", {"form": 2, "parameters": PARAMS.name})
     assert len(proof) == key_proof.proof_bytes(PARAMS)

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 _T = TypeVar("_T")
 
 
-class Sender(Generic[_T]):
+class BackgroundSender(Generic[_T]):
     """Sends in a thread that does not keep the process alive, so that an interrupted job ends at once.
 
     After a failure nothing more is sent: what waits is cancelled, so that it is known not to have left.

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from lab.terms.errors import Busy, InvalidInput, NotAuthentic, ShulabError, Unreachable
-from lab.transport.problem_details import error_of, kind_of, read_object
+from lab.transport.problem_details import parse_json_object, problem_kind, problem_to_error
 
-DOWN = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
+CHECK_SERVICE_HINT = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
 _LONGEST_WORD = 100
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
-class Answer:
+class BureauResponse:
     """Status, header fields by lower-case name, and the whole body."""
 
     status: int
@@ -29,9 +29,9 @@ class Answer:
     content: bytes
 
     @property
-    def kind(self) -> str:
+    def problem_type(self) -> str:
         """Last part of the problem's type."""
-        return kind_of(self.content)
+        return problem_kind(self.content)
 
     @property
     def retry_after(self) -> float:
@@ -41,7 +41,7 @@ class Answer:
 
     def json(self) -> dict[str, Any]:
         """The body as a JSON object; raises ``Unreachable`` for anything else."""
-        found = read_object(self.content)
+        found = parse_json_object(self.content)
         if found is None:
             raise Unreachable(
                 "Wanted a JSON object from the bureau; found something else.", next_step="check the bureau's address"
@@ -51,7 +51,7 @@ class Answer:
     def receipt(self) -> dict[str, Any]:
         """The receipt in its header; raises ``Unreachable`` if there is none."""
         try:
-            found = read_object(base64.b64decode(self.headers.get("shulab-receipt", ""), validate=True))
+            found = parse_json_object(base64.b64decode(self.headers.get("shulab-receipt", ""), validate=True))
         except ValueError:
             found = None
         if found is None:
@@ -60,20 +60,20 @@ class Answer:
             )
         return found
 
-    def error(self) -> ShulabError:
+    def to_error(self) -> ShulabError:
         """The problem as the error it was at the bureau; an answer that is no problem document by its status."""
-        found = error_of(self.status, self.content)
+        found = problem_to_error(self.status, self.content)
         if isinstance(found, Busy):
             return Busy(found.detail, next_step=found.next_step, retry_after=int(self.retry_after))
         return found
 
 
-ENDED = frozenset({"rejected", "revoked", "expired", "retired"})
+FINAL_STATES = frozenset({"rejected", "revoked", "expired", "retired"})
 """Final states of a contract's version; one that is not known here counts as none of them."""
 
 
 @dataclass(frozen=True)
-class VersionStanding:
+class ContractVersionStatus:
     """Where a version of a contract stands at the bureau."""
 
     version: int
@@ -86,11 +86,11 @@ class VersionStanding:
     @property
     def ended(self) -> bool:
         """Whether nothing leads out of its state."""
-        return self.state in ENDED
+        return self.state in FINAL_STATES
 
 
 @dataclass(frozen=True)
-class BureauCard:
+class UnverifiedBureauCard:
     """What a bureau says of itself, unsigned: compare ``public_key`` to a pin or a fingerprint before trusting it."""
 
     name: str
@@ -100,11 +100,11 @@ class BureauCard:
     parameters: tuple[str, ...]
 
 
-def read_card(answer: Answer) -> BureauCard:
+def parse_bureau_card(answer: BureauResponse) -> UnverifiedBureauCard:
     """The bureau's card; raises ``Unreachable`` if it is something else, ``NotAuthentic`` if its key is none."""
     found = answer.json()
     try:
-        card = BureauCard(
+        card = UnverifiedBureauCard(
             str(found["name"]),
             str(found["public_key"]),
             str(found["api"]),
@@ -112,32 +112,36 @@ def read_card(answer: Answer) -> BureauCard:
             tuple(str(parameters) for parameters in found["parameters"]),
         )
     except (KeyError, TypeError):
-        raise Unreachable("Wanted a bureau's card at this address; found another service.", next_step=DOWN) from None
+        raise Unreachable(
+            "Wanted a bureau's card at this address; found another service.", next_step=CHECK_SERVICE_HINT
+        ) from None
     if not _KEY.fullmatch(card.public_key):
         raise NotAuthentic("Wanted the bureau's key in its card; it is no key.", next_step="ask the bureau")
     return card
 
 
-def read_versions(answer: Answer) -> tuple[VersionStanding, ...]:
+def parse_contract_versions(answer: BureauResponse) -> tuple[ContractVersionStatus, ...]:
     """Every version of a contract, newest first; raises ``Unreachable`` if there are none."""
     try:
         listed = [_read_standing(one) for one in answer.json().get("versions") or ()]
     except (KeyError, TypeError, ValueError):
         listed = []
     if not listed:
-        raise Unreachable("Wanted the contract's versions from the bureau; found something else.", next_step=DOWN)
+        raise Unreachable(
+            "Wanted the contract's versions from the bureau; found something else.", next_step=CHECK_SERVICE_HINT
+        )
     return tuple(sorted(listed, key=lambda one: -one.version))
 
 
-def _read_standing(found: Mapping[str, Any]) -> VersionStanding:
+def _read_standing(found: Mapping[str, Any]) -> ContractVersionStatus:
     version, texts = int(found["version"]), (found["state"], found["sha256"])
     if not all(isinstance(text, str) and len(text) <= _LONGEST_WORD for text in texts):
         raise ValueError
     signed = (found["signable"], found["signed_by_bank"], found["signed_by_bureau"])
-    return VersionStanding(version, *texts, *(one is True for one in signed))
+    return ContractVersionStatus(version, *texts, *(one is True for one in signed))
 
 
-def read_allowance(answer: Answer) -> dict[str, Any]:
+def parse_allowance(answer: BureauResponse) -> dict[str, Any]:
     """What is used and left under a contract's ceilings; raises ``Unreachable`` for anything else."""
     found = answer.json()
     try:
@@ -148,20 +152,22 @@ def read_allowance(answer: Answer) -> dict[str, Any]:
             return found
     except (KeyError, TypeError):
         pass
-    raise Unreachable("Wanted what is left under the contract; found something else.", next_step=DOWN)
+    raise Unreachable("Wanted what is left under the contract; found something else.", next_step=CHECK_SERVICE_HINT)
 
 
-def read_register(answer: Answer) -> tuple[str, int]:
+def parse_register_version(answer: BureauResponse) -> tuple[str, int]:
     """Name and version of a register; raises ``Unreachable`` for anything else."""
     found = answer.json()
     name, version = found.get("name"), found.get("version")
     if not isinstance(name, str) or not isinstance(version, int) or isinstance(version, bool):
-        raise Unreachable("Wanted a register's version from the bureau; found something else.", next_step=DOWN)
+        raise Unreachable(
+            "Wanted a register's version from the bureau; found something else.", next_step=CHECK_SERVICE_HINT
+        )
     return name, version
 
 
 @contextmanager
-def strict(what: str) -> Iterator[None]:
+def translate_protocol_errors(what: str) -> Iterator[None]:
     """A protocol's complaint about the other side's bytes as an error with a next step; it holds no value."""
     try:
         yield

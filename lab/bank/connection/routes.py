@@ -18,14 +18,14 @@ def contract_path(contract: str, rest: str = "") -> str:
     return f"/v1/contracts/{contract}" + (f"/{rest}" if rest else "")
 
 
-def job_name(job: str) -> str:
+def check_job_id(job: str) -> str:
     """``job``; raises ``InvalidInput`` if it cannot be a job's id."""
     if not _JOB.fullmatch(job):
         raise InvalidInput("Wanted a job's id (letters, digits, dots, hyphens).", next_step="report this")
     return job
 
 
-def hash_name(sha256: str) -> str:
+def check_sha256(sha256: str) -> str:
     """``sha256``; raises ``InvalidInput`` if it is none."""
     if not _HASH.fullmatch(sha256):
         raise InvalidInput("Wanted a SHA-256 hash of 64 hexadecimal digits.", next_step="report this")

@@ -1,8 +1,8 @@
 """Before anything is sent: whose contract, whose key, which version, which model, for whom.
 
-``countersign`` is how a bank comes to a version of a contract; ``check_agreement`` is what every job begins with. Both
-fail closed: a missing signature, another key than the pinned one, a version that this bank never signed, or a sheet
-that the contract does not pin stops the job here, whatever the bureau says.
+``countersign`` is how a bank comes to a version of a contract; ``verify_scoring_contract`` is what every job begins
+with. Both fail closed: a missing signature, another key than the pinned one, a version that this bank never signed, or
+a sheet that the contract does not pin stops the job here, whatever the bureau says.
 """
 
 from __future__ import annotations
@@ -13,20 +13,20 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from lab.bank.connection.client import Outlet
-from lab.bank.connection.responses import VersionStanding
+from lab.bank.connection.client import BureauClient
+from lab.bank.connection.responses import ContractVersionStatus
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
-from lab.terms.contract.document import Contract, ModelTerms, Operation, SignedContract, signing_input
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
-from lab.terms.keys.fingerprint import check_told
+from lab.terms.contract.document import Contract, Operation, PinnedModel, SignedContract, signing_input
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
+from lab.terms.keys.fingerprint import check_fingerprint
 from lab.terms.keys.party import Party
 from lab.terms.ledger.receipt import ScoreReceipt
 from models.shared.sheet import BankSheet
 from protocols.matching.engines import ENGINES
 from protocols.scoring.parameters import ParameterSet, find_parameters
 
-_STEPS = {
+_NEXT_STEP_BY_STATE = {
     "draft": "ask the bureau's officers to submit it",
     "submitted": "another officer of the bureau has to approve it (`lab officer approve`)",
     "under-review": "another officer of the bureau has to approve it (`lab officer approve`)",
@@ -37,11 +37,11 @@ _STEPS = {
 
 
 @dataclass(frozen=True)
-class Standing:
+class ActiveContract:
     """A contract in force, and the model and recipient of the job."""
 
     signed: SignedContract
-    model: ModelTerms
+    model: PinnedModel
     recipient: str
 
     @property
@@ -51,13 +51,13 @@ class Standing:
 
 
 @dataclass(frozen=True)
-class Agreement(Standing):
+class ActiveScoringContract(ActiveContract):
     """What a scoring job needs as well: the parameter set that the contract names, and the model's sheet."""
 
     params: ParameterSet
     sheet: BankSheet
 
-    def facts(self, receipts: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    def manifest_fields(self, receipts: Sequence[dict[str, Any]]) -> dict[str, Any]:
         """What a run's manifest says of the agreement it ran under and of the register that its ``receipts`` name."""
         contract, sheet = self.contract, self.sheet
         return {
@@ -78,7 +78,7 @@ class Agreement(Standing):
 def countersign(
     home: BankHome,
     keys: BankKeys,
-    outlet: Outlet,
+    outlet: BureauClient,
     contract: str,
     *,
     fingerprint: str | Callable[[], str] | None = None,
@@ -89,11 +89,11 @@ def countersign(
 
     ``fingerprint`` is what the bureau read out over another channel, or asks the person for it; it is asked before the
     contract is shown, and only for a key that is not pinned. Without it such a key is not trusted. Raises
-    ``NotAuthentic`` when the contract, the bureau's card, the fingerprint or an earlier pin disagree, ``Refused`` when
-    the person does not agree or no version takes a signature.
+    ``NotAuthentic`` when the contract, the bureau's card, the fingerprint or an earlier pin disagree, ``NotAllowed``
+    when the person does not agree or no version takes a signature.
     """
-    card = outlet.bureau()
-    chosen = _to_sign(contract, outlet.versions(contract))
+    card = outlet.bureau_card()
+    chosen = _signable_version(contract, outlet.contract_versions(contract))
     signed, _ = outlet.contract(contract, chosen.version)
     document = signed.contract
     _check_parties(home, document, contract)
@@ -113,7 +113,7 @@ def countersign(
     if signed.bureau_signature is not None:
         signed.verify(require=("bureau",))
     if not agree(document, pinned):
-        raise Refused(
+        raise NotAllowed(
             f"Contract {contract} was not agreed to; nothing was signed.", next_step="ask the bureau to amend it"
         )
     home.pin(document.bureau, outlet.url)
@@ -126,86 +126,88 @@ def countersign(
     return complete
 
 
-def check_agreement(
+def verify_scoring_contract(
     home: BankHome,
-    outlet: Outlet,
+    outlet: BureauClient,
     contract: str,
     *,
     now: datetime,
     model: tuple[str, int | None] | None = None,
     recipient: str | None = None,
-) -> Agreement:
-    """What ``check_standing`` checks, for a scoring job, and the sheet of the model.
+) -> ActiveScoringContract:
+    """What ``verify_active_contract`` checks, for a scoring job, and the sheet of the model.
 
     Raises what that raises, ``InvalidInput`` for a parameter set that is not offered, and ``NotAuthentic`` for another
     sheet than the contract's.
     """
     wanted = (Operation.MATCH, Operation.SCORE)
-    standing = check_standing(home, outlet, contract, now=now, operations=wanted, model=model, recipient=recipient)
+    standing = verify_active_contract(
+        home, outlet, contract, now=now, operations=wanted, model=model, recipient=recipient
+    )
     document = standing.contract
     params = find_parameters(document.parameters)
     sheet = _sheet(outlet, document, standing.model)
-    return Agreement(standing.signed, standing.model, standing.recipient, params, sheet)
+    return ActiveScoringContract(standing.signed, standing.model, standing.recipient, params, sheet)
 
 
-def check_standing(
+def verify_active_contract(
     home: BankHome,
-    outlet: Outlet,
+    outlet: BureauClient,
     contract: str,
     *,
     now: datetime,
     operations: Sequence[Operation],
     model: tuple[str, int | None] | None = None,
     recipient: str | None = None,
-) -> Standing:
+) -> ActiveContract:
     """The version in force, checked against what this bank signed and whom it pinned.
 
     ``model``: its name and version (None: the first of the name that the contract allows); None means its first model.
     ``recipient``: who in the bank the results are for; None means the first that the contract names. Raises
     ``NotFound`` for a contract or version never signed here, ``NotAuthentic`` for a missing or wrong signature,
-    another key or a retired version, ``Refused`` outside its term, state, operations, models or recipients.
+    another key or a retired version, ``NotAllowed`` outside its term, state, operations, models or recipients.
     """
     newest = home.contract(contract)
     _check_parties(home, newest.contract, contract)
     check_pinned(home, newest.contract.bureau)
     signed, state = outlet.contract(contract)
     document = signed.contract
-    own = _own(home, document, contract)
+    own = _own_version(home, document, contract)
     _check_text(document, own.contract)
     _check_not_retired(home, document, contract)
     if state != "active":
-        raise Refused(
+        raise NotAllowed(
             f"Contract {contract} is {state}; it must be active.",
-            next_step=_STEPS.get(state, "ask the bureau for a new contract"),
+            next_step=_NEXT_STEP_BY_STATE.get(state, "ask the bureau for a new contract"),
         )
     check_pinned(home, document.bureau)
     signed.verify()
     home.store_contract(signed)
     if not document.in_force(now):
-        raise Refused(
+        raise NotAllowed(
             f"Contract {contract} runs from {document.starts:%Y-%m-%d %H:%M} to {document.expires:%Y-%m-%d %H:%M} UTC.",
             next_step="ask the bureau for a new contract",
         )
     for operation in operations:
         if operation not in document.operations:
-            raise Refused(
+            raise NotAllowed(
                 f"Contract {contract} does not allow to {operation.value}.",
                 next_step="ask the bureau for a contract that names the operation",
             )
     if recipient is not None and recipient not in document.recipients:
-        raise Refused(
+        raise NotAllowed(
             f"Contract {contract} names other recipients: {', '.join(document.recipients)} (term: recipients).",
             next_step="give one of these with --recipient, or ask the bureau to amend the contract",
         )
-    chosen = document.model(*model) if model is not None else document.model()
+    chosen = document.find_model(*model) if model is not None else document.find_model()
     if document.engine not in ENGINES:
         raise InvalidInput(
             "The contract names a matching engine that this version does not know.", next_step="update the software"
         )
-    return Standing(signed, chosen, recipient or document.recipients[0])
+    return ActiveContract(signed, chosen, recipient or document.recipients[0])
 
 
-def _to_sign(contract: str, versions: tuple[VersionStanding, ...]) -> VersionStanding:
+def _signable_version(contract: str, versions: tuple[ContractVersionStatus, ...]) -> ContractVersionStatus:
     """The newest version that takes a signature, or the one in force, which was signed (signing again is harmless)."""
     for version in versions:
         if version.signable:
@@ -214,13 +216,13 @@ def _to_sign(contract: str, versions: tuple[VersionStanding, ...]) -> VersionSta
         if version.state in ("active", "suspended") and version.signed_by_bank:
             return version
     state = versions[0].state
-    raise Refused(
+    raise NotAllowed(
         f"Contract {contract} is {state}; it takes no signature.",
-        next_step=_STEPS.get(state, "ask the bureau for a new contract"),
+        next_step=_NEXT_STEP_BY_STATE.get(state, "ask the bureau for a new contract"),
     )
 
 
-def _own(home: BankHome, document: Contract, contract: str) -> SignedContract:
+def _own_version(home: BankHome, document: Contract, contract: str) -> SignedContract:
     try:
         return home.contract(contract, document.version)
     except NotFound:
@@ -231,7 +233,7 @@ def _own(home: BankHome, document: Contract, contract: str) -> SignedContract:
         ) from None
 
 
-def own_text(home: BankHome, contract: str, shown: Contract) -> Contract:
+def verify_contract_text(home: BankHome, contract: str, shown: Contract) -> Contract:
     """``shown``, what the bureau says that a contract is, if it is the contract asked for and, of a version that this
     bank has signed, the very text. Raises ``NotAuthentic`` otherwise."""
     _check_parties(home, shown, contract)
@@ -272,14 +274,14 @@ def check_pinned(home: BankHome, bureau: Party) -> None:
 def _check_parties(home: BankHome, document: Contract, contract: str) -> None:
     if document.id != contract:
         raise NotAuthentic("The bureau answered with another contract.", next_step="ask the bureau")
-    if document.bank.public_key not in home.own_keys:
+    if document.bank.public_key not in home.own_public_keys:
         raise NotAuthentic(
             f"Contract {contract} names another bank's key.",
             next_step="send the bureau this bank's card (`lab bank card`) for a new contract",
         )
 
 
-def _sheet(outlet: Outlet, contract: Contract, model: ModelTerms) -> BankSheet:
+def _sheet(outlet: BureauClient, contract: Contract, model: PinnedModel) -> BankSheet:
     data = outlet.sheet(contract.id, model.name, model.version)
     if hashlib.sha256(data).hexdigest() != model.sheet_sha256:
         raise NotAuthentic(
@@ -299,7 +301,7 @@ def _check_fingerprint(bureau: Party, told: str | Callable[[], str] | None, pinn
     if callable(told):
         told = None if pinned else told()
     if told is not None:
-        check_told(told, bureau.public_key, whose="the bureau")
+        check_fingerprint(told, bureau.public_key, whose="the bureau")
     elif not pinned:
         raise NotAuthentic(
             "The bureau's key is new to this bank, and nobody has told its fingerprint.",

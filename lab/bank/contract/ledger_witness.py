@@ -18,31 +18,35 @@ from lab.bank.home import BankHome
 from lab.disk.private_files import read_private, replace_private
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.terms.keys.party import Party
-from lab.terms.ledger.receipt import MATCHED, SCORED, Receipt, verify_receipt
-from lab.terms.ledger.tree import Fact, Proof, SignedHead, verify_consistency
+from lab.terms.ledger.receipt import MATCH_ANSWERED, SCORE_ANSWERED, Receipt, verify_receipt
+from lab.terms.ledger.tree import Fact, Proof, SignedTreeHead, verify_consistency
 from lab.terms.witnessing.checkpoint import SignedCheckpoint
 
-_ASK = "ask the bureau; run the same command again to continue"
-_EVIDENCE = "stop, and ask the bureau by another channel; both tree heads are kept in bureaus/ as evidence"
+_ASK_BUREAU_HINT = "ask the bureau; run the same command again to continue"
+_KEEP_EVIDENCE_HINT = "stop, and ask the bureau by another channel; both tree heads are kept in bureaus/ as evidence"
 
 
-class Told(Protocol):
+class ReceiptedExchange(Protocol):
     """An exchange that a receipt must speak of: its contract and job, the kind of entry, and facts it must have."""
 
     @property
-    def contract(self) -> str: ...
+    def contract(self) -> str:
+        """The contract's id."""
 
     @property
-    def job(self) -> str: ...
+    def job(self) -> str:
+        """The job's id."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """The kind of ledger entry that records the exchange."""
 
-    def facts(self) -> Mapping[str, Fact]: ...
+    def expected_facts(self) -> Mapping[str, Fact]:
+        """The facts that the entry must have."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exchange:
+class BatchExchange:
     """A batch that was scored: contract, job, model (``name@version``), enterprises, the batch by its SHA-256, and the
     reply."""
 
@@ -56,9 +60,9 @@ class Exchange:
     @property
     def kind(self) -> str:
         """The kind of entry that tells of it."""
-        return SCORED
+        return SCORE_ANSWERED
 
-    def facts(self) -> Mapping[str, Fact]:
+    def expected_facts(self) -> Mapping[str, Fact]:
         """What the entry must say."""
         name, _, version = self.model.rpartition("@")
         return {
@@ -85,9 +89,9 @@ class MatchExchange:
     @property
     def kind(self) -> str:
         """The kind of entry that tells of it."""
-        return MATCHED
+        return MATCH_ANSWERED
 
-    def facts(self) -> Mapping[str, Fact]:
+    def expected_facts(self) -> Mapping[str, Fact]:
         """What the entry must say."""
         return {
             "epoch": self.epoch,
@@ -98,7 +102,7 @@ class MatchExchange:
         }
 
 
-class Witness:
+class LedgerWitness:
     """Watches the ledger of one bureau, whose key is pinned.
 
     ``prove(first, second)`` asks the bureau for the proof that its ledger of ``second`` entries continues that of
@@ -109,7 +113,7 @@ class Witness:
         self._bureau, self._prove = bureau, prove
         self._file = home.folder / "bureaus" / f"{bureau.fingerprint}.head"
 
-    def check(self, receipt: Mapping[str, Any], exchange: Told) -> Receipt:
+    def check_receipt(self, receipt: Mapping[str, Any], exchange: ReceiptedExchange) -> Receipt:
         """The receipt, once it is the bureau's, proven, about this exchange, and of the ledger seen before.
 
         Raises ``InvalidInput`` for what is no receipt, ``NotAuthentic`` otherwise.
@@ -117,23 +121,23 @@ class Witness:
         found = Receipt.read(receipt)
         verify_receipt(found, self._bureau.public_key)
         if found.kind != exchange.kind:
-            raise NotAuthentic("The bureau's receipt is for another kind of exchange.", next_step=_ASK)
+            raise NotAuthentic("The bureau's receipt is for another kind of exchange.", next_step=_ASK_BUREAU_HINT)
         told = {**found.facts, "contract": found.contract}  # the entry's own word, whatever a fact of that name says
-        for name, wanted in {"contract": exchange.contract, "job": exchange.job, **exchange.facts()}.items():
+        for name, wanted in {"contract": exchange.contract, "job": exchange.job, **exchange.expected_facts()}.items():
             if type(told.get(name)) is not type(wanted) or told[name] != wanted:
                 what = name.removesuffix("_sha256").replace("_", " ")
-                raise NotAuthentic(f"The bureau's receipt does not name this job's {what}.", next_step=_ASK)
-        self.follow(found.head)
+                raise NotAuthentic(f"The bureau's receipt does not name this job's {what}.", next_step=_ASK_BUREAU_HINT)
+        self.advance_head(found.head)
         return found
 
-    def follow(self, head: SignedHead) -> None:
+    def advance_head(self, head: SignedTreeHead) -> None:
         """Hold a head of this bureau against the newest one kept, and keep the newer of the two.
 
         Two answers may overtake each other, so ``head`` may also be the older. Raises ``NotAuthentic`` when one does
         not continue the other: the bureau's ledger was rewritten, or put back to an earlier state.
         """
         head.verify(self._bureau.public_key)
-        kept = self.kept()
+        kept = self.stored_head()
         if kept is not None:
             older, newer = sorted((kept, head), key=lambda one: one.size)
             try:
@@ -144,17 +148,17 @@ class Witness:
                 raise NotAuthentic(
                     f"The bureau's ledger was rewritten: its tree heads of {older.size} and {newer.size} entries "
                     "are of two histories.",
-                    next_step=_EVIDENCE,
+                    next_step=_KEEP_EVIDENCE_HINT,
                 ) from None
         if kept is None or head.size > kept.size:
             self._keep(head, self._file)
 
-    def kept(self) -> SignedHead | None:
+    def stored_head(self) -> SignedTreeHead | None:
         """The newest head that this bureau has shown, or None; raises ``InvalidInput`` if the file was damaged."""
         if not self._file.exists():
             return None
         try:
-            head = SignedHead.read(read_private(self._file))
+            head = SignedTreeHead.read(read_private(self._file))
             head.verify(self._bureau.public_key)
         except (InvalidInput, NotAuthentic):
             raise InvalidInput(
@@ -163,29 +167,29 @@ class Witness:
             ) from None
         return head
 
-    def keep_cosigned(self, checkpoint: SignedCheckpoint) -> None:
+    def store_checkpoint(self, checkpoint: SignedCheckpoint) -> None:
         """Keep the newest cosigned checkpoint too, to be shown to others."""
         replace_private(self._file.with_suffix(".checkpoint"), str(checkpoint).encode())
 
-    def kept_cosigned(self) -> SignedCheckpoint | None:
+    def stored_checkpoint(self) -> SignedCheckpoint | None:
         """The cosigned checkpoint that was kept, or None; raises ``InvalidInput`` if the file was damaged."""
         path = self._file.with_suffix(".checkpoint")
         return SignedCheckpoint.parse(read_private(path)) if path.exists() else None
 
-    def _keep(self, head: SignedHead, file: Path) -> None:
+    def _keep(self, head: SignedTreeHead, file: Path) -> None:
         replace_private(file, head.to_json())
 
 
-def kept_heads(home: BankHome) -> list[tuple[Party, SignedHead, str | None]]:
+def stored_heads(home: BankHome) -> list[tuple[Party, SignedTreeHead, str | None]]:
     """What each pinned bureau has shown: its newest head, and the last cosigned checkpoint, if any."""
     found = []
     for pin in home.pins():
-        witness = Witness(home, pin.bureau, _nobody)
-        head, checkpoint = witness.kept(), witness.kept_cosigned()
+        witness = LedgerWitness(home, pin.bureau, _no_proof)
+        head, checkpoint = witness.stored_head(), witness.stored_checkpoint()
         if head is not None:
             found.append((pin.bureau, head, None if checkpoint is None else str(checkpoint)))
     return found
 
 
-def _nobody(first: int, second: int) -> Proof:
+def _no_proof(first: int, second: int) -> Proof:
     raise NotFound("Nobody is asked for a proof here.")

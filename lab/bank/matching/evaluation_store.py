@@ -22,17 +22,17 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.disk.private_files import check_private, claim_private
+from lab.disk.private_files import check_private, ensure_private_file
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
 
-VALUE_BYTES = 32
+EVALUATION_BYTES = 32
 _SCHEMA = "shulab-evaluations/2"
-_FORMER = "shulab-evaluations/1"
+_FORMER_SCHEMA = "shulab-evaluations/1"
 """Values under a key that all contracts shared: they mean nothing under a contract's own, and are let go."""
 _STORE_FILE = re.compile(
     r"(?P<contract>[a-z0-9-]+)\.e(?P<epoch>[0-9]{1,9})\.(?P<engine>[a-z0-9._-]+)\.(?:sqlite|sqlite-journal|lock)"
 )
-_PATIENCE = 60.0  # seconds that one process waits for another's commit
+_LOCK_TIMEOUT = 60.0  # seconds that one process waits for another's commit
 _TABLES = (
     "CREATE TABLE IF NOT EXISTS about (schema TEXT, contract TEXT, epoch INTEGER, engine TEXT)",
     "CREATE TABLE IF NOT EXISTS evaluated (code TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID",
@@ -40,16 +40,16 @@ _TABLES = (
 )
 
 
-class Evaluations:
+class EvaluationStore:
     """The store of one contract, epoch and engine. For one thread; several processes may have it open."""
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
-        """``open_evaluations`` makes these."""
+        """``open_evaluation_store`` makes these."""
         self._path, self._connection = path, connection
 
     def look_up(self, codes: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Values, uint8 [n, 32], and which of them are held, [n]; a value that is not held is zero."""
-        values, held = np.zeros((len(codes), VALUE_BYTES), dtype=np.uint8), np.zeros(len(codes), dtype=np.bool_)
+        values, held = np.zeros((len(codes), EVALUATION_BYTES), dtype=np.uint8), np.zeros(len(codes), dtype=np.bool_)
         if not codes or not self._any_between(min(codes), max(codes)):
             return values, held
         with self._asked(codes) as cursor:
@@ -57,9 +57,9 @@ class Evaluations:
         if found:
             places = np.array([place for place, _ in found], dtype=np.int64)
             joined = b"".join(value for _, value in found)
-            if len(joined) != len(found) * VALUE_BYTES:
-                raise _damaged()
-            values[places] = np.frombuffer(joined, dtype=np.uint8).reshape(-1, VALUE_BYTES)
+            if len(joined) != len(found) * EVALUATION_BYTES:
+                raise _damaged_store_error()
+            values[places] = np.frombuffer(joined, dtype=np.uint8).reshape(-1, EVALUATION_BYTES)
             held[places] = True
         return values, held
 
@@ -70,41 +70,41 @@ class Evaluations:
 
     def __len__(self) -> int:
         """How many identifiers have a value here."""
-        with _sound():
+        with _translate_sqlite_errors():
             (count,) = self._connection.execute("SELECT count(*) FROM evaluated").fetchone()
         return int(count)
 
-    def under_way(self) -> list[tuple[int, list[str]]]:
+    def pending_requests(self) -> list[tuple[int, list[str]]]:
         """The requests under way, the first begun first: their numbers, and their identifiers in order."""
-        with _sound():
+        with _translate_sqlite_errors():
             found = self._connection.execute("SELECT number, codes FROM under_way ORDER BY number").fetchall()
         return [(number, json.loads(codes)) for number, codes in found]
 
-    def begin(self, codes: Sequence[str]) -> int:
+    def record_request(self, codes: Sequence[str]) -> int:
         """Keep the identifiers of a request that is about to be sent; its number."""
-        with _sound(), self._connection:
+        with _translate_sqlite_errors(), self._connection:
             cursor = self._connection.execute("INSERT INTO under_way (codes) VALUES (?)", (json.dumps(list(codes)),))
         return int(cursor.lastrowid or 0)
 
-    def keep(self, number: int, codes: Sequence[str], values: NDArray[np.uint8]) -> None:
+    def record_evaluations(self, number: int, codes: Sequence[str], values: NDArray[np.uint8]) -> None:
         """Keep the answer, uint8 [n, 32], of a request under way, which is then done."""
         data = np.ascontiguousarray(values).tobytes()
-        if values.shape != (len(codes), VALUE_BYTES):
-            raise ValueError(f"wanted {VALUE_BYTES} bytes for each of {len(codes)} identifiers")
-        starts = range(0, len(data), VALUE_BYTES)
+        if values.shape != (len(codes), EVALUATION_BYTES):
+            raise ValueError(f"wanted {EVALUATION_BYTES} bytes for each of {len(codes)} identifiers")
+        starts = range(0, len(data), EVALUATION_BYTES)
         # Sorted, so that rows go where their neighbours are and few pages are written.
-        rows = sorted((code, data[at : at + VALUE_BYTES]) for code, at in zip(codes, starts, strict=True))
-        with _sound(), self._connection:
+        rows = sorted((code, data[at : at + EVALUATION_BYTES]) for code, at in zip(codes, starts, strict=True))
+        with _translate_sqlite_errors(), self._connection:
             self._connection.executemany("INSERT OR IGNORE INTO evaluated VALUES (?, ?)", rows)
             self._connection.execute("DELETE FROM under_way WHERE number = ?", (number,))
 
-    def drop(self, number: int) -> None:
+    def discard_request(self, number: int) -> None:
         """Forget a request under way: it was not sent, or the bureau did not take it."""
-        with _sound(), self._connection:
+        with _translate_sqlite_errors(), self._connection:
             self._connection.execute("DELETE FROM under_way WHERE number = ?", (number,))
 
     @contextmanager
-    def alone(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
+    def exclusive(self, waiting: Callable[[], None] = lambda: None) -> Iterator[None]:
         """While no other process of this bank sends requests of this store; ``waiting`` is called if one does.
 
         What is under way then belongs to a process that has ended.
@@ -122,14 +122,14 @@ class Evaluations:
 
     def _any_between(self, low: str, high: str) -> bool:
         """Whether anything is held in a range: not so for the first portfolio, which is asked for in order."""
-        with _sound():
+        with _translate_sqlite_errors():
             query = "SELECT 1 FROM evaluated WHERE code BETWEEN ? AND ? LIMIT 1"
             return self._connection.execute(query, (low, high)).fetchone() is not None
 
     @contextmanager
     def _asked(self, codes: Sequence[str]) -> Iterator[sqlite3.Cursor]:
         """A cursor beside a table of these codes, which lies in memory and is gone afterwards."""
-        with _sound(), self._connection:
+        with _translate_sqlite_errors(), self._connection:
             cursor = self._connection.cursor()
             cursor.execute("CREATE TEMP TABLE IF NOT EXISTS asked (place INTEGER PRIMARY KEY, code TEXT NOT NULL)")
             cursor.executemany("INSERT INTO asked VALUES (?, ?)", enumerate(codes))
@@ -138,35 +138,35 @@ class Evaluations:
 
 
 @contextmanager
-def open_evaluations(folder: Path, contract: str, epoch: int, engine: str) -> Iterator[Evaluations]:
+def open_evaluation_store(folder: Path, contract: str, epoch: int, engine: str) -> Iterator[EvaluationStore]:
     """The store of a contract, epoch and engine in ``folder``, made if absent.
 
     What a former version kept there, of a key that all contracts shared, is removed: it would be misread.
-    Raises ``NotAuthentic`` if the file is another's, ``Refused`` if others may read it, ``InvalidInput`` if it is
+    Raises ``NotAuthentic`` if the file is another's, ``NotAllowed`` if others may read it, ``InvalidInput`` if it is
     damaged.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_private(folder)
     path = folder / f"{contract}.e{epoch}.{engine}.sqlite"
-    claim_private(path)
-    with _sound():
-        connection = sqlite3.connect(path, timeout=_PATIENCE)
+    ensure_private_file(path)
+    with _translate_sqlite_errors():
+        connection = sqlite3.connect(path, timeout=_LOCK_TIMEOUT)
     try:
-        with _sound():
+        with _translate_sqlite_errors():
             _prepare(connection, (_SCHEMA, contract, epoch, engine))
-        yield Evaluations(path, connection)
+        yield EvaluationStore(path, connection)
     finally:
         connection.close()
 
 
-def held_epochs(folder: Path, contract: str, engine: str) -> tuple[int, ...]:
+def stored_epochs(folder: Path, contract: str, engine: str) -> tuple[int, ...]:
     """The epochs of which there is a store for a contract and engine, ascending."""
-    stores = [one for one in list_stores(folder) if (one.contract, one.engine) == (contract, engine)]
+    stores = [one for one in list_evaluation_stores(folder) if (one.contract, one.engine) == (contract, engine)]
     return tuple(one.epoch for one in stores if one.paths[0].suffix == ".sqlite")
 
 
 @dataclass(frozen=True)
-class StoreFiles:
+class EvaluationStoreFiles:
     """A store as it lies on the disk: its files, the one that makes it a store first."""
 
     contract: str
@@ -175,7 +175,7 @@ class StoreFiles:
     paths: tuple[Path, ...]
 
 
-def list_stores(folder: Path) -> tuple[StoreFiles, ...]:
+def list_evaluation_stores(folder: Path) -> tuple[EvaluationStoreFiles, ...]:
     """Every store in ``folder``, and what a removal that was cut off has left of one."""
     found: dict[tuple[str, int, str], list[Path]] = {}
     for path in folder.glob("*"):
@@ -183,7 +183,7 @@ def list_stores(folder: Path) -> tuple[StoreFiles, ...]:
         if named is not None:
             found.setdefault((named["contract"], int(named["epoch"]), named["engine"]), []).append(path)
     return tuple(
-        StoreFiles(*about, tuple(sorted(paths, key=lambda path: (path.suffix != ".sqlite", path.name))))
+        EvaluationStoreFiles(*about, tuple(sorted(paths, key=lambda path: (path.suffix != ".sqlite", path.name))))
         for about, paths in sorted(found.items())
     )
 
@@ -198,7 +198,7 @@ def _prepare(connection: sqlite3.Connection, about: tuple[str, str, int, str]) -
         connection.execute("BEGIN IMMEDIATE")
         for statement in _TABLES:
             connection.execute(statement)
-        if connection.execute("SELECT count(*) FROM about WHERE schema = ?", (_FORMER,)).fetchone() != (0,):
+        if connection.execute("SELECT count(*) FROM about WHERE schema = ?", (_FORMER_SCHEMA,)).fetchone() != (0,):
             for table in ("about", "evaluated", "under_way"):
                 connection.execute(f"DELETE FROM {table}")
         if connection.execute("SELECT count(*) FROM about").fetchone() == (0,):
@@ -212,7 +212,7 @@ def _prepare(connection: sqlite3.Connection, about: tuple[str, str, int, str]) -
 
 
 @contextmanager
-def _sound() -> Iterator[None]:
+def _translate_sqlite_errors() -> Iterator[None]:
     """A file that SQLite cannot use as an error with a next step."""
     try:
         yield
@@ -222,10 +222,10 @@ def _sound() -> Iterator[None]:
             next_step="look whether the disk is full, or another process holds the file; then run the command again",
         ) from None
     except sqlite3.DatabaseError:
-        raise _damaged() from None
+        raise _damaged_store_error() from None
 
 
-def _damaged() -> InvalidInput:
+def _damaged_store_error() -> InvalidInput:
     return InvalidInput(
         "The store of evaluations is damaged.",
         next_step="restore it from a backup; without it, what was matched under the contract is charged again",

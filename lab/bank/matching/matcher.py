@@ -25,67 +25,76 @@ from numpy.typing import NDArray
 
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
-from lab.bank.matching.evaluation_store import Evaluations, open_evaluations
-from lab.bank.matching.job_client import Counterpart
-from lab.bank.matching.key_pins import SeenKeys
-from lab.bank.matching.oprf_client import CHUNK, Ask, Evaluation, finish
-from lab.bank.matching.setup_store import HeldSetup, bring_setup, remove_setup
-from lab.bank.runs.store import Match
-from lab.terms.errors import Conflict, InvalidInput, Refused
+from lab.bank.matching.evaluation_store import EvaluationStore, open_evaluation_store
+from lab.bank.matching.job_client import MatchingJobClient
+from lab.bank.matching.key_pins import MatchingKeyPins
+from lab.bank.matching.oprf_client import MAX_REQUEST_ELEMENTS, MatchingParameters, OprfClient, unblind_response
+from lab.bank.matching.setup_store import StoredSetup, open_current_setup, remove_setup
+from lab.bank.runs.store import Intersection
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed
 from lab.terms.progress import SILENT, Progress
-from protocols.compute_pool import Crew, CrewLost, open_crew
+from protocols.compute_pool import ComputePool, ComputePoolError, open_compute_pool
 from protocols.matching.bank import (
-    CANARIES,
-    MIN_COUNTED,
+    EVALUATION_BYTES,
+    MIN_CANARIES,
+    MIN_COUNT_IDENTIFIERS,
     TAG_BYTES,
-    VALUE_BYTES,
-    Setup,
-    count_marks,
-    digests,
-    place,
+    SetupManifest,
+    derive_counting_marks,
+    derive_tags_and_marks,
+    locate_marks,
+    max_identifiers,
     request_sizes,
-    room,
 )
 
-__all__ = ["CHUNK", "CREW_FROM", "Ask", "Counted", "Found", "count", "even_parts", "match"]
+__all__ = [
+    "MAX_REQUEST_ELEMENTS",
+    "MIN_IDENTIFIERS_FOR_CREW",
+    "CountResult",
+    "MatchResult",
+    "MatchingParameters",
+    "count_matching_identifiers",
+    "intersect_identifiers",
+    "split_count_requests",
+]
 
-CREW_FROM = 20_000
+MIN_IDENTIFIERS_FOR_CREW = 20_000
 """Identifiers to be sent from which on several processes are worth the second that they take to start."""
 _SAMPLE = 1_000  # identifiers looked up to learn about how many are to be sent
 
 
 @dataclass(frozen=True)
-class Found:
+class MatchResult:
     """A match, the set-up it was made against, bytes of that set-up with its manifest, identifiers sent for it, and
     seconds by step."""
 
-    match: Match
-    setup: Setup
+    intersection: Intersection
+    setup: SetupManifest
     setup_bytes: int
-    sent: int
+    identifiers_sent: int
     seconds: dict[str, float]
 
 
 @dataclass(frozen=True)
-class Counted:
+class CountResult:
     """How many of ``asked`` identifiers match, by a set-up for this count alone, and seconds by step."""
 
     asked: int
     matched: int
-    setup: Setup
+    setup: SetupManifest
     setup_bytes: int
     seconds: dict[str, float]
 
 
-def match(
+def intersect_identifiers(
     home: BankHome,
     keys: BankKeys,
-    counterpart: Counterpart,
-    ask: Ask,
+    counterpart: MatchingJobClient,
+    ask: MatchingParameters,
     codes: Sequence[str],
     *,
     progress: Progress = SILENT,
-) -> Found:
+) -> MatchResult:
     """The intersection of ``codes`` (unique, normalised) and the register.
 
     Raises what the routes raise, ``InvalidInput`` for an answer that does not fit; the same call goes on then.
@@ -93,41 +102,49 @@ def match(
     times = [time.perf_counter()]
     tags = np.zeros((len(codes), TAG_BYTES), dtype=np.uint8)
     buckets, places = np.zeros(len(codes), dtype=np.uint32), np.zeros(len(codes), dtype=np.uint64)
-    seen = SeenKeys(home.matching_keys, counterpart.contract, ask.bureau_key, ask.sized)
+    seen = MatchingKeyPins(home.matching_keys, counterpart.contract, ask.bureau_key, ask.register_size_stated)
     with ExitStack() as stack:
-        store = stack.enter_context(open_evaluations(home.evaluations, counterpart.contract, ask.epoch, ask.engine))
-        crew = stack.enter_context(closing(_Crew(ask, _about_to_be_sent(store, codes))))
+        store = stack.enter_context(
+            open_evaluation_store(home.evaluations, counterpart.contract, ask.epoch, ask.engine)
+        )
+        crew = stack.enter_context(closing(_LazyCrew(ask, _estimate_unsent(store, codes))))
         folder = home.setups / counterpart.contract
         held = stack.enter_context(
-            bring_setup(folder, counterpart, seen, engine=ask.engine, epoch=ask.epoch, progress=progress)
+            open_current_setup(folder, counterpart, seen, engine=ask.engine, epoch=ask.epoch, progress=progress)
         )
         times.append(time.perf_counter())
-        evaluation = Evaluation(keys, counterpart, ask, store, seen, held.setup, crew, progress)
-        with progress.stage("match", len(codes)) as stage, _told():
-            evaluated = stack.enter_context(closing(evaluation.values(codes)))
+        evaluation = OprfClient(keys, counterpart, ask, store, seen, held.setup, crew, progress)
+        with progress.stage("match", len(codes)) as stage, _translate_crew_errors():
+            evaluated = stack.enter_context(closing(evaluation.evaluate(codes)))
             for part, values in evaluated:
-                both = digests(counterpart.contract, [codes[index] for index in part.tolist()], values)
+                both = derive_tags_and_marks(counterpart.contract, [codes[index] for index in part.tolist()], values)
                 tags[part] = both[:, :TAG_BYTES]
-                buckets[part], places[part] = place(held.setup.geometry, both[:, TAG_BYTES:])
+                buckets[part], places[part] = locate_marks(held.setup.geometry, both[:, TAG_BYTES:])
                 stage.advance(len(part))
         times.append(time.perf_counter())
         hits = np.sort(_look_up(held, buckets, places, progress))
     times.append(time.perf_counter())
     rate = min(held.setup.false_positive_rate * len(codes), 1.0)
-    found = Match(hits, tags[hits], rate)
-    return Found(found, held.setup, held.setup.bytes + held.overhead, evaluation.sent, _between(times))
+    found = Intersection(hits, tags[hits], rate)
+    return MatchResult(
+        found,
+        held.setup,
+        held.setup.total_bytes + held.manifest_bytes,
+        evaluation.identifiers_sent,
+        _step_seconds(times),
+    )
 
 
-def count(
+def count_matching_identifiers(
     home: BankHome,
     folder: Path,
     keys: BankKeys,
-    counterpart: Counterpart,
-    ask: Ask,
+    counterpart: MatchingJobClient,
+    ask: MatchingParameters,
     codes: Sequence[str],
     *,
     progress: Progress = SILENT,
-) -> Counted:
+) -> CountResult:
     """How many of ``codes`` (unique, normalised) the register holds, and nothing more.
 
     The set-up is kept in ``folder`` until the count is done: its marks are of this job alone. Requests for the same
@@ -136,70 +153,78 @@ def count(
     """
     buckets, places = np.zeros(len(codes), dtype=np.uint32), np.zeros(len(codes), dtype=np.uint64)
     done, times = 0, [time.perf_counter()]
-    seen = SeenKeys(home.matching_keys, counterpart.contract, ask.bureau_key, ask.sized)
+    seen = MatchingKeyPins(home.matching_keys, counterpart.contract, ask.bureau_key, ask.register_size_stated)
     with ExitStack() as stack:
-        sizes = even_parts(len(codes), ask.chunk)
+        sizes = split_count_requests(len(codes), ask.request_elements)
         held = stack.enter_context(
-            bring_setup(folder, counterpart, seen, engine=ask.engine, epoch=ask.epoch, counting=True, progress=progress)
+            open_current_setup(
+                folder, counterpart, seen, engine=ask.engine, epoch=ask.epoch, counting=True, progress=progress
+            )
         )
         times.append(time.perf_counter())
-        crew = stack.enter_context(closing(_Crew(ask, len(codes))))
+        crew = stack.enter_context(closing(_LazyCrew(ask, len(codes))))
         ordered = sorted(codes)
-        order = keys.order(ask.engine, counterpart.contract, ask.epoch, ordered, counting=True)
-        with progress.stage("count", len(codes)) as stage, _told():
+        order = keys.request_order(ask.engine, counterpart.contract, ask.epoch, ordered, counting=True)
+        with progress.stage("count", len(codes)) as stage, _translate_crew_errors():
             for size in sizes:
                 part = slice(done, done + size)
                 chunk = [ordered[index] for index in order[part].tolist()]
                 blinding = keys.blinding(ask.engine, counterpart.contract, ask.epoch, chunk, counting=True)
-                request = blinding.request(chunk, crew())
-                seen.check_strayed(held.setup)
+                request = blinding.build_request(chunk, crew())
+                seen.check_no_canary_failure(held.setup)
                 response = counterpart.count(request)
-                values = finish(blinding, request, response, size, seen, held.setup, crew())
-                marks = count_marks(counterpart.contract, counterpart.job, values)
-                buckets[part], places[part] = place(held.setup.geometry, marks)
+                values = unblind_response(blinding, request, response, size, seen, held.setup, crew())
+                marks = derive_counting_marks(counterpart.contract, counterpart.job, values)
+                buckets[part], places[part] = locate_marks(held.setup.geometry, marks)
                 done += size
                 stage.advance(size)
         times.append(time.perf_counter())
         matched = len(_look_up(held, buckets, places, progress))
     remove_setup(folder, held.setup.sha256)
     times.append(time.perf_counter())
-    return Counted(len(codes), matched, held.setup, held.setup.bytes + held.overhead, _between(times))
+    return CountResult(
+        len(codes), matched, held.setup, held.setup.total_bytes + held.manifest_bytes, _step_seconds(times)
+    )
 
 
-def even_parts(total: int, most: int) -> list[int]:
-    """Sizes of as few parts as hold ``total``, none below ``MIN_COUNTED``, none above ``most`` with its canaries.
+def split_count_requests(total: int, most: int) -> list[int]:
+    """Sizes of as few parts as hold ``total``, none below ``MIN_COUNT_IDENTIFIERS``, none above ``most`` with its
+    canaries.
 
-    Raises ``InvalidInput`` for too few identifiers and ``Refused`` if the contract's ceiling leaves no such parts.
+    Raises ``InvalidInput`` for too few identifiers and ``NotAllowed`` if the contract's ceiling leaves no such parts.
     """
-    if total < MIN_COUNTED:
+    if total < MIN_COUNT_IDENTIFIERS:
         raise InvalidInput(
-            f"Wanted at least {MIN_COUNTED} usable codes to count: fewer would tell of single enterprises; "
+            f"Wanted at least {MIN_COUNT_IDENTIFIERS} usable codes to count: fewer would tell of single enterprises; "
             f"found {total}.",
             next_step="take a larger portfolio",
         )
-    sizes = request_sizes(total, most) if room(most) else []
-    if not sizes or min(sizes) < MIN_COUNTED:
-        raise Refused(
-            f"The contract allows {most} identifiers in a request, {CANARIES} canaries among them at least; {total} "
-            f"cannot be counted in parts of at least {MIN_COUNTED} (term: identifiers_per_match).",
+    sizes = request_sizes(total, most) if max_identifiers(most) else []
+    if not sizes or min(sizes) < MIN_COUNT_IDENTIFIERS:
+        raise NotAllowed(
+            f"The contract allows {most} identifiers in a request, {MIN_CANARIES} canaries among them at "
+            f"least; {total} "
+            f"cannot be counted in parts of at least {MIN_COUNT_IDENTIFIERS} (term: identifiers_per_match).",
             next_step="ask the bureau to amend the contract",
         )
     return sizes
 
 
-def _between(times: list[float]) -> dict[str, float]:
+def _step_seconds(times: list[float]) -> dict[str, float]:
     return {name: times[step + 1] - times[step] for step, name in enumerate(("setup", "match", "look-up"))}
 
 
-class _Crew:
+class _LazyCrew:
     """A crew of several processes where they are worth their start; they start while other things are done."""
 
-    def __init__(self, ask: Ask, codes: int) -> None:
-        self._crew = open_crew(ask.processes) if codes >= CREW_FROM and ask.processes != 1 else None
+    def __init__(self, ask: MatchingParameters, codes: int) -> None:
+        self._crew = (
+            open_compute_pool(ask.processes) if codes >= MIN_IDENTIFIERS_FOR_CREW and ask.processes != 1 else None
+        )
         self._starting = threading.Thread(target=self._start, daemon=True)
         self._starting.start()
 
-    def __call__(self) -> Crew | None:
+    def __call__(self) -> ComputePool | None:
         self._starting.join()
         return self._crew
 
@@ -211,31 +236,31 @@ class _Crew:
 
     def _start(self) -> None:
         if self._crew is not None:
-            nothing = ("", (), np.zeros((0, VALUE_BYTES), dtype=np.uint8))
-            with suppress(CrewLost):  # told when there is work
-                list(self._crew.map(digests, [nothing] * self._crew.size))
+            nothing = ("", (), np.zeros((0, EVALUATION_BYTES), dtype=np.uint8))
+            with suppress(ComputePoolError):  # told when there is work
+                list(self._crew.map(derive_tags_and_marks, [nothing] * self._crew.size))
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _translate_crew_errors() -> Iterator[None]:
     """The loss of a crew as an error with a next step."""
     try:
         yield
-    except CrewLost as error:
+    except ComputePoolError as error:
         raise Conflict(
             f"{error} What was asked for before is kept.",
             next_step="look whether memory ran out; the same command with --processes 1 does without them",
         ) from None
 
 
-def _about_to_be_sent(store: Evaluations, codes: Sequence[str]) -> int:
+def _estimate_unsent(store: EvaluationStore, codes: Sequence[str]) -> int:
     """About how many of ``codes`` have no value yet, from a sample."""
     sample = codes[:: max(len(codes) // _SAMPLE, 1)]
     return len(store.missing(sample)) * len(codes) // max(len(sample), 1)
 
 
 def _look_up(
-    held: HeldSetup, buckets: NDArray[np.uint32], places: NDArray[np.uint64], progress: Progress
+    held: StoredSetup, buckets: NDArray[np.uint32], places: NDArray[np.uint64], progress: Progress
 ) -> NDArray[np.int64]:
     """Positions, int64 [m], of the marks that are in the set-up."""
     order = np.argsort(buckets, kind="stable")

@@ -19,14 +19,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bank.connection.responses import strict
-from lab.bank.matching.job_client import Counterpart
-from lab.bank.matching.key_pins import SeenKeys
-from lab.disk.private_files import check_private, claim_private, read_private, replace_private
+from lab.bank.connection.responses import translate_protocol_errors
+from lab.bank.matching.job_client import MatchingJobClient
+from lab.bank.matching.key_pins import MatchingKeyPins
+from lab.disk.private_files import check_private, ensure_private_file, read_private, replace_private
 from lab.terms.errors import InvalidInput, NotFound
-from lab.terms.progress import SILENT, Progress, Stage
+from lab.terms.progress import SILENT, Progress, ProgressStage
 from protocols.matching.bank import (
-    Setup,
+    SetupManifest,
     apply_delta,
     check_bucket,
     count_bucket,
@@ -37,21 +37,21 @@ from protocols.matching.bank import (
 )
 from protocols.wire.frame import MalformedFrame
 
-SHARD = 16
+SHARD_BUCKETS = 16
 """Buckets asked for at a time: about 5 MB, so that memory stays small and a broken connection costs little."""
 
-_HEAD = 16  # bytes that a coded bucket's number of entries stands in
-_VERSIONS = 3  # of the register that may come in while one is fetched
+_BUCKET_HEADER_BYTES = 16  # bytes that a coded bucket's number of entries stands in
+_MAX_RESTARTS = 3  # of the register that may come in while one is fetched
 
 
 @dataclass(frozen=True)
-class HeldSetup:
+class StoredSetup:
     """A set-up of which every bucket is held. ``overhead``: bytes of its manifest."""
 
-    setup: Setup
+    setup: SetupManifest
     descriptor: int
     offsets: tuple[int, ...]
-    overhead: int
+    manifest_bytes: int
 
     def bucket(self, number: int) -> NDArray[np.uint64]:
         """The sorted places of a bucket, checked again; raises ``InvalidInput`` if the disk has changed it."""
@@ -65,7 +65,7 @@ class HeldSetup:
                 next_step="run the command again; it is fetched anew",
             ) from None
 
-    def sound(self, number: int) -> bool:
+    def has_bucket(self, number: int) -> bool:
         """Whether a bucket is held."""
         try:
             check_bucket(self.setup, number, self._read(number))
@@ -74,7 +74,7 @@ class HeldSetup:
         return True
 
     def _read(self, number: int) -> bytes:
-        return os.pread(self.descriptor, self.setup.sizes[number], self.offsets[number])
+        return os.pread(self.descriptor, self.setup.bucket_sizes[number], self.offsets[number])
 
     def _write(self, number: int, coded: bytes) -> None:
         check_bucket(self.setup, number, coded)
@@ -82,21 +82,21 @@ class HeldSetup:
         decode_bucket(coded, self.setup.geometry)
         os.pwrite(self.descriptor, coded, self.offsets[number])
 
-    def check_entries(self) -> None:
+    def check_entry_count(self) -> None:
         """Raise ``MalformedFrame`` unless the buckets have together as many entries as the manifest says."""
         heads = (
-            os.pread(self.descriptor, min(size, _HEAD), at)
-            for size, at in zip(self.setup.sizes, self.offsets, strict=True)
+            os.pread(self.descriptor, min(size, _BUCKET_HEADER_BYTES), at)
+            for size, at in zip(self.setup.bucket_sizes, self.offsets, strict=True)
         )
         found = sum(map(count_bucket, heads))
         if found != self.setup.entries:
             raise MalformedFrame(f"the manifest says {self.setup.entries} entries; the buckets have {found}")
 
-    def missing(self) -> list[int]:
+    def missing_buckets(self) -> list[int]:
         """The buckets that are not held."""
-        return [number for number in range(self.setup.geometry.buckets) if not self.sound(number)]
+        return [number for number in range(self.setup.geometry.buckets) if not self.has_bucket(number)]
 
-    def take_over(self, older: HeldSetup, delta: bytes, missing: list[int], stage: Stage) -> list[int]:
+    def build_from_delta(self, older: StoredSetup, delta: bytes, missing: list[int], stage: ProgressStage) -> list[int]:
         """Make the ``missing`` buckets of an older set-up's and a delta; those that did not come out right."""
         try:
             changes = read_delta(delta, older.setup, self.setup)
@@ -111,44 +111,44 @@ class HeldSetup:
                 left.append(number)
         return left
 
-    def fetch(self, counterpart: Counterpart, missing: list[int], stage: Stage) -> None:
+    def fetch_buckets(self, counterpart: MatchingJobClient, missing: list[int], stage: ProgressStage) -> None:
         """Fetch the ``missing`` buckets, neighbours together."""
         for first, count in _ranges(missing):
             frame = counterpart.shard(self.setup.sha256, first, count)
-            with strict("set-up"):
+            with translate_protocol_errors("set-up"):
                 for number, coded in enumerate(read_shard(frame, self.setup, first, count), start=first):
                     self._write(number, coded)
             stage.advance(count)
 
 
 @contextmanager
-def bring_setup(
+def open_current_setup(
     folder: Path,
-    counterpart: Counterpart,
-    seen: SeenKeys,
+    counterpart: MatchingJobClient,
+    seen: MatchingKeyPins,
     *,
     engine: str,
     epoch: int,
     counting: bool = False,
     progress: Progress = SILENT,
-) -> Iterator[HeldSetup]:
+) -> Iterator[StoredSetup]:
     """The set-up that the bureau has now, in ``folder`` (one contract's), with all its buckets; older ones go.
 
     Raises ``InvalidInput`` for a manifest or bucket that does not fit, or a false number of entries; what
-    ``SeenKeys.check`` raises; and what the routes raise: what was fetched by then is kept.
+    ``MatchingKeyPins.check`` raises; and what the routes raise: what was fetched by then is kept.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_private(folder)
-    for left in range(_VERSIONS, -1, -1):
+    for left in range(_MAX_RESTARTS, -1, -1):
         manifest = counterpart.setup(counting=counting)
-        with strict("set-up"):
+        with translate_protocol_errors("set-up"):
             setup = read_setup(manifest)
-            if (setup.engine, setup.epoch, setup.counting) != (engine, epoch, counting):
+            if (setup.engine, setup.epoch, setup.for_counting) != (engine, epoch, counting):
                 raise MalformedFrame("the set-up is of another engine, epoch or kind")
-        seen.check(setup)
+        seen.verify_key(setup)
         with _locked(folder):
             try:
-                held = _bring(folder, setup, manifest, counterpart, progress)
+                held = _download_setup(folder, setup, manifest, counterpart, progress)
                 break
             except NotFound:
                 if not left:
@@ -159,14 +159,16 @@ def bring_setup(
         os.close(held.descriptor)
 
 
-def _bring(folder: Path, setup: Setup, manifest: bytes, counterpart: Counterpart, progress: Progress) -> HeldSetup:
+def _download_setup(
+    folder: Path, setup: SetupManifest, manifest: bytes, counterpart: MatchingJobClient, progress: Progress
+) -> StoredSetup:
     replace_private(folder / f"{setup.sha256}.setup", manifest)
     held = _open(folder, setup, len(manifest))
     try:
-        _complete(folder, held, counterpart, progress)
+        _complete_buckets(folder, held, counterpart, progress)
         os.fsync(held.descriptor)
-        with strict("set-up"):
-            held.check_entries()
+        with translate_protocol_errors("set-up"):
+            held.check_entry_count()
     except BaseException:
         os.close(held.descriptor)
         raise
@@ -182,25 +184,25 @@ def remove_setup(folder: Path, sha256: str) -> None:
         (folder / f"{sha256}.{suffix}").unlink(missing_ok=True)
 
 
-def _complete(folder: Path, held: HeldSetup, counterpart: Counterpart, progress: Progress) -> None:
-    missing = held.missing()
+def _complete_buckets(folder: Path, held: StoredSetup, counterpart: MatchingJobClient, progress: Progress) -> None:
+    missing = held.missing_buckets()
     if not missing:
         return
     with progress.stage("setup", len(missing)) as stage:
-        for older in _older(folder, held.setup):
+        for older in _usable_older_setups(folder, held.setup):
             try:
                 delta = counterpart.delta(held.setup.sha256, older.setup.sha256)
-                missing = held.take_over(older, delta, missing, stage)
+                missing = held.build_from_delta(older, delta, missing, stage)
             except NotFound:
                 pass  # the bureau has no way from that one
             finally:
                 os.close(older.descriptor)
             if not missing:
                 return
-        held.fetch(counterpart, missing, stage)
+        held.fetch_buckets(counterpart, missing, stage)
 
 
-def _older(folder: Path, setup: Setup) -> Iterator[HeldSetup]:
+def _usable_older_setups(folder: Path, setup: SetupManifest) -> Iterator[StoredSetup]:
     """Whole set-ups that a delta may lead on from: of the same engine, epoch and geometry. For counting there is none:
     its marks are fresh in each job."""
     for path in folder.glob("*.setup"):
@@ -209,29 +211,29 @@ def _older(folder: Path, setup: Setup) -> Iterator[HeldSetup]:
         except (MalformedFrame, NotFound):
             continue
         alike = (found.engine, found.epoch, found.geometry) == (setup.engine, setup.epoch, setup.geometry)
-        if found.sha256 == setup.sha256 or not alike or found.counting or setup.counting:
+        if found.sha256 == setup.sha256 or not alike or found.for_counting or setup.for_counting:
             continue
         older = _open(folder, found, 0)
-        if older.missing():
+        if older.missing_buckets():
             os.close(older.descriptor)
         else:
             yield older
 
 
-def _open(folder: Path, setup: Setup, overhead: int) -> HeldSetup:
+def _open(folder: Path, setup: SetupManifest, overhead: int) -> StoredSetup:
     path = folder / f"{setup.sha256}.buckets"
-    claim_private(path)
-    ends = np.cumsum(setup.sizes, dtype=np.int64).tolist()
+    ensure_private_file(path)
+    ends = np.cumsum(setup.bucket_sizes, dtype=np.int64).tolist()
     descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW)
     os.truncate(descriptor, ends[-1])
-    return HeldSetup(setup, descriptor, (0, *ends[:-1]), overhead)
+    return StoredSetup(setup, descriptor, (0, *ends[:-1]), overhead)
 
 
 def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
-    """Ascending numbers as runs of neighbours, (first, count), none longer than ``SHARD``."""
+    """Ascending numbers as runs of neighbours, (first, count), none longer than ``SHARD_BUCKETS``."""
     start = 0
     for end in range(1, len(numbers) + 1):
-        whole = end - start == SHARD
+        whole = end - start == SHARD_BUCKETS
         if whole or end == len(numbers) or numbers[end] != numbers[end - 1] + 1:
             yield numbers[start], end - start
             start = end

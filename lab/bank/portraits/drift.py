@@ -16,19 +16,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bank.portraits.scored_run import Gallery
-from lab.terms.errors import Refused
+from lab.bank.portraits.scored_run import ScoredRun
+from lab.terms.errors import NotAllowed
 from models.shared.dimensions import DIMENSION_CODES
 
-STABLE, MOVED = 0.1, 0.25
-SOURCE = "Siddiqi, Credit Risk Scorecards (Wiley 2006)"
+STABLE_BELOW, SHIFTED_ABOVE = 0.1, 0.25
+THRESHOLD_SOURCE = "Siddiqi, Credit Risk Scorecards (Wiley 2006)"
 DECILES = 10
 _CHI_SQUARED = (0.0, 3.841, 5.991, 7.815, 9.488, 11.070, 12.592, 14.067, 15.507, 16.919)
 """95th percentiles by degrees of freedom, 0 to 9."""
 
 
 @dataclass(frozen=True)
-class Shift:
+class PopulationStability:
     """The stability of one number: of the score (``name`` is ``score``), or of a dimension by its code.
 
     ``edges``: what cuts the earlier run's values into bins, ascending; ``before`` and ``now``: the share in each bin,
@@ -46,13 +46,13 @@ class Shift:
     mean_now: float
 
     @property
-    def reading(self) -> str:
+    def level(self) -> str:
         """``stable``, ``watch`` or ``moved``."""
-        return "stable" if self.index < STABLE else "watch" if self.index <= MOVED else "moved"
+        return "stable" if self.index < STABLE_BELOW else "watch" if self.index <= SHIFTED_ABOVE else "moved"
 
 
 @dataclass(frozen=True)
-class Drift:
+class DriftReport:
     """Two runs side by side. ``scored_*``: enterprises; ``common``: those in both.
 
     ``moves[i][j]``: of the common ones, how many had grade i before and have grade j now, safest first. ``better`` and
@@ -67,7 +67,7 @@ class Drift:
     scored_before: int
     scored_now: int
     common: int
-    shifts: tuple[Shift, ...]
+    shifts: tuple[PopulationStability, ...]
     grades: tuple[str, ...]
     moves: tuple[tuple[int, ...], ...]
     better: int
@@ -75,7 +75,7 @@ class Drift:
     near: int
 
     @property
-    def score(self) -> Shift:
+    def score(self) -> PopulationStability:
         """The score's."""
         return self.shifts[0]
 
@@ -86,22 +86,26 @@ class Drift:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for JSON."""
-        shifts = [dataclasses.asdict(shift) | {"reading": shift.reading} for shift in self.shifts]
-        return dataclasses.asdict(self) | {"shifts": shifts, "moved_share": self.moved_share, "source": SOURCE}
+        shifts = [dataclasses.asdict(shift) | {"reading": shift.level} for shift in self.shifts]
+        return dataclasses.asdict(self) | {
+            "shifts": shifts,
+            "moved_share": self.moved_share,
+            "source": THRESHOLD_SOURCE,
+        }
 
 
-def compare(old: Gallery, new: Gallery) -> Drift:
-    """What moved from one run to another. Raises ``Refused`` if either scored nobody or their grades differ."""
+def compare_runs(old: ScoredRun, new: ScoredRun) -> DriftReport:
+    """What moved from one run to another. Raises ``NotAllowed`` if either scored nobody or their grades differ."""
     if not old.codes or not new.codes:
-        raise Refused("One of the runs scored no enterprise.", next_step="see `lab bank runs`")
+        raise NotAllowed("One of the runs scored no enterprise.", next_step="see `lab bank runs`")
     grades = old.sheet.scale.grades
     if grades != new.sheet.scale.grades:
-        raise Refused("The runs' models have different grades.", next_step="compare runs of one scale")
-    shifts = [measure("score", old.outcome.score.astype(np.float64), new.outcome.score.astype(np.float64))]
+        raise NotAllowed("The runs' models have different grades.", next_step="compare runs of one scale")
+    shifts = [measure_stability("score", old.outcome.score.astype(np.float64), new.outcome.score.astype(np.float64))]
     for code in DIMENSION_CODES:
-        before, now = (_known(gallery.outcome.dimensions.get(code)) for gallery in (old, new))
+        before, now = (_known(gallery.outcome.dimension_scores.get(code)) for gallery in (old, new))
         if len(before) and len(now):
-            shifts.append(measure(code, before, now))
+            shifts.append(measure_stability(code, before, now))
     places = {code: place for place, code in enumerate(old.codes)}
     pairs = [(places[code], place) for place, code in enumerate(new.codes) if code in places]
     then, here = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
@@ -110,7 +114,7 @@ def compare(old: Gallery, new: Gallery) -> Drift:
     np.add.at(moves, (was, is_now), 1)
     near = (was != is_now) & (old.outcome.near_cutoff[then] | new.outcome.near_cutoff[here])
     facts = old.run.manifest, new.run.manifest
-    return Drift(
+    return DriftReport(
         old=old.run.folder.name,
         new=new.run.folder.name,
         registers=(str(facts[0].get("register", "")), str(facts[1].get("register", ""))),
@@ -127,14 +131,14 @@ def compare(old: Gallery, new: Gallery) -> Drift:
     )
 
 
-def measure(name: str, before: NDArray[np.float64], now: NDArray[np.float64]) -> Shift:
+def measure_stability(name: str, before: NDArray[np.float64], now: NDArray[np.float64]) -> PopulationStability:
     """The stability of values ``now`` against those ``before``, over the deciles of those; neither may be empty."""
     edges = np.unique(np.quantile(before, np.arange(1, DECILES) / DECILES))
     edges = edges[edges < before.max()]  # equal values in many would leave the last bin empty
     counts = [np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1) for values in (before, now)]
     chance = (1 / len(before) + 1 / len(now)) * _CHI_SQUARED[len(edges)]
     shares = [count / count.sum() for count in counts]
-    return Shift(
+    return PopulationStability(
         name=name,
         edges=tuple(edges.tolist()),
         before=tuple(shares[0].tolist()),

@@ -6,70 +6,70 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from lab.bank.runs.results import Status, outcome_of
+from lab.bank.runs.results import RowStatus, read_outcome
 from lab.bank.runs.store import FinishedRun
 from lab.terms.contract.document import parse_contract
 from lab.terms.errors import InvalidInput, NotFound
-from lab.terms.identifiers import Reason, normalise
+from lab.terms.identifiers import RejectionReason, normalise_identifiers
 from lab.terms.ledger.receipt import ScoreReceipt
-from models.shared.portrait import Outcome, Portrait, Provenance, draw_portrait
+from models.shared.portrait import PortfolioScores, Portrait, PortraitProvenance, build_portrait
 from models.shared.sheet import BankSheet
 
 
 @dataclass(frozen=True)
-class Gallery:
+class ScoredRun:
     """A finished run, opened for drawing: its sheet, results, and the codes scored in the order of ``outcome``."""
 
     run: FinishedRun
     sheet: BankSheet
-    outcome: Outcome
+    outcome: PortfolioScores
     codes: tuple[str, ...]
     scores: pl.DataFrame
 
     @classmethod
-    def open(cls, run: FinishedRun) -> Gallery:
+    def open(cls, run: FinishedRun) -> ScoredRun:
         """Read a run's results; raises ``InvalidInput`` if its parts do not fit each other."""
         sheet = BankSheet.from_json(run.sheet)
         outputs = run.outputs
         step = parse_contract(run.contract, kept=True).contract.ceilings.precision
-        return cls(run, sheet, outcome_of(sheet, outputs, step=step), tuple(outputs["code"].to_list()), run.scores)
+        return cls(run, sheet, read_outcome(sheet, outputs, step=step), tuple(outputs["code"].to_list()), run.scores)
 
-    def find(self, code: str | None) -> str:
+    def resolve_code(self, code: str | None) -> str:
         """The code in its written form (None: the first one scored); raises ``InvalidInput`` or ``NotFound``."""
         if not self.codes:
             raise NotFound("This run scored no enterprise.", next_step="see `lab bank runs`")
         if code is None:
             return self.codes[0]
-        found = normalise([code], parse_contract(self.run.contract, kept=True).contract.id_kind)
+        found = normalise_identifiers([code], parse_contract(self.run.contract, kept=True).contract.id_kind)
         written, reason = found.codes[0], found.reasons[0]
         if written is None:
-            words = Reason(reason or Reason.EMPTY)
+            words = RejectionReason(reason or RejectionReason.EMPTY)
             raise InvalidInput(f"Wanted an enterprise's code; what is given {words.en}.", next_step="check the code")
         return written
 
     def portrait(self, code: str | None = None) -> Portrait:
         """The portrait of one enterprise of the run. Raises ``NotFound`` that says how the code's row ended instead."""
-        written = self.find(code)
+        written = self.resolve_code(code)
         if written not in self.codes:
             rows = self.scores.filter(pl.col("code") == written)["status"].to_list()
             ended = {
-                Status.NOT_MATCHED.value: "it is not among the enterprises the contract allows",
-                Status.SKIPPED.value: "it was to be skipped",
-                Status.NOT_RESCORED.value: "its batch was refused when it was to be scored again",
+                RowStatus.NOT_MATCHED.value: "it is not among the enterprises the contract allows",
+                RowStatus.SKIPPED.value: "it was to be skipped",
+                RowStatus.NOT_RESCORED.value: "its batch was refused when it was to be scored again",
             }
             why = ended.get(rows[0], "it was not scored") if rows else "it is not in the portfolio"
             raise NotFound(
                 f"Wanted a scored enterprise of run {self.run.folder.name}; {why}.", next_step="check the code"
             )
         row = self.codes.index(written)
-        return draw_portrait(
+        return build_portrait(
             self.sheet, self.outcome, row, enterprise=written, provenance=self.provenance(self._receipt(row))
         )
 
-    def provenance(self, receipt: str = "") -> Provenance:
+    def provenance(self, receipt: str = "") -> PortraitProvenance:
         """Where the run's portraits come from."""
         facts = self.run.manifest
-        return Provenance(
+        return PortraitProvenance(
             contract=str(facts.get("contract", "")),
             contract_sha256=str(facts.get("contract_sha256", "")),
             bureau=str(facts.get("bureau", "")),
@@ -86,5 +86,5 @@ class Gallery:
             receipt = ScoreReceipt.read(found)
             start += receipt.rows
             if row < start:
-                return f"#{receipt.entry} · {receipt.leaf}"
+                return f"#{receipt.entry_number} · {receipt.leaf_hash}"
         return ""

@@ -15,19 +15,19 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
 
-from lab.bank.connection.responses import VersionStanding
+from lab.bank.connection.responses import ContractVersionStatus
 from lab.bank.home import BankHome
-from lab.bank.matching.evaluation_store import list_stores
-from lab.bank.runs.metadata import Label, read_label
-from lab.bank.runs.store import finished_folders, is_at_work, unfinished_runs
+from lab.bank.matching.evaluation_store import list_evaluation_stores
+from lab.bank.runs.metadata import RunMetadata, read_run_metadata
+from lab.bank.runs.store import finished_run_folders, is_running, unfinished_run_folders
 from lab.terms.errors import ShulabError
 from lab.terms.progress import SILENT, Progress
 
-Ask = Callable[[str], Sequence[VersionStanding]]
+VersionLookup = Callable[[str], Sequence[ContractVersionStatus]]
 """Where the versions of a contract stand at its bureau; raises ``ShulabError`` where that cannot be learnt."""
 
 
-class Sort(StrEnum):
+class RetainedKind(StrEnum):
     """What is kept."""
 
     RUN = "run"
@@ -36,7 +36,7 @@ class Sort(StrEnum):
     SETUP = "set-up"
 
 
-class Why(StrEnum):
+class RemovalReason(StrEnum):
     """Why something is past its time."""
 
     RETENTION = "retention"
@@ -46,7 +46,7 @@ class Why(StrEnum):
     """The bureau gave this contract a job under later keys, and no unfinished run goes back to these."""
 
 
-class Doubt(StrEnum):
+class HoldReason(StrEnum):
     """Why something is kept that may be past its time."""
 
     AT_WORK = "at-work"
@@ -58,83 +58,89 @@ class Doubt(StrEnum):
 
 
 @dataclass(frozen=True)
-class Kept:
+class RetainedItem:
     """One thing that is kept: the files and folders that leave together, the first of which makes it what it is.
 
     ``reason``: why it is past its time, or why it stays although it may be.
     """
 
-    sort: Sort
+    kind: RetainedKind
     name: str
     contract: str | None
-    reason: Why | Doubt
+    reason: RemovalReason | HoldReason
     paths: tuple[Path, ...]
 
     @property
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """Its size on the disk."""
         files = (file for path in self.paths for file in ([path] if path.is_file() else path.rglob("*")))
         return sum(file.lstat().st_size for file in files if file.is_file())
 
 
 @dataclass(frozen=True)
-class Survey:
+class RetentionReport:
     """What is past its time, and what stays in doubt."""
 
-    due: tuple[Kept, ...]
-    doubtful: tuple[Kept, ...]
+    due: tuple[RetainedItem, ...]
+    on_hold: tuple[RetainedItem, ...]
 
 
-def survey(home: BankHome, ask: Ask | None, *, now: datetime, progress: Progress = SILENT) -> Survey:
+def check_retention(
+    home: BankHome, ask: VersionLookup | None, *, now: datetime, progress: Progress = SILENT
+) -> RetentionReport:
     """Look at everything that is kept. ``ask`` None: no bureau is asked."""
-    unfinished = [(path, read_label(path)) for path in unfinished_runs(home.runs, home.matches)]
-    things = list(_things(home, unfinished, now))
-    in_question = {thing.contract for thing in things if thing.contract and thing.by_contract and not thing.over}
+    unfinished = [(path, read_run_metadata(path)) for path in unfinished_run_folders(home.runs, home.matches)]
+    things = list(_stored_items(home, unfinished, now))
+    in_question = {
+        thing.contract for thing in things if thing.contract and thing.ends_with_contract and not thing.removal_reason
+    }
     lives: dict[str, bool | None] = {}
     with progress.stage("standing", len(in_question)) as stage:
         for contract in sorted(in_question):
-            lives[contract] = _learn(home, contract, ask, now)
+            lives[contract] = _contract_is_alive(home, contract, ask, now)
             stage.advance()
-    at_work = {label.contract for path, label in unfinished if label is not None and is_at_work(path)}
-    due: list[Kept] = []
-    doubtful: list[Kept] = []
+    at_work = {label.contract for path, label in unfinished if label is not None and is_running(path)}
+    due: list[RetainedItem] = []
+    doubtful: list[RetainedItem] = []
     for thing in things:
-        reason = _judge(thing, lives, at_work)
+        reason = _removal_or_hold_reason(thing, lives, at_work)
         if reason is not None:
-            kept = Kept(thing.sort, thing.name, thing.contract, reason, thing.paths)
-            (due if isinstance(reason, Why) else doubtful).append(kept)
-    return Survey(tuple(due), tuple(doubtful))
+            kept = RetainedItem(thing.kind, thing.name, thing.contract, reason, thing.paths)
+            (due if isinstance(reason, RemovalReason) else doubtful).append(kept)
+    return RetentionReport(tuple(due), tuple(doubtful))
 
 
-_Unfinished = Sequence[tuple[Path, Label | None]]
+_UnfinishedRuns = Sequence[tuple[Path, RunMetadata | None]]
 
 
 @dataclass(frozen=True)
-class _Thing:
+class _StoredItem:
     """Something that is kept. ``over``: why it is past its time in any case; ``by_contract``: it ends with its contract
     at the latest."""
 
-    sort: Sort
+    kind: RetainedKind
     name: str
     contract: str | None
     paths: tuple[Path, ...]
-    over: Why | None
-    by_contract: bool = True
+    removal_reason: RemovalReason | None
+    ends_with_contract: bool = True
 
 
-def _judge(thing: _Thing, lives: Mapping[str, bool | None], at_work: Container[str]) -> Why | Doubt | None:
+def _removal_or_hold_reason(
+    thing: _StoredItem, lives: Mapping[str, bool | None], at_work: Container[str]
+) -> RemovalReason | HoldReason | None:
     """Why a thing is past its time, or may be; None if it is kept without a doubt."""
-    contract, reason = thing.contract, thing.over
+    contract, reason = thing.contract, thing.removal_reason
     if contract is None:
-        return Doubt.UNLABELLED
-    if reason is None and thing.by_contract:
+        return HoldReason.UNLABELLED
+    if reason is None and thing.ends_with_contract:
         if lives[contract] is None:
-            return Doubt.UNKNOWN
-        reason = None if lives[contract] else Why.ENDED
-    return Doubt.AT_WORK if reason is not None and contract in at_work else reason
+            return HoldReason.UNKNOWN
+        reason = None if lives[contract] else RemovalReason.ENDED
+    return HoldReason.AT_WORK if reason is not None and contract in at_work else reason
 
 
-def _learn(home: BankHome, contract: str, ask: Ask | None, now: datetime) -> bool | None:
+def _contract_is_alive(home: BankHome, contract: str, ask: VersionLookup | None, now: datetime) -> bool | None:
     """Whether a contract lives or is on its way to; None if that cannot be told."""
     try:
         signed = [home.contract(contract, version).contract for version in home.versions(contract)]
@@ -152,23 +158,25 @@ def _learn(home: BankHome, contract: str, ask: Ask | None, now: datetime) -> boo
     return False if over and all(over) else None
 
 
-def _things(home: BankHome, unfinished: _Unfinished, now: datetime) -> Iterator[_Thing]:
-    finished = [(path, read_label(path)) for path in finished_folders(home.runs, home.matches)]
-    for sort, runs in ((Sort.RUN, finished), (Sort.UNFINISHED, unfinished)):
+def _stored_items(home: BankHome, unfinished: _UnfinishedRuns, now: datetime) -> Iterator[_StoredItem]:
+    finished = [(path, read_run_metadata(path)) for path in finished_run_folders(home.runs, home.matches)]
+    for sort, runs in ((RetainedKind.RUN, finished), (RetainedKind.UNFINISHED, unfinished)):
         for path, label in runs:
-            over = Why.RETENTION if label is not None and label.is_over(now) else None
+            over = RemovalReason.RETENTION if label is not None and label.is_expired(now) else None
             contract = label.contract if label is not None else None
             # Results stay by the contract's retention; what an unfinished run could go on to ends with the contract.
-            yield _Thing(sort, path.name, contract, (path,), over, by_contract=sort is Sort.UNFINISHED)
+            yield _StoredItem(
+                sort, path.name, contract, (path,), over, ends_with_contract=sort is RetainedKind.UNFINISHED
+            )
     going_on = {label.contract for _, label in unfinished if label is not None}
-    stores = list_stores(home.evaluations)
+    stores = list_evaluation_stores(home.evaluations)
     for store in stores:
         later = any(
             other.epoch > store.epoch and (other.contract, other.engine) == (store.contract, store.engine)
             for other in stores
         )
-        superseded = Why.SUPERSEDED if later and store.contract not in going_on else None
+        superseded = RemovalReason.SUPERSEDED if later and store.contract not in going_on else None
         name = f"{store.contract}.e{store.epoch}.{store.engine}"
-        yield _Thing(Sort.EVALUATIONS, name, store.contract, store.paths, superseded)
+        yield _StoredItem(RetainedKind.EVALUATIONS, name, store.contract, store.paths, superseded)
     for path in sorted(home.setups.glob("*")):  # one contract's each; an older set-up goes when a newer one has come
-        yield _Thing(Sort.SETUP, path.name, path.name, (path,), None)
+        yield _StoredItem(RetainedKind.SETUP, path.name, path.name, (path,), None)

@@ -15,28 +15,30 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from lab.bank.home import BankHome
-from lab.bank.retention.overdue import Kept, Sort
+from lab.bank.retention.overdue import RetainedItem, RetainedKind
 from lab.bank.runs.store import lock_run
 from lab.disk.private_files import check_private, sync_folder
 from lab.terms.errors import Conflict
 from lab.terms.progress import SILENT, Progress
 
 
-def remove(home: BankHome, due: Iterable[Kept], *, progress: Progress = SILENT) -> tuple[Kept, ...]:
+def remove_expired(
+    home: BankHome, due: Iterable[RetainedItem], *, progress: Progress = SILENT
+) -> tuple[RetainedItem, ...]:
     """Remove what a survey found to be past its time; what was removed, without a run that is at work by now."""
     things, removed = tuple(due), []
-    with _leaving(home.leaving) as leaving, progress.stage("tidy", len(things)) as stage:
-        _empty(leaving)
+    with _open_trash(home.trash) as leaving, progress.stage("tidy", len(things)) as stage:
+        _empty_trash(leaving)
         for kept in things:
-            if _let_go(kept, leaving):
+            if _remove_item(kept, leaving):
                 removed.append(kept)
-                _empty(leaving)
+                _empty_trash(leaving)
             stage.advance()
     return tuple(removed)
 
 
-def _let_go(kept: Kept, leaving: Path) -> bool:
-    if kept.sort not in (Sort.RUN, Sort.UNFINISHED):
+def _remove_item(kept: RetainedItem, leaving: Path) -> bool:
+    if kept.kind not in (RetainedKind.RUN, RetainedKind.UNFINISHED):
         return _move(kept.paths, leaving)
     try:
         with lock_run(kept.paths[0]):
@@ -58,7 +60,7 @@ def _move(paths: Iterable[Path], leaving: Path) -> bool:
     return moved
 
 
-def _empty(leaving: Path) -> None:
+def _empty_trash(leaving: Path) -> None:
     for path in leaving.glob("*"):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -67,7 +69,7 @@ def _empty(leaving: Path) -> None:
 
 
 @contextmanager
-def _leaving(folder: Path) -> Iterator[Path]:
+def _open_trash(folder: Path) -> Iterator[Path]:
     """The folder of what is being removed, while no other process removes anything."""
     folder.mkdir(mode=0o700, exist_ok=True)
     check_private(folder)

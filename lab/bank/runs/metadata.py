@@ -14,8 +14,8 @@ from pathlib import Path
 from lab.disk.private_files import replace_private
 from lab.terms.contract.document import Contract
 
-LABEL = "label.json"
-_FORM = 2
+METADATA_FILE = "label.json"
+_FORMAT_VERSION = 2
 """Of what a run keeps: 1, which labels did not say, had tags of a key that all contracts shared, and SEAL's frames."""
 
 
@@ -29,38 +29,38 @@ class RunKind(StrEnum):
 
 
 @dataclass(frozen=True)
-class Label:
+class RunMetadata:
     """``delete_after``: the last day, in UTC, on which what the run left may be kept (term: retention_days)."""
 
     kind: RunKind
     contract: str
     delete_after: date
-    form: int = _FORM
+    form: int = _FORMAT_VERSION
 
     @property
-    def goes_on(self) -> bool:
+    def can_resume(self) -> bool:
         """Whether the command that began the run can go on with it: this version sends what the run has kept."""
-        return self.form == _FORM or self.kind not in (RunKind.SCORE, RunKind.RESCORE)
+        return self.form == _FORMAT_VERSION or self.kind not in (RunKind.SCORE, RunKind.RESCORE)
 
     @classmethod
-    def of(cls, kind: RunKind, contract: Contract, started: datetime) -> Label:
+    def for_contract(cls, kind: RunKind, contract: Contract, started: datetime) -> RunMetadata:
         """The label of a run that starts now under a contract."""
         return cls(kind, contract.id, (started + timedelta(days=contract.retention_days)).date())
 
-    def is_over(self, now: datetime) -> bool:
+    def is_expired(self, now: datetime) -> bool:
         """Whether the run may not be kept any more."""
         return now.date() > self.delete_after
 
     def write(self, folder: Path) -> None:
         """Put the label into a run's folder."""
-        replace_private(folder / LABEL, json.dumps(asdict(self), default=str, ensure_ascii=False).encode())
+        replace_private(folder / METADATA_FILE, json.dumps(asdict(self), default=str, ensure_ascii=False).encode())
 
 
-def read_label(folder: Path) -> Label | None:
+def read_run_metadata(folder: Path) -> RunMetadata | None:
     """A run's label, or None if there is none that can be read."""
     try:
-        found = json.loads((folder / LABEL).read_bytes())
+        found = json.loads((folder / METADATA_FILE).read_bytes())
         until, form = date.fromisoformat(found["delete_after"]), int(found.get("form", 1))
-        return Label(RunKind(found["kind"]), str(found["contract"]), until, form)
+        return RunMetadata(RunKind(found["kind"]), str(found["contract"]), until, form)
     except (OSError, ValueError, KeyError, TypeError):
         return None

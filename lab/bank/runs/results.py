@@ -21,13 +21,13 @@ from lab.disk.private_files import replace_private
 from lab.tables.spreadsheet_csv import write_csv
 from lab.terms.errors import InvalidInput, NotFound
 from models.shared.dimensions import DIMENSION_CODES
-from models.shared.portrait import Outcome, read_outputs
+from models.shared.portrait import PortfolioScores, interpret_sums
 from models.shared.sheet import BankSheet
 
-SUFFIXES = (".parquet", ".csv")
+OUTPUT_SUFFIXES = (".parquet", ".csv")
 
 
-class Status(StrEnum):
+class RowStatus(StrEnum):
     """Where a row of the portfolio ended; each in exactly one."""
 
     MATCHED = "matched"
@@ -58,36 +58,36 @@ def score_table(
     ``matched`` and ``scored``: positions in ``portfolio.codes``; ``values``: int64 [outputs, scored] in quanta;
     ``step``: the contract's precision.
     """
-    outcome = read_outputs(sheet, values, step=step)
-    table = _rows(portfolio, ((matched, Status.SKIPPED), (scored, Status.SCORED)))
-    results = outcome_table(outcome, sheet).with_columns(row=pl.Series(portfolio.numbers[scored], dtype=pl.Int64))
+    outcome = interpret_sums(sheet, values, step=step)
+    table = _rows(portfolio, ((matched, RowStatus.SKIPPED), (scored, RowStatus.SCORED)))
+    results = outcome_table(outcome, sheet).with_columns(row=pl.Series(portfolio.row_numbers[scored], dtype=pl.Int64))
     return table.join(results, on="row", how="left").sort("row")
 
 
-def score_table_again(
+def rescored_table(
     former: pl.DataFrame, codes: pl.Series, sheet: BankSheet, values: NDArray[np.int64], *, step: int = 1
 ) -> pl.DataFrame:
     """The table of an earlier run with new results: ``values`` int64 [outputs, rows] in quanta, of ``codes`` [rows].
 
     Others that were scored in it end as ``not-rescored``.
     """
-    results = outcome_table(read_outputs(sheet, values, step=step), sheet).with_columns(code=codes)
+    results = outcome_table(interpret_sums(sheet, values, step=step), sheet).with_columns(code=codes)
     rows = former.select("row", "id", "code", "status", "reason")
-    was_scored = pl.col("status") == Status.SCORED.value
+    was_scored = pl.col("status") == RowStatus.SCORED.value
     left_out = was_scored & ~pl.col("code").is_in(codes.to_list())
-    rows = rows.with_columns(status=pl.when(left_out).then(pl.lit(Status.NOT_RESCORED.value)).otherwise("status"))
+    rows = rows.with_columns(status=pl.when(left_out).then(pl.lit(RowStatus.NOT_RESCORED.value)).otherwise("status"))
     scored = rows.filter(was_scored).join(results, on="code", how="left")
     return pl.concat([scored, rows.filter(~was_scored)], how="diagonal").sort("row")
 
 
 def match_table(portfolio: Portfolio, matched: NDArray[np.int64]) -> pl.DataFrame:
     """The table of a job that does not score: ``row``, ``id``, ``code``, ``status``, ``reason``."""
-    return _rows(portfolio, ((matched, Status.MATCHED),)).sort("row")
+    return _rows(portfolio, ((matched, RowStatus.MATCHED),)).sort("row")
 
 
-def _rows(portfolio: Portfolio, found: Iterable[tuple[NDArray[np.int64], Status]]) -> pl.DataFrame:
+def _rows(portfolio: Portfolio, found: Iterable[tuple[NDArray[np.int64], RowStatus]]) -> pl.DataFrame:
     """A row for each row of the file; of statuses given for positions in ``portfolio.codes`` the last counts."""
-    names = [Status.NOT_MATCHED]
+    names = [RowStatus.NOT_MATCHED]
     status = np.zeros(len(portfolio.codes), dtype=np.int64)
     for positions, name in found:
         status[positions] = len(names)
@@ -95,8 +95,8 @@ def _rows(portfolio: Portfolio, found: Iterable[tuple[NDArray[np.int64], Status]
     words = pl.Series([name.value for name in names], dtype=pl.String)
     accepted = pl.DataFrame(
         {
-            "row": portfolio.numbers,
-            "id": pl.Series(portfolio.given, dtype=pl.String),
+            "row": portfolio.row_numbers,
+            "id": pl.Series(portfolio.codes_as_written, dtype=pl.String),
             "code": pl.Series(portfolio.codes, dtype=pl.String),
             "status": words.gather(status),
         }
@@ -104,16 +104,16 @@ def _rows(portfolio: Portfolio, found: Iterable[tuple[NDArray[np.int64], Status]
     aside = pl.DataFrame(
         {
             "row": pl.Series([row.row for row in portfolio.set_aside], dtype=pl.Int64),
-            "id": pl.Series([row.given for row in portfolio.set_aside], dtype=pl.String),
+            "id": pl.Series([row.code_as_written for row in portfolio.set_aside], dtype=pl.String),
             "code": pl.Series([None] * len(portfolio.set_aside), dtype=pl.String),
-            "status": pl.Series([Status.SET_ASIDE.value] * len(portfolio.set_aside), dtype=pl.String),
+            "status": pl.Series([RowStatus.SET_ASIDE.value] * len(portfolio.set_aside), dtype=pl.String),
             "reason": pl.Series([row.reason.value for row in portfolio.set_aside], dtype=pl.String),
         }
     )
     return pl.concat([accepted, aside])
 
 
-def outcome_table(outcome: Outcome, sheet: BankSheet) -> pl.DataFrame:
+def outcome_table(outcome: PortfolioScores, sheet: BankSheet) -> pl.DataFrame:
     """The arrays of an outcome as columns."""
     grades = np.asarray(sheet.scale.grades, dtype=object)
     columns: dict[str, pl.Series] = {
@@ -124,8 +124,8 @@ def outcome_table(outcome: Outcome, sheet: BankSheet) -> pl.DataFrame:
         "near_cutoff": pl.Series(outcome.near_cutoff, dtype=pl.Boolean),
     }
     for code in DIMENSION_CODES:
-        if code in outcome.dimensions:
-            columns[f"dimension_{code}"] = pl.Series(outcome.dimensions[code], dtype=pl.Float64).fill_nan(None)
+        if code in outcome.dimension_scores:
+            columns[f"dimension_{code}"] = pl.Series(outcome.dimension_scores[code], dtype=pl.Float64).fill_nan(None)
     return pl.DataFrame(columns)
 
 
@@ -134,32 +134,33 @@ def output_names(sheet: BankSheet) -> list[str]:
     return [f"{output.kind}:{output.key}" for output in sheet.outputs]
 
 
-def outcome_of(sheet: BankSheet, outputs: pl.DataFrame, *, step: int = 1) -> Outcome:
+def read_outcome(sheet: BankSheet, outputs: pl.DataFrame, *, step: int = 1) -> PortfolioScores:
     """The outcome of a finished run, from its table of outputs; raises ``InvalidInput`` if it lacks one."""
     names = output_names(sheet)
     if any(name not in outputs.columns for name in names):
         raise InvalidInput("The run's outputs do not fit its sheet.", next_step="score the portfolio again")
     values = np.stack([outputs[name].to_numpy() for name in names]).astype(np.int64)
-    return read_outputs(sheet, values, step=step)
+    return interpret_sums(sheet, values, step=step)
 
 
-def check_suffix(out: Path) -> None:
+def check_output_path(out: Path) -> None:
     """Raise ``InvalidInput`` unless the file's name says a format known here, ``NotFound`` without its folder."""
-    if out.suffix not in SUFFIXES:
+    if out.suffix not in OUTPUT_SUFFIXES:
         raise InvalidInput(
-            f"Wanted results in a file that ends with {' or '.join(SUFFIXES)}; found {out.suffix or 'no ending'}.",
+            f"Wanted results in a file that ends with {' or '.join(OUTPUT_SUFFIXES)}; found "
+            f"{out.suffix or 'no ending'}.",
             next_step="give --out with such an ending",
         )
     if not out.absolute().parent.is_dir():
         raise NotFound(f"The folder for {out.name} does not exist.", next_step="make it, or give another --out")
 
 
-def write_scores(scores: pl.DataFrame, out: Path) -> None:
+def write_result_table(scores: pl.DataFrame, out: Path) -> None:
     """Write the table as its suffix says, complete or not at all, readable by the owner alone.
 
     CSV is written for a spreadsheet (``lab.tables.spreadsheet_csv``): no identifier in it becomes a formula.
     """
-    check_suffix(out)
+    check_output_path(out)
     buffer = io.BytesIO()
     if out.suffix == ".csv":
         write_csv(scores, buffer)

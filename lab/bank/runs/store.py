@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.bank.runs.metadata import Label, read_label
+from lab.bank.runs.metadata import RunMetadata, read_run_metadata
 from lab.disk.private_files import replace_private
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 
@@ -37,7 +37,7 @@ _KEY_DIGITS = 12
 
 
 @dataclass(frozen=True)
-class Match:
+class Intersection:
     """What matched: ``indices`` int64 [m], ascending, into the portfolio's codes, ``tags`` uint8 [m, 16].
 
     ``false_positive_rate``: a bound on the chance that any of the portfolio's codes is in it and not in the register.
@@ -54,22 +54,22 @@ class Run:
 
     folder: Path
     resumed: bool
-    label: Label
+    metadata: RunMetadata
 
     @property
     def id(self) -> str:
         """The run's name."""
         return self.folder.name
 
-    def match(self) -> Match | None:
+    def intersection(self) -> Intersection | None:
         """The kept match, or None. Batches are made in its order, so a run keeps to one."""
         kept = self._read("match.npz")
         if kept is None:
             return None
         with np.load(io.BytesIO(kept), allow_pickle=False) as arrays:
-            return Match(arrays["indices"], arrays["tags"], float(arrays["rate"]))
+            return Intersection(arrays["indices"], arrays["tags"], float(arrays["rate"]))
 
-    def keep_match(self, match: Match) -> None:
+    def save_intersection(self, match: Intersection) -> None:
         """Keep the match."""
         buffer = io.BytesIO()
         np.savez(buffer, indices=match.indices, tags=match.tags, rate=np.float64(match.false_positive_rate))
@@ -79,18 +79,18 @@ class Run:
         """The kept encrypted batch, or None."""
         return self._read(f"batch-{number:05d}.frame")
 
-    def keep_batch(self, number: int, frame: bytes) -> None:
+    def save_batch(self, number: int, frame: bytes) -> None:
         """Keep an encrypted batch until ``keep_values``."""
         self._write(f"batch-{number:05d}.frame", frame)
 
-    def values(self, number: int) -> tuple[NDArray[np.int64], dict[str, Any]] | None:
+    def batch_sums(self, number: int) -> tuple[NDArray[np.int64], dict[str, Any]] | None:
         """The kept sums of a batch, int64 [outputs, rows], and its receipt; or None."""
         kept, receipt = self._read(f"batch-{number:05d}.npy"), self._read(f"batch-{number:05d}.receipt.json")
         if kept is None or receipt is None:
             return None
         return np.load(io.BytesIO(kept), allow_pickle=False), json.loads(receipt)
 
-    def keep_values(self, number: int, values: NDArray[np.int64], receipt: Mapping[str, Any]) -> None:
+    def save_batch_sums(self, number: int, values: NDArray[np.int64], receipt: Mapping[str, Any]) -> None:
         """Keep a batch's sums and receipt; the encrypted batch has done its duty."""
         buffer = io.BytesIO()
         np.save(buffer, values)
@@ -98,16 +98,16 @@ class Run:
         self._write(f"batch-{number:05d}.npy", buffer.getvalue())
         (self.folder / f"batch-{number:05d}.frame").unlink(missing_ok=True)
 
-    def receipts(self) -> list[dict[str, Any]]:
+    def matching_receipts(self) -> list[dict[str, Any]]:
         """The kept receipts of matching requests, in the order of their hashes."""
         found = sorted(self.folder.glob("match-*.receipt.json"))
         return [json.loads(path.read_bytes()) for path in found]
 
-    def keep_receipt(self, request: str, receipt: Mapping[str, Any]) -> None:
+    def save_matching_receipt(self, request: str, receipt: Mapping[str, Any]) -> None:
         """Keep the receipt for a matching request, by the request's SHA-256; another for the same takes its place."""
         self._write(f"match-{request}.receipt.json", json.dumps(dict(receipt)).encode())
 
-    def finish_match(self, manifest: Mapping[str, Any]) -> None:
+    def finish_without_scores(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest of a run that does not score; nothing else of it stays."""
         self._write(MANIFEST, json.dumps(dict(manifest), ensure_ascii=False, indent=1).encode())
         self._drop("match.npz", "match-*.receipt.json")
@@ -144,7 +144,7 @@ def run_key(*parts: str) -> str:
 
 
 @contextmanager
-def open_run(runs: Path, key: str, label: Label, *, now: datetime) -> Iterator[Run]:
+def open_run(runs: Path, key: str, label: RunMetadata, *, now: datetime) -> Iterator[Run]:
     """The unfinished run of this key, with the label it began with, or a new one; locked while open.
 
     Raises ``Conflict`` when another process works on it.
@@ -156,7 +156,7 @@ def open_run(runs: Path, key: str, label: Label, *, now: datetime) -> Iterator[R
     with lock_run(folder):
         if (folder / MANIFEST).exists():
             raise Conflict(f"Run {folder.name} was just finished elsewhere.", next_step="see `lab bank runs`")
-        kept = read_label(folder)
+        kept = read_run_metadata(folder)
         if kept is None:
             label.write(folder)
         yield Run(folder, bool(unfinished), kept or label)
@@ -195,7 +195,7 @@ def _new_folder(runs: Path, name: str) -> Path:
     raise Conflict("A thousand runs began in one second.", next_step="wait a second")
 
 
-def is_at_work(folder: Path) -> bool:
+def is_running(folder: Path) -> bool:
     """Whether a process works on a run."""
     try:
         with lock_run(folder):
@@ -234,47 +234,47 @@ class FinishedRun:
 
 def finished_runs(*folders: Path) -> tuple[FinishedRun, ...]:
     """All finished runs of these folders of runs, the latest first."""
-    found = map(read_run, finished_folders(*folders))
+    found = map(read_finished_run, finished_run_folders(*folders))
     return tuple(sorted(found, key=lambda run: str(run.manifest.get("finished")), reverse=True))
 
 
-def finished_folders(*folders: Path) -> tuple[Path, ...]:
+def finished_run_folders(*folders: Path) -> tuple[Path, ...]:
     """The folders of finished runs, by their names."""
     found = (path.parent for runs in folders for path in runs.glob(f"*/{MANIFEST}"))
     return tuple(sorted(found, key=lambda path: path.name))
 
 
-def unfinished_runs(*folders: Path) -> tuple[Path, ...]:
+def unfinished_run_folders(*folders: Path) -> tuple[Path, ...]:
     """The folders of runs that were begun and not finished, by their names."""
     found = (path for runs in folders for path in runs.glob("*") if path.is_dir() and not (path / MANIFEST).exists())
     return tuple(sorted(found, key=lambda path: path.name))
 
 
-def left_behind(runs: Path, contract: str) -> list[str]:
+def unresumable_run_warnings(runs: Path, contract: str) -> list[str]:
     """A warning for each run under a contract that a former version began, and this one cannot go on with."""
-    found = ((path, read_label(path)) for path in unfinished_runs(runs))
+    found = ((path, read_run_metadata(path)) for path in unfinished_run_folders(runs))
     return [
         f"Run {path.name} was interrupted under a former version and cannot be gone on with: what it was charged stays "
         f"charged, and its job stays open at the bureau. `lab bank tidy` removes it when it may not be kept any more."
         for path, label in found
-        if label is not None and label.contract == contract and not label.goes_on
+        if label is not None and label.contract == contract and not label.can_resume
     ]
 
 
-def find_run(runs: Path, name: str | None) -> FinishedRun:
+def find_finished_run(runs: Path, name: str | None) -> FinishedRun:
     """The finished run ``name``, or the latest; raises ``NotFound``."""
     if name is None:
         latest = finished_runs(runs)
         if latest:
             return latest[0]
     elif (runs / Path(name).name / MANIFEST).is_file():
-        return read_run(runs / Path(name).name)
+        return read_finished_run(runs / Path(name).name)
     elif (runs / Path(name).name).is_dir():
         raise NotFound(f"Run {Path(name).name} is not finished.", next_step="the command that began it goes on with it")
     raise NotFound("Wanted a finished run; there is none of this name.", next_step="see `lab bank runs`")
 
 
-def read_run(folder: Path) -> FinishedRun:
+def read_finished_run(folder: Path) -> FinishedRun:
     """Read a run's manifest; raises ``InvalidInput`` if it is damaged."""
     try:
         manifest = json.loads((folder / MANIFEST).read_bytes())

@@ -20,17 +20,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.bank.connection.client import Outlet
-from lab.bank.connection.responses import strict
-from lab.bank.contract.agreement import Agreement
-from lab.bank.contract.ledger_witness import Exchange, Witness
+from lab.bank.connection.client import BureauClient
+from lab.bank.connection.responses import translate_protocol_errors
+from lab.bank.contract.agreement import ActiveScoringContract
+from lab.bank.contract.ledger_witness import BatchExchange, LedgerWitness
 from lab.bank.runs.store import Run
-from lab.bank.scoring.batch_transfer import deliver, deliver_again
-from lab.terms.errors import InvalidInput, Refused
-from lab.terms.progress import Progress, Stage
+from lab.bank.scoring.batch_transfer import request_reevaluation, submit_batch
+from lab.terms.errors import InvalidInput, NotAllowed
+from lab.terms.progress import Progress, ProgressStage
 from protocols.scoring.bank import KeyHolder
 
-IN_FLIGHT = 2
+MAX_BATCHES_IN_FLIGHT = 2
 """Batches that the bureau may have at once: one under evaluation, one on the way; more would only fill memory."""
 
 _T = TypeVar("_T")
@@ -38,7 +38,7 @@ _Reply = tuple[bytes, dict[str, Any]]
 
 
 @dataclass
-class Clock:
+class StepTimer:
     """Seconds by step. Steps overlap, so they may add up to more than the total."""
 
     seconds: dict[str, float] = field(
@@ -47,6 +47,7 @@ class Clock:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
+        """Add the seconds that the block takes to the step ``name``."""
         begun = time.perf_counter()
         try:
             yield
@@ -54,18 +55,18 @@ class Clock:
             self.seconds[name] += time.perf_counter() - begun
 
 
-class Courier:
+class BatchSender:
     """Encrypts, sends, decrypts: batch k + 1 is encrypted while the bureau evaluates batch k."""
 
     def __init__(
         self,
-        agreement: Agreement,
+        agreement: ActiveScoringContract,
         holder: KeyHolder,
-        outlet: Outlet,
+        outlet: BureauClient,
         run: Run,
-        clock: Clock,
+        clock: StepTimer,
         context: str,
-        witness: Witness,
+        witness: LedgerWitness,
     ) -> None:
         self._agreement = agreement
         self._holder = holder
@@ -79,20 +80,24 @@ class Courier:
         self, frame: pl.DataFrame, tags: NDArray[np.uint8], indices: NDArray[np.int64], progress: Progress
     ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
         """Sums int64 [outputs, rows] and the receipts, batch by batch."""
-        sizes = self.sizes(len(indices))
+        sizes = self.batch_sizes(len(indices))
         starts = np.cumsum([0, *sizes]).tolist()
-        with progress.stage("encrypt", len(self.missing(sizes)) * len(self._agreement.sheet.columns)) as encrypting:
+        with progress.stage(
+            "encrypt", len(self.missing_batches(sizes)) * len(self._agreement.sheet.columns)
+        ) as encrypting:
 
             def prepare(number: int) -> tuple[str, Future[_Reply]]:
                 part = slice(starts[number], starts[number + 1])
                 batch = self._encrypt(number, frame[indices[part]], tags[part], encrypting)
                 name = hashlib.sha256(batch).hexdigest()
-                return name, _start(lambda: deliver(self._outlet, self._contract, self._run.id, batch, sha256=name))
+                return name, _run_in_background(
+                    lambda: submit_batch(self._outlet, self._contract, self._run.id, batch, sha256=name)
+                )
 
             return self._fetch(sizes, prepare, progress)
 
-    def score_again(
-        self, names: Sequence[str], sizes: Sequence[int], refused: dict[int, Refused], progress: Progress
+    def rescore(
+        self, names: Sequence[str], sizes: Sequence[int], refused: dict[int, NotAllowed], progress: Progress
     ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
         """As ``score``, for batches that an earlier job sent: by their hashes, with their rows.
 
@@ -101,18 +106,20 @@ class Courier:
 
         def prepare(number: int) -> tuple[str, Future[_Reply]]:
             name = names[number]
-            return name, _start(lambda: deliver_again(self._outlet, self._contract, self._run.id, name))
+            return name, _run_in_background(
+                lambda: request_reevaluation(self._outlet, self._contract, self._run.id, name)
+            )
 
         return self._fetch(sizes, prepare, progress, refused)
 
-    def sizes(self, rows: int) -> list[int]:
+    def batch_sizes(self, rows: int) -> list[int]:
         """How many rows each batch of a job of so many has."""
         most = min(self._agreement.contract.ceilings.rows_per_batch, self._agreement.params.slots)
         return [min(most, rows - start) for start in range(0, rows, most)]
 
-    def missing(self, sizes: Sequence[int]) -> list[int]:
+    def missing_batches(self, sizes: Sequence[int]) -> list[int]:
         """The batches whose sums are not kept yet."""
-        return [number for number in range(len(sizes)) if self._run.values(number) is None]
+        return [number for number in range(len(sizes)) if self._run.batch_sums(number) is None]
 
     @property
     def _contract(self) -> str:
@@ -123,10 +130,10 @@ class Courier:
         sizes: Sequence[int],
         prepare: Callable[[int], tuple[str, Future[_Reply]]],
         progress: Progress,
-        refused: dict[int, Refused] | None = None,
+        refused: dict[int, NotAllowed] | None = None,
     ) -> tuple[NDArray[np.int64], list[dict[str, Any]]]:
         """Have each missing batch sent, by its name, and take in its reply; the sums of all batches that have any."""
-        missing, waiting = self.missing(sizes), deque[tuple[int, str, Future[_Reply]]]()
+        missing, waiting = self.missing_batches(sizes), deque[tuple[int, str, Future[_Reply]]]()
         with ExitStack() as stack:
             scoring = stack.enter_context(progress.stage("score", len(missing)))
             decrypting = stack.enter_context(progress.stage("decrypt", len(missing)))
@@ -135,33 +142,33 @@ class Courier:
                 number, batch, answer = waiting.popleft()
                 try:
                     self._receive(number, batch, answer, sizes[number], scoring, decrypting)
-                except Refused as error:
+                except NotAllowed as error:
                     if refused is None:
                         raise
                     refused[number] = error
 
             for number in missing:
                 prepared = prepare(number)
-                if len(waiting) == IN_FLIGHT:
+                if len(waiting) == MAX_BATCHES_IN_FLIGHT:
                     receive_first()
                 waiting.append((number, *prepared))
             while waiting:
                 receive_first()
-        found = [kept for number in range(len(sizes)) if (kept := self._run.values(number)) is not None]
+        found = [kept for number in range(len(sizes)) if (kept := self._run.batch_sums(number)) is not None]
         empty = np.zeros((len(self._agreement.sheet.outputs), 0), dtype=np.int64)
         return np.concatenate([empty, *(values for values, _ in found)], axis=1), [receipt for _, receipt in found]
 
-    def _encrypt(self, number: int, frame: pl.DataFrame, tags: NDArray[np.uint8], stage: Stage) -> bytes:
+    def _encrypt(self, number: int, frame: pl.DataFrame, tags: NDArray[np.uint8], stage: ProgressStage) -> bytes:
         kept = self._run.batch(number)
         if kept is not None:
             stage.advance(len(self._agreement.sheet.columns))
             return kept
         with self._clock.step("encrypt"):
-            answers = self._agreement.sheet.indicators(frame)
+            answers = self._agreement.sheet.compute_indicators(frame)
             batch = self._holder.encrypt(
                 tags, answers, contract=self._contract, context=self._context, on_column=stage.advance
             )
-        self._run.keep_batch(number, batch)
+        self._run.save_batch(number, batch)
         return batch
 
     def _receive(
@@ -170,28 +177,28 @@ class Courier:
         batch: str,
         answer: Future[_Reply],
         rows: int,
-        scoring: Stage,
-        decrypting: Stage,
+        scoring: ProgressStage,
+        decrypting: ProgressStage,
     ) -> None:
         with self._clock.step("score"):
             reply, receipt = answer.result()
         sheet = self._agreement.sheet
         model = f"{sheet.model}@{sheet.version}"
-        exchanged = Exchange(self._contract, self._run.id, model, rows, batch, reply)
-        self._witness.check(receipt, exchanged)
+        exchanged = BatchExchange(self._contract, self._run.id, model, rows, batch, reply)
+        self._witness.check_receipt(receipt, exchanged)
         scoring.advance(1)
-        with self._clock.step("decrypt"), strict("scoring"):
+        with self._clock.step("decrypt"), translate_protocol_errors("scoring"):
             values = self._holder.decrypt(reply, rows=rows, batch=batch)
         wanted = len(self._agreement.sheet.outputs)
         if len(values) != wanted:
             raise InvalidInput(
                 f"The bureau's reply has {len(values)} outputs; the sheet says {wanted}.", next_step="ask the bureau"
             )
-        self._run.keep_values(number, values, receipt)
+        self._run.save_batch_sums(number, values, receipt)
         decrypting.advance(1)
 
 
-def _start(task: Callable[[], _T]) -> Future[_T]:
+def _run_in_background(task: Callable[[], _T]) -> Future[_T]:
     """Run ``task`` in a thread that does not keep the process alive, so that an interrupted job ends at once."""
     future: Future[_T] = Future()
 

@@ -16,26 +16,26 @@ from typing import TypeVar
 
 import numpy as np
 
-from lab.bank.connection.client import Outlet
+from lab.bank.connection.client import BureauClient
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
-from lab.bank.matching.oprf_client import CHUNK
+from lab.bank.matching.oprf_client import MAX_REQUEST_ELEMENTS
 from lab.bank.portfolio import read_portfolio
-from lab.terms.contract.document import Ceilings, Detail, Operation, Purpose
-from lab.terms.contract.model_offer import Offer, OfferedDetail, parse_offer
-from lab.terms.contract.proposal import Estimate, Proposal
+from lab.terms.contract.document import Ceilings, Operation, Purpose, ResultDetail
+from lab.terms.contract.model_offer import DetailCost, ModelOffer, parse_offer
+from lab.terms.contract.proposal import ContractProposal, JobEstimate
 from lab.terms.errors import InvalidInput
 from lab.terms.progress import SILENT, Progress
-from protocols.matching.bank import BOUND_BITS, ENGINES, Blinding, canaries_for, elements_for
+from protocols.matching.bank import ENGINES, MIN_BITS_PER_ENTRY, Blinding, canary_count, element_count
 from protocols.matching.engines import bank_engine
 from protocols.scoring.parameters import PARAMETERS, ParameterSet, find_parameters
 
-DAYS = 14
+MIN_TERM_DAYS = 14
 """The shortest sensible term: time for review, for both signatures, and for the job once more if it is stopped."""
-MAX_IDENTIFIERS = 100_000
+MAX_IDENTIFIERS_PER_MATCH = 100_000
 """Identifiers and canaries in one match at most; a larger portfolio is matched in several requests."""
 _SAMPLE = 400
-_PASSES = 3
+_EXPONENTIATIONS = 3
 """Blinding, the bureau's evaluation and unblinding: the first, with the hash to the curve, is the dearest."""
 _OUTPUT_COLUMNS = 4
 """An output costs the bureau about as much as so many columns: it is masked with fresh noise."""
@@ -43,85 +43,89 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Wish:
+class PlanRequest:
     """What the bank chooses; the rest of the plan follows from the portfolio and the model."""
 
     model: str
     version: int | None = None
     purpose: Purpose = Purpose.CREDIT_APPROVAL
-    detail: Detail = Detail.TOTAL
+    detail: ResultDetail = ResultDetail.TOTAL
     recipients: tuple[str, ...] = ()
-    days: int = DAYS
+    days: int = MIN_TERM_DAYS
     retention_days: int | None = None
 
 
 @dataclass(frozen=True)
-class Speed:
+class MachineSpeed:
     """Measured on this machine: seconds to blind an identifier and to encrypt a column, bytes of a column."""
 
-    blind: float
-    encrypt: float
+    blind_seconds: float
+    encrypt_seconds: float
     column_bytes: int
 
 
 def plan_job(
     home: BankHome,
     keys: BankKeys,
-    outlet: Outlet,
+    outlet: BureauClient,
     portfolio: Path,
-    wish: Wish,
+    wish: PlanRequest,
     *,
     id_column: str | None = None,
     progress: Progress = SILENT,
-) -> Proposal:
+) -> ContractProposal:
     """The smallest proposal under which ``portfolio`` could be scored once, with an estimate.
 
     Raises ``NotAuthentic`` when the bureau does not know the bank, ``NotFound`` for a model it does not offer,
     ``InvalidInput`` for a portfolio without a usable code or a detail the model does not have.
     """
-    offer = parse_offer(outlet.offer(wish.model, wish.version))
+    offer = parse_offer(outlet.model_offer(wish.model, wish.version))
     size = offer.details.get(wish.detail)
     if size is None:
         raise InvalidInput(
             f"Model {offer.model}@{offer.version} offers the details {', '.join(offer.details)}, not {wish.detail}.",
             next_step="choose another --detail",
         )
-    engine = _known("matching engine", offer.engines, ENGINES)
-    params = find_parameters(_known("parameter set", offer.parameters, tuple(PARAMETERS)))
+    engine = _first_common("matching engine", offer.engines, ENGINES)
+    params = find_parameters(_first_common("parameter set", offer.parameters, tuple(PARAMETERS)))
     codes = read_portfolio(portfolio, kind=offer.id_kind, id_column=id_column).codes
     if not codes:
         raise InvalidInput(
             "Wanted at least one usable code in the portfolio; found none.", next_step="check the code column (--id)"
         )
-    speed = measure(keys, engine, params, progress)
+    speed = measure_speed(keys, engine, params, progress)
     context = len(keys.public_context(params))
-    return Proposal(
+    return ContractProposal(
         bank=home.card,
         model=offer.model,
         model_version=offer.version,
         purpose=wish.purpose,
         detail=wish.detail,
-        operations=(Operation.MATCH, Operation.SCORE, *((Operation.PORTRAIT,) * (wish.detail is not Detail.TOTAL))),
+        operations=(
+            Operation.MATCH,
+            Operation.SCORE,
+            *((Operation.PORTRAIT,) * (wish.detail is not ResultDetail.TOTAL)),
+        ),
         recipients=wish.recipients or (home.name,),
-        ceilings=smallest(len(codes), params, wish.days),
+        ceilings=smallest_ceilings(len(codes), params, wish.days),
         id_kind=offer.id_kind,
         days=wish.days,
         retention_days=wish.retention_days or wish.days,
         engine=engine,
         parameters=params.name,
-        estimate=estimate(len(codes), offer, size, params, speed, context, bank_engine(engine).WIDTH),
+        estimate=estimate_job(len(codes), offer, size, params, speed, context, bank_engine(engine).ELEMENT_BYTES),
     )
 
 
-def smallest(rows: int, params: ParameterSet, days: int) -> Ceilings:
+def smallest_ceilings(rows: int, params: ParameterSet, days: int) -> Ceilings:
     """The lowest ceilings under which ``rows`` enterprises, all of them matched, can be scored once, in one job.
 
     Identifiers are counted with the canaries that go with them: the bureau can't tell them apart. The period over which
     an enterprise's scores are counted is the whole term: a shorter one would allow more.
     """
-    most = min(rows + canaries_for(rows), MAX_IDENTIFIERS)
+    most = min(rows + canary_count(rows), MAX_IDENTIFIERS_PER_MATCH)
     return Ceilings(
-        identifiers=elements_for(rows, min(most, CHUNK)),
+        identifiers=element_count(rows, min(most, MAX_REQUEST_ELEMENTS)),
         identifiers_per_match=most,
         scores_per_enterprise=1,
         period_days=min(days, 3660),
@@ -131,49 +135,49 @@ def smallest(rows: int, params: ParameterSet, days: int) -> Ceilings:
     )
 
 
-def measure(keys: BankKeys, engine: str, params: ParameterSet, progress: Progress = SILENT) -> Speed:
+def measure_speed(keys: BankKeys, engine: str, params: ParameterSet, progress: Progress = SILENT) -> MachineSpeed:
     """Blind some made-up identifiers and encrypt a few columns, to learn how fast this machine is."""
     with progress.stage("measure", 2) as stage:
         made_up = [f"sample-{number}" for number in range(_SAMPLE)]
         blinding = Blinding(engine, secrets.token_bytes(32))
-        blinding.request(made_up[:1])  # loads the library
-        blind = min(_timed(lambda: blinding.request(made_up))[0] for _ in range(2))
+        blinding.build_request(made_up[:1])  # loads the library
+        blind = min(_timed(lambda: blinding.build_request(made_up))[0] for _ in range(2))
         stage.advance()
-        holder = keys.holder(params)
+        holder = keys.key_holder(params)
         tags = np.zeros((params.slots, 16), dtype=np.uint8)
         answers = np.ones((4, params.slots), dtype=np.uint8)
         holder.encrypt(tags, answers[:2], contract="plan")
         two, short = _timed(lambda: holder.encrypt(tags, answers[:2], contract="plan"))  # columns go in pairs
         four, long = _timed(lambda: holder.encrypt(tags, answers, contract="plan"))
         stage.advance()
-    return Speed(blind / _SAMPLE, max(four - two, four / 3) / 2, (len(long) - len(short)) // 2)
+    return MachineSpeed(blind / _SAMPLE, max(four - two, four / 3) / 2, (len(long) - len(short)) // 2)
 
 
-def estimate(
-    rows: int, offer: Offer, size: OfferedDetail, params: ParameterSet, speed: Speed, context: int, width: int
-) -> Estimate:
+def estimate_job(
+    rows: int, offer: ModelOffer, size: DetailCost, params: ParameterSet, speed: MachineSpeed, context: int, width: int
+) -> JobEstimate:
     """Seconds by step and bytes both ways if every enterprise matched; read them as an order of magnitude.
 
     The bureau is taken to be as fast as this machine, and alone. ``width``: bytes of an element of the matching engine.
     """
-    batches, elements = -(-rows // params.slots), elements_for(rows, CHUNK)
+    batches, elements = -(-rows // params.slots), element_count(rows, MAX_REQUEST_ELEMENTS)
     entries = offer.register_entries
     reply = 2 * params.degree * params.primes[0].bit_length() // 8
-    set_up = round(entries * BOUND_BITS / 8)
-    return Estimate(
+    set_up = round(entries * MIN_BITS_PER_ENTRY / 8)
+    return JobEstimate(
         rows=rows,
         seconds={
-            "match": round(elements * speed.blind * _PASSES, 3),
-            "encrypt": round(batches * size.columns * speed.encrypt, 3),
-            "score": round(batches * (size.columns + _OUTPUT_COLUMNS * size.outputs) * speed.encrypt, 3),
-            "decrypt": round(batches * size.outputs * speed.encrypt / 2, 3),
+            "match": round(elements * speed.blind_seconds * _EXPONENTIATIONS, 3),
+            "encrypt": round(batches * size.columns * speed.encrypt_seconds, 3),
+            "score": round(batches * (size.columns + _OUTPUT_COLUMNS * size.outputs) * speed.encrypt_seconds, 3),
+            "decrypt": round(batches * size.outputs * speed.encrypt_seconds / 2, 3),
         },
         bytes_up=context + elements * width + rows * 16 + batches * size.columns * speed.column_bytes,
         bytes_down=set_up + elements * width + batches * size.outputs * reply,
     )
 
 
-def _known(what: str, offered: Sequence[str], known: Sequence[str]) -> str:
+def _first_common(what: str, offered: Sequence[str], known: Sequence[str]) -> str:
     """The first that both sides have; raises ``InvalidInput``."""
     for name in offered:
         if name in known:

@@ -32,12 +32,12 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
-from lab.bureau.configuration.item_grades import Grade
+from lab.bureau.configuration.item_grades import SensitivityGrade
 from lab.bureau.configuration.settings import FileSettings, WitnessSetting
 from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.text.visible_line import Line, check_line
+from lab.terms.text.visible_line import VisibleLine, check_visible_line
 
-FILE = "bureau.toml"
+SETTINGS_FILE = "bureau.toml"
 FOLDERS = (
     "keys",
     "registers",
@@ -51,7 +51,7 @@ FOLDERS = (
     "logs",
     "spool",
 )
-ENVIRONMENT_HOME = "SHULAB_BUREAU_HOME"
+HOME_VARIABLE = "SHULAB_BUREAU_HOME"
 
 
 class BureauSettings(FileSettings):
@@ -59,7 +59,7 @@ class BureauSettings(FileSettings):
 
     model_config = SettingsConfigDict(env_prefix="SHULAB_BUREAU_", extra="ignore", frozen=True)
 
-    name: Annotated[Line, Field(min_length=1, max_length=200)]
+    name: Annotated[VisibleLine, Field(min_length=1, max_length=200)]
     database_url: Annotated[str, Field(repr=False)] = ""
     """Empty: SQLite in the folder."""
     seal: str = "file"
@@ -74,7 +74,7 @@ class BureauSettings(FileSettings):
     """Batches that may wait to be evaluated at once, over all contracts; the next one is told to come back."""
     waiting_batches_per_contract: Annotated[int, Field(ge=1, le=100_000)] = 16
     """The same for one contract, so that no bank takes all of them."""
-    two_officers_above: Grade = Grade.INTERNAL
+    two_officers_above: SensitivityGrade = SensitivityGrade.INTERNAL
     """Contracts over items graded above this level need two officers, of different departments."""
     watch_limits: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(default_factory=dict)]
     """Limits of the watch's rules that are others here: ``[watch_limits]``, then for example ``refused = 500``."""
@@ -105,9 +105,9 @@ class BureauHome:
         """Make the folder and its settings; raises ``Conflict`` if a bureau lives there already, and ``InvalidInput``
         for a name that is no line (``lab.terms.text.visible_line``)."""
         folder = folder.expanduser().absolute()
-        if (folder / FILE).exists():
+        if (folder / SETTINGS_FILE).exists():
             raise Conflict(f"A bureau lives in {folder} already.", next_step="name another folder with --home")
-        check_line(name, "a bureau's name")
+        check_visible_line(name, "a bureau's name")
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         folder.chmod(0o700)
         for part in FOLDERS:
@@ -119,19 +119,19 @@ class BureauHome:
             written["seal"] = seal
         if key_file is not None:
             written["key_file"] = str(key_file.expanduser().absolute())
-        BureauSettings.checked(written, folder / FILE)
+        BureauSettings.from_values(written, folder / SETTINGS_FILE)
         lines = ["# 数据局设置 Settings of this bureau; SHULAB_BUREAU_<NAME> in the environment goes first."]
         lines += [f"{key} = {_toml_string(value)}" for key, value in written.items()]
-        write_private(folder / FILE, ("\n".join(lines) + "\n").encode())
+        write_private(folder / SETTINGS_FILE, ("\n".join(lines) + "\n").encode())
         return cls.open(folder)
 
     @classmethod
     def open(cls, folder: Path) -> BureauHome:
         """The bureau in ``folder``; raises ``NotFound`` or ``InvalidInput`` naming the settings that do not fit."""
         folder = folder.expanduser().absolute()
-        if not (folder / FILE).is_file():
+        if not (folder / SETTINGS_FILE).is_file():
             raise NotFound(f"No bureau lives in {folder}.", next_step="make one with `lab bureau init --name NAME`")
-        home = cls(folder, BureauSettings.read(folder / FILE))
+        home = cls(folder, BureauSettings.read(folder / SETTINGS_FILE))
         for part in FOLDERS:
             (folder / part).mkdir(mode=0o700, exist_ok=True)
         return home
@@ -156,7 +156,7 @@ class BureauHome:
 
 def change_settings(folder: Path, changes: dict[str, str]) -> None:
     """Replace these settings in the bureau's file, all at once, and leave the rest of it as it was written."""
-    file = folder / FILE
+    file = folder / SETTINGS_FILE
     kept = [
         line
         for line in file.read_text(encoding="utf-8").splitlines()
@@ -184,7 +184,7 @@ def write_private(path: Path, content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def place_private(finished: Path, path: Path) -> None:
+def move_private_file(finished: Path, path: Path) -> None:
     """Give a file that was written on the same disk its name: mode 0600, on disk before this returns."""
     finished.chmod(0o600)
     descriptor = os.open(finished, os.O_RDONLY)
@@ -206,7 +206,7 @@ def sync_folder(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def alone_in(folder: Path) -> Iterator[Path]:
+def lock_folder(folder: Path) -> Iterator[Path]:
     """One thread of one process at a time in ``folder``, which is made; another waits, and then finds the work done."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -219,7 +219,7 @@ def alone_in(folder: Path) -> Iterator[Path]:
 
 def default_folder() -> Path:
     """``SHULAB_BUREAU_HOME``, or ``~/.shulab/bureau``."""
-    named = os.environ.get(ENVIRONMENT_HOME)
+    named = os.environ.get(HOME_VARIABLE)
     return Path(named) if named else Path.home() / ".shulab" / "bureau"
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from enum import StrEnum
 
 
-class Grade(StrEnum):
+class SensitivityGrade(StrEnum):
     """A grade, from the least to the most sensitive."""
 
     PUBLIC = "public"
@@ -22,29 +22,29 @@ class Grade(StrEnum):
     @property
     def rank(self) -> int:
         """Its place in the order, from 0."""
-        return list(Grade).index(self)
+        return list(SensitivityGrade).index(self)
 
 
-WORDS: dict[Grade, tuple[str, ...]] = {
-    Grade.PUBLIC: ("公开", "1"),
-    Grade.INTERNAL: ("内部", "2"),
-    Grade.SENSITIVE: ("敏感", "3"),
-    Grade.RESTRICTED: ("严控", "4"),
+GRADE_LABELS: dict[SensitivityGrade, tuple[str, ...]] = {
+    SensitivityGrade.PUBLIC: ("公开", "1"),
+    SensitivityGrade.INTERNAL: ("内部", "2"),
+    SensitivityGrade.SENSITIVE: ("敏感", "3"),
+    SensitivityGrade.RESTRICTED: ("严控", "4"),
 }
 """Other ways to write each grade."""
 
-_KNOWN = {word: grade for grade, words in WORDS.items() for word in (grade.value, *words)}
+_KNOWN = {word: grade for grade, words in GRADE_LABELS.items() for word in (grade.value, *words)}
 
 
-def find_grade(word: str) -> Grade | None:
+def parse_grade(word: str) -> SensitivityGrade | None:
     """The grade that ``word`` means, or None."""
     return _KNOWN.get(word.strip().lower())
 
 
-def count_officers(grades: Iterable[str], above: Grade) -> int:
+def required_approvals(grades: Iterable[str], above: SensitivityGrade) -> int:
     """How many officers must approve a contract over items of these grades: 2 if one is above ``above``, else 1."""
     for word in grades:
-        grade = find_grade(word)
+        grade = parse_grade(word)
         if grade is None or grade.rank > above.rank:
             return 2
     return 1

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, TomlConfigSettingsSource
 
 from lab.terms.errors import InvalidInput
-from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey
+from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey
 
 
 class WitnessSetting(BaseModel):
@@ -29,14 +29,14 @@ class WitnessSetting(BaseModel):
     @classmethod
     def _check_key(cls, value: str) -> str:
         try:
-            return str(NoteKey.parse(value, kind=COSIGNATURE))
+            return str(NoteKey.parse(value, kind=SIGNATURE_COSIGNATURE))
         except InvalidInput as error:
             raise ValueError(error.detail) from None
 
     @property
-    def parsed(self) -> NoteKey:
+    def verifier_key(self) -> NoteKey:
         """The key."""
-        return NoteKey.parse(self.key, kind=COSIGNATURE)
+        return NoteKey.parse(self.key, kind=SIGNATURE_COSIGNATURE)
 
 
 class FileSettings(BaseSettings):
@@ -49,10 +49,10 @@ class FileSettings(BaseSettings):
             values = TomlConfigSettingsSource(cls, path)()
         except ValueError:  # TOMLDecodeError is one
             raise InvalidInput(f"Wanted {path.name} to be TOML; it is not.", next_step=f"correct {path}") from None
-        return cls.checked(values, path)
+        return cls.from_values(values, path)
 
     @classmethod
-    def checked(cls, values: dict[str, Any], path: Path) -> Self:
+    def from_values(cls, values: dict[str, Any], path: Path) -> Self:
         """Settings from ``values``, those of ``path``; raises ``InvalidInput``, naming no value."""
         try:
             return cls(**values)

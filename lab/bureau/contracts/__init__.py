@@ -2,6 +2,6 @@
 where every operation of the exchange is let through or refused."""
 
 from lab.bureau.contracts.enforcement import authorise
-from lab.bureau.contracts.policy import Ask
+from lab.bureau.contracts.policy import AccessRequest
 
-__all__ = ["Ask", "authorise"]
+__all__ = ["AccessRequest", "authorise"]

@@ -1,10 +1,11 @@
 """The banks that the bureau knows, and the keys that speak for them.
 
 A bank keeps its id while its keys change. A key is ``active``; or ``succeeded`` by the next one, and still accepted for
-a day (``GRACE``), so that a job under way is not cut off; or ``revoked``, and refused at once. Contracts stay signed
-when the key they were signed with is succeeded or revoked: the ledger proves that the signature came before.
+a day (``KEY_GRACE_PERIOD``), so that a job under way is not cut off; or ``revoked``, and refused at once. Contracts
+stay signed when the key they were signed with is succeeded or revoked: the ledger proves that the signature came
+before.
 
-Functions work in a session; ``Banks`` opens the sessions for the service and the commands.
+Functions work in a session; ``BankRegistry`` opens the sessions for the service and the commands.
 """
 
 from __future__ import annotations
@@ -21,26 +22,26 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.bureau.ledger import record
-from lab.bureau.people.permissions import Permission, Person
-from lab.bureau.store import Store
+from lab.bureau.people.permissions import AccountHolder, Permission
+from lab.bureau.store import Database
 from lab.bureau.store.tables import BankKeyRow, BankRow, ContractRow
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
-from lab.terms.keys.fingerprint import check_told
-from lab.terms.keys.key_succession import SignedSuccession
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
+from lab.terms.keys.fingerprint import check_fingerprint
+from lab.terms.keys.key_succession import SignedKeySuccession
 from lab.terms.keys.party import Party
-from lab.terms.text.visible_line import check_line
+from lab.terms.text.visible_line import check_visible_line
 
-GRACE = timedelta(hours=24)
+KEY_GRACE_PERIOD = timedelta(hours=24)
 """How long a key is accepted after the next one took its place."""
-STATEMENT_AGE = timedelta(minutes=10)
+MAX_STATEMENT_AGE = timedelta(minutes=10)
 """How far the time in a statement of succession may be from the bureau's clock."""
-NOTED_EVERY = timedelta(minutes=10)
-KEYS_A_DAY = 10
+ENDED_KEY_RECORD_INTERVAL = timedelta(minutes=10)
+MAX_KEYS_PER_DAY = 10
 """Keys that a bank may give itself within 24 hours: each is a row and an entry for ever."""
 _REASON = 500
 
 
-class KeyState(StrEnum):
+class BankKeyState(StrEnum):
     """Where a bank's key stands."""
 
     ACTIVE = "active"
@@ -53,20 +54,24 @@ class BankKey:
     """One key of a bank."""
 
     public_key: str
-    state: KeyState
+    state: BankKeyState
     successor: str | None
     added_at: datetime
     ended_at: datetime | None
 
-    def accepted(self, now: datetime) -> bool:
+    def is_accepted(self, now: datetime) -> bool:
         """Whether a request signed with this key is its bank's at ``now``."""
-        if self.state is KeyState.ACTIVE:
+        if self.state is BankKeyState.ACTIVE:
             return True
-        return self.state is KeyState.SUCCEEDED and self.ended_at is not None and now < self.ended_at + GRACE
+        return (
+            self.state is BankKeyState.SUCCEEDED
+            and self.ended_at is not None
+            and now < self.ended_at + KEY_GRACE_PERIOD
+        )
 
 
 @dataclass(frozen=True, slots=True)
-class KnownBank:
+class RegisteredBank:
     """A bank with all its keys, the oldest first."""
 
     id: str
@@ -75,7 +80,7 @@ class KnownBank:
     keys: tuple[BankKey, ...]
 
 
-def register(session: Session, party: Party, *, by: str, now: datetime, told: str | None = None) -> str:
+def register_bank(session: Session, party: Party, *, by: str, now: datetime, told: str | None = None) -> str:
     """The id of the bank of this card, registered now if it is new; the same card again changes nothing.
 
     ``told`` is the fingerprint as the bank told it to ``by`` over another channel: without it no key becomes a bank's,
@@ -84,7 +89,7 @@ def register(session: Session, party: Party, *, by: str, now: datetime, told: st
     ``InvalidInput`` for a new key without a fingerprint or a name that hides something, ``NotAuthentic`` for another
     key's.
     """
-    check_line(party.name, "a bank's name")
+    check_visible_line(party.name, "a bank's name")
     row = session.get(BankKeyRow, party.public_key)
     if row is not None:
         bank = _bank(session, row.bank_id)
@@ -93,7 +98,7 @@ def register(session: Session, party: Party, *, by: str, now: datetime, told: st
                 f"The key {party.fingerprint} is registered under another name than {party.name}.",
                 next_step=f"use the bank's registered name, {bank.name}",
             )
-        if row.state != KeyState.ACTIVE:
+        if row.state != BankKeyState.ACTIVE:
             raise Conflict(
                 f"The key {party.fingerprint} of {party.name} was {row.state}; it signs no new contract.",
                 next_step="ask the bank for its present card (`lab bank card`)",
@@ -116,19 +121,19 @@ def register(session: Session, party: Party, *, by: str, now: datetime, told: st
     return bank_id
 
 
-def bank_of_key(session: Session, key: str) -> tuple[str, KeyState] | None:
+def find_bank_by_key(session: Session, key: str) -> tuple[str, BankKeyState] | None:
     """The id of the bank that the key is or was of, and where the key stands; None for a stranger's."""
     row = session.get(BankKeyRow, key)
-    return (row.bank_id, KeyState(row.state)) if row is not None else None
+    return (row.bank_id, BankKeyState(row.state)) if row is not None else None
 
 
-def active_party(session: Session, bank_id: str) -> Party:
+def contract_party(session: Session, bank_id: str) -> Party:
     """The bank's name and the key it was given last of those that are active: who a new contract names.
 
     Raises ``NotFound`` for an unknown bank, ``Conflict`` if every key of it was revoked.
     """
     bank = find_bank(session, bank_id)
-    active = [key for key in bank.keys if key.state is KeyState.ACTIVE]
+    active = [key for key in bank.keys if key.state is BankKeyState.ACTIVE]
     if not active:
         raise Conflict(
             f"No key of {bank.name} is active.", next_step="have an administrator add one: `lab bank-key add CARD`"
@@ -136,30 +141,30 @@ def active_party(session: Session, bank_id: str) -> Party:
     return Party(name=bank.name, public_key=active[-1].public_key)
 
 
-def find_bank(session: Session, bank_id: str) -> KnownBank:
+def find_bank(session: Session, bank_id: str) -> RegisteredBank:
     """The bank of that id; raises ``NotFound``."""
     bank = _bank(session, bank_id)
     rows = session.scalars(
         select(BankKeyRow).where(BankKeyRow.bank_id == bank_id).order_by(BankKeyRow.added_at, BankKeyRow.public_key)
     )
-    return KnownBank(bank.id, bank.name, bank.registered_at, tuple(_key(row) for row in rows))
+    return RegisteredBank(bank.id, bank.name, bank.registered_at, tuple(_key(row) for row in rows))
 
 
-def list_banks(session: Session) -> list[KnownBank]:
+def list_banks(session: Session) -> list[RegisteredBank]:
     """All banks, by name."""
     return [find_bank(session, bank_id) for bank_id in session.scalars(select(BankRow.id).order_by(BankRow.name))]
 
 
-def add_key(session: Session, bank_id: str, signed: SignedSuccession, *, now: datetime) -> bool:
+def replace_key(session: Session, bank_id: str, signed: SignedKeySuccession, *, now: datetime) -> bool:
     """The bank's own next key takes the place of its old one; True if this changed anything.
 
     The statement must name this bank and be signed by both keys (``signed.verify`` is called here). Raises
     ``NotAuthentic`` for a wrong signature, ``InvalidInput`` for a statement of another bank or time, ``Conflict`` if
-    the old key was succeeded by another or revoked, or the new one is known already, ``Refused`` for too many keys.
+    the old key was succeeded by another or revoked, or the new one is known already, ``NotAllowed`` for too many keys.
     """
     signed.verify()
     statement = signed.statement
-    if statement.bank != bank_id or abs(now - statement.time) > STATEMENT_AGE:
+    if statement.bank != bank_id or abs(now - statement.time) > MAX_STATEMENT_AGE:
         raise InvalidInput(
             "Wanted a statement of succession of this bank and of the last minutes; found another.",
             next_step="run `lab bank rotate-key` again, and check both clocks",
@@ -168,22 +173,22 @@ def add_key(session: Session, bank_id: str, signed: SignedSuccession, *, now: da
     if old is None or old.bank_id != bank_id:
         raise InvalidInput("The old key is not a key of this bank.", next_step="run `lab bank rotate-key` again")
     new = session.get(BankKeyRow, statement.new_key)
-    if old.state == KeyState.SUCCEEDED and old.successor == statement.new_key and new is not None:
+    if old.state == BankKeyState.SUCCEEDED and old.successor == statement.new_key and new is not None:
         return False
-    if old.state != KeyState.ACTIVE or new is not None:
+    if old.state != BankKeyState.ACTIVE or new is not None:
         raise Conflict(
             "The old key is no longer active, or the new one is known already.",
             next_step="ask the bureau which keys it holds for this bank",
         )
     lately = select(func.count()).where(BankKeyRow.bank_id == bank_id, BankKeyRow.added_at > now - timedelta(days=1))
-    if int(session.scalar(lately) or 0) >= KEYS_A_DAY:
-        raise Refused(
-            f"A bank may have {KEYS_A_DAY} new keys within 24 hours; this one has had them.",
+    if int(session.scalar(lately) or 0) >= MAX_KEYS_PER_DAY:
+        raise NotAllowed(
+            f"A bank may have {MAX_KEYS_PER_DAY} new keys within 24 hours; this one has had them.",
             next_step="go on with the present key, and rotate it tomorrow",
         )
     with _flushed(session):
         session.add(_fresh(statement.new_key, bank_id, now))
-        old.state, old.successor, old.ended_at = KeyState.SUCCEEDED.value, statement.new_key, now
+        old.state, old.successor, old.ended_at = BankKeyState.SUCCEEDED.value, statement.new_key, now
     facts = {
         "bank": bank_id,
         "old_key": statement.old_key,
@@ -196,8 +201,8 @@ def add_key(session: Session, bank_id: str, signed: SignedSuccession, *, now: da
     return True
 
 
-def add_key_by_officer(session: Session, party: Party, *, by: str, now: datetime, told: str | None = None) -> str:
-    """Another key for a bank that lost its own, from a new card; ``told`` as in ``register``. The bank's id.
+def add_key_from_card(session: Session, party: Party, *, by: str, now: datetime, told: str | None = None) -> str:
+    """Another key for a bank that lost its own, from a new card; ``told`` as in ``register_bank``. The bank's id.
 
     Older keys stay as they are: whoever fears that one was stolen revokes it. The same card again changes nothing.
     Raises ``NotFound`` if no bank has the card's name, ``Conflict`` if the key is known otherwise.
@@ -206,7 +211,7 @@ def add_key_by_officer(session: Session, party: Party, *, by: str, now: datetime
     if bank_id is None:
         raise NotFound(f"No bank named {party.name} is registered.", next_step="register it: `lab officer draft`")
     row = session.get(BankKeyRow, party.public_key)
-    if row is not None and (row.bank_id, row.state) == (bank_id, KeyState.ACTIVE):
+    if row is not None and (row.bank_id, row.state) == (bank_id, BankKeyState.ACTIVE):
         return bank_id
     if row is not None:
         raise Conflict(
@@ -223,77 +228,77 @@ def add_key_by_officer(session: Session, party: Party, *, by: str, now: datetime
 
 def revoke_key(session: Session, key: str, reason: str, *, by: str, now: datetime) -> str:
     """Refuse a key from now on; the bank's id. Revoking it again changes nothing. Raises ``NotFound``."""
-    reason = check_line(reason.strip(), "a reason", longest=_REASON)
+    reason = check_visible_line(reason.strip(), "a reason", longest=_REASON)
     row = _locked_key(session, key)
     if row is None:
         raise NotFound("No bank has this key.", next_step="list banks' keys with `lab bank-key list`")
-    if row.state != KeyState.REVOKED:
-        row.state, row.ended_at = KeyState.REVOKED.value, now
+    if row.state != BankKeyState.REVOKED:
+        row.state, row.ended_at = BankKeyState.REVOKED.value, now
         session.flush()
         facts = {"bank": row.bank_id, "key": key, "reason": reason}
         record(session, "bank.key-revoked", None, facts, by=by)
     return row.bank_id
 
 
-class Banks:
+class BankRegistry:
     """The banks of a bureau, for the service and the commands. Safe to use from several threads."""
 
-    def __init__(self, store: Store, bureau_key: str, clock: Callable[[], datetime]) -> None:
+    def __init__(self, store: Database, bureau_key: str, clock: Callable[[], datetime]) -> None:
         self._store, self._bureau_key, self._now = store, bureau_key, clock
         self._noted: dict[str, datetime] = {}
 
-    def of_key(self, key: str) -> tuple[KnownBank, BankKey] | None:
+    def find_by_key(self, key: str) -> tuple[RegisteredBank, BankKey] | None:
         """The bank that the key is or was of, and the key; None for a stranger's."""
-        with self._store.read() as session:
-            found = bank_of_key(session, key)
+        with self._store.begin_read() as session:
+            found = find_bank_by_key(session, key)
             bank = find_bank(session, found[0]) if found else None
         return (bank, next(one for one in bank.keys if one.public_key == key)) if bank else None
 
-    def of_contract(self, contract_id: str) -> str | None:
+    def find_id_by_contract(self, contract_id: str) -> str | None:
         """The id of the bank whose contract it is; None if there is no such contract."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return session.scalar(select(ContractRow.bank_id).where(ContractRow.id == contract_id))
 
-    def note_ended_key(self, bank_id: str, key: BankKey, contract_id: str | None = None) -> None:
+    def record_ended_key_use(self, bank_id: str, key: BankKey, contract_id: str | None = None) -> None:
         """Record that a key was used which is no longer accepted; at most once in ten minutes for each key, so that
         whoever stole one cannot make the ledger grow."""
         now = self._now()
-        if key.public_key in self._noted and now - self._noted[key.public_key] < NOTED_EVERY:
+        if key.public_key in self._noted and now - self._noted[key.public_key] < ENDED_KEY_RECORD_INTERVAL:
             return
         self._noted[key.public_key] = now
         facts = {"operation": "sign", "error": NotAuthentic.code, "key": key.public_key, "key_state": key.state.value}
         with self._store.begin() as session:
             record(session, "refused", contract_id, facts, by=f"bank:{bank_id}")
 
-    def known(self) -> list[KnownBank]:
+    def list_banks(self) -> list[RegisteredBank]:
         """All banks, by name."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return list_banks(session)
 
-    def find(self, bank_id: str) -> KnownBank:
+    def find(self, bank_id: str) -> RegisteredBank:
         """One bank; raises ``NotFound``."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return find_bank(session, bank_id)
 
-    def succeed(self, bank_id: str, signed: SignedSuccession) -> None:
-        """The bank's next key takes the place of its old one; raises what ``add_key`` raises."""
+    def replace_key(self, bank_id: str, signed: SignedKeySuccession) -> None:
+        """The bank's next key takes the place of its old one; raises what ``replace_key`` raises."""
         if signed.statement.bureau != self._bureau_key:
             raise InvalidInput(
                 "Wanted a statement of succession made for this bureau; found another's.",
                 next_step="run `lab bank rotate-key` again",
             )
         with self._store.begin() as session:
-            add_key(session, bank_id, signed, now=self._now())
+            replace_key(session, bank_id, signed, now=self._now())
 
-    def revoke(self, key: str, reason: str, *, by: Person | str) -> KnownBank:
-        """Refuse a key from now on; raises ``NotFound``, and ``Refused`` for a person who may not."""
+    def revoke_key(self, key: str, reason: str, *, by: AccountHolder | str) -> RegisteredBank:
+        """Refuse a key from now on; raises ``NotFound``, and ``NotAllowed`` for a person who may not."""
         with self._store.begin() as session:
             return find_bank(session, revoke_key(session, key, reason, by=_who(by), now=self._now()))
 
-    def add(self, party: Party, *, by: Person | str, told: str | None = None) -> KnownBank:
-        """Another key for a known bank; raises what ``add_key_by_officer`` raises, and ``Refused``."""
+    def add_key(self, party: Party, *, by: AccountHolder | str, told: str | None = None) -> RegisteredBank:
+        """Another key for a known bank; raises what ``add_key_from_card`` raises, and ``NotAllowed``."""
         with self._store.begin() as session:
-            return find_bank(session, add_key_by_officer(session, party, by=_who(by), now=self._now(), told=told))
+            return find_bank(session, add_key_from_card(session, party, by=_who(by), now=self._now(), told=told))
 
 
 @contextmanager
@@ -314,14 +319,14 @@ def _check_told(told: str | None, party: Party) -> None:
             f"The key on the card of {party.name} is new here; wanted its fingerprint, as the bank told it.",
             next_step="have the bank read it out over another channel, and give it with --fingerprint",
         )
-    check_told(told, party.public_key, whose="the bank")
+    check_fingerprint(told, party.public_key, whose="the bank")
 
 
-def _who(by: Person | str) -> str:
+def _who(by: AccountHolder | str) -> str:
     if isinstance(by, str):
         return by
-    by.check(Permission.REVOKE_BANK_KEYS)
-    return by.by
+    by.check_permission(Permission.REVOKE_BANK_KEYS)
+    return by.actor
 
 
 def _bank(session: Session, bank_id: str) -> BankRow:
@@ -337,9 +342,9 @@ def _locked_key(session: Session, key: str) -> BankKeyRow | None:
 
 def _fresh(key: str, bank_id: str, now: datetime) -> BankKeyRow:
     return BankKeyRow(
-        public_key=key, bank_id=bank_id, state=KeyState.ACTIVE.value, successor=None, added_at=now, ended_at=None
+        public_key=key, bank_id=bank_id, state=BankKeyState.ACTIVE.value, successor=None, added_at=now, ended_at=None
     )
 
 
 def _key(row: BankKeyRow) -> BankKey:
-    return BankKey(row.public_key, KeyState(row.state), row.successor, row.added_at, row.ended_at)
+    return BankKey(row.public_key, BankKeyState(row.state), row.successor, row.added_at, row.ended_at)

@@ -10,53 +10,55 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 from sqlalchemy.orm import Session
 
-from lab.bureau.configuration.item_grades import Grade, count_officers
-from lab.bureau.contracts.banks import register
-from lab.bureau.contracts.draft_clauses import Choices, usual_consent, usual_operations
-from lab.bureau.contracts.lifecycle import file_draft
-from lab.bureau.contracts.repository import Held
-from lab.bureau.data.catalogue import find_items
+from lab.bureau.configuration.item_grades import SensitivityGrade, required_approvals
+from lab.bureau.contracts.banks import register_bank
+from lab.bureau.contracts.draft_clauses import ContractOptions, default_consent, default_operations
+from lab.bureau.contracts.lifecycle import insert_draft
+from lab.bureau.contracts.repository import ContractVersion
+from lab.bureau.data.catalogue import load_items
 from lab.bureau.data.register import find_snapshot
-from lab.bureau.model_registry.registry import PUBLISHED, Shelf, Shelved, find_model
-from lab.bureau.people.permissions import Person
+from lab.bureau.model_registry.registry import PUBLISHED, ModelCache, ModelVersion, find_model
+from lab.bureau.people.permissions import AccountHolder
 from lab.terms.contract.document import (
     Ceilings,
-    ConsentTerms,
+    ConsentClause,
     Contract,
-    Detail,
-    Item,
-    ModelTerms,
+    ContractItem,
     Operation,
+    PinnedModel,
     ReleaseForm,
+    ResultDetail,
     counts_only,
 )
-from lab.terms.errors import InvalidInput, Refused
+from lab.terms.errors import InvalidInput, NotAllowed
 from lab.terms.keys.party import Party
 from models.bureau.model import Model
-from protocols.matching.bureau import CANARIES, ENGINES, MIN_COUNTED
+from protocols.matching.bureau import ENGINES, MIN_CANARIES, MIN_COUNT_IDENTIFIERS
 from protocols.scoring.parameters import find_parameters
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class ContractModel:
     """A model version that a contract is to allow, as the store knows it and as it computes."""
 
-    shelved: Shelved
+    version: ModelVersion
     model: Model
 
 
-def find_works(session: Session, shelf: Shelf, names: Iterable[tuple[str, int | None]]) -> tuple[Work, ...]:
+def find_contract_models(
+    session: Session, shelf: ModelCache, names: Iterable[tuple[str, int | None]]
+) -> tuple[ContractModel, ...]:
     """The models of these names and versions (None: newest published); raises ``NotFound``."""
     found = [find_model(session, name, version, published=version is None) for name, version in names]
-    return tuple(Work(shelved, shelf.model(shelved)) for shelved in found)
+    return tuple(ContractModel(shelved, shelf.load(shelved)) for shelved in found)
 
 
-def write_contract(
+def build_contract(
     session: Session,
     bureau: Party,
     bank: Party,
-    works: Sequence[Work],
-    choices: Choices,
+    works: Sequence[ContractModel],
+    choices: ContractOptions,
     now: datetime,
     *,
     amends: Contract | None = None,
@@ -65,18 +67,18 @@ def write_contract(
     """A contract over these models, or the next version of ``amends``; keeps nothing.
 
     The items are those the models read, in the form a model's input needs, and what ``choices.forms`` says; none where
-    only a count is chosen. Raises ``Refused`` for an unpublished model, ``InvalidInput`` for a detail, engine,
+    only a count is chosen. Raises ``NotAllowed`` for an unpublished model, ``InvalidInput`` for a detail, engine,
     parameter set, item or term that does not exist, and for a text that hides something.
     """
     register_name = _one_register(works)
     _known("engine", choices.engine, ENGINES)
     find_parameters(choices.parameters)
     snapshot = find_snapshot(session, register_name)
-    known = {item.code for item in find_items(session, snapshot.name, snapshot.version).values()}
+    known = {item.code for item in load_items(session, snapshot.name, snapshot.version).values()}
     starts = now.replace(microsecond=0)
     _step_fits(works, choices)
-    operations = choices.operations or usual_operations(choices.detail)
-    models = tuple(_model_terms(work.shelved, choices.detail) for work in works)
+    operations = choices.operations or default_operations(choices.detail)
+    models = tuple(_model_terms(work.version, choices.detail) for work in works)
     _can_ask(operations, choices.ceilings)
     items = _no_items(choices.forms) if counts_only(operations) else _items(works, choices.forms, known)
     try:
@@ -95,70 +97,76 @@ def write_contract(
             engine=choices.engine,
             parameters=choices.parameters,
             ceilings=choices.ceilings,
-            consent=usual_consent(operations) if choices.consent == ConsentTerms() else choices.consent,
+            consent=default_consent(operations) if choices.consent == ConsentClause() else choices.consent,
             retention_days=choices.retention_days,
             witnesses=choices.witnesses,
             starts=starts,
-            expires=expires or starts + timedelta(days=choices.days),
+            expires=expires or starts + timedelta(days=choices.term_days),
         )
     except (ValidationError, OverflowError) as error:
         raise InvalidInput(
             f"Wanted terms that make a contract; these do not fit: {_reasons(error)}.", next_step="choose others"
         ) from None
-    written.check_texts()
+    written.check_free_texts()
     return written
 
 
-def keep_draft(
-    session: Session, contract: Contract, *, author: Person, above: Grade, now: datetime, told: str | None = None
-) -> Held:
+def save_draft(
+    session: Session,
+    contract: Contract,
+    *,
+    author: AccountHolder,
+    above: SensitivityGrade,
+    now: datetime,
+    told: str | None = None,
+) -> ContractVersion:
     """File a contract as a draft of ``author``; its bank is registered if it is new here and ``told`` is the
     fingerprint of its key.
 
     Contracts over items graded above ``above`` need two officers. Raises what ``banks.register`` raises, and
-    ``Conflict`` as ``file_draft`` does.
+    ``Conflict`` as ``insert_draft`` does.
     """
-    bank_id = register(session, contract.bank, by=author.by, now=now, told=told)
+    bank_id = register_bank(session, contract.bank, by=author.actor, now=now, told=told)
     shelved = find_model(session, contract.models[0].name, contract.models[0].version)
     snapshot = find_snapshot(session, shelved.register)
-    grades = {item.code: item.grade for item in find_items(session, snapshot.name, snapshot.version).values()}
-    officers = count_officers((grades.get(item.code, "") for item in contract.items), above)
-    return file_draft(session, contract, bank_id=bank_id, officers_needed=officers, author=author, now=now)
+    grades = {item.code: item.grade for item in load_items(session, snapshot.name, snapshot.version).values()}
+    officers = required_approvals((grades.get(item.code, "") for item in contract.items), above)
+    return insert_draft(session, contract, bank_id=bank_id, officers_needed=officers, author=author, now=now)
 
 
-def draft(
+def draft_contract(
     session: Session,
     bureau: Party,
     bank: Party,
-    works: Sequence[Work],
-    choices: Choices,
+    works: Sequence[ContractModel],
+    choices: ContractOptions,
     now: datetime,
     *,
-    author: Person,
-    above: Grade = Grade.INTERNAL,
+    author: AccountHolder,
+    above: SensitivityGrade = SensitivityGrade.INTERNAL,
     told: str | None = None,
 ) -> Contract:
-    """Write a contract and keep it as a draft; raises what ``write_contract`` and ``keep_draft`` raise."""
-    contract = write_contract(session, bureau, bank, works, choices, now)
-    keep_draft(session, contract, author=author, above=above, now=now, told=told)
+    """Write a contract and keep it as a draft; raises what ``build_contract`` and ``save_draft`` raise."""
+    contract = build_contract(session, bureau, bank, works, choices, now)
+    save_draft(session, contract, author=author, above=above, now=now, told=told)
     return contract
 
 
-def check_written_elsewhere(session: Session, contract: Contract, bureau: Party, shelf: Shelf) -> None:
+def check_external_contract(session: Session, contract: Contract, bureau: Party, shelf: ModelCache) -> None:
     """Hold a document that was not written here against what the bureau holds.
 
     Raises ``InvalidInput`` naming the term unless bureau, models, sheets, items, identifiers, engine and parameters are
     those of this bureau.
     """
-    works = find_works(session, shelf, ((model.name, model.version) for model in contract.models))
+    works = find_contract_models(session, shelf, ((model.name, model.version) for model in contract.models))
     snapshot = find_snapshot(session, _one_register(works))
     _known("engine", contract.engine, ENGINES)
     find_parameters(contract.parameters)
-    codes = {item.code for item in find_items(session, snapshot.name, snapshot.version).values()}
+    codes = {item.code for item in load_items(session, snapshot.name, snapshot.version).values()}
     usable = {item.code for item in contract.items if item.form.allows(ReleaseForm.MODEL_INPUT_ONLY)}
     _can_ask(contract.operations, contract.ceilings)
-    read = set() if contract.counts_only else {item.code for work in works for item in work.model.items()}
-    sheets = tuple(_model_terms(work.shelved, contract.detail) for work in works)
+    read = set() if contract.counts_only else {item.code for work in works for item in work.model.public_items()}
+    sheets = tuple(_model_terms(work.version, contract.detail) for work in works)
     for term, fits in (
         ("bureau", contract.bureau == bureau),
         ("models", contract.models == sheets),
@@ -172,14 +180,14 @@ def check_written_elsewhere(session: Session, contract: Contract, bureau: Party,
             )
 
 
-def _one_register(works: Sequence[Work]) -> str:
+def _one_register(works: Sequence[ContractModel]) -> str:
     if not works:
         raise InvalidInput("A contract names at least one model.", next_step="give --model NAME")
     for work in works:
-        if work.shelved.state != PUBLISHED:
-            name = f"{work.shelved.name}@{work.shelved.version}"
-            raise Refused(f"Model {name} is not published.", next_step=f"run `lab model publish {name}`")
-    registers = {work.shelved.register for work in works}
+        if work.version.state != PUBLISHED:
+            name = f"{work.version.name}@{work.version.version}"
+            raise NotAllowed(f"Model {name} is not published.", next_step=f"run `lab model publish {name}`")
+    registers = {work.version.register for work in works}
     if len(registers) != 1:
         raise InvalidInput(
             f"Wanted models over one register; found {len(registers)}.", next_step="make a contract for each register"
@@ -187,7 +195,7 @@ def _one_register(works: Sequence[Work]) -> str:
     return registers.pop()
 
 
-def _model_terms(shelved: Shelved, detail: Detail) -> ModelTerms:
+def _model_terms(shelved: ModelVersion, detail: ResultDetail) -> PinnedModel:
     sheet = shelved.sheets.get(detail.value)
     if sheet is None:
         raise InvalidInput(
@@ -195,11 +203,13 @@ def _model_terms(shelved: Shelved, detail: Detail) -> ModelTerms:
             f"not {detail.value}.",
             next_step="choose another --detail",
         )
-    return ModelTerms(name=shelved.name, version=shelved.version, sheet_sha256=sheet)
+    return PinnedModel(name=shelved.name, version=shelved.version, sheet_sha256=sheet)
 
 
-def _items(works: Sequence[Work], forms: Mapping[str, ReleaseForm], known: set[str]) -> tuple[Item, ...]:
-    read = {item.code for work in works for item in work.model.items()}
+def _items(
+    works: Sequence[ContractModel], forms: Mapping[str, ReleaseForm], known: set[str]
+) -> tuple[ContractItem, ...]:
+    read = {item.code for work in works for item in work.model.public_items()}
     if unknown := set(forms) - known - read:
         raise InvalidInput(f"Wanted items of the catalogue; {len(unknown)} are not in it.", next_step="check --item")
     if any(not forms.get(code, ReleaseForm.MODEL_INPUT_ONLY).allows(ReleaseForm.MODEL_INPUT_ONLY) for code in read):
@@ -207,11 +217,12 @@ def _items(works: Sequence[Work], forms: Mapping[str, ReleaseForm], known: set[s
             "An item that a model reads cannot have the form none.", next_step="choose another model, or another form"
         )
     return tuple(
-        Item(code=code, form=forms.get(code, ReleaseForm.MODEL_INPUT_ONLY)) for code in sorted(read | set(forms))
+        ContractItem(code=code, form=forms.get(code, ReleaseForm.MODEL_INPUT_ONLY))
+        for code in sorted(read | set(forms))
     )
 
 
-def _no_items(forms: Mapping[str, ReleaseForm]) -> tuple[Item, ...]:
+def _no_items(forms: Mapping[str, ReleaseForm]) -> tuple[ContractItem, ...]:
     if forms:
         raise InvalidInput(
             f"A contract that allows a count alone uses no item; {len(forms)} were named.",
@@ -226,21 +237,23 @@ def _can_ask(operations: Sequence[Operation], ceilings: Ceilings) -> None:
     A count of a few identifiers would tell of each.
     """
     most = min(ceilings.identifiers, ceilings.identifiers_per_match)
-    if {Operation.MATCH, Operation.COUNT} & set(operations) and most <= CANARIES:
+    if {Operation.MATCH, Operation.COUNT} & set(operations) and most <= MIN_CANARIES:
         raise InvalidInput(
-            f"A request has {CANARIES} canaries beside its identifiers, which count as identifiers; the ceilings leave "
+            f"A request has {MIN_CANARIES} canaries beside its identifiers, which count as identifiers; the "
+            "ceilings leave "
             "no room (terms: identifiers, identifiers_per_match).",
-            next_step=f"choose the portfolio's size and at least {CANARIES} more (`lab bank plan` says how many)",
+            next_step=f"choose the portfolio's size and at least {MIN_CANARIES} more (`lab bank plan` says how many)",
         )
-    if Operation.COUNT in operations and most < MIN_COUNTED + CANARIES:
+    if Operation.COUNT in operations and most < MIN_COUNT_IDENTIFIERS + MIN_CANARIES:
         raise InvalidInput(
-            f"A count takes at least {MIN_COUNTED} identifiers and {CANARIES} canaries; the ceilings allow fewer "
+            f"A count takes at least {MIN_COUNT_IDENTIFIERS} identifiers and {MIN_CANARIES} canaries; the "
+            "ceilings allow fewer "
             "(terms: identifiers, identifiers_per_match).",
             next_step="choose higher ceilings, or leave out --operation count",
         )
 
 
-def _step_fits(works: Sequence[Work], choices: Choices) -> None:
+def _step_fits(works: Sequence[ContractModel], choices: ContractOptions) -> None:
     """Sums rounded to the contract's step must fit the parameter set; scoring would refuse them."""
     step, limit = choices.ceilings.precision, find_parameters(choices.parameters).value_limit
     if any(work.model.value_bound(choices.detail, step=step) > limit for work in works):

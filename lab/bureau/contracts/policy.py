@@ -1,4 +1,4 @@
-"""What the terms of a contract allow. ``check_x`` raises ``Refused`` naming the term; ``may_x`` answers yes or no.
+"""What the terms of a contract allow. ``check_x`` raises ``NotAllowed`` naming the term; ``may_x`` answers yes or no.
 
 Pure: no storage, no clock, no counting. Whether a ceiling has been reached over time is counted in
 ``lab.bureau.exchange.charges``; here a single request is held against the terms.
@@ -10,21 +10,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
-from lab.bureau.contracts.workflow import State
-from lab.terms.contract.document import Contract, Detail, Operation, ReleaseForm, SignedContract
-from lab.terms.errors import NotAuthentic, Refused
+from lab.bureau.contracts.workflow import ContractState
+from lab.terms.contract.document import Contract, Operation, ReleaseForm, ResultDetail, SignedContract
+from lab.terms.errors import NotAllowed, NotAuthentic
 
-COARSER: dict[Detail, frozenset[Detail]] = {
-    Detail.TOTAL: frozenset({Detail.TOTAL}),
-    Detail.DIMENSIONS: frozenset({Detail.TOTAL, Detail.DIMENSIONS}),
-    Detail.FEATURES: frozenset({Detail.TOTAL, Detail.FEATURES}),
-    Detail.FULL: frozenset(Detail),
+ALLOWED_DETAILS: dict[ResultDetail, frozenset[ResultDetail]] = {
+    ResultDetail.TOTAL: frozenset({ResultDetail.TOTAL}),
+    ResultDetail.DIMENSIONS: frozenset({ResultDetail.TOTAL, ResultDetail.DIMENSIONS}),
+    ResultDetail.FEATURES: frozenset({ResultDetail.TOTAL, ResultDetail.FEATURES}),
+    ResultDetail.FULL: frozenset(ResultDetail),
 }
 """What each detail allows: itself and whatever can be worked out from it."""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AccessRequest:
     """What a request wants, as far as it is known when it is let through; None is "does not apply".
 
     A batch (``rows``) has to say everything that is below it here: what it leaves out is not allowed.
@@ -40,7 +40,7 @@ class Ask:
     """Who in the bank gets the results."""
     model: tuple[str, int] | None = None
     """Name and version of the model."""
-    detail: Detail | None = None
+    detail: ResultDetail | None = None
     """How fine the replies are."""
     items: frozenset[str] | None = None
     """Codes of the items that the model reads."""
@@ -48,62 +48,62 @@ class Ask:
     """In which form it uses them."""
 
 
-def check_state(contract: Contract, state: State, now: datetime) -> None:
+def check_state(contract: Contract, state: ContractState, now: datetime) -> None:
     """The version is in force and ``now`` lies within its term."""
-    if state is State.EXPIRED or (state is State.ACTIVE and now >= contract.expires):
-        raise Refused(
+    if state is ContractState.EXPIRED or (state is ContractState.ACTIVE and now >= contract.expires):
+        raise NotAllowed(
             f"Contract {contract.id} expired on {contract.expires:%Y-%m-%d %H:%M} UTC (term: expires).",
             next_step="ask the bureau for a new version or contract",
         )
-    if state is not State.ACTIVE:
-        raise Refused(f"Contract {contract.id} is {state.value}; it must be active.", next_step=_STEPS[state])
+    if state is not ContractState.ACTIVE:
+        raise NotAllowed(f"Contract {contract.id} is {state.value}; it must be active.", next_step=_STEPS[state])
     if now < contract.starts:
-        raise Refused(
+        raise NotAllowed(
             f"Contract {contract.id} starts on {contract.starts:%Y-%m-%d %H:%M} UTC (term: starts).",
             next_step="wait until it starts",
         )
 
 
 _STEPS = {
-    State.DRAFT: "have an officer submit it (`lab officer submit`)",
-    State.SUBMITTED: "have another officer review and approve it (`lab officer approve`)",
-    State.UNDER_REVIEW: "have another officer approve it (`lab officer approve`)",
-    State.APPROVED: "have the bank sign it (`lab bank sign`)",
-    State.SUSPENDED: "ask the bureau when it will be resumed; jobs go on then at no new charge",
-    State.REJECTED: "ask the bureau for a new version or contract",
-    State.REVOKED: "ask the bureau for a new version or contract",
-    State.RETIRED: "ask the bureau for a new version or contract",
+    ContractState.DRAFT: "have an officer submit it (`lab officer submit`)",
+    ContractState.SUBMITTED: "have another officer review and approve it (`lab officer approve`)",
+    ContractState.UNDER_REVIEW: "have another officer approve it (`lab officer approve`)",
+    ContractState.APPROVED: "have the bank sign it (`lab bank sign`)",
+    ContractState.SUSPENDED: "ask the bureau when it will be resumed; jobs go on then at no new charge",
+    ContractState.REJECTED: "ask the bureau for a new version or contract",
+    ContractState.REVOKED: "ask the bureau for a new version or contract",
+    ContractState.RETIRED: "ask the bureau for a new version or contract",
 }
 
 
 def check_signatures(signed: SignedContract, bureau_key: str) -> None:
-    """Both signatures are there and verify, the bureau's under its own key; raises ``Refused`` so that the caller need
-    not tell two families apart."""
+    """Both signatures are there and verify, the bureau's under its own key; raises ``NotAllowed`` so that the caller
+    need not tell two families apart."""
     if signed.contract.bureau.public_key != bureau_key:
-        raise Refused(
+        raise NotAllowed(
             f"Contract {signed.contract.id} names another bureau's key.",
             next_step="compare the database with a copy; somebody altered it",
         )
     try:
         signed.verify()
     except NotAuthentic as error:
-        raise Refused(error.detail, next_step=error.next_step) from None
+        raise NotAllowed(error.detail, next_step=error.next_step) from None
 
 
-def check_operation(contract: Contract, operation: Operation, detail: Detail | None = None) -> None:
+def check_operation(contract: Contract, operation: Operation, detail: ResultDetail | None = None) -> None:
     """The contract names the operation, and the portrait as well if replies are to be finer than totals."""
     asked = [operation]
-    if detail is not None and detail is not Detail.TOTAL:
+    if detail is not None and detail is not ResultDetail.TOTAL:
         asked.append(Operation.PORTRAIT)
     for one in asked:
         if one not in contract.operations:
-            raise Refused(
+            raise NotAllowed(
                 f"Contract {contract.id} allows {', '.join(contract.operations)}, not {one.value} (term: operations).",
                 next_step="ask the bureau to amend the contract so that it names the operation",
             )
 
 
-def check_ceilings(contract: Contract, ask: Ask) -> None:
+def check_ceilings(contract: Contract, ask: AccessRequest) -> None:
     """A single request stays within the ceilings for one request."""
     ceilings = contract.ceilings
     for found, ceiling, term in (
@@ -114,23 +114,25 @@ def check_ceilings(contract: Contract, ask: Ask) -> None:
         if found is None:
             continue
         if found > ceiling:
-            raise Refused(
+            raise NotAllowed(
                 f"Contract {contract.id} allows {ceiling} in one request (term: {term}); found {found}.",
                 next_step="send smaller requests",
             )
         if found < 1:
-            raise Refused(f"A request needs at least 1 (term: {term}); found {found}.", next_step="send at least one")
+            raise NotAllowed(
+                f"A request needs at least 1 (term: {term}); found {found}.", next_step="send at least one"
+            )
 
 
 def check_model(contract: Contract, model: tuple[str, int]) -> None:
     """The contract allows the model version."""
-    contract.model(*model)
+    contract.find_model(*model)
 
 
-def check_detail(contract: Contract, detail: Detail) -> None:
+def check_detail(contract: Contract, detail: ResultDetail) -> None:
     """Replies are no finer than the contract allows."""
-    if detail not in COARSER[contract.detail]:
-        raise Refused(
+    if detail not in ALLOWED_DETAILS[contract.detail]:
+        raise NotAllowed(
             f"Contract {contract.id} allows replies of detail {contract.detail.value}, not {detail.value} "
             "(term: detail).",
             next_step="ask for coarser replies, or ask the bureau to amend the contract",
@@ -140,7 +142,7 @@ def check_detail(contract: Contract, detail: Detail) -> None:
 def check_recipient(contract: Contract, recipient: str) -> None:
     """The contract names the recipient."""
     if recipient not in contract.recipients:
-        raise Refused(
+        raise NotAllowed(
             f"Contract {contract.id} names other recipients: {', '.join(contract.recipients)} (term: recipients).",
             next_step="name one of these, or ask the bureau to amend the contract",
         )
@@ -151,14 +153,14 @@ def check_items(contract: Contract, items: frozenset[str], form: ReleaseForm) ->
     allowed = {item.code for item in contract.items if item.form.allows(form)}
     missing = items - allowed
     if missing or (items and form is ReleaseForm.NONE):
-        raise Refused(
+        raise NotAllowed(
             f"Contract {contract.id} does not allow {len(missing)} of {len(items)} items in the form {form.value} "
             "(term: items).",
             next_step="use another model, or ask the bureau to amend the contract",
         )
 
 
-def check_ask(contract: Contract, ask: Ask) -> None:
+def check_request(contract: Contract, ask: AccessRequest) -> None:
     """Whatever a single request asks for is within the terms, and a batch says everything."""
     check_ceilings(contract, ask)
     if ask.recipient is not None:
@@ -178,29 +180,34 @@ def check_ask(contract: Contract, ask: Ask) -> None:
         (ask.items, "items"),
     ):
         if said is None:
-            raise Refused(
+            raise NotAllowed(
                 f"A batch under contract {contract.id} has to say what the term {term} is held against.",
                 next_step="name the batch's job",
             )
 
 
-def may(check: Callable[..., None], *args: object) -> bool:
+def passes_check(check: Callable[..., None], *args: object) -> bool:
     """Whether ``check`` lets through: the answer instead of the error."""
     try:
         check(*args)
-    except Refused:
+    except NotAllowed:
         return False
     return True
 
 
-def may_use(
-    signed: SignedContract, state: State, operation: Operation, ask: Ask, now: datetime, bureau_key: str
+def is_operation_allowed(
+    signed: SignedContract,
+    state: ContractState,
+    operation: Operation,
+    ask: AccessRequest,
+    now: datetime,
+    bureau_key: str,
 ) -> bool:
     """Whether ``operation`` is allowed now, counting over time aside."""
     contract = signed.contract
     return (
-        may(check_state, contract, state, now)
-        and may(check_signatures, signed, bureau_key)
-        and may(check_operation, contract, operation, ask.detail)
-        and may(check_ask, contract, ask)
+        passes_check(check_state, contract, state, now)
+        and passes_check(check_signatures, signed, bureau_key)
+        and passes_check(check_operation, contract, operation, ask.detail)
+        and passes_check(check_request, contract, ask)
     )

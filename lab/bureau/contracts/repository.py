@@ -10,10 +10,10 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.workflow import FINAL, State
+from lab.bureau.contracts.workflow import FINAL_STATES, ContractState
 from lab.bureau.store.tables import ApprovalRow, ContractRow, ContractVersionRow
 from lab.terms.contract.document import Contract, SignedContract, parse_contract
-from lab.terms.errors import NotFound, Refused
+from lab.terms.errors import NotAllowed, NotFound
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class Approval:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class ContractVersion:
     """One version of a contract as the bureau holds it."""
 
     signed: SignedContract
-    state: State
+    state: ContractState
     version: int
     bank_id: str
     drafted_by: str
@@ -45,33 +45,33 @@ class Held:
         return self.signed.contract
 
 
-def find(session: Session, contract_id: str, version: int | None = None) -> Held:
+def find_version(session: Session, contract_id: str, version: int | None = None) -> ContractVersion:
     """That version, or without one the version in force, or the newest if none ever was; raises ``NotFound``."""
     contract = contract_row(session, contract_id)
     wanted = contract.in_force if version is None else version
     rows = version_rows(session, contract_id)
     if wanted is None:
-        return held(session, contract, rows[0])
+        return read_version(session, contract, rows[0])
     for row in rows:
         if row.version == wanted:
-            return held(session, contract, row)
+            return read_version(session, contract, row)
     raise NotFound(
         f"Contract {contract_id} has no version {wanted} here.", next_step=f"name one from 1 to {rows[0].version}"
     )
 
 
-def newest(session: Session, contract_id: str) -> Held:
+def find_newest_version(session: Session, contract_id: str) -> ContractVersion:
     """The newest version, whatever its state; raises ``NotFound``."""
-    return held(session, contract_row(session, contract_id), version_rows(session, contract_id)[0])
+    return read_version(session, contract_row(session, contract_id), version_rows(session, contract_id)[0])
 
 
-def versions(session: Session, contract_id: str) -> list[Held]:
+def list_versions(session: Session, contract_id: str) -> list[ContractVersion]:
     """All versions, newest first; raises ``NotFound``."""
     contract = contract_row(session, contract_id)
-    return [held(session, contract, row) for row in version_rows(session, contract_id)]
+    return [read_version(session, contract, row) for row in version_rows(session, contract_id)]
 
 
-def list_held(session: Session) -> list[Held]:
+def list_contracts(session: Session) -> list[ContractVersion]:
     """Every contract, newest first, by its version in force, or its newest if none ever was."""
     newest_of: dict[str, ContractVersionRow] = {}
     in_force: dict[str, ContractVersionRow] = {}
@@ -88,10 +88,10 @@ def list_held(session: Session) -> list[Held]:
     return sorted(found, key=lambda one: (one.drafted_at, one.contract.id), reverse=True)
 
 
-def standing(one: Held, now: datetime) -> State:
+def current_state(one: ContractVersion, now: datetime) -> ContractState:
     """The state as it is at ``now``: a term that is over is expired, also before anybody recorded it."""
-    if one.state not in FINAL and now >= one.contract.expires:
-        return State.EXPIRED
+    if one.state not in FINAL_STATES and now >= one.contract.expires:
+        return ContractState.EXPIRED
     return one.state
 
 
@@ -113,8 +113,8 @@ def version_rows(session: Session, contract_id: str) -> Sequence[ContractVersion
     ).all()
 
 
-def held(session: Session, contract: ContractRow, row: ContractVersionRow) -> Held:
-    """A version from its rows; raises ``Refused`` if its document is not the one of this id and version."""
+def read_version(session: Session, contract: ContractRow, row: ContractVersionRow) -> ContractVersion:
+    """A version from its rows; raises ``NotAllowed`` if its document is not the one of this id and version."""
     approvals = session.scalars(
         select(ApprovalRow)
         .where(ApprovalRow.contract_id == row.contract_id, ApprovalRow.version == row.version)
@@ -123,7 +123,7 @@ def held(session: Session, contract: ContractRow, row: ContractVersionRow) -> He
     return _held(contract, row, approvals)
 
 
-def _held(contract: ContractRow, row: ContractVersionRow, approvals: Iterable[ApprovalRow]) -> Held:
+def _held(contract: ContractRow, row: ContractVersionRow, approvals: Iterable[ApprovalRow]) -> ContractVersion:
     parts = {
         "contract": json.loads(row.document),
         "bureau_signature": row.bureau_signature,
@@ -131,13 +131,13 @@ def _held(contract: ContractRow, row: ContractVersionRow, approvals: Iterable[Ap
     }
     signed = parse_contract(json.dumps(parts), kept=True)
     if (signed.contract.id, signed.contract.version) != (row.contract_id, row.version):
-        raise Refused(
+        raise NotAllowed(
             f"The document held as contract {row.contract_id} version {row.version} is another one's.",
             next_step="compare the database with a copy; somebody altered it",
         )
-    return Held(
+    return ContractVersion(
         signed=signed,
-        state=State(row.state),
+        state=ContractState(row.state),
         version=row.version,
         bank_id=contract.bank_id,
         drafted_by=row.drafted_by,

@@ -7,86 +7,98 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.repository import Held, contract_row, held, version_rows
-from lab.bureau.contracts.workflow import FINAL, TRANSITIONS, Action, State, advance
+from lab.bureau.contracts.repository import ContractVersion, contract_row, read_version, version_rows
+from lab.bureau.contracts.workflow import FINAL_STATES, TRANSITIONS, ContractAction, ContractState, next_state
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import ContractRow, ContractVersionRow
 from lab.terms.contract.document import Contract
 from lab.terms.errors import Conflict, NotFound
-from lab.terms.text.visible_line import check_line
+from lab.terms.text.visible_line import check_visible_line
 
-REASON = 500
+MAX_REASON_CHARACTERS = 500
 """Characters of a reason at most; the ledger keeps it."""
-IN_FORCE = frozenset({State.ACTIVE, State.SUSPENDED})
-KINDS = {
-    Action.SUBMIT: "contract.submitted",
-    Action.RETURN: "contract.returned",
-    Action.REVIEW: "contract.reviewed",
-    Action.APPROVE: "contract.approved",
-    Action.REJECT: "contract.rejected",
-    Action.ACTIVATE: "contract.active",
-    Action.SUSPEND: "contract.suspended",
-    Action.RESUME: "contract.resumed",
-    Action.REVOKE: "contract.revoked",
-    Action.EXPIRE: "contract.expired",
-    Action.RETIRE: "contract.retired",
+IN_FORCE_STATES = frozenset({ContractState.ACTIVE, ContractState.SUSPENDED})
+ACTION_ENTRY_KINDS = {
+    ContractAction.SUBMIT: "contract.submitted",
+    ContractAction.RETURN: "contract.returned",
+    ContractAction.REVIEW: "contract.reviewed",
+    ContractAction.APPROVE: "contract.approved",
+    ContractAction.REJECT: "contract.rejected",
+    ContractAction.ACTIVATE: "contract.active",
+    ContractAction.SUSPEND: "contract.suspended",
+    ContractAction.RESUME: "contract.resumed",
+    ContractAction.REVOKE: "contract.revoked",
+    ContractAction.EXPIRE: "contract.expired",
+    ContractAction.RETIRE: "contract.retired",
 }
 """The ledger's name of each step."""
 
 
-def activate(session: Session, contract: ContractRow, row: ContractVersionRow, by: str, now: datetime) -> Held:
+def activate(
+    session: Session, contract: ContractRow, row: ContractVersionRow, by: str, now: datetime
+) -> ContractVersion:
     """Bring an approved version that both signed into force, in place of the former one.
 
     While the former one is suspended it waits: signing must not lift a suspension.
     """
-    document = held(session, contract, row)
+    document = read_version(session, contract, row)
     document.signed.verify()
     for former in version_rows(session, contract.id):
-        if former.version == contract.in_force and State(former.state) is State.SUSPENDED:
+        if former.version == contract.in_force and ContractState(former.state) is ContractState.SUSPENDED:
             return document
-        if former.version == contract.in_force and State(former.state) is State.ACTIVE:
-            step(session, contract, former, Action.RETIRE, by, now, f"replaced by version {row.version}")
+        if former.version == contract.in_force and ContractState(former.state) is ContractState.ACTIVE:
+            apply_action(
+                session, contract, former, ContractAction.RETIRE, by, now, f"replaced by version {row.version}"
+            )
     contract.in_force = row.version
-    return step(session, contract, row, Action.ACTIVATE, by, now)
+    return apply_action(session, contract, row, ContractAction.ACTIVATE, by, now)
 
 
-def step(
+def apply_action(
     session: Session,
     contract: ContractRow,
     row: ContractVersionRow,
-    action: Action,
+    action: ContractAction,
     by: str,
     now: datetime,
     reason: str | None = None,
-) -> Held:
-    after = advance(contract.id, State(row.state), action)
-    if action in (Action.SUBMIT, Action.REVIEW, Action.APPROVE, Action.ACTIVATE, Action.RESUME):
-        document = held(session, contract, row).contract
-        check_term(document, now)
-        document.check_texts()  # one that was kept from before may hide something, and then can only be ended
+) -> ContractVersion:
+    """Move a version to the state after ``action``, and record it; raises ``Conflict`` if it cannot be moved."""
+    after = next_state(contract.id, ContractState(row.state), action)
+    if action in (
+        ContractAction.SUBMIT,
+        ContractAction.REVIEW,
+        ContractAction.APPROVE,
+        ContractAction.ACTIVATE,
+        ContractAction.RESUME,
+    ):
+        document = read_version(session, contract, row).contract
+        check_not_expired(document, now)
+        document.check_free_texts()  # one that was kept from before may hide something, and then can only be ended
     if reason is not None:
-        check_line(reason, "a reason", longest=REASON)
+        check_visible_line(reason, "a reason", longest=MAX_REASON_CHARACTERS)
     row.state = after.value
-    if after in FINAL:
+    if after in FINAL_STATES:
         row.ended_at = now
     session.flush()
     facts: dict[str, Fact] = {} if reason is None else {"reason": reason}
-    record_change(session, KINDS[action], row, by, facts)
-    return held(session, contract, row)
+    record_change(session, ACTION_ENTRY_KINDS[action], row, by, facts)
+    return read_version(session, contract, row)
 
 
-def choose(
-    session: Session, contract_id: str, action: Action, version: int | None
+def select_version_rows(
+    session: Session, contract_id: str, action: ContractAction, version: int | None
 ) -> tuple[ContractRow, ContractVersionRow]:
+    """A contract and the version that ``action`` is for: the one named, or the newest that allows it."""
     contract = contract_row(session, contract_id, lock=True)
     rows = version_rows(session, contract_id)
     if version is not None:
-        return contract, find_row(rows, version)
-    able = [row for row in rows if (State(row.state), action) in TRANSITIONS]
+        return contract, find_version_row(rows, version)
+    able = [row for row in rows if (ContractState(row.state), action) in TRANSITIONS]
     return contract, (able or rows)[0]
 
 
-def find_row(rows: Sequence[ContractVersionRow], version: int) -> ContractVersionRow:
+def find_version_row(rows: Sequence[ContractVersionRow], version: int) -> ContractVersionRow:
     """The version of that number among a contract's, newest first; raises ``NotFound``."""
     for row in rows:
         if row.version == version:
@@ -97,7 +109,7 @@ def find_row(rows: Sequence[ContractVersionRow], version: int) -> ContractVersio
     )
 
 
-def check_term(contract: Contract, now: datetime) -> None:
+def check_not_expired(contract: Contract, now: datetime) -> None:
     """Raise ``Conflict`` when the term is over."""
     if now >= contract.expires:
         raise Conflict(f"The term of contract {contract.id} is over.", next_step="draft a new version or contract")

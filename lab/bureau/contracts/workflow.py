@@ -1,6 +1,6 @@
 """The states of a contract's version and the one table of transitions between them.
 
-``docs/contract-workflow.md`` shows this table as a diagram; ``diagram`` draws it, and a test compares the two.
+``docs/contract-workflow.md`` shows this table as a diagram; ``draw_diagram`` draws it, and a test compares the two.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from enum import StrEnum
 from lab.terms.errors import Conflict
 
 
-class State(StrEnum):
+class ContractState(StrEnum):
     """Where a version of a contract stands at the bureau."""
 
     DRAFT = "draft"
@@ -35,7 +35,7 @@ class State(StrEnum):
     """Given up, or replaced by a later version. Final."""
 
 
-class Action(StrEnum):
+class ContractAction(StrEnum):
     """What can happen to a version."""
 
     SUBMIT = "submit"
@@ -51,39 +51,39 @@ class Action(StrEnum):
     RETIRE = "retire"
 
 
-TRANSITIONS: dict[tuple[State, Action], State] = {
-    (State.DRAFT, Action.SUBMIT): State.SUBMITTED,
-    (State.DRAFT, Action.RETIRE): State.RETIRED,
-    (State.DRAFT, Action.EXPIRE): State.EXPIRED,
-    (State.SUBMITTED, Action.REVIEW): State.UNDER_REVIEW,
-    (State.SUBMITTED, Action.RETURN): State.DRAFT,
-    (State.SUBMITTED, Action.EXPIRE): State.EXPIRED,
-    (State.UNDER_REVIEW, Action.APPROVE): State.APPROVED,
-    (State.UNDER_REVIEW, Action.RETURN): State.DRAFT,
-    (State.UNDER_REVIEW, Action.REJECT): State.REJECTED,
-    (State.UNDER_REVIEW, Action.EXPIRE): State.EXPIRED,
-    (State.APPROVED, Action.ACTIVATE): State.ACTIVE,
-    (State.APPROVED, Action.REVOKE): State.REVOKED,
-    (State.APPROVED, Action.EXPIRE): State.EXPIRED,
-    (State.ACTIVE, Action.SUSPEND): State.SUSPENDED,
-    (State.ACTIVE, Action.REVOKE): State.REVOKED,
-    (State.ACTIVE, Action.EXPIRE): State.EXPIRED,
-    (State.ACTIVE, Action.RETIRE): State.RETIRED,
-    (State.SUSPENDED, Action.RESUME): State.ACTIVE,
-    (State.SUSPENDED, Action.REVOKE): State.REVOKED,
-    (State.SUSPENDED, Action.EXPIRE): State.EXPIRED,
-    (State.SUSPENDED, Action.RETIRE): State.RETIRED,
+TRANSITIONS: dict[tuple[ContractState, ContractAction], ContractState] = {
+    (ContractState.DRAFT, ContractAction.SUBMIT): ContractState.SUBMITTED,
+    (ContractState.DRAFT, ContractAction.RETIRE): ContractState.RETIRED,
+    (ContractState.DRAFT, ContractAction.EXPIRE): ContractState.EXPIRED,
+    (ContractState.SUBMITTED, ContractAction.REVIEW): ContractState.UNDER_REVIEW,
+    (ContractState.SUBMITTED, ContractAction.RETURN): ContractState.DRAFT,
+    (ContractState.SUBMITTED, ContractAction.EXPIRE): ContractState.EXPIRED,
+    (ContractState.UNDER_REVIEW, ContractAction.APPROVE): ContractState.APPROVED,
+    (ContractState.UNDER_REVIEW, ContractAction.RETURN): ContractState.DRAFT,
+    (ContractState.UNDER_REVIEW, ContractAction.REJECT): ContractState.REJECTED,
+    (ContractState.UNDER_REVIEW, ContractAction.EXPIRE): ContractState.EXPIRED,
+    (ContractState.APPROVED, ContractAction.ACTIVATE): ContractState.ACTIVE,
+    (ContractState.APPROVED, ContractAction.REVOKE): ContractState.REVOKED,
+    (ContractState.APPROVED, ContractAction.EXPIRE): ContractState.EXPIRED,
+    (ContractState.ACTIVE, ContractAction.SUSPEND): ContractState.SUSPENDED,
+    (ContractState.ACTIVE, ContractAction.REVOKE): ContractState.REVOKED,
+    (ContractState.ACTIVE, ContractAction.EXPIRE): ContractState.EXPIRED,
+    (ContractState.ACTIVE, ContractAction.RETIRE): ContractState.RETIRED,
+    (ContractState.SUSPENDED, ContractAction.RESUME): ContractState.ACTIVE,
+    (ContractState.SUSPENDED, ContractAction.REVOKE): ContractState.REVOKED,
+    (ContractState.SUSPENDED, ContractAction.EXPIRE): ContractState.EXPIRED,
+    (ContractState.SUSPENDED, ContractAction.RETIRE): ContractState.RETIRED,
 }
 """The whole workflow; a pair that is not here is refused."""
 
-FINAL = frozenset(State) - {state for state, _ in TRANSITIONS}
+FINAL_STATES = frozenset(ContractState) - {state for state, _ in TRANSITIONS}
 """States that nothing leads out of."""
 
-SIGNABLE = frozenset({State.SUBMITTED, State.UNDER_REVIEW, State.APPROVED})
+SIGNABLE_STATES = frozenset({ContractState.SUBMITTED, ContractState.UNDER_REVIEW, ContractState.APPROVED})
 """States in which a version takes the bank's signature."""
 
 
-def advance(contract_id: str, state: State, action: Action) -> State:
+def next_state(contract_id: str, state: ContractState, action: ContractAction) -> ContractState:
     """The state after ``action``; raises ``Conflict`` naming the state and what can be done when the table has no such
     step."""
     after = TRANSITIONS.get((state, action))
@@ -96,11 +96,11 @@ def advance(contract_id: str, state: State, action: Action) -> State:
     return after
 
 
-def diagram() -> str:
+def draw_diagram() -> str:
     """The table as a Mermaid state diagram."""
     lines = ["stateDiagram-v2", "    [*] --> draft"]
-    names = {state: state.value.replace("-", "_") for state in State}
+    names = {state: state.value.replace("-", "_") for state in ContractState}
     lines += [f"    {name} : {state.value}" for state, name in names.items() if name != state.value]
     lines += [f"    {names[state]} --> {names[after]} : {action}" for (state, action), after in TRANSITIONS.items()]
-    lines += [f"    {names[state]} --> [*]" for state in State if state in FINAL]
+    lines += [f"    {names[state]} --> [*]" for state in ContractState if state in FINAL_STATES]
     return "\n".join(lines)

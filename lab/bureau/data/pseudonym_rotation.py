@@ -22,21 +22,21 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.data.consents.importing import consent_id
 from lab.bureau.key_management.keys import BureauKeys
-from lab.bureau.key_management.pseudonyms import ONLY
+from lab.bureau.key_management.pseudonyms import SINGLE_ROW_ID
 from lab.bureau.ledger import record
-from lab.bureau.store import Store
-from lab.bureau.store.tables import ConsentRow, InquiryReadRow, InquiryRow, PseudonymRow
+from lab.bureau.store import Database
+from lab.bureau.store.tables import ConsentRow, InquiryReadRow, InquiryRow, PseudonymKeyCountRow
 from lab.terms.errors import Conflict
-from lab.terms.progress import SILENT, Progress, Stage
+from lab.terms.progress import SILENT, Progress, ProgressStage
 
-AT_ONCE = 10_000
+ROWS_PER_STATEMENT = 10_000
 """Rows in memory at once."""
 Row = dict[str, Any]
-Rename = Callable[[Sequence[str]], list[str]]
+PseudonymMapping = Callable[[Sequence[str]], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
-class Renamed:
+class PseudonymRotation:
     """Under how many keys the database stands now, what was renamed; whether the old rows are gone from its file."""
 
     keys: int
@@ -45,30 +45,32 @@ class Renamed:
     cleared: bool
 
 
-def rename_all(store: Store, keys: BureauKeys, *, by: str, progress: Progress = SILENT) -> Renamed:
+def rotate_all_pseudonyms(
+    store: Database, keys: BureauKeys, *, by: str, progress: Progress = SILENT
+) -> PseudonymRotation:
     """Give every enterprise in the database a new pseudonym, under one more key.
 
     Raises ``Conflict`` if another rotation was faster, ``Unreachable`` if the database does not let it through in time.
     """
-    with store.read() as session:
-        before = session.get_one(PseudonymRow, ONLY).keys
+    with store.begin_read() as session:
+        before = session.get_one(PseudonymKeyCountRow, SINGLE_ROW_ID).keys
         rows = sum(int(session.scalar(select(func.count()).select_from(one)) or 0) for one in _tables())
     number = before + 1
     keys.make_pseudonym_key(number)
     with progress.stage("pseudonyms", rows) as stage, store.begin() as session:
-        held = session.get_one(PseudonymRow, ONLY, with_for_update=True)
+        held = session.get_one(PseudonymKeyCountRow, SINGLE_ROW_ID, with_for_update=True)
         if held.keys != before:
             raise Conflict("Another rotation of pseudonyms has just ended.", next_step="run the command again")
         _hold(session)
-        counts = [_rename(session, one, lambda names: keys.over(names, number), stage) for one in _tables()]
+        counts = [_rename(session, one, lambda names: keys.next_pseudonyms(names, number), stage) for one in _tables()]
         held.keys = number
         session.flush()
         facts = {"keys": number, "inquiries": counts[0], "consents": counts[1]}
         record(session, "pseudonyms.rotated", None, facts, by=by)
-    return Renamed(number, counts[0], counts[1], clear(store.engine))
+    return PseudonymRotation(number, counts[0], counts[1], purge_deleted_rows(store.engine))
 
 
-def clear(engine: Engine) -> bool:
+def purge_deleted_rows(engine: Engine) -> bool:
     """Take from the database's file what the rows were before; False if somebody reads it all the while.
 
     PostgreSQL has done so with the transaction: a table that was emptied gets a new file.
@@ -99,7 +101,7 @@ def _hold(session: Session) -> None:
         session.execute(text("LOCK TABLE inquiries, consents, inquiry_reads IN SHARE ROW EXCLUSIVE MODE"))
 
 
-def _rename(session: Session, table: Table, over: Rename, stage: Stage) -> int:
+def _rename(session: Session, table: Table, over: PseudonymMapping, stage: ProgressStage) -> int:
     """Take the rows of ``table`` out under new names, and put them in again by name; how many there are."""
     fresh = Table(
         f"renamed_{table.name}",
@@ -110,7 +112,7 @@ def _rename(session: Session, table: Table, over: Rename, stage: Stage) -> int:
     connection = session.connection()
     fresh.create(connection)
     count = 0
-    rows = session.execute(select(table).execution_options(yield_per=AT_ONCE)).mappings()
+    rows = session.execute(select(table).execution_options(yield_per=ROWS_PER_STATEMENT)).mappings()
     for part in rows.partitions():
         connection.execute(insert(fresh), _renamed(table, part, over))
         count += len(part)
@@ -132,7 +134,7 @@ def _emptying(dialect: str) -> str:
     return "TRUNCATE TABLE" if dialect == "postgresql" else "DELETE FROM"
 
 
-def _renamed(table: Table, part: Sequence[RowMapping], over: Rename) -> list[Row]:
+def _renamed(table: Table, part: Sequence[RowMapping], over: PseudonymMapping) -> list[Row]:
     names = over([row["enterprise"] for row in part])
     found = [dict(row) | {"enterprise": name} for row, name in zip(part, names, strict=True)]
     if table.name == ConsentRow.__tablename__:

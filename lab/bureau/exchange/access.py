@@ -1,8 +1,8 @@
 """The way of every request of a bank: contract, job, model, and the one enforcement point, in one transaction.
 
-``Passage.enter`` gathers what a request is about (which job it names, and with that which model, recipient and items)
-and has ``lab.bureau.contracts.authorise`` let it through. A job goes on when its contract is amended, if the version in
-force allows what the job was opened for.
+``AccessControl.enter`` gathers what a request is about (which job it names, and with that which model, recipient and
+items) and has ``lab.bureau.contracts.authorise`` let it through. A job goes on when its contract is amended, if the
+version in force allows what the job was opened for.
 """
 
 from __future__ import annotations
@@ -12,42 +12,42 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts import Ask, authorise
-from lab.bureau.contracts.lifecycle import Held, find
-from lab.bureau.exchange.jobs import Job, JobTerms, check_usable, find_job, lock_contract, no_job
-from lab.bureau.model_registry.registry import Shelf, Shelved, find_model
-from lab.terms.contract.document import Contract, Detail, Operation, ReleaseForm
-from lab.terms.errors import NotFound, Refused
+from lab.bureau.contracts import AccessRequest, authorise
+from lab.bureau.contracts.lifecycle import ContractVersion, find_version
+from lab.bureau.exchange.jobs import ContractJob, JobParameters, check_open, find_job, job_not_found, lock_contract
+from lab.bureau.model_registry.registry import ModelCache, ModelVersion, find_model
+from lab.terms.contract.document import Contract, Operation, ReleaseForm, ResultDetail
+from lab.terms.errors import NotAllowed, NotFound
 
 
 @dataclass(frozen=True, slots=True)
-class Passed:
+class AccessGrant:
     """A request that was let through: the version of the contract in force, the job, and its model."""
 
-    held: Held
-    job: Job
-    shelved: Shelved
-    detail: Detail
+    contract_version: ContractVersion
+    job: ContractJob
+    model_version: ModelVersion
+    detail: ResultDetail
     """How fine the job's replies are: as in the version it was opened under."""
 
     @property
     def contract(self) -> Contract:
         """The version in force."""
-        return self.held.contract
+        return self.contract_version.contract
 
     @property
-    def by(self) -> str:
+    def actor(self) -> str:
         """Who asks, as the ledger names them."""
-        return bank_of(self.held)
+        return bank_actor(self.contract_version)
 
 
-class Passage:
+class AccessControl:
     """Lets requests through. Safe to use from several threads."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: ModelCache) -> None:
         self._shelf = shelf
 
-    def enter(
+    def authorise_request(
         self,
         session: Session,
         contract_id: str,
@@ -58,45 +58,47 @@ class Passage:
         identifiers: int | None = None,
         rows: int | None = None,
         lock: bool = False,
-    ) -> Passed:
+    ) -> AccessGrant:
         """Let a request of an open job through; ``lock`` when it charges something.
 
-        Raises what ``authorise`` raises, ``NotFound`` for a job that was never opened and ``Refused`` for one that is
-        not open, or whose engine or parameters an amendment has changed.
+        Raises what ``authorise`` raises, ``NotFound`` for a job that was never opened and ``NotAllowed`` for one that
+        is not open, or whose engine or parameters an amendment has changed.
         """
         if lock:
             lock_contract(session, contract_id)
         job = find_job(session, contract_id, job_id)
-        ask = Ask(identifiers=identifiers, rows=rows)
+        ask = AccessRequest(identifiers=identifiers, rows=rows)
         if job is None:
             authorise(session, contract_id, operation, ask, now)
-            raise no_job(contract_id)
-        opened = find(session, contract_id, job.version).contract
-        shelved = find_model(session, job.terms.model, job.terms.model_version)
-        ask = replace(ask, recipient=job.terms.recipient, job_rows=job.terms.rows, detail=opened.detail)
+            raise job_not_found(contract_id)
+        opened = find_version(session, contract_id, job.version).contract
+        shelved = find_model(session, job.parameters.model, job.parameters.model_version)
+        ask = replace(ask, recipient=job.parameters.recipient, job_rows=job.parameters.rows, detail=opened.detail)
         held = authorise(session, contract_id, operation, self._about(ask, shelved, operation), now)
-        check_usable(job)
+        check_open(job)
         for term, before, present in (
             ("engine", opened.engine, held.contract.engine),
             ("parameters", opened.parameters, held.contract.parameters),
         ):
             if before != present:
-                raise Refused(
+                raise NotAllowed(
                     f"Contract {contract_id} was amended since job {job.id} was opened (term: {term}).",
                     next_step="open another job",
                 )
-        return Passed(held, job, shelved, opened.detail)
+        return AccessGrant(held, job, shelved, opened.detail)
 
-    def open(self, session: Session, contract_id: str, terms: JobTerms, now: datetime) -> tuple[Held, Shelved]:
+    def authorise_opening(
+        self, session: Session, contract_id: str, terms: JobParameters, now: datetime
+    ) -> tuple[ContractVersion, ModelVersion]:
         """Let a job be opened with these terms; locks the contract. Raises what ``authorise`` raises.
 
         It is opened for matching, or for counting where a contract allows that and no matching; each request in it
         is let through for its own operation.
         """
         lock_contract(session, contract_id)
-        contract = find(session, contract_id).contract
+        contract = find_version(session, contract_id).contract
         operation = _opened_for(contract)
-        ask = Ask(recipient=terms.recipient, job_rows=terms.rows, detail=contract.detail)
+        ask = AccessRequest(recipient=terms.recipient, job_rows=terms.rows, detail=contract.detail)
         try:
             shelved = find_model(session, terms.model, terms.model_version)
         except NotFound:
@@ -106,12 +108,12 @@ class Passage:
             raise
         return authorise(session, contract_id, operation, self._about(ask, shelved, operation), now), shelved
 
-    def _about(self, ask: Ask, shelved: Shelved, operation: Operation) -> Ask:
+    def _about(self, ask: AccessRequest, shelved: ModelVersion, operation: Operation) -> AccessRequest:
         """What the model makes of a request: its version, and the items it reads as inputs. A count reads none."""
         ask = replace(ask, model=(shelved.name, shelved.version))
         if operation is Operation.COUNT:
             return ask
-        items = frozenset(item.code for item in self._shelf.model(shelved).items())
+        items = frozenset(item.code for item in self._shelf.load(shelved).public_items())
         return replace(ask, items=items, form=ReleaseForm.MODEL_INPUT_ONLY)
 
 
@@ -120,6 +122,6 @@ def _opened_for(contract: Contract) -> Operation:
     return Operation.COUNT if counts else Operation.MATCH
 
 
-def bank_of(held: Held) -> str:
+def bank_actor(held: ContractVersion) -> str:
     """The bank of a contract, as the ledger names who did something."""
     return f"bank:{held.bank_id}"

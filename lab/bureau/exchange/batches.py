@@ -22,16 +22,16 @@ from lab.bureau.configuration.home import BureauHome
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import BatchRow, JobRow
 from lab.terms.errors import Busy, Conflict, InvalidInput, NotFound, ShulabError
-from lab.transport.problem_details import FAMILIES
+from lab.transport.problem_details import ERROR_FAMILIES
 
 CHARGED, ANSWERED, RETURNED = "charged", "answered", "returned"
-AFRESH = "score these enterprises afresh: match, encrypt and send them"
+RESCORE_HINT = "score these enterprises afresh: match, encrypt and send them"
 """What is left to a bank whose batch can't be evaluated again."""
 _RETRY_AFTER = 2  # seconds: a batch takes about as long
 
 
 @dataclass(frozen=True, slots=True)
-class Charge:
+class BatchCharge:
     """A batch that is paid for and waits. The same bytes charged again after a return are another charge."""
 
     contract: str
@@ -46,7 +46,7 @@ class Charge:
 
 
 @dataclass(frozen=True, slots=True)
-class Answered:
+class RecordedReply:
     """A reply that was kept, and the number of the ledger entry that tells of it."""
 
     reply: bytes
@@ -59,7 +59,7 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class BatchLocation:
     """Where the bytes of a batch are: in a file of its own, or in that of the job that sent them."""
 
     file: str | None = None
@@ -91,7 +91,7 @@ class BatchFacts:
         }
 
 
-class Batches:
+class BatchRepository:
     """Batches and their replies."""
 
     def __init__(self, home: BureauHome) -> None:
@@ -102,12 +102,12 @@ class Batches:
         row = session.get(BatchRow, (contract_id, job_id, sha256))
         return row.register_version if row is not None and row.state != RETURNED else None
 
-    def is_known(self, session: Session, contract_id: str, job_id: str, sha256: str) -> bool:
+    def is_charged(self, session: Session, contract_id: str, job_id: str, sha256: str) -> bool:
         """Whether the batch is paid for in this job, answered or not."""
         row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
         return row is not None and row.state != RETURNED
 
-    def check_first(self, session: Session, contract_id: str, job_id: str, sha256: str) -> None:
+    def check_not_sent_before(self, session: Session, contract_id: str, job_id: str, sha256: str) -> None:
         """Raise ``Conflict`` if the batch was sent in another job."""
         if any(row.job_id != job_id for row in self._evaluations(session, contract_id, sha256)):
             raise Conflict(
@@ -122,21 +122,21 @@ class Batches:
             raise NotFound("The job has no batch of this hash.", next_step="send the batch first")
         return row
 
-    def charge(self, session: Session, contract_id: str, job_id: str, sha256: str) -> Charge:
+    def find_charge(self, session: Session, contract_id: str, job_id: str, sha256: str) -> BatchCharge:
         """The charge of a job's batch; raises ``NotFound``."""
-        return Charge(contract_id, sha256, job_id, self.find(session, contract_id, job_id, sha256).charged_at)
+        return BatchCharge(contract_id, sha256, job_id, self.find(session, contract_id, job_id, sha256).charged_at)
 
-    def find_sent(self, session: Session, contract_id: str, sha256: str) -> BatchRow:
+    def find_original_batch(self, session: Session, contract_id: str, sha256: str) -> BatchRow:
         """An answered batch in the job that its bytes were sent in; raises ``NotFound``."""
         for row in self._evaluations(session, contract_id, sha256):
             if row.sent_in is None and row.state == ANSWERED:
                 return row
         raise NotFound(
             "No answered batch of this hash is known under this contract.",
-            next_step=AFRESH,
+            next_step=RESCORE_HINT,
         )
 
-    def check_changed(
+    def check_not_yet_evaluated(
         self, session: Session, contract_id: str, sha256: str, register_version: int, model: tuple[str, int]
     ) -> None:
         """Raise ``Conflict`` if some job had the batch evaluated by this register and model version already.
@@ -152,7 +152,7 @@ class Batches:
                     next_step="use the results of that job; ask again when the register or the model has changed",
                 )
 
-    def file(self, session: Session, row: BatchRow) -> str | None:
+    def find_file(self, session: Session, row: BatchRow) -> str | None:
         """Where the bytes of a batch lie; None when they are not kept any more."""
         if row.sent_in is None:
             return row.file
@@ -164,12 +164,12 @@ class Batches:
         query = select(BatchRow).where(BatchRow.contract_id == contract_id, BatchRow.sha256 == sha256)
         return session.scalars(query.where(BatchRow.state != RETURNED)).all()
 
-    def waiting(self, session: Session) -> list[Charge]:
+    def list_waiting(self, session: Session) -> list[BatchCharge]:
         """Every batch that is charged and not yet answered, the oldest first."""
         rows = session.scalars(select(BatchRow).where(BatchRow.state == CHARGED).order_by(BatchRow.charged_at))
-        return [Charge(row.contract_id, row.sha256, row.job_id, row.charged_at) for row in rows]
+        return [BatchCharge(row.contract_id, row.sha256, row.job_id, row.charged_at) for row in rows]
 
-    def tally(self, session: Session, contract_id: str, job_id: str) -> dict[str, int]:
+    def count_by_state(self, session: Session, contract_id: str, job_id: str) -> dict[str, int]:
         """How many batches of a job are charged, answered and returned."""
         query = select(BatchRow.state, func.count()).where(BatchRow.contract_id == contract_id)
         found = {
@@ -178,7 +178,7 @@ class Batches:
         }
         return {state: found.get(state, 0) for state in (CHARGED, ANSWERED, RETURNED)}
 
-    def check_room(self, session: Session, contract_id: str) -> None:
+    def check_queue_capacity(self, session: Session, contract_id: str) -> None:
         """Raise ``Busy`` when as many batches wait as may, in all or of the contract."""
         query = select(func.count()).where(BatchRow.state == CHARGED)
         settings = self._home.settings
@@ -193,12 +193,12 @@ class Batches:
                     retry_after=_RETRY_AFTER,
                 )
 
-    def open(
+    def record_charge(
         self,
         session: Session,
         contract_id: str,
         facts: BatchFacts,
-        bytes_of: Sent,
+        bytes_of: BatchLocation,
         now: datetime,
         *,
         by: str,
@@ -217,9 +217,9 @@ class Batches:
         session.flush()
         record(session, "score.charged", contract_id, facts.as_dict() | dict(more), by=by)
 
-    def keep_reply(
+    def record_reply(
         self, session: Session, contract_id: str, facts: BatchFacts, file: str, reply: bytes, now: datetime, *, by: str
-    ) -> Answered | None:
+    ) -> RecordedReply | None:
         """Record that the batch is answered by ``reply``, which lies in ``file``.
 
         If another process was first, its reply is given instead; None if the charge was given back meanwhile.
@@ -233,9 +233,9 @@ class Batches:
             told: dict[str, Fact] = {"reply_sha256": row.reply_sha256, "bytes": len(reply)}
             row.entry_seq = record(session, "score.answered", contract_id, facts.as_dict() | told, by=by).seq
             session.flush()
-        return self.answered(session, contract_id, facts.job, facts.sha256)
+        return self.find_reply(session, contract_id, facts.job, facts.sha256)
 
-    def answered(self, session: Session, contract_id: str, job_id: str, sha256: str) -> Answered | None:
+    def find_reply(self, session: Session, contract_id: str, job_id: str, sha256: str) -> RecordedReply | None:
         """The kept reply, or None; raises ``InvalidInput`` if it was lost, altered, or removed after its time."""
         row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
         if row is None or row.state != ANSWERED or row.entry_seq is None:
@@ -247,9 +247,9 @@ class Batches:
             raise InvalidInput(
                 f"The reply to this batch was given before, and {why}.", next_step="encrypt the batch afresh"
             )
-        return Answered(reply, row.entry_seq)
+        return RecordedReply(reply, row.entry_seq)
 
-    def close_unanswered(
+    def mark_returned(
         self, session: Session, contract_id: str, job_id: str, sha256: str, failure: Mapping[str, str]
     ) -> tuple[BatchRow, str | None] | None:
         """Mark a charged batch as returned, for a reason that the bank will hear; the batch, and the file that is to
@@ -263,9 +263,9 @@ class Batches:
         return row, file
 
 
-def failure_of(row: BatchRow) -> ShulabError:
+def read_failure(row: BatchRow) -> ShulabError:
     """Why a returned batch was not answered, as the error that it was."""
     told = json.loads(row.failure or "{}")
-    family = FAMILIES.get(told.get("error", ""), Conflict)
+    family = ERROR_FAMILIES.get(told.get("error", ""), Conflict)
     detail = told.get("detail") or "The batch was not answered, and its charge was given back."
     return family(detail, next_step=told.get("next_step") or "send the batch again")

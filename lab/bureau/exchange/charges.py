@@ -18,13 +18,13 @@ from typing import Any
 from sqlalchemy import CursorResult, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import find
-from lab.bureau.contracts.workflow import State
-from lab.bureau.exchange.jobs import jobs_opened
-from lab.bureau.ledger.rate_limited_entries import note_return
-from lab.bureau.store.tables import InquiryRow, Moment, UsageRow
+from lab.bureau.contracts.lifecycle import find_version
+from lab.bureau.contracts.workflow import ContractState
+from lab.bureau.exchange.jobs import count_recent_jobs
+from lab.bureau.ledger.rate_limited_entries import tally_refund
+from lab.bureau.store.tables import InquiryRow, UsageRow, UtcDateTime
 from lab.terms.contract.document import Contract
-from lab.terms.errors import Refused
+from lab.terms.errors import NotAllowed
 
 IDENTIFIERS = "identifiers"
 SCORES = "scores"
@@ -46,14 +46,14 @@ _AT_CEILING = {
         "SELECT count(*) FROM (SELECT enterprise FROM inquiries "
         f"WHERE contract_id = :contract AND at > :since AND enterprise IN ({asked}) "
         "GROUP BY enterprise HAVING count(*) >= :ceiling) AS spent"
-    ).bindparams(bindparam("since", type_=Moment()))
+    ).bindparams(bindparam("since", type_=UtcDateTime()))
     for backend, asked in _LISTS.items()
 }
 _INQUIRE = {
     backend: text(
         "INSERT INTO inquiries (contract_id, job_id, batch, enterprise, at) "
         f"SELECT :contract, :job, :batch, enterprise, :at FROM ({asked}) AS asked"
-    ).bindparams(bindparam("at", type_=Moment()))
+    ).bindparams(bindparam("at", type_=UtcDateTime()))
     for backend, asked in _LISTS.items()
 }
 _TAKE_BACK_INQUIRIES = text("DELETE FROM inquiries WHERE contract_id = :contract AND job_id = :job AND batch = :batch")
@@ -62,7 +62,7 @@ _NO_CEILING = 2**62
 
 
 @dataclass(frozen=True, slots=True)
-class Used:
+class ContractUsage:
     """What a contract has used: identifiers evaluated and scores in all; within the period that counts now,
     enterprises scored and the scores of the one scored most often; jobs opened within 24 hours."""
 
@@ -74,18 +74,18 @@ class Used:
 
 
 def charge_identifiers(session: Session, contract: Contract, count: int) -> None:
-    """Take ``count`` identifiers from the contract's ceiling; raises ``Refused`` with the count left."""
+    """Take ``count`` identifiers from the contract's ceiling; raises ``NotAllowed`` with the count left."""
     ceiling = contract.ceilings.identifiers
     if count > ceiling or not _add(session, contract.id, IDENTIFIERS, count, ceiling):
         left = max(ceiling - _counted(session, contract.id).get(IDENTIFIERS, 0), 0)
-        raise Refused(
+        raise NotAllowed(
             f"Contract {contract.id} allows {ceiling} identifiers in all (term: identifiers); {left} are left, "
             f"{count} were asked.",
             next_step="ask for fewer, or for a contract with a higher ceiling",
         )
 
 
-def return_identifiers(session: Session, contract_id: str, count: int) -> None:
+def refund_identifiers(session: Session, contract_id: str, count: int) -> None:
     """Give back what ``charge_identifiers`` took."""
     session.execute(_TAKE_BACK, {"contract": contract_id, "counter": IDENTIFIERS, "amount": count})
 
@@ -95,7 +95,7 @@ def charge_scores(
 ) -> None:
     """Count one score of each enterprise (by pseudonym, all different) and write down the inquiries of a job's batch.
 
-    Raises ``Refused`` with the number of enterprises that have had as many scores within the period as the ceiling
+    Raises ``NotAllowed`` with the number of enterprises that have had as many scores within the period as the ceiling
     allows; then the whole batch is refused and the transaction has to be rolled back. Call it with the contract locked.
     """
     ceilings = contract.ceilings
@@ -105,7 +105,7 @@ def charge_scores(
     values: dict[str, Any] = asked | {"since": since, "ceiling": ceilings.scores_per_enterprise}
     spent = int(session.execute(_AT_CEILING[backend], values).scalar_one())
     if spent:
-        raise Refused(
+        raise NotAllowed(
             f"Contract {contract.id} allows {ceilings.scores_per_enterprise} scores an enterprise within "
             f"{ceilings.period_days} days (term: scores_per_enterprise); {spent} of {len(enterprises)} enterprises "
             "in the batch have had them.",
@@ -115,14 +115,14 @@ def charge_scores(
     session.execute(_INQUIRE[backend], asked | {"job": job, "batch": batch, "at": now})
 
 
-def return_scores(session: Session, contract_id: str, job: str, batch: str) -> None:
+def refund_scores(session: Session, contract_id: str, job: str, batch: str) -> None:
     """Give back what ``charge_scores`` took for a job's batch: it was not answered, so nobody inquired."""
     done = session.execute(_TAKE_BACK_INQUIRIES, {"contract": contract_id, "job": job, "batch": batch})
     count = done.rowcount if isinstance(done, CursorResult) else 0
     session.execute(_TAKE_BACK, {"contract": contract_id, "counter": SCORES, "amount": count})
 
 
-def used(session: Session, contract: Contract, now: datetime) -> Used:
+def read_usage(session: Session, contract: Contract, now: datetime) -> ContractUsage:
     """What the contract has used so far."""
     counted = _counted(session, contract.id)
     since = now - timedelta(days=contract.ceilings.period_days)
@@ -133,12 +133,12 @@ def used(session: Session, contract: Contract, now: datetime) -> Used:
         .subquery()
     )
     enterprises, most = session.execute(select(func.count(), func.max(each.c.scores)).select_from(each)).one()
-    return Used(
+    return ContractUsage(
         counted.get(IDENTIFIERS, 0),
         counted.get(SCORES, 0),
         int(enterprises),
         int(most or 0),
-        jobs_opened(session, contract.id, now),
+        count_recent_jobs(session, contract.id, now),
     )
 
 
@@ -149,7 +149,7 @@ def allowance(session: Session, contract: Contract, now: datetime) -> dict[str, 
     enterprise; ``total`` counts all scores ever and ``enterprises`` those scored within the period. ``jobs`` are of the
     last 24 hours. What bounds one request or one job stands beside them.
     """
-    so_far, ceilings = used(session, contract, now), contract.ceilings
+    so_far, ceilings = read_usage(session, contract, now), contract.ceilings
     return {
         "identifiers": _count(ceilings.identifiers, so_far.identifiers),
         "scores": _count(ceilings.scores_per_enterprise, so_far.most_scored)
@@ -176,8 +176,8 @@ def _add(session: Session, contract_id: str, counter: str, amount: int, ceiling:
     return isinstance(done, CursorResult) and done.rowcount == 1
 
 
-def count_return(session: Session, contract_id: str, error: Exception, now: datetime) -> None:
-    """Count that a charge is given back (``check_returns`` bounds their number), if the bank is the cause: not where
-    officers have stopped the contract. Call it with the contract locked, before any entry."""
-    if find(session, contract_id).state is State.ACTIVE:
-        note_return(session, contract_id, error, now=now)
+def count_refund(session: Session, contract_id: str, error: Exception, now: datetime) -> None:
+    """Count that a charge is given back (``check_refund_limit`` bounds their number), if the bank is the cause: not
+    where officers have stopped the contract. Call it with the contract locked, before any entry."""
+    if find_version(session, contract_id).state is ContractState.ACTIVE:
+        tally_refund(session, contract_id, error, now=now)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.store.tables import BatchRow, EntryRow, JobRow
+from lab.bureau.store.tables import BatchRow, JobRow, LedgerEntryRow
 
 _ANSWERED = "answered"
 _MATCH_CHARGED, _MATCH_RETURNED = "match.charged", "match.returned"
@@ -34,7 +34,7 @@ class Delivery:
         return asdict(self) | {"at": self.at.isoformat(timespec="seconds")}
 
 
-def delivered(session: Session, contract_id: str) -> list[Delivery]:
+def list_deliveries(session: Session, contract_id: str) -> list[Delivery]:
     """Everything delivered under a contract, over all its versions, the oldest first."""
     jobs = {row.id: row for row in session.scalars(select(JobRow).where(JobRow.contract_id == contract_id))}
     found = [
@@ -57,10 +57,10 @@ def delivered(session: Session, contract_id: str) -> list[Delivery]:
 
 def _matches(session: Session, contract_id: str, jobs: dict[str, JobRow]) -> list[Delivery]:
     """Answered matches stand in the ledger alone: those charged, less those whose charge was given back."""
-    query = select(EntryRow).where(
-        EntryRow.contract_id == contract_id, EntryRow.kind.in_((_MATCH_CHARGED, _MATCH_RETURNED))
+    query = select(LedgerEntryRow).where(
+        LedgerEntryRow.contract_id == contract_id, LedgerEntryRow.kind.in_((_MATCH_CHARGED, _MATCH_RETURNED))
     )
-    rows = session.scalars(query.order_by(EntryRow.seq)).all()
+    rows = session.scalars(query.order_by(LedgerEntryRow.seq)).all()
     facts = {row.seq: json.loads(row.body)["facts"] for row in rows}
     returned = Counter(facts[row.seq]["request_sha256"] for row in rows if row.kind == _MATCH_RETURNED)
     found = []

@@ -15,10 +15,10 @@ from typing import Any
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import Held
+from lab.bureau.contracts.lifecycle import ContractVersion
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import ContractRow, JobRow
-from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
 OPEN, STOPPED, ENDED = "open", "stopped", "ended"
 DAY = timedelta(hours=24)
@@ -26,7 +26,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class JobTerms:
+class JobParameters:
     """What a bank says when it opens a job: for whom, by which model, and how many enterprises at most."""
 
     recipient: str
@@ -36,13 +36,13 @@ class JobTerms:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class ContractJob:
     """A job as the bureau holds it; ``version`` is the contract's version in force when it was opened."""
 
     contract: str
     id: str
     version: int
-    terms: JobTerms
+    parameters: JobParameters
     epoch: int
     rows_used: int
     state: str
@@ -55,11 +55,11 @@ class Job:
             "job": self.id,
             "state": self.state,
             "version": self.version,
-            "recipient": self.terms.recipient,
-            "model": self.terms.model,
-            "model_version": self.terms.model_version,
+            "recipient": self.parameters.recipient,
+            "model": self.parameters.model,
+            "model_version": self.parameters.model_version,
             "epoch": self.epoch,
-            "rows": self.terms.rows,
+            "rows": self.parameters.rows,
             "rows_used": self.rows_used,
             "opened": self.opened_at.isoformat(timespec="seconds"),
         }
@@ -73,30 +73,32 @@ def lock_contract(session: Session, contract_id: str) -> None:
     session.execute(select(ContractRow.id).where(ContractRow.id == contract_id).with_for_update())
 
 
-def find_job(session: Session, contract_id: str, job_id: str) -> Job | None:
+def find_job(session: Session, contract_id: str, job_id: str) -> ContractJob | None:
     """The job, or None."""
     row = session.get(JobRow, (contract_id, job_id), populate_existing=True)
     return None if row is None else _job(row)
 
 
-def jobs_opened(session: Session, contract_id: str, now: datetime) -> int:
+def count_recent_jobs(session: Session, contract_id: str, now: datetime) -> int:
     """Jobs opened within the last 24 hours, over all versions of the contract."""
     opened = select(func.count()).where(JobRow.contract_id == contract_id, JobRow.opened_at > now - DAY)
     return int(session.scalar(opened) or 0)
 
 
-def open_job(session: Session, held: Held, job_id: str, terms: JobTerms, now: datetime, *, epoch: int, by: str) -> Job:
+def open_job(
+    session: Session, held: ContractVersion, job_id: str, terms: JobParameters, now: datetime, *, epoch: int, by: str
+) -> ContractJob:
     """Open a job in a key epoch. The same id with the same terms is the same job: no new charge, whatever its state.
 
     A job that was stopped with its contract is opened again. Raises ``Conflict`` for the same id with other terms,
-    ``Refused`` when as many jobs as a day allows were opened within 24 hours.
+    ``NotAllowed`` when as many jobs as a day allows were opened within 24 hours.
     """
     contract_id, ceilings = held.contract.id, held.contract.ceilings
     check_job_id(job_id)
     row = session.get(JobRow, (contract_id, job_id), populate_existing=True)
     if row is not None:
         job = _job(row)
-        if job.terms != terms:
+        if job.parameters != terms:
             raise Conflict(
                 f"Job {job_id} of contract {contract_id} was opened with other terms.", next_step="open another job"
             )
@@ -105,9 +107,9 @@ def open_job(session: Session, held: Held, job_id: str, terms: JobTerms, now: da
             session.flush()
             record(session, "job.reopened", contract_id, {"job": job_id, "version": held.version}, by=by)
         return _job(row)
-    opened = jobs_opened(session, contract_id, now)
+    opened = count_recent_jobs(session, contract_id, now)
     if opened >= ceilings.jobs_per_day:
-        raise Refused(
+        raise NotAllowed(
             f"Contract {contract_id} allows {ceilings.jobs_per_day} jobs within 24 hours (term: jobs_per_day); "
             f"{opened} were opened.",
             next_step="try again later, or ask for a contract with a higher ceiling",
@@ -148,27 +150,27 @@ def check_job_id(job_id: str) -> None:
         )
 
 
-def no_job(contract_id: str) -> NotFound:
+def job_not_found(contract_id: str) -> NotFound:
     """The error for a job that was never opened."""
     return NotFound(
         f"Contract {contract_id} has no such job.", next_step=f"open it first: PUT /v1/contracts/{contract_id}/jobs/ID"
     )
 
 
-def check_usable(job: Job) -> None:
-    """Raise ``Refused`` unless the job is open."""
+def check_open(job: ContractJob) -> None:
+    """Raise ``NotAllowed`` unless the job is open."""
     if job.state == STOPPED:
-        raise Refused(
+        raise NotAllowed(
             f"Job {job.id} was stopped with contract {job.contract}.", next_step="open the same job again to go on"
         )
     if job.state != OPEN:
-        raise Refused(f"Job {job.id} of contract {job.contract} has ended.", next_step="open another job")
+        raise NotAllowed(f"Job {job.id} of contract {job.contract} has ended.", next_step="open another job")
 
 
-def use_job(session: Session, job: Job, rows: int) -> None:
+def charge_rows(session: Session, job: ContractJob, rows: int) -> None:
     """Count ``rows`` enterprises against those the job announced; one statement, so that parallel batches add up.
 
-    Raises ``Refused`` beyond them, or if the job is not open any more.
+    Raises ``NotAllowed`` beyond them, or if the job is not open any more.
     """
     used = (
         update(JobRow)
@@ -178,16 +180,16 @@ def use_job(session: Session, job: Job, rows: int) -> None:
     )
     if not _changed(session.execute(used, execution_options={"synchronize_session": False})):
         present = find_job(session, job.contract, job.id) or job
-        check_usable(present)
-        raise Refused(
-            f"Job {job.id} announced {job.terms.rows} enterprises (term: rows_per_job); "
-            f"{job.terms.rows - present.rows_used} are left, {rows} were sent.",
+        check_open(present)
+        raise NotAllowed(
+            f"Job {job.id} announced {job.parameters.rows} enterprises (term: rows_per_job); "
+            f"{job.parameters.rows - present.rows_used} are left, {rows} were sent.",
             next_step="open another job for the others",
         )
 
 
-def give_back_rows(session: Session, contract_id: str, job_id: str, rows: int) -> None:
-    """Take back what ``use_job`` counted."""
+def refund_rows(session: Session, contract_id: str, job_id: str, rows: int) -> None:
+    """Take back what ``charge_rows`` counted."""
     back = (
         update(JobRow)
         .where(JobRow.contract_id == contract_id, JobRow.id == job_id)
@@ -196,11 +198,11 @@ def give_back_rows(session: Session, contract_id: str, job_id: str, rows: int) -
     session.execute(back, execution_options={"synchronize_session": False})
 
 
-def end_job(session: Session, contract_id: str, job_id: str, now: datetime, *, by: str) -> Job:
+def end_job(session: Session, contract_id: str, job_id: str, now: datetime, *, by: str) -> ContractJob:
     """The bank is done with the job; ending it again changes nothing. Raises ``NotFound``."""
     row = session.get(JobRow, (contract_id, job_id), with_for_update=True, populate_existing=True)
     if row is None:
-        raise no_job(contract_id)
+        raise job_not_found(contract_id)
     if row.state != ENDED:
         row.state, row.ended_at = ENDED, now
         session.flush()
@@ -230,12 +232,12 @@ def _changed(done: object) -> bool:
     return isinstance(done, CursorResult) and done.rowcount == 1
 
 
-def _job(row: JobRow) -> Job:
-    return Job(
+def _job(row: JobRow) -> ContractJob:
+    return ContractJob(
         contract=row.contract_id,
         id=row.id,
         version=row.version,
-        terms=JobTerms(row.recipient, row.model, row.model_version, row.rows),
+        parameters=JobParameters(row.recipient, row.model, row.model_version, row.rows),
         epoch=row.epoch,
         rows_used=row.rows_used,
         state=row.state,

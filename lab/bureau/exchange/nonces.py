@@ -7,21 +7,21 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 
-from lab.bureau.store import Store
+from lab.bureau.store import Database
 from lab.bureau.store.tables import NonceRow
 from lab.terms.errors import NotAuthentic
 
 # Twice the age at which a signed request is refused anyhow, so that clocks may differ.
-NONCE_KEPT = timedelta(seconds=1200)
+NONCE_LIFETIME = timedelta(seconds=1200)
 
 
-def note_nonce(store: Store, key: str, nonce: str, now: datetime) -> None:
+def claim_nonce(store: Database, key: str, nonce: str, now: datetime) -> None:
     """Remember the nonce of a request signed with ``key``; raises ``NotAuthentic`` if it was used before."""
     if len(key) != 64 or not 1 <= len(nonce) <= 200:
         raise NotAuthentic("Wanted a key and a nonce of 1 to 200 characters.", next_step="sign the request again")
     try:
         with store.begin() as session:
-            session.execute(delete(NonceRow).where(NonceRow.seen_at < now - NONCE_KEPT))
+            session.execute(delete(NonceRow).where(NonceRow.seen_at < now - NONCE_LIFETIME))
             session.add(NonceRow(key=key, nonce=nonce, seen_at=now))
     except IntegrityError:
         raise NotAuthentic("This request was received before.", next_step="sign each request afresh") from None

@@ -13,18 +13,18 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.contracts.lifecycle import find, standing, versions
-from lab.bureau.contracts.workflow import FINAL
+from lab.bureau.contracts.lifecycle import current_state, find_version, list_versions
+from lab.bureau.contracts.workflow import FINAL_STATES
 from lab.bureau.exchange.jobs import lock_contract
-from lab.bureau.exchange.matching.evaluated_register import ROOT, EvaluatedRegisters
-from lab.bureau.exchange.matching.index import MANIFEST
-from lab.bureau.ledger import BUREAU, record
-from lab.bureau.store import Store
+from lab.bureau.exchange.matching.evaluated_register import EVALUATIONS_ROOT, EvaluatedRegisterStore
+from lab.bureau.exchange.matching.index import MANIFEST_FILE
+from lab.bureau.ledger import BUREAU_ACTOR, record
+from lab.bureau.store import Database
 from lab.bureau.store.tables import BatchRow, ContextRow, ContractRow
 
 
 @dataclass(frozen=True, slots=True)
-class Swept:
+class RetentionSweep:
     """How many files were removed."""
 
     replies: int = 0
@@ -32,44 +32,48 @@ class Swept:
     setups: int = 0
 
 
-def sweep(store: Store, home: BureauHome, now: datetime) -> Swept:
+def sweep(store: Database, home: BureauHome, now: datetime) -> RetentionSweep:
     """Remove what is past its time, contract by contract, each in one transaction with its entry.
 
     A file goes after its transaction, so what is still named is still there; one that a kill left behind is removed by
     the next sweep.
     """
-    with store.read() as session:
+    with store.begin_read() as session:
         ids = list(session.scalars(select(ContractRow.id).order_by(ContractRow.id)))
     replies = contexts = 0
     shortest: int | None = None
     for contract_id in ids:
         with store.begin() as session:
             lock_contract(session, contract_id)
-            days = find(session, contract_id).contract.retention_days
+            days = find_version(session, contract_id).contract.retention_days
             shortest = days if shortest is None else min(days, shortest)
             gone = _release(session, contract_id, now - timedelta(days=days))
             if any(gone):
                 facts = {"replies": gone[0], "contexts": gone[1], "retention_days": days}
-                record(session, "retention.swept", contract_id, facts, by=BUREAU)
+                record(session, "retention.swept", contract_id, facts, by=BUREAU_ACTOR)
         replies, contexts = replies + gone[0], contexts + gone[1]
     _unlink_unnamed(store, home, now)
     setups = _sweep_setups(home, now - timedelta(days=shortest)) if shortest is not None else 0
     if setups:
         with store.begin() as session:
-            record(session, "retention.swept", None, {"setups": setups}, by=BUREAU)
-    return Swept(replies, contexts, setups)
+            record(session, "retention.swept", None, {"setups": setups}, by=BUREAU_ACTOR)
+    return RetentionSweep(replies, contexts, setups)
 
 
-def sweep_ended(store: Store, evaluated: EvaluatedRegisters, now: datetime) -> int:
+def remove_ended_evaluations(store: Database, evaluated: EvaluatedRegisterStore, now: datetime) -> int:
     """Remove what was evaluated for contracts that have ended, of which no version can come into force any more; how
     many registers' values, by contract and epoch."""
-    with store.read() as session:
+    with store.begin_read() as session:
         ids = list(session.scalars(select(ContractRow.id)))
-        lasting = {one for one in ids if any(standing(held, now) not in FINAL for held in versions(session, one))}
-    removed = evaluated.forget_contracts(lambda contract: contract not in lasting)
+        lasting = {
+            one
+            for one in ids
+            if any(current_state(held, now) not in FINAL_STATES for held in list_versions(session, one))
+        }
+    removed = evaluated.remove_contracts(lambda contract: contract not in lasting)
     if removed:
         with store.begin() as session:
-            record(session, "retention.swept", None, {"evaluated": removed}, by=BUREAU)
+            record(session, "retention.swept", None, {"evaluated": removed}, by=BUREAU_ACTOR)
     return removed
 
 
@@ -91,11 +95,11 @@ def _release(session: Session, contract_id: str, before: datetime) -> tuple[int,
     return len(replies), len(contexts)
 
 
-def _unlink_unnamed(store: Store, home: BureauHome, now: datetime) -> None:
+def _unlink_unnamed(store: Database, home: BureauHome, now: datetime) -> None:
     """Remove files that no row names; only old ones, because a new one may not be named yet."""
     old = (now - timedelta(days=1)).timestamp()
     for folder, column in (("batches", BatchRow.file), ("replies", BatchRow.reply_file), ("contexts", ContextRow.file)):
-        with store.read() as session:
+        with store.begin_read() as session:
             named = set(session.scalars(select(column).where(column.is_not(None))))
         for path in sorted(home.path(folder).iterdir()):
             name = f"{folder}/{path.name}"
@@ -110,7 +114,7 @@ def _sweep_setups(home: BureauHome, before: datetime) -> int:
     """Whoever needs a set-up again has it made again, so one time holds for all, the shortest."""
     old = [
         path.parent
-        for path in home.path(ROOT).glob(f"*/*/*/*/*/*/sets/*/{MANIFEST}")
+        for path in home.path(EVALUATIONS_ROOT).glob(f"*/*/*/*/*/*/sets/*/{MANIFEST_FILE}")
         if datetime.fromtimestamp(path.stat().st_mtime, UTC) < before
     ]
     for folder in old:

@@ -17,10 +17,10 @@ from typing import NoReturn, TypeVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.key_management.secret_store import Strongbox
-from lab.terms.errors import Conflict, NotFound, Refused
+from lab.bureau.key_management.secret_store import SecretStore
+from lab.terms.errors import Conflict, NotAllowed, NotFound
 from lab.terms.progress import SILENT, Progress
-from protocols.matching.bureau import ENGINES, Operation, contract_key, generate_key, public_key
+from protocols.matching.bureau import ENGINES, MatchingOperation, compute_public_key, derive_contract_key, generate_key
 
 FIRST_EPOCH = 1
 PSEUDONYM_BYTES = 16
@@ -34,7 +34,7 @@ class BureauKeys:
 
     __slots__ = ("_box", "_matching", "_pseudonym", "_public", "_signing")
 
-    def __init__(self, box: Strongbox, signing: Ed25519PrivateKey, pseudonym: bytes) -> None:
+    def __init__(self, box: SecretStore, signing: Ed25519PrivateKey, pseudonym: bytes) -> None:
         self._box = box
         self._signing = signing
         self._public = signing.public_key().public_bytes_raw().hex()
@@ -44,7 +44,7 @@ class BureauKeys:
     @classmethod
     def create(cls, home: BureauHome) -> BureauKeys:
         """Make the seal key (unless there is one) and every secret; raises ``Conflict`` if there are secrets."""
-        box = Strongbox.make(home)
+        box = SecretStore.create(home)
         if box.has(_SIGNING):
             raise Conflict("This bureau has a signing key already.", next_step="use it, or make another bureau")
         # The signing key is last: a bureau that has one has them all.
@@ -57,13 +57,13 @@ class BureauKeys:
     @classmethod
     def open(cls, home: BureauHome) -> BureauKeys:
         """Open the bureau's secrets; raises ``NotFound``, ``NotAuthentic`` (wrong seal key) or ``InvalidInput``."""
-        box = Strongbox.open(home)
+        box = SecretStore.open(home)
         if not box.has(_SIGNING):
             raise NotFound("This bureau has no signing key.", next_step="run `lab bureau init`")
         return cls._of(box)
 
     @classmethod
-    def _of(cls, box: Strongbox) -> BureauKeys:
+    def _of(cls, box: SecretStore) -> BureauKeys:
         return cls(box, Ed25519PrivateKey.from_private_bytes(box.read(_SIGNING)), box.read(_PSEUDONYM))
 
     @property
@@ -86,10 +86,10 @@ class BureauKeys:
         """
         names = _hashed(self._pseudonym[_FIRST], (code.encode() for code in codes))
         for number in range(_FIRST + 1, keys + 1):
-            names = self.over(names, number)
+            names = self.next_pseudonyms(names, number)
         return names
 
-    def over(self, names: Sequence[str], number: int) -> list[str]:
+    def next_pseudonyms(self, names: Sequence[str], number: int) -> list[str]:
         """The pseudonyms that follow ``names`` under key ``number``; raises ``NotFound`` if that key is missing."""
         if number not in self._pseudonym:
             self._pseudonym[number] = self._box.read(_pseudonym_name(number))
@@ -98,10 +98,10 @@ class BureauKeys:
     def make_pseudonym_key(self, number: int) -> None:
         """Make and seal the pseudonyms' key of that number; one that is there stays, from a rotation that was ended."""
         if not self._box.has(_pseudonym_name(number)):
-            with self._box.changing():
+            with self._box.lock():
                 self._box.put(_pseudonym_name(number), os.urandom(32))
 
-    def hashes_of_settings(self, texts: Sequence[str]) -> list[str]:
+    def hash_settings(self, texts: Sequence[str]) -> list[str]:
         """A keyed hash of each text, the same for ever: the ledger tells by them that a setting changed."""
         return _hashed(self._pseudonym[_FIRST], (one.encode() for one in texts))
 
@@ -110,43 +110,43 @@ class BureauKeys:
         names = {engine: _matching_name(engine, epoch) for engine in ENGINES}
         if all(self._box.has(name) for name in names.values()):
             return
-        with self._box.changing():
+        with self._box.lock():
             for engine, name in names.items():
                 self._box.put(name, generate_key(engine))
 
     def with_matching_key(
-        self, engine: str, epoch: int, contract: str, operation: Operation, use: Callable[[bytes], Result]
+        self, engine: str, epoch: int, contract: str, operation: MatchingOperation, use: Callable[[bytes], Result]
     ) -> Result:
         """Lend the matching key of a contract and operation, made of the secret of ``engine`` in ``epoch``
         (``protocols.matching.key_derivation``), to ``use``, which must not keep it.
 
-        Raises ``Refused`` if the epoch has no secret: it was destroyed, by whichever process, or is not begun.
+        Raises ``NotAllowed`` if the epoch has no secret: it was destroyed, by whichever process, or is not begun.
         """
         name = _matching_name(engine, epoch)
         if not self._box.has(name):
             self._matching.pop((engine, epoch), None)
-            raise Refused(
+            raise NotAllowed(
                 f"The matching key of epoch {epoch} is destroyed, or was never made.",
                 next_step="begin a new job: it is matched and scored under the present keys",
             )
         if (engine, epoch) not in self._matching:
             self._matching[engine, epoch] = self._box.read(name)
-        return use(contract_key(self._matching[engine, epoch], engine, contract, operation))
+        return use(derive_contract_key(self._matching[engine, epoch], engine, contract, operation))
 
-    def matching_public_key(self, engine: str, epoch: int, contract: str, operation: Operation) -> bytes:
+    def matching_public_key(self, engine: str, epoch: int, contract: str, operation: MatchingOperation) -> bytes:
         """P = s·B of a matching key, in the engine's encoding. Raises as ``with_matching_key``."""
-        return self.with_matching_key(engine, epoch, contract, operation, lambda key: public_key(engine, key))
+        return self.with_matching_key(engine, epoch, contract, operation, lambda key: compute_public_key(engine, key))
 
     def destroy_matching_keys(self, epoch: int) -> int:
         """Overwrite and unlink the matching secrets of ``epoch``, and with them every contract's key, and forget them
         here; how many there were."""
         for held in [held for held in self._matching if held[1] == epoch]:
             del self._matching[held]
-        with self._box.changing():
+        with self._box.lock():
             return sum(self._box.destroy(_matching_name(engine, epoch)) for engine in ENGINES)
 
     def reseal(self, seal: str, key_file: Path | None = None, progress: Progress = SILENT) -> int:
-        """Seal every secret under another key; see ``Strongbox.reseal``."""
+        """Seal every secret under another key; see ``SecretStore.reseal``."""
         return self._box.reseal(seal, key_file, progress)
 
     def __repr__(self) -> str:

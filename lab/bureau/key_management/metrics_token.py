@@ -7,26 +7,28 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
-from lab.bureau.configuration.home import alone_in, write_private
+from lab.bureau.configuration.home import lock_folder, write_private
 from lab.terms.errors import InvalidInput
 
-FILE = "metrics.token"
+METRICS_TOKEN_FILE = "metrics.token"
 _LEAST = 16
 
 
 def metrics_token(folder: Path) -> str:
     """The token in the bureau's ``folder``; raises ``InvalidInput`` for a file that holds none."""
-    file = folder / FILE
-    with alone_in(folder / "executors"):
+    file = folder / METRICS_TOKEN_FILE
+    with lock_folder(folder / "executors"):
         if not file.exists():
             write_private(file, secrets.token_urlsafe(32).encode() + b"\n")
         token = file.read_text("ascii", errors="replace").strip()
     if len(token) < _LEAST:
-        raise InvalidInput(f"Wanted a token of at least {_LEAST} characters in {FILE}.", next_step=f"remove {file}")
+        raise InvalidInput(
+            f"Wanted a token of at least {_LEAST} characters in {METRICS_TOKEN_FILE}.", next_step=f"remove {file}"
+        )
     return token
 
 
-def prometheus(file: Path, address: str, *, tls: bool) -> str:
+def prometheus_configuration(file: Path, address: str, *, tls: bool) -> str:
     """What stands in Prometheus's configuration (``scrape_configs``) so that it reads the figures."""
     return "\n".join(
         (

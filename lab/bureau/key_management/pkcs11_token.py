@@ -1,8 +1,8 @@
 """The seal key in a PKCS#11 token (a hardware security module), by python-pkcs11: the key works there and stays there.
 
 The token holds one secret key that is sensitive and cannot be extracted; each sealed value asks it for one HMAC-SHA-256
-(``lab.terms.keys.sealing.token_input``), so its PIN alone opens nothing away from the token. The library comes with the
-extra ``shulab[hsm]`` and is loaded when a token is named, never before.
+(``lab.terms.keys.sealing.token_kdf_input``), so its PIN alone opens nothing away from the token. The library comes with
+the extra ``shulab[hsm]`` and is loaded when a token is named, never before.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import unquote
 
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused, Unreachable
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound, Unreachable
 from lab.terms.keys.sealing import SealKey
 
 SCHEME = "pkcs11:"
@@ -28,7 +28,7 @@ _TURN = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
-class TokenPlace:
+class HsmKeyLocation:
     """Where the key is: the vendor's library, the token's label, the key's label, and a file with the PIN, if any."""
 
     module: str
@@ -37,7 +37,7 @@ class TokenPlace:
     pin_file: Path | None = None
 
     @classmethod
-    def parse(cls, text: str) -> TokenPlace:
+    def parse(cls, text: str) -> HsmKeyLocation:
         """From ``pkcs11:module=FILE;token=LABEL;object=LABEL[;pin-file=FILE]``, percent-encoded as in RFC 7512.
 
         Raises ``InvalidInput`` for anything else; a PIN has no place in it.
@@ -54,11 +54,11 @@ class TokenPlace:
         return cls(found["module"], found["token"], found["object"], pin_file)
 
 
-def token_key(place: TokenPlace, *, make: bool = False) -> SealKey:
+def open_hsm_key(place: HsmKeyLocation, *, make: bool = False) -> SealKey:
     """The seal key in a token; ``make``: generate it there if there is none of this label.
 
     Raises ``NotFound`` for a missing library, extra, token or key, ``NotAuthentic`` for a wrong or blocked PIN,
-    ``Refused`` for a key that could be taken out of the token, ``Unreachable`` when the token fails.
+    ``NotAllowed`` for a key that could be taken out of the token, ``Unreachable`` when the token fails.
     """
     with _session(place, writing=make) as session:
         _find_key(session, place, make=make)
@@ -84,7 +84,7 @@ def _load() -> ModuleType:
 
 
 @contextmanager
-def _session(place: TokenPlace, *, writing: bool = False) -> Iterator[Any]:
+def _session(place: HsmKeyLocation, *, writing: bool = False) -> Iterator[Any]:
     """A signed-in session, and the library's failures in our words."""
     library = _load()
     faults = library.exceptions
@@ -108,7 +108,7 @@ def _session(place: TokenPlace, *, writing: bool = False) -> Iterator[Any]:
         ) from None
 
 
-def _find_token(library: ModuleType, place: TokenPlace) -> Any:
+def _find_token(library: ModuleType, place: HsmKeyLocation) -> Any:
     try:
         module = library.lib(place.module)
     except (RuntimeError, OSError):  # also PKCS11Error
@@ -126,7 +126,7 @@ def _find_token(library: ModuleType, place: TokenPlace) -> Any:
         ) from None
 
 
-def _find_key(session: Any, place: TokenPlace, *, make: bool = False) -> Any:
+def _find_key(session: Any, place: HsmKeyLocation, *, make: bool = False) -> Any:
     library = _load()
     kind = library.ObjectClass.SECRET_KEY
     try:
@@ -152,14 +152,14 @@ def _find_key(session: Any, place: TokenPlace, *, make: bool = False) -> Any:
             next_step="give the key a label of its own",
         ) from None
     if key[library.Attribute.EXTRACTABLE] or not key[library.Attribute.SENSITIVE]:
-        raise Refused(
+        raise NotAllowed(
             f"The key {place.object} can be taken out of the token {place.token}.",
             next_step="name a key that is sensitive and not extractable; `lab bureau init --seal` makes one",
         )
     return key
 
 
-def _pin(place: TokenPlace) -> str:
+def _pin(place: HsmKeyLocation) -> str:
     """From the pin-file, else from the environment; asked for each time, so that no object of ours holds it."""
     if place.pin_file is not None:
         if not place.pin_file.is_file():

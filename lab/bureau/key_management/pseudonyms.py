@@ -13,29 +13,32 @@ from typing import Protocol
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.store.tables import PseudonymRow
+from lab.bureau.store.tables import PseudonymKeyCountRow
 
-ONLY = 1
+SINGLE_ROW_ID = 1
 """The one row of the table."""
 
 
-class Pseudonyms(Protocol):
+class Pseudonymiser(Protocol):
     """Whoever gives enterprises their pseudonyms under so many keys: ``lab.bureau.key_management.keys.BureauKeys``."""
 
-    def pseudonyms(self, codes: Sequence[str], keys: int) -> list[str]: ...
+    def pseudonyms(self, codes: Sequence[str], keys: int) -> list[str]:
+        """The pseudonym of each enterprise under that many keys, in the order of ``codes``."""
 
 
-def keys_in_use(session: Session) -> int:
+def count_pseudonym_keys(session: Session) -> int:
     """Under how many keys, one over another, this database stands; no rotation ends before this transaction does.
 
     On SQLite that holds by itself: who reads sees one state, and there is one writer.
     """
-    found = session.scalar(select(PseudonymRow.keys).where(PseudonymRow.id == ONLY).with_for_update(read=True))
+    found = session.scalar(
+        select(PseudonymKeyCountRow.keys).where(PseudonymKeyCountRow.id == SINGLE_ROW_ID).with_for_update(read=True)
+    )
     if found is None:
         raise RuntimeError("the store does not say under how many keys its pseudonyms are")
     return found
 
 
-def pseudonyms_of(session: Session, keys: Pseudonyms, codes: Sequence[str]) -> list[str]:
+def current_pseudonyms(session: Session, keys: Pseudonymiser, codes: Sequence[str]) -> list[str]:
     """The pseudonym of each code as it stands in the database now: 32 hexadecimal digits."""
-    return keys.pseudonyms(codes, keys_in_use(session))
+    return keys.pseudonyms(codes, count_pseudonym_keys(session))

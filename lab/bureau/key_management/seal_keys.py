@@ -14,30 +14,31 @@ import stat
 from pathlib import Path
 
 from lab.bureau.configuration.home import BureauHome, write_private
-from lab.bureau.key_management.pkcs11_token import SCHEME, TokenPlace, token_key
+from lab.bureau.key_management.pkcs11_token import SCHEME, HsmKeyLocation, open_hsm_key
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.keys.sealing import SealKey
 
-FILE, ENVIRONMENT = "file", "environment"
-KEY_VARIABLE = "SHULAB_BUREAU_SEAL_KEY"
+FILE_SEAL, ENVIRONMENT_SEAL = "file", "environment"
+SEAL_KEY_VARIABLE = "SHULAB_BUREAU_SEAL_KEY"
 _FILE_BYTES = 32
 
 
-def check_seal(seal: str) -> None:
+def check_seal_setting(seal: str) -> None:
     """Raise ``InvalidInput`` unless ``seal`` names a source."""
     if seal.startswith(SCHEME):
-        TokenPlace.parse(seal)
-    elif seal not in (FILE, ENVIRONMENT):
+        HsmKeyLocation.parse(seal)
+    elif seal not in (FILE_SEAL, ENVIRONMENT_SEAL):
         raise InvalidInput(
-            f"Wanted `{FILE}`, `{ENVIRONMENT}` or `{SCHEME}...` to seal the bureau's secrets; found another word.",
+            f"Wanted `{FILE_SEAL}`, `{ENVIRONMENT_SEAL}` or `{SCHEME}...` to seal the bureau's secrets; "
+            "found another word.",
             next_step="correct --seal, or `seal` in the settings",
         )
 
 
-def check_source(seal: str) -> None:
+def check_seal_source(seal: str) -> None:
     """Raise what ``find_seal_key`` raises unless the environment or token can seal; in a token a key is made."""
-    check_seal(seal)
-    if seal != FILE:
+    check_seal_setting(seal)
+    if seal != FILE_SEAL:
         find_seal_key(seal, Path(), make=True)
 
 
@@ -48,15 +49,15 @@ def open_seal_key(home: BureauHome) -> SealKey:
 
 def find_seal_key(seal: str, key_file: Path, *, make: bool = False) -> SealKey:
     """The seal key that ``seal`` names; ``make``: where a file or a token has none yet, make one there."""
-    check_seal(seal)
+    check_seal_setting(seal)
     if seal.startswith(SCHEME):
-        return token_key(TokenPlace.parse(seal), make=make)
-    if seal == ENVIRONMENT:
-        value = os.environ.get(KEY_VARIABLE)
+        return open_hsm_key(HsmKeyLocation.parse(seal), make=make)
+    if seal == ENVIRONMENT_SEAL:
+        value = os.environ.get(SEAL_KEY_VARIABLE)
         if value is None:
             raise NotFound(
                 "The bureau's secrets are sealed under a key in the environment; there is none.",
-                next_step=f"set {KEY_VARIABLE}, for example from your secret store",
+                next_step=f"set {SEAL_KEY_VARIABLE}, for example from your secret store",
             )
         return SealKey.from_environment(value)
     if make and not key_file.exists():

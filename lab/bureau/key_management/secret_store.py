@@ -17,7 +17,13 @@ from pathlib import Path
 from typing import NoReturn
 
 from lab.bureau.configuration.home import BureauHome, change_settings, sync_folder, write_private
-from lab.bureau.key_management.seal_keys import FILE, check_private, check_seal, find_seal_key, open_seal_key
+from lab.bureau.key_management.seal_keys import (
+    FILE_SEAL,
+    check_private,
+    check_seal_setting,
+    find_seal_key,
+    open_seal_key,
+)
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.terms.keys.sealing import SealKey, open_sealed, seal
 from lab.terms.progress import SILENT, Progress
@@ -26,7 +32,7 @@ _SEALED, _NEXT = ".sealed", ".next"
 _LOCK = ".lock"
 
 
-class Strongbox:
+class SecretStore:
     """The sealed secrets of one bureau, by name. Safe to use from several threads and processes."""
 
     __slots__ = ("_folder", "_home", "_key")
@@ -35,17 +41,17 @@ class Strongbox:
         self._home, self._folder, self._key = home.folder, home.folder / "keys", key
 
     @classmethod
-    def make(cls, home: BureauHome) -> Strongbox:
+    def create(cls, home: BureauHome) -> SecretStore:
         """An empty box; the seal key is made if its file or token has none."""
         return cls(home, find_seal_key(home.settings.seal, home.key_file, make=True))
 
     @classmethod
-    def open(cls, home: BureauHome) -> Strongbox:
+    def open(cls, home: BureauHome) -> SecretStore:
         """The box of this bureau, and what an interrupted sealing left is finished."""
         check_private(home.folder / "keys")
         box = cls(home, open_seal_key(home))
         if any(box._folder.glob(f"*{_NEXT}")):
-            with box.changing():
+            with box.lock():
                 # What is half done may be another process's, which has ended meanwhile and changed the settings.
                 box._key = open_seal_key(BureauHome.open(box._home))
                 box._finish()
@@ -100,19 +106,19 @@ class Strongbox:
         ``key_file`` goes with the setting ``file``; None: the default. Raises what opening either key raises, before
         anything is changed.
         """
-        check_seal(seal_setting)
+        check_seal_setting(seal_setting)
         _check_environment()
         home = BureauHome.open(self._home)
         changes = {"seal": seal_setting, "key_file": ""}
-        if seal_setting == FILE and key_file is not None:
+        if seal_setting == FILE_SEAL and key_file is not None:
             changes["key_file"] = str(key_file.expanduser().absolute())
         new_file = Path(changes["key_file"]) if changes["key_file"] else self._folder / "seal.key"
-        if (home.settings.seal, home.key_file) == (seal_setting, new_file) and seal_setting == FILE:
+        if (home.settings.seal, home.key_file) == (seal_setting, new_file) and seal_setting == FILE_SEAL:
             raise InvalidInput(
                 "Wanted another source of the seal key; this is the present one.", next_step="name a new --key-file"
             )
         new = find_seal_key(seal_setting, new_file, make=True)
-        with self.changing():
+        with self.lock():
             names = sorted(file.name.removesuffix(_SEALED) for file in self._folder.glob(f"*{_SEALED}"))
             with progress.stage("seal", len(names)) as stage:
                 for name in names:
@@ -124,7 +130,7 @@ class Strongbox:
         return len(names)
 
     @contextmanager
-    def changing(self) -> Iterator[None]:
+    def lock(self) -> Iterator[None]:
         """Wait until no other process changes the box, and keep them from it; a process that dies lets go."""
         descriptor = os.open(self._folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o600)
         try:

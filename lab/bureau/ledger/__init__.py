@@ -4,7 +4,7 @@ Entries hold hashes, counts and names of contracts, models and registers; never 
 writes, ``Ledger`` reads: it signs tree heads, proves, gives receipts and exports.
 """
 
-from lab.bureau.ledger.entries import BUREAU, LOCAL, record
-from lab.terms.ledger.tree import Entry, Fact
+from lab.bureau.ledger.entries import BUREAU_ACTOR, LOCAL_ACTOR, record
+from lab.terms.ledger.tree import Fact, LedgerEntry
 
-__all__ = ["BUREAU", "LOCAL", "Entry", "Fact", "record"]
+__all__ = ["BUREAU_ACTOR", "LOCAL_ACTOR", "Fact", "LedgerEntry", "record"]

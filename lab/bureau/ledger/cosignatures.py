@@ -15,22 +15,22 @@ from sqlalchemy.exc import IntegrityError
 
 from lab.bureau.configuration.settings import WitnessSetting
 from lab.bureau.ledger.log import Ledger
-from lab.bureau.store import Store
+from lab.bureau.store import Database
 from lab.bureau.store.tables import CosignatureRow
 from lab.terms.errors import NotAuthentic, NotFound
-from lab.terms.ledger.tree import SignedHead
+from lab.terms.ledger.tree import SignedTreeHead
 from lab.terms.witnessing.checkpoint import SignedCheckpoint, sign_checkpoint
-from lab.terms.witnessing.consistency_proof import AddCheckpoint
-from lab.terms.witnessing.cosignature import AHEAD, Cosignature, read_cosignature
-from lab.terms.witnessing.signed_note import MOST_SIGNATURES, NoteKey, NoteSignature
+from lab.terms.witnessing.consistency_proof import AddCheckpointRequest
+from lab.terms.witnessing.cosignature import CLOCK_TOLERANCE, Cosignature, read_cosignature
+from lab.terms.witnessing.signed_note import MAX_SIGNATURES, NoteKey, NoteSignature
 
 
-class Cosigning:
+class CosigningService:
     """Checkpoints of one bureau's ledger and the cosignatures on them. Safe to use from several threads."""
 
     def __init__(
         self,
-        store: Store,
+        store: Database,
         ledger: Ledger,
         bureau_key: str,
         sign: Callable[[bytes], bytes],
@@ -40,34 +40,34 @@ class Cosigning:
         self._store, self._ledger, self._key, self._sign, self._now = store, ledger, bureau_key, sign, clock
         self.witnesses = tuple(witnesses)
 
-    def last_size(self, witness: NoteKey) -> int:
+    def last_cosigned_size(self, witness: NoteKey) -> int:
         """The size of the newest head that this witness has cosigned, as far as is known here; 0 for none."""
         query = select(func.max(CosignatureRow.size)).where(CosignatureRow.public_key == witness.public_key)
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return session.scalar(query) or 0
 
-    def behind(self) -> int:
+    def witness_lag(self) -> int:
         """How many entries of the newest head lack the cosignature of the witness that is furthest behind."""
         newest = self._ledger.newest_head()
         if newest is None or not self.witnesses:
             return 0
-        return newest.size - min(self.last_size(witness.parsed) for witness in self.witnesses)
+        return newest.size - min(self.last_cosigned_size(witness.verifier_key) for witness in self.witnesses)
 
-    def request(self, head: SignedHead, old: int) -> AddCheckpoint:
+    def make_request(self, head: SignedTreeHead, old: int) -> AddCheckpointRequest:
         """What asks a witness, who has cosigned ``old`` entries, to cosign ``head``; raises ``NotFound`` if it has
         cosigned more."""
-        return AddCheckpoint(old, self._ledger.prove_growth(old, head.size), self._signed(head))
+        return AddCheckpointRequest(old, self._ledger.consistency_hashes(old, head.size), self._signed(head))
 
-    def keep(self, witness: NoteKey, head: SignedHead, lines: Iterable[NoteSignature]) -> Cosignature:
+    def save_cosignature(self, witness: NoteKey, head: SignedTreeHead, lines: Iterable[NoteSignature]) -> Cosignature:
         """Keep the witness's cosignature of ``head`` among these lines; others are passed over.
 
         Raises ``NotAuthentic`` if it is not there, does not verify, or is of the future.
         """
         checkpoint = self._signed(head)
         for line in lines:
-            if line.is_by(witness):
+            if line.claims_key(witness):
                 found = read_cosignature(witness, line, checkpoint.note.text)
-                if found.time <= self._now() + AHEAD:
+                if found.time <= self._now() + CLOCK_TOLERANCE:
                     self._store_line(head.size, found, str(line))
                     return found
         raise NotAuthentic(
@@ -85,10 +85,10 @@ class Cosigning:
         if keys:
             counted = counted.where(CosignatureRow.public_key.in_(keys))
         best = counted.order_by(func.count().desc(), CosignatureRow.size.desc()).limit(1)
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             size = session.scalar(best)
             query = select(CosignatureRow.line).where(CosignatureRow.size == size).order_by(CosignatureRow.public_key)
-            lines = [] if size is None else list(session.scalars(query.limit(MOST_SIGNATURES - 1)))
+            lines = [] if size is None else list(session.scalars(query.limit(MAX_SIGNATURES - 1)))
         head = self._ledger.head(size)
         if head.size < covering:
             raise NotFound(
@@ -97,11 +97,11 @@ class Cosigning:
             )
         return self._signed(head).with_signatures(tuple(NoteSignature.parse(line) for line in lines))
 
-    def newest_head(self) -> SignedHead | None:
+    def newest_head(self) -> SignedTreeHead | None:
         """The newest head that was signed, or None."""
         return self._ledger.newest_head()
 
-    def _signed(self, head: SignedHead) -> SignedCheckpoint:
+    def _signed(self, head: SignedTreeHead) -> SignedCheckpoint:
         return sign_checkpoint(self._key, self._sign, head.size, head.root)
 
     def _store_line(self, size: int, found: Cosignature, line: str) -> None:

@@ -10,21 +10,21 @@ from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 from stdnum.cn import uscc
 
-from lab.bureau.store.tables import EntryRow, LedgerSizeRow
+from lab.bureau.store.tables import LedgerEntryRow, LedgerSizeRow
 from lab.terms.errors import InvalidInput
-from lab.terms.ledger.entry_kinds import KINDS
-from lab.terms.ledger.tree import Entry, Fact, entry_input, hash_leaf, write_body
+from lab.terms.ledger.entry_kinds import ENTRY_KINDS
+from lab.terms.ledger.tree import Fact, LedgerEntry, encode_entry, entry_signing_input, hash_leaf
 
-LOCAL, BUREAU = "local", "bureau"
+LOCAL_ACTOR, BUREAU_ACTOR = "local", "bureau"
 """Who did it, where it was neither a bank nor a person: a command on the bureau's machine, or the service itself."""
 _BY = re.compile(r"local|bureau|(bank|person):[^\s:]{1,100}")
 # Below the mapper, which takes three times as long: every answer to a bank waits for an entry.
 _NEXT = update(LedgerSizeRow).values(size=LedgerSizeRow.size + 1).returning(LedgerSizeRow.size)
-_INSERT = insert(EntryRow)
+_INSERT = insert(LedgerEntryRow)
 _LIKE_A_CODE = re.compile(r"(?<![0-9A-Z])[0-9A-HJ-NPQRTUWXY]{18}(?![0-9A-Z])", re.IGNORECASE)
 
 
-def record(session: Session, kind: str, contract: str | None, facts: Mapping[str, Fact], *, by: str) -> Entry:
+def record(session: Session, kind: str, contract: str | None, facts: Mapping[str, Fact], *, by: str) -> LedgerEntry:
     """Append an entry in ``session``'s transaction, which also makes the change that the entry tells of.
 
     ``kind`` is one of ``lab.terms.ledger.entry_kinds``. ``by`` is who did it: ``bank:<id>``, ``person:<account>``,
@@ -34,7 +34,7 @@ def record(session: Session, kind: str, contract: str | None, facts: Mapping[str
     Call it last in the transaction: it takes the lock that puts all writers of the ledger in a line, and holding it
     while waiting for another lock could stop both.
     """
-    if kind not in KINDS:
+    if kind not in ENTRY_KINDS:
         raise ValueError(f"{kind!r} is no kind of entry; lab.terms.ledger.entry_kinds lists them")
     if not _BY.fullmatch(by):
         raise ValueError("an entry is by bank:<id>, person:<account>, local or bureau")
@@ -46,12 +46,12 @@ def record(session: Session, kind: str, contract: str | None, facts: Mapping[str
     connection = session.connection()
     seq: int = connection.execute(_NEXT).scalar_one()
     time = datetime.now(UTC)
-    body = write_body(seq, time, kind, contract, facts, by)
+    body = encode_entry(seq, time, kind, contract, facts, by)
     leaf = hash_leaf(body).hex()
-    signature: str = sign(entry_input(body)).hex()
+    signature: str = sign(entry_signing_input(body)).hex()
     row = {"seq": seq, "time": time, "kind": kind, "contract_id": contract, "body": body.decode()}
     connection.execute(_INSERT, row | {"leaf": leaf, "signature": signature})
-    return Entry(seq, time, kind, contract, by, dict(facts), leaf)
+    return LedgerEntry(seq, time, kind, contract, by, dict(facts), leaf)
 
 
 def _check(facts: Mapping[str, Fact]) -> None:
@@ -72,11 +72,11 @@ def _check(facts: Mapping[str, Fact]) -> None:
 
 def read_entries(
     session: Session, *, after: int = 0, kind: str | None = None, contract: str | None = None, limit: int = 100
-) -> Iterator[EntryRow]:
+) -> Iterator[LedgerEntryRow]:
     """Entries after number ``after`` in order, at most ``limit``."""
-    query = select(EntryRow).where(EntryRow.seq > after).order_by(EntryRow.seq).limit(limit)
+    query = select(LedgerEntryRow).where(LedgerEntryRow.seq > after).order_by(LedgerEntryRow.seq).limit(limit)
     if kind is not None:
-        query = query.where(EntryRow.kind == kind)
+        query = query.where(LedgerEntryRow.kind == kind)
     if contract is not None:
-        query = query.where(EntryRow.contract_id == contract)
+        query = query.where(LedgerEntryRow.contract_id == contract)
     yield from session.scalars(query)

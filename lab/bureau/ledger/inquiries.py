@@ -14,9 +14,9 @@ from typing import Any
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.key_management.pseudonyms import Pseudonyms, pseudonyms_of
+from lab.bureau.key_management.pseudonyms import Pseudonymiser, current_pseudonyms
 from lab.bureau.ledger.entries import record
-from lab.bureau.store import Store
+from lab.bureau.store import Database
 from lab.bureau.store.tables import (
     BankRow,
     BatchRow,
@@ -27,7 +27,7 @@ from lab.bureau.store.tables import (
     JobRow,
 )
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, normalise
+from lab.terms.identifiers import IdKind, normalise_identifiers
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Inquiry:
         return asdict(self) | {"at": self.at.isoformat(timespec="seconds")}
 
 
-def read_inquiries(store: Store, code: str, keys: Pseudonyms, *, by: str) -> list[Inquiry]:
+def read_inquiries(store: Database, code: str, keys: Pseudonymiser, *, by: str) -> list[Inquiry]:
     """All inquiries about the enterprise with this code, the oldest first. That they were read, and by whom, is
     recorded; about which enterprise stands beside the ledger, by pseudonym, because an entry is for ever and a
     pseudonym is not.
@@ -59,11 +59,11 @@ def read_inquiries(store: Store, code: str, keys: Pseudonyms, *, by: str) -> lis
     ``lab.terms.identifiers``, so both are looked for. Raises ``InvalidInput`` for a code that can be neither.
     """
     kinds: tuple[IdKind, ...] = ("uscc", "opaque")
-    codes = sorted({one for kind in kinds if (one := normalise([code], kind).codes[0]) is not None})
+    codes = sorted({one for kind in kinds if (one := normalise_identifiers([code], kind).codes[0]) is not None})
     if not codes:
         raise InvalidInput("Wanted an enterprise's code; found none that a register can hold.", next_step="check it")
     with store.begin() as session:
-        pseudonyms = pseudonyms_of(session, keys, codes)
+        pseudonyms = current_pseudonyms(session, keys, codes)
         found = _read(session, pseudonyms)
         entry = record(session, "inquiries.read", None, {"inquiries": len(found)}, by=by)
         session.add_all(InquiryReadRow(entry_seq=entry.seq, enterprise=one) for one in pseudonyms)

@@ -18,16 +18,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.bureau.ledger.entries import read_entries, record
-from lab.bureau.store import Store
-from lab.bureau.store.tables import EntryRow, LedgerSizeRow, TreeHeadRow
+from lab.bureau.store import Database
+from lab.bureau.store.tables import LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.keys.party import Party
-from lab.terms.ledger.entry_kinds import KINDS
-from lab.terms.ledger.export import write_entry, write_header
+from lab.terms.ledger.entry_kinds import ENTRY_KINDS
+from lab.terms.ledger.export import encode_export_entry, encode_export_header
 from lab.terms.ledger.receipt import SCHEMA as RECEIPT_SCHEMA
 from lab.terms.ledger.receipt import Receipt
-from lab.terms.ledger.tree import LEAF_BYTES, LeafTree, Proof, SignedHead, head_input
-from lab.terms.witnessing.consistency_proof import prove
+from lab.terms.ledger.tree import LEAF_BYTES, MerkleTree, Proof, SignedTreeHead, head_signing_input
+from lab.terms.witnessing.consistency_proof import build_consistency_proof
 
 _PAGE = 1000
 """Entries read at once for an export, so that no transaction stays open while a slow reader takes them."""
@@ -43,49 +43,51 @@ class Ledger:
 
     def __init__(
         self,
-        store: Store,
+        store: Database,
         party: Callable[[], Party],
         sign: Callable[[bytes], bytes],
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._store, self._party, self._sign, self._now = store, party, sign, clock
-        self._tree = LeafTree()
+        self._tree = MerkleTree()
         self._lock = threading.RLock()
 
     def size(self) -> int:
         """How many entries there are."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             return _size(session)
 
-    def newest_head(self) -> SignedHead | None:
+    def newest_head(self) -> SignedTreeHead | None:
         """The newest head that was signed, or None."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             row = _newest(session)
             return None if row is None else _head(row)
 
-    def head(self, size: int | None = None) -> SignedHead:
+    def head(self, size: int | None = None) -> SignedTreeHead:
         """The newest signed head (one is signed now if there is none), or that of ``size``; raises ``NotFound``."""
         if size is None:
             return self.newest_head() or self.sign_head()
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             row = session.get(TreeHeadRow, size)
         if row is None:
             raise NotFound(f"No tree head of {size} entries was signed.", next_step="ask for the newest head")
         return _head(row)
 
-    def sign_head(self) -> SignedHead:
+    def sign_head(self) -> SignedTreeHead:
         """Sign a head over all entries there are, and keep it; if the newest head covers them all, that one is given.
 
         Raises ``InvalidInput`` when the entries contradict a head that was signed before.
         """
         with self._lock:
-            with self._store.read() as session:
+            with self._store.begin_read() as session:
                 self._follow(session)
                 size, newest = len(self._tree), _newest(session)
             if newest is not None and newest.size == size:
                 return _head(newest)
             root, time = self._tree.get_root(size).hex(), self._now()
-            row = TreeHeadRow(size=size, root=root, time=time, signature=self._sign(head_input(size, root, time)).hex())
+            row = TreeHeadRow(
+                size=size, root=root, time=time, signature=self._sign(head_signing_input(size, root, time)).hex()
+            )
             try:
                 with self._store.begin() as session:
                     session.add(row)
@@ -111,15 +113,15 @@ class Ledger:
             proof: Proof = self._tree.prove_consistency(first, second).serialize()
             return proof
 
-    def prove_growth(self, first: int, second: int) -> tuple[bytes, ...]:
+    def consistency_hashes(self, first: int, second: int) -> tuple[bytes, ...]:
         """The same proof as a list of hashes (RFC 6962, 2.1.2), also from the empty tree; raises ``NotFound``."""
         with self._lock:
             self._reach(second)
             if not 0 <= first <= second:
                 raise NotFound(f"Wanted a size from 0 to {second} to prove from.", next_step="choose one of them")
-            return prove(self._tree.range_root, first, second)
+            return build_consistency_proof(self._tree.range_root, first, second)
 
-    def proven_entry(self, seq: int) -> dict[str, Any]:
+    def entry_with_proof(self, seq: int) -> dict[str, Any]:
         """Entry ``seq`` (``entry``), the proof that it is in the ledger (``inclusion``), and the head that the proof
         leads to (``head``), which is signed now if none covers the entry.
 
@@ -134,12 +136,12 @@ class Ledger:
     def receipt(self, seq: int, of: type[AnyReceipt]) -> AnyReceipt:
         """The receipt of this class for entry ``seq``; as ``proven_entry``. Raises ``InvalidInput`` for an entry of
         another kind."""
-        return of.read({"schema": RECEIPT_SCHEMA} | self.proven_entry(seq))
+        return of.read({"schema": RECEIPT_SCHEMA} | self.entry_with_proof(seq))
 
     def entry(self, seq: int) -> dict[str, Any]:
         """The body of entry ``seq``; raises ``NotFound``."""
-        with self._store.read() as session:
-            row = session.get(EntryRow, seq)
+        with self._store.begin_read() as session:
+            row = session.get(LedgerEntryRow, seq)
         if row is None:
             raise NotFound(f"The ledger has no entry {seq}.", next_step="see its size with `lab audit head`")
         return read_body(row)
@@ -149,9 +151,11 @@ class Ledger:
     ) -> list[dict[str, Any]]:
         """The bodies of entries after number ``after``, in order, at most ``limit``; raises ``InvalidInput`` for a kind
         that there is none of."""
-        if kind is not None and kind not in KINDS:
-            raise InvalidInput("Wanted a kind of entry; found another word.", next_step=f"one of {', '.join(KINDS)}")
-        with self._store.read() as session:
+        if kind is not None and kind not in ENTRY_KINDS:
+            raise InvalidInput(
+                "Wanted a kind of entry; found another word.", next_step=f"one of {', '.join(ENTRY_KINDS)}"
+            )
+        with self._store.begin_read() as session:
             rows = read_entries(session, after=after, kind=kind, contract=contract, limit=limit)
             return [read_body(row) for row in rows]
 
@@ -164,19 +168,21 @@ class Ledger:
             record(session, "ledger.exported", None, {"entries": _size(session)}, by=by)
         return self._lines(self.sign_head())
 
-    def _lines(self, head: SignedHead) -> Iterator[bytes]:
-        yield write_header(self._party(), self._now())
+    def _lines(self, head: SignedTreeHead) -> Iterator[bytes]:
+        yield encode_export_header(self._party(), self._now())
         done = 0
         while done < head.size:
-            with self._store.read() as session:
-                query = select(EntryRow.body, EntryRow.leaf, EntryRow.signature)
-                query = query.where(EntryRow.seq > done, EntryRow.seq <= head.size).order_by(EntryRow.seq)
+            with self._store.begin_read() as session:
+                query = select(LedgerEntryRow.body, LedgerEntryRow.leaf, LedgerEntryRow.signature)
+                query = query.where(LedgerEntryRow.seq > done, LedgerEntryRow.seq <= head.size).order_by(
+                    LedgerEntryRow.seq
+                )
                 page = session.execute(query.limit(_PAGE)).all()
             if not page:
                 raise InvalidInput(f"Ledger entry {done + 1} is missing.", next_step="compare with a copy")
-            yield b"".join(write_entry(body.encode(), leaf, signature) for body, leaf, signature in page)
+            yield b"".join(encode_export_entry(body.encode(), leaf, signature) for body, leaf, signature in page)
             done += len(page)
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             query_heads = select(TreeHeadRow).where(TreeHeadRow.size <= head.size).order_by(TreeHeadRow.size)
             heads = [_head(row) for row in session.scalars(query_heads)]
         for one in heads:
@@ -184,7 +190,7 @@ class Ledger:
 
     def _reach(self, size: int) -> None:
         if size > len(self._tree):
-            with self._store.read() as session:
+            with self._store.begin_read() as session:
                 self._follow(session)
         if size > len(self._tree):
             raise NotFound(f"The ledger has {len(self._tree)} entries, not {size}.", next_step="ask for a smaller size")
@@ -196,9 +202,11 @@ class Ledger:
         """
         newest = _newest(session)
         size, known = _size(session), len(self._tree)
-        query = select(EntryRow.seq, EntryRow.leaf).where(EntryRow.seq > known, EntryRow.seq <= size)
+        query = select(LedgerEntryRow.seq, LedgerEntryRow.leaf).where(
+            LedgerEntryRow.seq > known, LedgerEntryRow.seq <= size
+        )
         leaves = bytearray()
-        with session.execute(query.order_by(EntryRow.seq), execution_options={"yield_per": 10_000}) as rows:
+        with session.execute(query.order_by(LedgerEntryRow.seq), execution_options={"yield_per": 10_000}) as rows:
             for seq, leaf in rows:
                 if seq != known + len(leaves) // LEAF_BYTES + 1:
                     break
@@ -208,14 +216,14 @@ class Ledger:
             raise InvalidInput(f"Ledger entry {missing} is missing.", next_step="compare with a copy of the database")
         self._tree.extend(bytes(leaves[at : at + LEAF_BYTES]) for at in range(0, len(leaves), LEAF_BYTES))
         if newest is not None and (newest.size > size or self._tree.get_root(newest.size).hex() != newest.root):
-            self._tree = LeafTree()  # nothing is proven from it, and the next look starts anew
+            self._tree = MerkleTree()  # nothing is proven from it, and the next look starts anew
             raise InvalidInput(
                 f"The ledger in the database is not the one whose head of {newest.size} entries was signed.",
                 next_step="compare with a copy of the database, or with an export; sign nothing more until then",
             )
 
 
-def read_body(row: EntryRow) -> dict[str, Any]:
+def read_body(row: LedgerEntryRow) -> dict[str, Any]:
     """An entry's body as JSON members."""
     body: dict[str, Any] = json.loads(row.body)
     return body
@@ -229,5 +237,5 @@ def _newest(session: Session) -> TreeHeadRow | None:
     return session.scalars(select(TreeHeadRow).order_by(TreeHeadRow.size.desc()).limit(1)).first()
 
 
-def _head(row: TreeHeadRow) -> SignedHead:
-    return SignedHead(size=row.size, root=row.root, time=row.time, signature=row.signature)
+def _head(row: TreeHeadRow) -> SignedTreeHead:
+    return SignedTreeHead(size=row.size, root=row.root, time=row.time, signature=row.signature)

@@ -18,26 +18,26 @@ from typing import Any
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.orm import Session
 
-from lab.bureau.ledger.entries import BUREAU, record
-from lab.bureau.store import Store
-from lab.bureau.store.tables import EntryRow, Moment, TallyRow
-from lab.terms.errors import Refused, Unreachable
-from lab.terms.ledger.tree import Entry, Fact
+from lab.bureau.ledger.entries import BUREAU_ACTOR, record
+from lab.bureau.store import Database
+from lab.bureau.store.tables import EntryTallyRow, LedgerEntryRow, UtcDateTime
+from lab.terms.errors import NotAllowed, Unreachable
+from lab.terms.ledger.tree import Fact, LedgerEntry
 
-WINDOW = timedelta(hours=1)
-OF_STRANGERS, OF_THE_KNOWN = 5, 20
+TALLY_WINDOW = timedelta(hours=1)
+STRANGER_ENTRY_LIMIT, KNOWN_ENTRY_LIMIT = 5, 20
 """Entries of their own in a window: for what anybody can cause, and for what a bank or a person of the bureau can."""
-TIMES, OF = "times", "of"
-RETURNS = 20
+COUNT_FACT, SORT_FACT = "times", "of"
+MAX_REFUNDS = 20
 """Charges of a contract that are given back within a window because of what its bank sent: each is two entries."""
 _RETURNS = "charges.returned"  # no kind of entry: only counted
 _BEGIN = text(
     "INSERT INTO ledger_tallies (key, kind, contract_id, by, about, since, written, counted, last) "
     "VALUES (:key, :kind, :contract, :by, :about, :now, 0, 0, :now) ON CONFLICT (key) DO NOTHING"
-).bindparams(bindparam("now", type_=Moment()))
+).bindparams(bindparam("now", type_=UtcDateTime()))
 
 
-def record_often(
+def record_or_count(
     session: Session,
     kind: str,
     contract: str | None,
@@ -46,9 +46,9 @@ def record_often(
     by: str,
     about: Mapping[str, Fact],
     now: datetime,
-    first: int = OF_THE_KNOWN,
+    first: int = KNOWN_ENTRY_LIMIT,
     sort: str = "",
-) -> Entry | None:
+) -> LedgerEntry | None:
     """Append an entry, or count it if ``first`` of its sort have had one within the window; then None.
 
     ``about`` are those of the facts by which it is counted together with others; each must come from a closed list.
@@ -58,7 +58,7 @@ def record_often(
     Raises what ``record`` raises; like that, call it last in the transaction.
     """
     row = _locked(session, kind, None if sort else contract, by, _json(about), now)
-    if not row.since <= now < row.since + WINDOW:
+    if not row.since <= now < row.since + TALLY_WINDOW:
         _tell(session, row)
         row.since, row.written, row.counted, row.about = now, 0, 0, _json(about)
     row.last = now
@@ -69,43 +69,44 @@ def record_often(
     row.counted += 1
     if sort:
         told = json.loads(row.about)
-        sorts = told.setdefault(OF, {})
+        sorts = told.setdefault(SORT_FACT, {})
         sorts[sort] = sorts.get(sort, 0) + 1
         row.about = _json(told)
     session.flush()
     return None
 
 
-def note_return(session: Session, contract: str, error: Exception, *, now: datetime) -> None:
+def tally_refund(session: Session, contract: str, error: Exception, *, now: datetime) -> None:
     """Count that a charge is given back, unless ``error`` is the bureau's own trouble. Call it before any entry."""
     if isinstance(error, Unreachable):
         return
-    row = _locked(session, _RETURNS, contract, BUREAU, "{}", now)
-    if not row.since <= now < row.since + WINDOW:
+    row = _locked(session, _RETURNS, contract, BUREAU_ACTOR, "{}", now)
+    if not row.since <= now < row.since + TALLY_WINDOW:
         row.since, row.written = now, 0
     row.written, row.last = row.written + 1, now
     session.flush()
 
 
-def check_returns(session: Session, contract: str, now: datetime) -> None:
-    """Raise ``Refused`` if so many charges were given back lately that no other is made."""
-    row = session.get(TallyRow, _key(_RETURNS, contract, BUREAU, "{}"), populate_existing=True)
-    if row is not None and row.written >= RETURNS and row.since <= now < row.since + WINDOW:
-        raise Refused(
-            f"{RETURNS} requests under contract {contract} could not be evaluated within an hour; none was charged.",
+def check_refund_limit(session: Session, contract: str, now: datetime) -> None:
+    """Raise ``NotAllowed`` if so many charges were given back lately that no other is made."""
+    row = session.get(EntryTallyRow, _key(_RETURNS, contract, BUREAU_ACTOR, "{}"), populate_existing=True)
+    if row is not None and row.written >= MAX_REFUNDS and row.since <= now < row.since + TALLY_WINDOW:
+        raise NotAllowed(
+            f"{MAX_REFUNDS} requests under contract {contract} could not be evaluated within an hour; none "
+            "was charged.",
             next_step="find out what is wrong with them, and go on in an hour",
         )
 
 
-def close_tallies(store: Store, now: datetime) -> int:
+def close_tallies(store: Database, now: datetime) -> int:
     """Tell what was counted in windows that are over; how many entries that made."""
-    with store.read() as session:
-        over = list(session.scalars(select(TallyRow.key).where(TallyRow.since <= now - WINDOW)))
+    with store.begin_read() as session:
+        over = list(session.scalars(select(EntryTallyRow.key).where(EntryTallyRow.since <= now - TALLY_WINDOW)))
     told = 0
     for key in over:
         with store.begin() as session:
-            row = session.get(TallyRow, key, with_for_update=True)
-            if row is None or row.since > now - WINDOW:  # another service was faster, or it began anew
+            row = session.get(EntryTallyRow, key, with_for_update=True)
+            if row is None or row.since > now - TALLY_WINDOW:  # another service was faster, or it began anew
                 continue
             session.delete(row)
             told += _tell(session, row)
@@ -116,29 +117,38 @@ def count_by_contract(session: Session, kind: str, since: datetime, *, by: str) 
     """How often it happened under each contract since then, by those whose name begins with ``by``: entries of their
     own, what entries tell the number of, and what is counted in windows that are not over."""
     # Entries are canonical JSON, in which a quotation mark inside a text is escaped: only the member itself reads so.
-    of = (EntryRow.kind == kind, EntryRow.time > since, EntryRow.contract_id.is_not(None))
-    theirs = EntryRow.body.contains(f'"by":"{by}', autoescape=True)
-    several = EntryRow.body.contains(f'"{TIMES}":', autoescape=True)
-    one_each = select(EntryRow.contract_id, func.count()).where(*of, theirs, ~several).group_by(EntryRow.contract_id)
-    found = {str(contract): int(count) for contract, count in session.execute(one_each)}
-    for contract, body in session.execute(select(EntryRow.contract_id, EntryRow.body).where(*of, theirs, several)):
-        found[str(contract)] = found.get(str(contract), 0) + int(json.loads(body)["facts"].get(TIMES, 1))
-    waiting = select(TallyRow.contract_id, func.sum(TallyRow.counted)).where(
-        TallyRow.kind == kind, TallyRow.contract_id.is_not(None), TallyRow.last > since, TallyRow.by.startswith(by)
+    of = (LedgerEntryRow.kind == kind, LedgerEntryRow.time > since, LedgerEntryRow.contract_id.is_not(None))
+    theirs = LedgerEntryRow.body.contains(f'"by":"{by}', autoescape=True)
+    several = LedgerEntryRow.body.contains(f'"{COUNT_FACT}":', autoescape=True)
+    one_each = (
+        select(LedgerEntryRow.contract_id, func.count())
+        .where(*of, theirs, ~several)
+        .group_by(LedgerEntryRow.contract_id)
     )
-    for contract, count in session.execute(waiting.group_by(TallyRow.contract_id)):
+    found = {str(contract): int(count) for contract, count in session.execute(one_each)}
+    for contract, body in session.execute(
+        select(LedgerEntryRow.contract_id, LedgerEntryRow.body).where(*of, theirs, several)
+    ):
+        found[str(contract)] = found.get(str(contract), 0) + int(json.loads(body)["facts"].get(COUNT_FACT, 1))
+    waiting = select(EntryTallyRow.contract_id, func.sum(EntryTallyRow.counted)).where(
+        EntryTallyRow.kind == kind,
+        EntryTallyRow.contract_id.is_not(None),
+        EntryTallyRow.last > since,
+        EntryTallyRow.by.startswith(by),
+    )
+    for contract, count in session.execute(waiting.group_by(EntryTallyRow.contract_id)):
         if count:
             found[str(contract)] = found.get(str(contract), 0) + int(count)
     return found
 
 
-def _locked(session: Session, kind: str, contract: str | None, by: str, about: str, now: datetime) -> TallyRow:
+def _locked(session: Session, kind: str, contract: str | None, by: str, about: str, now: datetime) -> EntryTallyRow:
     session.flush()
     key = _key(kind, contract, by, about)
-    found: TallyRow | None = None
+    found: EntryTallyRow | None = None
     while found is None:  # a sweep may take the row away between the two statements
         session.execute(_BEGIN, {"key": key, "kind": kind, "contract": contract, "by": by, "about": about, "now": now})
-        found = session.get(TallyRow, key, with_for_update=True, populate_existing=True)
+        found = session.get(EntryTallyRow, key, with_for_update=True, populate_existing=True)
     return found
 
 
@@ -150,13 +160,13 @@ def _json(about: Mapping[str, Any]) -> str:
     return json.dumps(dict(about), ensure_ascii=False, sort_keys=True)
 
 
-def _tell(session: Session, row: TallyRow) -> bool:
+def _tell(session: Session, row: EntryTallyRow) -> bool:
     if not row.counted:
         return False
     facts: dict[str, Fact] = dict(json.loads(row.about))
-    if OF in facts:
-        facts[OF] = [f"{sort}: {number}" for sort, number in json.loads(row.about)[OF].items()]
-    facts |= {TIMES: row.counted, "from": _text(row.since), "until": _text(row.last)}
+    if SORT_FACT in facts:
+        facts[SORT_FACT] = [f"{sort}: {number}" for sort, number in json.loads(row.about)[SORT_FACT].items()]
+    facts |= {COUNT_FACT: row.counted, "from": _text(row.since), "until": _text(row.last)}
     record(session, row.kind, row.contract_id, facts, by=row.by)
     return True
 

@@ -14,21 +14,21 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lab.bureau.ledger.entries import record
-from lab.bureau.store import Store
-from lab.bureau.store.tables import EntryRow
-from lab.terms.ledger.tree import Entry
+from lab.bureau.store import Database
+from lab.bureau.store.tables import LedgerEntryRow
+from lab.terms.ledger.tree import LedgerEntry
 
 _KIND = "configuration.changed"
 
 
-def note_configuration(
-    store: Store,
+def record_configuration_change(
+    store: Database,
     of: str,
     settings: BaseSettings,
     hide: Callable[[Sequence[str]], Sequence[str]],
     *,
     by: str,
-) -> Entry | None:
+) -> LedgerEntry | None:
     """Record the settings of ``of`` (``bureau``, ``service``) if they differ from those recorded last; else None.
 
     ``hide`` gives a keyed hash of each text (``BureauKeys.hashes_of_settings``). The first time, all settings have
@@ -37,7 +37,7 @@ def note_configuration(
     values = {name: getattr(settings, name) for name in sorted(type(settings).model_fields)}
     texts = [f"setting {of} {name} {json.dumps(value, default=_plain)}" for name, value in values.items()]
     present = dict(zip(values, hide(texts), strict=True))
-    with store.read() as session:
+    with store.begin_read() as session:
         if _last(session, of) == present:
             return None
     with store.begin() as session:
@@ -50,7 +50,7 @@ def note_configuration(
 
 
 def _last(session: Session, of: str) -> Mapping[str, str]:
-    query = select(EntryRow.body).where(EntryRow.kind == _KIND).order_by(EntryRow.seq.desc())
+    query = select(LedgerEntryRow.body).where(LedgerEntryRow.kind == _KIND).order_by(LedgerEntryRow.seq.desc())
     with session.scalars(query, execution_options={"yield_per": 10}) as bodies:
         for body in bodies:
             facts = json.loads(body)["facts"]

@@ -11,12 +11,12 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from lab.bureau.ledger.log import Ledger
-from lab.terms.ledger.tree import SignedHead
+from lab.terms.ledger.tree import SignedTreeHead
 
 _LOOK_SECONDS = 1.0
 
 
-class Notary:
+class TreeHeadSigner:
     """One thread; ``start`` and ``stop`` it. ``on_error`` hears of what went wrong, and the next look tries again."""
 
     def __init__(
@@ -43,7 +43,7 @@ class Notary:
         self._stopped.set()
         self._thread.join()
 
-    def sign_if_due(self) -> SignedHead | None:
+    def sign_if_due(self) -> SignedTreeHead | None:
         """One look: the head that was due and is signed now, or None."""
         newest, size = self._ledger.newest_head(), self._ledger.size()
         signed = newest.size if newest is not None else 0

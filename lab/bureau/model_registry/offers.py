@@ -8,28 +8,28 @@ from sqlalchemy import select
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.register import find_snapshot
-from lab.bureau.model_registry.registry import PUBLISHED, Shelved, find_model, read_sheet
-from lab.bureau.store import Store
+from lab.bureau.model_registry.registry import PUBLISHED, ModelVersion, find_model, read_sheet
+from lab.bureau.store import Database
 from lab.bureau.store.tables import ModelRow
-from lab.terms.contract.document import Detail
-from lab.terms.contract.model_offer import Offer, OfferedDetail
+from lab.terms.contract.document import ResultDetail
+from lab.terms.contract.model_offer import DetailCost, ModelOffer
 from lab.terms.errors import NotFound
 from models.shared.sheet import BankSheet
 from protocols.matching.bureau import ENGINES
 from protocols.scoring.parameters import PARAMETERS
 
 
-class Offers:
+class ModelOffers:
     """The published models, as banks may see them. Safe to use from several threads."""
 
-    def __init__(self, store: Store, home: BureauHome) -> None:
+    def __init__(self, store: Database, home: BureauHome) -> None:
         self._store, self._home = store, home
         self._lock = threading.Lock()
-        self._sizes: dict[str, OfferedDetail] = {}
+        self._sizes: dict[str, DetailCost] = {}
 
-    def published(self) -> list[Offer]:
+    def list_published(self) -> list[ModelOffer]:
         """Every published model version, the newest of each name first."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             published = session.execute(
                 select(ModelRow.name, ModelRow.version)
                 .where(ModelRow.state == PUBLISHED)
@@ -37,9 +37,9 @@ class Offers:
             ).all()
         return [self.find(name, version) for name, version in published]
 
-    def find(self, name: str, version: int | None = None) -> Offer:
+    def find(self, name: str, version: int | None = None) -> ModelOffer:
         """One published model: that version, or the newest. Raises ``NotFound``, also for one not yet published."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             try:
                 shelved = find_model(session, name, version, published=True)
             except NotFound:
@@ -48,27 +48,27 @@ class Offers:
                     next_step="list what it offers: GET /v1/offers, or ask the bureau",
                 ) from None
             snapshot = find_snapshot(session, shelved.register)
-        return Offer(
+        return ModelOffer(
             model=shelved.name,
             version=shelved.version,
             id_kind="uscc" if snapshot.id_kind == "uscc" else "opaque",
-            register_entries=round_up(snapshot.rows),
-            details={Detail(detail): self._size(shelved, Detail(detail)) for detail in shelved.sheets},
+            register_entries=round_up_to_two_digits(snapshot.rows),
+            details={ResultDetail(detail): self._size(shelved, ResultDetail(detail)) for detail in shelved.sheets},
             engines=tuple(ENGINES),
             parameters=tuple(PARAMETERS),
         )
 
-    def _size(self, shelved: Shelved, detail: Detail) -> OfferedDetail:
+    def _size(self, shelved: ModelVersion, detail: ResultDetail) -> DetailCost:
         """A published sheet never changes, so it is read once."""
         sha256 = shelved.sheets[detail.value]
         with self._lock:
             if sha256 not in self._sizes:
                 sheet = BankSheet.from_json(read_sheet(self._home, shelved, detail))
-                self._sizes[sha256] = OfferedDetail(columns=len(sheet.columns), outputs=len(sheet.outputs))
+                self._sizes[sha256] = DetailCost(columns=len(sheet.columns), outputs=len(sheet.outputs))
             return self._sizes[sha256]
 
 
-def round_up(count: int) -> int:
+def round_up_to_two_digits(count: int) -> int:
     """Rounded up to two digits, so that an offer does not tell of single enterprises that come or go."""
     step = int(10 ** max(len(str(count)) - 2, 0))
     return -(-count // step) * step

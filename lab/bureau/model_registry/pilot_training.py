@@ -14,16 +14,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.bureau.data.register.row_validation import choose_columns, sort_rows
+from lab.bureau.data.register.row_validation import choose_columns, validate_rows
 from lab.bureau.data.register.snapshot import Snapshot
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdKind
-from models.shared.features import MISSING_WORDS
+from models.shared.features import MISSING_MARKERS
 
 
 @dataclass(frozen=True, slots=True)
-class Pilot:
+class PilotDataset:
     """Joined rows, same order in all three: ``public`` and ``bank`` tables of text, ``label`` float64 [rows], 0 and 1.
 
     ``sample_rows``: rows of the file; ``set_aside``: bad or repeated identifiers; ``unmatched``: not in the register;
@@ -47,7 +47,7 @@ def join_pilot(
     id_column: str,
     label_column: str,
     columns: Sequence[str] = (),
-) -> Pilot:
+) -> PilotDataset:
     """Read the sample and join it to the register; the first row of an enterprise counts.
 
     Raises ``NotFound`` without the file, ``InvalidInput`` for missing columns, an empty join or a label that is no
@@ -64,7 +64,7 @@ def join_pilot(
         raise InvalidInput("Wanted at least one feature column in the sample; found none.", next_step="check the file")
     chosen = choose_columns(table.frame.columns, id_column, wanted)
     kind: IdKind = "uscc" if snapshot.id_kind == "uscc" else "opaque"
-    rows = sort_rows(table, id_column, kind, [*chosen, label_column])
+    rows = validate_rows(table, id_column, kind, [*chosen, label_column])
     places = _places(register[snapshot.id_column], rows.kept[id_column])
     label, present = _labels(rows.kept[label_column])
     found = places >= 0
@@ -74,12 +74,12 @@ def join_pilot(
             f"Wanted labelled firms that are in register {snapshot.name}; found none among {table.rows} rows.",
             next_step="check --id, and that sample and register name the same enterprises",
         )
-    return Pilot(
+    return PilotDataset(
         public=register[places[take].tolist()].select(snapshot.columns),
         bank=rows.kept.select(chosen).filter(pl.Series(take)),
         label=label[take],
         sample_rows=table.rows,
-        set_aside=rows.aside.height,
+        set_aside=rows.set_aside.height,
         unmatched=int((~found).sum()),
         unlabelled=int((found & ~present).sum()),
     )
@@ -94,7 +94,7 @@ def _places(register: pl.Series, wanted: pl.Series) -> NDArray[np.int64]:
 
 def _labels(column: pl.Series) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     text = column.cast(pl.String).str.strip_chars()
-    present = ~(text.is_null() | text.str.to_lowercase().is_in(list(MISSING_WORDS)).fill_null(value=True))
+    present = ~(text.is_null() | text.str.to_lowercase().is_in(list(MISSING_MARKERS)).fill_null(value=True))
     numbers = text.cast(pl.Float64, strict=False)
     if bool((present & numbers.is_null()).any()):
         raise InvalidInput("Wanted a label of 0 and 1; found text.", next_step="write the label as 0 and 1")

@@ -17,13 +17,13 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome, write_private
-from lab.bureau.ledger import LOCAL, Fact, record
-from lab.bureau.store import Store
+from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
+from lab.bureau.store import Database
 from lab.bureau.store.tables import ModelRow
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 from models.bureau.model import Model
-from models.bureau.serialization import load, to_bytes
+from models.bureau.serialization import load_model, serialize_model
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
@@ -31,7 +31,7 @@ TRAINED, PUBLISHED = "trained", "published"
 
 
 @dataclass(frozen=True, slots=True)
-class Shelved:
+class ModelVersion:
     """A model version as the store knows it; ``sheets``: detail -> SHA-256 of its sheet."""
 
     name: str
@@ -43,16 +43,16 @@ class Shelved:
     sheets: dict[str, str]
 
 
-def parse_name(text: str) -> tuple[str, int | None]:
+def parse_model_name(text: str) -> tuple[str, int | None]:
     """``NAME`` or ``NAME@VERSION``; raises ``InvalidInput``."""
     name, at, number = text.partition("@")
-    check_name(name)
+    check_model_name(name)
     if at and (not number.isascii() or not number.isdigit() or int(number[:9]) < 1):
         raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
     return name, int(number[:9]) if at else None
 
 
-def check_name(name: str) -> None:
+def check_model_name(name: str) -> None:
     """Raise ``InvalidInput`` unless ``name`` can name a model: it stands in contracts and in file names."""
     if not _NAME.fullmatch(name):
         raise InvalidInput(
@@ -66,7 +66,7 @@ def next_version(session: Session, name: str) -> int:
     return (session.scalar(select(func.max(ModelRow.version)).where(ModelRow.name == name)) or 0) + 1
 
 
-def find_model(session: Session, name: str, version: int | None = None, *, published: bool = False) -> Shelved:
+def find_model(session: Session, name: str, version: int | None = None, *, published: bool = False) -> ModelVersion:
     """That version of a model, or its newest (newest published); raises ``NotFound``."""
     query = select(ModelRow).where(ModelRow.name == name)
     if version is not None:
@@ -83,10 +83,10 @@ def find_model(session: Session, name: str, version: int | None = None, *, publi
     return _shelved(row)
 
 
-def keep_model(store: Store, home: BureauHome, model: Model, register: str) -> Shelved:
+def save_model(store: Database, home: BureauHome, model: Model, register: str) -> ModelVersion:
     """Keep a model as ``trained``; the same file again changes nothing. Raises ``Conflict`` for another one."""
-    check_name(model.name)
-    content = to_bytes(model)
+    check_model_name(model.name)
+    content = serialize_model(model)
     with store.begin() as session:
         found = session.scalars(
             select(ModelRow).where(ModelRow.name == model.name, ModelRow.version == model.version)
@@ -111,21 +111,21 @@ def keep_model(store: Store, home: BureauHome, model: Model, register: str) -> S
         session.flush()
         write_private(home.path(row.file), content)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "register": register, "sha256": row.sha256}
-        record(session, "model.kept", None, facts, by=LOCAL)
+        record(session, "model.kept", None, facts, by=LOCAL_ACTOR)
     return _shelved(row)
 
 
-def publish_model(store: Store, home: BureauHome, name: str, version: int | None) -> Shelved:
+def publish_model(store: Database, home: BureauHome, name: str, version: int | None) -> ModelVersion:
     """Publish a kept model; publishing again changes nothing.
 
     Raises ``InvalidInput`` if its values do not fit the parameter set, ``NotFound`` if there is no such model.
     """
-    with store.read() as session:
+    with store.begin_read() as session:
         shelved = find_model(session, name, version)
     model = read_model(home, shelved)
     params = PARAMETERS[DEFAULT_PARAMETERS]
     sheets: dict[str, bytes] = {}
-    for detail in Detail:
+    for detail in ResultDetail:
         try:
             sheet = model.sheet(detail)
         except InvalidInput:
@@ -150,16 +150,16 @@ def publish_model(store: Store, home: BureauHome, name: str, version: int | None
             write_private(home.path(_sheet_file(shelved, name_of)), content)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "sha256": row.sha256}
         facts |= {f"sheet.{detail}": sha for detail, sha in hashes.items()}
-        record(session, "model.published", None, facts, by=LOCAL)
+        record(session, "model.published", None, facts, by=LOCAL_ACTOR)
     return _shelved(row)
 
 
-def read_model(home: BureauHome, shelved: Shelved) -> Model:
+def read_model(home: BureauHome, shelved: ModelVersion) -> Model:
     """The model, checked by hash; raises ``InvalidInput`` if its file was altered."""
-    return load(_checked(home, shelved.file, shelved.sha256, f"model {shelved.name}@{shelved.version}"))
+    return load_model(_checked(home, shelved.file, shelved.sha256, f"model {shelved.name}@{shelved.version}"))
 
 
-def read_sheet(home: BureauHome, shelved: Shelved, detail: Detail) -> bytes:
+def read_sheet(home: BureauHome, shelved: ModelVersion, detail: ResultDetail) -> bytes:
     """The sheet's bytes, checked by hash; raises ``NotFound`` if the model has none for this detail."""
     sha256 = shelved.sheets.get(detail.value)
     if sha256 is None:
@@ -170,7 +170,7 @@ def read_sheet(home: BureauHome, shelved: Shelved, detail: Detail) -> bytes:
     return _checked(home, _sheet_file(shelved, detail.value), sha256, f"the sheet of {shelved.name}@{shelved.version}")
 
 
-class Shelf:
+class ModelCache:
     """Models in memory, ready to work. Safe to use from several threads."""
 
     def __init__(self, home: BureauHome) -> None:
@@ -178,12 +178,12 @@ class Shelf:
         self._lock = threading.Lock()
         self._models: dict[str, Model] = {}
 
-    def model(self, shelved: Shelved) -> Model:
+    def load(self, shelved: ModelVersion) -> Model:
         """The model of a version, loaded once."""
         with self._lock:
             if shelved.sha256 not in self._models:
                 model = read_model(self._home, shelved)
-                _ = model.weights  # computed once, here, and not by every thread at once
+                _ = model.column_weights  # computed once, here, and not by every thread at once
                 self._models[shelved.sha256] = model
             return self._models[shelved.sha256]
 
@@ -198,9 +198,9 @@ def _checked(home: BureauHome, file: str, sha256: str, what: str) -> bytes:
     return content
 
 
-def _sheet_file(shelved: Shelved, detail: str) -> str:
+def _sheet_file(shelved: ModelVersion, detail: str) -> str:
     return f"models/{shelved.name}-{shelved.version}.{detail}.sheet.json"
 
 
-def _shelved(row: ModelRow) -> Shelved:
-    return Shelved(row.name, row.version, row.register, row.state, row.file, row.sha256, json.loads(row.sheets))
+def _shelved(row: ModelRow) -> ModelVersion:
+    return ModelVersion(row.name, row.version, row.register, row.state, row.file, row.sha256, json.loads(row.sheets))

@@ -19,60 +19,62 @@ from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lab.bureau.ledger import BUREAU, Fact, record
-from lab.bureau.ledger.rate_limited_entries import OF_STRANGERS, record_often
+from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
+from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, record_or_count
 from lab.bureau.people import accounts, sign_ins
-from lab.bureau.people.accounts import ACTIVE, DISABLED, Account, NewAccount, Subject
+from lab.bureau.people.accounts import ACTIVE, DISABLED, Account, NewAccount, OidcSubject
 from lab.bureau.people.lockout import (
     FIRST_LOCK,
+    MAX_ATTEMPTS,
     NO_ACCOUNT,
-    TRIES,
-    Checked,
-    forget_failures,
-    note_failure,
-    why_not,
-    why_shut,
+    PasswordComparison,
+    blocked_reason,
+    record_failed_attempt,
+    refusal_reason,
+    reset_failures,
 )
-from lab.bureau.people.passwords import Passwords, check_new, make_one_time
-from lab.bureau.people.permissions import Person, Role, by_account, check_roles
-from lab.bureau.people.sign_ins import SignIn, Tokens
-from lab.bureau.store import Store
+from lab.bureau.people.passwords import Passwords, check_new_password, make_one_time_password
+from lab.bureau.people.permissions import AccountHolder, Role, account_actor, check_roles
+from lab.bureau.people.sign_ins import SignIn, SignInTokens
+from lab.bureau.store import Database
 from lab.bureau.store.tables import AccountRow, ContractRow
 from lab.terms.errors import Conflict, NotAuthentic, NotFound, ShulabError
 
 _AGAIN = "sign in with `lab account sign-in NAME --service URL`"
 
 
-class People:
+class AccountService:
     """Accounts and sign-ins. ``by`` is who does it, as the ledger has it: ``local`` or ``person:<account>``."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime], passwords: Passwords | None = None) -> None:
+    def __init__(self, store: Database, clock: Callable[[], datetime], passwords: Passwords | None = None) -> None:
         self._store = store
         self._now = clock
         self._passwords = passwords or Passwords()
 
-    def list(self) -> tuple[Account, ...]:
+    def list_accounts(self) -> tuple[Account, ...]:
         """All accounts, by name."""
-        with self._store.read() as session:
-            return tuple(accounts.read(row) for row in session.scalars(select(AccountRow).order_by(AccountRow.name)))
+        with self._store.begin_read() as session:
+            return tuple(
+                accounts.read_account(row) for row in session.scalars(select(AccountRow).order_by(AccountRow.name))
+            )
 
     def find(self, name: str) -> Account:
         """One account; raises ``NotFound``."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             row = session.get(AccountRow, name)
             if row is None:
                 raise NotFound("There is no account by this name.", next_step="see `lab account list`")
-            return accounts.read(row)
+            return accounts.read_account(row)
 
     def add(self, new: NewAccount, *, by: str) -> str | None:
         """Add an account; returns its one-time password, or None for somebody who signs in elsewhere."""
-        password = None if new.elsewhere else make_one_time()
+        password = None if new.oidc_subject else make_one_time_password()
         stored = self._passwords.hash(password) if password else None
         try:
             with self._store.begin() as session:
-                accounts.insert(session, new, stored, self._now())
+                accounts.insert_account(session, new, stored, self._now())
                 facts: dict[str, Fact] = {"account": new.name, "department": new.department}
-                facts |= {"roles": sorted(new.roles), "elsewhere": new.elsewhere is not None}
+                facts |= {"roles": sorted(new.roles), "elsewhere": new.oidc_subject is not None}
                 record(session, "account.added", None, facts, by=by)
         except IntegrityError:
             raise Conflict(f"The account {new.name} exists already.", next_step="choose another name") from None
@@ -82,18 +84,18 @@ class People:
         """Give an account other roles, from its next request on."""
         check_roles(roles)
         with self._store.begin() as session:
-            rows = accounts.lock_all(session)
+            rows = accounts.lock_account_rows(session)
             row = _of(rows, name)
-            before = sorted(accounts.read(row).roles)
-            row.roles = accounts.write_roles(roles)
+            before = sorted(accounts.read_account(row).roles)
+            row.roles = accounts.format_roles(roles)
             accounts.check_administrator_left(rows.values())
             record(session, "account.changed", None, {"account": name, "roles": sorted(roles), "before": before}, by=by)
-            return accounts.read(row)
+            return accounts.read_account(row)
 
     def disable(self, name: str, *, by: str) -> Account:
         """Shut an account; its sign-ins end with it."""
         with self._store.begin() as session:
-            rows = accounts.lock_all(session)
+            rows = accounts.lock_account_rows(session)
             row = _of(rows, name)
             if row.state == DISABLED:
                 raise Conflict(f"The account {name} is disabled already.", next_step="see `lab account list`")
@@ -101,61 +103,61 @@ class People:
             accounts.check_administrator_left(rows.values())
             ended = sign_ins.end_all(session, name)
             record(session, "account.disabled", None, {"account": name, "ended": ended}, by=by)
-            return accounts.read(row)
+            return accounts.read_account(row)
 
     def enable(self, name: str, *, by: str) -> Account:
         """Open a disabled account again, with the password it had."""
         with self._store.begin() as session:
-            row = accounts.lock(session, name)
+            row = accounts.lock_account_row(session, name)
             if row.state == ACTIVE:
                 raise Conflict(f"The account {name} is not disabled.", next_step="see `lab account list`")
             row.state = ACTIVE
             record(session, "account.enabled", None, {"account": name}, by=by)
-            return accounts.read(row)
+            return accounts.read_account(row)
 
     def unlock(self, name: str, *, by: str) -> Account:
         """Forget an account's failures before its lock ends by itself."""
         with self._store.begin() as session:
-            row = accounts.lock(session, name)
-            forget_failures(row)
+            row = accounts.lock_account_row(session, name)
+            reset_failures(row)
             record(session, "account.unlocked", None, {"account": name}, by=by)
-            return accounts.read(row)
+            return accounts.read_account(row)
 
-    def reset(self, name: str, *, by: str) -> str:
+    def reset_password(self, name: str, *, by: str) -> str:
         """Replace a forgotten password by a one-time one, which is returned; sign-ins end, failures are forgotten."""
-        password = make_one_time()
+        password = make_one_time_password()
         stored = self._passwords.hash(password)
         with self._store.begin() as session:
-            row = accounts.lock(session, name)
+            row = accounts.lock_account_row(session, name)
             if row.issuer is not None:
                 raise Conflict(
                     f"The account {name} signs in at the OpenID provider and has no password here.",
                     next_step="reset it there",
                 )
             row.password, row.must_change = stored, True
-            forget_failures(row)
+            reset_failures(row)
             ended = sign_ins.end_all(session, name)
             record(session, "account.reset", None, {"account": name, "ended": ended}, by=by)
         return password
 
-    def sign_in(self, name: str, password: str, new_password: str | None = None) -> Tokens:
+    def sign_in(self, name: str, password: str, new_password: str | None = None) -> SignInTokens:
         """Sign in, changing the password on the way if a new one is given.
 
         Raises ``InvalidInput`` for a new password that cannot be one, whatever the old one is, and ``NotAuthentic``.
         """
         return self._enter(name, password, new_password, how="password")
 
-    def change_password(self, sign_in: SignIn, password: str, new_password: str) -> Tokens:
+    def change_password(self, sign_in: SignIn, password: str, new_password: str) -> SignInTokens:
         """Change the password of one who has signed in; every sign-in of the account ends and one begins.
 
         The old password is asked for, and its failures count, as at signing in.
         """
         return self._enter(sign_in.account.name, password, new_password, how="password change")
 
-    def sign_in_elsewhere(self, subject: Subject) -> Tokens:
+    def sign_in_with_oidc(self, subject: OidcSubject) -> SignInTokens:
         """Sign in one whom the OpenID provider has identified; raises ``NotAuthentic`` for one without an account."""
         with self._store.begin() as session:
-            row = accounts.by_subject(session, subject)
+            row = accounts.find_by_subject(session, subject)
             if row is None or row.state != ACTIVE:
                 facts: dict[str, Fact] = {"how": "openid", "reason": NO_ACCOUNT if row is None else "disabled"}
                 facts |= {"account": row.name} if row is not None else {}
@@ -171,21 +173,21 @@ class People:
             )
         return tokens
 
-    def record_failure(self, detail: str) -> None:
+    def record_oidc_failure(self, detail: str) -> None:
         """Write down that the provider, or what came from it, let nobody in."""
         with self._store.begin() as session:
             _record_failed(session, {"how": "openid", "reason": detail}, {"how": "openid"}, self._now())
 
-    def whose(self, token: str) -> SignIn:
+    def find_sign_in(self, token: str) -> SignIn:
         """The sign-in of ``token``, which is noted as being in use; raises ``NotAuthentic``."""
         now = self._now()
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             found = sign_ins.find(session, token, now)
         if found is None:
             raise NotAuthentic("You are not signed in, or no longer.", next_step=_AGAIN)
-        if now - found.seen_at >= sign_ins.NOTED:
+        if now - found.seen_at >= sign_ins.ACTIVITY_INTERVAL:
             with self._store.begin() as session:
-                sign_ins.note_seen(session, found.token_sha256, now)
+                sign_ins.record_activity(session, found.token_sha256, now)
         return found
 
     def sign_out(self, sign_in: SignIn) -> None:
@@ -193,9 +195,11 @@ class People:
         with self._store.begin() as session:
             if sign_ins.end(session, sign_in.token_sha256):
                 facts = {"account": sign_in.account.name}
-                record(session, "sign-in.ended", None, facts, by=by_account(sign_in.account.name))
+                record(session, "sign-in.ended", None, facts, by=account_actor(sign_in.account.name))
 
-    def record_refusal(self, person: Person, operation: str, error: ShulabError, contract: str | None = None) -> None:
+    def record_refusal(
+        self, person: AccountHolder, operation: str, error: ShulabError, contract: str | None = None
+    ) -> None:
         """Write down that a person was refused; ``contract`` goes into the entry if there is such a one."""
         with self._store.begin() as session:
             known = contract if contract is not None and session.get(ContractRow, contract) is not None else None
@@ -203,50 +207,51 @@ class People:
             facts = about | {"detail": error.detail}
             # Counted whatever the contract: the ledger's size would tell who may see none which ids are of contracts.
             sort, now = known or "no contract", self._now()
-            record_often(session, "refused", known, facts, by=person.by, about=about, now=now, sort=sort)
+            record_or_count(session, "refused", known, facts, by=person.actor, about=about, now=now, sort=sort)
 
-    def _enter(self, name: str, password: str, new_password: str | None, *, how: str) -> Tokens:
+    def _enter(self, name: str, password: str, new_password: str | None, *, how: str) -> SignInTokens:
         if new_password is not None:
-            check_new(new_password, account=name, old=password)
+            check_new_password(new_password, account=name, old=password)
         stored = self._comparable(name)
-        checked = Checked(stored, self._passwords.fits(stored, password))
+        checked = PasswordComparison(stored, self._passwords.verify(stored, password))
         fresh = self._passwords.hash(new_password) if new_password is not None else None
-        tokens: Tokens | None = None
+        tokens: SignInTokens | None = None
         with self._store.begin() as session:
-            row, now = accounts.find_locked(session, name), self._now()
-            reason = why_not(row, checked, now)
+            row, now = accounts.find_and_lock_row(session, name), self._now()
+            reason = refusal_reason(row, checked, now)
             if row is None or reason:
-                note_failure(session, row, reason, how, now)
+                record_failed_attempt(session, row, reason, how, now)
             else:
-                forget_failures(row)
+                reset_failures(row)
                 if fresh is not None:
                     row.password, row.must_change = fresh, False
                     ended = sign_ins.end_all(session, name)
                 tokens = sign_ins.begin(session, row, now)
                 if fresh is not None:
-                    record(session, "password.changed", None, {"account": name, "ended": ended}, by=by_account(name))
+                    record(session, "password.changed", None, {"account": name, "ended": ended}, by=account_actor(name))
                 _record_done(session, name, how)
         if tokens is None:
             raise NotAuthentic(
                 "Account and password do not fit, or the account cannot be used now: "
-                f"after {TRIES} failures it is locked, for {int(FIRST_LOCK.total_seconds() // 60)} minutes at first.",
+                f"after {MAX_ATTEMPTS} failures it is locked, for {int(FIRST_LOCK.total_seconds() // 60)} "
+                "minutes at first.",
                 next_step="check both, wait, or ask an administrator",
             )
-        if stored is not None and fresh is None and self._passwords.outdated(stored):
+        if stored is not None and fresh is None and self._passwords.needs_rehash(stored):
             self._make_anew(name, stored, password)
         return tokens
 
     def _comparable(self, name: str) -> str | None:
         """The hash that a password of this account is compared with now; None if none lets anybody in."""
         with self._store.begin() as session:
-            row = accounts.find_locked(session, name)
-            return row.password if row is not None and not why_shut(row, self._now()) else None
+            row = accounts.find_and_lock_row(session, name)
+            return row.password if row is not None and not blocked_reason(row, self._now()) else None
 
     def _make_anew(self, name: str, stored: str, password: str) -> None:
         """Replace a hash of older parameters, once its password has let somebody in."""
         fresh = self._passwords.hash(password)
         with self._store.begin() as session:
-            row = accounts.find_locked(session, name)
+            row = accounts.find_and_lock_row(session, name)
             if row is not None and row.password == stored:
                 row.password = fresh
 
@@ -258,8 +263,10 @@ def _of(rows: dict[str, AccountRow], name: str) -> AccountRow:
 
 
 def _record_done(session: Session, name: str, how: str) -> None:
-    record(session, "sign-in.done", None, {"account": name, "how": how}, by=by_account(name))
+    record(session, "sign-in.done", None, {"account": name, "how": how}, by=account_actor(name))
 
 
 def _record_failed(session: Session, facts: dict[str, Fact], about: dict[str, Fact], now: datetime) -> None:
-    record_often(session, "sign-in.failed", None, facts, by=BUREAU, about=about, now=now, first=OF_STRANGERS)
+    record_or_count(
+        session, "sign-in.failed", None, facts, by=BUREAU_ACTOR, about=about, now=now, first=STRANGER_ENTRY_LIMIT
+    )

@@ -11,17 +11,17 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.people.permissions import Person, Role, check_roles
+from lab.bureau.people.permissions import AccountHolder, Role, check_roles
 from lab.bureau.store.tables import AccountRow
 from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.text.visible_line import check_line
+from lab.terms.text.visible_line import check_visible_line
 
 _NAME = re.compile(r"[a-z][a-z0-9._-]{1,63}")
 ACTIVE, DISABLED = "active", "disabled"
 
 
 @dataclass(frozen=True, slots=True)
-class Subject:
+class OidcSubject:
     """Who somebody is at an OpenID provider: only both together name a person."""
 
     issuer: str
@@ -33,20 +33,20 @@ class Account:
     """An account as administrators see it; no password in any form."""
 
     name: str
-    shown_name: str
+    display_name: str
     department: str
     roles: frozenset[Role]
     state: str
-    must_change: bool
+    must_change_password: bool
     locked_until: datetime | None
     failures: int
-    elsewhere: Subject | None
+    oidc_subject: OidcSubject | None
     created_at: datetime
 
     @property
-    def person(self) -> Person:
+    def person(self) -> AccountHolder:
         """The person whose account this is."""
-        return Person(self.name, self.department, self.roles)
+        return AccountHolder(self.name, self.department, self.roles)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,26 +56,26 @@ class NewAccount:
     name: str
     department: str
     roles: frozenset[Role]
-    shown_name: str = ""
-    elsewhere: Subject | None = None
+    display_name: str = ""
+    oidc_subject: OidcSubject | None = None
 
     def __post_init__(self) -> None:
         check_name(self.name)
         check_roles(self.roles)
-        check_line(self.department, "a department", longest=100)
-        check_line(self.shown_name or self.name, "a shown name")
-        if self.elsewhere is not None:
-            check_line(self.elsewhere.issuer, "an issuer", longest=500)
-            check_line(self.elsewhere.subject, "a subject", longest=255)
+        check_visible_line(self.department, "a department", longest=100)
+        check_visible_line(self.display_name or self.name, "a shown name")
+        if self.oidc_subject is not None:
+            check_visible_line(self.oidc_subject.issuer, "an issuer", longest=500)
+            check_visible_line(self.oidc_subject.subject, "a subject", longest=255)
 
 
-def read_subject(issuer: str | None, subject: str | None) -> Subject | None:
+def parse_subject(issuer: str | None, subject: str | None) -> OidcSubject | None:
     """Who somebody is at a provider, None for neither; raises ``InvalidInput`` for one without the other."""
     if not issuer and not subject:
         return None
     if not issuer or not subject:
         raise InvalidInput("Wanted an issuer and a subject together; found one of them.", next_step="give both")
-    return Subject(issuer, subject)
+    return OidcSubject(issuer, subject)
 
 
 def check_name(name: str) -> str:
@@ -89,7 +89,7 @@ def check_name(name: str) -> str:
     return name
 
 
-def read_roles(words: Iterable[str]) -> frozenset[Role]:
+def parse_roles(words: Iterable[str]) -> frozenset[Role]:
     """Roles by their words; raises ``InvalidInput`` naming the words there are."""
     try:
         return frozenset(Role(word) for word in words)
@@ -97,45 +97,45 @@ def read_roles(words: Iterable[str]) -> frozenset[Role]:
         raise InvalidInput("Wanted roles; found another word.", next_step=f"choose among {', '.join(Role)}") from None
 
 
-def read(row: AccountRow) -> Account:
+def read_account(row: AccountRow) -> Account:
     """The row as an account."""
-    elsewhere = Subject(row.issuer, row.subject) if row.issuer is not None and row.subject is not None else None
+    elsewhere = OidcSubject(row.issuer, row.subject) if row.issuer is not None and row.subject is not None else None
     return Account(
         name=row.name,
-        shown_name=row.shown_name,
+        display_name=row.shown_name,
         department=row.department,
-        roles=read_roles(json.loads(row.roles)),
+        roles=parse_roles(json.loads(row.roles)),
         state=row.state,
-        must_change=row.must_change,
+        must_change_password=row.must_change,
         locked_until=row.locked_until,
         failures=row.failures,
-        elsewhere=elsewhere,
+        oidc_subject=elsewhere,
         created_at=row.created_at,
     )
 
 
-def write_roles(roles: frozenset[Role]) -> str:
+def format_roles(roles: frozenset[Role]) -> str:
     """Roles as they stand in the table."""
     return json.dumps(sorted(roles))
 
 
-def insert(session: Session, new: NewAccount, password: str | None, now: datetime) -> AccountRow:
+def insert_account(session: Session, new: NewAccount, password: str | None, now: datetime) -> AccountRow:
     """Add the account; raises ``Conflict`` when its name or its person at the provider has one."""
     if session.get(AccountRow, new.name) is not None:
         raise Conflict(f"The account {new.name} exists already.", next_step="choose another name")
-    if new.elsewhere is not None and by_subject(session, new.elsewhere) is not None:
+    if new.oidc_subject is not None and find_by_subject(session, new.oidc_subject) is not None:
         raise Conflict("This subject of the provider has an account already.", next_step="use that account")
     row = AccountRow(
         name=new.name,
-        shown_name=new.shown_name or new.name,
+        shown_name=new.display_name or new.name,
         department=new.department,
-        roles=write_roles(new.roles),
+        roles=format_roles(new.roles),
         password=password,
         must_change=password is not None,
         failures=0,
         locks=0,
-        issuer=new.elsewhere.issuer if new.elsewhere else None,
-        subject=new.elsewhere.subject if new.elsewhere else None,
+        issuer=new.oidc_subject.issuer if new.oidc_subject else None,
+        subject=new.oidc_subject.subject if new.oidc_subject else None,
         state=ACTIVE,
         created_at=now,
     )
@@ -144,28 +144,28 @@ def insert(session: Session, new: NewAccount, password: str | None, now: datetim
     return row
 
 
-def by_subject(session: Session, subject: Subject) -> AccountRow | None:
+def find_by_subject(session: Session, subject: OidcSubject) -> AccountRow | None:
     """The account of a provider's subject."""
     query = select(AccountRow).where(AccountRow.issuer == subject.issuer, AccountRow.subject == subject.subject)
     return session.scalars(query).one_or_none()
 
 
-def lock(session: Session, name: str) -> AccountRow:
+def lock_account_row(session: Session, name: str) -> AccountRow:
     """The account's row, locked for a change; raises ``NotFound``."""
-    row = find_locked(session, name)
+    row = find_and_lock_row(session, name)
     if row is None:
         raise NotFound("There is no account by this name.", next_step="see `lab account list`")
     return row
 
 
-def find_locked(session: Session, name: str) -> AccountRow | None:
+def find_and_lock_row(session: Session, name: str) -> AccountRow | None:
     """The account's row, locked for a change, or None; what cannot be a name is not looked for."""
     if not _NAME.fullmatch(name):
         return None
     return session.scalars(select(AccountRow).where(AccountRow.name == name).with_for_update()).one_or_none()
 
 
-def lock_all(session: Session) -> dict[str, AccountRow]:
+def lock_account_rows(session: Session) -> dict[str, AccountRow]:
     """All rows, locked in the order of their names, for a change that must look at more than one."""
     query = select(AccountRow).order_by(AccountRow.name).with_for_update()
     return {row.name: row for row in session.scalars(query)}
@@ -173,7 +173,7 @@ def lock_all(session: Session) -> dict[str, AccountRow]:
 
 def check_administrator_left(rows: Iterable[AccountRow]) -> None:
     """Raise ``Conflict`` if none of ``rows`` is an active administrator: nobody could undo the change."""
-    if not any(row.state == ACTIVE and Role.ADMINISTRATOR in read_roles(json.loads(row.roles)) for row in rows):
+    if not any(row.state == ACTIVE and Role.ADMINISTRATOR in parse_roles(json.loads(row.roles)) for row in rows):
         raise Conflict(
             "This would leave no administrator who can sign in.", next_step="make another administrator first"
         )

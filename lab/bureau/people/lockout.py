@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 
 from sqlalchemy.orm import Session
 
-from lab.bureau.ledger import BUREAU, Fact
-from lab.bureau.ledger.rate_limited_entries import OF_STRANGERS, record_often
+from lab.bureau.ledger import BUREAU_ACTOR, Fact
+from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, record_or_count
 from lab.bureau.people.accounts import ACTIVE
 from lab.bureau.store.tables import AccountRow
 
-TRIES = 5
+MAX_ATTEMPTS = 5
 """Failures after which an account is locked."""
 FIRST_LOCK, LONGEST_LOCK = timedelta(minutes=15), timedelta(hours=24)
 """How long the first lock lasts; each further failure doubles it, up to the longest."""
@@ -24,24 +24,24 @@ NO_ACCOUNT, LOCKED, PASSWORD = "no account", "locked", "password"
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class PasswordComparison:
     """What was found before the transaction: the hash that was compared, and whether the password fits it."""
 
-    stored: str | None
-    fits: bool
+    stored_hash: str | None
+    matches: bool
 
 
-def why_not(row: AccountRow | None, checked: Checked, now: datetime) -> str:
+def refusal_reason(row: AccountRow | None, checked: PasswordComparison, now: datetime) -> str:
     """Why this account is not entered by this try; empty if it is. ``row`` is locked."""
-    reason = why_shut(row, now)
+    reason = blocked_reason(row, now)
     if reason or row is None:
         return reason
-    if row.password != checked.stored:
+    if row.password != checked.stored_hash:
         return "changed meanwhile"
-    return "" if checked.fits else PASSWORD
+    return "" if checked.matches else PASSWORD
 
 
-def why_shut(row: AccountRow | None, now: datetime) -> str:
+def blocked_reason(row: AccountRow | None, now: datetime) -> str:
     """Why no password at all lets anybody into this account now; empty if one does. ``row`` is locked."""
     if row is None:
         return NO_ACCOUNT
@@ -52,7 +52,7 @@ def why_shut(row: AccountRow | None, now: datetime) -> str:
     return LOCKED if row.locked_until is not None and row.locked_until > now else ""
 
 
-def note_failure(session: Session, row: AccountRow | None, reason: str, how: str, now: datetime) -> None:
+def record_failed_attempt(session: Session, row: AccountRow | None, reason: str, how: str, now: datetime) -> None:
     """Count a try that was not let in, lock the account when there were too many, and write it down.
 
     A try while the account is locked is counted with the others. It neither prolongs the lock nor makes the next one
@@ -67,7 +67,7 @@ def note_failure(session: Session, row: AccountRow | None, reason: str, how: str
     if row is not None and reason in (PASSWORD, LOCKED):
         row.failures += 1
         facts["failures"] = row.failures
-        if reason == PASSWORD and row.failures >= TRIES:
+        if reason == PASSWORD and row.failures >= MAX_ATTEMPTS:
             # The exponent is capped so that a count of any size stays a time.
             locked = min(FIRST_LOCK * 2 ** min(row.locks, 10), LONGEST_LOCK)
             row.locked_until, row.locks = now + locked, row.locks + 1
@@ -78,9 +78,11 @@ def note_failure(session: Session, row: AccountRow | None, reason: str, how: str
         sort = f"{sort}: {row.name}"
     about: dict[str, Fact] = {"how": how}
     kind = "sign-in.failed"
-    record_often(session, kind, None, facts, by=BUREAU, about=about, now=now, first=OF_STRANGERS, sort=sort)
+    record_or_count(
+        session, kind, None, facts, by=BUREAU_ACTOR, about=about, now=now, first=STRANGER_ENTRY_LIMIT, sort=sort
+    )
 
 
-def forget_failures(row: AccountRow) -> None:
+def reset_failures(row: AccountRow) -> None:
     """After a success, or an administrator's word: the count begins anew. ``row`` is locked."""
     row.failures, row.locks, row.locked_until = 0, 0, None

@@ -17,7 +17,7 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 
 from lab.terms.errors import InvalidInput
 
-SHORTEST, LONGEST = 12, 200
+MIN_LENGTH, MAX_LENGTH = 12, 200
 # No 0, 1, i, l and o, which people mistake for each other: 31 signs, 20 of them, 99 bits.
 _SIGNS = "23456789abcdefghjkmnpqrstuvwxyz"
 _ONE_TIME = (4, 5)
@@ -38,37 +38,37 @@ class Passwords:
         """The Argon2id hash of ``password`` under a fresh salt, with its parameters."""
         return self._hasher.hash(_bytes(_normal(password)))
 
-    def fits(self, stored: str | None, password: str) -> bool:
+    def verify(self, stored: str | None, password: str) -> bool:
         """Whether ``password`` is that of ``stored``; with None the same work is done, and nothing fits."""
         typed, nobodys = _normal(password), self._nobodys  # made at the first call, whatever the name
         # What is longer than any password may be costs no more to hash than the longest.
-        if len(typed) > LONGEST:
-            stored, typed = None, typed[:LONGEST]
+        if len(typed) > MAX_LENGTH:
+            stored, typed = None, typed[:MAX_LENGTH]
         try:
             return self._hasher.verify(stored or nobodys, _bytes(typed)) and stored is not None
         except (VerificationError, InvalidHashError):
             return False
 
-    def outdated(self, stored: str) -> bool:
+    def needs_rehash(self, stored: str) -> bool:
         """Whether ``stored`` was made with other parameters than those in use."""
         return self._hasher.check_needs_rehash(stored)
 
 
-def make_one_time() -> str:
+def make_one_time_password() -> str:
     """A random password of four groups, to be changed at the first sign-in."""
     groups, length = _ONE_TIME
     return "-".join("".join(secrets.choice(_SIGNS) for _ in range(length)) for _ in range(groups))
 
 
-def check_new(password: str, *, account: str, old: str) -> None:
+def check_new_password(password: str, *, account: str, old: str) -> None:
     """Raise ``InvalidInput`` unless ``password`` may follow ``old``: its length, another one, and not the account."""
     typed = _normal(password)
     fault = ""
-    if not SHORTEST <= len(typed) <= LONGEST:
-        fault = f"Wanted a new password of {SHORTEST} to {LONGEST} characters; found {len(typed)}."
+    if not MIN_LENGTH <= len(typed) <= MAX_LENGTH:
+        fault = f"Wanted a new password of {MIN_LENGTH} to {MAX_LENGTH} characters; found {len(typed)}."
     elif typed == _normal(old):
         fault = "Wanted a new password; found the old one."
-    elif account.casefold() in typed.casefold() and len(typed) - len(account) < SHORTEST:
+    elif account.casefold() in typed.casefold() and len(typed) - len(account) < MIN_LENGTH:
         fault = "Wanted a new password that is more than the account's name; found little else."
     if fault:
         raise InvalidInput(fault, next_step="choose another; four random words are easy to keep in mind")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from lab.terms.errors import InvalidInput, Refused
+from lab.terms.errors import InvalidInput, NotAllowed
 
 
 class Role(StrEnum):
@@ -41,16 +41,16 @@ class Permission(StrEnum):
     REGISTER_BANKS = "register banks"
     REVOKE_BANK_KEYS = "revoke banks' keys"
     READ_CONSENTS = "read consents"
-    KEEP_CONSENTS = "keep consents"
+    MANAGE_CONSENTS = "keep consents"
     READ_LEDGER = "read the ledger"
     READ_INQUIRIES = "read an enterprise's inquiries"
     READ_ACCOUNTS = "read accounts"
-    KEEP_ACCOUNTS = "keep accounts"
+    MANAGE_ACCOUNTS = "keep accounts"
     ROTATE_KEYS = "rotate keys"
 
 
 P = Permission
-MATRIX: dict[Role, frozenset[Permission]] = {
+ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
     Role.OFFICER: frozenset(
         {
             *(P.READ_CONTRACTS, P.DRAFT_CONTRACTS, P.REVIEW_CONTRACTS, P.APPROVE_CONTRACTS),
@@ -58,7 +58,7 @@ MATRIX: dict[Role, frozenset[Permission]] = {
             P.READ_FINDINGS,
         }
     ),
-    Role.STEWARD: frozenset({P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.KEEP_CONSENTS}),
+    Role.STEWARD: frozenset({P.READ_CONTRACTS, P.READ_BANKS, P.READ_CONSENTS, P.MANAGE_CONSENTS}),
     Role.RESEARCHER: frozenset(),
     Role.AUDITOR: frozenset(
         {
@@ -66,11 +66,13 @@ MATRIX: dict[Role, frozenset[Permission]] = {
             P.READ_ACCOUNTS,
         }
     ),
-    Role.ADMINISTRATOR: frozenset({P.READ_BANKS, P.REVOKE_BANK_KEYS, P.READ_ACCOUNTS, P.KEEP_ACCOUNTS, P.ROTATE_KEYS}),
+    Role.ADMINISTRATOR: frozenset(
+        {P.READ_BANKS, P.REVOKE_BANK_KEYS, P.READ_ACCOUNTS, P.MANAGE_ACCOUNTS, P.ROTATE_KEYS}
+    ),
 }
 """The matrix. What a role does not list, it may not do."""
 
-APART: tuple[frozenset[Role], ...] = (
+INCOMPATIBLE_ROLES: tuple[frozenset[Role], ...] = (
     frozenset({Role.ADMINISTRATOR, Role.OFFICER}),
     frozenset({Role.ADMINISTRATOR, Role.STEWARD}),
     *(frozenset({Role.AUDITOR, other}) for other in Role if other is not Role.AUDITOR),
@@ -79,7 +81,7 @@ APART: tuple[frozenset[Role], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class AccountHolder:
     """A person who has signed in. ``name`` is the account's, and what the ledger calls them."""
 
     name: str
@@ -87,25 +89,25 @@ class Person:
     roles: frozenset[Role]
 
     @property
-    def by(self) -> str:
+    def actor(self) -> str:
         """What the ledger calls this person as the one who did something."""
-        return by_account(self.name)
+        return account_actor(self.name)
 
-    def may(self, permission: Permission) -> bool:
+    def has_permission(self, permission: Permission) -> bool:
         """Whether one of this person's roles has the permission."""
-        return any(permission in MATRIX[role] for role in self.roles)
+        return any(permission in ROLE_PERMISSIONS[role] for role in self.roles)
 
-    def check(self, permission: Permission) -> None:
-        """Raise ``Refused``, naming the permission and the roles that have it, unless this person may."""
-        if not self.may(permission):
-            able = ", ".join(role.value for role in Role if permission in MATRIX[role]) or "nobody"
-            raise Refused(
+    def check_permission(self, permission: Permission) -> None:
+        """Raise ``NotAllowed``, naming the permission and the roles that have it, unless this person may."""
+        if not self.has_permission(permission):
+            able = ", ".join(role.value for role in Role if permission in ROLE_PERMISSIONS[role]) or "nobody"
+            raise NotAllowed(
                 f"The account {self.name} may not {permission.value}; it needs one of the roles {able}.",
                 next_step="ask someone who has the role, or an administrator",
             )
 
 
-def by_account(name: str) -> str:
+def account_actor(name: str) -> str:
     """What the ledger calls whoever holds the account ``name``, as the one who did something."""
     return f"person:{name}"
 
@@ -114,17 +116,17 @@ def check_roles(roles: frozenset[Role]) -> None:
     """Raise ``InvalidInput`` for no role, or for roles that no one person may have together."""
     if not roles:
         raise InvalidInput("Wanted at least one role; found none.", next_step=f"give one of {', '.join(Role)}")
-    for pair in APART:
+    for pair in INCOMPATIBLE_ROLES:
         if pair <= roles:
             raise InvalidInput(
                 f"One person may not be {' and '.join(sorted(pair))}.", next_step="make two accounts for two people"
             )
 
 
-def matrix_table() -> str:
+def permission_table() -> str:
     """The matrix as a Markdown table, for the page on people."""
     lines = [f"| | {' | '.join(Role)} |", f"|---|{'---|' * len(Role)}"]
     for permission in Permission:
-        marks = " | ".join("✓" if permission in MATRIX[role] else "" for role in Role)
+        marks = " | ".join("✓" if permission in ROLE_PERMISSIONS[role] else "" for role in Role)
         lines.append(f"| {permission} | {marks} |")
     return "\n".join(lines)

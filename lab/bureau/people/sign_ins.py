@@ -17,18 +17,18 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, or_, select, update
 from sqlalchemy.orm import Session
 
-from lab.bureau.people.accounts import ACTIVE, Account, read
+from lab.bureau.people.accounts import ACTIVE, Account, read_account
 from lab.bureau.store.tables import AccountRow, SignInRow
 
-IDLE = timedelta(minutes=30)
-LONGEST = timedelta(hours=12)
-NOTED = timedelta(minutes=1)
+IDLE_TIMEOUT = timedelta(minutes=30)
+MAX_LIFETIME = timedelta(hours=12)
+ACTIVITY_INTERVAL = timedelta(minutes=1)
 """How old ``seen_at`` grows before it is written again: not every request must be a write."""
 _TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class Tokens:
+class SignInTokens:
     """What the person who has just signed in is given; it cannot be looked up again."""
 
     token: str
@@ -47,16 +47,16 @@ class SignIn:
     seen_at: datetime
     expires_at: datetime
 
-    def csrf_fits(self, csrf: str) -> bool:
+    def verify_csrf(self, csrf: str) -> bool:
         """Whether ``csrf`` is the token against cross-site requests that belongs to this sign-in."""
         return hmac.compare_digest(_sha256(csrf), self.csrf_sha256)
 
 
-def begin(session: Session, row: AccountRow, now: datetime) -> Tokens:
+def begin(session: Session, row: AccountRow, now: datetime) -> SignInTokens:
     """A new sign-in of the account; those whose time is over are cleared away."""
-    session.execute(delete(SignInRow).where(or_(SignInRow.expires_at <= now, SignInRow.seen_at <= now - IDLE)))
+    session.execute(delete(SignInRow).where(or_(SignInRow.expires_at <= now, SignInRow.seen_at <= now - IDLE_TIMEOUT)))
     token, csrf = secrets.token_urlsafe(_TOKEN_BYTES), secrets.token_urlsafe(_TOKEN_BYTES)
-    expires = now + LONGEST
+    expires = now + MAX_LIFETIME
     session.add(
         SignInRow(
             token=_sha256(token),
@@ -68,7 +68,7 @@ def begin(session: Session, row: AccountRow, now: datetime) -> Tokens:
         )
     )
     session.flush()
-    return Tokens(token, csrf, read(row), expires)
+    return SignInTokens(token, csrf, read_account(row), expires)
 
 
 def find(session: Session, token: str, now: datetime) -> SignIn | None:
@@ -82,12 +82,12 @@ def find(session: Session, token: str, now: datetime) -> SignIn | None:
     if found is None:
         return None
     held, account = found
-    if held.expires_at <= now or held.seen_at <= now - IDLE:
+    if held.expires_at <= now or held.seen_at <= now - IDLE_TIMEOUT:
         return None
-    return SignIn(held.token, held.csrf, read(account), held.seen_at, held.expires_at)
+    return SignIn(held.token, held.csrf, read_account(account), held.seen_at, held.expires_at)
 
 
-def note_seen(session: Session, token_sha256: str, now: datetime) -> None:
+def record_activity(session: Session, token_sha256: str, now: datetime) -> None:
     """The person is still there."""
     session.execute(update(SignInRow).where(SignInRow.token == token_sha256).values(seen_at=now))
 

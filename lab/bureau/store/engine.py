@@ -26,7 +26,7 @@ _READ = "shulab_read"
 _POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 30}
 
 
-class Store:
+class Database:
     """A database of the bureau. ``begin`` is for changes, ``read`` for looking; both are one transaction each."""
 
     def __init__(self, engine: Engine) -> None:
@@ -45,16 +45,16 @@ class Store:
             yield session
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
+    def begin_read(self) -> Iterator[Session]:
         """A transaction that only reads, so that it never waits for a writer; always rolled back."""
         with _outages(), Session(self._reader, expire_on_commit=False) as session:
             session.info["bureau_key"] = self.bureau_key
             yield session
 
-    def answers(self) -> bool:
+    def is_reachable(self) -> bool:
         """Whether the database answers now."""
         try:
-            with self.read() as session:
+            with self.begin_read() as session:
                 session.execute(text("SELECT 1"))
         except Unreachable:
             return False
@@ -65,7 +65,7 @@ class Store:
         self.engine.dispose()
 
 
-def open_store(url: str) -> Store:
+def open_database(url: str) -> Database:
     """Open the database at ``url`` (``sqlite:///FILE`` or ``postgresql+psycopg://...``).
 
     Raises ``InvalidInput`` for other URLs and ``Unreachable`` when the database does not answer. Runs no migration.
@@ -96,7 +96,7 @@ def open_store(url: str) -> Store:
         raise Unreachable(
             f"The bureau's {backend} database does not answer.", next_step="start it, or correct database_url"
         ) from None
-    return Store(engine)
+    return Database(engine)
 
 
 @contextmanager

@@ -27,24 +27,24 @@ def migrate(engine: Engine) -> None:
         if connection.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
         version = _version(connection)
-        if version is not None and version > newest():
+        if version is not None and version > newest_migration():
             raise Conflict(
                 f"The database is of a later version of this program: it stands at {version}, this one knows "
-                f"{newest()}.",
+                f"{newest_migration()}.",
                 next_step="run that version or a later one, or restore a copy of the home from before",
             )
-        if version != newest():
+        if version != newest_migration():
             from alembic import command  # a quarter of a second to load, and mostly there is nothing to do
 
             command.upgrade(_config(connection), "head")
 
 
-def newest() -> str:
+def newest_migration() -> str:
     """The number of the last migration, by the names of their files."""
     return max(path.stem for path in (_FOLDER / "versions").glob("m[0-9]*.py"))[1:5]
 
 
-def drift(engine: Engine) -> list[Any]:
+def schema_differences(engine: Engine) -> list[Any]:
     """What the tables in the code have and the migrated database has not, or the other way; empty when they agree."""
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext

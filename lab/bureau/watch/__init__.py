@@ -4,7 +4,7 @@ What a bank asks about is encrypted, so only counts and repeats can be seen. A f
 shown, and an officer decides. What fails closed are the ceilings (``lab.bureau.exchange.charges``).
 """
 
-from lab.bureau.watch.rules import RULES, Finding, Rule, Step, judge
-from lab.bureau.watch.usage_monitor import Watch
+from lab.bureau.watch.rules import MONITORING_RULES, MonitoringRule, RecommendedStep, UsageFinding, find_violations
+from lab.bureau.watch.usage_monitor import UsageMonitor
 
-__all__ = ["RULES", "Finding", "Rule", "Step", "Watch", "judge"]
+__all__ = ["MONITORING_RULES", "MonitoringRule", "RecommendedStep", "UsageFinding", "UsageMonitor", "find_violations"]

@@ -16,7 +16,7 @@ from typing import Any
 from lab.terms.errors import InvalidInput
 
 
-class Step(StrEnum):
+class RecommendedStep(StrEnum):
     """What an officer should do first about a finding."""
 
     LOOK = "look"
@@ -26,7 +26,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class MonitoringRule:
     """A count that is a finding above ``limit``, within ``days`` (None: ever); ``counts`` says of what."""
 
     code: str
@@ -35,112 +35,112 @@ class Rule:
     counts: str
     limit: int
     days: int | None
-    step: Step
+    step: RecommendedStep
 
 
-AGAIN = 5
-"""Scores of one enterprise within ``MONTH`` that weekly use makes; more are counted by ``many-again``."""
-ALIKE = 0.9
+REPEATED_SCORES = 5
+"""Scores of one enterprise within ``MONTH_DAYS`` that weekly use makes; more are counted by ``many-again``."""
+OVERLAP_THRESHOLD = 0.9
 """The Jaccard overlap (common enterprises over all of both) from which two batches count as one set."""
-SET_ROWS = 10
+MIN_SET_ROWS = 10
 """The smallest batch that is compared as a set; smaller ones meet by accident."""
-SMALL_ROWS = 16
+SMALL_BATCH_ROWS = 16
 """A batch of fewer enterprises is small: a ciphertext has places for thousands, and costs its sender the same."""
-WHOLE_AT_LEAST = 3
+MIN_EXHAUSTED_ENTERPRISES = 3
 """A period's scores for an enterprise below which using them in one day says nothing."""
-MONTH = 30
+MONTH_DAYS = 30
 
-RULES: Mapping[str, Rule] = {
+MONITORING_RULES: Mapping[str, MonitoringRule] = {
     rule.code: rule
     for rule in (
-        Rule(
+        MonitoringRule(
             "one-enterprise",
             "一户反复评分",
             "one enterprise scored over and over",
             "scores of the enterprise that the bank scored most, under all its contracts",
             limit=8,
-            days=MONTH,
-            step=Step.SUSPEND,
+            days=MONTH_DAYS,
+            step=RecommendedStep.SUSPEND,
         ),
-        Rule(
+        MonitoringRule(
             "many-again",
             "多户反复评分",
             "many enterprises scored again",
-            f"enterprises that the bank scored more than {AGAIN} times, under all its contracts",
+            f"enterprises that the bank scored more than {REPEATED_SCORES} times, under all its contracts",
             limit=20,
-            days=MONTH,
-            step=Step.LOOK,
+            days=MONTH_DAYS,
+            step=RecommendedStep.LOOK,
         ),
-        Rule(
+        MonitoringRule(
             "same-set",
             "同一组企业反复评分",
             "one set of enterprises scored again and again",
-            f"batches of the bank, under all its contracts, that are one set ({ALIKE:.0%} alike)",
+            f"batches of the bank, under all its contracts, that are one set ({OVERLAP_THRESHOLD:.0%} alike)",
             limit=5,
-            days=MONTH,
-            step=Step.LOOK,
+            days=MONTH_DAYS,
+            step=RecommendedStep.LOOK,
         ),
-        Rule(
+        MonitoringRule(
             "shared-set",
             "他行评过同一组企业",
             "another bank scores the same set",
-            f"batches of other banks that are one set with a batch of the contract ({ALIKE:.0%} alike)",
+            f"batches of other banks that are one set with a batch of the contract ({OVERLAP_THRESHOLD:.0%} alike)",
             limit=2,
-            days=MONTH,
-            step=Step.LOOK,
+            days=MONTH_DAYS,
+            step=RecommendedStep.LOOK,
         ),
-        Rule(
+        MonitoringRule(
             "small-batches",
             "零星小批过多",
             "many small batches",
-            f"batches of fewer than {SMALL_ROWS} enterprises",
+            f"batches of fewer than {SMALL_BATCH_ROWS} enterprises",
             limit=200,
-            days=MONTH,
-            step=Step.LOOK,
+            days=MONTH_DAYS,
+            step=RecommendedStep.LOOK,
         ),
-        Rule(
+        MonitoringRule(
             "whole-allowance",
             "一日用尽周期额度",
             "a period's scores used in one day",
             f"enterprises scored within 24 hours as often as the contract allows in its period "
-            f"(if that is {WHOLE_AT_LEAST} or more)",
+            f"(if that is {MIN_EXHAUSTED_ENTERPRISES} or more)",
             limit=10,
             days=1,
-            step=Step.SUSPEND,
+            step=RecommendedStep.SUSPEND,
         ),
-        Rule(
+        MonitoringRule(
             "returned",
             "退回的批次过多",
             "many batches returned",
             "batches whose evaluation failed or was stopped, so that their charge was given back",
             limit=20,
-            days=MONTH,
-            step=Step.LOOK,
+            days=MONTH_DAYS,
+            step=RecommendedStep.LOOK,
         ),
-        Rule(
+        MonitoringRule(
             "refused",
             "屡遭拒绝",
             "refused again and again",
             "requests of the bank that were refused: past a ceiling, outside the terms, or about unknown enterprises",
             limit=100,
-            days=MONTH,
-            step=Step.LOOK,
+            days=MONTH_DAYS,
+            step=RecommendedStep.LOOK,
         ),
-        Rule(
+        MonitoringRule(
             "replies",
             "答复数接近噪声所能掩护的上限",
             "replies near what the flood hides",
             "percent used of what a model's replies may tell the bank by their noise; past 100 they are refused",
             limit=80,
             days=None,
-            step=Step.LOOK,
+            step=RecommendedStep.LOOK,
         ),
     )
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class UsageFinding:
     """A rule that a contract's use has tripped: wanted at most ``limit``, found ``found``. It names no enterprise.
 
     ``since``: when it was recorded first within the rule's days, in ledger entry ``entry``; None: it is new, and the
@@ -149,7 +149,7 @@ class Finding:
 
     contract: str
     bank: str
-    rule: Rule
+    rule: MonitoringRule
     found: int
     limit: int
     since: datetime | None = None
@@ -158,7 +158,7 @@ class Finding:
     @property
     def next_step(self) -> str:
         """What to run."""
-        if self.rule.step is Step.SUSPEND:
+        if self.rule.step is RecommendedStep.SUSPEND:
             return f"lab officer suspend {self.contract} --reason …, then ask the bank"
         return f"lab officer show {self.contract}; ask the bank what it was for"
 
@@ -180,25 +180,25 @@ class Finding:
         }
 
 
-def choose_limits(changed: Mapping[str, int]) -> dict[str, int]:
+def merge_limits(changed: Mapping[str, int]) -> dict[str, int]:
     """The limit of every rule, with those that a bureau has changed; raises ``InvalidInput`` for an unknown rule."""
-    unknown = sorted(set(changed) - set(RULES))
+    unknown = sorted(set(changed) - set(MONITORING_RULES))
     if unknown:
         raise InvalidInput(
             f"Wanted rules of the watch in watch_limits; these are none: {', '.join(unknown)}.",
-            next_step=f"name some of {', '.join(RULES)}",
+            next_step=f"name some of {', '.join(MONITORING_RULES)}",
         )
-    return {code: changed.get(code, rule.limit) for code, rule in RULES.items()}
+    return {code: changed.get(code, rule.limit) for code, rule in MONITORING_RULES.items()}
 
 
-def judge(
+def find_violations(
     contract: str, bank: str, counts: Mapping[str, int], limits: Mapping[str, int] | None = None
-) -> list[Finding]:
+) -> list[UsageFinding]:
     """The findings that these counts (by rule; a rule without one counts nothing) make, in the table's order."""
-    chosen = choose_limits({}) if limits is None else limits
+    chosen = merge_limits({}) if limits is None else limits
     return [
-        Finding(contract, bank, rule, counts.get(code, 0), chosen[code])
-        for code, rule in RULES.items()
+        UsageFinding(contract, bank, rule, counts.get(code, 0), chosen[code])
+        for code, rule in MONITORING_RULES.items()
         if counts.get(code, 0) > chosen[code]
     ]
 
@@ -206,7 +206,7 @@ def judge(
 def rules_table() -> str:
     """The table as Markdown, for the page on the watch."""
     lines = ["| rule | | counts | more than | within | first |", "|---|---|---|---|---|---|"]
-    for rule in RULES.values():
+    for rule in MONITORING_RULES.values():
         within = "ever" if rule.days is None else f"{rule.days} d"
         lines.append(f"| `{rule.code}` | {rule.zh} | {rule.counts} | {rule.limit} | {within} | {rule.step} |")
     return "\n".join(lines)
@@ -214,4 +214,4 @@ def rules_table() -> str:
 
 def rules_list(limits: Mapping[str, int]) -> list[dict[str, Any]]:
     """The table with a bureau's own limits, as the service tells it."""
-    return [asdict(rule) | {"limit": limits[code], "step": rule.step.value} for code, rule in RULES.items()]
+    return [asdict(rule) | {"limit": limits[code], "step": rule.step.value} for code, rule in MONITORING_RULES.items()]

@@ -11,15 +11,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from lab.bureau.watch.rules import ALIKE
+from lab.bureau.watch.rules import OVERLAP_THRESHOLD
 
-SKETCH = 64
+SKETCH_SIZE = 64
 """Pseudonyms in a sketch: an overlap of 0.9 is estimated to 0.04 (standard deviation)."""
 _MEET = 8  # batches that are alike share one of their smallest eight, but for a chance of 10^-8
 
 
 @dataclass(frozen=True, slots=True)
-class Sketch:
+class BatchSketch:
     """A batch by contract, bank, and its smallest pseudonyms in ascending order."""
 
     contract: str
@@ -27,14 +27,14 @@ class Sketch:
     smallest: tuple[str, ...]
 
 
-def overlap(one: Sequence[str], other: Sequence[str]) -> float:
+def jaccard_overlap(one: Sequence[str], other: Sequence[str]) -> float:
     """The Jaccard overlap of two batches, 0 to 1, from their sketches."""
     both = set(one) & set(other)
-    union = sorted({*one, *other})[:SKETCH]
+    union = sorted({*one, *other})[:SKETCH_SIZE]
     return sum(member in both for member in union) / max(len(union), 1)
 
 
-def repeats(sketches: Iterable[Sketch]) -> Mapping[str, tuple[int, int]]:
+def count_repeated_sets(sketches: Iterable[BatchSketch]) -> Mapping[str, tuple[int, int]]:
     """For each contract the most batches that are one set with a batch of it: of its own bank (that batch included,
     over all contracts), and of other banks."""
     batches = list(sketches)
@@ -45,7 +45,9 @@ def repeats(sketches: Iterable[Sketch]) -> Mapping[str, tuple[int, int]]:
     most: dict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
     for batch in batches:
         met = {number for member in batch.smallest[:_MEET] for number in where[member]}
-        alike = [batches[n].bank for n in met if overlap(batch.smallest, batches[n].smallest) >= ALIKE]
+        alike = [
+            batches[n].bank for n in met if jaccard_overlap(batch.smallest, batches[n].smallest) >= OVERLAP_THRESHOLD
+        ]
         own = alike.count(batch.bank)
         same, shared = most[batch.contract]
         most[batch.contract] = (max(same, own), max(shared, len(alike) - own))

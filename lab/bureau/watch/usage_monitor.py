@@ -16,37 +16,37 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from lab.bureau.exchange.jobs import lock_contract
-from lab.bureau.ledger import BUREAU, Fact, record
-from lab.bureau.store import Store
-from lab.bureau.store.tables import EntryRow
-from lab.bureau.watch.rules import Finding, Rule, choose_limits, judge, rules_list
-from lab.bureau.watch.usage_counts import Counted, count_all
+from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
+from lab.bureau.store import Database
+from lab.bureau.store.tables import LedgerEntryRow
+from lab.bureau.watch.rules import MonitoringRule, UsageFinding, find_violations, merge_limits, rules_list
+from lab.bureau.watch.usage_counts import ContractCounts, count_contracts_usage
 
-FLAGGED = "contract.flagged"
+FLAGGED_ENTRY_KIND = "contract.flagged"
 
 
-class Watch:
+class UsageMonitor:
     """Looks at all contracts of a bureau. Safe to use from several threads."""
 
-    def __init__(self, store: Store, clock: Callable[[], datetime], limits: Mapping[str, int] | None = None) -> None:
+    def __init__(self, store: Database, clock: Callable[[], datetime], limits: Mapping[str, int] | None = None) -> None:
         """``limits``: those that this bureau has changed; raises ``InvalidInput`` for a rule that does not exist."""
         self._store, self._now = store, clock
-        self._limits = choose_limits(limits or {})
+        self._limits = merge_limits(limits or {})
 
     @property
     def rules(self) -> list[dict[str, Any]]:
         """The rules with this bureau's limits, as the service tells them."""
         return rules_list(self._limits)
 
-    def standing(self, session: Session) -> list[Finding]:
+    def current_findings(self, session: Session) -> list[UsageFinding]:
         """What the rules find now, by contract."""
-        counted = count_all(session, self._now())
+        counted = count_contracts_usage(session, self._now())
         return [finding for one in counted for finding in self._judge(session, one)]
 
-    def sweep(self) -> list[Finding]:
+    def record_new_findings(self) -> list[UsageFinding]:
         """Record what is new, each finding in a transaction of its own; what was recorded."""
-        with self._store.read() as session:
-            counted = count_all(session, self._now())
+        with self._store.begin_read() as session:
+            counted = count_contracts_usage(session, self._now())
             fresh = [(one, new) for one in counted for new in self._judge(session, one) if new.entry is None]
         recorded = []
         for one, finding in fresh:
@@ -54,16 +54,18 @@ class Watch:
                 lock_contract(session, one.contract)
                 now = self._now()
                 if _recorded(session, finding, now).entry is None:  # another service may have swept as well
-                    entry = record(session, FLAGGED, one.contract, _facts(finding, one, now), by=BUREAU)
+                    entry = record(
+                        session, FLAGGED_ENTRY_KIND, one.contract, _facts(finding, one, now), by=BUREAU_ACTOR
+                    )
                     recorded.append(replace(finding, since=now, entry=entry.seq))
         return recorded
 
-    def _judge(self, session: Session, one: Counted) -> list[Finding]:
-        found = judge(one.contract, one.bank, one.counts, self._limits)
+    def _judge(self, session: Session, one: ContractCounts) -> list[UsageFinding]:
+        found = find_violations(one.contract, one.bank, one.counts, self._limits)
         return [_recorded(session, finding, self._now()) for finding in found]
 
 
-def _facts(finding: Finding, counted: Counted, now: datetime) -> dict[str, Fact]:
+def _facts(finding: UsageFinding, counted: ContractCounts, now: datetime) -> dict[str, Fact]:
     return {
         "rule": finding.rule.code,
         "bank": counted.bank_id,
@@ -74,12 +76,12 @@ def _facts(finding: Finding, counted: Counted, now: datetime) -> dict[str, Fact]
     }
 
 
-def _recorded(session: Session, finding: Finding, now: datetime) -> Finding:
+def _recorded(session: Session, finding: UsageFinding, now: datetime) -> UsageFinding:
     """The finding with the entry that tells of it within its rule's days, if there is one."""
-    query = select(EntryRow.seq, EntryRow.body).where(
-        EntryRow.kind == FLAGGED, EntryRow.contract_id == finding.contract
+    query = select(LedgerEntryRow.seq, LedgerEntryRow.body).where(
+        LedgerEntryRow.kind == FLAGGED_ENTRY_KIND, LedgerEntryRow.contract_id == finding.contract
     )
-    for seq, body in session.execute(query.order_by(EntryRow.seq.desc())):
+    for seq, body in session.execute(query.order_by(LedgerEntryRow.seq.desc())):
         facts = json.loads(body)["facts"]
         if facts["rule"] == finding.rule.code:
             at = datetime.fromisoformat(facts["at"])
@@ -87,5 +89,5 @@ def _recorded(session: Session, finding: Finding, now: datetime) -> Finding:
     return finding
 
 
-def _counts_still(rule: Rule, at: datetime, now: datetime) -> bool:
+def _counts_still(rule: MonitoringRule, at: datetime, now: datetime) -> bool:
     return rule.days is None or now - at < timedelta(days=rule.days)

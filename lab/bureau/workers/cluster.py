@@ -14,9 +14,9 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any, TypeVar
 
-from lab.bureau.workers.pool import Confining, WorkerPool, failed
+from lab.bureau.workers.pool import ConfinementMode, WorkerPool, worker_failure
 from lab.terms.errors import Unreachable
-from protocols.compute_pool import ClusterCrew, CrewLost, WorkKills
+from protocols.compute_pool import ComputePoolError, DaskComputePool, WorkersKilledByTask
 
 Result = TypeVar("Result")
 
@@ -25,12 +25,12 @@ class ClusterPool:
     """The cluster at ``address``, greeted when the first batch comes. Safe to use from several threads."""
 
     def __init__(
-        self, address: str, *, job_seconds: int, memory_mib: int = 8192, confinement: Confining = "required"
+        self, address: str, *, job_seconds: int, memory_mib: int = 8192, confinement: ConfinementMode = "required"
     ) -> None:
         self._address = address
         self._limits = (job_seconds, memory_mib, confinement)
         self._greeting = threading.Lock()
-        self._crew: ClusterCrew | None = None
+        self._crew: DaskComputePool | None = None
 
     @property
     def size(self) -> int:
@@ -41,10 +41,10 @@ class ClusterPool:
         """As ``WorkerPool.run``; raises ``Unreachable`` while the cluster is away."""
         crew = self._greet()
         try:
-            result: Result = next(crew.map(confined, [(self._limits, function, arguments, named)]))
-        except WorkKills:
-            raise failed() from None
-        except CrewLost as error:
+            result: Result = next(crew.map(run_confined, [(self._limits, function, arguments, named)]))
+        except WorkersKilledByTask:
+            raise worker_failure() from None
+        except ComputePoolError as error:
             self._part(crew)
             raise _away(error) from None
         return result
@@ -54,12 +54,12 @@ class ClusterPool:
         if self._crew is not None:
             self._part(self._crew)
 
-    def _greet(self) -> ClusterCrew:
+    def _greet(self) -> DaskComputePool:
         with self._greeting:
             if self._crew is None:
                 try:
-                    crew = ClusterCrew(self._address)
-                except CrewLost as error:
+                    crew = DaskComputePool(self._address)
+                except ComputePoolError as error:
                     raise _away(error) from None
                 if crew.threads > 1:
                     crew.close()
@@ -70,15 +70,15 @@ class ClusterPool:
                 self._crew = crew
             return self._crew
 
-    def _part(self, crew: ClusterCrew) -> None:
+    def _part(self, crew: DaskComputePool) -> None:
         with self._greeting:
             if self._crew is crew:
                 self._crew = None
                 crew.close()
 
 
-def confined(
-    limits: tuple[int, int, Confining],
+def run_confined(
+    limits: tuple[int, int, ConfinementMode],
     function: Callable[..., Result],
     arguments: tuple[Any, ...],
     named: dict[str, Any],
@@ -88,10 +88,10 @@ def confined(
 
 
 @cache
-def _pool(job_seconds: int, memory_mib: int, confinement: Confining) -> WorkerPool:
+def _pool(job_seconds: int, memory_mib: int, confinement: ConfinementMode) -> WorkerPool:
     """Of this worker of the cluster: it ends with it."""
     return WorkerPool(1, job_seconds=job_seconds, memory_mib=memory_mib, confinement=confinement)
 
 
-def _away(error: CrewLost) -> Unreachable:
+def _away(error: ComputePoolError) -> Unreachable:
     return Unreachable(str(error), next_step="start the cluster, or serve without --cluster")

@@ -18,7 +18,7 @@ from typing import Any
 
 from lab.bureau.workers import results
 from lab.bureau.workers.settings import WorkerSettings
-from protocols.confinement import NotConfined
+from protocols.confinement import ConfinementUnavailable
 
 _BEGIN = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[3]); "
@@ -31,7 +31,7 @@ _START_SECONDS = 120
 _CHUNK = 1 << 20
 
 
-class Gone(Exception):
+class WorkerLost(Exception):
     """The template, or the process that had the job, ended without a word; or took too long, or said nonsense."""
 
     def __init__(self, *, late: bool = False) -> None:
@@ -39,7 +39,7 @@ class Gone(Exception):
         self.late = late
 
 
-class Template:
+class ForkServer:
     """A running template. ``begin`` is safe from several threads; ``close`` ends it and what it began."""
 
     def __init__(self, settings: WorkerSettings) -> None:
@@ -60,20 +60,20 @@ class Template:
         self._lock = threading.Lock()
         self._ready = False
         self._seconds = settings.seconds
-        self._jobs: set[Job] = set()
+        self._jobs: set[WorkerProcess] = set()
 
     @property
     def pid(self) -> int:
         """The template's process."""
         return self._process.pid
 
-    def wait(self) -> None:
-        """Until it has loaded everything; raises ``Gone``."""
+    def wait_until_ready(self) -> None:
+        """Until it has loaded everything; raises ``WorkerLost``."""
         with self._lock:
             self._wait()
 
-    def begin(self) -> Job:
-        """A process for one job; raises ``Gone``."""
+    def start_worker(self) -> WorkerProcess:
+        """A process for one job; raises ``WorkerLost``."""
         job_end, job = os.pipe2(os.O_CLOEXEC)
         answer, answer_end = os.pipe2(os.O_CLOEXEC)
         try:
@@ -87,7 +87,7 @@ class Template:
         finally:
             os.close(job_end)
             os.close(answer_end)
-        begun = Job(job, answer, process, self._jobs.discard)
+        begun = WorkerProcess(job, answer, process, self._jobs.discard)
         self._jobs.add(begun)
         return begun
 
@@ -112,9 +112,9 @@ class Template:
             return
         try:
             if self._socket.recv(1) != b"r":
-                raise Gone
+                raise WorkerLost
         except OSError:
-            raise Gone from None
+            raise WorkerLost from None
         self._ready = True
 
     def _ask(self, *pipes: int) -> int:
@@ -122,24 +122,24 @@ class Template:
             socket.send_fds(self._socket, [b"j"], pipes)
             message, processes, _, _ = socket.recv_fds(self._socket, 1, 1)
         except OSError:
-            raise Gone from None
+            raise WorkerLost from None
         if not message or len(processes) != 1:
-            raise Gone
+            raise WorkerLost
         os.set_inheritable(processes[0], False)
         return processes[0]
 
 
-class Job:
+class WorkerProcess:
     """A process that waits for its one job. Close it."""
 
-    def __init__(self, job: int, answer: int, process: int, ended: Callable[[Job], None]) -> None:
+    def __init__(self, job: int, answer: int, process: int, ended: Callable[[WorkerProcess], None]) -> None:
         self._job, self._answer, self._process, self._ended = job, answer, process, ended
 
-    def do(self, job: bytes, seconds: float) -> bytes:
-        """The answer; raises ``Gone``, and ``NotConfined`` before the job is given. Safe to call once."""
+    def run(self, job: bytes, seconds: float) -> bytes:
+        """The answer; raises ``WorkerLost``, and ``ConfinementUnavailable`` before the job is given. Call it once."""
         until = time.monotonic() + seconds
         if self._read(until, 1) != results.CONFINED:
-            raise NotConfined(self._take(until).decode(errors="replace"))
+            raise ConfinementUnavailable(self._take(until).decode(errors="replace"))
         self._give(job)
         return self._take(until)
 
@@ -166,8 +166,8 @@ class Job:
         answer = bytearray(self._read(until, _CHUNK))
         while piece := self._read(until, _CHUNK, ended=True):
             answer += piece
-            if len(answer) > results.MOST_BYTES:
-                raise Gone(late=True)
+            if len(answer) > results.MAX_RESULT_BYTES:
+                raise WorkerLost(late=True)
         return bytes(answer)
 
     def _read(self, until: float, most: int, *, ended: bool = False) -> bytes:
@@ -176,16 +176,16 @@ class Job:
         waiting.register(self._answer, select.POLLIN)
         left = until - time.monotonic()
         if left <= 0 or not waiting.poll(left * 1000):
-            raise Gone(late=True)
+            raise WorkerLost(late=True)
         piece = os.read(self._answer, most)
         if not piece and not ended:
-            raise Gone
+            raise WorkerLost
         return piece
 
 
-def read(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
-    """What the answer says, see ``answers.read``; raises ``Gone`` for one that was cut off or is none."""
+def read_worker_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
+    """What the answer says, see ``answers.read``; raises ``WorkerLost`` for one that was cut off or is none."""
     try:
-        return results.read(answer, errors)
-    except results.NoAnswer:
-        raise Gone from None
+        return results.unpack_result(answer, errors)
+    except results.MalformedResult:
+        raise WorkerLost from None

@@ -19,9 +19,9 @@ import sys
 from multiprocessing.reduction import ForkingPickler
 
 from lab.bureau.workers import results
-from lab.bureau.workers.settings import ROOMS, WorkerSettings
-from lab.process.memory_protection import forbid_dumps
-from protocols.confinement import Confinement, NotConfined
+from lab.bureau.workers.settings import ROLE_MODULES, WorkerSettings
+from lab.process.memory_protection import disable_core_dumps
+from protocols.confinement import Confinement, ConfinementUnavailable
 
 _PR_SET_PDEATHSIG = 1
 _CHUNK = 1 << 20
@@ -30,14 +30,14 @@ _LATE = ("numpy.fft", "numpy.linalg", "numpy.random")
 """Both are loaded when they are first met: a JSON text says its codec, whatever it is."""
 
 
-def main(descriptor: int, settings: WorkerSettings) -> None:
+def serve_forks(descriptor: int, settings: WorkerSettings) -> None:
     """Serve jobs until the service closes its end or is gone."""
-    forbid_dumps()
+    disable_core_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to the service, which ends its workers in order
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children need no burial
-    prepare(settings)
-    confinement = Confinement(required=settings.required)
+    preload_modules(settings)
+    confinement = Confinement(required=settings.confinement_required)
     gc.collect()
     gc.freeze()  # what is here for good is not touched by the forks' collectors, so their pages stay shared
     parent = os.getpid()
@@ -61,18 +61,18 @@ def main(descriptor: int, settings: WorkerSettings) -> None:
             os.close(process)
 
 
-def prepare(settings: WorkerSettings) -> None:
+def preload_modules(settings: WorkerSettings) -> None:
     """Load and try everything that the jobs of a room use: nothing can be loaded any more once one is confined."""
     for codec in _CODECS:
         codecs.lookup(codec)
-    for module in (*_LATE, ROOMS[settings.room], *settings.modules):
+    for module in (*_LATE, ROLE_MODULES[settings.role], *settings.modules):
         importlib.import_module(module)
-    if settings.room == "scoring":
+    if settings.role == "scoring":
         from protocols.scoring.parameters import PARAMETERS
         from protocols.scoring.seal import binding
 
         for name in PARAMETERS:
-            binding.context(name)
+            binding.seal_context(name)
     else:
         from protocols.matching.bureau import ENGINES, evaluate_register, generate_key
 
@@ -86,8 +86,8 @@ def _work(job: int, answer: int, settings: WorkerSettings, confinement: Confinem
         _keep(job, answer)
         _end_with(parent)
         try:
-            confinement.enter(memory=settings.memory, seconds=settings.seconds + 1)
-        except NotConfined as error:
+            confinement.enter(memory=settings.memory_bytes, seconds=settings.seconds + 1)
+        except ConfinementUnavailable as error:
             _write(3, results.UNCONFINED + str(error).encode())
         else:
             _write(3, results.CONFINED)  # before it: what was taken over can't say that it never was confined
@@ -101,9 +101,9 @@ def _done(job: bytes) -> bytes:
         # From the service alone, by a pipe that nobody else has.
         function, arguments, named = ForkingPickler.loads(job)
         del job
-        return results.pack(function(*arguments, **named))
+        return results.pack_result(function(*arguments, **named))
     except BaseException as error:
-        return results.pack_error(error)
+        return results.pack_error_result(error)
 
 
 def _keep(job: int, answer: int) -> None:
@@ -140,4 +140,4 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), WorkerSettings.from_json(sys.argv[2]))
+    serve_forks(int(sys.argv[1]), WorkerSettings.from_json(sys.argv[2]))

@@ -20,18 +20,18 @@ from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.reduction import ForkingPickler
 from typing import Any, Literal, Protocol, TypeVar, cast
 
-from lab.bureau.workers.fork_client import Gone, Template, read
-from lab.bureau.workers.settings import RoomName, WorkerSettings
+from lab.bureau.workers.fork_client import ForkServer, WorkerLost, read_worker_result
+from lab.bureau.workers.settings import WorkerRole, WorkerSettings
 from lab.terms import errors
 from lab.terms.errors import InvalidInput, Unreachable
-from protocols.confinement import NotConfined
+from protocols.confinement import ConfinementUnavailable
 from protocols.matching.engines import UnknownEngine
-from protocols.scoring.bureau import SecretKeyFound
-from protocols.scoring.seal.binding import NativeRefusal
+from protocols.scoring.bureau import SecretKeyInContext
+from protocols.scoring.seal.binding import SealRejection
 from protocols.wire.frame import MalformedFrame
 
 Result = TypeVar("Result")
-Confining = Literal["required", "best"]
+ConfinementMode = Literal["required", "best"]
 """``required``: no job without all protections. ``best``: with those that the machine has."""
 _MIB = 1024 * 1024
 _STARTS = 5
@@ -41,14 +41,14 @@ _ERRORS: dict[str, type[Exception]] = {
     kind.__name__: kind
     for kind in (
         *(one for one in vars(errors).values() if isinstance(one, type) and issubclass(one, errors.ShulabError)),
-        *(ValueError, OverflowError, UnknownEngine, SecretKeyFound, NativeRefusal, MalformedFrame),
+        *(ValueError, OverflowError, UnknownEngine, SecretKeyInContext, SealRejection, MalformedFrame),
     )
     if kind is not Unreachable
 }
 """What a worker may say that it raised. Not that something of the bureau is down: that would be waited for."""
 
 
-class Evaluators(Protocol):
+class TaskExecutor(Protocol):
     """Whoever runs native code on bytes from banks: this machine's ``WorkerPool``, or a cluster."""
 
     @property
@@ -76,8 +76,8 @@ class WorkerPool:
         *,
         job_seconds: int,
         memory_mib: int,
-        confinement: Confining = "required",
-        room: RoomName = "scoring",
+        confinement: ConfinementMode = "required",
+        room: WorkerRole = "scoring",
         modules: tuple[str, ...] = (),
     ) -> None:
         required = confinement == "required"
@@ -88,7 +88,7 @@ class WorkerPool:
         self._places: queue.Queue[bool] = queue.Queue()
         for _ in range(count):
             self._places.put(True)
-        self._template: Template | None = None  # started when there is work: most commands have none
+        self._template: ForkServer | None = None  # started when there is work: most commands have none
 
     def run(self, function: Callable[..., Result], *arguments: Any, **named: Any) -> Result:
         """Run a top-level ``function`` in a worker and give its result, which is plain data; waits for a free place.
@@ -103,24 +103,25 @@ class WorkerPool:
             raise Unreachable("The bureau is shutting down.", next_step="try again when it is up")
         try:
             for _ in range(_TRIES):
-                with contextlib.suppress(Gone):
+                with contextlib.suppress(WorkerLost):
                     return cast(Result, self._once(job))
-            raise failed()
+            raise worker_failure()
         except MemoryError:
-            raise failed() from None
-        except NotConfined as error:
-            raise unconfined(error) from None
+            raise worker_failure() from None
+        except ConfinementUnavailable as error:
+            raise confinement_error(error) from None
         finally:
             self._places.put(True)
 
     def map(self, function: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
-        """``function(*row)`` for each row, in order, on all workers; a ``protocols.compute_pool.Crew`` for bytes from
+        """``function(*row)`` for each row, in order, on all workers; a ``protocols.compute_pool.ComputePool`` for bytes
+        from
         banks.
         """
         with ThreadPoolExecutor(self.size) as threads:
             yield from threads.map(lambda row: self.run(function, *row), rows)
 
-    def warm(self) -> None:
+    def warm_up(self) -> None:
         """Have everything loaded now, so that the first job does not wait for it, and try whether one is done.
 
         Raises ``Unreachable``."""
@@ -139,44 +140,44 @@ class WorkerPool:
         self._places.put(False)
 
     @property
-    def template(self) -> int:
+    def fork_server_pid(self) -> int:
         """The template's process; 0 while none was started."""
         return 0 if self._template is None else self._template.pid
 
     def _once(self, job: bytes) -> Any:
-        """The job done by a new process; raises ``Gone`` if it is worth another try, else what the job raises."""
+        """The job done by a new process; raises ``WorkerLost`` if it is worth another try, else what the job raises."""
         template, process = self._begin()
         begun = time.monotonic()
         try:
-            return read(process.do(job, self._settings.seconds), _ERRORS)
-        except Gone as error:
+            return read_worker_result(process.do(job, self._settings.seconds), _ERRORS)
+        except WorkerLost as error:
             self._replace(template)
             if error.late or time.monotonic() - begun >= self._settings.seconds:
-                raise failed() from None
+                raise worker_failure() from None
             raise
         finally:
             process.close()
 
-    def _begin(self) -> tuple[Template, Any]:
+    def _begin(self) -> tuple[ForkServer, Any]:
         """A process for a job: a template that died while it had nothing to do, or as it started, is no job's fault."""
         for _ in range(_STARTS):
             with self._lock:
-                template = self._template = self._template or Template(self._settings)
+                template = self._template = self._template or ForkServer(self._settings)
             try:
-                return template, template.begin()
-            except Gone:
+                return template, template.start_worker()
+            except WorkerLost:
                 self._replace(template)
         raise Unreachable("The bureau's workers do not start.", next_step="try again in a minute")
 
-    def _replace(self, template: Template) -> None:
+    def _replace(self, template: ForkServer) -> None:
         with self._lock:
             if self._template is not template:
                 return
-            self._template = Template(self._settings)
+            self._template = ForkServer(self._settings)
         threading.Thread(target=template.retire, daemon=True).start()
 
 
-def unconfined(why: object) -> Unreachable:
+def confinement_error(why: object) -> Unreachable:
     """What is said where a protection is missing that the operator did not give up."""
     return Unreachable(
         f"The bureau's workers cannot be confined on this machine: {why}.",
@@ -184,7 +185,7 @@ def unconfined(why: object) -> Unreachable:
     )
 
 
-def failed() -> InvalidInput:
+def worker_failure() -> InvalidInput:
     """What a bank is told whose bytes ended their worker."""
     return InvalidInput(
         "The evaluation failed: the worker that read the message was ended.",

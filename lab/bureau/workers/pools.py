@@ -10,24 +10,24 @@ from contextlib import contextmanager
 
 from lab.bureau.configuration.home import BureauSettings
 from lab.bureau.workers.cluster import ClusterPool
-from lab.bureau.workers.pool import Evaluators, WorkerPool, unconfined
-from lab.bureau.workers.settings import RoomName
+from lab.bureau.workers.pool import TaskExecutor, WorkerPool, confinement_error
+from lab.bureau.workers.settings import WorkerRole
 from lab.terms.errors import Unreachable
-from protocols.compute_pool import Crew, open_crew
-from protocols.confinement.probe import probe
+from protocols.compute_pool import ComputePool, open_compute_pool
+from protocols.confinement.probe import probe_protections
 
-FEW_ELEMENTS = 8_192
+MAX_LOCAL_ELEMENTS = 8_192
 """So many are evaluated before a cluster has been greeted."""
 
 
-class Pools:
+class WorkerPools:
     """``scoring`` judges contexts; ``evaluators``, the same pool or the cluster, evaluate batches; ``matching``
     evaluates blinded identifiers. Safe to use from several threads. Close it when done."""
 
     def __init__(self, settings: BureauSettings) -> None:
         self._settings = settings
         self.scoring, self.matching = self._pool("scoring"), self._pool("matching")
-        self.evaluators: Evaluators = self.scoring
+        self.evaluators: TaskExecutor = self.scoring
         if settings.cluster:
             self.evaluators = ClusterPool(
                 settings.cluster,
@@ -36,20 +36,20 @@ class Pools:
                 confinement=settings.worker_confinement,
             )
 
-    def check(self) -> None:
+    def check_confinement(self) -> None:
         """Raise ``Unreachable`` if the setting wants confined workers and this machine has not what that takes.
 
         A process tries; it loads nothing heavy, so that this is done before the service listens.
         """
         if self._settings.worker_confinement == "required":
-            missing = [found.name for found in probe() if not found.works]
+            missing = [found.name for found in probe_protections() if not found.works]
             if missing:
-                raise unconfined(", ".join(missing))
+                raise confinement_error(", ".join(missing))
 
-    def warm(self) -> None:
+    def start_workers(self) -> None:
         """Start the workers now instead of at the first request; raises ``Unreachable`` if they cannot be confined."""
-        self.scoring.warm()
-        self.matching.warm()
+        self.scoring.warm_up()
+        self.matching.warm_up()
 
     def batches_at_once(self) -> int:
         """How many batches are evaluated at once, here or on the cluster; as many as here if that is away."""
@@ -59,12 +59,12 @@ class Pools:
             return self._settings.workers
 
     @contextmanager
-    def crew(self, elements: int) -> Iterator[Crew]:
+    def crew(self, elements: int) -> Iterator[ComputePool]:
         """Who evaluates blinded identifiers: the cluster if there is one and they are many, else the own workers."""
-        if not self._settings.cluster or elements <= FEW_ELEMENTS:
+        if not self._settings.cluster or elements <= MAX_LOCAL_ELEMENTS:
             yield self.matching
             return
-        crew = open_crew(cluster=self._settings.cluster)
+        crew = open_compute_pool(cluster=self._settings.cluster)
         try:
             yield crew
         finally:
@@ -76,7 +76,7 @@ class Pools:
         self.scoring.close()
         self.matching.close()
 
-    def _pool(self, room: RoomName) -> WorkerPool:
+    def _pool(self, room: WorkerRole) -> WorkerPool:
         settings = self._settings
         return WorkerPool(
             settings.workers,

@@ -18,7 +18,7 @@ from lab.terms.errors import ShulabError
 CONFINED, UNCONFINED = b"c", b"u"
 """What a process says before it is given its job; after the second, why, and it is given none."""
 HEAD_BYTES = 8
-MOST_BYTES = 256 * 1024 * 1024
+MAX_RESULT_BYTES = 256 * 1024 * 1024
 """Of an answer in all: replies are a few MB, evaluated elements 128 kB."""
 _MOST_JSON = 1024 * 1024
 _MOST_WORDS = 2000
@@ -27,17 +27,17 @@ _MOST_DIMENSIONS = 4
 _ARRAYS = ("|b1", "|u1", "<u2", "<u4", "<u8", "<i4", "<i8", "<f8")
 
 
-class NoAnswer(ValueError):
+class MalformedResult(ValueError):
     """The bytes are no answer."""
 
 
-def pack(value: Any) -> bytes:
+def pack_result(value: Any) -> bytes:
     """The answer that says ``value``; raises ``TypeError`` for what is not plain."""
     parts: list[bytes] = []
     return _message({"value": _plain(value, parts)}, parts)
 
 
-def pack_error(error: BaseException) -> bytes:
+def pack_error_result(error: BaseException) -> bytes:
     """The answer that says what was raised: its class and those that this one is of, by name, and its words."""
     facts: dict[str, Any] = {"error": [kind.__name__ for kind in type(error).__mro__], "text": str(error)}
     if isinstance(error, ShulabError):
@@ -45,32 +45,32 @@ def pack_error(error: BaseException) -> bytes:
     return _message(facts, [])
 
 
-def length(head: bytes) -> int:
-    """The bytes of JSON that follow the head; raises ``NoAnswer``."""
+def result_length(head: bytes) -> int:
+    """The bytes of JSON that follow the head; raises ``MalformedResult``."""
     size = int.from_bytes(head, "big")
     if len(head) != HEAD_BYTES or size > _MOST_JSON:
-        raise NoAnswer("the answer begins with no length")
+        raise MalformedResult("the answer begins with no length")
     return size
 
 
-def read(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
+def unpack_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
     """The value; raises the error that it says if ``errors`` has its name or that of a class that it is of,
-    ``MemoryError``, or ``RuntimeError`` for another, and ``NoAnswer`` for anything else."""
-    size = length(answer[:HEAD_BYTES])
+    ``MemoryError``, or ``RuntimeError`` for another, and ``MalformedResult`` for anything else."""
+    size = result_length(answer[:HEAD_BYTES])
     body = memoryview(answer)[HEAD_BYTES + size :]
     try:
         said = json.loads(answer[HEAD_BYTES : HEAD_BYTES + size])
         if "error" not in said:
-            taker = _Taker(body)
+            taker = _PartReader(body)
             value = taker.value(said["value"])
             taker.end()
             return value
         names, text = [str(name) for name in said["error"]], str(said["text"])[:_MOST_WORDS]
         step = str(said.get("next_step") or "")[:_MOST_WORDS]
-    except NoAnswer:
+    except MalformedResult:
         raise
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
-        raise NoAnswer("the answer is no plain data") from None
+        raise MalformedResult("the answer is no plain data") from None
     if "MemoryError" in names:
         raise MemoryError
     kind = next((errors[name] for name in names if name in errors), None)
@@ -101,7 +101,7 @@ def _plain(value: Any, parts: list[bytes]) -> Any:
     raise TypeError(f"a worker can't answer with {type(value).__name__}")
 
 
-class _Taker:
+class _PartReader:
     """Takes the parts in their order."""
 
     def __init__(self, body: memoryview) -> None:
@@ -120,12 +120,12 @@ class _Taker:
 
     def end(self) -> None:
         if self._at != len(self._body):
-            raise NoAnswer("the answer says nothing of its last bytes")
+            raise MalformedResult("the answer says nothing of its last bytes")
 
     def _array(self, kind: str, shape: list[int]) -> Any:
-        sizes = all(type(size) is int and 0 <= size <= MOST_BYTES for size in shape[: _MOST_DIMENSIONS + 1])
+        sizes = all(type(size) is int and 0 <= size <= MAX_RESULT_BYTES for size in shape[: _MOST_DIMENSIONS + 1])
         if kind not in _ARRAYS or len(shape) > _MOST_DIMENSIONS or not sizes:
-            raise NoAnswer("the answer has an array of another kind")
+            raise MalformedResult("the answer has an array of another kind")
         dtype, count = np.dtype(kind), 1
         for size in shape:
             count *= size
@@ -133,6 +133,6 @@ class _Taker:
 
     def _take(self, size: Any) -> memoryview:
         if type(size) is not int or not 0 <= size <= len(self._body) - self._at:
-            raise NoAnswer("the answer is shorter than it says")
+            raise MalformedResult("the answer is shorter than it says")
         self._at += size
         return self._body[self._at - size : self._at]

@@ -6,10 +6,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Literal
 
-RoomName = Literal["scoring", "matching"]
+WorkerRole = Literal["scoring", "matching"]
 
 
-ROOMS: dict[str, str] = {"scoring": "protocols.scoring.bureau", "matching": "protocols.matching.bureau"}
+ROLE_MODULES: dict[str, str] = {"scoring": "protocols.scoring.bureau", "matching": "protocols.matching.bureau"}
 """What workers load before their first job. ``scoring``: parses contexts and batches of banks with SEAL, and never gets
 a key. ``matching``: evaluates elements that the service has parsed, under the matching key, and no byte of SEAL's."""
 
@@ -19,15 +19,17 @@ class WorkerSettings:
     """Of one template and its jobs: seconds of a job, bytes of address space, whether confinement is required, and
     what is loaded besides the room's own."""
 
-    room: str
+    role: str
     seconds: int
-    memory: int
-    required: bool
+    memory_bytes: int
+    confinement_required: bool
     modules: tuple[str, ...] = ()
 
     def to_json(self) -> str:
+        """The settings as a JSON object."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> WorkerSettings:
+        """The settings from what ``to_json`` returned."""
         return cls(**json.loads(text))

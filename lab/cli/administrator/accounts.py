@@ -9,17 +9,17 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.terminal.option_types import AsJson, SessionFile
-from lab.cli.terminal.output import Output, ask
-from lab.sdk.client import Desk
+from lab.cli.terminal.option_types import JsonOption, SessionFileOption
+from lab.cli.terminal.output import CommandOutput, prompt_user
+from lab.sdk.client import ServiceClient
 from lab.terms.errors import InvalidInput
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="账户 Sign in to a bureau's service, and keep its accounts."
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="账户名 The account's name.")]
-Roles = Annotated[
+AccountName = Annotated[str, typer.Argument(metavar="NAME", help="账户名 The account's name.")]
+RoleOption = Annotated[
     list[str],
     typer.Option("--role", help="角色(可重复) Role: officer, steward, researcher, auditor, administrator; repeatable."),
 ]
@@ -43,52 +43,54 @@ def sign_in(
     ca_file: Annotated[
         Path | None, typer.Option(help="自有 CA 证书 Certificate authority of the service, PEM.", show_default=False)
     ] = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """登录 Sign in; the sign-in is kept in a file until it ends.
 
     口令取自 SHULAB_PASSWORD,否则询问。 The password comes from SHULAB_PASSWORD, or is asked for. A one-time password is
     changed at once, to SHULAB_NEW_PASSWORD or what you then type.
     """
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     authority = str(ca_file.expanduser().absolute()) if ca_file else ""
     if browser:
         from lab.sdk.browser_sign_in import sign_in_by_browser
 
         answer = sign_in_by_browser(service, output.say, ca_file=authority)
-        desk, facts = Desk.keep(service, answer, session, ca_file=authority)
+        desk, facts = ServiceClient.save_session(service, answer, session, ca_file=authority)
     else:
         if name is None:
             raise InvalidInput("Wanted an account's name; found none.", next_step="give NAME, or --browser")
-        password = _secret("SHULAB_PASSWORD", "口令 password")
-        desk, facts = Desk.sign_in(service, name, password, session, ca_file=authority)
+        password = _read_password("SHULAB_PASSWORD", "口令 password")
+        desk, facts = ServiceClient.sign_in(service, name, password, session, ca_file=authority)
     with desk:
         if facts["must_change"]:
             output.say("一次性口令须更改 This one-time password must be changed now.")
-            facts = desk.change_password(password, _secret("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True))
+            facts = desk.change_password(
+                password, _read_password("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True)
+            )
     output.say(f"已登录 Signed in: {facts['account']} ({', '.join(facts['roles'])}), {service}")
-    output.result(facts | {"service": service, "session": str(desk.file)})
+    output.print_result(facts | {"service": service, "session": str(desk.session_file)})
 
 
 @app.command("sign-out")
-def sign_out(session: SessionFile = None, as_json: AsJson = False) -> None:
+def sign_out(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """退出 End the sign-in, at the service and here."""
-    output = Output(as_json)
-    with Desk.open(session) as desk:
+    output = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
         desk.sign_out()
-        output.say(f"已退出 Signed out: {desk.held.account}")
-        output.result({"account": desk.held.account, "signed_out": True})
+        output.say(f"已退出 Signed out: {desk.session.account}")
+        output.print_result({"account": desk.session.account, "signed_out": True})
 
 
 @app.command()
-def who(session: SessionFile = None, as_json: AsJson = False) -> None:
+def who(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """我是谁 Who is signed in, and what they may do."""
-    output = Output(as_json)
-    with Desk.open(session) as desk:
+    output = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
         me = desk.get("/v1/me")
     output.table(
-        f"{me['account']} @ {desk.held.service}",
+        f"{me['account']} @ {desk.session.service}",
         ("项 item", "值 value"),
         [
             ("姓名 name", me["shown_name"]),
@@ -98,120 +100,127 @@ def who(session: SessionFile = None, as_json: AsJson = False) -> None:
             ("到期 until", me["expires_at"]),
         ],
     )
-    output.result(me)
+    output.print_result(me)
 
 
 @app.command()
-def password(session: SessionFile = None, as_json: AsJson = False) -> None:
+def password(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """更改口令 Change your password (SHULAB_PASSWORD and SHULAB_NEW_PASSWORD, or asked for)."""
-    output = Output(as_json)
-    with Desk.open(session) as desk:
-        old = _secret("SHULAB_PASSWORD", "口令 password")
-        facts = desk.change_password(old, _secret("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True))
+    output = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
+        old = _read_password("SHULAB_PASSWORD", "口令 password")
+        facts = desk.change_password(old, _read_password("SHULAB_NEW_PASSWORD", "新口令 new password", confirm=True))
     output.say("口令已更改,其他登录均已结束 The password is changed; every other sign-in has ended.")
-    output.result({"account": facts["account"], "changed": True})
+    output.print_result({"account": facts["account"], "changed": True})
 
 
 @app.command("list")
-def list_(session: SessionFile = None, as_json: AsJson = False) -> None:
+def list_accounts(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """列出账户 List the accounts (administrators and auditors)."""
-    output = Output(as_json)
-    with Desk.open(session) as desk:
+    output = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
         found = desk.get("/v1/accounts")
     output.table(
         "账户 Accounts",
         ("账户 name", "姓名 shown name", "部门 department", "角色 roles", "状态 state", "锁定至 locked until"),
         [
-            (one["name"], one["shown_name"], one["department"], ", ".join(one["roles"]), one["state"], _until(one))
+            (
+                one["name"],
+                one["shown_name"],
+                one["department"],
+                ", ".join(one["roles"]),
+                one["state"],
+                _locked_until(one),
+            )
             for one in found["accounts"]
         ],
     )
-    output.result(found)
+    output.print_result(found)
 
 
 @app.command()
 def add(
-    name: Name,
-    role: Roles,
+    name: AccountName,
+    role: RoleOption,
     department: Annotated[str, typer.Option(help="部门 Department; two approvals come from two of them.")],
     shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = "",
     issuer: Annotated[str | None, typer.Option(help="身份平台 OpenID provider the person signs in at.")] = None,
     subject: Annotated[str | None, typer.Option(help="平台上的身份 Who the person is there (claim sub).")] = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """新增账户 Add an account; its one-time password is shown once."""
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     body: dict[str, Any] = {"name": name, "department": department, "roles": role, "shown_name": shown_name}
-    with Desk.open(session) as desk:
+    with ServiceClient.open(session) as desk:
         made = desk.post("/v1/accounts", body | {"issuer": issuer, "subject": subject})
     output.say(f"已新增 Added {name} ({', '.join(role)}, {department})")
-    _tell(output, made)
-    output.result(made | {"roles": role, "department": department})
+    _show_one_time_password(output, made)
+    output.print_result(made | {"roles": role, "department": department})
 
 
 @app.command()
-def roles(name: Name, role: Roles, session: SessionFile = None, as_json: AsJson = False) -> None:
+def roles(name: AccountName, role: RoleOption, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """更改角色 Give an account other roles, which replace its present ones."""
-    output = Output(as_json)
-    with Desk.open(session) as desk:
-        account = desk.put(f"/v1/accounts/{_path(name)}/roles", {"roles": role})
+    output = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
+        account = desk.put(f"/v1/accounts/{_checked_account_name(name)}/roles", {"roles": role})
     output.say(f"角色已更改 The roles of {name} are now {', '.join(account['roles'])}")
-    output.result(account)
+    output.print_result(account)
 
 
 @app.command()
-def disable(name: Name, session: SessionFile = None, as_json: AsJson = False) -> None:
+def disable(name: AccountName, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """停用账户 Disable an account; its sign-ins end at once."""
-    _act(name, "disable", "已停用 Disabled", session, Output(as_json))
+    _post_account_action(name, "disable", "已停用 Disabled", session, CommandOutput(as_json))
 
 
 @app.command()
-def enable(name: Name, session: SessionFile = None, as_json: AsJson = False) -> None:
+def enable(name: AccountName, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """启用账户 Enable a disabled account."""
-    _act(name, "enable", "已启用 Enabled", session, Output(as_json))
+    _post_account_action(name, "enable", "已启用 Enabled", session, CommandOutput(as_json))
 
 
 @app.command()
-def unlock(name: Name, session: SessionFile = None, as_json: AsJson = False) -> None:
+def unlock(name: AccountName, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """解锁账户 Let an account that is locked after failures try again."""
-    _act(name, "unlock", "已解锁 Unlocked", session, Output(as_json))
+    _post_account_action(name, "unlock", "已解锁 Unlocked", session, CommandOutput(as_json))
 
 
 @app.command()
-def reset(name: Name, session: SessionFile = None, as_json: AsJson = False) -> None:
+def reset(name: AccountName, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """重置口令 Give an account a one-time password, shown once; its sign-ins end."""
-    output = Output(as_json)
-    with Desk.open(session) as desk:
-        made = desk.post(f"/v1/accounts/{_path(name)}/reset")
-    _tell(output, made)
-    output.result(made)
+    output = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
+        made = desk.post(f"/v1/accounts/{_checked_account_name(name)}/reset")
+    _show_one_time_password(output, made)
+    output.print_result(made)
 
 
-def _act(name: str, action: str, done: str, session: Path | None, output: Output) -> None:
-    with Desk.open(session) as desk:
-        account = desk.post(f"/v1/accounts/{_path(name)}/{action}")
+def _post_account_action(name: str, action: str, done: str, session: Path | None, output: CommandOutput) -> None:
+    with ServiceClient.open(session) as desk:
+        account = desk.post(f"/v1/accounts/{_checked_account_name(name)}/{action}")
     output.say(f"{done} {name}")
-    output.result(account)
+    output.print_result(account)
 
 
-def _tell(output: Output, made: dict[str, Any]) -> None:
+def _show_one_time_password(output: CommandOutput, made: dict[str, Any]) -> None:
     if made["password"] is not None:
         output.say(f"一次性口令(只显示一次) One-time password, shown once: {made['password']}")
         output.say(f"下一步 Next: lab account sign-in {made['account']} --service URL")
 
 
-def _until(account: dict[str, Any]) -> str:
+def _locked_until(account: dict[str, Any]) -> str:
     return str(account["locked_until"] or "")
 
 
-def _path(name: str) -> str:
+def _checked_account_name(name: str) -> str:
     if not name.isascii() or not name.replace("-", "").replace(".", "").replace("_", "").isalnum():
         raise InvalidInput("Wanted an account's name; found something else.", next_step="see `lab account list`")
     return name
 
 
-def _secret(variable: str, asked: str, *, confirm: bool = False) -> str:
+def _read_password(variable: str, asked: str, *, confirm: bool = False) -> str:
     found = os.environ.get(variable)
     if found:
         return found
@@ -220,4 +229,4 @@ def _secret(variable: str, asked: str, *, confirm: bool = False) -> str:
             f"Wanted a password in {variable}; it is not set, and there is no terminal to ask on.",
             next_step=f"set {variable}",
         )
-    return ask(asked, secret=True, confirm=confirm)
+    return prompt_user(asked, secret=True, confirm=confirm)

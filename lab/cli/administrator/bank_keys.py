@@ -7,18 +7,18 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.terminal.fingerprint_prompt import ask_fingerprint
-from lab.cli.terminal.option_types import AsJson, SessionFile
-from lab.cli.terminal.output import Output
-from lab.sdk.client import Desk
+from lab.cli.terminal.fingerprint_prompt import prompt_fingerprint
+from lab.cli.terminal.option_types import JsonOption, SessionFileOption
+from lab.cli.terminal.output import CommandOutput
+from lab.sdk.client import ServiceClient
 from lab.terms.errors import InvalidInput
-from lab.terms.keys.fingerprint import check_told
-from lab.terms.keys.party_card import read_card
+from lab.terms.keys.fingerprint import check_fingerprint
+from lab.terms.keys.party_card import read_party_card
 
 _HELP = "银行密钥 For administrators: the keys by which a bureau knows its banks."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_HELP)
 
-_STATES = {"active": "有效 active", "succeeded": "已更替 succeeded", "revoked": "已吊销 revoked"}
+_KEY_STATE_LABELS = {"active": "有效 active", "succeeded": "已更替 succeeded", "revoked": "已吊销 revoked"}
 
 
 @app.callback()
@@ -27,13 +27,13 @@ def group() -> None:
 
 
 @app.command("list")
-def list_keys(session: SessionFile = None, as_json: AsJson = False) -> None:
+def list_bank_keys(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """密钥列表 All banks and their keys, with the state of each."""
-    output = Output(as_json)
-    with Desk.open(session) as desk:
+    output = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
         found = desk.get("/v1/banks")
     _show(output, found["banks"])
-    output.result(found)
+    output.print_result(found)
 
 
 @app.command()
@@ -43,43 +43,43 @@ def add(
         str | None,
         typer.Option(help="指纹 The fingerprint that the bank read out by telephone [default: asked for]."),
     ] = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """登记新密钥 Another key for a bank that lost its own, after its fingerprint was compared by telephone.
 
     旧密钥不受影响,须另行吊销。 Older keys stay as they are; revoke those that are lost.
     """
-    output = Output(as_json)
-    party = read_card(card)
-    told = fingerprint if fingerprint is not None else ask_fingerprint("银行", "the bank")
-    check_told(told, party.public_key, whose="the bank")
-    with Desk.open(session) as desk:
+    output = CommandOutput(as_json)
+    party = read_party_card(card)
+    told = fingerprint if fingerprint is not None else prompt_fingerprint("银行", "the bank")
+    check_fingerprint(told, party.public_key, whose="the bank")
+    with ServiceClient.open(session) as desk:
         bank = desk.post("/v1/banks/keys/added", party.model_dump() | {"fingerprint": told})
     output.say(f"已登记 Added: {bank['name']}, {party.fingerprint}")
     _show(output, [bank])
-    output.result(bank)
+    output.print_result(bank)
 
 
 @app.command()
 def revoke(
     key: Annotated[str, typer.Argument(metavar="KEY", help="公钥 The key, 64 hexadecimal digits, as in the list.")],
     reason: Annotated[str, typer.Option(help="原因 Why; it stands in the ledger.")],
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """吊销密钥 Refuse a bank's key from now on; contracts signed with it stay signed."""
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     if len(key) != 64 or any(digit not in "0123456789abcdef" for digit in key):
         raise InvalidInput("Wanted a key of 64 hexadecimal digits; found another form.", next_step="see the list")
-    with Desk.open(session) as desk:
+    with ServiceClient.open(session) as desk:
         bank = desk.post(f"/v1/banks/keys/{key}/revocation", {"reason": reason})
     output.say(f"已吊销 Revoked: {bank['name']}")
     _show(output, [bank])
-    output.result(bank)
+    output.print_result(bank)
 
 
-def _show(output: Output, banks: list[dict[str, Any]]) -> None:
+def _show(output: CommandOutput, banks: list[dict[str, Any]]) -> None:
     output.table(
         "银行密钥 Banks' keys",
         ("银行 bank", "状态 state", "指纹 fingerprint", "登记 added", "公钥 key"),
@@ -93,4 +93,4 @@ def _show(output: Output, banks: list[dict[str, Any]]) -> None:
 
 def _state(key: dict[str, Any]) -> str:
     grace = " (仍接受 still accepted)" if key["accepted"] and key["state"] != "active" else ""
-    return f"{_STATES.get(key['state'], key['state'])}{grace}"
+    return f"{_KEY_STATE_LABELS.get(key['state'], key['state'])}{grace}"

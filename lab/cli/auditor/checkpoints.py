@@ -10,43 +10,51 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.auditor.inputs import Card, Key, Quorum, Service, Witnesses, asking, bureau_key, write_new
-from lab.cli.terminal.option_types import AsJson, SessionFile
-from lab.cli.terminal.output import Output
-from lab.cli.terminal.witness_options import witness_terms
+from lab.cli.auditor.inputs import (
+    BureauCardOption,
+    BureauKeyOption,
+    QuorumOption,
+    ServiceUrl,
+    WitnessKeyOption,
+    open_service_reader,
+    read_bureau_key,
+    write_new_file,
+)
+from lab.cli.terminal.option_types import JsonOption, SessionFileOption
+from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.witness_options import parse_witness_terms
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.ledger.export import verify_export
 from lab.terms.ledger.tree import Proof
 from lab.terms.witnessing.checkpoint import SignedCheckpoint, log_key
 from lab.terms.witnessing.cosignature import Cosignature, check_quorum
-from lab.terms.witnessing.observed_heads import LARGEST, as_facts, read_shown
-from lab.terms.witnessing.observed_heads import compare as compare_heads
+from lab.terms.witnessing.observed_heads import MAX_HEADS_BYTES, compare_heads, heads_as_dicts, read_heads
 
 
 def checkpoint(
-    service: Service = None,
+    service: ServiceUrl = None,
     out: Annotated[Path | None, typer.Option(help="存为文件 Keep it in this file, a signed note.")] = None,
     covering: Annotated[int, typer.Option(min=0, help="至少条目数 Of at least so many entries.")] = 0,
-    key: Key = None,
-    card: Card = None,
-    witness: Witnesses = None,
-    quorum: Quorum = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    key: BureauKeyOption = None,
+    card: BureauCardOption = None,
+    witness: WitnessKeyOption = None,
+    quorum: QuorumOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """检查点 A checkpoint of the ledger (C2SP) and its cosignatures; with --witness they must be a quorum."""
-    output = Output(as_json)
-    terms = witness_terms(witness, quorum)
-    bureau = bureau_key(key, card)
+    output = CommandOutput(as_json)
+    terms = parse_witness_terms(witness, quorum)
+    bureau = read_bureau_key(key, card)
     query: dict[str, Any] = {"covering": covering}
-    with asking(service, session) as ask:
+    with open_service_reader(service, session) as ask:
         found = SignedCheckpoint.parse(ask.text("/v1/ledger/checkpoint", query))
     found.verify(bureau)
     if found.size < covering:
         raise NotFound(f"Its checkpoint has {found.size} entries, not {covering}.", next_step="ask again in a moment")
     cosigners = check_quorum(found, terms, bureau, now=datetime.now(UTC)) if terms is not None else ()
     if out is not None:
-        write_new(out, str(found).encode())
+        write_new_file(out, str(found).encode())
     output.say(f"条目 Entries {found.size}")
     output.say(f"根 Root {found.root}")
     output.say(f"日志验证密钥 The log's verifier key: {log_key(bureau)}")
@@ -54,8 +62,8 @@ def checkpoint(
     if terms is None:
         output.say(f"联署未核验 Cosignatures, not checked: {', '.join(names) or '无 none'}")
     else:
-        describe_cosigners(output, found, cosigners)
-    output.result(
+        show_cosigners(output, found, cosigners)
+    output.print_result(
         {
             "size": found.size,
             "root": found.root,
@@ -74,8 +82,8 @@ def compare(
             help="树头文件 Of `lab bank heads export`, heads, receipts, runs' manifests, checkpoints.",
         ),
     ],
-    key: Key = None,
-    card: Card = None,
+    key: BureauKeyOption = None,
+    card: BureauCardOption = None,
     service: Annotated[
         str | None, typer.Option(help="服务地址 The service, for the proofs between heads of different sizes.")
     ] = None,
@@ -83,17 +91,17 @@ def compare(
         Path | None,
         typer.Option(help="导出的台账 An exported ledger to hold the heads against, instead of the service."),
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """比对树头 Compare the heads that banks and auditors were shown: of one ledger, or of two?
 
     无见证人服务时的办法。 The way without a witness: whoever exchanges files finds out a bureau that shows each its own
     ledger. Heads of different sizes need --service or --export.
     """
-    output = Output(as_json)
-    bureau = bureau_key(key, card)
-    shown = [one for file in files for one in read_shown(_read(file), file.name, bureau)]
-    if len({one.by for one in shown}) < 2 and export is None:
+    output = CommandOutput(as_json)
+    bureau = read_bureau_key(key, card)
+    shown = [one for file in files for one in read_heads(_read_file(file), file.name, bureau)]
+    if len({one.source for one in shown}) < 2 and export is None:
         raise InvalidInput(
             f"Wanted heads of this bureau from at least two files; found {len(shown)} in one.",
             next_step="ask another bank or the auditor for theirs (`lab bank heads export`)",
@@ -103,7 +111,7 @@ def compare(
     with ExitStack() as stack:
         prove = None
         if service is not None:
-            ask = stack.enter_context(asking(service, None))
+            ask = stack.enter_context(open_service_reader(service, None))
 
             def prove(first: int, second: int) -> Proof:
                 found: Proof = ask.json("/v1/ledger/consistency", {"from": first, "to": second})["proof"]
@@ -117,24 +125,26 @@ def compare(
             f"Heads of one size agree; those of {sizes} different sizes were not held against each other.",
             next_step="give --service URL, or --export FILE",
         )
-    output.result({"one_ledger": True, "sizes": sizes, "heads": as_facts(shown)})
+    output.print_result({"one_ledger": True, "sizes": sizes, "heads": heads_as_dicts(shown)})
 
 
 def read_checkpoint(file: Path) -> SignedCheckpoint:
     """A checkpoint in a file; raises ``NotFound`` or ``InvalidInput``."""
-    return SignedCheckpoint.parse(_read(file))
+    return SignedCheckpoint.parse(_read_file(file))
 
 
-def describe_cosigners(output: Output, found: SignedCheckpoint, cosigners: Sequence[Cosignature]) -> None:
+def show_cosigners(output: CommandOutput, found: SignedCheckpoint, cosigners: Sequence[Cosignature]) -> None:
     """Who cosigned, and when."""
     for one in cosigners:
         output.say(f"已联署 {found.size} entries cosigned by {one.name}, {one.time:%Y-%m-%d %H:%M:%S} UTC")
 
 
-def _read(file: Path) -> bytes:
+def _read_file(file: Path) -> bytes:
     try:
-        if file.stat().st_size > LARGEST:
-            raise InvalidInput(f"Wanted a file of at most {LARGEST} bytes in {file.name}.", next_step="check the path")
+        if file.stat().st_size > MAX_HEADS_BYTES:
+            raise InvalidInput(
+                f"Wanted a file of at most {MAX_HEADS_BYTES} bytes in {file.name}.", next_step="check the path"
+            )
         return file.read_bytes()
     except OSError:
         raise NotFound(f"Wanted the file {file.name}; it cannot be read.", next_step="check the path") from None

@@ -11,34 +11,34 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.auditor.checkpoints import checkpoint, compare, describe_cosigners, read_checkpoint
+from lab.cli.auditor.checkpoints import checkpoint, compare, read_checkpoint, show_cosigners
 from lab.cli.auditor.inputs import (
-    Card,
-    Key,
-    Quorum,
-    Service,
-    Witnesses,
-    asking,
-    bureau_key,
-    open_desk,
-    open_private,
-    read_head,
-    read_object,
-    write_new,
+    BureauCardOption,
+    BureauKeyOption,
+    QuorumOption,
+    ServiceUrl,
+    WitnessKeyOption,
+    create_private_file,
+    open_service_client,
+    open_service_reader,
+    read_bureau_key,
+    read_json_file,
+    read_tree_head,
+    write_new_file,
 )
-from lab.cli.terminal.option_types import AsJson, SessionFile
-from lab.cli.terminal.output import Output
-from lab.cli.terminal.witness_options import witness_terms
+from lab.cli.terminal.option_types import JsonOption, SessionFileOption
+from lab.cli.terminal.output import CommandOutput
+from lab.cli.terminal.witness_options import parse_witness_terms
 from lab.terms.errors import Conflict, InvalidInput
-from lab.terms.keys.fingerprint import fingerprint
-from lab.terms.ledger.entry_kinds import KINDS
+from lab.terms.keys.fingerprint import key_fingerprint
+from lab.terms.ledger.entry_kinds import ENTRY_KINDS
 from lab.terms.ledger.export import verify_export
 from lab.terms.ledger.receipt import MatchReceipt, Receipt, ScoreReceipt, verify_receipt
 from lab.terms.ledger.tampering import LedgerFault
-from lab.terms.ledger.tree import HeldHead, SignedHead, verify_consistency
+from lab.terms.ledger.tree import SignedTreeHead, VerifiableTreeHead, verify_consistency
 from lab.terms.witnessing.cosignature import check_quorum
-from lab.terms.witnessing.cosignature_evidence import Cosigned
-from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.witnessing.cosignature_evidence import CosignatureEvidence
+from lab.terms.witnessing.quorum import WitnessQuorum
 
 _HELP = "审计 For auditors: the ledger, who asked about an enterprise, and proofs that anyone can check."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_HELP)
@@ -51,25 +51,25 @@ def group() -> None:
 
 @app.command()
 def head(
-    service: Service = None,
+    service: ServiceUrl = None,
     out: Annotated[Path | None, typer.Option(help="存为文件 Keep the head in this file, for later.")] = None,
     held: Annotated[
         Path | None, typer.Option(help="以前的树头 A head kept earlier: check that the ledger was only continued.")
     ] = None,
-    key: Key = None,
-    card: Card = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    key: BureauKeyOption = None,
+    card: BureauCardOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """树头 The newest signed tree head: what the bureau can't take back. Needs no sign-in with --service."""
-    output = Output(as_json)
-    bureau = bureau_key(key, card) if key or card else None
-    with asking(service, session) as ask:
-        found = SignedHead.read(ask.json("/v1/ledger/head", {}))
+    output = CommandOutput(as_json)
+    bureau = read_bureau_key(key, card) if key or card else None
+    with open_service_reader(service, session) as ask:
+        found = SignedTreeHead.read(ask.json("/v1/ledger/head", {}))
         if bureau:
             found.verify(bureau)
         if held is not None:
-            old = read_head(held)
+            old = read_tree_head(held)
             if bureau:
                 old.verify(bureau)
             # The served head is the newest signed, so it is never the smaller of two unless the ledger was put back.
@@ -80,13 +80,13 @@ def head(
             )
             verify_consistency(old, found, proof.get("proof"))
     if out is not None:
-        write_new(out, found.to_json() + b"\n")
+        write_new_file(out, found.to_json() + b"\n")
     output.say(f"条目 Entries {found.size}, {found.time:%Y-%m-%d %H:%M:%S} UTC")
     output.say(f"根 Root {found.root}")
     output.say("签名已核实 Signature verified" if bureau else "签名未核实 Signature not checked: give --key or --card")
     if held is not None:
         output.say("与所存树头一致 Continues the head kept earlier")
-    output.result({"head": found.as_dict(), "verified": bureau is not None, "continues": held is not None})
+    output.print_result({"head": found.as_dict(), "verified": bureau is not None, "continues": held is not None})
 
 
 @app.command()
@@ -95,15 +95,22 @@ def entries(
     kind: Annotated[str | None, typer.Option(help="种类 Kind, such as refused or job.opened.")] = None,
     contract: Annotated[str | None, typer.Option(help="合同编号 Contract id.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="最多 At most so many.")] = 50,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """条目 Entries of the ledger."""
-    output = Output(as_json)
-    with open_desk(session) as desk:
+    output = CommandOutput(as_json)
+    with open_service_client(session) as desk:
         found = desk.get("/v1/audit/entries", after=after, kind=kind, contract=contract, limit=limit)
     rows = [
-        (one["seq"], one["time"][:19], _phrase(one["kind"]), one["contract"] or "", one["by"], _facts(one["facts"]))
+        (
+            one["seq"],
+            one["time"][:19],
+            _label_entry_kind(one["kind"]),
+            one["contract"] or "",
+            one["by"],
+            _format_facts(one["facts"]),
+        )
         for one in found["entries"]
     ]
     output.table(
@@ -111,23 +118,23 @@ def entries(
         ("编号 no.", "时间 time", "事项 what", "合同 contract", "由 by", "内容 facts"),
         rows,
     )
-    output.result(found)
+    output.print_result(found)
 
 
 @app.command()
 def export(
     file: Annotated[Path, typer.Argument(help="写入文件 File to write; it must not exist.")],
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """导出 Export the whole ledger with all tree heads, to be verified anywhere. Itself an entry."""
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     if file.exists():
         raise Conflict(f"Wanted a new file; {file.name} exists.", next_step="choose another name")
     partial = file.with_name(f".{file.name}.partial")
     lines = 0
     try:
-        with open_desk(session) as desk, os.fdopen(open_private(partial), "wb") as opened:
+        with open_service_client(session) as desk, os.fdopen(create_private_file(partial), "wb") as opened:
             size = desk.get("/v1/audit/entries", limit=1)["size"]
             with output.progress.stage("export", size) as stage, desk.stream("/v1/audit/export") as pieces:
                 for piece in pieces:
@@ -139,14 +146,14 @@ def export(
         partial.unlink(missing_ok=True)
     output.say(f"已导出 Exported {lines} 行 lines: {file}")
     output.say(f"下一步 Next: lab audit verify {file} --card BUREAU.json")
-    output.result({"file": str(file), "lines": lines, "bytes": file.stat().st_size})
+    output.print_result({"file": str(file), "lines": lines, "bytes": file.stat().st_size})
 
 
 @app.command()
 def verify(
     export: Annotated[Path, typer.Argument(metavar="EXPORT", help="导出的台账 An exported ledger.")],
-    key: Key = None,
-    card: Card = None,
+    key: BureauKeyOption = None,
+    card: BureauCardOption = None,
     head: Annotated[
         list[Path] | None,
         typer.Option("--head", help="所存树头(可重复) A tree head that you kept, or in a receipt; repeatable."),
@@ -155,60 +162,60 @@ def verify(
         list[Path] | None,
         typer.Option("--checkpoint", help="检查点(可重复) A checkpoint from `lab audit checkpoint`; repeatable."),
     ] = None,
-    witness: Witnesses = None,
-    quorum: Quorum = None,
+    witness: WitnessKeyOption = None,
+    quorum: QuorumOption = None,
     thorough: Annotated[
         bool, typer.Option("--thorough", help="逐条验签 Check every entry's signature too; slower, not needed.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """核验 Verify an exported ledger offline; names the first entry altered, dropped, moved or put in.
 
     只需数据局公钥。 Needs nothing but the bureau's public key. An export cut off at its end looks like an older one:
     --head with any later tree head shows it.
     """
-    output = Output(as_json)
-    bureau = bureau_key(key, card)
-    terms = witness_terms(witness, quorum)
+    output = CommandOutput(as_json)
+    bureau = read_bureau_key(key, card)
+    terms = parse_witness_terms(witness, quorum)
     checkpoints = [read_checkpoint(file) for file in checkpoint or ()]
     if terms is not None and not checkpoints:
         raise InvalidInput("Wanted a checkpoint for --witness.", next_step="give --checkpoint FILE")
-    held: list[HeldHead] = [*(read_head(file) for file in head or ()), *checkpoints]
+    held: list[VerifiableTreeHead] = [*(read_tree_head(file) for file in head or ()), *checkpoints]
     cosigners = [check_quorum(one, terms, bureau, now=datetime.now(UTC)) for one in checkpoints] if terms else []
     try:
         found = verify_export(export, bureau, held=held, thorough=thorough, progress=output.progress)
     except LedgerFault as fault:
         where = f"第 {fault.entry} 条 entry {fault.entry}: " if fault.entry else ""
-        output.say(f"台账不可信 Not as the bureau wrote it: {where}{fault.how.zh} {fault.how.value}")
+        output.say(f"台账不可信 Not as the bureau wrote it: {where}{fault.kind.zh} {fault.kind.value}")
         raise
     output.say(
-        f"台账完好 The ledger is as the bureau wrote it: {found.size} 条 entries, {found.heads} 个树头 tree heads"
+        f"台账完好 The ledger is as the bureau wrote it: {found.size} 条 entries, {found.head_count} 个树头 tree heads"
     )
     output.say(f"根 Root {found.root}")
-    output.say(f"按此公钥核验，请与数据局核对指纹 By the key of fingerprint, to be compared: {fingerprint(bureau)}")
+    output.say(f"按此公钥核验，请与数据局核对指纹 By the key of fingerprint, to be compared: {key_fingerprint(bureau)}")
     for one, cosigned in zip(checkpoints, cosigners, strict=False):
-        describe_cosigners(output, one, cosigned)
+        show_cosigners(output, one, cosigned)
     if not cosigners:
         output.say("联署未核验 No cosignature was checked: that others were shown another ledger is not found out so")
     output.table(
-        f"{found.first[:19]} – {found.last[:19]} UTC",
+        f"{found.first_time[:19]} – {found.last_time[:19]} UTC",
         ("事项 what", "条数 entries"),
-        [(_phrase(kind), count) for kind, count in sorted(found.kinds.items())],
+        [(_label_entry_kind(kind), count) for kind, count in sorted(found.kind_counts.items())],
     )
-    output.result(
+    output.print_result(
         {
             "verified": True,
-            "fingerprint": fingerprint(bureau),
+            "fingerprint": key_fingerprint(bureau),
             "entries": found.size,
             "root": found.root,
-            "heads": found.heads,
+            "heads": found.head_count,
             "held": len(held),
             "cosigned": [
                 {"size": one.size, "by": [w.name for w in by]} for one, by in zip(checkpoints, cosigners, strict=False)
             ],
-            "kinds": dict(found.kinds),
-            "first": found.first,
-            "last": found.last,
+            "kinds": dict(found.kind_counts),
+            "first": found.first_time,
+            "last": found.last_time,
         }
     )
 
@@ -216,13 +223,13 @@ def verify(
 @app.command()
 def inquiries(
     code: Annotated[str, typer.Argument(metavar="CODE", help="企业代码 The enterprise's code; - reads it from stdin.")],
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """企业查询记录 Who asked about an enterprise, when and for what; for the enterprise itself."""
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     wanted = sys.stdin.readline().strip() if code == "-" else code
-    with open_desk(session) as desk:
+    with open_service_client(session) as desk:
         found = desk.post("/v1/audit/inquiries", {"code": wanted})
     columns = (
         "时间 time",
@@ -244,51 +251,53 @@ def inquiries(
         output.table("查询记录 Inquiries", columns, rows)
     else:
         output.say("没有查询记录 Nobody has asked about it")
-    output.result(found)
+    output.print_result(found)
 
 
 @app.command()
 def receipt(
     file: Annotated[Path, typer.Argument(help="回执或银行的运行清单 A receipt, or a run's manifest.json at the bank.")],
-    key: Key = None,
-    card: Card = None,
-    witness: Witnesses = None,
-    quorum: Quorum = None,
-    as_json: AsJson = False,
+    key: BureauKeyOption = None,
+    card: BureauCardOption = None,
+    witness: WitnessKeyOption = None,
+    quorum: QuorumOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """核验回执 Verify receipts offline, of scoring and of matching: signed by the bureau, proven to be in its ledger.
 
     With --witness a run's cosigned checkpoint is checked as well: that the ledger is the one that witnesses have seen.
     """
-    output = Output(as_json)
-    bureau = bureau_key(key, card)
-    terms = witness_terms(witness, quorum)
-    document = read_object(file)
+    output = CommandOutput(as_json)
+    bureau = read_bureau_key(key, card)
+    terms = parse_witness_terms(witness, quorum)
+    document = read_json_file(file)
     listed = [document]
     if "receipts" in document:
-        listed = [one for part in ("match_receipts", "receipts") for one in _listed(document.get(part, []))]
+        listed = [one for part in ("match_receipts", "receipts") for one in _require_list(document.get(part, []))]
     found = [Receipt.read(one) for one in listed]
     for one in found:
         verify_receipt(one, bureau)
     cosigned = _check_cosigned(document, found, terms, bureau) if terms is not None else None
     output.say(f"{len(found)} 份回执已核实 receipts verified")
     for title, kind, columns in (
-        ("评分回执 Receipts of scoring", ScoreReceipt, _SCORED),
-        ("求交回执 Receipts of matching", MatchReceipt, _MATCHED),
+        ("评分回执 Receipts of scoring", ScoreReceipt, _SCORE_RECEIPT_COLUMNS),
+        ("求交回执 Receipts of matching", MatchReceipt, _MATCH_RECEIPT_COLUMNS),
     ):
-        rows = [[_told(one)[name] for name in columns] for one in found if isinstance(one, kind)]
+        rows = [[_describe_receipt(one)[name] for name in columns] for one in found if isinstance(one, kind)]
         if rows:
             output.table(title, tuple(columns.values()), rows)
     if cosigned is None:
         output.say("联署未核验 No cosignature was checked: that others were shown another ledger is not found out so")
     else:
         output.say(f"已由见证人联署 cosigned by {', '.join(cosigned)}")
-    output.result({"verified": len(found), "receipts": [_told(one) for one in found], "cosigned": cosigned})
+    output.print_result(
+        {"verified": len(found), "receipts": [_describe_receipt(one) for one in found], "cosigned": cosigned}
+    )
 
 
 app.command()(checkpoint)
 app.command()(compare)
-_SCORED = {
+_SCORE_RECEIPT_COLUMNS = {
     "entry": "条目 entry",
     "contract": "合同 contract",
     "job": "作业 job",
@@ -297,7 +306,7 @@ _SCORED = {
     "register": "登记 register",
     "time": "时间 time",
 }
-_MATCHED = {
+_MATCH_RECEIPT_COLUMNS = {
     "entry": "条目 entry",
     "contract": "合同 contract",
     "job": "作业 job",
@@ -308,23 +317,23 @@ _MATCHED = {
 }
 
 
-def _listed(found: object) -> list[Any]:
+def _require_list(found: object) -> list[Any]:
     if not isinstance(found, list):
         raise InvalidInput("Wanted receipts in a list; found something else.", next_step="check the file")
     return found
 
 
-def _check_cosigned(document: dict[str, Any], receipts: list[Receipt], terms: WitnessTerms, bureau: str) -> list[str]:
-    found = Cosigned.read(document.get("cosigned"))
+def _check_cosigned(document: dict[str, Any], receipts: list[Receipt], terms: WitnessQuorum, bureau: str) -> list[str]:
+    found = CosignatureEvidence.read(document.get("cosigned"))
     heads = [one.head for one in receipts]
     return [one.name for one in found.verify(heads, terms, bureau, now=datetime.now(UTC))]
 
 
-def _phrase(kind: str) -> str:
-    return f"{KINDS[kind]} ({kind})" if kind in KINDS else kind
+def _label_entry_kind(kind: str) -> str:
+    return f"{ENTRY_KINDS[kind]} ({kind})" if kind in ENTRY_KINDS else kind
 
 
-def _facts(facts: dict[str, Any]) -> str:
+def _format_facts(facts: dict[str, Any]) -> str:
     """Facts in one line, hashes shortened: the whole stands under --json."""
     shown = {name: ", ".join(map(str, fact)) if isinstance(fact, list) else str(fact) for name, fact in facts.items()}
     return "; ".join(
@@ -332,10 +341,10 @@ def _facts(facts: dict[str, Any]) -> str:
     )
 
 
-def _told(one: Receipt) -> dict[str, Any]:
+def _describe_receipt(one: Receipt) -> dict[str, Any]:
     told: dict[str, Any] = {
         "kind": one.kind,
-        "entry": one.entry,
+        "entry": one.entry_number,
         "contract": one.contract,
         "job": one.job,
         "time": str(one.body["time"])[:19],
@@ -352,7 +361,7 @@ def _told(one: Receipt) -> dict[str, Any]:
     if isinstance(one, MatchReceipt):
         told |= {
             "identifiers": one.identifiers,
-            "counting": one.counting,
+            "counting": one.is_count,
             "epoch": one.epoch,
             "request_sha256": one.request_sha256,
             "response_sha256": one.response_sha256,

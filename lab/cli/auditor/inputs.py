@@ -15,21 +15,23 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.ledger.tree import SignedHead
-from lab.terms.witnessing.signed_note import LONGEST
+from lab.terms.ledger.tree import SignedTreeHead
+from lab.terms.witnessing.signed_note import MAX_NOTE_BYTES
 
 if TYPE_CHECKING:
-    from lab.sdk.client import Desk
+    from lab.sdk.client import ServiceClient
 
-Key = Annotated[
+BureauKeyOption = Annotated[
     str | None, typer.Option("--key", metavar="HEX", help="数据局公钥 The bureau's public key, 64 hexadecimal digits.")
 ]
-Card = Annotated[
+BureauCardOption = Annotated[
     Path | None,
     typer.Option("--card", help="数据局名片 JSON with the bureau's public_key: its card, or the bank's pin of it."),
 ]
-Service = Annotated[str | None, typer.Option(help="服务地址 The service's address; without it, that of your sign-in.")]
-Witnesses = Annotated[
+ServiceUrl = Annotated[
+    str | None, typer.Option(help="服务地址 The service's address; without it, that of your sign-in.")
+]
+WitnessKeyOption = Annotated[
     list[str] | None,
     typer.Option(
         "--witness",
@@ -37,26 +39,26 @@ Witnesses = Annotated[
         help="见证人(可重复) Verifier key of a witness whose cosignature counts, as `lab witness show` prints it.",
     ),
 ]
-Quorum = Annotated[
+QuorumOption = Annotated[
     int | None,
     typer.Option(min=1, max=16, help="联署数 How many of them are enough [more than half, the fewest such]."),
 ]
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class ServiceReader:
     """GET from a service: JSON, or a text."""
 
     json: Callable[[str, dict[str, Any]], Any]
     text: Callable[[str, dict[str, Any]], bytes]
 
 
-def open_desk(session: Path | None) -> Desk:
+def open_service_client(session: Path | None) -> ServiceClient:
     """Loaded only here: what is checked offline needs no client."""
     _require_client()
-    from lab.sdk.client import Desk
+    from lab.sdk.client import ServiceClient
 
-    return Desk.open(session)
+    return ServiceClient.open(session)
 
 
 def _require_client() -> None:
@@ -68,43 +70,43 @@ def _require_client() -> None:
 
 
 @contextmanager
-def asking(service: str | None, session: Path | None) -> Iterator[Asking]:
+def open_service_reader(service: str | None, session: Path | None) -> Iterator[ServiceReader]:
     """GET from a service, by its address as anyone, else by the sign-in."""
     _require_client()
-    from lab.sdk.connection import Connection
+    from lab.sdk.connection import ServiceConnection
 
     if service is None:
-        with open_desk(session) as desk:
-            yield Asking(
+        with open_service_client(session) as desk:
+            yield ServiceReader(
                 lambda path, query: desk.get(path, **query),
-                lambda path, query: _whole(lambda: desk.stream(path, **query)),
+                lambda path, query: _read_stream(lambda: desk.stream(path, **query)),
             )
         return
-    connection = Connection(service)
+    connection = ServiceConnection(service)
     try:
-        yield Asking(
-            lambda path, query: connection.ask("GET", path, query=query),
-            lambda path, query: _whole(lambda: connection.stream("GET", path, query)),
+        yield ServiceReader(
+            lambda path, query: connection.request("GET", path, query=query),
+            lambda path, query: _read_stream(lambda: connection.stream("GET", path, query)),
         )
     finally:
         connection.close()
 
 
-def _whole(stream: Callable[[], AbstractContextManager[Iterator[bytes]]]) -> bytes:
+def _read_stream(stream: Callable[[], AbstractContextManager[Iterator[bytes]]]) -> bytes:
     content = b""
     with stream() as pieces:
         for piece in pieces:
             content += piece
-            if len(content) > LONGEST:
-                raise InvalidInput(f"Wanted at most {LONGEST} bytes; found more.", next_step="check the address")
+            if len(content) > MAX_NOTE_BYTES:
+                raise InvalidInput(f"Wanted at most {MAX_NOTE_BYTES} bytes; found more.", next_step="check the address")
     return content
 
 
-def bureau_key(key: str | None, card: Path | None) -> str:
+def read_bureau_key(key: str | None, card: Path | None) -> str:
     """The bureau's public key, as given or as in a card; raises ``InvalidInput``."""
     if (key is None) == (card is None):
         raise InvalidInput("Wanted the bureau's public key.", next_step="give --key HEX or --card FILE, one of them")
-    found = key if key is not None else read_object(card).get("public_key") if card is not None else None
+    found = key if key is not None else read_json_file(card).get("public_key") if card is not None else None
     if not isinstance(found, str) or not re.fullmatch("[0-9a-f]{64}", found):
         raise InvalidInput(
             "Wanted a public key of 64 hexadecimal digits; found something else.", next_step="check --key or --card"
@@ -112,13 +114,13 @@ def bureau_key(key: str | None, card: Path | None) -> str:
     return found
 
 
-def read_head(file: Path) -> SignedHead:
+def read_tree_head(file: Path) -> SignedTreeHead:
     """A head by itself, or the one in a receipt."""
-    found = read_object(file)
-    return SignedHead.read(found["head"] if isinstance(found.get("head"), dict) else found)
+    found = read_json_file(file)
+    return SignedTreeHead.read(found["head"] if isinstance(found.get("head"), dict) else found)
 
 
-def read_object(file: Path) -> dict[str, Any]:
+def read_json_file(file: Path) -> dict[str, Any]:
     """A JSON object in a file; raises ``NotFound`` or ``InvalidInput``."""
     try:
         found = json.loads(file.read_bytes())
@@ -131,7 +133,7 @@ def read_object(file: Path) -> dict[str, Any]:
     return found
 
 
-def open_private(file: Path) -> int:
+def create_private_file(file: Path) -> int:
     """A descriptor of a new file of mode 0600; raises ``Conflict`` or ``InvalidInput``."""
     try:
         return os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -143,7 +145,7 @@ def open_private(file: Path) -> int:
         ) from None
 
 
-def write_new(file: Path, content: bytes) -> None:
-    """Write a new file; raises as ``open_private``."""
-    with os.fdopen(open_private(file), "wb") as opened:
+def write_new_file(file: Path, content: bytes) -> None:
+    """Write a new file; raises as ``create_private_file``."""
+    with os.fdopen(create_private_file(file), "wb") as opened:
         opened.write(content)

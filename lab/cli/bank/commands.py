@@ -11,29 +11,29 @@ from lab.bank.home import BankHome, default_home
 from lab.cli.bank.contracts import contract, sign
 from lab.cli.bank.match import count, match
 from lab.cli.bank.options import (
-    AsJson,
+    BankHomeOption,
     BureauUrl,
     CaFile,
-    Home,
     IdColumn,
     InsecureHttp,
-    Model,
-    Processes,
-    Recipient,
-    RunName,
+    JsonOption,
+    ModelOption,
+    ProcessesOption,
+    RecipientOption,
+    RunOption,
+    open_bureau_client,
     open_keys,
-    outlet_of,
-    read_model,
+    parse_model_reference,
     read_passphrase,
 )
 from lab.cli.bank.plan import plan
 from lab.cli.bank.rescore import drift, rescore
 from lab.cli.bank.rotate_key import rotate_key
-from lab.cli.bank.runs import LONG, runs, show_run
-from lab.cli.bank.tidy import remind, tidy
+from lab.cli.bank.runs import LONG_FIELDS, runs, show_run
+from lab.cli.bank.tidy import show_expired_reminder, tidy
 from lab.cli.bank.tree_heads import app as heads
-from lab.cli.terminal.output import Output
-from lab.terms.text.escaping import visible_json
+from lab.cli.terminal.output import CommandOutput
+from lab.terms.text.escaping import dump_visible_json
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -41,7 +41,7 @@ app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions
 @app.command()
 def init(
     name: Annotated[str, typer.Option("--name", help="银行名称 The bank's name, as contracts will show it.")],
-    home: Home = None,
+    home: BankHomeOption = None,
     key_file: Annotated[
         Path | None,
         typer.Option(
@@ -50,14 +50,14 @@ def init(
             show_default=False,
         ),
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """建立银行目录与密钥 Make the bank's folder and keys.
 
     Keys lie in a folder only you may read, sealed under a key file or a passphrase (SHULAB_PASSPHRASE, else asked for).
     Send card.json to the bureau: it holds the bank's name and public key, nothing secret.
     """
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     passphrase = None if key_file else read_passphrase(confirm=True)
     made, _ = BankHome.create(home or default_home(), name=name, passphrase=passphrase, key_file=key_file)
     card = made.folder / "card.json"
@@ -65,29 +65,29 @@ def init(
     output.say(f"已建立 made: {made.folder}")
     output.say(f"银行名片 bank card (send it to the bureau): {card}")
     output.say(f"指纹 fingerprint: {made.card.fingerprint}")
-    output.result(
+    output.print_result(
         {"home": str(made.folder), "card": str(card), "fingerprint": made.card.fingerprint} | made.card.model_dump()
     )
 
 
 @app.command()
 def card(
-    home: Home = None,
+    home: BankHomeOption = None,
     out: Annotated[
         Path | None, typer.Option("--out", help="写入文件 Write to this file instead of stdout.", show_default=False)
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """银行名片 Show the bank's card: name and public key, for the bureau to draft a contract with."""
     opened = BankHome.open(home or default_home())
-    output = Output(as_json)
-    output.note(f"指纹 fingerprint: {opened.card.fingerprint}")
+    output = CommandOutput(as_json)
+    output.say_on_stderr(f"指纹 fingerprint: {opened.card.fingerprint}")
     if out is not None:
         out.write_text(_card_text(opened), encoding="utf-8")
         output.say(f"已写入 written: {out}")
     elif not as_json:
-        output.document(_card_text(opened))
-    output.result(opened.card.model_dump())
+        output.print_text(_card_text(opened))
+    output.print_result(opened.card.model_dump())
 
 
 app.command()(sign)
@@ -108,31 +108,31 @@ def score(
         Path | None,
         typer.Option("--skip", help="不评分名单 A table of codes to match but not to score.", show_default=False),
     ] = None,
-    model: Model = None,
-    recipient: Recipient = None,
-    processes: Processes = 0,
-    home: Home = None,
+    model: ModelOption = None,
+    recipient: RecipientOption = None,
+    processes: ProcessesOption = 0,
+    home: BankHomeOption = None,
     ca_file: CaFile = None,
     insecure_http: InsecureHttp = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """评分 Match, encrypt, score and decrypt a portfolio under a contract.
 
     Every row ends as scored, not-matched, skipped or set-aside with a reason. If the job is stopped, the same command
     goes on where it stopped, without new charges.
     """
-    from lab.bank.scoring.job import Job, score_portfolio
+    from lab.bank.scoring.job import ScoringRequest, score_portfolio
 
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
     signed = opened.contract(contract)
-    job = Job(portfolio, contract, out, id_column, skip, read_model(model), recipient, processes)
-    with outlet_of(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
+    job = ScoringRequest(portfolio, contract, out, id_column, skip, parse_model_reference(model), recipient, processes)
+    with open_bureau_client(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
         manifest = score_portfolio(opened, keys, outlet, job, progress=output.progress)
     show_run(output, manifest)
-    remind(output, opened)
-    output.result({key: value for key, value in manifest.items() if key not in LONG or key == "warnings"})
+    show_expired_reminder(output, opened)
+    output.print_result({key: value for key, value in manifest.items() if key not in LONG_FIELDS or key == "warnings"})
 
 
 @app.command()
@@ -143,26 +143,28 @@ def portrait(
     ] = None,
     html: Annotated[Path | None, typer.Option("--html", help="网页文件 Write a page here.", show_default=False)] = None,
     lang: Annotated[Literal["zh", "en", "both"], typer.Option("--lang", help="语言 Language of the page.")] = "both",
-    run: RunName = None,
-    home: Home = None,
-    as_json: AsJson = False,
+    run: RunOption = None,
+    home: BankHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """企业信用画像 Draw one enterprise's portrait, in the terminal and as a page."""
     from lab.bank.portraits.pages.portrait_page import portrait_page
-    from lab.bank.portraits.pages.terminal_portrait import draw_terminal
-    from lab.bank.portraits.scored_run import Gallery
-    from lab.bank.runs.store import find_run
+    from lab.bank.portraits.pages.terminal_portrait import draw_portrait_panel
+    from lab.bank.portraits.scored_run import ScoredRun
+    from lab.bank.runs.store import find_finished_run
     from lab.disk.private_files import replace_private
 
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
-    gallery = Gallery.open(find_run(opened.runs, run))
+    gallery = ScoredRun.open(find_finished_run(opened.runs, run))
     drawn = gallery.portrait(code)
-    output.show(draw_terminal(drawn))
+    output.show(draw_portrait_panel(drawn))
     if html is not None:
         replace_private(html.absolute(), portrait_page(drawn, gallery.sheet, lang=lang).encode())
         output.say(f"画像网页 page: {html}")
-    output.result({"run": gallery.run.folder.name, "html": str(html) if html else None, "portrait": drawn.as_dict()})
+    output.print_result(
+        {"run": gallery.run.folder.name, "html": str(html) if html else None, "portrait": drawn.as_dict()}
+    )
 
 
 app.command()(runs)
@@ -174,4 +176,4 @@ app.command("rotate-key")(rotate_key)
 
 
 def _card_text(home: BankHome) -> str:
-    return visible_json(home.card.model_dump())
+    return dump_visible_json(home.card.model_dump())

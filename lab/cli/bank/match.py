@@ -9,35 +9,35 @@ import typer
 
 from lab.bank.home import BankHome, default_home
 from lab.cli.bank.options import (
-    AsJson,
+    BankHomeOption,
     BureauUrl,
     CaFile,
-    Home,
     IdColumn,
     InsecureHttp,
-    Processes,
+    JsonOption,
+    ProcessesOption,
+    open_bureau_client,
     open_keys,
-    outlet_of,
 )
-from lab.cli.bank.runs import LONG, show_match
-from lab.cli.bank.tidy import remind
-from lab.cli.terminal.output import Output
+from lab.cli.bank.runs import LONG_FIELDS, show_match
+from lab.cli.bank.tidy import show_expired_reminder
+from lab.cli.terminal.output import CommandOutput
 
-Records = Annotated[Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one firm a row.")]
-ContractId = Annotated[str, typer.Option("--contract", help="合同编号 The contract's id.")]
+PortfolioArgument = Annotated[Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one firm a row.")]
+ContractIdOption = Annotated[str, typer.Option("--contract", help="合同编号 The contract's id.")]
 
 
 def match(
-    portfolio: Records,
-    contract: ContractId,
+    portfolio: PortfolioArgument,
+    contract: ContractIdOption,
     out: Annotated[Path, typer.Option("--out", help="结果文件 Where the result goes: .parquet or .csv.")],
     bureau: BureauUrl = None,
     id_column: IdColumn = None,
-    processes: Processes = 0,
-    home: Home = None,
+    processes: ProcessesOption = 0,
+    home: BankHomeOption = None,
     ca_file: CaFile = None,
     insecure_http: InsecureHttp = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """隐私求交 Match a portfolio under a contract, without scoring it.
 
@@ -45,43 +45,47 @@ def match(
     row ends as matched, not-matched or set-aside with a reason. If it is stopped, the same command goes on; what was
     matched once under a contract is neither sent nor charged again, by `lab bank score` either.
     """
-    from lab.bank.matching.match_job import Errand, match_portfolio
+    from lab.bank.matching.match_job import MatchRequest, match_portfolio
 
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
-    errand = Errand(portfolio, contract, id_column, processes)
-    with outlet_of(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
+    errand = MatchRequest(portfolio, contract, id_column, processes)
+    with open_bureau_client(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
         manifest = match_portfolio(opened, keys, outlet, errand, out, progress=output.progress)
     show_match(output, manifest)
-    remind(output, opened)
-    output.result({name: value for name, value in manifest.items() if name not in LONG or name == "warnings"})
+    show_expired_reminder(output, opened)
+    output.print_result(
+        {name: value for name, value in manifest.items() if name not in LONG_FIELDS or name == "warnings"}
+    )
 
 
 def count(
-    portfolio: Records,
-    contract: ContractId,
+    portfolio: PortfolioArgument,
+    contract: ContractIdOption,
     bureau: BureauUrl = None,
     id_column: IdColumn = None,
-    processes: Processes = 0,
-    home: Home = None,
+    processes: ProcessesOption = 0,
+    home: BankHomeOption = None,
     ca_file: CaFile = None,
     insecure_http: InsecureHttp = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """隐私计数 Count how many of a portfolio's enterprises match, and learn nothing more.
 
     双方都不知道是哪些企业。 Neither side learns which. It needs a contract that allows to count, and at least 100
     usable codes. If it is stopped, the same command goes on, without new charges.
     """
-    from lab.bank.matching.match_job import Errand, count_portfolio
+    from lab.bank.matching.match_job import MatchRequest, count_portfolio
 
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
-    errand = Errand(portfolio, contract, id_column, processes)
-    with outlet_of(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
+    errand = MatchRequest(portfolio, contract, id_column, processes)
+    with open_bureau_client(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
         manifest = count_portfolio(opened, keys, outlet, errand, progress=output.progress)
     show_match(output, manifest)
-    remind(output, opened)
-    output.result({name: value for name, value in manifest.items() if name not in LONG or name == "warnings"})
+    show_expired_reminder(output, opened)
+    output.print_result(
+        {name: value for name, value in manifest.items() if name not in LONG_FIELDS or name == "warnings"}
+    )

@@ -10,20 +10,20 @@ from typing import Annotated
 
 import typer
 
-from lab.bank.connection.client import Outlet
+from lab.bank.connection.client import BureauClient
 from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
-from lab.cli.terminal.output import ask
+from lab.cli.terminal.output import prompt_user
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import InvalidInput
 
-Home = Annotated[
+BankHomeOption = Annotated[
     Path | None,
     typer.Option(
         "--home", help="银行目录 The bank's folder (default: SHULAB_BANK_HOME or ~/.shulab/bank).", show_default=False
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object on stdout.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object on stdout.")]
 BureauUrl = Annotated[
     str | None,
     typer.Option("--bureau", help="数据局服务地址 The bureau's address, as https://host[:port].", show_default=False),
@@ -36,7 +36,7 @@ InsecureHttp = Annotated[
     bool,
     typer.Option("--insecure-http", help="允许明文 HTTP Allow plain http to another machine (protected networks)."),
 ]
-Model = Annotated[
+ModelOption = Annotated[
     str | None,
     typer.Option(
         "--model",
@@ -45,7 +45,7 @@ Model = Annotated[
         show_default=False,
     ),
 ]
-Recipient = Annotated[
+RecipientOption = Annotated[
     str | None,
     typer.Option(
         "--recipient",
@@ -53,7 +53,7 @@ Recipient = Annotated[
         show_default=False,
     ),
 ]
-RunName = Annotated[
+RunOption = Annotated[
     str | None, typer.Option("--run", help="运行编号 A run's name (default: the latest).", show_default=False)
 ]
 
@@ -65,17 +65,17 @@ IdColumn = Annotated[
         show_default=False,
     ),
 ]
-Processes = Annotated[
+ProcessesOption = Annotated[
     int, typer.Option("--processes", min=0, max=256, help="进程数 Processes to match with (0: one for each core).")
 ]
 
 
 def open_keys(home: BankHome) -> BankKeys:
     """The bank's keys, by its key file or a passphrase."""
-    return home.keys(None if home.key_file else read_passphrase())
+    return home.open_keys(None if home.key_file else read_passphrase())
 
 
-def read_model(text: str | None) -> tuple[str, int | None] | None:
+def parse_model_reference(text: str | None) -> tuple[str, int | None] | None:
     """``NAME`` or ``NAME@VERSION``; raises ``InvalidInput``."""
     if text is None:
         return None
@@ -95,19 +95,19 @@ def read_passphrase(*, confirm: bool = False) -> str:
             "Wanted the passphrase of the bank's keys; there is no terminal to ask on.",
             next_step="set SHULAB_PASSPHRASE, or make the bank with --key-file",
         )
-    return ask("口令 passphrase", secret=True, confirm=confirm)
+    return prompt_user("口令 passphrase", secret=True, confirm=confirm)
 
 
-def outlet_of(
+def open_bureau_client(
     home: BankHome,
     keys: BankKeys,
     signed: SignedContract,
     bureau: str | None,
     ca_file: Path | None,
     insecure_http: bool,
-) -> Outlet:
+) -> BureauClient:
     """The way to the bureau of a signed contract, whose key is pinned; ``bureau``: its address, if not the last one."""
-    return Outlet(
+    return BureauClient(
         bureau or pinned_url(home, signed),
         keys,
         bureau_key=signed.contract.bureau.public_key,

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from lab.bank.connection.client import Outlet
+from lab.bank.connection.client import BureauClient
 from lab.bank.home import BankHome, default_home
-from lab.cli.bank.options import AsJson, BureauUrl, CaFile, Home, InsecureHttp, open_keys
-from lab.cli.terminal.output import Output
-from lab.terms.contract.document import Detail, Purpose
-from lab.terms.contract.proposal import Estimate, Proposal
+from lab.cli.bank.options import BankHomeOption, BureauUrl, CaFile, InsecureHttp, JsonOption, open_keys
+from lab.cli.terminal.output import CommandOutput
+from lab.terms.contract.document import Purpose, ResultDetail
+from lab.terms.contract.proposal import ContractProposal, JobEstimate
 from lab.terms.errors import InvalidInput
 
 
@@ -24,8 +24,8 @@ def plan(
     bureau: BureauUrl = None,
     purpose: Annotated[Purpose, typer.Option("--purpose", help="用途 Coded purpose.")] = Purpose.CREDIT_APPROVAL,
     detail: Annotated[
-        Detail, typer.Option("--detail", help="结果细度 How fine replies are; finer ones take more and say more.")
-    ] = Detail.TOTAL,
+        ResultDetail, typer.Option("--detail", help="结果细度 How fine replies are; finer ones take more and say more.")
+    ] = ResultDetail.TOTAL,
     recipient: Annotated[
         list[str] | None,
         typer.Option(
@@ -55,38 +55,38 @@ def plan(
         Path | None,
         typer.Option("--out", help="计划文件 Write the plan here instead of stdout.", show_default=False),
     ] = None,
-    home: Home = None,
+    home: BankHomeOption = None,
     ca_file: CaFile = None,
     insecure_http: InsecureHttp = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """规划最小合同 Write the smallest contract under which this portfolio would be scored once.
 
     向数据局查询模型并在本机测速，企业清单不离开本行。 Asks the bureau about the model and measures this machine;
     nothing of the portfolio is sent. Send the plan to the bureau's officer: `lab officer draft --from PLAN.json`.
     """
-    from lab.bank.scoring.plan import Wish, plan_job
+    from lab.bank.scoring.plan import PlanRequest, plan_job
     from lab.disk.private_files import replace_private
 
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
-    url, key = _bureau(opened, bureau)
-    name, version = _model(model)
-    wish = Wish(name, version, purpose, detail, tuple(recipient or ()), days, retention_days)
-    with Outlet(url, keys, bureau_key=key, ca_file=ca_file, insecure_http=insecure_http) as outlet:
+    url, key = _choose_bureau(opened, bureau)
+    name, version = _require_model_reference(model)
+    wish = PlanRequest(name, version, purpose, detail, tuple(recipient or ()), days, retention_days)
+    with BureauClient(url, keys, bureau_key=key, ca_file=ca_file, insecure_http=insecure_http) as outlet:
         found = plan_job(opened, keys, outlet, portfolio, wish, id_column=id_column, progress=output.progress)
-    _show(output, found)
+    _show_proposal(output, found)
     if out is not None:
         replace_private(out.absolute(), found.to_json().encode())
         output.say(f"计划 plan: {out}")
         output.say(f"请数据局执行 ask the bureau to run: lab officer draft --from {out.name}")
     elif not as_json:
-        output.document(found.to_json())
-    output.result({"out": str(out) if out else None, "plan": found.model_dump(mode="json", by_alias=True)})
+        output.print_text(found.to_json())
+    output.print_result({"out": str(out) if out else None, "plan": found.model_dump(mode="json", by_alias=True)})
 
 
-def _bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:
+def _choose_bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:
     """Address and pinned key of the bureau: the one named, or the only one this bank has a contract with."""
     pins = home.pins()
     if url is None:
@@ -97,14 +97,14 @@ def _bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:
     return url, known[0].bureau.public_key if len(known) == 1 else None
 
 
-def _model(text: str) -> tuple[str, int | None]:
+def _require_model_reference(text: str) -> tuple[str, int | None]:
     name, at, number = text.partition("@")
     if at and not (number.isascii() and number.isdigit() and len(number) < 10 and int(number) > 0):
         raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
     return name, int(number) if at else None
 
 
-def _show(output: Output, found: Proposal) -> None:
+def _show_proposal(output: CommandOutput, found: ContractProposal) -> None:
     ceilings = found.ceilings
     rows: list[tuple[str, str]] = [
         ("模型 model", f"{found.model}@{found.model_version}"),
@@ -123,10 +123,10 @@ def _show(output: Output, found: Proposal) -> None:
         ("每批企业数 enterprises a batch", f"{ceilings.rows_per_batch:,}"),
         ("期限、保存(天) term, retention (days)", f"{found.days:,}, {found.retention_days:,}"),
     ]
-    output.table("最小合同 Smallest contract", ("条款 term", "内容 content"), rows + _estimated(found.estimate))
+    output.table("最小合同 Smallest contract", ("条款 term", "内容 content"), rows + _estimate_rows(found.estimate))
 
 
-def _estimated(estimate: Estimate | None) -> list[tuple[str, str]]:
+def _estimate_rows(estimate: JobEstimate | None) -> list[tuple[str, str]]:
     if estimate is None:
         return []
     steps = ", ".join(f"{name} {value:.1f}" for name, value in estimate.seconds.items())

@@ -9,23 +9,23 @@ import typer
 
 from lab.bank.home import BankHome, default_home
 from lab.cli.bank.options import (
-    AsJson,
+    BankHomeOption,
     BureauUrl,
     CaFile,
-    Home,
     InsecureHttp,
-    Model,
-    Recipient,
+    JsonOption,
+    ModelOption,
+    RecipientOption,
+    open_bureau_client,
     open_keys,
-    outlet_of,
-    read_model,
+    parse_model_reference,
 )
-from lab.cli.bank.runs import brief, show_run
-from lab.cli.bank.tidy import remind
-from lab.cli.terminal.output import Output
+from lab.cli.bank.runs import show_run, summarise_manifest
+from lab.cli.bank.tidy import show_expired_reminder
+from lab.cli.terminal.output import CommandOutput
 
 if TYPE_CHECKING:
-    from lab.bank.portraits.drift import Drift
+    from lab.bank.portraits.drift import DriftReport
 
 
 def rescore(
@@ -40,44 +40,44 @@ def rescore(
             show_default=False,
         ),
     ] = None,
-    model: Model = None,
-    recipient: Recipient = None,
+    model: ModelOption = None,
+    recipient: RecipientOption = None,
     bureau: BureauUrl = None,
-    home: Home = None,
+    home: BankHomeOption = None,
     ca_file: CaFile = None,
     insecure_http: InsecureHttp = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """重新评分 Have a run's enterprises scored again, after the register or the model has changed.
 
     Nothing is encrypted and no ciphertext is sent: the bureau still has the run's batches, by the contract's retention.
     Each score is charged. While nothing has changed, nothing is charged. Stopped, the same command goes on.
     """
-    from lab.bank.portraits.drift import compare
-    from lab.bank.portraits.scored_run import Gallery
-    from lab.bank.runs.store import find_run
-    from lab.bank.scoring.rescore import Request
+    from lab.bank.portraits.drift import compare_runs
+    from lab.bank.portraits.scored_run import ScoredRun
+    from lab.bank.runs.store import find_finished_run
+    from lab.bank.scoring.rescore import RescoringRequest
     from lab.bank.scoring.rescore import rescore as have_rescored
 
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
-    old = find_run(opened.runs, run)
+    old = find_finished_run(opened.runs, run)
     keys = open_keys(opened)
     signed = opened.contract(str(old.manifest["contract"]))
-    request = Request(old, out, read_model(model), recipient)
-    with outlet_of(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
+    request = RescoringRequest(old, out, parse_model_reference(model), recipient)
+    with open_bureau_client(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
         done = have_rescored(opened, keys, outlet, request, progress=output.progress)
     register, model_name = f"{done.origin.register}-{done.origin.version}", done.origin.model
     if done.manifest is None:
         output.say(f"登记与模型均未变动，未计费 nothing has changed, nothing was charged: {register}, {model_name}")
         output.say(f"现行结果 present results: {done.run}")
-        output.result({"changed": False, "run": done.run, "register": register, "model": model_name})
+        output.print_result({"changed": False, "run": done.run, "register": register, "model": model_name})
         return
     show_run(output, done.manifest)
-    moved = compare(Gallery.open(old), Gallery.open(find_run(opened.runs, done.run)))
+    moved = compare_runs(ScoredRun.open(old), ScoredRun.open(find_finished_run(opened.runs, done.run)))
     _show_drift(output, moved)
-    remind(output, opened)
-    output.result({"changed": True} | brief(done.manifest) | {"drift": moved.as_dict()})
+    show_expired_reminder(output, opened)
+    output.print_result({"changed": True} | summarise_manifest(done.manifest) | {"drift": moved.as_dict()})
 
 
 def drift(
@@ -85,41 +85,41 @@ def drift(
     new: Annotated[str, typer.Argument(metavar="RUN_NEW", help="本次运行 The later run.")],
     html: Annotated[Path | None, typer.Option("--html", help="网页文件 Write a page here.", show_default=False)] = None,
     lang: Annotated[Literal["zh", "en", "both"], typer.Option("--lang", help="语言 Language of the page.")] = "both",
-    home: Home = None,
-    as_json: AsJson = False,
+    home: BankHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """评分变动 What moved between two runs: stability of scores and dimensions, and grades. Nothing is sent."""
-    from lab.bank.portraits.drift import compare
+    from lab.bank.portraits.drift import compare_runs
     from lab.bank.portraits.pages.drift_page import drift_page
-    from lab.bank.portraits.scored_run import Gallery
-    from lab.bank.runs.store import find_run
+    from lab.bank.portraits.scored_run import ScoredRun
+    from lab.bank.runs.store import find_finished_run
     from lab.disk.private_files import replace_private
 
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
-    moved = compare(*(Gallery.open(find_run(opened.runs, name)) for name in (old, new)))
+    moved = compare_runs(*(ScoredRun.open(find_finished_run(opened.runs, name)) for name in (old, new)))
     _show_drift(output, moved)
     if html is not None:
         replace_private(html.absolute(), drift_page(moved, bank=opened.name, lang=lang).encode())
         output.say(f"变动网页 page: {html}")
-    output.result(moved.as_dict() | {"html": str(html) if html else None})
+    output.print_result(moved.as_dict() | {"html": str(html) if html else None})
 
 
-def _show_drift(output: Output, moved: Drift) -> None:
-    from lab.bank.portraits.drift import MOVED, SOURCE, STABLE
-    from lab.bank.portraits.pages.drift_page import READINGS, words_of
+def _show_drift(output: CommandOutput, moved: DriftReport) -> None:
+    from lab.bank.portraits.drift import SHIFTED_ABOVE, STABLE_BELOW, THRESHOLD_SOURCE
+    from lab.bank.portraits.pages.drift_page import LEVEL_LABELS, stability_labels
 
     output.table(
         f"评分变动 Drift {moved.old} → {moved.new}",
         ("项目 of", "指数 PSI", "偶然上限 chance", "前次平均 before", "本次平均 now", "判读 reading"),
         [
             [
-                " ".join(words_of(shift.name)),
+                " ".join(stability_labels(shift.name)),
                 f"{shift.index:.3f}",
                 f"{shift.chance:.3f}",
                 f"{shift.mean_before:.1f}",
                 f"{shift.mean_now:.1f}",
-                " ".join(READINGS[shift.reading]),
+                " ".join(LEVEL_LABELS[shift.level]),
             ]
             for shift in moved.shifts
         ],
@@ -136,4 +136,7 @@ def _show_drift(output: Output, moved: Drift) -> None:
         f"等级变动 another grade: {100 * moved.moved_share:.1f}% (上调 better {moved.better:,}, 下调 worse "
         f"{moved.worse:,}; 界线误差内 within the error of a cut-off {moved.near:,})"
     )
-    output.say(f"PSI < {STABLE} 稳定 stable, ≤ {MOVED} 关注 watch, > {MOVED} 已偏移 moved: {SOURCE}")
+    output.say(
+        f"PSI < {STABLE_BELOW} 稳定 stable, ≤ {SHIFTED_ABOVE} 关注 watch, > {SHIFTED_ABOVE} 已偏移 moved: "
+        f"{THRESHOLD_SOURCE}"
+    )

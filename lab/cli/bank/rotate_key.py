@@ -6,12 +6,12 @@ from typing import Annotated
 
 import typer
 
-from lab.bank.connection.client import Outlet
-from lab.bank.home import BankHome, Pin, default_home
-from lab.bank.key_rotation import NEXT_CARD, pins_at
+from lab.bank.connection.client import BureauClient
+from lab.bank.home import BankHome, PinnedBureau, default_home
+from lab.bank.key_rotation import NEXT_CARD_FILE, select_pinned_bureaus
 from lab.bank.key_rotation import rotate_key as rotate
-from lab.cli.bank.options import AsJson, CaFile, Home, InsecureHttp, open_keys
-from lab.cli.terminal.output import Output
+from lab.cli.bank.options import BankHomeOption, CaFile, InsecureHttp, JsonOption, open_keys
+from lab.cli.terminal.output import CommandOutput
 from protocols.wire.http_signatures import Signer
 
 
@@ -24,49 +24,51 @@ def rotate_key(
             show_default=False,
         ),
     ] = None,
-    home: Home = None,
+    home: BankHomeOption = None,
     ca_file: CaFile = None,
     insecure_http: InsecureHttp = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """更换签名密钥 Make the bank's next signing key, tell the bureaus, and use it from then on.
 
     随时中断都安全,再次执行即可完成。 Safe to interrupt: the same command finishes it. A bureau accepts the old key for
     another 24 hours; jobs under way and contracts signed with it go on.
     """
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
 
-    def connect(pin: Pin, signer: Signer) -> Outlet:
-        return Outlet(pin.url, signer, bureau_key=pin.bureau.public_key, ca_file=ca_file, insecure_http=insecure_http)
+    def connect(pin: PinnedBureau, signer: Signer) -> BureauClient:
+        return BureauClient(
+            pin.url, signer, bureau_key=pin.bureau.public_key, ca_file=ca_file, insecure_http=insecure_http
+        )
 
     def card_at(url: str) -> str:
-        with Outlet(url, keys, ca_file=ca_file, insecure_http=insecure_http) as outlet:
-            return outlet.bureau().public_key
+        with BureauClient(url, keys, ca_file=ca_file, insecure_http=insecure_http) as outlet:
+            return outlet.bureau_card().public_key
 
-    done = rotate(opened, keys, pins_at(opened, bureaus or [], card_at), connect)
+    done = rotate(opened, keys, select_pinned_bureaus(opened, bureaus or [], card_at), connect)
     output.say(f"旧指纹 old fingerprint: {done.old.fingerprint}")
     output.say(f"新指纹 new fingerprint: {done.new.fingerprint}")
-    for name in done.told:
+    for name in done.notified:
         output.say(f"已告知 told: {name}")
-    for name in done.waiting:
+    for name in done.pending:
         output.say(f"尚未告知 not told yet: {name}")
     if done.failure is not None:
-        if not done.done:
-            output.say(f"新名片 card of the next key: {opened.folder / NEXT_CARD}")
+        if not done.is_complete:
+            output.say(f"新名片 card of the next key: {opened.folder / NEXT_CARD_FILE}")
         raise done.failure
-    if done.done:
+    if done.is_complete:
         output.say("已启用新密钥 The new key is in use; keep backups of the folder up to date")
     else:
         output.say("再次执行以完成 Run the same command for the others")
-    output.result(
+    output.print_result(
         {
             "old_key": done.old.public_key,
             "new_key": done.new.public_key,
             "fingerprint": done.new.fingerprint,
-            "told": list(done.told),
-            "waiting": list(done.waiting),
-            "done": done.done,
+            "told": list(done.notified),
+            "waiting": list(done.pending),
+            "done": done.is_complete,
         }
     )

@@ -9,15 +9,15 @@ import typer
 
 from lab.bank.home import BankHome, default_home
 from lab.bank.runs.metadata import RunKind
-from lab.cli.bank.options import AsJson, Home
-from lab.cli.terminal.output import Output
+from lab.cli.bank.options import BankHomeOption, JsonOption
+from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
 
-_FORMER = (
+_FORMER_VERSION_NOTE = (
     "旧版本所开始，无法继续；重新执行即为新作业，另行计费 "
     "begun by a former version, can't be gone on with: the same command begins anew, and is charged again"
 )
-KINDS = {
+RUN_KIND_LABELS = {
     RunKind.SCORE: "评分 score",
     RunKind.RESCORE: "重新评分 rescore",
     RunKind.MATCH: "隐私求交 match",
@@ -25,7 +25,7 @@ KINDS = {
 }
 
 
-LONG = ("receipts", "match_receipts", "cosigned", "schema", "warnings")
+LONG_FIELDS = ("receipts", "match_receipts", "cosigned", "schema", "warnings")
 """What of a manifest is long, or says nothing of the run."""
 
 
@@ -35,22 +35,22 @@ def runs(
         Path | None,
         typer.Option("--html", help="总览网页 Write an overview page of a scoring run here.", show_default=False),
     ] = None,
-    home: Home = None,
-    as_json: AsJson = False,
+    home: BankHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """历次运行 List what was scored, matched and counted, newest first; show one; a page over one that scored."""
     from lab.bank.portraits.pages.overview_page import overview_page
-    from lab.bank.portraits.scored_run import Gallery
-    from lab.bank.runs.store import find_run
+    from lab.bank.portraits.scored_run import ScoredRun
+    from lab.bank.runs.store import find_finished_run
     from lab.disk.private_files import replace_private
 
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
     if run is None and html is None:
         _list(output, opened)
         return
     matching = run is not None and (opened.matches / Path(run).name).is_dir()
-    one = find_run(opened.matches if matching else opened.runs, run)
+    one = find_finished_run(opened.matches if matching else opened.runs, run)
     if matching and html is not None:
         raise InvalidInput(
             f"Wanted a run that scored; run {one.folder.name} did not, so there is no overview of scores.",
@@ -61,14 +61,14 @@ def runs(
     else:
         show_run(output, one.manifest)
     if html is not None:
-        replace_private(html.absolute(), overview_page(Gallery.open(one)).encode())
+        replace_private(html.absolute(), overview_page(ScoredRun.open(one)).encode())
         output.say(f"总览网页 page: {html}")
-    output.result(one.manifest | {"html": str(html) if html else None})
+    output.print_result(one.manifest | {"html": str(html) if html else None})
 
 
-def _list(output: Output, home: BankHome) -> None:
-    from lab.bank.runs.metadata import read_label
-    from lab.bank.runs.store import finished_runs, unfinished_runs
+def _list(output: CommandOutput, home: BankHome) -> None:
+    from lab.bank.runs.metadata import read_run_metadata
+    from lab.bank.runs.store import finished_runs, unfinished_run_folders
 
     found = [one.manifest for one in finished_runs(home.runs, home.matches)]
     output.table(
@@ -85,7 +85,7 @@ def _list(output: Output, home: BankHome) -> None:
         [
             [
                 one["run"],
-                f"{KINDS[RunKind(one['kind'])]} {one.get('model', '')}".rstrip(),
+                f"{RUN_KIND_LABELS[RunKind(one['kind'])]} {one.get('model', '')}".rstrip(),
                 one["contract"],
                 f"{one['rows']:,}",
                 f"{one['matched']:,}",
@@ -97,18 +97,18 @@ def _list(output: Output, home: BankHome) -> None:
         whole="运行 run",
     )
     unfinished = []
-    for folder in unfinished_runs(home.runs, home.matches):
-        label = read_label(folder)
+    for folder in unfinished_run_folders(home.runs, home.matches):
+        label = read_run_metadata(folder)
         about = {"run": folder.name, "kind": label and label.kind.value, "contract": label and label.contract}
-        goes_on = label is None or label.goes_on
+        goes_on = label is None or label.can_resume
         unfinished.append(about if goes_on else about | {"goes_on": False})
-        words = f"{KINDS[label.kind]} · {label.contract} · " if label else ""
-        how = "重新执行同一命令即可继续 the same command goes on" if goes_on else _FORMER
+        words = f"{RUN_KIND_LABELS[label.kind]} · {label.contract} · " if label else ""
+        how = "重新执行同一命令即可继续 the same command goes on" if goes_on else _FORMER_VERSION_NOTE
         output.say(f"未完成 unfinished: {words}{folder.name} ({how})")
-    output.result({"runs": [brief(one) for one in found], "unfinished": unfinished})
+    output.print_result({"runs": [summarise_manifest(one) for one in found], "unfinished": unfinished})
 
 
-def show_match(output: Output, manifest: dict[str, Any]) -> None:
+def show_match(output: CommandOutput, manifest: dict[str, Any]) -> None:
     """A finished match or count as a table, and its warnings."""
     rows = [
         ("合同 contract", manifest["contract"]),
@@ -118,7 +118,7 @@ def show_match(output: Output, manifest: dict[str, Any]) -> None:
         ("匹配 matched", f"{manifest['matched']:,}"),
     ]
     rows.append(_receipts(manifest))
-    rows.append(_forks(manifest))
+    rows.append(_fork_detection_row(manifest))
     if "sent" in manifest:
         rows.append(("已发送标识 identifiers sent", f"{manifest['sent']:,}"))
     rows += _charged(manifest)
@@ -132,11 +132,11 @@ def show_match(output: Output, manifest: dict[str, Any]) -> None:
     if "out" in manifest:
         rows.append(("结果文件 out", manifest["out"]))
     rows.append(_keep_until(manifest))
-    output.table(f"{KINDS[RunKind(manifest['kind'])]} {manifest['run']}", ("项目 item", "结果 result"), rows)
+    output.table(f"{RUN_KIND_LABELS[RunKind(manifest['kind'])]} {manifest['run']}", ("项目 item", "结果 result"), rows)
     _warn(output, manifest)
 
 
-def show_run(output: Output, manifest: dict[str, Any]) -> None:
+def show_run(output: CommandOutput, manifest: dict[str, Any]) -> None:
     """A finished scoring run as a table, and its warnings."""
     output.table(
         f"运行 Run {manifest['run']}",
@@ -149,7 +149,7 @@ def show_run(output: Output, manifest: dict[str, Any]) -> None:
             ("已评分 scored", f"{manifest['scored']:,}"),
             *_charged(manifest),
             _receipts(manifest),
-            _forks(manifest),
+            _fork_detection_row(manifest),
             *_costs(manifest),
             ("结果文件 out", manifest["out"]),
             _keep_until(manifest),
@@ -158,9 +158,9 @@ def show_run(output: Output, manifest: dict[str, Any]) -> None:
     _warn(output, manifest)
 
 
-def brief(manifest: dict[str, Any]) -> dict[str, Any]:
+def summarise_manifest(manifest: dict[str, Any]) -> dict[str, Any]:
     """A run's manifest without what is long."""
-    return {name: value for name, value in manifest.items() if name not in LONG}
+    return {name: value for name, value in manifest.items() if name not in LONG_FIELDS}
 
 
 def _portfolio(manifest: dict[str, Any]) -> list[tuple[str, str]]:
@@ -198,7 +198,7 @@ def _charged(manifest: dict[str, Any]) -> list[tuple[str, str]]:
     return [("计费标识（含校验元素）identifiers charged, canaries included", f"{charged:,}")]
 
 
-def _forks(manifest: dict[str, Any]) -> tuple[str, str]:
+def _fork_detection_row(manifest: dict[str, Any]) -> tuple[str, str]:
     told = str(manifest.get("fork_detection", "off: the run is of a version that had none"))
     return ("分叉检测 detection of forks", f"{'已联署' if told.startswith('on') else '关闭'} {told}")
 
@@ -207,6 +207,6 @@ def _keep_until(manifest: dict[str, Any]) -> tuple[str, str]:
     return ("保存至 keep until", manifest["delete_after"])
 
 
-def _warn(output: Output, manifest: dict[str, Any]) -> None:
+def _warn(output: CommandOutput, manifest: dict[str, Any]) -> None:
     for warning in manifest["warnings"]:
         output.say(f"注意 note: {warning}")

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from lab.bank.home import BankHome, default_home
-from lab.cli.bank.options import AsJson, Home
-from lab.cli.terminal.output import Output
+from lab.cli.bank.options import BankHomeOption, JsonOption
+from lab.cli.terminal.output import CommandOutput
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None)
 
@@ -22,25 +22,25 @@ def group() -> None:
 @app.command()
 def export(
     out: Annotated[Path, typer.Option("--out", help="写入文件 File to write.")],
-    home: Home = None,
-    as_json: AsJson = False,
+    home: BankHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """导出树头 Write the newest head of each bureau's ledger to a file: signed hashes, nothing of any enterprise.
 
     交给另一银行或审计方，用 `lab audit compare` 比对。 Give it to another bank or an auditor, who compares it with
     theirs: a bureau that shows each its own ledger is found out.
     """
-    from lab.bank.contract.ledger_witness import kept_heads
+    from lab.bank.contract.ledger_witness import stored_heads
     from lab.disk.private_files import replace_private
     from lab.terms.witnessing.observed_heads import write_heads
 
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
-    heads = kept_heads(opened)
+    heads = stored_heads(opened)
     replace_private(out.absolute(), write_heads(opened.name, heads))
     for bureau, head, checkpoint in heads:
         told = "有联署 cosigned" if checkpoint is not None else "无联署 not cosigned"
         output.say(f"{bureau.name}: {head.size} 条 entries, {told}")
     output.say(f"已写入 written: {out}")
     output.say("下一步 Next: lab audit compare THIS OTHER --card BUREAU.json --service URL")
-    output.result({"out": str(out), "heads": [{"bureau": one[0].name, "size": one[1].size} for one in heads]})
+    output.print_result({"out": str(out), "heads": [{"bureau": one[0].name, "size": one[1].size} for one in heads]})

@@ -11,13 +11,13 @@ from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome, default_folder
 from lab.bureau.data.catalogue import read_dictionary
 from lab.bureau.data.register import import_register
-from lab.bureau.key_management.metrics_token import FILE, metrics_token, prometheus
-from lab.bureau.ledger import LOCAL
-from lab.bureau.people import NewAccount, read_roles, read_subject
+from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
+from lab.bureau.ledger import LOCAL_ACTOR
+from lab.bureau.people import NewAccount, parse_roles, parse_subject
 from lab.cli.bureau import keys
 from lab.cli.bureau import register as bureau_register
-from lab.cli.terminal.option_types import AsJson, BureauFolder, IdKind
-from lab.cli.terminal.output import Output
+from lab.cli.terminal.option_types import BureauHomeOption, IdKind, JsonOption
+from lab.cli.terminal.output import CommandOutput
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="数据局 For the bureau: set up, import a register, serve."
@@ -32,7 +32,7 @@ def group() -> None:
 @app.command()
 def init(
     name: Annotated[str, typer.Option(help="数据局名称 The bureau's name, as it stands in contracts.")],
-    home: BureauFolder = None,
+    home: BureauHomeOption = None,
     database_url: Annotated[
         str, typer.Option(help="数据库 PostgreSQL URL, postgresql+psycopg://USER@HOST/NAME [default: SQLite].")
     ] = "",
@@ -41,17 +41,17 @@ def init(
         typer.Option(help="密钥文件 File whose bytes seal the keys; made if absent [default: HOME/keys/seal.key]."),
     ] = None,
     seal: Annotated[str, typer.Option(help=keys.SEAL_HELP)] = "file",
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """建立数据局 Make the bureau's folder (0700), its keys (sealed) and its database."""
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     folder = home or default_folder()
     with Bureau.create(folder, name=name, database_url=database_url, key_file=key_file, seal=seal) as bureau:
         party = bureau.party
         out.say(f"数据局已建立 The bureau is set up: {party.name}, {bureau.home.folder}")
         out.say(f"指纹(请电话告知银行) Fingerprint, to be told to banks by voice: {party.fingerprint}")
         out.say("下一步 Next: lab bureau import REGISTER.csv --id COLUMN")
-        out.result(
+        out.print_result(
             {
                 "name": party.name,
                 "home": str(bureau.home.folder),
@@ -65,7 +65,7 @@ def init(
 
 
 @app.command("import")
-def import_(
+def import_register_file(
     file: Annotated[Path, typer.Argument(help="登记表 Register file: CSV or Parquet.")],
     id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")],
     id_kind: Annotated[
@@ -80,14 +80,14 @@ def import_(
         bool,
         typer.Option("--evaluate/--no-evaluate", help="立即求值 Evaluate it right away, for each contract in use."),
     ] = True,
-    home: BureauFolder = None,
-    as_json: AsJson = False,
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """导入登记表 Import a register as a new version; earlier versions stay.
 
     坏代码与重复行另存,不中断。 Bad codes and repeated rows are listed with row and reason, and the import goes on.
     """
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     words = read_dictionary(dictionary) if dictionary else {}
     with Bureau.open(home or default_folder()) as bureau:
         done = import_register(
@@ -97,35 +97,35 @@ def import_(
             id_column=id_column,
             id_kind=id_kind.value,
             name=register,
-            columns=_listed(columns),
+            columns=_split_names(columns),
             words=words,
             progress=out.progress,
         )
         if evaluate_now:
-            with bureau.store.read() as session:
-                epoch = bureau.epochs.current(session)
-            bureau.needed.prepare(epoch, out.progress, register=done.register, by=LOCAL)
+            with bureau.store.begin_read() as session:
+                epoch = bureau.epochs.current_epoch(session)
+            bureau.needed.prepare(epoch, out.progress, register=done.register, by=LOCAL_ACTOR)
     out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
     if done.set_aside:
-        told = ", ".join(f"{reason}: {count}" for reason, count in done.reasons.items())
-        out.say(f"另存 Set aside {done.set_aside} ({told}): {done.rejected}")
+        told = ", ".join(f"{reason}: {count}" for reason, count in done.rejection_counts.items())
+        out.say(f"另存 Set aside {done.set_aside} ({told}): {done.rejected_file}")
     if done.undescribed:
         out.say(f"无词典的列 Columns without words in the dictionary: {len(done.undescribed)}")
     for warning in done.warnings:
         out.say(f"注意 Note: {warning}")
     out.say("下一步 Next: lab model train --sample SAMPLE.csv --id COLUMN --label COLUMN")
-    out.result(
+    out.print_result(
         {
             "register": done.register,
             "version": done.version,
             "rows": done.rows,
             "set_aside": done.set_aside,
-            "reasons": dict(done.reasons),
+            "reasons": dict(done.rejection_counts),
             "columns": list(done.columns),
             "undescribed": list(done.undescribed),
             "encoding": done.encoding,
             "sha256": done.sha256,
-            "rejected": str(done.rejected) if done.rejected else None,
+            "rejected": str(done.rejected_file) if done.rejected_file else None,
             "warnings": list(done.warnings),
         }
     )
@@ -144,22 +144,22 @@ def account(
     shown_name: Annotated[str, typer.Option(help="显示姓名 Name as people read it [default: NAME].")] = "",
     issuer: Annotated[str | None, typer.Option(help="身份平台 OpenID provider the person signs in at.")] = None,
     subject: Annotated[str | None, typer.Option(help="平台上的身份 Who the person is there (claim sub).")] = None,
-    home: BureauFolder = None,
-    as_json: AsJson = False,
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """新增账户 Make an account here, on the bureau's machine; its one-time password is shown once.
 
     首个管理员由此产生。 The first administrator comes from here; others can be made with `lab account add`.
     """
-    out = Output(as_json)
-    new = NewAccount(name, department, read_roles(role), shown_name, read_subject(issuer, subject))
+    out = CommandOutput(as_json)
+    new = NewAccount(name, department, parse_roles(role), shown_name, parse_subject(issuer, subject))
     with Bureau.open(home or default_folder()) as bureau:
         password = bureau.people.add(new, by="local")
     out.say(f"已新增 Added {name} ({', '.join(sorted(new.roles))}, {department})")
     if password is not None:
         out.say(f"一次性口令(只显示一次) One-time password, shown once: {password}")
     out.say(f"下一步 Next: lab account sign-in {name if password else '--browser'} --service URL")
-    out.result({"account": name, "password": password, "roles": sorted(new.roles), "department": department})
+    out.print_result({"account": name, "password": password, "roles": sorted(new.roles), "department": department})
 
 
 @app.command()
@@ -169,41 +169,41 @@ def serve(
     port_file: Annotated[
         Path | None, typer.Option(help="端口文件 File that receives the port once the service listens.")
     ] = None,
-    processes: bureau_register.Processes = 0,
-    cluster: bureau_register.Cluster = "",
-    home: BureauFolder = None,
-    as_json: AsJson = False,
+    processes: bureau_register.WorkerProcessesOption = 0,
+    cluster: bureau_register.ClusterOption = "",
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """启动服务 Serve banks over HTTP until SIGTERM or Ctrl-C."""
     from sandbox.app import serve as run  # the web framework is needed by this command alone
 
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     folder = (home or default_folder()).expanduser().absolute()
     shown = f"http://{host}:{port}" if port else f"http://{host} (端口见文件 the port goes to the file)"
     out.say(f"服务启动 Serving {folder} at {shown}; Ctrl-C 结束 ends it")
-    run(folder, host, port, port_file, changes=bureau_register.changes(processes, cluster))
+    run(folder, host, port, port_file, changes=bureau_register.worker_settings_overrides(processes, cluster))
     out.say("服务已结束 The service has ended")
-    out.result({"served": str(folder)})
+    out.print_result({"served": str(folder)})
 
 
 @app.command()
 def metrics(
     address: Annotated[str, typer.Option(help="服务地址 Where the service is, HOST:PORT.")] = "127.0.0.1:8600",
     tls: Annotated[bool, typer.Option("--tls/--no-tls", help="用 TLS Ask over TLS, its own or a proxy's.")] = False,
-    home: BureauFolder = None,
-    as_json: AsJson = False,
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """监控指标 How Prometheus reads the service's figures: what to put in its configuration.
 
     只认令牌，不认来源地址。 The figures are for who has the token, whatever address asks.
     """
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     folder = BureauHome.open(home or default_folder()).folder
     metrics_token(folder)
-    text = prometheus(folder / FILE, address, tls=tls)
-    out.document(text)
-    out.note("service.toml 的 metrics_token 优先 A metrics_token in service.toml goes first")
-    out.result({"token_file": str(folder / FILE), "prometheus": text})
+    text = prometheus_configuration(folder / METRICS_TOKEN_FILE, address, tls=tls)
+    out.print_text(text)
+    out.say_on_stderr("service.toml 的 metrics_token 优先 A metrics_token in service.toml goes first")
+    out.print_result({"token_file": str(folder / METRICS_TOKEN_FILE), "prometheus": text})
 
 
 for command in (
@@ -217,5 +217,5 @@ for command in (
     app.command(command.__name__.replace("_", "-"))(command)
 
 
-def _listed(text: str) -> list[str]:
+def _split_names(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]

@@ -11,14 +11,14 @@ import typer
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
-from lab.bureau.data.pseudonym_rotation import rename_all
+from lab.bureau.data.pseudonym_rotation import rotate_all_pseudonyms
 from lab.bureau.exchange.matching.key_epochs import Epoch, EpochState
 from lab.bureau.key_management.pkcs11_token import SCHEME
 from lab.bureau.ledger import record
-from lab.cli.terminal.option_types import AsJson, BureauFolder
-from lab.cli.terminal.output import Output
+from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
+from lab.cli.terminal.output import CommandOutput
 
-_STATES = {
+_EPOCH_STATE_LABELS = {
     EpochState.PREPARING: "准备中 preparing",
     EpochState.CURRENT: "使用中 current",
     EpochState.CLOSING: "收尾 closing",
@@ -30,61 +30,61 @@ SEAL_HELP = (
 )
 
 
-def rotate_keys(home: BureauFolder = None, as_json: AsJson = False) -> None:
+def rotate_keys(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
     """更换求交密钥 New matching keys: evaluate registers under them, then let new jobs use them.
 
     服务不停;中断后再次执行即可继续。 The service goes on meanwhile, and jobs under way end under their own keys.
     Interrupted, the same command goes on where it stopped.
     """
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
         bureau.epochs.prepare(out.progress)
         number = bureau.epochs.switch()
-        known = bureau.epochs.known()
+        known = bureau.epochs.list_epochs()
     closing = [epoch for epoch in known if epoch.state is EpochState.CLOSING]
     out.say(f"新密钥期 New key epoch: {number}")
     for epoch in closing:
-        out.say(f"收尾 Closing: {epoch.number}, 未完作业 jobs under way: {epoch.jobs}")
+        out.say(f"收尾 Closing: {epoch.number}, 未完作业 jobs under way: {epoch.open_jobs}")
     out.say("旧密钥在其作业结束后销毁 Old keys are destroyed once their jobs have ended: lab bureau close-epochs")
-    out.result({"current": number, "epochs": [_facts(epoch) for epoch in known]})
+    out.print_result({"current": number, "epochs": [_facts(epoch) for epoch in known]})
 
 
-def rotate_pseudonyms(home: BureauFolder = None, as_json: AsJson = False) -> None:
+def rotate_pseudonyms(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
     """更换企业假名 New pseudonyms for all enterprises in the database; what is counted of each goes on.
 
     旧密钥泄露后执行;期间评分与授权操作须等待。 Run it when an old key may have leaked, at a quiet hour: what needs a
     pseudonym (scoring, consents) waits for it. Safe to interrupt: then nothing has changed.
     """
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
-        done = rename_all(bureau.store, bureau.keys, by="local", progress=out.progress)
+        done = rotate_all_pseudonyms(bureau.store, bureau.keys, by="local", progress=out.progress)
     out.say(f"已更换 Renamed: {done.inquiries} 查询记录 inquiries, {done.consents} 授权 consents")
     if not done.cleared:
         out.say("数据库文件仍含旧行 The file still holds old rows: stop the service and run it again, or VACUUM.")
     out.say("备份仍为旧假名 Backups of before still stand under the old pseudonyms: remove those you need no more.")
-    out.result(asdict(done))
+    out.print_result(asdict(done))
 
 
-def epochs(home: BureauFolder = None, as_json: AsJson = False) -> None:
+def epochs(home: BureauHomeOption = None, as_json: JsonOption = False) -> None:
     """密钥期列表 Epochs of the matching keys, and how many jobs may still go on in each."""
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
-        known = bureau.epochs.known()
+        known = bureau.epochs.list_epochs()
     out.table(
         "密钥期 Key epochs",
         ("编号 number", "状态 state", "开始 began", "结束 ended", "未完作业 jobs"),
         [
             (
                 epoch.number,
-                _STATES[epoch.state],
+                _EPOCH_STATE_LABELS[epoch.state],
                 f"{epoch.began_at:%Y-%m-%d %H:%M}",
                 f"{epoch.ended_at:%Y-%m-%d %H:%M}" if epoch.ended_at else "",
-                epoch.jobs,
+                epoch.open_jobs,
             )
             for epoch in known
         ],
     )
-    out.result({"epochs": [_facts(epoch) for epoch in known]})
+    out.print_result({"epochs": [_facts(epoch) for epoch in known]})
 
 
 def close_epochs(
@@ -97,23 +97,23 @@ def close_epochs(
             show_default=False,
         ),
     ] = None,
-    home: BureauFolder = None,
-    as_json: AsJson = False,
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """销毁旧密钥 Destroy the keys of closing epochs whose jobs have ended, and all that was made under them.
 
     服务每日自动执行(不强制)。 The service does so daily by itself, without force.
     """
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
         cut = timedelta(days=force_after) if force_after is not None else None
-        closed = bureau.epochs.close(force_after=cut, by="local")
-        known = bureau.epochs.known()
+        closed = bureau.epochs.destroy_closing(force_after=cut, by="local")
+        known = bureau.epochs.list_epochs()
     out.say(f"已销毁密钥期 Destroyed epochs: {', '.join(map(str, closed)) or '无 none'}")
     for epoch in known:
         if epoch.state is EpochState.CLOSING:
-            out.say(f"仍在收尾 Still closing: {epoch.number}, 未完作业 jobs under way: {epoch.jobs}")
-    out.result({"destroyed": closed, "epochs": [_facts(epoch) for epoch in known]})
+            out.say(f"仍在收尾 Still closing: {epoch.number}, 未完作业 jobs under way: {epoch.open_jobs}")
+    out.print_result({"destroyed": closed, "epochs": [_facts(epoch) for epoch in known]})
 
 
 def reseal(
@@ -122,14 +122,14 @@ def reseal(
         Path | None,
         typer.Option(help="密钥文件 With `file`: the file, made if absent [default: HOME/keys/seal.key]."),
     ] = None,
-    home: BureauFolder = None,
-    as_json: AsJson = False,
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """重新封存密钥 Seal all the bureau's secrets under another key.
 
     随时中断都安全。 Safe to interrupt: until the last secret is done the old key counts, from then on the new one.
     """
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     with Bureau.open(home or default_folder()) as bureau:
         done = bureau.keys.reseal(seal, key_file, out.progress)
         source = "pkcs11" if seal.startswith(SCHEME) else seal
@@ -137,7 +137,7 @@ def reseal(
             record(session, "keys.resealed", None, {"secrets": done, "source": source}, by="local")
     out.say(f"已重新封存 Sealed anew: {done} ({source})")
     out.say("旧密钥只为旧备份保留 Keep the old seal key only as long as you keep backups that it opens.")
-    out.result({"secrets": done, "source": source})
+    out.print_result({"secrets": done, "source": source})
 
 
 def _facts(epoch: Epoch) -> dict[str, object]:
@@ -146,5 +146,5 @@ def _facts(epoch: Epoch) -> dict[str, object]:
         "state": epoch.state.value,
         "began": epoch.began_at.isoformat(timespec="seconds"),
         "ended": epoch.ended_at.isoformat(timespec="seconds") if epoch.ended_at else None,
-        "jobs": epoch.jobs,
+        "jobs": epoch.open_jobs,
     }

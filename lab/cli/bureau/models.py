@@ -10,20 +10,20 @@ import typer
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
-from lab.bureau.data.catalogue import find_items, read_dictionary
+from lab.bureau.data.catalogue import load_items, read_dictionary
 from lab.bureau.data.register import find_snapshot
-from lab.bureau.model_registry.pilot_training import Pilot, join_pilot
+from lab.bureau.model_registry.pilot_training import PilotDataset, join_pilot
 from lab.bureau.model_registry.registry import (
-    Shelved,
-    check_name,
+    ModelVersion,
+    check_model_name,
     find_model,
-    keep_model,
     next_version,
-    parse_name,
+    parse_model_name,
     publish_model,
+    save_model,
 )
-from lab.cli.terminal.option_types import Family, Interactions
-from lab.cli.terminal.output import Output
+from lab.cli.terminal.option_types import InteractionMode, ModelFamily
+from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 
@@ -31,11 +31,11 @@ app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="模型 Train, inspect and publish scoring models at the bureau."
 )
 
-Home = Annotated[
+BureauHomeOption = Annotated[
     Path | None,
     typer.Option(help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau]."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
 
 
 @app.callback()
@@ -49,35 +49,35 @@ def train(
     id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")],
     label: Annotated[str, typer.Option(help="标签列 Column of the label: 1 defaulted, 0 did not.")],
     register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Register to join to.")] = "main",
-    family: Annotated[Family, typer.Option(help="模型族 Boosted trees or a scorecard.")] = Family.boosted,
+    family: Annotated[ModelFamily, typer.Option(help="模型族 Boosted trees or a scorecard.")] = ModelFamily.boosted,
     interactions: Annotated[
-        Interactions,
+        InteractionMode,
         typer.Option(help="一条路径一个银行特征(列少),或不限 One bank feature a path (few columns), or free."),
-    ] = Interactions.one,
+    ] = InteractionMode.one,
     name: Annotated[str, typer.Option(help="模型名 Name of the model.")] = "credit",
     columns: Annotated[str, typer.Option(help="银行列(逗号分隔) Bank columns, with commas [default: all].")] = "",
     dictionary: Annotated[
         Path | None, typer.Option(help="银行数据项词典 Words for the bank's columns (TOML, [items.COLUMN]).")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="随机种子 Seed.")] = 0,
-    home: Home = None,
-    as_json: Json = False,
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """训练模型 Train a model on a pilot sample, joined to the register IN CLEAR at the bureau.
 
     试点样本为明文,双方须就此约定;日后评分不需要明文。 The parties must have agreed to this for the firms of the
     pilot; scoring later never needs the bank's records in clear.
     """
-    from models.bureau.training.trainer import train as fit  # LightGBM and scikit-learn are slow to import
+    from models.bureau.training.trainer import train_model as fit  # LightGBM and scikit-learn are slow to import
 
-    out = Output(as_json)
-    check_name(name)
+    out = CommandOutput(as_json)
+    check_model_name(name)
     words = read_dictionary(dictionary) if dictionary else None
     out.say("注意:试点样本与登记库在数据局以明文连接 Note: sample and register are joined in clear at the bureau.")
     with Bureau.open(home or default_folder()) as bureau:
-        with bureau.store.read() as session:
+        with bureau.store.begin_read() as session:
             snapshot = find_snapshot(session, register)
-            items = find_items(session, snapshot.name, snapshot.version)
+            items = load_items(session, snapshot.name, snapshot.version)
             version = next_version(session, name)
         pilot = join_pilot(
             bureau.snapshots.frame(snapshot),
@@ -96,18 +96,18 @@ def train(
             seed=seed,
             name=name,
             version=version,
-            public_words={column: item.words for column, item in items.items()},
+            public_words={column: item.as_feature_words for column, item in items.items()},
             bank_words=words,
             value_limit=PARAMETERS[DEFAULT_PARAMETERS].value_limit,
             progress=out.progress,
             date=f"{datetime.now(UTC):%Y-%m-%d}",
         )
-        shelved = keep_model(bureau.store, bureau.home, trained.model, register)
+        shelved = save_model(bureau.store, bureau.home, trained.model, register)
     summary = trained.model.summary()
-    _say_pilot(out, pilot)
-    _say_model(out, shelved, summary)
+    _show_pilot(out, pilot)
+    _show_model(out, shelved, summary)
     out.say(f"下一步 Next: lab model publish {shelved.name}@{shelved.version}")
-    out.result(
+    out.print_result(
         {
             **summary,
             "state": shelved.state,
@@ -124,18 +124,18 @@ def train(
 @app.command()
 def show(
     model: Annotated[str, typer.Argument(metavar="NAME[@V]", help="模型 Model [default version: newest].")],
-    home: Home = None,
-    as_json: Json = False,
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """查看模型 Show a model's card: what it was trained on, how well it ranks, what it asks of the bank."""
-    out = Output(as_json)
-    name, version = parse_name(model)
+    out = CommandOutput(as_json)
+    name, version = parse_model_name(model)
     with Bureau.open(home or default_folder()) as bureau:
-        with bureau.store.read() as session:
+        with bureau.store.begin_read() as session:
             shelved = find_model(session, name, version)
-        summary = bureau.shelf.model(shelved).summary()
-    _say_model(out, shelved, summary)
-    out.result(
+        summary = bureau.shelf.load(shelved).summary()
+    _show_model(out, shelved, summary)
+    out.print_result(
         {
             **summary,
             "state": shelved.state,
@@ -155,19 +155,19 @@ def publish(
     register: Annotated[
         str, typer.Option(metavar="NAME", help="登记库名 Register that a model from a file reads.")
     ] = "main",
-    home: Home = None,
-    as_json: Json = False,
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """发布模型 Publish a model, so that contracts can name it; a published version never changes."""
-    from models.bureau.serialization import load
+    from models.bureau.serialization import load_model
 
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     if (model is None) == (file is None):
         raise InvalidInput("Wanted either a model's name or --file; found both or neither.", next_step="give one")
     with Bureau.open(home or default_folder()) as bureau:
         if file is not None:
-            read = load(file)
-            with bureau.store.read() as session:
+            read = load_model(file)
+            with bureau.store.begin_read() as session:
                 snapshot = find_snapshot(session, register)
             absent = [one.name for one in read.public_features if one.name not in snapshot.columns]
             if absent:
@@ -175,17 +175,17 @@ def publish(
                     f"The model reads columns that register {register} does not have: {', '.join(absent[:20])}.",
                     next_step="import them, or name another --register",
                 )
-            kept = keep_model(bureau.store, bureau.home, read, register)
+            kept = save_model(bureau.store, bureau.home, read, register)
             name, version = kept.name, kept.version
         else:
-            name, named = parse_name(model or "")
-            with bureau.store.read() as session:
+            name, named = parse_model_name(model or "")
+            with bureau.store.begin_read() as session:
                 version = find_model(session, name, named).version
         shelved = publish_model(bureau.store, bureau.home, name, version)
     details = ", ".join(shelved.sheets)
     out.say(f"已发布 Published {shelved.name}@{shelved.version}; 可选细度 details: {details}")
     out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {shelved.name}@{shelved.version}")
-    out.result(
+    out.print_result(
         {
             "name": shelved.name,
             "version": shelved.version,
@@ -196,7 +196,7 @@ def publish(
     )
 
 
-def _say_pilot(out: Output, pilot: Pilot) -> None:
+def _show_pilot(out: CommandOutput, pilot: PilotDataset) -> None:
     out.say(
         f"样本 Sample: {pilot.sample_rows} 行 rows; 连接 joined {len(pilot.label)}; "
         f"另存 set aside {pilot.set_aside}; 不在登记库 not in the register {pilot.unmatched}; "
@@ -204,7 +204,7 @@ def _say_pilot(out: Output, pilot: Pilot) -> None:
     )
 
 
-def _say_model(out: Output, shelved: Shelved, summary: dict[str, Any]) -> None:
+def _show_model(out: CommandOutput, shelved: ModelVersion, summary: dict[str, Any]) -> None:
     rows = [
         ("状态 state", shelved.state),
         ("模型族 family", f"{summary['family']}, {summary['interactions']}"),

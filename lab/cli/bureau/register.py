@@ -11,19 +11,21 @@ import typer
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import default_folder
 from lab.bureau.data.register import find_snapshot
-from lab.bureau.ledger import LOCAL
-from lab.cli.terminal.option_types import AsJson, BureauFolder
-from lab.cli.terminal.output import Output
-from protocols.matching.bureau import path_of
+from lab.bureau.ledger import LOCAL_ACTOR
+from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
+from lab.cli.terminal.output import CommandOutput
+from protocols.matching.bureau import arithmetic_library
 
-Cluster = Annotated[
+ClusterOption = Annotated[
     str,
     typer.Option(metavar="ADDRESS", help="集群 Dask scheduler to work on, such as tcp://host:8786 (extra [cluster])."),
 ]
-Processes = Annotated[int, typer.Option(min=0, max=1024, help="进程数 Processes to work with; 0: one a core.")]
+WorkerProcessesOption = Annotated[
+    int, typer.Option(min=0, max=1024, help="进程数 Processes to work with; 0: one a core.")
+]
 
 
-def changes(processes: int, cluster: str) -> dict[str, object]:
+def worker_settings_overrides(processes: int, cluster: str) -> dict[str, object]:
     """The settings that the options change; 0 and "" leave them as they are."""
     given: dict[str, object] = {"processes": processes, "cluster": cluster}
     return {name: value for name, value in given.items() if value}
@@ -34,10 +36,10 @@ def evaluate(
     contract: Annotated[
         str, typer.Option(metavar="ID", help="仅此合同 For this contract alone [default: each in use].")
     ] = "",
-    processes: Processes = 0,
-    cluster: Cluster = "",
-    home: BureauFolder = None,
-    as_json: AsJson = False,
+    processes: WorkerProcessesOption = 0,
+    cluster: ClusterOption = "",
+    home: BureauHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """登记求值 Evaluate the newest version of a register for matching, for each contract in use.
 
@@ -45,13 +47,13 @@ def evaluate(
     evaluation. 中断后再次执行即可继续。 Interrupted, it goes on after the last shard that was kept; what was evaluated
     for the contract before is taken over. The service does this by itself when a bank first asks.
     """
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     begun = time.perf_counter()
-    with Bureau.open(home or default_folder(), changes=changes(processes, cluster)) as bureau:
-        with bureau.store.read() as session:
+    with Bureau.open(home or default_folder(), changes=worker_settings_overrides(processes, cluster)) as bureau:
+        with bureau.store.begin_read() as session:
             snapshot = find_snapshot(session, register)
-            epoch = bureau.epochs.current(session)
-        made = bureau.needed.prepare(epoch, out.progress, register=register, contract=contract or None, by=LOCAL)
+            epoch = bureau.epochs.current_epoch(session)
+        made = bureau.needed.prepare(epoch, out.progress, register=register, contract=contract or None, by=LOCAL_ACTOR)
     seconds = time.perf_counter() - begun
     if not made:
         out.say(f"无合同需要 No contract in use reads {snapshot.name}: it is evaluated when one does")
@@ -61,11 +63,11 @@ def evaluate(
             out.say(f"已求值 Evaluated already: {what}")
         else:
             out.say(
-                f"已求值 Evaluated {what}, 计算 computed {done.computed}, 沿用 taken over {done.carried}, "
+                f"已求值 Evaluated {what}, 计算 computed {done.computed}, 沿用 taken over {done.reused}, "
                 f"续作 resumed {done.resumed}"
             )
     new = [done for _, _, done in made if done is not None]
-    out.result(
+    out.print_result(
         {
             "register": snapshot.name,
             "version": snapshot.version,
@@ -74,9 +76,9 @@ def evaluate(
             "evaluations": len(made),
             "rows": sum(extent.count for _, extent, _ in made),
             "computed": sum(done.computed for done in new),
-            "carried": sum(done.carried for done in new),
+            "carried": sum(done.reused for done in new),
             "resumed": sum(done.resumed for done in new),
-            "path": {engine: path_of(engine) for engine in sorted({use.engine for use, _, _ in made})},
+            "path": {engine: arithmetic_library(engine) for engine in sorted({use.engine for use, _, _ in made})},
             "seconds": round(seconds, 3),
             "peak_rss": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
             "peak_rss_worker": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024,

@@ -9,14 +9,14 @@ from typing import Annotated
 
 import typer
 
-from lab.cli.doctor.confinement import look_at_confinement
-from lab.cli.doctor.findings import SHOWN, Finding, Verdict
-from lab.cli.doctor.homes import BANK, BUREAU, home
-from lab.cli.doctor.installation import look_at_installation
-from lab.cli.doctor.machine import look_at_machine
-from lab.cli.terminal.option_types import AsJson
-from lab.cli.terminal.output import Output
-from lab.terms.text.escaping import joined_lines
+from lab.cli.doctor.confinement import check_confinement
+from lab.cli.doctor.findings import VERDICT_LABELS, DoctorFinding, DoctorVerdict
+from lab.cli.doctor.homes import BANK_HOME, BUREAU_HOME, check_home
+from lab.cli.doctor.installation import check_installation
+from lab.cli.doctor.machine import check_machine
+from lab.cli.terminal.option_types import JsonOption
+from lab.cli.terminal.output import CommandOutput
+from lab.terms.text.escaping import join_visible_lines
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="体检 Doctor.")
 
@@ -41,32 +41,42 @@ def doctor(
             show_default=False,
         ),
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """体检 What this machine and this installation can do: a verdict and a next step for each thing looked at.
 
     不打开任何密钥。退出码：都正常为 0，否则为 1。 Opens no key. Exit code 0 if all that is needed works, else 1.
     """
-    out = Output(as_json)
-    homes = {party.check: party.folder(named) for party, named in ((BANK, bank_home), (BUREAU, bureau_home))}
-    findings = look_at_machine(homes) + look_at_installation()
-    findings += look_at_confinement(serves=(homes[BUREAU.check] / BUREAU.settings).is_file())
-    findings += [home(party, homes[party.check]) for party in (BANK, BUREAU)]
-    wrong = [finding for finding in findings if finding.verdict is Verdict.WRONG]
-    out.table("体检 Doctor", ("检查 check", "结论 verdict", "情况 found", "下一步 next step"), [*map(_row, findings)])
+    out = CommandOutput(as_json)
+    homes = {
+        party.check: party.resolve_folder(named)
+        for party, named in ((BANK_HOME, bank_home), (BUREAU_HOME, bureau_home))
+    }
+    findings = check_machine(homes) + check_installation()
+    findings += check_confinement(serves=(homes[BUREAU_HOME.check] / BUREAU_HOME.settings_file).is_file())
+    findings += [check_home(party, homes[party.check]) for party in (BANK_HOME, BUREAU_HOME)]
+    wrong = [finding for finding in findings if finding.verdict is DoctorVerdict.WRONG]
+    out.table(
+        "体检 Doctor", ("检查 check", "结论 verdict", "情况 found", "下一步 next step"), [*map(_finding_row, findings)]
+    )
     if wrong:
         out.say(f"有 {len(wrong)} 项需要处理 To be put right: {', '.join(finding.check for finding in wrong)}")
     else:
         out.say("需要的都正常 All that is needed works")
-    out.result({"ok": not wrong, "findings": [finding.as_dict() for finding in findings]})
+    out.print_result({"ok": not wrong, "findings": [finding.as_dict() for finding in findings]})
     if wrong:
         raise typer.Exit(1)
 
 
-def _row(finding: Finding) -> tuple[str, ...]:
-    return (joined_lines(finding.label), SHOWN[finding.verdict], _told(finding.found), _told(finding.step))
+def _finding_row(finding: DoctorFinding) -> tuple[str, ...]:
+    return (
+        join_visible_lines(finding.label),
+        VERDICT_LABELS[finding.verdict],
+        _join_languages(finding.found),
+        _join_languages(finding.next_step),
+    )
 
 
-def _told(words: tuple[str, str]) -> str:
+def _join_languages(words: tuple[str, str]) -> str:
     zh, en = words
-    return zh if zh == en else joined_lines((zh, en))
+    return zh if zh == en else join_visible_lines((zh, en))

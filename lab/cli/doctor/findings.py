@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any
 
-Words = tuple[str, str]
+BilingualText = tuple[str, str]
 """A sentence or a word: Chinese, English."""
-NOTHING: Words = ("", "")
+NO_TEXT: BilingualText = ("", "")
 
 
-class Verdict(StrEnum):
+class DoctorVerdict(StrEnum):
     """``OK``: works. ``NOTE``: something is absent or weak that can be done without. ``WRONG``: it is needed."""
 
     OK = "ok"
@@ -19,11 +19,11 @@ class Verdict(StrEnum):
     WRONG = "wrong"
 
 
-SHOWN = {Verdict.OK: "正常 ok", Verdict.NOTE: "提示 note", Verdict.WRONG: "有误 wrong"}
+VERDICT_LABELS = {DoctorVerdict.OK: "正常 ok", DoctorVerdict.NOTE: "提示 note", DoctorVerdict.WRONG: "有误 wrong"}
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class DoctorFinding:
     """One line. ``found`` and ``step`` are in both languages; a step may be none.
 
     ``value`` is what a program compares: a version, a number of cores or bytes, the name of a path.
@@ -31,15 +31,15 @@ class Finding:
 
     check: str
     """The line's name for a program."""
-    label: Words
-    verdict: Verdict
-    found: Words
-    step: Words = NOTHING
+    label: BilingualText
+    verdict: DoctorVerdict
+    found: BilingualText
+    next_step: BilingualText = NO_TEXT
     value: str | int | None = None
 
-    def but(self, verdict: Verdict, step: Words) -> Finding:
+    def with_verdict(self, verdict: DoctorVerdict, step: BilingualText) -> DoctorFinding:
         """The same, judged otherwise."""
-        return replace(self, verdict=verdict, step=step)
+        return replace(self, verdict=verdict, next_step=step)
 
     def as_dict(self) -> dict[str, Any]:
         """The line as a program reads it."""
@@ -48,10 +48,10 @@ class Finding:
             "verdict": self.verdict.value,
             "value": self.value,
             "found": {"zh": self.found[0], "en": self.found[1]},
-            "next_step": {"zh": self.step[0], "en": self.step[1]},
+            "next_step": {"zh": self.next_step[0], "en": self.next_step[1]},
         }
 
 
-def both(text: str) -> Words:
+def same_in_both(text: str) -> BilingualText:
     """A text that is the same in both languages: a version, a number."""
     return text, text

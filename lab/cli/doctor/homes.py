@@ -15,90 +15,105 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from lab.cli.doctor.findings import NOTHING, Finding, Verdict, Words
+from lab.cli.doctor.findings import NO_TEXT, BilingualText, DoctorFinding, DoctorVerdict
 
 _SQLITE = b"SQLite format 3\x00"
-_Fault = tuple[Verdict, Words, Words]
+_Fault = tuple[DoctorVerdict, BilingualText, BilingualText]
 """How bad, what was found, what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Party:
+class HomeLayout:
     """A party's home: where it is unless one is named, and what has to stand in its settings."""
 
     check: str
-    label: Words
-    settings: str
-    needed: tuple[str, ...]
-    variable: str
-    usual: str
-    start: str
+    label: BilingualText
+    settings_file: str
+    required_settings: tuple[str, ...]
+    environment_variable: str
+    default_path: str
+    init_command: str
 
-    def folder(self, named: Path | None) -> Path:
+    def resolve_folder(self, named: Path | None) -> Path:
         """The folder: the one named, or of the environment, or the usual one."""
-        return (named or Path(os.environ.get(self.variable) or Path.home() / self.usual)).expanduser().absolute()
+        return (
+            (named or Path(os.environ.get(self.environment_variable) or Path.home() / self.default_path))
+            .expanduser()
+            .absolute()
+        )
 
 
-BANK = Party(
+BANK_HOME = HomeLayout(
     *("bank", ("银行目录", "the bank's home"), "bank.toml", ("name", "public_key")),
     *("SHULAB_BANK_HOME", ".shulab/bank", "lab bank init --name NAME"),
 )
-BUREAU = Party(
+BUREAU_HOME = HomeLayout(
     *("bureau", ("数据局目录", "the bureau's home"), "bureau.toml", ("name",)),
     *("SHULAB_BUREAU_HOME", ".shulab/bureau", "lab bureau init --name NAME"),
 )
 
 
-def home(party: Party, folder: Path) -> Finding:
+def check_home(party: HomeLayout, folder: Path) -> DoctorFinding:
     """The line of a home; all that is wrong with it, or that there is none."""
-    line = Finding(f"home_{party.check}", party.label, Verdict.OK, NOTHING)
+    line = DoctorFinding(f"home_{party.check}", party.label, DoctorVerdict.OK, NO_TEXT)
     try:
-        there = (folder / party.settings).exists()
+        there = (folder / party.settings_file).exists()
     except OSError:
         there = True  # somebody's, behind a folder that this user may not enter
     if not there:
         found = (f"{folder} 中没有", f"none in {folder}")
-        return Finding(
-            line.check, line.label, Verdict.NOTE, found, (f"需要时：{party.start}", f"if it is wanted: {party.start}")
+        return DoctorFinding(
+            line.check,
+            line.label,
+            DoctorVerdict.NOTE,
+            found,
+            (f"需要时：{party.init_command}", f"if it is wanted: {party.init_command}"),
         )
     try:
-        faults = list(_faults(party, folder))
+        faults = list(_find_faults(party, folder))
     except OSError:
         step = "run it as the user who owns the home"
-        faults = [(Verdict.WRONG, ("本用户打不开", "this user cannot open it"), ("用其所有者运行", step))]
+        faults = [(DoctorVerdict.WRONG, ("本用户打不开", "this user cannot open it"), ("用其所有者运行", step))]
     if not faults:
         found = (f"{folder}：设置与权限正常", f"{folder}: settings and permissions are in order")
-        return Finding(line.check, line.label, Verdict.OK, found)
-    worst = Verdict.WRONG if any(fault[0] is Verdict.WRONG for fault in faults) else Verdict.NOTE
+        return DoctorFinding(line.check, line.label, DoctorVerdict.OK, found)
+    worst = DoctorVerdict.WRONG if any(fault[0] is DoctorVerdict.WRONG for fault in faults) else DoctorVerdict.NOTE
     zh, en = ([fault[1][language] for fault in faults] for language in (0, 1))
     step_zh, step_en = (list(dict.fromkeys(fault[2][language] for fault in faults)) for language in (0, 1))
     found = (f"{folder}：{'；'.join(zh)}", f"{folder}: {'; '.join(en)}")
-    return Finding(line.check, line.label, worst, found, ("；".join(step_zh), "; ".join(step_en)))
+    return DoctorFinding(line.check, line.label, worst, found, ("；".join(step_zh), "; ".join(step_en)))
 
 
-def _faults(party: Party, folder: Path) -> Iterator[_Fault]:
-    yield from _private(folder, folder, 0o700)
-    settings = _read(folder / party.settings)
-    if settings is None or not all(isinstance(settings.get(name), str) for name in party.needed):
+def _find_faults(party: HomeLayout, folder: Path) -> Iterator[_Fault]:
+    yield from _check_private(folder, folder, 0o700)
+    settings = _read(folder / party.settings_file)
+    if settings is None or not all(isinstance(settings.get(name), str) for name in party.required_settings):
         yield (
-            Verdict.WRONG,
-            (f"{party.settings} 不合要求", f"{party.settings} does not say {', '.join(party.needed)}"),
-            ("从备份恢复该文件", f"restore {party.settings} from a backup"),
+            DoctorVerdict.WRONG,
+            (
+                f"{party.settings_file} 不合要求",
+                f"{party.settings_file} does not say {', '.join(party.required_settings)}",
+            ),
+            ("从备份恢复该文件", f"restore {party.settings_file} from a backup"),
         )
         return
     keys = folder / "keys"
     if not keys.is_dir():
-        yield Verdict.WRONG, ("没有 keys/", "there is no keys/"), ("从备份恢复 keys/", "restore keys/ from a backup")
+        yield (
+            DoctorVerdict.WRONG,
+            ("没有 keys/", "there is no keys/"),
+            ("从备份恢复 keys/", "restore keys/ from a backup"),
+        )
         return
-    yield from _private(keys, folder, 0o700)
+    yield from _check_private(keys, folder, 0o700)
     for path in sorted(keys.rglob("*")):
-        yield from _private(path, folder, 0o700 if path.is_dir() and not path.is_symlink() else 0o600)
-    if party is BANK:
+        yield from _check_private(path, folder, 0o700 if path.is_dir() and not path.is_symlink() else 0o600)
+    if party is BANK_HOME:
         named = settings.get("key_file")
-        yield from _key_file(Path(named), folder) if isinstance(named, str) else ()
+        yield from _check_key_file(Path(named), folder) if isinstance(named, str) else ()
     else:
-        yield from _seal(settings, folder)
-        yield from _database(settings, folder)
+        yield from _check_seal(settings, folder)
+        yield from _check_database(settings, folder)
 
 
 def _read(path: Path) -> Mapping[str, Any] | None:
@@ -108,7 +123,7 @@ def _read(path: Path) -> Mapping[str, Any] | None:
         return None
 
 
-def _private(path: Path, folder: Path, wanted: int) -> Iterator[_Fault]:
+def _check_private(path: Path, folder: Path, wanted: int) -> Iterator[_Fault]:
     """What is wrong with a folder (``wanted`` 0700) or file (0600) that is to be its owner's alone."""
     name = str(path.relative_to(folder)) if path != folder and path.is_relative_to(folder) else str(path)
     found = path.lstat()
@@ -116,59 +131,63 @@ def _private(path: Path, folder: Path, wanted: int) -> Iterator[_Fault]:
     right = stat.S_ISDIR(found.st_mode) if wanted == 0o700 else stat.S_ISREG(found.st_mode)
     if not right:
         step = "put the file or folder itself there; links are not followed"
-        yield Verdict.WRONG, (f"{name} 是链接或其他类型", f"{name} is a link or of another kind"), ("放回原件", step)
+        yield (
+            DoctorVerdict.WRONG,
+            (f"{name} 是链接或其他类型", f"{name} is a link or of another kind"),
+            ("放回原件", step),
+        )
     elif found.st_uid != os.geteuid():
         step = f"chown it, or run as its owner: {path}"
-        yield Verdict.WRONG, (f"{name} 属于其他用户", f"{name} is another user's"), (f"更正所有者：{path}", step)
+        yield DoctorVerdict.WRONG, (f"{name} 属于其他用户", f"{name} is another user's"), (f"更正所有者：{path}", step)
     elif mode & 0o077:
         step = f"chmod {wanted:o} {path}"
         words = (f"{name} 可被他人读取（{mode:04o}）", f"others may get at {name} (mode {mode:04o})")
-        yield Verdict.WRONG, words, (step, f"{step}, and ask who could read it meanwhile")
+        yield DoctorVerdict.WRONG, words, (step, f"{step}, and ask who could read it meanwhile")
 
 
-def _key_file(path: Path, folder: Path) -> Iterator[_Fault]:
+def _check_key_file(path: Path, folder: Path) -> Iterator[_Fault]:
     if not path.is_file():
         step = ("找回密钥文件", "bring the key file back, or correct key_file in the settings")
-        yield Verdict.WRONG, (f"密钥文件 {path} 不存在", f"the key file {path} is missing"), step
+        yield DoctorVerdict.WRONG, (f"密钥文件 {path} 不存在", f"the key file {path} is missing"), step
         return
-    yield from _private(path, folder, 0o600)
+    yield from _check_private(path, folder, 0o600)
 
 
-def _seal(settings: Mapping[str, Any], folder: Path) -> Iterator[_Fault]:
+def _check_seal(settings: Mapping[str, Any], folder: Path) -> Iterator[_Fault]:
     """What the bureau's secrets are sealed under has to be at hand; it is not tried."""
     seal = _setting(settings, "seal") or "file"
     if seal == "file":
-        yield from _key_file(Path(_setting(settings, "key_file") or folder / "keys" / "seal.key"), folder)
+        yield from _check_key_file(Path(_setting(settings, "key_file") or folder / "keys" / "seal.key"), folder)
     elif seal == "environment" and "SHULAB_BUREAU_SEAL_KEY" not in os.environ:
         yield (
-            Verdict.NOTE,
+            DoctorVerdict.NOTE,
             ("此处环境中没有封存密钥", "the seal key is not in this environment"),
             ("启动服务时设置 SHULAB_BUREAU_SEAL_KEY", "set SHULAB_BUREAU_SEAL_KEY where the service is started"),
         )
     elif seal.startswith("pkcs11:") and find_spec("pkcs11") is None:
         yield (
-            Verdict.WRONG,
+            DoctorVerdict.WRONG,
             ("密钥在加密机中，而 PKCS#11 组件未安装", "sealed by a token, and the library for it is not installed"),
             ("pip install 'shulab[hsm]'", "pip install 'shulab[hsm]'"),
         )
 
 
-def _database(settings: Mapping[str, Any], folder: Path) -> Iterator[_Fault]:
+def _check_database(settings: Mapping[str, Any], folder: Path) -> Iterator[_Fault]:
     """The database in the folder; one elsewhere has a password and is left alone."""
     if _setting(settings, "database_url"):
         step = ("lab bureau serve 会说明", "`lab bureau serve` tells whether it answers")
-        yield Verdict.NOTE, ("数据库在别处，未询问", "its database is elsewhere and was not asked"), step
+        yield DoctorVerdict.NOTE, ("数据库在别处，未询问", "its database is elsewhere and was not asked"), step
         return
     path = folder / "bureau.db"
     if not path.is_file():
         step = ("从备份恢复", "restore it from a backup")
-        yield Verdict.WRONG, ("没有 bureau.db", "there is no bureau.db"), step
+        yield DoctorVerdict.WRONG, ("没有 bureau.db", "there is no bureau.db"), step
         return
     with path.open("rb") as file:
         begins = file.read(len(_SQLITE))
     if begins != _SQLITE or not os.access(path, os.R_OK | os.W_OK):
         step = ("检查该文件或从备份恢复", "check the file, or restore it from a backup")
-        yield Verdict.WRONG, ("bureau.db 打不开", "bureau.db is no database that can be written"), step
+        yield DoctorVerdict.WRONG, ("bureau.db 打不开", "bureau.db is no database that can be written"), step
 
 
 def _setting(settings: Mapping[str, Any], name: str) -> str:

@@ -13,46 +13,54 @@ from pathlib import Path
 import psutil
 
 import lab
-from lab.cli.doctor.findings import Finding, Verdict, Words, both
+from lab.cli.doctor.findings import BilingualText, DoctorFinding, DoctorVerdict, same_in_both
 from protocols.wire.http_signatures import MAX_AGE
 
-PYTHONS = ((3, 11), (3, 13))
+SUPPORTED_PYTHONS = ((3, 11), (3, 13))
 """The first and the last version of Python that every dependency has wheels for."""
-GLIBC = (2, 35)
+MINIMUM_GLIBC = (2, 35)
 GIB = 1 << 30
 MEMORY_NEEDED, MEMORY_ENOUGH = 1 * GIB, 4 * GIB
 DISK_NEEDED, DISK_ENOUGH = 1 * GIB, 10 * GIB
-_UNSYNCHRONISED = 5  # TIME_ERROR of adjtimex(2)
+_TIME_ERROR = 5  # TIME_ERROR of adjtimex(2)
 _CGROUP_MEMORY = Path("/sys/fs/cgroup/memory.max")
 
 
-def look_at_machine(homes: dict[str, Path]) -> list[Finding]:
+def check_machine(homes: dict[str, Path]) -> list[DoctorFinding]:
     """Every line about the machine; ``homes`` are the folders whose disks are looked at, by the name of the party."""
-    disks = [disk(party, folder) for party, folder in homes.items()]
-    return [python(), system(), cores(), memory(memory_limit()), *disks, clock(datetime.now(UTC), synchronised())]
+    disks = [check_disk(party, folder) for party, folder in homes.items()]
+    return [
+        check_python(),
+        check_system(),
+        check_cores(),
+        check_memory(memory_limit()),
+        *disks,
+        check_clock(datetime.now(UTC), is_clock_synchronised()),
+    ]
 
 
-def python(version: tuple[int, int] = sys.version_info[:2]) -> Finding:
+def check_python(version: tuple[int, int] = sys.version_info[:2]) -> DoctorFinding:
     """The interpreter."""
     found = platform.python_version() if version == sys.version_info[:2] else ".".join(map(str, version))
-    line = Finding("python", ("Python 版本", "Python"), Verdict.OK, both(found), value=found)
-    if PYTHONS[0] <= version <= PYTHONS[1]:
+    line = DoctorFinding("python", ("Python 版本", "Python"), DoctorVerdict.OK, same_in_both(found), value=found)
+    if SUPPORTED_PYTHONS[0] <= version <= SUPPORTED_PYTHONS[1]:
         return line
-    return line.but(
-        Verdict.WRONG, ("用 Python 3.11 至 3.13 重新安装", "install again with Python 3.11, 3.12 or 3.13 (PYTHON=...)")
+    return line.with_verdict(
+        DoctorVerdict.WRONG,
+        ("用 Python 3.11 至 3.13 重新安装", "install again with Python 3.11, 3.12 or 3.13 (PYTHON=...)"),
     )
 
 
-def system() -> Finding:
+def check_system() -> DoctorFinding:
     """Kernel, processor and C library."""
     libc, number = platform.libc_ver()
-    found = both(f"{platform.system()} {platform.machine()}, {libc or 'libc ?'} {number}".rstrip())
-    line = Finding("system", ("系统", "system"), Verdict.OK, found)
-    new_enough = libc == "glibc" and tuple(int(part) for part in number.split(".")[:2]) >= GLIBC
+    found = same_in_both(f"{platform.system()} {platform.machine()}, {libc or 'libc ?'} {number}".rstrip())
+    line = DoctorFinding("system", ("系统", "system"), DoctorVerdict.OK, found)
+    new_enough = libc == "glibc" and tuple(int(part) for part in number.split(".")[:2]) >= MINIMUM_GLIBC
     if (platform.system(), platform.machine()) == ("Linux", "x86_64") and new_enough:
         return line
-    return line.but(
-        Verdict.NOTE,
+    return line.with_verdict(
+        DoctorVerdict.NOTE,
         (
             "本软件在 Linux x86-64、glibc 2.35 及以上测试过",
             "tested on Linux on x86-64 with glibc 2.35 or later; elsewhere a dependency may have no wheel",
@@ -60,13 +68,15 @@ def system() -> Finding:
     )
 
 
-def cores() -> Finding:
+def check_cores() -> DoctorFinding:
     """Cores that this process may use."""
     count = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    line = Finding("cores", ("可用核数", "cores"), Verdict.OK, both(str(count)), value=count)
+    line = DoctorFinding("cores", ("可用核数", "cores"), DoctorVerdict.OK, same_in_both(str(count)), value=count)
     if count > 1:
         return line
-    return line.but(Verdict.NOTE, ("两核以上求值与匹配更快", "two or more share the work of evaluating and matching"))
+    return line.with_verdict(
+        DoctorVerdict.NOTE, ("两核以上求值与匹配更快", "two or more share the work of evaluating and matching")
+    )
 
 
 def memory_limit() -> int:
@@ -79,59 +89,59 @@ def memory_limit() -> int:
     return min(total, int(text)) if text.isdecimal() else total
 
 
-def memory(limit: int) -> Finding:
+def check_memory(limit: int) -> DoctorFinding:
     """Whether ``limit`` bytes are enough."""
     free = min(limit, int(psutil.virtual_memory().available))
     found = (f"{_gib(limit)}，其中空闲 {_gib(free)}", f"{_gib(limit)}, of which {_gib(free)} are free")
-    line = Finding("memory", ("内存", "memory"), Verdict.OK, found, value=limit)
+    line = DoctorFinding("memory", ("内存", "memory"), DoctorVerdict.OK, found, value=limit)
     if limit < MEMORY_NEEDED:
-        return line.but(Verdict.WRONG, ("至少需要 1 GiB", "give it 1 GiB at least"))
+        return line.with_verdict(DoctorVerdict.WRONG, ("至少需要 1 GiB", "give it 1 GiB at least"))
     if limit < MEMORY_ENOUGH:
-        return line.but(
-            Verdict.NOTE, ("大型登记与模型训练建议 4 GiB", "large registers and training want 4 GiB or more")
+        return line.with_verdict(
+            DoctorVerdict.NOTE, ("大型登记与模型训练建议 4 GiB", "large registers and training want 4 GiB or more")
         )
     return line
 
 
-def disk(party: str, folder: Path) -> Finding:
+def check_disk(party: str, folder: Path) -> DoctorFinding:
     """Room where a home lies, or would lie."""
     place = folder
     while not place.exists() and place != place.parent:
         place = place.parent
     label = {"bank": ("磁盘（银行目录）", "disk, bank's home"), "bureau": ("磁盘（数据局目录）", "disk, bureau's home")}
-    line = Finding(f"disk_{party}", label[party], Verdict.OK, both("?"))
+    line = DoctorFinding(f"disk_{party}", label[party], DoctorVerdict.OK, same_in_both("?"))
     try:
         free = shutil.disk_usage(place).free
     except OSError:
-        return line.but(Verdict.WRONG, ("检查该文件夹", "check the folder; its disk does not answer"))
-    return room(line, free, place)
+        return line.with_verdict(DoctorVerdict.WRONG, ("检查该文件夹", "check the folder; its disk does not answer"))
+    return assess_free_space(line, free, place)
 
 
-def room(line: Finding, free: int, place: Path) -> Finding:
+def assess_free_space(line: DoctorFinding, free: int, place: Path) -> DoctorFinding:
     """The line of a disk that has ``free`` bytes left."""
-    found: Words = (f"{place} 空闲 {_gib(free)}", f"{_gib(free)} free at {place}")
-    line = Finding(line.check, line.label, Verdict.OK, found, value=free)
+    found: BilingualText = (f"{place} 空闲 {_gib(free)}", f"{_gib(free)} free at {place}")
+    line = DoctorFinding(line.check, line.label, DoctorVerdict.OK, found, value=free)
     if free < DISK_NEEDED:
-        return line.but(Verdict.WRONG, ("至少腾出 1 GiB", "free 1 GiB at least"))
+        return line.with_verdict(DoctorVerdict.WRONG, ("至少腾出 1 GiB", "free 1 GiB at least"))
     if free < DISK_ENOUGH:
-        return line.but(
-            Verdict.NOTE,
+        return line.with_verdict(
+            DoctorVerdict.NOTE,
             ("登记、结果与台账会增长，建议 10 GiB", "registers, results and the ledger grow; 10 GiB are advised"),
         )
     return line
 
 
-def synchronised() -> bool | None:
+def is_clock_synchronised() -> bool | None:
     """Whether the kernel says that its clock follows another; None where it does not say."""
     try:
         # Nothing is set: all zero means "only tell".
         state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
     except (AttributeError, OSError, TypeError):
         return None
-    return None if state < 0 else state != _UNSYNCHRONISED
+    return None if state < 0 else state != _TIME_ERROR
 
 
-def clock(now: datetime, follows: bool | None) -> Finding:
+def check_clock(now: datetime, follows: bool | None) -> DoctorFinding:
     """The clock: signatures bear the time, and a contract its term."""
     shown = f"{now:%Y-%m-%d %H:%M:%S} UTC"
     how = {
@@ -140,16 +150,17 @@ def clock(now: datetime, follows: bool | None) -> Finding:
         None: ("系统未说明是否同步", "the system does not say whether it is synchronised"),
     }[follows]
     found = (f"{shown}，{how[0]}", f"{shown}, {how[1]}")
-    line = Finding("clock", ("时钟", "clock"), Verdict.OK, found)
-    if now < installed():
-        return line.but(
-            Verdict.WRONG, ("时钟早于安装时间，请校准", "the clock is behind the installation itself; set it right")
+    line = DoctorFinding("clock", ("时钟", "clock"), DoctorVerdict.OK, found)
+    if now < installation_time():
+        return line.with_verdict(
+            DoctorVerdict.WRONG,
+            ("时钟早于安装时间，请校准", "the clock is behind the installation itself; set it right"),
         )
     if follows:
         return line
     seconds = int(MAX_AGE.total_seconds())
-    return line.but(
-        Verdict.NOTE,
+    return line.with_verdict(
+        DoctorVerdict.NOTE,
         (
             f"启用时间同步（timedatectl set-ntp true）；与对方相差超过 {seconds} 秒的请求会被拒绝",
             f"let it follow a time source (timedatectl set-ntp true); requests {seconds} seconds off are refused",
@@ -157,7 +168,7 @@ def clock(now: datetime, follows: bool | None) -> Finding:
     )
 
 
-def installed() -> datetime:
+def installation_time() -> datetime:
     """When this package came to this machine: time cannot be before it."""
     return datetime.fromtimestamp(Path(lab.__file__).stat().st_mtime, UTC)
 

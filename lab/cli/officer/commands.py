@@ -9,37 +9,37 @@ from typing import Annotated
 import typer
 
 from lab.cli.officer import drafts
-from lab.cli.officer.drafts import BankFingerprint, desk_path, told_of_bank
+from lab.cli.officer.drafts import BankFingerprintOption, confirm_bank_fingerprint, contract_url_path
 from lab.cli.officer.views import (
-    name_state,
-    say_next,
+    label_state,
     show_allowance,
-    show_delivered,
-    show_findings,
-    show_notice,
-    show_standing,
+    show_deliveries,
+    show_missing_steps,
+    show_notice_to_bank,
+    show_version_status,
     show_warnings,
+    show_watch_findings,
 )
-from lab.cli.terminal.option_types import AsJson, DespiteWarnings, SessionFile
-from lab.cli.terminal.output import Output
-from lab.sdk.client import Desk
+from lab.cli.terminal.option_types import DespiteWarningsOption, JsonOption, SessionFileOption
+from lab.cli.terminal.output import CommandOutput
+from lab.sdk.client import ServiceClient
 from lab.terms.contract.document import parse_contract
-from lab.terms.contract.plain_language import label, render
+from lab.terms.contract.plain_language import clause_label, render_clauses
 from lab.terms.errors import Conflict, InvalidInput
-from lab.terms.keys.party_card import read_card
-from lab.terms.text.escaping import Shown, joined_lines, visible_json
+from lab.terms.keys.party_card import read_party_card
+from lab.terms.text.escaping import VisibleText, dump_visible_json, join_visible_lines
 
 HELP = "数据专员 For data officers: contracts, from the draft to their end."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=HELP)
 app.command("draft")(drafts.draft)
 app.command("amend")(drafts.amend)
-app.command("import")(drafts.import_)
+app.command("import")(drafts.import_contract)
 
-ContractId = Annotated[str, typer.Argument(metavar="CONTRACT", help="合同编号 Contract id.")]
-Version = Annotated[int | None, typer.Option(min=1, help="版本 Version [default: the one that is meant].")]
-Reason = Annotated[str, typer.Option(help="原因 Why; kept in the ledger. Name no enterprise.")]
+ContractIdArgument = Annotated[str, typer.Argument(metavar="CONTRACT", help="合同编号 Contract id.")]
+VersionOption = Annotated[int | None, typer.Option(min=1, help="版本 Version [default: the one that is meant].")]
+ReasonOption = Annotated[str, typer.Option(help="原因 Why; kept in the ledger. Name no enterprise.")]
 
-_TO_APPROVE = ("submitted", "under-review")
+_APPROVABLE_STATES = ("submitted", "under-review")
 
 
 @app.callback()
@@ -51,46 +51,56 @@ def group() -> None:
 
 
 @app.command()
-def submit(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+def submit(
+    contract: ContractIdArgument,
+    version: VersionOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """提交 Hand a draft in: another officer can review it, and the bank can sign it."""
-    _take("submit", contract, version, None, session, as_json)
+    _take_step("submit", contract, version, None, session, as_json)
 
 
 @app.command("return")
-def return_(
-    contract: ContractId,
-    reason: Reason,
-    version: Version = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+def return_to_author(
+    contract: ContractIdArgument,
+    reason: ReasonOption,
+    version: VersionOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """退回 Return a version to its author as a draft; approvals so far are void."""
-    _take("return", contract, version, reason, session, as_json)
+    _take_step("return", contract, version, reason, session, as_json)
 
 
 @app.command()
-def review(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+def review(
+    contract: ContractIdArgument,
+    version: VersionOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """审查 Take a version into review; not one that you drafted."""
-    _take("review", contract, version, None, session, as_json)
+    _take_step("review", contract, version, None, session, as_json)
 
 
 @app.command()
 def approve(
-    contract: ContractId,
-    version: Version = None,
-    despite_warnings: DespiteWarnings = False,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    contract: ContractIdArgument,
+    version: VersionOption = None,
+    despite_warnings: DespiteWarningsOption = False,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """批准 Approve a version; with the last approval needed, the bureau signs it. Not one that you drafted.
 
     修订须以 --version 指明所读版本;名称有异样时先警告并询问。 From the second version on, name the one that you have
     read: --version. Where a name in it looks odd, it is pointed out first, and you are asked.
     """
-    out = Output(as_json)
-    with Desk.open(session) as desk:
-        found = desk.get(desk_path(contract), version=version)
-        meant = next((one for one in found["versions"] if one["state"] in _TO_APPROVE), found)
+    out = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
+        found = desk.get(contract_url_path(contract), version=version)
+        meant = next((one for one in found["versions"] if one["state"] in _APPROVABLE_STATES), found)
         chosen = meant if version is None else found
         if version is None and chosen["version"] > 1:
             raise InvalidInput(
@@ -99,75 +109,75 @@ def approve(
             )
         show_warnings(out, chosen)
         if chosen["warnings"] and not despite_warnings:
-            out.agree_despite("仍要批准? Approve it nevertheless?")
-    _take("approve", contract, chosen["version"], None, session, as_json, warned=True)
+            out.require_confirmation("仍要批准? Approve it nevertheless?")
+    _take_step("approve", contract, chosen["version"], None, session, as_json, warned=True)
 
 
 @app.command()
 def reject(
-    contract: ContractId,
-    reason: Reason,
-    version: Version = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    contract: ContractIdArgument,
+    reason: ReasonOption,
+    version: VersionOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """驳回 Turn a version down in review, for good."""
-    _take("reject", contract, version, reason, session, as_json)
+    _take_step("reject", contract, version, reason, session, as_json)
 
 
 @app.command()
 def suspend(
-    contract: ContractId,
-    reason: Reason,
-    version: Version = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    contract: ContractIdArgument,
+    reason: ReasonOption,
+    version: VersionOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """中止 Stop everything under a contract, running jobs too, until it is resumed."""
-    _take("suspend", contract, version, reason, session, as_json)
+    _take_step("suspend", contract, version, reason, session, as_json)
 
 
 @app.command()
 def resume(
-    contract: ContractId,
-    reason: Reason,
-    version: Version = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    contract: ContractIdArgument,
+    reason: ReasonOption,
+    version: VersionOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """恢复 Let a suspended contract go on; its jobs go on at no new charge."""
-    _take("resume", contract, version, reason, session, as_json)
+    _take_step("resume", contract, version, reason, session, as_json)
 
 
 @app.command()
 def revoke(
-    contract: ContractId,
-    reason: Reason,
-    version: Version = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    contract: ContractIdArgument,
+    reason: ReasonOption,
+    version: VersionOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """撤销 End a contract before its term; nothing is answered under it from now on."""
-    _take("revoke", contract, version, reason, session, as_json)
+    _take_step("revoke", contract, version, reason, session, as_json)
 
 
 @app.command()
 def retire(
-    contract: ContractId,
-    reason: Reason,
-    version: Version = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    contract: ContractIdArgument,
+    reason: ReasonOption,
+    version: VersionOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """退役 Give up a draft, or the version in force."""
-    _take("retire", contract, version, reason, session, as_json)
+    _take_step("retire", contract, version, reason, session, as_json)
 
 
 @app.command("list")
-def list_(session: SessionFile = None, as_json: AsJson = False) -> None:
+def list_contracts(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """列出合同 List contracts, newest first."""
-    out = Output(as_json)
-    with Desk.open(session) as desk:
+    out = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
         found = desk.get("/v1/desk/contracts")
     rows = found["contracts"]
     if rows:
@@ -178,7 +188,7 @@ def list_(session: SessionFile = None, as_json: AsJson = False) -> None:
                 (
                     row["contract"],
                     row["version"],
-                    name_state(row),
+                    label_state(row),
                     row["bank"]["name"],
                     ", ".join(row["models"]),
                     row["expires"][:10],
@@ -188,33 +198,46 @@ def list_(session: SessionFile = None, as_json: AsJson = False) -> None:
         )
     else:
         out.say("还没有合同 No contracts yet. 下一步 Next: lab officer draft")
-    out.result(found)
+    out.print_result(found)
 
 
 @app.command()
-def show(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+def show(
+    contract: ContractIdArgument,
+    version: VersionOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """查看合同 Show a contract: its terms in plain words, signatures, approvals, and what is used."""
-    out = Output(as_json)
-    with Desk.open(session) as desk:
-        found = desk.get(desk_path(contract), version=version)
+    out = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
+        found = desk.get(contract_url_path(contract), version=version)
     document = parse_contract(json.dumps(found["signed"]), kept=True).contract
     out.table(
         f"合同 Contract {contract}, 版本 version {found['version']}",
         ("条款 term", "中文", "English"),
-        [(joined_lines(label(clause.term)), clause.zh, clause.en) for clause in render(document)],
+        [
+            (join_visible_lines(clause_label(clause.clause)), clause.zh, clause.en)
+            for clause in render_clauses(document)
+        ],
     )
-    show_standing(out, found)
+    show_version_status(out, found)
     show_allowance(out, found["allowance"])
     show_warnings(out, found)
-    out.result(found)
+    out.print_result(found)
 
 
 @app.command()
-def diff(contract: ContractId, version: Version = None, session: SessionFile = None, as_json: AsJson = False) -> None:
+def diff(
+    contract: ContractIdArgument,
+    version: VersionOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """比较 What a version (the newest) changes of the last one approved before it."""
-    out = Output(as_json)
-    with Desk.open(session) as desk:
-        found = desk.get(f"{desk_path(contract)}/diff", version=version)
+    out = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
+        found = desk.get(f"{contract_url_path(contract)}/diff", version=version)
     if found["against"] is None:
         out.say(f"此前没有批准的版本 No version was approved before {found['version']}: 全文 all of it is new")
         out.say(f"下一步 Next: lab officer show {contract} --version {found['version']}")
@@ -227,64 +250,64 @@ def diff(contract: ContractId, version: Version = None, session: SessionFile = N
             ("条款 term", "", "中文", "English"),
             [
                 (
-                    joined_lines((one["label_zh"], one["label_en"])),
+                    join_visible_lines((one["label_zh"], one["label_en"])),
                     effects[one["widens"]],
-                    Shown(one["zh"]),
-                    Shown(one["en"]),
+                    VisibleText(one["zh"]),
+                    VisibleText(one["en"]),
                 )
                 for one in found["changes"]
             ],
         )
     show_warnings(out, found)
-    out.result(found)
+    out.print_result(found)
 
 
 @app.command()
 def export(
-    contract: ContractId,
+    contract: ContractIdArgument,
     file: Annotated[Path, typer.Argument(metavar="FILE", help="文件 File to write.")],
     odrl: Annotated[bool, typer.Option("--odrl", help="ODRL 2.2 (JSON-LD) As a W3C ODRL Agreement.")] = False,
-    version: Version = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    version: VersionOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """导出合同 Write the signed document to a file; the ledger notes it."""
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     if file.exists():
         raise Conflict(f"Wanted to write {file.name}; it exists already.", next_step="choose another name")
     form = "odrl" if odrl else "signed"
-    with Desk.open(session) as desk:
-        found = desk.get(f"{desk_path(contract)}/export", version=version, form=form)
-    file.write_text(visible_json(found, indent=1) + "\n", encoding="utf-8")
+    with ServiceClient.open(session) as desk:
+        found = desk.get(f"{contract_url_path(contract)}/export", version=version, form=form)
+    file.write_text(dump_visible_json(found, indent=1) + "\n", encoding="utf-8")
     out.say(f"已导出 Written: {file}")
-    out.result({"contract": contract, "form": form, "file": str(file)})
+    out.print_result({"contract": contract, "form": form, "file": str(file)})
 
 
 @app.command()
-def delivered(contract: ContractId, session: SessionFile = None, as_json: AsJson = False) -> None:
+def delivered(contract: ContractIdArgument, session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """已交付 What was delivered under a contract so far, for the notice to the bank."""
-    out = Output(as_json)
-    with Desk.open(session) as desk:
-        found = desk.get(f"{desk_path(contract)}/delivered")
-    show_delivered(out, contract, found["delivered"])
-    out.result(found)
+    out = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
+        found = desk.get(f"{contract_url_path(contract)}/delivered")
+    show_deliveries(out, contract, found["delivered"])
+    out.print_result(found)
 
 
 @app.command()
-def watch(session: SessionFile = None, as_json: AsJson = False) -> None:
+def watch(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """监测 Contracts whose use looks like probing for the model; it stops nothing, officers do."""
-    out = Output(as_json)
-    with Desk.open(session) as desk:
+    out = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
         found = desk.get("/v1/desk/watch")
-    show_findings(out, found)
-    out.result(found)
+    show_watch_findings(out, found)
+    out.print_result(found)
 
 
 @app.command()
-def banks(session: SessionFile = None, as_json: AsJson = False) -> None:
+def banks(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """银行 List the banks and their keys."""
-    out = Output(as_json)
-    with Desk.open(session) as desk:
+    out = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
         found = desk.get("/v1/banks")
     out.table(
         "银行 Banks",
@@ -295,28 +318,28 @@ def banks(session: SessionFile = None, as_json: AsJson = False) -> None:
             for key in bank["keys"]
         ],
     )
-    out.result(found)
+    out.print_result(found)
 
 
 @app.command("register-bank")
 def register_bank(
     card: Annotated[Path, typer.Argument(metavar="CARD", help="银行名片 The bank's card (from `lab bank card`).")],
-    fingerprint: BankFingerprint = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    fingerprint: BankFingerprintOption = None,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """登记银行 Register a bank before any contract, so that it can plan, by the fingerprint that it told you."""
-    out = Output(as_json)
-    party = read_card(card)
-    with Desk.open(session) as desk:
-        told = told_of_bank(desk, party, fingerprint)
+    out = CommandOutput(as_json)
+    party = read_party_card(card)
+    with ServiceClient.open(session) as desk:
+        told = confirm_bank_fingerprint(desk, party, fingerprint)
         form = party.model_dump()
         found = desk.post("/v1/desk/banks", form if told is None else form | {"fingerprint": told})
     out.say(f"已登记 Registered {party.name} as {found['bank']}, 指纹 fingerprint {party.fingerprint}")
-    out.result(found | {"name": party.name, "fingerprint": party.fingerprint})
+    out.print_result(found | {"name": party.name, "fingerprint": party.fingerprint})
 
 
-def _take(
+def _take_step(
     step: str,
     contract: str,
     version: int | None,
@@ -326,17 +349,17 @@ def _take(
     *,
     warned: bool = False,
 ) -> None:
-    out = Output(as_json)
+    out = CommandOutput(as_json)
     form = {name: one for name, one in (("version", version), ("reason", reason)) if one is not None}
-    with Desk.open(session) as desk:
+    with ServiceClient.open(session) as desk:
         found = desk.post(
-            f"{desk_path(contract)}/steps/{step}", {name: one for name, one in form.items() if one is not None}
+            f"{contract_url_path(contract)}/steps/{step}", {name: one for name, one in form.items() if one is not None}
         )
     if not warned:
         show_warnings(out, found)
-    out.say(f"合同 Contract {contract}, 版本 version {found['version']}: {name_state(found)}")
-    say_next(out, found)
+    out.say(f"合同 Contract {contract}, 版本 version {found['version']}: {label_state(found)}")
+    show_missing_steps(out, found)
     if found["stopped_jobs"] is not None:
         out.say(f"停止的作业 Jobs stopped: {found['stopped_jobs']}")
-        show_notice(out, step, reason or "", found)
-    out.result(found)
+        show_notice_to_bank(out, step, reason or "", found)
+    out.print_result(found)

@@ -8,24 +8,24 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from lab.cli.terminal.witness_options import witness_terms
-from lab.terms.contract.document import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm
-from lab.terms.contract.draft_options import Wishes
+from lab.cli.terminal.witness_options import parse_witness_terms
+from lab.terms.contract.document import Ceilings, ConsentClause, Operation, Purpose, ReleaseForm, ResultDetail
+from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.errors import InvalidInput
-from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.witnessing.quorum import WitnessQuorum
 
-USUAL = Ceilings()
+DEFAULT_CEILINGS = Ceilings()
 
-Models = Annotated[
+ModelsOption = Annotated[
     list[str] | None,
     typer.Option("--model", metavar="NAME[@V]", help="模型(可重复) Published model, newest unless @V; repeatable."),
 ]
 DetailOption = Annotated[
-    Detail | None,
+    ResultDetail | None,
     typer.Option(help="结果细度 How fine replies are; finer ones tell a dishonest bank more [draft: full]."),
 ]
 PurposeOption = Annotated[Purpose | None, typer.Option(help="用途 Coded purpose [draft: credit-approval].")]
-Operations = Annotated[
+OperationsOption = Annotated[
     list[Operation] | None,
     typer.Option(
         "--operation",
@@ -33,11 +33,11 @@ Operations = Annotated[
         "count 单独使用时不涉及数据项 Alone, count needs no items: how many, not which, for a first conversation.",
     ),
 ]
-Recipients = Annotated[
+RecipientsOption = Annotated[
     list[str] | None,
     typer.Option("--recipient", help="接收方(可重复) Department or system at the bank that gets results; repeatable."),
 ]
-Items = Annotated[
+ItemsOption = Annotated[
     list[str] | None,
     typer.Option(
         "--item",
@@ -46,11 +46,11 @@ Items = Annotated[
         "[items a model reads: model-input-only]; repeatable.",
     ),
 ]
-Days = Annotated[int | None, typer.Option(min=1, max=3650, help="期限(天) Term in days, from now [draft: 365].")]
-RetentionDays = Annotated[
+DaysOption = Annotated[int | None, typer.Option(min=1, max=3650, help="期限(天) Term in days, from now [draft: 365].")]
+RetentionDaysOption = Annotated[
     int | None, typer.Option(min=1, max=36_600, help="保存(天) Days that results may be kept [draft: 365].")
 ]
-Consent = Annotated[
+ConsentOption = Annotated[
     bool | None,
     typer.Option(
         "--consent/--no-consent",
@@ -58,55 +58,59 @@ Consent = Annotated[
         show_default=False,
     ),
 ]
-ConsentWhy = Annotated[str | None, typer.Option(help="授权理由 Why consent is needed, or why not.")]
-Engine = Annotated[str | None, typer.Option(help="求交引擎 Matching engine [draft: the bureau's usual one].")]
-Parameters = Annotated[
+ConsentReasonOption = Annotated[str | None, typer.Option(help="授权理由 Why consent is needed, or why not.")]
+EngineOption = Annotated[str | None, typer.Option(help="求交引擎 Matching engine [draft: the bureau's usual one].")]
+ParametersOption = Annotated[
     str | None, typer.Option(help="加密参数 Parameter set of encrypted scoring [draft: the bureau's usual one].")
 ]
-CeilingIdentifiers = Annotated[
+IdentifiersCeilingOption = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help=f"标识总上限 Identifiers in all, canaries among them [{USUAL.identifiers}; a count alone: 100000].",
+        help=f"标识总上限 Identifiers in all, canaries among them [{DEFAULT_CEILINGS.identifiers}; a count alone: "
+        "100000].",
     ),
 ]
-CeilingPerMatch = Annotated[
+PerMatchCeilingOption = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help=f"单次求交上限 Identifiers in one match, 64 canaries or more among them [{USUAL.identifiers_per_match}].",
+        help=f"单次求交上限 Identifiers in one match, 64 canaries or more among them "
+        f"[{DEFAULT_CEILINGS.identifiers_per_match}].",
     ),
 ]
-CeilingScores = Annotated[
+ScoresCeilingOption = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help=f"单户评分上限 Scores of one enterprise within a period [{USUAL.scores_per_enterprise}].",
+        help=f"单户评分上限 Scores of one enterprise within a period [{DEFAULT_CEILINGS.scores_per_enterprise}].",
     ),
 ]
-PeriodDays = Annotated[
-    int | None, typer.Option(min=1, max=3660, help=f"计数周期(天) Days of that period [{USUAL.period_days}].")
-]
-CeilingJobs = Annotated[
+PeriodDaysOption = Annotated[
     int | None,
-    typer.Option(min=1, help=f"每日作业上限 Jobs within 24 hours [{USUAL.jobs_per_day}; a count alone: 1]."),
+    typer.Option(min=1, max=3660, help=f"计数周期(天) Days of that period [{DEFAULT_CEILINGS.period_days}]."),
 ]
-CeilingRowsPerJob = Annotated[
-    int | None, typer.Option(min=1, help=f"单作业上限 Enterprises in one job [{USUAL.rows_per_job}].")
+JobsCeilingOption = Annotated[
+    int | None,
+    typer.Option(min=1, help=f"每日作业上限 Jobs within 24 hours [{DEFAULT_CEILINGS.jobs_per_day}; a count alone: 1]."),
 ]
-CeilingRowsPerBatch = Annotated[
-    int | None, typer.Option(min=1, max=8192, help=f"单批上限 Enterprises in one batch [{USUAL.rows_per_batch}].")
+RowsPerJobCeilingOption = Annotated[
+    int | None, typer.Option(min=1, help=f"单作业上限 Enterprises in one job [{DEFAULT_CEILINGS.rows_per_job}].")
 ]
-Precision = Annotated[
+RowsPerBatchCeilingOption = Annotated[
+    int | None,
+    typer.Option(min=1, max=8192, help=f"单批上限 Enterprises in one batch [{DEFAULT_CEILINGS.rows_per_batch}]."),
+]
+PrecisionOption = Annotated[
     int | None,
     typer.Option(
         min=1,
         max=1_000_000,
-        help=f"精度 Smallest step between replies, in the model's quanta [{USUAL.precision}].",
+        help=f"精度 Smallest step between replies, in the model's quanta [{DEFAULT_CEILINGS.precision}].",
     ),
 ]
 
-Witnesses = Annotated[
+WitnessesOption = Annotated[
     list[str] | None,
     typer.Option(
         "--witness",
@@ -115,13 +119,13 @@ Witnesses = Annotated[
         "`lab witness show` prints; repeatable; none: nobody [draft: nobody].",
     ),
 ]
-Quorum = Annotated[
+QuorumOption = Annotated[
     int | None,
     typer.Option(min=1, max=16, help="联署数 How many witnesses are enough [draft: more than half, the fewest such]."),
 ]
 
 
-def gather(given: Mapping[str, Any]) -> Wishes:
+def parse_draft_options(given: Mapping[str, Any]) -> DraftOptions:
     """What a command's options say, by their names; raises ``InvalidInput`` naming those that do not fit, never their
     values."""
     ceilings = {name: given.get(f"ceiling_{name}", given.get(name)) for name in Ceilings.model_fields}
@@ -130,23 +134,23 @@ def gather(given: Mapping[str, Any]) -> Wishes:
         "models": given["model"] or None,
         "operations": given["operation"] or None,
         "recipients": given["recipient"] or None,
-        "forms": _forms(items) if items else None,
-        "consent": _consent(given["consent"], given["consent_why"]),
-        "witnesses": _witnesses(given["witness"], given["quorum"]),
+        "forms": _parse_release_forms(items) if items else None,
+        "consent": _parse_consent(given["consent"], given["consent_why"]),
+        "witnesses": _parse_witnesses(given["witness"], given["quorum"]),
         "ceilings": {name: count for name, count in ceilings.items() if count is not None},
-        **{name: given[name] for name in _PLAIN},
+        **{name: given[name] for name in _COPIED_OPTIONS},
     }
     try:
-        return Wishes.model_validate(asked)
+        return DraftOptions.model_validate(asked)
     except ValidationError as error:
         names = ", ".join(sorted({str(fault["loc"][0]) for fault in error.errors()}))
         raise InvalidInput(f"Wanted options that fit; these do not: {names}.", next_step="see --help") from None
 
 
-_PLAIN = ("detail", "purpose", "days", "retention_days", "engine", "parameters")
+_COPIED_OPTIONS = ("detail", "purpose", "days", "retention_days", "engine", "parameters")
 
 
-def _forms(items: Sequence[str]) -> dict[str, ReleaseForm]:
+def _parse_release_forms(items: Sequence[str]) -> dict[str, ReleaseForm]:
     found: dict[str, ReleaseForm] = {}
     for item in items:
         code, sign, form = item.rpartition("=")
@@ -158,15 +162,15 @@ def _forms(items: Sequence[str]) -> dict[str, ReleaseForm]:
     return found
 
 
-def _witnesses(vkeys: Sequence[str] | None, quorum: int | None) -> WitnessTerms | str | None:
-    return "none" if vkeys == ["none"] and quorum is None else witness_terms(vkeys, quorum)
+def _parse_witnesses(vkeys: Sequence[str] | None, quorum: int | None) -> WitnessQuorum | str | None:
+    return "none" if vkeys == ["none"] and quorum is None else parse_witness_terms(vkeys, quorum)
 
 
-def _consent(consent: bool | None, why: str | None) -> ConsentTerms | None:
+def _parse_consent(consent: bool | None, why: str | None) -> ConsentClause | None:
     if consent is None:
         if why is not None:
             raise InvalidInput("Wanted --consent or --no-consent with --consent-why.", next_step="say which")
         return None
     if why is None and consent:
         why = "the enterprise's own authorisation, as the bank holds it"
-    return ConsentTerms(required=consent, why=why) if why else ConsentTerms(required=consent)
+    return ConsentClause(required=consent, why=why) if why else ConsentClause(required=consent)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.cli.terminal.output import Output
-from lab.terms.contract.name_warnings import Oddity
-from lab.terms.text.escaping import Shown, joined_lines
+from lab.cli.terminal.output import CommandOutput
+from lab.terms.contract.name_warnings import NameWarning
+from lab.terms.text.escaping import VisibleText, join_visible_lines
 
-STATES = {
+STATE_LABELS = {
     "draft": "草稿",
     "submitted": "已提交",
     "under-review": "审查中",
@@ -20,15 +20,17 @@ STATES = {
     "expired": "到期",
     "retired": "退役",
 }
-_WHAT = {"match": "求交 match", "scores": "评分 scores"}
+_DELIVERY_LABELS = {"match": "求交 match", "scores": "评分 scores"}
 
 
-def show_warnings(out: Output, found: dict[str, Any]) -> None:
+def show_warnings(out: CommandOutput, found: dict[str, Any]) -> None:
     """What is odd about the names of a version, as its bureau finds it; in a frame, or not at all."""
-    out.warn(Oddity(one["term"], Shown(one["zh"]), Shown(one["en"])) for one in found["warnings"])
+    out.show_warnings(
+        NameWarning(one["term"], VisibleText(one["zh"]), VisibleText(one["en"])) for one in found["warnings"]
+    )
 
 
-def say_next(out: Output, found: dict[str, Any]) -> None:
+def show_missing_steps(out: CommandOutput, found: dict[str, Any]) -> None:
     """What is still missing until a version is in force."""
     contract, missing = found["contract"], found["officers_needed"] - len(found["approvals"])
     if found["state"] in ("submitted", "under-review") and missing > 0:
@@ -40,7 +42,7 @@ def say_next(out: Output, found: dict[str, Any]) -> None:
         out.say(f"还缺银行签名 The bank has still to sign: lab bank sign {contract} --bureau URL")
 
 
-def show_notice(out: Output, step: str, reason: str, found: dict[str, Any]) -> None:
+def show_notice_to_bank(out: CommandOutput, step: str, reason: str, found: dict[str, Any]) -> None:
     """The words that the bank is to be sent; an officer sends them."""
     bank, contract = found["bank"]["name"], found["contract"]
     zh, en = {"suspend": ("中止", "suspended"), "revoke": ("撤销", "revoked"), "retire": ("退役", "retired")}[step]
@@ -57,10 +59,10 @@ def show_notice(out: Output, step: str, reason: str, found: dict[str, Any]) -> N
         f"To {bank}: contract {contract} is {en}. Reason: {reason}. The results below were delivered before. Tell "
         "their recipients not to use them for new decisions, and keep them no longer than the contract allows."
     )
-    show_delivered(out, contract, found["delivered"])
+    show_deliveries(out, contract, found["delivered"])
 
 
-def show_delivered(out: Output, contract: str, rows: list[dict[str, Any]]) -> None:
+def show_deliveries(out: CommandOutput, contract: str, rows: list[dict[str, Any]]) -> None:
     """What left the bureau under a contract."""
     if not rows:
         out.say(f"合同 {contract} 尚未交付结果 Nothing has been delivered under it")
@@ -69,13 +71,21 @@ def show_delivered(out: Output, contract: str, rows: list[dict[str, Any]]) -> No
         f"已交付 Delivered under {contract}",
         ("时间 when", "内容 what", "作业 job", "接收方 recipient", "模型 model", "数量 rows, canaries", "台账 entry"),
         [
-            (row["at"], _WHAT[row["what"]], row["job"], row["recipient"], row["model"], row["rows"], row["entry"])
+            (
+                row["at"],
+                _DELIVERY_LABELS[row["what"]],
+                row["job"],
+                row["recipient"],
+                row["model"],
+                row["rows"],
+                row["entry"],
+            )
             for row in rows
         ],
     )
 
 
-def show_findings(out: Output, found: dict[str, Any]) -> None:
+def show_watch_findings(out: CommandOutput, found: dict[str, Any]) -> None:
     """What the watch finds, and what to do first."""
     if not found["findings"]:
         out.say(f"未见异常 Nothing looks like probing by {len(found['rules'])} rules of counts")
@@ -87,7 +97,7 @@ def show_findings(out: Output, found: dict[str, Any]) -> None:
             (
                 one["contract"],
                 one["bank"],
-                joined_lines((one["zh"], one["en"])),
+                join_visible_lines((one["zh"], one["en"])),
                 f"{one['found']} > {one['limit']}",
                 one["days"] or "–",
                 (one["since"] or "现在 now")[:10],
@@ -100,26 +110,26 @@ def show_findings(out: Output, found: dict[str, Any]) -> None:
         out.say(f"下一步 Next: {step}")
 
 
-def show_standing(out: Output, found: dict[str, Any]) -> None:
+def show_version_status(out: CommandOutput, found: dict[str, Any]) -> None:
     """Where a version stands: who drafted, reviewed, approved and signed it."""
     approvals = "; ".join(f"{one['account']} ({one['department']}), {one['approved_at']}" for one in found["approvals"])
     out.table(
         "状态 Standing",
         ("项", "值 value"),
         [
-            ("状态 state", name_state(found)),
+            ("状态 state", label_state(found)),
             ("起草 drafted", f"{found['drafted_by']}, {found['drafted_at']}"),
             ("审查 reviewer", found["reviewer"] or "–"),
             ("批准 approvals", f"{len(found['approvals'])} / {found['officers_needed']} {approvals}".strip()),
-            ("数据局签名 bureau's signature", _yes(found["signed_by_bureau"])),
-            ("银行签名 bank's signature", _yes(found["signed_by_bank"])),
+            ("数据局签名 bureau's signature", _yes_or_no(found["signed_by_bureau"])),
+            ("银行签名 bank's signature", _yes_or_no(found["signed_by_bank"])),
             ("银行指纹 bank's key", found["bank"]["fingerprint"]),
-            ("版本 versions", ", ".join(f"{one['version']} {name_state(one)}" for one in found["versions"])),
+            ("版本 versions", ", ".join(f"{one['version']} {label_state(one)}" for one in found["versions"])),
         ],
     )
 
 
-def show_allowance(out: Output, allowance: dict[str, Any]) -> None:
+def show_allowance(out: CommandOutput, allowance: dict[str, Any]) -> None:
     """What is used of the ceilings, and left."""
     rows = [
         ("标识(含校验元素) identifiers, canaries among them", "identifiers"),
@@ -133,10 +143,10 @@ def show_allowance(out: Output, allowance: dict[str, Any]) -> None:
     )
 
 
-def name_state(found: dict[str, Any]) -> str:
+def label_state(found: dict[str, Any]) -> str:
     """A state in both languages."""
-    return f"{STATES[found['state']]} {found['state']}"
+    return f"{STATE_LABELS[found['state']]} {found['state']}"
 
 
-def _yes(fact: bool) -> str:
+def _yes_or_no(fact: bool) -> str:
     return "有 yes" if fact else "无 no"

@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.terminal.option_types import AsJson
-from lab.cli.terminal.output import Output
-from lab.terms.contract.document import Detail
+from lab.cli.terminal.option_types import JsonOption
+from lab.cli.terminal.output import CommandOutput
+from lab.terms.contract.document import ResultDetail
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="基准 Measure this machine, on made-up data.")
 Out = Annotated[
@@ -36,25 +36,25 @@ def matching(
         str, typer.Option(metavar="ADDRESS", help="集群 Dask scheduler that evaluates the register.")
     ] = "",
     out: Out = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """求交基准 Match end to end: import, evaluate, contract, download, blind, answer, look up, over HTTP.
 
     双方各为独立进程。 Both parties run as processes of their own. Set-up is once a register version, online once a
     portfolio.
     """
-    from lab.simulation.bench.matching import Measurement, measure
+    from lab.simulation.bench.matching import MatchingWorkload, measure
 
-    output = Output(json=as_json)
+    output = CommandOutput(json=as_json)
     with _folder(out) as folder:
-        what = Measurement(register, portfolio, engine, folder, processes, cluster)
+        what = MatchingWorkload(register, portfolio, engine, folder, processes, cluster)
         facts = measure(what, output.progress)
     output.table(
         f"求交基准 Matching: {engine} ({facts['path']})",
         ("项目 item", "结果 result"),
         _rows(facts),
     )
-    output.result(facts)
+    output.print_result(facts)
 
 
 @app.command()
@@ -66,20 +66,20 @@ def scoring(
     peer: Annotated[
         bool, typer.Option("--peer/--no-peer", help="并测 Concrete-ML（须先 make peers） Concrete-ML too, if set up.")
     ] = True,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """评分基准 Score by itself, on one core: encrypt, evaluate, decrypt, beside LightGBM in clear.
 
     时间为单核处理器时间。 Times are of one core's processor. The model is trained on made-up data first.
     """
-    from lab.simulation.bench.scoring import Measurement, measure
+    from lab.simulation.bench.scoring import ScoringWorkload, measure
 
-    output = Output(json=as_json)
-    facts = measure(Measurement(enterprises, columns, trees, parameters, peer), output.progress)
+    output = CommandOutput(json=as_json)
+    facts = measure(ScoringWorkload(enterprises, columns, trees, parameters, peer), output.progress)
     output.table(
         f"评分基准 Scoring: {parameters}, {facts['columns']} × {trees}", ("项目 item", "结果 result"), _scores(facts)
     )
-    output.result(facts)
+    output.print_result(facts)
 
 
 @app.command()
@@ -87,19 +87,19 @@ def portrait(
     enterprises: Annotated[int, typer.Option(min=1, max=10_000_000, help="清单户数 Firms asked about.")] = 100_000,
     register: Annotated[int, typer.Option(min=1, max=50_000_000, help="登记户数 Firms in the register.")] = 200_000,
     columns: Annotated[int, typer.Option(min=2, max=1000, help="密文列数 Ciphertext columns of the model.")] = 80,
-    detail: Annotated[Detail, typer.Option(help="合同的粒度 Detail of the contract.")] = Detail.DIMENSIONS,
+    detail: Annotated[ResultDetail, typer.Option(help="合同的粒度 Detail of the contract.")] = ResultDetail.DIMENSIONS,
     out: Out = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """画像基准 From a portfolio's file to portraits over HTTP: match, encrypt, evaluate, decrypt, write.
 
     双方各为独立进程；登记已导入并求值。 Both parties run as processes; the register is imported and evaluated before.
     """
-    from lab.simulation.bench.end_to_end import Measurement, measure
+    from lab.simulation.bench.end_to_end import EndToEndWorkload, measure
 
-    output = Output(json=as_json)
+    output = CommandOutput(json=as_json)
     with _folder(out) as folder:
-        what = Measurement(enterprises, register, columns, detail, folder)
+        what = EndToEndWorkload(enterprises, register, columns, detail, folder)
         facts = measure(what, output.progress)
     steps = [(f"其中 of it: {name}", f"{value:.1f} s") for name, value in facts["seconds_by_step"].items()]
     output.table(
@@ -119,16 +119,16 @@ def portrait(
             ),
         ],
     )
-    output.result(facts)
+    output.print_result(facts)
 
 
 @contextmanager
 def _folder(out: Path | None) -> Iterator[Path]:
     """The folder named, or one that is removed; whatever was started ends with it."""
-    from lab.simulation.local_deployment import orderly_end
+    from lab.simulation.local_deployment import exit_on_sigterm
 
     place = nullcontext(str(out)) if out is not None else tempfile.TemporaryDirectory(prefix="shulab-bench-")
-    with orderly_end(), place as folder:
+    with exit_on_sigterm(), place as folder:
         yield Path(folder).absolute()
 
 

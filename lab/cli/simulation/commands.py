@@ -8,8 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.terminal.option_types import Family, IdKind, Interactions
-from lab.cli.terminal.output import Output
+from lab.cli.terminal.option_types import IdKind, InteractionMode, ModelFamily
+from lab.cli.terminal.output import CommandOutput
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="演示与试算 Demo and trial, on one machine.")
 
@@ -40,16 +40,16 @@ def demo(
 
     双方各为独立进程，经本机 HTTP 往来。 Both parties run as processes of their own and meet over HTTP on this machine.
     """
-    from lab.simulation.demo import Scene, run_demo
-    from lab.simulation.local_deployment import orderly_end
+    from lab.simulation.demo import DemoSettings, run_demo
+    from lab.simulation.local_deployment import exit_on_sigterm
 
-    output = Output(json=as_json)
-    scene = Scene(
+    output = CommandOutput(json=as_json)
+    scene = DemoSettings(
         rows=rows, portfolio=portfolio, seed=seed, out=_folder(out, "shulab-demo"), keep=keep, consent=consent
     )
-    with orderly_end():
+    with exit_on_sigterm():
         facts = run_demo(scene, output)
-    output.result(facts)
+    output.print_result(facts)
 
 
 @app.command("trial")
@@ -63,10 +63,10 @@ def trial(
         str, typer.Option(metavar="COLUMN", help="标签列 Label column in the bank's file: 1 bad, 0 good.")
     ],
     id_kind: Annotated[IdKind, typer.Option(help="标识类型 uscc: unified social credit codes.")] = IdKind.uscc,
-    model: Annotated[Family, typer.Option(help="模型 Model family.")] = Family.boosted,
+    model: Annotated[ModelFamily, typer.Option(help="模型 Model family.")] = ModelFamily.boosted,
     interactions: Annotated[
-        Interactions, typer.Option(help="每条路径一个银行特征，或不限 One bank feature a path, or free.")
-    ] = Interactions.one,
+        InteractionMode, typer.Option(help="每条路径一个银行特征，或不限 One bank feature a path, or free.")
+    ] = InteractionMode.one,
     engine: Annotated[str, typer.Option(help="求交引擎 Matching engine.")] = "x25519",
     bureau_columns: Annotated[
         str, typer.Option(metavar="A,B", help="只用这些数据局列 Use only these columns of the bureau's file.")
@@ -87,12 +87,12 @@ def trial(
     70 % of the joined rows train a model in clear; the other 30 % are scored by the real encrypted service, and the
     scores are compared with those in clear.
     """
-    from lab.simulation.local_deployment import orderly_end
+    from lab.simulation.local_deployment import exit_on_sigterm
     from lab.simulation.trial.report import draw_report, write_report
-    from lab.simulation.trial.trial import Plan, run_trial
+    from lab.simulation.trial.trial import TrialSettings, run_trial
 
-    output = Output(json=as_json)
-    plan = Plan(
+    output = CommandOutput(json=as_json)
+    plan = TrialSettings(
         bureau=bureau_file,
         bank=bank_file,
         out=_folder(out, "shulab-trial"),
@@ -108,7 +108,7 @@ def trial(
     )
     output.say("试算：两份文件都在本机，试点样本以明文合并训练。")
     output.say("Trial: both files lie on this machine; the pilot sample is joined in clear to train the model.")
-    with orderly_end():
+    with exit_on_sigterm():
         report = run_trial(plan, progress=output.progress)
     page = write_report(report, plan.out / "report.html")
     output.show(draw_report(report))
@@ -118,7 +118,7 @@ def trial(
         "report": str(page),
         "out": str(plan.out),
     }
-    output.result(facts)
+    output.print_result(facts)
 
 
 def _folder(out: Path | None, name: str) -> Path:

@@ -9,12 +9,12 @@ from typing import Annotated, Any
 import polars as pl
 import typer
 
-from lab.cli.terminal.option_types import AsJson, IdKind, SessionFile
-from lab.cli.terminal.output import Output
-from lab.sdk.client import Desk
+from lab.cli.terminal.option_types import IdKind, JsonOption, SessionFileOption
+from lab.cli.terminal.output import CommandOutput
+from lab.sdk.client import ServiceClient
 from lab.tables.spreadsheet_csv import save_csv
 from lab.tables.table_reader import read_table
-from lab.terms.consent import COLUMNS, template
+from lab.terms.consent import COLUMNS, consent_file_template
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
 
@@ -26,8 +26,8 @@ consent = typer.Typer(
 )
 app.add_typer(consent, name="consent")
 
-Kind = Annotated[IdKind, typer.Option("--id-kind", help="代码类型 Kind of the codes.")]
-_SHOWN = 10  # rows set aside that a person sees; --rejected writes them all
+IdKindOption = Annotated[IdKind, typer.Option("--id-kind", help="代码类型 Kind of the codes.")]
+_MAX_ROWS_SHOWN = 10  # rows set aside that a person sees; --rejected writes them all
 
 
 @app.callback()
@@ -36,31 +36,33 @@ def group() -> None:
 
 
 @consent.command("template")
-def template_(as_json: AsJson = False) -> None:
+def print_template(as_json: JsonOption = False) -> None:
     """授权文件样式 Print the columns of a consent file, and two made-up rows of it."""
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     if not as_json:
-        sys.stdout.write(template())
-    notes = Output(json=True)  # the words go to stderr, so that stdout is a file
+        sys.stdout.write(consent_file_template())
+    notes = CommandOutput(json=True)  # the words go to stderr, so that stdout is a file
     notes.table("列 Columns", ("列 column", "说明", "meaning"), COLUMNS)
     notes.say("每行须有凭证编号，或公钥和签名 A row has evidence, or a public key and a signature.")
     notes.say(f"用途 purposes: {', '.join(Purpose)}")
-    output.result({"columns": [{"name": name, "zh": zh, "en": en} for name, zh, en in COLUMNS], "csv": template()})
+    output.print_result(
+        {"columns": [{"name": name, "zh": zh, "en": en} for name, zh, en in COLUMNS], "csv": consent_file_template()}
+    )
 
 
 @consent.command("import")
-def import_(
+def import_consents(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="授权文件 Consents as CSV (see `template`).")],
-    id_kind: Kind = IdKind.uscc,
+    id_kind: IdKindOption = IdKind.uscc,
     rejected: Annotated[
         Path | None, typer.Option(help="搁置行写入此文件 Write numbers and reasons of the rows set aside here.")
     ] = None,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """导入授权 Import consents; rows that are held already, and the same file again, add nothing."""
-    output = Output(as_json)
-    with Desk.open(session) as desk, output.progress.stage("import", 1):
+    output = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk, output.progress.stage("import", 1):
         done = desk.upload("/v1/consents", file, "text/csv", id_kind=id_kind.value)
     output.table(
         f"授权导入 Consents of {file.name}",
@@ -81,9 +83,9 @@ def import_(
         _write_rejected(rejected, done["aside"])
         output.say(f"搁置行 Rows set aside: {rejected}")
     elif done["aside"]:
-        rows = ", ".join(str(one["row"]) for one in done["aside"][:_SHOWN])
-        output.say(f"行号 rows: {rows}{' …' if done['set_aside'] > _SHOWN else ''}; 全部 all: --rejected FILE")
-    output.result(done)
+        rows = ", ".join(str(one["row"]) for one in done["aside"][:_MAX_ROWS_SHOWN])
+        output.say(f"行号 rows: {rows}{' …' if done['set_aside'] > _MAX_ROWS_SHOWN else ''}; 全部 all: --rejected FILE")
+    output.print_result(done)
 
 
 @consent.command()
@@ -98,27 +100,27 @@ def withdraw(
         typer.Option(help="银行名称或编号 The bank, by name or id [default: all]."),
     ] = None,
     purpose: Annotated[Purpose | None, typer.Option(help="用途 The purpose [default: all].")] = None,
-    id_kind: Kind = IdKind.uscc,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    id_kind: IdKindOption = IdKind.uscc,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """撤回授权 Withdraw consents of enterprises, from one bank or all; nothing is scored under them from now on."""
-    output = Output(as_json)
-    wanted = [*(codes or []), *(_codes(file) if file else [])]
+    output = CommandOutput(as_json)
+    wanted = [*(codes or []), *(_read_codes(file) if file else [])]
     if not wanted:
         raise InvalidInput("Wanted enterprises' codes; found none.", next_step="give CODE, or --file")
     form: dict[str, Any] = {"codes": wanted, "id_kind": id_kind.value, "bank": bank, "reason": reason}
-    with Desk.open(session) as desk:
+    with ServiceClient.open(session) as desk:
         done = desk.post("/v1/consents/withdrawals", form | {"purpose": purpose.value if purpose else None})
     output.say(f"已撤回 Withdrawn: {done['consents']} 份授权 consents, {done['enterprises']} 户企业 enterprises")
-    output.result(done)
+    output.print_result(done)
 
 
 @consent.command("list")
-def list_(session: SessionFile = None, as_json: AsJson = False) -> None:
+def count_consents(session: SessionFileOption = None, as_json: JsonOption = False) -> None:
     """授权统计 Count consents by bank and purpose."""
-    output = Output(as_json)
-    with Desk.open(session) as desk:
+    output = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
         found = desk.get("/v1/consents")
     rows = [
         tuple(one[name] for name in ("bank", "purpose", "enterprises", "active", "to_come", "over", "withdrawn"))
@@ -129,40 +131,40 @@ def list_(session: SessionFile = None, as_json: AsJson = False) -> None:
         output.table("授权 Consents", (*columns, "已撤回 withdrawn"), rows)
     else:
         output.say("还没有授权 No consents yet. 下一步 Next: lab steward consent import FILE")
-    output.result(found)
+    output.print_result(found)
 
 
 @consent.command()
 def show(
     code: Annotated[str, typer.Argument(metavar="CODE", help="企业代码 The enterprise's code.")],
-    id_kind: Kind = IdKind.uscc,
-    session: SessionFile = None,
-    as_json: AsJson = False,
+    id_kind: IdKindOption = IdKind.uscc,
+    session: SessionFileOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """一户企业的授权 The consents of one enterprise; its signatures are verified again."""
-    output = Output(as_json)
-    with Desk.open(session) as desk:
+    output = CommandOutput(as_json)
+    with ServiceClient.open(session) as desk:
         found = desk.post("/v1/consents/enterprise", {"code": code, "id_kind": id_kind.value})
     if found["consents"]:
         output.table(
             "授权 Consents",
             ("银行 bank", "用途 purpose", "生效 starts", "失效 expires", "状态 state", "凭证 evidence"),
             [
-                (one["bank"], one["purpose"], one["starts"], one["expires"], one["state"], _evidence(one))
+                (one["bank"], one["purpose"], one["starts"], one["expires"], one["state"], _describe_evidence(one))
                 for one in found["consents"]
             ],
         )
     else:
         output.say("没有该企业的授权 No consent of this enterprise is held.")
-    output.result(found)
+    output.print_result(found)
 
 
-def _evidence(one: dict[str, Any]) -> str:
+def _describe_evidence(one: dict[str, Any]) -> str:
     words = {True: "签名有效 signature verifies", False: "签名不符 SIGNATURE DOES NOT VERIFY", None: ""}
     return " · ".join(part for part in (one["reference"], words[one["verifies"]]) if part)
 
 
-def _codes(file: Path) -> list[str]:
+def _read_codes(file: Path) -> list[str]:
     table = read_table(file)
     if "code" not in table.frame.columns:
         raise InvalidInput(f"Wanted the column code in {file.name}; it has none.", next_step="name the column code")

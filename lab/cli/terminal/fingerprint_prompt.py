@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from lab.cli.terminal.output import ask
+from lab.cli.terminal.output import prompt_user
 from lab.terms.errors import InvalidInput
 
 
-def ask_fingerprint(zh: str, en: str) -> str:
+def prompt_fingerprint(zh: str, en: str) -> str:
     """What the person types; raises ``InvalidInput`` where nobody can be asked."""
     if not sys.stdin.isatty():
         raise InvalidInput(
@@ -16,4 +16,4 @@ def ask_fingerprint(zh: str, en: str) -> str:
             next_step="have it read out to you over another channel, then give it with --fingerprint",
         )
     asked = f"{zh}通过其他渠道告知的密钥指纹 The fingerprint that {en} told you over another channel"
-    return ask(asked)
+    return prompt_user(asked)

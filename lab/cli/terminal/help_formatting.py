@@ -11,7 +11,7 @@ from rich.style import StyleType
 from rich.table import Table
 
 
-class _Whole(Table):
+class _FoldingTable(Table):
     def add_row(
         self, *renderables: RenderableType | None, style: StyleType | None = None, end_section: bool = False
     ) -> None:
@@ -20,10 +20,10 @@ class _Whole(Table):
             column.overflow = "fold"
 
 
-def cut_nothing() -> None:
+def disable_help_truncation() -> None:
     """Have help drawn so from now on; to be called where help is asked for, since its drawing is long to load."""
     import rich.columns
     from typer import rich_utils
 
     for drawing in (rich_utils, rich.columns):
-        drawing.Table = _Whole  # type: ignore[attr-defined]
+        drawing.Table = _FoldingTable  # type: ignore[attr-defined]

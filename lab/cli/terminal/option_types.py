@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-DespiteWarnings = Annotated[
+DespiteWarningsOption = Annotated[
     bool,
     typer.Option(
         "--despite-warnings", help="已核对警告 Go on although names in the contract look odd; ask nothing about it."
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
-SessionFile = Annotated[
+JsonOption = Annotated[bool, typer.Option("--json", help="输出一个 JSON 对象 Print one JSON object.")]
+SessionFileOption = Annotated[
     Path | None,
     typer.Option(
         "--session",
@@ -24,20 +24,20 @@ SessionFile = Annotated[
         show_default=False,
     ),
 ]
-BureauFolder = Annotated[
+BureauHomeOption = Annotated[
     Path | None,
     typer.Option("--home", help="数据局文件夹 The bureau's folder [default: SHULAB_BUREAU_HOME or ~/.shulab/bureau]."),
 ]
 
 
-class Family(StrEnum):
+class ModelFamily(StrEnum):
     """Which family of models."""
 
     boosted = "boosted"
     scorecard = "scorecard"
 
 
-class Interactions(StrEnum):
+class InteractionMode(StrEnum):
     """One bank feature a path, or free."""
 
     one = "one"

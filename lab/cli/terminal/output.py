@@ -3,7 +3,7 @@ step.
 
 Whatever reaches the screen passes here, and nothing of it is markup: ``rich`` is given text and styles, never a string
 to interpret. A string is shown as ``lab.terms.text.escaping`` writes it, so that no name can steer the terminal, hide,
-or draw a line of its own; only what is ``Shown`` already may have several lines.
+or draw a line of its own; only what is ``VisibleText`` already may have several lines.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ from rich.table import Table
 from rich.text import Text
 from typer.exceptions import TyperException
 
-from lab.terms.errors import Refused, ShulabError
-from lab.terms.progress import Stage
-from lab.terms.text.escaping import Shown, visible, visible_json
+from lab.terms.errors import NotAllowed, ShulabError
+from lab.terms.progress import ProgressStage
+from lab.terms.text.escaping import VisibleText, dump_visible_json, escape_hidden
 
 if TYPE_CHECKING:
-    from lab.terms.contract.name_warnings import Oddity
+    from lab.terms.contract.name_warnings import NameWarning
 
-STAGES: dict[str, str] = {
+STAGE_LABELS: dict[str, str] = {
     "generate": "生成数据 generate",
     "import": "导入登记 import",
     "evaluate": "登记求值 evaluate register",
@@ -64,13 +64,13 @@ STAGES: dict[str, str] = {
     "standing": "查询合同状态 contracts",
     "tidy": "清理 tidy",
 }
-_WHOLE = 60
+_MAX_UNBROKEN_WIDTH = 60
 """A column that is not broken up is at most so wide; a longer cell is broken, never cut."""
-_LEAST = 4
+_MINIMUM_COLUMN_WIDTH = 4
 """Cells of a screen that a column has at least. In fewer than two, ``rich`` leaves wide characters out."""
 
 
-class Screen(Console):
+class SafeConsole(Console):
     """A console that interprets no text and lets none hide: what a drawing brings from elsewhere is made visible here
     once more, after it is laid out."""
 
@@ -78,8 +78,9 @@ class Screen(Console):
         super().__init__(stderr=stderr, width=width, file=file, markup=False, emoji=False, highlight=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments that rich prints, their text escaped again."""
         for segment in super().render(renderable, options):
-            yield segment if segment.control else Segment(Shown(segment.text), segment.style)
+            yield segment if segment.control else Segment(VisibleText(segment.text), segment.style)
 
 
 class _BarStage:
@@ -99,7 +100,8 @@ class TerminalProgress:
         self._open = 0
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Stage]:
+    def stage(self, name: str, total: int) -> Iterator[ProgressStage]:
+        """Draw a bar for one stage of ``total`` units until the block ends."""
         if self._bars is None:
             self._bars = Bars(
                 TextColumn("  {task.description:<28}", markup=False),
@@ -112,7 +114,7 @@ class TerminalProgress:
             )
             self._bars.start()
         self._open += 1
-        task = self._bars.add_task(STAGES.get(name) or visible(name), total=max(total, 1))
+        task = self._bars.add_task(STAGE_LABELS.get(name) or escape_hidden(name), total=max(total, 1))
         bars = self._bars
         try:
             yield _BarStage(bars, task)
@@ -124,33 +126,33 @@ class TerminalProgress:
                 self._bars = None
 
 
-class Output:
+class CommandOutput:
     """How one command speaks. With ``json`` stdout carries exactly one object and all else goes to stderr."""
 
     def __init__(self, json: bool = False) -> None:
         self.json = json
         width = None if sys.stderr.isatty() or "COLUMNS" in os.environ else 120
-        self.notes = Screen(stderr=True, width=width)
-        self.page = Screen(stderr=json, width=width)
+        self.notes = SafeConsole(stderr=True, width=width)
+        self.page = SafeConsole(stderr=json, width=width)
         self.progress = TerminalProgress(self.notes)
 
     def say(self, line: str) -> None:
         """One line for the person (stderr under ``--json``)."""
-        self.page.print(Text(visible(line)), soft_wrap=True)
+        self.page.print(Text(escape_hidden(line)), soft_wrap=True)
 
-    def note(self, line: str) -> None:
+    def say_on_stderr(self, line: str) -> None:
         """One line for the person, on stderr in any case, so that stdout stays what a file is to hold."""
-        self.notes.print(Text(visible(line)), soft_wrap=True)
+        self.notes.print(Text(escape_hidden(line)), soft_wrap=True)
 
-    def document(self, text: str) -> None:
+    def print_text(self, text: str) -> None:
         """A document of several lines, which a person may read and a program as well."""
-        self.page.print(Text(Shown(text)), soft_wrap=True)
+        self.page.print(Text(VisibleText(text)), soft_wrap=True)
 
     def show(self, renderable: RenderableType) -> None:
         """Anything rich can draw."""
         self.page.print(renderable)
 
-    def warn(self, found: Iterable[Oddity]) -> None:
+    def show_warnings(self, found: Iterable[NameWarning]) -> None:
         """What is odd about a contract's names, in a frame of its own; nothing if nothing is."""
         words = [Text(f"{' '.join(one.label)}\n  {one.zh}\n  {one.en}") for one in found]
         if words:
@@ -165,39 +167,40 @@ class Output:
 
     def table(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: str = "") -> None:
         """A small table. No text of it is lost, and what stands in the column ``whole`` is not broken up either."""
-        self.page.print(grid(title, columns, rows, whole=whole))
+        self.page.print(make_terminal_table(title, columns, rows, whole=whole))
 
-    def result(self, facts: Mapping[str, Any]) -> None:
+    def print_result(self, facts: Mapping[str, Any]) -> None:
         """The command's outcome as one JSON object, printed only under ``--json``."""
         if self.json:
-            sys.stdout.write(visible_json(facts) + "\n")
+            sys.stdout.write(dump_visible_json(facts) + "\n")
 
-    def agreed(self, question: str) -> bool:
+    def confirm(self, question: str) -> bool:
         """Whether the person at the terminal says yes; asked on stderr."""
-        return typer.confirm(visible(question), err=True)
+        return typer.confirm(escape_hidden(question), err=True)
 
-    def agree_despite(self, question: str) -> None:
-        """Ask whether to go on although a warning was shown; raises ``Refused`` unless somebody says yes."""
-        if not sys.stdin.isatty() or not self.agreed(question):
-            raise Refused(
+    def require_confirmation(self, question: str) -> None:
+        """Ask whether to go on although a warning was shown; raises ``NotAllowed`` unless somebody says yes."""
+        if not sys.stdin.isatty() or not self.confirm(question):
+            raise NotAllowed(
                 "Names in the contract look odd, as the warning says; nobody agreed to them.",
                 next_step="ask who drafted it; if the names are right, say so with --despite-warnings",
             )
 
 
-class Grid:
+class TerminalTable:
     """A table whose cells are text; a list of its rows where the screen is too narrow for its columns."""
 
     def __init__(self, title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], whole: str) -> None:
-        self._title, self._whole = Text(visible(title)), whole
-        self._columns = [visible(column) for column in columns]
+        self._title, self._whole = Text(escape_hidden(title)), whole
+        self._columns = [escape_hidden(column) for column in columns]
         self._rows = [
-            [Text(visible(str(cell)) if not isinstance(cell, Shown) else cell) for cell in row] for row in rows
+            [Text(escape_hidden(str(cell)) if not isinstance(cell, VisibleText) else cell) for cell in row]
+            for row in rows
         ]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         room = options.max_width - 3 * len(self._columns) - 1  # beside frames and the space in them
-        if room < _LEAST * len(self._columns):
+        if room < _MINIMUM_COLUMN_WIDTH * len(self._columns):
             yield self._title
             for row in self._rows:
                 yield Text("\n").join(Text.assemble((column, "bold"), ": ", cell) for column, cell in self._named(row))
@@ -206,8 +209,8 @@ class Grid:
         table = Table(title=self._title, title_justify="left", header_style="bold")
         for place, column in enumerate(self._columns):
             widest = max((row[place].cell_len for row in self._rows), default=0)
-            others = _LEAST * (len(self._columns) - 1)
-            unbroken = column == self._whole and widest <= min(_WHOLE, room - others)
+            others = _MINIMUM_COLUMN_WIDTH * (len(self._columns) - 1)
+            unbroken = column == self._whole and widest <= min(_MAX_UNBROKEN_WIDTH, room - others)
             table.add_column(Text(column), overflow="fold", no_wrap=unbroken)
         for row in self._rows:
             table.add_row(*row)
@@ -217,45 +220,47 @@ class Grid:
         return zip(self._columns, row, strict=True)
 
 
-def grid(title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: str = "") -> Grid:
+def make_terminal_table(
+    title: str, columns: Sequence[str], rows: Sequence[Sequence[object]], *, whole: str = ""
+) -> TerminalTable:
     """A table whose cells are text, every character of it to be seen; what is long is broken, never cut."""
-    return Grid(title, columns, rows, whole)
+    return TerminalTable(title, columns, rows, whole)
 
 
-def ask(question: str, *, secret: bool = False, confirm: bool = False) -> str:
+def prompt_user(question: str, *, secret: bool = False, confirm: bool = False) -> str:
     """What the person at the terminal types; asked on stderr."""
-    return str(typer.prompt(visible(question), hide_input=secret, confirmation_prompt=confirm, err=True))
+    return str(typer.prompt(escape_hidden(question), hide_input=secret, confirmation_prompt=confirm, err=True))
 
 
-def tell_usage(error: TyperException) -> int:
+def report_usage_error(error: TyperException) -> int:
     """Print what is wrong with a command line, as the command's own parser says it, and return its exit code."""
     if type(error).__name__ == "NoArgsIsHelpError":
         return error.exit_code  # nothing was asked for, and the parser has shown its help
-    notes = Screen(stderr=True)
+    notes = SafeConsole(stderr=True)
     context: typer.Context | None = getattr(error, "ctx", None)
     if context is not None:
-        notes.print(Text(Shown(context.get_usage())), soft_wrap=True)
-        notes.print(Text(visible(f"帮助 help: {context.command_path} --help")), soft_wrap=True)
-    notes.print(Text(Shown(f"错误 error (usage): {error.format_message()}"), style="red"), soft_wrap=True)
+        notes.print(Text(VisibleText(context.get_usage())), soft_wrap=True)
+        notes.print(Text(escape_hidden(f"帮助 help: {context.command_path} --help")), soft_wrap=True)
+    notes.print(Text(VisibleText(f"错误 error (usage): {error.format_message()}"), style="red"), soft_wrap=True)
     return error.exit_code
 
 
-def tell_fault(error: Exception) -> None:
+def report_internal_error(error: Exception) -> None:
     """Print a fault of Shulab's own, as Python does, but with all of it to be seen."""
-    sys.stderr.write(Shown("".join(traceback.format_exception(error))))
+    sys.stderr.write(VisibleText("".join(traceback.format_exception(error))))
 
 
-def explain(error: ShulabError, *, as_json: bool) -> int:
+def report_error(error: ShulabError, *, as_json: bool) -> int:
     """Print an expected error for a person (and for a program) and return its exit code."""
     if as_json:
-        sys.stdout.write(visible_json(error.as_dict()) + "\n")
-    notes = Screen(stderr=True)
-    notes.print(Text(_told(f"错误 error ({error.code}): ", error.detail), style="red"), soft_wrap=True)
+        sys.stdout.write(dump_visible_json(error.as_dict()) + "\n")
+    notes = SafeConsole(stderr=True)
+    notes.print(Text(_visible_error_text(f"错误 error ({error.code}): ", error.detail), style="red"), soft_wrap=True)
     if error.next_step:
-        notes.print(Text(_told("下一步 next: ", error.next_step)), soft_wrap=True)
+        notes.print(Text(_visible_error_text("下一步 next: ", error.next_step)), soft_wrap=True)
     return error.exit_code
 
 
-def _told(before: str, text: str) -> Shown:
+def _visible_error_text(before: str, text: str) -> VisibleText:
     """Text of an error after our own words; what the other party wrote was made visible when it was read."""
-    return Shown(before + visible(text))
+    return VisibleText(before + escape_hidden(text))

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from lab.terms.errors import InvalidInput
 from lab.terms.keys.party import Party
-from lab.terms.witnessing.quorum import WitnessTerms
-from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey
+from lab.terms.witnessing.quorum import WitnessQuorum
+from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey
 
 
-def witness_terms(witnesses: Sequence[str] | None, quorum: int | None) -> WitnessTerms | None:
+def parse_witness_terms(witnesses: Sequence[str] | None, quorum: int | None) -> WitnessQuorum | None:
     """Whose cosignatures count, by what was given; None if nobody was named. Raises ``InvalidInput``."""
     if not witnesses:
         if quorum is not None:
@@ -22,10 +22,10 @@ def witness_terms(witnesses: Sequence[str] | None, quorum: int | None) -> Witnes
             f"found {quorum}.",
             next_step=f"give {len(witnesses) // 2 + 1} to {len(witnesses)}, or leave it out",
         )
-    keys = [NoteKey.parse(vkey, kind=COSIGNATURE) for vkey in witnesses]
+    keys = [NoteKey.parse(vkey, kind=SIGNATURE_COSIGNATURE) for vkey in witnesses]
     try:
         parties = tuple(Party(name=key.name, public_key=key.public_key) for key in keys)
-        return WitnessTerms(quorum=quorum or len(parties) // 2 + 1, parties=parties)
+        return WitnessQuorum(quorum=quorum or len(parties) // 2 + 1, parties=parties)
     except ValueError:
         raise InvalidInput(
             "Wanted witnesses of different names and keys, and a quorum of more than half of them.",

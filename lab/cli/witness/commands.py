@@ -9,20 +9,20 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.terminal.option_types import AsJson
-from lab.cli.terminal.output import Output, ask
+from lab.cli.terminal.option_types import JsonOption
+from lab.cli.terminal.output import CommandOutput, prompt_user
 from lab.terms.errors import InvalidInput
-from lab.terms.keys.fingerprint import check_told
+from lab.terms.keys.fingerprint import check_fingerprint
 from lab.terms.keys.party import Party
-from lab.terms.keys.party_card import read_card
-from lab.transport.tls_files import check_tls
+from lab.terms.keys.party_card import read_party_card
+from lab.transport.tls_files import check_tls_files
 from lab.witness.home import WitnessHome, default_folder
 
 _HELP = "见证人 For a witness of bureaus' ledgers: an auditor, a second bureau, a bank."
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help=_HELP)
-PASSPHRASE = "SHULAB_WITNESS_PASSPHRASE"
+PASSPHRASE_VARIABLE = "SHULAB_WITNESS_PASSPHRASE"
 
-Home = Annotated[
+WitnessHomeOption = Annotated[
     Path | None,
     typer.Option(
         "--home",
@@ -40,25 +40,28 @@ def group() -> None:
 @app.command()
 def init(
     name: Annotated[str, typer.Option("--name", help="名称 Its name in notes, such as audit.example/witness; ASCII.")],
-    home: Home = None,
+    home: WitnessHomeOption = None,
     passphrase: Annotated[
         bool,
         typer.Option(
-            "--passphrase", help=f"口令封存 Seal the key under a passphrase ({PASSPHRASE}, else asked), not a file."
+            "--passphrase",
+            help=f"口令封存 Seal the key under a passphrase ({PASSPHRASE_VARIABLE}, else asked), not a file.",
         ),
     ] = False,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """建立见证人 Make a witness: its folder and its cosigning key, which is used for nothing else."""
-    output = Output(as_json)
-    words = _passphrase(confirm=True) if passphrase else None
+    output = CommandOutput(as_json)
+    words = _read_passphrase(confirm=True) if passphrase else None
     made = WitnessHome.create(home or default_folder(), name=name, passphrase=words)
     output.say(f"已建立 made: {made.folder}")
     fingerprint = Party(name=made.name, public_key=made.public_key).fingerprint
-    output.say(f"验证密钥 verifier key: {made.public}")
+    output.say(f"验证密钥 verifier key: {made.note_key}")
     output.say(f"指纹(请电话告知) fingerprint, to be told by voice: {fingerprint}")
     output.say("下一步 Next: lab witness trust BUREAU.json --fingerprint …; lab witness serve")
-    output.result({"home": str(made.folder), "name": made.name, "key": str(made.public), "fingerprint": fingerprint})
+    output.print_result(
+        {"home": str(made.folder), "name": made.name, "key": str(made.note_key), "fingerprint": fingerprint}
+    )
 
 
 @app.command()
@@ -69,43 +72,45 @@ def trust(
     fingerprint: Annotated[
         str, typer.Option("--fingerprint", help="指纹 The fingerprint of its key, read to you over another channel.")
     ],
-    home: Home = None,
-    as_json: AsJson = False,
+    home: WitnessHomeOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """见证此数据局 Watch this bureau's ledger from now on. Its first checkpoint is taken as it comes."""
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = WitnessHome.open(home or default_folder())
-    bureau = read_card(card, of="bureau")
-    check_told(fingerprint, bureau.public_key, whose="the bureau")
-    origin = opened.trust(bureau)
+    bureau = read_party_card(card, of="bureau")
+    check_fingerprint(fingerprint, bureau.public_key, whose="the bureau")
+    origin = opened.watch_bureau(bureau)
     output.say(f"已信任 watched: {bureau.name}")
     output.say(f"日志 origin: {origin}")
-    output.result({"bureau": bureau.name, "origin": origin, "fingerprint": bureau.fingerprint})
+    output.print_result({"bureau": bureau.name, "origin": origin, "fingerprint": bureau.fingerprint})
 
 
 @app.command()
-def show(home: Home = None, as_json: AsJson = False) -> None:
+def show(home: WitnessHomeOption = None, as_json: JsonOption = False) -> None:
     """显示 Show the witness's verifier key, the ledgers it watches, what it cosigned last, and forks it was offered."""
-    from lab.terms.witnessing.checkpoint import SignedCheckpoint, origin_of
+    from lab.terms.witnessing.checkpoint import SignedCheckpoint, ledger_origin
     from lab.terms.witnessing.cosignature import read_cosignature
     from lab.witness.files import read_private
 
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = WitnessHome.open(home or default_folder())
-    output.say(f"验证密钥 verifier key: {opened.public}")
+    output.say(f"验证密钥 verifier key: {opened.note_key}")
     party = Party(name=opened.name, public_key=opened.public_key)
     output.say(f"指纹 fingerprint: {party.fingerprint}")
     logs: list[dict[str, Any]] = []
-    for bureau in opened.logs():
-        origin = origin_of(bureau.public_key)
+    for bureau in opened.watched_bureaus():
+        origin = ledger_origin(bureau.public_key)
         folder = opened.log_folder(origin)
         size, when = 0, ""
         if (folder / "cosigned").exists():
             last = SignedCheckpoint.parse(read_private(folder / "cosigned"))
             size = last.size
-            mine = [line for line in last.note.signatures if line.is_by(opened.public)]
+            mine = [line for line in last.note.signatures if line.claims_key(opened.note_key)]
             when = (
-                f"{read_cosignature(opened.public, mine[0], last.note.text).time:%Y-%m-%d %H:%M:%S} UTC" if mine else ""
+                f"{read_cosignature(opened.note_key, mine[0], last.note.text).time:%Y-%m-%d %H:%M:%S} UTC"
+                if mine
+                else ""
             )
         kept = {name: [str(path) for path in sorted(folder.glob(f"{name}-*"))] for name in ("refused", "unproven")}
         logs.append({"bureau": bureau.name, "origin": origin, "size": size, "cosigned": when, **kept})
@@ -121,12 +126,14 @@ def show(home: Home = None, as_json: AsJson = False) -> None:
             output.say(
                 f"未附证明，任何人都可送来 came without a proof, from anybody; `lab audit compare` asks for it: {path}"
             )
-    output.result({"name": opened.name, "key": str(opened.public), "fingerprint": party.fingerprint, "logs": logs})
+    output.print_result(
+        {"name": opened.name, "key": str(opened.note_key), "fingerprint": party.fingerprint, "logs": logs}
+    )
 
 
 @app.command()
 def serve(
-    home: Home = None,
+    home: WitnessHomeOption = None,
     host: Annotated[str, typer.Option(help="监听地址 Address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="端口 Port; 0 takes a free one.")] = 7380,
     port_file: Annotated[
@@ -134,28 +141,28 @@ def serve(
     ] = None,
     tls_certificate: Annotated[Path | None, typer.Option("--tls-certificate", help="TLS 证书 PEM chain.")] = None,
     tls_key: Annotated[Path | None, typer.Option("--tls-key", help="TLS 私钥 PEM key of the certificate.")] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ) -> None:
     """提供见证服务 Serve C2SP tlog-witness: POST /add-checkpoint, GET /ORIGIN-HASH/checkpoint. Ends on SIGTERM."""
-    from lab.witness.cosigning import Watching
+    from lab.witness.cosigning import CheckpointCosigner
     from lab.witness.service import serve as run
 
-    output = Output(as_json)
+    output = CommandOutput(as_json)
     opened = WitnessHome.open(home or default_folder())
-    check_tls(tls_certificate, tls_key, names=("--tls-certificate", "--tls-key"))
-    key = opened.key(_passphrase() if opened.passphrase else None)
-    output.say(f"见证服务 serving {opened.name} on {host}:{port}; {len(opened.logs())} 个台账 ledgers")
-    run(Watching(opened, key), host, port, port_file=port_file, certificate=tls_certificate, key=tls_key)
-    output.result({"served": opened.name})
+    check_tls_files(tls_certificate, tls_key, names=("--tls-certificate", "--tls-key"))
+    key = opened.open_key(_read_passphrase() if opened.is_passphrase_sealed else None)
+    output.say(f"见证服务 serving {opened.name} on {host}:{port}; {len(opened.watched_bureaus())} 个台账 ledgers")
+    run(CheckpointCosigner(opened, key), host, port, port_file=port_file, certificate=tls_certificate, key=tls_key)
+    output.print_result({"served": opened.name})
 
 
-def _passphrase(*, confirm: bool = False) -> str:
-    found = os.environ.get(PASSPHRASE)
+def _read_passphrase(*, confirm: bool = False) -> str:
+    found = os.environ.get(PASSPHRASE_VARIABLE)
     if found:
         return found
     if not sys.stdin.isatty():
         raise InvalidInput(
             "Wanted the passphrase of the witness's key; there is no terminal to ask on.",
-            next_step=f"set {PASSPHRASE}, or make the witness without --passphrase",
+            next_step=f"set {PASSPHRASE_VARIABLE}, or make the witness without --passphrase",
         )
-    return ask("口令 passphrase", secret=True, confirm=confirm)
+    return prompt_user("口令 passphrase", secret=True, confirm=confirm)

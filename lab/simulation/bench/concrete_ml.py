@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from lab.simulation.bench.synthetic_firms import Firms
+from lab.simulation.bench.synthetic_firms import SyntheticFirms
 from lab.terms.errors import ShulabError
 
 ROOT = Path(__file__).parents[3]
@@ -19,7 +19,9 @@ STAMP = PYTHON.parents[1] / ".stamp"
 _SCRIPT = ROOT / "tests" / "benchmarks" / "peers" / "concrete_scoring.py"
 
 
-def concrete_ml(pilot: Firms, asked: Firms, trees: int, *, rows: int = 1) -> dict[str, Any] | None:
+def measure_concrete_ml(
+    pilot: SyntheticFirms, asked: SyntheticFirms, trees: int, *, rows: int = 1
+) -> dict[str, Any] | None:
     """Its figures for ``rows`` of the firms asked, scored by ``trees`` trees taught by the pilot's; None if not set up.
 
     Raises ``ShulabError`` if it breaks. Takes minutes.
@@ -42,5 +44,5 @@ def concrete_ml(pilot: Firms, asked: Firms, trees: int, *, rows: int = 1) -> dic
     return facts
 
 
-def _features(firms: Firms) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _features(firms: SyntheticFirms) -> np.ndarray[Any, np.dtype[np.float64]]:
     return np.hstack([firms.public.to_numpy(), firms.bank.to_numpy()]).astype(np.float64)

@@ -8,13 +8,13 @@ from contextlib import suppress
 import psutil
 
 
-def seconds_of_commands() -> float:
+def commands_cpu_seconds() -> float:
     """Processor seconds, so far, of the commands that this process started and saw end, and of all they waited for."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
 
-def seconds_of_service(pid: int) -> float:
+def process_cpu_seconds(pid: int) -> float:
     """Processor seconds, so far, of a running process: its own, its children's that have ended, and those running."""
     total = 0.0
     with suppress(psutil.Error):

@@ -13,45 +13,52 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.simulation.bench.cpu_time import seconds_of_commands, seconds_of_service
+from lab.simulation.bench.cpu_time import commands_cpu_seconds, process_cpu_seconds
 from lab.simulation.bench.matching_files import ID, LABEL
-from lab.simulation.bench.synthetic_firms import write_firms
-from lab.simulation.local_deployment import Memory, Stage
-from lab.simulation.party_steps import BENCHMARK, agree, import_register, score, set_up_bureau, train_model
-from lab.terms.contract.document import Detail, Purpose
+from lab.simulation.bench.synthetic_firms import write_firm_files
+from lab.simulation.local_deployment import LocalDeployment, MemoryMonitor
+from lab.simulation.party_steps import (
+    BENCHMARK_PARTIES,
+    conclude_contract,
+    import_register,
+    run_scoring_job,
+    set_up_bureau,
+    train_model,
+)
+from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
 
 
 @dataclass(frozen=True)
-class Measurement:
+class EndToEndWorkload:
     """What is measured: sizes, the model's columns, the contract's detail; ``folder`` holds both parties' homes."""
 
     enterprises: int
     register: int
     columns: int
-    detail: Detail
+    detail: ResultDetail
     folder: Path
     engine: str = "x25519"
     show: bool = True
 
 
-def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
+def measure(what: EndToEndWorkload, progress: Progress) -> dict[str, Any]:
     """Run it; the figures. Raises what a command raises, and ``ShulabError`` if not every enterprise was scored."""
-    stage = Stage(what.folder, show=what.show)
+    stage = LocalDeployment(what.folder, show_progress=what.show)
     stage.prepare()
     with progress.stage("measure", 5) as steps:
-        files = write_firms(what.folder / "files", what.register, what.enterprises, what.columns)
-        set_up_bureau(stage, BENCHMARK)
+        files = write_firm_files(what.folder / "files", what.register, what.enterprises, what.columns)
+        set_up_bureau(stage, BENCHMARK_PARTIES)
         import_register(stage, files.register, id_column=ID, id_kind="uscc")
         steps.advance()
         train_model(stage, files.pilot, id_column=ID, label=LABEL, name="credit")
         steps.advance()
-        with stage.service() as service:
-            contract = agree(
+        with stage.run_service() as service:
+            contract = conclude_contract(
                 stage,
                 service,
-                BENCHMARK,
+                BENCHMARK_PARTIES,
                 model="credit@1",
                 detail=what.detail,
                 engine=what.engine,
@@ -63,20 +70,22 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
                 one.write_text(next(lines) + next(lines), encoding="utf-8")
             first = what.folder / "one-matched.csv"
             words = ("--contract", contract, "--bureau", service.url, "--out", first, "--id", ID)
-            stage.command("bank", "match", one, *words, "--home", stage.bank)
+            stage.run_command("bank", "match", one, *words, "--home", stage.bank_home)
             steps.advance()
-            at_bureau, at_bank = seconds_of_service(service.process.pid), seconds_of_commands()
+            at_bureau, at_bank = process_cpu_seconds(service.process.pid), commands_cpu_seconds()
             out = what.folder / "scores.parquet"
-            memory, begun = Memory(), time.perf_counter()
-            facts = score(stage, service, files.portfolio, out, contract=contract, id_column=ID, memory=memory)
+            memory, begun = MemoryMonitor(), time.perf_counter()
+            facts = run_scoring_job(
+                stage, service, files.portfolio, out, contract=contract, id_column=ID, memory=memory
+            )
             seconds = time.perf_counter() - begun
-            at_bureau = seconds_of_service(service.process.pid) - at_bureau
-            at_bank = seconds_of_commands() - at_bank
+            at_bureau = process_cpu_seconds(service.process.pid) - at_bureau
+            at_bank = commands_cpu_seconds() - at_bank
             steps.advance()
             begun = time.perf_counter()
             page = what.folder / "portrait.html"
-            if what.detail is not Detail.TOTAL:
-                stage.command("bank", "portrait", "--html", page, "--home", stage.bank)
+            if what.detail is not ResultDetail.TOTAL:
+                stage.run_command("bank", "portrait", "--html", page, "--home", stage.bank_home)
             drawn = time.perf_counter() - begun
             steps.advance()
     if facts["scored"] != files.common:
@@ -98,5 +107,5 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
         "bytes_up": facts["bytes_up"],
         "bytes_down": facts["bytes_down"],
         "peak_rss_bureau": service.peak_rss,
-        "peak_rss_bank": memory.peak,
+        "peak_rss_bank": memory.peak_bytes,
     }

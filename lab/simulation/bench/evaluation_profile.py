@@ -12,9 +12,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from protocols.scoring.messages import Terms
+from protocols.scoring.messages import QuantizedWeights
 from protocols.scoring.parameters import ParameterSet
-from protocols.scoring.seal.operation_costs import conversion_us, file_us
+from protocols.scoring.seal.operation_costs import integer_conversion_microseconds, memory_file_microseconds
 
 _STEPS: dict[str, tuple[str, str]] = {
     # step: the function, and who calls it
@@ -32,29 +32,31 @@ _STEPS: dict[str, tuple[str, str]] = {
 """Calls of evaluation that do not lie within each other."""
 
 
-def steps_us(evaluate: Callable[[], object], rows: int) -> dict[str, float]:
+def evaluation_steps_us(evaluate: Callable[[], object], rows: int) -> dict[str, float]:
     """Microseconds of a row by step, ``flood`` (part of ``mask``) and ``rest``, of one profiled call."""
     profile = cProfile.Profile(time.process_time)
     profile.runcall(evaluate)
     profile.create_stats()
     calls = profile.stats
-    found = {step: _spent(calls, *names) for step, names in _STEPS.items()}
+    found = {step: _seconds_in(calls, *names) for step, names in _STEPS.items()}
     whole = sum(entry[2] for entry in calls.values())
     found["rest"] = whole - sum(found.values())
-    found["of_which_flood"] = _spent(calls, "flood", "_errors") + _spent(calls, "scaled", "_errors")
+    found["of_which_flood"] = _seconds_in(calls, "flood", "_errors") + _seconds_in(calls, "scaled", "_errors")
     return {step: round(seconds / rows * 1e6, 3) for step, seconds in found.items()}
 
 
-def binding_us(terms: Terms, params: ParameterSet, rows: int) -> dict[str, float]:
+def binding_overhead_us(terms: QuantizedWeights, params: ParameterSet, rows: int) -> dict[str, float]:
     """Microseconds of a row that converting weights, and taking columns through a file, cost in an evaluation."""
     columns = len(set(terms.columns.tolist()))
     return {
-        "convert_weights": round(len(terms.columns) * conversion_us(params) / rows, 3),
-        "columns_through_a_file": round(columns * file_us(2 * 8 * params.degree * len(params.data_primes)) / rows, 3),
+        "convert_weights": round(len(terms.columns) * integer_conversion_microseconds(params) / rows, 3),
+        "columns_through_a_file": round(
+            columns * memory_file_microseconds(2 * 8 * params.degree * len(params.data_primes)) / rows, 3
+        ),
     }
 
 
-def _spent(calls: dict[tuple[str, int, str], tuple[Any, ...]], name: str, caller: str) -> float:
+def _seconds_in(calls: dict[tuple[str, int, str], tuple[Any, ...]], name: str, caller: str) -> float:
     """Seconds in a function and what it calls, as far as ``caller`` called it."""
     total = 0.0
     for (_, _, found), (*_, callers) in calls.items():

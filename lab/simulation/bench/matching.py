@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lab.simulation.bench.cpu_time import seconds_of_commands, seconds_of_service
-from lab.simulation.bench.matching_files import ID, LABEL, write_files
-from lab.simulation.local_deployment import Memory, Service, Stage
-from lab.simulation.party_steps import BENCHMARK, agree, set_up_bureau, train_model
-from lab.terms.contract.document import Detail, Purpose
+from lab.simulation.bench.cpu_time import commands_cpu_seconds, process_cpu_seconds
+from lab.simulation.bench.matching_files import ID, LABEL, write_matching_files
+from lab.simulation.local_deployment import LocalDeployment, MemoryMonitor, ServiceProcess
+from lab.simulation.party_steps import BENCHMARK_PARTIES, conclude_contract, set_up_bureau, train_model
+from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
 
 
 @dataclass(frozen=True)
-class Measurement:
+class MatchingWorkload:
     """What is measured: sizes, engine, workers; ``folder`` is made and holds both parties' homes."""
 
     register: int
@@ -36,47 +36,47 @@ class Measurement:
     show: bool = True
 
 
-def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
+def measure(what: MatchingWorkload, progress: Progress) -> dict[str, Any]:
     """Run it; the figures. Raises what a command raises, and ``ShulabError`` if the intersection is wrong."""
-    stage = Stage(what.folder, show=what.show)
+    stage = LocalDeployment(what.folder, show_progress=what.show)
     stage.prepare()
     with progress.stage("measure", 5) as steps:
-        files = write_files(what.folder / "files", what.register, what.portfolio)
-        set_up_bureau(stage, BENCHMARK)
-        home = ("--home", stage.bureau)
-        importing, begun = Memory(), time.perf_counter()
-        stage.command("bureau", "import", files.register, "--id", ID, "--no-evaluate", *home, memory=importing)
+        files = write_matching_files(what.folder / "files", what.register, what.portfolio)
+        set_up_bureau(stage, BENCHMARK_PARTIES)
+        home = ("--home", stage.bureau_home)
+        importing, begun = MemoryMonitor(), time.perf_counter()
+        stage.run_command("bureau", "import", files.register, "--id", ID, "--no-evaluate", *home, memory=importing)
         seconds_import = time.perf_counter() - begun
         steps.advance()
         train_model(stage, files.pilot, "--family", "scorecard", id_column=ID, label=LABEL, name="credit")
         steps.advance()
-        with stage.service() as service:
-            contract = agree(
+        with stage.run_service() as service:
+            contract = conclude_contract(
                 stage,
                 service,
-                BENCHMARK,
+                BENCHMARK_PARTIES,
                 model="credit@1",
-                detail=Detail.TOTAL,
+                detail=ResultDetail.TOTAL,
                 engine=what.engine,
                 purpose=Purpose.CREDIT_APPROVAL,
                 identifiers=what.portfolio + 1,
             )
             workers = ("--processes", str(what.processes), *(("--cluster", what.cluster) if what.cluster else ()))
-            evaluating, spent = Memory(), seconds_of_commands()
-            evaluated = stage.command("bureau", "evaluate", *workers, *home, memory=evaluating)
-            cpu_evaluate = seconds_of_commands() - spent
+            evaluating, spent = MemoryMonitor(), commands_cpu_seconds()
+            evaluated = stage.run_command("bureau", "evaluate", *workers, *home, memory=evaluating)
+            cpu_evaluate = commands_cpu_seconds() - spent
             steps.advance()
-            matching = Memory()
+            matching = MemoryMonitor()
             one = what.folder / "files" / "one.csv"
             one.write_text("\n".join(files.portfolio.read_text().splitlines()[:2]) + "\n")
-            at_bureau, at_bank = [seconds_of_service(service.process.pid)], [seconds_of_commands()]
+            at_bureau, at_bank = [process_cpu_seconds(service.process.pid)], [commands_cpu_seconds()]
             first = _match(stage, service, what, contract, one, matching)
-            at_bureau.append(seconds_of_service(service.process.pid))
-            at_bank.append(seconds_of_commands())
+            at_bureau.append(process_cpu_seconds(service.process.pid))
+            at_bank.append(commands_cpu_seconds())
             steps.advance()
             found = _match(stage, service, what, contract, files.portfolio, matching)
-            at_bureau.append(seconds_of_service(service.process.pid))
-            at_bank.append(seconds_of_commands())
+            at_bureau.append(process_cpu_seconds(service.process.pid))
+            at_bank.append(commands_cpu_seconds())
             steps.advance()
     if found["matched"] != files.common:
         raise ShulabError(
@@ -104,15 +104,20 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
         "setup_bytes": first["setup_bytes"],
         "setup_bits_an_entry": round(8 * first["setup_bytes"] / what.register, 3),
         "bound_bits_an_entry": 8 * first["least_bytes_an_entry"],
-        "peak_rss_bureau": max(evaluating.peak, service.peak_rss),
-        "peak_rss_bank": matching.peak,
-        "peak_rss_import": importing.peak,
+        "peak_rss_bureau": max(evaluating.peak_bytes, service.peak_rss),
+        "peak_rss_bank": matching.peak_bytes,
+        "peak_rss_import": importing.peak_bytes,
     }
 
 
 def _match(
-    stage: Stage, service: Service, what: Measurement, contract: str, portfolio: Path, memory: Memory
+    stage: LocalDeployment,
+    service: ServiceProcess,
+    what: MatchingWorkload,
+    contract: str,
+    portfolio: Path,
+    memory: MemoryMonitor,
 ) -> dict[str, Any]:
     out = what.folder / f"{portfolio.stem}-matched.csv"
     words = ("bank", "match", portfolio, "--contract", contract, "--bureau", service.url, "--out", out, "--id", ID)
-    return stage.command(*words, "--processes", str(what.processes), "--home", stage.bank, memory=memory)
+    return stage.run_command(*words, "--processes", str(what.processes), "--home", stage.bank_home, memory=memory)

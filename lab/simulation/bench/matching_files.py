@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from lab.simulation.synthetic.credit_codes import ALPHABET, PREFIX
 
-ID, ITEM, ANSWER, LABEL = "uscc", "arrears", "overdrawn", "bad"
-PILOT = 600
+ID, PUBLIC_ITEM, BANK_FEATURE, LABEL = "uscc", "arrears", "overdrawn", "bad"
+PILOT_ROWS = 600
 """Rows of the pilot sample, at most: enough for a scorecard of one item and one answer."""
 
 _CHUNK = 1 << 20  # rows made at a time: 40 MB of intermediate figures
@@ -31,7 +31,7 @@ _LETTERS = np.frombuffer(ALPHABET.encode(), dtype=np.uint8)
 
 
 @dataclass(frozen=True)
-class Files:
+class MatchingBenchmarkFiles:
     """Where the made-up files lie, and how many of the portfolio's codes are in the register."""
 
     register: Path
@@ -40,7 +40,7 @@ class Files:
     common: int
 
 
-def make_letters(rows: int, *, start: int = 0, seed: int = 0) -> NDArray[np.uint8]:
+def make_code_letters(rows: int, *, start: int = 0, seed: int = 0) -> NDArray[np.uint8]:
     """The codes of ``make_codes`` with the same arguments, as ASCII letters; [rows, 18]."""
     return _letters(start + np.arange(rows, dtype=np.int64), seed)
 
@@ -72,7 +72,7 @@ def _weigh(letters: NDArray[np.uint8], weights: tuple[int, ...], base: int) -> N
     return total
 
 
-def write_files(folder: Path, register: int, portfolio: int, *, seed: int = 1) -> Files:
+def write_matching_files(folder: Path, register: int, portfolio: int, *, seed: int = 1) -> MatchingBenchmarkFiles:
     """Write ``register.csv``, ``portfolio.csv`` and ``pilot.csv`` of these sizes into ``folder``.
 
     Half of the portfolio (rounded down, and no more than there are) is in the register, spread over it; the other half
@@ -80,21 +80,21 @@ def write_files(folder: Path, register: int, portfolio: int, *, seed: int = 1) -
     """
     folder.mkdir(parents=True, exist_ok=True)
     common = min(portfolio // 2, register)
-    files = Files(folder / "register.csv", folder / "portfolio.csv", folder / "pilot.csv", common)
+    files = MatchingBenchmarkFiles(folder / "register.csv", folder / "portfolio.csv", folder / "pilot.csv", common)
     with files.register.open("wb") as file:
-        file.write(f"{ID},{ITEM}\n".encode())
+        file.write(f"{ID},{PUBLIC_ITEM}\n".encode())
         for indices in _chunks(np.arange(register, dtype=np.int64)):
             file.write(_lines(indices, (_item(indices),), seed))
     clients = np.concatenate([_draw(common, register), register + np.arange(portfolio - common, dtype=np.int64)])
     np.random.default_rng([seed, 19]).shuffle(clients)
     with files.portfolio.open("wb") as file:
-        file.write(f"{ID},{ANSWER}\n".encode())
+        file.write(f"{ID},{BANK_FEATURE}\n".encode())
         for indices in _chunks(clients):
             file.write(_lines(indices, (_answer(indices),), seed))
-    taught = np.arange(min(PILOT, register), dtype=np.int64)
+    taught = np.arange(min(PILOT_ROWS, register), dtype=np.int64)
     label = (_item(taught) + _answer(taught) + np.random.default_rng([seed, 20]).integers(0, 6, len(taught)) > 12) * 1
     with files.pilot.open("wb") as file:
-        file.write(f"{ID},{ANSWER},{LABEL}\n".encode())
+        file.write(f"{ID},{BANK_FEATURE},{LABEL}\n".encode())
         file.write(_lines(taught, (_answer(taught), label), seed))
     return files
 

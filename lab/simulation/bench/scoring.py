@@ -19,18 +19,18 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.simulation.bench.concrete_ml import concrete_ml
-from lab.simulation.bench.evaluation_profile import binding_us, steps_us
-from lab.simulation.bench.lower_bound import floor_us
-from lab.simulation.bench.synthetic_firms import ITEMS, TAUGHT, Firms, make_firms
-from lab.simulation.local_deployment import Memory
-from lab.terms.contract.document import Detail
+from lab.simulation.bench.concrete_ml import measure_concrete_ml
+from lab.simulation.bench.evaluation_profile import binding_overhead_us, evaluation_steps_us
+from lab.simulation.bench.lower_bound import lower_bound_us
+from lab.simulation.bench.synthetic_firms import PILOT_FIRMS, PUBLIC_ITEMS, SyntheticFirms, make_firms
+from lab.simulation.local_deployment import MemoryMonitor
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
-from models.bureau.training.trainer import Trained, train
-from models.shared.features import encode
+from models.bureau.training.trainer import TrainingResult, train_model
+from models.shared.features import encode_features
 from protocols.scoring import bank, bureau
-from protocols.scoring.messages import Terms, digest
+from protocols.scoring.messages import QuantizedWeights, frame_sha256
 from protocols.scoring.parameters import ParameterSet, find_parameters
 
 PASSES = 3
@@ -38,7 +38,7 @@ _CONTRACT = "bench"
 
 
 @dataclass(frozen=True)
-class Measurement:
+class ScoringWorkload:
     """What is measured. ``columns``: as many as the model shall have; ``peer``: Concrete-ML too, where it is set up."""
 
     enterprises: int
@@ -49,32 +49,34 @@ class Measurement:
     seed: int = 1
 
 
-def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
+def measure(what: ScoringWorkload, progress: Progress) -> dict[str, Any]:
     """The figures. Raises ``ShulabError`` if a decrypted score is further from the plain one than the model says,
     and for a parameter set that is not offered."""
     params = find_parameters(what.parameters)
     with progress.stage("measure", PASSES + 3) as stage:
-        firms = make_firms(TAUGHT + what.enterprises, what.columns, seed=what.seed)
-        pilot, asked = firms.take(0, TAUGHT), firms.take(TAUGHT, TAUGHT + what.enterprises)
+        firms = make_firms(PILOT_FIRMS + what.enterprises, what.columns, seed=what.seed)
+        pilot, asked = firms.take(0, PILOT_FIRMS), firms.take(PILOT_FIRMS, PILOT_FIRMS + what.enterprises)
         limit = params.value_limit
-        trained = train(pilot.public, pilot.bank, pilot.label, trees=what.trees, seed=what.seed, value_limit=limit)
+        trained = train_model(
+            pilot.public, pilot.bank, pilot.label, trees=what.trees, seed=what.seed, value_limit=limit
+        )
         stage.advance()
-        with (memory := Memory()).watching(os.getpid()):
+        with (memory := MemoryMonitor()).sampling(os.getpid()):
             ours = _measure_ours(trained, asked, params, stage.advance)
         stage.advance()
-        peer = concrete_ml(pilot, asked, what.trees) if what.peer else None
+        peer = measure_concrete_ml(pilot, asked, what.trees) if what.peer else None
         stage.advance()
     evaluated, plain = ours["us_per_enterprise_evaluate"], ours["us_per_enterprise_plain_lightgbm"]
     seconds = peer["cpu_seconds_per_enterprise"] if peer else None  # of the processor, as ours are
     own = sum(ours[f"us_per_enterprise_{step}"] for step in ("encrypt", "evaluate", "decrypt")) / 1e6
     return {
         "enterprises": what.enterprises,
-        "columns": trained.model.columns,
+        "columns": trained.model.column_count,
         "trees": what.trees,
-        "features": ITEMS + asked.bank.width,
+        "features": PUBLIC_ITEMS + asked.bank.width,
         "parameters": params.name,
         **ours,
-        "peak_rss": memory.peak,
+        "peak_rss": memory.peak_bytes,
         "evaluate_over_lightgbm": round(evaluated / plain, 2),
         "evaluate_over_floor": round(evaluated / ours["floor_us_per_enterprise"], 2),
         "concrete_ml_seconds_per_enterprise": seconds,
@@ -84,51 +86,51 @@ def measure(what: Measurement, progress: Progress) -> dict[str, Any]:
     }
 
 
-class _Parties:
+class _InProcessParties:
     """Both parties in one process, batch by batch; each method is one step over all of them."""
 
-    def __init__(self, trained: Trained, asked: Firms, params: ParameterSet) -> None:
+    def __init__(self, trained: TrainingResult, asked: SyntheticFirms, params: ParameterSet) -> None:
         self.trained, self.params, rows = trained, params, len(asked.label)
-        self.holder = bank.KeyHolder(params, bank.generate_secret(params))
+        self.holder = bank.KeyHolder(params, bank.generate_secret_key(params))
         self.context = self.holder.public_context()
         bureau.check_context(self.context, params)
         self.firms = [asked.take(start, min(start + params.slots, rows)) for start in range(0, rows, params.slots)]
-        self.answers = [trained.model.answers(firms.bank) for firms in self.firms]
+        self.indicators = [trained.model.indicators(firms.bank) for firms in self.firms]
         model, random = trained.model, np.random.default_rng(1)
         self.tags = [random.integers(0, 256, (len(f.label), 16), dtype=np.uint8) for f in self.firms]
         both = ((asked.public, model.public_features), (asked.bank, model.bank_features))
         # Row by row, as LightGBM wants them: it would lose time turning them.
-        self.features = np.ascontiguousarray(np.hstack([encode(*one) for one in both]))
+        self.features = np.ascontiguousarray(np.hstack([encode_features(*one) for one in both]))
         self.public = [firms.public.cast(pl.String) for firms in self.firms]  # as a register is kept
         self.frames: list[bytes] = []
         self.names: list[str] = []
-        self.terms: list[Terms] = []
+        self.weights: list[QuantizedWeights] = []
         self.replies: list[bytes] = []
-        self.values: list[NDArray[np.int64]] = []
+        self.sums: list[NDArray[np.int64]] = []
         self.plain = np.zeros(rows)
 
     def encrypt(self) -> None:
-        pairs = zip(self.tags, self.answers, strict=True)
+        pairs = zip(self.tags, self.indicators, strict=True)
         self.frames = [self.holder.encrypt(tags, answers, contract=_CONTRACT) for tags, answers in pairs]
 
-    def name(self) -> None:
+    def digest_batches(self) -> None:
         # The service names a batch when it charges it, so its worker does not.
-        self.names = [digest(frame) for frame in self.frames]
+        self.names = [frame_sha256(frame) for frame in self.frames]
 
-    def take_terms(self) -> None:
-        made = [self.trained.model.terms(texts, Detail.TOTAL) for texts in self.public]
-        self.terms = [Terms(one.columns, one.outputs, one.values, one.base) for one in made]
+    def make_weights(self) -> None:
+        made = [self.trained.model.score_weights(texts, ResultDetail.TOTAL) for texts in self.public]
+        self.weights = [QuantizedWeights(one.columns, one.outputs, one.weights, one.base) for one in made]
 
     def evaluate(self) -> None:
         self.replies = [self.evaluate_one(number) for number in range(len(self.frames))]
 
     def evaluate_one(self, number: int) -> bytes:
-        frame, terms, name = self.frames[number], self.terms[number], self.names[number]
-        return bureau.evaluate(self.context, frame, terms, self.params, _CONTRACT, sha256=name)
+        frame, terms, name = self.frames[number], self.weights[number], self.names[number]
+        return bureau.evaluate_batch(self.context, frame, terms, self.params, _CONTRACT, sha256=name)
 
     def decrypt(self) -> None:
         triples = zip(self.replies, self.frames, self.tags, strict=True)
-        self.values = [self.holder.decrypt(reply, rows=len(tags), batch=frame) for reply, frame, tags in triples]
+        self.sums = [self.holder.decrypt(reply, rows=len(tags), batch=frame) for reply, frame, tags in triples]
 
     def predict(self) -> None:
         self.plain = self.trained.booster.predict(self.features, raw_score=True, num_threads=1)
@@ -136,18 +138,18 @@ class _Parties:
     @property
     def largest_error(self) -> float:
         model = self.trained.model
-        scores = np.concatenate([values[0] for values in self.values]) * model.quantum + model.forest.intercept
+        scores = np.concatenate([values[0] for values in self.sums]) * model.quantum + model.forest.intercept
         return float(np.abs(scores - self.plain).max())
 
 
 def _measure_ours(
-    trained: Trained, asked: Firms, params: ParameterSet, passed: Callable[[int], None]
+    trained: TrainingResult, asked: SyntheticFirms, params: ParameterSet, passed: Callable[[int], None]
 ) -> dict[str, Any]:
-    parties, rows = _Parties(trained, asked, params), len(asked.label)
+    parties, rows = _InProcessParties(trained, asked, params), len(asked.label)
     steps = {
         "encrypt": parties.encrypt,
-        "name": parties.name,
-        "terms": parties.take_terms,
+        "name": parties.digest_batches,
+        "terms": parties.make_weights,
         "evaluate": parties.evaluate,
         "decrypt": parties.decrypt,
         "plain_lightgbm": parties.predict,
@@ -164,7 +166,7 @@ def _measure_ours(
         raise ShulabError(
             f"A score differs by {error:.1e}; the model says at most {bound:.1e}.", next_step="report this as a fault"
         )
-    terms, size = parties.terms[0], len(parties.tags[0])
+    terms, size = parties.weights[0], len(parties.tags[0])
     return {
         **{f"us_per_enterprise_{name}": round(seconds / rows * 1e6, 3) for name, seconds in least.items()},
         "bytes_up_per_enterprise": round(sum(map(len, parties.frames)) / rows, 1),
@@ -172,7 +174,7 @@ def _measure_ours(
         "bytes_context": len(parties.context),
         "max_abs_error": error,
         "error_bound": bound,
-        **floor_us(terms, params, size),
-        "evaluate_us_by_step": steps_us(lambda: parties.evaluate_one(0), size),
-        "binding_us_by_step": binding_us(terms, params, size),
+        **lower_bound_us(terms, params, size),
+        "evaluate_us_by_step": evaluation_steps_us(lambda: parties.evaluate_one(0), size),
+        "binding_us_by_step": binding_overhead_us(terms, params, size),
     }

@@ -13,25 +13,25 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lab.simulation.local_deployment import Service, Stage
-from lab.simulation.party_steps import Person, sign_in
-from lab.simulation.synthetic.register import ID, Town
+from lab.simulation.local_deployment import LocalDeployment, ServiceProcess
+from lab.simulation.party_steps import StaffMember, create_account_session
+from lab.simulation.synthetic.register import ID, SyntheticRegister
 from lab.tables.spreadsheet_csv import save_csv
 from lab.terms.contract.document import Purpose
 
-AGREED, OTHERWISE, TO_COME = 0.7, 0.1, 0.05
+CONSENTED_SHARE, OTHER_PURPOSE_SHARE, FUTURE_SHARE = 0.7, 0.1, 0.05
 """Shares of the town: consents that count now, those for another purpose, those that begin next year."""
-STEWARD = Person("steward-a", "数据部 Data", "steward")
+STEWARD = StaffMember("steward-a", "数据部 Data", "steward")
 
 
-def make_consents(town: Town, bank: str, purpose: Purpose, *, today: date | None = None) -> pl.DataFrame:
+def make_consents(town: SyntheticRegister, bank: str, purpose: Purpose, *, today: date | None = None) -> pl.DataFrame:
     """Consents of the town's enterprises to ``bank``, as a consent file has them; evidence is made up as well."""
     rng = np.random.default_rng([town.seed, 4])
     codes = town.register[ID].to_list()
     day = today or datetime.now(UTC).date()
     drawn = rng.random(len(codes))
     other = next(one for one in Purpose if one is not purpose)
-    kinds = np.searchsorted(np.cumsum([AGREED, OTHERWISE, TO_COME]), drawn, side="right")
+    kinds = np.searchsorted(np.cumsum([CONSENTED_SHARE, OTHER_PURPOSE_SHARE, FUTURE_SHARE]), drawn, side="right")
     begins = day - timedelta(days=1)
     lines = [
         (
@@ -48,15 +48,17 @@ def make_consents(town: Town, bank: str, purpose: Purpose, *, today: date | None
     return pl.DataFrame(lines, schema=["code", "bank", "purpose", "starts", "expires", "evidence"], orient="row")
 
 
-def count_agreed(consents: pl.DataFrame, purpose: Purpose, *, today: date | None = None) -> int:
+def count_valid_consents(consents: pl.DataFrame, purpose: Purpose, *, today: date | None = None) -> int:
     """How many of them count now for ``purpose``."""
     day = (today or datetime.now(UTC).date()).isoformat()
     return consents.filter((pl.col("purpose") == purpose.value) & (pl.col("starts") <= day)).height
 
 
-def bring_in(stage: Stage, service: Service, consents: pl.DataFrame, folder: Path) -> dict[str, Any]:
+def import_consents_as_steward(
+    stage: LocalDeployment, service: ServiceProcess, consents: pl.DataFrame, folder: Path
+) -> dict[str, Any]:
     """The steward's part: an account, a sign-in, and the file imported over the service; what the import says."""
     file = folder / "consents.csv"
     save_csv(consents, file)
-    session = sign_in(stage, service, STEWARD)
-    return stage.command("steward", "consent", "import", file, "--session", session)
+    session = create_account_session(stage, service, STEWARD)
+    return stage.run_command("steward", "consent", "import", file, "--session", session)

@@ -44,17 +44,17 @@ def _organisation_check(body: str) -> str:
     return "X" if check == 10 else str(check)
 
 
-def write_badly(codes: list[str], rng: np.random.Generator) -> tuple[list[str], list[str]]:
+def misspell_codes(codes: list[str], rng: np.random.Generator) -> tuple[list[str], list[str]]:
     """The codes as careless hands type them, and how each was spoilt.
 
     ``full-width`` and ``lower-case`` and ``spaced`` can be normalised without guessing; ``look-alike`` (a letter that
     the standard excludes) and ``check-digit`` cannot, and must be set aside by the reader.
     """
     ways: NDArray[np.str_] = rng.choice(["full-width", "lower-case", "spaced", "look-alike", "check-digit"], len(codes))
-    return [_spoil(code, str(way)) for code, way in zip(codes, ways, strict=True)], [str(way) for way in ways]
+    return [_misspell(code, str(way)) for code, way in zip(codes, ways, strict=True)], [str(way) for way in ways]
 
 
-def _spoil(code: str, way: str) -> str:
+def _misspell(code: str, way: str) -> str:
     match way:
         case "full-width":
             return "".join(chr(ord(character) + 0xFEE0) for character in code)

@@ -13,17 +13,17 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.simulation.synthetic.credit_codes import make_codes, write_badly
+from lab.simulation.synthetic.credit_codes import make_codes, misspell_codes
 from lab.simulation.synthetic.register import (
     ID,
     Floats,
-    Souls,
-    Town,
-    blank,
-    counts,
-    dictionary,
+    LatentTraits,
+    SyntheticRegister,
+    blank_missing,
+    draw_counts,
     draw_outcomes,
-    draw_souls,
+    draw_traits,
+    read_bundled_dictionary,
 )
 from lab.tables.spreadsheet_csv import save_csv
 
@@ -36,7 +36,7 @@ _OUTSIDE_START = 500_000_000  # codes of outsiders start here in the sequence of
 
 
 @dataclass(frozen=True)
-class Portfolio:
+class SyntheticPortfolio:
     """Clients (``uscc`` and 12 features, no label), the pilot (the same and ``default_12m``), and what is odd in them.
 
     ``outcomes`` is what will happen to each client row (0/1): nobody in the job sees it; it serves to judge scores.
@@ -46,7 +46,7 @@ class Portfolio:
     pilot: pl.DataFrame
     dictionary: str
     outcomes: NDArray[np.int8]
-    outside: int
+    outside_register: int
     repeated: int
     badly_written: dict[str, int]
 
@@ -59,7 +59,7 @@ class Portfolio:
         return folder / "portfolio.csv", folder / "pilot.csv"
 
 
-def make_portfolio(town: Town, rows: int, seed: int = 1) -> Portfolio:
+def make_synthetic_portfolio(town: SyntheticRegister, rows: int, seed: int = 1) -> SyntheticPortfolio:
     """A portfolio of ``rows`` rows over ``town``, and a pilot sample of other firms of the register."""
     rng = np.random.default_rng([seed, 2])
     order = rng.permutation(town.register.height)
@@ -71,13 +71,13 @@ def make_portfolio(town: Town, rows: int, seed: int = 1) -> Portfolio:
     codes = town.register[ID].to_list()
     known = [codes[i] for i in inside]
     strangers = make_codes(outside, start=_OUTSIDE_START, seed=town.seed)
-    client_souls = _join(town.souls.take(inside), draw_souls(outside, rng))
+    client_souls = _concatenate_traits(town.traits.take(inside), draw_traits(outside, rng))
     clients = pl.DataFrame({ID: known + strangers} | _features(client_souls, rng))
     outcomes = draw_outcomes(client_souls, rng)
 
     spoilt = rng.choice(len(clients), round(rows * _BADLY_WRITTEN), replace=False)
     written = clients[ID].to_list()
-    bad, ways = write_badly([written[i] for i in spoilt], rng)
+    bad, ways = misspell_codes([written[i] for i in spoilt], rng)
     for place, code in zip(spoilt, bad, strict=True):
         written[int(place)] = code
     clients = clients.with_columns(pl.Series(ID, written))
@@ -85,24 +85,24 @@ def make_portfolio(town: Town, rows: int, seed: int = 1) -> Portfolio:
     shuffled = rng.permutation(rows)
     everyone = np.concatenate([np.arange(len(clients)), again])[shuffled]
 
-    pilot_souls = town.souls.take(pilot)
-    return Portfolio(
+    pilot_souls = town.traits.take(pilot)
+    return SyntheticPortfolio(
         clients=clients[everyone],
         pilot=pl.DataFrame(
             {ID: [codes[i] for i in pilot]}
             | _features(pilot_souls, rng)
             | {LABEL: pl.Series(draw_outcomes(pilot_souls, rng))}
         ),
-        dictionary=dictionary("portfolio"),
+        dictionary=read_bundled_dictionary("portfolio"),
         outcomes=outcomes[everyone],
-        outside=outside,
+        outside_register=outside,
         repeated=repeated,
         badly_written=dict(Counter(ways)),
     )
 
 
-def _join(one: Souls, other: Souls) -> Souls:
-    return Souls(
+def _concatenate_traits(one: LatentTraits, other: LatentTraits) -> LatentTraits:
+    return LatentTraits(
         *(
             np.concatenate([getattr(one, f), getattr(other, f)])
             for f in ("public", "private", "size", "age", "industry")
@@ -110,7 +110,7 @@ def _join(one: Souls, other: Souls) -> Souls:
     )
 
 
-def _features(souls: Souls, rng: np.random.Generator) -> dict[str, pl.Series]:
+def _features(souls: LatentTraits, rng: np.random.Generator) -> dict[str, pl.Series]:
     weak, size, rows = souls.private, souls.size, len(souls.age)
 
     def noise(scale: float = 1.0) -> Floats:
@@ -123,20 +123,20 @@ def _features(souls: Souls, rng: np.random.Generator) -> dict[str, pl.Series]:
     payroll = rng.random(rows) < 1 / (1 + np.exp(0.5 + 0.35 * weak - 0.3 * size))
     borrows = rng.random(rows) < 0.7
     return {
-        "turnover_12m": blank(np.round(turnover, 2), lost(0.01)),
-        "turnover_growth": blank(np.round(np.clip(0.05 - 0.15 * weak + noise(0.45), -1, 9), 3), lost(0.05)),
-        "counterparties_12m": pl.Series(counts(rng, 2.6 + 0.6 * size - 0.1 * weak, 0.4)),
+        "turnover_12m": blank_missing(np.round(turnover, 2), lost(0.01)),
+        "turnover_growth": blank_missing(np.round(np.clip(0.05 - 0.15 * weak + noise(0.45), -1, 9), 3), lost(0.05)),
+        "counterparties_12m": pl.Series(draw_counts(rng, 2.6 + 0.6 * size - 0.1 * weak, 0.4)),
         "average_deposit": pl.Series(np.round(turnover * np.exp(-3.2 - 0.35 * weak + noise(0.8)), 2)),
-        "overdraft_days_12m": pl.Series(np.minimum(365, counts(rng, 0.2 + 0.6 * weak, 1.6))),
-        "loan_utilisation": blank(
+        "overdraft_days_12m": pl.Series(np.minimum(365, draw_counts(rng, 0.2 + 0.6 * weak, 1.6))),
+        "loan_utilisation": blank_missing(
             np.round(1 / (1 + np.exp(-(0.1 + 0.45 * weak + noise(1.1)))), 3), ~borrows | lost(0.01)
         ),
-        "overdue_count_24m": blank(counts(rng, -1.6 + 0.65 * weak, 1.2), ~borrows),
-        "bounced_payments_12m": pl.Series(counts(rng, -1.2 + 0.55 * weak, 1.2)),
+        "overdue_count_24m": blank_missing(draw_counts(rng, -1.6 + 0.65 * weak, 1.2), ~borrows),
+        "bounced_payments_12m": pl.Series(draw_counts(rng, -1.2 + 0.55 * weak, 1.2)),
         "months_as_client": pl.Series(
             np.minimum(np.round(souls.age * 12 * rng.beta(2.2, 1.6, rows)), 400).astype(np.int64)
         ),
-        "products_held": pl.Series(1 + counts(rng, 0.1 + 0.2 * size - 0.12 * weak, 0.3)),
+        "products_held": pl.Series(1 + draw_counts(rng, 0.1 + 0.2 * size - 0.12 * weak, 0.3)),
         "payroll_through_bank": pl.Series(np.where(payroll, "是", "否").tolist()),
-        "payroll_change": blank(np.round(np.clip(0.03 - 0.1 * weak + noise(0.25), -1, 5), 3), ~payroll),
+        "payroll_change": blank_missing(np.round(np.clip(0.03 - 0.1 * weak + noise(0.25), -1, 5), 3), ~payroll),
     }

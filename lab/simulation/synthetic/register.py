@@ -18,7 +18,7 @@ from lab.simulation.synthetic.credit_codes import make_codes
 from lab.tables.spreadsheet_csv import save_csv
 
 ID = "uscc"
-NOTICE = (
+MADE_UP_NOTICE = (
     "虚构数据：本文件夹中的企业、代码与数值均由程序生成，不对应任何真实企业。\n"
     "MADE-UP DATA: every enterprise, code and figure in this folder was generated; none belongs to a real enterprise.\n"
 )
@@ -45,7 +45,7 @@ _INDUSTRY_RISK = (0.05, -0.15, 0.0, 0.3, -0.2, -0.3, 0.1, 0.4, 0.1, 0.35, -0.05,
 
 
 @dataclass(frozen=True)
-class Souls:
+class LatentTraits:
     """What nobody sees: for each enterprise its weakness in public conduct and at its bank, size, and age in years."""
 
     public: Floats
@@ -54,34 +54,34 @@ class Souls:
     age: Floats
     industry: NDArray[np.int64]
 
-    def take(self, rows: NDArray[np.int64]) -> Souls:
+    def take(self, rows: NDArray[np.int64]) -> LatentTraits:
         """The enterprises at ``rows``."""
-        return Souls(self.public[rows], self.private[rows], self.size[rows], self.age[rows], self.industry[rows])
+        return LatentTraits(self.public[rows], self.private[rows], self.size[rows], self.age[rows], self.industry[rows])
 
 
 @dataclass(frozen=True)
-class Town:
+class SyntheticRegister:
     """A register (one row an enterprise: ``uscc`` and 28 items, text or numbers) with its dictionary as TOML text."""
 
     register: pl.DataFrame
     dictionary: str
-    souls: Souls
+    traits: LatentTraits
     seed: int
 
 
-def make_town(rows: int, seed: int = 1) -> Town:
+def make_synthetic_register(rows: int, seed: int = 1) -> SyntheticRegister:
     """A town of ``rows`` enterprises; the same seed gives the same town."""
     rng = np.random.default_rng([seed, 1])
-    souls = draw_souls(rows, rng)
+    souls = draw_traits(rows, rng)
     columns = {ID: pl.Series(make_codes(rows, seed=seed))} | _items(souls, rng)
-    return Town(pl.DataFrame(columns), dictionary("register"), souls, seed)
+    return SyntheticRegister(pl.DataFrame(columns), read_bundled_dictionary("register"), souls, seed)
 
 
-def draw_souls(rows: int, rng: np.random.Generator) -> Souls:
+def draw_traits(rows: int, rng: np.random.Generator) -> LatentTraits:
     """Latent standing of ``rows`` enterprises; public and private weakness correlate at about 0.25."""
     common, own_public, own_private = rng.normal(size=(3, rows))
     industry = rng.choice(len(_INDUSTRIES), rows, p=_INDUSTRY_SHARES)
-    return Souls(
+    return LatentTraits(
         public=0.5 * common + 0.866 * own_public + np.asarray(_INDUSTRY_RISK)[industry],
         private=0.5 * common + 0.866 * own_private,
         size=rng.normal(size=rows),
@@ -90,7 +90,7 @@ def draw_souls(rows: int, rng: np.random.Generator) -> Souls:
     )
 
 
-def draw_outcomes(souls: Souls, rng: np.random.Generator) -> NDArray[np.int8]:
+def draw_outcomes(souls: LatentTraits, rng: np.random.Generator) -> NDArray[np.int8]:
     """Whether each enterprise defaults within 12 months (0/1, about one in ten)."""
     young = np.exp(-souls.age / 3.0)
     strain = np.clip(souls.public, 0, None) * np.clip(souls.private, 0, None)
@@ -98,23 +98,23 @@ def draw_outcomes(souls: Souls, rng: np.random.Generator) -> NDArray[np.int8]:
     return np.asarray(rng.random(len(odds)) < 1 / (1 + np.exp(-odds)), dtype=np.int8)
 
 
-def dictionary(name: str) -> str:
+def read_bundled_dictionary(name: str) -> str:
     """The dictionary ``register`` or ``portfolio`` as TOML text."""
     return files("lab.simulation.synthetic").joinpath("words", f"{name}.toml").read_text(encoding="utf-8")
 
 
-def counts(rng: np.random.Generator, level: Floats, spread: float = 1.0) -> NDArray[np.int64]:
+def draw_counts(rng: np.random.Generator, level: Floats, spread: float = 1.0) -> NDArray[np.int64]:
     """Overdispersed counts with mean ``exp(level)``: most are nought and a few are many."""
     return np.asarray(rng.poisson(np.exp(level) * rng.gamma(1 / spread, spread, len(level))), dtype=np.int64)
 
 
-def blank(values: NDArray[np.generic] | list[str], missing: NDArray[np.bool_]) -> pl.Series:
+def blank_missing(values: NDArray[np.generic] | list[str], missing: NDArray[np.bool_]) -> pl.Series:
     """The values with ``missing`` ones removed."""
     series = pl.Series(values)
     return series.zip_with(pl.Series(~missing), pl.Series([None], dtype=series.dtype).new_from_index(0, len(series)))
 
 
-def _items(souls: Souls, rng: np.random.Generator) -> dict[str, pl.Series]:
+def _items(souls: LatentTraits, rng: np.random.Generator) -> dict[str, pl.Series]:
     weak, size, age, rows = souls.public, souls.size, souls.age, len(souls.age)
     small = 1 / (1 + np.exp(2.2 * (size + 0.9)))  # the smallest leave the fewest traces
 
@@ -133,46 +133,56 @@ def _items(souls: Souls, rng: np.random.Generator) -> dict[str, pl.Series]:
     rating = np.asarray(["D", "C", "M", "B", "A"])[np.digitize(rating_level, (-2.1, -1.3, -0.35, 1.1))]
     rating[age < 1.0] = "M"  # the level for newly established enterprises
     staff = np.maximum(1, np.exp(2.1 + 0.95 * size + noise(0.6))).astype(np.int64)
-    fined = counts(rng, -1.9 + 0.45 * weak + 0.2 * size)
-    sued = counts(rng, -1.4 + 0.6 * weak + 0.35 * size)
+    fined = draw_counts(rng, -1.9 + 0.45 * weak + 0.2 * size)
+    sued = draw_counts(rng, -1.4 + 0.6 * weak + 0.35 * size)
     return {
         "age_years": pl.Series(np.round(age, 1)),
-        "registered_capital": blank(np.round(capital, 1), lost(0.01)),
-        "paid_in_ratio": blank(np.round(1 / (1 + np.exp(-(0.3 - 0.4 * weak + noise(1.4)))), 2), lost(0.22)),
+        "registered_capital": blank_missing(np.round(capital, 1), lost(0.01)),
+        "paid_in_ratio": blank_missing(np.round(1 / (1 + np.exp(-(0.3 - 0.4 * weak + noise(1.4)))), 2), lost(0.22)),
         "enterprise_type": pl.Series(kinds.tolist()),
-        "industry": blank(np.asarray(_INDUSTRIES)[souls.industry].tolist(), lost(0.01)),
-        "representative_changes_3y": pl.Series(counts(rng, -1.5 + 0.35 * weak)),
-        "address_changes_3y": pl.Series(counts(rng, -1.2 + 0.1 * weak)),
-        "abnormal_listings_3y": pl.Series(counts(rng, -2.3 + 0.6 * weak + 0.5 * small)),
-        "tax_paid_12m": blank(np.round(tax, 2), lost(0.02, 0.10 * small)),
-        "tax_growth": blank(np.round(np.clip(0.06 - 0.16 * weak + noise(0.42), -1, 9), 3), lost(0.03, age < 2)),
-        "tax_arrears_24m": pl.Series(counts(rng, -1.7 + 0.75 * weak)),
-        "tax_credit_rating": blank(rating.tolist(), lost(0.04)),
-        "late_filings_12m": pl.Series(np.minimum(12, counts(rng, -1.3 + 0.5 * weak + 0.4 * small))),
-        "invoiced_12m": blank(np.round(invoiced, 2), lost(0.03, 0.12 * small)),
-        "invoice_gap_days": blank(np.minimum(365, counts(rng, 2.9 + 0.3 * weak - 0.5 * size, 0.6)), lost(0.05)),
-        "insured_headcount": blank(staff, lost(0.03, 0.15 * small)),
-        "headcount_change": blank(np.round(np.clip(0.02 - 0.11 * weak + noise(0.27), -1, 5), 3), lost(0.06, age < 1)),
-        "insurance_arrears_months": blank(np.minimum(24, counts(rng, -1.5 + 0.6 * weak)), lost(0.04)),
-        "housing_fund_ratio": blank(np.round(1 / (1 + np.exp(0.6 + 0.3 * weak - 0.6 * size + noise())), 2), lost(0.15)),
+        "industry": blank_missing(np.asarray(_INDUSTRIES)[souls.industry].tolist(), lost(0.01)),
+        "representative_changes_3y": pl.Series(draw_counts(rng, -1.5 + 0.35 * weak)),
+        "address_changes_3y": pl.Series(draw_counts(rng, -1.2 + 0.1 * weak)),
+        "abnormal_listings_3y": pl.Series(draw_counts(rng, -2.3 + 0.6 * weak + 0.5 * small)),
+        "tax_paid_12m": blank_missing(np.round(tax, 2), lost(0.02, 0.10 * small)),
+        "tax_growth": blank_missing(np.round(np.clip(0.06 - 0.16 * weak + noise(0.42), -1, 9), 3), lost(0.03, age < 2)),
+        "tax_arrears_24m": pl.Series(draw_counts(rng, -1.7 + 0.75 * weak)),
+        "tax_credit_rating": blank_missing(rating.tolist(), lost(0.04)),
+        "late_filings_12m": pl.Series(np.minimum(12, draw_counts(rng, -1.3 + 0.5 * weak + 0.4 * small))),
+        "invoiced_12m": blank_missing(np.round(invoiced, 2), lost(0.03, 0.12 * small)),
+        "invoice_gap_days": blank_missing(
+            np.minimum(365, draw_counts(rng, 2.9 + 0.3 * weak - 0.5 * size, 0.6)), lost(0.05)
+        ),
+        "insured_headcount": blank_missing(staff, lost(0.03, 0.15 * small)),
+        "headcount_change": blank_missing(
+            np.round(np.clip(0.02 - 0.11 * weak + noise(0.27), -1, 5), 3), lost(0.06, age < 1)
+        ),
+        "insurance_arrears_months": blank_missing(np.minimum(24, draw_counts(rng, -1.5 + 0.6 * weak)), lost(0.04)),
+        "housing_fund_ratio": blank_missing(
+            np.round(1 / (1 + np.exp(0.6 + 0.3 * weak - 0.6 * size + noise())), 2), lost(0.15)
+        ),
         "lawsuits_defendant_3y": pl.Series(sued),
         "enforcements_3y": pl.Series(rng.binomial(sued, 1 / (1 + np.exp(1.3 - 0.7 * weak))).astype(np.int64)),
         "penalties_3y": pl.Series(fined),
         "penalty_amount_3y": pl.Series(np.round(fined * np.exp(8.2 + noise(1.3)), 0)),
-        "permits_valid": pl.Series(counts(rng, 0.2 + 0.4 * size - 0.1 * weak, 0.5)),
-        "permits_lapsed": pl.Series(counts(rng, -1.4 + 0.25 * weak)),
-        "electricity_growth": blank(
+        "permits_valid": pl.Series(draw_counts(rng, 0.2 + 0.4 * size - 0.1 * weak, 0.5)),
+        "permits_lapsed": pl.Series(draw_counts(rng, -1.4 + 0.25 * weak)),
+        "electricity_growth": blank_missing(
             np.round(np.clip(0.03 - 0.13 * weak + noise(0.38), -1, 9), 3), lost(0.10, 0.2 * small)
         ),
-        "electricity_overdue_12m": blank(np.minimum(12, counts(rng, -1.4 + 0.5 * weak)), lost(0.10, 0.2 * small)),
-        "water_growth": blank(np.round(np.clip(0.02 - 0.06 * weak + noise(0.45), -1, 9), 3), lost(0.14, 0.2 * small)),
+        "electricity_overdue_12m": blank_missing(
+            np.minimum(12, draw_counts(rng, -1.4 + 0.5 * weak)), lost(0.10, 0.2 * small)
+        ),
+        "water_growth": blank_missing(
+            np.round(np.clip(0.02 - 0.06 * weak + noise(0.45), -1, 9), 3), lost(0.14, 0.2 * small)
+        ),
     }
 
 
-def write_town(town: Town, folder: Path) -> Path:
+def write_synthetic_register(town: SyntheticRegister, folder: Path) -> Path:
     """Write ``register.csv``, ``register.toml`` and the notice; the path of the first."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "MADE-UP.txt").write_text(NOTICE, encoding="utf-8")
+    (folder / "MADE-UP.txt").write_text(MADE_UP_NOTICE, encoding="utf-8")
     (folder / "register.toml").write_text(town.dictionary, encoding="utf-8")
     save_csv(town.register, folder / "register.csv")
     return folder / "register.csv"

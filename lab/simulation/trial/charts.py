@@ -10,16 +10,16 @@ import numpy as np
 from markupsafe import Markup
 from numpy.typing import NDArray
 
-from lab.terms.text.escaping import visible
+from lab.terms.text.escaping import escape_hidden
 
 Floats = NDArray[np.float64]
-INK, FAINT, RULE = "#1d2a33", "#6d7a83", "#d9dfe2"
+INK, FAINT, GRID_COLOUR = "#1d2a33", "#6d7a83", "#d9dfe2"
 GOOD, BAD = "#4f7f9b", "#c2553f"
 _CURVE_POINTS = 240  # finer than a printer draws at this size
 
 
 @dataclass(frozen=True)
-class Style:
+class CurveStyle:
     """How one model's curve looks: colour, width and dash."""
 
     colour: str
@@ -27,12 +27,12 @@ class Style:
     dash: str = ""
 
 
-STYLES: Mapping[str, Style] = {
-    "encrypted": Style("#0b6b63", 3.4),
-    "plain": Style("#10241f", 1.1, "2 4"),
-    "free": Style("#b98317", 1.6, "7 3"),
-    "bureau_only": Style("#4f7f9b"),
-    "bank_only": Style("#9a6b8d"),
+CURVE_STYLES: Mapping[str, CurveStyle] = {
+    "encrypted": CurveStyle("#0b6b63", 3.4),
+    "plain": CurveStyle("#10241f", 1.1, "2 4"),
+    "free": CurveStyle("#b98317", 1.6, "7 3"),
+    "bureau_only": CurveStyle("#4f7f9b"),
+    "bank_only": CurveStyle("#9a6b8d"),
 }
 
 
@@ -47,14 +47,14 @@ def roc_chart(curves: Mapping[str, tuple[Floats, Floats]]) -> Markup:
         if 0 < tick < 1:
             parts.append(_line(x, top, x, top + size) + _line(left, y, left + size, y))
     parts.append(
-        f'<line x1="{left}" y1="{top + size}" x2="{left + size}" y2="{top}" stroke="{RULE}" stroke-width="1.2"/>'
+        f'<line x1="{left}" y1="{top + size}" x2="{left + size}" y2="{top}" stroke="{GRID_COLOUR}" stroke-width="1.2"/>'
     )
-    for name, style in reversed(list(STYLES.items())):
+    for name, style in reversed(list(CURVE_STYLES.items())):
         if name == "plain" or name not in curves:
             continue
         parts.append(_curve(curves[name], style, left, top, size))
     if "plain" in curves:  # on top of the encrypted one, which it equals
-        parts.append(_curve(curves["plain"], STYLES["plain"], left, top, size))
+        parts.append(_curve(curves["plain"], CURVE_STYLES["plain"], left, top, size))
     parts.append(_text(left + size / 2, top + size + 34, "误报率 false positive rate", "middle"))
     parts.append(
         f'<text transform="translate(11 {top + size / 2}) rotate(-90)" text-anchor="middle" fill="{FAINT}">'
@@ -63,7 +63,7 @@ def roc_chart(curves: Mapping[str, tuple[Floats, Floats]]) -> Markup:
     return _svg(left + size + 10, top + size + 42, parts, "ROC")
 
 
-def score_chart(scores: Floats, labels: NDArray[np.int8], *, low: float = 300, high: float = 900) -> Markup:
+def score_histogram(scores: Floats, labels: NDArray[np.int8], *, low: float = 300, high: float = 900) -> Markup:
     """Two histograms of scores over one axis, each as shares of its own label value; bad ones in the other colour."""
     width, height, left, top = 714, 190, 8, 8
     edges = np.linspace(low, high, 41)
@@ -102,7 +102,7 @@ def bar_chart(rows: Sequence[tuple[str, float, str, str]], *, wide: int = 730, l
     return _svg(wide, 10 + 24 * len(rows), parts, "bars")
 
 
-def flow_chart(parts_of_whole: Sequence[tuple[str, int, str]], *, wide: int = 730) -> Markup:
+def stacked_bar(parts_of_whole: Sequence[tuple[str, int, str]], *, wide: int = 730) -> Markup:
     """One bar cut into parts that add up to the whole: rows of (label, count, colour), with a legend below."""
     whole = sum(count for _, count, _ in parts_of_whole) or 1
     drawn, x = [], 0.0
@@ -118,7 +118,7 @@ def flow_chart(parts_of_whole: Sequence[tuple[str, int, str]], *, wide: int = 73
     return _svg(wide, 52 + 20 * ((len(parts_of_whole) - 1) // 2), drawn, "rows")
 
 
-def swatch(style: Style) -> Markup:
+def curve_swatch(style: CurveStyle) -> Markup:
     """A short stroke in a model's style, for legends."""
     dash = f' stroke-dasharray="{style.dash}"' if style.dash else ""
     return Markup(
@@ -127,7 +127,7 @@ def swatch(style: Style) -> Markup:
     )
 
 
-def _curve(curve: tuple[Floats, Floats], style: Style, left: float, top: float, size: float) -> str:
+def _curve(curve: tuple[Floats, Floats], style: CurveStyle, left: float, top: float, size: float) -> str:
     false, true = curve
     # The most bent points matter, not equal steps: sample along the curve's length.
     length = np.concatenate([[0.0], np.cumsum(np.hypot(np.diff(false), np.diff(true)))])
@@ -142,15 +142,15 @@ def _curve(curve: tuple[Floats, Floats], style: Style, left: float, top: float, 
 
 
 def _frame(left: float, top: float, width: float, height: float) -> str:
-    return f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="{RULE}"/>'
+    return f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="{GRID_COLOUR}"/>'
 
 
 def _line(x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{RULE}" stroke-width="0.6"/>'
+    return f'<line x1="{x1}" y1="{y1}" x2="{x2}" y2="{y2}" stroke="{GRID_COLOUR}" stroke-width="0.6"/>'
 
 
 def _text(x: float, y: float, words: str, anchor: str, colour: str = FAINT) -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(visible(words))}</text>'
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{escape(escape_hidden(words))}</text>'
 
 
 def _end(first: bool) -> str:
@@ -158,7 +158,8 @@ def _end(first: bool) -> str:
 
 
 def _svg(width: float, height: float, parts: Sequence[str], title: str) -> Markup:
+    label = escape(escape_hidden(title))
     return Markup(
-        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img" aria-label="{escape(visible(title))}" '
+        f'<svg viewBox="0 0 {width:g} {height:g}" width="{width:g}" role="img" aria-label="{label}" '
         f'xmlns="http://www.w3.org/2000/svg">{"".join(parts)}</svg>'
     )

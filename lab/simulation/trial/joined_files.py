@@ -17,49 +17,49 @@ from numpy.typing import NDArray
 
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, Reason, normalise
+from lab.terms.identifiers import IdKind, RejectionReason, normalise_identifiers
 
 PILOT_SHARE = 0.7
 _LABELS = {"0": 0, "1": 1, "0.0": 0, "1.0": 1}
 
 
 @dataclass(frozen=True)
-class Side:
+class PartyFile:
     """One party's file: ``frame`` holds accepted rows (all text) in file order, ``codes`` their identifiers."""
 
     name: str
     rows: int
-    frame: pl.DataFrame
+    accepted_rows: pl.DataFrame
     codes: tuple[str, ...]
     columns: tuple[str, ...]
-    set_aside: dict[Reason, int]
-    raw: pl.DataFrame
+    set_aside: dict[RejectionReason, int]
+    all_rows: pl.DataFrame
 
     @property
     def features(self) -> pl.DataFrame:
         """The feature columns of the accepted rows."""
-        return self.frame.select(self.columns)
+        return self.accepted_rows.select(self.columns)
 
 
 @dataclass(frozen=True)
-class Pair:
+class JoinedFiles:
     """Both sides joined. Row numbers index the sides' accepted rows; ``pilot`` and ``rest`` index the joined rows."""
 
-    bureau: Side
-    bank: Side
+    bureau: PartyFile
+    bank: PartyFile
     bureau_rows: NDArray[np.int64]
     bank_rows: NDArray[np.int64]
     labels: NDArray[np.int8]
     pilot: NDArray[np.int64]
-    rest: NDArray[np.int64]
+    test: NDArray[np.int64]
     unlabelled: tuple[str, ...]
     warnings: tuple[tuple[str, str], ...]
 
-    def public(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+    def bureau_features(self, rows: NDArray[np.int64]) -> pl.DataFrame:
         """The bureau's features of joined ``rows``."""
         return self.bureau.features[self.bureau_rows[rows]]
 
-    def private(self, rows: NDArray[np.int64]) -> pl.DataFrame:
+    def bank_features(self, rows: NDArray[np.int64]) -> pl.DataFrame:
         """The bank's features of joined ``rows``."""
         return self.bank.features[self.bank_rows[rows]]
 
@@ -68,7 +68,7 @@ class Pair:
         return [self.bank.codes[i] for i in self.bank_rows[rows]]
 
 
-def read_pair(
+def read_joined_files(
     bureau: Path,
     bank: Path,
     *,
@@ -78,7 +78,7 @@ def read_pair(
     bureau_columns: Sequence[str] = (),
     bank_columns: Sequence[str] = (),
     seed: int = 1,
-) -> Pair:
+) -> JoinedFiles:
     """Read both files, join them by identifier and draw the pilot (70 % of the labelled rows, by label value).
 
     Raises ``InvalidInput`` when columns are missing, nothing joins, too little joins, or the label has one class.
@@ -95,18 +95,18 @@ def read_pair(
             next_step="check --id and --id-kind, and that both files write the identifiers alike",
         )
     bureau_rows, bank_rows = np.asarray(joined, dtype=np.int64).T
-    labels = _read_labels(portfolio.frame[label])[bank_rows]
+    labels = _read_labels(portfolio.accepted_rows[label])[bank_rows]
     known = np.flatnonzero(labels >= 0)
     blank = np.flatnonzero(labels < 0)
     pilot, rest = _split(labels, known, seed)
-    return Pair(
+    return JoinedFiles(
         bureau=register,
         bank=portfolio,
         bureau_rows=bureau_rows,
         bank_rows=bank_rows,
         labels=labels,
         pilot=pilot,
-        rest=rest,
+        test=rest,
         unlabelled=tuple(portfolio.codes[i] for i in bank_rows[blank]),
         warnings=tuple(warnings),
     )
@@ -121,7 +121,7 @@ def _read_side(
     left_out: Sequence[str],
     warnings: list[tuple[str, str]],
     wanted: Sequence[str] = (),
-) -> Side:
+) -> PartyFile:
     table = read_table(path)
     frame = table.frame
     absent = [column for column in (id_column, *wanted, *columns) if column not in frame.columns]
@@ -140,24 +140,24 @@ def _read_side(
     kept = [column for column in (columns or frame.columns) if column not in (id_column, *left_out)]
     if not kept:
         raise InvalidInput(f"Wanted at least one feature column in {path.name}; found none.", next_step="add columns")
-    read = normalise(frame[id_column].to_list(), id_kind)
+    read = normalise_identifiers(frame[id_column].to_list(), id_kind)
     first: dict[str, int] = {}
-    reasons: Counter[Reason] = Counter(entry.reason for entry in table.set_aside)
+    reasons: Counter[RejectionReason] = Counter(entry.reason for entry in table.rejected)
     for row, (code, reason) in enumerate(zip(read.codes, read.reasons, strict=True)):
         if code is None:
-            reasons[Reason(str(reason))] += 1
+            reasons[RejectionReason(str(reason))] += 1
         elif code in first:
-            reasons[Reason.DUPLICATE] += 1
+            reasons[RejectionReason.DUPLICATE] += 1
         else:
             first[code] = row
-    return Side(
+    return PartyFile(
         name=path.name,
         rows=table.rows,
-        frame=frame[list(first.values())] if first else frame.clear(),
+        accepted_rows=frame[list(first.values())] if first else frame.clear(),
         codes=tuple(first),
         columns=tuple(kept),
         set_aside=dict(reasons),
-        raw=frame,
+        all_rows=frame,
     )
 
 

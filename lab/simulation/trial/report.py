@@ -17,18 +17,27 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from lab.simulation.trial.charts import BAD, GOOD, STYLES, bar_chart, flow_chart, roc_chart, score_chart, swatch
-from lab.simulation.trial.score_metrics import Verdict
-from lab.terms.text.escaping import visible
+from lab.simulation.trial.charts import (
+    BAD,
+    CURVE_STYLES,
+    GOOD,
+    bar_chart,
+    curve_swatch,
+    roc_chart,
+    score_histogram,
+    stacked_bar,
+)
+from lab.simulation.trial.score_metrics import DiscriminationMetrics
+from lab.terms.text.escaping import escape_hidden
 
-MODELS: Mapping[str, tuple[str, str]] = {
+MODEL_LABELS: Mapping[str, tuple[str, str]] = {
     "encrypted": ("联合模型，密文评分", "joint model, scored encrypted"),
     "plain": ("同一模型，明文评分", "the same model in clear"),
     "free": ("不受约束的联合模型，明文", "unconstrained joint model, in clear"),
     "bureau_only": ("仅数据局数据", "bureau's data alone"),
     "bank_only": ("仅银行数据", "bank's data alone"),
 }
-STEPS: Mapping[str, tuple[str, str]] = {
+STEP_LABELS: Mapping[str, tuple[str, str]] = {
     "import": ("导入登记库", "import the register"),
     "train": ("训练模型", "train"),
     "match": ("隐私求交", "match"),
@@ -36,7 +45,7 @@ STEPS: Mapping[str, tuple[str, str]] = {
     "score": ("密文评分", "score"),
     "decrypt": ("银行解密", "decrypt"),
 }
-FIGURES: Mapping[str, tuple[str, str]] = {
+FIGURE_LABELS: Mapping[str, tuple[str, str]] = {
     "rows_bureau": ("数据局文件行数", "rows of the bureau's file"),
     "rows_bank": ("银行文件行数", "rows of the bank's file"),
     "matched": ("求交命中", "matched"),
@@ -68,10 +77,10 @@ class TrialReport:
     """All that the report shows. ``facts`` is the trial's JSON object; ``scores`` are on the 300 to 900 scale."""
 
     facts: Mapping[str, Any]
-    verdict: Verdict
+    metrics: DiscriminationMetrics
     scores: NDArray[np.float64]
     labels: NDArray[np.int8]
-    went: Sequence[tuple[str, int]]
+    row_outcomes: Sequence[tuple[str, int]]
     set_aside: Sequence[tuple[str, str, str, int]]
     warnings: Sequence[tuple[str, str]] = ()
     made_at: datetime = field(default_factory=lambda: datetime.now().astimezone())
@@ -84,29 +93,31 @@ def write_report(report: TrialReport, path: Path) -> Path:
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
-        finalize=lambda value: value if isinstance(value, Markup) or not isinstance(value, str) else visible(value),
+        finalize=lambda value: (
+            value if isinstance(value, Markup) or not isinstance(value, str) else escape_hidden(value)
+        ),
     )
     facts = report.facts
     page = environment.get_template("report.html.j2").render(
         facts=facts,
         made_at=report.made_at.strftime("%Y-%m-%d %H:%M"),
-        heads=_heads(facts),
-        roc=roc_chart(report.verdict.curves),
+        heads=_headline_figures(facts),
+        roc=roc_chart(report.metrics.curves),
         models=[
             {
                 "zh": zh,
                 "en": en,
-                "swatch": swatch(STYLES[name]),
+                "swatch": curve_swatch(CURVE_STYLES[name]),
                 "main": name == "encrypted",
-                "auc": figure(report.verdict.auc.get(name)),
-                "ks": figure(report.verdict.ks.get(name)),
+                "auc": format_rate(report.metrics.auc.get(name)),
+                "ks": format_rate(report.metrics.ks.get(name)),
             }
-            for name, (zh, en) in MODELS.items()
+            for name, (zh, en) in MODEL_LABELS.items()
         ],
-        distribution=score_chart(report.scores, report.labels) if len(report.scores) else "",
+        distribution=score_histogram(report.scores, report.labels) if len(report.scores) else "",
         good=GOOD,
         bad=BAD,
-        exact=_exactness(facts),
+        exact=_exactness_text(facts),
         seconds=bar_chart(
             [
                 (
@@ -115,23 +126,23 @@ def write_report(report: TrialReport, path: Path) -> Path:
                     f"{facts['seconds'].get(step, 0):.2f} s",
                     "#0b6b63",
                 )
-                for step, (zh, en) in STEPS.items()
+                for step, (zh, en) in STEP_LABELS.items()
             ]
         ),
         volumes=_size_bars(facts, ("bytes_up", "bytes_down"), "#4f7f9b"),
         memory=_size_bars(facts, ("peak_rss_bureau", "peak_rss_bank"), "#9fb0b7"),
-        flow=flow_chart(
+        flow=stacked_bar(
             [
                 (name, count, colour)
-                for (name, count), colour in zip(report.went, _FLOW_COLOURS, strict=False)
-                if count or name == report.went[0][0]
+                for (name, count), colour in zip(report.row_outcomes, _FLOW_COLOURS, strict=False)
+                if count or name == report.row_outcomes[0][0]
             ]
         ),
         set_aside=[
             {"side": side, "zh": zh, "en": en, "count": f"{count:,}"} for side, zh, en, count in report.set_aside
         ],
         warnings=report.warnings,
-        figures=[{"zh": FIGURES[key][0], "key": key, "value": _value(key, facts[key])} for key in FIGURES],
+        figures=[{"zh": FIGURE_LABELS[key][0], "key": key, "value": _value(key, facts[key])} for key in FIGURE_LABELS],
         version=_version(),
     )
     path.write_text(page, encoding="utf-8")
@@ -145,40 +156,42 @@ def draw_report(report: TrialReport) -> RenderableType:
     models.add_column("模型 model", overflow="fold")
     for column in ("AUC", "KS"):
         models.add_column(column, justify="right", overflow="fold")
-    for name, (zh, en) in MODELS.items():
+    for name, (zh, en) in MODEL_LABELS.items():
         style = "bold green" if name == "encrypted" else ""
-        row = (figure(report.verdict.auc.get(name)), figure(report.verdict.ks.get(name)))
+        row = (format_rate(report.metrics.auc.get(name)), format_rate(report.metrics.ks.get(name)))
         models.add_row(Text(f"{zh} {en}"), *row, style=style)
     figures = Table(title="数字 figures", title_justify="left", show_header=False)
     figures.add_column(overflow="fold")
     figures.add_column(justify="right", overflow="fold")
-    for key, (zh, en) in FIGURES.items():
+    for key, (zh, en) in FIGURE_LABELS.items():
         if not key.startswith("auc_"):
-            figures.add_row(f"{zh} {en}", Text(visible(_value(key, facts[key]))))
-    for step, (zh, en) in STEPS.items():
+            figures.add_row(f"{zh} {en}", Text(escape_hidden(_value(key, facts[key]))))
+    for step, (zh, en) in STEP_LABELS.items():
         figures.add_row(f"{zh} {en}", f"{facts['seconds'].get(step, 0):.2f} s")
     figures.add_row("合计 total", f"{facts['seconds']['total']:.1f} s")
     notes = [
-        Text(visible(f"搁置 set aside · {side}: {count:,} 行 rows: {zh} {en}"))
+        Text(escape_hidden(f"搁置 set aside · {side}: {count:,} 行 rows: {zh} {en}"))
         for side, zh, en, count in report.set_aside
     ]
-    notes += [Text(visible(f"注意 note · {zh} {en}"), style="yellow") for zh, en in report.warnings]
+    notes += [Text(escape_hidden(f"注意 note · {zh} {en}"), style="yellow") for zh, en in report.warnings]
     return Group(models, figures, *notes)
 
 
 def _size_bars(facts: Mapping[str, Any], keys: Sequence[str], colour: str) -> Markup:
-    return bar_chart([(" ".join(FIGURES[key]), float(facts[key] or 0), size(facts[key]), colour) for key in keys])
+    return bar_chart(
+        [(" ".join(FIGURE_LABELS[key]), float(facts[key] or 0), format_bytes(facts[key]), colour) for key in keys]
+    )
 
 
 _FLOW_COLOURS = ("#0b6b63", "#8fb8b3", "#b9c4c9", "#dfe4e6", "#b98317")
 
 
-def figure(value: float | None, digits: int = 4) -> str:
+def format_rate(value: float | None, digits: int = 4) -> str:
     """A rate for a reader; a dash where there is none."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
-def size(count: float | None) -> str:
+def format_bytes(count: float | None) -> str:
     """Bytes for a reader, in powers of 1,000."""
     if count is None:
         return "–"
@@ -191,30 +204,30 @@ def size(count: float | None) -> str:
 
 def _value(key: str, value: Any) -> str:
     if key in _BYTES:
-        return size(value)
+        return format_bytes(value)
     if key == "max_abs_score_error":
         return "–" if value is None else f"{value:.2e}"
     if isinstance(value, float) or value is None:
-        return figure(value)
+        return format_rate(value)
     return f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def _heads(facts: Mapping[str, Any]) -> list[dict[str, str]]:
+def _headline_figures(facts: Mapping[str, Any]) -> list[dict[str, str]]:
     joint, bank = facts["auc_encrypted"], facts["auc_bank_only"]
     gain = "–" if joint is None or bank is None else f"{joint - bank:+.4f}"
     return [
-        {"value": figure(joint), "zh": "密文评分 AUC", "en": "AUC, scored encrypted"},
+        {"value": format_rate(joint), "zh": "密文评分 AUC", "en": "AUC, scored encrypted"},
         {"value": gain, "zh": "较仅用银行数据", "en": "against the bank's data alone"},
         {"value": f"{facts['matched']:,}", "zh": "求交命中企业", "en": "enterprises matched"},
         {"value": f"{facts['seconds']['total']:.0f} s", "zh": "全程用时", "en": "for everything"},
     ]
 
 
-def _exactness(facts: Mapping[str, Any]) -> dict[str, str]:
+def _exactness_text(facts: Mapping[str, Any]) -> dict[str, str]:
     gap = facts["max_abs_score_error"]
     if gap is None:
         return {"zh": "没有可比较的评分。", "en": "There was no score to compare."}
-    encrypted, plain = figure(facts["auc_encrypted"], 6), figure(facts["auc_plain"], 6)
+    encrypted, plain = format_rate(facts["auc_encrypted"], 6), format_rate(facts["auc_plain"], 6)
     return {
         "zh": f"对 {facts['scored']:,} 户逐户比较：密文评分与明文评分的原始分最大相差 {gap:.2e}；"
         f"AUC 分别为 {encrypted} 与 {plain}。差异只来自取整，不来自加密。",

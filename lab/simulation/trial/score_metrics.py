@@ -14,7 +14,7 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DiscriminationMetrics:
     """What the test rows say of each model: ``auc`` and ``ks`` are None where they hold one class, or no row."""
 
     auc: dict[str, float | None]
@@ -22,11 +22,11 @@ class Verdict:
     curves: dict[str, tuple[Floats, Floats]]
 
 
-def judge(labels: NDArray[np.int8], scores: Mapping[str, Floats]) -> Verdict:
+def measure_discrimination(labels: NDArray[np.int8], scores: Mapping[str, Floats]) -> DiscriminationMetrics:
     """Judge each model's raw scores (higher: riskier) of the same rows, [rows], against 0/1 labels, [rows]."""
     if len(np.unique(labels)) < 2:
         nothing: dict[str, float | None] = dict.fromkeys(scores)
-        return Verdict(nothing, dict(nothing), {})
+        return DiscriminationMetrics(nothing, dict(nothing), {})
     auc: dict[str, float | None] = {}
     ks: dict[str, float | None] = {}
     curves: dict[str, tuple[Floats, Floats]] = {}
@@ -35,9 +35,9 @@ def judge(labels: NDArray[np.int8], scores: Mapping[str, Floats]) -> Verdict:
         auc[name] = float(area(false, true))
         ks[name] = float(np.max(true - false))
         curves[name] = (np.asarray(false, dtype=np.float64), np.asarray(true, dtype=np.float64))
-    return Verdict(auc, ks, curves)
+    return DiscriminationMetrics(auc, ks, curves)
 
 
-def largest_gap(one: Floats, other: Floats) -> float | None:
+def max_abs_difference(one: Floats, other: Floats) -> float | None:
     """Largest absolute difference of two score arrays; None when they are empty."""
     return float(np.max(np.abs(one - other))) if len(one) else None

@@ -17,26 +17,34 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.simulation.local_deployment import Stage
-from lab.simulation.party_steps import Cast, FamilyName, Interactions, agree, import_register, score, set_up_bureau
-from lab.simulation.trial.joined_files import Pair, read_pair
+from lab.simulation.local_deployment import LocalDeployment
+from lab.simulation.party_steps import (
+    FamilyName,
+    Interactions,
+    PartyNames,
+    conclude_contract,
+    import_register,
+    run_scoring_job,
+    set_up_bureau,
+)
+from lab.simulation.trial.joined_files import JoinedFiles, read_joined_files
 from lab.simulation.trial.report import TrialReport
-from lab.simulation.trial.score_metrics import Floats, judge, largest_gap
+from lab.simulation.trial.score_metrics import Floats, max_abs_difference, measure_discrimination
 from lab.tables.spreadsheet_csv import save_csv
-from lab.terms.contract.document import Detail, Purpose
+from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.errors import ShulabError
 from lab.terms.identifiers import IdKind
 from lab.terms.progress import SILENT, Progress
-from models.bureau.serialization import save
-from models.bureau.training.trainer import Trained, check_label, fit_plain, train
-from models.shared.features import encode
+from models.bureau.serialization import save_model
+from models.bureau.training.trainer import TrainingResult, fit_baseline, train_model, validate_label
+from models.shared.features import encode_features
 
-CAST = Cast(bureau="试算数据局 Trial bureau", bank="试算银行 Trial bank")
+TRIAL_PARTIES = PartyNames(bureau="试算数据局 Trial bureau", bank="试算银行 Trial bank")
 MODEL = "trial"
 
 
 @dataclass(frozen=True)
-class Plan:
+class TrialSettings:
     """What is asked for. ``columns`` restrict a side to those features; empty means all."""
 
     bureau: Path
@@ -53,14 +61,14 @@ class Plan:
     seed: int = 1
 
 
-def run_trial(plan: Plan, *, show: bool = True, progress: Progress = SILENT) -> TrialReport:
+def run_trial(plan: TrialSettings, *, show: bool = True, progress: Progress = SILENT) -> TrialReport:
     """Run the trial in ``plan.out``; its figures are ``report.facts``.
 
     Raises ``InvalidInput`` when the files cannot be used (nothing joins, too few rows, one class, columns missing),
     ``Conflict`` when ``plan.out`` holds an earlier run, and whatever a party's command reports.
     """
     begun = time.perf_counter()
-    pair = read_pair(
+    pair = read_joined_files(
         plan.bureau,
         plan.bank,
         id_column=plan.id_column,
@@ -70,26 +78,26 @@ def run_trial(plan: Plan, *, show: bool = True, progress: Progress = SILENT) -> 
         bank_columns=plan.bank_columns,
         seed=plan.seed,
     )
-    check_label(pair.labels[pair.pilot], pair.public(pair.pilot), pair.private(pair.pilot))
-    stage = Stage(plan.out, show=show)
+    validate_label(pair.labels[pair.pilot], pair.bureau_features(pair.pilot), pair.bank_features(pair.pilot))
+    stage = LocalDeployment(plan.out, show_progress=show)
     stage.prepare()
-    set_up_bureau(stage, CAST)
+    set_up_bureau(stage, TRIAL_PARTIES)
     seconds: dict[str, float] = {}
-    with _Lap(seconds, "import"):
-        everything = len(pair.bureau.columns) == pair.bureau.raw.width - 1
+    with _BlockTimer(seconds, "import"):
+        everything = len(pair.bureau.columns) == pair.bureau.all_rows.width - 1
         columns = () if everything else pair.bureau.columns
         import_register(stage, plan.bureau, id_column=plan.id_column, id_kind=plan.id_kind, columns=columns)
-    with _Lap(seconds, "train"):
+    with _BlockTimer(seconds, "train"):
         trained = _train(plan, pair, progress)
     manifest, peak_bureau = _score(plan, stage, pair, trained)
     seconds |= {step: float(manifest["seconds"][step]) for step in ("match", "encrypt", "score", "decrypt")}
-    return _compare(plan, pair, trained, manifest, peak_bureau, seconds, begun)
+    return _build_report(plan, pair, trained, manifest, peak_bureau, seconds, begun)
 
 
-def _train(plan: Plan, pair: Pair, progress: Progress) -> Trained:
-    return train(
-        pair.public(pair.pilot),
-        pair.private(pair.pilot),
+def _train(plan: TrialSettings, pair: JoinedFiles, progress: Progress) -> TrainingResult:
+    return train_model(
+        pair.bureau_features(pair.pilot),
+        pair.bank_features(pair.pilot),
         pair.labels[pair.pilot],
         family=plan.family,
         interactions=plan.interactions,
@@ -100,24 +108,26 @@ def _train(plan: Plan, pair: Pair, progress: Progress) -> Trained:
     )
 
 
-def _score(plan: Plan, stage: Stage, pair: Pair, trained: Trained) -> tuple[dict[str, Any], int]:
+def _score(
+    plan: TrialSettings, stage: LocalDeployment, pair: JoinedFiles, trained: TrainingResult
+) -> tuple[dict[str, Any], int]:
     """Everything between the two processes; the bank's manifest and the bureau's peak memory in bytes."""
-    save(trained.model, plan.out / "model.json")
-    stage.command("model", "publish", "--file", plan.out / "model.json", "--home", stage.bureau)
+    save_model(trained.model, plan.out / "model.json")
+    stage.run_command("model", "publish", "--file", plan.out / "model.json", "--home", stage.bureau_home)
     portfolio, skip = _write_portfolio(plan, pair)
-    detail = Detail.DIMENSIONS if trained.model.interactions == "free" else Detail.FULL
-    with stage.service() as service:
-        contract = agree(
+    detail = ResultDetail.DIMENSIONS if trained.model.interactions == "free" else ResultDetail.FULL
+    with stage.run_service() as service:
+        contract = conclude_contract(
             stage,
             service,
-            CAST,
+            TRIAL_PARTIES,
             model=f"{trained.model.name}@{trained.model.version}",
             detail=detail,
             engine=plan.engine,
             purpose=Purpose.RESEARCH,
             identifiers=len(pair.bank.codes),
         )
-        manifest = score(
+        manifest = run_scoring_job(
             stage,
             service,
             portfolio,
@@ -129,10 +139,10 @@ def _score(plan: Plan, stage: Stage, pair: Pair, trained: Trained) -> tuple[dict
     return manifest, service.peak_rss
 
 
-def _write_portfolio(plan: Plan, pair: Pair) -> tuple[Path, Path]:
+def _write_portfolio(plan: TrialSettings, pair: JoinedFiles) -> tuple[Path, Path]:
     """The bank's whole file without its label, identifiers as written; and the codes that are not to be scored."""
     portfolio, skip = plan.out / "portfolio.csv", plan.out / "not-to-score.csv"
-    save_csv(pair.bank.raw.select(plan.id_column, *pair.bank.columns), portfolio)
+    save_csv(pair.bank.all_rows.select(plan.id_column, *pair.bank.columns), portfolio)
     codes = [*pair.codes(pair.pilot), *pair.unlabelled]
     save_csv(pl.DataFrame({"code": pl.Series(codes, dtype=pl.String)}), skip)
     return portfolio, skip
@@ -152,41 +162,43 @@ def _read_scores(path: Path, codes: list[str]) -> tuple[Floats, Floats]:
     return found["raw"].to_numpy().astype(np.float64), found["score"].to_numpy().astype(np.float64)
 
 
-def _plain_scores(plan: Plan, pair: Pair, trained: Trained) -> dict[str, Floats]:
+def _plain_scores(plan: TrialSettings, pair: JoinedFiles, trained: TrainingResult) -> dict[str, Floats]:
     """Raw scores in clear of the test rows, by model."""
-    labels, pilot, rest = pair.labels[pair.pilot], pair.pilot, pair.rest
-    taught = pair.public(pilot), pair.private(pilot), labels
-    asked = pair.public(rest), pair.private(rest)
+    labels, pilot, rest = pair.labels[pair.pilot], pair.pilot, pair.test
+    taught = pair.bureau_features(pilot), pair.bank_features(pilot), labels
+    asked = pair.bureau_features(rest), pair.bank_features(rest)
     rivals = {
-        "bank_only": fit_plain(*taught, parties=("bank",), family=plan.family, seed=plan.seed),
-        "bureau_only": fit_plain(*taught, parties=("bureau",), family=plan.family, seed=plan.seed),
-        "free": fit_plain(*taught, seed=plan.seed),
+        "bank_only": fit_baseline(*taught, parties=("bank",), family=plan.family, seed=plan.seed),
+        "bureau_only": fit_baseline(*taught, parties=("bureau",), family=plan.family, seed=plan.seed),
+        "free": fit_baseline(*taught, seed=plan.seed),
     }
     model = trained.model
     if trained.booster is None:
         plain = model.raw_scores(*asked)
     else:  # LightGBM itself, so that our own reading of its trees is checked too
-        inputs = np.hstack([encode(asked[0], model.public_features), encode(asked[1], model.bank_features)])
+        inputs = np.hstack(
+            [encode_features(asked[0], model.public_features), encode_features(asked[1], model.bank_features)]
+        )
         plain = (
             np.asarray(trained.booster.predict(inputs, raw_score=True), dtype=np.float64) if len(rest) else np.zeros(0)
         )
     return {"plain": plain} | {name: rival.raw_scores(*asked) for name, rival in rivals.items()}
 
 
-def _compare(
-    plan: Plan,
-    pair: Pair,
-    trained: Trained,
+def _build_report(
+    plan: TrialSettings,
+    pair: JoinedFiles,
+    trained: TrainingResult,
     manifest: dict[str, Any],
     peak_bureau: int,
     seconds: dict[str, float],
     begun: float,
 ) -> TrialReport:
-    raw, points = _read_scores(plan.out / "scores.parquet", pair.codes(pair.rest))
+    raw, points = _read_scores(plan.out / "scores.parquet", pair.codes(pair.test))
     scores = {"encrypted": raw} | _plain_scores(plan, pair, trained)
-    labels: NDArray[np.int8] = pair.labels[pair.rest]
-    verdict = judge(labels, scores)
-    gap, bound = largest_gap(raw, scores["plain"]), trained.model.error_bound
+    labels: NDArray[np.int8] = pair.labels[pair.test]
+    verdict = measure_discrimination(labels, scores)
+    gap, bound = max_abs_difference(raw, scores["plain"]), trained.model.error_bound
     facts: dict[str, Any] = {
         "bureau_file": pair.bureau.name,
         "bank_file": pair.bank.name,
@@ -225,10 +237,10 @@ def _compare(
     aside = sum(pair.bank.set_aside.values())
     return TrialReport(
         facts=facts,
-        verdict=verdict,
+        metrics=verdict,
         scores=points,
         labels=labels,
-        went=[
+        row_outcomes=[
             ("密文评分 scored encrypted", manifest["scored"]),
             ("试点样本，用于训练 pilot, trained on", len(pair.pilot)),
             ("登记库中没有 not in the register", len(pair.bank.codes) - manifest["matched"]),
@@ -245,7 +257,12 @@ def _compare(
 
 
 def _warnings(
-    pair: Pair, trained: Trained, auc: float | None, gap: float | None, bound: float, manifest: dict[str, Any]
+    pair: JoinedFiles,
+    trained: TrainingResult,
+    auc: float | None,
+    gap: float | None,
+    bound: float,
+    manifest: dict[str, Any],
 ) -> list[tuple[str, str]]:
     warnings = list(pair.warnings)
     if auc is None:
@@ -281,7 +298,7 @@ def _warnings(
     return warnings
 
 
-class _Lap:
+class _BlockTimer:
     """Adds the seconds of a block under a name."""
 
     def __init__(self, seconds: dict[str, float], name: str) -> None:

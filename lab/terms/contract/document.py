@@ -18,12 +18,12 @@ from typing import Annotated, Literal
 import rfc8785
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
-from lab.terms.errors import InvalidInput, NotAuthentic, Refused
-from lab.terms.field_types import Count, FrozenDocument, Hex32, Name, Slug
+from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic
+from lab.terms.field_types import FrozenDocument, Hex32, Name, PositiveCount, Slug
 from lab.terms.keys.party import Party
 from lab.terms.keys.signature import verify_signature
-from lab.terms.text.escaping import hidden, name_of
-from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.text.escaping import describe_character, find_hidden
+from lab.terms.witnessing.quorum import WitnessQuorum
 
 SCHEMA = "shulab-contract/2"
 
@@ -54,11 +54,11 @@ class Operation(StrEnum):
     RESEARCH_RUN = "research-run"
 
 
-class Detail(StrEnum):
+class ResultDetail(StrEnum):
     """How fine a reply is. Every finer form adds up to the total exactly; each gives a dishonest bank more equations.
 
-    ``TOTAL``: one number an enterprise. ``DIMENSIONS``: a subtotal for each dimension. ``FEATURES``: a subtotal for
-    each bank feature, and what the public records alone add. ``FULL``: dimension subtotals and feature subtotals.
+    ``TOTAL_OUTPUT``: one number an enterprise. ``DIMENSIONS``: a subtotal for each dimension. ``FEATURES``: a subtotal
+    for each bank feature, and what the public records alone add. ``FULL``: dimension subtotals and feature subtotals.
     """
 
     TOTAL = "total"
@@ -86,7 +86,7 @@ class ReleaseForm(StrEnum):
         return order.index(wanted) <= order.index(self)
 
 
-class Item(FrozenDocument):
+class ContractItem(FrozenDocument):
     """A catalogue item (by code) and the form in which it may be used."""
 
     code: Annotated[str, Field(min_length=1, max_length=100)]
@@ -102,17 +102,17 @@ class Ceilings(FrozenDocument):
     ``precision``: the smallest step between two replies, in the model's quanta (1: as the model computes).
     """
 
-    identifiers: Count = 1_000_000
-    identifiers_per_match: Count = 100_000
-    scores_per_enterprise: Count = 100
+    identifiers: PositiveCount = 1_000_000
+    identifiers_per_match: PositiveCount = 100_000
+    scores_per_enterprise: PositiveCount = 100
     period_days: Annotated[int, Field(ge=1, le=3660)] = 365
-    jobs_per_day: Count = 100
-    rows_per_job: Count = 1_000_000
+    jobs_per_day: PositiveCount = 100
+    rows_per_job: PositiveCount = 1_000_000
     rows_per_batch: Annotated[int, Field(ge=1, le=8192)] = 8192
     precision: Annotated[int, Field(ge=1, le=1_000_000)] = 1
 
 
-class ConsentTerms(FrozenDocument):
+class ConsentClause(FrozenDocument):
     """Whether the enterprise itself must have agreed, and why, or why not."""
 
     required: bool = False
@@ -120,11 +120,11 @@ class ConsentTerms(FrozenDocument):
     """As it stands, nobody gave a reason: a draft then says it by what may be asked for."""
 
 
-class ModelTerms(FrozenDocument):
+class PinnedModel(FrozenDocument):
     """A model version the contract allows; ``sheet_sha256`` pins what the bank is told of it."""
 
     name: Slug
-    version: Count
+    version: PositiveCount
     sheet_sha256: Hex32
 
     def __str__(self) -> str:
@@ -136,25 +136,25 @@ class Contract(FrozenDocument):
 
     schema_: Annotated[Literal["shulab-contract/2"], Field(alias="schema")] = "shulab-contract/2"
     id: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{3,63}$")]
-    version: Count = 1
+    version: PositiveCount = 1
     bureau: Party
     bank: Party
     purpose: Purpose
     recipients: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
     """Who in the bank may receive results: departments or systems by name."""
-    items: tuple[Item, ...]
+    items: tuple[ContractItem, ...]
     operations: tuple[Operation, ...]
-    detail: Detail
-    models: Annotated[tuple[ModelTerms, ...], Field(min_length=1, max_length=20)]
+    detail: ResultDetail
+    models: Annotated[tuple[PinnedModel, ...], Field(min_length=1, max_length=20)]
     """Model versions allowed; the first is the one meant when a job names none."""
     id_kind: Literal["uscc", "opaque"]
     engine: Slug
     parameters: Slug
     ceilings: Ceilings
-    consent: ConsentTerms = ConsentTerms()
+    consent: ConsentClause = ConsentClause()
     retention_days: Annotated[int, Field(ge=1, le=36_600)] = 365
     """How long either side may keep what a job left with it."""
-    witnesses: WitnessTerms | None = None
+    witnesses: WitnessQuorum | None = None
     """Who cosigns the bureau's ledger; none: a ledger made for one bank is not found out by receipts."""
     starts: AwareDatetime
     expires: AwareDatetime
@@ -171,25 +171,25 @@ class Contract(FrozenDocument):
             raise ValueError("a contract names each item once")
         if len({str(model) for model in self.models}) != len(self.models):
             raise ValueError("a contract names each model version once")
-        if self.detail is not Detail.TOTAL and Operation.PORTRAIT not in self.operations:
+        if self.detail is not ResultDetail.TOTAL and Operation.PORTRAIT not in self.operations:
             raise ValueError("replies finer than totals need the operation portrait")
         keys = {party.public_key for party in self.witnesses.parties} if self.witnesses is not None else set()
         if keys & {self.bureau.public_key, self.bank.public_key}:
             raise ValueError("a witness has a key of its own, neither the bureau's nor the bank's")
         return self
 
-    def model(self, name: str | None = None, version: int | None = None) -> ModelTerms:
-        """The model version named, or the first; raises ``Refused`` (term: models) if it is not allowed."""
+    def find_model(self, name: str | None = None, version: int | None = None) -> PinnedModel:
+        """The model version named, or the first; raises ``NotAllowed`` (term: models) if it is not allowed."""
         for model in self.models:
             if (name is None or model.name == name) and (version is None or model.version == version):
                 return model
         allowed = ", ".join(str(model) for model in self.models)
-        raise Refused(
+        raise NotAllowed(
             f"Contract {self.id} allows the models {allowed}; another was asked for (term: models).",
             next_step="name one of these, or ask the bureau to amend the contract",
         )
 
-    def texts(self) -> Iterator[tuple[str, str]]:
+    def free_texts(self) -> Iterator[tuple[str, str]]:
         """Every text that somebody chose freely, by its term."""
         yield "bureau", self.bureau.name
         yield "bank", self.bank.name
@@ -201,20 +201,21 @@ class Contract(FrozenDocument):
         for witness in self.witnesses.parties if self.witnesses else ():
             yield "witnesses", witness.name
 
-    def check_texts(self) -> None:
+    def check_free_texts(self) -> None:
         """Raise ``InvalidInput``, naming term and character, if a text hides something (``lab.terms.text.escaping``):
         who signs must be able to see all that is signed."""
-        for term, text in self.texts():
-            char = hidden(text)
+        for term, text in self.free_texts():
+            char = find_hidden(text)
             if char:
                 place = " at an end or twice in a row" if char == " " else ""
                 raise InvalidInput(
-                    f"Wanted texts of which everything is seen; contract {self.id} holds {name_of(char)}{place} "
+                    f"Wanted texts of which everything is seen; contract {self.id} holds "
+                    f"{describe_character(char)}{place} "
                     f"in its term {term}.",
                     next_step="have it drafted anew without that character",
                 )
 
-    def canonical(self) -> bytes:
+    def canonical_bytes(self) -> bytes:
         """The bytes that are signed: RFC 8785 of the document; a term ``witnesses`` that names none is left out, so a
         contract from before there was one has the bytes that it had."""
         document = self.model_dump(mode="json", by_alias=True)
@@ -230,7 +231,7 @@ class Contract(FrozenDocument):
     @property
     def sha256(self) -> str:
         """Hash of the canonical bytes, hexadecimal."""
-        return hashlib.sha256(self.canonical()).hexdigest()
+        return hashlib.sha256(self.canonical_bytes()).hexdigest()
 
     def in_force(self, now: datetime) -> bool:
         """Whether ``now`` (aware) lies within the term."""
@@ -270,7 +271,7 @@ def counts_only(operations: Iterable[Operation]) -> bool:
 
 def signing_input(contract: Contract) -> bytes:
     """Domain-separated message that both parties sign."""
-    return b"shulab contract v2\x00" + contract.canonical()
+    return b"shulab contract v2\x00" + contract.canonical_bytes()
 
 
 def parse_contract(text: str | bytes, *, kept: bool = False) -> SignedContract:
@@ -288,5 +289,5 @@ def parse_contract(text: str | bytes, *, kept: bool = False) -> SignedContract:
             next_step="export the contract again from the bureau",
         ) from None
     if not kept:
-        signed.contract.check_texts()
+        signed.contract.check_free_texts()
     return signed

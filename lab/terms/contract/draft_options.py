@@ -10,15 +10,15 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.terms.contract.document import Ceilings, ConsentTerms, Detail, Operation, Purpose, ReleaseForm
-from lab.terms.contract.proposal import Proposal
+from lab.terms.contract.document import Ceilings, ConsentClause, Operation, Purpose, ReleaseForm, ResultDetail
+from lab.terms.contract.proposal import ContractProposal
 from lab.terms.errors import InvalidInput
 from lab.terms.field_types import Slug
-from lab.terms.text.visible_line import Line, Name
-from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.text.visible_line import VisibleLine, VisibleName
+from lab.terms.witnessing.quorum import WitnessQuorum
 
-ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$")]
-ItemCode = Annotated[Line, Field(min_length=1, max_length=100)]
+ModelRef = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}(@[1-9][0-9]{0,8})?$")]
+ItemCode = Annotated[VisibleLine, Field(min_length=1, max_length=100)]
 CeilingName = Literal[
     "identifiers",
     "identifiers_per_match",
@@ -31,20 +31,20 @@ CeilingName = Literal[
 ]
 
 
-class Wishes(BaseModel):
+class DraftOptions(BaseModel):
     """Terms by name; None is no wish. ``models`` are NAME (newest published) or NAME@VERSION."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    models: Annotated[tuple[ModelName, ...], Field(min_length=1, max_length=20)] | None = None
+    models: Annotated[tuple[ModelRef, ...], Field(min_length=1, max_length=20)] | None = None
     purpose: Purpose | None = None
-    detail: Detail | None = None
+    detail: ResultDetail | None = None
     operations: Annotated[tuple[Operation, ...], Field(min_length=1, max_length=len(Operation))] | None = None
-    recipients: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)] | None = None
+    recipients: Annotated[tuple[VisibleName, ...], Field(min_length=1, max_length=100)] | None = None
     forms: Annotated[dict[ItemCode, ReleaseForm], Field(max_length=10_000)] | None = None
     """Release forms by item code."""
     ceilings: dict[CeilingName, int] = {}
-    consent: ConsentTerms | None = None
+    consent: ConsentClause | None = None
     retention_days: Annotated[int, Field(ge=1, le=36_600)] | None = None
     days: Annotated[int, Field(ge=1, le=36_600)] | None = None
     """The term, from the drafting on."""
@@ -52,11 +52,11 @@ class Wishes(BaseModel):
     """Which identifiers the register must hold; nothing can be chosen here."""
     engine: Slug | None = None
     parameters: Slug | None = None
-    witnesses: WitnessTerms | Literal["none"] | None = None
+    witnesses: WitnessQuorum | Literal["none"] | None = None
     """Who cosigns the bureau's ledger; ``none``: nobody, also where the contract to amend names some."""
 
     @classmethod
-    def of_proposal(cls, proposal: Proposal) -> Self:
+    def from_proposal(cls, proposal: ContractProposal) -> Self:
         """What a proposal asks for."""
         version = f"@{proposal.model_version}" if proposal.model_version else ""
         return cls(
@@ -74,13 +74,13 @@ class Wishes(BaseModel):
             parameters=proposal.parameters,
         )
 
-    def over(self, others: Wishes) -> Wishes:
+    def with_defaults(self, others: DraftOptions) -> DraftOptions:
         """These wishes where there are any, else the others'."""
         mine = self.model_dump(exclude_none=True, exclude={"ceilings"})
         ceilings = others.ceilings | self.ceilings
-        return Wishes.model_validate(others.model_dump(exclude_none=True) | mine | {"ceilings": ceilings})
+        return DraftOptions.model_validate(others.model_dump(exclude_none=True) | mine | {"ceilings": ceilings})
 
-    def bound(self, ceilings: Ceilings) -> Ceilings:
+    def apply_to_ceilings(self, ceilings: Ceilings) -> Ceilings:
         """The ceilings with those wished for; raises ``InvalidInput`` naming those that cannot be."""
         try:
             return Ceilings.model_validate(ceilings.model_dump() | self.ceilings)

@@ -10,11 +10,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from lab.terms.field_types import Slug
 
-EXAMPLE: dict[str, Any] = {
+OFFER_EXAMPLE: dict[str, Any] = {
     "model": "credit",
     "version": 1,
     "id_kind": "uscc",
@@ -25,7 +25,7 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class OfferedDetail(BaseModel):
+class DetailCost(BaseModel):
     """What one detail of a model costs: ciphertext columns up and outputs down, in each batch."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -34,24 +34,24 @@ class OfferedDetail(BaseModel):
     outputs: Annotated[int, Field(ge=1, le=4096)]
 
 
-class Offer(BaseModel):
+class ModelOffer(BaseModel):
     """A published model version. ``register_entries``: enterprises in its register, rounded up to two digits."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [EXAMPLE]})
+    model_config = ConfigDict(frozen=True, extra="forbid", json_schema_extra={"examples": [OFFER_EXAMPLE]})
 
     model: Slug
     version: Annotated[int, Field(ge=1, le=2**31 - 1)]
     id_kind: Literal["uscc", "opaque"]
     register_entries: Annotated[int, Field(ge=0, le=10**10)]
-    details: Annotated[dict[Detail, OfferedDetail], Field(min_length=1)]
+    details: Annotated[dict[ResultDetail, DetailCost], Field(min_length=1)]
     engines: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]
     parameters: Annotated[tuple[Slug, ...], Field(min_length=1, max_length=20)]
 
 
-def parse_offer(found: Any) -> Offer:
+def parse_offer(found: Any) -> ModelOffer:
     """An offer from parsed JSON; raises ``InvalidInput``."""
     try:
-        return Offer.model_validate(found)
+        return ModelOffer.model_validate(found)
     except ValidationError:
         raise InvalidInput(
             "Wanted a bureau's offer of a model; found something else.", next_step="check both versions; ask the bureau"

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from lab.terms.contract.clauses import TERMS, Words
+from lab.terms.contract.clauses import CLAUSES, BilingualText
 from lab.terms.contract.document import Contract
-from lab.terms.text.escaping import Shown, hidden, name_of, visible
+from lab.terms.text.escaping import VisibleText, describe_character, escape_hidden, find_hidden
 
 _ORDINARY = frozenset({"COMMON", "INHERITED", "LATIN", "HAN"})
 _BESIDE_THEM = (frozenset({"HIRAGANA", "KATAKANA"}), frozenset({"BOPOMOFO"}), frozenset({"HANGUL"}))
@@ -43,49 +43,50 @@ _SPACES = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
-class Oddity:
+class NameWarning:
     """One thing to look at twice: the term it is in, and what it is."""
 
-    term: str
-    zh: Shown
-    en: Shown
+    clause: str
+    zh: VisibleText
+    en: VisibleText
 
     @property
-    def label(self) -> Words:
+    def label(self) -> BilingualText:
         """What the term is called."""
-        return TERMS[self.term].label
+        return CLAUSES[self.clause].label
 
     def as_dict(self) -> dict[str, str]:
         """The oddity as a program reads it."""
-        return {"term": self.term, "zh": self.zh, "en": self.en}
+        return {"term": self.clause, "zh": self.zh, "en": self.en}
 
 
-def oddities(contract: Contract, before: Contract | None = None) -> tuple[Oddity, ...]:
+def find_name_warnings(contract: Contract, before: Contract | None = None) -> tuple[NameWarning, ...]:
     """What is odd about the texts of a contract, in the order of its terms.
 
     ``before``: the version that it amends; a name that only looks like one of that version is odd as well.
     """
-    found = [Oddity(term, *map(Shown, words)) for term, text in contract.texts() for words in _of(text)]
+    found = [NameWarning(term, *map(VisibleText, words)) for term, text in contract.free_texts() for words in _of(text)]
     former = _names(before) if before is not None else []
     groups: dict[str, list[tuple[str, str]]] = {}
     for term, name in dict.fromkeys([*_names(contract), *former]):
-        groups.setdefault(looks(name), []).append((term, name))
+        groups.setdefault(confusable_skeleton(name), []).append((term, name))
     for group in groups.values():
         for (term, one), (_, other) in pairwise(group):
             if one != other:
-                zh = f"“{visible(one)}”与“{visible(other)}”看起来相似而并不相同（大小写、全半角、空格或形近字）"
-                en = f'"{visible(one)}" looks like "{visible(other)}" and is another (case, width, spaces, look-alikes)'
-                found.append(Oddity(term, Shown(zh), Shown(en)))
+                this, that = escape_hidden(one), escape_hidden(other)
+                zh = f"“{this}”与“{that}”看起来相似而并不相同（大小写、全半角、空格或形近字）"
+                en = f'"{this}" looks like "{that}" and is another (case, width, spaces, look-alikes)'
+                found.append(NameWarning(term, VisibleText(zh), VisibleText(en)))
     return tuple(dict.fromkeys(found))
 
 
-def as_dicts(found: Sequence[Oddity]) -> list[dict[str, str]]:
+def warnings_as_dicts(found: Sequence[NameWarning]) -> list[dict[str, str]]:
     """Oddities as a program reads them: the field ``warnings`` of an answer."""
     return [one.as_dict() for one in found]
 
 
 @lru_cache(maxsize=4096)
-def looks(name: str) -> str:
+def confusable_skeleton(name: str) -> str:
     """What a name comes to for a hurried reader: compatibility forms, case, marks and spaces undone, and look-alikes
     taken for one: of Latin letters for them, of others for the one that stands first in Unicode. Two names that look
     the same need not come out the same."""
@@ -96,39 +97,43 @@ def looks(name: str) -> str:
 
 
 def _names(contract: Contract) -> list[tuple[str, str]]:
-    return list(dict.fromkeys((term, text) for term, text in contract.texts() if term != "consent.why"))
+    return list(dict.fromkeys((term, text) for term, text in contract.free_texts() if term != "consent.why"))
 
 
 @lru_cache(maxsize=4096)
-def _of(text: str) -> tuple[Words, ...]:
+def _of(text: str) -> tuple[BilingualText, ...]:
     return tuple(_odd(text))
 
 
-def _odd(text: str) -> Iterator[Words]:
-    char = hidden(text)
+def _odd(text: str) -> Iterator[BilingualText]:
+    char = find_hidden(text)
     if char:
         yield (
-            f"“{visible(text)}”含有不可见或不当的字符 {name_of(char)}，以转义形式显示",
-            f'"{visible(text)}" holds {name_of(char)}, which is not seen or out of place; it is shown as its escape',
+            f"“{escape_hidden(text)}”含有不可见或不当的字符 {describe_character(char)}，以转义形式显示",
+            f'"{escape_hidden(text)}" holds {describe_character(char)}, which is not seen or out of place; '
+            "it is shown as its escape",
         )
     if text.isascii():
         return
     foreign = _foreign(text)
     if foreign:
         zh = "、".join(
-            f"{_SCRIPTS.get(script, script)}（{'、'.join(map(name_of, chars))}）" for script, chars in foreign
+            f"{_SCRIPTS.get(script, script)}（{'、'.join(map(describe_character, chars))}）"
+            for script, chars in foreign
         )
-        en = ", ".join(f"{script.capitalize()} ({', '.join(map(name_of, chars))})" for script, chars in foreign)
+        en = ", ".join(
+            f"{script.capitalize()} ({', '.join(map(describe_character, chars))})" for script, chars in foreign
+        )
         yield (
-            f"“{visible(text)}”含有本处不常用的文字：{zh}",
-            f'"{visible(text)}" holds letters of scripts unusual here: {en}',
+            f"“{escape_hidden(text)}”含有本处不常用的文字：{zh}",
+            f'"{escape_hidden(text)}" holds letters of scripts unusual here: {en}',
         )
     wide = sorted({one for one in text if _is_unusual(one)})
     if wide or not unicodedata.is_normalized("NFC", text):
-        found = ", ".join(map(name_of, wide[:5])) or "NFD"
+        found = ", ".join(map(describe_character, wide[:5])) or "NFD"
         yield (
-            f"“{visible(text)}”的字母或数字不是通常的写法（{found}）",
-            f'"{visible(text)}" writes letters or digits in an unusual form ({found})',
+            f"“{escape_hidden(text)}”的字母或数字不是通常的写法（{found}）",
+            f'"{escape_hidden(text)}" writes letters or digits in an unusual form ({found})',
         )
 
 

@@ -10,23 +10,23 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from lab.terms.contract.document import Ceilings, ConsentTerms, Detail, Operation, Purpose
+from lab.terms.contract.document import Ceilings, ConsentClause, Operation, Purpose, ResultDetail
 from lab.terms.errors import InvalidInput
 from lab.terms.field_types import Slug
 from lab.terms.keys.party import Party
-from lab.terms.text.visible_line import Name, is_line
+from lab.terms.text.visible_line import VisibleName, is_visible_line
 
 SCHEMA = "shulab-proposal/1"
-MAX_BYTES = 65_536
+MAX_PROPOSAL_BYTES = 65_536
 _Seconds = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 _Bytes = Annotated[int, Field(ge=0, le=2**53 - 1)]
 
 
-class _Part(BaseModel):
+class _ProposalPart(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
-class Estimate(_Part):
+class JobEstimate(_ProposalPart):
     """What the job is expected to take: enterprises, seconds by step (bank and bureau together), bytes both ways."""
 
     rows: Annotated[int, Field(ge=1, le=2**53 - 1)]
@@ -40,7 +40,7 @@ class Estimate(_Part):
         return sum(self.seconds.values())
 
 
-class Proposal(_Part):
+class ContractProposal(_ProposalPart):
     """Terms that are asked for. ``model_version`` None means the newest published one.
 
     ``engine`` and ``parameters`` None leave the choice to the bureau. ``days`` run from the drafting.
@@ -51,25 +51,25 @@ class Proposal(_Part):
     model: Slug
     model_version: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
     purpose: Purpose = Purpose.CREDIT_APPROVAL
-    detail: Detail = Detail.TOTAL
+    detail: ResultDetail = ResultDetail.TOTAL
     operations: Annotated[tuple[Operation, ...], Field(min_length=1, max_length=len(Operation))]
-    recipients: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100)]
+    recipients: Annotated[tuple[VisibleName, ...], Field(min_length=1, max_length=100)]
     ceilings: Ceilings
     id_kind: Literal["uscc", "opaque"]
     days: Annotated[int, Field(ge=1, le=36_600)]
     retention_days: Annotated[int, Field(ge=1, le=36_600)]
-    consent: ConsentTerms = ConsentTerms()
+    consent: ConsentClause = ConsentClause()
     engine: Slug | None = None
     parameters: Slug | None = None
-    estimate: Estimate | None = None
+    estimate: JobEstimate | None = None
 
     @model_validator(mode="after")
-    def _check(self) -> Proposal:
+    def _check(self) -> ContractProposal:
         if len(set(self.operations)) != len(self.operations):
             raise ValueError("a proposal names each operation once")
-        if not is_line(self.bank.name) or not is_line(self.consent.why):
+        if not is_visible_line(self.bank.name) or not is_visible_line(self.consent.why):
             raise ValueError("a proposal hides nothing in its texts")
-        if self.detail is not Detail.TOTAL and Operation.PORTRAIT not in self.operations:
+        if self.detail is not ResultDetail.TOTAL and Operation.PORTRAIT not in self.operations:
             raise ValueError("replies finer than totals need the operation portrait")
         return self
 
@@ -78,15 +78,15 @@ class Proposal(_Part):
         return self.model_dump_json(by_alias=True, indent=1) + "\n"
 
 
-def parse_proposal(text: str | bytes) -> Proposal:
+def parse_proposal(text: str | bytes) -> ContractProposal:
     """Strictly parse a proposal; raises ``InvalidInput`` naming the parts that do not fit, never their values."""
-    if len(text) > MAX_BYTES:
+    if len(text) > MAX_PROPOSAL_BYTES:
         raise InvalidInput(
-            f"Wanted a proposal ({SCHEMA}) of at most {MAX_BYTES} bytes; found more.",
+            f"Wanted a proposal ({SCHEMA}) of at most {MAX_PROPOSAL_BYTES} bytes; found more.",
             next_step="write it again with `lab bank plan`",
         )
     try:
-        return Proposal.model_validate_json(text)
+        return ContractProposal.model_validate_json(text)
     except ValueError as error:
         # A key of `seconds` is free text, so it is not repeated.
         parts = sorted({_where(e["loc"]) for e in getattr(error, "errors", lambda: [])()})
@@ -97,6 +97,8 @@ def parse_proposal(text: str | bytes) -> Proposal:
 
 
 def _where(place: tuple[int | str, ...]) -> str:
-    known = set(Proposal.model_fields) | {"schema"} | set(Ceilings.model_fields) | set(ConsentTerms.model_fields)
-    known |= set(Estimate.model_fields) | set(Party.model_fields)
+    known = (
+        set(ContractProposal.model_fields) | {"schema"} | set(Ceilings.model_fields) | set(ConsentClause.model_fields)
+    )
+    known |= set(JobEstimate.model_fields) | set(Party.model_fields)
     return ".".join(str(part) if isinstance(part, int) or part in known else "?" for part in place) or "the whole"

@@ -21,7 +21,7 @@ _DOMAIN = b"shulab succession v1\x00"
 _BYTES = 4096
 
 
-class Succession(BaseModel):
+class KeySuccession(BaseModel):
     """Which bank (its id at the bureau of this key) goes over from which key to which, and when it said so."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
@@ -43,12 +43,12 @@ class Succession(BaseModel):
         return hashlib.sha256(self.signing_input()).hexdigest()
 
 
-class SignedSuccession(BaseModel):
+class SignedKeySuccession(BaseModel):
     """The statement and its two signatures."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    statement: Succession
+    statement: KeySuccession
     old_signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
     new_signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
 
@@ -61,12 +61,12 @@ class SignedSuccession(BaseModel):
         verify_signature(self.statement.new_key, self.new_signature, message, what="the new key's signature")
 
 
-def parse_succession(data: bytes) -> SignedSuccession:
+def parse_key_succession(data: bytes) -> SignedKeySuccession:
     """Read a signed statement; raises ``InvalidInput``, naming no value."""
     try:
         if len(data) > _BYTES:
             raise ValueError
-        return SignedSuccession.model_validate_json(data)
+        return SignedKeySuccession.model_validate_json(data)
     except (ValidationError, ValueError, RecursionError):
         raise InvalidInput(
             "Wanted a statement of succession with two signatures; found something else.",

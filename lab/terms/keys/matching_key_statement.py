@@ -20,7 +20,7 @@ _DOMAIN = b"shulab matching key statement v1\x00"
 
 
 @dataclass(frozen=True, slots=True)
-class KeyStatement:
+class MatchingKeyStatement:
     """A statement without its signature. ``public_key``: P = s·B in the engine's encoding, hexadecimal;
     ``register_entries``: the register's size when it was stated, rounded up to two digits; 0 where the contract
     requires consent."""
@@ -36,10 +36,10 @@ class KeyStatement:
         """The object that is signed."""
         return {"schema": SCHEMA, **asdict(self)}
 
-    def message(self) -> bytes:
+    def signing_input(self) -> bytes:
         """The bytes that are signed."""
         return _DOMAIN + rfc8785.dumps(self.as_dict())
 
     def verify(self, bureau_key: str, signature: str) -> None:
         """Raises ``NotAuthentic`` unless ``signature`` (hexadecimal) is this statement's under the bureau's key."""
-        verify_signature(bureau_key, signature, self.message(), what="the bureau's statement of its matching key")
+        verify_signature(bureau_key, signature, self.signing_input(), what="the bureau's statement of its matching key")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import field_validator
 
 from lab.terms.field_types import FrozenDocument, Hex32, Name
-from lab.terms.keys.fingerprint import fingerprint
+from lab.terms.keys.fingerprint import key_fingerprint
 from lab.terms.keys.small_order import is_forgeable
 
 
@@ -25,4 +25,4 @@ class Party(FrozenDocument):
     @property
     def fingerprint(self) -> str:
         """The key's fingerprint, to be read aloud (``lab.terms.keys.fingerprint``)."""
-        return fingerprint(self.public_key)
+        return key_fingerprint(self.public_key)

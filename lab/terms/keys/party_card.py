@@ -10,9 +10,9 @@ from typing import Literal
 
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.keys.party import Party
-from lab.terms.text.visible_line import check_line
+from lab.terms.text.visible_line import check_visible_line
 
-MAX_BYTES = 16_384
+MAX_CARD_BYTES = 16_384
 
 
 _TAKEN_FROM = {
@@ -21,12 +21,12 @@ _TAKEN_FROM = {
 }
 
 
-def read_card(path: Path, *, of: Literal["bank", "bureau"] = "bank") -> Party:
+def read_party_card(path: Path, *, of: Literal["bank", "bureau"] = "bank") -> Party:
     """The party of a card file (JSON with ``name`` and ``public_key``); raises ``NotFound`` or ``InvalidInput``."""
     if not path.is_file():
         raise NotFound(f"Wanted a {of} card in file {path.name}; there is no such file.", next_step="check the path")
     try:
-        if path.stat().st_size > MAX_BYTES:
+        if path.stat().st_size > MAX_CARD_BYTES:
             raise ValueError
         card = json.loads(path.read_bytes())
         party = Party(name=card["name"], public_key=card["public_key"])
@@ -34,5 +34,5 @@ def read_card(path: Path, *, of: Literal["bank", "bureau"] = "bank") -> Party:
         raise InvalidInput(
             f"Wanted {path.name} to be a {of} card with name and public_key; it is not.", next_step=_TAKEN_FROM[of]
         ) from None
-    check_line(party.name, f"a {of}'s name")
+    check_visible_line(party.name, f"a {of}'s name")
     return party

@@ -1,12 +1,12 @@
-"""Sealing secrets at rest: AES-256-GCM (NIST SP 800-38D) under a passphrase, random bytes, or a key in a token.
+r"""Sealing secrets at rest: AES-256-GCM (NIST SP 800-38D) under a passphrase, random bytes, or a key in a token.
 
 A passphrase is stretched by scrypt (RFC 7914; N = 2^15, r = 8, p = 1: about 32 MiB and 0.1 s a guess). Random bytes,
 at least 32 of them in a key file or in the environment, are expanded by HKDF-SHA-256 (RFC 5869). A token derives with a
 key that never leaves it: one block of NIST SP 800-108r1 in counter mode (section 4.1) with HMAC-SHA-256, its label and
-context of fixed lengths (``token_input``). Every sealed value has a fresh 16-byte salt and a 12-byte nonce, and is
+context of fixed lengths (``token_kdf_input``). Every sealed value has a fresh 16-byte salt and a 12-byte nonce, and is
 bound to a label (what the secret is), so that two sealed files cannot be swapped.
 
-Layout: ``b"SHSEAL1\\n"`` | source (1 byte: P passphrase, F key file, E environment, T token) | salt (16) | nonce (12) |
+Layout: ``b"SHSEAL1\n"`` | source (1 byte: P passphrase, F key file, E environment, T token) | salt (16) | nonce (12) |
 ciphertext and tag.
 """
 
@@ -80,7 +80,7 @@ class SealKey:
     @classmethod
     def from_token(cls, hmac: Callable[[bytes], bytes]) -> SealKey:
         """From a key that stays where it is: ``hmac`` is its HMAC-SHA-256 at work."""
-        return cls(b"T", lambda salt: hmac(token_input(salt)))
+        return cls(b"T", lambda salt: hmac(token_kdf_input(salt)))
 
     def derive(self, source: bytes, salt: bytes) -> bytes:
         """The AES key for one sealed value (32 bytes)."""
@@ -107,7 +107,7 @@ class SealKey:
         raise TypeError("a seal key cannot be pickled or copied")
 
 
-def token_input(salt: bytes) -> bytes:
+def token_kdf_input(salt: bytes) -> bytes:
     """[1]_32 | Label | 0x00 | Context | [L]_32 of SP 800-108r1: one block of counter mode makes the 256 bits wanted."""
     return (1).to_bytes(4, "big") + _TOKEN_LABEL + b"\x00" + salt + _BITS.to_bytes(4, "big")
 

@@ -22,49 +22,49 @@ import rfc8785
 
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.terms.keys.party import Party
-from lab.terms.ledger.tampering import EntryLine, How, LedgerFault, find_fault
-from lab.terms.ledger.tree import HeldHead, LeafTree, SignedHead, hash_leaf, write_time
-from lab.terms.progress import SILENT, Progress, Stage
+from lab.terms.ledger.tampering import EntryLine, LedgerFault, LedgerFaultKind, find_ledger_fault
+from lab.terms.ledger.tree import MerkleTree, SignedTreeHead, VerifiableTreeHead, format_ledger_time, hash_leaf
+from lab.terms.progress import SILENT, Progress, ProgressStage
 
 SCHEMA = "shulab-ledger-export/1"
 _STEP = 4096
 
 
 @dataclass(frozen=True, slots=True)
-class Verified:
+class ExportVerification:
     """What was checked: entries, the root over them, signed heads, entries by kind, and the first and last time."""
 
     size: int
     root: str
-    heads: int
-    kinds: Mapping[str, int]
-    first: str
-    last: str
+    head_count: int
+    kind_counts: Mapping[str, int]
+    first_time: str
+    last_time: str
 
 
 @dataclass
-class _Reading:
+class _ExportScan:
     """What one reading of the file found; ``odd`` is the first entry that does not stand as it should by itself."""
 
-    tree: LeafTree = field(default_factory=LeafTree)
+    tree: MerkleTree = field(default_factory=MerkleTree)
     kinds: Counter[str] = field(default_factory=Counter)
-    heads: list[SignedHead] = field(default_factory=list)
-    odd: int | None = None
+    heads: list[SignedTreeHead] = field(default_factory=list)
+    first_odd_entry: int | None = None
     first: str = ""
     last: str = ""
 
 
-def write_header(bureau: Party, time: datetime) -> bytes:
+def encode_export_header(bureau: Party, time: datetime) -> bytes:
     """The first line."""
     header: dict[str, Any] = {
         "schema": SCHEMA,
         "bureau": {"name": bureau.name, "public_key": bureau.public_key},
-        "time": write_time(time),
+        "time": format_ledger_time(time),
     }
     return rfc8785.dumps(header) + b"\n"
 
 
-def write_entry(body: bytes, leaf: str, signature: str) -> bytes:
+def encode_export_entry(body: bytes, leaf: str, signature: str) -> bytes:
     """The line of an entry; ``body`` stands in it as the very bytes that were hashed and signed."""
     return b'{"entry":%b,"leaf":"%b","signature":"%b"}\n' % (body, leaf.encode(), signature.encode())
 
@@ -73,10 +73,10 @@ def verify_export(
     path: Path,
     bureau_key: str,
     *,
-    held: Sequence[HeldHead] = (),
+    held: Sequence[VerifiableTreeHead] = (),
     thorough: bool = False,
     progress: Progress = SILENT,
-) -> Verified:
+) -> ExportVerification:
     """Check an exported ledger against the bureau's public key (hexadecimal) and the heads that the caller ``held``.
 
     ``thorough`` checks the signature of every entry too, which the tree makes unnecessary. Raises ``LedgerFault``
@@ -89,21 +89,21 @@ def verify_export(
     with progress.stage("verify", path.stat().st_size) as stage:
         found = _read(path, stage)
     size = len(found.tree)
-    heads: list[HeldHead] = sorted([*found.heads, *held], key=lambda head: head.size)
+    heads: list[VerifiableTreeHead] = sorted([*found.heads, *held], key=lambda head: head.size)
     good, fault = _check_heads(found.tree, heads, bureau_key)
     if not any(head.size == size for head in found.heads):
         fault = fault or LedgerFault(
-            How.DROPPED,
+            LedgerFaultKind.DROPPED,
             size + 1,
             f"Entry {size + 1} is missing: no signed tree head covers the last of {size} entries.",
         )
-    if thorough or fault is not None or found.odd is not None:
-        start = 1 if thorough else min(good + 1, found.odd or size + 1)
-        entry_fault = find_fault(lambda: _entry_lines(path), bureau_key, start)
+    if thorough or fault is not None or found.first_odd_entry is not None:
+        start = 1 if thorough else min(good + 1, found.first_odd_entry or size + 1)
+        entry_fault = find_ledger_fault(lambda: _entry_lines(path), bureau_key, start)
         if entry_fault is not None or fault is not None:
             raise entry_fault or fault  # type: ignore[misc]  # one of the two is there
     root: str = found.tree.get_root().hex()
-    return Verified(size, root, len(found.heads), dict(found.kinds), found.first, found.last)
+    return ExportVerification(size, root, len(found.heads), dict(found.kinds), found.first, found.last)
 
 
 def _check_header(path: Path, bureau_key: str) -> None:
@@ -131,19 +131,19 @@ def _is_head(line: bytes) -> bool:
 
 
 def _entry_lines(path: Path) -> Iterator[EntryLine]:
-    return (EntryLine.cut(line) for line in takewhile(lambda line: not _is_head(line), _lines(path)))
+    return (EntryLine.split(line) for line in takewhile(lambda line: not _is_head(line), _lines(path)))
 
 
-def _read_head(line: bytes, number: int) -> SignedHead:
+def _read_head(line: bytes, number: int) -> SignedTreeHead:
     try:
-        return SignedHead.read(line)
+        return SignedTreeHead.read(line)
     except InvalidInput:
-        raise LedgerFault(How.HEAD, None, f"Line {number} of the tree heads is no tree head.") from None
+        raise LedgerFault(LedgerFaultKind.HEAD, None, f"Line {number} of the tree heads is no tree head.") from None
 
 
-def _read(path: Path, stage: Stage) -> _Reading:
+def _read(path: Path, stage: ProgressStage) -> _ExportScan:
     """Read the file once, keeping 32 bytes an entry."""
-    found, count, read = _Reading(), 0, 0
+    found, count, read = _ExportScan(), 0, 0
     leaves: list[bytes] = []
     for line in _lines(path):
         read += len(line)
@@ -151,12 +151,12 @@ def _read(path: Path, stage: Stage) -> _Reading:
             found.heads.append(_read_head(line, len(found.heads) + 1))
             continue
         count += 1
-        cut = EntryLine.cut(line)
+        cut = EntryLine.split(line)
         leaf = hash_leaf(cut.body)
         leaves.append(leaf)
         body = cut.parse()
         if body is None or body.get("seq") != count or cut.leaf != leaf.hex():
-            found.odd = found.odd or count
+            found.first_odd_entry = found.first_odd_entry or count
         else:
             found.kinds[str(body.get("kind"))] += 1
             found.last = str(body.get("time"))
@@ -170,18 +170,22 @@ def _read(path: Path, stage: Stage) -> _Reading:
     return found
 
 
-def _check_heads(tree: LeafTree, heads: Sequence[HeldHead], bureau_key: str) -> tuple[int, LedgerFault | None]:
+def _check_heads(
+    tree: MerkleTree, heads: Sequence[VerifiableTreeHead], bureau_key: str
+) -> tuple[int, LedgerFault | None]:
     """The largest size up to which a signed head fits the tree, and what is wrong with the first that does not."""
     good, fault = 0, None
     for head in heads:
         try:
             head.verify(bureau_key)
         except NotAuthentic:
-            fault = fault or LedgerFault(How.HEAD, None, f"The tree head of {head.size} entries is not the bureau's.")
+            fault = fault or LedgerFault(
+                LedgerFaultKind.HEAD, None, f"The tree head of {head.size} entries is not the bureau's."
+            )
             continue
         if head.size > len(tree):
             fault = fault or LedgerFault(
-                How.DROPPED,
+                LedgerFaultKind.DROPPED,
                 len(tree) + 1,
                 f"Entry {len(tree) + 1} is missing: the bureau signed a tree head of {head.size} entries. "
                 "(An export that was made before that head ends too early without any fault: export anew.)",
@@ -190,7 +194,7 @@ def _check_heads(tree: LeafTree, heads: Sequence[HeldHead], bureau_key: str) -> 
             good = head.size
         else:
             fault = fault or LedgerFault(
-                How.REWRITTEN,
+                LedgerFaultKind.REWRITTEN,
                 None,
                 f"All entries are signed, but they are not those of the bureau's tree head of {head.size}: "
                 f"the bureau signed two histories that part after entry {good}.",

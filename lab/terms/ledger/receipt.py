@@ -21,14 +21,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.ledger.tree import SCHEMA as ENTRY_SCHEMA
-from lab.terms.ledger.tree import Proof, SignedHead, hash_leaf, verify_inclusion
+from lab.terms.ledger.tree import Proof, SignedTreeHead, hash_leaf, verify_inclusion
 
 SCHEMA = "shulab-receipt/2"
-HEADER_BYTES = 8192
+MAX_HEADER_BYTES = 8192
 """The longest receipt that is read from a header; with 2^40 entries one has about 5,600."""
 
 
-class _Facts(BaseModel):
+class _ReceiptFacts(BaseModel):
     """The facts of an entry that a receipt rests on; the entry may have more."""
 
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
@@ -36,7 +36,7 @@ class _Facts(BaseModel):
     job: str
 
 
-class _Scored(_Facts):
+class _ScoreFacts(_ReceiptFacts):
     batch_sha256: str
     reply_sha256: str
     rows: int
@@ -46,7 +46,7 @@ class _Scored(_Facts):
     model_version: int
 
 
-class _Matched(_Facts):
+class _MatchFacts(_ReceiptFacts):
     identifiers: int
     request_sha256: str
     response_sha256: str
@@ -54,12 +54,12 @@ class _Matched(_Facts):
     epoch: int
 
 
-SCORED, MATCHED = "score.answered", "match.answered"
-_FACTS: Mapping[str, type[_Facts]] = {SCORED: _Scored, MATCHED: _Matched}
+SCORE_ANSWERED, MATCH_ANSWERED = "score.answered", "match.answered"
+_FACTS: Mapping[str, type[_ReceiptFacts]] = {SCORE_ANSWERED: _ScoreFacts, MATCH_ANSWERED: _MatchFacts}
 """The kinds of entries that receipts are given for."""
 
 
-class _Body(BaseModel):
+class _ReceiptEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     schema_: Literal["shulab-entry/2"] = Field(alias="schema")
@@ -79,10 +79,10 @@ class Receipt:
     ``MatchReceipt``; ``Receipt.read`` gives whichever it is, a class's own ``read`` that class alone.
     """
 
-    wanted: ClassVar[str] = "a receipt"
+    expected: ClassVar[str] = "a receipt"
     body: Mapping[str, Any]
     inclusion: Proof
-    head: SignedHead
+    head: SignedTreeHead
 
     @property
     def kind(self) -> str:
@@ -96,7 +96,7 @@ class Receipt:
         return facts
 
     @property
-    def entry(self) -> int:
+    def entry_number(self) -> int:
         """The entry's number."""
         return int(self.body["seq"])
 
@@ -106,7 +106,7 @@ class Receipt:
         return datetime.fromisoformat(self.body["time"])
 
     @property
-    def leaf(self) -> str:
+    def leaf_hash(self) -> str:
         """The hash of the entry as a leaf of the tree, hexadecimal."""
         return hash_leaf(rfc8785.dumps(dict(self.body))).hex()
 
@@ -141,15 +141,15 @@ class Receipt:
                 raise ValueError
             if found["schema"] != SCHEMA or not isinstance(found["inclusion"], dict):
                 raise ValueError
-            body = _Body.model_validate(found["entry"])
+            body = _ReceiptEntry.model_validate(found["entry"])
             _FACTS[body.kind].model_validate(body.facts)
             datetime.fromisoformat(body.time)
-            made = _CLASSES[body.kind](found["entry"], found["inclusion"], SignedHead.read(found["head"]))
+            made = _CLASSES[body.kind](found["entry"], found["inclusion"], SignedTreeHead.read(found["head"]))
         except (ValueError, TypeError, InvalidInput):
             made = None
         if not isinstance(made, cls):
             raise InvalidInput(
-                f"Wanted {cls.wanted} ({SCHEMA}, with an entry {ENTRY_SCHEMA}); found something else.",
+                f"Wanted {cls.expected} ({SCHEMA}, with an entry {ENTRY_SCHEMA}); found something else.",
                 next_step="ask the bureau for its version",
             )
         return made
@@ -158,7 +158,7 @@ class Receipt:
     def from_header(cls, value: str) -> Self:
         """The receipt in a header; raises ``InvalidInput``."""
         try:
-            found = json.loads(base64.b64decode(value, validate=True)) if len(value) <= HEADER_BYTES else None
+            found = json.loads(base64.b64decode(value, validate=True)) if len(value) <= MAX_HEADER_BYTES else None
         except (ValueError, binascii.Error, RecursionError):
             found = None
         return cls.read(found)
@@ -228,7 +228,7 @@ class MatchReceipt(Receipt):
         return int(self.facts["identifiers"])
 
     @property
-    def counting(self) -> bool:
+    def is_count(self) -> bool:
         """Whether it was a count."""
         return bool(self.facts["counting"])
 
@@ -238,11 +238,11 @@ class MatchReceipt(Receipt):
         return int(self.facts["epoch"])
 
 
-_CLASSES: Mapping[str, type[Receipt]] = {SCORED: ScoreReceipt, MATCHED: MatchReceipt}
+_CLASSES: Mapping[str, type[Receipt]] = {SCORE_ANSWERED: ScoreReceipt, MATCH_ANSWERED: MatchReceipt}
 
 
 def verify_receipt(receipt: Receipt, bureau_key: str) -> None:
-    """Check the head's signature under ``bureau_key`` (hexadecimal) and the proof that the entry is in its tree.
+    """Check the head's signature under ``read_bureau_key`` (hexadecimal) and the proof that the entry is in its tree.
 
     Raises ``NotAuthentic``. What the entry says is then what the bureau put into its ledger; whether that is what was
     sent and came back is for the bank to compare (``lab.bank.contract.ledger_witness``).
@@ -252,4 +252,4 @@ def verify_receipt(receipt: Receipt, bureau_key: str) -> None:
         body = rfc8785.dumps(dict(receipt.body))
     except (rfc8785.CanonicalizationError, ValueError, TypeError, RecursionError):
         raise NotAuthentic("The receipt's entry has no canonical form.", next_step="ask the bureau") from None
-    verify_inclusion(body, receipt.entry, receipt.head, receipt.inclusion)
+    verify_inclusion(body, receipt.entry_number, receipt.head, receipt.inclusion)

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pydantic_core import from_json
 
 from lab.terms.errors import NotAuthentic
-from lab.terms.ledger.tree import entry_input, hash_leaf
+from lab.terms.ledger.tree import entry_signing_input, hash_leaf
 
 _PREFIX = b'{"entry":'
 _LEAF, _SIGNATURE, _END = b',"leaf":"', b'","signature":"', b'"}'
@@ -26,7 +26,7 @@ _REACH = 16
 """How far from its place a renumbered entry is looked for."""
 
 
-class How(StrEnum):
+class LedgerFaultKind(StrEnum):
     """What happened to the ledger."""
 
     ALTERED = "altered"
@@ -42,25 +42,25 @@ class How(StrEnum):
     def zh(self) -> str:
         """In Chinese."""
         return {
-            How.ALTERED: "被改动",
-            How.DROPPED: "被删除",
-            How.REORDERED: "被调换次序",
-            How.INSERTED: "被插入",
-            How.HEAD: "树头被改动",
-            How.REWRITTEN: "台账被重写",
+            LedgerFaultKind.ALTERED: "被改动",
+            LedgerFaultKind.DROPPED: "被删除",
+            LedgerFaultKind.REORDERED: "被调换次序",
+            LedgerFaultKind.INSERTED: "被插入",
+            LedgerFaultKind.HEAD: "树头被改动",
+            LedgerFaultKind.REWRITTEN: "台账被重写",
         }[self]
 
 
 class LedgerFault(NotAuthentic):
     """An exported ledger is not as the bureau wrote it. ``entry`` is the first that is not, where one can be named."""
 
-    def __init__(self, how: How, entry: int | None, detail: str) -> None:
+    def __init__(self, how: LedgerFaultKind, entry: int | None, detail: str) -> None:
         super().__init__(detail, next_step="keep the file as evidence; ask the bureau for a new export")
-        self.how, self.entry = how, entry
+        self.kind, self.entry = how, entry
 
     def as_dict(self) -> dict[str, Any]:
         """The error as a program reads it, with ``how`` and ``entry``."""
-        return {**super().as_dict(), "how": self.how.value, "entry": self.entry}
+        return {**super().as_dict(), "how": self.kind.value, "entry": self.entry}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class EntryLine:
     signature: str
 
     @classmethod
-    def cut(cls, line: bytes) -> EntryLine:
+    def split(cls, line: bytes) -> EntryLine:
         """Cut a line by its fixed lengths; one of another form has an empty leaf and signature."""
         line = line.rstrip(b"\n")
         body, rest = line[len(_PREFIX) : -_LEAF_AT], line[-_LEAF_AT:]
@@ -91,7 +91,7 @@ class EntryLine:
         return found if isinstance(found, dict) else None
 
 
-class _Judge:
+class _EntryVerifier:
     """Tells of a line which number the bureau signed it under."""
 
     def __init__(self, bureau_key: str) -> None:
@@ -103,7 +103,7 @@ class _Judge:
         fits = body is not None and body.get("seq") == place and line.leaf == hash_leaf(line.body).hex()
         return fits and self._signed(line.body, line.signature)
 
-    def number(self, line: EntryLine, near: int) -> int | None:
+    def signed_number(self, line: EntryLine, near: int) -> int | None:
         """The number that the bureau signed this line under; None if it signed no such entry."""
         body = line.parse()
         if body is None:
@@ -123,44 +123,54 @@ class _Judge:
 
     def _signed(self, body: bytes, signature: str) -> bool:
         try:
-            self._key.verify(bytes.fromhex(signature), entry_input(body))
+            self._key.verify(bytes.fromhex(signature), entry_signing_input(body))
         except (InvalidSignature, ValueError):
             return False
         return True
 
 
-def find_fault(lines: Callable[[], Iterator[EntryLine]], bureau_key: str, start: int) -> LedgerFault | None:
+def find_ledger_fault(lines: Callable[[], Iterator[EntryLine]], bureau_key: str, start: int) -> LedgerFault | None:
     """The first line from number ``start`` on that is not the entry that belongs there; None if all are.
 
     ``lines`` gives the lines from the first on, each time anew.
     """
-    judge = _Judge(bureau_key)
+    judge = _EntryVerifier(bureau_key)
     for place, line in enumerate(lines(), start=1):
         if place >= start and not judge.is_entry(line, place):
             return _name(judge, lines, place, line)
     return None
 
 
-def _name(judge: _Judge, lines: Callable[[], Iterator[EntryLine]], place: int, line: EntryLine) -> LedgerFault:
-    number = judge.number(line, place)
+def _name(judge: _EntryVerifier, lines: Callable[[], Iterator[EntryLine]], place: int, line: EntryLine) -> LedgerFault:
+    number = judge.signed_number(line, place)
     if number == place:
-        return LedgerFault(How.ALTERED, place, f"Entry {place} was altered: its line is not as the bureau wrote it.")
+        return LedgerFault(
+            LedgerFaultKind.ALTERED, place, f"Entry {place} was altered: its line is not as the bureau wrote it."
+        )
     if number is None:
         if place in _later(judge, lines, place, (place,)):
-            return LedgerFault(How.INSERTED, place, f"An entry that the bureau never signed was put in as {place}.")
-        return LedgerFault(How.ALTERED, place, f"Entry {place} was altered: the bureau did not sign it as it stands.")
+            return LedgerFault(
+                LedgerFaultKind.INSERTED, place, f"An entry that the bureau never signed was put in as {place}."
+            )
+        return LedgerFault(
+            LedgerFaultKind.ALTERED, place, f"Entry {place} was altered: the bureau did not sign it as it stands."
+        )
     if number < place:
-        return LedgerFault(How.INSERTED, place, f"Entry {number} stands a second time, put in as {place}.")
+        return LedgerFault(LedgerFaultKind.INSERTED, place, f"Entry {number} stands a second time, put in as {place}.")
     later = _later(judge, lines, place, (place, number))
     if place not in later:
-        return LedgerFault(How.DROPPED, place, f"Entry {place} was dropped: entry {number} stands in its place.")
+        return LedgerFault(
+            LedgerFaultKind.DROPPED, place, f"Entry {place} was dropped: entry {number} stands in its place."
+        )
     if number in later:
-        return LedgerFault(How.INSERTED, place, f"Entry {number} stands twice, once put in as {place}.")
-    return LedgerFault(How.REORDERED, place, f"Entry {place} was moved: entry {number} stands in its place.")
+        return LedgerFault(LedgerFaultKind.INSERTED, place, f"Entry {number} stands twice, once put in as {place}.")
+    return LedgerFault(
+        LedgerFaultKind.REORDERED, place, f"Entry {place} was moved: entry {number} stands in its place."
+    )
 
 
 def _later(
-    judge: _Judge, lines: Callable[[], Iterator[EntryLine]], place: int, wanted: tuple[int, ...]
+    judge: _EntryVerifier, lines: Callable[[], Iterator[EntryLine]], place: int, wanted: tuple[int, ...]
 ) -> frozenset[int]:
     """Which of the numbers ``wanted`` stand after ``place``: nearby under any number, further on under their own."""
     found = set()
@@ -168,7 +178,7 @@ def _later(
         if at <= place:
             continue
         if at <= place + _REACH:
-            number = judge.number(line, place)
+            number = judge.signed_number(line, place)
         else:
             body = line.parse()
             claimed = None if body is None else body.get("seq")

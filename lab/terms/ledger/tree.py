@@ -1,9 +1,9 @@
 """The ledger as both sides and every auditor read it: entries, the Merkle tree over them, signed tree heads, proofs.
 
 An entry is RFC 8785 canonical JSON and a leaf of the tree of RFC 9162 (section 2.1: SHA-256, prefixes 0x00 and 0x01),
-which is pymerkle's (``LeafTree`` stores its leaves, and helps its cache). Entry ``seq`` (from 1, without gaps) is leaf
-``seq``. The bureau signs each entry, so that an altered one can be told from its neighbours, and tree heads (section
-4.10: size, root, time), so that whoever holds one can tell when the ledger behind it is another.
+which is pymerkle's (``MerkleTree`` stores its leaves, and helps its cache). Entry ``seq`` (from 1, without gaps) is
+leaf ``seq``. The bureau signs each entry, so that an altered one can be told from its neighbours, and tree heads
+(section 4.10: size, root, time), so that whoever holds one can tell when the ledger behind it is another.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from lab.terms.field_types import Hex32
 from lab.terms.keys.signature import verify_signature
 
 SCHEMA = "shulab-entry/2"
-HASH = "sha256"
+HASH_ALGORITHM = "sha256"
 LEAF_BYTES = 32
 Fact: TypeAlias = str | int | bool | Sequence[str] | None
 """What an entry may hold: names, hashes, counts; floats and nested data have no place in it."""
@@ -34,7 +34,7 @@ Hex64 = Annotated[str, Field(pattern=r"^[0-9a-f]{128}$")]
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LedgerEntry:
     """One entry: its number, when, what, under which contract, who did it, and the leaf's hash (hexadecimal)."""
 
     seq: int
@@ -43,16 +43,18 @@ class Entry:
     contract: str | None
     by: str
     facts: Mapping[str, Fact]
-    leaf: str
+    leaf_hash: str
 
 
-def write_body(seq: int, time: datetime, kind: str, contract: str | None, facts: Mapping[str, Fact], by: str) -> bytes:
+def encode_entry(
+    seq: int, time: datetime, kind: str, contract: str | None, facts: Mapping[str, Fact], by: str
+) -> bytes:
     """The canonical bytes of an entry, which are hashed and signed."""
     listed = {name: list(fact) if isinstance(fact, (list, tuple)) else fact for name, fact in facts.items()}
     entry: dict[str, Any] = {
         "schema": SCHEMA,
         "seq": seq,
-        "time": write_time(time),
+        "time": format_ledger_time(time),
         "kind": kind,
         "contract": contract,
         "by": by,
@@ -61,7 +63,7 @@ def write_body(seq: int, time: datetime, kind: str, contract: str | None, facts:
     return rfc8785.dumps(entry)
 
 
-def write_time(time: datetime) -> str:
+def format_ledger_time(time: datetime) -> str:
     """A time as entries and heads have it: UTC, to the microsecond."""
     return time.astimezone(UTC).isoformat(timespec="microseconds")
 
@@ -71,16 +73,16 @@ def hash_leaf(body: bytes) -> bytes:
     return hashlib.sha256(b"\x00" + body).digest()
 
 
-def entry_input(body: bytes) -> bytes:
+def entry_signing_input(body: bytes) -> bytes:
     """Domain-separated message that the bureau signs for an entry; the body holds the number."""
     return b"shulab ledger entry v2\x00" + body
 
 
-class LeafTree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no types
+class MerkleTree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no types
     """pymerkle's tree over leaf hashes that lie side by side in memory: 32 bytes an entry and few subroots."""
 
     def __init__(self) -> None:
-        super().__init__(algorithm=HASH)
+        super().__init__(algorithm=HASH_ALGORITHM)
         self._leaves = bytearray()
 
     def extend(self, leaves: Iterable[bytes]) -> None:
@@ -129,11 +131,11 @@ class LeafTree(BaseMerkleTree):  # type: ignore[misc]  # pymerkle has no types
         return whole
 
 
-class _Document(BaseModel):
+class _LedgerDocument(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class SignedHead(_Document):
+class SignedTreeHead(_LedgerDocument):
     """The ledger at one moment: how many entries, the root over them, when, and the bureau's Ed25519 signature."""
 
     schema_: Annotated[Literal["shulab-head/1"], Field(alias="schema")] = "shulab-head/1"
@@ -145,8 +147,8 @@ class SignedHead(_Document):
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     def verify(self, bureau_key: str) -> None:
-        """Raise ``NotAuthentic`` unless ``bureau_key`` (hexadecimal) signed this head."""
-        message = head_input(self.size, self.root, self.time)
+        """Raise ``NotAuthentic`` unless ``read_bureau_key`` (hexadecimal) signed this head."""
+        message = head_signing_input(self.size, self.root, self.time)
         verify_signature(bureau_key, self.signature, message, what=f"the signature of the tree head of {self.size}")
 
     def as_dict(self) -> dict[str, Any]:
@@ -155,7 +157,7 @@ class SignedHead(_Document):
             "schema": self.schema_,
             "size": self.size,
             "root": self.root,
-            "time": write_time(self.time),
+            "time": format_ledger_time(self.time),
             "signature": self.signature,
         }
 
@@ -164,7 +166,7 @@ class SignedHead(_Document):
         return rfc8785.dumps(self.as_dict())
 
     @classmethod
-    def read(cls, content: bytes | str | Mapping[str, Any]) -> SignedHead:
+    def read(cls, content: bytes | str | Mapping[str, Any]) -> SignedTreeHead:
         """Strictly parse a head; its signature is not checked here. Raises ``InvalidInput``."""
         try:
             if isinstance(content, (bytes, str)):
@@ -177,20 +179,20 @@ class SignedHead(_Document):
             ) from None
 
 
-def head_input(size: int, root: str, time: datetime) -> bytes:
+def head_signing_input(size: int, root: str, time: datetime) -> bytes:
     """Domain-separated message that the bureau signs for a tree head."""
-    head: dict[str, Any] = {"size": size, "root": root, "time": write_time(time)}
+    head: dict[str, Any] = {"size": size, "root": root, "time": format_ledger_time(time)}
     return b"shulab tree head v1\x00" + rfc8785.dumps(head)
 
 
-def verify_inclusion(body: bytes, seq: int, head: SignedHead, proof: Proof) -> None:
+def verify_inclusion(body: bytes, seq: int, head: SignedTreeHead, proof: Proof) -> None:
     """Raise ``NotAuthentic`` unless ``proof`` shows that ``body`` is entry ``seq`` of the tree that ``head`` names.
 
     The head's signature is the caller's to check.
     """
     try:
         found = InclusionProof.deserialize(proof)
-        found.verify(hash_leaf(body), bytes.fromhex(head.root), index=seq, size=head.size, algorithm=HASH)
+        found.verify(hash_leaf(body), bytes.fromhex(head.root), index=seq, size=head.size, algorithm=HASH_ALGORITHM)
     except (InvalidProof, TypeError, ValueError):
         raise NotAuthentic(
             f"The proof does not show that entry {seq} is part of the ledger of {head.size} entries.",
@@ -198,23 +200,26 @@ def verify_inclusion(body: bytes, seq: int, head: SignedHead, proof: Proof) -> N
         ) from None
 
 
-class Head(Protocol):
+class TreeHead(Protocol):
     """How many entries, and the root over them: a signed tree head, or a checkpoint."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """How many entries the tree has."""
 
     @property
-    def root(self) -> str: ...
+    def root(self) -> str:
+        """The root's hash, hexadecimal."""
 
 
-class HeldHead(Head, Protocol):
+class VerifiableTreeHead(TreeHead, Protocol):
     """A head that can be checked against the bureau's key."""
 
-    def verify(self, bureau_key: str, /) -> None: ...
+    def verify(self, bureau_key: str, /) -> None:
+        """Raise ``NotAuthentic`` unless the bureau's key (hexadecimal) signed the head."""
 
 
-def verify_consistency(old: Head, new: Head, proof: Proof | None) -> None:
+def verify_consistency(old: TreeHead, new: TreeHead, proof: Proof | None) -> None:
     """Raise ``NotAuthentic`` unless ``proof`` shows that the tree of ``new`` continues that of ``old``.
 
     Two heads of one size need no proof: their roots must be the same; every tree continues the empty one. The heads'
@@ -225,9 +230,9 @@ def verify_consistency(old: Head, new: Head, proof: Proof | None) -> None:
     try:
         found = ConsistencyProof.deserialize(proof)
         roots = bytes.fromhex(old.root), bytes.fromhex(new.root)
-        found.verify(*roots, prior_size=old.size, later_size=new.size, algorithm=HASH)
+        found.verify(*roots, prior_size=old.size, later_size=new.size, algorithm=HASH_ALGORITHM)
     except (InvalidProof, TypeError, ValueError):
-        shown = f" on {old.time:%Y-%m-%d}" if isinstance(old, SignedHead) else ""
+        shown = f" on {old.time:%Y-%m-%d}" if isinstance(old, SignedTreeHead) else ""
         raise NotAuthentic(
             f"The bureau's ledger was rewritten: its {new.size} entries do not continue the {old.size} "
             f"that it showed{shown}.",

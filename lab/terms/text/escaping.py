@@ -1,12 +1,12 @@
-"""Text from outside as a person must see it: every character of it, itself or as its escape, in its order.
+r"""Text from outside as a person must see it: every character of it, itself or as its escape, in its order.
 
-A name that somebody else wrote may hold what steers a terminal (controls, ECMA-48), turns the direction of writing
-(UAX #9), is not drawn at all (the property Default_Ignorable_Code_Point of the Unicode Character Database), or is drawn
-over its neighbours (combining marks). Whoever signs must see that it is there. ``visible`` shows each such character as
-``\\uXXXX`` or ``\\UXXXXXXXX``, a backslash as two, so that no text can be taken for another's escape.
+A name that somebody else wrote may hold what steers a terminal (controls, ECMA-48), turns the direction of writing (UAX
+#9), is not drawn at all (the property Default_Ignorable_Code_Point of the Unicode Character Database), or is drawn over
+its neighbours (combining marks). Whoever signs must see that it is there. ``escape_hidden`` shows each such character
+as ``\uXXXX`` or ``\UXXXXXXXX``, a backslash as two, so that no text can be taken for another's escape.
 
-What has been made visible is of type ``Shown`` and is left as it is; so text may pass here at each edge, and pages,
-terminals and files need not know who was first.
+What has been made visible is of type ``VisibleText`` and is left as it is; so text may pass here at each edge, and
+pages, terminals and files need not know who was first.
 """
 
 from __future__ import annotations
@@ -45,55 +45,56 @@ _DOUBTFUL = re.compile(f"[\\\\{_class(*_UNDRAWN, *_BLANK, *_FRAME, *_LOOSE_MARKS
 _BORDER = re.compile(f"[{_class(*_FRAME)}]")
 
 
-class Shown(str):
+class VisibleText(str):
     """Text that can be shown as it is: no character of it steers, turns or hides anything; line feeds separate lines.
 
     Made from a ``str``, it has hidden characters written out; backslashes, spaces and frames, which only a name from
-    outside must not have, are left: it is for text that was put together from what ``visible`` returned.
+    outside must not have, are left: it is for text that was put together from what ``escape_hidden`` returned.
     """
 
     __slots__ = ()
 
     def __new__(cls, text: str = "") -> Self:
+        """Escape what is hidden in ``text``; safe text is taken as it is."""
         if isinstance(text, cls):
             return text
         plain = text.isprintable() and not _NEVER.search(text)
         return super().__new__(cls, text if plain else "".join(map(_shown_or_line, text)))
 
 
-def visible(text: str) -> Shown:
-    """``text`` with every character to be seen, as above. What is ``Shown`` already is returned as it is.
+def escape_hidden(text: str) -> VisibleText:
+    """``text`` with every character to be seen, as above. What is ``VisibleText`` already is returned as it is.
 
     Written out are all characters of the general categories Cc, Cf, Cs, Co, Cn, Zl, Zp and Zs but the space, those
     named at the top of this module, spaces at either end and each further space of a row, marks that belong to no
     letter, and the characters of our own frames.
     """
-    if isinstance(text, Shown):
+    if isinstance(text, VisibleText):
         return text
     if text.isprintable() and not _DOUBTFUL.search(text) and (text.isascii() or not any(map(_is_mark, text))):
-        return Shown(text)
-    return Shown("".join(_pieces(text)))
+        return VisibleText(text)
+    return VisibleText("".join(_pieces(text)))
 
 
-def hidden(text: str) -> str:
-    """The first character of ``text`` that ``visible`` writes out, but a backslash; empty if there is none."""
+def find_hidden(text: str) -> str:
+    """The first character of ``text`` that ``escape_hidden`` writes out, but a backslash; empty if there is none."""
     for char, piece in zip(text, _pieces(text), strict=True):
         if piece != char and char != "\\":
             return char
     return ""
 
 
-def name_of(char: str) -> str:
+def describe_character(char: str) -> str:
     """A character by its code point and, where it has one, its name in the Unicode Character Database."""
     return f"U+{ord(char):04X} {unicodedata.name(char, '')}".rstrip()
 
 
-def joined_lines(lines: Iterable[str]) -> Shown:
+def join_visible_lines(lines: Iterable[str]) -> VisibleText:
     """Several texts as the lines of one."""
-    return Shown("\n".join(visible(line) for line in lines))
+    return VisibleText("\n".join(escape_hidden(line) for line in lines))
 
 
-def visible_json(facts: Any, *, indent: int | None = None) -> str:
+def dump_visible_json(facts: Any, *, indent: int | None = None) -> str:
     """``facts`` as JSON (RFC 8259) that is the same to a program and hides nothing from a reader: hidden characters
     stand as JSON's own escapes."""
     text = json.dumps(facts, ensure_ascii=False, default=str, indent=indent)

@@ -1,7 +1,7 @@
 """A bureau's ledger as a transparency log that witnesses know: its origin, and checkpoints (C2SP tlog-checkpoint 1.0).
 
 A checkpoint is a signed note whose text is the origin, the number of entries and the root in base64, a line each. It
-says what a signed tree head (``lab.terms.ledger.tree.SignedHead``) says, in the form that witnesses cosign. The
+says what a signed tree head (``lab.terms.ledger.tree.SignedTreeHead``) says, in the form that witnesses cosign. The
 bureau's one Ed25519 key signs both; the texts cannot be mistaken for each other, because an origin begins ``shulab/``
 and every other message that the key signs begins ``shulab`` and a space.
 """
@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.terms.errors import InvalidInput, NotAuthentic
-from lab.terms.witnessing.signed_note import ED25519, Note, NoteKey, NoteSignature
+from lab.terms.witnessing.signed_note import SIGNATURE_ED25519, NoteKey, NoteSignature, SignedNote
 
 ROOT_BYTES = 32
 EMPTY_ROOT = hashlib.sha256(b"").digest()
@@ -24,14 +24,14 @@ _SIZE = re.compile(r"0|[1-9][0-9]{0,18}")
 _LARGEST = 2**63 - 1
 
 
-def origin_of(bureau_key: str) -> str:
+def ledger_origin(bureau_key: str) -> str:
     """The origin of the ledger of the bureau with this public key (64 hexadecimal digits): one log for one key."""
     return f"shulab/ledger/{hashlib.sha256(bytes.fromhex(bureau_key)).hexdigest()}"
 
 
 def log_key(bureau_key: str) -> NoteKey:
     """The key that signs the checkpoints of a bureau's ledger; its name is the origin."""
-    return NoteKey(origin_of(bureau_key), bureau_key, ED25519)
+    return NoteKey(ledger_origin(bureau_key), bureau_key, SIGNATURE_ED25519)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class SignedCheckpoint:
     """A checkpoint with the signatures under it: the log's own, and cosignatures; none is checked until it is asked."""
 
     checkpoint: Checkpoint
-    note: Note
+    note: SignedNote
 
     @property
     def size(self) -> int:
@@ -87,7 +87,7 @@ class SignedCheckpoint:
 
     def verify(self, bureau_key: str) -> None:
         """Raise ``NotAuthentic`` unless it is of the ledger of the bureau with this key, and signed by it."""
-        if self.checkpoint.origin != origin_of(bureau_key):
+        if self.checkpoint.origin != ledger_origin(bureau_key):
             raise NotAuthentic(
                 "The checkpoint is of another log than this bureau's ledger.",
                 next_step="fetch it from this bureau; keep what was sent as evidence",
@@ -96,7 +96,7 @@ class SignedCheckpoint:
 
     def with_signatures(self, lines: tuple[NoteSignature, ...]) -> SignedCheckpoint:
         """The same with these lines below the others."""
-        return SignedCheckpoint(self.checkpoint, Note(self.note.text, (*self.note.signatures, *lines)))
+        return SignedCheckpoint(self.checkpoint, SignedNote(self.note.text, (*self.note.signatures, *lines)))
 
     def __str__(self) -> str:
         return str(self.note)
@@ -104,7 +104,7 @@ class SignedCheckpoint:
     @classmethod
     def parse(cls, content: bytes) -> SignedCheckpoint:
         """Strictly read a checkpoint; raises ``InvalidInput``. No signature is checked here."""
-        note = Note.parse(content)
+        note = SignedNote.parse(content)
         return cls(Checkpoint.parse(note.text), note)
 
 
@@ -113,4 +113,4 @@ def sign_checkpoint(bureau_key: str, sign: Callable[[bytes], bytes], size: int, 
     key = log_key(bureau_key)
     checkpoint = Checkpoint(key.name, size, root)
     line = NoteSignature(key.name, key.id, sign(checkpoint.text.encode()))
-    return SignedCheckpoint(checkpoint, Note(checkpoint.text, (line,)))
+    return SignedCheckpoint(checkpoint, SignedNote(checkpoint.text, (line,)))

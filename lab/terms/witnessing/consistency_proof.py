@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 from lab.terms.errors import InvalidInput
 from lab.terms.witnessing.checkpoint import ROOT_BYTES, Checkpoint, SignedCheckpoint
-from lab.terms.witnessing.signed_note import LONGEST
+from lab.terms.witnessing.signed_note import MAX_NOTE_BYTES
 
-MOST_HASHES = 63
-LONGEST_REQUEST = LONGEST + 64 * (MOST_HASHES + 2)
+MAX_PROOF_HASHES = 63
+MAX_REQUEST_BYTES = MAX_NOTE_BYTES + 64 * (MAX_PROOF_HASHES + 2)
 """The longest body of a request that is read, in bytes."""
 _OLD = re.compile(rb"old (0|[1-9][0-9]{0,18})")
 
 
-def prove(root: Callable[[int, int], bytes], first: int, second: int) -> tuple[bytes, ...]:
+def build_consistency_proof(root: Callable[[int, int], bytes], first: int, second: int) -> tuple[bytes, ...]:
     """The proof that the tree of ``second`` leaves continues that of ``first``, 0 <= first <= second.
 
     ``root(start, end)`` gives the root over the leaves from ``start`` to before ``end``, 32 bytes. Nothing has to be
@@ -47,7 +47,7 @@ def is_consistent(old: tuple[int, bytes], new: tuple[int, bytes], proof: Sequenc
     (first, old_root), (second, new_root) = old, new
     if first == 0 or first == second:
         return not proof and (first == 0 or old_root == new_root)
-    if first > second or not proof or len(proof) > MOST_HASHES:
+    if first > second or not proof or len(proof) > MAX_PROOF_HASHES:
         return False
     path = list(proof) if first & (first - 1) else [old_root, *proof]
     node, last = first - 1, second - 1
@@ -72,33 +72,33 @@ def _join(left: bytes, right: bytes) -> bytes:
 
 
 @dataclass(frozen=True, slots=True)
-class AddCheckpoint:
+class AddCheckpointRequest:
     """A request to cosign: the size that the witness cosigned last, as the log believes, the proof from there, and the
     checkpoint."""
 
-    old: int
+    old_size: int
     proof: tuple[bytes, ...]
-    signed: SignedCheckpoint
+    signed_checkpoint: SignedCheckpoint
 
     @property
     def checkpoint(self) -> Checkpoint:
         """What is to be cosigned."""
-        return self.signed.checkpoint
+        return self.signed_checkpoint.checkpoint
 
     def to_bytes(self) -> bytes:
         """The body of the request."""
         proof = "".join(f"{base64.b64encode(one).decode()}\n" for one in self.proof)
-        return f"old {self.old}\n{proof}\n{self.signed}".encode()
+        return f"old {self.old_size}\n{proof}\n{self.signed_checkpoint}".encode()
 
     @classmethod
-    def parse(cls, body: bytes) -> AddCheckpoint:
+    def parse(cls, body: bytes) -> AddCheckpointRequest:
         """Strictly read a body; raises ``InvalidInput``. Neither signatures nor the proof are checked here."""
-        if len(body) > LONGEST_REQUEST:
-            raise _no_request(f"it has more than {LONGEST_REQUEST} bytes")
+        if len(body) > MAX_REQUEST_BYTES:
+            raise _no_request(f"it has more than {MAX_REQUEST_BYTES} bytes")
         above, empty, note = body.partition(b"\n\n")
         first, *hashes = above.split(b"\n")
         found = _OLD.fullmatch(first)
-        if not empty or found is None or int(found[1]) >= 2**63 or len(hashes) > MOST_HASHES:
+        if not empty or found is None or int(found[1]) >= 2**63 or len(hashes) > MAX_PROOF_HASHES:
             raise _no_request("its first lines are no size and at most 63 hashes")
         return cls(int(found[1]), tuple(_hash(line) for line in hashes), SignedCheckpoint.parse(note))
 

@@ -5,7 +5,7 @@ every one that I cosigned before. The message is ``cosignature/v1``, ``time`` an
 and the checkpoint's text; the signature is the time (8 bytes, big-endian) and 64 bytes of Ed25519.
 
 Two forks can both have a quorum only if some witness cosigned both, as long as a quorum is more than half of the
-witnesses: ``WitnessTerms`` of a contract asks for that.
+witnesses: ``WitnessQuorum`` of a contract asks for that.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from datetime import UTC, datetime, timedelta
 
 from lab.terms.errors import NotAuthentic
 from lab.terms.witnessing.checkpoint import SignedCheckpoint
-from lab.terms.witnessing.quorum import WitnessTerms
-from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey, NoteSignature, is_signed
+from lab.terms.witnessing.quorum import WitnessQuorum
+from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey, NoteSignature, is_valid_signature
 
 _TIME, _SIGNATURE = 8, 64
 _LATEST = 2**63 - 1
-AHEAD = timedelta(minutes=5)
+CLOCK_TOLERANCE = timedelta(minutes=5)
 """How far a witness's clock may be ahead of the reader's, or behind the bureau's."""
 
 
@@ -34,9 +34,9 @@ class Cosignature:
     time: datetime
 
 
-def witness_keys(terms: WitnessTerms) -> tuple[NoteKey, ...]:
+def witness_keys(terms: WitnessQuorum) -> tuple[NoteKey, ...]:
     """The keys of a contract's witnesses."""
-    return tuple(NoteKey(party.name, party.public_key, COSIGNATURE) for party in terms.parties)
+    return tuple(NoteKey(party.name, party.public_key, SIGNATURE_COSIGNATURE) for party in terms.parties)
 
 
 def cosignature_message(seconds: int, text: str) -> bytes:
@@ -53,9 +53,9 @@ def cosign(key: NoteKey, sign: Callable[[bytes], bytes], text: str, time: dateti
 def read_cosignature(key: NoteKey, line: NoteSignature, text: str) -> Cosignature:
     """The cosignature in a line that claims ``key``; raises ``NotAuthentic`` unless it verifies over ``text``."""
     seconds = int.from_bytes(line.signature[:_TIME], "big")
-    fits = key.kind == COSIGNATURE and line.is_by(key) and len(line.signature) == _TIME + _SIGNATURE
+    fits = key.kind == SIGNATURE_COSIGNATURE and line.claims_key(key) and len(line.signature) == _TIME + _SIGNATURE
     if fits and 0 < seconds <= _LATEST:
-        signed = is_signed(key.public_key, line.signature[_TIME:], cosignature_message(seconds, text))
+        signed = is_valid_signature(key.public_key, line.signature[_TIME:], cosignature_message(seconds, text))
         if signed and seconds < datetime.max.replace(tzinfo=UTC).timestamp():
             return Cosignature(key.name, key.public_key, datetime.fromtimestamp(seconds, UTC))
     raise NotAuthentic(
@@ -79,9 +79,9 @@ def find_cosignatures(
     found: dict[str, Cosignature] = {}
     for key in keys:
         for line in checkpoint.note.signatures:
-            if line.is_by(key):
+            if line.claims_key(key):
                 one = read_cosignature(key, line, checkpoint.note.text)
-                in_time = one.time <= now + AHEAD and (since is None or one.time >= since - AHEAD)
+                in_time = one.time <= now + CLOCK_TOLERANCE and (since is None or one.time >= since - CLOCK_TOLERANCE)
                 if in_time:
                     found.setdefault(key.public_key, one)
     return tuple(found.values())
@@ -89,7 +89,7 @@ def find_cosignatures(
 
 def check_quorum(
     checkpoint: SignedCheckpoint,
-    terms: WitnessTerms,
+    terms: WitnessQuorum,
     bureau_key: str,
     *,
     now: datetime,

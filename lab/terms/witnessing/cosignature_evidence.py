@@ -11,17 +11,17 @@ from datetime import datetime
 from typing import Any
 
 from lab.terms.errors import InvalidInput, NotAuthentic
-from lab.terms.ledger.tree import Proof, SignedHead, verify_consistency
+from lab.terms.ledger.tree import Proof, SignedTreeHead, verify_consistency
 from lab.terms.witnessing.checkpoint import SignedCheckpoint
 from lab.terms.witnessing.cosignature import Cosignature, check_quorum
-from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.witnessing.quorum import WitnessQuorum
 
 SCHEMA = "shulab-cosigned/1"
 _MEMBERS = {"schema", "checkpoint", "consistency", "witnesses", "quorum"}
 
 
 @dataclass(frozen=True, slots=True)
-class Cosigned:
+class CosignatureEvidence:
     """A checkpoint with cosignatures, and the proof from each receipt's tree to it, by the tree's size.
 
     ``witnesses`` and ``quorum`` say whose cosignatures were counted; a reader counts for himself (``verify``).
@@ -33,7 +33,7 @@ class Cosigned:
     quorum: int
 
     def verify(
-        self, heads: Sequence[SignedHead], terms: WitnessTerms, bureau_key: str, *, now: datetime
+        self, heads: Sequence[SignedTreeHead], terms: WitnessQuorum, bureau_key: str, *, now: datetime
     ) -> tuple[Cosignature, ...]:
         """The cosignatures, if they are a quorum by ``terms`` and the checkpoint continues each of ``heads``.
 
@@ -42,7 +42,7 @@ class Cosigned:
         since = max((head.time for head in heads), default=None)
         found = check_quorum(self.checkpoint, terms, bureau_key, now=now, since=since)
         for head in heads:
-            check_covered(head, self.checkpoint, self.proofs.get(head.size))
+            check_head_included(head, self.checkpoint, self.proofs.get(head.size))
         return found
 
     def as_dict(self) -> dict[str, Any]:
@@ -56,7 +56,7 @@ class Cosigned:
         }
 
     @classmethod
-    def read(cls, found: object) -> Cosigned:
+    def read(cls, found: object) -> CosignatureEvidence:
         """Strictly parse the JSON; raises ``InvalidInput``. Nothing is verified here."""
         try:
             if not isinstance(found, Mapping) or set(found) != _MEMBERS or found["schema"] != SCHEMA:
@@ -71,7 +71,7 @@ class Cosigned:
             ) from None
 
 
-def check_covered(head: SignedHead, checkpoint: SignedCheckpoint, proof: Proof | None) -> None:
+def check_head_included(head: SignedTreeHead, checkpoint: SignedCheckpoint, proof: Proof | None) -> None:
     """Raise ``NotAuthentic`` unless ``checkpoint`` continues the tree of ``head``."""
     if head.size <= checkpoint.size:
         try:

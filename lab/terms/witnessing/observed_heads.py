@@ -14,23 +14,23 @@ from typing import Any
 
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.terms.keys.party import Party
-from lab.terms.ledger.tree import HeldHead, Proof, SignedHead, verify_consistency
+from lab.terms.ledger.tree import Proof, SignedTreeHead, VerifiableTreeHead, verify_consistency
 from lab.terms.witnessing.checkpoint import SignedCheckpoint
 
 SCHEMA = "shulab-heads/1"
-LARGEST = 4 * 1024 * 1024
+MAX_HEADS_BYTES = 4 * 1024 * 1024
 _NOTE = "shulab/ledger/"
 
 
 @dataclass(frozen=True, slots=True)
-class ShownHead:
+class ObservedHead:
     """A head that somebody was shown: ``by`` says where it comes from."""
 
-    by: str
-    head: HeldHead
+    source: str
+    head: VerifiableTreeHead
 
 
-def write_heads(by: str, heads: Sequence[tuple[Party, SignedHead, str | None]]) -> bytes:
+def write_heads(by: str, heads: Sequence[tuple[Party, SignedTreeHead, str | None]]) -> bytes:
     """A file of heads: who exports it, and for each bureau the newest head, and the last cosigned checkpoint if any."""
     listed = [
         {"bureau": bureau.model_dump(), "head": head.as_dict(), "checkpoint": checkpoint}
@@ -39,13 +39,13 @@ def write_heads(by: str, heads: Sequence[tuple[Party, SignedHead, str | None]]) 
     return json.dumps({"schema": SCHEMA, "by": by, "heads": listed}, ensure_ascii=False, indent=1).encode() + b"\n"
 
 
-def read_shown(content: bytes, name: str, bureau_key: str) -> list[ShownHead]:
+def read_heads(content: bytes, name: str, bureau_key: str) -> list[ObservedHead]:
     """The heads of this bureau (its key, hexadecimal) in a file: of ``write_heads``, a head or receipt by itself, a
     run's manifest, or a checkpoint. ``name`` stands for a file that does not say whose it is.
 
     Raises ``InvalidInput``, or ``NotAuthentic`` for a head that the bureau did not sign.
     """
-    if len(content) > LARGEST:
+    if len(content) > MAX_HEADS_BYTES:
         raise InvalidInput(
             f"Wanted heads in {name}; it is too large.", next_step="give a file of `lab bank heads export`"
         )
@@ -56,10 +56,10 @@ def read_shown(content: bytes, name: str, bureau_key: str) -> list[ShownHead]:
     )
     for head in found:
         head.verify(bureau_key)
-    return [ShownHead(name, head) for head in found]
+    return [ObservedHead(name, head) for head in found]
 
 
-def _read_json(content: bytes, name: str, bureau_key: str) -> list[HeldHead]:
+def _read_json(content: bytes, name: str, bureau_key: str) -> list[VerifiableTreeHead]:
     try:
         document = json.loads(content)
         if not isinstance(document, dict):
@@ -73,14 +73,14 @@ def _read_json(content: bytes, name: str, bureau_key: str) -> list[HeldHead]:
                     next_step="compare the keys: a bureau that has a key for each bank has a ledger for each; leave "
                     "the file out only if it is of another bureau",
                 )
-            heads: list[HeldHead] = [SignedHead.read(one["head"]) for one in listed]
+            heads: list[VerifiableTreeHead] = [SignedTreeHead.read(one["head"]) for one in listed]
             notes = [one["checkpoint"] for one in listed if one["checkpoint"] is not None]
             return [*heads, *(SignedCheckpoint.parse(note.encode()) for note in notes)]
         members = [document, *document.get("receipts", ()), *document.get("match_receipts", ())]
-        heads = [SignedHead.read(one["head"]) for one in members if isinstance(one.get("head"), Mapping)]
+        heads = [SignedTreeHead.read(one["head"]) for one in members if isinstance(one.get("head"), Mapping)]
         if isinstance(document.get("cosigned"), Mapping):
             heads.append(SignedCheckpoint.parse(document["cosigned"]["checkpoint"].encode()))
-        return heads or [SignedHead.read(document)]
+        return heads or [SignedTreeHead.read(document)]
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidInput(
             f"Wanted tree heads in {name}; found something else.",
@@ -88,7 +88,7 @@ def _read_json(content: bytes, name: str, bureau_key: str) -> list[HeldHead]:
         ) from None
 
 
-def compare(shown: Sequence[ShownHead], prove: Callable[[int, int], Proof] | None) -> int:
+def compare_heads(shown: Sequence[ObservedHead], prove: Callable[[int, int], Proof] | None) -> int:
     """Hold all heads of one bureau against each other; how many different sizes there were.
 
     ``prove(first, second)`` asks the bureau; None: only heads of one size are compared. Raises ``NotAuthentic`` naming
@@ -104,14 +104,14 @@ def compare(shown: Sequence[ShownHead], prove: Callable[[int, int], Proof] | Non
             fits = _continues(older.head, newer.head, prove)
         if not fits:
             raise NotAuthentic(
-                f"The bureau has two ledgers: its head of {older.head.size} entries ({older.by}) and that of "
-                f"{newer.head.size} ({newer.by}) are not of one history.",
+                f"The bureau has two ledgers: its head of {older.head.size} entries ({older.source}) and that of "
+                f"{newer.head.size} ({newer.source}) are not of one history.",
                 next_step="keep both files: the bureau's signatures on them are the evidence",
             )
     return len({one.head.size for one in ordered})
 
 
-def _continues(older: HeldHead, newer: HeldHead, prove: Callable[[int, int], Proof]) -> bool:
+def _continues(older: VerifiableTreeHead, newer: VerifiableTreeHead, prove: Callable[[int, int], Proof]) -> bool:
     try:
         verify_consistency(older, newer, prove(older.size, newer.size))
     except (NotFound, NotAuthentic):
@@ -119,6 +119,6 @@ def _continues(older: HeldHead, newer: HeldHead, prove: Callable[[int, int], Pro
     return True
 
 
-def as_facts(shown: Sequence[ShownHead]) -> list[dict[str, Any]]:
+def heads_as_dicts(shown: Sequence[ObservedHead]) -> list[dict[str, Any]]:
     """The heads as a program reads them."""
-    return [{"by": one.by, "size": one.head.size, "root": one.head.root} for one in shown]
+    return [{"by": one.source, "size": one.head.size, "root": one.head.root} for one in shown]

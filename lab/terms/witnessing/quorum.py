@@ -11,7 +11,7 @@ from lab.terms.keys.party import Party
 from lab.terms.witnessing.signed_note import is_key_name
 
 
-class WitnessTerms(FrozenDocument):
+class WitnessQuorum(FrozenDocument):
     """Who has to have seen the bureau's ledger before the bank takes its receipts: witnesses by name and cosigning key,
     and how many of them are enough.
 
@@ -23,7 +23,7 @@ class WitnessTerms(FrozenDocument):
     parties: Annotated[tuple[Party, ...], Field(min_length=1, max_length=16)]
 
     @model_validator(mode="after")
-    def _check(self) -> WitnessTerms:
+    def _check(self) -> WitnessQuorum:
         if not len(self.parties) < 2 * self.quorum <= 2 * len(self.parties):
             raise ValueError("a quorum is more than half of the witnesses, and no more than there are")
         if any(not is_key_name(party.name) for party in self.parties):

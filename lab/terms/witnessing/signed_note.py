@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.keys.small_order import is_forgeable
 
-ED25519, COSIGNATURE = 0x01, 0x04
+SIGNATURE_ED25519, SIGNATURE_COSIGNATURE = 0x01, 0x04
 """Signature types: Ed25519 over the text, and Ed25519 over a cosignature's message
 (``lab.terms.witnessing.cosignature``).
 """
-LONGEST = 131_072
+MAX_NOTE_BYTES = 131_072
 """The longest note that is read, in bytes; sixteen signatures of five kilobytes each fit."""
-MOST_SIGNATURES = 64
+MAX_SIGNATURES = 64
 _ID = 4
 _KEY_NAME = re.compile(r"[!-*,-~]{1,255}")
 _LINE = re.compile(r"\u2014 (\S{1,255}) ([A-Za-z0-9+/]{8,8192}={0,2})")
@@ -37,7 +37,7 @@ class NoteKey:
 
     name: str
     public_key: str
-    kind: int = ED25519
+    kind: int = SIGNATURE_ED25519
 
     @property
     def id(self) -> bytes:
@@ -77,7 +77,7 @@ class NoteSignature:
         """The line without its newline."""
         return f"\u2014 {self.name} {base64.b64encode(self.id + self.signature).decode()}"
 
-    def is_by(self, key: NoteKey) -> bool:
+    def claims_key(self, key: NoteKey) -> bool:
         """Whether the line claims this key, by name and id."""
         return self.name == key.name and self.id == key.id
 
@@ -95,7 +95,7 @@ class NoteSignature:
 
 
 @dataclass(frozen=True, slots=True)
-class Note:
+class SignedNote:
     """A note as it was read: its text with the last newline, and its signatures, none of them checked."""
 
     text: str
@@ -105,10 +105,10 @@ class Note:
         return self.text + "\n" + "".join(f"{one}\n" for one in self.signatures)
 
     @classmethod
-    def parse(cls, content: bytes) -> Note:
-        """Strictly read a note of at most ``LONGEST`` bytes and 64 signatures; raises ``InvalidInput``."""
-        if len(content) > LONGEST:
-            raise _no_note(f"it has more than {LONGEST} bytes")
+    def parse(cls, content: bytes) -> SignedNote:
+        """Strictly read a note of at most ``MAX_NOTE_BYTES`` bytes and 64 signatures; raises ``InvalidInput``."""
+        if len(content) > MAX_NOTE_BYTES:
+            raise _no_note(f"it has more than {MAX_NOTE_BYTES} bytes")
         try:
             written = content.decode()
         except UnicodeDecodeError:
@@ -119,15 +119,17 @@ class Note:
         if not empty or not text or not below.endswith("\n"):
             raise _no_note("it has no text, or no signature")
         lines = below[:-1].split("\n")
-        if len(lines) > MOST_SIGNATURES:
-            raise _no_note(f"it has more than {MOST_SIGNATURES} signatures")
+        if len(lines) > MAX_SIGNATURES:
+            raise _no_note(f"it has more than {MAX_SIGNATURES} signatures")
         return cls(text + "\n", tuple(NoteSignature.parse(line) for line in lines))
 
     def verify(self, key: NoteKey) -> None:
         """Raise ``NotAuthentic`` unless ``key``, of the type Ed25519, signed the text, and every line that claims it
         verifies."""
-        claimed = [one for one in self.signatures if one.is_by(key)]
-        if not claimed or not all(is_signed(key.public_key, one.signature, self.text.encode()) for one in claimed):
+        claimed = [one for one in self.signatures if one.claims_key(key)]
+        if not claimed or not all(
+            is_valid_signature(key.public_key, one.signature, self.text.encode()) for one in claimed
+        ):
             raise NotAuthentic(
                 "Wanted a note that its log signed; the signature is missing or does not verify.",
                 next_step="fetch it again; keep what was sent as evidence",
@@ -144,7 +146,7 @@ def key_id(name: str, kind: int, material: bytes) -> bytes:
     return hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + material).digest()[:_ID]
 
 
-def is_signed(public_key: str, signature: bytes, message: bytes) -> bool:
+def is_valid_signature(public_key: str, signature: bytes, message: bytes) -> bool:
     """Whether ``signature`` is the Ed25519 signature (RFC 8032) of ``message`` under a key that can name anybody."""
     if is_forgeable(public_key):
         return False

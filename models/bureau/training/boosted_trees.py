@@ -13,8 +13,8 @@ from models.bureau.forest import Forest, read_lightgbm
 from models.shared.features import Feature
 
 Interactions = Literal["one", "free"]
-TREES = 200
-SETTINGS: dict[str, float] = {
+DEFAULT_TREE_COUNT = 200
+LIGHTGBM_SETTINGS: dict[str, float] = {
     "num_leaves": 8,
     "max_bin": 32,
     "learning_rate": 0.06,
@@ -31,7 +31,7 @@ def fit_boosted(
     *,
     interactions: Interactions,
     seed: int,
-    trees: int = TREES,
+    trees: int = DEFAULT_TREE_COUNT,
 ) -> tuple[Forest, lgb.Booster]:
     """Train on ``values`` float64 [rows, features] and ``label`` [rows] of 0 and 1 (1 is default).
 
@@ -44,18 +44,22 @@ def fit_boosted(
         categorical_feature=[number for number, feature in enumerate(features) if feature.kind == "categorical"],
         free_raw_data=True,
     )
-    booster = lgb.train(parameters(len(values), features, interactions=interactions, seed=seed), dataset, trees)
+    booster = lgb.train(
+        lightgbm_parameters(len(values), features, interactions=interactions, seed=seed), dataset, trees
+    )
     return read_lightgbm(booster.dump_model()), booster
 
 
-def parameters(rows: int, features: Sequence[Feature], *, interactions: Interactions, seed: int) -> dict[str, Any]:
+def lightgbm_parameters(
+    rows: int, features: Sequence[Feature], *, interactions: Interactions, seed: int
+) -> dict[str, Any]:
     """LightGBM's parameters. A leaf holds 1/500 of the rows, between 20 and 200; of small samples 1/20, at least 3."""
     smallest = min(max(rows // 500, 20), 200) if rows >= 400 else max(rows // 20, 3)
     settings: dict[str, Any] = {
         "objective": "binary",
-        **SETTINGS,
-        "num_leaves": int(SETTINGS["num_leaves"]),
-        "max_bin": int(SETTINGS["max_bin"]),
+        **LIGHTGBM_SETTINGS,
+        "num_leaves": int(LIGHTGBM_SETTINGS["num_leaves"]),
+        "max_bin": int(LIGHTGBM_SETTINGS["max_bin"]),
         "min_data_in_leaf": smallest,
         "min_data_per_group": smallest,
         "feature_pre_filter": False,
@@ -67,11 +71,11 @@ def parameters(rows: int, features: Sequence[Feature], *, interactions: Interact
         "verbose": -1,
     }
     if interactions == "one":
-        settings["interaction_constraints"] = constraint_groups(features)
+        settings["interaction_constraints"] = interaction_constraints(features)
     return settings
 
 
-def constraint_groups(features: Sequence[Feature]) -> list[list[int]]:
+def interaction_constraints(features: Sequence[Feature]) -> list[list[int]]:
     """One group for each bank feature: all bureau features and that one. Groups overlap; a path stays within one."""
     public = [number for number, feature in enumerate(features) if feature.party == "bureau"]
     bank = [number for number, feature in enumerate(features) if feature.party == "bank"]

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
 from models.bureau.forest import Forest
-from models.bureau.training.woe_binning import bin_evidence
+from models.bureau.training.woe_binning import fit_woe_binning
 from models.shared.features import Feature
 
-SETTINGS: dict[str, float] = {"C": 1.0, "max_iter": 1000}
+REGRESSION_SETTINGS: dict[str, float] = {"C": 1.0, "max_iter": 1000}
 
 
 def fit_scorecard(values: NDArray[np.float64], label: NDArray[np.int64], features: Sequence[Feature]) -> Forest:
@@ -23,15 +23,17 @@ def fit_scorecard(values: NDArray[np.float64], label: NDArray[np.int64], feature
 
     Features that tell nothing apart get no tree. With no feature left the forest is its constant.
     """
-    evidence = [bin_evidence(number, feature, values[:, number], label) for number, feature in enumerate(features)]
+    evidence = [fit_woe_binning(number, feature, values[:, number], label) for number, feature in enumerate(features)]
     used = [(number, bins) for number, bins in enumerate(evidence) if bins is not None]
     if not used:
         rate = float(np.mean(label))
         return Forest(trees=(), bias=float(np.log(rate / (1.0 - rate))))
-    inputs = np.column_stack([np.asarray(bins.weights)[bins.assign(values[:, number])] for number, bins in used])
-    regression = LogisticRegression(C=SETTINGS["C"], max_iter=int(SETTINGS["max_iter"])).fit(inputs, label)
+    inputs = np.column_stack([np.asarray(bins.woe)[bins.assign_bins(values[:, number])] for number, bins in used])
+    regression = LogisticRegression(C=REGRESSION_SETTINGS["C"], max_iter=int(REGRESSION_SETTINGS["max_iter"])).fit(
+        inputs, label
+    )
     coefficients = [float(coefficient) for coefficient in regression.coef_[0]]
     return Forest(
-        trees=tuple(bins.tree(coefficient) for (_, bins), coefficient in zip(used, coefficients, strict=True)),
+        trees=tuple(bins.to_tree(coefficient) for (_, bins), coefficient in zip(used, coefficients, strict=True)),
         bias=float(regression.intercept_[0]),
     )

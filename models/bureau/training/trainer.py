@@ -17,33 +17,40 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score, roc_curve
 from sklearn.model_selection import StratifiedKFold, train_test_split
 
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from lab.terms.progress import SILENT, Progress
 from models.bureau.forest import Forest
-from models.bureau.model import TOTAL, Model, choose_quantum
-from models.bureau.model_card import Card, Library, Warned
+from models.bureau.model import TOTAL_OUTPUT, Model, choose_quantum
+from models.bureau.model_card import ModelCard, ModelWarning, TrainingLibrary
 from models.bureau.training import boosted_trees, scorecard
-from models.shared.calibration import Calibration, Scale
-from models.shared.features import Feature, FeatureWords, Party, describe, encode, unreadable
-from models.shared.sheet import QUANTILES, Fact, Reference
+from models.shared.calibration import Calibration, ScoreScale
+from models.shared.features import (
+    Feature,
+    FeatureDescription,
+    FeatureParty,
+    count_unreadable_cells,
+    encode_features,
+    infer_features,
+)
+from models.shared.sheet import QUANTILE_COUNT, NamedValue, ReferenceDistribution
 
 Family = Literal["boosted", "scorecard"]
-FEWEST_ROWS = 40
-FEWEST_OF_A_CLASS = 5
-CROSS_FIT_BELOW = 2000  # rows: a fifth of fewer is too little to calibrate on
-FLATTEST = 1e-3  # a calibration slope below this says that the score carries no signal
-HELD_OUT = 0.2
+MIN_TRAINING_ROWS = 40
+MIN_CLASS_ROWS = 5
+CROSS_FIT_MAX_ROWS = 2000  # rows: a fifth of fewer is too little to calibrate on
+MIN_CALIBRATION_SLOPE = 1e-3  # a calibration slope below this says that the score carries no signal
+HOLDOUT_SHARE = 0.2
 VALUE_LIMIT = 8_000_000  # quanta: every parameter set of the scoring protocol has room for so many
 REFERENCE_CHUNK = 8192
-CONSTANT_ZH, CONSTANT_EN = (
+CONSTANT_COLUMNS_ZH, CONSTANT_COLUMNS_EN = (
     "以下列为常量或全部缺失，模型不使用",
     "These columns are constant or always missing; the model does not use them",
 )
 
 
 @dataclass(frozen=True)
-class PlainModel:
+class BaselineModel:
     """A model in clear for comparison: any parties' features, no columns, no rounding."""
 
     features: tuple[Feature, ...]
@@ -55,7 +62,7 @@ class PlainModel:
 
 
 @dataclass(frozen=True)
-class Trained:
+class TrainingResult:
     """What training gives: the model, LightGBM's own booster (None for a scorecard) for checks, and figures in clear.
 
     ``facts``: ``auc_model``, ``auc_bank_only``, ``auc_bureau_only``, ``auc_free``, ``ks_model`` on held-out rows.
@@ -66,7 +73,7 @@ class Trained:
     facts: dict[str, float]
 
 
-def train(
+def train_model(
     public: pl.DataFrame,
     bank: pl.DataFrame,
     label: ArrayLike,
@@ -74,30 +81,32 @@ def train(
     family: Family = "boosted",
     interactions: boosted_trees.Interactions = "one",
     seed: int = 0,
-    trees: int = boosted_trees.TREES,
+    trees: int = boosted_trees.DEFAULT_TREE_COUNT,
     name: str = "credit",
     version: int = 1,
-    public_words: Mapping[str, FeatureWords] | None = None,
-    bank_words: Mapping[str, FeatureWords] | None = None,
+    public_words: Mapping[str, FeatureDescription] | None = None,
+    bank_words: Mapping[str, FeatureDescription] | None = None,
     value_limit: int = VALUE_LIMIT,
     progress: Progress = SILENT,
     date: str = "",
     purpose: str = "企业信用评分 Enterprise credit score",
-) -> Trained:
+) -> TrainingResult:
     """Train a model on the rows of ``public`` and ``bank`` (same enterprises, same order) and ``label`` (1 is default).
 
     A scorecard is always ``one``. ``date`` (ISO 8601) goes to the card; the same input gives the same model. Raises
     ``InvalidInput`` for a label that is not 0/1 or has one class, too few rows, or tables of different lengths.
     """
-    target = check_label(label, public, bank)
+    target = validate_label(label, public, bank)
     shape: boosted_trees.Interactions = "one" if family == "scorecard" else interactions
-    features = (*describe(public, "bureau", public_words), *describe(bank, "bank", bank_words))
+    features = (*infer_features(public, "bureau", public_words), *infer_features(bank, "bank", bank_words))
     values = _encode_both(features, public, bank)
     fit = _fitter(family, shape, seed, trees)
     with progress.stage("train", 6) as stage:
-        learn, test = train_test_split(np.arange(len(target)), test_size=HELD_OUT, random_state=seed, stratify=target)
+        learn, test = train_test_split(
+            np.arange(len(target)), test_size=HOLDOUT_SHARE, random_state=seed, stratify=target
+        )
         held_out = fit(values[learn], target[learn], features).raw_scores(values[test])
-        facts = {"auc_model": _auc(target[test], held_out), "ks_model": ks(target[test], held_out)}
+        facts = {"auc_model": _auc(target[test], held_out), "ks_model": ks_statistic(target[test], held_out)}
         stage.advance()
         # What a party can do alone needs no encryption, so its model is free of the constraint.
         alone = _fitter(family, "free", seed, trees)
@@ -107,7 +116,7 @@ def train(
         free = _fitter("boosted", "free", seed, trees)(values[learn], target[learn], features)
         facts["auc_free"] = _auc(target[test], free.raw_scores(values[test]))
         stage.advance()
-        if len(target) < CROSS_FIT_BELOW:
+        if len(target) < CROSS_FIT_MAX_ROWS:
             calibration, flat = calibrate(_cross_fit(fit, values, target, features, seed), target)
         else:
             calibration, flat = calibrate(held_out, target[test])
@@ -119,46 +128,54 @@ def train(
             )
         else:
             forest = fit(values, target, features)
-        card = Card(
+        card = ModelCard(
             purpose=purpose,
             date=date,
             rows=len(target),
             positives=int(target.sum()),
             held_out=len(test),
             seed=seed,
-            facts=tuple(Fact(key, value) for key, value in facts.items()),
+            facts=tuple(NamedValue(key, value) for key, value in facts.items()),
             settings=_settings(family, trees),
             libraries=_libraries(),
             warnings=(),
         )
         model = _assemble(name, version, family, shape, features, forest, value_limit, calibration, card)
         warned = _warnings(
-            model, values, flat, {**unreadable(public, model.public_features), **unreadable(bank, model.bank_features)}
+            model,
+            values,
+            flat,
+            {
+                **count_unreadable_cells(public, model.public_features),
+                **count_unreadable_cells(bank, model.bank_features),
+            },
         )
         model = replace(model, references=_references(model, values), card=replace(card, warnings=warned))
         stage.advance()
-    return Trained(model=model, booster=booster, facts=facts)
+    return TrainingResult(model=model, booster=booster, facts=facts)
 
 
-def fit_plain(
+def fit_baseline(
     public: pl.DataFrame,
     bank: pl.DataFrame,
     label: ArrayLike,
     *,
-    parties: tuple[Party, ...] = ("bureau", "bank"),
+    parties: tuple[FeatureParty, ...] = ("bureau", "bank"),
     family: Family = "boosted",
     interactions: boosted_trees.Interactions = "free",
     seed: int = 0,
-) -> PlainModel:
-    """A model in clear on the features of ``parties`` alone, to compare with; same input rules as ``train``."""
-    target = check_label(label, public, bank)
-    features = tuple(f for f in (*describe(public, "bureau"), *describe(bank, "bank")) if f.party in parties)
-    return PlainModel(
+) -> BaselineModel:
+    """A model in clear on the features of ``parties`` alone, to compare with; same input rules as ``train_model``."""
+    target = validate_label(label, public, bank)
+    features = tuple(
+        f for f in (*infer_features(public, "bureau"), *infer_features(bank, "bank")) if f.party in parties
+    )
+    return BaselineModel(
         features, _fitter(family, interactions, seed)(_encode_both(features, public, bank), target, features)
     )
 
 
-def check_label(label: ArrayLike, public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.int64]:
+def validate_label(label: ArrayLike, public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.int64]:
     """The label as int64 [rows] of 0 and 1; raises ``InvalidInput`` when it cannot be learnt from."""
     try:
         target = np.asarray(label, dtype=np.float64)
@@ -175,9 +192,9 @@ def check_label(label: ArrayLike, public: pl.DataFrame, bank: pl.DataFrame) -> N
         raise InvalidInput(
             "Wanted a label with two classes; found one.", next_step="add enterprises of the other class to the pilot"
         )
-    if len(target) < FEWEST_ROWS or counts.min() < FEWEST_OF_A_CLASS:
+    if len(target) < MIN_TRAINING_ROWS or counts.min() < MIN_CLASS_ROWS:
         raise InvalidInput(
-            f"Wanted at least {FEWEST_ROWS} rows and {FEWEST_OF_A_CLASS} of each class to train on; "
+            f"Wanted at least {MIN_TRAINING_ROWS} rows and {MIN_CLASS_ROWS} of each class to train on; "
             f"found {len(target)} rows, {counts[0]} and {counts[1]}.",
             next_step="use a larger pilot sample",
         )
@@ -192,24 +209,26 @@ def calibrate(raw: NDArray[np.float64], label: NDArray[np.int64]) -> tuple[Calib
     spread = float(np.std(raw)) or 1.0
     regression = LogisticRegression(C=10.0).fit((raw / spread)[:, None], label)
     slope, offset = float(regression.coef_[0, 0]) / spread, float(regression.intercept_[0])
-    if slope >= FLATTEST:
+    if slope >= MIN_CALIBRATION_SLOPE:
         return Calibration(slope, offset), False
     rate = float(np.mean(label))
-    return Calibration(FLATTEST, float(np.log(rate / (1 - rate)) - FLATTEST * np.mean(raw))), True
+    return Calibration(
+        MIN_CALIBRATION_SLOPE, float(np.log(rate / (1 - rate)) - MIN_CALIBRATION_SLOPE * np.mean(raw))
+    ), True
 
 
-def ks(label: NDArray[np.int64], raw: NDArray[np.float64]) -> float:
+def ks_statistic(label: NDArray[np.int64], raw: NDArray[np.float64]) -> float:
     """The Kolmogorov-Smirnov distance of the two classes' scores."""
     false_rate, true_rate, _ = roc_curve(label, raw)
     return float(np.max(np.abs(true_rate - false_rate)))
 
 
-Fit = Callable[[NDArray[np.float64], NDArray[np.int64], tuple[Feature, ...]], Forest]
+ForestFitter = Callable[[NDArray[np.float64], NDArray[np.int64], tuple[Feature, ...]], Forest]
 
 
 def _fitter(
-    family: Family, interactions: boosted_trees.Interactions, seed: int, trees: int = boosted_trees.TREES
-) -> Fit:
+    family: Family, interactions: boosted_trees.Interactions, seed: int, trees: int = boosted_trees.DEFAULT_TREE_COUNT
+) -> ForestFitter:
     if family == "scorecard":
         return scorecard.fit_scorecard
     return lambda values, label, features: boosted_trees.fit_boosted(
@@ -220,12 +239,12 @@ def _fitter(
 def _encode_both(features: tuple[Feature, ...], public: pl.DataFrame, bank: pl.DataFrame) -> NDArray[np.float64]:
     bureau = [feature for feature in features if feature.party == "bureau"]
     own = [feature for feature in features if feature.party == "bank"]
-    parts = [encode(frame, group) for frame, group in ((public, bureau), (bank, own)) if group]
+    parts = [encode_features(frame, group) for frame, group in ((public, bureau), (bank, own)) if group]
     return np.hstack(parts) if parts else np.zeros((public.height, 0))
 
 
 def _rival_scores(
-    fit: Fit,
+    fit: ForestFitter,
     values: NDArray[np.float64],
     label: NDArray[np.int64],
     features: tuple[Feature, ...],
@@ -241,7 +260,7 @@ def _rival_scores(
 
 
 def _cross_fit(
-    fit: Fit, values: NDArray[np.float64], label: NDArray[np.int64], features: tuple[Feature, ...], seed: int
+    fit: ForestFitter, values: NDArray[np.float64], label: NDArray[np.int64], features: tuple[Feature, ...], seed: int
 ) -> NDArray[np.float64]:
     raw = np.zeros(len(label))
     for learn, test in StratifiedKFold(5, shuffle=True, random_state=seed).split(values, label):
@@ -258,7 +277,7 @@ def _assemble(
     forest: Forest,
     value_limit: int,
     calibration: Calibration,
-    card: Card,
+    card: ModelCard,
 ) -> Model:
     draft = Model(
         name=name,
@@ -270,30 +289,34 @@ def _assemble(
         quantum=1.0,
         value_limit=value_limit,
         calibration=calibration,
-        scale=Scale(),
+        scale=ScoreScale(),
         references=(),
         card=card,
     )
-    quantum = choose_quantum(draft.weights.reach, draft.roundings, value_limit)
+    quantum = choose_quantum(draft.column_weights.score_bound, draft.rounding_count, value_limit)
     return replace(draft, quantum=quantum)
 
 
-def _references(model: Model, values: NDArray[np.float64]) -> tuple[Reference, ...]:
+def _references(model: Model, values: NDArray[np.float64]) -> tuple[ReferenceDistribution, ...]:
     """How every output is distributed in the pilot sample."""
-    detail = Detail.FULL if model.interactions == "one" else Detail.DIMENSIONS
+    detail = ResultDetail.FULL if model.interactions == "one" else ResultDetail.DIMENSIONS
     outputs = model.outputs(detail)
     split = len(model.public_features)
     sums = []
     for start in range(0, len(values), REFERENCE_CHUNK):
         part = values[start : start + REFERENCE_CHUNK]
-        sums.append(model.terms_of(part[:, :split], detail).apply(model.answers_of(part[:, split:])))
+        sums.append(
+            model.score_weights_from_encoded(part[:, :split], detail).apply_to_indicators(
+                model.indicators_from_encoded(part[:, split:])
+            )
+        )
     raw = np.concatenate(sums, axis=1) * model.quantum
     dimensions = [place for place, output in enumerate(outputs) if output.kind == "dimension"]
     total = raw[dimensions].sum(axis=0) + model.forest.intercept
-    rows = {TOTAL: total, **dict(zip(outputs, raw, strict=True))}
-    points = np.linspace(0.0, 1.0, QUANTILES)
+    rows = {TOTAL_OUTPUT: total, **dict(zip(outputs, raw, strict=True))}
+    points = np.linspace(0.0, 1.0, QUANTILE_COUNT)
     return tuple(
-        Reference(output, float(np.mean(row)), tuple(float(q) for q in np.quantile(row, points)))
+        ReferenceDistribution(output, float(np.mean(row)), tuple(float(q) for q in np.quantile(row, points)))
         for output, row in rows.items()
     )
 
@@ -302,17 +325,23 @@ def _auc(label: NDArray[np.int64], raw: NDArray[np.float64]) -> float:
     return float(roc_auc_score(label, raw))
 
 
-def _settings(family: Family, trees: int) -> tuple[Fact, ...]:
-    settings = {"trees": float(trees), **boosted_trees.SETTINGS} if family == "boosted" else scorecard.SETTINGS
-    return tuple(Fact(name, float(value)) for name, value in settings.items())
+def _settings(family: Family, trees: int) -> tuple[NamedValue, ...]:
+    settings = (
+        {"trees": float(trees), **boosted_trees.LIGHTGBM_SETTINGS}
+        if family == "boosted"
+        else scorecard.REGRESSION_SETTINGS
+    )
+    return tuple(NamedValue(name, float(value)) for name, value in settings.items())
 
 
-def _libraries() -> tuple[Library, ...]:
+def _libraries() -> tuple[TrainingLibrary, ...]:
     names = ("lightgbm", "numpy", "optbinning", "polars", "scikit-learn")
-    return tuple(Library(name, importlib.metadata.version(name)) for name in names)
+    return tuple(TrainingLibrary(name, importlib.metadata.version(name)) for name in names)
 
 
-def _warnings(model: Model, values: NDArray[np.float64], flat: bool, unread: Mapping[str, int]) -> tuple[Warned, ...]:
+def _warnings(
+    model: Model, values: NDArray[np.float64], flat: bool, unread: Mapping[str, int]
+) -> tuple[ModelWarning, ...]:
     warned = []
     constant = [
         feature.label_en
@@ -321,19 +350,21 @@ def _warnings(model: Model, values: NDArray[np.float64], flat: bool, unread: Map
     ]
     if constant:
         listed = ", ".join(constant[:10])[:300]
-        warned.append(Warned(f"{CONSTANT_ZH}：{listed}", f"{CONSTANT_EN}: {listed}"))
+        warned.append(ModelWarning(f"{CONSTANT_COLUMNS_ZH}：{listed}", f"{CONSTANT_COLUMNS_EN}: {listed}"))
     if unread:
         count = sum(unread.values())
         warned.append(
-            Warned(f"{count} 个单元格不是数字，按缺失处理", f"{count} cells are not numbers and count as missing")
+            ModelWarning(f"{count} 个单元格不是数字，按缺失处理", f"{count} cells are not numbers and count as missing")
         )
-    if not model.columns:
-        warned.append(Warned("模型不使用任何银行特征", "The model uses no bank feature"))
+    if not model.column_count:
+        warned.append(ModelWarning("模型不使用任何银行特征", "The model uses no bank feature"))
     if model.card.rows < 500:
-        warned.append(Warned("样本不足 500 户，各项指标不稳定", "Fewer than 500 enterprises: the figures are unsteady"))
+        warned.append(
+            ModelWarning("样本不足 500 户，各项指标不稳定", "Fewer than 500 enterprises: the figures are unsteady")
+        )
     if flat:
         warned.append(
-            Warned(
+            ModelWarning(
                 "评分没有区分能力，违约概率接近平均值", "The score carries no signal; probabilities stay near the mean"
             )
         )

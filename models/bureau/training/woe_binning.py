@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.bureau.forest import Node, Split
-from models.shared.features import LARGEST, Feature
+from models.shared.features import MAX_NUMBER, Feature
 
-LARGEST_BINS = 6
-SMALLEST_SHARE = 0.05  # of the rows, in a bin before merging
-log = logging.getLogger(__name__)
+MAX_WOE_BINS = 6
+MIN_BIN_SHARE = 0.05  # of the rows, in a bin before merging
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Evidence:
+class WoeBinning:
     """The bins of one feature. ``splits`` are asked in order; the first that is true names the bin, none the last.
 
     The bin of missing values is ``missing``. ``weights``: ln of the share of defaults over the share of the others in
@@ -27,31 +27,31 @@ class Evidence:
     """
 
     splits: tuple[Split, ...]
-    weights: tuple[float, ...]
-    covers: tuple[int, ...]
-    missing: int
+    woe: tuple[float, ...]
+    row_counts: tuple[int, ...]
+    missing_bin: int
 
-    def assign(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
+    def assign_bins(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """The bin of each value, int64 [rows]."""
         bins = np.full(len(values), len(self.splits), dtype=np.int64)
         for number in range(len(self.splits) - 1, -1, -1):
-            bins[self.splits[number].outcome(values)] = number
+            bins[self.splits[number].goes_left(values)] = number
         return bins
 
-    def tree(self, coefficient: float) -> tuple[Node, ...]:
+    def to_tree(self, coefficient: float) -> tuple[Node, ...]:
         """The bins as a tree: a chain of questions whose leaves are coefficient times weight of evidence."""
         nodes: list[Node] = []
         for number, split in enumerate(self.splits):
             at = 2 * number
             nodes.append(Node(cover=0.0, split=split, left=at + 1, right=at + 2))
-            nodes.append(Node(cover=float(self.covers[number]), value=coefficient * self.weights[number]))
-        nodes.append(Node(cover=float(self.covers[-1]), value=coefficient * self.weights[-1]))
+            nodes.append(Node(cover=float(self.row_counts[number]), value=coefficient * self.woe[number]))
+        nodes.append(Node(cover=float(self.row_counts[-1]), value=coefficient * self.woe[-1]))
         return tuple(nodes)
 
 
-def bin_evidence(
+def fit_woe_binning(
     number: int, feature: Feature, values: NDArray[np.float64], label: NDArray[np.int64]
-) -> Evidence | None:
+) -> WoeBinning | None:
     """Bins of feature ``number``; None when it tells nothing apart (constant, or always missing).
 
     ``values`` float64 [rows] with NaN for missing, ``label`` [rows] of 0 and 1.
@@ -74,18 +74,18 @@ def bin_evidence(
         edges = sorted({float(np.nextafter(cut, -np.inf)) for group in cuts for cut in group})
         splits = [_numeric(number, edge) for edge in edges]
         if splits or not present.all():
-            splits.append(_numeric(number, LARGEST))  # all that is present; what is left is missing
+            splits.append(_numeric(number, MAX_NUMBER))  # all that is present; what is left is missing
     if not splits or (len(splits) == 1 and present.all()):
         return None
-    bare = Evidence(tuple(splits), (), (), len(splits))
-    bins = bare.assign(values)
+    bare = WoeBinning(tuple(splits), (), (), len(splits))
+    bins = bare.assign_bins(values)
     bad = np.bincount(bins[label == 1], minlength=len(splits) + 1)
     good = np.bincount(bins[label == 0], minlength=len(splits) + 1)
     weights = tuple(
         math.log((b + 0.5) / (bad.sum() + 1.0)) - math.log((g + 0.5) / (good.sum() + 1.0)) if b + g else 0.0
         for b, g in zip(bad.tolist(), good.tolist(), strict=True)
     )
-    return Evidence(tuple(splits), weights, tuple((bad + good).tolist()), len(splits))
+    return WoeBinning(tuple(splits), weights, tuple((bad + good).tolist()), len(splits))
 
 
 def _numeric(number: int, threshold: float) -> Split:
@@ -101,9 +101,9 @@ def _optimal(feature: Feature, values: NDArray[np.float64], label: NDArray[np.in
     numeric = feature.kind == "numeric"
     binning = OptimalBinning(
         dtype="numerical" if numeric else "categorical",
-        max_n_bins=LARGEST_BINS,
-        min_prebin_size=SMALLEST_SHARE,
-        cat_cutoff=None if numeric else SMALLEST_SHARE,
+        max_n_bins=MAX_WOE_BINS,
+        min_prebin_size=MIN_BIN_SHARE,
+        cat_cutoff=None if numeric else MIN_BIN_SHARE,
         time_limit=20,
     )
     with warnings.catch_warnings():
@@ -113,7 +113,7 @@ def _optimal(feature: Feature, values: NDArray[np.float64], label: NDArray[np.in
             found = list(binning.splits) if binning.status in ("OPTIMAL", "FEASIBLE") else []
         except (ValueError, RuntimeError, TypeError, IndexError, AttributeError) as error:
             # A degenerate column must not end a training; it becomes one bin, and the log says which.
-            log.warning("no bins for feature %s: %s", feature.name, type(error).__name__)
+            logger.warning("no bins for feature %s: %s", feature.name, type(error).__name__)
             return []
     if numeric:
         return [[float(cut) for cut in found]] if found else []

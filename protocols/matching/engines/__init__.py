@@ -28,13 +28,13 @@ class UnknownEngine(ValueError):
 class BankEngine(Protocol):
     """The bank's half of an engine."""
 
-    WIDTH: int
+    ELEMENT_BYTES: int
     """Bytes of an element on the wire."""
 
-    MATERIAL_BYTES: int
+    SCALAR_MATERIAL_BYTES: int
     """Uniform bytes of which a canary's scalar is made."""
 
-    def keys_of(self, seed: bytes) -> tuple[bytes, bytes]:
+    def derive_blinding_keys(self, seed: bytes) -> tuple[bytes, bytes]:
         """The keys that blind and unblind, made from 32 uniform bytes; the same seed gives the same keys."""
 
     def blind(self, key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
@@ -46,13 +46,13 @@ class BankEngine(Protocol):
     def unblind(self, key: bytes, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The values F(x), uint8 [n, 32], of evaluated elements; raises ``ValueError`` for what is no element."""
 
-    def canaries(self, material: Sequence[bytes]) -> NDArray[np.uint8]:
+    def canary_elements(self, material: Sequence[bytes]) -> NDArray[np.uint8]:
         """r·B for the scalar r of each piece of material, uint8 [m, width]: as uniform as a blinded identifier."""
 
-    def answers(self, material: Sequence[bytes], public_key: bytes) -> NDArray[np.uint8]:
+    def expected_canaries(self, material: Sequence[bytes], public_key: bytes) -> NDArray[np.uint8]:
         """What ``shown`` gives of the right answer to each canary, r·P, uint8 [m, 32]; raises ``ValueError``."""
 
-    def shown(self, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def comparable_bytes(self, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What of evaluated elements decides their values, uint8 [n, 32]: two forms of one class are the same."""
 
     def check_public_key(self, public_key: bytes) -> None:
@@ -62,19 +62,19 @@ class BankEngine(Protocol):
 class BureauEngine(Protocol):
     """The bureau's half of an engine."""
 
-    WIDTH: int
+    ELEMENT_BYTES: int
     """Bytes of an element on the wire."""
 
-    MATERIAL_BYTES: int
+    SCALAR_MATERIAL_BYTES: int
     """Uniform bytes of which an evaluation key is made."""
 
-    def path(self) -> str:
+    def arithmetic_library(self) -> str:
         """Which library does the arithmetic in this process, in a word."""
 
     def generate_key(self) -> bytes:
         """A fresh evaluation key."""
 
-    def key_of(self, material: bytes) -> bytes:
+    def derive_key(self, material: bytes) -> bytes:
         """The evaluation key that uniform bytes make."""
 
     def public_key(self, key: bytes) -> bytes:

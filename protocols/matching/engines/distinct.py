@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def check_once(elements: NDArray[np.uint8]) -> None:
+def check_distinct(elements: NDArray[np.uint8]) -> None:
     """Raise ``ValueError`` if two rows of uint8 [n, 32] are the same."""
     words = np.ascontiguousarray(elements).view("<u8")
     ordered = words[np.lexsort(words.T)]

@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.scoring.parameters import ParameterSet
-from protocols.scoring.rlwe.sampling import Element, below, times
+from protocols.scoring.rlwe.sampling import RingElement, multiply_modulo, reduce_once
 
 _LIMB = 10
-SMALL = 24
+SMALL_BITS = 24
 """Bits that a small polynomial's coefficients may have."""
 
 
-def product(element: Element, small: NDArray[np.int64], params: ParameterSet) -> Element:
+def multiply_by_small(element: RingElement, small: NDArray[np.int64], params: ParameterSet) -> RingElement:
     """``element`` times the polynomial with coefficients ``small``, each of less than 2^24."""
-    if np.abs(small).max() >= 1 << SMALL:
-        raise ValueError(f"wanted coefficients of less than {SMALL} bits")
+    if np.abs(small).max() >= 1 << SMALL_BITS:
+        raise ValueError(f"wanted coefficients of less than {SMALL_BITS} bits")
     degree = params.degree
     twist = np.exp(1j * np.pi * np.arange(degree) / degree)  # makes a cyclic product negacyclic
     transformed = np.fft.fft(small * twist)
@@ -35,11 +35,11 @@ def product(element: Element, small: NDArray[np.int64], params: ParameterSet) ->
             if np.abs(exact - whole).max() > 0.25:
                 raise ValueError("a product was not exact")
             part = np.mod(whole.astype(np.int64), prime).astype(np.uint64)
-            found[index] = below(times(found[index], 1 << _LIMB, prime) + part, prime)
+            found[index] = reduce_once(multiply_modulo(found[index], 1 << _LIMB, prime) + part, prime)
     return found
 
 
-def turned_element(element: Element, turn: int, params: ParameterSet) -> Element:
+def multiply_element_by_monomial(element: RingElement, turn: int, params: ParameterSet) -> RingElement:
     """``element`` times X^turn, 0 <= turn < 2 N: X^N is -1."""
     rolled = np.roll(element, turn % params.degree, axis=1)
     flipped = np.zeros(params.degree, dtype=bool)
@@ -54,7 +54,7 @@ def turned_element(element: Element, turn: int, params: ParameterSet) -> Element
     )
 
 
-def turned(small: NDArray[np.int64], turn: int) -> NDArray[np.int64]:
+def multiply_by_monomial(small: NDArray[np.int64], turn: int) -> NDArray[np.int64]:
     """Signed coefficients times X^turn."""
     degree = len(small)
     rolled = np.roll(small, turn % degree)

@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 
 from protocols.scoring.parameters import ParameterSet
 
-Element = NDArray[np.uint64]
+RingElement = NDArray[np.uint64]
 _LIMB = 32  # bits: a limb times a residue of 60 bits is reduced with a quotient that a float64 holds exactly
 
 
-def flood(params: ParameterSet) -> Element:
+def sample_flood(params: ParameterSet) -> RingElement:
     """The sum of three uniform values on [-2^b, 2^b), b = ``flood_bits``, in every coefficient.
 
     Each is b + 1 random bits less 2^b; they are added as limbs of 32 bits, and the sum is reduced from the top
@@ -32,12 +32,12 @@ def flood(params: ParameterSet) -> Element:
     for index, prime in enumerate(params.data_primes):
         value = limbs[0]  # below 2^34, so below every prime
         for row in limbs[1:]:
-            value = below(times(value, 1 << _LIMB, prime) + row, prime)
-        found[index] = below(value + np.uint64(prime - 3 * pow(2, params.flood_bits, prime) % prime), prime)
+            value = reduce_once(multiply_modulo(value, 1 << _LIMB, prime) + row, prime)
+        found[index] = reduce_once(value + np.uint64(prime - 3 * pow(2, params.flood_bits, prime) % prime), prime)
     return found
 
 
-def ternary(degree: int) -> NDArray[np.int64]:
+def sample_ternary(degree: int) -> NDArray[np.int64]:
     """Coefficients uniform on {-1, 0, 1}: int64 [degree]. A byte gives one if it is below 255 = 3 * 85."""
     found = np.empty(0, dtype=np.int64)
     while len(found) < degree:
@@ -46,20 +46,20 @@ def ternary(degree: int) -> NDArray[np.int64]:
     return found[:degree]
 
 
-def binomial(degree: int) -> NDArray[np.int64]:
+def sample_centred_binomial(degree: int) -> NDArray[np.int64]:
     """Centred binomial coefficients with 42 coins (variance 10.5), SEAL's own error distribution: int64 [degree]."""
     coins = np.frombuffer(os.urandom(8 * degree), dtype="<u4").reshape(2, degree) & np.uint32((1 << 21) - 1)
     heads = np.bitwise_count(coins).astype(np.int64)
     return np.asarray(heads[0] - heads[1])
 
 
-def uniform(bits: int, degree: int) -> NDArray[np.int64]:
+def sample_uniform(bits: int, degree: int) -> NDArray[np.int64]:
     """Coefficients uniform on [-2^bits, 2^bits), bits < 63: int64 [degree]."""
     words = np.frombuffer(os.urandom(8 * degree), dtype="<u8") >> np.uint64(63 - bits)
     return words.astype(np.int64) - (1 << bits)
 
 
-def modulo(modulus: int, count: int) -> NDArray[np.int64]:
+def sample_modulo(modulus: int, count: int) -> NDArray[np.int64]:
     """Numbers uniform on [0, modulus), modulus < 2^32: int64 [count]. Words beyond it are drawn again."""
     found, mask = np.empty(0, dtype=np.int64), np.uint32((1 << modulus.bit_length()) - 1)
     while len(found) < count:
@@ -68,22 +68,24 @@ def modulo(modulus: int, count: int) -> NDArray[np.int64]:
     return found
 
 
-def residues(values: NDArray[np.int64], params: ParameterSet) -> Element:
+def to_residues(values: NDArray[np.int64], params: ParameterSet) -> RingElement:
     """Signed coefficients, smaller than every prime, as residues."""
     return np.stack([(values + (values < 0) * np.int64(prime)).astype(np.uint64) for prime in params.data_primes])
 
 
-def added(one: Element, other: Element, params: ParameterSet) -> Element:
+def add_elements(one: RingElement, other: RingElement, params: ParameterSet) -> RingElement:
     """The sum; residues of at most 60 bits do not overflow."""
-    return np.stack([below(a + b, p) for a, b, p in zip(one, other, params.data_primes, strict=True)])
+    return np.stack([reduce_once(a + b, p) for a, b, p in zip(one, other, params.data_primes, strict=True)])
 
 
-def scaled(element: Element, factor: int, params: ParameterSet) -> Element:
+def scale_element(element: RingElement, factor: int, params: ParameterSet) -> RingElement:
     """The element times 0 <= factor <= 2^32."""
-    return np.stack([times(row, factor, prime) for row, prime in zip(element, params.data_primes, strict=True)])
+    return np.stack(
+        [multiply_modulo(row, factor, prime) for row, prime in zip(element, params.data_primes, strict=True)]
+    )
 
 
-def times(row: NDArray[np.uint64], factor: int, prime: int) -> NDArray[np.uint64]:
+def multiply_modulo(row: NDArray[np.uint64], factor: int, prime: int) -> NDArray[np.uint64]:
     """row * factor modulo prime, for rows below the prime.
 
     The quotient is below the factor, at most 2^32, so float64 gives it with an error of at most one; the remainder is
@@ -92,9 +94,9 @@ def times(row: NDArray[np.uint64], factor: int, prime: int) -> NDArray[np.uint64
     quotient = (row.astype(np.float64) * (factor / prime)).astype(np.uint64)
     rest = row * np.uint64(factor) - quotient * np.uint64(prime)
     rest = np.where(rest >> np.uint64(63), rest + np.uint64(prime), rest)
-    return below(rest, prime)
+    return reduce_once(rest, prime)
 
 
-def below(row: NDArray[np.uint64], prime: int) -> NDArray[np.uint64]:
+def reduce_once(row: NDArray[np.uint64], prime: int) -> NDArray[np.uint64]:
     """Values below two primes, reduced."""
     return np.where(row >= np.uint64(prime), row - np.uint64(prime), row)

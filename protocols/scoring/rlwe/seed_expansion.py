@@ -27,13 +27,13 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from numpy.typing import NDArray
 
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe.sampling import Element
+from protocols.scoring.rlwe.sampling import RingElement
 
 _DOMAIN = b"shulab scoring expansion v1\0"
 _WORD_BYTES = 8
 
 
-def expand(seed: bytes, params: ParameterSet, out: Element | None = None) -> Element:
+def expand_seed(seed: bytes, params: ParameterSet, out: RingElement | None = None) -> RingElement:
     """The element that ``seed`` stands for, uint64 [data primes, N], transformed; ``out`` is filled if it is given.
 
     Raises ``ValueError`` for a seed of another length.
@@ -48,11 +48,11 @@ def expand(seed: bytes, params: ParameterSet, out: Element | None = None) -> Ele
 
     found = np.empty((len(params.data_primes), params.degree), dtype=np.uint64) if out is None else out
     for row, prime in zip(found, params.data_primes, strict=True):
-        fill(row, prime, words)
+        fill_uniform_residues(row, prime, words)
     return found
 
 
-def fill(row: NDArray[np.uint64], prime: int, words: Callable[[NDArray[np.uint64]], None]) -> None:
+def fill_uniform_residues(row: NDArray[np.uint64], prime: int, words: Callable[[NDArray[np.uint64]], None]) -> None:
     """Fill a row with residues: ``words`` fills an array with the next words, little-endian, as many as it holds.
 
     It is asked for what is missing and no more. The row is contiguous.

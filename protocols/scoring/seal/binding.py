@@ -20,22 +20,23 @@ import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from protocols.scoring.parameters import ParameterSet, find_parameters
-from protocols.scoring.rlwe.sampling import Element
+from protocols.scoring.rlwe.sampling import RingElement
 from protocols.scoring.seal import format
 
 _Loaded = TypeVar("_Loaded")
-# SEAL has BGV since 4.0; the binding passes the number on but does not name it. ``context`` checks what came of it.
+# SEAL has BGV since 4.0; the binding passes the number on but does not name it. ``seal_context`` checks what came of
+# it.
 BGV = seal.SCHEME_TYPE(3)
 _lock = threading.Lock()
 _file = -1
 
 
-class NativeRefusal(ValueError):
+class SealRejection(ValueError):
     """SEAL did not accept the bytes; the message says which object, never its content."""
 
 
 @cache
-def context(name: str) -> Any:
+def seal_context(name: str) -> Any:
     """The SEAL context of a parameter set; raises ``ValueError`` if SEAL finds other primes or too little security."""
     params = find_parameters(name)
     parms = seal.EncryptionParameters(BGV)
@@ -52,7 +53,7 @@ def context(name: str) -> Any:
     return made
 
 
-def dump(thing: Any) -> bytes:
+def save_object(thing: Any) -> bytes:
     """The bytes of a SEAL object, in SEAL's own format, which never leave this process but for a secret key."""
     with _lock:
         path = _memory_file()
@@ -65,8 +66,8 @@ def dump(thing: Any) -> bytes:
                 os.ftruncate(_file, 0)
 
 
-def load(kind: type[_Loaded], pieces: Sequence[Any], params: ParameterSet) -> _Loaded:
-    """A SEAL object from bytes that we wrote, in pieces (buffers); raises ``NativeRefusal``."""
+def load_object(kind: type[_Loaded], pieces: Sequence[Any], params: ParameterSet) -> _Loaded:
+    """A SEAL object from bytes that we wrote, in pieces (buffers); raises ``SealRejection``."""
     thing = kind()
     with _lock:
         path = _memory_file()
@@ -74,79 +75,79 @@ def load(kind: type[_Loaded], pieces: Sequence[Any], params: ParameterSet) -> _L
         size = os.writev(_file, pieces)  # pwritev2(2), which pwritev takes, is no call that a confined worker has
         os.ftruncate(_file, size)  # not to nothing first: pages that are kept need no fault
         try:
-            thing.load(context(params.name), path)  # type: ignore[attr-defined]
+            thing.load(seal_context(params.name), path)  # type: ignore[attr-defined]
         except (RuntimeError, ValueError, MemoryError, ArithmeticError, LookupError):
-            raise NativeRefusal(f"the bytes are no {kind.__name__} of parameter set {params.name}") from None
+            raise SealRejection(f"the bytes are no {kind.__name__} of parameter set {params.name}") from None
         finally:
             if kind is seal.SecretKey:
                 os.ftruncate(_file, 0)
     return thing
 
 
-def secret_key(data: bytes, params: ParameterSet) -> Any:
-    """A secret key that this party has saved at its own home; raises ``NativeRefusal`` if it is outwardly none."""
+def load_secret_key(data: bytes, params: ParameterSet) -> Any:
+    """A secret key that this party has saved at its own home; raises ``SealRejection`` if it is outwardly none."""
     if not format.is_secret_key(data, params):
-        raise NativeRefusal(f"the bytes are outwardly no secret key of parameter set {params.name}")
-    return load(seal.SecretKey, (data,), params)
+        raise SealRejection(f"the bytes are outwardly no secret key of parameter set {params.name}")
+    return load_object(seal.SecretKey, (data,), params)
 
 
-def ciphertext(first: Element, second: Element, params: ParameterSet) -> Any:
+def ciphertext_from_coefficients(first: RingElement, second: RingElement, params: ParameterSet) -> Any:
     """The ciphertext (first, second) of the highest level, given by coefficients; it computes in transformed form."""
-    made = load(seal.Ciphertext, (_head(params.name, False, False), _rows(first), _rows(second)), params)
+    made = load_object(seal.Ciphertext, (_head(params.name, False, False), _rows(first), _rows(second)), params)
     if not made.is_ntt_form():  # SEAL 4.1 and later transform a BGV ciphertext as they load it
-        seal.Evaluator(context(params.name)).transform_to_ntt_inplace(made)
+        seal.Evaluator(seal_context(params.name)).transform_to_ntt_inplace(made)
     return made
 
 
-def transformed(first: Element, second: Element, params: ParameterSet) -> Any:
+def ciphertext_from_ntt(first: RingElement, second: RingElement, params: ParameterSet) -> Any:
     """The ciphertext (first, second) of the highest level, given by transformed residues, as a fresh one is."""
-    return load(seal.Ciphertext, (_head(params.name, True, False), _rows(first), _rows(second)), params)
+    return load_object(seal.Ciphertext, (_head(params.name, True, False), _rows(first), _rows(second)), params)
 
 
-def reply(first: Element, second: Element, params: ParameterSet) -> Any:
+def reply_ciphertext(first: RingElement, second: RingElement, params: ParameterSet) -> Any:
     """The ciphertext of the smallest level, as switching down leaves it, by transformed residues: uint64 [1, N]."""
-    return load(seal.Ciphertext, (_head(params.name, True, True), _rows(first), _rows(second)), params)
+    return load_object(seal.Ciphertext, (_head(params.name, True, True), _rows(first), _rows(second)), params)
 
 
-def plaintext(coefficients: NDArray[np.int64], params: ParameterSet) -> Any:
+def plaintext_from_coefficients(coefficients: NDArray[np.int64], params: ParameterSet) -> Any:
     """The plaintext with these signed coefficients, taken modulo t."""
     values = np.mod(coefficients, params.plain_modulus).astype(np.uint64)
-    body = struct.pack("<4QQd", 0, 0, 0, 0, params.degree, 1.0) + format.array_head(values.size) + _rows(values)
-    return load(seal.Plaintext, (format.header(len(body)), body), params)
+    body = struct.pack("<4QQd", 0, 0, 0, 0, params.degree, 1.0) + format.array_header(values.size) + _rows(values)
+    return load_object(seal.Plaintext, (format.object_header(len(body)), body), params)
 
 
-def residues(made: Any, params: ParameterSet) -> tuple[Element, Element]:
+def ciphertext_residues(made: Any, params: ParameterSet) -> tuple[RingElement, RingElement]:
     """The two polynomials of a ciphertext as SEAL holds them: transformed, uint64 [primes left, N] each.
 
-    Raises ``NativeRefusal`` for a ciphertext with a factor or scale that one of its level does not have.
+    Raises ``SealRejection`` for a ciphertext with a factor or scale that one of its level does not have.
     """
-    content = format.content(dump(made))
+    content = format.object_content(save_object(made))
     *_, size, degree, primes, scale, correction = format.CIPHERTEXT.unpack_from(content)
-    start = format.CIPHERTEXT.size + len(format.array_head(0))
-    fits = (size, degree, scale, correction) == (2, params.degree, 1.0, params.correction(primes))
+    start = format.CIPHERTEXT.size + len(format.array_header(0))
+    fits = (size, degree, scale, correction) == (2, params.degree, 1.0, params.correction_factor(primes))
     if not fits or len(content) != start + 8 * 2 * primes * degree:
-        raise NativeRefusal("SEAL has made another ciphertext than is sent")
+        raise SealRejection("SEAL has made another ciphertext than is sent")
     first, second = np.frombuffer(content, dtype="<u8", offset=start).reshape(2, primes, degree)
     return first, second
 
 
-def elements(made: Any, params: ParameterSet) -> tuple[Element, Element]:
+def ciphertext_coefficients(made: Any, params: ParameterSet) -> tuple[RingElement, RingElement]:
     """The coefficients of a ciphertext of two polynomials, at whatever level."""
     plain = seal.Ciphertext()
-    seal.Evaluator(context(params.name)).transform_from_ntt(made, plain)
-    return residues(plain, params)
+    seal.Evaluator(seal_context(params.name)).transform_from_ntt(made, plain)
+    return ciphertext_residues(plain, params)
 
 
 @cache
 def _head(name: str, in_transformed_form: bool, smallest: bool) -> bytes:
     """Every byte of a ciphertext before its residues."""
-    params, made = find_parameters(name), context(name)
+    params, made = find_parameters(name), seal_context(name)
     primes = 1 if smallest else len(params.data_primes)
     level = made.last_parms_id() if smallest else made.first_parms_id()
-    fields = (*level, in_transformed_form, 2, params.degree, primes, 1.0, params.correction(primes))
+    fields = (*level, in_transformed_form, 2, params.degree, primes, 1.0, params.correction_factor(primes))
     count = 2 * primes * params.degree
-    body = format.CIPHERTEXT.pack(*fields) + format.array_head(count)
-    return format.header(len(body) + 8 * count) + body
+    body = format.CIPHERTEXT.pack(*fields) + format.array_header(count)
+    return format.object_header(len(body) + 8 * count) + body
 
 
 def _rows(values: NDArray[np.uint64]) -> Any:

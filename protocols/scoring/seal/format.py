@@ -15,7 +15,7 @@ from protocols.scoring.parameters import ParameterSet
 
 HEADER = struct.Struct("<HBBBBHQ")
 """Magic, header size, major, minor, compression, reserved, length of all."""
-MAGIC, VERSION, PLAIN, ZSTD = 0xA15E, (4, 3), 0, 2
+MAGIC, VERSION, UNCOMPRESSED, ZSTD = 0xA15E, (4, 3), 0, 2
 CIPHERTEXT = struct.Struct("<4QBQQQdQ")
 """Parms id, transformed or not, size, degree, number of primes, scale, correction factor."""
 _PLAINTEXT_FIELDS = struct.calcsize("<4QQd")
@@ -24,17 +24,17 @@ _ZSTD_FIELDS = struct.Struct("<IBI")
 _ZSTD_MAGIC, _SINGLE_SEGMENT_4 = 0xFD2FB528, 0xA0
 
 
-def header(length: int) -> bytes:
+def object_header(length: int) -> bytes:
     """The header of an object of ``length`` bytes after it, not compressed."""
-    return HEADER.pack(MAGIC, HEADER.size, *VERSION, PLAIN, 0, HEADER.size + length)
+    return HEADER.pack(MAGIC, HEADER.size, *VERSION, UNCOMPRESSED, 0, HEADER.size + length)
 
 
-def array_head(count: int) -> bytes:
+def array_header(count: int) -> bytes:
     """What stands before an array of ``count`` numbers of 8 bytes."""
-    return header(8 + 8 * count) + struct.pack("<Q", count)
+    return object_header(8 + 8 * count) + struct.pack("<Q", count)
 
 
-def content(saved: bytes) -> bytes:
+def object_content(saved: bytes) -> bytes:
     """What is in an object that SEAL saved in this process just now: for nobody else's bytes.
 
     The binding has no way to save without compression, so what it has compressed is undone.
@@ -53,6 +53,6 @@ def is_secret_key(data: bytes, params: ParameterSet) -> bool:
         return False
     wanted = _PLAINTEXT_FIELDS + _ARRAY_FIELDS + 8 * params.degree * len(params.primes)
     if compression != ZSTD:
-        return compression == PLAIN and len(data) == HEADER.size + wanted
+        return compression == UNCOMPRESSED and len(data) == HEADER.size + wanted
     frame, descriptor, declared = _ZSTD_FIELDS.unpack_from(data, HEADER.size)
     return (frame, descriptor, declared) == (_ZSTD_MAGIC, _SINGLE_SEGMENT_4, wanted)

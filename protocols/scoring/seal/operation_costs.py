@@ -17,7 +17,7 @@ from protocols.scoring.seal import binding
 REPETITIONS = 20
 
 
-def least_us(work: Callable[[], object]) -> float:
+def min_microseconds(work: Callable[[], object]) -> float:
     """Microseconds that ``work`` takes at least: other work on the same core can only lengthen one repetition."""
     found = []
     for _ in range(REPETITIONS):
@@ -27,31 +27,31 @@ def least_us(work: Callable[[], object]) -> float:
     return min(found) / 1e3
 
 
-def transform_us(params: ParameterSet) -> float:
+def ntt_microseconds(params: ParameterSet) -> float:
     """One forward number-theoretic transform of N numbers modulo a prime of q, as SEAL does it."""
-    evaluator = seal.Evaluator(binding.context(params.name))
+    evaluator = seal.Evaluator(binding.seal_context(params.name))
     one = np.ones((len(params.data_primes), params.degree), dtype=np.uint64)
     plain, again = seal.Ciphertext(), seal.Ciphertext()
-    evaluator.transform_from_ntt(binding.ciphertext(one, one, params), plain)
-    return least_us(lambda: evaluator.transform_to_ntt(plain, again)) / (2 * len(params.data_primes))
+    evaluator.transform_from_ntt(binding.ciphertext_from_coefficients(one, one, params), plain)
+    return min_microseconds(lambda: evaluator.transform_to_ntt(plain, again)) / (2 * len(params.data_primes))
 
 
-def conversion_us(params: ParameterSet) -> float:
+def integer_conversion_microseconds(params: ParameterSet) -> float:
     """Making Python's integers of N weights and reading them back, as the binding does before it calls SEAL.
 
     Measured by a call that is refused for one number too many, after all were converted.
     """
-    encoder, plain = seal.BatchEncoder(binding.context(params.name)), seal.Plaintext()
+    encoder, plain = seal.BatchEncoder(binding.seal_context(params.name)), seal.Plaintext()
     weights: Any = np.full(params.slots + 1, params.value_limit, dtype=np.int64)
 
     def convert() -> None:
         with suppress(ValueError):
             encoder.encode(memoryview(weights), plain)
 
-    return least_us(convert)
+    return min_microseconds(convert)
 
 
-def file_us(size: int) -> float:
+def memory_file_microseconds(size: int) -> float:
     """Taking ``size`` bytes through a file in memory, as the binding, which reads from paths only, makes us do."""
     data, file = bytes(size), os.memfd_create("shulab-gauge")
 
@@ -60,6 +60,6 @@ def file_us(size: int) -> float:
         os.pread(file, size, 0)
 
     try:
-        return least_us(copy)
+        return min_microseconds(copy)
     finally:
         os.close(file)

@@ -11,21 +11,21 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
-from lab.bureau.exchange import Charge
+from lab.bureau.exchange import BatchCharge
 from lab.terms.errors import InvalidInput
-from sandbox.api.banks.jobs import JobId
-from sandbox.api.banks.scoring import Sha256
-from sandbox.api.openapi import SIGNED, problems
+from sandbox.api.banks.jobs import JobIdPath
+from sandbox.api.banks.scoring import Sha256Path
+from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import (
     FRAME_MEDIA,
-    RECEIPT,
     RECEIPT_HEADER,
-    frame_answer,
-    frame_body,
-    read_nothing,
-    received,
+    RECEIPT_HEADERS,
+    openapi_frame_body,
+    openapi_frame_response,
+    receive_signed_body,
+    require_empty_body,
 )
-from sandbox.auth.bank import Authentic, PartsOf
+from sandbox.auth.bank import CurrentContractCaller, Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/jobs/{job_id}/batches/{sha256}", tags=["scoring"])
 _LONGEST_WAIT = 30.0
@@ -50,27 +50,31 @@ class BatchView(BaseModel):
     summary="提交密文批次 / Send a batch to be scored",
     status_code=202,
     response_model=BatchView,
-    responses=SIGNED
-    | problems("not-found", "conflict", "busy", "too-large", "unsupported-media")
+    responses=SIGNED_REQUEST_PROBLEMS
+    | problem_responses("not-found", "conflict", "busy", "too-large", "unsupported-media")
     | {202: {"description": "Kept and charged, now or before; fetch the reply.", "model": BatchView}},
-    openapi_extra=frame_body("A BATCH frame: tags of enterprises and one ciphertext a column, under a stored context."),
+    openapi_extra=openapi_frame_body(
+        "A BATCH frame: tags of enterprises and one ciphertext a column, under a stored context."
+    ),
 )
-async def put_batch(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId, sha256: Sha256) -> Response:
+async def put_batch(
+    request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath, sha256: Sha256Path
+) -> Response:
     """The same batch again changes nothing and is not charged twice. The hash in the path must be the frame's own."""
 
-    def receive() -> Charge:
+    def receive() -> BatchCharge:
         frame = body.read()
-        _check_name(frame, sha256)
+        _check_hash(frame, sha256)
         return parts.bureau.receive_batch(caller.contract, job_id, frame)
 
-    await run_in_threadpool(parts.bureau.check_room, caller.contract, job_id, sha256)
-    parts.places.check(caller.bank)
+    await run_in_threadpool(parts.bureau.check_queue_capacity, caller.contract, job_id, sha256)
+    parts.heavy_work_limit.check(caller.bank)
     async with (
-        received(request, caller, parts, cap=parts.settings.batch_bytes) as body,
-        parts.places.take(caller.bank, wait=True) as place,
+        receive_signed_body(request, caller, parts, cap=parts.settings.batch_bytes) as body,
+        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
     ):
         charge = await place.run(receive)
-    await run_in_threadpool(parts.begin, charge)
+    await run_in_threadpool(parts.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
 
@@ -80,19 +84,19 @@ async def put_batch(request: Request, caller: Authentic, parts: PartsOf, job_id:
     summary="旧密文重新评分 / Have a batch that an earlier job sent evaluated again",
     status_code=202,
     response_model=BatchView,
-    responses=SIGNED
-    | problems("not-found", "conflict", "busy")
+    responses=SIGNED_REQUEST_PROBLEMS
+    | problem_responses("not-found", "conflict", "busy")
     | {202: {"description": "Charged in this job, now or before; fetch the reply.", "model": BatchView}},
 )
-async def put_batch_again(
-    request: Request, caller: Authentic, parts: PartsOf, job_id: JobId, sha256: Sha256
+async def rescore_batch(
+    request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath, sha256: Sha256Path
 ) -> Response:
     """No body: the ciphertexts are here. 409 while neither the register nor the model has changed; nothing is charged
     then."""
-    await read_nothing(request, caller.verified, parts.settings)
-    async with parts.places.take(caller.bank) as place:
-        charge = await place.run(parts.bureau.receive_batch_again, caller.contract, job_id, sha256)
-    await run_in_threadpool(parts.begin, charge)
+    await require_empty_body(request, caller.verified, parts.settings)
+    async with parts.heavy_work_limit.acquire(caller.bank) as place:
+        charge = await place.run(parts.bureau.receive_rescoring, caller.contract, job_id, sha256)
+    await run_in_threadpool(parts.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
 
@@ -101,20 +105,26 @@ async def put_batch_again(
     operation_id="batch_reply",
     summary="取回密文评分 / Fetch the reply to a batch",
     response_class=Response,
-    responses=SIGNED
-    | problems("not-found", "conflict")
+    responses=SIGNED_REQUEST_PROBLEMS
+    | problem_responses("not-found", "conflict")
     | {
-        200: frame_answer("A REPLY frame: one ciphertext an output, for the bank's key alone.") | RECEIPT,
+        200: openapi_frame_response("A REPLY frame: one ciphertext an output, for the bank's key alone.")
+        | RECEIPT_HEADERS,
         202: {"description": "It waits or is evaluated; ask again.", "model": BatchView},
     },
 )
-async def batch_reply(
-    request: Request, caller: Authentic, parts: PartsOf, job_id: JobId, sha256: Sha256, wait: Wait = 0.0
+async def get_batch_reply(
+    request: Request,
+    caller: CurrentContractCaller,
+    parts: Dependencies,
+    job_id: JobIdPath,
+    sha256: Sha256Path,
+    wait: Wait = 0.0,
 ) -> Response:
     """Why a batch was not answered is told as the problem that it was; it was not charged then."""
-    await read_nothing(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, parts.settings)
     until, pause = asyncio.get_running_loop().time() + wait, _FIRST_PAUSE
-    with parts.waits.hold(caller.bank) as may_wait:
+    with parts.reply_wait_limit.try_acquire(caller.bank) as may_wait:
         while (found := await run_in_threadpool(parts.bureau.batch_reply, caller.contract, job_id, sha256)) is None:
             left = until - asyncio.get_running_loop().time()
             if left <= 0 or not may_wait or await request.is_disconnected():
@@ -125,6 +135,6 @@ async def batch_reply(
     return Response(reply, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
 
 
-def _check_name(body: bytes, sha256: str) -> None:
+def _check_hash(body: bytes, sha256: str) -> None:
     if hashlib.sha256(body).hexdigest() != sha256:
         raise InvalidInput("The batch's hash is not the one it was sent under.", next_step="send it again")

@@ -11,28 +11,28 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from lab.terms.contract.document import SignedContract
 from lab.terms.errors import InvalidInput
-from sandbox.api.openapi import CONTRACT_EXAMPLE, SIGNED, problems
-from sandbox.api.request_body import read_body, read_nothing
-from sandbox.auth.bank import Authentic, PartsOf
+from sandbox.api.openapi import CONTRACT_EXAMPLE, SIGNED_REQUEST_PROBLEMS, problem_responses
+from sandbox.api.request_body import read_signed_body, require_empty_body
+from sandbox.auth.bank import CurrentContractCaller, Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["contracts"])
 
 
-Version = Annotated[
+ContractVersionQuery = Annotated[
     int | None,
     Query(ge=1, le=1_000_000, description="版本 / A version of the contract [the one in force, or the newest]"),
 ]
 
-ModelName = Annotated[
+ModelNameQuery = Annotated[
     str | None,
     Query(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="模型 / A model of the contract [its first]"),
 ]
-ModelVersion = Annotated[
+ModelVersionQuery = Annotated[
     int | None, Query(ge=1, le=1_000_000, description="模型版本 / The model's version [the first allowed]")
 ]
 
 
-class RegisterView(BaseModel):
+class RegisterVersionView(BaseModel):
     """A register's name and its newest version."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"name": "main", "version": 2}]})
@@ -41,7 +41,7 @@ class RegisterView(BaseModel):
     version: int
 
 
-class VersionView(BaseModel):
+class ContractVersionView(BaseModel):
     """A version: its state, the hash of its document, who has signed, and whether it takes the bank's signature."""
 
     version: int
@@ -59,10 +59,10 @@ class ContractView(BaseModel):
 
     signed: SignedContract
     state: str
-    versions: list[VersionView]
+    versions: list[ContractVersionView]
 
 
-class Countersignature(BaseModel):
+class CountersignatureForm(BaseModel):
     """The bank's Ed25519 signature over ``"shulab contract v2" || 0x00 || canonical document`` of a version."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"signature": "55" * 64, "version": 1}]})
@@ -71,7 +71,7 @@ class Countersignature(BaseModel):
     version: Annotated[int | None, Field(ge=1, le=1_000_000, description="the newest that takes one, if absent")] = None
 
 
-class Accepted(BaseModel):
+class CountersignatureResult(BaseModel):
     """The version's state after the countersignature."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"state": "active"}]})
@@ -79,7 +79,7 @@ class Accepted(BaseModel):
     state: str
 
 
-class Count(BaseModel):
+class CeilingUsageView(BaseModel):
     """One ceiling."""
 
     ceiling: int
@@ -87,7 +87,7 @@ class Count(BaseModel):
     left: int
 
 
-class ScoreCount(Count):
+class ScoreCeilingUsageView(CeilingUsageView):
     """The ceiling is for each enterprise within any ``period_days``, so ``used`` is of the one scored most often.
 
     ``enterprises`` are those scored within the period; ``total`` counts all scores ever and has no ceiling.
@@ -98,7 +98,7 @@ class ScoreCount(Count):
     enterprises: int
 
 
-class Allowance(BaseModel):
+class AllowanceView(BaseModel):
     """What is left under the contract, over all its versions; ``jobs`` are of the last 24 hours."""
 
     model_config = ConfigDict(
@@ -123,9 +123,9 @@ class Allowance(BaseModel):
         },
     )
 
-    identifiers: Count
-    scores: ScoreCount
-    jobs: Count
+    identifiers: CeilingUsageView
+    scores: ScoreCeilingUsageView
+    jobs: CeilingUsageView
     identifiers_per_match: int
     rows_per_job: int
     rows_per_batch: int
@@ -136,11 +136,13 @@ class Allowance(BaseModel):
     operation_id="contract",
     summary="合同及其状态 / The contract and its state",
     response_model=ContractView,
-    responses=SIGNED | problems("not-found"),
+    responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
-async def contract(request: Request, caller: Authentic, parts: PartsOf, version: Version = None) -> Response:
+async def get_contract(
+    request: Request, caller: CurrentContractCaller, parts: Dependencies, version: ContractVersionQuery = None
+) -> Response:
     """Also before both parties have signed: this is what a bank reads before it signs."""
-    await read_nothing(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, parts.settings)
     signed, state = caller.signed, caller.state
     if version is not None:
         signed, state = await run_in_threadpool(parts.bureau.signed_contract, caller.contract, version)
@@ -153,18 +155,18 @@ async def contract(request: Request, caller: Authentic, parts: PartsOf, version:
     "/signature",
     operation_id="sign_contract",
     summary="银行会签 / The bank's countersignature",
-    response_model=Accepted,
-    responses=SIGNED | problems("not-found", "conflict", "too-large", "unsupported-media"),
+    response_model=CountersignatureResult,
+    responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found", "conflict", "too-large", "unsupported-media"),
     openapi_extra={
         "requestBody": {
             "required": True,
-            "content": {"application/json": {"schema": Countersignature.model_json_schema()}},
+            "content": {"application/json": {"schema": CountersignatureForm.model_json_schema()}},
         }
     },
 )
-async def sign_contract(request: Request, caller: Authentic, parts: PartsOf) -> Accepted:
+async def sign_contract(request: Request, caller: CurrentContractCaller, parts: Dependencies) -> CountersignatureResult:
     """The same signature again is accepted and changes nothing."""
-    body = await read_body(
+    body = await read_signed_body(
         request,
         caller.verified,
         cap=parts.settings.document_bytes,
@@ -172,28 +174,34 @@ async def sign_contract(request: Request, caller: Authentic, parts: PartsOf) -> 
         media="application/json",
     )
     try:
-        given = Countersignature.model_validate_json(body)
+        given = CountersignatureForm.model_validate_json(body)
     except ValidationError:
         raise InvalidInput(
             "Wanted a member `signature` of 128 hexadecimal digits, and `version` at most; found something else.",
             next_step="sign with `lab bank sign`",
         ) from None
     accept = parts.bureau.accept_signature
-    return Accepted(state=await run_in_threadpool(accept, caller.contract, given.signature, given.version))
+    return CountersignatureResult(
+        state=await run_in_threadpool(accept, caller.contract, given.signature, given.version)
+    )
 
 
 @router.get(
     "/register",
     operation_id="register",
     summary="现行登记版本 / The register version that scores come from now",
-    response_model=RegisterView,
-    responses=SIGNED | problems("not-found"),
+    response_model=RegisterVersionView,
+    responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
-async def register(
-    request: Request, caller: Authentic, parts: PartsOf, model: ModelName = None, version: ModelVersion = None
+async def get_register_version(
+    request: Request,
+    caller: CurrentContractCaller,
+    parts: Dependencies,
+    model: ModelNameQuery = None,
+    version: ModelVersionQuery = None,
 ) -> Any:
     """For a bank that asks whether there is anything to score again. Receipts name the version as well."""
-    await read_nothing(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, parts.settings)
     return await run_in_threadpool(parts.bureau.register, caller.contract, model, version)
 
 
@@ -202,8 +210,8 @@ async def register(
     operation_id="sheet",
     summary="模型说明书 / What the bank must know of the model",
     response_class=Response,
-    responses=SIGNED
-    | problems("not-found")
+    responses=SIGNED_REQUEST_PROBLEMS
+    | problem_responses("not-found")
     | {
         200: {
             "description": "Canonical JSON; its SHA-256 stands beside the model in the contract.",
@@ -213,11 +221,15 @@ async def register(
         }
     },
 )
-async def sheet(
-    request: Request, caller: Authentic, parts: PartsOf, model: ModelName = None, version: ModelVersion = None
+async def get_model_sheet(
+    request: Request,
+    caller: CurrentContractCaller,
+    parts: Dependencies,
+    model: ModelNameQuery = None,
+    version: ModelVersionQuery = None,
 ) -> Response:
     """Exactly the bytes whose hash both parties signed."""
-    await read_nothing(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, parts.settings)
     content = await run_in_threadpool(parts.bureau.sheet, caller.contract, model, version)
     return Response(content, media_type="application/json")
 
@@ -226,10 +238,10 @@ async def sheet(
     "/allowance",
     operation_id="allowance",
     summary="剩余额度 / What is left",
-    response_model=Allowance,
-    responses=SIGNED,
+    response_model=AllowanceView,
+    responses=SIGNED_REQUEST_PROBLEMS,
 )
-async def allowance(request: Request, caller: Authentic, parts: PartsOf) -> Any:
+async def get_allowance(request: Request, caller: CurrentContractCaller, parts: Dependencies) -> Any:
     """Counts only."""
-    await read_nothing(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, parts.settings)
     return await run_in_threadpool(parts.bureau.allowance, caller.contract)

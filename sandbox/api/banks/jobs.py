@@ -12,20 +12,22 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from lab.bureau.exchange import JobTerms
+from lab.bureau.exchange import JobParameters
 from lab.terms.errors import InvalidInput
-from sandbox.api.openapi import SIGNED, problems
-from sandbox.api.request_body import read_body, read_nothing
-from sandbox.auth.bank import Authentic, PartsOf
-from sandbox.dependencies import Parts
+from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
+from sandbox.api.request_body import read_signed_body, require_empty_body
+from sandbox.auth.bank import CurrentContractCaller, Dependencies
+from sandbox.dependencies import ServiceDependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/jobs/{job_id}", tags=["jobs"])
-EVENTS = "text/event-stream"
-_LOOK_SECONDS, _QUIET_LOOKS = 1.0, 15
+EVENT_STREAM_MEDIA = "text/event-stream"
+_POLL_SECONDS, _POLLS_BEFORE_KEEPALIVE = 1.0, 15
 _PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 _EXAMPLE = "20260105T093000-5f2c81aa90be"
-JobId = Annotated[str, Path(pattern=_PATTERN, description="作业编号，由银行自定 / The job's id", examples=[_EXAMPLE])]
-JobName = Annotated[
+JobIdPath = Annotated[
+    str, Path(pattern=_PATTERN, description="作业编号，由银行自定 / The job's id", examples=[_EXAMPLE])
+]
+JobIdQuery = Annotated[
     str,
     Query(
         alias="job",
@@ -92,14 +94,14 @@ class JobView(BaseModel):
     operation_id="open_job",
     summary="开始作业 / Open a job",
     response_model=JobView,
-    responses=SIGNED | problems("not-found", "conflict", "too-large", "unsupported-media"),
+    responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found", "conflict", "too-large", "unsupported-media"),
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/json": {"schema": JobForm.model_json_schema()}}}
     },
 )
-async def open_job(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId) -> Any:
+async def open_job(request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath) -> Any:
     """The same again is the same job at no new charge; one that was stopped with its contract goes on."""
-    body = await read_body(
+    body = await read_signed_body(
         request,
         caller.verified,
         cap=parts.settings.document_bytes,
@@ -113,7 +115,7 @@ async def open_job(request: Request, caller: Authentic, parts: PartsOf, job_id: 
             "Wanted a job's recipient, model, model_version and rows; found something else.",
             next_step="compare the request to /v1/openapi.json",
         ) from None
-    terms = JobTerms(form.recipient, form.model, form.model_version, form.rows)
+    terms = JobParameters(form.recipient, form.model, form.model_version, form.rows)
     job = await run_in_threadpool(parts.bureau.open_job, caller.contract, job_id, terms)
     return job.as_dict()
 
@@ -123,11 +125,11 @@ async def open_job(request: Request, caller: Authentic, parts: PartsOf, job_id: 
     operation_id="job",
     summary="作业状态 / A job as it stands",
     response_model=JobView,
-    responses=SIGNED | problems("not-found"),
+    responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
-async def job(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId) -> Any:
+async def get_job(request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath) -> Any:
     """Whatever the contract's state."""
-    await read_nothing(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, parts.settings)
     found = await run_in_threadpool(parts.bureau.job, caller.contract, job_id)
     return found.as_dict()
 
@@ -137,11 +139,11 @@ async def job(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId
     operation_id="end_job",
     summary="结束作业 / End a job",
     response_model=JobView,
-    responses=SIGNED | problems("not-found"),
+    responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
-async def end_job(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId) -> Any:
+async def end_job(request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath) -> Any:
     """Nothing more is asked under it; ending it again changes nothing."""
-    await read_nothing(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, parts.settings)
     ended = await run_in_threadpool(parts.bureau.end_job, caller.contract, job_id)
     return ended.as_dict()
 
@@ -151,21 +153,23 @@ async def end_job(request: Request, caller: Authentic, parts: PartsOf, job_id: J
     operation_id="job_events",
     summary="作业进度 / Progress of a job, as it goes on",
     response_class=StreamingResponse,
-    responses=SIGNED
-    | problems("not-found", "busy")
+    responses=SIGNED_REQUEST_PROBLEMS
+    | problem_responses("not-found", "busy")
     | {
         200: {
             "description": "Server-sent events `progress`: the job as GET tells it, with its batches by state. The "
             "first comes at once, others as something changes, until the job is not open or the time is over.",
-            "content": {EVENTS: {"schema": {"type": "string"}}},
+            "content": {EVENT_STREAM_MEDIA: {"schema": {"type": "string"}}},
         }
     },
 )
-async def job_events(request: Request, caller: Authentic, parts: PartsOf, job_id: JobId) -> StreamingResponse:
+async def stream_job_events(
+    request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath
+) -> StreamingResponse:
     """Whatever the contract's state. Counts alone: no hash, no enterprise."""
-    await read_nothing(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, parts.settings)
     first = await run_in_threadpool(parts.bureau.job_progress, caller.contract, job_id)
-    stream = _progress(request, parts, caller.contract, job_id, first)
+    stream = _stream_progress(request, parts, caller.contract, job_id, first)
     opening = await anext(stream)  # here, so that there being no room is answered as such
 
     async def events() -> AsyncIterator[bytes]:
@@ -176,27 +180,27 @@ async def job_events(request: Request, caller: Authentic, parts: PartsOf, job_id
         finally:
             await stream.aclose()
 
-    return StreamingResponse(events(), media_type=EVENTS)
+    return StreamingResponse(events(), media_type=EVENT_STREAM_MEDIA)
 
 
-async def _progress(
-    request: Request, parts: Parts, contract: str, job_id: str, seen: dict[str, Any]
+async def _stream_progress(
+    request: Request, parts: ServiceDependencies, contract: str, job_id: str, seen: dict[str, Any]
 ) -> AsyncGenerator[bytes, None]:
-    async with parts.streams.take(1):
-        yield _event(seen)
+    async with parts.event_stream_limit.acquire(1):
+        yield _format_event(seen)
         quiet, until = 0, asyncio.get_running_loop().time() + parts.settings.event_seconds
         while seen["state"] == "open" and asyncio.get_running_loop().time() < until:
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_POLL_SECONDS)
             if await request.is_disconnected():
                 return
             present = await run_in_threadpool(parts.bureau.job_progress, contract, job_id)
             quiet = 0 if present != seen else quiet + 1
             if present != seen:
-                yield _event(present)
-            elif quiet % _QUIET_LOOKS == 0:
+                yield _format_event(present)
+            elif quiet % _POLLS_BEFORE_KEEPALIVE == 0:
                 yield b":\n\n"  # a comment keeps what lies between from closing a silent connection
             seen = present
 
 
-def _event(told: dict[str, Any]) -> bytes:
+def _format_event(told: dict[str, Any]) -> bytes:
     return f"event: progress\ndata: {json.dumps(told, ensure_ascii=False)}\n\n".encode()

@@ -7,23 +7,25 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import Response
 
-from sandbox.api.banks.jobs import JobName
-from sandbox.api.openapi import SIGNED, problems
+from sandbox.api.banks.jobs import JobIdQuery
+from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
 from sandbox.api.request_body import (
     FRAME_MEDIA,
-    RECEIPT,
     RECEIPT_HEADER,
-    frame_answer,
-    frame_body,
-    read_nothing,
-    received,
+    RECEIPT_HEADERS,
+    openapi_frame_body,
+    openapi_frame_response,
+    receive_signed_body,
+    require_empty_body,
 )
-from sandbox.auth.bank import Authentic, PartsOf
+from sandbox.auth.bank import CurrentContractCaller, Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/matching", tags=["matching"])
 _HASH = r"^[0-9a-f]{64}$"
-Counting = Annotated[bool, Query(description="For counting alone, under the operation `count`.")]
-SetupName = Annotated[str, Path(pattern=_HASH, description="SHA-256 of the set-up's manifest.", examples=["5f" * 32])]
+CountingQuery = Annotated[bool, Query(description="For counting alone, under the operation `count`.")]
+SetupHashPath = Annotated[
+    str, Path(pattern=_HASH, description="SHA-256 of the set-up's manifest.", examples=["5f" * 32])
+]
 
 
 @router.get(
@@ -31,16 +33,20 @@ SetupName = Annotated[str, Path(pattern=_HASH, description="SHA-256 of the set-u
     operation_id="matching_setup",
     summary="匹配准备数据的清单 / The manifest of the matching set-up",
     response_class=Response,
-    responses=SIGNED
-    | problems("not-found", "busy")
-    | {200: frame_answer("A MATCH_SETUP frame: the buckets of the set-up by size and hash.")},
+    responses=SIGNED_REQUEST_PROBLEMS
+    | problem_responses("not-found", "busy")
+    | {200: openapi_frame_response("A MATCH_SETUP frame: the buckets of the set-up by size and hash.")},
 )
-async def matching_setup(
-    request: Request, caller: Authentic, parts: PartsOf, job: JobName, counting: Counting = False
+async def get_matching_setup(
+    request: Request,
+    caller: CurrentContractCaller,
+    parts: Dependencies,
+    job: JobIdQuery,
+    counting: CountingQuery = False,
 ) -> Response:
     """Reveals no identifier. Answers 503 `busy` with Retry-After while a large register is evaluated."""
-    await read_nothing(request, caller.verified, parts.settings)
-    async with parts.places.take(caller.bank) as place:
+    await require_empty_body(request, caller.verified, parts.settings)
+    async with parts.heavy_work_limit.acquire(caller.bank) as place:
         content = await place.run(parts.bureau.matching_setup, caller.contract, job, counting=counting)
     return Response(content, media_type=FRAME_MEDIA)
 
@@ -50,20 +56,22 @@ async def matching_setup(
     operation_id="matching_shard",
     summary="匹配准备数据的分片 / Buckets of the matching set-up",
     response_class=Response,
-    responses=SIGNED | problems("not-found", "busy") | {200: frame_answer("A MATCH_SHARD frame: coded buckets.")},
+    responses=SIGNED_REQUEST_PROBLEMS
+    | problem_responses("not-found", "busy")
+    | {200: openapi_frame_response("A MATCH_SHARD frame: coded buckets.")},
 )
-async def matching_shard(
+async def get_matching_shard(
     request: Request,
-    caller: Authentic,
-    parts: PartsOf,
-    job: JobName,
-    sha256: SetupName,
+    caller: CurrentContractCaller,
+    parts: Dependencies,
+    job: JobIdQuery,
+    sha256: SetupHashPath,
     first: Annotated[int, Query(ge=0, le=2**31, description="The first bucket.", examples=[0])],
     count: Annotated[int, Query(ge=1, le=64, description="How many buckets; fewer at the end.", examples=[16])],
 ) -> Response:
     """By name and range, so that an interrupted download goes on where it stopped."""
-    await read_nothing(request, caller.verified, parts.settings)
-    async with parts.places.take(caller.bank) as place:
+    await require_empty_body(request, caller.verified, parts.settings)
+    async with parts.heavy_work_limit.acquire(caller.bank) as place:
         content = await place.run(parts.bureau.matching_shard, caller.contract, job, sha256, first, count)
     return Response(content, media_type=FRAME_MEDIA)
 
@@ -73,19 +81,21 @@ async def matching_shard(
     operation_id="matching_delta",
     summary="匹配准备数据的增量 / What changed since an earlier set-up",
     response_class=Response,
-    responses=SIGNED | problems("not-found", "busy") | {200: frame_answer("A MATCH_DELTA frame.")},
+    responses=SIGNED_REQUEST_PROBLEMS
+    | problem_responses("not-found", "busy")
+    | {200: openapi_frame_response("A MATCH_DELTA frame.")},
 )
-async def matching_delta(
+async def get_matching_delta(
     request: Request,
-    caller: Authentic,
-    parts: PartsOf,
-    job: JobName,
-    sha256: SetupName,
+    caller: CurrentContractCaller,
+    parts: Dependencies,
+    job: JobIdQuery,
+    sha256: SetupHashPath,
     since: Annotated[str, Query(pattern=_HASH, description="The set-up held so far.", examples=["5e" * 32])],
 ) -> Response:
     """404 when none leads from there: then fetch the set-up in full."""
-    await read_nothing(request, caller.verified, parts.settings)
-    async with parts.places.take(caller.bank) as place:
+    await require_empty_body(request, caller.verified, parts.settings)
+    async with parts.heavy_work_limit.acquire(caller.bank) as place:
         content = await place.run(parts.bureau.matching_delta, caller.contract, job, sha256, since)
     return Response(content, media_type=FRAME_MEDIA)
 
@@ -95,17 +105,21 @@ async def matching_delta(
     operation_id="match",
     summary="匹配 / Match",
     response_class=Response,
-    responses=SIGNED
-    | problems("not-found", "busy", "too-large", "unsupported-media")
-    | {200: frame_answer("A MATCH_RESPONSE frame: the same identifiers, evaluated.") | RECEIPT},
-    openapi_extra=frame_body("A MATCH_REQUEST frame: blinded identifiers, canaries among them. Each is charged."),
+    responses=SIGNED_REQUEST_PROBLEMS
+    | problem_responses("not-found", "busy", "too-large", "unsupported-media")
+    | {200: openapi_frame_response("A MATCH_RESPONSE frame: the same identifiers, evaluated.") | RECEIPT_HEADERS},
+    openapi_extra=openapi_frame_body(
+        "A MATCH_REQUEST frame: blinded identifiers, canaries among them. Each is charged."
+    ),
 )
-async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
+async def match_identifiers(
+    request: Request, caller: CurrentContractCaller, parts: Dependencies, job: JobIdQuery
+) -> Response:
     """Charged before the answer leaves, once: the same bytes again under the contract and key epoch cost nothing."""
-    parts.places.check(caller.bank)
+    parts.heavy_work_limit.check(caller.bank)
     async with (
-        received(request, caller, parts, cap=parts.settings.match_bytes) as body,
-        parts.places.take(caller.bank, wait=True) as place,
+        receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
+        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
     ):
         content, receipt = await place.run(lambda: parts.bureau.match(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
@@ -116,19 +130,21 @@ async def match(request: Request, caller: Authentic, parts: PartsOf, job: JobNam
     operation_id="count",
     summary="计数 / Count",
     response_class=Response,
-    responses=SIGNED
-    | problems("not-found", "busy", "too-large", "unsupported-media")
-    | {200: frame_answer("A MATCH_RESPONSE frame: evaluated, in sorted order.") | RECEIPT},
-    openapi_extra=frame_body(
+    responses=SIGNED_REQUEST_PROBLEMS
+    | problem_responses("not-found", "busy", "too-large", "unsupported-media")
+    | {200: openapi_frame_response("A MATCH_RESPONSE frame: evaluated, in sorted order.") | RECEIPT_HEADERS},
+    openapi_extra=openapi_frame_body(
         "A MATCH_REQUEST frame of at least 164 elements: 100 identifiers and their canaries. Each is charged."
     ),
 )
-async def count(request: Request, caller: Authentic, parts: PartsOf, job: JobName) -> Response:
+async def count_matches(
+    request: Request, caller: CurrentContractCaller, parts: Dependencies, job: JobIdQuery
+) -> Response:
     """How many match, and not which: the order of the answers says nothing. Under the operation `count`."""
-    parts.places.check(caller.bank)
+    parts.heavy_work_limit.check(caller.bank)
     async with (
-        received(request, caller, parts, cap=parts.settings.match_bytes) as body,
-        parts.places.take(caller.bank, wait=True) as place,
+        receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
+        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
     ):
         content, receipt = await place.run(lambda: parts.bureau.count_matches(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})

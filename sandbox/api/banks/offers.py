@@ -8,16 +8,16 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict
 
-from lab.terms.contract.model_offer import EXAMPLE, Offer
-from sandbox.api.openapi import SIGNED, problems
-from sandbox.api.request_body import read_nothing
-from sandbox.auth.bank import SIGNATURE, PartsOf, RegisteredBank
+from lab.terms.contract.model_offer import OFFER_EXAMPLE, ModelOffer
+from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
+from sandbox.api.request_body import require_empty_body
+from sandbox.auth.bank import SIGNATURE_SECURITY, CurrentBankCaller, Dependencies
 
 router = APIRouter(prefix="/v1/offers", tags=["offers"])
-ModelName = Annotated[
+ModelNamePath = Annotated[
     str, Path(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="模型 / The model's name", examples=["credit"])
 ]
-ModelVersion = Annotated[
+OfferVersionQuery = Annotated[
     int | None,
     Query(ge=1, le=2**31 - 1, description="版本，缺省为最新 / Its version (default: the newest)", examples=[1]),
 ]
@@ -26,9 +26,9 @@ ModelVersion = Annotated[
 class OfferList(BaseModel):
     """Every published model version."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"offers": [EXAMPLE]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"offers": [OFFER_EXAMPLE]}]})
 
-    offers: list[Offer]
+    offers: list[ModelOffer]
 
 
 @router.get(
@@ -36,26 +36,30 @@ class OfferList(BaseModel):
     operation_id="offers",
     summary="可用模型 / The models on offer",
     response_model=OfferList,
-    responses=SIGNED,
-    openapi_extra=SIGNATURE,
+    responses=SIGNED_REQUEST_PROBLEMS,
+    openapi_extra=SIGNATURE_SECURITY,
 )
-async def offers(request: Request, caller: RegisteredBank, parts: PartsOf) -> Any:
+async def list_offers(request: Request, caller: CurrentBankCaller, parts: Dependencies) -> Any:
     """No contract is needed, only a key that the bureau accepts for a bank."""
-    await read_nothing(request, caller.verified, parts.settings)
-    return {"offers": await run_in_threadpool(parts.bureau.offers.published)}
+    await require_empty_body(request, caller.verified, parts.settings)
+    return {"offers": await run_in_threadpool(parts.bureau.offers.list_published)}
 
 
 @router.get(
     "/{model}",
     operation_id="offer",
     summary="一个模型 / One model on offer",
-    response_model=Offer,
-    responses=SIGNED | problems("not-found"),
-    openapi_extra=SIGNATURE,
+    response_model=ModelOffer,
+    responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
+    openapi_extra=SIGNATURE_SECURITY,
 )
-async def offer(
-    request: Request, caller: RegisteredBank, parts: PartsOf, model: ModelName, version: ModelVersion = None
+async def get_offer(
+    request: Request,
+    caller: CurrentBankCaller,
+    parts: Dependencies,
+    model: ModelNamePath,
+    version: OfferVersionQuery = None,
 ) -> Any:
     """Columns and outputs for each detail, the register's size roughly, engines and parameter sets; no weights."""
-    await read_nothing(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, parts.settings)
     return await run_in_threadpool(parts.bureau.offers.find, model, version)

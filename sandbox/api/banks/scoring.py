@@ -10,13 +10,13 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict
 
 from lab.terms.errors import NotFound
-from sandbox.api.banks.jobs import JobName
-from sandbox.api.openapi import SIGNED, problems
-from sandbox.api.request_body import frame_body, read_nothing, received
-from sandbox.auth.bank import Authentic, PartsOf
+from sandbox.api.banks.jobs import JobIdQuery
+from sandbox.api.openapi import SIGNED_REQUEST_PROBLEMS, problem_responses
+from sandbox.api.request_body import openapi_frame_body, receive_signed_body, require_empty_body
+from sandbox.auth.bank import CurrentContractCaller, Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["scoring"])
-Sha256 = Annotated[
+Sha256Path = Annotated[
     str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the frame, hexadecimal", examples=["66" * 32])
 ]
 
@@ -34,20 +34,22 @@ class ContextView(BaseModel):
     operation_id="put_context",
     summary="提交公开上下文 / Send the public context",
     response_model=ContextView,
-    responses=SIGNED
-    | problems("not-found", "too-large", "unsupported-media", "busy")
+    responses=SIGNED_REQUEST_PROBLEMS
+    | problem_responses("not-found", "too-large", "unsupported-media", "busy")
     | {
         200: {"description": "Held already; nothing changed."},
         201: {"description": "Stored.", "model": ContextView},
     },
-    openapi_extra=frame_body("A CONTEXT frame: public material only. One that bears a secret key is refused."),
+    openapi_extra=openapi_frame_body("A CONTEXT frame: public material only. One that bears a secret key is refused."),
 )
-async def put_context(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256, job: JobName) -> Response:
+async def put_context(
+    request: Request, caller: CurrentContractCaller, parts: Dependencies, sha256: Sha256Path, job: JobIdQuery
+) -> Response:
     """The hash in the path must be the frame's own."""
-    parts.places.check(caller.bank)
+    parts.heavy_work_limit.check(caller.bank)
     async with (
-        received(request, caller, parts, cap=parts.settings.context_bytes) as body,
-        parts.places.take(caller.bank, wait=True) as place,
+        receive_signed_body(request, caller, parts, cap=parts.settings.context_bytes) as body,
+        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
     ):
         created = await place.run(lambda: parts.bureau.put_context(caller.contract, job, sha256, body.read()))
     return JSONResponse({"sha256": sha256}, 201 if created else 200)
@@ -58,18 +60,22 @@ async def put_context(request: Request, caller: Authentic, parts: PartsOf, sha25
     operation_id="context",
     summary="是否已有上下文 / Whether a context is held",
     response_model=ContextView,
-    responses=SIGNED | problems("not-found"),
+    responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
-async def context(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256, job: JobName) -> ContextView:
+async def get_context(
+    request: Request, caller: CurrentContractCaller, parts: Dependencies, sha256: Sha256Path, job: JobIdQuery
+) -> ContextView:
     """404 when it is not held under this contract."""
-    await read_nothing(request, caller.verified, parts.settings)
+    await require_empty_body(request, caller.verified, parts.settings)
     if not await run_in_threadpool(parts.bureau.has_context, caller.contract, job, sha256):
         raise NotFound("The bureau holds no context with this hash under this contract.", next_step="send it with PUT")
     return ContextView(sha256=sha256)
 
 
 @router.head("/contexts/{sha256}", operation_id="context_head", include_in_schema=False)
-async def context_head(request: Request, caller: Authentic, parts: PartsOf, sha256: Sha256, job: JobName) -> Response:
+async def head_context(
+    request: Request, caller: CurrentContractCaller, parts: Dependencies, sha256: Sha256Path, job: JobIdQuery
+) -> Response:
     """As GET, without a body."""
-    await context(request, caller, parts, sha256, job)
+    await get_context(request, caller, parts, sha256, job)
     return Response(status_code=200)

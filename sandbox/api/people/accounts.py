@@ -9,16 +9,18 @@ from fastapi import APIRouter, Depends, Path
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.bureau.people import Account, NewAccount, Permission, Person, read_roles, read_subject
-from sandbox.api.openapi import PERSON, problems
-from sandbox.api.request_body import document, document_body
-from sandbox.auth.person import PartsOf, permitted
+from lab.bureau.people import Account, AccountHolder, NewAccount, Permission, parse_roles, parse_subject
+from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
+from sandbox.api.request_body import json_body, openapi_json_body
+from sandbox.auth.person import Dependencies, require_permission
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
-Reader = Annotated[Person, Depends(permitted(Permission.READ_ACCOUNTS))]
-Keeper = Annotated[Person, Depends(permitted(Permission.KEEP_ACCOUNTS))]
-Name = Annotated[str, Path(min_length=1, max_length=64, description="账户 / The account's name", examples=["li.wei"])]
-Roles = Annotated[list[Annotated[str, Field(max_length=32)]], Field(min_length=1, max_length=10)]
+AccountReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_ACCOUNTS))]
+AccountManager = Annotated[AccountHolder, Depends(require_permission(Permission.MANAGE_ACCOUNTS))]
+AccountNamePath = Annotated[
+    str, Path(min_length=1, max_length=64, description="账户 / The account's name", examples=["li.wei"])
+]
+RoleNames = Annotated[list[Annotated[str, Field(max_length=32)]], Field(min_length=1, max_length=10)]
 _ACCOUNT: dict[str, Any] = {
     "name": "li.wei",
     "shown_name": "李伟",
@@ -60,7 +62,7 @@ class AccountList(BaseModel):
     accounts: list[AccountView]
 
 
-class AccountForm(BaseModel):
+class NewAccountForm(BaseModel):
     """A new account. With ``issuer`` and ``subject`` its person signs in at the OpenID provider and has no password."""
 
     model_config = ConfigDict(
@@ -70,7 +72,7 @@ class AccountForm(BaseModel):
 
     name: Annotated[str, Field(max_length=64)]
     department: Annotated[str, Field(max_length=100)]
-    roles: Roles
+    roles: RoleNames
     shown_name: Annotated[str, Field(max_length=200)] = ""
     issuer: Annotated[str, Field(max_length=500)] | None = None
     subject: Annotated[str, Field(max_length=255)] | None = None
@@ -81,10 +83,10 @@ class RolesForm(BaseModel):
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"roles": ["steward"]}]})
 
-    roles: Roles
+    roles: RoleNames
 
 
-class OneTime(BaseModel):
+class OneTimePasswordView(BaseModel):
     """A one-time password, shown once; null for somebody who signs in at the provider."""
 
     model_config = ConfigDict(
@@ -100,29 +102,31 @@ class OneTime(BaseModel):
     operation_id="accounts",
     summary="账户列表 / All accounts",
     response_model=AccountList,
-    responses=PERSON,
+    responses=SIGNED_IN_PROBLEMS,
 )
-async def list_accounts(person: Reader, parts: PartsOf) -> Any:
+async def list_accounts(person: AccountReader, parts: Dependencies) -> Any:
     """For administrators and auditors."""
-    return {"accounts": [_view(account) for account in await run_in_threadpool(parts.bureau.people.list)]}
+    return {
+        "accounts": [_view_account(account) for account in await run_in_threadpool(parts.bureau.people.list_accounts)]
+    }
 
 
 @router.post(
     "",
     operation_id="add_account",
     summary="新增账户 / Add an account",
-    response_model=OneTime,
-    responses=PERSON | problems("busy", "conflict", "too-large", "unsupported-media"),
-    openapi_extra=document_body(AccountForm),
+    response_model=OneTimePasswordView,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("busy", "conflict", "too-large", "unsupported-media"),
+    openapi_extra=openapi_json_body(NewAccountForm),
 )
 async def add_account(
-    person: Keeper, parts: PartsOf, form: Annotated[AccountForm, Depends(document(AccountForm))]
+    person: AccountManager, parts: Dependencies, form: Annotated[NewAccountForm, Depends(json_body(NewAccountForm))]
 ) -> Any:
     """The password must be changed at the first sign-in."""
-    elsewhere = read_subject(form.issuer, form.subject)
-    new = NewAccount(form.name, form.department, read_roles(form.roles), form.shown_name, elsewhere)
-    async with parts.sign_ins.take() as place:
-        password = await place.run(parts.bureau.people.add, new, by=person.by)
+    elsewhere = parse_subject(form.issuer, form.subject)
+    new = NewAccount(form.name, form.department, parse_roles(form.roles), form.shown_name, elsewhere)
+    async with parts.sign_in_limit.acquire() as place:
+        password = await place.run(parts.bureau.people.add, new, by=person.actor)
     return {"account": form.name, "password": password}
 
 
@@ -131,15 +135,18 @@ async def add_account(
     operation_id="set_roles",
     summary="更改角色 / Change an account's roles",
     response_model=AccountView,
-    responses=PERSON | problems("not-found", "conflict", "too-large", "unsupported-media"),
-    openapi_extra=document_body(RolesForm),
+    responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "conflict", "too-large", "unsupported-media"),
+    openapi_extra=openapi_json_body(RolesForm),
 )
 async def set_roles(
-    person: Keeper, parts: PartsOf, name: Name, form: Annotated[RolesForm, Depends(document(RolesForm))]
+    person: AccountManager,
+    parts: Dependencies,
+    name: AccountNamePath,
+    form: Annotated[RolesForm, Depends(json_body(RolesForm))],
 ) -> Any:
     """From the account's next request on."""
-    roles = read_roles(form.roles)
-    return _view(await run_in_threadpool(parts.bureau.people.set_roles, name, roles, by=person.by))
+    roles = parse_roles(form.roles)
+    return _view_account(await run_in_threadpool(parts.bureau.people.set_roles, name, roles, by=person.actor))
 
 
 @router.post(
@@ -147,11 +154,11 @@ async def set_roles(
     operation_id="disable_account",
     summary="停用账户 / Disable an account",
     response_model=AccountView,
-    responses=PERSON | problems("not-found", "conflict"),
+    responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "conflict"),
 )
-async def disable_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
+async def disable_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """Its sign-ins end at once."""
-    return _view(await run_in_threadpool(parts.bureau.people.disable, name, by=person.by))
+    return _view_account(await run_in_threadpool(parts.bureau.people.disable, name, by=person.actor))
 
 
 @router.post(
@@ -159,11 +166,11 @@ async def disable_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
     operation_id="enable_account",
     summary="启用账户 / Enable an account",
     response_model=AccountView,
-    responses=PERSON | problems("not-found", "conflict"),
+    responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "conflict"),
 )
-async def enable_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
+async def enable_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """With the password it had."""
-    return _view(await run_in_threadpool(parts.bureau.people.enable, name, by=person.by))
+    return _view_account(await run_in_threadpool(parts.bureau.people.enable, name, by=person.actor))
 
 
 @router.post(
@@ -171,38 +178,38 @@ async def enable_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
     operation_id="unlock_account",
     summary="解锁账户 / Unlock an account",
     response_model=AccountView,
-    responses=PERSON | problems("not-found"),
+    responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
-async def unlock_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
+async def unlock_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """Its failures are forgotten."""
-    return _view(await run_in_threadpool(parts.bureau.people.unlock, name, by=person.by))
+    return _view_account(await run_in_threadpool(parts.bureau.people.unlock, name, by=person.actor))
 
 
 @router.post(
     "/{name}/reset",
     operation_id="reset_account",
     summary="重置口令 / Reset an account's password",
-    response_model=OneTime,
-    responses=PERSON | problems("busy", "not-found", "conflict"),
+    response_model=OneTimePasswordView,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("busy", "not-found", "conflict"),
 )
-async def reset_account(person: Keeper, parts: PartsOf, name: Name) -> Any:
+async def reset_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """Its sign-ins end, and it gets a one-time password."""
-    async with parts.sign_ins.take() as place:
-        password = await place.run(parts.bureau.people.reset, name, by=person.by)
+    async with parts.sign_in_limit.acquire() as place:
+        password = await place.run(parts.bureau.people.reset_password, name, by=person.actor)
     return {"account": name, "password": password}
 
 
-def _view(account: Account) -> dict[str, Any]:
+def _view_account(account: Account) -> dict[str, Any]:
     return {
         "name": account.name,
-        "shown_name": account.shown_name,
+        "shown_name": account.display_name,
         "department": account.department,
         "roles": sorted(account.roles),
         "state": account.state,
-        "must_change": account.must_change,
+        "must_change": account.must_change_password,
         "failures": account.failures,
         "locked_until": account.locked_until,
-        "issuer": account.elsewhere.issuer if account.elsewhere else None,
-        "subject": account.elsewhere.subject if account.elsewhere else None,
+        "issuer": account.oidc_subject.issuer if account.oidc_subject else None,
+        "subject": account.oidc_subject.subject if account.oidc_subject else None,
         "created_at": account.created_at,
     }

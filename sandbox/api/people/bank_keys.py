@@ -9,20 +9,20 @@ from fastapi import APIRouter, Depends, Path, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.bureau.contracts.banks import KnownBank
-from lab.bureau.people import Permission, Person
+from lab.bureau.contracts.banks import RegisteredBank
+from lab.bureau.people import AccountHolder, Permission
 from lab.terms.errors import NotAuthentic
-from lab.terms.keys.key_succession import SignedSuccession, parse_succession
+from lab.terms.keys.key_succession import SignedKeySuccession, parse_key_succession
 from lab.terms.keys.party import Party
-from sandbox.api.openapi import PERSON, SIGNED, problems
-from sandbox.api.request_body import JSON_MEDIA, document, document_body, read_body, read_nothing
-from sandbox.auth.bank import SIGNATURE, PartsOf, Registered, RegisteredBank
-from sandbox.auth.person import permitted
+from sandbox.api.openapi import SIGNED_IN_PROBLEMS, SIGNED_REQUEST_PROBLEMS, problem_responses
+from sandbox.api.request_body import JSON_MEDIA, json_body, openapi_json_body, read_signed_body, require_empty_body
+from sandbox.auth.bank import SIGNATURE_SECURITY, BankCaller, CurrentBankCaller, Dependencies
+from sandbox.auth.person import require_permission
 
 router = APIRouter(prefix="/v1/banks", tags=["banks"])
-Reader = Annotated[Person, Depends(permitted(Permission.READ_BANKS))]
-Keeper = Annotated[Person, Depends(permitted(Permission.REVOKE_BANK_KEYS))]
-Key = Annotated[
+BankReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_BANKS))]
+BankKeyManager = Annotated[AccountHolder, Depends(require_permission(Permission.REVOKE_BANK_KEYS))]
+PublicKeyPath = Annotated[
     str, Path(pattern=r"^[0-9a-f]{64}$", description="公钥 / The key, 64 hexadecimal digits", examples=["22" * 32])
 ]
 _KEY: dict[str, Any] = {
@@ -54,7 +54,7 @@ _STATEMENT: dict[str, Any] = {
 }
 
 
-class KeyView(BaseModel):
+class BankKeyView(BaseModel):
     """A bank's key; ``accepted`` says whether a request signed with it is the bank's now."""
 
     public_key: str
@@ -74,7 +74,7 @@ class BankView(BaseModel):
     bank: str
     name: str
     registered_at: datetime
-    keys: list[KeyView]
+    keys: list[BankKeyView]
 
 
 class BankList(BaseModel):
@@ -85,7 +85,7 @@ class BankList(BaseModel):
     banks: list[BankView]
 
 
-class CardForm(Party):
+class NewBankKeyForm(Party):
     """A bank's card with its new key, and the key's fingerprint as the bank told it over another channel."""
 
     model_config = ConfigDict(
@@ -100,10 +100,10 @@ class CardForm(Party):
         }
     )
 
-    told: Annotated[str, Field(alias="fingerprint", max_length=100)]
+    stated_fingerprint: Annotated[str, Field(alias="fingerprint", max_length=100)]
 
 
-class RevocationForm(BaseModel):
+class KeyRevocationForm(BaseModel):
     """Why a key is refused from now on; it stands in the ledger."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"reason": "reported stolen"}]})
@@ -116,13 +116,13 @@ class RevocationForm(BaseModel):
     operation_id="own_bank",
     summary="本行登记信息 / What the bureau holds of the calling bank",
     response_model=BankView,
-    responses=SIGNED,
-    openapi_extra=SIGNATURE,
+    responses=SIGNED_REQUEST_PROBLEMS,
+    openapi_extra=SIGNATURE_SECURITY,
 )
-async def own_bank(request: Request, caller: RegisteredBank, parts: PartsOf) -> Any:
+async def get_own_bank(request: Request, caller: CurrentBankCaller, parts: Dependencies) -> Any:
     """The bank's id and keys: also how a bank finds out whether its next key has arrived."""
-    await read_nothing(request, caller.verified, parts.settings)
-    return _view(await run_in_threadpool(parts.bureau.banks.find, caller.bank))
+    await require_empty_body(request, caller.verified, parts.settings)
+    return _view_bank(await run_in_threadpool(parts.bureau.banks.find, caller.bank))
 
 
 @router.post(
@@ -130,8 +130,8 @@ async def own_bank(request: Request, caller: RegisteredBank, parts: PartsOf) -> 
     operation_id="succeed_key",
     summary="银行更换密钥 / The bank's next key takes the place of its old one",
     response_model=BankView,
-    responses=SIGNED | problems("conflict", "too-large", "unsupported-media"),
-    openapi_extra=SIGNATURE
+    responses=SIGNED_REQUEST_PROBLEMS | problem_responses("conflict", "too-large", "unsupported-media"),
+    openapi_extra=SIGNATURE_SECURITY
     | {
         "requestBody": {
             "required": True,
@@ -139,22 +139,22 @@ async def own_bank(request: Request, caller: RegisteredBank, parts: PartsOf) -> 
         }
     },
 )
-async def succeed_key(request: Request, caller: RegisteredBank, parts: PartsOf) -> Any:
+async def submit_key_succession(request: Request, caller: CurrentBankCaller, parts: Dependencies) -> Any:
     """The statement is signed by both keys, the request by the old one.
 
     The same statement again changes nothing. The old key is accepted for another day.
     """
-    body = await read_body(
+    body = await read_signed_body(
         request,
         caller.verified,
         cap=parts.settings.document_bytes,
         idle=parts.settings.body_idle_seconds,
         media=JSON_MEDIA,
     )
-    signed = parse_succession(body)
+    signed = parse_key_succession(body)
     _check_signer(caller, signed)
-    await run_in_threadpool(parts.bureau.banks.succeed, caller.bank, signed)
-    return _view(await run_in_threadpool(parts.bureau.banks.find, caller.bank))
+    await run_in_threadpool(parts.bureau.banks.replace_key, caller.bank, signed)
+    return _view_bank(await run_in_threadpool(parts.bureau.banks.find, caller.bank))
 
 
 @router.get(
@@ -162,11 +162,11 @@ async def succeed_key(request: Request, caller: RegisteredBank, parts: PartsOf) 
     operation_id="banks",
     summary="银行列表 / All banks and their keys",
     response_model=BankList,
-    responses=PERSON,
+    responses=SIGNED_IN_PROBLEMS,
 )
-async def banks(person: Reader, parts: PartsOf) -> Any:
+async def list_banks(person: BankReader, parts: Dependencies) -> Any:
     """For officers, stewards, auditors and administrators."""
-    return {"banks": [_view(bank) for bank in await run_in_threadpool(parts.bureau.banks.known)]}
+    return {"banks": [_view_bank(bank) for bank in await run_in_threadpool(parts.bureau.banks.list_banks)]}
 
 
 @router.post(
@@ -174,13 +174,17 @@ async def banks(person: Reader, parts: PartsOf) -> Any:
     operation_id="add_bank_key",
     summary="为丢失密钥的银行登记新密钥 / Another key for a bank that lost its own",
     response_model=BankView,
-    responses=PERSON | problems("not-found", "conflict", "too-large", "unsupported-media"),
-    openapi_extra=document_body(CardForm),
+    responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "conflict", "too-large", "unsupported-media"),
+    openapi_extra=openapi_json_body(NewBankKeyForm),
 )
-async def add_bank_key(person: Keeper, parts: PartsOf, form: Annotated[CardForm, Depends(document(CardForm))]) -> Any:
+async def add_bank_key(
+    person: BankKeyManager, parts: Dependencies, form: Annotated[NewBankKeyForm, Depends(json_body(NewBankKeyForm))]
+) -> Any:
     """The ledger names who added it. Older keys stay as they are until they are revoked."""
     party = Party(name=form.name, public_key=form.public_key)
-    return _view(await run_in_threadpool(parts.bureau.banks.add, party, by=person, told=form.told))
+    return _view_bank(
+        await run_in_threadpool(parts.bureau.banks.add_key, party, by=person, told=form.stated_fingerprint)
+    )
 
 
 @router.post(
@@ -188,17 +192,20 @@ async def add_bank_key(person: Keeper, parts: PartsOf, form: Annotated[CardForm,
     operation_id="revoke_bank_key",
     summary="吊销银行密钥 / Refuse a bank's key from now on",
     response_model=BankView,
-    responses=PERSON | problems("not-found", "too-large", "unsupported-media"),
-    openapi_extra=document_body(RevocationForm),
+    responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "too-large", "unsupported-media"),
+    openapi_extra=openapi_json_body(KeyRevocationForm),
 )
 async def revoke_bank_key(
-    person: Keeper, parts: PartsOf, key: Key, form: Annotated[RevocationForm, Depends(document(RevocationForm))]
+    person: BankKeyManager,
+    parts: Dependencies,
+    key: PublicKeyPath,
+    form: Annotated[KeyRevocationForm, Depends(json_body(KeyRevocationForm))],
 ) -> Any:
     """At once, without the day that a succeeded key has. Contracts signed with it stay signed."""
-    return _view(await run_in_threadpool(parts.bureau.banks.revoke, key, form.reason, by=person))
+    return _view_bank(await run_in_threadpool(parts.bureau.banks.revoke_key, key, form.reason, by=person))
 
 
-def _check_signer(caller: Registered, signed: SignedSuccession) -> None:
+def _check_signer(caller: BankCaller, signed: SignedKeySuccession) -> None:
     if caller.key.public_key != signed.statement.old_key:
         raise NotAuthentic(
             "Wanted a request signed with the key that is to be succeeded; found another key of the bank.",
@@ -206,7 +213,7 @@ def _check_signer(caller: Registered, signed: SignedSuccession) -> None:
         )
 
 
-def _view(bank: KnownBank) -> dict[str, Any]:
+def _view_bank(bank: RegisteredBank) -> dict[str, Any]:
     now = datetime.now(UTC)
     return {
         "bank": bank.id,
@@ -217,7 +224,7 @@ def _view(bank: KnownBank) -> dict[str, Any]:
                 "public_key": key.public_key,
                 "fingerprint": Party(name=bank.name, public_key=key.public_key).fingerprint,
                 "state": key.state.value,
-                "accepted": key.accepted(now),
+                "accepted": key.is_accepted(now),
                 "successor": key.successor,
                 "added_at": key.added_at,
                 "ended_at": key.ended_at,

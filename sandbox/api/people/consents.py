@@ -12,27 +12,27 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.bureau.data.consents import Imported, words_of
-from lab.bureau.people import Permission, Person
+from lab.bureau.data.consents import ConsentImport, describe_reason
+from lab.bureau.people import AccountHolder, Permission
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
-from sandbox.api.openapi import PERSON, problems
-from sandbox.api.request_body import document, document_body, receive_file
-from sandbox.auth.person import PartsOf, permitted
+from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
+from sandbox.api.request_body import json_body, openapi_json_body, receive_body_to_file
+from sandbox.auth.person import Dependencies, require_permission
 
 router = APIRouter(prefix="/v1/consents", tags=["consents"])
-Reader = Annotated[Person, Depends(permitted(Permission.READ_CONSENTS))]
-Keeper = Annotated[Person, Depends(permitted(Permission.KEEP_CONSENTS))]
-IdKind = Literal["uscc", "opaque"]
-MEDIA = "text/csv"
-ROWS_NAMED = 1_000
+ConsentReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_CONSENTS))]
+ConsentManager = Annotated[AccountHolder, Depends(require_permission(Permission.MANAGE_CONSENTS))]
+IdKindName = Literal["uscc", "opaque"]
+CSV_MEDIA = "text/csv"
+MAX_ROWS_LISTED = 1_000
 """Rows set aside that an answer names; the file in the bureau's folder has all of them."""
 WITHDRAWAL_BYTES = 8 * 1024 * 1024
 _KIND = Query(description="代码类型 / Kind of the codes", examples=["uscc"])
 _BANK = {"bank": "示例银行", "bank_id": "b-0123456789ab", "purpose": "credit-approval"}
 
 
-class ReasonView(BaseModel):
+class SetAsideReasonView(BaseModel):
     """A reason for which rows were set aside."""
 
     reason: str
@@ -41,14 +41,14 @@ class ReasonView(BaseModel):
     en: str
 
 
-class AsideView(BaseModel):
+class SetAsideRowView(BaseModel):
     """A row that was set aside; the header is row 1."""
 
     row: int
     reason: str
 
 
-class ImportView(BaseModel):
+class ConsentImportView(BaseModel):
     """What an import did. ``duplicates`` are held already; ``aside`` names the first thousand rows set aside."""
 
     model_config = ConfigDict(
@@ -75,14 +75,14 @@ class ImportView(BaseModel):
     duplicates: int
     signed: int
     set_aside: int
-    reasons: list[ReasonView]
-    aside: list[AsideView]
+    reasons: list[SetAsideReasonView]
+    aside: list[SetAsideRowView]
     file_sha256: str
     encoding: str
     warnings: list[str]
 
 
-class WithdrawalForm(BaseModel):
+class ConsentWithdrawalForm(BaseModel):
     """Which enterprises withdraw, from which bank (name or id; null: all) and purpose (null: all), and why."""
 
     model_config = ConfigDict(
@@ -91,13 +91,13 @@ class WithdrawalForm(BaseModel):
     )
 
     codes: Annotated[list[Annotated[str, Field(max_length=200)]], Field(min_length=1, max_length=200_000)]
-    id_kind: IdKind = "uscc"
+    id_kind: IdKindName = "uscc"
     bank: Annotated[str, Field(max_length=200)] | None = None
     purpose: Annotated[str, Field(max_length=64)] | None = None
     reason: Annotated[str, Field(min_length=1, max_length=500)]
 
 
-class WithdrawalView(BaseModel):
+class ConsentWithdrawalView(BaseModel):
     """What was withdrawn; enterprises that had nothing to withdraw are not counted."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"enterprises": 1, "consents": 2}]})
@@ -106,7 +106,7 @@ class WithdrawalView(BaseModel):
     consents: int
 
 
-class TallyView(BaseModel):
+class ConsentTallyView(BaseModel):
     """Consents to one bank for one purpose, counted now."""
 
     bank: str
@@ -119,7 +119,7 @@ class TallyView(BaseModel):
     withdrawn: int
 
 
-class Tallies(BaseModel):
+class ConsentTallyList(BaseModel):
     """Consents by bank and purpose. Counts only."""
 
     model_config = ConfigDict(
@@ -130,16 +130,16 @@ class Tallies(BaseModel):
         }
     )
 
-    consents: list[TallyView]
+    consents: list[ConsentTallyView]
 
 
-class EnterpriseForm(BaseModel):
+class EnterpriseConsentsForm(BaseModel):
     """The enterprise by its code: in the body, so that no address or log holds it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "firm-0001"}]})
 
     code: Annotated[str, Field(min_length=1, max_length=200)]
-    id_kind: IdKind = "uscc"
+    id_kind: IdKindName = "uscc"
 
 
 class ConsentView(BaseModel):
@@ -157,7 +157,7 @@ class ConsentView(BaseModel):
     withdrawn_at: datetime | None
 
 
-class OfEnterprise(BaseModel):
+class EnterpriseConsentList(BaseModel):
     """All consents of one enterprise, newest first."""
 
     model_config = ConfigDict(
@@ -190,10 +190,10 @@ class OfEnterprise(BaseModel):
     "",
     operation_id="consents",
     summary="授权统计 / Consents by bank and purpose",
-    response_model=Tallies,
-    responses=PERSON,
+    response_model=ConsentTallyList,
+    responses=SIGNED_IN_PROBLEMS,
 )
-async def list_consents(person: Reader, parts: PartsOf) -> Any:
+async def tally_consents(person: ConsentReader, parts: Dependencies) -> Any:
     """For stewards, officers and auditors."""
     return {"consents": await run_in_threadpool(parts.bureau.consents.summary)}
 
@@ -202,42 +202,44 @@ async def list_consents(person: Reader, parts: PartsOf) -> Any:
     "",
     operation_id="import_consents",
     summary="导入授权 / Import a file of consents",
-    response_model=ImportView,
-    responses=PERSON | problems("busy", "too-large", "unsupported-media"),
+    response_model=ConsentImportView,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("busy", "too-large", "unsupported-media"),
     openapi_extra={
         "requestBody": {
             "required": True,
             "description": "CSV; `lab steward consent template` prints its columns.",
-            "content": {MEDIA: {"schema": {"type": "string", "format": "binary"}}},
+            "content": {CSV_MEDIA: {"schema": {"type": "string", "format": "binary"}}},
         }
     },
 )
 async def import_consents(
-    request: Request, person: Keeper, parts: PartsOf, id_kind: Annotated[IdKind, _KIND] = "uscc"
+    request: Request, person: ConsentManager, parts: Dependencies, id_kind: Annotated[IdKindName, _KIND] = "uscc"
 ) -> Any:
     """Good rows count from now on; the same file again adds nothing."""
     consents, settings = parts.bureau.consents, parts.settings
-    parts.places.check("")
-    with consents.inbox() as path:
+    parts.heavy_work_limit.check("")
+    with consents.incoming_file() as path:
         with path.open("wb") as file:
-            await receive_file(request, file, cap=settings.consent_bytes, idle=settings.body_idle_seconds, media=MEDIA)
-        async with parts.places.take(wait=True) as place:
-            found = await place.run(consents.import_file, path, by=person.by, id_kind=id_kind)
-    return _view(found)
+            await receive_body_to_file(
+                request, file, cap=settings.consent_bytes, idle=settings.body_idle_seconds, media=CSV_MEDIA
+            )
+        async with parts.heavy_work_limit.acquire(wait=True) as place:
+            found = await place.run(consents.import_file, path, by=person.actor, id_kind=id_kind)
+    return _view_import(found)
 
 
 @router.post(
     "/withdrawals",
     operation_id="withdraw_consents",
     summary="撤回授权 / Withdraw consents",
-    response_model=WithdrawalView,
-    responses=PERSON | problems("not-found", "too-large", "unsupported-media"),
-    openapi_extra=document_body(WithdrawalForm),
+    response_model=ConsentWithdrawalView,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "too-large", "unsupported-media"),
+    openapi_extra=openapi_json_body(ConsentWithdrawalForm),
 )
 async def withdraw_consents(
-    person: Keeper,
-    parts: PartsOf,
-    form: Annotated[WithdrawalForm, Depends(document(WithdrawalForm, WITHDRAWAL_BYTES))],
+    person: ConsentManager,
+    parts: Dependencies,
+    form: Annotated[ConsentWithdrawalForm, Depends(json_body(ConsentWithdrawalForm, WITHDRAWAL_BYTES))],
 ) -> Any:
     """From this answer on nothing is matched or scored under them."""
     if form.purpose is not None and form.purpose not in set(Purpose):
@@ -246,7 +248,7 @@ async def withdraw_consents(
         parts.bureau.consents.withdraw,
         form.codes,
         reason=form.reason,
-        by=person.by,
+        by=person.actor,
         bank=form.bank,
         purpose=None if form.purpose is None else Purpose(form.purpose),
         id_kind=form.id_kind,
@@ -257,32 +259,34 @@ async def withdraw_consents(
     "/enterprise",
     operation_id="consents_of_enterprise",
     summary="一户企业的授权 / The consents of one enterprise",
-    response_model=OfEnterprise,
-    responses=PERSON | problems("too-large", "unsupported-media"),
-    openapi_extra=document_body(EnterpriseForm),
+    response_model=EnterpriseConsentList,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("too-large", "unsupported-media"),
+    openapi_extra=openapi_json_body(EnterpriseConsentsForm),
 )
-async def consents_of_enterprise(
-    person: Reader, parts: PartsOf, form: Annotated[EnterpriseForm, Depends(document(EnterpriseForm))]
+async def list_enterprise_consents(
+    person: ConsentReader,
+    parts: Dependencies,
+    form: Annotated[EnterpriseConsentsForm, Depends(json_body(EnterpriseConsentsForm))],
 ) -> Any:
     """Its signatures are verified again."""
-    found = await run_in_threadpool(parts.bureau.consents.of_enterprise, form.code, id_kind=form.id_kind)
+    found = await run_in_threadpool(parts.bureau.consents.list_for_enterprise, form.code, id_kind=form.id_kind)
     return {"consents": found}
 
 
-def _view(found: Imported) -> dict[str, Any]:
-    counted = sorted(found.reasons.items(), key=lambda pair: -pair[1])
-    words = {reason: words_of(reason) for reason, _ in counted}
+def _view_import(found: ConsentImport) -> dict[str, Any]:
+    counted = sorted(found.rejection_counts.items(), key=lambda pair: -pair[1])
+    words = {reason: describe_reason(reason) for reason, _ in counted}
     return {
         "rows": found.rows,
         "imported": found.imported,
         "duplicates": found.duplicates,
         "signed": found.signed,
-        "set_aside": len(found.aside),
+        "set_aside": len(found.set_aside_rows),
         "reasons": [
             {"reason": reason, "count": count, "zh": words[reason][0], "en": words[reason][1]}
             for reason, count in counted
         ],
-        "aside": [{"row": row, "reason": reason} for row, reason in found.aside[:ROWS_NAMED]],
+        "aside": [{"row": row, "reason": reason} for row, reason in found.set_aside_rows[:MAX_ROWS_LISTED]],
         "file_sha256": found.file_sha256,
         "encoding": found.encoding,
         "warnings": list(found.warnings),

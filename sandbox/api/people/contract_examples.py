@@ -10,13 +10,13 @@ from sandbox.api.openapi import CONTRACT_EXAMPLE
 from sandbox.api.request_body import JSON_MEDIA
 
 _MOMENT = "2026-01-01T08:00:00+00:00"
-FINGERPRINT = "5f2b-78d1-fc91-f45c-e4cd-47b0-5803-101e"
-APPROVAL: dict[str, Any] = {"account": "zhao.min", "department": "compliance", "approved_at": _MOMENT}
-CONTRACT: dict[str, Any] = {
+FINGERPRINT_EXAMPLE = "5f2b-78d1-fc91-f45c-e4cd-47b0-5803-101e"
+APPROVAL_EXAMPLE: dict[str, Any] = {"account": "zhao.min", "department": "compliance", "approved_at": _MOMENT}
+CONTRACT_SUMMARY_EXAMPLE: dict[str, Any] = {
     "contract": "c-20260101-1a2b3c4d",
     "version": 1,
     "state": "approved",
-    "bank": {"id": "b-0123456789ab", "name": "示例银行", "fingerprint": FINGERPRINT},
+    "bank": {"id": "b-0123456789ab", "name": "示例银行", "fingerprint": FINGERPRINT_EXAMPLE},
     "models": ["credit@1"],
     "purpose": "credit-approval",
     "detail": "dimensions",
@@ -27,14 +27,14 @@ CONTRACT: dict[str, Any] = {
     "drafted_at": _MOMENT,
     "reviewer": "zhao.min",
     "officers_needed": 1,
-    "approvals": [APPROVAL],
+    "approvals": [APPROVAL_EXAMPLE],
     "signed_by_bank": False,
     "signed_by_bureau": True,
     "warnings": [],
 }
-DETAIL: dict[str, Any] = CONTRACT | {
+CONTRACT_DETAIL_EXAMPLE: dict[str, Any] = CONTRACT_SUMMARY_EXAMPLE | {
     "signed": CONTRACT_EXAMPLE["signed"],
-    "versions": [CONTRACT],
+    "versions": [CONTRACT_SUMMARY_EXAMPLE],
     "allowance": {
         "identifiers": {"ceiling": 1_000_000, "used": 5_000, "left": 995_000},
         "scores": {"ceiling": 100, "used": 1, "left": 99, "period_days": 365, "total": 4_200, "enterprises": 4_200},
@@ -44,7 +44,7 @@ DETAIL: dict[str, Any] = CONTRACT | {
         "rows_per_batch": 8192,
     },
 }
-DELIVERY: dict[str, Any] = {
+DELIVERY_EXAMPLE: dict[str, Any] = {
     "what": "scores",
     "at": _MOMENT,
     "job": "r-20260101-080000-1a2b",
@@ -53,7 +53,7 @@ DELIVERY: dict[str, Any] = {
     "rows": 4_200,
     "entry": 311,
 }
-CHANGE: dict[str, Any] = {
+CLAUSE_CHANGE_EXAMPLE: dict[str, Any] = {
     "term": "retention_days",
     "label_zh": "保存期限",
     "label_en": "retention",
@@ -61,7 +61,7 @@ CHANGE: dict[str, Any] = {
     "en": "Was: 365 days Now: 30 days",
     "widens": False,
 }
-RULE: dict[str, Any] = {
+WATCH_RULE_EXAMPLE: dict[str, Any] = {
     "code": "one-enterprise",
     "zh": "一户反复评分",
     "en": "one enterprise scored over and over",
@@ -70,7 +70,7 @@ RULE: dict[str, Any] = {
     "days": 30,
     "step": "suspend",
 }
-FINDING: dict[str, Any] = {
+WATCH_FINDING_EXAMPLE: dict[str, Any] = {
     "contract": "c-20260101-1a2b3c4d",
     "bank": "示例银行",
     "rule": "one-enterprise",
@@ -84,18 +84,21 @@ FINDING: dict[str, Any] = {
     "step": "suspend",
     "next_step": "lab officer suspend c-20260101-1a2b3c4d --reason …, then ask the bank",
 }
-BANK_FORM: dict[str, Any] = {"name": "示例银行", "public_key": "22" * 32}
-WISHES_FORM: dict[str, Any] = {"wishes": {"retention_days": 30, "ceilings": {"jobs_per_day": 2}}, "submit": True}
-DRAFT_FORM: dict[str, Any] = {
-    "bank": BANK_FORM,
-    "wishes": {"models": ["credit"], "detail": "dimensions", "days": 365, "recipients": ["信贷部 credit department"]},
-    "fingerprint": FINGERPRINT,
+BANK_FORM_EXAMPLE: dict[str, Any] = {"name": "示例银行", "public_key": "22" * 32}
+AMENDMENT_FORM_EXAMPLE: dict[str, Any] = {
+    "wishes": {"retention_days": 30, "ceilings": {"jobs_per_day": 2}},
     "submit": True,
 }
-STEP_FORM: dict[str, Any] = {"reason": "客户要求 the bank asked for it", "version": 1}
+DRAFT_FORM_EXAMPLE: dict[str, Any] = {
+    "bank": BANK_FORM_EXAMPLE,
+    "wishes": {"models": ["credit"], "detail": "dimensions", "days": 365, "recipients": ["信贷部 credit department"]},
+    "fingerprint": FINGERPRINT_EXAMPLE,
+    "submit": True,
+}
+STEP_FORM_EXAMPLE: dict[str, Any] = {"reason": "客户要求 the bank asked for it", "version": 1}
 
 
-def whole_schema(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
+def openapi_inlined_body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     """OpenAPI's words for a JSON body of ``model``, with the models it refers to written out in place."""
     schema = model.model_json_schema()
     content = {JSON_MEDIA: {"schema": _inline(schema, schema.get("$defs", {})), "example": example}}

@@ -7,15 +7,22 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
-from lab.bureau.contract_administration import Shown, Stopped
-from lab.bureau.contracts.lifecycle import Held
-from lab.bureau.contracts.workflow import State
+from lab.bureau.contract_administration import ContractOverview, ContractStopResult
+from lab.bureau.contracts.lifecycle import ContractVersion
+from lab.bureau.contracts.workflow import ContractState
 from lab.terms.contract.document import SignedContract
-from lab.terms.contract.name_warnings import as_dicts, oddities
-from sandbox.api.people.contract_examples import CHANGE, CONTRACT, DELIVERY, DETAIL, FINDING, RULE
+from lab.terms.contract.name_warnings import find_name_warnings, warnings_as_dicts
+from sandbox.api.people.contract_examples import (
+    CLAUSE_CHANGE_EXAMPLE,
+    CONTRACT_DETAIL_EXAMPLE,
+    CONTRACT_SUMMARY_EXAMPLE,
+    DELIVERY_EXAMPLE,
+    WATCH_FINDING_EXAMPLE,
+    WATCH_RULE_EXAMPLE,
+)
 
 
-class ApprovalView(BaseModel):
+class ContractApprovalView(BaseModel):
     """One officer's approval."""
 
     account: str
@@ -23,7 +30,7 @@ class ApprovalView(BaseModel):
     approved_at: datetime
 
 
-class BankOf(BaseModel):
+class ContractBankView(BaseModel):
     """The bank of a contract."""
 
     id: str
@@ -31,7 +38,7 @@ class BankOf(BaseModel):
     fingerprint: str
 
 
-class WarningView(BaseModel):
+class ContractWarningView(BaseModel):
     """Something odd about a name in the contract, for whoever approves it: look-alikes, letters of unusual scripts."""
 
     term: str
@@ -39,15 +46,15 @@ class WarningView(BaseModel):
     en: str
 
 
-class ContractLine(BaseModel):
+class ContractSummaryView(BaseModel):
     """One version of a contract in short."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [CONTRACT]})
+    model_config = ConfigDict(json_schema_extra={"examples": [CONTRACT_SUMMARY_EXAMPLE]})
 
     contract: str
     version: int
-    state: State
-    bank: BankOf
+    state: ContractState
+    bank: ContractBankView
     models: list[str]
     purpose: str
     detail: str
@@ -58,34 +65,34 @@ class ContractLine(BaseModel):
     drafted_at: datetime
     reviewer: str | None
     officers_needed: int
-    approvals: list[ApprovalView]
+    approvals: list[ContractApprovalView]
     signed_by_bank: bool
     signed_by_bureau: bool
-    warnings: list[WarningView]
+    warnings: list[ContractWarningView]
 
 
 class ContractList(BaseModel):
     """Every contract, newest first, by its version in force or its newest."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"contracts": [CONTRACT]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"contracts": [CONTRACT_SUMMARY_EXAMPLE]}]})
 
-    contracts: list[ContractLine]
+    contracts: list[ContractSummaryView]
 
 
-class ContractDetail(ContractLine):
+class ContractDetailView(ContractSummaryView):
     """One version: the signed document, all versions in short, and what is used and left."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [DETAIL]})
+    model_config = ConfigDict(json_schema_extra={"examples": [CONTRACT_DETAIL_EXAMPLE]})
 
     signed: SignedContract
-    versions: list[ContractLine]
+    versions: list[ContractSummaryView]
     allowance: dict[str, Any]
 
 
 class DeliveryView(BaseModel):
     """One result that left the bureau."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [DELIVERY]})
+    model_config = ConfigDict(json_schema_extra={"examples": [DELIVERY_EXAMPLE]})
 
     what: Literal["match", "scores"]
     at: str
@@ -96,26 +103,30 @@ class DeliveryView(BaseModel):
     entry: int
 
 
-class Deliveries(BaseModel):
+class DeliveryList(BaseModel):
     """What left the bureau under a contract so far, oldest first."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"contract": "c-1", "delivered": [DELIVERY]}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"contract": "c-1", "delivered": [DELIVERY_EXAMPLE]}]})
 
     contract: str
     delivered: list[DeliveryView]
 
 
-class Stepped(ContractLine):
+class OfficerStepResult(ContractSummaryView):
     """The version after a step. Where the step stopped or ended a contract: how many jobs stopped with it, and what had
     been delivered before, for the notice that must follow."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [CONTRACT | {"stopped_jobs": 1, "delivered": [DELIVERY]}]})
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [CONTRACT_SUMMARY_EXAMPLE | {"stopped_jobs": 1, "delivered": [DELIVERY_EXAMPLE]}]
+        }
+    )
 
     stopped_jobs: int | None = None
     delivered: list[DeliveryView] | None = None
 
 
-class ChangeView(BaseModel):
+class ClauseChangeView(BaseModel):
     """One term that differs; ``widens`` is null where it cannot be said."""
 
     term: str
@@ -126,23 +137,25 @@ class ChangeView(BaseModel):
     widens: bool | None
 
 
-class Comparison(BaseModel):
+class VersionComparisonView(BaseModel):
     """What a version changes of the last one approved before it; ``against`` is null when there is none."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "examples": [{"contract": "c-1", "version": 2, "against": 1, "changes": [CHANGE], "warnings": []}]
+            "examples": [
+                {"contract": "c-1", "version": 2, "against": 1, "changes": [CLAUSE_CHANGE_EXAMPLE], "warnings": []}
+            ]
         }
     )
 
     contract: str
     version: int
     against: int | None
-    changes: list[ChangeView]
-    warnings: list[WarningView]
+    changes: list[ClauseChangeView]
+    warnings: list[ContractWarningView]
 
 
-class Registered(BaseModel):
+class BankRegistrationView(BaseModel):
     """The id of the bank of a card."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"bank": "b-0123456789ab"}]})
@@ -150,7 +163,7 @@ class Registered(BaseModel):
     bank: str
 
 
-class FindingView(BaseModel):
+class WatchFindingView(BaseModel):
     """A rule that a contract's use has tripped; ``entry`` is null until the next sweep records it."""
 
     contract: str
@@ -167,7 +180,7 @@ class FindingView(BaseModel):
     next_step: str
 
 
-class RuleView(BaseModel):
+class WatchRuleView(BaseModel):
     """A rule of the watch: a count that is a finding above its limit, within so many days (null: ever)."""
 
     code: str
@@ -179,16 +192,18 @@ class RuleView(BaseModel):
     step: Literal["look", "suspend"]
 
 
-class Watching(BaseModel):
+class WatchReportView(BaseModel):
     """What the rules find now, by contract, and the rules."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{"findings": [FINDING], "rules": [RULE]}]})
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"findings": [WATCH_FINDING_EXAMPLE], "rules": [WATCH_RULE_EXAMPLE]}]}
+    )
 
-    findings: list[FindingView]
-    rules: list[RuleView]
+    findings: list[WatchFindingView]
+    rules: list[WatchRuleView]
 
 
-def view_line(held: Held, standing: State | None = None) -> dict[str, Any]:
+def view_contract_summary(held: ContractVersion, standing: ContractState | None = None) -> dict[str, Any]:
     """A version in short."""
     contract = held.contract
     return {
@@ -199,37 +214,37 @@ def view_line(held: Held, standing: State | None = None) -> dict[str, Any]:
         "models": [str(model) for model in contract.models],
         "purpose": contract.purpose.value,
         "detail": contract.detail.value,
-        "starts": _told(contract.starts),
-        "expires": _told(contract.expires),
+        "starts": _format_moment(contract.starts),
+        "expires": _format_moment(contract.expires),
         "sha256": contract.sha256,
         "drafted_by": held.drafted_by,
-        "drafted_at": _told(held.drafted_at),
+        "drafted_at": _format_moment(held.drafted_at),
         "reviewer": held.reviewer,
         "officers_needed": held.officers_needed,
         "approvals": [
-            {"account": one.account, "department": one.department, "approved_at": _told(one.approved_at)}
+            {"account": one.account, "department": one.department, "approved_at": _format_moment(one.approved_at)}
             for one in held.approvals
         ],
         "signed_by_bank": held.signed.bank_signature is not None,
         "signed_by_bureau": held.signed.bureau_signature is not None,
-        "warnings": as_dicts(oddities(contract)),
+        "warnings": warnings_as_dicts(find_name_warnings(contract)),
     }
 
 
-def view_detail(shown: Shown) -> dict[str, Any]:
+def view_contract_detail(shown: ContractOverview) -> dict[str, Any]:
     """A version in full."""
-    return view_line(shown.held, shown.standing) | {
-        "signed": shown.held.signed.model_dump(mode="json", by_alias=True),
-        "versions": [view_line(held, state) for held, state in shown.versions],
+    return view_contract_summary(shown.contract_version, shown.state) | {
+        "signed": shown.contract_version.signed.model_dump(mode="json", by_alias=True),
+        "versions": [view_contract_summary(held, state) for held, state in shown.versions],
         "allowance": shown.allowance,
     }
 
 
-def view_stopped(stopped: Stopped) -> dict[str, Any]:
+def view_stopped_contract(stopped: ContractStopResult) -> dict[str, Any]:
     """A version after it was stopped or ended."""
-    told = [one.as_dict() for one in stopped.delivered]
-    return view_line(stopped.held) | {"stopped_jobs": stopped.jobs, "delivered": told}
+    told = [one.as_dict() for one in stopped.deliveries]
+    return view_contract_summary(stopped.contract_version) | {"stopped_jobs": stopped.stopped_jobs, "delivered": told}
 
 
-def _told(moment: datetime) -> str:
+def _format_moment(moment: datetime) -> str:
     return moment.isoformat(timespec="seconds")

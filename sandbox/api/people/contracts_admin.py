@@ -15,54 +15,54 @@ from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.terms.contract.document import SignedContract, parse_contract
-from lab.terms.contract.draft_options import Wishes
-from lab.terms.contract.name_warnings import as_dicts, oddities
+from lab.terms.contract.draft_options import DraftOptions
+from lab.terms.contract.name_warnings import find_name_warnings, warnings_as_dicts
 from lab.terms.contract.odrl import from_odrl, to_odrl
-from lab.terms.contract.plain_language import diff, label
+from lab.terms.contract.plain_language import clause_label, diff_contracts
 from lab.terms.errors import InvalidInput
 from lab.terms.keys.party import Party
-from sandbox.api.openapi import PERSON, problems
+from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.people.contract_examples import (
-    BANK_FORM,
-    DETAIL,
-    DRAFT_FORM,
-    FINGERPRINT,
-    STEP_FORM,
-    WISHES_FORM,
-    whole_schema,
+    AMENDMENT_FORM_EXAMPLE,
+    BANK_FORM_EXAMPLE,
+    CONTRACT_DETAIL_EXAMPLE,
+    DRAFT_FORM_EXAMPLE,
+    FINGERPRINT_EXAMPLE,
+    STEP_FORM_EXAMPLE,
+    openapi_inlined_body,
 )
 from sandbox.api.people.contract_views import (
-    Comparison,
-    ContractDetail,
-    ContractLine,
+    BankRegistrationView,
+    ContractDetailView,
     ContractList,
-    Deliveries,
-    Registered,
-    Stepped,
-    Watching,
-    view_detail,
-    view_line,
-    view_stopped,
+    ContractSummaryView,
+    DeliveryList,
+    OfficerStepResult,
+    VersionComparisonView,
+    WatchReportView,
+    view_contract_detail,
+    view_contract_summary,
+    view_stopped_contract,
 )
-from sandbox.api.request_body import JSON_MEDIA, document, receive_body
-from sandbox.auth.person import PartsOf, PersonOf
+from sandbox.api.request_body import JSON_MEDIA, json_body, receive_body
+from sandbox.auth.person import CurrentPerson, Dependencies
 
 router = APIRouter(prefix="/v1/desk", tags=["desk"])
 ContractId = Annotated[str, Path(max_length=64, description="合同编号 / The contract's id")]
-Version = Annotated[
+ContractVersionQuery = Annotated[
     int | None, Query(ge=1, le=2**31 - 1, description="版本 / Version; default: the one in force, or the newest")
 ]
-Fingerprint = Annotated[
+FingerprintField = Annotated[
     str | None,
     Field(max_length=100, description="指纹 / Of the bank's key, as the bank told it; needed for a new key."),
 ]
-Numbered = Annotated[int, Field(ge=1, le=2**31 - 1)]
+VersionNumber = Annotated[int, Field(ge=1, le=2**31 - 1)]
 DOCUMENT_BYTES = 1024 * 1024
 """The largest form or contract: one that names some thousands of items."""
-_FORMS = problems("not-found", "conflict", "too-large", "unsupported-media")
+_FORM_PROBLEMS = problem_responses("not-found", "conflict", "too-large", "unsupported-media")
 
 
-class Step(StrEnum):
+class OfficerStep(StrEnum):
     """What an officer may do with a version."""
 
     SUBMIT = "submit"
@@ -76,41 +76,41 @@ class Step(StrEnum):
     RETIRE = "retire"
 
 
-WITHOUT_REASON = frozenset({Step.SUBMIT, Step.REVIEW, Step.APPROVE})
+STEPS_WITHOUT_REASON = frozenset({OfficerStep.SUBMIT, OfficerStep.REVIEW, OfficerStep.APPROVE})
 
 
-class _Form(BaseModel):
+class _StrictForm(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class DraftForm(_Form):
+class ContractDraftForm(_StrictForm):
     """A contract to be drafted: with whom, what it should say, and whether to hand it in at once."""
 
     bank: Party
-    wishes: Wishes
-    fingerprint: Fingerprint = None
+    wishes: DraftOptions
+    fingerprint: FingerprintField = None
     submit: bool = False
 
 
-class BankForm(Party):
+class BankRegistrationForm(Party):
     """A bank's card, and the fingerprint of its key if that is new here."""
 
-    told: Annotated[Fingerprint, Field(alias="fingerprint")] = None
+    stated_fingerprint: Annotated[FingerprintField, Field(alias="fingerprint")] = None
 
 
-class AmendForm(_Form):
+class ContractAmendmentForm(_StrictForm):
     """The next version of a contract: what it should say otherwise."""
 
-    wishes: Wishes
+    wishes: DraftOptions
     submit: bool = False
 
 
-class StepForm(_Form):
+class OfficerStepForm(_StrictForm):
     """A step of one version (default: the newest that has the step; an amendment is approved by its number alone). All
     but submit, review and approve need a reason, which the ledger keeps; it names no enterprise."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
-    version: Numbered | None = None
+    version: VersionNumber | None = None
 
 
 @router.get(
@@ -118,88 +118,98 @@ class StepForm(_Form):
     operation_id="desk_contracts",
     summary="合同列表 / All contracts",
     response_model=ContractList,
-    responses=PERSON,
+    responses=SIGNED_IN_PROBLEMS,
 )
-async def list_contracts(person: PersonOf, parts: PartsOf) -> Any:
+async def list_contracts(person: CurrentPerson, parts: Dependencies) -> Any:
     """For officers, stewards and auditors."""
-    found = await run_in_threadpool(parts.bureau.desk.list, person)
-    return {"contracts": [view_line(held, state) for held, state in found]}
+    found = await run_in_threadpool(parts.bureau.desk.list_contracts, person)
+    return {"contracts": [view_contract_summary(held, state) for held, state in found]}
 
 
 @router.post(
     "/contracts",
     operation_id="desk_draft",
     summary="起草合同 / Draft a contract",
-    response_model=ContractLine,
-    responses=PERSON | _FORMS,
-    openapi_extra=whole_schema(DraftForm, DRAFT_FORM),
+    response_model=ContractSummaryView,
+    responses=SIGNED_IN_PROBLEMS | _FORM_PROBLEMS,
+    openapi_extra=openapi_inlined_body(ContractDraftForm, DRAFT_FORM_EXAMPLE),
 )
-async def draft(
-    person: PersonOf, parts: PartsOf, form: Annotated[DraftForm, Depends(document(DraftForm, DOCUMENT_BYTES))]
+async def draft_contract(
+    person: CurrentPerson,
+    parts: Dependencies,
+    form: Annotated[ContractDraftForm, Depends(json_body(ContractDraftForm, DOCUMENT_BYTES))],
 ) -> Any:
     """Over published models; a bank whose key is new here is registered by its fingerprint. Signs nothing."""
     draft = parts.bureau.desk.draft
     told = form.fingerprint
-    return view_line(await run_in_threadpool(draft, person, form.bank, form.wishes, submit=form.submit, told=told))
+    return view_contract_summary(
+        await run_in_threadpool(draft, person, form.bank, form.wishes, submit=form.submit, told=told)
+    )
 
 
 @router.post(
     "/contracts/import",
     operation_id="desk_import",
     summary="导入合同文本 / File a contract that was written elsewhere",
-    response_model=ContractLine,
-    responses=PERSON | _FORMS,
+    response_model=ContractSummaryView,
+    responses=SIGNED_IN_PROBLEMS | _FORM_PROBLEMS,
     openapi_extra={
         "requestBody": {
             "required": True,
             "description": "A signed contract, or an ODRL 2.2 Agreement in JSON-LD with our profile.",
-            "content": {JSON_MEDIA: {"schema": {"type": "object"}, "example": DETAIL["signed"]}},
+            "content": {JSON_MEDIA: {"schema": {"type": "object"}, "example": CONTRACT_DETAIL_EXAMPLE["signed"]}},
         }
     },
 )
-async def take_in(
+async def import_contract(
     request: Request,
-    person: PersonOf,
-    parts: PartsOf,
+    person: CurrentPerson,
+    parts: Dependencies,
     fingerprint: Annotated[str | None, Query(max_length=100, description="指纹 / As in a draft.")] = None,
 ) -> Any:
     """As a draft of the person who calls; signatures in it are not taken over."""
     idle = parts.settings.body_idle_seconds
     body = await receive_body(request, cap=DOCUMENT_BYTES, idle=idle, media=JSON_MEDIA)
-    signed = await run_in_threadpool(_read, body)
-    return view_line(await run_in_threadpool(parts.bureau.desk.take_in, person, signed, told=fingerprint))
+    signed = await run_in_threadpool(_read_contract, body)
+    return view_contract_summary(
+        await run_in_threadpool(parts.bureau.desk.import_contract, person, signed, told=fingerprint)
+    )
 
 
 @router.get(
     "/contracts/{contract_id}",
     operation_id="desk_contract",
     summary="查看合同 / One version of a contract",
-    response_model=ContractDetail,
-    responses=PERSON | problems("not-found"),
+    response_model=ContractDetailView,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
-async def show(person: PersonOf, parts: PartsOf, contract_id: ContractId, version: Version = None) -> Any:
+async def get_contract_detail(
+    person: CurrentPerson, parts: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
+) -> Any:
     """Its terms, signatures and approvals, all versions, and what is used and left."""
-    shown = await run_in_threadpool(parts.bureau.desk.show, person, contract_id, version)
-    return JSONResponse(view_detail(shown))
+    shown = await run_in_threadpool(parts.bureau.desk.contract_overview, person, contract_id, version)
+    return JSONResponse(view_contract_detail(shown))
 
 
 @router.get(
     "/contracts/{contract_id}/diff",
     operation_id="desk_diff",
     summary="与上一批准版本比较 / Changes since the last approved version",
-    response_model=Comparison,
-    responses=PERSON | problems("not-found"),
+    response_model=VersionComparisonView,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
-async def compare(person: PersonOf, parts: PartsOf, contract_id: ContractId, version: Version = None) -> Any:
+async def compare_versions(
+    person: CurrentPerson, parts: Dependencies, contract_id: ContractId, version: ContractVersionQuery = None
+) -> Any:
     """In plain Chinese and English."""
-    older, newer = await run_in_threadpool(parts.bureau.desk.compare, person, contract_id, version)
+    older, newer = await run_in_threadpool(parts.bureau.desk.versions_to_compare, person, contract_id, version)
     changes = []
-    for change in diff(older.contract, newer.contract) if older else []:
-        zh, en = label(change.term)
-        told = {"term": change.term, "label_zh": zh, "label_en": en, "zh": change.zh, "en": change.en}
+    for change in diff_contracts(older.contract, newer.contract) if older else []:
+        zh, en = clause_label(change.clause)
+        told = {"term": change.clause, "label_zh": zh, "label_en": en, "zh": change.zh, "en": change.en}
         changes.append(told | {"widens": change.widens})
     against = older.version if older else None
-    warnings = as_dicts(oddities(newer.contract, older.contract if older else None))
+    warnings = warnings_as_dicts(find_name_warnings(newer.contract, older.contract if older else None))
     found = {"contract": contract_id, "version": newer.version, "against": against, "changes": changes}
     return found | {"warnings": warnings}
 
@@ -209,20 +219,20 @@ async def compare(person: PersonOf, parts: PartsOf, contract_id: ContractId, ver
     operation_id="desk_export",
     summary="导出合同 / The document as a file",
     response_class=Response,
-    responses=PERSON
-    | problems("not-found")
+    responses=SIGNED_IN_PROBLEMS
+    | problem_responses("not-found")
     | {
         200: {
             "description": "The signed contract, or an ODRL 2.2 Agreement in JSON-LD.",
-            "content": {JSON_MEDIA: {"schema": {"type": "object"}, "example": DETAIL["signed"]}},
+            "content": {JSON_MEDIA: {"schema": {"type": "object"}, "example": CONTRACT_DETAIL_EXAMPLE["signed"]}},
         }
     },
 )
-async def export(
-    person: PersonOf,
-    parts: PartsOf,
+async def export_contract(
+    person: CurrentPerson,
+    parts: Dependencies,
     contract_id: ContractId,
-    version: Version = None,
+    version: ContractVersionQuery = None,
     form: Annotated[Literal["signed", "odrl"], Query(description="格式 / Form")] = "signed",
 ) -> Response:
     """Recorded in the ledger."""
@@ -236,12 +246,12 @@ async def export(
     "/contracts/{contract_id}/delivered",
     operation_id="desk_delivered",
     summary="已交付的结果 / What was delivered",
-    response_model=Deliveries,
-    responses=PERSON | problems("not-found"),
+    response_model=DeliveryList,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
-async def delivered(person: PersonOf, parts: PartsOf, contract_id: ContractId) -> Any:
+async def list_deliveries(person: CurrentPerson, parts: Dependencies, contract_id: ContractId) -> Any:
     """Over all versions, for the notice that follows a suspension or an end."""
-    found = await run_in_threadpool(parts.bureau.desk.delivered, person, contract_id)
+    found = await run_in_threadpool(parts.bureau.desk.list_deliveries, person, contract_id)
     return {"contract": contract_id, "delivered": [one.as_dict() for one in found]}
 
 
@@ -249,61 +259,71 @@ async def delivered(person: PersonOf, parts: PartsOf, contract_id: ContractId) -
     "/contracts/{contract_id}/amend",
     operation_id="desk_amend",
     summary="修订合同 / Draft the next version",
-    response_model=ContractLine,
-    responses=PERSON | _FORMS,
-    openapi_extra=whole_schema(AmendForm, WISHES_FORM),
+    response_model=ContractSummaryView,
+    responses=SIGNED_IN_PROBLEMS | _FORM_PROBLEMS,
+    openapi_extra=openapi_inlined_body(ContractAmendmentForm, AMENDMENT_FORM_EXAMPLE),
 )
-async def amend(
-    person: PersonOf,
-    parts: PartsOf,
+async def amend_contract(
+    person: CurrentPerson,
+    parts: Dependencies,
     contract_id: ContractId,
-    form: Annotated[AmendForm, Depends(document(AmendForm, DOCUMENT_BYTES))],
+    form: Annotated[ContractAmendmentForm, Depends(json_body(ContractAmendmentForm, DOCUMENT_BYTES))],
 ) -> Any:
     """As the newest version, but for the wishes; the former stays in force until both have signed the next."""
     desk = parts.bureau.desk
-    return view_line(await run_in_threadpool(desk.amend, person, contract_id, form.wishes, submit=form.submit))
+    return view_contract_summary(
+        await run_in_threadpool(desk.amend, person, contract_id, form.wishes, submit=form.submit)
+    )
 
 
 @router.post(
     "/contracts/{contract_id}/steps/{step}",
     operation_id="desk_step",
     summary="合同流转 / Submit, return, review, approve, reject, suspend, resume, revoke or retire",
-    response_model=Stepped,
-    responses=PERSON | _FORMS,
-    openapi_extra=whole_schema(StepForm, STEP_FORM),
+    response_model=OfficerStepResult,
+    responses=SIGNED_IN_PROBLEMS | _FORM_PROBLEMS,
+    openapi_extra=openapi_inlined_body(OfficerStepForm, STEP_FORM_EXAMPLE),
 )
 async def take_step(
-    person: PersonOf,
-    parts: PartsOf,
+    person: CurrentPerson,
+    parts: Dependencies,
     contract_id: ContractId,
-    step: Step,
-    form: Annotated[StepForm, Depends(document(StepForm, DOCUMENT_BYTES))],
+    step: OfficerStep,
+    form: Annotated[OfficerStepForm, Depends(json_body(OfficerStepForm, DOCUMENT_BYTES))],
 ) -> Any:
     """Approving takes a version that is only submitted into review first."""
     desk = parts.bureau.desk
-    if step in WITHOUT_REASON:
-        plain = {Step.SUBMIT: desk.submit, Step.REVIEW: desk.review, Step.APPROVE: desk.approve}[step]
-        return view_line(await run_in_threadpool(plain, person, contract_id, form.version))
+    if step in STEPS_WITHOUT_REASON:
+        plain = {
+            OfficerStep.SUBMIT: desk.submit,
+            OfficerStep.REVIEW: desk.start_review,
+            OfficerStep.APPROVE: desk.approve,
+        }[step]
+        return view_contract_summary(await run_in_threadpool(plain, person, contract_id, form.version))
     if not (form.reason or "").strip():
         raise InvalidInput(f"Wanted a reason to {step.value} a contract; found none.", next_step="give --reason")
-    turning = {Step.RETURN: desk.give_back, Step.REJECT: desk.reject, Step.RESUME: desk.resume}
-    ending = {Step.SUSPEND: desk.suspend, Step.REVOKE: desk.revoke, Step.RETIRE: desk.retire}
+    turning = {
+        OfficerStep.RETURN: desk.return_to_author,
+        OfficerStep.REJECT: desk.reject,
+        OfficerStep.RESUME: desk.resume,
+    }
+    ending = {OfficerStep.SUSPEND: desk.suspend, OfficerStep.REVOKE: desk.revoke, OfficerStep.RETIRE: desk.retire}
     reason, version = str(form.reason).strip(), form.version
     if step in turning:
-        return view_line(await run_in_threadpool(turning[step], person, contract_id, reason, version))
-    return view_stopped(await run_in_threadpool(ending[step], person, contract_id, reason, version))
+        return view_contract_summary(await run_in_threadpool(turning[step], person, contract_id, reason, version))
+    return view_stopped_contract(await run_in_threadpool(ending[step], person, contract_id, reason, version))
 
 
 @router.get(
     "/watch",
     operation_id="desk_watch",
     summary="监测 / What looks like probing",
-    response_model=Watching,
-    responses=PERSON,
+    response_model=WatchReportView,
+    responses=SIGNED_IN_PROBLEMS,
 )
-async def watch(person: PersonOf, parts: PartsOf) -> Any:
+async def get_watch_report(person: CurrentPerson, parts: Dependencies) -> Any:
     """For officers and auditors. A finding names counts, no enterprise, and stops nothing by itself."""
-    findings, rules = await run_in_threadpool(parts.bureau.desk.watch, person)
+    findings, rules = await run_in_threadpool(parts.bureau.desk.monitoring_report, person)
     return {"findings": [one.as_dict() for one in findings], "rules": rules}
 
 
@@ -311,17 +331,19 @@ async def watch(person: PersonOf, parts: PartsOf) -> Any:
     "/banks",
     operation_id="desk_register_bank",
     summary="登记银行 / Register a bank by its card",
-    response_model=Registered,
-    responses=PERSON | _FORMS,
-    openapi_extra=whole_schema(BankForm, BANK_FORM | {"fingerprint": FINGERPRINT}),
+    response_model=BankRegistrationView,
+    responses=SIGNED_IN_PROBLEMS | _FORM_PROBLEMS,
+    openapi_extra=openapi_inlined_body(BankRegistrationForm, BANK_FORM_EXAMPLE | {"fingerprint": FINGERPRINT_EXAMPLE}),
 )
 async def register_bank(
-    person: PersonOf, parts: PartsOf, form: Annotated[BankForm, Depends(document(BankForm, DOCUMENT_BYTES))]
+    person: CurrentPerson,
+    parts: Dependencies,
+    form: Annotated[BankRegistrationForm, Depends(json_body(BankRegistrationForm, DOCUMENT_BYTES))],
 ) -> Any:
     """The same card again changes nothing."""
     card, register = Party(name=form.name, public_key=form.public_key), parts.bureau.desk.register_bank
-    return {"bank": await run_in_threadpool(register, person, card, told=form.told)}
+    return {"bank": await run_in_threadpool(register, person, card, told=form.stated_fingerprint)}
 
 
-def _read(body: bytes) -> SignedContract:
+def _read_contract(body: bytes) -> SignedContract:
     return from_odrl(body) if b'"@context"' in body else parse_contract(body)

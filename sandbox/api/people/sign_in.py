@@ -10,15 +10,23 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from lab.bureau.people import MATRIX, SignIn, Tokens
-from lab.terms.errors import Refused
-from sandbox.api.openapi import PERSON, problems
-from sandbox.api.request_body import document, document_body
-from sandbox.auth.person import COOKIE, PartsOf, SignInOf, challenge, check_origin, clear_cookies, set_cookies
-from sandbox.dependencies import Parts
+from lab.bureau.people import ROLE_PERMISSIONS, SignIn, SignInTokens
+from lab.terms.errors import NotAllowed
+from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
+from sandbox.api.request_body import json_body, openapi_json_body
+from sandbox.auth.person import (
+    COOKIE,
+    CurrentSignIn,
+    Dependencies,
+    check_origin,
+    clear_sign_in_cookies,
+    request_bearer_token,
+    set_sign_in_cookies,
+)
+from sandbox.dependencies import ServiceDependencies
 
 router = APIRouter(prefix="/v1", tags=["people"])
-Password = Annotated[str, Field(min_length=1, max_length=1024)]
+PasswordField = Annotated[str, Field(min_length=1, max_length=1024)]
 _ME: dict[str, Any] = {
     "account": "li.wei",
     "shown_name": "李伟",
@@ -37,14 +45,14 @@ class SignInForm(BaseModel):
     )
 
     name: Annotated[str, Field(min_length=1, max_length=64)]
-    password: Password
-    new_password: Password | None = None
+    password: PasswordField
+    new_password: PasswordField | None = None
     cookie: Annotated[bool, Field(description="For browsers: the token goes into a cookie, not into the answer.")] = (
         False
     )
 
 
-class PasswordForm(BaseModel):
+class PasswordChangeForm(BaseModel):
     """The password in use and the one that is to follow."""
 
     model_config = ConfigDict(
@@ -52,11 +60,11 @@ class PasswordForm(BaseModel):
         json_schema_extra={"examples": [{"password": "correct horse battery", "new_password": "staple tree river"}]},
     )
 
-    password: Password
-    new_password: Password
+    password: PasswordField
+    new_password: PasswordField
 
 
-class Me(BaseModel):
+class CurrentPersonView(BaseModel):
     """Who has signed in, and what they may do."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ME | {"permissions": ["read contracts"]}]})
@@ -70,7 +78,7 @@ class Me(BaseModel):
     expires_at: datetime
 
 
-class SignedIn(BaseModel):
+class SignInResult(BaseModel):
     """A new sign-in. The tokens are shown once; ``token`` is null when it went into a cookie."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_ME | {"token": "mZ3…", "csrf": None}]})
@@ -85,7 +93,7 @@ class SignedIn(BaseModel):
     csrf: str | None
 
 
-class SignedOut(BaseModel):
+class SignOutResult(BaseModel):
     """The sign-in has ended."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"signed_out": True}]})
@@ -97,37 +105,39 @@ class SignedOut(BaseModel):
     "/sign-in",
     operation_id="sign_in",
     summary="登录 / Sign in",
-    response_model=SignedIn,
-    responses=PERSON | problems("busy", "too-large", "unsupported-media"),
-    openapi_extra=document_body(SignInForm),
+    response_model=SignInResult,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("busy", "too-large", "unsupported-media"),
+    openapi_extra=openapi_json_body(SignInForm),
 )
-async def sign_in(request: Request, parts: PartsOf, form: Annotated[SignInForm, Depends(document(SignInForm))]) -> Any:
+async def sign_in(
+    request: Request, parts: Dependencies, form: Annotated[SignInForm, Depends(json_body(SignInForm))]
+) -> Any:
     """One answer for every reason why somebody is not let in."""
-    challenge(request)
+    request_bearer_token(request)
     if not parts.settings.local_accounts:
-        raise Refused(
+        raise NotAllowed(
             "This bureau signs people in at its OpenID provider only.",
             next_step="sign in with `lab account sign-in --browser --service URL`",
         )
     if form.cookie:
         check_origin(request, parts)
-    async with parts.sign_ins.take() as place:
+    async with parts.sign_in_limit.acquire() as place:
         tokens = await place.run(parts.bureau.people.sign_in, form.name, form.password, form.new_password)
-    return answer(request, parts, tokens, cookie=form.cookie)
+    return sign_in_response(request, parts, tokens, cookie=form.cookie)
 
 
 @router.post(
     "/sign-out",
     operation_id="sign_out",
     summary="退出 / Sign out",
-    response_model=SignedOut,
-    responses=PERSON,
+    response_model=SignOutResult,
+    responses=SIGNED_IN_PROBLEMS,
 )
-async def sign_out(sign_in: SignInOf, parts: PartsOf) -> Response:
+async def sign_out(sign_in: CurrentSignIn, parts: Dependencies) -> Response:
     """The token is of no use afterwards."""
     await run_in_threadpool(parts.bureau.people.sign_out, sign_in)
     response = JSONResponse({"signed_out": True})
-    clear_cookies(response)
+    clear_sign_in_cookies(response)
     return response
 
 
@@ -135,48 +145,53 @@ async def sign_out(sign_in: SignInOf, parts: PartsOf) -> Response:
     "/me",
     operation_id="me",
     summary="我是谁 / Who I am",
-    response_model=Me,
-    responses=PERSON,
+    response_model=CurrentPersonView,
+    responses=SIGNED_IN_PROBLEMS,
 )
-async def me(sign_in: SignInOf) -> Any:
+async def get_current_person(sign_in: CurrentSignIn) -> Any:
     """Also for those who must change their password first."""
-    permissions = {permission for role in sign_in.account.roles for permission in MATRIX[role]}
-    return _who(sign_in) | {"permissions": sorted(permissions)}
+    permissions = {permission for role in sign_in.account.roles for permission in ROLE_PERMISSIONS[role]}
+    return _describe_account(sign_in) | {"permissions": sorted(permissions)}
 
 
 @router.post(
     "/me/password",
     operation_id="change_password",
     summary="更改口令 / Change the password",
-    response_model=SignedIn,
-    responses=PERSON | problems("busy", "too-large", "unsupported-media"),
-    openapi_extra=document_body(PasswordForm),
+    response_model=SignInResult,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("busy", "too-large", "unsupported-media"),
+    openapi_extra=openapi_json_body(PasswordChangeForm),
 )
 async def change_password(
-    request: Request, sign_in: SignInOf, parts: PartsOf, form: Annotated[PasswordForm, Depends(document(PasswordForm))]
+    request: Request,
+    sign_in: CurrentSignIn,
+    parts: Dependencies,
+    form: Annotated[PasswordChangeForm, Depends(json_body(PasswordChangeForm))],
 ) -> Any:
     """Every sign-in of the account ends, this one too; a new one begins."""
-    async with parts.sign_ins.take() as place:
+    async with parts.sign_in_limit.acquire() as place:
         tokens = await place.run(parts.bureau.people.change_password, sign_in, form.password, form.new_password)
-    return answer(request, parts, tokens, cookie="authorization" not in request.headers and COOKIE in request.cookies)
+    return sign_in_response(
+        request, parts, tokens, cookie="authorization" not in request.headers and COOKIE in request.cookies
+    )
 
 
-def answer(request: Request, parts: Parts, tokens: Tokens, *, cookie: bool) -> Response:
+def sign_in_response(request: Request, parts: ServiceDependencies, tokens: SignInTokens, *, cookie: bool) -> Response:
     """A new sign-in, by cookie or in the body."""
     shown = {"token": None if cookie else tokens.token, "csrf": tokens.csrf if cookie else None}
-    response = JSONResponse(SignedIn(**_who(tokens), **shown).model_dump(mode="json"))
+    response = JSONResponse(SignInResult(**_describe_account(tokens), **shown).model_dump(mode="json"))
     if cookie:
-        set_cookies(response, request, parts, tokens)
+        set_sign_in_cookies(response, request, parts, tokens)
     return response
 
 
-def _who(known: SignIn | Tokens) -> dict[str, Any]:
+def _describe_account(known: SignIn | SignInTokens) -> dict[str, Any]:
     account = known.account
     return {
         "account": account.name,
-        "shown_name": account.shown_name,
+        "shown_name": account.display_name,
         "department": account.department,
         "roles": sorted(account.roles),
-        "must_change": account.must_change,
+        "must_change": account.must_change_password,
         "expires_at": known.expires_at,
     }

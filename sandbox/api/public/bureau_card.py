@@ -10,13 +10,13 @@ from fastapi import APIRouter
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, ConfigDict, Field
 
-from sandbox.api.openapi import problems
-from sandbox.auth.bank import PartsOf
+from sandbox.api.openapi import problem_responses
+from sandbox.auth.bank import Dependencies
 
 router = APIRouter(prefix="/v1", tags=["bureau"])
 
 
-class BureauCard(BaseModel):
+class BureauCardView(BaseModel):
     """Who answers here."""
 
     model_config = ConfigDict(
@@ -44,9 +44,9 @@ class BureauCard(BaseModel):
     "/bureau",
     operation_id="bureau",
     summary="征信机构名片 / The bureau's card",
-    response_model=BureauCard,
-    responses=problems("fault"),
+    response_model=BureauCardView,
+    responses=problem_responses("fault"),
 )
-async def bureau(parts: PartsOf) -> Any:
+async def get_bureau_card(parts: Dependencies) -> Any:
     """The card."""
     return await run_in_threadpool(parts.bureau.identity)

@@ -9,42 +9,44 @@ from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel
 
 from lab.terms.errors import ShulabError, Unreachable
-from sandbox.api.openapi import problems
-from sandbox.auth.bank import PartsOf
-from sandbox.monitoring.service_log import note
+from sandbox.api.openapi import problem_responses
+from sandbox.auth.bank import Dependencies
+from sandbox.monitoring.service_log import log_event
 
 router = APIRouter(prefix="/v1", tags=["health"])
 
 
-class Health(BaseModel):
+class HealthView(BaseModel):
     """The process answers."""
 
     status: Literal["ok"]
 
 
-class Readiness(BaseModel):
+class ReadinessView(BaseModel):
     """The database and the keys answer too."""
 
     status: Literal["ready"]
 
 
-@router.get("/health", operation_id="health", summary="进程存活 / The process answers", responses=problems("fault"))
-async def health() -> Health:
+@router.get(
+    "/health", operation_id="health", summary="进程存活 / The process answers", responses=problem_responses("fault")
+)
+async def get_health() -> HealthView:
     """Always ``ok`` while the process answers."""
-    return Health(status="ok")
+    return HealthView(status="ok")
 
 
 @router.get(
     "/ready",
     operation_id="ready",
     summary="可以服务 / Ready to serve",
-    responses=problems("unreachable", "fault"),
+    responses=problem_responses("unreachable", "fault"),
 )
-async def ready(parts: PartsOf) -> Readiness:
+async def get_readiness(parts: Dependencies) -> ReadinessView:
     """503 until the bureau's database and keys answer; the log says why, the answer does not."""
     try:
-        await run_in_threadpool(parts.bureau.ready)
+        await run_in_threadpool(parts.bureau.readiness)
     except Exception as error:  # whatever keeps it from being ready
-        note(parts.logger, "not ready", error=error, why=error.code if isinstance(error, ShulabError) else "")
+        log_event(parts.logger, "not ready", error=error, why=error.code if isinstance(error, ShulabError) else "")
         raise Unreachable("The bureau is not ready.", next_step="try again in a minute") from None
-    return Readiness(status="ready")
+    return ReadinessView(status="ready")

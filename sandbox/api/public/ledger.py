@@ -16,19 +16,19 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from lab.bureau.ledger.inquiries import read_inquiries
-from lab.bureau.people import Permission, Person
-from lab.terms.ledger.entry_kinds import KINDS
-from sandbox.api.openapi import PERSON, problems
-from sandbox.api.request_body import document, document_body
-from sandbox.auth.person import PartsOf, permitted
+from lab.bureau.people import AccountHolder, Permission
+from lab.terms.ledger.entry_kinds import ENTRY_KINDS
+from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
+from sandbox.api.request_body import json_body, openapi_json_body
+from sandbox.auth.person import Dependencies, require_permission
 
 router = APIRouter(prefix="/v1", tags=["ledger"])
-Reader = Annotated[Person, Depends(permitted(Permission.READ_LEDGER))]
-InquiryReader = Annotated[Person, Depends(permitted(Permission.READ_INQUIRIES))]
-PUBLIC = problems("invalid-input", "not-found", "timeout", "unreachable", "fault", "bad-request")
+LedgerEntryReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_LEDGER))]
+InquiryReader = Annotated[AccountHolder, Depends(require_permission(Permission.READ_INQUIRIES))]
+PUBLIC_PROBLEMS = problem_responses("invalid-input", "not-found", "timeout", "unreachable", "fault", "bad-request")
 EXPORT_MEDIA = "application/octet-stream"
-LONGEST_LIST = 1000
-_ANY = 2**53 - 1  # what JSON numbers hold exactly
+MAX_ENTRIES_LISTED = 1000
+_MAX_LEDGER_SIZE = 2**53 - 1  # what JSON numbers hold exactly
 _HEAD: dict[str, Any] = {
     "schema": "shulab-head/1",
     "size": 4096,
@@ -54,7 +54,7 @@ _ENTRY: dict[str, Any] = {
 }
 
 
-class Head(BaseModel):
+class TreeHeadView(BaseModel):
     """A signed tree head: Ed25519 over ``"shulab tree head v1" || 0x00 || RFC 8785 of root, size and time``."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_HEAD]})
@@ -66,7 +66,7 @@ class Head(BaseModel):
     signature: str
 
 
-class Consistency(BaseModel):
+class ConsistencyProofView(BaseModel):
     """The proof that the later tree continues the earlier one."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"from": 2, "to": 3, "proof": _PROOF}]})
@@ -76,7 +76,7 @@ class Consistency(BaseModel):
     proof: dict[str, Any]
 
 
-class Entries(BaseModel):
+class LedgerEntryList(BaseModel):
     """Entries in order, and how many the ledger has."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"size": 4096, "entries": [_ENTRY]}]})
@@ -85,7 +85,7 @@ class Entries(BaseModel):
     entries: list[dict[str, Any]]
 
 
-class Inclusion(BaseModel):
+class InclusionProofView(BaseModel):
     """An entry, the proof that it is in the tree, and the head that the proof leads to."""
 
     model_config = ConfigDict(
@@ -94,10 +94,10 @@ class Inclusion(BaseModel):
 
     entry: dict[str, Any]
     inclusion: dict[str, Any]
-    head: Head
+    head: TreeHeadView
 
 
-class Enterprise(BaseModel):
+class InquiryForm(BaseModel):
     """The enterprise by its code: in the body, so that no address or log holds it."""
 
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"code": "firm-0001"}]})
@@ -119,7 +119,7 @@ class InquiryView(BaseModel):
     entry: int | None
 
 
-class Inquiries(BaseModel):
+class InquiryList(BaseModel):
     """Who asked about an enterprise, when and for what; the oldest first."""
 
     model_config = ConfigDict(
@@ -151,12 +151,14 @@ class Inquiries(BaseModel):
     "/ledger/head",
     operation_id="ledger_head",
     summary="最新签名树头 / The newest signed tree head",
-    response_model=Head,
-    responses=PUBLIC,
+    response_model=TreeHeadView,
+    responses=PUBLIC_PROBLEMS,
 )
-async def head(
-    parts: PartsOf,
-    size: Annotated[int | None, Query(ge=0, le=_ANY, description="Of so many entries; default: the newest.")] = None,
+async def get_tree_head(
+    parts: Dependencies,
+    size: Annotated[
+        int | None, Query(ge=0, le=_MAX_LEDGER_SIZE, description="Of so many entries; default: the newest.")
+    ] = None,
 ) -> Any:
     """The newest that was signed; entries that came since are under the next one."""
     return (await run_in_threadpool(parts.bureau.log.head, size)).as_dict()
@@ -166,13 +168,13 @@ async def head(
     "/ledger/consistency",
     operation_id="ledger_consistency",
     summary="一致性证明 / Proof that the ledger was only continued",
-    response_model=Consistency,
-    responses=PUBLIC,
+    response_model=ConsistencyProofView,
+    responses=PUBLIC_PROBLEMS,
 )
-async def consistency(
-    parts: PartsOf,
-    first: Annotated[int, Query(alias="from", ge=1, le=_ANY, examples=[1])],
-    second: Annotated[int, Query(alias="to", ge=1, le=_ANY, examples=[2])],
+async def get_consistency_proof(
+    parts: Dependencies,
+    first: Annotated[int, Query(alias="from", ge=1, le=_MAX_LEDGER_SIZE, examples=[1])],
+    second: Annotated[int, Query(alias="to", ge=1, le=_MAX_LEDGER_SIZE, examples=[2])],
 ) -> Any:
     """Between any two sizes of this ledger; hashes only."""
     proof = await run_in_threadpool(parts.bureau.log.prove_consistency, first, second)
@@ -184,7 +186,7 @@ async def consistency(
     operation_id="ledger_checkpoint",
     summary="台账检查点及见证人联署 / A checkpoint of the ledger with its witnesses' cosignatures",
     response_class=PlainTextResponse,
-    responses=PUBLIC
+    responses=PUBLIC_PROBLEMS
     | {
         200: {
             "description": "A signed note: C2SP tlog-checkpoint, with a signature of the bureau and cosignatures (C2SP "
@@ -193,9 +195,9 @@ async def consistency(
         }
     },
 )
-async def checkpoint(
-    parts: PartsOf,
-    covering: Annotated[int, Query(ge=0, le=_ANY, description="Of at least so many entries.")] = 0,
+async def get_checkpoint(
+    parts: Dependencies,
+    covering: Annotated[int, Query(ge=0, le=_MAX_LEDGER_SIZE, description="Of at least so many entries.")] = 0,
     witness: Annotated[
         list[Annotated[str, Query(pattern=r"^[0-9a-f]{64}$")]] | None,
         Query(max_length=16, description="Public key of a witness whose cosignature counts; default: all."),
@@ -210,16 +212,16 @@ async def checkpoint(
     "/audit/entries",
     operation_id="ledger_entries",
     summary="台账条目 / Ledger entries",
-    response_model=Entries,
-    responses=PERSON,
+    response_model=LedgerEntryList,
+    responses=SIGNED_IN_PROBLEMS,
 )
-async def entries(
-    person: Reader,
-    parts: PartsOf,
-    after: Annotated[int, Query(ge=0, le=_ANY, description="Entries after this number.")] = 0,
-    kind: Annotated[str | None, Query(max_length=64, description=f"One of {', '.join(KINDS)}.")] = None,
+async def list_entries(
+    person: LedgerEntryReader,
+    parts: Dependencies,
+    after: Annotated[int, Query(ge=0, le=_MAX_LEDGER_SIZE, description="Entries after this number.")] = 0,
+    kind: Annotated[str | None, Query(max_length=64, description=f"One of {', '.join(ENTRY_KINDS)}.")] = None,
     contract: Annotated[str | None, Query(max_length=64)] = None,
-    limit: Annotated[int, Query(ge=1, le=LONGEST_LIST)] = 100,
+    limit: Annotated[int, Query(ge=1, le=MAX_ENTRIES_LISTED)] = 100,
 ) -> Any:
     """For auditors."""
     log = parts.bureau.log
@@ -231,12 +233,16 @@ async def entries(
     "/audit/inclusion",
     operation_id="ledger_inclusion",
     summary="条目及其包含证明 / An entry and the proof that it is in the ledger",
-    response_model=Inclusion,
-    responses=PERSON | problems("not-found"),
+    response_model=InclusionProofView,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
-async def inclusion(person: Reader, parts: PartsOf, entry: Annotated[int, Query(ge=1, le=_ANY, examples=[1])]) -> Any:
+async def get_inclusion_proof(
+    person: LedgerEntryReader,
+    parts: Dependencies,
+    entry: Annotated[int, Query(ge=1, le=_MAX_LEDGER_SIZE, examples=[1])],
+) -> Any:
     """Under the newest head; one is signed if none covers the entry yet."""
-    return await run_in_threadpool(parts.bureau.log.proven_entry, entry)
+    return await run_in_threadpool(parts.bureau.log.entry_with_proof, entry)
 
 
 @router.get(
@@ -244,7 +250,7 @@ async def inclusion(person: Reader, parts: PartsOf, entry: Annotated[int, Query(
     operation_id="ledger_export",
     summary="导出台账 / The whole ledger",
     response_class=StreamingResponse,
-    responses=PERSON
+    responses=SIGNED_IN_PROBLEMS
     | {
         200: {
             "description": "JSON lines: a header, one line an entry, all tree heads. See `lab/terms/ledger/export.py`.",
@@ -252,9 +258,9 @@ async def inclusion(person: Reader, parts: PartsOf, entry: Annotated[int, Query(
         }
     },
 )
-async def export(person: Reader, parts: PartsOf) -> StreamingResponse:
+async def export_ledger(person: LedgerEntryReader, parts: Dependencies) -> StreamingResponse:
     """That it was exported, and by whom, is the last entry in it."""
-    lines = await run_in_threadpool(parts.bureau.log.export, by=person.by)
+    lines = await run_in_threadpool(parts.bureau.log.export, by=person.actor)
     return StreamingResponse(lines, media_type=EXPORT_MEDIA)
 
 
@@ -262,15 +268,15 @@ async def export(person: Reader, parts: PartsOf) -> StreamingResponse:
     "/audit/inquiries",
     operation_id="inquiries",
     summary="某企业被查询的记录 / Who asked about an enterprise",
-    response_model=Inquiries,
-    responses=PERSON | problems("too-large", "unsupported-media"),
-    openapi_extra=document_body(Enterprise),
+    response_model=InquiryList,
+    responses=SIGNED_IN_PROBLEMS | problem_responses("too-large", "unsupported-media"),
+    openapi_extra=openapi_json_body(InquiryForm),
 )
-async def inquiries(
-    person: InquiryReader, parts: PartsOf, wanted: Annotated[Enterprise, Depends(document(Enterprise))]
+async def list_inquiries(
+    person: InquiryReader, parts: Dependencies, wanted: Annotated[InquiryForm, Depends(json_body(InquiryForm))]
 ) -> Any:
     """Read for the enterprise itself; that it was read is recorded without the code."""
     bureau = parts.bureau
-    by = person.by
+    by = person.actor
     found = await run_in_threadpool(read_inquiries, bureau.store, wanted.code, bureau.keys, by=by)
     return {"inquiries": [one.as_dict() for one in found]}

@@ -12,22 +12,22 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import Response
 
 from lab.terms.errors import NotAuthentic
-from sandbox.auth.bank import PartsOf
+from sandbox.auth.bank import Dependencies
 from sandbox.monitoring.metrics import MEDIA_TYPE
 
 router = APIRouter(tags=["health"])
 
 
 @router.get("/metrics", include_in_schema=False)
-async def metrics(request: Request, parts: PartsOf) -> Response:
+async def get_metrics(request: Request, parts: Dependencies) -> Response:
     """Not part of the interface for banks and people, so not in its document. Without a token nobody is answered."""
-    if not _has(request, parts.settings.metrics_token.get_secret_value()):
+    if not _bears_token(request, parts.settings.metrics_token.get_secret_value()):
         raise NotAuthentic(
             "The figures are not for this caller.", next_step="send the bearer token (`lab bureau metrics` tells how)"
         )
-    return Response(await run_in_threadpool(parts.metrics.text), media_type=MEDIA_TYPE)
+    return Response(await run_in_threadpool(parts.metrics.render), media_type=MEDIA_TYPE)
 
 
-def _has(request: Request, token: str) -> bool:
+def _bears_token(request: Request, token: str) -> bool:
     given = request.headers.get("authorization", "")
     return bool(token) and hmac.compare_digest(given.encode(), f"Bearer {token}".encode())

@@ -8,18 +8,18 @@ from dataclasses import replace
 import numpy as np
 
 from protocols.matching import bank, bureau, golomb_sets, setup
-from protocols.matching.golomb_sets import Geometry, MalformedSet
-from protocols.matching.key_derivation import contract_key, public_key
-from protocols.wire.frame import Frame, Kind, MalformedFrame
+from protocols.matching.golomb_sets import BucketGeometry, MalformedGolombSet
+from protocols.matching.key_derivation import compute_public_key, derive_contract_key
+from protocols.wire.frame import Frame, FrameKind, MalformedFrame
 from tests.fuzz.target import Target, vectors
 
 _ENGINES = ("x25519", "openmined")
-_KEYS = {engine: contract_key(bytes(32), engine, "c-vectors", "match") for engine in _ENGINES}
-_PUBLIC = {engine: public_key(engine, _KEYS[engine]) for engine in _ENGINES}
+_KEYS = {engine: derive_contract_key(bytes(32), engine, "c-vectors", "match") for engine in _ENGINES}
+_PUBLIC = {engine: compute_public_key(engine, _KEYS[engine]) for engine in _ENGINES}
 _BLINDINGS = {engine: bank.Blinding(engine, bytes(32)) for engine in _ENGINES}
 _ASKED = ["a", "b", "c", "d", "e"]
-_CODED = [golomb_sets.encode(np.array(one, dtype=np.uint64)) for one in ([7, 1 << 30], [9])]
-_GEOMETRY = Geometry(2, 3)
+_CODED = [golomb_sets.encode_golomb(np.array(one, dtype=np.uint64)) for one in ([7, 1 << 30], [9])]
+_GEOMETRY = BucketGeometry(2, 3)
 
 
 def _frame(kind: str) -> bytes:
@@ -29,7 +29,7 @@ def _frame(kind: str) -> bytes:
 def read_request(data: bytes) -> None:
     """At the bureau: the rules that need no arithmetic, then the key's work, by either engine."""
     engine = _ENGINES[data[0] % 2] if data else _ENGINES[0]
-    count = bureau.count_request(data[1:])
+    count = bureau.count_requested_elements(data[1:])
     blinded = bureau.read_request(engine, data[1:], ceiling=100)
     assert len(blinded) == count
     try:
@@ -41,14 +41,14 @@ def read_request(data: bytes) -> None:
 
 def requests() -> list[bytes]:
     """A request of each engine."""
-    return [bytes([number]) + _BLINDINGS[engine].request(_ASKED) for number, engine in enumerate(_ENGINES)]
+    return [bytes([number]) + _BLINDINGS[engine].build_request(_ASKED) for number, engine in enumerate(_ENGINES)]
 
 
 def read_response(data: bytes) -> None:
     """At the bank: as many elements as were asked for, on the curve, different, every canary under the key named."""
     number = data[0] if data else 0
     engine, counted = _ENGINES[number % 2], bool(number & 2)
-    values = _BLINDINGS[engine].finish(data[1:], len(_ASKED), _PUBLIC[engine], counted=counted)
+    values = _BLINDINGS[engine].finalize(data[1:], len(_ASKED), _PUBLIC[engine], counted=counted)
     assert values.shape == (len(_ASKED), 32)
 
 
@@ -56,7 +56,7 @@ def responses() -> list[bytes]:
     """Responses of each engine, in order and for a count."""
     found = []
     for number, engine in enumerate(_ENGINES):
-        elements = bureau.read_request(engine, _BLINDINGS[engine].request(_ASKED), ceiling=100)
+        elements = bureau.read_request(engine, _BLINDINGS[engine].build_request(_ASKED), ceiling=100)
         evaluated = bureau.evaluate_elements(engine, _KEYS[engine], elements)
         for counted in (False, True):
             found.append(bytes([number + 2 * counted]) + bureau.pack_response(engine, evaluated, counted=counted))
@@ -80,26 +80,26 @@ def read_delta(data: bytes) -> None:
 def deltas() -> list[bytes]:
     """Deltas that add and remove."""
     name = hashlib.sha256(_frame("match-setup")).hexdigest()
-    more = golomb_sets.encode(np.array([8, 8, 1 << 40], dtype=np.uint64))
+    more = golomb_sets.encode_golomb(np.array([8, 8, 1 << 40], dtype=np.uint64))
     return [
         _frame("match-delta"),
         setup.pack_delta("00" * 32, name, [more, b""], [_CODED[0], b""]),
-        Frame(Kind.MATCH_DELTA, {"from": "00" * 32, "to": name}, (b"",) * 4).pack(),
+        Frame(FrameKind.MATCH_DELTA, {"from": "00" * 32, "to": name}, (b"",) * 4).pack(),
     ]
 
 
 def read_coded(data: bytes) -> None:
     """What is decoded is sorted and in range, and is the same after it was coded again."""
-    below = 3 << golomb_sets.BITS
-    values = golomb_sets.decode(data, below)
+    below = 3 << golomb_sets.FALSE_POSITIVE_BITS
+    values = golomb_sets.decode_golomb(data, below)
     assert (np.diff(values.astype(np.int64)) >= 0).all()
     assert not len(values) or int(values[-1]) < below
-    assert (golomb_sets.decode(golomb_sets.encode(values), below) == values).all()
+    assert (golomb_sets.decode_golomb(golomb_sets.encode_golomb(values), below) == values).all()
 
 
 TARGETS = (
     Target("match-request", read_request, (MalformedFrame,), requests),
-    Target("match-response", read_response, (MalformedFrame, bank.StrayedKey), responses),
+    Target("match-response", read_response, (MalformedFrame, bank.CanaryMismatch), responses),
     Target(
         "match-setup",
         bank.read_setup,
@@ -116,7 +116,7 @@ TARGETS = (
     Target(
         "coded-set",
         read_coded,
-        (MalformedSet,),
+        (MalformedGolombSet,),
         lambda: [bytes.fromhex(each["coded"]) for each in vectors("coded-set")["sets"]],
     ),
 )

@@ -7,15 +7,15 @@ import json
 import numpy as np
 import polars as pl
 
-from lab.terms.contract.document import Detail, parse_contract
-from lab.terms.contract.model_offer import EXAMPLE, parse_offer
+from lab.terms.contract.document import ResultDetail, parse_contract
+from lab.terms.contract.model_offer import OFFER_EXAMPLE, parse_offer
 from lab.terms.contract.odrl import from_odrl, to_odrl
 from lab.terms.contract.proposal import parse_proposal
 from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError
-from lab.terms.keys.key_succession import parse_succession
-from lab.terms.keys.party_card import read_card
-from lab.transport.problem_details import error_of, read_object
-from models.bureau.training.trainer import train
+from lab.terms.keys.key_succession import parse_key_succession
+from lab.terms.keys.party_card import read_party_card
+from lab.transport.problem_details import parse_json_object, problem_to_error
+from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from tests.fuzz.target import Target, as_file, vectors
 
@@ -24,7 +24,7 @@ def read_contract(data: bytes) -> None:
     """A contract that is taken has canonical bytes, and is the same when it is read again."""
     signed = parse_contract(data)
     again = parse_contract(signed.model_dump_json(by_alias=True))
-    assert again.contract.canonical() == signed.contract.canonical()
+    assert again.contract.canonical_bytes() == signed.contract.canonical_bytes()
     signed.verify()
 
 
@@ -57,12 +57,12 @@ def proposals() -> list[bytes]:
 
 def read_offer(data: bytes) -> None:
     """As the bank reads it: an object first."""
-    parse_offer(read_object(data))
+    parse_offer(parse_json_object(data))
 
 
 def read_succession(data: bytes) -> None:
     """A statement and its two signatures."""
-    parse_succession(data).verify()
+    parse_key_succession(data).verify()
 
 
 def successions() -> list[bytes]:
@@ -75,7 +75,7 @@ def read_sheet(data: bytes) -> None:
     """A sheet that is taken is written as the bytes that a contract pins."""
     sheet = BankSheet.from_json(data)
     assert BankSheet.from_json(sheet.to_json()) == sheet
-    assert len(sheet.column_words()) == len(sheet.columns)
+    assert len(sheet.describe_columns()) == len(sheet.columns)
 
 
 def sheets() -> list[bytes]:
@@ -84,9 +84,9 @@ def sheets() -> list[bytes]:
     public = pl.DataFrame({"p": rng.normal(size=300)})
     bank = pl.DataFrame({"b": rng.normal(size=300), "c": rng.choice(["x", "y"], 300)})
     label = (public["p"].to_numpy() + bank["b"].to_numpy() > 0.5).astype(int)
-    model = train(public, bank, label, seed=1).model
+    model = train_model(public, bank, label, seed=1).model
     found = []
-    for detail in (Detail.TOTAL, Detail.FULL):
+    for detail in (ResultDetail.TOTAL, ResultDetail.FULL):
         document = json.loads(model.sheet(detail).to_json())
         document["references"] = document["references"][:1]  # a hundred numbers each: one is enough to mutate
         found.append(json.dumps(document, ensure_ascii=False).encode())
@@ -96,7 +96,7 @@ def sheets() -> list[bytes]:
 def read_problem(data: bytes) -> None:
     """A problem document becomes an error that can be printed."""
     status = 400 + data[0] if data else 500
-    error = error_of(status, data[1:])
+    error = problem_to_error(status, data[1:])
     assert isinstance(error, ShulabError) and str(error).isprintable()
 
 
@@ -105,9 +105,9 @@ _PROBLEM = {"type": "urn:shulab:error:refused", "title": "Refused", "status": 40
 TARGETS = (
     Target("contract", read_contract, (InvalidInput, NotAuthentic), contracts),
     Target("odrl", read_agreement, (InvalidInput,), agreements, 16_384),
-    Target("card", as_file(read_card), (InvalidInput,), lambda: [_CARD]),
+    Target("card", as_file(read_party_card), (InvalidInput,), lambda: [_CARD]),
     Target("proposal", parse_proposal, (InvalidInput,), proposals),
-    Target("offer", read_offer, (InvalidInput,), lambda: [json.dumps(EXAMPLE).encode()]),
+    Target("offer", read_offer, (InvalidInput,), lambda: [json.dumps(OFFER_EXAMPLE).encode()]),
     Target("succession", read_succession, (InvalidInput, NotAuthentic), successions),
     Target("sheet", read_sheet, (InvalidInput,), sheets, 16_384),
     Target("problem", read_problem, (), lambda: [b"\x03" + json.dumps(_PROBLEM).encode()]),

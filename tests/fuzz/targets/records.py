@@ -10,10 +10,10 @@ from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.keys.sealing import SealKey, open_sealed
 from lab.terms.ledger.export import verify_export
 from lab.terms.ledger.receipt import Receipt, verify_receipt
-from lab.terms.ledger.tree import SignedHead, verify_consistency, verify_inclusion
+from lab.terms.ledger.tree import SignedTreeHead, verify_consistency, verify_inclusion
 from lab.terms.witnessing.checkpoint import SignedCheckpoint
 from lab.terms.witnessing.cosignature import read_cosignature
-from lab.terms.witnessing.signed_note import COSIGNATURE, NoteKey
+from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey
 from tests.fuzz.target import Target, as_file, vectors
 
 _BUREAU = vectors("receipt")["bureau"]
@@ -38,7 +38,7 @@ def receipts() -> list[bytes]:
 def read_proofs(data: bytes) -> None:
     """Lines: a head, a later head, a proof of inclusion and one of consistency."""
     first, second, inclusion, consistency = (data.split(b"\n") + [b""] * 4)[:4]
-    old, new = SignedHead.read(first), SignedHead.read(second)
+    old, new = SignedTreeHead.read(first), SignedTreeHead.read(second)
     old.to_json()
     for proof, check in ((inclusion, _include), (consistency, verify_consistency)):
         try:
@@ -52,7 +52,7 @@ def read_proofs(data: bytes) -> None:
     new.verify(_BUREAU)
 
 
-def _include(old: SignedHead, new: SignedHead, proof: dict[str, object]) -> None:
+def _include(old: SignedTreeHead, new: SignedTreeHead, proof: dict[str, object]) -> None:
     verify_inclusion(b"body", 3, new, proof)
 
 
@@ -90,9 +90,9 @@ def read_checkpoint(data: bytes) -> None:
     signed = SignedCheckpoint.parse(data)
     assert str(signed).encode() == data
     assert signed.checkpoint.text == signed.note.text
-    key = NoteKey.parse(vectors("checkpoint")["witness_key"], kind=COSIGNATURE)
+    key = NoteKey.parse(vectors("checkpoint")["witness_key"], kind=SIGNATURE_COSIGNATURE)
     for line in signed.note.signatures:
-        if line.is_by(key):
+        if line.claims_key(key):
             read_cosignature(key, line, signed.note.text)
     signed.verify(_BUREAU)
 

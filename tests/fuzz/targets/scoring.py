@@ -13,7 +13,7 @@ import numpy as np
 from protocols.scoring import key_proof, messages, packing
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 from protocols.scoring.rlwe import ring, sampling
-from protocols.scoring.rlwe.seed_expansion import expand
+from protocols.scoring.rlwe.seed_expansion import expand_seed
 from protocols.scoring.seal import format
 from protocols.wire.frame import MalformedFrame
 from tests.fuzz.target import Target
@@ -29,39 +29,39 @@ def _rows(number: int) -> np.ndarray:
 
 
 def _column(number: int) -> bytes:
-    return messages.pack_seeded(bytes([number]) * 32, _rows(number), _SET)
+    return messages.pack_seeded_ciphertext(bytes([number]) * 32, _rows(number), _SET)
 
 
 def read_context(data: bytes) -> None:
     """A key is residues in range and a seed; its proof is right, or refused."""
     assert not format.is_secret_key(data, _SET)
     key, proof = messages.read_context(data, _SET)
-    messages.is_current(data)
-    first, second = messages.read_seeded(key, _SET)
-    assert messages.pack_seeded(key[:32], first, _SET) == key
-    key_proof.check(key, (first, second), proof, _SET)
+    messages.has_current_format(data)
+    first, second = messages.read_seeded_ciphertext(key, _SET)
+    assert messages.pack_seeded_ciphertext(key[:32], first, _SET) == key
+    key_proof.verify_key_proof(key, (first, second), proof, _SET)
 
 
 def contexts() -> list[bytes]:
     """A key with its proof, and one with a proof of something else."""
     seed, secret = bytes(32), np.array([-1, 0, 1, 1] * 4, dtype=np.int64)
-    error, second = np.arange(16, dtype=np.int64) - 8, expand(seed, _SET)
-    scaled = sampling.scaled(sampling.residues(error, _SET), _SET.plain_modulus, _SET)
-    whole = sampling.added(ring.product(second, secret, _SET), scaled, _SET)
+    error, second = np.arange(16, dtype=np.int64) - 8, expand_seed(seed, _SET)
+    scaled = sampling.scale_element(sampling.to_residues(error, _SET), _SET.plain_modulus, _SET)
+    whole = sampling.add_elements(ring.multiply_by_small(second, secret, _SET), scaled, _SET)
     primes = np.array(_SET.data_primes, dtype=np.uint64)[:, None]
     first = (primes - whole) % primes
-    key = messages.pack_seeded(seed, first, _SET)
-    proof = key_proof.prove(key, (first, second), secret, error, _SET)
+    key = messages.pack_seeded_ciphertext(seed, first, _SET)
+    proof = key_proof.prove_key(key, (first, second), secret, error, _SET)
     return [messages.pack_context(_SET, key, proof), messages.pack_context(_SET, _column(1), proof)]
 
 
 def read_batch(data: bytes) -> None:
     """Columns that are taken are of known length, and of residues that are written again as they were."""
     head = messages.read_batch(data, _SET, contract=_CONTRACT)
-    assert head.rows == len(head.tags) <= _SET.slots and len(head.seeds()) == head.columns
+    assert head.rows == len(head.tags) <= _SET.slots and len(head.seeds()) == head.column_count
     for part in head.ciphertexts:
-        first, second = messages.read_seeded(part, _SET)
-        assert messages.pack_seeded(part[:32], first, _SET) == part
+        first, second = messages.read_seeded_ciphertext(part, _SET)
+        assert messages.pack_seeded_ciphertext(part[:32], first, _SET) == part
         assert all(int(row.max()) < prime for row, prime in zip(second, _SET.data_primes, strict=True))
 
 
@@ -87,8 +87,8 @@ def replies() -> list[bytes]:
 def read_polynomial(data: bytes) -> None:
     """Packed residues of the offered sets, and of one with other widths: one form each."""
     params = _SETS[data[0] % len(_SETS)] if data else _SET
-    rows = packing.unpack(data[1:], params.data_primes, params.degree)
-    assert packing.pack(rows, params.data_primes) == data[1:]
+    rows = packing.unpack_residues(data[1:], params.data_primes, params.degree)
+    assert packing.pack_residues(rows, params.data_primes) == data[1:]
 
 
 def polynomials() -> list[bytes]:
@@ -97,12 +97,12 @@ def polynomials() -> list[bytes]:
     for number, params in enumerate(_SETS):
         largest = np.array([[prime - 1] * 16 for prime in params.data_primes], dtype=np.uint64)
         zero = np.zeros_like(largest)
-        found += [bytes([number]) + packing.pack(rows, params.data_primes) for rows in (zero, largest)]
+        found += [bytes([number]) + packing.pack_residues(rows, params.data_primes) for rows in (zero, largest)]
     return found
 
 
 TARGETS = (
-    Target("scoring-context", read_context, (MalformedFrame, key_proof.NoProof), contexts),
+    Target("scoring-context", read_context, (MalformedFrame, key_proof.InvalidKeyProof), contexts),
     Target("scoring-batch", read_batch, (MalformedFrame,), batches),
     Target("scoring-reply", read_reply, (MalformedFrame,), replies),
     Target("scoring-polynomial", read_polynomial, (MalformedFrame,), polynomials),

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lab.bureau.data.consents.row_validation import sort_rows, words_of
+from lab.bureau.data.consents.row_validation import describe_reason, validate_rows
 from lab.tables.table_reader import read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import normalise
+from lab.terms.identifiers import normalise_identifiers
 from lab.terms.progress import SILENT
 from tests.fuzz.target import Target, as_file
 
@@ -19,11 +19,11 @@ _BANKS = {"b-1": ("b-1", "Bank"), "Bank": ("b-1", "Bank")}
 def read_rows(path: Path) -> None:
     """Every row is counted once: it stands in the frame or aside."""
     table = read_table(path)
-    assert len(table.frame) == len(table.numbers)
-    rows = [*table.numbers.tolist(), *(line.row for line in table.set_aside)]
+    assert len(table.frame) == len(table.row_numbers)
+    rows = [*table.row_numbers.tolist(), *(line.row for line in table.rejected)]
     assert len(set(rows)) == len(rows) == table.rows
     for kind in ("uscc", "opaque"):
-        normal = normalise(table.frame[:, 0].to_list(), kind)
+        normal = normalise_identifiers(table.frame[:, 0].to_list(), kind)
         assert all(
             (code is None) != (reason is None) for code, reason in zip(normal.codes, normal.reasons, strict=True)
         )
@@ -34,9 +34,9 @@ def read_consents(path: Path) -> None:
     table = read_table(path)
     for kind in ("uscc", "opaque"):
         with SILENT.stage("import", 1) as stage:
-            good, aside = sort_rows(table, kind, _BANKS, _NOW, stage)
+            good, aside = validate_rows(table, kind, _BANKS, _NOW, stage)
         assert len(good) + len(aside) == table.rows
-        assert all(all(words_of(reason)) for _, reason in aside)
+        assert all(all(describe_reason(reason)) for _, reason in aside)
 
 
 _TABLE = "code,income,名称\n91110000100000044W,1.5,甲\n\n91310000MA1FL0LQ3Y,,乙\nragged,1\n"

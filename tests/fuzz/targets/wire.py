@@ -6,7 +6,7 @@ import hashlib
 from base64 import b64encode
 from datetime import UTC, datetime
 
-from protocols.wire.frame import Frame, Kind, MalformedFrame, is_frame, unpack
+from protocols.wire.frame import Frame, FrameKind, MalformedFrame, is_frame, unpack_frame
 from protocols.wire.http_signatures import SignatureRejected, verify_request
 from tests.fuzz.target import Target, vectors
 
@@ -16,8 +16,8 @@ _BUREAU = vectors("receipt")["bureau"]
 
 def read_frame(data: bytes) -> None:
     """The first byte says which kind is wanted; what is read is written again as it was."""
-    kind = Kind(1 + data[0] % len(Kind)) if data else Kind.BATCH
-    frame = unpack(data[1:], kind)
+    kind = FrameKind(1 + data[0] % len(FrameKind)) if data else FrameKind.BATCH
+    frame = unpack_frame(data[1:], kind)
     assert is_frame(data[1:]) and frame.pack() == data[1:]
     for name in frame.meta:
         try:
@@ -29,11 +29,13 @@ def read_frame(data: bytes) -> None:
 def frames() -> list[bytes]:
     """Frames of every kind."""
     found = [bytes.fromhex(each["frame"]) for each in vectors("matching-frames")["frames"]]
-    found += [Frame(kind, {"count": 1}, (bytes(32),)).pack() for kind in (Kind.MATCH_REQUEST, Kind.MATCH_RESPONSE)]
     found += [
-        Frame(Kind.CONTEXT, {"parameters": "bgv-8192-a"}, (b"key", b"proof")).pack(),
-        Frame(Kind.BATCH, {"rows": 1, "list": [1, "a", True, None]}, (bytes(16), b"column")).pack(),
-        Frame(Kind.REPLY, {}, ()).pack(),
+        Frame(kind, {"count": 1}, (bytes(32),)).pack() for kind in (FrameKind.MATCH_REQUEST, FrameKind.MATCH_RESPONSE)
+    ]
+    found += [
+        Frame(FrameKind.CONTEXT, {"parameters": "bgv-8192-a"}, (b"key", b"proof")).pack(),
+        Frame(FrameKind.BATCH, {"rows": 1, "list": [1, "a", True, None]}, (bytes(16), b"column")).pack(),
+        Frame(FrameKind.REPLY, {}, ()).pack(),
     ]
     return [bytes([frame[5] - 1]) + frame for frame in found]
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from lab.cli import GROUPS
+from lab.cli import SUBCOMMANDS
 from lab.terms import errors
 
 
@@ -26,7 +26,7 @@ def lab(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
 def test_help_lists_every_group_and_exits_0() -> None:
     answer = lab("--help")
     assert answer.returncode == 0
-    assert all(name in answer.stdout for name in GROUPS)
+    assert all(name in answer.stdout for name in SUBCOMMANDS)
 
 
 def test_help_of_the_root_loads_no_party() -> None:
@@ -41,7 +41,7 @@ def test_help_of_the_root_loads_no_party() -> None:
     assert answer.stdout.strip().endswith("[]")
 
 
-@pytest.mark.parametrize("name", list(GROUPS))
+@pytest.mark.parametrize("name", list(SUBCOMMANDS))
 def test_every_group_explains_itself(name: str) -> None:
     answer = lab(name, "--help")
     assert answer.returncode == 0 and "Usage" in answer.stdout

@@ -13,7 +13,13 @@ from pathlib import Path
 
 import pytest
 
-from protocols.compute_pool import ClusterCrew, CrewLost, LocalCrew, SoloCrew, open_crew
+from protocols.compute_pool import (
+    ComputePoolError,
+    DaskComputePool,
+    ProcessComputePool,
+    SerialComputePool,
+    open_compute_pool,
+)
 from protocols.matching.bureau import evaluate_register, generate_key
 
 ROWS = [(number, number + 1) for number in range(40)]
@@ -47,19 +53,19 @@ def slowly(number: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def crew() -> Iterator[LocalCrew]:
-    made = LocalCrew(2)
+def crew() -> Iterator[ProcessComputePool]:
+    made = ProcessComputePool(2)
     yield made
     made.close()
 
 
-def test_answers_come_in_order(crew: LocalCrew) -> None:
+def test_answers_come_in_order(crew: ProcessComputePool) -> None:
     wanted = [one + two for one, two in ROWS]
-    assert list(crew.map(add, ROWS)) == wanted == list(SoloCrew().map(add, ROWS))
+    assert list(crew.map(add, ROWS)) == wanted == list(SerialComputePool().map(add, ROWS))
     assert list(crew.map(add, [])) == []
 
 
-def test_an_endless_stream_is_worked_off_as_it_is_read(crew: LocalCrew) -> None:
+def test_an_endless_stream_is_worked_off_as_it_is_read(crew: ProcessComputePool) -> None:
     taken = 0
 
     def endless() -> Iterator[tuple[int, int]]:
@@ -72,20 +78,20 @@ def test_an_endless_stream_is_worked_off_as_it_is_read(crew: LocalCrew) -> None:
     assert taken <= 30 + 4
 
 
-def test_what_the_function_raises_comes_through_and_the_crew_goes_on(crew: LocalCrew) -> None:
+def test_what_the_function_raises_comes_through_and_the_crew_goes_on(crew: ProcessComputePool) -> None:
     with pytest.raises(ValueError, match="not this one"):
         list(crew.map(refuse, [(1,)]))
     assert list(crew.map(add, ROWS[:3])) == [1, 3, 5]
 
 
-def test_a_killed_process_loses_no_row(crew: LocalCrew, tmp_path: Path) -> None:
+def test_a_killed_process_loses_no_row(crew: ProcessComputePool, tmp_path: Path) -> None:
     rows = [(str(tmp_path), number) for number in range(20)]
     assert list(crew.map(die_once, rows)) == [number * number for number in range(20)]
     assert (tmp_path / "killed").exists()
 
 
-def test_work_that_kills_every_process_ends(crew: LocalCrew) -> None:
-    with pytest.raises(CrewLost):
+def test_work_that_kills_every_process_ends(crew: ProcessComputePool) -> None:
+    with pytest.raises(ComputePoolError):
         list(crew.map(die, [(1,)]))
 
 
@@ -114,18 +120,18 @@ def test_processes_do_not_outlive_their_parent() -> None:
 
 
 def test_a_crew_has_as_many_as_asked_for() -> None:
-    assert isinstance(open_crew(1), SoloCrew)
-    made = open_crew(3)
-    assert isinstance(made, LocalCrew) and made.size == 3
+    assert isinstance(open_compute_pool(1), SerialComputePool)
+    made = open_compute_pool(3)
+    assert isinstance(made, ProcessComputePool) and made.size == 3
     made.close()
     with pytest.raises(ValueError):
-        LocalCrew(0)
+        ProcessComputePool(0)
 
 
 def test_no_scheduler_is_told() -> None:
     pytest.importorskip("distributed")
-    with pytest.raises(CrewLost, match="No Dask scheduler"):
-        ClusterCrew("tcp://127.0.0.1:9", timeout=0.5)
+    with pytest.raises(ComputePoolError, match="No Dask scheduler"):
+        DaskComputePool("tcp://127.0.0.1:9", timeout=0.5)
 
 
 def test_a_cluster_gives_the_same_bytes_though_a_worker_is_killed() -> None:
@@ -134,8 +140,8 @@ def test_a_cluster_gives_the_same_bytes_though_a_worker_is_killed() -> None:
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as cluster:
-        crew = open_crew(cluster=cluster.scheduler_address)
-        assert isinstance(crew, ClusterCrew) and crew.size == 2
+        crew = open_compute_pool(cluster=cluster.scheduler_address)
+        assert isinstance(crew, DaskComputePool) and crew.size == 2
         key = generate_key("x25519")
         shards = [("x25519", key, [f"r{shard}-{i}" for i in range(400)]) for shard in range(30)]
         wanted = [evaluate_register(*shard).tobytes() for shard in shards]

@@ -6,7 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 from lab.terms.ledger.receipt import Receipt, verify_receipt
-from lab.terms.ledger.tree import Fact, LeafTree, SignedHead, entry_input, hash_leaf, head_input, write_body, write_time
+from lab.terms.ledger.tree import (
+    Fact,
+    MerkleTree,
+    SignedTreeHead,
+    encode_entry,
+    entry_signing_input,
+    format_ledger_time,
+    hash_leaf,
+    head_signing_input,
+)
 from tests.vectors.making.keys import BUREAU, BUREAU_SECRET
 from tests.vectors.making.papers import START
 
@@ -26,7 +35,7 @@ FACTS: dict[str, Fact] = {
 def tree() -> dict[str, Any]:
     """Seven entries, the heads over some of them, and proofs between those heads."""
     bodies = [_body(seq) for seq in range(1, 8)]
-    leaves = LeafTree()
+    leaves = MerkleTree()
     leaves.extend(map(hash_leaf, bodies))
     return {
         "bureau_secret": BUREAU_SECRET.hex(),
@@ -34,7 +43,7 @@ def tree() -> dict[str, Any]:
             {
                 "body": body.decode(),
                 "leaf": hash_leaf(body).hex(),
-                "signature": BUREAU.sign(entry_input(body)).hex(),
+                "signature": BUREAU.sign(entry_signing_input(body)).hex(),
             }
             for body in bodies
         ],
@@ -47,9 +56,9 @@ def tree() -> dict[str, Any]:
 def receipt() -> dict[str, Any]:
     """The receipt of an answered batch, as JSON and as its header has it."""
     bodies = [_body(seq) for seq in range(1, 8)]
-    leaves = LeafTree()
+    leaves = MerkleTree()
     leaves.extend(map(hash_leaf, bodies))
-    entry = {"schema": "shulab-entry/2", "seq": 5, "time": write_time(START + timedelta(seconds=5))}
+    entry = {"schema": "shulab-entry/2", "seq": 5, "time": format_ledger_time(START + timedelta(seconds=5))}
     entry |= {"kind": "score.answered", "contract": "c-vectors", "by": "bank", "facts": FACTS}
     made = Receipt(entry, leaves.prove_inclusion(5, 7).serialize(), _head(leaves, 7))
     verify_receipt(made, BUREAU.public_key_hex)
@@ -58,10 +67,10 @@ def receipt() -> dict[str, Any]:
 
 def _body(seq: int) -> bytes:
     kind, facts = ("score.answered", FACTS) if seq == 5 else ("contract.signed", {"names": ["一", "b"], "none": None})
-    return write_body(seq, START + timedelta(seconds=seq), kind, "c-vectors", facts, "bank")
+    return encode_entry(seq, START + timedelta(seconds=seq), kind, "c-vectors", facts, "bank")
 
 
-def _head(leaves: LeafTree, size: int) -> SignedHead:
+def _head(leaves: MerkleTree, size: int) -> SignedTreeHead:
     root = leaves.get_root(size).hex()
-    signature = BUREAU.sign(head_input(size, root, START)).hex()
-    return SignedHead(size=size, root=root, time=START, signature=signature)
+    signature = BUREAU.sign(head_signing_input(size, root, START)).hex()
+    return SignedTreeHead(size=size, root=root, time=START, signature=signature)

@@ -7,19 +7,19 @@ from typing import Any
 
 import numpy as np
 
-from lab.terms.keys.matching_key_statement import KeyStatement
+from lab.terms.keys.matching_key_statement import MatchingKeyStatement
 from protocols.matching import bank, bureau, golomb_sets, messages, request_composition, setup
 from protocols.matching.engines.x25519 import hash_to_curve as encoding
 from protocols.matching.engines.x25519 import openssl, scalars
-from protocols.matching.key_derivation import contract_key, public_key
+from protocols.matching.key_derivation import compute_public_key, derive_contract_key
 from tests.vectors.making.keys import BUREAU
 
 IDENTIFIERS = ["91110000100000044W", "91310000MA1FL0LQ3Y", "客户-0001", "a", "x" * 200]
-KEY = scalars.clamp(hashlib.sha256(b"shulab vectors: matching key").digest())
+KEY = scalars.clamp_scalar(hashlib.sha256(b"shulab vectors: matching key").digest())
 BANK_SECRET, EPOCH_SECRET = bytes(range(32)), bytes(range(64, 96))
 ENGINE, CONTRACT, EPOCH, JOB = "x25519", "c-vectors", 4, "j-0123456789abcdef"
 REGISTER = 51_000
-OPERATIONS: tuple[messages.Operation, ...] = ("match", "count")
+OPERATIONS: tuple[messages.MatchingOperation, ...] = ("match", "count")
 
 
 def rows(elements: np.ndarray) -> list[str]:
@@ -35,18 +35,18 @@ def hash_to_curve() -> dict[str, Any]:
         "vectors": [
             {"dst": dst.decode(), "identifier": identifier, "u": point}
             for dst, identifiers in groups
-            for identifier, point in zip(identifiers, rows(encoding.encode(identifiers, dst)), strict=True)
+            for identifier, point in zip(identifiers, rows(encoding.encode_to_curve(identifiers, dst)), strict=True)
         ]
     }
 
 
 def x25519() -> dict[str, Any]:
     """Products, and pairs of scalars that undo each other."""
-    points = encoding.encode(IDENTIFIERS)
+    points = encoding.encode_to_curve(IDENTIFIERS)
     pairs = []
     for number in range(4):
         seed = bytes([number]) * 32
-        blinding, unblinding = scalars.pair(seed)
+        blinding, unblinding = scalars.derive_blinding_pair(seed)
         pairs.append({"seed": seed.hex(), "blinding": blinding.hex(), "unblinding": unblinding.hex()})
     return {
         "products": [
@@ -68,41 +68,43 @@ def oprf() -> dict[str, Any]:
         "job": JOB,
         "identifiers": IDENTIFIERS,
         "runs": [_run(operation) for operation in OPERATIONS],
-        "openmined_keys": {one: contract_key(EPOCH_SECRET, "openmined", CONTRACT, one).hex() for one in OPERATIONS},
+        "openmined_keys": {
+            one: derive_contract_key(EPOCH_SECRET, "openmined", CONTRACT, one).hex() for one in OPERATIONS
+        },
     }
 
 
-def _run(operation: messages.Operation) -> dict[str, Any]:
+def _run(operation: messages.MatchingOperation) -> dict[str, Any]:
     about = (operation, ENGINE, CONTRACT, EPOCH)
-    order = bank.order_seed(BANK_SECRET, *about, IDENTIFIERS)
+    order = bank.permutation_seed(BANK_SECRET, *about, IDENTIFIERS)
     sorted_ = sorted(IDENTIFIERS)
-    asked = [sorted_[place] for place in bank.secret_order(order, len(sorted_))]
+    asked = [sorted_[place] for place in bank.secret_permutation(order, len(sorted_))]
     seed = bank.request_seed(BANK_SECRET, *about, asked)
     blinding = bank.Blinding(ENGINE, seed)
-    request = blinding.request(asked)
-    key, counting = contract_key(EPOCH_SECRET, ENGINE, CONTRACT, operation), operation == "count"
-    public = public_key(ENGINE, key)
+    request = blinding.build_request(asked)
+    key, counting = derive_contract_key(EPOCH_SECRET, ENGINE, CONTRACT, operation), operation == "count"
+    public = compute_public_key(ENGINE, key)
     elements = bureau.read_request(ENGINE, request, ceiling=1000)
     response = bureau.pack_response(ENGINE, bureau.evaluate_elements(ENGINE, key, elements), counted=counting)
-    values = blinding.finish(response, len(asked), public, counted=counting)
-    statement = KeyStatement(CONTRACT, operation, ENGINE, EPOCH, public.hex(), REGISTER)
+    values = blinding.finalize(response, len(asked), public, counted=counting)
+    statement = MatchingKeyStatement(CONTRACT, operation, ENGINE, EPOCH, public.hex(), REGISTER)
     run = {
         "operation": operation,
         "order_seed": order.hex(),
         "asked": asked,
         "request_seed": seed.hex(),
-        "canary_places": request_composition.canary_places(seed, len(asked)).tolist(),
+        "canary_places": request_composition.canary_positions(seed, len(asked)).tolist(),
         "request": request.hex(),
         "key": key.hex(),
         "public_key": public.hex(),
         "statement": statement.as_dict(),
-        "statement_signature": BUREAU.sign(statement.message()).hex(),
+        "statement_signature": BUREAU.sign(statement.signing_input()).hex(),
         "response": response.hex(),
         "values": rows(values),
     }
     if counting:
-        return run | {"marks": rows(messages.count_marks(CONTRACT, JOB, values))}
-    digests = messages.digests(CONTRACT, asked, values)
+        return run | {"marks": rows(messages.derive_counting_marks(CONTRACT, JOB, values))}
+    digests = messages.derive_tags_and_marks(CONTRACT, asked, values)
     return run | {"tags": rows(digests[:, :16]), "marks": rows(digests[:, 16:])}
 
 
@@ -111,26 +113,36 @@ def coded_set() -> dict[str, Any]:
     drawn = b"".join(hashlib.sha256(b"shulab vectors: mark %d" % number).digest()[:16] for number in range(400))
     some = np.frombuffer(drawn, dtype=np.uint8).reshape(-1, 16)
     places = []
-    for geometry in (golomb_sets.Geometry(1, 1), golomb_sets.Geometry(1, 407), golomb_sets.Geometry(103, 66_000)):
-        found = zip(rows(some[:6]), *(one.tolist() for one in golomb_sets.place(geometry, some[:6])), strict=True)
+    for geometry in (
+        golomb_sets.BucketGeometry(1, 1),
+        golomb_sets.BucketGeometry(1, 407),
+        golomb_sets.BucketGeometry(103, 66_000),
+    ):
+        found = zip(
+            rows(some[:6]), *(one.tolist() for one in golomb_sets.locate_marks(geometry, some[:6])), strict=True
+        )
         places += [
             {"buckets": geometry.buckets, "slots": geometry.slots, "mark": mark, "bucket": bucket, "place": place}
             for mark, bucket, place in found
         ]
-    _, dense = golomb_sets.place(golomb_sets.Geometry(1, 407), some)
+    _, dense = golomb_sets.locate_marks(golomb_sets.BucketGeometry(1, 407), some)
     sets = [[], [0], [0, 0, 0], [5, 5, 9, 1 << 20], [1 << 61], sorted(dense.tolist())]
     return {
         "places": places,
-        "sets": [{"places": one, "coded": golomb_sets.encode(np.array(one, dtype=np.uint64)).hex()} for one in sets],
+        "sets": [
+            {"places": one, "coded": golomb_sets.encode_golomb(np.array(one, dtype=np.uint64)).hex()} for one in sets
+        ],
     }
 
 
 def frames() -> dict[str, Any]:
     """The frames of a set-up."""
     run = _run("match")
-    geometry = golomb_sets.Geometry(2, 3)
-    coded = [golomb_sets.encode(np.array(one, dtype=np.uint64)) for one in ([7, 1 << 30], [9])]
-    stated = setup.StatedKey(bytes.fromhex(run["public_key"]), REGISTER, bytes.fromhex(run["statement_signature"]))
+    geometry = golomb_sets.BucketGeometry(2, 3)
+    coded = [golomb_sets.encode_golomb(np.array(one, dtype=np.uint64)) for one in ([7, 1 << 30], [9])]
+    stated = setup.SignedMatchingKey(
+        bytes.fromhex(run["public_key"]), REGISTER, bytes.fromhex(run["statement_signature"])
+    )
     hashes = [hashlib.sha256(one).digest() for one in coded]
     manifest = setup.pack_setup(ENGINE, geometry, 3, [len(one) for one in coded], hashes, stated, epoch=EPOCH)
     name = bank.read_setup(manifest).sha256

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from lab.terms.contract.document import Contract, signing_input
-from lab.terms.keys.key_succession import Succession
+from lab.terms.keys.key_succession import KeySuccession
 from lab.terms.keys.party import Party
 from protocols.wire.http_signatures import sign_request
 from tests.vectors.making.keys import BANK, BANK_SECRET, BUREAU, BUREAU_SECRET, NEXT, NEXT_SECRET
@@ -39,7 +39,7 @@ def contract() -> dict[str, Any]:
     )
     message = signing_input(document)
     return {
-        "document": json.loads(document.canonical()),
+        "document": json.loads(document.canonical_bytes()),
         "signed_bytes": message.hex(),
         "sha256": document.sha256,
         "bureau_secret": BUREAU_SECRET.hex(),
@@ -51,7 +51,7 @@ def contract() -> dict[str, Any]:
 
 def succession() -> dict[str, Any]:
     """A bank goes over to another key."""
-    statement = Succession(
+    statement = KeySuccession(
         bureau=BUREAU.public_key_hex,
         bank="b-0123456789ab",
         old_key=BANK.public_key_hex,

@@ -25,8 +25,8 @@ def scoring() -> dict[str, Any]:
     seed = bytes(range(32))
     sets = []
     for each in PARAMETERS.values():
-        rows = seed_expansion.expand(seed, each)
-        packed = packing.pack(rows, each.data_primes)
+        rows = seed_expansion.expand_seed(seed, each)
+        packed = packing.pack_residues(rows, each.data_primes)
         sets.append(
             {
                 "name": each.name,

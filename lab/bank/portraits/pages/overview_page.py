@@ -7,31 +7,31 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from lab.bank.portraits.pages.portrait_page import Language, percent, words
+from lab.bank.portraits.pages.portrait_page import Language, format_percent, label_lines
 from lab.bank.portraits.pages.rendering import render
 from lab.bank.portraits.pages.svg_charts import (
     ACCENT,
     BAD,
-    HAIR,
+    HAIRLINE,
     Axis,
+    colour_swatch,
     grade_columns,
     histogram,
-    radar,
+    radar_chart,
     share_bar,
-    swatch,
 )
-from lab.bank.portraits.scored_run import Gallery
-from lab.bank.runs.results import Status
-from lab.terms.identifiers import Reason
+from lab.bank.portraits.scored_run import ScoredRun
+from lab.bank.runs.results import RowStatus
+from lab.terms.identifiers import RejectionReason
 from models.shared.dimensions import DIMENSIONS
 
 _BIN = 20  # points a column of the histogram
-_STATUS: tuple[tuple[Status, str, str, str], ...] = (
-    (Status.SCORED, "已评分", "scored", ACCENT),
-    (Status.SKIPPED, "匹配未评分", "matched, not scored", "#8fa9b8"),
-    (Status.NOT_RESCORED, "未能重评", "not scored again", "#cfc48d"),
-    (Status.NOT_MATCHED, "未匹配", "not matched", HAIR),
-    (Status.SET_ASIDE, "搁置", "set aside", BAD),
+_STATUS: tuple[tuple[RowStatus, str, str, str], ...] = (
+    (RowStatus.SCORED, "已评分", "scored", ACCENT),
+    (RowStatus.SKIPPED, "匹配未评分", "matched, not scored", "#8fa9b8"),
+    (RowStatus.NOT_RESCORED, "未能重评", "not scored again", "#cfc48d"),
+    (RowStatus.NOT_MATCHED, "未匹配", "not matched", HAIRLINE),
+    (RowStatus.SET_ASIDE, "搁置", "set aside", BAD),
 )
 _SECONDS: tuple[tuple[str, str, str], ...] = (
     ("match", "隐私求交", "matching"),
@@ -42,20 +42,20 @@ _SECONDS: tuple[tuple[str, str, str], ...] = (
 )
 
 
-def overview_page(gallery: Gallery, *, lang: Language = "both") -> str:
+def overview_page(gallery: ScoredRun, *, lang: Language = "both") -> str:
     """The page as text."""
     manifest, outcome, sheet = gallery.run.manifest, gallery.outcome, gallery.sheet
     counts = dict(gallery.scores["status"].value_counts().iter_rows())
     score = outcome.score
     edges = np.arange(sheet.scale.low, sheet.scale.high + _BIN, _BIN)
     scored = len(score)
-    means = {code: float(np.nanmean(values)) for code, values in outcome.dimensions.items() if _any(values)}
+    means = {code: float(np.nanmean(values)) for code, values in outcome.dimension_scores.items() if _any(values)}
     context: dict[str, Any] = {
         "lang": lang,
         "manifest": manifest,
         "scored": scored,
         "median": round(float(np.median(score))) if scored else None,
-        "mean_pd": percent(float(outcome.pd.mean())) if scored else None,
+        "mean_pd": format_percent(float(outcome.pd.mean())) if scored else None,
         "near": int(outcome.near_cutoff.sum()),
         "histogram": histogram(
             np.histogram(score, edges)[0].tolist(),
@@ -66,12 +66,14 @@ def overview_page(gallery: Gallery, *, lang: Language = "both") -> str:
         "grades": grade_columns(
             sheet.scale.grades, np.bincount(outcome.grade, minlength=len(sheet.scale.grades)).tolist()
         ),
-        "radar": radar([Axis(words(lang, d.zh, d.en), means.get(d.code)) for d in DIMENSIONS]) if means else None,
+        "radar": radar_chart([Axis(label_lines(lang, d.zh, d.en), means.get(d.code)) for d in DIMENSIONS])
+        if means
+        else None,
         "share": share_bar([(counts.get(status.value, 0), colour) for status, _, _, colour in _STATUS]),
         "statuses": [
-            (swatch(colour), zh, en, counts.get(status.value, 0))
+            (colour_swatch(colour), zh, en, counts.get(status.value, 0))
             for status, zh, en, colour in _STATUS
-            if status is not Status.NOT_RESCORED or status.value in counts
+            if status is not RowStatus.NOT_RESCORED or status.value in counts
         ],
         "reasons": _reasons(gallery.scores),
         "seconds": [(zh, en, manifest["seconds"][name]) for name, zh, en in _SECONDS],
@@ -84,11 +86,11 @@ def _any(values: np.ndarray[Any, np.dtype[np.float64]]) -> bool:
     return bool((~np.isnan(values)).any())
 
 
-def _reasons(scores: pl.DataFrame) -> list[tuple[Reason, int, str]]:
+def _reasons(scores: pl.DataFrame) -> list[tuple[RejectionReason, int, str]]:
     """Each reason for setting rows aside, how many, and the first row numbers."""
-    aside = scores.filter(pl.col("status") == Status.SET_ASIDE.value)
+    aside = scores.filter(pl.col("status") == RowStatus.SET_ASIDE.value)
     found = []
-    for reason in Reason:
+    for reason in RejectionReason:
         rows = aside.filter(pl.col("reason") == reason.value)["row"].to_list()
         if rows:
             first = ", ".join(str(row) for row in rows[:12]) + (" …" if len(rows) > 12 else "")

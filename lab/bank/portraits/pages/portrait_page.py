@@ -11,12 +11,12 @@ import numpy as np
 from markupsafe import Markup
 
 from lab.bank.portraits.pages.rendering import render
-from lab.bank.portraits.pages.svg_charts import Axis, dial, grade_scale, level_bar, points_bar, radar
-from models.shared.portrait import DimensionPart, Portrait, Reason
+from lab.bank.portraits.pages.svg_charts import Axis, grade_scale, level_bar, points_bar, radar_chart, score_dial
+from models.shared.portrait import Portrait, PortraitDimension, ScoreReason
 from models.shared.sheet import BankSheet, PublicItem
 
 Language = Literal["zh", "en", "both"]
-MOST_REASONS = 10  # of one kind; the rest are counted
+MAX_REASONS = 10  # of one kind; the rest are counted
 _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("dimension", "total"), "按维度", "by dimension"),
     (("feature", "public"), "按指标", "by feature"),
@@ -24,16 +24,16 @@ _KINDS: tuple[tuple[tuple[str, ...], str, str], ...] = (
 
 
 @dataclass(frozen=True)
-class _Group:
+class _ReasonGroup:
     zh: str
     en: str
-    reasons: tuple[tuple[Reason, Markup | None], ...]
+    reasons: tuple[tuple[ScoreReason, Markup | None], ...]
     more: int
 
 
 @dataclass(frozen=True)
-class _Source:
-    part: DimensionPart
+class _DimensionSources:
+    part: PortraitDimension
     items: tuple[PublicItem, ...]
     own: tuple[tuple[str, str], ...]
 
@@ -44,17 +44,21 @@ def portrait_page(portrait: Portrait, sheet: BankSheet, *, lang: Language = "bot
     context: dict[str, Any] = {
         "lang": lang,
         "portrait": portrait,
-        "dial": dial(
-            portrait.score, portrait.score_low, portrait.score_high, score_bounds(sheet), caption(lang, "评分", "score")
+        "dial": score_dial(
+            portrait.score,
+            portrait.score_low,
+            portrait.score_high,
+            score_bounds(sheet),
+            label_on_one_line(lang, "评分", "score"),
         ),
         "scale": _scale(portrait, sheet),
-        "pd": percent(portrait.pd),
-        "radar": radar([Axis(words(lang, part.zh, part.en), part.value) for part in portrait.dimensions]),
+        "pd": format_percent(portrait.pd),
+        "radar": radar_chart([Axis(label_lines(lang, part.zh, part.en), part.value) for part in portrait.dimensions]),
         "known": known,
         "levels": [(part, level_bar(part.value)) for part in portrait.dimensions],
         "groups": _groups(portrait),
         "sources": _sources(portrait),
-        "bound_points": f"{abs(sheet.scale.points(portrait.error_bound, sheet.calibration)):.2g}",
+        "bound_points": f"{abs(sheet.scale.point_change(portrait.error_bound, sheet.calibration)):.2g}",
     }
     return render("portrait.html.j2", **context)
 
@@ -71,7 +75,7 @@ def grade_ranges(bounds: Sequence[float]) -> list[str]:
     return [f"≤ {_plain(bounds[0])}%", *inner, f"> {_plain(bounds[-1])}%"] if bounds else ["0–100%"]
 
 
-def percent(probability: float) -> str:
+def format_percent(probability: float) -> str:
     """A probability as a person reads it: three digits, never a false zero."""
     if probability < 0.0001:
         return "< 0.01%"
@@ -80,16 +84,16 @@ def percent(probability: float) -> str:
     return f"{probability:.2%}" if probability < 0.1 else f"{probability:.1%}"
 
 
-def words(lang: Language, zh: str, en: str) -> tuple[str, ...]:
+def label_lines(lang: Language, zh: str, en: str) -> tuple[str, ...]:
     """The labels to show, one a line."""
     if lang == "both" and zh != en:
         return (zh, en)
     return (en,) if lang == "en" else (zh,)
 
 
-def caption(lang: Language, zh: str, en: str) -> str:
+def label_on_one_line(lang: Language, zh: str, en: str) -> str:
     """Both labels on one line."""
-    return " ".join(words(lang, zh, en))
+    return " ".join(label_lines(lang, zh, en))
 
 
 def _plain(probability: float) -> str:
@@ -108,27 +112,27 @@ def _scale(portrait: Portrait, sheet: BankSheet) -> Markup:
     return grade_scale(portrait.grades, grade_ranges(sheet.scale.bounds), current, place, possible=possible)
 
 
-def _groups(portrait: Portrait) -> list[_Group]:
+def _groups(portrait: Portrait) -> list[_ReasonGroup]:
     largest = max((abs(reason.points) for reason in portrait.reasons), default=0.0)
     groups = []
     for kinds, zh, en in _KINDS:
         of_kind = [reason for reason in portrait.reasons if reason.kind in kinds]
         # The largest are kept, in the order given: adverse ones first.
-        kept = sorted(of_kind, key=lambda reason: -abs(reason.points))[:MOST_REASONS]
+        kept = sorted(of_kind, key=lambda reason: -abs(reason.points))[:MAX_REASONS]
         shown = tuple(
             (reason, points_bar(reason.points, largest) if reason.points else None)
             for reason in of_kind
             if reason in kept
         )
         if shown:
-            groups.append(_Group(zh, en, shown, len(of_kind) - len(shown)))
+            groups.append(_ReasonGroup(zh, en, shown, len(of_kind) - len(shown)))
     return groups
 
 
-def _sources(portrait: Portrait) -> list[_Source]:
+def _sources(portrait: Portrait) -> list[_DimensionSources]:
     sources = []
     for part in portrait.dimensions:
         items = tuple(item for item in portrait.items if item.dimension == part.code)
         # A part's sources are the bureau's items first, then what the bank itself contributes.
-        sources.append(_Source(part, items, part.sources[len(items) :]))
+        sources.append(_DimensionSources(part, items, part.sources[len(items) :]))
     return [source for source in sources if source.items or source.own]

@@ -16,7 +16,7 @@ from typing import Any
 from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
-from lab.terms.text.escaping import visible
+from lab.terms.text.escaping import escape_hidden
 
 
 def render(template: str, **values: Any) -> str:
@@ -33,15 +33,15 @@ def _environment() -> Environment:
         loader=FunctionLoader(_read),
         autoescape=True,
         undefined=StrictUndefined,
-        finalize=seen,
+        finalize=make_visible,
         trim_blocks=True,
         lstrip_blocks=True,
     )
 
 
-def seen(value: Any) -> Any:
+def make_visible(value: Any) -> Any:
     """A value as a page shows it: text made visible; a drawing of ours, which was made from such text, as it is."""
-    return visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return escape_hidden(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _read(name: str) -> str:

@@ -14,9 +14,9 @@ from itertools import pairwise
 
 from markupsafe import Markup, escape
 
-from lab.terms.text.escaping import visible
+from lab.terms.text.escaping import escape_hidden
 
-INK, MUTED, HAIR, PAPER = "#17212b", "#5d6976", "#dde2e7", "#ffffff"
+INK, MUTED, HAIRLINE, PAPER = "#17212b", "#5d6976", "#dde2e7", "#ffffff"
 ACCENT, FAINT, GOOD, BAD = "#1d4e6b", "#eef2f5", "#2c6e63", "#ab4631"
 # From safest to riskiest: teal over sand to brick, even in lightness so that no grade shouts.
 GRADE_COLOURS: tuple[str, ...] = (
@@ -45,7 +45,7 @@ def grade_colour(index: int, count: int) -> str:
     return GRADE_COLOURS[round(index * (len(GRADE_COLOURS) - 1) / max(count - 1, 1))]
 
 
-def dial(score: int, low: int, high: int, bounds: Sequence[float], caption: str) -> Markup:
+def score_dial(score: int, low: int, high: int, bounds: Sequence[float], caption: str) -> Markup:
     """A half circle from ``low`` to ``high`` cut at ``bounds`` (descending scores at which the grade changes)."""
     width, centre_x, centre_y, radius, thick = 300, 150, 150, 122, 15
     clipped = [min(max(bound, low), high) for bound in bounds]
@@ -103,7 +103,7 @@ def grade_scale(
     return _svg(width, 74, parts, f"grade {' or '.join(grades[index] for index in possible or (current,))}", "scale")
 
 
-def radar(axes: Sequence[Axis]) -> Markup:
+def radar_chart(axes: Sequence[Axis]) -> Markup:
     """Values 0 to 100 on axes around a centre; rings at 25, 50, 75 and 100; unknown values leave a gap."""
     width, height, centre_x, centre_y, radius = 440, 330, 220.0, 164.0, 108.0
     count = len(axes)
@@ -162,7 +162,7 @@ def _axis_label(axis: Axis, angle: float, centre_x: float, centre_y: float, radi
 
 def level_bar(value: float | None) -> Markup:
     """A thin bar of 0 to 100 with a tick at the pilot's median."""
-    parts = [f'<rect x="0" y="5" width="150" height="6" rx="3" fill="{HAIR}"/>']
+    parts = [f'<rect x="0" y="5" width="150" height="6" rx="3" fill="{HAIRLINE}"/>']
     if value is not None:
         parts.append(f'<rect x="0" y="5" width="{1.5 * value:.1f}" height="6" rx="3" fill="{ACCENT}"/>')
     parts.append(_line(75, 2, 75, 14, MUTED, 1))
@@ -234,7 +234,7 @@ def paired_columns(labels: Sequence[str], before: Sequence[float], now: Sequence
     cell, top = (width - gap * (len(labels) - 1)) / len(labels), max(*before, *now, 1e-9)
     parts = [_line(0, height, width, height, MUTED, 1)]
     for index, (label, shares) in enumerate(zip(labels, zip(before, now, strict=True), strict=True)):
-        for place, (share, colour) in enumerate(zip(shares, (HAIR, ACCENT), strict=True)):
+        for place, (share, colour) in enumerate(zip(shares, (HAIRLINE, ACCENT), strict=True)):
             x, size = index * (cell + gap) + place * cell / 2, (height - 22) * share / top
             parts.append(
                 f'<rect x="{x:.1f}" y="{height - size:.1f}" width="{cell / 2 - 1:.1f}" height="{size:.1f}"'
@@ -248,7 +248,7 @@ def paired_columns(labels: Sequence[str], before: Sequence[float], now: Sequence
 def share_bar(parts_of: Sequence[tuple[int, str]]) -> Markup:
     """One bar cut by counts, each (count, colour); zero counts are left out."""
     width, total = 620.0, sum(count for count, _ in parts_of)
-    drawn, x = [f'<rect x="0" y="0" width="{width}" height="16" rx="2" fill="{HAIR}"/>'], 0.0
+    drawn, x = [f'<rect x="0" y="0" width="{width}" height="16" rx="2" fill="{HAIRLINE}"/>'], 0.0
     for count, colour in parts_of:
         size = width * count / total if total else 0.0
         if count:
@@ -257,7 +257,7 @@ def share_bar(parts_of: Sequence[tuple[int, str]]) -> Markup:
     return _svg(width, 16, drawn, "rows by status", "share")
 
 
-def swatch(colour: str) -> Markup:
+def colour_swatch(colour: str) -> Markup:
     """A small square that names a colour in a key."""
     return _svg(9, 9, [f'<rect x="0" y="0" width="9" height="9" rx="1" fill="{colour}"/>'], "key", "swatch")
 
@@ -285,10 +285,11 @@ def _text(
 ) -> str:
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" font-size="{size}" font-weight="{weight}"'
-        f' fill="{colour}">{escape(visible(words))}</text>'
+        f' fill="{colour}">{escape(escape_hidden(words))}</text>'
     )
 
 
 def _svg(width: float, height: float, parts: Sequence[str], title: str, kind: str) -> Markup:
-    head = f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(visible(title))}">'
+    label = escape(escape_hidden(title))
+    head = f'<svg class="{kind}" viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{label}">'
     return Markup(head + "".join(parts) + "</svg>")  # every text above is escaped

@@ -7,8 +7,8 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from lab.terms.text.escaping import joined_lines, visible
-from models.shared.portrait import DimensionPart, Portrait, Reason
+from lab.terms.text.escaping import escape_hidden, join_visible_lines
+from models.shared.portrait import Portrait, PortraitDimension, ScoreReason
 
 _BAR = 24
 _TITLE = 70
@@ -16,10 +16,10 @@ _MOST_REASONS = 8
 _BAND_STYLES = {"strong": "green", "good": "cyan", "watch": "yellow", "weak": "red"}
 
 
-def draw_terminal(portrait: Portrait) -> RenderableType:
+def draw_portrait_panel(portrait: Portrait) -> RenderableType:
     """What ``rich`` prints."""
-    title = Text(visible(f"企业信用画像 Enterprise credit portrait · {portrait.enterprise}"))
-    subtitle = Text(visible(f"{portrait.model} · 合同 contract {portrait.provenance.contract}"))
+    title = Text(escape_hidden(f"企业信用画像 Enterprise credit portrait · {portrait.enterprise}"))
+    subtitle = Text(escape_hidden(f"{portrait.model} · 合同 contract {portrait.provenance.contract}"))
     # A frame would cut what is longer than itself, so that stands inside.
     inside = [part for words in (title, subtitle) if words.cell_len > _TITLE for part in (words, Text())]
     return Panel(
@@ -41,7 +41,7 @@ def _head(portrait: Portrait) -> RenderableType:
     line.append(f" {portrait.score_high}", style="dim")
     words = Text()
     words.append(f" {portrait.score} ", style="bold reverse")
-    words.append(f"  {visible(portrait.grade_shown)}", style="bold")
+    words.append(f"  {escape_hidden(portrait.grade_text)}", style="bold")
     words.append(f"  违约概率 PD {portrait.pd:.2%}")
     if portrait.near_cutoff:
         words.append("  在等级界线的误差范围之内 within the error of the cut-off", style="yellow")
@@ -56,7 +56,7 @@ def _dimensions(portrait: Portrait) -> Table:
 
 
 def _text(zh: str, en: str, style: str = "") -> Text:
-    return Text(visible(f"{zh} {en}"), style=style)
+    return Text(escape_hidden(f"{zh} {en}"), style=style)
 
 
 def _grid(columns: int) -> Table:
@@ -67,7 +67,7 @@ def _grid(columns: int) -> Table:
     return table
 
 
-def _level(part: DimensionPart) -> tuple[Text, str, Text]:
+def _level(part: PortraitDimension) -> tuple[Text, str, Text]:
     if part.value is None:
         return Text("·" * _BAR, style="dim"), "—", _text(part.band_zh, part.band_en, style="dim")
     filled = round(part.value / 100 * _BAR)
@@ -90,9 +90,11 @@ def _reasons(portrait: Portrait) -> Table:
     """What moved the score: features where the contract gives them, for the rows above tell of the dimensions."""
     table = _grid(2)
     fine = tuple(reason for reason in portrait.reasons if reason.kind in ("feature", "public"))
-    reasons: tuple[Reason, ...] = fine or portrait.reasons
+    reasons: tuple[ScoreReason, ...] = fine or portrait.reasons
     for reason in reasons[:_MOST_REASONS]:
-        table.add_row(_points(reason.points if reason.points else None), Text(joined_lines((reason.zh, reason.en))))
+        table.add_row(
+            _points(reason.points if reason.points else None), Text(join_visible_lines((reason.zh, reason.en)))
+        )
     if len(reasons) > _MOST_REASONS:
         table.add_row("", Text(f"另有 {len(reasons) - _MOST_REASONS} 项 more", style="dim"))
     return table

@@ -4,7 +4,7 @@ Domains, items and grades are data: they come from the dictionary given at impor
 they describe.
 """
 
-from lab.bureau.data.catalogue.dictionary import Item, items_for, read_dictionary
-from lab.bureau.data.catalogue.repository import find_items, keep_items
+from lab.bureau.data.catalogue.dictionary import CatalogueItem, describe_columns, read_dictionary
+from lab.bureau.data.catalogue.repository import load_items, save_items
 
-__all__ = ["Item", "find_items", "items_for", "keep_items", "read_dictionary"]
+__all__ = ["CatalogueItem", "describe_columns", "load_items", "read_dictionary", "save_items"]

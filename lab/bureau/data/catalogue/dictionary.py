@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from lab.terms.errors import InvalidInput, NotFound
-from lab.terms.text.visible_line import check_line
+from lab.terms.text.visible_line import check_visible_line
 from models.shared.dimensions import DEFAULT_DIMENSION
-from models.shared.features import FeatureWords, read_words
+from models.shared.features import FeatureDescription, parse_feature_descriptions
 
 UNDESCRIBED = "undescribed"
 _CODE = re.compile(r"[^\s\x00-\x1f]{1,100}")
@@ -22,7 +22,7 @@ _MAX_BYTES = 4_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class CatalogueItem:
     """One catalogue item: a column of a register and its words."""
 
     column: str
@@ -35,32 +35,34 @@ class Item:
     described: bool
 
     @property
-    def words(self) -> FeatureWords:
+    def as_feature_words(self) -> FeatureDescription:
         """The item as a model's training takes it."""
-        return FeatureWords(
+        return FeatureDescription(
             item=self.code, zh=self.zh, en=self.en, dimension=self.dimension, domain=self.domain, grade=self.grade
         )
 
 
-def read_dictionary(path: Path) -> dict[str, FeatureWords]:
+def read_dictionary(path: Path) -> dict[str, FeatureDescription]:
     """Read a dictionary file; raises ``NotFound`` or ``InvalidInput`` naming what does not fit."""
     if not path.is_file():
         raise NotFound(f"Wanted a dictionary in file {path.name}; there is no such file.", next_step="check the path")
     if path.stat().st_size > _MAX_BYTES:
         raise InvalidInput(f"Wanted a dictionary of at most {_MAX_BYTES} bytes.", next_step="check the file")
     try:
-        found = read_words(tomllib.loads(path.read_text(encoding="utf-8-sig")))
+        found = parse_feature_descriptions(tomllib.loads(path.read_text(encoding="utf-8-sig")))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError):
         raise InvalidInput(
             f"Wanted {path.name} to be TOML in UTF-8; it is not.", next_step="write [items.<column>] tables"
         ) from None
     for word in found.values():
         for text in (word.item, word.zh, word.en, word.domain, word.grade):
-            check_line(text, "a word of the dictionary", least=0)
+            check_visible_line(text, "a word of the dictionary", least=0)
     return found
 
 
-def items_for(register: str, columns: Sequence[str], words: Mapping[str, FeatureWords]) -> tuple[Item, ...]:
+def describe_columns(
+    register: str, columns: Sequence[str], words: Mapping[str, FeatureDescription]
+) -> tuple[CatalogueItem, ...]:
     """One item for each column, in order.
 
     A column that the dictionary leaves out gets an automatic item. Its code and words carry its place and not its name,
@@ -72,9 +74,9 @@ def items_for(register: str, columns: Sequence[str], words: Mapping[str, Feature
         word = words.get(column)
         if word is None:
             code, zh, en = f"{register}.{place:03d}", f"登记项{place:03d}", f"register item {place:03d}"
-            word = FeatureWords(item=code, zh=zh, en=en, domain=UNDESCRIBED, grade=UNDESCRIBED)
+            word = FeatureDescription(item=code, zh=zh, en=en, domain=UNDESCRIBED, grade=UNDESCRIBED)
         items.append(
-            Item(
+            CatalogueItem(
                 column=column,
                 code=word.item or f"{register}.{place:03d}",
                 zh=word.zh or word.en or f"登记项{place:03d}",

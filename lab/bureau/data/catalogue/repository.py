@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.data.catalogue.dictionary import Item
-from lab.bureau.store.tables import ItemRow
+from lab.bureau.data.catalogue.dictionary import CatalogueItem
+from lab.bureau.store.tables import CatalogueItemRow
 
 
-def keep_items(session: Session, register: str, version: int, items: Sequence[Item]) -> None:
+def save_items(session: Session, register: str, version: int, items: Sequence[CatalogueItem]) -> None:
     """Keep the items of a register version; part of the import's transaction."""
     for item in items:
         session.add(
-            ItemRow(
+            CatalogueItemRow(
                 register=register,
                 version=version,
                 column=item.column,
@@ -31,11 +31,13 @@ def keep_items(session: Session, register: str, version: int, items: Sequence[It
     session.flush()
 
 
-def find_items(session: Session, register: str, version: int) -> dict[str, Item]:
+def load_items(session: Session, register: str, version: int) -> dict[str, CatalogueItem]:
     """The items of a register version by column."""
-    rows = session.scalars(select(ItemRow).where(ItemRow.register == register, ItemRow.version == version))
+    rows = session.scalars(
+        select(CatalogueItemRow).where(CatalogueItemRow.register == register, CatalogueItemRow.version == version)
+    )
     return {
-        row.column: Item(
+        row.column: CatalogueItem(
             row.column, row.code, row.zh, row.en, row.dimension, row.domain, row.grade, described=row.described
         )
         for row in rows

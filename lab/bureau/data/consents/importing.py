@@ -22,14 +22,19 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome, write_private
 from lab.bureau.data.consents import repository
-from lab.bureau.data.consents.row_validation import Fault, Given, hash_pair, sort_rows
-from lab.bureau.key_management.pseudonyms import Pseudonyms, keys_in_use
+from lab.bureau.data.consents.row_validation import (
+    ConsentRejectionReason,
+    ParsedConsent,
+    hash_key_and_signature,
+    validate_rows,
+)
+from lab.bureau.key_management.pseudonyms import Pseudonymiser, count_pseudonym_keys
 from lab.bureau.ledger import Fact, record
-from lab.bureau.store import Store
+from lab.bureau.store import Database
 from lab.bureau.store.tables import BankRow
 from lab.tables.spreadsheet_csv import write_csv
-from lab.tables.table_reader import digest_of, read_table
-from lab.terms.consent import SCHEMA, written
+from lab.tables.table_reader import hash_file, read_table
+from lab.terms.consent import SCHEMA, format_consent_time
 from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import IdKind
 from lab.terms.progress import Progress
@@ -40,40 +45,40 @@ MAX_BYTES = 128 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ConsentImport:
     """What an import did. ``duplicates``: held already, or twice in the file; ``aside``: row number and reason."""
 
     rows: int
     imported: int
     duplicates: int
     signed: int
-    aside: tuple[tuple[int, str], ...]
-    reasons: Mapping[str, int]
-    rejected: Path | None
+    set_aside_rows: tuple[tuple[int, str], ...]
+    rejection_counts: Mapping[str, int]
+    rejected_file: Path | None
     file_sha256: str
     encoding: str
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept:
+class _PreparedConsent:
     """A good row and the values that the table is to hold of it."""
 
-    given: Given
+    given: ParsedConsent
     values: dict[str, Any]
 
 
 def import_consents(
-    store: Store,
+    store: Database,
     home: BureauHome,
-    keys: Pseudonyms,
+    keys: Pseudonymiser,
     source: Path,
     *,
     id_kind: IdKind,
     by: str,
     now: datetime,
     progress: Progress,
-) -> Imported:
+) -> ConsentImport:
     """Import a consent file; the same file again adds nothing.
 
     Row numbers and reasons of what was set aside go to ``consents/HASH.rejected.csv``, keys and signatures of
@@ -86,22 +91,22 @@ def import_consents(
             f"Wanted at most {MAX_ROWS:,} rows in one file of consents; found {table.rows:,}.",
             next_step="split the file",
         )
-    file_sha256 = digest_of(source)
-    with store.read() as session:
-        banks, number = _banks(session), keys_in_use(session)
+    file_sha256 = hash_file(source)
+    with store.begin_read() as session:
+        banks, number = _banks(session), count_pseudonym_keys(session)
     with progress.stage("import", 2 * table.rows) as stage:
-        good, aside = sort_rows(table, id_kind, banks, now, stage)
+        good, aside = validate_rows(table, id_kind, banks, now, stage)
         kept = _values(good, keys.pseudonyms(_codes(good), number), file_sha256, now)
         stage.advance(max(0, table.rows - len(good)))
         with store.begin() as session:
-            present = keys_in_use(session)
+            present = count_pseudonym_keys(session)
             if present != number:  # pseudonyms were rotated meanwhile
                 kept = _values(good, keys.pseudonyms(_codes(good), present), file_sha256, now)
-            counter = repository.lock_changes(session)
+            counter = repository.lock_change_counter(session)
             added, duplicates, late = _new(session, kept)
             _keep_signatures(home, file_sha256, added)
             aside = sorted([*aside, *late])
-            repository.add(session, [one.values for one in added])
+            repository.insert_consents(session, [one.values for one in added])
             counter.changes += 1 if added else 0
             session.flush()
             rejected = _reject(home, file_sha256, aside)
@@ -114,21 +119,21 @@ def import_consents(
             }
             record(session, "consent.imported", None, facts, by=by)
         stage.advance(table.rows)
-    return Imported(
+    return ConsentImport(
         rows=table.rows,
         imported=len(added),
         duplicates=duplicates,
         signed=sum(bool(one.given.signature) for one in added),
-        aside=tuple(aside),
-        reasons=dict(Counter(reason for _, reason in aside)),
-        rejected=rejected,
+        set_aside_rows=tuple(aside),
+        rejection_counts=dict(Counter(reason for _, reason in aside)),
+        rejected_file=rejected,
         file_sha256=file_sha256,
         encoding=table.encoding,
         warnings=table.warnings,
     )
 
 
-def signature_in(home: BureauHome, file_sha256: str, signature_sha256: str) -> tuple[str, str] | None:
+def find_signature(home: BureauHome, file_sha256: str, signature_sha256: str) -> tuple[str, str] | None:
     """Public key and signature by their hash, from the file that an import left; None if they are not there."""
     return _signatures(home, file_sha256).get(signature_sha256)
 
@@ -136,7 +141,7 @@ def signature_in(home: BureauHome, file_sha256: str, signature_sha256: str) -> t
 def consent_id(values: Mapping[str, Any]) -> str:
     """The id of a consent with these column values: a hash over all that makes it this one, its pseudonym included."""
     evidence = json.loads(values["evidence"])
-    begin, end = written(values["starts"]), written(values["expires"])
+    begin, end = format_consent_time(values["starts"]), format_consent_time(values["expires"])
     given = [evidence.get("reference", ""), evidence.get("signature_sha256", "")]
     canonical = [SCHEMA, values["enterprise"], values["bank_id"], values["purpose"], begin, end, *given]
     return hashlib.sha256(rfc8785.dumps(canonical)).hexdigest()
@@ -147,15 +152,20 @@ def _banks(session: Session) -> dict[str, tuple[str, str]]:
     return {key: (bank_id, name) for bank_id, name in rows for key in (name, bank_id)}
 
 
-def _codes(good: Sequence[Given]) -> list[str]:
+def _codes(good: Sequence[ParsedConsent]) -> list[str]:
     return [given.consent.code for given in good]
 
 
-def _values(good: Sequence[Given], pseudonyms: Sequence[str], file_sha256: str, now: datetime) -> list[_Kept]:
-    return [_Kept(given, _row(given, name, file_sha256, now)) for given, name in zip(good, pseudonyms, strict=True)]
+def _values(
+    good: Sequence[ParsedConsent], pseudonyms: Sequence[str], file_sha256: str, now: datetime
+) -> list[_PreparedConsent]:
+    return [
+        _PreparedConsent(given, _row(given, name, file_sha256, now))
+        for given, name in zip(good, pseudonyms, strict=True)
+    ]
 
 
-def _row(given: Given, enterprise: str, file_sha256: str, now: datetime) -> dict[str, Any]:
+def _row(given: ParsedConsent, enterprise: str, file_sha256: str, now: datetime) -> dict[str, Any]:
     consent, signed = given.consent, given.signature_sha256
     evidence = {"reference": given.reference} if given.reference else {}
     evidence |= {"signature_sha256": signed} if signed else {}
@@ -173,14 +183,16 @@ def _row(given: Given, enterprise: str, file_sha256: str, now: datetime) -> dict
     return values | {"id": consent_id(values)}
 
 
-def _new(session: Session, kept: Sequence[_Kept]) -> tuple[list[_Kept], int, list[tuple[int, str]]]:
+def _new(
+    session: Session, kept: Sequence[_PreparedConsent]
+) -> tuple[list[_PreparedConsent], int, list[tuple[int, str]]]:
     """What is to be added, how many rows are held already, and those that a withdrawal has overtaken.
 
     An authorisation from before the enterprise withdrew does not count, also when it is found later.
     """
-    seen = repository.held_ids(session, [one.values["id"] for one in kept])
+    seen = repository.existing_ids(session, [one.values["id"] for one in kept])
     withdrawals = repository.last_withdrawals(session, (one.values["enterprise"] for one in kept))
-    added: list[_Kept] = []
+    added: list[_PreparedConsent] = []
     late: list[tuple[int, str]] = []
     duplicates = 0
     for one in kept:
@@ -191,13 +203,13 @@ def _new(session: Session, kept: Sequence[_Kept]) -> tuple[list[_Kept], int, lis
             continue
         seen.add(values["id"])
         if last is not None and values["starts"] < last:
-            late.append((one.given.row, Fault.WITHDRAWN.value))
+            late.append((one.given.row, ConsentRejectionReason.WITHDRAWN.value))
         else:
             added.append(one)
     return added, duplicates, late
 
 
-def _keep_signatures(home: BureauHome, file_sha256: str, added: Sequence[_Kept]) -> None:
+def _keep_signatures(home: BureauHome, file_sha256: str, added: Sequence[_PreparedConsent]) -> None:
     """Called under the lock of changes, so that two imports of one file add to what the first of them wrote."""
     signed = [one.given for one in added if one.given.signature]
     fresh = {given.signature_sha256: (given.public_key, given.signature) for given in signed}
@@ -214,7 +226,7 @@ def _signatures(home: BureauHome, file_sha256: str) -> dict[str, tuple[str, str]
     with path.open(encoding="ascii") as lines:
         pairs = [(key, signature) for _, key, signature in map(json.loads, lines)]
     # What stands first in a line was once the consent's id, which changes with its pseudonym.
-    return {hash_pair(*pair): pair for pair in pairs}
+    return {hash_key_and_signature(*pair): pair for pair in pairs}
 
 
 def _signature_file(home: BureauHome, file_sha256: str) -> Path:

@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, and_, case, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from lab.bureau.ledger import record
-from lab.bureau.store.tables import BankRow, ConsentChangeRow, ConsentRow
+from lab.bureau.store.tables import BankRow, ConsentChangeCounterRow, ConsentRow
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import NotFound
 
@@ -25,7 +25,7 @@ _AT_ONCE = 5_000  # values in one list of a query; SQLite takes 32,766
 
 
 @dataclass(frozen=True, slots=True)
-class Withdrawn:
+class ConsentWithdrawal:
     """What a withdrawal did."""
 
     enterprises: int
@@ -34,7 +34,7 @@ class Withdrawn:
 
 
 @dataclass(frozen=True, slots=True)
-class Tally:
+class ConsentSummary:
     """Consents to one bank for one purpose, counted at one moment. ``enterprises``: with one that counts now."""
 
     bank: str
@@ -42,13 +42,13 @@ class Tally:
     purpose: str
     enterprises: int
     active: int
-    to_come: int
-    over: int
+    upcoming: int
+    expired: int
     withdrawn: int
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class ConsentDetails:
     """One consent as it is shown to those who may ask. ``verifies``: its signature does; None if it bears none."""
 
     id: str
@@ -58,20 +58,20 @@ class Shown:
     expires: datetime
     state: str
     reference: str
-    verifies: bool | None
+    signature_valid: bool | None
     imported_at: datetime
     withdrawn_at: datetime | None
 
 
-def lock_changes(session: Session) -> ConsentChangeRow:
+def lock_change_counter(session: Session) -> ConsentChangeCounterRow:
     """The row that counts changes, locked; add one to ``changes`` when something changed."""
-    row = session.get(ConsentChangeRow, 1, with_for_update=True)
+    row = session.get(ConsentChangeCounterRow, 1, with_for_update=True)
     if row is None:
         raise RuntimeError("the store has no row that counts changes of consents")
     return row
 
 
-def find_bank(session: Session, named: str) -> BankRow:
+def resolve_bank_reference(session: Session, named: str) -> BankRow:
     """The bank of that id or name; raises ``NotFound``."""
     row = session.get(BankRow, named) or session.scalar(select(BankRow).where(BankRow.name == named))
     if row is None:
@@ -79,7 +79,7 @@ def find_bank(session: Session, named: str) -> BankRow:
     return row
 
 
-def held_ids(session: Session, ids: Sequence[str]) -> set[str]:
+def existing_ids(session: Session, ids: Sequence[str]) -> set[str]:
     """Those of ``ids`` that are held already."""
     found: set[str] = set()
     for part in _parts(ids):
@@ -101,7 +101,7 @@ def last_withdrawals(session: Session, enterprises: Iterable[str]) -> dict[tuple
     return found
 
 
-def add(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
+def insert_consents(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
     """Keep consents, given as column values."""
     for part in _parts(rows):
         session.execute(insert(ConsentRow.__table__), [dict(row) for row in part])  # type: ignore[arg-type]
@@ -116,13 +116,13 @@ def withdraw(
     reason: str,
     by: str,
     now: datetime,
-) -> Withdrawn:
+) -> ConsentWithdrawal:
     """Withdraw what these enterprises (by pseudonym) have given to a bank (None: all) for a purpose (None: all).
 
     Consents that have not begun are withdrawn too; those that ran out before stay as they are. Raises ``NotFound``.
     """
-    named = find_bank(session, bank) if bank is not None else None
-    counter = lock_changes(session)
+    named = resolve_bank_reference(session, bank) if bank is not None else None
+    counter = lock_change_counter(session)
     consents, concerned = 0, set()
     for part in _parts(sorted(set(enterprises))):
         open_now = [ConsentRow.enterprise.in_(part), ConsentRow.withdrawn_at.is_(None), ConsentRow.expires > now]
@@ -157,12 +157,12 @@ def withdraw(
         },
         by=by,
     )
-    return Withdrawn(len(concerned), consents)
+    return ConsentWithdrawal(len(concerned), consents)
 
 
-def note_expiry(session: Session, *, by: str, now: datetime) -> int:
+def record_expiry(session: Session, *, by: str, now: datetime) -> int:
     """Write down how many consents ran out since this was last asked; that number."""
-    counter = lock_changes(session)
+    counter = lock_change_counter(session)
     query = select(func.count()).where(ConsentRow.withdrawn_at.is_(None), ConsentRow.expires <= now)
     if counter.expiries_until is not None:
         if now <= counter.expiries_until:
@@ -176,7 +176,7 @@ def note_expiry(session: Session, *, by: str, now: datetime) -> int:
     return count
 
 
-def tally(session: Session, now: datetime) -> list[Tally]:
+def summarise_consents(session: Session, now: datetime) -> list[ConsentSummary]:
     """Consents counted by bank and purpose."""
     row, kept = ConsentRow, ConsentRow.withdrawn_at.is_(None)
     active = and_(kept, row.starts <= now, row.expires > now)
@@ -199,10 +199,10 @@ def tally(session: Session, now: datetime) -> list[Tally]:
         .group_by(BankRow.name, row.bank_id, row.purpose)
         .order_by(BankRow.name, row.purpose)
     )
-    return [Tally(*line) for line in session.execute(query)]
+    return [ConsentSummary(*line) for line in session.execute(query)]
 
 
-def of_enterprise(session: Session, enterprise: str) -> list[tuple[ConsentRow, str]]:
+def list_for_enterprise(session: Session, enterprise: str) -> list[tuple[ConsentRow, str]]:
     """The consents of one enterprise (by pseudonym) and the name of the bank of each, newest first."""
     query = (
         select(ConsentRow, BankRow.name)
@@ -213,7 +213,7 @@ def of_enterprise(session: Session, enterprise: str) -> list[tuple[ConsentRow, s
     return [(row, name) for row, name in session.execute(query)]
 
 
-def state_of(row: ConsentRow, now: datetime) -> str:
+def consent_state(row: ConsentRow, now: datetime) -> str:
     """``withdrawn``, ``to-come``, ``active`` or ``expired``."""
     if row.withdrawn_at is not None:
         return "withdrawn"
@@ -222,7 +222,7 @@ def state_of(row: ConsentRow, now: datetime) -> str:
     return "active" if now < row.expires else "expired"
 
 
-def evidence_of(row: ConsentRow) -> dict[str, str]:
+def consent_evidence(row: ConsentRow) -> dict[str, str]:
     """What shows that the consent was given: ``reference``; ``signature_sha256`` and the import's ``file``."""
     return {str(key): str(value) for key, value in json.loads(row.evidence).items()}
 

@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from lab.tables.table_reader import CsvTable
-from lab.terms.consent import COLUMNS, Consent, read_moment
+from lab.tables.table_reader import TextTable
+from lab.terms.consent import COLUMNS, Consent, parse_consent_time
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, Reason, normalise
-from lab.terms.progress import Stage
-from lab.terms.text.visible_line import is_line
+from lab.terms.identifiers import IdKind, RejectionReason, normalise_identifiers
+from lab.terms.progress import ProgressStage
+from lab.terms.text.visible_line import is_visible_line
 
 _NEEDED = ("code", "bank", "purpose", "starts", "expires")
 _STEP = 1_000  # rows between two steps of the progress bar
@@ -28,8 +28,10 @@ _BETWEEN = re.compile(r"[\W_]+")
 _CODE_LIKE = re.compile(r"(?=([0-9]{8}[0-9A-HJ-NPQRTUWXY]{10}))")
 
 
-class Fault(StrEnum):
-    """Why a row is set aside, beside the reasons that a code itself may give (``lab.terms.identifiers.Reason``)."""
+class ConsentRejectionReason(StrEnum):
+    """Why a row is set aside, beside the reasons that a code itself may give
+    (``lab.terms.identifiers.RejectionReason``).
+    """
 
     BANK = "bank"
     PURPOSE = "purpose"
@@ -53,31 +55,42 @@ class Fault(StrEnum):
         return _WORDS[self][1]
 
 
-_WORDS: dict[Fault, tuple[str, str]] = {
-    Fault.BANK: ("银行未在此登记", "no bank of that name or id is registered here"),
-    Fault.PURPOSE: ("用途不在编码表中", "the purpose is none of the coded ones"),
-    Fault.TIME: (
+_WORDS: dict[ConsentRejectionReason, tuple[str, str]] = {
+    ConsentRejectionReason.BANK: ("银行未在此登记", "no bank of that name or id is registered here"),
+    ConsentRejectionReason.PURPOSE: ("用途不在编码表中", "the purpose is none of the coded ones"),
+    ConsentRejectionReason.TIME: (
         "生效或失效不是日期，也不是带时区的时间",
         "starts or expires is no date and no time with offset",
     ),
-    Fault.TERM: ("失效不晚于生效", "expires is not after starts"),
-    Fault.OVER: ("授权期已过", "its term is over already"),
-    Fault.EVIDENCE: ("既无凭证编号，也无公钥和签名", "has neither evidence nor a public key with a signature"),
-    Fault.EVIDENCE_FORM: ("凭证、公钥或签名格式不符", "evidence, key or signature is not in its form"),
-    Fault.EVIDENCE_CODE: ("凭证编号中含有企业代码", "the evidence reference holds an enterprise's code"),
-    Fault.SIGNATURE: ("签名与授权内容不符", "the signature is not of this consent"),
-    Fault.WITHDRAWN: ("早于企业的撤回；需撤回之后的新授权", "starts before the enterprise withdrew; needs a newer one"),
+    ConsentRejectionReason.TERM: ("失效不晚于生效", "expires is not after starts"),
+    ConsentRejectionReason.OVER: ("授权期已过", "its term is over already"),
+    ConsentRejectionReason.EVIDENCE: (
+        "既无凭证编号，也无公钥和签名",
+        "has neither evidence nor a public key with a signature",
+    ),
+    ConsentRejectionReason.EVIDENCE_FORM: ("凭证、公钥或签名格式不符", "evidence, key or signature is not in its form"),
+    ConsentRejectionReason.EVIDENCE_CODE: (
+        "凭证编号中含有企业代码",
+        "the evidence reference holds an enterprise's code",
+    ),
+    ConsentRejectionReason.SIGNATURE: ("签名与授权内容不符", "the signature is not of this consent"),
+    ConsentRejectionReason.WITHDRAWN: (
+        "早于企业的撤回；需撤回之后的新授权",
+        "starts before the enterprise withdrew; needs a newer one",
+    ),
 }
 
 
-def words_of(reason: str) -> tuple[str, str]:
+def describe_reason(reason: str) -> tuple[str, str]:
     """A reason for setting a row aside in Chinese and English, whether the code gave it or the rest of the row."""
-    found: Fault | Reason = Fault(reason) if reason in _WORDS else Reason(reason)
+    found: ConsentRejectionReason | RejectionReason = (
+        ConsentRejectionReason(reason) if reason in _WORDS else RejectionReason(reason)
+    )
     return found.zh, found.en
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class ParsedConsent:
     """A good row: its number, the consent, the bank's id, and what shows that the enterprise gave it."""
 
     row: int
@@ -91,17 +104,17 @@ class Given:
     def signature_sha256(self) -> str:
         """Hash of key and signature, or nothing. In the database the two themselves would betray the code: who holds
         them can try every code there is until the signature fits."""
-        return hash_pair(self.public_key, self.signature) if self.signature else ""
+        return hash_key_and_signature(self.public_key, self.signature) if self.signature else ""
 
 
-def hash_pair(public_key: str, signature: str) -> str:
+def hash_key_and_signature(public_key: str, signature: str) -> str:
     """What the database keeps of an enterprise's key and signature."""
     return hashlib.sha256(bytes.fromhex(public_key + signature)).hexdigest()
 
 
-def sort_rows(
-    table: CsvTable, id_kind: IdKind, banks: Mapping[str, tuple[str, str]], now: datetime, stage: Stage
-) -> tuple[list[Given], list[tuple[int, str]]]:
+def validate_rows(
+    table: TextTable, id_kind: IdKind, banks: Mapping[str, tuple[str, str]], now: datetime, stage: ProgressStage
+) -> tuple[list[ParsedConsent], list[tuple[int, str]]]:
     """Good rows, and row number and reason of the others, both in the order of the file.
 
     ``banks``: id and name of each bank, by its id and by its name. Raises ``InvalidInput`` for another header.
@@ -111,16 +124,16 @@ def sort_rows(
         table.frame[name].to_list() if name in table.frame.columns else [None] * table.frame.height
         for name, _, _ in COLUMNS
     ]
-    normal = normalise(columns[0], id_kind)
-    good: list[Given] = []
-    aside = [(line.row, str(line.reason)) for line in table.set_aside]
-    cells = zip(table.numbers.tolist(), normal.codes, normal.reasons, *columns[1:], strict=True)
+    normal = normalise_identifiers(columns[0], id_kind)
+    good: list[ParsedConsent] = []
+    aside = [(line.row, str(line.reason)) for line in table.rejected]
+    cells = zip(table.row_numbers.tolist(), normal.codes, normal.reasons, *columns[1:], strict=True)
     for position, (row, code, reason, *rest) in enumerate(cells, 1):
         if code is None:
             aside.append((row, str(reason)))
         else:
             found = _read(row, code, [(cell or "").strip() for cell in rest], banks, now)
-            if isinstance(found, Given):
+            if isinstance(found, ParsedConsent):
                 good.append(found)
             else:
                 aside.append((row, found.value))
@@ -144,44 +157,48 @@ def _check_header(found: list[str]) -> None:
         )
 
 
-def _read(row: int, code: str, cells: list[str], banks: Mapping[str, tuple[str, str]], now: datetime) -> Given | Fault:
+def _read(
+    row: int, code: str, cells: list[str], banks: Mapping[str, tuple[str, str]], now: datetime
+) -> ParsedConsent | ConsentRejectionReason:
     bank, purpose, starts, expires, reference, public_key, signature = cells
     if bank not in banks:
-        return Fault.BANK
+        return ConsentRejectionReason.BANK
     if purpose not in _PURPOSES:
-        return Fault.PURPOSE
-    begin, end = read_moment(starts), read_moment(expires)
+        return ConsentRejectionReason.PURPOSE
+    begin, end = parse_consent_time(starts), parse_consent_time(expires)
     if begin is None or end is None:
-        return Fault.TIME
+        return ConsentRejectionReason.TIME
     if end <= begin:
-        return Fault.TERM
+        return ConsentRejectionReason.TERM
     if end <= now:
-        return Fault.OVER
+        return ConsentRejectionReason.OVER
     bank_id, name = banks[bank]
-    given = Given(row, Consent(code, name, _PURPOSES[purpose], begin, end), bank_id, reference, public_key, signature)
+    given = ParsedConsent(
+        row, Consent(code, name, _PURPOSES[purpose], begin, end), bank_id, reference, public_key, signature
+    )
     return _fault_of_evidence(given) or given
 
 
-def _fault_of_evidence(given: Given) -> Fault | None:
+def _fault_of_evidence(given: ParsedConsent) -> ConsentRejectionReason | None:
     if not given.reference and not (given.public_key and given.signature):
-        return Fault.EVIDENCE
+        return ConsentRejectionReason.EVIDENCE
     if given.reference:
-        if len(given.reference) > _REFERENCE_CHARACTERS or not is_line(given.reference):
-            return Fault.EVIDENCE_FORM
-        if tells_a_code(given.reference, given.consent.code):
-            return Fault.EVIDENCE_CODE
+        if len(given.reference) > _REFERENCE_CHARACTERS or not is_visible_line(given.reference):
+            return ConsentRejectionReason.EVIDENCE_FORM
+        if contains_enterprise_code(given.reference, given.consent.code):
+            return ConsentRejectionReason.EVIDENCE_CODE
     if given.public_key or given.signature:
         if not _KEY.fullmatch(given.public_key) or not _SIGNATURE.fullmatch(given.signature):
-            return Fault.EVIDENCE_FORM
-        if not given.consent.bears(given.public_key, given.signature):
-            return Fault.SIGNATURE
+            return ConsentRejectionReason.EVIDENCE_FORM
+        if not given.consent.is_signed_by(given.public_key, given.signature):
+            return ConsentRejectionReason.SIGNATURE
     return None
 
 
-def tells_a_code(text: str, code: str) -> bool:
+def contains_enterprise_code(text: str, code: str) -> bool:
     """Whether a text that is kept as it is holds this enterprise's code, or any other that checks, however spaced."""
     plain = _BETWEEN.sub("", unicodedata.normalize("NFKC", text)).upper()
     own = _BETWEEN.sub("", code).upper()
     if len(own) >= _SHORTEST_TELLING and own in plain:
         return True
-    return any(normalise([found.group(1)], "uscc").accepted for found in _CODE_LIKE.finditer(plain))
+    return any(normalise_identifiers([found.group(1)], "uscc").accepted_count for found in _CODE_LIKE.finditer(plain))

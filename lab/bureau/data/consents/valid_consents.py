@@ -24,29 +24,29 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.consents import repository
-from lab.bureau.data.consents.importing import Imported, import_consents, signature_in
-from lab.bureau.data.consents.repository import Shown, Tally, Withdrawn
-from lab.bureau.data.consents.row_validation import tells_a_code
-from lab.bureau.data.register import Snapshot, Snapshots
+from lab.bureau.data.consents.importing import ConsentImport, find_signature, import_consents
+from lab.bureau.data.consents.repository import ConsentDetails, ConsentSummary, ConsentWithdrawal
+from lab.bureau.data.consents.row_validation import contains_enterprise_code
+from lab.bureau.data.register import Snapshot, SnapshotReader
 from lab.bureau.data.register.snapshot import ROW_GROUP
-from lab.bureau.key_management.pseudonyms import Pseudonyms, keys_in_use, pseudonyms_of
-from lab.bureau.store import Store
-from lab.bureau.store.tables import ConsentChangeRow, ConsentRow
+from lab.bureau.key_management.pseudonyms import Pseudonymiser, count_pseudonym_keys, current_pseudonyms
+from lab.bureau.store import Database
+from lab.bureau.store.tables import ConsentChangeCounterRow, ConsentRow
 from lab.terms.consent import Consent
 from lab.terms.contract.document import Contract, Purpose
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, normalise
+from lab.terms.identifiers import IdKind, normalise_identifiers
 from lab.terms.progress import SILENT, Progress
-from lab.terms.text.visible_line import check_line
+from lab.terms.text.visible_line import check_visible_line
 
-REASON_CHARACTERS = 500
+MAX_REASON_CHARACTERS = 500
 _INCOMING, _A_DAY = ".incoming-", 86_400
 _SNAPSHOTS_IN_MEMORY = 2
 _ANSWERS_IN_MEMORY = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Admitted:
+class ConsentingRows:
     """Register rows whose enterprises agree, int64 ascending; ``digest`` names them and their register version."""
 
     digest: str
@@ -54,29 +54,34 @@ class Admitted:
 
 
 @dataclass(frozen=True, slots=True)
-class _Answer:
+class _CachedConsentingRows:
     """What was worked out, from how many changes, and from when until when it holds."""
 
     changes: int
     since: datetime
     until: datetime | None
-    admitted: Admitted
+    rows: ConsentingRows
 
 
-class Consents:
+class ConsentService:
     """The room's door. Safe to use from several threads."""
 
     def __init__(
-        self, store: Store, home: BureauHome, keys: Pseudonyms, snapshots: Snapshots, clock: Callable[[], datetime]
+        self,
+        store: Database,
+        home: BureauHome,
+        keys: Pseudonymiser,
+        snapshots: SnapshotReader,
+        clock: Callable[[], datetime],
     ) -> None:
         self._store, self._home, self._keys, self._snapshots, self._now = store, home, keys, snapshots, clock
         self._lock = threading.Lock()
         self._pseudonyms: dict[tuple[str, int], NDArray[np.bytes_]] = {}
-        self._answers: dict[tuple[str, str, str], _Answer] = {}
+        self._answers: dict[tuple[str, str, str], _CachedConsentingRows] = {}
 
-    def admitted(
+    def consenting_rows(
         self, session: Session, snapshot: Snapshot, contract: Contract, bank_id: str, now: datetime
-    ) -> Admitted | None:
+    ) -> ConsentingRows | None:
         """The rows that the contract may touch at ``now``, or None if it does not require consent.
 
         A row is admitted if its enterprise has a consent to this bank for the contract's purpose that has begun, has
@@ -84,7 +89,7 @@ class Consents:
         """
         if not contract.consent.required:
             return None
-        changes = session.scalar(select(ConsentChangeRow.changes).where(ConsentChangeRow.id == 1)) or 0
+        changes = session.scalar(select(ConsentChangeCounterRow.changes).where(ConsentChangeCounterRow.id == 1)) or 0
         key = (snapshot.sha256, bank_id, contract.purpose.value)
         with self._lock:
             kept = self._answers.get(key)
@@ -92,9 +97,11 @@ class Consents:
                 kept = self._work_out(session, snapshot, bank_id, contract.purpose, changes, now)
                 _make_room(self._answers, _ANSWERS_IN_MEMORY)
                 self._answers[key] = kept
-            return kept.admitted
+            return kept.rows
 
-    def import_file(self, source: Path, *, by: str, id_kind: IdKind = "uscc", progress: Progress = SILENT) -> Imported:
+    def import_file(
+        self, source: Path, *, by: str, id_kind: IdKind = "uscc", progress: Progress = SILENT
+    ) -> ConsentImport:
         """Import a file of consents (``lab.terms.consent.COLUMNS``); raises ``InvalidInput``."""
         return import_consents(
             self._store, self._home, self._keys, source, id_kind=id_kind, by=by, now=self._now(), progress=progress
@@ -109,26 +116,26 @@ class Consents:
         bank: str | None = None,
         purpose: Purpose | None = None,
         id_kind: IdKind = "uscc",
-    ) -> Withdrawn:
+    ) -> ConsentWithdrawal:
         """Withdraw the consents of these enterprises to a bank (id or name; None: all) for a purpose (None: all).
 
         From the end of this call on nothing of theirs is matched or scored under them. Raises ``InvalidInput`` for a
         code that is none and for a reason that is empty, too long or holds a code; ``NotFound`` for an unknown bank.
         """
         wanted = _normal(codes, id_kind)
-        check_line(reason, "a reason, which goes into the ledger,", longest=REASON_CHARACTERS)
-        if any(tells_a_code(reason, code) for code in wanted):
+        check_visible_line(reason, "a reason, which goes into the ledger,", longest=MAX_REASON_CHARACTERS)
+        if any(contains_enterprise_code(reason, code) for code in wanted):
             raise InvalidInput(
                 "The reason holds an enterprise's code, which has no place in the ledger.", next_step="check --reason"
             )
         with self._store.begin() as session:
-            pseudonyms = pseudonyms_of(session, self._keys, wanted)
+            pseudonyms = current_pseudonyms(session, self._keys, wanted)
             return repository.withdraw(
                 session, pseudonyms, bank=bank, purpose=purpose, reason=reason, by=by, now=self._now()
             )
 
     @contextmanager
-    def inbox(self) -> Iterator[Path]:
+    def incoming_file(self) -> Iterator[Path]:
         """Where to write a file of consents that is coming in: private, in the bureau's folder, gone after the block.
 
         What a service that was killed left behind is removed by the next one to come in a day later.
@@ -143,58 +150,60 @@ class Consents:
             path.touch(mode=0o600)
             yield path
 
-    def note_expiry(self, *, by: str = "bureau") -> int:
+    def record_expiry(self, *, by: str = "bureau") -> int:
         """Write into the ledger how many consents ran out since it was last asked; that number."""
         with self._store.begin() as session:
-            return repository.note_expiry(session, by=by, now=self._now())
+            return repository.record_expiry(session, by=by, now=self._now())
 
-    def summary(self) -> list[Tally]:
+    def summary(self) -> list[ConsentSummary]:
         """Consents counted by bank and purpose, as they stand now."""
-        with self._store.read() as session:
-            return repository.tally(session, self._now())
+        with self._store.begin_read() as session:
+            return repository.summarise_consents(session, self._now())
 
-    def of_enterprise(self, code: str, *, id_kind: IdKind = "uscc") -> list[Shown]:
+    def list_for_enterprise(self, code: str, *, id_kind: IdKind = "uscc") -> list[ConsentDetails]:
         """All consents of one enterprise, newest first; signatures are verified again. Raises ``InvalidInput``."""
         (wanted,) = _normal([code], id_kind)
-        with self._store.read() as session:
-            (pseudonym,) = pseudonyms_of(session, self._keys, [wanted])
-            return [self._show(row, bank, wanted) for row, bank in repository.of_enterprise(session, pseudonym)]
+        with self._store.begin_read() as session:
+            (pseudonym,) = current_pseudonyms(session, self._keys, [wanted])
+            return [self._show(row, bank, wanted) for row, bank in repository.list_for_enterprise(session, pseudonym)]
 
-    def _show(self, row: ConsentRow, bank: str, code: str) -> Shown:
-        evidence = repository.evidence_of(row)
+    def _show(self, row: ConsentRow, bank: str, code: str) -> ConsentDetails:
+        evidence = repository.consent_evidence(row)
         verifies: bool | None = None
         if "signature_sha256" in evidence:
-            pair = signature_in(self._home, evidence["file"], evidence["signature_sha256"])
+            pair = find_signature(self._home, evidence["file"], evidence["signature_sha256"])
             consent = Consent(code, bank, Purpose(row.purpose), row.starts, row.expires)
-            verifies = pair is not None and consent.bears(*pair)
-        return Shown(
+            verifies = pair is not None and consent.is_signed_by(*pair)
+        return ConsentDetails(
             id=row.id,
             bank=bank,
             purpose=row.purpose,
             starts=row.starts,
             expires=row.expires,
-            state=repository.state_of(row, self._now()),
+            state=repository.consent_state(row, self._now()),
             reference=evidence.get("reference", ""),
-            verifies=verifies,
+            signature_valid=verifies,
             imported_at=row.imported_at,
             withdrawn_at=row.withdrawn_at,
         )
 
     def _work_out(
         self, session: Session, snapshot: Snapshot, bank_id: str, purpose: Purpose, changes: int, now: datetime
-    ) -> _Answer:
+    ) -> _CachedConsentingRows:
         row = ConsentRow
         given = (row.bank_id == bank_id, row.purpose == purpose.value, row.withdrawn_at.is_(None))
         agreed = session.scalars(select(row.enterprise).where(*given, row.starts <= now, row.expires > now).distinct())
-        rows = _rows_among(self._pseudonyms_of(snapshot, keys_in_use(session)), np.array(sorted(agreed), dtype="S32"))
+        rows = _rows_among(
+            self._pseudonyms_of(snapshot, count_pseudonym_keys(session)), np.array(sorted(agreed), dtype="S32")
+        )
         past = [session.scalar(select(func.max(at)).where(*given, at <= now)) for at in (row.starts, row.expires)]
         ahead = [session.scalar(select(func.min(at)).where(*given, at > now)) for at in (row.starts, row.expires)]
         digest = hashlib.sha256(bytes.fromhex(snapshot.sha256) + rows.astype("<i8").tobytes()).hexdigest()
-        return _Answer(
+        return _CachedConsentingRows(
             changes,
             max((at for at in past if at is not None), default=now),
             min((at for at in ahead if at is not None), default=None),
-            Admitted(digest, rows),
+            ConsentingRows(digest, rows),
         )
 
     def _pseudonyms_of(self, snapshot: Snapshot, keys: int) -> NDArray[np.bytes_]:
@@ -219,12 +228,12 @@ def _rows_among(pseudonyms: NDArray[np.bytes_], standing: NDArray[np.bytes_]) ->
     return np.concatenate(found)
 
 
-def _holds(answer: _Answer, changes: int, now: datetime) -> bool:
+def _holds(answer: _CachedConsentingRows, changes: int, now: datetime) -> bool:
     return answer.changes == changes and answer.since <= now and (answer.until is None or now < answer.until)
 
 
 def _normal(codes: Sequence[str], id_kind: IdKind) -> list[str]:
-    normal = normalise(codes, id_kind)
+    normal = normalise_identifiers(codes, id_kind)
     good = [code for code in normal.codes if code is not None]
     if not codes or len(good) < len(codes):
         raise InvalidInput(

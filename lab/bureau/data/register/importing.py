@@ -21,44 +21,51 @@ import polars as pl
 from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 
-from lab.bureau.configuration.home import BureauHome, alone_in, place_private
-from lab.bureau.data.catalogue import Item, items_for, keep_items
-from lab.bureau.data.register.external_sort import Runs
-from lab.bureau.data.register.row_validation import CODE, ROW, choose_columns, judge, settle, told
+from lab.bureau.configuration.home import BureauHome, lock_folder, move_private_file
+from lab.bureau.data.catalogue import CatalogueItem, describe_columns, save_items
+from lab.bureau.data.register.external_sort import ExternalSort
+from lab.bureau.data.register.row_validation import (
+    CODE,
+    ROW,
+    choose_columns,
+    label_rejected_rows,
+    separate_duplicates,
+    validate_identifiers,
+)
 from lab.bureau.data.register.snapshot import ROW_GROUP
-from lab.bureau.ledger import LOCAL, Fact, record
-from lab.bureau.store import Store
+from lab.bureau.ledger import LOCAL_ACTOR, Fact, record
+from lab.bureau.store import Database
 from lab.bureau.store.tables import RegisterRow
 from lab.tables.spreadsheet_csv import write_csv
-from lab.tables.table_reader import TableFile, digest_of, open_table
+from lab.tables.table_reader import TableFile, hash_file, open_table
 from lab.terms.errors import Conflict, InvalidInput
 from lab.terms.identifiers import IdKind
 from lab.terms.progress import SILENT, Progress
-from models.shared.features import FeatureWords
+from models.shared.features import FeatureDescription
 
 MAX_BYTES = 1 << 36  # 64 GiB: some hundred million rows, or tens of millions with a hundred items each
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class RegisterImport:
     """What an import did. ``reasons``: rows set aside by kind of reason; ``rejected``: the file that lists them."""
 
     register: str
     version: int
     rows: int
     set_aside: int
-    reasons: Mapping[str, int]
+    rejection_counts: Mapping[str, int]
     columns: tuple[str, ...]
     undescribed: tuple[str, ...]
     encoding: str
     sha256: str
-    rejected: Path | None
+    rejected_file: Path | None
     warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Sorted:
+class _PreparedRegister:
     """A register on its way: the finished files, not under their names yet, and what is in them."""
 
     file: Path
@@ -73,7 +80,7 @@ class _Sorted:
 
 
 def import_register(
-    store: Store,
+    store: Database,
     home: BureauHome,
     source: Path,
     *,
@@ -81,9 +88,9 @@ def import_register(
     id_kind: IdKind,
     name: str = "main",
     columns: Sequence[str] = (),
-    words: Mapping[str, FeatureWords] | None = None,
+    words: Mapping[str, FeatureDescription] | None = None,
     progress: Progress = SILENT,
-) -> Imported:
+) -> RegisterImport:
     """Import a CSV or Parquet file as the next version of register ``name``.
 
     Bad and repeated rows are set aside with row number and reason in ``registers/NAME-VERSION.rejected.csv``. The rows,
@@ -98,19 +105,19 @@ def import_register(
     chosen = choose_columns(table.columns, id_column, columns)
     with _workshop(home, name) as folder:
         found = _sort(table, folder, id_column, id_kind, chosen, progress)
-        items = items_for(name, chosen, words or {})
+        items = describe_columns(name, chosen, words or {})
         row, rejected = _keep(store, home, name, (id_column, id_kind), found, items, source)
-    return Imported(
+    return RegisterImport(
         register=name,
         version=row.version,
         rows=row.rows,
         set_aside=row.set_aside,
-        reasons=dict(found.reasons),
+        rejection_counts=dict(found.reasons),
         columns=tuple(chosen),
         undescribed=tuple(item.column for item in items if not item.described),
         encoding=table.encoding,
         sha256=row.sha256,
-        rejected=rejected,
+        rejected_file=rejected,
         warnings=table.warnings(found.blank, found.reasons["ragged"]),
     )
 
@@ -118,7 +125,7 @@ def import_register(
 @contextmanager
 def _workshop(home: BureauHome, name: str) -> Iterator[Path]:
     """A folder for one import of a register at a time, empty at first and gone at last."""
-    with alone_in(home.path(f"registers/.{name}")) as place:
+    with lock_folder(home.path(f"registers/.{name}")) as place:
         for left in place.glob("import-*"):
             shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(dir=place, prefix="import-") as folder:
@@ -127,24 +134,24 @@ def _workshop(home: BureauHome, name: str) -> Iterator[Path]:
 
 def _sort(
     table: TableFile, folder: Path, id_column: str, id_kind: IdKind, columns: Sequence[str], progress: Progress
-) -> _Sorted:
+) -> _PreparedRegister:
     """Read the table, and write what is kept by identifier and what is not by row number."""
-    good, aside = Runs(folder, "good", CODE, ROW), Runs(folder, "aside", ROW)
+    good, aside = ExternalSort(folder, "good", CODE, ROW), ExternalSort(folder, "aside", ROW)
     reasons: Counter[str] = Counter()
     blank = read = 0
     with progress.stage("import", 3 * table.size) as stage:
-        for stretch in table.stretches():
-            kept, bad, why = judge(stretch, id_column, id_kind)
+        for stretch in table.chunks():
+            kept, bad, why = validate_identifiers(stretch, id_column, id_kind)
             good.add(kept)
             aside.add(bad)
             reasons += why
-            blank += stretch.blank
-            stage.advance(stretch.read - read)
-            read = stretch.read
+            blank += stretch.blank_lines
+            stage.advance(stretch.bytes_read - read)
+            read = stretch.bytes_read
         parts: list[Path] = []
         rows = 0
-        for kept in good.stretches():
-            first, later, why = settle(kept, columns)
+        for kept in good.read_in_order():
+            first, later, why = separate_duplicates(kept, columns)
             aside.add(later)
             reasons += why
             rows += first.height
@@ -163,27 +170,27 @@ def _sort(
         )
         rejected = _list(aside, folder / "rejected") if aside.rows else None
         stage.advance(table.size)
-    return _Sorted(folder / "register", rows, rejected, reasons, blank)
+    return _PreparedRegister(folder / "register", rows, rejected, reasons, blank)
 
 
-def _list(aside: Runs, path: Path) -> Path:
+def _list(aside: ExternalSort, path: Path) -> Path:
     """What was set aside, by row number, as CSV."""
     with path.open("wb") as file:
-        for number, stretch in enumerate(aside.stretches()):
-            write_csv(told(stretch), file, header=not number)
+        for number, stretch in enumerate(aside.read_in_order()):
+            write_csv(label_rejected_rows(stretch), file, header=not number)
     return path
 
 
 def _keep(
-    store: Store,
+    store: Database,
     home: BureauHome,
     name: str,
     identifier: tuple[str, IdKind],
-    found: _Sorted,
-    items: Sequence[Item],
+    found: _PreparedRegister,
+    items: Sequence[CatalogueItem],
     source: Path,
 ) -> tuple[RegisterRow, Path | None]:
-    sha256, source_sha256 = digest_of(found.file), digest_of(source)
+    sha256, source_sha256 = hash_file(found.file), hash_file(source)
     with store.begin() as session:
         newest = session.scalar(select(func.max(RegisterRow.version)).where(RegisterRow.name == name))
         version = (newest or 0) + 1
@@ -207,12 +214,12 @@ def _keep(
             session.flush()
         except IntegrityError:
             raise Conflict("Another import of this register ended just now.", next_step="import again") from None
-        keep_items(session, name, version, items)
-        place_private(found.file, home.path(file))
+        save_items(session, name, version, items)
+        move_private_file(found.file, home.path(file))
         rejected = None
         if found.rejected is not None:
             rejected = home.path(f"registers/{name}-{version}.rejected.csv")
-            place_private(found.rejected, rejected)
+            move_private_file(found.rejected, rejected)
         facts: dict[str, Fact] = {
             "register": name,
             "version": version,
@@ -222,5 +229,5 @@ def _keep(
             "sha256": sha256,
             "source_sha256": source_sha256,
         }
-        record(session, "register.imported", None, facts, by=LOCAL)
+        record(session, "register.imported", None, facts, by=LOCAL_ACTOR)
     return row, rejected

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from lab.tables.table_reader import CsvTable, Stretch
+from lab.tables.table_reader import TableChunk, TextTable
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, normalise
+from lab.terms.identifiers import IdKind, normalise_identifiers
 
 # Beside the file's own columns; a header's names are stripped, so none of them begins with a space.
 ROW, CODE, REASON = " row", " code", " reason"
 
 
 @dataclass(frozen=True, slots=True)
-class Sorted:
+class ValidatedRows:
     """``kept``: the identifier in normal form and the columns, all text. ``aside``: row number, reason, the cells."""
 
     kept: pl.DataFrame
-    aside: pl.DataFrame
+    set_aside: pl.DataFrame
     reasons: dict[str, int]
     """How many rows were set aside for each kind of reason."""
 
@@ -45,29 +45,31 @@ def choose_columns(found: Sequence[str], id_column: str, wanted: Sequence[str]) 
     return columns
 
 
-def sort_rows(table: CsvTable, id_column: str, id_kind: IdKind, columns: Sequence[str]) -> Sorted:
+def validate_rows(table: TextTable, id_column: str, id_kind: IdKind, columns: Sequence[str]) -> ValidatedRows:
     """Both steps on a whole table; the rows kept stay in the file's order."""
-    good, bad, reasons = judge(table, id_column, id_kind)
-    kept, later, more = settle(good.sort(CODE, ROW), columns)
-    return Sorted(
+    good, bad, reasons = validate_identifiers(table, id_column, id_kind)
+    kept, later, more = separate_duplicates(good.sort(CODE, ROW), columns)
+    return ValidatedRows(
         kept.sort(ROW).select(pl.col(CODE).alias(id_column), *columns),
-        told(pl.concat([bad, later]).sort(ROW)),
+        label_rejected_rows(pl.concat([bad, later]).sort(ROW)),
         dict(reasons + more),
     )
 
 
-def judge(stretch: Stretch, id_column: str, id_kind: IdKind) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
+def validate_identifiers(
+    stretch: TableChunk, id_column: str, id_kind: IdKind
+) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
     """The rows with a good identifier (row number, identifier in normal form, cells); those set aside (row number,
     reason, cells); how many for which reason. Rows are numbered as in the file (the header is row 1)."""
-    normal = normalise(stretch.frame[id_column].to_list(), id_kind)
+    normal = normalise_identifiers(stretch.frame[id_column].to_list(), id_kind)
     cells = stretch.frame.columns
     rows = stretch.frame.with_columns(
-        pl.Series(ROW, stretch.numbers, dtype=pl.Int64),
+        pl.Series(ROW, stretch.row_numbers, dtype=pl.Int64),
         pl.Series(CODE, normal.codes, dtype=pl.String),
         pl.Series(REASON, [None if reason is None else str(reason) for reason in normal.reasons], dtype=pl.String),
     )
     ragged = pl.DataFrame(
-        {ROW: [line.row for line in stretch.set_aside], REASON: [str(line.reason) for line in stretch.set_aside]},
+        {ROW: [line.row for line in stretch.rejected], REASON: [str(line.reason) for line in stretch.rejected]},
         schema={ROW: pl.Int64, REASON: pl.String},
     ).with_columns(pl.lit(None, dtype=pl.String).alias(column) for column in cells)
     good = rows.filter(pl.col(CODE).is_not_null()).select(ROW, CODE, *cells)
@@ -75,7 +77,7 @@ def judge(stretch: Stretch, id_column: str, id_kind: IdKind) -> tuple[pl.DataFra
     return good, bad, Counter(bad[REASON].to_list())
 
 
-def settle(good: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
+def separate_duplicates(good: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
     """The first row of each enterprise; the later ones, set aside; how many for which reason.
 
     ``good``: by identifier and row number, all rows of an enterprise together. A later row is said to repeat the first
@@ -96,7 +98,7 @@ def settle(good: pl.DataFrame, columns: Sequence[str]) -> tuple[pl.DataFrame, pl
     return good.filter(pl.Series(begins)), aside, Counter(words)
 
 
-def told(aside: pl.DataFrame) -> pl.DataFrame:
+def label_rejected_rows(aside: pl.DataFrame) -> pl.DataFrame:
     """Rows that were set aside under names that people may read, whatever columns the file has."""
     names = []
     for name in ("row", "reason"):

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.store.tables import RegisterRow
-from lab.tables.table_reader import digest_of
+from lab.tables.table_reader import hash_file
 from lab.terms.errors import InvalidInput, NotFound
 
 _KEPT_IN_MEMORY = 2
@@ -55,7 +55,7 @@ def list_snapshots(session: Session, name: str) -> list[Snapshot]:
     return [_snapshot(row) for row in session.scalars(query)]
 
 
-class Snapshots:
+class SnapshotReader:
     """Reads snapshots and keeps the last few in memory. Safe to use from several threads."""
 
     def __init__(self, home: BureauHome) -> None:
@@ -108,7 +108,7 @@ class Snapshots:
         if snapshot.sha256 in self._checked:
             return path
         try:
-            found = digest_of(path)
+            found = hash_file(path)
         except OSError:
             raise _unreadable(snapshot) from None
         if found != snapshot.sha256:

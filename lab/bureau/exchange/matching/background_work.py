@@ -15,38 +15,38 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from lab.terms.errors import Busy
-from lab.terms.progress import Progress, Stage
+from lab.terms.progress import Progress, ProgressStage
 
 Result = TypeVar("Result")
 _AT_ONCE, _LATEST = 1, 15
 """Seconds after which whoever waits should ask again, whatever is left to do."""
 
 
-class _Stopped(Exception):
+class _ServiceStopping(Exception):
     """The service is shutting down."""
 
 
-class Preparation:
+class BackgroundWork:
     """The background, with one worker: heavy work uses all cores by itself. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="preparation")
-        self._under_way: dict[Hashable, tuple[Future[Any], _Watch]] = {}
+        self._under_way: dict[Hashable, tuple[Future[Any], _BackgroundProgress]] = {}
         self._at_once: dict[Hashable, tuple[threading.Lock, int]] = {}
         self._stop = threading.Event()
 
-    def done(self, key: Hashable, quick: bool, work: Callable[[Progress], Result]) -> Result:
+    def get_result(self, key: Hashable, quick: bool, work: Callable[[Progress], Result]) -> Result:
         """What ``work`` gives: at once if it is ``quick``; else when it is done, and ``Busy`` until then.
 
         What the work raises is raised here, once, and the next to ask has it tried again.
         """
         if quick:
             with self._alone(key):
-                return work(_Watch(self._stop))
+                return work(_BackgroundProgress(self._stop))
         with self._lock:
             if key not in self._under_way:
-                watch = _Watch(self._stop)
+                watch = _BackgroundProgress(self._stop)
                 self._under_way[key] = (self._executor.submit(work, watch), watch)
             future, watch = self._under_way[key]
             if future.done():
@@ -83,7 +83,7 @@ class Preparation:
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
-class _Watch:
+class _BackgroundProgress:
     """A progress that tells how far the work is and when to ask again, and ends it when the service stops."""
 
     def __init__(self, stop: threading.Event) -> None:
@@ -92,14 +92,14 @@ class _Watch:
         self._name, self._total, self._done, self._begun = "", 1, 0, 0.0
 
     @contextmanager
-    def stage(self, name: str, total: int) -> Iterator[Stage]:
+    def stage(self, name: str, total: int) -> Iterator[ProgressStage]:
         self._name, self._total, self._done, self._begun = name, max(total, 1), 0, time.monotonic()
         self.begun = True
         yield self
 
     def advance(self, units: int = 1) -> None:
         if self._stop.is_set():
-            raise _Stopped
+            raise _ServiceStopping
         self._done += units
         self.told = f"{self._name}: {100 * self._done // self._total} %"
 

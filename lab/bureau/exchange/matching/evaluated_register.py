@@ -21,50 +21,50 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bureau.configuration.home import BureauHome, alone_in, sync_folder, write_private
-from lab.bureau.data.consents import Admitted
-from lab.bureau.data.register import Snapshot, Snapshots
+from lab.bureau.configuration.home import BureauHome, lock_folder, sync_folder, write_private
+from lab.bureau.data.consents import ConsentingRows
+from lab.bureau.data.register import Snapshot, SnapshotReader
 from lab.bureau.data.register.snapshot import list_snapshots
-from lab.bureau.exchange.matching.evaluation_reuse import Carried
-from lab.bureau.exchange.matching.row_selection import Extent, Use
+from lab.bureau.exchange.matching.evaluation_reuse import EarlierEvaluations
+from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
 from lab.bureau.key_management.keys import BureauKeys
-from lab.bureau.ledger import BUREAU, Fact, record
-from lab.bureau.store import Store
+from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
+from lab.bureau.store import Database
 from lab.terms.errors import Unreachable
 from lab.terms.progress import SILENT, Progress
-from protocols.compute_pool import Crew, CrewLost, SoloCrew
-from protocols.matching.bureau import SHARD, VALUE_BYTES, evaluate_register
+from protocols.compute_pool import ComputePool, ComputePoolError, SerialComputePool
+from protocols.matching.bureau import EVALUATION_BYTES, REGISTER_CHUNK_ROWS, evaluate_register
 
-VALUES = "values"
-ROOT = "evaluated/by-contract"
+EVALUATIONS_FILE = "values"
+EVALUATIONS_ROOT = "evaluated/by-contract"
 """Beside it a former version kept what it evaluated for all contracts alike (``remove_former``)."""
-_PARTIAL, _ROWS, _DONE = "partial", "rows", f"done-{SHARD}"
+_PARTIAL, _ROWS, _DONE = "partial", "rows", f"done-{REGISTER_CHUNK_ROWS}"
 _VERSIONS_KEPT = 3
 _KEPT_OF_A_VERSION = 4  # admitted rows change with each consent
-_ALONE = 2 * SHARD  # up to so many rows a crew's start would take longer than the work
+_ALONE = 2 * REGISTER_CHUNK_ROWS  # up to so many rows a crew's start would take longer than the work
 
 
 @dataclass(frozen=True, slots=True)
 class EvaluatedRegister:
     """One evaluated register: ``values`` uint8 [rows, 32], memory-mapped, in row order."""
 
-    use: Use
-    extent: Extent
+    key_scope: MatchingKeyScope
+    selection: RowSelection
     folder: Path
-    values: NDArray[np.uint8]
+    evaluations: NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class EvaluationSummary:
     """How an evaluated register came to be: rows in all, computed now, taken over, found from an interrupted run."""
 
     rows: int
     computed: int
-    carried: int
+    reused: int
     resumed: int
 
 
-class EvaluatedRegisters:
+class EvaluatedRegisterStore:
     """Evaluated registers on disk. Safe to use from several threads and processes.
 
     ``crew`` opens the crew that evaluates; it is asked for when there is much to do and closed afterwards.
@@ -72,28 +72,30 @@ class EvaluatedRegisters:
 
     def __init__(
         self,
-        store: Store,
+        store: Database,
         home: BureauHome,
         keys: BureauKeys,
-        snapshots: Snapshots,
-        crew: Callable[[], Crew] = SoloCrew,
+        snapshots: SnapshotReader,
+        crew: Callable[[], ComputePool] = SerialComputePool,
     ) -> None:
         self._store, self._home, self._keys, self._snapshots, self._crew = store, home, keys, snapshots, crew
 
-    def find(self, use: Use, extent: Extent) -> EvaluatedRegister | None:
+    def find(self, use: MatchingKeyScope, extent: RowSelection) -> EvaluatedRegister | None:
         """The evaluated register, or None if it is not made yet."""
         folder = self.folder(use, extent)
-        path = folder / VALUES
-        if not path.is_file() or path.stat().st_size != extent.count * VALUE_BYTES:
+        path = folder / EVALUATIONS_FILE
+        if not path.is_file() or path.stat().st_size != extent.count * EVALUATION_BYTES:
             return None
         return EvaluatedRegister(use, extent, folder, _mapped(path, extent.count))
 
-    def is_kept(self, use: Use, extent: Extent) -> bool:
+    def is_evaluated(self, use: MatchingKeyScope, extent: RowSelection) -> bool:
         """Whether it is evaluated already."""
         return self.find(use, extent) is not None
 
-    def register(self, use: Use, extent: Extent, progress: Progress = SILENT, *, by: str = BUREAU) -> EvaluatedRegister:
-        """The evaluated register, made now if it is not there. Raises ``Refused`` if the epoch has no key."""
+    def get_or_evaluate(
+        self, use: MatchingKeyScope, extent: RowSelection, progress: Progress = SILENT, *, by: str = BUREAU_ACTOR
+    ) -> EvaluatedRegister:
+        """The evaluated register, made now if it is not there. Raises ``NotAllowed`` if the epoch has no key."""
         found = self.find(use, extent)
         if found is None:
             self.evaluate(use, extent, progress, by=by)
@@ -104,23 +106,23 @@ class EvaluatedRegisters:
 
     def evaluate(
         self,
-        use: Use,
-        extent: Extent,
+        use: MatchingKeyScope,
+        extent: RowSelection,
         progress: Progress = SILENT,
         *,
-        crew: Crew | None = None,
-        by: str = BUREAU,
-    ) -> Evaluation | None:
+        crew: ComputePool | None = None,
+        by: str = BUREAU_ACTOR,
+    ) -> EvaluationSummary | None:
         """Make the evaluated register; None if it is there. Interrupted, it goes on after the shards that were kept.
 
         Raises ``Unreachable`` if the workers are lost; the shards they have done are kept.
         """
-        with alone_in(self.folder(use, extent)) as folder:
-            if self.is_kept(use, extent):
+        with lock_folder(self.folder(use, extent)) as folder:
+            if self.is_evaluated(use, extent):
                 return None
 
-            def work(key: bytes) -> Evaluation:
-                workers = crew or (SoloCrew() if extent.count <= _ALONE else self._crew())
+            def work(key: bytes) -> EvaluationSummary:
+                workers = crew or (SerialComputePool() if extent.count <= _ALONE else self._crew())
                 try:
                     return self._evaluate(folder, use, extent, key, workers, progress)
                 finally:
@@ -129,7 +131,7 @@ class EvaluatedRegisters:
 
             try:
                 done = self._keys.with_matching_key(use.engine, use.epoch, use.contract, use.operation, work)
-            except CrewLost as error:
+            except ComputePoolError as error:
                 raise Unreachable(
                     str(error), next_step="look at the workers, and begin again: it goes on where it was"
                 ) from None
@@ -137,49 +139,49 @@ class EvaluatedRegisters:
         self._prune(use, extent)
         return done
 
-    def forget(self, epoch: int) -> None:
+    def remove_epoch(self, epoch: int) -> None:
         """Remove everything that was made under the keys of ``epoch``: evaluated registers, set-ups, indexes."""
-        shutil.rmtree(self._home.path(f"{ROOT}/{epoch}"), ignore_errors=True)
+        shutil.rmtree(self._home.path(f"{EVALUATIONS_ROOT}/{epoch}"), ignore_errors=True)
 
-    def forget_contracts(self, over: Callable[[str], bool]) -> int:
+    def remove_contracts(self, over: Callable[[str], bool]) -> int:
         """Remove everything that was made for contracts that are ``over``; of how many contracts and epochs."""
-        found = [path for path in self._home.path(ROOT).glob("*/*/*") if over(path.name)]
+        found = [path for path in self._home.path(EVALUATIONS_ROOT).glob("*/*/*") if over(path.name)]
         for path in found:
             shutil.rmtree(path, ignore_errors=True)
         return len(found)
 
-    def remove_former(self) -> int:
+    def remove_legacy(self) -> int:
         """Remove what a former version evaluated under keys that all contracts shared; of how many epochs."""
-        found = [path for path in self._home.path("evaluated").glob("*") if path.name != Path(ROOT).name]
+        found = [path for path in self._home.path("evaluated").glob("*") if path.name != Path(EVALUATIONS_ROOT).name]
         for path in found:
             shutil.rmtree(path, ignore_errors=True)
         return len(found)
 
-    def folder(self, use: Use, extent: Extent) -> Path:
+    def folder(self, use: MatchingKeyScope, extent: RowSelection) -> Path:
         """Where the values of these rows under a key lie, and what is made of them."""
-        return self._versions(use, extent.snapshot) / extent.name
+        return self._versions(use, extent.snapshot) / extent.folder_name
 
-    def _versions(self, use: Use, snapshot: Snapshot) -> Path:
+    def _versions(self, use: MatchingKeyScope, snapshot: Snapshot) -> Path:
         """Of one register version: a folder for each choice of rows."""
-        base = self._home.path(f"{ROOT}/{use.epoch}/{use.engine}/{use.contract}/{use.operation}")
+        base = self._home.path(f"{EVALUATIONS_ROOT}/{use.epoch}/{use.engine}/{use.contract}/{use.operation}")
         return base / f"{snapshot.name}-{snapshot.version}-{snapshot.sha256[:12]}"
 
     def _evaluate(
         self,
         folder: Path,
-        use: Use,
-        extent: Extent,
+        use: MatchingKeyScope,
+        extent: RowSelection,
         key: bytes,
-        crew: Crew,
+        crew: ComputePool,
         progress: Progress,
-    ) -> Evaluation:
-        shards = -(-extent.count // SHARD)
-        if extent.admitted is not None:
-            write_private(folder / _ROWS, extent.admitted.rows.astype("<i8").tobytes())
+    ) -> EvaluationSummary:
+        shards = -(-extent.count // REGISTER_CHUNK_ROWS)
+        if extent.consenting is not None:
+            write_private(folder / _ROWS, extent.consenting.rows.astype("<i8").tobytes())
         data = os.open(folder / _PARTIAL, os.O_RDWR | os.O_CREAT, 0o600)
         marks = os.open(folder / _DONE, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            os.truncate(data, extent.count * VALUE_BYTES)
+            os.truncate(data, extent.count * EVALUATION_BYTES)
             kept = {place for place, mark in enumerate(os.pread(marks, shards, 0)) if mark}
             under_way: deque[tuple[int, NDArray[np.uint8], NDArray[np.bool_]]] = deque()
             carried = computed = 0
@@ -187,22 +189,24 @@ class EvaluatedRegisters:
             def rows() -> Iterator[tuple[Any, ...]]:
                 formers = self._formers(folder, use, extent)
                 for shard in (number for number in range(shards) if number not in kept):
-                    codes = extent.identifiers(self._snapshots, shard * SHARD, SHARD)
-                    values = np.zeros((len(codes), VALUE_BYTES), dtype=np.uint8)
+                    codes = extent.identifiers(self._snapshots, shard * REGISTER_CHUNK_ROWS, REGISTER_CHUNK_ROWS)
+                    values = np.zeros((len(codes), EVALUATION_BYTES), dtype=np.uint8)
                     fresh = np.ones(len(codes), dtype=bool)
                     for former in formers:
                         open_places = np.flatnonzero(fresh)
-                        places, known = former.take([codes[place] for place in open_places.tolist()])
+                        places, known = former.find_evaluations([codes[place] for place in open_places.tolist()])
                         values[open_places[places]], fresh[open_places[places]] = known, False
                     under_way.append((shard, values, fresh))
                     yield use.engine, key, [codes[place] for place in np.flatnonzero(fresh).tolist()]
 
             with progress.stage("evaluate", extent.count) as stage:
-                stage.advance(sum(min(SHARD, extent.count - shard * SHARD) for shard in kept))
+                stage.advance(
+                    sum(min(REGISTER_CHUNK_ROWS, extent.count - shard * REGISTER_CHUNK_ROWS) for shard in kept)
+                )
                 for found in crew.map(evaluate_register, rows()):
                     shard, values, fresh = under_way.popleft()
                     values[fresh] = found
-                    os.pwrite(data, values.tobytes(), shard * SHARD * VALUE_BYTES)
+                    os.pwrite(data, values.tobytes(), shard * REGISTER_CHUNK_ROWS * EVALUATION_BYTES)
                     os.fdatasync(data)  # the shard is on the disk before it is marked as done
                     os.pwrite(marks, b"\x01", shard)
                     computed, carried = computed + len(found), carried + len(values) - len(found)
@@ -210,38 +214,44 @@ class EvaluatedRegisters:
         finally:
             os.close(data)
             os.close(marks)
-        return Evaluation(extent.count, computed, carried, extent.count - computed - carried)
+        return EvaluationSummary(extent.count, computed, carried, extent.count - computed - carried)
 
-    def _formers(self, own: Path, use: Use, extent: Extent) -> list[Carried]:
+    def _formers(self, own: Path, use: MatchingKeyScope, extent: RowSelection) -> list[EarlierEvaluations]:
         """What to take values from: the newest that is evaluated, and those newer than it that were begun."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             versions = list_snapshots(session, extent.snapshot.name)
-        formers: list[Carried] = []
+        formers: list[EarlierEvaluations] = []
         for snapshot in versions:
             for folder in _newest_first(self._versions(use, snapshot)):
                 former = None if folder == own else self._former(folder, snapshot)
                 if former is not None:
                     formers.append(former)
-                    if (folder / VALUES).exists():
+                    if (folder / EVALUATIONS_FILE).exists():
                         return formers
         return formers
 
-    def _former(self, folder: Path, snapshot: Snapshot) -> Carried | None:
+    def _former(self, folder: Path, snapshot: Snapshot) -> EarlierEvaluations | None:
         """The values in ``folder``, of rows of ``snapshot``: all, or the shards that are done of an evaluation that is
         under way or was interrupted. None if there are none, or they have come to their end just now."""
         try:
-            extent = Extent(snapshot)
-            if folder.name != extent.name:
-                extent = Extent(snapshot, Admitted(folder.name, np.fromfile(folder / _ROWS, dtype="<i8")))
-            if (folder / VALUES).exists():
-                return Carried(self._snapshots, extent, _mapped(folder / VALUES, extent.count))
+            extent = RowSelection(snapshot)
+            if folder.name != extent.folder_name:
+                extent = RowSelection(snapshot, ConsentingRows(folder.name, np.fromfile(folder / _ROWS, dtype="<i8")))
+            if (folder / EVALUATIONS_FILE).exists():
+                return EarlierEvaluations(self._snapshots, extent, _mapped(folder / EVALUATIONS_FILE, extent.count))
             done, values = (folder / _DONE).read_bytes(), _mapped(folder / _PARTIAL, extent.count)
         except (OSError, ValueError):
             return None
         marks = frozenset(place for place, mark in enumerate(done) if mark)
-        return Carried(self._snapshots, extent, values, lambda place: place // SHARD in marks) if marks else None
+        return (
+            EarlierEvaluations(self._snapshots, extent, values, lambda place: place // REGISTER_CHUNK_ROWS in marks)
+            if marks
+            else None
+        )
 
-    def _keep(self, folder: Path, use: Use, extent: Extent, done: Evaluation, by: str) -> None:
+    def _keep(
+        self, folder: Path, use: MatchingKeyScope, extent: RowSelection, done: EvaluationSummary, by: str
+    ) -> None:
         """The finished file gets its name in the transaction of its entry."""
         with self._store.begin() as session:
             facts: dict[str, Fact] = {
@@ -252,18 +262,18 @@ class EvaluatedRegisters:
                 "epoch": use.epoch,
                 "rows": done.rows,
                 "computed": done.computed,
-                "carried": done.carried,
+                "carried": done.reused,
                 "resumed": done.resumed,
             }
             record(session, "register.evaluated", use.contract, facts, by=by)
-            os.replace(folder / _PARTIAL, folder / VALUES)
+            os.replace(folder / _PARTIAL, folder / EVALUATIONS_FILE)
             sync_folder(folder)
         (folder / _DONE).unlink(missing_ok=True)
 
-    def _prune(self, use: Use, extent: Extent) -> None:
+    def _prune(self, use: MatchingKeyScope, extent: RowSelection) -> None:
         """Let old versions go, and earlier choices of rows: whoever asks for one again has it made again."""
         present = extent.snapshot
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             older = [other for other in list_snapshots(session, present.name) if other.version < present.version]
         for other in older[_VERSIONS_KEPT - 1 :]:
             shutil.rmtree(self._versions(use, other), ignore_errors=True)
@@ -284,5 +294,5 @@ def _newest_first(folder: Path) -> list[Path]:
 def _mapped(path: Path, rows: int) -> NDArray[np.uint8]:
     """A file of values, uint8 [rows, 32], read when it is looked at."""
     if not rows:
-        return np.zeros((0, VALUE_BYTES), dtype=np.uint8)
-    return np.memmap(path, dtype=np.uint8, mode="r", shape=(rows, VALUE_BYTES))
+        return np.zeros((0, EVALUATION_BYTES), dtype=np.uint8)
+    return np.memmap(path, dtype=np.uint8, mode="r", shape=(rows, EVALUATION_BYTES))

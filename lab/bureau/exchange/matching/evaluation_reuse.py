@@ -11,19 +11,19 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bureau.data.register import Snapshots
-from lab.bureau.exchange.matching.row_selection import Extent
+from lab.bureau.data.register import SnapshotReader
+from lab.bureau.exchange.matching.row_selection import RowSelection
 
 _WINDOW = 65_536
 
 
-class Carried:
+class EarlierEvaluations:
     """Values of the identifiers that another version, or other admitted rows, have, asked for in ascending order."""
 
     def __init__(
         self,
-        snapshots: Snapshots,
-        extent: Extent,
+        snapshots: SnapshotReader,
+        extent: RowSelection,
         values: NDArray[np.uint8],
         made: Callable[[int], bool] = lambda row: True,
     ) -> None:
@@ -34,7 +34,7 @@ class Carried:
         self._window: dict[str, int] = {}
         self._last = ""
 
-    def take(self, identifiers: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
+    def find_evaluations(self, identifiers: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
         """Positions in ``identifiers`` that are known, int64 [m], and their values, uint8 [m, 32].
 
         ``identifiers`` are sorted, and beyond those of the call before.

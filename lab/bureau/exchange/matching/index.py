@@ -20,33 +20,33 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lab.bureau.configuration.home import sync_folder, write_private
-from lab.bureau.exchange.matching.row_selection import Use
+from lab.bureau.exchange.matching.row_selection import MatchingKeyScope
 from lab.terms.progress import Progress
 from protocols.matching.bureau import (
-    BUCKET,
+    BUCKET_ENTRIES,
     TAG_BYTES,
-    Geometry,
-    Setup,
-    StatedKey,
+    BucketGeometry,
+    SetupManifest,
+    SignedMatchingKey,
     encode_bucket,
+    locate_marks,
     pack_setup,
-    place,
     read_setup,
 )
 
-MANIFEST, BUCKETS, TAGS = "manifest", "buckets", "tags"
-STEP = 65_536
+MANIFEST_FILE, BUCKETS_FILE, TAGS_FILE = "manifest", "buckets", "tags"
+CHUNK_ROWS = 65_536
 """Rows of the register that are hashed between two steps of progress."""
-_GROUP = 32 * BUCKET  # entries sorted in memory at once: about 100 MB
+_GROUP = 32 * BUCKET_ENTRIES  # entries sorted in memory at once: about 100 MB
 _MARK = np.dtype([("bucket", "<u4"), ("place", "<u8")])
 _ENTRY = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<i8")])
 
-Hash = Callable[[Sequence[str], NDArray[np.uint8]], NDArray[np.uint8]]
+IdentifierHash = Callable[[Sequence[str], NDArray[np.uint8]], NDArray[np.uint8]]
 """Identifiers and values to digests: tag and mark, or for counting the mark alone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class IndexSource:
     """What an index is made of: rows of a register in parts (row numbers, identifiers, values), and how many."""
 
     rows: int
@@ -58,7 +58,7 @@ class ContractIndex:
     """An index on disk."""
 
     folder: Path
-    setup: Setup
+    setup: SetupManifest
     manifest: bytes
     _starts: NDArray[np.int64]
     _coded: NDArray[np.uint8]
@@ -90,26 +90,26 @@ class ContractIndex:
 def open_index(folder: Path) -> ContractIndex | None:
     """The index in ``folder``, or None if there is none."""
     try:
-        manifest = (folder / MANIFEST).read_bytes()
+        manifest = (folder / MANIFEST_FILE).read_bytes()
         setup = read_setup(manifest)
-        coded = _mapped(folder / BUCKETS, np.dtype(np.uint8))
-        tags = _mapped(folder / TAGS, _ENTRY)
+        coded = _mapped(folder / BUCKETS_FILE, np.dtype(np.uint8))
+        tags = _mapped(folder / TAGS_FILE, _ENTRY)
     except (OSError, ValueError):
         return None
-    if len(coded) != setup.bytes or len(tags) not in ((0,) if setup.counting else (setup.entries,)):
+    if len(coded) != setup.total_bytes or len(tags) not in ((0,) if setup.for_counting else (setup.entries,)):
         return None
-    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.array(setup.sizes, dtype=np.int64))])
+    starts = np.concatenate([np.zeros(1, dtype=np.int64), np.cumsum(np.array(setup.bucket_sizes, dtype=np.int64))])
     return ContractIndex(folder, setup, manifest, starts, coded, tags)
 
 
 def make_index(
     folder: Path,
-    source: Source,
-    hash_: Hash,
-    geometry: Geometry,
+    source: IndexSource,
+    hash_: IdentifierHash,
+    geometry: BucketGeometry,
     progress: Progress,
-    use: Use,
-    stated: StatedKey,
+    use: MatchingKeyScope,
+    stated: SignedMatchingKey,
 ) -> ContractIndex:
     """Make the index in ``folder``, which appears when it is complete. Memory does not grow with the register."""
     counting = use.operation == "count"
@@ -121,7 +121,7 @@ def make_index(
         for rows, identifiers, values in source.parts():
             digests = hash_(identifiers, values)
             marks = digests if counting else digests[:, TAG_BYTES:]
-            buckets, places = place(geometry, marks)
+            buckets, places = locate_marks(geometry, marks)
             found = np.zeros(len(marks), dtype=_MARK)
             found["bucket"], found["place"] = buckets, places
             _scatter(scratch, "marks", found, buckets.astype(np.int64) * groups // geometry.buckets, groups)
@@ -135,7 +135,7 @@ def make_index(
     sizes, hashes = _write_buckets(scratch, geometry, groups)
     _write_tags(scratch, groups)
     manifest = pack_setup(use.engine, geometry, source.rows, sizes, hashes, stated, epoch=use.epoch, counting=counting)
-    write_private(scratch / MANIFEST, manifest)
+    write_private(scratch / MANIFEST_FILE, manifest)
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(scratch, folder)
     sync_folder(folder.parent)
@@ -153,9 +153,9 @@ def _scatter(folder: Path, name: str, records: NDArray[np.void], group: NDArray[
             file.write(chosen.tobytes())
 
 
-def _write_buckets(folder: Path, geometry: Geometry, groups: int) -> tuple[list[int], list[bytes]]:
+def _write_buckets(folder: Path, geometry: BucketGeometry, groups: int) -> tuple[list[int], list[bytes]]:
     sizes, hashes = [], []
-    with open(folder / BUCKETS, "wb", opener=_private) as file:
+    with open(folder / BUCKETS_FILE, "wb", opener=_private) as file:
         for number in range(groups):
             marks = _gathered(folder, f"marks.{number}", _MARK)
             marks = marks[np.lexsort((marks["place"], marks["bucket"]))]
@@ -172,7 +172,7 @@ def _write_buckets(folder: Path, geometry: Geometry, groups: int) -> tuple[list[
 
 
 def _write_tags(folder: Path, groups: int) -> None:
-    with open(folder / TAGS, "wb", opener=_private) as file:
+    with open(folder / TAGS_FILE, "wb", opener=_private) as file:
         for number in range(groups):
             entries = _gathered(folder, f"tags.{number}", _ENTRY)
             file.write(entries[np.lexsort((entries["low"], entries["high"]))].tobytes())

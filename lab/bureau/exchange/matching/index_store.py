@@ -17,22 +17,29 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from lab.bureau.configuration.home import BureauHome, alone_in, write_private
-from lab.bureau.data.register import Snapshots
-from lab.bureau.exchange.matching.background_work import Preparation
-from lab.bureau.exchange.matching.evaluated_register import ROOT, EvaluatedRegister, EvaluatedRegisters
-from lab.bureau.exchange.matching.index import MANIFEST, STEP, ContractIndex, Source, make_index, open_index
-from lab.bureau.exchange.matching.key_statements import Statements
-from lab.bureau.exchange.matching.row_selection import Extent, Use
+from lab.bureau.configuration.home import BureauHome, lock_folder, write_private
+from lab.bureau.data.register import SnapshotReader
+from lab.bureau.exchange.matching.background_work import BackgroundWork
+from lab.bureau.exchange.matching.evaluated_register import EVALUATIONS_ROOT, EvaluatedRegister, EvaluatedRegisterStore
+from lab.bureau.exchange.matching.index import (
+    CHUNK_ROWS,
+    MANIFEST_FILE,
+    ContractIndex,
+    IndexSource,
+    make_index,
+    open_index,
+)
+from lab.bureau.exchange.matching.key_statements import KeyStatements
+from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
 from lab.terms.errors import NotFound
 from lab.terms.progress import Progress
 from protocols.matching.bureau import (
-    Geometry,
-    count_marks,
+    BucketGeometry,
     decode_bucket,
-    differences,
-    digests,
+    derive_counting_marks,
+    derive_tags_and_marks,
     encode_bucket,
+    multiset_difference,
     pack_delta,
 )
 
@@ -48,60 +55,64 @@ _FEW_TO_EVALUATE = 50_000
 
 
 @dataclass(frozen=True, slots=True)
-class Which:
+class IndexKey:
     """Which index: for a contract and operation under the keys of an epoch, of which rows; ``counting``: the job whose
     count it is for."""
 
-    use: Use
-    extent: Extent
-    counting: str | None = None
+    key_scope: MatchingKeyScope
+    selection: RowSelection
+    counting_job: str | None = None
 
 
-class Indexes:
+class ContractIndexes:
     """Indexes on disk, a few of them open. Safe to use from several threads."""
 
     def __init__(
         self,
         home: BureauHome,
-        snapshots: Snapshots,
-        evaluated: EvaluatedRegisters,
-        statements: Statements,
-        preparation: Preparation,
+        snapshots: SnapshotReader,
+        evaluated: EvaluatedRegisterStore,
+        statements: KeyStatements,
+        preparation: BackgroundWork,
     ) -> None:
         self._home, self._snapshots, self._evaluated = home, snapshots, evaluated
         self._statements, self._preparation = statements, preparation
         self._lock = threading.Lock()
         self._open: dict[Path, tuple[int, ContractIndex]] = {}
 
-    def index(self, which: Which) -> ContractIndex:
+    def get_or_make(self, which: IndexKey) -> ContractIndex:
         """The index, made if it is not there. Raises ``Busy`` while a large register is evaluated or indexed."""
         kept = self.find(which)
         if kept is not None:
             return kept
-        use, extent = which.use, which.extent
+        use, extent = which.key_scope, which.selection
         register = self._evaluated.find(use, extent)
         if register is None:
-            register = self._preparation.done(
+            register = self._preparation.get_result(
                 self._evaluated.folder(use, extent),
                 extent.count <= _FEW_TO_EVALUATE,
-                partial(self._evaluated.register, use, extent),
+                partial(self._evaluated.get_or_evaluate, use, extent),
             )
-        return self._preparation.done(self._folder(which), extent.count <= _FEW, partial(self._make, which, register))
+        return self._preparation.get_result(
+            self._folder(which), extent.count <= _FEW, partial(self._make, which, register)
+        )
 
-    def find(self, which: Which) -> ContractIndex | None:
+    def find(self, which: IndexKey) -> ContractIndex | None:
         """The index if it is made."""
         return self._kept(self._folder(which))
 
-    def _folder(self, which: Which) -> Path:
-        name = _MATCH if which.counting is None else f"{_COUNT}{which.counting}"
-        return self._evaluated.folder(which.use, which.extent) / _SETS / name
+    def _folder(self, which: IndexKey) -> Path:
+        name = _MATCH if which.counting_job is None else f"{_COUNT}{which.counting_job}"
+        return self._evaluated.folder(which.key_scope, which.selection) / _SETS / name
 
     def delta(self, new: ContractIndex, old_sha256: str, contract: str) -> bytes:
         """The frame that leads from an earlier set-up of the contract to ``new``; raises ``NotFound`` if none does."""
         setup = new.setup
-        if old_sha256 == setup.sha256 or setup.counting:  # marks for counting are of one job: none are kept in another
+        if (
+            old_sha256 == setup.sha256 or setup.for_counting
+        ):  # marks for counting are of one job: none are kept in another
             raise _no_delta()
-        for folder in self._made_for(Use(contract, "match", setup.engine, setup.epoch)):
+        for folder in self._made_for(MatchingKeyScope(contract, "match", setup.engine, setup.epoch)):
             old = self._kept(folder)
             if old is not None and old.setup.sha256 == old_sha256:
                 break
@@ -114,31 +125,31 @@ class Indexes:
             return kept.read_bytes()
         except FileNotFoundError:
             entries = old.setup.entries + setup.entries
-            return self._preparation.done(kept, entries <= _FEW_TO_COMPARE, partial(_compare, old, new, kept))
+            return self._preparation.get_result(kept, entries <= _FEW_TO_COMPARE, partial(_compare, old, new, kept))
 
-    def _make(self, which: Which, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
-        with alone_in(self._folder(which).parent):
+    def _make(self, which: IndexKey, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
+        with lock_folder(self._folder(which).parent):
             return self._made(which, register, progress)
 
-    def _made(self, which: Which, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
+    def _made(self, which: IndexKey, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
         kept = self.find(which)
         if kept is not None:
             return kept
-        use, extent, counting = which.use, which.extent, which.counting
-        source = Source(extent.count, partial(self._parts, register))
+        use, extent, counting = which.key_scope, which.selection, which.counting_job
+        source = IndexSource(extent.count, partial(self._parts, register))
 
         def count(_: object, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            return count_marks(use.contract, str(counting), values)
+            return derive_counting_marks(use.contract, str(counting), values)
 
         earlier = self._made_for(use)
         made = make_index(
             self._folder(which),
             source,
-            partial(digests, use.contract) if counting is None else count,
-            Geometry.of(source.rows, self._geometry(earlier) if counting is None else None),
+            partial(derive_tags_and_marks, use.contract) if counting is None else count,
+            BucketGeometry.for_entries(source.rows, self._geometry(earlier) if counting is None else None),
             progress,
             use,
-            self._statements.of(use),
+            self._statements.get_or_make(use),
         )
         for old in earlier[_KEPT - 1 :]:
             shutil.rmtree(old, ignore_errors=True)
@@ -146,18 +157,18 @@ class Indexes:
 
     def _parts(self, register: EvaluatedRegister) -> Iterator[tuple[NDArray[np.int64], list[str], NDArray[np.uint8]]]:
         """Row numbers, identifiers and values, a stretch at a time."""
-        extent = register.extent
-        for start in range(0, extent.count, STEP):
-            rows = np.array(extent.rows(start, STEP), dtype=np.int64)
-            names = extent.identifiers(self._snapshots, start, STEP)
-            yield rows, names, np.asarray(register.values[start : start + len(rows)])
+        extent = register.selection
+        for start in range(0, extent.count, CHUNK_ROWS):
+            rows = np.array(extent.rows(start, CHUNK_ROWS), dtype=np.int64)
+            names = extent.identifiers(self._snapshots, start, CHUNK_ROWS)
+            yield rows, names, np.asarray(register.evaluations[start : start + len(rows)])
 
     def _kept(self, folder: Path) -> ContractIndex | None:
         """The index in ``folder`` if it is there still."""
         with self._lock:
             kept = self._open.pop(folder, None)
             try:
-                made = (folder / MANIFEST).stat().st_mtime_ns
+                made = (folder / MANIFEST_FILE).stat().st_mtime_ns
             except OSError:
                 return None
             found = kept[1] if kept is not None and kept[0] == made else open_index(folder)
@@ -167,17 +178,17 @@ class Indexes:
                 self._open[folder] = (made, found)  # at the end: the one that was used longest ago goes first
             return found
 
-    def _geometry(self, earlier: list[Path]) -> Geometry | None:
+    def _geometry(self, earlier: list[Path]) -> BucketGeometry | None:
         for folder in earlier:
             found = self._kept(folder)
             if found is not None:
                 return found.setup.geometry
         return None
 
-    def _made_for(self, use: Use) -> list[Path]:
+    def _made_for(self, use: MatchingKeyScope) -> list[Path]:
         """The folders of the indexes that were made for a contract and operation, the newest first."""
-        base = f"{ROOT}/{use.epoch}/{use.engine}/{use.contract}/{use.operation}"
-        found = self._home.path(base).glob(f"*/*/{_SETS}/*/{MANIFEST}")
+        base = f"{EVALUATIONS_ROOT}/{use.epoch}/{use.engine}/{use.contract}/{use.operation}"
+        found = self._home.path(base).glob(f"*/*/{_SETS}/*/{MANIFEST_FILE}")
         dated = sorted(((path.stat().st_mtime_ns, path.parent) for path in found), reverse=True)
         return [folder for _, folder in dated if not folder.name.endswith(".new")]
 
@@ -188,7 +199,7 @@ def _compare(old: ContractIndex, new: ContractIndex, kept: Path, progress: Progr
     with progress.stage("compare", new.setup.geometry.buckets) as stage:
         for number in range(new.setup.geometry.buckets):
             pair = [decode_bucket(index.buckets(number, 1)[0], new.setup.geometry) for index in (old, new)]
-            more, fewer = differences(*pair)
+            more, fewer = multiset_difference(*pair)
             added.append(encode_bucket(more))
             removed.append(encode_bucket(fewer))
             stage.advance()

@@ -1,7 +1,7 @@
 """Epochs of the matching keys: a new one is prepared while the old one serves, then new jobs go over to it.
 
-``preparing``: its keys are made and registers are evaluated under them. ``current``: new jobs are matched and scored
-under it. ``closing``: jobs that were opened in it go on and end in it. ``destroyed``: its keys and all that was
+``preparing``: its keys are made and registers are evaluated under them. ``current_epoch``: new jobs are matched and
+scored under it. ``closing``: jobs that were opened in it go on and end in it. ``destroyed``: its keys and all that was
 evaluated under them are gone. Tags of two epochs do not link; what is counted for an enterprise is counted by its
 pseudonym, over all epochs. The table says which epoch is which, so a service notices a change that a command made.
 """
@@ -21,9 +21,9 @@ from sqlalchemy.sql.elements import ColumnElement
 
 from lab.bureau.key_management.keys import FIRST_EPOCH, BureauKeys
 from lab.bureau.ledger import record
-from lab.bureau.store import Store
+from lab.bureau.store import Database
 from lab.bureau.store.tables import ContractRow, ContractVersionRow, EpochRow, JobRow
-from lab.terms.errors import Conflict, Refused
+from lab.terms.errors import Conflict, NotAllowed
 from lab.terms.progress import SILENT, Progress
 
 
@@ -44,36 +44,40 @@ class Epoch:
     state: EpochState
     began_at: datetime
     ended_at: datetime | None
-    jobs: int
+    open_jobs: int
 
 
-class Evaluated(Protocol):
+class EpochEvaluator(Protocol):
     """What is evaluated for the contracts in use (``lab.bureau.exchange.matching.required_evaluations``)."""
 
-    def prepare(self, epoch: int, progress: Progress, /) -> object: ...
+    def prepare(self, epoch: int, progress: Progress, /) -> object:
+        """Evaluate the register for the contracts in use under the epoch's key."""
 
-    def forget(self, epoch: int, /) -> None: ...
+    def remove_epoch(self, epoch: int, /) -> None:
+        """Delete what was evaluated under the epoch's key."""
 
 
-def current(session: Session) -> int:
+def current_epoch(session: Session) -> int:
     """The epoch that new jobs are opened in. A switch waits until the transaction has ended, so the answer holds."""
     row = session.scalar(_in(EpochState.CURRENT).with_for_update(read=True))
     if row is None:  # it waited for a switch: what was current then is closing now
         row = session.scalar(_in(EpochState.CURRENT).with_for_update(read=True))
     if row is None:
-        raise Refused("The bureau has no current key epoch.", next_step="its operator runs `lab bureau rotate-keys`")
+        raise NotAllowed("The bureau has no current key epoch.", next_step="its operator runs `lab bureau rotate-keys`")
     return row.number
 
 
 class Epochs:
     """The epochs of one bureau. Safe to use from several threads and processes."""
 
-    def __init__(self, store: Store, keys: BureauKeys, evaluated: Evaluated, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self, store: Database, keys: BureauKeys, evaluated: EpochEvaluator, clock: Callable[[], datetime]
+    ) -> None:
         self._store, self._keys, self._evaluated, self._now = store, keys, evaluated, clock
 
-    def begin(self) -> None:
+    def ensure_first_epoch(self) -> None:
         """Put the first epoch in the table if there is none; its keys were made with the bureau."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             if session.scalar(select(func.count()).select_from(EpochRow)):
                 return
         try:
@@ -84,13 +88,13 @@ class Epochs:
         except IntegrityError:
             return  # another process was first
 
-    def current(self, session: Session) -> int:
-        """The epoch that new jobs are opened in; see ``current``."""
-        return current(session)
+    def current_epoch(self, session: Session) -> int:
+        """The epoch that new jobs are opened in; see ``current_epoch``."""
+        return current_epoch(session)
 
-    def known(self) -> list[Epoch]:
+    def list_epochs(self) -> list[Epoch]:
         """All epochs, the newest first."""
-        with self._store.read() as session:
+        with self._store.begin_read() as session:
             rows = session.scalars(select(EpochRow).order_by(EpochRow.number.desc())).all()
             return [
                 Epoch(row.number, EpochState(row.state), row.began_at, row.ended_at, _jobs_in(session, row.number))
@@ -128,19 +132,19 @@ class Epochs:
             record(session, "epoch.current", None, {"epoch": prepared.number}, by=by)
             return prepared.number
 
-    def close(self, *, force_after: timedelta | None = None, by: str = "bureau") -> list[int]:
+    def destroy_closing(self, *, force_after: timedelta | None = None, by: str = "bureau") -> list[int]:
         """Destroy each closing epoch in which no job may go on any more; their numbers.
 
         ``force_after``: jobs opened longer ago than that do not hold an epoch open; they are cut off, and the entry
         says how many. What a destroyed epoch has left behind, or another process wrote late, is removed too.
         """
         closed = []
-        for epoch in self.known():
+        for epoch in self.list_epochs():
             if epoch.state is EpochState.CLOSING and self._destroy(epoch.number, force_after, by):
                 closed.append(epoch.number)
             elif epoch.state is EpochState.DESTROYED:
                 self._keys.destroy_matching_keys(epoch.number)
-                self._evaluated.forget(epoch.number)
+                self._evaluated.remove_epoch(epoch.number)
         return closed
 
     def _destroy(self, number: int, force_after: timedelta | None, by: str) -> bool:
@@ -152,7 +156,7 @@ class Epochs:
                 return False
             cut_off = _jobs_in(session, number)
             keys = self._keys.destroy_matching_keys(number)
-            self._evaluated.forget(number)
+            self._evaluated.remove_epoch(number)
             row.state, row.ended_at = EpochState.DESTROYED.value, self._now()
             session.flush()
             record(session, "epoch.destroyed", None, {"epoch": number, "keys": keys, "jobs_cut_off": cut_off}, by=by)

@@ -5,49 +5,49 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import groupby
 
-from lab.bureau.data.consents import Admitted
-from lab.bureau.data.register import Snapshot, Snapshots
+from lab.bureau.data.consents import ConsentingRows
+from lab.bureau.data.register import Snapshot, SnapshotReader
 from lab.bureau.data.register.snapshot import ROW_GROUP
-from protocols.matching.bureau import Operation
+from protocols.matching.bureau import MatchingOperation
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class MatchingKeyScope:
     """Under which key: of a contract, an operation, an engine and an epoch."""
 
     contract: str
-    operation: Operation
+    operation: MatchingOperation
     engine: str
     epoch: int
 
 
 @dataclass(frozen=True, slots=True)
-class Extent:
+class RowSelection:
     """Rows of a register version: the admitted ones, or all (None)."""
 
     snapshot: Snapshot
-    admitted: Admitted | None = None
+    consenting: ConsentingRows | None = None
 
     @property
     def count(self) -> int:
         """How many rows."""
-        return self.snapshot.rows if self.admitted is None else len(self.admitted.rows)
+        return self.snapshot.rows if self.consenting is None else len(self.consenting.rows)
 
     @property
-    def name(self) -> str:
+    def folder_name(self) -> str:
         """A name for a folder, of which rows these are."""
-        return "all" if self.admitted is None else self.admitted.digest[:16]
+        return "all" if self.consenting is None else self.consenting.digest[:16]
 
     def rows(self, start: int, count: int) -> list[int]:
         """Row numbers ``start`` to ``start`` + ``count`` of these rows; fewer at the end."""
-        if self.admitted is None:
+        if self.consenting is None:
             return list(range(start, min(start + count, self.snapshot.rows)))
-        found: list[int] = self.admitted.rows[start : start + count].tolist()
+        found: list[int] = self.consenting.rows[start : start + count].tolist()
         return found
 
-    def identifiers(self, snapshots: Snapshots, start: int, count: int) -> list[str]:
+    def identifiers(self, snapshots: SnapshotReader, start: int, count: int) -> list[str]:
         """Identifiers of those rows, in their own order; row groups that hold none of them are not read."""
-        if self.admitted is None:
+        if self.consenting is None:
             return snapshots.identifiers(self.snapshot, start, count)
         found: list[str] = []
         for _, rows in groupby(self.rows(start, count), key=lambda row: row // ROW_GROUP):

@@ -1,12 +1,13 @@
 """Scoring under a contract: batches that are charged once and answered once.
 
 ``receive``: read (no native code) -> authorise -> tags to register rows -> kept in a file -> charge, in the transaction
-of its ledger entry. ``evaluate``, at any later time and in any process of the bureau: authorise -> the model's terms ->
-evaluation in a worker -> authorise again, reply kept and recorded. ``reply``: authorise -> out. A contract that was
-suspended or ended meanwhile gets no reply, and its charge is given back. The same bytes again get the same reply and no
-charge, also after a restart: replies are random, and two to one batch would tell more than one. Each of the three steps
-may be done again after it was interrupted at any place. ``receive_again`` takes the place of ``receive`` for a batch
-that an earlier job sent, when the register or the model has changed since: a new evaluation, charged like any other.
+of its ledger entry. ``evaluate_batch``, at any later time and in any process of the bureau: authorise -> the model's
+terms -> evaluation in a worker -> authorise again, reply kept and recorded. ``reply``: authorise -> out. A contract
+that was suspended or ended meanwhile gets no reply, and its charge is given back. The same bytes again get the same
+reply and no charge, also after a restart: replies are random, and two to one batch would tell more than one. Each of
+the three steps may be done again after it was interrupted at any place. ``receive_again`` takes the place of
+``receive`` for a batch that an earlier job sent, when the register or the model has changed since: a new evaluation,
+charged like any other.
 """
 
 from __future__ import annotations
@@ -22,71 +23,71 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome, write_private
-from lab.bureau.data.consents import Consents
-from lab.bureau.data.register import Snapshots, find_snapshot
-from lab.bureau.exchange.access import Passage, Passed
+from lab.bureau.data.consents import ConsentService
+from lab.bureau.data.register import SnapshotReader, find_snapshot
+from lab.bureau.exchange.access import AccessControl, AccessGrant
 from lab.bureau.exchange.batches import (
     ANSWERED,
     CHARGED,
     RETURNED,
-    Answered,
-    Batches,
-    Charge,
-    Sent,
-    failure_of,
+    BatchCharge,
+    BatchLocation,
+    BatchRepository,
+    RecordedReply,
+    read_failure,
 )
-from lab.bureau.exchange.charges import charge_scores, count_return, return_scores
-from lab.bureau.exchange.jobs import give_back_rows, lock_contract, use_job
-from lab.bureau.exchange.matching.index_store import Indexes
-from lab.bureau.exchange.scoring.batch_validation import Admission, Admitted
-from lab.bureau.exchange.scoring.leakage_budget import check_fresh, check_spent
-from lab.bureau.exchange.scoring.reevaluation import check_again
-from lab.bureau.exchange.scoring.weight_cache import About, KeptTerms
+from lab.bureau.exchange.charges import charge_scores, count_refund, refund_scores
+from lab.bureau.exchange.jobs import charge_rows, lock_contract, refund_rows
+from lab.bureau.exchange.matching.index_store import ContractIndexes
+from lab.bureau.exchange.scoring.batch_validation import BatchValidator, ValidatedBatch
+from lab.bureau.exchange.scoring.leakage_budget import check_fresh_ciphertexts, check_leakage_budget
+from lab.bureau.exchange.scoring.reevaluation import check_rescorable
+from lab.bureau.exchange.scoring.weight_cache import WeightCache, WeightCacheKey
 from lab.bureau.key_management.keys import BureauKeys
-from lab.bureau.key_management.pseudonyms import pseudonyms_of
-from lab.bureau.ledger import BUREAU, Fact, record
-from lab.bureau.ledger.rate_limited_entries import check_returns
-from lab.bureau.model_registry.registry import Shelf
-from lab.bureau.store import Store
+from lab.bureau.key_management.pseudonyms import current_pseudonyms
+from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
+from lab.bureau.ledger.rate_limited_entries import check_refund_limit
+from lab.bureau.model_registry.registry import ModelCache
+from lab.bureau.store import Database
 from lab.bureau.store.tables import BatchRow
-from lab.bureau.workers.pool import Evaluators
+from lab.bureau.workers.pool import TaskExecutor
 from lab.terms.contract.document import Operation
 from lab.terms.errors import Busy, Conflict, InvalidInput, ShulabError, Unreachable
-from protocols.scoring.bureau import Terms, evaluate
+from protocols.scoring.bureau import QuantizedWeights, evaluate_batch
 from protocols.scoring.parameters import find_parameters
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class BatchOutcome:
     """What became of a charged batch; ``error`` says why it was returned."""
 
     state: str
     error: Exception | None = None
 
 
-class Scoring:
+class ScoringService:
     """What a bank may ask in scoring. Safe to use from several threads."""
 
     def __init__(
         self,
-        store: Store,
+        store: Database,
         home: BureauHome,
         keys: BureauKeys,
-        snapshots: Snapshots,
-        indexes: Indexes,
-        workers: Evaluators,
-        passage: Passage,
-        consents: Consents,
-        shelf: Shelf,
+        snapshots: SnapshotReader,
+        indexes: ContractIndexes,
+        workers: TaskExecutor,
+        passage: AccessControl,
+        consents: ConsentService,
+        shelf: ModelCache,
     ) -> None:
         self._store, self._home, self._keys, self._shelf = store, home, keys, shelf
         self._snapshots, self._workers, self._passage, self._consents = snapshots, workers, passage, consents
-        self._batches, self._terms = Batches(home), KeptTerms()
-        self._admission = Admission(store, indexes, passage, consents, shelf, self._batches)
+        self._batches, self._terms = BatchRepository(home), WeightCache()
+        self._admission = BatchValidator(store, indexes, passage, consents, shelf, self._batches)
         self._lock = threading.Lock()
         self._under_way: dict[tuple[str, ...], tuple[threading.Lock, int]] = {}
 
-    def score(self, contract_id: str, job_id: str, batch: bytes, now: datetime) -> Answered:
+    def score(self, contract_id: str, job_id: str, batch: bytes, now: datetime) -> RecordedReply:
         """The reply to a batch, received and evaluated in one go, for who needs no queue. Raises what the steps do."""
         charge = self.receive(contract_id, job_id, batch, now)
         outcome = self.evaluate(contract_id, job_id, charge.sha256, now)
@@ -97,122 +98,126 @@ class Scoring:
             raise Busy("The evaluation of this batch was begun elsewhere.", next_step="send the batch again")
         return answered
 
-    def receive(self, contract_id: str, job_id: str, batch: bytes, now: datetime) -> Charge:
+    def receive(self, contract_id: str, job_id: str, batch: bytes, now: datetime) -> BatchCharge:
         """Keep a batch and charge it; one that is charged or answered already changes nothing.
 
-        Raises what ``Passage.enter`` raises; ``Refused`` for enterprises that are not in the register or have reached
-        their ceiling (with their number), ``NotFound`` for a context that was not put, ``InvalidInput`` for a batch
-        that does not parse, ``Conflict`` for a ciphertext that was sent before, ``Busy`` when too many wait.
+        Raises what ``AccessControl.enter`` raises; ``NotAllowed`` for enterprises that are not in the register or have
+        reached their ceiling (with their number), ``NotFound`` for a context that was not put, ``InvalidInput`` for a
+        batch that does not parse, ``Conflict`` for a ciphertext that was sent before, ``Busy`` when too many wait.
         """
         digest = hashlib.sha256(batch).hexdigest()
-        work = self._admission.admit(contract_id, job_id, batch, digest, now)
+        work = self._admission.validate(contract_id, job_id, batch, digest, now)
         file, named = f"batches/{contract_id}-{digest}-{secrets.token_hex(8)}.frame", False
         try:
-            if not work.known:
+            if not work.is_charged:
                 write_private(self._home.path(file), batch)
             with self._store.begin() as session:
-                passed = self._admission.admit_again(session, work, now)
-                if not self._batches.is_known(session, contract_id, job_id, digest):
-                    if work.known:
+                passed = self._admission.revalidate(session, work, now)
+                if not self._batches.is_charged(session, contract_id, job_id, digest):
+                    if work.is_charged:
                         raise Busy("This batch was given up just now.", next_step="send it again", retry_after=1)
-                    self._batches.check_first(session, contract_id, job_id, digest)
-                    self._charge(session, work, passed, Sent(file=file), now)
+                    self._batches.check_not_sent_before(session, contract_id, job_id, digest)
+                    self._charge(session, work, passed, BatchLocation(file=file), now)
                     named = True
-                self._batches.answered(session, contract_id, job_id, digest)  # raises if its reply is lost
-                return self._batches.charge(session, contract_id, job_id, digest)
+                self._batches.find_reply(session, contract_id, job_id, digest)  # raises if its reply is lost
+                return self._batches.find_charge(session, contract_id, job_id, digest)
         finally:
             if not named:
                 self._home.path(file).unlink(missing_ok=True)
 
-    def receive_again(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> Charge:
+    def receive_rescoring(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> BatchCharge:
         """Charge, in this job, a batch whose bytes an earlier job sent; one that is charged here changes nothing.
 
-        Raises what ``Passage.enter`` and ``rescoring.check_again`` raise, ``Refused`` if an enterprise in it is not in
-        the register under the contract any more (with their number, for whichever reason) or has reached its ceiling,
-        ``Busy`` when too many batches wait.
+        Raises what ``AccessControl.enter`` and ``rescoring.check_again`` raise, ``NotAllowed`` if an enterprise in it
+        is not in the register under the contract any more (with their number, for whichever reason) or has reached its
+        ceiling, ``Busy`` when too many batches wait.
         """
-        with self._store.read() as session:
-            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now)
-            if self._batches.is_known(session, contract_id, job_id, sha256):
-                return self._batches.charge(session, contract_id, job_id, sha256)
-            snapshot = find_snapshot(session, passed.shelved.register)
+        with self._store.begin_read() as session:
+            passed = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now)
+            if self._batches.is_charged(session, contract_id, job_id, sha256):
+                return self._batches.find_charge(session, contract_id, job_id, sha256)
+            snapshot = find_snapshot(session, passed.model_version.register)
             sent = self._check_again(session, passed, sha256, snapshot.version, now)
             file = sent.file
-        work = self._admission.admit(contract_id, job_id, self._kept(file, sha256), sha256, now)
+        work = self._admission.validate(contract_id, job_id, self._kept(file, sha256), sha256, now)
         with self._store.begin() as session:
-            passed = self._admission.admit_again(session, work, now)
-            if not self._batches.is_known(session, contract_id, job_id, sha256):
+            passed = self._admission.revalidate(session, work, now)
+            if not self._batches.is_charged(session, contract_id, job_id, sha256):
                 sent = self._check_again(session, passed, sha256, work.snapshot.version, now)
-                self._charge(session, work, passed, Sent(job=sent.job_id), now)
-            return self._batches.charge(session, contract_id, job_id, sha256)
+                self._charge(session, work, passed, BatchLocation(job=sent.job_id), now)
+            return self._batches.find_charge(session, contract_id, job_id, sha256)
 
-    def evaluate(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> Outcome:
+    def evaluate(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> BatchOutcome:
         """Answer a charged batch, or give its charge back; a batch in another state stays as it is.
 
         Raises ``Unreachable`` when the database or the workers are not there, and whatever makes it impossible to give
         back: then it is still charged.
         """
         with self._alone(contract_id, job_id, sha256):
-            with self._store.read() as session:
+            with self._store.begin_read() as session:
                 row = self._batches.find(session, contract_id, job_id, sha256)
-                state, kept = row.state, self._batches.file(session, row)
+                state, kept = row.state, self._batches.find_file(session, row)
             if state != CHARGED:
-                return Outcome(state)
+                return BatchOutcome(state)
             file = ""
             try:
                 batch = self._kept(kept, sha256)
-                work = self._admission.admit(contract_id, job_id, batch, sha256, now)
+                work = self._admission.validate(contract_id, job_id, batch, sha256, now)
                 reply = self._evaluate(work, batch)
                 file = f"replies/{contract_id}-{sha256}-{hashlib.sha256(reply).hexdigest()[:16]}.frame"
                 write_private(self._home.path(file), reply)
                 with self._store.begin() as session:
-                    passed = self._admission.admit_again(session, work, now)
-                    found = self._batches.keep_reply(session, contract_id, work.facts, file, reply, now, by=passed.by)
+                    passed = self._admission.revalidate(session, work, now)
+                    found = self._batches.record_reply(
+                        session, contract_id, work.facts, file, reply, now, by=passed.actor
+                    )
             except Unreachable:  # perhaps the reply was kept all the same, so its file stays
                 raise
             except Exception as error:
                 self._give_back(contract_id, job_id, sha256, file, error, now)
-                return Outcome(RETURNED, error)
+                return BatchOutcome(RETURNED, error)
             if found is None or found.sha256 != hashlib.sha256(reply).hexdigest():
                 self._home.path(file).unlink(missing_ok=True)
-            return Outcome(RETURNED if found is None else ANSWERED)
+            return BatchOutcome(RETURNED if found is None else ANSWERED)
 
-    def reply(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> Answered | None:
+    def reply(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> RecordedReply | None:
         """The reply to a batch that was received; None while it waits or is evaluated.
 
-        Raises what ``Passage.enter`` raises, ``NotFound`` for a batch that was not sent in this job, why it was not
-        answered, and ``Refused`` if an enterprise in it has withdrawn its consent.
+        Raises what ``AccessControl.enter`` raises, ``NotFound`` for a batch that was not sent in this job, why it was
+        not answered, and ``NotAllowed`` if an enterprise in it has withdrawn its consent.
         """
-        with self._store.read() as session:
-            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now)
+        with self._store.begin_read() as session:
+            passed = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now)
             row = self._batches.find(session, contract_id, job_id, sha256)
             if row.state == CHARGED:
                 return None
             if row.state == RETURNED:
-                raise failure_of(row)
-            answered = self._batches.answered(session, contract_id, job_id, sha256)
-            snapshot = find_snapshot(session, passed.shelved.register, row.register_version)
-            admitted = self._consents.admitted(session, snapshot, passed.contract, passed.held.bank_id, now)
-            kept = self._batches.file(session, row)
+                raise read_failure(row)
+            answered = self._batches.find_reply(session, contract_id, job_id, sha256)
+            snapshot = find_snapshot(session, passed.model_version.register, row.register_version)
+            admitted = self._consents.consenting_rows(
+                session, snapshot, passed.contract, passed.contract_version.bank_id, now
+            )
+            kept = self._batches.find_file(session, row)
         if admitted is not None:
-            self._admission.admit(contract_id, job_id, self._kept(kept, sha256), sha256, now)
+            self._admission.validate(contract_id, job_id, self._kept(kept, sha256), sha256, now)
         return answered
 
-    def check_room(self, contract_id: str, job_id: str, sha256: str) -> None:
+    def check_queue_capacity(self, contract_id: str, job_id: str, sha256: str) -> None:
         """Raise ``Busy`` when a batch that is not known yet would not be taken, before its bytes have come."""
-        with self._store.read() as session:
-            if not self._batches.is_known(session, contract_id, job_id, sha256):
-                self._batches.check_room(session, contract_id)
+        with self._store.begin_read() as session:
+            if not self._batches.is_charged(session, contract_id, job_id, sha256):
+                self._batches.check_queue_capacity(session, contract_id)
 
-    def waiting(self) -> list[Charge]:
+    def list_waiting(self) -> list[BatchCharge]:
         """Every batch that is charged and not yet answered, the oldest first."""
-        with self._store.read() as session:
-            return self._batches.waiting(session)
+        with self._store.begin_read() as session:
+            return self._batches.list_waiting(session)
 
-    def tally(self, contract_id: str, job_id: str) -> dict[str, int]:
+    def count_by_state(self, contract_id: str, job_id: str) -> dict[str, int]:
         """How many batches of a job are charged, answered and returned."""
-        with self._store.read() as session:
-            return self._batches.tally(session, contract_id, job_id)
+        with self._store.begin_read() as session:
+            return self._batches.count_by_state(session, contract_id, job_id)
 
     def _kept(self, file: str | None, sha256: str) -> bytes:
         path = self._home.path(file) if file is not None else None
@@ -221,49 +226,53 @@ class Scoring:
             raise Conflict("The batch is not kept here any more.", next_step="encrypt it afresh and send it")
         return batch
 
-    def _check_again(self, session: Session, passed: Passed, sha256: str, version: int, now: datetime) -> BatchRow:
-        return check_again(session, self._batches, self._shelf, passed, sha256, version, now)
+    def _check_again(self, session: Session, passed: AccessGrant, sha256: str, version: int, now: datetime) -> BatchRow:
+        return check_rescorable(session, self._batches, self._shelf, passed, sha256, version, now)
 
-    def _charge(self, session: Session, work: Admitted, passed: Passed, sent: Sent, now: datetime) -> None:
-        self._batches.check_room(session, passed.contract.id)
-        check_returns(session, passed.contract.id, now)
+    def _charge(
+        self, session: Session, work: ValidatedBatch, passed: AccessGrant, sent: BatchLocation, now: datetime
+    ) -> None:
+        self._batches.check_queue_capacity(session, passed.contract.id)
+        check_refund_limit(session, passed.contract.id, now)
         identifier = work.snapshot.id_column
         codes = self._snapshots.frame(work.snapshot, [identifier])[identifier].gather(work.rows).to_list()
-        enterprises = pseudonyms_of(session, self._keys, [str(code) for code in codes])
+        enterprises = current_pseudonyms(session, self._keys, [str(code) for code in codes])
         params = find_parameters(passed.contract.parameters)
-        spent = params.spent(self._shelf.model(passed.shelved).term_counts(passed.detail))
-        check_spent(session, passed, params, spent)
-        check_fresh(session, passed.held.bank_id, work.head)
-        use_job(session, passed.job, work.head.rows)
+        spent = params.leakage_share(self._shelf.load(passed.model_version).weight_counts(passed.detail))
+        check_leakage_budget(session, passed, params, spent)
+        check_fresh_ciphertexts(session, passed.contract_version.bank_id, work.head)
+        charge_rows(session, passed.job, work.head.rows)
         charge_scores(session, passed.contract, passed.job.id, work.head.sha256, enterprises, now)
         more: dict[str, Fact] = {
-            "columns": work.head.columns,
+            "columns": work.head.column_count,
             "context_sha256": work.head.context,
             "detail": passed.detail.value,
             "parameters": passed.contract.parameters,
             "epoch": passed.job.epoch,
-            "version": passed.held.version,
+            "version": passed.contract_version.version,
         }
         if sent.job is not None:
             more["sent_in"] = sent.job
-        self._batches.open(session, passed.contract.id, work.facts, sent, now, by=passed.by, more=more, spent=spent)
+        self._batches.record_charge(
+            session, passed.contract.id, work.facts, sent, now, by=passed.actor, more=more, spent=spent
+        )
 
-    def _evaluate(self, work: Admitted, batch: bytes) -> bytes:
-        passed = work.passed
-        snapshot, shelved, step = work.snapshot, passed.shelved, passed.contract.ceilings.precision
-        about = About(snapshot.name, snapshot.version, snapshot.rows, shelved.sha256, passed.detail, step)
-        model = self._shelf.model(shelved)
+    def _evaluate(self, work: ValidatedBatch, batch: bytes) -> bytes:
+        passed = work.access
+        snapshot, shelved, step = work.snapshot, passed.model_version, passed.contract.ceilings.precision
+        about = WeightCacheKey(snapshot.name, snapshot.version, snapshot.rows, shelved.sha256, passed.detail, step)
+        model = self._shelf.load(shelved)
         # With the identifier, because a model may use no public column, and its rows are counted all the same.
         columns = [snapshot.id_column, *(feature.name for feature in model.public_features)]
         table = self._snapshots.frame(snapshot, columns)
-        terms = self._terms.terms(about, model, work.rows, lambda rows: table[rows])
+        terms = self._terms.weights(about, model, work.rows, lambda rows: table[rows])
         context = self._home.path(work.context_file).read_bytes()
         try:
             return self._workers.run(
-                evaluate,
+                evaluate_batch,
                 context,
                 batch,
-                Terms(terms.columns, terms.outputs, terms.values, terms.base),
+                QuantizedWeights(terms.columns, terms.outputs, terms.weights, terms.base),
                 find_parameters(passed.contract.parameters),
                 passed.contract.id,
                 sha256=work.head.sha256,
@@ -280,20 +289,20 @@ class Scoring:
         why = error.as_dict() if isinstance(error, ShulabError) else {"error": "fault"}
         with self._store.begin() as session:
             lock_contract(session, contract_id)
-            returned = self._batches.close_unanswered(session, contract_id, job_id, sha256, why)
+            returned = self._batches.mark_returned(session, contract_id, job_id, sha256, why)
             if returned is None:
                 return
             row, file = returned
-            return_scores(session, contract_id, job_id, row.sha256)
-            give_back_rows(session, contract_id, job_id, row.rows)
-            count_return(session, contract_id, error, now)
+            refund_scores(session, contract_id, job_id, row.sha256)
+            refund_rows(session, contract_id, job_id, row.rows)
+            count_refund(session, contract_id, error, now)
             facts: dict[str, Fact] = {
                 "job": job_id,
                 "batch_sha256": row.sha256,
                 "rows": row.rows,
                 "error": why["error"],
             }
-            record(session, "score.returned", contract_id, facts, by=BUREAU)
+            record(session, "score.returned", contract_id, facts, by=BUREAU_ACTOR)
         for gone in (file, reply_file):
             if gone:
                 self._home.path(gone).unlink(missing_ok=True)

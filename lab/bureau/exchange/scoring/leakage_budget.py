@@ -17,24 +17,24 @@ from sqlalchemy import Select, func, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from lab.bureau.exchange.access import Passed
+from lab.bureau.exchange.access import AccessGrant
 from lab.bureau.exchange.batches import RETURNED
-from lab.bureau.store.tables import BankRow, BatchRow, ContractRow, JobRow, SeedRow
-from lab.terms.errors import Conflict, Refused
-from protocols.scoring.bureau import BatchHead
+from lab.bureau.store.tables import BankRow, BatchRow, CiphertextSeedRow, ContractRow, JobRow
+from lab.terms.errors import Conflict, NotAllowed
+from protocols.scoring.bureau import ParsedBatch
 from protocols.scoring.parameters import ParameterSet
 
 Columns = TypeVarTuple("Columns")
 
 
-def spent_so_far(session: Session, bank_id: str, model: str, version: int) -> float:
+def leakage_spent(session: Session, bank_id: str, model: str, version: int) -> float:
     """The share of what a model's replies to a bank may tell that is used; batches under way count, returned do not."""
     query = _of_batches(select(func.sum(BatchRow.spent)))
     query = query.where(ContractRow.bank_id == bank_id, JobRow.model == model, JobRow.model_version == version)
     return float(session.scalar(query) or 0.0)
 
 
-def spent_by_contract(session: Session) -> dict[str, float]:
+def leakage_by_contract(session: Session) -> dict[str, float]:
     """That share for each contract under which something was scored: of its bank, and the most of its models."""
     whose = (ContractRow.bank_id, JobRow.model, JobRow.model_version)
     query = _of_batches(select(BatchRow.contract_id, func.sum(BatchRow.spent).over(partition_by=whose))).distinct()
@@ -56,37 +56,40 @@ def lock_bank(session: Session, bank_id: str) -> None:
     session.execute(select(BankRow.id).where(BankRow.id == bank_id).with_for_update())
 
 
-def check_spent(session: Session, passed: Passed, params: ParameterSet, spent: float) -> None:
-    """Raise ``Refused`` if a batch that spends so much is more than is left.
+def check_leakage_budget(session: Session, passed: AccessGrant, params: ParameterSet, spent: float) -> None:
+    """Raise ``NotAllowed`` if a batch that spends so much is more than is left.
 
     What a bank has spent is of all its contracts, so its own row is locked as well as the contract's, in this order.
     """
-    lock_bank(session, passed.held.bank_id)
-    shelved = passed.shelved
-    used = spent_so_far(session, passed.held.bank_id, shelved.name, shelved.version)
+    lock_bank(session, passed.contract_version.bank_id)
+    shelved = passed.model_version
+    used = leakage_spent(session, passed.contract_version.bank_id, shelved.name, shelved.version)
     if used + spent > 1:
-        raise Refused(
+        raise NotAllowed(
             f"The replies of {shelved.name}@{shelved.version} to this bank would no longer be within "
-            f"2^-{params.hidden_bits} of replies that tell nothing of the model: {used:.1%} is used, this batch takes "
+            f"2^-{params.statistical_security_bits} of replies that tell nothing of the model: {used:.1%} is "
+            "used, this batch takes "
             f"{spent:.1%}.",
             next_step="ask the bureau to publish the model anew, trained afresh, as its next version",
         )
 
 
-def check_fresh(session: Session, bank_id: str, head: BatchHead) -> None:
+def check_fresh_ciphertexts(session: Session, bank_id: str, head: ParsedBatch) -> None:
     """Note the batch's seeds; raise ``Conflict`` if the bank sent one of them in another batch."""
     seeds = sorted(head.seeds())  # in one order, so that two transactions cannot wait for each other
-    query = select(SeedRow.seed, SeedRow.batch).where(SeedRow.bank_id == bank_id, SeedRow.seed.in_(seeds))
+    query = select(CiphertextSeedRow.seed, CiphertextSeedRow.batch).where(
+        CiphertextSeedRow.bank_id == bank_id, CiphertextSeedRow.seed.in_(seeds)
+    )
     known = session.execute(query).all()
     elsewhere = sum(batch != head.sha256 for _, batch in known)
     if elsewhere:
-        raise _repeated(f"{elsewhere} of {head.columns}")
+        raise _repeated(f"{elsewhere} of {head.column_count}")
     seen = {row.seed for row in known}
     new = [{"bank_id": bank_id, "seed": seed, "batch": head.sha256} for seed in seeds if seed not in seen]
     if new:
         try:
             with session.begin_nested():
-                session.execute(insert(SeedRow), new)
+                session.execute(insert(CiphertextSeedRow), new)
         except IntegrityError:  # under another contract of the bank, at this moment
             raise _repeated("Some") from None
 

@@ -13,42 +13,42 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome, write_private
-from lab.bureau.exchange.access import Passage
+from lab.bureau.exchange.access import AccessControl
 from lab.bureau.ledger import Fact, record
-from lab.bureau.store import Store
+from lab.bureau.store import Database
 from lab.bureau.store.tables import ContextRow
 from lab.bureau.workers.pool import WorkerPool
 from lab.terms.contract.document import Operation
-from lab.terms.errors import InvalidInput, Refused
-from protocols.scoring.bureau import RULES, SecretKeyFound, check_context
+from lab.terms.errors import InvalidInput, NotAllowed
+from protocols.scoring.bureau import CONTEXT_RULES_VERSION, SecretKeyInContext, check_context
 from protocols.scoring.parameters import find_parameters
 
-MOST = 16
+MAX_CONTEXTS = 16
 """Contexts held at once under a contract. A bank has one for a parameter set, and another when it makes new keys; each
 is 2 MiB of the bureau's disk that nothing else bounds."""
 
 
-class Contexts:
+class ContextStore:
     """What a bank may ask for about its public contexts. Safe to use from several threads."""
 
-    def __init__(self, store: Store, home: BureauHome, workers: WorkerPool, passage: Passage) -> None:
+    def __init__(self, store: Database, home: BureauHome, workers: WorkerPool, passage: AccessControl) -> None:
         self._store, self._home, self._workers, self._passage = store, home, workers, passage
 
     def has(self, contract_id: str, job_id: str, sha256: str, now: datetime) -> bool:
-        """Whether this context is held under the contract. Raises what ``Passage.enter`` raises."""
-        with self._store.read() as session:
-            self._passage.enter(session, contract_id, Operation.SCORE, job_id, now)
+        """Whether this context is held under the contract. Raises what ``AccessControl.enter`` raises."""
+        with self._store.begin_read() as session:
+            self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now)
             return find_context(session, contract_id, sha256) is not None
 
     def put(self, contract_id: str, job_id: str, sha256: str, frame: bytes, now: datetime) -> bool:
         """Keep a public context; True if it is new, False if it was held already.
 
-        It is parsed in a worker first. Raises what ``Passage.enter`` raises, ``Refused`` for a context that bears a
-        secret key (which is not kept) or for one too many, ``InvalidInput`` for a wrong hash, other parameters, a
-        contract whose set is not offered or anything else.
+        It is parsed in a worker first. Raises what ``AccessControl.enter`` raises, ``NotAllowed`` for a context that
+        bears a secret key (which is not kept) or for one too many, ``InvalidInput`` for a wrong hash, other parameters,
+        a contract whose set is not offered or anything else.
         """
-        with self._store.read() as session:
-            contract = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now).contract
+        with self._store.begin_read() as session:
+            contract = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now).contract
             if find_context(session, contract_id, sha256) is not None:
                 return False
         if hashlib.sha256(frame).hexdigest() != sha256:
@@ -56,42 +56,44 @@ class Contexts:
         params = find_parameters(contract.parameters)
         try:
             self._workers.run(check_context, frame, params)
-        except SecretKeyFound as error:
-            raise Refused(f"{_sentence(error)}.", next_step="make new keys at the bank; these are burnt") from None
+        except SecretKeyInContext as error:
+            raise NotAllowed(f"{_sentence(error)}.", next_step="make new keys at the bank; these are burnt") from None
         except ValueError as error:
             raise InvalidInput(
                 f"The context is not acceptable: {error}.", next_step="send a context of the contract's parameters"
             ) from None
         file = f"contexts/{sha256}.frame"
         with self._store.begin() as session:
-            passed = self._passage.enter(session, contract_id, Operation.SCORE, job_id, now, lock=True)
+            passed = self._passage.authorise_request(session, contract_id, Operation.SCORE, job_id, now, lock=True)
             if find_context(session, contract_id, sha256) is not None:
                 return False
             _check_number(session, contract_id)
             # Written under the lock, so that a sweep that removes the same file for its age comes before or after.
             write_private(self._home.path(file), frame)
-            row = ContextRow(contract_id=contract_id, sha256=sha256, file=file, size=len(frame), rules=RULES)
+            row = ContextRow(
+                contract_id=contract_id, sha256=sha256, file=file, size=len(frame), rules=CONTEXT_RULES_VERSION
+            )
             row.received_at = now
             session.merge(row)  # in place of one that earlier rules let pass
             session.flush()
             facts: dict[str, Fact] = {"job": job_id, "context_sha256": sha256, "bytes": len(frame)}
-            record(session, "context.kept", contract_id, facts, by=passed.by)
+            record(session, "context.kept", contract_id, facts, by=passed.actor)
         return True
 
 
 def find_context(session: Session, contract_id: str, sha256: str) -> ContextRow | None:
     """A context that the present rules let pass, or None."""
     row = session.get(ContextRow, (contract_id, sha256))
-    return row if row is not None and row.rules == RULES else None
+    return row if row is not None and row.rules == CONTEXT_RULES_VERSION else None
 
 
 def _check_number(session: Session, contract_id: str) -> None:
-    """Raise ``Refused`` when as many contexts of a contract are held as may be. Call it with the contract locked."""
-    of_now = (ContextRow.contract_id == contract_id, ContextRow.rules == RULES)
+    """Raise ``NotAllowed`` when as many contexts of a contract are held as may be. Call it with the contract locked."""
+    of_now = (ContextRow.contract_id == contract_id, ContextRow.rules == CONTEXT_RULES_VERSION)
     held = session.scalar(select(func.count()).where(*of_now)) or 0
-    if held >= MOST:
-        raise Refused(
-            f"As many contexts are held under contract {contract_id} as may be ({MOST}).",
+    if held >= MAX_CONTEXTS:
+        raise NotAllowed(
+            f"As many contexts are held under contract {contract_id} as may be ({MAX_CONTEXTS}).",
             next_step="use one of those that were sent; they are removed when the contract's retention is over",
         )
 

@@ -17,16 +17,16 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from lab.terms.contract.document import Detail
-from models.bureau.model import Model, ScoreTerms
+from lab.terms.contract.document import ResultDetail
+from models.bureau.model import Model, ScoreWeights
 
-BUDGET = 512 * 1024 * 1024
+MAX_CACHE_BYTES = 512 * 1024 * 1024
 """Bytes that all tables together may have; pages of rows that nobody asked for take none of them."""
 _LARGEST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class About:
+class WeightCacheKey:
     """What terms are of: a register version (its name and number) with so many rows, a model (the SHA-256 of its file),
     a detail and a step."""
 
@@ -34,14 +34,14 @@ class About:
     version: int
     rows: int
     model: str
-    detail: Detail
+    detail: ResultDetail
     step: int
 
 
-class _Table:
+class _WeightTable:
     """Terms of the rows of one register version; ``known`` says of which."""
 
-    def __init__(self, rows: int, like: ScoreTerms) -> None:
+    def __init__(self, rows: int, like: ScoreWeights) -> None:
         self._columns, self._outputs, self._terms = like.columns, like.outputs, len(like.columns)
         self._numbers: NDArray[np.int32] = np.zeros((rows, self._terms + len(like.base)), dtype=np.int32)
         self.known = np.zeros(rows, dtype=np.bool_)
@@ -50,36 +50,36 @@ class _Table:
     def size(self) -> int:
         return self._numbers.nbytes + self.known.nbytes
 
-    def keep(self, rows: NDArray[np.int64], made: ScoreTerms) -> None:
-        self._numbers[rows, : self._terms] = made.values.T
+    def keep(self, rows: NDArray[np.int64], made: ScoreWeights) -> None:
+        self._numbers[rows, : self._terms] = made.weights.T
         self._numbers[rows, self._terms :] = made.base.T
         self.known[rows] = True  # last: another thread may be looking
 
-    def take(self, rows: NDArray[np.int64]) -> ScoreTerms:
+    def take(self, rows: NDArray[np.int64]) -> ScoreWeights:
         numbers = np.ascontiguousarray(self._numbers[rows].T, dtype=np.int64)
-        return ScoreTerms(self._columns, self._outputs, numbers[: self._terms], numbers[self._terms :])
+        return ScoreWeights(self._columns, self._outputs, numbers[: self._terms], numbers[self._terms :])
 
 
-class KeptTerms:
+class WeightCache:
     """Terms as asked for, kept within ``budget`` bytes. Safe to use from several threads."""
 
-    def __init__(self, budget: int = BUDGET) -> None:
+    def __init__(self, budget: int = MAX_CACHE_BYTES) -> None:
         self._budget, self._lock = budget, threading.Lock()
-        self._tables: OrderedDict[About, _Table] = OrderedDict()
+        self._tables: OrderedDict[WeightCacheKey, _WeightTable] = OrderedDict()
 
-    def terms(
+    def weights(
         self,
-        about: About,
+        about: WeightCacheKey,
         model: Model,
         rows: NDArray[np.int64],
         public: Callable[[NDArray[np.int64]], pl.DataFrame],
-    ) -> ScoreTerms:
+    ) -> ScoreWeights:
         """The terms of ``rows`` int64 [n], all different; ``public`` gives the register's columns of some rows."""
         table = self._find(about)
         missing = rows if table is None else rows[~table.known[rows]]
         if table is not None and not len(missing):
             return table.take(rows)
-        made = model.terms(public(missing), about.detail, step=about.step)
+        made = model.score_weights(public(missing), about.detail, step=about.step)
         if table is None:
             table = self._make(about, model, made)
         if table is None:
@@ -87,13 +87,13 @@ class KeptTerms:
         table.keep(missing, made)
         return table.take(rows)
 
-    def _find(self, about: About) -> _Table | None:
+    def _find(self, about: WeightCacheKey) -> _WeightTable | None:
         with self._lock:
             if about in self._tables:
                 self._tables.move_to_end(about)
             return self._tables.get(about)
 
-    def _make(self, about: About, model: Model, made: ScoreTerms) -> _Table | None:
+    def _make(self, about: WeightCacheKey, model: Model, made: ScoreWeights) -> _WeightTable | None:
         """A table of the terms' shape, or the one that another thread has made; None if it may not be kept."""
         size = about.rows * (4 * (len(made.columns) + len(made.base)) + 1)
         if size > self._budget or 2 * model.value_bound(about.detail, step=about.step) > _LARGEST:
@@ -102,5 +102,5 @@ class KeptTerms:
             if about not in self._tables:
                 while size + sum(table.size for table in self._tables.values()) > self._budget:
                     self._tables.popitem(last=False)
-                self._tables[about] = _Table(about.rows, made)
+                self._tables[about] = _WeightTable(about.rows, made)
             return self._tables[about]

@@ -6,25 +6,25 @@ public feature value: registers lie in Parquet files and tables know their hashe
 
 from __future__ import annotations
 
-from lab.bureau.store.tables.base import Base, Moment
-from lab.bureau.store.tables.consents import ConsentChangeRow, ConsentRow, PseudonymRow
+from lab.bureau.store.tables.base import Base, UtcDateTime
+from lab.bureau.store.tables.consents import ConsentChangeCounterRow, ConsentRow, PseudonymKeyCountRow
 from lab.bureau.store.tables.contracts import ApprovalRow, BankKeyRow, BankRow, ContractRow, ContractVersionRow
 from lab.bureau.store.tables.exchange import (
     BatchRow,
+    CiphertextSeedRow,
     ContextRow,
     EpochRow,
     InquiryReadRow,
     InquiryRow,
     JobRow,
-    MatchAnswerRow,
-    MatchRow,
+    MatchRequestRow,
+    MatchResponseRow,
     NonceRow,
-    SeedRow,
     UsageRow,
 )
-from lab.bureau.store.tables.ledger import CosignatureRow, EntryRow, LedgerSizeRow, TallyRow, TreeHeadRow
+from lab.bureau.store.tables.ledger import CosignatureRow, EntryTallyRow, LedgerEntryRow, LedgerSizeRow, TreeHeadRow
 from lab.bureau.store.tables.people import AccountRow, SignInRow
-from lab.bureau.store.tables.registers import ItemRow, ModelRow, RegisterRow
+from lab.bureau.store.tables.registers import CatalogueItemRow, ModelRow, RegisterRow
 
 __all__ = [
     "AccountRow",
@@ -33,29 +33,29 @@ __all__ = [
     "BankRow",
     "Base",
     "BatchRow",
-    "ConsentChangeRow",
+    "CatalogueItemRow",
+    "CiphertextSeedRow",
+    "ConsentChangeCounterRow",
     "ConsentRow",
     "ContextRow",
     "ContractRow",
     "ContractVersionRow",
     "CosignatureRow",
-    "EntryRow",
+    "EntryTallyRow",
     "EpochRow",
     "InquiryReadRow",
     "InquiryRow",
-    "ItemRow",
     "JobRow",
+    "LedgerEntryRow",
     "LedgerSizeRow",
-    "MatchAnswerRow",
-    "MatchRow",
+    "MatchRequestRow",
+    "MatchResponseRow",
     "ModelRow",
-    "Moment",
     "NonceRow",
-    "PseudonymRow",
+    "PseudonymKeyCountRow",
     "RegisterRow",
-    "SeedRow",
     "SignInRow",
-    "TallyRow",
     "TreeHeadRow",
     "UsageRow",
+    "UtcDateTime",
 ]

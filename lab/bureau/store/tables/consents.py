@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lab.bureau.store.tables.base import Base, Hash, Moment
+from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
 class ConsentRow(Base):
@@ -21,27 +21,27 @@ class ConsentRow(Base):
     enterprise: Mapped[str] = mapped_column(String(32), index=True)
     bank_id: Mapped[str] = mapped_column(ForeignKey("banks.id"))
     purpose: Mapped[str] = mapped_column(String(64))
-    starts: Mapped[datetime] = mapped_column(Moment)
-    expires: Mapped[datetime] = mapped_column(Moment)
+    starts: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires: Mapped[datetime] = mapped_column(UtcDateTime)
     evidence: Mapped[str] = mapped_column(Text)
     """JSON: where the authorisation is kept (``reference``), or the hash of a key and its signature, and the import
     whose file in the home has the two: with them here, anybody could try codes until the signature fits."""
-    imported_at: Mapped[datetime] = mapped_column(Moment)
-    withdrawn_at: Mapped[datetime | None] = mapped_column(Moment)
+    imported_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    withdrawn_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class ConsentChangeRow(Base):
+class ConsentChangeCounterRow(Base):
     """Room ``consents``: counts changes, so that what was worked out before is known to be stale."""
 
     __tablename__ = "consent_changes"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     changes: Mapped[int] = mapped_column(Integer)
-    expiries_until: Mapped[datetime | None] = mapped_column(Moment)
+    expiries_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     """Up to when consents that ran out are in the ledger."""
 
 
-class PseudonymRow(Base):
+class PseudonymKeyCountRow(Base):
     """Room ``consents``: under how many keys, one over another, the enterprises in this database stand."""
 
     __tablename__ = "pseudonyms"

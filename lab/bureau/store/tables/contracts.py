@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lab.bureau.store.tables.base import Base, Hash, Moment
+from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
 class BankRow(Base):
@@ -17,7 +17,7 @@ class BankRow(Base):
 
     id: Mapped[str] = mapped_column(String(64), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), unique=True)
-    registered_at: Mapped[datetime] = mapped_column(Moment)
+    registered_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class BankKeyRow(Base):
@@ -30,8 +30,8 @@ class BankKeyRow(Base):
     bank_id: Mapped[str] = mapped_column(ForeignKey("banks.id"), index=True)
     state: Mapped[str] = mapped_column(String(16))
     successor: Mapped[str | None] = mapped_column(Hash)
-    added_at: Mapped[datetime] = mapped_column(Moment)
-    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+    added_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ContractRow(Base):
@@ -43,7 +43,7 @@ class ContractRow(Base):
     bank_id: Mapped[str] = mapped_column(ForeignKey("banks.id"), index=True)
     in_force: Mapped[int | None] = mapped_column(Integer)
     """The version that became active last, whatever became of it; None until one does."""
-    created_at: Mapped[datetime] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class ContractVersionRow(Base):
@@ -71,10 +71,10 @@ class ContractVersionRow(Base):
     """The officer who took it into review last."""
     bureau_signature: Mapped[str | None] = mapped_column(String(128))
     bank_signature: Mapped[str | None] = mapped_column(String(128))
-    drafted_at: Mapped[datetime] = mapped_column(Moment)
-    signed_at: Mapped[datetime | None] = mapped_column(Moment)
-    approved_at: Mapped[datetime | None] = mapped_column(Moment)
-    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+    drafted_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    signed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    approved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ApprovalRow(Base):
@@ -91,4 +91,4 @@ class ApprovalRow(Base):
     version: Mapped[int] = mapped_column(Integer, primary_key=True)
     account: Mapped[str] = mapped_column(String(64), primary_key=True)
     department: Mapped[str] = mapped_column(String(100))
-    approved_at: Mapped[datetime] = mapped_column(Moment)
+    approved_at: Mapped[datetime] = mapped_column(UtcDateTime)

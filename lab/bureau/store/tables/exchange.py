@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lab.bureau.store.tables.base import Base, Hash, Moment
+from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
 class JobRow(Base):
@@ -45,8 +45,8 @@ class JobRow(Base):
     rows_used: Mapped[int] = mapped_column(Integer)
     """Enterprises scored so far."""
     state: Mapped[str] = mapped_column(String(16))
-    opened_at: Mapped[datetime] = mapped_column(Moment, index=True)
-    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+    opened_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class ContextRow(Base):
@@ -59,8 +59,10 @@ class ContextRow(Base):
     file: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(Integer)
     rules: Mapped[int] = mapped_column(Integer)
-    """By which rules it was judged (``protocols.scoring.bureau.RULES``): by earlier ones it is as good as not held."""
-    received_at: Mapped[datetime] = mapped_column(Moment)
+    """By which rules it was judged (``protocols.scoring.bureau.CONTEXT_RULES_VERSION``): by earlier ones it is as good
+    as not held.
+    """
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class UsageRow(Base):
@@ -85,7 +87,7 @@ class InquiryRow(Base):
     batch: Mapped[str] = mapped_column(Hash, primary_key=True)
     """SHA-256 of the batch."""
     enterprise: Mapped[str] = mapped_column(String(32), primary_key=True, index=True)
-    at: Mapped[datetime] = mapped_column(Moment)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class InquiryReadRow(Base):
@@ -97,7 +99,7 @@ class InquiryReadRow(Base):
     enterprise: Mapped[str] = mapped_column(String(32), primary_key=True, index=True)
 
 
-class MatchRow(Base):
+class MatchRequestRow(Base):
     """Room ``exchange``: a matching request that was charged; the same bytes again are answered and not charged.
 
     Once it was answered its charge is not given back any more, whatever becomes of the same bytes sent beside it.
@@ -112,11 +114,11 @@ class MatchRow(Base):
     """The job under which it was charged."""
     counting: Mapped[bool] = mapped_column(Boolean, primary_key=True)
     identifiers: Mapped[int] = mapped_column(Integer)
-    charged_at: Mapped[datetime] = mapped_column(Moment)
-    answered_at: Mapped[datetime | None] = mapped_column(Moment)
+    charged_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class MatchAnswerRow(Base):
+class MatchResponseRow(Base):
     """Room ``exchange``: the ledger entry of the answer to a matching request in a job; the same bytes again have the
     same answer, and its receipt rests on the same entry."""
 
@@ -160,11 +162,11 @@ class BatchRow(Base):
     reply_file: Mapped[str | None] = mapped_column(Text)
     reply_sha256: Mapped[str | None] = mapped_column(Hash)
     entry_seq: Mapped[int | None] = mapped_column(Integer)
-    charged_at: Mapped[datetime] = mapped_column(Moment)
-    answered_at: Mapped[datetime | None] = mapped_column(Moment)
+    charged_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-class SeedRow(Base):
+class CiphertextSeedRow(Base):
     """Room ``exchange``: the seed of a ciphertext that a bank sent: a fresh one never comes again in another batch,
     under whatever contract of the bank."""
 
@@ -184,8 +186,8 @@ class EpochRow(Base):
 
     number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     state: Mapped[str] = mapped_column(String(16))
-    began_at: Mapped[datetime] = mapped_column(Moment)
-    ended_at: Mapped[datetime | None] = mapped_column(Moment)
+    began_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class NonceRow(Base):
@@ -195,4 +197,4 @@ class NonceRow(Base):
 
     key: Mapped[str] = mapped_column(Hash, primary_key=True)
     nonce: Mapped[str] = mapped_column(String(200), primary_key=True)
-    seen_at: Mapped[datetime] = mapped_column(Moment, index=True)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime, index=True)

@@ -7,16 +7,16 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Integer, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lab.bureau.store.tables.base import Base, Hash, Moment
+from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
-class EntryRow(Base):
+class LedgerEntryRow(Base):
     """Room ``ledger``: one entry, a leaf of the Merkle tree; a trigger refuses to change or delete it."""
 
     __tablename__ = "ledger_entries"
 
     seq: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
-    time: Mapped[datetime] = mapped_column(Moment)
+    time: Mapped[datetime] = mapped_column(UtcDateTime)
     kind: Mapped[str] = mapped_column(String(64), index=True)
     contract_id: Mapped[str | None] = mapped_column(String(64), index=True)
     body: Mapped[str] = mapped_column(Text)
@@ -43,11 +43,11 @@ class TreeHeadRow(Base):
 
     size: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     root: Mapped[str] = mapped_column(Hash)
-    time: Mapped[datetime] = mapped_column(Moment)
+    time: Mapped[datetime] = mapped_column(UtcDateTime)
     signature: Mapped[str] = mapped_column(String(128))
 
 
-class TallyRow(Base):
+class EntryTallyRow(Base):
     """Room ``ledger``: how often something happened that others can cause at will, beyond what has its own entry."""
 
     __tablename__ = "ledger_tallies"
@@ -59,13 +59,13 @@ class TallyRow(Base):
     by: Mapped[str] = mapped_column(String(120))
     about: Mapped[str] = mapped_column(Text)
     """JSON: the facts that all of them share."""
-    since: Mapped[datetime] = mapped_column(Moment)
+    since: Mapped[datetime] = mapped_column(UtcDateTime)
     """When the window began."""
     written: Mapped[int] = mapped_column(Integer)
     """Entries of their own within the window."""
     counted: Mapped[int] = mapped_column(Integer)
     """Those that were counted only; the window's last entry tells their number."""
-    last: Mapped[datetime] = mapped_column(Moment)
+    last: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class CosignatureRow(Base):
@@ -78,4 +78,4 @@ class CosignatureRow(Base):
     """The witness's, 64 hexadecimal digits."""
     name: Mapped[str] = mapped_column(String(255))
     line: Mapped[str] = mapped_column(Text)
-    time: Mapped[datetime] = mapped_column(Moment)
+    time: Mapped[datetime] = mapped_column(UtcDateTime)

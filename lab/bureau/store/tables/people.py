@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKey, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lab.bureau.store.tables.base import Base, Hash, Moment
+from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
 class AccountRow(Base):
@@ -30,12 +30,12 @@ class AccountRow(Base):
     """Tries that were not let in, one after another; those while it was locked count too."""
     locks: Mapped[int] = mapped_column(Integer)
     """Locks since the last success: the next one lasts twice as long."""
-    locked_until: Mapped[datetime | None] = mapped_column(Moment)
+    locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     issuer: Mapped[str | None] = mapped_column(Text)
     subject: Mapped[str | None] = mapped_column(Text)
     """Who this is at the OpenID provider ``issuer``."""
     state: Mapped[str] = mapped_column(String(16))
-    created_at: Mapped[datetime] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class SignInRow(Base):
@@ -46,6 +46,6 @@ class SignInRow(Base):
     token: Mapped[str] = mapped_column(Hash, primary_key=True)
     account: Mapped[str] = mapped_column(ForeignKey("accounts.name"), index=True)
     csrf: Mapped[str] = mapped_column(Hash)
-    began_at: Mapped[datetime] = mapped_column(Moment)
-    seen_at: Mapped[datetime] = mapped_column(Moment)
-    expires_at: Mapped[datetime] = mapped_column(Moment)
+    began_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)

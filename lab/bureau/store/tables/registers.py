@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Integer, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from lab.bureau.store.tables.base import Base, Hash, Moment
+from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
 class RegisterRow(Base):
@@ -31,10 +31,10 @@ class RegisterRow(Base):
     """Hash of the Parquet snapshot."""
     source_sha256: Mapped[str] = mapped_column(Hash)
     """Hash of the file it was imported from."""
-    imported_at: Mapped[datetime] = mapped_column(Moment)
+    imported_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
-class ItemRow(Base):
+class CatalogueItemRow(Base):
     """Room ``catalogue``: what one column of a register version is called, and where it belongs."""
 
     __tablename__ = "items"
@@ -74,5 +74,5 @@ class ModelRow(Base):
     state: Mapped[str] = mapped_column(String(16))
     sheets: Mapped[str] = mapped_column(Text)
     """JSON object: detail -> hash of the sheet; empty until published."""
-    created_at: Mapped[datetime] = mapped_column(Moment)
-    published_at: Mapped[datetime | None] = mapped_column(Moment)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    published_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -14,18 +14,18 @@ from lab.terms.contract.document import SignedContract
 from lab.terms.contract.odrl.agreement import to_odrl
 from lab.terms.contract.odrl.vocabulary import PROFILE
 
-__all__ = ["PROFILE", "from_odrl", "to_odrl", "validate"]
+__all__ = ["PROFILE", "from_odrl", "to_odrl", "validate_odrl"]
 
 
-def validate(document: Mapping[str, Any] | str | bytes) -> None:
+def validate_odrl(document: Mapping[str, Any] | str | bytes) -> None:
     """Hold a JSON-LD document against the ODRL Information Model, and against the profile if it names it.
 
     Raises ``InvalidInput`` naming the shapes and paths that failed, never a value. Nothing is fetched.
     """
     from lab.terms.contract.odrl.graph import read_graph
-    from lab.terms.contract.odrl.validation import check
+    from lab.terms.contract.odrl.validation import validate_agreement
 
-    check(read_graph(document))
+    validate_agreement(read_graph(document))
 
 
 def from_odrl(document: Mapping[str, Any] | str | bytes) -> SignedContract:
@@ -34,9 +34,9 @@ def from_odrl(document: Mapping[str, Any] | str | bytes) -> SignedContract:
     What comes back has the same canonical bytes as what ``to_odrl`` was given. Signatures are carried, not verified:
     call ``SignedContract.verify``. A document that says anything beyond the contract is refused.
     """
-    from lab.terms.contract.odrl.extraction import extract
+    from lab.terms.contract.odrl.extraction import extract_contract
     from lab.terms.contract.odrl.graph import read_graph
-    from lab.terms.contract.odrl.validation import check
+    from lab.terms.contract.odrl.validation import validate_agreement
 
     graph = read_graph(document)
-    return extract(graph, check(graph))
+    return extract_contract(graph, validate_agreement(graph))

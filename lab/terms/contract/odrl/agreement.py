@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from lab.terms.contract.document import Contract, Item, SignedContract
+from lab.terms.contract.document import Contract, ContractItem, SignedContract
 from lab.terms.contract.odrl.vocabulary import (
-    ACTIONS,
-    ALLOWED,
-    CEILINGS,
+    CEILING_OPERANDS,
     CONTEXT,
-    FORBIDDEN,
     ODRL,
+    OPERATION_ACTIONS,
+    PERMITTED_ACTIONS,
     PROFILE,
+    PROHIBITED_ACTIONS,
     SHULAB,
     VCARD,
     XSD,
@@ -26,15 +26,15 @@ from lab.terms.contract.odrl.vocabulary import (
 )
 from lab.terms.keys.party import Party
 
-Node = dict[str, Any]
+JsonLdNode = dict[str, Any]
 
 
-def to_odrl(signed: SignedContract) -> Node:
+def to_odrl(signed: SignedContract) -> JsonLdNode:
     """The agreement as a JSON-LD object; ``lab.terms.contract.odrl.from_odrl`` reads the same bytes and signatures from
     it.
     """
     contract = signed.contract
-    document: Node = {
+    document: JsonLdNode = {
         # The prefixes are written out because not every edition of the W3C context has them all.
         "@context": [CONTEXT, {"odrl": ODRL, "shulab": SHULAB, "vcard": VCARD, "xsd": XSD}],
         "@type": "Agreement",
@@ -52,7 +52,7 @@ def to_odrl(signed: SignedContract) -> Node:
         "shulab:engine": contract.engine,
         "shulab:parameters": contract.parameters,
         "shulab:consentReason": contract.consent.why,
-        "shulab:operations": {"@list": [{"@id": f"shulab:{ACTIONS[one]}"} for one in contract.operations]},
+        "shulab:operations": {"@list": [{"@id": f"shulab:{OPERATION_ACTIONS[one]}"} for one in contract.operations]},
         "shulab:items": {"@list": [{"@id": item_iri(item.code)} for item in contract.items]},
     }
     for name, signature in (("bureau", signed.bureau_signature), ("bank", signed.bank_signature)):
@@ -61,14 +61,14 @@ def to_odrl(signed: SignedContract) -> Node:
     if contract.witnesses is not None:
         document["shulab:witnessQuorum"] = contract.witnesses.quorum
         document["shulab:witnesses"] = {"@list": [_witness(contract, party) for party in contract.witnesses.parties]}
-    writer = _Writer(contract)
+    writer = _AgreementWriter(contract)
     document["permission"] = writer.operations() + writer.permissions()
     document["prohibition"] = writer.prohibitions()
     document["obligation"] = writer.obligations()
     return document
 
 
-class _Writer:
+class _AgreementWriter:
     """The rules of one agreement. A node that ``_once`` has written is named afterwards."""
 
     def __init__(self, contract: Contract) -> None:
@@ -76,11 +76,11 @@ class _Writer:
         self._policy = policy_iri(contract)
         self._written: set[str] = set()
 
-    def operations(self) -> list[Node]:
+    def operations(self) -> list[JsonLdNode]:
         """A permission for each operation, under all the constraints; the first writes them out."""
         rules = []
         for operation in dict.fromkeys(self._contract.operations):
-            rule = self._rule(f"operation:{operation.value}", f"shulab:{ACTIONS[operation]}")
+            rule = self._rule(f"operation:{operation.value}", f"shulab:{OPERATION_ACTIONS[operation]}")
             rule |= {
                 "target": self._once("data", {"@type": "AssetCollection"}),
                 "constraint": self._common() + self._terms_of_use(),
@@ -91,23 +91,23 @@ class _Writer:
             rules.append(rule)
         return rules
 
-    def permissions(self) -> list[Node]:
+    def permissions(self) -> list[JsonLdNode]:
         """A permission for each item that may be used at all."""
         return [
             self._rule(f"allow:{_local(item)}", action) | {"target": self._item(item), "constraint": self._common()}
             for item in self._contract.items
-            if (action := ALLOWED[item.form]) is not None
+            if (action := PERMITTED_ACTIONS[item.form]) is not None
         ]
 
-    def prohibitions(self) -> list[Node]:
+    def prohibitions(self) -> list[JsonLdNode]:
         """A prohibition for each item that may not be used in every form."""
         return [
             self._rule(f"forbid:{_local(item)}", action) | {"target": self._item(item)}
             for item in self._contract.items
-            if (action := FORBIDDEN[item.form]) is not None
+            if (action := PROHIBITED_ACTIONS[item.form]) is not None
         ]
 
-    def obligations(self) -> list[Node]:
+    def obligations(self) -> list[JsonLdNode]:
         """Both sides delete in time; the bureau tells the bank when the agreement is stopped."""
         days = f"P{self._contract.retention_days}D"
         kept = [self._constraint("retention", "elapsedTime", "lteq", {"@value": days, "@type": "xsd:duration"})]
@@ -120,7 +120,7 @@ class _Writer:
             | {"informedParty": self._iri("bank"), "target": results, "constraint": stopped},
         ]
 
-    def _common(self) -> list[Node]:
+    def _common(self) -> list[JsonLdNode]:
         """Purpose, recipients and term: the constraints of every permission."""
         contract = self._contract
         dates = contract.model_dump(mode="json")
@@ -132,7 +132,7 @@ class _Writer:
             self._constraint("expires", "dateTime", "lt", {"@value": dates["expires"], "@type": "xsd:dateTime"}),
         ]
 
-    def _terms_of_use(self) -> list[Node]:
+    def _terms_of_use(self) -> list[JsonLdNode]:
         """Models, detail and ceilings: the further constraints of the operations."""
         contract = self._contract
         models = [
@@ -148,8 +148,8 @@ class _Writer:
             self._constraint("models", "shulab:model", "isAnyOf", {"@list": models}),
             self._constraint("detail", "shulab:detail", "eq", {"@id": f"shulab:{contract.detail.value}"}),
         ]
-        for name, (operand, operator) in CEILINGS.items():
-            more: Node = {"unit": {"@id": "shulab:identifier"}} if name == "identifiers" else {}
+        for name, (operand, operator) in CEILING_OPERANDS.items():
+            more: JsonLdNode = {"unit": {"@id": "shulab:identifier"}} if name == "identifiers" else {}
             if name == "scores_per_enterprise":
                 days = f"P{contract.ceilings.period_days}D"
                 more = {"shulab:within": {"@value": days, "@type": "xsd:duration"}}
@@ -157,7 +157,7 @@ class _Writer:
             found.append(self._constraint(name.replace("_", "-"), operand, operator, number, more))
         return found
 
-    def _rule(self, name: str, action: str, *, by: str = "bank") -> Node:
+    def _rule(self, name: str, action: str, *, by: str = "bank") -> JsonLdNode:
         """A rule in which ``by`` is the assignee and the other party the assigner."""
         assigner, assignee = ("bureau", "bank") if by == "bank" else ("bank", "bureau")
         return {
@@ -167,22 +167,22 @@ class _Writer:
             "action": action,
         }
 
-    def _party(self, role: str) -> Node | str:
+    def _party(self, role: str) -> JsonLdNode | str:
         party: Party = getattr(self._contract, role)
         return self._once(role, {"@type": "Party", "vcard:fn": party.name, "shulab:publicKey": party.public_key})
 
-    def _item(self, item: Item) -> Node | str:
+    def _item(self, item: ContractItem) -> JsonLdNode | str:
         iri = item_iri(item.code)
         return self._once_at(iri, {"@type": "Asset", "shulab:code": item.code, "partOf": self._iri("data")})
 
-    def _constraint(self, name: str, operand: str, operator: str, value: object, more: Node | None = None) -> Any:
+    def _constraint(self, name: str, operand: str, operator: str, value: object, more: JsonLdNode | None = None) -> Any:
         parts = {"leftOperand": operand, "operator": operator, "rightOperand": value}
         return self._once(f"constraint:{name}", parts | (more or {}))
 
-    def _once(self, name: str, node: Node) -> Node | str:
+    def _once(self, name: str, node: JsonLdNode) -> JsonLdNode | str:
         return self._once_at(self._iri(name), node)
 
-    def _once_at(self, iri: str, node: Node) -> Node | str:
+    def _once_at(self, iri: str, node: JsonLdNode) -> JsonLdNode | str:
         if iri in self._written:
             return iri
         self._written.add(iri)
@@ -192,10 +192,10 @@ class _Writer:
         return f"{self._policy}#{name}"
 
 
-def _witness(contract: Contract, party: Party) -> Node:
+def _witness(contract: Contract, party: Party) -> JsonLdNode:
     iri = f"{policy_iri(contract)}#witness:{party.public_key}"
     return {"@id": iri, "shulab:witnessName": party.name, "shulab:publicKey": party.public_key}
 
 
-def _local(item: Item) -> str:
+def _local(item: ContractItem) -> str:
     return item_iri(item.code).rpartition(":")[2]

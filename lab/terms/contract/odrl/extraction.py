@@ -8,18 +8,26 @@ from typing import Any, NoReturn
 from rdflib import Graph, Literal, Namespace, URIRef
 from rdflib.term import Node
 
-from lab.terms.contract.document import Detail, Operation, Purpose, ReleaseForm, SignedContract, parse_contract
+from lab.terms.contract.document import Operation, Purpose, ReleaseForm, ResultDetail, SignedContract, parse_contract
 from lab.terms.contract.odrl.agreement import to_odrl
-from lab.terms.contract.odrl.graph import read_graph, read_list, statements
-from lab.terms.contract.odrl.vocabulary import ACTIONS, ALLOWED, CEILINGS, ODRL, PROFILE, SHULAB, VCARD
+from lab.terms.contract.odrl.graph import canonical_statements, read_graph, read_list
+from lab.terms.contract.odrl.vocabulary import (
+    CEILING_OPERANDS,
+    ODRL,
+    OPERATION_ACTIONS,
+    PERMITTED_ACTIONS,
+    PROFILE,
+    SHULAB,
+    VCARD,
+)
 from lab.terms.errors import InvalidInput
 
 _O, _S, _V = Namespace(ODRL), Namespace(SHULAB), Namespace(VCARD)
-_OPERATIONS = {_S[name]: operation for operation, name in ACTIONS.items()}
-_FORMS = {_S[action.partition(":")[2]]: form for form, action in ALLOWED.items() if action is not None}
+_OPERATIONS = {_S[name]: operation for operation, name in OPERATION_ACTIONS.items()}
+_FORMS = {_S[action.partition(":")[2]]: form for form, action in PERMITTED_ACTIONS.items() if action is not None}
 
 
-def extract(graph: Graph, agreement: URIRef) -> SignedContract:
+def extract_contract(graph: Graph, agreement: URIRef) -> SignedContract:
     """The signed contract that a valid agreement of the profile says; signatures are not verified here.
 
     Raises ``InvalidInput`` for another profile, for a term that is missing, and when writing the contract as an
@@ -29,13 +37,13 @@ def extract(graph: Graph, agreement: URIRef) -> SignedContract:
     if profiles != {URIRef(PROFILE)}:
         # A processor that doesn't know a profile has to stop (ODRL Information Model, section 3.1).
         _refuse(f"of the profile {PROFILE}, and of no other")
-    reading = _Reading(graph, agreement)
+    reading = _AgreementReader(graph, agreement)
     signed = parse_contract(json.dumps(reading.signed()))
     try:
         again = read_graph(to_odrl(signed))
     except ValueError:  # a number that canonical JSON cannot hold
         _refuse("whose numbers are below 2^53")
-    said, meant = statements(graph), statements(again)
+    said, meant = canonical_statements(graph), canonical_statements(again)
     if said != meant:
         raise InvalidInput(
             f"Wanted an agreement that says one contract and nothing else; {len(said - meant)} statements are not the "
@@ -45,7 +53,7 @@ def extract(graph: Graph, agreement: URIRef) -> SignedContract:
     return signed
 
 
-class _Reading:
+class _AgreementReader:
     """Takes the terms of one agreement from the graph."""
 
     def __init__(self, graph: Graph, agreement: URIRef) -> None:
@@ -81,15 +89,15 @@ class _Reading:
             "recipients": [str(one) for one in self._list(self._right("recipient", "isAnyOf"))],
             "items": [self._item(one) for one in self._list(self._one(policy, _S["items"]))],
             "operations": [self._operation(one) for one in self._list(self._one(policy, _S.operations))],
-            "detail": self._local(self._right("shulab:detail", "eq"), [one.value for one in Detail]),
+            "detail": self._local(self._right("shulab:detail", "eq"), [one.value for one in ResultDetail]),
             "models": [self._model(one) for one in self._list(self._right("shulab:model", "isAnyOf"))],
             "id_kind": self._text(policy, _S.idKind),
             "engine": self._text(policy, _S.engine),
             "parameters": self._text(policy, _S.parameters),
             "ceilings": {
-                name: self._whole(self._constraint(*place), _O.rightOperand) for name, place in CEILINGS.items()
+                name: self._whole(self._constraint(*place), _O.rightOperand) for name, place in CEILING_OPERANDS.items()
             }
-            | {"period_days": self._days(self._constraint(*CEILINGS["scores_per_enterprise"]), _S.within)},
+            | {"period_days": self._days(self._constraint(*CEILING_OPERANDS["scores_per_enterprise"]), _S.within)},
             "consent": {
                 "required": any(self._graph.objects(rule, _O.duty)),
                 "why": self._text(policy, _S.consentReason),

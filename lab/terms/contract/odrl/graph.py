@@ -22,7 +22,7 @@ from rdflib.term import Node
 from lab.terms.contract.odrl.vocabulary import CONTEXT
 from lab.terms.errors import InvalidInput
 
-MAX_BYTES = 2 * 1024 * 1024
+MAX_DOCUMENT_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 24
 MAX_VALUES = 100_000
 MAX_STATEMENTS = 20_000
@@ -45,8 +45,8 @@ def read_graph(document: Mapping[str, Any] | str | bytes) -> Graph:
     if not isinstance(closed, dict):
         _refuse("a JSON object")
     text = json.dumps(closed)
-    if len(text) > 2 * MAX_BYTES:
-        _refuse(f"at most {MAX_BYTES} bytes")
+    if len(text) > 2 * MAX_DOCUMENT_BYTES:
+        _refuse(f"at most {MAX_DOCUMENT_BYTES} bytes")
     dataset = Dataset()
     try:
         dataset.parse(data=text, format="json-ld", publicID=_BASE)
@@ -72,8 +72,8 @@ def _is_written(node: object) -> bool:
 
 def parse_json(text: str | bytes) -> Any:
     """JSON of bounded size in which no key is repeated; raises ``InvalidInput``."""
-    if len(text) > MAX_BYTES:
-        _refuse(f"at most {MAX_BYTES} bytes")
+    if len(text) > MAX_DOCUMENT_BYTES:
+        _refuse(f"at most {MAX_DOCUMENT_BYTES} bytes")
 
     def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(pairs)
@@ -87,7 +87,7 @@ def parse_json(text: str | bytes) -> Any:
         _refuse("JSON, no key repeated")
 
 
-def statements(graph: Graph) -> frozenset[tuple[str, str, str]]:
+def canonical_statements(graph: Graph) -> frozenset[tuple[str, str, str]]:
     """What the graph says, comparable: lists by their members; raises ``InvalidInput`` if another node has no name."""
     said = set()
     for subject, predicate, value in graph:
@@ -184,4 +184,4 @@ def _refuse(wanted: str) -> NoReturn:
     )
 
 
-__all__ = ["Graph", "Literal", "URIRef", "parse_json", "read_graph", "read_list", "statements"]
+__all__ = ["Graph", "Literal", "URIRef", "canonical_statements", "parse_json", "read_graph", "read_list"]

@@ -16,7 +16,7 @@ from rdflib.namespace import SH
 from rdflib.term import Node
 
 from lab.terms.contract.odrl.graph import MAX_STATEMENTS
-from lab.terms.contract.odrl.vocabulary import CEILINGS, ODRL, PROFILE, SHULAB
+from lab.terms.contract.odrl.vocabulary import CEILING_OPERANDS, ODRL, PROFILE, SHULAB
 from lab.terms.errors import InvalidInput
 
 _O, _S = Namespace(ODRL), Namespace(SHULAB)
@@ -41,7 +41,7 @@ _SHOWN = 8
 _LARGE = 2_000
 
 
-def check(graph: Graph) -> URIRef:
+def validate_agreement(graph: Graph) -> URIRef:
     """The agreement in ``graph``; raises ``InvalidInput`` naming the shapes and paths that failed."""
     agreements = list(graph.subjects(RDF.type, _O.Agreement))
     if len(agreements) != 1:
@@ -82,7 +82,7 @@ def _implied(graph: Graph, agreement: Node) -> Graph:
 
 def _add_profile_types(graph: Graph, agreement: Node) -> None:
     graph.add((agreement, RDF.type, _S.Contract))
-    operands = {_expanded(operand) for operand, _ in CEILINGS.values()}
+    operands = {_expanded(operand) for operand, _ in CEILING_OPERANDS.values()}
     for node, operand in list(graph.subject_objects(_O.leftOperand)):
         if operand in operands:
             graph.add((node, RDF.type, _S.Ceiling))

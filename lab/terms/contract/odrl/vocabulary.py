@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import quote
 
-from lab.terms.contract.document import Contract, ModelTerms, Operation, ReleaseForm
+from lab.terms.contract.document import Contract, Operation, PinnedModel, ReleaseForm
 
 CONTEXT = "http://www.w3.org/ns/odrl.jsonld"
 ODRL = "http://www.w3.org/ns/odrl/2/"
@@ -14,7 +14,7 @@ SHULAB = PROFILE + "#"
 VCARD = "http://www.w3.org/2006/vcard/ns#"
 XSD = "http://www.w3.org/2001/XMLSchema#"
 
-ACTIONS: Mapping[Operation, str] = {
+OPERATION_ACTIONS: Mapping[Operation, str] = {
     Operation.COUNT: "count",
     Operation.MATCH: "match",
     Operation.SCORE: "score",
@@ -23,7 +23,7 @@ ACTIONS: Mapping[Operation, str] = {
 }
 """Actions of the profile, by operation."""
 
-ALLOWED: Mapping[ReleaseForm, str | None] = {
+PERMITTED_ACTIONS: Mapping[ReleaseForm, str | None] = {
     ReleaseForm.NONE: None,
     ReleaseForm.MODEL_INPUT_ONLY: "shulab:useInModel",
     ReleaseForm.BAND: "shulab:releaseBand",
@@ -31,7 +31,7 @@ ALLOWED: Mapping[ReleaseForm, str | None] = {
 }
 """What may be done with an item released in a form; each of the profile's actions implies those before it."""
 
-FORBIDDEN: Mapping[ReleaseForm, str | None] = {
+PROHIBITED_ACTIONS: Mapping[ReleaseForm, str | None] = {
     ReleaseForm.NONE: "use",
     ReleaseForm.MODEL_INPUT_ONLY: "distribute",
     ReleaseForm.BAND: "shulab:releaseExact",
@@ -39,7 +39,7 @@ FORBIDDEN: Mapping[ReleaseForm, str | None] = {
 }
 """What may not; both ways of release are included in ``odrl:distribute``."""
 
-CEILINGS: Mapping[str, tuple[str, str]] = {
+CEILING_OPERANDS: Mapping[str, tuple[str, str]] = {
     "identifiers": ("count", "lteq"),
     "identifiers_per_match": ("shulab:identifiersPerMatch", "lteq"),
     "scores_per_enterprise": ("shulab:scoresPerEnterprise", "lteq"),
@@ -61,6 +61,6 @@ def item_iri(code: str) -> str:
     return "urn:shulab:item:" + quote(code, safe="")
 
 
-def model_iri(model: ModelTerms) -> str:
+def model_iri(model: PinnedModel) -> str:
     """A model version."""
     return f"urn:shulab:model:{model.name}:{model.version}"

@@ -11,38 +11,38 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from numpy.typing import NDArray
 
 from protocols.matching.engines.openmined.points import (
-    MATERIAL_BYTES,
-    ORDER,
-    WIDTH,
+    ELEMENT_BYTES,
+    GROUP_ORDER,
+    SCALAR_MATERIAL_BYTES,
     check_elements,
-    multiple_of_base,
-    scalar_of,
+    derive_scalar,
+    multiply_base_point,
     to_array,
     to_list,
 )
 
 __all__ = [
-    "MATERIAL_BYTES",
-    "WIDTH",
-    "answers",
+    "ELEMENT_BYTES",
+    "SCALAR_MATERIAL_BYTES",
     "blind",
-    "canaries",
+    "canary_elements",
     "check_elements",
     "check_public_key",
-    "keys_of",
-    "shown",
+    "comparable_bytes",
+    "derive_blinding_keys",
+    "expected_canaries",
     "unblind",
 ]
 
 _DOMAIN = b"shulab openmined blinding v1\x00"
 
 
-def keys_of(seed: bytes) -> tuple[bytes, bytes]:
+def derive_blinding_keys(seed: bytes) -> tuple[bytes, bytes]:
     """The scalar c and 1/c modulo the order, made from ``seed``: 512 bits reduced, so the bias is negligible."""
     if len(seed) < 32:
         raise ValueError(f"a seed has at least 32 bytes; found {len(seed)}")
-    scalar = int.from_bytes(hashlib.sha512(_DOMAIN + seed).digest(), "big") % (ORDER - 1) + 1
-    return scalar.to_bytes(32, "big"), pow(scalar, -1, ORDER).to_bytes(32, "big")
+    scalar = int.from_bytes(hashlib.sha512(_DOMAIN + seed).digest(), "big") % (GROUP_ORDER - 1) + 1
+    return scalar.to_bytes(32, "big"), pow(scalar, -1, GROUP_ORDER).to_bytes(32, "big")
 
 
 def blind(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
@@ -65,19 +65,19 @@ def unblind(key: bytes, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.frombuffer(joined, dtype=np.uint8).reshape(len(evaluated), 32)
 
 
-def canaries(material: Sequence[bytes]) -> NDArray[np.uint8]:
+def canary_elements(material: Sequence[bytes]) -> NDArray[np.uint8]:
     """r·G for the scalar of each piece, as compressed points [m, 33]: uniform in the group, as H(x)^c is."""
-    return to_array([multiple_of_base(scalar_of(piece)) for piece in material])
+    return to_array([multiply_base_point(derive_scalar(piece)) for piece in material])
 
 
-def answers(material: Sequence[bytes], public_key: bytes) -> NDArray[np.uint8]:
+def expected_canaries(material: Sequence[bytes], public_key: bytes) -> NDArray[np.uint8]:
     """The x-coordinate of r·P for each canary, uint8 [m, 32]; raises ``ValueError`` for a P off the curve."""
     point, curve = _public(public_key), ec.SECP256R1()
-    shared = [ec.derive_private_key(scalar_of(piece), curve).exchange(ec.ECDH(), point) for piece in material]
+    shared = [ec.derive_private_key(derive_scalar(piece), curve).exchange(ec.ECDH(), point) for piece in material]
     return np.frombuffer(b"".join(shared), dtype=np.uint8).reshape(len(material), 32)
 
 
-def shown(evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def comparable_bytes(evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The x-coordinates: of a point and its negative comes the same value."""
     return np.ascontiguousarray(evaluated[:, 1:])
 
@@ -88,8 +88,8 @@ def check_public_key(public_key: bytes) -> None:
 
 
 def _public(public_key: bytes) -> ec.EllipticCurvePublicKey:
-    if len(public_key) != WIDTH:
-        raise ValueError(f"a public key has {WIDTH} bytes; found {len(public_key)}")
+    if len(public_key) != ELEMENT_BYTES:
+        raise ValueError(f"a public key has {ELEMENT_BYTES} bytes; found {len(public_key)}")
     try:
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), public_key)
     except ValueError:

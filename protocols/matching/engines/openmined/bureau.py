@@ -9,29 +9,29 @@ import private_set_intersection.python as psi
 from numpy.typing import NDArray
 
 from protocols.matching.engines.openmined.points import (
-    MATERIAL_BYTES,
-    WIDTH,
+    ELEMENT_BYTES,
+    SCALAR_MATERIAL_BYTES,
     check_elements,
-    multiple_of_base,
-    scalar_of,
+    derive_scalar,
+    multiply_base_point,
     to_array,
     to_list,
 )
 
 __all__ = [
-    "MATERIAL_BYTES",
-    "WIDTH",
+    "ELEMENT_BYTES",
+    "SCALAR_MATERIAL_BYTES",
+    "arithmetic_library",
     "check_elements",
+    "derive_key",
     "evaluate_elements",
     "evaluate_register",
     "generate_key",
-    "key_of",
-    "path",
     "public_key",
 ]
 
 
-def path() -> str:
+def arithmetic_library() -> str:
     """Which library does the arithmetic in this process, in a word."""
     return "openmined-psi"
 
@@ -42,14 +42,14 @@ def generate_key() -> bytes:
     return key
 
 
-def key_of(material: bytes) -> bytes:
+def derive_key(material: bytes) -> bytes:
     """A scalar of 48 uniform bytes, as the library takes it: 32 bytes, big-endian."""
-    return scalar_of(material).to_bytes(32, "big")
+    return derive_scalar(material).to_bytes(32, "big")
 
 
 def public_key(key: bytes) -> bytes:
     """P = s·G as a compressed point, 33 bytes."""
-    return multiple_of_base(int.from_bytes(key, "big"))
+    return multiply_base_point(int.from_bytes(key, "big"))
 
 
 def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:

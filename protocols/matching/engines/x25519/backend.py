@@ -18,7 +18,7 @@ from protocols.matching.engines.x25519 import multibuffer, openssl, scalars
 
 Multiply = Callable[[bytes, NDArray[np.uint8]], NDArray[np.uint8]]
 MultiplyEach = Callable[[NDArray[np.uint8], NDArray[np.uint8]], NDArray[np.uint8]]
-VARIABLE = "SHULAB_X25519"
+BACKEND_VARIABLE = "SHULAB_X25519"
 _RFC7748 = (
     ("a546e36bf0527c9d3b16154b82465edd62144c0ac1fc5a18506a2244ba449ac4",
      "e6db6867583030db3594c1a424b15f7c726624ec26b3353b10a903a6d0ab1c4c",
@@ -32,11 +32,11 @@ _TRIALS = 27  # more than three rounds of lanes, and not a multiple of eight
 
 
 @dataclass(frozen=True, slots=True)
-class Way:
+class X25519Backend:
     """A way to multiply: its name, and why it is the one."""
 
     name: Literal["portable", "accelerated"]
-    why: str
+    reason: str
     multiply: Multiply
     """One scalar, many elements."""
     multiply_each: MultiplyEach
@@ -47,38 +47,40 @@ _PORTABLE = (openssl.multiply, openssl.multiply_each)
 
 
 @cache
-def chosen() -> Way:
+def select_backend() -> X25519Backend:
     """The path of this process: the accelerated one if it loads and proves itself, else the portable one."""
-    if os.environ.get(VARIABLE) == "portable":
-        return Way("portable", f"asked for by {VARIABLE}", *_PORTABLE)
+    if os.environ.get(BACKEND_VARIABLE) == "portable":
+        return X25519Backend("portable", f"asked for by {BACKEND_VARIABLE}", *_PORTABLE)
     try:
-        multibuffer.load()
-    except multibuffer.NotAvailable as reason:
-        return Way("portable", str(reason), *_PORTABLE)
-    if not (agrees(multibuffer.multiply) and agrees_each(multibuffer.multiply_each)):
-        return Way("portable", "the accelerated library gave a wrong result", *_PORTABLE)
-    return Way("accelerated", "ipp-crypto on AVX-512 IFMA", multibuffer.multiply, multibuffer.multiply_each)
+        multibuffer.load_library()
+    except multibuffer.AccelerationUnavailable as reason:
+        return X25519Backend("portable", str(reason), *_PORTABLE)
+    if not (verify_multiply(multibuffer.multiply) and verify_multiply_each(multibuffer.multiply_each)):
+        return X25519Backend("portable", "the accelerated library gave a wrong result", *_PORTABLE)
+    return X25519Backend("accelerated", "ipp-crypto on AVX-512 IFMA", multibuffer.multiply, multibuffer.multiply_each)
 
 
-def agrees(multiply: Multiply) -> bool:
+def verify_multiply(multiply: Multiply) -> bool:
     """Whether ``multiply`` gives the results of RFC 7748 and, for fresh elements, those of OpenSSL."""
     try:
         for scalar, element, wanted in _RFC7748:
             row = np.frombuffer(bytes.fromhex(element), dtype=np.uint8).reshape(1, 32)
             if multiply(bytes.fromhex(scalar), row).tobytes().hex() != wanted:
                 return False
-        key, base = scalars.generate(), np.zeros((_TRIALS, 32), dtype=np.uint8)
+        key, base = scalars.generate_scalar(), np.zeros((_TRIALS, 32), dtype=np.uint8)
         base[:, 0] = np.arange(_TRIALS) + 9
         return bool((multiply(key, base) == openssl.multiply(key, base)).all())
     except ValueError:
         return False
 
 
-def agrees_each(multiply_each: MultiplyEach) -> bool:
+def verify_multiply_each(multiply_each: MultiplyEach) -> bool:
     """Whether ``multiply_each`` gives OpenSSL's results for fresh scalars."""
     try:
-        keys = np.frombuffer(b"".join(scalars.generate() for _ in range(_TRIALS)), dtype=np.uint8).reshape(-1, 32)
-        element = multiply_each(keys[:1], np.frombuffer(scalars.BASE, dtype=np.uint8))[0]
+        keys = np.frombuffer(b"".join(scalars.generate_scalar() for _ in range(_TRIALS)), dtype=np.uint8).reshape(
+            -1, 32
+        )
+        element = multiply_each(keys[:1], np.frombuffer(scalars.BASE_POINT, dtype=np.uint8))[0]
         return bool((multiply_each(keys, element) == openssl.multiply_each(keys, element)).all())
     except ValueError:
         return False

@@ -8,37 +8,37 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.matching.engines.x25519 import backend, element_checks, hash_to_curve, scalars
-from protocols.matching.engines.x25519.hash_to_curve import WIDTH
+from protocols.matching.engines.x25519.hash_to_curve import ELEMENT_BYTES
 
 __all__ = [
-    "MATERIAL_BYTES",
-    "WIDTH",
-    "answers",
+    "ELEMENT_BYTES",
+    "SCALAR_MATERIAL_BYTES",
     "blind",
-    "canaries",
+    "canary_elements",
     "check_elements",
     "check_public_key",
-    "keys_of",
-    "shown",
+    "comparable_bytes",
+    "derive_blinding_keys",
+    "expected_canaries",
     "unblind",
 ]
 
-MATERIAL_BYTES = 32
+SCALAR_MATERIAL_BYTES = 32
 
 
-def keys_of(seed: bytes) -> tuple[bytes, bytes]:
+def derive_blinding_keys(seed: bytes) -> tuple[bytes, bytes]:
     """The scalars that blind and unblind, made from ``seed``: 32 uniform bytes."""
-    return scalars.pair(seed)
+    return scalars.derive_blinding_pair(seed)
 
 
 def blind(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
     """c·H(x) for each identifier, uint8 [n, 32]."""
-    return backend.chosen().multiply(key, hash_to_curve.encode(identifiers))
+    return backend.select_backend().multiply(key, hash_to_curve.encode_to_curve(identifiers))
 
 
 def check_elements(evaluated: NDArray[np.uint8]) -> None:
     """Raise ``ValueError`` unless the evaluated elements are canonical and all different."""
-    element_checks.check_form(evaluated)
+    element_checks.check_canonical(evaluated)
 
 
 def unblind(key: bytes, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -47,39 +47,41 @@ def unblind(key: bytes, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
     An element of the twist from the bureau is refused too: it would tell nothing of an identifier, but it is no answer.
     """
     element_checks.check_on_curve(evaluated)
-    return backend.chosen().multiply(key, evaluated)
+    return backend.select_backend().multiply(key, evaluated)
 
 
-def canaries(material: Sequence[bytes]) -> NDArray[np.uint8]:
+def canary_elements(material: Sequence[bytes]) -> NDArray[np.uint8]:
     """X25519(r, 9) for r the clamped piece, uint8 [m, 32].
 
     r is drawn as a blinding scalar is, and r·B = (r/8)·(8·B) with 8·B a generator: within 2^-126 of uniform among the
     u-coordinates of the group, as c·H(x) is (``scalars``).
     """
-    return _each(material, scalars.BASE)
+    return _each(material, scalars.BASE_POINT)
 
 
-def answers(material: Sequence[bytes], public_key: bytes) -> NDArray[np.uint8]:
+def expected_canaries(material: Sequence[bytes], public_key: bytes) -> NDArray[np.uint8]:
     """X25519(r, P) = r·s·B for each canary, uint8 [m, 32]; raises ``ValueError`` for a P of small order."""
     return _each(material, public_key)
 
 
-def shown(evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def comparable_bytes(evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """The elements themselves: a u-coordinate stands for its class."""
     return evaluated
 
 
 def check_public_key(public_key: bytes) -> None:
     """Raise ``ValueError`` unless P is a canonical u-coordinate of the curve and not of small order."""
-    if len(public_key) != WIDTH:
-        raise ValueError(f"a public key has {WIDTH} bytes; found {len(public_key)}")
-    row = np.frombuffer(public_key, dtype=np.uint8).reshape(1, WIDTH)
-    element_checks.check_form(row)
+    if len(public_key) != ELEMENT_BYTES:
+        raise ValueError(f"a public key has {ELEMENT_BYTES} bytes; found {len(public_key)}")
+    row = np.frombuffer(public_key, dtype=np.uint8).reshape(1, ELEMENT_BYTES)
+    element_checks.check_canonical(row)
     element_checks.check_on_curve(row)
-    _each([bytes(WIDTH)], public_key)
+    _each([bytes(ELEMENT_BYTES)], public_key)
 
 
 def _each(material: Sequence[bytes], element: bytes) -> NDArray[np.uint8]:
     """One element under a scalar of each piece."""
-    keys = np.frombuffer(b"".join(map(scalars.clamp, material)), dtype=np.uint8).reshape(len(material), WIDTH)
-    return backend.chosen().multiply_each(keys, np.frombuffer(element, dtype=np.uint8))
+    keys = np.frombuffer(b"".join(map(scalars.clamp_scalar, material)), dtype=np.uint8).reshape(
+        len(material), ELEMENT_BYTES
+    )
+    return backend.select_backend().multiply_each(keys, np.frombuffer(element, dtype=np.uint8))

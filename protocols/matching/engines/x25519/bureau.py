@@ -9,54 +9,54 @@ from numpy.typing import NDArray
 
 from protocols.matching.engines.x25519 import backend as path_
 from protocols.matching.engines.x25519 import element_checks, hash_to_curve, openssl, scalars
-from protocols.matching.engines.x25519.hash_to_curve import WIDTH
+from protocols.matching.engines.x25519.hash_to_curve import ELEMENT_BYTES
 
 __all__ = [
-    "MATERIAL_BYTES",
-    "WIDTH",
+    "ELEMENT_BYTES",
+    "SCALAR_MATERIAL_BYTES",
+    "arithmetic_library",
     "check_elements",
+    "derive_key",
     "evaluate_elements",
     "evaluate_register",
     "generate_key",
-    "key_of",
-    "path",
     "public_key",
 ]
 
-MATERIAL_BYTES = 32
+SCALAR_MATERIAL_BYTES = 32
 
 
-def path() -> str:
+def arithmetic_library() -> str:
     """Which library does the arithmetic in this process, in a word."""
-    return path_.chosen().name
+    return path_.select_backend().name
 
 
 def generate_key() -> bytes:
     """A fresh clamped scalar s, 32 bytes."""
-    return scalars.generate()
+    return scalars.generate_scalar()
 
 
-def key_of(material: bytes) -> bytes:
+def derive_key(material: bytes) -> bytes:
     """32 uniform bytes, clamped (RFC 7748, section 5)."""
-    return scalars.clamp(material)
+    return scalars.clamp_scalar(material)
 
 
 def public_key(key: bytes) -> bytes:
     """P = X25519(s, 9), 32 bytes: of prime order, as B is."""
-    return openssl.multiply(key, np.frombuffer(scalars.BASE, dtype=np.uint8).reshape(1, WIDTH)).tobytes()
+    return openssl.multiply(key, np.frombuffer(scalars.BASE_POINT, dtype=np.uint8).reshape(1, ELEMENT_BYTES)).tobytes()
 
 
 def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
     """F(x) = s·H(x) for each identifier, uint8 [n, 32], in order."""
-    return path_.chosen().multiply(key, hash_to_curve.encode(identifiers))
+    return path_.select_backend().multiply(key, hash_to_curve.encode_to_curve(identifiers))
 
 
 def check_elements(blinded: NDArray[np.uint8]) -> None:
     """Raise ``ValueError`` unless the elements are canonical and all different; no arithmetic on the curve."""
-    element_checks.check_form(blinded)
+    element_checks.check_canonical(blinded)
 
 
 def evaluate_elements(key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """s·b for each blinded element b, in order; raises ``ValueError`` for one on the twist or of small order."""
     element_checks.check_on_curve(blinded)
-    return path_.chosen().multiply(key, blinded)
+    return path_.select_backend().multiply(key, blinded)

@@ -18,28 +18,28 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-from protocols.matching.engines.distinct import check_once
-from protocols.matching.engines.x25519.hash_to_curve import WIDTH, is_on_curve
+from protocols.matching.engines.distinct import check_distinct
+from protocols.matching.engines.x25519.hash_to_curve import ELEMENT_BYTES, is_on_curve
 
 _TOP = np.uint64(2**63 - 1)
 _FULL = np.uint64(2**64 - 1)
 _LOWEST = np.uint64(2**64 - 19)  # the low word of 2^255 - 19
 
 
-def check_form(elements: NDArray[np.uint8]) -> None:
+def check_canonical(elements: NDArray[np.uint8]) -> None:
     """Raise ``ValueError`` unless every element is canonical and stands once; no arithmetic on the curve."""
-    if elements.ndim != 2 or elements.shape[1] != WIDTH:
-        raise ValueError(f"wanted elements of {WIDTH} bytes; found others")
+    if elements.ndim != 2 or elements.shape[1] != ELEMENT_BYTES:
+        raise ValueError(f"wanted elements of {ELEMENT_BYTES} bytes; found others")
     words = np.ascontiguousarray(elements).view("<u8")
     beyond = (words[:, 3] == _TOP) & (words[:, 2] == _FULL) & (words[:, 1] == _FULL) & (words[:, 0] >= _LOWEST)
     if ((words[:, 3] > _TOP) | beyond).any():
         raise ValueError("wanted canonical u-coordinates; at least one is not below 2^255 - 19")
-    check_once(elements)
+    check_distinct(elements)
 
 
 def check_on_curve(elements: NDArray[np.uint8]) -> None:
     """Raise ``ValueError`` unless every element is the u-coordinate of a point of the curve itself."""
     data = np.ascontiguousarray(elements).tobytes()
-    for start in range(0, len(data), WIDTH):
-        if not is_on_curve(mpz.from_bytes(data[start : start + WIDTH], "little")):
+    for start in range(0, len(data), ELEMENT_BYTES):
+        if not is_on_curve(mpz.from_bytes(data[start : start + ELEMENT_BYTES], "little")):
             raise ValueError("wanted points of the curve; at least one lies on its twist")

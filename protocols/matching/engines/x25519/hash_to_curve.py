@@ -18,7 +18,7 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-WIDTH = 32
+ELEMENT_BYTES = 32
 DST = b"SHULAB-V01-CS01-with-curve25519_XMD:SHA-512_ELL2_NU_"
 """Domain separation tag (RFC 9380, section 3.1): protocol, version, and the suite."""
 PRIME = mpz(2**255 - 19)
@@ -28,14 +28,14 @@ _SHA512_BLOCK = 128
 _BATCH = 4096
 
 
-def encode(identifiers: Sequence[str], dst: bytes = DST) -> NDArray[np.uint8]:
+def encode_to_curve(identifiers: Sequence[str], dst: bytes = DST) -> NDArray[np.uint8]:
     """u-coordinates of the identifiers' points, little-endian, uint8 [n, 32]; identifiers are taken as UTF-8."""
     out = bytearray()
     for start in range(0, len(identifiers), _BATCH):
         fields = hash_to_field((name.encode() for name in identifiers[start : start + _BATCH]), dst)
-        for u in elligator(fields):
-            out += u.to_bytes(WIDTH, "little")
-    return np.frombuffer(bytes(out), dtype=np.uint8).reshape(len(identifiers), WIDTH)
+        for u in map_to_curve_elligator2(fields):
+            out += u.to_bytes(ELEMENT_BYTES, "little")
+    return np.frombuffer(bytes(out), dtype=np.uint8).reshape(len(identifiers), ELEMENT_BYTES)
 
 
 def hash_to_field(messages: Iterable[bytes], dst: bytes) -> list[mpz]:
@@ -58,7 +58,7 @@ def hash_to_field(messages: Iterable[bytes], dst: bytes) -> list[mpz]:
     return fields
 
 
-def elligator(fields: Sequence[mpz]) -> list[mpz]:
+def map_to_curve_elligator2(fields: Sequence[mpz]) -> list[mpz]:
     """u-coordinates of ``map_to_curve_elligator2`` (RFC 9380, section 6.7.1) with Z = 2, J = 486662, K = 1.
 
     1 + 2·u² is never zero, since -1/2 is no square modulo 2^255 - 19, so the RFC's exceptional case does not occur.

@@ -15,23 +15,25 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-WIDTH = 32
+ELEMENT_BYTES = 32
 LANES = 8
 _RUNTIME = ("libintlc.so.5", "libimf.so", "libirng.so", "libsvml.so")
 _LIBRARY = "libcrypto_mb.so.13"
 _POINTER = ctypes.sizeof(ctypes.c_void_p)
 
 
-class NotAvailable(Exception):
+class AccelerationUnavailable(Exception):
     """The library can't be used here; the message says why."""
 
 
 @cache
-def load() -> ctypes.CDLL:
-    """The library, loaded once; raises ``NotAvailable`` without the packages or on a processor it has no code for."""
+def load_library() -> ctypes.CDLL:
+    """The library, loaded once; raises ``AccelerationUnavailable`` without the packages or on a processor it has no
+    code for.
+    """
     folder = Path(sys.prefix) / "lib"
     if not (folder / _LIBRARY).is_file():
-        raise NotAvailable("the package ipp-crypto is not installed (extra [fast])")
+        raise AccelerationUnavailable("the package ipp-crypto is not installed (extra [fast])")
     try:
         for name in _RUNTIME:
             ctypes.CDLL(str(folder / name), mode=ctypes.RTLD_GLOBAL)
@@ -41,17 +43,17 @@ def load() -> ctypes.CDLL:
         library.mbx_x25519_mb8.restype = ctypes.c_uint32
         library.mbx_x25519_mb8.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p)
     except (OSError, AttributeError):
-        raise NotAvailable("the libraries of ipp-crypto and intel-cmplr-lib-rt do not load") from None
+        raise AccelerationUnavailable("the libraries of ipp-crypto and intel-cmplr-lib-rt do not load") from None
     # 0: "ask the processor which features it has".
     if not library.mbx_is_crypto_mb_applicable(0):
-        raise NotAvailable("the processor has no AVX-512 IFMA")
+        raise AccelerationUnavailable("the processor has no AVX-512 IFMA")
     return library
 
 
 def multiply(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """As ``multiplication.multiply``: the same bytes, the same errors."""
-    if len(scalar) != WIDTH:
-        raise ValueError(f"a scalar has {WIDTH} bytes; found {len(scalar)}")
+    if len(scalar) != ELEMENT_BYTES:
+        raise ValueError(f"a scalar has {ELEMENT_BYTES} bytes; found {len(scalar)}")
     key = np.frombuffer(scalar, dtype=np.uint8)
     # The library takes arrays of eight pointers to keys: here eight to the same one.
     return _multiply(np.full(LANES, key.ctypes.data, dtype=np.uint64), 0, _padded(elements), len(elements))
@@ -60,15 +62,15 @@ def multiply(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def multiply_each(scalars: NDArray[np.uint8], element: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """As ``multiplication.multiply_each``: the same bytes, the same errors."""
     keys = _padded(scalars)
-    rows = np.repeat(element.reshape(1, WIDTH), len(keys), axis=0)
-    pointers = np.uint64(keys.ctypes.data) + np.arange(len(keys), dtype=np.uint64) * np.uint64(WIDTH)
+    rows = np.repeat(element.reshape(1, ELEMENT_BYTES), len(keys), axis=0)
+    pointers = np.uint64(keys.ctypes.data) + np.arange(len(keys), dtype=np.uint64) * np.uint64(ELEMENT_BYTES)
     return _multiply(pointers, LANES * _POINTER, rows, len(scalars))
 
 
 def _padded(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Rows up to whole rounds of lanes; lanes to spare repeat the first."""
     count = len(rows)
-    padded = np.zeros((-(-count // LANES) * LANES, WIDTH), dtype=np.uint8)
+    padded = np.zeros((-(-count // LANES) * LANES, ELEMENT_BYTES), dtype=np.uint8)
     padded[:count] = rows
     padded[count:] = rows[:1]
     return padded
@@ -76,9 +78,9 @@ def _padded(rows: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _multiply(keys: NDArray[np.uint64], step: int, rows: NDArray[np.uint8], count: int) -> NDArray[np.uint8]:
     """The first ``count`` of ``rows`` under the scalars that ``keys`` points to, ``step`` bytes further on a round."""
-    products, kernel = np.empty_like(rows), load().mbx_x25519_mb8
+    products, kernel = np.empty_like(rows), load_library().mbx_x25519_mb8
     # The library takes arrays of eight pointers; those of all calls are made at once.
-    lanes = np.arange(len(rows), dtype=np.uint64) * np.uint64(WIDTH)
+    lanes = np.arange(len(rows), dtype=np.uint64) * np.uint64(ELEMENT_BYTES)
     sources, targets = (np.uint64(array.ctypes.data) + lanes for array in (rows, products))
     source, target, key = sources.ctypes.data, targets.ctypes.data, keys.ctypes.data
     status = 0

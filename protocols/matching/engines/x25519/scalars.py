@@ -16,27 +16,27 @@ from __future__ import annotations
 import hashlib
 import os
 
-ORDER = 2**252 + 27742317777372353535851937790883648493
+GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 """Order l of the prime-order subgroup (RFC 7748, section 4.1)."""
-BASE = (9).to_bytes(32, "little")
+BASE_POINT = (9).to_bytes(32, "little")
 """The base point B, of prime order (RFC 7748, section 4.1)."""
 _LOW, _HIGH = 2**254, 2**255
 _DOMAIN = b"shulab x25519 blinding v1\x00"
 
 
-def generate() -> bytes:
+def generate_scalar() -> bytes:
     """A fresh clamped scalar, 32 bytes."""
-    return clamp(os.urandom(32))
+    return clamp_scalar(os.urandom(32))
 
 
-def clamp(scalar: bytes) -> bytes:
+def clamp_scalar(scalar: bytes) -> bytes:
     """``decodeScalar25519`` (RFC 7748, section 5), as bytes again."""
     if len(scalar) != 32:
         raise ValueError(f"a scalar has 32 bytes; found {len(scalar)}")
     return bytes([scalar[0] & 248, *scalar[1:31], (scalar[31] & 127) | 64])
 
 
-def pair(seed: bytes) -> tuple[bytes, bytes]:
+def derive_blinding_pair(seed: bytes) -> tuple[bytes, bytes]:
     """The blinding scalar c made from ``seed`` (at least 32 uniform bytes) and its unblinding scalar c'.
 
     For any Q on the curve and any clamped s, X25519(c', X25519(s, X25519(c, Q))) = X25519(s, Q).
@@ -45,18 +45,20 @@ def pair(seed: bytes) -> tuple[bytes, bytes]:
         raise ValueError(f"a seed has at least 32 bytes; found {len(seed)}")
     counter = 0
     while True:
-        blinding = clamp(hashlib.sha512(_DOMAIN + counter.to_bytes(4, "big") + seed).digest()[:32])
-        unblinding = unblinding_of(int.from_bytes(blinding, "little"))
+        blinding = clamp_scalar(hashlib.sha512(_DOMAIN + counter.to_bytes(4, "big") + seed).digest()[:32])
+        unblinding = invert_blinding(int.from_bytes(blinding, "little"))
         if unblinding is not None:
             return blinding, unblinding.to_bytes(32, "little")
         counter += 1
 
 
-def unblinding_of(blinding: int) -> int | None:
+def invert_blinding(blinding: int) -> int | None:
     """The clamped c' with c·c' ≡ ±1 modulo the order, or None where there is none."""
-    inverse = pow(blinding, -1, ORDER)
-    residue = inverse + ORDER * (-inverse * pow(ORDER, -1, 8) % 8)  # the multiple of 8 congruent to it, below 8·l
-    for candidate in (residue, 8 * ORDER - residue):
+    inverse = pow(blinding, -1, GROUP_ORDER)
+    residue = inverse + GROUP_ORDER * (
+        -inverse * pow(GROUP_ORDER, -1, 8) % 8
+    )  # the multiple of 8 congruent to it, below 8·l
+    for candidate in (residue, 8 * GROUP_ORDER - residue):
         if _LOW <= candidate < _HIGH:
             return candidate
     return None

@@ -18,11 +18,11 @@ import numpy as np
 import pytest
 
 from lab.bank.keys import BankKeys
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.keys.sealing import SealKey, open_sealed, seal
 from protocols.scoring.bureau import check_context
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
-from protocols.wire.frame import Frame, Kind, unpack
+from protocols.wire.frame import Frame, FrameKind, unpack_frame
 
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
 WORDS = "correct horse battery"
@@ -51,16 +51,16 @@ def seed_of(
 def test_a_portfolio_is_asked_in_an_order_that_is_secret_and_always_the_same(keys: BankKeys, tmp_path: Path) -> None:
     engine, contract, epoch, _ = MATCHING
     codes = [f"firm-{number:03d}" for number in range(200)]
-    order = keys.order(engine, contract, epoch, codes)
+    order = keys.request_order(engine, contract, epoch, codes)
     assert sorted(order.tolist()) == list(range(200)) and order.tolist() != list(range(200))
-    assert keys.order(engine, contract, epoch, codes[::-1]).tolist() == order.tolist()
+    assert keys.request_order(engine, contract, epoch, codes[::-1]).tolist() == order.tolist()
     other = BankKeys.create(tmp_path / "other", SealKey.from_file_bytes(b"k" * 32))
     others = [
-        other.order(engine, contract, epoch, codes),
-        keys.order(engine, "c-0002", epoch, codes),
-        keys.order(engine, contract, 2, codes),
-        keys.order(engine, contract, epoch, [*codes[:-1], "firm-999"]),
-        keys.order(engine, contract, epoch, codes, counting=True),
+        other.request_order(engine, contract, epoch, codes),
+        keys.request_order(engine, "c-0002", epoch, codes),
+        keys.request_order(engine, contract, 2, codes),
+        keys.request_order(engine, contract, epoch, [*codes[:-1], "firm-999"]),
+        keys.request_order(engine, contract, epoch, codes, counting=True),
     ]
     assert len({tuple(one.tolist()) for one in (order, *others)}) == 6
     # No relation of places to the text's order: a rank correlation of 200 is within 5 sigma of none.
@@ -70,7 +70,7 @@ def test_a_portfolio_is_asked_in_an_order_that_is_secret_and_always_the_same(key
 def secrets_of(keys: BankKeys) -> list[bytes]:
     scoring, _ = keys._scoring(PARAMS)
     seed = seed_of(keys, *MATCHING)
-    return [keys.present()._private.private_bytes_raw(), scoring, keys._matching_secret(), seed]
+    return [keys.current_key()._private.private_bytes_raw(), scoring, keys._matching_secret(), seed]
 
 
 def test_signing_key_signs_what_its_public_half_verifies(keys: BankKeys, tmp_path: Path, seal_key: SealKey) -> None:
@@ -84,7 +84,7 @@ def test_signing_key_signs_what_its_public_half_verifies(keys: BankKeys, tmp_pat
 
 
 def test_text_and_log_show_nothing(keys: BankKeys, caplog: pytest.LogCaptureFixture) -> None:
-    holder, blinding = keys.holder(PARAMS), keys.blinding(*MATCHING)
+    holder, blinding = keys.key_holder(PARAMS), keys.blinding(*MATCHING)
     with caplog.at_level(logging.DEBUG):
         logging.getLogger("bank").warning("%s %r %s %r", keys, keys, holder, {"keys": [keys, holder, blinding]})
     try:
@@ -101,7 +101,7 @@ def test_text_and_log_show_nothing(keys: BankKeys, caplog: pytest.LogCaptureFixt
     "leak", [pickle.dumps, copy.copy, copy.deepcopy, vars, json.dumps, dict, list, bytes, lambda k: k.__dict__]
 )
 def test_no_way_of_copying_or_writing_works(keys: BankKeys, leak: Any) -> None:
-    for secretive in (keys, keys.holder(PARAMS), keys.blinding(*MATCHING)):
+    for secretive in (keys, keys.key_holder(PARAMS), keys.blinding(*MATCHING)):
         with pytest.raises((TypeError, AttributeError)):
             leak(secretive)
 
@@ -156,17 +156,17 @@ def test_wrong_passphrase_wrong_kind_and_altered_files_are_not_authentic(tmp_pat
 
 
 def test_scoring_key_of_another_file_is_refused(keys: BankKeys, tmp_path: Path, seal_key: SealKey) -> None:
-    keys.holder(PARAMS)
+    keys.key_holder(PARAMS)
     path = tmp_path / "keys" / f"scoring-{PARAMS.name}.sealed"
     path.write_bytes((tmp_path / "keys" / "signing.sealed").read_bytes())
     with pytest.raises(NotAuthentic):
-        keys.holder(PARAMS)
+        keys.key_holder(PARAMS)
     # Sealed with the right label, but no key of this parameter set inside.
     label = b"shulab bank scoring key v1 " + PARAMS.name.encode()
     assert open_sealed(seal(b"x", seal_key, label), seal_key, label) == b"x"
     path.write_bytes(seal((4).to_bytes(4, "big") + b"none" + b"context", seal_key, label))
     with pytest.raises(NotAuthentic):
-        keys.holder(PARAMS)
+        keys.key_holder(PARAMS)
 
 
 @pytest.mark.parametrize("mode", [0o750, 0o705, 0o711, 0o770])
@@ -174,7 +174,7 @@ def test_a_folder_that_others_may_enter_is_refused(
     keys: BankKeys, tmp_path: Path, seal_key: SealKey, mode: int
 ) -> None:
     (tmp_path / "keys").chmod(mode)
-    with pytest.raises(Refused, match=f"{mode:04o}"):
+    with pytest.raises(NotAllowed, match=f"{mode:04o}"):
         BankKeys.open(tmp_path / "keys", seal_key)
 
 
@@ -183,12 +183,12 @@ def test_a_key_file_that_others_may_read_or_a_link_is_refused(
 ) -> None:
     path = tmp_path / "keys" / "signing.sealed"
     path.chmod(0o640)
-    with pytest.raises(Refused, match="0640"):
+    with pytest.raises(NotAllowed, match="0640"):
         BankKeys.open(tmp_path / "keys", seal_key)
     path.chmod(0o600)
     moved = path.rename(tmp_path / "elsewhere")
     path.symlink_to(moved)
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         BankKeys.open(tmp_path / "keys", seal_key)
 
 
@@ -213,16 +213,16 @@ def test_public_context_is_the_same_at_every_opening_and_holders_agree(
     assert again.public_context(PARAMS) == keys.public_context(PARAMS)
     assert not any(secret[:64] in keys.public_context(PARAMS) for secret in secrets_of(keys))
     # A batch of one holder under the kept context is decrypted by another, after the bureau's part.
-    from protocols.scoring.bureau import evaluate
-    from protocols.scoring.messages import Terms
+    from protocols.scoring.bureau import evaluate_batch
+    from protocols.scoring.messages import QuantizedWeights
 
     context = keys.public_context(PARAMS)
     tags = np.arange(32, dtype=np.uint8).reshape(2, 16)
     answers = np.array([[1, 0]], dtype=np.uint8)
-    batch = keys.holder(PARAMS).encrypt(tags, answers, contract="c-1", context=check_context(context, PARAMS))
-    terms = Terms(np.array([0], np.int32), ((0,),), np.array([[5, 7]]), np.array([[100, -200]]))
-    reply = evaluate(context, batch, terms, PARAMS, "c-1")
-    assert again.holder(PARAMS).decrypt(reply, rows=2, batch=batch).tolist() == [[105, -200]]
+    batch = keys.key_holder(PARAMS).encrypt(tags, answers, contract="c-1", context=check_context(context, PARAMS))
+    terms = QuantizedWeights(np.array([0], np.int32), ((0,),), np.array([[5, 7]]), np.array([[100, -200]]))
+    reply = evaluate_batch(context, batch, terms, PARAMS, "c-1")
+    assert again.key_holder(PARAMS).decrypt(reply, rows=2, batch=batch).tolist() == [[105, -200]]
 
 
 def test_a_request_is_the_same_bytes_again_and_no_other_is_blinded_by_its_keys(
@@ -230,7 +230,7 @@ def test_a_request_is_the_same_bytes_again_and_no_other_is_blinded_by_its_keys(
 ) -> None:
     engine, contract, epoch, codes = MATCHING
     again = BankKeys.open(tmp_path / "keys", seal_key)
-    assert again.blinding(*MATCHING).request(codes) == keys.blinding(*MATCHING).request(codes)
+    assert again.blinding(*MATCHING).build_request(codes) == keys.blinding(*MATCHING).build_request(codes)
     others = [
         ("openmined", contract, epoch, codes),
         (engine, "c-0002", epoch, codes),
@@ -249,7 +249,7 @@ def test_the_matching_secret_is_kept_bound_to_its_name_and_outlives_the_signing_
     keys: BankKeys, tmp_path: Path, seal_key: SealKey
 ) -> None:
     secret = keys._matching_secret()
-    keys.promote(keys.make_next().public_key_hex)
+    keys.promote_next_key(keys.make_next_key().public_key_hex)
     assert BankKeys.open(tmp_path / "keys", seal_key)._matching_secret() == secret
     (tmp_path / "keys" / "matching.sealed").write_bytes((tmp_path / "keys" / "signing.sealed").read_bytes())
     with pytest.raises(NotAuthentic):
@@ -262,8 +262,8 @@ def test_a_public_context_of_an_earlier_form_is_made_anew_for_the_same_secret(
     secret, context = keys._scoring(PARAMS)
     path = tmp_path / "keys" / f"scoring-{PARAMS.name}.sealed"
     label = b"shulab bank scoring key v1 " + PARAMS.name.encode()
-    frame = unpack(context, Kind.CONTEXT)
-    former = Frame(Kind.CONTEXT, {"parameters": PARAMS.name}, frame.parts).pack()
+    frame = unpack_frame(context, FrameKind.CONTEXT)
+    former = Frame(FrameKind.CONTEXT, {"parameters": PARAMS.name}, frame.parts).pack()
     path.write_bytes(seal(len(secret).to_bytes(4, "big") + secret + former, seal_key, label))
     again = BankKeys.open(tmp_path / "keys", seal_key)
     made = again.public_context(PARAMS)
@@ -283,7 +283,7 @@ def test_a_sealed_scoring_key_of_another_length_is_no_key(keys: BankKeys, tmp_pa
     for wrong in (secret[:-1], secret + b"\0", secret * 2, b""):
         path.write_bytes(seal(len(wrong).to_bytes(4, "big") + wrong + context, seal_key, label))
         with pytest.raises(NotAuthentic, match="no key"):
-            BankKeys.open(tmp_path / "keys", seal_key).holder(PARAMS)
+            BankKeys.open(tmp_path / "keys", seal_key).key_holder(PARAMS)
 
 
 def test_a_key_of_a_set_that_is_not_offered_any_more_is_in_nobodys_way(
@@ -297,11 +297,11 @@ def test_a_key_of_a_set_that_is_not_offered_any_more_is_in_nobodys_way(
     path.chmod(0o600)
     sealed = path.read_bytes()
     again = BankKeys.open(folder, seal_key)
-    for asked in (again.holder, again.public_context):
+    for asked in (again.key_holder, again.public_context):
         with pytest.raises(InvalidInput, match="parameter set"):
             asked(former)
     assert again.public_context(PARAMS) == context
-    again.promote(again.make_next().public_key_hex)
+    again.promote_next_key(again.make_next_key().public_key_hex)
     assert path.read_bytes() == sealed
     path.unlink()
     assert BankKeys.open(folder, seal_key).public_context(PARAMS) == context

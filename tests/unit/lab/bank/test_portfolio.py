@@ -8,7 +8,7 @@ import pytest
 
 from lab.bank.portfolio import read_codes, read_portfolio
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import Reason
+from lab.terms.identifiers import RejectionReason
 
 GOOD, OTHER = "91110000600037341L", "914403001922038216"
 
@@ -26,16 +26,16 @@ def test_first_row_of_a_code_counts_and_nothing_is_lost(tmp_path: Path, encoding
     found = read_portfolio(path, kind="uscc")
     assert found.codes == (GOOD, OTHER)
     assert found.frame["余额"].to_list() == ["1", "2"]
-    assert found.numbers.tolist() == [2, 3]
+    assert found.row_numbers.tolist() == [2, 3]
     assert [(row.row, row.reason) for row in found.set_aside] == [
-        (4, Reason.DUPLICATE),
-        (5, Reason.LOOK_ALIKE),
-        (6, Reason.EMPTY),
-        (7, Reason.RAGGED),
-        (8, Reason.LENGTH),
+        (4, RejectionReason.DUPLICATE),
+        (5, RejectionReason.LOOK_ALIKE),
+        (6, RejectionReason.EMPTY),
+        (7, RejectionReason.RAGGED),
+        (8, RejectionReason.LENGTH),
     ]
     assert found.rows == len(found.codes) + len(found.set_aside) == 7
-    assert found.reasons == {"duplicate": 1, "look-alike": 1, "empty": 1, "ragged": 1, "length": 1}
+    assert found.set_aside_counts == {"duplicate": 1, "look-alike": 1, "empty": 1, "ragged": 1, "length": 1}
 
 
 def test_empty_portfolio_and_all_bad(tmp_path: Path) -> None:

@@ -13,15 +13,23 @@ import pytest
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.register import import_register
-from lab.bureau.exchange import Contexts, JobTerms, Matching, Reception, Scoring, access, job_requests
-from lab.bureau.store.tables import ContractVersionRow, EntryRow
-from lab.terms.contract.document import Ceilings, Detail
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.bureau.exchange import (
+    ContextStore,
+    JobParameters,
+    JobService,
+    MatchingService,
+    ScoringService,
+    access,
+    job_requests,
+)
+from lab.bureau.store.tables import ContractVersionRow, LedgerEntryRow
+from lab.terms.contract.document import Ceilings, ResultDetail
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.ledger.receipt import verify_receipt
 from models.shared.sheet import BankSheet
-from protocols.matching.bureau import CANARIES
-from protocols.scoring.bank import KeyHolder, generate_secret
-from protocols.wire.frame import Frame, Kind
+from protocols.matching.bureau import MIN_CANARIES
+from protocols.scoring.bank import KeyHolder, generate_secret_key
+from protocols.wire.frame import Frame, FrameKind
 from tests.support.bureau_scene import PARAMS, RECIPIENT, Bank, Scene
 from tests.support.insider import rubbish
 
@@ -56,7 +64,9 @@ def test_the_job_end_to_end_on_both_databases(scene_on_both: Scene) -> None:
     batch = scene.bank.batch(sheet, tags, records, contract)
     reply, receipt = scene.bureau.score(contract, JOB, batch)
     values = scene.bank.keys.decrypt(reply, rows=50, batch=batch)
-    expected = scene.model.terms(public, Detail.FULL).apply(sheet.indicators(records))
+    expected = scene.model.score_weights(public, ResultDetail.FULL).apply_to_indicators(
+        sheet.compute_indicators(records)
+    )
     assert np.array_equal(values, expected)
 
     verify_receipt(receipt, scene.bureau.keys.public_key_hex)
@@ -65,13 +75,13 @@ def test_the_job_end_to_end_on_both_databases(scene_on_both: Scene) -> None:
     assert (receipt.rows, receipt.register, receipt.register_version) == (50, "main", 1)
     assert (receipt.contract, receipt.job, receipt.model) == (contract, JOB, "credit")
     allowance = scene.bureau.allowance(contract)
-    assert allowance["identifiers"]["used"] == 52 + CANARIES
+    assert allowance["identifiers"]["used"] == 52 + MIN_CANARIES
     assert allowance["scores"] == COUNTS | {"used": 1, "left": 99, "total": 50, "enterprises": 50}
     assert allowance["jobs"] == {"ceiling": 100, "used": 1, "left": 99}
     job = scene.bureau.job(contract, JOB)
-    assert (job.state, job.rows_used, job.terms.rows, job.epoch) == ("open", 50, 1000, 1)
+    assert (job.state, job.rows_used, job.parameters.rows, job.epoch) == ("open", 50, 1000, 1)
     assert scene.bureau.end_job(contract, JOB).state == "ended"
-    with pytest.raises(Refused, match="ended"):
+    with pytest.raises(NotAllowed, match="ended"):
         scene.bureau.score(contract, JOB, batch)
 
 
@@ -125,7 +135,7 @@ def test_a_batch_that_was_charged_before_the_service_died_is_answered_without_a_
     sheet = BankSheet.from_json(scene.bureau.sheet(contract))
     batch = scene.bank.batch(sheet, tags, scene.tables.bank[:4], contract)
     with monkeypatch.context() as patch:
-        patch.setattr(Scoring, "_evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(ScoringService, "_evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             scene.bureau.score(contract, JOB, batch)
     scene.reopen()
@@ -142,10 +152,10 @@ def test_a_failed_evaluation_gives_the_charge_back(scene_on_both: Scene) -> None
     contract = scene.contract()
     _, tags = matched(scene, contract, scene.tables.codes[:4])
     context = scene.bank.put_context(scene.bureau, contract)
-    columns = scene.model.columns
+    columns = scene.model.column_count
     meta = {"parameters": PARAMS.name, "form": 2, "contract": contract, "context": context, "rows": 4}
     parts = [rubbish(number, PARAMS) for number in range(columns)]  # of a column's length
-    batch = Frame(Kind.BATCH, meta, (tags.tobytes(), *parts)).pack()
+    batch = Frame(FrameKind.BATCH, meta, (tags.tobytes(), *parts)).pack()
     with pytest.raises(InvalidInput):
         scene.bureau.score(contract, JOB, batch)
     assert scene.bureau.allowance(contract)["scores"] == COUNTS
@@ -162,18 +172,20 @@ def test_scores_of_an_enterprise_have_a_ceiling(scene: Scene) -> None:
     sheet = BankSheet.from_json(scene.bureau.sheet(contract))
     _, tags = matched(scene, contract, scene.tables.codes[3:8])
     batch = scene.bank.batch(sheet, tags, scene.tables.bank[3:8], contract)
-    with pytest.raises(Refused, match=r"scores_per_enterprise\); 1 of 5 enterprises"):
+    with pytest.raises(NotAllowed, match=r"scores_per_enterprise\); 1 of 5 enterprises"):
         scene.bureau.score(contract, JOB, batch)
     assert scene.bureau.allowance(contract)["scores"]["total"] == 4  # nothing of the refused batch was charged
     assert scene.ledger()[-1] == "refused"
 
 
 def test_identifiers_have_ceilings(scene: Scene) -> None:
-    contract = scene.contract(ceilings=Ceilings(identifiers=10 + 2 * CANARIES, identifiers_per_match=6 + CANARIES))
+    contract = scene.contract(
+        ceilings=Ceilings(identifiers=10 + 2 * MIN_CANARIES, identifiers_per_match=6 + MIN_CANARIES)
+    )
     matched(scene, contract, scene.tables.codes[:6])
-    with pytest.raises(Refused, match=r"identifiers_per_match"):
+    with pytest.raises(NotAllowed, match=r"identifiers_per_match"):
         matched(scene, contract, scene.tables.codes[:7])
-    with pytest.raises(Refused, match=r"68 are left, 69 were asked"):
+    with pytest.raises(NotAllowed, match=r"68 are left, 69 were asked"):
         matched(scene, contract, scene.tables.codes[:5])
     matched(scene, contract, scene.tables.codes[:4])
     assert scene.bureau.allowance(contract)["identifiers"] == {"ceiling": 138, "used": 138, "left": 0}
@@ -181,7 +193,7 @@ def test_identifiers_have_ceilings(scene: Scene) -> None:
 
 def test_a_malformed_request_costs_nothing(scene: Scene, contract_with_job: str) -> None:
     contract = contract_with_job
-    elements = Frame(Kind.MATCH_REQUEST, {"engine": "openmined", "count": 3}, (b"\x02" + b"\xff" * 98,)).pack()
+    elements = Frame(FrameKind.MATCH_REQUEST, {"engine": "openmined", "count": 3}, (b"\x02" + b"\xff" * 98,)).pack()
     for request in (b"", b"rubbish", elements):
         with pytest.raises(InvalidInput):
             scene.bureau.match(contract, JOB, request)
@@ -196,7 +208,7 @@ def test_unknown_tags_are_refused_with_their_number(scene: Scene) -> None:
     scene.bank.put_context(scene.bureau, contract)
     sheet = BankSheet.from_json(scene.bureau.sheet(contract))
     batch = scene.bank.batch(sheet, tags, scene.tables.bank[:5], contract)
-    with pytest.raises(Refused, match="2 of 5"):
+    with pytest.raises(NotAllowed, match="2 of 5"):
         scene.bureau.score(contract, JOB, batch)
 
 
@@ -207,7 +219,7 @@ def test_tags_of_one_contract_mean_nothing_under_another(scene: Scene) -> None:
     scene.bank.put_context(scene.bureau, second)
     sheet = BankSheet.from_json(scene.bureau.sheet(second))
     batch = scene.bank.batch(sheet, tags, scene.tables.bank[:3], second)
-    with pytest.raises(Refused, match="3 of 3"):
+    with pytest.raises(NotAllowed, match="3 of 3"):
         scene.bureau.score(second, JOB, batch)
 
 
@@ -219,7 +231,7 @@ def test_a_batch_needs_its_context_and_its_columns(scene: Scene) -> None:
     with pytest.raises(NotFound, match="context"):
         scene.bureau.score(contract, JOB, batch)
     scene.bank.put_context(scene.bureau, contract)
-    short = scene.bank.keys.encrypt(tags, sheet.indicators(scene.tables.bank[:3])[:-1], contract=contract)
+    short = scene.bank.keys.encrypt(tags, sheet.compute_indicators(scene.tables.bank[:3])[:-1], contract=contract)
     with pytest.raises(InvalidInput, match="columns"):
         scene.bureau.score(contract, JOB, short)
     with pytest.raises(InvalidInput):
@@ -228,9 +240,9 @@ def test_a_batch_needs_its_context_and_its_columns(scene: Scene) -> None:
 
 def test_a_secret_key_is_refused_and_not_kept(scene: Scene, contract_with_job: str) -> None:
     contract = contract_with_job
-    secret = Frame(Kind.CONTEXT, {"parameters": PARAMS.name}, (generate_secret(PARAMS),)).pack()
+    secret = Frame(FrameKind.CONTEXT, {"parameters": PARAMS.name}, (generate_secret_key(PARAMS),)).pack()
     sha256 = hashlib.sha256(secret).hexdigest()
-    with pytest.raises(Refused, match="SECRET"):
+    with pytest.raises(NotAllowed, match="SECRET"):
         scene.bureau.put_context(contract, JOB, sha256, secret)
     assert not scene.bureau.has_context(contract, JOB, sha256)
     assert list((scene.home / "contexts").iterdir()) == []
@@ -238,7 +250,7 @@ def test_a_secret_key_is_refused_and_not_kept(scene: Scene, contract_with_job: s
 
 def test_a_context_goes_under_its_own_hash_once(scene: Scene, contract_with_job: str) -> None:
     contract = contract_with_job
-    frame = KeyHolder(PARAMS, generate_secret(PARAMS)).public_context()
+    frame = KeyHolder(PARAMS, generate_secret_key(PARAMS)).public_context()
     sha256 = hashlib.sha256(frame).hexdigest()
     with pytest.raises(InvalidInput, match="hash"):
         scene.bureau.put_context(contract, JOB, "0" * 64, frame)
@@ -249,9 +261,9 @@ def test_a_context_goes_under_its_own_hash_once(scene: Scene, contract_with_job:
             scene.bureau.put_context(contract, JOB, hashlib.sha256(bad).hexdigest(), bad)
 
 
-REQUEST = Frame(Kind.MATCH_REQUEST, {"engine": "x25519", "count": 1}, (b"\x09" + bytes(31),)).pack()
+REQUEST = Frame(FrameKind.MATCH_REQUEST, {"engine": "x25519", "count": 1}, (b"\x09" + bytes(31),)).pack()
 
-TERMS = JobTerms(RECIPIENT, "credit", 1, 10)
+TERMS = JobParameters(RECIPIENT, "credit", 1, 10)
 OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
     "Matching.setup": lambda bureau, contract: bureau.matching_setup(contract, JOB),
     "Matching.shard": lambda bureau, contract: bureau.matching_shard(contract, JOB, "0" * 64, 0, 1),
@@ -263,7 +275,7 @@ OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
     "Contexts.has": lambda bureau, contract: bureau.has_context(contract, JOB, "0" * 64),
     "Contexts.put": lambda bureau, contract: bureau.put_context(contract, JOB, "0" * 64, b""),
     "Scoring.receive": lambda bureau, contract: bureau.receive_batch(contract, JOB, one_row(contract)),
-    "Scoring.receive_again": lambda bureau, contract: bureau.receive_batch_again(contract, JOB, "0" * 64),
+    "Scoring.receive_again": lambda bureau, contract: bureau.receive_rescoring(contract, JOB, "0" * 64),
     "Scoring.reply": lambda bureau, contract: bureau.batch_reply(contract, JOB, "0" * 64),
     "Scoring.score": lambda bureau, contract: bureau.score(contract, JOB, one_row(contract)),
 }
@@ -279,13 +291,13 @@ GIVES_NOTHING_OUT = {
 
 def one_row(contract: str) -> bytes:
     meta = {"parameters": PARAMS.name, "form": 2, "contract": contract, "context": "0" * 64, "rows": 1}
-    return Frame(Kind.BATCH, meta, (bytes(16), rubbish(1, PARAMS))).pack()
+    return Frame(FrameKind.BATCH, meta, (bytes(16), rubbish(1, PARAMS))).pack()
 
 
 def test_the_table_of_operations_is_complete() -> None:
     public = {
         f"{room.__name__}.{name}"
-        for room in (Matching, Contexts, Scoring, Reception)
+        for room in (MatchingService, ContextStore, ScoringService, JobService)
         for name, _ in inspect.getmembers(room, inspect.isfunction)
         if not name.startswith("_")
     }
@@ -309,7 +321,7 @@ def test_every_operation_passes_the_one_enforcement_point(
         (suspended, "suspended"),
         (revoked, "revoked"),
     ):
-        with pytest.raises(Refused, match=word):
+        with pytest.raises(NotAllowed, match=word):
             OPERATIONS[operation](scene.bureau, contract)
     with pytest.raises(NotFound):
         OPERATIONS[operation](scene.bureau, "nobody-knows-it")
@@ -317,17 +329,17 @@ def test_every_operation_passes_the_one_enforcement_point(
     expired = scene.contract()
     scene.bank.open_job(scene.bureau, expired, JOB, rows=10)
     scene.later(days=31)
-    with pytest.raises(Refused, match="expired"):
+    with pytest.raises(NotAllowed, match="expired"):
         OPERATIONS[operation](scene.bureau, expired)
     assert scene.bureau.signed_contract(expired)[1] == "expired"
     assert scene.ledger()[-3:] == ["contract.expired", "job.stopped", "refused"]
 
     def shut(*_: object) -> None:
-        raise Refused("The enforcement point was asked.")
+        raise NotAllowed("The enforcement point was asked.")
 
     for room in (access, job_requests):
         monkeypatch.setattr(room, "authorise", shut)
-    with pytest.raises(Refused, match="was asked"):
+    with pytest.raises(NotAllowed, match="was asked"):
         OPERATIONS[operation](scene.bureau, expired)
 
 
@@ -338,7 +350,7 @@ def test_an_altered_contract_in_the_database_lets_nothing_through(scene: Scene) 
         assert row is not None
         row.document = row.document.replace('"identifiers":1000000', '"identifiers":9000000')
         assert "9000000" in row.document
-    with pytest.raises(Refused, match="signature"):
+    with pytest.raises(NotAllowed, match="signature"):
         scene.bureau.matching_setup(contract, JOB)
 
 
@@ -359,21 +371,21 @@ def test_contracts_are_signed_and_approved_in_any_order(scene: Scene) -> None:
 
 def test_nonces_are_taken_once_and_outlive_a_restart(scene_on_both: Scene) -> None:
     scene = scene_on_both
-    scene.bureau.note_nonce("a" * 64, "n-1", scene.clock.now)
-    scene.bureau.note_nonce("b" * 64, "n-1", scene.clock.now)
+    scene.bureau.claim_nonce("a" * 64, "n-1", scene.clock.now)
+    scene.bureau.claim_nonce("b" * 64, "n-1", scene.clock.now)
     scene.reopen()
     with pytest.raises(NotAuthentic):
-        scene.bureau.note_nonce("a" * 64, "n-1", scene.clock.now)
+        scene.bureau.claim_nonce("a" * 64, "n-1", scene.clock.now)
     scene.later(days=1)
-    scene.bureau.note_nonce("a" * 64, "n-1", scene.clock.now)  # long past the age at which the request is refused
+    scene.bureau.claim_nonce("a" * 64, "n-1", scene.clock.now)  # long past the age at which the request is refused
 
 
 def test_refusals_from_outside_are_written_down(scene: Scene) -> None:
     contract = scene.contract()
     scene.bureau.record_refusal(contract, "request", NotAuthentic("The signature does not verify."))
     scene.bureau.record_refusal("unknown-contract", "request", NotAuthentic("The signature does not verify."))
-    with scene.bureau.store.read() as session:
-        rows = session.query(EntryRow).filter(EntryRow.kind == "refused").order_by(EntryRow.seq).all()
+    with scene.bureau.store.begin_read() as session:
+        rows = session.query(LedgerEntryRow).filter(LedgerEntryRow.kind == "refused").order_by(LedgerEntryRow.seq).all()
     assert [row.contract_id for row in rows] == [contract, None]
     assert [json.loads(row.body)["by"][:5] for row in rows] == ["bank:", "burea"]
 
@@ -383,7 +395,7 @@ def test_the_card_and_readiness(scene: Scene) -> None:
     assert card["name"] == "Test bureau"
     assert card["public_key"] == scene.bureau.keys.public_key_hex
     assert "openmined" in card["engines"] and PARAMS.name in card["parameters"]
-    assert scene.bureau.ready()["ready"] is True
+    assert scene.bureau.readiness()["ready"] is True
 
 
 def test_the_ledger_and_the_database_hold_no_record(scene: Scene) -> None:

@@ -12,22 +12,22 @@ import numpy as np
 import pytest
 from sqlalchemy import select, update
 
-from lab.bureau.contracts.draft_clauses import Choices
-from lab.bureau.contracts.drafting import find_works, write_contract
+from lab.bureau.contracts.draft_clauses import ContractOptions
+from lab.bureau.contracts.drafting import build_contract, find_contract_models
 from lab.bureau.data.register import import_register
-from lab.bureau.exchange import JobTerms
-from lab.bureau.exchange.delivered_results import delivered
-from lab.bureau.exchange.retention import Swept
+from lab.bureau.exchange import JobParameters
+from lab.bureau.exchange.delivered_results import list_deliveries
+from lab.bureau.exchange.retention import RetentionSweep
 from lab.bureau.exchange.scoring import batch_scoring
-from lab.bureau.model_registry.registry import keep_model
+from lab.bureau.model_registry.registry import save_model
 from lab.bureau.store.tables import BatchRow, ContextRow, InquiryRow
 from lab.bureau.workers.pool import WorkerPool
-from lab.terms.contract.document import Ceilings, Detail, Item, ModelTerms, Operation, ReleaseForm
-from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
+from lab.terms.contract.document import Ceilings, ContractItem, Operation, PinnedModel, ReleaseForm, ResultDetail
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from models.shared.sheet import BankSheet
-from protocols.matching.bureau import CANARIES
+from protocols.matching.bureau import MIN_CANARIES
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS, ParameterSet
-from protocols.wire.frame import Frame, Kind, unpack
+from protocols.wire.frame import Frame, FrameKind, unpack_frame
 from tests.support.bureau_scene import RECIPIENT, Scene
 
 JOB = "job-1"
@@ -68,19 +68,19 @@ def test_a_batch_under_evaluation_is_not_answered_once_its_contract_is_stopped(
     contract = scene.contract()
     batch = batch_of(scene, contract)
     meanwhile(lambda: getattr(scene, step)(contract))
-    with pytest.raises(Refused, match="suspended" if step == "suspend" else "revoked"):
+    with pytest.raises(NotAllowed, match="suspended" if step == "suspend" else "revoked"):
         scene.bureau.score(contract, JOB, batch)
     assert list((scene.home / "replies").iterdir()) == []
     assert scene.bureau.job(contract, JOB).state == "stopped"
     assert scene.bureau.job(contract, JOB).rows_used == 0
     assert scene.bureau.allowance(contract)["scores"]["total"] == 0
     assert scene.ledger()[-4:] == [f"contract.{step.rstrip('e')}ed", "job.stopped", "score.returned", "refused"]
-    with scene.bureau.store.read() as session:
-        assert [one.what for one in delivered(session, contract)] == ["match"]
+    with scene.bureau.store.begin_read() as session:
+        assert [one.what for one in list_deliveries(session, contract)] == ["match"]
         assert session.query(InquiryRow).count() == 0
     if step == "suspend":
         scene.resume(contract)
-        with pytest.raises(Refused, match="stopped"):
+        with pytest.raises(NotAllowed, match="stopped"):
             scene.bureau.score(contract, JOB, batch)
         before = scene.bureau.allowance(contract)["jobs"]
         assert scene.bank.open_job(scene.bureau, contract).state == "open"
@@ -94,20 +94,20 @@ def test_a_match_under_evaluation_is_not_answered_either(
 ) -> None:
     contract = scene.contract()
     meanwhile(lambda: scene.suspend(contract))
-    with pytest.raises(Refused, match="suspended"):
+    with pytest.raises(NotAllowed, match="suspended"):
         scene.bank.match(scene.bureau, contract, scene.tables.codes[:5])
     assert scene.bureau.allowance(contract)["identifiers"]["used"] == 0
-    with scene.bureau.store.read() as session:
-        assert delivered(session, contract) == []
+    with scene.bureau.store.begin_read() as session:
+        assert list_deliveries(session, contract) == []
 
 
 def test_what_was_delivered_is_listed(scene: Scene) -> None:
     contract = scene.contract()
     _, receipt = scene.bureau.score(contract, JOB, batch_of(scene, contract))
-    with scene.bureau.store.read() as session:
-        match, scores = delivered(session, contract)
-    assert (match.what, match.rows, match.recipient, match.model) == ("match", 6 + CANARIES, RECIPIENT, "credit@1")
-    assert (scores.what, scores.rows, scores.job, scores.entry) == ("scores", 6, JOB, receipt.entry)
+    with scene.bureau.store.begin_read() as session:
+        match, scores = list_deliveries(session, contract)
+    assert (match.what, match.rows, match.recipient, match.model) == ("match", 6 + MIN_CANARIES, RECIPIENT, "credit@1")
+    assert (scores.what, scores.rows, scores.job, scores.entry) == ("scores", 6, JOB, receipt.entry_number)
 
 
 def test_what_replies_tell_adds_up_for_a_bank_and_model_over_contracts_and_is_refused_beyond_its_bound(
@@ -116,16 +116,16 @@ def test_what_replies_tell_adds_up_for_a_bank_and_model_over_contracts_and_is_re
     first, second = scene.contract(), scene.contract()
     batches = [batch_of(scene, first), batch_of(scene, first, slice(16, 20)), batch_of(scene, second)]
     scene.bureau.score(first, JOB, batches[0])
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         spent = session.scalars(select(BatchRow.spent)).one()
-    counts = scene.model.term_counts(Detail.FULL)
-    assert spent == PARAMETERS[DEFAULT_PARAMETERS].spent(counts) > 0
+    counts = scene.model.weight_counts(ResultDetail.FULL)
+    assert spent == PARAMETERS[DEFAULT_PARAMETERS].leakage_share(counts) > 0
     monkeypatch.setattr(ParameterSet, "spent", lambda *_: 0.6)
     for contract, batch in ((first, batches[1]), (second, batches[2])):
         if contract == first:
             scene.bureau.score(contract, JOB, batch)
             continue
-        with pytest.raises(Refused, match=r"within 2\^-40 .* this batch takes 60\.0%") as refused:
+        with pytest.raises(NotAllowed, match=r"within 2\^-40 .* this batch takes 60\.0%") as refused:
             scene.bureau.score(contract, JOB, batch)
         assert "next version" in refused.value.next_step
     assert scene.bureau.allowance(second)["scores"]["total"] == 0
@@ -135,8 +135,8 @@ def test_a_ciphertext_that_was_sent_in_another_batch_is_refused(scene: Scene) ->
     contract = scene.contract()
     batch, other = batch_of(scene, contract), batch_of(scene, contract, slice(16, 20))
     scene.bureau.score(contract, JOB, batch)
-    first, second = unpack(batch, Kind.BATCH), unpack(other, Kind.BATCH)
-    mixed = Frame(Kind.BATCH, second.meta, (*second.parts[:-1], first.parts[-1])).pack()
+    first, second = unpack_frame(batch, FrameKind.BATCH), unpack_frame(other, FrameKind.BATCH)
+    mixed = Frame(FrameKind.BATCH, second.meta, (*second.parts[:-1], first.parts[-1])).pack()
     with pytest.raises(Conflict, match=r"1 of .* ciphertexts in this batch were sent in another one"):
         scene.bureau.score(contract, JOB, mixed)
     assert scene.bureau.allowance(contract)["scores"]["total"] == 6
@@ -145,7 +145,7 @@ def test_a_ciphertext_that_was_sent_in_another_batch_is_refused(scene: Scene) ->
 
 def test_a_job_is_what_the_contract_allows(scene: Scene) -> None:
     contract = scene.contract(ceilings=Ceilings(rows_per_job=10, jobs_per_day=1))
-    terms = JobTerms(RECIPIENT, "credit", 1, 10)
+    terms = JobParameters(RECIPIENT, "credit", 1, 10)
     for wrong, term in (
         (replace(terms, recipient="Somebody else"), "recipients"),
         (replace(terms, model="other"), "models"),
@@ -153,13 +153,13 @@ def test_a_job_is_what_the_contract_allows(scene: Scene) -> None:
         (replace(terms, rows=11), "rows_per_job"),
         (replace(terms, rows=0), "rows_per_job"),
     ):
-        with pytest.raises(Refused, match=f"term: {term}"):
+        with pytest.raises(NotAllowed, match=f"term: {term}"):
             scene.bureau.open_job(contract, JOB, wrong)
     assert scene.bureau.allowance(contract)["jobs"]["used"] == 0
     with pytest.raises(NotFound, match="no such job"):
         scene.bureau.matching_setup(contract, JOB)
     scene.bureau.open_job(contract, JOB, terms)
-    with pytest.raises(Refused, match="jobs_per_day"):
+    with pytest.raises(NotAllowed, match="jobs_per_day"):
         scene.bureau.open_job(contract, "job-2", terms)
     scene.later(hours=24)
     scene.bureau.open_job(contract, "job-2", terms)
@@ -172,7 +172,7 @@ def test_a_batch_keeps_within_its_jobs_rows_and_stays_in_its_job(scene: Scene) -
         scene.bank.open_job(scene.bureau, contract, "small", rows=6)
     scene.bank.open_job(scene.bureau, contract)
     batch = batch_of(scene, contract)
-    with pytest.raises(Refused, match=r"5 enterprises \(term: rows_per_job\)"):
+    with pytest.raises(NotAllowed, match=r"5 enterprises \(term: rows_per_job\)"):
         scene.bureau.score(contract, "small", batch)
     scene.bureau.score(contract, JOB, batch)
     with pytest.raises(Conflict, match="another job"):
@@ -194,9 +194,9 @@ def test_a_job_goes_on_under_an_amendment_that_allows_it(scene: Scene) -> None:
     ("changes", "term"),
     [
         ({"recipients": ("Risk department",)}, "recipients"),
-        ({"detail": Detail.TOTAL}, "detail"),
-        ({"operations": (Operation.MATCH,), "detail": Detail.TOTAL}, "operations"),
-        ({"models": (ModelTerms(name="credit", version=2, sheet_sha256="0" * 64),)}, "models"),
+        ({"detail": ResultDetail.TOTAL}, "detail"),
+        ({"operations": (Operation.MATCH,), "detail": ResultDetail.TOTAL}, "operations"),
+        ({"models": (PinnedModel(name="credit", version=2, sheet_sha256="0" * 64),)}, "models"),
         ({"ceilings": Ceilings(rows_per_job=999)}, "rows_per_job"),
         ({"ceilings": Ceilings(rows_per_batch=5)}, "rows_per_batch"),
         ({"items": ()}, "items"),
@@ -208,14 +208,14 @@ def test_a_job_goes_on_under_an_amendment_that_allows_it(scene: Scene) -> None:
 def test_a_job_stops_where_an_amendment_no_longer_allows_it(scene: Scene, changes: dict[str, Any], term: str) -> None:
     contract = scene.contract()
     batch = batch_of(scene, contract)
-    keep_model(scene.bureau.store, scene.bureau.home, replace(scene.model, version=2), "main")
+    save_model(scene.bureau.store, scene.bureau.home, replace(scene.model, version=2), "main")
     if term == "parameters":
-        with pytest.raises(Refused, match="term: parameters"):
+        with pytest.raises(NotAllowed, match="term: parameters"):
             scene.amend(contract, **changes)
             scene.bureau.has_context(contract, JOB, "0" * 64)
         return
     scene.amend(contract, **changes)
-    with pytest.raises(Refused, match=f"term: {term}"):
+    with pytest.raises(NotAllowed, match=f"term: {term}"):
         scene.bureau.score(contract, JOB, batch)
     assert scene.bureau.allowance(contract)["scores"]["total"] == 0
 
@@ -224,25 +224,25 @@ def test_items_released_for_nothing_stop_the_model_that_reads_them(scene: Scene)
     contract = scene.contract()
     items = scene.document(contract).items
     assert items
-    scene.amend(contract, items=(Item(code=items[0].code, form=ReleaseForm.NONE), *items[1:]))
-    with pytest.raises(Refused, match="term: items"):
+    scene.amend(contract, items=(ContractItem(code=items[0].code, form=ReleaseForm.NONE), *items[1:]))
+    with pytest.raises(NotAllowed, match="term: items"):
         scene.bank.open_job(scene.bureau, contract, "job-2")
 
 
-@pytest.mark.parametrize("detail", [Detail.TOTAL, Detail.FULL])
-def test_replies_are_multiples_of_the_contracts_step(scene: Scene, detail: Detail) -> None:
+@pytest.mark.parametrize("detail", [ResultDetail.TOTAL, ResultDetail.FULL])
+def test_replies_are_multiples_of_the_contracts_step(scene: Scene, detail: ResultDetail) -> None:
     step = 1000
     contract = scene.contract(detail=detail, ceilings=Ceilings(precision=step))
     batch = batch_of(scene, contract)
     reply, _ = scene.bureau.score(contract, JOB, batch)
     values = scene.bank.keys.decrypt(reply, rows=6, batch=batch)
     assert (values % step == 0).all() and values.any()
-    fine = scene.model.terms(scene.tables.public[HERE], detail)
+    fine = scene.model.score_weights(scene.tables.public[HERE], detail)
     sheet = BankSheet.from_json(scene.bureau.sheet(contract))
-    answers = sheet.indicators(scene.tables.bank[HERE])
-    assert not (fine.apply(answers) % step == 0).all()
-    if detail is Detail.TOTAL:
-        gap = np.abs(values - fine.apply(answers)).max() * scene.model.quantum
+    answers = sheet.compute_indicators(scene.tables.bank[HERE])
+    assert not (fine.apply_to_indicators(answers) % step == 0).all()
+    if detail is ResultDetail.TOTAL:
+        gap = np.abs(values - fine.apply_to_indicators(answers)).max() * scene.model.quantum
         assert gap <= scene.model.error_bound_at(step) + scene.model.error_bound
 
 
@@ -252,7 +252,7 @@ def test_a_step_too_large_for_the_models_sums_is_refused(scene: Scene) -> None:
     contract = scene.contract()
     scene.amend(contract, ceilings=Ceilings(precision=1_000_000))
     batch = batch_of(scene, contract)
-    with pytest.raises(Refused, match="term: precision"):
+    with pytest.raises(NotAllowed, match="term: precision"):
         scene.bureau.score(contract, JOB, batch)
     assert scene.bureau.allowance(contract)["scores"]["total"] == 0
 
@@ -266,12 +266,12 @@ def test_what_is_past_its_time_is_removed_and_recorded(scene_on_both: Scene) -> 
     scene.later(days=6)
     late = batch_of(scene, contract, slice(20, 26))
     reply, _ = scene.bureau.score(contract, JOB, late)
-    assert scene.bureau.sweep() == Swept()
+    assert scene.bureau.sweep() == RetentionSweep()
     scene.later(days=1, hours=1)
-    assert scene.bureau.sweep() == Swept(replies=1, contexts=1)
+    assert scene.bureau.sweep() == RetentionSweep(replies=1, contexts=1)
     assert scene.ledger()[-1] == "retention.swept"
-    assert scene.bureau.sweep() == Swept()
-    with scene.bureau.store.read() as session:
+    assert scene.bureau.sweep() == RetentionSweep()
+    with scene.bureau.store.begin_read() as session:
         assert session.query(ContextRow).count() == 0
         assert {row.state for row in session.query(BatchRow)} == {"answered"}
         assert session.query(InquiryRow).count() == 12  # who asked about whom is not the bank's to be forgotten
@@ -344,7 +344,7 @@ def test_what_an_older_home_holds_ends_in_a_clear_state(scene: Scene, monkeypatc
     waits, answered = batch_of(scene, contract), batch_of(scene, contract, slice(16, 20))
     scene.bureau.score(contract, JOB, answered)
     with monkeypatch.context() as patch:  # charged, and the service ended before it was evaluated
-        patch.setattr(batch_scoring.Scoring, "_evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(batch_scoring.ScoringService, "_evaluate", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             scene.bureau.score(contract, JOB, waits)
     _as_an_older_version_left_it(scene)
@@ -356,14 +356,14 @@ def test_what_an_older_home_holds_ends_in_a_clear_state(scene: Scene, monkeypatc
         scene.bureau.batch_reply(contract, JOB, charge.sha256)
     assert scene.bureau.allowance(contract)["scores"]["total"] == 4
     scene.bank.open_job(scene.bureau, contract, "job-2", rows=4)
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         former = session.scalars(select(BatchRow.sha256).where(BatchRow.state == "answered")).one()
     source = scene.tables.register_csv(scene.home.parent / "second.csv")
     import_register(scene.bureau.store, scene.bureau.home, source, id_column="id", id_kind="opaque", columns=["a", "b"])
     with pytest.raises(InvalidInput, match="earlier form"):
-        scene.bureau.receive_batch_again(contract, "job-2", former)
+        scene.bureau.receive_rescoring(contract, "job-2", former)
 
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         kept = session.scalars(select(ContextRow)).one()
         older = (scene.home / kept.file).read_bytes()
     assert not scene.bureau.has_context(contract, JOB, kept.sha256)
@@ -391,8 +391,11 @@ def test_a_contract_whose_set_is_not_offered_any_more_is_refused_with_what_to_do
 
     def drafted() -> None:
         with scene.bureau.store.begin() as session:
-            works, choices = find_works(session, scene.bureau.shelf, [("credit", 1)]), Choices(parameters="bgv-4096-a")
-            write_contract(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now)
+            works, choices = (
+                find_contract_models(session, scene.bureau.shelf, [("credit", 1)]),
+                ContractOptions(parameters="bgv-4096-a"),
+            )
+            build_contract(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now)
 
     frame = scene.bank.keys.public_context() + b"\0"
     for refused in (
@@ -416,15 +419,15 @@ def _as_an_older_version_left_it(scene: Scene) -> None:
     """Contexts and batches lose what tells the present form, and are named by what is left."""
     with scene.bureau.store.begin() as session:
         for context in session.scalars(select(ContextRow)):
-            context.sha256, context.rules = _without_its_form(scene.home / context.file, Kind.CONTEXT), 1
+            context.sha256, context.rules = _without_its_form(scene.home / context.file, FrameKind.CONTEXT), 1
         for batch in session.scalars(select(BatchRow)):
             assert batch.file is not None
-            former, batch.sha256 = batch.sha256, _without_its_form(scene.home / batch.file, Kind.BATCH)
+            former, batch.sha256 = batch.sha256, _without_its_form(scene.home / batch.file, FrameKind.BATCH)
             session.execute(update(InquiryRow).where(InquiryRow.batch == former).values(batch=batch.sha256))
 
 
-def _without_its_form(path: Path, kind: Kind) -> str:
-    frame = unpack(path.read_bytes(), kind)
+def _without_its_form(path: Path, kind: FrameKind) -> str:
+    frame = unpack_frame(path.read_bytes(), kind)
     meta = {name: value for name, value in frame.meta.items() if name != "form"}
     data = Frame(kind, meta, frame.parts).pack()
     path.write_bytes(data)

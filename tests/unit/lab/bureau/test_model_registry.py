@@ -10,26 +10,26 @@ from typing import Any
 import polars as pl
 import pytest
 
-from lab.bureau.contracts.draft_clauses import Choices
-from lab.bureau.contracts.drafting import draft, find_works
+from lab.bureau.contracts.draft_clauses import ContractOptions
+from lab.bureau.contracts.drafting import draft_contract, find_contract_models
 from lab.bureau.data.register import Snapshot
-from lab.bureau.model_registry.pilot_training import Pilot, join_pilot
+from lab.bureau.model_registry.pilot_training import PilotDataset, join_pilot
 from lab.bureau.model_registry.registry import (
     find_model,
-    keep_model,
     next_version,
-    parse_name,
+    parse_model_name,
     publish_model,
     read_model,
     read_sheet,
+    save_model,
 )
-from lab.terms.contract.document import Detail
-from lab.terms.errors import Conflict, InvalidInput, NotFound, Refused
+from lab.terms.contract.document import ResultDetail
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from lab.terms.keys.party import Party
 from models.bureau.model import Model
 from tests.support.bureau_scene import AUTHOR, RECIPIENT, Scene
 
-CHOICES = Choices(recipients=(RECIPIENT,))
+CHOICES = ContractOptions(recipients=(RECIPIENT,))
 SNAPSHOT = Snapshot("main", 1, "id", "opaque", 3, ("a", "b"), "", "")
 REGISTER = pl.DataFrame({"id": ["x", "y", "z"], "a": ["1", "2", "3"], "b": ["4", None, "6"]})
 
@@ -39,12 +39,12 @@ def _parties(scene: Scene) -> tuple[Party, Party]:
 
 
 def test_published_sheets_are_the_models_own(scene: Scene, model: Model) -> None:
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         shelved = find_model(session, "credit")
         assert next_version(session, "credit") == 2
         assert next_version(session, "other") == 1
-    assert set(shelved.sheets) == {detail.value for detail in Detail}
-    for detail in Detail:
+    assert set(shelved.sheets) == {detail.value for detail in ResultDetail}
+    for detail in ResultDetail:
         content = read_sheet(scene.bureau.home, shelved, detail)
         assert content == model.sheet(detail).to_json()
         assert hashlib.sha256(content).hexdigest() == shelved.sheets[detail.value]
@@ -53,25 +53,25 @@ def test_published_sheets_are_the_models_own(scene: Scene, model: Model) -> None
 def test_a_version_never_changes(scene: Scene, model: Model) -> None:
     store, home = scene.bureau.store, scene.bureau.home
     before = scene.ledger()
-    keep_model(store, home, model, "main")
+    save_model(store, home, model, "main")
     publish_model(store, home, "credit", 1)
     assert scene.ledger() == before  # the same again changes nothing
     with pytest.raises(Conflict):
-        keep_model(store, home, replace(model, card=replace(model.card, purpose="another")), "main")
+        save_model(store, home, replace(model, card=replace(model.card, purpose="another")), "main")
     with pytest.raises(InvalidInput):
-        keep_model(store, home, replace(model, name="../credit"), "main")
+        save_model(store, home, replace(model, name="../credit"), "main")
 
 
 def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> None:
-    keep_model(scene.bureau.store, scene.bureau.home, replace(model, version=2), "main")
-    with scene.bureau.store.read() as session:
+    save_model(scene.bureau.store, scene.bureau.home, replace(model, version=2), "main")
+    with scene.bureau.store.begin_read() as session:
         assert find_model(session, "credit").version == 2
         assert find_model(session, "credit", published=True).version == 1
         with pytest.raises(NotFound):
             find_model(session, "nothing")
-    with pytest.raises(Refused, match="not published"), scene.bureau.store.begin() as session:
-        works = find_works(session, scene.bureau.shelf, [("credit", 2)])
-        draft(
+    with pytest.raises(NotAllowed, match="not published"), scene.bureau.store.begin() as session:
+        works = find_contract_models(session, scene.bureau.shelf, [("credit", 2)])
+        draft_contract(
             session,
             *_parties(scene),
             works,
@@ -87,8 +87,8 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
 )
 def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
     with scene.bureau.store.begin() as session:
-        works = find_works(session, scene.bureau.shelf, [("credit", 1)])
-        draft(
+        works = find_contract_models(session, scene.bureau.shelf, [("credit", 1)])
+        draft_contract(
             session,
             *_parties(scene),
             works,
@@ -99,7 +99,7 @@ def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
         )
     with pytest.raises(InvalidInput), scene.bureau.store.begin() as session:
         choices = replace(CHOICES, **changes)
-        draft(
+        draft_contract(
             session,
             *_parties(scene),
             works,
@@ -112,7 +112,7 @@ def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
 
 def test_altered_files_are_noticed(scene: Scene) -> None:
     contract = scene.contract()
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         shelved = find_model(session, "credit", 1)
     folder = scene.home / "models"
     (folder / "credit-1.full.sheet.json").write_bytes(b"{}")
@@ -127,13 +127,13 @@ def test_altered_files_are_noticed(scene: Scene) -> None:
     "text", ["", "@1", "credit@", "credit@0", "credit@x", "credit@-1", "Credit", "a/b", "credit\n"]
 )
 def test_model_names(text: str) -> None:
-    assert parse_name("credit") == ("credit", None)
-    assert parse_name("credit@12") == ("credit", 12)
+    assert parse_model_name("credit") == ("credit", None)
+    assert parse_model_name("credit@12") == ("credit", 12)
     with pytest.raises(InvalidInput):
-        parse_name(text)
+        parse_model_name(text)
 
 
-def join(tmp_path: Path, text: str, **options: object) -> Pilot:
+def join(tmp_path: Path, text: str, **options: object) -> PilotDataset:
     sample = tmp_path / "sample.csv"
     sample.write_text(text)
     return join_pilot(REGISTER, SNAPSHOT, sample, id_column="code", label_column="y", **options)  # type: ignore[arg-type]

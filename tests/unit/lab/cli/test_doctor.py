@@ -18,15 +18,15 @@ import pytest
 from lab.bank.home import BankHome
 from lab.bureau.configuration.home import BureauHome, change_settings
 from lab.bureau.key_management.keys import BureauKeys
-from lab.bureau.store import migrate, open_store
+from lab.bureau.store import migrate, open_database
 from lab.cli.doctor import homes as doctor_homes
 from lab.cli.doctor import installation, machine
-from lab.cli.doctor.commands import _row
-from lab.cli.doctor.findings import Finding, Verdict
-from lab.cli.doctor.homes import BANK, BUREAU, Party, home
-from lab.cli.doctor.installation import LIBRARIES, Library, has_ifma, library, x25519
-from lab.cli.doctor.machine import GIB, clock, disk, memory, python, room
-from lab.cli.terminal.output import Output
+from lab.cli.doctor.commands import _finding_row
+from lab.cli.doctor.findings import DoctorFinding, DoctorVerdict
+from lab.cli.doctor.homes import BANK_HOME, BUREAU_HOME, HomeLayout, check_home
+from lab.cli.doctor.installation import LIBRARIES, LibraryCheck, check_library, check_x25519_path, has_avx512_ifma
+from lab.cli.doctor.machine import GIB, assess_free_space, check_clock, check_disk, check_memory, check_python
+from lab.cli.terminal.output import CommandOutput
 from protocols.matching.engines.x25519 import backend as x25519_path
 from tests.support.party_trees import BANK_ONLY, BUREAU_ONLY, ROOT, install_without, run
 
@@ -65,7 +65,7 @@ def bureau(tmp_path: Path) -> Path:
     """A bureau's home with its keys and database."""
     made = BureauHome.create(tmp_path / "bureau", name="某局")
     BureauKeys.create(made)
-    store = open_store(made.database_url)
+    store = open_database(made.database_url)
     migrate(store.engine)
     store.close()
     return made.folder
@@ -117,8 +117,10 @@ def test_the_homes_that_are_named_are_looked_at(bank: Path, tmp_path: Path) -> N
 
 
 def test_the_name_of_an_extra_is_shown_with_its_brackets(capsys: pytest.CaptureFixture[str]) -> None:
-    finding = Finding("x", ("甲", "a"), Verdict.NOTE, ("无 [fast]", "no [fast]"), ("装 [fast]", "get 'shulab[fast]'"))
-    Output().table("t", ("a", "b", "c", "d"), [_row(finding)])
+    finding = DoctorFinding(
+        "x", ("甲", "a"), DoctorVerdict.NOTE, ("无 [fast]", "no [fast]"), ("装 [fast]", "get 'shulab[fast]'")
+    )
+    CommandOutput().table("t", ("a", "b", "c", "d"), [_finding_row(finding)])
     shown = capsys.readouterr().out
     assert "no [fast]" in shown and "'shulab[fast]'" in shown
 
@@ -143,15 +145,15 @@ def test_every_module_of_the_doctor_stands_under_its_import_contract() -> None:
 
 
 def test_homes_in_order_are_found_so(bank: Path, bureau: Path) -> None:
-    for party, folder in ((BANK, bank), (BUREAU, bureau)):
-        line = home(party, folder)
-        assert (line.verdict, line.step) == (Verdict.OK, ("", "")), line.found
+    for party, folder in ((BANK_HOME, bank), (BUREAU_HOME, bureau)):
+        line = check_home(party, folder)
+        assert (line.verdict, line.next_step) == (DoctorVerdict.OK, ("", "")), line.found
 
 
 def test_where_there_is_none_the_command_that_makes_one_is_named(tmp_path: Path) -> None:
-    for party, command in ((BANK, "lab bank init"), (BUREAU, "lab bureau init")):
-        line = home(party, tmp_path / "none")
-        assert line.verdict is Verdict.NOTE and command in line.step[1]
+    for party, command in ((BANK_HOME, "lab bank init"), (BUREAU_HOME, "lab bureau init")):
+        line = check_home(party, tmp_path / "none")
+        assert line.verdict is DoctorVerdict.NOTE and command in line.next_step[1]
 
 
 def linked(path: Path) -> None:
@@ -159,89 +161,104 @@ def linked(path: Path) -> None:
     path.symlink_to("elsewhere")
 
 
-BROKEN: dict[str, tuple[Party, Callable[[Path], object], str, str]] = {
-    "a bank's folder open to others": (BANK, lambda f: f.chmod(0o750), "mode 0750", "chmod 700"),
-    "a bureau's folder open to others": (BUREAU, lambda f: f.chmod(0o755), "mode 0755", "chmod 700"),
-    "keys open to others": (BUREAU, lambda f: (f / "keys").chmod(0o711), "keys", "chmod 700"),
+BROKEN: dict[str, tuple[HomeLayout, Callable[[Path], object], str, str]] = {
+    "a bank's folder open to others": (BANK_HOME, lambda f: f.chmod(0o750), "mode 0750", "chmod 700"),
+    "a bureau's folder open to others": (BUREAU_HOME, lambda f: f.chmod(0o755), "mode 0755", "chmod 700"),
+    "keys open to others": (BUREAU_HOME, lambda f: (f / "keys").chmod(0o711), "keys", "chmod 700"),
     "a sealed key open to others": (
-        BUREAU,
+        BUREAU_HOME,
         lambda f: next((f / "keys").glob("*.sealed")).chmod(0o640),
         ".sealed",
         "chmod 600",
     ),
     "a bank's sealed key open to others": (
-        BANK,
+        BANK_HOME,
         lambda f: next(p for p in (f / "keys").iterdir() if p.is_file()).chmod(0o604),
         "mode 0604",
         "chmod 600",
     ),
-    "a key that is a link": (BUREAU, lambda f: linked(f / "keys" / "signing.sealed"), "is a link", "not followed"),
-    "no keys": (BANK, lambda f: shutil.rmtree(f / "keys"), "no keys/", "backup"),
-    "settings that are no TOML": (BANK, lambda f: (f / "bank.toml").write_text(PLANTED), "bank.toml", "backup"),
-    "settings that are no text": (BUREAU, lambda f: (f / "bureau.toml").write_bytes(b"\xff"), "bureau.toml", "backup"),
-    "settings without a key": (BANK, lambda f: (f / "bank.toml").write_text('name = "x"'), "public_key", "backup"),
-    "a bank's key file gone": (BANK, lambda f: (f / "keys.file").unlink(), "keys.file is missing", "key file back"),
-    "a bank's key file open to others": (BANK, lambda f: (f / "keys.file").chmod(0o644), "mode 0644", "chmod 600"),
-    "the seal key gone": (BUREAU, lambda f: (f / "keys" / "seal.key").unlink(), "seal.key is missing", "key file back"),
-    "no database": (BUREAU, lambda f: (f / "bureau.db").unlink(), "no bureau.db", "backup"),
-    "another file as database": (BUREAU, lambda f: (f / "bureau.db").write_text(PLANTED), "no database", "backup"),
+    "a key that is a link": (BUREAU_HOME, lambda f: linked(f / "keys" / "signing.sealed"), "is a link", "not followed"),
+    "no keys": (BANK_HOME, lambda f: shutil.rmtree(f / "keys"), "no keys/", "backup"),
+    "settings that are no TOML": (BANK_HOME, lambda f: (f / "bank.toml").write_text(PLANTED), "bank.toml", "backup"),
+    "settings that are no text": (
+        BUREAU_HOME,
+        lambda f: (f / "bureau.toml").write_bytes(b"\xff"),
+        "bureau.toml",
+        "backup",
+    ),
+    "settings without a key": (BANK_HOME, lambda f: (f / "bank.toml").write_text('name = "x"'), "public_key", "backup"),
+    "a bank's key file gone": (
+        BANK_HOME,
+        lambda f: (f / "keys.file").unlink(),
+        "keys.file is missing",
+        "key file back",
+    ),
+    "a bank's key file open to others": (BANK_HOME, lambda f: (f / "keys.file").chmod(0o644), "mode 0644", "chmod 600"),
+    "the seal key gone": (
+        BUREAU_HOME,
+        lambda f: (f / "keys" / "seal.key").unlink(),
+        "seal.key is missing",
+        "key file back",
+    ),
+    "no database": (BUREAU_HOME, lambda f: (f / "bureau.db").unlink(), "no bureau.db", "backup"),
+    "another file as database": (BUREAU_HOME, lambda f: (f / "bureau.db").write_text(PLANTED), "no database", "backup"),
 }
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_each_thing_that_is_wrong_with_a_home_is_told_with_what_to_do(name: str, bank: Path, bureau: Path) -> None:
     party, breaking, found, step = BROKEN[name]
-    folder = bank if party is BANK else bureau
+    folder = bank if party is BANK_HOME else bureau
     breaking(folder)
-    line = home(party, folder)
-    assert line.verdict is Verdict.WRONG
-    assert found in line.found[1] and step in line.step[1]
-    assert line.found[0] != line.found[1] and line.step[0]
+    line = check_home(party, folder)
+    assert line.verdict is DoctorVerdict.WRONG
+    assert found in line.found[1] and step in line.next_step[1]
+    assert line.found[0] != line.found[1] and line.next_step[0]
     assert PLANTED not in str(line)
 
 
 def test_all_that_is_wrong_is_told_at_once(bureau: Path) -> None:
     bureau.chmod(0o755)
     (bureau / "bureau.db").unlink()
-    line = home(BUREAU, bureau)
+    line = check_home(BUREAU_HOME, bureau)
     assert "mode 0755" in line.found[1] and "bureau.db" in line.found[1]
 
 
 def test_another_users_home_is_wrong(bank: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: os.getuid() + 1)
-    line = home(BANK, bank)
-    assert line.verdict is Verdict.WRONG and "another user's" in line.found[1]
+    line = check_home(BANK_HOME, bank)
+    assert line.verdict is DoctorVerdict.WRONG and "another user's" in line.found[1]
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="the superuser may enter every folder")
 def test_a_home_that_cannot_be_entered_is_wrong_and_no_fault(bank: Path) -> None:
     bank.chmod(0)
     try:
-        line = home(BANK, bank)
+        line = check_home(BANK_HOME, bank)
     finally:
         bank.chmod(0o700)
-    assert line.verdict is Verdict.WRONG and line.step[1]
+    assert line.verdict is DoctorVerdict.WRONG and line.next_step[1]
 
 
 def test_a_database_elsewhere_is_not_asked_and_its_password_not_told(bureau: Path) -> None:
     change_settings(bureau, {"database_url": f"postgresql+psycopg://bureau:{PLANTED}@db/bureau"})
     (bureau / "bureau.db").unlink()
-    line = home(BUREAU, bureau)
-    assert line.verdict is Verdict.NOTE and "lab bureau serve" in line.step[1]
+    line = check_home(BUREAU_HOME, bureau)
+    assert line.verdict is DoctorVerdict.NOTE and "lab bureau serve" in line.next_step[1]
     assert PLANTED not in str(line)
 
 
 def test_what_seals_the_bureaus_secrets_has_to_be_at_hand(bureau: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (bureau / "keys" / "seal.key").unlink()
     change_settings(bureau, {"seal": "environment"})
-    line = home(BUREAU, bureau)
-    assert line.verdict is Verdict.NOTE and "SHULAB_BUREAU_SEAL_KEY" in line.step[1]
+    line = check_home(BUREAU_HOME, bureau)
+    assert line.verdict is DoctorVerdict.NOTE and "SHULAB_BUREAU_SEAL_KEY" in line.next_step[1]
     monkeypatch.setenv("SHULAB_BUREAU_SEAL_KEY", PLANTED)
-    assert home(BUREAU, bureau).verdict is Verdict.OK
+    assert check_home(BUREAU_HOME, bureau).verdict is DoctorVerdict.OK
     monkeypatch.setenv("SHULAB_BUREAU_SEAL", "pkcs11:module=/x;token=t;object=o")  # the environment goes first
     monkeypatch.setattr(doctor_homes, "find_spec", lambda name: None)
-    line = home(BUREAU, bureau)
-    assert line.verdict is Verdict.WRONG and "shulab[hsm]" in line.step[1]
+    line = check_home(BUREAU_HOME, bureau)
+    assert line.verdict is DoctorVerdict.WRONG and "shulab[hsm]" in line.next_step[1]
 
 
 def test_no_key_is_opened(bank: Path, bureau: Path) -> None:
@@ -264,10 +281,14 @@ print(*(Path(name).name for name in opened if name.startswith({str(bank.parent)!
 
 
 def test_a_library_that_is_absent_is_wrong_unless_an_extra_brings_it() -> None:
-    absent = Library("x", "no-such-package", "no_such_module", ("甲", "a"))
-    assert library(absent).verdict is Verdict.WRONG and "setup" in library(absent).step[1]
-    extra = library(replace(absent, extra="cluster"))
-    assert extra.verdict is Verdict.NOTE and "shulab[cluster]" in extra.step[1] and extra.found[1] == "not installed"
+    absent = LibraryCheck("x", "no-such-package", "no_such_module", ("甲", "a"))
+    assert check_library(absent).verdict is DoctorVerdict.WRONG and "setup" in check_library(absent).next_step[1]
+    extra = check_library(replace(absent, extra="cluster"))
+    assert (
+        extra.verdict is DoctorVerdict.NOTE
+        and "shulab[cluster]" in extra.next_step[1]
+        and extra.found[1] == "not installed"
+    )
 
 
 @pytest.mark.parametrize(
@@ -285,30 +306,32 @@ def test_a_library_that_does_not_load_is_wrong_and_the_doctor_lives(
     (tmp_path / "sick_library.py").write_text(body, encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     for extra in ("", "cluster"):  # one that is there and does not load is wrong in any case
-        line = library(Library("x", "numpy", "sick_library", ("甲", "a"), extra=extra, step=("做", "do this")))
-        assert line.verdict is Verdict.WRONG and why in line.found[1] and line.step == ("做", "do this")
+        line = check_library(
+            LibraryCheck("x", "numpy", "sick_library", ("甲", "a"), extra=extra, next_step=("做", "do this"))
+        )
+        assert line.verdict is DoctorVerdict.WRONG and why in line.found[1] and line.next_step == ("做", "do this")
 
 
 def test_a_library_is_not_taken_from_the_present_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "numpy.py").write_text("raise SystemExit(1)", encoding="utf-8")
     monkeypatch.chdir(tmp_path)
-    assert library(Library("x", "numpy", "numpy", ("甲", "a"))).verdict is Verdict.OK
+    assert check_library(LibraryCheck("x", "numpy", "numpy", ("甲", "a"))).verdict is DoctorVerdict.OK
 
 
 def test_a_library_that_takes_for_ever_is_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "slow_library.py").write_text("import time; time.sleep(60)", encoding="utf-8")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.setattr(installation, "_SECONDS", 1)
-    line = library(Library("x", "numpy", "slow_library", ("甲", "a")))
-    assert line.verdict is Verdict.WRONG and "within 1 s" in line.found[1]
+    monkeypatch.setattr(installation, "_LOAD_TIMEOUT_SECONDS", 1)
+    line = check_library(LibraryCheck("x", "numpy", "slow_library", ("甲", "a")))
+    assert line.verdict is DoctorVerdict.WRONG and "within 1 s" in line.found[1]
 
 
 def test_the_path_of_x25519_is_the_one_that_matching_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv(x25519_path.VARIABLE, raising=False)
-    way = x25519_path.chosen()
-    line = x25519()
-    assert line.value == way.name and way.why in line.found[0] and way.why in line.found[1]
-    assert line.verdict is (Verdict.OK if way.name == "accelerated" else Verdict.NOTE)
+    monkeypatch.delenv(x25519_path.BACKEND_VARIABLE, raising=False)
+    way = x25519_path.select_backend()
+    line = check_x25519_path()
+    assert line.value == way.name and way.reason in line.found[0] and way.reason in line.found[1]
+    assert line.verdict is (DoctorVerdict.OK if way.name == "accelerated" else DoctorVerdict.NOTE)
 
 
 @pytest.mark.parametrize(
@@ -324,22 +347,22 @@ def test_why_it_is_not_the_faster_one_is_told_with_what_would_make_it_so(
 ) -> None:
     cpus = tmp_path / "cpuinfo"
     cpus.write_text("processor : 0\n" + (f"flags\t\t: {flags}\n" if flags else ""), encoding="utf-8")
-    assert has_ifma(cpus) is able
+    assert has_avx512_ifma(cpus) is able
     why = "the package ipp-crypto is not installed (extra [fast])"
-    way = x25519_path.Way("portable", why, lambda key, rows: rows, lambda keys, row: keys)
-    monkeypatch.delenv(x25519_path.VARIABLE, raising=False)
-    monkeypatch.setattr(x25519_path, "chosen", lambda: way)
-    monkeypatch.setattr(installation, "has_ifma", lambda: has_ifma(cpus))
-    line = x25519()
-    assert (line.verdict, line.value) == (Verdict.NOTE, "portable")
-    assert way.why in line.found[1] and step in line.step[1]
-    monkeypatch.setattr(x25519_path, "chosen", lambda: replace(way, name="accelerated"))
-    line = x25519()
-    assert (line.verdict, line.value, line.step) == (Verdict.OK, "accelerated", ("", ""))
+    way = x25519_path.X25519Backend("portable", why, lambda key, rows: rows, lambda keys, row: keys)
+    monkeypatch.delenv(x25519_path.BACKEND_VARIABLE, raising=False)
+    monkeypatch.setattr(x25519_path, "select_backend", lambda: way)
+    monkeypatch.setattr(installation, "has_avx512_ifma", lambda: has_avx512_ifma(cpus))
+    line = check_x25519_path()
+    assert (line.verdict, line.value) == (DoctorVerdict.NOTE, "portable")
+    assert way.reason in line.found[1] and step in line.next_step[1]
+    monkeypatch.setattr(x25519_path, "select_backend", lambda: replace(way, name="accelerated"))
+    line = check_x25519_path()
+    assert (line.verdict, line.value, line.next_step) == (DoctorVerdict.OK, "accelerated", ("", ""))
 
 
 def test_a_processor_that_cannot_be_asked_is_not_guessed_at(tmp_path: Path) -> None:
-    assert has_ifma(tmp_path / "none") is None
+    assert has_avx512_ifma(tmp_path / "none") is None
 
 
 # The machine
@@ -350,13 +373,13 @@ def test_a_processor_that_cannot_be_asked_is_not_guessed_at(tmp_path: Path) -> N
     [((3, 10), "wrong"), ((3, 11), "ok"), ((3, 13), "ok"), ((3, 14), "wrong"), ((4, 0), "wrong")],
 )
 def test_a_python_without_wheels_is_wrong(version: tuple[int, int], verdict: str) -> None:
-    assert python(version).verdict == verdict
+    assert check_python(version).verdict == verdict
 
 
 @pytest.mark.parametrize(("size", "verdict"), [(GIB - 1, "wrong"), (GIB, "note"), (4 * GIB, "ok")])
 def test_memory_is_judged_by_what_the_work_needs(size: int, verdict: str) -> None:
-    line = memory(size)
-    assert (line.verdict, line.value, bool(line.step[1])) == (verdict, size, verdict != "ok")
+    line = check_memory(size)
+    assert (line.verdict, line.value, bool(line.next_step[1])) == (verdict, size, verdict != "ok")
 
 
 def test_a_containers_memory_is_what_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -371,16 +394,16 @@ def test_a_containers_memory_is_what_counts(tmp_path: Path, monkeypatch: pytest.
 
 @pytest.mark.parametrize(("free", "verdict"), [(GIB - 1, "wrong"), (GIB, "note"), (10 * GIB, "ok")])
 def test_a_disk_is_judged_by_its_room(free: int, verdict: str, tmp_path: Path) -> None:
-    line = disk("bank", tmp_path / "not" / "made" / "yet")
+    line = check_disk("bank", tmp_path / "not" / "made" / "yet")
     assert line.value and str(tmp_path) in line.found[1]
-    assert room(line, free, tmp_path).verdict == verdict
+    assert assess_free_space(line, free, tmp_path).verdict == verdict
 
 
 def test_a_clock_is_wrong_before_the_installation_and_noted_where_it_follows_none() -> None:
     now = datetime.now(UTC)
-    assert clock(now, True).verdict is Verdict.OK
+    assert check_clock(now, True).verdict is DoctorVerdict.OK
     for follows in (False, None):
-        line = clock(now, follows)
-        assert line.verdict is Verdict.NOTE and "300 seconds" in line.step[1]
-    assert clock(machine.installed() - timedelta(seconds=1), True).verdict is Verdict.WRONG
-    assert machine.synchronised() in (True, False, None)
+        line = check_clock(now, follows)
+        assert line.verdict is DoctorVerdict.NOTE and "300 seconds" in line.next_step[1]
+    assert check_clock(machine.installation_time() - timedelta(seconds=1), True).verdict is DoctorVerdict.WRONG
+    assert machine.is_clock_synchronised() in (True, False, None)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.tables import table_reader
-from lab.tables.table_reader import SetAside, open_table, read_table
+from lab.tables.table_reader import RejectedRow, open_table, read_table
 from lab.terms.errors import Conflict, InvalidInput, NotFound
-from lab.terms.identifiers import Reason
+from lab.terms.identifiers import RejectionReason
 
 ROWS = [("甲公司", "1"), ("乙公司", None)]
 TEXT = "名称,数\n甲公司,1\n乙公司,\n"
@@ -37,7 +37,7 @@ def test_ordinary_encodings_read_alike(tmp_path: Path, encoding: str) -> None:
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 def test_separators_and_line_ends(tmp_path: Path, separator: str, end: str) -> None:
     table = read_table(write(tmp_path, TEXT.replace(",", separator).replace("\n", end)))
-    assert table.frame.rows() == ROWS and table.set_aside == ()
+    assert table.frame.rows() == ROWS and table.rejected == ()
 
 
 def test_quoted_fields_may_hold_separators_line_ends_and_quotes(tmp_path: Path) -> None:
@@ -50,8 +50,8 @@ def test_ragged_rows_are_set_aside_with_their_number(tmp_path: Path, quoted: boo
     first = '"1",2' if quoted else "1,2"
     table = read_table(write(tmp_path, f"a,b\n{first}\n3\n\n4,5,6\n7,8\n"))
     assert table.frame.rows() == [("1", "2"), ("7", "8")]
-    assert table.numbers.tolist() == [2, 6]
-    assert table.set_aside == (SetAside(3, Reason.RAGGED), SetAside(5, Reason.RAGGED))
+    assert table.row_numbers.tolist() == [2, 6]
+    assert table.rejected == (RejectedRow(3, RejectionReason.RAGGED), RejectedRow(5, RejectionReason.RAGGED))
     assert table.rows == 4
     assert len(table.warnings) == 2
 
@@ -146,20 +146,20 @@ def test_a_table_read_in_stretches_is_the_table(
     path.write_bytes(end.join(lines).encode(encoding))
     whole = read_table(path)
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(table_reader, "STRETCH", size)
-        parts = list(open_table(path).stretches())
+        patched.setattr(table_reader, "CHUNK_CHARACTERS", size)
+        parts = list(open_table(path).chunks())
     assert len(parts) > 1 or sum(len(line) + 1 for line in lines) <= 2 * size
     assert [row for part in parts for row in part.frame.rows()] == whole.frame.rows()
-    assert [number for part in parts for number in part.numbers.tolist()] == whole.numbers.tolist()
-    assert tuple(line for part in parts for line in part.set_aside) == whole.set_aside
-    assert sum(part.blank for part in parts) == whole.blank
-    assert parts[-1].read == path.stat().st_size
+    assert [number for part in parts for number in part.row_numbers.tolist()] == whole.row_numbers.tolist()
+    assert tuple(line for part in parts for line in part.rejected) == whole.rejected
+    assert sum(part.blank_lines for part in parts) == whole.blank_lines
+    assert parts[-1].bytes_read == path.stat().st_size
     # And the whole is what a plain reading says.
     cells = {number: line.replace('"', "").split(",") for number, line in enumerate(lines, start=1) if number > 2}
     rows = {number: found for number, found in cells.items() if len(found) == 2}
-    assert whole.numbers.tolist() == list(rows)
+    assert whole.row_numbers.tolist() == list(rows)
     assert whole.frame.rows() == [tuple(cell if cell.strip() else None for cell in row) for row in rows.values()]
-    assert [line.row for line in whole.set_aside] == [
+    assert [line.row for line in whole.rejected] == [
         n for n, found in cells.items() if len(found) != 2 and found != [""]
     ]
 
@@ -168,7 +168,7 @@ def test_a_table_read_in_stretches_is_the_table(
 def test_a_file_without_lines_is_refused_before_it_is_held(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mark: str
 ) -> None:
-    monkeypatch.setattr(table_reader, "STRETCH", 64)
+    monkeypatch.setattr(table_reader, "CHUNK_CHARACTERS", 64)
     for text in ("a,b\n" + mark + "x" * 200 + mark + ",1\n", "a" * 200 + mark):
         with pytest.raises(InvalidInput, match="table in lines"):
             read_table(write(tmp_path, text))
@@ -179,4 +179,4 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, later: 
     opened = open_table(write(tmp_path, TEXT))
     write(tmp_path, later)
     with pytest.raises(Conflict, match="changed"):
-        list(opened.stretches())
+        list(opened.chunks())

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from stdnum.cn import uscc
 
-from lab.terms.identifiers import Reason, normalise
+from lab.terms.identifiers import RejectionReason, normalise_identifiers
 
 ALPHABET = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 # Codes that their owners publish: python-stdnum's example, Huawei, Tencent, Alibaba, Peking University.
@@ -29,11 +29,11 @@ def codes(draw: st.DrawFn) -> str:
 
 
 def reason_of(value: str | None, kind: str = "uscc") -> str | None:
-    return normalise([value], kind).reasons[0]  # type: ignore[arg-type]
+    return normalise_identifiers([value], kind).reasons[0]  # type: ignore[arg-type]
 
 
 def test_published_codes_are_accepted_as_they_are() -> None:
-    assert normalise(PUBLISHED, "uscc").codes == PUBLISHED
+    assert normalise_identifiers(PUBLISHED, "uscc").codes == PUBLISHED
 
 
 def test_spellings_meet_in_one_form() -> None:
@@ -45,19 +45,19 @@ def test_spellings_meet_in_one_form() -> None:
         "\ufeff91110000\u200b600037341L\u3000",
         "91110000–600037341L",
     ]
-    assert set(normalise(written, "uscc").codes) == {"91110000600037341L"}
+    assert set(normalise_identifiers(written, "uscc").codes) == {"91110000600037341L"}
 
 
 def test_every_reason_is_told_apart() -> None:
-    assert reason_of(None) == Reason.EMPTY
-    assert reason_of("  - ") == Reason.EMPTY
-    assert reason_of("91110000600037341") == Reason.LENGTH
-    assert reason_of("91110000600037341LL") == Reason.LENGTH
-    assert reason_of("9.11E+17") == Reason.CHARACTERS
-    assert reason_of("某某有限公司") == Reason.CHARACTERS
-    assert reason_of("A1110000600037341L") == Reason.FORMAT
-    assert reason_of("91110000600037341M") == Reason.CHECKSUM
-    assert reason_of("91110000600037351L") == Reason.CHECKSUM
+    assert reason_of(None) == RejectionReason.EMPTY
+    assert reason_of("  - ") == RejectionReason.EMPTY
+    assert reason_of("91110000600037341") == RejectionReason.LENGTH
+    assert reason_of("91110000600037341LL") == RejectionReason.LENGTH
+    assert reason_of("9.11E+17") == RejectionReason.CHARACTERS
+    assert reason_of("某某有限公司") == RejectionReason.CHARACTERS
+    assert reason_of("A1110000600037341L") == RejectionReason.FORMAT
+    assert reason_of("91110000600037341M") == RejectionReason.CHECKSUM
+    assert reason_of("91110000600037351L") == RejectionReason.CHECKSUM
 
 
 def test_look_alikes_are_reported_and_not_guessed() -> None:
@@ -66,46 +66,54 @@ def test_look_alikes_are_reported_and_not_guessed() -> None:
             place = code.find(digit)
             if place >= 0:
                 wrong = code[:place] + look_alike + code[place + 1 :]
-                assert reason_of(wrong) == Reason.LOOK_ALIKE
-                assert reason_of(wrong.lower()) == Reason.LOOK_ALIKE
+                assert reason_of(wrong) == RejectionReason.LOOK_ALIKE
+                assert reason_of(wrong.lower()) == RejectionReason.LOOK_ALIKE
 
 
 def test_foreign_letters_do_not_become_alphabet_letters() -> None:
     # Cyrillic А, Greek Β, dotless i: they look right, or become ASCII in upper case, and are other characters.
     for foreign in "АΒı":
-        assert reason_of("9111000060003734" + foreign + "L") == Reason.CHARACTERS
+        assert reason_of("9111000060003734" + foreign + "L") == RejectionReason.CHARACTERS
 
 
 def test_opaque_codes_are_stripped_and_nothing_else() -> None:
-    found = normalise([" a-B 1 ", "中", "", None, "x" * 201, "a\tb", "y" * 200], "opaque")
+    found = normalise_identifiers([" a-B 1 ", "中", "", None, "x" * 201, "a\tb", "y" * 200], "opaque")
     assert found.codes == ("a-B 1", "中", None, None, None, None, "y" * 200)
-    assert found.reasons == (None, None, Reason.EMPTY, Reason.EMPTY, Reason.TOO_LONG, Reason.CHARACTERS, None)
+    assert found.reasons == (
+        None,
+        None,
+        RejectionReason.EMPTY,
+        RejectionReason.EMPTY,
+        RejectionReason.TOO_LONG,
+        RejectionReason.CHARACTERS,
+        None,
+    )
 
 
 def test_nothing_in_gives_nothing_out() -> None:
-    assert normalise([], "uscc").codes == normalise([], "opaque").codes == ()
+    assert normalise_identifiers([], "uscc").codes == normalise_identifiers([], "opaque").codes == ()
 
 
 def test_every_reason_has_words_in_both_languages() -> None:
-    for reason in Reason:
+    for reason in RejectionReason:
         assert reason.zh and reason.en and reason.zh != reason.en
 
 
 @given(st.lists(st.one_of(st.none(), st.text(max_size=30), codes())), st.sampled_from(("uscc", "opaque")))
 def test_normal_form_is_idempotent_and_each_row_has_a_code_or_a_reason(values, kind) -> None:
-    found = normalise(values, kind)
+    found = normalise_identifiers(values, kind)
     assert len(found.codes) == len(found.reasons) == len(values)
     assert all((code is None) != (reason is None) for code, reason in zip(found.codes, found.reasons, strict=True))
-    again = normalise(found.codes, kind)
+    again = normalise_identifiers(found.codes, kind)
     assert again.codes == found.codes
 
 
 @given(st.lists(codes(), unique=True))
 def test_two_different_valid_codes_stay_different(values) -> None:
-    assert normalise(values, "uscc").codes == tuple(values)
+    assert normalise_identifiers(values, "uscc").codes == tuple(values)
 
 
 @given(codes(), st.integers(0, 17), st.sampled_from(ALPHABET))
 def test_agrees_with_stdnum_on_every_altered_character(code, place, character) -> None:
     altered = code[:place] + character + code[place + 1 :]
-    assert (normalise([altered], "uscc").codes[0] is not None) == uscc.is_valid(altered)
+    assert (normalise_identifiers([altered], "uscc").codes[0] is not None) == uscc.is_valid(altered)

@@ -13,9 +13,9 @@ from pydantic import ValidationError
 
 from lab.terms.errors import InvalidInput, NotAuthentic
 from lab.terms.keys.party import Party
-from lab.terms.ledger.tree import LeafTree, hash_leaf
-from lab.terms.witnessing.checkpoint import Checkpoint, SignedCheckpoint, origin_of, sign_checkpoint
-from lab.terms.witnessing.consistency_proof import AddCheckpoint, is_consistent, prove
+from lab.terms.ledger.tree import MerkleTree, hash_leaf
+from lab.terms.witnessing.checkpoint import Checkpoint, SignedCheckpoint, ledger_origin, sign_checkpoint
+from lab.terms.witnessing.consistency_proof import AddCheckpointRequest, build_consistency_proof, is_consistent
 from lab.terms.witnessing.cosignature import (
     check_quorum,
     cosign,
@@ -23,8 +23,14 @@ from lab.terms.witnessing.cosignature import (
     find_cosignatures,
     read_cosignature,
 )
-from lab.terms.witnessing.quorum import WitnessTerms
-from lab.terms.witnessing.signed_note import COSIGNATURE, ED25519, LONGEST, Note, NoteKey
+from lab.terms.witnessing.quorum import WitnessQuorum
+from lab.terms.witnessing.signed_note import (
+    MAX_NOTE_BYTES,
+    SIGNATURE_COSIGNATURE,
+    SIGNATURE_ED25519,
+    NoteKey,
+    SignedNote,
+)
 from tests.support import rfc9162
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -77,7 +83,7 @@ class Cosigner:
 
     def __init__(self, name: str, secret: Ed25519PrivateKey | None = None) -> None:
         self.secret = secret or Ed25519PrivateKey.generate()
-        self.key = NoteKey(name, self.secret.public_key().public_bytes_raw().hex(), COSIGNATURE)
+        self.key = NoteKey(name, self.secret.public_key().public_bytes_raw().hex(), SIGNATURE_COSIGNATURE)
         self.party = Party(name=name, public_key=self.key.public_key)
 
     def cosign(self, checkpoint: SignedCheckpoint, time: datetime = NOW) -> SignedCheckpoint:
@@ -88,7 +94,7 @@ WITNESSES = tuple(
     Cosigner(f"w{number}.example", Ed25519PrivateKey.from_private_bytes(bytes([number + 1] * 32)))
     for number in range(3)
 )
-TERMS = WitnessTerms(quorum=2, parties=tuple(one.party for one in WITNESSES))
+TERMS = WitnessQuorum(quorum=2, parties=tuple(one.party for one in WITNESSES))
 
 
 def head(size: int = 5, root: str = "ab" * 32, key: Ed25519PrivateKey = KEY) -> SignedCheckpoint:
@@ -96,19 +102,19 @@ def head(size: int = 5, root: str = "ab" * 32, key: Ed25519PrivateKey = KEY) -> 
 
 
 def test_the_published_note_and_verifier_key() -> None:
-    key = NoteKey.parse(SPEC_VKEY, kind=ED25519)
+    key = NoteKey.parse(SPEC_VKEY, kind=SIGNATURE_ED25519)
     assert str(key) == SPEC_VKEY and key.id.hex() == "530d903a"
-    note = Note.parse(SPEC_NOTE.encode())
+    note = SignedNote.parse(SPEC_NOTE.encode())
     note.verify(key)
     assert str(note) == SPEC_NOTE
     with pytest.raises(NotAuthentic):
-        Note.parse(SPEC_NOTE.replace("an example", "no example").encode()).verify(key)
+        SignedNote.parse(SPEC_NOTE.replace("an example", "no example").encode()).verify(key)
 
 
 @pytest.mark.parametrize(("vkey", "note"), [(SUMDB_VKEY, SUMDB), (MONKEYS, FIRST), (MONKEYS, NEXT)])
 def test_checkpoints_of_other_logs_verify(vkey: str, note: str) -> None:
     found = SignedCheckpoint.parse(note.encode())
-    found.note.verify(NoteKey.parse(vkey, kind=ED25519))
+    found.note.verify(NoteKey.parse(vkey, kind=SIGNATURE_ED25519))
     assert found.checkpoint.text == found.note.text and str(found) == note
 
 
@@ -133,18 +139,18 @@ def test_a_published_consistency_proof_verifies_and_no_other() -> None:
 
 def test_proofs_are_those_of_the_rfc_at_every_size_and_prove_nothing_else() -> None:
     entries = [b"entry %d" % number for number in range(34)]
-    tree = LeafTree()
+    tree = MerkleTree()
     tree.extend(map(hash_leaf, entries))
     roots = [rfc9162.root(entries[:size]) for size in range(35)]
     for second in range(1, 35):
         for first in range(1, second):
-            proof = prove(tree.range_root, first, second)
+            proof = build_consistency_proof(tree.range_root, first, second)
             assert list(proof) == rfc9162.consistency(first, entries[:second])
             assert is_consistent((first, roots[first]), (second, roots[second]), proof)
             assert not is_consistent((first, roots[first - 1]), (second, roots[second]), proof)
             assert not is_consistent((first, roots[first]), (second, roots[second - 1]), proof)
             assert not is_consistent((first, roots[first]), (second, roots[second]), proof[:-1])
-    assert prove(tree.range_root, 0, 7) == () == prove(tree.range_root, 7, 7)
+    assert build_consistency_proof(tree.range_root, 0, 7) == () == build_consistency_proof(tree.range_root, 7, 7)
     assert is_consistent((0, roots[0]), (7, roots[7]), ()) and not is_consistent((0, roots[0]), (7, roots[7]), PROOF)
     assert not is_consistent((7, roots[7]), (7, roots[6]), ())
 
@@ -153,7 +159,7 @@ def test_a_bureaus_checkpoint_is_of_its_own_log() -> None:
     checkpoint = head()
     checkpoint.verify(BUREAU)
     assert SignedCheckpoint.parse(str(checkpoint).encode()) == checkpoint
-    assert checkpoint.checkpoint.origin == origin_of(BUREAU)
+    assert checkpoint.checkpoint.origin == ledger_origin(BUREAU)
     with pytest.raises(NotAuthentic):
         checkpoint.verify("cd" * 32)
     other = Ed25519PrivateKey.generate()
@@ -181,7 +187,7 @@ def test_a_bureaus_checkpoint_is_of_its_own_log() -> None:
         SPEC_COSIGNED.replace("qnA==", "qnB==").encode(),
         SPEC_COSIGNED.replace("\n", "\r\n").encode(),
         SPEC_COSIGNED.encode() + b"\xff",
-        b"x" * (LONGEST + 1),
+        b"x" * (MAX_NOTE_BYTES + 1),
         (SPEC_COSIGNED + SPEC_COSIGNED.splitlines(keepends=True)[-1] * 64).encode(),
     ],
 )
@@ -192,15 +198,15 @@ def test_what_is_no_checkpoint_is_refused(text: bytes) -> None:
 
 @given(st.binary(max_size=400) | st.text(max_size=300).map(str.encode))
 def test_arbitrary_bytes_raise_nothing_else(content: bytes) -> None:
-    for parse in (SignedCheckpoint.parse, AddCheckpoint.parse):
+    for parse in (SignedCheckpoint.parse, AddCheckpointRequest.parse):
         with pytest.raises(InvalidInput):
             parse(content)
 
 
 def test_a_request_comes_back_and_is_bounded() -> None:
-    request = AddCheckpoint(5, PROOF, SignedCheckpoint.parse(NEXT.encode()))
+    request = AddCheckpointRequest(5, PROOF, SignedCheckpoint.parse(NEXT.encode()))
     body = request.to_bytes()
-    assert AddCheckpoint.parse(body) == request
+    assert AddCheckpointRequest.parse(body) == request
     assert body.startswith(b"old 5\n" + base64.b64encode(PROOF[0]) + b"\n")
     hash_line = base64.b64encode(PROOF[0]) + b"\n"
     for wrong in (
@@ -212,7 +218,7 @@ def test_a_request_comes_back_and_is_bounded() -> None:
         b"old 5\n" + NEXT.encode(),
     ):
         with pytest.raises(InvalidInput):
-            AddCheckpoint.parse(wrong)
+            AddCheckpointRequest.parse(wrong)
 
 
 def test_a_quorum_is_so_many_witnesses_of_the_contract() -> None:
@@ -262,13 +268,13 @@ def test_quorums_that_do_not_meet_are_no_terms(quorum: int, names: int) -> None:
     """Two quorums of half the witnesses have nobody in common: both forks could be cosigned by honest witnesses."""
     parties = [Cosigner(f"w{number}").party for number in range(names)]
     with pytest.raises(ValidationError):
-        WitnessTerms(quorum=quorum, parties=parties)
+        WitnessQuorum(quorum=quorum, parties=parties)
 
 
 @pytest.mark.parametrize("name", ["", "with space", "a+b", "Ａ", "x" * 300, "a\nb"])
 def test_names_that_cannot_stand_in_a_note_are_no_witnesses(name: str) -> None:
     with pytest.raises(ValidationError):
-        WitnessTerms(quorum=1, parties=({"name": name, "public_key": WITNESSES[0].key.public_key},))
+        WitnessQuorum(quorum=1, parties=({"name": name, "public_key": WITNESSES[0].key.public_key},))
 
 
 @pytest.mark.parametrize(
@@ -279,12 +285,12 @@ def test_names_that_cannot_stand_in_a_note_are_no_witnesses(name: str) -> None:
         SPEC_VKEY,
         SPEC_VKEY.replace("530d903a", "530d903b"),
         str(WITNESSES[0].key).replace("w0", "w1"),
-        str(NoteKey("w", "00" * 32, COSIGNATURE)),
+        str(NoteKey("w", "00" * 32, SIGNATURE_COSIGNATURE)),
     ],
 )
 def test_what_is_no_witnesss_key_is_refused(vkey: str) -> None:
     with pytest.raises(InvalidInput):
-        NoteKey.parse(vkey, kind=COSIGNATURE)
+        NoteKey.parse(vkey, kind=SIGNATURE_COSIGNATURE)
 
 
 def test_checkpoint_texts_are_strict() -> None:

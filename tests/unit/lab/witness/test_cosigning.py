@@ -14,14 +14,14 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from fastapi.testclient import TestClient
 
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.keys.party import Party
-from lab.terms.ledger.tree import LeafTree, hash_leaf
-from lab.terms.witnessing.checkpoint import SignedCheckpoint, origin_of, sign_checkpoint
-from lab.terms.witnessing.consistency_proof import LONGEST_REQUEST, AddCheckpoint, prove
+from lab.terms.ledger.tree import MerkleTree, hash_leaf
+from lab.terms.witnessing.checkpoint import SignedCheckpoint, ledger_origin, sign_checkpoint
+from lab.terms.witnessing.consistency_proof import MAX_REQUEST_BYTES, AddCheckpointRequest, build_consistency_proof
 from lab.terms.witnessing.cosignature import read_cosignature
-from lab.terms.witnessing.signed_note import ED25519, NoteKey, NoteSignature
-from lab.witness.cosigning import Watching
+from lab.terms.witnessing.signed_note import SIGNATURE_ED25519, NoteKey, NoteSignature
+from lab.witness.cosigning import CheckpointCosigner
 from lab.witness.home import WitnessHome, hash_origin
 from lab.witness.service import create_app
 from tests.unit.lab.terms.test_witnessing import FIRST, MONKEYS, NEXT, PROOF, SUMDB, SUMDB_VKEY
@@ -35,7 +35,7 @@ class Log:
     def __init__(self, salt: str = "", key: Ed25519PrivateKey | None = None) -> None:
         self.key = key or Ed25519PrivateKey.generate()
         self.public = self.key.public_key().public_bytes_raw().hex()
-        self.tree = LeafTree()
+        self.tree = MerkleTree()
         self.salt = salt
 
     def grow(self, entries: int) -> None:
@@ -53,18 +53,20 @@ class Log:
 
     def request(self, old: int, size: int | None = None) -> bytes:
         size = len(self.tree) if size is None else size
-        return AddCheckpoint(old, prove(self.tree.range_root, old, size), self.checkpoint(size)).to_bytes()
+        return AddCheckpointRequest(
+            old, build_consistency_proof(self.tree.range_root, old, size), self.checkpoint(size)
+        ).to_bytes()
 
     @property
     def bureau(self) -> Party:
         return Party(name="某数据局", public_key=self.public)
 
 
-def make(folder: Path, *logs: Log) -> Watching:
+def make(folder: Path, *logs: Log) -> CheckpointCosigner:
     home = WitnessHome.create(folder, name="audit.example/witness")
     for log in logs:
-        home.trust(log.bureau)
-    return Watching(home, home.key(), lambda: NOW)
+        home.watch_bureau(log.bureau)
+    return CheckpointCosigner(home, home.open_key(), lambda: NOW)
 
 
 @dataclass(frozen=True)
@@ -84,8 +86,8 @@ class Elsewhere(WitnessHome):
 
 def elsewhere(folder: Path, *known: tuple[str, NoteKey]) -> TestClient:
     home = WitnessHome.create(folder, name="example.com/witness")
-    made = Elsewhere(home.folder, home.name, home.public_key, home.passphrase, known)
-    return TestClient(create_app(Watching(made, home.key())), raise_server_exceptions=False)
+    made = Elsewhere(home.folder, home.name, home.public_key, home.is_passphrase_sealed, known)
+    return TestClient(create_app(CheckpointCosigner(made, home.open_key())), raise_server_exceptions=False)
 
 
 SIGSUM = "sigsum.org/v1/tree/4d6d8825a6bb689d459628312889dfbb0bcd41b5211d9e1ce768b0ff0309e562"
@@ -120,7 +122,7 @@ def sigsum(old: int, head: tuple[str, str], *proof: str, origin: str = SIGSUM) -
 def test_the_exchange_that_litewitness_publishes(tmp_path: Path) -> None:
     """cmd/litewitness/testdata/litewitness.txt of FiloSottile/torchwood; for an unknown log the specification has since
     said 404 instead of 403."""
-    client = elsewhere(tmp_path / "w", (SIGSUM, NoteKey(SIGSUM, SIGSUM_KEY, ED25519)))
+    client = elsewhere(tmp_path / "w", (SIGSUM, NoteKey(SIGSUM, SIGSUM_KEY, SIGNATURE_ED25519)))
 
     def post(body: bytes) -> tuple[int, str]:
         answer = client.post("/add-checkpoint", content=body)
@@ -152,14 +154,16 @@ def test_the_exchange_that_litewitness_publishes(tmp_path: Path) -> None:
 
 
 def test_heads_of_the_go_checksum_database_and_of_transparency_dev(tmp_path: Path) -> None:
-    monkeys, sumdb = (NoteKey.parse(vkey, kind=ED25519) for vkey in (MONKEYS, SUMDB_VKEY))
+    monkeys, sumdb = (NoteKey.parse(vkey, kind=SIGNATURE_ED25519) for vkey in (MONKEYS, SUMDB_VKEY))
     client = elsewhere(tmp_path / "w", ("monkeys", monkeys), ("go.sum database tree", sumdb))
     assert client.post("/add-checkpoint", content=b"old 0\n\n" + SUMDB.encode()).status_code == 200
     assert client.post("/add-checkpoint", content=b"old 0\n\n" + FIRST.encode()).status_code == 200
     following = SignedCheckpoint.parse(NEXT.encode())
-    bad = AddCheckpoint(5, PROOF[:-1], following).to_bytes()
+    bad = AddCheckpointRequest(5, PROOF[:-1], following).to_bytes()
     assert client.post("/add-checkpoint", content=bad).status_code == 422
-    assert client.post("/add-checkpoint", content=AddCheckpoint(5, PROOF, following).to_bytes()).status_code == 200
+    assert (
+        client.post("/add-checkpoint", content=AddCheckpointRequest(5, PROOF, following).to_bytes()).status_code == 200
+    )
 
 
 def test_what_it_answers_is_its_cosignature(tmp_path: Path) -> None:
@@ -169,9 +173,11 @@ def test_what_it_answers_is_its_cosignature(tmp_path: Path) -> None:
     answer = watching.add_checkpoint(log.request(0))
     home = WitnessHome.open(tmp_path / "w")
     line = NoteSignature.parse(answer.body.removesuffix("\n"))
-    found = read_cosignature(home.public, line, log.checkpoint().note.text)
+    found = read_cosignature(home.note_key, line, log.checkpoint().note.text)
     assert (answer.status, found.time, found.name) == (200, NOW, "audit.example/witness")
-    kept = SignedCheckpoint.parse((watching.checkpoint(hash_origin(origin_of(log.public))) or "").encode())
+    kept = SignedCheckpoint.parse(
+        (watching.last_checkpoint_text(hash_origin(ledger_origin(log.public))) or "").encode()
+    )
     kept.verify(log.public)
     assert kept.note.signatures[1:] == (line,)
 
@@ -179,7 +185,7 @@ def test_what_it_answers_is_its_cosignature(tmp_path: Path) -> None:
 def test_the_empty_tree_has_one_root(tmp_path: Path) -> None:
     log = Log()
     watching = make(tmp_path / "w", log)
-    false = AddCheckpoint(0, (), sign_checkpoint(log.public, log.key.sign, 0, "ab" * 32)).to_bytes()
+    false = AddCheckpointRequest(0, (), sign_checkpoint(log.public, log.key.sign, 0, "ab" * 32)).to_bytes()
     assert watching.add_checkpoint(false).status == 422
     assert watching.add_checkpoint(log.request(0)).status == 200
     log.grow(3)
@@ -197,7 +203,7 @@ def test_of_many_requests_at_once_the_record_never_goes_back(tmp_path: Path) -> 
     assert [one.status for one in answers].count(200) == 1
     assert {one.status for one in answers} == {200, 409}
     home = WitnessHome.open(tmp_path / "w")
-    last = watching.last(home.log_folder(origin_of(log.public)))
+    last = watching.last_checkpoint(home.log_folder(ledger_origin(log.public)))
     assert last is not None and {one.body for one in answers if one.status == 409} == {f"{last.size}\n"}
 
 
@@ -209,17 +215,17 @@ def test_evidence_of_a_fork_is_kept_and_bounded(tmp_path: Path) -> None:
     for number in range(20):
         other = Log(f"fork {number}", log.key)
         other.grow(5)
-        body = AddCheckpoint(5, (), other.checkpoint()).to_bytes()
+        body = AddCheckpointRequest(5, (), other.checkpoint()).to_bytes()
         assert watching.add_checkpoint(body).status == 422
         assert watching.add_checkpoint(body).status == 422
-    kept = watching.refused(origin_of(log.public))
+    kept = watching.conflicting_checkpoints(ledger_origin(log.public))
     assert len(kept) == 16
     SignedCheckpoint.parse(kept[0].read_bytes()).verify(log.public)
 
 
 def test_bodies_are_bounded(tmp_path: Path) -> None:
     client = TestClient(create_app(make(tmp_path / "w")))
-    assert client.post("/add-checkpoint", content=b"x" * (LONGEST_REQUEST + 1)).status_code == 413
+    assert client.post("/add-checkpoint", content=b"x" * (MAX_REQUEST_BYTES + 1)).status_code == 413
     assert client.post("/add-checkpoint", content=b"").status_code == 400
     assert client.get("/add-checkpoint").status_code == 405
 
@@ -229,7 +235,7 @@ def test_a_damaged_record_stops_the_witness_rather_than_begin_anew(tmp_path: Pat
     log.grow(5)
     watching = make(tmp_path / "w", log)
     watching.add_checkpoint(log.request(0))
-    record = WitnessHome.open(tmp_path / "w").log_folder(origin_of(log.public)) / "cosigned"
+    record = WitnessHome.open(tmp_path / "w").log_folder(ledger_origin(log.public)) / "cosigned"
     record.write_bytes(record.read_bytes()[:-20])
     client = TestClient(create_app(watching), raise_server_exceptions=False)
     for body in (log.request(0), log.request(5)):
@@ -238,19 +244,19 @@ def test_a_damaged_record_stops_the_witness_rather_than_begin_anew(tmp_path: Pat
 
 def test_the_key_is_never_shown_and_opens_by_its_seal_alone(tmp_path: Path) -> None:
     home = WitnessHome.create(tmp_path / "w", name="w.example", passphrase="correct horse")
-    key = home.key("correct horse")
+    key = home.open_key("correct horse")
     assert repr(key) == "WitnessKey(hidden)"
     for copied in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError):
             copied(key)
     with pytest.raises(NotAuthentic):
-        home.key("staple battery")
+        home.open_key("staple battery")
     with pytest.raises(Conflict):
         WitnessHome.create(tmp_path / "w", name="w.example")
     for file in (tmp_path / "w").rglob("*"):
         assert stat.S_IMODE(file.stat().st_mode) & 0o077 == 0
     (tmp_path / "w").chmod(0o755)
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         WitnessHome.open(tmp_path / "w")
     with pytest.raises(NotFound):
         WitnessHome.open(tmp_path / "none")
@@ -261,8 +267,8 @@ def test_the_key_is_never_shown_and_opens_by_its_seal_alone(tmp_path: Path) -> N
 def test_another_key_under_a_known_bureaus_name_is_not_watched(tmp_path: Path) -> None:
     log = Log()
     home = WitnessHome.create(tmp_path / "w", name="w.example")
-    home.trust(log.bureau)
-    home.trust(log.bureau)
+    home.watch_bureau(log.bureau)
+    home.watch_bureau(log.bureau)
     with pytest.raises(Conflict):
-        home.trust(Log().bureau)
-    assert home.logs() == (log.bureau,)
+        home.watch_bureau(Log().bureau)
+    assert home.watched_bureaus() == (log.bureau,)

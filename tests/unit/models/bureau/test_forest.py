@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lab.terms.errors import InvalidInput
-from models.bureau.column_weights import decompose
+from models.bureau.column_weights import decompose_forest
 from models.bureau.forest import Forest, Node, Split, check_forest, read_lightgbm
 from models.shared.features import Feature
 
@@ -27,14 +27,14 @@ def fit(**params: Any) -> lgb.Booster:
 
 def test_a_node_is_worth_the_cover_weighted_mean_of_its_leaves() -> None:
     forest = Forest((TREE, (Node(0.0, value=0.25),)), bias=2.0)
-    assert forest.expected == ((0.0, 1.0, -3.0), (0.25,))
+    assert forest.node_means == ((0.0, 1.0, -3.0), (0.25,))
     assert forest.intercept == 2.25
     assert forest.raw_scores(np.asarray([[0.0], [1.0], [np.nan]])).tolist() == [3.25, -0.75, 3.25]
 
 
 def test_without_cover_leaves_count_alike() -> None:
     bare = (Node(0.0, split=ASKED, left=1, right=2), Node(0.0, value=1.0), Node(0.0, value=-3.0))
-    assert Forest((bare,)).expected == ((-1.0, 1.0, -3.0),)
+    assert Forest((bare,)).node_means == ((-1.0, 1.0, -3.0),)
 
 
 @pytest.mark.parametrize(
@@ -74,5 +74,5 @@ def test_a_path_over_two_bank_features_is_refused_where_one_is_declared() -> Non
     deeper = Node(0.0, split=Split(1, 0.0, "nan", False), left=3, right=4)
     tree = (Node(0.0, split=ASKED, left=1, right=2), deeper, Node(1.0), Node(1.0, value=1.0), Node(1.0))
     with pytest.raises(InvalidInput, match="one bank feature a path"):
-        decompose(Forest((tree,)), bank, [0, 0], one=True)
-    assert len(decompose(Forest((tree,)), bank, [0, 0], one=False).columns) == 3
+        decompose_forest(Forest((tree,)), bank, [0, 0], one=True)
+    assert len(decompose_forest(Forest((tree,)), bank, [0, 0], one=False).columns) == 3

@@ -11,10 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput, NotFound, ShulabError
 from models.bureau import serialization
-from models.bureau.training.trainer import train
+from models.bureau.training.trainer import train_model
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +23,17 @@ def good() -> bytes:
     public = pl.DataFrame({"a": rng.normal(size=200), "t": rng.choice(["x", "y", "z"], 200)})
     bank = pl.DataFrame({"b": rng.normal(size=200), "c": rng.normal(size=200)})
     label = (public["a"].to_numpy() + bank["b"].to_numpy() > 0.5).astype(int)
-    return serialization.to_bytes(train(public, bank, label, seed=1).model)
+    return serialization.serialize_model(train_model(public, bank, label, seed=1).model)
 
 
 def test_a_file_keeps_the_model(good: bytes, tmp_path: Path) -> None:
-    model = serialization.load(good)
-    serialization.save(model, tmp_path / "m.json")
+    model = serialization.load_model(good)
+    serialization.save_model(model, tmp_path / "m.json")
     assert (tmp_path / "m.json").read_bytes() == good
-    assert serialization.load(tmp_path / "m.json") == model
+    assert serialization.load_model(tmp_path / "m.json") == model
     assert [path.name for path in tmp_path.iterdir()] == ["m.json"]
     with pytest.raises(NotFound):
-        serialization.load(tmp_path / "other.json")
+        serialization.load_model(tmp_path / "other.json")
 
 
 def inner(document: Any) -> Any:
@@ -71,7 +71,7 @@ def test_a_tampered_file_is_refused(good: bytes, change: Callable[[Any], Any]) -
     document = json.loads(good)
     change(document)
     with pytest.raises(InvalidInput):
-        serialization.load(json.dumps(document).encode())
+        serialization.load_model(json.dumps(document).encode())
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
@@ -79,13 +79,13 @@ def test_numbers_that_are_none_are_refused(good: bytes, number: str) -> None:
     document = json.loads(good)
     inner(document)["split"]["threshold"] = "@"
     with pytest.raises(InvalidInput):
-        serialization.load(json.dumps(document).replace('"@"', number).encode())
+        serialization.load_model(json.dumps(document).replace('"@"', number).encode())
 
 
 @pytest.mark.parametrize("data", [b"", b"{}", b"[]", b"null", b"\x80\x04K\x01.", b"[" * 100_000, b'{"a":'])
 def test_other_bytes_are_refused(data: bytes) -> None:
     with pytest.raises(InvalidInput):
-        serialization.load(data)
+        serialization.load_model(data)
 
 
 def test_a_free_model_declared_as_one_is_refused() -> None:
@@ -93,18 +93,18 @@ def test_a_free_model_declared_as_one_is_refused() -> None:
     public = pl.DataFrame({"a": rng.normal(size=300)})
     bank = pl.DataFrame({"b": rng.normal(size=300), "c": rng.normal(size=300)})
     label = (bank["b"].to_numpy() * bank["c"].to_numpy() > 0).astype(int)
-    model = train(public, bank, label, interactions="free", seed=1).model
-    document = json.loads(serialization.to_bytes(model))
+    model = train_model(public, bank, label, interactions="free", seed=1).model
+    document = json.loads(serialization.serialize_model(model))
     document["interactions"] = "one"
     with pytest.raises(InvalidInput, match="one bank feature a path"):
-        serialization.load(json.dumps(document).encode())
+        serialization.load_model(json.dumps(document).encode())
     with pytest.raises(InvalidInput, match="interactions=one"):
-        model.sheet(Detail.FULL)
+        model.sheet(ResultDetail.FULL)
 
 
 def test_messages_carry_no_value_of_the_file(good: bytes) -> None:
     document = json.loads(good)
     document["features"][2]["kind"] = "secret-value"
     with pytest.raises(ShulabError) as caught:
-        serialization.load(json.dumps(document).encode())
+        serialization.load_model(json.dumps(document).encode())
     assert "secret-value" not in str(caught.value) and "features" in str(caught.value)

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from lab.terms.errors import InvalidInput
-from models.bureau.column_weights import bin_feature
+from models.bureau.column_weights import derive_binning
 from models.bureau.forest import Split
-from models.shared.columns import Binning, Column, check_columns, column_words, indicators
+from models.shared.columns import Binning, IndicatorColumn, check_columns, compute_indicators, describe_column
 from models.shared.features import Feature
 
 NUMBER = Feature("a", "bank", "numeric", (), "conduct", "逾期次数", "Times overdue")
@@ -20,42 +20,42 @@ def split(threshold: float, missing: str = "nan", default_left: bool = False) ->
 
 
 def test_a_value_on_a_cut_lies_below_it() -> None:
-    binning, _ = bin_feature(0, [split(1.0), split(2.0)], None)
-    bins = binning.assign(np.asarray([0.5, 1.0, np.nextafter(1.0, 2), 2.0, 2.1]), categorical=False)
+    binning, _ = derive_binning(0, [split(1.0), split(2.0)], None)
+    bins = binning.assign_bins(np.asarray([0.5, 1.0, np.nextafter(1.0, 2), 2.0, 2.1]), categorical=False)
     assert bins[0] == bins[1] != bins[2] == bins[3] != bins[4]
 
 
 def test_missing_shares_a_bin_only_with_what_the_model_takes_for_the_same() -> None:
-    right, _ = bin_feature(0, [split(1.0)], None)
-    assert right.missing == right.cells[-1] and right.bins == 2
-    mixed, _ = bin_feature(0, [split(1.0, default_left=True), split(2.0, default_left=False)], None)
-    assert mixed.missing not in mixed.cells and mixed.bins == 4
-    as_zero, _ = bin_feature(0, [split(-1.0, "none"), split(1.0, "none")], None)
-    assert as_zero.missing == as_zero.assign(np.asarray([0.0]), categorical=False)[0] and as_zero.zero is None
+    right, _ = derive_binning(0, [split(1.0)], None)
+    assert right.missing == right.cells[-1] and right.bin_count == 2
+    mixed, _ = derive_binning(0, [split(1.0, default_left=True), split(2.0, default_left=False)], None)
+    assert mixed.missing not in mixed.cells and mixed.bin_count == 4
+    as_zero, _ = derive_binning(0, [split(-1.0, "none"), split(1.0, "none")], None)
+    assert as_zero.missing == as_zero.assign_bins(np.asarray([0.0]), categorical=False)[0] and as_zero.zero is None
 
 
 def test_zero_has_its_own_bin_where_the_model_takes_it_for_missing() -> None:
-    binning, _ = bin_feature(0, [split(1.0, "zero", default_left=False)], None)
+    binning, _ = derive_binning(0, [split(1.0, "zero", default_left=False)], None)
     values = np.asarray([0.0, -0.0, 1e-36, 0.5, -0.5, np.nan, 3.0])
     assert binning.zero is not None
-    bins = binning.assign(values, categorical=False)
+    bins = binning.assign_bins(values, categorical=False)
     assert bins[0] == bins[1] == bins[2] == bins[5] == bins[6] != bins[3] == bins[4]
 
 
 def test_categories_that_the_model_does_not_tell_apart_share_a_bin() -> None:
     asked = Split(feature=0, threshold=0.0, missing="nan", default_left=False, categories=(0, 2))
-    binning, _ = bin_feature(0, [asked], 3)
-    bins = binning.assign(np.asarray([0.0, 2.0, 1.0, 3.0, 9.0, -1.0, np.nan]), categorical=True)
+    binning, _ = derive_binning(0, [asked], 3)
+    bins = binning.assign_bins(np.asarray([0.0, 2.0, 1.0, 3.0, 9.0, -1.0, np.nan]), categorical=True)
     assert bins.tolist() == [0, 0, 1, 1, 1, 1, 1]
 
 
 def test_a_column_is_the_conjunction_of_its_parts() -> None:
-    first, _ = bin_feature(0, [split(1.0)], None)
-    second, _ = bin_feature(1, [Split(1, 0.0, "nan", False, (1,))], 3)
-    columns = (Column(((0, (0,)),)), Column(((0, (1,)), (1, (second.cells[1],)))))
+    first, _ = derive_binning(0, [split(1.0)], None)
+    second, _ = derive_binning(1, [Split(1, 0.0, "nan", False, (1,))], 3)
+    columns = (IndicatorColumn(((0, (0,)),)), IndicatorColumn(((0, (1,)), (1, (second.cells[1],)))))
     values = np.asarray([[0.0, 1.0], [5.0, 1.0], [5.0, 0.0], [np.nan, 1.0]])
-    assert indicators((NUMBER, TEXT), (first, second), columns, values).tolist() == [[1, 0, 0, 0], [0, 1, 0, 1]]
-    assert column_words((NUMBER, TEXT), (first, second), columns[1]) == (
+    assert compute_indicators((NUMBER, TEXT), (first, second), columns, values).tolist() == [[1, 0, 0, 0], [0, 1, 0, 1]]
+    assert describe_column((NUMBER, TEXT), (first, second), columns[1]) == (
         "逾期次数 1 < x、缺失 且 行业 y",
         "Times overdue 1 < x, is missing and Industry y",
     )
@@ -73,15 +73,15 @@ GOOD = Binning(feature=0, cuts=(1.0, 2.0), cells=(0, 1, 2), missing=2)
         ((Binning(0, (1.0,), (0, 1, 2), 1),), ()),
         ((Binning(0, (1.0,), (0, -1), 1),), ()),
         ((Binning(0, (1.0,), (0, 1), 10**9),), ()),
-        ((GOOD,), (Column(()),)),
-        ((GOOD,), (Column(((1, (0,)),)),)),
-        ((GOOD,), (Column(((0, (3,)),)),)),
-        ((GOOD,), (Column(((-1, (0,)),)),)),
+        ((GOOD,), (IndicatorColumn(()),)),
+        ((GOOD,), (IndicatorColumn(((1, (0,)),)),)),
+        ((GOOD,), (IndicatorColumn(((0, (3,)),)),)),
+        ((GOOD,), (IndicatorColumn(((-1, (0,)),)),)),
     ],
 )
 def test_documents_that_name_what_does_not_exist_are_refused(
-    binnings: tuple[Binning, ...], columns: tuple[Column, ...]
+    binnings: tuple[Binning, ...], columns: tuple[IndicatorColumn, ...]
 ) -> None:
-    check_columns((NUMBER,), (GOOD,), (Column(((0, (0, 2)),)),), of="a sheet")
+    check_columns((NUMBER,), (GOOD,), (IndicatorColumn(((0, (0, 2)),)),), of="a sheet")
     with pytest.raises(InvalidInput):
         check_columns((NUMBER,), binnings, columns, of="a sheet")

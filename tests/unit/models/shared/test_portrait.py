@@ -9,16 +9,22 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.bureau.model import Model
-from models.bureau.training.trainer import train
-from models.shared.calibration import Calibration, Scale
-from models.shared.features import FeatureWords
-from models.shared.portrait import Outcome, Provenance, band, draw_portrait, read_outputs
+from models.bureau.training.trainer import train_model
+from models.shared.calibration import Calibration, ScoreScale
+from models.shared.features import FeatureDescription
+from models.shared.portrait import (
+    PortfolioScores,
+    PortraitProvenance,
+    build_portrait,
+    find_dimension_band,
+    interpret_sums,
+)
 from models.shared.sheet import BankSheet
 
-WORDS = {"tax": FeatureWords("TAX-1", "近12个月纳税额", "Tax paid in 12 months", "tax")}
+WORDS = {"tax": FeatureDescription("TAX-1", "近12个月纳税额", "Tax paid in 12 months", "tax")}
 Pilot = tuple[Model, pl.DataFrame, pl.DataFrame]
 
 
@@ -29,71 +35,73 @@ def pilot() -> Pilot:
     bank = pl.DataFrame({"b": rng.normal(size=1500), "c": rng.normal(size=1500)})
     risk = -public["tax"].to_numpy() + bank["b"].to_numpy() + 0.3 * public["suits"].to_numpy()
     label = (risk + rng.normal(size=1500) > 1.5).astype(int)
-    suits = {"suits": FeatureWords("LAW-1", "涉诉次数", "Lawsuits", "legal")}
-    return train(public, bank, label, seed=1, public_words={**WORDS, **suits}).model, public, bank
+    suits = {"suits": FeatureDescription("LAW-1", "涉诉次数", "Lawsuits", "legal")}
+    return train_model(public, bank, label, seed=1, public_words={**WORDS, **suits}).model, public, bank
 
 
-def outcome_of(pilot: Pilot, detail: Detail, rows: int = 1500) -> tuple[BankSheet, Outcome]:
+def outcome_of(pilot: Pilot, detail: ResultDetail, rows: int = 1500) -> tuple[BankSheet, PortfolioScores]:
     model, public, bank = pilot
     sheet = model.sheet(detail)
-    return sheet, read_outputs(sheet, model.terms(public[:rows], detail).apply(sheet.indicators(bank[:rows])))
+    return sheet, interpret_sums(
+        sheet, model.score_weights(public[:rows], detail).apply_to_indicators(sheet.compute_indicators(bank[:rows]))
+    )
 
 
 def test_points_follow_the_odds() -> None:
-    scale, plain = Scale(), Calibration(1.0, 0.0)
+    scale, plain = ScoreScale(), Calibration(1.0, 0.0)
     raw = -np.log(np.asarray([20.0, 40.0, 10.0, 1e9, 1e-9]))
     assert scale.score(raw, plain).tolist() == [600, 640, 560, 900, 300]
-    assert scale.points(np.log(2.0), plain) == pytest.approx(-40.0)
+    assert scale.point_change(np.log(2.0), plain) == pytest.approx(-40.0)
 
 
 def test_grades_follow_the_probability() -> None:
-    scale = Scale()
+    scale = ScoreScale()
     grades = [scale.grades[n] for n in scale.grade(np.asarray([0.0, 0.005, 0.0051, 0.04, 0.15, 0.4, 0.41, 1.0]))]
     assert grades == ["AAA", "AAA", "AA", "BBB", "B", "CC", "C", "C"]
 
 
 def test_safer_scores_have_higher_points_and_better_grades(pilot: Pilot) -> None:
-    _, outcome = outcome_of(pilot, Detail.FULL)
+    _, outcome = outcome_of(pilot, ResultDetail.FULL)
     order = np.argsort(outcome.raw)
     assert (np.diff(outcome.score[order]) <= 0).all() and (np.diff(outcome.grade[order]) >= 0).all()
     assert len(np.unique(outcome.grade)) > 3
 
 
 def test_dimensions_are_shares_of_the_pilot_that_are_riskier(pilot: Pilot) -> None:
-    _, outcome = outcome_of(pilot, Detail.DIMENSIONS)
-    assert set(outcome.dimensions) == {"tax", "legal", "conduct"}
-    for output, part in outcome.parts.items():
-        share = outcome.dimensions[output.key]
+    _, outcome = outcome_of(pilot, ResultDetail.DIMENSIONS)
+    assert set(outcome.dimension_scores) == {"tax", "legal", "conduct"}
+    for output, part in outcome.contributions.items():
+        share = outcome.dimension_scores[output.key]
         riskier = np.asarray([(part > p).mean() + (part == p).mean() / 2 for p in part]) * 100
         assert np.abs(share - riskier).max() <= 3.0
         assert share.min() >= 0 and share.max() <= 100
-    assert [band(value)[0] for value in (100.0, 75.0, 74.9, 50.0, 25.0, 24.9, 0.0)] == [
+    assert [find_dimension_band(value)[0] for value in (100.0, 75.0, 74.9, 50.0, 25.0, 24.9, 0.0)] == [
         *("strong", "strong", "good", "good", "watch", "weak", "weak")
     ]
 
 
 def test_reasons_put_adverse_ones_first_and_add_up(pilot: Pilot) -> None:
-    sheet, outcome = outcome_of(pilot, Detail.FULL)
+    sheet, outcome = outcome_of(pilot, ResultDetail.FULL)
     worst, best = int(np.argmax(outcome.raw)), int(np.argmin(outcome.raw))
     for row in (worst, best, 7):
-        portrait = draw_portrait(sheet, outcome, row, enterprise="e")
+        portrait = build_portrait(sheet, outcome, row, enterprise="e")
         signs = [reason.points < 0 for reason in portrait.reasons]
         assert signs == sorted(signs, reverse=True)
-        wanted = sheet.scale.points(float(outcome.raw[row] - outcome.raw.mean()), sheet.calibration)
+        wanted = sheet.scale.point_change(float(outcome.raw[row] - outcome.raw.mean()), sheet.calibration)
         dimensions = sum(part.points or 0.0 for part in portrait.dimensions)
         features = sum(reason.points for reason in portrait.reasons if reason.kind in ("feature", "public"))
         assert dimensions == pytest.approx(wanted, abs=1e-6)
         assert features == pytest.approx(
             wanted, abs=0.5 * len(sheet.outputs)
         )  # reasons below half a point are left out
-    first = draw_portrait(sheet, outcome, worst).reasons[0]
+    first = build_portrait(sheet, outcome, worst).reasons[0]
     assert first.adverse and "拉低评分" in first.zh and first.en.endswith(" lower")
 
 
 def test_a_portrait_says_where_it_comes_from(pilot: Pilot) -> None:
-    sheet, outcome = outcome_of(pilot, Detail.FULL, rows=5)
-    provenance = Provenance(contract="c-1", register="main@3", receipt="ab")
-    portrait = draw_portrait(sheet, outcome, 0, enterprise="e", provenance=provenance)
+    sheet, outcome = outcome_of(pilot, ResultDetail.FULL, rows=5)
+    provenance = PortraitProvenance(contract="c-1", register="main@3", receipt="ab")
+    portrait = build_portrait(sheet, outcome, 0, enterprise="e", provenance=provenance)
     assert portrait.provenance.register == "main@3" and portrait.model == "credit@1"
     assert {item.code for item in portrait.items} == {"TAX-1", "LAW-1"}
     tax = next(part for part in portrait.dimensions if part.code == "tax")
@@ -104,78 +112,80 @@ def test_a_portrait_says_where_it_comes_from(pilot: Pilot) -> None:
 
 
 def test_small_portfolios_are_compared_with_the_pilot(pilot: Pilot) -> None:
-    sheet, few = outcome_of(pilot, Detail.FULL, rows=29)
-    _, many = outcome_of(pilot, Detail.FULL, rows=30)
+    sheet, few = outcome_of(pilot, ResultDetail.FULL, rows=29)
+    _, many = outcome_of(pilot, ResultDetail.FULL, rows=30)
     assert (few.compared_with, many.compared_with) == ("pilot", "portfolio")
-    _, whole = outcome_of(pilot, Detail.FULL)
-    for output, mean in few.means.items():
-        assert mean == pytest.approx(whole.means[output], abs=1e-9)
-    one = draw_portrait(sheet, few, 3), draw_portrait(sheet, whole, 3)
+    _, whole = outcome_of(pilot, ResultDetail.FULL)
+    for output, mean in few.baseline_means.items():
+        assert mean == pytest.approx(whole.baseline_means[output], abs=1e-9)
+    one = build_portrait(sheet, few, 3), build_portrait(sheet, whole, 3)
     assert one[0].score == one[1].score
     assert [r.key for r in one[0].reasons] == [r.key for r in one[1].reasons]
     assert [r.points for r in one[0].reasons] == pytest.approx([r.points for r in one[1].reasons])
 
 
 def test_a_total_gives_a_score_and_no_parts(pilot: Pilot) -> None:
-    sheet, outcome = outcome_of(pilot, Detail.TOTAL)
-    portrait = draw_portrait(sheet, outcome, 0)
-    assert portrait.score == outcome_of(pilot, Detail.FULL)[1].score[0]
+    sheet, outcome = outcome_of(pilot, ResultDetail.TOTAL)
+    portrait = build_portrait(sheet, outcome, 0)
+    assert portrait.score == outcome_of(pilot, ResultDetail.FULL)[1].score[0]
     assert all(part.value is None and part.points is None for part in portrait.dimensions)
     assert any("totals only" in reason.en and "仅提供总分" in reason.zh for reason in portrait.reasons)
     assert {reason.kind for reason in portrait.reasons} == {"total"}
 
 
 def test_feature_subtotals_give_reasons_without_dimensions(pilot: Pilot) -> None:
-    sheet, outcome = outcome_of(pilot, Detail.FEATURES)
-    portrait = draw_portrait(sheet, outcome, int(np.argmax(outcome.raw)))
+    sheet, outcome = outcome_of(pilot, ResultDetail.FEATURES)
+    portrait = build_portrait(sheet, outcome, int(np.argmax(outcome.raw)))
     assert all(part.value is None for part in portrait.dimensions)
     assert {reason.kind for reason in portrait.reasons} <= {"feature", "public"}
     assert len(portrait.reasons) >= 2
 
 
 def test_within_the_error_of_a_cut_off_no_side_is_picked(pilot: Pilot) -> None:
-    sheet, _ = outcome_of(pilot, Detail.TOTAL)
+    sheet, _ = outcome_of(pilot, ResultDetail.TOTAL)
     cut = sheet.scale.cutoffs(sheet.calibration)[3]
     near = round((cut - sheet.intercept) / sheet.quantum)
     values = np.asarray([[near, near + 2, near - 2, near + 10, near - 10]])
     safer, riskier = sheet.scale.grades[3:5]
     both, wide = (safer, riskier), replace(sheet, error_bound=sheet.quantum * 3)
     for outcome in (
-        read_outputs(wide, values),
-        read_outputs(replace(sheet, error_bound=sheet.quantum), values, step=3),
+        interpret_sums(wide, values),
+        interpret_sums(replace(sheet, error_bound=sheet.quantum), values, step=3),
     ):
         assert outcome.near_cutoff.tolist() == [True, True, True, False, False]
-        portraits = [draw_portrait(wide, outcome, row) for row in range(5)]
+        portraits = [build_portrait(wide, outcome, row) for row in range(5)]
         assert [portrait.possible_grades for portrait in portraits] == [both, both, both, (riskier,), (safer,)]
-        assert [portrait.grade_shown for portrait in portraits[2:]] == [f"{safer} / {riskier}", riskier, safer]
+        assert [portrait.grade_text for portrait in portraits[2:]] == [f"{safer} / {riskier}", riskier, safer]
         assert [portrait.as_dict()["near_cutoff"] for portrait in portraits] == outcome.near_cutoff.tolist()
     # An error that spans several cut-offs leaves every grade between them.
     widest = replace(sheet, error_bound=100.0)
-    assert draw_portrait(widest, read_outputs(widest, values), 0).possible_grades == sheet.scale.grades
+    assert build_portrait(widest, interpret_sums(widest, values), 0).possible_grades == sheet.scale.grades
 
 
 def test_the_exact_grade_is_always_among_those_that_may_be_right(pilot: Pilot) -> None:
     model, public, bank = pilot
     for step in (1, 64, 4096):
-        sheet = model.sheet(Detail.TOTAL)
-        values = model.terms(public, Detail.TOTAL, step=step).apply(sheet.indicators(bank))
-        exact = model.terms(public, Detail.TOTAL).apply(sheet.indicators(bank))
-        outcome, finest = read_outputs(sheet, values, step=step), read_outputs(sheet, exact)
-        assert ((outcome.safest <= finest.grade) & (finest.grade <= outcome.riskiest)).all()
+        sheet = model.sheet(ResultDetail.TOTAL)
+        values = model.score_weights(public, ResultDetail.TOTAL, step=step).apply_to_indicators(
+            sheet.compute_indicators(bank)
+        )
+        exact = model.score_weights(public, ResultDetail.TOTAL).apply_to_indicators(sheet.compute_indicators(bank))
+        outcome, finest = interpret_sums(sheet, values, step=step), interpret_sums(sheet, exact)
+        assert ((outcome.best_grade <= finest.grade) & (finest.grade <= outcome.worst_grade)).all()
         assert (np.abs(outcome.raw - finest.raw) <= outcome.error_bound + finest.error_bound).all()
     assert outcome.near_cutoff.any() and (outcome.grade != finest.grade).any()
 
 
 def test_replies_of_another_shape_are_refused(pilot: Pilot) -> None:
-    sheet, _ = outcome_of(pilot, Detail.FULL)
+    sheet, _ = outcome_of(pilot, ResultDetail.FULL)
     with pytest.raises(InvalidInput, match="outputs"):
-        read_outputs(sheet, np.zeros((1, 5), dtype=np.int64))
+        interpret_sums(sheet, np.zeros((1, 5), dtype=np.int64))
     lying = np.zeros((len(sheet.outputs), 5), dtype=np.int64)
     lying[0, 2] = 1
     with pytest.raises(InvalidInput, match="same total"):
-        read_outputs(sheet, lying)
+        interpret_sums(sheet, lying)
 
 
 def test_an_empty_portfolio_is_a_valid_outcome(pilot: Pilot) -> None:
-    _, outcome = outcome_of(pilot, Detail.FULL, rows=0)
+    _, outcome = outcome_of(pilot, ResultDetail.FULL, rows=0)
     assert outcome.score.shape == (0,) and outcome.compared_with == "pilot"

@@ -13,10 +13,10 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.bureau.model import Model
-from models.bureau.training.trainer import train
+from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 
 ROOT = Path(__file__).parents[4]
@@ -28,20 +28,20 @@ def model() -> Model:
     public = pl.DataFrame({"hidden_public_column": rng.normal(size=400), "unasked": [1.0] * 400})
     bank = pl.DataFrame({"b": rng.normal(size=400), "c": rng.choice(["x", "y"], 400)})
     label = (public["hidden_public_column"].to_numpy() + bank["b"].to_numpy() > 0.5).astype(int)
-    return train(public, bank, label, seed=1).model
+    return train_model(public, bank, label, seed=1).model
 
 
 def test_a_sheet_goes_over_the_wire_unchanged(model: Model) -> None:
-    for detail in Detail:
+    for detail in ResultDetail:
         sheet = model.sheet(detail)
         again = BankSheet.from_json(sheet.to_json())
         assert again == sheet and again.sha256 == sheet.sha256
-        assert len(again.column_words()) == len(again.columns)
-        assert all(zh and en for zh, en in again.column_words())
+        assert len(again.describe_columns()) == len(again.columns)
+        assert all(zh and en for zh, en in again.describe_columns())
 
 
 def test_a_sheet_holds_no_weight_and_no_threshold_of_the_bureau(model: Model) -> None:
-    text = model.sheet(Detail.FULL).to_json()
+    text = model.sheet(ResultDetail.FULL).to_json()
     document = json.loads(text)
     assert not {"forest", "trees", "weights"} & set(document)
     splits = [node.split for tree in model.forest.trees for node in tree if node.split]
@@ -76,7 +76,7 @@ TAMPERED: dict[str, Callable[[Any], Any]] = {
 
 @pytest.mark.parametrize("change", TAMPERED.values(), ids=TAMPERED.keys())
 def test_a_tampered_sheet_is_refused(model: Model, change: Callable[[Any], Any]) -> None:
-    document = json.loads(model.sheet(Detail.FULL).to_json())
+    document = json.loads(model.sheet(ResultDetail.FULL).to_json())
     change(document)
     with pytest.raises(InvalidInput):
         BankSheet.from_json(json.dumps(document).encode())

@@ -47,13 +47,13 @@ def plainly(rows: NDArray[np.uint64], primes: tuple[int, ...]) -> bytes:
 def test_a_polynomial_is_its_residues_one_after_another(params: ParameterSet) -> None:
     rows = drawn(params.data_primes, params.degree)
     rows[:, [0, 1, 7, 8, -1]] = np.array([[prime - 1] for prime in params.data_primes], dtype=np.uint64)
-    data = packing.pack(rows, params.data_primes)
+    data = packing.pack_residues(rows, params.data_primes)
     assert data == plainly(rows, params.data_primes)
-    assert len(data) == packing.packed_bytes(params.data_primes, params.degree) == params.column_bytes - SEED_BYTES
-    assert (packing.unpack(data, params.data_primes, params.degree) == rows).all()
+    assert len(data) == packing.packed_size(params.data_primes, params.degree) == params.column_bytes - SEED_BYTES
+    assert (packing.unpack_residues(data, params.data_primes, params.degree) == rows).all()
     inside = memoryview(b"\xff" * 5 + data + b"\xff" * 3)[5 : 5 + len(data)]
     into = np.empty_like(rows)
-    assert packing.unpack(inside, params.data_primes, params.degree, into) is into
+    assert packing.unpack_residues(inside, params.data_primes, params.degree, into) is into
     assert (into == rows).all()
 
 
@@ -62,24 +62,24 @@ def test_a_polynomial_is_its_residues_one_after_another(params: ParameterSet) ->
 def test_packing_and_unpacking_are_each_others_inverse(prime: int, data: st.DataObject) -> None:
     values = data.draw(st.lists(st.integers(0, prime - 1), min_size=DEGREE, max_size=DEGREE))
     rows = np.array([values], dtype=np.uint64)
-    packed = packing.pack(rows, (prime,))
+    packed = packing.pack_residues(rows, (prime,))
     assert packed == plainly(rows, (prime,))
-    assert (packing.unpack(packed, (prime,), DEGREE) == rows).all()
+    assert (packing.unpack_residues(packed, (prime,), DEGREE) == rows).all()
 
 
 @settings(max_examples=300, deadline=None)
 @given(PRIMES, st.data())
 def test_any_bytes_are_refused_or_have_this_one_form(prime: int, data: st.DataObject) -> None:
-    length = packing.packed_bytes((prime,), DEGREE)
+    length = packing.packed_size((prime,), DEGREE)
     found = data.draw(st.binary(min_size=length - 1, max_size=length + 1))
     try:
-        rows = packing.unpack(found, (prime,), DEGREE)
+        rows = packing.unpack_residues(found, (prime,), DEGREE)
     except MalformedFrame:
         width, number = prime.bit_length(), int.from_bytes(found, "little")
         residues = [number >> (width * place) & ((1 << width) - 1) for place in range(DEGREE)]
         assert len(found) != length or max(residues) >= prime
         return
-    assert packing.pack(rows, (prime,)) == found
+    assert packing.pack_residues(rows, (prime,)) == found
 
 
 @SETS
@@ -90,16 +90,16 @@ def test_a_residue_that_is_its_prime_is_refused_wherever_it_stands(params: Param
             rows = drawn(params.data_primes, params.degree)
             rows[index, place] = value
             with pytest.raises(MalformedFrame, match="residue"):
-                packing.unpack(plainly(rows, params.data_primes), params.data_primes, params.degree)
+                packing.unpack_residues(plainly(rows, params.data_primes), params.data_primes, params.degree)
             with pytest.raises(ValueError, match="residue"):
-                packing.pack(rows, params.data_primes)
+                packing.pack_residues(rows, params.data_primes)
 
 
 def test_rows_of_another_shape_are_not_packed() -> None:
     prime = NARROW.primes[0]
     for rows in (np.zeros((2, 8), np.uint64), np.zeros((1, 12), np.uint64)):
         with pytest.raises(ValueError):
-            packing.pack(rows, (prime,))
+            packing.pack_residues(rows, (prime,))
 
 
 # --- expansion --------------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def test_a_seed_expands_to_what_its_definition_says(params: ParameterSet) -> Non
                 if value < prime:
                     row.append(value)
             wanted.append(row)
-        assert seed_expansion.expand(seed, params).tolist() == wanted
+        assert seed_expansion.expand_seed(seed, params).tolist() == wanted
 
 
 @settings(deadline=None)
@@ -145,7 +145,7 @@ def test_a_word_beyond_the_prime_is_passed_over_and_no_word_too_many_is_taken(nu
     if not fitting:
         return
     row = np.empty(16, dtype=np.uint64)
-    seed_expansion.fill(row, prime, words)
+    seed_expansion.fill_uniform_residues(row, prime, words)
     wanted, taken = list[int](), 0
     while len(wanted) < 16:
         value = numbers[taken % len(numbers)] & mask
@@ -156,17 +156,19 @@ def test_a_word_beyond_the_prime_is_passed_over_and_no_word_too_many_is_taken(nu
 
 @SETS
 def test_what_seeds_expand_to_is_spread_evenly_and_sets_have_nothing_in_common(params: ParameterSet) -> None:
-    one, other = (seed_expansion.expand(seed, params) for seed in (bytes(SEED_BYTES), b"\1" + bytes(SEED_BYTES - 1)))
+    one, other = (
+        seed_expansion.expand_seed(seed, params) for seed in (bytes(SEED_BYTES), b"\1" + bytes(SEED_BYTES - 1))
+    )
     assert (one != other).mean() > 0.999
     for row, prime in zip(one, params.data_primes, strict=True):
         counts = np.histogram(row.astype(np.float64) / prime, bins=16, range=(0, 1))[0]
         wanted = params.degree / 16
         assert ((counts - wanted) ** 2 / wanted).sum() < 60  # 15 degrees: passed by chance with probability 2e-7
-    sets = [seed_expansion.expand(bytes(SEED_BYTES), one)[0, :64] & np.uint64((1 << 45) - 1) for one in EVERY]
+    sets = [seed_expansion.expand_seed(bytes(SEED_BYTES), one)[0, :64] & np.uint64((1 << 45) - 1) for one in EVERY]
     assert (sets[0] != sets[1]).all()
     for wrong in (b"", bytes(SEED_BYTES - 1), bytes(SEED_BYTES + 1)):
         with pytest.raises(ValueError):
-            seed_expansion.expand(wrong, params)
+            seed_expansion.expand_seed(wrong, params)
 
 
 # --- what SEAL makes of it --------------------------------------------------------------------------------------------
@@ -176,11 +178,13 @@ def test_what_seeds_expand_to_is_spread_evenly_and_sets_have_nothing_in_common(p
 def test_seal_holds_what_was_packed_in_the_order_that_the_format_says(params: ParameterSet) -> None:
     """Residue i of a transformed row is the polynomial's value at psi^(2 rev(i) + 1)."""
     rows = drawn(params.data_primes, params.degree, 5)
-    first, second = binding.residues(binding.transformed(rows, rows[:, ::-1].copy(), params), params)
+    first, second = binding.ciphertext_residues(binding.ciphertext_from_ntt(rows, rows[:, ::-1].copy(), params), params)
     assert (first == rows).all() and (second == rows[:, ::-1]).all()
     coefficients = np.zeros_like(rows)
     coefficients[:, [0, 1, 5, params.degree - 1]] = np.array([3, 7, 11, 13], dtype=np.uint64)
-    transformed = binding.residues(binding.ciphertext(coefficients, rows, params), params)[0]
+    transformed = binding.ciphertext_residues(binding.ciphertext_from_coefficients(coefficients, rows, params), params)[
+        0
+    ]
     bits = params.degree.bit_length() - 1
     for row, prime in zip(transformed, params.data_primes, strict=True):
         roots = {pow(base, (prime - 1) // (2 * params.degree), prime) for base in range(2, 40)}
@@ -195,16 +199,16 @@ def test_seal_holds_what_was_packed_in_the_order_that_the_format_says(params: Pa
 @OFFERED
 def test_the_factor_of_a_reply_is_a_constant_of_the_set(params: ParameterSet) -> None:
     """What the bank writes into a reply's header is what switching down gives; 1 at the highest level."""
-    context, evaluator = binding.context(params.name), seal.Evaluator(binding.context(params.name))
-    made = binding.transformed(
+    context, evaluator = binding.seal_context(params.name), seal.Evaluator(binding.seal_context(params.name))
+    made = binding.ciphertext_from_ntt(
         drawn(params.data_primes, params.degree, 1), drawn(params.data_primes, params.degree, 2), params
     )
-    assert params.correction(len(params.data_primes)) == 1
+    assert params.correction_factor(len(params.data_primes)) == 1
     evaluator.mod_switch_to_inplace(made, context.last_parms_id())
-    first, second = binding.residues(made, params)  # raises for another factor
-    assert params.correction(1) == pow(params.data_primes[1], -1, params.plain_modulus)
-    again = binding.reply(first, second, params)
-    assert binding.dump(again) == binding.dump(made)
+    first, second = binding.ciphertext_residues(made, params)  # raises for another factor
+    assert params.correction_factor(1) == pow(params.data_primes[1], -1, params.plain_modulus)
+    again = binding.reply_ciphertext(first, second, params)
+    assert binding.save_object(again) == binding.save_object(made)
     half = params.output_bytes // 2
     data = messages.pack_output(first, second, params)
     assert data == plainly(first, params.primes[:1]) + plainly(second, params.primes[:1]) and len(data) == 2 * half

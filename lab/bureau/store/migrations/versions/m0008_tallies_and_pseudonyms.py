@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from lab.bureau.store.tables import Moment
+from lab.bureau.store.tables import UtcDateTime
 
 revision = "0008"
 down_revision = "0007"
@@ -23,10 +23,10 @@ def upgrade() -> None:
         sa.Column("contract_id", sa.String(64), nullable=True),
         sa.Column("by", sa.String(120), nullable=False),
         sa.Column("about", sa.Text(), nullable=False),
-        sa.Column("since", Moment(), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
         sa.Column("written", sa.Integer(), nullable=False),
         sa.Column("counted", sa.Integer(), nullable=False),
-        sa.Column("last", Moment(), nullable=False),
+        sa.Column("last", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("key", name=op.f("pk_ledger_tallies")),
     )
     op.create_index(op.f("ix_ledger_tallies_contract_id"), "ledger_tallies", ["contract_id"], unique=False)

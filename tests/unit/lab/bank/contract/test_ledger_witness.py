@@ -14,17 +14,17 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bank.contract.ledger_witness import Exchange, Witness
+from lab.bank.contract.ledger_witness import BatchExchange, LedgerWitness
 from lab.bank.home import BankHome
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Unreachable
 from lab.terms.keys.party import Party
 from lab.terms.ledger.receipt import SCHEMA
-from lab.terms.ledger.tree import LeafTree, Proof, SignedHead, hash_leaf, head_input, write_body
+from lab.terms.ledger.tree import MerkleTree, Proof, SignedTreeHead, encode_entry, hash_leaf, head_signing_input
 
 KEY = Ed25519PrivateKey.generate()
 BUREAU = Party(name="某数据局", public_key=KEY.public_key().public_bytes_raw().hex())
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-EXCHANGE = Exchange("c-0001", "job-1", "credit@3", 5, hashlib.sha256(b"batch").hexdigest(), b"reply")
+EXCHANGE = BatchExchange("c-0001", "job-1", "credit@3", 5, hashlib.sha256(b"batch").hexdigest(), b"reply")
 
 
 class Ledger:
@@ -48,19 +48,21 @@ class Ledger:
         }
         contract = changes.pop("contract", "c-0001")
         seq = len(self.bodies) + 1
-        self.bodies.append(write_body(seq, NOW, "score.answered", contract, facts | changes, "bank:b-0123456789ab"))
+        self.bodies.append(encode_entry(seq, NOW, "score.answered", contract, facts | changes, "bank:b-0123456789ab"))
         return seq
 
     @property
-    def tree(self) -> LeafTree:
-        tree = LeafTree()
+    def tree(self) -> MerkleTree:
+        tree = MerkleTree()
         tree.extend(map(hash_leaf, self.bodies))
         return tree
 
-    def head(self, size: int | None = None, key: Ed25519PrivateKey = KEY) -> SignedHead:
+    def head(self, size: int | None = None, key: Ed25519PrivateKey = KEY) -> SignedTreeHead:
         size = len(self.bodies) if size is None else size
         root = self.tree.get_root(size).hex()
-        return SignedHead(size=size, root=root, time=NOW, signature=key.sign(head_input(size, root, NOW)).hex())
+        return SignedTreeHead(
+            size=size, root=root, time=NOW, signature=key.sign(head_signing_input(size, root, NOW)).hex()
+        )
 
     def receipt(self, seq: int, key: Ed25519PrivateKey = KEY) -> dict[str, Any]:
         head = self.head(key=key)
@@ -92,14 +94,14 @@ def ledger() -> Ledger:
 
 
 @pytest.fixture
-def witness(home: BankHome, ledger: Ledger) -> Witness:
-    return Witness(home, BUREAU, ledger.prove)
+def witness(home: BankHome, ledger: Ledger) -> LedgerWitness:
+    return LedgerWitness(home, BUREAU, ledger.prove)
 
 
-def test_receipts_are_checked_and_the_newest_head_kept(witness: Witness, ledger: Ledger, home: BankHome) -> None:
+def test_receipts_are_checked_and_the_newest_head_kept(witness: LedgerWitness, ledger: Ledger, home: BankHome) -> None:
     for number in range(1, 6):
-        assert witness.check(ledger.receipt(ledger.add()), EXCHANGE).entry == number
-        assert witness.kept() == ledger.head()
+        assert witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE).entry_number == number
+        assert witness.stored_head() == ledger.head()
     assert ledger.asked == [(1, 2), (2, 3), (3, 4), (4, 5)]
     file = home.folder / "bureaus" / f"{BUREAU.fingerprint}.head"
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
@@ -119,25 +121,25 @@ def test_receipts_are_checked_and_the_newest_head_kept(witness: Witness, ledger:
     ],
 )
 def test_a_receipt_about_something_else_is_refused(
-    witness: Witness, ledger: Ledger, what: str, changes: dict[str, Any]
+    witness: LedgerWitness, ledger: Ledger, what: str, changes: dict[str, Any]
 ) -> None:
     with pytest.raises(NotAuthentic, match=f"job's {what}"):
-        witness.check(ledger.receipt(ledger.add(**changes)), EXCHANGE)
-    assert witness.kept() is None
+        witness.check_receipt(ledger.receipt(ledger.add(**changes)), EXCHANGE)
+    assert witness.stored_head() is None
 
 
-def test_a_receipt_must_be_the_bureaus_and_proven(witness: Witness, ledger: Ledger) -> None:
+def test_a_receipt_must_be_the_bureaus_and_proven(witness: LedgerWitness, ledger: Ledger) -> None:
     seq = ledger.add()
     with pytest.raises(NotAuthentic, match="signature"):
-        witness.check(ledger.receipt(seq, Ed25519PrivateKey.generate()), EXCHANGE)
+        witness.check_receipt(ledger.receipt(seq, Ed25519PrivateKey.generate()), EXCHANGE)
     receipt = ledger.receipt(seq)
     receipt["entry"]["facts"]["salt"] = "other"
     with pytest.raises(NotAuthentic, match="does not show"):
-        witness.check(receipt, EXCHANGE)
+        witness.check_receipt(receipt, EXCHANGE)
     with pytest.raises(InvalidInput):
-        witness.check({"entry": 7}, EXCHANGE)
+        witness.check_receipt({"entry": 7}, EXCHANGE)
     with pytest.raises(NotAuthentic):
-        witness.check(ledger.receipt(seq), replace(EXCHANGE, reply=b"another"))
+        witness.check_receipt(ledger.receipt(seq), replace(EXCHANGE, reply=b"another"))
 
 
 def rewrite(ledger: Ledger) -> None:
@@ -156,39 +158,39 @@ def roll_back_and_grow(ledger: Ledger) -> None:
 
 @pytest.mark.parametrize("harm", [rewrite, roll_back, roll_back_and_grow])
 def test_a_rewritten_ledger_is_noticed(
-    witness: Witness, ledger: Ledger, home: BankHome, harm: Callable[[Ledger], None]
+    witness: LedgerWitness, ledger: Ledger, home: BankHome, harm: Callable[[Ledger], None]
 ) -> None:
     for _ in range(6):
-        witness.check(ledger.receipt(ledger.add()), EXCHANGE)
-    kept = witness.kept()
+        witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
+    kept = witness.stored_head()
     harm(ledger)
     seq = ledger.add("new") if harm is not roll_back else 2
     with pytest.raises(NotAuthentic, match="rewritten"):
-        witness.check(ledger.receipt(seq), EXCHANGE)
-    assert witness.kept() == kept  # nothing newer is believed
+        witness.check_receipt(ledger.receipt(seq), EXCHANGE)
+    assert witness.stored_head() == kept  # nothing newer is believed
     evidence = home.folder / "bureaus" / f"{BUREAU.fingerprint}.contradiction"
-    SignedHead.read(evidence.read_bytes()).verify(BUREAU.public_key)
+    SignedTreeHead.read(evidence.read_bytes()).verify(BUREAU.public_key)
     with pytest.raises(NotAuthentic, match="rewritten"):  # and it stays so
-        Witness(home, BUREAU, ledger.prove).check(ledger.receipt(seq), EXCHANGE)
+        LedgerWitness(home, BUREAU, ledger.prove).check_receipt(ledger.receipt(seq), EXCHANGE)
 
 
-def test_another_history_of_the_same_size_is_noticed(witness: Witness, ledger: Ledger) -> None:
+def test_another_history_of_the_same_size_is_noticed(witness: LedgerWitness, ledger: Ledger) -> None:
     for _ in range(4):
         ledger.add()
-    witness.follow(ledger.head())
+    witness.advance_head(ledger.head())
     rewrite(ledger)
     with pytest.raises(NotAuthentic, match="rewritten"):
-        witness.follow(ledger.head())
+        witness.advance_head(ledger.head())
 
 
-def test_answers_may_overtake_each_other(witness: Witness, ledger: Ledger) -> None:
+def test_answers_may_overtake_each_other(witness: LedgerWitness, ledger: Ledger) -> None:
     first = ledger.receipt(ledger.add())
     second = ledger.receipt(ledger.add())
-    witness.check(second, EXCHANGE)
-    newest = witness.kept()
-    witness.check(first, EXCHANGE)
-    assert witness.kept() == newest and ledger.asked == [(1, 2)]
-    witness.check(second, EXCHANGE)  # the same again needs no proof
+    witness.check_receipt(second, EXCHANGE)
+    newest = witness.stored_head()
+    witness.check_receipt(first, EXCHANGE)
+    assert witness.stored_head() == newest and ledger.asked == [(1, 2)]
+    witness.check_receipt(second, EXCHANGE)  # the same again needs no proof
     assert ledger.asked == [(1, 2)]
 
 
@@ -196,17 +198,17 @@ def test_a_bureau_that_is_away_is_not_accused(home: BankHome, ledger: Ledger) ->
     def away(first: int, second: int) -> Proof:
         raise Unreachable("No answer.")
 
-    witness = Witness(home, BUREAU, away)
-    witness.check(ledger.receipt(ledger.add()), EXCHANGE)
+    witness = LedgerWitness(home, BUREAU, away)
+    witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
     with pytest.raises(Unreachable):
-        witness.check(ledger.receipt(ledger.add()), EXCHANGE)
-    kept = witness.kept()
+        witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
+    kept = witness.stored_head()
     assert kept is not None and kept.size == 1
 
 
-def test_a_damaged_head_is_not_passed_over(witness: Witness, ledger: Ledger, home: BankHome) -> None:
-    witness.check(ledger.receipt(ledger.add()), EXCHANGE)
+def test_a_damaged_head_is_not_passed_over(witness: LedgerWitness, ledger: Ledger, home: BankHome) -> None:
+    witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)
     file = home.folder / "bureaus" / f"{BUREAU.fingerprint}.head"
     file.write_bytes(ledger.head(key=Ed25519PrivateKey.generate()).to_json())
     with pytest.raises(InvalidInput, match="tree head"):
-        witness.check(ledger.receipt(ledger.add()), EXCHANGE)
+        witness.check_receipt(ledger.receipt(ledger.add()), EXCHANGE)

@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.bank.matching.evaluation_store import held_epochs, open_evaluations
-from lab.terms.errors import InvalidInput, NotAuthentic, Refused
+from lab.bank.matching.evaluation_store import open_evaluation_store, stored_epochs
+from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic
 
 ROOT = Path(__file__).resolve().parents[5]
 OF = ("c-0001", 1, "x25519")
@@ -31,12 +31,12 @@ def values_of(codes) -> np.ndarray:
 
 
 def test_values_come_back_in_the_order_asked_and_the_others_are_missing(tmp_path: Path) -> None:
-    with open_evaluations(tmp_path / "e", *OF) as store:
-        number = store.begin(["b", "a"])
-        assert store.under_way() == [(number, ["b", "a"])] and len(store) == 0
-        store.keep(number, ["b", "a"], values_of(["b", "a"]))
-        assert store.under_way() == [] and len(store) == 2
-    with open_evaluations(tmp_path / "e", *OF) as store:
+    with open_evaluation_store(tmp_path / "e", *OF) as store:
+        number = store.record_request(["b", "a"])
+        assert store.pending_requests() == [(number, ["b", "a"])] and len(store) == 0
+        store.record_evaluations(number, ["b", "a"], values_of(["b", "a"]))
+        assert store.pending_requests() == [] and len(store) == 2
+    with open_evaluation_store(tmp_path / "e", *OF) as store:
         values, held = store.look_up(["a", "x", "b", "a"])
         assert held.tolist() == [True, False, True, True]
         assert np.array_equal(values[held], values_of(["a", "b", "a"])) and not values[1].any()
@@ -47,12 +47,12 @@ def test_values_come_back_in_the_order_asked_and_the_others_are_missing(tmp_path
 @given(st.lists(st.sets(st.text(min_size=1, max_size=8), max_size=20), max_size=6))
 def test_any_sequence_of_requests_leaves_each_code_with_its_value(tmp_path_factory, requests) -> None:
     asked: set[str] = set()
-    with open_evaluations(tmp_path_factory.mktemp("e"), *OF) as store:
+    with open_evaluation_store(tmp_path_factory.mktemp("e"), *OF) as store:
         for request in requests:
             codes = [code for code in request if _encodable(code)]
             fresh = store.missing(codes)
             assert set(fresh) == set(codes) - asked
-            store.keep(store.begin(fresh), fresh, values_of(fresh))
+            store.record_evaluations(store.record_request(fresh), fresh, values_of(fresh))
             asked |= set(codes)
             values, held = store.look_up(sorted(asked))
             assert held.all() and np.array_equal(values, values_of(sorted(asked)))
@@ -63,44 +63,44 @@ def _encodable(text: str) -> bool:
 
 
 def test_requests_end_by_their_numbers_and_numbers_are_not_used_again(tmp_path: Path) -> None:
-    with open_evaluations(tmp_path / "e", *OF) as store:
-        first, second = store.begin(["a"]), store.begin(["b"])
-        assert store.under_way() == [(first, ["a"]), (second, ["b"])]
-        store.drop(second)
+    with open_evaluation_store(tmp_path / "e", *OF) as store:
+        first, second = store.record_request(["a"]), store.record_request(["b"])
+        assert store.pending_requests() == [(first, ["a"]), (second, ["b"])]
+        store.discard_request(second)
         with pytest.raises(ValueError, match="32 bytes"):
-            store.keep(first, ["a"], np.zeros((2, 32), np.uint8))
-        assert store.under_way() == [(first, ["a"])]
-        assert store.begin(["c"]) > second
-        store.keep(first, ["a"], values_of(["a"]))
-        assert [codes for _, codes in store.under_way()] == [["c"]] and store.missing(["a", "c"]) == ["c"]
+            store.record_evaluations(first, ["a"], np.zeros((2, 32), np.uint8))
+        assert store.pending_requests() == [(first, ["a"])]
+        assert store.record_request(["c"]) > second
+        store.record_evaluations(first, ["a"], values_of(["a"]))
+        assert [codes for _, codes in store.pending_requests()] == [["c"]] and store.missing(["a", "c"]) == ["c"]
 
 
 def test_files_are_the_owners_alone_and_others_files_are_refused(tmp_path: Path) -> None:
     folder = tmp_path / "e"
-    with open_evaluations(folder, *OF) as store, store.alone():
+    with open_evaluation_store(folder, *OF) as store, store.exclusive():
         assert folder.stat().st_mode & 0o777 == 0o700
         assert all(path.stat().st_mode & 0o777 == 0o600 for path in folder.iterdir())
     path = folder / "c-0001.e1.x25519.sqlite"
     path.chmod(0o644)
-    with pytest.raises(Refused, match="0600"), open_evaluations(folder, *OF):
+    with pytest.raises(NotAllowed, match="0600"), open_evaluation_store(folder, *OF):
         pass
     path.chmod(0o600)
     moved = path.rename(tmp_path / "moved")
     path.symlink_to(moved)
-    with pytest.raises(Refused), open_evaluations(folder, *OF):
+    with pytest.raises(NotAllowed), open_evaluation_store(folder, *OF):
         pass
     path.unlink()
     folder.chmod(0o755)
-    with pytest.raises(Refused), open_evaluations(folder, *OF):
+    with pytest.raises(NotAllowed), open_evaluation_store(folder, *OF):
         pass
 
 
 @pytest.mark.parametrize("other", [("c-0002", 1, "x25519"), ("c-0001", 2, "x25519"), ("c-0001", 1, "openmined")])
 def test_the_file_of_another_contract_epoch_or_engine_is_not_taken(tmp_path: Path, other) -> None:
-    with open_evaluations(tmp_path, *OF):
+    with open_evaluation_store(tmp_path, *OF):
         pass
     (tmp_path / "c-0001.e1.x25519.sqlite").rename(tmp_path / f"{other[0]}.e{other[1]}.{other[2]}.sqlite")
-    with pytest.raises(NotAuthentic), open_evaluations(tmp_path, *other):
+    with pytest.raises(NotAuthentic), open_evaluation_store(tmp_path, *other):
         pass
 
 
@@ -108,25 +108,25 @@ def test_a_damaged_file_is_told_without_its_content(tmp_path: Path) -> None:
     path = tmp_path / "c-0001.e1.x25519.sqlite"
     path.touch(0o600)
     path.write_bytes(b"not a database at all, whatever its name" * 100)
-    with pytest.raises(InvalidInput, match="damaged") as found, open_evaluations(tmp_path, *OF):
+    with pytest.raises(InvalidInput, match="damaged") as found, open_evaluation_store(tmp_path, *OF):
         pass
     assert "charged again" in found.value.next_step
 
 
 def test_epochs_are_told_for_one_contract_and_engine(tmp_path: Path) -> None:
     for of in (OF, ("c-0001", 12, "x25519"), ("c-0001", 3, "openmined"), ("c-0001-b", 4, "x25519")):
-        with open_evaluations(tmp_path, *of):
+        with open_evaluation_store(tmp_path, *of):
             pass
-    assert held_epochs(tmp_path, "c-0001", "x25519") == (1, 12)
-    assert held_epochs(tmp_path / "none", "c-0001", "x25519") == ()
+    assert stored_epochs(tmp_path, "c-0001", "x25519") == (1, 12)
+    assert stored_epochs(tmp_path / "none", "c-0001", "x25519") == ()
 
 
 def _hold(folder: Path, held, release) -> None:
-    with open_evaluations(folder, *OF) as store, store.alone():
-        number = store.begin(["a"])
+    with open_evaluation_store(folder, *OF) as store, store.exclusive():
+        number = store.record_request(["a"])
         held.set()
         release.wait(30)
-        store.keep(number, ["a"], values_of(["a"]))
+        store.record_evaluations(number, ["a"], values_of(["a"]))
 
 
 def test_two_processes_send_one_after_the_other(tmp_path: Path) -> None:
@@ -135,8 +135,8 @@ def test_two_processes_send_one_after_the_other(tmp_path: Path) -> None:
     other = context.Process(target=_hold, args=(tmp_path, held, release))
     other.start()
     assert held.wait(30)
-    with open_evaluations(tmp_path, *OF) as store, store.alone(waiting=release.set):
-        assert release.is_set() and store.under_way() == [] and store.missing(["a"]) == []
+    with open_evaluation_store(tmp_path, *OF) as store, store.exclusive(waiting=release.set):
+        assert release.is_set() and store.pending_requests() == [] and store.missing(["a"]) == []
     other.join(30)
     assert other.exitcode == 0
 
@@ -177,11 +177,13 @@ def test_a_process_that_is_killed_leaves_values_or_the_request(tmp_path: Path) -
         whole = [line for line in lines if len(line) == 2]
         kept |= {int(number) for word, number in whole if word == "kept"}
         sent = {int(number) for word, number in whole if word == "sent"}
-        with open_evaluations(tmp_path, *OF) as store:
+        with open_evaluation_store(tmp_path, *OF) as store:
             for number in kept | sent:
                 codes = [f"code-{number}-{n}" for n in range(200)]
                 values, held = store.look_up(codes)
-                assert held.all() or (number not in kept and [request for _, request in store.under_way()] == [codes])
+                assert held.all() or (
+                    number not in kept and [request for _, request in store.pending_requests()] == [codes]
+                )
                 assert not held.any() or np.array_equal(values, values_of(codes))
         with closing(sqlite3.connect(tmp_path / "c-0001.e1.x25519.sqlite")) as connection:
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -190,12 +192,12 @@ def test_a_process_that_is_killed_leaves_values_or_the_request(tmp_path: Path) -
 
 def test_a_store_of_the_former_kind_is_emptied_and_never_read(tmp_path: Path) -> None:
     """Its values are of a key that all contracts shared: under a contract's own they would name nobody."""
-    with open_evaluations(tmp_path / "e", *OF) as store:
-        store.keep(store.begin(["a"]), ["a"], np.ones((1, 32), dtype=np.uint8))
-        store.begin(["b"])
+    with open_evaluation_store(tmp_path / "e", *OF) as store:
+        store.record_evaluations(store.record_request(["a"]), ["a"], np.ones((1, 32), dtype=np.uint8))
+        store.record_request(["b"])
     (path,) = (tmp_path / "e").glob("*.sqlite")
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE about SET schema = 'shulab-evaluations/1'")
     connection.close()
-    with open_evaluations(tmp_path / "e", *OF) as store:
-        assert len(store) == 0 and store.under_way() == []
+    with open_evaluation_store(tmp_path / "e", *OF) as store:
+        assert len(store) == 0 and store.pending_requests() == []

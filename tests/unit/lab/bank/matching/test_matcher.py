@@ -16,15 +16,20 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.bank.connection.background_sender import Sender
+from lab.bank.connection.background_sender import BackgroundSender
 from lab.bank.home import BankHome
 from lab.bank.matching import matcher
-from lab.bank.matching.evaluation_store import open_evaluations
-from lab.bank.matching.job_client import Counterpart
-from lab.bank.matching.matcher import Ask, count, even_parts, match
-from lab.terms.errors import InvalidInput, Refused, Unreachable
+from lab.bank.matching.evaluation_store import open_evaluation_store
+from lab.bank.matching.job_client import MatchingJobClient
+from lab.bank.matching.matcher import (
+    MatchingParameters,
+    count_matching_identifiers,
+    intersect_identifiers,
+    split_count_requests,
+)
+from lab.terms.errors import InvalidInput, NotAllowed, Unreachable
 from lab.terms.progress import SILENT, Progress
-from protocols.matching.bank import CANARIES, ENGINES, canaries_for
+from protocols.matching.bank import ENGINES, MIN_CANARIES, canary_count
 from tests.support.protocol_bureau import CONTRACT, EPOCH, JOB, Cut, Registry, Remote, serve
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -49,17 +54,21 @@ class Party:
         job=JOB,
         processes=1,
     ):
-        counterpart = Counterpart(registry, CONTRACT, job, progress)
-        ask = Ask(registry.engine, EPOCH, per_request + CANARIES, registry.public_key, processes=processes)
-        return match(self.home, self.keys, counterpart, ask, codes, progress=progress)
+        counterpart = MatchingJobClient(registry, CONTRACT, job, progress)
+        ask = MatchingParameters(
+            registry.engine, EPOCH, per_request + MIN_CANARIES, registry.public_key, processes=processes
+        )
+        return intersect_identifiers(self.home, self.keys, counterpart, ask, codes, progress=progress)
 
     def count(self, registry: Registry, codes, *, per_request=50_000, job=JOB, processes=1):
-        counterpart = Counterpart(registry, CONTRACT, job)
-        ask = Ask(registry.engine, EPOCH, per_request + CANARIES, registry.public_key, processes=processes)
-        return count(self.home, self.home.matches / job, self.keys, counterpart, ask, codes)
+        counterpart = MatchingJobClient(registry, CONTRACT, job)
+        ask = MatchingParameters(
+            registry.engine, EPOCH, per_request + MIN_CANARIES, registry.public_key, processes=processes
+        )
+        return count_matching_identifiers(self.home, self.home.matches / job, self.keys, counterpart, ask, codes)
 
     def store(self, engine="x25519"):
-        return open_evaluations(self.home.evaluations, CONTRACT, EPOCH, engine)
+        return open_evaluation_store(self.home.evaluations, CONTRACT, EPOCH, engine)
 
 
 @pytest.fixture
@@ -113,18 +122,18 @@ def test_interrupted_anywhere_it_goes_on_and_charges_each_identifier_once(
     assert names(CODES[:90], found) == CODES[:50]
     assert registry.used == 90 and set(registry.elements.values()) == {1}
     with party.store(engine) as store:
-        assert len(store) == 90 and store.under_way() == []
+        assert len(store) == 90 and store.pending_requests() == []
 
 
 def test_tags_are_those_that_the_bureau_derives_and_engines_agree_on_the_match(tmp_path: Path) -> None:
-    from protocols.matching.bureau import digests, evaluate_register
+    from protocols.matching.bureau import derive_tags_and_marks, evaluate_register
 
     found = {}
     for engine in ENGINES:
         party, registry = Party(tmp_path / engine), Registry(CODES[:120], engine)
         found[engine] = party.match(registry, CODES[100:200])
         values = evaluate_register(engine, registry.key(CONTRACT, "match"), CODES[100:120])
-        assert np.array_equal(found[engine].match.tags, digests(CONTRACT, CODES[100:120], values)[:, :16])
+        assert np.array_equal(found[engine].match.tags, derive_tags_and_marks(CONTRACT, CODES[100:120], values)[:, :16])
     assert len({tuple(one.match.indices.tolist()) for one in found.values()}) == 1
 
 
@@ -153,7 +162,7 @@ def test_what_was_matched_is_looked_up_anew_in_the_next_register_and_not_sent_ag
 
 def test_a_refusal_leaves_nothing_in_the_way_but_what_was_stopped_is_finished(party: Party) -> None:
     registry = Registry(CODES, ceiling=50)
-    with pytest.raises(Refused, match="ceiling"):
+    with pytest.raises(NotAllowed, match="ceiling"):
         party.match(registry, CODES[:60])
     assert len(party.match(registry, CODES[100:140]).match.indices) == 40
     # Cut off after the charge, and stopped before it is sent again: kept until the contract is resumed.
@@ -162,20 +171,20 @@ def test_a_refusal_leaves_nothing_in_the_way_but_what_was_stopped_is_finished(pa
     with pytest.raises(Cut):
         party.match(registry, CODES[:60])
     registry.cut, registry.state = None, "stopped"
-    with pytest.raises(Refused, match="stopped"):
+    with pytest.raises(NotAllowed, match="stopped"):
         party.match(registry, CODES[200:203])
     registry.state = "open"
-    with pytest.raises(Refused, match="ceiling"):
+    with pytest.raises(NotAllowed, match="ceiling"):
         party.match(registry, CODES[200:203])
     assert registry.used == 100 and party.match(registry, CODES[:60]).sent == 0
 
 
 def test_what_waited_behind_a_refused_request_has_not_left_and_does_not_stay(party: Party) -> None:
     registry = Registry(CODES, ceiling=20)
-    with pytest.raises(Refused, match="ceiling"):
+    with pytest.raises(NotAllowed, match="ceiling"):
         party.match(registry, CODES[:80], per_request=20)
     with party.store() as store:
-        assert store.under_way() == [] and len(store) == registry.used == 20
+        assert store.pending_requests() == [] and len(store) == registry.used == 20
     assert registry.calls.count("match") == 2
 
 
@@ -200,7 +209,7 @@ def test_the_next_chunk_is_blinded_while_the_bureau_has_one(party: Party, monkey
 
 
 def test_after_a_failure_nothing_more_is_sent() -> None:
-    sender: Sender[int] = Sender()
+    sender: BackgroundSender[int] = BackgroundSender()
     going = threading.Event()
 
     def fail() -> int:
@@ -262,22 +271,22 @@ class _Noted:
 
 
 def test_a_busy_bureau_is_waited_for_and_it_is_said(party: Party, monkeypatch) -> None:
-    from lab.cli.terminal.output import STAGES
+    from lab.cli.terminal.output import STAGE_LABELS
 
     registry, watcher = Registry(CODES), Watcher()
     registry.busy = 3
     assert len(party.match(registry, CODES[:10], progress=watcher).match.indices) == 10
     assert [name for name, _ in watcher.stages] == ["wait", "setup", "match", "look-up"]
     assert watcher.done == {"wait": 1, "setup": 5, "match": 10, "look-up": 5}
-    assert all(name in STAGES for name, _ in watcher.stages)
-    monkeypatch.setattr(registry, "patience", type(registry.patience)(longest_wait=0.001, busy=0.05))
+    assert all(name in STAGE_LABELS for name, _ in watcher.stages)
+    monkeypatch.setattr(registry, "retry_policy", type(registry.retry_policy)(longest_wait=0.001, busy_timeout=0.05))
     registry.busy = 10**9
     with pytest.raises(Unreachable, match="evaluating"):
         party.match(registry, CODES[:10])
 
 
 def test_several_processes_find_the_same(party: Party, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(matcher, "CREW_FROM", 10)
+    monkeypatch.setattr(matcher, "MIN_IDENTIFIERS_FOR_CREW", 10)
     portfolio = [f"firm-{number:05d}" for number in range(5000)]
     registry = Registry(portfolio[::2])
     found = party.match(registry, portfolio, processes=2)
@@ -313,18 +322,22 @@ def test_an_interrupted_count_is_charged_once(party: Party) -> None:
 def test_too_few_are_not_counted() -> None:
     for total in (0, 1, 99):
         with pytest.raises(InvalidInput, match="at least 100"):
-            even_parts(total, 50_000)
-    for total, most in ((150, 100 + CANARIES), (1000, 99 + CANARIES), (100, CANARIES), (100, 1)):
-        with pytest.raises(Refused, match="identifiers_per_match"):
-            even_parts(total, most)
-    assert even_parts(100, 100 + CANARIES) == [100] and even_parts(401, 200 + CANARIES) == [134, 134, 133]
+            split_count_requests(total, 50_000)
+    for total, most in ((150, 100 + MIN_CANARIES), (1000, 99 + MIN_CANARIES), (100, MIN_CANARIES), (100, 1)):
+        with pytest.raises(NotAllowed, match="identifiers_per_match"):
+            split_count_requests(total, most)
+    assert split_count_requests(100, 100 + MIN_CANARIES) == [100] and split_count_requests(401, 200 + MIN_CANARIES) == [
+        134,
+        134,
+        133,
+    ]
 
 
-@given(total=st.integers(100, 10**6), most=st.integers(200 + CANARIES, 50_000))
+@given(total=st.integers(100, 10**6), most=st.integers(200 + MIN_CANARIES, 50_000))
 def test_parts_add_up_and_none_is_too_small_or_too_large(total: int, most: int) -> None:
-    parts = even_parts(total, most)
+    parts = split_count_requests(total, most)
     assert sum(parts) == total and min(parts) >= 100
-    assert all(part + canaries_for(part) <= most for part in parts)
+    assert all(part + canary_count(part) <= most for part in parts)
 
 
 MILLION = """

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from lab.bank.matching import setup_store
-from lab.bank.matching.job_client import Counterpart
-from lab.bank.matching.key_pins import SeenKeys
-from lab.bank.matching.setup_store import bring_setup, remove_setup
-from lab.terms.errors import InvalidInput, NotFound, Refused
-from protocols.matching.bank import MAX_SHARD
+from lab.bank.matching.job_client import MatchingJobClient
+from lab.bank.matching.key_pins import MatchingKeyPins
+from lab.bank.matching.setup_store import open_current_setup, remove_setup
+from lab.terms.errors import InvalidInput, NotAllowed, NotFound
+from protocols.matching.bank import MAX_SHARD_BUCKETS
 from tests.support.protocol_bureau import CONTRACT, EPOCH, JOB, Cut, Registry
 
 CODES = [f"firm-{number:04d}" for number in range(300)]
@@ -26,14 +26,16 @@ def registry() -> Registry:
     return Registry(CODES)
 
 
-def seen(folder: Path, registry: Registry) -> SeenKeys:
+def seen(folder: Path, registry: Registry) -> MatchingKeyPins:
     """Keys as this bank saw them, beside the folder."""
-    return SeenKeys(folder.with_name(f"{folder.name}-keys"), CONTRACT, registry.public_key)
+    return MatchingKeyPins(folder.with_name(f"{folder.name}-keys"), CONTRACT, registry.public_key)
 
 
 def bring(folder: Path, registry: Registry, **of: Any) -> list[int]:
     """All places of the set-up, bucket by bucket."""
-    with bring_setup(folder, Counterpart(registry, CONTRACT, JOB), seen(folder, registry), **OF | of) as held:
+    with open_current_setup(
+        folder, MatchingJobClient(registry, CONTRACT, JOB), seen(folder, registry), **OF | of
+    ) as held:
         return [place for number in range(held.setup.geometry.buckets) for place in held.bucket(number).tolist()]
 
 
@@ -48,14 +50,14 @@ def test_a_set_up_is_fetched_once_and_is_the_owners_alone(registry: Registry, tm
     assert {path.suffix for path in files} == {".setup", ".buckets", ""} and len(files) == 3
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in files)
     folder.chmod(0o755)
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         bring(folder, registry)
 
 
 def test_an_interrupted_download_goes_on_at_the_bucket_where_it_was(
     registry: Registry, tmp_path: Path, monkeypatch
 ) -> None:
-    monkeypatch.setattr(setup_store, "SHARD", 2)
+    monkeypatch.setattr(setup_store, "SHARD_BUCKETS", 2)
     registry.cut = (3, False)
     with pytest.raises(Cut):
         bring(tmp_path, registry)
@@ -67,12 +69,12 @@ def test_an_interrupted_download_goes_on_at_the_bucket_where_it_was(
 def test_a_bucket_that_the_disk_changed_is_noticed_and_fetched_anew(registry: Registry, tmp_path: Path) -> None:
     places = bring(tmp_path, registry)
     path = next(tmp_path.glob("*.buckets"))
-    counterpart = Counterpart(registry, CONTRACT, JOB)
-    with bring_setup(tmp_path, counterpart, seen(tmp_path, registry), **OF) as held:
+    counterpart = MatchingJobClient(registry, CONTRACT, JOB)
+    with open_current_setup(tmp_path, counterpart, seen(tmp_path, registry), **OF) as held:
         content = bytearray(path.read_bytes())
         content[held.offsets[3] + 5] ^= 1
         path.write_bytes(content)
-        assert not held.sound(3) and held.missing() == [3]
+        assert not held.has_bucket(3) and held.missing_buckets() == [3]
         with pytest.raises(InvalidInput, match="changed on this disk"):
             held.bucket(3)
     registry.calls.clear()
@@ -157,7 +159,9 @@ def test_an_empty_register_has_a_set_up(tmp_path: Path) -> None:
 
 
 def test_who_has_a_set_up_open_can_go_on_with_it_when_it_is_removed(registry: Registry, tmp_path: Path) -> None:
-    with bring_setup(tmp_path, Counterpart(registry, CONTRACT, JOB), seen(tmp_path, registry), **OF) as held:
+    with open_current_setup(
+        tmp_path, MatchingJobClient(registry, CONTRACT, JOB), seen(tmp_path, registry), **OF
+    ) as held:
         before = held.bucket(0)
         remove_setup(tmp_path, held.setup.sha256)
         assert np.array_equal(held.bucket(0), before)
@@ -166,7 +170,7 @@ def test_who_has_a_set_up_open_can_go_on_with_it_when_it_is_removed(registry: Re
 def test_neighbours_are_fetched_together_and_not_too_many() -> None:
     assert list(setup_store._ranges([0, 1, 2, 5, 7, 8])) == [(0, 3), (5, 1), (7, 2)]
     runs = list(setup_store._ranges(list(range(40))))
-    assert runs == [(0, 16), (16, 16), (32, 8)] and setup_store.SHARD <= MAX_SHARD
+    assert runs == [(0, 16), (16, 16), (32, 8)] and setup_store.SHARD_BUCKETS <= MAX_SHARD_BUCKETS
     assert list(setup_store._ranges([])) == []
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from lab.bank.home import BankHome
-from lab.bank.portraits.drift import DECILES, Drift, compare, measure, stability_index
+from lab.bank.portraits.drift import DECILES, DriftReport, compare_runs, measure_stability, stability_index
 from lab.bank.portraits.pages.drift_page import drift_page
-from lab.bank.portraits.scored_run import Gallery
+from lab.bank.portraits.scored_run import ScoredRun
 from lab.bank.runs.store import OUTPUTS
-from lab.terms.contract.document import Detail
-from lab.terms.errors import Refused
+from lab.terms.contract.document import ResultDetail
+from lab.terms.errors import NotAllowed
 from tests.support.finished_run import make_run
 from tests.unit.lab.cli.bank.test_runs import lab
 
@@ -42,15 +42,15 @@ def test_an_empty_bin_counts_as_half_an_enterprise() -> None:
 
 def test_values_are_cut_at_the_deciles_of_those_before() -> None:
     before = np.arange(1, 101, dtype=np.float64)
-    same = measure("score", before, before[::-1])
+    same = measure_stability("score", before, before[::-1])
     assert same.before == same.now == (0.1,) * DECILES
-    assert (same.index, same.reading) == (0, "stable")
+    assert (same.index, same.level) == (0, "stable")
     assert same.chance == pytest.approx(2 / 100 * 16.919)
-    higher = measure("score", before, before + 10)
+    higher = measure_stability("score", before, before + 10)
     assert higher.now == (0.0, *(0.1,) * 8, 0.2)
     # The lowest decile emptied (half of 100 enterprises' one), the highest doubled.
     assert higher.index == pytest.approx((0.005 - 0.1) * log(0.005 / 0.1) + 0.1 * log(2))
-    assert higher.reading == "moved"
+    assert higher.level == "moved"
     assert (higher.mean_before, higher.mean_now) == (50.5, 60.5)
 
 
@@ -60,24 +60,24 @@ def test_values_are_cut_at_the_deciles_of_those_before() -> None:
     ids=["all the same", "nearly all the same", "one enterprise"],
 )
 def test_values_that_hardly_differ_have_fewer_bins_and_none_is_empty(before: list[float], shares: tuple) -> None:
-    found = measure("score", np.array(before), np.array(before))
+    found = measure_stability("score", np.array(before), np.array(before))
     assert found.before == pytest.approx(shares) and found.index == 0
 
 
 @pytest.fixture
-def moved(home: BankHome, trained) -> tuple[Gallery, Gallery]:
+def moved(home: BankHome, trained) -> tuple[ScoredRun, ScoredRun]:
     """Two runs of the same hundred; in the second the first sixty have the sums of others."""
-    old = make_run(home, trained, Detail.FULL)
-    new = make_run(home, trained, Detail.FULL)
+    old = make_run(home, trained, ResultDetail.FULL)
+    new = make_run(home, trained, ResultDetail.FULL)
     outputs = new.outputs
     rows = list(range(40, 100)) + list(range(40, 80))
     outputs[rows].with_columns(outputs["code"]).write_parquet(new.folder / OUTPUTS)
-    return Gallery.open(old), Gallery.open(new)
+    return ScoredRun.open(old), ScoredRun.open(new)
 
 
-def test_grades_move_in_a_matrix_of_those_in_both_runs(moved: tuple[Gallery, Gallery]) -> None:
+def test_grades_move_in_a_matrix_of_those_in_both_runs(moved: tuple[ScoredRun, ScoredRun]) -> None:
     old, new = moved
-    found = compare(old, new)
+    found = compare_runs(old, new)
     matrix = np.array(found.moves)
     assert matrix.sum() == found.common == 100
     assert np.array_equal(matrix.sum(axis=1), np.bincount(old.outcome.grade, minlength=len(found.grades)))
@@ -87,37 +87,37 @@ def test_grades_move_in_a_matrix_of_those_in_both_runs(moved: tuple[Gallery, Gal
     assert found.moved_share == (found.better + found.worse) / 100 and found.near <= found.better + found.worse
     assert {shift.name for shift in found.shifts} >= {"score", "conduct", "tax", "legal"}
     assert found.score.mean_before == pytest.approx(old.outcome.score.mean())
-    still = compare(old, old)
+    still = compare_runs(old, old)
     assert (still.score.index, still.better, still.worse, still.moved_share) == (0, 0, 0, 0)
 
 
 def test_runs_of_other_enterprises_or_of_none_are_compared_as_far_as_they_go(home: BankHome, trained) -> None:
-    all_of_them, few = (Gallery.open(make_run(home, trained, Detail.TOTAL, scored=n)) for n in (100, 5))
-    found = compare(all_of_them, few)
+    all_of_them, few = (ScoredRun.open(make_run(home, trained, ResultDetail.TOTAL, scored=n)) for n in (100, 5))
+    found = compare_runs(all_of_them, few)
     assert (found.scored_before, found.scored_now, found.common) == (100, 5, 5)
     assert [shift.name for shift in found.shifts] == ["score"]
     assert found.score.chance > 1  # five enterprises say next to nothing
-    none = Gallery.open(make_run(home, trained, Detail.TOTAL, scored=0))
-    with pytest.raises(Refused, match="scored no enterprise"):
-        compare(all_of_them, none)
+    none = ScoredRun.open(make_run(home, trained, ResultDetail.TOTAL, scored=0))
+    with pytest.raises(NotAllowed, match="scored no enterprise"):
+        compare_runs(all_of_them, none)
 
 
 def test_the_command_shows_it_in_both_languages_as_json_and_as_a_page(
-    home: BankHome, moved: tuple[Gallery, Gallery], tmp_path: Path
+    home: BankHome, moved: tuple[ScoredRun, ScoredRun], tmp_path: Path
 ) -> None:
     old, new = (gallery.run.folder.name for gallery in moved)
     page = tmp_path / "drift.html"
     told = json.loads(lab("drift", old, new, "--html", page, "--home", home.folder, "--json").stdout)
     assert told["shifts"][0]["name"] == "score" and told["source"].startswith("Siddiqi")
-    assert told["moves"] == [list(row) for row in compare(*moved).moves]
+    assert told["moves"] == [list(row) for row in compare_runs(*moved).moves]
     assert page.stat().st_mode & 0o077 == 0
     shown = lab("drift", old, new, "--home", home.folder).stdout
     assert "等级迁移" in shown and "From grade to grade" in shown
 
 
 @pytest.mark.parametrize("lang", ["zh", "en", "both"])
-def test_the_page_says_what_the_drift_says_and_loads_nothing(moved: tuple[Gallery, Gallery], lang) -> None:
-    found: Drift = compare(*moved)
+def test_the_page_says_what_the_drift_says_and_loads_nothing(moved: tuple[ScoredRun, ScoredRun], lang) -> None:
+    found: DriftReport = compare_runs(*moved)
     page = drift_page(found, bank="某银行<script>", lang=lang)
     assert "<script" not in page and "default-src 'none'" in page
     assert f"{found.score.index:.3f}" in page and found.new in page

@@ -17,11 +17,11 @@ from rich.console import Console
 
 from lab.bank.home import BankHome
 from lab.bank.portraits.pages.overview_page import overview_page
-from lab.bank.portraits.pages.portrait_page import Language, grade_ranges, percent, portrait_page
+from lab.bank.portraits.pages.portrait_page import Language, format_percent, grade_ranges, portrait_page
 from lab.bank.portraits.pages.svg_charts import points_bar
-from lab.bank.portraits.pages.terminal_portrait import draw_terminal
-from lab.bank.portraits.scored_run import Gallery
-from lab.terms.contract.document import Detail
+from lab.bank.portraits.pages.terminal_portrait import draw_portrait_panel
+from lab.bank.portraits.scored_run import ScoredRun
+from lab.terms.contract.document import ResultDetail
 from tests.support.finished_run import HOSTILE, make_run
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -52,23 +52,23 @@ class Elements(HTMLParser):
         return " ".join(self.words)
 
 
-@pytest.fixture(params=list(Detail))
-def gallery(request: pytest.FixtureRequest, home: BankHome, trained) -> Gallery:
-    return Gallery.open(make_run(home, trained, request.param))
+@pytest.fixture(params=list(ResultDetail))
+def gallery(request: pytest.FixtureRequest, home: BankHome, trained) -> ScoredRun:
+    return ScoredRun.open(make_run(home, trained, request.param))
 
 
 @pytest.fixture
-def full(home: BankHome, trained) -> Gallery:
-    return Gallery.open(make_run(home, trained, Detail.FULL))
+def full(home: BankHome, trained) -> ScoredRun:
+    return ScoredRun.open(make_run(home, trained, ResultDetail.FULL))
 
 
-def pages(gallery: Gallery) -> list[str]:
+def pages(gallery: ScoredRun) -> list[str]:
     portrait = gallery.portrait("firm-007")
     drawn = [portrait_page(portrait, gallery.sheet, lang=lang) for lang in ("zh", "en", "both")]
     return [*drawn, *(overview_page(gallery, lang=lang) for lang in ("zh", "en", "both"))]
 
 
-def test_pages_load_and_run_nothing(gallery: Gallery) -> None:
+def test_pages_load_and_run_nothing(gallery: ScoredRun) -> None:
     for page in pages(gallery):
         elements = Elements(page)
         tags = {tag for tag, _ in elements.found}
@@ -78,7 +78,7 @@ def test_pages_load_and_run_nothing(gallery: Gallery) -> None:
         assert "url(" not in page and "@import" not in page and "http" not in page.replace("http-equiv", "")
 
 
-def test_policy_allows_the_one_style_sheet_and_nothing_else(full: Gallery) -> None:
+def test_policy_allows_the_one_style_sheet_and_nothing_else(full: ScoredRun) -> None:
     for page in pages(full):
         style = page.split("<style>")[1].split("</style>")[0]
         digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -86,16 +86,16 @@ def test_policy_allows_the_one_style_sheet_and_nothing_else(full: Gallery) -> No
         assert policies == [f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"]
 
 
-def test_hostile_words_are_shown_as_words(full: Gallery) -> None:
+def test_hostile_words_are_shown_as_words(full: ScoredRun) -> None:
     page = portrait_page(full.portrait("firm-007"), full.sheet)
     assert HOSTILE in Elements(page).text
     assert HOSTILE not in page
 
 
-def test_a_portrait_page_shows_what_the_portrait_says(full: Gallery) -> None:
+def test_a_portrait_page_shows_what_the_portrait_says(full: ScoredRun) -> None:
     portrait = full.portrait("firm-007")
     text = Elements(portrait_page(portrait, full.sheet)).text
-    wanted = [str(portrait.score), portrait.grade, percent(portrait.pd), "c-0001", "main-7", "credit@3", "TAX-1"]
+    wanted = [str(portrait.score), portrait.grade, format_percent(portrait.pd), "c-0001", "main-7", "credit@3", "TAX-1"]
     wanted += [portrait.provenance.contract_sha256, "#41 · ", "firm-007"]
     wanted += [reason.zh.split()[-2] for reason in portrait.reasons[:1]]
     wanted += [f"{part.value:.0f}" for part in portrait.dimensions if part.value is not None]
@@ -103,7 +103,7 @@ def test_a_portrait_page_shows_what_the_portrait_says(full: Gallery) -> None:
         assert words in text
 
 
-def test_each_language_stands_alone(full: Gallery) -> None:
+def test_each_language_stands_alone(full: ScoredRun) -> None:
     portrait = full.portrait("firm-007")
     english = Elements(portrait_page(portrait, full.sheet, lang="en"))
     own_words = [w for w in english.words if HAN.search(w) and w not in ("某银行", "c-0001 · 某数据局")]
@@ -114,14 +114,14 @@ def test_each_language_stands_alone(full: Gallery) -> None:
     assert "Six dimensions" in both and "六个维度" in both
 
 
-def test_details_without_dimensions_have_no_radar_and_say_so(gallery: Gallery) -> None:
+def test_details_without_dimensions_have_no_radar_and_say_so(gallery: ScoredRun) -> None:
     page = portrait_page(gallery.portrait("firm-007"), gallery.sheet)
-    has_dimensions = gallery.sheet.detail in (Detail.DIMENSIONS, Detail.FULL)
+    has_dimensions = gallery.sheet.detail in (ResultDetail.DIMENSIONS, ResultDetail.FULL)
     assert ('<svg class="radar"' in page) is has_dimensions
     assert ("不画雷达图" in page) is not has_dimensions
 
 
-def test_overview_counts_every_row(full: Gallery) -> None:
+def test_overview_counts_every_row(full: ScoredRun) -> None:
     text = Elements(overview_page(full)).text
     assert "没有填写代码" in text and "与前面某行代码相同" in text
     grades = full.scores["grade"].drop_nulls().value_counts()
@@ -130,19 +130,19 @@ def test_overview_counts_every_row(full: Gallery) -> None:
 
 
 def test_a_run_without_scores_has_an_overview(home: BankHome, trained) -> None:
-    gallery = Gallery.open(make_run(home, trained, Detail.FULL, scored=0))
+    gallery = ScoredRun.open(make_run(home, trained, ResultDetail.FULL, scored=0))
     assert "没有企业被评分" in overview_page(gallery)
 
 
-def test_terminal_portrait_fits_its_width(gallery: Gallery) -> None:
+def test_terminal_portrait_fits_its_width(gallery: ScoredRun) -> None:
     console = Console(width=100, record=True, file=io.StringIO())
     portrait = gallery.portrait("firm-007")
-    console.print(draw_terminal(portrait))
+    console.print(draw_portrait_panel(portrait))
     text = console.export_text()
     assert str(portrait.score) in text and portrait.grade in text and "…" not in text.replace("[", "")
 
 
-def test_within_the_error_of_a_cut_off_pages_pick_no_side(full: Gallery) -> None:
+def test_within_the_error_of_a_cut_off_pages_pick_no_side(full: ScoredRun) -> None:
     portrait = full.portrait("firm-007")
     near = replace(portrait, possible_grades=("A", "BBB"))
     told: tuple[tuple[Language, str, str], ...] = (
@@ -154,10 +154,10 @@ def test_within_the_error_of_a_cut_off_pages_pick_no_side(full: Gallery) -> None
         assert wanted in text and absent not in text and "A / BBB" in text
         assert wanted not in Elements(portrait_page(portrait, full.sheet, lang=lang)).text
     console = Console(width=100, record=True, file=io.StringIO())
-    console.print(draw_terminal(near))
+    console.print(draw_portrait_panel(near))
     text = console.export_text()
     assert "A / BBB" in text and "误差范围之内" in text and "within the error of the cut-off" in text
-    wide = replace(full, outcome=replace(full.outcome, riskiest=full.outcome.riskiest * 0 + 8))
+    wide = replace(full, outcome=replace(full.outcome, worst_grade=full.outcome.worst_grade * 0 + 8))
     counted = int(wide.outcome.near_cutoff.sum())
     assert f"{counted} 户在等级界线的误差范围之内" in Elements(overview_page(wide)).text
 
@@ -167,7 +167,7 @@ def test_within_the_error_of_a_cut_off_pages_pick_no_side(full: Gallery) -> None
     [(0.0, "< 0.01%"), (0.00123, "0.12%"), (0.0999, "9.99%"), (0.14, "14.0%"), (1.0, "> 99.99%")],
 )
 def test_percent_is_never_a_false_zero(probability: float, text: str) -> None:
-    assert percent(probability) == text
+    assert format_percent(probability) == text
 
 
 def test_grade_ranges_cover_everything_once() -> None:
@@ -184,7 +184,7 @@ def test_bars_point_to_the_side_of_their_sign() -> None:
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium (apt-get install chromium fonts-noto-cjk)")
-def test_a_browser_draws_the_portrait_without_complaint(full: Gallery, tmp_path: Path) -> None:
+def test_a_browser_draws_the_portrait_without_complaint(full: ScoredRun, tmp_path: Path) -> None:
     image = pytest.importorskip("PIL.Image", reason="needs Pillow to look at the picture")
     page, picture = tmp_path / "portrait.html", tmp_path / "portrait.png"
     page.write_text(portrait_page(full.portrait("firm-007"), full.sheet), encoding="utf-8")

@@ -14,18 +14,32 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from lab.bank.connection.responses import ENDED, VersionStanding
+from lab.bank.connection.responses import FINAL_STATES, ContractVersionStatus
 from lab.bank.home import BankHome
-from lab.bank.matching.evaluation_store import open_evaluations
-from lab.bank.retention.overdue import Ask, Doubt, Sort, Survey, Why, survey
-from lab.bank.retention.removal import remove
-from lab.bank.runs.metadata import LABEL, Label, RunKind
-from lab.bank.runs.store import MANIFEST, finished_folders, left_behind, open_run, run_key, unfinished_runs
-from lab.bureau.contracts.workflow import FINAL
+from lab.bank.matching.evaluation_store import open_evaluation_store
+from lab.bank.retention.overdue import (
+    HoldReason,
+    RemovalReason,
+    RetainedKind,
+    RetentionReport,
+    VersionLookup,
+    check_retention,
+)
+from lab.bank.retention.removal import remove_expired
+from lab.bank.runs.metadata import METADATA_FILE, RunKind, RunMetadata
+from lab.bank.runs.store import (
+    MANIFEST,
+    finished_run_folders,
+    open_run,
+    run_key,
+    unfinished_run_folders,
+    unresumable_run_warnings,
+)
+from lab.bureau.contracts import workflow
 from lab.cli.bank.commands import app
-from lab.cli.bank.tidy import remind
-from lab.cli.terminal.output import Output
-from lab.terms.contract.document import Contract, Detail, SignedContract
+from lab.cli.bank.tidy import show_expired_reminder
+from lab.cli.terminal.output import CommandOutput
+from lab.terms.contract.document import Contract, ResultDetail, SignedContract
 from lab.terms.errors import InvalidInput, NotFound, Unreachable
 from tests.support.finished_run import make_contract
 
@@ -38,17 +52,19 @@ DAYS = 30
 @pytest.fixture
 def contract(home: BankHome) -> Contract:
     """A contract that the bank signed; what jobs leave is kept for 30 days."""
-    made = make_contract(home, "ab" * 32, Detail.TOTAL).model_copy(update={"retention_days": DAYS})
+    made = make_contract(home, "ab" * 32, ResultDetail.TOTAL).model_copy(update={"retention_days": DAYS})
     home.store_contract(SignedContract(contract=made))
     return made
 
 
 def make_match(home: BankHome, contract: Contract, started: datetime, *, finish: bool = True) -> Path:
     """A run that matched, or stopped before it had."""
-    label = Label.of(RunKind.MATCH, contract, started)
+    label = RunMetadata.for_contract(RunKind.MATCH, contract, started)
     with open_run(home.matches, run_key(str(started), str(finish)), label, now=started) as run:
         if finish:
-            run.finish_match({"run": run.id, "kind": "match", "contract": contract.id, "out": "matched.csv"} | FACTS)
+            run.finish_without_scores(
+                {"run": run.id, "kind": "match", "contract": contract.id, "out": "matched.csv"} | FACTS
+            )
     return run.folder
 
 
@@ -66,24 +82,24 @@ FACTS |= {
 def pay_for(home: BankHome, contract: Contract, *epochs: int) -> None:
     """Values of an identifier under these key epochs, and a set-up."""
     for epoch in epochs:
-        with open_evaluations(home.evaluations, contract.id, epoch, ENGINE) as store, store.alone():
-            store.keep(store.begin(["a"]), ["a"], np.ones((1, 32), np.uint8))
+        with open_evaluation_store(home.evaluations, contract.id, epoch, ENGINE) as store, store.exclusive():
+            store.record_evaluations(store.record_request(["a"]), ["a"], np.ones((1, 32), np.uint8))
     (home.setups / contract.id).mkdir(parents=True, exist_ok=True)
     (home.setups / contract.id / "0.buckets").write_bytes(b"0" * 100)
 
 
-def says(*versions: tuple[Contract, str]) -> Ask:
+def says(*versions: tuple[Contract, str]) -> VersionLookup:
     """A bureau at which versions stand so."""
-    listed = [VersionStanding(one.version, state, one.sha256, False, True, True) for one, state in versions]
+    listed = [ContractVersionStatus(one.version, state, one.sha256, False, True, True) for one, state in versions]
     return lambda contract: listed
 
 
-def silent(contract: str) -> Sequence[VersionStanding]:
+def silent(contract: str) -> Sequence[ContractVersionStatus]:
     raise Unreachable("No answer.")
 
 
-def reasons(found: Survey) -> list[tuple[Sort, str]]:
-    return [(kept.sort, kept.reason.value) for kept in (*found.due, *found.doubtful)]
+def reasons(found: RetentionReport) -> list[tuple[RetainedKind, str]]:
+    return [(kept.kind, kept.reason.value) for kept in (*found.due, *found.on_hold)]
 
 
 def test_runs_go_by_the_retention_of_their_contract_and_unfinished_ones_too(home: BankHome, contract: Contract) -> None:
@@ -92,15 +108,15 @@ def test_runs_go_by_the_retention_of_their_contract_and_unfinished_ones_too(home
     stopped = make_match(home, contract, NOW - timedelta(days=DAYS + 1), finish=False)
     unlabelled = home.runs / "20260101T000000-0123456789ab"
     unlabelled.mkdir()
-    found = survey(home, says((contract, "active")), now=NOW)
+    found = check_retention(home, says((contract, "active")), now=NOW)
     assert reasons(found) == [
-        (Sort.RUN, Why.RETENTION),
-        (Sort.UNFINISHED, Why.RETENTION),
-        (Sort.UNFINISHED, Doubt.UNLABELLED),
+        (RetainedKind.RUN, RemovalReason.RETENTION),
+        (RetainedKind.UNFINISHED, RemovalReason.RETENTION),
+        (RetainedKind.UNFINISHED, HoldReason.UNLABELLED),
     ]
-    assert remove(home, found.due) == found.due
-    assert finished_folders(home.matches) == (fresh,) and not old.exists() and not stopped.exists()
-    assert unfinished_runs(home.runs, home.matches) == (unlabelled,) and not any(home.leaving.iterdir())
+    assert remove_expired(home, found.due) == found.due
+    assert finished_run_folders(home.matches) == (fresh,) and not old.exists() and not stopped.exists()
+    assert unfinished_run_folders(home.runs, home.matches) == (unlabelled,) and not any(home.trash.iterdir())
 
 
 @pytest.mark.parametrize("state", ["active", "suspended", "approved", "of a later version of the bureau"])
@@ -110,22 +126,25 @@ def test_what_was_paid_for_stays_however_old_while_the_contract_lives(
     pay_for(home, contract, 1)
     make_match(home, contract, NOW, finish=False)
     later = NOW + timedelta(days=DAYS)
-    assert reasons(survey(home, says((contract, state)), now=later)) == []
+    assert reasons(check_retention(home, says((contract, state)), now=later)) == []
     # Ended, and an amendment that would bring it back is on its way.
     amendment = contract.model_copy(update={"version": 2})
-    assert reasons(survey(home, says((amendment, state), (contract, "expired")), now=later)) == []
+    assert reasons(check_retention(home, says((amendment, state), (contract, "expired")), now=later)) == []
 
 
 def test_what_was_paid_for_goes_when_the_contract_has_ended(home: BankHome, contract: Contract) -> None:
-    assert {state.value for state in FINAL} == ENDED
+    assert {state.value for state in workflow.FINAL_STATES} == FINAL_STATES
     pay_for(home, contract, 1)
     stopped = make_match(home, contract, NOW, finish=False)
     done = make_match(home, contract, NOW)
-    for state in sorted(ENDED):
-        found = survey(home, says((contract, state)), now=NOW)
-        assert reasons(found) == [(sort, Why.ENDED) for sort in (Sort.UNFINISHED, Sort.EVALUATIONS, Sort.SETUP)]
-    assert sum(kept.bytes for kept in found.due) > 100
-    assert len(remove(home, found.due)) == 3
+    for state in sorted(FINAL_STATES):
+        found = check_retention(home, says((contract, state)), now=NOW)
+        assert reasons(found) == [
+            (sort, RemovalReason.ENDED)
+            for sort in (RetainedKind.UNFINISHED, RetainedKind.EVALUATIONS, RetainedKind.SETUP)
+        ]
+    assert sum(kept.size_bytes for kept in found.due) > 100
+    assert len(remove_expired(home, found.due)) == 3
     assert not any(home.evaluations.iterdir()) and not any(home.setups.iterdir()) and not stopped.exists()
     assert done.exists() and home.contract(contract.id).contract == contract
 
@@ -137,17 +156,20 @@ def test_where_no_bureau_says_that_a_contract_has_ended_it_counts_as_ended_when_
     other = contract.model_copy(update={"expires": contract.expires + timedelta(days=1)})
     stranger = says((other, "revoked"))  # it has another text under this contract's name
     for ask in (None, silent, stranger):
-        for later, reason in ((timedelta(days=DAYS), Doubt.UNKNOWN), (timedelta(days=DAYS + 2), Why.ENDED)):
-            found = survey(home, ask, now=NOW + later)
-            assert reasons(found) == [(Sort.EVALUATIONS, reason), (Sort.SETUP, reason)]
+        for later, reason in (
+            (timedelta(days=DAYS), HoldReason.UNKNOWN),
+            (timedelta(days=DAYS + 2), RemovalReason.ENDED),
+        ):
+            found = check_retention(home, ask, now=NOW + later)
+            assert reasons(found) == [(RetainedKind.EVALUATIONS, reason), (RetainedKind.SETUP, reason)]
     # An amendment signed here goes on longer.
     amendment = contract.model_copy(update={"version": 2, "expires": NOW + timedelta(days=100)})
     home.store_contract(SignedContract(contract=amendment))
-    assert survey(home, silent, now=NOW + timedelta(days=DAYS + 2)).due == ()
+    assert check_retention(home, silent, now=NOW + timedelta(days=DAYS + 2)).due == ()
     shutil.rmtree(home.folder / "contracts")
-    assert reasons(survey(home, says(), now=NOW + timedelta(days=999))) == [
-        (Sort.EVALUATIONS, Doubt.UNKNOWN),
-        (Sort.SETUP, Doubt.UNKNOWN),
+    assert reasons(check_retention(home, says(), now=NOW + timedelta(days=999))) == [
+        (RetainedKind.EVALUATIONS, HoldReason.UNKNOWN),
+        (RetainedKind.SETUP, HoldReason.UNKNOWN),
     ]
 
 
@@ -157,27 +179,30 @@ def test_values_under_earlier_keys_go_unless_an_unfinished_run_may_need_them(
     pay_for(home, contract, 1, 2)
     lives = says((contract, "active"))
     stopped = make_match(home, contract, NOW, finish=False)
-    assert reasons(survey(home, lives, now=NOW)) == []
+    assert reasons(check_retention(home, lives, now=NOW)) == []
     (stopped / MANIFEST).write_text("{}")
-    found = survey(home, lives, now=NOW)
-    assert reasons(found) == [(Sort.EVALUATIONS, Why.SUPERSEDED)] and found.due[0].name == f"{contract.id}.e1.{ENGINE}"
-    remove(home, found.due)
+    found = check_retention(home, lives, now=NOW)
+    assert (
+        reasons(found) == [(RetainedKind.EVALUATIONS, RemovalReason.SUPERSEDED)]
+        and found.due[0].name == f"{contract.id}.e1.{ENGINE}"
+    )
+    remove_expired(home, found.due)
     assert {path.name.split(".")[1] for path in home.evaluations.iterdir()} == {"e2"}
 
 
 def test_nothing_of_a_contract_is_touched_while_a_job_of_it_is_at_work(home: BankHome, contract: Contract) -> None:
     pay_for(home, contract, 1)
     old = make_match(home, contract, NOW - timedelta(days=DAYS + 1))
-    label = Label.of(RunKind.SCORE, contract, NOW)
-    before = survey(home, says((contract, "revoked")), now=NOW).due
+    label = RunMetadata.for_contract(RunKind.SCORE, contract, NOW)
+    before = check_retention(home, says((contract, "revoked")), now=NOW).due
     with open_run(home.runs, run_key("at work"), label, now=NOW) as run:
-        found = survey(home, says((contract, "revoked")), now=NOW)
-        assert len(before) == 3 and found.due == () and {kept.reason for kept in found.doubtful} == {Doubt.AT_WORK}
-        assert len(found.doubtful) == 4
+        found = check_retention(home, says((contract, "revoked")), now=NOW)
+        assert len(before) == 3 and found.due == () and {kept.reason for kept in found.on_hold} == {HoldReason.AT_WORK}
+        assert len(found.on_hold) == 4
     # A run that is at work by the time it would be removed stays as well.
-    due = survey(home, says((contract, "revoked")), now=NOW).due
+    due = check_retention(home, says((contract, "revoked")), now=NOW).due
     with open_run(home.runs, run_key("at work"), label, now=NOW):
-        gone = {kept.name for kept in remove(home, due)}
+        gone = {kept.name for kept in remove_expired(home, due)}
     assert run.folder.exists() and run.id not in gone and old.name in gone
 
 
@@ -204,7 +229,7 @@ def test_a_removal_that_is_cut_off_anywhere_is_finished_by_the_next(
                 was = getattr(place, name)
                 patch.setattr(place, name, lambda *args, _was=was, **options: cut(*args, _was=_was, **options))
             try:
-                remove(home, survey(home, ended, now=NOW).due)
+                remove_expired(home, check_retention(home, ended, now=NOW).due)
             except KeyboardInterrupt:
                 pass
             else:
@@ -213,17 +238,17 @@ def test_a_removal_that_is_cut_off_anywhere_is_finished_by_the_next(
         assert not run.exists() or (run / MANIFEST).exists()
         if any(home.evaluations.glob("*.sqlite")):
             assert any(home.evaluations.glob("*.lock"))
-            with open_evaluations(home.evaluations, contract.id, 1, ENGINE) as store:
+            with open_evaluation_store(home.evaluations, contract.id, 1, ENGINE) as store:
                 assert len(store) == 1
-        remove(home, survey(home, ended, now=NOW).due)
-        assert not run.exists() and not any(home.evaluations.iterdir()) and not any(home.leaving.iterdir())
+        remove_expired(home, check_retention(home, ended, now=NOW).due)
+        assert not run.exists() and not any(home.evaluations.iterdir()) and not any(home.trash.iterdir())
     assert step > 5
 
 
 def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to(
     home: BankHome, contract: Contract, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    remind(Output(), home)
+    show_expired_reminder(CommandOutput(), home)
     assert not capsys.readouterr().out
     run = make_match(home, contract, NOW - timedelta(days=DAYS + 1))
     stopped = make_match(home, contract, NOW, finish=False)
@@ -233,7 +258,7 @@ def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to
         facts: dict[str, Any] = json.loads(done.stdout)
         return facts
 
-    remind(Output(), home)
+    show_expired_reminder(CommandOutput(), home)
     assert "1 kept past their time" in capsys.readouterr().out
     listed = lab("runs")
     assert [(one["run"], one["kind"], one["matched"], one["out"]) for one in listed["runs"]] == [
@@ -252,16 +277,16 @@ def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to
 
 
 def test_a_run_of_a_former_version_is_said_to_end_there(home: BankHome, contract: Contract) -> None:
-    label = Label.of(RunKind.SCORE, contract, NOW)
+    label = RunMetadata.for_contract(RunKind.SCORE, contract, NOW)
     with open_run(home.runs, run_key("a"), label, now=NOW) as run:
         pass
-    assert left_behind(home.runs, contract.id) == []
-    former = json.loads((run.folder / LABEL).read_bytes())
+    assert unresumable_run_warnings(home.runs, contract.id) == []
+    former = json.loads((run.folder / METADATA_FILE).read_bytes())
     del former["form"]  # as it was before labels said it
-    (run.folder / LABEL).write_text(json.dumps(former))
-    (warning,) = left_behind(home.runs, contract.id)
+    (run.folder / METADATA_FILE).write_text(json.dumps(former))
+    (warning,) = unresumable_run_warnings(home.runs, contract.id)
     assert run.id in warning
     assert "stays charged" in warning
-    assert left_behind(home.runs, "c-20260101-other") == []
+    assert unresumable_run_warnings(home.runs, "c-20260101-other") == []
     done = CliRunner().invoke(app, ["runs", "--home", str(home.folder), "--json"], catch_exceptions=False)
     assert json.loads(done.stdout)["unfinished"][0]["goes_on"] is False

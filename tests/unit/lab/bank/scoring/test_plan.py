@@ -5,11 +5,17 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from lab.bank.scoring.plan import DAYS, MAX_IDENTIFIERS, Speed, estimate, smallest
-from lab.terms.contract.document import Ceilings, Detail
-from lab.terms.contract.model_offer import Offer, OfferedDetail
-from lab.terms.contract.proposal import Estimate
-from lab.terms.errors import Refused
+from lab.bank.scoring.plan import (
+    MAX_IDENTIFIERS_PER_MATCH,
+    MIN_TERM_DAYS,
+    MachineSpeed,
+    estimate_job,
+    smallest_ceilings,
+)
+from lab.terms.contract.document import Ceilings, ResultDetail
+from lab.terms.contract.model_offer import DetailCost, ModelOffer
+from lab.terms.contract.proposal import JobEstimate
+from lab.terms.errors import NotAllowed
 from tests.support.bank_matching import match
 from tests.support.bureau_scene import PARAMS, Scene
 
@@ -29,52 +35,52 @@ def carry_out(scene: Scene, contract: str, job: str = "job-1") -> None:
 
 
 def test_the_job_runs_under_the_planned_ceilings(scene: Scene) -> None:
-    contract = scene.contract(detail=Detail.TOTAL, ceilings=smallest(ROWS, PARAMS, DAYS))
+    contract = scene.contract(detail=ResultDetail.TOTAL, ceilings=smallest_ceilings(ROWS, PARAMS, MIN_TERM_DAYS))
     carry_out(scene, contract)
     left = scene.bureau.allowance(contract)
     assert (left["identifiers"]["left"], left["scores"]["left"], left["jobs"]["left"]) == (0, 0, 0)
-    with pytest.raises(Refused, match="jobs_per_day"):
+    with pytest.raises(NotAllowed, match="jobs_per_day"):
         carry_out(scene, contract, "job-2")
 
 
 @pytest.mark.parametrize("name", [name for name in Ceilings.model_fields if name not in ("period_days", "precision")])
 def test_no_ceiling_can_be_one_lower(scene: Scene, name: str) -> None:
     """For ``period_days`` and ``precision`` less is more: what they allow is tested below."""
-    planned = smallest(ROWS, PARAMS, DAYS)
+    planned = smallest_ceilings(ROWS, PARAMS, MIN_TERM_DAYS)
     lower = planned.model_dump() | {name: getattr(planned, name) - 1}
     if lower[name] == 0:
         with pytest.raises(ValidationError, match=name):
             Ceilings.model_validate(lower)
         return
-    contract = scene.contract(detail=Detail.TOTAL, ceilings=Ceilings.model_validate(lower))
-    with pytest.raises(Refused, match=f"term: {name}"):
+    contract = scene.contract(detail=ResultDetail.TOTAL, ceilings=Ceilings.model_validate(lower))
+    with pytest.raises(NotAllowed, match=f"term: {name}"):
         carry_out(scene, contract)
 
 
 def test_scores_are_counted_over_the_whole_planned_term() -> None:
-    assert smallest(ROWS, PARAMS, DAYS).period_days == DAYS
-    assert smallest(ROWS, PARAMS, 3660).period_days == 3660
+    assert smallest_ceilings(ROWS, PARAMS, MIN_TERM_DAYS).period_days == MIN_TERM_DAYS
+    assert smallest_ceilings(ROWS, PARAMS, 3660).period_days == 3660
 
 
 def test_a_large_portfolio_is_planned_in_requests_that_the_service_takes() -> None:
-    planned = smallest(1_234_567, PARAMS, DAYS)
+    planned = smallest_ceilings(1_234_567, PARAMS, MIN_TERM_DAYS)
     assert (planned.identifiers, planned.rows_per_job) == (1_234_567 + 12_475, 1_234_567)
-    assert (planned.identifiers_per_match, planned.rows_per_batch) == (MAX_IDENTIFIERS, PARAMS.slots)
+    assert (planned.identifiers_per_match, planned.rows_per_batch) == (MAX_IDENTIFIERS_PER_MATCH, PARAMS.slots)
 
 
 def test_an_estimate_grows_with_the_portfolio_and_the_model() -> None:
-    def told(rows: int, columns: int, outputs: int, entries: int = 20_000) -> Estimate:
-        size = OfferedDetail(columns=columns, outputs=outputs)
-        offer = Offer(
+    def told(rows: int, columns: int, outputs: int, entries: int = 20_000) -> JobEstimate:
+        size = DetailCost(columns=columns, outputs=outputs)
+        offer = ModelOffer(
             model="credit",
             version=1,
             id_kind="uscc",
             register_entries=entries,
-            details={Detail.TOTAL: size},
+            details={ResultDetail.TOTAL: size},
             engines=("openmined",),
             parameters=(PARAMS.name,),
         )
-        return estimate(rows, offer, size, PARAMS, Speed(1e-4, 7e-3, 141_878), 250_000, 33)
+        return estimate_job(rows, offer, size, PARAMS, MachineSpeed(1e-4, 7e-3, 141_878), 250_000, 33)
 
     # `lab demo` of README: 5,000 clients, 59 columns, full detail: 9.0 MB up, 2.4 MB down, measured.
     demo = told(5000, 59, 20)

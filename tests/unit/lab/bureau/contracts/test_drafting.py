@@ -7,11 +7,11 @@ import json
 import pytest
 
 from lab.bureau.configuration.settings import WitnessSetting
-from lab.bureau.contracts.draft_clauses import Choices
-from lab.cli.officer.draft_options import gather
+from lab.bureau.contracts.draft_clauses import ContractOptions
+from lab.cli.officer.draft_options import parse_draft_options
 from lab.terms.contract.document import Contract, SignedContract, parse_contract
-from lab.terms.contract.draft_options import Wishes
-from lab.terms.contract.plain_language import diff, render
+from lab.terms.contract.draft_options import DraftOptions
+from lab.terms.contract.plain_language import diff_contracts, render_clauses
 from lab.terms.errors import InvalidInput
 from tests.support.contract_papers import contract
 from tests.unit.lab.terms.test_witnessing import TERMS, WITNESSES
@@ -20,8 +20,8 @@ NOTHING = dict.fromkeys(("model", "operation", "recipient", "item", "consent", "
 PLAIN = dict.fromkeys(("detail", "purpose", "days", "retention_days", "engine", "parameters"))
 
 
-def wishes(**given: object) -> Wishes:
-    return gather(NOTHING | PLAIN | given)
+def wishes(**given: object) -> DraftOptions:
+    return parse_draft_options(NOTHING | PLAIN | given)
 
 
 def test_an_officers_options_name_witnesses_or_none() -> None:
@@ -32,30 +32,30 @@ def test_an_officers_options_name_witnesses_or_none() -> None:
     for wrong in ({"witness": vkeys, "quorum": 1}, {"quorum": 2}, {"witness": ["x"]}, {"witness": vkeys[:1] * 2}):
         with pytest.raises(InvalidInput):
             wishes(**wrong)
-    again = Wishes.model_validate(json.loads(wishes(witness=vkeys).model_dump_json(exclude_none=True)))
+    again = DraftOptions.model_validate(json.loads(wishes(witness=vkeys).model_dump_json(exclude_none=True)))
     assert again.witnesses == TERMS
 
 
 def test_an_amendment_keeps_them_unless_told_otherwise() -> None:
-    choices = Choices.of_contract(contract(witnesses=TERMS))
-    assert choices.wished(Wishes()).witnesses == TERMS
-    assert choices.wished(Wishes(witnesses="none")).witnesses is None
-    assert Choices().wished(Wishes(witnesses=TERMS)).witnesses == TERMS
+    choices = ContractOptions.from_contract(contract(witnesses=TERMS))
+    assert choices.with_changes(DraftOptions()).witnesses == TERMS
+    assert choices.with_changes(DraftOptions(witnesses="none")).witnesses is None
+    assert ContractOptions().with_changes(DraftOptions(witnesses=TERMS)).witnesses == TERMS
 
 
 def test_a_contract_without_witnesses_has_the_bytes_that_it_had() -> None:
     plain = contract()
-    assert b"witnesses" not in plain.canonical()
-    document = json.loads(plain.canonical())
+    assert b"witnesses" not in plain.canonical_bytes()
+    document = json.loads(plain.canonical_bytes())
     assert Contract.model_validate(document).sha256 == plain.sha256
     stored = SignedContract(contract=plain).model_dump_json(by_alias=True)
     assert parse_contract(stored).contract == plain
 
 
 def test_both_languages_say_who_or_that_forks_are_not_found_out() -> None:
-    (off,) = [clause for clause in render(contract()) if clause.term == "witnesses"]
+    (off,) = [clause for clause in render_clauses(contract()) if clause.clause == "witnesses"]
     assert "关闭" in off.zh and "detection of forks is off" in off.en
-    (told,) = diff(contract(), contract(witnesses=TERMS))
+    (told,) = diff_contracts(contract(), contract(witnesses=TERMS))
     for one in WITNESSES:
         for words in (told.zh, told.en):
             assert one.key.name in words and one.key.public_key in words and one.party.fingerprint in words
@@ -63,7 +63,7 @@ def test_both_languages_say_who_or_that_forks_are_not_found_out() -> None:
 
 def test_settings_name_a_witness_by_its_verifier_key_and_address() -> None:
     vkey = str(WITNESSES[0].key)
-    assert WitnessSetting(key=vkey, url="https://w.example/prefix").parsed == WITNESSES[0].key
+    assert WitnessSetting(key=vkey, url="https://w.example/prefix").verifier_key == WITNESSES[0].key
     for wrong in (
         {"key": vkey, "url": "ftp://w"},
         {"key": "x", "url": "https://w"},

@@ -13,13 +13,13 @@ import pytest
 import sqlalchemy
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from lab.bureau.data.consents import Consents
-from lab.bureau.store.tables import ConsentRow, EntryRow
+from lab.bureau.data.consents import ConsentService
+from lab.bureau.store.tables import ConsentRow, LedgerEntryRow
 from lab.tables.table_reader import read_table
-from lab.terms.consent import COLUMNS, read_moment, template, written
+from lab.terms.consent import COLUMNS, consent_file_template, format_consent_time, parse_consent_time
 from lab.terms.contract.document import Purpose
 from lab.terms.errors import InvalidInput, NotFound
-from lab.terms.identifiers import normalise
+from lab.terms.identifiers import normalise_identifiers
 from tests.support.consenting_bureau import (
     BANKS,
     FIRST,
@@ -48,8 +48,10 @@ def lite(tmp_path: Path) -> Iterator[Room]:
 
 
 def entries(room: Room, kind: str) -> list[dict]:
-    with room.store.read() as session:
-        bodies = session.scalars(sqlalchemy.select(EntryRow.body).where(EntryRow.kind == kind).order_by(EntryRow.seq))
+    with room.store.begin_read() as session:
+        bodies = session.scalars(
+            sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == kind).order_by(LedgerEntryRow.seq)
+        )
         return [json.loads(body) for body in bodies]
 
 
@@ -70,7 +72,7 @@ def test_who_agreed_is_admitted_and_nobody_else(room: Room) -> None:
             room.line("91990100MAEUJQ08XL"),  # not in the register
         ]
     )
-    assert (imported.rows, imported.imported, imported.duplicates, imported.aside) == (5, 5, 0, ())
+    assert (imported.rows, imported.imported, imported.duplicates, imported.set_aside_rows) == (5, 5, 0, ())
     admitted = room.admitted()
     assert admitted is not None
     assert admitted.rows.dtype == np.int64 and admitted.rows.tolist() == [3, 7]
@@ -101,7 +103,7 @@ def test_the_same_file_again_adds_nothing_and_revives_nothing(room: Room) -> Non
 def test_a_consent_begins_and_ends_by_the_clock(room: Room) -> None:
     code = room.codes[0]
     begin, end = START + timedelta(days=2), START + timedelta(days=5)
-    room.take([room.line(code, starts=written(begin), expires=written(end))])
+    room.take([room.line(code, starts=format_consent_time(begin), expires=format_consent_time(end))])
     seen = {}
     for moment in (START, begin - timedelta(seconds=1), begin, end - timedelta(seconds=1), end, begin):
         room.clock.now = moment
@@ -112,20 +114,23 @@ def test_a_consent_begins_and_ends_by_the_clock(room: Room) -> None:
 def test_what_ran_out_is_recorded_once(room: Room) -> None:
     days = [1, 2, 2, 9]
     room.take(
-        [room.line(c, expires=written(START + timedelta(days=d))) for c, d in zip(room.codes, days, strict=False)]
+        [
+            room.line(c, expires=format_consent_time(START + timedelta(days=d)))
+            for c, d in zip(room.codes, days, strict=False)
+        ]
     )
     room.consents.withdraw([room.codes[0]], reason="sold", by="person:steward")
-    assert room.consents.note_expiry() == 0
+    assert room.consents.record_expiry() == 0
     room.clock.move(days=3)
-    assert [room.consents.note_expiry(), room.consents.note_expiry()] == [2, 0]
+    assert [room.consents.record_expiry(), room.consents.record_expiry()] == [2, 0]
     room.clock.move(days=30)
-    assert room.consents.note_expiry() == 1
+    assert room.consents.record_expiry() == 1
     assert [entry["facts"]["consents"] for entry in entries(room, "consent.expired")] == [2, 1]
 
 
 def test_a_withdrawal_counts_at_once_in_every_process(room: Room) -> None:
     room.take([room.line(code) for code in room.codes[:6]])
-    other = Consents(room.store, room.home, Pseudonyms(), room.snapshots, room.clock)
+    other = ConsentService(room.store, room.home, Pseudonyms(), room.snapshots, room.clock)
     before = room.admitted()
     done = other.withdraw([room.codes[1], room.codes[1], room.codes[30]], reason="信访 by letter", by="person:steward")
     assert (done.enterprises, done.consents) == (1, 1)
@@ -163,9 +168,9 @@ def test_an_older_authorisation_found_after_the_withdrawal_does_not_count(room: 
     room.clock.move(hours=5)
     room.consents.withdraw([code], reason="r", by="person:s")
     old = room.take([room.line(code, evidence="another sheet of paper", starts="2026-02-01")])
-    assert (old.imported, dict(old.reasons)) == (0, {"withdrawn": 1})
+    assert (old.imported, dict(old.rejection_counts)) == (0, {"withdrawn": 1})
     room.clock.move(hours=5)
-    new = room.take([room.line(code, evidence="asked anew", starts=written(START + timedelta(hours=6)))])
+    new = room.take([room.line(code, evidence="asked anew", starts=format_consent_time(START + timedelta(hours=6)))])
     assert new.imported == 1 and room.firms() == {code}
 
 
@@ -179,7 +184,7 @@ def test_bad_rows_are_set_aside_with_number_and_reason(lite: Room) -> None:
         (lite.line(good, starts="soon"), "time"),
         (lite.line(good, starts="2026-03-01T08:00:00"), "time"),
         (lite.line(good, expires=""), "time"),
-        (lite.line(good, expires=written(START)), "term"),
+        (lite.line(good, expires=format_consent_time(START)), "term"),
         (lite.line(good, starts="2025-01-01", expires="2026-01-01"), "over"),
         (lite.line(good, evidence=""), "evidence"),
         (lite.line(good, evidence="", public_key=signed["public_key"]), "evidence"),
@@ -195,11 +200,11 @@ def test_bad_rows_are_set_aside_with_number_and_reason(lite: Room) -> None:
         (signed, None),
     ]
     imported = lite.take([line for line, _ in lines])
-    assert [reason for _, reason in imported.aside] == [reason for _, reason in lines if reason]
-    assert [row for row, _ in imported.aside] == [row for row, (_, reason) in enumerate(lines, 2) if reason]
+    assert [reason for _, reason in imported.set_aside_rows] == [reason for _, reason in lines if reason]
+    assert [row for row, _ in imported.set_aside_rows] == [row for row, (_, reason) in enumerate(lines, 2) if reason]
     assert (imported.imported, imported.signed) == (2, 1)
-    assert imported.rejected is not None and imported.rejected.stat().st_mode & 0o777 == 0o600
-    kept = imported.rejected.read_text().splitlines()
+    assert imported.rejected_file is not None and imported.rejected_file.stat().st_mode & 0o777 == 0o600
+    kept = imported.rejected_file.read_text().splitlines()
     assert kept[0] == "row,reason" and kept[1] == "2,length" and len(kept) == 19
 
 
@@ -223,21 +228,21 @@ def test_a_file_that_is_no_table_of_consents_is_refused_whole(lite: Room, text: 
 def test_a_signature_is_verified_again_when_it_is_shown(lite: Room) -> None:
     key, code = Ed25519PrivateKey.generate(), lite.codes[0]
     imported = lite.take([lite.signed(key, code), lite.line(code, bank=BANKS[SECOND], evidence="授权书 7")])
-    first, second = sorted(lite.consents.of_enterprise(code), key=lambda shown: shown.bank == BANKS[SECOND])
-    assert (first.verifies, first.reference, first.state, first.bank) == (True, "", "active", BANKS[FIRST])
-    assert (second.verifies, second.reference) == (None, "授权书 7")
+    first, second = sorted(lite.consents.list_for_enterprise(code), key=lambda shown: shown.bank == BANKS[SECOND])
+    assert (first.signature_valid, first.reference, first.state, first.bank) == (True, "", "active", BANKS[FIRST])
+    assert (second.signature_valid, second.reference) == (None, "授权书 7")
     # Importing the same file later, when fewer rows of it are good, loses no signature.
     lite.clock.move(days=400)
     assert lite.consents.import_file(lite.folder / "consents.csv", by="person:s").imported == 0
-    assert lite.consents.of_enterprise(code)[0].state == "expired"
-    assert {shown.verifies for shown in lite.consents.of_enterprise(code)} == {True, None}
+    assert lite.consents.list_for_enterprise(code)[0].state == "expired"
+    assert {shown.signature_valid for shown in lite.consents.list_for_enterprise(code)} == {True, None}
     file = lite.home.path(f"consents/{imported.file_sha256[:16]}.signatures.jsonl")
     name, key, signature = json.loads(file.read_text())
     file.write_text(json.dumps([name, key, signature[:-1] + ("0" if signature[-1] != "0" else "1")]) + "\n")
-    assert {shown.verifies for shown in lite.consents.of_enterprise(code)} == {False, None}
-    assert lite.consents.of_enterprise(lite.codes[1]) == []
+    assert {shown.signature_valid for shown in lite.consents.list_for_enterprise(code)} == {False, None}
+    assert lite.consents.list_for_enterprise(lite.codes[1]) == []
     with pytest.raises(InvalidInput):
-        lite.consents.of_enterprise("no code")
+        lite.consents.list_for_enterprise("no code")
 
 
 def test_counts_by_bank_and_purpose(room: Room) -> None:
@@ -246,8 +251,8 @@ def test_counts_by_bank_and_purpose(room: Room) -> None:
         [
             room.line(room.codes[0]),
             room.line(room.codes[0], evidence="a second sheet"),
-            room.line(room.codes[1], expires=written(START + day)),
-            room.line(room.codes[2], starts=written(START + 9 * day)),
+            room.line(room.codes[1], expires=format_consent_time(START + day)),
+            room.line(room.codes[2], starts=format_consent_time(START + 9 * day)),
             room.line(room.codes[3]),
             room.line(room.codes[4], bank=BANKS[SECOND], purpose="research"),
         ]
@@ -256,7 +261,7 @@ def test_counts_by_bank_and_purpose(room: Room) -> None:
     room.clock.move(days=2)
     second, first = room.consents.summary()
     assert (second.bank, second.bank_id, second.purpose, second.active) == (BANKS[SECOND], SECOND, "research", 1)
-    assert (first.enterprises, first.active, first.to_come, first.over, first.withdrawn) == (1, 2, 1, 1, 1)
+    assert (first.enterprises, first.active, first.upcoming, first.expired, first.withdrawn) == (1, 2, 1, 1, 1)
 
 
 def test_no_code_stays_in_the_database_or_the_ledger(lite: Room) -> None:
@@ -281,21 +286,21 @@ def test_imports_and_withdrawals_side_by_side_lose_nothing(room: Room) -> None:
     assert sum(one.imported for one in imported) == 40
     assert sum(one.duplicates for one in imported) == 60
     assert room.firms() == set(room.codes)
-    with room.store.read() as session:
+    with room.store.begin_read() as session:
         assert session.scalar(sqlalchemy.select(sqlalchemy.func.count()).select_from(ConsentRow)) == 40
 
 
 def test_times_of_a_file() -> None:
-    assert read_moment("2026-03-01") == START.replace(hour=0)
-    assert read_moment(" 2026-03-01T16:00:00+08:00 ") == START
-    assert read_moment("2026-03-01T08:00:00Z") == START
+    assert parse_consent_time("2026-03-01") == START.replace(hour=0)
+    assert parse_consent_time(" 2026-03-01T16:00:00+08:00 ") == START
+    assert parse_consent_time("2026-03-01T08:00:00Z") == START
     for wrong in ("", "20260301", "2026-W09-7", "2026-02-30", "2026-03-01T08:00:00", "2026-03-01T08:00:00.5Z", "1-1-1"):
-        assert read_moment(wrong) is None
+        assert parse_consent_time(wrong) is None
 
 
 def test_the_template_is_a_file_that_reads(tmp_path: Path) -> None:
     path = tmp_path / "template.csv"
-    path.write_text(template())
+    path.write_text(consent_file_template())
     table = read_table(path)
     assert table.frame.columns == [name for name, _, _ in COLUMNS] == list(NAMES)
-    assert normalise(table.frame["code"].to_list(), "uscc").accepted == table.rows == 2
+    assert normalise_identifiers(table.frame["code"].to_list(), "uscc").accepted_count == table.rows == 2

@@ -13,11 +13,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.catalogue import find_items, read_dictionary
-from lab.bureau.data.register import Imported, Snapshots, external_sort, find_snapshot, import_register, importing
-from lab.bureau.data.register.row_validation import sort_rows
-from lab.bureau.store import Store, migrate, open_store
-from lab.bureau.store.tables import EntryRow
+from lab.bureau.data.catalogue import load_items, read_dictionary
+from lab.bureau.data.register import (
+    RegisterImport,
+    SnapshotReader,
+    external_sort,
+    find_snapshot,
+    import_register,
+    importing,
+)
+from lab.bureau.data.register.row_validation import validate_rows
+from lab.bureau.store import Database, migrate, open_database
+from lab.bureau.store.tables import LedgerEntryRow
 from lab.tables import table_reader
 from lab.tables.table_reader import open_table, read_table
 from lab.terms.errors import InvalidInput, NotFound
@@ -32,25 +39,25 @@ def home(tmp_path: Path) -> BureauHome:
     return BureauHome.create(tmp_path / "bureau", name="Test bureau")
 
 
-def bring(store: Store, home: BureauHome, text: str | bytes, **options: object) -> Imported:
+def bring(store: Database, home: BureauHome, text: str | bytes, **options: object) -> RegisterImport:
     source = home.folder.parent / "source.csv"
     source.write_bytes(text.encode() if isinstance(text, str) else text)
     chosen = {"id_column": "id", "id_kind": "opaque", **options}
     return import_register(store, home, source, **chosen)  # type: ignore[arg-type]
 
 
-def read(store: Store, home: BureauHome, version: int | None = None) -> pl.DataFrame:
-    with store.read() as session:
-        return Snapshots(home).frame(find_snapshot(session, "main", version))
+def read(store: Database, home: BureauHome, version: int | None = None) -> pl.DataFrame:
+    with store.begin_read() as session:
+        return SnapshotReader(home).frame(find_snapshot(session, "main", version))
 
 
-def test_an_import_keeps_good_rows_and_lists_the_others(store: Store, home: BureauHome) -> None:
+def test_an_import_keeps_good_rows_and_lists_the_others(store: Database, home: BureauHome) -> None:
     done = bring(store, home, "id,a,b\nx,1,\ny,2,2\nx,1,\ny,9,2\n,3,3\nz,4\nw,5,5\n")
     assert (done.rows, done.set_aside, done.version) == (3, 4, 1)
-    assert done.reasons == {"empty": 1, "repeats": 1, "differs from": 1, "ragged": 1}
+    assert done.rejection_counts == {"empty": 1, "repeats": 1, "differs from": 1, "ragged": 1}
     assert read(store, home).rows() == [("w", "5", "5"), ("x", "1", None), ("y", "2", "2")]  # by identifier
-    assert done.rejected is not None
-    aside = pl.read_csv(done.rejected)
+    assert done.rejected_file is not None
+    aside = pl.read_csv(done.rejected_file)
     assert aside.select("row", "reason").rows() == [
         (4, "repeats row 2"),
         (5, "differs from row 3"),
@@ -60,25 +67,25 @@ def test_an_import_keeps_good_rows_and_lists_the_others(store: Store, home: Bure
     assert aside["a"].to_list()[:3] == [1, 9, 3]
 
 
-def test_codes_are_normalised_and_never_guessed(store: Store, home: BureauHome) -> None:
+def test_codes_are_normalised_and_never_guessed(store: Database, home: BureauHome) -> None:
     wide = "".join(chr(ord(c) + 0xFEE0) for c in GOOD.lower())
     text = f"id,a\n{wide},1\n{GOOD},1\n{GOOD[:-1]}X,2\n{GOOD.replace('0', 'O')},3\n"
     done = bring(store, home, text, id_kind="uscc")
     assert read(store, home)["id"].to_list() == [GOOD]
-    assert done.reasons == {"checksum": 1, "look-alike": 1, "repeats": 1}
+    assert done.rejection_counts == {"checksum": 1, "look-alike": 1, "repeats": 1}
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "gb18030"])
-def test_ordinary_encodings(store: Store, home: BureauHome, encoding: str) -> None:
+def test_ordinary_encodings(store: Database, home: BureauHome, encoding: str) -> None:
     bring(store, home, "id,行业\nx,批发\n".encode(encoding))
     assert read(store, home).rows() == [("x", "批发")]
 
 
-def test_the_columns_asked_for_are_read_and_no_others(store: Store, home: BureauHome) -> None:
+def test_the_columns_asked_for_are_read_and_no_others(store: Database, home: BureauHome) -> None:
     bring(store, home, "id,a,b,c\nx,1,2,3\ny,4,5,6\n")
-    with store.read() as session:
+    with store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
-    snapshots = Snapshots(home)
+    snapshots = SnapshotReader(home)
     assert snapshots.frame(snapshot, ["c", "nine", "id"]).rows() == [("3", "x"), ("6", "y")]
     (kept,) = snapshots._frames.values()
     assert sorted(kept.columns) == ["c", "id"]
@@ -86,14 +93,14 @@ def test_the_columns_asked_for_are_read_and_no_others(store: Store, home: Bureau
     assert snapshots.frame(snapshot).rows() == [("x", "1", "2", "3"), ("y", "4", "5", "6")]
 
 
-def test_versions_stay(store: Store, home: BureauHome) -> None:
+def test_versions_stay(store: Database, home: BureauHome) -> None:
     first = bring(store, home, "id,a\nx,1\n")
     second = bring(store, home, "id,a\nx,2\ny,3\n")
     assert (first.version, second.version) == (1, 2)
     assert read(store, home, 1).rows() == [("x", "1")]
     assert read(store, home).rows() == [("x", "2"), ("y", "3")]
-    with store.read() as session:
-        assert [row.kind for row in session.query(EntryRow)] == ["register.imported"] * 2
+    with store.begin_read() as session:
+        assert [row.kind for row in session.query(LedgerEntryRow)] == ["register.imported"] * 2
         with pytest.raises(NotFound):
             find_snapshot(session, "main", 3)
         with pytest.raises(NotFound):
@@ -114,7 +121,7 @@ def test_versions_stay(store: Store, home: BureauHome) -> None:
     ],
 )
 def test_what_cannot_be_imported_changes_nothing(
-    store: Store, home: BureauHome, text: str, options: dict[str, object], word: str
+    store: Database, home: BureauHome, text: str, options: dict[str, object], word: str
 ) -> None:
     bring(store, home, "id,a\nx,1\n")
     before = sorted(home.folder.rglob("*"))
@@ -122,17 +129,17 @@ def test_what_cannot_be_imported_changes_nothing(
         bring(store, home, text, **options)
     assert read(store, home).rows() == [("x", "1")]
     assert sorted(home.folder.rglob("*")) == before
-    with store.read() as session:
-        assert [row.kind for row in session.query(EntryRow)] == ["register.imported"]
+    with store.begin_read() as session:
+        assert [row.kind for row in session.query(LedgerEntryRow)] == ["register.imported"]
 
 
-def test_columns_can_be_chosen(store: Store, home: BureauHome) -> None:
+def test_columns_can_be_chosen(store: Database, home: BureauHome) -> None:
     done = bring(store, home, "a,id,b\n1,x,2\n", columns=["b"])
     assert done.columns == ("b",)
     assert read(store, home).columns == ["id", "b"]
 
 
-def test_items_come_from_the_dictionary_and_the_rest_are_nameless(store: Store, home: BureauHome) -> None:
+def test_items_come_from_the_dictionary_and_the_rest_are_nameless(store: Database, home: BureauHome) -> None:
     """An automatic item does not carry the column's name: codes and words of items are told to banks."""
     toml = home.folder.parent / "words.toml"
     toml.write_text(
@@ -140,17 +147,17 @@ def test_items_come_from_the_dictionary_and_the_rest_are_nameless(store: Store, 
         encoding="utf-8",
     )
     done = bring(store, home, "id,a,secret_name\nx,1,2\n", words=read_dictionary(toml))
-    with store.read() as session:
-        items = find_items(session, "main", 1)
+    with store.begin_read() as session:
+        items = load_items(session, "main", 1)
     assert (items["a"].code, items["a"].dimension, items["a"].grade) == ("tax.paid", "tax", "2")
     assert items["a"].described and not items["secret_name"].described
     assert done.undescribed == ("secret_name",)
-    words = items["secret_name"].words
+    words = items["secret_name"].as_feature_words
     assert "secret_name" not in f"{words}"
 
 
 @pytest.mark.parametrize("words", ['[items.a]\ncode="x y"\n', '[items.a]\ncode="t"\n[items.b]\ncode="t"\n'])
-def test_item_codes_are_checked(store: Store, home: BureauHome, words: str) -> None:
+def test_item_codes_are_checked(store: Database, home: BureauHome, words: str) -> None:
     toml = home.folder.parent / "words.toml"
     toml.write_text(words)
     with pytest.raises(InvalidInput, match="code"):
@@ -166,7 +173,7 @@ def test_dictionaries_are_read_strictly(tmp_path: Path) -> None:
             read_dictionary(tmp_path / "words.toml")
 
 
-def test_an_altered_snapshot_is_noticed(store: Store, home: BureauHome) -> None:
+def test_an_altered_snapshot_is_noticed(store: Database, home: BureauHome) -> None:
     bring(store, home, "id,a\nx,1\n")
     file = home.folder / "registers" / "main-1.parquet"
     file.write_bytes(file.read_bytes()[:-1] + b"x")
@@ -201,7 +208,7 @@ def test_kill_9_leaves_the_former_version(
     database_url: str, home: BureauHome, tmp_path: Path, step: str, before: str
 ) -> None:
     """Killed before and after each of the steps inside the transaction, the import never was."""
-    store = open_store(database_url)
+    store = open_database(database_url)
     store.sign = lambda message: bytes(64)
     migrate(store.engine)
     bring(store, home, "id,a\nx,1\n")
@@ -213,8 +220,8 @@ def test_kill_9_leaves_the_former_version(
     )
     assert done.returncode == -9
     assert read(store, home).rows() == [("x", "1")]
-    with store.read() as session:
-        assert [row.kind for row in session.query(EntryRow)] == ["register.imported"]
+    with store.begin_read() as session:
+        assert [row.kind for row in session.query(LedgerEntryRow)] == ["register.imported"]
     assert bring(store, home, source.read_bytes()).version == 2
     assert read(store, home).rows() == [("x", "2"), ("y", "2")]
     store.close()
@@ -230,11 +237,11 @@ def test_every_row_ends_in_exactly_one_place(
     if not rows:
         return
     table = read_table(file)
-    out = sort_rows(table, "id", "opaque", ["a"])
-    assert out.kept.height + out.aside.height == len(rows)
+    out = validate_rows(table, "id", "opaque", ["a"])
+    assert out.kept.height + out.set_aside.height == len(rows)
     expected = dict(reversed([(code, cell) for code, cell in rows if code]))
     assert dict(out.kept.rows()) == expected
-    assert sum(out.reasons.values()) == out.aside.height
+    assert sum(out.reasons.values()) == out.set_aside.height
 
 
 @settings(max_examples=40, deadline=None)
@@ -264,9 +271,9 @@ def test_an_import_in_pieces_is_the_import(
         else:
             first[code] = number, cell
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(table_reader, "STRETCH", 16)
-        patched.setattr(external_sort, "BUDGET", budget)
-        patched.setattr(external_sort, "BLOCK", 2)
+        patched.setattr(table_reader, "CHUNK_CHARACTERS", 16)
+        patched.setattr(external_sort, "RUN_BYTES", budget)
+        patched.setattr(external_sort, "BLOCK_ROWS", 2)
         workshop = folder / "workshop"
         workshop.mkdir()
         table = open_table(file)
@@ -283,7 +290,7 @@ def test_an_import_in_pieces_is_the_import(
     assert [(int(row), reason) for row, reason in told.select("row", "reason").rows()] == aside
 
 
-def test_what_a_killed_import_left_is_gone_with_the_next(store: Store, home: BureauHome) -> None:
+def test_what_a_killed_import_left_is_gone_with_the_next(store: Database, home: BureauHome) -> None:
     left = home.folder / "registers" / ".main" / "import-x"
     left.mkdir(parents=True)
     (left / "good.0").write_bytes(b"rows")

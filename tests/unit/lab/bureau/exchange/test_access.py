@@ -11,27 +11,27 @@ import polars as pl
 import pytest
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.contracts.lifecycle import find
+from lab.bureau.contracts.lifecycle import find_version
 from lab.bureau.data.register import find_snapshot, import_register
-from lab.bureau.exchange.matching.background_work import Preparation
+from lab.bureau.exchange.matching.background_work import BackgroundWork
 from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegister
-from lab.bureau.exchange.matching.index_store import Indexes, Which
-from lab.bureau.exchange.matching.key_statements import Statements
-from lab.bureau.exchange.matching.row_selection import Extent, Use
-from lab.terms.consent import written
-from lab.terms.contract.document import ConsentTerms
-from lab.terms.errors import Refused
+from lab.bureau.exchange.matching.index_store import ContractIndexes, IndexKey
+from lab.bureau.exchange.matching.key_statements import KeyStatements
+from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
+from lab.terms.consent import format_consent_time
+from lab.terms.contract.document import ConsentClause
+from lab.terms.errors import NotAllowed
 from models.shared.sheet import BankSheet
-from protocols.matching.bureau import digests
+from protocols.matching.bureau import derive_tags_and_marks
 from tests.support.bank_matching import ENGINE, request
 from tests.support.bureau_scene import Scene
 
-CONSENT = ConsentTerms(required=True, why="the enterprise is to decide")
+CONSENT = ConsentClause(required=True, why="the enterprise is to decide")
 
 
 def give(scene: Scene, rows: Iterable[int], *, days: int = 20, evidence: str = "sheet") -> None:
     """These firms consent to the scene's bank."""
-    begin, end = written(scene.clock.now), written(scene.clock.now + timedelta(days=days))
+    begin, end = format_consent_time(scene.clock.now), format_consent_time(scene.clock.now + timedelta(days=days))
     path = scene.home.parent / "consents.csv"
     lines = [f"{scene.tables.codes[row]},Test bank,credit-approval,{begin},{end},{evidence}" for row in rows]
     path.write_text("\n".join(["code,bank,purpose,starts,expires,evidence", *lines]) + "\n")
@@ -45,17 +45,19 @@ def firms(scene: Scene, rows: Iterable[int]) -> list[str]:
 def tag_of(scene: Scene, contract: str, row: int) -> np.ndarray:
     """The tag of a register row, whether it is admitted or not; a bank finds it out by asking for its code."""
     bureau = scene.bureau
-    with bureau.store.read() as session:
+    with bureau.store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
     (code,) = bureau.snapshots.identifiers(snapshot, row, 1)
-    return digests(contract, [code], everyone(scene, contract).values[[row]])[:, :16]
+    return derive_tags_and_marks(contract, [code], everyone(scene, contract).evaluations[[row]])[:, :16]
 
 
 def everyone(scene: Scene, contract: str) -> EvaluatedRegister:
     """The whole register under the contract's key, as the product never evaluates it for this contract."""
-    with scene.bureau.store.read() as session:
+    with scene.bureau.store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
-    return scene.bureau.evaluated.register(Use(contract, "match", ENGINE, 1), Extent(snapshot))
+    return scene.bureau.evaluated.get_or_evaluate(
+        MatchingKeyScope(contract, "match", ENGINE, 1), RowSelection(snapshot)
+    )
 
 
 def batch(scene: Scene, contract: str, tags: np.ndarray, rows: list[int]) -> bytes:
@@ -84,7 +86,7 @@ def test_a_known_tag_of_one_that_did_not_consent_is_refused_as_a_stranger_s(scen
     matched = scene.bank.match(scene.bureau, contract, firms(scene, range(6)))
     told = []
     for tag in (tag_of(scene, contract, 5), np.full((1, 16), 7, dtype=np.uint8)):
-        with pytest.raises(Refused) as caught:
+        with pytest.raises(NotAllowed) as caught:
             scene.bureau.score(
                 contract, "job-1", batch(scene, contract, np.vstack([matched.tags, tag]), [0, 1, 2, 3, 5])
             )
@@ -104,10 +106,10 @@ def test_a_consent_that_ends_between_match_and_score_is_refused_in_the_same_word
         scene.bureau.consents.withdraw(firms(scene, [4]), reason="by letter", by="person:steward", id_kind="opaque")
     else:
         scene.later(days=2)
-    with pytest.raises(Refused) as gone:
+    with pytest.raises(NotAllowed) as gone:
         scene.bureau.score(contract, "job-1", sent)
     stranger = np.vstack([matched.tags[:4], np.full((1, 16), 7, dtype=np.uint8)])
-    with pytest.raises(Refused) as unknown:
+    with pytest.raises(NotAllowed) as unknown:
         scene.bureau.score(contract, "job-1", batch(scene, contract, stranger, list(range(5))))
     assert str(gone.value) == str(unknown.value)
     assert scene.bureau.score(contract, "job-1", batch(scene, contract, matched.tags[:4], list(range(4))))
@@ -129,7 +131,7 @@ def test_a_withdrawal_while_a_batch_is_evaluated_keeps_its_reply_back(
         return done
 
     monkeypatch.setattr(workers, "run", run_and_withdraw)
-    with pytest.raises(Refused, match="not in the register under this contract"):
+    with pytest.raises(NotAllowed, match="not in the register under this contract"):
         scene.bureau.score(contract, "job-1", sent)
     monkeypatch.undo()
     assert "score.returned" in scene.ledger() and "score.answered" not in scene.ledger()
@@ -144,7 +146,7 @@ def test_an_answered_batch_is_not_given_again_after_a_withdrawal(scene: Scene) -
     sent = batch(scene, contract, matched.tags, [0, 1, 2])
     scene.bureau.score(contract, "job-1", sent)
     scene.bureau.consents.withdraw(firms(scene, [1]), reason="by letter", by="person:steward", id_kind="opaque")
-    with pytest.raises(Refused, match="not in the register under this contract"):
+    with pytest.raises(NotAllowed, match="not in the register under this contract"):
         scene.bureau.score(contract, "job-1", sent)
 
 
@@ -173,15 +175,15 @@ def test_the_index_holds_no_tag_of_the_others(scene: Scene) -> None:
     contract = scene.contract(consent=CONSENT)
     give(scene, [3, 8])
     bureau = scene.bureau
-    with bureau.store.read() as session:
+    with bureau.store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
-        held = find(session, contract)
-        admitted = bureau.consents.admitted(session, snapshot, held.contract, held.bank_id, scene.clock.now)
+        held = find_version(session, contract)
+        admitted = bureau.consents.consenting_rows(session, snapshot, held.contract, held.bank_id, scene.clock.now)
     assert admitted is not None
-    statements = Statements(bureau.store, bureau.keys)
-    indexes = Indexes(bureau.home, bureau.snapshots, bureau.evaluated, statements, Preparation())
-    use = Use(contract, "match", ENGINE, 1)
-    all_, narrowed = (indexes.index(Which(use, Extent(snapshot, who))) for who in (None, admitted))
+    statements = KeyStatements(bureau.store, bureau.keys)
+    indexes = ContractIndexes(bureau.home, bureau.snapshots, bureau.evaluated, statements, BackgroundWork())
+    use = MatchingKeyScope(contract, "match", ENGINE, 1)
+    all_, narrowed = (indexes.get_or_make(IndexKey(use, RowSelection(snapshot, who))) for who in (None, admitted))
     assert all_.setup.entries == snapshot.rows and narrowed.setup.entries == 2
     tags = np.vstack([tag_of(scene, contract, row) for row in (3, 4, 8)])
     assert all_.find(tags).tolist() == [3, 4, 8]
@@ -195,5 +197,5 @@ def test_evaluated_files_carry_their_epoch_and_go_with_it(scene: Scene) -> None:
     home: BureauHome = scene.bureau.home
     assert [path.name for path in home.path("evaluated/by-contract").iterdir()] == ["1"]
     shutil.copytree(home.path("evaluated/by-contract/1"), home.path("evaluated/by-contract/11"))
-    scene.bureau.evaluated.forget(1)
+    scene.bureau.evaluated.remove_epoch(1)
     assert [path.name for path in home.path("evaluated/by-contract").iterdir()] == ["11"]

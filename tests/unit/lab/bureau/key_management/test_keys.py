@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import FOLDERS, BureauHome, write_private
 from lab.bureau.key_management.keys import FIRST_EPOCH, BureauKeys
-from lab.terms.errors import Conflict, InvalidInput, NotAuthentic, NotFound, Refused
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 
 
 @pytest.fixture
@@ -142,7 +142,7 @@ def test_a_destroyed_epoch_serves_nobody_in_no_process(home: BureauHome) -> None
     sealed = (home.folder / "keys" / "matching-openmined-1.sealed").read_bytes()
     assert keys.destroy_matching_keys(1) == 2 and keys.destroy_matching_keys(1) == 0
     for holder in (keys, another, BureauKeys.open(home)):  # also the one that had the key in memory
-        with pytest.raises(Refused, match="epoch 1 is destroyed"):
+        with pytest.raises(NotAllowed, match="epoch 1 is destroyed"):
             holder.with_matching_key("openmined", 1, "c-0001", "match", bytes)
         assert holder.with_matching_key("openmined", 2, "c-0001", "match", bytes) == second
     for file in home.folder.rglob("*"):
@@ -162,7 +162,7 @@ def test_a_destroyed_key_is_overwritten_before_it_is_unlinked(home: BureauHome) 
 
 def test_an_epoch_that_was_never_made_is_refused_and_not_made(home: BureauHome) -> None:
     keys = BureauKeys.create(home)
-    with pytest.raises(Refused):
+    with pytest.raises(NotAllowed):
         keys.with_matching_key("openmined", 7, "c-0001", "match", bytes)
     assert not (home.folder / "keys" / "matching-openmined-7.sealed").exists()
 

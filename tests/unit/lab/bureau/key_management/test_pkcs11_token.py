@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.kdf.kbkdf import KBKDFHMAC, CounterLocation,
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.key_management.keys import BureauKeys
-from lab.bureau.key_management.pkcs11_token import PIN_VARIABLE, TokenPlace, token_key
-from lab.terms.errors import InvalidInput, NotAuthentic, NotFound, Refused
+from lab.bureau.key_management.pkcs11_token import PIN_VARIABLE, HsmKeyLocation, open_hsm_key
+from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.keys.sealing import SealKey, open_sealed, seal
 
 ROOT = Path(__file__).parents[5]
@@ -60,7 +60,7 @@ def place(monkeypatch: pytest.MonkeyPatch) -> str:
     return f"pkcs11:module={LIBRARY};token={label};object=seal%20key"
 
 
-def signed_in(place: TokenPlace):
+def signed_in(place: HsmKeyLocation):
     """A session of the test's own, signed in to the token."""
     library = pkcs11.lib(LIBRARY)
     library.reinitialize()  # the token is younger than the library
@@ -105,7 +105,7 @@ def test_sealing_anew_into_a_token_and_out_of_it(place: str, tmp_path: Path) -> 
 
 def test_the_derivation_is_that_of_sp_800_108(place: str) -> None:
     """A known key put into the token derives what an independent implementation of the standard derives."""
-    found, known = TokenPlace.parse(place), secrets.token_bytes(32)
+    found, known = HsmKeyLocation.parse(place), secrets.token_bytes(32)
     with signed_in(found) as session:
         session.create_object(
             {
@@ -131,12 +131,12 @@ def test_the_derivation_is_that_of_sp_800_108(place: str) -> None:
         context=salt,
         fixed=None,
     ).derive(known)
-    assert token_key(found).derive(b"T", salt) == expected
+    assert open_hsm_key(found).derive(b"T", salt) == expected
 
 
 def test_a_key_made_in_the_token_cannot_be_taken_out(place: str) -> None:
-    found = TokenPlace.parse(place)
-    token_key(found, make=True)
+    found = HsmKeyLocation.parse(place)
+    open_hsm_key(found, make=True)
     with signed_in(found) as session:
         key = session.get_key(label=found.object)
         assert key[pkcs11.Attribute.SENSITIVE] and not key[pkcs11.Attribute.EXTRACTABLE]
@@ -145,7 +145,7 @@ def test_a_key_made_in_the_token_cannot_be_taken_out(place: str) -> None:
 
 
 def test_a_key_that_can_be_taken_out_is_refused(place: str) -> None:
-    found = TokenPlace.parse(place)
+    found = HsmKeyLocation.parse(place)
     with signed_in(found) as session:
         open_flags = {pkcs11.Attribute.SENSITIVE: False, pkcs11.Attribute.EXTRACTABLE: True}
         session.generate_key(
@@ -156,32 +156,32 @@ def test_a_key_that_can_be_taken_out_is_refused(place: str) -> None:
             capabilities=pkcs11.MechanismFlag.SIGN,
             template=open_flags,
         )
-    with pytest.raises(Refused, match="taken out"):
-        token_key(found)
+    with pytest.raises(NotAllowed, match="taken out"):
+        open_hsm_key(found)
 
 
 def test_each_failure_names_its_next_step(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = TokenPlace.parse(place)
+    found = HsmKeyLocation.parse(place)
     with pytest.raises(NotFound, match="no secret key"):
-        token_key(found)
-    key = token_key(found, make=True)
+        open_hsm_key(found)
+    key = open_hsm_key(found, make=True)
     sealed = seal(b"secret", key, b"label")
-    assert open_sealed(sealed, token_key(found), b"label") == b"secret"
+    assert open_sealed(sealed, open_hsm_key(found), b"label") == b"secret"
 
     monkeypatch.setenv(PIN_VARIABLE, "wrong-pin-9")
     with pytest.raises(NotAuthentic, match="does not take this PIN") as caught:
-        token_key(found)
+        open_hsm_key(found)
     assert PIN_VARIABLE in caught.value.next_step and "wrong-pin-9" not in str(caught.value)
     monkeypatch.delenv(PIN_VARIABLE)
     with pytest.raises(InvalidInput, match="found none") as missing:
-        token_key(found)
+        open_hsm_key(found)
     assert PIN_VARIABLE in missing.value.next_step
     monkeypatch.setenv(PIN_VARIABLE, PIN)
 
     with pytest.raises(NotFound, match="shows none"):
-        token_key(TokenPlace(found.module, "no such token", found.object))
+        open_hsm_key(HsmKeyLocation(found.module, "no such token", found.object))
     with pytest.raises(NotFound, match="cannot be loaded"):
-        token_key(TokenPlace(str(tmp_path / "no.so"), found.token, found.object))
+        open_hsm_key(HsmKeyLocation(str(tmp_path / "no.so"), found.token, found.object))
     with pytest.raises(NotAuthentic, match="sealed under a key in a token; found a key file"):
         open_sealed(sealed, SealKey.from_file_bytes(bytes(32)), b"label")
 
@@ -190,23 +190,23 @@ def test_the_pin_may_lie_in_a_private_file(place: str, tmp_path: Path, monkeypat
     monkeypatch.delenv(PIN_VARIABLE)
     pin_file = tmp_path / "the pin"
     pin_file.write_text(PIN + "\n")
-    found = TokenPlace.parse(f"{place};pin-file={str(pin_file).replace(' ', '%20')}")
+    found = HsmKeyLocation.parse(f"{place};pin-file={str(pin_file).replace(' ', '%20')}")
     pin_file.chmod(0o644)
     with pytest.raises(InvalidInput, match="owner only"):
-        token_key(found, make=True)
+        open_hsm_key(found, make=True)
     pin_file.chmod(0o600)
-    token_key(found, make=True)
+    open_hsm_key(found, make=True)
     pin_file.unlink()
     with pytest.raises(NotFound, match="PIN's file"):
-        token_key(found)
+        open_hsm_key(found)
 
 
 def test_another_key_of_the_token_opens_nothing(place: str) -> None:
-    found = TokenPlace.parse(place)
-    other = TokenPlace(found.module, found.token, "other")
-    sealed = seal(b"secret", token_key(found, make=True), b"label")
+    found = HsmKeyLocation.parse(place)
+    other = HsmKeyLocation(found.module, found.token, "other")
+    sealed = seal(b"secret", open_hsm_key(found, make=True), b"label")
     with pytest.raises(NotAuthentic, match="wrong key in a token"):
-        open_sealed(sealed, token_key(other, make=True), b"label")
+        open_sealed(sealed, open_hsm_key(other, make=True), b"label")
 
 
 def test_without_the_extra_the_error_names_it(place: str) -> None:

@@ -15,7 +15,7 @@ from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.key_management import secret_store
 from lab.bureau.key_management.keys import BureauKeys
-from lab.bureau.key_management.seal_keys import KEY_VARIABLE
+from lab.bureau.key_management.seal_keys import SEAL_KEY_VARIABLE
 from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 
 CODES = ["firm-1", "firm-2"]
@@ -43,26 +43,26 @@ def everything(keys: BureauKeys) -> tuple[str, list[str], bytes]:
 
 
 def test_a_key_in_the_environment_seals_and_opens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(KEY_VARIABLE, key_text())
+    monkeypatch.setenv(SEAL_KEY_VARIABLE, key_text())
     with Bureau.create(tmp_path / "bureau", name="Test bureau", seal="environment") as bureau:
         before = everything(bureau.keys)
     home = BureauHome.open(tmp_path / "bureau")
     assert not (home.folder / "keys" / "seal.key").exists()
     assert everything(reopened(home)) == before
-    monkeypatch.setenv(KEY_VARIABLE, key_text())
+    monkeypatch.setenv(SEAL_KEY_VARIABLE, key_text())
     with pytest.raises(NotAuthentic, match="wrong key in the environment"):
         reopened(home)
-    monkeypatch.delenv(KEY_VARIABLE)
+    monkeypatch.delenv(SEAL_KEY_VARIABLE)
     with pytest.raises(NotFound) as missing:
         reopened(home)
-    assert KEY_VARIABLE in missing.value.next_step
+    assert SEAL_KEY_VARIABLE in missing.value.next_step
 
 
 @pytest.mark.parametrize("value", ["", "short", base64.b64encode(b"k" * 31).decode(), "*" * 60])
 def test_a_weak_key_in_the_environment_makes_no_bureau(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, value: str
 ) -> None:
-    monkeypatch.setenv(KEY_VARIABLE, value)
+    monkeypatch.setenv(SEAL_KEY_VARIABLE, value)
     with pytest.raises(InvalidInput, match="32 random bytes") as caught:
         Bureau.create(tmp_path / "bureau", name="Test bureau", seal="environment")
     assert not (tmp_path / "bureau").exists()
@@ -85,7 +85,7 @@ def test_sealing_anew_keeps_every_secret_and_leaves_the_old_key_useless(
     keys.make_matching_keys(2)
     before, second = everything(keys), keys.with_matching_key("openmined", 2, "c-0001", "match", bytes)
     old = {file.name: file.read_bytes() for file in (home.folder / "keys").glob("*.sealed")}
-    monkeypatch.setenv(KEY_VARIABLE, key_text())
+    monkeypatch.setenv(SEAL_KEY_VARIABLE, key_text())
     assert keys.reseal("environment") == 6
     assert everything(keys) == before
     (home.folder / "keys" / "seal.key").unlink()
@@ -94,7 +94,7 @@ def test_sealing_anew_keeps_every_secret_and_leaves_the_old_key_useless(
     for file in (home.folder / "keys").glob("*.sealed"):
         assert file.read_bytes() != old[file.name]
     assert again.reseal("file", tmp_path / "third.key") == 6
-    monkeypatch.delenv(KEY_VARIABLE)
+    monkeypatch.delenv(SEAL_KEY_VARIABLE)
     assert everything(reopened(home)) == before
     settings = BureauHome.open(home.folder).settings
     assert (settings.seal, settings.key_file, settings.name) == ("file", str(tmp_path / "third.key"), "Test bureau")

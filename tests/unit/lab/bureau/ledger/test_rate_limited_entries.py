@@ -8,37 +8,37 @@ from datetime import UTC, datetime
 
 import sqlalchemy
 
-from lab.bureau.ledger.rate_limited_entries import WINDOW, record_often
-from lab.bureau.store import Store
-from lab.bureau.store.tables import TallyRow
+from lab.bureau.ledger.rate_limited_entries import TALLY_WINDOW, record_or_count
+from lab.bureau.store import Database
+from lab.bureau.store.tables import EntryTallyRow
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def note(store: Store, now: datetime) -> None:
+def note(store: Database, now: datetime) -> None:
     with store.begin() as session:
         about = {"operation": "match", "error": "refused"}
-        record_often(session, "refused", None, about, by="bureau", about=about, now=now)
+        record_or_count(session, "refused", None, about, by="bureau", about=about, now=now)
 
 
-def test_a_window_that_is_closed_at_the_same_moment_begins_anew(store: Store) -> None:
+def test_a_window_that_is_closed_at_the_same_moment_begins_anew(store: Database) -> None:
     note(store, NOW)
     found: list[BaseException] = []
 
     def later() -> None:
         try:
-            note(store, NOW + WINDOW)
+            note(store, NOW + TALLY_WINDOW)
         except BaseException as error:
             found.append(error)
 
     other = threading.Thread(target=later)
     with store.begin() as session:  # as ``close_tallies`` does it
-        row = session.scalars(sqlalchemy.select(TallyRow).with_for_update()).one()
+        row = session.scalars(sqlalchemy.select(EntryTallyRow).with_for_update()).one()
         other.start()
         time.sleep(0.5)  # until the other waits for the row, or for the database
         session.delete(row)
     other.join()
     assert not found
-    with store.read() as session:
-        (row,) = session.scalars(sqlalchemy.select(TallyRow))
-        assert (row.since, row.written) == (NOW + WINDOW, 1)
+    with store.begin_read() as session:
+        (row,) = session.scalars(sqlalchemy.select(EntryTallyRow))
+        assert (row.since, row.written) == (NOW + TALLY_WINDOW, 1)

@@ -15,7 +15,7 @@ import pytest
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.workers.cluster import ClusterPool
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput, Unreachable
 from models.shared.sheet import BankSheet
 from tests.support.bureau_scene import Scene
@@ -53,8 +53,8 @@ def test_a_cluster_gives_the_same_scores_though_a_worker_is_killed(scene: Scene,
         os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
         replies = [one.result()[0] for one in waiting]
     for rows, batch, reply in zip(SIZES, batches, replies, strict=True):
-        terms = scene.model.terms(scene.tables.public[rows], Detail.FULL)
-        plain = terms.apply(scene.model.answers(scene.tables.bank[rows]))
+        terms = scene.model.score_weights(scene.tables.public[rows], ResultDetail.FULL)
+        plain = terms.apply_to_indicators(scene.model.indicators(scene.tables.bank[rows]))
         assert (scene.bank.keys.decrypt(reply, rows=5, batch=batch) == plain).all()
     assert scene.ledger().count("score.answered") == len(SIZES)
 

@@ -15,7 +15,7 @@ import psutil
 import pytest
 
 from lab.bureau.workers.pool import WorkerPool
-from lab.terms.errors import InvalidInput, Refused, Unreachable
+from lab.terms.errors import InvalidInput, NotAllowed, Unreachable
 
 ROOT = Path(__file__).resolve().parents[5]
 
@@ -36,7 +36,7 @@ def test_results_come_through_from_another_process(pool: WorkerPool) -> None:
 def test_errors_come_through_with_their_next_step(pool: WorkerPool) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         pool.run(int, "x")
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(NotAllowed) as caught:
         pool.run(exec, "from lab.terms.errors import Refused\nraise Refused('no', next_step='ask')")
     assert caught.value.next_step == "ask"
 
@@ -74,7 +74,7 @@ _SAY = {
 def test_a_crash_spares_the_job_beside_it() -> None:
     pool = WorkerPool(2, job_seconds=60, memory_mib=1024)
     try:
-        pool.warm()
+        pool.warm_up()
         with ThreadPoolExecutor(2) as threads:
             slow = threads.submit(pool.run, exec, "import time; time.sleep(1)")
             crash = threads.submit(pool.run, exec, "import os; os.abort()")
@@ -85,25 +85,25 @@ def test_a_crash_spares_the_job_beside_it() -> None:
 
 
 def test_a_template_that_died_idle_is_replaced_without_blame(pool: WorkerPool) -> None:
-    pool.warm()
-    template = psutil.Process(pool.template)
+    pool.warm_up()
+    template = psutil.Process(pool.fork_server_pid)
     template.kill()
     template.wait()
     assert pool.run(divmod, 17, 5) == (3, 2)
-    assert pool.template != template.pid
+    assert pool.fork_server_pid != template.pid
 
 
 def test_after_a_death_the_next_workers_lie_at_other_addresses(pool: WorkerPool) -> None:
-    pool.warm()
-    before = pool.template
+    pool.warm_up()
+    before = pool.fork_server_pid
     with pytest.raises(InvalidInput):
         pool.run(exec, "import os; os.abort()")
-    assert pool.template != before
+    assert pool.fork_server_pid != before
 
 
 def test_a_job_whose_worker_was_killed_by_something_else_is_done_by_another(pool: WorkerPool) -> None:
-    pool.warm()
-    template = psutil.Process(pool.template)
+    pool.warm_up()
+    template = psutil.Process(pool.fork_server_pid)
     with ThreadPoolExecutor(1) as threads:
         job = threads.submit(pool.run, exec, "import time; time.sleep(0.7)")
         while not template.children():

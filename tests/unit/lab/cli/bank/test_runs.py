@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from lab.bank.home import BankHome
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from tests.support.finished_run import make_run
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -65,8 +65,8 @@ def test_without_a_home_the_next_step_is_named(tmp_path: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("detail", [Detail.TOTAL, Detail.FULL])
-def test_portraits_and_overviews_of_a_run(home: BankHome, trained, tmp_path: Path, detail: Detail) -> None:
+@pytest.mark.parametrize("detail", [ResultDetail.TOTAL, ResultDetail.FULL])
+def test_portraits_and_overviews_of_a_run(home: BankHome, trained, tmp_path: Path, detail: ResultDetail) -> None:
     run = make_run(home, trained, detail)
     html, overview = tmp_path / "p.html", tmp_path / "o.html"
     drawn = lab("portrait", " firm-007 ", "--html", html, "--lang", "en", "--home", home.folder, "--json")
@@ -83,7 +83,7 @@ def test_portraits_and_overviews_of_a_run(home: BankHome, trained, tmp_path: Pat
 
 
 def test_an_enterprise_without_a_portrait_is_not_named_in_the_error(home: BankHome, trained) -> None:
-    make_run(home, trained, Detail.TOTAL)
+    make_run(home, trained, ResultDetail.TOTAL)
     for code in ("outside-1", "nobody-knows"):
         done = lab("portrait", code, "--home", home.folder, "--json")
         assert done.returncode == 7

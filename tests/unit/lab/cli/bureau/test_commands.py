@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.register import import_register
 from models.bureau.model import Model
-from models.bureau.serialization import save
-from protocols.matching.bureau import SHARD
+from models.bureau.serialization import save_model
+from protocols.matching.bureau import REGISTER_CHUNK_ROWS
 from tests.support.bureau_scene import Scene, Tables
 
 ROOT = Path(__file__).resolve().parents[5]
@@ -76,7 +76,7 @@ def test_from_set_up_to_an_officers_account(tmp_path: Path, tables: Tables, mode
     imported = lab.ok("bureau", "import", register, "--id", "id", "--id-kind", "opaque")
     assert (imported["rows"], imported["set_aside"], imported["version"]) == (len(tables.codes), 0, 1)
     assert not list((lab.home / "evaluated").rglob("values"))  # no contract needs it yet
-    save(model, tmp_path / "model.json")
+    save_model(model, tmp_path / "model.json")
     published = lab.ok("model", "publish", "--file", tmp_path / "model.json")
     assert (published["name"], published["version"], published["state"]) == ("credit", 1, "published")
     assert "not signed in" in lab.fails(6, "officer", "draft", "--bank-card", bank_card(tmp_path), "--model", "credit")
@@ -121,7 +121,7 @@ def test_a_model_file_that_reads_other_columns_is_refused(lab: Lab, tmp_path: Pa
     other.write_text("id,c\nx,1\n")
     with Bureau.open(lab.home) as bureau:
         import_register(bureau.store, bureau.home, other, id_column="id", id_kind="opaque", name="other")
-    save(model, tmp_path / "model.json")
+    save_model(model, tmp_path / "model.json")
     detail = lab.fails(3, "model", "publish", "--file", tmp_path / "model.json", "--register", "other")
     assert "a, b" in detail
 
@@ -147,7 +147,7 @@ def test_a_bureau_on_postgresql(tmp_path: Path, postgres_url: str) -> None:
     assert made["database"] == "postgresql"
     assert not (tmp_path / "bureau" / "bureau.db").exists()
     with Bureau.open(tmp_path / "bureau") as bureau:
-        assert bureau.ready()["database"] == "postgresql"
+        assert bureau.readiness()["database"] == "postgresql"
 
 
 def test_a_register_is_evaluated_by_command_and_what_is_done_is_not_done_again(scene: Scene, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_a_register_is_evaluated_by_command_and_what_is_done_is_not_done_again(s
 def test_a_register_is_evaluated_on_a_cluster_if_there_is_one(scene: Scene, tmp_path: Path) -> None:
     """With as many rows as a crew is worth."""
     lab = Lab(scene.home)
-    source, rows = tmp_path / "large.csv", 2 * SHARD + 1
+    source, rows = tmp_path / "large.csv", 2 * REGISTER_CHUNK_ROWS + 1
     source.write_text("id,a,b\n" + "".join(f"firm-{row:06d},1,2\n" for row in range(rows)))
     lab.ok("bureau", "import", source, "--id", "id", "--id-kind", "opaque", "--no-evaluate")
     scene.contract()

@@ -13,8 +13,8 @@ import sqlalchemy
 from typer.testing import CliRunner
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.key_management.seal_keys import KEY_VARIABLE
-from lab.bureau.store.tables import EntryRow
+from lab.bureau.key_management.seal_keys import SEAL_KEY_VARIABLE
+from lab.bureau.store.tables import LedgerEntryRow
 from lab.cli.bureau.commands import app
 from lab.terms.errors import InvalidInput, NotFound
 
@@ -26,8 +26,8 @@ def bureau(*words: str | Path) -> Any:
 
 
 def recorded(home: Path, kind: str) -> list[dict[str, Any]]:
-    with Bureau.open(home) as opened, opened.store.read() as session:
-        bodies = session.scalars(sqlalchemy.select(EntryRow.body).where(EntryRow.kind == kind)).all()
+    with Bureau.open(home) as opened, opened.store.begin_read() as session:
+        bodies = session.scalars(sqlalchemy.select(LedgerEntryRow.body).where(LedgerEntryRow.kind == kind)).all()
     return [json.loads(body) for body in bodies]
 
 
@@ -49,7 +49,7 @@ def test_secrets_are_sealed_anew_and_that_is_recorded(tmp_path: Path, monkeypatc
     public = bureau("init", "--name", "某局", "--home", home)["public_key"]
     with pytest.raises(NotFound, match="in the environment"):
         bureau("reseal", "--home", home, "--seal", "environment")
-    monkeypatch.setenv(KEY_VARIABLE, value)
+    monkeypatch.setenv(SEAL_KEY_VARIABLE, value)
     assert bureau("reseal", "--home", home, "--seal", "environment") == {"secrets": 4, "source": "environment"}
     (home / "keys" / "seal.key").unlink()
     with Bureau.open(home) as opened:
@@ -64,7 +64,7 @@ def test_secrets_are_sealed_anew_and_that_is_recorded(tmp_path: Path, monkeypatc
 def test_a_bureau_is_not_half_made_when_its_seal_key_is_missing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv(KEY_VARIABLE, raising=False)
+    monkeypatch.delenv(SEAL_KEY_VARIABLE, raising=False)
     with pytest.raises(NotFound):
         bureau("init", "--name", "某局", "--home", tmp_path / "bureau", "--seal", "environment")
     assert not (tmp_path / "bureau").exists()

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from lab.cli.officer.draft_options import _witnesses
+from lab.cli.officer.draft_options import _parse_witnesses
 from lab.terms.errors import InvalidInput
 
 
@@ -50,5 +50,5 @@ def test_a_witness_without_its_certificate_says_so_and_serves_nothing(tmp_path) 
 def test_a_quorum_that_cannot_be_says_which_could() -> None:
     key = "audit.example/witness+9ba03a99+BCfdnxCtj47VD++J1D3poSo4OL9XjPYUIi/98HmD2WNI"
     with pytest.raises(InvalidInput, match="found 2") as found:
-        _witnesses([key], 2)
+        _parse_witnesses([key], 2)
     assert found.value.next_step == "give 1 to 1, or leave it out"

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lab.simulation.trial.joined_files import read_pair
+from lab.simulation.trial.joined_files import read_joined_files
 from lab.terms.errors import InvalidInput, NotFound
-from lab.terms.identifiers import Reason
+from lab.terms.identifiers import RejectionReason
 
 
 def write(path: Path, header: str, rows: list[str]) -> Path:
@@ -26,7 +26,7 @@ def files(folder: Path, *, common: int = 100, label=lambda i: i % 4 == 0) -> tup
 
 
 def read(bureau: Path, bank: Path, **more):
-    return read_pair(bureau, bank, **({"id_column": "id", "label": "y", "id_kind": "opaque"} | more))
+    return read_joined_files(bureau, bank, **({"id_column": "id", "label": "y", "id_kind": "opaque"} | more))
 
 
 def test_joins_row_by_row_whatever_the_order(tmp_path):
@@ -43,8 +43,8 @@ def test_joins_row_by_row_whatever_the_order(tmp_path):
 
 def test_pilot_is_seventy_per_cent_of_each_label_value_and_disjoint(tmp_path):
     pair = read(*files(tmp_path))
-    assert len(pair.pilot) == 52 + 18 and len(pair.rest) == 30  # 75 and 25 rows
-    assert not set(pair.pilot) & set(pair.rest)
+    assert len(pair.pilot) == 52 + 18 and len(pair.test) == 30  # 75 and 25 rows
+    assert not set(pair.pilot) & set(pair.test)
     assert pair.labels[pair.pilot].sum() == 18
     assert list(read(*files(tmp_path), seed=1).pilot) == list(pair.pilot)
     assert list(read(*files(tmp_path), seed=2).pilot) != list(pair.pilot)
@@ -55,7 +55,7 @@ def test_the_first_row_of_a_code_counts_and_the_rest_is_set_aside(tmp_path):
     with bank.open("a") as file:
         file.write("999,k3,1\n7,,0\n1,2\n")
     pair = read(bureau, bank)
-    assert pair.bank.set_aside == {Reason.DUPLICATE: 1, Reason.EMPTY: 1, Reason.RAGGED: 1}
+    assert pair.bank.set_aside == {RejectionReason.DUPLICATE: 1, RejectionReason.EMPTY: 1, RejectionReason.RAGGED: 1}
     assert "999" not in pair.bank.features["c"].to_list()
     assert pair.bank.rows == 104 == len(pair.bank.codes) + 3
 
@@ -66,7 +66,7 @@ def test_rows_without_label_are_kept_apart(tmp_path):
     bank.write_text(text)
     pair = read(bureau, bank)
     assert set(pair.unlabelled) == {"k6", "k7"}
-    assert len(pair.pilot) + len(pair.rest) == 98
+    assert len(pair.pilot) + len(pair.test) == 98
 
 
 def test_the_label_is_no_feature_of_either_side(tmp_path):

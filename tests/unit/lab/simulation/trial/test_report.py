@@ -10,16 +10,24 @@ import pytest
 from rich.console import Console
 from sklearn.metrics import roc_auc_score
 
-from lab.simulation.trial.report import FIGURES, MODELS, STEPS, TrialReport, draw_report, size, write_report
-from lab.simulation.trial.score_metrics import judge, largest_gap
+from lab.simulation.trial.report import (
+    FIGURE_LABELS,
+    MODEL_LABELS,
+    STEP_LABELS,
+    TrialReport,
+    draw_report,
+    format_bytes,
+    write_report,
+)
+from lab.simulation.trial.score_metrics import max_abs_difference, measure_discrimination
 
 
 def made(count: int = 400) -> TrialReport:
     rng = np.random.default_rng(0)
     labels = (rng.random(count) < 0.3).astype(np.int8)
-    scores = {name: labels * 1.2 + rng.normal(size=count) for name in MODELS}
-    verdict = judge(labels, scores)
-    facts = dict.fromkeys(FIGURES, 7) | {
+    scores = {name: labels * 1.2 + rng.normal(size=count) for name in MODEL_LABELS}
+    verdict = measure_discrimination(labels, scores)
+    facts = dict.fromkeys(FIGURE_LABELS, 7) | {
         "bureau_file": "<script>alert(1)</script>.csv",
         "bank_file": "bank.csv",
         "auc_encrypted": verdict.auc["encrypted"],
@@ -28,14 +36,14 @@ def made(count: int = 400) -> TrialReport:
         "max_abs_score_error": 1e-6,
         "engine": "openmined",
         "seed": 1,
-        "seconds": dict.fromkeys([*STEPS, "total"], 1.5),
+        "seconds": dict.fromkeys([*STEP_LABELS, "total"], 1.5),
     }
     return TrialReport(
         facts=facts,
-        verdict=verdict,
+        metrics=verdict,
         scores=600 - 40 * scores["encrypted"],
         labels=labels,
-        went=[("评分 scored", count), ("搁置 set aside", 3)],
+        row_outcomes=[("评分 scored", count), ("搁置 set aside", 3)],
         set_aside=[("银行 bank", "空", "empty", 3)],
         warnings=[("注意", "beware")],
     )
@@ -45,7 +53,7 @@ def test_auc_and_ks_agree_with_scikit_learn():
     rng = np.random.default_rng(1)
     labels = (rng.random(900) < 0.2).astype(np.int8)
     raw = np.round(labels + rng.normal(size=900), 1)  # rounded: ties
-    verdict = judge(labels, {"one": raw})
+    verdict = measure_discrimination(labels, {"one": raw})
     assert verdict.auc["one"] == pytest.approx(roc_auc_score(labels, raw), abs=1e-12)
     thresholds = np.unique(raw)
     by_hand = max(abs((raw[labels == 1] >= t).mean() - (raw[labels == 0] >= t).mean()) for t in thresholds)
@@ -54,9 +62,9 @@ def test_auc_and_ks_agree_with_scikit_learn():
 
 @pytest.mark.parametrize("labels", [np.zeros(5, np.int8), np.ones(1, np.int8), np.zeros(0, np.int8)])
 def test_one_class_gives_no_figure_rather_than_a_wrong_one(labels):
-    verdict = judge(labels, {"one": np.arange(len(labels), dtype=float)})
+    verdict = measure_discrimination(labels, {"one": np.arange(len(labels), dtype=float)})
     assert verdict.auc == {"one": None} and verdict.ks == {"one": None} and verdict.curves == {}
-    assert largest_gap(np.zeros(0), np.zeros(0)) is None
+    assert max_abs_difference(np.zeros(0), np.zeros(0)) is None
 
 
 def test_report_is_self_contained_and_escaped(tmp_path):
@@ -64,8 +72,8 @@ def test_report_is_self_contained_and_escaped(tmp_path):
     assert "<script" not in page
     assert not re.findall(r"(?:src|href)\s*=", page)
     assert set(re.findall(r"https?://[^\"' <]+", page)) <= {"http://www.w3.org/2000/svg"}
-    assert page.count("<polyline") == len(MODELS)
-    assert all(key in page for key in FIGURES)
+    assert page.count("<polyline") == len(MODEL_LABELS)
+    assert all(key in page for key in FIGURE_LABELS)
     assert "default-src 'none'" in page
 
 
@@ -76,7 +84,7 @@ def test_report_without_any_score(tmp_path):
         made(),
         scores=np.zeros(0),
         labels=np.zeros(0, np.int8),
-        verdict=judge(np.zeros(0, np.int8), dict.fromkeys(MODELS, np.zeros(0))),
+        metrics=measure_discrimination(np.zeros(0, np.int8), dict.fromkeys(MODEL_LABELS, np.zeros(0))),
         facts=dict(made().facts) | {"auc_encrypted": None, "auc_bank_only": None, "max_abs_score_error": None},
     )
     assert "–" in write_report(nothing, tmp_path / "report.html").read_text(encoding="utf-8")
@@ -86,8 +94,14 @@ def test_terminal_table_names_every_model():
     console = Console(width=140, record=True, file=io.StringIO())
     console.print(draw_report(made()))
     text = console.export_text()
-    assert all(en in text for _, en in MODELS.values())
+    assert all(en in text for _, en in MODEL_LABELS.values())
 
 
 def test_sizes_for_readers():
-    assert [size(n) for n in (7, 1_500, 2_500_000, 3_210_000_000, None)] == ["7 B", "1.5 kB", "2.5 MB", "3.21 GB", "–"]
+    assert [format_bytes(n) for n in (7, 1_500, 2_500_000, 3_210_000_000, None)] == [
+        "7 B",
+        "1.5 kB",
+        "2.5 MB",
+        "3.21 GB",
+        "–",
+    ]

@@ -12,17 +12,17 @@ from pydantic import ValidationError
 from lab.terms.contract.document import (
     Ceilings,
     Contract,
-    Detail,
-    Item,
-    ModelTerms,
+    ContractItem,
     Operation,
+    PinnedModel,
     Purpose,
     ReleaseForm,
+    ResultDetail,
     SignedContract,
     parse_contract,
     signing_input,
 )
-from lab.terms.errors import InvalidInput, NotAuthentic, Refused
+from lab.terms.errors import InvalidInput, NotAllowed, NotAuthentic
 from lab.terms.keys.party import Party
 
 BUREAU, BANK = Ed25519PrivateKey.generate(), Ed25519PrivateKey.generate()
@@ -40,10 +40,10 @@ def contract(**changes: object) -> Contract:
         "bank": party("Bank", BANK),
         "purpose": Purpose.RESEARCH,
         "recipients": ("research department",),
-        "items": (Item(code="tax.paid"),),
+        "items": (ContractItem(code="tax.paid"),),
         "operations": (Operation.MATCH, Operation.SCORE),
-        "detail": Detail.TOTAL,
-        "models": (ModelTerms(name="credit", version=1, sheet_sha256="0" * 64),),
+        "detail": ResultDetail.TOTAL,
+        "models": (PinnedModel(name="credit", version=1, sheet_sha256="0" * 64),),
         "id_kind": "uscc",
         "engine": "openmined",
         "parameters": "bgv-8192-a",
@@ -66,13 +66,13 @@ def test_both_signatures_verify_and_survive_a_round_trip() -> None:
     held.verify()
     again = parse_contract(held.model_dump_json(by_alias=True))
     again.verify()
-    assert again.contract.canonical() == held.contract.canonical()
+    assert again.contract.canonical_bytes() == held.contract.canonical_bytes()
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"operations": (Operation.MATCH, Operation.PORTRAIT), "detail": Detail.FULL},
+        {"operations": (Operation.MATCH, Operation.PORTRAIT), "detail": ResultDetail.FULL},
         {"ceilings": Ceilings(identifiers=2)},
         {"recipients": ("another department",)},
         {"retention_days": 1},
@@ -114,9 +114,9 @@ def test_terms_that_make_no_contract_are_refused() -> None:
         {"ceilings": {"identifiers": 2**53}},  # canonical JSON has no such number
         {"recipients": ()},
         {"models": ()},
-        {"models": (ModelTerms(name="credit", version=1, sheet_sha256="0" * 64),) * 2},
-        {"items": (Item(code="tax.paid"),) * 2},
-        {"detail": Detail.FULL},  # without the operation portrait
+        {"models": (PinnedModel(name="credit", version=1, sheet_sha256="0" * 64),) * 2},
+        {"items": (ContractItem(code="tax.paid"),) * 2},
+        {"detail": ResultDetail.FULL},  # without the operation portrait
     ):
         with pytest.raises(ValidationError):
             contract(**changes)
@@ -129,7 +129,7 @@ def test_a_contract_may_allow_a_count_alone_and_then_name_no_item() -> None:
     assert not contract(operations=(Operation.COUNT, Operation.MATCH), items=()).counts_only
     assert not contract().counts_only
     with pytest.raises(ValidationError, match="finer than totals"):
-        contract(operations=(Operation.COUNT,), items=(), detail=Detail.DIMENSIONS)
+        contract(operations=(Operation.COUNT,), items=(), detail=ResultDetail.DIMENSIONS)
 
 
 def test_the_largest_numbers_can_be_signed() -> None:
@@ -138,14 +138,14 @@ def test_the_largest_numbers_can_be_signed() -> None:
 
 def test_a_model_is_one_of_those_the_contract_allows() -> None:
     models = tuple(
-        ModelTerms(name=name, version=n, sheet_sha256="0" * 64) for name, n in (("a", 2), ("a", 1), ("b", 1))
+        PinnedModel(name=name, version=n, sheet_sha256="0" * 64) for name, n in (("a", 2), ("a", 1), ("b", 1))
     )
     document = contract(models=models)
-    assert document.model() == document.model("a") == models[0]
-    assert (document.model("a", 1), document.model("b")) == (models[1], models[2])
+    assert document.find_model() == document.find_model("a") == models[0]
+    assert (document.find_model("a", 1), document.find_model("b")) == (models[1], models[2])
     for name, version in (("b", 2), ("c", None)):
-        with pytest.raises(Refused, match="term: models"):
-            document.model(name, version)
+        with pytest.raises(NotAllowed, match="term: models"):
+            document.find_model(name, version)
 
 
 def test_each_release_form_allows_itself_and_what_is_less() -> None:

@@ -8,11 +8,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lab.terms.contract.clauses import TERMS
-from lab.terms.contract.document import Ceilings, ConsentTerms, Contract, Detail, Item, ModelTerms, Operation, Purpose
-from lab.terms.contract.plain_language import diff, render, to_text
+from lab.terms.contract.clauses import CLAUSES
+from lab.terms.contract.document import (
+    Ceilings,
+    ConsentClause,
+    Contract,
+    ContractItem,
+    Operation,
+    PinnedModel,
+    Purpose,
+    ResultDetail,
+)
+from lab.terms.contract.plain_language import diff_contracts, format_clauses, render_clauses
 from lab.terms.keys.party import Party
-from lab.terms.witnessing.quorum import WitnessTerms
+from lab.terms.witnessing.quorum import WitnessQuorum
 from tests.support.drawn_documents import contracts, plain_contract
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -23,10 +32,10 @@ CHANGED: dict[str, tuple[dict[str, object], bool | None]] = {
     "bank": ({"bank": Party(name="某银行", public_key="ab" * 32)}, None),
     "purpose": ({"purpose": Purpose.RESEARCH}, None),
     "recipients": ({"recipients": ("授信审批部",)}, False),
-    "items": ({"items": (Item(code="TAX-1"), Item(code="LAW-1"))}, True),
+    "items": ({"items": (ContractItem(code="TAX-1"), ContractItem(code="LAW-1"))}, True),
     "operations": ({"operations": (*(Operation),)}, True),
-    "detail": ({"detail": Detail.DIMENSIONS}, False),
-    "models": ({"models": (ModelTerms(name="credit", version=1, sheet_sha256="1" * 64),)}, None),
+    "detail": ({"detail": ResultDetail.DIMENSIONS}, False),
+    "models": ({"models": (PinnedModel(name="credit", version=1, sheet_sha256="1" * 64),)}, None),
     "id_kind": ({"id_kind": "opaque"}, None),
     "engine": ({"engine": "other"}, None),
     "parameters": ({"parameters": "other"}, None),
@@ -38,11 +47,11 @@ CHANGED: dict[str, tuple[dict[str, object], bool | None]] = {
     "ceilings.rows_per_job": ({"ceilings": Ceilings(rows_per_job=1)}, False),
     "ceilings.rows_per_batch": ({"ceilings": Ceilings(rows_per_batch=1)}, False),
     "ceilings.precision": ({"ceilings": Ceilings(precision=2)}, False),
-    "consent.required": ({"consent": ConsentTerms(required=False, why="records of taxes")}, True),
-    "consent.why": ({"consent": ConsentTerms(required=True, why="another reason")}, None),
+    "consent.required": ({"consent": ConsentClause(required=False, why="records of taxes")}, True),
+    "consent.why": ({"consent": ConsentClause(required=True, why="another reason")}, None),
     "retention_days": ({"retention_days": 366}, True),
     "witnesses": (
-        {"witnesses": WitnessTerms(quorum=1, parties=(Party(name="audit.example", public_key="cd" * 32),))},
+        {"witnesses": WitnessQuorum(quorum=1, parties=(Party(name="audit.example", public_key="cd" * 32),))},
         None,
     ),
     "starts": ({"starts": START + timedelta(days=1)}, False),
@@ -55,74 +64,81 @@ def fields() -> set[str]:
     """Every field of the document by name; ceilings and consent by their parts."""
     names = {field.alias or name for name, field in Contract.model_fields.items()}
     parts = {f"ceilings.{name}" for name in Ceilings.model_fields}
-    parts |= {f"consent.{name}" for name in ConsentTerms.model_fields}
+    parts |= {f"consent.{name}" for name in ConsentClause.model_fields}
     return (names - {"ceilings", "consent"}) | parts
 
 
 def test_every_field_of_the_document_is_a_clause_and_has_a_change_tested_here() -> None:
-    assert set(TERMS) == fields()
+    assert set(CLAUSES) == fields()
     assert set(CHANGED) == fields() - {"schema"}  # it has one value
-    assert [clause.term for clause in render(plain_contract())] == list(TERMS)
+    assert [clause.clause for clause in render_clauses(plain_contract())] == list(CLAUSES)
 
 
 @pytest.mark.parametrize("term", CHANGED)
 def test_a_change_of_one_term_is_told_and_no_other(term: str) -> None:
     old, (changes, widens) = plain_contract(), CHANGED[term]
     new = plain_contract(**changes)
-    (found,) = diff(old, new)
-    assert (found.term, found.widens) == (term, widens)
-    assert {clause.term for clause, other in zip(render(old), render(new), strict=True) if clause != other} == {term}
-    (back,) = diff(new, old)
+    (found,) = diff_contracts(old, new)
+    assert (found.clause, found.widens) == (term, widens)
+    assert {
+        clause.clause for clause, other in zip(render_clauses(old), render_clauses(new), strict=True) if clause != other
+    } == {term}
+    (back,) = diff_contracts(new, old)
     assert back.widens == (None if widens is None else not widens)
 
 
 def test_both_languages_say_the_terms() -> None:
-    clauses = {clause.term: clause for clause in render(plain_contract())}
+    clauses = {clause.clause: clause for clause in render_clauses(plain_contract())}
     assert "TAX-1" in clauses["items"].zh and "LAW-1" in clauses["items"].en
     assert "1,000,000" in clauses["ceilings.identifiers"].zh and "1,000,000" in clauses["ceilings.identifiers"].en
     for clause in clauses.values():
-        assert any("\u4e00" <= letter <= "\u9fff" for letter in clause.zh), clause.term
+        assert any("\u4e00" <= letter <= "\u9fff" for letter in clause.zh), clause.clause
         assert clause.en.endswith(".") and clause.zh.endswith("。")
 
 
 def test_a_contract_that_allows_a_count_alone_promises_no_reply_about_an_enterprise() -> None:
-    alone = plain_contract(operations=(Operation.COUNT,), detail=Detail.TOTAL, items=())
-    clauses = {clause.term: clause for clause in render(alone)}
+    alone = plain_contract(operations=(Operation.COUNT,), detail=ResultDetail.TOTAL, items=())
+    clauses = {clause.clause: clause for clause in render_clauses(alone)}
     assert "不告知是哪些" in clauses["operations"].zh and "without telling which" in clauses["operations"].en
     assert clauses["items"].en == "No item of the register is used."
     assert "enterprise" in clauses["detail"].en and "one total for each" not in clauses["detail"].en
     assert "none of which is run" in clauses["models"].en and "credit@1" in clauses["models"].zh
-    widened = diff(alone, plain_contract(operations=(Operation.COUNT, Operation.MATCH), detail=Detail.TOTAL, items=()))
-    assert [(change.term, change.widens) for change in widened] == [("operations", True)]
-    other = diff(alone, plain_contract(operations=(Operation.MATCH,), detail=Detail.TOTAL, items=()))
-    assert [(change.term, change.widens) for change in other] == [("operations", None)]
+    widened = diff_contracts(
+        alone, plain_contract(operations=(Operation.COUNT, Operation.MATCH), detail=ResultDetail.TOTAL, items=())
+    )
+    assert [(change.clause, change.widens) for change in widened] == [("operations", True)]
+    other = diff_contracts(alone, plain_contract(operations=(Operation.MATCH,), detail=ResultDetail.TOTAL, items=()))
+    assert [(change.clause, change.widens) for change in other] == [("operations", None)]
 
 
 def test_a_replaced_member_widens_nothing_that_can_be_decided() -> None:
-    old = plain_contract(recipients=("甲", "乙"), items=(Item(code="A"), Item(code="B")))
-    new = plain_contract(recipients=("甲", "丙"), items=(Item(code="A"), Item(code="C")))
-    assert [(change.term, change.widens) for change in diff(old, new)] == [("recipients", None), ("items", None)]
-    assert "丙" in diff(old, new)[0].zh and "Taken away: 乙" in diff(old, new)[0].en
+    old = plain_contract(recipients=("甲", "乙"), items=(ContractItem(code="A"), ContractItem(code="B")))
+    new = plain_contract(recipients=("甲", "丙"), items=(ContractItem(code="A"), ContractItem(code="C")))
+    assert [(change.clause, change.widens) for change in diff_contracts(old, new)] == [
+        ("recipients", None),
+        ("items", None),
+    ]
+    assert "丙" in diff_contracts(old, new)[0].zh and "Taken away: 乙" in diff_contracts(old, new)[0].en
 
 
 def test_another_order_and_another_time_zone_are_told_because_the_signed_bytes_differ() -> None:
     old = plain_contract()
-    assert [change.term for change in diff(old, plain_contract(recipients=tuple(reversed(old.recipients))))] == [
-        "recipients"
-    ]
+    assert [
+        change.clause for change in diff_contracts(old, plain_contract(recipients=tuple(reversed(old.recipients))))
+    ] == ["recipients"]
     moved = plain_contract(starts=START.astimezone(timezone(timedelta(hours=8))))
-    (change,) = diff(old, moved)
-    assert (change.term, change.widens) == ("starts", None) and "+08:00" in change.zh
+    (change,) = diff_contracts(old, moved)
+    assert (change.clause, change.widens) == ("starts", None) and "+08:00" in change.zh
 
 
 def test_a_name_cannot_steer_the_terminal() -> None:
     hostile = plain_contract(
         bank=Party(name="x\x1b[2J\u202ey", public_key="ab" * 32),
         recipients=("a\nb",),
-        items=(Item(code="c\rd"),),
-        consent=ConsentTerms(required=False, why="e\x07f"),
+        items=(ContractItem(code="c\rd"),),
+        consent=ConsentClause(required=False, why="e\x07f"),
     )
-    shown = to_text(render(hostile)) + to_text(diff(plain_contract(), hostile))
+    shown = format_clauses(render_clauses(hostile)) + format_clauses(diff_contracts(plain_contract(), hostile))
     assert all(letter.isprintable() for letter in shown.replace("\n", ""))
     assert "a\\u000ab" in shown
 
@@ -133,10 +149,10 @@ def test_nothing_differs_if_and_only_if_the_documents_are_the_same(
     one: Contract, other: Contract, taken: set[str]
 ) -> None:
     mixed = one.model_copy(update={name: getattr(other, name) for name in taken})
-    assert (diff(one, mixed) == []) == (one.canonical() == mixed.canonical())
+    assert (diff_contracts(one, mixed) == []) == (one.canonical_bytes() == mixed.canonical_bytes())
 
 
 @settings(deadline=None)
 @given(contracts())
 def test_every_contract_can_be_said(contract: Contract) -> None:
-    assert to_text(render(contract)).count("\n") == 3 * len(TERMS)
+    assert format_clauses(render_clauses(contract)).count("\n") == 3 * len(CLAUSES)

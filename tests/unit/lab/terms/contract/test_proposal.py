@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from lab.terms.contract.document import Ceilings, Detail, Operation
+from lab.terms.contract.document import Ceilings, Operation, ResultDetail
 from lab.terms.contract.model_offer import parse_offer
-from lab.terms.contract.proposal import MAX_BYTES, Estimate, Proposal, parse_proposal
+from lab.terms.contract.proposal import MAX_PROPOSAL_BYTES, ContractProposal, JobEstimate, parse_proposal
 from lab.terms.errors import InvalidInput
 from lab.terms.keys.party import Party
 
 PLANTED = "planted-value"
 
 
-def proposal(**changes: object) -> Proposal:
+def proposal(**changes: object) -> ContractProposal:
     terms: dict[str, object] = {
         "bank": Party(name="某银行", public_key="ab" * 32),
         "model": "credit",
@@ -28,9 +28,9 @@ def proposal(**changes: object) -> Proposal:
         "id_kind": "uscc",
         "days": 14,
         "retention_days": 30,
-        "estimate": Estimate(rows=5, seconds={"match": 1.5, "score": 2.0}, bytes_up=10, bytes_down=20),
+        "estimate": JobEstimate(rows=5, seconds={"match": 1.5, "score": 2.0}, bytes_up=10, bytes_down=20),
     }
-    return Proposal.model_validate(terms | changes)
+    return ContractProposal.model_validate(terms | changes)
 
 
 def document(**changes: object) -> dict[str, Any]:
@@ -84,8 +84,8 @@ def test_what_is_no_proposal_is_refused(text: bytes) -> None:
 
 
 def test_a_file_of_any_size_is_not_read() -> None:
-    with pytest.raises(InvalidInput, match=str(MAX_BYTES)):
-        parse_proposal(b" " * MAX_BYTES + proposal().to_json().encode())
+    with pytest.raises(InvalidInput, match=str(MAX_PROPOSAL_BYTES)):
+        parse_proposal(b" " * MAX_PROPOSAL_BYTES + proposal().to_json().encode())
 
 
 def test_a_bank_may_propose_a_count_alone() -> None:
@@ -95,7 +95,7 @@ def test_a_bank_may_propose_a_count_alone() -> None:
 
 def test_a_proposal_that_no_contract_could_follow_is_refused() -> None:
     with pytest.raises(ValidationError, match="portrait"):
-        proposal(detail=Detail.FULL)
+        proposal(detail=ResultDetail.FULL)
     with pytest.raises(ValidationError, match="once"):
         proposal(operations=(Operation.MATCH, Operation.MATCH))
 
@@ -112,7 +112,7 @@ OFFER: dict[str, Any] = {
 
 
 def test_an_offer_is_read_strictly() -> None:
-    assert parse_offer(OFFER).details[Detail.TOTAL].columns == 59
+    assert parse_offer(OFFER).details[ResultDetail.TOTAL].columns == 59
     wrongs: list[Any] = [
         None,
         [],

@@ -8,7 +8,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.terms.errors import InvalidInput, NotAuthentic
-from lab.terms.keys.key_succession import SignedSuccession, Succession, parse_succession
+from lab.terms.keys.key_succession import KeySuccession, SignedKeySuccession, parse_key_succession
 
 OLD, NEW, OTHER = (Ed25519PrivateKey.generate() for _ in range(3))
 
@@ -17,8 +17,8 @@ def public(key: Ed25519PrivateKey) -> str:
     return key.public_key().public_bytes_raw().hex()
 
 
-def stated(old: Ed25519PrivateKey = OLD, new: Ed25519PrivateKey = NEW) -> Succession:
-    return Succession(
+def stated(old: Ed25519PrivateKey = OLD, new: Ed25519PrivateKey = NEW) -> KeySuccession:
+    return KeySuccession(
         bureau="ab" * 32,
         bank="b-0123456789ab",
         old_key=public(old),
@@ -27,9 +27,9 @@ def stated(old: Ed25519PrivateKey = OLD, new: Ed25519PrivateKey = NEW) -> Succes
     )
 
 
-def signed(statement: Succession, old: Ed25519PrivateKey = OLD, new: Ed25519PrivateKey = NEW) -> SignedSuccession:
+def signed(statement: KeySuccession, old: Ed25519PrivateKey = OLD, new: Ed25519PrivateKey = NEW) -> SignedKeySuccession:
     message = statement.signing_input()
-    return SignedSuccession(
+    return SignedKeySuccession(
         statement=statement, old_signature=old.sign(message).hex(), new_signature=new.sign(message).hex()
     )
 
@@ -37,7 +37,7 @@ def signed(statement: Succession, old: Ed25519PrivateKey = OLD, new: Ed25519Priv
 def test_both_signatures_and_a_round_trip() -> None:
     whole = signed(stated())
     whole.verify()
-    again = parse_succession(whole.model_dump_json(by_alias=True).encode())
+    again = parse_key_succession(whole.model_dump_json(by_alias=True).encode())
     again.verify()
     assert again == whole and again.statement.sha256 == stated().sha256
 
@@ -69,7 +69,7 @@ def test_every_word_is_signed(changes: dict[str, object]) -> None:
 @pytest.mark.parametrize("data", [b"", b"{}", b"[" * 5000, b'{"statement": 1}', b"x" * 10_000, b"\xff"])
 def test_anything_else_is_invalid_and_not_repeated(data: bytes) -> None:
     with pytest.raises(InvalidInput) as caught:
-        parse_succession(data)
+        parse_key_succession(data)
     assert "5000" not in str(caught.value)
     with pytest.raises(InvalidInput):
-        parse_succession(signed(stated()).model_dump_json(by_alias=True).encode()[:-1] + b', "more": 1}')
+        parse_key_succession(signed(stated()).model_dump_json(by_alias=True).encode()[:-1] + b', "more": 1}')

@@ -53,7 +53,7 @@ def test_nobody_is_named_by_such_a_key(key: str) -> None:
         )
         found = forged(key, [consent.signing_input()])
         if found:
-            assert not consent.bears(key, found[1].hex())
+            assert not consent.is_signed_by(key, found[1].hex())
 
 
 def test_ordinary_keys_are_not_listed() -> None:

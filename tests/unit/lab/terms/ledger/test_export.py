@@ -9,10 +9,10 @@ import pytest
 import rfc8785
 
 from lab.terms.errors import InvalidInput, NotFound
-from lab.terms.ledger.entry_kinds import KINDS
+from lab.terms.ledger.entry_kinds import ENTRY_KINDS
 from lab.terms.ledger.export import verify_export
-from lab.terms.ledger.tampering import How, LedgerFault
-from lab.terms.ledger.tree import SignedHead
+from lab.terms.ledger.tampering import LedgerFault, LedgerFaultKind
+from lab.terms.ledger.tree import SignedTreeHead
 from tests.support.tampered_exports import (
     HEAD_EVERY,
     KEY,
@@ -26,7 +26,7 @@ from tests.support.tampered_exports import (
 
 GOOD = make_export()
 COUNT = len(GOOD.entries)
-EACH = [pytest.param(place, id=kind) for place, kind in enumerate(KINDS, start=1)]
+EACH = [pytest.param(place, id=kind) for place, kind in enumerate(ENTRY_KINDS, start=1)]
 
 
 @pytest.fixture
@@ -34,23 +34,23 @@ def export() -> Export:
     return GOOD.copy()
 
 
-def fault(export: Export, path: Path, **more) -> tuple[How, int | None]:
+def fault(export: Export, path: Path, **more) -> tuple[LedgerFaultKind, int | None]:
     with pytest.raises(LedgerFault) as raised:
         verify_export(export.write(path / "export.jsonl"), PUBLIC, **more)
     found = raised.value
     assert found.as_dict()["entry"] == found.entry and found.exit_code == 6
     assert found.entry is None or str(found.entry) in found.detail
-    return found.how, found.entry
+    return found.kind, found.entry
 
 
 def test_what_the_bureau_wrote_is_verified(export: Export, tmp_path: Path) -> None:
     path = export.write(tmp_path / "export.jsonl")
     for thorough in (False, True):
         found = verify_export(path, PUBLIC, thorough=thorough)
-        assert (found.size, found.heads) == (COUNT, len(export.heads))
-        assert found.kinds == dict.fromkeys(KINDS, 1)
+        assert (found.size, found.head_count) == (COUNT, len(export.heads))
+        assert found.kind_counts == dict.fromkeys(ENTRY_KINDS, 1)
     assert found.root == tree_of(export).get_root().hex()
-    assert found.first < found.last
+    assert found.first_time < found.last_time
 
 
 @pytest.mark.parametrize("place", EACH)
@@ -60,7 +60,7 @@ def test_a_flipped_byte_is_named(export: Export, tmp_path: Path, place: int) -> 
     for at in {0, 1, length - 1, length // 2, *range(7, length, 41)}:
         spoiled = export.copy()
         spoiled.flip(place, at)
-        assert fault(spoiled, tmp_path) == (How.ALTERED, place)
+        assert fault(spoiled, tmp_path) == (LedgerFaultKind.ALTERED, place)
 
 
 @pytest.mark.parametrize("place", EACH)
@@ -73,7 +73,7 @@ def test_an_altered_fact_with_its_hash_made_to_fit_is_named(
     export.replace(place, rfc8785.dumps(body))
     if without_heads:
         export.drop_heads(place - 1)
-    assert fault(export, tmp_path) == (How.ALTERED, place)
+    assert fault(export, tmp_path) == (LedgerFaultKind.ALTERED, place)
 
 
 @pytest.mark.parametrize("place", EACH)
@@ -89,7 +89,7 @@ def test_a_dropped_entry_is_named(
         export.renumber(place)
     if without_heads:
         export.drop_heads(place - 1)
-    assert fault(export, tmp_path) == (How.DROPPED, place)
+    assert fault(export, tmp_path) == (LedgerFaultKind.DROPPED, place)
 
 
 @pytest.mark.parametrize("place", EACH[:-1])
@@ -104,7 +104,7 @@ def test_neighbours_that_changed_places_are_named(
         export.renumber(place)
     if without_heads:
         export.drop_heads(place - 1)
-    assert fault(export, tmp_path) == (How.REORDERED, place)
+    assert fault(export, tmp_path) == (LedgerFaultKind.REORDERED, place)
 
 
 @pytest.mark.parametrize("place", EACH)
@@ -122,18 +122,18 @@ def test_an_inserted_entry_is_named(export: Export, tmp_path: Path, place: int, 
     export.entries.insert(place - 1, lines[what])
     if renumbered:
         export.renumber(place)
-    assert fault(export, tmp_path) == (How.INSERTED, place)
+    assert fault(export, tmp_path) == (LedgerFaultKind.INSERTED, place)
 
 
 @pytest.mark.parametrize("place", EACH)
 def test_an_entry_that_stands_twice_is_named_at_its_second_place(export: Export, tmp_path: Path, place: int) -> None:
     export.entries.insert(place, export.entries[place - 1])
-    assert fault(export, tmp_path) == (How.INSERTED, place + 1)
+    assert fault(export, tmp_path) == (LedgerFaultKind.INSERTED, place + 1)
 
 
 def test_an_entry_moved_far_is_named(export: Export, tmp_path: Path) -> None:
     export.entries.insert(3, export.entries.pop(40))
-    assert fault(export, tmp_path) == (How.REORDERED, 4)
+    assert fault(export, tmp_path) == (LedgerFaultKind.REORDERED, 4)
 
 
 def test_a_whole_tail_forged_anew_is_named_at_its_first_entry(export: Export, tmp_path: Path) -> None:
@@ -141,42 +141,42 @@ def test_a_whole_tail_forged_anew_is_named_at_its_first_entry(export: Export, tm
         export.entries[place - 1] = export.forge(place)
     tree = tree_of(export)
     export.heads = [head_over(tree, COUNT, STRANGER).to_json() + b"\n"]
-    assert fault(export, tmp_path) == (How.ALTERED, 20)
+    assert fault(export, tmp_path) == (LedgerFaultKind.ALTERED, 20)
 
 
 def test_of_many_changes_the_first_is_named(export: Export, tmp_path: Path) -> None:
     export.flip(30, 9)
     del export.entries[50]
     export.flip(12, 9)
-    assert fault(export, tmp_path) == (How.ALTERED, 12)
+    assert fault(export, tmp_path) == (LedgerFaultKind.ALTERED, 12)
 
 
 @pytest.mark.parametrize("left", [1, HEAD_EVERY, 20, COUNT - 1])
 def test_a_cut_end_is_named(export: Export, tmp_path: Path, left: int) -> None:
-    held = SignedHead.read(export.heads[-1])
+    held = SignedTreeHead.read(export.heads[-1])
     whole = export.copy()
     del export.entries[left:]
-    assert fault(export, tmp_path) == (How.DROPPED, left + 1)
+    assert fault(export, tmp_path) == (LedgerFaultKind.DROPPED, left + 1)
     export.drop_heads(left)
     if left == HEAD_EVERY:
         # Cut exactly where a head is: an older ledger, which only a later head unmasks.
         assert verify_export(export.write(tmp_path / "older.jsonl"), PUBLIC).size == left
-    assert fault(export, tmp_path, held=[held]) == (How.DROPPED, left + 1)
+    assert fault(export, tmp_path, held=[held]) == (LedgerFaultKind.DROPPED, left + 1)
     assert verify_export(whole.write(tmp_path / "whole.jsonl"), PUBLIC, held=[held]).size == COUNT
 
 
 def test_no_heads_at_all_vouch_for_nothing(export: Export, tmp_path: Path) -> None:
     export.heads.clear()
-    assert fault(export, tmp_path) == (How.DROPPED, COUNT + 1)
+    assert fault(export, tmp_path) == (LedgerFaultKind.DROPPED, COUNT + 1)
 
 
 def test_an_altered_head_is_told_apart_from_an_altered_entry(export: Export, tmp_path: Path) -> None:
-    head = SignedHead.read(export.heads[0])
+    head = SignedTreeHead.read(export.heads[0])
     export.heads[0] = head.model_copy(update={"root": "00" * 32}).to_json() + b"\n"
-    assert fault(export, tmp_path) == (How.HEAD, None)
+    assert fault(export, tmp_path) == (LedgerFaultKind.HEAD, None)
     export.heads[0] = b"{}\n"
     export.heads.reverse()
-    assert fault(export, tmp_path) == (How.HEAD, None)
+    assert fault(export, tmp_path) == (LedgerFaultKind.HEAD, None)
 
 
 def test_a_bureau_that_signed_two_histories_is_found_out(export: Export, tmp_path: Path) -> None:
@@ -186,16 +186,16 @@ def test_a_bureau_that_signed_two_histories_is_found_out(export: Export, tmp_pat
     body["facts"]["number"] = 0
     other.replace(30, rfc8785.dumps(body))
     kept = head_over(tree_of(other), 35)
-    assert fault(export, tmp_path, held=[kept]) == (How.REWRITTEN, None)
+    assert fault(export, tmp_path, held=[kept]) == (LedgerFaultKind.REWRITTEN, None)
     forged = head_over(tree_of(other), 35, STRANGER)
-    assert fault(export, tmp_path, held=[forged]) == (How.HEAD, None)
+    assert fault(export, tmp_path, held=[forged]) == (LedgerFaultKind.HEAD, None)
 
 
 def test_thorough_looks_at_signatures_that_the_tree_makes_unnecessary(export: Export, tmp_path: Path) -> None:
     line = export.entries[9]
     export.entries[9] = line[:-4] + (b'0"}\n' if line[-4:-3] != b"0" else b'1"}\n')
     assert verify_export(export.write(tmp_path / "export.jsonl"), PUBLIC).size == COUNT
-    assert fault(export, tmp_path, thorough=True) == (How.ALTERED, 10)
+    assert fault(export, tmp_path, thorough=True) == (LedgerFaultKind.ALTERED, 10)
 
 
 def test_other_files_and_other_bureaus(export: Export, tmp_path: Path) -> None:

@@ -10,15 +10,15 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from lab.terms.errors import InvalidInput, NotAuthentic
-from lab.terms.ledger.receipt import HEADER_BYTES, ScoreReceipt, verify_receipt
+from lab.terms.ledger.receipt import MAX_HEADER_BYTES, ScoreReceipt, verify_receipt
 from lab.terms.ledger.tree import (
-    LeafTree,
-    SignedHead,
+    MerkleTree,
+    SignedTreeHead,
+    encode_entry,
     hash_leaf,
-    head_input,
+    head_signing_input,
     verify_consistency,
     verify_inclusion,
-    write_body,
 )
 from tests.support import rfc9162
 
@@ -62,19 +62,19 @@ PATHS = {  # (leaf from 1, size): audit path
 }
 
 
-def tree_of(entries: list[bytes]) -> LeafTree:
-    tree = LeafTree()
+def tree_of(entries: list[bytes]) -> MerkleTree:
+    tree = MerkleTree()
     tree.extend(hash_leaf(entry) for entry in entries)
     return tree
 
 
-def head_of(tree: LeafTree, size: int, key: Ed25519PrivateKey = KEY) -> SignedHead:
+def head_of(tree: MerkleTree, size: int, key: Ed25519PrivateKey = KEY) -> SignedTreeHead:
     root = tree.get_root(size).hex()
-    return SignedHead(size=size, root=root, time=NOW, signature=key.sign(head_input(size, root, NOW)).hex())
+    return SignedTreeHead(size=size, root=root, time=NOW, signature=key.sign(head_signing_input(size, root, NOW)).hex())
 
 
 def entries_of(count: int) -> list[bytes]:
-    return [write_body(seq, NOW, "refused", None, {"n": seq}, "bureau") for seq in range(1, count + 1)]
+    return [encode_entry(seq, NOW, "refused", None, {"n": seq}, "bureau") for seq in range(1, count + 1)]
 
 
 def test_published_roots() -> None:
@@ -106,7 +106,7 @@ def test_roots_and_paths_are_those_of_the_rfc_at_every_size() -> None:
 def test_cached_subroots_change_no_root() -> None:
     """The tree's own shortcut begins above pymerkle's threshold, so this one is larger than that."""
     leaves = [hash_leaf(b"%d" % number) for number in range(1500)]
-    tree, plain = LeafTree(), LeafTree()
+    tree, plain = MerkleTree(), MerkleTree()
     plain.threshold = 1 << 20
     plain.extend(leaves)
     for start in range(0, len(leaves), 37):
@@ -157,7 +157,7 @@ def test_a_head_is_its_bureaus() -> None:
     tree = tree_of(entries_of(3))
     head = head_of(tree, 3)
     head.verify(PUBLIC)
-    assert SignedHead.read(head.to_json()) == head
+    assert SignedTreeHead.read(head.to_json()) == head
     changed = [
         head.model_copy(update={"size": 2}),
         head.model_copy(update={"root": tree.get_root(2).hex()}),
@@ -169,7 +169,7 @@ def test_a_head_is_its_bureaus() -> None:
             other.verify(PUBLIC)
     for text in (b"{}", b"[]", b"x", json.dumps(head.as_dict() | {"more": 1})):
         with pytest.raises(InvalidInput):
-            SignedHead.read(text)
+            SignedTreeHead.read(text)
 
 
 FACTS = {
@@ -188,7 +188,7 @@ FACTS = {
 def receipt_of(size: int, seq: int, **changes: object) -> ScoreReceipt:
     entries = entries_of(size)
     contract = "c-0123456789ab"
-    entries[seq - 1] = write_body(seq, NOW, "score.answered", contract, FACTS | changes, "bank:b-0123456789ab")  # type: ignore[arg-type]
+    entries[seq - 1] = encode_entry(seq, NOW, "score.answered", contract, FACTS | changes, "bank:b-0123456789ab")  # type: ignore[arg-type]
     tree = tree_of(entries)
     return ScoreReceipt(json.loads(entries[seq - 1]), tree.prove_inclusion(seq, size).serialize(), head_of(tree, size))
 
@@ -196,7 +196,12 @@ def receipt_of(size: int, seq: int, **changes: object) -> ScoreReceipt:
 def test_a_receipt_is_verified_and_says_what_the_entry_says() -> None:
     receipt = ScoreReceipt.from_header(receipt_of(9, 5).to_header())
     verify_receipt(receipt, PUBLIC)
-    assert (receipt.entry, receipt.contract, receipt.rows, receipt.model_version) == (5, "c-0123456789ab", 8192, 3)
+    assert (receipt.entry_number, receipt.contract, receipt.rows, receipt.model_version) == (
+        5,
+        "c-0123456789ab",
+        8192,
+        3,
+    )
     assert (receipt.job, receipt.register, receipt.register_version) == (FACTS["job"], "main", 12)
     assert ScoreReceipt.read(json.loads(json.dumps(receipt.as_dict()))) == receipt
 
@@ -235,7 +240,7 @@ def test_nothing_in_a_receipt_can_be_changed() -> None:
         verify_receipt(ScoreReceipt.read(good), Ed25519PrivateKey.generate().public_key().public_bytes_raw().hex())
 
 
-@pytest.mark.parametrize("value", ["", "!", "e30=", "W10=", "A" * (HEADER_BYTES + 4)])
+@pytest.mark.parametrize("value", ["", "!", "e30=", "W10=", "A" * (MAX_HEADER_BYTES + 4)])
 def test_what_is_no_receipt_is_refused(value: str) -> None:
     with pytest.raises(InvalidInput):
         ScoreReceipt.from_header(value)
@@ -250,4 +255,4 @@ def test_a_receipt_fits_its_header_in_the_largest_ledger() -> None:
     metadata = {"algorithm": "sha256", "security": True, "size": size, "index": size}
     proof = {"type": "inclusion", "metadata": metadata, "rule": rule, "path": ["ab" * 32] * 41}
     large = ScoreReceipt(body, proof, receipt.head.model_copy(update={"size": size}))
-    assert len(large.to_header()) < 6200 < HEADER_BYTES
+    assert len(large.to_header()) < 6200 < MAX_HEADER_BYTES

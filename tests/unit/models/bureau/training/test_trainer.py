@@ -11,12 +11,12 @@ import pytest
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import train_test_split
 
-from lab.terms.contract.document import Detail
+from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.bureau import serialization
-from models.bureau.training.trainer import calibrate, fit_plain, train
-from models.shared.features import FeatureWords
-from models.shared.portrait import read_outputs
+from models.bureau.training.trainer import calibrate, fit_baseline, train_model
+from models.shared.features import FeatureDescription
+from models.shared.portrait import interpret_sums
 
 DATA = Path(__file__).parents[5] / "../shared/data/fate"
 
@@ -51,15 +51,15 @@ def untidy(rows: int, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame, np.nda
 @pytest.mark.parametrize("rows", [100, 700])
 def test_untidy_samples_train_and_score_exactly(family: Any, interactions: Any, rows: int) -> None:
     public, bank, label = untidy(rows)
-    trained = train(public, bank, label, family=family, interactions=interactions, seed=4, date="2026-01-31")
-    model = serialization.load(serialization.to_bytes(trained.model))
+    trained = train_model(public, bank, label, family=family, interactions=interactions, seed=4, date="2026-01-31")
+    model = serialization.load_model(serialization.serialize_model(trained.model))
     later_public, later_bank, later_label = untidy(400, seed=1)  # new text values, other gaps
     raw = model.raw_scores(later_public, later_bank)
     assert roc_auc_score(later_label, raw) > 0.6
-    for detail in (Detail.TOTAL, Detail.DIMENSIONS):
+    for detail in (ResultDetail.TOTAL, ResultDetail.DIMENSIONS):
         sheet = model.sheet(detail)
-        sums = model.terms(later_public, detail).apply(sheet.indicators(later_bank))
-        outcome = read_outputs(sheet, sums)
+        sums = model.score_weights(later_public, detail).apply_to_indicators(sheet.compute_indicators(later_bank))
+        outcome = interpret_sums(sheet, sums)
         assert np.abs(outcome.raw - raw).max() <= sheet.error_bound <= 1e-3
         assert outcome.score.min() >= 300 and outcome.score.max() <= 900
     assert model.card.date == "2026-01-31" and model.card.rows == rows
@@ -69,13 +69,13 @@ def test_untidy_samples_train_and_score_exactly(family: Any, interactions: Any, 
 @pytest.mark.parametrize("family", ["boosted", "scorecard"])
 def test_training_twice_gives_the_same_bytes(family: Any) -> None:
     public, bank, label = untidy(300)
-    one, other = (train(public, bank, label, family=family, seed=9).model for _ in range(2))
-    assert serialization.to_bytes(one) == serialization.to_bytes(other)
+    one, other = (train_model(public, bank, label, family=family, seed=9).model for _ in range(2))
+    assert serialization.serialize_model(one) == serialization.serialize_model(other)
 
 
 def test_probabilities_are_calibrated_and_ordered_as_the_scores() -> None:
     public, bank, label = untidy(3000)
-    model = train(public, bank, label, seed=2).model
+    model = train_model(public, bank, label, seed=2).model
     raw = model.raw_scores(*untidy(3000, seed=5)[:2])
     probability = model.calibration.probability(raw)
     assert abs(probability.mean() - label.mean()) < 0.03
@@ -104,14 +104,14 @@ def test_scores_without_signal_keep_their_order_and_the_mean_probability() -> No
 def test_labels_that_cannot_be_learnt_from_are_refused(label: list[Any], words: str) -> None:
     frame = pl.DataFrame({"a": [str(n) for n in range(60)]})
     with pytest.raises(InvalidInput, match=words):
-        train(frame, frame, label)
+        train_model(frame, frame, label)
 
 
 def test_too_few_rows_are_refused() -> None:
     for rows in (0, 1, 20):
         frame = pl.DataFrame({"a": [str(n) for n in range(rows)]}, schema={"a": pl.String})
         with pytest.raises(InvalidInput):
-            train(frame, frame, [n % 2 for n in range(rows)])
+            train_model(frame, frame, [n % 2 for n in range(rows)])
 
 
 @pytest.mark.parametrize("family", ["boosted", "scorecard"])
@@ -121,19 +121,19 @@ def test_parties_without_anything_to_say_still_give_a_model(family: Any) -> None
     useless = pl.DataFrame({"b": ["1"] * 200})
     label = (useful["a"].to_numpy() > 0.3).astype(int)
     for public, bank in ((useful, useless), (useless, useful), (useless, useless)):
-        model = train(public, bank, label, family=family, seed=0).model
-        for detail in Detail:
+        model = train_model(public, bank, label, family=family, seed=0).model
+        for detail in ResultDetail:
             sheet = model.sheet(detail)
-            answers = sheet.indicators(bank)
+            answers = sheet.compute_indicators(bank)
             assert answers.shape == (len(sheet.columns), 200)
-            outcome = read_outputs(sheet, model.terms(public, detail).apply(answers))
+            outcome = interpret_sums(sheet, model.score_weights(public, detail).apply_to_indicators(answers))
             assert np.abs(outcome.raw - model.raw_scores(public, bank)).max() <= sheet.error_bound
 
 
 def test_words_reach_the_sheet_and_unasked_features_do_not() -> None:
     public, bank, label = untidy(500)
-    words = {"tax": FeatureWords(item="TAX-1", zh="近12个月纳税额", en="Tax paid in 12 months", dimension="tax")}
-    sheet = train(public, bank, label, public_words=words).model.sheet(Detail.FULL)
+    words = {"tax": FeatureDescription(item="TAX-1", zh="近12个月纳税额", en="Tax paid in 12 months", dimension="tax")}
+    sheet = train_model(public, bank, label, public_words=words).model.sheet(ResultDetail.FULL)
     assert [(item.code, item.zh, item.dimension) for item in sheet.items if item.code == "TAX-1"] == [
         ("TAX-1", "近12个月纳税额", "tax")
     ]
@@ -150,10 +150,10 @@ def test_default_credit_reaches_the_figures_of_the_design() -> None:
     # By label value, as a trial splits. Over six such splits the AUC lies between 0.782 and 0.789; over splits without
     # regard to the label a few lie below 0.78, whatever the model.
     learn, test = train_test_split(np.arange(len(label)), test_size=0.3, random_state=0, stratify=label)
-    trained = train(public[learn], bank[learn], label[learn], seed=1)
+    trained = train_model(public[learn], bank[learn], label[learn], seed=1)
     auc = roc_auc_score(label[test], trained.model.raw_scores(public[test], bank[test]))
-    alone = fit_plain(public[learn], bank[learn], label[learn], parties=("bank",), seed=1)
+    alone = fit_baseline(public[learn], bank[learn], label[learn], parties=("bank",), seed=1)
     assert auc >= 0.78
     assert auc > roc_auc_score(label[test], alone.raw_scores(public[test], bank[test])) + 0.02
     assert set(trained.facts) == {"auc_model", "ks_model", "auc_bank_only", "auc_bureau_only", "auc_free"}
-    assert trained.model.columns < 120 and trained.model.quantum <= 2**-15
+    assert trained.model.column_count < 120 and trained.model.quantum <= 2**-15

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from protocols.matching.engines.x25519 import backend, bank, bureau, hash_to_curve, multibuffer, openssl, scalars
-from protocols.matching.engines.x25519.element_checks import check_form, check_on_curve
+from protocols.matching.engines.x25519.element_checks import check_canonical, check_on_curve
 
 P = 2**255 - 19
 RFC9380_DST = b"QUUX-V01-CS02-with-curve25519_XMD:SHA-512_ELL2_NU_"
@@ -108,7 +108,7 @@ SMALL = [
 def test_hash_to_curve_is_that_of_rfc_9380(message: bytes, field: str, before: str, after: str) -> None:
     (u,) = hash_to_curve.hash_to_field([message], RFC9380_DST)
     assert u == int(field, 16)
-    (q,) = hash_to_curve.elligator([u])
+    (q,) = hash_to_curve.map_to_curve_elligator2([u])
     assert q == int(before, 16)
     assert ladder(8, int(q)) == int(after, 16)
 
@@ -129,25 +129,27 @@ def test_multiplication_iterated_a_thousand_times_is_that_of_rfc_7748() -> None:
 @settings(max_examples=25, deadline=None)
 @given(st.binary(min_size=32, max_size=32), NAMES)
 def test_multiplication_agrees_with_a_second_implementation(scalar: bytes, names: list[str]) -> None:
-    points = hash_to_curve.encode(names)
-    clamped = int.from_bytes(scalars.clamp(scalar), "little")
-    found = backend.chosen().multiply(scalar, points)
+    points = hash_to_curve.encode_to_curve(names)
+    clamped = int.from_bytes(scalars.clamp_scalar(scalar), "little")
+    found = backend.select_backend().multiply(scalar, points)
     assert [number(e) for e in found] == [ladder(clamped, number(p)) for p in points]
 
 
 @settings(max_examples=50, deadline=None)
 @given(NAMES)
 def test_every_encoding_is_on_the_curve_and_depends_on_its_own_name_alone(names: list[str]) -> None:
-    together = hash_to_curve.encode(names)
+    together = hash_to_curve.encode_to_curve(names)
     assert all(on_curve(number(point)) for point in together)
-    assert all((hash_to_curve.encode([name])[0] == point).all() for name, point in zip(names, together, strict=True))
+    assert all(
+        (hash_to_curve.encode_to_curve([name])[0] == point).all() for name, point in zip(names, together, strict=True)
+    )
 
 
 def test_batches_of_inversions_do_not_show() -> None:
     names = [f"name {i}" for i in range(hash_to_curve._BATCH + 3)]
-    whole = hash_to_curve.encode(names)
-    assert (whole[-4:] == hash_to_curve.encode(names[-4:])).all() and (
-        whole[:2] == hash_to_curve.encode(names[:2])
+    whole = hash_to_curve.encode_to_curve(names)
+    assert (whole[-4:] == hash_to_curve.encode_to_curve(names[-4:])).all() and (
+        whole[:2] == hash_to_curve.encode_to_curve(names[:2])
     ).all()
 
 
@@ -158,7 +160,7 @@ def test_the_exceptional_case_of_elligator_does_not_occur() -> None:
 @settings(max_examples=40, deadline=None)
 @given(st.binary(min_size=32, max_size=64), st.binary(min_size=32, max_size=32), NAMES)
 def test_unblinding_takes_the_blinding_off(seed: bytes, key: bytes, names: list[str]) -> None:
-    blinding, unblinding = bank.keys_of(seed)
+    blinding, unblinding = bank.derive_blinding_keys(seed)
     blinded = bank.blind(blinding, names)
     assert (
         bank.unblind(unblinding, bureau.evaluate_elements(key, blinded)) == bureau.evaluate_register(key, names)
@@ -168,22 +170,22 @@ def test_unblinding_takes_the_blinding_off(seed: bytes, key: bytes, names: list[
 @settings(max_examples=200, deadline=None)
 @given(st.binary(min_size=32, max_size=32))
 def test_every_scalar_drawn_has_a_clamped_partner(scalar: bytes) -> None:
-    clamped = scalars.clamp(scalar)
+    clamped = scalars.clamp_scalar(scalar)
     c = int.from_bytes(clamped, "little")
-    partner = scalars.unblinding_of(c)
+    partner = scalars.invert_blinding(c)
     assert partner is not None and 2**254 <= partner < 2**255 and partner % 8 == 0
-    assert c * partner % scalars.ORDER in (1, scalars.ORDER - 1)
-    assert scalars.clamp(partner.to_bytes(32, "little")) == partner.to_bytes(32, "little")
+    assert c * partner % scalars.GROUP_ORDER in (1, scalars.GROUP_ORDER - 1)
+    assert scalars.clamp_scalar(partner.to_bytes(32, "little")) == partner.to_bytes(32, "little")
 
 
 def test_a_scalar_without_a_partner_is_told() -> None:
     beyond = 2**255  # a multiple of 8 just beyond the clamped range, whose negative modulo 8·l lies far below it
-    assert 0 < 8 * scalars.ORDER - beyond < 2**254
-    assert scalars.unblinding_of(pow(beyond, -1, scalars.ORDER)) is None
+    assert 0 < 8 * scalars.GROUP_ORDER - beyond < 2**254
+    assert scalars.invert_blinding(pow(beyond, -1, scalars.GROUP_ORDER)) is None
 
 
 def test_blinded_elements_of_two_seeds_differ_and_of_one_seed_agree() -> None:
-    one, two = (bank.keys_of(os.urandom(32))[0] for _ in range(2))
+    one, two = (bank.derive_blinding_keys(os.urandom(32))[0] for _ in range(2))
     assert (bank.blind(one, ["x"]) == bank.blind(one, ["x"])).all()
     assert not (bank.blind(one, ["x"]) == bank.blind(two, ["x"])).all()
 
@@ -191,27 +193,27 @@ def test_blinded_elements_of_two_seeds_differ_and_of_one_seed_agree() -> None:
 @pytest.mark.parametrize("u", [P, P + 1, P + 18, 2**255, 2**256 - 1, 2**255 + 9])
 def test_a_u_coordinate_that_is_not_canonical_is_refused(u: int) -> None:
     with pytest.raises(ValueError, match="canonical"):
-        check_form(row(u))
-    check_form(row(P - 1))
+        check_canonical(row(u))
+    check_canonical(row(P - 1))
 
 
 def test_a_repeated_element_is_refused() -> None:
     with pytest.raises(ValueError, match="repeated"):
-        check_form(np.concatenate([row(9), row(5), row(9)]))
-    check_form(np.concatenate([row(9), row(5), row(9 + 2**200)]))
+        check_canonical(np.concatenate([row(9), row(5), row(9)]))
+    check_canonical(np.concatenate([row(9), row(5), row(9 + 2**200)]))
 
 
 def test_an_element_of_the_twist_is_refused() -> None:
     for side in (bureau.evaluate_elements, bank.unblind):
         with pytest.raises(ValueError, match="twist"):
-            side(scalars.generate(), np.concatenate([row(9), row(TWIST)]))
+            side(scalars.generate_scalar(), np.concatenate([row(9), row(TWIST)]))
 
 
 @pytest.mark.parametrize("u", SMALL)
 def test_an_element_of_small_order_is_refused(u: int) -> None:
     for side in (bureau.evaluate_elements, bank.unblind):
         with pytest.raises(ValueError, match=r"small order|twist"):
-            side(scalars.generate(), np.concatenate([row(9), row(u)]))
+            side(scalars.generate_scalar(), np.concatenate([row(9), row(u)]))
 
 
 def test_small_orders_are_those_that_a_clamped_scalar_takes_to_zero() -> None:
@@ -229,7 +231,7 @@ def test_the_rule_on_the_twist_is_eulers_criterion(u: int) -> None:
 
 def test_openssl_agrees_with_the_bureau_on_a_blinded_element() -> None:
     key = bureau.generate_key()
-    blinded = bank.blind(bank.keys_of(os.urandom(32))[0], ["a", "b", "c"])
+    blinded = bank.blind(bank.derive_blinding_keys(os.urandom(32))[0], ["a", "b", "c"])
     wanted = [
         X25519PrivateKey.from_private_bytes(key).exchange(X25519PublicKey.from_public_bytes(element.tobytes()))
         for element in blinded
@@ -244,27 +246,27 @@ def test_a_path_that_gives_other_bytes_is_not_taken() -> None:
     def refuses(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
         raise ValueError("no")
 
-    assert backend.agrees(openssl.multiply)
-    assert not backend.agrees(off_by_one) and not backend.agrees(refuses)
+    assert backend.verify_multiply(openssl.multiply)
+    assert not backend.verify_multiply(off_by_one) and not backend.verify_multiply(refuses)
 
 
 def test_the_path_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
-    way = backend.chosen()
-    assert way.name in ("portable", "accelerated") and way.why
-    monkeypatch.setenv(backend.VARIABLE, "portable")
-    backend.chosen.cache_clear()
+    way = backend.select_backend()
+    assert way.name in ("portable", "accelerated") and way.reason
+    monkeypatch.setenv(backend.BACKEND_VARIABLE, "portable")
+    backend.select_backend.cache_clear()
     try:
-        assert backend.chosen().name == "portable"
+        assert backend.select_backend().name == "portable"
     finally:
-        backend.chosen.cache_clear()
+        backend.select_backend.cache_clear()
 
 
 def test_the_accelerated_path_gives_the_same_bytes() -> None:
     try:
-        multibuffer.load()
-    except multibuffer.NotAvailable as reason:
+        multibuffer.load_library()
+    except multibuffer.AccelerationUnavailable as reason:
         pytest.skip(f"the accelerated path is not available here: {reason}")
-    points, key = hash_to_curve.encode([f"name {i}" for i in range(1001)]), scalars.generate()
+    points, key = hash_to_curve.encode_to_curve([f"name {i}" for i in range(1001)]), scalars.generate_scalar()
     assert (multibuffer.multiply(key, points) == openssl.multiply(key, points)).all()
     for count in (1, 7, 8, 9):
         assert (multibuffer.multiply(key, points[:count]) == openssl.multiply(key, points[:count])).all()

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.bureau.data.register import external_sort
-from lab.bureau.data.register.external_sort import Runs
+from lab.bureau.data.register.external_sort import ExternalSort
 
 ROWS = st.lists(st.tuples(st.sampled_from("abcdefgh"), st.integers(0, 50)), max_size=12)
 
@@ -23,12 +23,12 @@ def test_what_was_added_comes_back_in_order(
 ) -> None:
     folder = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(external_sort, "BLOCK", block)
-        patched.setattr(external_sort, "BUDGET", budget)
-        sorting = Runs(folder, "rows", "code", "row")
+        patched.setattr(external_sort, "BLOCK_ROWS", block)
+        patched.setattr(external_sort, "RUN_BYTES", budget)
+        sorting = ExternalSort(folder, "rows", "code", "row")
         for frame in frames:
             sorting.add(pl.DataFrame(frame, schema={"code": pl.String, "row": pl.Int64}, orient="row"))
-        stretches = list(sorting.stretches())
+        stretches = list(sorting.read_in_order())
     everything = sorted(row for frame in frames for row in frame)
     assert [row for stretch in stretches for row in stretch.rows()] == everything
     assert sorting.rows == len(everything)
@@ -37,14 +37,14 @@ def test_what_was_added_comes_back_in_order(
 
 
 def test_a_stretch_is_small_when_there_is_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(external_sort, "BLOCK", 16)
-    monkeypatch.setattr(external_sort, "BUDGET", 20_000)
-    sorting = Runs(tmp_path, "rows", "code")
+    monkeypatch.setattr(external_sort, "BLOCK_ROWS", 16)
+    monkeypatch.setattr(external_sort, "RUN_BYTES", 20_000)
+    sorting = ExternalSort(tmp_path, "rows", "code")
     for number in range(40):
         codes = [f"{(number + 40 * row) * 7919 % 20_011:08d}" for row in range(500)]
         sorting.add(pl.DataFrame({"code": codes}))
     written = len(list(tmp_path.iterdir()))
-    sizes = [stretch.height for stretch in sorting.stretches()]
+    sizes = [stretch.height for stretch in sorting.read_in_order()]
     assert sum(sizes) == 20_000 and written > 5
     # A run's share of a stretch is cut at blocks, so a stretch holds at most one block of each run too many.
     assert max(sizes) <= 20_000 // written + 16 * (written + 1)

@@ -20,25 +20,25 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.consents import Admitted
-from lab.bureau.data.register import Snapshot, Snapshots, find_snapshot, import_register
-from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisters, Evaluation
-from lab.bureau.exchange.matching.evaluation_reuse import Carried
-from lab.bureau.exchange.matching.row_selection import Extent, Use
+from lab.bureau.data.consents import ConsentingRows
+from lab.bureau.data.register import Snapshot, SnapshotReader, find_snapshot, import_register
+from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisterStore, EvaluationSummary
+from lab.bureau.exchange.matching.evaluation_reuse import EarlierEvaluations
+from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
 from lab.bureau.key_management.keys import BureauKeys
-from lab.bureau.store import Store, migrate, open_store
-from lab.bureau.store.tables import EntryRow
-from lab.terms.errors import Refused, Unreachable
-from protocols.compute_pool import CrewLost, SoloCrew
+from lab.bureau.store import Database, migrate, open_database
+from lab.bureau.store.tables import LedgerEntryRow
+from lab.terms.errors import NotAllowed, Unreachable
+from protocols.compute_pool import ComputePoolError, SerialComputePool
 from protocols.matching.bureau import evaluate_register
 
 ROOT = Path(__file__).resolve().parents[6]
-USE = Use("c-0001", "match", "x25519", 1)
+USE = MatchingKeyScope("c-0001", "match", "x25519", 1)
 SHARD = 64
 """Small here, so that a few hundred rows are several shards."""
 
 
-class Watching(SoloCrew):
+class Watching(SerialComputePool):
     """A crew that remembers which identifiers it was given."""
 
     def __init__(self) -> None:
@@ -52,13 +52,13 @@ class Watching(SoloCrew):
             yield function(*row)
 
 
-class Lost(SoloCrew):
+class Lost(SerialComputePool):
     """A crew whose workers are gone after some rows."""
 
     def map(self, function: Any, rows: Iterable[tuple[Any, ...]]) -> Iterator[Any]:
         for number, row in enumerate(rows):
             if number == 2:
-                raise CrewLost("The workers died.")
+                raise ComputePoolError("The workers died.")
             yield function(*row)
 
 
@@ -68,26 +68,28 @@ class Room:
     def __init__(self, folder: Path) -> None:
         self.home = BureauHome.create(folder, name="某局")
         self.keys = BureauKeys.create(self.home)
-        self.store: Store = open_store(self.home.database_url)
+        self.store: Database = open_database(self.home.database_url)
         migrate(self.store.engine)
         self.store.sign, self.store.bureau_key = self.keys.sign, self.keys.public_key_hex
-        self.snapshots = Snapshots(self.home)
-        self.evaluated = EvaluatedRegisters(self.store, self.home, self.keys, self.snapshots)
+        self.snapshots = SnapshotReader(self.home)
+        self.evaluated = EvaluatedRegisterStore(self.store, self.home, self.keys, self.snapshots)
 
     def bring(self, codes: Iterable[str]) -> Snapshot:
         source = self.home.folder / "source.csv"
         pl.DataFrame({"id": list(codes)}).with_columns(a=pl.lit("1")).write_csv(source)
         import_register(self.store, self.home, source, id_column="id", id_kind="opaque")
-        with self.store.read() as session:
+        with self.store.begin_read() as session:
             return find_snapshot(session, "main")
 
-    def directly(self, codes: Iterable[str], engine: str = "x25519", use: Use = USE) -> np.ndarray:
+    def directly(self, codes: Iterable[str], engine: str = "x25519", use: MatchingKeyScope = USE) -> np.ndarray:
         about = (engine, 1, use.contract, use.operation)
         return self.keys.with_matching_key(*about, lambda key: evaluate_register(engine, key, list(codes)))
 
     def told(self) -> list[dict[str, Any]]:
-        with self.store.read() as session:
-            rows = session.scalars(select(EntryRow).where(EntryRow.kind == "register.evaluated").order_by(EntryRow.seq))
+        with self.store.begin_read() as session:
+            rows = session.scalars(
+                select(LedgerEntryRow).where(LedgerEntryRow.kind == "register.evaluated").order_by(LedgerEntryRow.seq)
+            )
             return [json.loads(row.body)["facts"] for row in rows]
 
 
@@ -97,7 +99,7 @@ def codes_of(numbers: Iterable[int]) -> list[str]:
 
 @pytest.fixture
 def room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Room]:
-    monkeypatch.setattr("lab.bureau.exchange.matching.evaluated_register.SHARD", SHARD)
+    monkeypatch.setattr("lab.bureau.exchange.matching.evaluated_register.REGISTER_CHUNK_ROWS", SHARD)
     made = Room(tmp_path / "bureau")
     yield made
     made.store.close()
@@ -109,25 +111,28 @@ def test_every_row_is_evaluated_whatever_the_shards(room: Room, engine: str, row
     codes = codes_of(range(rows))
     snapshot = room.bring(reversed(codes))
     assert room.snapshots.identifiers(snapshot) == codes
-    found = room.evaluated.register(replace(USE, engine=engine), Extent(snapshot))
-    assert found.values.tolist() == room.directly(codes, engine).tolist()
+    found = room.evaluated.get_or_evaluate(replace(USE, engine=engine), RowSelection(snapshot))
+    assert found.evaluations.tolist() == room.directly(codes, engine).tolist()
     assert found.folder.joinpath("values").stat().st_mode & 0o777 == 0o600
 
 
 def test_what_changed_alone_is_evaluated_and_the_ledger_counts_it(room: Room) -> None:
     first = room.bring(codes_of(range(0, 400, 2)))
-    room.evaluated.evaluate(USE, Extent(first))
+    room.evaluated.evaluate(USE, RowSelection(first))
     # Enterprises go (0, 2, …, 18), come (odd ones) and stay; some come before and after all there were.
     left = [*codes_of([*range(20, 400, 2), *range(101, 131, 2)]), "aaa", "zzz"]
     second, crew = room.bring(left), Watching()
-    done = room.evaluated.evaluate(USE, Extent(second), crew=crew)
+    done = room.evaluated.evaluate(USE, RowSelection(second), crew=crew)
     new = {*codes_of(range(101, 131, 2)), "aaa", "zzz"}
     assert set(crew.asked) == new and len(crew.asked) == len(new)
-    assert done == Evaluation(rows=207, computed=17, carried=190, resumed=0)
-    assert room.evaluated.register(USE, Extent(second)).values.tolist() == room.directly(sorted(left)).tolist()
+    assert done == EvaluationSummary(rows=207, computed=17, reused=190, resumed=0)
+    assert (
+        room.evaluated.get_or_evaluate(USE, RowSelection(second)).evaluations.tolist()
+        == room.directly(sorted(left)).tolist()
+    )
     assert [(one["rows"], one["computed"], one["carried"]) for one in room.told()] == [(200, 200, 0), (207, 17, 190)]
     assert not {"aaa", "firm-00101"} & set(json.dumps(room.told()).split('"'))
-    assert room.evaluated.evaluate(USE, Extent(second), crew=crew) is None and len(room.told()) == 2
+    assert room.evaluated.evaluate(USE, RowSelection(second), crew=crew) is None and len(room.told()) == 2
 
 
 _KILLED = """
@@ -161,119 +166,130 @@ def test_killed_it_goes_on_and_does_no_finished_shard_again(room: Room, shards: 
     snapshot = room.bring(codes)
     script = [sys.executable, "-c", _KILLED, str(room.home.folder), str(SHARD), str(shards)]
     assert subprocess.run(script, cwd=ROOT, check=False).returncode == -signal.SIGKILL
-    assert not room.evaluated.is_kept(USE, Extent(snapshot))
+    assert not room.evaluated.is_evaluated(USE, RowSelection(snapshot))
     crew = Watching()
-    done = room.evaluated.evaluate(USE, Extent(snapshot), crew=crew)
+    done = room.evaluated.evaluate(USE, RowSelection(snapshot), crew=crew)
     assert crew.asked == codes[shards * SHARD :]
-    assert done == Evaluation(len(codes), len(codes) - shards * SHARD, 0, shards * SHARD)
-    assert room.evaluated.register(USE, Extent(snapshot)).values.tolist() == room.directly(codes).tolist()
-    assert sorted(path.name for path in room.evaluated.folder(USE, Extent(snapshot)).iterdir()) == ["lock", "values"]
+    assert done == EvaluationSummary(len(codes), len(codes) - shards * SHARD, 0, shards * SHARD)
+    assert (
+        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.tolist()
+        == room.directly(codes).tolist()
+    )
+    assert sorted(path.name for path in room.evaluated.folder(USE, RowSelection(snapshot)).iterdir()) == [
+        "lock",
+        "values",
+    ]
 
 
 def test_lost_workers_lose_what_they_had_in_hand_and_no_more(room: Room) -> None:
     codes = codes_of(range(5 * SHARD))
     snapshot = room.bring(codes)
     with pytest.raises(Unreachable, match="died") as lost:
-        room.evaluated.evaluate(USE, Extent(snapshot), crew=Lost())
+        room.evaluated.evaluate(USE, RowSelection(snapshot), crew=Lost())
     assert lost.value.next_step
     crew = Watching()
-    room.evaluated.evaluate(USE, Extent(snapshot), crew=crew)
+    room.evaluated.evaluate(USE, RowSelection(snapshot), crew=crew)
     assert crew.asked == codes[2 * SHARD :]
 
 
 def test_what_an_interrupted_evaluation_has_done_is_taken_over_by_the_next_version(room: Room) -> None:
     oldest = room.bring(codes_of(range(100)))
-    room.evaluated.evaluate(USE, Extent(oldest))
+    room.evaluated.evaluate(USE, RowSelection(oldest))
     begun = room.bring(codes_of(range(50, 50 + 5 * SHARD)))
     with pytest.raises(Unreachable):
-        room.evaluated.evaluate(USE, Extent(begun), crew=Lost())
+        room.evaluated.evaluate(USE, RowSelection(begun), crew=Lost())
     left = codes_of(range(40, 50 + 5 * SHARD, 3))
     newest, crew = room.bring(left), Watching()
-    done = room.evaluated.evaluate(USE, Extent(newest), crew=crew)
+    done = room.evaluated.evaluate(USE, RowSelection(newest), crew=crew)
     known = {*codes_of(range(100)), *codes_of(range(50, 50 + 2 * SHARD))}  # two shards of the second were done
     assert crew.asked == [code for code in left if code not in known]
-    assert done == Evaluation(len(left), len(crew.asked), len(left) - len(crew.asked), resumed=0)
-    assert room.evaluated.register(USE, Extent(newest)).values.tolist() == room.directly(left).tolist()
+    assert done == EvaluationSummary(len(left), len(crew.asked), len(left) - len(crew.asked), resumed=0)
+    assert (
+        room.evaluated.get_or_evaluate(USE, RowSelection(newest)).evaluations.tolist() == room.directly(left).tolist()
+    )
 
 
 def test_a_file_of_the_wrong_length_is_not_believed(room: Room) -> None:
     codes = codes_of(range(100))
     snapshot = room.bring(codes)
-    values = room.evaluated.register(USE, Extent(snapshot)).folder / "values"
+    values = room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).folder / "values"
     values.write_bytes(values.read_bytes()[:-1])
-    assert not room.evaluated.is_kept(USE, Extent(snapshot))
-    assert room.evaluated.register(USE, Extent(snapshot)).values.tolist() == room.directly(codes).tolist()
+    assert not room.evaluated.is_evaluated(USE, RowSelection(snapshot))
+    assert (
+        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot)).evaluations.tolist()
+        == room.directly(codes).tolist()
+    )
 
 
 def test_the_newest_three_versions_stay_and_a_removed_one_can_be_had_again(room: Room) -> None:
     versions = []
     for count in (10, 20, 30, 40):
         versions.append(room.bring(codes_of(range(count))))
-        room.evaluated.evaluate(USE, Extent(versions[-1]))
-    assert [room.evaluated.is_kept(USE, Extent(one)) for one in versions] == [False, True, True, True]
+        room.evaluated.evaluate(USE, RowSelection(versions[-1]))
+    assert [room.evaluated.is_evaluated(USE, RowSelection(one)) for one in versions] == [False, True, True, True]
     crew = Watching()
-    room.evaluated.evaluate(USE, Extent(versions[0]), crew=crew)
+    room.evaluated.evaluate(USE, RowSelection(versions[0]), crew=crew)
     assert crew.asked == []  # the newest has them all
 
 
 def test_a_destroyed_epoch_is_evaluated_no_more(room: Room) -> None:
     snapshot = room.bring(codes_of(range(10)))
-    room.evaluated.register(USE, Extent(snapshot))
+    room.evaluated.get_or_evaluate(USE, RowSelection(snapshot))
     room.keys.destroy_matching_keys(1)
-    room.evaluated.forget(1)
-    with pytest.raises(Refused, match="epoch 1"):
-        room.evaluated.register(USE, Extent(snapshot))
+    room.evaluated.remove_epoch(1)
+    with pytest.raises(NotAllowed, match="epoch 1"):
+        room.evaluated.get_or_evaluate(USE, RowSelection(snapshot))
 
 
-def admitted(rows: list[int]) -> Admitted:
-    return Admitted(hashlib.sha256(repr(rows).encode()).hexdigest(), np.array(rows, dtype=np.int64))
+def admitted(rows: list[int]) -> ConsentingRows:
+    return ConsentingRows(hashlib.sha256(repr(rows).encode()).hexdigest(), np.array(rows, dtype=np.int64))
 
 
 def test_admitted_rows_alone_are_evaluated_and_taken_over_when_consents_come(room: Room) -> None:
     codes = codes_of(range(6 * SHARD))
     snapshot, crew = room.bring(codes), Watching()
-    some = Extent(snapshot, admitted(list(range(0, 6 * SHARD, 5))))
-    assert room.evaluated.evaluate(USE, some, crew=crew) == Evaluation(77, 77, 0, 0)
+    some = RowSelection(snapshot, admitted(list(range(0, 6 * SHARD, 5))))
+    assert room.evaluated.evaluate(USE, some, crew=crew) == EvaluationSummary(77, 77, 0, 0)
     assert crew.asked == codes[::5]
-    assert room.evaluated.register(USE, some).values.tolist() == room.directly(codes[::5]).tolist()
-    more, crew = Extent(snapshot, admitted(sorted({*range(5, 6 * SHARD, 5), 7, 300}))), Watching()
+    assert room.evaluated.get_or_evaluate(USE, some).evaluations.tolist() == room.directly(codes[::5]).tolist()
+    more, crew = RowSelection(snapshot, admitted(sorted({*range(5, 6 * SHARD, 5), 7, 300}))), Watching()
     room.evaluated.evaluate(USE, more, crew=crew)
     assert crew.asked == [codes[7]]  # 300 had consented before; the withdrawn first one is left out
     left = [codes[row] for row in sorted({*range(5, 6 * SHARD, 5), 7, 300})]
-    assert room.evaluated.register(USE, more).values.tolist() == room.directly(left).tolist()
+    assert room.evaluated.get_or_evaluate(USE, more).evaluations.tolist() == room.directly(left).tolist()
     # Another version of the register, with other rows admitted: taken over by identifier.
     later, crew = room.bring([*codes[100:], "zzz"]), Watching()
-    next_ = Extent(later, admitted([0, 3, len(codes) - 100]))
+    next_ = RowSelection(later, admitted([0, 3, len(codes) - 100]))
     room.evaluated.evaluate(USE, next_, crew=crew)
     assert crew.asked == [codes[103], "zzz"]
 
 
 def test_each_contract_and_operation_has_values_of_its_own(room: Room) -> None:
     codes = codes_of(range(20))
-    extent = Extent(room.bring(codes))
+    extent = RowSelection(room.bring(codes))
     uses = [USE, replace(USE, contract="c-0002"), replace(USE, operation="count")]
-    found = [room.evaluated.register(use, extent).values for use in uses]
+    found = [room.evaluated.get_or_evaluate(use, extent).evaluations for use in uses]
     for use, values in zip(uses, found, strict=True):
         assert values.tolist() == room.directly(codes, use=use).tolist()
     joined = np.concatenate(found)
     assert len(np.unique(joined, axis=0)) == 60
-    assert room.evaluated.forget_contracts(lambda contract: contract == "c-0002") == 1
-    assert [room.evaluated.is_kept(use, extent) for use in uses] == [True, False, True]
+    assert room.evaluated.remove_contracts(lambda contract: contract == "c-0002") == 1
+    assert [room.evaluated.is_evaluated(use, extent) for use in uses] == [True, False, True]
 
 
 def test_what_a_former_version_evaluated_for_all_contracts_is_removed_and_never_read(room: Room) -> None:
-    extent = Extent(room.bring(codes_of(range(10))))
+    extent = RowSelection(room.bring(codes_of(range(10))))
     former = room.home.path("evaluated/1/x25519") / f"main-1-{extent.snapshot.sha256[:12]}"
     former.mkdir(parents=True)
     (former / "values").write_bytes(bytes(320))
-    assert not room.evaluated.is_kept(USE, extent)
-    room.evaluated.register(USE, extent)
-    assert room.evaluated.remove_former() == 1 and not former.exists()
-    assert room.evaluated.is_kept(USE, extent) and room.evaluated.remove_former() == 0
+    assert not room.evaluated.is_evaluated(USE, extent)
+    room.evaluated.get_or_evaluate(USE, extent)
+    assert room.evaluated.remove_legacy() == 1 and not former.exists()
+    assert room.evaluated.is_evaluated(USE, extent) and room.evaluated.remove_legacy() == 0
 
 
 class Listed:
-    """Identifiers from memory, as ``Snapshots`` reads them from a file."""
+    """Identifiers from memory, as ``SnapshotReader`` reads them from a file."""
 
     def __init__(self, codes: list[str]) -> None:
         self.codes = codes
@@ -291,11 +307,11 @@ def test_merging_finds_what_both_have_in_any_windows(old: set[str], new: set[str
     window = data.draw(st.integers(1, 5))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("lab.bureau.exchange.matching.evaluation_reuse._WINDOW", window)
-        carried = Carried(Listed(had), Extent(snapshot), values)  # type: ignore[arg-type]
+        carried = EarlierEvaluations(Listed(had), RowSelection(snapshot), values)  # type: ignore[arg-type]
         found: dict[str, list[int]] = {}
         while asked:
             count = data.draw(st.integers(1, 4))
             part, asked = asked[:count], asked[count:]
-            places, known = carried.take(part)
+            places, known = carried.find_evaluations(part)
             found |= {part[place]: value.tolist() for place, value in zip(places, known, strict=True)}
     assert found == {code: values[had.index(code)].tolist() for code in sorted(old & new)}

@@ -14,22 +14,27 @@ from time import sleep
 import numpy as np
 import pytest
 
-from lab.bureau.data.consents import Admitted
+from lab.bureau.data.consents import ConsentingRows
 from lab.bureau.data.register import Snapshot
-from lab.bureau.exchange.matching.background_work import Preparation
-from lab.bureau.exchange.matching.index import BUCKETS, MANIFEST, TAGS, open_index
-from lab.bureau.exchange.matching.index_store import Indexes, Which
-from lab.bureau.exchange.matching.key_statements import Statements
-from lab.bureau.exchange.matching.row_selection import Extent, Use
+from lab.bureau.exchange.matching.background_work import BackgroundWork
+from lab.bureau.exchange.matching.index import BUCKETS_FILE, MANIFEST_FILE, TAGS_FILE, open_index
+from lab.bureau.exchange.matching.index_store import ContractIndexes, IndexKey
+from lab.bureau.exchange.matching.key_statements import KeyStatements
+from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
 from lab.terms.errors import Busy, NotFound
 from lab.terms.progress import Progress
 from protocols.matching import bank
-from protocols.matching.bureau import StatedKey, count_marks, digests, operation_of
+from protocols.matching.bureau import (
+    SignedMatchingKey,
+    derive_counting_marks,
+    derive_tags_and_marks,
+    matching_operation,
+)
 from tests.unit.lab.bureau.exchange.matching.test_evaluated_register import Room, codes_of
 
 CONTRACT = "c-20260301-00000001"
 ENGINE = "x25519"
-MATCH = Use(CONTRACT, "match", ENGINE, 1)
+MATCH = MatchingKeyScope(CONTRACT, "match", ENGINE, 1)
 
 
 @pytest.fixture
@@ -40,41 +45,41 @@ def room(tmp_path: Path) -> Iterator[Room]:
 
 
 @pytest.fixture
-def preparation() -> Iterator[Preparation]:
-    made = Preparation()
+def preparation() -> Iterator[BackgroundWork]:
+    made = BackgroundWork()
     yield made
     made.close()
 
 
 @pytest.fixture
-def indexes(room: Room, preparation: Preparation) -> Indexes:
+def indexes(room: Room, preparation: BackgroundWork) -> ContractIndexes:
     return opened(room, preparation)
 
 
-class Stating(Statements):
+class Stating(KeyStatements):
     """States keys of a contract that is in no table."""
 
-    def of(self, use: Use) -> StatedKey:
-        return StatedKey(
+    def of(self, use: MatchingKeyScope) -> SignedMatchingKey:
+        return SignedMatchingKey(
             self._keys.matching_public_key(use.engine, use.epoch, use.contract, use.operation), 1, bytes(64)
         )
 
 
-def opened(room: Room, preparation: Preparation) -> Indexes:
-    return Indexes(room.home, room.snapshots, room.evaluated, Stating(room.store, room.keys), preparation)
+def opened(room: Room, preparation: BackgroundWork) -> ContractIndexes:
+    return ContractIndexes(room.home, room.snapshots, room.evaluated, Stating(room.store, room.keys), preparation)
 
 
-def which(snapshot: Snapshot, rows: list[int] | None = None, *, counting: str | None = None) -> Which:
+def which(snapshot: Snapshot, rows: list[int] | None = None, *, counting: str | None = None) -> IndexKey:
     admitted = None
     if rows is not None:
-        admitted = Admitted(hashlib.sha256(repr((snapshot.version, rows)).encode()).hexdigest(), np.array(rows))
-    use = Use(CONTRACT, operation_of(counting is not None), ENGINE, 1)
-    return Which(use, Extent(snapshot, admitted), counting)
+        admitted = ConsentingRows(hashlib.sha256(repr((snapshot.version, rows)).encode()).hexdigest(), np.array(rows))
+    use = MatchingKeyScope(CONTRACT, matching_operation(counting is not None), ENGINE, 1)
+    return IndexKey(use, RowSelection(snapshot, admitted), counting)
 
 
-def held(indexes: Indexes, wanted: Which) -> Counter[tuple[int, int]]:
+def held(indexes: ContractIndexes, wanted: IndexKey) -> Counter[tuple[int, int]]:
     """The places of a set-up, as a bank reads it."""
-    index = indexes.index(wanted)
+    index = indexes.get_or_make(wanted)
     setup = bank.read_setup(index.manifest)
     found: Counter[tuple[int, int]] = Counter()
     for number in range(setup.geometry.buckets):
@@ -84,23 +89,23 @@ def held(indexes: Indexes, wanted: Which) -> Counter[tuple[int, int]]:
     return found
 
 
-def placed(setup: bank.Setup, marks: np.ndarray) -> Counter[tuple[int, int]]:
-    buckets, places = bank.place(setup.geometry, marks)
+def placed(setup: bank.SetupManifest, marks: np.ndarray) -> Counter[tuple[int, int]]:
+    buckets, places = bank.locate_marks(setup.geometry, marks)
     return Counter(zip(buckets.tolist(), places.tolist(), strict=True))
 
 
 @pytest.mark.parametrize("rows", [1, 2, 500])
 @pytest.mark.parametrize("group", [32 * 65_536, 100])
 def test_an_index_holds_every_enterprise_and_nothing_else(
-    room: Room, indexes: Indexes, monkeypatch: pytest.MonkeyPatch, rows: int, group: int
+    room: Room, indexes: ContractIndexes, monkeypatch: pytest.MonkeyPatch, rows: int, group: int
 ) -> None:
     """``group``: how many entries are sorted in memory at once; a small one makes several files of each kind."""
     monkeypatch.setattr("lab.bureau.exchange.matching.index._GROUP", group)
-    monkeypatch.setattr("lab.bureau.exchange.matching.index_store.STEP", 130)
+    monkeypatch.setattr("lab.bureau.exchange.matching.index_store.CHUNK_ROWS", 130)
     codes = codes_of(range(rows))
     snapshot = room.bring(codes)
-    index = indexes.index(which(snapshot))
-    wanted = digests(CONTRACT, codes, room.directly(codes, use=MATCH))
+    index = indexes.get_or_make(which(snapshot))
+    wanted = derive_tags_and_marks(CONTRACT, codes, room.directly(codes, use=MATCH))
     assert index.setup.entries == rows and held(indexes, which(snapshot)) == placed(index.setup, wanted[:, 16:])
     assert index.find(wanted[:, :16]).tolist() == list(range(rows))
     strange = wanted[:, :16].copy()
@@ -108,54 +113,56 @@ def test_an_index_holds_every_enterprise_and_nothing_else(
     assert index.find(strange).tolist() == [-1] * rows
     assert index.find(wanted[:0, :16]).tolist() == []
     assert index.find(np.full((1, 16), 255, dtype=np.uint8)).tolist() == [-1]
-    assert sorted(path.name for path in index.folder.iterdir()) == sorted([BUCKETS, MANIFEST, TAGS])
+    assert sorted(path.name for path in index.folder.iterdir()) == sorted([BUCKETS_FILE, MANIFEST_FILE, TAGS_FILE])
 
 
-def test_tags_that_begin_alike_are_told_apart(room: Room, indexes: Indexes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tags_that_begin_alike_are_told_apart(
+    room: Room, indexes: ContractIndexes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def alike(contract: str, codes: list[str], values: np.ndarray) -> np.ndarray:
-        made = digests(contract, codes, values).copy()
+        made = derive_tags_and_marks(contract, codes, values).copy()
         made[:, :8] = 7
         return made
 
-    monkeypatch.setattr("lab.bureau.exchange.matching.index_store.digests", alike)
+    monkeypatch.setattr("lab.bureau.exchange.matching.index_store.derive_tags_and_marks", alike)
     codes = codes_of(range(40))
-    index = indexes.index(which(room.bring(codes)))
+    index = indexes.get_or_make(which(room.bring(codes)))
     wanted = alike(CONTRACT, codes, room.directly(codes, use=MATCH))
     assert index.find(wanted[:, :16]).tolist() == list(range(40))
 
 
-def test_admitted_rows_alone_are_in_it(room: Room, indexes: Indexes) -> None:
+def test_admitted_rows_alone_are_in_it(room: Room, indexes: ContractIndexes) -> None:
     codes = codes_of(range(300))
     snapshot, chosen = room.bring(codes), [0, 7, 8, 299]
-    index = indexes.index(which(snapshot, chosen))
-    wanted = digests(CONTRACT, codes, room.directly(codes, use=MATCH))
+    index = indexes.get_or_make(which(snapshot, chosen))
+    wanted = derive_tags_and_marks(CONTRACT, codes, room.directly(codes, use=MATCH))
     assert held(indexes, which(snapshot, chosen)) == placed(index.setup, wanted[chosen][:, 16:])
     found = index.find(wanted[:, :16])
     assert np.flatnonzero(found >= 0).tolist() == chosen and found[chosen].tolist() == chosen
-    nobody = indexes.index(which(snapshot, []))
+    nobody = indexes.get_or_make(which(snapshot, []))
     assert nobody.setup.entries == 0 and nobody.find(wanted[:, :16]).tolist() == [-1] * 300
 
 
-def test_a_counting_index_is_of_its_job_and_has_no_tags(room: Room, indexes: Indexes) -> None:
+def test_a_counting_index_is_of_its_job_and_has_no_tags(room: Room, indexes: ContractIndexes) -> None:
     codes = codes_of(range(100))
     snapshot = room.bring(codes)
-    one, two = (indexes.index(which(snapshot, counting=job)) for job in ("one", "two"))
+    one, two = (indexes.get_or_make(which(snapshot, counting=job)) for job in ("one", "two"))
     values = room.directly(codes, use=replace(MATCH, operation="count"))
-    assert one.setup.counting and (one.folder / TAGS).stat().st_size == 0
+    assert one.setup.for_counting and (one.folder / TAGS_FILE).stat().st_size == 0
     for job, index in (("one", one), ("two", two)):
         found = held(indexes, which(snapshot, counting=job))
-        assert found == placed(index.setup, count_marks(CONTRACT, job, values))
+        assert found == placed(index.setup, derive_counting_marks(CONTRACT, job, values))
     assert not held(indexes, which(snapshot, counting="one")) & held(indexes, which(snapshot, counting="two"))
     with pytest.raises(NotFound):
         indexes.delta(two, one.setup.sha256, CONTRACT)
 
 
-def test_a_delta_leads_from_one_version_to_the_next(room: Room, indexes: Indexes) -> None:
-    old = indexes.index(which(room.bring(codes_of(range(1000)))))
-    new = indexes.index(which(room.bring(codes_of(range(5, 1010)))))
+def test_a_delta_leads_from_one_version_to_the_next(room: Room, indexes: ContractIndexes) -> None:
+    old = indexes.get_or_make(which(room.bring(codes_of(range(1000)))))
+    new = indexes.get_or_make(which(room.bring(codes_of(range(5, 1010)))))
     assert old.setup.geometry == new.setup.geometry
     frame = indexes.delta(new, old.setup.sha256, CONTRACT)
-    assert len(frame) < new.setup.bytes / 10
+    assert len(frame) < new.setup.total_bytes / 10
     before, after = bank.read_setup(old.manifest), bank.read_setup(new.manifest)
     for number, (added, removed) in enumerate(bank.read_delta(frame, before, after)):
         changed = bank.apply_delta(old.buckets(number, 1)[0], added, removed, after.geometry)
@@ -167,15 +174,15 @@ def test_a_delta_leads_from_one_version_to_the_next(room: Room, indexes: Indexes
         indexes.delta(new, old.setup.sha256, "c-20260301-00000002")
 
 
-def test_a_delta_is_made_once(room: Room, indexes: Indexes, monkeypatch: pytest.MonkeyPatch) -> None:
-    old = indexes.index(which(room.bring(codes_of(range(100)))))
-    new = indexes.index(which(room.bring(codes_of(range(5, 105)))))
+def test_a_delta_is_made_once(room: Room, indexes: ContractIndexes, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = indexes.get_or_make(which(room.bring(codes_of(range(100)))))
+    new = indexes.get_or_make(which(room.bring(codes_of(range(5, 105)))))
     first = indexes.delta(new, old.setup.sha256, CONTRACT)
     monkeypatch.setattr("lab.bureau.exchange.matching.index_store.decode_bucket", None)
     assert indexes.delta(new, old.setup.sha256, CONTRACT) == first
     monkeypatch.undo()
     # With a large register it is made while the bank is told to come back.
-    third = indexes.index(which(room.bring(codes_of(range(9, 109)))))
+    third = indexes.get_or_make(which(room.bring(codes_of(range(9, 109)))))
     monkeypatch.setattr("lab.bureau.exchange.matching.index_store._FEW_TO_COMPARE", 0)
     frames = []
     for _ in range(200):
@@ -188,55 +195,57 @@ def test_a_delta_is_made_once(room: Room, indexes: Indexes, monkeypatch: pytest.
     assert sum(len(bank.decode_bucket(added, third.setup.geometry)) for added, _ in changes) == 4
 
 
-def test_counts_push_out_nothing_that_a_delta_leads_from(room: Room, indexes: Indexes) -> None:
+def test_counts_push_out_nothing_that_a_delta_leads_from(room: Room, indexes: ContractIndexes) -> None:
     snapshot = room.bring(codes_of(range(100)))
-    old = indexes.index(which(snapshot))
+    old = indexes.get_or_make(which(snapshot))
     for number in range(6):
-        indexes.index(which(snapshot, counting=f"j-{number}"))
-    new = indexes.index(which(room.bring(codes_of(range(5, 105)))))
+        indexes.get_or_make(which(snapshot, counting=f"j-{number}"))
+    new = indexes.get_or_make(which(room.bring(codes_of(range(5, 105)))))
     assert indexes.delta(new, old.setup.sha256, CONTRACT)
-    base = room.evaluated.folder(replace(MATCH, operation="count"), Extent(snapshot))
+    base = room.evaluated.folder(replace(MATCH, operation="count"), RowSelection(snapshot))
     assert len(list((base / "sets").glob("count-*"))) == 4
 
 
-def test_a_register_that_outgrows_its_geometry_has_no_delta(room: Room, indexes: Indexes) -> None:
-    old = indexes.index(which(room.bring(codes_of(range(100)))))
-    new = indexes.index(which(room.bring(codes_of(range(1000)))))
+def test_a_register_that_outgrows_its_geometry_has_no_delta(room: Room, indexes: ContractIndexes) -> None:
+    old = indexes.get_or_make(which(room.bring(codes_of(range(100)))))
+    new = indexes.get_or_make(which(room.bring(codes_of(range(1000)))))
     with pytest.raises(NotFound):
         indexes.delta(new, old.setup.sha256, CONTRACT)
 
 
-def test_an_index_is_found_again_and_made_anew_where_it_is_damaged(room: Room, indexes: Indexes) -> None:
+def test_an_index_is_found_again_and_made_anew_where_it_is_damaged(room: Room, indexes: ContractIndexes) -> None:
     wanted = which(room.bring(codes_of(range(50))))
-    made = indexes.index(wanted)
-    again = opened(room, Preparation())
+    made = indexes.get_or_make(wanted)
+    again = opened(room, BackgroundWork())
     found = again.find(wanted)
     assert found is not None and found.manifest == made.manifest
-    for name in (TAGS, BUCKETS):
+    for name in (TAGS_FILE, BUCKETS_FILE):
         whole = (made.folder / name).read_bytes()
         (made.folder / name).write_bytes(whole[:-1])
         assert open_index(made.folder) is None
-        fresh = opened(room, Preparation())
-        assert fresh.index(wanted).manifest == made.manifest
+        fresh = opened(room, BackgroundWork())
+        assert fresh.get_or_make(wanted).manifest == made.manifest
         assert (made.folder / name).read_bytes() == whole
 
 
-def test_an_index_under_work_is_made_once(room: Room, indexes: Indexes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_under_work_is_made_once(
+    room: Room, indexes: ContractIndexes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wanted, calls = which(room.bring(codes_of(range(200)))), []
 
     def counted(contract: str, codes: list[str], values: np.ndarray) -> np.ndarray:
         calls.append(len(codes))
         sleep(0.1)
-        return digests(contract, codes, values)
+        return derive_tags_and_marks(contract, codes, values)
 
-    monkeypatch.setattr("lab.bureau.exchange.matching.index_store.digests", counted)
+    monkeypatch.setattr("lab.bureau.exchange.matching.index_store.derive_tags_and_marks", counted)
     with ThreadPoolExecutor(4) as threads:
-        found = list(threads.map(lambda _: indexes.index(wanted).setup.sha256, range(4)))
+        found = list(threads.map(lambda _: indexes.get_or_make(wanted).setup.sha256, range(4)))
     assert len(set(found)) == 1 and calls == [200]
 
 
 def test_a_large_register_is_prepared_in_the_background(
-    room: Room, indexes: Indexes, monkeypatch: pytest.MonkeyPatch
+    room: Room, indexes: ContractIndexes, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("lab.bureau.exchange.matching.index_store._FEW_TO_EVALUATE", 10)
     monkeypatch.setattr("lab.bureau.exchange.matching.index_store._FEW", 10)
@@ -244,7 +253,7 @@ def test_a_large_register_is_prepared_in_the_background(
     busy = 0
     while True:
         try:
-            index = indexes.index(wanted)
+            index = indexes.get_or_make(wanted)
             break
         except Busy as told:
             assert told.retry_after > 0 and "not begun" in told.detail
@@ -257,7 +266,7 @@ def test_a_large_register_is_prepared_in_the_background(
     ("done", "seconds", "left"), [(0, 9.0, 1), (50, 4.0, 4), (90, 9.0, 1), (1, 10.0, 15), (100, 5.0, 1)]
 )
 def test_who_waits_is_told_when_to_come_back(
-    preparation: Preparation, monkeypatch: pytest.MonkeyPatch, done: int, seconds: float, left: int
+    preparation: BackgroundWork, monkeypatch: pytest.MonkeyPatch, done: int, seconds: float, left: int
 ) -> None:
     begun, go_on = threading.Event(), threading.Event()
     clock = [1000.0]
@@ -271,15 +280,15 @@ def test_who_waits_is_told_when_to_come_back(
             go_on.wait(10)
 
     with pytest.raises(Busy):
-        preparation.done("work", False, work)
+        preparation.get_result("work", False, work)
     assert begun.wait(10)
     with pytest.raises(Busy) as told:
-        preparation.done("work", False, work)
+        preparation.get_result("work", False, work)
     go_on.set()
     assert told.value.retry_after == left
 
 
-def test_who_waits_behind_other_work_is_told_when_that_is_done(preparation: Preparation) -> None:
+def test_who_waits_behind_other_work_is_told_when_that_is_done(preparation: BackgroundWork) -> None:
     begun, go_on = threading.Event(), threading.Event()
 
     def work(progress: Progress) -> None:
@@ -290,15 +299,15 @@ def test_who_waits_behind_other_work_is_told_when_that_is_done(preparation: Prep
             go_on.wait(10)
 
     with pytest.raises(Busy):
-        preparation.done("one contract", False, work)
+        preparation.get_result("one contract", False, work)
     assert begun.wait(10)
     with pytest.raises(Busy) as told:
-        preparation.done("another", False, work)
+        preparation.get_result("another", False, work)
     go_on.set()
     assert told.value.retry_after > 1
 
 
-def test_work_that_fails_is_told_once_and_tried_again(preparation: Preparation) -> None:
+def test_work_that_fails_is_told_once_and_tried_again(preparation: BackgroundWork) -> None:
     tries: list[int] = []
 
     def work(_: object) -> int:
@@ -310,7 +319,7 @@ def test_work_that_fails_is_told_once_and_tried_again(preparation: Preparation) 
     def asked() -> int:
         while True:
             try:
-                return preparation.done("key", False, work)
+                return preparation.get_result("key", False, work)
             except Busy:
                 sleep(0.01)
 
@@ -320,7 +329,7 @@ def test_work_that_fails_is_told_once_and_tried_again(preparation: Preparation) 
 
 
 def test_a_bureau_that_ends_does_not_wait_for_the_whole_work() -> None:
-    preparation, begun = Preparation(), threading.Event()
+    preparation, begun = BackgroundWork(), threading.Event()
 
     def endless(progress: object) -> None:
         with progress.stage("evaluate", 10**9) as stage:  # type: ignore[attr-defined]
@@ -330,7 +339,7 @@ def test_a_bureau_that_ends_does_not_wait_for_the_whole_work() -> None:
                 sleep(0.001)
 
     with pytest.raises(Busy):
-        preparation.done("key", False, endless)
+        preparation.get_result("key", False, endless)
     assert begun.wait(10)
     ended = threading.Thread(target=preparation.close)
     ended.start()

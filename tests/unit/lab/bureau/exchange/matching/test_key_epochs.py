@@ -15,15 +15,15 @@ from sqlalchemy import select
 
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.contracts.draft_clauses import Choices
-from lab.bureau.contracts.drafting import draft, find_works
+from lab.bureau.contracts.draft_clauses import ContractOptions
+from lab.bureau.contracts.drafting import draft_contract, find_contract_models
 from lab.bureau.data.register import import_register
-from lab.bureau.exchange.matching.key_epochs import EpochState, current
-from lab.bureau.model_registry.registry import find_model, keep_model, publish_model
-from lab.bureau.store.tables import EntryRow, EpochRow
-from lab.terms.contract.document import Ceilings, Detail
-from lab.terms.errors import Conflict, Refused, ShulabError
-from models.bureau.training.trainer import train
+from lab.bureau.exchange.matching.key_epochs import EpochState, current_epoch
+from lab.bureau.model_registry.registry import find_model, publish_model, save_model
+from lab.bureau.store.tables import EpochRow, LedgerEntryRow
+from lab.terms.contract.document import Ceilings, ResultDetail
+from lab.terms.errors import Conflict, NotAllowed, ShulabError
+from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from tests.support.bureau_scene import AUTHOR, RECIPIENT, Scene
 
@@ -41,7 +41,7 @@ def values_of(home: BureauHome, epoch: int) -> list[Path]:
 
 
 def states(bureau: Bureau) -> dict[int, EpochState]:
-    return {epoch.number: epoch.state for epoch in bureau.epochs.known()}
+    return {epoch.number: epoch.state for epoch in bureau.epochs.list_epochs()}
 
 
 def rotate(bureau: Bureau) -> int:
@@ -51,8 +51,10 @@ def rotate(bureau: Bureau) -> int:
 
 def entries(bureau: Bureau) -> list[tuple[str, dict[str, object]]]:
     """Kind and facts of what the ledger says of epochs."""
-    with bureau.store.read() as session:
-        rows = session.scalars(select(EntryRow).where(EntryRow.kind.like("epoch.%")).order_by(EntryRow.seq))
+    with bureau.store.begin_read() as session:
+        rows = session.scalars(
+            select(LedgerEntryRow).where(LedgerEntryRow.kind.like("epoch.%")).order_by(LedgerEntryRow.seq)
+        )
         return [(row.kind, json.loads(row.body)["facts"]) for row in rows]
 
 
@@ -106,7 +108,7 @@ def test_ceilings_of_an_enterprise_do_not_reset(scene: Scene) -> None:
     score(scene, contract, "old", scene.bank.match(bureau, contract, codes, "old").tags, 0, 4)
     rotate(bureau)
     new = scene.bank.match(bureau, contract, codes, "new").tags
-    with pytest.raises(Refused, match="scores_per_enterprise"):
+    with pytest.raises(NotAllowed, match="scores_per_enterprise"):
         score(scene, contract, "new", new, 0, 4)
 
 
@@ -119,16 +121,16 @@ def test_an_epoch_is_destroyed_when_its_jobs_have_ended_and_leaves_nothing(scene
     sealed = (scene.home / "keys" / "matching-x25519-1.sealed").read_bytes()
     evaluated = [path.read_bytes() for path in files_of(bureau.home, 1)]
     assert len(evaluated) >= 2  # the register and a set-up
-    assert bureau.epochs.close() == []  # the current one
+    assert bureau.epochs.destroy_closing() == []  # the current one
     rotate(bureau)
     new = scene.bank.match(bureau, contract, codes, "new").tags
-    assert bureau.epochs.close() == []
+    assert bureau.epochs.destroy_closing() == []
     score(scene, contract, "old", old, 0, 5)
     bureau.end_job(contract, "old")
     bureau.sweep()
     assert states(bureau) == {1: EpochState.DESTROYED, 2: EpochState.CURRENT}
     assert entries(bureau)[-1] == ("epoch.destroyed", {"epoch": 1, "keys": 2, "jobs_cut_off": 0})
-    assert bureau.epochs.close() == []
+    assert bureau.epochs.destroy_closing() == []
     for file in scene.home.rglob("*"):
         if file.is_file():
             content = file.read_bytes()
@@ -149,12 +151,12 @@ def test_what_may_be_resumed_keeps_its_keys_and_what_may_not_does_not(scene: Sce
     rotate(bureau)
     scene.suspend(suspended)
     scene.revoke(revoked)
-    assert bureau.epochs.close() == []
+    assert bureau.epochs.destroy_closing() == []
     scene.resume(suspended)
     scene.bank.open_job(bureau, suspended, "job")
     score(scene, suspended, "job", tags, 0, 4)
     bureau.end_job(suspended, "job")
-    assert bureau.epochs.close() == [1]
+    assert bureau.epochs.destroy_closing() == [1]
 
 
 def test_jobs_that_never_end_can_be_cut_off(scene: Scene) -> None:
@@ -163,8 +165,8 @@ def test_jobs_that_never_end_can_be_cut_off(scene: Scene) -> None:
     tags = scene.bank.match(bureau, contract, scene.tables.codes[:4], "old").tags
     rotate(bureau)
     scene.later(days=3)
-    assert bureau.epochs.close(force_after=timedelta(days=5)) == []
-    assert bureau.epochs.close(force_after=timedelta(days=2), by="local") == [1]
+    assert bureau.epochs.destroy_closing(force_after=timedelta(days=5)) == []
+    assert bureau.epochs.destroy_closing(force_after=timedelta(days=2), by="local") == [1]
     assert entries(bureau)[-1] == ("epoch.destroyed", {"epoch": 1, "keys": 2, "jobs_cut_off": 1})
     with pytest.raises(ShulabError) as refused:
         score(scene, contract, "old", tags, 0, 4)
@@ -182,14 +184,14 @@ def test_another_process_sees_the_switch_and_the_end(scene_on_both: Scene) -> No
         assert scene.bank.open_job(scene.bureau, contract, "new").epoch == 2
         scene.bank.match(scene.bureau, contract, codes, "new")
         scene.bureau.end_job(contract, "old")
-        assert operator.epochs.close() == [1]
+        assert operator.epochs.destroy_closing() == [1]
     with pytest.raises(ShulabError):
         scene.bank.match(scene.bureau, contract, codes, "old")
 
 
 def test_late_files_of_a_destroyed_epoch_are_removed(scene: Scene) -> None:
     rotate(scene.bureau)
-    assert scene.bureau.epochs.close() == [1]
+    assert scene.bureau.epochs.destroy_closing() == [1]
     late = scene.home / "evaluated/by-contract/1/x25519/c-0001/match/main-1-0123456789ab/all/values"
     late.parent.mkdir(parents=True)
     late.write_bytes(b"late")
@@ -210,8 +212,8 @@ def test_switching_needs_a_prepared_epoch(scene: Scene) -> None:
 def test_without_a_current_epoch_no_job_begins(scene: Scene) -> None:
     with scene.bureau.store.begin() as session:
         session.execute(select(EpochRow)).scalars().one().state = "closing"
-    with scene.bureau.store.read() as session, pytest.raises(Refused, match="no current"):
-        current(session)
+    with scene.bureau.store.begin_read() as session, pytest.raises(NotAllowed, match="no current"):
+        current_epoch(session)
 
 
 _COMMAND = """
@@ -255,16 +257,18 @@ def two_registers(scene: Scene, tmp_path: Path) -> Scene:
     bureau, tables = scene.bureau, scene.tables
     source = tables.register_csv(tmp_path / "second.csv")
     import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque", name="second")
-    other = train(tables.public, tables.bank, tables.label, family="scorecard", name="other", version=1).model
-    keep_model(bureau.store, bureau.home, other, "second")
+    other = train_model(tables.public, tables.bank, tables.label, family="scorecard", name="other", version=1).model
+    save_model(bureau.store, bureau.home, other, "second")
     publish_model(bureau.store, bureau.home, "other", 1)
-    with bureau.store.read() as session:
+    with bureau.store.begin_read() as session:
         assert find_model(session, "other", 1).register == "second"
     scene.contract()
-    choices, now = Choices(detail=Detail.TOTAL, days=30, recipients=(RECIPIENT,)), scene.clock.now
+    choices, now = ContractOptions(detail=ResultDetail.TOTAL, term_days=30, recipients=(RECIPIENT,)), scene.clock.now
     with bureau.store.begin() as session:
-        works = find_works(session, bureau.shelf, [("other", 1)])
-        made = draft(session, bureau.party, scene.bank.party, works, choices, now, author=AUTHOR, told=scene.bank.told)
+        works = find_contract_models(session, bureau.shelf, [("other", 1)])
+        made = draft_contract(
+            session, bureau.party, scene.bank.party, works, choices, now, author=AUTHOR, told=scene.bank.told
+        )
     scene.file(made)
     return scene
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.exchange import Matching
-from lab.bureau.exchange.delivered_results import delivered
-from lab.bureau.store.tables import MatchRow
+from lab.bureau.exchange import MatchingService
+from lab.bureau.exchange.delivered_results import list_deliveries
+from lab.bureau.store.tables import MatchRequestRow
 from lab.terms.errors import ShulabError, Unreachable
-from protocols.matching.bureau import CANARIES
+from protocols.matching.bureau import MIN_CANARIES
 from tests.support import bank_matching
 from tests.support.bureau_scene import Scene
 
@@ -30,9 +30,9 @@ class Twice:
         scene.bank.open_job(scene.bureau, self.contract)
         self.request = bank_matching.request(scene.tables.codes[:5])
         self.begun, self.go_on = threading.Event(), threading.Event()
-        real, calls = Matching._evaluate, []
+        real, calls = MatchingService._evaluate, []
 
-        def evaluate(room: Matching, *given: object) -> np.ndarray:
+        def evaluate(room: MatchingService, *given: object) -> np.ndarray:
             calls.append(1)
             if len(calls) == 1:
                 self.begun.set()
@@ -44,7 +44,7 @@ class Twice:
             self.evaluated()
             return found
 
-        monkeypatch.setattr(Matching, "_evaluate", evaluate)
+        monkeypatch.setattr(MatchingService, "_evaluate", evaluate)
 
     def evaluated(self) -> None:
         """What happens between the second's evaluation and its answer."""
@@ -72,9 +72,9 @@ def test_what_was_answered_stays_charged_though_the_first_to_ask_fails(
         twice.go_on.set()
         with pytest.raises(Unreachable):
             first.result(30)
-    assert twice.used == 5 + CANARIES
-    with scene_on_both.bureau.store.read() as session:
-        assert [one.rows for one in delivered(session, twice.contract)] == [5 + CANARIES]
+    assert twice.used == 5 + MIN_CANARIES
+    with scene_on_both.bureau.store.begin_read() as session:
+        assert [one.rows for one in list_deliveries(session, twice.contract)] == [5 + MIN_CANARIES]
 
 
 def test_what_was_given_back_meanwhile_is_not_answered(scene_on_both: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,10 +91,10 @@ def test_what_was_given_back_meanwhile_is_not_answered(scene_on_both: Scene, mon
             twice.ask()
         assert twice.used == 0
         monkeypatch.setattr(twice, "evaluated", lambda: None)
-        assert twice.ask() and twice.used == 5 + CANARIES
-    with scene_on_both.bureau.store.read() as session:
-        (row,) = session.query(MatchRow)
-        assert row.answered_at is not None and row.identifiers == 5 + CANARIES
+        assert twice.ask() and twice.used == 5 + MIN_CANARIES
+    with scene_on_both.bureau.store.begin_read() as session:
+        (row,) = session.query(MatchRequestRow)
+        assert row.answered_at is not None and row.identifiers == 5 + MIN_CANARIES
 
 
 def test_both_failing_costs_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,14 +106,14 @@ def test_both_failing_costs_nothing(scene: Scene, monkeypatch: pytest.MonkeyPatc
         twice.go_on.set()
         assert isinstance(first.exception(30), ShulabError)
     assert twice.used == 0
-    with scene.bureau.store.read() as session:
-        assert session.query(MatchRow).count() == 0 and delivered(session, twice.contract) == []
+    with scene.bureau.store.begin_read() as session:
+        assert session.query(MatchRequestRow).count() == 0 and list_deliveries(session, twice.contract) == []
 
 
 @pytest.fixture
 def opened_on(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Scene]:
     """Opens the scene's bureau again to work on a cluster, for requests of any size."""
-    monkeypatch.setattr("lab.bureau.workers.pools.FEW_ELEMENTS", 0)
+    monkeypatch.setattr("lab.bureau.workers.pools.MAX_LOCAL_ELEMENTS", 0)
 
     def opened(address: str) -> Scene:
         scene.bureau.close()

@@ -11,11 +11,11 @@ import polars as pl
 import pytest
 
 from lab.bureau.data.register import import_register
-from lab.bureau.exchange import JobTerms
-from lab.bureau.model_registry.registry import keep_model, publish_model
-from lab.terms.contract.document import Ceilings, Detail, ModelTerms
-from lab.terms.errors import Conflict, NotFound, Refused
-from models.bureau.training.trainer import train
+from lab.bureau.exchange import JobParameters
+from lab.bureau.model_registry.registry import publish_model, save_model
+from lab.terms.contract.document import Ceilings, PinnedModel, ResultDetail
+from lab.terms.errors import Conflict, NotAllowed, NotFound
+from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from tests.support.bureau_scene import RECIPIENT, Scene
 from tests.unit.lab.bureau.exchange.test_access import CONSENT, give
@@ -52,7 +52,7 @@ def import_again(scene: Scene, *, by: int = 1, without: int | None = None) -> pl
 
 def again(scene: Scene, contract: str, batch: bytes, job: str = AGAIN) -> bytes:
     """The reply to a batch in a later job."""
-    charge = scene.bureau.receive_batch_again(contract, job, name_of(batch))
+    charge = scene.bureau.receive_rescoring(contract, job, name_of(batch))
     scene.bureau.evaluate_batch(contract, job, charge.sha256)
     answer = scene.bureau.batch_reply(contract, job, charge.sha256)
     assert answer is not None
@@ -61,8 +61,10 @@ def again(scene: Scene, contract: str, batch: bytes, job: str = AGAIN) -> bytes:
 
 def plain(scene: Scene, batch: bytes, reply: bytes, public: pl.DataFrame) -> bool:
     """Whether a reply decrypts to the sums in clear over these public records, in some order of the rows."""
-    sheet = scene.model.sheet(Detail.FULL)
-    sums = scene.model.terms(public[HERE], Detail.FULL).apply(sheet.indicators(scene.tables.bank[HERE]))
+    sheet = scene.model.sheet(ResultDetail.FULL)
+    sums = scene.model.score_weights(public[HERE], ResultDetail.FULL).apply_to_indicators(
+        sheet.compute_indicators(scene.tables.bank[HERE])
+    )
     found = scene.bank.keys.decrypt(reply, rows=6, batch=batch)
     return np.array_equal(found, sums)
 
@@ -72,7 +74,7 @@ def test_a_batch_is_evaluated_again_by_a_new_register_and_charged_once_for_each(
     contract = scene.contract()
     batch = sent(scene, contract)
     with pytest.raises(Conflict, match="Nothing has changed"):
-        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
     assert scene.bureau.allowance(contract)["scores"]["total"] == 6
     assert scene.bureau.job(contract, AGAIN).rows_used == 0
     public = import_again(scene)
@@ -87,7 +89,7 @@ def test_a_batch_is_evaluated_again_by_a_new_register_and_charged_once_for_each(
     assert [scene.ledger().count(f"score.{kind}") for kind in ("charged", "answered", "returned")] == [2, 2, 0]
     scene.bank.open_job(scene.bureau, contract, "job-3")
     with pytest.raises(Conflict, match="job job-2"):
-        scene.bureau.receive_batch_again(contract, "job-3", name_of(batch))
+        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
     with pytest.raises(Conflict, match="another job"):
         scene.bureau.score(contract, "job-3", batch)
 
@@ -101,15 +103,15 @@ def test_what_was_never_answered_under_the_contract_is_not_evaluated_again(scene
     import_again(scene)
     for which, one in ((contract, waits), (contract, b"never sent"), (other, batch)):
         with pytest.raises(NotFound, match="No answered batch"):
-            scene.bureau.receive_batch_again(which, AGAIN, name_of(one))
+            scene.bureau.receive_rescoring(which, AGAIN, name_of(one))
 
 
 def test_an_enterprise_that_left_the_register_refuses_its_batch_and_nothing_is_charged(scene: Scene) -> None:
     contract = scene.contract()
     batch = sent(scene, contract)
     import_again(scene, without=HERE.start)
-    with pytest.raises(Refused, match="1 of 6 enterprises in the batch are not in the register under this contract"):
-        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+    with pytest.raises(NotAllowed, match="1 of 6 enterprises in the batch are not in the register under this contract"):
+        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
     assert scene.bureau.allowance(contract)["scores"]["total"] == 6
 
 
@@ -119,22 +121,22 @@ def test_stopped_contracts_ceilings_and_ended_retention_refuse(scene: Scene) -> 
     scene.later(days=3)
     import_again(scene)
     scene.suspend(contract)
-    with pytest.raises(Refused, match="suspended"):
-        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+    with pytest.raises(NotAllowed, match="suspended"):
+        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
     scene.resume(contract)
     scene.bank.open_job(scene.bureau, contract, AGAIN, rows=6)
     again(scene, contract, batch)
     import_again(scene, by=2)
     scene.bank.open_job(scene.bureau, contract, "job-3")
-    with pytest.raises(Refused, match="scores_per_enterprise"):
-        scene.bureau.receive_batch_again(contract, "job-3", name_of(batch))
+    with pytest.raises(NotAllowed, match="scores_per_enterprise"):
+        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
     scene.amend(contract, ceilings=Ceilings(scores_per_enterprise=9), retention_days=7)
     scene.later(days=5)  # of the second reply seven days are not over, of the bytes they are
-    with pytest.raises(Refused, match="retention_days"):
-        scene.bureau.receive_batch_again(contract, "job-3", name_of(batch))
+    with pytest.raises(NotAllowed, match="retention_days"):
+        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
     assert scene.bureau.sweep().replies == 1
-    with pytest.raises(Refused, match="retention_days"):
-        scene.bureau.receive_batch_again(contract, "job-3", name_of(batch))
+    with pytest.raises(NotAllowed, match="retention_days"):
+        scene.bureau.receive_rescoring(contract, "job-3", name_of(batch))
     assert scene.bureau.allowance(contract)["scores"]["total"] == 12
 
 
@@ -142,7 +144,7 @@ def test_bytes_removed_before_the_evaluation_give_the_charge_back(scene: Scene) 
     contract = scene.contract()
     batch = sent(scene, contract)
     import_again(scene)
-    scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+    scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
     for path in (scene.home / "batches").iterdir():
         path.write_bytes(b"another")
     assert scene.bureau.evaluate_batch(contract, AGAIN, name_of(batch)).state == "returned"
@@ -158,33 +160,33 @@ def test_after_new_matching_keys_a_batch_is_sent_afresh(scene: Scene) -> None:
     scene.bureau.epochs.switch()
     scene.bank.open_job(scene.bureau, contract, AGAIN)
     import_again(scene)
-    with pytest.raises(Refused, match="matching keys"):
-        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+    with pytest.raises(NotAllowed, match="matching keys"):
+        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
 
 
 def test_a_new_model_with_the_same_questions_is_a_new_evaluation_and_with_others_it_is_refused(scene: Scene) -> None:
     contract = scene.contract()
     batch = sent(scene, contract)
     same = replace(scene.model, version=2)
-    other = train(
+    other = train_model(
         scene.tables.public, scene.tables.bank, 1 - scene.tables.label, family="scorecard", name="credit", version=3
     ).model
     models = list(scene.document(contract).models)
     for model in (same, other):
-        keep_model(scene.bureau.store, scene.bureau.home, model, "main")
+        save_model(scene.bureau.store, scene.bureau.home, model, "main")
         publish_model(scene.bureau.store, scene.bureau.home, "credit", model.version)
-        sheet = hashlib.sha256(model.sheet(Detail.FULL).to_json()).hexdigest()
-        models.append(ModelTerms(name="credit", version=model.version, sheet_sha256=sheet))
+        sheet = hashlib.sha256(model.sheet(ResultDetail.FULL).to_json()).hexdigest()
+        models.append(PinnedModel(name="credit", version=model.version, sheet_sha256=sheet))
     scene.amend(contract, models=tuple(models))
     for version in (2, 3):
-        terms = JobTerms(RECIPIENT, "credit", version, 6)
+        terms = JobParameters(RECIPIENT, "credit", version, 6)
         scene.bureau.open_job(contract, f"model-{version}", terms)
     assert isinstance(again(scene, contract, batch, "model-2"), bytes)
-    with pytest.raises(Refused, match="other questions"):
-        scene.bureau.receive_batch_again(contract, "model-3", name_of(batch))
+    with pytest.raises(NotAllowed, match="other questions"):
+        scene.bureau.receive_rescoring(contract, "model-3", name_of(batch))
     assert (
-        BankSheet.from_json(scene.bureau.sheet(contract, "credit", 2)).questions
-        == scene.model.sheet(Detail.TOTAL).questions
+        BankSheet.from_json(scene.bureau.sheet(contract, "credit", 2)).columns_sha256
+        == scene.model.sheet(ResultDetail.TOTAL).columns_sha256
     )
 
 
@@ -206,15 +208,15 @@ def test_a_withdrawal_refuses_in_the_words_of_one_that_left(
     elif when == "while it is evaluated":
         meanwhile(withdraw)
     else:
-        scene.bureau.receive_batch_again(contract, AGAIN, name_of(batch))
+        scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
         assert scene.bureau.evaluate_batch(contract, AGAIN, name_of(batch)).state == "answered"
         withdraw()
-    with pytest.raises(Refused) as withdrawn:
+    with pytest.raises(NotAllowed) as withdrawn:
         again(scene, contract, batch)
     assert scene.bureau.allowance(contract)["scores"]["total"] == (12 if "fetched" in when else 6)
     give(scene, rows, evidence="another sheet")
     import_again(scene, by=2, without=rows[0])
     scene.bank.open_job(scene.bureau, contract, "job-3")
-    with pytest.raises(Refused) as left:
+    with pytest.raises(NotAllowed) as left:
         again(scene, contract, batch, "job-3")
     assert str(withdrawn.value) == str(left.value) and "1 of 6 enterprises" in str(left.value)
