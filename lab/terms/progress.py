@@ -13,7 +13,8 @@ from typing import Protocol
 class ProgressStage(Protocol):
     """A stage in progress; ``advance`` reports the units done since the last call."""
 
-    def advance(self, units: int = 1) -> None: ...
+    def advance(self, units: int = 1) -> None:
+        """Report that ``units`` more are done."""
 
 
 class Progress(Protocol):
@@ -23,7 +24,8 @@ class Progress(Protocol):
     ``import``, ``train``. The command line has labels for them in both languages.
     """
 
-    def stage(self, name: str, total: int) -> AbstractContextManager[ProgressStage]: ...
+    def stage(self, name: str, total: int) -> AbstractContextManager[ProgressStage]:
+        """Begin a stage of ``total`` units, which ends with the block."""
 
 
 class _SilentProgressStage:

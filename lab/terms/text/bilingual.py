@@ -18,6 +18,7 @@ class BilingualEnum(StrEnum):
 
     # The words have defaults for type checkers alone: a member is also looked up by its code.
     def __new__(cls, code: str, zh: str = "", en: str = "") -> Self:
+        """A member with its words."""
         member = str.__new__(cls, code)
         member._value_, member.zh, member.en = code, zh, en
         return member

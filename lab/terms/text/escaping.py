@@ -1,9 +1,9 @@
-"""Makes every character of a text from outside visible, as itself or as its escape, in the text's order.
+r"""Makes every character of a text from outside visible, as itself or as its escape, in the text's order.
 
 A name that somebody else wrote may hold characters that control a terminal (ECMA-48), change the direction of writing
 (UAX #9), are invisible (the property Default_Ignorable_Code_Point of the Unicode Character Database), or are drawn over
 their neighbours (combining marks). Whoever signs must see them. ``escape_hidden`` writes each such character as
-``\\uXXXX`` or ``\\UXXXXXXXX``, and a backslash as two, so that no text looks like the escape of another.
+``\uXXXX`` or ``\UXXXXXXXX``, and a backslash as two, so that no text looks like the escape of another.
 
 Escaped text is of type ``VisibleText`` and is never escaped again. So every page, terminal and file can escape what it
 shows, whether or not somebody did before.
@@ -55,6 +55,7 @@ class VisibleText(str):
     __slots__ = ()
 
     def __new__(cls, text: str = "") -> Self:
+        """Escape what is hidden in ``text``; safe text is taken as it is."""
         if isinstance(text, cls):
             return text
         plain = text.isprintable() and not _NEVER.search(text)
