@@ -19,6 +19,20 @@ def choose_separator(line: str) -> str:
 
 def check_table_header(header: list[str], name: str) -> list[str]:
     """The column names; raises ``InvalidInput`` if one is missing or repeated, or if the line is a row of data."""
+    _check_names(header, name)
+    if len(header) > MAX_COLUMNS:
+        raise InvalidInput(
+            f"Wanted at most {MAX_COLUMNS:,} columns in {name}; found {len(header):,}.", next_step="select columns"
+        )
+    if all(_is_number(cell) for cell in header) or normalise_identifiers(header, "uscc").accepted_count:
+        raise InvalidInput(
+            f"Wanted column names in the first line of {name}; it looks like a row of data.",
+            next_step="add a header line",
+        )
+    return header
+
+
+def _check_names(header: list[str], name: str) -> None:
     unnamed = [str(i + 1) for i, cell in enumerate(header) if not cell]
     if unnamed:
         raise InvalidInput(
@@ -32,16 +46,6 @@ def check_table_header(header: list[str], name: str) -> list[str]:
             f"Wanted different column names in {name}; columns {', '.join(positions[:10])} share a name.",
             next_step="rename one of them",
         )
-    if len(header) > MAX_COLUMNS:
-        raise InvalidInput(
-            f"Wanted at most {MAX_COLUMNS:,} columns in {name}; found {len(header):,}.", next_step="select columns"
-        )
-    if all(_is_number(cell) for cell in header) or normalise_identifiers(header, "uscc").accepted_count:
-        raise InvalidInput(
-            f"Wanted column names in the first line of {name}; it looks like a row of data.",
-            next_step="add a header line",
-        )
-    return header
 
 
 def _is_number(cell: str) -> bool:

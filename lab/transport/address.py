@@ -9,7 +9,7 @@ import ipaddress
 import re
 import ssl
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from lab.terms.errors import InvalidInput, NotAllowed
 
@@ -21,10 +21,18 @@ def check_address(url: str, *, option: str, plain_http: bool, instead: str) -> s
     ``option``: the option that held the address. ``instead``: the next step for plain http. Raises ``InvalidInput`` for
     anything that is not such an address, ``NotAllowed`` for plain http to another machine.
     """
+    parts = _split(url, option)
+    if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname or ""):
+        raise NotAllowed("Wanted https to a service on another machine; found plain http.", next_step=instead)
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def _split(url: str, option: str) -> SplitResult:
+    """The parts of an address that has a scheme, a host and at most a port."""
     wrong = InvalidInput("Wanted the service's address as https://host[:port].", next_step=f"check {option}")
     try:
         parts = urlsplit(url)
-        parts.port  # noqa: B018 -- raises when it is no port
+        parts.port  # noqa: B018 -- raises ValueError for a wrong port
     except ValueError:
         raise wrong from None
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query or parts.fragment:
@@ -33,9 +41,7 @@ def check_address(url: str, *, option: str, plain_http: bool, instead: str) -> s
         raise InvalidInput(
             "Wanted the service's address without a path; the service is at the root.", next_step=f"check {option}"
         )
-    if parts.scheme == "http" and not plain_http and not is_loopback(parts.hostname):
-        raise NotAllowed("Wanted https to a service on another machine; found plain http.", next_step=instead)
-    return f"{parts.scheme}://{parts.netloc}"
+    return parts
 
 
 def is_loopback(host: str) -> bool:

@@ -168,12 +168,16 @@ class Contract(FrozenDocument):
             raise ValueError("a contract must expire after it starts")
         if not self.operations:
             raise ValueError("a contract must allow at least one operation")
+        if self.detail is not ResultDetail.TOTAL and Operation.PORTRAIT not in self.operations:
+            raise ValueError("replies finer than totals need the operation portrait")
+        return self
+
+    @model_validator(mode="after")
+    def _check_repetitions(self) -> Contract:
         if len({item.code for item in self.items}) != len(self.items):
             raise ValueError("a contract names each item once")
         if len({str(model) for model in self.models}) != len(self.models):
             raise ValueError("a contract names each model version once")
-        if self.detail is not ResultDetail.TOTAL and Operation.PORTRAIT not in self.operations:
-            raise ValueError("replies finer than totals need the operation portrait")
         keys = {party.public_key for party in self.witnesses.parties} if self.witnesses is not None else set()
         if keys & {self.bureau.public_key, self.bank.public_key}:
             raise ValueError("a witness has a key of its own, neither the bureau's nor the bank's")

@@ -123,17 +123,7 @@ def _find_text_warnings(text: str) -> Iterator[BilingualText]:
         return
     foreign = _foreign(text)
     if foreign:
-        zh = "、".join(
-            f"{_SCRIPTS.get(script, script)}（{'、'.join(map(describe_character, chars))}）"
-            for script, chars in foreign
-        )
-        en = ", ".join(
-            f"{script.capitalize()} ({', '.join(map(describe_character, chars))})" for script, chars in foreign
-        )
-        yield (
-            f"“{escape_hidden(text)}”含有本处不常用的文字：{zh}",
-            f'"{escape_hidden(text)}" holds letters of scripts unusual here: {en}',
-        )
+        yield _describe_foreign(text, foreign)
     wide = sorted({one for one in text if _is_unusual(one)})
     if wide or not unicodedata.is_normalized("NFC", text):
         found = ", ".join(map(describe_character, wide[:5])) or "NFD"
@@ -141,6 +131,17 @@ def _find_text_warnings(text: str) -> Iterator[BilingualText]:
             f"“{escape_hidden(text)}”的字母或数字不是通常的写法（{found}）",
             f'"{escape_hidden(text)}" writes letters or digits in an unusual form ({found})',
         )
+
+
+def _describe_foreign(text: str, foreign: list[tuple[str, list[str]]]) -> BilingualText:
+    zh = "、".join(
+        f"{_SCRIPTS.get(script, script)}（{'、'.join(map(describe_character, chars))}）" for script, chars in foreign
+    )
+    en = ", ".join(f"{script.capitalize()} ({', '.join(map(describe_character, chars))})" for script, chars in foreign)
+    return (
+        f"“{escape_hidden(text)}”含有本处不常用的文字：{zh}",
+        f'"{escape_hidden(text)}" holds letters of scripts unusual here: {en}',
+    )
 
 
 def _is_unusual(char: str) -> bool:
@@ -183,14 +184,17 @@ def _first_alike(char: str, script: str = "") -> str:
     """The Latin letter or ASCII digit that a character resembles; otherwise the first in Unicode of the character
     itself and those that it resembles (in ``script``, if one is given).
     """
-    from confusable_homoglyphs.confusables import confusables_data
-
-    alike = [one["c"] for one in confusables_data.get(char, ()) if len(one["c"]) == 1]
+    alike = _look_alikes(char)
     if script:
         return next((one for one in alike if _script(one) == script), char)
-    latin = next((one for one in alike if one.isascii() and one.isalnum()), "")
-    first = min(
-        [*(one for one in alike if one.isalnum()), *([char] if char.isalnum() or not alike else [])], default=char
-    )
+    letters = [one for one in alike if one.isalnum()]
+    latin = next(filter(str.isascii, letters), "")
+    first = min([*letters, *([char] if char.isalnum() or not alike else [])], default=char)
     # A look-alike may have look-alikes again: 囗 resembles 口, which resembles ロ.
     return latin or (first if first >= char else _first_alike(first))
+
+
+def _look_alikes(char: str) -> list[str]:
+    from confusable_homoglyphs.confusables import confusables_data
+
+    return [text for text in (one["c"] for one in confusables_data.get(char, ())) if len(text) == 1]

@@ -83,13 +83,18 @@ def _change(term: str, row: ClauseDefinition, old: Contract, new: Contract) -> C
 def _members(old: Sequence[tuple[str, BilingualText]], new: Sequence[tuple[str, BilingualText]]) -> BilingualText:
     """What was added to a list, removed from it, and changed in it; otherwise only the order differs."""
     before, after = dict(old), dict(new)
-    added = [after[key] for key in after if key not in before]
-    gone = [before[key] for key in before if key not in after]
-    other = [(before[key], after[key]) for key in before if key in after and before[key] != after[key]]
-    zh = [f"新增：{join_words(added, 0)}。"] * bool(added) + [f"删去：{join_words(gone, 0)}。"] * bool(gone)
-    en = [f"Added: {join_words(added, 1)}."] * bool(added) + [f"Removed: {join_words(gone, 1)}."] * bool(gone)
-    zh += [f"“{was[0]}”改为“{now[0]}”。" for was, now in other]
-    en += [f"'{was[1]}' becomes '{now[1]}'." for was, now in other]
+    zh, en = [], []
+    for members, others, form in (
+        (after, before, ("新增：{}。", "Added: {}.")),
+        (before, after, ("删去：{}。", "Removed: {}.")),
+    ):
+        only = [words for key, words in members.items() if key not in others]
+        if only:
+            zh.append(form[0].format(join_words(only, 0)))
+            en.append(form[1].format(join_words(only, 1)))
+    changed = [(was, after[key]) for key, was in before.items() if after.get(key, was) != was]
+    zh += [f"“{was[0]}”改为“{now[0]}”。" for was, now in changed]
+    en += [f"'{was[1]}' becomes '{now[1]}'." for was, now in changed]
     if not zh:
         return "内容相同，次序或重复不同。", "The same members in another order or number."
     return "".join(zh), " ".join(en)

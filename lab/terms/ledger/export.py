@@ -83,30 +83,39 @@ def verify_export(
     (a ``NotAuthentic``) naming the first entry that differs from what the bureau wrote, ``InvalidInput`` for another
     file, ``NotFound`` if there is none. 1,000,000 entries take about 10 seconds.
     """
-    if not path.is_file():
-        raise NotFound(f"Wanted an exported ledger in {path.name}; there is none.", next_step="check the path")
     _check_header(path, bureau_key)
     with progress.stage("verify", path.stat().st_size) as stage:
         found = _read(path, stage)
     size = len(found.tree)
     heads: list[VerifiableTreeHead] = sorted([*found.heads, *held], key=lambda head: head.size)
     good, fault = _check_heads(found.tree, heads, bureau_key)
-    if not any(head.size == size for head in found.heads):
-        fault = fault or LedgerFault(
+    if fault is None and size not in {head.size for head in found.heads}:
+        fault = LedgerFault(
             LedgerFaultKind.DROPPED,
             size + 1,
             f"Entry {size + 1} is missing: no signed tree head covers the last of {size} entries.",
         )
-    if thorough or fault is not None or found.first_odd_entry is not None:
-        start = 1 if thorough else min(good + 1, found.first_odd_entry or size + 1)
-        entry_fault = find_ledger_fault(lambda: _entry_lines(path), bureau_key, start)
-        if entry_fault is not None or fault is not None:
-            raise entry_fault or fault  # type: ignore[misc]  # one of the two is set
+    start = _first_doubtful_entry(found, good, fault, thorough)
+    if start is not None:
+        fault = find_ledger_fault(lambda: _entry_lines(path), bureau_key, start) or fault
+    if fault is not None:
+        raise fault
     root: str = found.tree.get_root().hex()
     return ExportVerification(size, root, len(found.heads), dict(found.kinds), found.first, found.last)
 
 
+def _first_doubtful_entry(found: _ExportScan, good: int, fault: LedgerFault | None, thorough: bool) -> int | None:
+    """The entry from which on signatures are to be verified, or None if the tree shows that all are right."""
+    if thorough:
+        return 1
+    if fault is None and found.first_odd_entry is None:
+        return None
+    return min(good + 1, found.first_odd_entry or len(found.tree) + 1)
+
+
 def _check_header(path: Path, bureau_key: str) -> None:
+    if not path.is_file():
+        raise NotFound(f"Wanted an exported ledger in {path.name}; there is none.", next_step="check the path")
     with path.open("rb") as file:
         try:
             header = json.loads(file.readline())

@@ -125,25 +125,32 @@ def _pieces(text: str) -> list[str]:
     """How each character is shown, [characters]."""
     found = []
     cluster, marks = "", 0  # the letter that a mark would join, composed; a script's own marks since the last letter
-    last = len(text) - 1
     for place, char in enumerate(text):
-        piece = char
-        if char == "\\":
-            piece = "\\\\"
-        elif not _seen(char) or _BORDER.match(char):
-            piece = _escape(char)
-        elif char == " ":
-            piece = char if 0 < place < last and text[place - 1] != " " else _escape(char)
-        elif _LOOSE.match(char):
+        if _LOOSE.match(char) and _seen(char):
             joined = unicodedata.normalize("NFC", cluster + char)
             cluster, piece = (joined, char) if cluster and len(joined) == 1 else ("", _escape(char))
-            found.append(piece)
-            continue
-        elif _is_mark(char):
+        elif _is_mark(char) and _seen(char):
             marks += 1
-            at_letter = place > 0 and unicodedata.category(text[place - 1])[0] in "LM"
-            found.append(char if at_letter and marks <= _MOST_MARKS else _escape(char))
-            continue
-        cluster, marks = (char if piece == char else ""), 0
+            piece = char if marks <= _MOST_MARKS and _follows_letter(text, place) else _escape(char)
+        else:
+            piece = _base_piece(text, place)
+            cluster, marks = (char if piece == char else ""), 0
         found.append(piece)
     return found
+
+
+def _follows_letter(text: str, place: int) -> bool:
+    return place > 0 and unicodedata.category(text[place - 1])[0] in "LM"
+
+
+def _base_piece(text: str, place: int) -> str:
+    """How a character that is no combining mark is shown."""
+    char = text[place]
+    if char == "\\":
+        return "\\\\"
+    if not _seen(char) or _BORDER.match(char):
+        return _escape(char)
+    if char == " ":
+        inside = 0 < place < len(text) - 1 and text[place - 1] != " "
+        return char if inside else _escape(char)
+    return char

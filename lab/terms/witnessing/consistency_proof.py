@@ -47,24 +47,34 @@ def is_consistent(old: tuple[int, bytes], new: tuple[int, bytes], proof: Sequenc
     (first, old_root), (second, new_root) = old, new
     if first == 0 or first == second:
         return not proof and (first == 0 or old_root == new_root)
-    if first > second or not proof or len(proof) > MAX_PROOF_HASHES:
+    if first > second or not 0 < len(proof) <= MAX_PROOF_HASHES:
         return False
+    return _verify_path(old, new, proof)
+
+
+def _verify_path(old: tuple[int, bytes], new: tuple[int, bytes], proof: Sequence[bytes]) -> bool:
+    """Steps 2 to 7 of RFC 9162, section 2.1.4.2, for 0 < first < second."""
+    (first, old_root), (second, new_root) = old, new
     path = list(proof) if first & (first - 1) else [old_root, *proof]
-    node, last = first - 1, second - 1
-    while node & 1:
-        node, last = node >> 1, last >> 1
+    node, last = _shift_while(first - 1, second - 1, holds=lambda at: at & 1)
     before = after = path[0]
     for one in path[1:]:
         if last == 0:
             return False
         if node & 1 or node == last:
             before, after = _join(one, before), _join(one, after)
-            while node and not node & 1:
-                node, last = node >> 1, last >> 1
+            node, last = _shift_while(node, last, holds=lambda at: at and not at & 1)
         else:
             after = _join(after, one)
         node, last = node >> 1, last >> 1
     return last == 0 and before == old_root and after == new_root
+
+
+def _shift_while(node: int, last: int, *, holds: Callable[[int], int | bool]) -> tuple[int, int]:
+    """Both numbers shifted right while ``holds(node)`` (steps 4 and 6.b)."""
+    while holds(node):
+        node, last = node >> 1, last >> 1
+    return node, last
 
 
 def _join(left: bytes, right: bytes) -> bytes:

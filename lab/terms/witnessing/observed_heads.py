@@ -64,28 +64,38 @@ def _read_json(content: bytes, name: str, bureau_key: str) -> list[VerifiableTre
         document = json.loads(content)
         if not isinstance(document, dict):
             raise ValueError
-        if document.get("schema") == SCHEMA:
-            listed = [one for one in document["heads"] if one["bureau"]["public_key"] == bureau_key]
-            if not listed:
-                raise InvalidInput(
-                    f"Wanted heads of the bureau whose key was given in {name}; it has those of "
-                    f"{len(document['heads'])} other keys.",
-                    next_step="compare the keys: a bureau that has a key for each bank has a ledger for each; leave "
-                    "the file out only if it is of another bureau",
-                )
-            heads: list[VerifiableTreeHead] = [SignedTreeHead.read(one["head"]) for one in listed]
-            notes = [one["checkpoint"] for one in listed if one["checkpoint"] is not None]
-            return [*heads, *(SignedCheckpoint.parse(note.encode()) for note in notes)]
-        members = [document, *document.get("receipts", ()), *document.get("match_receipts", ())]
-        heads = [SignedTreeHead.read(one["head"]) for one in members if isinstance(one.get("head"), Mapping)]
-        if isinstance(document.get("cosigned"), Mapping):
-            heads.append(SignedCheckpoint.parse(document["cosigned"]["checkpoint"].encode()))
-        return heads or [SignedTreeHead.read(document)]
+        return _read_heads_file(document, name, bureau_key) if document.get("schema") == SCHEMA else _read_run(document)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise InvalidInput(
             f"Wanted tree heads in {name}; found something else.",
             next_step="give files of `lab bank heads export`, heads of `lab audit head --out`, receipts or checkpoints",
         ) from None
+
+
+def _read_heads_file(document: Mapping[str, Any], name: str, bureau_key: str) -> list[VerifiableTreeHead]:
+    """The heads of this bureau in a file of ``write_heads``."""
+    listed = [one for one in document["heads"] if one["bureau"]["public_key"] == bureau_key]
+    if not listed:
+        raise InvalidInput(
+            f"Wanted heads of the bureau whose key was given in {name}; found those of {len(document['heads'])} other "
+            "keys.",
+            next_step="compare the keys: a bureau with a key for each bank has a ledger for each; leave the file out "
+            "only if it is of another bureau",
+        )
+    heads: list[VerifiableTreeHead] = [SignedTreeHead.read(one["head"]) for one in listed]
+    notes = [one["checkpoint"] for one in listed if one["checkpoint"] is not None]
+    return [*heads, *(SignedCheckpoint.parse(note.encode()) for note in notes)]
+
+
+def _read_run(document: Mapping[str, Any]) -> list[VerifiableTreeHead]:
+    """The heads in a receipt or a run's manifest, or the head that the document is."""
+    members = [document, *document.get("receipts", ()), *document.get("match_receipts", ())]
+    heads: list[VerifiableTreeHead] = [
+        SignedTreeHead.read(one["head"]) for one in members if isinstance(one.get("head"), Mapping)
+    ]
+    if isinstance(document.get("cosigned"), Mapping):
+        heads.append(SignedCheckpoint.parse(document["cosigned"]["checkpoint"].encode()))
+    return heads or [SignedTreeHead.read(document)]
 
 
 def compare_heads(shown: Sequence[ObservedHead], prove: Callable[[int, int], Proof] | None) -> int:

@@ -107,15 +107,7 @@ class SignedNote:
     @classmethod
     def parse(cls, content: bytes) -> SignedNote:
         """Read a note of at most ``MAX_NOTE_BYTES`` bytes and 64 signatures strictly; raises ``InvalidInput``."""
-        if len(content) > MAX_NOTE_BYTES:
-            raise _no_note(f"it has more than {MAX_NOTE_BYTES} bytes")
-        try:
-            written = content.decode()
-        except UnicodeDecodeError:
-            raise _no_note("it is not UTF-8") from None
-        if any(ord(one) < 0x20 and one != "\n" for one in written):
-            raise _no_note("it has control characters")
-        text, empty, below = written.rpartition("\n\n")
+        text, empty, below = _decode_note(content).rpartition("\n\n")
         if not empty or not text or not below.endswith("\n"):
             raise _no_note("it has no text, or no signature")
         lines = below[:-1].split("\n")
@@ -155,6 +147,19 @@ def is_valid_signature(public_key: str, signature: bytes, message: bytes) -> boo
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+def _decode_note(content: bytes) -> str:
+    """The note as UTF-8 without control characters, in its size limit; raises ``InvalidInput``."""
+    if len(content) > MAX_NOTE_BYTES:
+        raise _no_note(f"it has more than {MAX_NOTE_BYTES} bytes")
+    try:
+        text = content.decode()
+    except UnicodeDecodeError:
+        raise _no_note("it is not UTF-8") from None
+    if any(ord(one) < 0x20 and one != "\n" for one in text):
+        raise _no_note("it has control characters")
+    return text
 
 
 def _strict_base64(text: str) -> bytes:

@@ -106,9 +106,18 @@ def read_list(graph: Graph, head: Node | None) -> list[Node] | None:
         return None
     if head is None or (head != RDF.nil and (head, RDF.first, None) not in graph):
         _refuse("a name for every node")
+    _check_list(graph, head)
+    members = list(Collection(graph, head))
+    if any(isinstance(member, BNode) for member in members):
+        _refuse("a name for every node")
+    return members
+
+
+def _check_list(graph: Graph, head: Node) -> None:
+    """Raise ``InvalidInput`` unless the list ends and each node has one owner, one member and one successor."""
     seen: set[Node] = set()
-    at: Node | None = head
-    while at is not None and at != RDF.nil:
+    at = head
+    while at != RDF.nil:
         ends = list(graph.objects(at, RDF.rest))
         # A list with two owners would be read once for each of them.
         owners = len(list(islice(graph.subject_predicates(at), 2)))
@@ -116,10 +125,6 @@ def read_list(graph: Graph, head: Node | None) -> list[Node] | None:
             _refuse("lists that are whole and have one owner")
         seen.add(at)
         at = ends[0]
-    members = list(Collection(graph, head))
-    if any(isinstance(member, BNode) for member in members):
-        _refuse("a name for every node")
-    return members
 
 
 @cache
@@ -135,19 +140,21 @@ def _close(value: Any, depth: int, budget: list[int]) -> Any:
     if depth > MAX_DEPTH or budget[0] < 0:
         _refuse(f"at most {MAX_DEPTH} levels and {MAX_VALUES} values")
     if isinstance(value, Mapping):
-        if "uid" in value and "@id" in value:
-            _refuse("one of uid and @id in a node")
-        return {
-            _text(key): _close_context(part, depth + 1, budget)
-            if key == "@context"
-            else _close(part, depth + 1, budget)
-            for key, part in value.items()
-        }
+        return _close_node(value, depth, budget)
     if isinstance(value, list | tuple):
         return [_close(part, depth + 1, budget) for part in value]
     if value is None or isinstance(value, bool | int | float):
         return value
     return _text(value)
+
+
+def _close_node(node: Mapping[Any, Any], depth: int, budget: list[int]) -> dict[str, Any]:
+    if "uid" in node and "@id" in node:
+        _refuse("one of uid and @id in a node")
+    return {
+        _text(key): (_close_context if key == "@context" else _close)(part, depth + 1, budget)
+        for key, part in node.items()
+    }
 
 
 def _close_context(value: Any, depth: int, budget: list[int]) -> Any:

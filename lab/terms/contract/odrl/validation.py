@@ -62,14 +62,7 @@ def _implied(graph: Graph, agreement: Node) -> Graph:
     implied = Graph()
     for triple in graph:
         implied.add(triple)
-    rules = [rule for kind in _RULES for rule in graph.objects(agreement, kind)]
-    for name in _SHARED:
-        for value in list(graph.objects(agreement, _O[name])):
-            implied.remove((agreement, _O[name], value))
-            for rule in rules:
-                implied.add((rule, _O[name], value))
-            if len(implied) > 2 * MAX_STATEMENTS:
-                _fail([f"RuleAction (at most {2 * MAX_STATEMENTS} statements, those shared by rules counted for each)"])
+    _share_properties(graph, agreement, implied)
     for predicate, kind in _RANGES.items():
         for node in graph.objects(None, predicate):
             implied.add((node, RDF.type, kind))
@@ -78,6 +71,18 @@ def _implied(graph: Graph, agreement: Node) -> Graph:
             logical = any((node, operand, None) in graph for operand in _LOGICAL)
             implied.add((node, RDF.type, _O.LogicalConstraint if logical else _O.Constraint))
     return implied
+
+
+def _share_properties(graph: Graph, agreement: Node, implied: Graph) -> None:
+    """Move properties that the agreement states for all its rules to each rule (section 2.7.1)."""
+    rules = [rule for kind in _RULES for rule in graph.objects(agreement, kind)]
+    for name in _SHARED:
+        for value in list(graph.objects(agreement, _O[name])):
+            implied.remove((agreement, _O[name], value))
+            for rule in rules:
+                implied.add((rule, _O[name], value))
+            if len(implied) > 2 * MAX_STATEMENTS:
+                _fail([f"RuleAction (at most {2 * MAX_STATEMENTS} statements, those shared by rules counted for each)"])
 
 
 def _add_profile_types(graph: Graph, agreement: Node) -> None:
