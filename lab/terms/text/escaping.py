@@ -127,8 +127,8 @@ def _pieces(text: str) -> list[str]:
     cluster, marks = "", 0  # the letter that a mark would join, composed; a script's own marks since the last letter
     for place, char in enumerate(text):
         if _LOOSE.match(char) and _seen(char):
-            joined = unicodedata.normalize("NFC", cluster + char)
-            cluster, piece = (joined, char) if cluster and len(joined) == 1 else ("", _escape(char))
+            cluster = _compose(cluster, char)
+            piece = char if cluster else _escape(char)
         elif _is_mark(char) and _seen(char):
             marks += 1
             piece = char if marks <= _MOST_MARKS and _follows_letter(text, place) else _escape(char)
@@ -137,6 +137,12 @@ def _pieces(text: str) -> list[str]:
             cluster, marks = (char if piece == char else ""), 0
         found.append(piece)
     return found
+
+
+def _compose(letter: str, mark: str) -> str:
+    """Letter and mark as one character (NFC), or empty if there is none."""
+    joined = unicodedata.normalize("NFC", letter + mark)
+    return joined if letter and len(joined) == 1 else ""
 
 
 def _follows_letter(text: str, place: int) -> bool:
