@@ -38,16 +38,16 @@ def sign_in_by_browser(
         closing(ServiceConnection(service, ca_file=ca_file)) as connection,
         _CallbackServer(state, seconds) as listener,
     ):
-        asked = {"port": listener.port, "code_challenge": create_s256_code_challenge(verifier), "state": state}
-        url = f"{connection.service}/v1/sign-in/oidc?{urlencode(asked)}"
+        query = {"port": listener.port, "code_challenge": create_s256_code_challenge(verifier), "state": state}
+        url = f"{connection.service}/v1/sign-in/oidc?{urlencode(query)}"
         say(f"请在浏览器中登录 Sign in in the browser; if none opens, go to: {url}")
         # A browser named by BROWSER may hold its caller until it is closed.
         threading.Thread(target=webbrowser.open, args=(url,), daemon=True).start()
-        found = listener.wait_for_code()
-        answer: dict[str, Any] = connection.request(
-            "POST", "/v1/sign-in/oidc/code", body={"code": found, "verifier": verifier}
+        code = listener.wait_for_code()
+        response: dict[str, Any] = connection.request(
+            "POST", "/v1/sign-in/oidc/code", body={"code": code, "verifier": verifier}
         )
-    return answer
+    return response
 
 
 class _CallbackServer(HTTPServer):

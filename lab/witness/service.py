@@ -46,9 +46,9 @@ def create_app(cosigner: CheckpointCosigner) -> FastAPI:
             return PlainTextResponse("broken off\n", 400)
         if body is None:
             return PlainTextResponse(f"at most {MAX_REQUEST_BYTES} bytes\n", 413)
-        answer = await run_in_threadpool(cosigner.add_checkpoint, body)
-        media = SIZE_MEDIA if answer.is_size else "text/plain; charset=utf-8"
-        return Response(answer.body.encode(), answer.status, headers={"content-type": media})
+        response = await run_in_threadpool(cosigner.add_checkpoint, body)
+        media = SIZE_MEDIA if response.is_size else "text/plain; charset=utf-8"
+        return Response(response.body.encode(), response.status, headers={"content-type": media})
 
     @app.get("/{folder}/checkpoint")
     async def checkpoint(folder: str) -> Response:

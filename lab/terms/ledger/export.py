@@ -73,11 +73,11 @@ def verify_export(
     path: Path,
     bureau_key: str,
     *,
-    held: Sequence[VerifiableTreeHead] = (),
+    known_heads: Sequence[VerifiableTreeHead] = (),
     thorough: bool = False,
     progress: Progress = SILENT,
 ) -> ExportVerification:
-    """Verify an exported ledger under the bureau's public key (hexadecimal) and against ``held``, heads kept earlier.
+    """Verify an exported ledger under the bureau's public key (hexadecimal) and against heads kept earlier.
 
     ``thorough`` also verifies the signature of every entry, which the tree makes unnecessary. Raises ``LedgerFault``
     (a ``NotAuthentic``) naming the first entry that differs from what the bureau wrote, ``InvalidInput`` for another
@@ -87,7 +87,7 @@ def verify_export(
     with progress.stage("verify", path.stat().st_size) as stage:
         found = _read(path, stage)
     size = len(found.tree)
-    heads: list[VerifiableTreeHead] = sorted([*found.heads, *held], key=lambda head: head.size)
+    heads: list[VerifiableTreeHead] = sorted([*found.heads, *known_heads], key=lambda head: head.size)
     good, fault = _check_heads(found.tree, heads, bureau_key)
     if fault is None and size not in {head.size for head in found.heads}:
         fault = LedgerFault(
