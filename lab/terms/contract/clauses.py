@@ -12,50 +12,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from lab.terms.contract.document import Contract, Operation, Purpose, ReleaseForm, ResultDetail
+from lab.terms.contract.choice_texts import (
+    DETAIL_TEXTS,
+    ID_KIND_TEXTS,
+    OPERATION_TEXTS,
+    PURPOSE_TEXTS,
+    RELEASE_FORM_TEXTS,
+)
+from lab.terms.contract.document import Contract, ReleaseForm, ResultDetail
 from lab.terms.keys.party import Party
 from lab.terms.text.bilingual import BilingualText, join_words
 from lab.terms.text.escaping import escape_hidden
-
-PURPOSE_TEXTS: Mapping[Purpose, BilingualText] = {
-    Purpose.CREDIT_APPROVAL: ("授信审批", "credit approval"),
-    Purpose.POST_LOAN_MONITORING: ("贷后监测", "post-loan monitoring"),
-    Purpose.PRODUCT_MATCHING: ("产品匹配", "product matching"),
-    Purpose.RESEARCH: ("研究", "research"),
-    Purpose.MODEL_TRAINING: ("模型训练", "model training"),
-}
-OPERATION_TEXTS: Mapping[Operation, BilingualText] = {
-    Operation.COUNT: (
-        "计数（只告知银行的企业中有多少家在登记中，不告知是哪些）",
-        "counting how many of the bank's enterprises the register holds, without revealing which",
-    ),
-    Operation.MATCH: ("匹配企业（不透露其余企业）", "matching the enterprises that both sides know, and no others"),
-    Operation.SCORE: ("评分（密文计算）", "scoring them on encrypted data"),
-    Operation.PORTRAIT: ("画像（返回分项小计）", "portraits, from subtotals of the score"),
-    Operation.RESEARCH_RUN: ("在数据局内部运行研究代码", "running research code inside the bureau"),
-}
-DETAIL_TEXTS: Mapping[ResultDetail, BilingualText] = {
-    ResultDetail.TOTAL: ("每家企业一个总分", "one total for each enterprise"),
-    ResultDetail.DIMENSIONS: ("每个维度一个小计", "a subtotal for each dimension"),
-    ResultDetail.FEATURES: (
-        "银行每个特征一个小计，外加公共记录的小计",
-        "a subtotal for each feature of the bank, and one for public records",
-    ),
-    ResultDetail.FULL: ("各维度与各特征的小计", "subtotals for each dimension and for each feature"),
-}
-RELEASE_FORM_TEXTS: Mapping[ReleaseForm, BilingualText] = {
-    ReleaseForm.NONE: ("不得使用", "not to be used"),
-    ReleaseForm.MODEL_INPUT_ONLY: (
-        "只作模型的加密输入，数值不出数据局",
-        "only inside a model's encrypted computation; its value never leaves the bureau",
-    ),
-    ReleaseForm.BAND: ("可给出粗略档次", "a coarse band of its value may be released"),
-    ReleaseForm.EXACT: ("可给出原值", "its value may be released"),
-}
-ID_KIND_TEXTS: Mapping[str, BilingualText] = {
-    "uscc": ("统一社会信用代码", "unified social credit codes"),
-    "opaque": ("双方约定的编号", "identifiers agreed by both sides"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +39,10 @@ class ClauseDefinition:
 
 
 def _party(label_zh: str, label_en: str, party: Party) -> BilingualText:
-    name, key, print_ = escape_hidden(party.name), party.public_key, party.fingerprint
+    name, key, fingerprint = escape_hidden(party.name), party.public_key, party.fingerprint
     return (
-        f"{label_zh}：{name}，签名公钥 {key}，指纹 {print_}。",
-        f"{label_en}: {name}, public key {key}, fingerprint {print_}.",
+        f"{label_zh}：{name}，签名公钥 {key}，指纹 {fingerprint}。",
+        f"{label_en}: {name}, public key {key}, fingerprint {fingerprint}.",
     )
 
 
@@ -143,30 +110,30 @@ def _model_members(contract: Contract) -> list[tuple[str, BilingualText]]:
 
 
 def _witnesses(contract: Contract) -> BilingualText:
-    terms = contract.witnesses
-    if terms is None:
+    quorum = contract.witnesses
+    if quorum is None:
         return (
             "未指定见证人：若数据局给各方看不同的台账，回执不能发现（分叉检测关闭）。",
             "No witness is named: if the bureau shows each party a different ledger, receipts do not reveal it "
             "(fork detection is off).",
         )
-    zh, en = (join_words((_witness_words(party) for party in terms.parties), language) for language in (0, 1))
+    zh, en = (join_words((_witness_words(party) for party in quorum.parties), language) for language in (0, 1))
     return (
-        f"数据局的台账须由下列见证人中至少 {terms.quorum} 个联署，银行才接受回执：{zh}。",
-        f"The bank accepts receipts of a ledger only if at least {terms.quorum} of these witnesses cosigned it: {en}.",
+        f"数据局的台账须由下列见证人中至少 {quorum.quorum} 个联署，银行才接受回执：{zh}。",
+        f"The bank accepts receipts of a ledger only if at least {quorum.quorum} of these witnesses cosigned it: {en}.",
     )
 
 
 def _witness_words(party: Party) -> BilingualText:
-    name, key, print_ = escape_hidden(party.name), party.public_key, party.fingerprint
-    return f"{name}（公钥 {key}，指纹 {print_}）", f"{name} (public key {key}, fingerprint {print_})"
+    name, key, fingerprint = escape_hidden(party.name), party.public_key, party.fingerprint
+    return f"{name}（公钥 {key}，指纹 {fingerprint}）", f"{name} (public key {key}, fingerprint {fingerprint})"
 
 
 def _named(values: Iterable[str]) -> list[tuple[str, BilingualText]]:
     return [(value, (escape_hidden(value), escape_hidden(value))) for value in values]
 
 
-def _more(pick: Callable[[Contract], Any]) -> Callable[[Contract, Contract], bool | None]:
+def _larger_allows_more(pick: Callable[[Contract], Any]) -> Callable[[Contract, Contract], bool | None]:
     """For a value that allows more when it is larger."""
 
     def widens(old: Contract, new: Contract) -> bool | None:
@@ -176,7 +143,7 @@ def _more(pick: Callable[[Contract], Any]) -> Callable[[Contract, Contract], boo
     return widens
 
 
-def _less(pick: Callable[[Contract], Any]) -> Callable[[Contract, Contract], bool | None]:
+def _larger_allows_less(pick: Callable[[Contract], Any]) -> Callable[[Contract, Contract], bool | None]:
     """For a value that allows less when it is larger."""
 
     def widens(old: Contract, new: Contract) -> bool | None:
@@ -186,7 +153,7 @@ def _less(pick: Callable[[Contract], Any]) -> Callable[[Contract, Contract], boo
     return widens
 
 
-def _superset(pick: Callable[[Contract], Iterable[object]]) -> Callable[[Contract, Contract], bool | None]:
+def _superset_allows_more(pick: Callable[[Contract], Iterable[object]]) -> Callable[[Contract, Contract], bool | None]:
     """For a set: a superset allows more, a subset less, anything else is undecided."""
 
     def widens(old: Contract, new: Contract) -> bool | None:
@@ -257,28 +224,28 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
             f"结果只能交给银行的：{join_words((w for _, w in _named(c.recipients)), 0)}。",
             f"Only these in the bank may receive results: {join_words((w for _, w in _named(c.recipients)), 1)}.",
         ),
-        _superset(lambda c: c.recipients),
+        _superset_allows_more(lambda c: c.recipients),
         lambda c: _named(c.recipients),
     ),
-    "items": ClauseDefinition(("数据项", "items"), _items, _superset(_allowed), _item_members),
+    "items": ClauseDefinition(("数据项", "items"), _items, _superset_allows_more(_allowed), _item_members),
     "operations": ClauseDefinition(
         ("操作", "operations"),
         lambda c: (
             f"允许的操作：{join_words((OPERATION_TEXTS[one] for one in c.operations), 0)}。",
             f"Allowed operations: {join_words((OPERATION_TEXTS[one] for one in c.operations), 1)}.",
         ),
-        _superset(lambda c: c.operations),
+        _superset_allows_more(lambda c: c.operations),
         lambda c: [(one.value, OPERATION_TEXTS[one]) for one in c.operations],
     ),
     "detail": ClauseDefinition(
         ("结果粒度", "detail"),
         _detail,
-        _superset(lambda c: _FINER[c.detail]),
+        _superset_allows_more(lambda c: _FINER[c.detail]),
     ),
     "models": ClauseDefinition(
         ("模型", "models"),
         _models,
-        _superset(lambda c: c.models),
+        _superset_allows_more(lambda c: c.models),
         _model_members,
     ),
     "id_kind": ClauseDefinition(
@@ -303,7 +270,7 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
             "At most {} identifiers may be sent in all; repeated ones and canaries count too.",
         ),
         ("标识总数", "identifiers in all"),
-        _more,
+        _larger_allows_more,
     ),
     "ceilings.identifiers_per_match": _ceiling(
         "identifiers_per_match",
@@ -312,7 +279,7 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
             "At most {} identifiers in one match or count, including canaries.",
         ),
         ("每次匹配", "identifiers a match"),
-        _more,
+        _larger_allows_more,
     ),
     "ceilings.scores_per_enterprise": ClauseDefinition(
         ("每户评分次数", "scores an enterprise"),
@@ -320,37 +287,37 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
             f"同一企业在统计期内最多评分 {c.ceilings.scores_per_enterprise:,} 次。",
             f"One enterprise may be scored at most {c.ceilings.scores_per_enterprise:,} times in the counting period.",
         ),
-        _more(lambda c: c.ceilings.scores_per_enterprise),
+        _larger_allows_more(lambda c: c.ceilings.scores_per_enterprise),
     ),
     "ceilings.period_days": _ceiling(
         "period_days",
         ("统计期为任意连续 {} 天。", "The counting period is any {} consecutive days."),
         ("统计期", "counting period"),
-        _less,
+        _larger_allows_less,
     ),
     "ceilings.jobs_per_day": _ceiling(
         "jobs_per_day",
         ("任意 24 小时内最多开始 {} 个任务。", "At most {} jobs may be started within any 24 hours."),
         ("每日任务", "jobs a day"),
-        _more,
+        _larger_allows_more,
     ),
     "ceilings.rows_per_job": _ceiling(
         "rows_per_job",
         ("一个任务最多 {} 家企业。", "At most {} enterprises in one job."),
         ("每任务企业数", "enterprises a job"),
-        _more,
+        _larger_allows_more,
     ),
     "ceilings.rows_per_batch": _ceiling(
         "rows_per_batch",
         ("一批密文最多 {} 家企业。", "At most {} enterprises in one encrypted batch."),
         ("每批企业数", "enterprises a batch"),
-        _more,
+        _larger_allows_more,
     ),
     "ceilings.precision": _ceiling(
         "precision",
         ("结果只精确到模型最小单位的 {} 倍。", "Results are exact to {} of the model's smallest steps."),
         ("精度", "precision"),
-        _less,
+        _larger_allows_less,
     ),
     "consent.required": ClauseDefinition(
         ("企业授权", "consent"),
@@ -362,7 +329,7 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
             if c.consent.required
             else ("无须企业逐户授权。", "The enterprises need not agree one by one.")
         ),
-        lambda old, new: _less(lambda c: c.consent.required)(old, new),
+        lambda old, new: _larger_allows_less(lambda c: c.consent.required)(old, new),
     ),
     "consent.why": ClauseDefinition(
         ("授权理由", "reason about consent"),
@@ -377,13 +344,13 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
             f"任务产生的数据，双方最多保存 {c.retention_days:,} 天，到期删除。",
             f"Either side keeps the data of a job for at most {c.retention_days:,} days and then deletes it.",
         ),
-        _more(lambda c: c.retention_days),
+        _larger_allows_more(lambda c: c.retention_days),
     ),
     "witnesses": ClauseDefinition(("见证人", "witnesses"), _witnesses),
     "starts": ClauseDefinition(
         ("生效", "starts"),
         lambda c: (f"自 {_format_time(c.starts)} 起有效。", f"In force from {_format_time(c.starts)}."),
-        _less(lambda c: c.starts),
+        _larger_allows_less(lambda c: c.starts),
     ),
     "expires": ClauseDefinition(
         ("到期", "expires"),
@@ -391,7 +358,7 @@ CLAUSES: Mapping[str, ClauseDefinition] = {
             f"有效至 {_format_time(c.expires)}（不含该时刻）。",
             f"In force until {_format_time(c.expires)}, that moment not included.",
         ),
-        _more(lambda c: c.expires),
+        _larger_allows_more(lambda c: c.expires),
     ),
 }
 """The clauses by the names of their fields, in the order of the document."""
