@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import re
 import threading
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -35,13 +34,12 @@ from lab.terms.contract.document import SignedContract, parse_contract
 from lab.terms.errors import Busy, InvalidInput, NotAllowed, NotAuthentic, NotFound, ShulabError, Unreachable
 from lab.terms.keys.key_succession import SignedKeySuccession
 from lab.terms.ledger.tree import Proof
-from lab.terms.names import is_slug
+from lab.terms.names import is_hex64, is_slug
 from lab.transport.address import check_address, describe_transport_error, is_certificate_error, load_ca_file
 from lab.transport.back_off import BackOff
 from protocols.wire.frame import is_frame
 from protocols.wire.http_signatures import Signer, sign_request
 
-_HEX = re.compile(r"^[0-9a-f]+$")
 _PLAIN_HTTP_HINT = "use https, or allow it with --insecure-http inside a protected network"
 _LONG_POLL_SECONDS, _STATUS_PENDING = (
     20,
@@ -157,7 +155,7 @@ class BureauClient:
 
     def sign_contract(self, contract: str, signature: str, version: int | None = None) -> str:
         """POST the bank's countersignature (hexadecimal) of a version; its state after that."""
-        if len(signature) != 128 or not _HEX.match(signature):
+        if not is_hex64(signature):
             raise InvalidInput("Wanted a signature of 128 hexadecimal digits.", next_step="sign with `lab bank sign`")
         form: dict[str, str | int] = {"signature": signature}
         if version is not None:
