@@ -38,6 +38,19 @@ def exclusive_lock(path: Path, *, on_wait: Callable[[], None] | None = None) -> 
         os.close(descriptor)
 
 
+class HeldLock:
+    """A lock file that this process holds until ``release`` or its end, whoever still refers to this object."""
+
+    def __init__(self, path: Path) -> None:
+        self._descriptor = _open(path)  # a number, which nothing closes but ``release`` or the end of the process
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        _name_holder(self._descriptor)
+
+    def release(self) -> None:
+        """Give the lock up."""
+        os.close(self._descriptor)
+
+
 @contextmanager
 def lock_or_refuse(path: Path, *, what: str, next_step: str) -> Iterator[None]:
     """Hold the lock file ``path``; raises ``Conflict``, naming the process, where another works on ``what``."""

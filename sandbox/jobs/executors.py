@@ -11,7 +11,7 @@ import contextlib
 import uuid
 from pathlib import Path
 
-from lab.disk.locks import exclusive_lock, is_locked
+from lab.disk.locks import HeldLock, is_locked
 
 
 class ExecutorRegistration:
@@ -21,8 +21,7 @@ class ExecutorRegistration:
         self._folder = folder
         self.id = uuid.uuid4().hex
         draft = folder / f".{self.id}"
-        self._lock = contextlib.ExitStack()
-        self._lock.enter_context(exclusive_lock(draft))
+        self._lock = HeldLock(draft)
         draft.rename(folder / self.id)  # seen under its name only when it is locked
 
     def is_alive(self, other: str) -> bool:
@@ -39,4 +38,4 @@ class ExecutorRegistration:
         """Leave."""
         with contextlib.suppress(FileNotFoundError):
             (self._folder / self.id).unlink()
-        self._lock.close()
+        self._lock.release()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lab.disk.locks import exclusive_lock, is_locked, lock_folder, lock_or_refuse
+from lab.disk.locks import HeldLock, exclusive_lock, is_locked, lock_folder, lock_or_refuse
 from lab.terms.errors import Conflict
 
 
@@ -50,6 +50,14 @@ def test_a_dead_process_gives_its_lock_up(tmp_path: Path) -> None:
     os.waitpid(child, 0)
     with lock_or_refuse(tmp_path / "lock", what="it", next_step="wait"):
         assert int((tmp_path / "lock").read_text()) == os.getpid()
+
+
+def test_a_held_lock_outlives_its_object_and_ends_with_release(tmp_path: Path) -> None:
+    HeldLock(tmp_path / "first")
+    assert is_locked(tmp_path / "first")
+    second = HeldLock(tmp_path / "second")
+    second.release()
+    assert not is_locked(tmp_path / "second")
 
 
 def test_a_folder_is_made_for_its_lock_and_a_link_is_refused(tmp_path: Path) -> None:
