@@ -108,7 +108,9 @@ _PASSING = (408, 429)
 
 
 def find_family(status: int) -> type[ShulabError]:
-    """The family of an HTTP status from 400 on; of one that no family has, ``InvalidInput`` or ``Unreachable``."""
-    if status in _PASSING or status >= 500:
+    """The family of an HTTP status that is no success; of one that no family has, ``InvalidInput`` for a fault of the
+    request (400 to 499), ``Unreachable`` for anything else.
+    """
+    if status in _PASSING or not 400 <= status < 500:
         return Unreachable
     return next((family for family in ERROR_FAMILIES.values() if family.status == status), InvalidInput)

@@ -26,6 +26,7 @@ def test_every_family_is_in_the_table_once() -> None:
 @pytest.mark.parametrize(
     ("status", "family"),
     [
+        (307, Unreachable),
         (401, NotAuthentic),
         (409, Conflict),
         (408, Unreachable),
