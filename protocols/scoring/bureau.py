@@ -17,7 +17,7 @@ from protocols.scoring import key_proof, mask, messages
 from protocols.scoring.messages import ParsedBatch, QuantizedWeights, read_batch
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
 from protocols.scoring.rlwe import sampling
-from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe.ring import RingElement
 from protocols.scoring.seal import binding, format
 from protocols.wire.frame import FrameKind, MalformedFrame, unpack_frame
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from protocols.scoring import messages as layout
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe import sampling
-from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe import ring, sampling
+from protocols.scoring.rlwe.ring import RingElement
 from protocols.scoring.rlwe.seed_expansion import expand_seed
 from protocols.scoring.seal import binding
 
@@ -78,7 +78,7 @@ class SymmetricEncryptor:
 
     def _scaled(self, error: NDArray[np.int64]) -> RingElement:
         """-t e as residues."""
-        return sampling.to_residues(-self._params.plain_modulus * error, self._params)
+        return ring.to_residues(-self._params.plain_modulus * error, self._params)
 
     def _add(self, found: Any, message: NDArray[Any], half: int) -> None:
         """Add a message to the first or the second half; what is done is the same for every message.

@@ -33,7 +33,7 @@ from protocols.scoring.parameters import (
     ParameterSet,
 )
 from protocols.scoring.rlwe import ring, sampling
-from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe.ring import RingElement
 
 _DOMAIN = b"shulab scoring key proof v2\0"
 _ATTEMPTS = 200  # each is rejected with probability about 1/2
@@ -93,7 +93,7 @@ def verify_key_proof(key: bytes, pk: tuple[RingElement, RingElement], proof: byt
     if max(turns) >= 2 * degree or not _in_range(answers):
         raise InvalidKeyProof("the proof's turns or answers are out of range")
     commitments = [
-        sampling.add_elements(
+        ring.add_elements(
             _image(pk[1], one, other, params), ring.multiply_element_by_monomial(pk[0], turn, params), params
         )
         for (one, other), turn in zip(answers, turns, strict=True)
@@ -104,8 +104,8 @@ def verify_key_proof(key: bytes, pk: tuple[RingElement, RingElement], proof: byt
 
 def _image(a: RingElement, one: NDArray[np.int64], other: NDArray[np.int64], params: ParameterSet) -> RingElement:
     """a * one + t * other."""
-    scaled = sampling.scale_element(sampling.to_residues(other, params), params.plain_modulus, params)
-    return sampling.add_elements(ring.multiply_by_small(a, one, params), scaled, params)
+    scaled = ring.scale_element(ring.to_residues(other, params), params.plain_modulus, params)
+    return ring.add_elements(ring.multiply_by_small(a, one, params), scaled, params)
 
 
 def _turns(key: bytes, commitments: list[RingElement], params: ParameterSet) -> list[int]:

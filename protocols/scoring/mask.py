@@ -16,7 +16,7 @@ from typing import Any
 import tenseal.sealapi as seal
 
 from protocols.scoring.parameters import ParameterSet
-from protocols.scoring.rlwe import sampling
+from protocols.scoring.rlwe import ring, sampling
 from protocols.scoring.seal import binding
 
 
@@ -37,7 +37,7 @@ def _errors(params: ParameterSet) -> Any:
     """(t (2 e0 + f), 2 t e1) as a ciphertext."""
     t = params.plain_modulus
     first, second = (
-        sampling.to_residues(2 * t * sampling.sample_centred_binomial(params.degree), params) for _ in range(2)
+        ring.to_residues(2 * t * sampling.sample_centred_binomial(params.degree), params) for _ in range(2)
     )
-    flood = sampling.scale_element(sampling.sample_flood(params), t, params)
-    return binding.ciphertext_from_coefficients(sampling.add_elements(first, flood, params), second, params)
+    flood = ring.scale_element(sampling.sample_flood(params), t, params)
+    return binding.ciphertext_from_coefficients(ring.add_elements(first, flood, params), second, params)

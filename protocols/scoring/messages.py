@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 
 from protocols.scoring import packing
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe.ring import RingElement
 from protocols.scoring.rlwe.seed_expansion import expand_seed
 from protocols.wire.frame import Frame, FrameKind, MalformedFrame, unpack_frame
 

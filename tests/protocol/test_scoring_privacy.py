@@ -87,11 +87,11 @@ class TwoModels:
 
 
 def _sum(
-    elements: list[sampling.RingElement], weights: list[NDArray[np.int64]], params: ParameterSet
-) -> sampling.RingElement:
+    elements: list[ring.RingElement], weights: list[NDArray[np.int64]], params: ParameterSet
+) -> ring.RingElement:
     total = zero(params)
     for element, weight in zip(elements, weights, strict=True):
-        total = sampling.add_elements(total, ring.multiply_by_small(element, weight, params), params)
+        total = ring.add_elements(total, ring.multiply_by_small(element, weight, params), params)
     return total
 
 
@@ -161,8 +161,8 @@ def _mask_without_flood(insider: Insider) -> Any:
     evaluator.transform_to_ntt_inplace(u, insider.context.first_parms_id())
     made = seal.Ciphertext()
     evaluator.multiply_plain(insider.pk, u, made)
-    halves = [sampling.to_residues(sampling.sample_centred_binomial(params.degree), params) for _ in range(2)]
-    first, second = (sampling.scale_element(half, params.plain_modulus, params) for half in halves)
+    halves = [ring.to_residues(sampling.sample_centred_binomial(params.degree), params) for _ in range(2)]
+    first, second = (ring.scale_element(half, params.plain_modulus, params) for half in halves)
     evaluator.add_inplace(made, binding.ciphertext_from_coefficients(first, second, params))
     return made
 
@@ -289,7 +289,7 @@ def test_dividing_by_the_requests_randomness_gives_the_weights_of_a_bare_sum_and
 # --- public keys that are none ----------------------------------------------------------------------------------------
 
 
-def _fit(insider: Insider, second: sampling.RingElement, model: sampling.RingElement, scale: int = 1) -> float:
+def _fit(insider: Insider, second: ring.RingElement, model: ring.RingElement, scale: int = 1) -> float:
     """How far from a model's sum the second half of a reply is, as a share of q: 1/4 on average if unrelated."""
     params = insider.params
     ours = integers(second, at_level(params, len(second))) * scale
@@ -369,8 +369,8 @@ def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
     key, made = crafted(one, params)
     second = polynomials(made, params)[1]
     huge = np.full(degree, 1 << 30, dtype=np.int64)
-    inside = sampling.scale_element(sampling.to_residues(huge, params), params.plain_modulus, params)
-    half = sampling.add_elements(ring.multiply_by_small(second, -insider.secret, params), inside, params)
+    inside = ring.scale_element(ring.to_residues(huge, params), params.plain_modulus, params)
+    half = ring.add_elements(ring.multiply_by_small(second, -insider.secret, params), inside, params)
     values = values_of(binding.ciphertext_from_coefficients(half, half, params), 0, params)
     tried.append((seeded(values, os.urandom(SEED_BYTES), params), proof))
     for wrong_key, wrong_proof in tried:

@@ -20,7 +20,7 @@ import tenseal.sealapi as seal
 from numpy.typing import NDArray
 
 from protocols.scoring.parameters import ParameterSet, find_parameters
-from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe.ring import RingElement
 from protocols.scoring.seal import format
 
 _Loaded = TypeVar("_Loaded")
