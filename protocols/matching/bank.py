@@ -15,7 +15,6 @@ from protocols.matching.messages import (
     EVALUATION_BYTES,
     MAX_ELEMENTS,
     MIN_COUNT_IDENTIFIERS,
-    TAG_BYTES,
     MatchingOperation,
     derive_counting_marks,
     derive_tags_and_marks,
@@ -47,7 +46,7 @@ from protocols.matching.setup import (
     read_setup,
     read_shard,
 )
-from protocols.wire.frame import FrameKind, MalformedFrame
+from protocols.wire.frame import TAG_BYTES, FrameKind, MalformedFrame
 
 __all__ = [
     "DEFAULT_ENGINE",

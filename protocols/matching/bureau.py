@@ -26,7 +26,6 @@ from protocols.matching.messages import (
     MARK_BYTES,
     MAX_ELEMENTS,
     MIN_COUNT_IDENTIFIERS,
-    TAG_BYTES,
     MatchingOperation,
     count_elements,
     derive_counting_marks,
@@ -47,7 +46,7 @@ from protocols.matching.setup import (
     pack_shard,
     read_setup,
 )
-from protocols.wire.frame import FrameKind, MalformedFrame
+from protocols.wire.frame import TAG_BYTES, FrameKind, MalformedFrame
 
 __all__ = [
     "BUCKET_ENTRIES",

@@ -17,9 +17,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.wire.frame import Frame, FrameKind, MalformedFrame, unpack_frame
+from protocols.wire.frame import TAG_BYTES, Frame, FrameKind, MalformedFrame, unpack_frame
 
-TAG_BYTES = 16
 MARK_BYTES = 16
 EVALUATION_BYTES = 32
 MAX_ELEMENTS = 1_000_000

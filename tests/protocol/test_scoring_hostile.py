@@ -267,7 +267,7 @@ def test_frames_of_the_earlier_form_are_refused_by_name() -> None:
 def test_a_seed_is_taken_once_whatever_stands_beside_it() -> None:
     other = COLUMN[:SEED_BYTES] + OUTPUT[:0] + seeded(ROWS, SEED, PARAMS)[SEED_BYTES:]
     for columns in ((COLUMN, COLUMN), (COLUMN, other), (other, seeded(ROWS, SEED, PARAMS), COLUMN)):
-        with pytest.raises(MalformedFrame, match="seed stands twice"):
+        with pytest.raises(MalformedFrame, match="seed is in the batch twice"):
             bureau.read_batch(batch_of(*columns), PARAMS, contract=CONTRACT)
     one = bureau.read_batch(BATCH, PARAMS, contract=CONTRACT)
     again = bureau.read_batch(batch_of(other), PARAMS, contract=CONTRACT)
