@@ -59,12 +59,17 @@ def made_of(
     geometry = geometry or bureau.BucketGeometry.for_entries(len(marks))
     buckets, places = bureau.locate_marks(geometry, marks)
     coded = [bureau.encode_bucket(np.sort(places[buckets == b])) for b in range(geometry.buckets)]
-    hashes = [hashlib.sha256(part).digest() for part in coded]
-    sizes = [len(part) for part in coded]
-    manifest = bureau.pack_setup(
-        engine, geometry, len(marks), sizes, hashes, STATED[engine], epoch=1, counting=counting
+    contents = bureau.SetupContents(
+        engine=engine,
+        epoch=1,
+        for_counting=counting,
+        entries=len(marks),
+        geometry=geometry,
+        bucket_sizes=tuple(len(part) for part in coded),
+        bucket_hashes=tuple(hashlib.sha256(part).digest() for part in coded),
+        signed_key=STATED[engine],
     )
-    return Made(manifest, coded, tags)
+    return Made(bureau.pack_setup(contents), coded, tags)
 
 
 def holds(manifest: bytes, coded: list[bytes], marks: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -223,10 +228,10 @@ def test_a_count_is_the_size_of_the_intersection_and_comes_out_of_order(engine: 
     blinding = bank.Blinding(engine, os.urandom(32))
     elements = bureau.read_request(engine, blinding.build_request(portfolio), ceiling=264)
     plain = bureau.evaluate_elements(engine, key, elements)
-    response = bureau.pack_response(engine, plain, counted=True)
-    other_order = bureau.pack_response(engine, plain[::-1], counted=True)
+    response = bureau.pack_response(engine, plain, counting=True)
+    other_order = bureau.pack_response(engine, plain[::-1], counting=True)
     assert response == other_order != bureau.pack_response(engine, plain)
-    values = blinding.finalize(response, 200, PUBLIC[engine], counted=True)
+    values = blinding.finalize(response, 200, PUBLIC[engine], counting=True)
     assert holds(setup.manifest, setup.coded, bank.derive_counting_marks("c", "job-1", values)).sum() == 100
     assert not holds(setup.manifest, setup.coded, bank.derive_counting_marks("c", "job-2", values)).any()
     assert bank.read_setup(setup.manifest).for_counting

@@ -86,9 +86,7 @@ class TwoModels:
         """What each model makes of the columns' second halves."""
 
 
-def _sum(
-    elements: list[ring.RingElement], weights: list[NDArray[np.int64]], params: ParameterSet
-) -> ring.RingElement:
+def _sum(elements: list[ring.RingElement], weights: list[NDArray[np.int64]], params: ParameterSet) -> ring.RingElement:
     total = zero(params)
     for element, weight in zip(elements, weights, strict=True):
         total = ring.add_elements(total, ring.multiply_by_small(element, weight, params), params)

@@ -45,7 +45,7 @@ def object_content(saved: bytes) -> bytes:
 
 
 def is_secret_key(data: bytes, params: ParameterSet) -> bool:
-    """Whether ``data`` has the outer form of a secret key of ``params`` as SEAL saves it. Loads and inflates nothing."""
+    """Whether ``data`` has the outer form of a secret key of ``params`` as saved by SEAL. Nothing is loaded."""
     if len(data) < HEADER.size + _ZSTD_FIELDS.size:
         return False
     magic, size, major, _, compression, _, length = HEADER.unpack_from(data)

@@ -1,4 +1,4 @@
-"""X25519 (RFC 7748) for many elements under one scalar, by OpenSSL through the ``cryptography`` package."""
+"""X25519 (RFC 7748) for many elements or many scalars, by OpenSSL through the ``cryptography`` package."""
 
 from __future__ import annotations
 
