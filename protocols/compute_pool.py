@@ -65,7 +65,7 @@ class SerialComputePool:
 
 
 class ProcessComputePool:
-    """Processes of this machine. They are spawned, because a fork would copy locks and secrets, and end with this one."""
+    """Processes of this machine, which end with this one. They are spawned: a fork would copy locks and secrets."""
 
     def __init__(self, processes: int) -> None:
         if processes < 1:
