@@ -48,8 +48,8 @@ class QuantizedWeights:
 
         base[o, r] + sum over weights k with o in outputs[k] of indicator[columns[k], r] * weights[k, r]
 
-    The four arrays come from ``models.bureau.model.ScoreWeights``, in this order and unchanged. A class of this room
-    holds them, because the worker that evaluates a batch loads no code of ``models``.
+    The bureau makes it from the four arrays of ``models.bureau.score_weights.ScoreWeights``, unchanged and in this
+    order. That is the wall between models and protocols: a worker that evaluates a batch loads no code of ``models``.
     """
 
     columns: NDArray[np.int32]

@@ -176,11 +176,11 @@ if __name__ == "__main__":
     from pathlib import Path
     import psutil
     from lab import cli
-    from protocols.compute_pool import LocalCrew
+    from protocols.compute_pool import ProcessComputePool
     if sys.argv[1] == "open":
         cli.keep_environment = lambda: None
     def command(**_):
-        crew = LocalCrew(1)
+        crew = ProcessComputePool(1)
         list(crew.map(int, [()]))
         seen = [Path(f"/proc/{one.pid}/environ").read_bytes() for one in psutil.Process().children()]
         print(len(seen), sum(b"a seal key" in one for one in seen), os.environ["SHULAB_BUREAU_SEAL_KEY"], flush=True)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.bureau import serialization
-from models.bureau.column_weights import decompose_forest
+from models.bureau.decomposition import decompose_forest
 from models.bureau.forest import Forest, read_lightgbm
 from models.bureau.model import Model, choose_quantum
 from models.bureau.model_card import ModelCard
@@ -23,7 +23,7 @@ from models.shared.calibration import Calibration, ScoreScale
 from models.shared.columns import compute_indicators
 from models.shared.dimensions import DIMENSION_CODES
 from models.shared.features import Feature, FeatureParty, encode_features
-from models.shared.portrait import interpret_sums
+from models.shared.portfolio_scores import interpret_sums
 from models.shared.sheet import BankSheet
 
 CARD = ModelCard("test", "", 1, 1, 0, 0, (), (), (), ())

@@ -196,7 +196,7 @@ def test_a_mask_decrypts_to_zero_and_carries_the_flood(params: ParameterSet) -> 
 
 
 def test_every_model_fits_the_default_set() -> None:
-    from models.bureau.training.trainer import VALUE_LIMIT
+    from models.bureau.training.settings import VALUE_LIMIT
 
     assert PARAMETERS[DEFAULT_PARAMETERS].value_limit >= VALUE_LIMIT
 

@@ -26,6 +26,7 @@ from lab.terms.contract.document import (
 )
 from lab.terms.keys.party import Party
 from models.bureau.model import Model
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from models.shared.features import FeatureDescription
 
@@ -50,7 +51,10 @@ def trained() -> tuple[Model, pl.DataFrame, pl.DataFrame]:
         "late": FeatureDescription("", "逾期次数", "overdue instalments", "conduct"),
     }
     model = train_model(
-        public, bank, label, seed=1, public_words=public_words, bank_words=bank_words, name="credit", version=3
+        public,
+        bank,
+        label,
+        TrainingSettings(seed=1, public_words=public_words, bank_words=bank_words, name="credit", version=3),
     ).model
     return model, public, bank
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lab.terms.errors import InvalidInput
-from models.bureau.column_weights import decompose_forest
+from models.bureau.decomposition import decompose_forest
 from models.bureau.forest import Forest, Node, Split, check_forest, read_lightgbm
 from models.shared.features import Feature
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lab.terms.errors import InvalidInput
-from models.bureau.column_weights import derive_binning
+from models.bureau.binning import derive_binning
 from models.bureau.forest import Split
 from models.shared.columns import Binning, IndicatorColumn, check_columns, compute_indicators, describe_column
 from models.shared.features import Feature

@@ -12,16 +12,12 @@ import pytest
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.bureau.model import Model
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from models.shared.calibration import Calibration, ScoreScale
 from models.shared.features import FeatureDescription
-from models.shared.portrait import (
-    PortfolioScores,
-    PortraitProvenance,
-    build_portrait,
-    find_dimension_band,
-    interpret_sums,
-)
+from models.shared.portfolio_scores import PortfolioScores, interpret_sums
+from models.shared.portrait import PortraitProvenance, build_portrait, find_dimension_band
 from models.shared.sheet import BankSheet
 
 WORDS = {"tax": FeatureDescription("TAX-1", "近12个月纳税额", "Tax paid in 12 months", "tax")}
@@ -36,7 +32,11 @@ def pilot() -> Pilot:
     risk = -public["tax"].to_numpy() + bank["b"].to_numpy() + 0.3 * public["suits"].to_numpy()
     label = (risk + rng.normal(size=1500) > 1.5).astype(int)
     suits = {"suits": FeatureDescription("LAW-1", "涉诉次数", "Lawsuits", "legal")}
-    return train_model(public, bank, label, seed=1, public_words={**WORDS, **suits}).model, public, bank
+    return (
+        train_model(public, bank, label, TrainingSettings(seed=1, public_words={**WORDS, **suits})).model,
+        public,
+        bank,
+    )
 
 
 def outcome_of(pilot: Pilot, detail: ResultDetail, rows: int = 1500) -> tuple[BankSheet, PortfolioScores]:

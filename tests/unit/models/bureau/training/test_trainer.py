@@ -14,9 +14,11 @@ from sklearn.model_selection import train_test_split
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.bureau import serialization
-from models.bureau.training.trainer import calibrate, fit_baseline, train_model
+from models.bureau.training.measurement import calibrate
+from models.bureau.training.settings import TrainingSettings
+from models.bureau.training.trainer import fit_baseline, train_model
 from models.shared.features import FeatureDescription
-from models.shared.portrait import interpret_sums
+from models.shared.portfolio_scores import interpret_sums
 
 DATA = Path(__file__).parents[5] / "../shared/data/fate"
 
@@ -51,7 +53,9 @@ def untidy(rows: int, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame, np.nda
 @pytest.mark.parametrize("rows", [100, 700])
 def test_untidy_samples_train_and_score_exactly(family: Any, interactions: Any, rows: int) -> None:
     public, bank, label = untidy(rows)
-    trained = train_model(public, bank, label, family=family, interactions=interactions, seed=4, date="2026-01-31")
+    trained = train_model(
+        public, bank, label, TrainingSettings(family=family, interactions=interactions, seed=4, date="2026-01-31")
+    )
     model = serialization.load_model(serialization.serialize_model(trained.model))
     later_public, later_bank, later_label = untidy(400, seed=1)  # new text values, other gaps
     raw = model.raw_scores(later_public, later_bank)
@@ -69,13 +73,13 @@ def test_untidy_samples_train_and_score_exactly(family: Any, interactions: Any, 
 @pytest.mark.parametrize("family", ["boosted", "scorecard"])
 def test_training_twice_gives_the_same_bytes(family: Any) -> None:
     public, bank, label = untidy(300)
-    one, other = (train_model(public, bank, label, family=family, seed=9).model for _ in range(2))
+    one, other = (train_model(public, bank, label, TrainingSettings(family=family, seed=9)).model for _ in range(2))
     assert serialization.serialize_model(one) == serialization.serialize_model(other)
 
 
 def test_probabilities_are_calibrated_and_ordered_as_the_scores() -> None:
     public, bank, label = untidy(3000)
-    model = train_model(public, bank, label, seed=2).model
+    model = train_model(public, bank, label, TrainingSettings(seed=2)).model
     raw = model.raw_scores(*untidy(3000, seed=5)[:2])
     probability = model.calibration.probability(raw)
     assert abs(probability.mean() - label.mean()) < 0.03
@@ -121,7 +125,7 @@ def test_parties_without_anything_to_say_still_give_a_model(family: Any) -> None
     useless = pl.DataFrame({"b": ["1"] * 200})
     label = (useful["a"].to_numpy() > 0.3).astype(int)
     for public, bank in ((useful, useless), (useless, useful), (useless, useless)):
-        model = train_model(public, bank, label, family=family, seed=0).model
+        model = train_model(public, bank, label, TrainingSettings(family=family, seed=0)).model
         for detail in ResultDetail:
             sheet = model.sheet(detail)
             answers = sheet.compute_indicators(bank)
@@ -133,7 +137,7 @@ def test_parties_without_anything_to_say_still_give_a_model(family: Any) -> None
 def test_words_reach_the_sheet_and_unasked_features_do_not() -> None:
     public, bank, label = untidy(500)
     words = {"tax": FeatureDescription(item="TAX-1", zh="近12个月纳税额", en="Tax paid in 12 months", dimension="tax")}
-    sheet = train_model(public, bank, label, public_words=words).model.sheet(ResultDetail.FULL)
+    sheet = train_model(public, bank, label, TrainingSettings(public_words=words)).model.sheet(ResultDetail.FULL)
     assert [(item.code, item.zh, item.dimension) for item in sheet.items if item.code == "TAX-1"] == [
         ("TAX-1", "近12个月纳税额", "tax")
     ]
@@ -150,7 +154,7 @@ def test_default_credit_reaches_the_figures_of_the_design() -> None:
     # By label value, as a trial splits. Over six such splits the AUC lies between 0.782 and 0.789; over splits without
     # regard to the label a few lie below 0.78, whatever the model.
     learn, test = train_test_split(np.arange(len(label)), test_size=0.3, random_state=0, stratify=label)
-    trained = train_model(public[learn], bank[learn], label[learn], seed=1)
+    trained = train_model(public[learn], bank[learn], label[learn], TrainingSettings(seed=1))
     auc = roc_auc_score(label[test], trained.model.raw_scores(public[test], bank[test]))
     alone = fit_baseline(public[learn], bank[learn], label[learn], parties=("bank",), seed=1)
     assert auc >= 0.78
