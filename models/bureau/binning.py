@@ -20,7 +20,7 @@ def derive_binning(feature: int, splits: Sequence[Split], categories: int | None
     """
     cuts: list[float] = []
     if categories is not None:
-        cells = [tuple(code in (split.categories or ()) for split in splits) for code in range(categories + 1)]
+        cells = _categorical_cells(splits, categories)
         zero = missing = tuple(False for _ in splits)  # a missing value is in no set; zero is a code like any other
         zero_apart = False
     else:
@@ -47,6 +47,11 @@ def _zero_outcomes(splits: Sequence[Split]) -> Outcomes:
 
 def _missing_outcomes(splits: Sequence[Split]) -> Outcomes:
     return tuple(split.threshold >= 0.0 if split.missing == "none" else split.default_left for split in splits)
+
+
+def _categorical_cells(splits: Sequence[Split], categories: int) -> list[Outcomes]:
+    """The outcomes of each category, and of "other"."""
+    return [tuple(code in (split.categories or ()) for split in splits) for code in range(categories + 1)]
 
 
 def _numeric_cells(splits: Sequence[Split], cuts: Sequence[float], zero: Outcomes) -> list[Outcomes]:

@@ -175,12 +175,6 @@ class _ForestDecomposer:
         for place, feature in enumerate(features):
             places[feature].append(place)
         pairs = self._pairs(rank, dimensions, features, places)
-        pair_rank = {pair: place for place, pair in enumerate(pairs)}
-        pair_entries = {
-            (pair_rank[rank[c], d], k): v
-            for (c, d, k), v in self.dimension_entries.items()
-            if (rank[c], d) in pair_rank
-        }
         conditions = len(self.chain) + 1
         return ColumnWeights(
             binnings=tuple(self.binnings),
@@ -194,7 +188,7 @@ class _ForestDecomposer:
             column_matrix=_matrix(
                 {(rank[c], k): v for (c, k), v in self.column_entries.items()}, len(order), conditions
             ),
-            dimension_matrix=_matrix(pair_entries, len(pairs), conditions),
+            dimension_matrix=_matrix(self._pair_entries(rank, pairs), len(pairs), conditions),
             base_matrix=_matrix(self.base_entries, 1, conditions),
             base_dimension_matrix=_matrix(self.base_dimension_entries, max(self.dimensions, default=0) + 1, conditions),
             base_dimension=self._base_dimension(),
@@ -215,6 +209,11 @@ class _ForestDecomposer:
         if self.one:
             pairs |= {(place, d) for column, d in pairs for place in places[features[column]]}
         return sorted(pairs)
+
+    def _pair_entries(self, rank: Mapping[int, int], pairs: Sequence[tuple[int, int]]) -> dict[tuple[int, int], float]:
+        """The entries of the dimension matrix, by (pair, condition)."""
+        places = {pair: place for place, pair in enumerate(pairs)}
+        return {(places[rank[c], d], k): v for (c, d, k), v in self.dimension_entries.items() if (rank[c], d) in places}
 
     def _implied(self, places: Mapping[int, list[int]]) -> tuple[int, ...]:
         """The first column of each feature all of whose bins are columns; none in a free model."""

@@ -102,11 +102,15 @@ def weight_layout(
     routes = []
     for column, dimension in (*enumerate(weights.column_dimensions), *pairs):
         feature = weights.column_features[column]
-        added = [places[ScoreOutput("dimension", DIMENSION_CODES[dimension])]] if by_dimension else []
-        if by_feature:
-            added.append(places[ScoreOutput("feature", feature_names[feature])])
-        routes.append(WeightRoute(column, feature, dimension, tuple(added) if added else (0,)))
-    implied_columns = set(weights.implied_columns)
+        named = [ScoreOutput("dimension", DIMENSION_CODES[dimension])] if by_dimension else []
+        named += [ScoreOutput("feature", feature_names[feature])] if by_feature else []
+        routes.append(WeightRoute(column, feature, dimension, tuple(places[output] for output in named) or (0,)))
+    return _layout(detail, outputs, routes, set(weights.implied_columns))
+
+
+def _layout(
+    detail: ResultDetail, outputs: tuple[ScoreOutput, ...], routes: Sequence[WeightRoute], implied_columns: set[int]
+) -> WeightLayout:
     implied = tuple(
         (number, _siblings(routes, number)) for number, route in enumerate(routes) if route.column in implied_columns
     )

@@ -140,20 +140,21 @@ def _describe_bin(feature: Feature, binning: Binning, number: int) -> tuple[str,
         zh = [(*feature.categories, OTHER_ZH)[cell] for cell in cells]
         en = [(*feature.categories, OTHER_EN)[cell] for cell in cells]
     else:
-        # No value is in the cell above the largest number: it only separates present values from missing ones.
-        present = [cell for cell in cells if not (cell and binning.cuts[cell - 1] >= MAX_NUMBER)]
-        zh = [_describe_interval(binning.cuts, cell) for cell in present]
+        zh = _describe_intervals(binning.cuts, cells)
         en = list(zh)
-    if binning.zero == number:
-        zh.append("为零")
-        en.append("is zero")
-    if binning.missing == number:
-        zh.append("缺失")
-        en.append("is missing")
+    for special, special_zh, special_en in ((binning.zero, "为零", "is zero"), (binning.missing, "缺失", "is missing")):
+        if special == number:
+            zh.append(special_zh)
+            en.append(special_en)
     return "、".join(zh), ", ".join(en)
 
 
-def _describe_interval(cuts: Sequence[float], cell: int) -> str:
-    low = f"{cuts[cell - 1]:.6g} < " if cell else ""
-    high = f" ≤ {cuts[cell]:.6g}" if cell < len(cuts) and cuts[cell] < MAX_NUMBER else ""
-    return f"{low}x{high}"
+def _describe_intervals(cuts: Sequence[float], cells: Sequence[int]) -> list[str]:
+    words = []
+    for cell in cells:
+        if cell and cuts[cell - 1] >= MAX_NUMBER:
+            continue  # no value is above the largest number: the cell only separates present values from missing ones
+        low = f"{cuts[cell - 1]:.6g} < " if cell else ""
+        high = f" ≤ {cuts[cell]:.6g}" if cell < len(cuts) and cuts[cell] < MAX_NUMBER else ""
+        words.append(f"{low}x{high}")
+    return words

@@ -60,7 +60,7 @@ def interpret_sums(sheet: BankSheet, sums: NDArray[np.int64], *, step: int = 1) 
     number of outputs than the sheet's, or if the two splits of a full reply disagree: in an honest reply they add up to
     the same integer.
     """
-    raw = _total(sheet, sums) * sheet.quantum + sheet.intercept
+    raw = np.asarray(_total(sheet, sums) * sheet.quantum + sheet.intercept, dtype=np.float64)
     probability = sheet.calibration.probability(raw)
     grade, error_bound = sheet.scale.grade(probability), sheet.error_bound * step
     cutoffs = sheet.scale.cutoffs(sheet.calibration)

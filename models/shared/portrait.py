@@ -46,8 +46,8 @@ class PortraitProvenance:
 class PortraitDimension:
     """One dimension of a portrait. ``value``: 0 to 100, higher is safer; None, as ``band``, if it is not known.
 
-    ``points``: score points against the mean (negative is adverse). ``sources``: items and features of the dimension, in
-    both languages.
+    ``points``: score points against the mean (negative is adverse). ``sources``: items and features of the dimension,
+    in both languages.
     """
 
     code: str

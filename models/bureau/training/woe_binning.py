@@ -6,6 +6,7 @@ import logging
 import math
 import warnings
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,6 +92,13 @@ def _find_cuts(feature: Feature, values: NDArray[np.float64], label: NDArray[np.
     """Cut points (one group) of a numeric feature, or groups of codes of a categorical one; empty if there are none."""
     if len(np.unique(values)) < 2 or len(np.unique(label)) < 2:
         return []
+    splits = _fit_optbinning(feature, values, label)
+    groups = ([splits] if splits else []) if feature.kind == "numeric" else splits
+    return [[float(value) for value in group] for group in groups]
+
+
+def _fit_optbinning(feature: Feature, values: NDArray[np.float64], label: NDArray[np.int64]) -> list[Any]:
+    """The library's splits: cut points, or arrays of codes; empty if it finds none."""
     from optbinning import OptimalBinning  # slow to import: loads a constraint solver
 
     numeric = feature.kind == "numeric"
@@ -105,10 +113,8 @@ def _find_cuts(feature: Feature, values: NDArray[np.float64], label: NDArray[np.
         warnings.simplefilter("ignore")
         try:
             binning.fit(values if numeric else values.astype(np.int64), label)
-            splits = list(binning.splits) if binning.status in ("OPTIMAL", "FEASIBLE") else []
+            return list(binning.splits) if binning.status in ("OPTIMAL", "FEASIBLE") else []
         except (ValueError, RuntimeError, TypeError, IndexError, AttributeError) as error:
             # A degenerate column must not end a training. It becomes one bin, and the log names it.
             logger.warning("no bins for feature %s: %s", feature.name, type(error).__name__)
             return []
-    groups = ([splits] if splits else []) if numeric else splits
-    return [[float(value) for value in group] for group in groups]
