@@ -191,8 +191,8 @@ def test_digests_of_two_contracts_do_not_link(engine: str) -> None:
 def test_a_digest_binds_contract_identifier_and_value_without_ambiguity() -> None:
     value = np.zeros((1, 32), dtype=np.uint8)
     assert (bureau.derive_tags_and_marks("c", ["ab"], value) != bureau.derive_tags_and_marks("ca", ["b"], value)).any()
-    wanted = hashlib.sha256(b"shulab match v2\x00" + b"\x00\x01c" + b"\x00\x02ab" + bytes(32)).digest()
-    assert bureau.derive_tags_and_marks("c", ["ab"], value).tobytes() == wanted
+    expected = hashlib.sha256(b"shulab match v2\x00" + b"\x00\x01c" + b"\x00\x02ab" + bytes(32)).digest()
+    assert bureau.derive_tags_and_marks("c", ["ab"], value).tobytes() == expected
 
 
 def test_openmined_evaluation_agrees_with_another_implementation() -> None:
@@ -214,23 +214,23 @@ def test_the_same_seed_makes_the_same_request_and_another_seed_another(engine: s
 
 
 @each_engine
-def test_a_crew_of_processes_changes_no_byte(engine: str) -> None:
+def test_a_pool_of_processes_changes_no_byte(engine: str) -> None:
     names, seed = [f"r{i}" for i in range(4500)], os.urandom(32)
-    crew = ProcessComputePool(2)
+    pool = ProcessComputePool(2)
     try:
         alone, helped = (
             bank.Blinding(engine, seed).build_request(names),
-            bank.Blinding(engine, seed).build_request(names, crew),
+            bank.Blinding(engine, seed).build_request(names, pool),
         )
         assert alone == helped
         elements = bureau.read_request(engine, alone, ceiling=5000)
         response = bureau.pack_response(engine, bureau.evaluate_elements(engine, KEYS[engine], elements))
         blinding = bank.Blinding(engine, seed)
         assert (
-            blinding.finalize(response, 4500, PUBLIC[engine]) == blinding.finalize(response, 4500, PUBLIC[engine], crew)
+            blinding.finalize(response, 4500, PUBLIC[engine]) == blinding.finalize(response, 4500, PUBLIC[engine], pool)
         ).all()
     finally:
-        crew.close()
+        pool.close()
 
 
 @pytest.mark.property(

@@ -68,8 +68,8 @@ def test_numeric_tables_are_read_as_they_are() -> None:
     frame = pl.DataFrame({"a": [1, 2, None], "b": [0.5, float("nan"), 1.0], "c": [True, False, None]})
     features = infer_features(frame, "bank")
     assert {feature.kind for feature in features} == {"numeric"}
-    wanted = [[1, 0.5, 1], [2, np.nan, 0], [np.nan, 1, np.nan]]
-    assert np.array_equal(encode_features(frame, features), wanted, equal_nan=True)
+    expected = [[1, 0.5, 1], [2, np.nan, 0], [np.nan, 1, np.nan]]
+    assert np.array_equal(encode_features(frame, features), expected, equal_nan=True)
 
 
 def test_an_empty_table_has_no_rows_and_its_features() -> None:

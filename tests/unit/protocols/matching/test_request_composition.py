@@ -57,10 +57,10 @@ def test_a_contracts_key_is_as_it_is_written() -> None:
         info = b"shulab matching key v1\x00" + field(engine.encode()) + field(b"c-0001") + field(b"match")
         material = hkdf(SECRET, info, length)
         if engine == "x25519":
-            wanted = bytes([material[0] & 248, *material[1:31], (material[31] & 127) | 64])
+            expected = bytes([material[0] & 248, *material[1:31], (material[31] & 127) | 64])
         else:
-            wanted = (int.from_bytes(material, "big") % (GROUP_ORDER - 1) + 1).to_bytes(32, "big")
-        assert derive_contract_key(SECRET, engine, "c-0001", "match") == wanted
+            expected = (int.from_bytes(material, "big") % (GROUP_ORDER - 1) + 1).to_bytes(32, "big")
+        assert derive_contract_key(SECRET, engine, "c-0001", "match") == expected
 
 
 @pytest.mark.parametrize("engine", bank.ENGINES)

@@ -118,15 +118,15 @@ def words_of(seed: bytes, params: ParameterSet, count: int) -> list[int]:
 def test_a_seed_expands_to_what_its_definition_says(params: ParameterSet) -> None:
     for seed in (bytes(SEED_BYTES), bytes(range(SEED_BYTES)), b"\xff" * SEED_BYTES):
         words = words_of(seed, params, 2 * params.degree + 20)
-        wanted = []
+        expected = []
         for prime in params.data_primes:
             row: list[int] = []
             while len(row) < params.degree:
                 value = words.pop(0) & ((1 << prime.bit_length()) - 1)
                 if value < prime:
                     row.append(value)
-            wanted.append(row)
-        assert seed_expansion.expand_seed(seed, params).tolist() == wanted
+            expected.append(row)
+        assert seed_expansion.expand_seed(seed, params).tolist() == expected
 
 
 @settings(deadline=None)
@@ -146,12 +146,12 @@ def test_a_word_beyond_the_prime_is_passed_over_and_no_word_too_many_is_taken(nu
         return
     row = np.empty(16, dtype=np.uint64)
     seed_expansion.fill_uniform_residues(row, prime, words)
-    wanted, taken = list[int](), 0
-    while len(wanted) < 16:
+    expected, taken = list[int](), 0
+    while len(expected) < 16:
         value = numbers[taken % len(numbers)] & mask
-        wanted += [value] if value < prime else []
+        expected += [value] if value < prime else []
         taken += 1
-    assert row.tolist() == wanted and sum(asked) == taken
+    assert row.tolist() == expected and sum(asked) == taken
 
 
 @SETS
@@ -162,8 +162,8 @@ def test_what_seeds_expand_to_is_spread_evenly_and_sets_have_nothing_in_common(p
     assert (one != other).mean() > 0.999
     for row, prime in zip(one, params.data_primes, strict=True):
         counts = np.histogram(row.astype(np.float64) / prime, bins=16, range=(0, 1))[0]
-        wanted = params.degree / 16
-        assert ((counts - wanted) ** 2 / wanted).sum() < 60  # 15 degrees: passed by chance with probability 2e-7
+        expected = params.degree / 16
+        assert ((counts - expected) ** 2 / expected).sum() < 60  # 15 degrees: passed by chance with probability 2e-7
     sets = [seed_expansion.expand_seed(bytes(SEED_BYTES), one)[0, :64] & np.uint64((1 << 45) - 1) for one in EVERY]
     assert (sets[0] != sets[1]).all()
     for wrong in (b"", bytes(SEED_BYTES - 1), bytes(SEED_BYTES + 1)):

@@ -63,9 +63,9 @@ def test_untidy_samples_train_and_score_exactly(family: Any, interactions: Any, 
     for detail in (ResultDetail.TOTAL, ResultDetail.DIMENSIONS):
         sheet = model.sheet(detail)
         sums = model.score_weights(later_public, detail).apply_to_indicators(sheet.compute_indicators(later_bank))
-        outcome = interpret_sums(sheet, sums)
-        assert np.abs(outcome.raw - raw).max() <= sheet.error_bound <= 1e-3
-        assert outcome.score.min() >= 300 and outcome.score.max() <= 900
+        scores = interpret_sums(sheet, sums)
+        assert np.abs(scores.raw - raw).max() <= sheet.error_bound <= 1e-3
+        assert scores.score.min() >= 300 and scores.score.max() <= 900
     assert model.card.date == "2026-01-31" and model.card.rows == rows
     assert any("constant" in warning.en and "empty" in warning.en for warning in model.card.warnings)
 
@@ -128,10 +128,10 @@ def test_parties_without_anything_to_say_still_give_a_model(family: Any) -> None
         model = train_model(public, bank, label, TrainingSettings(family=family, seed=0)).model
         for detail in ResultDetail:
             sheet = model.sheet(detail)
-            answers = sheet.compute_indicators(bank)
-            assert answers.shape == (len(sheet.columns), 200)
-            outcome = interpret_sums(sheet, model.score_weights(public, detail).apply_to_indicators(answers))
-            assert np.abs(outcome.raw - model.raw_scores(public, bank)).max() <= sheet.error_bound
+            indicators = sheet.compute_indicators(bank)
+            assert indicators.shape == (len(sheet.columns), 200)
+            scores = interpret_sums(sheet, model.score_weights(public, detail).apply_to_indicators(indicators))
+            assert np.abs(scores.raw - model.raw_scores(public, bank)).max() <= sheet.error_bound
 
 
 def test_words_reach_the_sheet_and_unasked_features_do_not() -> None:

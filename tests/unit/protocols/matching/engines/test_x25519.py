@@ -124,9 +124,9 @@ def test_hash_to_curve_is_that_of_rfc_9380(message: bytes, field: str, before: s
 
 @pytest.mark.property("Curve standards")
 @pytest.mark.parametrize(("scalar", "element", "wanted"), RFC7748)
-def test_multiplication_is_that_of_rfc_7748(scalar: str, element: str, wanted: str) -> None:
+def test_multiplication_is_that_of_rfc_7748(scalar: str, element: str, expected: str) -> None:
     found = openssl.multiply(bytes.fromhex(scalar), row(int.from_bytes(bytes.fromhex(element), "little")))
-    assert found.tobytes().hex() == wanted
+    assert found.tobytes().hex() == expected
 
 
 def test_multiplication_iterated_a_thousand_times_is_that_of_rfc_7748() -> None:
@@ -250,11 +250,11 @@ def test_the_rule_on_the_twist_is_eulers_criterion(u: int) -> None:
 def test_openssl_agrees_with_the_bureau_on_a_blinded_element() -> None:
     key = bureau.generate_key()
     blinded = bank.blind(bank.derive_blinding_keys(os.urandom(32))[0], ["a", "b", "c"])
-    wanted = [
+    expected = [
         X25519PrivateKey.from_private_bytes(key).exchange(X25519PublicKey.from_public_bytes(element.tobytes()))
         for element in blinded
     ]
-    assert [element.tobytes() for element in bureau.evaluate_elements(key, blinded)] == wanted
+    assert [element.tobytes() for element in bureau.evaluate_elements(key, blinded)] == expected
 
 
 def test_a_path_that_gives_other_bytes_is_not_taken() -> None:
