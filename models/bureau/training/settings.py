@@ -29,7 +29,7 @@ class TrainingSettings:
     date: str = ""
     """ISO 8601, for the card."""
     purpose: str = "企业信用评分 Enterprise credit score"
-    public_words: Mapping[str, FeatureDescription] = field(default_factory=dict)
+    public_descriptions: Mapping[str, FeatureDescription] = field(default_factory=dict)
     """Descriptions of the bureau's columns by name."""
-    bank_words: Mapping[str, FeatureDescription] = field(default_factory=dict)
+    bank_descriptions: Mapping[str, FeatureDescription] = field(default_factory=dict)
     """Descriptions of the bank's columns by name."""

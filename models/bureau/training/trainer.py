@@ -97,8 +97,8 @@ def train_model(
         settings = replace(settings, interactions="one")
     target = validate_label(label, public, bank)
     features = (
-        *infer_features(public, "bureau", settings.public_words),
-        *infer_features(bank, "bank", settings.bank_words),
+        *infer_features(public, "bureau", settings.public_descriptions),
+        *infer_features(bank, "bank", settings.bank_descriptions),
     )
     sample = _Sample(features, _encode_both(features, public, bank), target)
     with progress.stage("train", 6) as stage:

@@ -33,7 +33,7 @@ def pilot() -> Pilot:
     label = (risk + rng.normal(size=1500) > 1.5).astype(int)
     suits = {"suits": FeatureDescription("LAW-1", "涉诉次数", "Lawsuits", "legal")}
     return (
-        train_model(public, bank, label, TrainingSettings(seed=1, public_words={**WORDS, **suits})).model,
+        train_model(public, bank, label, TrainingSettings(seed=1, public_descriptions={**WORDS, **suits})).model,
         public,
         bank,
     )

@@ -137,7 +137,7 @@ def test_parties_without_anything_to_say_still_give_a_model(family: Any) -> None
 def test_words_reach_the_sheet_and_unasked_features_do_not() -> None:
     public, bank, label = untidy(500)
     words = {"tax": FeatureDescription(item="TAX-1", zh="近12个月纳税额", en="Tax paid in 12 months", dimension="tax")}
-    sheet = train_model(public, bank, label, TrainingSettings(public_words=words)).model.sheet(ResultDetail.FULL)
+    sheet = train_model(public, bank, label, TrainingSettings(public_descriptions=words)).model.sheet(ResultDetail.FULL)
     assert [(item.code, item.zh, item.dimension) for item in sheet.items if item.code == "TAX-1"] == [
         ("TAX-1", "近12个月纳税额", "tax")
     ]

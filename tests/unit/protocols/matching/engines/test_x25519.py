@@ -123,7 +123,7 @@ def test_hash_to_curve_is_that_of_rfc_9380(message: bytes, field: str, before: s
 
 
 @pytest.mark.property("Curve standards")
-@pytest.mark.parametrize(("scalar", "element", "wanted"), RFC7748)
+@pytest.mark.parametrize(("scalar", "element", "expected"), RFC7748)
 def test_multiplication_is_that_of_rfc_7748(scalar: str, element: str, expected: str) -> None:
     found = openssl.multiply(bytes.fromhex(scalar), row(int.from_bytes(bytes.fromhex(element), "little")))
     assert found.tobytes().hex() == expected
