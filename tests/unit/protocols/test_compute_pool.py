@@ -1,4 +1,4 @@
-"""Crews: the same answers in order whoever works, a stream in bounded memory, a killed worker that loses nothing."""
+"""Compute pools: the same results in order from every pool, streams in bounded memory, no row lost with a worker."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def pool() -> Iterator[ProcessComputePool]:
     made.close()
 
 
-def test_answers_come_in_order(pool: ProcessComputePool) -> None:
+def test_results_come_in_order(pool: ProcessComputePool) -> None:
     expected = [one + two for one, two in ROWS]
     assert list(pool.map(add, ROWS)) == expected == list(SerialComputePool().map(add, ROWS))
     assert list(pool.map(add, [])) == []
 
 
-def test_an_endless_stream_is_worked_off_as_it_is_read(pool: ProcessComputePool) -> None:
+def test_an_endless_stream_is_processed_as_it_is_read(pool: ProcessComputePool) -> None:
     taken = 0
 
     def endless() -> Iterator[tuple[int, int]]:
@@ -78,7 +78,7 @@ def test_an_endless_stream_is_worked_off_as_it_is_read(pool: ProcessComputePool)
     assert taken <= 30 + 4
 
 
-def test_what_the_function_raises_comes_through_and_the_pool_goes_on(pool: ProcessComputePool) -> None:
+def test_an_error_of_the_function_is_raised_and_the_pool_goes_on(pool: ProcessComputePool) -> None:
     with pytest.raises(ValueError, match="not this one"):
         list(pool.map(refuse, [(1,)]))
     assert list(pool.map(add, ROWS[:3])) == [1, 3, 5]
@@ -119,7 +119,7 @@ def test_processes_do_not_outlive_their_parent() -> None:
     pytest.fail("the worker lives on")
 
 
-def test_a_pool_has_as_many_as_asked_for() -> None:
+def test_a_pool_has_the_number_of_processes_asked_for() -> None:
     assert isinstance(open_compute_pool(1), SerialComputePool)
     made = open_compute_pool(3)
     assert isinstance(made, ProcessComputePool) and made.size == 3
@@ -128,7 +128,7 @@ def test_a_pool_has_as_many_as_asked_for() -> None:
         ProcessComputePool(0)
 
 
-def test_no_scheduler_is_told() -> None:
+def test_a_missing_scheduler_is_reported() -> None:
     pytest.importorskip("distributed")
     with pytest.raises(ComputePoolError, match="No Dask scheduler"):
         DaskComputePool("tcp://127.0.0.1:9", timeout=0.5)

@@ -1,4 +1,4 @@
-"""Model files: saved and loaded alike, and a tampered file is refused before anything of it is used."""
+"""Model files: loading gives the saved model, and a tampered file is refused before any of it is used."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_a_tampered_file_is_refused(good: bytes, change: Callable[[Any], Any]) -
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_that_are_none_are_refused(good: bytes, number: str) -> None:
+def test_infinities_and_nan_are_refused(good: bytes, number: str) -> None:
     document = json.loads(good)
     inner(document)["split"]["threshold"] = "@"
     with pytest.raises(InvalidInput):

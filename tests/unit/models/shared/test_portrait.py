@@ -1,4 +1,4 @@
-"""Portraits: points, grades, bands, reasons and what a dishonest or mistaken reply does."""
+"""Portraits: points, grades, bands, reasons, and the effect of a dishonest or mistaken reply."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sheet: all a bank needs, nothing of the weights, and readable without the libraries of training."""
+"""The sheet: everything that a bank needs, no weights, and readable without the libraries of training."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_a_tampered_sheet_is_refused(model: Model, change: Callable[[Any], Any])
 
 
 def test_a_bank_needs_no_library_of_training() -> None:
-    """In a fresh interpreter: what a bank imports of this room loads no library of training and no weights."""
+    """In a fresh interpreter, the modules that a bank imports load no library of training and no weights."""
     code = (
         "import sys; from models.shared import calibration, columns, dimensions, features, portrait, sheet; "
         "unwanted = {'lightgbm', 'sklearn', 'optbinning', 'scipy', 'models.bureau.decomposition'}; "

@@ -1,4 +1,4 @@
-"""Training: figures on public data, and samples that are ordinary in practice or cannot be learnt from."""
+"""Training: figures on public data, untidy samples, and samples from which nothing can be learnt."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ DATA = Path(__file__).parents[5] / "../shared/data/fate"
 
 
 def untidy(rows: int, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame, np.ndarray]:
-    """A sample as files give it: all text, gaps, a constant column, an empty one, categories, outliers of 1e10."""
+    """A sample as read from files: all text, gaps, a constant and an empty column, categories, outliers of 1e10."""
     rng = np.random.default_rng(seed)
     risk = rng.normal(size=rows)
     label = (risk + rng.normal(size=rows) > 0.8).astype(int)
@@ -119,7 +119,7 @@ def test_too_few_rows_are_refused() -> None:
 
 
 @pytest.mark.parametrize("family", ["boosted", "scorecard"])
-def test_parties_without_anything_to_say_still_give_a_model(family: Any) -> None:
+def test_features_without_signal_still_give_a_model(family: Any) -> None:
     rng = np.random.default_rng(0)
     useful = pl.DataFrame({"a": rng.normal(size=200)})
     useless = pl.DataFrame({"b": ["1"] * 200})
@@ -151,8 +151,8 @@ def test_default_credit_reaches_the_figures_of_the_design() -> None:
     guest = pl.read_csv(DATA / "default_credit_hetero_guest.csv", infer_schema=False)
     label = guest["y"].cast(pl.Int64).to_numpy()
     public, bank = host.drop("id"), guest.drop("id", "y")
-    # By label value, as a trial splits. Over six such splits the AUC lies between 0.782 and 0.789; over splits without
-    # regard to the label a few lie below 0.78, whatever the model.
+    # By label value, as a trial splits. Over six such splits the AUC is between 0.782 and 0.789; over splits without
+    # regard to the label a few are below 0.78, for every model.
     learn, test = train_test_split(np.arange(len(label)), test_size=0.3, random_state=0, stratify=label)
     trained = train_model(public[learn], bank[learn], label[learn], TrainingSettings(seed=1))
     auc = roc_auc_score(label[test], trained.model.raw_scores(public[test], bank[test]))
