@@ -8,14 +8,18 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.process.memory_protection import disable_core_dumps
-from protocols.confinement.process_confinement import Confinement, ConfinementUnavailable
+from protocols.confinement.process_confinement import (
+    Confinement,
+    ConfinementUnavailable,
+    open_file,
+    open_socket,
+)
 
 _PR_GET_DUMPABLE = 3
 _SECONDS = 60
@@ -78,17 +82,9 @@ def _fails(attempt: Callable[[], None]) -> bool:
     return False
 
 
-def _open_file() -> None:
-    os.close(os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC))
-
-
 def _call_forbidden() -> None:
     """getpriority(2): harmless, and not on the list of allowed calls."""
     os.getpriority(os.PRIO_PROCESS, 0)
-
-
-def _open_socket() -> None:
-    socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
 
 
 def _probe_dumps() -> tuple[bool, str]:
@@ -101,7 +97,7 @@ def _probe_dumps() -> tuple[bool, str]:
 
 
 _ATTEMPTS: dict[str, Callable[[], None]] = {
-    "landlock": _open_file,
+    "landlock": open_file,
     "seccomp": _call_forbidden,
-    "network": _open_socket,
+    "network": open_socket,
 }

@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import resource
 import socket
+from contextlib import suppress
 from typing import Any
 
 from lab.process.memory_protection import disable_core_dumps
@@ -106,15 +107,21 @@ def _limit(memory: int, seconds: int) -> None:
 
 def _holes() -> list[str]:
     """What this process can still do although it must not."""
-    found = []
-    try:
-        os.close(os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC))
-        found.append("files can be opened in spite of Landlock")
-    except OSError:
-        pass
-    try:
-        socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
-        found.append("sockets can be made in spite of the filter of system calls")
-    except OSError:
-        pass
-    return found
+    holes = []
+    with suppress(OSError):
+        open_file()
+        holes.append("files can be opened in spite of Landlock")
+    with suppress(OSError):
+        open_socket()
+        holes.append("sockets can be made in spite of the filter of system calls")
+    return holes
+
+
+def open_file() -> None:
+    """Try to open a file that every process may read; raises ``OSError`` in a confined process."""
+    os.close(os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC))
+
+
+def open_socket() -> None:
+    """Try to make a TCP socket; raises ``OSError`` in a confined process."""
+    socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()

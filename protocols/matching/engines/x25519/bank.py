@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.matching.engines.x25519 import backend, element_checks, hash_to_curve, scalars
-from protocols.matching.engines.x25519.hash_to_curve import ELEMENT_BYTES
+from protocols.matching.engines.x25519.scalars import ELEMENT_BYTES, SCALAR_MATERIAL_BYTES
 
 __all__ = [
     "ELEMENT_BYTES",
@@ -22,8 +22,6 @@ __all__ = [
     "expected_canaries",
     "unblind",
 ]
-
-SCALAR_MATERIAL_BYTES = 32
 
 
 def derive_blinding_keys(seed: bytes) -> tuple[bytes, bytes]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.matching.engines.x25519 import backend, element_checks, hash_to_curve, openssl, scalars
-from protocols.matching.engines.x25519.hash_to_curve import ELEMENT_BYTES
+from protocols.matching.engines.x25519.scalars import ELEMENT_BYTES, SCALAR_MATERIAL_BYTES
 
 __all__ = [
     "ELEMENT_BYTES",
@@ -21,8 +21,6 @@ __all__ = [
     "generate_key",
     "public_key",
 ]
-
-SCALAR_MATERIAL_BYTES = 32
 
 
 def arithmetic_library() -> str:

@@ -19,7 +19,8 @@ from gmpy2 import mpz
 from numpy.typing import NDArray
 
 from protocols.matching.engines.distinct import check_distinct
-from protocols.matching.engines.x25519.hash_to_curve import ELEMENT_BYTES, is_on_curve
+from protocols.matching.engines.x25519.hash_to_curve import is_on_curve
+from protocols.matching.engines.x25519.scalars import ELEMENT_BYTES
 
 _TOP = np.uint64(2**63 - 1)
 _FULL = np.uint64(2**64 - 1)

@@ -19,7 +19,8 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-ELEMENT_BYTES = 32
+from protocols.matching.engines.x25519.scalars import ELEMENT_BYTES
+
 DST = b"SHULAB-V01-CS01-with-curve25519_XMD:SHA-512_ELL2_NU_"
 """Domain separation tag (RFC 9380, section 3.1): protocol, version, and the suite."""
 PRIME = mpz(2**255 - 19)

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-ELEMENT_BYTES = 32
+from protocols.matching.engines.x25519.scalars import ELEMENT_BYTES
+
 LANES = 8
 _RUNTIME = ("libintlc.so.5", "libimf.so", "libirng.so", "libsvml.so")
 _LIBRARY = "libcrypto_mb.so.13"

@@ -16,6 +16,9 @@ from __future__ import annotations
 import hashlib
 import os
 
+ELEMENT_BYTES = 32
+"""A u-coordinate, little-endian (RFC 7748, section 5)."""
+SCALAR_MATERIAL_BYTES = 32
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 """Order l of the prime-order subgroup (RFC 7748, section 4.1)."""
 BASE_POINT = (9).to_bytes(32, "little")
