@@ -109,8 +109,8 @@ def party(tmp_path: Path) -> Party:
 
 @pytest.mark.without_control("order and canaries")
 def test_without_order_and_canaries_the_spread_is_read(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bank_protocol.Blinding, "_identifiers", unchecked)
-    monkeypatch.setattr(BankKeys, "order", in_order)
+    monkeypatch.setattr(bank_protocol.Blinding, "_identifier_positions", unchecked)
+    monkeypatch.setattr(BankKeys, "request_order", in_order)
     hostile = ManyKeys(MATCHED)
     found = party.match(hostile, CLIENTS)
     assert [CLIENTS[index] for index in found.match.indices] == MATCHED  # the bank notices nothing
@@ -124,7 +124,7 @@ def test_without_canaries_the_secret_order_alone_leaves_nothing_to_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stretches of matched clients have nothing to do with their codes: over banks they are uniform."""
-    monkeypatch.setattr(bank_protocol.Blinding, "_identifiers", unchecked)
+    monkeypatch.setattr(bank_protocol.Blinding, "_identifier_positions", unchecked)
     first, last, read = [], [], []
     hostile = ManyKeys(MATCHED)
     for number in range(30):

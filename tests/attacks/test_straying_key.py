@@ -94,7 +94,7 @@ class Straying(Registry):
 def test_without_a_look_at_the_canaries_it_goes_unnoticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    monkeypatch.setattr(bank.Blinding, "_identifiers", unchecked)
+    monkeypatch.setattr(bank.Blinding, "_identifier_positions", unchecked)
     hostile = Straying(CODES, engine)
     hostile.strayed = tuple(range(200))
     found = Party(tmp_path).match(hostile, CODES)
@@ -220,7 +220,7 @@ def wait_for_another(folder: Path) -> list[str]:
     @contextmanager
     def alone(self: EvaluationStore, waiting=lambda: None):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(EvaluationStore, "alone", real)
+            patch.setattr(EvaluationStore, "exclusive", real)
             with pytest.raises(NotAuthentic, match="canaries"):
                 party.match(hostile, CODES)
             hostile.strayed = ()
@@ -229,7 +229,7 @@ def wait_for_another(folder: Path) -> list[str]:
                 yield
 
     with pytest.MonkeyPatch.context() as patch, suppress(NotAuthentic):
-        patch.setattr(EvaluationStore, "alone", alone)
+        patch.setattr(EvaluationStore, "exclusive", alone)
         party.match(hostile, CODES, job="job-2")
     return hostile.calls
 
