@@ -161,7 +161,7 @@ class MatchingService:
                 record(session, "match.charged", contract_id, facts, by=passed.actor)
         try:
             evaluated = self._evaluate(passed, request, matching_operation(counting))
-            response = pack_response(passed.contract.engine, evaluated, counted=counting)
+            response = pack_response(passed.contract.engine, evaluated, counting=counting)
             with self._store.begin() as session:
                 self._enter(session, contract_id, job_id, now, counting, lock=True)
                 row = session.get(MatchRequestRow, key)

@@ -273,7 +273,7 @@ class ScoringService:
                 evaluate_batch,
                 context,
                 batch,
-                QuantizedWeights(terms.columns, terms.outputs, terms.weights, terms.base),
+                QuantizedWeights(*terms.arrays),
                 find_parameters(passed.contract.parameters),
                 passed.contract.id,
                 sha256=work.head.sha256,
