@@ -82,9 +82,9 @@ def _notify_bureau(keys: BankKeys, pin: PinnedBureau, connect: ClientFactory, *,
     if resumed and _is_known(pin, coming, connect):
         return  # the bureau was told, or has added the key from a card, and this home could not note it
     try:
-        with connect(pin, present) as outlet:
-            bank = outlet.own_bank_id()
-            outlet.submit_key_succession(_statement(pin, bank, present, coming))
+        with connect(pin, present) as client:
+            bank = client.own_bank_id()
+            client.submit_key_succession(_statement(pin, bank, present, coming))
     except NotAuthentic as error:
         raise NotAuthentic(
             f"The bureau {pin.bureau.name} could not be told with this bank's old key: {error.detail}",
@@ -95,8 +95,8 @@ def _notify_bureau(keys: BankKeys, pin: PinnedBureau, connect: ClientFactory, *,
 
 def _is_known(pin: PinnedBureau, key: SigningKey, connect: ClientFactory) -> bool:
     try:
-        with connect(pin, key) as outlet:
-            outlet.own_bank_id()
+        with connect(pin, key) as client:
+            client.own_bank_id()
     except NotAuthentic:
         return False
     return True

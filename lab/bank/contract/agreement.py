@@ -11,7 +11,6 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from lab.bank.connection.client import BureauClient
 from lab.bank.connection.responses import ContractVersionStatus
@@ -21,7 +20,6 @@ from lab.terms.contract.document import Contract, Operation, PinnedModel, Signed
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
 from lab.terms.keys.fingerprint import check_fingerprint
 from lab.terms.keys.party import Party
-from lab.terms.ledger.receipt import ScoreReceipt
 from models.shared.sheet import BankSheet
 from protocols.matching.engines import ENGINES
 from protocols.scoring.parameters import ParameterSet, find_parameters
@@ -57,28 +55,11 @@ class ActiveScoringContract(ActiveContract):
     params: ParameterSet
     sheet: BankSheet
 
-    def manifest_fields(self, receipts: Sequence[dict[str, Any]]) -> dict[str, Any]:
-        """What a run's manifest says of the agreement it ran under and of the register that its ``receipts`` name."""
-        contract, sheet = self.contract, self.sheet
-        return {
-            "version": contract.version,
-            "contract_sha256": contract.sha256,
-            "purpose": contract.purpose.value,
-            "recipient": self.recipient,
-            "detail": contract.detail.value,
-            "model": f"{sheet.model}@{sheet.version}",
-            "sheet_sha256": self.model.sheet_sha256,
-            "register": ", ".join(
-                sorted({f"{r.register}-{r.register_version}" for r in map(ScoreReceipt.read, receipts)})
-            ),
-            "outputs": len(sheet.outputs),
-        }
-
 
 def countersign(
     home: BankHome,
     keys: BankKeys,
-    outlet: BureauClient,
+    client: BureauClient,
     contract: str,
     *,
     fingerprint: str | Callable[[], str] | None = None,
@@ -92,9 +73,9 @@ def countersign(
     ``NotAuthentic`` when the contract, the bureau's card, the fingerprint or an earlier pin disagree, ``NotAllowed``
     when the person does not agree or no version takes a signature.
     """
-    card = outlet.bureau_card()
-    chosen = _signable_version(contract, outlet.contract_versions(contract))
-    signed, _ = outlet.contract(contract, chosen.version)
+    card = client.bureau_card()
+    chosen = _signable_version(contract, client.contract_versions(contract))
+    signed, _ = client.contract(contract, chosen.version)
     document = signed.contract
     _check_parties(home, document, contract)
     if document.version != chosen.version:
@@ -116,10 +97,10 @@ def countersign(
         raise NotAllowed(
             f"Contract {contract} was not agreed to; nothing was signed.", next_step="ask the bureau to amend it"
         )
-    home.pin(document.bureau, outlet.url)
+    home.pin(document.bureau, client.url)
     signature = keys.sign(signing_input(document)).hex()
     if signed.bank_signature is None:
-        outlet.sign_contract(contract, signature, document.version)
+        client.sign_contract(contract, signature, document.version)
     complete = signed.model_copy(update={"bank_signature": signature})
     complete.verify(require=("bank",))
     home.store_contract(complete)
@@ -128,7 +109,7 @@ def countersign(
 
 def verify_scoring_contract(
     home: BankHome,
-    outlet: BureauClient,
+    client: BureauClient,
     contract: str,
     *,
     now: datetime,
@@ -142,17 +123,17 @@ def verify_scoring_contract(
     """
     wanted = (Operation.MATCH, Operation.SCORE)
     standing = verify_active_contract(
-        home, outlet, contract, now=now, operations=wanted, model=model, recipient=recipient
+        home, client, contract, now=now, operations=wanted, model=model, recipient=recipient
     )
     document = standing.contract
     params = find_parameters(document.parameters)
-    sheet = _sheet(outlet, document, standing.model)
+    sheet = _sheet(client, document, standing.model)
     return ActiveScoringContract(standing.signed, standing.model, standing.recipient, params, sheet)
 
 
 def verify_active_contract(
     home: BankHome,
-    outlet: BureauClient,
+    client: BureauClient,
     contract: str,
     *,
     now: datetime,
@@ -170,7 +151,7 @@ def verify_active_contract(
     newest = home.contract(contract)
     _check_parties(home, newest.contract, contract)
     check_pinned(home, newest.contract.bureau)
-    signed, state = outlet.contract(contract)
+    signed, state = client.contract(contract)
     document = signed.contract
     own = _own_version(home, document, contract)
     _check_text(document, own.contract)
@@ -281,8 +262,8 @@ def _check_parties(home: BankHome, document: Contract, contract: str) -> None:
         )
 
 
-def _sheet(outlet: BureauClient, contract: Contract, model: PinnedModel) -> BankSheet:
-    data = outlet.sheet(contract.id, model.name, model.version)
+def _sheet(client: BureauClient, contract: Contract, model: PinnedModel) -> BankSheet:
+    data = client.sheet(contract.id, model.name, model.version)
     if hashlib.sha256(data).hexdigest() != model.sheet_sha256:
         raise NotAuthentic(
             "The model's sheet is not the one that the contract pins.",

@@ -49,9 +49,9 @@ class EvaluationStore:
 
     def look_up(self, codes: Sequence[str]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
         """Values, uint8 [n, 32], and which of them are held, [n]; a value that is not held is zero."""
-        values, held = np.zeros((len(codes), EVALUATION_BYTES), dtype=np.uint8), np.zeros(len(codes), dtype=np.bool_)
+        values, known = np.zeros((len(codes), EVALUATION_BYTES), dtype=np.uint8), np.zeros(len(codes), dtype=np.bool_)
         if not codes or not self._any_between(min(codes), max(codes)):
-            return values, held
+            return values, known
         with self._asked(codes) as cursor:
             found = cursor.execute("SELECT place, value FROM asked JOIN evaluated USING (code)").fetchall()
         if found:
@@ -60,13 +60,13 @@ class EvaluationStore:
             if len(joined) != len(found) * EVALUATION_BYTES:
                 raise _damaged_store_error()
             values[places] = np.frombuffer(joined, dtype=np.uint8).reshape(-1, EVALUATION_BYTES)
-            held[places] = True
-        return values, held
+            known[places] = True
+        return values, known
 
     def missing(self, codes: Sequence[str]) -> list[str]:
         """Those of ``codes`` that have no value here, in their order."""
-        held = self.look_up(codes)[1]
-        return [code for code, known in zip(codes, held.tolist(), strict=True) if not known]
+        known = self.look_up(codes)[1]
+        return [code for code, known in zip(codes, known.tolist(), strict=True) if not known]
 
     def __len__(self) -> int:
         """How many identifiers have a value here."""

@@ -49,7 +49,7 @@ from protocols.matching.bank import (
 
 __all__ = [
     "MAX_REQUEST_ELEMENTS",
-    "MIN_IDENTIFIERS_FOR_CREW",
+    "MIN_IDENTIFIERS_FOR_POOL",
     "CountResult",
     "MatchResult",
     "MatchingParameters",
@@ -58,7 +58,7 @@ __all__ = [
     "split_count_requests",
 ]
 
-MIN_IDENTIFIERS_FOR_CREW = 20_000
+MIN_IDENTIFIERS_FOR_POOL = 20_000
 """Identifiers to be sent from which on several processes are worth the second that they take to start."""
 _SAMPLE = 1_000  # identifiers looked up to learn about how many are to be sent
 
@@ -89,8 +89,8 @@ class CountResult:
 def intersect_identifiers(
     home: BankHome,
     keys: BankKeys,
-    counterpart: MatchingJobClient,
-    ask: MatchingParameters,
+    client: MatchingJobClient,
+    parameters: MatchingParameters,
     codes: Sequence[str],
     *,
     progress: Progress = SILENT,
@@ -102,34 +102,36 @@ def intersect_identifiers(
     times = [time.perf_counter()]
     tags = np.zeros((len(codes), TAG_BYTES), dtype=np.uint8)
     buckets, places = np.zeros(len(codes), dtype=np.uint32), np.zeros(len(codes), dtype=np.uint64)
-    seen = MatchingKeyPins(home.matching_keys, counterpart.contract, ask.bureau_key, ask.register_size_stated)
+    pins = MatchingKeyPins(home.matching_keys, client.contract, parameters.bureau_key, parameters.register_size_stated)
     with ExitStack() as stack:
         store = stack.enter_context(
-            open_evaluation_store(home.evaluations, counterpart.contract, ask.epoch, ask.engine)
+            open_evaluation_store(home.evaluations, client.contract, parameters.epoch, parameters.engine)
         )
-        crew = stack.enter_context(closing(_LazyCrew(ask, _estimate_unsent(store, codes))))
-        folder = home.setups / counterpart.contract
-        held = stack.enter_context(
-            open_current_setup(folder, counterpart, seen, engine=ask.engine, epoch=ask.epoch, progress=progress)
+        pool = stack.enter_context(closing(_LazyPool(parameters, _estimate_unsent(store, codes))))
+        folder = home.setups / client.contract
+        stored = stack.enter_context(
+            open_current_setup(
+                folder, client, pins, engine=parameters.engine, epoch=parameters.epoch, progress=progress
+            )
         )
         times.append(time.perf_counter())
-        evaluation = OprfClient(keys, counterpart, ask, store, seen, held.setup, crew, progress)
-        with progress.stage("match", len(codes)) as stage, _translate_crew_errors():
+        evaluation = OprfClient(keys, client, parameters, store, pins, stored.setup, pool, progress)
+        with progress.stage("match", len(codes)) as stage, _translate_pool_errors():
             evaluated = stack.enter_context(closing(evaluation.evaluate(codes)))
             for part, values in evaluated:
-                both = derive_tags_and_marks(counterpart.contract, [codes[index] for index in part.tolist()], values)
+                both = derive_tags_and_marks(client.contract, [codes[index] for index in part.tolist()], values)
                 tags[part] = both[:, :TAG_BYTES]
-                buckets[part], places[part] = locate_marks(held.setup.geometry, both[:, TAG_BYTES:])
+                buckets[part], places[part] = locate_marks(stored.setup.geometry, both[:, TAG_BYTES:])
                 stage.advance(len(part))
         times.append(time.perf_counter())
-        hits = np.sort(_look_up(held, buckets, places, progress))
+        hits = np.sort(_look_up(stored, buckets, places, progress))
     times.append(time.perf_counter())
-    rate = min(held.setup.false_positive_rate * len(codes), 1.0)
+    rate = min(stored.setup.false_positive_rate * len(codes), 1.0)
     found = Intersection(hits, tags[hits], rate)
     return MatchResult(
         found,
-        held.setup,
-        held.setup.total_bytes + held.manifest_bytes,
+        stored.setup,
+        stored.setup.total_bytes + stored.manifest_bytes,
         evaluation.identifiers_sent,
         _step_seconds(times),
     )
@@ -139,8 +141,8 @@ def count_matching_identifiers(
     home: BankHome,
     folder: Path,
     keys: BankKeys,
-    counterpart: MatchingJobClient,
-    ask: MatchingParameters,
+    client: MatchingJobClient,
+    parameters: MatchingParameters,
     codes: Sequence[str],
     *,
     progress: Progress = SILENT,
@@ -153,37 +155,37 @@ def count_matching_identifiers(
     """
     buckets, places = np.zeros(len(codes), dtype=np.uint32), np.zeros(len(codes), dtype=np.uint64)
     done, times = 0, [time.perf_counter()]
-    seen = MatchingKeyPins(home.matching_keys, counterpart.contract, ask.bureau_key, ask.register_size_stated)
+    pins = MatchingKeyPins(home.matching_keys, client.contract, parameters.bureau_key, parameters.register_size_stated)
     with ExitStack() as stack:
-        sizes = split_count_requests(len(codes), ask.request_elements)
-        held = stack.enter_context(
+        sizes = split_count_requests(len(codes), parameters.request_elements)
+        stored = stack.enter_context(
             open_current_setup(
-                folder, counterpart, seen, engine=ask.engine, epoch=ask.epoch, counting=True, progress=progress
+                folder, client, pins, engine=parameters.engine, epoch=parameters.epoch, counting=True, progress=progress
             )
         )
         times.append(time.perf_counter())
-        crew = stack.enter_context(closing(_LazyCrew(ask, len(codes))))
+        pool = stack.enter_context(closing(_LazyPool(parameters, len(codes))))
         ordered = sorted(codes)
-        order = keys.request_order(ask.engine, counterpart.contract, ask.epoch, ordered, counting=True)
-        with progress.stage("count", len(codes)) as stage, _translate_crew_errors():
+        order = keys.request_order(parameters.engine, client.contract, parameters.epoch, ordered, counting=True)
+        with progress.stage("count", len(codes)) as stage, _translate_pool_errors():
             for size in sizes:
                 part = slice(done, done + size)
                 chunk = [ordered[index] for index in order[part].tolist()]
-                blinding = keys.blinding(ask.engine, counterpart.contract, ask.epoch, chunk, counting=True)
-                request = blinding.build_request(chunk, crew())
-                seen.check_no_canary_failure(held.setup)
-                response = counterpart.count(request)
-                values = unblind_response(blinding, request, response, size, seen, held.setup, crew())
-                marks = derive_counting_marks(counterpart.contract, counterpart.job, values)
-                buckets[part], places[part] = locate_marks(held.setup.geometry, marks)
+                blinding = keys.blinding(parameters.engine, client.contract, parameters.epoch, chunk, counting=True)
+                request = blinding.build_request(chunk, pool())
+                pins.check_no_canary_failure(stored.setup)
+                response = client.count(request)
+                values = unblind_response(blinding, request, response, size, pins, stored.setup, pool())
+                marks = derive_counting_marks(client.contract, client.job, values)
+                buckets[part], places[part] = locate_marks(stored.setup.geometry, marks)
                 done += size
                 stage.advance(size)
         times.append(time.perf_counter())
-        matched = len(_look_up(held, buckets, places, progress))
-    remove_setup(folder, held.setup.sha256)
+        matched = len(_look_up(stored, buckets, places, progress))
+    remove_setup(folder, stored.setup.sha256)
     times.append(time.perf_counter())
     return CountResult(
-        len(codes), matched, held.setup, held.setup.total_bytes + held.manifest_bytes, _step_seconds(times)
+        len(codes), matched, stored.setup, stored.setup.total_bytes + stored.manifest_bytes, _step_seconds(times)
     )
 
 
@@ -214,35 +216,37 @@ def _step_seconds(times: list[float]) -> dict[str, float]:
     return {name: times[step + 1] - times[step] for step, name in enumerate(("setup", "match", "look-up"))}
 
 
-class _LazyCrew:
+class _LazyPool:
     """A crew of several processes where they are worth their start; they start while other things are done."""
 
-    def __init__(self, ask: MatchingParameters, codes: int) -> None:
-        self._crew = (
-            open_compute_pool(ask.processes) if codes >= MIN_IDENTIFIERS_FOR_CREW and ask.processes != 1 else None
+    def __init__(self, parameters: MatchingParameters, codes: int) -> None:
+        self._pool = (
+            open_compute_pool(parameters.processes)
+            if codes >= MIN_IDENTIFIERS_FOR_POOL and parameters.processes != 1
+            else None
         )
         self._starting = threading.Thread(target=self._start, daemon=True)
         self._starting.start()
 
     def __call__(self) -> ComputePool | None:
         self._starting.join()
-        return self._crew
+        return self._pool
 
     def close(self) -> None:
         """Let the processes go."""
         self._starting.join()
-        if self._crew is not None:
-            self._crew.close()
+        if self._pool is not None:
+            self._pool.close()
 
     def _start(self) -> None:
-        if self._crew is not None:
+        if self._pool is not None:
             nothing = ("", (), np.zeros((0, EVALUATION_BYTES), dtype=np.uint8))
             with suppress(ComputePoolError):  # told when there is work
-                list(self._crew.map(derive_tags_and_marks, [nothing] * self._crew.size))
+                list(self._pool.map(derive_tags_and_marks, [nothing] * self._pool.size))
 
 
 @contextmanager
-def _translate_crew_errors() -> Iterator[None]:
+def _translate_pool_errors() -> Iterator[None]:
     """The loss of a crew as an error with a next step."""
     try:
         yield
@@ -260,16 +264,16 @@ def _estimate_unsent(store: EvaluationStore, codes: Sequence[str]) -> int:
 
 
 def _look_up(
-    held: StoredSetup, buckets: NDArray[np.uint32], places: NDArray[np.uint64], progress: Progress
+    stored: StoredSetup, buckets: NDArray[np.uint32], places: NDArray[np.uint64], progress: Progress
 ) -> NDArray[np.int64]:
     """Positions, int64 [m], of the marks that are in the set-up."""
     order = np.argsort(buckets, kind="stable")
-    bounds = np.searchsorted(buckets[order], np.arange(held.setup.geometry.buckets + 1))
+    bounds = np.searchsorted(buckets[order], np.arange(stored.setup.geometry.buckets + 1))
     hits = [np.zeros(0, dtype=np.int64)]
-    with progress.stage("look-up", held.setup.geometry.buckets) as stage:
-        for number in range(held.setup.geometry.buckets):
+    with progress.stage("look-up", stored.setup.geometry.buckets) as stage:
+        for number in range(stored.setup.geometry.buckets):
             mine = order[bounds[number] : bounds[number + 1]]
             if len(mine):
-                hits.append(mine[np.isin(places[mine], held.bucket(number))])
+                hits.append(mine[np.isin(places[mine], stored.bucket(number))])
             stage.advance()
     return np.concatenate(hits)

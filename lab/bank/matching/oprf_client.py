@@ -76,22 +76,22 @@ class _PendingRequest:
 class OprfClient:
     """Values of a portfolio under one contract and epoch. For one thread.
 
-    ``crew`` gives the processes to blind and unblind with, or None.
+    ``pool`` gives the processes to blind and unblind with, or None.
     """
 
     def __init__(
         self,
         keys: BankKeys,
-        counterpart: MatchingJobClient,
+        client: MatchingJobClient,
         ask: MatchingParameters,
         store: EvaluationStore,
-        seen: MatchingKeyPins,
+        pins: MatchingKeyPins,
         setup: SetupManifest,
-        crew: Callable[[], ComputePool | None],
+        pool: Callable[[], ComputePool | None],
         progress: Progress,
     ) -> None:
-        self._keys, self._counterpart, self._ask, self._store = keys, counterpart, ask, store
-        self._seen, self._setup, self._crew, self._progress = seen, setup, crew, progress
+        self._keys, self._client, self._parameters, self._store = keys, client, ask, store
+        self._pins, self._setup, self._pool, self._progress = pins, setup, pool, progress
         self.identifiers_sent = 0
         """Identifiers sent, without canaries."""
 
@@ -109,10 +109,10 @@ class OprfClient:
                 ordered = np.array(sorted(range(len(codes)), key=codes.__getitem__), dtype=np.int64)
                 for start in range(0, len(ordered), _LOOKUP_BATCH):
                     part = ordered[start : start + _LOOKUP_BATCH]
-                    values, held = self._store.look_up([codes[index] for index in part.tolist()])
-                    missing.append(part[~held])
-                    if held.any():
-                        yield part[held], values[held]
+                    values, known = self._store.look_up([codes[index] for index in part.tolist()])
+                    missing.append(part[~known])
+                    if known.any():
+                        yield part[known], values[known]
                 for part in self._parts(codes, np.concatenate(missing)):
                     in_hand.append(self._send(part, [codes[index] for index in part.tolist()], None, sender))
                     if len(in_hand) == _MAX_IN_FLIGHT:
@@ -128,13 +128,13 @@ class OprfClient:
         """``missing``, sorted by text, in one secret order and cut into requests."""
         if not len(missing):
             return
-        check_canaries_fit(self._counterpart.contract, self._ask.request_elements)
+        check_canaries_fit(self._client.contract, self._parameters.request_elements)
         names = [codes[index] for index in missing.tolist()]
         shuffled = missing[
-            self._keys.request_order(self._ask.engine, self._counterpart.contract, self._ask.epoch, names)
+            self._keys.request_order(self._parameters.engine, self._client.contract, self._parameters.epoch, names)
         ]
         start = 0
-        for size in request_sizes(len(missing), self._ask.request_elements):
+        for size in request_sizes(len(missing), self._parameters.request_elements):
             yield shuffled[start : start + size]
             start += size
 
@@ -151,7 +151,7 @@ class OprfClient:
 
     def _finish_what_was_cut_off(self, sender: BackgroundSender[bytes]) -> None:
         for number, codes in self._store.pending_requests():
-            if len(codes) + canary_count(len(codes)) > self._ask.max_per_request:
+            if len(codes) + canary_count(len(codes)) > self._parameters.max_per_request:
                 self._store.discard_request(number)  # an amendment allows no request of this size any more
             else:
                 self._receive(self._send(np.zeros(0, dtype=np.int64), codes, number, sender))
@@ -160,14 +160,14 @@ class OprfClient:
         self, indices: NDArray[np.int64], codes: Sequence[str], number: int | None, sender: BackgroundSender[bytes]
     ) -> _PendingRequest:
         """Blind and send; the request is in the store before."""
-        blinding = self._keys.blinding(self._ask.engine, self._counterpart.contract, self._ask.epoch, codes)
-        request = blinding.build_request(codes, self._crew())
+        blinding = self._keys.blinding(self._parameters.engine, self._client.contract, self._parameters.epoch, codes)
+        request = blinding.build_request(codes, self._pool())
         if number is None:
             number = self._store.record_request(codes)
 
         def ask() -> bytes:
-            self._seen.check_no_canary_failure(self._setup)
-            return self._counterpart.match(request)
+            self._pins.check_no_canary_failure(self._setup)
+            return self._client.match(request)
 
         response = sender.send(ask)
         return _PendingRequest(indices, codes, number, blinding, request, response)
@@ -179,11 +179,11 @@ class OprfClient:
         except (NotAllowed, InvalidInput):
             # Refused though the job stands: the request was never charged, for then the same bytes are let through, and
             # it would stand in the way of all others. Stopped with its contract, it may have been, and is kept.
-            if self._counterpart.is_open():
+            if self._client.is_open():
                 self._store.discard_request(part.number)
             raise
         fresh = unblind_response(
-            part.blinding, part.request, response, len(part.codes), self._seen, self._setup, self._crew()
+            part.blinding, part.request, response, len(part.codes), self._pins, self._setup, self._pool()
         )
         self._store.record_evaluations(part.number, part.codes, fresh)
         self.identifiers_sent += len(part.codes)
@@ -195,9 +195,9 @@ def unblind_response(
     request: bytes,
     response: bytes,
     count: int,
-    seen: MatchingKeyPins,
+    pins: MatchingKeyPins,
     setup: SetupManifest,
-    crew: ComputePool | None,
+    pool: ComputePool | None,
 ) -> NDArray[np.uint8]:
     """The values of an answer, uint8 [count, 32], after its canaries were checked.
 
@@ -205,9 +205,9 @@ def unblind_response(
     """
     try:
         with translate_protocol_errors("counting" if setup.for_counting else "matching"):
-            return blinding.finalize(response, count, setup.signed_key.public_key, crew, counted=setup.for_counting)
+            return blinding.finalize(response, count, setup.signed_key.public_key, pool, counted=setup.for_counting)
     except CanaryMismatch as found:
-        raise seen.record_canary_failure(setup, hashlib.sha256(request).hexdigest(), found) from None
+        raise pins.record_canary_failure(setup, hashlib.sha256(request).hexdigest(), found) from None
 
 
 def check_canaries_fit(contract: str, most: int) -> None:

@@ -111,10 +111,10 @@ class StoredSetup:
                 left.append(number)
         return left
 
-    def fetch_buckets(self, counterpart: MatchingJobClient, missing: list[int], stage: ProgressStage) -> None:
+    def fetch_buckets(self, client: MatchingJobClient, missing: list[int], stage: ProgressStage) -> None:
         """Fetch the ``missing`` buckets, neighbours together."""
         for first, count in _ranges(missing):
-            frame = counterpart.shard(self.setup.sha256, first, count)
+            frame = client.shard(self.setup.sha256, first, count)
             with translate_protocol_errors("set-up"):
                 for number, coded in enumerate(read_shard(frame, self.setup, first, count), start=first):
                     self._write(number, coded)
@@ -124,8 +124,8 @@ class StoredSetup:
 @contextmanager
 def open_current_setup(
     folder: Path,
-    counterpart: MatchingJobClient,
-    seen: MatchingKeyPins,
+    client: MatchingJobClient,
+    pins: MatchingKeyPins,
     *,
     engine: str,
     epoch: int,
@@ -140,42 +140,42 @@ def open_current_setup(
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     check_private(folder)
     for left in range(_MAX_RESTARTS, -1, -1):
-        manifest = counterpart.setup(counting=counting)
+        manifest = client.setup(counting=counting)
         with translate_protocol_errors("set-up"):
             setup = read_setup(manifest)
             if (setup.engine, setup.epoch, setup.for_counting) != (engine, epoch, counting):
                 raise MalformedFrame("the set-up is of another engine, epoch or kind")
-        seen.verify_key(setup)
+        pins.verify_key(setup)
         with _locked(folder):
             try:
-                held = _download_setup(folder, setup, manifest, counterpart, progress)
+                stored = _download_setup(folder, setup, manifest, client, progress)
                 break
             except NotFound:
                 if not left:
                     raise  # else the register has a newer version by now
     try:
-        yield held
+        yield stored
     finally:
-        os.close(held.descriptor)
+        os.close(stored.descriptor)
 
 
 def _download_setup(
-    folder: Path, setup: SetupManifest, manifest: bytes, counterpart: MatchingJobClient, progress: Progress
+    folder: Path, setup: SetupManifest, manifest: bytes, client: MatchingJobClient, progress: Progress
 ) -> StoredSetup:
     replace_private(folder / f"{setup.sha256}.setup", manifest)
-    held = _open(folder, setup, len(manifest))
+    stored = _open(folder, setup, len(manifest))
     try:
-        _complete_buckets(folder, held, counterpart, progress)
-        os.fsync(held.descriptor)
+        _complete_buckets(folder, stored, client, progress)
+        os.fsync(stored.descriptor)
         with translate_protocol_errors("set-up"):
-            held.check_entry_count()
+            stored.check_entry_count()
     except BaseException:
-        os.close(held.descriptor)
+        os.close(stored.descriptor)
         raise
     for path in folder.glob("*.setup"):
         if path.stem != setup.sha256:
             remove_setup(folder, path.stem)
-    return held
+    return stored
 
 
 def remove_setup(folder: Path, sha256: str) -> None:
@@ -184,22 +184,22 @@ def remove_setup(folder: Path, sha256: str) -> None:
         (folder / f"{sha256}.{suffix}").unlink(missing_ok=True)
 
 
-def _complete_buckets(folder: Path, held: StoredSetup, counterpart: MatchingJobClient, progress: Progress) -> None:
-    missing = held.missing_buckets()
+def _complete_buckets(folder: Path, stored: StoredSetup, client: MatchingJobClient, progress: Progress) -> None:
+    missing = stored.missing_buckets()
     if not missing:
         return
     with progress.stage("setup", len(missing)) as stage:
-        for older in _usable_older_setups(folder, held.setup):
+        for older in _usable_older_setups(folder, stored.setup):
             try:
-                delta = counterpart.delta(held.setup.sha256, older.setup.sha256)
-                missing = held.build_from_delta(older, delta, missing, stage)
+                delta = client.delta(stored.setup.sha256, older.setup.sha256)
+                missing = stored.build_from_delta(older, delta, missing, stage)
             except NotFound:
                 pass  # the bureau has no way from that one
             finally:
                 os.close(older.descriptor)
             if not missing:
                 return
-        held.fetch_buckets(counterpart, missing, stage)
+        stored.fetch_buckets(client, missing, stage)
 
 
 def _usable_older_setups(folder: Path, setup: SetupManifest) -> Iterator[StoredSetup]:

@@ -103,7 +103,7 @@ def compare_runs(old: ScoredRun, new: ScoredRun) -> DriftReport:
         raise NotAllowed("The runs' models have different grades.", next_step="compare runs of one scale")
     shifts = [measure_stability("score", old.outcome.score.astype(np.float64), new.outcome.score.astype(np.float64))]
     for code in DIMENSION_CODES:
-        before, now = (_known(gallery.outcome.dimension_scores.get(code)) for gallery in (old, new))
+        before, now = (_known(scored_run.outcome.dimension_scores.get(code)) for scored_run in (old, new))
         if len(before) and len(now):
             shifts.append(measure_stability(code, before, now))
     places = {code: place for place, code in enumerate(old.codes)}

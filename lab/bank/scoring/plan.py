@@ -11,7 +11,6 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -21,7 +20,8 @@ from lab.bank.home import BankHome
 from lab.bank.keys import BankKeys
 from lab.bank.matching.oprf_client import MAX_REQUEST_ELEMENTS
 from lab.bank.portfolio import read_portfolio
-from lab.terms.contract.document import Ceilings, Operation, Purpose, ResultDetail
+from lab.bank.runs.job_requests import PlanRequest
+from lab.terms.contract.document import Ceilings, Operation, ResultDetail
 from lab.terms.contract.model_offer import DetailCost, ModelOffer, parse_offer
 from lab.terms.contract.proposal import ContractProposal, JobEstimate
 from lab.terms.errors import InvalidInput
@@ -30,8 +30,6 @@ from protocols.matching.bank import ENGINES, MIN_BITS_PER_ENTRY, Blinding, canar
 from protocols.matching.engines import bank_engine
 from protocols.scoring.parameters import PARAMETERS, ParameterSet, find_parameters
 
-MIN_TERM_DAYS = 14
-"""The shortest sensible term: time for review, for both signatures, and for the job once more if it is stopped."""
 MAX_IDENTIFIERS_PER_MATCH = 100_000
 """Identifiers and canaries in one match at most; a larger portfolio is matched in several requests."""
 _SAMPLE = 400
@@ -40,19 +38,6 @@ _EXPONENTIATIONS = 3
 _OUTPUT_COLUMNS = 4
 """An output costs the bureau about as much as so many columns: it is masked with fresh noise."""
 _T = TypeVar("_T")
-
-
-@dataclass(frozen=True)
-class PlanRequest:
-    """What the bank chooses; the rest of the plan follows from the portfolio and the model."""
-
-    model: str
-    version: int | None = None
-    purpose: Purpose = Purpose.CREDIT_APPROVAL
-    detail: ResultDetail = ResultDetail.TOTAL
-    recipients: tuple[str, ...] = ()
-    days: int = MIN_TERM_DAYS
-    retention_days: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,28 +52,26 @@ class MachineSpeed:
 def plan_job(
     home: BankHome,
     keys: BankKeys,
-    outlet: BureauClient,
-    portfolio: Path,
-    wish: PlanRequest,
+    client: BureauClient,
+    request: PlanRequest,
     *,
-    id_column: str | None = None,
     progress: Progress = SILENT,
 ) -> ContractProposal:
-    """The smallest proposal under which ``portfolio`` could be scored once, with an estimate.
+    """The smallest proposal under which the portfolio could be scored once, with an estimate.
 
     Raises ``NotAuthentic`` when the bureau does not know the bank, ``NotFound`` for a model it does not offer,
     ``InvalidInput`` for a portfolio without a usable code or a detail the model does not have.
     """
-    offer = parse_offer(outlet.model_offer(wish.model, wish.version))
-    size = offer.details.get(wish.detail)
+    offer = parse_offer(client.model_offer(request.model, request.version))
+    size = offer.details.get(request.detail)
     if size is None:
         raise InvalidInput(
-            f"Model {offer.model}@{offer.version} offers the details {', '.join(offer.details)}, not {wish.detail}.",
+            f"Model {offer.model}@{offer.version} offers the details {', '.join(offer.details)}, not {request.detail}.",
             next_step="choose another --detail",
         )
     engine = _first_common("matching engine", offer.engines, ENGINES)
     params = find_parameters(_first_common("parameter set", offer.parameters, tuple(PARAMETERS)))
-    codes = read_portfolio(portfolio, kind=offer.id_kind, id_column=id_column).codes
+    codes = read_portfolio(request.portfolio, kind=offer.id_kind, id_column=request.id_column).codes
     if not codes:
         raise InvalidInput(
             "Wanted at least one usable code in the portfolio; found none.", next_step="check the code column (--id)"
@@ -99,18 +82,18 @@ def plan_job(
         bank=home.card,
         model=offer.model,
         model_version=offer.version,
-        purpose=wish.purpose,
-        detail=wish.detail,
+        purpose=request.purpose,
+        detail=request.detail,
         operations=(
             Operation.MATCH,
             Operation.SCORE,
-            *((Operation.PORTRAIT,) * (wish.detail is not ResultDetail.TOTAL)),
+            *((Operation.PORTRAIT,) * (request.detail is not ResultDetail.TOTAL)),
         ),
-        recipients=wish.recipients or (home.name,),
-        ceilings=smallest_ceilings(len(codes), params, wish.days),
+        recipients=request.recipients or (home.name,),
+        ceilings=smallest_ceilings(len(codes), params, request.days),
         id_kind=offer.id_kind,
-        days=wish.days,
-        retention_days=wish.retention_days or wish.days,
+        days=request.days,
+        retention_days=request.retention_days or request.days,
         engine=engine,
         parameters=params.name,
         estimate=estimate_job(len(codes), offer, size, params, speed, context, bank_engine(engine).ELEMENT_BYTES),

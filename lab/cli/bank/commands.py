@@ -128,8 +128,8 @@ def score(
     keys = open_keys(opened)
     signed = opened.contract(contract)
     job = ScoringRequest(portfolio, contract, out, id_column, skip, parse_model_reference(model), recipient, processes)
-    with open_bureau_client(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
-        manifest = score_portfolio(opened, keys, outlet, job, progress=output.progress)
+    with open_bureau_client(opened, keys, signed, bureau, ca_file, insecure_http) as client:
+        manifest = score_portfolio(opened, keys, client, job, progress=output.progress)
     show_run(output, manifest)
     show_expired_reminder(output, opened)
     output.print_result({key: value for key, value in manifest.items() if key not in LONG_FIELDS or key == "warnings"})
@@ -156,14 +156,14 @@ def portrait(
 
     output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
-    gallery = ScoredRun.open(find_finished_run(opened.runs, run))
-    drawn = gallery.portrait(code)
+    scored_run = ScoredRun.open(find_finished_run(opened.runs, run))
+    drawn = scored_run.portrait(code)
     output.show(draw_portrait_panel(drawn))
     if html is not None:
-        replace_private(html.absolute(), portrait_page(drawn, gallery.sheet, lang=lang).encode())
+        replace_private(html.absolute(), portrait_page(drawn, scored_run.sheet, lang=lang).encode())
         output.say(f"画像网页 page: {html}")
     output.print_result(
-        {"run": gallery.run.folder.name, "html": str(html) if html else None, "portrait": drawn.as_dict()}
+        {"run": scored_run.run.folder.name, "html": str(html) if html else None, "portrait": drawn.as_dict()}
     )
 
 

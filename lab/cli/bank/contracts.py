@@ -79,8 +79,8 @@ def sign(
     stored = opened.contract(contract) if opened.versions(contract) else None
     url = bureau or pinned_url(opened, stored)
     told = fingerprint if fingerprint is not None else lambda: prompt_fingerprint("数据局", "the bureau")
-    with BureauClient(url, keys, ca_file=ca_file, insecure_http=insecure_http) as outlet:
-        signed = countersign(opened, keys, outlet, contract, fingerprint=told, agree=agree)
+    with BureauClient(url, keys, ca_file=ca_file, insecure_http=insecure_http) as client:
+        signed = countersign(opened, keys, client, contract, fingerprint=told, agree=agree)
     waiting = signed.bureau_signature is None
     output.say(
         "已签署，等待数据局批准 signed; waiting for the bureau's approval"
@@ -117,11 +117,11 @@ def contract(
     standing: dict[str, Any] = {"state": None, "versions": [], "allowance": None}
     document = signed.contract
     try:
-        with open_bureau_client(opened, open_keys(opened), signed, bureau, ca_file, insecure_http) as outlet:
-            present, state = outlet.contract(contract)
+        with open_bureau_client(opened, open_keys(opened), signed, bureau, ca_file, insecure_http) as client:
+            present, state = client.contract(contract)
             document = verify_contract_text(opened, contract, present.contract)
-            versions = [{"version": one.version, "state": one.state} for one in outlet.contract_versions(contract)]
-            standing = {"state": state, "versions": versions, "allowance": outlet.allowance(contract)}
+            versions = [{"version": one.version, "state": one.state} for one in client.contract_versions(contract)]
+            standing = {"state": state, "versions": versions, "allowance": client.allowance(contract)}
     except Unreachable as error:
         output.say(
             f"无法联系数据局，仅显示本地副本 The bureau does not answer; this is the bank's copy. {error.detail}"

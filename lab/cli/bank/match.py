@@ -50,9 +50,9 @@ def match(
     output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
-    errand = MatchRequest(portfolio, contract, id_column, processes)
-    with open_bureau_client(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
-        manifest = match_portfolio(opened, keys, outlet, errand, out, progress=output.progress)
+    request = MatchRequest(portfolio, contract, id_column, processes)
+    with open_bureau_client(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as client:
+        manifest = match_portfolio(opened, keys, client, request, out, progress=output.progress)
     show_match(output, manifest)
     show_expired_reminder(output, opened)
     output.print_result(
@@ -81,9 +81,9 @@ def count(
     output = CommandOutput(as_json)
     opened = BankHome.open(home or default_home())
     keys = open_keys(opened)
-    errand = MatchRequest(portfolio, contract, id_column, processes)
-    with open_bureau_client(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as outlet:
-        manifest = count_portfolio(opened, keys, outlet, errand, progress=output.progress)
+    request = MatchRequest(portfolio, contract, id_column, processes)
+    with open_bureau_client(opened, keys, opened.contract(contract), bureau, ca_file, insecure_http) as client:
+        manifest = count_portfolio(opened, keys, client, request, progress=output.progress)
     show_match(output, manifest)
     show_expired_reminder(output, opened)
     output.print_result(

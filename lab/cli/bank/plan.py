@@ -73,9 +73,9 @@ def plan(
     keys = open_keys(opened)
     url, key = _choose_bureau(opened, bureau)
     name, version = _require_model_reference(model)
-    wish = PlanRequest(name, version, purpose, detail, tuple(recipient or ()), days, retention_days)
-    with BureauClient(url, keys, bureau_key=key, ca_file=ca_file, insecure_http=insecure_http) as outlet:
-        found = plan_job(opened, keys, outlet, portfolio, wish, id_column=id_column, progress=output.progress)
+    request = PlanRequest(name, version, purpose, detail, tuple(recipient or ()), days, retention_days)
+    with BureauClient(url, keys, bureau_key=key, ca_file=ca_file, insecure_http=insecure_http) as client:
+        found = plan_job(opened, keys, client, portfolio, request, id_column=id_column, progress=output.progress)
     _show_proposal(output, found)
     if out is not None:
         replace_private(out.absolute(), found.to_json().encode())

@@ -65,8 +65,8 @@ def rescore(
     keys = open_keys(opened)
     signed = opened.contract(str(old.manifest["contract"]))
     request = RescoringRequest(old, out, parse_model_reference(model), recipient)
-    with open_bureau_client(opened, keys, signed, bureau, ca_file, insecure_http) as outlet:
-        done = have_rescored(opened, keys, outlet, request, progress=output.progress)
+    with open_bureau_client(opened, keys, signed, bureau, ca_file, insecure_http) as client:
+        done = have_rescored(opened, keys, client, request, progress=output.progress)
     register, model_name = f"{done.origin.register}-{done.origin.version}", done.origin.model
     if done.manifest is None:
         output.say(f"登记与模型均未变动，未计费 nothing has changed, nothing was charged: {register}, {model_name}")

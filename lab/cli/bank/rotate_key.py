@@ -44,8 +44,8 @@ def rotate_key(
         )
 
     def card_at(url: str) -> str:
-        with BureauClient(url, keys, ca_file=ca_file, insecure_http=insecure_http) as outlet:
-            return outlet.bureau_card().public_key
+        with BureauClient(url, keys, ca_file=ca_file, insecure_http=insecure_http) as client:
+            return client.bureau_card().public_key
 
     done = rotate(opened, keys, select_pinned_bureaus(opened, bureaus or [], card_at), connect)
     output.say(f"旧指纹 old fingerprint: {done.old.fingerprint}")

@@ -104,8 +104,8 @@ class _ContractStateLookup:
             bureau = signed.contract.bureau.public_key
             if bureau in self._unreachable_bureaus:
                 raise self._unreachable_bureaus[bureau]
-            with open_bureau_client(self._home, self._keys, signed, None, self._ca_file, self._insecure_http) as outlet:
-                return outlet.contract_versions(contract)
+            with open_bureau_client(self._home, self._keys, signed, None, self._ca_file, self._insecure_http) as client:
+                return client.contract_versions(contract)
         except ShulabError as error:
             if isinstance(error, Unreachable) and bureau is not None:
                 self._unreachable_bureaus[bureau] = error  # it would be waited for at each of its contracts
