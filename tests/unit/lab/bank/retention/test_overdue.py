@@ -259,7 +259,7 @@ def test_the_commands_list_a_match_and_remove_what_is_past_its_time_when_told_to
         return facts
 
     show_expired_reminder(CommandOutput(), home)
-    assert "1 kept past their time" in capsys.readouterr().out
+    assert "1 items are past their time" in capsys.readouterr().out
     listed = lab("runs")
     assert [(one["run"], one["kind"], one["matched"], one["out"]) for one in listed["runs"]] == [
         (run.name, "match", 7, "matched.csv")
