@@ -12,7 +12,6 @@ cannot promise is that freed memory is overwritten: whoever can read the memory 
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import secrets
@@ -25,6 +24,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from numpy.typing import NDArray
 
+from lab.disk.locks import exclusive_lock
 from lab.disk.private_files import check_private, read_private, replace_private, sync_folder, write_private
 from lab.process.memory_protection import disable_core_dumps
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
@@ -278,15 +278,11 @@ class BankKeys(_NonSerialisable):
         It is another public key of the same secret, under another name: bureaus are sent it, and a run that was sealed
         under the former name is begun afresh.
         """
-        descriptor = os.open(self._folder, os.O_RDONLY)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)  # another process of the bank may be at it
+        with exclusive_lock(self._folder):  # another process of the bank may renew it too
             secret, context = _parted(open_sealed(read_private(path), self._seal_key, label))
             if not has_current_format(context):
                 context = _make_holder(params, secret).public_context()
                 replace_private(path, seal(_prefixed(secret) + context, self._seal_key, label))
-        finally:
-            os.close(descriptor)
         return secret, context
 
 

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from lab.tables.table_reader import hash_file, read_table
 from lab.terms.errors import InvalidInput
-from lab.terms.identifiers import IdKind, RejectionReason, normalise_identifiers
+from lab.terms.identifiers import RejectionReason, normalise_identifiers
+from lab.terms.names import IdKind
 
 # Headers under which a code column is found when it is not named.
 ID_COLUMNS = ("id", "code", "uscc", "统一社会信用代码", "社会信用代码", "信用代码")

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from lab.simulation.local_deployment import LocalDeployment, MemoryMonitor, ServiceProcess
 from lab.terms.contract.document import Purpose, ResultDetail
-from lab.terms.identifiers import IdKind
+from lab.terms.names import IdKind
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ tries again when that is safe, caps what it reads, and turns problem documents (
 from __future__ import annotations
 
 import json
-import random
+import math
 import re
 import threading
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -36,12 +35,13 @@ from lab.terms.contract.document import SignedContract, parse_contract
 from lab.terms.errors import Busy, InvalidInput, NotAllowed, NotAuthentic, NotFound, ShulabError, Unreachable
 from lab.terms.keys.key_succession import SignedKeySuccession
 from lab.terms.ledger.tree import Proof
+from lab.terms.names import is_slug
 from lab.transport.address import check_address, describe_transport_error, is_certificate_error, load_ca_file
+from lab.transport.back_off import BackOff
 from protocols.wire.frame import is_frame
 from protocols.wire.http_signatures import Signer, sign_request
 
 _HEX = re.compile(r"^[0-9a-f]+$")
-_SLUG = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 _PLAIN_HTTP_HINT = "use https, or allow it with --insecure-http inside a protected network"
 _LONG_POLL_SECONDS, _STATUS_PENDING = (
     20,
@@ -72,6 +72,10 @@ class RetryPolicy:
     longest_wait: float = 15.0
     busy_timeout: float = 12 * 3600.0  # hundreds of millions of entries take a bureau hours, once a key epoch
     cosigning_timeout: float = 600.0
+
+    def back_off(self, deadline: float = math.inf) -> BackOff:
+        """The waits between tries, for at most ``deadline`` seconds."""
+        return BackOff(longest_wait=self.longest_wait, deadline=deadline)
 
 
 @dataclass(frozen=True)
@@ -287,7 +291,7 @@ class BureauClient:
 
     def model_offer(self, model: str, version: int | None = None) -> dict[str, Any]:
         """GET what the bureau offers of a published model (the newest version, unless named), without a contract."""
-        if not _SLUG.match(model):
+        if not is_slug(model):
             raise InvalidInput("Wanted a model's name (lower-case letters, digits, . _ -).", next_step="check --model")
         query = f"?version={int(version)}" if version is not None else ""
         return self._ask("GET", f"/v1/offers/{model}{query}", cap=self._caps.document).json()
@@ -316,7 +320,7 @@ class BureauClient:
         Not ``patient``: ``Busy`` is raised at once, for the caller to wait.
         """
         bureau_key = self._addressee() if signed else ""
-        wait = 0.25
+        timer, asked = self.retry_policy.back_off().start(), 0.0
         for tries_left in range(self.retry_policy.tries - 1, -1, -1):
             headers = {"content-type": _media_type(body)} if body else {}
             if signed:
@@ -347,11 +351,10 @@ class BureauClient:
                 # "busy" says that the request was not begun, so any request may be repeated then.
                 busy = isinstance(failure, Busy)
                 repeat = patient if busy else again and answer.status == 503
-                wait = max(wait, answer.retry_after)
+                asked = answer.retry_after
             if not repeat or tries_left == 0:
                 raise failure
-            time.sleep(min(wait, self.retry_policy.longest_wait) * (0.75 + random.random() / 2))
-            wait *= 2
+            timer.sleep(at_least=asked)
         raise Unreachable(f"No answer from {self.url}.", next_step=CHECK_SERVICE_HINT)
 
     def _send(self, method: str, target: str, headers: dict[str, str], body: bytes, cap: int) -> BureauResponse:

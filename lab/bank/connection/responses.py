@@ -6,18 +6,17 @@ A problem document (RFC 9457) becomes the error that it was at the bureau. No HT
 from __future__ import annotations
 
 import base64
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from lab.terms.errors import Busy, InvalidInput, NotAuthentic, ShulabError, Unreachable
+from lab.terms.names import is_hex32
 from lab.transport.problem_details import parse_json_object, problem_kind, problem_to_error
 
 CHECK_SERVICE_HINT = "check that the bureau's service runs (`lab bureau serve`) and that the address is right"
 _LONGEST_WORD = 100
-_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -115,7 +114,7 @@ def parse_bureau_card(answer: BureauResponse) -> UnverifiedBureauCard:
         raise Unreachable(
             "Wanted a bureau's card at this address; found another service.", next_step=CHECK_SERVICE_HINT
         ) from None
-    if not _KEY.fullmatch(card.public_key):
+    if not is_hex32(card.public_key):
         raise NotAuthentic("Wanted the bureau's key in its card; it is no key.", next_step="ask the bureau")
     return card
 

@@ -8,7 +8,6 @@ moment; after ``RetryPolicy.cosigned`` the run stops unfinished, and the same co
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -24,8 +23,9 @@ from lab.terms.witnessing.checkpoint import SignedCheckpoint
 from lab.terms.witnessing.cosignature import Cosignature, check_quorum
 from lab.terms.witnessing.cosignature_evidence import CosignatureEvidence, check_head_included
 from lab.terms.witnessing.quorum import WitnessQuorum
+from lab.transport.back_off import BackOff
 
-_FIRST_WAIT, _LONGEST_WAIT = 0.25, 5.0
+_LONGEST_WAIT = 5.0
 
 
 class LedgerRoutes(Protocol):
@@ -91,7 +91,7 @@ def _await_quorum(
     routes: LedgerRoutes, bureau_key: str, terms: WitnessQuorum, newest: SignedTreeHead
 ) -> tuple[SignedCheckpoint, tuple[Cosignature, ...]]:
     keys = [party.public_key for party in terms.parties]
-    until, wait = time.monotonic() + routes.retry_policy.cosigning_timeout, _FIRST_WAIT
+    timer = BackOff(longest_wait=_LONGEST_WAIT, deadline=routes.retry_policy.cosigning_timeout).start()
     while True:
         try:
             checkpoint = SignedCheckpoint.parse(routes.ledger_checkpoint(newest.size, keys))
@@ -99,11 +99,10 @@ def _await_quorum(
                 raise NotFound(f"The bureau's checkpoint has {checkpoint.size} entries, fewer than the receipts' tree.")
             return checkpoint, check_quorum(checkpoint, terms, bureau_key, now=datetime.now(UTC), since=newest.time)
         except (NotFound, InvalidInput, NotAuthentic) as error:
-            if time.monotonic() > until:
+            if timer.is_expired:
                 raise Unreachable(
                     f"The run is not finished: the ledger that its receipts are of ({newest.size} entries) was not "
                     f"cosigned within {routes.retry_policy.cosigning_timeout:.0f} seconds. {error.detail}",
                     next_step="ask the bureau why; the same command goes on with the run, without new charges",
                 ) from None
-        time.sleep(max(min(wait, until - time.monotonic()), 0.01))
-        wait = min(wait * 2, _LONGEST_WAIT)
+        timer.sleep()

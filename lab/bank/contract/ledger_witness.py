@@ -20,6 +20,7 @@ from lab.terms.errors import InvalidInput, NotAuthentic, NotFound
 from lab.terms.keys.party import Party
 from lab.terms.ledger.receipt import MATCH_ANSWERED, SCORE_ANSWERED, Receipt, verify_receipt
 from lab.terms.ledger.tree import Fact, Proof, SignedTreeHead, verify_consistency
+from lab.terms.names import ModelRef
 from lab.terms.witnessing.checkpoint import SignedCheckpoint
 
 _ASK_BUREAU_HINT = "ask the bureau; run the same command again to continue"
@@ -60,10 +61,10 @@ class BatchExchange:
 
     def expected_facts(self) -> Mapping[str, Fact]:
         """What the entry must say."""
-        name, _, version = self.model.rpartition("@")
+        model = ModelRef.parse(self.model)
         return {
-            "model": name,
-            "model_version": int(version),
+            "model": model.name,
+            "model_version": model.version,
             "rows": self.rows,
             "batch_sha256": self.batch,
             "reply_sha256": hashlib.sha256(self.reply).hexdigest(),

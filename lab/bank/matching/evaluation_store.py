@@ -9,9 +9,7 @@ it is the same bytes again, which the bureau answers without a new charge.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from lab.disk.locks import exclusive_lock
 from lab.disk.private_files import check_private, ensure_private_file
 from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
 
@@ -109,16 +108,8 @@ class EvaluationStore:
 
         What is under way then belongs to a process that has ended.
         """
-        descriptor = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                waiting()
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with exclusive_lock(self._path.with_suffix(".lock"), on_wait=waiting):
             yield
-        finally:
-            os.close(descriptor)
 
     def _any_between(self, low: str, high: str) -> bool:
         """Whether anything is held in a range: not so for the first portfolio, which is asked for in order."""

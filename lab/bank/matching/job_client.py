@@ -5,17 +5,14 @@ A register is evaluated once a key epoch, which takes a bureau a while; it says 
 
 from __future__ import annotations
 
-import random
-import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from lab.bank.connection.client import RetryPolicy
 from lab.terms.errors import Busy, ShulabError
 from lab.terms.progress import SILENT, Progress
 
-_LEAST_WAIT = 0.25
 _T = TypeVar("_T")
 
 
@@ -90,13 +87,12 @@ class MatchingJobClient:
             return ask()
         except Busy as first:
             busy = first
-        patience = self.routes.retry_policy
-        until = time.monotonic() + patience.busy_timeout
+        policy = self.routes.retry_policy
+        # The bureau says how long its work will still take, so there is no need to ask less and less often.
+        timer = replace(policy.back_off(policy.busy_timeout), factor=1.0).start()
         with self.progress.stage("wait", 1) as stage:
-            while time.monotonic() < until:
-                # The bureau says how long its work will take still, so there is no need to ask less and less often.
-                wait = min(max(_LEAST_WAIT, busy.retry_after), patience.longest_wait)
-                time.sleep(wait * (0.75 + random.random() / 2))
+            while not timer.is_expired:
+                timer.sleep(at_least=busy.retry_after)
                 try:
                     answer = ask()
                 except Busy as again:

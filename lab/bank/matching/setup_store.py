@@ -9,7 +9,6 @@ is made to fail fails for every bank alike.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from lab.bank.connection.responses import translate_protocol_errors
 from lab.bank.matching.job_client import MatchingJobClient
 from lab.bank.matching.key_pins import MatchingKeyPins
+from lab.disk.locks import exclusive_lock
 from lab.disk.private_files import check_private, ensure_private_file, read_private, replace_private
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.progress import SILENT, Progress, ProgressStage
@@ -146,7 +146,7 @@ def open_current_setup(
             if (setup.engine, setup.epoch, setup.for_counting) != (engine, epoch, counting):
                 raise MalformedFrame("the set-up is of another engine, epoch or kind")
         pins.verify_key(setup)
-        with _locked(folder):
+        with exclusive_lock(folder / "lock"):  # no other process of this bank changes the folder
             try:
                 stored = _download_setup(folder, setup, manifest, client, progress)
                 break
@@ -237,14 +237,3 @@ def _ranges(numbers: list[int]) -> Iterator[tuple[int, int]]:
         if whole or end == len(numbers) or numbers[end] != numbers[end - 1] + 1:
             yield numbers[start], end - start
             start = end
-
-
-@contextmanager
-def _locked(folder: Path) -> Iterator[None]:
-    """While no other process of this bank changes the folder."""
-    descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)

@@ -6,8 +6,6 @@ it was; killed after it, the next removal deletes the rest.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import secrets
 import shutil
 from collections.abc import Iterable, Iterator
@@ -17,6 +15,7 @@ from pathlib import Path
 from lab.bank.home import BankHome
 from lab.bank.retention.overdue import RetainedItem, RetainedKind
 from lab.bank.runs.store import lock_run
+from lab.disk.locks import exclusive_lock
 from lab.disk.private_files import check_private, sync_folder
 from lab.terms.errors import Conflict
 from lab.terms.progress import SILENT, Progress
@@ -73,9 +72,5 @@ def _open_trash(folder: Path) -> Iterator[Path]:
     """The folder of what is being removed, while no other process removes anything."""
     folder.mkdir(mode=0o700, exist_ok=True)
     check_private(folder)
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with exclusive_lock(folder):
         yield folder
-    finally:
-        os.close(descriptor)

@@ -47,7 +47,7 @@ def list_batches(run: FinishedRun) -> list[ScoredBatch]:
     start = 0
     for told in run.manifest.get("receipts", []):
         receipt = ScoreReceipt.read(told)
-        origin = ScoreOrigin(receipt.register, receipt.register_version, f"{receipt.model}@{receipt.model_version}")
+        origin = ScoreOrigin(receipt.register, receipt.register_version, str(receipt.model_ref))
         found.append(ScoredBatch(receipt.batch_sha256, range(start, start + receipt.rows), run, told, origin))
         start += receipt.rows
     if start != len(run.outputs):

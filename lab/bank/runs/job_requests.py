@@ -11,6 +11,7 @@ from pathlib import Path
 
 from lab.bank.runs.store import FinishedRun
 from lab.terms.contract.document import Purpose, ResultDetail
+from lab.terms.names import ModelRef
 
 MIN_TERM_DAYS = 14
 """The shortest sensible term: it leaves time for review, for both signatures, and to repeat a job that was stopped."""
@@ -43,8 +44,8 @@ class MatchRequest(CountRequest):
 class ModelChoice:
     """By which model, and for whom in the bank; None leaves the choice to the job."""
 
-    model: tuple[str, int | None] | None = None
-    """Name and version; no version means the first of that name which the contract allows."""
+    model: ModelRef | None = None
+    """Without a version: the first of that name which the contract allows."""
     recipient: str | None = None
     """A recipient that the contract names."""
 
@@ -68,13 +69,12 @@ class RescoringRequest(ModelChoice):
 
 @dataclass(frozen=True)
 class PlanRequest(PortfolioRequest):
-    """Plan the smallest contract for a portfolio and a model (``version`` None: the newest offered).
+    """Plan the smallest contract for a portfolio and a model (without a version: the newest offered).
 
     ``recipients``: empty for the bank itself; ``retention_days`` None: as long as the term of ``days``.
     """
 
-    model: str
-    version: int | None = None
+    model: ModelRef
     purpose: Purpose = Purpose.CREDIT_APPROVAL
     detail: ResultDetail = ResultDetail.TOTAL
     recipients: tuple[str, ...] = ()

@@ -88,7 +88,7 @@ def describe_model(active: ActiveScoringContract, receipts: Sequence[dict[str, A
     sheet, registers = active.sheet, {f"{r.register}-{r.register_version}" for r in map(ScoreReceipt.read, receipts)}
     return {
         "detail": active.contract.detail.value,
-        "model": f"{sheet.model}@{sheet.version}",
+        "model": str(sheet.ref),
         "sheet_sha256": active.model.sheet_sha256,
         "register": ", ".join(sorted(registers)),
         "outputs": len(sheet.outputs),

@@ -8,13 +8,11 @@ output file. ``manifest.json`` is written last; a run without it is not finished
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import json
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,6 +23,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.bank.runs.metadata import RunMetadata, read_run_metadata
+from lab.disk.locks import lock_or_refuse
 from lab.disk.private_files import replace_private
 from lab.terms.errors import Conflict, InvalidInput, NotFound
 
@@ -166,22 +165,15 @@ def open_run(runs: Path, key: str, label: RunMetadata, *, now: datetime) -> Iter
 def lock_run(folder: Path) -> Iterator[None]:
     """While no other process works on a run; raises ``Conflict`` if one does, or if the run was just removed."""
     gone = Conflict(f"Run {folder.name} was just removed elsewhere.", next_step="run the command again")
-    try:
-        descriptor = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-    except FileNotFoundError:
-        raise gone from None
-    try:
+    lock = lock_or_refuse(folder / "lock", what=f"run {folder.name}", next_step="wait for it, or give another --out")
+    with ExitStack() as held:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise Conflict(
-                f"Another process works on run {folder.name}.", next_step="wait for it, or give another --out"
-            ) from None
+            held.enter_context(lock)
+        except FileNotFoundError:
+            raise gone from None
         if not (folder / "lock").exists():
             raise gone
         yield
-    finally:
-        os.close(descriptor)
 
 
 def _new_folder(runs: Path, name: str) -> Path:

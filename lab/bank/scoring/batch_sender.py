@@ -172,8 +172,7 @@ class BatchSender:
         """Check the receipt of a batch, decrypt its reply and keep the sums."""
         with self._timer.step("score"):
             reply, receipt = sent.reply.result()
-        model = f"{self._sheet.model}@{self._sheet.version}"
-        exchange = BatchExchange(self._contract, self._job.run.id, model, rows, sent.sha256, reply)
+        exchange = BatchExchange(self._contract, self._job.run.id, str(self._sheet.ref), rows, sent.sha256, reply)
         self._job.witness.check_receipt(receipt, exchange)
         scoring.advance(1)
         with self._timer.step("decrypt"), translate_protocol_errors("scoring"):

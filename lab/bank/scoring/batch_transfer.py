@@ -4,15 +4,14 @@ all of it again costs nothing."""
 from __future__ import annotations
 
 import hashlib
-import random
 import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
 from lab.bank.connection.client import RetryPolicy
 from lab.terms.errors import Busy, Unreachable
+from lab.transport.back_off import BackOffTimer
 
-_FIRST_WAIT = 0.25
 _PAUSE = 0.1  # between two looks; the bureau holds its answer back by itself
 
 
@@ -46,24 +45,20 @@ def request_reevaluation(routes: BatchRoutes, contract: str, job: str, sha256: s
 def _exchange(
     routes: BatchRoutes, contract: str, job: str, sha256: str, put: Callable[[], None]
 ) -> tuple[bytes, dict[str, Any]]:
-    until = time.monotonic() + routes.retry_policy.busy_timeout
-    _put_when_free(routes, put, until)
+    timer = routes.retry_policy.back_off(routes.retry_policy.busy_timeout).start()
+    _put_when_free(put, timer)
     while (answer := routes.batch_reply(contract, job, sha256)) is None:
-        if time.monotonic() > until:
+        if timer.is_expired:
             raise Unreachable("The bureau has not evaluated a batch in time.", next_step="run this command again")
         time.sleep(_PAUSE)
     return answer
 
 
-def _put_when_free(routes: BatchRoutes, put: Callable[[], None], until: float) -> None:
-    wait = _FIRST_WAIT
+def _put_when_free(put: Callable[[], None], timer: BackOffTimer) -> None:
     while True:
         try:
             return put()
         except Busy as busy:
-            if time.monotonic() > until:
+            if timer.is_expired:
                 raise
-            time.sleep(
-                min(max(wait, busy.retry_after), routes.retry_policy.longest_wait) * (0.75 + random.random() / 2)
-            )
-            wait *= 2
+            timer.sleep(at_least=busy.retry_after)

@@ -25,6 +25,7 @@ from lab.terms.contract.document import Ceilings, Operation, ResultDetail
 from lab.terms.contract.model_offer import DetailCost, ModelOffer, parse_offer
 from lab.terms.contract.proposal import ContractProposal, JobEstimate
 from lab.terms.errors import InvalidInput
+from lab.terms.names import ModelRef
 from lab.terms.progress import SILENT, Progress
 from protocols.matching.bank import ENGINES, MIN_BITS_PER_ENTRY, Blinding, canary_count, element_count
 from protocols.matching.engines import bank_engine
@@ -62,11 +63,12 @@ def plan_job(
     Raises ``NotAuthentic`` when the bureau does not know the bank, ``NotFound`` for a model it does not offer,
     ``InvalidInput`` for a portfolio without a usable code or a detail the model does not have.
     """
-    offer = parse_offer(client.model_offer(request.model, request.version))
+    offer = parse_offer(client.model_offer(*request.model))
     size = offer.details.get(request.detail)
     if size is None:
         raise InvalidInput(
-            f"Model {offer.model}@{offer.version} offers the details {', '.join(offer.details)}, not {request.detail}.",
+            f"Model {ModelRef(offer.model, offer.version)} offers the details {', '.join(offer.details)}, "
+            f"not {request.detail}.",
             next_step="choose another --detail",
         )
     engine = _first_common("matching engine", offer.engines, ENGINES)

@@ -42,6 +42,7 @@ from lab.bank.runs.results import check_output_path, output_names, rescored_tabl
 from lab.bank.runs.store import FinishedRun, open_run, run_key
 from lab.bank.scoring.batch_sender import BatchSender, PublicContext
 from lab.terms.errors import NotAllowed
+from lab.terms.names import ModelRef
 from lab.terms.progress import SILENT, Progress
 from models.shared.sheet import BankSheet
 
@@ -101,9 +102,7 @@ def rescore(
     contract, model = active.contract, active.model
     context = PublicContext.from_keys(keys, active.params)
     _check_fits(request.run, active, context.sha256)
-    origin = ScoreOrigin(
-        *client.register_version(contract.id, model.name, model.version), f"{model.name}@{model.version}"
-    )
+    origin = ScoreOrigin(*client.register_version(contract.id, model.name, model.version), str(model))
     current = find_current_batches(home.runs, contract.id, origin)
     if all(batch.sha256 in current for batch in batches):
         return RescoringResult(current[batches[-1].sha256].run.folder.name, origin, None)
@@ -184,17 +183,17 @@ def _verify_contract(
 ) -> ActiveScoringContract:
     """The contract in force, for the model that was asked for, or else the newest version of the run's model."""
     old = request.run.manifest
-    contract, name = str(old["contract"]), str(old["model"]).partition("@")[0]
+    contract, name = str(old["contract"]), ModelRef.parse(str(old["model"])).name
     recipient = request.recipient or str(old["recipient"])
 
-    def verify(model: tuple[str, int | None]) -> ActiveScoringContract:
+    def verify(model: ModelRef) -> ActiveScoringContract:
         return verify_scoring_contract(home, client, contract, now=now, model=model, recipient=recipient)
 
-    active = verify(request.model or (name, None))
+    active = verify(request.model or ModelRef(name))
     if request.model is not None:
         return active
     newest = max(model.version for model in active.contract.models if model.name == name)
-    return active if active.model.version == newest else verify((name, newest))
+    return active if active.model.version == newest else verify(ModelRef(name, newest))
 
 
 def _check_fits(run: FinishedRun, active: ActiveScoringContract, context: str) -> None:
@@ -206,7 +205,7 @@ def _check_fits(run: FinishedRun, active: ActiveScoringContract, context: str) -
         )
     if BankSheet.from_json(run.sheet).columns_sha256 != sheet.columns_sha256:
         raise NotAllowed(
-            f"Model {sheet.model}@{sheet.version} asks other questions than {old['model']}, which this run answered.",
+            f"Model {sheet.ref} asks other questions than {old['model']}, which this run answered.",
             next_step=SCORE_AGAIN_HINT,
         )
 

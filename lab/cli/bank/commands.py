@@ -19,7 +19,6 @@ from lab.cli.bank.options import (
     RecipientOption,
     RunOption,
     open_keys,
-    parse_model_reference,
     read_passphrase,
 )
 from lab.cli.bank.plan import plan
@@ -30,6 +29,7 @@ from lab.cli.bank.tidy import show_expired_reminder, tidy
 from lab.cli.bank.tree_heads import app as heads
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.names import ModelRef
 from lab.terms.text.escaping import dump_visible_json
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -127,7 +127,7 @@ def score(options: ScoreOptions) -> None:
         id_column=options.id_column,
         processes=options.processes,
         skip=options.skip,
-        model=parse_model_reference(options.model),
+        model=ModelRef.parse(options.model) if options.model else None,
         recipient=options.recipient,
     )
     with options.connect_for(home, keys, home.contract(options.contract)) as client:

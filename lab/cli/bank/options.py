@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,16 +77,6 @@ ProcessesOption = Annotated[
 def open_keys(home: BankHome) -> BankKeys:
     """The bank's keys, opened with its key file or a passphrase."""
     return home.open_keys(None if home.key_file else read_passphrase())
-
-
-def parse_model_reference(text: str | None) -> tuple[str, int | None] | None:
-    """``NAME`` or ``NAME@VERSION``; raises ``InvalidInput``."""
-    if text is None:
-        return None
-    found = re.fullmatch(r"([a-z0-9][a-z0-9._-]{0,63})(?:@([1-9][0-9]{0,8}))?", text)
-    if found is None:
-        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
-    return found[1], int(found[2]) if found[2] else None
 
 
 def read_passphrase(*, confirm: bool = False) -> str:

@@ -15,6 +15,7 @@ from lab.cli.terminal.output import CommandOutput
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.contract.proposal import ContractProposal, JobEstimate
 from lab.terms.errors import InvalidInput
+from lab.terms.names import ModelRef
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,11 +71,9 @@ def plan(options: PlanOptions) -> None:
     output, home = CommandOutput(options.as_json), options.open_home()
     keys = open_keys(home)
     url, bureau_key = _choose_bureau(home, options.bureau)
-    name, version = _require_model_reference(options.model)
     request = PlanRequest(
         options.portfolio,
-        name,
-        version,
+        ModelRef.parse(options.model),
         purpose=options.purpose,
         detail=options.detail,
         recipients=tuple(options.recipient or ()),
@@ -108,17 +107,10 @@ def _choose_bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:
     return url, known[0].bureau.public_key if len(known) == 1 else None
 
 
-def _require_model_reference(text: str) -> tuple[str, int | None]:
-    name, at, number = text.partition("@")
-    if at and not (number.isascii() and number.isdigit() and len(number) < 10 and int(number) > 0):
-        raise InvalidInput("Wanted a model as NAME or NAME@VERSION.", next_step="write it as credit or credit@1")
-    return name, int(number) if at else None
-
-
 def _show_proposal(output: CommandOutput, found: ContractProposal) -> None:
     ceilings = found.ceilings
     rows: list[tuple[str, str]] = [
-        ("模型 model", f"{found.model}@{found.model_version}"),
+        ("模型 model", str(ModelRef(found.model, found.model_version))),
         ("用途 purpose", found.purpose.value),
         ("结果粒度 detail", found.detail.value),
         ("操作 operations", ", ".join(found.operations)),

@@ -16,12 +16,12 @@ from lab.cli.bank.options import (
     ModelOption,
     RecipientOption,
     open_keys,
-    parse_model_reference,
 )
 from lab.cli.bank.runs import show_run, summarise_manifest
 from lab.cli.bank.tidy import show_expired_reminder
 from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.names import ModelRef
 
 if TYPE_CHECKING:
     from lab.bank.portraits.drift import DriftReport
@@ -65,7 +65,7 @@ def rescore(options: RescoreOptions) -> None:
     keys = open_keys(home)
     signed = home.contract(str(old.manifest["contract"]))
     request = RescoringRequest(
-        old, options.out, model=parse_model_reference(options.model), recipient=options.recipient
+        old, options.out, model=ModelRef.parse(options.model) if options.model else None, recipient=options.recipient
     )
     with options.connect_for(home, keys, signed) as client:
         result = rescore_run(home, keys, client, request, progress=output.progress)

@@ -16,8 +16,9 @@ from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.people import NewAccount, parse_roles, parse_subject
 from lab.cli.bureau import keys
 from lab.cli.bureau import register as bureau_register
-from lab.cli.terminal.option_types import BureauHomeOption, IdKind, JsonOption
+from lab.cli.terminal.option_types import BureauHomeOption, JsonOption
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.names import IdKind
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="数据局 For the bureau: set up, import a register, serve."
@@ -70,7 +71,7 @@ def import_register_file(
     id_column: Annotated[str, typer.Option("--id", help="标识列 Column of the identifier.")],
     id_kind: Annotated[
         IdKind, typer.Option(help="标识种类 Unified social credit codes (checked), or any text.")
-    ] = IdKind.uscc,
+    ] = "uscc",
     register: Annotated[str, typer.Option(metavar="NAME", help="登记库名 Name of the register.")] = "main",
     columns: Annotated[str, typer.Option(help="列(逗号分隔) Columns to import, with commas [default: all].")] = "",
     dictionary: Annotated[
@@ -95,7 +96,7 @@ def import_register_file(
             bureau.home,
             file,
             id_column=id_column,
-            id_kind=id_kind.value,
+            id_kind=id_kind,
             name=register,
             columns=_split_names(columns),
             words=words,

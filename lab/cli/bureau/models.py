@@ -18,13 +18,13 @@ from lab.bureau.model_registry.registry import (
     check_model_name,
     find_model,
     next_version,
-    parse_model_name,
     publish_model,
     save_model,
 )
 from lab.cli.terminal.option_types import InteractionMode, ModelFamily
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.errors import InvalidInput
+from lab.terms.names import ModelRef
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
 
 app = typer.Typer(
@@ -106,7 +106,7 @@ def train(
     summary = trained.model.summary()
     _show_pilot(out, pilot)
     _show_model(out, shelved, summary)
-    out.say(f"下一步 Next: lab model publish {shelved.name}@{shelved.version}")
+    out.say(f"下一步 Next: lab model publish {shelved}")
     out.print_result(
         {
             **summary,
@@ -129,7 +129,7 @@ def show(
 ) -> None:
     """查看模型 Show a model's card: what it was trained on, how well it ranks, what it asks of the bank."""
     out = CommandOutput(as_json)
-    name, version = parse_model_name(model)
+    name, version = ModelRef.parse(model)
     with Bureau.open(home or default_folder()) as bureau:
         with bureau.store.begin_read() as session:
             shelved = find_model(session, name, version)
@@ -178,13 +178,13 @@ def publish(
             kept = save_model(bureau.store, bureau.home, read, register)
             name, version = kept.name, kept.version
         else:
-            name, named = parse_model_name(model or "")
+            name, named = ModelRef.parse(model or "")
             with bureau.store.begin_read() as session:
                 version = find_model(session, name, named).version
         shelved = publish_model(bureau.store, bureau.home, name, version)
     details = ", ".join(shelved.sheets)
-    out.say(f"已发布 Published {shelved.name}@{shelved.version}; 可选细度 details: {details}")
-    out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {shelved.name}@{shelved.version}")
+    out.say(f"已发布 Published {shelved}; 可选细度 details: {details}")
+    out.say(f"下一步 Next: lab officer draft --bank-card CARD.json --model {shelved}")
     out.print_result(
         {
             "name": shelved.name,
@@ -214,6 +214,6 @@ def _show_model(out: CommandOutput, shelved: ModelVersion, summary: dict[str, An
         ("误差界 error bound (raw)", f"{summary['error_bound']:.2e}"),
         *((fact, f"{value:.4f}") for fact, value in summary["facts"].items()),
     ]
-    out.table(f"模型 Model {shelved.name}@{shelved.version}", ("项 figure", "值 value"), rows)
+    out.table(f"模型 Model {shelved}", ("项 figure", "值 value"), rows)
     for warning in summary["warnings"]:
         out.say(f"注意 Note: {warning['zh']} {warning['en']}")

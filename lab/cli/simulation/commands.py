@@ -8,8 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from lab.cli.terminal.option_types import IdKind, InteractionMode, ModelFamily
+from lab.cli.terminal.option_types import InteractionMode, ModelFamily
 from lab.cli.terminal.output import CommandOutput
+from lab.terms.names import IdKind
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="演示与试算 Demo and trial, on one machine.")
 
@@ -62,7 +63,7 @@ def trial(
     label: Annotated[
         str, typer.Option(metavar="COLUMN", help="标签列 Label column in the bank's file: 1 bad, 0 good.")
     ],
-    id_kind: Annotated[IdKind, typer.Option(help="标识类型 uscc: unified social credit codes.")] = IdKind.uscc,
+    id_kind: Annotated[IdKind, typer.Option(help="标识类型 uscc: unified social credit codes.")] = "uscc",
     model: Annotated[ModelFamily, typer.Option(help="模型 Model family.")] = ModelFamily.boosted,
     interactions: Annotated[
         InteractionMode, typer.Option(help="每条路径一个银行特征，或不限 One bank feature a path, or free.")
@@ -98,7 +99,7 @@ def trial(
         out=_folder(out, "shulab-trial"),
         id_column=id_column,
         label=label,
-        id_kind=id_kind.value,
+        id_kind=id_kind,
         family=model.value,
         interactions=interactions.value,
         engine=engine,

@@ -42,10 +42,3 @@ class InteractionMode(StrEnum):
 
     one = "one"
     free = "free"
-
-
-class IdKind(StrEnum):
-    """Which identifiers stand in a file."""
-
-    uscc = "uscc"
-    opaque = "opaque"

@@ -89,9 +89,9 @@ def trust(
 @app.command()
 def show(home: WitnessHomeOption = None, as_json: JsonOption = False) -> None:
     """显示 Show the witness's verifier key, the ledgers it watches, what it cosigned last, and forks it was offered."""
+    from lab.disk.private_files import read_private
     from lab.terms.witnessing.checkpoint import SignedCheckpoint, ledger_origin
     from lab.terms.witnessing.cosignature import read_cosignature
-    from lab.witness.files import read_private
 
     output = CommandOutput(as_json)
     opened = WitnessHome.open(home or default_folder())

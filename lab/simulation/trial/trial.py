@@ -33,7 +33,7 @@ from lab.simulation.trial.score_metrics import Floats, max_abs_difference, measu
 from lab.tables.spreadsheet_csv import save_csv
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.errors import ShulabError
-from lab.terms.identifiers import IdKind
+from lab.terms.names import IdKind, ModelRef
 from lab.terms.progress import SILENT, Progress
 from models.bureau.serialization import save_model
 from models.bureau.training.trainer import TrainingResult, fit_baseline, train_model, validate_label
@@ -121,7 +121,7 @@ def _score(
             stage,
             service,
             TRIAL_PARTIES,
-            model=f"{trained.model.name}@{trained.model.version}",
+            model=str(ModelRef(trained.model.name, trained.model.version)),
             detail=detail,
             engine=plan.engine,
             purpose=Purpose.RESEARCH,
