@@ -67,7 +67,7 @@ class BankHome:
         name = check_visible_line(name.strip(), "a bank's name")
         folder = folder.expanduser().absolute()
         if (folder / _SETTINGS).exists():
-            raise Conflict("Wanted a new bank home; one exists here.", next_step="use it, or choose another --home")
+            raise Conflict("Expected a new bank home; one exists here.", next_step="use it, or choose another --home")
         if key_file is not None:
             key_file = key_file.expanduser().absolute()
         if key_file is not None and not key_file.exists():
@@ -89,7 +89,7 @@ class BankHome:
         folder = folder.expanduser().absolute()
         path = folder / _SETTINGS
         if not path.is_file():
-            raise NotFound("Wanted a bank home; there is none here.", next_step="run `lab bank init`, or give --home")
+            raise NotFound("Expected a bank home; there is none here.", next_step="run `lab bank init`, or give --home")
         check_private(folder)
         try:
             settings = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -98,7 +98,7 @@ class BankHome:
             former = tuple(Party(name=party.name, public_key=key).public_key for key in settings.get("former", ()))
         except (KeyError, ValueError, TypeError):
             raise InvalidInput(
-                f"Wanted settings with name and public_key in {_SETTINGS}; found otherwise.",
+                f"Expected settings with name and public_key in {_SETTINGS}; found otherwise.",
                 next_step="restore the file from a backup",
             ) from None
         home = cls(folder, party.name, party.public_key, Path(key_file) if key_file else None, former)
@@ -127,7 +127,7 @@ class BankHome:
         """
         coming = keys.next_key()
         if coming is None:
-            raise NotFound("Wanted a next key; there is none.", next_step="run `lab bank rotate-key`")
+            raise NotFound("Expected a next key; there is none.", next_step="run `lab bank rotate-key`")
         settings = tomllib.loads((self.folder / _SETTINGS).read_text(encoding="utf-8"))
         former = [*self.former_public_keys, self.public_key]
         settings |= {"public_key": coming.public_key_hex, "former": list(dict.fromkeys(former))}
@@ -209,7 +209,7 @@ class BankHome:
                 continue
             if path.stem != former:
                 raise InvalidInput(
-                    f"Wanted {path.name} to be named by its bureau's fingerprint; it is named otherwise.",
+                    f"Expected {path.name} to be named by its bureau's fingerprint; it is named otherwise.",
                     next_step="restore bureaus/ from a backup, or delete the file and pin the bureau again",
                 )
             for ending in (".head", ".contradiction", ".json"):
@@ -231,7 +231,7 @@ class BankHome:
             )
         except (KeyError, TypeError, ValueError):
             raise InvalidInput(
-                f"Wanted a pinned bureau in {path.name}; found otherwise.",
+                f"Expected a pinned bureau in {path.name}; found otherwise.",
                 next_step="delete it and pin the bureau again",
             ) from None
 
@@ -242,7 +242,7 @@ class BankHome:
         if wanted not in stored:
             which = f"version {version} of this id" if stored else "this id"
             raise NotFound(
-                f"Wanted a contract that this bank signed; there is none with {which}.",
+                f"Expected a contract that this bank signed; there is none with {which}.",
                 next_step="run `lab bank sign ID --bureau URL`",
             )
         return parse_contract(self._contract_file(contract, wanted).read_bytes(), kept=True)
@@ -270,7 +270,7 @@ class BankHome:
 def _seal_key(passphrase: str | None, key_file: Path | None) -> SealKey:
     if (passphrase is None) == (key_file is None):
         raise InvalidInput(
-            "Wanted either a passphrase or a key file to seal the keys.",
+            "Expected either a passphrase or a key file to seal the keys.",
             next_step="set SHULAB_PASSPHRASE, answer the prompt, or give --key-file",
         )
     if key_file is not None:

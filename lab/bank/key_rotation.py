@@ -112,7 +112,7 @@ def _statement(pin: PinnedBureau, bank: str, old: SigningKey, new: SigningKey) -
             time=datetime.now(UTC).replace(microsecond=0),
         )
     except ValueError:
-        raise Unreachable("Wanted this bank's id from the bureau; found none.", next_step="ask the bureau") from None
+        raise Unreachable("Expected this bank's id from the bureau; found none.", next_step="ask the bureau") from None
     message = statement.signing_input()
     return SignedKeySuccession(
         statement=statement, old_signature=old.sign(message).hex(), new_signature=new.sign(message).hex()
@@ -129,7 +129,7 @@ def select_pinned_bureaus(home: BankHome, urls: list[str], card_at: Callable[[st
         pin = by_key.get(card_at(url))
         if pin is None:
             raise InvalidInput(
-                "Wanted the address of a bureau that this bank has pinned; found another.", next_step="check --bureau"
+                "Expected the address of a bureau that this bank has pinned; found another.", next_step="check --bureau"
             )
         found.append(PinnedBureau(pin.bureau, url, pin.pinned_at))
     return tuple(found)

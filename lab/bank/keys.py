@@ -106,7 +106,7 @@ class BankKeys(_NonSerialisable):
         check_private(folder)
         if (folder / SIGNING_FILE).exists():
             raise Conflict(
-                "Wanted an empty key folder; it holds a signing key already.", next_step="choose another --home"
+                "Expected an empty key folder; it holds a signing key already.", next_step="choose another --home"
             )
         keys = cls(folder, seal_key)
         keys._make_signing(SIGNING_FILE)
@@ -121,7 +121,7 @@ class BankKeys(_NonSerialisable):
         """
         disable_core_dumps()
         if not (folder / SIGNING_FILE).is_file():
-            raise NotFound("Wanted the bank's keys; there are none in this home.", next_step="run `lab bank init`")
+            raise NotFound("Expected the bank's keys; there are none in this home.", next_step="run `lab bank init`")
         check_private(folder)
         keys = cls(folder, seal_key)
         keys.current_key()
@@ -140,7 +140,7 @@ class BankKeys(_NonSerialisable):
         """The signing key that the bank's card shows."""
         found = self._signing(SIGNING_FILE)
         if found is None:
-            raise NotFound("Wanted the bank's keys; there are none in this home.", next_step="run `lab bank init`")
+            raise NotFound("Expected the bank's keys; there are none in this home.", next_step="run `lab bank init`")
         return found
 
     def next_key(self) -> SigningKey | None:
@@ -158,7 +158,7 @@ class BankKeys(_NonSerialisable):
             if key is not None and key.public_key_hex == public_key:
                 return key
         raise NotAllowed(
-            "Wanted to sign with a key that this bank no longer has, or never had.",
+            "Expected to sign with a key that this bank no longer has, or never had.",
             next_step="send the bureau this bank's present card (`lab bank card`) for a new version",
         )
 
@@ -259,7 +259,9 @@ class BankKeys(_NonSerialisable):
     def _scoring(self, params: ParameterSet) -> tuple[bytes, bytes]:
         """The secret key and the public frame of ``params``, sealed together so that neither can be swapped."""
         if PARAMETERS.get(params.name) != params:
-            raise InvalidInput("Wanted a parameter set of this version; found another.", next_step="check the contract")
+            raise InvalidInput(
+                "Expected a parameter set of this version; found another.", next_step="check the contract"
+            )
         path = self._folder / f"scoring-{params.name}.sealed"
         label = _SCORING_LABEL + params.name.encode()
         if not path.exists():

@@ -105,7 +105,7 @@ def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:
         if wanted in frame.columns:
             return wanted
         raise InvalidInput(
-            f"Wanted the code column named by --id; the portfolio has {len(frame.columns)} columns, none so named.",
+            f"Expected the code column named by --id; the portfolio has {len(frame.columns)} columns, none so named.",
             next_step="name a column of the header with --id",
         )
     lowered = {column.lower(): column for column in reversed(frame.columns)}
@@ -117,6 +117,6 @@ def _id_column(frame: pl.DataFrame, wanted: str | None, kind: IdKind) -> str:
     if kind == "uscc" and normalise_identifiers(sample, kind).accepted_count * 2 > len(sample):
         return first
     raise InvalidInput(
-        "Wanted to know which column holds the enterprises' codes; no column has a usual name for it.",
+        "Expected to know which column holds the enterprises' codes; no column has a usual name for it.",
         next_step="name it with --id COLUMN",
     )

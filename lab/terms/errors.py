@@ -108,7 +108,7 @@ _PASSING = (408, 429)
 
 
 def find_family(status: int) -> type[ShulabError]:
-    """The family of an HTTP status from 400 on; of one that no family has, ``InvalidInput`` or ``Unreachable``."""
-    if status in _PASSING or status >= 500:
+    """The family of an HTTP status that is no success; ``InvalidInput`` or ``Unreachable`` where no family has it."""
+    if status < 400 or status in _PASSING or status >= 500:
         return Unreachable
     return next((family for family in ERROR_FAMILIES.values() if family.status == status), InvalidInput)

@@ -43,19 +43,19 @@ def open_matching_job(
 
 
 def make_receipt_handler(witness: LedgerWitness, run: Run, contract: str, epoch: int) -> ReceiptHandler:
-    """What checks the receipt of each matching answer, and keeps it with the run."""
+    """A function that checks the receipt of each matching response, and saves it with the run."""
 
-    def take(request: bytes, response: bytes, receipt: dict[str, Any], counting: bool) -> None:
+    def check_and_save(request: bytes, response: bytes, receipt: dict[str, Any], counting: bool) -> None:
         with translate_protocol_errors("matching"):
             asked = count_elements(request, FrameKind.MATCH_REQUEST)
         try:
             witness.check_receipt(receipt, MatchExchange(contract, run.id, epoch, asked, request, response, counting))
         except InvalidInput as error:
-            # The request was charged and answered all the same: it is kept, and sent again as it is.
+            # The request was charged and answered all the same, so it is kept and sent again as it is.
             raise NotAuthentic(error.detail, next_step=error.next_step) from None
         run.save_matching_receipt(hashlib.sha256(request).hexdigest(), receipt)
 
-    return take
+    return check_and_save
 
 
 def check_portfolio_allowance(job: JobSession[ActiveContract], codes: Sequence[str]) -> None:

@@ -44,7 +44,7 @@ class ScoredRun:
         written, reason = found.codes[0], found.reasons[0]
         if written is None:
             words = RejectionReason(reason or RejectionReason.EMPTY)
-            raise InvalidInput(f"Wanted an enterprise's code; what is given {words.en}.", next_step="check the code")
+            raise InvalidInput(f"Expected an enterprise's code; what is given {words.en}.", next_step="check the code")
         return written
 
     def portrait(self, code: str | None = None) -> Portrait:
@@ -59,7 +59,7 @@ class ScoredRun:
             }
             why = ended.get(rows[0], "it was not scored") if rows else "it is not in the portfolio"
             raise NotFound(
-                f"Wanted a scored enterprise of run {self.run.folder.name}; {why}.", next_step="check the code"
+                f"Expected a scored enterprise of run {self.run.folder.name}; {why}.", next_step="check the code"
             )
         row = self.codes.index(written)
         return build_portrait(

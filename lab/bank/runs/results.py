@@ -147,7 +147,7 @@ def check_output_path(out: Path) -> None:
     """Raise ``InvalidInput`` unless the file's name says a format known here, ``NotFound`` without its folder."""
     if out.suffix not in OUTPUT_SUFFIXES:
         raise InvalidInput(
-            f"Wanted results in a file that ends with {' or '.join(OUTPUT_SUFFIXES)}; found "
+            f"Expected results in a file that ends with {' or '.join(OUTPUT_SUFFIXES)}; found "
             f"{out.suffix or 'no ending'}.",
             next_step="give --out with such an ending",
         )

@@ -263,7 +263,7 @@ def find_finished_run(runs: Path, name: str | None) -> FinishedRun:
         return read_finished_run(runs / Path(name).name)
     elif (runs / Path(name).name).is_dir():
         raise NotFound(f"Run {Path(name).name} is not finished.", next_step="the command that began it goes on with it")
-    raise NotFound("Wanted a finished run; there is none of this name.", next_step="see `lab bank runs`")
+    raise NotFound("Expected a finished run; there is none of this name.", next_step="see `lab bank runs`")
 
 
 def read_finished_run(folder: Path) -> FinishedRun:

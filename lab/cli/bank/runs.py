@@ -53,7 +53,7 @@ def runs(
     one = find_finished_run(opened.matches if matching else opened.runs, run)
     if matching and html is not None:
         raise InvalidInput(
-            f"Wanted a run that scored; run {one.folder.name} did not, so there is no overview of scores.",
+            f"Expected a run that scored; run {one.folder.name} did not, so there is no overview of scores.",
             next_step="see `lab bank runs` without --html, or name a scoring run",
         )
     if matching:
