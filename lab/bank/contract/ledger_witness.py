@@ -2,8 +2,8 @@
 
 The newest head that a bureau has shown is kept in the bank's folder. A bureau that rewrites its ledger, or goes back to
 an earlier one, cannot prove that its next head continues the kept one; the bank then stops and has both heads as
-evidence. A bureau that keeps a separate ledger for this bank is not detected here; that takes the witnesses, who see what others
-are shown (``lab.bank.contract.checkpoint_wait``).
+evidence. A bureau that keeps a separate ledger for this bank is not detected here; that takes the witnesses, who see
+what others are shown (``lab.bank.contract.checkpoint_wait``).
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class LedgerWitness:
             head.verify(self._bureau.public_key)
         except (InvalidInput, NotAuthentic):
             raise InvalidInput(
-                f"Expected a tree head of this bureau in {self._file.name}; found otherwise.",
+                f"Expected a tree head of this bureau in {self._file.name}; found something else.",
                 next_step="restore the file from a backup; without it an old ledger would pass as the current one",
             ) from None
         return head

@@ -92,7 +92,7 @@ class MatchingKeyPins:
             known = _key_of(json.loads(read_private(path)))
         except (ValueError, KeyError, TypeError):
             raise InvalidInput(
-                f"Expected the first statement of a matching key in {path.name}; found otherwise.",
+                f"Expected the first statement of a matching key in {path.name}; found something else.",
                 next_step="restore the folder matching-keys from a backup",
             ) from None
         if known != _key_of(shown):

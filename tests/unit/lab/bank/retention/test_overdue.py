@@ -286,7 +286,7 @@ def test_a_run_of_a_former_version_is_said_to_end_there(home: BankHome, contract
     (run.folder / METADATA_FILE).write_text(json.dumps(former))
     (warning,) = unresumable_run_warnings(home.runs, contract.id)
     assert run.id in warning
-    assert "stays charged" in warning
+    assert "its charges remain" in warning
     assert unresumable_run_warnings(home.runs, "c-20260101-other") == []
     done = CliRunner().invoke(app, ["runs", "--home", str(home.folder), "--json"], catch_exceptions=False)
     assert json.loads(done.stdout)["unfinished"][0]["goes_on"] is False
