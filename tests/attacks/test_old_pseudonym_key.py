@@ -36,6 +36,17 @@ from lab.terms.errors import Conflict, NotAllowed
 from tests.support.bureau_fixtures import model, open_scene, scene, scene_on_both, tables  # noqa: F401
 from tests.support.bureau_scene import Bank, Scene
 
+pytestmark = pytest.mark.threat(
+    "Old pseudonym key",
+    who="somebody on the machine",
+    wants="to name enterprises with a leaked, former key of pseudonyms and the present database",
+    stopped_by={
+        "pseudonym rotation": "A rotation puts one more key over the former ones, in every row.",
+    },
+    shipped="by command (`lab bureau rotate-pseudonyms`)",
+    code=["lab.bureau.data.pseudonym_rotation"],
+)
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRMS = range(5)
 
@@ -108,12 +119,14 @@ def leaked(scene: Scene) -> bytes:
     return scene.bureau.keys._pseudonym[1]
 
 
+@pytest.mark.without_control("pseudonym rotation")
 def test_without_a_rotation_an_old_key_names_every_firm(used: tuple[Scene, str]) -> None:
     scene, _ = used
     codes = scene.tables.codes[:20]
     assert named(everything(scene.bureau.store), leaked(scene), codes) == set(codes[: len(FIRMS)])
 
 
+@pytest.mark.with_control("pseudonym rotation")
 def test_after_a_rotation_an_old_key_names_nobody(used: tuple[Scene, str]) -> None:
     scene, _ = used
     key = leaked(scene)
@@ -162,6 +175,7 @@ def test_rows_lie_in_the_order_of_their_new_names(used: tuple[Scene, str]) -> No
     assert names == sorted(names) and len(names) == len(FIRMS)
 
 
+@pytest.mark.with_control("pseudonym rotation")
 def test_no_old_name_stays_in_the_file(scene: Scene, tmp_path: Path) -> None:
     scored(scene, scene.contract())
     with scene.bureau.store.begin_read() as session:

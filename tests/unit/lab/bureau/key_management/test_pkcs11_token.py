@@ -134,6 +134,12 @@ def test_the_derivation_is_that_of_sp_800_108(place: str) -> None:
     assert open_hsm_key(found).derive(b"T", salt) == expected
 
 
+@pytest.mark.property(
+    "Hardware token",
+    claim="The sealing key that a hardware token made cannot be taken out of it.",
+    topic="keys and people",
+    code=["lab.bureau.key_management.pkcs11_token"],
+)
 def test_a_key_made_in_the_token_cannot_be_taken_out(place: str) -> None:
     found = HsmKeyLocation.parse(place)
     open_hsm_key(found, make=True)

@@ -161,6 +161,12 @@ with Bureau.open(Path(sys.argv[1])) as bureau:
 """
 
 
+@pytest.mark.property(
+    "Evaluated register resumes",
+    claim="An interrupted evaluation of a register goes on without repeating finished shards.",
+    topic="matching",
+    code=["lab.bureau.exchange.matching.evaluated_register"],
+)
 @pytest.mark.parametrize("shards", [0, 1, 4])
 def test_killed_it_goes_on_and_does_no_finished_shard_again(room: Room, shards: int) -> None:
     codes = codes_of(range(6 * SHARD + 5))
