@@ -15,7 +15,7 @@ UV_VERSION := 0.13.9
 ONE_THREAD = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
-.PHONY: help setup setup-dev demo test test-emulated soak fuzz check format lock release picture peers bench-matching bench-scoring bench-costs clean
+.PHONY: help setup setup-dev demo test test-emulated soak fuzz check format lock release picture security-pages peers bench-matching bench-scoring bench-costs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ release: setup-dev  ## wheel, source archive, bill of materials (CycloneDX) and 
 
 picture: setup  ## docs/images/portrait.png anew from a demo run (needs chromium and a CJK font)
 	@sh docs/images/picture
+
+security-pages: setup-dev  ## docs/security/threats.md and properties.md anew, from the markers on the tests
+	@$(PY) -m tests.support.security_pages
 
 peers:  ## what a user would take instead (SecretFlow, Concrete-ML), each in an environment of its own, for the benchmarks
 	@sh tests/benchmarks/peers/setup
