@@ -181,7 +181,7 @@ def test_a_refusal_leaves_nothing_in_the_way_but_what_was_stopped_is_finished(pa
     registry.state = "open"
     with pytest.raises(NotAllowed, match="ceiling"):
         party.match(registry, CODES[200:203])
-    assert registry.used == 100 and party.match(registry, CODES[:60]).sent == 0
+    assert registry.used == 100 and party.match(registry, CODES[:60]).identifiers_sent == 0
 
 
 def test_what_waited_behind_a_refused_request_has_not_left_and_does_not_stay(party: Party) -> None:
