@@ -8,7 +8,7 @@ from lab.bank.portraits.pages.rendering import render
 from lab.bank.portraits.pages.svg_charts import ACCENT, HAIRLINE, colour_swatch, paired_columns
 from models.shared.dimensions import DIMENSIONS
 
-LEVEL_LABELS = {"stable": ("稳定", "stable"), "watch": ("关注", "to be watched"), "moved": ("已偏移", "moved")}
+LEVEL_LABELS = {"stable": ("稳定", "stable"), "watch": ("关注", "watch"), "moved": ("已偏移", "moved")}
 """The name of each level of stability, in both languages."""
 _WORDS = {"score": ("评分", "score")} | {one.code: (one.zh, one.en) for one in DIMENSIONS}
 
