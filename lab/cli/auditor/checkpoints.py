@@ -107,7 +107,7 @@ def compare(
             next_step="ask another bank or the auditor for theirs (`lab bank heads export`)",
         )
     if export is not None:
-        verify_export(export, bureau, held=[one.head for one in shown], progress=output.progress)
+        verify_export(export, bureau, known_heads=[one.head for one in shown], progress=output.progress)
     with ExitStack() as stack:
         prove = None
         if service is not None:

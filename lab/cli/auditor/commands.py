@@ -177,7 +177,7 @@ def verify(
     held: list[VerifiableTreeHead] = [*(read_tree_head(file) for file in head or ()), *checkpoints]
     cosigners = [check_quorum(one, terms, bureau, now=datetime.now(UTC)) for one in checkpoints] if terms else []
     try:
-        found = verify_export(export, bureau, held=held, thorough=thorough, progress=output.progress)
+        found = verify_export(export, bureau, known_heads=held, thorough=thorough, progress=output.progress)
     except LedgerFault as fault:
         where = f"第 {fault.entry} 条 entry {fault.entry}: " if fault.entry else ""
         output.say(f"台账不可信 Not as the bureau wrote it: {where}{fault.kind.zh} {fault.kind.value}")
