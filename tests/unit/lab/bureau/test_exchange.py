@@ -129,7 +129,7 @@ def test_what_replies_tell_adds_up_for_a_bank_and_model_over_contracts_and_is_re
         spent = session.scalars(select(BatchRow.spent)).one()
     counts = scene.model.weight_counts(ResultDetail.FULL)
     assert spent == PARAMETERS[DEFAULT_PARAMETERS].leakage_share(counts) > 0
-    monkeypatch.setattr(ParameterSet, "spent", lambda *_: 0.6)
+    monkeypatch.setattr(ParameterSet, "leakage_share", lambda *_: 0.6)
     for contract, batch in ((first, batches[1]), (second, batches[2])):
         if contract == first:
             scene.bureau.score(contract, JOB, batch)
