@@ -14,8 +14,9 @@ from sqlalchemy import select
 
 from lab.bank.connection.client import BureauClient
 from lab.bank.portraits.scored_run import ScoredRun
+from lab.bank.runs.job_requests import RescoringRequest
 from lab.bank.runs.store import find_finished_run, finished_runs, unfinished_run_folders
-from lab.bank.scoring.rescore import RescoringRequest, RescoringResult, rescore
+from lab.bank.scoring.rescore import RescoringResult, rescore
 from lab.bureau.store.tables import LedgerEntryRow
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import NotAllowed, NotFound
@@ -213,7 +214,7 @@ def test_the_command_tells_what_moved(bank: Fresh) -> None:
     bank.change()
     done = lab("rescore", *where)
     assert done.returncode == 0 and "稳定性" not in done.stderr
-    assert "From grade to grade" in done.stdout and "Siddiqi" in done.stdout + done.stderr
+    assert "Grades before and now" in done.stdout and "Siddiqi" in done.stdout + done.stderr
     latest = finished_runs(bank.home.runs)[0]
     assert latest.manifest["rescored_from"] == run
     moved = json.loads(lab("drift", run, latest.folder.name, "--home", bank.home.folder, "--json").stdout)

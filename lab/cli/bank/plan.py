@@ -1,15 +1,16 @@
-"""``lab bank plan``: the smallest contract under which a portfolio could be scored, for an officer to review."""
+"""``lab bank plan``: the smallest contract under which a portfolio could be scored, for the bureau to draft."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lab.bank.connection.client import BureauClient
-from lab.bank.home import BankHome, default_home
-from lab.cli.bank.options import BankHomeOption, BureauUrl, CaFile, InsecureHttp, JsonOption, open_keys
+from lab.bank.home import BankHome
+from lab.cli.bank.options import BureauOptions, IdColumnOption, PortfolioArgument, open_keys
+from lab.cli.terminal.command_options import take_options
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.contract.document import Purpose, ResultDetail
 from lab.terms.contract.proposal import ContractProposal, JobEstimate
@@ -17,16 +18,19 @@ from lab.terms.errors import InvalidInput
 from lab.terms.names import ModelRef
 
 
-def plan(
-    portfolio: Annotated[Path, typer.Argument(help="企业清单 The bank's records, CSV or Parquet, one firm a row.")],
+@dataclass(frozen=True, kw_only=True)
+class PlanOptions(BureauOptions):
+    """What ``lab bank plan`` takes."""
+
+    portfolio: PortfolioArgument
     model: Annotated[
         str, typer.Option("--model", metavar="NAME[@V]", help="模型 The bureau's model, the newest unless @V.")
-    ],
-    bureau: BureauUrl = None,
-    purpose: Annotated[Purpose, typer.Option("--purpose", help="用途 Coded purpose.")] = Purpose.CREDIT_APPROVAL,
+    ]
+    purpose: Annotated[Purpose, typer.Option("--purpose", help="用途 Coded purpose.")] = Purpose.CREDIT_APPROVAL
     detail: Annotated[
-        ResultDetail, typer.Option("--detail", help="结果细度 How fine replies are; finer ones take more and say more.")
-    ] = ResultDetail.TOTAL,
+        ResultDetail,
+        typer.Option("--detail", help="结果细度 How detailed replies are; more detail costs more and reveals more."),
+    ] = ResultDetail.TOTAL
     recipient: Annotated[
         list[str] | None,
         typer.Option(
@@ -34,10 +38,8 @@ def plan(
             help="接收方(可重复) Department or system of the bank that gets results (default: the bank's name).",
             show_default=False,
         ),
-    ] = None,
-    days: Annotated[
-        int, typer.Option("--days", min=1, max=3660, help="期限(天) Term in days, from the drafting.")
-    ] = 14,
+    ] = None
+    days: Annotated[int, typer.Option("--days", min=1, max=3660, help="期限(天) Term in days, from the drafting.")] = 14
     retention_days: Annotated[
         int | None,
         typer.Option(
@@ -47,52 +49,59 @@ def plan(
             help="保存(天) Days that results may be kept (default: as the term).",
             show_default=False,
         ),
-    ] = None,
-    id_column: Annotated[
-        str | None,
-        typer.Option("--id", help="代码列 Column of the enterprises' codes (default: as `score`).", show_default=False),
-    ] = None,
+    ] = None
+    id_column: IdColumnOption = None
     out: Annotated[
         Path | None,
         typer.Option("--out", help="计划文件 Write the plan here instead of stdout.", show_default=False),
-    ] = None,
-    home: BankHomeOption = None,
-    ca_file: CaFile = None,
-    insecure_http: InsecureHttp = False,
-    as_json: JsonOption = False,
-) -> None:
+    ] = None
+
+
+@take_options(PlanOptions)
+def plan(options: PlanOptions) -> None:
     """规划最小合同 Write the smallest contract under which this portfolio would be scored once.
 
     向数据局查询模型并在本机测速，企业清单不离开本行。 Asks the bureau about the model and measures this machine;
     nothing of the portfolio is sent. Send the plan to the bureau's officer: `lab officer draft --from PLAN.json`.
     """
-    from lab.bank.scoring.plan import PlanRequest, plan_job
+    from lab.bank.runs.job_requests import PlanRequest
+    from lab.bank.scoring.plan import plan_job
     from lab.disk.private_files import replace_private
 
-    output = CommandOutput(as_json)
-    opened = BankHome.open(home or default_home())
-    keys = open_keys(opened)
-    url, key = _choose_bureau(opened, bureau)
-    name, version = ModelRef.parse(model)
-    wish = PlanRequest(name, version, purpose, detail, tuple(recipient or ()), days, retention_days)
-    with BureauClient(url, keys, bureau_key=key, ca_file=ca_file, insecure_http=insecure_http) as outlet:
-        found = plan_job(opened, keys, outlet, portfolio, wish, id_column=id_column, progress=output.progress)
+    output, home = CommandOutput(options.as_json), options.open_home()
+    keys = open_keys(home)
+    url, bureau_key = _choose_bureau(home, options.bureau)
+    request = PlanRequest(
+        options.portfolio,
+        ModelRef.parse(options.model),
+        purpose=options.purpose,
+        detail=options.detail,
+        recipients=tuple(options.recipient or ()),
+        days=options.days,
+        retention_days=options.retention_days,
+        id_column=options.id_column,
+    )
+    with options.connect(url, keys, bureau_key) as client:
+        found = plan_job(home, keys, client, request, progress=output.progress)
     _show_proposal(output, found)
-    if out is not None:
-        replace_private(out.absolute(), found.to_json().encode())
-        output.say(f"计划 plan: {out}")
-        output.say(f"请数据局执行 ask the bureau to run: lab officer draft --from {out.name}")
-    elif not as_json:
+    if options.out is not None:
+        replace_private(options.out.absolute(), found.to_json().encode())
+        output.say(f"计划 plan: {options.out}")
+        output.say(f"请数据局执行 ask the bureau to run: lab officer draft --from {options.out.name}")
+    elif not options.as_json:
         output.print_text(found.to_json())
-    output.print_result({"out": str(out) if out else None, "plan": found.model_dump(mode="json", by_alias=True)})
+    plan_json = found.model_dump(mode="json", by_alias=True)
+    output.print_result({"out": str(options.out) if options.out else None, "plan": plan_json})
 
 
 def _choose_bureau(home: BankHome, url: str | None) -> tuple[str, str | None]:
-    """Address and pinned key of the bureau: the one named, or the only one this bank has a contract with."""
+    """The address and pinned key of the bureau: the one that was named, or the only one that this bank has pinned."""
     pins = home.pins()
     if url is None:
         if len(pins) != 1:
-            raise InvalidInput("Wanted the bureau's address.", next_step="give --bureau URL")
+            raise InvalidInput(
+                "Expected the bureau's address; none is known yet, or several are.", next_step="give --bureau URL"
+            )
         return pins[0].url, pins[0].bureau.public_key
     known = [pin for pin in pins if pin.url.rstrip("/") == url.rstrip("/")]
     return url, known[0].bureau.public_key if len(known) == 1 else None
@@ -106,15 +115,15 @@ def _show_proposal(output: CommandOutput, found: ContractProposal) -> None:
         ("结果粒度 detail", found.detail.value),
         ("操作 operations", ", ".join(found.operations)),
         ("接收方 recipients", ", ".join(found.recipients)),
-        ("标识总数(含校验元素) identifiers in all, canaries included", f"{ceilings.identifiers:,}"),
-        ("每次匹配(含校验元素) identifiers a match, canaries included", f"{ceilings.identifiers_per_match:,}"),
+        ("标识总数(含校验元素) identifiers in total, canaries included", f"{ceilings.identifiers:,}"),
+        ("每次匹配(含校验元素) identifiers per match, canaries included", f"{ceilings.identifiers_per_match:,}"),
         (
-            "每户评分 scores an enterprise",
+            "每户评分 scores per enterprise",
             f"{ceilings.scores_per_enterprise:,} / {ceilings.period_days:,} 天 days",
         ),
-        ("每日任务 jobs a day", f"{ceilings.jobs_per_day:,}"),
-        ("每任务企业数 enterprises a job", f"{ceilings.rows_per_job:,}"),
-        ("每批企业数 enterprises a batch", f"{ceilings.rows_per_batch:,}"),
+        ("每日作业 jobs per day", f"{ceilings.jobs_per_day:,}"),
+        ("每作业企业数 enterprises per job", f"{ceilings.rows_per_job:,}"),
+        ("每批企业数 enterprises per batch", f"{ceilings.rows_per_batch:,}"),
         ("期限、保存(天) term, retention (days)", f"{found.days:,}, {found.retention_days:,}"),
     ]
     output.table("最小合同 Smallest contract", ("条款 term", "内容 content"), rows + _estimate_rows(found.estimate))
@@ -125,9 +134,9 @@ def _estimate_rows(estimate: JobEstimate | None) -> list[tuple[str, str]]:
         return []
     steps = ", ".join(f"{name} {value:.1f}" for name, value in estimate.seconds.items())
     return [
-        ("估计用时(秒) seconds, roughly", steps),
+        ("估计用时(秒) estimated seconds", steps),
         (
-            "估计上行、下行 up, down, roughly",
+            "估计上行、下行 estimated up, down",
             f"{estimate.bytes_up / 1e6:.1f} MB, {estimate.bytes_down / 1e6:.1f} MB",
         ),
     ]

@@ -6,7 +6,6 @@ import json
 import subprocess
 import sys
 import threading
-from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from multiprocessing.connection import Listener
 from pathlib import Path
@@ -16,7 +15,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lab.bank.connection.background_sender import BackgroundSender
 from lab.bank.home import BankHome
 from lab.bank.matching import matcher
 from lab.bank.matching.evaluation_store import open_evaluation_store
@@ -213,24 +211,6 @@ def test_the_next_chunk_is_blinded_while_the_bureau_has_one(party: Party, monkey
     assert blinded == [15, 15, 15]
 
 
-def test_after_a_failure_nothing_more_is_sent() -> None:
-    sender: BackgroundSender[int] = BackgroundSender()
-    going = threading.Event()
-
-    def fail() -> int:
-        going.wait(30)
-        raise Cut
-
-    outcomes = [sender.send(lambda: 1), sender.send(fail), sender.send(lambda: 3)]
-    going.set()
-    assert outcomes[0].result(30) == 1
-    with pytest.raises(Cut):
-        outcomes[1].result(30)
-    with pytest.raises(CancelledError):
-        outcomes[2].result(30)
-    sender.close()
-
-
 def test_a_request_larger_than_an_amendment_allows_is_not_sent_again(party: Party) -> None:
     registry = Registry(CODES)
     registry.cut = (3, True)
@@ -291,7 +271,7 @@ def test_a_busy_bureau_is_waited_for_and_it_is_said(party: Party, monkeypatch) -
 
 
 def test_several_processes_find_the_same(party: Party, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(matcher, "MIN_IDENTIFIERS_FOR_CREW", 10)
+    monkeypatch.setattr(matcher, "MIN_IDENTIFIERS_FOR_POOL", 10)
     portfolio = [f"firm-{number:05d}" for number in range(5000)]
     registry = Registry(portfolio[::2])
     found = party.match(registry, portfolio, processes=2)
