@@ -169,7 +169,7 @@ def contract_of(scene: Scene, contract: str, engine: str, *operations: Operation
         detail=detail, operations=operations, engine=engine, recipients=(RECIPIENT,), consent=CONSENT
     )
     with scene.bureau.store.begin() as session:
-        works = find_contract_models(session, scene.bureau.shelf, [("credit", 1)])
+        works = find_contract_models(session, scene.bureau.models, [("credit", 1)])
         made = build_contract(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now)
         document = made.model_copy(update={"id": contract})
         above = scene.bureau.home.settings.two_officers_above

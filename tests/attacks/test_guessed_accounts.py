@@ -79,7 +79,7 @@ def grown(house: House) -> dict[str, int]:
     for name in ("li.wei", "zhao.min"):
         house.settle(name, Role.OFFICER)
     house.account("root", Role.ADMINISTRATOR)
-    house.bureau.people.disable("zhao.min", by="local")
+    house.bureau.accounts.disable("zhao.min", by="local")
     found = {}
     for name in ("nobody", "wang.fang", "li.wei", "zhao.min", "sun.li", "NO NAME"):
         before = size(house)

@@ -20,7 +20,7 @@ def sign_it_back(scene: Scene) -> str:
     amended = scene.amend(contract, file=False)
     scene.file(amended, signed=False)
     scene.suspend(contract)
-    scene.bureau.accept_signature(contract, scene.bank.sign(amended), amended.version)
+    scene.bureau.bank_contracts.accept_signature(contract, scene.bank.sign(amended), amended.version)
     return contract
 
 
@@ -42,7 +42,7 @@ def test_the_suspension_stays(scene: Scene) -> None:
     with pytest.raises(NotAllowed, match="suspended"):
         go_on(scene, contract)
     scene.resume(contract)
-    assert scene.bureau.signed_contract(contract)[1] == ContractState.ACTIVE
+    assert scene.bureau.bank_contracts.find(contract)[1] == ContractState.ACTIVE
 
 
 def test_no_step_leads_back_from_an_end(scene: Scene) -> None:
@@ -52,6 +52,6 @@ def test_no_step_leads_back_from_an_end(scene: Scene) -> None:
         with pytest.raises(ShulabError):
             step(contract)
     with pytest.raises(ShulabError):
-        scene.bureau.accept_signature(contract, scene.bank.sign(scene.document(contract)))
+        scene.bureau.bank_contracts.accept_signature(contract, scene.bank.sign(scene.document(contract)))
     with pytest.raises(NotAllowed, match="revoked"):
         go_on(scene, contract)

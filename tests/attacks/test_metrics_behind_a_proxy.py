@@ -64,8 +64,8 @@ def was_local(request: Any, token: str) -> bool:
 
 def watch(service: Any) -> None:
     """The stand-in has no batches to count and no witnesses."""
-    service.bureau.waiting_batches = lambda: []
-    service.bureau.cosigning = SimpleNamespace(behind=lambda: 0)
+    service.bureau.scoring.list_waiting = lambda: []
+    service.bureau.cosignatures = SimpleNamespace(behind=lambda: 0)
 
 
 def test_by_address_a_stranger_behind_the_proxy_is_of_this_machine(

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lab.bureau.contracts import AccessRequest, authorise, banks, policy
-from lab.bureau.contracts.lifecycle import find_version
+from lab.bureau.contracts.repository import find_version
 from lab.bureau.contracts.workflow import ContractState
 from lab.bureau.exchange.charges import charge_identifiers, charge_scores
 from lab.bureau.exchange.jobs import JobParameters, open_job

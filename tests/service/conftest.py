@@ -214,7 +214,7 @@ class Service:
             ceilings=Ceilings(**limits),
         )
         with self.bureau.store.begin() as session:
-            works = find_contract_models(session, self.bureau.shelf, [("credit", None)])
+            works = find_contract_models(session, self.bureau.models, [("credit", None)])
             made = draft_contract(
                 session, self.bureau.party, bank, works, choices, now, author=AUTHOR, told=bank.fingerprint
             )
@@ -224,7 +224,7 @@ class Service:
     def amend(self, contract: str, **changes: object) -> Contract:
         """The next version with these fields changed, submitted and approved; the bank has yet to sign it."""
         now = datetime.now(UTC)
-        before = self.bureau.signed_contract(contract)[0].contract
+        before = self.bureau.bank_contracts.find(contract)[0].contract
         amended = before.model_copy(update={"version": before.version + 1, **changes})
         with self.bureau.store.begin() as session:
             save_draft(session, amended, author=AUTHOR, above=self.bureau.home.settings.two_officers_above, now=now)
@@ -287,7 +287,7 @@ class Service:
 
     def tags(self, contract: str, codes: list[str], job: str = JOB) -> np.ndarray:
         """Match ``codes`` and return the tags of those in the register."""
-        engine = self.bureau.signed_contract(contract)[0].contract.engine
+        engine = self.bureau.bank_contracts.find(contract)[0].contract.engine
         return bank_matching.match(self.outlet(), contract, job, codes, engine).tags
 
     def answer(self, contract: str, request: bytes, job: str = JOB) -> bytes:

@@ -92,18 +92,18 @@ class Bank:
 
     def open_job(self, bureau: Bureau, contract: str, job: str = "job-1", *, rows: int = 1000) -> ContractJob:
         """Open a job of credit@1."""
-        return bureau.open_job(contract, job, JobParameters(RECIPIENT, "credit", 1, rows))
+        return bureau.jobs.open(contract, job, JobParameters(RECIPIENT, "credit", 1, rows))
 
     def match(self, bureau: Bureau, contract: str, codes: list[str], job: str = "job-1") -> Matched:
         """Match ``codes`` in a job, which is opened if it is not."""
         self.open_job(bureau, contract, job)
-        return match(bureau, contract, job, codes, bureau.signed_contract(contract)[0].contract.engine)
+        return match(bureau, contract, job, codes, bureau.bank_contracts.find(contract)[0].contract.engine)
 
     def put_context(self, bureau: Bureau, contract: str, job: str = "job-1") -> str:
         """Send the public context; its hash."""
         frame = self.keys.public_context()
         sha256 = hashlib.sha256(frame).hexdigest()
-        bureau.put_context(contract, job, sha256, frame)
+        bureau.contexts.put(contract, job, sha256, frame)
         return sha256
 
     def batch(self, sheet: BankSheet, tags: np.ndarray, records: pl.DataFrame, contract: str) -> bytes:
@@ -141,7 +141,7 @@ class Scene:
         )
         now = self.clock.now
         with self.bureau.store.begin() as session:
-            works = find_contract_models(session, self.bureau.shelf, [("credit", 1)])
+            works = find_contract_models(session, self.bureau.models, [("credit", 1)])
             bureau, bank = self.bureau.party, self.bank.party
             made = draft_contract(session, bureau, bank, works, choices, now, author=AUTHOR, told=self.bank.told)
         self.file(made, approved=approved, signed=signed)
@@ -153,7 +153,7 @@ class Scene:
         with self.bureau.store.begin() as session:
             lifecycle.submit(session, document.id, AUTHOR, now)
         if signed:
-            self.bureau.accept_signature(document.id, self.bank.sign(document))
+            self.bureau.bank_contracts.accept_signature(document.id, self.bank.sign(document))
         if approved:
             self.approve(document.id)
 
@@ -179,7 +179,7 @@ class Scene:
 
     def document(self, contract: str) -> Contract:
         """The document of the version in force, or the newest."""
-        return self.bureau.signed_contract(contract)[0].contract
+        return self.bureau.bank_contracts.find(contract)[0].contract
 
     def suspend(self, contract: str) -> None:
         """An officer suspends the contract, which stops its jobs."""

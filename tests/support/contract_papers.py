@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy.orm import Session
 
 from lab.bureau.contracts import banks, lifecycle
-from lab.bureau.contracts.lifecycle import ContractVersion
+from lab.bureau.contracts.repository import ContractVersion
 from lab.bureau.contracts.workflow import ContractAction, ContractState
 from lab.bureau.people.permissions import AccountHolder, Role
 from lab.bureau.store import Database

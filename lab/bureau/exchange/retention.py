@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.contracts.lifecycle import current_state, find_version, list_versions
+from lab.bureau.contracts.repository import current_state, find_version, list_versions
 from lab.bureau.contracts.workflow import FINAL_STATES
 from lab.bureau.exchange.jobs import lock_contract
 from lab.bureau.exchange.matching.evaluated_register import EVALUATIONS_ROOT, EvaluatedRegisterStore

@@ -59,16 +59,16 @@ class WorkerPools:
             return self._settings.workers
 
     @contextmanager
-    def crew(self, elements: int) -> Iterator[ComputePool]:
-        """Who evaluates blinded identifiers: the cluster if there is one and they are many, else the own workers."""
+    def matching_pool(self, elements: int) -> Iterator[ComputePool]:
+        """The pool that evaluates blinded identifiers: the cluster if there is one and they are many, else the own workers."""
         if not self._settings.cluster or elements <= MAX_LOCAL_ELEMENTS:
             yield self.matching
             return
-        crew = open_compute_pool(cluster=self._settings.cluster)
+        pool = open_compute_pool(cluster=self._settings.cluster)
         try:
-            yield crew
+            yield pool
         finally:
-            crew.close()
+            pool.close()
 
     def close(self) -> None:
         """End the workers after their jobs."""

@@ -104,7 +104,7 @@ def import_register_file(
         if evaluate_now:
             with bureau.store.begin_read() as session:
                 epoch = bureau.epochs.current_epoch(session)
-            bureau.needed.prepare(epoch, out.progress, register=done.register, by=LOCAL_ACTOR)
+            bureau.evaluation_planner.prepare(epoch, out.progress, register=done.register, by=LOCAL_ACTOR)
     out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
     if done.set_aside:
         told = ", ".join(f"{reason}: {count}" for reason, count in done.rejection_counts.items())
@@ -154,7 +154,7 @@ def account(
     out = CommandOutput(as_json)
     new = NewAccount(name, department, parse_roles(role), shown_name, parse_subject(issuer, subject))
     with Bureau.open(home or default_folder()) as bureau:
-        password = bureau.people.add(new, by="local")
+        password = bureau.accounts.add(new, by="local")
     out.say(f"已新增 Added {name} ({', '.join(sorted(new.roles))}, {department})")
     if password is not None:
         out.say(f"一次性口令(只显示一次) One-time password, shown once: {password}")

@@ -65,9 +65,9 @@ async def put_batch(
     def receive() -> BatchCharge:
         frame = body.read()
         _check_hash(frame, sha256)
-        return parts.bureau.receive_batch(caller.contract, job_id, frame)
+        return parts.bureau.scoring.receive(caller.contract, job_id, frame)
 
-    await run_in_threadpool(parts.bureau.check_queue_capacity, caller.contract, job_id, sha256)
+    await run_in_threadpool(parts.bureau.scoring.check_queue_capacity, caller.contract, job_id, sha256)
     parts.heavy_work_limit.check(caller.bank)
     async with (
         receive_signed_body(request, caller, parts, cap=parts.settings.batch_bytes) as body,
@@ -95,7 +95,7 @@ async def rescore_batch(
     then."""
     await require_empty_body(request, caller.verified, parts.settings)
     async with parts.heavy_work_limit.acquire(caller.bank) as place:
-        charge = await place.run(parts.bureau.receive_rescoring, caller.contract, job_id, sha256)
+        charge = await place.run(parts.bureau.scoring.receive_rescoring, caller.contract, job_id, sha256)
     await run_in_threadpool(parts.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
@@ -125,7 +125,7 @@ async def get_batch_reply(
     await require_empty_body(request, caller.verified, parts.settings)
     until, pause = asyncio.get_running_loop().time() + wait, _FIRST_PAUSE
     with parts.reply_wait_limit.try_acquire(caller.bank) as may_wait:
-        while (found := await run_in_threadpool(parts.bureau.batch_reply, caller.contract, job_id, sha256)) is None:
+        while (found := await run_in_threadpool(parts.bureau.scoring.reply, caller.contract, job_id, sha256)) is None:
             left = until - asyncio.get_running_loop().time()
             if left <= 0 or not may_wait or await request.is_disconnected():
                 return JSONResponse({"sha256": sha256}, 202, headers={"Retry-After": "1"})

@@ -70,7 +70,7 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
         with pytest.raises(NotFound):
             find_model(session, "nothing")
     with pytest.raises(NotAllowed, match="not published"), scene.bureau.store.begin() as session:
-        works = find_contract_models(session, scene.bureau.shelf, [("credit", 2)])
+        works = find_contract_models(session, scene.bureau.models, [("credit", 2)])
         draft_contract(
             session,
             *_parties(scene),
@@ -87,7 +87,7 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
 )
 def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
     with scene.bureau.store.begin() as session:
-        works = find_contract_models(session, scene.bureau.shelf, [("credit", 1)])
+        works = find_contract_models(session, scene.bureau.models, [("credit", 1)])
         draft_contract(
             session,
             *_parties(scene),
@@ -117,7 +117,7 @@ def test_altered_files_are_noticed(scene: Scene) -> None:
     folder = scene.home / "models"
     (folder / "credit-1.full.sheet.json").write_bytes(b"{}")
     with pytest.raises(InvalidInput, match="not the one kept"):
-        scene.bureau.sheet(contract)
+        scene.bureau.jobs.sheet(contract)
     (folder / "credit-1.json").unlink()
     with pytest.raises(InvalidInput, match="missing"):
         read_model(scene.bureau.home, shelved)

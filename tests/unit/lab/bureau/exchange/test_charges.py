@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from lab.bureau.contracts import lifecycle
 from lab.bureau.contracts.banks import register_bank
-from lab.bureau.contracts.lifecycle import ContractVersion
+from lab.bureau.contracts.repository import ContractVersion
 from lab.bureau.exchange.charges import (
     allowance,
     charge_identifiers,
