@@ -86,7 +86,13 @@ class ContractAdministration:
         self._usage_monitor = usage_monitor
 
     def draft(
-        self, person: AccountHolder, bank: Party, options: DraftOptions, *, submit: bool = False, fingerprint: str | None = None
+        self,
+        person: AccountHolder,
+        bank: Party,
+        options: DraftOptions,
+        *,
+        submit: bool = False,
+        fingerprint: str | None = None,
     ) -> ContractVersion:
         """Draft a contract with a bank; ``submit`` it at once if asked to.
 
@@ -146,7 +152,9 @@ class ContractAdministration:
         contract = signed.contract
         with self._recording_refusals(person, Permission.DRAFT_CONTRACTS, "import"), self._store.begin() as session:
             check_external_contract(session, contract, self._bureau, self._models)
-            held = save_draft(session, contract, author=person, above=self._above, now=self._now(), fingerprint=fingerprint)
+            held = save_draft(
+                session, contract, author=person, above=self._above, now=self._now(), fingerprint=fingerprint
+            )
             facts: dict[str, Fact] = {"version": contract.version, "sha256": contract.sha256}
             record(session, "contract.imported", contract.id, facts, by=person.actor)
             return held
@@ -171,9 +179,7 @@ class ContractAdministration:
         with self._change(person, rule.permission, action, contract_id) as session:
             now = self._now()
             if action == "approve":
-                return ContractStepResult(
-                    lifecycle.approve_version_read(session, contract_id, person, now, version)
-                )
+                return ContractStepResult(lifecycle.approve_version_read(session, contract_id, person, now, version))
             moved = lifecycle.take_step(session, contract_id, action, person, now, version, reason)
             return self._stop(session, moved, person) if rule.stops_jobs else ContractStepResult(moved)
 
@@ -189,12 +195,8 @@ class ContractAdministration:
         now = self._now()
         with self._read(person, Permission.READ_CONTRACTS, "show", contract_id) as session:
             held = find_version(session, contract_id, version)
-            others = tuple(
-                (one, current_state(one, now)) for one in list_versions(session, contract_id)
-            )
-            return ContractOverview(
-                held, current_state(held, now), others, allowance(session, held.contract, now)
-            )
+            others = tuple((one, current_state(one, now)) for one in list_versions(session, contract_id))
+            return ContractOverview(held, current_state(held, now), others, allowance(session, held.contract, now))
 
     def versions_to_compare(
         self, person: AccountHolder, contract_id: str, version: int | None = None

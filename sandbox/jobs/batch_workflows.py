@@ -138,7 +138,9 @@ class BatchWorkflows:
 
     def _look_around(self) -> None:
         """Hand over what nobody runs: workflows of dead processes, and batches that were charged just before a kill."""
-        waiting = self._bureau.scoring.list_waiting()  # before what runs, so that a batch that came in between is not missed
+        waiting = (
+            self._bureau.scoring.list_waiting()
+        )  # before what runs, so that a batch that came in between is not missed
         running = DBOS.list_workflows(status=_RUNNING, queue_name=QUEUE, load_input=False, load_output=False)
         holders = {one.executor_id for one in running if one.status == "PENDING" and one.executor_id}
         dead = [holder for holder in sorted(holders) if not self._executor.is_alive(holder)]

@@ -116,7 +116,7 @@ def _officer(bureau: Party, name: str, department: str, url: str, folder: Path) 
     session, password = folder / f"{name}.json", secrets.token_urlsafe(18)
     signing_in = ("account", "sign-in", name, "--service", url, "--session", session)
     _lab(bureau, *signing_in, at_home=False, SHULAB_PASSWORD=str(made["password"]), SHULAB_NEW_PASSWORD=password)
-    bureau.accounts.append(text_canary("an officer's password", password))
+    bureau.people.append(text_canary("an officer's password", password))
     bureau.tokens.append(str(json.loads(session.read_text())["token"]).encode())
     return lambda *words: _lab(bureau, "officer", *words, "--session", session, at_home=False)
 
@@ -335,8 +335,8 @@ def test_nothing_of_the_bureau_is_with_the_bank(job: Job) -> None:
 
 def test_no_password_or_token_of_people_is_with_anybody(job: Job) -> None:
     everything = [*job.bureau.kept, *job.bank.kept, *job.wire.to_bank]
-    assert len(job.bureau.accounts) == len(job.bureau.tokens) == 3
-    assert sightings(job.bureau.accounts, everything) == []
+    assert len(job.bureau.people) == len(job.bureau.tokens) == 3
+    assert sightings(job.bureau.people, everything) == []
     assert [name for name, data in everything for token in job.bureau.tokens if token in data] == []
 
 

@@ -173,7 +173,7 @@ def contract_of(scene: Scene, contract: str, engine: str, *operations: Operation
         made = build_contract(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now)
         document = made.model_copy(update={"id": contract})
         above = scene.bureau.home.settings.two_officers_above
-        save_draft(session, document, author=AUTHOR, above=above, now=scene.clock.now, told=scene.bank.told)
+        save_draft(session, document, author=AUTHOR, above=above, now=scene.clock.now, fingerprint=scene.bank.told)
     scene.file(document, signed=False)
 
 

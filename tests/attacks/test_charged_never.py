@@ -59,7 +59,9 @@ def cheat(scene: Scene, answered: threading.Event) -> tuple[int, int]:
         values = blinding.finalize(scene.bureau.matching.match(contract, "job-1", request)[0], 30, stated.public_key)
         answered.set()
         assert isinstance(failing.exception(), ShulabError)
-    return len({bytes(value) for value in values}), scene.bureau.bank_contracts.allowance(contract)["identifiers"]["used"]
+    return len({bytes(value) for value in values}), scene.bureau.bank_contracts.allowance(contract)["identifiers"][
+        "used"
+    ]
 
 
 def test_without_the_look_at_who_was_answered_the_values_are_free(

@@ -81,7 +81,8 @@ def test_with_ciphertexts_held_for_a_contract_one_is_evaluated_three_times(
     elsewhere = moved(batch, second, prepared(scene, second))
     sent = [batch, elsewhere, changed(batch)]
     replies = [
-        scene.bureau.scoring.score(contract, JOB, by)[0] for contract, by in zip((first, second, first), sent, strict=True)
+        scene.bureau.scoring.score(contract, JOB, by)[0]
+        for contract, by in zip((first, second, first), sent, strict=True)
     ]
     assert len(set(replies)) == 3
     one, other = (scene.bank.keys.decrypt(replies[n], rows=6, batch=sent[n]) for n in (0, 1))

@@ -298,7 +298,7 @@ def test_a_bank_cannot_give_itself_keys_without_end(store: Database, clock: Cloc
     key = Ed25519PrivateKey.generate()
     party = Party(name="Test bank", public_key=key.public_key().public_bytes_raw().hex())
     with store.begin() as session:
-        bank = banks.register_bank(session, party, by="local", now=clock.now, told=party.fingerprint)
+        bank = banks.register_bank(session, party, by="local", now=clock.now, fingerprint=party.fingerprint)
     given = 0
     with pytest.raises(NotAllowed, match="24 hours"):
         for _ in range(FLOOD):

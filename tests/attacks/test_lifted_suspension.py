@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from lab.bureau.contracts import lifecycle, transitions
-from lab.bureau.contracts.workflow import ContractAction, ContractState
+from lab.bureau.contracts import bank_signature, transitions
+from lab.bureau.contracts.workflow import ContractState
 from lab.terms.errors import NotAllowed, ShulabError
 from tests.support.bureau_scene import Scene
 
@@ -29,11 +29,12 @@ def go_on(scene: Scene, contract: str) -> int:
 
 
 def test_without_the_wait_the_signature_lifts_the_suspension(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    def at_once(session, contract, row, by, now):
-        contract.in_force = row.version
-        return transitions.apply_action(session, contract, row, ContractAction.ACTIVATE, by, now)
+    def at_once(contract, row, by, now):
+        contract.contract.in_force = row.version
+        transitions.apply_transition(contract, row, transitions.Transition("activate", by, now))
+        return contract.read(row)
 
-    monkeypatch.setattr(lifecycle, "activate", at_once)
+    monkeypatch.setattr(bank_signature, "activate", at_once)
     assert go_on(scene, sign_it_back(scene)) == 3
 
 

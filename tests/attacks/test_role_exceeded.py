@@ -44,7 +44,9 @@ def test_without_the_matrix_everybody_does_everything(house: House, monkeypatch:
 def test_each_is_refused_and_the_refusal_recorded(house: House) -> None:
     assert try_all(house) == [403] * len(WANTED)
     assert len(house.entries("refused")) == len(WANTED)
-    assert not {"second.pair", "third.pair", "fourth.pair"} & {one.name for one in house.bureau.accounts.list_accounts()}
+    assert not {"second.pair", "third.pair", "fourth.pair"} & {
+        one.name for one in house.bureau.accounts.list_accounts()
+    }
 
 
 BOTH = frozenset({Role.OFFICER, Role.ADMINISTRATOR})

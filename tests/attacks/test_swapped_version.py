@@ -51,8 +51,8 @@ def test_without_the_number_two_officers_approve_what_they_did_not_read(
         with desk._change(person, Permission.APPROVE_CONTRACTS, "approve", contract_id) as session:
             now, last = desk._now(), lifecycle.find_newest_version(session, contract_id)
             if last.state is ContractState.SUBMITTED:
-                lifecycle.start_review(session, contract_id, person, now, last.version)
-            return lifecycle.approve(session, contract_id, person, desk._sign, now, version)
+                lifecycle.take_step(session, contract_id, "review", person, now, last.version)
+            return lifecycle.take_step(session, contract_id, "approve", person, now, version)
 
     monkeypatch.setattr(ContractAdministration, "approve", newest)
     statuses, recipients, state = swap(house, {})

@@ -45,7 +45,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
     opened = open_database(f"sqlite:///{tmp_path_factory.mktemp('store') / 'bureau.db'}")
     migrate(opened.engine)
     with keyed(opened).begin() as session:
-        banks.register_bank(session, PARTY, by="local", now=START, told=PARTY.fingerprint)
+        banks.register_bank(session, PARTY, by="local", now=START, fingerprint=PARTY.fingerprint)
     yield opened
     opened.close()
 

@@ -59,11 +59,11 @@ class Planning:
         """Officers make the contract that was proposed, and the bank signs it; its id."""
         desk = self.bureau.contracts
         bank, wishes = proposal.bank, DraftOptions.from_proposal(proposal)
-        made = desk.draft(AUTHOR, bank, wishes, submit=True, told=bank.fingerprint).contract
-        desk.start_review(APPROVER, made.id)
+        made = desk.draft(AUTHOR, bank, wishes, submit=True, fingerprint=bank.fingerprint).contract
+        desk.take_step(APPROVER, made.id, "review")
         for officer in (APPROVER, SECOND):
             if desk.contract_overview(AUTHOR, made.id).state.value == "under-review":
-                desk.approve(officer, made.id)
+                desk.take_step(officer, made.id, "approve")
         told = ("--fingerprint", self.bureau.party.fingerprint)
         done = self.lab("sign", made.id, "--bureau", self.process.url, *told)
         assert done.returncode == 0, done.stderr
@@ -98,7 +98,7 @@ def test_a_bank_that_is_not_registered_is_told_to_send_its_card(planning: Planni
 
 
 def test_offers_are_for_registered_banks_only(planning: Planning) -> None:
-    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, told=planning.bank.card.fingerprint)
+    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, fingerprint=planning.bank.card.fingerprint)
     keys, bureau = planning.bank.open_keys(), planning.bureau.party.public_key
     with httpx.Client(base_url=planning.process.url, trust_env=False) as client:
         for path in ("/v1/offers", "/v1/offers/credit"):
@@ -119,7 +119,7 @@ def test_offers_are_for_registered_banks_only(planning: Planning) -> None:
 def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_scored_once(
     planning: Planning, tmp_path: Path
 ) -> None:
-    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, told=planning.bank.card.fingerprint)
+    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, fingerprint=planning.bank.card.fingerprint)
     out, plan = tmp_path / "scores.csv", tmp_path / "plan.json"
     done = planning.plan(plan, "--recipient", "授信审批部", "--purpose", "post-loan-monitoring")
     assert done.returncode == 0, done.stderr
@@ -147,7 +147,7 @@ def test_a_plan_becomes_the_contract_under_which_the_portfolio_is_scored_once(
 
 @pytest.mark.soak
 def test_under_less_the_bank_command_is_refused(planning: Planning, tmp_path: Path) -> None:
-    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, told=planning.bank.card.fingerprint)
+    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, fingerprint=planning.bank.card.fingerprint)
     planning.plan(tmp_path / "plan.json", "--detail", "full")
     proposal = parse_proposal((tmp_path / "plan.json").read_bytes())
     assert Operation.PORTRAIT in proposal.operations
@@ -159,7 +159,7 @@ def test_under_less_the_bank_command_is_refused(planning: Planning, tmp_path: Pa
 
 @pytest.mark.soak
 def test_wrong_wishes_are_refused_with_a_next_step(planning: Planning, tmp_path: Path) -> None:
-    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, told=planning.bank.card.fingerprint)
+    planning.bureau.contracts.register_bank(AUTHOR, planning.bank.card, fingerprint=planning.bank.card.fingerprint)
     url, out = planning.process.url, tmp_path / "plan.json"
     empty = tmp_path / "empty.csv"
     empty.write_text("id,debt\n,1\n")

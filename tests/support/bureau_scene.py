@@ -143,7 +143,7 @@ class Scene:
         with self.bureau.store.begin() as session:
             works = find_contract_models(session, self.bureau.models, [("credit", 1)])
             bureau, bank = self.bureau.party, self.bank.party
-            made = draft_contract(session, bureau, bank, works, choices, now, author=AUTHOR, told=self.bank.told)
+            made = draft_contract(session, bureau, bank, works, choices, now, author=AUTHOR, fingerprint=self.bank.told)
         self.file(made, approved=approved, signed=signed)
         return made.id
 
@@ -151,7 +151,7 @@ class Scene:
         """Bring a drafted version on its way: submitted, signed by the bank and approved as told."""
         now = self.clock.now
         with self.bureau.store.begin() as session:
-            lifecycle.submit(session, document.id, AUTHOR, now)
+            lifecycle.take_step(session, document.id, "submit", AUTHOR, now)
         if signed:
             self.bureau.bank_contracts.accept_signature(document.id, self.bank.sign(document))
         if approved:
@@ -161,10 +161,10 @@ class Scene:
         """As many officers approve as it takes."""
         now = self.clock.now
         with self.bureau.store.begin() as session:
-            lifecycle.start_review(session, contract, APPROVER, now)
+            lifecycle.take_step(session, contract, "review", APPROVER, now)
             needed = lifecycle.find_newest_version(session, contract).officers_needed
             for officer in (APPROVER, SECOND)[:needed]:
-                lifecycle.approve(session, contract, officer, self.bureau.keys.sign, now)
+                lifecycle.take_step(session, contract, "approve", officer, now)
 
     def amend(self, contract: str, *, file: bool = True, **changes: object) -> Contract:
         """The next version of a contract with these fields changed; in force unless told otherwise."""
@@ -184,18 +184,18 @@ class Scene:
     def suspend(self, contract: str) -> None:
         """An officer suspends the contract, which stops its jobs."""
         with self.bureau.store.begin() as session:
-            lifecycle.suspend(session, contract, APPROVER, "test", self.clock.now)
+            lifecycle.take_step(session, contract, "suspend", APPROVER, self.clock.now, reason="test")
             stop_jobs(session, contract, self.clock.now, by=f"person:{APPROVER.name}")
 
     def resume(self, contract: str) -> None:
         """An officer resumes it."""
         with self.bureau.store.begin() as session:
-            lifecycle.resume(session, contract, APPROVER, "test", self.clock.now)
+            lifecycle.take_step(session, contract, "resume", APPROVER, self.clock.now, reason="test")
 
     def revoke(self, contract: str) -> None:
         """An officer ends the contract, which stops its jobs."""
         with self.bureau.store.begin() as session:
-            lifecycle.revoke(session, contract, APPROVER, "test", self.clock.now)
+            lifecycle.take_step(session, contract, "revoke", APPROVER, self.clock.now, reason="test")
             stop_jobs(session, contract, self.clock.now, by=f"person:{APPROVER.name}")
 
     def reopen(self) -> None:

@@ -1,4 +1,4 @@
-"""The bank's signature of a version: checked, kept with its ledger entry, and the last thing an approved version needs."""
+"""The bank's signature of a version: checked, and stored with its entry. An approved version is then in force."""
 
 from __future__ import annotations
 

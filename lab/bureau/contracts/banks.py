@@ -80,11 +80,11 @@ class RegisteredBank:
     keys: tuple[BankKey, ...]
 
 
-def register_bank(session: Session, party: Party, *, by: str, now: datetime, told: str | None = None) -> str:
+def register_bank(session: Session, party: Party, *, by: str, now: datetime, fingerprint: str | None = None) -> str:
     """The id of the bank of this card, registered now if it is new; the same card again changes nothing.
 
-    ``told`` is the fingerprint as the bank told it to ``by`` over another channel: without it no key becomes a bank's,
-    because a card may have been exchanged on its way. That it was told, and by whom it was confirmed, is in the entry.
+    ``fingerprint`` is what the bank told ``by`` over another channel. A new key needs it, because a card may have been
+    exchanged on its way; the entry records it and who confirmed it.
     Raises ``Conflict`` if the name is another key's, the key another name's, or the key is no longer the bank's;
     ``InvalidInput`` for a new key without a fingerprint or a name that hides something, ``NotAuthentic`` for another
     key's.
@@ -110,7 +110,7 @@ def register_bank(session: Session, party: Party, *, by: str, now: datetime, tol
             next_step="have the bank run `lab bank rotate-key`; if it lost its key, an administrator compares the "
             "fingerprint by telephone and runs `lab bank-key add CARD`",
         )
-    _check_told(told, party)
+    _check_fingerprint(fingerprint, party)
     bank_id = f"b-{secrets.token_hex(6)}"
     with _flushed(session):
         session.add(BankRow(id=bank_id, name=party.name, registered_at=now))
@@ -201,8 +201,9 @@ def replace_key(session: Session, bank_id: str, signed: SignedKeySuccession, *, 
     return True
 
 
-def add_key_from_card(session: Session, party: Party, *, by: str, now: datetime, told: str | None = None) -> str:
-    """Another key for a bank that lost its own, from a new card; ``told`` as in ``register_bank``. The bank's id.
+def add_key_from_card(session: Session, party: Party, *, by: str, now: datetime, fingerprint: str | None = None) -> str:
+    """Add a key for a bank that lost its own, from a new card; returns the bank's id. ``fingerprint``: see
+    ``register_bank``.
 
     Older keys stay as they are: whoever fears that one was stolen revokes it. The same card again changes nothing.
     Raises ``NotFound`` if no bank has the card's name, ``Conflict`` if the key is known otherwise.
@@ -218,7 +219,7 @@ def add_key_from_card(session: Session, party: Party, *, by: str, now: datetime,
             f"The key {party.fingerprint} is another bank's, or is no longer active.",
             next_step="have the bank make a new key and send its card",
         )
-    _check_told(told, party)
+    _check_fingerprint(fingerprint, party)
     with _flushed(session):
         session.add(_fresh(party.public_key, bank_id, now))
     facts = {"bank": bank_id, "key": party.public_key, "fingerprint_told": party.fingerprint}
@@ -295,10 +296,12 @@ class BankRegistry:
         with self._store.begin() as session:
             return find_bank(session, revoke_key(session, key, reason, by=_who(by), now=self._now()))
 
-    def add_key(self, party: Party, *, by: AccountHolder | str, told: str | None = None) -> RegisteredBank:
+    def add_key(self, party: Party, *, by: AccountHolder | str, fingerprint: str | None = None) -> RegisteredBank:
         """Another key for a known bank; raises what ``add_key_from_card`` raises, and ``NotAllowed``."""
         with self._store.begin() as session:
-            return find_bank(session, add_key_from_card(session, party, by=_who(by), now=self._now(), told=told))
+            return find_bank(
+                session, add_key_from_card(session, party, by=_who(by), now=self._now(), fingerprint=fingerprint)
+            )
 
 
 @contextmanager
@@ -313,13 +316,13 @@ def _flushed(session: Session) -> Iterator[None]:
         ) from None
 
 
-def _check_told(told: str | None, party: Party) -> None:
-    if told is None:
+def _check_fingerprint(fingerprint: str | None, party: Party) -> None:
+    if fingerprint is None:
         raise InvalidInput(
             f"The key on the card of {party.name} is new here; wanted its fingerprint, as the bank told it.",
             next_step="have the bank read it out over another channel, and give it with --fingerprint",
         )
-    check_fingerprint(told, party.public_key, whose="the bank")
+    check_fingerprint(fingerprint, party.public_key, whose="the bank")
 
 
 def _who(by: AccountHolder | str) -> str:

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.item_grades import SensitivityGrade, required_approvals
 from lab.bureau.contracts.banks import register_bank
 from lab.bureau.contracts.draft_clauses import ContractOptions, default_consent, default_operations
-from lab.bureau.contracts.lifecycle import insert_draft
+from lab.bureau.contracts.draft_storage import insert_draft
 from lab.bureau.contracts.repository import ContractVersion
 from lab.bureau.data.catalogue import load_items
 from lab.bureau.data.register import find_snapshot
@@ -118,15 +118,14 @@ def save_draft(
     author: AccountHolder,
     above: SensitivityGrade,
     now: datetime,
-    told: str | None = None,
+    fingerprint: str | None = None,
 ) -> ContractVersion:
-    """File a contract as a draft of ``author``; its bank is registered if it is new here and ``told`` is the
-    fingerprint of its key.
+    """Store a contract as a draft of ``author``; a new bank is registered, if ``fingerprint`` is its key's.
 
     Contracts over items graded above ``above`` need two officers. Raises what ``banks.register`` raises, and
     ``Conflict`` as ``insert_draft`` does.
     """
-    bank_id = register_bank(session, contract.bank, by=author.actor, now=now, told=told)
+    bank_id = register_bank(session, contract.bank, by=author.actor, now=now, fingerprint=fingerprint)
     shelved = find_model(session, contract.models[0].name, contract.models[0].version)
     snapshot = find_snapshot(session, shelved.register)
     grades = {item.code: item.grade for item in load_items(session, snapshot.name, snapshot.version).values()}
@@ -144,11 +143,11 @@ def draft_contract(
     *,
     author: AccountHolder,
     above: SensitivityGrade = SensitivityGrade.INTERNAL,
-    told: str | None = None,
+    fingerprint: str | None = None,
 ) -> Contract:
     """Write a contract and keep it as a draft; raises what ``build_contract`` and ``save_draft`` raise."""
     contract = build_contract(session, bureau, bank, works, choices, now)
-    save_draft(session, contract, author=author, above=above, now=now, told=told)
+    save_draft(session, contract, author=author, above=above, now=now, fingerprint=fingerprint)
     return contract
 
 

@@ -78,9 +78,7 @@ WORKFLOW: Mapping[str, StepRule] = {
     "revoke": StepRule(
         (_S.APPROVED, _S.ACTIVE, _S.SUSPENDED), _S.REVOKED, Permission.REVOKE_CONTRACTS, stops_jobs=True
     ),
-    "expire": StepRule(
-        (_S.DRAFT, _S.SUBMITTED, _S.UNDER_REVIEW, _S.APPROVED, _S.ACTIVE, _S.SUSPENDED), _S.EXPIRED
-    ),
+    "expire": StepRule((_S.DRAFT, _S.SUBMITTED, _S.UNDER_REVIEW, _S.APPROVED, _S.ACTIVE, _S.SUSPENDED), _S.EXPIRED),
     "retire": StepRule((_S.DRAFT, _S.ACTIVE, _S.SUSPENDED), _S.RETIRED, Permission.REVOKE_CONTRACTS, stops_jobs=True),
 }
 """The whole workflow, by action; a step from another state is refused."""

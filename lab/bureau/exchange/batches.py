@@ -241,7 +241,7 @@ class BatchRepository:
         return self.find_reply(session, contract_id, facts.job, facts.sha256)
 
     def find_reply(self, session: Session, contract_id: str, job_id: str, sha256: str) -> RecordedReply | None:
-        """The stored reply, or None; raises ``InvalidInput`` if it was lost, altered, or removed after its retention."""
+        """The stored reply, or None; raises ``InvalidInput`` if it was lost, altered, or removed after retention."""
         row = session.get(BatchRow, (contract_id, job_id, sha256), populate_existing=True)
         if row is None or row.state != ANSWERED or row.entry_seq is None:
             return None

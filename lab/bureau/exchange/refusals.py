@@ -54,7 +54,7 @@ def records_refusals(
     def decorate(method: _Method[_Service, _Arguments, _Result]) -> _Method[_Service, _Arguments, _Result]:
         @wraps(method)
         def recorded(
-            self: _Service, contract_id: str, *arguments: _Arguments.args, **named: _Arguments.kwargs
+            self: _Service, contract_id: str, /, *arguments: _Arguments.args, **named: _Arguments.kwargs
         ) -> _Result:
             try:
                 return method(self, contract_id, *arguments, **named)

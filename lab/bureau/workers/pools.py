@@ -60,7 +60,7 @@ class WorkerPools:
 
     @contextmanager
     def matching_pool(self, elements: int) -> Iterator[ComputePool]:
-        """The pool that evaluates blinded identifiers: the cluster if there is one and they are many, else the own workers."""
+        """The pool for blinded identifiers: the cluster if there is one and they are many, else the own workers."""
         if not self._settings.cluster or elements <= MAX_LOCAL_ELEMENTS:
             yield self.matching
             return

@@ -57,8 +57,9 @@ def show_notice_to_bank(out: CommandOutput, step: str, reason: str, found: dict[
         "此前交付的下列结果，请告知接收方不再用于新的决定，并按合同的保存期限处理。"
     )
     out.say(
-        f"To {bank}: contract {contract} is {words.result}. Reason: {reason}. The results below were delivered before. Tell "
-        "their recipients not to use them for new decisions, and keep them no longer than the contract allows."
+        f"To {bank}: contract {contract} is {words.result}. Reason: {reason}. The results below were delivered "
+        "before. Tell their recipients not to use them for new decisions, and keep them no longer than the "
+        "contract allows."
     )
     show_deliveries(out, contract, found["delivered"])
 

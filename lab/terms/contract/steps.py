@@ -62,12 +62,18 @@ CONTRACT_STEPS: Mapping[str, ContractStep] = {
             help="审查 Take a version into review; not one that you drafted.",
         ),
         ContractStep(
-            *("approve", "批准", "contract.approved", "合同批准并由数据局签署", "contract approved and signed by the bureau"),
+            *(
+                "approve",
+                "批准",
+                "contract.approved",
+                "合同批准并由数据局签署",
+                "contract approved and signed by the bureau",
+            ),
             who="officers who did not draft it: one, or two of different departments; from the second version on, by "
             "the number of the version that they have read",
             help="批准 Approve a version; with the last approval needed, the bureau signs it. Not one that you drafted."
-            "\n\n修订版须用 --version 写明你读过的版本；名称可疑时先警告，再询问。 From the second version on, name the one "
-            "that you have read: --version. If a name in it looks odd, the command shows a warning and asks you first.",
+            "\n\n修订版须用 --version 写明你读过的版本；名称可疑时先警告，再询问。 From the second version on, name "
+            "the one that you have read: --version. If a name in it looks odd, a warning is shown first.",
             command="`lab officer approve --version`",
         ),
         ContractStep(

@@ -1,7 +1,7 @@
 """The kinds of ledger entries: a closed list, each kind with a phrase in Chinese and English.
 
-A kind that is not in the list cannot be recorded. The kinds of a contract's steps come from their table. Kinds are never
-renamed or removed, because old ledgers contain them.
+A kind that is not in the list cannot be recorded. The kinds of a contract's steps come from their table. Kinds are
+never renamed or removed, because old ledgers contain them.
 """
 
 from __future__ import annotations

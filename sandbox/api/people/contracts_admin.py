@@ -98,8 +98,8 @@ class ContractAmendmentForm(_StrictForm):
 
 
 class OfficerStepForm(_StrictForm):
-    """A step of one version (default: the newest that has the step; an amendment is approved by its number only). All
-    but submit, review and approve need a reason, which the ledger keeps; it names no enterprise."""
+    """A step of one version (default: the newest that has the step; an amendment is approved by its number only). Some
+    steps need a reason, which the ledger keeps; it names no enterprise."""
 
     reason: Annotated[str, Field(min_length=1, max_length=500)] | None = None
     version: VersionNumber | None = None
@@ -133,8 +133,10 @@ async def draft_contract(
 ) -> Any:
     """Over published models; a bank whose key is new here is registered by its fingerprint. Signs nothing."""
     draft = parts.bureau.contracts.draft
-    options = {"submit": form.submit, "fingerprint": form.fingerprint}
-    return view_contract_summary(await run_in_threadpool(draft, person, form.bank, form.wishes, **options))
+    submit, fingerprint = form.submit, form.fingerprint
+    return view_contract_summary(
+        await run_in_threadpool(draft, person, form.bank, form.wishes, submit=submit, fingerprint=fingerprint)
+    )
 
 
 @router.post(

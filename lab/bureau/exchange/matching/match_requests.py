@@ -138,9 +138,7 @@ class MatchingService:
         """
         return self._answer(contract_id, job_id, request, counting=True)
 
-    def _answer(
-        self, contract_id: str, job_id: str, request: bytes, *, counting: bool
-    ) -> tuple[bytes, MatchReceipt]:
+    def _answer(self, contract_id: str, job_id: str, request: bytes, *, counting: bool) -> tuple[bytes, MatchReceipt]:
         now = self._now()
         with self._store.begin_read() as session:
             find_version(session, contract_id)  # an unknown contract is NotFound before its request is read

@@ -50,7 +50,9 @@ class ContextStore:
         """
         now = self._now()
         with self._store.begin_read() as session:
-            contract = self._access.authorise_request(session, contract_id, Operation.SCORE, job_id, self._now()).contract
+            contract = self._access.authorise_request(
+                session, contract_id, Operation.SCORE, job_id, self._now()
+            ).contract
             if find_context(session, contract_id, sha256) is not None:
                 return False
         if hashlib.sha256(frame).hexdigest() != sha256:

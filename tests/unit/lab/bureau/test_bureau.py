@@ -174,7 +174,9 @@ def test_scores_of_an_enterprise_have_a_ceiling(scene: Scene) -> None:
     batch = scene.bank.batch(sheet, tags, scene.tables.bank[3:8], contract)
     with pytest.raises(NotAllowed, match=r"scores_per_enterprise\); 1 of 5 enterprises"):
         scene.bureau.scoring.score(contract, JOB, batch)
-    assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 4  # nothing of the refused batch was charged
+    assert (
+        scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 4
+    )  # nothing of the refused batch was charged
     assert scene.ledger()[-1] == "refused"
 
 

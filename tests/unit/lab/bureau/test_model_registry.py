@@ -78,7 +78,7 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
             CHOICES,
             scene.clock.now,
             author=AUTHOR,
-            told=scene.bank.told,
+            fingerprint=scene.bank.told,
         )
 
 
@@ -95,7 +95,7 @@ def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
             CHOICES,
             scene.clock.now,
             author=AUTHOR,
-            told=scene.bank.told,
+            fingerprint=scene.bank.told,
         )
     with pytest.raises(InvalidInput), scene.bureau.store.begin() as session:
         choices = replace(CHOICES, **changes)
@@ -106,7 +106,7 @@ def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
             choices,
             scene.clock.now,
             author=AUTHOR,
-            told=scene.bank.told,
+            fingerprint=scene.bank.told,
         )
 
 

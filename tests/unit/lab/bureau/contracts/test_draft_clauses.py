@@ -21,7 +21,7 @@ ALONE = DraftOptions(models=("credit",), operations=(Operation.COUNT,), recipien
 
 
 def draft(scene: Scene, wishes: DraftOptions = ALONE) -> Contract:
-    return scene.bureau.contracts.draft(AUTHOR, scene.bank.party, wishes, told=scene.bank.told).contract
+    return scene.bureau.contracts.draft(AUTHOR, scene.bank.party, wishes, fingerprint=scene.bank.told).contract
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def enter(scene: Scene, contract_id: str, operation: Operation, identifiers: int
 
 
 def test_it_is_drafted_without_items_and_one_officer_passes_it(scene: Scene) -> None:
-    held = scene.bureau.contracts.draft(AUTHOR, scene.bank.party, ALONE, told=scene.bank.told)
+    held = scene.bureau.contracts.draft(AUTHOR, scene.bank.party, ALONE, fingerprint=scene.bank.told)
     made = held.contract
     assert (made.operations, made.detail, made.items) == ((Operation.COUNT,), ResultDetail.TOTAL, ())
     assert [str(model) for model in made.models] == ["credit@1"]

@@ -267,7 +267,7 @@ def two_registers(scene: Scene, tmp_path: Path) -> Scene:
     with bureau.store.begin() as session:
         works = find_contract_models(session, bureau.models, [("other", 1)])
         made = draft_contract(
-            session, bureau.party, scene.bank.party, works, choices, now, author=AUTHOR, told=scene.bank.told
+            session, bureau.party, scene.bank.party, works, choices, now, author=AUTHOR, fingerprint=scene.bank.told
         )
     scene.file(made)
     return scene

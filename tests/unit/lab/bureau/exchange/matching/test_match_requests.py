@@ -140,5 +140,7 @@ def test_a_lost_cluster_costs_nothing_and_is_told(scene: Scene, opened_on: Calla
     contract = scene.contract()
     scene.bank.open_job(scene.bureau, contract)
     with pytest.raises(Unreachable, match="scheduler"):
-        opened_on("tcp://127.0.0.1:9").bureau.matching.match(contract, JOB, bank_matching.request(scene.tables.codes[:5]))
+        opened_on("tcp://127.0.0.1:9").bureau.matching.match(
+            contract, JOB, bank_matching.request(scene.tables.codes[:5])
+        )
     assert scene.bureau.bank_contracts.allowance(contract)["identifiers"]["used"] == 0
