@@ -309,7 +309,7 @@ def test_in_one_pool_keys_meet_strangers_bytes(
     scene: Scene,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    one = WorkerPool(1, job_seconds=20, memory_mib=4096, room="matching", modules=("protocols.scoring.bureau",))
+    one = WorkerPool(1, job_seconds=20, memory_mib=4096, role="matching", modules=("protocols.scoring.bureau",))
     spare, scene.bureau.workers.matching = scene.bureau.workers.matching, one
     monkeypatch.setattr(scene.bureau.contexts, "_workers", one)
     monkeypatch.setattr(scene.bureau.scoring, "_workers", one)

@@ -267,27 +267,30 @@ REQUEST = Frame(FrameKind.MATCH_REQUEST, {"engine": "x25519", "count": 1}, (b"\x
 
 TERMS = JobParameters(RECIPIENT, "credit", 1, 10)
 OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
-    "Matching.setup": lambda bureau, contract: bureau.matching.setup(contract, JOB),
-    "Matching.shard": lambda bureau, contract: bureau.matching.shard(contract, JOB, "0" * 64, 0, 1),
-    "Matching.delta": lambda bureau, contract: bureau.matching.delta(contract, JOB, "0" * 64, "1" * 64),
-    "Matching.answer": lambda bureau, contract: bureau.matching.match(contract, JOB, REQUEST),
-    "Reception.sheet": lambda bureau, contract: bureau.jobs.sheet(contract),
-    "Reception.register": lambda bureau, contract: bureau.jobs.register(contract),
-    "Reception.open_job": lambda bureau, contract: bureau.jobs.open(contract, JOB, TERMS),
-    "Contexts.has": lambda bureau, contract: bureau.contexts.has(contract, JOB, "0" * 64),
-    "Contexts.put": lambda bureau, contract: bureau.contexts.put(contract, JOB, "0" * 64, b""),
-    "Scoring.receive": lambda bureau, contract: bureau.scoring.receive(contract, JOB, one_row(contract)),
-    "Scoring.receive_again": lambda bureau, contract: bureau.scoring.receive_rescoring(contract, JOB, "0" * 64),
-    "Scoring.reply": lambda bureau, contract: bureau.scoring.reply(contract, JOB, "0" * 64),
-    "Scoring.score": lambda bureau, contract: bureau.scoring.score(contract, JOB, one_row(contract)),
+    "MatchingService.setup": lambda bureau, contract: bureau.matching.setup(contract, JOB),
+    "MatchingService.shard": lambda bureau, contract: bureau.matching.shard(contract, JOB, "0" * 64, 0, 1),
+    "MatchingService.delta": lambda bureau, contract: bureau.matching.delta(contract, JOB, "0" * 64, "1" * 64),
+    "MatchingService.match": lambda bureau, contract: bureau.matching.match(contract, JOB, REQUEST),
+    "MatchingService.count": lambda bureau, contract: bureau.matching.count(contract, JOB, REQUEST),
+    "JobService.sheet": lambda bureau, contract: bureau.jobs.sheet(contract),
+    "JobService.register": lambda bureau, contract: bureau.jobs.register(contract),
+    "JobService.open": lambda bureau, contract: bureau.jobs.open(contract, JOB, TERMS),
+    "ContextStore.has": lambda bureau, contract: bureau.contexts.has(contract, JOB, "0" * 64),
+    "ContextStore.put": lambda bureau, contract: bureau.contexts.put(contract, JOB, "0" * 64, b""),
+    "ScoringService.receive": lambda bureau, contract: bureau.scoring.receive(contract, JOB, one_row(contract)),
+    "ScoringService.receive_rescoring": lambda bureau, contract: bureau.scoring.receive_rescoring(
+        contract, JOB, "0" * 64
+    ),
+    "ScoringService.reply": lambda bureau, contract: bureau.scoring.reply(contract, JOB, "0" * 64),
+    "ScoringService.score": lambda bureau, contract: bureau.scoring.score(contract, JOB, one_row(contract)),
 }
 GIVES_NOTHING_OUT = {
-    "Reception.job",
-    "Reception.end_job",
-    "Scoring.check_room",
-    "Scoring.evaluate",  # passes by itself, for the bank that waits; see test_exchange
-    "Scoring.tally",
-    "Scoring.waiting",
+    "JobService.find",
+    "JobService.progress",
+    "JobService.end",
+    "ScoringService.check_queue_capacity",
+    "ScoringService.evaluate",  # passes by itself, for the bank that waits; see test_exchange
+    "ScoringService.list_waiting",
 }
 
 
