@@ -18,7 +18,13 @@ from sqlalchemy.orm import Session
 from lab.bureau.configuration.item_grades import SensitivityGrade
 from lab.bureau.contracts import banks, lifecycle
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import build_contract, check_external_contract, find_contract_models, save_draft
+from lab.bureau.contracts.drafting import (
+    ContractDraft,
+    build_contract,
+    check_external_contract,
+    find_contract_models,
+    save_draft,
+)
 from lab.bureau.contracts.repository import (
     ContractVersion,
     current_state,
@@ -103,8 +109,8 @@ class ContractAdministration:
             choices = ContractOptions().with_changes(options)
             now = self._now()
             with self._store.begin() as session:
-                works = find_contract_models(session, self._models, _names(options.models))
-                contract = build_contract(session, self._bureau, bank, works, choices, now)
+                models = find_contract_models(session, self._models, _names(options.models))
+                contract = build_contract(session, ContractDraft(self._bureau, bank, models, choices), now)
                 if options.id_kind not in (None, contract.id_kind):
                     raise InvalidInput(
                         f"Wanted a register of {options.id_kind} identifiers; the model's holds {contract.id_kind}.",
@@ -129,16 +135,15 @@ class ContractAdministration:
                     raise Conflict(
                         f"The term of contract {contract_id} is over.", next_step="say how long the next is: --days"
                     )
-                contract = build_contract(
-                    session,
+                draft = ContractDraft(
                     self._bureau,
                     banks.contract_party(session, last.bank_id),
                     find_contract_models(session, self._models, names),
                     ContractOptions.from_contract(before).with_changes(options),
-                    now,
                     amends=before,
                     expires=before.expires if options.days is None else None,
                 )
+                contract = build_contract(session, draft, now)
                 return self._store_draft(session, contract, person, submit, now)
 
     def import_contract(

@@ -271,11 +271,23 @@ def test_what_is_counted_is_counted_in_the_transaction_in_which_it_happens(
     for _ in range(STRANGER_ENTRY_LIMIT):
         with store.begin() as session:
             rate_limited_entries.record_or_count(
-                session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=STRANGER_ENTRY_LIMIT
+                session,
+                "refused",
+                None,
+                {},
+                rate_limited_entries.Tally({}, STRANGER_ENTRY_LIMIT),
+                by="bureau",
+                now=clock.now,
             )
     with pytest.raises(RuntimeError), store.begin() as session:
         rate_limited_entries.record_or_count(
-            session, "refused", None, {}, by="bureau", about={}, now=clock.now, first=STRANGER_ENTRY_LIMIT
+            session,
+            "refused",
+            None,
+            {},
+            rate_limited_entries.Tally({}, STRANGER_ENTRY_LIMIT),
+            by="bureau",
+            now=clock.now,
         )
         raise RuntimeError("rolled back")
     assert close_tallies(store, clock.now + TALLY_WINDOW) == 0

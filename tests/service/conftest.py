@@ -25,8 +25,8 @@ from lab.bureau.bureau import Bureau
 from lab.bureau.contracts import lifecycle
 from lab.bureau.contracts.bank_signature import accept_bank_signature
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import draft_contract, find_contract_models, save_draft
-from lab.bureau.data.register import import_register
+from lab.bureau.contracts.drafting import ContractDraft, draft_contract, find_contract_models, save_draft
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.bureau.people.permissions import AccountHolder, Role
@@ -217,7 +217,11 @@ class Service:
         with self.bureau.store.begin() as session:
             works = find_contract_models(session, self.bureau.models, [("credit", None)])
             made = draft_contract(
-                session, self.bureau.party, bank, works, choices, now, author=AUTHOR, fingerprint=bank.fingerprint
+                session,
+                ContractDraft(self.bureau.party, bank, works, choices),
+                now,
+                author=AUTHOR,
+                fingerprint=bank.fingerprint,
             )
             lifecycle.take_step(session, made.id, "submit", AUTHOR, now)
         return made
@@ -346,7 +350,7 @@ def import_public(bureau: Bureau, public: pl.DataFrame) -> None:
     """The next version of the register."""
     source = bureau.home.folder / "source.csv"
     public.write_csv(source)
-    import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
+    import_register(bureau.store, bureau.home, source, RegisterLayout("id", "opaque"))
 
 
 def _new_database(first: str) -> str:

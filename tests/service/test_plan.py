@@ -17,7 +17,7 @@ import pytest
 from lab.bank.home import BankHome
 from lab.bank.scoring.plan import MIN_TERM_DAYS, smallest_ceilings
 from lab.bureau.bureau import Bureau
-from lab.bureau.data.register import import_register
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.terms.contract.document import Operation, ResultDetail
 from lab.terms.contract.draft_options import DraftOptions
@@ -75,7 +75,7 @@ def planning(tmp_path: Path, pilot: Pilot) -> Iterator[Planning]:
     home = tmp_path / "bureau"
     bureau = Bureau.create(home, name="某数据局")
     pilot.public.write_csv(tmp_path / "register.csv")
-    import_register(bureau.store, bureau.home, tmp_path / "register.csv", id_column="id", id_kind="opaque")
+    import_register(bureau.store, bureau.home, tmp_path / "register.csv", RegisterLayout("id", "opaque"))
     save_model(bureau.store, bureau.home, pilot.model, "main")
     publish_model(bureau.store, bureau.home, "credit", 1)
     portfolio = tmp_path / "portfolio.csv"

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from lab.bureau.bureau import Bureau
 from lab.bureau.contracts import lifecycle
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import draft_contract, find_contract_models, save_draft
+from lab.bureau.contracts.drafting import ContractDraft, draft_contract, find_contract_models, save_draft
 from lab.bureau.exchange import ContractJob, JobParameters
 from lab.bureau.exchange.jobs import stop_jobs
 from lab.bureau.people.permissions import AccountHolder, Role
@@ -143,7 +143,9 @@ class Scene:
         with self.bureau.store.begin() as session:
             works = find_contract_models(session, self.bureau.models, [("credit", 1)])
             bureau, bank = self.bureau.party, self.bank.party
-            made = draft_contract(session, bureau, bank, works, choices, now, author=AUTHOR, fingerprint=self.bank.told)
+            made = draft_contract(
+                session, ContractDraft(bureau, bank, works, choices), now, author=AUTHOR, fingerprint=self.bank.told
+            )
         self.file(made, approved=approved, signed=signed)
         return made.id
 

@@ -54,12 +54,11 @@ class AccessControl:
         operation: Operation,
         job_id: str,
         now: datetime,
+        ask: AccessRequest = AccessRequest(),
         *,
-        identifiers: int | None = None,
-        rows: int | None = None,
         lock: bool = False,
     ) -> AccessGrant:
-        """Authorise a request of an open job; ``lock`` the contract when the request charges something.
+        """Authorise a request of an open job; ``ask`` has its size. ``lock`` the contract when it charges something.
 
         Raises what ``authorise`` raises, ``NotFound`` for a job that was never opened and ``NotAllowed`` for one that
         is not open, or whose engine or parameters an amendment has changed.
@@ -67,7 +66,6 @@ class AccessControl:
         if lock:
             lock_contract(session, contract_id)
         job = find_job(session, contract_id, job_id)
-        ask = AccessRequest(identifiers=identifiers, rows=rows)
         if job is None:
             authorise(session, contract_id, operation, ask, now)
             raise job_not_found(contract_id)

@@ -9,7 +9,7 @@ from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
 from lab.bureau.exchange.expiry import expire_contract
 from lab.bureau.ledger import BUREAU_ACTOR
-from lab.bureau.ledger.rate_limited_entries import record_or_count
+from lab.bureau.ledger.rate_limited_entries import Tally, record_or_count
 from lab.bureau.store import Database
 from lab.bureau.store.tables import ContractRow
 from lab.terms.errors import NotAllowed, ShulabError
@@ -32,7 +32,7 @@ class RefusalLog:
                 expire_contract(session, contract_id, self._now())
         known, by = (None, BUREAU_ACTOR) if row is None else (contract_id, f"bank:{row.bank_id}")
         with self._store.begin() as session:
-            record_or_count(session, "refused", known, facts, by=by, about=about, now=self._now())
+            record_or_count(session, "refused", known, facts, Tally(about), by=by, now=self._now())
 
 
 class _Recording(Protocol):

@@ -1,10 +1,10 @@
 """Batches evaluated on the bureau's Dask cluster (``--cluster``), in the same confined processes as on this machine.
 
-A worker of the cluster has one thread and a ``WorkerPool`` of one process: it passes each batch on to a confined process
-that ends with the job. So a batch can neither crash nor take over the worker, and matching keys never enter the memory
-of a process that parses ciphertexts. Each machine needs Landlock and seccomp, like this one. Batches (encrypted) and the
-model's weights for them (not encrypted) travel to the cluster, and this process unpickles what its workers send back:
-the cluster must be the bureau's own, with TLS.
+A worker of the cluster has one thread and a ``WorkerPool`` of one process: it passes each batch on to a confined
+process that ends with the job. So a batch can neither crash nor take over the worker, and matching keys never enter the
+memory of a process that parses ciphertexts. Each machine needs Landlock and seccomp, like this one. Batches (encrypted)
+and the model's weights for them (not encrypted) travel to the cluster, and this process unpickles what its workers send
+back: the cluster must be the bureau's own, with TLS.
 """
 
 from __future__ import annotations

@@ -26,8 +26,7 @@ _BEGIN = (
     "serve_forks(int(sys.argv[1]), WorkerSettings.from_json(sys.argv[2]))"
 )
 _KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SHULAB_X25519")
-"""Environment variables for workers: how libraries compute on this processor. All others, perhaps with the seal key, stay
-here."""
+"""Environment variables for workers: how libraries compute here. All others, perhaps with the seal key, stay here."""
 _START_SECONDS = 120
 _CHUNK = 1 << 20
 
@@ -137,8 +136,7 @@ class WorkerProcess:
         self._job, self._answer, self._process, self._ended = job, answer, process, ended
 
     def run(self, job: bytes, seconds: float) -> bytes:
-        """The packed result of the job. Call it once. Raises ``WorkerLost``, or ``ConfinementUnavailable`` before the job is
-        sent."""
+        """The packed result of the job; call it once. Raises ``WorkerLost``, or first ``ConfinementUnavailable``."""
         until = time.monotonic() + seconds
         if self._read(until, 1) != results.CONFINED:
             raise ConfinementUnavailable(self._take(until).decode(errors="replace"))
@@ -186,7 +184,7 @@ class WorkerProcess:
 
 
 def read_worker_result(answer: bytes, errors: dict[str, type[Exception]]) -> Any:
-    """The result of a job, see ``results.unpack_result``; raises ``WorkerLost`` for one that is cut off or malformed."""
+    """The result of a job, see ``results.unpack_result``; raises ``WorkerLost`` if it is cut off or malformed."""
     try:
         return results.unpack_result(answer, errors)
     except results.MalformedResult:

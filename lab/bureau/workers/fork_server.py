@@ -90,9 +90,7 @@ def _work(job: int, answer: int, settings: WorkerSettings, confinement: Confinem
         except ConfinementUnavailable as error:
             _write(3, results.UNCONFINED + str(error).encode())
         else:
-            _write(
-                3, results.CONFINED
-            )  # before the job: a process taken over by it can't claim that it was never confined
+            _write(3, results.CONFINED)  # before the job: an attacker in it can't claim that it was not
             _write(3, _done(_read(0)))
     finally:
         os._exit(0)

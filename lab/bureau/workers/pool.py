@@ -44,7 +44,7 @@ _ERRORS: dict[str, type[Exception]] = {
     )
     if kind is not Unreachable
 }
-"""Errors that a worker may report. ``Unreachable`` is not among them: the caller would wait for a service that is up."""
+"""Errors that a worker may report. Not ``Unreachable``: the caller would wait for a service that is running."""
 
 
 class TaskExecutor(Protocol):
@@ -65,7 +65,7 @@ class WorkerPool:
     """``count`` jobs at once, each in a process with limits. Safe to use from several threads.
 
     ``role``: workers for ``scoring`` parse ciphertexts and must never get a key; workers for ``matching`` get keys, and
-    elements that the service has parsed. ``modules`` are loaded as well: a worker runs functions of loaded modules only.
+    elements that the service has parsed. ``modules`` are loaded too: a worker runs functions of loaded modules only.
     """
 
     def __init__(
@@ -152,7 +152,7 @@ class WorkerPool:
             process.close()
 
     def _begin(self) -> tuple[ForkServer, WorkerProcess]:
-        """A process for a job. A fork server that died while idle or at its start is replaced: that is no job's fault."""
+        """A process for a job. A fork server that died while idle or starting is replaced: no job is to blame."""
         for _ in range(_STARTS):
             with self._lock:
                 server = self._server = self._server or ForkServer(self._settings)

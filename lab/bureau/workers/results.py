@@ -1,4 +1,4 @@
-"""A worker's result for the service: plain data, parsed strictly, because an attacker in the worker may have written it.
+"""A worker's result for the service: plain data, parsed strictly, because an attacker may have written it.
 
 The format: the length of a JSON text (8 bytes, big-endian), the text, and the bytes that it refers to. Values are None,
 booleans, numbers, texts, bytes, arrays of numbers, and tuples and lists of these. An error is the names of its classes

@@ -10,7 +10,7 @@ import typer
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome, default_folder
 from lab.bureau.data.catalogue import read_dictionary
-from lab.bureau.data.register import import_register
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.people import NewAccount, parse_roles, parse_subject
@@ -94,11 +94,10 @@ def import_register_file(
             bureau.store,
             bureau.home,
             file,
-            id_column=id_column,
-            id_kind=id_kind.value,
+            RegisterLayout(
+                id_column=id_column, id_kind=id_kind.value, columns=_split_names(columns), descriptions=words or {}
+            ),
             name=register,
-            columns=_split_names(columns),
-            words=words,
             progress=out.progress,
         )
         if evaluate_now:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from lab.bureau.contracts import AccessRequest
 from lab.bureau.contracts.repository import find_version
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.exchange.access import AccessGrant
@@ -29,7 +30,7 @@ from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSele
 from lab.bureau.exchange.refusals import records_refusals
 from lab.bureau.exchange.resources import ExchangeResources
 from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
-from lab.bureau.ledger.rate_limited_entries import check_refund_limit, record_or_count
+from lab.bureau.ledger.rate_limited_entries import Tally, check_refund_limit, record_or_count
 from lab.bureau.store.tables import MatchRequestRow, MatchResponseRow
 from lab.terms.contract.document import Operation
 from lab.terms.errors import InvalidInput, NotAllowed, NotFound, Unreachable
@@ -94,7 +95,7 @@ class MatchingService:
             }
             # The same set-up again costs the bank nothing: after the first times it is only counted.
             about: dict[str, Fact] = {"setup_sha256": index.setup.sha256, "counting": counting}
-            record_or_count(session, "match.setup", contract_id, facts, by=access.actor, about=about, now=now)
+            record_or_count(session, "match.setup", contract_id, facts, Tally(about), by=access.actor, now=now)
         return index.manifest
 
     @records_refusals("matching-setup")
@@ -157,7 +158,7 @@ class MatchingService:
             if repeated:
                 _check_answering_jobs(session, key, job_id)
                 about: dict[str, Fact] = {"counting": counting}
-                record_or_count(session, "match.repeated", contract_id, facts, by=access.actor, about=about, now=now)
+                record_or_count(session, "match.repeated", contract_id, facts, Tally(about), by=access.actor, now=now)
             else:
                 check_refund_limit(session, contract_id, now)
                 charge_identifiers(session, access.contract, count)
@@ -255,7 +256,7 @@ class MatchingService:
     ) -> AccessGrant:
         operation = Operation.COUNT if counting else Operation.MATCH
         return self._access.authorise_request(
-            session, contract_id, operation, job_id, now, identifiers=identifiers, lock=lock
+            session, contract_id, operation, job_id, now, AccessRequest(identifiers=identifiers), lock=lock
         )
 
 

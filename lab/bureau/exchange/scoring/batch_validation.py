@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy.orm import Session
 
+from lab.bureau.contracts import AccessRequest
 from lab.bureau.contracts.repository import find_version
 from lab.bureau.data.register import Snapshot, find_snapshot
 from lab.bureau.exchange.access import AccessGrant
@@ -73,7 +74,9 @@ class BatchValidator:
         with self._store.begin_read() as session:
             contract = find_version(session, contract_id).contract
             head = _read(batch, find_parameters(contract.parameters), contract_id, sha256)
-            access = self._access.authorise_request(session, contract_id, Operation.SCORE, job_id, now, rows=head.rows)
+            access = self._access.authorise_request(
+                session, contract_id, Operation.SCORE, job_id, now, AccessRequest(rows=head.rows)
+            )
             contract = access.contract
             context = find_context(session, contract_id, head.context)
             if context is None:
@@ -111,7 +114,7 @@ class BatchValidator:
         """
         contract_id, rows = validated.access.contract.id, validated.head.rows
         access = self._access.authorise_request(
-            session, contract_id, Operation.SCORE, validated.access.job.id, now, rows=rows, lock=True
+            session, contract_id, Operation.SCORE, validated.access.job.id, now, AccessRequest(rows=rows), lock=True
         )
         consenting = self._consents.consenting_rows(
             session, validated.snapshot, access.contract, access.contract_version.bank_id, now

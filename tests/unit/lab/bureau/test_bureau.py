@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lab.bureau.bureau import Bureau
-from lab.bureau.data.register import import_register
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.exchange import (
     ContextStore,
     JobParameters,
@@ -140,7 +140,12 @@ def test_a_batch_that_was_charged_before_the_service_died_is_answered_without_a_
             scene.bureau.scoring.score(contract, JOB, batch)
     scene.reopen()
     source = scene.tables.register_csv(scene.home.parent / "second.csv")
-    import_register(scene.bureau.store, scene.bureau.home, source, id_column="id", id_kind="opaque", columns=["a", "b"])
+    import_register(
+        scene.bureau.store,
+        scene.bureau.home,
+        source,
+        RegisterLayout("id", "opaque", columns=["a", "b"]),
+    )
     _, receipt = scene.bureau.scoring.score(contract, JOB, batch)
     assert receipt.register_version == 1  # what it was charged for, though version 2 stands here now
     assert scene.bureau.bank_contracts.allowance(contract)["scores"]["total"] == 4

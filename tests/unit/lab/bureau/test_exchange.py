@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import select, update
 
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import build_contract, find_contract_models
-from lab.bureau.data.register import import_register
+from lab.bureau.contracts.drafting import ContractDraft, build_contract, find_contract_models
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.exchange import JobParameters
 from lab.bureau.exchange.delivered_results import list_deliveries
 from lab.bureau.exchange.retention import RetentionSweep
@@ -359,7 +359,12 @@ def test_what_an_older_home_holds_ends_in_a_clear_state(scene: Scene, monkeypatc
     with scene.bureau.store.begin_read() as session:
         former = session.scalars(select(BatchRow.sha256).where(BatchRow.state == "answered")).one()
     source = scene.tables.register_csv(scene.home.parent / "second.csv")
-    import_register(scene.bureau.store, scene.bureau.home, source, id_column="id", id_kind="opaque", columns=["a", "b"])
+    import_register(
+        scene.bureau.store,
+        scene.bureau.home,
+        source,
+        RegisterLayout("id", "opaque", columns=["a", "b"]),
+    )
     with pytest.raises(InvalidInput, match="earlier form"):
         scene.bureau.scoring.receive_rescoring(contract, "job-2", former)
 
@@ -395,7 +400,9 @@ def test_a_contract_whose_set_is_not_offered_any_more_is_refused_with_what_to_do
                 find_contract_models(session, scene.bureau.models, [("credit", 1)]),
                 ContractOptions(parameters="bgv-4096-a"),
             )
-            build_contract(session, scene.bureau.party, scene.bank.party, works, choices, scene.clock.now)
+            build_contract(
+                session, ContractDraft(scene.bureau.party, scene.bank.party, works, choices), scene.clock.now
+            )
 
     frame = scene.bank.keys.public_context() + b"\0"
     for refused in (

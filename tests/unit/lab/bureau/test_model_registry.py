@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import draft_contract, find_contract_models
+from lab.bureau.contracts.drafting import ContractDraft, draft_contract, find_contract_models
 from lab.bureau.data.register import Snapshot
 from lab.bureau.model_registry.pilot_training import PilotDataset, join_pilot
 from lab.bureau.model_registry.registry import (
@@ -73,9 +73,7 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
         works = find_contract_models(session, scene.bureau.models, [("credit", 2)])
         draft_contract(
             session,
-            *_parties(scene),
-            works,
-            CHOICES,
+            ContractDraft(*_parties(scene), works, CHOICES),
             scene.clock.now,
             author=AUTHOR,
             fingerprint=scene.bank.told,
@@ -90,9 +88,7 @@ def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
         works = find_contract_models(session, scene.bureau.models, [("credit", 1)])
         draft_contract(
             session,
-            *_parties(scene),
-            works,
-            CHOICES,
+            ContractDraft(*_parties(scene), works, CHOICES),
             scene.clock.now,
             author=AUTHOR,
             fingerprint=scene.bank.told,
@@ -101,9 +97,7 @@ def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
         choices = replace(CHOICES, **changes)
         draft_contract(
             session,
-            *_parties(scene),
-            works,
-            choices,
+            ContractDraft(*_parties(scene), works, choices),
             scene.clock.now,
             author=AUTHOR,
             fingerprint=scene.bank.told,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from lab.bureau.contracts import AccessRequest
 from lab.bureau.contracts.draft_clauses import ContractOptions
 from lab.bureau.contracts.drafting import check_external_contract
 from lab.bureau.exchange import AccessControl, JobParameters
@@ -35,7 +36,9 @@ def counting(scene: Scene) -> str:
 def enter(scene: Scene, contract_id: str, operation: Operation, identifiers: int | None = None) -> None:
     with scene.bureau.store.begin() as session:
         passage = AccessControl(scene.bureau.models)
-        passage.authorise_request(session, contract_id, operation, JOB, scene.clock.now, identifiers=identifiers)
+        passage.authorise_request(
+            session, contract_id, operation, JOB, scene.clock.now, AccessRequest(identifiers=identifiers)
+        )
 
 
 def test_it_is_drafted_without_items_and_one_officer_passes_it(scene: Scene) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.contracts.repository import find_version
-from lab.bureau.data.register import find_snapshot, import_register
+from lab.bureau.data.register import RegisterLayout, find_snapshot, import_register
 from lab.bureau.exchange.matching.background_work import BackgroundWork
 from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegister
 from lab.bureau.exchange.matching.index_store import ContractIndexes, IndexKey
@@ -164,7 +164,7 @@ def test_set_up_and_answers_are_functions_of_the_key_and_the_consenting_alone(
     others = [row for row in range(len(scene.tables.codes)) if row != 6]
     source = scene.home.parent / "without.csv"
     scene.tables.public[others].select(pl.Series("id", firms(scene, others)), pl.all()).write_csv(source)
-    import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque")
+    import_register(bureau.store, bureau.home, source, RegisterLayout("id", "opaque"))
     assert bureau.matching.setup(contract, "job-1") == before
     assert bureau.matching.match(contract, "job-1", asked)[0] == answer
     made = list(bureau.home.path("evaluated").glob(f"by-contract/1/{ENGINE}/{contract}/match/main-*/*/sets/*/buckets"))

@@ -16,8 +16,8 @@ from sqlalchemy import select
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.contracts.draft_clauses import ContractOptions
-from lab.bureau.contracts.drafting import draft_contract, find_contract_models
-from lab.bureau.data.register import import_register
+from lab.bureau.contracts.drafting import ContractDraft, draft_contract, find_contract_models
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.exchange.matching.key_epochs import EpochState, current_epoch
 from lab.bureau.model_registry.registry import find_model, publish_model, save_model
 from lab.bureau.store.tables import EpochRow, LedgerEntryRow
@@ -256,7 +256,7 @@ def two_registers(scene: Scene, tmp_path: Path) -> Scene:
     """A scene with contracts on two registers, so that preparing has two parts."""
     bureau, tables = scene.bureau, scene.tables
     source = tables.register_csv(tmp_path / "second.csv")
-    import_register(bureau.store, bureau.home, source, id_column="id", id_kind="opaque", name="second")
+    import_register(bureau.store, bureau.home, source, RegisterLayout("id", "opaque"), name="second")
     other = train_model(tables.public, tables.bank, tables.label, family="scorecard", name="other", version=1).model
     save_model(bureau.store, bureau.home, other, "second")
     publish_model(bureau.store, bureau.home, "other", 1)
@@ -267,7 +267,11 @@ def two_registers(scene: Scene, tmp_path: Path) -> Scene:
     with bureau.store.begin() as session:
         works = find_contract_models(session, bureau.models, [("other", 1)])
         made = draft_contract(
-            session, bureau.party, scene.bank.party, works, choices, now, author=AUTHOR, fingerprint=scene.bank.told
+            session,
+            ContractDraft(bureau.party, scene.bank.party, works, choices),
+            now,
+            author=AUTHOR,
+            fingerprint=scene.bank.told,
         )
     scene.file(made)
     return scene

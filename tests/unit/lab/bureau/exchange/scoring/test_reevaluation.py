@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from lab.bureau.data.register import import_register
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.exchange import JobParameters
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.terms.contract.document import Ceilings, PinnedModel, ResultDetail
@@ -46,7 +46,7 @@ def import_again(scene: Scene, *, by: int = 1, without: int | None = None) -> pl
         table = table.filter(pl.col("id") != scene.tables.codes[without])
     path = scene.home.parent / "again.csv"
     table.write_csv(path)
-    import_register(scene.bureau.store, scene.bureau.home, path, id_column="id", id_kind="opaque", name="main")
+    import_register(scene.bureau.store, scene.bureau.home, path, RegisterLayout("id", "opaque"), name="main")
     return changed
 
 
