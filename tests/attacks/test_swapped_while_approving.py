@@ -18,6 +18,18 @@ from lab.bureau.people import Role
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
 
+pytestmark = pytest.mark.threat(
+    "Version swapped during an approval",
+    who="a person with an account",
+    wants="to put another version in place while an approval is on its way",
+    stopped_by={
+        "contract locked": (
+            "The contract is locked before an approval looks for the version; whoever wants to replace it waits."
+        ),
+    },
+    code=["lab.bureau.contracts.lifecycle"],
+)
+
 ADDED = "a partner abroad"
 OFFICERS = {"a.one": "data", "b.one": "legal", "c.one": "risk"}
 
@@ -59,6 +71,7 @@ def race(house: House, monkeypatch: pytest.MonkeyPatch, *, locked: bool) -> tupl
     ]
 
 
+@pytest.mark.without_control("contract locked")
 def test_without_the_lock_a_version_that_was_replaced_is_approved(
     house_on_postgresql: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -66,6 +79,7 @@ def test_without_the_lock_a_version_that_was_replaced_is_approved(
     assert (status, versions) == (200, [(2, "under-review", ""), (1, "approved", "b.one")])
 
 
+@pytest.mark.with_control("contract locked")
 def test_the_author_waits_until_the_approval_is_done(
     house_on_postgresql: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,7 +107,7 @@ CONTRACT_STEPS: Mapping[str, ContractStep] = {
         ),
         ContractStep(
             *("expire", "到期", "contract.expired", "合同到期", "contract expired"),
-            who="nobody: time",
+            who="nobody: time does",
             command="–",
         ),
         ContractStep(

@@ -93,6 +93,12 @@ def scored_once(scene: Scene, contract: str, rows: int = 6) -> tuple[bytes, byte
     return batch, scene.bureau.scoring.score(contract, JOB, batch)[0]
 
 
+@pytest.mark.property(
+    "Batches charged once",
+    claim="A batch is charged once, however often it is sent, also after a restart.",
+    topic="limits and interruptions",
+    code=["lab.bureau.exchange"],
+)
 def test_the_same_batch_gets_the_same_reply_and_no_charge_also_after_a_restart(scene_on_both: Scene) -> None:
     scene = scene_on_both
     contract = scene.contract()
@@ -314,6 +320,12 @@ def test_the_table_of_operations_is_complete() -> None:
     assert public - GIVES_NOTHING_OUT == set(OPERATIONS)
 
 
+@pytest.mark.property(
+    "One enforcement point",
+    claim="Each operation passes one enforcement point, and an altered contract allows nothing.",
+    topic="contracts and consent",
+    code=["lab.bureau.contracts.enforcement"],
+)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_operation_passes_the_one_enforcement_point(
     scene: Scene, operation: str, monkeypatch: pytest.MonkeyPatch
@@ -353,6 +365,7 @@ def test_every_operation_passes_the_one_enforcement_point(
         OPERATIONS[operation](scene.bureau, expired)
 
 
+@pytest.mark.property("One enforcement point")
 def test_an_altered_contract_in_the_database_lets_nothing_through(scene: Scene) -> None:
     contract = scene.contract()
     with scene.bureau.store.begin() as session:
@@ -408,6 +421,12 @@ def test_the_card_and_readiness(scene: Scene) -> None:
     assert scene.bureau.readiness()["ready"] is True
 
 
+@pytest.mark.property(
+    "No records at rest",
+    claim="Ledger, database, logs and errors hold no record and no code.",
+    topic="what leaves a party",
+    code=["lab.bureau.ledger", "sandbox.monitoring.service_log"],
+)
 def test_the_ledger_and_the_database_hold_no_record(scene: Scene) -> None:
     """No identifier and no feature value of either party stands in the database."""
     contract = scene.contract()
