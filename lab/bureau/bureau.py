@@ -22,7 +22,6 @@ from lab.bureau.exchange import (
     MatchingService,
     ScoringService,
 )
-from lab.bureau.exchange.expiry import expire_contracts
 from lab.bureau.exchange.matching.background_work import BackgroundWork
 from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisterStore
 from lab.bureau.exchange.matching.index_store import ContractIndexes
@@ -31,7 +30,7 @@ from lab.bureau.exchange.matching.key_statements import KeyStatements
 from lab.bureau.exchange.matching.required_evaluations import EvaluationPlanner
 from lab.bureau.exchange.nonces import NonceStore
 from lab.bureau.exchange.refusals import RefusalLog
-from lab.bureau.exchange.retention import RetentionSweep, remove_ended_evaluations, sweep
+from lab.bureau.exchange.retention import RetentionSweep, expire_contracts, remove_ended_evaluations, sweep
 from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.key_management.seal_keys import FILE_SEAL, check_seal_source
 from lab.bureau.ledger import LOCAL_ACTOR, record

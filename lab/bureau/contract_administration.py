@@ -46,7 +46,7 @@ from lab.bureau.store.tables import ContractRow
 from lab.bureau.watch import UsageFinding, UsageMonitor
 from lab.terms.contract.document import Contract, SignedContract
 from lab.terms.contract.draft_options import DraftOptions
-from lab.terms.contract.steps import check_reason
+from lab.terms.contract_steps import check_reason
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed
 from lab.terms.keys.party import Party
 

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from lab.sdk.connection import ServiceConnection
 from lab.sdk.session_file import SavedSession, default_session_file
-from lab.terms.contract.steps import check_reason
+from lab.terms.contract_steps import check_reason
 from lab.terms.errors import NotAuthentic, NotFound
 
 _PIECE = 1024 * 1024
@@ -94,7 +94,7 @@ class ServiceClient:
     def step(
         self, contract_id: str, action: str, *, version: int | None = None, reason: str | None = None
     ) -> dict[str, Any]:
-        """Take an officer's step (``lab.terms.contract.steps``) with a version of a contract; the version after it.
+        """Take an officer's step (``lab.terms.contract_steps``) with a version of a contract; the version after it.
 
         Raises ``InvalidInput`` for an unknown step, or without a reason where the step needs one.
         """

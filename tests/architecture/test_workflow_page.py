@@ -7,7 +7,7 @@ from pathlib import Path
 
 from lab.bureau.contracts.workflow import WORKFLOW, ContractState, draw_diagram, draw_step_table
 from lab.cli.officer.views import STATE_LABELS
-from lab.terms.contract.steps import CONTRACT_STEPS
+from lab.terms.contract_steps import CONTRACT_STEPS
 
 PAGE = Path(__file__).parents[2] / "docs" / "contract-workflow.md"
 

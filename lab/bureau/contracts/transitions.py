@@ -11,7 +11,7 @@ from lab.bureau.contracts.workflow import FINAL_STATES, WORKFLOW, ContractState,
 from lab.bureau.ledger import Fact, record
 from lab.bureau.store.tables import ContractVersionRow
 from lab.terms.contract.document import Contract
-from lab.terms.contract.steps import CONTRACT_STEPS
+from lab.terms.contract_steps import CONTRACT_STEPS
 from lab.terms.errors import Conflict
 from lab.terms.text.visible_line import check_visible_line
 

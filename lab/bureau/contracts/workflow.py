@@ -1,6 +1,6 @@
 """The states of a contract's version, and the bureau's rules for each step between them.
 
-A step is one row of ``lab.terms.contract.steps`` (its words) with one row of ``WORKFLOW`` here (its rules).
+A step is one row of ``lab.terms.contract_steps`` (its words) with one row of ``WORKFLOW`` here (its rules).
 ``docs/contract-workflow.md`` shows both; ``draw_diagram`` and ``draw_step_table`` write it, and a test compares.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from lab.bureau.people.permissions import Permission
-from lab.terms.contract.steps import CONTRACT_STEPS
+from lab.terms.contract_steps import CONTRACT_STEPS
 from lab.terms.errors import Conflict
 
 

@@ -26,7 +26,7 @@ from lab.cli.terminal.output import CommandOutput
 from lab.sdk.client import ServiceClient
 from lab.terms.contract.document import parse_contract
 from lab.terms.contract.plain_language import clause_label, render_clauses
-from lab.terms.contract.steps import officer_steps
+from lab.terms.contract_steps import officer_steps
 from lab.terms.errors import Conflict, InvalidInput
 from lab.terms.keys.party_card import read_party_card
 from lab.terms.text.escaping import VisibleText, dump_visible_json, join_visible_lines
@@ -59,6 +59,7 @@ def approve(
     session: SessionFileOption = None,
     as_json: JsonOption = False,
 ) -> None:
+    """Show the warnings of the version to approve, ask, and approve it."""
     out = CommandOutput(as_json)
     with ServiceClient.open(session) as client:
         found = client.get(contract_url_path(contract), version=version)

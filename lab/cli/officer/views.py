@@ -6,7 +6,7 @@ from typing import Any
 
 from lab.cli.terminal.output import CommandOutput
 from lab.terms.contract.name_warnings import NameWarning
-from lab.terms.contract.steps import CONTRACT_STEPS
+from lab.terms.contract_steps import CONTRACT_STEPS
 from lab.terms.text.escaping import VisibleText, join_visible_lines
 
 STATE_LABELS = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from lab.terms.contract.steps import CONTRACT_STEPS
+from lab.terms.contract_steps import CONTRACT_STEPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from lab.terms.contract.draft_options import DraftOptions
 from lab.terms.contract.name_warnings import find_name_warnings, warnings_as_dicts
 from lab.terms.contract.odrl import from_odrl, to_odrl
 from lab.terms.contract.plain_language import clause_label, diff_contracts
-from lab.terms.contract.steps import officer_steps
+from lab.terms.contract_steps import officer_steps
 from lab.terms.keys.party import Party
 from sandbox.api.openapi import SIGNED_IN_PROBLEMS, problem_responses
 from sandbox.api.people.contract_examples import (

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[5]
 NEW_ROW = """
 import sys
-from lab.terms.contract import steps
+from lab.terms import contract_steps as steps
 steps.CONTRACT_STEPS["shelve"] = steps.ContractStep(
     "shelve", "搁置", "contract.shelved", "合同搁置", "contract shelved",
     who="an officer", help="搁置 Shelve a contract that is in force.", needs_reason=True,
