@@ -64,7 +64,7 @@ class IndexKey:
 
 
 class ContractIndexes:
-    """Indexes on disk, a few of them open. Safe to scope from several threads."""
+    """Indexes on disk, a few of them open. Safe to use from several threads."""
 
     def __init__(
         self,

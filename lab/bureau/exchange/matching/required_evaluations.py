@@ -27,7 +27,7 @@ _MATCHING = frozenset({Operation.MATCH, Operation.SCORE, Operation.PORTRAIT})
 
 
 class EvaluationPlanner:
-    """Finds what the contracts need, and has it evaluated. Safe to scope from several threads and processes."""
+    """Finds what the contracts need, and has it evaluated. Safe to use from several threads and processes."""
 
     def __init__(
         self,
@@ -64,7 +64,7 @@ class EvaluationPlanner:
     def required_evaluations(
         self, epoch: int, *, register: str | None = None, contract: str | None = None
     ) -> list[tuple[MatchingKeyScope, RowSelection]]:
-        """The evaluations that the contracts in scope need under the keys of ``epoch``."""
+        """The evaluations that the contracts in use need under the keys of ``epoch``."""
         query = select(ContractVersionRow.contract_id).where(ContractVersionRow.state.in_(_IN_USE)).distinct()
         if contract is not None:
             query = query.where(ContractVersionRow.contract_id == contract)
