@@ -114,7 +114,7 @@ def fails(work: Any, *arguments: Any, **more: Any) -> None:
         work(*arguments, **more)
 
 
-def one_entry_each(session: Any, kind: str, contract: Any, facts: Any, *, by: str, **_: Any) -> Any:
+def one_entry_each(session: Any, kind: str, contract: Any, facts: Any, _tally: Any, *, by: str, **_: Any) -> Any:
     """The ledger as it was: what happens is an entry."""
     return record(session, kind, contract, facts, by=by)
 

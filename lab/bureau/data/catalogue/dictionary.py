@@ -23,7 +23,7 @@ _MAX_BYTES = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class CatalogueItem:
-    """One catalogue item: a column of a register and its words."""
+    """One catalogue item: a column of a register and its description."""
 
     column: str
     code: str
@@ -36,14 +36,14 @@ class CatalogueItem:
 
     @property
     def as_feature_words(self) -> FeatureDescription:
-        """The item as a model's training takes it."""
+        """The item as model training needs it."""
         return FeatureDescription(
             item=self.code, zh=self.zh, en=self.en, dimension=self.dimension, domain=self.domain, grade=self.grade
         )
 
 
 def read_dictionary(path: Path) -> dict[str, FeatureDescription]:
-    """Read a dictionary file; raises ``NotFound`` or ``InvalidInput`` naming what does not fit."""
+    """Read a dictionary file; raises ``NotFound`` or ``InvalidInput``, naming what is wrong."""
     if not path.is_file():
         raise NotFound(f"Wanted a dictionary in file {path.name}; there is no such file.", next_step="check the path")
     if path.stat().st_size > _MAX_BYTES:
@@ -65,8 +65,8 @@ def describe_columns(
 ) -> tuple[CatalogueItem, ...]:
     """One item for each column, in order.
 
-    A column that the dictionary leaves out gets an automatic item. Its code and words carry its place and not its name,
-    because codes and words of items stand in contracts and sheets, which banks read. Raises ``InvalidInput`` if two
+    A column that the dictionary leaves out gets an automatic item. Its code and words contain its place and not its
+    name, because banks read the codes and words of items in contracts and sheets. Raises ``InvalidInput`` if two
     columns share a code, or a code has spaces or more than 100 characters.
     """
     items = []

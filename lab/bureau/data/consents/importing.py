@@ -111,7 +111,7 @@ def import_consents(
                 kept = _values(good, keys.pseudonyms(_codes(good), present), file_sha256, now)
             counter = repository.lock_change_counter(session)
             added, duplicates, late = _new(session, kept)
-            _keep_signatures(home, file_sha256, added)
+            _save_signatures(home, file_sha256, added)
             aside = sorted([*aside, *late])
             repository.insert_consents(session, [one.values for one in added])
             counter.changes += 1 if added else 0
@@ -188,9 +188,9 @@ def _row(given: ParsedConsent, enterprise: str, file_sha256: str, now: datetime)
 def _new(
     session: Session, kept: Sequence[_PreparedConsent]
 ) -> tuple[list[_PreparedConsent], int, list[tuple[int, str]]]:
-    """What is to be added, how many rows are held already, and those that a withdrawal has overtaken.
+    """The consents to add, the number of rows known already, and rows older than a withdrawal.
 
-    An authorisation from before the enterprise withdrew does not count, also when it is found later.
+    A consent from before the enterprise withdrew does not count, also when it is imported later.
     """
     seen = repository.existing_ids(session, [one.values["id"] for one in kept])
     withdrawals = repository.last_withdrawals(session, (one.values["enterprise"] for one in kept))
@@ -211,8 +211,8 @@ def _new(
     return added, duplicates, late
 
 
-def _keep_signatures(home: BureauHome, file_sha256: str, added: Sequence[_PreparedConsent]) -> None:
-    """Called under the lock of changes, so that two imports of one file add to what the first of them wrote."""
+def _save_signatures(home: BureauHome, file_sha256: str, added: Sequence[_PreparedConsent]) -> None:
+    """Call it under the lock of changes, so that parallel imports of one file add to one another."""
     signed = [one.given for one in added if one.given.signature]
     fresh = {given.signature_sha256: (given.public_key, given.signature) for given in signed}
     if fresh:
@@ -227,7 +227,7 @@ def _signatures(home: BureauHome, file_sha256: str) -> dict[str, tuple[str, str]
         return {}
     with path.open(encoding="ascii") as lines:
         pairs = [(key, signature) for _, key, signature in map(json.loads, lines)]
-    # What stands first in a line was once the consent's id, which changes with its pseudonym.
+    # The first field of a line was once the consent's id, which changes with its pseudonym.
     return {hash_key_and_signature(*pair): pair for pair in pairs}
 
 

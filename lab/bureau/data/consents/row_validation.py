@@ -1,4 +1,4 @@
-"""Which rows of a consent file are good, and what is wrong with the others. Pure: a table in, rows and reasons out."""
+"""Validating the rows of a consent file. Pure: a table in, good rows and reasons for the others out."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from lab.terms.text.visible_line import is_visible_line
 _NEEDED = ("code", "bank", "purpose", "starts", "expires")
 _STEP = 1_000  # rows between two steps of the progress bar
 _REFERENCE_CHARACTERS = 200
-_SHORTEST_TELLING = 6  # an opaque code shorter than this may stand in a reference by chance
+_SHORTEST_TELLING = 6  # a shorter opaque code may occur in a reference by chance
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
 _KEY, _SIGNATURE = re.compile(r"[0-9a-f]{64}"), re.compile(r"[0-9a-f]{128}")
 _BETWEEN = re.compile(r"[\W_]+")
@@ -29,9 +29,7 @@ _CODE_LIKE = re.compile(r"(?=([0-9]{8}[0-9A-HJ-NPQRTUWXY]{10}))")
 
 
 class ConsentRejectionReason(StrEnum):
-    """Why a row is set aside, beside the reasons that a code itself may give
-    (``lab.terms.identifiers.RejectionReason``).
-    """
+    """Why a row is set aside, apart from the reasons for its code (``lab.terms.identifiers.RejectionReason``)."""
 
     BANK = "bank"
     PURPOSE = "purpose"
@@ -82,7 +80,7 @@ _WORDS: dict[ConsentRejectionReason, tuple[str, str]] = {
 
 
 def describe_reason(reason: str) -> tuple[str, str]:
-    """A reason for setting a row aside in Chinese and English, whether the code gave it or the rest of the row."""
+    """A reason for setting a row aside, in Chinese and English, about its code or the rest of the row."""
     found: ConsentRejectionReason | RejectionReason = (
         ConsentRejectionReason(reason) if reason in _WORDS else RejectionReason(reason)
     )
@@ -91,7 +89,7 @@ def describe_reason(reason: str) -> tuple[str, str]:
 
 @dataclass(frozen=True, slots=True)
 class ParsedConsent:
-    """A good row: its number, the consent, the bank's id, and what shows that the enterprise gave it."""
+    """A good row: its number, the consent, the bank's id, and the evidence."""
 
     row: int
     consent: Consent
@@ -102,20 +100,20 @@ class ParsedConsent:
 
     @property
     def signature_sha256(self) -> str:
-        """Hash of key and signature, or nothing. In the database the two themselves would betray the code: who holds
-        them can try every code there is until the signature fits."""
+        """The hash of key and signature, or empty. The two themselves would reveal the code to a holder of the
+        database, who could try every code until the signature verifies."""
         return hash_key_and_signature(self.public_key, self.signature) if self.signature else ""
 
 
 def hash_key_and_signature(public_key: str, signature: str) -> str:
-    """What the database keeps of an enterprise's key and signature."""
+    """The hash of an enterprise's key and signature that the database stores."""
     return hashlib.sha256(bytes.fromhex(public_key + signature)).hexdigest()
 
 
 def validate_rows(
     table: TextTable, id_kind: IdKind, banks: Mapping[str, tuple[str, str]], now: datetime, stage: ProgressStage
 ) -> tuple[list[ParsedConsent], list[tuple[int, str]]]:
-    """Good rows, and row number and reason of the others, both in the order of the file.
+    """The good rows, and number and reason of the others, both in the order of the file.
 
     ``banks``: id and name of each bank, by its id and by its name. Raises ``InvalidInput`` for another header.
     """
@@ -196,7 +194,7 @@ def _fault_of_evidence(given: ParsedConsent) -> ConsentRejectionReason | None:
 
 
 def contains_enterprise_code(text: str, code: str) -> bool:
-    """Whether a text that is kept as it is holds this enterprise's code, or any other that checks, however spaced."""
+    """Whether a text contains this enterprise's code, or any other valid code, however it is spaced."""
     plain = _BETWEEN.sub("", unicodedata.normalize("NFKC", text)).upper()
     own = _BETWEEN.sub("", code).upper()
     if len(own) >= _SHORTEST_TELLING and own in plain:
