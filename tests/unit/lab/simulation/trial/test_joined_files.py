@@ -35,7 +35,7 @@ def test_joins_row_by_row_whatever_the_order(tmp_path):
     write(bank, lines[0], list(reversed(lines[1:])))
     pair = read(bureau, bank)
     everything = np.arange(100)
-    public, private = pair.bureau_features(everything), pair.private(everything)
+    public, private = pair.bureau_features(everything), pair.bank_features(everything)
     assert [int(a) * 2 for a in public["a"]] == [int(c) for c in private["c"]]
     assert private.columns == ["c"] and public.columns == ["a", "b"]
     assert [f"k{a}" for a in public["a"]] == pair.codes(everything)
