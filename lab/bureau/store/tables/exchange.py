@@ -119,8 +119,8 @@ class MatchRequestRow(Base):
 
 
 class MatchResponseRow(Base):
-    """The ledger entry of the answer to a matching request in a job; the same bytes again have the
-    same answer, and its receipt rests on the same entry."""
+    """The ledger entry of the response to a matching request in a job; the same bytes again have the same response, and
+    a receipt for the same entry."""
 
     __tablename__ = "match_answers"
 
