@@ -15,8 +15,9 @@ from typing import Any
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
+from lab.bureau.contracts.lifecycle import record_expiry
 from lab.bureau.contracts.repository import ContractVersion
-from lab.bureau.ledger import Fact, record
+from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
 from lab.bureau.store.tables import ContractRow, JobRow
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
@@ -235,6 +236,12 @@ def stop_jobs(session: Session, contract_id: str, now: datetime, *, by: str) -> 
         facts: dict[str, Fact] = {"jobs": len(stopped), "ids": stopped, "at": now.isoformat(timespec="seconds")}
         record(session, "job.stopped", contract_id, facts, by=by)
     return len(stopped)
+
+
+def expire_contract(session: Session, contract_id: str, now: datetime) -> None:
+    """Record the contract's versions whose term is over, and stop its jobs if one was in force; raises ``NotFound``."""
+    if record_expiry(session, contract_id, now):
+        stop_jobs(session, contract_id, now, by=BUREAU_ACTOR)
 
 
 def _changed(done: object) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import wraps
 from typing import Concatenate, ParamSpec, Protocol, TypeVar
 
-from lab.bureau.exchange.retention import expire_contract
+from lab.bureau.exchange.jobs import expire_contract
 from lab.bureau.ledger import BUREAU_ACTOR
 from lab.bureau.ledger.rate_limited_entries import Tally, record_or_count
 from lab.bureau.store import Database

@@ -14,10 +14,9 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.contracts.lifecycle import record_expiry
 from lab.bureau.contracts.repository import current_state, find_version, list_contracts, list_versions
 from lab.bureau.contracts.workflow import FINAL_STATES
-from lab.bureau.exchange.jobs import lock_contract, stop_jobs
+from lab.bureau.exchange.jobs import expire_contract, lock_contract
 from lab.bureau.exchange.matching.evaluated_register import EVALUATIONS_ROOT, EvaluatedRegisterStore
 from lab.bureau.exchange.matching.index import MANIFEST_FILE
 from lab.bureau.ledger import BUREAU_ACTOR, record
@@ -32,12 +31,6 @@ class RetentionSweep:
     replies: int = 0
     contexts: int = 0
     setups: int = 0
-
-
-def expire_contract(session: Session, contract_id: str, now: datetime) -> None:
-    """Record the contract's versions whose term is over; raises ``NotFound``."""
-    if record_expiry(session, contract_id, now):
-        stop_jobs(session, contract_id, now, by=BUREAU_ACTOR)
 
 
 def expire_contracts(store: Database, now: datetime) -> None:
