@@ -10,7 +10,7 @@ from typing import Any, Self
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.contract_administration import ContractAdministration
-from lab.bureau.contracts.banks import BankRegistry
+from lab.bureau.contracts.bank_registry import BankRegistry
 from lab.bureau.data.consents import ConsentService
 from lab.bureau.data.register import SnapshotReader
 from lab.bureau.exchange import (

@@ -4,13 +4,13 @@ A bank keeps its id while its keys change. A key is ``active``; or ``succeeded``
 another day (``KEY_GRACE_PERIOD``), so that a job in progress is not cut off; or ``revoked``, and refused at once. A
 contract stays signed when its key is succeeded or revoked: the ledger proves that the signature came before.
 
-Functions run in the caller's session; ``BankRegistry`` opens sessions for the service and the commands.
+All functions run in the caller's session; ``bank_registry`` opens sessions for the service and the commands.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,10 +21,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.bureau.ledger import record
-from lab.bureau.people.permissions import AccountHolder, Permission
-from lab.bureau.store import Database
-from lab.bureau.store.tables import BankKeyRow, BankRow, ContractRow
-from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotAuthentic, NotFound
+from lab.bureau.store.tables import BankKeyRow, BankRow
+from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from lab.terms.keys.fingerprint import check_fingerprint
 from lab.terms.keys.key_succession import SignedKeySuccession
 from lab.terms.keys.party import Party
@@ -34,7 +32,6 @@ KEY_GRACE_PERIOD = timedelta(hours=24)
 """How long a key is accepted after the next one replaced it."""
 MAX_STATEMENT_AGE = timedelta(minutes=10)
 """The largest difference between the time in a succession statement and the bureau's clock."""
-ENDED_KEY_RECORD_INTERVAL = timedelta(minutes=10)
 MAX_KEYS_PER_DAY = 10
 """Keys that a bank may add by itself within 24 hours: each is a row and a ledger entry for ever."""
 _REASON = 500
@@ -179,12 +176,7 @@ def replace_key(session: Session, bank_id: str, signed: SignedKeySuccession, *, 
             "The old key is no longer active, or the new one is known already.",
             next_step="ask the bureau which keys it has for this bank",
         )
-    recent = select(func.count()).where(BankKeyRow.bank_id == bank_id, BankKeyRow.added_at > now - timedelta(days=1))
-    if int(session.scalar(recent) or 0) >= MAX_KEYS_PER_DAY:
-        raise NotAllowed(
-            f"A bank may have {MAX_KEYS_PER_DAY} new keys within 24 hours; this one has had them.",
-            next_step="use the present key, and rotate it tomorrow",
-        )
+    _check_keys_per_day(session, bank_id, now)
     with _flushed(session):
         session.add(_fresh(statement.new_key, bank_id, now))
         old.state, old.successor, old.ended_at = BankKeyState.SUCCEEDED.value, statement.new_key, now
@@ -198,6 +190,15 @@ def replace_key(session: Session, bank_id: str, signed: SignedKeySuccession, *, 
     }
     record(session, "bank.key-succeeded", None, facts, by=f"bank:{bank_id}")
     return True
+
+
+def _check_keys_per_day(session: Session, bank_id: str, now: datetime) -> None:
+    recent = select(func.count()).where(BankKeyRow.bank_id == bank_id, BankKeyRow.added_at > now - timedelta(days=1))
+    if int(session.scalar(recent) or 0) >= MAX_KEYS_PER_DAY:
+        raise NotAllowed(
+            f"A bank may have {MAX_KEYS_PER_DAY} new keys within 24 hours; this one has had them.",
+            next_step="use the present key, and rotate it tomorrow",
+        )
 
 
 def add_key_from_card(session: Session, party: Party, *, by: str, now: datetime, fingerprint: str | None = None) -> str:
@@ -240,81 +241,6 @@ def revoke_key(session: Session, key: str, reason: str, *, by: str, now: datetim
     return row.bank_id
 
 
-class BankRegistry:
-    """The banks of a bureau, for the service and the commands. Safe to use from several threads."""
-
-    def __init__(self, store: Database, bureau_key: str, clock: Callable[[], datetime]) -> None:
-        self._store, self._bureau_key, self._now = store, bureau_key, clock
-        self._recorded: dict[str, datetime] = {}
-
-    def find_by_key(self, key: str) -> tuple[RegisteredBank, BankKey] | None:
-        """The bank that the key belongs or belonged to, and the key; None for an unknown key."""
-        with self._store.begin_read() as session:
-            found = find_bank_by_key(session, key)
-            bank = find_bank(session, found[0]) if found else None
-        return (bank, next(one for one in bank.keys if one.public_key == key)) if bank else None
-
-    def find_id_by_contract(self, contract_id: str) -> str | None:
-        """The id of the bank whose contract it is; None if there is no such contract."""
-        with self._store.begin_read() as session:
-            return session.scalar(select(ContractRow.bank_id).where(ContractRow.id == contract_id))
-
-    def record_ended_key_use(self, bank_id: str, key: BankKey, contract_id: str | None = None) -> None:
-        """Record the use of a key that is no longer accepted, at most once in ten minutes for each key, so that a thief
-        of a key cannot make the ledger grow."""
-        now = self._now()
-        if key.public_key in self._recorded and now - self._recorded[key.public_key] < ENDED_KEY_RECORD_INTERVAL:
-            return
-        self._recorded[key.public_key] = now
-        facts = {"operation": "sign", "error": NotAuthentic.code, "key": key.public_key, "key_state": key.state.value}
-        with self._store.begin() as session:
-            record(session, "refused", contract_id, facts, by=f"bank:{bank_id}")
-
-    def list_banks(self) -> list[RegisteredBank]:
-        """All banks, by name."""
-        with self._store.begin_read() as session:
-            return list_banks(session)
-
-    def find(self, bank_id: str) -> RegisteredBank:
-        """One bank; raises ``NotFound``."""
-        with self._store.begin_read() as session:
-            return find_bank(session, bank_id)
-
-    def replace_key(self, bank_id: str, signed: SignedKeySuccession) -> None:
-        """Replace a bank's key by its next one; raises what ``replace_key`` raises."""
-        if signed.statement.bureau != self._bureau_key:
-            raise InvalidInput(
-                "Wanted a statement of succession made for this bureau; found another's.",
-                next_step="run `lab bank rotate-key` again",
-            )
-        with self._store.begin() as session:
-            replace_key(session, bank_id, signed, now=self._now())
-
-    def revoke_key(self, key: str, reason: str, *, by: AccountHolder | str) -> RegisteredBank:
-        """Revoke a key; raises ``NotFound``, and ``NotAllowed`` for a person without the permission."""
-        with self._store.begin() as session:
-            return find_bank(session, revoke_key(session, key, reason, by=_who(by), now=self._now()))
-
-    def add_key(self, party: Party, *, by: AccountHolder | str, fingerprint: str | None = None) -> RegisteredBank:
-        """Add a key for a known bank; raises what ``add_key_from_card`` raises, and ``NotAllowed``."""
-        with self._store.begin() as session:
-            return find_bank(
-                session, add_key_from_card(session, party, by=_who(by), now=self._now(), fingerprint=fingerprint)
-            )
-
-
-@contextmanager
-def _flushed(session: Session) -> Iterator[None]:
-    """Write out what the block added; that another transaction added it a moment ago is a ``Conflict``."""
-    try:
-        yield
-        session.flush()
-    except IntegrityError:
-        raise Conflict(
-            "This bank or key was added a moment ago by another request.", next_step="send the request again"
-        ) from None
-
-
 def _check_fingerprint(fingerprint: str | None, party: Party) -> None:
     if fingerprint is None:
         raise InvalidInput(
@@ -322,13 +248,6 @@ def _check_fingerprint(fingerprint: str | None, party: Party) -> None:
             next_step="have the bank read it out over another channel, and give it with --fingerprint",
         )
     check_fingerprint(fingerprint, party.public_key, whose="the bank")
-
-
-def _who(by: AccountHolder | str) -> str:
-    if isinstance(by, str):
-        return by
-    by.check_permission(Permission.REVOKE_BANK_KEYS)
-    return by.actor
 
 
 def _bank(session: Session, bank_id: str) -> BankRow:
@@ -350,3 +269,15 @@ def _fresh(key: str, bank_id: str, now: datetime) -> BankKeyRow:
 
 def _key(row: BankKeyRow) -> BankKey:
     return BankKey(row.public_key, BankKeyState(row.state), row.successor, row.added_at, row.ended_at)
+
+
+@contextmanager
+def _flushed(session: Session) -> Iterator[None]:
+    """Write out what the block added; that another transaction added it a moment ago is a ``Conflict``."""
+    try:
+        yield
+        session.flush()
+    except IntegrityError:
+        raise Conflict(
+            "This bank or key was added a moment ago by another request.", next_step="send the request again"
+        ) from None

@@ -165,14 +165,12 @@ def check_external_contract(session: Session, contract: Contract, bureau: Party,
     _check_known("engine", contract.engine, ENGINES)
     find_parameters(contract.parameters)
     codes = {item.code for item in load_items(session, snapshot.name, snapshot.version).values()}
-    usable = {item.code for item in contract.items if item.form.allows(ReleaseForm.MODEL_INPUT_ONLY)}
     _check_smallest_request(contract.operations, contract.ceilings)
-    read = set() if contract.counts_only else {item.code for work in works for item in work.model.public_items()}
     sheets = tuple(_pin_model(work.version, contract.detail) for work in works)
     for term, fits in (
         ("bureau", contract.bureau == bureau),
         ("models", contract.models == sheets),
-        ("items", {item.code for item in contract.items} <= codes | read and read <= usable),
+        ("items", _are_items_known(contract, works, codes)),
         ("id_kind", contract.id_kind == ("uscc" if snapshot.id_kind == "uscc" else "opaque")),
     ):
         if not fits:
@@ -180,6 +178,13 @@ def check_external_contract(session: Session, contract: Contract, bureau: Party,
                 f"Wanted a contract of this bureau over what it holds now; its term {term} is of something else.",
                 next_step="draft it here with `lab officer draft`",
             )
+
+
+def _are_items_known(contract: Contract, works: Sequence[ContractModel], codes: set[str]) -> bool:
+    """Whether every item is in the catalogue, and every item that a model reads is in the contract as an input."""
+    usable = {item.code for item in contract.items if item.form.allows(ReleaseForm.MODEL_INPUT_ONLY)}
+    read = set() if contract.counts_only else {item.code for work in works for item in work.model.public_items()}
+    return {item.code for item in contract.items} <= codes | read and read <= usable
 
 
 def _one_register(works: Sequence[ContractModel]) -> str:

@@ -8,7 +8,7 @@ one after another.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,6 +19,7 @@ from lab.bureau.contracts.lifecycle import record_expiry
 from lab.bureau.contracts.repository import ContractVersion
 from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
 from lab.bureau.store.tables import ContractRow, JobRow
+from lab.terms.contract.document import Contract
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 
 OPEN, STOPPED, ENDED = "open", "stopped", "ended"
@@ -101,7 +102,7 @@ def open_job(
     A job that was stopped with its contract is opened again. Raises ``Conflict`` for the same id with other parameters,
     ``NotAllowed`` when the ceiling of jobs within 24 hours is reached.
     """
-    contract_id, ceilings = version.contract.id, version.contract.ceilings
+    contract_id = version.contract.id
     check_job_id(job_id)
     row = session.get(JobRow, (contract_id, job_id), populate_existing=True)
     if row is not None:
@@ -116,39 +117,25 @@ def open_job(
             session.flush()
             record(session, "job.reopened", contract_id, {"job": job_id, "version": version.version}, by=by)
         return _job(row)
-    opened = count_recent_jobs(session, contract_id, now)
-    if opened >= ceilings.jobs_per_day:
-        raise NotAllowed(
-            f"Contract {contract_id} allows {ceilings.jobs_per_day} jobs within 24 hours (term: jobs_per_day); "
-            f"{opened} were opened.",
-            next_step="try again later, or ask for a contract with a higher ceiling",
-        )
-    row = JobRow(
-        contract_id=contract_id,
-        id=job_id,
-        version=version.version,
-        recipient=parameters.recipient,
-        model=parameters.model,
-        model_version=parameters.model_version,
-        epoch=epoch,
-        rows=parameters.rows,
-        rows_used=0,
-        state=OPEN,
-        opened_at=now,
-    )
+    _check_jobs_per_day(session, version.contract, now)
+    row = JobRow(contract_id=contract_id, id=job_id, version=version.version, epoch=epoch, opened_at=now)
+    row.recipient, row.rows = parameters.recipient, parameters.rows
+    row.model, row.model_version = parameters.model, parameters.model_version
+    row.rows_used, row.state = 0, OPEN
     session.add(row)
     session.flush()
-    facts: dict[str, Fact] = {
-        "job": job_id,
-        "version": version.version,
-        "recipient": parameters.recipient,
-        "model": parameters.model,
-        "model_version": parameters.model_version,
-        "epoch": epoch,
-        "rows": parameters.rows,
-    }
+    facts: dict[str, Fact] = {"job": job_id, "version": version.version} | asdict(parameters) | {"epoch": epoch}
     record(session, "job.opened", contract_id, facts, by=by)
     return _job(row)
+
+
+def _check_jobs_per_day(session: Session, contract: Contract, now: datetime) -> None:
+    ceiling, opened = contract.ceilings.jobs_per_day, count_recent_jobs(session, contract.id, now)
+    if opened >= ceiling:
+        raise NotAllowed(
+            f"Contract {contract.id} allows {ceiling} jobs within 24 hours (term: jobs_per_day); {opened} were opened.",
+            next_step="try again later, or ask for a contract with a higher ceiling",
+        )
 
 
 def check_job_id(job_id: str) -> None:

@@ -61,13 +61,12 @@ def _check(facts: Mapping[str, Fact]) -> None:
             continue
         texts = [fact] if isinstance(fact, str) else fact
         if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"the fact {name} is no text, whole number or list of texts")
-        for text in texts:
-            if any(uscc.is_valid(found) for found in _LIKE_A_CODE.findall(text)):
-                raise InvalidInput(
-                    "The text holds an enterprise's code, and the ledger keeps none.",
-                    next_step="write it without the code",
-                )
+            raise TypeError(f"the fact {name} is not a text, whole number or list of texts")
+        if any(uscc.is_valid(found) for text in texts for found in _LIKE_A_CODE.findall(text)):
+            raise InvalidInput(
+                "The text holds an enterprise's code, and the ledger keeps none.",
+                next_step="write it without the code",
+            )
 
 
 def read_entries(

@@ -185,11 +185,14 @@ def _fault_of_evidence(given: ParsedConsent) -> ConsentRejectionReason | None:
             return ConsentRejectionReason.EVIDENCE_FORM
         if contains_enterprise_code(given.reference, given.consent.code):
             return ConsentRejectionReason.EVIDENCE_CODE
-    if given.public_key or given.signature:
-        if not _KEY.fullmatch(given.public_key) or not _SIGNATURE.fullmatch(given.signature):
-            return ConsentRejectionReason.EVIDENCE_FORM
-        if not given.consent.is_signed_by(given.public_key, given.signature):
-            return ConsentRejectionReason.SIGNATURE
+    return _fault_of_signature(given) if given.public_key or given.signature else None
+
+
+def _fault_of_signature(given: ParsedConsent) -> ConsentRejectionReason | None:
+    if not _KEY.fullmatch(given.public_key) or not _SIGNATURE.fullmatch(given.signature):
+        return ConsentRejectionReason.EVIDENCE_FORM
+    if not given.consent.is_signed_by(given.public_key, given.signature):
+        return ConsentRejectionReason.SIGNATURE
     return None
 
 

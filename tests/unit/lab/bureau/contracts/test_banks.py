@@ -11,7 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
 from lab.bureau.contracts import banks
-from lab.bureau.contracts.banks import KEY_GRACE_PERIOD, BankKeyState, BankRegistry
+from lab.bureau.contracts.bank_registry import BankRegistry
+from lab.bureau.contracts.banks import KEY_GRACE_PERIOD, BankKeyState
 from lab.bureau.people.permissions import AccountHolder, Role
 from lab.bureau.store import Database
 from lab.bureau.store.tables import LedgerEntryRow
