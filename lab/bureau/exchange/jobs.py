@@ -124,7 +124,8 @@ def open_job(
     row.rows_used, row.state = 0, OPEN
     session.add(row)
     session.flush()
-    facts: dict[str, Fact] = {"job": job_id, "version": version.version} | asdict(parameters) | {"epoch": epoch}
+    facts: dict[str, Fact] = {"job": job_id, "version": version.version, "epoch": epoch}
+    facts |= asdict(parameters)
     record(session, "job.opened", contract_id, facts, by=by)
     return _job(row)
 
