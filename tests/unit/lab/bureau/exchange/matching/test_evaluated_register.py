@@ -157,7 +157,7 @@ with Bureau.open(Path(sys.argv[1])) as bureau:
     with bureau.store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
     scope = MatchingKeyScope("c-0001", "match", "x25519", 1)
-    bureau.evaluated.evaluate(scope, RowSelection(snapshot), pool=SerialComputePool())
+    bureau.evaluated_registers.evaluate(scope, RowSelection(snapshot), pool=SerialComputePool())
 """
 
 
