@@ -1,10 +1,10 @@
-"""Work over several cores, or several machines: the same function over many rows of arguments, answers in order.
+"""Work over several cores or several machines: one function over many rows of arguments, with results in order.
 
-``ProcessComputePool`` is this machine's processes; ``DaskComputePool`` is a Dask cluster that somebody runs on
-Kubernetes, YARN or over SSH (extra ``[cluster]``). Which it is changes no byte of any answer. A worker that is killed
-costs the rows it had in hand, which are done again elsewhere; few rows are under way at a time, so an endless stream of
-them is worked off in bounded memory. Arguments travel to the workers as they are, keys among them: a cluster belongs to
-the party that uses it, and its connections are to be encrypted (TLS in Dask's own settings).
+``ProcessComputePool`` uses processes of this machine; ``DaskComputePool`` uses a Dask cluster that runs on Kubernetes,
+YARN or over SSH (extra ``[cluster]``). The choice changes no byte of any result. If a worker is killed, its rows are
+computed again elsewhere. Few rows are in progress at a time, so an endless stream of rows takes bounded memory.
+Arguments travel to the workers as they are, keys among them: a cluster must belong to the party that uses it, and its
+connections must be encrypted (TLS in Dask's own settings).
 """
 
 from __future__ import annotations
@@ -23,36 +23,36 @@ from typing import Any, Protocol, TypeVar
 from lab.process.memory_protection import disable_core_dumps
 
 Result = TypeVar("Result")
-_AHEAD = 2  # rows of arguments in hand for each process: one at work, one waiting
+_AHEAD = 2  # rows of arguments for each process: one in progress, one waiting
 _TRIES = 3
 
 
 class ComputePoolError(Exception):
-    """The workers died again and again, or the cluster is not there. The message says which."""
+    """The workers died repeatedly, or the cluster does not answer. The message says which."""
 
 
 class WorkersKilledByTask(ComputePoolError):
-    """Whoever took up the same work died, again and again."""
+    """Every worker that took the same task died."""
 
 
 class ComputePool(Protocol):
-    """Someone who does the work."""
+    """Workers that apply a function to rows of arguments."""
 
     size: int
-    """How many rows are worked on at once."""
+    """How many rows are in progress at once."""
 
     def map(self, function: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
-        """``function(*row)`` for each row, in order; the function is one of a module, the rows plain data.
+        """``function(*row)`` for each row, in order. The function is a module's own, and rows are plain data.
 
         Raises what the function raises, and ``ComputePoolError``.
         """
 
     def close(self) -> None:
-        """Let the workers go."""
+        """Release the workers."""
 
 
 class SerialComputePool:
-    """This process, alone."""
+    """This process alone."""
 
     size = 1
 
@@ -61,11 +61,11 @@ class SerialComputePool:
         return (function(*row) for row in rows)
 
     def close(self) -> None:
-        """There is nobody to let go."""
+        """Nothing to release."""
 
 
 class ProcessComputePool:
-    """Processes of this machine. They are spawned, since a fork would copy locks and secrets, and end with this one."""
+    """Processes of this machine, which end with this one. They are spawned: a fork would copy locks and secrets."""
 
     def __init__(self, processes: int) -> None:
         if processes < 1:
@@ -74,27 +74,27 @@ class ProcessComputePool:
         self._pool = self._open()
 
     def map(self, function: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
-        """See ``ComputePool``. When a process dies its pool is gone; a new one does again what was under way."""
+        """See ``ComputePool``. If a process dies, a new pool computes again what was in progress."""
         waiting = iter(rows)
-        under_way: deque[tuple[tuple[Any, ...], Future[Result]]] = deque()
+        in_progress: deque[tuple[tuple[Any, ...], Future[Result]]] = deque()
         failures = 0
         while True:
             try:
-                while len(under_way) < _AHEAD * self.size and (row := next(waiting, None)) is not None:
-                    under_way.append((row, Future()))  # kept before it is handed out, so that a broken pool loses none
-                    under_way[-1] = (row, self._pool.submit(function, *row))
-                if not under_way:
+                while len(in_progress) < _AHEAD * self.size and (row := next(waiting, None)) is not None:
+                    in_progress.append((row, Future()))  # kept before it is submitted, so a broken pool loses none
+                    in_progress[-1] = (row, self._pool.submit(function, *row))
+                if not in_progress:
                     return
-                result = under_way[0][1].result()
+                result = in_progress[0][1].result()
             except BrokenProcessPool:
                 failures += 1
                 if failures == _TRIES:
                     raise WorkersKilledByTask(f"The worker processes died {failures} times on the same work.") from None
                 self._pool.shutdown(wait=False, cancel_futures=True)
                 self._pool = self._open()
-                under_way = deque((row, self._pool.submit(function, *row)) for row, _ in under_way)
+                in_progress = deque((row, self._pool.submit(function, *row)) for row, _ in in_progress)
                 continue
-            under_way.popleft()
+            in_progress.popleft()
             failures = 0
             yield result
 
@@ -104,7 +104,7 @@ class ProcessComputePool:
 
     def _open(self) -> ProcessPoolExecutor:
         context = multiprocessing.get_context("spawn")
-        return ProcessPoolExecutor(self.size, mp_context=context, initializer=_begin, initargs=(os.getpid(),))
+        return ProcessPoolExecutor(self.size, mp_context=context, initializer=_start_worker, initargs=(os.getpid(),))
 
 
 class DaskComputePool:
@@ -112,7 +112,7 @@ class DaskComputePool:
 
     size: int
     threads: int
-    """The most threads that one of its workers has."""
+    """The number of threads of the worker with the most."""
 
     def __init__(self, address: str, *, timeout: float = 10.0) -> None:
         """Raises ``ComputePoolError`` without the extra ``[cluster]``, or if no scheduler with workers answers."""
@@ -131,51 +131,51 @@ class DaskComputePool:
             raise ComputePoolError(f"The Dask scheduler at {address} has no workers.")
 
     def map(self, function: Callable[..., Result], rows: Iterable[tuple[Any, ...]]) -> Iterator[Result]:
-        """See ``ComputePool``. The scheduler gives what a lost worker had in hand to another."""
+        """See ``ComputePool``. The scheduler gives the rows of a lost worker to another."""
         from distributed import CancelledError, KilledWorker
 
         waiting = iter(rows)
-        under_way: deque[Any] = deque()
+        in_progress: deque[Any] = deque()
         try:
             while True:
-                while len(under_way) < _AHEAD * self.size and (row := next(waiting, None)) is not None:
-                    under_way.append(self._client.submit(function, *row, pure=False))
-                if not under_way:
+                while len(in_progress) < _AHEAD * self.size and (row := next(waiting, None)) is not None:
+                    in_progress.append(self._client.submit(function, *row, pure=False))
+                if not in_progress:
                     return
-                result: Result = under_way[0].result()
-                under_way.popleft()
+                result: Result = in_progress[0].result()
+                in_progress.popleft()
                 yield result
         except KilledWorker:
-            raise WorkersKilledByTask("The cluster's workers died again and again on the same work.") from None
+            raise WorkersKilledByTask("The cluster's workers died repeatedly on the same work.") from None
         except CancelledError:
             raise ComputePoolError("The cluster's scheduler went away.") from None
 
     def close(self) -> None:
-        """Part from the cluster; it goes on."""
+        """Disconnect; the cluster goes on."""
         self._client.close()
 
 
 def open_compute_pool(processes: int = 0, cluster: str = "") -> ComputePool:
-    """A cluster if one is named; else that many processes of this machine (0: one a core this process may use)."""
+    """The cluster, if one is named; else ``processes`` of this machine (0: one for each core this process may use)."""
     if cluster:
         return DaskComputePool(cluster)
     count = processes or len(os.sched_getaffinity(0))
     return ProcessComputePool(count) if count > 1 else SerialComputePool()
 
 
-def _begin(parent: int) -> None:
-    """A worker's first steps: no dumps of its keys, Ctrl-C goes to its parent, and it does not outlive it."""
+def _start_worker(parent: int) -> None:
+    """A worker's first steps: no dumps of its keys, Ctrl-C is left to the parent, and it ends with the parent."""
     disable_core_dumps()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     exit_with_parent(parent)
 
 
 def exit_with_parent(parent: int) -> None:
-    """Let this process end when it loses its parent, whatever it is doing."""
-    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+    """End this process when its parent ends, whatever it is doing."""
+    threading.Thread(target=_watch_parent, args=(parent,), daemon=True).start()
 
 
-def _follow(parent: int) -> None:
+def _watch_parent(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(0.5)
     os._exit(1)

@@ -1,1 +1,1 @@
-"""What stays at the bureau: forests, weights, the model and its card."""
+"""What stays at the bureau: forests, weights, the model, its card and its training."""

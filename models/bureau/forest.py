@@ -1,4 +1,4 @@
-"""A forest as plain data: parsed from LightGBM once, then evaluated and taken apart by our own code.
+"""A forest as plain data: parsed from LightGBM once, then evaluated and decomposed by this package.
 
 The semantics are LightGBM's (``include/LightGBM/tree.h``, ``NumericalDecision`` and ``CategoricalDecision``):
 
@@ -33,7 +33,7 @@ NO_CHILD = -1
 
 @dataclass(frozen=True)
 class Split:
-    """What an inner node asks of one feature. ``categories`` (codes that go left) is None for a numeric one."""
+    """The test of one feature at an inner node. ``categories``: the codes that go left, None for a numeric feature."""
 
     feature: Annotated[int, Field(ge=0, lt=10_000)]
     threshold: float
@@ -44,22 +44,25 @@ class Split:
     __pydantic_config__ = STRICT_CONFIG
 
     def goes_left(self, values: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which of ``values`` (float64 [rows], NaN missing) go left."""
-        absent = np.isnan(values)
+        """Which of ``values``, float64 [rows] with NaN for missing, go left: bool [rows]."""
+        missing = np.isnan(values)
         if self.categories is not None:
             # A missing value is no category: -1 is in no set.
-            return np.isin(np.trunc(np.where(absent, -1.0, values)), np.asarray(self.categories, dtype=np.float64))
+            return np.isin(np.trunc(np.where(missing, -1.0, values)), np.asarray(self.categories, dtype=np.float64))
         small = np.abs(values) <= ZERO_THRESHOLD
-        left = np.where(small | absent, 0.0, values) <= self.threshold
+        left = np.where(small | missing, 0.0, values) <= self.threshold
         if self.missing == "none":
             return left
-        away = absent | small if self.missing == "zero" else absent
-        return np.where(away, self.default_left, left)
+        default = missing | small if self.missing == "zero" else missing
+        return np.where(default, self.default_left, left)
 
 
 @dataclass(frozen=True)
 class Node:
-    """One node: a leaf (``split`` is None) with its value, or an inner node with the positions of its two children."""
+    """A leaf (``split`` is None) with its value, or an inner node with the positions of its two children.
+
+    ``cover``: how many training rows reach a leaf.
+    """
 
     cover: Annotated[float, Field(ge=0)]
     value: float = 0.0
@@ -86,16 +89,16 @@ class Forest:
 
     @cached_property
     def node_means(self) -> tuple[tuple[float, ...], ...]:
-        """For each tree and node the mean of the leaves below, weighted by training cover (evenly without any)."""
-        return tuple(_expected(tree) for tree in self.trees)
+        """For each tree and node the mean of the leaves below it, weighted by cover (evenly without any cover)."""
+        return tuple(_node_means(tree) for tree in self.trees)
 
     @property
     def intercept(self) -> float:
-        """The constant part of every score: the bias and what each tree says before any question."""
+        """The constant part of every score: the bias and the mean of each tree."""
         return self.bias + sum(values[0] for values in self.node_means)
 
     def raw_scores(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Plain evaluation: float64 [rows] from ``values`` float64 [rows, features]."""
+        """Scores in clear, float64 [rows], from ``values`` float64 [rows, features]."""
         raw = np.full(len(values), self.bias)
         outcomes: dict[Split, NDArray[np.bool_]] = {}
         for tree in self.trees:
@@ -112,7 +115,7 @@ class Forest:
         return raw
 
     def leaf_paths(self) -> Iterator[tuple[int, tuple[tuple[int, bool], ...], int]]:
-        """Every leaf as (tree, path, leaf): the path is (inner node, went left) from the root down."""
+        """Every leaf as (tree, path, leaf). The path has a (node, goes left) pair for each inner node from the root."""
         for number, tree in enumerate(self.trees):
             above: dict[int, tuple[tuple[int, bool], ...]] = {0: ()}
             for position, node in enumerate(tree):
@@ -125,10 +128,10 @@ class Forest:
 
 
 def read_lightgbm(dump: Mapping[str, Any]) -> Forest:
-    """Plain data from ``Booster.dump_model()``, whose thresholds and values are printed to full precision.
+    """The forest of ``Booster.dump_model()``, which prints thresholds and values to full precision.
 
-    Raises ``InvalidInput`` for models that are no plain sum of trees with constant leaves (several classes, random
-    forests that average, linear trees).
+    Raises ``InvalidInput`` unless the model is a sum of trees with constant leaves: for several classes, averaged trees
+    and linear trees.
     """
     if dump.get("num_tree_per_iteration", 1) != 1 or dump.get("average_output", False):
         raise InvalidInput(
@@ -140,7 +143,7 @@ def read_lightgbm(dump: Mapping[str, Any]) -> Forest:
 
 def _read_tree(structure: Mapping[str, Any]) -> tuple[Node, ...]:
     nodes: list[Node] = []
-    # (entry, parent, is left child): children are numbered after their parents, so parents are patched as we go.
+    # (entry, parent, is left child). Children are numbered after their parents, so a parent's links are filled later.
     queue: list[tuple[Mapping[str, Any], int, bool]] = [(structure, NO_CHILD, False)]
     links: dict[int, list[int]] = {}
     while queue:
@@ -174,7 +177,8 @@ def _read_split(entry: Mapping[str, Any]) -> Split:
     )
 
 
-def _expected(tree: tuple[Node, ...]) -> tuple[float, ...]:
+def _node_means(tree: tuple[Node, ...]) -> tuple[float, ...]:
+    """The mean of the leaves below each node. Children come after their parents, so one pass from the end suffices."""
     weight, total, leaves = [0.0] * len(tree), [0.0] * len(tree), [0] * len(tree)
     plain = [0.0] * len(tree)
     for position in range(len(tree) - 1, -1, -1):
@@ -195,7 +199,7 @@ def _expected(tree: tuple[Node, ...]) -> tuple[float, ...]:
 
 
 def check_forest(forest: Forest, category_counts: tuple[int | None, ...], *, of: str) -> None:
-    """Raise ``InvalidInput`` unless every tree is a tree over the given features; ``of`` names the document.
+    """Raise ``InvalidInput`` unless every tree is well formed over the given features; ``of`` names the document.
 
     ``category_counts[feature]`` is the number of categories, or None for a numeric feature.
     """

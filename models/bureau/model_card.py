@@ -1,4 +1,4 @@
-"""The model card: what a model is for, what it was made from, how good it is, what to beware of. Data, not prose."""
+"""The model card: a model's purpose, its sample, its quality, and warnings. Data, not prose."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ METRIC_LABELS: dict[str, tuple[str, str]] = {
 
 @dataclass(frozen=True)
 class TrainingLibrary:
-    """A library the model was trained with, and its version."""
+    """A library with which the model was trained, and its version."""
 
     name: Annotated[str, Field(max_length=60)]
     version: Annotated[str, Field(max_length=60)]
@@ -31,7 +31,7 @@ class TrainingLibrary:
 
 @dataclass(frozen=True)
 class ModelWarning:
-    """Something a user of the model should know, in both languages."""
+    """Something that a user of the model should know, in both languages."""
 
     zh: Text
     en: Text
@@ -41,9 +41,9 @@ class ModelWarning:
 
 @dataclass(frozen=True)
 class ModelCard:
-    """Training facts. ``facts`` are figures on ``held_out`` rows that the measured model had not seen.
+    """How a model was trained. ``facts`` are figures on ``held_out`` rows that the measured model had not seen.
 
-    ``date`` is the day of training as the trainer gave it (ISO 8601), ``settings`` the parameters of the learner.
+    ``date``: the day of training as the trainer gave it (ISO 8601). ``settings``: the parameters of the learner.
     """
 
     purpose: Text
@@ -60,11 +60,11 @@ class ModelCard:
     __pydantic_config__ = STRICT_CONFIG
 
     def metric(self, name: str) -> float | None:
-        """The figure of this name, if the card has it."""
+        """The figure of this name, or None."""
         return next((fact.value for fact in self.facts if fact.name == name), None)
 
     def text_lines(self) -> list[tuple[str, str]]:
-        """The card for a person, (Chinese, English) lines."""
+        """The card for a person: lines in (Chinese, English)."""
         share = 100 * self.positives / self.rows if self.rows else 0.0
         lines = [
             (f"用途：{self.purpose}", f"Purpose: {self.purpose}"),

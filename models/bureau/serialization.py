@@ -1,4 +1,4 @@
-"""Models as files: canonical JSON, strictly parsed. Loading an untrusted file runs no code of it."""
+"""Models as files: canonical JSON, strictly parsed. Loading an untrusted file runs no code from it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from pathlib import Path
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput, NotFound
 from models.bureau.forest import check_forest
-from models.bureau.model import Model, ScoreWeights
+from models.bureau.model import Model
 from models.shared.calibration import check_scale
 from models.shared.canonical_json import dump_canonical, parse_strict, require
 from models.shared.columns import check_columns
 from models.shared.dimensions import DIMENSION_CODES
 
-__all__ = ["Model", "ScoreWeights", "load_model", "save_model", "serialize_model", "validate_model"]
+__all__ = ["Model", "load_model", "save_model", "serialize_model", "validate_model"]
 
 MAX_MODEL_BYTES = 64_000_000
 
@@ -26,16 +26,16 @@ def serialize_model(model: Model) -> bytes:
 
 
 def save_model(model: Model, path: Path) -> None:
-    """Write the model; the file is complete or not there."""
+    """Write the model. The file is either complete or absent."""
     draft = path.with_name(path.name + ".part")
     draft.write_bytes(serialize_model(model))
     os.replace(draft, path)
 
 
 def load_model(source: Path | str | bytes) -> Model:
-    """Read a model from a file or its bytes.
+    """Read and validate a model from a file or its bytes.
 
-    Raises ``NotFound`` if there is no such file, ``InvalidInput`` if anything in it does not fit.
+    Raises ``NotFound`` if the file does not exist, ``InvalidInput`` if anything in it does not fit.
     """
     if isinstance(source, bytes):
         data = source
@@ -68,7 +68,7 @@ def validate_model(model: Model) -> None:
     check_forest(model.forest, counts, of=of)
     check_scale(model.calibration, model.scale, of=of)
     require(model.quantum > 0 and math.frexp(model.quantum)[0] == 0.5, "a quantum that is a power of two", of=of)
-    weights = model.column_weights  # raises when the forest is not what the document declares
+    weights = model.column_weights  # raises unless the forest keeps to the declared interactions
     check_columns(model.bank_features, weights.binnings, weights.columns, of=of)
     require(model.value_bound(ResultDetail.FULL) <= model.value_limit, "values within its own limit", of=of)
     outputs = [reference.output for reference in model.references]

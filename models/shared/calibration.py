@@ -1,7 +1,7 @@
 """From a raw score (log-odds of default, higher is riskier) to a probability, a score in points and a grade.
 
-The map is fixed at training and travels in the sheet; both are public constants of a model. Platt's sigmoid gives the
-probability of default; points follow from the odds by the usual points-to-double-the-odds rule.
+Both maps are fixed at training, are public constants of a model, and travel in the sheet. Platt's sigmoid gives the
+probability of default. Points follow from the odds by the usual points-to-double-the-odds rule.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pydantic import Field
 from models.shared.canonical_json import STRICT_CONFIG, require
 
 GRADES: tuple[str, ...] = ("AAA", "AA", "A", "BBB", "BB", "B", "CCC", "CC", "C")
-# Upper bounds of the probability of default for all grades but the last; each step about doubles the one before.
+# Upper bounds of the probability of default of all grades but the last; each is about twice the one before.
 GRADE_BOUNDS: tuple[float, ...] = (0.005, 0.01, 0.02, 0.04, 0.08, 0.15, 0.25, 0.40)
 
 
@@ -41,7 +41,7 @@ class Calibration:
 
 @dataclass(frozen=True)
 class ScoreScale:
-    """Points: ``anchor`` points at good:bad odds of ``odds`` to 1, ``double`` more for twice the odds, clipped.
+    """Points: ``anchor`` at good:bad odds of ``odds`` to 1, ``double`` more for twice the odds, within low and high.
 
     With the defaults a PD of 4.8 % is 600 points, 1.2 % is 680, 33 % is 467.
     """
@@ -63,7 +63,7 @@ class ScoreScale:
         return np.rint(np.clip(points, self.low, self.high)).astype(np.int64)
 
     def point_change(self, raw_change: float, calibration: Calibration) -> float:
-        """Score points that a change of the raw score makes (before clipping); riskier is negative."""
+        """The change of the score, before clipping, for a change of the raw score; riskier is negative."""
         return -calibration.slope * raw_change * self.double / math.log(2.0)
 
     def grade(self, probability: NDArray[np.float64]) -> NDArray[np.int64]:
@@ -76,7 +76,7 @@ class ScoreScale:
 
 
 def check_scale(calibration: Calibration, scale: ScoreScale, *, of: str) -> None:
-    """Raise ``InvalidInput`` unless calibration and scale are usable; ``of`` names the document they stand in."""
+    """Raise ``InvalidInput`` unless calibration and scale are usable; ``of`` names their document."""
     require(calibration.slope > 0, "a calibration of positive slope", of=of)
     require(scale.odds > 0 and scale.double > 0 and 0 <= scale.low < scale.high <= 10_000, "a usable scale", of=of)
     require(len(scale.grades) == len(scale.bounds) + 1, "one grade more than grade bounds", of=of)

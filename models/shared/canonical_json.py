@@ -1,7 +1,7 @@
-"""Documents of this room as bytes: RFC 8785 canonical JSON out, strict parsing in.
+"""Documents of models as bytes: written as canonical JSON (RFC 8785), parsed strictly.
 
-A document is a frozen dataclass of plain values. Parsing runs no code of the document: types are exact, unknown fields,
-infinities and NaN are refused, and the size is checked before anything is parsed.
+A document is a frozen dataclass of plain values. Parsing runs no code from the document. Types are exact; unknown
+fields, infinities and NaN are refused; the size is checked before anything is parsed.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ T = TypeVar("T")
 
 
 def dump_canonical(document: Any) -> bytes:
-    """Canonical bytes (RFC 8785) of a dataclass. Doubles round-trip exactly; minus zero becomes zero."""
+    """The canonical bytes (RFC 8785) of a dataclass. Doubles round-trip exactly; minus zero becomes zero."""
     return rfc8785.dumps(dataclasses.asdict(document))
 
 
 def parse_strict(kind: type[T], data: bytes, *, what: str, max_bytes: int) -> T:
-    """Parse ``data`` as a ``kind``; raises ``InvalidInput`` naming the parts that do not fit, never their values."""
+    """Parse ``data`` as a ``kind``; raises ``InvalidInput`` naming the parts that do not fit, never their values.
+
+    ``what`` names the document in the message.
+    """
     if len(data) > max_bytes:
         raise InvalidInput(
             f"Wanted {what} of at most {max_bytes} bytes; found {len(data)}.", next_step=f"ask for {what} again"
@@ -40,6 +43,6 @@ def parse_strict(kind: type[T], data: bytes, *, what: str, max_bytes: int) -> T:
 
 
 def require(condition: bool, what: str, *, of: str) -> None:
-    """Raise ``InvalidInput`` unless ``condition``: a document ``of`` this sort needs ``what``."""
+    """Raise ``InvalidInput`` unless ``condition`` holds; ``of`` names the document and ``what`` the requirement."""
     if not condition:
         raise InvalidInput(f"Wanted {of} with {what}; found otherwise.", next_step=f"ask for {of} again")

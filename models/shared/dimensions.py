@@ -1,4 +1,4 @@
-"""The six dimensions of a portrait, their codes and words."""
+"""The six dimensions of a portrait: codes, and names in both languages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from lab.terms.errors import InvalidInput
 
 @dataclass(frozen=True)
 class Dimension:
-    """One side of an enterprise's credit. ``code`` is what documents carry; ``zh`` and ``en`` are what people read."""
+    """One aspect of an enterprise's credit. Documents hold ``code``; people read ``zh`` and ``en``."""
 
     code: str
     zh: str
@@ -26,13 +26,13 @@ DIMENSIONS: tuple[Dimension, ...] = (
 )
 DIMENSION_CODES: tuple[str, ...] = tuple(dimension.code for dimension in DIMENSIONS)
 
-# Where a feature goes that no dictionary describes: what a bank knows of its own client is conduct, what a register
-# knows is how the enterprise runs.
+# The dimension of a feature that no dictionary describes: a bank knows its client's conduct, and a register knows how
+# the enterprise operates.
 DEFAULT_DIMENSION: dict[str, str] = {"bank": "conduct", "bureau": "operations"}
 
 
 def find_dimension(code: str) -> Dimension:
-    """The dimension with this code; raises ``InvalidInput`` when there is none."""
+    """The dimension with this code; raises ``InvalidInput`` for another code."""
     for candidate in DIMENSIONS:
         if candidate.code == code:
             return candidate

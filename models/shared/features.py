@@ -1,10 +1,10 @@
-"""Features: which columns of a table enter a model, of which kind, and how their text becomes numbers.
+"""Features: the columns of a table that enter a model, their kind, and how their text becomes numbers.
 
-Both parties encode with this code, so that a bin means the same on both sides. Tables come in as text (every column a
-string, as read from a file); numeric columns are accepted as they are.
+Both parties encode with this code, so a bin means the same on both sides. Tables come as text (every column a string,
+as read from a file); numeric columns are accepted as they are.
 
-A value that cannot be read as a number in a numeric column counts as missing; ``count_unreadable_cells`` counts such
-cells, so that a caller can report them. Infinities are pulled in to +-1e300 (LightGBM's own largest threshold).
+In a numeric column a value that is not a number counts as missing. ``count_unreadable_cells`` counts such cells, so
+that the caller can report them. Infinities are clipped to +-1e300 (LightGBM's own largest threshold).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from models.shared.canonical_json import STRICT_CONFIG
 from models.shared.dimensions import DEFAULT_DIMENSION, find_dimension
 
 MISSING_MARKERS: tuple[str, ...] = ("", "na", "n/a", "nan", "null")  # compared in lower case, without outer spaces
-MAX_CATEGORIES = 63  # with "other" a feature has at most 64 codes, LightGBM's bitset stays at two words
+MAX_CATEGORIES = 63  # with "other" a feature has at most 64 codes, so LightGBM's bitset has two words
 MAX_NUMBER = 1e300
 OTHER_ZH, OTHER_EN = "其他", "other"
 
@@ -33,7 +33,7 @@ Word = Annotated[str, Field(max_length=200)]
 
 @dataclass(frozen=True)
 class FeatureDescription:
-    """What a dictionary says about one column: catalogue code, words of both languages, dimension, domain, grade."""
+    """A dictionary's entry for one column: catalogue code, name in both languages, dimension, domain, grade."""
 
     item: str = ""
     zh: str = ""
@@ -45,7 +45,7 @@ class FeatureDescription:
 
 @dataclass(frozen=True)
 class Feature:
-    """One model input: a column. ``categories`` are in code order; code ``len(categories)`` is "other"."""
+    """One input of a model: a column. ``categories`` are in order of codes; code ``len(categories)`` is "other"."""
 
     name: Annotated[str, Field(min_length=1, max_length=200)]
     party: FeatureParty
@@ -64,7 +64,7 @@ def parse_feature_descriptions(dictionary: Mapping[str, Any]) -> dict[str, Featu
 
     Raises ``InvalidInput`` for an unknown dimension or an entry that is not a table of strings.
     """
-    words: dict[str, FeatureDescription] = {}
+    descriptions: dict[str, FeatureDescription] = {}
     items = dictionary.get("items", {})
     if not isinstance(items, Mapping):
         raise InvalidInput("Wanted [items.<column>] tables in the dictionary; found something else.")
@@ -74,8 +74,8 @@ def parse_feature_descriptions(dictionary: Mapping[str, Any]) -> dict[str, Featu
         text = {key: str(entry.get(key, "")) for key in ("code", "zh", "en", "dimension", "domain", "grade")}
         if text["dimension"]:
             find_dimension(text["dimension"])
-        words[column] = FeatureDescription(item=text.pop("code"), **text)
-    return words
+        descriptions[column] = FeatureDescription(item=text.pop("code"), **text)
+    return descriptions
 
 
 def infer_features(
@@ -83,40 +83,18 @@ def infer_features(
 ) -> tuple[Feature, ...]:
     """One feature for each column of ``frame``, in column order.
 
-    A column is numeric when every value present reads as a number (an empty column counts as numeric); otherwise it is
-    categorical: its 63 most frequent values (ties by text) and "other".
+    A column is numeric if every value present is a number; an empty column is numeric too. Otherwise it is categorical,
+    with its 63 most frequent values (ties by text) and "other".
     """
-    words = dictionary or {}
-    features = []
-    for name in frame.columns:
-        column = frame[name]
-        categories: tuple[str, ...] = ()
-        if column.dtype == pl.String:
-            present = _present(column).drop_nulls()
-            if present.cast(pl.Float64, strict=False).null_count():
-                counts = present.value_counts(sort=False).sort(["count", name], descending=[True, False])
-                categories = tuple(text[:200] for text in counts[name].head(MAX_CATEGORIES).to_list())
-        word = words.get(name, FeatureDescription())
-        features.append(
-            Feature(
-                name=name,
-                party=party,
-                kind="categorical" if categories else "numeric",
-                categories=categories,
-                dimension=word.dimension or DEFAULT_DIMENSION[party],
-                label_zh=word.zh or word.en or name,
-                label_en=word.en or name,
-                item=word.item,
-            )
-        )
-    return tuple(features)
+    descriptions = dictionary or {}
+    return tuple(_infer_feature(frame[name], party, descriptions.get(name)) for name in frame.columns)
 
 
 def encode_features(frame: pl.DataFrame, features: Sequence[Feature]) -> NDArray[np.float64]:
-    """Numbers for a model: float64 [rows, features], NaN for missing, category codes for text.
+    """The inputs of a model: float64 [rows, features], NaN for missing, codes for categories.
 
-    Values of a categorical feature that were not seen in training get the code of "other". Columns that no feature
-    names are ignored. Raises ``InvalidInput`` naming the columns that are missing.
+    A categorical value that training has not seen gets the code of "other". Columns that no feature names are ignored.
+    Raises ``InvalidInput`` naming the columns that are missing.
     """
     require_columns(frame, features)
     encoded = np.full((frame.height, len(features)), np.nan, order="F")  # written and read column by column
@@ -138,16 +116,16 @@ def encode_features(frame: pl.DataFrame, features: Sequence[Feature]) -> NDArray
 
 
 def count_unreadable_cells(frame: pl.DataFrame, features: Sequence[Feature]) -> dict[str, int]:
-    """How many cells of each numeric feature are present but not numbers (they count as missing); zeros left out."""
+    """How many cells of each numeric feature are present but not numbers; features without any are left out."""
     require_columns(frame, features)
-    found = {}
+    counts = {}
     for feature in features:
         column = frame[feature.name]
         if feature.kind == "numeric" and column.dtype == pl.String:
             count = int((_present(column).is_not_null() & _numbers(column).is_null()).sum())
             if count:
-                found[feature.name] = count
-    return found
+                counts[feature.name] = count
+    return counts
 
 
 def require_columns(frame: pl.DataFrame, features: Sequence[Feature]) -> None:
@@ -160,14 +138,39 @@ def require_columns(frame: pl.DataFrame, features: Sequence[Feature]) -> None:
         )
 
 
+def _infer_feature(column: pl.Series, party: FeatureParty, described: FeatureDescription | None) -> Feature:
+    description, categories = described or FeatureDescription(), _categories(column)
+    return Feature(
+        name=column.name,
+        party=party,
+        kind="categorical" if categories else "numeric",
+        categories=categories,
+        dimension=description.dimension or DEFAULT_DIMENSION[party],
+        label_zh=description.zh or description.en or column.name,
+        label_en=description.en or column.name,
+        item=description.item,
+    )
+
+
+def _categories(column: pl.Series) -> tuple[str, ...]:
+    """The categories of a column in order of codes; none for a numeric one."""
+    if column.dtype != pl.String:
+        return ()
+    present = _present(column).drop_nulls()
+    if not present.cast(pl.Float64, strict=False).null_count():
+        return ()
+    counts = present.value_counts(sort=False).sort(["count", column.name], descending=[True, False])
+    return tuple(text[:200] for text in counts[column.name].head(MAX_CATEGORIES).to_list())
+
+
 def _present(column: pl.Series) -> pl.Series:
-    """Text without outer spaces, null where the cell says that nothing is known."""
+    """Text without outer spaces, null for a marker of missing values."""
     text = column.str.strip_chars()
     return text.set(text.str.to_lowercase().is_in(list(MISSING_MARKERS)), None)
 
 
 def _numbers(column: pl.Series) -> pl.Series:
-    """Float64, null for missing and for what is not a number."""
+    """Float64, null for a missing value and for text that is not a number."""
     if column.dtype == pl.String:
         column = _present(column)
     return column.cast(pl.Float64, strict=False).fill_nan(None)

@@ -1,33 +1,26 @@
-"""Portraits: what the bank makes of decrypted sums. Arrays for a portfolio first, a ``Portrait`` for one enterprise.
+"""Portraits: the credit portrait of one enterprise, computed at the bank from the sheet and ``PortfolioScores``.
 
-Runs at the bank, from the sheet and the decrypted integers alone.
-
-* score 300 to 900 and grade AAA to C from the calibrated probability of default (``models.shared.calibration``);
-* each dimension 0 to 100: the share of the pilot sample that is riskier in it, so higher is safer; four bands;
-* reasons: by how many score points a dimension or feature moves this enterprise from the mean (of the portfolio when
-  it has at least 30 enterprises, else of the pilot sample), adverse ones first;
-* within the error of a cut-off (the rounding of the reply, in the contract's steps) no side is picked: the portrait
-  names every grade that the exact score may have.
+* Each dimension is 0 to 100, in four bands.
+* A reason is the number of score points by which a dimension or feature moves this enterprise from the mean (of the
+  portfolio if it has at least 30 enterprises, else of the pilot sample). Adverse reasons come first.
+* If a cut-off is within the error of the score (the rounding of the reply, in the contract's steps), the portrait names
+  every grade that the exact score may have.
 """
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from lab.terms.contract.document import ResultDetail
-from lab.terms.errors import InvalidInput
 from models.shared.dimensions import DIMENSIONS
-from models.shared.sheet import BankSheet, PublicItem, ReferenceDistribution, ScoreOutput
+from models.shared.portfolio_scores import PortfolioScores
+from models.shared.sheet import PUBLIC_OUTPUT, TOTAL_OUTPUT, BankSheet, PublicItem, ScoreOutput
 
-MIN_PORTFOLIO_SIZE = 30  # enterprises: of fewer the mean says little
-MIN_REASON_POINTS = 0.5  # points: less would read as 0
-TOTAL_OUTPUT = ScoreOutput("total", "total")
+MIN_REASON_POINTS = 0.5  # fewer points would be printed as 0
 DIMENSION_BANDS: tuple[tuple[str, str, str, float], ...] = (
     ("strong", "稳健", "strong", 75.0),
     ("good", "良好", "good", 50.0),
@@ -38,7 +31,7 @@ DIMENSION_BANDS: tuple[tuple[str, str, str, float], ...] = (
 
 @dataclass(frozen=True)
 class PortraitProvenance:
-    """Where a portrait comes from, beside the sheet: contract, parties, register version, receipt, when (ISO 8601)."""
+    """The origin of a portrait, beside the sheet: contract, parties, register version, receipt, time (ISO 8601)."""
 
     contract: str = ""
     contract_sha256: str = ""
@@ -50,39 +43,11 @@ class PortraitProvenance:
 
 
 @dataclass(frozen=True)
-class PortfolioScores:
-    """The results of a portfolio, one entry an enterprise, as arrays.
-
-    ``raw`` float64 [rows] (log-odds of default before calibration), ``pd`` float64, ``score`` int64, ``grade`` int64
-    (index into the sheet's grades); ``safest`` and ``riskiest`` int64, the first and last grade that the exact score
-    may have, as it lies within ``error_bound``; ``parts``: each output's contribution in raw units, float64 [rows];
-    ``dimensions``: 0 to 100 by code, empty when the contract gives no dimension subtotals; ``means``: what
-    reasons compare with, in raw units, and ``compared_with`` says what that is.
-    """
-
-    raw: NDArray[np.float64]
-    pd: NDArray[np.float64]
-    score: NDArray[np.int64]
-    grade: NDArray[np.int64]
-    best_grade: NDArray[np.int64]
-    worst_grade: NDArray[np.int64]
-    error_bound: float
-    contributions: Mapping[ScoreOutput, NDArray[np.float64]]
-    dimension_scores: Mapping[str, NDArray[np.float64]]
-    baseline_means: Mapping[ScoreOutput, float]
-    compared_with: Literal["portfolio", "pilot"]
-
-    @property
-    def near_cutoff(self) -> NDArray[np.bool_]:
-        """Whether a cut-off lies within the error: bool [rows]."""
-        return np.asarray(self.best_grade != self.worst_grade)
-
-
-@dataclass(frozen=True)
 class PortraitDimension:
-    """One dimension of a portrait. ``value`` 0 to 100 (higher is safer) and band, or None where it is not known.
+    """One dimension of a portrait. ``value``: 0 to 100, higher is safer; None, as ``band``, if it is not known.
 
-    ``points``: score points against the mean (negative is adverse). ``sources``: what feeds it, in both languages.
+    ``points``: score points against the mean (negative is adverse). ``sources``: items and features of the dimension,
+    in both languages.
     """
 
     code: str
@@ -98,7 +63,7 @@ class PortraitDimension:
 
 @dataclass(frozen=True)
 class ScoreReason:
-    """What moved the score, by how many ``points`` against the mean (negative is adverse), as a sentence."""
+    """A reason for the score, as a sentence, with its ``points`` against the mean (negative is adverse)."""
 
     kind: Literal["dimension", "feature", "public", "total"]
     key: str
@@ -114,7 +79,7 @@ class ScoreReason:
 
 @dataclass(frozen=True)
 class Portrait:
-    """One enterprise's credit portrait. ``enterprise`` is what the caller names it by."""
+    """One enterprise's credit portrait. ``enterprise``: the caller's name for it."""
 
     enterprise: str
     score: int
@@ -137,12 +102,12 @@ class Portrait:
 
     @property
     def near_cutoff(self) -> bool:
-        """Whether the score lies within the error of a cut-off, so that no grade is picked."""
+        """Whether a cut-off is within the error of the score, so that several grades are possible."""
         return len(self.possible_grades) > 1
 
     @property
     def grade_text(self) -> str:
-        """The grade; within the error of a cut-off every grade that may be right."""
+        """The possible grades, joined by a slash."""
         return " / ".join(self.possible_grades)
 
     def as_dict(self) -> dict[str, Any]:
@@ -150,79 +115,29 @@ class Portrait:
         return dataclasses.asdict(self) | {"near_cutoff": self.near_cutoff}
 
 
-def interpret_sums(sheet: BankSheet, values: NDArray[np.int64], *, step: int = 1) -> PortfolioScores:
-    """Results from decrypted sums, ``values`` int64 [outputs, rows] in the sheet's order of outputs.
-
-    ``step``: the contract's precision in quanta, by which the error of a sum grows.
-
-    Raises ``InvalidInput`` when there are not as many outputs as the sheet says, or when a full reply's two splits
-    disagree (they add up to the same integer in an honest reply).
-    """
-    if values.ndim != 2 or len(values) != len(sheet.outputs):
-        raise InvalidInput(
-            f"Wanted {len(sheet.outputs)} outputs as the sheet says; found {len(values)}.",
-            next_step="fetch the contract's sheet again",
-        )
-    kinds = np.asarray([output.kind for output in sheet.outputs])
-    by_dimension = values[kinds == "dimension"].sum(axis=0)
-    by_feature = values[(kinds == "feature") | (kinds == "public")].sum(axis=0)
-    if sheet.detail is ResultDetail.FULL and not np.array_equal(by_dimension, by_feature):
-        raise InvalidInput(
-            "Wanted dimension and feature subtotals with the same total; found rows where they differ.",
-            next_step="score the batch again, and report it to the bureau if it happens twice",
-        )
-    total = {ResultDetail.TOTAL: values[0], ResultDetail.FEATURES: by_feature}.get(sheet.detail, by_dimension)
-    raw = total * sheet.quantum + sheet.intercept
-    probability = sheet.calibration.probability(raw)
-    grade, error_bound = sheet.scale.grade(probability), sheet.error_bound * step
-    cutoffs = sheet.scale.cutoffs(sheet.calibration)
-    parts = {output: row * sheet.quantum for output, row in zip(sheet.outputs, values, strict=True)}
-    dimensions = {
-        output.key: _safer_share(sheet.find_reference(output), part)
-        for output, part in parts.items()
-        if output.kind == "dimension"
-    }
-    known = {output: reference.mean for output in (TOTAL_OUTPUT, *parts) if (reference := sheet.find_reference(output))}
-    large = len(raw) >= MIN_PORTFOLIO_SIZE
-    own = {TOTAL_OUTPUT: raw, **{output: part for output, part in parts.items() if output != TOTAL_OUTPUT}}
-    return PortfolioScores(
-        raw=raw,
-        pd=probability,
-        score=sheet.scale.score(raw, sheet.calibration),
-        grade=grade,
-        best_grade=np.minimum(grade, np.searchsorted(cutoffs, raw - error_bound, side="left")),
-        worst_grade=np.maximum(grade, np.searchsorted(cutoffs, raw + error_bound, side="right")),
-        error_bound=error_bound,
-        contributions=parts,
-        dimension_scores=dimensions,
-        baseline_means={output: float(part.mean()) for output, part in own.items()} if large else known,
-        compared_with="portfolio" if large else "pilot",
-    )
-
-
 def build_portrait(
     sheet: BankSheet,
-    outcome: PortfolioScores,
+    scores: PortfolioScores,
     row: int,
     *,
     enterprise: str = "",
     provenance: PortraitProvenance | None = None,
 ) -> Portrait:
-    """The portrait of the enterprise at ``row`` of an outcome."""
+    """The portrait of the enterprise at ``row`` of a portfolio."""
     return Portrait(
         enterprise=enterprise,
-        score=int(outcome.score[row]),
+        score=int(scores.score[row]),
         score_low=sheet.scale.low,
         score_high=sheet.scale.high,
-        pd=float(outcome.pd[row]),
-        grade=sheet.scale.grades[int(outcome.grade[row])],
-        possible_grades=sheet.scale.grades[int(outcome.best_grade[row]) : int(outcome.worst_grade[row]) + 1],
+        pd=float(scores.pd[row]),
+        grade=sheet.scale.grades[int(scores.grade[row])],
+        possible_grades=sheet.scale.grades[int(scores.best_grade[row]) : int(scores.worst_grade[row]) + 1],
         grades=sheet.scale.grades,
-        raw=float(outcome.raw[row]),
-        error_bound=outcome.error_bound,
-        dimensions=_dimension_parts(sheet, outcome, row),
-        reasons=_reasons(sheet, outcome, row),
-        compared_with=outcome.compared_with,
+        raw=float(scores.raw[row]),
+        error_bound=scores.error_bound,
+        dimensions=_dimension_parts(sheet, scores, row),
+        reasons=_reasons(sheet, scores, row),
+        compared_with=scores.compared_with,
         model=f"{sheet.model}@{sheet.version}",
         detail=str(sheet.detail),
         items=sheet.items,
@@ -234,78 +149,63 @@ def build_portrait(
 
 
 def find_dimension_band(value: float) -> tuple[str, str, str]:
-    """Code and words (Chinese, English) of the band of a dimension's value, 0 to 100."""
+    """The band of a dimension's value, 0 to 100: code, Chinese name, English name."""
     return next((code, zh, en) for code, zh, en, least in DIMENSION_BANDS if value >= least or least == 0.0)
 
 
-def _safer_share(reference: ReferenceDistribution | None, part: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Percent of the pilot sample that is riskier, ties counted half: float64 [rows] in 0 to 100."""
-    if reference is None:
-        return np.full(len(part), np.nan)
-    quantiles = np.asarray(reference.quantiles)
-    low = np.searchsorted(quantiles, part, side="left").astype(np.float64)
-    high = np.searchsorted(quantiles, part, side="right").astype(np.float64)
-    inside = (low == high) & (low > 0) & (low < len(quantiles))
-    at = np.clip(low, 1, len(quantiles) - 1).astype(np.int64)
-    step = np.where(inside, quantiles[at] - quantiles[at - 1], 1.0)
-    between = at - 1 + (part - quantiles[at - 1]) / step
-    rank = np.where(inside, between, 0.5 * (low + high - 1.0))  # a tie spans ranks low to high - 1
-    return np.asarray(100.0 - np.clip(rank, 0.0, 100.0))
-
-
-def _points(sheet: BankSheet, outcome: PortfolioScores, row: int, output: ScoreOutput) -> float | None:
-    part = outcome.raw if output == TOTAL_OUTPUT else outcome.contributions.get(output)
-    mean = outcome.baseline_means.get(output)
+def _points(sheet: BankSheet, scores: PortfolioScores, row: int, output: ScoreOutput) -> float | None:
+    part = scores.raw if output == TOTAL_OUTPUT else scores.contributions.get(output)
+    mean = scores.baseline_means.get(output)
     if part is None or mean is None:
         return None
     return sheet.scale.point_change(float(part[row]) - mean, sheet.calibration)
 
 
-def _dimension_parts(sheet: BankSheet, outcome: PortfolioScores, row: int) -> tuple[PortraitDimension, ...]:
-    asked = [sheet.features[binning.feature] for binning in sheet.binnings]
+def _dimension_parts(sheet: BankSheet, scores: PortfolioScores, row: int) -> tuple[PortraitDimension, ...]:
+    used = [sheet.features[binning.feature] for binning in sheet.binnings]
     parts = []
     for dimension in DIMENSIONS:
-        share = outcome.dimension_scores.get(dimension.code)
+        share = scores.dimension_scores.get(dimension.code)
         value = None if share is None or np.isnan(share[row]) else float(share[row])
         code, zh, en = find_dimension_band(value) if value is not None else (None, "未提供", "not given")
         sources = [(item.zh, item.en) for item in sheet.items if item.dimension == dimension.code]
-        sources += [(f.label_zh, f.label_en) for f in asked if f.dimension == dimension.code]
-        points = _points(sheet, outcome, row, ScoreOutput("dimension", dimension.code))
+        sources += [(f.label_zh, f.label_en) for f in used if f.dimension == dimension.code]
+        points = _points(sheet, scores, row, ScoreOutput("dimension", dimension.code))
         parts.append(
             PortraitDimension(dimension.code, dimension.zh, dimension.en, value, code, zh, en, points, tuple(sources))
         )
     return tuple(parts)
 
 
-def _reasons(sheet: BankSheet, outcome: PortfolioScores, row: int) -> tuple[ScoreReason, ...]:
+def _reasons(sheet: BankSheet, scores: PortfolioScores, row: int) -> tuple[ScoreReason, ...]:
     words = _output_words(sheet)
     reasons = []
     for output in sheet.outputs:
-        points = _points(sheet, outcome, row, output)
+        points = _points(sheet, scores, row, output)
         if points is not None and abs(points) >= MIN_REASON_POINTS:
             zh, en = words[output]
             size = round(abs(points))
-            verb, way = ("拉低", "lower") if points < 0 else ("提高", "higher")
+            verb, direction = ("拉低", "lower") if points < 0 else ("提高", "higher")
             unit = "point" if size == 1 else "points"
             reasons.append(
                 ScoreReason(
                     output.kind,
                     output.key,
                     f"{zh} {verb}评分 {size} 分",
-                    f"{en}: {size} {unit} {way}",
+                    f"{en}: {size} {unit} {direction}",
                     points,
                 )
             )
     if sheet.detail is ResultDetail.TOTAL:
         text = ("合同仅提供总分，不含分项原因", "The contract gives totals only, so no reasons in parts")
         reasons.append(ScoreReason("total", "detail", *text, 0.0))
-    # Adverse ones first, each group by size.
+    # Adverse reasons first, each group by size.
     return tuple(sorted(reasons, key=lambda reason: (not reason.adverse, -abs(reason.points))))
 
 
 def _output_words(sheet: BankSheet) -> dict[ScoreOutput, tuple[str, str]]:
     words = {ScoreOutput("dimension", dimension.code): (dimension.zh, dimension.en) for dimension in DIMENSIONS}
     words |= {ScoreOutput("feature", feature.name): (feature.label_zh, feature.label_en) for feature in sheet.features}
-    words[ScoreOutput("public", "public")] = ("公共数据合计", "Public records together")
+    words[PUBLIC_OUTPUT] = ("公共数据合计", "Public records together")
     words[TOTAL_OUTPUT] = ("与平均水平相比", "Compared with the mean, this enterprise")
     return words

@@ -1,8 +1,8 @@
-"""The sheet: all that a bank is told of a model, and nothing more.
+"""The sheet: what a bank learns of a model, and nothing more.
 
-It names the bank's own features, the cut points (or conditions) that the model asks about, the outputs that will come
-back, their quantum, and the public constants that turn a decrypted sum into a probability, a score and a portrait. It
-holds no weight and no tree. A contract pins its SHA-256. Neither LightGBM nor scikit-learn is needed to read it.
+It names the bank's own features, the cut points (or conditions) that the model asks about, the outputs and their
+quantum, and the public constants that turn a decrypted sum into a probability, a score and a portrait. It holds no
+weight and no tree. A contract pins its SHA-256. Reading it needs neither LightGBM nor scikit-learn.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from lab.terms.contract.document import ResultDetail
+from lab.terms.field_types import Slug
 from models.shared.calibration import Calibration, ScoreScale, check_scale
 from models.shared.canonical_json import STRICT_CONFIG, dump_canonical, parse_strict, require
 from models.shared.columns import (
@@ -36,16 +37,18 @@ from models.shared.features import Feature, encode_features
 SHEET_SCHEMA = "shulab-sheet/1"
 MAX_SHEET_BYTES = 8_000_000
 QUANTILE_COUNT = 101
-Slug = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
+Family = Literal["boosted", "scorecard"]
+Interactions = Literal["one", "free"]
+"""``one``: a path tests at most one bank feature. ``free``: no constraint."""
 Text = Annotated[str, Field(max_length=400)]
 
 
 @dataclass(frozen=True)
 class ScoreOutput:
-    """One number that comes back for an enterprise.
+    """One number that a reply has for each enterprise.
 
     ``total``: everything (key ``total``). ``dimension``: a dimension's subtotal (key: its code). ``feature``: a bank
-    feature's subtotal (key: its name). ``public``: what public records alone add (key ``public``).
+    feature's subtotal (key: its name). ``public``: the part of public records alone (key ``public``).
     """
 
     kind: Literal["total", "dimension", "feature", "public"]
@@ -54,9 +57,13 @@ class ScoreOutput:
     __pydantic_config__ = STRICT_CONFIG
 
 
+TOTAL_OUTPUT = ScoreOutput("total", "total")
+PUBLIC_OUTPUT = ScoreOutput("public", "public")
+
+
 @dataclass(frozen=True)
 class ReferenceDistribution:
-    """How an output was distributed in the pilot sample, in raw units: mean and the 0th to 100th percentiles."""
+    """The distribution of an output in the pilot sample, in raw units: mean and the 0th to 100th percentiles."""
 
     output: ScoreOutput
     mean: float
@@ -67,7 +74,7 @@ class ReferenceDistribution:
 
 @dataclass(frozen=True)
 class PublicItem:
-    """A catalogue item of the bureau that the model uses: where the public part of a portrait comes from."""
+    """A catalogue item of the bureau that the model uses: a source of the public part of a portrait."""
 
     code: Text
     zh: Text
@@ -79,7 +86,7 @@ class PublicItem:
 
 @dataclass(frozen=True)
 class NamedValue:
-    """A figure of the training, for example ``auc_model``, measured on rows the model had not seen."""
+    """A figure of the training, for example ``auc_model``, measured on rows that the model had not seen."""
 
     name: Annotated[str, Field(max_length=60)]
     value: float
@@ -89,15 +96,16 @@ class NamedValue:
 
 @dataclass(frozen=True)
 class BankSheet:
-    """What the bank must know. ``raw = quantum * (sum of all outputs of one kind of split) + intercept``.
+    """What a bank needs to encrypt indicators and to interpret sums.
 
-    ``error_bound`` is the largest difference, in raw units, between that and the model's exact raw score.
+    ``raw = quantum * (sum of all outputs of one kind of split) + intercept``. ``error_bound`` is the largest difference
+    between that and the model's exact raw score, in raw units.
     """
 
     model: Slug
     version: Annotated[int, Field(ge=1)]
-    family: Literal["boosted", "scorecard"]
-    interactions: Literal["one", "free"]
+    family: Family
+    interactions: Interactions
     detail: ResultDetail
     features: Annotated[tuple[Feature, ...], Field(max_length=2000)]
     binnings: Annotated[tuple[Binning, ...], Field(max_length=2000)]
@@ -116,20 +124,22 @@ class BankSheet:
     __pydantic_config__ = STRICT_CONFIG
 
     def compute_indicators(self, frame: pl.DataFrame) -> NDArray[np.uint8]:
-        """The bank's answers, uint8 [columns, rows] of 0 and 1, from its own records (text or numbers).
+        """The bank's indicators, uint8 [columns, rows] of 0 and 1, from its own records (text or numbers).
 
         Raises ``InvalidInput`` naming the feature columns that are missing.
         """
         return compute_indicators(self.features, self.binnings, self.columns, encode_features(frame, self.features))
 
     def describe_columns(self) -> list[tuple[str, str]]:
-        """What each column asks, (Chinese, English): for a bank that checks what it encrypts."""
+        """What each column asks, in (Chinese, English), for a bank that checks what it encrypts."""
         return [describe_column(self.features, self.binnings, column) for column in self.columns]
 
     @cached_property
     def columns_sha256(self) -> str:
-        """SHA-256, hexadecimal, of what the columns ask of which features: where it is the same for two sheets, answers
-        encrypted for one are answers to the other."""
+        """SHA-256, hexadecimal, of what the columns ask of which features.
+
+        If it is the same for two sheets, indicators encrypted for one serve the other.
+        """
         asked = {
             "features": [(feature.name, feature.kind, feature.categories) for feature in self.features],
             "binnings": [asdict(binning) for binning in self.binnings],
@@ -138,7 +148,7 @@ class BankSheet:
         return hashlib.sha256(json.dumps(asked, ensure_ascii=False).encode()).hexdigest()
 
     def find_reference(self, output: ScoreOutput) -> ReferenceDistribution | None:
-        """The pilot's distribution of an output, if the sheet has one."""
+        """The distribution of an output in the pilot sample, if the sheet has it."""
         return self._references.get(output)
 
     @cached_property
@@ -156,7 +166,7 @@ class BankSheet:
 
     @classmethod
     def from_json(cls, data: bytes) -> BankSheet:
-        """Strictly parse a sheet; raises ``InvalidInput`` naming what does not fit."""
+        """Parse a sheet strictly; raises ``InvalidInput`` naming what does not fit."""
         sheet = parse_strict(cls, data, what="a bank sheet", max_bytes=MAX_SHEET_BYTES)
         check_sheet(sheet)
         return sheet
@@ -175,14 +185,14 @@ def check_sheet(sheet: BankSheet) -> None:
     require(sheet.error_bound >= 0, "an error bound that is not negative", of=of)
     require(len(set(sheet.outputs)) == len(sheet.outputs), "outputs that differ", of=of)
     kinds = {output.kind for output in sheet.outputs}
-    wanted = {
+    expected = {
         ResultDetail.TOTAL: {"total"},
         ResultDetail.DIMENSIONS: {"dimension"},
         ResultDetail.FEATURES: {"feature", "public"},
         ResultDetail.FULL: {"dimension", "feature", "public"},
     }[sheet.detail]
     require(
-        kinds <= wanted and (sheet.detail is not ResultDetail.TOTAL or len(sheet.outputs) == 1),
+        kinds <= expected and (sheet.detail is not ResultDetail.TOTAL or len(sheet.outputs) == 1),
         "outputs as its detail says",
         of=of,
     )

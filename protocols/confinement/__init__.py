@@ -1,7 +1,7 @@
-"""What a process that runs native code on strangers' bytes may do: given up by itself, before it touches them.
+"""Confinement of a process that runs native code on strangers' bytes: it gives up rights before it reads them.
 
-``Confinement`` needs no privilege and cannot be undone. What every process with keys gives up:
-``lab.process.memory_protection``.
+``Confinement`` needs no privilege and cannot be undone. Every process with keys gives up memory dumps as well
+(``lab.process.memory_protection``).
 """
 
 from protocols.confinement.process_confinement import Confinement, ConfinementUnavailable

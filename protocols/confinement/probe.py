@@ -1,6 +1,6 @@
-"""Whether workers can be confined on this machine: a process confines itself, as a worker does, and then tries.
+"""Whether workers can be confined on this machine: a process confines itself as a worker does, and then tries.
 
-No version is looked at. What is told is what the process could do before and could not do after.
+No version is checked. The result is what the process could do before and could not do afterwards.
 """
 
 from __future__ import annotations
@@ -8,14 +8,18 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from lab.process.memory_protection import disable_core_dumps
-from protocols.confinement.process_confinement import Confinement, ConfinementUnavailable
+from protocols.confinement.process_confinement import (
+    Confinement,
+    ConfinementUnavailable,
+    open_file,
+    open_socket,
+)
 
 _PR_GET_DUMPABLE = 3
 _SECONDS = 60
@@ -25,7 +29,7 @@ PROTECTION_NAMES = ("landlock", "seccomp", "network", "dumps")
 
 @dataclass(frozen=True, slots=True)
 class ProtectionStatus:
-    """A protection: whether it holds, and what was seen. A worker is refused its jobs without any of them."""
+    """One protection: whether it works, and what was observed. A worker gets no job unless all of them work."""
 
     name: str
     works: bool
@@ -33,39 +37,41 @@ class ProtectionStatus:
 
 
 def probe_protections() -> list[ProtectionStatus]:
-    """Every protection, tried in a process of its own."""
-    begin = "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import protocols.confinement.probe as p; p.main()"
+    """The status of every protection, tried in a process of its own."""
+    script = (
+        "import sys, json; sys.path[:] = json.loads(sys.argv[1]); import protocols.confinement.probe as p; p.main()"
+    )
     paths = json.dumps([os.path.abspath(one) for one in sys.path])
     try:
         done = subprocess.run(
-            [sys.executable, "-I", "-c", begin, paths],
+            [sys.executable, "-I", "-c", script, paths],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=_SECONDS,
             check=False,
         )
-        told = json.loads(done.stdout)
-        return [ProtectionStatus(name, bool(told[name][0]), str(told[name][1])) for name in PROTECTION_NAMES]
+        results = json.loads(done.stdout)
+        return [ProtectionStatus(name, bool(results[name][0]), str(results[name][1])) for name in PROTECTION_NAMES]
     except (OSError, ValueError, KeyError, IndexError, TypeError, subprocess.TimeoutExpired):
         return [
-            ProtectionStatus(name, False, "the process that tries ended without a word") for name in PROTECTION_NAMES
+            ProtectionStatus(name, False, "the probing process ended without a result") for name in PROTECTION_NAMES
         ]
 
 
 def main() -> None:
-    """What the process does: try, confine itself, try again, and tell."""
+    """The probing process: try, confine itself, try again, and write the results."""
     before = {name: _fails(attempt) for name, attempt in _ATTEMPTS.items()}
-    told: dict[str, tuple[bool, str]] = {"dumps": _undumpable()}
+    results: dict[str, tuple[bool, str]] = {"dumps": _probe_dumps()}
     try:
         missing = Confinement(required=False).enter(memory=_MEMORY, seconds=_SECONDS)
     except (OSError, ConfinementUnavailable) as error:
         missing = (type(error).__name__,)
     after = {name: _fails(attempt) for name, attempt in _ATTEMPTS.items()}
     for name, attempt in after.items():
-        told[name] = (attempt, "refused" if attempt else "; ".join(missing) or "allowed")
+        results[name] = (attempt, "refused" if attempt else "; ".join(missing) or "allowed")
         if before[name] and attempt:
-            told[name] = (True, "refused, also to a process that is not confined")
-    os.write(1, json.dumps(told).encode())
+            results[name] = (True, "refused, also to a process that is not confined")
+    os.write(1, json.dumps(results).encode())
 
 
 def _fails(attempt: Callable[[], None]) -> bool:
@@ -76,20 +82,12 @@ def _fails(attempt: Callable[[], None]) -> bool:
     return False
 
 
-def _open_file() -> None:
-    os.close(os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC))
-
-
 def _call_forbidden() -> None:
-    """getpriority(2): harmless, and not on the list."""
+    """getpriority(2): harmless, and not on the list of allowed calls."""
     os.getpriority(os.PRIO_PROCESS, 0)
 
 
-def _open_socket() -> None:
-    socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
-
-
-def _undumpable() -> tuple[bool, str]:
+def _probe_dumps() -> tuple[bool, str]:
     try:
         disable_core_dumps()
         works = ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
@@ -99,7 +97,7 @@ def _undumpable() -> tuple[bool, str]:
 
 
 _ATTEMPTS: dict[str, Callable[[], None]] = {
-    "landlock": _open_file,
+    "landlock": open_file,
     "seccomp": _call_forbidden,
-    "network": _open_socket,
+    "network": open_socket,
 }

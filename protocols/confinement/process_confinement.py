@@ -1,9 +1,10 @@
-"""The confinement of a worker that runs native code on bytes from strangers, made by the worker itself.
+"""The confinement of a worker that runs native code on strangers' bytes. The worker confines itself.
 
-Landlock (Linux 5.13 and later) leaves it no file but ``/dev/urandom``, no TCP, and no signal to a process outside;
-a filter of system calls (``calls``) leaves it what computing needs; limits of size, and no dumps. What is open stays
-open: close it first. All code has to be loaded first, too, and no other thread may run: both protections are the
-calling thread's. Before it counts as confined it tries what it must not be able to do.
+Landlock (Linux 5.13 and later) leaves it no file but ``/dev/urandom``, no TCP, and no signal to a process outside. A
+filter of system calls (``system_calls``) leaves it what computing needs. Its sizes are limited and it cannot be dumped.
+
+Open files stay open: close them first. Load all code first as well, and run no other thread, because both protections
+apply to the calling thread. Before the worker counts as confined, it tries what it must not be able to do.
 """
 
 from __future__ import annotations
@@ -11,26 +12,27 @@ from __future__ import annotations
 import os
 import resource
 import socket
+from contextlib import suppress
 from typing import Any
 
 from lab.process.memory_protection import disable_core_dumps
 from protocols.confinement import system_calls
 
 _MIB = 1024 * 1024
-_FILE_BYTES = 64 * _MIB  # of a memory file: twenty times the largest object of SEAL's that is read here
-_OPEN_FILES = 16  # memory files are not of the address space: together they hold less than a gigabyte
+_FILE_BYTES = 64 * _MIB  # of a memory file: twenty times the largest SEAL object that is read here
+_OPEN_FILES = 16  # memory files do not count as address space: together they hold less than a gigabyte
 _READABLE = "/dev/urandom"  # SEAL seeds its generators from it
 
 
 class ConfinementUnavailable(RuntimeError):
-    """A protection is missing here; the message says which."""
+    """A protection is missing on this machine. The message says which."""
 
 
 class Confinement:
-    """What is prepared before (in a parent that has no strangers' bytes) and then entered, once for each process.
+    """Prepared in a parent that has read no strangers' bytes, and then entered, once in each process.
 
-    ``required``: a missing protection raises ``ConfinementUnavailable`` when it is entered; else the rest is done
-    without it.
+    ``required``: entering raises ``ConfinementUnavailable`` if a protection is missing. Otherwise the other protections
+    are still applied.
     """
 
     def __init__(self, *, required: bool = True) -> None:
@@ -45,7 +47,7 @@ class Confinement:
         try:
             import landlockpy
 
-            landlockpy.abi_version()  # looks for the C library, which takes time, and a confined process cannot
+            landlockpy.abi_version()  # looks for the C library: slow, and impossible in a confined process
             self._landlock = landlockpy
         except ImportError:
             self._missing.append("the package landlockpy is not installed")
@@ -53,7 +55,7 @@ class Confinement:
             self._missing.append(_no_landlock(error))
 
     def enter(self, *, memory: int, seconds: int) -> tuple[str, ...]:
-        """Confine the calling thread's process; the protections that are missing, none if it is required.
+        """Confine the process of the calling thread; returns the missing protections, none if they are required.
 
         ``memory``: bytes of address space. ``seconds``: processor time. Raises ``ConfinementUnavailable``.
         """
@@ -77,7 +79,7 @@ class Confinement:
         landlock = self._landlock
         try:
             scope = landlock.Scope.SIGNAL | landlock.Scope.ABSTRACT_UNIX_SOCKET
-            with landlock.Ruleset(scoped=scope) as rules:  # of these, all that this kernel knows
+            with landlock.Ruleset(scoped=scope) as rules:  # those of them that this kernel knows
                 rules.allow_path(_READABLE, landlock.AccessFS.READ_FILE)
                 rules.restrict()
         except OSError as error:
@@ -104,16 +106,22 @@ def _limit(memory: int, seconds: int) -> None:
 
 
 def _holes() -> list[str]:
-    """What this process can still do and must not."""
-    found = []
-    try:
-        os.close(os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC))
-        found.append("files can be opened in spite of Landlock")
-    except OSError:
-        pass
-    try:
-        socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()
-        found.append("sockets can be made in spite of the filter of system calls")
-    except OSError:
-        pass
-    return found
+    """What this process can still do although it must not."""
+    holes = []
+    with suppress(OSError):
+        open_file()
+        holes.append("files can be opened in spite of Landlock")
+    with suppress(OSError):
+        open_socket()
+        holes.append("sockets can be made in spite of the filter of system calls")
+    return holes
+
+
+def open_file() -> None:
+    """Try to open a file that every process may read; raises ``OSError`` in a confined process."""
+    os.close(os.open("/proc/self/status", os.O_RDONLY | os.O_CLOEXEC))
+
+
+def open_socket() -> None:
+    """Try to make a TCP socket; raises ``OSError`` in a confined process."""
+    socket.socket(socket.AF_INET, socket.SOCK_STREAM).close()

@@ -1,10 +1,10 @@
-"""The system calls that a worker is left with: those that read, compute and answer, by a list of what is allowed.
+"""The system calls that a worker may still make, as a list: to read, to compute and to return results.
 
 Everything else fails with EPERM: sockets, other programs, other processes and signals to them, threads, ptrace(2),
 reading another's memory, mounts, BPF, io_uring, keyrings, handles, namespaces, pages that are made executable, and
-stat(2), also under the name that C libraries use for fstat(2), since a filter can't tell the two apart. The
-filter is libseccomp's (by ``pyseccomp``), which also refuses calls of other architectures. What is opened is Landlock's
-to judge (``worker``), since a filter sees no paths.
+stat(2), also under the name that C libraries use for fstat(2), because a filter cannot tell the two apart. The filter
+is built by libseccomp (``pyseccomp``), which also refuses calls of other architectures. A filter sees no paths, so
+Landlock decides which files may be opened (``process_confinement``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ALLOWED = (
     *("memfd_create", "ftruncate", "fstat", "fadvise64"),
     # memory
     *("brk", "munmap", "mremap", "madvise", "mincore"),
-    # what the C library and the interpreter do beside
+    # other calls of the C library and the interpreter
     *("futex", "rseq", "set_robust_list", "sched_yield", "sched_getaffinity", "getcpu", "membarrier"),
     *("rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall", "alarm", "setitimer"),
     *("getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid", "getrusage", "sysinfo", "uname"),
@@ -32,17 +32,17 @@ _ALLOWED = (
 _PROT_EXEC = 4
 _ACCESS = os.O_RDONLY | os.O_WRONLY | os.O_RDWR
 _OPENING = {"open": 1, "openat": 2}
-"""Which argument says how: to read, to write, or both. Landlock judges these, and no other way of opening: not one of
-the path alone (O_PATH, which tells sizes and times of any file), nor the fourth way (3, which may truncate)."""
+"""The position of the argument with the access mode: to read, to write, or both. Landlock decides about these three.
+Other modes are refused: O_PATH, which shows sizes and times of any file, and mode 3, which may truncate."""
 _FCNTL = (fcntl.F_DUPFD, fcntl.F_GETFD, fcntl.F_SETFD, fcntl.F_GETFL, fcntl.F_DUPFD_CLOEXEC)
-"""Not F_SETOWN and F_SETSIG, which have the kernel send any signal to any process of the user: before Linux 6.12
-Landlock has no word in that."""
+"""Not F_SETOWN and F_SETSIG: with them the kernel sends any signal to any process of the user, and before Linux 6.12
+Landlock cannot prevent it."""
 _PR_SET_NO_NEW_PRIVS, _PR_SET_SECCOMP, _SECCOMP_MODE_FILTER = 38, 22, 2
 _INSTRUCTION_BYTES = 8
 
 
 class SeccompUnavailable(OSError):
-    """There is no libseccomp, or the kernel takes no filter."""
+    """libseccomp is missing, or the kernel accepts no filter."""
 
 
 class _SockFprog(ctypes.Structure):
@@ -52,15 +52,17 @@ class _SockFprog(ctypes.Structure):
 
 
 def build_seccomp_filter() -> bytes:
-    """The filter as a BPF program, made once for all processes that ``install_seccomp_filter`` it; raises
-    ``SeccompUnavailable`` without the library."""
+    """The filter as a BPF program, made once for all processes that install it.
+
+    Raises ``SeccompUnavailable`` without the library.
+    """
     try:
         import pyseccomp as seccomp
     except (ImportError, RuntimeError, OSError, AttributeError):
-        raise SeccompUnavailable("libseccomp is not here (Debian: libseccomp2; Python: pyseccomp)") from None
+        raise SeccompUnavailable("libseccomp is missing (Debian: libseccomp2; Python: pyseccomp)") from None
     made = seccomp.SyscallFilter(seccomp.ERRNO(errno.EPERM))
     for name in _ALLOWED:
-        with contextlib.suppress(OSError):  # not every architecture has every call; what is not there needs no leave
+        with contextlib.suppress(OSError):  # not every architecture has every call
             made.add_rule(seccomp.ALLOW, name)
     for name in ("mmap", "mprotect"):
         made.add_rule(seccomp.ALLOW, name, seccomp.Arg(2, seccomp.MASKED_EQ, _PROT_EXEC, 0))
@@ -78,11 +80,11 @@ def build_seccomp_filter() -> bytes:
 
 
 def install_seccomp_filter(program: bytes) -> None:
-    """Put the filter over this thread, for good (seccomp(2)); raises ``SeccompUnavailable``."""
+    """Put the filter on this thread, permanently (seccomp(2)); raises ``SeccompUnavailable``."""
     libc = ctypes.CDLL(None, use_errno=True)
     whole = _SockFprog(len(program) // _INSTRUCTION_BYTES, program)
     if (
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0
         or libc.prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.byref(whole), 0, 0) != 0
     ):
-        raise SeccompUnavailable(f"the kernel takes no seccomp filter: {os.strerror(ctypes.get_errno())}")
+        raise SeccompUnavailable(f"the kernel accepts no seccomp filter: {os.strerror(ctypes.get_errno())}")

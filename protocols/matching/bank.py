@@ -1,4 +1,4 @@
-"""The bank's side of matching: blinds its identifiers, unblinds the answers, and looks them up in the set-up."""
+"""The bank's side of matching: it blinds its identifiers, unblinds the response, and looks marks up in the set-up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from protocols.matching.messages import (
     EVALUATION_BYTES,
     MAX_ELEMENTS,
     MIN_COUNT_IDENTIFIERS,
-    TAG_BYTES,
     MatchingOperation,
     derive_counting_marks,
     derive_tags_and_marks,
@@ -47,7 +46,7 @@ from protocols.matching.setup import (
     read_setup,
     read_shard,
 )
-from protocols.wire.frame import FrameKind, MalformedFrame
+from protocols.wire.frame import TAG_BYTES, FrameKind, MalformedFrame
 
 __all__ = [
     "DEFAULT_ENGINE",
@@ -87,11 +86,11 @@ __all__ = [
 ]
 
 _Rows = TypeVar("_Rows", Sequence[str], NDArray[np.uint8])
-_CHUNK = 2048  # rows that one process of a crew takes at a time: about a tenth of a second's work
+_CHUNK = 2048  # rows that one process of a pool takes at a time: about a tenth of a second's work
 
 
 class CanaryMismatch(Exception):
-    """An answer in which a canary is not what the published key makes of it. The message says how many."""
+    """A response in which canaries were not evaluated under the published key. The message says how many."""
 
 
 def check_public_key(engine: str, public_key: bytes) -> None:
@@ -103,10 +102,10 @@ def check_public_key(engine: str, public_key: bytes) -> None:
 
 
 class Blinding:
-    """The keys of one matching request; they stay in here and can't be printed, pickled or copied.
+    """The keys of one matching request. They stay in here and cannot be printed, pickled or copied.
 
-    Made from the same seed it gives the same request for the same identifiers, byte for byte, so a request that was cut
-    off can be sent again. A seed belongs to one list of identifiers (``hiding.request_seed``).
+    The same seed and identifiers give the same request, byte for byte, so a request that was cut off can be sent again.
+    A seed belongs to one list of identifiers (``request_composition.request_seed``).
     """
 
     __slots__ = ("_blinding", "_engine", "_half", "_seed", "_unblinding")
@@ -116,31 +115,33 @@ class Blinding:
         self._engine, self._half, self._seed = engine, bank_engine(engine), seed
         self._blinding, self._unblinding = self._half.derive_blinding_keys(seed)
 
-    def build_request(self, identifiers: Sequence[str], crew: ComputePool | None = None) -> bytes:
-        """The request frame: one blinded element an identifier, in order, with the canaries at their secret places;
-        none by itself says anything, nor which sort it is of.
+    def build_request(self, identifiers: Sequence[str], pool: ComputePool | None = None) -> bytes:
+        """The request frame: a blinded element for each identifier, in order, and canaries at secret positions.
 
-        Raises ``ValueError`` if an identifier is repeated.
+        An element shows neither its identifier nor whether it is a canary. Raises ``ValueError`` if an identifier is
+        repeated.
         """
         if len(set(identifiers)) != len(identifiers):
             raise ValueError("wanted unique identifiers; at least one is repeated")
-        blinded = _by_chunks(self._half.blind, self._blinding, identifiers, self._half.ELEMENT_BYTES, crew)
-        if len(blinded):
-            places = canary_positions(self._seed, len(blinded))
-            elements = np.empty((len(blinded) + len(places), self._half.ELEMENT_BYTES), dtype=np.uint8)
-            elements[_others(places, len(elements))] = blinded
-            elements[places] = self._half.canary_elements(self._material(len(places)))
-            blinded = elements
-        return pack_elements(FrameKind.MATCH_REQUEST, self._engine, blinded)
+        elements = _map_chunks(self._half.blind, self._blinding, identifiers, self._half.ELEMENT_BYTES, pool)
+        if len(elements):
+            elements = self._with_canaries(elements)
+        return pack_elements(FrameKind.MATCH_REQUEST, self._engine, elements)
+
+    def _with_canaries(self, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        positions = canary_positions(self._seed, len(blinded))
+        elements = np.empty((len(blinded) + len(positions), self._half.ELEMENT_BYTES), dtype=np.uint8)
+        elements[_complement(positions, len(elements))] = blinded
+        elements[positions] = self._half.canary_elements(self._material(len(positions)))
+        return elements
 
     def finalize(
-        self, response: bytes, count: int, public_key: bytes, crew: ComputePool | None = None, *, counted: bool = False
+        self, response: bytes, count: int, public_key: bytes, pool: ComputePool | None = None, *, counting: bool = False
     ) -> NDArray[np.uint8]:
-        """The values F(x) of ``count`` identifiers, uint8 [n, 32], in the order they were asked in; ``counted``: in the
-        response's order, which says nothing.
+        """The evaluations F(x) of ``count`` identifiers, uint8 [n, 32], in the order of the request.
 
-        Raises ``MalformedFrame``, and ``CanaryMismatch`` unless every canary was answered under the key whose public
-        key is ``public_key``: then nothing of the answer is to be used.
+        ``counting``: in the order of the response, which is sorted. Raises ``MalformedFrame``, and ``CanaryMismatch``
+        unless every canary was evaluated under the key of ``public_key``; then nothing of the response may be used.
         """
         evaluated = read_elements(response, FrameKind.MATCH_RESPONSE, self._engine, self._half.ELEMENT_BYTES)
         canaries = canary_count(count)
@@ -148,28 +149,30 @@ class Blinding:
             raise MalformedFrame(f"wanted {count + canaries} evaluated elements; found {len(evaluated)}")
         try:
             self._half.check_elements(evaluated)
-            # Canaries are unblinded too, for the look at what is no element of the group: if that came after the look
-            # at canaries, the kind of the failure would tell the bureau which of the two a place holds.
-            values = _by_chunks(self._half.unblind, self._unblinding, evaluated, EVALUATION_BYTES, crew)
-            return values[self._identifiers(evaluated, count, public_key, counted)] if canaries else values
+            # Canaries are unblinded too, because that refuses elements outside the group. If canaries were compared
+            # first, the kind of failure would tell the bureau whether a position holds a canary.
+            evaluations = _map_chunks(self._half.unblind, self._unblinding, evaluated, EVALUATION_BYTES, pool)
+            if not canaries:
+                return evaluations
+            return evaluations[self._identifier_positions(evaluated, count, public_key, counting)]
         except ValueError as error:
             raise MalformedFrame(str(error)) from None
 
-    def _identifiers(
-        self, evaluated: NDArray[np.uint8], count: int, public_key: bytes, counted: bool
+    def _identifier_positions(
+        self, evaluated: NDArray[np.uint8], count: int, public_key: bytes, counting: bool
     ) -> NDArray[np.int64]:
-        """Where in an answer identifiers stand, int64 [count], after every canary was found in it as it should be."""
-        places = canary_positions(self._seed, count)
-        wanted = self._half.expected_canaries(self._material(len(places)), public_key)
-        shown = self._half.comparable_bytes(evaluated)
-        if counted:
-            places = np.flatnonzero(np.isin(_whole(shown), _whole(wanted)))
-            strayed = len(wanted) - len(places)
+        """The positions of the identifiers in a response, int64 [count]; raises ``CanaryMismatch``."""
+        positions = canary_positions(self._seed, count)
+        expected = self._half.expected_canaries(self._material(len(positions)), public_key)
+        received = self._half.comparable_bytes(evaluated)
+        if counting:
+            positions = np.flatnonzero(np.isin(_as_items(received), _as_items(expected)))
+            mismatches = len(expected) - len(positions)
         else:
-            strayed = int((shown[places] != wanted).any(axis=1).sum())
-        if strayed:
-            raise CanaryMismatch(f"{strayed} of {len(wanted)} canaries were not answered under the published key")
-        return _others(places, len(evaluated))
+            mismatches = int((received[positions] != expected).any(axis=1).sum())
+        if mismatches:
+            raise CanaryMismatch(f"{mismatches} of {len(expected)} canaries were not answered under the published key")
+        return _complement(positions, len(evaluated))
 
     def _material(self, count: int) -> list[bytes]:
         return canary_scalar_material(self._seed, count, self._half.SCALAR_MATERIAL_BYTES)
@@ -181,24 +184,25 @@ class Blinding:
         raise TypeError("a blinding cannot be pickled or copied")
 
 
-def _others(places: NDArray[np.int64], count: int) -> NDArray[np.int64]:
-    """Which of ``range(count)`` are not among ``places``, ascending."""
+def _complement(positions: NDArray[np.int64], count: int) -> NDArray[np.int64]:
+    """The numbers of ``range(count)`` that are not among ``positions``, ascending."""
     free = np.ones(count, dtype=np.bool_)
-    free[places] = False
+    free[positions] = False
     return np.flatnonzero(free)
 
 
-def _whole(rows: NDArray[np.uint8]) -> NDArray[np.void]:
-    """uint8 [n, 32] as n things to be compared whole."""
+def _as_items(rows: NDArray[np.uint8]) -> NDArray[np.void]:
+    """uint8 [n, 32] as n items that compare as wholes."""
     return np.ascontiguousarray(rows).view(np.dtype((np.void, rows.shape[1]))).reshape(-1)
 
 
-def _by_chunks(
-    work: Callable[[bytes, _Rows], NDArray[np.uint8]], key: bytes, rows: _Rows, width: int, crew: ComputePool | None
+def _map_chunks(
+    work: Callable[[bytes, _Rows], NDArray[np.uint8]], key: bytes, rows: _Rows, width: int, pool: ComputePool | None
 ) -> NDArray[np.uint8]:
+    """``work`` over all rows, uint8 [n, width], in chunks over the processes of ``pool`` if there are many."""
     if not len(rows):
         return np.zeros((0, width), dtype=np.uint8)
-    if crew is None or len(rows) <= _CHUNK:
+    if pool is None or len(rows) <= _CHUNK:
         return work(key, rows)
     chunks = ((key, rows[start : start + _CHUNK]) for start in range(0, len(rows), _CHUNK))
-    return np.concatenate(list(crew.map(work, chunks)))
+    return np.concatenate(list(pool.map(work, chunks)))

@@ -1,8 +1,8 @@
-"""The bureau's side of matching: evaluates its register, and blinded identifiers as they come, and makes set-ups.
+"""The bureau's side of matching: it evaluates its register and a bank's blinded identifiers, and makes set-ups.
 
-Plain data in, plain data out. What is heavy (``evaluate_register``, ``evaluate_elements``) is a function of a key and
-rows that runs on one core, so that rows can be split over processes and machines; what reads a stranger's bytes
-(``read_request``) runs no arithmetic on the curve and comes first, for the ceiling.
+Every function takes and returns plain data. The heavy ones (``evaluate_register``, ``evaluate_elements``) are functions
+of a key and rows that run on one core, so rows can be split over processes and machines. ``read_request``, which reads
+a stranger's bytes, comes first: it checks the ceiling and runs no arithmetic on the curve.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from protocols.matching.messages import (
     MARK_BYTES,
     MAX_ELEMENTS,
     MIN_COUNT_IDENTIFIERS,
-    TAG_BYTES,
     MatchingOperation,
     count_elements,
     derive_counting_marks,
@@ -38,6 +37,7 @@ from protocols.matching.messages import (
 from protocols.matching.request_composition import MIN_CANARIES
 from protocols.matching.setup import (
     MAX_SHARD_BUCKETS,
+    SetupContents,
     SetupManifest,
     SignedMatchingKey,
     decode_bucket,
@@ -47,7 +47,7 @@ from protocols.matching.setup import (
     pack_shard,
     read_setup,
 )
-from protocols.wire.frame import FrameKind, MalformedFrame
+from protocols.wire.frame import TAG_BYTES, FrameKind, MalformedFrame
 
 __all__ = [
     "BUCKET_ENTRIES",
@@ -64,6 +64,7 @@ __all__ = [
     "TAG_BYTES",
     "BucketGeometry",
     "MatchingOperation",
+    "SetupContents",
     "SetupManifest",
     "SignedMatchingKey",
     "arithmetic_library",
@@ -89,35 +90,35 @@ __all__ = [
 ]
 
 REGISTER_CHUNK_ROWS = 8_192
-"""Register rows that are evaluated, kept and resumed together: less than half a second's work of one core."""
+"""Register rows that are evaluated and stored together: less than half a second's work of one core."""
 
 
 def generate_key(engine: str) -> bytes:
-    """A fresh secret of an epoch and ``engine``; the keys of contracts come from it (``contract_keys``)."""
+    """A fresh secret for an epoch and ``engine``, from which the keys of contracts are derived (``key_derivation``)."""
     return bureau_engine(engine).generate_key()
 
 
 def arithmetic_library(engine: str) -> str:
-    """Which library does an engine's arithmetic in this process, in a word."""
+    """The name of the library that does an engine's arithmetic in this process."""
     return bureau_engine(engine).arithmetic_library()
 
 
 def evaluate_register(engine: str, key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
-    """The values F(x), uint8 [n, 32], in the order of ``identifiers``; on one core."""
+    """The evaluations F(x), uint8 [n, 32], in the order of ``identifiers``; on one core."""
     if not len(identifiers):
         return np.zeros((0, EVALUATION_BYTES), dtype=np.uint8)
     return bureau_engine(engine).evaluate_register(key, identifiers)
 
 
 def count_requested_elements(request: bytes) -> int:
-    """How many identifiers a request asks for; raises ``MalformedFrame``. Runs no native code."""
+    """How many elements a request holds; raises ``MalformedFrame``. Runs no native code."""
     return count_elements(request, FrameKind.MATCH_REQUEST)
 
 
 def read_request(engine: str, request: bytes, *, ceiling: int) -> NDArray[np.uint8]:
-    """The blinded elements of a request, uint8 [n, width], after the rules that need no arithmetic on the curve.
+    """The blinded elements of a request, uint8 [n, width], checked by the rules that need no arithmetic on the curve.
 
-    Raises ``MalformedFrame`` beyond ``ceiling``, and for elements that are not canonical or stand twice.
+    Raises ``MalformedFrame`` for more elements than ``ceiling``, and for elements that are not canonical or repeated.
     """
     half = bureau_engine(engine)
     blinded = read_elements(request, FrameKind.MATCH_REQUEST, engine, half.ELEMENT_BYTES)
@@ -131,16 +132,19 @@ def read_request(engine: str, request: bytes, *, ceiling: int) -> NDArray[np.uin
 
 
 def evaluate_elements(engine: str, key: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Evaluated elements, uint8 [n, width], in order; on one core. Raises ``ValueError`` for what is no element."""
+    """Evaluated elements, uint8 [n, width], in order; on one core. Raises ``ValueError`` for one outside the group."""
     half = bureau_engine(engine)
     if not len(elements):
         return np.zeros((0, half.ELEMENT_BYTES), dtype=np.uint8)
     return half.evaluate_elements(key, elements)
 
 
-def pack_response(engine: str, evaluated: NDArray[np.uint8], *, counted: bool = False) -> bytes:
-    """The response frame. ``counted``: sorted, so that the order does not say which answer is whose (De Cristofaro,
-    Gasti, Tsudik 2012: cardinality alone)."""
-    if counted:
+def pack_response(engine: str, evaluated: NDArray[np.uint8], *, counting: bool = False) -> bytes:
+    """The response frame over ``evaluated``, uint8 [n, width].
+
+    ``counting``: elements are sorted, so their order does not show which identifier each belongs to (De Cristofaro,
+    Gasti, Tsudik 2012: cardinality alone).
+    """
+    if counting:
         evaluated = evaluated[np.lexsort(evaluated.T[::-1])]
     return pack_elements(FrameKind.MATCH_RESPONSE, engine, evaluated)

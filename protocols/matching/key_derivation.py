@@ -1,11 +1,11 @@
-"""The bureau's matching keys: one for each contract and operation, made of the secret of an epoch and engine.
+"""The bureau's matching keys: one for each contract and operation, derived from the secret of an epoch and engine.
 
 The key is ``key_of(HKDF-SHA-256(secret, no salt, info, L))`` (RFC 5869) with
 
     info = "shulab matching key v1" 0x00 ‖ field(engine) ‖ field(contract id) ‖ field(operation)
 
 (a field is its length in 4 bytes, big-endian, then its UTF-8 bytes; the operation is ``match`` or ``count``). The
-secret is fresh for each key epoch and engine, so an epoch stands in no info. ``key_of`` is the engine's:
+secret is fresh for each key epoch and engine, so the epoch is not part of info. ``key_of`` is the engine's:
 
 * ``x25519``: L = 32, clamped (``decodeScalar25519``, RFC 7748, section 5);
 * ``openmined``: L = 48, taken as a big-endian integer c; the key is (c mod (n - 1)) + 1, n the order of P-256 (FIPS
@@ -27,7 +27,7 @@ _DOMAIN = b"shulab matching key v1\x00"
 
 
 def derive_contract_key(secret: bytes, engine: str, contract: str, operation: MatchingOperation) -> bytes:
-    """The evaluation key of a contract and operation, 32 bytes, from the secret of an epoch and engine."""
+    """The evaluation key of a contract and operation, 32 bytes, from the secret of an epoch and engine (RFC 5869)."""
     half = bureau_engine(engine)
     info = _DOMAIN + encode_fields(engine.encode(), contract.encode(), operation.encode())
     return half.derive_key(
@@ -36,5 +36,5 @@ def derive_contract_key(secret: bytes, engine: str, contract: str, operation: Ma
 
 
 def compute_public_key(engine: str, key: bytes) -> bytes:
-    """P = s·B of an evaluation key, in the engine's encoding of elements."""
+    """The public key P = s·B of an evaluation key s, in the engine's encoding of elements."""
     return bureau_engine(engine).public_key(key)

@@ -1,8 +1,8 @@
-"""The bank's side of scoring: the only holder of the decryption key.
+"""The bank's side of scoring: it alone holds the decryption key.
 
-Encryption is symmetric, so a ciphertext travels as one polynomial and the seed of the other (``encryption``). What
-leaves is the public key with the proof that it is one, once, and batches of ciphertexts; the secret key has no way out
-of ``KeyHolder``.
+Encryption is symmetric, so a ciphertext travels as one polynomial and the seed of the other (``encryption``). Two
+things leave: once, the public key with the proof that it is well formed, and batches of ciphertexts. ``KeyHolder`` does
+not give the secret key away.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from protocols.scoring.seal import binding
 
 
 def generate_secret_key(params: ParameterSet) -> bytes:
-    """A fresh secret key (ternary), in SEAL's format. Its one proper home is the bank's key room."""
+    """A fresh ternary secret key, in SEAL's format. Only ``lab.bank.keys`` should keep it."""
     return binding.save_object(seal.KeyGenerator(binding.seal_context(params.name)).secret_key())
 
 
 class KeyHolder:
-    """One who holds the decryption key: encrypts what the bank asks, decrypts what the bureau answers.
+    """Holds the decryption key: encrypts the bank's indicators and decrypts the bureau's replies.
 
-    It can't be printed, pickled or copied, and has no attribute from which the key can be read as bytes.
+    It cannot be printed, pickled or copied, and it has no attribute from which the key can be read as bytes.
     """
 
     __slots__ = ("_context", "_decryptor", "_encoder", "_frame", "_params")
@@ -43,8 +43,10 @@ class KeyHolder:
         self._frame = b""
 
     def public_context(self) -> bytes:
-        """The frame with the public key and its proof, addressed by its SHA-256; the same bytes at every call of this
-        object, made at the first (about a second)."""
+        """The frame with the public key and its proof, which is named by its SHA-256.
+
+        The first call makes it, in about a second; later calls return the same bytes.
+        """
         if not self._frame:
             secret = self._secret()
             key, error = SymmetricEncryptor(secret, self._params).make_public_key()
@@ -67,31 +69,31 @@ class KeyHolder:
     ) -> bytes:
         """One batch frame.
 
-        ``tags``: uint8 [rows, 16], rows <= slots. ``indicators``: [columns, rows], each 0 or 1. ``context`` names the
-        public context the bureau shall use (default: this object's own). ``on_column`` is told how many
-        columns more are done.
+        ``tags``: uint8 [rows, 16], rows <= slots. ``indicators``: uint8 [columns, rows], each 0 or 1. ``context`` is
+        the SHA-256 of the public context that the bureau is to use (default: this object's own). ``on_column`` is
+        called with the number of columns just finished. Raises ``ValueError`` for other shapes.
         """
         rows = len(tags)
         if not 1 <= rows <= self._params.slots or indicators.shape[1:] != (rows,):
             raise ValueError(f"wanted 1 to {self._params.slots} rows, the same in tags and indicators")
-        encryption, columns = SymmetricEncryptor(self._secret(), self._params), list[bytes]()
+        encryptor, columns = SymmetricEncryptor(self._secret(), self._params), list[bytes]()
         for start in range(0, len(indicators), 2):
             pair = indicators[start : start + 2]
-            made = encryption.encrypt_columns(pair[0], pair[1] if len(pair) == 2 else None)
-            columns += made[: len(pair)]
+            encrypted = encryptor.encrypt_columns(pair[0], pair[1] if len(pair) == 2 else None)
+            columns += encrypted[: len(pair)]
             on_column(len(pair))
         name = context or messages.frame_sha256(self.public_context())
         return messages.pack_batch(self._params, contract, name, tags, columns)
 
     def decrypt(self, reply: bytes, *, rows: int, batch: bytes | str) -> NDArray[np.int64]:
-        """The outputs in quanta, int64 [outputs, rows], of the reply to ``batch``: its frame, or that frame's digest.
+        """The sums in quanta, int64 [outputs, rows], of the reply to ``batch``: its frame, or that frame's SHA-256.
 
-        Raises ``MalformedFrame`` for a reply to something else, of another length, or with residues that are none, and
-        ``SealRejection`` for ciphertexts that hide nothing or whose noise has drowned the message.
+        Raises ``MalformedFrame`` for a reply to another batch, of another length, or with a residue that is not below
+        its prime, and ``SealRejection`` for a ciphertext that hides nothing or whose noise has drowned the message.
         """
         name = batch if isinstance(batch, str) else messages.frame_sha256(batch)
         parts = messages.read_reply(reply, self._params, batch=name, rows=rows)
-        values = np.empty((len(parts), rows), dtype=np.int64)
+        sums = np.empty((len(parts), rows), dtype=np.int64)
         plain = seal.Plaintext()
         for index, part in enumerate(parts):
             first, second = messages.read_output(part, self._params)
@@ -99,20 +101,20 @@ class KeyHolder:
             if not second.any() or self._decryptor.invariant_noise_budget(ciphertext) < 1:
                 raise binding.SealRejection("a reply's ciphertext cannot be decrypted exactly")
             self._decryptor.decrypt(ciphertext, plain)
-            values[index] = self._encoder.decode_int64(plain)[:rows]
-        return values
+            sums[index] = self._encoder.decode_int64(plain)[:rows]
+        return sums
 
     def _secret(self) -> NDArray[np.int64]:
-        """The secret's coefficients, -1 to 1: what (0, 1) decrypts to."""
+        """The secret's coefficients, -1 to 1, int64 [N]: what (0, 1) decrypts to."""
         zero = np.zeros((len(self._params.data_primes), self._params.degree), dtype=np.uint64)
         one = zero.copy()
         one[:, 0] = 1
         plain = seal.Plaintext()
         self._decryptor.decrypt(binding.ciphertext_from_coefficients(zero, one, self._params), plain)
-        found = np.zeros(self._params.degree, dtype=np.int64)
+        residues = np.zeros(self._params.degree, dtype=np.int64)
         count = plain.coeff_count()
-        found[:count] = [plain.data(index) for index in range(count)]
-        return np.where(found > 1, found - self._params.plain_modulus, found)
+        residues[:count] = [plain.data(index) for index in range(count)]
+        return np.where(residues > 1, residues - self._params.plain_modulus, residues)
 
     def __repr__(self) -> str:
         return f"KeyHolder({self._params.name}, hidden)"

@@ -1,8 +1,8 @@
-"""The bureau's side of scoring: multiplies the bank's columns by public weights without seeing either score or column.
+"""The bureau's side of scoring: it multiplies encrypted columns by weights and sees neither column nor score.
 
-Every function is plain data in, plain data out, so that the caller can run it in a worker process with limits. What a
-bank sends is residues and seeds, judged in numpy; SEAL is handed what is written here (``native``). Errors are
-``ValueError``s (``MalformedFrame``, ``SealRejection``) that name a rule.
+Every function takes and returns plain data, so the caller can run it in a worker process with limits. A bank sends
+residues and seeds, which are checked in numpy; SEAL loads only what ``seal.binding`` writes. Errors are ``ValueError``s
+(``MalformedFrame``, ``SealRejection``) that name a rule.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from protocols.scoring import key_proof, mask, messages
 from protocols.scoring.messages import ParsedBatch, QuantizedWeights, read_batch
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
 from protocols.scoring.rlwe import sampling
-from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe.ring import RingElement
 from protocols.scoring.seal import binding, format
 from protocols.wire.frame import FrameKind, MalformedFrame, unpack_frame
 
 CONTEXT_RULES_VERSION = 2
-"""The number of the rules by which ``check_context`` judges; what earlier ones let pass has to be judged again.
+"""The version of the rules of ``check_context``. A context that passed an earlier version has to be checked again.
 
 1: SEAL's seeded objects, with the proof. 2: seed and residues, with the proof."""
 
@@ -38,14 +38,14 @@ __all__ = [
 
 
 class SecretKeyInContext(ValueError):
-    """A context that bears a secret key was refused; the bank has to make new keys."""
+    """A context holds a secret key and was refused; the bank has to make new keys."""
 
 
 def check_context(frame: bytes, params: ParameterSet) -> str:
     """The SHA-256 of a context frame that holds one public key of ``params``, proven well formed, and nothing else.
 
-    Raises ``SecretKeyInContext`` if the bytes are a secret key, ``MalformedFrame``, ``SealRejection`` or another
-    ``ValueError`` otherwise. Takes about half a second, so it is done once, when a context is kept.
+    Raises ``SecretKeyInContext`` if the bytes are a secret key, and otherwise ``MalformedFrame``, ``SealRejection`` or
+    another ``ValueError``. It takes about half a second, so a context is checked once, before it is kept.
     """
     try:
         key, proof = messages.read_context(frame, params)
@@ -56,86 +56,86 @@ def check_context(frame: bytes, params: ParameterSet) -> str:
         key_proof.verify_key_proof(key, pk, proof, params)
     except ValueError:
         if any(format.is_secret_key(part, params) for part in unpack_frame(frame, FrameKind.CONTEXT).parts):
-            raise SecretKeyInContext("the context bears a SECRET key; it was refused and not kept") from None
+            raise SecretKeyInContext("the context holds a SECRET key; it was refused and not kept") from None
         raise
     return messages.frame_sha256(frame)
 
 
 def evaluate_batch(
-    context: bytes, batch: bytes, terms: QuantizedWeights, params: ParameterSet, contract: str, *, sha256: str = ""
+    context: bytes, batch: bytes, weights: QuantizedWeights, params: ParameterSet, contract: str, *, sha256: str = ""
 ) -> bytes:
-    """The reply frame to ``batch``: for every output, its sum over the terms, masked, flooded and switched down.
+    """The reply frame to ``batch``: for every output its sum (``QuantizedWeights``), masked, flooded, switched down.
 
-    ``context`` is a frame that ``check_context`` let pass. Each sum starts from a fresh mask (``mask.draw``), gets the
-    products and the base added, and is switched down to the smallest modulus, where the reply is shortest. ``sha256``:
-    the batch's digest, if the caller has it.
+    ``context`` is a frame that passed ``check_context``. Each sum starts from a fresh mask (``mask.draw_mask``); the
+    products and the base are added; then it is switched down to the smallest modulus, where the reply is shortest.
+    ``sha256``: the batch's digest, if the caller has it. Raises ``MalformedFrame``, and ``ValueError`` for weights that
+    do not fit the batch.
     """
-    head = read_batch(batch, params, contract=contract, sha256=sha256)
-    if head.context != messages.frame_sha256(context):
+    parsed = read_batch(batch, params, contract=contract, sha256=sha256)
+    if parsed.context != messages.frame_sha256(context):
         raise MalformedFrame("the batch names another context")
-    terms.check(params, columns=head.column_count, rows=head.rows)
+    weights.check(params, columns=parsed.column_count, rows=parsed.rows)
     key, _ = messages.read_context(context, params)
-    if key[:SEED_BYTES] in head.seeds():
+    if key[:SEED_BYTES] in parsed.seeds():
         raise MalformedFrame("a column has the public key's seed")
     pk = _public_key(key, params)
-    sums = [mask.draw_mask(pk, params) for _ in range(len(terms.base))]
-    add_products(sums, head, terms, params)
-    return messages.pack_reply(params, head.sha256, head.rows, finalize_sums(sums, terms, params))
+    sums = [mask.draw_mask(pk, params) for _ in range(len(weights.base))]
+    add_products(sums, parsed, weights, params)
+    return messages.pack_reply(params, parsed.sha256, parsed.rows, finalize_sums(sums, weights, params))
 
 
-def add_products(sums: list[Any], head: ParsedBatch, terms: QuantizedWeights, params: ParameterSet) -> None:
-    """Add every term's product into the sums of its outputs.
+def add_products(sums: list[Any], batch: ParsedBatch, weights: QuantizedWeights, params: ParameterSet) -> None:
+    """Add the product of every weight and its column to the sums of its outputs.
 
-    Terms are taken column by column: a ciphertext is read once, whatever the number of outputs it feeds, and a
-    product that feeds several outputs is computed once. A product that is added to one mask alone goes nowhere
-    unmasked.
+    Weights are taken column by column, so each ciphertext is read once, and a product that belongs to several outputs
+    is computed once. A product leaves the bureau only in a sum that began as a mask.
     """
     context = binding.seal_context(params.name)
-    evaluator, encoder, first = seal.Evaluator(context), seal.BatchEncoder(context), context.first_parms_id()
-    weights, transformed, product, current, column = seal.Plaintext(), seal.Plaintext(), seal.Ciphertext(), -1, None
-    values, polynomials = _modulo(terms.weights, params), _room(params)
+    evaluator, encoder, level = seal.Evaluator(context), seal.BatchEncoder(context), context.first_parms_id()
+    plain, transformed, product, current, column = seal.Plaintext(), seal.Plaintext(), seal.Ciphertext(), -1, None
+    residues, polynomials = _modulo(weights.weights, params), _column_buffers(params)
     row: NDArray[np.int64] = np.empty(params.slots, dtype=np.int64)
-    for term in np.argsort(terms.columns, kind="stable"):
-        if int(terms.columns[term]) != current:
-            current = int(terms.columns[term])
-            messages.read_seeded_ciphertext(head.ciphertexts[current], params, polynomials)
+    for index in np.argsort(weights.columns, kind="stable"):
+        if int(weights.columns[index]) != current:
+            current = int(weights.columns[index])
+            messages.read_seeded_ciphertext(batch.ciphertexts[current], params, polynomials)
             column = binding.ciphertext_from_ntt(*polynomials, params)
-        _fill(row, values[term], params)
+        _fill_slots(row, residues[index], params)
         if not row.any():
-            continue  # a product with zero would be "transparent", which SEAL refuses; it adds nothing
-        encoder.encode(row.data, weights)  # read in place: a list would make all its integers first
-        evaluator.transform_to_ntt(weights, first, transformed)
+            continue  # SEAL refuses a product with zero as "transparent"; it would add nothing
+        encoder.encode(row.data, plain)  # a buffer, since a list would first make all its integers
+        evaluator.transform_to_ntt(plain, level, transformed)
         evaluator.multiply_plain(column, transformed, product)
-        for output in terms.outputs[term]:
+        for output in weights.outputs[index]:
             evaluator.add_inplace(sums[output], product)
 
 
-def finalize_sums(sums: list[Any], terms: QuantizedWeights, params: ParameterSet) -> list[bytes]:
+def finalize_sums(sums: list[Any], weights: QuantizedWeights, params: ParameterSet) -> list[bytes]:
     """Add the base to every sum and switch it down: the ciphertexts of the reply, packed."""
     context = binding.seal_context(params.name)
     evaluator, encoder, plain = seal.Evaluator(context), seal.BatchEncoder(context), seal.Plaintext()
     row: NDArray[np.int64] = np.empty(params.slots, dtype=np.int64)
-    replies = []
-    for reply, base in zip(sums, _modulo(terms.base, params), strict=True):
-        _fill(row, base, params)
+    packed = []
+    for total, base in zip(sums, _modulo(weights.base, params), strict=True):
+        _fill_slots(row, base, params)
         encoder.encode(row.data, plain)
-        evaluator.add_plain_inplace(reply, plain)
-        evaluator.mod_switch_to_inplace(reply, context.last_parms_id())
-        replies.append(messages.pack_output(*binding.ciphertext_residues(reply, params), params))
-    return replies
+        evaluator.add_plain_inplace(total, plain)
+        evaluator.mod_switch_to_inplace(total, context.last_parms_id())
+        packed.append(messages.pack_output(*binding.ciphertext_residues(total, params), params))
+    return packed
 
 
 def _modulo(values: NDArray[np.int64], params: ParameterSet) -> NDArray[np.int64]:
-    """Values of less than t on either side of 0 as residues of t; far cheaper than a division."""
+    """Residues modulo t of values between -t and t; far cheaper than a division."""
     return np.ascontiguousarray(values + (values < 0) * np.int64(params.plain_modulus))
 
 
-def _fill(row: NDArray[np.int64], values: NDArray[np.int64], params: ParameterSet) -> None:
-    """Set ``row``, int64 [slots], to ``values`` and, in slots that no enterprise of the batch has, random numbers.
+def _fill_slots(row: NDArray[np.int64], values: NDArray[np.int64], params: ParameterSet) -> None:
+    """Set ``row``, int64 [slots], to ``values``, and the slots without an enterprise to fresh random numbers.
 
-    Fresh for each term and base. With nothing in those slots every coefficient of a term's polynomial would be a known
-    multiple of the few weights there are, and the 26 bits that a reply shows of each of 8,192 coefficients would say
-    many terms' weights at once, to a bank that lets its columns wrap around q. So they say one polynomial's at most.
+    With zeros in those slots, every coefficient of the encoded polynomial would be a known multiple of the few weights
+    there are. A reply shows 26 bits of each of 8,192 coefficients, so a bank that lets its columns wrap around q could
+    read many weights from one reply (README, "Slots without an enterprise").
     """
     row[: len(values)] = values
     row[len(values) :] = sampling.sample_modulo(params.plain_modulus, params.slots - len(values))
@@ -145,7 +145,7 @@ def _public_key(key: bytes, params: ParameterSet) -> Any:
     return binding.ciphertext_from_ntt(*messages.read_seeded_ciphertext(key, params), params)
 
 
-def _room(params: ParameterSet) -> tuple[RingElement, RingElement]:
-    """Where the polynomials of a column lie until SEAL has them."""
+def _column_buffers(params: ParameterSet) -> tuple[RingElement, RingElement]:
+    """Arrays for the two polynomials of a column, used again for each column."""
     shape = (len(params.data_primes), params.degree)
     return np.empty(shape, dtype=np.uint64), np.empty(shape, dtype=np.uint64)

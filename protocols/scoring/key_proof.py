@@ -1,21 +1,24 @@
-"""A public key shows that it is one: a non-interactive proof of small s and e with pk0 = -(pk1 s + t e).
+"""The proof that a public key is well formed: knowledge of small s and e with pk0 = -(pk1 s + t e).
 
-A reply is masked by 2 (u pk + e). That hides nothing if a bank makes its key so that the mask says what u is: with
-pk = (0, 0) there is no mask at all, and with pk = (2^90, a) the first half shows u in its high bits. So the bureau
-takes a key only with this proof, and pk1 only as what a seed expands to (``expansion``): nobody can choose it.
+A reply is masked by 2 (u pk + e). That hides nothing if a bank makes its key so that the mask shows u. With pk = (0, 0)
+there is no mask at all; with pk = (2^90, a) the first half shows u in its high bits. So the bureau accepts a key only
+with this proof, and pk1 only as the expansion of a seed (``rlwe.seed_expansion``), which nobody can choose.
 
-It is the proof of knowledge of Lyubashevsky (EUROCRYPT 2012, ePrint 2011/537: masks and rejection) with the monomial
+It is the proof of knowledge of Lyubashevsky (EUROCRYPT 2012, ePrint 2011/537: masking and rejection) with the monomial
 challenges of Benhamouda, Camenisch, Krenn, Lyubashevsky and Neven (ASIACRYPT 2014, ePrint 2014/889), made
 non-interactive by a hash (Fiat and Shamir):
 
-    prover    y_s, y_e uniform in their ranges; w = pk1 y_s + t y_e; turn c in [0, 2N) from the hash of key and every w
-              z_s = y_s + X^c s, z_e = y_e + X^c e; begins anew unless all lie in ranges that depend on no secret
-    verifier  |z_s|, |z_e| in range, and the hash of key and every  pk1 z_s + t z_e + X^c pk0  gives the turns again
+    prover    y_s, y_e uniform in their ranges; w = pk1 y_s + t y_e; challenges c in [0, 2N) from the hash of the key
+              and every w; z_s = y_s + X^c s, z_e = y_e + X^c e; begins anew unless all of them are in ranges that do
+              not depend on any secret
+    verifier  |z_s|, |z_e| in range, and the hash of the key and every pk1 z_s + t z_e + X^c pk0 gives the same
+              challenges
 
-run often enough that guessing every turn succeeds with at most 2^-128. From two answers to one w with turns c and d,
-and as 2 / (X^c - X^d) has coefficients -1, 0 and 1, come s' and e' with 2 pk0 = -(pk1 s' + t e') and
-|s'| <= 2 N 2^18, |e'| <= 2 N 2^22. The factor 2 is why the mask is doubled: pk0 halved modulo q would otherwise show
-the parity of u. ``ParameterSet.key_distance`` says what such s' and e' let the mask's noise say of u.
+It is run in so many rounds that guessing every challenge succeeds with a chance of at most 2^-128. Two responses to one
+w with challenges c and d give s' and e' with 2 pk0 = -(pk1 s' + t e'), |s'| <= 2 N 2^18 and |e'| <= 2 N 2^22, because
+2 / (X^c - X^d) has coefficients -1, 0 and 1. The factor 2 is why the mask is doubled: pk0 halved modulo q would
+otherwise show the parity of u. ``ParameterSet.dishonest_key_distance`` bounds what such s' and e' let the mask's noise
+say of u.
 """
 
 from __future__ import annotations
@@ -33,7 +36,7 @@ from protocols.scoring.parameters import (
     ParameterSet,
 )
 from protocols.scoring.rlwe import ring, sampling
-from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe.ring import RingElement
 
 _DOMAIN = b"shulab scoring key proof v2\0"
 _ATTEMPTS = 200  # each is rejected with probability about 1/2
@@ -46,12 +49,12 @@ class InvalidKeyProof(ValueError):
 
 
 def proof_rounds(params: ParameterSet) -> int:
-    """How often the proof runs: guessing one turn succeeds with probability 1 / 2N = 2^-(bit length of N)."""
+    """How many rounds a proof has: guessing one challenge succeeds with probability 1 / 2N = 2^-(bit length of N)."""
     return -(-KEY_SOUNDNESS_BITS // params.degree.bit_length())
 
 
 def proof_bytes(params: ParameterSet) -> int:
-    """The length of a proof: the turns (4 bytes each) and two small polynomials a run."""
+    """The length of a proof: for each round a challenge (4 bytes) and two small polynomials (4 bytes a coefficient)."""
     return proof_rounds(params) * (4 + 2 * params.degree * 4)
 
 
@@ -62,7 +65,10 @@ def prove_key(
     error: NDArray[np.int64],
     params: ParameterSet,
 ) -> bytes:
-    """The proof for the key that travels as ``key`` and has polynomials ``pk`` = (-(a secret + t error), a)."""
+    """The proof for the key that travels as ``key`` and has the coefficients ``pk`` = (-(a secret + t error), a).
+
+    ``secret`` and ``error``: int64 [N]. Raises ``InvalidKeyProof`` if they are not small.
+    """
     for _ in range(_ATTEMPTS):
         masks = [
             (
@@ -71,45 +77,53 @@ def prove_key(
             )
             for _ in range(proof_rounds(params))
         ]
-        turns = _turns(key, [_image(pk[1], one, other, params) for one, other in masks], params)
-        answers = np.stack(
+        commitments = [_commit(pk[1], secret_mask, noise_mask, params) for secret_mask, noise_mask in masks]
+        challenges = _challenges(key, commitments, params)
+        responses = np.stack(
             [
-                (one + ring.multiply_by_monomial(secret, turn), other + ring.multiply_by_monomial(error, turn))
-                for (one, other), turn in zip(masks, turns, strict=True)
+                (
+                    secret_mask + ring.multiply_by_monomial(secret, challenge),
+                    noise_mask + ring.multiply_by_monomial(error, challenge),
+                )
+                for (secret_mask, noise_mask), challenge in zip(masks, challenges, strict=True)
             ]
         )
-        if _in_range(answers):
-            return np.asarray(turns, dtype="<u4").tobytes() + answers.astype("<i4").tobytes()
+        if _in_range(responses):
+            return np.asarray(challenges, dtype="<u4").tobytes() + responses.astype("<i4").tobytes()
     raise InvalidKeyProof("no proof was found: the key's secret or noise is not small")
 
 
 def verify_key_proof(key: bytes, pk: tuple[RingElement, RingElement], proof: bytes, params: ParameterSet) -> None:
-    """Raise ``InvalidKeyProof`` unless ``proof`` is one for this key."""
-    runs, degree = proof_rounds(params), params.degree
+    """Raise ``InvalidKeyProof`` unless ``proof`` shows that the key is well formed; ``key`` and ``pk`` as proven."""
+    rounds, degree = proof_rounds(params), params.degree
     if len(proof) != proof_bytes(params):
         raise InvalidKeyProof(f"a key's proof has {proof_bytes(params)} bytes; found {len(proof)}")
-    turns = np.frombuffer(proof, dtype="<u4", count=runs).tolist()
-    answers = np.frombuffer(proof, dtype="<i4", offset=4 * runs).astype(np.int64).reshape(runs, 2, degree)
-    if max(turns) >= 2 * degree or not _in_range(answers):
-        raise InvalidKeyProof("the proof's turns or answers are out of range")
+    challenges = np.frombuffer(proof, dtype="<u4", count=rounds).tolist()
+    responses = np.frombuffer(proof, dtype="<i4", offset=4 * rounds).astype(np.int64).reshape(rounds, 2, degree)
+    if max(challenges) >= 2 * degree or not _in_range(responses):
+        raise InvalidKeyProof("the proof's challenges or responses are out of range")
     commitments = [
-        sampling.add_elements(
-            _image(pk[1], one, other, params), ring.multiply_element_by_monomial(pk[0], turn, params), params
+        ring.add_elements(
+            _commit(pk[1], secret_part, noise_part, params),
+            ring.multiply_element_by_monomial(pk[0], challenge, params),
+            params,
         )
-        for (one, other), turn in zip(answers, turns, strict=True)
+        for (secret_part, noise_part), challenge in zip(responses, challenges, strict=True)
     ]
-    if _turns(key, commitments, params) != turns:
+    if _challenges(key, commitments, params) != challenges:
         raise InvalidKeyProof("the proof does not belong to this key")
 
 
-def _image(a: RingElement, one: NDArray[np.int64], other: NDArray[np.int64], params: ParameterSet) -> RingElement:
-    """a * one + t * other."""
-    scaled = sampling.scale_element(sampling.to_residues(other, params), params.plain_modulus, params)
-    return sampling.add_elements(ring.multiply_by_small(a, one, params), scaled, params)
+def _commit(
+    a: RingElement, secret_part: NDArray[np.int64], noise_part: NDArray[np.int64], params: ParameterSet
+) -> RingElement:
+    """a * secret_part + t * noise_part."""
+    scaled = ring.scale_element(ring.to_residues(noise_part, params), params.plain_modulus, params)
+    return ring.add_elements(ring.multiply_by_small(a, secret_part, params), scaled, params)
 
 
-def _turns(key: bytes, commitments: list[RingElement], params: ParameterSet) -> list[int]:
-    """The verifier's part, by a hash: one number below 2N a run."""
+def _challenges(key: bytes, commitments: list[RingElement], params: ParameterSet) -> list[int]:
+    """The verifier's part, by a hash: one number below 2N for each round."""
     state = hashlib.shake_256(_DOMAIN + params.name.encode() + b"\0" + hashlib.sha256(key).digest())
     for commitment in commitments:
         state.update(commitment.astype("<u8").tobytes())
@@ -117,6 +131,6 @@ def _turns(key: bytes, commitments: list[RingElement], params: ParameterSet) -> 
     return [int(word) % (2 * params.degree) for word in words]  # 2N is a power of two: no bias
 
 
-def _in_range(answers: NDArray[np.int64]) -> bool:
-    """Whether every coefficient could come from any secret of 1 and any noise of 21: [runs, 2, degree]."""
-    return bool(np.abs(answers[:, 0]).max() <= _SECRET_RANGE and np.abs(answers[:, 1]).max() <= _NOISE_RANGE)
+def _in_range(responses: NDArray[np.int64]) -> bool:
+    """Whether every coefficient could come from any secret of 1 and any noise of 21: [rounds, 2, degree]."""
+    return bool(np.abs(responses[:, 0]).max() <= _SECRET_RANGE and np.abs(responses[:, 1]).max() <= _NOISE_RANGE)

@@ -1,11 +1,9 @@
-"""How a scoring job lies in ciphertexts and frames: slots hold enterprises, a ciphertext holds a column.
+"""The messages of scoring: frames of keys, batches and replies, and the weights that a batch is multiplied by.
 
-Row r of a batch is slot r of every ciphertext in it. The bureau's weights come as *terms*: column, outputs, one integer
-a row. A reply carries one ciphertext an output; output o of row r is
+A ciphertext holds one column, and its slots hold enterprises: row r of a batch is slot r of every ciphertext in it. A
+reply has one ciphertext for each output; ``QuantizedWeights`` says which sum an output is.
 
-    base[o, r] + sum over terms k that feed o of indicator[column(k), r] * value[k, r]
-
-Frames (``protocols.wire.frame``), their headers and parts, each part of one length only, in bytes:
+Frames (``protocols.wire.frame``), their headers and parts; every part has one possible length, in bytes:
 
     CONTEXT  {form, parameters}                            key | proof
     BATCH    {context, contract, form, parameters, rows}   tags (16 a row) | column | column | ...
@@ -13,11 +11,12 @@ Frames (``protocols.wire.frame``), their headers and parts, each part of one len
 
     key, column  =  seed (32) | polynomial modulo q               122,912 (bgv-8192-a)
     output       =  two polynomials modulo the smallest prime     122,880
-    proof        =  see ``keyproof``                              655,400
+    proof        =  see ``key_proof``                             655,400
 
 ``form`` is the number 2. A *polynomial* is packed residues (``packing``) in transformed form. A key or column is the
-ciphertext (c0, a): c0 is the polynomial, a is ``expansion.expand(seed)``. An output is c0 and then c1. All else that a
-ciphertext has in SEAL (level, form, scale, correction factor) is no matter of the sender's: ``native`` writes it.
+ciphertext (c0, a): c0 is the polynomial, a is expanded from the seed (``rlwe.seed_expansion``). An output is c0 and
+then c1. Everything else that a ciphertext has in SEAL (level, form, scale, correction factor) is written by the reader
+(``seal.binding``) and never taken from the sender.
 """
 
 from __future__ import annotations
@@ -31,55 +30,65 @@ from numpy.typing import NDArray
 
 from protocols.scoring import packing
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe.ring import RingElement
 from protocols.scoring.rlwe.seed_expansion import expand_seed
-from protocols.wire.frame import Frame, FrameKind, MalformedFrame, unpack_frame
+from protocols.wire.frame import TAG_BYTES, Frame, FrameKind, MalformedFrame, unpack_frame
 
 FRAME_FORMAT = 2
-"""The number of this form of frames. In form 1 ciphertexts travelled in SEAL's own format."""
-TAG_BYTES = 16
+"""The number of the present form of frames. In form 1 ciphertexts travelled in SEAL's own format."""
 MAX_COLUMNS = 4096
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class QuantizedWeights:
-    """A model applied to public records, as integers in quanta.
+    """The weights W of one batch, as integers in quanta: a model applied to the public records of its enterprises.
 
-    ``columns``: int32 [T], the column each term multiplies. ``outputs``: for each term, the outputs its product is
-    added into. ``values``: int64 [T, rows]. ``base``: int64 [outputs, rows], what each output has without any column.
+    Output o of row r is
+
+        base[o, r] + sum over weights k with o in outputs[k] of indicator[columns[k], r] * weights[k, r]
+
+    The bureau makes it from the four arrays of ``models.bureau.score_weights.ScoreWeights``, unchanged and in this
+    order. That is the wall between models and protocols: a worker that evaluates a batch loads no code of ``models``.
     """
 
     columns: NDArray[np.int32]
+    """int32 [K]: the column of the batch that weight k multiplies."""
     outputs: tuple[tuple[int, ...], ...]
+    """K tuples: the outputs to which the product of weight k is added."""
     weights: NDArray[np.int64]
+    """int64 [K, rows]."""
     base: NDArray[np.int64]
+    """int64 [outputs, rows]: what each output is without any column."""
 
     def check(self, params: ParameterSet, *, columns: int, rows: int) -> None:
-        """Raise ``ValueError`` unless the terms fit a batch of ``columns`` and ``rows`` under ``params``."""
-        terms = len(self.columns)
-        if self.weights.shape != (terms, rows) or len(self.outputs) != terms or self.base.shape[1:] != (rows,):
-            raise ValueError("terms, their values and the base do not have one shape")
-        outputs = len(self.base)
-        if not 1 <= outputs <= params.max_outputs:
-            raise ValueError(f"wanted 1 to {params.max_outputs} outputs; found {outputs}")
-        if terms and not (int(self.columns.min()) >= 0 and int(self.columns.max()) < columns):
-            raise ValueError(f"a term names a column beyond the {columns} of the batch")
-        fed = [output for group in self.outputs for output in group]
-        if fed and not (min(fed) >= 0 and max(fed) < outputs):
-            raise ValueError(f"a term names an output beyond the {outputs} of the reply")
-        if fed and max(np.bincount(fed)) > params.max_weights:
-            raise ValueError(f"more than {params.max_weights} terms feed one output")
-        # A value may be a difference of two weights: it is taken modulo t, like the sum, which is what has to fit.
-        limits = (2 * params.value_limit, params.value_limit)
-        for name, numbers, limit in zip(("values", "base"), (self.weights, self.base), limits, strict=True):
-            if numbers.size and int(np.abs(numbers).max()) > limit:
-                raise ValueError(f"{name} go beyond {limit} quanta")
+        """Raise ``ValueError`` unless the weights fit a batch of ``columns`` and ``rows`` under ``params``."""
+        count = len(self.columns)
+        if self.weights.shape != (count, rows) or len(self.outputs) != count or self.base.shape[1:] != (rows,):
+            raise ValueError("columns, outputs, weights and base do not have matching shapes")
+        if count and not (int(self.columns.min()) >= 0 and int(self.columns.max()) < columns):
+            raise ValueError(f"a weight names a column beyond the {columns} of the batch")
+        self._check_outputs(params)
+        # A weight may be the difference of two: it is taken modulo t, like the sum, which is what has to fit.
+        _check_range("weights", self.weights, 2 * params.value_limit)
+        _check_range("base", self.base, params.value_limit)
+
+    def _check_outputs(self, params: ParameterSet) -> None:
+        count = len(self.base)
+        if not 1 <= count <= params.max_outputs:
+            raise ValueError(f"wanted 1 to {params.max_outputs} outputs; found {count}")
+        named = [output for outputs in self.outputs for output in outputs]
+        if not named:
+            return
+        if min(named) < 0 or max(named) >= count:
+            raise ValueError(f"a weight names an output beyond the {count} of the reply")
+        if max(np.bincount(named)) > params.max_weights:
+            raise ValueError(f"more than {params.max_weights} weights are added to one output")
 
 
 @dataclass(frozen=True)
 class ParsedBatch:
-    """What is read of a batch without native code. ``tags``: uint8 [rows, 16]."""
+    """A parsed batch; parsing runs no native code. ``tags``: uint8 [rows, 16]."""
 
     sha256: str
     contract: str
@@ -94,8 +103,8 @@ class ParsedBatch:
         return len(self.tags)
 
     def seeds(self) -> tuple[bytes, ...]:
-        """The seed of each column. Fresh ones never repeat, so one that was seen before, in whatever batch and with
-        whatever residues, is no fresh one: whoever keeps them can tell."""
+        """The seed of each column. Fresh seeds never repeat: a seed that the bureau has seen before, in any batch and
+        with any residues, was used twice."""
         return tuple(part[:SEED_BYTES] for part in self.ciphertexts)
 
 
@@ -105,7 +114,10 @@ def frame_sha256(frame: bytes) -> str:
 
 
 def pack_seeded_ciphertext(seed: bytes, first: RingElement, params: ParameterSet) -> bytes:
-    """A key or a column: the seed of its second polynomial, and its first, transformed."""
+    """A key or a column as bytes: the seed of its second polynomial, and its first, transformed.
+
+    ``first``: uint64 [data primes, N].
+    """
     return seed + packing.pack_residues(first, params.data_primes)
 
 
@@ -147,7 +159,7 @@ def pack_context(params: ParameterSet, key: bytes, proof: bytes) -> bytes:
 def read_context(frame: bytes, params: ParameterSet) -> tuple[bytes, bytes]:
     """Key and proof of a context frame; raises ``MalformedFrame``. Runs no native code."""
     context = unpack_frame(frame, FrameKind.CONTEXT)
-    _same("parameter set", context.text("parameters"), params.name)
+    _check_same("parameter set", context.text("parameters"), params.name)
     _check_form(context)
     if len(context.parts) != 2:
         raise MalformedFrame("a context has a public key, its proof, and nothing else")
@@ -159,7 +171,7 @@ def read_context(frame: bytes, params: ParameterSet) -> tuple[bytes, bytes]:
 def pack_batch(
     params: ParameterSet, contract: str, context: str, tags: NDArray[np.uint8], ciphertexts: list[bytes]
 ) -> bytes:
-    """A batch frame."""
+    """A batch frame. ``tags``: uint8 [rows, 16]; ``ciphertexts``: the packed columns."""
     meta = {
         "parameters": params.name,
         "form": FRAME_FORMAT,
@@ -173,33 +185,31 @@ def pack_batch(
 def read_batch(frame: bytes, params: ParameterSet, *, contract: str, sha256: str = "") -> ParsedBatch:
     """Parse a batch frame for ``contract``; raises ``MalformedFrame``. Runs no native code.
 
-    Columns are judged by their length and seed here, and by their residues when they are read
-    (``read_seeded_ciphertext``).
-
-    ``sha256``: the frame's digest, from a caller who computed it already; ten megabytes take a while.
+    Columns are checked by length and seed here, and by their residues when they are read (``read_seeded_ciphertext``).
+    ``sha256``: the frame's digest, if the caller has computed it; hashing ten megabytes takes a while.
     """
     batch = unpack_frame(frame, FrameKind.BATCH)
-    _same("parameter set", batch.text("parameters"), params.name)
+    _check_same("parameter set", batch.text("parameters"), params.name)
     _check_form(batch)
-    _same("contract", batch.text("contract"), contract)
+    _check_same("contract", batch.text("contract"), contract)
     rows = batch.number("rows", low=1, high=params.slots)
     columns = len(batch.parts) - 1
     if not 0 <= columns <= MAX_COLUMNS:
-        raise MalformedFrame(f"a batch has tags and up to {MAX_COLUMNS} columns")
+        raise MalformedFrame(f"a batch has tags and at most {MAX_COLUMNS} columns")
     if len(batch.parts[0]) != rows * TAG_BYTES:
-        raise MalformedFrame(f"a batch of {rows} rows has {TAG_BYTES} bytes of tag for each")
+        raise MalformedFrame(f"a batch of {rows} rows has a tag of {TAG_BYTES} bytes for each row")
     tags = np.frombuffer(batch.parts[0], dtype=np.uint8).reshape(rows, TAG_BYTES)
     if len({batch.parts[0][at : at + TAG_BYTES] for at in range(0, rows * TAG_BYTES, TAG_BYTES)}) != rows:
-        raise MalformedFrame("an enterprise stands twice in one batch")
+        raise MalformedFrame("an enterprise is in the batch twice")
     if any(len(column) != params.column_bytes for column in batch.parts[1:]):
         raise MalformedFrame(f"a column has {params.column_bytes} bytes; one of another length was found")
     context = batch.text("context")
     if not _DIGEST.fullmatch(context):
         raise MalformedFrame("a batch names its context by SHA-256, 64 hexadecimal digits")
-    head = ParsedBatch(sha256 or frame_sha256(frame), contract, context, columns, tags, tuple(batch.parts[1:]))
-    if len(set(head.seeds())) != columns:
-        raise MalformedFrame("a seed stands twice in one batch")
-    return head
+    parsed = ParsedBatch(sha256 or frame_sha256(frame), contract, context, columns, tags, tuple(batch.parts[1:]))
+    if len(set(parsed.seeds())) != columns:
+        raise MalformedFrame("a seed is in the batch twice")
+    return parsed
 
 
 def pack_reply(params: ParameterSet, batch: str, rows: int, ciphertexts: list[bytes]) -> bytes:
@@ -211,9 +221,9 @@ def pack_reply(params: ParameterSet, batch: str, rows: int, ciphertexts: list[by
 def read_reply(frame: bytes, params: ParameterSet, *, batch: str, rows: int) -> tuple[bytes, ...]:
     """The ciphertexts of the reply to ``batch``; raises ``MalformedFrame``."""
     reply = unpack_frame(frame, FrameKind.REPLY)
-    _same("parameter set", reply.text("parameters"), params.name)
+    _check_same("parameter set", reply.text("parameters"), params.name)
     _check_form(reply)
-    _same("batch", reply.text("batch"), batch)
+    _check_same("batch", reply.text("batch"), batch)
     reply.number("rows", low=rows, high=rows)
     if not 1 <= len(reply.parts) <= params.max_outputs:
         raise MalformedFrame(f"a reply has 1 to {params.max_outputs} outputs; found {len(reply.parts)}")
@@ -223,7 +233,7 @@ def read_reply(frame: bytes, params: ParameterSet, *, batch: str, rows: int) -> 
 
 
 def has_current_format(frame: bytes) -> bool:
-    """Whether a context that was kept is of the present form: one of an earlier form has to be made anew."""
+    """Whether a kept context frame has the present form. A context of an earlier form has to be made again."""
     try:
         _check_form(unpack_frame(frame, FrameKind.CONTEXT))
     except MalformedFrame:
@@ -234,11 +244,16 @@ def has_current_format(frame: bytes) -> bool:
 def _check_form(frame: Frame) -> None:
     if "form" not in frame.meta:
         raise MalformedFrame(
-            f"the frame is of an earlier form than {FRAME_FORMAT}, with SEAL's objects; its sender has to update"
+            f"the frame has an earlier form than {FRAME_FORMAT}, with SEAL's objects; its sender has to update"
         )
     frame.number("form", low=FRAME_FORMAT, high=FRAME_FORMAT)
 
 
-def _same(what: str, found: str, wanted: str) -> None:
-    if found != wanted:
-        raise MalformedFrame(f"the frame is of another {what} than the one asked for")
+def _check_same(what: str, found: str, expected: str) -> None:
+    if found != expected:
+        raise MalformedFrame(f"the frame belongs to another {what} than the one asked for")
+
+
+def _check_range(name: str, values: NDArray[np.int64], limit: int) -> None:
+    if values.size and int(np.abs(values).max()) > limit:
+        raise ValueError(f"{name} go beyond {limit} quanta")

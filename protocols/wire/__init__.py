@@ -1,1 +1,1 @@
-"""Bytes that cross between the parties."""
+"""The bytes that cross between the parties: frames, and signatures of requests."""

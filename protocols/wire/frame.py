@@ -1,7 +1,7 @@
 """Frames: the only bytes that the two parties exchange in the protocols.
 
-A frame is a kind, a small canonical JSON object, and a list of binary parts. Parsing is strict and happens before any
-native code sees a byte: every length is checked against a cap first, nothing may follow the last part, and the header
+A frame has a kind, a small canonical JSON object, and a list of binary parts. Parsing is strict and happens before any
+native code sees a byte: every length is checked against a limit first, nothing may follow the last part, and the header
 must be in canonical form (RFC 8785), so that equal frames are equal bytes.
 
 Layout, integers big-endian::
@@ -22,19 +22,21 @@ import rfc8785
 
 MAGIC = b"SHLB"
 VERSION = 1
+TAG_BYTES = 16
+"""Bytes of a tag, by which a bank names a matched enterprise to the bureau: matching makes tags, scoring sends them."""
 _PREFIX = struct.Struct(">4sBBII")
 _LENGTH = struct.Struct(">I")
 
 
 class FrameKind(IntEnum):
-    """What a frame carries, and who sends it."""
+    """What a frame carries, and who sends it to whom."""
 
     CONTEXT = 1
     """Bank to bureau, once: the public key of the homomorphic scheme, and the proof that it is one."""
     BATCH = 2
-    """Bank to bureau: tags of enterprises and one ciphertext a column."""
+    """Bank to bureau: tags of enterprises, and one ciphertext for each column."""
     REPLY = 3
-    """Bureau to bank: one ciphertext an output."""
+    """Bureau to bank: one ciphertext for each output."""
     MATCH_SETUP = 4
     """Bureau to bank: the manifest of a set-up."""
     MATCH_REQUEST = 5
@@ -44,12 +46,12 @@ class FrameKind(IntEnum):
     MATCH_SHARD = 7
     """Bureau to bank: buckets of a set-up."""
     MATCH_DELTA = 8
-    """Bureau to bank: what leads from one set-up to the next."""
+    """Bureau to bank: the difference between two set-ups."""
 
 
 @dataclass(frozen=True)
 class FrameLimits:
-    """The largest frame that will be parsed: header bytes, number of parts, bytes a part, bytes in all."""
+    """The largest frame that is parsed: bytes of the header, number of parts, bytes of a part, bytes of the frame."""
 
     header: int = 64 * 1024
     parts: int = 4096
@@ -75,14 +77,14 @@ class MalformedFrame(ValueError):
 
 @dataclass(frozen=True)
 class Frame:
-    """A parsed frame; ``meta`` holds only JSON strings, numbers, booleans and flat lists of them."""
+    """A frame in parts. ``meta`` holds JSON strings, numbers, booleans and flat lists of them, and nothing else."""
 
     kind: FrameKind
     meta: Mapping[str, Any] = field(default_factory=dict)
     parts: Sequence[bytes] = ()
 
     def pack(self) -> bytes:
-        """The frame as bytes."""
+        """The frame as bytes; raises ``MalformedFrame`` if it is larger than its kind allows."""
         header = rfc8785.dumps(dict(self.meta))
         chunks = [_PREFIX.pack(MAGIC, VERSION, self.kind, len(header), len(self.parts)), header]
         for part in self.parts:
@@ -109,7 +111,7 @@ class Frame:
 def unpack_frame(data: bytes, kind: FrameKind) -> Frame:
     """Parse ``data`` as a frame of ``kind``; raises ``MalformedFrame``.
 
-    The parts are copies, so a large buffer can be released as soon as its frame is parsed.
+    The parts are copies, so the caller can release a large buffer as soon as its frame is parsed.
     """
     if len(data) < _PREFIX.size:
         raise MalformedFrame(f"a frame has at least {_PREFIX.size} bytes; found {len(data)}")
@@ -117,42 +119,30 @@ def unpack_frame(data: bytes, kind: FrameKind) -> Frame:
     if magic != MAGIC:
         raise MalformedFrame("the bytes do not begin as a frame does")
     if version != VERSION:
-        raise MalformedFrame(f"frame version {VERSION} is spoken here; found {version}")
+        raise MalformedFrame(f"wanted frame version {VERSION}; found {version}")
     if found != kind:
         raise MalformedFrame(f"wanted a {kind.name} frame; found kind {found}")
     _check(kind, header_length, count, len(data))
     offset = _PREFIX.size + header_length
     if offset > len(data):
         raise MalformedFrame("the frame ends inside its header")
-    meta = _header(data[_PREFIX.size : offset])
-    parts = []
-    cap = FRAME_LIMITS[kind].part
-    for _ in range(count):
-        if offset + _LENGTH.size > len(data):
-            raise MalformedFrame("the frame ends before its last part")
-        (length,) = _LENGTH.unpack_from(data, offset)
-        offset += _LENGTH.size
-        if length > cap or offset + length > len(data):
-            raise MalformedFrame("a part is longer than allowed or than the frame")
-        parts.append(data[offset : offset + length])
-        offset += length
-    if offset != len(data):
-        raise MalformedFrame("bytes follow the last part")
-    return Frame(kind, meta, tuple(parts))
+    return Frame(
+        kind, _read_header(data[_PREFIX.size : offset]), _read_parts(data, offset, count, FRAME_LIMITS[kind].part)
+    )
 
 
 def is_frame(data: bytes) -> bool:
-    """Whether ``data`` begins as a frame does: what the bank's outlet asks before it sends anything."""
+    """Whether ``data`` begins as a frame does. The bank's client asks this before it sends anything."""
     return len(data) >= _PREFIX.size and data[:4] == MAGIC and data[4] == VERSION and data[5] in set(FrameKind)
 
 
 def _check(kind: FrameKind, header: int, parts: int, total: int) -> None:
-    caps = FRAME_LIMITS[kind]
-    if header > caps.header or parts > caps.parts or total > caps.total:
+    limits = FRAME_LIMITS[kind]
+    if header > limits.header or parts > limits.parts or total > limits.total:
         raise MalformedFrame(f"a {kind.name} frame is larger than allowed")
 
 
-def _header(data: bytes) -> dict[str, Any]:
+def _read_header(data: bytes) -> dict[str, Any]:
     try:
         meta = json.loads(data)
         canonical = rfc8785.dumps(meta)
@@ -161,3 +151,20 @@ def _header(data: bytes) -> dict[str, Any]:
     if not isinstance(meta, dict) or canonical != data:
         raise MalformedFrame("the frame's header is not an object in canonical form")
     return meta
+
+
+def _read_parts(data: bytes, offset: int, count: int, limit: int) -> tuple[bytes, ...]:
+    """``count`` parts of at most ``limit`` bytes each, from ``offset`` to the end of ``data``."""
+    parts = []
+    for _ in range(count):
+        if offset + _LENGTH.size > len(data):
+            raise MalformedFrame("the frame ends before its last part")
+        (length,) = _LENGTH.unpack_from(data, offset)
+        offset += _LENGTH.size
+        if length > limit or offset + length > len(data):
+            raise MalformedFrame("a part is longer than allowed or than the frame")
+        parts.append(data[offset : offset + length])
+        offset += length
+    if offset != len(data):
+        raise MalformedFrame("bytes follow the last part")
+    return tuple(parts)

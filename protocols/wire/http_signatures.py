@@ -1,12 +1,12 @@
-"""Who sent a request: HTTP Message Signatures (RFC 9421) with Ed25519 (its section 3.3.6), by http-message-signatures.
+"""Signatures of requests: HTTP Message Signatures (RFC 9421) with Ed25519 (section 3.3.6), by http-message-signatures.
 
 A signature covers ``@method``, ``@path``, ``@query``, ``content-digest`` (RFC 9530, SHA-256; present for an empty body
-too) and ``shulab-bureau``, the key of the bureau for which the request is meant; its parameters are ``created``,
+too) and ``shulab-bureau``, the key of the bureau to which the request is addressed. Its parameters are ``created``,
 ``nonce``, ``keyid`` (the public key, 64 hexadecimal digits) and ``tag="shulab"``. The host is not covered, because a
-reverse proxy in front of a service may change it; what takes its place is the bureau's key, so that a request made for
-one bureau is worthless at another. A proxy must keep path and query as they are.
+reverse proxy in front of a service may change it. The bureau's key is covered instead, so a request for one bureau is
+worthless at another. A proxy must leave path and query unchanged.
 
-The signing key is never seen here: whoever holds it offers ``sign(bytes) -> bytes`` (``Signer``).
+This module never sees the signing key: its holder offers ``sign(bytes) -> bytes`` (``Signer``).
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ SIGNATURE_TAG = "shulab"
 BUREAU_HEADER = "shulab-bureau"
 COVERED_COMPONENTS = ("@method", "@path", "@query", "content-digest", BUREAU_HEADER)
 MAX_AGE = timedelta(seconds=300)
-"""How far the two clocks and the time on the way may differ; a nonce is remembered for at least twice as long."""
+"""The largest difference of the two clocks, transport included; a nonce is remembered for at least twice as long."""
 
 _LABEL = "shulab"
-_NONCE_BYTES = 18  # 24 characters of base64url: no two requests of a key meet, without any state at the sender
-_ORIGIN = "https://bureau.invalid"  # never covered; the library wants an absolute URL
+_NONCE_BYTES = 18  # 24 characters of base64url: no nonce comes twice, although the sender keeps no state
+_ORIGIN = "https://bureau.invalid"  # never covered; the library needs an absolute URL
 
 
 class SignatureRejected(ValueError):
-    """A request whose signature is missing, wrong, too old or covers too little. Names the rule, never a value."""
+    """The signature is missing, wrong, too old or covers too little. The message names the rule, never a value."""
 
 
 class Signer(Protocol):
-    """Whoever holds an Ed25519 key and signs with it."""
+    """The holder of an Ed25519 key, who signs with it."""
 
     @property
     def public_key_hex(self) -> str:
@@ -56,9 +56,9 @@ class Signer(Protocol):
 
 @dataclass(frozen=True)
 class VerifiedRequest:
-    """Whose signature it was (``key``: 64 hexadecimal digits), the nonce, the time, and the digest of the body.
+    """A verified signature: the signer's key (64 hexadecimal digits), the nonce, the time, the digest of the body.
 
-    The signature is checked before a body is read, so that a stranger cannot make the service read one; the body must
+    The signature is verified before the body is read, so a stranger cannot make the service read one. The body must
     then pass ``check_body``.
     """
 
@@ -77,7 +77,7 @@ class VerifiedRequest:
 
 @dataclass
 class _SignedMessage:
-    """The neutral view of a request that the library reads: method, absolute URL, header fields."""
+    """A request as the library reads it: method, absolute URL, header fields."""
 
     method: str
     url: str
@@ -100,7 +100,7 @@ class _HeaderFields(dict[str, str]):
 
 
 class _KeyIdResolver(HTTPSignatureKeyResolver):
-    """The key id *is* the key; whether that key may do anything is the caller's question."""
+    """The key id *is* the key. The caller decides what that key may do."""
 
     def resolve_public_key(self, key_id: str) -> Ed25519PublicKey | None:
         if len(key_id) != 64 or any(digit not in "0123456789abcdef" for digit in key_id):
@@ -109,7 +109,7 @@ class _KeyIdResolver(HTTPSignatureKeyResolver):
 
 
 class _SignatureVerifier(HTTPMessageVerifier):
-    """Leaves the age to ``verify_request``, whose clock is an argument."""
+    """Leaves the check of the age to ``verify_request``, whose clock is an argument."""
 
     def validate_created_and_expires(self, sig_input: Any, max_age: timedelta | None = None) -> None:
         return None
@@ -127,8 +127,8 @@ def sign_request(
 ) -> dict[str, str]:
     """The header fields that authenticate a request: Content-Digest, Shulab-Bureau, Signature-Input, Signature.
 
-    ``target`` is the path with its query exactly as sent, beginning with ``/``; ``read_bureau_key`` names the bureau
-    meant (64 hexadecimal digits). A request that is sent again must be signed again: its nonce is used up.
+    ``target`` is the path with its query exactly as sent, beginning with ``/``. ``bureau_key``: 64 hexadecimal digits.
+    A request that is sent again must be signed again, because its nonce is used up.
     """
     message = _SignedMessage(method.upper(), _ORIGIN + target, _HeaderFields())
     message.headers[BUREAU_HEADER] = bureau_key
@@ -156,10 +156,9 @@ def verify_request(
     now: datetime | None = None,
     max_age: timedelta = MAX_AGE,
 ) -> VerifiedRequest:
-    """Check a request's signature, coverage, age and addressee; raises ``SignatureRejected``.
+    """Verify a request's signature, coverage, age and addressee; raises ``SignatureRejected``.
 
-    It does not check the body (``VerifiedRequest.check_body``), nor that the nonce is new, nor that the key may do what
-    it asks: those need state.
+    The caller checks the body (``VerifiedRequest.check_body``), that the nonce is new, and what the key may do.
     """
     message = _SignedMessage(method.upper(), _ORIGIN + target, _HeaderFields.of(headers))
     verifier = _SignatureVerifier(signature_algorithm=algorithms.ED25519, key_resolver=_KeyIdResolver())
@@ -177,16 +176,16 @@ def verify_request(
     nonce = parameters.get("nonce")
     if not isinstance(nonce, str) or not 16 <= len(nonce) <= 128:
         raise SignatureRejected("the signature needs a nonce of 16 to 128 characters")
-    created = _moment(parameters.get("created"))
+    created = _read_time(parameters.get("created"))
     now = now or datetime.now(UTC)
     if abs(now - created) > max_age:
-        raise SignatureRejected(f"the signature is not of the last {int(max_age.total_seconds())} seconds")
-    if "expires" in parameters and _moment(parameters["expires"]) < now:
+        raise SignatureRejected(f"the signature was not made within the last {int(max_age.total_seconds())} seconds")
+    if "expires" in parameters and _read_time(parameters["expires"]) < now:
         raise SignatureRejected("the signature has expired")
     return VerifiedRequest(str(parameters["keyid"]), nonce, created, message.headers["content-digest"])
 
 
-def _moment(seconds: object) -> datetime:
+def _read_time(seconds: object) -> datetime:
     try:
         return datetime.fromtimestamp(int(str(seconds)), UTC)
     except (ValueError, OverflowError, OSError):

@@ -47,6 +47,7 @@ from lab.terms.consent import format_consent_time
 from lab.terms.contract.document import ConsentClause, Operation, ResultDetail
 from lab.terms.errors import NotAllowed, NotFound
 from models.bureau.model import Model
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from protocols.matching import bank as matching
@@ -120,7 +121,9 @@ def tables() -> Tables:
 
 @pytest.fixture(scope="module")
 def model(tables: Tables) -> Model:
-    return train_model(tables.public, tables.bank, tables.label, family="scorecard", name="credit", version=1).model
+    return train_model(
+        tables.public, tables.bank, tables.label, TrainingSettings(family="scorecard", name="credit", version=1)
+    ).model
 
 
 @contextmanager

@@ -31,7 +31,7 @@ from protocols.scoring import bureau, key_proof, mask, messages
 from protocols.scoring.messages import QuantizedWeights
 from protocols.scoring.parameters import PARAMETERS, SEED_BYTES, ParameterSet
 from protocols.scoring.rlwe import sampling
-from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe.ring import RingElement
 from protocols.scoring.rlwe.seed_expansion import expand_seed
 from protocols.scoring.seal import binding, format
 from protocols.wire.frame import Frame, FrameKind, MalformedFrame, unpack_frame

@@ -58,9 +58,17 @@ class Hostile(MatchingJobClient):
 
 
 def manifest_of(coded: list[bytes], sizes: list[int] | None = None) -> bytes:
-    hashes = [hashlib.sha256(one).digest() for one in coded]
-    found = sizes or [len(one) for one in coded]
-    return bureau.pack_setup("x25519", GEOMETRY, 500, found, hashes, BUREAU.stated(CONTRACT, "match"), epoch=1)
+    contents = bureau.SetupContents(
+        engine="x25519",
+        epoch=1,
+        for_counting=False,
+        entries=500,
+        geometry=GEOMETRY,
+        bucket_sizes=tuple(sizes or [len(one) for one in coded]),
+        bucket_hashes=tuple(hashlib.sha256(one).digest() for one in coded),
+        signed_key=BUREAU.stated(CONTRACT, "match"),
+    )
+    return bureau.pack_setup(contents)
 
 
 def bring(folder: Path, hostile: Hostile) -> tuple[int, int]:

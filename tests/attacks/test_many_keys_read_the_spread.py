@@ -109,12 +109,12 @@ def party(tmp_path: Path) -> Party:
 
 @pytest.mark.without_control("order and canaries")
 def test_without_order_and_canaries_the_spread_is_read(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bank_protocol.Blinding, "_identifiers", unchecked)
+    monkeypatch.setattr(bank_protocol.Blinding, "_identifier_positions", unchecked)
     monkeypatch.setattr(BankKeys, "request_order", in_order)
     hostile = ManyKeys(MATCHED)
     found = party.match(hostile, CLIENTS)
-    assert [CLIENTS[index] for index in found.match.indices] == MATCHED  # the bank notices nothing
-    read = hostile.spread(found.match.tags)
+    assert [CLIENTS[index] for index in found.intersection.indices] == MATCHED  # the bank notices nothing
+    read = hostile.spread(found.intersection.tags)
     assert all(abs(read[region] - count) <= 2 * len(CLIENTS) / KEYS for region, count in REGIONS.items()), read
     assert sorted(read, key=lambda region: read[region]) == sorted(REGIONS, key=lambda region: REGIONS[region])
 
@@ -124,15 +124,15 @@ def test_without_canaries_the_secret_order_alone_leaves_nothing_to_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The stretches of matched clients have nothing to do with their codes: over banks they are uniform."""
-    monkeypatch.setattr(bank_protocol.Blinding, "_identifiers", unchecked)
+    monkeypatch.setattr(bank_protocol.Blinding, "_identifier_positions", unchecked)
     first, last, read = [], [], []
     hostile = ManyKeys(MATCHED)
     for number in range(30):
         found = Party(tmp_path / str(number)).match(hostile, CLIENTS)
-        stretches = dict(hostile.tags[tag.tobytes()] for tag in found.match.tags)
+        stretches = dict(hostile.tags[tag.tobytes()] for tag in found.intersection.tags)
         first.append(stretches[MATCHED[0]])
         last.append(stretches[MATCHED[-1]])
-        read.append(hostile.spread(found.match.tags))
+        read.append(hostile.spread(found.intersection.tags))
     # In the order of codes these are always 0 and KEYS - 1; a region's estimate, 400 and 30 clients, has one sign.
     middle, off = (KEYS - 1) / 2, 5 * KEYS / np.sqrt(12 * 30)
     assert abs(np.mean(first) - middle) < off and abs(np.mean(last) - middle) < off

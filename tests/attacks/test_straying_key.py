@@ -14,6 +14,7 @@ import json
 import os
 import sys
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from math import comb
 from pathlib import Path
 
@@ -93,12 +94,12 @@ class Straying(Registry):
 def test_without_a_look_at_the_canaries_it_goes_unnoticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
-    monkeypatch.setattr(bank.Blinding, "_identifiers", unchecked)
+    monkeypatch.setattr(bank.Blinding, "_identifier_positions", unchecked)
     hostile = Straying(CODES, engine)
     hostile.strayed = tuple(range(200))
     found = Party(tmp_path).match(hostile, CODES)
     assert (
-        0 < len(found.match.indices) < len(CODES)
+        0 < len(found.intersection.indices) < len(CODES)
     )  # some clients are lost, chosen by the bureau; the bank sees a match
 
 
@@ -152,15 +153,15 @@ def taken(folder: Path, places: range) -> set[str]:
 def test_where_canaries_are_looked_at_first_the_failure_tells_which_place_holds_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def finish(self, response, count, public_key, crew=None, *, counted=False):
+    def finalize(self, response, count, public_key, pool=None, *, counting=False):
         evaluated = read_elements(response, FrameKind.MATCH_RESPONSE, "x25519", 32)
-        evaluated = evaluated[self._identifiers(evaluated, count, public_key, counted)]
+        evaluated = evaluated[self._identifier_positions(evaluated, count, public_key, counting)]
         try:
             return self._half.unblind(self._unblinding, evaluated)
         except ValueError as error:
             raise MalformedFrame(str(error)) from None
 
-    monkeypatch.setattr(bank.Blinding, "finalize", finish)
+    monkeypatch.setattr(bank.Blinding, "finalize", finalize)
     assert taken(tmp_path, range(12)) == {"InvalidInput", "NotAuthentic"}
 
 
@@ -294,8 +295,8 @@ def test_a_false_number_of_entries_is_refused(tmp_path: Path, monkeypatch: pytes
     """Marks beyond those that the manifest admits would raise the rate of false positives that the bank reckons by."""
     real, party, hostile = bureau.pack_setup, Party(tmp_path), Registry(CODES)
 
-    def fewer(engine: str, geometry: bureau.BucketGeometry, entries: int, *more: object, **named: object) -> bytes:
-        return real(engine, geometry, entries - 7, *more, **named)  # type: ignore[arg-type]
+    def fewer(contents: bureau.SetupContents) -> bytes:
+        return real(replace(contents, entries=contents.entries - 7))
 
     monkeypatch.setattr(bureau, "pack_setup", fewer)
     with pytest.raises(InvalidInput, match="393 entries; the buckets have 400"):

@@ -25,6 +25,7 @@ from protocols.scoring.messages import QuantizedWeights
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS, SEED_BYTES
 from protocols.scoring.rlwe import sampling
 from protocols.scoring.seal import binding
+from protocols.wire.frame import TAG_BYTES
 from tests.support.insider import CONTRACT, Insider, at_level, coefficients
 
 pytestmark = pytest.mark.threat(
@@ -67,7 +68,7 @@ def ask(bank: Insider) -> NDArray[np.float64]:
         columns.append(messages.pack_seeded_ciphertext(column[:SEED_BYTES], np.array(rows).astype(np.uint64), PARAMS))
     context = bank.holder.public_context()
     assert bureau.check_context(context, PARAMS)  # nothing is wrong with the key
-    tags = np.zeros((1, messages.TAG_BYTES), dtype=np.uint8)
+    tags = np.zeros((1, TAG_BYTES), dtype=np.uint8)
     batch = messages.pack_batch(PARAMS, CONTRACT, messages.frame_sha256(context), tags, columns)
     terms = QuantizedWeights(np.arange(COLUMNS, dtype=np.int32), ((0,),) * COLUMNS, WEIGHTS, BASE)
     reply = bureau.evaluate_batch(context, batch, terms, PARAMS, CONTRACT)

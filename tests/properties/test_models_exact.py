@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.bureau import serialization
-from models.bureau.column_weights import decompose_forest
+from models.bureau.decomposition import decompose_forest
 from models.bureau.forest import Forest, read_lightgbm
 from models.bureau.model import Model, choose_quantum
 from models.bureau.model_card import ModelCard
@@ -23,7 +23,7 @@ from models.shared.calibration import Calibration, ScoreScale
 from models.shared.columns import compute_indicators
 from models.shared.dimensions import DIMENSION_CODES
 from models.shared.features import Feature, FeatureParty, encode_features
-from models.shared.portrait import interpret_sums
+from models.shared.portfolio_scores import interpret_sums
 from models.shared.sheet import BankSheet
 
 CARD = ModelCard("test", "", 1, 1, 0, 0, (), (), (), ())
@@ -169,23 +169,23 @@ CASES = {
 def test_columns_give_the_boosters_raw_score(seed: int, one: bool, zero_as_missing: bool, use_missing: bool) -> None:
     booster, features, values = grow(seed, one=one, zero_as_missing=zero_as_missing, use_missing=use_missing)
     forest = read_lightgbm(booster.dump_model())
-    wanted = np.asarray(booster.predict(values, raw_score=True))
-    assert np.abs(forest.raw_scores(values) - wanted).max() <= 1e-9
+    expected = np.asarray(booster.predict(values, raw_score=True))
+    assert np.abs(forest.raw_scores(values) - expected).max() <= 1e-9
 
     numbers = [DIMENSION_CODES.index(feature.dimension) for feature in features]
     weights = decompose_forest(forest, features, numbers, one=one)
     split = sum(feature.party == "bureau" for feature in features)
-    answers = compute_indicators(features[split:], weights.binnings, weights.columns, values[:, split:])
+    indicators = compute_indicators(features[split:], weights.binnings, weights.columns, values[:, split:])
     holds = weights.evaluate_conditions(weights.split_outcomes(values[:, :split]))
     base, total = (weights.base_matrix @ holds)[0], weights.column_matrix @ holds
-    assert np.abs(forest.intercept + base + (answers * total).sum(axis=0) - wanted).max() <= 1e-9
+    assert np.abs(forest.intercept + base + (indicators * total).sum(axis=0) - expected).max() <= 1e-9
     if one:
         # A bank feature's columns are its bins: exactly one answer is yes for each enterprise.
         for feature in set(weights.column_features):
-            own = answers[np.asarray(weights.column_features) == feature]
+            own = indicators[np.asarray(weights.column_features) == feature]
             assert (own.sum(axis=0) <= 1).all()
         for place in weights.implied_columns:
-            own = answers[np.asarray(weights.column_features) == weights.column_features[place]]
+            own = indicators[np.asarray(weights.column_features) == weights.column_features[place]]
             assert (own.sum(axis=0) == 1).all()
         assert len(set(weights.implied_columns)) == len(weights.implied_columns)
     else:
@@ -201,7 +201,7 @@ def test_integers_agree_at_every_detail(seed: int, one: bool, zero_as_missing: b
     public = frame.select([f.name for f in model.public_features])
     bank = frame.select([f.name for f in model.bank_features])
     assert np.array_equal(encode_features(frame, features), values, equal_nan=True)
-    wanted = np.asarray(booster.predict(values, raw_score=True))
+    expected = np.asarray(booster.predict(values, raw_score=True))
 
     totals = []
     for detail in ResultDetail:
@@ -210,13 +210,13 @@ def test_integers_agree_at_every_detail(seed: int, one: bool, zero_as_missing: b
                 model.score_weights(public, detail)
             continue
         sheet = BankSheet.from_json(model.sheet(detail).to_json())
-        terms = model.score_weights(public, detail)
-        assert terms.weights.dtype == np.int64 and terms.base.shape == (len(sheet.outputs), len(values))
-        sums = terms.apply_to_indicators(sheet.compute_indicators(bank))
+        score_weights = model.score_weights(public, detail)
+        assert score_weights.weights.dtype == np.int64 and score_weights.base.shape == (len(sheet.outputs), len(values))
+        sums = score_weights.apply_to_indicators(sheet.compute_indicators(bank))
         assert np.abs(sums).max(initial=0) <= model.value_bound(detail) <= LIMIT
-        assert np.abs(terms.weights).max(initial=0) <= 2 * model.value_bound(detail)  # differences of two weights
+        assert np.abs(score_weights.weights).max(initial=0) <= 2 * model.value_bound(detail)  # differences of two
         outcome = interpret_sums(sheet, sums)
-        assert np.abs(outcome.raw - wanted).max() <= sheet.error_bound
+        assert np.abs(outcome.raw - expected).max() <= sheet.error_bound
         kinds = {
             "dimension": [n for n, o in enumerate(sheet.outputs) if o.kind == "dimension"],
             "feature": [n for n, o in enumerate(sheet.outputs) if o.kind in ("feature", "public")],
@@ -238,7 +238,7 @@ def test_a_contracts_step_rounds_everything_and_keeps_totals_equal(
     frame = as_text(values, features)
     public = frame.select([f.name for f in model.public_features])
     bank = frame.select([f.name for f in model.bank_features])
-    wanted = np.asarray(booster.predict(values, raw_score=True))
+    expected = np.asarray(booster.predict(values, raw_score=True))
     totals = []
     for detail in (
         ResultDetail.TOTAL,
@@ -246,12 +246,12 @@ def test_a_contracts_step_rounds_everything_and_keeps_totals_equal(
         *((ResultDetail.FEATURES, ResultDetail.FULL) if one else ()),
     ):
         sheet = model.sheet(detail)
-        terms = model.score_weights(public, detail, step=step)
-        assert not (terms.weights % step).any() and not (terms.base % step).any()
-        sums = terms.apply_to_indicators(sheet.compute_indicators(bank))
+        score_weights = model.score_weights(public, detail, step=step)
+        assert not (score_weights.weights % step).any() and not (score_weights.base % step).any()
+        sums = score_weights.apply_to_indicators(sheet.compute_indicators(bank))
         assert np.abs(sums).max(initial=0) <= model.value_bound(detail, step=step)
         outcome = interpret_sums(sheet, sums)
-        assert np.abs(outcome.raw - wanted).max() <= model.error_bound_at(step) <= sheet.error_bound * step
+        assert np.abs(outcome.raw - expected).max() <= model.error_bound_at(step) <= sheet.error_bound * step
         totals.append(outcome.raw)
     assert all(np.array_equal(totals[0], other) for other in totals)
 
@@ -282,16 +282,16 @@ def test_dimension_parts_follow_the_path(seed: int) -> None:
     sums = model.score_weights_from_encoded(values[:, :split], ResultDetail.DIMENSIONS).apply_to_indicators(
         model.indicators_from_encoded(values[:, split:])
     )
-    wanted = {code: np.zeros(len(values)) for code in DIMENSION_CODES}
+    expected = {code: np.zeros(len(values)) for code in DIMENSION_CODES}
     for tree, means in zip(model.forest.trees, model.forest.node_means, strict=True):
         for row in range(len(values)):
             at = 0
             while (node := tree[at]).split is not None:
                 left = node.split.goes_left(values[row : row + 1, node.split.feature])[0]
                 after = node.left if left else node.right
-                wanted[features[node.split.feature].dimension][row] += means[after] - means[at]
+                expected[features[node.split.feature].dimension][row] += means[after] - means[at]
                 at = after
     slack = 3 * model.quantum * (model.rounding_count + 1) + 1e-9
     for output, row in zip(sheet.outputs, sums, strict=True):
-        assert np.abs(row * model.quantum - wanted.pop(output.key)).max() <= slack
-    assert all(not part.any() for part in wanted.values())
+        assert np.abs(row * model.quantum - expected.pop(output.key)).max() <= slack
+    assert all(not part.any() for part in expected.values())

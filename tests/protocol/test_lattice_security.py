@@ -32,7 +32,7 @@ from protocols.scoring.parameters import (
     SEED_BYTES,
     ParameterSet,
 )
-from protocols.scoring.rlwe import ring, sampling
+from protocols.scoring.rlwe import ring
 from protocols.scoring.seal import binding
 from tests.support.parameter_sets import NARROW
 
@@ -144,7 +144,7 @@ def test_secret_and_noise_are_distributed_as_the_formula_takes_them(params: Para
         binding.ciphertext_from_ntt(*messages.read_seeded_ciphertext(key, params), params), params
     )
     prime = params.primes[0]
-    row = [int(x) for x in sampling.add_elements(first, ring.multiply_by_small(second, secret, params), params)[0]]
+    row = [int(x) for x in ring.add_elements(first, ring.multiply_by_small(second, secret, params), params)[0]]
     centred = np.array([x - prime if x > prime // 2 else x for x in row])
     assert (centred % params.plain_modulus == 0).all()
     error = -centred // params.plain_modulus

@@ -59,12 +59,17 @@ def made_of(
     geometry = geometry or bureau.BucketGeometry.for_entries(len(marks))
     buckets, places = bureau.locate_marks(geometry, marks)
     coded = [bureau.encode_bucket(np.sort(places[buckets == b])) for b in range(geometry.buckets)]
-    hashes = [hashlib.sha256(part).digest() for part in coded]
-    sizes = [len(part) for part in coded]
-    manifest = bureau.pack_setup(
-        engine, geometry, len(marks), sizes, hashes, STATED[engine], epoch=1, counting=counting
+    contents = bureau.SetupContents(
+        engine=engine,
+        epoch=1,
+        for_counting=counting,
+        entries=len(marks),
+        geometry=geometry,
+        bucket_sizes=tuple(len(part) for part in coded),
+        bucket_hashes=tuple(hashlib.sha256(part).digest() for part in coded),
+        signed_key=STATED[engine],
     )
-    return Made(manifest, coded, tags)
+    return Made(bureau.pack_setup(contents), coded, tags)
 
 
 def holds(manifest: bytes, coded: list[bytes], marks: NDArray[np.uint8]) -> NDArray[np.bool_]:
@@ -186,8 +191,8 @@ def test_digests_of_two_contracts_do_not_link(engine: str) -> None:
 def test_a_digest_binds_contract_identifier_and_value_without_ambiguity() -> None:
     value = np.zeros((1, 32), dtype=np.uint8)
     assert (bureau.derive_tags_and_marks("c", ["ab"], value) != bureau.derive_tags_and_marks("ca", ["b"], value)).any()
-    wanted = hashlib.sha256(b"shulab match v2\x00" + b"\x00\x01c" + b"\x00\x02ab" + bytes(32)).digest()
-    assert bureau.derive_tags_and_marks("c", ["ab"], value).tobytes() == wanted
+    expected = hashlib.sha256(b"shulab match v2\x00" + b"\x00\x01c" + b"\x00\x02ab" + bytes(32)).digest()
+    assert bureau.derive_tags_and_marks("c", ["ab"], value).tobytes() == expected
 
 
 def test_openmined_evaluation_agrees_with_another_implementation() -> None:
@@ -209,23 +214,23 @@ def test_the_same_seed_makes_the_same_request_and_another_seed_another(engine: s
 
 
 @each_engine
-def test_a_crew_of_processes_changes_no_byte(engine: str) -> None:
+def test_a_pool_of_processes_changes_no_byte(engine: str) -> None:
     names, seed = [f"r{i}" for i in range(4500)], os.urandom(32)
-    crew = ProcessComputePool(2)
+    pool = ProcessComputePool(2)
     try:
         alone, helped = (
             bank.Blinding(engine, seed).build_request(names),
-            bank.Blinding(engine, seed).build_request(names, crew),
+            bank.Blinding(engine, seed).build_request(names, pool),
         )
         assert alone == helped
         elements = bureau.read_request(engine, alone, ceiling=5000)
         response = bureau.pack_response(engine, bureau.evaluate_elements(engine, KEYS[engine], elements))
         blinding = bank.Blinding(engine, seed)
         assert (
-            blinding.finalize(response, 4500, PUBLIC[engine]) == blinding.finalize(response, 4500, PUBLIC[engine], crew)
+            blinding.finalize(response, 4500, PUBLIC[engine]) == blinding.finalize(response, 4500, PUBLIC[engine], pool)
         ).all()
     finally:
-        crew.close()
+        pool.close()
 
 
 @pytest.mark.property(
@@ -243,10 +248,10 @@ def test_a_count_is_the_size_of_the_intersection_and_comes_out_of_order(engine: 
     blinding = bank.Blinding(engine, os.urandom(32))
     elements = bureau.read_request(engine, blinding.build_request(portfolio), ceiling=264)
     plain = bureau.evaluate_elements(engine, key, elements)
-    response = bureau.pack_response(engine, plain, counted=True)
-    other_order = bureau.pack_response(engine, plain[::-1], counted=True)
+    response = bureau.pack_response(engine, plain, counting=True)
+    other_order = bureau.pack_response(engine, plain[::-1], counting=True)
     assert response == other_order != bureau.pack_response(engine, plain)
-    values = blinding.finalize(response, 200, PUBLIC[engine], counted=True)
+    values = blinding.finalize(response, 200, PUBLIC[engine], counting=True)
     assert holds(setup.manifest, setup.coded, bank.derive_counting_marks("c", "job-1", values)).sum() == 100
     assert not holds(setup.manifest, setup.coded, bank.derive_counting_marks("c", "job-2", values)).any()
     assert bank.read_setup(setup.manifest).for_counting

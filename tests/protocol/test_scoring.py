@@ -29,18 +29,18 @@ def tags(rows: int) -> NDArray[np.uint8]:
     return np.frombuffer(b"".join(n.to_bytes(16, "big") for n in range(rows)), dtype=np.uint8).reshape(rows, 16)
 
 
-def plainly(indicators: NDArray[np.uint8], terms: QuantizedWeights) -> NDArray[np.int64]:
-    sums = terms.base.copy()
-    for column, outputs, values in zip(terms.columns, terms.outputs, terms.weights, strict=True):
+def sums_in_clear(indicators: NDArray[np.uint8], weights: QuantizedWeights) -> NDArray[np.int64]:
+    sums = weights.base.copy()
+    for column, outputs, values in zip(weights.columns, weights.outputs, weights.weights, strict=True):
         for output in outputs:
             sums[output] += indicators[column].astype(np.int64) * values
     return sums
 
 
-def encrypted(indicators: NDArray[np.uint8], terms: QuantizedWeights) -> NDArray[np.int64]:
+def sums_by_encryption(indicators: NDArray[np.uint8], weights: QuantizedWeights) -> NDArray[np.int64]:
     rows = indicators.shape[1]
     batch = HOLDER.encrypt(tags(rows), indicators, contract=CONTRACT)
-    reply = bureau.evaluate_batch(CONTEXT, batch, terms, PARAMS, CONTRACT)
+    reply = bureau.evaluate_batch(CONTEXT, batch, weights, PARAMS, CONTRACT)
     return HOLDER.decrypt(reply, rows=rows, batch=batch)
 
 
@@ -68,8 +68,8 @@ def jobs(draw: st.DrawFn) -> tuple[NDArray[np.uint8], QuantizedWeights]:
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(jobs())
 def test_encrypted_equals_plain(job: tuple[NDArray[np.uint8], QuantizedWeights]) -> None:
-    indicators, terms = job
-    assert (encrypted(indicators, terms) == plainly(indicators, terms)).all()
+    indicators, weights = job
+    assert (sums_by_encryption(indicators, weights) == sums_in_clear(indicators, weights)).all()
 
 
 def test_a_full_batch_at_the_limits_of_the_values_is_exact() -> None:
@@ -78,8 +78,8 @@ def test_a_full_batch_at_the_limits_of_the_values_is_exact() -> None:
     share = PARAMS.value_limit // (columns + 1)
     signs = np.where(np.arange(rows) % 2, 1, -1)
     values = np.tile(share * signs, (columns, 1)).astype(np.int64)
-    terms = QuantizedWeights(np.arange(columns, dtype=np.int32), ((0,),) * columns, values, (share * signs)[None, :])
-    assert (encrypted(indicators, terms) == plainly(indicators, terms)).all()
+    weights = QuantizedWeights(np.arange(columns, dtype=np.int32), ((0,),) * columns, values, (share * signs)[None, :])
+    assert (sums_by_encryption(indicators, weights) == sums_in_clear(indicators, weights)).all()
 
 
 def test_subtotals_add_up_to_the_total() -> None:
@@ -87,17 +87,17 @@ def test_subtotals_add_up_to_the_total() -> None:
     indicators = random.integers(0, 2, (4, 30)).astype(np.uint8)
     values = random.integers(-900, 900, (4, 30))
     outputs = ((0, 2), (1, 2), (0, 2), (1, 2))
-    terms = QuantizedWeights(np.arange(4, dtype=np.int32), outputs, values, np.zeros((3, 30), dtype=np.int64))
-    result = encrypted(indicators, terms)
+    weights = QuantizedWeights(np.arange(4, dtype=np.int32), outputs, values, np.zeros((3, 30), dtype=np.int64))
+    result = sums_by_encryption(indicators, weights)
     assert (result[0] + result[1] == result[2]).all()
 
 
 def test_two_replies_to_one_batch_differ_in_every_ciphertext() -> None:
     batch = HOLDER.encrypt(tags(3), np.ones((1, 3), dtype=np.uint8), contract=CONTRACT)
-    terms = QuantizedWeights(
+    weights = QuantizedWeights(
         np.zeros(1, dtype=np.int32), ((0,),), np.full((1, 3), 7, dtype=np.int64), np.zeros((1, 3), dtype=np.int64)
     )
-    one, two = (bureau.evaluate_batch(CONTEXT, batch, terms, PARAMS, CONTRACT) for _ in range(2))
+    one, two = (bureau.evaluate_batch(CONTEXT, batch, weights, PARAMS, CONTRACT) for _ in range(2))
     assert unpack_frame(one, FrameKind.REPLY).parts[0] != unpack_frame(two, FrameKind.REPLY).parts[0]
 
 
@@ -189,9 +189,9 @@ def rebuilt(*parts: bytes, **meta: object) -> bytes:
 
 
 def test_the_head_of_a_batch_is_read_without_its_ciphertexts() -> None:
-    head = bureau.read_batch(BATCH, PARAMS, contract=CONTRACT)
-    assert (head.rows, head.column_count, head.context) == (2, 1, messages.frame_sha256(CONTEXT))
-    assert (head.tags == tags(2)).all()
+    parsed = bureau.read_batch(BATCH, PARAMS, contract=CONTRACT)
+    assert (parsed.rows, parsed.column_count, parsed.context) == (2, 1, messages.frame_sha256(CONTEXT))
+    assert (parsed.tags == tags(2)).all()
 
 
 @pytest.mark.parametrize("name", ["", "\0", "a\0" * 32, "0" * 63, "0" * 64 + "\n", "A" * 64, "名" * 64])
@@ -249,23 +249,23 @@ def test_columns_in_pairs_and_alone_zero_and_not_are_encrypted_as_they_are() -> 
             indicators[:, 0] = 1
             indicators[[bool(zeros >> column & 1) for column in range(columns)]] = 0
             values = random.integers(-50, 50, (columns, 5))
-            terms = QuantizedWeights(
+            weights = QuantizedWeights(
                 np.arange(columns, dtype=np.int32), ((0,),) * columns, values, np.zeros((1, 5), np.int64)
             )
-            assert (encrypted(indicators, terms) == plainly(indicators, terms)).all()
+            assert (sums_by_encryption(indicators, weights) == sums_in_clear(indicators, weights)).all()
 
 
 def test_a_fresh_column_decrypts_with_seals_own_decryptor_and_its_noise_is_small() -> None:
     """What the bank puts together is the encryption that SEAL knows: the same noise budget as SEAL's own."""
     secret = bank.generate_secret_key(PARAMS)
     holder, context = bank.KeyHolder(PARAMS, secret), binding.seal_context(PARAMS.name)
-    answers = np.random.default_rng(4).integers(0, 2, (2, PARAMS.slots)).astype(np.uint8)
-    batch = holder.encrypt(tags(PARAMS.slots), answers, contract=CONTRACT)
+    indicators = np.random.default_rng(4).integers(0, 2, (2, PARAMS.slots)).astype(np.uint8)
+    batch = holder.encrypt(tags(PARAMS.slots), indicators, contract=CONTRACT)
     key = binding.load_secret_key(secret, PARAMS)
     decryptor, encoder, plain = seal.Decryptor(context, key), seal.BatchEncoder(context), seal.Plaintext()
     own = seal.Ciphertext()
     seal.Encryptor(context, key).encrypt_zero_symmetric(own)
-    for part, column in zip(unpack_frame(batch, FrameKind.BATCH).parts[1:], answers, strict=True):
+    for part, column in zip(unpack_frame(batch, FrameKind.BATCH).parts[1:], indicators, strict=True):
         fresh = binding.ciphertext_from_ntt(*messages.read_seeded_ciphertext(part, PARAMS), PARAMS)
         assert abs(decryptor.invariant_noise_budget(fresh) - decryptor.invariant_noise_budget(own)) <= 2
         decryptor.decrypt(fresh, plain)

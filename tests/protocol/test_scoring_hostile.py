@@ -267,7 +267,7 @@ def test_frames_of_the_earlier_form_are_refused_by_name() -> None:
 def test_a_seed_is_taken_once_whatever_stands_beside_it() -> None:
     other = COLUMN[:SEED_BYTES] + OUTPUT[:0] + seeded(ROWS, SEED, PARAMS)[SEED_BYTES:]
     for columns in ((COLUMN, COLUMN), (COLUMN, other), (other, seeded(ROWS, SEED, PARAMS), COLUMN)):
-        with pytest.raises(MalformedFrame, match="seed stands twice"):
+        with pytest.raises(MalformedFrame, match="seed is in the batch twice"):
             bureau.read_batch(batch_of(*columns), PARAMS, contract=CONTRACT)
     one = bureau.read_batch(BATCH, PARAMS, contract=CONTRACT)
     again = bureau.read_batch(batch_of(other), PARAMS, contract=CONTRACT)
@@ -342,16 +342,16 @@ def test_seal_is_handed_headers_of_our_own_writing_and_judged_residues_alone(loa
         ("reply", context.last_parms_id(), 1, 1, pow(PARAMS.primes[1], -1, PARAMS.plain_modulus)),
     ):
         values = 2 * primes * size
-        head = struct.pack("<HBBBBHQ", 0xA15E, 16, 4, 3, 0, 0, 113 + 8 * values)
-        head += struct.pack("<4QBQQQdQ", *level, form, 2, size, primes, 1.0, factor)
-        head += struct.pack("<HBBBBHQQ", 0xA15E, 16, 4, 3, 0, 0, 24 + 8 * values, values)
-        assert len(head) == HEAD == 16 + 73 + 16 + 8
-        written[head] = (name, primes)
+        parsed = struct.pack("<HBBBBHQ", 0xA15E, 16, 4, 3, 0, 0, 113 + 8 * values)
+        parsed += struct.pack("<4QBQQQdQ", *level, form, 2, size, primes, 1.0, factor)
+        parsed += struct.pack("<HBBBBHQQ", 0xA15E, 16, 4, 3, 0, 0, 24 + 8 * values, values)
+        assert len(parsed) == HEAD == 16 + 73 + 16 + 8
+        written[parsed] = (name, primes)
     seen = set()
     for data in loaded["Ciphertext"]:
-        head, residues = headers(data)
-        assert head in written, "SEAL was handed a header that is none of ours"
-        name, primes = written[head]
+        parsed, residues = headers(data)
+        assert parsed in written, "SEAL was handed a header that is none of ours"
+        name, primes = written[parsed]
         seen.add(name)
         rows = np.frombuffer(residues, dtype="<u8").reshape(2, primes, size)
         assert (rows.max(axis=2) < np.array(PARAMS.primes[:primes], dtype=np.uint64)).all()

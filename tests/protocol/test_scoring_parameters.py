@@ -29,7 +29,7 @@ TERMS = 80  # columns of the model that the figures in the reasons are for
 THOUSAND = 1000
 
 
-def integers(element: sampling.RingElement, params: ParameterSet) -> list[int]:
+def integers(element: ring.RingElement, params: ParameterSet) -> list[int]:
     """Coefficients between -q/2 and q/2, by the Chinese remainder theorem."""
     q = params.modulus
     weights = [q // p * pow(q // p, -1, p) for p in params.data_primes]
@@ -164,8 +164,8 @@ def test_residues_are_computed_exactly(params: ParameterSet) -> None:
     for index, prime in enumerate(params.data_primes):
         row = [int(value) for value in element[index]]
         for factor in (0, 1, 2, params.plain_modulus, 2 * params.plain_modulus, 2**32 - 1, 2**32):
-            assert sampling.scale_element(element, factor, params)[index].tolist() == [v * factor % prime for v in row]
-        assert sampling.add_elements(element, other, params)[index].tolist() == [(v + prime - 1) % prime for v in row]
+            assert ring.scale_element(element, factor, params)[index].tolist() == [v * factor % prime for v in row]
+        assert ring.add_elements(element, other, params)[index].tolist() == [(v + prime - 1) % prime for v in row]
 
 
 @SETS
@@ -212,7 +212,7 @@ def test_a_mask_decrypts_to_zero_and_carries_the_flood(params: ParameterSet) -> 
 
 
 def test_every_model_fits_the_default_set() -> None:
-    from models.bureau.training.trainer import VALUE_LIMIT
+    from models.bureau.training.settings import VALUE_LIMIT
 
     assert PARAMETERS[DEFAULT_PARAMETERS].value_limit >= VALUE_LIMIT
 

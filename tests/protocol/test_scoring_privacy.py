@@ -51,15 +51,15 @@ def of_reply(frame: bytes, params: ParameterSet) -> Any:
     return output_of(unpack_frame(frame, FrameKind.REPLY).parts[0], params)
 
 
-def bare(insider: Insider, head: messages.ParsedBatch, terms: messages.QuantizedWeights) -> Any:
+def bare(insider: Insider, head: messages.ParsedBatch, weights: messages.QuantizedWeights) -> Any:
     sums = [insider.nothing()]
-    bureau.add_products(sums, head, terms, insider.params)
+    bureau.add_products(sums, head, weights, insider.params)
     return sums[0]
 
 
-def masked(insider: Insider, head: messages.ParsedBatch, terms: messages.QuantizedWeights, pk: Any = None) -> Any:
+def masked(insider: Insider, head: messages.ParsedBatch, weights: messages.QuantizedWeights, pk: Any = None) -> Any:
     sums = [mask.draw_mask(insider.pk if pk is None else pk, insider.params)]
-    bureau.add_products(sums, head, terms, insider.params)
+    bureau.add_products(sums, head, weights, insider.params)
     return sums[0]
 
 
@@ -70,28 +70,26 @@ class TwoModels:
         params, random = insider.params, np.random.default_rng(11)
         rows, limit = params.slots, params.value_limit // (columns + 1)
         self.insider = insider
-        self.answers = random.integers(0, 2, (columns, rows)).astype(np.uint8)
+        self.indicators = random.integers(0, 2, (columns, rows)).astype(np.uint8)
         first = random.integers(-limit, limit + 1, (columns, rows))
-        second = np.where(self.answers == 1, first, random.integers(-limit, limit + 1, (columns, rows)))
-        self.terms = (terms_of(first), terms_of(second))
-        self.batch = insider.holder.encrypt(tags(rows), self.answers, contract=CONTRACT)
+        second = np.where(self.indicators == 1, first, random.integers(-limit, limit + 1, (columns, rows)))
+        self.weights = (terms_of(first), terms_of(second))
+        self.batch = insider.holder.encrypt(tags(rows), self.indicators, contract=CONTRACT)
         self.head = bureau.read_batch(self.batch, params, contract=CONTRACT)
         loaded = [column_of(part, params) for part in self.head.ciphertexts]
         inside = [as_element(insider.inside(column), params) for column in loaded]
         halves = [polynomials(column, params)[1] for column in loaded]
-        weights = [[coefficients(row, params) for row in terms.weights] for terms in self.terms]
+        weights = [[coefficients(row, params) for row in model.weights] for model in self.weights]
         self.expected = [integers(_sum(inside, one, params), params) for one in weights]
         """What each model makes of the columns' insides: message and noise, exactly."""
         self.halves = [_sum(halves, one, params) for one in weights]
         """What each model makes of the columns' second halves."""
 
 
-def _sum(
-    elements: list[sampling.RingElement], weights: list[NDArray[np.int64]], params: ParameterSet
-) -> sampling.RingElement:
+def _sum(elements: list[ring.RingElement], weights: list[NDArray[np.int64]], params: ParameterSet) -> ring.RingElement:
     total = zero(params)
     for element, weight in zip(elements, weights, strict=True):
-        total = sampling.add_elements(total, ring.multiply_by_small(element, weight, params), params)
+        total = ring.add_elements(total, ring.multiply_by_small(element, weight, params), params)
     return total
 
 
@@ -119,23 +117,23 @@ def test_noise_tells_two_models_apart_on_a_bare_sum_and_not_in_replies(params: P
 
     # Without protection the noise *is* the model's: an exact match with one and with no other.
     for which in (0, 1):
-        found = insider.inside(bare(insider, models.head, models.terms[which]))
+        found = insider.inside(bare(insider, models.head, models.weights[which]))
         assert (found == models.expected[which]).all() and (found != models.expected[1 - which]).any()
 
     # With the mask but no flood the likelihood still decides, by far.
     small = params.plain_modulus * params.mask_noise()
     for which, sign in ((0, -1), (1, 1)):
         sums = [_mask_without_flood(insider)]
-        bureau.add_products(sums, models.head, models.terms[which], params)
+        bureau.add_products(sums, models.head, models.weights[which], params)
         assert sign * _likelihood(insider.inside(sums[0]), models, small) > 100
 
     # With it: sums before they are switched down, and replies as they are returned.
     context, seen = insider.holder.public_context(), []
     for trial in range(12):
         which = trial % 2
-        inside = insider.inside(masked(insider, models.head, models.terms[which]))
+        inside = insider.inside(masked(insider, models.head, models.weights[which]))
         seen.append((which, _likelihood(inside, models, flood)))
-        reply = of_reply(bureau.evaluate_batch(context, models.batch, models.terms[which], params, CONTRACT), params)
+        reply = of_reply(bureau.evaluate_batch(context, models.batch, models.weights[which], params, CONTRACT), params)
         dropped = params.modulus // at_level(params, 1).modulus
         # Switching down divides by the other primes: multiplied again it is the sum but for its lowest bits.
         seen.append((which, _likelihood(_undo(insider, reply, dropped, models), models, flood)))
@@ -162,8 +160,8 @@ def _mask_without_flood(insider: Insider) -> Any:
     evaluator.transform_to_ntt_inplace(u, insider.context.first_parms_id())
     made = seal.Ciphertext()
     evaluator.multiply_plain(insider.pk, u, made)
-    halves = [sampling.to_residues(sampling.sample_centred_binomial(params.degree), params) for _ in range(2)]
-    first, second = (sampling.scale_element(half, params.plain_modulus, params) for half in halves)
+    halves = [ring.to_residues(sampling.sample_centred_binomial(params.degree), params) for _ in range(2)]
+    first, second = (ring.scale_element(half, params.plain_modulus, params) for half in halves)
     evaluator.add_inplace(made, binding.ciphertext_from_coefficients(first, second, params))
     return made
 
@@ -171,11 +169,11 @@ def _mask_without_flood(insider: Insider) -> Any:
 @SETS
 def test_the_noise_of_honest_sums_is_within_the_bound_that_the_flood_is_measured_against(params: ParameterSet) -> None:
     models = TwoModels(BANKS[params.name])
-    found = BANKS[params.name].noise(bare(models.insider, models.head, models.terms[0]))
-    terms = len(models.terms[0].columns)
-    hidden = params.statistical_distance(terms, 1) * 2**params.flood_bits / math.sqrt(params.degree)
+    found = BANKS[params.name].noise(bare(models.insider, models.head, models.weights[0]))
+    count = len(models.weights[0].columns)
+    hidden = params.statistical_distance(count, 1) * 2**params.flood_bits / math.sqrt(params.degree)
     assert np.linalg.norm(found.astype(np.float64)) / math.sqrt(params.degree) < hidden * 2
-    assert np.abs(found).max() < params.worst_noise(terms)
+    assert np.abs(found).max() < params.worst_noise(count)
 
 
 # --- exactness, for inputs made to break it ---------------------------------------------------------------------------
@@ -190,15 +188,15 @@ def test_the_noise_of_honest_sums_is_within_the_bound_that_the_flood_is_measured
 @SETS
 def test_the_error_bound_holds_and_is_reached_by_inputs_made_for_it(params: ParameterSet) -> None:
     """Every coefficient of message, noise and weight at its limit, with signs that add up in one coefficient."""
-    insider, terms, half = BANKS[params.name], 6, params.value_limit
+    insider, count, half = BANKS[params.name], 6, params.value_limit
     ones = np.ones(params.degree, dtype=np.int64)
-    worst = [insider.craft(half * ones, 21 * ones) for _ in range(terms)]
-    weights = np.tile(slots(half * ones, params), (terms, 1))
+    worst = [insider.craft(half * ones, 21 * ones) for _ in range(count)]
+    weights = np.tile(slots(half * ones, params), (count, 1))
     assert np.abs(weights).max() <= params.value_limit
     job, head = terms_of(weights), head_of(worst, params.slots)
-    job.check(params, columns=terms, rows=params.slots)
+    job.check(params, columns=count, rows=params.slots)
     found = int(np.abs(insider.noise(bare(insider, head, job))).max())
-    assert 0.99 * terms * params.degree * 21.5 * params.plain_modulus / 2 < found <= params.worst_noise(terms)
+    assert 0.99 * count * params.degree * 21.5 * params.plain_modulus / 2 < found <= params.worst_noise(count)
 
 
 @pytest.mark.property("Error bound")
@@ -225,8 +223,8 @@ def test_the_most_terms_at_every_limit_are_still_exact(params: ParameterSet, sig
     insider.decryptor.decrypt(reply, plain)
     assert insider.decryptor.invariant_noise_budget(reply) >= 1
     found = np.asarray(seal.BatchEncoder(insider.context).decode_int64(plain))
-    wanted = slots(message, params).astype(object) * weight.astype(object) * count + half
-    assert ((found.astype(object) - wanted) % params.plain_modulus == 0).all()
+    expected = slots(message, params).astype(object) * weight.astype(object) * count + half
+    assert ((found.astype(object) - expected) % params.plain_modulus == 0).all()
 
 
 # --- the smallest modulus ---------------------------------------------------------------------------------------------
@@ -236,13 +234,13 @@ def test_the_most_terms_at_every_limit_are_still_exact(params: ParameterSet, sig
 def test_replies_are_switched_down_to_one_prime_and_others_are_refused(params: ParameterSet) -> None:
     insider = BANKS[params.name]
     batch = insider.holder.encrypt(tags(2), np.ones((1, 2), dtype=np.uint8), contract=CONTRACT)
-    terms = terms_of(np.array([[5, 6]]))
-    frame = bureau.evaluate_batch(insider.holder.public_context(), batch, terms, params, CONTRACT)
+    weights = terms_of(np.array([[5, 6]]))
+    frame = bureau.evaluate_batch(insider.holder.public_context(), batch, weights, params, CONTRACT)
     reply = of_reply(frame, params)
     assert reply.coeff_modulus_size() == 1 and reply.parms_id() == insider.context.last_parms_id()
     assert len(unpack_frame(frame, FrameKind.REPLY).parts[0]) == params.output_bytes <= 15 * params.slots
     head = bureau.read_batch(batch, params, contract=CONTRACT)
-    long = messages.pack_reply(params, head.sha256, 2, [binding.save_object(masked(insider, head, terms))])
+    long = messages.pack_reply(params, head.sha256, 2, [binding.save_object(masked(insider, head, weights))])
     with pytest.raises(MalformedFrame):
         insider.holder.decrypt(long, rows=2, batch=batch)
 
@@ -296,14 +294,14 @@ def test_dividing_by_the_requests_randomness_gives_the_weights_of_a_bare_sum_and
         assert recovered(quotient) < 0.01
         # What comes out is spread over all of q like any element drawn at random: 16 bins, chi squared, 15 degrees.
         counts = np.histogram((quotient / params.modulus).astype(np.float64), bins=16, range=(-0.5, 0.5))[0]
-        wanted = params.degree / 16
-        assert ((counts - wanted) ** 2 / wanted).sum() < 60  # passed by chance with probability 2e-7
+        expected = params.degree / 16
+        assert ((counts - expected) ** 2 / expected).sum() < 60  # passed by chance with probability 2e-7
 
 
 # --- public keys that are none ----------------------------------------------------------------------------------------
 
 
-def _fit(insider: Insider, second: sampling.RingElement, model: sampling.RingElement, scale: int = 1) -> float:
+def _fit(insider: Insider, second: ring.RingElement, model: ring.RingElement, scale: int = 1) -> float:
     """How far from a model's sum the second half of a reply is, as a share of q: 1/4 on average if unrelated."""
     params = insider.params
     ours = integers(second, at_level(params, len(second))) * scale
@@ -325,9 +323,9 @@ def test_a_key_without_randomness_would_let_a_bank_test_guesses_on_replies_and_a
         mask.draw_mask(binding.ciphertext_from_coefficients(zero(params), zero(params), params), params)
     for pk, told in ((binding.ciphertext_from_coefficients(zero(params), one, params), True), (insider.pk, False)):
         for which in (0, 1):
-            masking = masked(insider, models.head, models.terms[which], pk)
+            masking = masked(insider, models.head, models.weights[which], pk)
             second = polynomials(
-                output_of(bureau.finalize_sums([masking], models.terms[which], params)[0], params), params
+                output_of(bureau.finalize_sums([masking], models.weights[which], params)[0], params), params
             )[1]
             right, wrong = (_fit(insider, second, models.halves[guess], dropped) for guess in (which, 1 - which))
             assert 0.24 < wrong < 0.26
@@ -389,8 +387,8 @@ def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
     key, made = crafted(one, params)
     second = polynomials(made, params)[1]
     huge = np.full(degree, 1 << 30, dtype=np.int64)
-    inside = sampling.scale_element(sampling.to_residues(huge, params), params.plain_modulus, params)
-    half = sampling.add_elements(ring.multiply_by_small(second, -insider.secret, params), inside, params)
+    inside = ring.scale_element(ring.to_residues(huge, params), params.plain_modulus, params)
+    half = ring.add_elements(ring.multiply_by_small(second, -insider.secret, params), inside, params)
     values = values_of(binding.ciphertext_from_coefficients(half, half, params), 0, params)
     tried.append((seeded(values, os.urandom(SEED_BYTES), params), proof))
     for wrong_key, wrong_proof in tried:
@@ -422,22 +420,22 @@ def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
 def test_a_changed_proof_is_none_and_a_proof_says_nothing_of_the_secret(params: ParameterSet) -> None:
     insider = BANKS[params.name]
     key, proof = unpack_frame(insider.holder.public_context(), FrameKind.CONTEXT).parts
-    runs = key_proof.proof_rounds(params)
-    assert (2 * params.degree) ** -runs <= 2**-128
+    rounds = key_proof.proof_rounds(params)
+    assert (2 * params.degree) ** -rounds <= 2**-128
     random = np.random.default_rng(9)
-    for place in (0, 4 * runs, len(proof) - 4, *random.integers(0, len(proof), 5).tolist()):
+    for place in (0, 4 * rounds, len(proof) - 4, *random.integers(0, len(proof), 5).tolist()):
         changed = bytearray(proof)
         changed[place] ^= 1
         with pytest.raises(key_proof.InvalidKeyProof):
             bureau.check_context(messages.pack_context(params, key, bytes(changed)), params)
-    # Turned back, an answer is mask plus secret; its mean along the secret is what it would be without it.
-    turns = np.frombuffer(proof, dtype="<u4", count=runs)
-    answers = np.frombuffer(proof, dtype="<i4", offset=4 * runs).astype(np.int64).reshape(runs, 2, params.degree)
+    # Turned back, a response is mask plus secret; its mean along the secret is what it would be without it.
+    challenges = np.frombuffer(proof, dtype="<u4", count=rounds)
+    responses = np.frombuffer(proof, dtype="<i4", offset=4 * rounds).astype(np.int64).reshape(rounds, 2, params.degree)
     back = [
-        ring.multiply_by_monomial(answer, 2 * params.degree - int(turn))
-        for answer, turn in zip(answers[:, 0], turns, strict=True)
-        if turn
+        ring.multiply_by_monomial(response, 2 * params.degree - int(challenge))
+        for response, challenge in zip(responses[:, 0], challenges, strict=True)
+        if challenge
     ]
-    along = np.array([float(answer @ insider.secret) for answer in back])
+    along = np.array([float(response @ insider.secret) for response in back])
     spread = 2**18 / math.sqrt(3) * math.sqrt(float((insider.secret**2).sum()))
     assert abs(along.mean()) < 5 * spread / math.sqrt(len(along))

@@ -35,6 +35,7 @@ from lab.terms.contract.document import Ceilings, ConsentClause, Contract, Opera
 from lab.terms.errors import Busy
 from lab.terms.keys.party import Party
 from models.bureau.model import Model
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from protocols.matching.bank import DEFAULT_ENGINE
@@ -108,7 +109,7 @@ def pilot() -> Pilot:
     public = pl.DataFrame({name: columns[name] for name in ("tax", "staff")})
     bank = pl.DataFrame({name: columns[name] for name in ("debt", "balance")})
     label = (risk + random.normal(size=ROWS) > 0.7).astype(int)
-    trained = train_model(public, bank, label, family="scorecard", name="credit", version=1)
+    trained = train_model(public, bank, label, TrainingSettings(family="scorecard", name="credit", version=1))
     return Pilot(public.insert_column(0, ids), bank, trained.model)
 
 

@@ -119,6 +119,6 @@ def count(
     held = [set(bank.decode_bucket(one, setup.geometry).tolist()) for one in coded]
     blinding = bank.Blinding(engine, seed or os.urandom(32))
     response, _ = desk.count_matches(contract, job, blinding.build_request(codes))
-    values = blinding.finalize(response, len(codes), setup.signed_key.public_key, counted=True)
+    values = blinding.finalize(response, len(codes), setup.signed_key.public_key, counting=True)
     found = bank.locate_marks(setup.geometry, bank.derive_counting_marks(contract, job, values))
     return sum(int(place) in held[bucket] for bucket, place in zip(*found, strict=True))

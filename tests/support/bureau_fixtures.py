@@ -18,6 +18,7 @@ from lab.bureau.key_management.keys import BureauKeys
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.bureau.store import Database, migrate, open_database
 from models.bureau.model import Model
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from tests.support.bureau_scene import Bank, Clock, Scene, Tables
 
@@ -49,7 +50,9 @@ def tables() -> Tables:
 @pytest.fixture(scope="session")
 def model(tables: Tables) -> Model:
     """A trained model, credit@1, of few trees: each scene keeps, publishes and reads it."""
-    return train_model(tables.public, tables.bank, tables.label, trees=12, name="credit", version=1).model
+    return train_model(
+        tables.public, tables.bank, tables.label, TrainingSettings(trees=12, name="credit", version=1)
+    ).model
 
 
 @pytest.fixture

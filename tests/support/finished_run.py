@@ -26,6 +26,7 @@ from lab.terms.contract.document import (
 )
 from lab.terms.keys.party import Party
 from models.bureau.model import Model
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from models.shared.features import FeatureDescription
 
@@ -41,16 +42,25 @@ def trained() -> tuple[Model, pl.DataFrame, pl.DataFrame]:
     bank = pl.DataFrame({"flow": rng.normal(size=ROWS), "late": rng.poisson(1.0, ROWS).astype(float)})
     risk = -public["tax"].to_numpy() + bank["late"].to_numpy() - bank["flow"].to_numpy()
     label = (risk + rng.normal(size=ROWS) > 1.5).astype(int)
-    public_words = {
+    public_descriptions = {
         "tax": FeatureDescription("TAX-1", "近12个月纳税额", "tax paid, 12 months", "tax"),
         "suits": FeatureDescription("LAW-1", "涉诉次数", "lawsuits", "legal"),
     }
-    bank_words = {
+    bank_descriptions = {
         "flow": FeatureDescription("", "账户流水" + HOSTILE, "turnover" + HOSTILE, "conduct"),
         "late": FeatureDescription("", "逾期次数", "overdue instalments", "conduct"),
     }
     model = train_model(
-        public, bank, label, seed=1, public_words=public_words, bank_words=bank_words, name="credit", version=3
+        public,
+        bank,
+        label,
+        TrainingSettings(
+            seed=1,
+            public_descriptions=public_descriptions,
+            bank_descriptions=bank_descriptions,
+            name="credit",
+            version=3,
+        ),
     ).model
     return model, public, bank
 

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from protocols.scoring import bank, messages
 from protocols.scoring.messages import ParsedBatch, QuantizedWeights
 from protocols.scoring.parameters import SEED_BYTES, ParameterSet
-from protocols.scoring.rlwe import ring, sampling
-from protocols.scoring.rlwe.sampling import RingElement
+from protocols.scoring.rlwe import ring
+from protocols.scoring.rlwe.ring import RingElement
 from protocols.scoring.rlwe.seed_expansion import expand_seed
 from protocols.scoring.seal import binding
 
@@ -133,7 +133,7 @@ class Insider:
         """c0 + c1 s, between -q/2 and q/2: message plus t times noise."""
         level = at_level(self.params, ciphertext.coeff_modulus_size())
         first, second = polynomials(ciphertext, self.params)
-        return integers(sampling.add_elements(first, ring.multiply_by_small(second, self.secret, level), level), level)
+        return integers(ring.add_elements(first, ring.multiply_by_small(second, self.secret, level), level), level)
 
     def noise(self, ciphertext: Any) -> NDArray[np.object_]:
         """The noise alone, in units of t."""
@@ -146,9 +146,9 @@ class Insider:
         params, seed = self.params, os.urandom(SEED_BYTES)
         second = expand_seed(seed, params)
         product = ring.multiply_by_small(polynomials(transformed(second, params), params)[0], -self.secret, params)
-        inside = sampling.scale_element(sampling.to_residues(error, params), params.plain_modulus, params)
-        inside = sampling.add_elements(inside, sampling.to_residues(message, params), params)
-        whole = binding.ciphertext_from_coefficients(sampling.add_elements(product, inside, params), second, params)
+        inside = ring.scale_element(ring.to_residues(error, params), params.plain_modulus, params)
+        inside = ring.add_elements(inside, ring.to_residues(message, params), params)
+        whole = binding.ciphertext_from_coefficients(ring.add_elements(product, inside, params), second, params)
         return messages.pack_seeded_ciphertext(seed, binding.ciphertext_residues(whole, params)[0], params)
 
     def nothing(self) -> Any:

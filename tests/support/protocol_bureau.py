@@ -76,16 +76,17 @@ class Registry:
                 self._geometry = geometry
             buckets, places = bureau.locate_marks(geometry, marks)
             coded = [bureau.encode_bucket(np.sort(places[buckets == number])) for number in range(geometry.buckets)]
-            frame = bureau.pack_setup(
-                self.engine,
-                geometry,
-                len(self.identifiers),
-                [len(one) for one in coded],
-                [hashlib.sha256(one).digest() for one in coded],
-                self.stated(contract, operation),
+            contents = bureau.SetupContents(
+                engine=self.engine,
                 epoch=EPOCH,
-                counting=counting,
+                for_counting=counting,
+                entries=len(self.identifiers),
+                geometry=geometry,
+                bucket_sizes=tuple(len(one) for one in coded),
+                bucket_hashes=tuple(hashlib.sha256(one).digest() for one in coded),
+                signed_key=self.stated(contract, operation),
             )
+            frame = bureau.pack_setup(contents)
             self._setups[hashlib.sha256(frame).hexdigest()] = (geometry, coded)
             return frame
 
@@ -130,7 +131,7 @@ class Registry:
             self.charged[name] = identifiers
             self.elements.update(row.tobytes() for row in blinded)
         evaluated = self.evaluate(self.key(contract, bureau.matching_operation(counted)), blinded)
-        return bureau.pack_response(self.engine, evaluated, counted=counted)
+        return bureau.pack_response(self.engine, evaluated, counting=counted)
 
     def evaluate(self, key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """What it answers; another bureau may stray."""

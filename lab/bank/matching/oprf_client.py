@@ -205,7 +205,7 @@ def unblind_response(
     """
     try:
         with translate_protocol_errors("counting" if setup.for_counting else "matching"):
-            return blinding.finalize(response, count, setup.signed_key.public_key, crew, counted=setup.for_counting)
+            return blinding.finalize(response, count, setup.signed_key.public_key, crew, counting=setup.for_counting)
     except CanaryMismatch as found:
         raise seen.record_canary_failure(setup, hashlib.sha256(request).hexdigest(), found) from None
 

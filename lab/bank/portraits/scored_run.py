@@ -12,7 +12,8 @@ from lab.terms.contract.document import parse_contract
 from lab.terms.errors import InvalidInput, NotFound
 from lab.terms.identifiers import RejectionReason, normalise_identifiers
 from lab.terms.ledger.receipt import ScoreReceipt
-from models.shared.portrait import PortfolioScores, Portrait, PortraitProvenance, build_portrait
+from models.shared.portfolio_scores import PortfolioScores
+from models.shared.portrait import Portrait, PortraitProvenance, build_portrait
 from models.shared.sheet import BankSheet
 
 

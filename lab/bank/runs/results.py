@@ -21,7 +21,7 @@ from lab.disk.private_files import replace_private
 from lab.tables.spreadsheet_csv import write_csv
 from lab.terms.errors import InvalidInput, NotFound
 from models.shared.dimensions import DIMENSION_CODES
-from models.shared.portrait import PortfolioScores, interpret_sums
+from models.shared.portfolio_scores import PortfolioScores, interpret_sums
 from models.shared.sheet import BankSheet
 
 OUTPUT_SUFFIXES = (".parquet", ".csv")

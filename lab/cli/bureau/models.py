@@ -68,11 +68,12 @@ def train(
     试点样本为明文,双方须就此约定;日后评分不需要明文。 The parties must have agreed to this for the firms of the
     pilot; scoring later never needs the bank's records in clear.
     """
+    from models.bureau.training.settings import TrainingSettings
     from models.bureau.training.trainer import train_model as fit  # LightGBM and scikit-learn are slow to import
 
     out = CommandOutput(as_json)
     check_model_name(name)
-    words = read_dictionary(dictionary) if dictionary else None
+    words = read_dictionary(dictionary) if dictionary else {}
     out.say("注意:试点样本与登记库在数据局以明文连接 Note: sample and register are joined in clear at the bureau.")
     with Bureau.open(home or default_folder()) as bureau:
         with bureau.store.begin_read() as session:
@@ -91,16 +92,18 @@ def train(
             pilot.public,
             pilot.bank,
             pilot.label,
-            family=family.value,
-            interactions=interactions.value,
-            seed=seed,
-            name=name,
-            version=version,
-            public_words={column: item.as_feature_words for column, item in items.items()},
-            bank_words=words,
-            value_limit=PARAMETERS[DEFAULT_PARAMETERS].value_limit,
+            TrainingSettings(
+                family=family.value,
+                interactions=interactions.value,
+                seed=seed,
+                name=name,
+                version=version,
+                public_descriptions={column: item.as_feature_words for column, item in items.items()},
+                bank_descriptions=words,
+                value_limit=PARAMETERS[DEFAULT_PARAMETERS].value_limit,
+                date=f"{datetime.now(UTC):%Y-%m-%d}",
+            ),
             progress=out.progress,
-            date=f"{datetime.now(UTC):%Y-%m-%d}",
         )
         shelved = save_model(bureau.store, bureau.home, trained.model, register)
     summary = trained.model.summary()

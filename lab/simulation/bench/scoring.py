@@ -27,6 +27,7 @@ from lab.simulation.local_deployment import MemoryMonitor
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import ShulabError
 from lab.terms.progress import Progress
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import TrainingResult, train_model
 from models.shared.features import encode_features
 from protocols.scoring import bank, bureau
@@ -58,7 +59,7 @@ def measure(what: ScoringWorkload, progress: Progress) -> dict[str, Any]:
         pilot, asked = firms.take(0, PILOT_FIRMS), firms.take(PILOT_FIRMS, PILOT_FIRMS + what.enterprises)
         limit = params.value_limit
         trained = train_model(
-            pilot.public, pilot.bank, pilot.label, trees=what.trees, seed=what.seed, value_limit=limit
+            pilot.public, pilot.bank, pilot.label, TrainingSettings(trees=what.trees, seed=what.seed, value_limit=limit)
         )
         stage.advance()
         with (memory := MemoryMonitor()).sampling(os.getpid()):
@@ -119,7 +120,7 @@ class _InProcessParties:
 
     def make_weights(self) -> None:
         made = [self.trained.model.score_weights(texts, ResultDetail.TOTAL) for texts in self.public]
-        self.weights = [QuantizedWeights(one.columns, one.outputs, one.weights, one.base) for one in made]
+        self.weights = [QuantizedWeights(*one.arrays) for one in made]
 
     def evaluate(self) -> None:
         self.replies = [self.evaluate_one(number) for number in range(len(self.frames))]

@@ -36,7 +36,9 @@ from lab.terms.errors import ShulabError
 from lab.terms.identifiers import IdKind
 from lab.terms.progress import SILENT, Progress
 from models.bureau.serialization import save_model
-from models.bureau.training.trainer import TrainingResult, fit_baseline, train_model, validate_label
+from models.bureau.training.measurement import validate_label
+from models.bureau.training.settings import TrainingSettings
+from models.bureau.training.trainer import TrainingResult, fit_baseline, train_model
 from models.shared.features import encode_features
 
 TRIAL_PARTIES = PartyNames(bureau="试算数据局 Trial bureau", bank="试算银行 Trial bank")
@@ -99,12 +101,10 @@ def _train(plan: TrialSettings, pair: JoinedFiles, progress: Progress) -> Traini
         pair.bureau_features(pair.pilot),
         pair.bank_features(pair.pilot),
         pair.labels[pair.pilot],
-        family=plan.family,
-        interactions=plan.interactions,
-        seed=plan.seed,
-        name=MODEL,
+        TrainingSettings(
+            family=plan.family, interactions=plan.interactions, seed=plan.seed, name=MODEL, purpose="试算 Trial"
+        ),
         progress=progress,
-        purpose="试算 Trial",
     )
 
 

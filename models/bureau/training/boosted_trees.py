@@ -1,19 +1,19 @@
-"""The boosted family: LightGBM, with one bank feature a path or free. Imported only where models are trained."""
+"""The boosted family: LightGBM, with or without the limit to one bank feature a path."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
 from models.bureau.forest import Forest, read_lightgbm
+from models.bureau.training.settings import DEFAULT_TREE_COUNT
 from models.shared.features import Feature
+from models.shared.sheet import Interactions
 
-Interactions = Literal["one", "free"]
-DEFAULT_TREE_COUNT = 200
 LIGHTGBM_SETTINGS: dict[str, float] = {
     "num_leaves": 8,
     "max_bin": 32,
@@ -33,7 +33,7 @@ def fit_boosted(
     seed: int,
     trees: int = DEFAULT_TREE_COUNT,
 ) -> tuple[Forest, lgb.Booster]:
-    """Train on ``values`` float64 [rows, features] and ``label`` [rows] of 0 and 1 (1 is default).
+    """Train on ``values``, float64 [rows, features], and ``label``, int64 [rows] of 0 and 1 (1 is default).
 
     The same rows, features and seed give the same model on the same version of LightGBM.
     """
@@ -53,7 +53,7 @@ def fit_boosted(
 def lightgbm_parameters(
     rows: int, features: Sequence[Feature], *, interactions: Interactions, seed: int
 ) -> dict[str, Any]:
-    """LightGBM's parameters. A leaf holds 1/500 of the rows, between 20 and 200; of small samples 1/20, at least 3."""
+    """LightGBM's parameters. A leaf holds 1/500 of the rows, between 20 and 200; in small samples 1/20, at least 3."""
     smallest = min(max(rows // 500, 20), 200) if rows >= 400 else max(rows // 20, 3)
     settings: dict[str, Any] = {
         "objective": "binary",
@@ -66,7 +66,7 @@ def lightgbm_parameters(
         "deterministic": True,
         "force_row_wise": True,
         "seed": seed,
-        # Threads of a small job wait for each other more than they work: ten times slower on a busy machine.
+        # In a small job threads wait for each other more than they work: ten times slower on a busy machine.
         "num_threads": 1 if rows * len(features) < 4_000_000 else 0,
         "verbose": -1,
     }

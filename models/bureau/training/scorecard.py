@@ -1,6 +1,6 @@
-"""The scorecard family: logistic regression over weights of evidence, written as a forest with one tree a feature.
+"""The scorecard family: logistic regression over weights of evidence, as a forest with one tree for each feature.
 
-As every tree asks about one feature, no path tests two bank features, and a bank feature's bins are its columns.
+Every tree tests one feature, so no path tests two bank features, and a bank feature's bins are its columns.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ REGRESSION_SETTINGS: dict[str, float] = {"C": 1.0, "max_iter": 1000}
 
 
 def fit_scorecard(values: NDArray[np.float64], label: NDArray[np.int64], features: Sequence[Feature]) -> Forest:
-    """Train on ``values`` float64 [rows, features] and ``label`` [rows] of 0 and 1 (1 is default).
+    """Train on ``values``, float64 [rows, features], and ``label``, int64 [rows] of 0 and 1 (1 is default).
 
-    Features that tell nothing apart get no tree. With no feature left the forest is its constant.
+    A feature that distinguishes nothing gets no tree. Without any tree the forest is a constant.
     """
-    evidence = [fit_woe_binning(number, feature, values[:, number], label) for number, feature in enumerate(features)]
-    used = [(number, bins) for number, bins in enumerate(evidence) if bins is not None]
+    binnings = [fit_woe_binning(number, feature, values[:, number], label) for number, feature in enumerate(features)]
+    used = [(number, bins) for number, bins in enumerate(binnings) if bins is not None]
     if not used:
         rate = float(np.mean(label))
         return Forest(trees=(), bias=float(np.log(rate / (1.0 - rate))))

@@ -1,1 +1,1 @@
-"""Ring learning with errors: randomness, expansion of seeds, and exact products."""
+"""Ring learning with errors: arithmetic in the ring, secret randomness, and polynomials from seeds."""

@@ -1,7 +1,6 @@
-"""Secret randomness of the scoring protocol, as residues: the flood, and the small values that ring learning with
-errors asks for. All of it comes from the operating system.
+"""Secret randomness of the scoring protocol: the flood, and the small values of ring learning with errors.
 
-An element of the ring is uint64 [data primes, N], its coefficients modulo each prime.
+All of it comes from the operating system (``os.urandom``).
 """
 
 from __future__ import annotations
@@ -12,38 +11,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.scoring.parameters import ParameterSet
+from protocols.scoring.rlwe.ring import RingElement, multiply_modulo, reduce_once
 
-RingElement = NDArray[np.uint64]
-_LIMB = 32  # bits: a limb times a residue of 60 bits is reduced with a quotient that a float64 holds exactly
+_LIMB_BITS = 32  # the largest factor that ``multiply_modulo`` takes is 2^32
 
 
 def sample_flood(params: ParameterSet) -> RingElement:
     """The sum of three uniform values on [-2^b, 2^b), b = ``flood_bits``, in every coefficient.
 
-    Each is b + 1 random bits less 2^b; they are added as limbs of 32 bits, and the sum is reduced from the top
-    (Horner).
+    Each value is b + 1 random bits less 2^b. The values are added as limbs of 32 bits, and the sum is reduced limb by
+    limb from the top (Horner's rule).
     """
     bits = params.flood_bits + 1
-    widths = [bits % _LIMB or _LIMB] + [_LIMB] * ((bits - 1) // _LIMB)
+    widths = [bits % _LIMB_BITS or _LIMB_BITS] + [_LIMB_BITS] * ((bits - 1) // _LIMB_BITS)
     words = np.frombuffer(os.urandom(12 * params.degree * len(widths)), dtype="<u4").astype(np.uint64)
     words = words.reshape(3, len(widths), params.degree)
-    limbs = [(words[:, index] >> np.uint64(_LIMB - width)).sum(axis=0) for index, width in enumerate(widths)]
-    found = np.empty((len(params.data_primes), params.degree), dtype=np.uint64)
+    limbs = [(words[:, index] >> np.uint64(_LIMB_BITS - width)).sum(axis=0) for index, width in enumerate(widths)]
+    flood = np.empty((len(params.data_primes), params.degree), dtype=np.uint64)
     for index, prime in enumerate(params.data_primes):
         value = limbs[0]  # below 2^34, so below every prime
-        for row in limbs[1:]:
-            value = reduce_once(multiply_modulo(value, 1 << _LIMB, prime) + row, prime)
-        found[index] = reduce_once(value + np.uint64(prime - 3 * pow(2, params.flood_bits, prime) % prime), prime)
-    return found
+        for limb in limbs[1:]:
+            value = reduce_once(multiply_modulo(value, 1 << _LIMB_BITS, prime) + limb, prime)
+        flood[index] = reduce_once(value + np.uint64(prime - 3 * pow(2, params.flood_bits, prime) % prime), prime)
+    return flood
 
 
 def sample_ternary(degree: int) -> NDArray[np.int64]:
-    """Coefficients uniform on {-1, 0, 1}: int64 [degree]. A byte gives one if it is below 255 = 3 * 85."""
-    found = np.empty(0, dtype=np.int64)
-    while len(found) < degree:
-        drawn = np.frombuffer(os.urandom(degree + degree // 32 + 64), dtype=np.uint8)
-        found = np.concatenate([found, drawn[drawn < 255].astype(np.int64) % 3 - 1])
-    return found[:degree]
+    """Coefficients uniform on {-1, 0, 1}: int64 [degree]. A random byte is used if it is below 255 = 3 * 85."""
+    drawn = np.empty(0, dtype=np.int64)
+    while len(drawn) < degree:
+        octets = np.frombuffer(os.urandom(degree + degree // 32 + 64), dtype=np.uint8)
+        drawn = np.concatenate([drawn, octets[octets < 255].astype(np.int64) % 3 - 1])
+    return drawn[:degree]
 
 
 def sample_centred_binomial(degree: int) -> NDArray[np.int64]:
@@ -60,43 +59,9 @@ def sample_uniform(bits: int, degree: int) -> NDArray[np.int64]:
 
 
 def sample_modulo(modulus: int, count: int) -> NDArray[np.int64]:
-    """Numbers uniform on [0, modulus), modulus < 2^32: int64 [count]. Words beyond it are drawn again."""
-    found, mask = np.empty(0, dtype=np.int64), np.uint32((1 << modulus.bit_length()) - 1)
-    while len(found) < count:
-        drawn = np.frombuffer(os.urandom(4 * (count - len(found))), dtype="<u4") & mask
-        found = np.concatenate([found, drawn[drawn < modulus].astype(np.int64)])
-    return found
-
-
-def to_residues(values: NDArray[np.int64], params: ParameterSet) -> RingElement:
-    """Signed coefficients, smaller than every prime, as residues."""
-    return np.stack([(values + (values < 0) * np.int64(prime)).astype(np.uint64) for prime in params.data_primes])
-
-
-def add_elements(one: RingElement, other: RingElement, params: ParameterSet) -> RingElement:
-    """The sum; residues of at most 60 bits do not overflow."""
-    return np.stack([reduce_once(a + b, p) for a, b, p in zip(one, other, params.data_primes, strict=True)])
-
-
-def scale_element(element: RingElement, factor: int, params: ParameterSet) -> RingElement:
-    """The element times 0 <= factor <= 2^32."""
-    return np.stack(
-        [multiply_modulo(row, factor, prime) for row, prime in zip(element, params.data_primes, strict=True)]
-    )
-
-
-def multiply_modulo(row: NDArray[np.uint64], factor: int, prime: int) -> NDArray[np.uint64]:
-    """row * factor modulo prime, for rows below the prime.
-
-    The quotient is below the factor, at most 2^32, so float64 gives it with an error of at most one; the remainder is
-    then exact in wrapping 64-bit arithmetic and off by at most one prime.
-    """
-    quotient = (row.astype(np.float64) * (factor / prime)).astype(np.uint64)
-    rest = row * np.uint64(factor) - quotient * np.uint64(prime)
-    rest = np.where(rest >> np.uint64(63), rest + np.uint64(prime), rest)
-    return reduce_once(rest, prime)
-
-
-def reduce_once(row: NDArray[np.uint64], prime: int) -> NDArray[np.uint64]:
-    """Values below two primes, reduced."""
-    return np.where(row >= np.uint64(prime), row - np.uint64(prime), row)
+    """Numbers uniform on [0, modulus), modulus < 2^32: int64 [count]. Words of ``modulus`` or more are drawn again."""
+    drawn, mask = np.empty(0, dtype=np.int64), np.uint32((1 << modulus.bit_length()) - 1)
+    while len(drawn) < count:
+        words = np.frombuffer(os.urandom(4 * (count - len(drawn))), dtype="<u4") & mask
+        drawn = np.concatenate([drawn, words[words < modulus].astype(np.int64)])
+    return drawn

@@ -1,1 +1,1 @@
-"""Microsoft SEAL through tenseal: its binding, its format, and what its operations cost."""
+"""Microsoft SEAL through TenSEAL: its binding, its format, and the cost of its operations."""

@@ -1,4 +1,4 @@
-"""What single operations of SEAL and its binding take on this machine, for who measures the scheme: processor time."""
+"""Processor time of single operations of SEAL and its binding on this machine, for benchmarks of the scheme."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ REPETITIONS = 20
 
 
 def min_microseconds(work: Callable[[], object]) -> float:
-    """Microseconds that ``work`` takes at least: other work on the same core can only lengthen one repetition."""
-    found = []
+    """The least of some repetitions of ``work``, in microseconds: other work on the core can only lengthen one."""
+    durations = []
     for _ in range(REPETITIONS):
-        begun = time.process_time_ns()
+        start = time.process_time_ns()
         work()
-        found.append(time.process_time_ns() - begun)
-    return min(found) / 1e3
+        durations.append(time.process_time_ns() - start)
+    return min(durations) / 1e3
 
 
 def ntt_microseconds(params: ParameterSet) -> float:
-    """One forward number-theoretic transform of N numbers modulo a prime of q, as SEAL does it."""
+    """One forward number-theoretic transform of N numbers modulo a prime of q, in SEAL."""
     evaluator = seal.Evaluator(binding.seal_context(params.name))
     one = np.ones((len(params.data_primes), params.degree), dtype=np.uint64)
     plain, again = seal.Ciphertext(), seal.Ciphertext()
@@ -37,9 +37,9 @@ def ntt_microseconds(params: ParameterSet) -> float:
 
 
 def integer_conversion_microseconds(params: ParameterSet) -> float:
-    """Making Python's integers of N weights and reading them back, as the binding does before it calls SEAL.
+    """The conversion of N weights to Python integers and back, which the binding does before it calls SEAL.
 
-    Measured by a call that is refused for one number too many, after all were converted.
+    The measured call is refused for one number too many, after all of them were converted.
     """
     encoder, plain = seal.BatchEncoder(binding.seal_context(params.name)), seal.Plaintext()
     weights: Any = np.full(params.slots + 1, params.value_limit, dtype=np.int64)
@@ -52,7 +52,7 @@ def integer_conversion_microseconds(params: ParameterSet) -> float:
 
 
 def memory_file_microseconds(size: int) -> float:
-    """Taking ``size`` bytes through a file in memory, as the binding, which reads from paths only, makes us do."""
+    """Writing and reading ``size`` bytes of a memory file, which the binding needs because it reads from paths only."""
     data, file = bytes(size), os.memfd_create("shulab-gauge")
 
     def copy() -> None:

@@ -48,7 +48,7 @@ def read_response(data: bytes) -> None:
     """At the bank: as many elements as were asked for, on the curve, different, every canary under the key named."""
     number = data[0] if data else 0
     engine, counted = _ENGINES[number % 2], bool(number & 2)
-    values = _BLINDINGS[engine].finalize(data[1:], len(_ASKED), _PUBLIC[engine], counted=counted)
+    values = _BLINDINGS[engine].finalize(data[1:], len(_ASKED), _PUBLIC[engine], counting=counted)
     assert values.shape == (len(_ASKED), 32)
 
 
@@ -59,7 +59,7 @@ def responses() -> list[bytes]:
         elements = bureau.read_request(engine, _BLINDINGS[engine].build_request(_ASKED), ceiling=100)
         evaluated = bureau.evaluate_elements(engine, _KEYS[engine], elements)
         for counted in (False, True):
-            found.append(bytes([number + 2 * counted]) + bureau.pack_response(engine, evaluated, counted=counted))
+            found.append(bytes([number + 2 * counted]) + bureau.pack_response(engine, evaluated, counting=counted))
     return found
 
 

@@ -15,6 +15,7 @@ from lab.terms.errors import InvalidInput, NotAuthentic, ShulabError
 from lab.terms.keys.key_succession import parse_key_succession
 from lab.terms.keys.party_card import read_party_card
 from lab.transport.problem_details import parse_json_object, problem_to_error
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from tests.fuzz.target import Target, as_file, vectors
@@ -84,7 +85,7 @@ def sheets() -> list[bytes]:
     public = pl.DataFrame({"p": rng.normal(size=300)})
     bank = pl.DataFrame({"b": rng.normal(size=300), "c": rng.choice(["x", "y"], 300)})
     label = (public["p"].to_numpy() + bank["b"].to_numpy() > 0.5).astype(int)
-    model = train_model(public, bank, label, seed=1).model
+    model = train_model(public, bank, label, TrainingSettings(seed=1)).model
     found = []
     for detail in (ResultDetail.TOTAL, ResultDetail.FULL):
         document = json.loads(model.sheet(detail).to_json())

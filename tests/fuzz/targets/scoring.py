@@ -12,7 +12,7 @@ import numpy as np
 
 from protocols.scoring import key_proof, messages, packing
 from protocols.scoring.parameters import DEFAULT_PARAMETERS, PARAMETERS
-from protocols.scoring.rlwe import ring, sampling
+from protocols.scoring.rlwe import ring
 from protocols.scoring.rlwe.seed_expansion import expand_seed
 from protocols.scoring.seal import format
 from protocols.wire.frame import MalformedFrame
@@ -46,8 +46,8 @@ def contexts() -> list[bytes]:
     """A key with its proof, and one with a proof of something else."""
     seed, secret = bytes(32), np.array([-1, 0, 1, 1] * 4, dtype=np.int64)
     error, second = np.arange(16, dtype=np.int64) - 8, expand_seed(seed, _SET)
-    scaled = sampling.scale_element(sampling.to_residues(error, _SET), _SET.plain_modulus, _SET)
-    whole = sampling.add_elements(ring.multiply_by_small(second, secret, _SET), scaled, _SET)
+    scaled = ring.scale_element(ring.to_residues(error, _SET), _SET.plain_modulus, _SET)
+    whole = ring.add_elements(ring.multiply_by_small(second, secret, _SET), scaled, _SET)
     primes = np.array(_SET.data_primes, dtype=np.uint64)[:, None]
     first = (primes - whole) % primes
     key = messages.pack_seeded_ciphertext(seed, first, _SET)

@@ -1,4 +1,4 @@
-"""Crews: the same answers in order whoever works, a stream in bounded memory, a killed worker that loses nothing."""
+"""Compute pools: the same results in order from every pool, streams in bounded memory, no row lost with a worker."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ def slowly(number: int) -> int:
 
 
 @pytest.fixture(scope="module")
-def crew() -> Iterator[ProcessComputePool]:
+def pool() -> Iterator[ProcessComputePool]:
     made = ProcessComputePool(2)
     yield made
     made.close()
 
 
-def test_answers_come_in_order(crew: ProcessComputePool) -> None:
-    wanted = [one + two for one, two in ROWS]
-    assert list(crew.map(add, ROWS)) == wanted == list(SerialComputePool().map(add, ROWS))
-    assert list(crew.map(add, [])) == []
+def test_results_come_in_order(pool: ProcessComputePool) -> None:
+    expected = [one + two for one, two in ROWS]
+    assert list(pool.map(add, ROWS)) == expected == list(SerialComputePool().map(add, ROWS))
+    assert list(pool.map(add, [])) == []
 
 
-def test_an_endless_stream_is_worked_off_as_it_is_read(crew: ProcessComputePool) -> None:
+def test_an_endless_stream_is_processed_as_it_is_read(pool: ProcessComputePool) -> None:
     taken = 0
 
     def endless() -> Iterator[tuple[int, int]]:
@@ -74,25 +74,25 @@ def test_an_endless_stream_is_worked_off_as_it_is_read(crew: ProcessComputePool)
             taken += 1
             yield number, 0
 
-    assert list(itertools.islice(crew.map(add, endless()), 30)) == list(range(30))
+    assert list(itertools.islice(pool.map(add, endless()), 30)) == list(range(30))
     assert taken <= 30 + 4
 
 
-def test_what_the_function_raises_comes_through_and_the_crew_goes_on(crew: ProcessComputePool) -> None:
+def test_an_error_of_the_function_is_raised_and_the_pool_goes_on(pool: ProcessComputePool) -> None:
     with pytest.raises(ValueError, match="not this one"):
-        list(crew.map(refuse, [(1,)]))
-    assert list(crew.map(add, ROWS[:3])) == [1, 3, 5]
+        list(pool.map(refuse, [(1,)]))
+    assert list(pool.map(add, ROWS[:3])) == [1, 3, 5]
 
 
-def test_a_killed_process_loses_no_row(crew: ProcessComputePool, tmp_path: Path) -> None:
+def test_a_killed_process_loses_no_row(pool: ProcessComputePool, tmp_path: Path) -> None:
     rows = [(str(tmp_path), number) for number in range(20)]
-    assert list(crew.map(die_once, rows)) == [number * number for number in range(20)]
+    assert list(pool.map(die_once, rows)) == [number * number for number in range(20)]
     assert (tmp_path / "killed").exists()
 
 
-def test_work_that_kills_every_process_ends(crew: ProcessComputePool) -> None:
+def test_work_that_kills_every_process_ends(pool: ProcessComputePool) -> None:
     with pytest.raises(ComputePoolError):
-        list(crew.map(die, [(1,)]))
+        list(pool.map(die, [(1,)]))
 
 
 def test_processes_do_not_outlive_their_parent() -> None:
@@ -100,14 +100,14 @@ def test_processes_do_not_outlive_their_parent() -> None:
         "import os, time\n"
         "from protocols.compute_pool import ProcessComputePool\n"
         "if __name__ == '__main__':\n"
-        "    crew = ProcessComputePool(1)\n"
-        "    print(next(crew.map(os.getpid, [()])), flush=True)\n"
+        "    pool = ProcessComputePool(1)\n"
+        "    print(next(pool.map(os.getpid, [()])), flush=True)\n"
         "    time.sleep(60)\n"
     )
     script = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=Path.cwd())
     assert script.stdout is not None
-    with script.stdout as told:
-        worker = int(told.readline())
+    with script.stdout as output:
+        worker = int(output.readline())
     script.kill()
     script.wait()
     for _ in range(100):
@@ -119,7 +119,7 @@ def test_processes_do_not_outlive_their_parent() -> None:
     pytest.fail("the worker lives on")
 
 
-def test_a_crew_has_as_many_as_asked_for() -> None:
+def test_a_pool_has_the_number_of_processes_asked_for() -> None:
     assert isinstance(open_compute_pool(1), SerialComputePool)
     made = open_compute_pool(3)
     assert isinstance(made, ProcessComputePool) and made.size == 3
@@ -128,7 +128,7 @@ def test_a_crew_has_as_many_as_asked_for() -> None:
         ProcessComputePool(0)
 
 
-def test_no_scheduler_is_told() -> None:
+def test_a_missing_scheduler_is_reported() -> None:
     pytest.importorskip("distributed")
     with pytest.raises(ComputePoolError, match="No Dask scheduler"):
         DaskComputePool("tcp://127.0.0.1:9", timeout=0.5)
@@ -140,15 +140,15 @@ def test_a_cluster_gives_the_same_bytes_though_a_worker_is_killed() -> None:
     with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None, host="127.0.0.1"
     ) as cluster:
-        crew = open_compute_pool(cluster=cluster.scheduler_address)
-        assert isinstance(crew, DaskComputePool) and crew.size == 2
+        pool = open_compute_pool(cluster=cluster.scheduler_address)
+        assert isinstance(pool, DaskComputePool) and pool.size == 2
         key = generate_key("x25519")
         shards = [("x25519", key, [f"r{shard}-{i}" for i in range(400)]) for shard in range(30)]
-        wanted = [evaluate_register(*shard).tobytes() for shard in shards]
+        expected = [evaluate_register(*shard).tobytes() for shard in shards]
         found = []
-        for number, values in enumerate(crew.map(evaluate_register, shards)):
+        for number, values in enumerate(pool.map(evaluate_register, shards)):
             found.append(values.tobytes())
             if number == 5:
                 os.kill(next(iter(cluster.workers.values())).pid, signal.SIGKILL)
-        assert found == wanted
-        crew.close()
+        assert found == expected
+        pool.close()

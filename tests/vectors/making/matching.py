@@ -85,8 +85,8 @@ def _run(operation: messages.MatchingOperation) -> dict[str, Any]:
     key, counting = derive_contract_key(EPOCH_SECRET, ENGINE, CONTRACT, operation), operation == "count"
     public = compute_public_key(ENGINE, key)
     elements = bureau.read_request(ENGINE, request, ceiling=1000)
-    response = bureau.pack_response(ENGINE, bureau.evaluate_elements(ENGINE, key, elements), counted=counting)
-    values = blinding.finalize(response, len(asked), public, counted=counting)
+    response = bureau.pack_response(ENGINE, bureau.evaluate_elements(ENGINE, key, elements), counting=counting)
+    values = blinding.finalize(response, len(asked), public, counting=counting)
     statement = MatchingKeyStatement(CONTRACT, operation, ENGINE, EPOCH, public.hex(), REGISTER)
     run = {
         "operation": operation,
@@ -143,8 +143,18 @@ def frames() -> dict[str, Any]:
     stated = setup.SignedMatchingKey(
         bytes.fromhex(run["public_key"]), REGISTER, bytes.fromhex(run["statement_signature"])
     )
-    hashes = [hashlib.sha256(one).digest() for one in coded]
-    manifest = setup.pack_setup(ENGINE, geometry, 3, [len(one) for one in coded], hashes, stated, epoch=EPOCH)
+    manifest = setup.pack_setup(
+        setup.SetupContents(
+            engine=ENGINE,
+            epoch=EPOCH,
+            for_counting=False,
+            entries=3,
+            geometry=geometry,
+            bucket_sizes=tuple(len(one) for one in coded),
+            bucket_hashes=tuple(hashlib.sha256(one).digest() for one in coded),
+            signed_key=stated,
+        )
+    )
     name = bank.read_setup(manifest).sha256
     return {
         "frames": [

@@ -26,6 +26,7 @@ from protocols.matching.bureau import (
     BUCKET_ENTRIES,
     TAG_BYTES,
     BucketGeometry,
+    SetupContents,
     SetupManifest,
     SignedMatchingKey,
     encode_bucket,
@@ -134,10 +135,17 @@ def make_index(
             stage.advance(len(rows))
     sizes, hashes = _write_buckets(scratch, geometry, groups)
     _write_tags(scratch, groups)
-    manifest = pack_setup(
-        scope.engine, geometry, source.rows, sizes, hashes, statement, epoch=scope.epoch, counting=counting
+    contents = SetupContents(
+        engine=scope.engine,
+        epoch=scope.epoch,
+        for_counting=counting,
+        entries=source.rows,
+        geometry=geometry,
+        bucket_sizes=tuple(sizes),
+        bucket_hashes=tuple(hashes),
+        signed_key=statement,
     )
-    write_private(scratch / MANIFEST_FILE, manifest)
+    write_private(scratch / MANIFEST_FILE, pack_setup(contents))
     shutil.rmtree(folder, ignore_errors=True)
     os.replace(scratch, folder)
     sync_folder(folder.parent)

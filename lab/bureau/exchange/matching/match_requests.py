@@ -167,7 +167,7 @@ class MatchingService:
                 record(session, "match.charged", contract_id, facts, by=access.actor)
         try:
             evaluated = self._evaluate(access, request, matching_operation(counting))
-            response = pack_response(access.contract.engine, evaluated, counted=counting)
+            response = pack_response(access.contract.engine, evaluated, counting=counting)
             with self._store.begin() as session:
                 self._authorise(session, contract_id, job_id, now, counting, lock=True)
                 row = session.get(MatchRequestRow, key)

@@ -37,7 +37,7 @@ class BatchEvaluator:
                 evaluate_batch,
                 context,
                 batch,
-                QuantizedWeights(weights.columns, weights.outputs, weights.weights, weights.base),
+                QuantizedWeights(*weights.arrays),
                 find_parameters(access.contract.parameters),
                 access.contract.id,
                 sha256=work.head.sha256,

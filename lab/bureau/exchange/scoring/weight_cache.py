@@ -18,7 +18,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from lab.terms.contract.document import ResultDetail
-from models.bureau.model import Model, ScoreWeights
+from models.bureau.model import Model
+from models.bureau.score_weights import ScoreWeights
 
 MAX_CACHE_BYTES = 512 * 1024 * 1024
 """Bytes of all tables together; memory pages of rows that were never used cost nothing."""

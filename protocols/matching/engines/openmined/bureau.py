@@ -32,7 +32,7 @@ __all__ = [
 
 
 def arithmetic_library() -> str:
-    """Which library does the arithmetic in this process, in a word."""
+    """The name of the library that does the arithmetic in this process."""
     return "openmined-psi"
 
 
@@ -43,7 +43,7 @@ def generate_key() -> bytes:
 
 
 def derive_key(material: bytes) -> bytes:
-    """A scalar of 48 uniform bytes, as the library takes it: 32 bytes, big-endian."""
+    """The scalar from 48 uniform bytes (FIPS 186-5, A.2.1), as the library takes it: 32 bytes, big-endian."""
     return derive_scalar(material).to_bytes(32, "big")
 
 
@@ -55,18 +55,18 @@ def public_key(key: bytes) -> bytes:
 def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
     """The x-coordinate of H(x)^s for each identifier, uint8 [n, 32], in order.
 
-    The library's server sorts what it evaluates; a client made from the server's key evaluates the same function in
-    order.
+    The library's server sorts its results. A client made from the server's key evaluates the same function and keeps
+    the order.
     """
     points = psi.client.CreateFromKey(key, True).CreateRequest(list(identifiers)).encrypted_elements
     return np.ascontiguousarray(to_array(list(points))[:, 1:])
 
 
 def evaluate_elements(key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """b^s for each blinded element b, in order; raises ``ValueError`` for what is no point of the curve.
+    """b^s for each blinded element b, uint8 [n, 33], in order; raises ``ValueError`` for an element off the curve.
 
-    P-256 has prime order, so a point on the curve is in the group; the library refuses the point at infinity and points
-    that are not on the curve, so nothing is evaluated under the key that a bank could learn the key from.
+    P-256 has prime order, so every point on the curve is in the group. The library refuses the point at infinity and
+    points off the curve, so no evaluation shows anything of the key.
     """
     request = psi.Request(reveal_intersection=True, encrypted_elements=to_list(blinded))
     try:

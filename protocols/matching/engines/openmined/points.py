@@ -19,9 +19,9 @@ ELEMENT_BYTES = 33
 
 
 def derive_scalar(material: bytes) -> int:
-    """A scalar in [1, n) of 48 uniform bytes: (c mod (n - 1)) + 1 (FIPS 186-5, appendix A.2.1); bias below 2^-127."""
+    """The scalar in [1, n) from 48 uniform bytes: (c mod (n - 1)) + 1 (FIPS 186-5, A.2.1); the bias is below 2^-127."""
     if len(material) != SCALAR_MATERIAL_BYTES:
-        raise ValueError(f"a scalar is made of {SCALAR_MATERIAL_BYTES} bytes; found {len(material)}")
+        raise ValueError(f"a scalar is made from {SCALAR_MATERIAL_BYTES} bytes; found {len(material)}")
     return int.from_bytes(material, "big") % (GROUP_ORDER - 1) + 1
 
 
@@ -37,15 +37,15 @@ def to_array(elements: Sequence[bytes]) -> NDArray[np.uint8]:
 
 
 def to_list(elements: NDArray[np.uint8]) -> list[bytes]:
-    """uint8 [n, 33] as a list of 33 bytes each."""
+    """The rows of uint8 [n, 33] as a list of 33 bytes each."""
     data = np.ascontiguousarray(elements).tobytes()
     return [data[start : start + ELEMENT_BYTES] for start in range(0, len(data), ELEMENT_BYTES)]
 
 
 def check_elements(elements: NDArray[np.uint8]) -> None:
-    """Raise ``ValueError`` unless every element has the form of a compressed point and stands once.
+    """Raise ``ValueError`` unless every element has the form of a compressed point and none is repeated.
 
-    Two forms of one x-coordinate count as one: a point and its negative lead to the same value.
+    A point and its negative count as a repetition, because they give the same evaluation.
     """
     if elements.ndim != 2 or elements.shape[1] != ELEMENT_BYTES or not np.isin(elements[:, 0], (2, 3)).all():
         raise ValueError("wanted compressed P-256 points; found an element of another form")

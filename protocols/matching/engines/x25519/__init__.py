@@ -1,6 +1,6 @@
 """Engine ``x25519``: an oblivious pseudorandom function on Curve25519's u-coordinates, made of standard parts only.
 
-``encoding`` hashes to the curve (RFC 9380), ``multiplication`` is X25519 (RFC 7748) by one of two libraries that give
-the same bytes (``path`` chooses), ``scalars`` makes the pair that blinds and unblinds, ``elements`` says which elements
-received are refused. No curve arithmetic is ours.
+``hash_to_curve`` hashes to the curve (RFC 9380). ``openssl`` and ``multibuffer`` compute X25519 (RFC 7748) with
+the same results; ``backend`` chooses one. ``scalars`` makes the pair that blinds and unblinds. ``element_checks`` says
+which received elements are refused. All arithmetic on points is in libraries.
 """

@@ -1,6 +1,6 @@
-"""Which of two libraries multiplies, chosen once a process: same bytes either way.
+"""The library that multiplies: one of two with the same results, chosen once in each process.
 
-``SHULAB_X25519=portable`` in the environment asks for the portable path where both would do.
+``SHULAB_X25519=portable`` in the environment selects the portable library where both would work.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ _TRIALS = 27  # more than three rounds of lanes, and not a multiple of eight
 
 @dataclass(frozen=True, slots=True)
 class X25519Backend:
-    """A way to multiply: its name, and why it is the one."""
+    """A library that multiplies: its name, and why it was chosen."""
 
     name: Literal["portable", "accelerated"]
     reason: str
     multiply: Multiply
-    """One scalar, many elements."""
+    """One scalar, 32 bytes, and many elements, uint8 [n, 32]."""
     multiply_each: MultiplyEach
-    """Many scalars, one element."""
+    """Many scalars, uint8 [n, 32], and one element, uint8 [32]."""
 
 
 _PORTABLE = (openssl.multiply, openssl.multiply_each)
@@ -48,7 +48,7 @@ _PORTABLE = (openssl.multiply, openssl.multiply_each)
 
 @cache
 def select_backend() -> X25519Backend:
-    """The path of this process: the accelerated one if it loads and proves itself, else the portable one."""
+    """The backend of this process: the accelerated one if it loads and passes its checks, else the portable one."""
     if os.environ.get(BACKEND_VARIABLE) == "portable":
         return X25519Backend("portable", f"asked for by {BACKEND_VARIABLE}", *_PORTABLE)
     try:
@@ -61,11 +61,11 @@ def select_backend() -> X25519Backend:
 
 
 def verify_multiply(multiply: Multiply) -> bool:
-    """Whether ``multiply`` gives the results of RFC 7748 and, for fresh elements, those of OpenSSL."""
+    """Whether ``multiply`` gives the results of RFC 7748 (section 5.2) and, for fresh scalars, those of OpenSSL."""
     try:
-        for scalar, element, wanted in _RFC7748:
+        for scalar, element, expected in _RFC7748:
             row = np.frombuffer(bytes.fromhex(element), dtype=np.uint8).reshape(1, 32)
-            if multiply(bytes.fromhex(scalar), row).tobytes().hex() != wanted:
+            if multiply(bytes.fromhex(scalar), row).tobytes().hex() != expected:
                 return False
         key, base = scalars.generate_scalar(), np.zeros((_TRIALS, 32), dtype=np.uint8)
         base[:, 0] = np.arange(_TRIALS) + 9

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from protocols.matching.engines.x25519 import backend, element_checks, hash_to_curve, scalars
-from protocols.matching.engines.x25519.hash_to_curve import ELEMENT_BYTES
+from protocols.matching.engines.x25519.scalars import ELEMENT_BYTES, SCALAR_MATERIAL_BYTES
 
 __all__ = [
     "ELEMENT_BYTES",
@@ -23,11 +23,9 @@ __all__ = [
     "unblind",
 ]
 
-SCALAR_MATERIAL_BYTES = 32
-
 
 def derive_blinding_keys(seed: bytes) -> tuple[bytes, bytes]:
-    """The scalars that blind and unblind, made from ``seed``: 32 uniform bytes."""
+    """The scalars that blind and unblind, from ``seed``: 32 uniform bytes."""
     return scalars.derive_blinding_pair(seed)
 
 
@@ -42,30 +40,30 @@ def check_elements(evaluated: NDArray[np.uint8]) -> None:
 
 
 def unblind(key: bytes, evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """F(x) = s·H(x), uint8 [n, 32], from the evaluated elements; raises ``ValueError`` for what is none.
+    """F(x) = s·H(x), uint8 [n, 32], from the evaluated elements; raises ``ValueError`` for one outside the group.
 
-    An element of the twist from the bureau is refused too: it would tell nothing of an identifier, but it is no answer.
+    An element on the twist is refused too. It would show nothing of an identifier, but it is not an evaluation.
     """
     element_checks.check_on_curve(evaluated)
     return backend.select_backend().multiply(key, evaluated)
 
 
 def canary_elements(material: Sequence[bytes]) -> NDArray[np.uint8]:
-    """X25519(r, 9) for r the clamped piece, uint8 [m, 32].
+    """X25519(r, 9) for each piece clamped to r, uint8 [m, 32].
 
     r is drawn as a blinding scalar is, and r·B = (r/8)·(8·B) with 8·B a generator: within 2^-126 of uniform among the
     u-coordinates of the group, as c·H(x) is (``scalars``).
     """
-    return _each(material, scalars.BASE_POINT)
+    return _multiply_each(material, scalars.BASE_POINT)
 
 
 def expected_canaries(material: Sequence[bytes], public_key: bytes) -> NDArray[np.uint8]:
     """X25519(r, P) = r·s·B for each canary, uint8 [m, 32]; raises ``ValueError`` for a P of small order."""
-    return _each(material, public_key)
+    return _multiply_each(material, public_key)
 
 
 def comparable_bytes(evaluated: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The elements themselves: a u-coordinate stands for its class."""
+    """The elements themselves: a point and its negative have the same u-coordinate."""
     return evaluated
 
 
@@ -76,11 +74,11 @@ def check_public_key(public_key: bytes) -> None:
     row = np.frombuffer(public_key, dtype=np.uint8).reshape(1, ELEMENT_BYTES)
     element_checks.check_canonical(row)
     element_checks.check_on_curve(row)
-    _each([bytes(ELEMENT_BYTES)], public_key)
+    _multiply_each([bytes(ELEMENT_BYTES)], public_key)  # refuses a small order
 
 
-def _each(material: Sequence[bytes], element: bytes) -> NDArray[np.uint8]:
-    """One element under a scalar of each piece."""
+def _multiply_each(material: Sequence[bytes], element: bytes) -> NDArray[np.uint8]:
+    """One element under the clamped scalar of each piece, uint8 [m, 32]."""
     keys = np.frombuffer(b"".join(map(scalars.clamp_scalar, material)), dtype=np.uint8).reshape(
         len(material), ELEMENT_BYTES
     )

@@ -7,9 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from protocols.matching.engines.x25519 import backend as path_
-from protocols.matching.engines.x25519 import element_checks, hash_to_curve, openssl, scalars
-from protocols.matching.engines.x25519.hash_to_curve import ELEMENT_BYTES
+from protocols.matching.engines.x25519 import backend, element_checks, hash_to_curve, openssl, scalars
+from protocols.matching.engines.x25519.scalars import ELEMENT_BYTES, SCALAR_MATERIAL_BYTES
 
 __all__ = [
     "ELEMENT_BYTES",
@@ -23,12 +22,10 @@ __all__ = [
     "public_key",
 ]
 
-SCALAR_MATERIAL_BYTES = 32
-
 
 def arithmetic_library() -> str:
-    """Which library does the arithmetic in this process, in a word."""
-    return path_.select_backend().name
+    """The name of the library that does the arithmetic in this process."""
+    return backend.select_backend().name
 
 
 def generate_key() -> bytes:
@@ -42,13 +39,13 @@ def derive_key(material: bytes) -> bytes:
 
 
 def public_key(key: bytes) -> bytes:
-    """P = X25519(s, 9), 32 bytes: of prime order, as B is."""
+    """P = X25519(s, 9), 32 bytes, of prime order because B is."""
     return openssl.multiply(key, np.frombuffer(scalars.BASE_POINT, dtype=np.uint8).reshape(1, ELEMENT_BYTES)).tobytes()
 
 
 def evaluate_register(key: bytes, identifiers: Sequence[str]) -> NDArray[np.uint8]:
     """F(x) = s·H(x) for each identifier, uint8 [n, 32], in order."""
-    return path_.select_backend().multiply(key, hash_to_curve.encode_to_curve(identifiers))
+    return backend.select_backend().multiply(key, hash_to_curve.encode_to_curve(identifiers))
 
 
 def check_elements(blinded: NDArray[np.uint8]) -> None:
@@ -57,6 +54,9 @@ def check_elements(blinded: NDArray[np.uint8]) -> None:
 
 
 def evaluate_elements(key: bytes, blinded: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """s·b for each blinded element b, in order; raises ``ValueError`` for one on the twist or of small order."""
+    """s·b for each blinded element b, uint8 [n, 32], in order.
+
+    Raises ``ValueError`` for an element on the twist or of small order.
+    """
     element_checks.check_on_curve(blinded)
-    return path_.select_backend().multiply(key, blinded)
+    return backend.select_backend().multiply(key, blinded)

@@ -1,11 +1,12 @@
 """Identifiers to the curve: ``curve25519_XMD:SHA-512_ELL2_NU_`` of RFC 9380 (section 8.5), u-coordinates only.
 
-Given here is the point *before* its cofactor is cleared (Q in the RFC's test vectors): every scalar of X25519 is a
-multiple of the cofactor 8 (RFC 7748, section 5), so k·Q = (k/8)·(8·Q) = (k/8)·P, and P is the RFC's output. The sign of
-y plays no part, because a u-coordinate stands for the point and its negative.
+The result is the point *before* its cofactor is cleared (Q in the RFC's test vectors). Every scalar of X25519 is a
+multiple of the cofactor 8 (RFC 7748, section 5), so k·Q = (k/8)·(8·Q) = (k/8)·P, where P is the RFC's output. The sign
+of y does not matter, because a point and its negative have the same u-coordinate.
 
-Field arithmetic is gmpy2's. Inversions, the dear part, are done together (Montgomery's trick: three multiplications an
-element and one inversion a batch). Timing depends on the identifiers: it is spent by whoever knows them anyway.
+Field arithmetic is gmpy2's. Inversions are the expensive part, so they are done together (Montgomery's trick: three
+multiplications for each element and one inversion for each batch). The time depends on the identifiers, but only the
+party that knows them spends it.
 """
 
 from __future__ import annotations
@@ -18,7 +19,8 @@ import numpy as np
 from gmpy2 import mpz
 from numpy.typing import NDArray
 
-ELEMENT_BYTES = 32
+from protocols.matching.engines.x25519.scalars import ELEMENT_BYTES
+
 DST = b"SHULAB-V01-CS01-with-curve25519_XMD:SHA-512_ELL2_NU_"
 """Domain separation tag (RFC 9380, section 3.1): protocol, version, and the suite."""
 PRIME = mpz(2**255 - 19)
@@ -29,7 +31,7 @@ _BATCH = 4096
 
 
 def encode_to_curve(identifiers: Sequence[str], dst: bytes = DST) -> NDArray[np.uint8]:
-    """u-coordinates of the identifiers' points, little-endian, uint8 [n, 32]; identifiers are taken as UTF-8."""
+    """u-coordinates of the identifiers' points, little-endian, uint8 [n, 32]; identifiers are encoded as UTF-8."""
     out = bytearray()
     for start in range(0, len(identifiers), _BATCH):
         fields = hash_to_field((name.encode() for name in identifiers[start : start + _BATCH]), dst)
@@ -39,9 +41,10 @@ def encode_to_curve(identifiers: Sequence[str], dst: bytes = DST) -> NDArray[np.
 
 
 def hash_to_field(messages: Iterable[bytes], dst: bytes) -> list[mpz]:
-    """One field element a message: ``hash_to_field`` with ``expand_message_xmd`` (RFC 9380, sections 5.2 and 5.3.1).
+    """One field element for each message: ``hash_to_field`` with ``expand_message_xmd`` (RFC 9380, 5.2 and 5.3.1).
 
-    48 bytes are asked of SHA-512, which gives 64, so the expansion is a single block: b_1.
+    It needs 48 bytes and SHA-512 gives 64, so the expansion is a single block: b_1. Raises ``ValueError`` for a tag of
+    more than 255 bytes.
     """
     if len(dst) > 255:
         raise ValueError("a domain separation tag has at most 255 bytes")
@@ -73,7 +76,7 @@ def map_to_curve_elligator2(fields: Sequence[mpz]) -> list[mpz]:
 
 
 def is_on_curve(u: mpz) -> bool:
-    """Whether ``u`` is the u-coordinate of a point of the curve and not only of its twist (Legendre's symbol)."""
+    """Whether ``u`` is the u-coordinate of a point of the curve, and not only of its twist (Legendre's symbol)."""
     return bool(gmpy2.legendre(_curve(u), PRIME) >= 0)
 
 

@@ -1,4 +1,4 @@
-"""X25519 (RFC 7748) for many elements under one scalar, by OpenSSL through the ``cryptography`` package."""
+"""X25519 (RFC 7748) for many elements or many scalars, by OpenSSL through the ``cryptography`` package."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from numpy.typing import NDArray
 
-ELEMENT_BYTES = 32
+from protocols.matching.engines.x25519.scalars import ELEMENT_BYTES
 
 
 def multiply(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:

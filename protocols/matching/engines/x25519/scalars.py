@@ -1,14 +1,14 @@
-"""Scalars of X25519: keys, and the pair (c, c') by which a bank blinds and unblinds.
+"""Scalars of X25519: keys, and the pair (c, c') that blinds and unblinds.
 
-A clamped scalar is a multiple of 8 in [2^254, 2^255) (RFC 7748, section 5). Unblinding needs a clamped c' with
-c·c' ≡ ±1 modulo the group order l. s·Q lies in the prime-order group, because s is a multiple of the cofactor, so there
-c'·c·s·Q = ±s·Q, which has the same u-coordinate. Modulo 8·l each residue class of l has exactly one multiple of 8; of r
-and 8·l - r, those of a value and its negative, one lies in [2^254, 2^255) but for a fraction of about 2^-126 of all c,
-for which another c is drawn.
+**Unblinding.** A clamped scalar is a multiple of 8 in [2^254, 2^255) (RFC 7748, section 5). Unblinding needs a clamped
+c' with c·c' ≡ ±1 modulo the group order l. The scalar s is a multiple of the cofactor, so s·Q is in the prime-order
+group, and there c'·c·s·Q = ±s·Q, which has the same u-coordinate. Modulo 8·l each residue class of l has exactly one
+multiple of 8. Let r be the one of a value; 8·l - r is the one of its negative. One of the two is in [2^254, 2^255) but
+for a fraction of about 2^-126 of all c; for those, another c is drawn.
 
-Up to sign, c/8 runs over all of the group's residues but for a fraction of about 2^-126: c/8 lies in [2^251, 2^252),
-its negatives in (l - 2^252, l - 2^251], and together they fill [1, l). So a blinded element is as good as uniform among
-the u-coordinates of the group, whatever was blinded.
+**Uniformity.** c/8 is in [2^251, 2^252) and its negatives are in (l - 2^252, l - 2^251]; together they fill [1, l). So
+up to sign c/8 takes every residue of the group but for a fraction of about 2^-126, and a blinded element is within that
+of uniform among the u-coordinates of the group, whatever was blinded.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from __future__ import annotations
 import hashlib
 import os
 
+ELEMENT_BYTES = 32
+"""A u-coordinate, little-endian (RFC 7748, section 5)."""
+SCALAR_MATERIAL_BYTES = 32
 GROUP_ORDER = 2**252 + 27742317777372353535851937790883648493
 """Order l of the prime-order subgroup (RFC 7748, section 4.1)."""
 BASE_POINT = (9).to_bytes(32, "little")
@@ -37,7 +40,7 @@ def clamp_scalar(scalar: bytes) -> bytes:
 
 
 def derive_blinding_pair(seed: bytes) -> tuple[bytes, bytes]:
-    """The blinding scalar c made from ``seed`` (at least 32 uniform bytes) and its unblinding scalar c'.
+    """The blinding scalar c from ``seed`` (at least 32 uniform bytes), and its unblinding scalar c'.
 
     For any Q on the curve and any clamped s, X25519(c', X25519(s, X25519(c, Q))) = X25519(s, Q).
     """
@@ -53,11 +56,10 @@ def derive_blinding_pair(seed: bytes) -> tuple[bytes, bytes]:
 
 
 def invert_blinding(blinding: int) -> int | None:
-    """The clamped c' with c·c' ≡ ±1 modulo the order, or None where there is none."""
+    """The clamped c' with c·c' ≡ ±1 modulo the order, or None if there is no such scalar."""
     inverse = pow(blinding, -1, GROUP_ORDER)
-    residue = inverse + GROUP_ORDER * (
-        -inverse * pow(GROUP_ORDER, -1, 8) % 8
-    )  # the multiple of 8 congruent to it, below 8·l
+    # The multiple of 8 below 8·l that is congruent to the inverse.
+    residue = inverse + GROUP_ORDER * (-inverse * pow(GROUP_ORDER, -1, 8) % 8)
     for candidate in (residue, 8 * GROUP_ORDER - residue):
         if _LOW <= candidate < _HIGH:
             return candidate

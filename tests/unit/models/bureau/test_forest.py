@@ -1,4 +1,4 @@
-"""Forests: what cannot be read is refused, and node means are weighted by cover."""
+"""Forests: unsupported models are refused, and node means are weighted by cover."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lab.terms.errors import InvalidInput
-from models.bureau.column_weights import decompose_forest
+from models.bureau.decomposition import decompose_forest
 from models.bureau.forest import Forest, Node, Split, check_forest, read_lightgbm
 from models.shared.features import Feature
 
@@ -25,14 +25,14 @@ def fit(**params: Any) -> lgb.Booster:
     return lgb.train(settings, lgb.Dataset(values, label), 3)
 
 
-def test_a_node_is_worth_the_cover_weighted_mean_of_its_leaves() -> None:
+def test_the_mean_of_a_node_is_weighted_by_the_cover_of_its_leaves() -> None:
     forest = Forest((TREE, (Node(0.0, value=0.25),)), bias=2.0)
     assert forest.node_means == ((0.0, 1.0, -3.0), (0.25,))
     assert forest.intercept == 2.25
     assert forest.raw_scores(np.asarray([[0.0], [1.0], [np.nan]])).tolist() == [3.25, -0.75, 3.25]
 
 
-def test_without_cover_leaves_count_alike() -> None:
+def test_without_cover_all_leaves_have_the_same_weight() -> None:
     bare = (Node(0.0, split=ASKED, left=1, right=2), Node(0.0, value=1.0), Node(0.0, value=-3.0))
     assert Forest((bare,)).node_means == ((-1.0, 1.0, -3.0),)
 
@@ -45,7 +45,7 @@ def test_without_cover_leaves_count_alike() -> None:
         {"linear_tree": True, "objective": "regression"},
     ],
 )
-def test_models_that_are_no_plain_sum_of_trees_are_refused(params: dict[str, Any]) -> None:
+def test_models_other_than_a_sum_of_trees_are_refused(params: dict[str, Any]) -> None:
     with pytest.raises(InvalidInput):
         read_lightgbm(fit(**params).dump_model())
 
@@ -63,7 +63,7 @@ def test_models_that_are_no_plain_sum_of_trees_are_refused(params: dict[str, Any
         (Node(0.0, split=Split(1, 0.0, "nan", True, (5,)), left=1, right=2), Node(1.0), Node(1.0)),
     ],
 )
-def test_what_is_no_tree_over_the_features_is_refused(tree: tuple[Node, ...]) -> None:
+def test_a_malformed_tree_is_refused(tree: tuple[Node, ...]) -> None:
     check_forest(Forest((TREE,)), (None, 4), of="a model")
     with pytest.raises(InvalidInput):
         check_forest(Forest((tree,)), (None, 4), of="a model")

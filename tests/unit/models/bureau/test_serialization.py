@@ -1,4 +1,4 @@
-"""Model files: saved and loaded alike, and a tampered file is refused before anything of it is used."""
+"""Model files: loading gives the saved model, and a tampered file is refused before any of it is used."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import pytest
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput, NotFound, ShulabError
 from models.bureau import serialization
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 
 
@@ -23,7 +24,7 @@ def good() -> bytes:
     public = pl.DataFrame({"a": rng.normal(size=200), "t": rng.choice(["x", "y", "z"], 200)})
     bank = pl.DataFrame({"b": rng.normal(size=200), "c": rng.normal(size=200)})
     label = (public["a"].to_numpy() + bank["b"].to_numpy() > 0.5).astype(int)
-    return serialization.serialize_model(train_model(public, bank, label, seed=1).model)
+    return serialization.serialize_model(train_model(public, bank, label, TrainingSettings(seed=1)).model)
 
 
 def test_a_file_keeps_the_model(good: bytes, tmp_path: Path) -> None:
@@ -75,7 +76,7 @@ def test_a_tampered_file_is_refused(good: bytes, change: Callable[[Any], Any]) -
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_numbers_that_are_none_are_refused(good: bytes, number: str) -> None:
+def test_infinities_and_nan_are_refused(good: bytes, number: str) -> None:
     document = json.loads(good)
     inner(document)["split"]["threshold"] = "@"
     with pytest.raises(InvalidInput):
@@ -93,7 +94,7 @@ def test_a_free_model_declared_as_one_is_refused() -> None:
     public = pl.DataFrame({"a": rng.normal(size=300)})
     bank = pl.DataFrame({"b": rng.normal(size=300), "c": rng.normal(size=300)})
     label = (bank["b"].to_numpy() * bank["c"].to_numpy() > 0).astype(int)
-    model = train_model(public, bank, label, interactions="free", seed=1).model
+    model = train_model(public, bank, label, TrainingSettings(interactions="free", seed=1)).model
     document = json.loads(serialization.serialize_model(model))
     document["interactions"] = "one"
     with pytest.raises(InvalidInput, match="one bank feature a path"):

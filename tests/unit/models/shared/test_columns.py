@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lab.terms.errors import InvalidInput
-from models.bureau.column_weights import derive_binning
+from models.bureau.binning import derive_binning
 from models.bureau.forest import Split
 from models.shared.columns import Binning, IndicatorColumn, check_columns, compute_indicators, describe_column
 from models.shared.features import Feature
@@ -19,13 +19,13 @@ def split(threshold: float, missing: str = "nan", default_left: bool = False) ->
     return Split(feature=0, threshold=threshold, missing=missing, default_left=default_left)  # type: ignore[arg-type]
 
 
-def test_a_value_on_a_cut_lies_below_it() -> None:
+def test_a_value_on_a_cut_belongs_below_it() -> None:
     binning, _ = derive_binning(0, [split(1.0), split(2.0)], None)
     bins = binning.assign_bins(np.asarray([0.5, 1.0, np.nextafter(1.0, 2), 2.0, 2.1]), categorical=False)
     assert bins[0] == bins[1] != bins[2] == bins[3] != bins[4]
 
 
-def test_missing_shares_a_bin_only_with_what_the_model_takes_for_the_same() -> None:
+def test_missing_shares_a_bin_only_with_values_that_the_model_treats_alike() -> None:
     right, _ = derive_binning(0, [split(1.0)], None)
     assert right.missing == right.cells[-1] and right.bin_count == 2
     mixed, _ = derive_binning(0, [split(1.0, default_left=True), split(2.0, default_left=False)], None)
@@ -34,7 +34,7 @@ def test_missing_shares_a_bin_only_with_what_the_model_takes_for_the_same() -> N
     assert as_zero.missing == as_zero.assign_bins(np.asarray([0.0]), categorical=False)[0] and as_zero.zero is None
 
 
-def test_zero_has_its_own_bin_where_the_model_takes_it_for_missing() -> None:
+def test_zero_has_its_own_bin_if_the_model_treats_it_as_missing() -> None:
     binning, _ = derive_binning(0, [split(1.0, "zero", default_left=False)], None)
     values = np.asarray([0.0, -0.0, 1e-36, 0.5, -0.5, np.nan, 3.0])
     assert binning.zero is not None

@@ -20,7 +20,7 @@ def text(**columns: list[str | None]) -> pl.DataFrame:
     return pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String))
 
 
-def test_a_column_is_numeric_when_every_value_present_reads_as_a_number() -> None:
+def test_a_column_is_numeric_if_every_present_value_is_a_number() -> None:
     frame = text(a=["1", " 2.5 ", "1e10", None], b=["", "NA", "null", "NaN"], c=["1", "x", "2", "x"])
     assert [feature.kind for feature in infer_features(frame, "bank")] == ["numeric", "numeric", "categorical"]
 
@@ -50,14 +50,14 @@ def test_order_of_categories_does_not_depend_on_the_order_of_rows() -> None:
     assert one == other
 
 
-def test_columns_missing_are_named_and_values_are_not() -> None:
+def test_missing_columns_are_named_and_values_are_not() -> None:
     features = infer_features(text(a=["1"], b=["secret-value"]), "bank")
     with pytest.raises(InvalidInput, match="missing: b") as caught:
         encode_features(text(a=["secret-value"]), features)
     assert "secret-value" not in str(caught.value)
 
 
-def test_cells_that_are_no_numbers_count_as_missing_and_are_counted() -> None:
+def test_unreadable_cells_count_as_missing_and_are_counted() -> None:
     features = infer_features(text(a=["1", "2"], b=["3", "4"]), "bank")
     later = text(a=["1", "unknown"], b=["", "5"])
     assert np.isnan(encode_features(later, features)[1, 0])
@@ -68,8 +68,8 @@ def test_numeric_tables_are_read_as_they_are() -> None:
     frame = pl.DataFrame({"a": [1, 2, None], "b": [0.5, float("nan"), 1.0], "c": [True, False, None]})
     features = infer_features(frame, "bank")
     assert {feature.kind for feature in features} == {"numeric"}
-    wanted = [[1, 0.5, 1], [2, np.nan, 0], [np.nan, 1, np.nan]]
-    assert np.array_equal(encode_features(frame, features), wanted, equal_nan=True)
+    expected = [[1, 0.5, 1], [2, np.nan, 0], [np.nan, 1, np.nan]]
+    assert np.array_equal(encode_features(frame, features), expected, equal_nan=True)
 
 
 def test_an_empty_table_has_no_rows_and_its_features() -> None:

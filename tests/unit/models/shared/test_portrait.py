@@ -1,4 +1,4 @@
-"""Portraits: points, grades, bands, reasons and what a dishonest or mistaken reply does."""
+"""Portraits: points, grades, bands, reasons, and the effect of a dishonest or mistaken reply."""
 
 from __future__ import annotations
 
@@ -12,16 +12,12 @@ import pytest
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.bureau.model import Model
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from models.shared.calibration import Calibration, ScoreScale
 from models.shared.features import FeatureDescription
-from models.shared.portrait import (
-    PortfolioScores,
-    PortraitProvenance,
-    build_portrait,
-    find_dimension_band,
-    interpret_sums,
-)
+from models.shared.portfolio_scores import PortfolioScores, interpret_sums
+from models.shared.portrait import PortraitProvenance, build_portrait, find_dimension_band
 from models.shared.sheet import BankSheet
 
 WORDS = {"tax": FeatureDescription("TAX-1", "近12个月纳税额", "Tax paid in 12 months", "tax")}
@@ -36,7 +32,11 @@ def pilot() -> Pilot:
     risk = -public["tax"].to_numpy() + bank["b"].to_numpy() + 0.3 * public["suits"].to_numpy()
     label = (risk + rng.normal(size=1500) > 1.5).astype(int)
     suits = {"suits": FeatureDescription("LAW-1", "涉诉次数", "Lawsuits", "legal")}
-    return train_model(public, bank, label, seed=1, public_words={**WORDS, **suits}).model, public, bank
+    return (
+        train_model(public, bank, label, TrainingSettings(seed=1, public_descriptions={**WORDS, **suits})).model,
+        public,
+        bank,
+    )
 
 
 def outcome_of(pilot: Pilot, detail: ResultDetail, rows: int = 1500) -> tuple[BankSheet, PortfolioScores]:
@@ -61,17 +61,17 @@ def test_grades_follow_the_probability() -> None:
 
 
 def test_safer_scores_have_higher_points_and_better_grades(pilot: Pilot) -> None:
-    _, outcome = outcome_of(pilot, ResultDetail.FULL)
-    order = np.argsort(outcome.raw)
-    assert (np.diff(outcome.score[order]) <= 0).all() and (np.diff(outcome.grade[order]) >= 0).all()
-    assert len(np.unique(outcome.grade)) > 3
+    _, scores = outcome_of(pilot, ResultDetail.FULL)
+    order = np.argsort(scores.raw)
+    assert (np.diff(scores.score[order]) <= 0).all() and (np.diff(scores.grade[order]) >= 0).all()
+    assert len(np.unique(scores.grade)) > 3
 
 
 def test_dimensions_are_shares_of_the_pilot_that_are_riskier(pilot: Pilot) -> None:
-    _, outcome = outcome_of(pilot, ResultDetail.DIMENSIONS)
-    assert set(outcome.dimension_scores) == {"tax", "legal", "conduct"}
-    for output, part in outcome.contributions.items():
-        share = outcome.dimension_scores[output.key]
+    _, scores = outcome_of(pilot, ResultDetail.DIMENSIONS)
+    assert set(scores.dimension_scores) == {"tax", "legal", "conduct"}
+    for output, part in scores.contributions.items():
+        share = scores.dimension_scores[output.key]
         riskier = np.asarray([(part > p).mean() + (part == p).mean() / 2 for p in part]) * 100
         assert np.abs(share - riskier).max() <= 3.0
         assert share.min() >= 0 and share.max() <= 100
@@ -81,27 +81,27 @@ def test_dimensions_are_shares_of_the_pilot_that_are_riskier(pilot: Pilot) -> No
 
 
 def test_reasons_put_adverse_ones_first_and_add_up(pilot: Pilot) -> None:
-    sheet, outcome = outcome_of(pilot, ResultDetail.FULL)
-    worst, best = int(np.argmax(outcome.raw)), int(np.argmin(outcome.raw))
+    sheet, scores = outcome_of(pilot, ResultDetail.FULL)
+    worst, best = int(np.argmax(scores.raw)), int(np.argmin(scores.raw))
     for row in (worst, best, 7):
-        portrait = build_portrait(sheet, outcome, row, enterprise="e")
+        portrait = build_portrait(sheet, scores, row, enterprise="e")
         signs = [reason.points < 0 for reason in portrait.reasons]
         assert signs == sorted(signs, reverse=True)
-        wanted = sheet.scale.point_change(float(outcome.raw[row] - outcome.raw.mean()), sheet.calibration)
+        expected = sheet.scale.point_change(float(scores.raw[row] - scores.raw.mean()), sheet.calibration)
         dimensions = sum(part.points or 0.0 for part in portrait.dimensions)
         features = sum(reason.points for reason in portrait.reasons if reason.kind in ("feature", "public"))
-        assert dimensions == pytest.approx(wanted, abs=1e-6)
+        assert dimensions == pytest.approx(expected, abs=1e-6)
         assert features == pytest.approx(
-            wanted, abs=0.5 * len(sheet.outputs)
+            expected, abs=0.5 * len(sheet.outputs)
         )  # reasons below half a point are left out
-    first = build_portrait(sheet, outcome, worst).reasons[0]
+    first = build_portrait(sheet, scores, worst).reasons[0]
     assert first.adverse and "拉低评分" in first.zh and first.en.endswith(" lower")
 
 
 def test_a_portrait_says_where_it_comes_from(pilot: Pilot) -> None:
-    sheet, outcome = outcome_of(pilot, ResultDetail.FULL, rows=5)
+    sheet, scores = outcome_of(pilot, ResultDetail.FULL, rows=5)
     provenance = PortraitProvenance(contract="c-1", register="main@3", receipt="ab")
-    portrait = build_portrait(sheet, outcome, 0, enterprise="e", provenance=provenance)
+    portrait = build_portrait(sheet, scores, 0, enterprise="e", provenance=provenance)
     assert portrait.provenance.register == "main@3" and portrait.model == "credit@1"
     assert {item.code for item in portrait.items} == {"TAX-1", "LAW-1"}
     tax = next(part for part in portrait.dimensions if part.code == "tax")
@@ -125,8 +125,8 @@ def test_small_portfolios_are_compared_with_the_pilot(pilot: Pilot) -> None:
 
 
 def test_a_total_gives_a_score_and_no_parts(pilot: Pilot) -> None:
-    sheet, outcome = outcome_of(pilot, ResultDetail.TOTAL)
-    portrait = build_portrait(sheet, outcome, 0)
+    sheet, scores = outcome_of(pilot, ResultDetail.TOTAL)
+    portrait = build_portrait(sheet, scores, 0)
     assert portrait.score == outcome_of(pilot, ResultDetail.FULL)[1].score[0]
     assert all(part.value is None and part.points is None for part in portrait.dimensions)
     assert any("totals only" in reason.en and "仅提供总分" in reason.zh for reason in portrait.reasons)
@@ -134,8 +134,8 @@ def test_a_total_gives_a_score_and_no_parts(pilot: Pilot) -> None:
 
 
 def test_feature_subtotals_give_reasons_without_dimensions(pilot: Pilot) -> None:
-    sheet, outcome = outcome_of(pilot, ResultDetail.FEATURES)
-    portrait = build_portrait(sheet, outcome, int(np.argmax(outcome.raw)))
+    sheet, scores = outcome_of(pilot, ResultDetail.FEATURES)
+    portrait = build_portrait(sheet, scores, int(np.argmax(scores.raw)))
     assert all(part.value is None for part in portrait.dimensions)
     assert {reason.kind for reason in portrait.reasons} <= {"feature", "public"}
     assert len(portrait.reasons) >= 2
@@ -154,15 +154,15 @@ def test_within_the_error_of_a_cut_off_no_side_is_picked(pilot: Pilot) -> None:
     values = np.asarray([[near, near + 2, near - 2, near + 10, near - 10]])
     safer, riskier = sheet.scale.grades[3:5]
     both, wide = (safer, riskier), replace(sheet, error_bound=sheet.quantum * 3)
-    for outcome in (
+    for scores in (
         interpret_sums(wide, values),
         interpret_sums(replace(sheet, error_bound=sheet.quantum), values, step=3),
     ):
-        assert outcome.near_cutoff.tolist() == [True, True, True, False, False]
-        portraits = [build_portrait(wide, outcome, row) for row in range(5)]
+        assert scores.near_cutoff.tolist() == [True, True, True, False, False]
+        portraits = [build_portrait(wide, scores, row) for row in range(5)]
         assert [portrait.possible_grades for portrait in portraits] == [both, both, both, (riskier,), (safer,)]
         assert [portrait.grade_text for portrait in portraits[2:]] == [f"{safer} / {riskier}", riskier, safer]
-        assert [portrait.as_dict()["near_cutoff"] for portrait in portraits] == outcome.near_cutoff.tolist()
+        assert [portrait.as_dict()["near_cutoff"] for portrait in portraits] == scores.near_cutoff.tolist()
     # An error that spans several cut-offs leaves every grade between them.
     widest = replace(sheet, error_bound=100.0)
     assert build_portrait(widest, interpret_sums(widest, values), 0).possible_grades == sheet.scale.grades
@@ -176,10 +176,10 @@ def test_the_exact_grade_is_always_among_those_that_may_be_right(pilot: Pilot) -
             sheet.compute_indicators(bank)
         )
         exact = model.score_weights(public, ResultDetail.TOTAL).apply_to_indicators(sheet.compute_indicators(bank))
-        outcome, finest = interpret_sums(sheet, values, step=step), interpret_sums(sheet, exact)
-        assert ((outcome.best_grade <= finest.grade) & (finest.grade <= outcome.worst_grade)).all()
-        assert (np.abs(outcome.raw - finest.raw) <= outcome.error_bound + finest.error_bound).all()
-    assert outcome.near_cutoff.any() and (outcome.grade != finest.grade).any()
+        scores, finest = interpret_sums(sheet, values, step=step), interpret_sums(sheet, exact)
+        assert ((scores.best_grade <= finest.grade) & (finest.grade <= scores.worst_grade)).all()
+        assert (np.abs(scores.raw - finest.raw) <= scores.error_bound + finest.error_bound).all()
+    assert scores.near_cutoff.any() and (scores.grade != finest.grade).any()
 
 
 def test_replies_of_another_shape_are_refused(pilot: Pilot) -> None:
@@ -193,5 +193,5 @@ def test_replies_of_another_shape_are_refused(pilot: Pilot) -> None:
 
 
 def test_an_empty_portfolio_is_a_valid_outcome(pilot: Pilot) -> None:
-    _, outcome = outcome_of(pilot, ResultDetail.FULL, rows=0)
-    assert outcome.score.shape == (0,) and outcome.compared_with == "pilot"
+    _, scores = outcome_of(pilot, ResultDetail.FULL, rows=0)
+    assert scores.score.shape == (0,) and scores.compared_with == "pilot"

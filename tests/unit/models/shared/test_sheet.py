@@ -1,4 +1,4 @@
-"""The sheet: all a bank needs, nothing of the weights, and readable without the libraries of training."""
+"""The sheet: everything that a bank needs, no weights, and readable without the libraries of training."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.bureau.model import Model
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 
@@ -28,7 +29,7 @@ def model() -> Model:
     public = pl.DataFrame({"hidden_public_column": rng.normal(size=400), "unasked": [1.0] * 400})
     bank = pl.DataFrame({"b": rng.normal(size=400), "c": rng.choice(["x", "y"], 400)})
     label = (public["hidden_public_column"].to_numpy() + bank["b"].to_numpy() > 0.5).astype(int)
-    return train_model(public, bank, label, seed=1).model
+    return train_model(public, bank, label, TrainingSettings(seed=1)).model
 
 
 def test_a_sheet_goes_over_the_wire_unchanged(model: Model) -> None:
@@ -83,10 +84,10 @@ def test_a_tampered_sheet_is_refused(model: Model, change: Callable[[Any], Any])
 
 
 def test_a_bank_needs_no_library_of_training() -> None:
-    """In a fresh interpreter: what a bank imports of this room loads no library of training and no weights."""
+    """In a fresh interpreter, the modules that a bank imports load no library of training and no weights."""
     code = (
         "import sys; from models.shared import calibration, columns, dimensions, features, portrait, sheet; "
-        "unwanted = {'lightgbm', 'sklearn', 'optbinning', 'scipy', 'models.bureau.column_weights'}; "
+        "unwanted = {'lightgbm', 'sklearn', 'optbinning', 'scipy', 'models.bureau.decomposition'}; "
         "print(sorted(unwanted & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

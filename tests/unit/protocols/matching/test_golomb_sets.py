@@ -1,4 +1,4 @@
-"""Sets of marks: places against plain arithmetic, coding back and forth, deltas, and refusal of anything else."""
+"""Sets of marks: positions against plain arithmetic, encoding and decoding, deltas, and refusal of other bytes."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def marks(count: int) -> NDArray[np.uint8]:
 
 @settings(max_examples=300, deadline=None)
 @given(st.binary(min_size=16, max_size=16), st.integers(1, MAX_BUCKETS), st.integers(1, MAX_SLOTS))
-def test_places_are_those_of_plain_arithmetic(mark: bytes, buckets: int, slots: int) -> None:
+def test_positions_agree_with_plain_arithmetic(mark: bytes, buckets: int, slots: int) -> None:
     bucket, value = locate_marks(BucketGeometry(buckets, slots), np.frombuffer(mark, dtype=np.uint8).reshape(1, 16))
     assert int(bucket[0]) == int.from_bytes(mark[:4], "big") * buckets >> 32
     assert int(value[0]) == int.from_bytes(mark[8:], "big") * (slots << 40) >> 64
@@ -47,11 +47,11 @@ def test_places_are_those_of_plain_arithmetic(mark: bytes, buckets: int, slots: 
 
 @settings(max_examples=200, deadline=None)
 @given(VALUES)
-def test_coding_comes_back(values: list[int]) -> None:
+def test_decoding_gives_the_encoded_values(values: list[int]) -> None:
     assert decode_golomb(encode_golomb(array(values)), 2**57).tolist() == values
 
 
-def test_extremes_come_back() -> None:
+def test_extreme_values_are_decoded() -> None:
     for values in ([0], [0, 0, 0], [2**57 - 1], [0] * 1000 + [2**57 - 1] * 1000, list(range(5000))):
         assert decode_golomb(encode_golomb(array(values)), 2**57).tolist() == values
 
@@ -74,13 +74,13 @@ def test_marks_spread_evenly() -> None:
 
 @settings(max_examples=200, deadline=None)
 @given(FEW, FEW)
-def test_a_delta_leads_from_one_multiset_to_the_other(old: list[int], new: list[int]) -> None:
+def test_a_delta_turns_one_multiset_into_the_other(old: list[int], new: list[int]) -> None:
     added, removed = multiset_difference(array(old), array(new))
     assert apply_difference(array(old), added, removed).tolist() == new
     assert not set(added.tolist()) & set(removed.tolist())
 
 
-def test_a_delta_that_removes_what_is_not_there_is_refused() -> None:
+def test_a_delta_that_removes_an_absent_value_is_refused() -> None:
     for old, removed in (([1, 2], [3]), ([1, 2], [2, 2]), ([], [0])):
         with pytest.raises(MalformedGolombSet):
             apply_difference(array(old), array([]), array(removed))

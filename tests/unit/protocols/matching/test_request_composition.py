@@ -1,4 +1,4 @@
-"""What hides identifiers in a request, against the definitions as they are written: seeds, order, canaries, keys."""
+"""Composition of requests against the written definitions: seeds, order, canaries, keys."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def named(codes: list[str]) -> bytes:
     return hashlib.sha256(b"".join(field(code.encode()) for code in codes)).digest()
 
 
-def test_seeds_are_as_they_are_written() -> None:
+def test_seeds_follow_their_definition() -> None:
     codes = ["b", "a", "银行"]
     about = field(b"count") + field(b"x25519") + field(b"c-0001") + field(b"12")
     asked = hkdf(SECRET, b"shulab request v2\x00" + about + field(named(codes)), 32)
@@ -45,26 +45,26 @@ def test_seeds_are_as_they_are_written() -> None:
     assert request_composition.permutation_seed(SECRET, "count", "x25519", "c-0001", 12, codes) == ordered
 
 
-def test_an_order_is_as_it_is_written() -> None:
+def test_an_order_follows_its_definition() -> None:
     stream = hashlib.shake_256(b"shulab order v1\x00" + SECRET).digest(16 * 50)
     words = [stream[16 * place : 16 * place + 16] for place in range(50)]
     assert request_composition.secret_permutation(SECRET, 50).tolist() == sorted(range(50), key=words.__getitem__)
     assert request_composition.secret_permutation(SECRET, 0).tolist() == []
 
 
-def test_a_contracts_key_is_as_it_is_written() -> None:
+def test_the_key_of_a_contract_follows_its_definition() -> None:
     for engine, length in (("x25519", 32), ("openmined", 48)):
         info = b"shulab matching key v1\x00" + field(engine.encode()) + field(b"c-0001") + field(b"match")
         material = hkdf(SECRET, info, length)
         if engine == "x25519":
-            wanted = bytes([material[0] & 248, *material[1:31], (material[31] & 127) | 64])
+            expected = bytes([material[0] & 248, *material[1:31], (material[31] & 127) | 64])
         else:
-            wanted = (int.from_bytes(material, "big") % (GROUP_ORDER - 1) + 1).to_bytes(32, "big")
-        assert derive_contract_key(SECRET, engine, "c-0001", "match") == wanted
+            expected = (int.from_bytes(material, "big") % (GROUP_ORDER - 1) + 1).to_bytes(32, "big")
+        assert derive_contract_key(SECRET, engine, "c-0001", "match") == expected
 
 
 @pytest.mark.parametrize("engine", bank.ENGINES)
-def test_a_request_has_its_canaries_where_and_as_they_are_written(engine: str) -> None:
+def test_the_canaries_of_a_request_follow_their_definition(engine: str) -> None:
     names, width = [f"n{number}" for number in range(30)], {"x25519": 32, "openmined": 33}[engine]
     part = unpack_frame(bank.Blinding(engine, SECRET).build_request(names), FrameKind.MATCH_REQUEST).parts[0]
     elements = [part[start : start + width] for start in range(0, len(part), width)]
@@ -85,7 +85,7 @@ def test_a_request_has_its_canaries_where_and_as_they_are_written(engine: str) -
 
 @settings(max_examples=300, deadline=None)
 @given(identifiers=st.integers(0, 10**6), most=st.integers(1, 100_000))
-def test_requests_hold_all_with_enough_canaries_and_are_as_few_as_can_be(identifiers: int, most: int) -> None:
+def test_as_few_requests_as_possible_hold_all_identifiers_and_enough_canaries(identifiers: int, most: int) -> None:
     if not request_composition.max_identifiers(most):
         assert most <= 64
         if identifiers:
@@ -106,7 +106,7 @@ def test_requests_hold_all_with_enough_canaries_and_are_as_few_as_can_be(identif
     assert room + 1 + request_composition.canary_count(room + 1) > most
 
 
-def test_places_are_uniform() -> None:
+def test_positions_of_canaries_are_uniform() -> None:
     counts = np.zeros(104, dtype=int)
     for number in range(3_000):
         counts[request_composition.canary_positions(number.to_bytes(32, "big"), 40)] += 1

@@ -22,9 +22,9 @@ from tests.support.parameter_sets import NARROW
 EVERY = (*PARAMETERS.values(), NARROW)
 SETS = pytest.mark.parametrize("params", EVERY, ids=lambda p: p.name)
 OFFERED = pytest.mark.parametrize("params", PARAMETERS.values(), ids=lambda p: p.name)
-"""Those that SEAL is set up for."""
+"""The primes of SEAL's contexts."""
 DEGREE = 64
-"""Of the polynomials that the properties draw: the format does not depend on it."""
+"""The degree of the polynomials that the properties draw; the format does not depend on it."""
 PRIMES = st.sampled_from([prime for params in EVERY for prime in params.data_primes])
 
 
@@ -34,7 +34,7 @@ def drawn(primes: tuple[int, ...], degree: int, seed: int = 1) -> NDArray[np.uin
 
 
 def plainly(rows: NDArray[np.uint64], primes: tuple[int, ...]) -> bytes:
-    """The format by its definition, in Python's integers."""
+    """The format by its definition, in Python integers."""
     found = b""
     for row, prime in zip(rows.tolist(), primes, strict=True):
         width = prime.bit_length()
@@ -84,7 +84,7 @@ def test_any_bytes_are_refused_or_have_this_one_form(prime: int, data: st.DataOb
 
 @SETS
 @pytest.mark.parametrize("place", [0, 1, 2, 6, 7, 8, -2, -1])
-def test_a_residue_that_is_its_prime_is_refused_wherever_it_stands(params: ParameterSet, place: int) -> None:
+def test_a_residue_equal_to_its_prime_is_refused_at_every_position(params: ParameterSet, place: int) -> None:
     for index, prime in enumerate(params.data_primes):
         for value in (prime, prime + 1, (1 << prime.bit_length()) - 1):
             rows = drawn(params.data_primes, params.degree)
@@ -118,21 +118,21 @@ def words_of(seed: bytes, params: ParameterSet, count: int) -> list[int]:
 def test_a_seed_expands_to_what_its_definition_says(params: ParameterSet) -> None:
     for seed in (bytes(SEED_BYTES), bytes(range(SEED_BYTES)), b"\xff" * SEED_BYTES):
         words = words_of(seed, params, 2 * params.degree + 20)
-        wanted = []
+        expected = []
         for prime in params.data_primes:
             row: list[int] = []
             while len(row) < params.degree:
                 value = words.pop(0) & ((1 << prime.bit_length()) - 1)
                 if value < prime:
                     row.append(value)
-            wanted.append(row)
-        assert seed_expansion.expand_seed(seed, params).tolist() == wanted
+            expected.append(row)
+        assert seed_expansion.expand_seed(seed, params).tolist() == expected
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 2**64 - 1), min_size=40, max_size=400), st.sampled_from([17, 97, 193, 257]))
-def test_a_word_beyond_the_prime_is_passed_over_and_no_word_too_many_is_taken(numbers: list[int], prime: int) -> None:
-    """With small primes, of whose words up to half are passed over."""
+def test_a_word_beyond_the_prime_is_rejected_and_no_word_too_many_is_taken(numbers: list[int], prime: int) -> None:
+    """With small primes, for which up to half of the words are rejected."""
     mask = (1 << prime.bit_length()) - 1
     asked: list[int] = []
 
@@ -146,12 +146,12 @@ def test_a_word_beyond_the_prime_is_passed_over_and_no_word_too_many_is_taken(nu
         return
     row = np.empty(16, dtype=np.uint64)
     seed_expansion.fill_uniform_residues(row, prime, words)
-    wanted, taken = list[int](), 0
-    while len(wanted) < 16:
+    expected, taken = list[int](), 0
+    while len(expected) < 16:
         value = numbers[taken % len(numbers)] & mask
-        wanted += [value] if value < prime else []
+        expected += [value] if value < prime else []
         taken += 1
-    assert row.tolist() == wanted and sum(asked) == taken
+    assert row.tolist() == expected and sum(asked) == taken
 
 
 @SETS
@@ -162,8 +162,8 @@ def test_what_seeds_expand_to_is_spread_evenly_and_sets_have_nothing_in_common(p
     assert (one != other).mean() > 0.999
     for row, prime in zip(one, params.data_primes, strict=True):
         counts = np.histogram(row.astype(np.float64) / prime, bins=16, range=(0, 1))[0]
-        wanted = params.degree / 16
-        assert ((counts - wanted) ** 2 / wanted).sum() < 60  # 15 degrees: passed by chance with probability 2e-7
+        expected = params.degree / 16
+        assert ((counts - expected) ** 2 / expected).sum() < 60  # 15 degrees: passed by chance with probability 2e-7
     sets = [seed_expansion.expand_seed(bytes(SEED_BYTES), one)[0, :64] & np.uint64((1 << 45) - 1) for one in EVERY]
     assert (sets[0] != sets[1]).all()
     for wrong in (b"", bytes(SEED_BYTES - 1), bytes(SEED_BYTES + 1)):
@@ -175,7 +175,7 @@ def test_what_seeds_expand_to_is_spread_evenly_and_sets_have_nothing_in_common(p
 
 
 @OFFERED
-def test_seal_holds_what_was_packed_in_the_order_that_the_format_says(params: ParameterSet) -> None:
+def test_seal_has_packed_residues_in_the_order_of_the_format(params: ParameterSet) -> None:
     """Residue i of a transformed row is the polynomial's value at psi^(2 rev(i) + 1)."""
     rows = drawn(params.data_primes, params.degree, 5)
     first, second = binding.ciphertext_residues(binding.ciphertext_from_ntt(rows, rows[:, ::-1].copy(), params), params)

@@ -1,4 +1,4 @@
-"""Request signatures: the RFC's own vector through the library, and every way in which a request can be wrong."""
+"""Request signatures: the RFC's own vector, and each way in which a request can be wrong."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ BODY = b"SHLB a frame"
 
 
 class Key:
-    """A signer as lab.bank.keys is one: it signs, and shows the public key alone."""
+    """A signer like ``lab.bank.keys``: it signs, and shows only the public key."""
 
     def __init__(self) -> None:
         self._private = Ed25519PrivateKey.generate()

@@ -1,4 +1,4 @@
-"""Training: figures on public data, and samples that are ordinary in practice or cannot be learnt from."""
+"""Training: figures on public data, untidy samples, and samples from which nothing can be learnt."""
 
 from __future__ import annotations
 
@@ -14,15 +14,17 @@ from sklearn.model_selection import train_test_split
 from lab.terms.contract.document import ResultDetail
 from lab.terms.errors import InvalidInput
 from models.bureau import serialization
-from models.bureau.training.trainer import calibrate, fit_baseline, train_model
+from models.bureau.training.measurement import calibrate
+from models.bureau.training.settings import TrainingSettings
+from models.bureau.training.trainer import fit_baseline, train_model
 from models.shared.features import FeatureDescription
-from models.shared.portrait import interpret_sums
+from models.shared.portfolio_scores import interpret_sums
 
 DATA = Path(__file__).parents[5] / "../shared/data/fate"
 
 
 def untidy(rows: int, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame, np.ndarray]:
-    """A sample as files give it: all text, gaps, a constant column, an empty one, categories, outliers of 1e10."""
+    """A sample as read from files: all text, gaps, a constant and an empty column, categories, outliers of 1e10."""
     rng = np.random.default_rng(seed)
     risk = rng.normal(size=rows)
     label = (risk + rng.normal(size=rows) > 0.8).astype(int)
@@ -51,7 +53,9 @@ def untidy(rows: int, seed: int = 0) -> tuple[pl.DataFrame, pl.DataFrame, np.nda
 @pytest.mark.parametrize("rows", [100, 700])
 def test_untidy_samples_train_and_score_exactly(family: Any, interactions: Any, rows: int) -> None:
     public, bank, label = untidy(rows)
-    trained = train_model(public, bank, label, family=family, interactions=interactions, seed=4, date="2026-01-31")
+    trained = train_model(
+        public, bank, label, TrainingSettings(family=family, interactions=interactions, seed=4, date="2026-01-31")
+    )
     model = serialization.load_model(serialization.serialize_model(trained.model))
     later_public, later_bank, later_label = untidy(400, seed=1)  # new text values, other gaps
     raw = model.raw_scores(later_public, later_bank)
@@ -59,9 +63,9 @@ def test_untidy_samples_train_and_score_exactly(family: Any, interactions: Any, 
     for detail in (ResultDetail.TOTAL, ResultDetail.DIMENSIONS):
         sheet = model.sheet(detail)
         sums = model.score_weights(later_public, detail).apply_to_indicators(sheet.compute_indicators(later_bank))
-        outcome = interpret_sums(sheet, sums)
-        assert np.abs(outcome.raw - raw).max() <= sheet.error_bound <= 1e-3
-        assert outcome.score.min() >= 300 and outcome.score.max() <= 900
+        scores = interpret_sums(sheet, sums)
+        assert np.abs(scores.raw - raw).max() <= sheet.error_bound <= 1e-3
+        assert scores.score.min() >= 300 and scores.score.max() <= 900
     assert model.card.date == "2026-01-31" and model.card.rows == rows
     assert any("constant" in warning.en and "empty" in warning.en for warning in model.card.warnings)
 
@@ -69,13 +73,13 @@ def test_untidy_samples_train_and_score_exactly(family: Any, interactions: Any, 
 @pytest.mark.parametrize("family", ["boosted", "scorecard"])
 def test_training_twice_gives_the_same_bytes(family: Any) -> None:
     public, bank, label = untidy(300)
-    one, other = (train_model(public, bank, label, family=family, seed=9).model for _ in range(2))
+    one, other = (train_model(public, bank, label, TrainingSettings(family=family, seed=9)).model for _ in range(2))
     assert serialization.serialize_model(one) == serialization.serialize_model(other)
 
 
 def test_probabilities_are_calibrated_and_ordered_as_the_scores() -> None:
     public, bank, label = untidy(3000)
-    model = train_model(public, bank, label, seed=2).model
+    model = train_model(public, bank, label, TrainingSettings(seed=2)).model
     raw = model.raw_scores(*untidy(3000, seed=5)[:2])
     probability = model.calibration.probability(raw)
     assert abs(probability.mean() - label.mean()) < 0.03
@@ -115,25 +119,25 @@ def test_too_few_rows_are_refused() -> None:
 
 
 @pytest.mark.parametrize("family", ["boosted", "scorecard"])
-def test_parties_without_anything_to_say_still_give_a_model(family: Any) -> None:
+def test_features_without_signal_still_give_a_model(family: Any) -> None:
     rng = np.random.default_rng(0)
     useful = pl.DataFrame({"a": rng.normal(size=200)})
     useless = pl.DataFrame({"b": ["1"] * 200})
     label = (useful["a"].to_numpy() > 0.3).astype(int)
     for public, bank in ((useful, useless), (useless, useful), (useless, useless)):
-        model = train_model(public, bank, label, family=family, seed=0).model
+        model = train_model(public, bank, label, TrainingSettings(family=family, seed=0)).model
         for detail in ResultDetail:
             sheet = model.sheet(detail)
-            answers = sheet.compute_indicators(bank)
-            assert answers.shape == (len(sheet.columns), 200)
-            outcome = interpret_sums(sheet, model.score_weights(public, detail).apply_to_indicators(answers))
-            assert np.abs(outcome.raw - model.raw_scores(public, bank)).max() <= sheet.error_bound
+            indicators = sheet.compute_indicators(bank)
+            assert indicators.shape == (len(sheet.columns), 200)
+            scores = interpret_sums(sheet, model.score_weights(public, detail).apply_to_indicators(indicators))
+            assert np.abs(scores.raw - model.raw_scores(public, bank)).max() <= sheet.error_bound
 
 
 def test_words_reach_the_sheet_and_unasked_features_do_not() -> None:
     public, bank, label = untidy(500)
     words = {"tax": FeatureDescription(item="TAX-1", zh="近12个月纳税额", en="Tax paid in 12 months", dimension="tax")}
-    sheet = train_model(public, bank, label, public_words=words).model.sheet(ResultDetail.FULL)
+    sheet = train_model(public, bank, label, TrainingSettings(public_descriptions=words)).model.sheet(ResultDetail.FULL)
     assert [(item.code, item.zh, item.dimension) for item in sheet.items if item.code == "TAX-1"] == [
         ("TAX-1", "近12个月纳税额", "tax")
     ]
@@ -147,10 +151,10 @@ def test_default_credit_reaches_the_figures_of_the_design() -> None:
     guest = pl.read_csv(DATA / "default_credit_hetero_guest.csv", infer_schema=False)
     label = guest["y"].cast(pl.Int64).to_numpy()
     public, bank = host.drop("id"), guest.drop("id", "y")
-    # By label value, as a trial splits. Over six such splits the AUC lies between 0.782 and 0.789; over splits without
-    # regard to the label a few lie below 0.78, whatever the model.
+    # By label value, as a trial splits. Over six such splits the AUC is between 0.782 and 0.789; over splits without
+    # regard to the label a few are below 0.78, for every model.
     learn, test = train_test_split(np.arange(len(label)), test_size=0.3, random_state=0, stratify=label)
-    trained = train_model(public[learn], bank[learn], label[learn], seed=1)
+    trained = train_model(public[learn], bank[learn], label[learn], TrainingSettings(seed=1))
     auc = roc_auc_score(label[test], trained.model.raw_scores(public[test], bank[test]))
     alone = fit_baseline(public[learn], bank[learn], label[learn], parties=("bank",), seed=1)
     assert auc >= 0.78

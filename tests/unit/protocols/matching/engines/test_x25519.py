@@ -123,10 +123,10 @@ def test_hash_to_curve_is_that_of_rfc_9380(message: bytes, field: str, before: s
 
 
 @pytest.mark.property("Curve standards")
-@pytest.mark.parametrize(("scalar", "element", "wanted"), RFC7748)
-def test_multiplication_is_that_of_rfc_7748(scalar: str, element: str, wanted: str) -> None:
+@pytest.mark.parametrize(("scalar", "element", "expected"), RFC7748)
+def test_multiplication_is_that_of_rfc_7748(scalar: str, element: str, expected: str) -> None:
     found = openssl.multiply(bytes.fromhex(scalar), row(int.from_bytes(bytes.fromhex(element), "little")))
-    assert found.tobytes().hex() == wanted
+    assert found.tobytes().hex() == expected
 
 
 def test_multiplication_iterated_a_thousand_times_is_that_of_rfc_7748() -> None:
@@ -155,7 +155,7 @@ def test_every_encoding_is_on_the_curve_and_depends_on_its_own_name_alone(names:
     )
 
 
-def test_batches_of_inversions_do_not_show() -> None:
+def test_results_do_not_depend_on_the_batches_of_inversions() -> None:
     names = [f"name {i}" for i in range(hash_to_curve._BATCH + 3)]
     whole = hash_to_curve.encode_to_curve(names)
     assert (whole[-4:] == hash_to_curve.encode_to_curve(names[-4:])).all() and (
@@ -169,7 +169,7 @@ def test_the_exceptional_case_of_elligator_does_not_occur() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(st.binary(min_size=32, max_size=64), st.binary(min_size=32, max_size=32), NAMES)
-def test_unblinding_takes_the_blinding_off(seed: bytes, key: bytes, names: list[str]) -> None:
+def test_unblinding_removes_the_blinding(seed: bytes, key: bytes, names: list[str]) -> None:
     blinding, unblinding = bank.derive_blinding_keys(seed)
     blinded = bank.blind(blinding, names)
     assert (
@@ -179,7 +179,7 @@ def test_unblinding_takes_the_blinding_off(seed: bytes, key: bytes, names: list[
 
 @settings(max_examples=200, deadline=None)
 @given(st.binary(min_size=32, max_size=32))
-def test_every_scalar_drawn_has_a_clamped_partner(scalar: bytes) -> None:
+def test_every_drawn_scalar_has_a_clamped_unblinding_scalar(scalar: bytes) -> None:
     clamped = scalars.clamp_scalar(scalar)
     c = int.from_bytes(clamped, "little")
     partner = scalars.invert_blinding(c)
@@ -188,7 +188,7 @@ def test_every_scalar_drawn_has_a_clamped_partner(scalar: bytes) -> None:
     assert scalars.clamp_scalar(partner.to_bytes(32, "little")) == partner.to_bytes(32, "little")
 
 
-def test_a_scalar_without_a_partner_is_told() -> None:
+def test_a_scalar_without_an_unblinding_scalar_gives_none() -> None:
     beyond = 2**255  # a multiple of 8 just beyond the clamped range, whose negative modulo 8·l lies far below it
     assert 0 < 8 * scalars.GROUP_ORDER - beyond < 2**254
     assert scalars.invert_blinding(pow(beyond, -1, scalars.GROUP_ORDER)) is None
@@ -250,14 +250,14 @@ def test_the_rule_on_the_twist_is_eulers_criterion(u: int) -> None:
 def test_openssl_agrees_with_the_bureau_on_a_blinded_element() -> None:
     key = bureau.generate_key()
     blinded = bank.blind(bank.derive_blinding_keys(os.urandom(32))[0], ["a", "b", "c"])
-    wanted = [
+    expected = [
         X25519PrivateKey.from_private_bytes(key).exchange(X25519PublicKey.from_public_bytes(element.tobytes()))
         for element in blinded
     ]
-    assert [element.tobytes() for element in bureau.evaluate_elements(key, blinded)] == wanted
+    assert [element.tobytes() for element in bureau.evaluate_elements(key, blinded)] == expected
 
 
-def test_a_path_that_gives_other_bytes_is_not_taken() -> None:
+def test_a_library_that_gives_other_results_is_not_used() -> None:
     def off_by_one(scalar: bytes, elements: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return openssl.multiply(scalar, elements) ^ np.uint8(1)
 
@@ -268,7 +268,7 @@ def test_a_path_that_gives_other_bytes_is_not_taken() -> None:
     assert not backend.verify_multiply(off_by_one) and not backend.verify_multiply(refuses)
 
 
-def test_the_path_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backend_says_why_it_was_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     way = backend.select_backend()
     assert way.name in ("portable", "accelerated") and way.reason
     monkeypatch.setenv(backend.BACKEND_VARIABLE, "portable")

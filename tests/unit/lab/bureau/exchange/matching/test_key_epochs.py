@@ -23,6 +23,7 @@ from lab.bureau.model_registry.registry import find_model, publish_model, save_m
 from lab.bureau.store.tables import EpochRow, LedgerEntryRow
 from lab.terms.contract.document import Ceilings, ResultDetail
 from lab.terms.errors import Conflict, NotAllowed, ShulabError
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from tests.support.bureau_scene import AUTHOR, RECIPIENT, Scene
@@ -257,7 +258,9 @@ def two_registers(scene: Scene, tmp_path: Path) -> Scene:
     bureau, tables = scene.bureau, scene.tables
     source = tables.register_csv(tmp_path / "second.csv")
     import_register(bureau.store, bureau.home, source, RegisterLayout("id", "opaque"), name="second")
-    other = train_model(tables.public, tables.bank, tables.label, family="scorecard", name="other", version=1).model
+    other = train_model(
+        tables.public, tables.bank, tables.label, TrainingSettings(family="scorecard", name="other", version=1)
+    ).model
     save_model(bureau.store, bureau.home, other, "second")
     publish_model(bureau.store, bureau.home, "other", 1)
     with bureau.store.begin_read() as session:

@@ -15,6 +15,7 @@ from lab.bureau.exchange import JobParameters
 from lab.bureau.model_registry.registry import publish_model, save_model
 from lab.terms.contract.document import Ceilings, PinnedModel, ResultDetail
 from lab.terms.errors import Conflict, NotAllowed, NotFound
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 from models.shared.sheet import BankSheet
 from tests.support.bureau_scene import RECIPIENT, Scene
@@ -175,7 +176,10 @@ def test_a_new_model_with_the_same_questions_is_a_new_evaluation_and_with_others
     batch = sent(scene, contract)
     same = replace(scene.model, version=2)
     other = train_model(
-        scene.tables.public, scene.tables.bank, 1 - scene.tables.label, family="scorecard", name="credit", version=3
+        scene.tables.public,
+        scene.tables.bank,
+        1 - scene.tables.label,
+        TrainingSettings(family="scorecard", name="credit", version=3),
     ).model
     models = list(scene.document(contract).models)
     for model in (same, other):

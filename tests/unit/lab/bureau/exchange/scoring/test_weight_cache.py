@@ -9,6 +9,7 @@ import pytest
 from lab.bureau.exchange.scoring.weight_cache import WeightCache, WeightCacheKey
 from lab.simulation.bench.synthetic_firms import make_firms
 from lab.terms.contract.document import ResultDetail
+from models.bureau.training.settings import TrainingSettings
 from models.bureau.training.trainer import train_model
 
 ROWS = 900
@@ -21,7 +22,7 @@ def firms():
 
 @pytest.fixture(scope="module")
 def model(firms):
-    return train_model(firms.public, firms.bank, firms.label, trees=8).model
+    return train_model(firms.public, firms.bank, firms.label, TrainingSettings(trees=8)).model
 
 
 class Register:

@@ -1,0 +1,35 @@
+"""The settings of one training: what is trained, how, and what the model is called."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from models.shared.features import FeatureDescription
+from models.shared.sheet import Family, Interactions
+
+DEFAULT_TREE_COUNT = 200
+VALUE_LIMIT = 8_000_000
+"""Quanta: every parameter set of the scoring protocol has room for so many."""
+
+
+@dataclass(frozen=True)
+class TrainingSettings:
+    """How ``train_model`` trains. The same sample and settings give the same model."""
+
+    family: Family = "boosted"
+    interactions: Interactions = "one"
+    """A scorecard is always ``one``."""
+    seed: int = 0
+    trees: int = DEFAULT_TREE_COUNT
+    value_limit: int = VALUE_LIMIT
+    """The largest absolute value of an output, in quanta: it decides the quantum."""
+    name: str = "credit"
+    version: int = 1
+    date: str = ""
+    """ISO 8601, for the card."""
+    purpose: str = "企业信用评分 Enterprise credit score"
+    public_descriptions: Mapping[str, FeatureDescription] = field(default_factory=dict)
+    """Descriptions of the bureau's columns by name."""
+    bank_descriptions: Mapping[str, FeatureDescription] = field(default_factory=dict)
+    """Descriptions of the bank's columns by name."""
