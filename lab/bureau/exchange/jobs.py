@@ -109,7 +109,7 @@ def open_job(
         job = _job(row)
         if job.parameters != parameters:
             raise Conflict(
-                f"Job {job_id} of contract {contract_id} was opened with other parameters.",
+                f"Job {job_id} of contract {contract_id} was opened with other terms.",
                 next_step="open another job",
             )
         if row.state == STOPPED:
