@@ -104,10 +104,10 @@ def create_app(
         begin,
     )
     metrics.add_gauges(
-        waiting=lambda: len(bureau.waiting_batches()),
+        waiting=lambda: len(bureau.scoring.list_waiting()),
         places=lambda: places.free_slots,
         uploads=lambda: uploads.free,
-        uncosigned=lambda: bureau.cosigning.witness_lag(),
+        uncosigned=lambda: bureau.cosignatures.witness_lag(),
     )
     for room in (
         health,
@@ -185,7 +185,7 @@ def serve(
     settings = load_settings(home)
     check_tls_files(settings.tls_certificate, settings.tls_key, names=("tls_certificate", "tls_key"))
     with _listen(host, port) as listening, Bureau.open(home, changes=changes) as bureau:
-        bureau.check_workers()
+        bureau.workers.check_confinement()
         logger = open_service_log(home / "logs", settings.log_bytes)
         metrics = ServiceMetrics()
         jobs = BatchWorkflows(bureau, logger, on_outcome=metrics.observe_batch)
@@ -200,7 +200,7 @@ def serve(
         warming.start()
         record_configuration_change(bureau.store, "service", settings, bureau.keys.hash_settings, by=LOCAL_ACTOR)
         notary = TreeHeadSigner(
-            bureau.log,
+            bureau.ledger,
             entries=settings.head_entries,
             seconds=settings.head_seconds,
             on_error=lambda error: log_event(logger, "no tree head", error=error),
@@ -212,7 +212,7 @@ def serve(
             on_error=lambda error: log_event(logger, "sweep failed", error=error),
         )
         witnessing = CosignatureRequester(
-            bureau.cosigning, lambda *outcome: _record_witness_outcome(logger, metrics, *outcome)
+            bureau.cosignatures, lambda *outcome: _record_witness_outcome(logger, metrics, *outcome)
         )
         jobs.start()
         notary.start()
@@ -254,6 +254,6 @@ def _record_witness_outcome(
 def _warm(bureau: Bureau, logger: logging.Logger) -> None:
     """Start the bureau's workers beside the listening, so that neither waits for the other."""
     try:
-        bureau.start_workers()
+        bureau.workers.start_workers()
     except Exception as error:
         log_event(logger, "workers did not start", error=error)

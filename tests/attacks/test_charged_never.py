@@ -65,27 +65,30 @@ def cheat(scene: Scene, answered: threading.Event) -> tuple[int, int]:
     blinding = Blinding(ENGINE, SEED)
     request = blinding.build_request(scene.tables.codes[:30])
     with ThreadPoolExecutor(1) as threads:
-        failing = threads.submit(scene.bureau.match, contract, "job-1", request)
+        failing = threads.submit(scene.bureau.matching.match, contract, "job-1", request)
         while "match.charged" not in scene.ledger():
             pass
-        stated = read_setup(scene.bureau.matching_setup(contract, "job-1")).signed_key
-        values = blinding.finalize(scene.bureau.match(contract, "job-1", request)[0], 30, stated.public_key)
+        stated = read_setup(scene.bureau.matching.setup(contract, "job-1")).signed_key
+        values = blinding.finalize(scene.bureau.matching.match(contract, "job-1", request)[0], 30, stated.public_key)
         answered.set()
         assert isinstance(failing.exception(), ShulabError)
-    return len({bytes(value) for value in values}), scene.bureau.allowance(contract)["identifiers"]["used"]
+    return len({bytes(value) for value in values}), scene.bureau.bank_contracts.allowance(contract)["identifiers"][
+        "used"
+    ]
 
 
 @pytest.mark.without_control("refund rule")
 def test_without_the_look_at_who_was_answered_the_values_are_free(
     scene: Scene, one_fails: Callable[[], threading.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def careless(room: MatchingService, contract: str, key: tuple[str, int, str, bool], count: int, *_: object) -> None:
+    def careless(room: MatchingService, key: tuple[str, int, str, bool], *_: object) -> None:
         with room._store.begin() as session:
-            lock_contract(session, contract)
-            session.delete(session.get_one(MatchRequestRow, key))
-            refund_identifiers(session, contract, count)
+            lock_contract(session, key[0])
+            row = session.get_one(MatchRequestRow, key)
+            session.delete(row)
+            refund_identifiers(session, key[0], row.identifiers)
 
-    monkeypatch.setattr(MatchingService, "_give_back", careless)
+    monkeypatch.setattr(MatchingService, "_refund", careless)
     assert cheat(scene, one_fails()) == (30, 0)
 
 

@@ -37,13 +37,13 @@ GONE = 4
 
 def manifest(scene: Scene, contract: str) -> bank.SetupManifest:
     scene.bank.open_job(scene.bureau, contract)
-    return bank.read_setup(scene.bureau.matching_setup(contract, "job-1"))
+    return bank.read_setup(scene.bureau.matching.setup(contract, "job-1"))
 
 
 def is_there(scene: Scene, contract: str, setup: bank.SetupManifest, digest) -> bool:
     """Whether a value stands in a set-up, bucket by bucket as the bureau hands them out under ``contract``."""
     bucket, place = (int(one[0]) for one in bank.locate_marks(setup.geometry, digest[:, bank.TAG_BYTES :]))
-    shard = scene.bureau.matching_shard(contract, "job-1", setup.sha256, bucket, 1)
+    shard = scene.bureau.matching.shard(contract, "job-1", setup.sha256, bucket, 1)
     (coded,) = bank.read_shard(shard, setup, bucket, 1)
     return place in bank.decode_bucket(coded, setup.geometry).tolist()
 
@@ -72,12 +72,12 @@ def look_under_another_contract(scene: Scene) -> bool:
 def any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set-ups by their name alone, as a store of files would give them."""
 
-    def by_name(room: MatchingService, contract: str, job: str, sha256: str, now: object) -> ContractIndex:
+    def by_name(room: MatchingService, contract: str, job: str, sha256: str) -> ContractIndex:
         folders: list[Path] = [path.parent for path in room._indexes._home.path("evaluated").rglob(MANIFEST_FILE)]
         found = [index for index in map(open_index, folders) if index is not None and index.setup.sha256 == sha256]
         return found[0]
 
-    monkeypatch.setattr(MatchingService, "_named", by_name)
+    monkeypatch.setattr(MatchingService, "_find_index", by_name)
 
 
 @pytest.mark.without_control("present set-up")

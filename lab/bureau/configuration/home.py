@@ -1,19 +1,19 @@
-"""The bureau's folder: what lies where, and the settings in it. Folders are 0700 and files 0600.
+"""The bureau's folder: its files, and the settings in it. Folders have mode 0700 and files 0600.
 
 ====================  =================================================================
-``bureau.toml``       settings (``SHULAB_BUREAU_<NAME>`` in the environment goes first)
+``bureau.toml``       settings (``SHULAB_BUREAU_<NAME>`` in the environment overrides)
 ``bureau.db``         the database, unless ``database_url`` names another
 ``keys/``             sealed secrets, and the default seal key
-``registers/``        Parquet snapshots, and what each import set aside
+``registers/``        Parquet snapshots, and rows set aside by each import
 ``evaluated/``        evaluated registers and set-ups, by key epoch, engine and contract
 ``models/``           models and their sheets
 ``contexts/``         public contexts of banks, named by their hashes
 ``batches/``          batches of banks, named by contract and hash
 ``replies/``          replies to batches, named by contract and batch
-``executors/``        which services run jobs now: a locked file each
+``executors/``        services that run jobs now: a locked file each
 ``jobs.db``           workflows of jobs, unless ``database_url`` names a database
-``consents/``         signatures of enterprises, and what each import set aside
-``spool/``            bodies of requests on their way in; files without a name
+``consents/``         signatures of enterprises, and rows set aside by each import
+``spool/``            bodies of incoming requests; files without a name
 ====================  =================================================================
 """
 
@@ -67,15 +67,15 @@ class BureauSettings(FileSettings):
     job_seconds: Annotated[int, Field(ge=1, le=86_400)] = 600
     """The longest time that one job may take in a worker."""
     waiting_batches: Annotated[int, Field(ge=1, le=100_000)] = 64
-    """Batches that may wait to be evaluated at once, over all contracts; the next one is told to come back."""
+    """Batches that may wait to be evaluated at once, over all contracts; the next one is refused with 503."""
     waiting_batches_per_contract: Annotated[int, Field(ge=1, le=100_000)] = 16
     """The same for one contract, so that no bank takes all of them."""
     two_officers_above: SensitivityGrade = SensitivityGrade.INTERNAL
     """Contracts over items graded above this level need two officers, of different departments."""
     watch_limits: Annotated[dict[str, Annotated[int, Field(ge=1)]], Field(default_factory=dict)]
-    """Limits of the watch's rules that are others here: ``[watch_limits]``, then for example ``refused = 500``."""
+    """Changed limits of the watch's rules: ``[watch_limits]``, then for example ``refused = 500``."""
     witnesses: Annotated[tuple[WitnessSetting, ...], Field(max_length=16)] = ()
-    """Who is asked to cosign the ledger's heads: ``[[witnesses]]`` with ``key`` and ``url`` (docs/witnesses.md)."""
+    """The witnesses that cosign the ledger's heads: ``[[witnesses]]`` with ``key`` and ``url`` (docs/witnesses.md)."""
     processes: Annotated[int, Field(ge=0, le=1024)] = 0
     """Processes that evaluate registers; 0: one a core."""
     cluster: str = ""
@@ -98,8 +98,8 @@ class BureauHome:
     def create(
         cls, folder: Path, *, name: str, database_url: str = "", key_file: Path | None = None, seal: str = ""
     ) -> BureauHome:
-        """Make the folder and its settings; raises ``Conflict`` if a bureau lives there already, and ``InvalidInput``
-        for a name that is no line (``lab.terms.text.visible_line``)."""
+        """Make the folder and its settings; raises ``Conflict`` if there is a bureau already, and ``InvalidInput``
+        for a name that is not a visible line (``lab.terms.text.visible_line``)."""
         folder = folder.expanduser().absolute()
         if (folder / SETTINGS_FILE).exists():
             raise Conflict(f"A bureau lives in {folder} already.", next_step="name another folder with --home")
@@ -143,7 +143,7 @@ class BureauHome:
         return Path(self.settings.key_file) if self.settings.key_file else self.folder / "keys" / "seal.key"
 
     def path(self, relative: str) -> Path:
-        """A file that the store names, inside this folder; raises ``InvalidInput`` for a path that leads out."""
+        """A file in this folder, by its relative path; raises ``InvalidInput`` for a path that leads out of it."""
         found = (self.folder / relative).resolve()
         if not found.is_relative_to(self.folder.resolve()):
             raise InvalidInput("Wanted a path inside the bureau's folder.", next_step="check the database")
@@ -151,14 +151,14 @@ class BureauHome:
 
 
 def change_settings(folder: Path, changes: dict[str, str]) -> None:
-    """Replace these settings in the bureau's file, all at once, and leave the rest of it as it was written."""
+    """Replace these settings in the bureau's file, all at once, and leave the rest of the file as it is."""
     file = folder / SETTINGS_FILE
     kept = [
         line
         for line in file.read_text(encoding="utf-8").splitlines()
         if line.partition("=")[0].strip() not in changes or "=" not in line
     ]
-    # In front, because a table may follow in the file.
+    # At the top, because the file may contain a table.
     lines = [f"{key} = {_toml_string(value)}" for key, value in changes.items()] + kept
     replace_private(file, ("\n".join(lines) + "\n").encode())
 

@@ -1,8 +1,8 @@
 """Grades of items, in order, and how many officers must approve a contract over them.
 
 A register's dictionary may write a grade as a level of general data by GB/T 43697 (1 to 4) or as a word, Chinese or
-English. What is written otherwise, or not at all, counts as above every level: an item that nobody graded needs as many
-eyes as the most sensitive one.
+English. Any other or missing grade counts as above every level: an item without a grade needs as many officers as the
+most sensitive one.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Settings that stand in a TOML file of the bureau's folder, and that the environment overrides."""
+"""Settings in a TOML file of the bureau's folder, which the environment overrides."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from lab.terms.witnessing.signed_note import SIGNATURE_COSIGNATURE, NoteKey
 
 
 class WitnessSetting(BaseModel):
-    """A witness to ask: its verifier key (``name+id+base64``, as `lab witness show` prints it) and where it answers.
+    """A witness to ask: its verifier key (``name+id+base64``, as `lab witness show` prints it) and its address.
 
-    Plain http does no harm here: checkpoints are public, and cosignatures are verified.
+    Plain http is safe here: checkpoints are public, and cosignatures are verified.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -23,7 +23,7 @@ class WitnessSetting(BaseModel):
     key: str
     url: Annotated[str, Field(pattern=r"^https?://[^?#@\s]+$", max_length=500)]
     ca_file: Path | None = None
-    """PEM certificates that the witness's is checked against, instead of the system's."""
+    """PEM certificates to check the witness's certificate with, instead of the system's."""
 
     @field_validator("key")
     @classmethod
@@ -40,11 +40,11 @@ class WitnessSetting(BaseModel):
 
 
 class FileSettings(BaseSettings):
-    """Base of all settings here: environment, then file, then defaults; no ``.env`` and no secrets folder."""
+    """Base of all settings: environment, then file, then defaults; no ``.env`` and no secrets folder."""
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """The settings in ``path`` (absent: defaults); raises ``InvalidInput`` naming what does not fit."""
+        """The settings in ``path`` (absent: defaults); raises ``InvalidInput``, naming what is wrong."""
         try:
             values = TomlConfigSettingsSource(cls, path)()
         except ValueError:  # TOMLDecodeError is one

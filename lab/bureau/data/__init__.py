@@ -1,1 +1,1 @@
-"""What the bureau holds of enterprises: catalogue, register, consents."""
+"""The bureau's data about enterprises: catalogue, register, consents."""

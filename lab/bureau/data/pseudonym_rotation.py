@@ -1,13 +1,13 @@
-"""New pseudonyms for every enterprise in the database: a key that leaked before, or is old, opens it no longer.
+"""New pseudonyms for every enterprise in the database, so that an old or leaked key opens it no longer.
 
-The codes of enterprises that left the register are not known any more, so no pseudonym can be made afresh from its
-code. The new one is HMAC-SHA-256 of the old one under one more key, and the former keys are kept, sealed, beneath it.
-Ceilings, inquiries and consents go on: what was counted of an enterprise stays its own.
+The codes of enterprises that left the register are not known any more, so a pseudonym cannot be computed again from its
+code. The new one is HMAC-SHA-256 of the old one under one more key; the former keys are kept, sealed. Ceilings,
+inquiries and consents continue: the counts of an enterprise stay its own.
 
-One transaction takes every row out and puts it in again, in the order of the new pseudonyms, so that not even the place
-of a row tells whose it was; it writes the number of keys and the entry. The new key is sealed before that: killed at
-any moment, the database stands under the keys that it says it does, and a key that was not used is taken next time.
-While the transaction runs, whoever needs a pseudonym waits for it.
+One transaction takes every row out and inserts it again in the order of the new pseudonyms, so that not even the place
+of a row reveals its enterprise; it writes the number of keys and the ledger entry. The new key is sealed before that:
+after an interruption at any moment, the database is under the keys that it names, and an unused key is used next time.
+Whoever needs a pseudonym waits for the transaction.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PseudonymMapping = Callable[[Sequence[str]], list[str]]
 
 @dataclass(frozen=True, slots=True)
 class PseudonymRotation:
-    """Under how many keys the database stands now, what was renamed; whether the old rows are gone from its file."""
+    """The number of keys in use, the rows renamed, and whether the old rows are purged from the database's file."""
 
     keys: int
     inquiries: int
@@ -50,7 +50,7 @@ def rotate_all_pseudonyms(
 ) -> PseudonymRotation:
     """Give every enterprise in the database a new pseudonym, under one more key.
 
-    Raises ``Conflict`` if another rotation was faster, ``Unreachable`` if the database does not let it through in time.
+    Raises ``Conflict`` if another rotation was faster, ``Unreachable`` if the database stays locked for too long.
     """
     with store.begin_read() as session:
         before = session.get_one(PseudonymKeyCountRow, SINGLE_ROW_ID).keys
@@ -58,12 +58,12 @@ def rotate_all_pseudonyms(
     number = before + 1
     keys.make_pseudonym_key(number)
     with progress.stage("pseudonyms", rows) as stage, store.begin() as session:
-        held = session.get_one(PseudonymKeyCountRow, SINGLE_ROW_ID, with_for_update=True)
-        if held.keys != before:
+        counter = session.get_one(PseudonymKeyCountRow, SINGLE_ROW_ID, with_for_update=True)
+        if counter.keys != before:
             raise Conflict("Another rotation of pseudonyms has just ended.", next_step="run the command again")
-        _hold(session)
+        _lock_tables(session)
         counts = [_rename(session, one, lambda names: keys.next_pseudonyms(names, number), stage) for one in _tables()]
-        held.keys = number
+        counter.keys = number
         session.flush()
         facts = {"keys": number, "inquiries": counts[0], "consents": counts[1]}
         record(session, "pseudonyms.rotated", None, facts, by=by)
@@ -71,9 +71,9 @@ def rotate_all_pseudonyms(
 
 
 def purge_deleted_rows(engine: Engine) -> bool:
-    """Take from the database's file what the rows were before; False if somebody reads it all the while.
+    """Purge the old rows from the database's file; False if a reader prevents it.
 
-    PostgreSQL has done so with the transaction: a table that was emptied gets a new file.
+    PostgreSQL needs nothing: a truncated table gets a new file.
     """
     if engine.dialect.name != "sqlite":
         return True
@@ -85,7 +85,7 @@ def purge_deleted_rows(engine: Engine) -> bool:
         except OperationalError:
             return False
         except Exception as error:
-            if type(error).__name__ != "OperationalError":  # the driver's own, of whichever SQLite it is
+            if type(error).__name__ != "OperationalError":  # the error of whichever SQLite driver it is
                 raise
             return False
     return not busy
@@ -95,14 +95,14 @@ def _tables() -> tuple[Table, ...]:
     return tuple(one.__table__ for one in (InquiryRow, ConsentRow, InquiryReadRow))  # type: ignore[misc]
 
 
-def _hold(session: Session) -> None:
-    """Nobody else writes what is taken out; on SQLite a writing transaction is alone already."""
+def _lock_tables(session: Session) -> None:
+    """Lock the tables for other writers; on SQLite there is one writer anyway."""
     if session.get_bind().dialect.name == "postgresql":
         session.execute(text("LOCK TABLE inquiries, consents, inquiry_reads IN SHARE ROW EXCLUSIVE MODE"))
 
 
 def _rename(session: Session, table: Table, over: PseudonymMapping, stage: ProgressStage) -> int:
-    """Take the rows of ``table`` out under new names, and put them in again by name; how many there are."""
+    """Take the rows of ``table`` out under new pseudonyms, and insert them in their order; returns their number."""
     fresh = Table(
         f"renamed_{table.name}",
         MetaData(),
@@ -117,7 +117,7 @@ def _rename(session: Session, table: Table, over: PseudonymMapping, stage: Progr
         connection.execute(insert(fresh), _renamed(table, part, over))
         count += len(part)
         stage.advance(len(part))
-    # Indexes by pseudonym are built when all rows are there: kept up row by row they cost ten times as much.
+    # Indexes by pseudonym are built after all rows: row by row they cost ten times as much.
     for index in table.indexes:
         index.drop(connection)
     connection.execute(text(f"{_emptying(connection.dialect.name)} {table.name}"))
@@ -139,5 +139,5 @@ def _renamed(table: Table, part: Sequence[RowMapping], over: PseudonymMapping) -
     found = [dict(row) | {"enterprise": name} for row, name in zip(part, names, strict=True)]
     if table.name == ConsentRow.__tablename__:
         for row in found:
-            row["id"] = consent_id(row)  # it is a hash over the pseudonym, by which the same file adds nothing
+            row["id"] = consent_id(row)  # a hash over the pseudonym; it finds a consent that is imported again
     return found

@@ -1,10 +1,11 @@
-"""Counting against a contract's ceilings, so that no number of parallel requests gets past one.
+"""Counting against a contract's ceilings, so that no number of parallel requests exceeds one.
 
-Identifiers are one number: a single statement adds where the sum stays within the ceiling, and the database settles who
-comes first. Scores are counted for each enterprise within a rolling period: the caller holds the contract's row locked
-(``jobs.lock_contract``), so what is counted does not change until the inquiries are written. Charges are taken before
-the work, in the transaction of their ledger entry, and given back if the work fails. They belong to the contract's id,
-over all its versions. Enterprises are counted by pseudonym, so a new key epoch does not begin anew.
+Identifiers are one number: a single statement adds where the sum stays within the ceiling, and the database decides
+which request comes first. Scores are counted for each enterprise within a rolling period: the caller has the contract's
+row locked (``jobs.lock_contract``), so that the counts do not change until the inquiries are written. A charge is taken
+before the work, in the transaction of its ledger entry, and refunded if the work fails. Charges belong to the
+contract's id, over all its versions. Enterprises are counted by pseudonym, so that a new key epoch does not restart the
+count.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import Any
 from sqlalchemy import CursorResult, bindparam, func, select, text
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import find_version
+from lab.bureau.contracts.repository import find_version
 from lab.bureau.contracts.workflow import ContractState
 from lab.bureau.exchange.jobs import count_recent_jobs
 from lab.bureau.ledger.rate_limited_entries import tally_refund
@@ -36,7 +37,7 @@ _ADD = text(
 )
 _TAKE_BACK = text("UPDATE usage SET used = used - :amount WHERE contract_id = :contract AND counter = :counter")
 
-# Pseudonyms go over as one JSON list, because thousands of bound parameters are slow on both databases.
+# Pseudonyms are sent as one JSON list: thousands of bound parameters are slow on both databases.
 _LISTS = {
     "sqlite": "SELECT value AS enterprise FROM json_each(:asked)",
     "postgresql": "SELECT value AS enterprise FROM json_array_elements_text(CAST(:asked AS json))",
@@ -63,8 +64,8 @@ _NO_CEILING = 2**62
 
 @dataclass(frozen=True, slots=True)
 class ContractUsage:
-    """What a contract has used: identifiers evaluated and scores in all; within the period that counts now,
-    enterprises scored and the scores of the one scored most often; jobs opened within 24 hours."""
+    """What a contract has used: identifiers evaluated, and scores, in all; enterprises scored within the present
+    period, and the scores of the one scored most often; jobs opened within 24 hours."""
 
     identifiers: int
     scores: int
@@ -74,7 +75,7 @@ class ContractUsage:
 
 
 def charge_identifiers(session: Session, contract: Contract, count: int) -> None:
-    """Take ``count`` identifiers from the contract's ceiling; raises ``NotAllowed`` with the count left."""
+    """Charge ``count`` identifiers; raises ``NotAllowed`` with the number left."""
     ceiling = contract.ceilings.identifiers
     if count > ceiling or not _add(session, contract.id, IDENTIFIERS, count, ceiling):
         left = max(ceiling - _counted(session, contract.id).get(IDENTIFIERS, 0), 0)
@@ -86,17 +87,17 @@ def charge_identifiers(session: Session, contract: Contract, count: int) -> None
 
 
 def refund_identifiers(session: Session, contract_id: str, count: int) -> None:
-    """Give back what ``charge_identifiers`` took."""
+    """Undo ``charge_identifiers``."""
     session.execute(_TAKE_BACK, {"contract": contract_id, "counter": IDENTIFIERS, "amount": count})
 
 
 def charge_scores(
     session: Session, contract: Contract, job: str, batch: str, enterprises: Sequence[str], now: datetime
 ) -> None:
-    """Count one score of each enterprise (by pseudonym, all different) and write down the inquiries of a job's batch.
+    """Charge one score of each enterprise (by pseudonym, all different), and record the inquiries of a job's batch.
 
-    Raises ``NotAllowed`` with the number of enterprises that have had as many scores within the period as the ceiling
-    allows; then the whole batch is refused and the transaction has to be rolled back. Call it with the contract locked.
+    Raises ``NotAllowed`` with the number of enterprises at their ceiling within the period; then the whole batch is
+    refused, and the transaction must be rolled back. Call it with the contract locked.
     """
     ceilings = contract.ceilings
     backend = session.get_bind().dialect.name
@@ -116,7 +117,7 @@ def charge_scores(
 
 
 def refund_scores(session: Session, contract_id: str, job: str, batch: str) -> None:
-    """Give back what ``charge_scores`` took for a job's batch: it was not answered, so nobody inquired."""
+    """Undo ``charge_scores`` for a job's batch: it was not answered, so nobody inquired."""
     done = session.execute(_TAKE_BACK_INQUIRIES, {"contract": contract_id, "job": job, "batch": batch})
     count = done.rowcount if isinstance(done, CursorResult) else 0
     session.execute(_TAKE_BACK, {"contract": contract_id, "counter": SCORES, "amount": count})
@@ -143,11 +144,11 @@ def read_usage(session: Session, contract: Contract, now: datetime) -> ContractU
 
 
 def allowance(session: Session, contract: Contract, now: datetime) -> dict[str, Any]:
-    """What is used and left, for both sides to see before a job starts.
+    """What is used and left, for both sides before a job starts, as the service's JSON.
 
-    ``scores`` is of the enterprise that was scored most often within the period, because that ceiling is for each
-    enterprise; ``total`` counts all scores ever and ``enterprises`` those scored within the period. ``jobs`` are of the
-    last 24 hours. What bounds one request or one job stands beside them.
+    ``scores`` is for the enterprise that was scored most often within the period, because that ceiling is for each
+    enterprise; ``total`` counts all scores ever, ``enterprises`` those scored within the period, ``jobs`` the last 24
+    hours. The ceilings for one request or job are at the same level.
     """
     so_far, ceilings = read_usage(session, contract, now), contract.ceilings
     return {
@@ -177,7 +178,7 @@ def _add(session: Session, contract_id: str, counter: str, amount: int, ceiling:
 
 
 def count_refund(session: Session, contract_id: str, error: Exception, now: datetime) -> None:
-    """Count that a charge is given back (``check_refund_limit`` bounds their number), if the bank is the cause: not
-    where officers have stopped the contract. Call it with the contract locked, before any entry."""
+    """Count a refund (``check_refund_limit`` bounds their number) if the bank is its cause: not if officers have
+    stopped the contract. Call it with the contract locked, before any entry."""
     if find_version(session, contract_id).state is ContractState.ACTIVE:
         tally_refund(session, contract_id, error, now=now)

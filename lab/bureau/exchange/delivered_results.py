@@ -1,4 +1,4 @@
-"""What a contract has delivered so far: for the notice that must follow when it is suspended or ended."""
+"""What a contract has delivered, for the notice to the bank when it is suspended or ended."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _MATCH_CHARGED, _MATCH_RETURNED = "match.charged", "match.returned"
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One result that left the bureau: what, when, for whom, how many enterprises, and the ledger entry of it."""
+    """One result that left the bureau: what, when, for whom, how many enterprises, and its ledger entry."""
 
     what: Literal["match", "scores"]
     at: datetime
@@ -31,12 +31,12 @@ class Delivery:
     entry: int
 
     def as_dict(self) -> dict[str, Any]:
-        """As the service tells it."""
+        """The delivery as the service's JSON."""
         return asdict(self) | {"at": self.at.isoformat(timespec="seconds")}
 
 
 def list_deliveries(session: Session, contract_id: str) -> list[Delivery]:
-    """Everything delivered under a contract, over all its versions, the oldest first."""
+    """Everything delivered under a contract, over all its versions, oldest first."""
     jobs = {row.id: row for row in session.scalars(select(JobRow).where(JobRow.contract_id == contract_id))}
     found = [
         Delivery(
@@ -57,7 +57,7 @@ def list_deliveries(session: Session, contract_id: str) -> list[Delivery]:
 
 
 def _matches(session: Session, contract_id: str, jobs: dict[str, JobRow]) -> list[Delivery]:
-    """Answered matches stand in the ledger alone: those charged, less those whose charge was given back."""
+    """Answered matches are only in the ledger: those charged, without those refunded."""
     query = select(LedgerEntryRow).where(
         LedgerEntryRow.contract_id == contract_id, LedgerEntryRow.kind.in_((_MATCH_CHARGED, _MATCH_RETURNED))
     )
@@ -66,14 +66,16 @@ def _matches(session: Session, contract_id: str, jobs: dict[str, JobRow]) -> lis
     returned = Counter(facts[row.seq]["request_sha256"] for row in rows if row.kind == _MATCH_RETURNED)
     found = []
     for row in rows:
-        told = facts[row.seq]
+        entry_facts = facts[row.seq]
         if row.kind != _MATCH_CHARGED:
             continue
-        if returned[told["request_sha256"]]:
-            returned[told["request_sha256"]] -= 1
+        if returned[entry_facts["request_sha256"]]:
+            returned[entry_facts["request_sha256"]] -= 1
             continue
-        job = jobs[told["job"]]
-        found.append(Delivery("match", row.time, job.id, job.recipient, _model(job), told["identifiers"], row.seq))
+        job = jobs[entry_facts["job"]]
+        found.append(
+            Delivery("match", row.time, job.id, job.recipient, _model(job), entry_facts["identifiers"], row.seq)
+        )
     return found
 
 

@@ -1,22 +1,24 @@
 """Jobs of banks: opened before anything is matched or scored, used, stopped with their contract, ended.
 
-A job fixes what it is for: its recipient, its model version, its key epoch and how many enterprises it announces. All
-functions belong to the caller's transaction, which holds the contract's row locked (``lock_contract``), so that two
-requests never count against each other's past.
+A job fixes its recipient, its model version, its key epoch and how many enterprises it announces. All functions run in
+the caller's transaction, which has the contract's row locked (``lock_contract``), so that parallel requests are counted
+one after another.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import ContractVersion
-from lab.bureau.ledger import Fact, record
+from lab.bureau.contracts.lifecycle import record_expiry
+from lab.bureau.contracts.repository import ContractVersion
+from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
 from lab.bureau.store.tables import ContractRow, JobRow
+from lab.terms.contract.document import Contract
 from lab.terms.errors import Conflict, InvalidInput, NotAllowed, NotFound
 from lab.terms.names import is_job_id
 
@@ -26,7 +28,7 @@ DAY = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class JobParameters:
-    """What a bank says when it opens a job: for whom, by which model, and how many enterprises at most."""
+    """The parameters of a job: recipient, model version, and the largest number of enterprises."""
 
     recipient: str
     model: str
@@ -36,7 +38,7 @@ class JobParameters:
 
 @dataclass(frozen=True, slots=True)
 class ContractJob:
-    """A job as the bureau holds it; ``version`` is the contract's version in force when it was opened."""
+    """A job as the bureau stores it; ``version`` is the contract's version in force when it was opened."""
 
     contract: str
     id: str
@@ -49,7 +51,7 @@ class ContractJob:
     ended_at: datetime | None
 
     def as_dict(self) -> dict[str, Any]:
-        """As the service tells it."""
+        """The job as the service's JSON."""
         return {
             "job": self.id,
             "state": self.state,
@@ -65,9 +67,9 @@ class ContractJob:
 
 
 def lock_contract(session: Session, contract_id: str) -> None:
-    """Wait for, and keep, the lock that orders everything charged to a contract; nothing happens for an unknown id.
+    """Lock the contract's row until the transaction ends, so that its charges are serialised; ignores an unknown id.
 
-    On SQLite a writing transaction holds the whole database already.
+    On SQLite a writing transaction locks the whole database already.
     """
     session.execute(select(ContractRow.id).where(ContractRow.id == contract_id).with_for_update())
 
@@ -85,64 +87,59 @@ def count_recent_jobs(session: Session, contract_id: str, now: datetime) -> int:
 
 
 def open_job(
-    session: Session, held: ContractVersion, job_id: str, terms: JobParameters, now: datetime, *, epoch: int, by: str
+    session: Session,
+    version: ContractVersion,
+    job_id: str,
+    parameters: JobParameters,
+    now: datetime,
+    *,
+    epoch: int,
+    by: str,
 ) -> ContractJob:
-    """Open a job in a key epoch. The same id with the same terms is the same job: no new charge, whatever its state.
+    """Open a job in a key epoch. The same id with the same parameters is the same job, at no new charge.
 
-    A job that was stopped with its contract is opened again. Raises ``Conflict`` for the same id with other terms,
-    ``NotAllowed`` when as many jobs as a day allows were opened within 24 hours.
+    A job that was stopped with its contract is opened again. Raises ``Conflict`` for the same id with other parameters,
+    ``NotAllowed`` when the ceiling of jobs within 24 hours is reached.
     """
-    contract_id, ceilings = held.contract.id, held.contract.ceilings
+    contract_id = version.contract.id
     check_job_id(job_id)
     row = session.get(JobRow, (contract_id, job_id), populate_existing=True)
     if row is not None:
         job = _job(row)
-        if job.parameters != terms:
+        if job.parameters != parameters:
             raise Conflict(
-                f"Job {job_id} of contract {contract_id} was opened with other terms.", next_step="open another job"
+                f"Job {job_id} of contract {contract_id} was opened with other terms.",
+                next_step="open another job",
             )
         if row.state == STOPPED:
             row.state = OPEN
             session.flush()
-            record(session, "job.reopened", contract_id, {"job": job_id, "version": held.version}, by=by)
+            record(session, "job.reopened", contract_id, {"job": job_id, "version": version.version}, by=by)
         return _job(row)
-    opened = count_recent_jobs(session, contract_id, now)
-    if opened >= ceilings.jobs_per_day:
-        raise NotAllowed(
-            f"Contract {contract_id} allows {ceilings.jobs_per_day} jobs within 24 hours (term: jobs_per_day); "
-            f"{opened} were opened.",
-            next_step="try again later, or ask for a contract with a higher ceiling",
-        )
-    row = JobRow(
-        contract_id=contract_id,
-        id=job_id,
-        version=held.version,
-        recipient=terms.recipient,
-        model=terms.model,
-        model_version=terms.model_version,
-        epoch=epoch,
-        rows=terms.rows,
-        rows_used=0,
-        state=OPEN,
-        opened_at=now,
-    )
+    _check_jobs_per_day(session, version.contract, now)
+    row = JobRow(contract_id=contract_id, id=job_id, version=version.version, epoch=epoch, opened_at=now)
+    row.recipient, row.rows = parameters.recipient, parameters.rows
+    row.model, row.model_version = parameters.model, parameters.model_version
+    row.rows_used, row.state = 0, OPEN
     session.add(row)
     session.flush()
-    facts: dict[str, Fact] = {
-        "job": job_id,
-        "version": held.version,
-        "recipient": terms.recipient,
-        "model": terms.model,
-        "model_version": terms.model_version,
-        "epoch": epoch,
-        "rows": terms.rows,
-    }
+    facts: dict[str, Fact] = {"job": job_id, "version": version.version, "epoch": epoch}
+    facts |= asdict(parameters)
     record(session, "job.opened", contract_id, facts, by=by)
     return _job(row)
 
 
+def _check_jobs_per_day(session: Session, contract: Contract, now: datetime) -> None:
+    ceiling, opened = contract.ceilings.jobs_per_day, count_recent_jobs(session, contract.id, now)
+    if opened >= ceiling:
+        raise NotAllowed(
+            f"Contract {contract.id} allows {ceiling} jobs within 24 hours (term: jobs_per_day); {opened} were opened.",
+            next_step="try again later, or ask for a contract with a higher ceiling",
+        )
+
+
 def check_job_id(job_id: str) -> None:
-    """Raise ``InvalidInput`` unless ``job_id`` can name a job: it stands in addresses and in the ledger."""
+    """Raise ``InvalidInput`` unless ``job_id`` can name a job: it is part of addresses and ledger entries."""
     if not is_job_id(job_id):
         raise InvalidInput(
             "Wanted a job's id of letters, digits, dots and hyphens (at most 64).", next_step="name the job otherwise"
@@ -160,14 +157,15 @@ def check_open(job: ContractJob) -> None:
     """Raise ``NotAllowed`` unless the job is open."""
     if job.state == STOPPED:
         raise NotAllowed(
-            f"Job {job.id} was stopped with contract {job.contract}.", next_step="open the same job again to go on"
+            f"Job {job.id} was stopped with contract {job.contract}.", next_step="open the same job again to continue"
         )
     if job.state != OPEN:
         raise NotAllowed(f"Job {job.id} of contract {job.contract} has ended.", next_step="open another job")
 
 
 def charge_rows(session: Session, job: ContractJob, rows: int) -> None:
-    """Count ``rows`` enterprises against those the job announced; one statement, so that parallel batches add up.
+    """Count ``rows`` enterprises against the number that the job announced, in one statement, so that parallel batches
+    add up.
 
     Raises ``NotAllowed`` beyond them, or if the job is not open any more.
     """
@@ -188,7 +186,7 @@ def charge_rows(session: Session, job: ContractJob, rows: int) -> None:
 
 
 def refund_rows(session: Session, contract_id: str, job_id: str, rows: int) -> None:
-    """Take back what ``charge_rows`` counted."""
+    """Undo ``charge_rows``."""
     back = (
         update(JobRow)
         .where(JobRow.contract_id == contract_id, JobRow.id == job_id)
@@ -198,7 +196,7 @@ def refund_rows(session: Session, contract_id: str, job_id: str, rows: int) -> N
 
 
 def end_job(session: Session, contract_id: str, job_id: str, now: datetime, *, by: str) -> ContractJob:
-    """The bank is done with the job; ending it again changes nothing. Raises ``NotFound``."""
+    """End a job; ending it again changes nothing. Raises ``NotFound``."""
     row = session.get(JobRow, (contract_id, job_id), with_for_update=True, populate_existing=True)
     if row is None:
         raise job_not_found(contract_id)
@@ -210,9 +208,9 @@ def end_job(session: Session, contract_id: str, job_id: str, now: datetime, *, b
 
 
 def stop_jobs(session: Session, contract_id: str, now: datetime, *, by: str) -> int:
-    """Stop every open job of a contract, in the transaction that suspends or ends it; how many there were.
+    """Stop every open job of a contract, in the transaction that suspends or ends it; returns their number.
 
-    A batch under evaluation notices when its reply is to be kept: it is neither kept nor given.
+    A batch in evaluation finds out before its reply is stored: the reply is neither stored nor given out.
     """
     stop = (
         update(JobRow)
@@ -225,6 +223,12 @@ def stop_jobs(session: Session, contract_id: str, now: datetime, *, by: str) -> 
         facts: dict[str, Fact] = {"jobs": len(stopped), "ids": stopped, "at": now.isoformat(timespec="seconds")}
         record(session, "job.stopped", contract_id, facts, by=by)
     return len(stopped)
+
+
+def expire_contract(session: Session, contract_id: str, now: datetime) -> None:
+    """Record the contract's versions whose term is over, and stop its jobs if one was in force; raises ``NotFound``."""
+    if record_expiry(session, contract_id, now):
+        stop_jobs(session, contract_id, now, by=BUREAU_ACTOR)
 
 
 def _changed(done: object) -> bool:

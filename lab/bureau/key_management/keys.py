@@ -1,9 +1,8 @@
-"""The bureau's only home of secrets: its signing key, its keys for pseudonyms, and the matching secrets of each epoch.
+"""The only home of the bureau's secrets: its signing key, its pseudonym keys, and the matching secret of each epoch.
 
-They lie sealed in ``lab.bureau.key_management.secret_store``. The object cannot be printed, pickled or copied, and
-shows no members. Secret bytes leave it in one way: the matching key of one contract and operation is lent to a function
-(``with_matching_key``), because the protocol evaluates under it. The secret of an epoch, of which those keys are made,
-does not.
+``SecretStore`` keeps them sealed. The object cannot be printed, pickled or copied. Secret bytes leave it in one way: it
+lends the matching key of one contract and operation to a function (``with_matching_key``), because the protocol
+evaluates under it. The epoch's secret, from which those keys are derived, never leaves it.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from protocols.matching.bureau import ENGINES, MatchingOperation, compute_public
 
 FIRST_EPOCH = 1
 PSEUDONYM_BYTES = 16
-_FIRST = 1  # of the pseudonyms' keys; it is sealed as `pseudonym`, the next ones as `pseudonym-2` and so on
+_FIRST = 1  # the first pseudonym key, sealed as `pseudonym`; the next ones are `pseudonym-2` and so on
 _SIGNING, _PSEUDONYM = "signing", "pseudonym"
 Result = TypeVar("Result")
 
@@ -32,10 +31,10 @@ Result = TypeVar("Result")
 class BureauKeys:
     """The opened secrets of one bureau."""
 
-    __slots__ = ("_box", "_matching", "_pseudonym", "_public", "_signing")
+    __slots__ = ("_matching", "_pseudonym", "_public", "_signing", "_store")
 
-    def __init__(self, box: SecretStore, signing: Ed25519PrivateKey, pseudonym: bytes) -> None:
-        self._box = box
+    def __init__(self, store: SecretStore, signing: Ed25519PrivateKey, pseudonym: bytes) -> None:
+        self._store = store
         self._signing = signing
         self._public = signing.public_key().public_bytes_raw().hex()
         self._pseudonym = {_FIRST: pseudonym}
@@ -43,28 +42,28 @@ class BureauKeys:
 
     @classmethod
     def create(cls, home: BureauHome) -> BureauKeys:
-        """Make the seal key (unless there is one) and every secret; raises ``Conflict`` if there are secrets."""
-        box = SecretStore.create(home)
-        if box.has(_SIGNING):
+        """Make the seal key (unless it exists) and every secret; raises ``Conflict`` if there are secrets."""
+        store = SecretStore.create(home)
+        if store.has(_SIGNING):
             raise Conflict("This bureau has a signing key already.", next_step="use it, or make another bureau")
-        # The signing key is last: a bureau that has one has them all.
-        box.put(_PSEUDONYM, os.urandom(32))
+        # The signing key is last: a bureau that has it has all secrets.
+        store.put(_PSEUDONYM, os.urandom(32))
         for engine in ENGINES:
-            box.put(_matching_name(engine, FIRST_EPOCH), generate_key(engine))
-        box.put(_SIGNING, Ed25519PrivateKey.generate().private_bytes_raw())
-        return cls._of(box)
+            store.put(_matching_name(engine, FIRST_EPOCH), generate_key(engine))
+        store.put(_SIGNING, Ed25519PrivateKey.generate().private_bytes_raw())
+        return cls._of(store)
 
     @classmethod
     def open(cls, home: BureauHome) -> BureauKeys:
         """Open the bureau's secrets; raises ``NotFound``, ``NotAuthentic`` (wrong seal key) or ``InvalidInput``."""
-        box = SecretStore.open(home)
-        if not box.has(_SIGNING):
+        store = SecretStore.open(home)
+        if not store.has(_SIGNING):
             raise NotFound("This bureau has no signing key.", next_step="run `lab bureau init`")
-        return cls._of(box)
+        return cls._of(store)
 
     @classmethod
-    def _of(cls, box: SecretStore) -> BureauKeys:
-        return cls(box, Ed25519PrivateKey.from_private_bytes(box.read(_SIGNING)), box.read(_PSEUDONYM))
+    def _of(cls, store: SecretStore) -> BureauKeys:
+        return cls(store, Ed25519PrivateKey.from_private_bytes(store.read(_SIGNING)), store.read(_PSEUDONYM))
 
     @property
     def public_key_hex(self) -> str:
@@ -76,13 +75,11 @@ class BureauKeys:
         return self._signing.sign(message)
 
     def pseudonyms(self, codes: Sequence[str], keys: int) -> list[str]:
-        """The pseudonym of each enterprise, 32 hexadecimal digits, under so many keys, one over another
-        (``lab.bureau.key_management.pseudonyms`` says how many): HMAC-SHA-256 (FIPS 198-1), cut to 128 bits, of the
-        code, and then of each pseudonym under the next key.
+        """The pseudonym of each enterprise, 32 hexadecimal digits, under ``keys`` keys, one over another: HMAC-SHA-256
+        (FIPS 198-1), truncated to 128 bits, of the code, and then of each pseudonym under the next key.
 
-        The keys of matching change with their epochs and these do not, so what is counted for an enterprise is counted
-        over all epochs. Codes are taken as they stand: whoever calls has brought them into their canonical form.
-        Raises ``NotFound`` if a key is missing.
+        Matching keys change with their epochs and these keys do not, so that counts for an enterprise are over all
+        epochs. The caller has normalised the codes. Raises ``NotFound`` if a key is missing.
         """
         names = _hashed(self._pseudonym[_FIRST], (code.encode() for code in codes))
         for number in range(_FIRST + 1, keys + 1):
@@ -92,62 +89,62 @@ class BureauKeys:
     def next_pseudonyms(self, names: Sequence[str], number: int) -> list[str]:
         """The pseudonyms that follow ``names`` under key ``number``; raises ``NotFound`` if that key is missing."""
         if number not in self._pseudonym:
-            self._pseudonym[number] = self._box.read(_pseudonym_name(number))
+            self._pseudonym[number] = self._store.read(_pseudonym_name(number))
         return _hashed(self._pseudonym[number], map(bytes.fromhex, names))
 
     def make_pseudonym_key(self, number: int) -> None:
-        """Make and seal the pseudonyms' key of that number; one that is there stays, from a rotation that was ended."""
-        if not self._box.has(_pseudonym_name(number)):
-            with self._box.lock():
-                self._box.put(_pseudonym_name(number), os.urandom(32))
+        """Make and seal the pseudonym key of that number; an existing one, from an interrupted rotation, stays."""
+        if not self._store.has(_pseudonym_name(number)):
+            with self._store.lock():
+                self._store.put(_pseudonym_name(number), os.urandom(32))
 
     def hash_settings(self, texts: Sequence[str]) -> list[str]:
-        """A keyed hash of each text, the same for ever: the ledger tells by them that a setting changed."""
+        """A keyed hash of each text, the same for ever: the ledger compares them to find changed settings."""
         return _hashed(self._pseudonym[_FIRST], (one.encode() for one in texts))
 
     def make_matching_keys(self, epoch: int) -> None:
-        """Make and seal the matching secrets of ``epoch``, one for each engine; those that are there stay."""
+        """Make and seal the matching secrets of ``epoch``, one for each engine; existing ones stay."""
         names = {engine: _matching_name(engine, epoch) for engine in ENGINES}
-        if all(self._box.has(name) for name in names.values()):
+        if all(self._store.has(name) for name in names.values()):
             return
-        with self._box.lock():
+        with self._store.lock():
             for engine, name in names.items():
-                self._box.put(name, generate_key(engine))
+                self._store.put(name, generate_key(engine))
 
     def with_matching_key(
         self, engine: str, epoch: int, contract: str, operation: MatchingOperation, use: Callable[[bytes], Result]
     ) -> Result:
-        """Lend the matching key of a contract and operation, made of the secret of ``engine`` in ``epoch``
-        (``protocols.matching.key_derivation``), to ``use``, which must not keep it.
+        """Lend the matching key of a contract and operation, derived from the secret of ``engine`` in ``epoch``
+        (``protocols.matching.key_derivation``), to ``use``, which must not store it.
 
-        Raises ``NotAllowed`` if the epoch has no secret: it was destroyed, by whichever process, or is not begun.
+        Raises ``NotAllowed`` if the epoch has no secret: it was destroyed, or is not prepared yet.
         """
         name = _matching_name(engine, epoch)
-        if not self._box.has(name):
+        if not self._store.has(name):
             self._matching.pop((engine, epoch), None)
             raise NotAllowed(
                 f"The matching key of epoch {epoch} is destroyed, or was never made.",
                 next_step="begin a new job: it is matched and scored under the present keys",
             )
         if (engine, epoch) not in self._matching:
-            self._matching[engine, epoch] = self._box.read(name)
+            self._matching[engine, epoch] = self._store.read(name)
         return use(derive_contract_key(self._matching[engine, epoch], engine, contract, operation))
 
     def matching_public_key(self, engine: str, epoch: int, contract: str, operation: MatchingOperation) -> bytes:
-        """P = s·B of a matching key, in the engine's encoding. Raises as ``with_matching_key``."""
+        """The public key P = s·B of a matching key, in the engine's encoding; raises as ``with_matching_key``."""
         return self.with_matching_key(engine, epoch, contract, operation, lambda key: compute_public_key(engine, key))
 
     def destroy_matching_keys(self, epoch: int) -> int:
-        """Overwrite and unlink the matching secrets of ``epoch``, and with them every contract's key, and forget them
-        here; how many there were."""
-        for held in [held for held in self._matching if held[1] == epoch]:
-            del self._matching[held]
-        with self._box.lock():
-            return sum(self._box.destroy(_matching_name(engine, epoch)) for engine in ENGINES)
+        """Overwrite and unlink the matching secrets of ``epoch``, and with them every contract's key, also in memory;
+        returns their number."""
+        for key in [key for key in self._matching if key[1] == epoch]:
+            del self._matching[key]
+        with self._store.lock():
+            return sum(self._store.destroy(_matching_name(engine, epoch)) for engine in ENGINES)
 
     def reseal(self, seal: str, key_file: Path | None = None, progress: Progress = SILENT) -> int:
         """Seal every secret under another key; see ``SecretStore.reseal``."""
-        return self._box.reseal(seal, key_file, progress)
+        return self._store.reseal(seal, key_file, progress)
 
     def __repr__(self) -> str:
         return "BureauKeys(hidden)"

@@ -1,5 +1,6 @@
-"""The token for the service's figures: a file in the bureau's folder that Prometheus reads, made when it is first asked
-for. A token of the service's own settings goes first.
+"""The token for the service's metrics: a file in the bureau's folder for Prometheus, made when it is first needed.
+
+A token in the service's settings overrides it.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ _LEAST = 16
 
 
 def metrics_token(folder: Path) -> str:
-    """The token in the bureau's ``folder``; raises ``InvalidInput`` for a file that holds none."""
+    """The token in the bureau's ``folder``; raises ``InvalidInput`` for a file without one."""
     file = folder / METRICS_TOKEN_FILE
     with lock_folder(folder / "executors"):
         if not file.exists():
@@ -30,7 +31,7 @@ def metrics_token(folder: Path) -> str:
 
 
 def prometheus_configuration(file: Path, address: str, *, tls: bool) -> str:
-    """What stands in Prometheus's configuration (``scrape_configs``) so that it reads the figures."""
+    """The section ``scrape_configs`` of Prometheus's configuration for this service."""
     return "\n".join(
         (
             "scrape_configs:",

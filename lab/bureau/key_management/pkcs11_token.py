@@ -1,4 +1,4 @@
-"""The seal key in a PKCS#11 token (a hardware security module), by python-pkcs11: the key works there and stays there.
+"""The seal key in a PKCS#11 token (a hardware security module), by python-pkcs11: the key never leaves the token.
 
 The token holds one secret key that is sensitive and cannot be extracted; each sealed value asks it for one HMAC-SHA-256
 (``lab.terms.keys.sealing.token_kdf_input``), so its PIN alone opens nothing away from the token. The library comes with
@@ -24,13 +24,13 @@ from lab.terms.keys.sealing import SealKey
 SCHEME = "pkcs11:"
 PIN_VARIABLE = "SHULAB_BUREAU_PIN"
 _BITS = 256
-# A process is signed in to a token or it is not, whatever its threads do; so they take turns.
+# A whole process is signed in to a token, not a thread; so threads take turns.
 _TURN = threading.Lock()
 
 
 @dataclass(frozen=True, slots=True)
 class HsmKeyLocation:
-    """Where the key is: the vendor's library, the token's label, the key's label, and a file with the PIN, if any."""
+    """The location of the key: the vendor's library, the labels of token and key, and perhaps a file with the PIN."""
 
     module: str
     token: str
@@ -41,7 +41,7 @@ class HsmKeyLocation:
     def parse(cls, text: str) -> HsmKeyLocation:
         """From ``pkcs11:module=FILE;token=LABEL;object=LABEL[;pin-file=FILE]``, percent-encoded as in RFC 7512.
 
-        Raises ``InvalidInput`` for anything else; a PIN has no place in it.
+        Raises ``InvalidInput`` for anything else, also for a PIN.
         """
         pairs = [part.partition("=") for part in text.removeprefix(SCHEME).split(";")]
         found = {name: unquote(value) for name, _, value in pairs}
@@ -56,7 +56,7 @@ class HsmKeyLocation:
 
 
 def open_hsm_key(place: HsmKeyLocation, *, make: bool = False) -> SealKey:
-    """The seal key in a token; ``make``: generate it there if there is none of this label.
+    """The seal key in a token; ``make``: generate it there if no key has this label.
 
     Raises ``NotFound`` for a missing library, extra, token or key, ``NotAuthentic`` for a wrong or blocked PIN,
     ``NotAllowed`` for a key that could be taken out of the token, ``Unreachable`` when the token fails.
@@ -86,7 +86,7 @@ def _load() -> ModuleType:
 
 @contextmanager
 def _session(place: HsmKeyLocation, *, writing: bool = False) -> Iterator[Any]:
-    """A signed-in session, and the library's failures in our words."""
+    """A signed-in session; failures of the library become our errors."""
     library = _load()
     faults = library.exceptions
     pin = _pin(place)
@@ -117,7 +117,7 @@ def _find_token(library: ModuleType, place: HsmKeyLocation) -> Any:
             f"The token's library {place.module} cannot be loaded.",
             next_step="install the vendor's library, and name it with module=FILE",
         ) from None
-    module.reinitialize()  # a token put in after the library was loaded is seen
+    module.reinitialize()  # finds a token that was inserted after the library was loaded
     try:
         return module.get_token(token_label=place.token)
     except (library.exceptions.NoSuchToken, library.exceptions.MultipleTokensReturned):
@@ -161,7 +161,7 @@ def _find_key(session: Any, place: HsmKeyLocation, *, make: bool = False) -> Any
 
 
 def _pin(place: HsmKeyLocation) -> str:
-    """From the pin-file, else from the environment; asked for each time, so that no object of ours holds it."""
+    """The PIN from its file or the environment; read each time, so that no object here stores it."""
     if place.pin_file is not None:
         if not place.pin_file.is_file():
             raise NotFound(f"The PIN's file {place.pin_file} is missing.", next_step="bring it back")

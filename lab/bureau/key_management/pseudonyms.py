@@ -1,8 +1,8 @@
-"""Enterprises by pseudonym, under the keys that this database stands under now.
+"""Pseudonyms of enterprises, under the keys that the database uses now.
 
-A rotation puts one more key over all others and gives every row its new pseudonym in one transaction
-(``lab.bureau.data.pseudonym_rotation``). So whoever needs a pseudonym asks in the transaction in which it is compared
-or written: what was worked out before may be of another number of keys.
+A rotation adds one key over all others and gives every row its new pseudonym in one transaction
+(``lab.bureau.data.pseudonym_rotation``). So a pseudonym is computed in the transaction that compares or writes it: an
+earlier one may be under another number of keys.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from sqlalchemy.orm import Session
 from lab.bureau.store.tables import PseudonymKeyCountRow
 
 SINGLE_ROW_ID = 1
-"""The one row of the table."""
+"""The id of the table's only row."""
 
 
 class Pseudonymiser(Protocol):
-    """Whoever gives enterprises their pseudonyms under so many keys: ``lab.bureau.key_management.keys.BureauKeys``."""
+    """Computes pseudonyms: ``lab.bureau.key_management.keys.BureauKeys``."""
 
     def pseudonyms(self, codes: Sequence[str], keys: int) -> list[str]:
-        """The pseudonym of each enterprise under that many keys, in the order of ``codes``."""
+        """The pseudonym of each code under ``keys`` keys, in the order of ``codes``."""
 
 
 def count_pseudonym_keys(session: Session) -> int:
-    """Under how many keys, one over another, this database stands; no rotation ends before this transaction does.
+    """The number of pseudonym keys in use; no rotation commits before this transaction ends.
 
-    On SQLite that holds by itself: who reads sees one state, and there is one writer.
+    On SQLite no lock is needed: a reader sees one state, and there is one writer.
     """
     found = session.scalar(
         select(PseudonymKeyCountRow.keys).where(PseudonymKeyCountRow.id == SINGLE_ROW_ID).with_for_update(read=True)
@@ -40,5 +40,5 @@ def count_pseudonym_keys(session: Session) -> int:
 
 
 def current_pseudonyms(session: Session, keys: Pseudonymiser, codes: Sequence[str]) -> list[str]:
-    """The pseudonym of each code as it stands in the database now: 32 hexadecimal digits."""
+    """The present pseudonym of each code: 32 hexadecimal digits."""
     return keys.pseudonyms(codes, count_pseudonym_keys(session))

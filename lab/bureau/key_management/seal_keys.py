@@ -1,8 +1,8 @@
-"""Under what the bureau's secrets are sealed, as the setting ``seal`` names it.
+"""The key that seals the bureau's secrets, as the setting ``seal`` names it.
 
 ===============  =====================================================================================================
 ``file``         random bytes in ``key_file`` (the default)
-``environment``  base64 of at least 32 random bytes in ``SHULAB_BUREAU_SEAL_KEY``, as a secret store hands it over
+``environment``  base64 of at least 32 random bytes in ``SHULAB_BUREAU_SEAL_KEY``, as a secret store provides it
 ``pkcs11:...``   a key that stays in a token: ``pkcs11:module=FILE;token=LABEL;object=LABEL[;pin-file=FILE]``
 ===============  =====================================================================================================
 """
@@ -24,7 +24,7 @@ _FILE_BYTES = 32
 
 
 def check_seal_setting(seal: str) -> None:
-    """Raise ``InvalidInput`` unless ``seal`` names a source."""
+    """Raise ``InvalidInput`` unless ``seal`` names a source of the key."""
     if seal.startswith(SCHEME):
         HsmKeyLocation.parse(seal)
     elif seal not in (FILE_SEAL, ENVIRONMENT_SEAL):
@@ -36,7 +36,7 @@ def check_seal_setting(seal: str) -> None:
 
 
 def check_seal_source(seal: str) -> None:
-    """Raise what ``find_seal_key`` raises unless the environment or token can seal; in a token a key is made."""
+    """Raise what ``find_seal_key`` raises unless the environment or token has a key; a token makes one."""
     check_seal_setting(seal)
     if seal != FILE_SEAL:
         find_seal_key(seal, Path(), make=True)
@@ -48,7 +48,8 @@ def open_seal_key(home: BureauHome) -> SealKey:
 
 
 def find_seal_key(seal: str, key_file: Path, *, make: bool = False) -> SealKey:
-    """The seal key that ``seal`` names; ``make``: where a file or a token has none yet, make one there."""
+    """The seal key that ``seal`` names; ``make``: make one if the file or token has none. Raises as
+    ``open_seal_key``."""
     check_seal_setting(seal)
     if seal.startswith(SCHEME):
         return open_hsm_key(HsmKeyLocation.parse(seal), make=make)
@@ -64,5 +65,5 @@ def find_seal_key(seal: str, key_file: Path, *, make: bool = False) -> SealKey:
         key_file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         replace_private(key_file, os.urandom(_FILE_BYTES))
     if not key_file.is_file():
-        raise NotFound(f"The bureau's key file {key_file} is missing.", next_step="bring it back, or set key_file")
+        raise NotFound(f"The bureau's key file {key_file} is missing.", next_step="restore it, or set key_file")
     return SealKey.from_file_bytes(read_private(key_file, follow_links=True))

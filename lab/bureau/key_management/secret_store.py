@@ -1,9 +1,9 @@
-"""The folder of sealed secrets: read, put in, destroyed, and sealed anew under another key.
+"""The folder of sealed secrets: read, added, destroyed, and resealed under another key.
 
-Sealing anew is safe at every moment. First each secret is written beside the old one (``NAME.next``); then one file is
-replaced, the settings, and from there on the new ones count; then they take the old ones' names. Whoever opens the box
-in between finds each secret in the one form or the other, and a service that runs all the while reads the settings
-again when what it holds no longer opens anything.
+Resealing is safe at every moment. Each secret is first written beside the old one (``NAME.next``); then the settings
+file is replaced, and from then on the new ones count; then they replace the old ones. A process that opens the store in
+between finds each secret in one form or the other, and a running service reads the settings again when its key opens
+nothing any more.
 """
 
 from __future__ import annotations
@@ -42,23 +42,23 @@ class SecretStore:
 
     @classmethod
     def create(cls, home: BureauHome) -> SecretStore:
-        """An empty box; the seal key is made if its file or token has none."""
+        """An empty store; the seal key is made if its file or token has none."""
         return cls(home, find_seal_key(home.settings.seal, home.key_file, make=True))
 
     @classmethod
     def open(cls, home: BureauHome) -> SecretStore:
-        """The box of this bureau, and what an interrupted sealing left is finished."""
+        """The store of this bureau; an interrupted resealing is finished."""
         check_private(home.folder / "keys")
-        box = cls(home, open_seal_key(home))
-        if any(box._folder.glob(f"*{_NEXT}")):
-            with box.lock():
-                # What is half done may be another process's, which has ended meanwhile and changed the settings.
-                box._key = open_seal_key(BureauHome.open(box._home))
-                box._finish()
-        return box
+        store = cls(home, open_seal_key(home))
+        if any(store._folder.glob(f"*{_NEXT}")):
+            with store.lock():
+                # Another process may have finished the resealing meanwhile, and changed the settings.
+                store._key = open_seal_key(BureauHome.open(store._home))
+                store._finish()
+        return store
 
     def has(self, name: str) -> bool:
-        """Whether there is a secret of that name."""
+        """Whether the secret exists."""
         return self._file(name).exists()
 
     def read(self, name: str) -> bytes:
@@ -66,20 +66,18 @@ class SecretStore:
         try:
             return self._read(name)
         except NotAuthentic:
-            # Another process may have sealed all of them anew since this one opened the box.
+            # Another process may have resealed all of them since this one opened the store.
             self._key = open_seal_key(BureauHome.open(self._home))
             return self._read(name)
 
     def put(self, name: str, secret: bytes) -> None:
-        """Put in a new secret; if there is one of that name already, that one stays. Call it while ``changing``."""
-        with contextlib.suppress(Conflict):  # another process put one in first; that one counts
+        """Add a secret; an existing one of that name stays. Call it within ``lock``."""
+        with contextlib.suppress(Conflict):  # another process added one first; that one counts
             write_private(self._file(name), seal(secret, self._key, _label(name)))
 
     def destroy(self, name: str) -> bool:
-        """Overwrite a secret's file, as far as the file system lets that reach the disk, and unlink it; True if any.
-
-        Call it while ``changing``.
-        """
+        """Overwrite a secret's file, as far as the file system lets that reach the disk, and unlink it; True if it
+        existed. Call it within ``lock``."""
         found = False
         for file in (self._file(name), self._next(name)):
             with contextlib.suppress(FileNotFoundError):
@@ -94,9 +92,9 @@ class SecretStore:
         return found
 
     def reseal(self, seal_setting: str, key_file: Path | None, progress: Progress = SILENT) -> int:
-        """Seal every secret under another key and make that the bureau's setting; how many there are.
+        """Seal every secret under another key, and change the setting; returns the number of secrets.
 
-        ``key_file`` goes with the setting ``file``; None: the default. Raises what opening either key raises, before
+        ``key_file`` belongs to the setting ``file``; None: the default. Raises what opening either key raises, before
         anything is changed.
         """
         check_seal_setting(seal_setting)
@@ -124,12 +122,12 @@ class SecretStore:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Wait until no other process changes the box, and keep them from it; a process that dies lets go."""
+        """Lock the store for other processes; the lock of a process that dies is released."""
         with exclusive_lock(self._folder / _LOCK):
             yield
 
     def _finish(self) -> None:
-        """Let each new form take the old one's place if it opens; if the old one opens, sealing anew was given up."""
+        """Replace each old form by the new one if that opens; if the old one opens, the resealing was given up."""
         for file in sorted(self._folder.glob(f"*{_NEXT}")):
             name = file.name.removesuffix(_NEXT)
             if self._opens(file, name):
@@ -151,7 +149,7 @@ class SecretStore:
         return True
 
     def _read(self, name: str) -> bytes:
-        # The new form takes the old one's name at some moment: after both were tried, the first is tried again.
+        # The new form may take the old one's name between the two tries, so the first name is tried again.
         for file in (self._file(name), self._next(name)):
             with contextlib.suppress(FileNotFoundError, NotAuthentic):
                 return open_sealed(file.read_bytes(), self._key, _label(name))
@@ -159,7 +157,7 @@ class SecretStore:
             return open_sealed(self._file(name).read_bytes(), self._key, _label(name))
         except FileNotFoundError:
             raise NotFound(
-                f"The bureau's sealed secret `{name}` is missing.", next_step="bring it back from a backup of keys/"
+                f"The bureau's sealed secret `{name}` is missing.", next_step="restore it from a backup of keys/"
             ) from None
 
     def _file(self, name: str) -> Path:
@@ -169,17 +167,17 @@ class SecretStore:
         return self._folder / f"{name}{_NEXT}"
 
     def __repr__(self) -> str:
-        return "Strongbox(hidden)"
+        return "SecretStore(hidden)"
 
     def __reduce_ex__(self, protocol: object) -> NoReturn:
-        raise TypeError("a strongbox cannot be pickled or copied")
+        raise TypeError("a secret store cannot be pickled or copied")
 
 
 def _check_environment() -> None:
     set_there = [name for name in ("SHULAB_BUREAU_SEAL", "SHULAB_BUREAU_KEY_FILE") if name in os.environ]
     if set_there:
         raise InvalidInput(
-            f"The environment sets {' and '.join(set_there)}, which goes before the settings file.",
+            f"The environment sets {' and '.join(set_there)}, which overrides the settings file.",
             next_step="unset it for this command; afterwards set it to the new source, or leave it to the file",
         )
 

@@ -1,7 +1,7 @@
-"""What happened here: a Merkle log of entries, each written in the transaction of the change it tells of.
+"""The ledger: a Merkle log of entries, each written in the transaction of the change that it records.
 
-Entries hold hashes, counts and names of contracts, models and registers; never a record of an enterprise. ``record``
-writes, ``Ledger`` reads: it signs tree heads, proves, gives receipts and exports.
+Entries contain hashes, counts and names of contracts, models and registers, never a record of an enterprise. ``record``
+writes entries; ``Ledger`` reads them, signs tree heads, and gives proofs, receipts and exports.
 """
 
 from lab.bureau.ledger.entries import BUREAU_ACTOR, LOCAL_ACTOR, record

@@ -1,8 +1,7 @@
-"""The bureau's side of its witnesses: what is sent to them, and their cosignatures, kept beside the heads.
+"""The bureau's side of its witnesses: the requests for them, and their cosignatures, stored beside the heads.
 
-The witnesses that a bureau asks stand in its settings. Whose cosignatures count is another matter: a contract names
-witnesses and keys, and the bank counts those (``lab.terms.witnessing.cosignature``). No HTTP here; the service does
-that.
+The settings name the witnesses that the bureau asks. Whose cosignatures count is another matter: a contract names
+witnesses and keys, and the bank counts those (``lab.terms.witnessing.cosignature``). The service does the HTTP.
 """
 
 from __future__ import annotations
@@ -41,27 +40,27 @@ class CosigningService:
         self.witnesses = tuple(witnesses)
 
     def last_cosigned_size(self, witness: NoteKey) -> int:
-        """The size of the newest head that this witness has cosigned, as far as is known here; 0 for none."""
+        """The size of the newest head with a stored cosignature of this witness; 0 for none."""
         query = select(func.max(CosignatureRow.size)).where(CosignatureRow.public_key == witness.public_key)
         with self._store.begin_read() as session:
             return session.scalar(query) or 0
 
     def witness_lag(self) -> int:
-        """How many entries of the newest head lack the cosignature of the witness that is furthest behind."""
+        """How many entries the witness that is furthest behind lacks of the newest head."""
         newest = self._ledger.newest_head()
         if newest is None or not self.witnesses:
             return 0
         return newest.size - min(self.last_cosigned_size(witness.verifier_key) for witness in self.witnesses)
 
     def make_request(self, head: SignedTreeHead, old: int) -> AddCheckpointRequest:
-        """What asks a witness, who has cosigned ``old`` entries, to cosign ``head``; raises ``NotFound`` if it has
+        """The request to a witness that has cosigned ``old`` entries to cosign ``head``; raises ``NotFound`` if it has
         cosigned more."""
         return AddCheckpointRequest(old, self._ledger.consistency_hashes(old, head.size), self._signed(head))
 
     def save_cosignature(self, witness: NoteKey, head: SignedTreeHead, lines: Iterable[NoteSignature]) -> Cosignature:
-        """Keep the witness's cosignature of ``head`` among these lines; others are passed over.
+        """Store the witness's cosignature of ``head`` from these lines; other lines are ignored.
 
-        Raises ``NotAuthentic`` if it is not there, does not verify, or is of the future.
+        Raises ``NotAuthentic`` if it is missing, does not verify, or has a time in the future.
         """
         checkpoint = self._signed(head)
         for line in lines:
@@ -76,8 +75,8 @@ class CosigningService:
         )
 
     def checkpoint(self, covering: int = 0, keys: Sequence[str] = ()) -> SignedCheckpoint:
-        """The checkpoint of at least ``covering`` entries that most witnesses have cosigned, the newest such; counted
-        are those with ``keys`` (hexadecimal), or all. Without cosignatures it is that of the newest head.
+        """The newest checkpoint of at least ``covering`` entries with the most cosignatures by ``keys`` (hexadecimal;
+        empty: by any). Without cosignatures, the checkpoint of the newest head.
 
         Raises ``NotFound`` when no head is that large.
         """
@@ -111,4 +110,4 @@ class CosigningService:
                 if session.get(CosignatureRow, (size, found.public_key)) is None:
                     session.add(row)
         except IntegrityError:
-            pass  # another process kept it just now
+            pass  # another process stored it just now

@@ -1,4 +1,4 @@
-"""Writing ledger entries, each in the transaction of the change that it tells of."""
+"""Writing ledger entries, each in the transaction of the change that it records."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from lab.terms.ledger.entry_kinds import ENTRY_KINDS
 from lab.terms.ledger.tree import Fact, LedgerEntry, encode_entry, entry_signing_input, hash_leaf
 
 LOCAL_ACTOR, BUREAU_ACTOR = "local", "bureau"
-"""Who did it, where it was neither a bank nor a person: a command on the bureau's machine, or the service itself."""
+"""Actors that are neither a bank nor a person: a command on the bureau's machine, and the service itself."""
 _BY = re.compile(r"local|bureau|(bank|person):[^\s:]{1,100}")
-# Below the mapper, which takes three times as long: every answer to a bank waits for an entry.
+# Without the mapper, which takes three times as long: every response to a bank waits for an entry.
 _NEXT = update(LedgerSizeRow).values(size=LedgerSizeRow.size + 1).returning(LedgerSizeRow.size)
 _INSERT = insert(LedgerEntryRow)
 _LIKE_A_CODE = re.compile(r"(?<![0-9A-Z])[0-9A-HJ-NPQRTUWXY]{18}(?![0-9A-Z])", re.IGNORECASE)
 
 
 def record(session: Session, kind: str, contract: str | None, facts: Mapping[str, Fact], *, by: str) -> LedgerEntry:
-    """Append an entry in ``session``'s transaction, which also makes the change that the entry tells of.
+    """Append an entry in ``session``'s transaction, which also makes the change that the entry records.
 
-    ``kind`` is one of ``lab.terms.ledger.entry_kinds``. ``by`` is who did it: ``bank:<id>``, ``person:<account>``,
+    ``kind`` is one of ``lab.terms.ledger.entry_kinds``. ``by`` is the actor: ``bank:<id>``, ``person:<account>``,
     ``local`` (a command on the bureau's machine) or ``bureau`` (the service itself). Raises ``InvalidInput`` when a
-    text among the facts holds a unified social credit code: a reason that a person typed may.
+    text among the facts contains a unified social credit code, as a typed reason may.
 
-    Call it last in the transaction: it takes the lock that puts all writers of the ledger in a line, and holding it
-    while waiting for another lock could stop both.
+    Call it last in the transaction: it locks the ledger for all other writers, and waiting for another lock meanwhile
+    could cause a deadlock.
     """
     if kind not in ENTRY_KINDS:
         raise ValueError(f"{kind!r} is no kind of entry; lab.terms.ledger.entry_kinds lists them")
@@ -55,19 +55,18 @@ def record(session: Session, kind: str, contract: str | None, facts: Mapping[str
 
 
 def _check(facts: Mapping[str, Fact]) -> None:
-    """Hashes, counts and names only; what a person typed is looked through for codes."""
+    """Facts are hashes, counts and names; texts that a person typed are searched for codes."""
     for name, fact in facts.items():
         if fact is None or isinstance(fact, int):
             continue
         texts = [fact] if isinstance(fact, str) else fact
         if not isinstance(texts, (list, tuple)) or not all(isinstance(text, str) for text in texts):
-            raise TypeError(f"the fact {name} is no text, whole number or list of texts")
-        for text in texts:
-            if any(uscc.is_valid(found) for found in _LIKE_A_CODE.findall(text)):
-                raise InvalidInput(
-                    "The text holds an enterprise's code, and the ledger keeps none.",
-                    next_step="say it without the code",
-                )
+            raise TypeError(f"the fact {name} is not a text, whole number or list of texts")
+        if any(uscc.is_valid(found) for text in texts for found in _LIKE_A_CODE.findall(text)):
+            raise InvalidInput(
+                "The text holds an enterprise's code, and the ledger keeps none.",
+                next_step="write it without the code",
+            )
 
 
 def read_entries(

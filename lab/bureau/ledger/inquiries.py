@@ -1,7 +1,7 @@
-"""Who asked about one enterprise: what the bureau tells that enterprise when it wants to know.
+"""The inquiries about one enterprise: which banks had it scored, for the enterprise when it asks.
 
-The store knows enterprises by pseudonym only. Whoever names a code learns which banks had it scored, when, and for
-what; nobody can list enterprises.
+The database knows enterprises by pseudonym only. A person who names a code learns which banks had it scored, when, and
+for what; nobody can list enterprises.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from lab.terms.names import IdKind, ModelRef
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """One enterprise was scored once: when, by which bank, under which contract and version, for which purpose, for
-    whom in the bank, by which model; ``entry`` is the number of the ledger entry, where the batch was answered."""
+    """One score of one enterprise: when, by which bank, under which contract and version, for which purpose and
+    recipient, by which model; ``entry`` is the number of the ledger entry if the batch was answered."""
 
     at: datetime
     bank: str
@@ -47,17 +47,16 @@ class Inquiry:
     entry: int | None
 
     def as_dict(self) -> dict[str, Any]:
-        """As the service tells it."""
+        """The inquiry as the service's JSON."""
         return asdict(self) | {"at": self.at.isoformat(timespec="seconds")}
 
 
 def read_inquiries(store: Database, code: str, keys: Pseudonymiser, *, by: str) -> list[Inquiry]:
-    """All inquiries about the enterprise with this code, the oldest first. That they were read, and by whom, is
-    recorded; about which enterprise stands beside the ledger, by pseudonym, because an entry is for ever and a
-    pseudonym is not.
+    """All inquiries about the enterprise with this code, oldest first.
 
-    A register may hold a code in either form of
-    ``lab.terms.identifiers``, so both are looked for. Raises ``InvalidInput`` for a code that can be neither.
+    The ledger records that they were read, and by whom; a table beside it records about which enterprise, by pseudonym,
+    because an entry is for ever and a pseudonym is not. A register may contain a code in either form of
+    ``lab.terms.identifiers``, so both are looked up. Raises ``InvalidInput`` for a code that is neither.
     """
     kinds: tuple[IdKind, ...] = ("uscc", "opaque")
     codes = sorted({one for kind in kinds if (one := normalise_identifiers([code], kind).codes[0]) is not None})

@@ -1,8 +1,8 @@
-"""The ledger's reading side: signed tree heads, proofs, receipts and exports over the entries in the store.
+"""Reading the ledger: signed tree heads, proofs, receipts and exports over the entries in the database.
 
-The tree in memory (32 bytes an entry) follows the table; other processes may write entries meanwhile. Before a head is
-signed, the tree is held against the newest head in the store: a bureau whose database was altered or put back signs
-nothing that contradicts what it has signed before.
+The tree in memory (32 bytes an entry) follows the table, because other processes write entries too. Before a head is
+signed, the tree is compared with the newest head in the database: a bureau whose database was altered or restored from
+a backup signs nothing that contradicts what it has signed before.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from lab.terms.ledger.tree import LEAF_BYTES, MerkleTree, Proof, SignedTreeHead,
 from lab.terms.witnessing.consistency_proof import build_consistency_proof
 
 _PAGE = 1000
-"""Entries read at once for an export, so that no transaction stays open while a slow reader takes them."""
+"""Entries read at once for an export, so that no transaction stays open for a slow reader."""
 
 AnyReceipt = TypeVar("AnyReceipt", bound=Receipt)
 
@@ -38,7 +38,7 @@ AnyReceipt = TypeVar("AnyReceipt", bound=Receipt)
 class Ledger:
     """The ledger of one bureau. Safe to use from several threads.
 
-    ``sign`` is the bureau's Ed25519 key at work, ``party`` tells its name and public key.
+    ``sign`` signs with the bureau's Ed25519 key; ``party`` returns its name and public key.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Ledger:
         self._lock = threading.RLock()
 
     def size(self) -> int:
-        """How many entries there are."""
+        """The number of entries."""
         with self._store.begin_read() as session:
             return _size(session)
 
@@ -64,7 +64,7 @@ class Ledger:
             return None if row is None else _head(row)
 
     def head(self, size: int | None = None) -> SignedTreeHead:
-        """The newest signed head (one is signed now if there is none), or that of ``size``; raises ``NotFound``."""
+        """The newest signed head (signed now if there is none), or the head of ``size``; raises ``NotFound``."""
         if size is None:
             return self.newest_head() or self.sign_head()
         with self._store.begin_read() as session:
@@ -74,7 +74,7 @@ class Ledger:
         return _head(row)
 
     def sign_head(self) -> SignedTreeHead:
-        """Sign a head over all entries there are, and keep it; if the newest head covers them all, that one is given.
+        """Sign and store a head over all entries; if the newest head covers them all, that one is returned.
 
         Raises ``InvalidInput`` when the entries contradict a head that was signed before.
         """
@@ -122,10 +122,10 @@ class Ledger:
             return build_consistency_proof(self._tree.range_root, first, second)
 
     def entry_with_proof(self, seq: int) -> dict[str, Any]:
-        """Entry ``seq`` (``entry``), the proof that it is in the ledger (``inclusion``), and the head that the proof
-        leads to (``head``), which is signed now if none covers the entry.
+        """Entry ``seq`` (``entry``), its inclusion proof (``inclusion``), and the proof's head (``head``), which is
+        signed now if none covers the entry.
 
-        To be called outside of any transaction of the caller's. Raises ``NotFound``.
+        Call it outside of any transaction. Raises ``NotFound``.
         """
         body = self.entry(seq)
         head = self.newest_head()
@@ -134,8 +134,8 @@ class Ledger:
         return {"entry": body, "inclusion": self.prove_inclusion(seq, head.size), "head": head.as_dict()}
 
     def receipt(self, seq: int, of: type[AnyReceipt]) -> AnyReceipt:
-        """The receipt of this class for entry ``seq``; as ``proven_entry``. Raises ``InvalidInput`` for an entry of
-        another kind."""
+        """The receipt of this class for entry ``seq``; see ``entry_with_proof``. Raises ``InvalidInput`` for an entry
+        of another kind."""
         return of.read({"schema": RECEIPT_SCHEMA} | self.entry_with_proof(seq))
 
     def entry(self, seq: int) -> dict[str, Any]:
@@ -149,8 +149,8 @@ class Ledger:
     def entries(
         self, *, after: int = 0, kind: str | None = None, contract: str | None = None, limit: int = 100
     ) -> list[dict[str, Any]]:
-        """The bodies of entries after number ``after``, in order, at most ``limit``; raises ``InvalidInput`` for a kind
-        that there is none of."""
+        """The bodies of entries after number ``after``, in order, at most ``limit``; raises ``InvalidInput`` for an
+        unknown kind."""
         if kind is not None and kind not in ENTRY_KINDS:
             raise InvalidInput(
                 "Wanted a kind of entry; found another word.", next_step=f"one of {', '.join(ENTRY_KINDS)}"
@@ -160,9 +160,9 @@ class Ledger:
             return [read_body(row) for row in rows]
 
     def export(self, *, by: str) -> Iterator[bytes]:
-        """The whole ledger as lines (see ``lab.terms.ledger.export``), with all heads; itself an entry, the last of it.
+        """The whole ledger as lines (see ``lab.terms.ledger.export``), with all heads; its last entry is the export.
 
-        The entry and the head over it are written before this returns; entries are read while lines are taken.
+        The entry and the head over it are written before this returns; the others are read while the caller iterates.
         """
         with self._store.begin() as session:
             record(session, "ledger.exported", None, {"entries": _size(session)}, by=by)
@@ -196,9 +196,9 @@ class Ledger:
             raise NotFound(f"The ledger has {len(self._tree)} entries, not {size}.", next_step="ask for a smaller size")
 
     def _follow(self, session: Session) -> None:
-        """Bring the tree to the present size, and hold it against the newest head.
+        """Bring the tree to the present size, and compare it with the newest head.
 
-        The head is read first: one that is signed meanwhile covers entries that this look may not see.
+        The head is read first: a head signed meanwhile may cover entries that this transaction does not see.
         """
         newest = _newest(session)
         size, known = _size(session), len(self._tree)
@@ -216,7 +216,7 @@ class Ledger:
             raise InvalidInput(f"Ledger entry {missing} is missing.", next_step="compare with a copy of the database")
         self._tree.extend(bytes(leaves[at : at + LEAF_BYTES]) for at in range(0, len(leaves), LEAF_BYTES))
         if newest is not None and (newest.size > size or self._tree.get_root(newest.size).hex() != newest.root):
-            self._tree = MerkleTree()  # nothing is proven from it, and the next look starts anew
+            self._tree = MerkleTree()  # nothing is proven from it; the next call starts anew
             raise InvalidInput(
                 f"The ledger in the database is not the one whose head of {newest.size} entries was signed.",
                 next_step="compare with a copy of the database, or with an export; sign nothing more until then",
@@ -224,7 +224,7 @@ class Ledger:
 
 
 def read_body(row: LedgerEntryRow) -> dict[str, Any]:
-    """An entry's body as JSON members."""
+    """An entry's body as a JSON object."""
     body: dict[str, Any] = json.loads(row.body)
     return body
 

@@ -1,7 +1,7 @@
-"""Writes down that settings changed: which, never to what.
+"""Recording in the ledger that settings changed: which, never their values.
 
-The entry holds a short keyed hash of each setting, by which the next start tells what differs. The key is the bureau's
-and stays with it, so a value cannot be found by trying.
+The entry contains a short keyed hash of each setting, so that the next start finds what differs. The key never leaves
+the bureau, so that nobody can find a value by trying.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ def record_configuration_change(
     *,
     by: str,
 ) -> LedgerEntry | None:
-    """Record the settings of ``of`` (``bureau``, ``service``) if they differ from those recorded last; else None.
+    """Record the settings of ``of`` (``bureau``, ``service``) if they differ from those recorded last, or return None.
 
-    ``hide`` gives a keyed hash of each text (``BureauKeys.hashes_of_settings``). The first time, all settings have
+    ``hide`` computes a keyed hash of each text (``BureauKeys.hash_settings``). The first time, all settings count as
     changed.
     """
     values = {name: getattr(settings, name) for name in sorted(type(settings).model_fields)}
@@ -60,6 +60,6 @@ def _last(session: Session, of: str) -> Mapping[str, str]:
 
 
 def _plain(value: object) -> str:
-    """Paths, secrets and the like as text; a secret's ``str`` would be stars, always the same."""
+    """Paths, secrets and the like as text; a secret's ``str`` would always be the same stars."""
     reveal = getattr(value, "get_secret_value", None)
     return str(reveal()) if callable(reveal) else str(value)

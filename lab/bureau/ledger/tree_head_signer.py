@@ -1,7 +1,7 @@
-"""Signs tree heads at set intervals while a service runs, so that what is in the ledger soon can't be denied.
+"""Signing tree heads at set intervals while a service runs, so that recent entries soon cannot be denied.
 
-A head is due when ``head_entries`` entries have come since the last one, or when there is any and ``head_seconds`` have
-passed. Receipts and exports sign heads of their own beside this.
+A head is due ``head_entries`` entries after the last one, or ``head_seconds`` after it if there is any new entry.
+Receipts and exports sign heads of their own.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from datetime import UTC, datetime, timedelta
 from lab.bureau.ledger.log import Ledger
 from lab.terms.ledger.tree import SignedTreeHead
 
-_LOOK_SECONDS = 1.0
+_CHECK_SECONDS = 1.0
 
 
 class TreeHeadSigner:
-    """One thread; ``start`` and ``stop`` it. ``on_error`` hears of what went wrong, and the next look tries again."""
+    """A thread; ``start`` and ``stop`` it. ``on_error`` gets each error, and the next check tries again."""
 
     def __init__(
         self,
@@ -30,21 +30,21 @@ class TreeHeadSigner:
     ) -> None:
         self._ledger, self._entries, self._age = ledger, entries, timedelta(seconds=seconds)
         self._on_error, self._now = on_error, clock
-        self._look = min(_LOOK_SECONDS, seconds)
+        self._interval = min(_CHECK_SECONDS, seconds)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._work, name="notary", daemon=True)
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the look under way."""
+        """Stop after the check in progress."""
         self._stopped.set()
         self._thread.join()
 
     def sign_if_due(self) -> SignedTreeHead | None:
-        """One look: the head that was due and is signed now, or None."""
+        """One check: the head, if one was due and is signed now, or None."""
         newest, size = self._ledger.newest_head(), self._ledger.size()
         signed = newest.size if newest is not None else 0
         old = newest is None or self._now() - newest.time >= self._age
@@ -53,8 +53,8 @@ class TreeHeadSigner:
         return None
 
     def _work(self) -> None:
-        while not self._stopped.wait(self._look):
+        while not self._stopped.wait(self._interval):
             try:
                 self.sign_if_due()
-            except Exception as error:  # the database may be away for a while, and the thread must outlive that
+            except Exception as error:  # the database may fail for a while; the thread must survive that
                 self._on_error(error)

@@ -20,7 +20,7 @@ from protocols.scoring.parameters import PARAMETERS
 
 
 class ModelOffers:
-    """The published models, as banks may see them. Safe to use from several threads."""
+    """The published models as offers to banks. Safe to use from several threads."""
 
     def __init__(self, store: Database, home: BureauHome) -> None:
         self._store, self._home = store, home
@@ -28,7 +28,7 @@ class ModelOffers:
         self._sizes: dict[str, DetailCost] = {}
 
     def list_published(self) -> list[ModelOffer]:
-        """Every published model version, the newest of each name first."""
+        """Every published model version, newest first for each name."""
         with self._store.begin_read() as session:
             published = session.execute(
                 select(ModelRow.name, ModelRow.version)
@@ -38,37 +38,37 @@ class ModelOffers:
         return [self.find(name, version) for name, version in published]
 
     def find(self, name: str, version: int | None = None) -> ModelOffer:
-        """One published model: that version, or the newest. Raises ``NotFound``, also for one not yet published."""
+        """One published model: that version, or the newest. Raises ``NotFound``, also for an unpublished one."""
         with self._store.begin_read() as session:
             try:
-                shelved = find_model(session, name, version, published=True)
+                model = find_model(session, name, version, published=True)
             except NotFound:
                 raise NotFound(
                     "The bureau offers no model of this name and version.",
                     next_step="list what it offers: GET /v1/offers, or ask the bureau",
                 ) from None
-            snapshot = find_snapshot(session, shelved.register)
+            snapshot = find_snapshot(session, model.register)
         return ModelOffer(
-            model=shelved.name,
-            version=shelved.version,
+            model=model.name,
+            version=model.version,
             id_kind=snapshot.id_kind,
             register_entries=round_up_to_two_digits(snapshot.rows),
-            details={ResultDetail(detail): self._size(shelved, ResultDetail(detail)) for detail in shelved.sheets},
+            details={ResultDetail(detail): self._size(model, ResultDetail(detail)) for detail in model.sheets},
             engines=tuple(ENGINES),
             parameters=tuple(PARAMETERS),
         )
 
-    def _size(self, shelved: ModelVersion, detail: ResultDetail) -> DetailCost:
-        """A published sheet never changes, so it is read once."""
-        sha256 = shelved.sheets[detail.value]
+    def _size(self, model: ModelVersion, detail: ResultDetail) -> DetailCost:
+        """The size of a sheet; a published sheet never changes, so it is read once."""
+        sha256 = model.sheets[detail.value]
         with self._lock:
             if sha256 not in self._sizes:
-                sheet = BankSheet.from_json(read_sheet(self._home, shelved, detail))
+                sheet = BankSheet.from_json(read_sheet(self._home, model, detail))
                 self._sizes[sha256] = DetailCost(columns=len(sheet.columns), outputs=len(sheet.outputs))
             return self._sizes[sha256]
 
 
 def round_up_to_two_digits(count: int) -> int:
-    """Rounded up to two digits, so that an offer does not tell of single enterprises that come or go."""
+    """``count`` rounded up to two digits, so that an offer does not reveal single enterprises that come or go."""
     step = int(10 ** max(len(str(count)) - 2, 0))
     return -(-count // step) * step

@@ -1,6 +1,6 @@
-"""The pilot: a bank's labelled sample joined to the register in clear, at the bureau, to train a model on.
+"""The pilot: a bank's labelled sample joined to the register in clear, at the bureau, to train a model.
 
-This is the one place where records of both parties meet unencrypted. The parties agree to it for the firms of the
+This is the only place where records of both parties meet unencrypted. The parties agree to it for the firms of the
 pilot; scoring never needs it.
 """
 

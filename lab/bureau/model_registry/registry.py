@@ -1,6 +1,6 @@
-"""The shelf of models: keeping trained versions, publishing them with the sheets banks are given, reading them back.
+"""The model registry: storing trained versions, publishing them with the sheets for banks, and loading them.
 
-A published version never changes. Publishing computes the sheet of every detail that the model allows and keeps its
+A published version never changes. Publishing computes the sheet of every detail that the model allows and stores its
 bytes, because a contract pins their hash.
 """
 
@@ -32,7 +32,7 @@ TRAINED, PUBLISHED = "trained", "published"
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:
-    """A model version as the store knows it; ``sheets``: detail -> SHA-256 of its sheet."""
+    """A model version in the database; ``sheets``: detail -> SHA-256 of its sheet."""
 
     name: str
     version: int
@@ -47,7 +47,7 @@ class ModelVersion:
 
 
 def check_model_name(name: str) -> None:
-    """Raise ``InvalidInput`` unless ``name`` can name a model: it stands in contracts and in file names."""
+    """Raise ``InvalidInput`` unless ``name`` can name a model: it is part of contracts and file names."""
     if not is_slug(name):
         raise InvalidInput(
             "Wanted a model name of lower-case letters, digits, dots and hyphens (at most 64).",
@@ -56,12 +56,12 @@ def check_model_name(name: str) -> None:
 
 
 def next_version(session: Session, name: str) -> int:
-    """The version number that a newly trained model of this name gets."""
+    """The version number for a newly trained model of this name."""
     return (session.scalar(select(func.max(ModelRow.version)).where(ModelRow.name == name)) or 0) + 1
 
 
 def find_model(session: Session, name: str, version: int | None = None, *, published: bool = False) -> ModelVersion:
-    """That version of a model, or its newest (newest published); raises ``NotFound``."""
+    """That version of a model, or the newest (``published``: the newest published one); raises ``NotFound``."""
     query = select(ModelRow).where(ModelRow.name == name)
     if version is not None:
         query = query.where(ModelRow.version == version)
@@ -74,11 +74,11 @@ def find_model(session: Session, name: str, version: int | None = None, *, publi
             f"publish it with `lab model publish {name}@VERSION`" if published else "train one with `lab model train`"
         )
         raise NotFound(f"There is no {which} here.", next_step=step)
-    return _shelved(row)
+    return _read_row(row)
 
 
 def save_model(store: Database, home: BureauHome, model: Model, register: str) -> ModelVersion:
-    """Keep a model as ``trained``; the same file again changes nothing. Raises ``Conflict`` for another one."""
+    """Store a model as ``trained``; the same file again changes nothing. Raises ``Conflict`` for another file."""
     check_model_name(model.name)
     content = serialize_model(model)
     with store.begin() as session:
@@ -87,9 +87,9 @@ def save_model(store: Database, home: BureauHome, model: Model, register: str) -
         ).first()
         if found is not None:
             if found.sha256 == hashlib.sha256(content).hexdigest():
-                return _shelved(found)
+                return _read_row(found)
             raise Conflict(
-                f"Another model {ModelRef(model.name, model.version)} stands here already.",
+                f"Another model {ModelRef(model.name, model.version)} exists here already.",
                 next_step="give it a new version",
             )
         row = ModelRow(
@@ -107,24 +107,24 @@ def save_model(store: Database, home: BureauHome, model: Model, register: str) -
         replace_private(home.path(row.file), content)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "register": register, "sha256": row.sha256}
         record(session, "model.kept", None, facts, by=LOCAL_ACTOR)
-    return _shelved(row)
+    return _read_row(row)
 
 
 def publish_model(store: Database, home: BureauHome, name: str, version: int | None) -> ModelVersion:
-    """Publish a kept model; publishing again changes nothing.
+    """Publish a stored model; publishing again changes nothing.
 
     Raises ``InvalidInput`` if its values do not fit the parameter set, ``NotFound`` if there is no such model.
     """
     with store.begin_read() as session:
-        shelved = find_model(session, name, version)
-    model = read_model(home, shelved)
+        found = find_model(session, name, version)
+    model = read_model(home, found)
     params = PARAMETERS[DEFAULT_PARAMETERS]
     sheets: dict[str, bytes] = {}
     for detail in ResultDetail:
         try:
             sheet = model.sheet(detail)
         except InvalidInput:
-            continue  # a free model has no feature subtotals
+            continue  # a model without per-feature weights has no feature subtotals
         if model.value_bound(detail) > params.value_limit:
             raise InvalidInput(
                 f"Wanted values within {params.value_limit} quanta (parameters {params.name}); "
@@ -135,52 +135,52 @@ def publish_model(store: Database, home: BureauHome, name: str, version: int | N
     hashes = {detail: hashlib.sha256(content).hexdigest() for detail, content in sheets.items()}
     with store.begin() as session:
         row = session.scalars(
-            select(ModelRow).where(ModelRow.name == shelved.name, ModelRow.version == shelved.version).with_for_update()
+            select(ModelRow).where(ModelRow.name == found.name, ModelRow.version == found.version).with_for_update()
         ).one()
         if row.state == PUBLISHED:
-            return _shelved(row)
+            return _read_row(row)
         row.state, row.sheets, row.published_at = PUBLISHED, json.dumps(hashes), datetime.now(UTC)
         session.flush()
         for name_of, content in sheets.items():
-            replace_private(home.path(_sheet_file(shelved, name_of)), content)
+            replace_private(home.path(_sheet_file(found, name_of)), content)
         facts: dict[str, Fact] = {"model": row.name, "version": row.version, "sha256": row.sha256}
         facts |= {f"sheet.{detail}": sha for detail, sha in hashes.items()}
         record(session, "model.published", None, facts, by=LOCAL_ACTOR)
-    return _shelved(row)
+    return _read_row(row)
 
 
-def read_model(home: BureauHome, shelved: ModelVersion) -> Model:
+def read_model(home: BureauHome, version: ModelVersion) -> Model:
     """The model, checked by hash; raises ``InvalidInput`` if its file was altered."""
-    return load_model(_checked(home, shelved.file, shelved.sha256, f"model {shelved}"))
+    return load_model(_checked(home, version.file, version.sha256, f"model {version}"))
 
 
-def read_sheet(home: BureauHome, shelved: ModelVersion, detail: ResultDetail) -> bytes:
+def read_sheet(home: BureauHome, version: ModelVersion, detail: ResultDetail) -> bytes:
     """The sheet's bytes, checked by hash; raises ``NotFound`` if the model has none for this detail."""
-    sha256 = shelved.sheets.get(detail.value)
+    sha256 = version.sheets.get(detail.value)
     if sha256 is None:
         raise NotFound(
-            f"Model {shelved} has no published sheet for detail {detail.value}.",
-            next_step=f"choose one of: {', '.join(shelved.sheets) or 'none; publish the model first'}",
+            f"Model {version} has no published sheet for detail {detail.value}.",
+            next_step=f"choose one of: {', '.join(version.sheets) or 'none; publish the model first'}",
         )
-    return _checked(home, _sheet_file(shelved, detail.value), sha256, f"the sheet of {shelved}")
+    return _checked(home, _sheet_file(version, detail.value), sha256, f"the sheet of {version}")
 
 
 class ModelCache:
-    """Models in memory, ready to work. Safe to use from several threads."""
+    """Loaded models. Safe to use from several threads."""
 
     def __init__(self, home: BureauHome) -> None:
         self._home = home
         self._lock = threading.Lock()
         self._models: dict[str, Model] = {}
 
-    def load(self, shelved: ModelVersion) -> Model:
+    def load(self, version: ModelVersion) -> Model:
         """The model of a version, loaded once."""
         with self._lock:
-            if shelved.sha256 not in self._models:
-                model = read_model(self._home, shelved)
-                _ = model.column_weights  # computed once, here, and not by every thread at once
-                self._models[shelved.sha256] = model
-            return self._models[shelved.sha256]
+            if version.sha256 not in self._models:
+                model = read_model(self._home, version)
+                _ = model.column_weights  # computed once here, and not in every thread
+                self._models[version.sha256] = model
+            return self._models[version.sha256]
 
 
 def _checked(home: BureauHome, file: str, sha256: str, what: str) -> bytes:
@@ -188,14 +188,14 @@ def _checked(home: BureauHome, file: str, sha256: str, what: str) -> bytes:
     content = path.read_bytes() if path.is_file() else b""
     if hashlib.sha256(content).hexdigest() != sha256:
         raise InvalidInput(
-            f"The file of {what} is missing or is not the one kept.", next_step="bring it back from a copy"
+            f"The file of {what} is missing or is not the one kept.", next_step="restore it from a backup"
         )
     return content
 
 
-def _sheet_file(shelved: ModelVersion, detail: str) -> str:
-    return f"models/{shelved.name}-{shelved.version}.{detail}.sheet.json"
+def _sheet_file(version: ModelVersion, detail: str) -> str:
+    return f"models/{version.name}-{version.version}.{detail}.sheet.json"
 
 
-def _shelved(row: ModelRow) -> ModelVersion:
+def _read_row(row: ModelRow) -> ModelVersion:
     return ModelVersion(row.name, row.version, row.register, row.state, row.file, row.sha256, json.loads(row.sheets))

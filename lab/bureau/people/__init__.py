@@ -1,4 +1,4 @@
-"""Who may sign in at the bureau, what they may do there, and how they prove who they are."""
+"""Who may sign in at the bureau, what each person may do, and how they authenticate."""
 
 from lab.bureau.people.account_service import AccountService
 from lab.bureau.people.accounts import Account, NewAccount, OidcSubject, parse_roles, parse_subject

@@ -1,13 +1,14 @@
-"""The room's door: accounts as administrators keep them, and signing in, each change with its ledger entry.
+"""Accounts as administrators manage them, and sign-ins, each change with its ledger entry.
 
-A try to sign in goes this way, whoever's it is. The form of a new password is checked first, against what was sent and
-nothing else, so its refusal tells nothing of the account. Then the account is looked at under its row's lock: one that
-lets nobody in now is compared with nobody's hash, so that nothing which follows can depend on its password. Argon2
-takes long and holds no lock. Last, the try is judged under the lock again. Of many tries at once only as many are
-judged as would be one after another; the rest find the account locked and learn nothing, not even that they were right.
+Every attempt to sign in takes the same steps. First the form of a new password is checked, against what was sent and
+nothing else, so that its refusal says nothing about the account. Then the account is read under its row's lock: the
+password for an account that is locked, disabled or missing is compared with a hash of nobody, so that nothing later can
+depend on the real one. Argon2 takes long and holds no lock. Last, the attempt is decided under the lock again. Of many
+parallel attempts, only as many are decided as could be one after another; the others find the account locked and learn
+nothing, not even that their password was right.
 
-Whatever keeps somebody out (no such account, wrong password, locked, disabled, signs in elsewhere) costs the same work
-(one comparison, and one hash where a new password was sent) and gets the same answer. The ledger has the reason.
+Every refusal (no such account, wrong password, locked, disabled, signs in elsewhere) costs the same work (one
+comparison, and one hash if a new password was sent) and gets the same response. The ledger has the reason.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from lab.bureau.ledger import BUREAU_ACTOR, Fact, record
-from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, record_or_count
+from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, Tally, record_or_count
 from lab.bureau.people import accounts, sign_ins
 from lab.bureau.people.accounts import ACTIVE, DISABLED, Account, NewAccount, OidcSubject
 from lab.bureau.people.lockout import (
@@ -44,7 +45,7 @@ _AGAIN = "sign in with `lab account sign-in NAME --service URL`"
 
 
 class AccountService:
-    """Accounts and sign-ins. ``by`` is who does it, as the ledger has it: ``local`` or ``person:<account>``."""
+    """Accounts and sign-ins. ``by`` is the actor for the ledger: ``local`` or ``person:<account>``."""
 
     def __init__(self, store: Database, clock: Callable[[], datetime], passwords: Passwords | None = None) -> None:
         self._store = store
@@ -93,7 +94,7 @@ class AccountService:
             return accounts.read_account(row)
 
     def disable(self, name: str, *, by: str) -> Account:
-        """Shut an account; its sign-ins end with it."""
+        """Disable an account; its sign-ins end."""
         with self._store.begin() as session:
             rows = accounts.lock_account_rows(session)
             row = _of(rows, name)
@@ -106,7 +107,7 @@ class AccountService:
             return accounts.read_account(row)
 
     def enable(self, name: str, *, by: str) -> Account:
-        """Open a disabled account again, with the password it had."""
+        """Enable a disabled account, with its former password."""
         with self._store.begin() as session:
             row = accounts.lock_account_row(session, name)
             if row.state == ACTIVE:
@@ -116,7 +117,7 @@ class AccountService:
             return accounts.read_account(row)
 
     def unlock(self, name: str, *, by: str) -> Account:
-        """Forget an account's failures before its lock ends by itself."""
+        """Reset an account's failures, and end its lock."""
         with self._store.begin() as session:
             row = accounts.lock_account_row(session, name)
             reset_failures(row)
@@ -124,7 +125,7 @@ class AccountService:
             return accounts.read_account(row)
 
     def reset_password(self, name: str, *, by: str) -> str:
-        """Replace a forgotten password by a one-time one, which is returned; sign-ins end, failures are forgotten."""
+        """Replace a forgotten password by a one-time password, which is returned; sign-ins end, failures are reset."""
         password = make_one_time_password()
         stored = self._passwords.hash(password)
         with self._store.begin() as session:
@@ -141,21 +142,21 @@ class AccountService:
         return password
 
     def sign_in(self, name: str, password: str, new_password: str | None = None) -> SignInTokens:
-        """Sign in, changing the password on the way if a new one is given.
+        """Sign in, and change the password if a new one is given.
 
-        Raises ``InvalidInput`` for a new password that cannot be one, whatever the old one is, and ``NotAuthentic``.
+        Raises ``InvalidInput`` for an unacceptable new password, whatever the old one is, and ``NotAuthentic``.
         """
         return self._enter(name, password, new_password, how="password")
 
     def change_password(self, sign_in: SignIn, password: str, new_password: str) -> SignInTokens:
-        """Change the password of one who has signed in; every sign-in of the account ends and one begins.
+        """Change the password of a signed-in person; every sign-in of the account ends, and a new one begins.
 
-        The old password is asked for, and its failures count, as at signing in.
+        The old password is required, and failures count, as for a sign-in.
         """
         return self._enter(sign_in.account.name, password, new_password, how="password change")
 
     def sign_in_with_oidc(self, subject: OidcSubject) -> SignInTokens:
-        """Sign in one whom the OpenID provider has identified; raises ``NotAuthentic`` for one without an account."""
+        """Sign in a person whom the OpenID provider has identified; raises ``NotAuthentic`` without an account."""
         with self._store.begin() as session:
             row = accounts.find_by_subject(session, subject)
             if row is None or row.state != ACTIVE:
@@ -174,12 +175,12 @@ class AccountService:
         return tokens
 
     def record_oidc_failure(self, detail: str) -> None:
-        """Write down that the provider, or what came from it, let nobody in."""
+        """Record that a sign-in through the provider failed."""
         with self._store.begin() as session:
             _record_failed(session, {"how": "openid", "reason": detail}, {"how": "openid"}, self._now())
 
     def find_sign_in(self, token: str) -> SignIn:
-        """The sign-in of ``token``, which is noted as being in use; raises ``NotAuthentic``."""
+        """The sign-in of ``token``, whose activity is recorded; raises ``NotAuthentic``."""
         now = self._now()
         with self._store.begin_read() as session:
             found = sign_ins.find(session, token, now)
@@ -200,14 +201,14 @@ class AccountService:
     def record_refusal(
         self, person: AccountHolder, operation: str, error: ShulabError, contract: str | None = None
     ) -> None:
-        """Write down that a person was refused; ``contract`` goes into the entry if there is such a one."""
+        """Record that a person was refused; the entry names ``contract`` if it exists."""
         with self._store.begin() as session:
             known = contract if contract is not None and session.get(ContractRow, contract) is not None else None
             about = {"operation": operation, "error": error.code}
             facts = about | {"detail": error.detail}
-            # Counted whatever the contract: the ledger's size would tell who may see none which ids are of contracts.
+            # Counted whatever the contract: otherwise the ledger's size would reveal which ids are contracts.
             sort, now = known or "no contract", self._now()
-            record_or_count(session, "refused", known, facts, by=person.actor, about=about, now=now, sort=sort)
+            record_or_count(session, "refused", known, facts, Tally(about, sort=sort), by=person.actor, now=now)
 
     def _enter(self, name: str, password: str, new_password: str | None, *, how: str) -> SignInTokens:
         if new_password is not None:
@@ -242,13 +243,13 @@ class AccountService:
         return tokens
 
     def _comparable(self, name: str) -> str | None:
-        """The hash that a password of this account is compared with now; None if none lets anybody in."""
+        """The hash to compare this account's password with; None if no password is accepted now."""
         with self._store.begin() as session:
             row = accounts.find_and_lock_row(session, name)
             return row.password if row is not None and not blocked_reason(row, self._now()) else None
 
     def _make_anew(self, name: str, stored: str, password: str) -> None:
-        """Replace a hash of older parameters, once its password has let somebody in."""
+        """Replace a hash of older parameters, after its password was accepted."""
         fresh = self._passwords.hash(password)
         with self._store.begin() as session:
             row = accounts.find_and_lock_row(session, name)
@@ -267,6 +268,5 @@ def _record_done(session: Session, name: str, how: str) -> None:
 
 
 def _record_failed(session: Session, facts: dict[str, Fact], about: dict[str, Fact], now: datetime) -> None:
-    record_or_count(
-        session, "sign-in.failed", None, facts, by=BUREAU_ACTOR, about=about, now=now, first=STRANGER_ENTRY_LIMIT
-    )
+    tally = Tally(about, first=STRANGER_ENTRY_LIMIT)
+    record_or_count(session, "sign-in.failed", None, facts, tally, by=BUREAU_ACTOR, now=now)

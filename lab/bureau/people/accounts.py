@@ -1,4 +1,4 @@
-"""Accounts: who may sign in, in which department and roles. All of it runs in a session that the caller commits."""
+"""Accounts: who may sign in, in which department and roles. All functions run in a session that the caller commits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ACTIVE, DISABLED = "active", "disabled"
 
 @dataclass(frozen=True, slots=True)
 class OidcSubject:
-    """Who somebody is at an OpenID provider: only both together name a person."""
+    """A person at an OpenID provider, identified by issuer and subject together."""
 
     issuer: str
     subject: str
@@ -51,7 +51,7 @@ class Account:
 
 @dataclass(frozen=True, slots=True)
 class NewAccount:
-    """What an administrator says of a new account; raises ``InvalidInput`` for what cannot be one."""
+    """The data of a new account; raises ``InvalidInput`` for data that no account may have."""
 
     name: str
     department: str
@@ -70,7 +70,7 @@ class NewAccount:
 
 
 def parse_subject(issuer: str | None, subject: str | None) -> OidcSubject | None:
-    """Who somebody is at a provider, None for neither; raises ``InvalidInput`` for one without the other."""
+    """A person at a provider, None if both are empty; raises ``InvalidInput`` for one without the other."""
     if not issuer and not subject:
         return None
     if not issuer or not subject:
@@ -79,7 +79,7 @@ def parse_subject(issuer: str | None, subject: str | None) -> OidcSubject | None
 
 
 def check_name(name: str) -> str:
-    """``name``; raises ``InvalidInput`` unless it can be an account's."""
+    """``name``; raises ``InvalidInput`` unless it can name an account."""
     if not _NAME.fullmatch(name):
         raise InvalidInput(
             "Wanted an account's name of 2 to 64 small letters, digits, dots, hyphens and underscores, a letter first; "
@@ -90,7 +90,7 @@ def check_name(name: str) -> str:
 
 
 def parse_roles(words: Iterable[str]) -> frozenset[Role]:
-    """Roles by their words; raises ``InvalidInput`` naming the words there are."""
+    """Roles by their names; raises ``InvalidInput`` with the known names."""
     try:
         return frozenset(Role(word) for word in words)
     except ValueError:
@@ -115,12 +115,12 @@ def read_account(row: AccountRow) -> Account:
 
 
 def format_roles(roles: frozenset[Role]) -> str:
-    """Roles as they stand in the table."""
+    """Roles as JSON for the table."""
     return json.dumps(sorted(roles))
 
 
 def insert_account(session: Session, new: NewAccount, password: str | None, now: datetime) -> AccountRow:
-    """Add the account; raises ``Conflict`` when its name or its person at the provider has one."""
+    """Add the account; raises ``Conflict`` if its name or its person at the provider has one."""
     if session.get(AccountRow, new.name) is not None:
         raise Conflict(f"The account {new.name} exists already.", next_step="choose another name")
     if new.oidc_subject is not None and find_by_subject(session, new.oidc_subject) is not None:
@@ -159,14 +159,14 @@ def lock_account_row(session: Session, name: str) -> AccountRow:
 
 
 def find_and_lock_row(session: Session, name: str) -> AccountRow | None:
-    """The account's row, locked for a change, or None; what cannot be a name is not looked for."""
+    """The account's row, locked for a change, or None; an impossible name is not looked up."""
     if not _NAME.fullmatch(name):
         return None
     return session.scalars(select(AccountRow).where(AccountRow.name == name).with_for_update()).one_or_none()
 
 
 def lock_account_rows(session: Session) -> dict[str, AccountRow]:
-    """All rows, locked in the order of their names, for a change that must look at more than one."""
+    """All rows, locked in the order of their names, for a change that reads more than one."""
     query = select(AccountRow).order_by(AccountRow.name).with_for_update()
     return {row.name: row for row in session.scalars(query)}
 

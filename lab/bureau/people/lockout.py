@@ -1,6 +1,6 @@
-"""Judging a try to sign in: why an account cannot be entered now, and what a failure leads to.
+"""Deciding an attempt to sign in: why an account accepts no password now, and what a failure causes.
 
-All of it runs in a session in which the account's row is locked, so that tries are judged one after another.
+All functions run in a session in which the account's row is locked, so that attempts are decided one after another.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy.orm import Session
 
 from lab.bureau.ledger import BUREAU_ACTOR, Fact
-from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, record_or_count
+from lab.bureau.ledger.rate_limited_entries import STRANGER_ENTRY_LIMIT, Tally, record_or_count
 from lab.bureau.people.accounts import ACTIVE
 from lab.bureau.store.tables import AccountRow
 
@@ -25,14 +25,14 @@ NO_ACCOUNT, LOCKED, PASSWORD = "no account", "locked", "password"
 
 @dataclass(frozen=True, slots=True)
 class PasswordComparison:
-    """What was found before the transaction: the hash that was compared, and whether the password fits it."""
+    """The result of the comparison before the transaction: the hash, and whether the password matches it."""
 
     stored_hash: str | None
     matches: bool
 
 
 def refusal_reason(row: AccountRow | None, checked: PasswordComparison, now: datetime) -> str:
-    """Why this account is not entered by this try; empty if it is. ``row`` is locked."""
+    """Why this attempt is refused; empty if it is accepted. ``row`` is locked."""
     reason = blocked_reason(row, now)
     if reason or row is None:
         return reason
@@ -42,7 +42,7 @@ def refusal_reason(row: AccountRow | None, checked: PasswordComparison, now: dat
 
 
 def blocked_reason(row: AccountRow | None, now: datetime) -> str:
-    """Why no password at all lets anybody into this account now; empty if one does. ``row`` is locked."""
+    """Why the account accepts no password now; empty if it does. ``row`` is locked."""
     if row is None:
         return NO_ACCOUNT
     if row.state != ACTIVE:
@@ -53,14 +53,14 @@ def blocked_reason(row: AccountRow | None, now: datetime) -> str:
 
 
 def record_failed_attempt(session: Session, row: AccountRow | None, reason: str, how: str, now: datetime) -> None:
-    """Count a try that was not let in, lock the account when there were too many, and write it down.
+    """Count a refused attempt, lock the account after too many, and record it.
 
-    A try while the account is locked is counted with the others. It neither prolongs the lock nor makes the next one
-    longer: it was compared with nothing, and who knows a name could otherwise keep its owner out by asking.
+    An attempt while the account is locked is counted too. It neither prolongs the lock nor makes the next one longer:
+    otherwise anybody who knows a name could keep its owner out.
 
-    A name that no account has is not written down: it may be a password typed into the wrong field. Whether there is an
-    entry, or the try is only counted, depends on nothing but how many there were of any name: everybody can see how
-    many entries the ledger has, and would learn from it who has an account, and whose is locked.
+    A name without an account is not recorded: it may be a password typed into the wrong field. Whether an attempt gets
+    an entry or is only counted depends only on the number of attempts for all names: everybody can see how many entries
+    the ledger has, and could otherwise learn who has an account, and whose is locked.
     """
     facts: dict[str, Fact] = {"reason": reason, "how": how}
     sort = reason
@@ -68,7 +68,7 @@ def record_failed_attempt(session: Session, row: AccountRow | None, reason: str,
         row.failures += 1
         facts["failures"] = row.failures
         if reason == PASSWORD and row.failures >= MAX_ATTEMPTS:
-            # The exponent is capped so that a count of any size stays a time.
+            # The exponent is capped, so that the product stays a valid time.
             locked = min(FIRST_LOCK * 2 ** min(row.locks, 10), LONGEST_LOCK)
             row.locked_until, row.locks = now + locked, row.locks + 1
             facts["locked_seconds"] = int(locked.total_seconds())
@@ -77,12 +77,10 @@ def record_failed_attempt(session: Session, row: AccountRow | None, reason: str,
         facts["account"] = row.name
         sort = f"{sort}: {row.name}"
     about: dict[str, Fact] = {"how": how}
-    kind = "sign-in.failed"
-    record_or_count(
-        session, kind, None, facts, by=BUREAU_ACTOR, about=about, now=now, first=STRANGER_ENTRY_LIMIT, sort=sort
-    )
+    tally = Tally(about, first=STRANGER_ENTRY_LIMIT, sort=sort)
+    record_or_count(session, "sign-in.failed", None, facts, tally, by=BUREAU_ACTOR, now=now)
 
 
 def reset_failures(row: AccountRow) -> None:
-    """After a success, or an administrator's word: the count begins anew. ``row`` is locked."""
+    """Reset the count after a success, or by an administrator. ``row`` is locked."""
     row.failures, row.locks, row.locked_until = 0, 0, None

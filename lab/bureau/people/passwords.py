@@ -1,8 +1,8 @@
 """Passwords: Argon2id hashes, rules for new ones, and one-time passwords.
 
 Argon2id runs with the second recommended parameters of RFC 9106, section 4: 3 passes over 64 MiB in 4 lanes, 128 bits
-of salt, 256 bits of hash. A hash carries its parameters, so that one of older parameters is noticed and made anew when
-its password is next typed.
+of salt, 256 bits of hash. A hash contains its parameters, so that one with older parameters is replaced at the next
+sign-in.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from argon2.profiles import RFC_9106_LOW_MEMORY
 from lab.terms.errors import InvalidInput
 
 MIN_LENGTH, MAX_LENGTH = 12, 200
-# No 0, 1, i, l and o, which people mistake for each other: 31 signs, 20 of them, 99 bits.
+# Without 0, 1, i, l and o, which people confuse: 20 of 31 characters, 99 bits.
 _SIGNS = "23456789abcdefghjkmnpqrstuvwxyz"
 _ONE_TIME = (4, 5)
 
@@ -31,7 +31,7 @@ class Passwords:
 
     @cached_property
     def _nobodys(self) -> str:
-        """What unknown names are checked against, so that they cost the same work as known ones."""
+        """The hash that passwords of unknown names are compared with, so that they cost the same work."""
         return self.hash(secrets.token_urlsafe(32))
 
     def hash(self, password: str) -> str:
@@ -39,9 +39,9 @@ class Passwords:
         return self._hasher.hash(_bytes(_normal(password)))
 
     def verify(self, stored: str | None, password: str) -> bool:
-        """Whether ``password`` is that of ``stored``; with None the same work is done, and nothing fits."""
-        typed, nobodys = _normal(password), self._nobodys  # made at the first call, whatever the name
-        # What is longer than any password may be costs no more to hash than the longest.
+        """Whether ``password`` matches the hash ``stored``; None costs the same work and matches nothing."""
+        typed, nobodys = _normal(password), self._nobodys  # computed at the first call, whatever the name
+        # A longer text than any password costs no more to hash than the longest password.
         if len(typed) > MAX_LENGTH:
             stored, typed = None, typed[:MAX_LENGTH]
         try:
@@ -50,7 +50,7 @@ class Passwords:
             return False
 
     def needs_rehash(self, stored: str) -> bool:
-        """Whether ``stored`` was made with other parameters than those in use."""
+        """Whether ``stored`` has other parameters than those in use."""
         return self._hasher.check_needs_rehash(stored)
 
 
@@ -61,7 +61,8 @@ def make_one_time_password() -> str:
 
 
 def check_new_password(password: str, *, account: str, old: str) -> None:
-    """Raise ``InvalidInput`` unless ``password`` may follow ``old``: its length, another one, and not the account."""
+    """Raise ``InvalidInput`` unless ``password`` has the right length and differs from ``old`` and the account's
+    name."""
     typed = _normal(password)
     fault = ""
     if not MIN_LENGTH <= len(typed) <= MAX_LENGTH:
@@ -71,7 +72,7 @@ def check_new_password(password: str, *, account: str, old: str) -> None:
     elif account.casefold() in typed.casefold() and len(typed) - len(account) < MIN_LENGTH:
         fault = "Wanted a new password that is more than the account's name; found little else."
     if fault:
-        raise InvalidInput(fault, next_step="choose another; four random words are easy to keep in mind")
+        raise InvalidInput(fault, next_step="choose another; four random words are easy to remember")
 
 
 def _normal(password: str) -> str:
@@ -80,5 +81,5 @@ def _normal(password: str) -> str:
 
 
 def _bytes(password: str) -> bytes:
-    """What is hashed; half a surrogate pair is no reason to fail differently from any other wrong password."""
+    """The bytes to hash; a lone surrogate is encoded too, so that it fails like any other wrong password."""
     return password.encode("utf-8", "surrogatepass")

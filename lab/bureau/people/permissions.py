@@ -1,7 +1,8 @@
 """Who may do what at the bureau: the one role matrix.
 
-Permission ("may this person?") is settled here; policy ("does the state allow it?") in ``lab.bureau.contracts.policy``
-and ``workflow``. A bank is no person: its machines sign their requests, and a contract says what they may ask for.
+This module decides permission ("may this person?"); policy ("does the state allow it?") is in
+``lab.bureau.contracts.policy`` and ``workflow``. A bank is not a person: its machines sign their requests, and a
+contract says what they may request.
 """
 
 from __future__ import annotations
@@ -13,18 +14,18 @@ from lab.terms.errors import InvalidInput, NotAllowed
 
 
 class Role(StrEnum):
-    """What a person is at the bureau."""
+    """A person's role at the bureau."""
 
     OFFICER = "officer"
     """Data officer: writes, reviews, approves, suspends and revokes contracts."""
     STEWARD = "steward"
     """Data steward: registers, models, consents."""
     RESEARCHER = "researcher"
-    """Prototypes on look-alike data and asks for runs."""
+    """Prototypes on look-alike data and requests runs."""
     AUDITOR = "auditor"
-    """Reads the ledger and whatever explains it; changes nothing."""
+    """Reads the ledger and what explains it; changes nothing."""
     ADMINISTRATOR = "administrator"
-    """Accounts, banks' keys, the bureau's key epochs; sees no contract through."""
+    """Manages accounts, banks' keys and the bureau's key epochs; takes no step of a contract."""
 
 
 class Permission(StrEnum):
@@ -70,19 +71,19 @@ ROLE_PERMISSIONS: dict[Role, frozenset[Permission]] = {
         {P.READ_BANKS, P.REVOKE_BANK_KEYS, P.READ_ACCOUNTS, P.MANAGE_ACCOUNTS, P.ROTATE_KEYS}
     ),
 }
-"""The matrix. What a role does not list, it may not do."""
+"""The matrix. A permission that a role does not list is refused."""
 
 INCOMPATIBLE_ROLES: tuple[frozenset[Role], ...] = (
     frozenset({Role.ADMINISTRATOR, Role.OFFICER}),
     frozenset({Role.ADMINISTRATOR, Role.STEWARD}),
     *(frozenset({Role.AUDITOR, other}) for other in Role if other is not Role.AUDITOR),
 )
-"""Separation of duties: roles that no one person has together."""
+"""Separation of duties: roles that no person has together."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountHolder:
-    """A person who has signed in. ``name`` is the account's, and what the ledger calls them."""
+    """A signed-in person. ``name`` is the account's name."""
 
     name: str
     department: str
@@ -90,7 +91,7 @@ class AccountHolder:
 
     @property
     def actor(self) -> str:
-        """What the ledger calls this person as the one who did something."""
+        """The person as an actor in the ledger."""
         return account_actor(self.name)
 
     def has_permission(self, permission: Permission) -> bool:
@@ -98,7 +99,7 @@ class AccountHolder:
         return any(permission in ROLE_PERMISSIONS[role] for role in self.roles)
 
     def check_permission(self, permission: Permission) -> None:
-        """Raise ``NotAllowed``, naming the permission and the roles that have it, unless this person may."""
+        """Raise ``NotAllowed``, naming the permission and the roles with it, unless this person has it."""
         if not self.has_permission(permission):
             able = ", ".join(role.value for role in Role if permission in ROLE_PERMISSIONS[role]) or "nobody"
             raise NotAllowed(
@@ -108,12 +109,12 @@ class AccountHolder:
 
 
 def account_actor(name: str) -> str:
-    """What the ledger calls whoever holds the account ``name``, as the one who did something."""
+    """The holder of the account ``name`` as an actor in the ledger."""
     return f"person:{name}"
 
 
 def check_roles(roles: frozenset[Role]) -> None:
-    """Raise ``InvalidInput`` for no role, or for roles that no one person may have together."""
+    """Raise ``InvalidInput`` for no role, or for roles that one person may not have together."""
     if not roles:
         raise InvalidInput("Wanted at least one role; found none.", next_step=f"give one of {', '.join(Role)}")
     for pair in INCOMPATIBLE_ROLES:

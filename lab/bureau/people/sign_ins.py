@@ -1,9 +1,9 @@
-"""Sign-ins: what a person holds between two requests. All of it runs in a session that the caller commits.
+"""Sign-ins: the sessions of people. All functions run in a session that the caller commits.
 
-A sign-in is a random token of 256 bits, known here by its SHA-256 alone, so that the database gives nobody a way in. It
-ends after 30 minutes without a request, after 12 hours in any case, by signing out, when the password changes, and
-when the account is disabled. Beside it goes a token against cross-site requests, for callers whose browser sends the
-first one by itself.
+A sign-in is a random token of 256 bits. The database contains its SHA-256 only, so that nobody can sign in with a copy
+of the database. It ends after 30 minutes without a request, after 12 hours in any case, by signing out, when the
+password changes, and when the account is disabled. A second token protects against cross-site requests, for browsers,
+which send the first one by themselves.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from lab.bureau.store.tables import AccountRow, SignInRow
 IDLE_TIMEOUT = timedelta(minutes=30)
 MAX_LIFETIME = timedelta(hours=12)
 ACTIVITY_INTERVAL = timedelta(minutes=1)
-"""How old ``seen_at`` grows before it is written again: not every request must be a write."""
+"""How old ``seen_at`` may be before it is updated, so that not every request writes."""
 _TOKEN_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SignInTokens:
-    """What the person who has just signed in is given; it cannot be looked up again."""
+    """The tokens of a new sign-in; they cannot be looked up again."""
 
     token: str
     csrf: str
@@ -39,7 +39,7 @@ class SignInTokens:
 
 @dataclass(frozen=True, slots=True)
 class SignIn:
-    """A sign-in that a request has shown the token of. ``csrf_sha256`` is all that is known of its second token."""
+    """A sign-in, found by the token of a request; its second token is known by its hash only."""
 
     token_sha256: str
     csrf_sha256: str
@@ -53,7 +53,7 @@ class SignIn:
 
 
 def begin(session: Session, row: AccountRow, now: datetime) -> SignInTokens:
-    """A new sign-in of the account; those whose time is over are cleared away."""
+    """Begin a sign-in of the account; expired ones are removed."""
     session.execute(delete(SignInRow).where(or_(SignInRow.expires_at <= now, SignInRow.seen_at <= now - IDLE_TIMEOUT)))
     token, csrf = secrets.token_urlsafe(_TOKEN_BYTES), secrets.token_urlsafe(_TOKEN_BYTES)
     expires = now + MAX_LIFETIME
@@ -72,7 +72,7 @@ def begin(session: Session, row: AccountRow, now: datetime) -> SignInTokens:
 
 
 def find(session: Session, token: str, now: datetime) -> SignIn | None:
-    """The sign-in of ``token``, if it lasts and its account is active."""
+    """The sign-in of ``token`` if it has not expired and its account is active, or None."""
     query = (
         select(SignInRow, AccountRow)
         .join(AccountRow, AccountRow.name == SignInRow.account)
@@ -81,14 +81,14 @@ def find(session: Session, token: str, now: datetime) -> SignIn | None:
     found = session.execute(query).one_or_none()
     if found is None:
         return None
-    held, account = found
-    if held.expires_at <= now or held.seen_at <= now - IDLE_TIMEOUT:
+    row, account = found
+    if row.expires_at <= now or row.seen_at <= now - IDLE_TIMEOUT:
         return None
-    return SignIn(held.token, held.csrf, read_account(account), held.seen_at, held.expires_at)
+    return SignIn(row.token, row.csrf, read_account(account), row.seen_at, row.expires_at)
 
 
 def record_activity(session: Session, token_sha256: str, now: datetime) -> None:
-    """The person is still there."""
+    """Record that the person made a request now."""
     session.execute(update(SignInRow).where(SignInRow.token == token_sha256).values(seen_at=now))
 
 
@@ -99,7 +99,7 @@ def end(session: Session, token_sha256: str) -> bool:
 
 
 def end_all(session: Session, account: str) -> int:
-    """End every sign-in of an account; returns how many there were."""
+    """End every sign-in of an account; returns their number."""
     ended = session.execute(delete(SignInRow).where(SignInRow.account == account).returning(SignInRow.token))
     return len(ended.all())
 

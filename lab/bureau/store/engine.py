@@ -16,25 +16,25 @@ from sqlalchemy.orm import Session
 
 from lab.terms.errors import InvalidInput, Unreachable
 
-# How long a writer waits for another one on SQLite before it gives up: longer than any transaction here takes.
+# How long a writer on SQLite waits for another one: longer than any transaction here takes.
 SQLITE_BUSY_MS = 30_000
 SQLITE_CACHE_KIB = 32 * 1024
-"""Pages a connection may keep. Charging a batch touches a page for each enterprise in two indexes: with SQLite's own
-2 MiB they are written and read again within the transaction, which takes twice the time."""
+"""The page cache of a connection. Charging a batch uses a page for each enterprise in two indexes: with SQLite's
+default of 2 MiB they are written and read again within the transaction, which takes twice the time."""
 _READ = "shulab_read"
-# A connection for each of the 40 threads that the service answers in, so that none waits for another's.
+# A connection for each of the service's 40 threads, so that none waits for another.
 _POOL: dict[str, Any] = {"pool_size": 10, "max_overflow": 30}
 
 
 class Database:
-    """A database of the bureau. ``begin`` is for changes, ``read`` for looking; both are one transaction each."""
+    """A database of the bureau. ``begin`` opens a transaction for changes, ``begin_read`` one for reading."""
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.sign: Callable[[bytes], bytes] | None = None
-        """The bureau's Ed25519 key at work; without it a transaction can write no ledger entry."""
+        """Signs with the bureau's Ed25519 key; without it a transaction can write no ledger entry."""
         self.bureau_key = ""
-        """The bureau's public key, hexadecimal; contracts that name another are no contracts of this bureau."""
+        """The bureau's public key, hexadecimal; a contract that names another key is not a contract of this bureau."""
         self._reader = engine.execution_options(**{_READ: True})
 
     @contextmanager
@@ -82,7 +82,7 @@ def open_database(url: str) -> Database:
         engine = create_engine(parsed, pool_pre_ping=True, hide_parameters=True, **_POOL)
     elif backend == "sqlite":
         if parsed.database:
-            # SQLite would make the file readable by all; its log files take the mode of the file.
+            # SQLite would make the file readable by everybody; its log files take the mode of the file.
             with contextlib.suppress(OSError):
                 Path(parsed.database).touch(mode=0o600, exist_ok=True)
         engine = create_engine(parsed, hide_parameters=True, connect_args={"check_same_thread": False}, **_POOL)
@@ -101,7 +101,7 @@ def open_database(url: str) -> Database:
 
 @contextmanager
 def _outages() -> Iterator[None]:
-    """A database that is down, full or locked for too long is ``Unreachable``, not a fault of ours."""
+    """Raise ``Unreachable`` for a database that is down, full or locked for too long."""
     try:
         yield
     except (OperationalError, PoolTimeout):
@@ -113,8 +113,8 @@ def _outages() -> Iterator[None]:
 def _prepare_sqlite(engine: Engine) -> None:
     """Write-ahead log, foreign keys and BEGIN IMMEDIATE.
 
-    Python's driver opens transactions late and on its own; a writer that begins by reading could then fail midway with
-    "database is locked". So the driver is told to keep out, and a writing transaction takes the write lock at once.
+    Python's driver opens transactions late and by itself; a writer that begins by reading could then fail midway with
+    "database is locked". So the driver opens none, and a writing transaction takes the write lock at once.
     """
 
     @event.listens_for(engine, "connect")

@@ -1,8 +1,8 @@
-"""The rules of the watch: one table, and the judging of counts by it.
+"""The rules of the watch: one table, and the comparison of counts with it.
 
-Every rule is a count that further queries can only raise as long as they lie within its days. A share would be simpler
-to read, but a prober dilutes a share with queries that cost it nothing. That a ceiling is reached is no finding either:
-a contract is meant to be as tight as its use.
+Every rule is a count that further queries can only raise within its days. A share would be simpler to read, but a
+prober dilutes a share with queries that cost nothing. Reaching a ceiling is no finding: a contract is meant to be as
+tight as its use.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ class RecommendedStep(StrEnum):
     LOOK = "look"
     """Look at the contract, and ask the bank what it was for."""
     SUSPEND = "suspend"
-    """Suspend the contract, then ask: honest use hardly looks like this."""
+    """Suspend the contract, then ask the bank: honest use rarely looks like this."""
 
 
 @dataclass(frozen=True, slots=True)
 class MonitoringRule:
-    """A count that is a finding above ``limit``, within ``days`` (None: ever); ``counts`` says of what."""
+    """A count that is a finding above ``limit``, within ``days`` (None: ever); ``counts`` says what is counted."""
 
     code: str
     zh: str
@@ -39,15 +39,15 @@ class MonitoringRule:
 
 
 REPEATED_SCORES = 5
-"""Scores of one enterprise within ``MONTH_DAYS`` that weekly use makes; more are counted by ``many-again``."""
+"""Scores of one enterprise within ``MONTH_DAYS`` in weekly use; the rule ``many-again`` counts more."""
 OVERLAP_THRESHOLD = 0.9
-"""The Jaccard overlap (common enterprises over all of both) from which two batches count as one set."""
+"""The Jaccard overlap (common enterprises over all of both) from which two batches count as the same set."""
 MIN_SET_ROWS = 10
-"""The smallest batch that is compared as a set; smaller ones meet by accident."""
+"""The smallest batch compared as a set; smaller ones coincide by chance."""
 SMALL_BATCH_ROWS = 16
-"""A batch of fewer enterprises is small: a ciphertext has places for thousands, and costs its sender the same."""
+"""A batch of fewer enterprises is small: a ciphertext has room for thousands at the same cost."""
 MIN_EXHAUSTED_ENTERPRISES = 3
-"""A period's scores for an enterprise below which using them in one day says nothing."""
+"""With a ceiling below this, using a period's scores of an enterprise in one day says nothing."""
 MONTH_DAYS = 30
 
 MONITORING_RULES: Mapping[str, MonitoringRule] = {
@@ -141,9 +141,9 @@ MONITORING_RULES: Mapping[str, MonitoringRule] = {
 
 @dataclass(frozen=True, slots=True)
 class UsageFinding:
-    """A rule that a contract's use has tripped: wanted at most ``limit``, found ``found``. It names no enterprise.
+    """A rule that a contract's use has broken: at most ``limit`` expected, ``found`` found. It names no enterprise.
 
-    ``since``: when it was recorded first within the rule's days, in ledger entry ``entry``; None: it is new, and the
+    ``since``: when it was first recorded within the rule's days, in ledger entry ``entry``; None: it is new, and the
     next sweep records it.
     """
 
@@ -157,13 +157,13 @@ class UsageFinding:
 
     @property
     def next_step(self) -> str:
-        """What to run."""
+        """The command to run first."""
         if self.rule.step is RecommendedStep.SUSPEND:
             return f"lab officer suspend {self.contract} --reason …, then ask the bank"
         return f"lab officer show {self.contract}; ask the bank what it was for"
 
     def as_dict(self) -> dict[str, Any]:
-        """As the service tells it."""
+        """The finding as the service's JSON."""
         return {
             "contract": self.contract,
             "bank": self.bank,
@@ -181,7 +181,7 @@ class UsageFinding:
 
 
 def merge_limits(changed: Mapping[str, int]) -> dict[str, int]:
-    """The limit of every rule, with those that a bureau has changed; raises ``InvalidInput`` for an unknown rule."""
+    """The limit of every rule, with a bureau's changes; raises ``InvalidInput`` for an unknown rule."""
     unknown = sorted(set(changed) - set(MONITORING_RULES))
     if unknown:
         raise InvalidInput(
@@ -194,7 +194,7 @@ def merge_limits(changed: Mapping[str, int]) -> dict[str, int]:
 def find_violations(
     contract: str, bank: str, counts: Mapping[str, int], limits: Mapping[str, int] | None = None
 ) -> list[UsageFinding]:
-    """The findings that these counts (by rule; a rule without one counts nothing) make, in the table's order."""
+    """The findings for these counts by rule (a missing count is 0), in the table's order."""
     chosen = merge_limits({}) if limits is None else limits
     return [
         UsageFinding(contract, bank, rule, counts.get(code, 0), chosen[code])
@@ -213,5 +213,5 @@ def rules_table() -> str:
 
 
 def rules_list(limits: Mapping[str, int]) -> list[dict[str, Any]]:
-    """The table with a bureau's own limits, as the service tells it."""
+    """The table with a bureau's own limits, as the service's JSON."""
     return [asdict(rule) | {"limit": limits[code], "step": rule.step.value} for code, rule in MONITORING_RULES.items()]

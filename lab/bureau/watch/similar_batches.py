@@ -1,8 +1,9 @@
-"""Which batches are one set of enterprises, by a sketch of each.
+"""Which batches are the same set of enterprises, by a sketch of each.
 
-The sketch of a batch is its smallest pseudonyms. Pseudonyms are keyed hashes, the same under every contract, so these
-are a uniform sample that nobody outside can steer, and two sketches give the Jaccard overlap of their batches (Broder,
-"On the resemblance and containment of documents", 1997; bottom-k): exactly for batches no larger than a sketch.
+The sketch of a batch is its smallest pseudonyms. Pseudonyms are keyed hashes, the same under every contract, so that
+these are a uniform sample that nobody outside can influence, and two sketches give the Jaccard overlap of their batches
+(Broder, "On the resemblance and containment of documents", 1997; bottom-k): exactly, for batches no larger than a
+sketch.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from lab.bureau.watch.rules import OVERLAP_THRESHOLD
 
 SKETCH_SIZE = 64
 """Pseudonyms in a sketch: an overlap of 0.9 is estimated to 0.04 (standard deviation)."""
-_MEET = 8  # batches that are alike share one of their smallest eight, but for a chance of 10^-8
+_MEET = 8  # similar batches share one of their smallest eight, except with probability 10^-8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +36,8 @@ def jaccard_overlap(one: Sequence[str], other: Sequence[str]) -> float:
 
 
 def count_repeated_sets(sketches: Iterable[BatchSketch]) -> Mapping[str, tuple[int, int]]:
-    """For each contract the most batches that are one set with a batch of it: of its own bank (that batch included,
-    over all contracts), and of other banks."""
+    """For each contract, the largest number of batches that are the same set as one of its batches: of its own bank
+    (that batch included, over all contracts), and of other banks."""
     batches = list(sketches)
     where: dict[str, list[int]] = defaultdict(list)
     for number, batch in enumerate(batches):

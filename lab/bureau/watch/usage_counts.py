@@ -1,6 +1,6 @@
-"""What the watch counts, for each contract: from batches, inquiries and ledger entries, which are kept in any case.
+"""The counts of the watch for each contract, from batches, inquiries and ledger entries, which are stored anyway.
 
-Enterprises are pseudonyms here, the same under every contract, so what a bank does under several of them adds up.
+Enterprises are pseudonyms here, the same under every contract, so that a bank's use of several contracts adds up.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, case, func, select
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import find_version
+from lab.bureau.contracts.repository import find_version
 from lab.bureau.exchange.batches import RETURNED
 from lab.bureau.exchange.scoring.leakage_budget import leakage_by_contract
 from lab.bureau.ledger import BUREAU_ACTOR
@@ -46,7 +46,7 @@ class ContractCounts:
 
 
 def count_contracts_usage(session: Session, now: datetime) -> list[ContractCounts]:
-    """Every contract that has a count, by id."""
+    """Every contract with a count, by id."""
     counts: dict[str, dict[str, int]] = defaultdict(dict)
     for contract, (most, many) in _repeated(session, now).items():
         counts[contract] |= {"one-enterprise": most, "many-again": many}
@@ -74,13 +74,13 @@ def _span(code: str) -> timedelta:
 
 
 def _charged(since: datetime) -> ColumnElement[bool]:
-    """Of batches since then that were not returned."""
+    """The condition for batches since then that were not returned."""
     return and_(BatchRow.charged_at > since, BatchRow.state != RETURNED)
 
 
 def _repeated(session: Session, now: datetime) -> dict[str, tuple[int, int]]:
-    """For each contract, of the enterprises scored under it: the scores of the one that its bank scored most, and how
-    many it scored more than ``REPEATED_SCORES`` times."""
+    """For each contract, over the enterprises scored under it: the scores of the one that its bank scored most often,
+    and the number that it scored more than ``REPEATED_SCORES`` times."""
     times = func.count().over(partition_by=(ContractRow.bank_id, InquiryRow.enterprise)).label("times")
     scored = select(InquiryRow.contract_id, InquiryRow.enterprise, times).select_from(BatchRow)
     scored = scored.join(InquiryRow, _OF_BATCH).join(ContractRow, ContractRow.id == InquiryRow.contract_id)
@@ -111,7 +111,7 @@ def _small(session: Session, now: datetime) -> dict[str, int]:
 
 
 def _whole(session: Session, now: datetime) -> dict[str, int]:
-    """Enterprises that were scored within the rule's day as often as the contract allows within its period."""
+    """Enterprises scored within the rule's day as often as the contract allows within its period."""
     since, found = now - _span("whole-allowance"), {}
     for contract in session.scalars(select(BatchRow.contract_id).where(_charged(since)).distinct()).all():
         allowed = find_version(session, contract).contract.ceilings.scores_per_enterprise

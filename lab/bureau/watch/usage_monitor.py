@@ -1,7 +1,7 @@
-"""The watch at work: what stands now, and each finding in the ledger once.
+"""The usage monitor: the present findings, and the recording of each finding once.
 
-A finding is recorded when a sweep sees it first, and again when it still stands after its rule's days; so the ledger
-is all the memory that the watch needs.
+A finding is recorded when a sweep first finds it, and again when it still holds after its rule's days; the ledger is
+the only memory that the monitor needs.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ FLAGGED_ENTRY_KIND = "contract.flagged"
 
 
 class UsageMonitor:
-    """Looks at all contracts of a bureau. Safe to use from several threads."""
+    """Checks all contracts of a bureau. Safe to use from several threads."""
 
     def __init__(self, store: Database, clock: Callable[[], datetime], limits: Mapping[str, int] | None = None) -> None:
-        """``limits``: those that this bureau has changed; raises ``InvalidInput`` for a rule that does not exist."""
+        """``limits``: the limits that this bureau has changed; raises ``InvalidInput`` for an unknown rule."""
         self._store, self._now = store, clock
         self._limits = merge_limits(limits or {})
 
     @property
     def rules(self) -> list[dict[str, Any]]:
-        """The rules with this bureau's limits, as the service tells them."""
+        """The rules with this bureau's limits, as the service's JSON."""
         return rules_list(self._limits)
 
     def current_findings(self, session: Session) -> list[UsageFinding]:
-        """What the rules find now, by contract."""
+        """The present findings, by contract."""
         counted = count_contracts_usage(session, self._now())
         return [finding for one in counted for finding in self._judge(session, one)]
 
     def record_new_findings(self) -> list[UsageFinding]:
-        """Record what is new, each finding in a transaction of its own; what was recorded."""
+        """Record new findings, each in a transaction of its own; returns them."""
         with self._store.begin_read() as session:
             counted = count_contracts_usage(session, self._now())
             fresh = [(one, new) for one in counted for new in self._judge(session, one) if new.entry is None]
@@ -53,7 +53,7 @@ class UsageMonitor:
             with self._store.begin() as session:
                 lock_contract(session, one.contract)
                 now = self._now()
-                if _recorded(session, finding, now).entry is None:  # another service may have swept as well
+                if _recorded(session, finding, now).entry is None:  # another process may have recorded it
                     entry = record(
                         session, FLAGGED_ENTRY_KIND, one.contract, _facts(finding, one, now), by=BUREAU_ACTOR
                     )
@@ -77,7 +77,7 @@ def _facts(finding: UsageFinding, counted: ContractCounts, now: datetime) -> dic
 
 
 def _recorded(session: Session, finding: UsageFinding, now: datetime) -> UsageFinding:
-    """The finding with the entry that tells of it within its rule's days, if there is one."""
+    """The finding with its ledger entry within its rule's days, if there is one."""
     query = select(LedgerEntryRow.seq, LedgerEntryRow.body).where(
         LedgerEntryRow.kind == FLAGGED_ENTRY_KIND, LedgerEntryRow.contract_id == finding.contract
     )

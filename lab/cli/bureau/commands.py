@@ -10,7 +10,7 @@ import typer
 from lab.bureau.bureau import Bureau
 from lab.bureau.configuration.home import BureauHome, default_folder
 from lab.bureau.data.catalogue import read_dictionary
-from lab.bureau.data.register import import_register
+from lab.bureau.data.register import RegisterLayout, import_register
 from lab.bureau.key_management.metrics_token import METRICS_TOKEN_FILE, metrics_token, prometheus_configuration
 from lab.bureau.ledger import LOCAL_ACTOR
 from lab.bureau.people import NewAccount, parse_roles, parse_subject
@@ -95,17 +95,16 @@ def import_register_file(
             bureau.store,
             bureau.home,
             file,
-            id_column=id_column,
-            id_kind=id_kind,
+            RegisterLayout(
+                id_column=id_column, id_kind=id_kind, columns=_split_names(columns), descriptions=words or {}
+            ),
             name=register,
-            columns=_split_names(columns),
-            words=words,
             progress=out.progress,
         )
         if evaluate_now:
             with bureau.store.begin_read() as session:
                 epoch = bureau.epochs.current_epoch(session)
-            bureau.needed.prepare(epoch, out.progress, register=done.register, by=LOCAL_ACTOR)
+            bureau.evaluation_planner.prepare(epoch, out.progress, register=done.register, by=LOCAL_ACTOR)
     out.say(f"已导入 Imported {done.register} v{done.version}: {done.rows} 行 rows, {len(done.columns)} 列 columns")
     if done.set_aside:
         told = ", ".join(f"{reason}: {count}" for reason, count in done.rejection_counts.items())
@@ -155,7 +154,7 @@ def account(
     out = CommandOutput(as_json)
     new = NewAccount(name, department, parse_roles(role), shown_name, parse_subject(issuer, subject))
     with Bureau.open(home or default_folder()) as bureau:
-        password = bureau.people.add(new, by="local")
+        password = bureau.accounts.add(new, by="local")
     out.say(f"已新增 Added {name} ({', '.join(sorted(new.roles))}, {department})")
     if password is not None:
         out.say(f"一次性口令(只显示一次) One-time password, shown once: {password}")

@@ -136,7 +136,7 @@ def show(
     with Bureau.open(home or default_folder()) as bureau:
         with bureau.store.begin_read() as session:
             shelved = find_model(session, name, version)
-        summary = bureau.shelf.load(shelved).summary()
+        summary = bureau.models.load(shelved).summary()
     _show_model(out, shelved, summary)
     out.print_result(
         {

@@ -53,7 +53,9 @@ def evaluate(
         with bureau.store.begin_read() as session:
             snapshot = find_snapshot(session, register)
             epoch = bureau.epochs.current_epoch(session)
-        made = bureau.needed.prepare(epoch, out.progress, register=register, contract=contract or None, by=LOCAL_ACTOR)
+        made = bureau.evaluation_planner.prepare(
+            epoch, out.progress, register=register, contract=contract or None, by=LOCAL_ACTOR
+        )
     seconds = time.perf_counter() - begun
     if not made:
         out.say(f"无合同需要 No contract in use reads {snapshot.name}: it is evaluated when one does")

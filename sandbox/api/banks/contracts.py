@@ -146,8 +146,8 @@ async def get_contract(
     await require_empty_body(request, caller.verified, parts.settings)
     signed, state = caller.signed, caller.state
     if version is not None:
-        signed, state = await run_in_threadpool(parts.bureau.signed_contract, caller.contract, version)
-    versions = await run_in_threadpool(parts.bureau.versions, caller.contract)
+        signed, state = await run_in_threadpool(parts.bureau.bank_contracts.find, caller.contract, version)
+    versions = await run_in_threadpool(parts.bureau.bank_contracts.list_versions, caller.contract)
     document = signed.model_dump(mode="json", by_alias=True)
     return JSONResponse({"signed": document, "state": state, "versions": versions})
 
@@ -181,7 +181,7 @@ async def sign_contract(request: Request, caller: CurrentContractCaller, parts: 
             "Wanted a member `signature` of 128 hexadecimal digits, and `version` at most; found something else.",
             next_step="sign with `lab bank sign`",
         ) from None
-    accept = parts.bureau.accept_signature
+    accept = parts.bureau.bank_contracts.accept_signature
     return CountersignatureResult(
         state=await run_in_threadpool(accept, caller.contract, given.signature, given.version)
     )
@@ -203,7 +203,7 @@ async def get_register_version(
 ) -> Any:
     """For a bank that asks whether there is anything to score again. Receipts name the version as well."""
     await require_empty_body(request, caller.verified, parts.settings)
-    return await run_in_threadpool(parts.bureau.register, caller.contract, model, version)
+    return await run_in_threadpool(parts.bureau.jobs.register, caller.contract, model, version)
 
 
 @router.get(
@@ -231,7 +231,7 @@ async def get_model_sheet(
 ) -> Response:
     """Exactly the bytes whose hash both parties signed."""
     await require_empty_body(request, caller.verified, parts.settings)
-    content = await run_in_threadpool(parts.bureau.sheet, caller.contract, model, version)
+    content = await run_in_threadpool(parts.bureau.jobs.sheet, caller.contract, model, version)
     return Response(content, media_type="application/json")
 
 
@@ -245,4 +245,4 @@ async def get_model_sheet(
 async def get_allowance(request: Request, caller: CurrentContractCaller, parts: Dependencies) -> Any:
     """Counts only."""
     await require_empty_body(request, caller.verified, parts.settings)
-    return await run_in_threadpool(parts.bureau.allowance, caller.contract)
+    return await run_in_threadpool(parts.bureau.bank_contracts.allowance, caller.contract)

@@ -1,4 +1,4 @@
-"""The catalogue: what each column of a register is called, in which domain and grade it lies, and which code names it.
+"""The catalogue: the names of each column of a register, its domain and grade, and its code.
 
 Domains, items and grades are data: they come from the dictionary given at import and are kept with the register version
 they describe.

@@ -23,7 +23,7 @@ _MAX_BYTES = 4_000_000
 
 @dataclass(frozen=True, slots=True)
 class CatalogueItem:
-    """One catalogue item: a column of a register and its words."""
+    """One catalogue item: a column of a register and its description."""
 
     column: str
     code: str
@@ -36,14 +36,14 @@ class CatalogueItem:
 
     @property
     def as_feature_words(self) -> FeatureDescription:
-        """The item as a model's training takes it."""
+        """The item as model training needs it."""
         return FeatureDescription(
             item=self.code, zh=self.zh, en=self.en, dimension=self.dimension, domain=self.domain, grade=self.grade
         )
 
 
 def read_dictionary(path: Path) -> dict[str, FeatureDescription]:
-    """Read a dictionary file; raises ``NotFound`` or ``InvalidInput`` naming what does not fit."""
+    """Read a dictionary file; raises ``NotFound`` or ``InvalidInput``, naming what is wrong."""
     if not path.is_file():
         raise NotFound(f"Wanted a dictionary in file {path.name}; there is no such file.", next_step="check the path")
     if path.stat().st_size > _MAX_BYTES:
@@ -65,28 +65,13 @@ def describe_columns(
 ) -> tuple[CatalogueItem, ...]:
     """One item for each column, in order.
 
-    A column that the dictionary leaves out gets an automatic item. Its code and words carry its place and not its name,
-    because codes and words of items stand in contracts and sheets, which banks read. Raises ``InvalidInput`` if two
+    A column that the dictionary leaves out gets an automatic item. Its code and words contain its place and not its
+    name, because banks read the codes and words of items in contracts and sheets. Raises ``InvalidInput`` if two
     columns share a code, or a code has spaces or more than 100 characters.
     """
-    items = []
-    for place, column in enumerate(columns, start=1):
-        word = words.get(column)
-        if word is None:
-            code, zh, en = f"{register}.{place:03d}", f"登记项{place:03d}", f"register item {place:03d}"
-            word = FeatureDescription(item=code, zh=zh, en=en, domain=UNDESCRIBED, grade=UNDESCRIBED)
-        items.append(
-            CatalogueItem(
-                column=column,
-                code=word.item or f"{register}.{place:03d}",
-                zh=word.zh or word.en or f"登记项{place:03d}",
-                en=word.en or f"register item {place:03d}",
-                dimension=word.dimension or DEFAULT_DIMENSION["bureau"],
-                domain=word.domain or UNDESCRIBED,
-                grade=word.grade or UNDESCRIBED,
-                described=column in words,
-            )
-        )
+    items = [
+        _describe(column, words.get(column), f"{place:03d}", register) for place, column in enumerate(columns, start=1)
+    ]
     codes = [item.code for item in items]
     if any(not _CODE.fullmatch(code) for code in codes):
         raise InvalidInput(
@@ -95,3 +80,18 @@ def describe_columns(
     if len(set(codes)) != len(codes):
         raise InvalidInput("Two columns have the same item code.", next_step="give each its own code in the dictionary")
     return tuple(items)
+
+
+def _describe(column: str, word: FeatureDescription | None, place: str, register: str) -> CatalogueItem:
+    code, zh, en = f"{register}.{place}", f"登记项{place}", f"register item {place}"
+    given = word or FeatureDescription(item=code, zh=zh, en=en, domain=UNDESCRIBED, grade=UNDESCRIBED)
+    return CatalogueItem(
+        column=column,
+        code=given.item or code,
+        zh=given.zh or given.en or zh,
+        en=given.en or en,
+        dimension=given.dimension or DEFAULT_DIMENSION["bureau"],
+        domain=given.domain or UNDESCRIBED,
+        grade=given.grade or UNDESCRIBED,
+        described=word is not None,
+    )

@@ -1,4 +1,4 @@
-"""Keeping the items of a register version, and finding them again."""
+"""Storing and reading the items of a register version."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from lab.bureau.store.tables import CatalogueItemRow
 
 
 def save_items(session: Session, register: str, version: int, items: Sequence[CatalogueItem]) -> None:
-    """Keep the items of a register version; part of the import's transaction."""
+    """Store the items of a register version, in the import's transaction."""
     for item in items:
         session.add(
             CatalogueItemRow(

@@ -1,7 +1,7 @@
-"""Consents: which enterprises have agreed that which bank may use what the bureau holds of them, for what, how long.
+"""Consents: which enterprises have agreed that a bank may use the bureau's data about them, for what, and how long.
 
-The database knows enterprises by pseudonym alone. ``ConsentService`` is the room's door; under a contract that requires
-consent the exchange asks it for the register rows that are admitted, and works on those as if there were no others.
+The database knows enterprises by pseudonym only. Under a contract that requires consent, the exchange asks
+``ConsentService`` for the consenting register rows, and works as if there were no others.
 """
 
 from lab.bureau.data.consents.importing import ConsentImport

@@ -1,7 +1,7 @@
-"""Consents in the store: adding, withdrawing, noticing that they ran out, and looking at them.
+"""Consents in the database: adding, withdrawing, recording expiry, and listing them.
 
-Everybody who changes consents first takes the lock on the row that counts changes, so that imports and withdrawals come
-one after another, and takes the ledger's lock last.
+Every change first locks the row that counts changes, so that imports and withdrawals are serialised, and locks the
+ledger last.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _AT_ONCE = 5_000  # values in one list of a query; SQLite takes 32,766
 
 @dataclass(frozen=True, slots=True)
 class ConsentWithdrawal:
-    """What a withdrawal did."""
+    """The result of a withdrawal."""
 
     enterprises: int
     """Enterprises that had something to withdraw."""
@@ -35,7 +35,7 @@ class ConsentWithdrawal:
 
 @dataclass(frozen=True, slots=True)
 class ConsentSummary:
-    """Consents to one bank for one purpose, counted at one moment. ``enterprises``: with one that counts now."""
+    """Consents to one bank for one purpose, counted. ``enterprises``: those with an active consent."""
 
     bank: str
     bank_id: str
@@ -49,7 +49,7 @@ class ConsentSummary:
 
 @dataclass(frozen=True, slots=True)
 class ConsentDetails:
-    """One consent as it is shown to those who may ask. ``verifies``: its signature does; None if it bears none."""
+    """One consent in full. ``signature_valid``: None if it has no signature."""
 
     id: str
     bank: str
@@ -67,7 +67,7 @@ def lock_change_counter(session: Session) -> ConsentChangeCounterRow:
     """The row that counts changes, locked; add one to ``changes`` when something changed."""
     row = session.get(ConsentChangeCounterRow, 1, with_for_update=True)
     if row is None:
-        raise RuntimeError("the store has no row that counts changes of consents")
+        raise RuntimeError("the database has no row that counts changes of consents")
     return row
 
 
@@ -80,7 +80,7 @@ def resolve_bank_reference(session: Session, named: str) -> BankRow:
 
 
 def existing_ids(session: Session, ids: Sequence[str]) -> set[str]:
-    """Those of ``ids`` that are held already."""
+    """The ``ids`` that exist."""
     found: set[str] = set()
     for part in _parts(ids):
         found.update(session.scalars(select(ConsentRow.id).where(ConsentRow.id.in_(part))))
@@ -96,13 +96,13 @@ def last_withdrawals(session: Session, enterprises: Iterable[str]) -> dict[tuple
             .where(ConsentRow.enterprise.in_(part), ConsentRow.withdrawn_at.is_not(None))
             .group_by(ConsentRow.enterprise, ConsentRow.bank_id, ConsentRow.purpose)
         )
-        told = session.execute(query)
-        found |= {(enterprise, bank, purpose): at for enterprise, bank, purpose, at in told if at is not None}
+        rows = session.execute(query)
+        found |= {(enterprise, bank, purpose): at for enterprise, bank, purpose, at in rows if at is not None}
     return found
 
 
 def insert_consents(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
-    """Keep consents, given as column values."""
+    """Insert consents, given as column values."""
     for part in _parts(rows):
         session.execute(insert(ConsentRow.__table__), [dict(row) for row in part])  # type: ignore[arg-type]
 
@@ -117,9 +117,9 @@ def withdraw(
     by: str,
     now: datetime,
 ) -> ConsentWithdrawal:
-    """Withdraw what these enterprises (by pseudonym) have given to a bank (None: all) for a purpose (None: all).
+    """Withdraw the consents of these enterprises (by pseudonym) to a bank (None: all) for a purpose (None: all).
 
-    Consents that have not begun are withdrawn too; those that ran out before stay as they are. Raises ``NotFound``.
+    Consents that have not begun are withdrawn too; expired ones stay as they are. Raises ``NotFound``.
     """
     named = resolve_bank_reference(session, bank) if bank is not None else None
     counter = lock_change_counter(session)
@@ -137,9 +137,9 @@ def withdraw(
             .returning(ConsentRow.enterprise)
             .execution_options(synchronize_session=False)
         )
-        told = list(found.scalars())
-        consents += len(told)
-        concerned.update(told)
+        withdrawn = list(found.scalars())
+        consents += len(withdrawn)
+        concerned.update(withdrawn)
     if consents:
         counter.changes += 1
     session.flush()
@@ -161,7 +161,7 @@ def withdraw(
 
 
 def record_expiry(session: Session, *, by: str, now: datetime) -> int:
-    """Write down how many consents ran out since this was last asked; that number."""
+    """Record how many consents expired since the last call; returns the number."""
     counter = lock_change_counter(session)
     query = select(func.count()).where(ConsentRow.withdrawn_at.is_(None), ConsentRow.expires <= now)
     if counter.expiries_until is not None:
@@ -223,7 +223,7 @@ def consent_state(row: ConsentRow, now: datetime) -> str:
 
 
 def consent_evidence(row: ConsentRow) -> dict[str, str]:
-    """What shows that the consent was given: ``reference``; ``signature_sha256`` and the import's ``file``."""
+    """The evidence of the consent: ``reference``; ``signature_sha256`` and the import's ``file``."""
     return {str(key): str(value) for key, value in json.loads(row.evidence).items()}
 
 

@@ -1,4 +1,4 @@
-"""Which rows of a consent file are good, and what is wrong with the others. Pure: a table in, rows and reasons out."""
+"""Validating the rows of a consent file. Pure: a table in, good rows and reasons for the others out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from lab.terms.text.visible_line import is_visible_line
 _NEEDED = ("code", "bank", "purpose", "starts", "expires")
 _STEP = 1_000  # rows between two steps of the progress bar
 _REFERENCE_CHARACTERS = 200
-_SHORTEST_TELLING = 6  # an opaque code shorter than this may stand in a reference by chance
+_SHORTEST_TELLING = 6  # a shorter opaque code may occur in a reference by chance
 _PURPOSES = {purpose.value: purpose for purpose in Purpose}
 _BETWEEN = re.compile(r"[\W_]+")
 _CODE_LIKE = re.compile(r"(?=([0-9]{8}[0-9A-HJ-NPQRTUWXY]{10}))")
@@ -57,7 +57,7 @@ def describe_reason(reason: str) -> BilingualText:
 
 @dataclass(frozen=True, slots=True)
 class ParsedConsent:
-    """A good row: its number, the consent, the bank's id, and what shows that the enterprise gave it."""
+    """A good row: its number, the consent, the bank's id, and the evidence."""
 
     row: int
     consent: Consent
@@ -68,20 +68,20 @@ class ParsedConsent:
 
     @property
     def signature_sha256(self) -> str:
-        """Hash of key and signature, or nothing. In the database the two themselves would betray the code: who holds
-        them can try every code there is until the signature fits."""
+        """The hash of key and signature, or empty. The two themselves would reveal the code to a holder of the
+        database, who could try every code until the signature verifies."""
         return hash_key_and_signature(self.public_key, self.signature) if self.signature else ""
 
 
 def hash_key_and_signature(public_key: str, signature: str) -> str:
-    """What the database keeps of an enterprise's key and signature."""
+    """The hash of an enterprise's key and signature that the database stores."""
     return hashlib.sha256(bytes.fromhex(public_key + signature)).hexdigest()
 
 
 def validate_rows(
     table: TextTable, id_kind: IdKind, banks: Mapping[str, tuple[str, str]], now: datetime, stage: ProgressStage
 ) -> tuple[list[ParsedConsent], list[tuple[int, str]]]:
-    """Good rows, and row number and reason of the others, both in the order of the file.
+    """The good rows, and number and reason of the others, both in the order of the file.
 
     ``banks``: id and name of each bank, by its id and by its name. Raises ``InvalidInput`` for another header.
     """
@@ -153,16 +153,19 @@ def _fault_of_evidence(given: ParsedConsent) -> ConsentRejectionReason | None:
             return ConsentRejectionReason.EVIDENCE_FORM
         if contains_enterprise_code(given.reference, given.consent.code):
             return ConsentRejectionReason.EVIDENCE_CODE
-    if given.public_key or given.signature:
-        if not is_hex32(given.public_key) or not is_hex64(given.signature):
-            return ConsentRejectionReason.EVIDENCE_FORM
-        if not given.consent.is_signed_by(given.public_key, given.signature):
-            return ConsentRejectionReason.SIGNATURE
+    return _fault_of_signature(given) if given.public_key or given.signature else None
+
+
+def _fault_of_signature(given: ParsedConsent) -> ConsentRejectionReason | None:
+    if not is_hex32(given.public_key) or not is_hex64(given.signature):
+        return ConsentRejectionReason.EVIDENCE_FORM
+    if not given.consent.is_signed_by(given.public_key, given.signature):
+        return ConsentRejectionReason.SIGNATURE
     return None
 
 
 def contains_enterprise_code(text: str, code: str) -> bool:
-    """Whether a text that is kept as it is holds this enterprise's code, or any other that checks, however spaced."""
+    """Whether a text contains this enterprise's code, or any other valid code, however it is spaced."""
     plain = _BETWEEN.sub("", unicodedata.normalize("NFKC", text)).upper()
     own = _BETWEEN.sub("", code).upper()
     if len(own) >= _SHORTEST_TELLING and own in plain:

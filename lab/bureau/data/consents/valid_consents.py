@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.consents import repository
-from lab.bureau.data.consents.importing import ConsentImport, find_signature, import_consents
+from lab.bureau.data.consents.importing import ConsentFile, ConsentImport, find_signature, import_consents
 from lab.bureau.data.consents.repository import ConsentDetails, ConsentSummary, ConsentWithdrawal
 from lab.bureau.data.consents.row_validation import contains_enterprise_code
 from lab.bureau.data.register import Snapshot, SnapshotReader
@@ -78,7 +78,7 @@ class ConsentService:
         self._store, self._home, self._keys, self._snapshots, self._now = store, home, keys, snapshots, clock
         self._lock = threading.Lock()
         self._pseudonyms: dict[tuple[str, int], NDArray[np.bytes_]] = {}
-        self._answers: dict[tuple[str, str, str], _CachedConsentingRows] = {}
+        self._cache: dict[tuple[str, str, str], _CachedConsentingRows] = {}
 
     def consenting_rows(
         self, session: Session, snapshot: Snapshot, contract: Contract, bank_id: str, now: datetime
@@ -93,20 +93,19 @@ class ConsentService:
         changes = session.scalar(select(ConsentChangeCounterRow.changes).where(ConsentChangeCounterRow.id == 1)) or 0
         key = (snapshot.sha256, bank_id, contract.purpose.value)
         with self._lock:
-            kept = self._answers.get(key)
-            if kept is None or not _holds(kept, changes, now):
-                kept = self._work_out(session, snapshot, bank_id, contract.purpose, changes, now)
-                _make_room(self._answers, _ANSWERS_IN_MEMORY)
-                self._answers[key] = kept
+            kept = self._cache.get(key)
+            if kept is None or not _is_current(kept, changes, now):
+                kept = self._compute(session, snapshot, bank_id, contract.purpose, changes, now)
+                _make_room(self._cache, _ANSWERS_IN_MEMORY)
+                self._cache[key] = kept
             return kept.rows
 
     def import_file(
         self, source: Path, *, by: str, id_kind: IdKind = "uscc", progress: Progress = SILENT
     ) -> ConsentImport:
         """Import a file of consents (``lab.terms.consent.COLUMNS``); raises ``InvalidInput``."""
-        return import_consents(
-            self._store, self._home, self._keys, source, id_kind=id_kind, by=by, now=self._now(), progress=progress
-        )
+        file = ConsentFile(source, id_kind)
+        return import_consents(self._store, self._home, self._keys, file, by=by, now=self._now(), progress=progress)
 
     def withdraw(
         self,
@@ -120,8 +119,8 @@ class ConsentService:
     ) -> ConsentWithdrawal:
         """Withdraw the consents of these enterprises to a bank (id or name; None: all) for a purpose (None: all).
 
-        From the end of this call on nothing of theirs is matched or scored under them. Raises ``InvalidInput`` for a
-        code that is none and for a reason that is empty, too long or holds a code; ``NotFound`` for an unknown bank.
+        After this call, nothing of theirs is matched or scored under these consents. Raises ``InvalidInput`` for an
+        invalid code, and for a reason that is empty, too long or contains a code; ``NotFound`` for an unknown bank.
         """
         wanted = _normal(codes, id_kind)
         check_visible_line(reason, "a reason, which goes into the ledger,", longest=MAX_REASON_CHARACTERS)
@@ -137,9 +136,9 @@ class ConsentService:
 
     @contextmanager
     def incoming_file(self) -> Iterator[Path]:
-        """Where to write a file of consents that is coming in: private, in the bureau's folder, gone after the block.
+        """A private file in the bureau's folder for an incoming file of consents, removed after the block.
 
-        What a service that was killed left behind is removed by the next one to come in a day later.
+        Files that a killed service left behind are removed at the next call after a day.
         """
         folder = self._home.path("consents")
         for old in folder.glob(f"{_INCOMING}*"):
@@ -152,12 +151,12 @@ class ConsentService:
             yield path
 
     def record_expiry(self, *, by: str = "bureau") -> int:
-        """Write into the ledger how many consents ran out since it was last asked; that number."""
+        """Record in the ledger how many consents expired since the last call; returns the number."""
         with self._store.begin() as session:
             return repository.record_expiry(session, by=by, now=self._now())
 
     def summary(self) -> list[ConsentSummary]:
-        """Consents counted by bank and purpose, as they stand now."""
+        """The present consents, counted by bank and purpose."""
         with self._store.begin_read() as session:
             return repository.summarise_consents(session, self._now())
 
@@ -188,7 +187,7 @@ class ConsentService:
             withdrawn_at=row.withdrawn_at,
         )
 
-    def _work_out(
+    def _compute(
         self, session: Session, snapshot: Snapshot, bank_id: str, purpose: Purpose, changes: int, now: datetime
     ) -> _CachedConsentingRows:
         row = ConsentRow
@@ -208,7 +207,7 @@ class ConsentService:
         )
 
     def _pseudonyms_of(self, snapshot: Snapshot, keys: int) -> NDArray[np.bytes_]:
-        """The pseudonym of each register row under so many keys; they do not change with key epochs."""
+        """The pseudonym of each register row under ``keys`` keys; they do not change with key epochs."""
         if (snapshot.sha256, keys) not in self._pseudonyms:
             found = np.empty(snapshot.rows, dtype="S32")
             for first in range(0, snapshot.rows, ROW_GROUP):
@@ -219,17 +218,17 @@ class ConsentService:
         return self._pseudonyms[snapshot.sha256, keys]
 
 
-def _rows_among(pseudonyms: NDArray[np.bytes_], standing: NDArray[np.bytes_]) -> NDArray[np.int64]:
-    """The rows whose pseudonym is in sorted ``standing``, part by part: a whole register's comparison is large."""
+def _rows_among(pseudonyms: NDArray[np.bytes_], consenting: NDArray[np.bytes_]) -> NDArray[np.int64]:
+    """The rows whose pseudonym is in sorted ``consenting``, in parts, because the comparison is large."""
     found = [np.zeros(0, dtype=np.int64)]
-    for first in range(0, len(pseudonyms) if len(standing) else 0, ROW_GROUP):
+    for first in range(0, len(pseudonyms) if len(consenting) else 0, ROW_GROUP):
         part = pseudonyms[first : first + ROW_GROUP]
-        places = np.minimum(np.searchsorted(standing, part), len(standing) - 1)
-        found.append(np.flatnonzero(standing[places] == part).astype(np.int64) + first)
+        places = np.minimum(np.searchsorted(consenting, part), len(consenting) - 1)
+        found.append(np.flatnonzero(consenting[places] == part).astype(np.int64) + first)
     return np.concatenate(found)
 
 
-def _holds(answer: _CachedConsentingRows, changes: int, now: datetime) -> bool:
+def _is_current(answer: _CachedConsentingRows, changes: int, now: datetime) -> bool:
     return answer.changes == changes and answer.since <= now and (answer.until is None or now < answer.until)
 
 

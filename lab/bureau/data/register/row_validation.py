@@ -1,4 +1,4 @@
-"""Which rows of a register file are taken and which are set aside, and why. Pure: tables in, tables out."""
+"""Validating the rows of a register file. Pure: tables in; good rows, rows set aside and reasons out."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from lab.terms.errors import InvalidInput
 from lab.terms.identifiers import normalise_identifiers
 from lab.terms.names import IdKind
 
-# Beside the file's own columns; a header's names are stripped, so none of them begins with a space.
+# Names of extra columns; a header's names are stripped, so that none of them begins with a space.
 ROW, CODE, REASON = " row", " code", " reason"
 
 
 @dataclass(frozen=True, slots=True)
 class ValidatedRows:
-    """``kept``: the identifier in normal form and the columns, all text. ``aside``: row number, reason, the cells."""
+    """``kept``: the normalised identifier and the columns, all text. ``set_aside``: row number, reason, the cells."""
 
     kept: pl.DataFrame
     set_aside: pl.DataFrame
     reasons: dict[str, int]
-    """How many rows were set aside for each kind of reason."""
+    """The number of rows set aside for each reason."""
 
 
 def choose_columns(found: Sequence[str], id_column: str, wanted: Sequence[str]) -> list[str]:
-    """The columns to import: those wanted, or all but the identifier; raises ``InvalidInput`` for those missing."""
+    """The columns to import: those named, or all but the identifier; raises ``InvalidInput`` for missing ones."""
     absent = [column for column in (id_column, *wanted) if column not in found]
     if absent:
         raise InvalidInput(
@@ -47,7 +47,7 @@ def choose_columns(found: Sequence[str], id_column: str, wanted: Sequence[str]) 
 
 
 def validate_rows(table: TextTable, id_column: str, id_kind: IdKind, columns: Sequence[str]) -> ValidatedRows:
-    """Both steps on a whole table; the rows kept stay in the file's order."""
+    """Both steps on a whole table; good rows stay in the file's order."""
     good, bad, reasons = validate_identifiers(table, id_column, id_kind)
     kept, later, more = separate_duplicates(good.sort(CODE, ROW), columns)
     return ValidatedRows(
@@ -58,19 +58,19 @@ def validate_rows(table: TextTable, id_column: str, id_kind: IdKind, columns: Se
 
 
 def validate_identifiers(
-    stretch: TableChunk, id_column: str, id_kind: IdKind
+    chunk: TableChunk, id_column: str, id_kind: IdKind
 ) -> tuple[pl.DataFrame, pl.DataFrame, Counter[str]]:
     """The rows with a good identifier (row number, identifier in normal form, cells); those set aside (row number,
     reason, cells); how many for which reason. Rows are numbered as in the file (the header is row 1)."""
-    normal = normalise_identifiers(stretch.frame[id_column].to_list(), id_kind)
-    cells = stretch.frame.columns
-    rows = stretch.frame.with_columns(
-        pl.Series(ROW, stretch.row_numbers, dtype=pl.Int64),
+    normal = normalise_identifiers(chunk.frame[id_column].to_list(), id_kind)
+    cells = chunk.frame.columns
+    rows = chunk.frame.with_columns(
+        pl.Series(ROW, chunk.row_numbers, dtype=pl.Int64),
         pl.Series(CODE, normal.codes, dtype=pl.String),
         pl.Series(REASON, [None if reason is None else str(reason) for reason in normal.reasons], dtype=pl.String),
     )
     ragged = pl.DataFrame(
-        {ROW: [line.row for line in stretch.rejected], REASON: [str(line.reason) for line in stretch.rejected]},
+        {ROW: [line.row for line in chunk.rejected], REASON: [str(line.reason) for line in chunk.rejected]},
         schema={ROW: pl.Int64, REASON: pl.String},
     ).with_columns(pl.lit(None, dtype=pl.String).alias(column) for column in cells)
     good = rows.filter(pl.col(CODE).is_not_null()).select(ROW, CODE, *cells)

@@ -1,7 +1,7 @@
-"""Work that a request needs and that takes longer than a request should: in the background, once, for all who ask.
+"""Work that takes longer than a request should: done in the background, once for all requests that need it.
 
-Whoever asks meanwhile is told to come back (``Busy``); nothing was begun for them, so they can. What is quick is done
-at once. A process that is stopped leaves the work where it stands; it goes on from there when it is next asked for.
+A request that comes meanwhile is refused with ``Busy`` and nothing is charged. Quick work is done at once. If the
+process stops, the work stays as it is and continues when it is next requested.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from lab.terms.errors import Busy
 from lab.terms.progress import Progress, ProgressStage
 
 Result = TypeVar("Result")
-_AT_ONCE, _LATEST = 1, 15
-"""Seconds after which whoever waits should ask again, whatever is left to do."""
+_SHORTEST_RETRY, _LONGEST_RETRY = 1, 15
+"""Shortest and longest seconds of ``Retry-After``."""
 
 
 class _ServiceStopping(Exception):
@@ -27,7 +27,7 @@ class _ServiceStopping(Exception):
 
 
 class BackgroundWork:
-    """The background, with one worker: heavy work uses all cores by itself. Safe to use from several threads."""
+    """Background work with one thread: heavy work uses all cores by itself. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -37,34 +37,34 @@ class BackgroundWork:
         self._stop = threading.Event()
 
     def get_result(self, key: Hashable, quick: bool, work: Callable[[Progress], Result]) -> Result:
-        """What ``work`` gives: at once if it is ``quick``; else when it is done, and ``Busy`` until then.
+        """The result of ``work``: at once if it is ``quick``; else when it is done, and ``Busy`` until then.
 
-        What the work raises is raised here, once, and the next to ask has it tried again.
+        An error of the work is raised here once; the next request starts the work again.
         """
         if quick:
-            with self._alone(key):
+            with self._exclusive(key):
                 return work(_BackgroundProgress(self._stop))
         with self._lock:
             if key not in self._under_way:
-                watch = _BackgroundProgress(self._stop)
-                self._under_way[key] = (self._executor.submit(work, watch), watch)
-            future, watch = self._under_way[key]
+                progress = _BackgroundProgress(self._stop)
+                self._under_way[key] = (self._executor.submit(work, progress), progress)
+            future, progress = self._under_way[key]
             if future.done():
                 del self._under_way[key]
             # Work that waits behind another, for example of another contract, takes at least as long as that.
-            before = [] if watch.begun else [other for _, other in self._under_way.values() if other.begun]
+            before = [] if progress.begun else [other for _, other in self._under_way.values() if other.begun]
         if future.done():
             result: Result = future.result()
             return result
         raise Busy(
-            f"The register is being prepared for matching ({watch.told}); the request was not begun.",
+            f"The register is being prepared for matching ({progress.message}); the request was not begun.",
             next_step="send it again later",
-            retry_after=max(one.seconds_left() for one in (watch, *before)),
+            retry_after=max(one.seconds_left() for one in (progress, *before)),
         )
 
     @contextmanager
-    def _alone(self, key: Hashable) -> Iterator[None]:
-        """One thread at a time for the same work; nothing is remembered of it afterwards."""
+    def _exclusive(self, key: Hashable) -> Iterator[None]:
+        """One thread at a time for the same work."""
         with self._lock:
             lock, waiting = self._at_once.get(key, (threading.Lock(), 0))
             self._at_once[key] = (lock, waiting + 1)
@@ -78,17 +78,17 @@ class BackgroundWork:
                     self._at_once[key] = (lock, waiting - 1)
 
     def close(self) -> None:
-        """Stop at the next step; what is kept is gone on with later."""
+        """Stop at the next step; what is done stays, and the work continues later."""
         self._stop.set()
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 
 class _BackgroundProgress:
-    """A progress that tells how far the work is and when to ask again, and ends it when the service stops."""
+    """A progress that reports how far the work is and when to ask again, and ends it when the service stops."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
-        self.told, self.begun = "waiting", False
+        self.message, self.begun = "waiting", False
         self._name, self._total, self._done, self._begun = "", 1, 0, 0.0
 
     @contextmanager
@@ -101,11 +101,11 @@ class _BackgroundProgress:
         if self._stop.is_set():
             raise _ServiceStopping
         self._done += units
-        self.told = f"{self._name}: {100 * self._done // self._total} %"
+        self.message = f"{self._name}: {100 * self._done // self._total} %"
 
     def seconds_left(self) -> int:
-        """Of the stage under way, as far as can be told by now."""
+        """Estimated seconds left in the present stage, within the bounds of ``Retry-After``."""
         if not self._done:
-            return _AT_ONCE
+            return _SHORTEST_RETRY
         spent = time.monotonic() - self._begun
-        return min(max(_AT_ONCE, math.ceil(spent * (self._total - self._done) / self._done)), _LATEST)
+        return min(max(_SHORTEST_RETRY, math.ceil(spent * (self._total - self._done) / self._done)), _LONGEST_RETRY)

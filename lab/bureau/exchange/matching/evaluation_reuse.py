@@ -1,6 +1,7 @@
-"""What was evaluated already for the same contract and operation: two columns of identifiers, merged as they are read.
+"""Reusing earlier evaluations for the same contract and operation: two sorted columns of identifiers, merged while
+read.
 
-Both are sorted by identifier, so each is read once from the front, a window at a time; memory does not grow
+Both are sorted by identifier, so that each is read once from the front, a window at a time; memory use does not grow
 with the register.
 """
 
@@ -18,26 +19,26 @@ _WINDOW = 65_536
 
 
 class EarlierEvaluations:
-    """Values of the identifiers that another version, or other admitted rows, have, asked for in ascending order."""
+    """Evaluations of another version or selection of rows, looked up in ascending order of identifiers."""
 
     def __init__(
         self,
         snapshots: SnapshotReader,
-        extent: RowSelection,
+        selection: RowSelection,
         values: NDArray[np.uint8],
         made: Callable[[int], bool] = lambda row: True,
     ) -> None:
-        """``values``: the evaluated rows of ``extent``, uint8 [rows, 32], memory-mapped; ``made``: whether the value at
-        a place is there, where the evaluation was interrupted."""
-        self._snapshots, self._extent, self._values, self._made = snapshots, extent, values, made
+        """``values``: the evaluations of ``selection``, uint8 [rows, 32], memory-mapped; ``made``: whether a row is
+        evaluated, for an interrupted evaluation."""
+        self._snapshots, self._extent, self._values, self._made = snapshots, selection, values, made
         self._next = 0
         self._window: dict[str, int] = {}
         self._last = ""
 
     def find_evaluations(self, identifiers: Sequence[str]) -> tuple[NDArray[np.int64], NDArray[np.uint8]]:
-        """Positions in ``identifiers`` that are known, int64 [m], and their values, uint8 [m, 32].
+        """The positions in ``identifiers`` that are known, int64 [m], and their evaluations, uint8 [m, 32].
 
-        ``identifiers`` are sorted, and beyond those of the call before.
+        ``identifiers`` are sorted, and greater than those of the previous call.
         """
         found: list[tuple[int, int]] = []
         waiting = 0
@@ -55,7 +56,7 @@ class EarlierEvaluations:
         return places[:, 0], self._values[places[:, 1]]
 
     def _read(self) -> bool:
-        """The next window in place of this one; False at the end."""
+        """Read the next window; False at the end."""
         if self._next >= self._extent.count:
             return False
         codes = self._extent.identifiers(self._snapshots, self._next, _WINDOW)

@@ -1,8 +1,8 @@
-"""A contract's index of an evaluated register: the set-up that a bank fetches, and the way from a tag back to its row.
+"""A contract's index of an evaluated register: the set-up that a bank fetches, and a table from tags to rows.
 
-Made in one pass over the register and read from files: buckets by range, tags by memory map. Where consent is required
-it is made of the admitted rows alone, so that an enterprise that did not agree is looked up like one that is not there.
-An index for counting has no tags: there is nothing to ask by.
+It is made in one pass over the register and read from files: buckets by range, tags by memory map. Where consent is
+required it is made of the consenting rows only, so that an enterprise that did not agree looks like one that is not in
+the register. An index for counting has no tags: nothing is looked up by them.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ from protocols.matching.bureau import (
 
 MANIFEST_FILE, BUCKETS_FILE, TAGS_FILE = "manifest", "buckets", "tags"
 CHUNK_ROWS = 65_536
-"""Rows of the register that are hashed between two steps of progress."""
+"""Rows of the register hashed between two steps of progress."""
 _GROUP = 32 * BUCKET_ENTRIES  # entries sorted in memory at once: about 100 MB
 _MARK = np.dtype([("bucket", "<u4"), ("place", "<u8")])
 _ENTRY = np.dtype([("high", "<u8"), ("low", "<u8"), ("row", "<i8")])
 
 IdentifierHash = Callable[[Sequence[str], NDArray[np.uint8]], NDArray[np.uint8]]
-"""Identifiers and values to digests: tag and mark, or for counting the mark alone."""
+"""A function from identifiers and evaluations to digests: tag and mark, or for counting only the mark."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexSource:
-    """What an index is made of: rows of a register in parts (row numbers, identifiers, values), and how many."""
+    """The rows that an index is made of, in parts (row numbers, identifiers, evaluations), and their number."""
 
     rows: int
     parts: Callable[[], Iterator[tuple[NDArray[np.int64], list[str], NDArray[np.uint8]]]]
@@ -66,13 +66,13 @@ class ContractIndex:
     _tags: NDArray[np.void]
 
     def buckets(self, first: int, count: int) -> list[bytes]:
-        """The coded buckets ``first``, ``first`` + 1, …; fewer at the end."""
+        """``count`` coded buckets from ``first`` on; fewer at the end."""
         last = min(first + count, self.setup.geometry.buckets)
         bounds = pairwise(self._starts[first : last + 1].tolist())
         return [self._coded[start:end].tobytes() for start, end in bounds]
 
     def find(self, tags: NDArray[np.uint8]) -> NDArray[np.int64]:
-        """The register row of each tag, uint8 [m, 16] to int64 [m]; -1 where there is none."""
+        """The register row of each tag, uint8 [m, 16] to int64 [m]; -1 for an unknown tag."""
         rows = np.full(len(tags), -1, dtype=np.int64)
         if not len(self._tags) or not len(tags):
             return rows
@@ -89,7 +89,7 @@ class ContractIndex:
 
 
 def open_index(folder: Path) -> ContractIndex | None:
-    """The index in ``folder``, or None if there is none."""
+    """The index in ``folder``, or None if it does not exist or is damaged."""
     try:
         manifest = (folder / MANIFEST_FILE).read_bytes()
         setup = read_setup(manifest)
@@ -109,11 +109,11 @@ def make_index(
     hash_: IdentifierHash,
     geometry: BucketGeometry,
     progress: Progress,
-    use: MatchingKeyScope,
-    stated: SignedMatchingKey,
+    scope: MatchingKeyScope,
+    statement: SignedMatchingKey,
 ) -> ContractIndex:
-    """Make the index in ``folder``, which appears when it is complete. Memory does not grow with the register."""
-    counting = use.operation == "count"
+    """Make the index in ``folder``, which appears when it is complete. Memory scope does not grow with the register."""
+    counting = scope.operation == "count"
     scratch = folder.with_name(f"{folder.name}.new")
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(mode=0o700, parents=True)
@@ -136,14 +136,14 @@ def make_index(
     sizes, hashes = _write_buckets(scratch, geometry, groups)
     _write_tags(scratch, groups)
     contents = SetupContents(
-        engine=use.engine,
-        epoch=use.epoch,
+        engine=scope.engine,
+        epoch=scope.epoch,
         for_counting=counting,
         entries=source.rows,
         geometry=geometry,
         bucket_sizes=tuple(sizes),
         bucket_hashes=tuple(hashes),
-        signed_key=stated,
+        signed_key=statement,
     )
     replace_private(scratch / MANIFEST_FILE, pack_setup(contents))
     shutil.rmtree(folder, ignore_errors=True)
@@ -156,7 +156,7 @@ def make_index(
 
 
 def _scatter(folder: Path, name: str, records: NDArray[np.void], group: NDArray[np.int64], groups: int) -> None:
-    """Append records to the file of their group; groups are in the order in which they are to stand at last."""
+    """Append records to the file of their group; the order of groups is the final order."""
     for number in range(groups):
         chosen = records if groups == 1 else records[group == number]
         with open(folder / f"{name}.{number}", "ab", opener=private_opener) as file:
@@ -199,7 +199,7 @@ def _gathered(folder: Path, name: str, kind: np.dtype[np.void]) -> NDArray[np.vo
 
 
 def _mapped(path: Path, kind: np.dtype[Any]) -> NDArray[Any]:
-    """A file as an array, read when it is looked at; it stays readable when the file is removed meanwhile."""
+    """A file as a memory-mapped array, which stays readable when the file is removed."""
     entries, rest = divmod(path.stat().st_size, kind.itemsize)
     if rest:
         raise ValueError("the file ends inside an entry")
@@ -212,6 +212,6 @@ def _words(tags: NDArray[np.uint8]) -> tuple[NDArray[np.uint64], NDArray[np.uint
 
 
 def _sync(file: BinaryIO) -> None:
-    """Onto the disk, before a manifest says that it is there."""
+    """Write to disk, before a manifest refers to it."""
     file.flush()
     os.fsync(file.fileno())

@@ -1,7 +1,7 @@
-"""The indexes of all contracts: made when first asked for, kept, found again by the name of their set-up.
+"""The indexes of all contracts: made on demand, stored, and found again by the hash of their set-up.
 
 A contract's set-up keeps its geometry from one register version to the next while it fits, so that a delta between two
-of them is small. The newest few of a contract are kept, for deltas to lead from.
+of them is small. The newest few of a contract are kept as starting points of deltas.
 """
 
 from __future__ import annotations
@@ -49,17 +49,16 @@ _KEPT = 4
 _SETS, _MATCH, _COUNT, _DELTA = "sets", "match", "count-", "delta-"
 _OPEN_AT_ONCE = 16
 _FEW = 200_000
-"""Up to so many rows an index is made while the bank waits: about a second's work."""
+"""Up to so many rows, an index is made while the bank waits: about a second's work."""
 _FEW_TO_COMPARE = 4_000_000
-"""Up to so many entries in both, two set-ups are compared while the bank waits: a third of a second's work."""
+"""Up to so many entries in both, set-ups are compared while the bank waits: a third of a second's work."""
 _FEW_TO_EVALUATE = 50_000
-"""Up to so many rows a register is evaluated while the bank waits: a few seconds' work."""
+"""Up to so many rows, a register is evaluated while the bank waits: a few seconds' work."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexKey:
-    """Which index: for a contract and operation under the keys of an epoch, of which rows; ``counting``: the job whose
-    count it is for."""
+    """Which index: the scope of its key, its rows and, for counting, the job that it is for."""
 
     key_scope: MatchingKeyScope
     selection: RowSelection
@@ -75,44 +74,43 @@ class ContractIndexes:
         snapshots: SnapshotReader,
         evaluated: EvaluatedRegisterStore,
         statements: KeyStatements,
-        preparation: BackgroundWork,
+        background: BackgroundWork,
     ) -> None:
         self._home, self._snapshots, self._evaluated = home, snapshots, evaluated
-        self._statements, self._preparation = statements, preparation
+        self._statements, self._background = statements, background
         self._lock = threading.Lock()
         self._open: dict[Path, tuple[int, ContractIndex]] = {}
 
-    def get_or_make(self, which: IndexKey) -> ContractIndex:
-        """The index, made if it is not there. Raises ``Busy`` while a large register is evaluated or indexed."""
-        kept = self.find(which)
+    def get_or_make(self, key: IndexKey) -> ContractIndex:
+        """The index, made if it does not exist. Raises ``Busy`` while a large register is evaluated or indexed."""
+        kept = self.find(key)
         if kept is not None:
             return kept
-        use, extent = which.key_scope, which.selection
-        register = self._evaluated.find(use, extent)
+        scope, selection = key.key_scope, key.selection
+        register = self._evaluated.find(scope, selection)
         if register is None:
-            register = self._preparation.get_result(
-                self._evaluated.folder(use, extent),
-                extent.count <= _FEW_TO_EVALUATE,
-                partial(self._evaluated.get_or_evaluate, use, extent),
+            register = self._background.get_result(
+                self._evaluated.folder(scope, selection),
+                selection.count <= _FEW_TO_EVALUATE,
+                partial(self._evaluated.get_or_evaluate, scope, selection),
             )
-        return self._preparation.get_result(
-            self._folder(which), extent.count <= _FEW, partial(self._make, which, register)
+        return self._background.get_result(
+            self._folder(key), selection.count <= _FEW, partial(self._make, key, register)
         )
 
-    def find(self, which: IndexKey) -> ContractIndex | None:
-        """The index if it is made."""
-        return self._kept(self._folder(which))
+    def find(self, key: IndexKey) -> ContractIndex | None:
+        """The index, or None if it does not exist."""
+        return self._kept(self._folder(key))
 
-    def _folder(self, which: IndexKey) -> Path:
-        name = _MATCH if which.counting_job is None else f"{_COUNT}{which.counting_job}"
-        return self._evaluated.folder(which.key_scope, which.selection) / _SETS / name
+    def _folder(self, key: IndexKey) -> Path:
+        name = _MATCH if key.counting_job is None else f"{_COUNT}{key.counting_job}"
+        return self._evaluated.folder(key.key_scope, key.selection) / _SETS / name
 
     def delta(self, new: ContractIndex, old_sha256: str, contract: str) -> bytes:
-        """The frame that leads from an earlier set-up of the contract to ``new``; raises ``NotFound`` if none does."""
+        """The frame that turns an earlier set-up of the contract into ``new``; raises ``NotFound`` if there is none."""
         setup = new.setup
-        if (
-            old_sha256 == setup.sha256 or setup.for_counting
-        ):  # marks for counting are of one job: none are kept in another
+        # Marks for counting belong to one job, so there is no delta to those of another.
+        if old_sha256 == setup.sha256 or setup.for_counting:
             raise _no_delta()
         for folder in self._made_for(MatchingKeyScope(contract, "match", setup.engine, setup.epoch)):
             old = self._kept(folder)
@@ -127,46 +125,46 @@ class ContractIndexes:
             return kept.read_bytes()
         except FileNotFoundError:
             entries = old.setup.entries + setup.entries
-            return self._preparation.get_result(kept, entries <= _FEW_TO_COMPARE, partial(_compare, old, new, kept))
+            return self._background.get_result(kept, entries <= _FEW_TO_COMPARE, partial(_compare, old, new, kept))
 
-    def _make(self, which: IndexKey, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
-        with lock_folder(self._folder(which).parent):
-            return self._made(which, register, progress)
+    def _make(self, key: IndexKey, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
+        with lock_folder(self._folder(key).parent):
+            return self._made(key, register, progress)
 
-    def _made(self, which: IndexKey, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
-        kept = self.find(which)
+    def _made(self, key: IndexKey, register: EvaluatedRegister, progress: Progress) -> ContractIndex:
+        kept = self.find(key)
         if kept is not None:
             return kept
-        use, extent, counting = which.key_scope, which.selection, which.counting_job
-        source = IndexSource(extent.count, partial(self._parts, register))
+        scope, selection, counting = key.key_scope, key.selection, key.counting_job
+        source = IndexSource(selection.count, partial(self._parts, register))
 
         def count(_: object, values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-            return derive_counting_marks(use.contract, str(counting), values)
+            return derive_counting_marks(scope.contract, str(counting), values)
 
-        earlier = self._made_for(use)
+        earlier = self._made_for(scope)
         made = make_index(
-            self._folder(which),
+            self._folder(key),
             source,
-            partial(derive_tags_and_marks, use.contract) if counting is None else count,
+            partial(derive_tags_and_marks, scope.contract) if counting is None else count,
             BucketGeometry.for_entries(source.rows, self._geometry(earlier) if counting is None else None),
             progress,
-            use,
-            self._statements.get_or_make(use),
+            scope,
+            self._statements.get_or_make(scope),
         )
         for old in earlier[_KEPT - 1 :]:
             shutil.rmtree(old, ignore_errors=True)
         return made
 
     def _parts(self, register: EvaluatedRegister) -> Iterator[tuple[NDArray[np.int64], list[str], NDArray[np.uint8]]]:
-        """Row numbers, identifiers and values, a stretch at a time."""
-        extent = register.selection
-        for start in range(0, extent.count, CHUNK_ROWS):
-            rows = np.array(extent.rows(start, CHUNK_ROWS), dtype=np.int64)
-            names = extent.identifiers(self._snapshots, start, CHUNK_ROWS)
+        """Row numbers, identifiers and evaluations, in chunks."""
+        selection = register.selection
+        for start in range(0, selection.count, CHUNK_ROWS):
+            rows = np.array(selection.rows(start, CHUNK_ROWS), dtype=np.int64)
+            names = selection.identifiers(self._snapshots, start, CHUNK_ROWS)
             yield rows, names, np.asarray(register.evaluations[start : start + len(rows)])
 
     def _kept(self, folder: Path) -> ContractIndex | None:
-        """The index in ``folder`` if it is there still."""
+        """The index in ``folder``, or None if it was removed."""
         with self._lock:
             kept = self._open.pop(folder, None)
             try:
@@ -177,7 +175,7 @@ class ContractIndexes:
             if found is not None:
                 while len(self._open) >= _OPEN_AT_ONCE:
                     self._open.pop(next(iter(self._open)))
-                self._open[folder] = (made, found)  # at the end: the one that was used longest ago goes first
+                self._open[folder] = (made, found)  # at the end: the one used longest ago is closed first
             return found
 
     def _geometry(self, earlier: list[Path]) -> BucketGeometry | None:
@@ -187,16 +185,16 @@ class ContractIndexes:
                 return found.setup.geometry
         return None
 
-    def _made_for(self, use: MatchingKeyScope) -> list[Path]:
-        """The folders of the indexes that were made for a contract and operation, the newest first."""
-        base = f"{EVALUATIONS_ROOT}/{use.epoch}/{use.engine}/{use.contract}/{use.operation}"
+    def _made_for(self, scope: MatchingKeyScope) -> list[Path]:
+        """The folders of the indexes made for a contract and operation, newest first."""
+        base = f"{EVALUATIONS_ROOT}/{scope.epoch}/{scope.engine}/{scope.contract}/{scope.operation}"
         found = self._home.path(base).glob(f"*/*/{_SETS}/*/{MANIFEST_FILE}")
         dated = sorted(((path.stat().st_mtime_ns, path.parent) for path in found), reverse=True)
         return [folder for _, folder in dated if not folder.name.endswith(".new")]
 
 
 def _compare(old: ContractIndex, new: ContractIndex, kept: Path, progress: Progress) -> bytes:
-    """The delta between two set-ups of one geometry, kept beside the newer one for whoever asks next."""
+    """The delta between two set-ups of one geometry, stored beside the newer one for the next request."""
     added, removed = [], []
     with progress.stage("compare", new.setup.geometry.buckets) as stage:
         for number in range(new.setup.geometry.buckets):
@@ -206,7 +204,7 @@ def _compare(old: ContractIndex, new: ContractIndex, kept: Path, progress: Progr
             removed.append(encode_bucket(fewer))
             stage.advance()
     delta = pack_delta(old.setup.sha256, new.setup.sha256, added, removed)
-    with suppress(FileNotFoundError):  # the index may have been let go meanwhile
+    with suppress(FileNotFoundError):  # the index may have been removed meanwhile
         replace_private(kept, delta)
     return delta
 

@@ -1,9 +1,9 @@
-"""Epochs of the matching keys: a new one is prepared while the old one serves, then new jobs go over to it.
+"""Epochs of the matching keys: a new one is prepared while the old one serves, then new jobs use it.
 
-``preparing``: its keys are made and registers are evaluated under them. ``current_epoch``: new jobs are matched and
-scored under it. ``closing``: jobs that were opened in it go on and end in it. ``destroyed``: its keys and all that was
-evaluated under them are gone. Tags of two epochs do not link; what is counted for an enterprise is counted by its
-pseudonym, over all epochs. The table says which epoch is which, so a service notices a change that a command made.
+``preparing``: its keys are made and registers are evaluated under them. ``current``: new jobs are matched and scored
+under it. ``closing``: jobs opened in it continue and end in it. ``destroyed``: its keys and all that was evaluated
+under them are removed. Tags of two epochs cannot be linked; counts for an enterprise are by its pseudonym, over all
+epochs. The table holds the state of each epoch, so that a service notices a change that a command made.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from lab.terms.progress import SILENT, Progress
 
 
 class EpochState(StrEnum):
-    """Where an epoch stands."""
+    """The state of an epoch."""
 
     PREPARING = "preparing"
     CURRENT = "current"
@@ -38,7 +38,7 @@ class EpochState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """An epoch, and how many jobs may still go on in it."""
+    """An epoch, and the number of jobs that may continue in it."""
 
     number: int
     state: EpochState
@@ -48,7 +48,7 @@ class Epoch:
 
 
 class EpochEvaluator(Protocol):
-    """What is evaluated for the contracts in use (``lab.bureau.exchange.matching.required_evaluations``)."""
+    """Evaluates registers for the contracts in use (``required_evaluations.EvaluationPlanner``)."""
 
     def prepare(self, epoch: int, progress: Progress, /) -> object:
         """Evaluate the register for the contracts in use under the epoch's key."""
@@ -58,9 +58,9 @@ class EpochEvaluator(Protocol):
 
 
 def current_epoch(session: Session) -> int:
-    """The epoch that new jobs are opened in. A switch waits until the transaction has ended, so the answer holds."""
+    """The epoch for new jobs. A switch waits until the transaction ends, so that the result stays valid in it."""
     row = session.scalar(_in(EpochState.CURRENT).with_for_update(read=True))
-    if row is None:  # it waited for a switch: what was current then is closing now
+    if row is None:  # it waited for a switch: the epoch that was current is closing now
         row = session.scalar(_in(EpochState.CURRENT).with_for_update(read=True))
     if row is None:
         raise NotAllowed("The bureau has no current key epoch.", next_step="its operator runs `lab bureau rotate-keys`")
@@ -76,7 +76,7 @@ class Epochs:
         self._store, self._keys, self._evaluated, self._now = store, keys, evaluated, clock
 
     def ensure_first_epoch(self) -> None:
-        """Put the first epoch in the table if there is none; its keys were made with the bureau."""
+        """Add the first epoch to the table if it is empty; its keys were made with the bureau."""
         with self._store.begin_read() as session:
             if session.scalar(select(func.count()).select_from(EpochRow)):
                 return
@@ -89,11 +89,11 @@ class Epochs:
             return  # another process was first
 
     def current_epoch(self, session: Session) -> int:
-        """The epoch that new jobs are opened in; see ``current_epoch``."""
+        """The epoch for new jobs; see the function ``current_epoch``."""
         return current_epoch(session)
 
     def list_epochs(self) -> list[Epoch]:
-        """All epochs, the newest first."""
+        """All epochs, newest first."""
         with self._store.begin_read() as session:
             rows = session.scalars(select(EpochRow).order_by(EpochRow.number.desc())).all()
             return [
@@ -102,11 +102,10 @@ class Epochs:
             ]
 
     def prepare(self, progress: Progress = SILENT, *, by: str = "local") -> int:
-        """Make the next epoch's secrets and evaluate what the contracts in use need, each under its own key of the new
-        epoch; the epoch's number.
+        """Make the next epoch's secrets, and evaluate what the contracts in use need under their keys of the new epoch.
 
-        Nothing that serves banks changes. Interrupted, it goes on where it stopped: a register that is finished is not
-        evaluated again.
+        Returns the epoch's number. Nothing changes for banks. After an interruption it continues: a register that is
+        finished is not evaluated again.
         """
         number = self._next(by)
         self._keys.make_matching_keys(number)
@@ -114,7 +113,7 @@ class Epochs:
         return number
 
     def switch(self, *, by: str = "local") -> int:
-        """Let the prepared epoch serve new jobs, at once and for all processes; its number.
+        """Make the prepared epoch the current one, at once and for all processes; returns its number.
 
         Raises ``Conflict`` if none is prepared.
         """
@@ -133,10 +132,10 @@ class Epochs:
             return prepared.number
 
     def destroy_closing(self, *, force_after: timedelta | None = None, by: str = "bureau") -> list[int]:
-        """Destroy each closing epoch in which no job may go on any more; their numbers.
+        """Destroy each closing epoch in which no job may continue; returns their numbers.
 
-        ``force_after``: jobs opened longer ago than that do not hold an epoch open; they are cut off, and the entry
-        says how many. What a destroyed epoch has left behind, or another process wrote late, is removed too.
+        ``force_after``: jobs opened longer ago than that do not keep an epoch open; they are cut off, and the entry has
+        their number. Files that a destroyed epoch left behind are removed too.
         """
         closed = []
         for epoch in self.list_epochs():
@@ -148,7 +147,8 @@ class Epochs:
         return closed
 
     def _destroy(self, number: int, force_after: timedelta | None, by: str) -> bool:
-        """Whether the epoch was destroyed. Its keys go before the transaction ends, so that the entry is true."""
+        """Whether the epoch was destroyed. Its keys are destroyed before the transaction ends, so that the entry is
+        true."""
         with self._store.begin() as session:
             row = session.get(EpochRow, number, with_for_update=True, populate_existing=True)
             since = None if force_after is None else self._now() - force_after
@@ -180,7 +180,7 @@ def _in(state: EpochState) -> Select[EpochRow]:
 
 
 def _jobs_in(session: Session, epoch: int, since: datetime | None = None) -> int:
-    """Jobs of an epoch that may still go on: open ones, and stopped ones whose contract may be resumed."""
+    """Jobs of an epoch that may continue: open ones, and stopped ones whose contract may be resumed."""
     resumable = (
         select(ContractRow.id)
         .join(
@@ -189,10 +189,10 @@ def _jobs_in(session: Session, epoch: int, since: datetime | None = None) -> int
         )
         .where(ContractVersionRow.state.in_(("active", "suspended")))
     )
-    may_go_on: list[ColumnElement[bool]] = [
+    may_continue: list[ColumnElement[bool]] = [
         JobRow.epoch == epoch,
         or_(JobRow.state == "open", and_(JobRow.state == "stopped", JobRow.contract_id.in_(resumable))),
     ]
     if since is not None:
-        may_go_on.append(JobRow.opened_at >= since)
-    return int(session.scalar(select(func.count()).select_from(JobRow).where(*may_go_on)) or 0)
+        may_continue.append(JobRow.opened_at >= since)
+    return int(session.scalar(select(func.count()).select_from(JobRow).where(*may_continue)) or 0)

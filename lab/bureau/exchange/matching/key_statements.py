@@ -1,9 +1,9 @@
-"""The bureau's signed statements of its matching keys: one key for a contract, operation, engine and epoch, in its
-ledger.
+"""The bureau's signed statements of its matching keys, in its ledger: one key for a contract, operation, engine and
+epoch.
 
-The entry is made when the key is first used for the contract in the epoch, and again when the register's size, rounded,
-has become another: every set-up carries the newest statement of its time (``lab.terms.keys.matching_key_statement``). A
-bureau that shows two banks, or one bank twice, different keys for the same has signed a contradiction.
+A statement is recorded when the key is first used for the contract in the epoch, and again when the register's rounded
+size has changed. Every set-up carries the newest statement (``lab.terms.keys.matching_key_statement``). A bureau that
+shows different keys for the same scope to two banks, or to one bank twice, has signed a contradiction.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import find_version
+from lab.bureau.contracts.repository import find_version
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.exchange.jobs import lock_contract
 from lab.bureau.exchange.matching.row_selection import MatchingKeyScope
@@ -33,51 +33,51 @@ STATEMENT_ENTRY_KIND = "match.key"
 
 
 class KeyStatements:
-    """Makes statements and finds those that were made. Safe to use from several threads and processes."""
+    """Makes and finds statements. Safe to use from several threads and processes."""
 
     def __init__(self, store: Database, keys: BureauKeys) -> None:
         self._store, self._keys = store, keys
 
-    def get_or_make(self, use: MatchingKeyScope) -> SignedMatchingKey:
-        """The statement of a key, made and recorded now if there is none yet that gives the register's present size.
+    def get_or_make(self, scope: MatchingKeyScope) -> SignedMatchingKey:
+        """The statement of a key, made and recorded now unless there is one with the register's present size.
 
         Raises ``NotAllowed`` if the epoch has no key, ``NotAuthentic`` if another key was stated before.
         """
-        public_key = self._keys.matching_public_key(use.engine, use.epoch, use.contract, use.operation).hex()
+        public_key = self._keys.matching_public_key(scope.engine, scope.epoch, scope.contract, scope.operation).hex()
         with self._store.begin() as session:
-            lock_contract(session, use.contract)
-            entries = _entries(session, use.contract)
-            for facts in _stated(session, use):
+            lock_contract(session, scope.contract)
+            entries = _entries(session, scope.contract)
+            for facts in _stated(session, scope):
                 if facts["public_key"] != public_key:
                     raise NotAuthentic(
-                        f"The ledger states another matching key of contract {use.contract} in epoch {use.epoch} than "
-                        "the sealed secrets give.",
-                        next_step="bring keys/ and the database back from backups of the same time",
+                        f"The ledger states another matching key of contract {scope.contract} in epoch {scope.epoch} "
+                        "than the sealed secrets give.",
+                        next_step="restore keys/ and the database from backups of the same time",
                     )
                 if facts["register_entries"] == entries:
                     return _key(public_key, entries, str(facts["signature"]))
                 break
             statement = MatchingKeyStatement(
-                contract=use.contract,
-                operation=use.operation,
-                engine=use.engine,
-                epoch=use.epoch,
+                contract=scope.contract,
+                operation=scope.operation,
+                engine=scope.engine,
+                epoch=scope.epoch,
                 public_key=public_key,
                 register_entries=entries,
             )
             signature = self._keys.sign(statement.signing_input()).hex()
             facts = statement.as_dict() | {"signature": signature}
             del facts["contract"], facts["schema"]  # the entry names the contract, and its kind says what it is
-            record(session, STATEMENT_ENTRY_KIND, use.contract, facts, by=BUREAU_ACTOR)
+            record(session, STATEMENT_ENTRY_KIND, scope.contract, facts, by=BUREAU_ACTOR)
         return _key(public_key, statement.register_entries, signature)
 
 
-def _stated(session: Session, use: MatchingKeyScope) -> Iterator[dict[str, Any]]:
-    """What was stated of this key, the newest statement first."""
+def _stated(session: Session, scope: MatchingKeyScope) -> Iterator[dict[str, Any]]:
+    """The statements of this key, newest first."""
     query = select(LedgerEntryRow.body).where(
-        LedgerEntryRow.kind == STATEMENT_ENTRY_KIND, LedgerEntryRow.contract_id == use.contract
+        LedgerEntryRow.kind == STATEMENT_ENTRY_KIND, LedgerEntryRow.contract_id == scope.contract
     )
-    wanted = {"operation": use.operation, "engine": use.engine, "epoch": use.epoch}
+    wanted = {"operation": scope.operation, "engine": scope.engine, "epoch": scope.epoch}
     for body in session.scalars(query.order_by(LedgerEntryRow.seq.desc())):
         facts = json.loads(body)["facts"]
         if all(facts.get(name) == value for name, value in wanted.items()):
@@ -86,7 +86,7 @@ def _stated(session: Session, use: MatchingKeyScope) -> Iterator[dict[str, Any]]
 
 def _entries(session: Session, contract: str) -> int:
     """The size of the largest register that the contract's models read, rounded up as in offers; 0 where consent is
-    required: what a bank gets there tells nothing of others than those who consented."""
+    required: there a bank learns only about enterprises that consented."""
     document = find_version(session, contract).contract
     if document.consent.required:
         return 0

@@ -1,4 +1,4 @@
-"""What the contracts in use need evaluated: for each contract and operation, the rows of its registers it may touch."""
+"""Which registers must be evaluated for the contracts in use: for each contract and operation, its register rows."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from lab.bureau.contracts.lifecycle import ContractVersion, find_version
+from lab.bureau.contracts.repository import ContractVersion, find_version
 from lab.bureau.data.consents import ConsentService
 from lab.bureau.data.register import find_snapshot
 from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisterStore, EvaluationSummary
@@ -22,12 +22,12 @@ from lab.terms.progress import SILENT, Progress
 from protocols.matching.bureau import MatchingOperation as Kind
 
 _IN_USE = ("approved", "active", "suspended")
-"""States of a contract for which registers are evaluated ahead; for others, when they are asked for."""
+"""States of a contract for which registers are evaluated in advance; for others, on demand."""
 _MATCHING = frozenset({Operation.MATCH, Operation.SCORE, Operation.PORTRAIT})
 
 
 class EvaluationPlanner:
-    """Looks through the contracts, and has evaluated what they need. Safe to use from several threads and processes."""
+    """Finds what the contracts need, and has it evaluated. Safe to use from several threads and processes."""
 
     def __init__(
         self,
@@ -47,32 +47,39 @@ class EvaluationPlanner:
         contract: str | None = None,
         by: str = BUREAU_ACTOR,
     ) -> list[tuple[MatchingKeyScope, RowSelection, EvaluationSummary | None]]:
-        """Have evaluated what is needed under the keys of ``epoch``, of one register or for one contract if named; what
-        was made for each, None if it was there. Interrupted, it goes on where it stopped."""
-        needed = self.required_evaluations(epoch, register=register, contract=contract)
-        return [(use, extent, self._evaluated.evaluate(use, extent, progress, by=by)) for use, extent in needed]
+        """Evaluate what is needed under the keys of ``epoch``, for one register or contract if named.
+
+        Returns the summary of each evaluation, None if it existed. After an interruption it continues where it stopped.
+        """
+        required = self.required_evaluations(epoch, register=register, contract=contract)
+        return [
+            (scope, selection, self._evaluated.evaluate(scope, selection, progress, by=by))
+            for scope, selection in required
+        ]
 
     def remove_epoch(self, epoch: int) -> None:
-        """Remove everything that was made under the keys of ``epoch``."""
+        """Remove everything made under the keys of ``epoch``."""
         self._evaluated.remove_epoch(epoch)
 
     def required_evaluations(
         self, epoch: int, *, register: str | None = None, contract: str | None = None
     ) -> list[tuple[MatchingKeyScope, RowSelection]]:
-        """What the contracts in use need under the keys of ``epoch``."""
+        """The evaluations that the contracts in use need under the keys of ``epoch``."""
         query = select(ContractVersionRow.contract_id).where(ContractVersionRow.state.in_(_IN_USE)).distinct()
         if contract is not None:
             query = query.where(ContractVersionRow.contract_id == contract)
         found: dict[tuple[MatchingKeyScope, str], RowSelection] = {}
         with self._store.begin_read() as session:
             for name in session.scalars(query.order_by(ContractVersionRow.contract_id)).all():
-                for use, extent in self._of(session, find_version(session, name), epoch):
-                    if register in (None, extent.snapshot.name):
-                        found[use, extent.snapshot.name] = extent
-        return [(use, extent) for (use, _), extent in found.items()]
+                for scope, selection in self._of(session, find_version(session, name), epoch):
+                    if register in (None, selection.snapshot.name):
+                        found[scope, selection.snapshot.name] = selection
+        return [(scope, selection) for (scope, _), selection in found.items()]
 
-    def _of(self, session: Session, held: ContractVersion, epoch: int) -> list[tuple[MatchingKeyScope, RowSelection]]:
-        contract = held.contract
+    def _of(
+        self, session: Session, version: ContractVersion, epoch: int
+    ) -> list[tuple[MatchingKeyScope, RowSelection]]:
+        contract = version.contract
         kinds: list[Kind] = []
         if _MATCHING & set(contract.operations):
             kinds.append("match")
@@ -82,9 +89,9 @@ class EvaluationPlanner:
         found = []
         for register in sorted(registers):
             snapshot = find_snapshot(session, register)
-            admitted = self._consents.consenting_rows(session, snapshot, contract, held.bank_id, self._now())
+            consenting = self._consents.consenting_rows(session, snapshot, contract, version.bank_id, self._now())
             found += [
-                (MatchingKeyScope(contract.id, kind, contract.engine, epoch), RowSelection(snapshot, admitted))
+                (MatchingKeyScope(contract.id, kind, contract.engine, epoch), RowSelection(snapshot, consenting))
                 for kind in kinds
             ]
         return found

@@ -1,4 +1,4 @@
-"""What is evaluated: rows of a register version, all of them or the admitted ones, for one contract and operation."""
+"""Which rows of a register version are evaluated, all or the consenting ones, and under which key."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from protocols.matching.bureau import MatchingOperation
 
 @dataclass(frozen=True, slots=True)
 class MatchingKeyScope:
-    """Under which key: of a contract, an operation, an engine and an epoch."""
+    """The scope of one matching key: a contract, an operation, an engine and an epoch."""
 
     contract: str
     operation: MatchingOperation
@@ -23,30 +23,30 @@ class MatchingKeyScope:
 
 @dataclass(frozen=True, slots=True)
 class RowSelection:
-    """Rows of a register version: the admitted ones, or all (None)."""
+    """Rows of a register version: the consenting ones, or all (None)."""
 
     snapshot: Snapshot
     consenting: ConsentingRows | None = None
 
     @property
     def count(self) -> int:
-        """How many rows."""
+        """The number of rows."""
         return self.snapshot.rows if self.consenting is None else len(self.consenting.rows)
 
     @property
     def folder_name(self) -> str:
-        """A name for a folder, of which rows these are."""
+        """A folder name that identifies the rows."""
         return "all" if self.consenting is None else self.consenting.digest[:16]
 
     def rows(self, start: int, count: int) -> list[int]:
-        """Row numbers ``start`` to ``start`` + ``count`` of these rows; fewer at the end."""
+        """The row numbers of places ``start`` to ``start`` + ``count``; fewer at the end."""
         if self.consenting is None:
             return list(range(start, min(start + count, self.snapshot.rows)))
         found: list[int] = self.consenting.rows[start : start + count].tolist()
         return found
 
     def identifiers(self, snapshots: SnapshotReader, start: int, count: int) -> list[str]:
-        """Identifiers of those rows, in their own order; row groups that hold none of them are not read."""
+        """The identifiers at these places, in order; row groups without any of them are not read."""
         if self.consenting is None:
             return snapshots.identifiers(self.snapshot, start, count)
         found: list[str] = []

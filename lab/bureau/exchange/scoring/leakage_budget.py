@@ -1,12 +1,12 @@
-"""What the replies to a bank may tell of a model, and that no ciphertext comes twice.
+"""What the replies to a bank may reveal about a model, and that no ciphertext comes twice.
 
-A reply is flooded so that its noise tells next to nothing of the model; what is left adds up over replies
-(``ParameterSet.spent``). It is added up for each bank and model version, over all contracts and periods, and the bureau
-stops before it passes what the parameter set promises. A fresh encryption has a seed that never comes again, so one
-that the bank sent in another batch, under whatever contract and with whatever residues, is refused. The same batch is
-no repeat of itself: sent again after its charge was given back, or evaluated again by what is new, its seeds are its
-own.
-The caller holds the contract's row locked; two contracts of a bank at once meet at the table's key.
+A reply is flooded, so that its noise reveals next to nothing about the model; the remaining leakage adds up over
+replies (``ParameterSet.leakage_share``). It is added up for each bank and model version, over all contracts and
+periods, and the bureau refuses what would exceed the bound of the parameter set. A fresh encryption has a seed that
+never comes again, so a ciphertext that the bank sent in another batch, under whatever contract and with whatever
+residues, is refused. The same batch is not a repetition of itself: when it is sent again after a refund, or evaluated
+again, its seeds are its own. The caller has the contract's row locked; two contracts of a bank are serialised by the
+bank's row.
 """
 
 from __future__ import annotations
@@ -28,14 +28,15 @@ Columns = TypeVarTuple("Columns")
 
 
 def leakage_spent(session: Session, bank_id: str, model: str, version: int) -> float:
-    """The share of what a model's replies to a bank may tell that is used; batches under way count, returned do not."""
+    """The used share of what a model's replies to a bank may reveal; batches in progress count, returned ones do
+    not."""
     query = _of_batches(select(func.sum(BatchRow.spent)))
     query = query.where(ContractRow.bank_id == bank_id, JobRow.model == model, JobRow.model_version == version)
     return float(session.scalar(query) or 0.0)
 
 
 def leakage_by_contract(session: Session) -> dict[str, float]:
-    """That share for each contract under which something was scored: of its bank, and the most of its models."""
+    """The used share for each contract with a score: that of its bank, for the model with the largest share."""
     whose = (ContractRow.bank_id, JobRow.model, JobRow.model_version)
     query = _of_batches(select(BatchRow.contract_id, func.sum(BatchRow.spent).over(partition_by=whose))).distinct()
     found: dict[str, float] = {}
@@ -52,30 +53,29 @@ def _of_batches(query: Select[*Columns]) -> Select[*Columns]:
 
 
 def lock_bank(session: Session, bank_id: str) -> None:
-    """Wait for, and keep, the lock that orders what is counted for a bank over its contracts. Lock a contract first."""
+    """Lock the bank's row, so that counts over its contracts are serialised. Lock the contract first."""
     session.execute(select(BankRow.id).where(BankRow.id == bank_id).with_for_update())
 
 
-def check_leakage_budget(session: Session, passed: AccessGrant, params: ParameterSet, spent: float) -> None:
-    """Raise ``NotAllowed`` if a batch that spends so much is more than is left.
+def check_leakage_budget(session: Session, access: AccessGrant, params: ParameterSet, spent: float) -> None:
+    """Raise ``NotAllowed`` if a batch that takes the share ``spent`` exceeds what is left.
 
-    What a bank has spent is of all its contracts, so its own row is locked as well as the contract's, in this order.
+    The share used is over all contracts of the bank, so this locks the bank's row too, after the contract's.
     """
-    lock_bank(session, passed.contract_version.bank_id)
-    shelved = passed.model_version
-    used = leakage_spent(session, passed.contract_version.bank_id, shelved.name, shelved.version)
+    lock_bank(session, access.contract_version.bank_id)
+    model = access.model_version
+    used = leakage_spent(session, access.contract_version.bank_id, model.name, model.version)
     if used + spent > 1:
         raise NotAllowed(
-            f"The replies of {shelved} to this bank would no longer be within "
+            f"The replies of {model} to this bank would no longer be within "
             f"2^-{params.statistical_security_bits} of replies that tell nothing of the model: {used:.1%} is "
-            "used, this batch takes "
-            f"{spent:.1%}.",
+            f"used, this batch takes {spent:.1%}.",
             next_step="ask the bureau to publish the model anew, trained afresh, as its next version",
         )
 
 
 def check_fresh_ciphertexts(session: Session, bank_id: str, head: ParsedBatch) -> None:
-    """Note the batch's seeds; raise ``Conflict`` if the bank sent one of them in another batch."""
+    """Store the batch's seeds; raise ``Conflict`` if the bank sent one of them in another batch."""
     seeds = sorted(head.seeds())  # in one order, so that two transactions cannot wait for each other
     query = select(CiphertextSeedRow.seed, CiphertextSeedRow.batch).where(
         CiphertextSeedRow.bank_id == bank_id, CiphertextSeedRow.seed.in_(seeds)

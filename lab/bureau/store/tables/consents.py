@@ -1,4 +1,4 @@
-"""Room ``consents``: who agreed to what, by pseudonym."""
+"""Consents, by pseudonym."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
 class ConsentRow(Base):
-    """Room ``consents``: an enterprise (by pseudonym) lets a bank use its records for a purpose, for a time."""
+    """An enterprise (by pseudonym) lets a bank use its records for a purpose, for a time."""
 
     __tablename__ = "consents"
     __table_args__ = (Index(None, "bank_id", "purpose"),)
@@ -31,7 +31,7 @@ class ConsentRow(Base):
 
 
 class ConsentChangeCounterRow(Base):
-    """Room ``consents``: counts changes, so that what was worked out before is known to be stale."""
+    """Counts changes, so that a cached result is known to be stale."""
 
     __tablename__ = "consent_changes"
 
@@ -42,7 +42,7 @@ class ConsentChangeCounterRow(Base):
 
 
 class PseudonymKeyCountRow(Base):
-    """Room ``consents``: under how many keys, one over another, the enterprises in this database stand."""
+    """The number of pseudonym keys, one over another, in use in this database."""
 
     __tablename__ = "pseudonyms"
 

@@ -1,4 +1,4 @@
-"""Room ``contracts``: banks and their keys, contracts, their versions and approvals."""
+"""Banks and their keys, contracts, their versions and approvals."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
 class BankRow(Base):
-    """Room ``contracts``: a bank that the bureau knows, by an id that its keys may change under."""
+    """A registered bank; its id stays while its keys change."""
 
     __tablename__ = "banks"
 
@@ -21,7 +21,7 @@ class BankRow(Base):
 
 
 class BankKeyRow(Base):
-    """Room ``contracts``: an Ed25519 key of a bank. Only an active key's requests are accepted."""
+    """An Ed25519 key of a bank. Only an active key's requests are accepted."""
 
     __tablename__ = "bank_keys"
     __table_args__ = (CheckConstraint("state IN ('active', 'succeeded', 'revoked')", name="state"),)
@@ -35,7 +35,7 @@ class BankKeyRow(Base):
 
 
 class ContractRow(Base):
-    """Room ``contracts``: a contract by id; its versions hold the documents. Locking this row orders its charges."""
+    """A contract by id; its versions contain the documents. Locking this row serialises its charges."""
 
     __tablename__ = "contracts"
 
@@ -47,7 +47,7 @@ class ContractRow(Base):
 
 
 class ContractVersionRow(Base):
-    """Room ``contracts``: one version: the document, its signatures and its state here."""
+    """One version: the document, its signatures and its state."""
 
     __tablename__ = "contract_versions"
     __table_args__ = (
@@ -78,7 +78,7 @@ class ContractVersionRow(Base):
 
 
 class ApprovalRow(Base):
-    """Room ``contracts``: an officer's approval of a version; enough of them approve it."""
+    """An officer's approval of a version; enough of them approve it."""
 
     __tablename__ = "approvals"
     __table_args__ = (

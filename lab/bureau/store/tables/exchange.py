@@ -1,4 +1,4 @@
-"""Room ``exchange``, nonces and key epochs: jobs, what was used, what was asked and answered."""
+"""Tables of the exchange: jobs, charges, requests and replies; nonces and key epochs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
 class JobRow(Base):
-    """Room ``exchange``: one job of a bank: for what, for whom, by which model, and in which key epoch."""
+    """One job of a bank: its recipient, model and key epoch."""
 
     __tablename__ = "jobs"
     __table_args__ = (
@@ -50,7 +50,7 @@ class JobRow(Base):
 
 
 class ContextRow(Base):
-    """Room ``exchange``: a bank's public homomorphic context, kept in a file named by its hash."""
+    """A bank's public homomorphic context, stored in a file named by its hash."""
 
     __tablename__ = "contexts"
 
@@ -59,14 +59,14 @@ class ContextRow(Base):
     file: Mapped[str] = mapped_column(Text)
     size: Mapped[int] = mapped_column(Integer)
     rules: Mapped[int] = mapped_column(Integer)
-    """By which rules it was judged (``protocols.scoring.bureau.CONTEXT_RULES_VERSION``): by earlier ones it is as good
-    as not held.
+    """The rules by which it was checked (``protocols.scoring.bureau.CONTEXT_RULES_VERSION``); with earlier rules it
+    counts as not stored.
     """
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class UsageRow(Base):
-    """Room ``exchange``: what a contract has used of one ceiling."""
+    """What a contract has used of one ceiling."""
 
     __tablename__ = "usage"
     __table_args__ = (CheckConstraint("used >= 0", name="used"),)
@@ -77,7 +77,7 @@ class UsageRow(Base):
 
 
 class InquiryRow(Base):
-    """Room ``exchange``: one enterprise (by pseudonym) was scored in a batch: what it may ask about itself."""
+    """One score of an enterprise (by pseudonym) in a batch, which the enterprise may ask about."""
 
     __tablename__ = "inquiries"
     __table_args__ = (Index(None, "contract_id", "enterprise", "at"),)
@@ -91,7 +91,7 @@ class InquiryRow(Base):
 
 
 class InquiryReadRow(Base):
-    """Room ``ledger``: whose inquiries (by pseudonym) were read in which entry: an entry could not be renamed."""
+    """The enterprise (by pseudonym) whose inquiries were read, by ledger entry: an entry could not be renamed."""
 
     __tablename__ = "inquiry_reads"
 
@@ -100,9 +100,9 @@ class InquiryReadRow(Base):
 
 
 class MatchRequestRow(Base):
-    """Room ``exchange``: a matching request that was charged; the same bytes again are answered and not charged.
+    """A matching request that was charged; the same bytes again are answered at no charge.
 
-    Once it was answered its charge is not given back any more, whatever becomes of the same bytes sent beside it.
+    Once it was answered, its charge is never refunded, whatever happens to a parallel request with the same bytes.
     """
 
     __tablename__ = "matches"
@@ -119,8 +119,8 @@ class MatchRequestRow(Base):
 
 
 class MatchResponseRow(Base):
-    """Room ``exchange``: the ledger entry of the answer to a matching request in a job; the same bytes again have the
-    same answer, and its receipt rests on the same entry."""
+    """The ledger entry of the response to a matching request in a job; the same bytes again have the same response, and
+    a receipt for the same entry."""
 
     __tablename__ = "match_answers"
 
@@ -134,7 +134,7 @@ class MatchResponseRow(Base):
 
 
 class BatchRow(Base):
-    """Room ``exchange``: a scoring batch in a job, charged once and answered with the same reply for ever.
+    """A scoring batch in a job, charged once and answered with the same reply for ever.
 
     Its bytes are sent in one job. A later job may have them evaluated again, by another register or model version.
     """
@@ -149,16 +149,17 @@ class BatchRow(Base):
     job_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     sha256: Mapped[str] = mapped_column(Hash, primary_key=True, index=True)
     sent_in: Mapped[str | None] = mapped_column(String(64))
-    """The job that its bytes were sent in, where it is not this one: then they lie in that job's file alone."""
+    """The job that its bytes were sent in, if not this one: they are only in that job's file."""
     rows: Mapped[int] = mapped_column(Integer)
     register_version: Mapped[int] = mapped_column(Integer)
     spent: Mapped[float] = mapped_column(Double)
-    """The share that its replies use of what a model's replies to a bank may tell (``ParameterSet.spent``)."""
+    """The share that its replies use of what a model's replies to a bank may reveal
+    (``ParameterSet.leakage_share``)."""
     state: Mapped[str] = mapped_column(String(16), index=True)
     file: Mapped[str | None] = mapped_column(Text)
     """The batch itself, from its charge to the end of the contract's retention."""
     failure: Mapped[str | None] = mapped_column(Text)
-    """Why its charge was given back, in the words of ``ShulabError.as_dict``; JSON."""
+    """Why its charge was refunded, as ``ShulabError.as_dict``; JSON."""
     reply_file: Mapped[str | None] = mapped_column(Text)
     reply_sha256: Mapped[str | None] = mapped_column(Hash)
     entry_seq: Mapped[int | None] = mapped_column(Integer)
@@ -167,7 +168,7 @@ class BatchRow(Base):
 
 
 class CiphertextSeedRow(Base):
-    """Room ``exchange``: the seed of a ciphertext that a bank sent: a fresh one never comes again in another batch,
+    """The seed of a ciphertext that a bank sent: a fresh one never comes again in another batch,
     under whatever contract of the bank."""
 
     __tablename__ = "seeds"
@@ -179,7 +180,7 @@ class CiphertextSeedRow(Base):
 
 
 class EpochRow(Base):
-    """Room ``keys``: an epoch of the matching keys."""
+    """An epoch of the matching keys."""
 
     __tablename__ = "epochs"
     __table_args__ = (CheckConstraint("state IN ('preparing', 'current', 'closing', 'destroyed')", name="state"),)
@@ -191,7 +192,7 @@ class EpochRow(Base):
 
 
 class NonceRow(Base):
-    """Facade: nonces of signed requests, kept as long as a request of that age would be accepted."""
+    """Nonces of signed requests, stored as long as a request of that age is accepted."""
 
     __tablename__ = "nonces"
 

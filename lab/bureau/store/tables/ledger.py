@@ -1,4 +1,4 @@
-"""Room ``ledger``: entries, their number, and signed tree heads."""
+"""Entries, their number, and signed tree heads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
 class LedgerEntryRow(Base):
-    """Room ``ledger``: one entry, a leaf of the Merkle tree; a trigger refuses to change or delete it."""
+    """One entry, a leaf of the Merkle tree; a trigger refuses to change or delete it."""
 
     __tablename__ = "ledger_entries"
 
@@ -24,11 +24,11 @@ class LedgerEntryRow(Base):
     leaf: Mapped[str] = mapped_column(Hash)
     """The leaf's hash (RFC 9162, section 2.1.1)."""
     signature: Mapped[str] = mapped_column(String(128))
-    """The bureau's over the entry, so that an auditor can tell which entry was altered, not only that one was."""
+    """The bureau's signature of the entry, so that an auditor finds which entry was altered."""
 
 
 class LedgerSizeRow(Base):
-    """Room ``ledger``: the number of entries; its row lock puts writers in a line, so numbers have no gaps."""
+    """The number of entries; its row lock serialises writers, so that numbers have no gaps."""
 
     __tablename__ = "ledger_size"
 
@@ -37,7 +37,7 @@ class LedgerSizeRow(Base):
 
 
 class TreeHeadRow(Base):
-    """Room ``ledger``: a signed tree head (RFC 9162, section 4.10): size, root, time, the bureau's signature."""
+    """A signed tree head (RFC 9162, section 4.10): size, root, time, the bureau's signature."""
 
     __tablename__ = "tree_heads"
 
@@ -48,12 +48,12 @@ class TreeHeadRow(Base):
 
 
 class EntryTallyRow(Base):
-    """Room ``ledger``: how often something happened that others can cause at will, beyond what has its own entry."""
+    """How often something happened that others can cause at will, beyond the entries of its own."""
 
     __tablename__ = "ledger_tallies"
 
     key: Mapped[str] = mapped_column(Hash, primary_key=True)
-    """Hash of kind, contract, who did it, and ``about``."""
+    """Hash of kind, contract, actor and ``about``."""
     kind: Mapped[str] = mapped_column(String(64))
     contract_id: Mapped[str | None] = mapped_column(String(64), index=True)
     by: Mapped[str] = mapped_column(String(120))
@@ -64,12 +64,12 @@ class EntryTallyRow(Base):
     written: Mapped[int] = mapped_column(Integer)
     """Entries of their own within the window."""
     counted: Mapped[int] = mapped_column(Integer)
-    """Those that were counted only; the window's last entry tells their number."""
+    """Those only counted; the window's last entry has their number."""
     last: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class CosignatureRow(Base):
-    """Room ``ledger``: a witness's cosignature of a tree head, as the line of a note that it gave."""
+    """A witness's cosignature of a tree head, as the line of a note that it gave."""
 
     __tablename__ = "cosignatures"
 

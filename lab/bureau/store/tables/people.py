@@ -1,4 +1,4 @@
-"""Room ``people``: accounts and sign-ins."""
+"""Accounts and sign-ins."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
 class AccountRow(Base):
-    """Room ``people``: a person at the bureau. The password is an Argon2id hash, or None: signs in elsewhere."""
+    """A person at the bureau. The password is an Argon2id hash, or None: signs in elsewhere."""
 
     __tablename__ = "accounts"
     __table_args__ = (
@@ -27,19 +27,19 @@ class AccountRow(Base):
     password: Mapped[str | None] = mapped_column(Text)
     must_change: Mapped[bool] = mapped_column()
     failures: Mapped[int] = mapped_column(Integer)
-    """Tries that were not let in, one after another; those while it was locked count too."""
+    """Consecutive refused attempts; those while it was locked count too."""
     locks: Mapped[int] = mapped_column(Integer)
     """Locks since the last success: the next one lasts twice as long."""
     locked_until: Mapped[datetime | None] = mapped_column(UtcDateTime)
     issuer: Mapped[str | None] = mapped_column(Text)
     subject: Mapped[str | None] = mapped_column(Text)
-    """Who this is at the OpenID provider ``issuer``."""
+    """The person at the OpenID provider ``issuer``."""
     state: Mapped[str] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class SignInRow(Base):
-    """Room ``people``: a session of a person, known here by the hashes of its tokens."""
+    """A session of a person, known here by the hashes of its tokens."""
 
     __tablename__ = "sign_ins"
 

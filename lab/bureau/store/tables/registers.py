@@ -1,4 +1,4 @@
-"""Rooms ``register``, ``catalogue`` and ``shelf``: imported registers, their items, and models."""
+"""Imported registers, their items, and models."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from lab.bureau.store.tables.base import Base, Hash, UtcDateTime
 
 
 class RegisterRow(Base):
-    """Room ``register``: one imported, immutable version of a register."""
+    """One imported, immutable version of a register."""
 
     __tablename__ = "registers"
     __table_args__ = (UniqueConstraint("name", "version"),)
@@ -35,7 +35,7 @@ class RegisterRow(Base):
 
 
 class CatalogueItemRow(Base):
-    """Room ``catalogue``: what one column of a register version is called, and where it belongs."""
+    """What one column of a register version is called, and where it belongs."""
 
     __tablename__ = "items"
     __table_args__ = (
@@ -53,11 +53,11 @@ class CatalogueItemRow(Base):
     domain: Mapped[str] = mapped_column(String(64))
     grade: Mapped[str] = mapped_column(String(64))
     described: Mapped[bool] = mapped_column()
-    """False when nobody described the column and the item was made automatically."""
+    """False if the column has no description, and the item was made automatically."""
 
 
 class ModelRow(Base):
-    """Room ``shelf`` (models): one version of a model, its file and the sheets that banks may be given."""
+    """One version of a model, its file and its sheets for banks."""
 
     __tablename__ = "models"
     __table_args__ = (

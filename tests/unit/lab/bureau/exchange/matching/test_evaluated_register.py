@@ -21,7 +21,7 @@ from sqlalchemy import select
 
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.data.consents import ConsentingRows
-from lab.bureau.data.register import Snapshot, SnapshotReader, find_snapshot, import_register
+from lab.bureau.data.register import RegisterLayout, Snapshot, SnapshotReader, find_snapshot, import_register
 from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisterStore, EvaluationSummary
 from lab.bureau.exchange.matching.evaluation_reuse import EarlierEvaluations
 from lab.bureau.exchange.matching.row_selection import MatchingKeyScope, RowSelection
@@ -77,7 +77,7 @@ class Room:
     def bring(self, codes: Iterable[str]) -> Snapshot:
         source = self.home.folder / "source.csv"
         pl.DataFrame({"id": list(codes)}).with_columns(a=pl.lit("1")).write_csv(source)
-        import_register(self.store, self.home, source, id_column="id", id_kind="opaque")
+        import_register(self.store, self.home, source, RegisterLayout("id", "opaque"))
         with self.store.begin_read() as session:
             return find_snapshot(session, "main")
 
@@ -122,7 +122,7 @@ def test_what_changed_alone_is_evaluated_and_the_ledger_counts_it(room: Room) ->
     # Enterprises go (0, 2, …, 18), come (odd ones) and stay; some come before and after all there were.
     left = [*codes_of([*range(20, 400, 2), *range(101, 131, 2)]), "aaa", "zzz"]
     second, crew = room.bring(left), Watching()
-    done = room.evaluated.evaluate(USE, RowSelection(second), crew=crew)
+    done = room.evaluated.evaluate(USE, RowSelection(second), pool=crew)
     new = {*codes_of(range(101, 131, 2)), "aaa", "zzz"}
     assert set(crew.asked) == new and len(crew.asked) == len(new)
     assert done == EvaluationSummary(rows=207, computed=17, reused=190, resumed=0)
@@ -132,7 +132,7 @@ def test_what_changed_alone_is_evaluated_and_the_ledger_counts_it(room: Room) ->
     )
     assert [(one["rows"], one["computed"], one["carried"]) for one in room.told()] == [(200, 200, 0), (207, 17, 190)]
     assert not {"aaa", "firm-00101"} & set(json.dumps(room.told()).split('"'))
-    assert room.evaluated.evaluate(USE, RowSelection(second), crew=crew) is None and len(room.told()) == 2
+    assert room.evaluated.evaluate(USE, RowSelection(second), pool=crew) is None and len(room.told()) == 2
 
 
 _KILLED = """
@@ -157,7 +157,7 @@ with Bureau.open(Path(sys.argv[1])) as bureau:
     with bureau.store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
     scope = MatchingKeyScope("c-0001", "match", "x25519", 1)
-    bureau.evaluated.evaluate(scope, RowSelection(snapshot), crew=SerialComputePool())
+    bureau.evaluated_registers.evaluate(scope, RowSelection(snapshot), pool=SerialComputePool())
 """
 
 
@@ -175,7 +175,7 @@ def test_killed_it_goes_on_and_does_no_finished_shard_again(room: Room, shards: 
     assert subprocess.run(script, cwd=ROOT, check=False).returncode == -signal.SIGKILL
     assert not room.evaluated.is_evaluated(USE, RowSelection(snapshot))
     crew = Watching()
-    done = room.evaluated.evaluate(USE, RowSelection(snapshot), crew=crew)
+    done = room.evaluated.evaluate(USE, RowSelection(snapshot), pool=crew)
     assert crew.asked == codes[shards * SHARD :]
     assert done == EvaluationSummary(len(codes), len(codes) - shards * SHARD, 0, shards * SHARD)
     assert (
@@ -192,10 +192,10 @@ def test_lost_workers_lose_what_they_had_in_hand_and_no_more(room: Room) -> None
     codes = codes_of(range(5 * SHARD))
     snapshot = room.bring(codes)
     with pytest.raises(Unreachable, match="died") as lost:
-        room.evaluated.evaluate(USE, RowSelection(snapshot), crew=Lost())
+        room.evaluated.evaluate(USE, RowSelection(snapshot), pool=Lost())
     assert lost.value.next_step
     crew = Watching()
-    room.evaluated.evaluate(USE, RowSelection(snapshot), crew=crew)
+    room.evaluated.evaluate(USE, RowSelection(snapshot), pool=crew)
     assert crew.asked == codes[2 * SHARD :]
 
 
@@ -204,10 +204,10 @@ def test_what_an_interrupted_evaluation_has_done_is_taken_over_by_the_next_versi
     room.evaluated.evaluate(USE, RowSelection(oldest))
     begun = room.bring(codes_of(range(50, 50 + 5 * SHARD)))
     with pytest.raises(Unreachable):
-        room.evaluated.evaluate(USE, RowSelection(begun), crew=Lost())
+        room.evaluated.evaluate(USE, RowSelection(begun), pool=Lost())
     left = codes_of(range(40, 50 + 5 * SHARD, 3))
     newest, crew = room.bring(left), Watching()
-    done = room.evaluated.evaluate(USE, RowSelection(newest), crew=crew)
+    done = room.evaluated.evaluate(USE, RowSelection(newest), pool=crew)
     known = {*codes_of(range(100)), *codes_of(range(50, 50 + 2 * SHARD))}  # two shards of the second were done
     assert crew.asked == [code for code in left if code not in known]
     assert done == EvaluationSummary(len(left), len(crew.asked), len(left) - len(crew.asked), resumed=0)
@@ -235,7 +235,7 @@ def test_the_newest_three_versions_stay_and_a_removed_one_can_be_had_again(room:
         room.evaluated.evaluate(USE, RowSelection(versions[-1]))
     assert [room.evaluated.is_evaluated(USE, RowSelection(one)) for one in versions] == [False, True, True, True]
     crew = Watching()
-    room.evaluated.evaluate(USE, RowSelection(versions[0]), crew=crew)
+    room.evaluated.evaluate(USE, RowSelection(versions[0]), pool=crew)
     assert crew.asked == []  # the newest has them all
 
 
@@ -256,18 +256,18 @@ def test_admitted_rows_alone_are_evaluated_and_taken_over_when_consents_come(roo
     codes = codes_of(range(6 * SHARD))
     snapshot, crew = room.bring(codes), Watching()
     some = RowSelection(snapshot, admitted(list(range(0, 6 * SHARD, 5))))
-    assert room.evaluated.evaluate(USE, some, crew=crew) == EvaluationSummary(77, 77, 0, 0)
+    assert room.evaluated.evaluate(USE, some, pool=crew) == EvaluationSummary(77, 77, 0, 0)
     assert crew.asked == codes[::5]
     assert room.evaluated.get_or_evaluate(USE, some).evaluations.tolist() == room.directly(codes[::5]).tolist()
     more, crew = RowSelection(snapshot, admitted(sorted({*range(5, 6 * SHARD, 5), 7, 300}))), Watching()
-    room.evaluated.evaluate(USE, more, crew=crew)
+    room.evaluated.evaluate(USE, more, pool=crew)
     assert crew.asked == [codes[7]]  # 300 had consented before; the withdrawn first one is left out
     left = [codes[row] for row in sorted({*range(5, 6 * SHARD, 5), 7, 300})]
     assert room.evaluated.get_or_evaluate(USE, more).evaluations.tolist() == room.directly(left).tolist()
     # Another version of the register, with other rows admitted: taken over by identifier.
     later, crew = room.bring([*codes[100:], "zzz"]), Watching()
     next_ = RowSelection(later, admitted([0, 3, len(codes) - 100]))
-    room.evaluated.evaluate(USE, next_, crew=crew)
+    room.evaluated.evaluate(USE, next_, pool=crew)
     assert crew.asked == [codes[103], "zzz"]
 
 
