@@ -1,7 +1,8 @@
-"""Choices that several commands offer, so that they are the same words everywhere."""
+"""Options and choices that several commands share, so that their words are the same everywhere."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -30,22 +31,30 @@ BureauHomeOption = Annotated[
 ]
 
 
+@dataclass(frozen=True, kw_only=True)
+class ServiceOptions:
+    """The options of every command that asks a bureau's service as the person who signed in."""
+
+    session: SessionFileOption = None
+    as_json: JsonOption = False
+
+
 class ModelFamily(StrEnum):
-    """Which family of models."""
+    """A family of models."""
 
     boosted = "boosted"
     scorecard = "scorecard"
 
 
 class InteractionMode(StrEnum):
-    """One bank feature a path, or free."""
+    """How many bank features may appear on one path of a tree: one, or any number."""
 
     one = "one"
     free = "free"
 
 
 class IdKind(StrEnum):
-    """Which identifiers stand in a file."""
+    """The kind of identifiers in a file: unified social credit codes, or any text."""
 
     uscc = "uscc"
     opaque = "opaque"
