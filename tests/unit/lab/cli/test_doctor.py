@@ -95,7 +95,7 @@ def test_one_json_object_with_every_line_in_both_languages(tmp_path: Path) -> No
 def test_a_person_reads_a_table_in_both_languages(tmp_path: Path) -> None:
     done = lab_doctor(tmp_path)
     assert done.returncode == 0
-    for word in ("结论 verdict", "下一步 next step", "内存", "memory", "正常 ok", "All that is needed works"):
+    for word in ("结论 verdict", "下一步 next step", "内存", "memory", "正常 ok", "Everything that is needed works"):
         assert word in done.stdout
 
 
@@ -106,7 +106,7 @@ def test_what_is_wrong_is_named_and_the_exit_code_is_1(bank: Path) -> None:
     told = json.loads(done.stdout)
     assert told["ok"] is False
     assert [line["check"] for line in told["findings"] if line["verdict"] == "wrong"] == ["home_bank"]
-    assert "To be put right: home_bank" in done.stderr
+    assert "To be corrected: home_bank" in done.stderr
 
 
 def test_the_homes_that_are_named_are_looked_at(bank: Path, tmp_path: Path) -> None:
