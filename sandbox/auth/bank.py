@@ -1,8 +1,8 @@
-"""Which bank calls: the one whose contract the path names, or any that is registered, by its signature (RFC 9421).
+"""Authenticates the calling bank by its signature (RFC 9421): the contract's bank, or any registered bank.
 
-The signature is checked before anything is looked up and before a body is read. Any key that the bureau accepts for the
-bank will do, whichever it signed the contract with. A contract that does not exist, another bank's contract, an unknown
-key and a key that was revoked give the same answer, so that nobody learns which contracts exist, or whose keys.
+The signature is checked before anything is looked up and before the body is read. Every key that the bureau accepts for
+the bank is valid, also if another key signed the contract. A contract that does not exist, another bank's contract, an
+unknown key and a revoked key give the same response, so that nobody learns which contracts or keys exist.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ ContractId = Annotated[
 ]
 _NEXT_STEP = "sign the request with the key of the bank that the contract names (RFC 9421)"
 SIGNATURE_SECURITY: dict[str, Any] = {"security": [{"signature": []}]}
-"""OpenAPI's word for a route that wants a bank's signature without naming a contract."""
+"""For OpenAPI: a route that needs a bank's signature but names no contract."""
 
 
 @dataclass(frozen=True)
 class ContractCaller:
-    """The bank that calls (by its id), under which contract, as the contract stands at the bureau."""
+    """The calling bank (its id) and the contract that it calls under, with the contract's present state."""
 
     contract: str
     bank: str
@@ -46,7 +46,7 @@ class ContractCaller:
 
 @dataclass(frozen=True)
 class BankCaller:
-    """The bank that calls, whatever contracts it has: its id and name, and the key it signed with."""
+    """The calling bank, independent of its contracts: id, name, and the key that signed the request."""
 
     bank: str
     name: str
@@ -71,8 +71,8 @@ async def authenticate_contract_caller(
     try:
         await run_in_threadpool(parts.bureau.claim_nonce, verified.key, verified.nonce, now)
     except NotAuthentic as error:
-        # A replay bears the bank's own signature, so it is of the contract's history; other strangers are not, or
-        # anybody could make the ledger grow.
+        # A replay has the bank's own signature, so the contract's history records it. Other rejected requests are not
+        # recorded: otherwise anybody could make the ledger grow.
         await run_in_threadpool(parts.bureau.record_refusal, contract_id, "replay", error)
         raise
     return ContractCaller(contract_id, owner, signed, state, verified)
@@ -111,7 +111,7 @@ def _verify(request: Request, bureau_key: str, now: datetime) -> VerifiedRequest
 
 def _unknown_contract() -> NotAuthentic:
     return NotAuthentic(
-        "The request is not accepted: its key is not that of a contract by this id.", next_step=_NEXT_STEP
+        "The request is not accepted: its key is not that of a contract with this id.", next_step=_NEXT_STEP
     )
 
 

@@ -337,9 +337,9 @@ def test_the_path_of_x25519_is_the_one_that_matching_takes(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("flags", "able", "step"),
     [
-        ("fpu avx512f avx512ifma", True, "to be faster: pip install 'shulab[fast]'"),
+        ("fpu avx512f avx512ifma", True, "for the faster one: pip install 'shulab[fast]'"),
         ("fpu avx2", False, "on a processor with AVX-512 IFMA"),
-        (None, None, "to be faster"),
+        (None, None, "for the faster one"),
     ],
 )
 def test_why_it_is_not_the_faster_one_is_told_with_what_would_make_it_so(
