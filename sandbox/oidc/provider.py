@@ -152,7 +152,7 @@ class OidcProvider:
     async def _fetch(
         self, method: str, url: str, *, headers: dict[str, str] | None = None, content: bytes | None = None
     ) -> tuple[int, dict[str, Any]]:
-        """Status and JSON object (empty for anything else); raises ``Unreachable``, also if the response is too large."""
+        """Status and JSON object (empty for anything else); raises ``Unreachable``, also for too large a response."""
         try:
             async with (
                 httpx.AsyncClient(

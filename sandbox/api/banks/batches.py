@@ -1,4 +1,4 @@
-"""Batches of a job: sent once under their hash, evaluated meanwhile, their replies fetched."""
+"""Batches of a job: a bank sends each once, under its hash, and later fetches the reply."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _LONGEST_WAIT = 30.0
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 0.5
 Wait = Annotated[
     float,
-    Query(ge=0, le=_LONGEST_WAIT, description="Seconds to wait for the reply before answering 202.", examples=[20]),
+    Query(ge=0, le=_LONGEST_WAIT, description="Seconds to wait for the reply before the response 202.", examples=[20]),
 ]
 
 
 class BatchView(BaseModel):
-    """A batch that the bureau has, and that waits or is evaluated, or is answered."""
+    """A batch that the bureau has received."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [{"sha256": "66" * 32}]})
 
@@ -52,15 +52,15 @@ class BatchView(BaseModel):
     response_model=BatchView,
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found", "conflict", "busy", "too-large", "unsupported-media")
-    | {202: {"description": "Kept and charged, now or before; fetch the reply.", "model": BatchView}},
+    | {202: {"description": "Stored and charged, now or earlier; fetch the reply.", "model": BatchView}},
     openapi_extra=openapi_frame_body(
-        "A BATCH frame: tags of enterprises and one ciphertext a column, under a stored context."
+        "A BATCH frame: tags of enterprises and one ciphertext for each column, under a stored context."
     ),
 )
 async def put_batch(
     request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath, sha256: Sha256Path
 ) -> Response:
-    """The same batch again changes nothing and is not charged twice. The hash in the path must be the frame's own."""
+    """Sending the same batch again changes nothing and is not charged. The path must contain the frame's hash."""
 
     def receive() -> BatchCharge:
         frame = body.read()
@@ -71,9 +71,9 @@ async def put_batch(
     parts.heavy_work_limit.check(caller.bank)
     async with (
         receive_signed_body(request, caller, parts, cap=parts.settings.batch_bytes) as body,
-        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
+        parts.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        charge = await place.run(receive)
+        charge = await slot.run(receive)
     await run_in_threadpool(parts.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
@@ -81,21 +81,21 @@ async def put_batch(
 @router.put(
     "/again",
     operation_id="put_batch_again",
-    summary="旧密文重新评分 / Have a batch that an earlier job sent evaluated again",
+    summary="旧密文重新评分 / Evaluate a batch of an earlier job again",
     status_code=202,
     response_model=BatchView,
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found", "conflict", "busy")
-    | {202: {"description": "Charged in this job, now or before; fetch the reply.", "model": BatchView}},
+    | {202: {"description": "Charged in this job, now or earlier; fetch the reply.", "model": BatchView}},
 )
 async def rescore_batch(
     request: Request, caller: CurrentContractCaller, parts: Dependencies, job_id: JobIdPath, sha256: Sha256Path
 ) -> Response:
-    """No body: the ciphertexts are here. 409 while neither the register nor the model has changed; nothing is charged
-    then."""
+    """No body: the bureau has the ciphertexts. 409, without a charge, if neither the register nor the model has
+    changed."""
     await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as place:
-        charge = await place.run(parts.bureau.receive_rescoring, caller.contract, job_id, sha256)
+    async with parts.heavy_work_limit.acquire(caller.bank) as slot:
+        charge = await slot.run(parts.bureau.receive_rescoring, caller.contract, job_id, sha256)
     await run_in_threadpool(parts.enqueue_batch, charge)
     return JSONResponse({"sha256": sha256}, 202)
 
@@ -108,9 +108,9 @@ async def rescore_batch(
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found", "conflict")
     | {
-        200: openapi_frame_response("A REPLY frame: one ciphertext an output, for the bank's key alone.")
+        200: openapi_frame_response("A REPLY frame: one ciphertext for each output, under the bank's key.")
         | RECEIPT_HEADERS,
-        202: {"description": "It waits or is evaluated; ask again.", "model": BatchView},
+        202: {"description": "The batch waits or is being evaluated; ask again.", "model": BatchView},
     },
 )
 async def get_batch_reply(
@@ -121,7 +121,7 @@ async def get_batch_reply(
     sha256: Sha256Path,
     wait: Wait = 0.0,
 ) -> Response:
-    """Why a batch was not answered is told as the problem that it was; it was not charged then."""
+    """If the evaluation was refused, the response is that problem, and the batch was not charged."""
     await require_empty_body(request, caller.verified, parts.settings)
     until, pause = asyncio.get_running_loop().time() + wait, _FIRST_PAUSE
     with parts.reply_wait_limit.try_acquire(caller.bank) as may_wait:
@@ -137,4 +137,4 @@ async def get_batch_reply(
 
 def _check_hash(body: bytes, sha256: str) -> None:
     if hashlib.sha256(body).hexdigest() != sha256:
-        raise InvalidInput("The batch's hash is not the one it was sent under.", next_step="send it again")
+        raise InvalidInput("Wanted the frame's SHA-256 in the path; found another hash.", next_step="send it again")

@@ -1,4 +1,4 @@
-"""A contract as its bank sees it: its versions and their states, the countersignature, models' sheets, what is left."""
+"""A contract for its bank: versions and states, the countersignature, models' sheets, and the allowance."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ router = APIRouter(prefix="/v1/contracts/{contract_id}", tags=["contracts"])
 
 ContractVersionQuery = Annotated[
     int | None,
-    Query(ge=1, le=1_000_000, description="版本 / A version of the contract [the one in force, or the newest]"),
+    Query(
+        ge=1, le=1_000_000, description="版本 / A version of the contract [default: the one in force, or the newest]"
+    ),
 ]
 
 ModelNameQuery = Annotated[
     str | None,
-    Query(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="模型 / A model of the contract [its first]"),
+    Query(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$", description="模型 / A model of the contract [default: its first]"),
 ]
 ModelVersionQuery = Annotated[
-    int | None, Query(ge=1, le=1_000_000, description="模型版本 / The model's version [the first allowed]")
+    int | None, Query(ge=1, le=1_000_000, description="模型版本 / The model's version [default: the first allowed]")
 ]
 
 
@@ -42,7 +44,7 @@ class RegisterVersionView(BaseModel):
 
 
 class ContractVersionView(BaseModel):
-    """A version: its state, the hash of its document, who has signed, and whether it takes the bank's signature."""
+    """A version: its state, the hash of its document, who has signed, and whether the bank can sign it."""
 
     version: int
     state: str
@@ -53,7 +55,7 @@ class ContractVersionView(BaseModel):
 
 
 class ContractView(BaseModel):
-    """The signed document, as RFC 8785 canonical JSON is made of it, where it stands, and all versions."""
+    """The signed document (its canonical form is RFC 8785 JSON), its state, and all versions."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [CONTRACT_EXAMPLE]})
 
@@ -68,7 +70,9 @@ class CountersignatureForm(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"examples": [{"signature": "55" * 64, "version": 1}]})
 
     signature: Annotated[str, Field(pattern=r"^[0-9a-f]{128}$", description="128 hexadecimal digits")]
-    version: Annotated[int | None, Field(ge=1, le=1_000_000, description="the newest that takes one, if absent")] = None
+    version: Annotated[int | None, Field(ge=1, le=1_000_000, description="default: the newest that can be signed")] = (
+        None
+    )
 
 
 class CountersignatureResult(BaseModel):
@@ -80,7 +84,7 @@ class CountersignatureResult(BaseModel):
 
 
 class CeilingUsageView(BaseModel):
-    """One ceiling."""
+    """One ceiling, and what is used and left of it."""
 
     ceiling: int
     used: int
@@ -88,9 +92,9 @@ class CeilingUsageView(BaseModel):
 
 
 class ScoreCeilingUsageView(CeilingUsageView):
-    """The ceiling is for each enterprise within any ``period_days``, so ``used`` is of the one scored most often.
+    """The ceiling holds for each enterprise within any ``period_days``; ``used`` is the count of the most scored one.
 
-    ``enterprises`` are those scored within the period; ``total`` counts all scores ever and has no ceiling.
+    ``enterprises`` counts those scored within the period; ``total`` counts all scores and has no ceiling.
     """
 
     period_days: int
@@ -99,7 +103,7 @@ class ScoreCeilingUsageView(CeilingUsageView):
 
 
 class AllowanceView(BaseModel):
-    """What is left under the contract, over all its versions; ``jobs`` are of the last 24 hours."""
+    """What is left under the contract, over all its versions; ``jobs`` counts the last 24 hours."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -141,7 +145,7 @@ class AllowanceView(BaseModel):
 async def get_contract(
     request: Request, caller: CurrentContractCaller, parts: Dependencies, version: ContractVersionQuery = None
 ) -> Response:
-    """Also before both parties have signed: this is what a bank reads before it signs."""
+    """Also before both parties have signed, so that the bank can read it before it signs."""
     await require_empty_body(request, caller.verified, parts.settings)
     signed, state = caller.signed, caller.state
     if version is not None:
@@ -165,7 +169,7 @@ async def get_contract(
     },
 )
 async def sign_contract(request: Request, caller: CurrentContractCaller, parts: Dependencies) -> CountersignatureResult:
-    """The same signature again is accepted and changes nothing."""
+    """Sending the same signature again changes nothing."""
     body = await read_signed_body(
         request,
         caller.verified,
@@ -177,7 +181,7 @@ async def sign_contract(request: Request, caller: CurrentContractCaller, parts: 
         given = CountersignatureForm.model_validate_json(body)
     except ValidationError:
         raise InvalidInput(
-            "Wanted a member `signature` of 128 hexadecimal digits, and `version` at most; found something else.",
+            "Wanted a member `signature` of 128 hexadecimal digits and optionally `version`; found something else.",
             next_step="sign with `lab bank sign`",
         ) from None
     accept = parts.bureau.accept_signature
@@ -189,7 +193,7 @@ async def sign_contract(request: Request, caller: CurrentContractCaller, parts: 
 @router.get(
     "/register",
     operation_id="register",
-    summary="现行登记版本 / The register version that scores come from now",
+    summary="现行登记版本 / The register version that is used for scoring now",
     response_model=RegisterVersionView,
     responses=SIGNED_REQUEST_PROBLEMS | problem_responses("not-found"),
 )
@@ -200,7 +204,7 @@ async def get_register_version(
     model: ModelNameQuery = None,
     version: ModelVersionQuery = None,
 ) -> Any:
-    """For a bank that asks whether there is anything to score again. Receipts name the version as well."""
+    """Tells a bank whether scoring again would give new results. Receipts name the version too."""
     await require_empty_body(request, caller.verified, parts.settings)
     return await run_in_threadpool(parts.bureau.register, caller.contract, model, version)
 
@@ -208,13 +212,13 @@ async def get_register_version(
 @router.get(
     "/sheet",
     operation_id="sheet",
-    summary="模型说明书 / What the bank must know of the model",
+    summary="模型说明书 / What the bank needs to know of the model",
     response_class=Response,
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found")
     | {
         200: {
-            "description": "Canonical JSON; its SHA-256 stands beside the model in the contract.",
+            "description": "Canonical JSON; the contract names its SHA-256 beside the model.",
             "content": {
                 "application/json": {"schema": {"type": "object"}, "example": {"model": "credit", "version": 1}}
             },
@@ -228,7 +232,7 @@ async def get_model_sheet(
     model: ModelNameQuery = None,
     version: ModelVersionQuery = None,
 ) -> Response:
-    """Exactly the bytes whose hash both parties signed."""
+    """The exact bytes whose hash both parties signed."""
     await require_empty_body(request, caller.verified, parts.settings)
     content = await run_in_threadpool(parts.bureau.sheet, caller.contract, model, version)
     return Response(content, media_type="application/json")
@@ -242,6 +246,6 @@ async def get_model_sheet(
     responses=SIGNED_REQUEST_PROBLEMS,
 )
 async def get_allowance(request: Request, caller: CurrentContractCaller, parts: Dependencies) -> Any:
-    """Counts only."""
+    """Only counts."""
     await require_empty_body(request, caller.verified, parts.settings)
     return await run_in_threadpool(parts.bureau.allowance, caller.contract)

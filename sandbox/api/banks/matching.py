@@ -1,4 +1,4 @@
-"""Private matching: a set-up of the evaluated register down, blinded identifiers up and evaluated down."""
+"""Private matching: the bank downloads the set-up, then sends blinded identifiers and gets them evaluated."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from sandbox.auth.bank import CurrentContractCaller, Dependencies
 
 router = APIRouter(prefix="/v1/contracts/{contract_id}/matching", tags=["matching"])
 _HASH = r"^[0-9a-f]{64}$"
-CountingQuery = Annotated[bool, Query(description="For counting alone, under the operation `count`.")]
+CountingQuery = Annotated[bool, Query(description="For counting only, under the operation `count`.")]
 SetupHashPath = Annotated[
     str, Path(pattern=_HASH, description="SHA-256 of the set-up's manifest.", examples=["5f" * 32])
 ]
@@ -35,7 +35,7 @@ SetupHashPath = Annotated[
     response_class=Response,
     responses=SIGNED_REQUEST_PROBLEMS
     | problem_responses("not-found", "busy")
-    | {200: openapi_frame_response("A MATCH_SETUP frame: the buckets of the set-up by size and hash.")},
+    | {200: openapi_frame_response("A MATCH_SETUP frame: the sizes and hashes of the set-up's buckets.")},
 )
 async def get_matching_setup(
     request: Request,
@@ -44,10 +44,10 @@ async def get_matching_setup(
     job: JobIdQuery,
     counting: CountingQuery = False,
 ) -> Response:
-    """Reveals no identifier. Answers 503 `busy` with Retry-After while a large register is evaluated."""
+    """Reveals no identifier. While a large register is being evaluated the response is 503 `busy` with Retry-After."""
     await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as place:
-        content = await place.run(parts.bureau.matching_setup, caller.contract, job, counting=counting)
+    async with parts.heavy_work_limit.acquire(caller.bank) as slot:
+        content = await slot.run(parts.bureau.matching_setup, caller.contract, job, counting=counting)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -69,10 +69,10 @@ async def get_matching_shard(
     first: Annotated[int, Query(ge=0, le=2**31, description="The first bucket.", examples=[0])],
     count: Annotated[int, Query(ge=1, le=64, description="How many buckets; fewer at the end.", examples=[16])],
 ) -> Response:
-    """By name and range, so that an interrupted download goes on where it stopped."""
+    """By hash and range, so that an interrupted download can continue where it stopped."""
     await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as place:
-        content = await place.run(parts.bureau.matching_shard, caller.contract, job, sha256, first, count)
+    async with parts.heavy_work_limit.acquire(caller.bank) as slot:
+        content = await slot.run(parts.bureau.matching_shard, caller.contract, job, sha256, first, count)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -91,12 +91,12 @@ async def get_matching_delta(
     parts: Dependencies,
     job: JobIdQuery,
     sha256: SetupHashPath,
-    since: Annotated[str, Query(pattern=_HASH, description="The set-up held so far.", examples=["5e" * 32])],
+    since: Annotated[str, Query(pattern=_HASH, description="The set-up that the bank has now.", examples=["5e" * 32])],
 ) -> Response:
-    """404 when none leads from there: then fetch the set-up in full."""
+    """404 if there is no delta from that set-up; then fetch the whole set-up."""
     await require_empty_body(request, caller.verified, parts.settings)
-    async with parts.heavy_work_limit.acquire(caller.bank) as place:
-        content = await place.run(parts.bureau.matching_delta, caller.contract, job, sha256, since)
+    async with parts.heavy_work_limit.acquire(caller.bank) as slot:
+        content = await slot.run(parts.bureau.matching_delta, caller.contract, job, sha256, since)
     return Response(content, media_type=FRAME_MEDIA)
 
 
@@ -115,13 +115,13 @@ async def get_matching_delta(
 async def match_identifiers(
     request: Request, caller: CurrentContractCaller, parts: Dependencies, job: JobIdQuery
 ) -> Response:
-    """Charged before the answer leaves, once: the same bytes again under the contract and key epoch cost nothing."""
+    """Charged once, before the response leaves: the same bytes again in the same key epoch cost nothing."""
     parts.heavy_work_limit.check(caller.bank)
     async with (
         receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
-        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
+        parts.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        content, receipt = await place.run(lambda: parts.bureau.match(caller.contract, job, body.read()))
+        content, receipt = await slot.run(lambda: parts.bureau.match(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})
 
 
@@ -140,11 +140,11 @@ async def match_identifiers(
 async def count_matches(
     request: Request, caller: CurrentContractCaller, parts: Dependencies, job: JobIdQuery
 ) -> Response:
-    """How many match, and not which: the order of the answers says nothing. Under the operation `count`."""
+    """How many match, not which: the response is sorted. Needs the operation `count`."""
     parts.heavy_work_limit.check(caller.bank)
     async with (
         receive_signed_body(request, caller, parts, cap=parts.settings.match_bytes) as body,
-        parts.heavy_work_limit.acquire(caller.bank, wait=True) as place,
+        parts.heavy_work_limit.acquire(caller.bank, wait=True) as slot,
     ):
-        content, receipt = await place.run(lambda: parts.bureau.count_matches(caller.contract, job, body.read()))
+        content, receipt = await slot.run(lambda: parts.bureau.count_matches(caller.contract, job, body.read()))
     return Response(content, media_type=FRAME_MEDIA, headers={RECEIPT_HEADER: receipt.to_header()})

@@ -1,4 +1,4 @@
-"""Accounts, for administrators: who may sign in, and in which roles. One-time passwords are shown once."""
+"""Accounts, for administrators: who may sign in, with which roles. One-time passwords are shown once."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ class AccountList(BaseModel):
 
 
 class NewAccountForm(BaseModel):
-    """A new account. With ``issuer`` and ``subject`` its person signs in at the OpenID provider and has no password."""
+    """A new account. With ``issuer`` and ``subject`` the person signs in at the OpenID provider and has no password."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -87,7 +87,7 @@ class RolesForm(BaseModel):
 
 
 class OneTimePasswordView(BaseModel):
-    """A one-time password, shown once; null for somebody who signs in at the provider."""
+    """A one-time password, shown once; null for a person who signs in at the provider."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"account": "li.wei", "password": "7kq2m-x9c4t-hh3vd-2pazr"}]}
@@ -123,10 +123,10 @@ async def add_account(
     person: AccountManager, parts: Dependencies, form: Annotated[NewAccountForm, Depends(json_body(NewAccountForm))]
 ) -> Any:
     """The password must be changed at the first sign-in."""
-    elsewhere = parse_subject(form.issuer, form.subject)
-    new = NewAccount(form.name, form.department, parse_roles(form.roles), form.shown_name, elsewhere)
-    async with parts.sign_in_limit.acquire() as place:
-        password = await place.run(parts.bureau.people.add, new, by=person.actor)
+    subject = parse_subject(form.issuer, form.subject)
+    new = NewAccount(form.name, form.department, parse_roles(form.roles), form.shown_name, subject)
+    async with parts.sign_in_limit.acquire() as slot:
+        password = await slot.run(parts.bureau.people.add, new, by=person.actor)
     return {"account": form.name, "password": password}
 
 
@@ -144,7 +144,7 @@ async def set_roles(
     name: AccountNamePath,
     form: Annotated[RolesForm, Depends(json_body(RolesForm))],
 ) -> Any:
-    """From the account's next request on."""
+    """Valid from the account's next request."""
     roles = parse_roles(form.roles)
     return _view_account(await run_in_threadpool(parts.bureau.people.set_roles, name, roles, by=person.actor))
 
@@ -169,7 +169,7 @@ async def disable_account(person: AccountManager, parts: Dependencies, name: Acc
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found", "conflict"),
 )
 async def enable_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
-    """With the password it had."""
+    """The account keeps its password."""
     return _view_account(await run_in_threadpool(parts.bureau.people.enable, name, by=person.actor))
 
 
@@ -181,7 +181,7 @@ async def enable_account(person: AccountManager, parts: Dependencies, name: Acco
     responses=SIGNED_IN_PROBLEMS | problem_responses("not-found"),
 )
 async def unlock_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
-    """Its failures are forgotten."""
+    """Its failed sign-ins are no longer counted."""
     return _view_account(await run_in_threadpool(parts.bureau.people.unlock, name, by=person.actor))
 
 
@@ -194,8 +194,8 @@ async def unlock_account(person: AccountManager, parts: Dependencies, name: Acco
 )
 async def reset_account(person: AccountManager, parts: Dependencies, name: AccountNamePath) -> Any:
     """Its sign-ins end, and it gets a one-time password."""
-    async with parts.sign_in_limit.acquire() as place:
-        password = await place.run(parts.bureau.people.reset_password, name, by=person.actor)
+    async with parts.sign_in_limit.acquire() as slot:
+        password = await slot.run(parts.bureau.people.reset_password, name, by=person.actor)
     return {"account": name, "password": password}
 
 

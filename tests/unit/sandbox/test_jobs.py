@@ -21,8 +21,8 @@ from sandbox.jobs.dbos_config import make_dbos_config
 from sandbox.jobs.executors import ExecutorRegistration
 from sandbox.monitoring.metrics import ServiceMetrics
 
-HOLD = "import sys; from pathlib import Path; from sandbox.jobs.executors import Executor; "
-HOLD += "print(Executor(Path(sys.argv[1])).id, flush=True); sys.stdin.read()"
+HOLD = "import sys; from pathlib import Path; from sandbox.jobs.executors import ExecutorRegistration; "
+HOLD += "print(ExecutorRegistration(Path(sys.argv[1])).id, flush=True); sys.stdin.read()"
 
 
 def test_a_process_is_alive_until_it_is_dead_and_then_its_file_goes(tmp_path: Path) -> None:
@@ -54,7 +54,7 @@ def test_what_a_row_calls_pickled_is_not_read(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     make_dbos_config("sqlite:///x", "e", threads=1, logger=logging.getLogger("test"))
     harm = base64.b64encode(pickle.dumps(Harm())).decode()
-    with pytest.raises(TypeError, match="JSON alone"):
+    with pytest.raises(TypeError, match="pickled jobs are not allowed"):
         deserialize_value(harm, "py_pickle", DBOSPortableJSON)
     assert not (tmp_path / "harmed").exists()
     assert serialize_value("answered", None, DBOSPortableJSON) == ('"answered"', "portable_json")
