@@ -126,7 +126,7 @@ def portrait(
 @contextmanager
 def _folder(out: Path | None) -> Iterator[Path]:
     """The folder given, or a temporary one. Processes that were started end with it."""
-    from lab.simulation.local_deployment import exit_on_sigterm
+    from lab.simulation.process_monitor import exit_on_sigterm
 
     place = nullcontext(str(out)) if out is not None else tempfile.TemporaryDirectory(prefix="shulab-bench-")
     with exit_on_sigterm(), place as folder:

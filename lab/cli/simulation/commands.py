@@ -43,7 +43,7 @@ def demo(
     双方各为独立进程，经本机 HTTP 往来。 Both parties run as processes of their own and meet over HTTP on this machine.
     """
     from lab.simulation.demo import DemoSettings, run_demo
-    from lab.simulation.local_deployment import exit_on_sigterm
+    from lab.simulation.process_monitor import exit_on_sigterm
 
     output = CommandOutput(json=as_json)
     settings = DemoSettings(
@@ -93,9 +93,10 @@ def trial(given: TrialOptions) -> None:
     70 % of the joined rows train a model in clear; the other 30 % are scored by the real encrypted service, and the
     scores are compared with those in clear.
     """
-    from lab.simulation.local_deployment import exit_on_sigterm
+    from lab.simulation.process_monitor import exit_on_sigterm
     from lab.simulation.trial.report import draw_report, write_report
-    from lab.simulation.trial.trial import TrialSettings, run_trial
+    from lab.simulation.trial.settings import TrialSettings
+    from lab.simulation.trial.trial import run_trial
 
     output = CommandOutput(json=given.as_json)
     settings = TrialSettings(
