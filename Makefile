@@ -15,7 +15,8 @@ UV_VERSION := 0.13.9
 ONE_THREAD = PYTHONDONTWRITEBYTECODE= OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1
 LOCK = .venv/bin/uv pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --quiet --fork-strategy fewest --extra setup
 
-.PHONY: help setup setup-dev demo test test-emulated soak fuzz check format lock release picture peers bench-matching bench-scoring bench-costs clean
+.PHONY: help setup setup-dev demo test coverage test-emulated soak fuzz check format pages security-pages docs lock release \
+    picture peers bench-matching bench-scoring bench-costs clean
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-18s %s\n", $$1, $$2}'
@@ -29,8 +30,15 @@ setup-dev:  ## .venv with the tools of the tests as well
 demo: setup  ## the main job on made-up data, end to end, in about two minutes
 	@.venv/bin/lab demo
 
-test: check  ## check, then every test, three at a time
-	@$(ONE_THREAD) $(PY) -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+test: check  ## check, then every test, three at a time; fails below the floor of coverage
+	@rm -rf .coverage
+	@$(ONE_THREAD) $(PY) -m coverage run -m pytest -n 3 --dist loadfile --no-loadscope-reorder
+	@$(PY) -m coverage combine --quiet
+	@$(PY) -m tests.support.coverage_summary
+
+coverage: setup-dev  ## what the last `make test` ran of each module, as HTML in .coverage/html
+	@$(PY) -m coverage html --quiet --fail-under=0
+	@echo .coverage/html/index.html
 
 soak: setup-dev  ## the long and exhaustive tests that `make test` leaves out
 	@$(ONE_THREAD) $(PY) -m pytest -n 2 --dist loadfile -m soak
@@ -41,16 +49,22 @@ fuzz: setup-dev  ## coverage-guided fuzzing of every parser that strangers reach
 test-emulated: setup-dev  ## engine x25519 on an emulated processor with AVX-512 IFMA (Bochs, Debian); some minutes
 	@PYTHONPATH=. $(PY) tests/emulated/processor.py
 
-check: setup-dev  ## types, style, import contracts, README against --help
+check: setup-dev  ## types, style, import contracts, papers against commands and code
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(PY) -m mypy
 	@.venv/bin/lint-imports
-	@$(PY) -m pytest -q tests/architecture/test_readme.py
+	@$(PY) -m pytest -q tests/architecture/test_readme.py tests/architecture/test_formats.py tests/architecture/test_glossary.py
 
 format: setup-dev  ## put the code into its form
 	@$(PY) -m ruff check --fix .
 	@$(PY) -m ruff format .
+
+pages: setup-dev  ## docs/commands.md anew, from the command line itself
+	@$(PY) -m tests.support.command_page
+
+docs: setup-dev  ## the documentation as a site, in build/site; no network is used
+	@NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict --quiet && echo "written: build/site/index.html"
 
 lock:  ## resolve the dependencies anew into requirements*.lock
 	@sh setup run
@@ -63,6 +77,9 @@ release: setup-dev  ## wheel, source archive, bill of materials (CycloneDX) and 
 
 picture: setup  ## docs/images/portrait.png anew from a demo run (needs chromium and a CJK font)
 	@sh docs/images/picture
+
+security-pages: setup-dev  ## docs/security/threats.md and properties.md anew, from the markers on the tests
+	@$(PY) -m tests.support.security_pages
 
 peers:  ## what a user would take instead (SecretFlow, Concrete-ML), each in an environment of its own, for the benchmarks
 	@sh tests/benchmarks/peers/setup
@@ -77,4 +94,4 @@ bench-costs: setup  ## what one entry or identifier costs in matching, step by s
 	@$(PY) -m tests.benchmarks.costs
 
 clean:  ## remove .venv and everything made by runs
-	rm -rf .venv .venv-peers .venv-peers-concrete build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial
+	rm -rf .venv .coverage .venv-peers .venv-peers-concrete build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis shulab-demo shulab-trial

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 import sqlalchemy
+from coverage import Coverage
 
 from lab.bureau.store import migrate, open_database
 from lab.process.garbage_collection import tune_garbage_collection
+from tests.support.measured_tests import is_measured, measuring_paused
 
 tune_garbage_collection()  # as the commands do: a process of tests loads what all of them load together
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Leave out of the measured coverage what ``tests.support.measured_tests`` leaves out."""
+    measured = Coverage.current()
+    with nullcontext() if measured is None or is_measured(item.path) else measuring_paused(measured):
+        return (yield)
 
 
 @pytest.fixture(scope="session")

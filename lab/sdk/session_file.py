@@ -26,7 +26,7 @@ class SavedSession:
     ca_file: str = ""
 
     def __repr__(self) -> str:
-        return f"Held({self.account} at {self.service})"
+        return f"SavedSession({self.account} at {self.service})"
 
     def write(self, file: Path) -> None:
         """Keep it in ``file`` (mode 0600), whole or not at all."""

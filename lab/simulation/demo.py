@@ -46,9 +46,14 @@ class DemoOutput(Protocol):
     json: bool
 
     @property
-    def progress(self) -> Progress: ...
-    def say(self, line: str) -> None: ...
-    def show(self, renderable: RenderableType) -> None: ...
+    def progress(self) -> Progress:
+        """Shows the progress of each step."""
+
+    def say(self, line: str) -> None:
+        """Show one line of text."""
+
+    def show(self, renderable: RenderableType) -> None:
+        """Show anything that rich can draw."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from typing import Protocol
 class ProgressStage(Protocol):
     """One stage under way; ``advance`` reports work units done since the last call."""
 
-    def advance(self, units: int = 1) -> None: ...
+    def advance(self, units: int = 1) -> None:
+        """Report that ``units`` more are done."""
 
 
 class Progress(Protocol):
@@ -24,7 +25,8 @@ class Progress(Protocol):
     ``import``, ``train``. The command line has bilingual labels for them.
     """
 
-    def stage(self, name: str, total: int) -> AbstractContextManager[ProgressStage]: ...
+    def stage(self, name: str, total: int) -> AbstractContextManager[ProgressStage]:
+        """Begin a stage of ``total`` units, which ends with the block."""
 
 
 class _SilentProgressStage:

@@ -47,9 +47,11 @@ class Signer(Protocol):
     """Whoever holds an Ed25519 key and signs with it."""
 
     @property
-    def public_key_hex(self) -> str: ...
+    def public_key_hex(self) -> str:
+        """The Ed25519 public key, 32 bytes in hexadecimal."""
 
-    def sign(self, message: bytes) -> bytes: ...
+    def sign(self, message: bytes) -> bytes:
+        """The signature of ``message``, 64 bytes (RFC 8032)."""
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,7 @@ class RequestMiddleware:
         self._linger = linger
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request within its time; answer with a problem if the application fails."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

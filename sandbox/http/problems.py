@@ -32,6 +32,7 @@ class ProblemKind:
 
     @property
     def title(self) -> str:
+        """The title in both languages."""
         return f"{self.zh} / {self.en}"
 
 

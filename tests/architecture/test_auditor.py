@@ -23,6 +23,12 @@ def auditor(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return install_without(ALL_BUT_WORDS, tmp_path_factory.mktemp("auditor"))
 
 
+@pytest.mark.property(
+    "Auditing without the parties",
+    claim="An auditor verifies an export without the code of either party.",
+    topic="the ledger",
+    code=["lab.cli.auditor.commands"],
+)
 def test_an_export_is_verified_with_the_words_alone(auditor: Path, tmp_path: Path) -> None:
     export = make_export()
     path = export.write(tmp_path / "export.jsonl")

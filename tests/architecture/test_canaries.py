@@ -312,6 +312,15 @@ def test_the_search_sees_through(dress: str) -> None:
     assert sightings([text, number], [("here", worn)])
 
 
+@pytest.mark.property(
+    "Bank data stays at the bank",
+    claim=(
+        "No code, value, label, unused column or key of the bank reaches the wire, or the bureau's folder, "
+        "database, output or log."
+    ),
+    topic="what leaves a party",
+    code=["lab.bank.connection.client", "lab.bank.scoring.job"],
+)
 def test_nothing_of_the_bank_crosses_the_wire(job: Job) -> None:
     matched = [
         text_canary("a matched client's code", code)
@@ -320,19 +329,36 @@ def test_nothing_of_the_bank_crosses_the_wire(job: Job) -> None:
     assert sightings([*job.bank.planted, *matched], job.wire.to_bureau) == []
 
 
+@pytest.mark.property(
+    "Bureau data stays at the bureau",
+    claim=(
+        "No public value, unmatched code, public column or key of the bureau reaches the wire, or the bank's "
+        "folder, output or results."
+    ),
+    topic="what leaves a party",
+    code=["lab.bureau.exchange", "models.shared.sheet"],
+)
 def test_nothing_of_the_bureau_crosses_the_wire(job: Job) -> None:
     codes = [text_canary("a code of the register", code) for code in make_codes(ENTERPRISES, seed=20)]
     assert sightings([*job.bureau.planted, *codes], job.wire.to_bank) == []
 
 
+@pytest.mark.property("Bank data stays at the bank")
 def test_nothing_of_the_bank_is_with_the_bureau(job: Job) -> None:
     assert sightings(job.bank.planted, job.bureau.kept) == []
 
 
+@pytest.mark.property("Bureau data stays at the bureau")
 def test_nothing_of_the_bureau_is_with_the_bank(job: Job) -> None:
     assert sightings(job.bureau.planted, job.bank.kept) == []
 
 
+@pytest.mark.property(
+    "Passwords cross nowhere",
+    claim="No person's password or token is found with another party.",
+    topic="keys and people",
+    code=["sandbox.auth.person"],
+)
 def test_no_password_or_token_of_people_is_with_anybody(job: Job) -> None:
     everything = [*job.bureau.kept, *job.bank.kept, *job.wire.to_bank]
     assert len(job.bureau.people) == len(job.bureau.tokens) == 3
@@ -340,6 +366,12 @@ def test_no_password_or_token_of_people_is_with_anybody(job: Job) -> None:
     assert [name for name, data in everything for token in job.bureau.tokens if token in data] == []
 
 
+@pytest.mark.property(
+    "No weights at the bank",
+    claim="Neither the sheet nor any response holds a weight or a public cut point.",
+    topic="what leaves a party",
+    code=["models.shared.sheet"],
+)
 def test_no_weight_or_public_cut_point_is_with_the_bank(job: Job) -> None:
     """Numbers of the model that are not in the sheet stand nowhere at the bank and in no answer."""
     texts = [path.read_bytes() for path in (job.bureau.home / "models").rglob("*.json")]
@@ -355,6 +387,12 @@ def test_no_weight_or_public_cut_point_is_with_the_bank(job: Job) -> None:
     assert sightings(canaries, [*job.wire.to_bank, *job.bank.kept]) == []
 
 
+@pytest.mark.property(
+    "Scores at the bank alone",
+    claim="The wire carries no score in clear; only the bank decrypts scores.",
+    topic="what leaves a party",
+    code=["protocols.scoring"],
+)
 def test_the_wire_tells_no_score(job: Job) -> None:
     """Scores and probabilities exist at the bank alone (an enterprise may score as a quantile of the pilot does)."""
     table = pl.read_parquet(job.manifest["out"]).filter(pl.col("status") == "scored")

@@ -344,6 +344,14 @@ def absent(tmp_path_factory: pytest.TempPathFactory, tables: Tables, model: Mode
     return run(folder, tables, model, engine, without=SILENT, agreed=[*AGREED, GOING])
 
 
+@pytest.mark.property(
+    "Same transcript",
+    claim=(
+        "No byte of the transcript distinguishes an enterprise without consent from one that is not in the register."
+    ),
+    topic="contracts and consent",
+    code=["lab.bureau.data.consents"],
+)
 def test_no_byte_of_the_transcript_differs_in_length_or_form(silent: Seen, absent: Seen) -> None:
     one, other = forms(silent), forms(absent)
     assert len(one) == len(other) > 60

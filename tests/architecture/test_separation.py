@@ -58,6 +58,12 @@ def test_bank_makes_its_keys_without_the_bureau(bank_tree: Path, tmp_path: Path)
     assert stat.S_IMODE((home / "keys").stat().st_mode) == 0o700
 
 
+@pytest.mark.property(
+    "Separate code",
+    claim="Each party's code loads without the other's. They share words and the wire format.",
+    topic="what leaves a party",
+    code=[".importlinter"],
+)
 def test_every_module_of_the_bank_loads_without_the_bureau(bank_tree: Path) -> None:
     """Lazy imports hide from a start: load each module the bank's copy has, by name."""
     modules = [
@@ -116,6 +122,7 @@ def test_bureau_serves_without_the_bank(bureau_tree: Path, tmp_path: Path) -> No
     assert service.returncode == 0, notes
 
 
+@pytest.mark.property("Separate code")
 def test_every_module_of_the_bureau_loads_without_the_bank(bureau_tree: Path) -> None:
     modules = [
         ".".join(path.relative_to(bureau_tree).with_suffix("").parts).removesuffix(".__init__")

@@ -1,7 +1,7 @@
 """A stranger sends an officer an agreement that makes the bureau's machine fetch something, or work without end.
 
-They want to learn who reads it and when, to reach addresses inside the bureau's network, or to stop the service. In the
-way stand contexts that are closed before anything is parsed, and caps on bytes, depth, values and statements.
+They want to learn who reads it and when, to reach addresses inside the bureau's network, or to stop the service. What
+stops it: contexts that are closed before anything is parsed, and caps on bytes, depth, values and statements.
 """
 
 from __future__ import annotations
@@ -18,6 +18,17 @@ import pytest
 from lab.terms.contract.odrl import from_odrl, graph, to_odrl
 from lab.terms.errors import InvalidInput
 from tests.support.drawn_documents import plain_contract, signed
+
+pytestmark = pytest.mark.threat(
+    "Agreement that calls home",
+    who="a stranger",
+    wants="to make the reader of an agreement fetch an address, or work without end",
+    stopped_by={
+        "closed contexts": "Contexts are fixed before anything is parsed; nothing is fetched.",
+        "document caps": "Bytes, depth, values and statements are limited.",
+    },
+    code=["lab.terms.contract.odrl.graph"],
+)
 
 
 class Listener:
@@ -62,6 +73,7 @@ def contexts(url: str) -> list[object]:
     return [f"{url}/context.jsonld", {"@import": f"{url}/imported.jsonld"}]
 
 
+@pytest.mark.without_control("closed contexts")
 @pytest.mark.parametrize("which", [0, 1])
 def test_without_closed_contexts_the_stranger_is_asked(
     listener: Listener, which: int, monkeypatch: pytest.MonkeyPatch
@@ -74,6 +86,7 @@ def test_without_closed_contexts_the_stranger_is_asked(
     assert listener.asked
 
 
+@pytest.mark.with_control("closed contexts")
 @pytest.mark.parametrize("which", [0, 1])
 def test_nobody_is_asked(listener: Listener, which: int) -> None:
     with pytest.raises(InvalidInput):
@@ -92,11 +105,13 @@ def size_after(document: dict[str, Any]) -> int:
     return len(json.dumps(graph._close(document, 0, [graph.MAX_VALUES])))
 
 
+@pytest.mark.without_control("document caps")
 def test_without_its_price_a_small_document_becomes_a_large_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(graph, "_CONTEXT_COST", 1)
     assert size_after(bomb()) > 50 * len(json.dumps(bomb()))
 
 
+@pytest.mark.with_control("document caps")
 def test_a_bomb_is_refused_before_it_grows() -> None:
     with pytest.raises(InvalidInput, match="values"):
         size_after(bomb())

@@ -1,8 +1,8 @@
 """A drafter hands over an ODRL agreement that says more than the contract which is made of it, or something else.
 
-A person reads the agreement, another machine the contract. They want a permission (to a partner), a longer retention or
-another purpose in the one and not in the other. In the way stands that the contract read back must give the very same
-statements, that shapes are held, and that JSON with a repeated key is none.
+A person reads the agreement, another machine the contract. They want a permission (to a partner), a longer retention
+or another purpose in the one and not in the other. What stops it: the contract read back must give the very same
+statements, shapes are checked, and JSON with a repeated key is refused.
 """
 
 from __future__ import annotations
@@ -17,6 +17,20 @@ import pytest
 from lab.terms.contract.odrl import extraction, from_odrl, to_odrl
 from lab.terms.errors import InvalidInput
 from tests.support.drawn_documents import plain_contract, signed
+
+pytestmark = pytest.mark.threat(
+    "Agreement that hides a term",
+    who="a stranger",
+    wants="to hide or change a term in an ODRL agreement",
+    stopped_by={
+        "way back": (
+            "The agreement must match its SHACL shapes, and the contract that is read from it must give the same "
+            "agreement again."
+        ),
+        "no repeated key": "JSON with a repeated key is refused.",
+    },
+    code=["lab.terms.contract.odrl"],
+)
 
 Document = dict[str, Any]
 
@@ -60,6 +74,7 @@ def hidden(way: str) -> bool:
     return from_odrl(document).contract == plain_contract()
 
 
+@pytest.mark.without_control("way back")
 @ways
 def test_without_the_way_back_the_term_is_hidden(way: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(extraction, "canonical_statements", lambda _: frozenset())
@@ -73,6 +88,7 @@ def agreement_of(graph: Any) -> Any:
     return next(graph.subjects(RDF.type, URIRef("http://www.w3.org/ns/odrl/2/Agreement")))
 
 
+@pytest.mark.with_control("way back")
 @ways
 def test_the_agreement_is_refused(way: str) -> None:
     with pytest.raises(InvalidInput):
@@ -85,11 +101,13 @@ def twice() -> str:
     return text.replace('"permission":', '"permission": [], "permission":', 1)
 
 
+@pytest.mark.without_control("no repeated key")
 def test_without_the_rule_on_keys_a_repeated_one_passes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.terms.contract.odrl.graph.parse_json", json.loads)
     assert from_odrl(twice()).contract == plain_contract()
 
 
+@pytest.mark.with_control("no repeated key")
 def test_a_repeated_key_is_refused() -> None:
     with pytest.raises(InvalidInput):
         from_odrl(twice())

@@ -1,8 +1,8 @@
 """A bank has the same ciphertexts evaluated again and again, to average the protection out of the replies.
 
-A reply hides the model by fresh noise (the flood). Whoever gets many replies to one batch averages the noise away. The
-bank wants as many as it likes for one charge. In the way stands that a batch has one reply for each register and model
-version, whatever is asked how often, and that a new version is charged for every enterprise.
+A reply hides the model by fresh noise (the flood). Whoever gets many replies to one batch averages the noise away.
+The bank wants as many as it likes for one charge. What stops it: a batch has one reply for each register and model
+version, however often it is asked for, and a new version is charged for every enterprise.
 """
 
 from __future__ import annotations
@@ -17,6 +17,19 @@ from protocols.scoring.bank import KeyHolder
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.scoring.test_reevaluation import name_of
 from tests.unit.lab.bureau.test_exchange import HERE, JOB, batch_of
+
+pytestmark = pytest.mark.threat(
+    "Averaged flood",
+    who="a bank",
+    wants="to average the protecting noise out of many replies to the same ciphertexts",
+    stopped_by={
+        "one reply": (
+            "A batch has one reply for each version of register and model. A new version is charged for every "
+            "enterprise under the same ceilings, and keeps no bytes longer."
+        ),
+    },
+    code=["lab.bureau.exchange.scoring.reevaluation", "lab.bureau.exchange.scoring.leakage_budget"],
+)
 
 TURNS = 4
 
@@ -42,6 +55,7 @@ def scores(keys: KeyHolder, reply: bytes, batch: bytes) -> np.ndarray:
     return keys.decrypt(reply, rows=HERE.stop - HERE.start, batch=batch)
 
 
+@pytest.mark.without_control("one reply")
 def test_without_the_rule_every_turn_brings_another_reply(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(batches.BatchRepository, "check_not_yet_evaluated", lambda *_: None)
     monkeypatch.setattr("lab.bureau.exchange.scoring.batch_scoring.check_fresh_ciphertexts", lambda *_: None)
@@ -67,6 +81,7 @@ def uncharged(charge):
     return once
 
 
+@pytest.mark.with_control("one reply")
 def test_there_is_one_reply(scene: Scene) -> None:
     contract = scene.contract()
     batch = batch_of(scene, contract)
@@ -74,6 +89,7 @@ def test_there_is_one_reply(scene: Scene) -> None:
     assert scene.bureau.allowance(contract)["scores"]["used"] == 1
 
 
+@pytest.mark.with_control("one reply")
 def test_the_ciphertexts_in_another_batch_are_refused(scene: Scene) -> None:
     """The same columns in other frames: under other tags, or with one column more."""
     from protocols.wire.frame import Frame, FrameKind, unpack_frame

@@ -23,6 +23,18 @@ from protocols.matching.bank import check_bucket
 from tests.support.protocol_bureau import CONTRACT, Registry
 from tests.unit.lab.bank.matching.test_matcher import CODES, Party
 
+pytestmark = pytest.mark.threat(
+    "Bucket that breaks",
+    who="the bureau",
+    wants="to learn whether one client is in the portfolio, by breaking the bucket where its mark would be",
+    stopped_by={
+        "decode on arrival": (
+            "Each bucket is decoded when it arrives, before anything is sent, so that a broken one stops every bank."
+        ),
+    },
+    code=["lab.bank.matching.setup_store"],
+)
+
 
 class Breaking(Registry):
     """Its bucket ``broken`` has a hash as named, a true number of entries, and a code that is none."""
@@ -58,6 +70,7 @@ def ends(folder: Path, hostile: Breaking, codes: list[str]) -> bool:
     return True
 
 
+@pytest.mark.without_control("decode on arrival")
 def test_without_the_look_when_it_comes_each_job_answers_for_one_client(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +86,7 @@ def test_without_the_look_when_it_comes_each_job_answers_for_one_client(
     assert set(told) == {True, False}
 
 
+@pytest.mark.with_control("decode on arrival")
 @pytest.mark.parametrize("counting", [False, True])
 def test_it_stops_every_bank_before_anything_is_sent(tmp_path: Path, counting: bool) -> None:
     for client in CODES[:3]:

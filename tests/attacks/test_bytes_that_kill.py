@@ -1,8 +1,8 @@
 """A bank sends bytes that are made to end, hang or fill whatever reads them in native code.
 
-One batch is enough to take the service from everybody, if it is read in the service's own process. In the way stands
-that native code reads strangers' bytes in a process of its own, with limits of memory and time, whose death costs the
-one batch.
+One batch is enough to take the service from everybody, if it is read in the service's own process. What stops it:
+native code reads strangers' bytes in a process of its own, with limits of memory and time, whose death costs the one
+batch.
 """
 
 from __future__ import annotations
@@ -18,6 +18,17 @@ import pytest
 from lab.bureau.workers.pool import WorkerPool
 from lab.terms.errors import InvalidInput
 
+pytestmark = pytest.mark.threat(
+    "Bytes that kill native code",
+    who="a bank",
+    wants="to stop the service with bytes that crash, hang or exhaust the native code that reads them",
+    stopped_by={
+        "own process": "Native code reads a bank's bytes in a process of its own; if it dies, one batch is lost.",
+        "limits": "That process has limits of memory and time.",
+    },
+    code=["lab.bureau.workers.pool"],
+)
+
 ROOT = Path(__file__).resolve().parents[2]
 FLOOD = 1100 * 1024**2  # more than a worker may have
 HARM = {
@@ -30,6 +41,7 @@ bytes did so in SEAL, and that they are refused now: `tests/protocol/test_scorin
 harms = pytest.mark.parametrize("harm", HARM)
 
 
+@pytest.mark.without_control("own process")
 @pytest.mark.parametrize("harm", ["a crash", "a hang"])
 def test_without_a_process_of_their_own_the_service_is_gone(harm: str) -> None:
     """A service that reads in its own process: it never comes to its second request."""
@@ -43,6 +55,7 @@ def test_without_a_process_of_their_own_the_service_is_gone(harm: str) -> None:
     assert said == "" and process.returncode != 0
 
 
+@pytest.mark.without_control("limits")
 def test_without_limits_the_flood_is_let_in() -> None:
     service = f"print(len(bytearray({FLOOD})), flush=True)"
     done = subprocess.run([sys.executable, "-c", service], capture_output=True, text=True, check=False, timeout=60)
@@ -56,6 +69,7 @@ def pool() -> Iterator[WorkerPool]:
     opened.close()
 
 
+@pytest.mark.with_control("own process", "limits")
 @harms
 def test_it_costs_one_batch(pool: WorkerPool, harm: str) -> None:
     with pytest.raises(InvalidInput, match="the worker that read the message was ended"):

@@ -1,8 +1,8 @@
 """A bank waits for new matching keys, to have its ceilings begin anew.
 
 Under the new keys every enterprise has another tag, so a count by tag would start at nothing, and two scores would be
-had where the contract allows one. In the way stands that enterprises are counted under a pseudonym that outlives the
-matching keys.
+had where the contract allows one. What stops it: enterprises are counted under a pseudonym that outlives the matching
+keys.
 """
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ from lab.terms.contract.document import Ceilings
 from lab.terms.errors import NotAllowed
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.matching.test_key_epochs import rotate, score
+
+pytestmark = pytest.mark.threat(
+    "Ceilings begun anew",
+    who="a bank",
+    wants="to have its ceilings start at zero again when matching keys change",
+    stopped_by={
+        "lasting pseudonyms": "Ceilings count pseudonyms, which outlive the matching keys.",
+    },
+    code=["lab.bureau.exchange.charges", "lab.bureau.key_management.keys"],
+)
 
 ROWS = 4
 
@@ -30,6 +40,7 @@ def score_twice(scene: Scene) -> int:
     return done
 
 
+@pytest.mark.without_control("lasting pseudonyms")
 def test_without_lasting_pseudonyms_the_count_begins_anew(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The former way: who is counted is named by tag, as the bank itself names them."""
     charge = batch_scoring.ScoringService._charge
@@ -45,6 +56,7 @@ def test_without_lasting_pseudonyms_the_count_begins_anew(scene: Scene, monkeypa
     assert score_twice(scene) == 2
 
 
+@pytest.mark.with_control("lasting pseudonyms")
 def test_the_count_goes_on(scene: Scene) -> None:
     with pytest.raises(NotAllowed, match="scores_per_enterprise"):
         score_twice(scene)

@@ -1,7 +1,7 @@
 """Somebody brings a contract through while the ledger cannot be written: its disk is full, its table locked.
 
-They want the change without its entry, so that nobody can ask later who made it. In the way stands that the entry is
-written in the transaction of the change: both are there, or neither is.
+They want the change without its entry, so that nobody can ask later who made it. What stops it: the entry is written
+in the transaction of the change: both are there, or neither is.
 """
 
 from __future__ import annotations
@@ -16,6 +16,16 @@ from lab.bureau.contracts import transitions
 from lab.bureau.ledger import record
 from lab.terms.errors import ShulabError
 from tests.support.bureau_scene import Scene
+
+pytestmark = pytest.mark.threat(
+    "Change without an entry",
+    who="a person with an account",
+    wants="to make a change that the ledger does not show, while the ledger cannot be written",
+    stopped_by={
+        "one transaction": "A change and its entry are written in one transaction, or neither is.",
+    },
+    code=["lab.bureau.ledger.entries"],
+)
 
 
 def revoke_unseen(scene: Scene) -> tuple[str, bool]:
@@ -32,6 +42,7 @@ def revoke_unseen(scene: Scene) -> tuple[str, bool]:
     return scene.bureau.signed_contract(contract)[1], "contract.revoked" in scene.ledger()
 
 
+@pytest.mark.without_control("one transaction")
 def test_without_one_transaction_the_change_has_no_entry(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The entry is written beside the change, and its failure logged, as audit trails often are."""
 
@@ -44,5 +55,6 @@ def test_without_one_transaction_the_change_has_no_entry(scene: Scene, monkeypat
     assert revoke_unseen(scene) == ("revoked", False)
 
 
+@pytest.mark.with_control("one transaction")
 def test_the_change_is_not_made(scene: Scene) -> None:
     assert revoke_unseen(scene) == ("active", False)

@@ -1,7 +1,7 @@
 """The bureau changes what the bank signed: the contract's text, or the sheet of the model, after the signature.
 
-It wants the bank to send finer features, or to a recipient or for a term it did not agree to. In the way stand that the
-bank runs under nothing but its own copy of what both signed last, and takes a sheet by the hash in it.
+It wants the bank to send finer features, or to a recipient or for a term it did not agree to. What stops it: the bank
+runs under nothing but its own copy of what both signed last, and takes a sheet by the hash in it.
 """
 
 from __future__ import annotations
@@ -17,6 +17,18 @@ from lab.terms.contract.document import SignedContract, signing_input
 from lab.terms.errors import NotAuthentic, NotFound
 from tests.support.bank_homes import HomeBank, agree, at_home
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Changed after signing",
+    who="the bureau",
+    wants=("to run a bank's job under a contract or sheet that the bank did not sign, or under a retired version"),
+    stopped_by={
+        "own copy": "The bank runs jobs under its own copy of the document that both parties signed.",
+        "newest version": "The bank refuses a version that a later one, signed by both, has retired.",
+        "sheet hash": "The bank accepts a sheet only by the hash in the contract.",
+    },
+    code=["lab.bank.contract.agreement"],
+)
 
 ADDED = "a partner abroad"
 
@@ -48,6 +60,7 @@ def exchange_the_text(house: House, monkeypatch: pytest.MonkeyPatch, folder: Pat
     return go(house, bank, contract).contract.recipients
 
 
+@pytest.mark.without_control("own copy")
 def test_without_the_own_copy_and_signature_the_bank_runs_under_another_text(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,11 +70,13 @@ def test_without_the_own_copy_and_signature_the_bank_runs_under_another_text(
     assert ADDED in exchange_the_text(house, monkeypatch, tmp_path)
 
 
+@pytest.mark.with_control("own copy")
 def test_another_text_runs_nothing(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotAuthentic, match="not the one this bank signed"):
         exchange_the_text(house, monkeypatch, tmp_path)
 
 
+@pytest.mark.with_control("own copy")
 def test_another_text_is_not_shown_as_the_contract_either(house: House, tmp_path: Path) -> None:
     """What `lab bank contract` shows of a version that was signed here is what was signed here."""
     bank, contract = signed(house, tmp_path)
@@ -73,6 +88,7 @@ def test_another_text_is_not_shown_as_the_contract_either(house: House, tmp_path
         verify_contract_text(bank.home, contract, own.model_copy(update={"id": "c-other-9"}))
 
 
+@pytest.mark.with_control("own copy")
 def test_a_version_that_the_bank_never_saw_runs_nothing(house: House, tmp_path: Path) -> None:
     bank, contract = signed(house, tmp_path)
     assert go(house, bank, contract).contract.version == 1
@@ -94,6 +110,7 @@ def go_back(house: House, monkeypatch: pytest.MonkeyPatch, folder: Path) -> int:
     return go(house, bank, contract).contract.retention_days
 
 
+@pytest.mark.without_control("sheet hash")
 def test_where_any_version_that_was_signed_will_do_the_retired_one_is_run_under(
     house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,6 +118,7 @@ def test_where_any_version_that_was_signed_will_do_the_retired_one_is_run_under(
     assert go_back(house, monkeypatch, tmp_path) > 30
 
 
+@pytest.mark.with_control("sheet hash")
 def test_a_retired_version_runs_nothing(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotAuthentic, match="version 2, signed by both, has taken its place"):
         go_back(house, monkeypatch, tmp_path)
@@ -117,6 +135,7 @@ def exchange_the_sheet(house: House, monkeypatch: pytest.MonkeyPatch, folder: Pa
     return len(finer)
 
 
+@pytest.mark.without_control("newest version")
 def test_without_the_hash_another_sheet_is_taken(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Any:
         """What every hash is equal to."""
@@ -134,6 +153,7 @@ def test_without_the_hash_another_sheet_is_taken(house: House, tmp_path: Path, m
     assert exchange_the_sheet(house, monkeypatch, tmp_path)
 
 
+@pytest.mark.with_control("newest version")
 def test_another_sheet_is_refused(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(NotAuthentic, match="sheet is not the one"):
         exchange_the_sheet(house, monkeypatch, tmp_path)

@@ -1,8 +1,8 @@
 """A bank sends one matching request twice at once, to have it answered and its charge given back.
 
 A request that fails is not charged. The bank has one of the two fail (it cuts off, it times its requests so that the
-bureau is at its limits) when the other has been answered. In the way stands that a charge is given back only while
-nobody was answered for it.
+bureau is at its limits) when the other has been answered. What stops it: a charge is given back only while nobody was
+answered for it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,19 @@ from lab.terms.errors import ShulabError, Unreachable
 from protocols.matching.bank import MIN_CANARIES, Blinding, read_setup
 from tests.support.bank_matching import ENGINE
 from tests.support.bureau_scene import Scene
+
+pytestmark = pytest.mark.threat(
+    "Free matching answers",
+    who="a bank",
+    wants="to have a matching request answered and its charge given back",
+    stopped_by={
+        "refund rule": (
+            "A charge is given back only while nobody was answered for it. The same request under one contract "
+            "and key epoch is one charge, written in one transaction with its ledger entry."
+        ),
+    },
+    code=["lab.bureau.exchange.matching.match_requests"],
+)
 
 SEED = bytes(range(32))
 
@@ -62,6 +75,7 @@ def cheat(scene: Scene, answered: threading.Event) -> tuple[int, int]:
     return len({bytes(value) for value in values}), scene.bureau.allowance(contract)["identifiers"]["used"]
 
 
+@pytest.mark.without_control("refund rule")
 def test_without_the_look_at_who_was_answered_the_values_are_free(
     scene: Scene, one_fails: Callable[[], threading.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,5 +89,6 @@ def test_without_the_look_at_who_was_answered_the_values_are_free(
     assert cheat(scene, one_fails()) == (30, 0)
 
 
+@pytest.mark.with_control("refund rule")
 def test_what_was_answered_is_charged_once(scene_on_both: Scene, one_fails: Callable[[], threading.Event]) -> None:
     assert cheat(scene_on_both, one_fails()) == (30, 30 + MIN_CANARIES)

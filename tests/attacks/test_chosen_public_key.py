@@ -37,6 +37,23 @@ from protocols.scoring.seal import binding, format
 from protocols.wire.frame import Frame, FrameKind, MalformedFrame, unpack_frame
 from tests.support.insider import CONTRACT, Insider, as_element, integers, slots, terms_of, zero
 
+pytestmark = pytest.mark.threat(
+    "Chosen public key",
+    who="a bank",
+    wants="to read weights from a reply by choosing its public key or its columns",
+    stopped_by={
+        "seeded polynomial": (
+            "The second polynomial of each key and column is expanded from a hashed seed. A frame holds seeds "
+            "and residues only, and the bureau writes every header that SEAL reads."
+        ),
+    },
+    code=[
+        "protocols.scoring.messages",
+        "protocols.scoring.rlwe.seed_expansion",
+        "protocols.scoring.seal.binding",
+    ],
+)
+
 SETS = pytest.mark.parametrize("params", PARAMETERS.values(), ids=lambda p: p.name)
 COLUMNS, CHOSEN = 4, 2
 
@@ -192,6 +209,7 @@ class Chooser:
 CHOOSERS = {params.name: Chooser(params) for params in PARAMETERS.values()}
 
 
+@pytest.mark.without_control("seeded polynomial")
 @SETS
 def test_with_seals_own_form_one_total_gives_every_weight_of_a_chosen_column(params: ParameterSet) -> None:
     chooser = CHOOSERS[params.name]
@@ -211,6 +229,16 @@ def test_with_seals_own_form_one_total_gives_every_weight_of_a_chosen_column(par
     assert (chooser.read_weights(reply) == chooser.weights[CHOSEN]).all()
 
 
+@pytest.mark.with_control("seeded polynomial")
+@pytest.mark.property(
+    "Seeds and residues",
+    claim=(
+        "A key or column is a seed and residues. Its second polynomial cannot be chosen, and SEAL loads only "
+        "headers that the bureau wrote and residues that it checked."
+    ),
+    topic="scoring",
+    code=["protocols.scoring.messages", "protocols.scoring.seal.binding"],
+)
 @SETS
 def test_a_key_that_was_chosen_cannot_be_said(params: ParameterSet) -> None:
     chooser = CHOOSERS[params.name]
@@ -245,6 +273,7 @@ def test_a_key_that_was_chosen_cannot_be_said(params: ParameterSet) -> None:
         ).all()
 
 
+@pytest.mark.with_control("seeded polynomial")
 @SETS
 def test_columns_that_were_chosen_cannot_be_said_and_a_reply_gives_no_weight(params: ParameterSet) -> None:
     chooser = CHOOSERS[params.name]
@@ -273,6 +302,7 @@ def test_columns_that_were_chosen_cannot_be_said_and_a_reply_gives_no_weight(par
         assert (chooser.read_weights(reply) == chooser.weights[CHOSEN]).mean() < 0.01
 
 
+@pytest.mark.with_control("seeded polynomial")
 @SETS
 def test_level_form_scale_and_correction_are_nothing_that_a_bank_can_say(params: ParameterSet) -> None:
     """A key whose factor is another than 1 scaled mask and flood with it; frames have no place for one."""

@@ -29,6 +29,16 @@ from protocols.wire.frame import Frame, FrameKind, unpack_frame
 from tests.support.bureau_fixtures import model, open_scene, scene, scene_on_both, tables
 from tests.support.bureau_scene import Scene
 
+pytestmark = pytest.mark.threat(
+    "Ciphertext evaluated twice",
+    who="a bank",
+    wants=("to have one encryption evaluated more often than once, under another contract or with changed residues"),
+    stopped_by={
+        "seed once": "A bank may use a seed once, whatever the contract and the residues.",
+    },
+    code=["lab.bureau.exchange.scoring.leakage_budget"],
+)
+
 __all__ = ["model", "open_scene", "scene", "scene_on_both", "tables"]
 
 JOB = "job-1"
@@ -72,6 +82,7 @@ def former_check(seen: set[tuple[str, bytes]]) -> Any:
     return check
 
 
+@pytest.mark.without_control("seed once")
 def test_with_ciphertexts_held_for_a_contract_one_is_evaluated_three_times(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +99,7 @@ def test_with_ciphertexts_held_for_a_contract_one_is_evaluated_three_times(
     assert (one == other).all()
 
 
+@pytest.mark.with_control("seed once")
 def test_a_seed_is_taken_once_from_a_bank_under_whatever_contract_and_with_whatever_residues(
     scene_on_both: Scene,
 ) -> None:

@@ -1,9 +1,9 @@
 """A thief has a copy of the bureau's folder, or of its database: a backup that was lost, a disk that was sold.
 
-They want the signing key, to sign contracts and heads; the matching keys, to try every code there is; and to know whom
-the banks asked about. In the way stand the seal, whose key lies elsewhere, and pseudonyms in the place of codes. As
-shipped the seal's key is a file in the folder itself, and a copy of the whole folder has it: that is the first attack
-here, and it succeeds; what stops it is a key elsewhere (`--seal environment`, a token, `--key-file`).
+They want the signing key, to sign contracts and heads; the matching keys, to try every code there is; and to know
+whom the banks asked about. What stops it: the seal, whose key is kept elsewhere, and pseudonyms in the place of
+codes. As shipped the seal's key is a file in the folder itself, and a copy of the whole folder has it: that is the
+first attack here, and it succeeds; what stops it is a key elsewhere (`--seal environment`, a token, `--key-file`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,39 @@ from lab.terms.errors import ShulabError
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.test_exchange import HERE, JOB, batch_of
 
+pytestmark = [
+    pytest.mark.threat(
+        "Copied folder",
+        who="somebody on the machine",
+        wants="to open the secrets in a copy of the bureau's folder",
+        stopped_by={
+            "seal key elsewhere": (
+                "Secrets are sealed with AES-256-GCM. The seal key is kept elsewhere: in another folder, the "
+                "environment or a token."
+            ),
+        },
+        shipped=(
+            "the key is a file **in the folder itself**, so a copy of the whole folder opens; keep the key "
+            "elsewhere (`--seal`, `--key-file`)"
+        ),
+        code=[
+            "lab.bureau.key_management.secret_store",
+            "lab.bureau.key_management.seal_keys",
+            "lab.bureau.key_management.pkcs11_token",
+        ],
+    ),
+    pytest.mark.threat(
+        "Copied database",
+        who="somebody on the machine",
+        wants="to read from a copy of the database who was scored",
+        stopped_by={
+            "pseudonyms": "The database holds pseudonyms in place of codes, and no token or password in clear.",
+            "keyed pseudonyms": "Pseudonyms are made under a sealed key, so trying every code finds nobody.",
+        },
+        code=["lab.bureau.key_management.keys"],
+    ),
+]
+
 
 def steal(home: Path, folder: Path) -> BureauKeys:
     """The keys that the thief opens from a copy of the folder."""
@@ -31,6 +64,7 @@ def steal(home: Path, folder: Path) -> BureauKeys:
     return BureauKeys.open(BureauHome.open(folder))
 
 
+@pytest.mark.without_control("seal key elsewhere")
 def test_without_a_key_elsewhere_the_copy_opens(tmp_path: Path) -> None:
     with Bureau.create(tmp_path / "bureau", name="Test bureau") as bureau:
         signature = bureau.keys.sign(b"a contract")
@@ -39,6 +73,7 @@ def test_without_a_key_elsewhere_the_copy_opens(tmp_path: Path) -> None:
     assert len(stolen.with_matching_key("x25519", 1, "c-0001", "match", bytes)) == 32
 
 
+@pytest.mark.with_control("seal key elsewhere")
 @pytest.mark.parametrize("where", ["environment", "file elsewhere"])
 def test_with_the_key_elsewhere_the_copy_is_no_use(tmp_path: Path, where: str, monkeypatch: pytest.MonkeyPatch) -> None:
     key = base64.b64encode(os.urandom(32)).decode()
@@ -70,15 +105,18 @@ def names_in_the_database(scene: Scene) -> set[str]:
     return {code for code in scene.tables.codes if code.encode() in content}
 
 
+@pytest.mark.without_control("pseudonyms")
 def test_without_pseudonyms_the_database_names_who_was_scored(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BureauKeys, "pseudonyms", lambda keys, codes, number: list(codes))
     assert names_in_the_database(scene) == set(scene.tables.codes[HERE])
 
 
+@pytest.mark.with_control("pseudonyms")
 def test_the_database_names_nobody(scene: Scene) -> None:
     assert names_in_the_database(scene) == set()
 
 
+@pytest.mark.without_control("keyed pseudonyms")
 def test_without_the_key_in_the_pseudonym_every_code_is_tried(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plain hash is no pseudonym: there are few enough codes to hash them all."""
 
@@ -92,6 +130,7 @@ def test_without_the_key_in_the_pseudonym_every_code_is_tried(scene: Scene, monk
     assert {code for code, name in tried if name.encode() in content} == set(scene.tables.codes[HERE])
 
 
+@pytest.mark.with_control("keyed pseudonyms")
 def test_trying_every_code_finds_nobody(scene: Scene) -> None:
     names_in_the_database(scene)
     content = b"".join(path.read_bytes() for path in scene.home.glob("bureau.db*"))

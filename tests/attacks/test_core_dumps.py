@@ -31,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOBODY = 65534
 AS_NOBODY = f"""
 import ctypes, os, sys
-from lab.process.memory_protection import forbid_dumps
+from lab.process.memory_protection import disable_core_dumps
 def drop():
     if os.getuid() == 0:
         os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})
@@ -43,7 +43,7 @@ VICTIM = (
 secret = os.urandom(32)
 drop()
 if sys.argv[1] == "closed":
-    forbid_dumps()
+    disable_core_dumps()
 print(os.getpid(), id(secret) + bytes.__basicsize__ - 1, secret.hex(), flush=True)
 sys.stdin.readline()
 os.abort()
@@ -59,7 +59,28 @@ with open(f"/proc/{sys.argv[1]}/mem", "rb", 0) as memory:
 """
 )
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="of Linux's /proc and prctl")
+pytestmark = [
+    pytest.mark.threat(
+        "Core dumps",
+        who="somebody on the machine",
+        wants="to read keys from a core file, or from the memory of a process of the same user",
+        stopped_by={
+            "memory closed": "No process that opens keys can be read by another process of its user.",
+            "no core": "No process that opens keys leaves a core file.",
+        },
+        code=["lab.process.memory_protection"],
+    ),
+    pytest.mark.threat(
+        "Inherited environment",
+        who="somebody on the machine",
+        wants="to read seal keys and passwords from the environment of a process that another one starts",
+        stopped_by={
+            "environment filtered": "No process inherits the variables that hold them.",
+        },
+        code=["lab.process.memory_protection"],
+    ),
+    pytest.mark.skipif(sys.platform != "linux", reason="of Linux's /proc and prctl"),
+]
 
 
 @contextmanager
@@ -102,22 +123,26 @@ def core_of(folder: Path, how: str) -> list[Path]:
     return [path for path in folder.iterdir() if "core" in path.name]
 
 
+@pytest.mark.without_control("memory closed")
 def test_an_open_process_is_read_by_another_of_its_user(tmp_path: Path) -> None:
     with victim(tmp_path, "open") as (_, (pid, address, secret)):
         if stolen(pid, address) != secret:
             pytest.skip("this machine itself forbids it (Yama's ptrace_scope, or a container)")
 
 
+@pytest.mark.with_control("memory closed")
 def test_a_closed_process_is_not_read_by_another_of_its_user(tmp_path: Path) -> None:
     with victim(tmp_path, "closed") as (_, (pid, address, _)):
         assert stolen(pid, address) == ""
 
 
+@pytest.mark.without_control("no core")
 def test_an_open_process_that_crashes_leaves_its_memory_in_a_file(tmp_path: Path) -> None:
     if not core_of(tmp_path, "open"):
         pytest.skip("this machine writes no core files here (core_pattern, or the limit of its sessions)")
 
 
+@pytest.mark.with_control("no core")
 def test_a_closed_process_that_crashes_leaves_nothing(tmp_path: Path) -> None:
     assert core_of(tmp_path, "closed") == []
 
@@ -139,12 +164,13 @@ serve(Path(sys.argv[1]), "127.0.0.1", 0, Path(sys.argv[2]))
 COMMAND = f"""
 import sys
 from lab import cli
-cli.assemble = lambda called: lambda **_: print({DUMPABLE}, flush=True)
+cli.build_app = lambda called: lambda **_: print({DUMPABLE}, flush=True)
 sys.argv = ["lab", "bank", "whatever"]
 cli.main()
 """
 
 
+@pytest.mark.with_control("memory closed", "no core")
 def test_the_running_service_cannot_be_dumped(tmp_path: Path) -> None:
     BureauKeys.create(BureauHome.create(tmp_path / "bureau", name="某局"))
     words = [sys.executable, "-c", SERVICE, str(tmp_path / "bureau"), str(tmp_path / "port")]
@@ -152,11 +178,13 @@ def test_the_running_service_cannot_be_dumped(tmp_path: Path) -> None:
     assert done.stdout.split() == ["0", "0"], done.stderr
 
 
+@pytest.mark.with_control("memory closed", "no core")
 def test_no_lab_command_can_be_dumped() -> None:
     done = subprocess.run([sys.executable, "-c", COMMAND], cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert done.stdout.strip() == "0", done.stderr
 
 
+@pytest.mark.with_control("memory closed", "no core")
 def test_neither_workers_nor_crews_can_be_dumped() -> None:
     crew = ProcessComputePool(1)
     pool = WorkerPool(1, job_seconds=20, memory_mib=4096)
@@ -176,16 +204,16 @@ if __name__ == "__main__":
     from pathlib import Path
     import psutil
     from lab import cli
-    from protocols.compute_pool import LocalCrew
+    from protocols.compute_pool import ProcessComputePool
     if sys.argv[1] == "open":
         cli.keep_environment = lambda: None
     def command(**_):
-        crew = LocalCrew(1)
+        crew = ProcessComputePool(1)
         list(crew.map(int, [()]))
         seen = [Path(f"/proc/{one.pid}/environ").read_bytes() for one in psutil.Process().children()]
         print(len(seen), sum(b"a seal key" in one for one in seen), os.environ["SHULAB_BUREAU_SEAL_KEY"], flush=True)
         crew.close()
-    cli.assemble = lambda called: command
+    cli.build_app = lambda called: command
     cli.main()
 """
 
@@ -201,9 +229,11 @@ def inherited(folder: Path, how: str) -> list[str]:
     return done.stdout.strip().split(" ", 2)
 
 
+@pytest.mark.without_control("environment filtered")
 def test_without_a_look_at_the_environment_each_process_that_is_begun_has_the_seal_key(tmp_path: Path) -> None:
     assert inherited(tmp_path, "open") == ["2", "2", "a seal key"]
 
 
+@pytest.mark.with_control("environment filtered")
 def test_no_process_that_is_begun_has_the_seal_key(tmp_path: Path) -> None:
     assert inherited(tmp_path, "closed") == ["2", "0", "a seal key"]

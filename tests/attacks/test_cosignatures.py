@@ -26,6 +26,20 @@ from lab.witness.cosigning import CheckpointCosigner
 from lab.witness.home import WitnessHome
 from tests.support.forking_bureau import Bank, Ledger, make_bank, make_witnesses, named
 
+pytestmark = pytest.mark.threat(
+    "Forged quorum",
+    who="the bureau",
+    wants="to pass without a quorum: with one witness, itself, cosignatures of another log or time, or none",
+    stopped_by={
+        "counted by key": "Cosignatures are counted by key, once each.",
+        "contract's keys": "Only keys that the contract names count.",
+        "origin": "The log's origin and the time are in what a witness signs, and both are checked.",
+        "covered receipts": "The cosigned checkpoint must cover the run's receipts.",
+        "no end without a quorum": "A run without a quorum does not end.",
+    },
+    code=["lab.terms.witnessing.cosignature", "lab.bank.contract.checkpoint_wait"],
+)
+
 
 def stage(folder: Path) -> tuple[Ledger, Ledger, Bank, list[CheckpointCosigner]]:
     """Two forks, of which the witnesses have cosigned the first; a bank that was shown the second."""
@@ -65,16 +79,19 @@ def stutter(folder: Path) -> Bank:
     return bank
 
 
+@pytest.mark.without_control("counted by key")
 def test_counted_by_lines_one_witness_is_a_quorum(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = stutter(tmp_path)
     monkeypatch.setattr(cosignature, "find_cosignatures", count_lines)
     assert bank.finish() is not None
 
 
+@pytest.mark.with_control("counted by key")
 def test_a_witness_counts_once_however_often_it_stands_there(tmp_path: Path) -> None:
     assert "cosigned by 1 of the contract's 3 witnesses" in refused(stutter(tmp_path))
 
 
+@pytest.mark.with_control("counted by key")
 def test_a_key_under_two_names_or_a_name_with_two_keys_is_no_term(tmp_path: Path) -> None:
     stage(tmp_path)
     first, second, third = named(tmp_path).parties
@@ -103,16 +120,19 @@ def count_names(checkpoint: SignedCheckpoint, keys, **more) -> tuple[Cosignature
     return tuple(Cosignature(name, name, datetime.now(UTC)) for name in names)
 
 
+@pytest.mark.without_control("contract's keys")
 def test_counted_by_names_the_bureau_is_its_own_witness(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = make_believe(tmp_path)
     monkeypatch.setattr(cosignature, "find_cosignatures", count_names)
     assert bank.finish() is not None
 
 
+@pytest.mark.with_control("contract's keys")
 def test_the_keys_of_the_contract_decide(tmp_path: Path) -> None:
     assert "cosigned by 0 of the contract's 3 witnesses" in refused(make_believe(tmp_path))
 
 
+@pytest.mark.with_control("contract's keys")
 def test_the_bureaus_and_the_banks_own_key_are_no_witnesses(tmp_path: Path) -> None:
     """What is left: a key that the bureau made for the purpose and the bank signed for without asking the witness."""
     ledger = Ledger()
@@ -136,6 +156,7 @@ def borrow(folder: Path) -> tuple[Bank, Ledger]:
     return bank, second
 
 
+@pytest.mark.without_control("origin")
 def test_a_message_without_the_origin_would_be_good_for_any_log(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +171,7 @@ def test_a_message_without_the_origin_would_be_good_for_any_log(
     assert bank.finish() is not None
 
 
+@pytest.mark.with_control("origin")
 def test_a_cosignature_is_of_one_log(tmp_path: Path) -> None:
     assert "does not verify on this checkpoint" in refused(borrow(tmp_path)[0])
 
@@ -171,6 +193,7 @@ def past(folder: Path) -> tuple[Bank, Ledger]:
     return bank, fork
 
 
+@pytest.mark.without_control("covered receipts")
 def test_without_covering_the_receipts_yesterdays_quorum_is_enough(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,10 +209,12 @@ def test_without_covering_the_receipts_yesterdays_quorum_is_enough(
     assert bank.finish() is not None
 
 
+@pytest.mark.with_control("covered receipts")
 def test_a_cosigned_checkpoint_from_before_covers_nothing(tmp_path: Path) -> None:
     assert "fewer than the receipts' tree" in refused(past(tmp_path)[0])
 
 
+@pytest.mark.with_control("origin")
 def test_a_cosignature_of_another_time_does_not_count(tmp_path: Path) -> None:
     """A witness's key that was stolen long ago, or a clock that runs ahead: lines of last week and of tomorrow."""
     _, fork, bank, _ = stage(tmp_path)
@@ -224,6 +249,7 @@ def silent(folder: Path) -> Bank:
     return bank
 
 
+@pytest.mark.without_control("no end without a quorum")
 def test_a_bank_that_waits_and_then_goes_on_is_none_the_wiser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bank = silent(tmp_path)
 
@@ -234,6 +260,7 @@ def test_a_bank_that_waits_and_then_goes_on_is_none_the_wiser(tmp_path: Path, mo
     assert bank.finish() is not None
 
 
+@pytest.mark.with_control("no end without a quorum")
 def test_a_bureau_that_leaves_cosignatures_out_ends_no_run(tmp_path: Path) -> None:
     detail = refused(silent(tmp_path))
     assert "The run is not finished" in detail and "Without: w0.example, w1.example, w2.example" in detail

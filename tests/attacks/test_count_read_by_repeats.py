@@ -1,8 +1,8 @@
 """A bank that may count repeats its blinded elements, each a number of times of its own, to see which of them match.
 
 The answers to a count come sorted, so that nobody knows whose is whose. An element that stands in the request three
-times stands in the answer three times, and betrays itself. In the way stands that an element may stand there once.
-(Blinding each identifier under a key of its own betrays the order as well; against that see `SECURITY.md`.)
+times stands in the answer three times, and betrays itself. What stops it: a request may hold an element once.
+(Blinding each identifier under a key of its own betrays the order as well; see `docs/security/not-prevented.md`.)
 """
 
 from __future__ import annotations
@@ -20,6 +20,19 @@ from protocols.matching.messages import pack_elements, read_elements
 from protocols.wire.frame import FrameKind
 from tests.support.bank_matching import ENGINE
 from tests.support.bureau_scene import Scene
+
+pytestmark = pytest.mark.threat(
+    "Repeats in a count",
+    who="a bank",
+    wants=(
+        "to learn which of its clients match, under a contract that allows a count alone, by repeating each "
+        "element a different number of times"
+    ),
+    stopped_by={
+        "no repeats": "A request holds each element once.",
+    },
+    code=["protocols.matching.engines"],
+)
 
 ASKED = 18
 
@@ -47,11 +60,13 @@ def read_who_matches(scene: Scene) -> list[str]:
     return [code for code, (bucket, place) in zip(codes, places, strict=True) if int(place) in held[bucket]]
 
 
+@pytest.mark.without_control("no repeats")
 def test_without_the_rule_on_repeats_each_match_is_read(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("protocols.matching.engines.x25519.element_checks.check_distinct", lambda _: None)
     assert read_who_matches(scene) == [scene.tables.codes[row] for row in range(ASKED) if row % 3]
 
 
+@pytest.mark.with_control("no repeats")
 def test_repeats_are_refused(scene: Scene) -> None:
     with pytest.raises(InvalidInput, match="repeated"):
         read_who_matches(scene)

@@ -25,6 +25,19 @@ from protocols.matching.messages import derive_counting_marks, derive_tags_and_m
 from protocols.wire.frame import FrameKind
 from tests.support.protocol_bureau import CONTRACT, JOB, Registry
 
+pytestmark = pytest.mark.threat(
+    "Count sorted back",
+    who="a bank",
+    wants="to sort the answers to a count back to its identifiers and match with them under another contract",
+    stopped_by={
+        "counting key": (
+            "Counting has a key of its own. Within the counting contract, sorting back is [not "
+            "prevented](not-prevented.md#counts-can-be-compared)."
+        ),
+    },
+    code=["protocols.matching.key_derivation"],
+)
+
 REGISTER = [f"firm-{number:03d}" for number in range(0, 400, 2)]
 CLIENTS = [f"firm-{number:03d}" for number in range(100, 270)]
 OTHER = "c-0002"
@@ -74,6 +87,7 @@ def named_under(registry: Registry, contract: str, found: dict[str, NDArray[np.u
     return {code for code, place in zip(found, at, strict=True) if place in held}
 
 
+@pytest.mark.without_control("counting key")
 def test_with_one_key_a_count_gives_matches_under_every_contract() -> None:
     registry = OneKey(REGISTER)
     found = sorted_back(registry)
@@ -83,6 +97,7 @@ def test_with_one_key_a_count_gives_matches_under_every_contract() -> None:
         assert named_under(registry, contract, found) == matching
 
 
+@pytest.mark.with_control("counting key")
 def test_a_count_gives_nothing_under_any_matching_contract() -> None:
     registry = Registry(REGISTER)
     found = sorted_back(registry)

@@ -1,7 +1,7 @@
 """A stranger uses the password check to take the service's memory: each takes 64 MiB, and no account is needed.
 
-They send forty tries at once, 2.5 GiB of them. In the way stands that two are checked at a time, and the others told to
-come back.
+They send forty tries at once, 2.5 GiB of them. What stops it: two are checked at a time, and the others told to come
+back.
 """
 
 from __future__ import annotations
@@ -16,6 +16,17 @@ import pytest
 from lab.bureau.people.passwords import Passwords
 from sandbox.http.limits import ConcurrencyLimit, WorkSlot
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Memory taken by password checks",
+    who="a stranger",
+    wants="to exhaust the service's memory with password checks",
+    stopped_by={
+        "sign-in places": "Two passwords are checked at a time; further callers get 503.",
+    },
+    shipped="two (`sign_in_places`)",
+    code=["sandbox.http.limits"],
+)
 
 CROWD = 40
 
@@ -44,6 +55,7 @@ def storm(house: House, monkeypatch: pytest.MonkeyPatch) -> int:
     return most[0]
 
 
+@pytest.mark.without_control("sign-in places")
 def test_without_places_the_crowd_is_let_in_together(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     crowd = ThreadPoolExecutor(CROWD)
 
@@ -55,5 +67,6 @@ def test_without_places_the_crowd_is_let_in_together(house: House, monkeypatch: 
     assert storm(house, monkeypatch) > CROWD / 2
 
 
+@pytest.mark.with_control("sign-in places")
 def test_two_are_let_in_at_once(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     assert storm(house, monkeypatch) <= 2

@@ -19,6 +19,20 @@ from tests.support.bureau_scene import Scene
 from tests.support.served_bureau import House, serving
 from tests.unit.lab.bureau.test_exchange import JOB, batch_of
 
+pytestmark = pytest.mark.threat(
+    "Crowd of waiting requests",
+    who="a bank",
+    wants="to delay other banks by waiting for one reply in hundreds of requests",
+    stopped_by={
+        "waiting share": (
+            "A limited number of requests of a bank wait at once; the next is answered at once, with the time "
+            "to ask again."
+        ),
+    },
+    shipped="16 for each bank (`reply_waits_per_bank`)",
+    code=["sandbox.http.limits", "sandbox.api.banks.batches"],
+)
+
 CROWD, SHARE, SECONDS = 12, 3, 3
 
 
@@ -45,6 +59,7 @@ def who_waited(scene: Scene, target: str) -> int:
         return sum(crowd.map(ask, headers))
 
 
+@pytest.mark.without_control("waiting share")
 def test_without_a_share_the_whole_crowd_waits(scene: Scene, waiting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def any_number(waits: limits.WaitLimit, share: int) -> None:
         waits._share, waits._held = CROWD, Counter()
@@ -53,5 +68,6 @@ def test_without_a_share_the_whole_crowd_waits(scene: Scene, waiting: str, monke
     assert who_waited(scene, waiting) == CROWD
 
 
+@pytest.mark.with_control("waiting share")
 def test_a_banks_share_waits_and_the_others_are_told_when_to_come_back(scene: Scene, waiting: str) -> None:
     assert who_waited(scene, waiting) == SHARE

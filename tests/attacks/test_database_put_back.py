@@ -1,7 +1,7 @@
 """The bureau's machine is put back to yesterday's database, so that what was done since never was.
 
 Everything in it is true and signed, and the bureau alone cannot notice. Whoever did it wants a bank to go on as if
-nothing had been. In the way stands the newest head that the bank has kept.
+nothing had been. What stops it: the newest head that the bank has kept.
 """
 
 from __future__ import annotations
@@ -18,6 +18,16 @@ from lab.bureau.bureau import Bureau
 from lab.terms.errors import NotAuthentic
 from lab.terms.ledger.tree import SignedTreeHead
 from tests.support.bureau_scene import Scene
+
+pytestmark = pytest.mark.threat(
+    "Database put back",
+    who="somebody on the machine",
+    wants="to undo what happened by putting an earlier database back",
+    stopped_by={
+        "kept head": "A bank compares each head with the last one it saw. The bureau alone cannot notice.",
+    },
+    code=["lab.bank.contract.ledger_witness"],
+)
 
 
 @pytest.fixture
@@ -54,6 +64,7 @@ def put_back(scene: Scene, bank: BankHome) -> int:
     return kept.size - head.size
 
 
+@pytest.mark.without_control("kept head")
 def test_without_the_kept_head_the_bank_goes_on(scene: Scene, bank: BankHome, monkeypatch: pytest.MonkeyPatch) -> None:
     def forgetful(room: LedgerWitness, head: SignedTreeHead) -> None:
         head.verify(room._bureau.public_key)
@@ -63,6 +74,7 @@ def test_without_the_kept_head_the_bank_goes_on(scene: Scene, bank: BankHome, mo
     assert put_back(scene, bank) == 0
 
 
+@pytest.mark.with_control("kept head")
 def test_the_bank_finds_it_out(scene: Scene, bank: BankHome) -> None:
     with pytest.raises(NotAuthentic, match="two histories"):
         put_back(scene, bank)

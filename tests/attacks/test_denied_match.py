@@ -27,6 +27,19 @@ from protocols.matching.bureau import count_requested_elements, pack_response, r
 from tests.support import bank_matching
 from tests.support.forking_bureau import Bank, Ledger, make_bank
 
+pytestmark = pytest.mark.threat(
+    "Denied match",
+    who="the bureau",
+    wants="to deny later what it answered in matching, or to answer something else than its ledger says",
+    stopped_by={
+        "match receipt": (
+            "The bank uses an answer only with its receipt, proven to be in the ledger, and keeps the receipt "
+            "with the run."
+        ),
+    },
+    code=["lab.bank.matching.job_lifecycle", "lab.bank.contract.ledger_witness"],
+)
+
 CONTRACT, EPOCH = "c-test-1", 3
 REQUEST = bank_matching.request(["a", "b", "c"])
 ASKED = count_requested_elements(REQUEST)
@@ -97,12 +110,14 @@ def begun(bank: Bank) -> Any:
     return open_run(bank.home.matches, run_key("k"), label, now=datetime.now(UTC))
 
 
+@pytest.mark.without_control("match receipt")
 @pytest.mark.parametrize("lie", LIES)
 def test_without_receipts_the_lie_is_taken(bank: Bank, lie: str) -> None:
     lax = MatchingJobClient(Denying(bank.ledger, **LIES[lie]), CONTRACT, "job")  # type: ignore[arg-type]
     assert lax.match(REQUEST) == RESPONSE
 
 
+@pytest.mark.with_control("match receipt")
 @pytest.mark.parametrize("lie", LIES)
 def test_no_answer_is_taken_that_the_ledger_does_not_tell_of(bank: Bank, lie: str) -> None:
     with begun(bank) as run, pytest.raises(NotAuthentic):
@@ -111,6 +126,7 @@ def test_no_answer_is_taken_that_the_ledger_does_not_tell_of(bank: Bank, lie: st
         assert run.receipts() == []
 
 
+@pytest.mark.with_control("match receipt")
 @pytest.mark.parametrize("counting", [False, True])
 def test_what_is_kept_proves_the_answer_for_ever(bank: Bank, counting: bool) -> None:
     with begun(bank) as run:

@@ -1,8 +1,8 @@
 """A bank, or whoever has one signed request of its, makes the service take in more than it can hold.
 
-They announce little and send much, send frames whose lengths lie, or headers that are nested very deep. In the way
-stand caps that are held while a body comes in, and a parser that holds each length against a cap before it
-takes a byte for it.
+They announce little and send much, send frames whose lengths lie, or headers that are nested very deep. What stops
+it: caps that are held while a body comes in, and a parser that holds each length against a cap before it takes a byte
+for it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,17 @@ from protocols.wire.frame import FRAME_LIMITS, MAGIC, FrameKind, MalformedFrame,
 from sandbox.api import request_body
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Oversized bodies",
+    who="a bank",
+    wants="to make the service take in more than its memory holds",
+    stopped_by={
+        "body cap": "The size of a body is limited while it arrives, whatever was announced.",
+        "frame caps": "The parser compares each length with a limit before it allocates memory.",
+    },
+    code=["sandbox.api.request_body", "protocols.wire.frame"],
+)
 
 MUCH = 8 * 1024 * 1024
 
@@ -40,6 +51,7 @@ def send_much(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
     return answer.status_code, held[0]
 
 
+@pytest.mark.without_control("body cap")
 def test_without_the_cap_the_body_is_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     pieces = request_body._read_pieces
 
@@ -50,6 +62,7 @@ def test_without_the_cap_the_body_is_held(house: House, monkeypatch: pytest.Monk
     assert send_much(house, monkeypatch)[1] == MUCH
 
 
+@pytest.mark.with_control("body cap")
 def test_the_body_is_not_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     assert send_much(house, monkeypatch) == (413, 0)
 
@@ -73,16 +86,19 @@ def cost(data: bytes) -> int:
     return most
 
 
+@pytest.mark.without_control("frame caps")
 def test_without_caps_a_frame_takes_a_multiple_of_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wire, "_check", lambda *_: None)
     assert cost(many_parts()) > 5 * len(many_parts())
 
 
+@pytest.mark.with_control("frame caps")
 def test_a_frame_of_too_many_parts_takes_no_memory() -> None:
     assert cost(many_parts()) < len(many_parts()) / 5
     assert FRAME_LIMITS[FrameKind.BATCH].parts < 10_000
 
 
+@pytest.mark.with_control("frame caps")
 @pytest.mark.parametrize(
     "hostile",
     [

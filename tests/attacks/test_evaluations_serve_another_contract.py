@@ -25,6 +25,16 @@ from tests.support.bureau_scene import Scene
 from tests.support.protocol_bureau import CONTRACT, EPOCH, JOB, Registry
 from tests.unit.lab.bank.matching.test_matcher import CODES, Party
 
+pytestmark = pytest.mark.threat(
+    "Evaluations used under another contract",
+    who="a bank",
+    wants="to match under one contract with what was evaluated under another",
+    stopped_by={
+        "contract keys": "Each contract and operation has a matching key of its own.",
+    },
+    code=["protocols.matching.key_derivation", "lab.bureau.key_management.keys"],
+)
+
 __all__ = ["model", "open_scene", "scene", "tables"]
 OTHER = "c-0002"
 
@@ -55,16 +65,19 @@ def looked_up(setup: bank.SetupManifest, inside: list[set[int]], digests: NDArra
     return [index for index, (bucket, place) in enumerate(at) if place in inside[bucket]]
 
 
+@pytest.mark.without_control("contract keys")
 @pytest.mark.parametrize("engine", bank.ENGINES)
 def test_with_one_key_evaluations_of_one_contract_match_under_another(tmp_path: Path, engine: str) -> None:
     assert carried_over(Party(tmp_path), OneKey(CODES[:150], engine)) == set(CODES[:150])
 
 
+@pytest.mark.with_control("contract keys")
 @pytest.mark.parametrize("engine", bank.ENGINES)
 def test_evaluations_of_one_contract_match_nothing_under_another(tmp_path: Path, engine: str) -> None:
     assert carried_over(Party(tmp_path), Registry(CODES[:150], engine)) == set()
 
 
+@pytest.mark.with_control("contract keys")
 def test_keys_of_contracts_operations_and_engines_have_nothing_in_common() -> None:
     secret = bytes(range(32))
     about = [(contract, operation) for contract in (CONTRACT, OTHER, "c-00") for operation in ("match", "count")]
@@ -80,6 +93,7 @@ def values_of(
     return scene.bureau.keys.with_matching_key(*about, lambda key: bureau.evaluate_register("x25519", key, codes))
 
 
+@pytest.mark.with_control("contract keys")
 def test_a_whole_bureau_gives_nothing_under_a_contract_for_what_it_evaluated_under_another(scene: Scene) -> None:
     """Also where the other requires consent: those who did not consent can't be looked up by the first one's values."""
     free, bound = scene.contract(), scene.contract(consent=ConsentClause(required=True, why="it is to decide"))

@@ -30,6 +30,19 @@ from lab.terms.keys.party import Party
 from tests.support.bureau_fixtures import model, open_scene, scene, tables  # noqa: F401
 from tests.support.bureau_scene import AUTHOR, Scene
 
+pytestmark = pytest.mark.threat(
+    "Exchanged card",
+    who="a stranger",
+    wants="to put a key of their own into a bank's card, or into the bureau's, on its way",
+    stopped_by={
+        "typed fingerprint": (
+            "A new key is accepted only with its fingerprint, which came over another channel. Command and "
+            "service both check it, and the ledger entry names it."
+        ),
+    },
+    code=["lab.bureau.contracts.banks", "lab.bank.contract.agreement"],
+)
+
 WISHES = DraftOptions.model_validate({"models": ["credit"], "recipients": ["Credit department"]})
 
 
@@ -57,6 +70,7 @@ def known_keys(scene: Scene) -> set[str]:
         return set(session.scalars(sqlalchemy.select(BankKeyRow.public_key)))
 
 
+@pytest.mark.without_control("typed fingerprint")
 @pytest.mark.parametrize("door", ["draft", "register"])
 def test_without_the_fingerprint_the_exchanged_card_becomes_the_bank(
     scene: Scene,
@@ -68,6 +82,7 @@ def test_without_the_fingerprint_the_exchanged_card_becomes_the_bank(
     assert ARRIVED.public_key in known_keys(scene)
 
 
+@pytest.mark.with_control("typed fingerprint")
 @pytest.mark.parametrize("door", ["draft", "register", "lost key"])
 @pytest.mark.parametrize(
     "told",
@@ -123,6 +138,7 @@ def typing(monkeypatch: pytest.MonkeyPatch, text: str) -> list[str]:
     return shown
 
 
+@pytest.mark.with_control("typed fingerprint")
 @pytest.mark.parametrize(
     "typed", ["y", "yes", "Y", "", SENT.fingerprint], ids=["y", "yes", "Y", "nothing", "the other key's"]
 )
@@ -139,12 +155,14 @@ def test_the_officers_command_wants_it_typed_and_shows_nothing_to_copy(
     assert confirm_bank_fingerprint(Service(SENT.public_key), SENT, None) is None  # type: ignore[arg-type]
 
 
+@pytest.mark.with_control("typed fingerprint")
 def test_where_nobody_can_be_asked_it_must_be_given(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", type("Pipe", (), {"isatty": lambda self: False})())
     with pytest.raises(InvalidInput, match="no terminal"):
         prompt_fingerprint("银行", "the bank")
 
 
+@pytest.mark.with_control("typed fingerprint")
 def test_a_bank_pins_no_bureau_whose_fingerprint_nobody_told_it() -> None:
     """The same at the bank: neither ``--yes`` nor a nod trusts a bureau's key that is new."""
     bureau, another = (Party(name="Test bureau", public_key=key()) for _ in range(2))

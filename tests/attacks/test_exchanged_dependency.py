@@ -1,7 +1,7 @@
 """Somebody exchanges a package on its way to the bureau: at the index, at a mirror, at a proxy.
 
-The name and the version are right, the code is theirs, and it would run with the bureau's keys. In the way stands that
-`setup` installs by hash alone, without a resolver, and that every line of the lock has a hash.
+The name and the version are right, the code is theirs, and it would run with the bureau's keys. What stops it:
+`setup` installs by hash alone, without a resolver, and every line of the lock has a hash.
 """
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
+pytestmark = pytest.mark.threat(
+    "Exchanged dependency",
+    who="a stranger",
+    wants="to exchange a package on its way to the installation",
+    stopped_by={
+        "locked hashes": "Every package is locked by hash and installed without a resolver.",
+    },
+    code=["setup"],
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "shulab_attack_parcel"
@@ -55,16 +65,19 @@ def install(folder: Path, words: list[str]) -> str:
     return found.read_text() if found.exists() else ""
 
 
+@pytest.mark.without_control("locked hashes")
 def test_without_the_hash_their_code_is_installed(tmp_path: Path) -> None:
     words = [word for word in flags() if word != "--require-hashes"]
     assert "theirs" in install(tmp_path, words)
 
 
+@pytest.mark.with_control("locked hashes")
 def test_nothing_of_theirs_is_installed(tmp_path: Path) -> None:
     assert "--require-hashes" in flags() and "--no-deps" in flags()
     assert install(tmp_path, flags()) == ""
 
 
+@pytest.mark.with_control("locked hashes")
 @pytest.mark.parametrize("lock", ["requirements.lock", "requirements-dev.lock"])
 def test_no_line_of_the_lock_is_without_a_hash(lock: str) -> None:
     text = (ROOT / lock).read_text("utf-8").replace("\\\n", " ")

@@ -1,6 +1,6 @@
 """A web site that an administrator looks at makes the browser ask the bureau for something.
 
-The browser sends the cookie by itself. The site wants an account of its own. In the way stand the token in a header
+The browser sends the cookie by itself. The site wants an account of its own. What stops it: the token in a header
 (which another site cannot read), the origin of the request, and SameSite in the cookie. Each is tried alone.
 """
 
@@ -14,6 +14,16 @@ import pytest
 from lab.bureau.people import Role, SignIn
 from sandbox.auth import person
 from tests.support.served_bureau import PASSWORD, House
+
+pytestmark = pytest.mark.threat(
+    "Request from another site",
+    who="a stranger",
+    wants="to act through the browser of an officer who visits another site",
+    stopped_by={
+        "CSRF token and origin": "A change needs a SameSite cookie, a CSRF token and the service's own origin.",
+    },
+    code=["sandbox.auth.person"],
+)
 
 NEW = {"name": "the.sites", "department": "it", "roles": ["steward"], "shown_name": ""}
 
@@ -35,6 +45,7 @@ def ask(house: House, client: httpx.Client, origin: str, csrf: str) -> bool:
     return NEW["name"] in {one.name for one in house.bureau.people.list_accounts()}
 
 
+@pytest.mark.without_control("CSRF token and origin")
 def test_without_token_and_origin_the_site_has_its_account(
     house: House, browser: httpx.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -43,6 +54,7 @@ def test_without_token_and_origin_the_site_has_its_account(
     assert ask(house, browser, "https://evil.example", "")
 
 
+@pytest.mark.with_control("CSRF token and origin")
 def test_the_site_has_no_account(house: House, browser: httpx.Client) -> None:
     own = browser.cookies["shulab_csrf"]
     assert not ask(house, browser, "https://evil.example", "")

@@ -1,9 +1,9 @@
 """Somebody who brings consents in writes one that the enterprise never gave, or stretches one that it did.
 
 They want an enterprise matched and scored for their bank. They sign with a key of their own, change purpose, bank or
-term of a signed row, use one of the keys that anybody can sign for, or reuse an older consent after a withdrawal. In
-the way stand the signature over the whole consent, and that bank, purpose and period are compared each time.
-(That the key is the enterprise's is for people to check: `SECURITY.md`, "What is not prevented".)
+term of a signed row, use one of the keys that anybody can sign for, or reuse an older consent after a withdrawal.
+What stops it: the signature over the whole consent, and the comparison of bank, purpose and period at each use. (That
+the key is the enterprise's is for people to check: `docs/security/not-prevented.md`.)
 """
 
 from __future__ import annotations
@@ -21,6 +21,18 @@ from lab.terms.keys.party import Party
 from tests.support.bureau_scene import Scene
 from tests.support.bureau_standin import Key
 from tests.unit.lab.bureau.exchange.test_access import CONSENT
+
+pytestmark = pytest.mark.threat(
+    "Forged consent",
+    who="a person with an account",
+    wants="to bring in a consent that was not given, or to use one for another bank, purpose or time",
+    stopped_by={
+        "consent signature": "A consent without a valid signature or a reference to evidence is set aside.",
+        "use compared": "Bank, purpose and period are compared at each use, and a withdrawal counts at once.",
+    },
+    shipped="on where the contract requires consent",
+    code=["lab.bureau.data.consents"],
+)
 
 FIRM = 5
 KEY = Ed25519PrivateKey.generate()
@@ -68,6 +80,7 @@ def match_by(scene: Scene, row: str) -> int:
     return len(scene.bank.match(scene.bureau, contract, scene.tables.codes[:10]).indices)
 
 
+@pytest.mark.without_control("consent signature")
 @WAYS
 def test_without_the_signature_the_enterprise_is_matched(
     scene: Scene, how: str, monkeypatch: pytest.MonkeyPatch
@@ -76,11 +89,13 @@ def test_without_the_signature_the_enterprise_is_matched(
     assert match_by(scene, forged(scene, how)) == 1
 
 
+@pytest.mark.with_control("consent signature")
 @WAYS
 def test_the_forged_consent_is_set_aside(scene: Scene, how: str) -> None:
     assert match_by(scene, forged(scene, how)) == 0
 
 
+@pytest.mark.without_control("use compared")
 @pytest.mark.parametrize("other", ["bank", "purpose", "term"])
 def test_without_the_comparison_a_consent_serves_another_use(
     scene: Scene, other: str, monkeypatch: pytest.MonkeyPatch
@@ -89,6 +104,7 @@ def test_without_the_comparison_a_consent_serves_another_use(
     assert use_otherwise(scene, other) > 0
 
 
+@pytest.mark.with_control("use compared")
 @pytest.mark.parametrize("other", ["bank", "purpose", "term"])
 def test_a_consent_serves_no_other_use(scene: Scene, other: str) -> None:
     assert use_otherwise(scene, other) == 0

@@ -1,6 +1,6 @@
 """Who stands between bank and bureau changes a signed request on its way, or writes one in the bank's name.
 
-They want a job in the bank's name for ten times as many enterprises, or to end the bank's job. In the way stands the
+They want a job in the bank's name for ten times as many enterprises, or to end the bank's job. What stops it: the
 signature over method, path, query and body.
 """
 
@@ -14,6 +14,16 @@ from lab.bank.connection.client import JobDescription
 from protocols.wire.http_signatures import COVERED_COMPONENTS, VerifiedRequest
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Forged request",
+    who="a stranger",
+    wants="to change a bank's request on its way, or to write one in the bank's name",
+    stopped_by={
+        "signature": "The bank signs method, path, query and body (RFC 9421).",
+    },
+    code=["protocols.wire.http_signatures", "sandbox.auth.bank"],
+)
 
 JSON = {"content-type": "application/json"}
 
@@ -38,6 +48,7 @@ def open_mine(house: House) -> str:
     return contract
 
 
+@pytest.mark.without_control("signature")
 def test_without_the_signature_the_forgery_works(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def believe(method: str, target: str, headers, *, bureau_key: str, now) -> VerifiedRequest:
         found = dict(headers)
@@ -53,6 +64,7 @@ def test_without_the_signature_the_forgery_works(house: House, monkeypatch: pyte
     assert house.bureau.job(contract, "mine").state == "ended"
 
 
+@pytest.mark.with_control("signature")
 def test_the_forgery_changes_nothing(house: House) -> None:
     assert {"@method", "@path", "@query", "content-digest"} <= set(COVERED_COMPONENTS)
     contract = open_mine(house)

@@ -1,7 +1,7 @@
 """Somebody without a token, or with one that is of no use, tries every route there is for people.
 
-One that forgot to ask who calls is enough. The list is that of the OpenAPI document, so that a route which is added is
-tried too. In the way stands that a route of people gets its person from one dependency, which raises.
+One that forgot to ask who calls is enough. The list is that of the OpenAPI document, so that a route which is added
+is tried too. What stops it: a route of people gets its person from one dependency, which raises.
 """
 
 from __future__ import annotations
@@ -15,6 +15,18 @@ from lab.bureau.people import Role, SignIn
 from sandbox.auth import person
 from tests.service.test_people_routes import labels
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Route without authentication",
+    who="a stranger",
+    wants="to find a route for people that does not ask who calls",
+    stopped_by={
+        "one dependency": (
+            "One dependency authenticates every route for people. The test tries each route of the OpenAPI document."
+        ),
+    },
+    code=["sandbox.auth.person"],
+)
 
 USELESS = ("", "Bearer nonsense", "Cookie shulab_session=x")
 
@@ -36,6 +48,7 @@ def headers_of(what: str) -> dict[str, str]:
     return {"cookie": value} if kind == "Cookie" else {"authorization": what} if what else {}
 
 
+@pytest.mark.without_control("one dependency")
 def test_without_the_question_who_calls_routes_answer(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """One room forgets: whoever holds no token is taken for its administrator."""
     house.settle("root", Role.ADMINISTRATOR)
@@ -46,12 +59,14 @@ def test_without_the_question_who_calls_routes_answer(house: House, monkeypatch:
     assert {"GET /v1/accounts", "POST /v1/accounts", "GET /v1/me"} <= set(opened)
 
 
+@pytest.mark.with_control("one dependency")
 @pytest.mark.parametrize("useless", USELESS)
 def test_no_route_does_anything(house: House, useless: str) -> None:
     assert person.current_sign_in is not None
     assert open_routes(house, headers_of(useless)) == []
 
 
+@pytest.mark.with_control("one dependency")
 def test_a_one_time_password_opens_nothing_but_its_change(house: House) -> None:
     first = house.account("new.one", Role.ADMINISTRATOR)
     token = house.bureau.people.sign_in("new.one", first).token

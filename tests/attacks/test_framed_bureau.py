@@ -20,6 +20,16 @@ from lab.witness.cosigning import CheckpointCosigner
 from lab.witness.files import replace_durably
 from tests.unit.lab.witness.test_cosigning import Log, make
 
+pytestmark = pytest.mark.threat(
+    "Framed bureau",
+    who="a stranger",
+    wants=("to make evidence at a witness against an honest bureau, or to leave no room for evidence of a real fork"),
+    stopped_by={
+        "evidence rule": ("Evidence is two signed roots of one size. A checkpoint with a wrong proof is kept apart."),
+    },
+    code=["lab.witness.cosigning"],
+)
+
 
 def frame(witness: CheckpointCosigner, log: Log) -> None:
     """Send the bureau's public checkpoints with proofs that are none, and the one that was cosigned as well."""
@@ -46,6 +56,7 @@ def play(folder: Path) -> tuple[list[bytes], bytes, list[bytes]]:
     return before, str(fork.checkpoint()).encode(), evidence(witness, log)
 
 
+@pytest.mark.without_control("evidence rule")
 def test_where_a_wrong_proof_is_evidence_a_stranger_makes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def keep(self: CheckpointCosigner, folder: Path, signed: SignedCheckpoint, *_: object, contradicts: bool) -> None:
         kept = sorted(folder.glob("refused-*"))
@@ -57,12 +68,14 @@ def test_where_a_wrong_proof_is_evidence_a_stranger_makes_it(tmp_path: Path, mon
     assert len(before) == 16 and fork not in after
 
 
+@pytest.mark.with_control("evidence rule")
 def test_a_wrong_proof_is_no_evidence_and_takes_no_room(tmp_path: Path) -> None:
     before, fork, after = play(tmp_path)
     assert before == [] and after == [fork]
     assert len(list((tmp_path / "w").rglob("unproven-*"))) == 16  # kept apart, and bounded
 
 
+@pytest.mark.with_control("evidence rule")
 def test_the_honest_bureau_is_cosigned_all_the_same(tmp_path: Path) -> None:
     log = Log()
     log.grow(5)

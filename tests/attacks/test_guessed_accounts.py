@@ -1,8 +1,8 @@
 """A stranger wants to know who works at the bureau, and tries names with any password.
 
 A name that nobody has is answered at once; for one that somebody has, the password is hashed, and that takes a while.
-In the way stands that the same work is done, and the same answer given, for names that nobody has; and that whether the
-ledger grows, of which everybody can ask the size, does not depend on the name.
+What stops it: the same work is done, and the same answer given, for names that nobody has; and whether the ledger
+grows, of which everybody can ask the size, does not depend on the name.
 """
 
 from __future__ import annotations
@@ -22,6 +22,17 @@ from lab.terms.errors import NotAuthentic
 from tests.support.bureau_scene import Scene
 from tests.support.password_guesses import failed_tries, locks
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Guessed accounts",
+    who="a stranger",
+    wants="to learn who has an account at the bureau",
+    stopped_by={
+        "same work": "An unknown name costs the same work and gets the same answer as a known one.",
+        "flat count": "Failures add to the ledger by their number, whatever names were tried.",
+    },
+    code=["lab.bureau.people.passwords", "lab.bureau.people.lockout"],
+)
 
 ABSENT, PRESENT = "wu.ming", "li.wei"
 
@@ -48,6 +59,7 @@ def times(people: AccountService) -> tuple[float, float]:
     return work(ABSENT), work(PRESENT)
 
 
+@pytest.mark.without_control("same work")
 def test_without_the_same_work_a_name_is_told_by_the_time(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     fits = Passwords.verify
 
@@ -60,6 +72,7 @@ def test_without_the_same_work_a_name_is_told_by_the_time(scene: Scene, monkeypa
     assert absent < present / 3
 
 
+@pytest.mark.with_control("same work")
 def test_neither_time_nor_answer_tells_a_name(scene: Scene) -> None:
     people = people_of(scene)
     absent, present = times(people)
@@ -90,6 +103,7 @@ def grown(house: House) -> dict[str, int]:
     return found
 
 
+@pytest.mark.without_control("flat count")
 def test_counted_by_account_the_size_of_the_ledger_tells_a_name(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     """As it was: what is counted together is chosen by the account and the reason."""
 
@@ -104,6 +118,7 @@ def test_counted_by_account_the_size_of_the_ledger_tells_a_name(house: House, mo
     assert found["wang.fang"] == found["sun.li"] == 0 and found["li.wei"] and found["zhao.min"]
 
 
+@pytest.mark.with_control("flat count")
 def test_the_size_of_the_ledger_tells_no_name(house_on_both: House) -> None:
     found = grown(house_on_both)
     assert found.pop("nobody") == STRANGER_ENTRY_LIMIT and set(found.values()) == {0}

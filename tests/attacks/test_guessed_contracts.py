@@ -1,9 +1,9 @@
 """A stranger with a key of their own, or a person without the right to, guesses ids of contracts, to learn who works
 with the bureau.
 
-They have no contract. They want to tell the ids that exist from those that do not. In the way stands one answer for
-everything that is not the caller's: unknown contract, another bank's, unknown and revoked key. A person's refusals grow
-the ledger, of which everybody can ask the size, by their number alone.
+They have no contract. They want to tell the ids that exist from those that do not. What stops it: one answer for
+everything that is not the caller's: unknown contract, another bank's, unknown and revoked key. A person's refusals
+grow the ledger, of which everybody can ask the size, by their number alone.
 """
 
 from __future__ import annotations
@@ -17,6 +17,17 @@ from lab.bureau.people import Role, account_service
 from lab.terms.errors import NotFound
 from tests.support.bureau_standin import Key
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Guessed contracts",
+    who="a stranger",
+    wants="to learn which contracts exist, and so who works with the bureau",
+    stopped_by={
+        "one answer": "Unknown contracts and unknown, wrong or revoked keys get the same answer.",
+        "flat count": "A person's refusals add to the ledger by their number alone, whatever contract was named.",
+    },
+    code=["sandbox.auth.bank"],
+)
 
 ROUTES = ("", "/sheet", "/allowance", "/register", "/jobs/job-1", "/matching/setup?job=job-1")
 
@@ -43,6 +54,7 @@ def ids_of(house: House) -> tuple[list[str], list[str]]:
     return real, [real[0], "c-20260301-ffffffff", real[1], "c-20260301-eeeeeeee"]
 
 
+@pytest.mark.without_control("one answer")
 def test_without_one_answer_the_ids_are_sorted_out(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     real, guessed = ids_of(house)
     of_contract = house.bureau.banks.find_id_by_contract
@@ -57,6 +69,7 @@ def test_without_one_answer_the_ids_are_sorted_out(house: House, monkeypatch: py
     assert sort_out(house, guessed) == real
 
 
+@pytest.mark.with_control("one answer")
 def test_the_answers_are_all_the_same(house: House) -> None:
     _, guessed = ids_of(house)
     assert sort_out(house, guessed) == []
@@ -76,6 +89,7 @@ def grown(house: House) -> list[str]:
     return found
 
 
+@pytest.mark.without_control("flat count")
 def test_counted_by_contract_the_size_of_the_ledger_sorts_the_ids_out(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -86,6 +100,7 @@ def test_counted_by_contract_the_size_of_the_ledger_sorts_the_ids_out(
     assert len(grown(house)) == 2
 
 
+@pytest.mark.with_control("flat count")
 def test_the_size_of_the_ledger_sorts_nothing_out(house: House) -> None:
     assert grown(house) == []
     assert {entry["contract"] for entry in house.entries("refused")} == {None}

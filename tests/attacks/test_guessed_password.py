@@ -1,7 +1,7 @@
 """Somebody guesses an officer's password, from many machines at once.
 
-They have a list that the password is in, at place forty. In the way stands the lock-out: after five failures the
-account is locked, for longer each time, and of tries at the same moment no more are judged than of tries in a row.
+They have a list that the password is in, at place forty. What stops it: the lockout. After five failures the account
+is locked, for longer each time, and of tries at the same moment no more are judged than of tries in a row.
 """
 
 from __future__ import annotations
@@ -17,6 +17,33 @@ from lab.bureau.people import Role, lockout
 from lab.bureau.people.passwords import Passwords
 from tests.support.password_guesses import failed_tries, locks
 from tests.support.served_bureau import PASSWORD, House
+
+pytestmark = [
+    pytest.mark.threat(
+        "Guessed password",
+        who="a stranger",
+        wants="to guess an officer's password, from many machines at once",
+        stopped_by={
+            "lockout": (
+                "After five failures the account is locked, for longer each time. Parallel tries are judged one "
+                "after another."
+            ),
+        },
+        code=["lab.bureau.people"],
+    ),
+    pytest.mark.threat(
+        "Cracked password hashes",
+        who="somebody on the machine",
+        wants="to crack passwords from a copy of the database",
+        stopped_by={
+            "argon2id": (
+                "Passwords are hashed with Argon2id. First passwords are random, with 99 bits. A weak password "
+                "still falls, later."
+            ),
+        },
+        code=["lab.bureau.people.passwords"],
+    ),
+]
 
 GUESSES = [f"password number {number}" for number in range(40)] + [PASSWORD] * 4
 
@@ -42,11 +69,13 @@ def quick(house: House) -> House:
     return house
 
 
+@pytest.mark.without_control("lockout")
 def test_without_the_lock_out_the_password_is_found(quick: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lockout, "MAX_ATTEMPTS", 10**6)
     assert set(guess(quick, 1)) == {PASSWORD}
 
 
+@pytest.mark.with_control("lockout")
 @pytest.mark.parametrize("threads", [1, 8])
 def test_the_account_is_locked_and_the_right_guess_lets_nobody_in(quick: House, threads: int) -> None:
     assert guess(quick, threads) == []
@@ -70,6 +99,7 @@ def crack(fits: Callable[[str], bool], seconds: float) -> tuple[bool, int]:
     return False, len(WORDS)
 
 
+@pytest.mark.without_control("argon2id")
 def test_without_argon2_a_stolen_hash_is_cracked_in_a_second() -> None:
     """A salted SHA-256, as databases have them by the million."""
     stored = hashlib.sha256(b"salt" + RIGHT.encode()).digest()
@@ -77,6 +107,7 @@ def test_without_argon2_a_stolen_hash_is_cracked_in_a_second() -> None:
     assert found
 
 
+@pytest.mark.with_control("argon2id")
 def test_a_stolen_hash_is_tried_a_few_dozen_times_in_a_second() -> None:
     room = Passwords()
     stored = room.hash(RIGHT)

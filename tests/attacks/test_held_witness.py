@@ -23,6 +23,20 @@ import uvicorn
 from lab.witness import service
 from tests.unit.lab.witness.test_cosigning import Log, make
 
+pytestmark = pytest.mark.threat(
+    "Occupied witness",
+    who="a stranger",
+    wants="to hold a witness's connections so that no bureau is cosigned",
+    stopped_by={
+        "unfinished connections": (
+            "The number of connections without a whole request is limited. The oldest ends first, and each ends"
+            " after seconds."
+        ),
+    },
+    shipped="48 of 64 connections; 10 seconds for a head, 15 seconds for a body",
+    code=["lab.witness.service"],
+)
+
 SILENT, TRICKLING = b"", b"POST /add-checkpoint HTTP/1.1\r\nhost: w\r\ncontent-length: 1000\r\n\r\nold "
 each_sort = pytest.mark.parametrize("sent", [SILENT, b"GET /", TRICKLING])
 
@@ -62,6 +76,7 @@ def cosigned_beside(url: str, log: Log, sent: bytes) -> int:
             one.close()
 
 
+@pytest.mark.without_control("unfinished connections")
 @each_sort
 def test_where_unfinished_connections_keep_their_places_the_bureau_gets_none(tmp_path: Path, sent: bytes) -> None:
     log = Log()
@@ -70,6 +85,7 @@ def test_where_unfinished_connections_keep_their_places_the_bureau_gets_none(tmp
         assert cosigned_beside(url, log, sent) == 503
 
 
+@pytest.mark.with_control("unfinished connections")
 @each_sort
 def test_unfinished_connections_hold_nobody(tmp_path: Path, sent: bytes) -> None:
     log = Log()
@@ -78,6 +94,7 @@ def test_unfinished_connections_hold_nobody(tmp_path: Path, sent: bytes) -> None
         assert cosigned_beside(url, log, sent) == 200
 
 
+@pytest.mark.with_control("unfinished connections")
 @pytest.mark.parametrize("sent", [SILENT, b"GET /"])
 def test_a_connection_without_a_request_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     monkeypatch.setattr(service, "_HEAD_SECONDS", 0.3)

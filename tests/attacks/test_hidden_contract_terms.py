@@ -47,6 +47,43 @@ from tests.support.contract_screens import (
     written_out,
 )
 
+pytestmark = [
+    pytest.mark.threat(
+        "Hidden contract terms",
+        who="a person with an account",
+        wants="to hide a term from the person who approves or signs, with markup, escapes or invisible characters",
+        stopped_by={
+            "no markup": "Text from outside is never interpreted as markup.",
+            "escapes": "Characters that would not be seen, or that turn the line, are written out.",
+            "whole cells": "A table shows every character on a screen of any width.",
+        },
+        code=["lab.terms.text.escaping", "lab.cli.terminal.output"],
+    ),
+    pytest.mark.threat(
+        "Contract with hidden characters",
+        who="a person with an account",
+        wants="to bring a contract with invisible characters into force",
+        stopped_by={
+            "text check": (
+                "Such a contract is refused when it is drafted, imported or fetched, and at each step to a signature."
+            ),
+        },
+        code=["lab.terms.contract.document"],
+    ),
+    pytest.mark.threat(
+        "Look-alike names",
+        who="a person with an account",
+        wants="to have a name approved that only looks like another",
+        stopped_by={
+            "name warnings": (
+                "Mixed scripts, look-alikes, radicals, kana that look like Han characters and marks that turn the "
+                "line are pointed out. Approving or signing then needs an explicit confirmation."
+            ),
+        },
+        code=["lab.terms.contract.name_warnings"],
+    ),
+]
+
 HIDDEN = "and Another Ltd, for resale"
 RECIPIENT = f"信贷部 credit department[{HIDDEN}]"
 PLAIN = "信贷部 credit department"
@@ -99,25 +136,30 @@ def hostile(text: str = RECIPIENT) -> Contract:
 # Markup.
 
 
+@pytest.mark.without_control("no markup")
 def test_with_markup_on_the_bank_signs_a_recipient_that_is_not_on_its_screen() -> None:
     assert HIDDEN in signing_input(hostile()).decode()
     assert "credit" in former_screen(hostile()) and "Another" not in former_screen(hostile())
 
 
+@pytest.mark.with_control("no markup")
 def test_the_bank_sees_the_whole_recipient() -> None:
     assert bare(RECIPIENT) in unwrapped(signing_screen(hostile()))
 
 
+@pytest.mark.with_control("no markup")
 def test_the_officer_sees_the_whole_recipient(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = officers_screen(monkeypatch, Answering(hostile()), lambda: commands.show("c-test-1"))
     assert bare(RECIPIENT) in unwrapped(seen)
 
 
+@pytest.mark.without_control("no markup")
 def test_with_markup_on_an_amendment_adds_a_recipient_unseen() -> None:
     (change,) = diff_contracts(contract(recipients=[PLAIN]), contract(recipients=[PLAIN, f"x[{HIDDEN}]"]))
     assert "Another" not in former_table([("接收方", str(change.zh), str(change.en))])
 
 
+@pytest.mark.with_control("no markup")
 def test_an_added_recipient_is_seen_whole(home: BankHome, monkeypatch: pytest.MonkeyPatch) -> None:
     old, new = contract(recipients=[PLAIN]), contract(version=2, recipients=[PLAIN, f"x[{HIDDEN}]"])
     assert bare(f"x[{HIDDEN}]") in unwrapped(change_screen(old, new, home))
@@ -125,11 +167,13 @@ def test_an_added_recipient_is_seen_whole(home: BankHome, monkeypatch: pytest.Mo
     assert bare(f"x[{HIDDEN}]") in unwrapped(officers_screen(monkeypatch, desk, lambda: commands.diff("c-test-1")))
 
 
+@pytest.mark.without_control("no markup")
 def test_with_markup_on_a_closing_tag_ends_the_command() -> None:
     with pytest.raises(MarkupError):
         former_screen(hostile("department[/x]"))
 
 
+@pytest.mark.with_control("no markup")
 @pytest.mark.parametrize("text", ["department[/x]", "[bold]", "[link=https://elsewhere.example]here[/link]", ":bank:"])
 def test_a_tag_is_text(text: str) -> None:
     screen = signing_screen(hostile(text))
@@ -146,6 +190,7 @@ def drawn(table: object, width: int) -> str:
     return file.getvalue()
 
 
+@pytest.mark.without_control("whole cells")
 @pytest.mark.parametrize("width", [20, 30, 40])
 def test_where_columns_have_a_cell_each_wide_characters_are_left_out(width: int) -> None:
     """A narrow window is enough: the library gives a column one cell, in which no Chinese character has room."""
@@ -156,6 +201,7 @@ def test_where_columns_have_a_cell_each_wide_characters_are_left_out(width: int)
     assert "转" not in drawn(table, width)
 
 
+@pytest.mark.with_control("whole cells")
 @pytest.mark.parametrize("whole", ["", NARROW[0]])
 @pytest.mark.parametrize("width", [8, 20, 30, 40, 80, 120])
 def test_on_no_screen_is_a_character_of_a_table_left_out(width: int, whole: str) -> None:
@@ -165,6 +211,7 @@ def test_on_no_screen_is_a_character_of_a_table_left_out(width: int, whole: str)
         assert all(screen[one] >= times for one, times in wanted.items() if one != " ")
 
 
+@pytest.mark.with_control("no markup")
 def test_titles_progress_and_errors_interpret_nothing_either(capsys: pytest.CaptureFixture[str]) -> None:
     name = "[red]x[/red]\x1b[2J\u202e"
     seen = on_screen(lambda output: output.table(name, (name,), [(name,)], whole=name))
@@ -185,12 +232,14 @@ def test_titles_progress_and_errors_interpret_nothing_either(capsys: pytest.Capt
 # Characters that are not seen.
 
 
+@pytest.mark.without_control("escapes")
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
 def test_in_a_former_table_what_is_not_seen_passes(text: str) -> None:
     drawn = former_table([(f"x{text}x",)])
     assert "\\u" not in drawn  # nothing says that it is there
 
 
+@pytest.mark.with_control("escapes")
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
 def test_what_is_not_seen_is_written_out(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     document = hostile(f"信贷部{text}")
@@ -206,11 +255,13 @@ def test_what_is_not_seen_is_written_out(text: str, monkeypatch: pytest.MonkeyPa
         assert all(unicodedata.category(char)[0] != "C" for char in screen.replace("\n", "")), place
 
 
+@pytest.mark.without_control("escapes")
 @pytest.mark.parametrize("text", ["\ufe0f", "\u3164", "\u034f", "\u2800", "│"])
 def test_the_former_clause_left_them_as_they_were(text: str) -> None:
     assert former_name(text) == text and escape_hidden(text) != text
 
 
+@pytest.mark.with_control("escapes")
 def test_no_text_can_be_taken_for_anothers_escape() -> None:
     assert escape_hidden("\\u202e") != escape_hidden("\u202e")
     assert escape_hidden("\\\\u202e") != escape_hidden("\\u202e") != escape_hidden("\\" + "\u202e")
@@ -219,6 +270,7 @@ def test_no_text_can_be_taken_for_anothers_escape() -> None:
 # Such a contract does not come in.
 
 
+@pytest.mark.without_control("text check")
 def test_without_the_check_a_contract_that_hides_something_comes_into_force(
     kept: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -227,6 +279,7 @@ def test_without_the_check_a_contract_that_hides_something_comes_into_force(
         assert bring(session, hostile("信贷部\u202e"), ContractState.ACTIVE).signed.bureau_signature
 
 
+@pytest.mark.with_control("text check")
 @pytest.mark.parametrize("text", UNSEEN.values(), ids=UNSEEN)
 def test_it_is_refused_when_drafted_imported_or_fetched(kept: Database, text: str) -> None:
     document = hostile(f"信贷部{text}")
@@ -238,6 +291,7 @@ def test_it_is_refused_when_drafted_imported_or_fetched(kept: Database, text: st
         DraftOptions(recipients=(f"信贷部{text}",))
 
 
+@pytest.mark.with_control("text check")
 @pytest.mark.parametrize("term", ["bureau", "bank", "recipients", "items", "consent.why"])
 def test_each_free_text_of_a_contract_is_held_to_it(term: str) -> None:
     plain = contract()
@@ -253,6 +307,7 @@ def test_each_free_text_of_a_contract_is_held_to_it(term: str) -> None:
         contract(**by_term[term]).check_free_texts()
 
 
+@pytest.mark.with_control("text check")
 def test_one_that_was_kept_from_before_can_be_shown_and_ended_alone(
     kept: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -272,11 +327,13 @@ def test_one_that_was_kept_from_before_can_be_shown_and_ended_alone(
 TWIN = "сredit department"  # its first letter is Cyrillic
 
 
+@pytest.mark.without_control("name warnings")
 def test_a_twin_is_seen_by_nobody() -> None:
     former = former_screen(contract(recipients=["credit department", TWIN]))
     assert bare(TWIN) in unwrapped(former) and "Cyrillic" not in former
 
 
+@pytest.mark.with_control("name warnings")
 @pytest.mark.parametrize(
     ("names", "word"),
     [
@@ -302,6 +359,7 @@ def test_a_twin_is_pointed_out(names: list[str], word: str) -> None:
     assert any(word in one.en for one in found) and all(one.zh for one in found)
 
 
+@pytest.mark.with_control("name warnings")
 def test_a_name_that_only_looks_like_the_one_before_is_pointed_out() -> None:
     old, new = contract(recipients=["Risk l"]), contract(recipients=["Risk 1"])
     assert not find_name_warnings(new) and "looks like" in find_name_warnings(new, old)[0].en
@@ -324,6 +382,7 @@ def test_ordinary_names_are_not(name: str) -> None:
     assert find_name_warnings(contract(recipients=[name])) == ()
 
 
+@pytest.mark.with_control("name warnings")
 def test_nobody_approves_a_twin_without_being_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     desk = Answering(contract(recipients=["credit department", TWIN]))
 

@@ -1,7 +1,7 @@
 """A hostile bureau sends a set-up that is made to take the bank's memory, disk or answers.
 
 It announces enormous buckets, sends other buckets than the manifest names (to have some firms match that are not in
-the register), or a coded bucket whose entries do not end. In the way stand bounds that are held before anything is
+the register), or a coded bucket whose entries do not end. What stops it: bounds that are held before anything is
 kept, and the hash of each bucket.
 """
 
@@ -21,6 +21,17 @@ from protocols.matching import bank, bureau
 from protocols.matching import setup as layout
 from protocols.wire.frame import Frame, FrameKind, MalformedFrame
 from tests.support.protocol_bureau import CONTRACT, Registry
+
+pytestmark = pytest.mark.threat(
+    "Hostile set-up",
+    who="the bureau",
+    wants="to harm a bank with a set-up of enormous buckets, or of other buckets than it announced",
+    stopped_by={
+        "bucket bound": "Sizes are compared with limits before anything is stored.",
+        "bucket hashes": "Each bucket must have the hash in the manifest.",
+    },
+    code=["protocols.matching.setup", "lab.bank.matching.setup_store"],
+)
 
 BUREAU = Registry([])
 """Who states the key that each manifest names."""
@@ -72,11 +83,13 @@ def enormous() -> Hostile:
     return Hostile(manifest_of(honest(), [ENORMOUS, ENORMOUS]), honest())
 
 
+@pytest.mark.without_control("bucket bound")
 def test_without_the_bound_the_disk_is_claimed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "MAX_BUCKET_BYTES", 2**32)
     assert bring(tmp_path, enormous())[0] > 2 * ENORMOUS
 
 
+@pytest.mark.with_control("bucket bound")
 def test_an_enormous_bucket_is_refused_before_anything_is_kept(tmp_path: Path) -> None:
     assert bring(tmp_path, enormous()) == (0, 0)
 
@@ -88,6 +101,7 @@ def exchanged() -> Hostile:
     return Hostile(manifest_of(honest()), [other, honest()[1]])
 
 
+@pytest.mark.without_control("bucket hashes")
 def test_without_the_hashes_the_bank_takes_other_buckets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def anything(setup: bank.SetupManifest, number: int, coded: bytes) -> None:
         if not any(coded):  # nothing was fetched yet
@@ -99,10 +113,12 @@ def test_without_the_hashes_the_bank_takes_other_buckets(tmp_path: Path, monkeyp
     assert bank.decode_bucket(exchanged().coded[0], GEOMETRY)[0] == 3 + int(PLACES[0])
 
 
+@pytest.mark.with_control("bucket hashes")
 def test_other_buckets_are_refused(tmp_path: Path) -> None:
     assert bring(tmp_path, exchanged())[1] == 0
 
 
+@pytest.mark.with_control("bucket bound")
 @pytest.mark.parametrize("buckets", [0, 2**40, True, "2"])
 def test_a_manifest_out_of_bounds_is_refused(buckets: object) -> None:
     frame = Frame(FrameKind.MATCH_SETUP, {"buckets": buckets, "counting": False, "engine": "x25519", "entries": 1,

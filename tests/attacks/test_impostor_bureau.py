@@ -1,7 +1,7 @@
 """Somebody else answers at the bureau's address, under the bureau's name, with a key of their own.
 
-They want the bank to sign a contract with them and send them its blinded list and its encrypted portfolio. In the way
-stand the fingerprint that is compared at the first contract, and the pin that every later one is held against.
+They want the bank to sign a contract with them and send them its blinded list and its encrypted portfolio. What stops
+it: the fingerprint that is compared at the first contract, and the pin that every later one is held against.
 """
 
 from __future__ import annotations
@@ -19,6 +19,18 @@ from lab.terms.keys.party import Party
 from tests.support.bank_homes import agree, at_home
 from tests.support.bureau_scene import Scene
 from tests.support.served_bureau import House, serving
+
+pytestmark = pytest.mark.threat(
+    "Impostor bureau",
+    who="a stranger",
+    wants="to answer a bank in place of its bureau",
+    stopped_by={
+        "pin": "The bank pins the bureau's key at the first contract.",
+        "fingerprint": "A person compares the key's fingerprint over another channel before the first contract.",
+        "one name": "A pinned key keeps its name; no pinned bureau can pass for another.",
+    },
+    code=["lab.bank.contract.agreement", "lab.bank.home"],
+)
 
 
 @pytest.fixture
@@ -44,6 +56,7 @@ def lure(house: House, impostor: House, folder: Path, *, known: bool) -> bool:
     return impostor.bureau.signed_contract(contract)[1] == "active"
 
 
+@pytest.mark.without_control("pin")
 def test_without_the_pin_the_bank_signs_with_the_impostor(
     house: House, impostor: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -51,11 +64,13 @@ def test_without_the_pin_the_bank_signs_with_the_impostor(
     assert lure(house, impostor, tmp_path, known=True)
 
 
+@pytest.mark.with_control("pin")
 def test_the_pinned_bureaus_name_is_nobody_elses(house: House, impostor: House, tmp_path: Path) -> None:
     with pytest.raises(NotAuthentic, match="not the one pinned under its name"):
         lure(house, impostor, tmp_path, known=True)
 
 
+@pytest.mark.without_control("fingerprint")
 def test_without_the_fingerprint_the_first_contract_is_the_impostors(
     house: House, impostor: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -63,6 +78,7 @@ def test_without_the_fingerprint_the_first_contract_is_the_impostors(
     assert lure(house, impostor, tmp_path, known=False)
 
 
+@pytest.mark.with_control("fingerprint")
 def test_the_fingerprint_that_was_read_out_is_another(house: House, impostor: House, tmp_path: Path) -> None:
     with pytest.raises(NotAuthentic, match="is not that of the key found here"):
         lure(house, impostor, tmp_path, known=False)
@@ -78,6 +94,7 @@ def take_the_name(folder: Path) -> bool:
     return home.find_pin(Party(name=true.name, public_key=other.public_key)) is not None
 
 
+@pytest.mark.without_control("one name")
 def test_where_a_pinned_key_may_have_any_name_one_bureau_passes_for_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,6 +105,7 @@ def test_where_a_pinned_key_may_have_any_name_one_bureau_passes_for_another(
     assert take_the_name(tmp_path)
 
 
+@pytest.mark.with_control("one name")
 def test_no_pinned_bureau_passes_for_another(tmp_path: Path) -> None:
     with pytest.raises(NotAuthentic, match="not the one pinned under its name"):
         take_the_name(tmp_path)

@@ -21,6 +21,16 @@ from lab.witness.cosigning import CheckpointCosigner, WitnessResponse
 from lab.witness.home import WitnessHome
 from tests.support.forking_bureau import Ledger, make_witnesses
 
+pytestmark = pytest.mark.threat(
+    "Killed witness",
+    who="the bureau",
+    wants="to have one witness cosign two histories, by having it killed between signing and writing",
+    stopped_by={
+        "write before giving": "A cosignature leaves the witness after its checkpoint is durably on disk.",
+    },
+    code=["lab.witness.cosigning"],
+)
+
 CALLS = ("open", "fsync", "replace", "close", "unlink")
 
 
@@ -91,6 +101,7 @@ def begin(folder: Path) -> tuple[Ledger, Ledger]:
     return one, other
 
 
+@pytest.mark.without_control("write before giving")
 def test_a_witness_that_writes_later_cosigns_both_forks(tmp_path: Path) -> None:
     one, other = begin(tmp_path)
     lax = opened(tmp_path, Forgetful)
@@ -99,6 +110,7 @@ def test_a_witness_that_writes_later_cosigns_both_forks(tmp_path: Path) -> None:
     assert (first.status, second.status) == (200, 200)
 
 
+@pytest.mark.with_control("write before giving")
 @pytest.mark.parametrize("restarted_with_same", [True, False])
 def test_killed_anywhere_it_never_gives_out_cosignatures_of_two_forks(
     tmp_path: Path, restarted_with_same: bool

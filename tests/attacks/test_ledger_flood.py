@@ -47,6 +47,46 @@ from tests.support.bureau_fixtures import model, open_scene, scene, store, table
 from tests.support.bureau_scene import Clock, Scene
 from tests.support.password_guesses import WRONG, Counting, failed_tries, locks
 
+pytestmark = [
+    pytest.mark.threat(
+        "Ledger flood by one request",
+        who="a bank",
+        wants="to grow the ledger by sending one request, charged once, in every job",
+        stopped_by={
+            "answer limit": "A request is answered in at most 32 jobs.",
+        },
+        code=["lab.bureau.exchange.matching.match_requests"],
+    ),
+    pytest.mark.threat(
+        "Ledger flood by a stranger",
+        who="a stranger",
+        wants="to grow the ledger with tries that cost nothing",
+        stopped_by={
+            "entries of strangers": (
+                "Within an hour, the first failures of a kind are entries; the rest are one entry with their number."
+            ),
+        },
+        code=["lab.bureau.ledger.rate_limited_entries"],
+    ),
+    pytest.mark.threat(
+        "Ledger flood by a bank",
+        who="a bank",
+        wants="to grow the ledger with requests that are not charged, or whose charge comes back",
+        stopped_by={
+            "entries of banks": "Repeated requests become one entry with their number. The watch still counts each.",
+            "limited numbers": (
+                "Charges that come back are limited within an hour, new signing keys within a day, and public keys "
+                "under a contract."
+            ),
+        },
+        code=[
+            "lab.bureau.ledger.rate_limited_entries",
+            "lab.bureau.contracts.banks",
+            "lab.bureau.exchange.scoring.public_contexts",
+        ],
+    ),
+]
+
 FLOOD = 40
 
 
@@ -79,6 +119,7 @@ def one_entry_each(session: Any, kind: str, contract: Any, facts: Any, *, by: st
     return record(session, kind, contract, facts, by=by)
 
 
+@pytest.mark.without_control("entries of strangers")
 def test_with_an_entry_a_try_a_stranger_grows_the_ledger(
     people: AccountService,
     store: Database,
@@ -91,6 +132,7 @@ def test_with_an_entry_a_try_a_stranger_grows_the_ledger(
     assert len(entries(store, "sign-in.failed")) == FLOOD
 
 
+@pytest.mark.with_control("entries of strangers")
 def test_a_flood_of_names_is_a_few_entries_and_a_number(
     people: AccountService,
     store: Database,
@@ -111,6 +153,7 @@ def test_a_flood_of_names_is_a_few_entries_and_a_number(
     assert "guess" not in json.dumps(told)
 
 
+@pytest.mark.with_control("entries of strangers")
 def test_a_known_account_and_the_provider_are_no_way_round(
     people: AccountService,
     store: Database,
@@ -129,6 +172,7 @@ def test_a_known_account_and_the_provider_are_no_way_round(
     assert (found["password"], found["locked"], found["no account"]) == (MAX_ATTEMPTS, FLOOD - MAX_ATTEMPTS, FLOOD)
 
 
+@pytest.mark.with_control("entries of strangers")
 def test_a_day_of_guessing_at_one_account_is_bounded(people: AccountService, store: Database, clock: Clock) -> None:
     end = clock.now + timedelta(days=1)
     while clock.now < end:
@@ -167,6 +211,7 @@ def flood(scene: Scene, contract: str) -> None:
         scene.bureau.record_refusal(contract, "replay", NotAuthentic("Used before."))
 
 
+@pytest.mark.without_control("entries of banks")
 def test_with_an_entry_a_request_a_bank_grows_the_ledger(
     scene: Scene,
     contract: str,
@@ -179,6 +224,7 @@ def test_with_an_entry_a_request_a_bank_grows_the_ledger(
     assert scene.size() - before >= 3 * FLOOD
 
 
+@pytest.mark.with_control("entries of banks")
 def test_a_bank_that_repeats_itself_is_a_few_entries_and_the_watch_counts_them_all(
     scene: Scene,
     contract: str,
@@ -211,6 +257,7 @@ def answered_in_many_jobs(scene: Scene) -> int:
     return scene.ledger().count("match.answered")
 
 
+@pytest.mark.without_control("answer limit")
 def test_answered_in_any_number_of_jobs_one_request_is_any_number_of_entries(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -218,6 +265,7 @@ def test_answered_in_any_number_of_jobs_one_request_is_any_number_of_entries(
     assert answered_in_many_jobs(scene) == FLOOD
 
 
+@pytest.mark.with_control("answer limit")
 def test_one_request_is_answered_in_so_many_jobs(scene: Scene) -> None:
     assert answered_in_many_jobs(scene) == match_requests.MAX_ANSWERING_JOBS < FLOOD
 
@@ -233,6 +281,7 @@ def spoil(scene: Scene, contract: str) -> None:
         fails(scene.bureau.match, contract, "job-1", spoilt(request(scene.tables.codes[:4])))
 
 
+@pytest.mark.without_control("limited numbers")
 def test_without_a_bound_charges_that_come_back_grow_the_ledger(
     scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -241,6 +290,7 @@ def test_without_a_bound_charges_that_come_back_grow_the_ledger(
     assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == FLOOD
 
 
+@pytest.mark.with_control("limited numbers")
 def test_charges_that_come_back_are_bounded(scene: Scene, contract: str) -> None:
     spoil(scene, contract)
     assert scene.ledger().count("match.charged") == scene.ledger().count("match.returned") == MAX_REFUNDS
@@ -251,6 +301,7 @@ def test_charges_that_come_back_are_bounded(scene: Scene, contract: str) -> None
     scene.bureau.match(contract, "job-1", request(scene.tables.codes[:4]))
 
 
+@pytest.mark.with_control("limited numbers")
 def test_contexts_are_bounded(scene: Scene, contract: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(public_contexts, "check_context", lambda *_: None)  # whatever it is, it is acceptable
     monkeypatch.setattr(scene.bureau._pools.scoring, "run", lambda work, *arguments: work(*arguments))
@@ -294,6 +345,7 @@ def succession(
     return SignedKeySuccession(statement=said, old_signature=signatures[0], new_signature=signatures[1])
 
 
+@pytest.mark.with_control("limited numbers")
 def test_a_bank_cannot_give_itself_keys_without_end(store: Database, clock: Clock) -> None:
     key = Ed25519PrivateKey.generate()
     party = Party(name="Test bank", public_key=key.public_key().public_bytes_raw().hex())

@@ -1,7 +1,7 @@
 """A bank whose contract was suspended brings it back by signing an amendment that lies there, approved.
 
-It wants to go on while officers look into what it did. In the way stands the transition table: a version that comes
-into force waits while the former one is suspended, also when that one's term ends meanwhile.
+It wants to go on while officers look into what it did. What stops it: the transition table: a version that comes into
+force waits while the former one is suspended, also when that one's term ends meanwhile.
 """
 
 from __future__ import annotations
@@ -12,6 +12,16 @@ from lab.bureau.contracts import lifecycle, transitions
 from lab.bureau.contracts.workflow import ContractAction, ContractState
 from lab.terms.errors import NotAllowed, ShulabError
 from tests.support.bureau_scene import Scene
+
+pytestmark = pytest.mark.threat(
+    "Lifted suspension",
+    who="a bank",
+    wants="to bring a suspended contract back by signing an approved amendment",
+    stopped_by={
+        "transition table": "While a contract is suspended, no signature brings its next version into force.",
+    },
+    code=["lab.bureau.contracts.workflow"],
+)
 
 
 def sign_it_back(scene: Scene) -> str:
@@ -28,6 +38,7 @@ def go_on(scene: Scene, contract: str) -> int:
     return len(scene.bank.match(scene.bureau, contract, scene.tables.codes[:3], "job-2").indices)
 
 
+@pytest.mark.without_control("transition table")
 def test_without_the_wait_the_signature_lifts_the_suspension(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     def at_once(session, contract, row, by, now):
         contract.in_force = row.version
@@ -37,6 +48,7 @@ def test_without_the_wait_the_signature_lifts_the_suspension(scene: Scene, monke
     assert go_on(scene, sign_it_back(scene)) == 3
 
 
+@pytest.mark.with_control("transition table")
 def test_the_suspension_stays(scene: Scene) -> None:
     contract = sign_it_back(scene)
     with pytest.raises(NotAllowed, match="suspended"):
@@ -45,6 +57,7 @@ def test_the_suspension_stays(scene: Scene) -> None:
     assert scene.bureau.signed_contract(contract)[1] == ContractState.ACTIVE
 
 
+@pytest.mark.with_control("transition table")
 def test_no_step_leads_back_from_an_end(scene: Scene) -> None:
     contract = scene.contract()
     scene.revoke(contract)

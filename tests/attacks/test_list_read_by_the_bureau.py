@@ -1,9 +1,9 @@
 """A curious bureau, or whoever reads its memory or the network, wants to know whom a bank asks about.
 
-It knows every code there is, so any function of a code that it can compute itself is as good as the code: it tries them
-all. And it looks through every byte for values that were planted in the bank's files. In the way stand the blinding
-under a secret of the bank's, and that records leave the bank encrypted only. (All files, outputs and messages of a
-whole job: `tests/architecture/test_canaries.py`.)
+It knows every code there is, so any function of a code that it can compute itself is as good as the code: it tries
+them all. And it looks through every byte for values that were planted in the bank's files. What stops it: the
+blinding under a secret of the bank's; and records leave the bank encrypted only. (All files, outputs and messages of
+a whole job: `tests/architecture/test_canaries.py`.)
 """
 
 from __future__ import annotations
@@ -27,6 +27,17 @@ from protocols.wire.frame import FrameKind, is_frame
 from tests.support.bank_homes import agree, at_home
 from tests.support.bank_matching import ENGINE
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "List read by the bureau",
+    who="the bureau",
+    wants="to read whom a bank asks about, and what the bank's records say of them",
+    stopped_by={
+        "blinding": "Identifiers leave the bank blinded under a secret of the bank.",
+        "encryption": "Records leave the bank encrypted only.",
+    },
+    code=["lab.bank.connection.client", "protocols.matching.bank"],
+)
 
 ASKED = 12
 PLANTED = "7.123456789012345"
@@ -75,6 +86,7 @@ def multiples(codes: list[str]) -> np.ndarray:
     return bureau_engine(ENGINE).evaluate_register((8).to_bytes(32, "little"), codes)
 
 
+@pytest.mark.without_control("blinding")
 def test_without_the_blinding_the_bureau_reads_the_list(
     house: House, sent: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,6 +111,7 @@ def plain(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
     return found
 
 
+@pytest.mark.without_control("encryption")
 def test_without_encryption_the_answers_are_read(
     house: House, sent: list[bytes], plain: list[bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,6 +127,7 @@ def test_without_encryption_the_answers_are_read(
     assert plain and all(one in b"".join(sent) for one in plain)
 
 
+@pytest.mark.with_control("blinding", "encryption")
 def test_trying_every_code_finds_nobody_and_no_planted_value_leaves(
     house: House, sent: list[bytes], plain: list[bytes], tmp_path: Path
 ) -> None:

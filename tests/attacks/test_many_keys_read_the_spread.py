@@ -27,6 +27,21 @@ from protocols.matching import bureau
 from tests.support.protocol_bureau import CONTRACT, Registry
 from tests.unit.lab.bank.matching.test_matcher import Party
 
+pytestmark = pytest.mark.threat(
+    "Many matching keys",
+    who="the bureau",
+    wants=(
+        "to learn how a bank's unmatched clients are spread over regions, by answering parts of a request under"
+        " different keys"
+    ),
+    stopped_by={
+        "order and canaries": (
+            "Identifiers are sent in a secret order over the whole match, among canaries whose answers the bank knows."
+        ),
+    },
+    code=["protocols.matching.bank", "lab.bank.matching.oprf_client"],
+)
+
 REGIONS = {"11": 400, "31": 30, "33": 120, "44": 250}
 """The bank's clients in each region: what the bureau wants to know."""
 KEYS = 20
@@ -92,6 +107,7 @@ def party(tmp_path: Path) -> Party:
     return Party(tmp_path)
 
 
+@pytest.mark.without_control("order and canaries")
 def test_without_order_and_canaries_the_spread_is_read(party: Party, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bank_protocol.Blinding, "_identifiers", unchecked)
     monkeypatch.setattr(BankKeys, "order", in_order)
@@ -103,6 +119,7 @@ def test_without_order_and_canaries_the_spread_is_read(party: Party, monkeypatch
     assert sorted(read, key=lambda region: read[region]) == sorted(REGIONS, key=lambda region: REGIONS[region])
 
 
+@pytest.mark.with_control("order and canaries")
 def test_without_canaries_the_secret_order_alone_leaves_nothing_to_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +141,7 @@ def test_without_canaries_the_secret_order_alone_leaves_nothing_to_read(
         assert min(estimates) < 0 < max(estimates) and abs(np.mean(estimates)) < 5 * len(CLIENTS) / np.sqrt(6 * 30)
 
 
+@pytest.mark.with_control("order and canaries")
 def test_the_spread_is_not_read_and_the_bureau_is_caught(party: Party) -> None:
     hostile = ManyKeys(MATCHED)
     with pytest.raises(NotAuthentic, match="canaries were not answered under the published key") as caught:
@@ -133,6 +151,7 @@ def test_the_spread_is_not_read_and_the_bureau_is_caught(party: Party) -> None:
         assert len(store) == 0  # nothing of that answer is kept, so no tag of it is ever sent
 
 
+@pytest.mark.with_control("order and canaries")
 def test_planted_marks_show_in_the_number_of_entries(party: Party) -> None:
     """A bureau that states its register's true size can't hold marks under many keys."""
     register = [f"99-{number:04d}" for number in range(500)]

@@ -25,6 +25,16 @@ from lab.cli.bureau.commands import metrics as shown_to_operators
 from sandbox.api.public import metrics
 from tests.support.bureau_standin import running
 
+pytestmark = pytest.mark.threat(
+    "Metrics behind a proxy",
+    who="a stranger",
+    wants="to read the service's metrics through a proxy on the same machine",
+    stopped_by={
+        "metrics token": "`/metrics` requires a token from every address.",
+    },
+    code=["sandbox.api.public.metrics"],
+)
+
 TOKEN = "a-token-of-more-than-sixteen-characters"
 PROXY = """
 import socket, sys, threading
@@ -68,6 +78,7 @@ def watch(service: Any) -> None:
     service.bureau.cosigning = SimpleNamespace(behind=lambda: 0)
 
 
+@pytest.mark.without_control("metrics token")
 def test_by_address_a_stranger_behind_the_proxy_is_of_this_machine(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -79,6 +90,7 @@ def test_by_address_a_stranger_behind_the_proxy_is_of_this_machine(
         assert "shulab_requests" in answer.text
 
 
+@pytest.mark.with_control("metrics token")
 @pytest.mark.parametrize("settings", [{}, {"metrics_token": TOKEN}], ids=["no token is set", "a token is set"])
 def test_a_stranger_behind_the_proxy_reads_nothing(tmp_path: Path, settings: dict[str, str]) -> None:
     headers: dict[str, str]
@@ -102,6 +114,7 @@ def test_who_has_the_token_reads_through_the_proxy(tmp_path: Path) -> None:
         assert httpx.get(front + "/metrics", headers={"authorization": f"Bearer {TOKEN}"}).status_code == 200
 
 
+@pytest.mark.with_control("metrics token")
 def test_the_bureaus_token_is_its_own_and_nobody_elses_to_read(tmp_path: Path) -> None:
     folders = [BureauHome.create(tmp_path / name, name=name).folder for name in ("a", "b")]
     first, second = map(metrics_token, folders)

@@ -36,6 +36,17 @@ from lab.terms.errors import Conflict, NotAllowed
 from tests.support.bureau_fixtures import model, open_scene, scene, scene_on_both, tables  # noqa: F401
 from tests.support.bureau_scene import Bank, Scene
 
+pytestmark = pytest.mark.threat(
+    "Old pseudonym key",
+    who="somebody on the machine",
+    wants="to name enterprises with a leaked, former key of pseudonyms and the present database",
+    stopped_by={
+        "pseudonym rotation": "A rotation puts one more key over the former ones, in every row.",
+    },
+    shipped="by command (`lab bureau rotate-pseudonyms`)",
+    code=["lab.bureau.data.pseudonym_rotation"],
+)
+
 ROOT = Path(__file__).resolve().parents[2]
 FIRMS = range(5)
 
@@ -108,12 +119,14 @@ def leaked(scene: Scene) -> bytes:
     return scene.bureau.keys._pseudonym[1]
 
 
+@pytest.mark.without_control("pseudonym rotation")
 def test_without_a_rotation_an_old_key_names_every_firm(used: tuple[Scene, str]) -> None:
     scene, _ = used
     codes = scene.tables.codes[:20]
     assert named(everything(scene.bureau.store), leaked(scene), codes) == set(codes[: len(FIRMS)])
 
 
+@pytest.mark.with_control("pseudonym rotation")
 def test_after_a_rotation_an_old_key_names_nobody(used: tuple[Scene, str]) -> None:
     scene, _ = used
     key = leaked(scene)
@@ -162,6 +175,7 @@ def test_rows_lie_in_the_order_of_their_new_names(used: tuple[Scene, str]) -> No
     assert names == sorted(names) and len(names) == len(FIRMS)
 
 
+@pytest.mark.with_control("pseudonym rotation")
 def test_no_old_name_stays_in_the_file(scene: Scene, tmp_path: Path) -> None:
     scored(scene, scene.contract())
     with scene.bureau.store.begin_read() as session:
@@ -175,19 +189,19 @@ def test_no_old_name_stays_in_the_file(scene: Scene, tmp_path: Path) -> None:
 ROTATE = """\
 import os, signal, sys
 from pathlib import Path
-from lab.bureau import renaming
+from lab.bureau.data import pseudonym_rotation
 from lab.bureau.bureau import Bureau
 moment = sys.argv[2]
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 if moment == "key":
-    renaming._hold = die
+    pseudonym_rotation._hold = die
 elif moment == "rows":
-    renaming.record = die
+    pseudonym_rotation.record = die
 elif moment == "committed":
-    renaming.clear = die
+    pseudonym_rotation.purge_deleted_rows = die
 with Bureau.open(Path(sys.argv[1])) as bureau:
-    renaming.rename_all(bureau.store, bureau.keys, by="local")
+    pseudonym_rotation.rotate_all_pseudonyms(bureau.store, bureau.keys, by="local")
 """
 
 

@@ -1,7 +1,7 @@
 """One officer, in league with a bank, passes a contract that nobody else has looked at.
 
 They write it and want to approve it themselves; or, where two officers of two departments are needed, to do with a
-second account of theirs or with one colleague of their own department. In the way stand the rules of four eyes, held in
+second account of theirs or with one colleague of their own department. What stops it: the rules of four eyes, held in
 the transaction that approves.
 """
 
@@ -20,7 +20,22 @@ from tests.support.bureau_scene import START
 from tests.support.contract_papers import ANN, BEN, BUREAU, CAT, contract, file, keyed, officer, sign_by_bank
 
 NAME = "c-test-1"
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = [
+    pytest.mark.threat(
+        "One officer alone",
+        who="a person with an account",
+        wants="to bring a contract into force without another person",
+        stopped_by={
+            "four eyes": (
+                "Author, reviewer and approver are different people. Above a set grade, two officers of two "
+                "departments must approve."
+            ),
+        },
+        shipped="on; two departments for items graded above `internal`",
+        code=["lab.bureau.contracts.lifecycle", "lab.bureau.contracts.approvals"],
+    ),
+    pytest.mark.parametrize("database_url", ["sqlite"], indirect=True),
+]
 COLLEAGUE = officer("ben-two", BEN.department)
 
 
@@ -51,6 +66,7 @@ WAYS = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.without_control("four eyes")
 @WAYS
 def test_without_four_eyes_the_contract_is_in_force(
     store: Database, approvers: list, needed: int, monkeypatch: pytest.MonkeyPatch
@@ -62,6 +78,7 @@ def test_without_four_eyes_the_contract_is_in_force(
     assert alone(store, approvers, needed) is ContractState.ACTIVE
 
 
+@pytest.mark.with_control("four eyes")
 @WAYS
 def test_the_contract_is_not_passed(store: Database, approvers: list, needed: int) -> None:
     with pytest.raises(NotAllowed, match=r"four eyes|different departments"):

@@ -1,8 +1,8 @@
 """A bank asks for more than its contract says: another recipient, another model, more enterprises, finer replies.
 
 It wants to hand scores to a department (or a partner) that the contract does not name, to use a model that is another
-bank's, and subtotals where it may have totals. In the way stands one enforcement point, which holds each request
-against the terms.
+bank's, and subtotals where it may have totals. What stops it: one enforcement point, which holds each request against
+the terms.
 """
 
 from __future__ import annotations
@@ -20,6 +20,20 @@ from lab.terms.errors import NotAllowed
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
 
+pytestmark = pytest.mark.threat(
+    "Requests outside the contract",
+    who="a bank",
+    wants=(
+        "to get what its contract does not allow: another recipient, another model, more enterprises, finer replies"
+    ),
+    stopped_by={
+        "enforcement": (
+            "One enforcement point compares each operation with the contract, in the operation's own transaction."
+        ),
+    },
+    code=["lab.bureau.contracts.enforcement", "lab.bureau.exchange.access"],
+)
+
 BEYOND = {
     "recipients": JobDescription("a partner abroad", "credit", 1, 10),
     "models": JobDescription(RECIPIENT, "secret", 1, 10),
@@ -35,6 +49,7 @@ def prepare(house: House) -> str:
     return scene.contract(ceilings=Ceilings(rows_per_job=100))
 
 
+@pytest.mark.without_control("enforcement")
 def test_without_the_terms_every_job_is_opened(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     contract = prepare(house)
     monkeypatch.setattr(policy, "check_request", lambda *_: None)
@@ -47,6 +62,7 @@ def test_without_the_terms_every_job_is_opened(house: House, monkeypatch: pytest
                      JobParameters(RECIPIENT, "credit", 1, 999)]  # fmt: skip
 
 
+@pytest.mark.with_control("enforcement")
 @pytest.mark.parametrize("term", BEYOND)
 def test_what_the_contract_does_not_say_is_refused_by_its_term(house: House, term: str) -> None:
     contract = prepare(house)
@@ -55,6 +71,7 @@ def test_what_the_contract_does_not_say_is_refused_by_its_term(house: House, ter
     assert house.outlet().allowance(contract)["jobs"]["used"] == 0
 
 
+@pytest.mark.with_control("enforcement")
 def test_another_models_sheet_is_not_given(house: House) -> None:
     contract = prepare(house)
     with pytest.raises(NotAllowed):

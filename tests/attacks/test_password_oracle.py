@@ -34,6 +34,19 @@ from sandbox.settings import load_settings
 from tests.support.bureau_scene import Clock
 from tests.support.password_guesses import GOOD, OTHER, WRONG, Counting, failed_tries
 
+pytestmark = pytest.mark.threat(
+    "Password oracle",
+    who="a stranger",
+    wants="to learn that a guessed password is right although the account is locked or disabled",
+    stopped_by={
+        "no comparison": (
+            "A new password is validated first and by itself. An account that lets nobody in is not compared. "
+            "Answer and work are the same in every case."
+        ),
+    },
+    code=["lab.bureau.people"],
+)
+
 SHUT = ("unknown", "NOT A NAME", "locked", "disabled", "elsewhere", "locked-and-disabled", "locked-one-time")
 OPEN = ("active", "one-time")
 FORMS: dict[str, dict[str, Any]] = {
@@ -142,6 +155,7 @@ def door_of_before(tmp_path: Path, migrated_file: Path) -> Iterator[Door]:
     made.bureau.close()
 
 
+@pytest.mark.without_control("no comparison")
 @pytest.mark.parametrize("state", ["locked", "disabled"])
 def test_judged_in_the_old_order_the_password_of_a_shut_account_is_confirmed(door_of_before: Door, state: str) -> None:
     short = FORMS["too short a new one"]
@@ -153,6 +167,7 @@ def test_judged_in_the_old_order_the_password_of_a_shut_account_is_confirmed(doo
     assert len(door_of_before.work) == len(wrong) + 1, "and the time it takes tells the same"
 
 
+@pytest.mark.with_control("no comparison")
 @pytest.mark.parametrize("form", FORMS)
 def test_no_answer_and_no_work_tells_a_right_password_of_a_shut_account(door: Door, form: str) -> None:
     """Every state that lets nobody in, with a right and a wrong password, and an open one with a wrong password."""
@@ -171,6 +186,7 @@ def test_no_answer_and_no_work_tells_a_right_password_of_a_shut_account(door: Do
     assert not {"retry-after", "set-cookie"} & {name for name, _ in headers}
 
 
+@pytest.mark.with_control("no comparison")
 @pytest.mark.parametrize("form", ["too short a new one", "too long a new one", "a new one that is the old one"])
 @pytest.mark.parametrize("state", OPEN)
 def test_a_new_password_that_is_none_is_refused_alike_for_right_and_wrong_ones(
@@ -181,6 +197,7 @@ def test_a_new_password_that_is_none_is_refused_alike_for_right_and_wrong_ones(
     assert door.account(state).failures == 0
 
 
+@pytest.mark.with_control("no comparison")
 def test_the_password_is_not_confirmed_where_it_is_changed_either(door: Door) -> None:
     """The same at ``/v1/me/password``, for whoever holds a sign-in (a stolen one, say) and guesses the password."""
     token = door.people.sign_in("active", GOOD).token

@@ -1,7 +1,7 @@
 """Somebody who can write to the bureau's database wants to run code in the service, and so to have its keys.
 
 The table of jobs says of each value how it is written, and the library that reads it takes pickles: a row that calls
-itself pickled is a program. In the way stands that its reader of pickles is closed when the service configures it.
+itself pickled is a program. What stops it: its reader of pickles is closed when the service configures it.
 """
 
 from __future__ import annotations
@@ -18,6 +18,16 @@ import pytest
 from dbos._serialization import DBOSPortableJSON, deserialize_value
 
 from sandbox.jobs.dbos_config import make_dbos_config
+
+pytestmark = pytest.mark.threat(
+    "Pickled job",
+    who="somebody on the machine",
+    wants="to run code in the service by writing a row to the database",
+    stopped_by={
+        "no pickles": "Jobs are stored as JSON, and the library's reader of pickles is closed.",
+    },
+    code=["sandbox.jobs.dbos_config"],
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,6 +46,7 @@ def row(mark: Path) -> str:
     return base64.b64encode(pickle.dumps(Program(mark))).decode()
 
 
+@pytest.mark.without_control("no pickles")
 def test_without_the_closed_reader_the_program_runs(tmp_path: Path) -> None:
     """The library as it comes, in a process of its own."""
     code = (
@@ -46,6 +57,7 @@ def test_without_the_closed_reader_the_program_runs(tmp_path: Path) -> None:
     assert (tmp_path / "mark").exists()
 
 
+@pytest.mark.with_control("no pickles")
 def test_the_program_is_not_read(tmp_path: Path) -> None:
     make_dbos_config("sqlite:///x", "e", threads=1, logger=logging.getLogger("test"))
     with pytest.raises(TypeError, match="pickled jobs are not allowed"):

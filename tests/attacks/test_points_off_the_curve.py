@@ -1,10 +1,11 @@
 """A bank sends points of another curve, to have the bureau's matching key evaluate in a group of small order.
 
 It wants the key. P-256's twist has points of order 3, 5, 13 and 179: an evaluation that takes any x, as the short
-formulas on x-coordinates do, gives away the key modulo each (Fouque, Lercier, Réal, Valette 2008), and the more curves
-are tried the more of it. In the way stands that only points of the curve are evaluated. With the engine ``x25519`` the
-same is tried on its own twist; that has order 4 times a prime, and a scalar of X25519 is a multiple of 8, so that even
-without the rule nothing small is learnt: there the rule keeps the oracle to one group, and takes no second spelling.
+formulas on x-coordinates do, gives away the key modulo each (Fouque, Lercier, Réal, Valette 2008), and the more
+curves are tried the more of it. What stops it: only points of the curve are evaluated. With the engine ``x25519`` the
+same is tried on its own twist; that has order 4 times a prime, and a scalar of X25519 is a multiple of 8, so that
+even without the rule nothing small is learnt: there the rule keeps the oracle to one group, and takes no second
+spelling.
 """
 
 from __future__ import annotations
@@ -22,6 +23,19 @@ from protocols.matching.messages import pack_elements
 from protocols.wire.frame import FrameKind
 from tests.support.bureau_scene import Scene
 from tests.unit.protocols.matching.engines.test_x25519 import SMALL, TWIST
+
+pytestmark = pytest.mark.threat(
+    "Points off the curve",
+    who="a bank",
+    wants="to learn the matching key from points of another curve, of small order or in a second spelling",
+    stopped_by={
+        "point checks": (
+            "Such points are refused before the key is used. On `x25519` they would reveal nothing small even "
+            "without the check."
+        ),
+    },
+    code=["protocols.matching.engines"],
+)
 
 P = 2**256 - 2**224 + 2**192 + 2**96 - 1
 N = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
@@ -103,6 +117,7 @@ def test_the_small_orders_are_the_twists() -> None:
         assert times(order, point, d) is None and d != 1
 
 
+@pytest.mark.without_control("point checks")
 def test_without_the_look_at_the_curve_the_key_is_read_modulo_small_primes(monkeypatch: pytest.MonkeyPatch) -> None:
     key = openmined.generate_key()
     monkeypatch.setattr(openmined, "evaluate_elements", x_only)
@@ -111,6 +126,7 @@ def test_without_the_look_at_the_curve_the_key_is_read_modulo_small_primes(monke
     assert read == {order: min(secret % order, -secret % order) for order in SMALL_ORDERS}
 
 
+@pytest.mark.with_control("point checks")
 def test_no_point_of_the_twist_is_evaluated() -> None:
     key = openmined.generate_key()
     for order in SMALL_ORDERS:
@@ -124,6 +140,7 @@ def as_rows(*elements: int) -> np.ndarray:
     return np.frombuffer(joined, dtype=np.uint8).reshape(len(elements), 32)
 
 
+@pytest.mark.with_control("point checks")
 def test_the_bureau_evaluates_none_of_x25519_and_charges_nothing(scene: Scene) -> None:
     contract = scene.contract()
     scene.bank.open_job(scene.bureau, contract)

@@ -1,6 +1,6 @@
 """A colleague of the bank's reads what a program leaves behind: logs, a crash report, a pickled job, a core dump.
 
-They want the signing key, the decryption key or the keys that blind. In the way stand objects that cannot be printed,
+They want the signing key, the decryption key or the keys that blind. What stops it: objects that cannot be printed,
 pickled, copied or written as JSON, files that are sealed, and a process without core dumps.
 """
 
@@ -21,6 +21,18 @@ from lab.terms.keys.sealing import SealKey
 from protocols.scoring.bank import KeyHolder
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bank.test_keys import MATCHING, PARAMS, secrets_of
+
+pytestmark = pytest.mark.threat(
+    "Printed secret",
+    who="somebody on the machine",
+    wants="to find secrets in printed text, pickles, logs or crash reports",
+    stopped_by={
+        "unprintable keys": (
+            "Each party's keys are in one module, whose objects cannot be printed, pickled or copied."
+        ),
+    },
+    code=["lab.bank.keys", "lab.bureau.key_management.keys"],
+)
 
 _PR_GET_DUMPABLE = 3
 
@@ -63,11 +75,13 @@ def keys(tmp_path: Path) -> BankKeys:
     return BankKeys.create(tmp_path / "keys", SealKey.from_file_bytes(b"k" * 32))
 
 
+@pytest.mark.without_control("unprintable keys")
 def test_without_the_care_every_secret_is_left_behind(keys: BankKeys, caplog: pytest.LogCaptureFixture) -> None:
     secrets = secrets_of(keys)
     assert tells(left_behind([Open(*secrets)], caplog), secrets) == len(secrets)
 
 
+@pytest.mark.with_control("unprintable keys")
 def test_nothing_is_left_behind(keys: BankKeys, scene: Scene, caplog: pytest.LogCaptureFixture) -> None:
     secrets = secrets_of(keys)
     bureau: BureauKeys = scene.bureau.keys
@@ -82,5 +96,6 @@ def core_dumps() -> tuple[int, int]:
     return resource.getrlimit(resource.RLIMIT_CORE)[0], ctypes.CDLL(None).prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0)
 
 
+@pytest.mark.with_control("unprintable keys")
 def test_a_process_that_opened_a_banks_keys_leaves_no_core_dump(keys: BankKeys) -> None:
     assert keys.public_key_hex and core_dumps() == (0, 0)

@@ -20,6 +20,16 @@ from lab.terms.ledger.tree import encode_entry
 from tests.support import forking_bureau
 from tests.support.forking_bureau import Ledger, make_bank
 
+pytestmark = pytest.mark.threat(
+    "Receipt of another contract",
+    who="the bureau",
+    wants="to give a receipt for an entry that belongs to another contract",
+    stopped_by={
+        "entry's contract": "The entry's own contract is compared, whatever its facts say.",
+    },
+    code=["lab.bank.contract.ledger_witness"],
+)
+
 
 def elsewhere(ledger: Ledger) -> dict[str, Any]:
     """A receipt of an entry under another contract, with a fact that names this one."""
@@ -33,6 +43,7 @@ def elsewhere(ledger: Ledger) -> dict[str, Any]:
         return ledger.answer("b", "job")
 
 
+@pytest.mark.without_control("entry's contract")
 def test_where_a_fact_may_name_the_contract_the_receipt_is_taken(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -44,6 +55,7 @@ def test_where_a_fact_may_name_the_contract_the_receipt_is_taken(
     assert receipt["entry"]["contract"] == "c-other-9"
 
 
+@pytest.mark.with_control("entry's contract")
 def test_the_entrys_own_contract_counts(tmp_path: Path) -> None:
     ledger = Ledger()
     with pytest.raises(NotAuthentic, match="does not name this job's contract"):

@@ -1,7 +1,7 @@
 """A bank asks about every enterprise there is, to have the whole register; by many requests at once if it must.
 
-Its contract allows sixty identifiers. In the way stands the count, which one statement of the database adds to and
-holds against the ceiling, so that requests at the same moment do not all find room.
+Its contract allows sixty identifiers. What stops it: the count, which one statement of the database adds to and holds
+against the ceiling, so that requests at the same moment do not all find room.
 """
 
 from __future__ import annotations
@@ -21,6 +21,21 @@ from protocols.matching.bank import MIN_CANARIES, Blinding, read_setup
 from tests.support.bank_matching import ENGINE
 from tests.support.bureau_scene import Scene
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Enumerated register",
+    who="a bank",
+    wants="to ask about every possible identifier, with many requests at once if necessary",
+    stopped_by={
+        "ceiling": "The contract limits the number of identifiers, over all its jobs and versions.",
+        "one statement": (
+            "One SQL statement adds to the count and compares it with the ceiling, so parallel requests cannot "
+            "both pass."
+        ),
+    },
+    shipped="on, at 1,000,000 identifiers; set it to the size of the portfolio (`lab bank plan`)",
+    code=["lab.bureau.exchange.charges"],
+)
 
 PIECE, PIECES = 30, 2
 CEILING = PIECES * (PIECE + MIN_CANARIES)
@@ -52,11 +67,13 @@ def enumerate_all(house: House, threads: int) -> set[str]:
         return {code for found in pool.map(ask, range(len(outlets))) for code in found}
 
 
+@pytest.mark.without_control("ceiling")
 def test_without_the_count_the_whole_register_is_read(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lab.bureau.exchange.matching.match_requests.charge_identifiers", lambda *_: None)
     assert enumerate_all(house, 1) == set(house.scene.tables.codes)
 
 
+@pytest.mark.without_control("one statement")
 def test_without_one_statement_parallel_requests_pass_the_ceiling(
     house_on_postgresql: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,5 +110,6 @@ def ask_once(scene: Scene, contract: str, codes: list[str]) -> int:
     return len(codes)
 
 
+@pytest.mark.with_control("ceiling", "one statement")
 def test_no_number_of_requests_at_once_reads_more_than_the_ceiling(house_on_both: House) -> None:
     assert len(enumerate_all(house_on_both, 8)) == PIECES * PIECE

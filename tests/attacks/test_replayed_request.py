@@ -1,7 +1,7 @@
 """Who reads the network has a bank's signed request, headers and all, and sends it again.
 
-They have no key. They want what the bank was answered: the bank sheet of a model, which strangers do not get. In the
-way stand the nonce, which is taken once, and the age of a signature, after which no nonce need be remembered.
+They have no key. They want what the bank was answered: the bank sheet of a model, which strangers do not get. What
+stops it: the nonce, which is taken once, and the age of a signature, after which no nonce need be remembered.
 """
 
 from __future__ import annotations
@@ -14,6 +14,17 @@ from sqlalchemy import delete
 from lab.bureau.store.tables import NonceRow
 from protocols.wire import http_signatures
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Replayed request",
+    who="a stranger",
+    wants="to be answered in a bank's name by sending the bank's recorded request again",
+    stopped_by={
+        "nonce": "Each signature carries a nonce, which is accepted once.",
+        "age": "A signature expires after 300 seconds, before its nonce is forgotten.",
+    },
+    code=["protocols.wire.http_signatures", "sandbox.auth.bank"],
+)
 
 
 def captured(house: House, **more) -> tuple[str, dict[str, str], bytes]:
@@ -29,12 +40,14 @@ def replay(house: House, target: str, headers: dict[str, str]) -> bytes | None:
     return answer.content if answer.status_code == 200 else None
 
 
+@pytest.mark.without_control("nonce")
 def test_without_nonces_the_replay_reads_the_sheet(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(house.bureau, "note_nonce", lambda *_: None)
     target, headers, sheet = captured(house)
     assert b'"credit"' in sheet and replay(house, target, headers) == sheet
 
 
+@pytest.mark.with_control("nonce")
 def test_the_replay_reads_nothing_and_is_in_the_ledger(house: House) -> None:
     target, headers, sheet = captured(house)
     assert b'"credit"' in sheet
@@ -48,6 +61,7 @@ def forget_nonces(house: House) -> None:
         session.execute(delete(NonceRow))
 
 
+@pytest.mark.without_control("age")
 def test_without_the_age_the_replay_waits_until_its_nonce_is_forgotten(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +72,7 @@ def test_without_the_age_the_replay_waits_until_its_nonce_is_forgotten(
     assert b'"credit"' in sheet and replay(house, target, headers) == sheet
 
 
+@pytest.mark.with_control("age")
 def test_an_old_request_reads_nothing_when_its_nonce_is_forgotten(house: House) -> None:
     target = f"/v1/contracts/{house.scene.contract()}/sheet"
     for minutes in (6, 30):

@@ -1,8 +1,8 @@
 """The bureau rewrites its ledger: an entry that a bank or an enterprise would hold against it says something else now.
 
-It has its own signing key and its own database, so every entry it rewrites is signed and every head verifies. In the
-way stand the heads that banks and auditors keep: the bank holds each new head against the one it has, and an auditor's
-check of an export holds the entries against every head.
+It has its own signing key and its own database, so every entry it rewrites is signed and every head verifies. What
+stops it: the heads that banks and auditors keep: the bank holds each new head against the one it has, and an
+auditor's check of an export holds the entries against every head.
 """
 
 from __future__ import annotations
@@ -24,6 +24,18 @@ from lab.terms.ledger.tree import entry_signing_input
 from tests.support.tampered_exports import KEY, PUBLIC, make_export
 from tests.unit.lab.bank.contract.test_ledger_witness import BUREAU, EXCHANGE, Ledger
 
+pytestmark = pytest.mark.threat(
+    "Rewritten ledger",
+    who="the bureau",
+    wants="to change an entry of its own ledger afterwards",
+    stopped_by={
+        "bank's head": "A bank compares each signed head with the last one that it kept.",
+        "auditor's heads": "An auditor compares an export with every head; entries are signed one by one.",
+    },
+    shipped="a head every 256 entries (`head_entries`) or 60 seconds, and with each receipt",
+    code=["lab.bureau.ledger", "lab.terms.ledger.export", "lab.bank.contract.ledger_witness"],
+)
+
 
 def show_the_bank(folder: Path) -> int:
     """The bank follows six receipts; the bureau rewrites the second entry; how many entries the bank believes then."""
@@ -38,6 +50,7 @@ def show_the_bank(folder: Path) -> int:
     return kept.size if kept is not None else 0
 
 
+@pytest.mark.without_control("bank's head")
 def test_without_the_former_head_the_bank_believes_the_new_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -45,6 +58,7 @@ def test_without_the_former_head_the_bank_believes_the_new_history(
     assert show_the_bank(tmp_path) == 7
 
 
+@pytest.mark.with_control("bank's head")
 def test_the_bank_stops_and_has_both_heads(tmp_path: Path) -> None:
     with pytest.raises(NotAuthentic, match="rewritten"):
         show_the_bank(tmp_path)
@@ -61,12 +75,14 @@ def show_the_auditor(folder: Path) -> int:
     return verify_export(export.write(folder / "export.jsonl"), PUBLIC, thorough=True).size
 
 
+@pytest.mark.without_control("auditor's heads")
 def test_without_the_heads_the_auditor_verifies_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Signatures of single entries alone, as a log without a tree has them."""
     monkeypatch.setattr(ledger_export, "_check_heads", lambda tree, heads, key: (len(tree), None))
     assert show_the_auditor(tmp_path) > 20
 
 
+@pytest.mark.with_control("auditor's heads")
 def test_the_auditor_is_told_that_there_are_two_histories(tmp_path: Path) -> None:
     with pytest.raises(LedgerFault) as found:
         show_the_auditor(tmp_path)

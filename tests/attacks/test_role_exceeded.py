@@ -1,8 +1,8 @@
 """Somebody who has signed in does what their role does not allow.
 
-A researcher wants the ledger, an officer wants to make accounts (and with them a second pair of eyes), an administrator
-wants to see contracts through, an auditor to change anything at all. In the way stands one role matrix, and that the
-roles which would pass a contract alone are never one person's.
+A researcher wants the ledger, an officer wants to make accounts (and with them a second pair of eyes), an
+administrator wants to see contracts through, an auditor to change anything at all. What stops it: one role matrix;
+and the roles that would pass a contract alone are never one person's.
 """
 
 from __future__ import annotations
@@ -13,6 +13,17 @@ from lab.bureau.people import NewAccount, Role
 from lab.bureau.people.permissions import AccountHolder
 from lab.terms.errors import InvalidInput
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Exceeded role",
+    who="a person with an account",
+    wants="to do what their role does not allow",
+    stopped_by={
+        "role matrix": "One matrix lists what each role may do; everything else is refused and recorded.",
+        "separated roles": "Roles that together could pass a contract are never given to one person.",
+    },
+    code=["lab.bureau.people.permissions"],
+)
 
 NEW = {"name": "second.pair", "department": "legal", "roles": ["officer"], "shown_name": ""}
 WANTED = (
@@ -35,12 +46,14 @@ def try_all(house: House) -> list[int]:
     return statuses
 
 
+@pytest.mark.without_control("role matrix")
 def test_without_the_matrix_everybody_does_everything(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(AccountHolder, "check", lambda *_: None)
     assert all(status < 300 for status in try_all(house))
     assert {"second.pair", "third.pair", "fourth.pair"} <= {one.name for one in house.bureau.people.list_accounts()}
 
 
+@pytest.mark.with_control("role matrix")
 def test_each_is_refused_and_the_refusal_recorded(house: House) -> None:
     assert try_all(house) == [403] * len(WANTED)
     assert len(house.entries("refused")) == len(WANTED)
@@ -50,6 +63,7 @@ def test_each_is_refused_and_the_refusal_recorded(house: House) -> None:
 BOTH = frozenset({Role.OFFICER, Role.ADMINISTRATOR})
 
 
+@pytest.mark.without_control("separated roles")
 def test_without_duties_apart_one_person_makes_their_own_second_pair(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -60,6 +74,7 @@ def test_without_duties_apart_one_person_makes_their_own_second_pair(
         assert client.post("/v1/accounts", json=NEW).status_code in (200, 201)
 
 
+@pytest.mark.with_control("separated roles")
 def test_nobody_has_both_roles(house: House) -> None:
     with pytest.raises(InvalidInput, match="may not be"):
         house.bureau.people.add(NewAccount("both", "it", BOTH, ""), by="local")

@@ -1,7 +1,7 @@
 """A bank scores an enterprise that has withdrawn its consent, or left the register, from a ciphertext that is kept.
 
 It needs no new match: the batch that was answered before is named again when the register has changed. Or it lets the
-withdrawal happen while its batch waits. It wants one more score of somebody who said no. In the way stands that the
+withdrawal happen while its batch waits. It wants one more score of somebody who said no. What stops it: the
 enterprises of a batch are looked up when it is named, before its reply is kept and before it is given.
 """
 
@@ -19,6 +19,22 @@ from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.scoring.test_reevaluation import AGAIN, again, import_again, name_of, plain, sent
 from tests.unit.lab.bureau.exchange.test_access import CONSENT, give
 from tests.unit.lab.bureau.test_exchange import HERE, meanwhile
+
+pytestmark = pytest.mark.threat(
+    "Scored after leaving",
+    who="a bank",
+    wants=(
+        "to score an enterprise that withdrew its consent or left the register, from a ciphertext that is still kept"
+    ),
+    stopped_by={
+        "consents again": (
+            "Consents are checked when a batch is named, before its reply is stored and before it is given. The"
+            " whole batch is refused."
+        ),
+        "register again": "An enterprise that left the register has its batch refused in the same words.",
+    },
+    code=["lab.bureau.exchange.scoring.batch_validation"],
+)
 
 __all__ = ["meanwhile"]
 ROWS = list(range(HERE.start, HERE.stop))
@@ -47,6 +63,7 @@ def score_who_withdrew(scene: Scene, when: str, meanwhile: Callable[[Callable[[]
     return plain(scene, batch, again(scene, contract, batch), public)
 
 
+@pytest.mark.without_control("consents again")
 @WAYS
 def test_without_the_look_at_consents_who_withdrew_is_scored(
     scene: Scene, when: str, meanwhile: Callable[[Callable[[], object]], None], monkeypatch: pytest.MonkeyPatch
@@ -62,6 +79,7 @@ def test_without_the_look_at_consents_who_withdrew_is_scored(
     assert score_who_withdrew(scene, when, meanwhile)
 
 
+@pytest.mark.with_control("consents again")
 @WAYS
 def test_who_withdrew_is_not_scored(scene: Scene, when: str, meanwhile: Callable[[Callable[[], object]], None]) -> None:
     with pytest.raises(NotAllowed, match="1 of 6 enterprises"):
@@ -76,6 +94,7 @@ def score_who_left(scene: Scene) -> np.ndarray:
     return scene.bank.keys.decrypt(reply, rows=6, batch=batch)
 
 
+@pytest.mark.without_control("register again")
 def test_without_the_look_at_the_register_the_batch_of_who_left_is_answered(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,6 +103,7 @@ def test_without_the_look_at_the_register_the_batch_of_who_left_is_answered(
     assert score_who_left(scene).shape[1] == 6
 
 
+@pytest.mark.with_control("register again")
 def test_the_batch_of_who_left_is_refused(scene: Scene) -> None:
     with pytest.raises(NotAllowed, match="1 of 6 enterprises"):
         score_who_left(scene)

@@ -1,9 +1,9 @@
 """A bank fetches marks that are no longer in force, or are another contract's.
 
-An enterprise has withdrawn its consent. The bank holds its value from before, and wants to know whether the enterprise
-still stands there, by fetching the set-up of before by its name; or it fetches, under a contract that requires consent,
-the set-up of a contract that does not. In the way stands that a name is served only if it is the present set-up of the
-very contract that asks.
+An enterprise has withdrawn its consent. The bank holds its value from before, and wants to know whether the
+enterprise still stands there, by fetching the set-up of before by its name; or it fetches, under a contract that
+requires consent, the set-up of a contract that does not. What stops it: a name is served only if it is the present
+set-up of the very contract that asks.
 """
 
 from __future__ import annotations
@@ -18,6 +18,19 @@ from lab.terms.errors import NotFound
 from protocols.matching import bank
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.test_access import CONSENT, give
+
+pytestmark = pytest.mark.threat(
+    "Set-ups out of force",
+    who="a bank",
+    wants="to fetch marks that are no longer in force, or that belong to another contract",
+    stopped_by={
+        "present set-up": (
+            "A contract is served its present set-up only, made for its register version and the consents of now."
+        ),
+        "own contract": "A set-up is served under its own contract only.",
+    },
+    code=["lab.bureau.exchange.matching.index_store"],
+)
 
 GONE = 4
 
@@ -67,21 +80,25 @@ def any_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MatchingService, "_named", by_name)
 
 
+@pytest.mark.without_control("present set-up")
 @pytest.mark.usefixtures("any_name")
 def test_without_the_contract_a_withdrawn_enterprise_is_seen(scene: Scene) -> None:
     assert look_after_the_withdrawal(scene)
 
 
+@pytest.mark.without_control("own contract")
 @pytest.mark.usefixtures("any_name")
 def test_without_the_contract_another_contracts_marks_are_fetched(scene: Scene) -> None:
     assert look_under_another_contract(scene)
 
 
+@pytest.mark.with_control("present set-up")
 def test_a_set_up_that_was_is_not_there(scene: Scene) -> None:
     with pytest.raises(NotFound):
         look_after_the_withdrawal(scene)
 
 
+@pytest.mark.with_control("own contract")
 def test_another_contracts_set_up_is_not_there(scene: Scene) -> None:
     with pytest.raises(NotFound):
         look_under_another_contract(scene)

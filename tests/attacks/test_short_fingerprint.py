@@ -21,6 +21,16 @@ from lab.terms.errors import Conflict, InvalidInput, NotAuthentic
 from lab.terms.keys.fingerprint import FINGERPRINT_DIGITS, check_fingerprint, key_fingerprint, legacy_fingerprint
 from lab.terms.keys.party import Party
 
+pytestmark = pytest.mark.threat(
+    "Key with the same fingerprint",
+    who="a stranger",
+    wants="to make another key with the fingerprint that two people compare",
+    stopped_by={
+        "whole fingerprint": "A fingerprint is 128 bits of SHA-256 with domain separation, and is compared whole.",
+    },
+    code=["lab.terms.keys.fingerprint"],
+)
+
 SHORT = 4
 """Digits of the stand-in: 16 bits, 2^48 times less work than the 64 bits of before."""
 
@@ -47,6 +57,7 @@ def twin() -> str:
     return find_another(lambda key: key_fingerprint(key)[:SHORT] == key_fingerprint(HONEST)[:SHORT])
 
 
+@pytest.mark.without_control("whole fingerprint")
 def test_by_a_short_fingerprint_another_key_passes(twin: str) -> None:
     def short(told: str, key: str) -> bool:
         return key_fingerprint(key)[:SHORT] == told[:SHORT]
@@ -54,12 +65,14 @@ def test_by_a_short_fingerprint_another_key_passes(twin: str) -> None:
     assert twin != HONEST and short(key_fingerprint(HONEST), twin)
 
 
+@pytest.mark.with_control("whole fingerprint")
 def test_by_the_whole_fingerprint_it_does_not(twin: str) -> None:
     with pytest.raises(NotAuthentic, match="not that of the key"):
         check_fingerprint(key_fingerprint(HONEST), twin, whose="the bank")
     check_fingerprint(key_fingerprint(HONEST), HONEST, whose="the bank")
 
 
+@pytest.mark.with_control("whole fingerprint")
 def test_a_fingerprint_has_128_bits_and_a_domain_of_its_own() -> None:
     assert len(key_fingerprint(HONEST).replace("-", "")) == FINGERPRINT_DIGITS == 32
     assert not key_fingerprint(HONEST).startswith(legacy_fingerprint(HONEST)[:14])
@@ -67,6 +80,7 @@ def test_a_fingerprint_has_128_bits_and_a_domain_of_its_own() -> None:
     assert key_fingerprint("22" * 32) == "5f2b-78d1-fc91-f45c-e4cd-47b0-5803-101e"
 
 
+@pytest.mark.with_control("whole fingerprint")
 @pytest.mark.parametrize("cut", [1, 4, 16, 31])
 def test_a_part_of_it_is_not_enough(cut: int) -> None:
     whole = key_fingerprint(HONEST).replace("-", "")

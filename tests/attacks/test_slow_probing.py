@@ -1,7 +1,7 @@
 """A bank that keeps below every ceiling scores one enterprise again and again, to solve for the model's weights.
 
-Nothing stops that by itself (`SECURITY.md`, "What is not prevented"); it wants that nobody notices. In the way stands
-the watch, which counts what is kept anyway over all contracts of a bank and writes what it finds into the ledger.
+Nothing stops that by itself (`docs/security/leakage.md`); it wants that nobody notices. What stops it: the watch,
+which counts what is kept anyway over all contracts of a bank and writes what it finds into the ledger.
 """
 
 from __future__ import annotations
@@ -11,6 +11,20 @@ import pytest
 from lab.bureau.watch import rules, usage_monitor
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.test_watch import LIMITS, Use, made
+
+pytestmark = pytest.mark.threat(
+    "Probing below the ceilings",
+    who="a bank",
+    wants="to solve for a model's weights with few queries at a time, unnoticed",
+    stopped_by={
+        "watch rules": (
+            "Rules count repeats over all contracts of a bank. Each finding is a ledger entry. It stops "
+            "nothing: an officer suspends the contract."
+        ),
+    },
+    shipped="on, at each sweep of the service",
+    code=["lab.bureau.watch"],
+)
 
 __all__ = ["rules"]
 
@@ -28,11 +42,13 @@ def probe(use: Use) -> list[dict[str, object]]:
     return use.entries()
 
 
+@pytest.mark.without_control("watch rules")
 def test_without_the_rules_nobody_notices(use: Use, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(usage_monitor, "find_violations", lambda *_, **__: ())
     assert probe(use) == []
 
 
+@pytest.mark.with_control("watch rules")
 def test_the_probing_stands_in_the_ledger(use: Use) -> None:
     rules_found = {(one["contract"], one["facts"]["rule"]) for one in probe(use)}  # type: ignore[index]
     assert ("c-first", "one-enterprise") in rules_found and ("c-second", "one-enterprise") in rules_found

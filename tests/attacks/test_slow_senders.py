@@ -33,6 +33,18 @@ from sandbox.http.limits import CapacityLimit
 from sandbox.http.upload_limits import UploadLimiter
 from tests.support.bureau_standin import BUREAU_KEY, CONTRACT, JOB, Key, Running, running
 
+pytestmark = pytest.mark.threat(
+    "Slow senders",
+    who="a bank",
+    wants="to keep other banks out by sending slowly, or by announcing much and sending nothing",
+    stopped_by={
+        "body first": "A body is received before a place for work is taken. A slow upload is cut off.",
+        "bytes that came": "What has arrived counts, not what was announced, within the bank's share.",
+    },
+    shipped=("1 GiB and 8 bodies for each bank at a time, at least 16 KiB/s, three of the four places for each bank"),
+    code=["sandbox.http.upload_limits", "sandbox.http.limits"],
+)
+
 OTHER = "contract-2"
 FRAME = Frame(FrameKind.MATCH_REQUEST, {}, (b"blinded",)).pack()
 LARGE = 60_000_000
@@ -124,6 +136,7 @@ async def place_first(request: Any, caller: Any, parts: Any, **named: Any) -> As
 matching_received = receive_signed_body
 
 
+@pytest.mark.without_control("body first")
 def test_where_the_place_is_taken_first_four_slow_senders_hold_everybody(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -132,6 +145,7 @@ def test_where_the_place_is_taken_first_four_slow_senders_hold_everybody(
         assert place.honest().status_code == 503
 
 
+@pytest.mark.with_control("body first")
 @pytest.mark.parametrize("count", [FEW, MANY])
 def test_slow_senders_of_one_bank_hold_nobody(opened: Any, count: int) -> None:
     with opened(heavy_places=4) as place, senders(place, count):
@@ -139,6 +153,7 @@ def test_slow_senders_of_one_bank_hold_nobody(opened: Any, count: int) -> None:
         assert (answer.status_code, answer.content) == (200, FRAME)
 
 
+@pytest.mark.without_control("bytes that came")
 def test_where_announced_sizes_are_reserved_two_who_send_nothing_take_all_room(
     opened: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,12 +170,14 @@ def test_where_announced_sizes_are_reserved_two_who_send_nothing_take_all_room(
         assert place.honest().status_code == 503
 
 
+@pytest.mark.with_control("bytes that came")
 def test_two_who_announce_much_and_send_nothing_take_no_room(opened: Any) -> None:
     with opened(upload_bytes=2 * LARGE) as place, senders(place, 2, LARGE):
         assert place.uploads.free > 2 * LARGE - 1_000
         assert place.honest().status_code == 200
 
 
+@pytest.mark.with_control("bytes that came")
 def test_a_banks_own_room_ends_and_the_others_does_not(opened: Any) -> None:
     sent = bytes(300_000)
     with opened(upload_bytes=10_000_000, upload_bytes_per_bank=1_000_000) as place:
@@ -178,6 +195,7 @@ def test_a_banks_own_room_ends_and_the_others_does_not(opened: Any) -> None:
         assert place.uploads.free == 10_000_000  # what broke off takes no room
 
 
+@pytest.mark.with_control("bytes that came")
 def test_beyond_its_number_of_uploads_a_bank_is_told_to_come_back(opened: Any) -> None:
     with opened(uploads_per_bank=3) as place, senders(place, 3):
         mine = place.honest(place.a, CONTRACT)
@@ -186,6 +204,7 @@ def test_beyond_its_number_of_uploads_a_bank_is_told_to_come_back(opened: Any) -
         assert place.honest().status_code == 200
 
 
+@pytest.mark.with_control("body first")
 def test_a_trickle_is_cut_off(opened: Any) -> None:
     with opened(body_idle_seconds=0.3, body_bytes_per_second=10_000) as place, place.slow(1_000_000) as connection:
         begun = time.monotonic()
@@ -214,6 +233,7 @@ def test_an_honest_bank_that_works_much_leaves_places_to_others(opened: Any) -> 
         assert [one.result(30).status_code for one in (*busy, other)] == [200] * 4
 
 
+@pytest.mark.with_control("body first")
 def test_a_stranger_gets_no_room(opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = []
     monkeypatch.setattr(UploadLimiter, "open", lambda *_: asked.append(1))

@@ -24,6 +24,16 @@ from tests.service.conftest import _new_database as new_database
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.test_exchange import JOB, batch_of
 
+pytestmark = pytest.mark.threat(
+    "Leakage budget passed in parallel",
+    who="a bank",
+    wants="to pass the limit on what replies may reveal, with batches under two contracts at once",
+    stopped_by={
+        "bank lock": "A lock on the bank's row is held while its use of the budget is added up and written.",
+    },
+    code=["lab.bureau.exchange.scoring.leakage_budget"],
+)
+
 
 @pytest.fixture
 def bank(open_scene: Callable[[str], Scene], postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> Scene:
@@ -57,10 +67,12 @@ def both_at_once(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
         return sorted(threads.map(charged, contracts, batches))
 
 
+@pytest.mark.without_control("bank lock")
 def test_without_the_banks_lock_two_batches_pass_the_bound(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leakage_budget, "lock_bank", lambda *_: None)
     assert both_at_once(bank, monkeypatch) == [True, True]
 
 
+@pytest.mark.with_control("bank lock")
 def test_one_of_two_batches_at_once_is_refused(bank: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     assert both_at_once(bank, monkeypatch) == [False, True]

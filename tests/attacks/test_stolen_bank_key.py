@@ -1,6 +1,6 @@
 """A thief has a bank's signing key; the bank has noticed and had it revoked.
 
-They want to go on in the bank's name: to open jobs, and to bind the bank by signing an amendment. In the way stands the
+They want to go on in the bank's name: to open jobs, and to bind the bank by signing an amendment. What stops it: the
 state of the key, asked for at every request.
 """
 
@@ -16,6 +16,20 @@ from tests.support.bureau_scene import RECIPIENT
 from tests.support.bureau_standin import Key
 from tests.support.served_bureau import House
 
+pytestmark = pytest.mark.threat(
+    "Stolen bank key",
+    who="a stranger",
+    wants="to go on in a bank's name with its stolen key after the bank has had it revoked",
+    stopped_by={
+        "key state": (
+            "Each request checks that its key is active. A bank rotates its key by a statement under both keys;"
+            " an administrator revokes one. Neither stops the bank's contracts."
+        ),
+    },
+    shipped="on; a person has to rotate or revoke the key",
+    code=["lab.bureau.contracts.banks", "lab.bank.key_rotation"],
+)
+
 CARD = JobDescription(RECIPIENT, "credit", 1, 10)
 
 
@@ -26,6 +40,7 @@ def rob(house: House) -> str:
     return contract
 
 
+@pytest.mark.without_control("key state")
 def test_without_the_keys_state_the_thief_goes_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(BankKey, "accepted", lambda *_: True)
     contract = rob(house)
@@ -34,6 +49,7 @@ def test_without_the_keys_state_the_thief_goes_on(house: House, monkeypatch: pyt
     assert house.bureau.job(contract, "the-thiefs").state == "open"
 
 
+@pytest.mark.with_control("key state")
 def test_the_thief_is_a_stranger_at_once_and_stays_one(house: House) -> None:
     contract = rob(house)
     for _ in range(2):
@@ -43,6 +59,7 @@ def test_the_thief_is_a_stranger_at_once_and_stays_one(house: House) -> None:
     assert [one["facts"].get("key_state") for one in noted] == ["revoked"]
 
 
+@pytest.mark.with_control("key state")
 def test_the_thief_binds_the_bank_to_nothing(house: House) -> None:
     """Somebody at the bureau passes the thief's signature on, past the door that asks for the key."""
     contract = house.scene.contract(signed=False)

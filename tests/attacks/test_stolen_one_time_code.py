@@ -1,7 +1,7 @@
 """Another program on an officer's machine reads the one-time code on its way to the command line.
 
-It wants the officer's token. In the way stand PKCE (RFC 7636): the code is of use to who knows the verifier alone; that
-a code is taken once, a wrong verifier included; and that it is good for a minute.
+It wants the officer's token. What stops it: PKCE (RFC 7636): the code is of use only with its verifier, is accepted
+once, a try with a wrong verifier included, and is good for a minute.
 """
 
 from __future__ import annotations
@@ -16,6 +16,17 @@ from tests.support.bureau_scene import Scene
 from tests.support.openid_service import VERIFIER, code_of, provided, redeem
 from tests.support.served_bureau import House
 
+pytestmark = pytest.mark.threat(
+    "Stolen one-time code",
+    who="somebody on the machine",
+    wants="to steal the one-time code on its way to an officer's command line",
+    stopped_by={
+        "verifier": "The code is useless without its PKCE verifier (RFC 7636).",
+        "one use": "A code is accepted once, within 60 seconds.",
+    },
+    code=["sandbox.oidc.pending_sign_ins"],
+)
+
 
 @pytest.fixture
 def house(scene: Scene) -> Iterator[House]:
@@ -28,6 +39,7 @@ def account_of(house: House, token: str) -> str:
         return client.get("/v1/me").json()["account"]
 
 
+@pytest.mark.without_control("verifier")
 def test_without_the_verifier_the_thief_has_the_token(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def whoever(room: PendingSignIns, code: str, verifier: str):
         found = room._codes.take(code)
@@ -38,12 +50,14 @@ def test_without_the_verifier_the_thief_has_the_token(house: House, monkeypatch:
     assert account_of(house, answer.json()["token"]) == "li.wei"
 
 
+@pytest.mark.with_control("verifier")
 def test_the_thief_has_nothing_and_has_spent_the_code(house: House) -> None:
     code = code_of(house)
     assert redeem(house, code, "thief" * 10).status_code == 401
     assert redeem(house, code, VERIFIER).status_code == 401
 
 
+@pytest.mark.without_control("one use")
 def test_without_its_one_use_a_code_and_verifier_read_later_give_a_token(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -58,6 +72,7 @@ def test_without_its_one_use_a_code_and_verifier_read_later_give_a_token(
     assert account_of(house, redeem(house, code, VERIFIER).json()["token"]) == "li.wei"
 
 
+@pytest.mark.with_control("one use")
 def test_a_code_that_was_used_or_is_a_minute_old_gives_nothing(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     code = code_of(house)
     assert redeem(house, code, VERIFIER).status_code == 200

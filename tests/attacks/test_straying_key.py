@@ -35,6 +35,43 @@ from tests.support import protocol_bureau
 from tests.support.protocol_bureau import CONTRACT, Registry
 from tests.unit.lab.bank.matching.test_matcher import CODES, Party
 
+pytestmark = [
+    pytest.mark.threat(
+        "Another key for some identifiers",
+        who="the bureau",
+        wants="to answer some identifiers under another key, unnoticed",
+        stopped_by={
+            "canaries": (
+                "Each request has at least 64 canaries, and at least one in a hundred. The public key is stated, "
+                "signed and kept by the bank."
+            ),
+        },
+        shipped="on; the chance of being caught is in [protocols/matching](../../protocols/matching/README.md)",
+        code=["protocols.matching.bank", "lab.bank.matching.key_pins"],
+    ),
+    pytest.mark.threat(
+        "Second try after being caught",
+        who="the bureau",
+        wants=(
+            "to try again after wrong canaries, by announcing a new key epoch or through another process of the bank"
+        ),
+        stopped_by={
+            "lasting note": "The bank's note of wrong canaries applies to every key epoch; only a person removes it.",
+            "look before each request": "The bank looks for the note before each request.",
+        },
+        code=["lab.bank.matching.key_pins"],
+    ),
+    pytest.mark.threat(
+        "Canaries found by invalid answers",
+        who="the bureau",
+        wants="to learn where the canaries are, by answering one place with something that is not a group element",
+        stopped_by={
+            "all answers first": "Every answer is validated, canaries included, before canaries are compared.",
+        },
+        code=["protocols.matching.bank"],
+    ),
+]
+
 each_engine = pytest.mark.parametrize("engine", bank.ENGINES)
 
 
@@ -51,6 +88,7 @@ class Straying(Registry):
         return answers
 
 
+@pytest.mark.without_control("canaries")
 @each_engine
 def test_without_a_look_at_the_canaries_it_goes_unnoticed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: str
@@ -64,6 +102,7 @@ def test_without_a_look_at_the_canaries_it_goes_unnoticed(
     )  # some clients are lost, chosen by the bureau; the bank sees a match
 
 
+@pytest.mark.with_control("canaries")
 @each_engine
 @pytest.mark.parametrize("counting", [False, True])
 def test_it_is_caught_and_nothing_is_kept_or_sent_again(tmp_path: Path, engine: str, counting: bool) -> None:
@@ -109,6 +148,7 @@ def taken(folder: Path, places: range) -> set[str]:
     return found
 
 
+@pytest.mark.without_control("all answers first")
 def test_where_canaries_are_looked_at_first_the_failure_tells_which_place_holds_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,6 +164,7 @@ def test_where_canaries_are_looked_at_first_the_failure_tells_which_place_holds_
     assert taken(tmp_path, range(12)) == {"InvalidInput", "NotAuthentic"}
 
 
+@pytest.mark.with_control("all answers first")
 def test_what_is_no_answer_is_taken_alike_at_every_place(tmp_path: Path) -> None:
     assert taken(tmp_path, range(12)) == {"InvalidInput"}
 
@@ -153,6 +194,7 @@ def try_again(folder: Path) -> int:
     return again.used
 
 
+@pytest.mark.without_control("lasting note")
 def test_where_a_new_epoch_forgives_the_bureau_tries_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def of_this_epoch(self: MatchingKeyPins, setup: bank.SetupManifest) -> None:
         if self._path(setup, "strayed").exists():
@@ -162,6 +204,7 @@ def test_where_a_new_epoch_forgives_the_bureau_tries_again(tmp_path: Path, monke
     assert try_again(tmp_path) == len(CODES)
 
 
+@pytest.mark.with_control("lasting note")
 def test_a_new_epoch_forgives_nothing(tmp_path: Path) -> None:
     assert try_again(tmp_path) == 0
 
@@ -190,6 +233,7 @@ def wait_for_another(folder: Path) -> list[str]:
     return hostile.calls
 
 
+@pytest.mark.without_control("look before each request")
 def test_without_a_look_before_each_request_the_one_that_waited_sends_it_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -203,10 +247,12 @@ def test_without_a_look_before_each_request_the_one_that_waited_sends_it_again(
     assert "match" in wait_for_another(tmp_path)
 
 
+@pytest.mark.with_control("look before each request")
 def test_the_one_that_waited_sends_nothing(tmp_path: Path) -> None:
     assert wait_for_another(tmp_path) == []
 
 
+@pytest.mark.with_control("canaries")
 def test_another_public_key_for_the_same_epoch_stops_the_bank_with_both_statements(tmp_path: Path) -> None:
     """Instead of straying from a key it can publish another one; then it has signed both."""
     party, hostile = Party(tmp_path), Registry(CODES)
@@ -220,6 +266,7 @@ def test_another_public_key_for_the_same_epoch_stops_the_bank_with_both_statemen
     assert shown[0]["statement"]["public_key"] != shown[1]["statement"]["public_key"]
 
 
+@pytest.mark.with_control("canaries")
 def test_a_statement_that_the_bureau_did_not_sign_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     party, hostile = Party(tmp_path), Registry(CODES)
     stated = hostile.stated
@@ -256,6 +303,7 @@ def test_a_false_number_of_entries_is_refused(tmp_path: Path, monkeypatch: pytes
     assert "match" not in hostile.calls
 
 
+@pytest.mark.with_control("canaries")
 @pytest.mark.parametrize("strayed", [1, 3, 8, 20, 50])
 def test_it_is_caught_as_often_as_the_formula_says(strayed: int) -> None:
     """Over many requests for 100 identifiers, by their canaries' places; the bureau strays where it likes best."""

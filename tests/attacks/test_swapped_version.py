@@ -1,8 +1,8 @@
 """An author takes a contract back that two officers have just read, and puts another version in its place.
 
-The officers approve what they take for what they read, without a number: the newest. So one officer passes a recipient
-that nobody has looked at, though two approve. In the way stands that from the second version on an approval names the
-version; a version's text never changes.
+The officers approve what they take for what they read, without a number: the newest. So one officer passes a
+recipient that nobody has looked at, though two approve. What stops it: from the second version on an approval names
+the version; a version's text never changes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,18 @@ from lab.bureau.contracts.workflow import ContractState
 from lab.bureau.people import Permission, Role
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Swapped version",
+    who="a person with an account",
+    wants="to put another version in the place of the one that officers have read",
+    stopped_by={
+        "version number": (
+            "From the second version on, an approval names the version. The text of a version never changes."
+        ),
+    },
+    code=["lab.bureau.contract_administration"],
+)
 
 ADDED = "a partner abroad"
 OFFICERS = {"a.one": "data", "b.one": "legal", "c.one": "risk"}
@@ -43,6 +55,7 @@ def swap(house: House, form: dict[str, int]) -> tuple[list[int], tuple[str, ...]
     return statuses, held.contract.recipients, held.state
 
 
+@pytest.mark.without_control("version number")
 def test_without_the_number_two_officers_approve_what_they_did_not_read(
     house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -59,6 +72,7 @@ def test_without_the_number_two_officers_approve_what_they_did_not_read(
     assert (statuses, state) == ([200, 200], ContractState.APPROVED) and ADDED in recipients
 
 
+@pytest.mark.with_control("version number")
 @pytest.mark.parametrize(("form", "status"), [({}, 422), ({"version": 1}, 409)])
 def test_the_version_that_was_put_in_its_place_is_not_approved(house: House, form: dict[str, int], status: int) -> None:
     statuses, _, state = swap(house, form)

@@ -17,6 +17,18 @@ from lab.bureau.people import Role
 from tests.support.bureau_scene import RECIPIENT
 from tests.support.served_bureau import House
 
+pytestmark = pytest.mark.threat(
+    "Version swapped during an approval",
+    who="a person with an account",
+    wants="to put another version in place while an approval is on its way",
+    stopped_by={
+        "version found": (
+            "An approval applies to the version that was found when it arrived, by its number, or fails."
+        ),
+    },
+    code=["lab.bureau.contract_administration"],
+)
+
 ADDED = "a partner abroad"
 OFFICERS = {"a.one": "data", "b.one": "legal", "c.one": "risk"}
 
@@ -48,6 +60,7 @@ def race(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[int, ContractSt
     return status, ContractState(shown["state"]), ",".join(one["account"] for one in shown["approvals"])
 
 
+@pytest.mark.without_control("version found")
 def test_looked_for_twice_an_approval_is_of_what_was_put_in_its_place(
     house_on_postgresql: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -61,6 +74,7 @@ def test_looked_for_twice_an_approval_is_of_what_was_put_in_its_place(
     assert (status, approved_by) == (200, "b.one")
 
 
+@pytest.mark.with_control("version found")
 def test_an_approval_is_of_the_version_that_was_found(
     house_on_postgresql: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

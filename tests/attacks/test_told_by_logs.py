@@ -1,7 +1,7 @@
 """Whoever reads the service's logs, or its answers to broken requests, looks for data in them.
 
-A bank's request makes the service fail inside, with an exception whose text holds a value: a code, a record, a key. In
-the way stands that the journal keeps of an exception its type and places alone, and that answers name rules.
+A bank's request makes the service fail inside, with an exception whose text holds a value: a code, a record, a key.
+What stops it: the journal keeps only the type and places of an exception, and answers name rules.
 """
 
 from __future__ import annotations
@@ -14,6 +14,16 @@ import pytest
 from sandbox.monitoring import service_log
 from tests.support.bureau_standin import Key
 from tests.support.served_bureau import House
+
+pytestmark = pytest.mark.threat(
+    "Data in logs",
+    who="somebody on the machine",
+    wants="to read data in logs, errors or crash reports",
+    stopped_by={
+        "log discipline": "Errors name rules and counts. Logs hold templates and places in the code.",
+    },
+    code=["sandbox.monitoring.service_log"],
+)
 
 PLANTED = "91330000MA27U00016"
 
@@ -34,6 +44,7 @@ def break_it(house: House, monkeypatch: pytest.MonkeyPatch) -> tuple[str, str]:
     return (house.scene.home / "logs" / service_log.LOG_FILE).read_text(), "".join(answers)
 
 
+@pytest.mark.without_control("log discipline")
 def test_without_the_journals_care_the_log_tells_the_value(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     def telling(error: BaseException) -> dict[str, object]:
         return {"trace": "".join(traceback.format_exception(error))}
@@ -43,6 +54,7 @@ def test_without_the_journals_care_the_log_tells_the_value(house: House, monkeyp
     assert PLANTED in log
 
 
+@pytest.mark.with_control("log discipline")
 def test_neither_log_nor_answer_tells_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     log, answers = break_it(house, monkeypatch)
     assert PLANTED not in log and PLANTED not in answers

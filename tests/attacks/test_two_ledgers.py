@@ -20,6 +20,35 @@ from lab.terms.ledger.tree import SignedTreeHead
 from lab.terms.witnessing.observed_heads import ObservedHead, compare_heads, read_heads, write_heads
 from tests.support.forking_bureau import Bank, Ledger, make_bank, make_witnesses, named
 
+pytestmark = [
+    pytest.mark.threat(
+        "Two ledgers",
+        who="the bureau",
+        wants="to keep two consistent ledgers and show each party one",
+        stopped_by={
+            "quorum": (
+                "The contract names witnesses. A run ends only under a checkpoint that a quorum cosigned and that "
+                "continues its receipts."
+            ),
+            "runs without receipts": (
+                "A run without receipts ends only under a cosigned checkpoint that continues what the bank was last"
+                " shown."
+            ),
+        },
+        shipped="on where the contract names witnesses; otherwise commands and pages say that it is off",
+        code=["lab.bank.contract.checkpoint_wait", "lab.terms.witnessing.cosignature"],
+    ),
+    pytest.mark.threat(
+        "Ledger and key for each bank",
+        who="the bureau",
+        wants="to pass a comparison of heads by using another key for each bank",
+        stopped_by={
+            "other keys named": "A file without a head of the given key is pointed out and not passed over.",
+        },
+        code=["lab.terms.witnessing.observed_heads"],
+    ),
+]
+
 
 def work(ledger: Ledger, bank: Bank, jobs: int = 3) -> None:
     """Some jobs of a bank, under a ledger that other entries go into as well."""
@@ -34,6 +63,7 @@ def two_forks() -> tuple[Ledger, Ledger]:
     return one, one.fork()
 
 
+@pytest.mark.without_control("quorum")
 def test_without_witnesses_each_bank_notices_nothing(tmp_path: Path) -> None:
     """Every receipt verifies, every head continues the last one, every run ends; what is said of it is that forks are
     not found out."""
@@ -47,6 +77,7 @@ def test_without_witnesses_each_bank_notices_nothing(tmp_path: Path) -> None:
     assert for_a.head().size == for_b.head().size and for_a.head().root != for_b.head().root
 
 
+@pytest.mark.with_control("quorum")
 def test_of_two_ledgers_at_most_one_is_taken(tmp_path: Path) -> None:
     """However the bureau divides three witnesses between its forks, runs end for one bank at most."""
     for split in range(4):
@@ -85,6 +116,7 @@ def begin_anew(folder: Path) -> Bank:
     return bank
 
 
+@pytest.mark.without_control("runs without receipts")
 def test_where_receipts_alone_are_covered_a_run_without_any_ends_on_a_fork(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -93,6 +125,7 @@ def test_where_receipts_alone_are_covered_a_run_without_any_ends_on_a_fork(
     assert bank.finish() is None
 
 
+@pytest.mark.with_control("runs without receipts")
 def test_a_run_without_receipts_ends_on_no_fork_either(tmp_path: Path) -> None:
     with pytest.raises(Unreachable, match="2 are wanted"):
         begin_anew(tmp_path).finish()
@@ -122,6 +155,7 @@ def keys_for_each(folder: Path) -> tuple[str, list[tuple[str, bytes]]]:
     ]
 
 
+@pytest.mark.without_control("other keys named")
 def test_where_a_file_of_another_key_is_passed_over_the_comparison_finds_one_ledger(tmp_path: Path) -> None:
     key, files = keys_for_each(tmp_path)
     shown = []
@@ -132,6 +166,7 @@ def test_where_a_file_of_another_key_is_passed_over_the_comparison_finds_one_led
     assert {one.source for one in shown} == {"a.json", "b.json"}  # and nobody is told that c's was not looked at
 
 
+@pytest.mark.with_control("other keys named")
 def test_a_file_of_another_key_is_pointed_out(tmp_path: Path) -> None:
     key, files = keys_for_each(tmp_path)
     with pytest.raises(InvalidInput, match=r"c\.json"):
@@ -139,6 +174,7 @@ def test_a_file_of_another_key_is_pointed_out(tmp_path: Path) -> None:
             read_heads(content, name, key)
 
 
+@pytest.mark.with_control("quorum")
 def test_the_other_ledgers_cosigned_checkpoint_is_of_no_use(tmp_path: Path) -> None:
     """The bureau shows bank B the checkpoint that its witnesses cosigned of A's ledger: B has proof of two ledgers."""
     for_a, for_b = two_forks()

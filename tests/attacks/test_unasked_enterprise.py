@@ -1,8 +1,8 @@
 """A bank wants to know whether an enterprise is in the register that never consented.
 
-It asks for it by code, compares everything it is told with what it is told of an enterprise that is nowhere, works its
-tag out and sends it to be scored, and compares the refusals. In the way stands that set-up, index and answers are made
-from the consenting alone, and that the words of refusals are one. (Byte by byte over the wire:
+It asks for it by code, compares everything it is told with what it is told of an enterprise that is nowhere, works
+its tag out and sends it to be scored, and compares the refusals. What stops it: set-up, index and answers are made
+from the consenting alone, and the words of refusals are one. (Byte by byte over the wire:
 `tests/architecture/test_consent_transcript.py`.)
 """
 
@@ -22,6 +22,20 @@ from protocols.matching.bank import Blinding
 from tests.support.bank_matching import ENGINE, places
 from tests.support.bureau_scene import Scene
 from tests.unit.lab.bureau.exchange.test_access import CONSENT, give
+
+pytestmark = pytest.mark.threat(
+    "Enterprise without consent",
+    who="a bank",
+    wants="to learn that the register holds an enterprise that has not consented",
+    stopped_by={
+        "consenting rows": "Set-up, index and answers are made from the consenting enterprises alone.",
+        "one refusal": (
+            "A refusal uses the same words for an enterprise without consent and for one that does not exist."
+        ),
+    },
+    shipped="on where the contract requires consent",
+    code=["lab.bureau.data.consents", "lab.bureau.exchange.matching.index_store"],
+)
 
 SILENT, NOWHERE = 30, "firm-9999"
 
@@ -62,6 +76,7 @@ def compare(scene: Scene) -> tuple[Learnt, Learnt]:
     return silent, nowhere
 
 
+@pytest.mark.without_control("consenting rows")
 def test_without_the_consents_in_the_set_up_the_silent_one_matches(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -73,6 +88,7 @@ def test_without_the_consents_in_the_set_up_the_silent_one_matches(
     assert (silent.matched, nowhere.matched) == (True, False) and silent.told == "scored"
 
 
+@pytest.mark.without_control("one refusal")
 def test_without_one_refusal_the_words_tell(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     """The former order: every row is found first, and who has not consented is refused in words of its own."""
 
@@ -92,6 +108,7 @@ def test_without_one_refusal_the_words_tell(scene: Scene, monkeypatch: pytest.Mo
     assert (silent.matched, nowhere.matched) == (False, False) and silent.told != nowhere.told
 
 
+@pytest.mark.with_control("consenting rows", "one refusal")
 def test_the_silent_one_is_like_one_that_is_nowhere(scene: Scene) -> None:
     silent, nowhere = compare(scene)
     assert silent == nowhere and not silent.matched and "not in the register under this contract" in silent.told

@@ -27,6 +27,16 @@ from protocols.scoring.rlwe import sampling
 from protocols.scoring.seal import binding
 from tests.support.insider import CONTRACT, Insider, at_level, coefficients
 
+pytestmark = pytest.mark.threat(
+    "Weights of a small batch",
+    who="a bank",
+    wants="to read more weights from one reply than there are scores, by sending few enterprises",
+    stopped_by={
+        "random fill": "Slots without an enterprise get random weights, fresh for each column and base.",
+    },
+    code=["protocols.scoring.bureau"],
+)
+
 PARAMS = PARAMETERS[DEFAULT_PARAMETERS]
 COLUMNS, LIMIT, LOOKED_AT = 24, 1 << 13, 60
 _RANDOM = np.random.default_rng(29)
@@ -105,6 +115,7 @@ def read(seen: NDArray[np.float64]) -> tuple[int, dict[int, int]]:
     return int(bases[0]), weights
 
 
+@pytest.mark.without_control("random fill")
 def test_with_empty_slots_one_total_of_one_enterprise_gives_many_weights(
     bank: Insider, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -114,10 +125,12 @@ def test_with_empty_slots_one_total_of_one_enterprise_gives_many_weights(
     assert weights == {column: int(WEIGHTS[column - 1, 0]) for column in range(2, COLUMNS + 1)}
 
 
+@pytest.mark.with_control("random fill")
 def test_one_total_of_one_enterprise_gives_no_weight_beside_the_score(bank: Insider) -> None:
     assert read(ask(bank)) == (0, {})
 
 
+@pytest.mark.with_control("random fill")
 def test_what_fills_the_slots_is_uniform_and_no_two_draws_are_the_same() -> None:
     drawn = sampling.sample_modulo(PARAMS.plain_modulus, 200_000)
     assert len(drawn) == 200_000 and drawn.min() >= 0 and drawn.max() < PARAMS.plain_modulus

@@ -38,7 +38,55 @@ SECRET = os.urandom(32).hex().encode()
 """In the memory of this process, which stands in for the service's."""
 JOB = "job-1"
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="workers are confined on Linux")
+pytestmark = [
+    pytest.mark.threat(
+        "Worker that reads secrets",
+        who="somebody on the machine",
+        wants=(
+            "to read secrets, the database or other memory, or to reach the network and other processes, from a "
+            "worker that a bank's bytes have taken over"
+        ),
+        stopped_by={
+            "confinement": (
+                "Each job has a process of its own: files by Landlock, system calls by a list, no inherited "
+                "descriptors, an empty environment."
+            ),
+        },
+        shipped="on; a machine that lacks these does no job unless `worker_confinement` says otherwise",
+        code=["protocols.confinement", "lab.bureau.workers"],
+    ),
+    pytest.mark.threat(
+        "Worker that stays",
+        who="somebody on the machine",
+        wants="to read the next bank's job, or to run code in the service, from a worker that was taken over",
+        stopped_by={
+            "one job": "A worker's process ends with its job.",
+            "plain answers": "A worker's answer is plain data.",
+        },
+        code=["lab.bureau.workers.fork_server", "lab.bureau.workers.results"],
+    ),
+    pytest.mark.threat(
+        "Worker that lies about the bureau",
+        who="somebody on the machine",
+        wants="to hold a place for ever by reporting, from a worker that was taken over, that the bureau is down",
+        stopped_by={
+            "listed reports": (
+                "A worker may say only what is on a list; a missing protection is reported before it has its job."
+            ),
+        },
+        code=["lab.bureau.workers.pool"],
+    ),
+    pytest.mark.threat(
+        "Matching key in a worker",
+        who="somebody on the machine",
+        wants="to find a matching key in the memory of a worker that was taken over",
+        stopped_by={
+            "two pools": "Processes that parse ciphertexts never get a matching key.",
+        },
+        code=["lab.bureau.workers.pools"],
+    ),
+    pytest.mark.skipif(sys.platform != "linux", reason="workers are confined on Linux"),
+]
 
 
 class FormerPool:
@@ -173,6 +221,7 @@ def attempt(run: Callable[..., Any], target: Target, name: str) -> bool:
         return False
 
 
+@pytest.mark.without_control("confinement")
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_worker_without_confinement_gets_it(former: FormerPool, target: Target, name: str) -> None:
     if not attempt(former.run, target, name):
@@ -180,6 +229,7 @@ def test_a_worker_without_confinement_gets_it(former: FormerPool, target: Target
         pytest.skip(f"this machine itself forbids {name}, confined or not")
 
 
+@pytest.mark.with_control("confinement")
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_confined_worker_does_not_get_it(pool: WorkerPool, target: Target, name: str) -> None:
     assert not attempt(pool.run, target, name)
@@ -208,12 +258,14 @@ builtins.sum = lambda x, old=builtins.sum, loot=builtins.loot: (loot.append(x), 
 """The attacker's function in the place of one that later jobs call."""
 
 
+@pytest.mark.without_control("one job")
 def test_an_implant_in_a_kept_worker_reads_the_next_job(former: FormerPool) -> None:
     former.run(exec, IMPLANT)
     former.run(eval, "sum(given)", {"given": SECRET})
     assert SECRET in former.run(eval, "loot")
 
 
+@pytest.mark.with_control("one job")
 def test_an_implant_ends_with_its_job(pool: WorkerPool) -> None:
     pool.run(exec, IMPLANT)
     assert pool.run(eval, "sum(given)", {"given": SECRET}) == sum(SECRET)
@@ -224,12 +276,14 @@ def test_an_implant_ends_with_its_job(pool: WorkerPool) -> None:
 BOMB = "type('X', (), {'__reduce__': lambda self: (exec, ('import os; os.environ[\"LOOT\"] = \"taken\"',))})()"
 
 
+@pytest.mark.without_control("plain answers")
 def test_an_answer_that_is_unpickled_runs_in_the_service(former: FormerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOOT", "")
     former.run(eval, BOMB)
     assert os.environ["LOOT"] == "taken"
 
 
+@pytest.mark.with_control("plain answers")
 @pytest.mark.parametrize("way", [BOMB, f"__import__('os').write(3, __import__('pickle').dumps({BOMB}))"])
 def test_an_answer_is_data_and_runs_nowhere(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
     monkeypatch.setenv("LOOT", "")
@@ -242,6 +296,7 @@ DOWN = "(_ for _ in ()).throw(__import__('lab.terms.errors').terms.errors.Unreac
 """Whatever is unreachable is waited for, and the batch keeps its place meanwhile."""
 
 
+@pytest.mark.without_control("listed reports")
 def test_a_worker_that_may_say_anything_holds_a_place_for_ever(
     pool: WorkerPool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -250,6 +305,7 @@ def test_a_worker_that_may_say_anything_holds_a_place_for_ever(
         pool.run(eval, DOWN)
 
 
+@pytest.mark.with_control("listed reports")
 @pytest.mark.parametrize("way", [DOWN, "__import__('os').write(3, b'u: no filter')"])
 def test_a_worker_cannot_say_that_the_bureau_is_down(pool: WorkerPool, way: str) -> None:
     with pytest.raises(ShulabError) as caught:
@@ -257,6 +313,7 @@ def test_a_worker_cannot_say_that_the_bureau_is_down(pool: WorkerPool, way: str)
     assert not isinstance(caught.value, Unreachable)
 
 
+@pytest.mark.with_control("confinement")
 def test_a_worker_inherits_nothing(pool: WorkerPool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SHULAB_BUREAU_SEAL_KEY", SECRET.decode())
     fresh = WorkerPool(1, job_seconds=20, memory_mib=4096)
@@ -305,6 +362,7 @@ class Handed:
         return self.batch in everything and any(key in everything for key in self.keys)
 
 
+@pytest.mark.without_control("two pools")
 def test_in_one_pool_keys_meet_strangers_bytes(
     scene: Scene,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -320,6 +378,7 @@ def test_in_one_pool_keys_meet_strangers_bytes(
         scene.bureau._pools.matching = spare
 
 
+@pytest.mark.with_control("two pools")
 def test_a_worker_that_parses_ciphertexts_is_never_given_a_key(
     scene: Scene,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
@@ -331,6 +390,7 @@ def test_a_worker_that_parses_ciphertexts_is_never_given_a_key(
     assert not handed.met("matching")
 
 
+@pytest.mark.with_control("confinement")
 @pytest.mark.parametrize("missing", ["calls", "landlock"])
 def test_where_a_protection_is_missing_no_job_is_done_unless_the_operator_chose_so(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, missing: str

@@ -135,6 +135,12 @@ def test_the_one_enforcement_point_allows_what_is_within_the_terms_in_force_and_
                 assert held.contract == document
 
 
+@pytest.mark.property(
+    "Count alone",
+    claim="A contract that allows a count alone allows nothing else.",
+    topic="contracts and consent",
+    code=["lab.bureau.contracts.policy"],
+)
 @settings(deadline=None, max_examples=60)
 @given(data=st.data(), items=st.booleans())
 def test_a_contract_that_allows_a_count_alone_lets_nothing_else_through(data: st.DataObject, items: bool) -> None:
@@ -149,6 +155,12 @@ def test_a_contract_that_allows_a_count_alone_lets_nothing_else_through(data: st
                 assert not passes(document, operation, near, now), (near, operation, now)
 
 
+@pytest.mark.property(
+    "Tighter never allows more",
+    claim="A tighter contract never allows what the other did not, its counted ceilings included.",
+    topic="contracts and consent",
+    code=["lab.bureau.contracts.policy", "lab.bureau.exchange.charges"],
+)
 @settings(deadline=None, max_examples=100)
 @given(data=st.data())
 def test_tightening_never_allows_a_request_that_was_not_allowed(data: st.DataObject) -> None:
@@ -211,6 +223,7 @@ def counted(contract: Contract, history: list[tuple[str, timedelta, Any]]) -> li
     return answers
 
 
+@pytest.mark.property("Tighter never allows more")
 @settings(deadline=None, max_examples=40)
 @given(data=st.data(), history=histories())
 def test_ceilings_count_as_stated_and_a_tighter_contract_gives_no_history_that_the_other_would_not(

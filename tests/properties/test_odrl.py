@@ -6,6 +6,7 @@ import copy
 import json
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,6 +16,12 @@ from lab.terms.errors import InvalidInput
 from tests.support.drawn_documents import contracts, plain_contract, signed
 
 
+@pytest.mark.property(
+    "ODRL returns the contract",
+    claim="An ODRL agreement gives back the very bytes that were signed.",
+    topic="contracts and consent",
+    code=["lab.terms.contract.odrl"],
+)
 @settings(max_examples=25, deadline=None)
 @given(contracts(), st.booleans(), st.booleans())
 def test_any_contract_comes_back_exactly(contract: Contract, bureau: bool, bank: bool) -> None:

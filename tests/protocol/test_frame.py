@@ -49,6 +49,15 @@ def test_a_frame_cut_short_or_with_a_tail_is_refused(
         unpack_frame(packed + b"\x00", FrameKind.BATCH)
 
 
+@pytest.mark.property(
+    "Hostile bytes",
+    claim=(
+        "Hostile frames, set-ups and ciphertexts are refused before native code reads them, or in a process "
+        "that may die."
+    ),
+    topic="limits and interruptions",
+    code=["protocols.wire.frame", "lab.bureau.workers.pool"],
+)
 @given(st.binary(max_size=300))
 def test_arbitrary_bytes_raise_nothing_else(data: bytes) -> None:
     for candidate in (data, b"SHLB\x01\x02" + data):

@@ -102,6 +102,14 @@ def reference(register: list[str], portfolio: list[str]) -> set[str]:
     return {portfolio[i] for i in client.GetIntersection(setup, response) if i < len(portfolio)}
 
 
+@pytest.mark.property(
+    "Exact intersection",
+    claim=(
+        "Matching finds the intersection and nothing else. The engines agree with each other and with openmined-psi."
+    ),
+    topic="matching",
+    code=["protocols.matching"],
+)
 @settings(max_examples=30, deadline=None)
 @given(IDENTIFIERS, IDENTIFIERS, IDENTIFIERS)
 def test_the_result_is_the_intersection_and_the_engines_agree(ours: set[str], theirs: set[str], both: set[str]) -> None:
@@ -158,6 +166,12 @@ def test_a_point_and_its_negative_count_as_repeated_on_p256() -> None:
         bureau.read_request("openmined", both, ceiling=5)
 
 
+@pytest.mark.property(
+    "Unlinkable contracts",
+    claim="Tags and marks of two contracts have nothing in common, and a tag does not repeat its mark.",
+    topic="matching",
+    code=["protocols.matching"],
+)
 @each_engine
 def test_digests_of_two_contracts_do_not_link(engine: str) -> None:
     values = bureau.evaluate_register(engine, KEYS[engine], ["a", "b"])
@@ -214,6 +228,12 @@ def test_a_crew_of_processes_changes_no_byte(engine: str) -> None:
         crew.close()
 
 
+@pytest.mark.property(
+    "Counts tell a number",
+    claim="The order of a count's answers reveals nothing, and the marks of two jobs have nothing in common.",
+    topic="matching",
+    code=["protocols.matching"],
+)
 @each_engine
 def test_a_count_is_the_size_of_the_intersection_and_comes_out_of_order(engine: str) -> None:
     register, portfolio = [f"r{i}" for i in range(400)], [f"r{i}" for i in range(300, 500)]
@@ -248,6 +268,7 @@ def test_more_identifiers_than_the_ceiling_are_refused(engine: str) -> None:
         bureau.read_request(engine, request, ceiling=65)
 
 
+@pytest.mark.property("Points checked")
 @pytest.mark.parametrize(
     "element",
     [b"\x00" * 33, b"\x02" + b"\xff" * 32, b"\x04" + b"\x01" * 32, b"\x02" + bytes(31) + b"\x07"],
@@ -273,6 +294,7 @@ def test_arbitrary_requests_are_refused(engine: str, body: bytes) -> None:
 SETUP = made("x25519", [f"r{i}" for i in range(300)], geometry=bureau.BucketGeometry(4, 80))
 
 
+@pytest.mark.property("Hostile bytes")
 @settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=300))
 def test_arbitrary_set_ups_shards_deltas_and_responses_raise_nothing_else(body: bytes) -> None:
@@ -386,6 +408,12 @@ def test_unknown_engines_are_refused() -> None:
         bureau.generate_key("../openmined")
 
 
+@pytest.mark.property(
+    "Blinding keys stay",
+    claim="Blinding keys cannot be printed, pickled or copied.",
+    topic="keys and people",
+    code=["protocols.matching.bank"],
+)
 @each_engine
 def test_a_blinding_cannot_be_printed_pickled_or_copied(engine: str) -> None:
     blinding = bank.Blinding(engine, bytes(range(32)))

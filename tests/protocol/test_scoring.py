@@ -59,6 +59,12 @@ def jobs(draw: st.DrawFn) -> tuple[NDArray[np.uint8], QuantizedWeights]:
     return random.integers(0, 2, (columns, rows)).astype(np.uint8), QuantizedWeights(chosen, targets, values, base)
 
 
+@pytest.mark.property(
+    "Exact scores",
+    claim="Encrypted and plain scores are equal, exactly, in units of the model's quantum.",
+    topic="scoring",
+    code=["protocols.scoring"],
+)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(jobs())
 def test_encrypted_equals_plain(job: tuple[NDArray[np.uint8], QuantizedWeights]) -> None:
@@ -132,6 +138,12 @@ def test_a_context_is_named_by_its_hash() -> None:
     assert bureau.check_context(CONTEXT, PARAMS) == messages.frame_sha256(CONTEXT)
 
 
+@pytest.mark.property(
+    "Secret keys refused",
+    claim="The bureau recognises a context with a secret key, refuses it and does not keep it.",
+    topic="keys and people",
+    code=["protocols.scoring.bureau"],
+)
 def test_a_context_that_bears_a_secret_key_is_refused_as_such() -> None:
     with pytest.raises(bureau.SecretKeyInContext):
         bureau.check_context(context_frame(bank.generate_secret_key(PARAMS)), PARAMS)
@@ -260,6 +272,7 @@ def test_a_fresh_column_decrypts_with_seals_own_decryptor_and_its_noise_is_small
         assert (np.asarray(encoder.decode_int64(plain)) == column).all()
 
 
+@pytest.mark.property("Hostile bytes")
 @settings(max_examples=40, deadline=None)
 @given(st.integers(0, 10**9), st.integers(1, 255))
 def test_a_flipped_byte_in_a_ciphertext_is_refused_or_evaluated_but_never_fatal(place: int, flip: int) -> None:
@@ -284,6 +297,12 @@ def test_a_reply_to_another_batch_or_damaged_is_refused() -> None:
         stranger.decrypt(reply, rows=2, batch=BATCH)
 
 
+@pytest.mark.property(
+    "Decryption key stays",
+    claim="The holder of the decryption key cannot be printed, pickled or copied.",
+    topic="keys and people",
+    code=["protocols.scoring.bank"],
+)
 def test_the_key_holder_cannot_be_printed_pickled_or_copied() -> None:
     assert "hidden" in repr(HOLDER) and "hidden" in str(HOLDER)
     for attempt in (pickle.dumps, copy.copy, copy.deepcopy, json.dumps, vars):

@@ -319,6 +319,7 @@ def headers(data: bytes) -> tuple[bytes, bytes]:
     return data[:HEAD], data[HEAD:]
 
 
+@pytest.mark.property("Seeds and residues")
 def test_seal_is_handed_headers_of_our_own_writing_and_judged_residues_alone(loaded: dict[str, list[bytes]]) -> None:
     """Contexts, batches and replies, honest and not: every header byte is a constant of the parameter set."""
     tried = [*OTHER_LENGTH.values(), *NO_RESIDUES.values(), *ODD_BUT_RESIDUES.values(), COLUMN]

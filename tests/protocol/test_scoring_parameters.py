@@ -37,6 +37,12 @@ def integers(element: sampling.RingElement, params: ParameterSet) -> list[int]:
     return [value - q if value > q // 2 else value for value in values]
 
 
+@pytest.mark.property(
+    "Security level",
+    claim="The parameters keep the security level of the Homomorphic Encryption Standard.",
+    topic="scoring",
+    code=["protocols.scoring.parameters"],
+)
 @SETS
 def test_security_level_is_that_of_the_standard(params: ParameterSet) -> None:
     total = sum(prime.bit_length() for prime in params.primes)
@@ -61,6 +67,7 @@ def test_the_context_computes_in_bgv(params: ParameterSet) -> None:
     assert fresh.is_ntt_form()  # BFV's are not, and CKKS takes no such plaintext
 
 
+@pytest.mark.property("Exact scores")
 @SETS
 def test_the_sum_stays_exact_at_both_levels_with_the_most_terms(params: ParameterSet) -> None:
     worst = params.worst_noise(params.max_weights) + 3 * 2**params.flood_bits
@@ -71,6 +78,15 @@ def test_the_sum_stays_exact_at_both_levels_with_the_most_terms(params: Paramete
     assert switched < smallest / (2 * params.plain_modulus) / 2
 
 
+@pytest.mark.property(
+    "Circuit privacy",
+    claim=(
+        "Replies are masked and flooded. A thousand of them are within a statistical distance of 2^-40 of "
+        "replies made from the scores alone."
+    ),
+    topic="scoring",
+    code=["protocols.scoring.mask", "protocols.scoring.parameters"],
+)
 def test_the_flood_of_the_default_set_hides_a_thousand_replies_within_2_to_minus_40() -> None:
     params = PARAMETERS[DEFAULT_PARAMETERS]
     assert params.max_replies(TERMS) >= THOUSAND

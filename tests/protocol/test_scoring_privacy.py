@@ -109,6 +109,7 @@ def _likelihood(inside: NDArray[np.object_], models: TwoModels, scale: float) ->
 # --- the noise --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.property("Circuit privacy")
 @SETS
 def test_noise_tells_two_models_apart_on_a_bare_sum_and_not_in_replies(params: ParameterSet) -> None:
     insider = BANKS[params.name]
@@ -180,6 +181,12 @@ def test_the_noise_of_honest_sums_is_within_the_bound_that_the_flood_is_measured
 # --- exactness, for inputs made to break it ---------------------------------------------------------------------------
 
 
+@pytest.mark.property(
+    "Error bound",
+    claim="The error bound holds for inputs made to break it.",
+    topic="scoring",
+    code=["protocols.scoring.parameters"],
+)
 @SETS
 def test_the_error_bound_holds_and_is_reached_by_inputs_made_for_it(params: ParameterSet) -> None:
     """Every coefficient of message, noise and weight at its limit, with signs that add up in one coefficient."""
@@ -194,6 +201,7 @@ def test_the_error_bound_holds_and_is_reached_by_inputs_made_for_it(params: Para
     assert 0.99 * terms * params.degree * 21.5 * params.plain_modulus / 2 < found <= params.worst_noise(terms)
 
 
+@pytest.mark.property("Error bound")
 @SETS
 @pytest.mark.parametrize("signs", ["all", "random", "alternating"])
 def test_the_most_terms_at_every_limit_are_still_exact(params: ParameterSet, signs: str) -> None:
@@ -242,6 +250,12 @@ def test_replies_are_switched_down_to_one_prime_and_others_are_refused(params: P
 # --- the request's randomness -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.property(
+    "Request randomness",
+    claim="Dividing a reply by the request's randomness gives no weight.",
+    topic="scoring",
+    code=["protocols.scoring.mask"],
+)
 @SETS
 def test_dividing_by_the_requests_randomness_gives_the_weights_of_a_bare_sum_and_nothing_of_a_reply(
     params: ParameterSet,
@@ -349,6 +363,12 @@ def crafted(first: NDArray[np.object_], params: ParameterSet) -> tuple[bytes, An
     return key, column_of(key, params)
 
 
+@pytest.mark.property(
+    "Proven public keys",
+    claim="The bureau accepts a public key only with a proof that it is well formed.",
+    topic="scoring",
+    code=["protocols.scoring.key_proof"],
+)
 @SETS
 def test_keys_that_are_none_are_refused_and_so_are_proofs_of_other_keys(
     params: ParameterSet, monkeypatch: pytest.MonkeyPatch

@@ -55,8 +55,8 @@ AUTHOR, APPROVER, SECOND = (
 SERVE = """\
 import sys
 from pathlib import Path
-from lab.process.garbage_collection import collect_seldom
-collect_seldom()  # as the command does
+from lab.process.garbage_collection import tune_garbage_collection
+tune_garbage_collection()  # as the command does
 from sandbox.app import serve
 serve(Path(sys.argv[1]), "127.0.0.1", int(sys.argv[2]), Path(sys.argv[3]))
 """

@@ -146,6 +146,15 @@ def start(bank: Matcher, *words: object) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
 
 
+@pytest.mark.property(
+    "Paid once in matching",
+    claim=(
+        "What was paid for survives a kill of either side. No identifier is sent twice under one contract and "
+        "key epoch."
+    ),
+    topic="matching",
+    code=["lab.bank.matching.evaluation_store", "lab.bank.matching.matcher"],
+)
 def test_kills_of_either_side_charge_each_identifier_once(bank: Matcher) -> None:
     contract = bank.contract_for(Operation.MATCH, Operation.SCORE, identifiers_per_match=5 + MIN_CANARIES)
     codes = firms(*range(0, 400, 2)) + OUTSIDE[:200]

@@ -241,6 +241,12 @@ def test_contracts_that_do_not_stand_are_refused_before_anything_is_sent(bank: B
     assert bank.allowance(contract)["identifiers"]["used"] == 0
 
 
+@pytest.mark.property(
+    "Pinned bureau",
+    claim="The bank scores only under what it signed, with the bureau that it pinned.",
+    topic="contracts and consent",
+    code=["lab.bank.contract.agreement"],
+)
 def test_a_contract_that_changed_since_signing_is_refused(bank: Bank) -> None:
     one = bank.contract(identifiers=1000)
     stored = bank.home.folder / "contracts" / f"{one}.v1.json"
@@ -349,6 +355,7 @@ def test_a_job_goes_on_under_an_amendment_that_the_bank_has_signed(bank: Bank) -
     assert bank.allowance(contract)["identifiers"]["used"] == 60 + MIN_CANARIES
 
 
+@pytest.mark.property("Jobs within the contract")
 def test_an_amendment_that_was_not_signed_here_runs_nothing(bank: Bank) -> None:
     contract = bank.contract()
     bank.service.amend(contract, retention_days=30)

@@ -55,6 +55,12 @@ def holders(service: Service) -> set[str]:
         return set(connection.execute(sqlalchemy.text(text)).scalars())
 
 
+@pytest.mark.property(
+    "Batches answered once",
+    claim="Each charged batch is answered once, whichever process is killed.",
+    topic="limits and interruptions",
+    code=["sandbox.jobs.batch_workflows", "lab.bureau.exchange.scoring.batch_scoring"],
+)
 @pytest.mark.parametrize("service", ["postgresql"], indirect=True)
 def test_batches_of_a_killed_service_are_answered_by_the_one_that_lives(service: Service) -> None:
     """While the other process only stands still, its batch is left to it; once it is dead, it is taken over."""
@@ -90,6 +96,12 @@ def test_batches_of_a_killed_service_are_answered_by_the_one_that_lives(service:
     assert name not in holders(service)
 
 
+@pytest.mark.property(
+    "Charged before a kill",
+    claim="A batch that was charged just before a kill is answered after the next start.",
+    topic="limits and interruptions",
+    code=["sandbox.jobs.batch_workflows"],
+)
 def test_a_batch_charged_just_before_a_kill_is_answered_after_the_next_start(service: Service) -> None:
     """The bureau's table says that it waits, and no workflow knows of it: as a kill between the two leaves it."""
     contract = service.contract(detail=ResultDetail.TOTAL)
@@ -118,6 +130,12 @@ def test_a_batch_goes_under_its_own_hash_and_in_its_own_job(service: Service) ->
         outlet.batch_reply(contract, "job-2", name_of(batch))
 
 
+@pytest.mark.property(
+    "Busy service",
+    claim="When its room is full, the service refuses a request and says when to ask again.",
+    topic="limits and interruptions",
+    code=["lab.bureau.exchange.batches", "sandbox.http.limits"],
+)
 @pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 def test_beyond_its_room_the_service_says_when_to_come_back(service: Service) -> None:
     contract = service.contract(detail=ResultDetail.TOTAL, scores_per_enterprise=100)
@@ -137,6 +155,12 @@ def test_beyond_its_room_the_service_says_when_to_come_back(service: Service) ->
     until(lambda: states(service, contract) == ["answered"] * (most + 1))
 
 
+@pytest.mark.property(
+    "Stopped contracts",
+    claim="A contract that is stopped stops what waits under it, until it is resumed.",
+    topic="contracts and consent",
+    code=["lab.bureau.exchange.scoring.batch_scoring"],
+)
 def test_a_suspended_contract_stops_what_waits_and_goes_on_when_it_is_resumed(service: Service) -> None:
     contract = service.contract(detail=ResultDetail.TOTAL, scores_per_enterprise=100)
     sent = batches(service, contract, 6)
@@ -186,6 +210,12 @@ def test_a_jobs_progress_comes_as_events(service: Service) -> None:
         httpx.get(service.url + target).raise_for_status()
 
 
+@pytest.mark.property(
+    "Anonymous metrics",
+    claim="Metrics require a token and name neither contract nor bank.",
+    topic="what leaves a party",
+    code=["sandbox.monitoring.metrics"],
+)
 @pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 def test_figures_are_for_who_has_the_token_and_tell_of_no_contract(service: Service) -> None:
     contract = service.contract(detail=ResultDetail.TOTAL)
@@ -204,6 +234,12 @@ def test_figures_are_for_who_has_the_token_and_tell_of_no_contract(service: Serv
     assert httpx.get(service.url + "/metrics").status_code == 401
 
 
+@pytest.mark.property(
+    "No values in logs",
+    claim="Logs, metrics and the table of jobs hold no value.",
+    topic="what leaves a party",
+    code=["sandbox.monitoring.service_log", "sandbox.monitoring.metrics", "sandbox.jobs.dbos_config"],
+)
 @pytest.mark.parametrize("service", ["sqlite"], indirect=True)
 def test_planted_values_are_in_no_log_no_figure_and_no_table_of_jobs(service: Service) -> None:
     """In paths, queries, headers and bodies, by a stranger and by the bank; and the town's own codes and records."""

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import psutil
+import pytest
 import sqlalchemy
 
 from lab.bank.runs.store import find_finished_run, unfinished_run_folders
@@ -48,6 +49,13 @@ def kill_workers(service: Service) -> int:
     return len(found)
 
 
+@pytest.mark.property("Batches answered once")
+@pytest.mark.property(
+    "Kill at any moment",
+    claim="A power cut or `kill -9` at any moment loses nothing and repeats nothing.",
+    topic="limits and interruptions",
+    code=["lab.bureau.exchange", "lab.bank.runs.store"],
+)
 def test_a_job_survives_kills_of_both_sides_and_ends_once(service: Service, tmp_path: Path) -> None:
     bank = Bank(service, tmp_path)
     contract = bank.contract(

@@ -75,6 +75,12 @@ def signed(service: Service, method: str, target: str, body: bytes = b"") -> dic
 # --- once charged -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.property(
+    "Requests charged once",
+    claim="The same matching request is charged once, also when it is sent in parallel and after a restart.",
+    topic="matching",
+    code=["lab.bureau.exchange.matching.match_requests"],
+)
 def test_the_same_request_is_charged_once_also_after_a_restart(service: Service) -> None:
     contract = service.contract()
     request = bank_matching.request(service.pilot.codes()[:20] + STRANGERS[:5])

@@ -134,6 +134,12 @@ def test_a_request_carries_a_signature_that_verifies_and_the_frame_alone():
         verified.check_body(body)
 
 
+@pytest.mark.property(
+    "Only frames",
+    claim="Of the bank's data, nothing but wire frames leaves the bank.",
+    topic="what leaves a party",
+    code=["lab.bank.connection.client"],
+)
 @pytest.mark.parametrize(
     "data", [b"", b"id,name\n1,2\n", b"SHLB", b"SHLB\x01\x63" + bytes(8), "SHLB", bytearray(FRAME)]
 )

@@ -179,6 +179,7 @@ def test_administrators_keep_accounts_and_nobody_else(front: Front, root: str) -
         problem(client.post("/v1/accounts/boss/disable", json={}), 403)
 
 
+@pytest.mark.property("Sign-ins end")
 def test_a_disabled_accounts_token_dies_at_once(front: Front, root: str) -> None:
     token = front.settle("a.seven", Role.OFFICER)
     with front.client(token) as client, front.client(root) as keeper:
@@ -358,6 +359,12 @@ def test_a_token_goes_over_https_or_stays_on_this_machine(front: Front) -> None:
             connection.request("GET", "/v1/me")
 
 
+@pytest.mark.property(
+    "No passwords in files",
+    claim="No file of the bureau holds a person's password or token in clear.",
+    topic="keys and people",
+    code=["lab.bureau.people"],
+)
 def test_no_password_and_no_token_is_in_any_file_of_the_bureau(front: Front) -> None:
     """Last in this file: everything above has gone over the wire, and the searching finds what it should."""
     known = [secret.encode() for secret in {*front.secrets, GOOD, OTHER, WRONG} if secret]

@@ -82,6 +82,15 @@ def bank(service: Service, tmp_path: Path) -> Fresh:
     return made
 
 
+@pytest.mark.property(
+    "Fresh scores",
+    claim=(
+        "Scores of a new register need hashes only, equal the plain scores of that register, and are charged "
+        "once, also after a kill."
+    ),
+    topic="scoring",
+    code=["lab.bank.scoring.rescore"],
+)
 def test_scores_of_the_new_register_come_back_for_hashes_alone(bank: Fresh, monkeypatch: pytest.MonkeyPatch) -> None:
     contract = bank.contract(detail=ResultDetail.DIMENSIONS, rows_per_batch=BATCH)
     first = bank.score(contract, bank.portfolio([*firms(*range(55)), "outsider-0001"]))
@@ -122,6 +131,7 @@ def test_scores_of_the_new_register_come_back_for_hashes_alone(bank: Fresh, monk
     assert later.manifest is not None and bank.fits(later.run, bank.public, ResultDetail.DIMENSIONS)
 
 
+@pytest.mark.property("Fresh scores")
 def test_interrupted_it_goes_on_and_is_charged_once(bank: Fresh) -> None:
     contract = bank.contract(detail=ResultDetail.TOTAL, rows_per_batch=BATCH)
     first = bank.score(contract, bank.portfolio(firms(*range(60))))

@@ -107,6 +107,12 @@ def goes_on(bank: Bank, client: subprocess.Popen[bytes]) -> None:
     assert pl.read_parquet(bank.out)["status"].to_list() == ["scored"] * ROWS
 
 
+@pytest.mark.property(
+    "Key rotation",
+    claim="A rotation of matching keys loses no work: a job ends in the epoch in which it began.",
+    topic="keys and people",
+    code=["lab.bureau.exchange.matching.key_epochs", "lab.bureau.key_management.keys"],
+)
 def test_a_job_half_done_ends_under_its_own_keys_and_the_next_uses_the_new_ones(service: Service, bank: Bank) -> None:
     contract = bank.contract(
         detail=ResultDetail.TOTAL, rows_per_batch=ROWS_PER_BATCH, scores_per_enterprise=2, jobs_per_day=5
@@ -178,6 +184,12 @@ def asks(service: Service, contract: str, key: Signer) -> httpx.Response:
         return client.get(path, headers=sign_request("GET", path, b"", key, bureau_key=bureau_key))
 
 
+@pytest.mark.property(
+    "Revoked keys",
+    claim="A revoked key gets the same answer as an unknown one.",
+    topic="keys and people",
+    code=["sandbox.auth.bank"],
+)
 def test_a_revoked_an_unknown_and_another_banks_key_and_no_contract_look_the_same(shared: Service) -> None:
     own, other = Key(), Key()
     shared.key = own
@@ -427,6 +439,12 @@ def rotate_killed(home: BankHome, steps: int) -> int:
         os._exit(3)
 
 
+@pytest.mark.property(
+    "Key changes survive kills",
+    claim="Changing a bank's key or the bureau's seal loses nothing if it is interrupted.",
+    topic="keys and people",
+    code=["lab.bank.key_rotation", "lab.bureau.key_management.secret_store"],
+)
 def test_killed_at_any_step_the_home_works_and_the_same_command_finishes(
     home: BankHome, open_place: Callable[[str], Place]
 ) -> None:

@@ -159,6 +159,12 @@ def test_every_signed_route_refuses_another_banks_key(service):
     assert service.ledger(contract) == before
 
 
+@pytest.mark.property(
+    "Hidden contracts",
+    claim="A stranger cannot tell whether a contract exists.",
+    topic="contracts and consent",
+    code=["sandbox.auth.bank"],
+)
 def test_every_signed_route_hides_that_a_contract_does_not_exist(service):
     for name, call in every_call(service, service.outlet(), "c-20200101-00000000").items():
         with pytest.raises(NotAuthentic):
@@ -166,6 +172,7 @@ def test_every_signed_route_hides_that_a_contract_does_not_exist(service):
             pytest.fail(name)
 
 
+@pytest.mark.property("Signed requests")
 def test_a_replayed_match_is_refused_recorded_and_not_charged_again(service):
     contract = service.contract()
     body = bank_matching.request(["firm-0001"])
@@ -222,6 +229,12 @@ def test_the_ceiling_for_one_match_holds(service):
     assert outlet.allowance(contract)["identifiers"] == {"ceiling": 1_000_000, "used": 0, "left": 1_000_000}
 
 
+@pytest.mark.property(
+    "Ceilings in parallel",
+    claim="Ceilings hold under parallel requests.",
+    topic="contracts and consent",
+    code=["lab.bureau.exchange.charges"],
+)
 def test_the_ceiling_of_identifiers_holds_under_parallel_requests(service):
     contract = service.contract(identifiers=5 + 2 * MIN_CANARIES)
     bodies = [bank_matching.request(["firm-0001", "firm-0002"]) for _ in range(6)]
@@ -249,6 +262,7 @@ def test_the_ceiling_of_scores_holds(service):
         submit_batch(service.outlet(), contract, JOB, second)
 
 
+@pytest.mark.property("Ceilings in parallel")
 def test_the_ceilings_of_jobs_and_scores_hold_under_parallel_requests(service):
     contract = service.contract(job=False, jobs_per_day=3, scores_per_enterprise=2)
 
@@ -349,6 +363,7 @@ def test_the_same_batch_at_once_is_charged_once(service, job):
 # --- what banks may send by mistake or on purpose ---------------------------------------------------------------------
 
 
+@pytest.mark.property("Secret keys refused")
 def test_a_context_that_bears_a_secret_key_is_refused_and_not_kept(service):
     contract = service.contract()
     bad = Frame(FrameKind.CONTEXT, {"parameters": PARAMS.name}, (generate_secret_key(PARAMS),)).pack()
@@ -461,6 +476,7 @@ def test_a_range_must_be_one(service, query):
 # --- afterwards -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.property("No records at rest")
 def test_logs_and_ledger_hold_neither_codes_nor_records_nor_stack_traces(service, job):
     contract, tags, batch = job
     submit_batch(service.outlet(), contract, JOB, batch)

@@ -33,8 +33,11 @@ class LedgerRoutes(Protocol):
 
     retry_policy: RetryPolicy
 
-    def ledger_checkpoint(self, covering: int, witnesses: Sequence[str]) -> bytes: ...
-    def ledger_consistency(self, first: int, second: int) -> Proof: ...
+    def ledger_checkpoint(self, covering: int, witnesses: Sequence[str]) -> bytes:
+        """A signed checkpoint of at least ``covering`` entries; raises ``NotFound`` while there is none."""
+
+    def ledger_consistency(self, first: int, second: int) -> Proof:
+        """The proof that the ledger of ``second`` entries continues that of ``first``."""
 
 
 def await_cosigned_checkpoint(

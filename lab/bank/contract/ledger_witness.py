@@ -30,15 +30,19 @@ class ReceiptedExchange(Protocol):
     """An exchange that a receipt must speak of: its contract and job, the kind of entry, and facts it must have."""
 
     @property
-    def contract(self) -> str: ...
+    def contract(self) -> str:
+        """The contract's id."""
 
     @property
-    def job(self) -> str: ...
+    def job(self) -> str:
+        """The job's id."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """The kind of ledger entry that records the exchange."""
 
-    def expected_facts(self) -> Mapping[str, Fact]: ...
+    def expected_facts(self) -> Mapping[str, Fact]:
+        """The facts that the entry must have."""
 
 
 @dataclass(frozen=True, slots=True)

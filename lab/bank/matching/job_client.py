@@ -30,12 +30,23 @@ class MatchingRoutes(Protocol):
 
     retry_policy: RetryPolicy
 
-    def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes: ...
-    def matching_shard(self, contract: str, job: str, sha256: str, first: int, count: int) -> bytes: ...
-    def matching_delta(self, contract: str, job: str, sha256: str, since: str) -> bytes: ...
-    def match(self, contract: str, job: str, frame: bytes) -> ResponseWithReceipt: ...
-    def count_matches(self, contract: str, job: str, frame: bytes) -> ResponseWithReceipt: ...
-    def job(self, contract: str, job: str) -> dict[str, Any]: ...
+    def matching_setup(self, contract: str, job: str, *, counting: bool = False) -> bytes:
+        """The manifest of the set-up (frame ``MATCH_SETUP``)."""
+
+    def matching_shard(self, contract: str, job: str, sha256: str, first: int, count: int) -> bytes:
+        """Buckets ``first`` to ``first + count - 1`` of a set-up (frame ``MATCH_SHARD``)."""
+
+    def matching_delta(self, contract: str, job: str, sha256: str, since: str) -> bytes:
+        """What changed since another set-up (frame ``MATCH_DELTA``); raises ``NotFound`` without one."""
+
+    def match(self, contract: str, job: str, frame: bytes) -> ResponseWithReceipt:
+        """The answer to a matching request, a frame, and its receipt."""
+
+    def count_matches(self, contract: str, job: str, frame: bytes) -> ResponseWithReceipt:
+        """The answer to a request that is only counted, a frame, and its receipt."""
+
+    def job(self, contract: str, job: str) -> dict[str, Any]:
+        """The job's state at the bureau."""
 
 
 @dataclass(frozen=True)

@@ -47,6 +47,7 @@ class StepTimer:
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
+        """Add the seconds that the block takes to the step ``name``."""
         begun = time.perf_counter()
         try:
             yield

@@ -21,9 +21,14 @@ class BatchRoutes(Protocol):
 
     retry_policy: RetryPolicy
 
-    def put_batch(self, contract: str, job: str, sha256: str, frame: bytes) -> None: ...
-    def put_batch_reevaluation(self, contract: str, job: str, sha256: str) -> None: ...
-    def batch_reply(self, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]] | None: ...
+    def put_batch(self, contract: str, job: str, sha256: str, frame: bytes) -> None:
+        """Send a batch (a frame) under its hash. The same batch is charged once."""
+
+    def put_batch_reevaluation(self, contract: str, job: str, sha256: str) -> None:
+        """Ask the bureau to evaluate a batch of an earlier job again."""
+
+    def batch_reply(self, contract: str, job: str, sha256: str) -> tuple[bytes, dict[str, Any]] | None:
+        """The reply to a batch, a frame, and its receipt; None while the bureau evaluates it."""
 
 
 def submit_batch(

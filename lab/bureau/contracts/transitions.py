@@ -63,6 +63,7 @@ def apply_action(
     now: datetime,
     reason: str | None = None,
 ) -> ContractVersion:
+    """Move a version to the state after ``action``, and record it; raises ``Conflict`` if it cannot be moved."""
     after = next_state(contract.id, ContractState(row.state), action)
     if action in (
         ContractAction.SUBMIT,
@@ -88,6 +89,7 @@ def apply_action(
 def select_version_rows(
     session: Session, contract_id: str, action: ContractAction, version: int | None
 ) -> tuple[ContractRow, ContractVersionRow]:
+    """A contract and the version that ``action`` is for: the one named, or the newest that allows it."""
     contract = contract_row(session, contract_id, lock=True)
     rows = version_rows(session, contract_id)
     if version is not None:

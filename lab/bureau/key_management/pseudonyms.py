@@ -22,7 +22,8 @@ SINGLE_ROW_ID = 1
 class Pseudonymiser(Protocol):
     """Whoever gives enterprises their pseudonyms under so many keys: ``lab.bureau.key_management.keys.BureauKeys``."""
 
-    def pseudonyms(self, codes: Sequence[str], keys: int) -> list[str]: ...
+    def pseudonyms(self, codes: Sequence[str], keys: int) -> list[str]:
+        """The pseudonym of each enterprise under that many keys, in the order of ``codes``."""
 
 
 def count_pseudonym_keys(session: Session) -> int:

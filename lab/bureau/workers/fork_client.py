@@ -22,7 +22,7 @@ from protocols.confinement import ConfinementUnavailable
 
 _BEGIN = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[3]); "
-    "from lab.bureau.workers.fork_server import main; from lab.bureau.workers.settings import WorkerSettings; "
+    "from lab.bureau.workers.fork_server import serve_forks; from lab.bureau.workers.settings import WorkerSettings; "
     "main(int(sys.argv[1]), WorkerSettings.from_json(sys.argv[2]))"
 )
 _KEPT = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE", "SHULAB_X25519")

@@ -149,7 +149,7 @@ class WorkerPool:
         template, process = self._begin()
         begun = time.monotonic()
         try:
-            return read_worker_result(process.do(job, self._settings.seconds), _ERRORS)
+            return read_worker_result(process.run(job, self._settings.seconds), _ERRORS)
         except WorkerLost as error:
             self._replace(template)
             if error.late or time.monotonic() - begun >= self._settings.seconds:

@@ -26,8 +26,10 @@ class WorkerSettings:
     modules: tuple[str, ...] = ()
 
     def to_json(self) -> str:
+        """The settings as a JSON object."""
         return json.dumps(asdict(self))
 
     @classmethod
     def from_json(cls, text: str) -> WorkerSettings:
+        """The settings from what ``to_json`` returned."""
         return cls(**json.loads(text))

@@ -76,6 +76,7 @@ class SafeConsole(Console):
         super().__init__(stderr=stderr, width=width, file=file, markup=False, emoji=False, highlight=False)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """The segments that rich prints, their text escaped again."""
         for segment in super().render(renderable, options):
             yield segment if segment.control else Segment(VisibleText(segment.text), segment.style)
 
@@ -98,6 +99,7 @@ class TerminalProgress:
 
     @contextmanager
     def stage(self, name: str, total: int) -> Iterator[ProgressStage]:
+        """Draw a bar for one stage of ``total`` units until the block ends."""
         if self._bars is None:
             self._bars = Bars(
                 TextColumn("  {task.description:<28}", markup=False),

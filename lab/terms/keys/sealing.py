@@ -1,4 +1,4 @@
-"""Sealing secrets at rest: AES-256-GCM (NIST SP 800-38D) under a passphrase, random bytes, or a key in a token.
+r"""Sealing secrets at rest: AES-256-GCM (NIST SP 800-38D) under a passphrase, random bytes, or a key in a token.
 
 A passphrase is stretched by scrypt (RFC 7914; N = 2^15, r = 8, p = 1: about 32 MiB and 0.1 s a guess). Random bytes,
 at least 32 of them in a key file or in the environment, are expanded by HKDF-SHA-256 (RFC 5869). A token derives with a
@@ -6,7 +6,7 @@ key that never leaves it: one block of NIST SP 800-108r1 in counter mode (sectio
 context of fixed lengths (``token_kdf_input``). Every sealed value has a fresh 16-byte salt and a 12-byte nonce, and is
 bound to a label (what the secret is), so that two sealed files cannot be swapped.
 
-Layout: ``b"SHSEAL1\\n"`` | source (1 byte: P passphrase, F key file, E environment, T token) | salt (16) | nonce (12) |
+Layout: ``b"SHSEAL1\n"`` | source (1 byte: P passphrase, F key file, E environment, T token) | salt (16) | nonce (12) |
 ciphertext and tag.
 """
 

@@ -204,16 +204,19 @@ class TreeHead(Protocol):
     """How many entries, and the root over them: a signed tree head, or a checkpoint."""
 
     @property
-    def size(self) -> int: ...
+    def size(self) -> int:
+        """How many entries the tree has."""
 
     @property
-    def root(self) -> str: ...
+    def root(self) -> str:
+        """The root's hash, hexadecimal."""
 
 
 class VerifiableTreeHead(TreeHead, Protocol):
     """A head that can be checked against the bureau's key."""
 
-    def verify(self, bureau_key: str, /) -> None: ...
+    def verify(self, bureau_key: str, /) -> None:
+        """Raise ``NotAuthentic`` unless the bureau's key (hexadecimal) signed the head."""
 
 
 def verify_consistency(old: TreeHead, new: TreeHead, proof: Proof | None) -> None:

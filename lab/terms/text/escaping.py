@@ -1,9 +1,9 @@
-"""Text from outside as a person must see it: every character of it, itself or as its escape, in its order.
+r"""Text from outside as a person must see it: every character of it, itself or as its escape, in its order.
 
 A name that somebody else wrote may hold what steers a terminal (controls, ECMA-48), turns the direction of writing (UAX
 #9), is not drawn at all (the property Default_Ignorable_Code_Point of the Unicode Character Database), or is drawn over
 its neighbours (combining marks). Whoever signs must see that it is there. ``escape_hidden`` shows each such character
-as ``\\uXXXX`` or ``\\UXXXXXXXX``, a backslash as two, so that no text can be taken for another's escape.
+as ``\uXXXX`` or ``\UXXXXXXXX``, a backslash as two, so that no text can be taken for another's escape.
 
 What has been made visible is of type ``VisibleText`` and is left as it is; so text may pass here at each edge, and
 pages, terminals and files need not know who was first.
@@ -55,6 +55,7 @@ class VisibleText(str):
     __slots__ = ()
 
     def __new__(cls, text: str = "") -> Self:
+        """Escape what is hidden in ``text``; safe text is taken as it is."""
         if isinstance(text, cls):
             return text
         plain = text.isprintable() and not _NEVER.search(text)

@@ -98,9 +98,9 @@ def test_work_that_kills_every_process_ends(crew: ProcessComputePool) -> None:
 def test_processes_do_not_outlive_their_parent() -> None:
     code = (
         "import os, time\n"
-        "from protocols.compute_pool import LocalCrew\n"
+        "from protocols.compute_pool import ProcessComputePool\n"
         "if __name__ == '__main__':\n"
-        "    crew = LocalCrew(1)\n"
+        "    crew = ProcessComputePool(1)\n"
         "    print(next(crew.map(os.getpid, [()])), flush=True)\n"
         "    time.sleep(60)\n"
     )

@@ -50,9 +50,11 @@ class Epoch:
 class EpochEvaluator(Protocol):
     """What is evaluated for the contracts in use (``lab.bureau.exchange.matching.required_evaluations``)."""
 
-    def prepare(self, epoch: int, progress: Progress, /) -> object: ...
+    def prepare(self, epoch: int, progress: Progress, /) -> object:
+        """Evaluate the register for the contracts in use under the epoch's key."""
 
-    def remove_epoch(self, epoch: int, /) -> None: ...
+    def remove_epoch(self, epoch: int, /) -> None:
+        """Delete what was evaluated under the epoch's key."""
 
 
 def current_epoch(session: Session) -> int:

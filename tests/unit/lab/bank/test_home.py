@@ -62,6 +62,7 @@ def test_a_changed_public_key_is_noticed(tmp_path: Path) -> None:
         BankHome.open(tmp_path / "bank").open_keys(WORDS)
 
 
+@pytest.mark.property("Pinned bureau")
 def test_a_bureau_is_pinned_by_its_key_and_a_new_key_under_its_name_is_refused(tmp_path: Path) -> None:
     home, _ = BankHome.create(tmp_path / "bank", name="A", passphrase=WORDS)
     assert home.find_pin(BUREAU) is None

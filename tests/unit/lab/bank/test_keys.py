@@ -83,6 +83,12 @@ def test_signing_key_signs_what_its_public_half_verifies(keys: BankKeys, tmp_pat
         verify_signature(keys.public_key_hex, again.sign(b"message").hex(), b"another", what="a signature")
 
 
+@pytest.mark.property(
+    "Bank secrets stay closed",
+    claim="The bank's secrets are not printed, logged, pickled or copied, and are sealed on disk.",
+    topic="keys and people",
+    code=["lab.bank.keys", "lab.terms.keys.sealing"],
+)
 def test_text_and_log_show_nothing(keys: BankKeys, caplog: pytest.LogCaptureFixture) -> None:
     holder, blinding = keys.key_holder(PARAMS), keys.blinding(*MATCHING)
     with caplog.at_level(logging.DEBUG):
@@ -129,6 +135,7 @@ def test_no_attribute_or_referent_is_the_bytes_of_a_secret(keys: BankKeys) -> No
     assert not any(isinstance(thing, (bytes, bytearray, str)) and thing in secrets for thing in held)
 
 
+@pytest.mark.property("Bank secrets stay closed")
 def test_what_lies_on_disk_is_sealed_and_the_owners_alone(keys: BankKeys, tmp_path: Path) -> None:
     secrets = secrets_of(keys)
     assert (tmp_path / "keys").stat().st_mode & 0o777 == 0o700

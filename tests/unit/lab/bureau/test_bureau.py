@@ -93,6 +93,12 @@ def scored_once(scene: Scene, contract: str, rows: int = 6) -> tuple[bytes, byte
     return batch, scene.bureau.score(contract, JOB, batch)[0]
 
 
+@pytest.mark.property(
+    "Batches charged once",
+    claim="A batch is charged once, however often it is sent, also after a restart.",
+    topic="limits and interruptions",
+    code=["lab.bureau.exchange"],
+)
 def test_the_same_batch_gets_the_same_reply_and_no_charge_also_after_a_restart(scene_on_both: Scene) -> None:
     scene = scene_on_both
     contract = scene.contract()
@@ -265,27 +271,27 @@ REQUEST = Frame(FrameKind.MATCH_REQUEST, {"engine": "x25519", "count": 1}, (b"\x
 
 TERMS = JobParameters(RECIPIENT, "credit", 1, 10)
 OPERATIONS: dict[str, Callable[[Bureau, str], object]] = {
-    "Matching.setup": lambda bureau, contract: bureau.matching_setup(contract, JOB),
-    "Matching.shard": lambda bureau, contract: bureau.matching_shard(contract, JOB, "0" * 64, 0, 1),
-    "Matching.delta": lambda bureau, contract: bureau.matching_delta(contract, JOB, "0" * 64, "1" * 64),
-    "Matching.answer": lambda bureau, contract: bureau.match(contract, JOB, REQUEST),
-    "Reception.sheet": lambda bureau, contract: bureau.sheet(contract),
-    "Reception.register": lambda bureau, contract: bureau.register(contract),
-    "Reception.open_job": lambda bureau, contract: bureau.open_job(contract, JOB, TERMS),
-    "Contexts.has": lambda bureau, contract: bureau.has_context(contract, JOB, "0" * 64),
-    "Contexts.put": lambda bureau, contract: bureau.put_context(contract, JOB, "0" * 64, b""),
-    "Scoring.receive": lambda bureau, contract: bureau.receive_batch(contract, JOB, one_row(contract)),
-    "Scoring.receive_again": lambda bureau, contract: bureau.receive_rescoring(contract, JOB, "0" * 64),
-    "Scoring.reply": lambda bureau, contract: bureau.batch_reply(contract, JOB, "0" * 64),
-    "Scoring.score": lambda bureau, contract: bureau.score(contract, JOB, one_row(contract)),
+    "MatchingService.setup": lambda bureau, contract: bureau.matching_setup(contract, JOB),
+    "MatchingService.shard": lambda bureau, contract: bureau.matching_shard(contract, JOB, "0" * 64, 0, 1),
+    "MatchingService.delta": lambda bureau, contract: bureau.matching_delta(contract, JOB, "0" * 64, "1" * 64),
+    "MatchingService.evaluate_identifiers": lambda bureau, contract: bureau.match(contract, JOB, REQUEST),
+    "JobService.sheet": lambda bureau, contract: bureau.sheet(contract),
+    "JobService.register": lambda bureau, contract: bureau.register(contract),
+    "JobService.open_job": lambda bureau, contract: bureau.open_job(contract, JOB, TERMS),
+    "ContextStore.has": lambda bureau, contract: bureau.has_context(contract, JOB, "0" * 64),
+    "ContextStore.put": lambda bureau, contract: bureau.put_context(contract, JOB, "0" * 64, b""),
+    "ScoringService.receive": lambda bureau, contract: bureau.receive_batch(contract, JOB, one_row(contract)),
+    "ScoringService.receive_rescoring": lambda bureau, contract: bureau.receive_rescoring(contract, JOB, "0" * 64),
+    "ScoringService.reply": lambda bureau, contract: bureau.batch_reply(contract, JOB, "0" * 64),
+    "ScoringService.score": lambda bureau, contract: bureau.score(contract, JOB, one_row(contract)),
 }
 GIVES_NOTHING_OUT = {
-    "Reception.job",
-    "Reception.end_job",
-    "Scoring.check_room",
-    "Scoring.evaluate",  # passes by itself, for the bank that waits; see test_exchange
-    "Scoring.tally",
-    "Scoring.waiting",
+    "JobService.job",
+    "JobService.end_job",
+    "ScoringService.check_queue_capacity",
+    "ScoringService.evaluate",  # passes by itself, for the bank that waits; see test_exchange
+    "ScoringService.count_by_state",
+    "ScoringService.list_waiting",
 }
 
 
@@ -304,6 +310,12 @@ def test_the_table_of_operations_is_complete() -> None:
     assert public - GIVES_NOTHING_OUT == set(OPERATIONS)
 
 
+@pytest.mark.property(
+    "One enforcement point",
+    claim="Each operation passes one enforcement point, and an altered contract allows nothing.",
+    topic="contracts and consent",
+    code=["lab.bureau.contracts.enforcement"],
+)
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_operation_passes_the_one_enforcement_point(
     scene: Scene, operation: str, monkeypatch: pytest.MonkeyPatch
@@ -343,6 +355,7 @@ def test_every_operation_passes_the_one_enforcement_point(
         OPERATIONS[operation](scene.bureau, expired)
 
 
+@pytest.mark.property("One enforcement point")
 def test_an_altered_contract_in_the_database_lets_nothing_through(scene: Scene) -> None:
     contract = scene.contract()
     with scene.bureau.store.begin() as session:
@@ -398,6 +411,12 @@ def test_the_card_and_readiness(scene: Scene) -> None:
     assert scene.bureau.readiness()["ready"] is True
 
 
+@pytest.mark.property(
+    "No records at rest",
+    claim="Ledger, database, logs and errors hold no record and no code.",
+    topic="what leaves a party",
+    code=["lab.bureau.ledger", "sandbox.monitoring.service_log"],
+)
 def test_the_ledger_and_the_database_hold_no_record(scene: Scene) -> None:
     """No identifier and no feature value of either party stands in the database."""
     contract = scene.contract()

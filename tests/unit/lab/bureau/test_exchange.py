@@ -110,6 +110,15 @@ def test_what_was_delivered_is_listed(scene: Scene) -> None:
     assert (scores.what, scores.rows, scores.job, scores.entry) == ("scores", 6, JOB, receipt.entry_number)
 
 
+@pytest.mark.property(
+    "Leakage budget",
+    claim=(
+        "What all replies of a model reveal to a bank by their noise is added up over its contracts, and "
+        "refused beyond the bound of the parameter set."
+    ),
+    topic="scoring",
+    code=["lab.bureau.exchange.scoring.leakage_budget", "protocols.scoring.parameters"],
+)
 def test_what_replies_tell_adds_up_for_a_bank_and_model_over_contracts_and_is_refused_beyond_its_bound(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,6 +140,12 @@ def test_what_replies_tell_adds_up_for_a_bank_and_model_over_contracts_and_is_re
     assert scene.bureau.allowance(second)["scores"]["total"] == 0
 
 
+@pytest.mark.property(
+    "Ciphertexts used once",
+    claim="A ciphertext that was sent in one batch is refused in another.",
+    topic="scoring",
+    code=["lab.bureau.exchange.scoring.leakage_budget"],
+)
 def test_a_ciphertext_that_was_sent_in_another_batch_is_refused(scene: Scene) -> None:
     contract = scene.contract()
     batch, other = batch_of(scene, contract), batch_of(scene, contract, slice(16, 20))
@@ -143,6 +158,12 @@ def test_a_ciphertext_that_was_sent_in_another_batch_is_refused(scene: Scene) ->
     scene.bureau.score(contract, JOB, other)
 
 
+@pytest.mark.property(
+    "Jobs within the contract",
+    claim=("A job does only what the contract allows, and an amendment that the bank did not sign runs nothing."),
+    topic="contracts and consent",
+    code=["lab.bureau.exchange.access", "lab.bank.contract.agreement"],
+)
 def test_a_job_is_what_the_contract_allows(scene: Scene) -> None:
     contract = scene.contract(ceilings=Ceilings(rows_per_job=10, jobs_per_day=1))
     terms = JobParameters(RECIPIENT, "credit", 1, 10)
@@ -229,6 +250,12 @@ def test_items_released_for_nothing_stop_the_model_that_reads_them(scene: Scene)
         scene.bank.open_job(scene.bureau, contract, "job-2")
 
 
+@pytest.mark.property(
+    "Precision",
+    claim="Replies are no finer than the contract's step.",
+    topic="scoring",
+    code=["models.bureau.model"],
+)
 @pytest.mark.parametrize("detail", [ResultDetail.TOTAL, ResultDetail.FULL])
 def test_replies_are_multiples_of_the_contracts_step(scene: Scene, detail: ResultDetail) -> None:
     step = 1000
@@ -257,6 +284,12 @@ def test_a_step_too_large_for_the_models_sums_is_refused(scene: Scene) -> None:
     assert scene.bureau.allowance(contract)["scores"]["total"] == 0
 
 
+@pytest.mark.property(
+    "Retention at the bureau",
+    claim="The bureau removes what is past its time, and records the removal.",
+    topic="limits and interruptions",
+    code=["lab.bureau.exchange.retention"],
+)
 def test_what_is_past_its_time_is_removed_and_recorded(scene_on_both: Scene) -> None:
     scene = scene_on_both
     contract = scene.contract()
@@ -289,6 +322,12 @@ def test_what_is_past_its_time_is_removed_and_recorded(scene_on_both: Scene) -> 
     assert {"contract.expired", "job.stopped"} <= set(scene.ledger()[-4:])
 
 
+@pytest.mark.property(
+    "Dead workers",
+    claim="A batch whose worker keeps dying is given back with the reason; other batches are not affected.",
+    topic="limits and interruptions",
+    code=["lab.bureau.workers.pool"],
+)
 def test_a_batch_whose_worker_dies_again_and_again_is_given_back_and_says_why(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:

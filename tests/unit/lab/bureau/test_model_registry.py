@@ -83,7 +83,7 @@ def test_an_unpublished_model_gets_no_contract(scene: Scene, model: Model) -> No
 
 
 @pytest.mark.parametrize(
-    "changes", [{"engine": "none"}, {"parameters": "none"}, {"days": 0}, {"days": 10**7}, {"recipients": ()}]
+    "changes", [{"engine": "none"}, {"parameters": "none"}, {"term_days": 0}, {"term_days": 10**7}, {"recipients": ()}]
 )
 def test_choices_have_to_exist(scene: Scene, changes: dict[str, Any]) -> None:
     with scene.bureau.store.begin() as session:

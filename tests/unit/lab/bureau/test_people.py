@@ -213,6 +213,12 @@ def test_a_password_changed_while_it_was_compared_lets_nobody_in(
         people.sign_in("li.wei", GOOD)
 
 
+@pytest.mark.property(
+    "Sign-ins end",
+    claim="A sign-in ends when it is idle, after 12 hours, and when its account is disabled.",
+    topic="keys and people",
+    code=["lab.bureau.people.sign_ins"],
+)
 def test_a_sign_in_ends_when_idle_and_in_any_case(people: AccountService, officer: Account, clock: Clock) -> None:
     idle = people.sign_in("li.wei", GOOD)
     clock.now += IDLE_TIMEOUT - timedelta(seconds=1)

@@ -74,6 +74,12 @@ def test_foreign_keys_hold(store: Database) -> None:
         session.add(UsageRow(contract_id="nobody", counter="identifiers", used=1))
 
 
+@pytest.mark.property(
+    "Append-only ledger",
+    claim="The ledger's table refuses changes.",
+    topic="the ledger",
+    code=["lab.bureau.store"],
+)
 @pytest.mark.parametrize("change", ["UPDATE ledger_entries SET kind = 'x'", "DELETE FROM ledger_entries"])
 def test_the_ledger_table_refuses_change(store: Database, change: str) -> None:
     with store.begin() as session:

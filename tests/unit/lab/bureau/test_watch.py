@@ -280,6 +280,12 @@ BATCH = st.tuples(
 )
 
 
+@pytest.mark.property(
+    "Findings last",
+    claim="Further queries never remove a finding of the watch.",
+    topic="the ledger",
+    code=["lab.bureau.watch.rules", "lab.bureau.watch.usage_counts"],
+)
 def test_further_queries_loosen_nothing(store: Database) -> None:
     """What is found of a history is found of it and more, as long as no rule's days go by."""
     use = made(store)
@@ -300,6 +306,12 @@ def test_further_queries_loosen_nothing(store: Database) -> None:
     check()
 
 
+@pytest.mark.property(
+    "Anonymous findings",
+    claim="A finding is in the ledger once until its days are over, and names no enterprise.",
+    topic="the ledger",
+    code=["lab.bureau.watch.usage_monitor"],
+)
 def test_a_finding_is_recorded_once_and_again_when_it_outlasts_its_days(use: Use) -> None:
     use.score(FIRST, [7], times=9)
     new = use.watch.record_new_findings()
@@ -320,6 +332,7 @@ def test_a_finding_is_recorded_once_and_again_when_it_outlasts_its_days(use: Use
     assert [(one["contract"], one["by"]) for one in entries] == [(FIRST, "bureau")] * 2
 
 
+@pytest.mark.property("Anonymous findings")
 def test_neither_a_finding_nor_its_entry_names_an_enterprise(use: Use) -> None:
     use.score(FIRST, range(20), times=9)
     use.score(OTHER, range(20), times=3)

@@ -267,8 +267,8 @@ import sys
 opened = []
 sys.addaudithook(lambda event, given: opened.append(str(given[0])) if event == "open" else None)
 from pathlib import Path
-from lab.cli.doctor.homes import BANK, BUREAU, home
-print(home(BANK, Path({str(bank)!r})).verdict, home(BUREAU, Path({str(bureau)!r})).verdict)
+from lab.cli.doctor.homes import BANK_HOME, BUREAU_HOME, check_home
+print(check_home(BANK_HOME, Path({str(bank)!r})).verdict, check_home(BUREAU_HOME, Path({str(bureau)!r})).verdict)
 print(*(Path(name).name for name in opened if name.startswith({str(bank.parent)!r})))
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)

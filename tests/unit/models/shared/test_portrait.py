@@ -141,6 +141,12 @@ def test_feature_subtotals_give_reasons_without_dimensions(pilot: Pilot) -> None
     assert len(portrait.reasons) >= 2
 
 
+@pytest.mark.property(
+    "Cut-offs",
+    claim="Within the error of a cut-off, no grade is chosen.",
+    topic="scoring",
+    code=["models.shared.portrait"],
+)
 def test_within_the_error_of_a_cut_off_no_side_is_picked(pilot: Pilot) -> None:
     sheet, _ = outcome_of(pilot, ResultDetail.TOTAL)
     cut = sheet.scale.cutoffs(sheet.calibration)[3]

@@ -61,6 +61,12 @@ def test_header_names_may_come_in_any_case(headers):
     assert verify({name.title(): value for name, value in headers.items()})
 
 
+@pytest.mark.property(
+    "Signed requests",
+    claim="A request is accepted only if it is its bank's, fresh, unaltered and meant for this bureau.",
+    topic="keys and people",
+    code=["protocols.wire.http_signatures", "sandbox.auth.bank"],
+)
 @pytest.mark.parametrize(
     ("changed", "match"),
     [

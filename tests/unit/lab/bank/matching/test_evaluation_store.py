@@ -145,21 +145,21 @@ KILLED = """
 import sys
 from pathlib import Path
 import numpy as np
-from lab.bank.matching.evaluation_store import open_evaluations
+from lab.bank.matching.evaluation_store import open_evaluation_store
 from tests.unit.lab.bank.matching.test_evaluation_store import OF, values_of
-with open_evaluations(Path(sys.argv[1]), *OF) as store:
+with open_evaluation_store(Path(sys.argv[1]), *OF) as store:
     number = 0
     while True:
-        with store.alone():
-            for before, codes in store.under_way():
-                store.keep(before, codes, values_of(codes))
+        with store.exclusive():
+            for before, codes in store.pending_requests():
+                store.record_evaluations(before, codes, values_of(codes))
             codes = [f"code-{number}-{n}" for n in range(200)]
             number += 1
             fresh = store.missing(codes)
             if fresh:
-                begun = store.begin(fresh)
+                begun = store.record_request(fresh)
                 print("sent", number - 1, flush=True)
-                store.keep(begun, fresh, values_of(fresh))
+                store.record_evaluations(begun, fresh, values_of(fresh))
                 print("kept", number - 1, flush=True)
 """
 

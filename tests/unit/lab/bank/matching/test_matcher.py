@@ -77,7 +77,7 @@ def party(tmp_path: Path) -> Party:
 
 
 def names(codes, found) -> list[str]:
-    return [codes[index] for index in found.match.indices.tolist()]
+    return [codes[index] for index in found.intersection.indices.tolist()]
 
 
 @SLOW
@@ -93,10 +93,13 @@ def test_the_match_is_the_intersection_whatever_the_sets_the_order_and_the_batch
     party, registry = Party(tmp_path_factory.mktemp("p")), Registry(register, engine)
     found = party.match(registry, portfolio, per_request=per_request)
     assert names(portfolio, found) == [code for code in portfolio if code in register]
-    assert len(found.match.tags) == len(found.match.indices) and 0 <= found.match.false_positive_rate < 2**-30
-    assert found.sent == registry.used == len(portfolio)
+    assert (
+        len(found.intersection.tags) == len(found.intersection.indices)
+        and 0 <= found.intersection.false_positive_rate < 2**-30
+    )
+    assert found.identifiers_sent == registry.used == len(portfolio)
     again = party.match(registry, portfolio[::-1], per_request=per_request)
-    assert names(portfolio[::-1], again) == names(portfolio, found)[::-1] and again.sent == 0
+    assert names(portfolio[::-1], again) == names(portfolio, found)[::-1] and again.identifiers_sent == 0
 
 
 @SLOW
@@ -133,8 +136,10 @@ def test_tags_are_those_that_the_bureau_derives_and_engines_agree_on_the_match(t
         party, registry = Party(tmp_path / engine), Registry(CODES[:120], engine)
         found[engine] = party.match(registry, CODES[100:200])
         values = evaluate_register(engine, registry.key(CONTRACT, "match"), CODES[100:120])
-        assert np.array_equal(found[engine].match.tags, derive_tags_and_marks(CONTRACT, CODES[100:120], values)[:, :16])
-    assert len({tuple(one.match.indices.tolist()) for one in found.values()}) == 1
+        assert np.array_equal(
+            found[engine].intersection.tags, derive_tags_and_marks(CONTRACT, CODES[100:120], values)[:, :16]
+        )
+    assert len({tuple(one.intersection.indices.tolist()) for one in found.values()}) == 1
 
 
 def test_nothing_one_all_and_an_empty_register(party: Party) -> None:
@@ -148,12 +153,12 @@ def test_nothing_one_all_and_an_empty_register(party: Party) -> None:
 
 def test_what_was_matched_is_looked_up_anew_in_the_next_register_and_not_sent_again(party: Party) -> None:
     registry = Registry(CODES[:300])
-    assert len(party.match(registry, CODES).match.indices) == 300
+    assert len(party.match(registry, CODES).intersection.indices) == 300
     first = {path.name for path in (party.home.setups / CONTRACT).iterdir()}
     registry.update([*CODES[10:300], CODES[333]])
     registry.calls.clear()
     found = party.match(registry, CODES, job="job-2")
-    assert names(CODES, found) == [*CODES[10:300], CODES[333]] and found.sent == 0
+    assert names(CODES, found) == [*CODES[10:300], CODES[333]] and found.identifiers_sent == 0
     assert registry.calls == ["setup", "delta"]
     # The older set-up is gone.
     assert {path.name for path in (party.home.setups / CONTRACT).iterdir()} & first == {"lock"}
@@ -164,7 +169,7 @@ def test_a_refusal_leaves_nothing_in_the_way_but_what_was_stopped_is_finished(pa
     registry = Registry(CODES, ceiling=50)
     with pytest.raises(NotAllowed, match="ceiling"):
         party.match(registry, CODES[:60])
-    assert len(party.match(registry, CODES[100:140]).match.indices) == 40
+    assert len(party.match(registry, CODES[100:140]).intersection.indices) == 40
     # Cut off after the charge, and stopped before it is sent again: kept until the contract is resumed.
     registry.ceiling = 100
     registry.cut = (len(registry.calls) + 2, True)
@@ -176,7 +181,7 @@ def test_a_refusal_leaves_nothing_in_the_way_but_what_was_stopped_is_finished(pa
     registry.state = "open"
     with pytest.raises(NotAllowed, match="ceiling"):
         party.match(registry, CODES[200:203])
-    assert registry.used == 100 and party.match(registry, CODES[:60]).sent == 0
+    assert registry.used == 100 and party.match(registry, CODES[:60]).identifiers_sent == 0
 
 
 def test_what_waited_behind_a_refused_request_has_not_left_and_does_not_stay(party: Party) -> None:
@@ -204,7 +209,7 @@ def test_the_next_chunk_is_blinded_while_the_bureau_has_one(party: Party, monkey
 
     monkeypatch.setattr(party.keys.__class__, "blinding", blind)
     monkeypatch.setattr(registry, "match", match_when_released)
-    assert len(party.match(registry, CODES[:45], per_request=20).match.indices) == 45
+    assert len(party.match(registry, CODES[:45], per_request=20).intersection.indices) == 45
     assert blinded == [15, 15, 15]
 
 
@@ -233,7 +238,7 @@ def test_a_request_larger_than_an_amendment_allows_is_not_sent_again(party: Part
         party.match(registry, CODES[:60])
     assert registry.calls[-1] == "match"
     registry.cut = None
-    assert len(party.match(registry, CODES[:60], per_request=10).match.indices) == 60
+    assert len(party.match(registry, CODES[:60], per_request=10).intersection.indices) == 60
     assert max(list(registry.charged.values())[1:]) <= 10
 
 
@@ -246,7 +251,7 @@ def test_a_response_that_does_not_fit_is_refused_and_asked_for_again(party: Part
     with pytest.raises(InvalidInput, match="does not fit"):
         party.match(registry, CODES[:10])
     monkeypatch.undo()
-    assert len(party.match(registry, CODES[:20]).match.indices) == 20 and registry.used == 20
+    assert len(party.match(registry, CODES[:20]).intersection.indices) == 20 and registry.used == 20
 
 
 class Watcher:
@@ -275,7 +280,7 @@ def test_a_busy_bureau_is_waited_for_and_it_is_said(party: Party, monkeypatch) -
 
     registry, watcher = Registry(CODES), Watcher()
     registry.busy = 3
-    assert len(party.match(registry, CODES[:10], progress=watcher).match.indices) == 10
+    assert len(party.match(registry, CODES[:10], progress=watcher).intersection.indices) == 10
     assert [name for name, _ in watcher.stages] == ["wait", "setup", "match", "look-up"]
     assert watcher.done == {"wait": 1, "setup": 5, "match": 10, "look-up": 5}
     assert all(name in STAGE_LABELS for name, _ in watcher.stages)
@@ -301,7 +306,7 @@ def test_a_count_is_the_size_of_the_intersection_and_nothing_is_kept_of_it(tmp_p
     for portfolio, per_request in ((CODES[100:250], 50_000), (CODES[100:350], 200), (CODES[:150], 150)):
         counted = party.count(registry, portfolio, per_request=per_request)
         assert (counted.asked, counted.matched) == (len(portfolio), len(set(portfolio) & set(CODES[:150])))
-        assert counted.setup.counting
+        assert counted.setup.for_counting
     assert not party.home.evaluations.exists() and not party.home.setups.exists()
     left = [path.name for path in party.home.matches.rglob("*") if path.is_file()]
     assert left == ["lock"]
@@ -352,7 +357,7 @@ with Client(sys.argv[1], authkey=b"test") as connection:
     found = party.match(Remote(connection), codes, processes=2)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     workers = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024
-    print(json.dumps([len(found.match.indices), found.sent, peak, workers, found.seconds]))
+    print(json.dumps([len(found.intersection.indices), found.identifiers_sent, peak, workers, found.seconds]))
 """
 
 

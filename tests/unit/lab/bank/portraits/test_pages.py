@@ -68,6 +68,12 @@ def pages(gallery: ScoredRun) -> list[str]:
     return [*drawn, *(overview_page(gallery, lang=lang) for lang in ("zh", "en", "both"))]
 
 
+@pytest.mark.property(
+    "Inert pages",
+    claim="A page of a portrait runs nothing and loads nothing.",
+    topic="what leaves a party",
+    code=["lab.bank.portraits.pages"],
+)
 def test_pages_load_and_run_nothing(gallery: ScoredRun) -> None:
     for page in pages(gallery):
         elements = Elements(page)

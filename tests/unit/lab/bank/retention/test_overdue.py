@@ -119,6 +119,15 @@ def test_runs_go_by_the_retention_of_their_contract_and_unfinished_ones_too(home
     assert unfinished_run_folders(home.runs, home.matches) == (unlabelled,) and not any(home.trash.iterdir())
 
 
+@pytest.mark.property(
+    "Retention at the bank",
+    claim=(
+        "When the bank says so, what is past its time is removed, whole or not at all. What a running job or a "
+        "living contract needs stays."
+    ),
+    topic="limits and interruptions",
+    code=["lab.bank.retention.overdue", "lab.bank.retention.removal"],
+)
 @pytest.mark.parametrize("state", ["active", "suspended", "approved", "of a later version of the bureau"])
 def test_what_was_paid_for_stays_however_old_while_the_contract_lives(
     home: BankHome, contract: Contract, state: str
@@ -190,6 +199,7 @@ def test_values_under_earlier_keys_go_unless_an_unfinished_run_may_need_them(
     assert {path.name.split(".")[1] for path in home.evaluations.iterdir()} == {"e2"}
 
 
+@pytest.mark.property("Retention at the bank")
 def test_nothing_of_a_contract_is_touched_while_a_job_of_it_is_at_work(home: BankHome, contract: Contract) -> None:
     pay_for(home, contract, 1)
     old = make_match(home, contract, NOW - timedelta(days=DAYS + 1))
@@ -206,6 +216,7 @@ def test_nothing_of_a_contract_is_touched_while_a_job_of_it_is_at_work(home: Ban
     assert run.folder.exists() and run.id not in gone and old.name in gone
 
 
+@pytest.mark.property("Retention at the bank")
 def test_a_removal_that_is_cut_off_anywhere_is_finished_by_the_next(
     home: BankHome, contract: Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:

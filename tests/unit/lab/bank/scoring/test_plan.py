@@ -43,6 +43,12 @@ def test_the_job_runs_under_the_planned_ceilings(scene: Scene) -> None:
         carry_out(scene, contract, "job-2")
 
 
+@pytest.mark.property(
+    "Smallest plan",
+    claim="The plan of a bank is the smallest contract under which its job runs.",
+    topic="contracts and consent",
+    code=["lab.bank.scoring.plan"],
+)
 @pytest.mark.parametrize("name", [name for name in Ceilings.model_fields if name not in ("period_days", "precision")])
 def test_no_ceiling_can_be_one_lower(scene: Scene, name: str) -> None:
     """For ``period_days`` and ``precision`` less is more: what they allow is tested below."""

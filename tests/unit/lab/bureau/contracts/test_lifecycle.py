@@ -201,6 +201,12 @@ def test_a_signature_that_does_not_verify_or_of_a_revoked_key_is_not_kept(kept: 
         assert lifecycle.find_version(session, document.id).signed.bank_signature is None
 
 
+@pytest.mark.property(
+    "Amendments",
+    claim=("An amendment comes into force when both parties have signed it, and retires the former version at once."),
+    topic="contracts and consent",
+    code=["lab.bureau.contracts.lifecycle"],
+)
 def test_an_amendment_comes_into_force_when_both_sign_it_and_retires_the_former_at_once(kept: Database) -> None:
     first, second = contract(), contract(version=2, retention_days=30)
     with kept.begin() as session:

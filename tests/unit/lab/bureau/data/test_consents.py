@@ -128,6 +128,12 @@ def test_what_ran_out_is_recorded_once(room: Room) -> None:
     assert [entry["facts"]["consents"] for entry in entries(room, "consent.expired")] == [2, 1]
 
 
+@pytest.mark.property(
+    "Withdrawal at once",
+    claim="A withdrawal counts at once in every process.",
+    topic="contracts and consent",
+    code=["lab.bureau.data.consents"],
+)
 def test_a_withdrawal_counts_at_once_in_every_process(room: Room) -> None:
     room.take([room.line(code) for code in room.codes[:6]])
     other = ConsentService(room.store, room.home, Pseudonyms(), room.snapshots, room.clock)

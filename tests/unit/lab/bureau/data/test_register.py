@@ -188,21 +188,21 @@ KILLED = """
 import os, sys
 from pathlib import Path
 from lab.bureau.configuration.home import BureauHome
-from lab.bureau.data.register import import_register, intake
-from lab.bureau.store import open_store
-real = getattr(intake, {step!r})
+from lab.bureau.data.register import import_register, importing
+from lab.bureau.store import open_database
+real = getattr(importing, {step!r})
 def killed(*arguments, **named):
     {before}
     os.kill(os.getpid(), 9)
-setattr(intake, {step!r}, killed)
+setattr(importing, {step!r}, killed)
 home = BureauHome.open(Path(sys.argv[1]))
-store = open_store(sys.argv[2])
+store = open_database(sys.argv[2])
 store.sign = lambda message: bytes(64)
 import_register(store, home, Path(sys.argv[3]), id_column="id", id_kind="opaque")
 """
 
 
-@pytest.mark.parametrize("step", [pytest.param("keep_items", marks=pytest.mark.soak), "place_private", "record"])
+@pytest.mark.parametrize("step", [pytest.param("save_items", marks=pytest.mark.soak), "move_private_file", "record"])
 @pytest.mark.parametrize("before", ["pass", "real(*arguments, **named)"])
 def test_kill_9_leaves_the_former_version(
     database_url: str, home: BureauHome, tmp_path: Path, step: str, before: str

@@ -115,6 +115,12 @@ def test_a_consent_that_ends_between_match_and_score_is_refused_in_the_same_word
     assert scene.bureau.score(contract, "job-1", batch(scene, contract, matched.tags[:4], list(range(4))))
 
 
+@pytest.mark.property(
+    "Withdrawal during evaluation",
+    claim="If a consent is withdrawn while a batch is evaluated, its reply is kept back.",
+    topic="contracts and consent",
+    code=["lab.bureau.exchange.scoring.batch_scoring"],
+)
 def test_a_withdrawal_while_a_batch_is_evaluated_keeps_its_reply_back(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +156,12 @@ def test_an_answered_batch_is_not_given_again_after_a_withdrawal(scene: Scene) -
         scene.bureau.score(contract, "job-1", sent)
 
 
+@pytest.mark.property(
+    "Consenting enterprises alone",
+    claim="Set-up and answers depend on the key and the consenting enterprises alone.",
+    topic="contracts and consent",
+    code=["lab.bureau.exchange.matching.match_requests"],
+)
 def test_set_up_and_answers_are_functions_of_the_key_and_the_consenting_alone(
     scene: Scene, open_scene: Callable[[str], Scene]
 ) -> None:

@@ -126,6 +126,12 @@ def test_one_enterprise_at_its_ceiling_refuses_the_whole_batch(store: Database) 
     assert charge(store, contract, 2, firms(4, 6))
 
 
+@pytest.mark.property(
+    "Rolling period",
+    claim="Scores of an enterprise are counted within a rolling period.",
+    topic="contracts and consent",
+    code=["lab.bureau.exchange.charges"],
+)
 def test_scores_are_counted_within_a_rolling_period(store: Database) -> None:
     contract = held_in(store, Ceilings(scores_per_enterprise=2, period_days=10)).contract
     day = timedelta(days=1)

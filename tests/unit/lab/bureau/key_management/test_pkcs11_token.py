@@ -134,6 +134,12 @@ def test_the_derivation_is_that_of_sp_800_108(place: str) -> None:
     assert open_hsm_key(found).derive(b"T", salt) == expected
 
 
+@pytest.mark.property(
+    "Hardware token",
+    claim="The sealing key that a hardware token made cannot be taken out of it.",
+    topic="keys and people",
+    code=["lab.bureau.key_management.pkcs11_token"],
+)
 def test_a_key_made_in_the_token_cannot_be_taken_out(place: str) -> None:
     found = HsmKeyLocation.parse(place)
     open_hsm_key(found, make=True)
@@ -213,9 +219,9 @@ def test_without_the_extra_the_error_names_it(place: str) -> None:
     """The library absent: in a process whose import system does not find it."""
     code = (
         "import sys; sys.modules['pkcs11'] = None\n"
-        "from lab.bureau.key_management.pkcs11_token import TokenPlace, token_key\n"
+        "from lab.bureau.key_management.pkcs11_token import HsmKeyLocation, open_hsm_key\n"
         "from lab.terms.errors import NotFound\n"
-        "try:\n    token_key(TokenPlace.parse(sys.argv[1]))\n"
+        "try:\n    open_hsm_key(HsmKeyLocation.parse(sys.argv[1]))\n"
         "except NotFound as error:\n    print(error.next_step)\n"
     )
     done = subprocess.run([sys.executable, "-c", code, place], cwd=ROOT, capture_output=True, text=True, check=True)

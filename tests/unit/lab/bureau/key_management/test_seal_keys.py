@@ -78,6 +78,12 @@ def test_an_unknown_source_makes_no_bureau(tmp_path: Path, seal: str) -> None:
     assert not (tmp_path / "bureau").exists()
 
 
+@pytest.mark.property(
+    "New seal",
+    claim="After secrets are sealed anew, the former seal key opens nothing.",
+    topic="keys and people",
+    code=["lab.bureau.key_management.secret_store"],
+)
 def test_sealing_anew_keeps_every_secret_and_leaves_the_old_key_useless(
     home: BureauHome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +155,7 @@ def reseal_killed(home: BureauHome, new_key: Path, steps: int) -> int:
     os._exit(0)
 
 
+@pytest.mark.property("Key changes survive kills")
 def test_killed_at_any_step_the_secrets_open_and_the_same_command_finishes(home: BureauHome, tmp_path: Path) -> None:
     before = everything(reopened(home))
     old_key = (home.folder / "keys" / "seal.key").read_bytes()

@@ -15,6 +15,12 @@ from models.bureau.serialization import load_model, serialize_model
 from tests.support.bureau_scene import Scene
 
 
+@pytest.mark.property(
+    "Offers",
+    claim="An offer holds no weight, cut point, feature or item.",
+    topic="what leaves a party",
+    code=["lab.bureau.model_registry.offers"],
+)
 def test_an_offer_counts_what_the_sheets_hold_and_says_no_more(scene: Scene) -> None:
     (offer,) = scene.bureau.offers.list_published()
     assert offer == scene.bureau.offers.find("credit") == scene.bureau.offers.find("credit", 1)

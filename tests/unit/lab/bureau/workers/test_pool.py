@@ -37,7 +37,7 @@ def test_errors_come_through_with_their_next_step(pool: WorkerPool) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
         pool.run(int, "x")
     with pytest.raises(NotAllowed) as caught:
-        pool.run(exec, "from lab.terms.errors import Refused\nraise Refused('no', next_step='ask')")
+        pool.run(exec, "from lab.terms.errors import NotAllowed\nraise NotAllowed('no', next_step='ask')")
     assert caught.value.next_step == "ask"
 
 

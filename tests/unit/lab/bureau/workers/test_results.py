@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from lab.bureau.workers import results
 from lab.terms.errors import NotAllowed
 
-ERRORS: dict[str, type[Exception]] = {"ValueError": ValueError, "Refused": NotAllowed}
+ERRORS: dict[str, type[Exception]] = {"ValueError": ValueError, "NotAllowed": NotAllowed}
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20) | st.binary(max_size=40),
     lambda inner: st.lists(inner, max_size=4) | st.lists(inner, max_size=4).map(tuple),

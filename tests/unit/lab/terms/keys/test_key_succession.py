@@ -42,6 +42,12 @@ def test_both_signatures_and_a_round_trip() -> None:
     assert again == whole and again.statement.sha256 == stated().sha256
 
 
+@pytest.mark.property(
+    "Key succession",
+    claim="A key is succeeded only with the signatures of both keys.",
+    topic="keys and people",
+    code=["lab.terms.keys.key_succession"],
+)
 def test_a_signature_of_another_key_is_not_enough() -> None:
     for old, new in ((OTHER, NEW), (OLD, OTHER), (NEW, OLD)):
         with pytest.raises(NotAuthentic):

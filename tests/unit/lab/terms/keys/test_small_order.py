@@ -43,6 +43,12 @@ def test_a_listed_key_is_forgeable_indeed(key: str) -> None:
     assert small_order.is_forgeable(key)
 
 
+@pytest.mark.property(
+    "Small-order keys",
+    claim="No key under which anybody can sign names a party.",
+    topic="keys and people",
+    code=["lab.terms.keys.small_order"],
+)
 @pytest.mark.parametrize("key", WEAK)
 def test_nobody_is_named_by_such_a_key(key: str) -> None:
     with pytest.raises(ValidationError):

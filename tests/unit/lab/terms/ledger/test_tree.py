@@ -77,6 +77,12 @@ def entries_of(count: int) -> list[bytes]:
     return [encode_entry(seq, NOW, "refused", None, {"n": seq}, "bureau") for seq in range(1, count + 1)]
 
 
+@pytest.mark.property(
+    "RFC 9162 tree",
+    claim="The ledger's tree is that of RFC 9162.",
+    topic="the ledger",
+    code=["lab.terms.ledger.tree"],
+)
 def test_published_roots() -> None:
     tree = tree_of(LEAVES)
     assert tree.get_root(0).hex() == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
@@ -91,6 +97,7 @@ def test_published_audit_paths(leaf: int, size: int) -> None:
     assert found[0] == rfc9162.leaf_hash(LEAVES[leaf - 1]).hex()
 
 
+@pytest.mark.property("RFC 9162 tree")
 def test_roots_and_paths_are_those_of_the_rfc_at_every_size() -> None:
     entries = entries_of(67)
     tree = tree_of(entries)
@@ -206,6 +213,12 @@ def test_a_receipt_is_verified_and_says_what_the_entry_says() -> None:
     assert ScoreReceipt.read(json.loads(json.dumps(receipt.as_dict()))) == receipt
 
 
+@pytest.mark.property(
+    "Receipts prove themselves",
+    claim="A receipt can be verified by itself, and nothing in it can be changed.",
+    topic="the ledger",
+    code=["lab.terms.ledger.receipt"],
+)
 def test_nothing_in_a_receipt_can_be_changed() -> None:
     """Whatever single value is replaced, the receipt is refused: not parsed, or not authentic."""
     good = receipt_of(9, 5).as_dict()

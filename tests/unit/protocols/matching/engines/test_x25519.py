@@ -104,6 +104,15 @@ SMALL = [
 ]
 
 
+@pytest.mark.property(
+    "Curve standards",
+    claim=(
+        "Engine `x25519` hashes to the curve by RFC 9380 and multiplies by RFC 7748; the accelerated path gives"
+        " the same bytes."
+    ),
+    topic="matching",
+    code=["protocols.matching.engines"],
+)
 @pytest.mark.parametrize(("message", "field", "before", "after"), RFC9380, ids=range(len(RFC9380)))
 def test_hash_to_curve_is_that_of_rfc_9380(message: bytes, field: str, before: str, after: str) -> None:
     (u,) = hash_to_curve.hash_to_field([message], RFC9380_DST)
@@ -113,6 +122,7 @@ def test_hash_to_curve_is_that_of_rfc_9380(message: bytes, field: str, before: s
     assert ladder(8, int(q)) == int(after, 16)
 
 
+@pytest.mark.property("Curve standards")
 @pytest.mark.parametrize(("scalar", "element", "wanted"), RFC7748)
 def test_multiplication_is_that_of_rfc_7748(scalar: str, element: str, wanted: str) -> None:
     found = openssl.multiply(bytes.fromhex(scalar), row(int.from_bytes(bytes.fromhex(element), "little")))
@@ -190,6 +200,7 @@ def test_blinded_elements_of_two_seeds_differ_and_of_one_seed_agree() -> None:
     assert not (bank.blind(one, ["x"]) == bank.blind(two, ["x"])).all()
 
 
+@pytest.mark.property("Points checked")
 @pytest.mark.parametrize("u", [P, P + 1, P + 18, 2**255, 2**256 - 1, 2**255 + 9])
 def test_a_u_coordinate_that_is_not_canonical_is_refused(u: int) -> None:
     with pytest.raises(ValueError, match="canonical"):
@@ -203,12 +214,19 @@ def test_a_repeated_element_is_refused() -> None:
     check_canonical(np.concatenate([row(9), row(5), row(9 + 2**200)]))
 
 
+@pytest.mark.property(
+    "Points checked",
+    claim="The bureau's key is never used on a point off the curve, of small order or not canonical.",
+    topic="matching",
+    code=["protocols.matching.engines"],
+)
 def test_an_element_of_the_twist_is_refused() -> None:
     for side in (bureau.evaluate_elements, bank.unblind):
         with pytest.raises(ValueError, match="twist"):
             side(scalars.generate_scalar(), np.concatenate([row(9), row(TWIST)]))
 
 
+@pytest.mark.property("Points checked")
 @pytest.mark.parametrize("u", SMALL)
 def test_an_element_of_small_order_is_refused(u: int) -> None:
     for side in (bureau.evaluate_elements, bank.unblind):
@@ -261,6 +279,7 @@ def test_the_path_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
         backend.select_backend.cache_clear()
 
 
+@pytest.mark.property("Curve standards")
 def test_the_accelerated_path_gives_the_same_bytes() -> None:
     try:
         multibuffer.load_library()

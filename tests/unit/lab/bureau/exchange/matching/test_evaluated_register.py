@@ -138,13 +138,13 @@ def test_what_changed_alone_is_evaluated_and_the_ledger_counts_it(room: Room) ->
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from lab.bureau.exchange import evaluated
-from lab.bureau.exchange.matching.row_selection import Extent, Use
+from lab.bureau.exchange.matching import evaluated_register
+from lab.bureau.exchange.matching.row_selection import RowSelection, MatchingKeyScope
 from lab.bureau.bureau import Bureau
 from lab.bureau.data.register import find_snapshot
-from protocols.compute_pool import SoloCrew
+from protocols.compute_pool import SerialComputePool
 
-evaluated.SHARD, left = int(sys.argv[2]), int(sys.argv[3])
+evaluated_register.SHARD, left = int(sys.argv[2]), int(sys.argv[3])
 real = os.fdatasync
 def sync(descriptor):
     global left
@@ -154,12 +154,19 @@ def sync(descriptor):
     real(descriptor)
 os.fdatasync = sync
 with Bureau.open(Path(sys.argv[1])) as bureau:
-    with bureau.store.read() as session:
+    with bureau.store.begin_read() as session:
         snapshot = find_snapshot(session, "main")
-    bureau.evaluated.evaluate(Use("c-0001", "match", "x25519", 1), Extent(snapshot), crew=SoloCrew())
+    scope = MatchingKeyScope("c-0001", "match", "x25519", 1)
+    bureau.evaluated.evaluate(scope, RowSelection(snapshot), crew=SerialComputePool())
 """
 
 
+@pytest.mark.property(
+    "Evaluated register resumes",
+    claim="An interrupted evaluation of a register goes on without repeating finished shards.",
+    topic="matching",
+    code=["lab.bureau.exchange.matching.evaluated_register"],
+)
 @pytest.mark.parametrize("shards", [0, 1, 4])
 def test_killed_it_goes_on_and_does_no_finished_shard_again(room: Room, shards: int) -> None:
     codes = codes_of(range(6 * SHARD + 5))

@@ -219,8 +219,8 @@ def test_without_a_current_epoch_no_job_begins(scene: Scene) -> None:
 _COMMAND = """
 import os, signal, sys
 from pathlib import Path
-from lab.bureau import epochs
-from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisters
+from lab.bureau.exchange.matching import key_epochs
+from lab.bureau.exchange.matching.evaluated_register import EvaluatedRegisterStore
 from lab.bureau.configuration.home import BureauHome
 from lab.bureau.bureau import Bureau
 
@@ -235,10 +235,10 @@ def counted(real):
     return stepped
 
 if at == "evaluating":
-    EvaluatedRegisters.evaluate = counted(EvaluatedRegisters.evaluate)
+    EvaluatedRegisterStore.evaluate = counted(EvaluatedRegisterStore.evaluate)
 with Bureau.open(Path(sys.argv[1])) as bureau:
     if at == "recording":
-        epochs.record = counted(epochs.record)
+        key_epochs.record = counted(key_epochs.record)
     bureau.epochs.prepare()
     bureau.epochs.switch()
     if at == "after":

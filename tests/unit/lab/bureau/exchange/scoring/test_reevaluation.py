@@ -164,6 +164,12 @@ def test_after_new_matching_keys_a_batch_is_sent_afresh(scene: Scene) -> None:
         scene.bureau.receive_rescoring(contract, AGAIN, name_of(batch))
 
 
+@pytest.mark.property(
+    "Same questions",
+    claim="Ciphertexts are evaluated again only by a model that asks the same questions.",
+    topic="scoring",
+    code=["lab.bureau.exchange.scoring.reevaluation"],
+)
 def test_a_new_model_with_the_same_questions_is_a_new_evaluation_and_with_others_it_is_refused(scene: Scene) -> None:
     contract = scene.contract()
     batch = sent(scene, contract)

@@ -49,7 +49,7 @@ def test_terms_are_the_models_own_and_rows_are_read_once(firms, model, detail):
     kept, register = WeightCache(), Register(firms.public)
     rows = np.random.default_rng(1).permutation(ROWS)
     for part in (rows[:500], rows[300:800], rows[:800][::-1], rows):
-        assert same(kept.weights(about(detail), model, part, register), model.terms(firms.public[part], detail))
+        assert same(kept.weights(about(detail), model, part, register), model.score_weights(firms.public[part], detail))
     assert register.read == ROWS
 
 
@@ -58,16 +58,17 @@ def test_another_step_or_register_version_is_another_table(firms, model):
     kept.weights(about(ResultDetail.TOTAL), model, rows, register)
     coarse = kept.weights(about(ResultDetail.TOTAL, step=64), model, rows, register)
     assert (
-        same(coarse, model.terms(firms.public[rows], ResultDetail.TOTAL, step=64)) and not (coarse.weights % 64).any()
+        same(coarse, model.score_weights(firms.public[rows], ResultDetail.TOTAL, step=64))
+        and not (coarse.weights % 64).any()
     )
     newer = Register(firms.public.reverse())
     found = kept.weights(about(ResultDetail.TOTAL, version=2), model, rows, newer)
-    assert same(found, model.terms(firms.public.reverse()[rows], ResultDetail.TOTAL))
+    assert same(found, model.score_weights(firms.public.reverse()[rows], ResultDetail.TOTAL))
     assert register.read == 200 and newer.read == 100
 
 
 def test_the_budget_holds(firms, model):
-    size = ROWS * (4 * (model.columns + 1) + 1)
+    size = ROWS * (4 * (model.column_count + 1) + 1)
     register, rows = Register(firms.public), np.arange(50)
     kept = WeightCache(budget=size)
     for version in (1, 1, 2, 2, 1):  # the second table takes the first one's place
