@@ -109,7 +109,7 @@ def compare(
     """
     output = CommandOutput(as_json)
     bureau = read_bureau_key(key, card)
-    shown = [one for file in files for one in read_heads(_read_file(file), file.name, bureau)]
+    shown = _read_all_heads(files, bureau)
     if len({one.source for one in shown}) < 2 and export is None:
         raise InvalidInput(
             f"Wanted heads of this bureau from at least two files; found {len(shown)} in one.",
@@ -126,6 +126,10 @@ def compare(
         )
     output.say(f"{len(shown)} 个树头 heads, {sizes} 种大小 sizes: 属同一台账 of one ledger")
     output.print_result({"one_ledger": True, "sizes": sizes, "heads": heads_as_dicts(shown)})
+
+
+def _read_all_heads(files: Sequence[Path], bureau: str) -> list[ObservedHead]:
+    return [one for file in files for one in read_heads(_read_file(file), file.name, bureau)]
 
 
 def _count_sizes(shown: Sequence[ObservedHead], service: str | None) -> int:

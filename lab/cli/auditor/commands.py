@@ -187,19 +187,14 @@ def verify(given: VerifyOptions) -> None:
     """
     output = CommandOutput(given.as_json)
     bureau = read_bureau_key(given.key, given.card)
-    terms = parse_witness_terms(given.witness, given.quorum)
-    checkpoints = [read_checkpoint(file) for file in given.checkpoint or ()]
-    if terms is not None and not checkpoints:
-        raise InvalidInput("Wanted a checkpoint for --witness.", next_step="give --checkpoint FILE")
+    checkpoints, cosigned = _read_checkpoints(given, bureau)
     kept: list[VerifiableTreeHead] = [*(read_tree_head(file) for file in given.head or ()), *checkpoints]
-    cosigners = [check_quorum(one, terms, bureau, now=datetime.now(UTC)) for one in checkpoints] if terms else []
     try:
         found = verify_export(given.export, bureau, held=kept, thorough=given.thorough, progress=output.progress)
     except LedgerFault as fault:
         where = f"第 {fault.entry} 条 entry {fault.entry}: " if fault.entry else ""
         output.say(f"台账不可信 Not as the bureau wrote it: {where}{fault.kind.zh} {fault.kind.value}")
         raise
-    cosigned = list(zip(checkpoints, cosigners, strict=True)) if cosigners else []
     _show_verified_export(output, found, bureau, cosigned)
     output.print_result(
         {
@@ -215,6 +210,19 @@ def verify(given: VerifyOptions) -> None:
             "last": found.last_time,
         }
     )
+
+
+def _read_checkpoints(
+    given: VerifyOptions, bureau: str
+) -> tuple[list[SignedCheckpoint], list[tuple[SignedCheckpoint, Sequence[Cosignature]]]]:
+    """The checkpoints given, and with --witness each with its cosignatures, which are checked to be a quorum."""
+    terms = parse_witness_terms(given.witness, given.quorum)
+    checkpoints = [read_checkpoint(file) for file in given.checkpoint or ()]
+    if terms is None:
+        return checkpoints, []
+    if not checkpoints:
+        raise InvalidInput("Wanted a checkpoint for --witness.", next_step="give --checkpoint FILE")
+    return checkpoints, [(one, check_quorum(one, terms, bureau, now=datetime.now(UTC))) for one in checkpoints]
 
 
 def _show_verified_export(

@@ -135,7 +135,7 @@ def reseal(
         source = "pkcs11" if seal.startswith(SCHEME) else seal
         with bureau.store.begin() as session:
             record(session, "keys.resealed", None, {"secrets": done, "source": source}, by="local")
-    out.say(f"已重新封存 Sealed anew: {done} ({source})")
+    out.say(f"已重新封存 Sealed again: {done} ({source})")
     out.say("旧密钥只为旧备份保留 Keep the old seal key only as long as you keep backups that it opens.")
     out.print_result({"secrets": done, "source": source})
 

@@ -150,9 +150,6 @@ def parse_draft_options(given: ClauseOptions, witnesses: WitnessOptions) -> Draf
 
     Raises ``InvalidInput`` for options that do not fit. It names them and never repeats their values.
     """
-    ceilings = {
-        name: getattr(given, name if hasattr(given, name) else f"ceiling_{name}") for name in Ceilings.model_fields
-    }
     asked = {
         "models": given.model or None,
         "operations": given.operation or None,
@@ -160,7 +157,7 @@ def parse_draft_options(given: ClauseOptions, witnesses: WitnessOptions) -> Draf
         "forms": _parse_release_forms(given.item) if given.item else None,
         "consent": _parse_consent(given.consent, given.consent_why),
         "witnesses": _parse_witnesses(witnesses.witness, witnesses.quorum),
-        "ceilings": {name: count for name, count in ceilings.items() if count is not None},
+        "ceilings": _given_ceilings(given),
         **{name: getattr(given, name) for name in _COPIED_OPTIONS},
     }
     try:
@@ -168,6 +165,12 @@ def parse_draft_options(given: ClauseOptions, witnesses: WitnessOptions) -> Draf
     except ValidationError as error:
         names = ", ".join(sorted({str(fault["loc"][0]) for fault in error.errors()}))
         raise InvalidInput(f"Wanted options that fit; these do not: {names}.", next_step="see --help") from None
+
+
+def _given_ceilings(given: ClauseOptions) -> dict[str, int]:
+    named = {name: name if hasattr(given, name) else f"ceiling_{name}" for name in Ceilings.model_fields}
+    ceilings = {name: getattr(given, option) for name, option in named.items()}
+    return {name: count for name, count in ceilings.items() if count is not None}
 
 
 _COPIED_OPTIONS = ("detail", "purpose", "days", "retention_days", "engine", "parameters")
